@@ -1,0 +1,117 @@
+package drivers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+)
+
+// ErrUnreachable marks an error of Config.Open or Source.Start that the target caused: it did not answer, or not as its
+// protocol demands. Such a run is inconclusive ("the target was never healthy"); any other error is the harness's or
+// the scenario's.
+var ErrUnreachable = errors.New("target unreachable")
+
+// ErrConfig marks an error of Config.Open that the scenario caused: no such method, a field that does not exist.
+var ErrConfig = errors.New("scenario error")
+
+// DialFunc opens a connection. A link is handed to a driver as one of these, and the driver knows nothing else of it.
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Env is what a driver gets from the runner. All of it is set, and safe for concurrent use.
+type Env struct {
+	// Stream is the stream's name.
+	Stream string
+	// Identity writes and reads operation identities of this stream in this run.
+	Identity Identity
+	// Seed feeds every random choice of the stream.
+	Seed uint64
+	// Clock is the run's clock: time since the end of the warm-up, negative before, monotonic.
+	Clock func() time.Duration
+	// Epoch is the wall time of Clock's zero.
+	Epoch time.Time
+	// Dial opens the stream's own connections, through the stream's link when it has one.
+	Dial DialFunc
+	// Timeout is the stream's timeout of one attempt: a hint for client libraries with timeouts of their own. The
+	// context of Session.Do carries the deadline that counts.
+	Timeout time.Duration
+	// Sessions is an upper bound of the sessions that will be open at once.
+	Sessions int
+	// Files is the folder of the scenario file, against which relative paths are resolved.
+	Files string
+	Log   *slog.Logger
+}
+
+// Config is one protocol's part of a stream, decoded from the scenario by the struct's yaml tags; every string may
+// hold ${...}, resolved before Open. A field's `jsonschema` tags describe it in the schema.
+type Config interface {
+	// Check reports what is wrong in itself, before anything is sent. field is the yaml path below the driver's key,
+	// for example "request" or "headers.Content-Type".
+	Check(problem func(field, message string))
+	// Open prepares the driver of one stream: it may dial, and must return when ctx ends. Errors wrap ErrUnreachable or
+	// ErrConfig where they are the target's or the scenario's.
+	Open(ctx context.Context, env Env) (Driver, error)
+}
+
+// Driver sends the operations of one stream.
+type Driver interface {
+	// Session opens one line of traffic. It must not block on the target: connections are made by the first attempt.
+	Session() (Session, error)
+	// Close frees everything. Every session is closed before.
+	Close() error
+}
+
+// Session makes attempts one after the other; one goroutine uses it at a time.
+type Session interface {
+	// Do makes one attempt and blocks until its outcome is known or ctx ends. It never retries by itself (what the
+	// client library does behind its back is counted in Attempt.Hidden), and sets at.Outcome on every path.
+	Do(ctx context.Context, op *Op, at *Attempt)
+	Close() error
+}
+
+// Pipeline is an optional extra of a Driver whose attempts complete by themselves, in an order of their own. The runner
+// then calls Send instead of opening sessions.
+type Pipeline interface {
+	// Send hands over one attempt; calls come from one goroutine at a time, and transmissions keep their order. It may
+	// block while the client's own buffer is full, at most until ctx ends. done is called exactly once, from any
+	// goroutine, possibly before Send returns; it does not block. op and at belong to the driver until then.
+	Send(ctx context.Context, op *Op, at *Attempt, done func())
+	// Flush blocks until done was called for all that was sent, or ctx ends.
+	Flush(ctx context.Context) error
+}
+
+// Gauger is an optional extra of a Driver or a Source: figures that only this protocol has (connections, lag). It is
+// called about once a second, from one goroutine, and does not block.
+type Gauger interface {
+	Gauges(emit func(name string, value float64))
+}
+
+// Verifier is an optional extra of a Driver that can read back what it wrote.
+type Verifier interface {
+	// Source returns nil when the scenario switched verification off.
+	Source() (Source, error)
+}
+
+// SourceConfig is one protocol's part of `effects:`.
+type SourceConfig interface {
+	Check(problem func(field, message string))
+	// Open prepares a source. Sources do not dial through links: what a fault hides from the target's clients must not
+	// be hidden from the judge.
+	Open(ctx context.Context, env Env) (Source, error)
+}
+
+// Source observes where operations show up.
+type Source interface {
+	// Start fixes where observation begins: what stood there before is not this run's. Called once, before traffic.
+	Start(ctx context.Context) error
+	// Receive delivers what arrives until ctx ends, then returns nil. deliver is called from one goroutine at a time,
+	// and does not keep the slices of the Delivery. A lost connection is mended inside; an error means that observation
+	// is no longer whole (records were removed before they were read, access denied) and integrity is unknown.
+	Receive(ctx context.Context, deliver func(*Delivery)) error
+	// CatchUp blocks until everything that stood in the source when it was called was handed to deliver. An error means
+	// that this is not known, and that what was not seen is unknown instead of lost. It runs beside Receive.
+	CatchUp(ctx context.Context) error
+	// Close frees everything, after Receive returned.
+	Close() error
+}

@@ -1,0 +1,120 @@
+// Package drivers holds the traffic nouns: operations, attempts and their outcomes, and the small interfaces that a
+// protocol implements. It needs the standard library alone; each protocol is a package below it.
+package drivers
+
+import "time"
+
+// Outcome says what is known of an attempt or of an operation.
+type Outcome uint8
+
+const (
+	// Unknown is the zero value: no attempt has ended.
+	Unknown Outcome = iota
+	// Acked: the target said that it took effect.
+	Acked
+	// Rejected: it surely did not take effect.
+	Rejected
+	// Indeterminate: it may have taken effect (timeout, reset, cancelled, 5xx).
+	Indeterminate
+)
+
+func (o Outcome) String() string {
+	switch o {
+	case Acked:
+		return "acked"
+	case Rejected:
+		return "rejected"
+	case Indeterminate:
+		return "indeterminate"
+	}
+	return "unknown"
+}
+
+// Short codes that every driver uses for the same failure. A protocol adds its own: http_503, grpc_unavailable,
+// kafka_not_leader_or_follower. Codes are stable: records are compared by them.
+const (
+	CodeTimeout   = "timeout"   // the attempt's deadline passed without a whole answer
+	CodeCancelled = "cancelled" // the run ended or was interrupted under the attempt
+	CodeRefused   = "refused"   // no connection: refused, unreachable, or not made in time
+	CodeDNS       = "dns"       // no connection: the name did not resolve
+	CodeTLS       = "tls"       // no connection: the TLS handshake failed
+	CodeReset     = "reset"     // the connection was reset under the attempt
+	CodeClosed    = "closed"    // the connection was closed before the answer was whole
+	CodeMalformed = "malformed" // the answer broke the protocol
+	CodeTooLarge  = "too_large" // the answer exceeded the driver's bound
+	CodeCheck     = "check"     // the answer came, and a response check failed
+)
+
+// Op is one logical intent with an identity: (run, stream, Seq), and (Key, KeySeq) where keys are used.
+type Op struct {
+	// Seq counts the operations of a stream from 0, in the order in which they were planned.
+	Seq uint64
+	// Key is an index into the stream's key space. Without keys it is 0 and Keyed is false.
+	Key uint64
+	// KeySeq counts the operations of one key from 0.
+	KeySeq uint64
+	Keyed  bool
+	// Planned is the planned start on the run's clock (see Env.Clock). Negative during the warm-up.
+	Planned time.Duration
+}
+
+// Attempt is one transmission of an operation. The runner fills Number and Begun, the driver the rest.
+type Attempt struct {
+	// Number is 1 for the first attempt of an operation; 2 and up are retries of the stream's own policy.
+	Number int
+	// Begun is when the runner handed the attempt to the driver, on the run's clock.
+	Begun time.Duration
+	// Sent is when the attempt's first byte was about to leave, on the run's clock: never later than the real send.
+	// A driver that cannot tell leaves it 0 and the runner takes Begun.
+	Sent time.Duration
+	// Done is when the outcome was known, on the run's clock: never earlier than the answer's arrival. 0: the runner
+	// stamps it.
+	Done time.Duration
+
+	Outcome Outcome
+	// Code is a short stable error code; empty when Acked.
+	Code string
+	// Detail is the evidence behind Code, at most a few hundred bytes; empty when Acked. It holds no secret.
+	Detail string
+	// Wire says that at least one byte may have reached the wire. False only when no connection was made.
+	Wire bool
+	// Answered says that a whole answer came, whatever it said. Its time then counts as an answer's.
+	Answered bool
+	// Hidden counts transmissions beyond the first that the client library made by itself under this attempt.
+	Hidden int
+	// RetryAfter is the wait that the target asked for, or 0.
+	RetryAfter time.Duration
+	// Placed says that the acknowledgement named a place in a log: (Topic is the stream's) Partition and Offset.
+	Placed    bool
+	Partition int32
+	Offset    int64
+}
+
+// Fail sets the outcome of an attempt that was not acknowledged.
+func (a *Attempt) Fail(o Outcome, code, detail string) {
+	const bound = 300
+	if len(detail) > bound {
+		detail = detail[:bound]
+	}
+	a.Outcome, a.Code, a.Detail = o, code, detail
+}
+
+// Reset makes the attempt ready to be used for number n.
+func (a *Attempt) Reset(n int, begun time.Duration) { *a = Attempt{Number: n, Begun: begun} }
+
+// Delivery is one observation of an operation at a place where its effect must show up. The byte slices are valid
+// during the call that hands it over.
+type Delivery struct {
+	// ID is the identity that the record carries, as Identity.Append wrote it; nil when it carries none.
+	ID []byte
+	// Key is the key that the record carries; nil when it carries none.
+	Key []byte
+	// Partition and Offset tell one position from another within a source.
+	Partition int32
+	Offset    int64
+	// Origin identifies the message whose processing produced this effect, where the source knows it: two
+	// deliveries of different offsets with the same Origin show a redelivery upstream. nil when not known.
+	Origin []byte
+	// At is when it was observed, on the run's clock.
+	At time.Duration
+}

@@ -1,0 +1,251 @@
+package drivers
+
+import (
+	"encoding/hex"
+	"fmt"
+	"math/bits"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Template is a text with {{...}} places, compiled once and rendered per operation without allocating. What a place
+// renders depends on the seed, the operation and the place alone: an operation's retries carry the same bytes.
+//
+// Places: {{id}} the operation's identity; {{seq}}, {{key}} ("k17"), {{keyseq}}; {{uuid}}; {{int 1 100}} (both ends
+// included); {{string 12}} (letters and digits); {{choice a b c}}, {{choice a:3 b:1}} with weights; {{timestamp}} the
+// planned start as RFC 3339 in UTC; {{unix_ms}} the same in milliseconds.
+type Template struct {
+	text  string
+	parts []part
+}
+
+// part renders itself; place numbers it within its template.
+type part func(dst []byte, env *Env, op *Op, place uint64) []byte
+
+// MaxTemplateString bounds {{string N}}.
+const MaxTemplateString = 1 << 20
+
+// CompileTemplate compiles text. Errors name the place at fault and the remedy.
+func CompileTemplate(text string) (*Template, error) {
+	t := &Template{text: text}
+	rest := text
+	for {
+		before, after, found := strings.Cut(rest, "{{")
+		if before != "" {
+			t.parts = append(t.parts, literal(before))
+		}
+		if !found {
+			return t, nil
+		}
+		inside, tail, closed := strings.Cut(after, "}}")
+		if !closed {
+			return nil, fmt.Errorf("template %q: {{ without }}", clip(text))
+		}
+		p, err := compilePlace(strings.Fields(inside))
+		if err != nil {
+			return nil, fmt.Errorf("template %q: {{%s}}: %w", clip(text), inside, err)
+		}
+		t.parts = append(t.parts, p)
+		rest = tail
+	}
+}
+
+// String returns the text that was compiled.
+func (t *Template) String() string { return t.text }
+
+// Static reports whether every operation renders the same bytes.
+func (t *Template) Static() bool { return !strings.Contains(t.text, "{{") }
+
+// Append renders the template for op and appends it to dst.
+func (t *Template) Append(dst []byte, env *Env, op *Op) []byte {
+	for i, p := range t.parts {
+		dst = p(dst, env, op, uint64(i))
+	}
+	return dst
+}
+
+// Render is Append as a string.
+func (t *Template) Render(env *Env, op *Op) string { return string(t.Append(nil, env, op)) }
+
+// AppendKey appends the text of an operation's key: k17.
+func AppendKey(dst []byte, key uint64) []byte {
+	return strconv.AppendUint(append(dst, 'k'), key, 10)
+}
+
+// ParseKey reads what AppendKey wrote.
+func ParseKey(text []byte) (key uint64, ok bool) {
+	if len(text) < 2 || text[0] != 'k' {
+		return 0, false
+	}
+	key, err := strconv.ParseUint(string(text[1:]), 10, 64)
+	return key, err == nil
+}
+
+func literal(s string) part {
+	return func(dst []byte, _ *Env, _ *Op, _ uint64) []byte { return append(dst, s...) }
+}
+
+func compilePlace(words []string) (part, error) {
+	if len(words) == 0 {
+		return nil, fmt.Errorf("empty; allowed: %s", strings.Join(placeNames, ", "))
+	}
+	name, args := words[0], words[1:]
+	if p, ok := plainPlaces[name]; ok {
+		if len(args) != 0 {
+			return nil, fmt.Errorf("%s takes no arguments", name)
+		}
+		return p, nil
+	}
+	switch name {
+	case "int":
+		return compileInt(args)
+	case "string":
+		return compileString(args)
+	case "choice":
+		return compileChoice(args)
+	}
+	return nil, fmt.Errorf("unknown name %q; allowed: %s", name, strings.Join(placeNames, ", "))
+}
+
+var placeNames = []string{"choice", "id", "int", "key", "keyseq", "seq", "string", "timestamp", "unix_ms", "uuid"}
+
+var plainPlaces = map[string]part{
+	"id": func(dst []byte, env *Env, op *Op, _ uint64) []byte { return env.Identity.Append(dst, op.Seq) },
+	"seq": func(dst []byte, _ *Env, op *Op, _ uint64) []byte {
+		return strconv.AppendUint(dst, op.Seq, 10)
+	},
+	"key": func(dst []byte, _ *Env, op *Op, _ uint64) []byte { return AppendKey(dst, op.Key) },
+	"keyseq": func(dst []byte, _ *Env, op *Op, _ uint64) []byte {
+		return strconv.AppendUint(dst, op.KeySeq, 10)
+	},
+	"uuid": func(dst []byte, env *Env, op *Op, place uint64) []byte {
+		return appendUUID(dst, Draw(env.Seed, op.Seq, 2*place), Draw(env.Seed, op.Seq, 2*place+1<<32))
+	},
+	"timestamp": func(dst []byte, env *Env, op *Op, _ uint64) []byte {
+		return env.Epoch.Add(op.Planned).UTC().AppendFormat(dst, time.RFC3339Nano)
+	},
+	"unix_ms": func(dst []byte, env *Env, op *Op, _ uint64) []byte {
+		return strconv.AppendInt(dst, env.Epoch.Add(op.Planned).UnixMilli(), 10)
+	},
+}
+
+func compileInt(args []string) (part, error) {
+	if len(args) != 2 {
+		return nil, fmt.Errorf("int takes the lowest and the highest value, as in {{int 1 100}}")
+	}
+	low, err1 := strconv.ParseInt(args[0], 10, 64)
+	high, err2 := strconv.ParseInt(args[1], 10, 64)
+	if err1 != nil || err2 != nil || high < low {
+		return nil, fmt.Errorf("int takes two whole numbers, the lower first")
+	}
+	span := uint64(high-low) + 1
+	return func(dst []byte, env *Env, op *Op, place uint64) []byte {
+		return strconv.AppendInt(dst, low+int64(DrawBelow(Draw(env.Seed, op.Seq, place), span)), 10)
+	}, nil
+}
+
+func compileString(args []string) (part, error) {
+	n := -1
+	if len(args) == 1 {
+		if v, err := strconv.Atoi(args[0]); err == nil {
+			n = v
+		}
+	}
+	if n < 0 || n > MaxTemplateString {
+		return nil, fmt.Errorf("string takes a length of 0 to %d", MaxTemplateString)
+	}
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+	return func(dst []byte, env *Env, op *Op, place uint64) []byte {
+		var bits uint64
+		for i := range n {
+			if i%10 == 0 {
+				bits = Draw(env.Seed, op.Seq, place<<24+uint64(i))
+			}
+			dst = append(dst, letters[bits&63])
+			bits >>= 6
+		}
+		return dst
+	}, nil
+}
+
+func compileChoice(args []string) (part, error) {
+	if len(args) == 0 {
+		return nil, fmt.Errorf("choice takes the words to choose from")
+	}
+	var words []string
+	var ends []uint64
+	var sum uint64
+	for _, a := range args {
+		word, weight := a, uint64(1)
+		if i := strings.LastIndexByte(a, ':'); i >= 0 {
+			w, err := strconv.ParseUint(a[i+1:], 10, 32)
+			if err != nil {
+				return nil, fmt.Errorf("weight of %q is not a whole number", a)
+			}
+			word, weight = a[:i], w
+		}
+		sum += weight
+		words, ends = append(words, word), append(ends, sum)
+	}
+	if sum == 0 {
+		return nil, fmt.Errorf("every weight is 0")
+	}
+	return func(dst []byte, env *Env, op *Op, place uint64) []byte {
+		v := DrawBelow(Draw(env.Seed, op.Seq, place), sum)
+		for i, end := range ends {
+			if v < end {
+				return append(dst, words[i]...)
+			}
+		}
+		return dst
+	}, nil
+}
+
+// Draw returns 64 bits that depend on its arguments alone: SplitMix64's finaliser (Steele, Lea, Flood 2014) over a
+// sponge of the three. It replaces a random number generator where a draw must not depend on the draws before it.
+func Draw(seed, seq, place uint64) uint64 {
+	x := mix(seed + 0x9e3779b97f4a7c15)
+	x = mix(x ^ (seq+1)*0xbf58476d1ce4e5b9)
+	return mix(x ^ (place+1)*0x94d049bb133111eb)
+}
+
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// DrawBelow maps a draw onto 0..n-1; n of 0 gives 0. Lemire's multiply-shift: its bias, n/2^64, is below notice.
+func DrawBelow(draw, n uint64) uint64 {
+	hi, _ := bits.Mul64(draw, n)
+	return hi
+}
+
+// DrawUnit maps a draw onto [0, 1).
+func DrawUnit(draw uint64) float64 { return float64(draw>>11) / (1 << 53) }
+
+// appendUUID writes a version 4 UUID (RFC 9562).
+func appendUUID(dst []byte, a, b uint64) []byte {
+	var raw [16]byte
+	for i := range 8 {
+		raw[i], raw[8+i] = byte(a>>(8*i)), byte(b>>(8*i))
+	}
+	raw[6] = raw[6]&0x0f | 0x40
+	raw[8] = raw[8]&0x3f | 0x80
+	var text [36]byte
+	hex.Encode(text[0:8], raw[0:4])
+	hex.Encode(text[9:13], raw[4:6])
+	hex.Encode(text[14:18], raw[6:8])
+	hex.Encode(text[19:23], raw[8:10])
+	hex.Encode(text[24:36], raw[10:16])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return append(dst, text[:]...)
+}
+
+func clip(s string) string {
+	if len(s) > 60 {
+		return s[:57] + "..."
+	}
+	return s
+}

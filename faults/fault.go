@@ -1,0 +1,96 @@
+// Package faults holds the fault nouns: what can be broken (Link, Part), a Fault that breaks and heals it, and the
+// Timeline that does so on schedule. It needs the standard library alone; each mechanism is a package below it.
+package faults
+
+import (
+	"context"
+	"log/slog"
+	"net"
+)
+
+// Fault is one thing that goes wrong and is put right again.
+type Fault interface {
+	// Inject breaks. It returns once the fault is in force, or an error and nothing broken.
+	Inject(ctx context.Context) error
+	// Heal undoes Inject. It is idempotent, safe beside a running Inject's end and always called, on a context of its
+	// own. It must return when ctx ends.
+	Heal(ctx context.Context) error
+	// Probe is called after Heal: nil when the path is seen to work as before.
+	Probe(ctx context.Context) error
+	// Bite tells what the fault touched so far. Safe for concurrent use.
+	Bite() Bite
+}
+
+// Bite is the proof that a fault did something: its own counters, not its intention.
+type Bite struct {
+	// Bit: at least one byte, connection or request met the fault while it was in force.
+	Bit bool
+	// Connections and Bytes are what met the fault; negative where the mechanism cannot count them.
+	Connections, Bytes int64
+}
+
+// Config is one kind of fault in the scenario, decoded by the struct's yaml tags beside the keys that every fault has
+// (name, at, for).
+type Config interface {
+	// Check reports what is wrong in itself. field is the yaml key.
+	Check(problem func(field, message string))
+	// Kind is a short stable name for the record: latency, partition, pause, ...
+	Kind() string
+	// On names what it breaks: the link's name, or the part's.
+	On() Place
+	// Open prepares the fault. Nothing is broken yet.
+	Open(env Env) (Fault, error)
+}
+
+// Place names what a fault breaks. One of the two is empty.
+type Place struct {
+	Link string // a stream's own connections carry the stream's name
+	Part string // a part of the target
+}
+
+// Env is what a fault gets from the runner.
+type Env struct {
+	// Link returns the open link of that name.
+	Link func(name string) (Link, error)
+	// Part returns the target's part of that name.
+	Part func(name string) (Part, error)
+	// Seed feeds every random choice of the fault.
+	Seed uint64
+	Log  *slog.Logger
+}
+
+// Link is a named network path that faults can break. Each mechanism knows its own links.
+type Link interface {
+	Name() string
+	// Dial connects to address over the link. The link applies no timeout of its own beyond ctx.
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Mesh opens links. One mesh serves a run.
+type Mesh interface {
+	// Link returns the link of that name, opened at the first call.
+	Link(name string) (Link, error)
+	// Close takes every link down and waits for what they started, at most until ctx ends.
+	Close(ctx context.Context) error
+}
+
+// Part is a named piece of a target that can be frozen or killed: a component of the embedded target, a process, a
+// container. Each call blocks until it took effect, and is idempotent.
+type Part interface {
+	// Pause freezes: it keeps its connections and its state, and answers nothing. Resume undoes it.
+	Pause(ctx context.Context) error
+	Resume(ctx context.Context) error
+	// Kill ends it at once, what it had only in memory is gone. Start brings it back.
+	Kill(ctx context.Context) error
+	Start(ctx context.Context) error
+	// Met counts the requests or messages that met the part while it was paused or killed, and what was under way in
+	// it at that moment.
+	Met() int64
+	// Ready is nil when the part works.
+	Ready(ctx context.Context) error
+}
+
+// ErrUnsupported is returned by a Part that cannot be paused or killed.
+type ErrUnsupported struct{ Part, Verb string }
+
+func (e ErrUnsupported) Error() string { return "part " + e.Part + " does not support " + e.Verb }

@@ -1,0 +1,24 @@
+package reports
+
+import (
+	"time"
+
+	"wringer/drivers"
+)
+
+// Ended is the event of an operation that is over: every attempt made, or dropped. It is valid during the call that
+// hands it over.
+type Ended struct {
+	Op drivers.Op
+	// Window is the index of the window in which the operation was due (WindowWarmup for the warm-up).
+	Window int
+	// Outcome is Unknown for a dropped operation.
+	Outcome drivers.Outcome
+	// Sent is the begin of the first attempt, Done the end of the last. On the run's clock.
+	Sent, Done time.Duration
+	// Trail holds the attempts, oldest first; at most the first and the last few of a long trail.
+	Trail []drivers.Attempt
+}
+
+// WindowWarmup is the window index of operations that are not measured.
+const WindowWarmup = -1

@@ -1,0 +1,279 @@
+// Package reports holds the run record: what a run measured and what was made of it. A report is a pure function of the
+// record; each format is a package below it. This package needs the standard library alone.
+package reports
+
+import "time"
+
+// Schema names the record's format.
+const Schema = "wringer.run/v1"
+
+// Verdict of a run or of a gate.
+type Verdict string
+
+const (
+	Pass         Verdict = "pass"
+	Fail         Verdict = "fail"
+	Inconclusive Verdict = "inconclusive"
+	// Valid is the other verdict of Validity, whose verdicts are valid and inconclusive.
+	Valid Verdict = "valid"
+)
+
+// Exit codes of the commands that judge a run.
+const (
+	ExitPass         = 0
+	ExitFail         = 1
+	ExitInconclusive = 2
+	ExitUsage        = 3
+	ExitHarness      = 4
+	ExitInterrupted  = 130
+)
+
+// Run is the record of one run, run.json. Times are nanoseconds; start_ns and end_ns count from the end of the warm-up.
+// A measurement that was not taken is null, never 0.
+type Run struct {
+	Schema     string             `json:"schema"`
+	Name       string             `json:"name"`
+	About      string             `json:"about,omitempty"`
+	Seed       int64              `json:"seed"`
+	ID         string             `json:"id"` // the run's part of every identity
+	Version    string             `json:"version"`
+	Started    time.Time          `json:"started"`
+	WarmupNS   int64              `json:"warmup_ns"`
+	DurationNS int64              `json:"duration_ns"` // of the measured part, as it was run
+	PlannedNS  int64              `json:"planned_ns"`  // of the measured part, as it was planned
+	Verdict    Verdict            `json:"verdict"`
+	Exit       int                `json:"exit"`
+	Why        []string           `json:"why"` // the reasons behind the verdict, the first is the headline
+	Complete   bool               `json:"complete"`
+	Gates      []Gate             `json:"gates"`
+	Windows    []Window           `json:"windows"`
+	Streams    map[string]*Stream `json:"streams"`
+	Faults     []Fault            `json:"faults"`
+	Validity   Validity           `json:"validity"`
+	Findings   []Finding          `json:"findings"`
+	Host       Host               `json:"host"`
+	Settings   map[string]string  `json:"settings,omitempty"` // --set name=value, as given
+}
+
+// Host is where the generator ran.
+type Host struct {
+	OS   string `json:"os"`
+	Arch string `json:"arch"`
+	CPUs int    `json:"cpus"`
+	Go   string `json:"go"`
+}
+
+// Gate is one line of `expect` and what became of it.
+type Gate struct {
+	Expr     string   `json:"expr"`
+	Verdict  Verdict  `json:"verdict"`
+	Observed *float64 `json:"observed"`
+	Limit    *float64 `json:"limit"`
+	Unit     string   `json:"unit"` // ns, ratio, count, per_second, or empty
+	Window   *string  `json:"window"`
+	Stream   string   `json:"stream"`
+	Metric   string   `json:"metric"`
+	Why      string   `json:"why"`
+}
+
+// Window is an interval of the run. A window that another fault cuts in two stands here once for each piece, under the
+// same name.
+type Window struct {
+	Name    string  `json:"name"`
+	StartNS int64   `json:"start_ns"`
+	EndNS   int64   `json:"end_ns"`
+	Fault   *string `json:"fault"`
+}
+
+// Stream is what one stream did.
+type Stream struct {
+	Driver  string               `json:"driver"`
+	Model   string               `json:"model"` // "open" or "closed"
+	Plan    string               `json:"plan"`  // the rate or the users, as written
+	Keys    uint64               `json:"keys,omitempty"`
+	Effects string               `json:"effects,omitempty"` // where operations were looked for; empty: nowhere
+	Total   Measures             `json:"total"`
+	Windows map[string]*Measures `json:"windows"`
+	Seconds []Second             `json:"seconds"`
+	Gauges  map[string][]Sample  `json:"gauges,omitempty"`
+}
+
+// Sample is one reading of a gauge.
+type Sample struct {
+	AtNS  int64   `json:"at_ns"`
+	Value float64 `json:"value"`
+}
+
+// Counts are the counts of operations and attempts. Offered = Sent + Dropped; after the drain
+// Sent = Acked + Rejected + Indeterminate.
+type Counts struct {
+	Offered       int64 `json:"offered"`
+	Sent          int64 `json:"sent"`
+	Acked         int64 `json:"acked"`
+	Rejected      int64 `json:"rejected"`
+	Indeterminate int64 `json:"indeterminate"`
+	Dropped       int64 `json:"dropped"`
+	// DroppedByUs of Dropped could not be sent because the generator was late; the others because the target held
+	// every slot.
+	DroppedByUs int64 `json:"dropped_by_generator"`
+	Attempts    int64 `json:"attempts"`
+	Retries     int64 `json:"retries"`
+	// ClientRetries of Retries were made by the client library, not by the stream's policy.
+	ClientRetries int64 `json:"client_retries"`
+}
+
+// Measures are what was measured of a stream in a window.
+type Measures struct {
+	Counts
+	Amplification *float64         `json:"amplification"`
+	Rate          *float64         `json:"rate"` // acked a second
+	Errors        map[string]int64 `json:"errors"`
+	Response      *Latency         `json:"response_ns"`
+	Service       *Latency         `json:"service_ns"`
+	AckedResponse *Latency         `json:"acked_ns"`
+	// Failures classes the attempts that were not acked by when they ended.
+	Failures  *Failures  `json:"failures"`
+	Integrity *Integrity `json:"integrity"`
+}
+
+// Failures classes failed attempts: within their deadline, at it, or beyond it.
+type Failures struct {
+	Fast           int64 `json:"fast"`
+	AtDeadline     int64 `json:"at_deadline"`
+	BeyondDeadline int64 `json:"beyond_deadline"`
+}
+
+// Latency is a distribution in nanoseconds. Percentiles cover all that was offered (or sent), what was not answered
+// counted as slower than every answer; null where one falls among the unanswered. Min, mean and max are over answers.
+type Latency struct {
+	Min        *float64 `json:"min"`
+	Mean       *float64 `json:"mean"`
+	P50        *float64 `json:"p50"`
+	P90        *float64 `json:"p90"`
+	P95        *float64 `json:"p95"`
+	P99        *float64 `json:"p99"`
+	P999       *float64 `json:"p999"`
+	Max        *float64 `json:"max"`
+	Unanswered *float64 `json:"unanswered"`
+}
+
+// Integrity holds counts of operations, except Redelivered and Foreign (deliveries) and ExtraCopies (copies beyond the
+// first). DESIGN.md's section 2 defines each. null: not measured, or not known.
+type Integrity struct {
+	Acked            *int64 `json:"acked"`
+	Seen             *int64 `json:"seen"`
+	Lost             *int64 `json:"lost"`
+	Unseen           *int64 `json:"unseen"`
+	Recovered        *int64 `json:"recovered"`
+	Phantom          *int64 `json:"phantom"`
+	Unexpected       *int64 `json:"unexpected"`
+	Foreign          *int64 `json:"foreign"`
+	LogDuplicates    *int64 `json:"log_duplicates"`
+	Redelivered      *int64 `json:"redelivered"`
+	EffectDuplicates *int64 `json:"effect_duplicates"`
+	ExtraCopies      *int64 `json:"extra_copies"`
+	MaxCopies        *int64 `json:"max_copies"`
+	OrderViolations  *int64 `json:"order_violations"`
+	Regressions      *int64 `json:"regressions"`
+}
+
+// Second is one second of a stream.
+type Second struct {
+	StartNS int64 `json:"start_ns"`
+	Counts
+	P50NS *int64 `json:"p50_ns"`
+	P99NS *int64 `json:"p99_ns"`
+	MaxNS *int64 `json:"max_ns"`
+	// Limited: the generator was the limit in this second.
+	Limited bool `json:"limited,omitempty"`
+}
+
+// Fault is what became of one fault.
+type Fault struct {
+	Name         string   `json:"name"`
+	Link         *string  `json:"link"`
+	Part         *string  `json:"part,omitempty"`
+	Kind         string   `json:"kind"`
+	Spec         string   `json:"spec"` // what it does, in words: "latency 80ms, jitter 20ms"
+	StartNS      int64    `json:"start_ns"`
+	EndNS        int64    `json:"end_ns"`
+	Bit          bool     `json:"bit"`
+	Connections  *int64   `json:"connections"`
+	Bytes        *int64   `json:"bytes"`
+	Healed       bool     `json:"healed"`
+	Error        string   `json:"error,omitempty"` // of injecting, healing or probing
+	DetectionNS  *int64   `json:"detection_ns"`
+	RecoveryNS   *int64   `json:"recovery_ns"`
+	Recovered    *bool    `json:"recovered"`
+	Metastable   *bool    `json:"metastable"`
+	DetectedBy   string   `json:"detected_by,omitempty"` // the stream that showed it first
+	Unrecovered  []string `json:"unrecovered,omitempty"` // the streams that did not recover
+	SlowestBack  string   `json:"slowest_back,omitempty"`
+	RecoveryGoal string   `json:"recovery_goal,omitempty"` // what counts as recovered, in words
+	// PerStream holds the same by stream.
+	PerStream map[string]StreamRecovery `json:"per_stream,omitempty"`
+}
+
+// StreamRecovery is how one stream took one fault.
+type StreamRecovery struct {
+	DetectionNS *int64 `json:"detection_ns"`
+	RecoveryNS  *int64 `json:"recovery_ns"`
+	Recovered   *bool  `json:"recovered"`
+	Metastable  *bool  `json:"metastable"`
+}
+
+// Validity says whether the generator and the faults did what the plan said.
+type Validity struct {
+	Verdict      Verdict  `json:"verdict"`
+	Why          []string `json:"why"`
+	LagP50NS     *int64   `json:"lag_p50_ns"`
+	LagP99NS     *int64   `json:"lag_p99_ns"`
+	LagMaxNS     *int64   `json:"lag_max_ns"`
+	Dropped      int64    `json:"dropped"`
+	CPU          *float64 `json:"cpu"`
+	GCPauseP99NS *int64   `json:"gc_pause_p99_ns"`
+}
+
+// Finding is an observation that no gate asked for, told in the report: a duplicate nobody gated, a fault that never
+// bit, a stream with no gate on errors.
+type Finding struct {
+	Kind   string `json:"kind"`
+	Stream string `json:"stream,omitempty"`
+	Window string `json:"window,omitempty"`
+	Text   string `json:"text"`
+}
+
+// Violation is the evidence of one anomaly, a line of violations.jsonl. Times count from the end of the warm-up; null
+// where no longer known (only the most recent operations keep their details).
+type Violation struct {
+	Kind      string     `json:"kind"` // lost, phantom, effect_duplicate, ...
+	Stream    string     `json:"stream"`
+	Window    string     `json:"window"`
+	ID        string     `json:"id"`
+	Seq       uint64     `json:"seq"`
+	Key       string     `json:"key,omitempty"`
+	Outcome   string     `json:"outcome,omitempty"`
+	PlannedNS *int64     `json:"planned_ns"`
+	SentNS    *int64     `json:"sent_ns"` // of the first attempt
+	DoneNS    *int64     `json:"done_ns"`
+	Attempts  []Try      `json:"attempts"`
+	Seen      []Sighting `json:"seen"`
+	Why       string     `json:"why"`
+}
+
+// Try is one attempt in the evidence.
+type Try struct {
+	SentNS  int64  `json:"sent_ns"`
+	DoneNS  int64  `json:"done_ns"`
+	Outcome string `json:"outcome"`
+	Code    string `json:"code,omitempty"`
+	Detail  string `json:"detail,omitempty"`
+}
+
+// Sighting is one place and time at which an operation was seen.
+type Sighting struct {
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+	AtNS      int64  `json:"at_ns"`
+	Origin    string `json:"origin,omitempty"`
+}

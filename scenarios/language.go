@@ -1,0 +1,16 @@
+package scenarios
+
+import (
+	"wringer/drivers"
+	"wringer/faults"
+)
+
+// Language is the open part of the scenario language: each table maps the key that a scenario writes to a constructor of
+// the empty configuration that is decoded there. The command holds the one instance.
+type Language struct {
+	Drivers map[string]func() drivers.Config
+	Effects map[string]func() drivers.SourceConfig
+	Targets map[string]func() TargetConfig
+	// Faults: the key is one that only this kind has, by which it is told: link, pause, kill.
+	Faults map[string]func() faults.Config
+}
