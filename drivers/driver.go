@@ -29,8 +29,8 @@ type Env struct {
 	Seed uint64
 	// Clock is the run's clock: time since the end of the warm-up, negative before, monotonic.
 	Clock func() time.Duration
-	// Epoch is the wall time of Clock's zero.
-	Epoch time.Time
+	// Epoch returns the wall time of Clock's zero. It is known once traffic begins.
+	Epoch func() time.Time
 	// Dial opens the stream's own connections, through the stream's link when it has one.
 	Dial DialFunc
 	// Timeout is the stream's timeout of one attempt: a hint for client libraries with timeouts of their own. The
@@ -92,6 +92,13 @@ type Verifier interface {
 	// Source returns nil when the scenario switched verification off.
 	Source() (Source, error)
 }
+
+// Declarer is an optional extra of a Config or a SourceConfig: the names that its Gauger will emit, which gates may then
+// use.
+type Declarer interface{ GaugeNames() []string }
+
+// Verifying is an optional extra of a Config whose driver is a Verifier: whether the scenario leaves verification on.
+type Verifying interface{ Verifies() bool }
 
 // SourceConfig is one protocol's part of `effects:`.
 type SourceConfig interface {

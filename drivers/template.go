@@ -123,10 +123,10 @@ var plainPlaces = map[string]part{
 		return appendUUID(dst, Draw(env.Seed, op.Seq, 2*place), Draw(env.Seed, op.Seq, 2*place+1<<32))
 	},
 	"timestamp": func(dst []byte, env *Env, op *Op, _ uint64) []byte {
-		return env.Epoch.Add(op.Planned).UTC().AppendFormat(dst, time.RFC3339Nano)
+		return env.Epoch().Add(op.Planned).UTC().AppendFormat(dst, time.RFC3339Nano)
 	},
 	"unix_ms": func(dst []byte, env *Env, op *Op, _ uint64) []byte {
-		return strconv.AppendInt(dst, env.Epoch.Add(op.Planned).UnixMilli(), 10)
+		return strconv.AppendInt(dst, env.Epoch().Add(op.Planned).UnixMilli(), 10)
 	},
 }
 

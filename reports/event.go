@@ -16,7 +16,7 @@ type Ended struct {
 	Outcome drivers.Outcome
 	// Sent is the begin of the first attempt, Done the end of the last. On the run's clock.
 	Sent, Done time.Duration
-	// Trail holds the attempts, oldest first; at most the first and the last few of a long trail.
+	// Trail holds every attempt, oldest first.
 	Trail []drivers.Attempt
 }
 

@@ -122,6 +122,20 @@ type Counts struct {
 	ClientRetries int64 `json:"client_retries"`
 }
 
+// Add adds all of o.
+func (c *Counts) Add(o Counts) {
+	c.Offered += o.Offered
+	c.Sent += o.Sent
+	c.Acked += o.Acked
+	c.Rejected += o.Rejected
+	c.Indeterminate += o.Indeterminate
+	c.Dropped += o.Dropped
+	c.DroppedByUs += o.DroppedByUs
+	c.Attempts += o.Attempts
+	c.Retries += o.Retries
+	c.ClientRetries += o.ClientRetries
+}
+
 // Measures are what was measured of a stream in a window.
 type Measures struct {
 	Counts

@@ -1,6 +1,18 @@
 package scenarios
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"wringer/faults"
+)
 
 // Gate is one line of `expect`: STREAM.METRIC COMPARISON VALUE [SCOPE].
 type Gate struct {
@@ -51,4 +63,247 @@ type Scope struct {
 	Window string
 	// EverySecond: the worst second decides.
 	EverySecond bool
+}
+
+// The units of metrics.
+const (
+	UnitNS        = "ns"
+	UnitRatio     = "ratio"
+	UnitCount     = "count"
+	UnitPerSecond = "per_second"
+)
+
+// latencies are the metrics of response time; those of service time and of acked operations have a prefix.
+var latencies = []string{"p50", "p90", "p95", "p99", "p999", "max", "mean"}
+
+// metrics is the vocabulary beside latencies and a driver's own gauges. Counts of traffic belong to TimeOrRate: a
+// generator that falls behind sends less.
+var metrics = func() map[string]Metric {
+	m := map[string]Metric{
+		"within":        {Unit: UnitRatio, Class: TimeOrRate},
+		"rate":          {Unit: UnitPerSecond, Class: TimeOrRate},
+		"amplification": {Class: Outcome},
+	}
+	for unit, group := range map[string]map[Class][]string{
+		UnitNS:    {TimeOrRate: latencies, Recovery: {"detection", "recovery"}},
+		UnitRatio: {Outcome: {"errors", "rejected", "indeterminate", "dropped"}},
+		UnitCount: {
+			TimeOrRate: {"offered", "sent", "acked", "attempts", "retries"},
+			Integrity: {"seen", "lost", "unseen", "recovered", "phantom", "unexpected", "foreign", "log_duplicates", "redelivered",
+				"effect_duplicates", "extra_copies", "max_copies", "order_violations", "regressions"},
+		},
+	} {
+		for class, names := range group {
+			for _, name := range names {
+				m[name] = Metric{Unit: unit, Class: class}
+			}
+		}
+	}
+	for name, metric := range m {
+		metric.Name = name
+		m[name] = metric
+	}
+	return m
+}()
+
+// comparisons are those that a gate may use.
+var comparisons = []string{"<", "<=", ">", ">=", "==", "!="}
+
+// ParseGate reads STREAM.METRIC COMPARISON VALUE [SCOPE]. A word that is no metric is taken for a driver's gauge: only
+// the scenario knows its drivers. Errors name the part that is wrong and what is allowed there.
+func ParseGate(expr string) (Gate, error) {
+	return parseGate(expr, func(string) ([]string, bool) { return nil, false })
+}
+
+// parseGate is ParseGate where gauges lists those of a stream, if they are known.
+func parseGate(expr string, gauges func(stream string) (names []string, known bool)) (Gate, error) {
+	g := Gate{Expr: strings.TrimSpace(expr)}
+	if err := g.parse(gauges); err != nil {
+		return Gate{}, fmt.Errorf("gate %s: %w", quote(g.Expr), err)
+	}
+	return g, nil
+}
+
+const gateForm = "write STREAM.METRIC COMPARISON VALUE [SCOPE], as in orders.p99 < 250ms during baseline"
+
+func (g *Gate) parse(gauges func(stream string) ([]string, bool)) error {
+	from := strings.IndexAny(g.Expr, "<>=!")
+	if from < 0 {
+		return errors.New("there is no comparison; " + gateForm)
+	}
+	after := strings.TrimLeft(g.Expr[from:], "<>=!")
+	g.Comparison = g.Expr[from : len(g.Expr)-len(after)]
+	if !slices.Contains(comparisons, g.Comparison) {
+		return fmt.Errorf("%s is no comparison; allowed: %s", clip(g.Comparison), strings.Join(comparisons, " "))
+	}
+	stream, metric, ok := strings.Cut(strings.TrimSpace(g.Expr[:from]), ".")
+	if !ok || !streamName.MatchString(stream) {
+		return fmt.Errorf("%s names no metric of a stream; %s", quote(g.Expr[:from]), gateForm)
+	}
+	g.Stream = stream
+	words := strings.Fields(after)
+	if len(words) == 0 {
+		return errors.New("there is no value after the comparison; " + gateForm)
+	}
+	names, known := gauges(stream)
+	if err := g.parseMetric(metric, names, known); err != nil {
+		return err
+	}
+	if err := g.parseLimit(words[0]); err != nil {
+		return err
+	}
+	return g.parseScope(words[1:])
+}
+
+var gaugeName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// parseMetric reads p99, service.p99, within(250ms), lost.
+func (g *Gate) parseMetric(text string, gauges []string, known bool) error {
+	name, argument, called := strings.Cut(text, "(")
+	if of, latency, ok := strings.Cut(name, "."); ok && !called && (of == "service" || of == "acked") {
+		if !slices.Contains(latencies, latency) {
+			return fmt.Errorf("unknown metric %s; after %s. stands one of %s", quote(text), of, strings.Join(latencies, ", "))
+		}
+		g.Metric = metrics[latency]
+		g.Metric.Of = of
+		return nil
+	}
+	m, ok := metrics[name]
+	switch {
+	case ok && name == "within":
+		return g.parseWithin(m, argument, called)
+	case ok && !called:
+		g.Metric = m
+		return nil
+	case ok:
+		return fmt.Errorf("%s takes no argument", name)
+	case !called && gaugeName.MatchString(name) && (!known || slices.Contains(gauges, name)):
+		g.Metric = Metric{Name: name, Class: Gauge}
+		return nil
+	}
+	return unknownMetric(text, gauges)
+}
+
+func unknownMetric(text string, gauges []string) error {
+	allowed := append(slices.Collect(maps.Keys(metrics)), gauges...)
+	return fmt.Errorf("unknown metric %s; %s, service.p99, acked.p99", quote(text), choices(text, allowed))
+}
+
+func (g *Gate) parseWithin(m Metric, argument string, called bool) error {
+	argument, closed := strings.CutSuffix(argument, ")")
+	if !called || !closed {
+		return errors.New("within takes a time: write within(250ms)")
+	}
+	d, err := parseDuration(strings.TrimSpace(argument))
+	if err != nil {
+		return fmt.Errorf("within: %w", err)
+	}
+	if d == 0 {
+		return errors.New("within: nothing is answered within no time")
+	}
+	g.Metric = m
+	g.Metric.Within = d
+	return nil
+}
+
+var (
+	decimal  = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
+	anyValue = regexp.MustCompile(`^[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
+)
+
+// parseLimit reads the value in the unit of the metric.
+func (g *Gate) parseLimit(text string) error {
+	switch g.Metric.Unit {
+	case UnitNS:
+		d, err := parseDuration(text)
+		g.Limit = float64(d)
+		return err
+	case UnitRatio:
+		return g.parseShare(text)
+	case UnitPerSecond:
+		var p PerSecond
+		err := p.UnmarshalText([]byte(text))
+		g.Limit = float64(p)
+		return err
+	case UnitCount:
+		n, err := strconv.ParseUint(text, 10, 53) // what a float64 holds exactly
+		if err != nil {
+			return fmt.Errorf("%s counts operations: %s is no whole number such as 0 or 100", g.Metric.Name, quote(text))
+		}
+		g.Limit = float64(n)
+		return nil
+	}
+	limit, err := strconv.ParseFloat(text, 64)
+	if err != nil || !anyValue.MatchString(text) || math.IsInf(limit, 0) {
+		if g.Metric.Class == Gauge {
+			return fmt.Errorf("%s is none of the common metrics, and a driver's gauge takes a plain number, not %s", g.Metric.Name, quote(text))
+		}
+		return fmt.Errorf("%s takes a plain number such as 1.2, not %s", g.Metric.Name, quote(text))
+	}
+	g.Limit = limit
+	return nil
+}
+
+// parseShare reads 1% or 0.01. The percent sign becomes an exponent, so that 0.7% is the same number as 0.007: dividing
+// by 100 would round twice.
+func (g *Gate) parseShare(text string) error {
+	number, percent := strings.CutSuffix(text, "%")
+	if !decimal.MatchString(number) {
+		return fmt.Errorf("%s is a share: write 1%% or 0.01, and not %s", g.Metric.Name, quote(text))
+	}
+	if percent {
+		number += "e-2"
+	}
+	limit, err := strconv.ParseFloat(number, 64)
+	if err != nil || limit > 1 {
+		return fmt.Errorf("%s is a share, from 0%% to 100%%: %s is beyond; for a hundredth write 1%% or 0.01", g.Metric.Name, clip(text))
+	}
+	g.Limit = limit
+	return nil
+}
+
+const scopeForm = "a scope is one of: during WINDOW, after FAULT, in every second"
+
+// parseScope reads the scopes, of which a window and every second may stand together.
+func (g *Gate) parseScope(words []string) error {
+	for len(words) > 0 {
+		n, err := g.scope(words)
+		if err != nil {
+			return err
+		}
+		words = words[n:]
+	}
+	if g.Scope.EverySecond && (g.Metric.Class == Integrity || g.Metric.Class == Recovery || g.Metric.Class == Gauge) {
+		return fmt.Errorf("%s is not kept by the second: take in every second away", g.Metric.Name)
+	}
+	return nil
+}
+
+// scope reads one scope and returns how many words it took.
+func (g *Gate) scope(words []string) (int, error) {
+	if len(words) >= 3 && slices.Equal(words[:3], []string{"in", "every", "second"}) && !g.Scope.EverySecond {
+		g.Scope.EverySecond = true
+		return 3, nil
+	}
+	if len(words) < 2 || g.Scope.Window != "" || (words[0] != "during" && words[0] != "after") {
+		return 0, fmt.Errorf("%s is not understood; %s", quote(strings.Join(words, " ")), scopeForm)
+	}
+	taken, after := 2, words[0] == "after"
+	if words[0] == "during" && words[1] == "after" && len(words) > 2 {
+		taken, after = 3, true
+	}
+	name := words[taken-1]
+	switch {
+	case !faultName.MatchString(name):
+		return 0, fmt.Errorf("%s is no name of a window; %s", quote(name), scopeForm)
+	case name == "warmup":
+		return 0, errors.New("the warm-up is not measured; take another window")
+	case after && slices.Contains(reserved, name):
+		return 0, fmt.Errorf("after takes the name of a fault, and not %s", name)
+	}
+	g.Scope.Window = name
+	if after {
+		g.Scope.Window = faults.After(name)
+	}
+	return taken, nil
 }

@@ -3,6 +3,7 @@
 package scenarios
 
 import (
+	"strings"
 	"time"
 
 	"wringer/drivers"
@@ -11,25 +12,32 @@ import (
 
 // Scenario is one file. Times in Run, Faults and windows count from the end of the warm-up.
 type Scenario struct {
-	Name    string       `yaml:"name" jsonschema:"required" jsonschema_description:"The scenario's name: letters, digits, - and _."`
-	About   string       `yaml:"about" jsonschema_description:"What the scenario shows, in a sentence."`
-	Seed    int64        `yaml:"seed" jsonschema_description:"Feeds every random choice. 0 or absent: chosen at the start and printed."`
-	Target  TargetConfig `yaml:"target" jsonschema_description:"What to start before the run; absent when the system already runs."`
-	Run     Timing       `yaml:"run"`
-	Traffic []Stream     `yaml:"traffic" jsonschema:"required" jsonschema_description:"The streams, by name."`
-	Faults  []Fault      `yaml:"faults" jsonschema_description:"What goes wrong, and when."`
-	Expect  []Gate       `yaml:"expect" jsonschema_description:"The gates: STREAM.METRIC COMPARISON VALUE [SCOPE]."`
+	Name  string `yaml:"name" jsonschema:"required" jsonschema_description:"The scenario's name: letters, digits, - and _."`
+	About string `yaml:"about" jsonschema_description:"What the scenario shows, in a sentence."`
+	Seed  int64  `yaml:"seed" jsonschema_description:"Feeds every random choice. 0 or absent: chosen at the start and printed."`
+	// TargetName is the key under which Target stood.
+	TargetName string       `yaml:"-"`
+	Target     TargetConfig `yaml:"target" jsonschema_description:"What to start before the run; absent when the system already runs."`
+	Run        Timing       `yaml:"run" jsonschema:"required" jsonschema_description:"How long the run is. Times count from the end of the warm-up."`
+	Traffic    []Stream     `yaml:"traffic" jsonschema:"required" jsonschema_description:"The streams, by name."`
+	Faults     []Fault      `yaml:"faults" jsonschema_description:"What goes wrong, and when."`
+	Expect     []Gate       `yaml:"expect" jsonschema_description:"The gates: STREAM.METRIC COMPARISON VALUE [SCOPE]."`
 
 	// Path is the file that was read, Source its text, Settings the --set values that were applied.
 	Path     string            `yaml:"-"`
 	Source   []byte            `yaml:"-"`
 	Settings map[string]string `yaml:"-"`
+
+	// resolved: no variables and no escapes are left in any text.
+	resolved bool
+	redactor *strings.Replacer
+	warnings []Problem
 }
 
 // Timing is the run's length.
 type Timing struct {
 	Warmup   time.Duration `yaml:"warmup" jsonschema_description:"Traffic before the measured part."`
-	Duration time.Duration `yaml:"duration" jsonschema_description:"The measured part. Faults must end within it."`
+	Duration time.Duration `yaml:"duration" jsonschema:"required" jsonschema_description:"The measured part. Faults must end within it."`
 	Drain    time.Duration `yaml:"drain" jsonschema_description:"The longest wait, after the last operation is over, for what was acked to show up. It ends early when all has. Default 10s."`
 	MaxLag   time.Duration `yaml:"max_lag" jsonschema_description:"A second in which 1 in 100 operations started later than this after its plan is one in which the generator was the limit. Default 100ms."`
 }
@@ -47,7 +55,7 @@ type Stream struct {
 	Keys        uint64        `yaml:"keys" jsonschema_description:"Size of the key space; each operation draws one key. Absent: no keys."`
 	Timeout     time.Duration `yaml:"timeout" jsonschema_description:"Of one attempt. Default 5s."`
 	Deadline    time.Duration `yaml:"deadline" jsonschema_description:"Of the whole operation, retries and waits included, from its first attempt. Default: none beyond attempts and timeouts."`
-	Retry       *Retry        `yaml:"retry"`
+	Retry       *Retry        `yaml:"retry" jsonschema_description:"The stream's own retries. Absent: none."`
 	MaxInFlight int           `yaml:"max_in_flight" jsonschema_description:"Bound on operations in flight; an arrival beyond it is dropped. Default 4096 (64 with rate: max)."`
 
 	Outcomes map[string][]string `yaml:"outcomes" jsonschema_description:"What an answer means: acked, rejected or indeterminate, each with a list of codes (http_503 or 503, grpc_unavailable, kafka_request_timed_out, check)."`
@@ -55,14 +63,17 @@ type Stream struct {
 	// EffectName is the key under which Effects stood.
 	EffectName string               `yaml:"-"`
 	Effects    drivers.SourceConfig `yaml:"-"`
+
+	// Where Driver and Effects stand in the file, for problems that show only once the target runs.
+	driverAt, effectsAt *node
 }
 
 // Retry is a stream's own retry policy.
 type Retry struct {
-	Attempts   int            `yaml:"attempts" jsonschema_description:"Attempts at most, the first included."`
+	Attempts   int            `yaml:"attempts" jsonschema:"required" jsonschema_description:"Attempts at most, the first included."`
 	Backoff    time.Duration  `yaml:"backoff" jsonschema_description:"Wait before the first retry; doubles with each."`
 	MaxBackoff time.Duration  `yaml:"max_backoff" jsonschema_description:"Bound of the wait. Default 10s."`
-	Jitter     Jitter         `yaml:"jitter" jsonschema_description:"full: 0 to the wait; equal: half to the whole; none. Default full."`
+	Jitter     Jitter         `yaml:"jitter" jsonschema:"enum=full,enum=equal,enum=none" jsonschema_description:"full: 0 to the wait; equal: half to the whole; none. Default full."`
 	Budget     *drivers.Ratio `yaml:"budget" jsonschema_description:"Retries at most, as a share of the operations (a token bucket; 10 tokens to begin with). Absent: no budget."`
 	On         []string       `yaml:"on" jsonschema_description:"Codes that are retried (timeout, reset, refused, http_503, ...). Absent: whatever is indeterminate, and connections never made."`
 	RetryAfter bool           `yaml:"retry_after" jsonschema_description:"Wait as long as the answer's Retry-After asks."`
@@ -80,8 +91,8 @@ const (
 // Fault is one entry of `faults`.
 type Fault struct {
 	Name string        `yaml:"name" jsonschema:"required" jsonschema_description:"Names the fault's window too."`
-	At   time.Duration `yaml:"at" jsonschema_description:"When it is injected, from the end of the warm-up."`
-	For  time.Duration `yaml:"for" jsonschema_description:"How long it lasts."`
+	At   time.Duration `yaml:"at" jsonschema:"required" jsonschema_description:"When it is injected, from the end of the warm-up."`
+	For  time.Duration `yaml:"for" jsonschema:"required" jsonschema_description:"How long it lasts."`
 
 	// Config is the rest of the entry, by its kind.
 	Config faults.Config `yaml:"-"`
@@ -99,10 +110,11 @@ const (
 	DefaultMaxRateUsers  = 64
 	DefaultMaxBackoff    = 10 * time.Second
 	MaxPlanLength        = 24 * time.Hour
+	MaxRate              = 10_000_000 // a second, of one stream
 	MaxStreams           = 64
 	MaxFaults            = 256
 	MaxUsers             = 100_000
-	MaxKeys              = 100_000_000
+	MaxKeys              = 10_000_000
 	MaxAttempts          = 100
 	RetryBudgetReserve   = 10
 	MaxScenarioFileBytes = 4 << 20

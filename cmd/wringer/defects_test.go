@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"wringer/reports"
+)
+
+// defects says, for each shipped scenario, what must fail and in which window most of it lies.
+var defects = map[string]struct {
+	gate, window string
+	count        string // of the integrity count that must be above 0 there; empty: an error
+}{
+	"no-dedupe":          {"orders.effect_duplicates == 0", "lost-answers", "effect_duplicates"},
+	"publish-twice":      {"orders.effect_duplicates == 0", "baseline", "effect_duplicates"},
+	"ack-before-publish": {"orders.lost == 0", "frozen-broker", "lost"},
+	"unordered":          {"orders.order_violations == 0", "baseline", "order_violations"},
+	"commit-first":       {"orders.lost == 0", "crashes", "lost"},
+	"redeliver":          {"orders.effect_duplicates == 0", "crashes", "redelivered"},
+	"hang":               {"orders.errors < 1%", "baseline", ""},
+	"retry-storm":        {"orders.max_copies <= 6", "frozen-inventory", "extra_copies"},
+}
+
+// TestDefects runs every scenario of scenarios/defects twice: as shipped it fails, for its own reason; without its defect it
+// passes.
+func TestDefects(t *testing.T) {
+	files, err := filepath.Glob("../../scenarios/defects/*.yaml")
+	if err != nil || len(files) != len(defects) {
+		t.Fatalf("%d scenarios for %d defects: %v", len(files), len(defects), err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		t.Run(name+"/on", func(t *testing.T) { defective(t, name, file) })
+		t.Run(name+"/off", func(t *testing.T) { honest(t, name, file) })
+	}
+}
+
+func defective(t *testing.T, name, file string) {
+	want := defects[name]
+	dir := filepath.Join(t.TempDir(), "record")
+	code, stdout, stderr := wringer(t, "run", "--quiet", "--out", dir, file)
+	if code != reports.ExitFail {
+		t.Fatalf("exit %d, want fail:\n%s%s", code, stdout, stderr)
+	}
+	rec := loadRecord(t, dir)
+	for _, g := range rec.Run.Gates {
+		if failed := g.Verdict == reports.Fail; g.Expr == want.gate && !failed {
+			t.Errorf("%s: %s, want fail", g.Expr, g.Verdict)
+		}
+	}
+	if want.count == "" {
+		if m := rec.Run.Streams["orders"].Windows[want.window]; m.Indeterminate == 0 || m.Errors["timeout"] == 0 {
+			t.Errorf("no timeouts in %s: %v", want.window, m.Errors)
+		}
+		return
+	}
+	counted(t, rec, want.window, want.count)
+}
+
+// counted checks that a count is above 0 in its window, is highest there, and comes with evidence.
+func counted(t *testing.T, rec *reports.Record, window, count string) {
+	t.Helper()
+	in := func(window string) int64 {
+		if n := rec.Run.Streams["orders"].Windows[window].Integrity.Count(count); n != nil {
+			return *n
+		}
+		return 0
+	}
+	most := in(window)
+	if most == 0 {
+		t.Errorf("%s is 0 in %s", count, window)
+	}
+	for _, other := range rec.Run.WindowNames() {
+		if n := in(other); n > most {
+			t.Errorf("%s is %d in %s and %d in %s, where it belongs", count, n, other, most, window)
+		}
+	}
+	kind := strings.TrimSuffix(strings.Replace(count, "extra_copies", "effect_duplicates", 1), "s")
+	for _, v := range rec.Violations {
+		if v.Window == window && v.Kind == kind && v.ID != "" && v.Why != "" {
+			return
+		}
+	}
+	t.Errorf("no evidence of kind %s in %s among %d violations", kind, window, len(rec.Violations))
+}
+
+// honest runs the scenario with its defect taken out.
+func honest(t *testing.T, name, file string) {
+	src, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mended := bytes.Replace(src, []byte("{shop: {defects: ["+name+"]}}"), []byte("{shop: {}}"), 1)
+	if bytes.Equal(mended, src) {
+		t.Fatal("the scenario names no defect")
+	}
+	dir := t.TempDir()
+	file = filepath.Join(dir, name+".yaml")
+	if err := os.WriteFile(file, mended, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := wringer(t, "run", "--quiet", "--out", filepath.Join(dir, "record"), file)
+	if code != reports.ExitPass {
+		t.Errorf("exit %d, want pass:\n%s%s", code, stdout, stderr)
+	}
+	loadRecord(t, filepath.Join(dir, "record"))
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// pkg is what `go list` tells of a package.
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Standard   bool
+}
+
+// TestImportsRunOneWay keeps the house in order: cmd -> scenarios/runner -> scenarios, drivers/*, faults/*, reports/*.
+func TestImportsRunOneWay(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "wringer/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	packages := 0
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; packages++ {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, imp := range p.Imports {
+			if why := forbidden(p.ImportPath, imp); why != "" {
+				t.Errorf("%s imports %s: %s", p.ImportPath, imp, why)
+			}
+		}
+	}
+	if packages < 10 {
+		t.Fatalf("go list named %d packages: the rule was not tested", packages)
+	}
+}
+
+// roots need the standard library alone, and what is listed here.
+var roots = map[string][]string{
+	"wringer/drivers": nil,
+	"wringer/faults":  nil,
+	"wringer/reports": {"wringer/drivers", "wringer/faults"},
+}
+
+// layers may not import what is listed; a trailing slash covers all below.
+var layers = []struct {
+	of  string
+	not []string
+}{
+	{"wringer/drivers/", []string{"wringer/faults", "wringer/reports", "wringer/scenarios", "wringer/cmd"}},
+	{"wringer/faults/", []string{"wringer/drivers", "wringer/reports", "wringer/scenarios", "wringer/cmd"}},
+	{"wringer/reports/", []string{"wringer/scenarios", "wringer/cmd"}},
+	{"wringer/scenarios", []string{"wringer/cmd"}},
+}
+
+// forbidden says why from must not import to, empty when it may.
+func forbidden(from, to string) string {
+	if allowed, ok := roots[from]; ok && !slices.Contains(allowed, to) && !standard(to) {
+		return "a root needs the standard library alone"
+	}
+	for _, l := range layers {
+		if !within(from, l.of) {
+			continue
+		}
+		for _, not := range l.not {
+			if within(to, not) {
+				return "imports run one way"
+			}
+		}
+	}
+	if siblings(from, to, "wringer/drivers/", "wringer/drivers/drivertest") || siblings(from, to, "wringer/faults/", "wringer/faults/faulttest") {
+		return "one protocol or mechanism never sees another"
+	}
+	if from == "wringer/scenarios" && (strings.HasPrefix(to, "wringer/") && !slices.Contains([]string{"wringer/drivers", "wringer/faults", "wringer/reports"}, to)) {
+		return "the language knows the nouns, and no protocol, mechanism or runner"
+	}
+	return ""
+}
+
+func standard(path string) bool {
+	return !strings.Contains(path, ".") && !strings.HasPrefix(path, "wringer")
+}
+
+// within says whether path is the package, or below it.
+func within(path, layer string) bool {
+	return path == strings.TrimSuffix(layer, "/") && !strings.HasSuffix(layer, "/") || strings.HasPrefix(path, strings.TrimSuffix(layer, "/")+"/")
+}
+
+// siblings says whether both are different packages below the folder; suite is the conformance suite, open to all.
+func siblings(from, to, folder, suite string) bool {
+	return strings.HasPrefix(from, folder) && strings.HasPrefix(to, folder) && to != suite && from != suite && top(from, folder) != top(to, folder)
+}
+
+func top(path, folder string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(path, folder), "/")
+	return name
+}
+
+// The rule itself must be able to fail.
+func TestForbiddenImportsAreFound(t *testing.T) {
+	for _, c := range [][2]string{
+		{"wringer/drivers", "github.com/IBM/sarama"},
+		{"wringer/drivers/rest", "wringer/drivers/grpc"},
+		{"wringer/drivers/rest", "wringer/faults"},
+		{"wringer/faults/toxi", "wringer/drivers"},
+		{"wringer/reports/html", "wringer/scenarios/runner"},
+		{"wringer/scenarios", "wringer/scenarios/runner"},
+		{"wringer/scenarios", "wringer/drivers/rest"},
+		{"wringer/scenarios/runner", "wringer/cmd/wringer"},
+	} {
+		if forbidden(c[0], c[1]) == "" {
+			t.Errorf("%s may import %s", c[0], c[1])
+		}
+	}
+	for _, c := range [][2]string{
+		{"wringer/drivers/rest", "wringer/drivers"},
+		{"wringer/reports", "wringer/drivers"},
+		{"wringer/scenarios/runner", "wringer/reports/integrity"},
+		{"wringer/cmd/wringer", "wringer/drivers/rest"},
+	} {
+		if why := forbidden(c[0], c[1]); why != "" {
+			t.Errorf("%s may not import %s: %s", c[0], c[1], why)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+// Command wringer puts services through the wringer: it sends traffic, breaks things meanwhile, and judges what was
+// retried, duplicated, lost and reordered, how slow it got, and how long recovery took.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"wringer/reports"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal ends the run in good order. From then on a signal has its usual effect: a second one kills.
+	context.AfterFunc(ctx, stop)
+	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// streams are a command's standard streams.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// exit is an error that carries an exit code. An empty text was already told.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e exit) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e exit) Unwrap() error { return e.err }
+
+func usage(format string, a ...any) error { return exit{reports.ExitUsage, fmt.Errorf(format, a...)} }
+func harness(format string, a ...any) error {
+	return exit{reports.ExitHarness, fmt.Errorf(format, a...)}
+}
+
+// run is the whole command: it returns the exit code.
+func run(ctx context.Context, args []string, std streams) int {
+	root := command(std)
+	root.SetArgs(args)
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return reports.ExitPass
+	}
+	var e exit
+	if !errors.As(err, &e) {
+		// cobra's own: an unknown command or flag.
+		e = exit{reports.ExitUsage, fmt.Errorf("%w; see wringer --help", err)}
+	}
+	if text := e.Error(); text != "" {
+		fmt.Fprintln(std.err, "wringer: "+text)
+	}
+	return e.code
+}
+
+func command(std streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "wringer",
+		Short: "Load and chaos testing for services: traffic, faults and integrity verdicts per fault window",
+		Long: `Wringer sends traffic, breaks things meanwhile, and judges what still held.
+
+Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 usage or scenario error, 4 harness failure, 130 interrupted.`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(runCommand(std), checkCommand(std), reportCommand(std), schemaCommand(std), shopCommand(std))
+	return root
+}
+
+// version is the module's version, or the revision that was built.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return "devel-" + s.Value[:min(len(s.Value), 12)]
+		}
+	}
+	return "devel"
+}

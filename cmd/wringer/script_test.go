@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/signal"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
+)
+
+// TestMain makes `wringer` a command of the scripts: the same function as main's, signals included.
+func TestMain(m *testing.M) {
+	testscript.Main(leakless{m}, map[string]func(){
+		"wringer": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+			code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+			stop()
+			os.Exit(code)
+		},
+	})
+}
+
+// leakless fails when the tests leave a goroutine behind.
+type leakless struct{ m *testing.M }
+
+func (l leakless) Run() int {
+	code := l.m.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		os.Stderr.WriteString("goroutines left behind: " + err.Error() + "\n")
+		return 1
+	}
+	return code
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:  "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("NO_COLOR", "1")
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			// An address on which something listens for the length of the script.
+			env.Setenv("BUSY", l.Addr().String())
+			env.Defer(func() { l.Close() })
+			return nil
+		},
+	})
+}
+
+// waitFor waits until a file exists.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: waitfor FILE")
+	}
+	deadline, stop := context.WithTimeout(context.Background(), 30*time.Second)
+	defer stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.Done():
+			ts.Fatalf("%s did not appear", args[0])
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"io"
+
+	"wringer/drivers"
+	"wringer/drivers/grpc"
+	"wringer/drivers/kafka"
+	"wringer/drivers/rest"
+	"wringer/faults"
+	"wringer/faults/part"
+	"wringer/faults/toxi"
+	"wringer/reports"
+	"wringer/reports/html"
+	"wringer/reports/junit"
+	"wringer/reports/markdown"
+	"wringer/scenarios"
+	"wringer/scenarios/shop"
+)
+
+// language is what a scenario may name. A new driver, kind of effect, target or fault is one line here.
+var language = scenarios.Language{
+	Drivers: map[string]func() drivers.Config{
+		"rest":  func() drivers.Config { return new(rest.Config) },
+		"grpc":  func() drivers.Config { return new(grpc.Config) },
+		"kafka": func() drivers.Config { return new(kafka.Config) },
+	},
+	Effects: map[string]func() drivers.SourceConfig{
+		"kafka": func() drivers.SourceConfig { return new(kafka.Effect) },
+	},
+	Targets: map[string]func() scenarios.TargetConfig{
+		"shop": func() scenarios.TargetConfig { return new(shop.Config) },
+	},
+	Faults: map[string]func() faults.Config{
+		"link":  func() faults.Config { return new(toxi.Config) },
+		"pause": func() faults.Config { return new(part.Config) },
+		"kill":  func() faults.Config { return new(part.Config) },
+	},
+}
+
+// format is one rendering of a record.
+type format struct {
+	name   string // of the flag
+	about  string
+	render func(w io.Writer, rec *reports.Record) error
+}
+
+// formats are the report formats, by the flag that asks for each. A new one is one line here.
+var formats = []format{
+	{"html", "the report as one HTML file", html.Render},
+	{"junit", "the gates as JUnit XML", junit.Render},
+	{"summary", "the summary as Markdown", markdown.Render},
+	{"json", "the record as JSON", reports.WriteJSON},
+}

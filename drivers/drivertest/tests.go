@@ -1,0 +1,165 @@
+package drivertest
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+
+	"wringer/drivers"
+)
+
+// behaviour sends one operation to a target that answers, one to a target that behaves so, and then more until the
+// target, well again, is seen to be so: a driver that stays broken after a fault would report its own state as the
+// target's.
+func (r *rig) behaviour(t *testing.T, b Behaviour, want Want) {
+	l := r.line(t)
+	defer l.end(t)
+	first := r.attempt(t, t.Context(), l, patience)
+	wants[Answer].check(t, &first)
+
+	r.target.Behave(b)
+	if b == Nobody {
+		r.notice(t, l)
+	}
+	deadline := patience
+	if b == Hang || b == Endless {
+		deadline = short
+	}
+	before := r.count()
+	at := r.attempt(t, t.Context(), l, deadline)
+	want.check(t, &at)
+	r.received(t, before, at)
+	again := r.attempt(t, t.Context(), l, deadline)
+	want.check(t, &again)
+
+	r.target.Behave(Answer)
+	eventually(t, "an ack from the target that is well again", func() bool {
+		return r.attempt(t, t.Context(), l, patience).Outcome == drivers.Acked
+	})
+}
+
+// notice lets the driver find out that its connections are gone. A shared connection is read by a goroutine of its own,
+// so an attempt may be sent into it before its end is seen: not known to have had no effect, but never acked.
+func (r *rig) notice(t *testing.T, l line) {
+	eventually(t, "the end of the connections to be noticed", func() bool {
+		at := r.attempt(t, t.Context(), l, patience)
+		if at.Outcome == drivers.Acked {
+			t.Error("acked by nobody")
+		}
+		return !at.Wire
+	})
+}
+
+// testCancel cancels an attempt whose operation the target holds.
+func testCancel(t *testing.T, r *rig) {
+	if _, ok := r.driver.(drivers.Pipeline); ok {
+		t.Skip("a pipeline's attempts end by themselves")
+	}
+	l := r.line(t)
+	defer l.end(t)
+	r.target.Behave(Hang)
+	before := r.count()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	op := drivers.Op{Seq: 1}
+	var at drivers.Attempt
+	at.Reset(1, r.clock())
+	done := make(chan struct{})
+	go func() { defer close(done); l.do(ctx, &op, &at) }()
+	if r.target.Received != nil {
+		eventually(t, "the target to hold the operation", func() bool { return r.target.Received() > before })
+	}
+	cancel()
+	within(t, "the cancelled attempt", func() { <-done })
+	r.sane(t, &at)
+	want := Want{Outcomes: indeterminate, Codes: []string{drivers.CodeCancelled}, Answered: No, Wire: Yes}
+	if r.target.Received == nil {
+		want.Outcomes, want.Wire = append(slices.Clone(indeterminate), drivers.Rejected), Either
+	}
+	want.check(t, &at)
+}
+
+// testEnded makes an attempt whose context has ended before.
+func testEnded(t *testing.T, r *rig) {
+	l := r.line(t)
+	defer l.end(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	at := r.attempt(t, ctx, l, patience)
+	Want{
+		Outcomes: []drivers.Outcome{drivers.Rejected, drivers.Indeterminate},
+		Codes:    []string{drivers.CodeCancelled},
+		Answered: No,
+	}.check(t, &at)
+}
+
+// testMany sends from many lines at once. Under -race it also shows that sessions share nothing that they should not.
+func testMany(t *testing.T, r *rig) {
+	const lines, each = 16, 50
+	before := r.count()
+	all := make([]drivers.Attempt, lines*each)
+	within(t, "the traffic", func() {
+		if p, ok := r.driver.(drivers.Pipeline); ok {
+			r.flood(t, p, all)
+			return
+		}
+		r.fanOut(t, lines, all)
+	})
+	for i := range all {
+		r.sane(t, &all[i])
+		wants[Answer].check(t, &all[i])
+	}
+	r.received(t, before, all...)
+}
+
+// fanOut shares the attempts among sessions.
+func (r *rig) fanOut(t *testing.T, lines int, all []drivers.Attempt) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var wg sync.WaitGroup
+	share := len(all) / lines
+	for n := range lines {
+		s, err := r.driver.Session()
+		if err != nil {
+			t.Errorf("session: %v", err)
+			return
+		}
+		wg.Go(func() {
+			defer s.Close()
+			for i := n * share; i < (n+1)*share; i++ {
+				op := drivers.Op{Seq: uint64(i)}
+				all[i].Reset(1, r.clock())
+				s.Do(ctx, &op, &all[i])
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// flood sends everything down the pipeline and flushes it.
+func (r *rig) flood(t *testing.T, p drivers.Pipeline, all []drivers.Attempt) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	ops := make([]drivers.Op, len(all))
+	calls := make(chan int, 2*len(all))
+	for i := range all {
+		ops[i].Seq = uint64(i)
+		all[i].Reset(1, r.clock())
+		p.Send(ctx, &ops[i], &all[i], func() { calls <- i })
+	}
+	if err := p.Flush(ctx); err != nil {
+		t.Errorf("flush: %v", err)
+	}
+	if len(calls) != len(all) {
+		t.Errorf("after Flush done had been called %d times for %d attempts", len(calls), len(all))
+	}
+	seen := make([]bool, len(all))
+	for range len(calls) {
+		i := <-calls
+		if seen[i] {
+			t.Errorf("done was called twice for attempt %d", i)
+		}
+		seen[i] = true
+	}
+}

@@ -1,0 +1,57 @@
+package grpc
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"wringer/drivers"
+	"wringer/drivers/drivertest"
+)
+
+// BenchmarkMessage renders a request of some size.
+func BenchmarkMessage(b *testing.B) {
+	m := compile(b, map[string]any{"orderId": "{{id}}", "quantity": 2, "items": []any{map[string]any{"id": "{{key}}", "quantity": "{{int 1 9}}"}}})
+	var dst []byte
+	var op drivers.Op
+	b.ReportAllocs()
+	for b.Loop() {
+		op.Seq++
+		var err error
+		if dst, err = m.append(dst[:0], &op); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDo is a whole call over loopback, the target in the same process.
+func BenchmarkDo(b *testing.B) {
+	g := startTarget(b, []string{"v1"})
+	defer g.close()
+	d, err := reserve(g).Open(b.Context(), drivertest.NewEnv(b, time.Now()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	b.ReportAllocs()
+	b.RunParallel(func(p *testing.PB) {
+		s, err := d.Session()
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer s.Close()
+		ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+		defer cancel()
+		var op drivers.Op
+		var at drivers.Attempt
+		for p.Next() {
+			op.Seq++
+			at.Reset(1, 0)
+			if s.Do(ctx, &op, &at); at.Outcome != drivers.Acked {
+				b.Error(at)
+				return
+			}
+		}
+	})
+}

@@ -1,0 +1,201 @@
+// Package grpc is the driver of gRPC: one unary call an operation. The types of the request and of the answer come from
+// the target's server reflection. Nothing is retried by policy; what the client library resends by itself is counted.
+package grpc
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"wringer/drivers"
+)
+
+// Config is the `grpc:` part of a stream.
+type Config struct {
+	Target      string            `yaml:"target" jsonschema:"required" jsonschema_description:"host:port."`
+	Method      string            `yaml:"method" jsonschema:"required" jsonschema_description:"A unary method: package.Service/Method. The target must offer server reflection."`
+	Message     any               `yaml:"message" jsonschema_description:"The request, by field name. Strings may hold {{...}}, also where the field is a number. Absent: the empty message."`
+	Metadata    map[string]string `yaml:"metadata" jsonschema_description:"Metadata by key. Values may hold {{...}}."`
+	TLS         *TLS              `yaml:"tls" jsonschema_description:"Present: TLS; {} trusts the system's authorities. Absent: no TLS."`
+	Connections int               `yaml:"connections" jsonschema_description:"Connections that the calls are shared among. Default 1."`
+	Authority   string            `yaml:"authority" jsonschema_description:"The :authority to ask for. Default: the target."`
+	MaxMessage  drivers.Bytes     `yaml:"max_message" jsonschema_description:"Bound on an answer's message; a larger one has the code too_large. Default 4MiB."`
+}
+
+// TLS is how the target is trusted, and how the driver proves itself. Paths are relative to the scenario.
+type TLS struct {
+	CA         string `yaml:"ca" jsonschema_description:"PEM file of the authorities to trust. Default: the system's."`
+	Cert       string `yaml:"cert" jsonschema_description:"PEM file of the client's certificate."`
+	Key        string `yaml:"key" jsonschema_description:"PEM file of the client's key."`
+	ServerName string `yaml:"server_name" jsonschema_description:"The name to ask for and to verify. Default: the authority's host."`
+	Insecure   bool   `yaml:"insecure" jsonschema_description:"Do not verify the target's certificate."`
+}
+
+const (
+	defaultMaxMessage = 4 << 20
+	maxConnections    = 1024
+)
+
+// Check implements drivers.Config.
+func (c *Config) Check(problem func(field, message string)) {
+	if err := checkTarget(c.Target); err != nil {
+		problem("target", err.Error())
+	}
+	if _, _, err := cutMethod(c.Method); err != nil && !strings.Contains(c.Method, "${") {
+		problem("method", err.Error())
+	}
+	if err := checkTemplates(c.Message); err != nil {
+		problem("message", err.Error())
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Metadata)) {
+		if err := checkMetadata(key, c.Metadata[key]); err != nil {
+			problem("metadata."+key, err.Error())
+		}
+	}
+	if c.Connections < 0 || c.Connections > maxConnections {
+		problem("connections", fmt.Sprintf("%d: write 1 to %d", c.Connections, maxConnections))
+	}
+	if c.TLS != nil {
+		c.TLS.check(problem)
+		if c.Authority != "" && c.TLS.ServerName != "" && c.Authority != c.TLS.ServerName {
+			problem("authority", "differs from tls.server_name; gRPC has one name for both, keep one of the two")
+		}
+	}
+}
+
+// checkTarget lets pass what is not resolved yet.
+func checkTarget(s string) error {
+	if strings.Contains(s, "${") {
+		return nil
+	}
+	if s == "" {
+		return errors.New("is missing: write host:port")
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || host == "" || strings.ContainsAny(host, "/ ") {
+		return fmt.Errorf("%q: write host:port, without a scheme", s)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("port %q: write 1 to 65535", port)
+	}
+	return nil
+}
+
+// cutMethod cuts package.Service/Method up.
+func cutMethod(s string) (service, method string, err error) {
+	service, method, found := strings.Cut(strings.TrimPrefix(s, "/"), "/")
+	switch {
+	case s == "":
+		err = errors.New("is missing: write package.Service/Method")
+	case !found || service == "" || method == "" || strings.ContainsAny(service+method, "/ "):
+		err = fmt.Errorf("%q: write package.Service/Method", s)
+	}
+	return service, method, err
+}
+
+func checkMetadata(key, value string) error {
+	switch lower := strings.ToLower(key); {
+	case key == "" || strings.Trim(lower, "0123456789abcdefghijklmnopqrstuvwxyz-_.") != "":
+		return fmt.Errorf("%q is no metadata key: letters, digits, - _ and . alone", key)
+	case strings.HasPrefix(lower, "grpc-"), lower == "content-type", lower == "te", lower == "user-agent":
+		return errors.New("is set by the driver; remove it")
+	case !strings.HasSuffix(lower, "-bin") && !printable(value):
+		return errors.New("holds more than printable ASCII; give the key the suffix -bin")
+	}
+	_, err := drivers.CompileTemplate(value)
+	return err
+}
+
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// checkTemplates compiles every string of a message.
+func checkTemplates(v any) error {
+	var problems []error
+	switch v := v.(type) {
+	case string:
+		_, err := drivers.CompileTemplate(v)
+		return err
+	case []any:
+		for _, e := range v {
+			problems = append(problems, checkTemplates(e))
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			problems = append(problems, checkTemplates(v[key]))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Open implements drivers.Config. It asks the target for the method's types.
+func (c *Config) Open(ctx context.Context, env drivers.Env) (drivers.Driver, error) {
+	var problems []error
+	c.Check(func(field, message string) { problems = append(problems, fmt.Errorf("%s: %s", field, message)) })
+	if strings.Contains(c.Target+c.Method, "${") {
+		problems = append(problems, errors.New("target or method holds ${...} that nothing defines"))
+	}
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("%w: grpc: %w", drivers.ErrConfig, errors.Join(problems...))
+	}
+	d, err := openDriver(ctx, c, env)
+	if err != nil {
+		return nil, fmt.Errorf("grpc %s: %w", c.Target, err)
+	}
+	return d, nil
+}
+
+func (c *TLS) check(problem func(field, message string)) {
+	if (c.Cert == "") != (c.Key == "") {
+		problem("tls", "cert and key go together")
+	}
+	if c.Insecure && c.CA != "" {
+		problem("tls.insecure", "stands beside ca; keep one of the two")
+	}
+}
+
+// open loads the files.
+func (c *TLS) open(files string) (*tls.Config, error) {
+	out := &tls.Config{ServerName: c.ServerName, InsecureSkipVerify: c.Insecure, MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		pem, err := os.ReadFile(resolve(files, c.CA))
+		if err != nil {
+			return nil, fmt.Errorf("tls.ca: %w", err)
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("tls.ca: no certificate in " + c.CA)
+		}
+	}
+	if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(resolve(files, c.Cert), resolve(files, c.Key))
+		if err != nil {
+			return nil, fmt.Errorf("tls.cert: %w", err)
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}
+
+// resolve makes a path of the scenario one of this process.
+func resolve(folder, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(folder, path)
+}

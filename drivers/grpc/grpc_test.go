@@ -1,0 +1,257 @@
+package grpc
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+
+	"wringer/drivers"
+	"wringer/drivers/drivertest"
+)
+
+func reserve(g *target) *Config {
+	return &Config{Target: g.address, Method: "test.v1.Inventory/Reserve", Message: map[string]any{"orderId": "{{id}}", "quantity": 2}}
+}
+
+func TestConformance(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS() // lends its certificate
+	certificates := server.TLS.Certificates
+	server.Close()
+	for name, test := range map[string]struct {
+		options   []grpc.ServerOption
+		configure func(*Config)
+	}{
+		"plain":  {nil, func(*Config) {}},
+		"shared": {nil, func(c *Config) { c.Connections = 3 }},
+		"TLS": {[]grpc.ServerOption{grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: certificates}))},
+			func(c *Config) { c.TLS = &TLS{Insecure: true} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			drivertest.Run(t, drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
+				g := startTarget(t, []string{"v1"}, test.options...)
+				c := reserve(g)
+				test.configure(c)
+				return drivertest.Target{Config: c, Behave: g.behave(t), Received: g.received.Load, Close: g.close}
+			}})
+		})
+	}
+}
+
+func open(t *testing.T, c *Config) drivers.Driver {
+	t.Helper()
+	d, err := c.Open(t.Context(), drivertest.NewEnv(t, time.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func do(t *testing.T, d drivers.Driver, op drivers.Op) drivers.Attempt {
+	t.Helper()
+	s, err := d.Session()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var at drivers.Attempt
+	s.Do(ctx, &op, &at)
+	return at
+}
+
+func start(t *testing.T, reflects ...string) *target {
+	g := startTarget(t, reflects)
+	t.Cleanup(g.close)
+	return g
+}
+
+func TestMeaning(t *testing.T) {
+	g := start(t, "v1")
+	d := open(t, reserve(g))
+	g.mode.Store(drivertest.Reject)
+	rejected := []codes.Code{codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.PermissionDenied, codes.Unauthenticated,
+		codes.FailedPrecondition, codes.OutOfRange, codes.Unimplemented, codes.ResourceExhausted}
+	for c := codes.Canceled; c <= codes.Unauthenticated; c++ {
+		g.status.Store(status.New(c, "as told"))
+		at := do(t, d, drivers.Op{})
+		want := drivers.Indeterminate
+		if slices.Contains(rejected, c) {
+			want = drivers.Rejected
+		}
+		if at.Outcome != want || at.Code != meanings[c].code || !strings.HasPrefix(at.Code, "grpc_") || !at.Answered || !at.Wire {
+			t.Errorf("%v: %+v", c, at)
+		}
+	}
+	g.status.Store(status.New(77, "as told"))
+	if at := do(t, d, drivers.Op{}); at.Outcome != drivers.Indeterminate || at.Code != "grpc_unknown" || !at.Answered {
+		t.Errorf("77: %+v", at)
+	}
+}
+
+func TestAnswersThatAreNone(t *testing.T) {
+	g := start(t, "v1")
+	d := open(t, reserve(g))
+	for _, test := range []struct {
+		mode    drivertest.Behaviour
+		outcome drivers.Outcome
+		code    string
+	}{
+		{undecodable, drivers.Indeterminate, drivers.CodeMalformed},
+		{noMessage, drivers.Indeterminate, drivers.CodeMalformed},
+		{wordsOf, drivers.Rejected, "grpc_resource_exhausted"},
+		{drivertest.Answer, drivers.Acked, ""},
+	} {
+		g.mode.Store(test.mode)
+		if at := do(t, d, drivers.Op{}); at.Outcome != test.outcome || at.Code != test.code {
+			t.Errorf("%s: %+v", test.mode, at)
+		}
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	g := start(t, "v1")
+	old := start(t, "v1alpha")
+	mute := start(t)
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	for _, test := range []struct {
+		name   string
+		change func(c *Config)
+		is     error
+		want   string
+	}{
+		{"old reflection", func(c *Config) { c.Target = old.address }, nil, ""},
+		{"no reflection", func(c *Config) { c.Target = mute.address }, drivers.ErrConfig, "does not offer server reflection"},
+		{"nobody", func(c *Config) { c.Target = gone.Addr().String() }, drivers.ErrUnreachable, "refused"},
+		{"service", func(c *Config) { c.Method = "test.v1.Stock/Reserve" }, drivers.ErrConfig, "no service test.v1.Stock at the target; it has grpc.reflection.v1.ServerReflection, test.v1.Inventory"},
+		{"method", func(c *Config) { c.Method = "test.v1.Inventory/Release" }, drivers.ErrConfig, "it has Reserve, Watch"},
+		{"streaming", func(c *Config) { c.Method = "test.v1.Inventory/Watch" }, drivers.ErrConfig, "streaming methods are not supported yet"},
+		{"unresolved", func(c *Config) { c.Target = "${shop.grpc}" }, drivers.ErrConfig, "nothing defines"},
+		{"no port", func(c *Config) { c.Target = "localhost" }, drivers.ErrConfig, "write host:port"},
+		{"field", func(c *Config) { c.Message = map[string]any{"orderID": "x"} }, drivers.ErrConfig, "message.orderID: test.v1.ReserveRequest has no such field; it has at, before, bin"},
+		{"inner field", func(c *Config) { c.Message = map[string]any{"items": []any{map[string]any{"name": "x"}}} }, drivers.ErrConfig, "message.items[0].name: test.v1.Item has no such field; it has id, quantity"},
+		{"type", func(c *Config) { c.Message = map[string]any{"quantity": "many"} }, drivers.ErrConfig, `message.quantity: "many" is no int32`},
+		{"rendered type", func(c *Config) { c.Message = map[string]any{"quantity": "{{key}}"} }, drivers.ErrConfig, `message.quantity: "k0" is no int32`},
+		{"enum", func(c *Config) { c.Message = map[string]any{"priority": "HIGH"} }, drivers.ErrConfig, "PRIORITY_NORMAL, PRIORITY_HIGH"},
+		{"list", func(c *Config) { c.Message = map[string]any{"items": "x"} }, drivers.ErrConfig, "message.items: is a list"},
+		{"no mapping", func(c *Config) { c.Message = "x" }, drivers.ErrConfig, "message: x is no mapping"},
+		{"oneof", func(c *Config) { c.Message = map[string]any{"shelf": "a", "bin": 1} }, drivers.ErrConfig, "only one of place"},
+		{"template", func(c *Config) { c.Message = map[string]any{"shelf": "{{what}}"} }, drivers.ErrConfig, "unknown name"},
+		{"special", func(c *Config) { c.Message = map[string]any{"at": "{{id}}"} }, drivers.ErrConfig, "is no google.protobuf.Timestamp"},
+		{"TLS file", func(c *Config) { c.TLS = &TLS{CA: "absent.pem"} }, drivers.ErrConfig, "tls.ca"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := reserve(g)
+			test.change(c)
+			d, err := c.Open(t.Context(), drivertest.NewEnv(t, time.Now()))
+			if err == nil {
+				d.Close()
+			}
+			if !errors.Is(err, test.is) || test.is != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		c    Config
+		want string // part of the one problem; empty: none
+	}{
+		{"plain", Config{Target: "host:1", Method: "a.B/C"}, ""},
+		{"unresolved", Config{Target: "${shop.grpc}", Method: "${m}", Message: map[string]any{"a": "${b}"}}, ""},
+		{"scheme", Config{Target: "http://host:1", Method: "a.B/C"}, "target: "},
+		{"port", Config{Target: "host:0", Method: "a.B/C"}, "target: port"},
+		{"no target", Config{Method: "a.B/C"}, "target: is missing"},
+		{"no method", Config{Target: "host:1"}, "method: is missing"},
+		{"method", Config{Target: "host:1", Method: "a.B.C"}, "write package.Service/Method"},
+		{"message", Config{Target: "host:1", Method: "a.B/C", Message: map[string]any{"a": []any{"{{what}}"}}}, "message: template"},
+		{"metadata", Config{Target: "host:1", Method: "a.B/C", Metadata: map[string]string{"grpc-timeout": "1"}}, "metadata.grpc-timeout"},
+		{"metadata value", Config{Target: "host:1", Method: "a.B/C", Metadata: map[string]string{"a": "x\n"}}, "-bin"},
+		{"connections", Config{Target: "host:1", Method: "a.B/C", Connections: -1}, "connections"},
+		{"names", Config{Target: "host:1", Method: "a.B/C", Authority: "a", TLS: &TLS{ServerName: "b"}}, "authority"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got []string
+			test.c.Check(func(field, message string) { got = append(got, field+": "+message) })
+			if test.want == "" && len(got) > 0 || test.want != "" && (len(got) != 1 || !strings.Contains(got[0], test.want)) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestNoConnection(t *testing.T) {
+	g := start(t, "v1")
+	for _, test := range []struct {
+		name string
+		dial drivers.DialFunc
+		code string
+	}{
+		{"name", func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "nowhere.invalid", IsNotFound: true}}
+		}, drivers.CodeDNS},
+		{"silence", func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }, drivers.CodeRefused},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			env := drivertest.NewEnv(t, time.Now())
+			silent := false
+			direct := env.Dial
+			env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				if silent {
+					return test.dial(ctx, network, address)
+				}
+				return direct(ctx, network, address)
+			}
+			d, err := reserve(g).Open(t.Context(), env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			silent = true
+			s, _ := d.Session()
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			var at drivers.Attempt
+			s.Do(ctx, &drivers.Op{}, &at)
+			if at.Outcome != drivers.Rejected || at.Code != test.code || at.Wire {
+				t.Errorf("%+v", at)
+			}
+		})
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	g := start(t, "v1")
+	c := reserve(g)
+	c.Metadata = map[string]string{"Idempotency-Key": "{{id}}", "raw-bin": "\x01"}
+	c.Authority = "shop.example"
+	if at := do(t, open(t, c), drivers.Op{Seq: 9}); at.Outcome != drivers.Acked {
+		t.Fatalf("%+v", at)
+	}
+	md := *g.header.Load()
+	for key, want := range map[string]string{"idempotency-key": "r1.conformance.9", "raw-bin": "\x01", ":authority": "shop.example"} {
+		if got := md.Get(key); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+}

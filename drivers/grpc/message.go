@@ -1,0 +1,375 @@
+package grpc
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"wringer/drivers"
+)
+
+// message renders requests straight into protobuf's wire format: what is fixed was encoded once, and only the fields with
+// {{...}} are encoded per operation. It is read only once compiled.
+type message []part
+
+// part is fixed bytes, or renders them. An error means that what a place rendered is no value of its field.
+type part struct {
+	fixed  []byte
+	render func(dst []byte, op *drivers.Op) ([]byte, error)
+}
+
+func (m message) append(dst []byte, op *drivers.Op) ([]byte, error) {
+	var err error
+	for i := range m {
+		dst = append(dst, m[i].fixed...)
+		if m[i].render == nil {
+			continue
+		}
+		if dst, err = m[i].render(dst, op); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
+}
+
+// join adds parts; fixed bytes that meet become one part.
+func (m message) join(parts message) message {
+	for _, p := range parts {
+		if last := len(m) - 1; last >= 0 && p.render == nil && m[last].render == nil {
+			m[last].fixed = append(m[last].fixed, p.fixed...)
+			continue
+		}
+		m = append(m, p)
+	}
+	return m
+}
+
+// isFixed reports whether every operation renders the same bytes.
+func (m message) isFixed() bool {
+	return len(m) == 0 || len(m) == 1 && m[0].render == nil
+}
+
+// compiler turns the scenario's message into a message. Errors name the field, and the allowed ones where it is unknown.
+type compiler struct {
+	env    *drivers.Env
+	places uint64 // templates so far; each has a seed of its own, so that {{uuid}} twice is two of them
+}
+
+func (c *compiler) message(desc protoreflect.MessageDescriptor, v any, path string) (message, error) {
+	if v == nil {
+		return nil, nil
+	}
+	if isSpecial(desc) {
+		return c.special(desc, v, path)
+	}
+	fields, err := asMap(v)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: it is a %s", path, err, desc.FullName())
+	}
+	var out message
+	chosen := make(map[protoreflect.Name]string)
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if fields[name] == nil {
+			continue
+		}
+		at := strings.TrimPrefix(path+"."+name, ".")
+		field := findField(desc, name)
+		if field == nil {
+			return nil, fmt.Errorf("%s: %s has no such field; it has %s", at, desc.FullName(), fieldNames(desc))
+		}
+		if one := field.ContainingOneof(); one != nil {
+			if other := chosen[one.Name()]; other != "" {
+				return nil, fmt.Errorf("%s: stands beside %s; only one of %s can be set", at, other, one.Name())
+			}
+			chosen[one.Name()] = name
+		}
+		parts, err := c.field(field, fields[name], at)
+		if err != nil {
+			return nil, err
+		}
+		out = out.join(parts)
+	}
+	return out, nil
+}
+
+func (c *compiler) field(field protoreflect.FieldDescriptor, v any, path string) (message, error) {
+	switch {
+	case field.IsMap():
+		return c.entries(field, v, path)
+	case field.IsList():
+		list, ok := v.([]any)
+		if !ok {
+			return nil, fmt.Errorf("%s: is a list; write [...]", path)
+		}
+		var out message
+		for i, e := range list {
+			parts, err := c.element(field, e, fmt.Sprintf("%s[%d]", path, i))
+			if err != nil {
+				return nil, err
+			}
+			out = out.join(parts)
+		}
+		return out, nil
+	}
+	return c.element(field, v, path)
+}
+
+// entries compiles a map field: a list of messages of a key and a value.
+func (c *compiler) entries(field protoreflect.FieldDescriptor, v any, path string) (message, error) {
+	entries, err := asMap(v)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: it is a map", path, err)
+	}
+	var out message
+	for _, key := range slices.Sorted(maps.Keys(entries)) {
+		at := fmt.Sprintf("%s[%q]", path, key)
+		k, err := c.element(field.MapKey(), mapKey(field.MapKey(), key), at)
+		if err != nil {
+			return nil, err
+		}
+		v, err := c.element(field.MapValue(), entries[key], at)
+		if err != nil {
+			return nil, err
+		}
+		out = out.join(nested(field, k.join(v)))
+	}
+	return out, nil
+}
+
+// mapKey gives a key, which YAML may have read as anything, the type that the field needs.
+func mapKey(field protoreflect.FieldDescriptor, key string) any {
+	if field.Kind() == protoreflect.BoolKind {
+		switch key {
+		case "true":
+			return true
+		case "false":
+			return false
+		}
+	}
+	return key
+}
+
+// element compiles one value: of a plain field, of a list, or of a map.
+func (c *compiler) element(field protoreflect.FieldDescriptor, v any, path string) (message, error) {
+	switch field.Kind() {
+	case protoreflect.MessageKind:
+		inner, err := c.message(field.Message(), v, path)
+		if err != nil {
+			return nil, err
+		}
+		return nested(field, inner), nil
+	case protoreflect.GroupKind:
+		return nil, fmt.Errorf("%s: groups are not supported", path)
+	}
+	if s, ok := v.(string); ok && strings.Contains(s, "{{") {
+		return c.place(field, s, path)
+	}
+	return fixedScalar(field, v, path)
+}
+
+// nested writes a message within a message, after its length.
+func nested(field protoreflect.FieldDescriptor, inner message) message {
+	tag := protowire.AppendTag(nil, field.Number(), protowire.BytesType)
+	if inner.isFixed() {
+		b, _ := inner.append(nil, nil) // fixed bytes do not fail
+		return message{{fixed: protowire.AppendBytes(tag, b)}}
+	}
+	return message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
+		dst = append(dst, tag...)
+		start := len(dst)
+		dst, err := inner.append(dst, op)
+		if err != nil {
+			return dst, err
+		}
+		return insertLength(dst, start), nil
+	}}}
+}
+
+// insertLength puts the length of dst[start:] before it.
+func insertLength(dst []byte, start int) []byte {
+	n := len(dst) - start
+	dst = protowire.AppendVarint(dst, uint64(n)) // makes room; the bytes are overwritten
+	copy(dst[start+protowire.SizeVarint(uint64(n)):], dst[start:start+n])
+	protowire.AppendVarint(dst[:start], uint64(n))
+	return dst
+}
+
+// place compiles a scalar with {{...}}.
+func (c *compiler) place(field protoreflect.FieldDescriptor, s, path string) (message, error) {
+	t, err := c.template(s)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
+		out, err := appendScalar(dst, field, t(op))
+		if err != nil {
+			return dst, fmt.Errorf("%s: %w", path, err)
+		}
+		return out, nil
+	}}}, nil
+}
+
+func (c *compiler) template(s string) (func(op *drivers.Op) string, error) {
+	t, err := drivers.CompileTemplate(s)
+	if err != nil {
+		return nil, err
+	}
+	own := *c.env
+	own.Seed = drivers.Draw(c.env.Seed, c.places, textPlace)
+	c.places++
+	return func(op *drivers.Op) string { return t.Render(&own, op) }, nil
+}
+
+const textPlace = 1 << 61
+
+// fixedScalar encodes a value without {{...}} by protobuf's JSON mapping.
+func fixedScalar(field protoreflect.FieldDescriptor, v any, path string) (message, error) {
+	if v == nil {
+		return nil, fmt.Errorf("%s: is null; only a whole field can be", path)
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	b, err := scalarOfJSON(field, text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s is no %s", path, text, kindName(field))
+	}
+	return message{{fixed: b}}, nil
+}
+
+// special compiles a message that JSON writes in a form of its own: a timestamp as a string, a wrapper as its value.
+func (c *compiler) special(desc protoreflect.MessageDescriptor, v any, path string) (message, error) {
+	render, dynamic, err := c.value(v)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	encode := func(op *drivers.Op) ([]byte, error) {
+		text, err := json.Marshal(render(op))
+		if err != nil {
+			return nil, err
+		}
+		m := dynamicpb.NewMessage(desc)
+		if err := protojson.Unmarshal(text, m); err != nil {
+			return nil, fmt.Errorf("%s: %s is no %s", path, text, desc.FullName())
+		}
+		return proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	}
+	if dynamic {
+		return message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
+			b, err := encode(op)
+			return append(dst, b...), err
+		}}}, nil
+	}
+	b, err := encode(new(drivers.Op))
+	return message{{fixed: b}}, err
+}
+
+// value prepares a tree whose strings may hold {{...}}.
+func (c *compiler) value(v any) (render func(op *drivers.Op) any, dynamic bool, err error) {
+	switch v := v.(type) {
+	case string:
+		if !strings.Contains(v, "{{") {
+			break
+		}
+		t, err := c.template(v)
+		return func(op *drivers.Op) any { return t(op) }, true, err
+	case []any:
+		list := make([]func(*drivers.Op) any, len(v))
+		for i := range v {
+			var d bool
+			if list[i], d, err = c.value(v[i]); err != nil {
+				return nil, false, err
+			}
+			dynamic = dynamic || d
+		}
+		return func(op *drivers.Op) any {
+			out := make([]any, len(list))
+			for i := range list {
+				out[i] = list[i](op)
+			}
+			return out
+		}, dynamic, nil
+	case map[string]any, map[any]any:
+		return c.tree(v)
+	}
+	return func(*drivers.Op) any { return v }, false, nil
+}
+
+func (c *compiler) tree(v any) (render func(op *drivers.Op) any, dynamic bool, err error) {
+	fields, err := asMap(v)
+	if err != nil {
+		return nil, false, err
+	}
+	inner := make(map[string]func(*drivers.Op) any, len(fields))
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		var d bool
+		if inner[key], d, err = c.value(fields[key]); err != nil {
+			return nil, false, err
+		}
+		dynamic = dynamic || d
+	}
+	return func(op *drivers.Op) any {
+		out := make(map[string]any, len(inner))
+		for key, f := range inner {
+			out[key] = f(op)
+		}
+		return out
+	}, dynamic, nil
+}
+
+// asMap accepts the maps that YAML decoders make.
+func asMap(v any) (map[string]any, error) {
+	switch v := v.(type) {
+	case map[string]any:
+		return v, nil
+	case map[any]any:
+		out := make(map[string]any, len(v))
+		for key, value := range v {
+			out[fmt.Sprint(key)] = value
+		}
+		return out, nil
+	}
+	return nil, fmt.Errorf("%v is no mapping", v)
+}
+
+// isSpecial tells the messages with a JSON form of their own.
+func isSpecial(desc protoreflect.MessageDescriptor) bool {
+	if desc.ParentFile().Package() != "google.protobuf" {
+		return false
+	}
+	switch desc.Name() {
+	case "Timestamp", "Duration", "FieldMask", "Struct", "Value", "ListValue", "Any", "Empty",
+		"DoubleValue", "FloatValue", "Int64Value", "UInt64Value", "Int32Value", "UInt32Value", "BoolValue", "StringValue", "BytesValue":
+		return true
+	}
+	return false
+}
+
+// findField finds a field by its name in the file, or by its JSON name.
+func findField(desc protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
+	if f := desc.Fields().ByName(protoreflect.Name(name)); f != nil {
+		return f
+	}
+	return desc.Fields().ByJSONName(name)
+}
+
+func fieldNames(desc protoreflect.MessageDescriptor) string {
+	var names []string
+	for i := range desc.Fields().Len() {
+		names = append(names, desc.Fields().Get(i).JSONName())
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}

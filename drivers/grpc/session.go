@@ -1,0 +1,97 @@
+package grpc
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"wringer/drivers"
+)
+
+// session makes calls one after the other, on a connection that it shares.
+type session struct {
+	d     *driver
+	conn  *grpc.ClientConn
+	reply *reply
+	size  int // of the last request
+}
+
+// Do implements drivers.Session.
+func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
+	// A buffer for each request: gRPC may still hold it after a call that was cancelled.
+	request, err := s.d.input.append(make([]byte, 0, s.size), op)
+	if err != nil {
+		at.Fail(drivers.Rejected, codeMessage, err.Error())
+		return
+	}
+	s.size = len(request)
+	c := new(call)
+	callCtx := context.WithValue(ctx, callKey{}, c)
+	if len(s.d.metadata) > 0 {
+		callCtx = metadata.NewOutgoingContext(callCtx, s.headers(op))
+	}
+	s.reply.err = nil
+	at.Sent = s.d.env.Clock()
+	err = s.conn.Invoke(callCtx, s.d.method, mem.SliceBuffer(request), s.reply, s.d.options...)
+	at.Done = s.d.env.Clock()
+	if sent := int(c.sent.Load()); sent > 0 {
+		at.Wire, at.Hidden = true, sent-1
+	}
+	s.d.decide(ctx, c, s.reply, err, at)
+}
+
+// codeMessage is the code of an operation whose message could not be rendered; nothing was sent.
+const codeMessage = "message"
+
+func (s *session) headers(op *drivers.Op) metadata.MD {
+	md := make(metadata.MD, len(s.d.metadata))
+	for _, p := range s.d.metadata {
+		md[p.key] = []string{p.value(op)}
+	}
+	return md
+}
+
+// Close implements drivers.Session.
+func (s *session) Close() error { return nil }
+
+// reply takes the answer's message. It is decoded whole, although nothing of it is kept: an answer that does not decode
+// is no ack.
+type reply struct {
+	message *dynamicpb.Message
+	err     error
+}
+
+func newReply(desc protoreflect.MessageDescriptor) *reply {
+	return &reply{message: dynamicpb.NewMessage(desc)}
+}
+
+// codec sends bytes that are encoded already, and decodes into a reply.
+type codec struct{}
+
+// Name is part of the content type: the bytes are protobuf's.
+func (codec) Name() string { return "proto" }
+
+func (codec) Marshal(v any) (mem.BufferSlice, error) {
+	b, ok := v.(mem.SliceBuffer)
+	if !ok {
+		return nil, fmt.Errorf("request is a %T", v)
+	}
+	return mem.BufferSlice{b}, nil
+}
+
+func (codec) Unmarshal(data mem.BufferSlice, v any) error {
+	r, ok := v.(*reply)
+	if !ok {
+		return fmt.Errorf("reply is a %T", v)
+	}
+	b := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer b.Free()
+	r.err = proto.Unmarshal(b.ReadOnlyData(), r.message)
+	return nil
+}

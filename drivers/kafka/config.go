@@ -1,0 +1,196 @@
+// Package kafka is the driver of Kafka: one record an operation, sent by a sarama producer, and the source that reads
+// records back to see what became of them.
+//
+// What sarama does behind its caller's back is not guessed: the driver parses the Produce requests that leave on its own
+// connections and the answers that come back, and so knows for every record how often it was transmitted and which of
+// the transmissions the broker surely refused. On that, and not on sarama's last error, its outcomes rest (see passage).
+package kafka
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"wringer/drivers"
+)
+
+// Config is the `kafka:` part of a stream.
+type Config struct {
+	Brokers     string            `yaml:"brokers" jsonschema:"required" jsonschema_description:"Brokers to begin with: host:port, separated by commas."`
+	Topic       string            `yaml:"topic" jsonschema:"required" jsonschema_description:"The topic that the stream writes to."`
+	Acks        string            `yaml:"acks" jsonschema:"enum=none,enum=leader,enum=all" jsonschema_description:"Who must have a record before it counts as acked. With none, acked says no more than that it was written to the connection. Default all."`
+	Idempotent  bool              `yaml:"idempotent" jsonschema_description:"The client library numbers its batches, so that its own resends make no duplicates."`
+	Retries     *int              `yaml:"retries" jsonschema_description:"Resends by the client library itself, beneath the stream's retry policy; counted as hidden. Default 0; 3 when idempotent."`
+	Key         string            `yaml:"key" jsonschema_description:"The record's key. May hold {{...}}. Default: {{key}} when the stream has keys, else none."`
+	Value       string            `yaml:"value" jsonschema_description:"The record's value. May hold {{...}}. Default: {\"id\":\"{{id}}\"}."`
+	Size        drivers.Bytes     `yaml:"size" jsonschema_description:"Values that are shorter are padded to this size with spaces, which JSON allows."`
+	Headers     map[string]string `yaml:"headers" jsonschema_description:"Further record headers by name. Values may hold {{...}}."`
+	Compression string            `yaml:"compression" jsonschema:"enum=none,enum=gzip,enum=snappy,enum=lz4,enum=zstd" jsonschema_description:"Default none."`
+	Linger      time.Duration     `yaml:"linger" jsonschema_description:"How long a batch waits for more records. Default: none; a batch holds what came while the one before was under way."`
+	Batch       drivers.Bytes     `yaml:"batch" jsonschema_description:"Size at which a batch lingers no longer. Needs linger."`
+	Verify      *bool             `yaml:"verify" jsonschema_description:"Read the topic back and account for every record. Default true."`
+	Partitions  int32             `yaml:"partitions" jsonschema_description:"Create the topic with so many partitions when it is absent. Default: an absent topic is an error."`
+	Replication int16             `yaml:"replication" jsonschema_description:"Replicas of a topic that is created. Default: the brokers' own."`
+	Version     string            `yaml:"version" jsonschema_description:"Newest protocol version to speak, as in 2.8.0; at least 0.11.0. Default 2.8.0. Older brokers are met on their own."`
+}
+
+const (
+	// HeaderID is the record header that carries the operation's identity.
+	HeaderID = "wringer-id"
+	// HeaderAttempt is the record header that carries the attempt's number when it is 2 or more: a resend by the stream's
+	// own policy is told by it from a resend by the client library.
+	HeaderAttempt = "wringer-attempt"
+
+	defaultValue             = `{"id":"{{id}}"}`
+	defaultKey               = "{{key}}"
+	defaultIdempotentRetries = 3
+	maxRetries               = 1000
+	maxSize                  = 64 << 20
+	maxPartitions            = 10_000
+	// maxLinger bounds how long Close takes: sarama v1.61.1 shuts down only when no batch lingers.
+	maxLinger = 10 * time.Second
+)
+
+// Names of the values of acks and compression.
+var (
+	acksByName  = map[string]sarama.RequiredAcks{"": sarama.WaitForAll, "all": sarama.WaitForAll, "leader": sarama.WaitForLocal, "none": sarama.NoResponse}
+	codecByName = map[string]sarama.CompressionCodec{
+		"": sarama.CompressionNone, "none": sarama.CompressionNone, "gzip": sarama.CompressionGZIP, "snappy": sarama.CompressionSnappy,
+		"lz4": sarama.CompressionLZ4, "zstd": sarama.CompressionZSTD,
+	}
+)
+
+// Check implements drivers.Config.
+func (c *Config) Check(problem func(field, message string)) {
+	checkPlace(c.Brokers, c.Topic, problem)
+	if _, ok := acksByName[c.Acks]; !ok {
+		problem("acks", fmt.Sprintf("%q is not one of all, leader, none", c.Acks))
+	}
+	if _, ok := codecByName[c.Compression]; !ok {
+		problem("compression", fmt.Sprintf("%q is not one of none, gzip, snappy, lz4, zstd", c.Compression))
+	}
+	if _, err := c.version(); err != nil {
+		problem("version", err.Error())
+	}
+	c.checkReliability(problem)
+	c.checkAmounts(problem)
+	c.checkTexts(problem)
+}
+
+func (c *Config) checkReliability(problem func(field, message string)) {
+	switch {
+	case c.Retries == nil:
+	case *c.Retries < 0 || *c.Retries > maxRetries:
+		problem("retries", fmt.Sprintf("must be 0 to %d", maxRetries))
+	case c.Idempotent && *c.Retries == 0:
+		problem("retries", "an idempotent producer needs at least 1")
+	}
+	if c.Idempotent && acksByName[c.Acks] != sarama.WaitForAll {
+		problem("acks", "an idempotent producer needs all")
+	}
+}
+
+func (c *Config) checkAmounts(problem func(field, message string)) {
+	if c.Size < 0 || c.Size > maxSize {
+		problem("size", fmt.Sprintf("must be at most %s", drivers.Bytes(maxSize)))
+	}
+	if c.Linger < 0 || c.Linger > maxLinger {
+		problem("linger", fmt.Sprintf("must be at most %v", maxLinger))
+	}
+	if c.Batch < 0 || c.Batch > maxSize {
+		problem("batch", fmt.Sprintf("must be at most %s", drivers.Bytes(maxSize)))
+	}
+	if c.Batch > 0 && c.Linger == 0 {
+		problem("batch", "needs linger: without it no batch waits to be filled")
+	}
+	if c.Partitions < 0 || c.Partitions > maxPartitions {
+		problem("partitions", fmt.Sprintf("must be 1 to %d", maxPartitions))
+	}
+	if c.Replication < 0 {
+		problem("replication", "must be 1 or more")
+	}
+	if c.Replication > 0 && c.Partitions == 0 {
+		problem("replication", "needs partitions: it matters only for a topic that is created")
+	}
+}
+
+func (c *Config) checkTexts(problem func(field, message string)) {
+	texts := map[string]string{"key": c.Key, "value": c.Value}
+	for name, text := range c.Headers {
+		texts["headers."+name] = text
+		if name == HeaderID || name == HeaderAttempt {
+			problem("headers."+name, "is the driver's own header; choose another name")
+		}
+	}
+	for _, field := range slices.Sorted(maps.Keys(texts)) {
+		if _, err := drivers.CompileTemplate(texts[field]); err != nil {
+			problem(field, err.Error())
+		}
+	}
+}
+
+// checkPlace checks what every part that names a topic has in common.
+func checkPlace(brokers, topic string, problem func(field, message string)) {
+	if _, err := splitBrokers(brokers); err != nil && !strings.Contains(brokers, "${") {
+		problem("brokers", err.Error())
+	}
+	if topic == "" {
+		problem("topic", "names no topic")
+	}
+}
+
+// splitBrokers splits "a:1, b:2".
+func splitBrokers(text string) ([]string, error) {
+	var brokers []string
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		host, port, err := net.SplitHostPort(part)
+		if err != nil || host == "" || port == "" {
+			return nil, fmt.Errorf("%q is no broker: write host:port, several separated by commas", part)
+		}
+		brokers = append(brokers, part)
+	}
+	return brokers, nil
+}
+
+func (c *Config) version() (sarama.KafkaVersion, error) {
+	if c.Version == "" {
+		return sarama.DefaultVersion, nil
+	}
+	v, err := sarama.ParseKafkaVersion(c.Version)
+	if err != nil {
+		return v, fmt.Errorf("%q is no version: write 2.8.0", c.Version)
+	}
+	if !v.IsAtLeast(sarama.V0_11_0_0) {
+		return v, fmt.Errorf("%s has no record headers, which carry the identity: write 0.11.0.0 or above", c.Version)
+	}
+	return v, nil
+}
+
+func (c *Config) retries() int {
+	switch {
+	case c.Retries != nil:
+		return *c.Retries
+	case c.Idempotent:
+		return defaultIdempotentRetries
+	}
+	return 0
+}
+
+func (c *Config) verify() bool { return c.Verify == nil || *c.Verify }
+
+// Verifies implements drivers.Verifying.
+func (c *Config) Verifies() bool { return c.verify() }
+
+// GaugeNames implements drivers.Declarer: operations in flight, and how many records the verifier is behind.
+func (c *Config) GaugeNames() []string {
+	if c.verify() {
+		return []string{"in_flight", "lag"}
+	}
+	return []string{"in_flight"}
+}

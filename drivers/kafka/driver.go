@@ -1,0 +1,180 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/IBM/sarama"
+
+	"wringer/drivers"
+)
+
+// Driver sends the operations of one stream by one sarama producer. It is a drivers.Pipeline; a session of it is Send,
+// waited for. Its methods are safe for concurrent use, but the order of records is that of the calls to Send.
+//
+// An attempt whose context ends before the producer has answered is over then: rejected when its record had not been put
+// into a batch, indeterminate otherwise. What the producer says later is dropped, and transmissions that it makes later
+// are in no Attempt.Hidden.
+type Driver struct {
+	config   *Config
+	env      drivers.Env
+	recipe   *recipe
+	noAcks   bool
+	network  *network
+	client   sarama.Client
+	producer sarama.AsyncProducer
+	flights  *flights
+	drained  sync.WaitGroup
+	closing  sync.Once
+}
+
+var (
+	_ drivers.Driver   = (*Driver)(nil)
+	_ drivers.Pipeline = (*Driver)(nil)
+	_ drivers.Gauger   = (*Driver)(nil)
+	_ drivers.Verifier = (*Driver)(nil)
+)
+
+// Send implements drivers.Pipeline.
+func (d *Driver) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) {
+	f := d.recipe.flight(op, at, done)
+	d.flights.enter(f)
+	if ctx.Err() != nil {
+		d.unsent(ctx, f)
+		return
+	}
+	f.stop = context.AfterFunc(ctx, func() { d.overdue(ctx, f) })
+	select {
+	case d.producer.Input() <- &f.message:
+	case <-ctx.Done():
+		d.unsent(ctx, f)
+	}
+}
+
+// unsent ends a flight that sarama never got.
+func (d *Driver) unsent(ctx context.Context, f *flight) {
+	f.withdraw()
+	d.flights.leave(f)
+	d.overdue(ctx, f)
+}
+
+// overdue ends a flight whose context ended first.
+func (d *Driver) overdue(ctx context.Context, f *flight) {
+	held := !f.withdraw()
+	d.end(f, func() { d.flights.look(f).overdue(f.at, ctx.Err(), d.network.lastFailure(), held) })
+}
+
+// returned ends a flight that sarama gave back.
+func (d *Driver) returned(m *sarama.ProducerMessage, err error) {
+	f := m.Metadata.(*flight)
+	p := d.flights.leave(f)
+	f.stop()
+	d.end(f, func() {
+		if err != nil {
+			p.failed(f.at, err, d.network.isClosed())
+			return
+		}
+		p.tell(f.at)
+		f.at.Outcome, f.at.Wire, f.at.Answered = drivers.Acked, true, true
+		// DUPLICATE_SEQUENCE is an ack too, but names no place.
+		if m.Offset >= 0 && !d.noAcks {
+			f.at.Placed, f.at.Partition, f.at.Offset = true, m.Partition, m.Offset
+		}
+	})
+}
+
+// end tells the attempt's outcome, once, and hands the attempt back.
+func (d *Driver) end(f *flight, tell func()) {
+	if !f.over.CompareAndSwap(false, true) {
+		return
+	}
+	tell()
+	done := f.done
+	f.at, f.done = nil, nil
+	done()
+	d.flights.landed()
+}
+
+// drain takes back what sarama gives back, until it has shut down.
+func (d *Driver) drain() {
+	d.drained.Go(func() {
+		for m := range d.producer.Successes() {
+			d.returned(m, nil)
+		}
+	})
+	d.drained.Go(func() {
+		for e := range d.producer.Errors() {
+			d.returned(e.Msg, e.Err)
+		}
+	})
+}
+
+// Flush implements drivers.Pipeline.
+func (d *Driver) Flush(ctx context.Context) error {
+	for {
+		idle := d.flights.idleSignal()
+		if idle == nil {
+			return nil
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Session implements drivers.Driver.
+func (d *Driver) Session() (drivers.Session, error) { return session{d}, nil }
+
+// Gauges implements drivers.Gauger: in_flight is the number of attempts that the producer holds.
+func (d *Driver) Gauges(emit func(name string, value float64)) {
+	emit("in_flight", float64(d.flights.inFlight.Load()))
+}
+
+// Source implements drivers.Verifier.
+func (d *Driver) Source() (drivers.Source, error) {
+	if !d.config.verify() {
+		return nil, nil
+	}
+	effect := Effect{Brokers: d.config.Brokers, Topic: d.config.Topic}
+	s, err := effect.source(d.env)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close implements drivers.Driver. What is still under way ends with the connections, as cancelled. Idempotent.
+func (d *Driver) Close() (err error) {
+	d.closing.Do(func() { err = d.shut() })
+	return err
+}
+
+func (d *Driver) shut() error {
+	d.network.close()
+	d.producer.AsyncClose()
+	d.drained.Wait()
+	for _, f := range d.flights.remaining() {
+		p := d.flights.leave(f)
+		d.end(f, func() { p.overdue(f.at, context.Canceled, nil, !f.withdraw()) })
+	}
+	if err := d.client.Close(); err != nil && !errors.Is(err, sarama.ErrClosedClient) {
+		return err
+	}
+	return nil
+}
+
+// session makes one attempt at a time.
+type session struct{ driver *Driver }
+
+// Do implements drivers.Session.
+func (s session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
+	done := make(chan struct{})
+	s.driver.Send(ctx, op, at, func() { close(done) })
+	<-done
+}
+
+// Close implements drivers.Session.
+func (session) Close() error { return nil }

@@ -1,0 +1,521 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"wringer/drivers"
+)
+
+func TestAckedAndSeen(t *testing.T) {
+	for _, config := range []Config{
+		{}, {Idempotent: true}, {Acks: "leader"}, {Compression: "gzip"}, {Compression: "snappy"}, {Compression: "lz4"}, {Compression: "zstd"},
+		{Headers: map[string]string{"a": "{{seq}}", "b": "x"}, Size: 300, Version: "3.7.0"}, {Version: "1.0.0"},
+	} {
+		name := fmt.Sprintf("%v%s%s%s", config.Idempotent, config.Compression, config.Acks, config.Version)
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, 4)
+			w := watch(c, nil)
+			d := openDriver(t, c, config, newEnv())
+			source, err := d.Source()
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, end := receive(t, source)
+			const n = 1000
+			attempts := send(t, d, 0, n, testPatience, 50)
+			places := make(map[[2]int64]bool)
+			for seq, at := range attempts {
+				if at.Outcome != drivers.Acked || at.Hidden != 0 || !at.Wire || !at.Placed || at.Sent < at.Begun {
+					t.Fatalf("%d: %+v", seq, at)
+				}
+				if w.of(uint64(seq)) != 1 {
+					t.Fatalf("%d arrived %d times", seq, w.of(uint64(seq)))
+				}
+				places[[2]int64{int64(at.Partition), at.Offset}] = true
+			}
+			catchUp(t, source)
+			if err := end(); err != nil {
+				t.Fatal(err)
+			}
+			if len(all.all) != n || len(places) != n {
+				t.Fatalf("%d of %d seen, at %d places", len(all.all), n, len(places))
+			}
+			for _, s := range all.all {
+				seq, whose := d.env.Identity.Parse(s.ID)
+				key, ok := drivers.ParseKey(s.Key)
+				if whose != drivers.Ours || !ok || key != seq%50 {
+					t.Fatalf("saw %q with key %q", s.ID, s.Key)
+				}
+				if at := attempts[seq]; at.Partition != s.Partition || at.Offset != s.Offset {
+					t.Fatalf("%d: acked at %d/%d, seen at %d/%d", seq, at.Partition, at.Offset, s.Partition, s.Offset)
+				}
+			}
+		})
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	tests := []struct {
+		fault    *kerr.Error
+		outcome  drivers.Outcome
+		code     string
+		appended bool
+	}{
+		{kerr.NotLeaderForPartition, drivers.Rejected, "kafka_not_leader_or_follower", false},
+		{kerr.NotEnoughReplicas, drivers.Rejected, "kafka_not_enough_replicas", false},
+		{kerr.MessageTooLarge, drivers.Rejected, "kafka_message_too_large", false},
+		{kerr.TopicAuthorizationFailed, drivers.Rejected, "kafka_topic_authorization_failed", false},
+		{kerr.InvalidRecord, drivers.Rejected, "kafka_invalid_record", false},
+		{kerr.RequestTimedOut, drivers.Indeterminate, "kafka_request_timed_out", true},
+		{kerr.NotEnoughReplicasAfterAppend, drivers.Indeterminate, "kafka_not_enough_replicas_after_append", true},
+		{kerr.KafkaStorageError, drivers.Indeterminate, "kafka_storage_error", false},
+		{kerr.UnknownServerError, drivers.Indeterminate, "kafka_unknown_server_error", false},
+	}
+	c := newCluster(t, 1)
+	d := openDriver(t, c, Config{}, newEnv())
+	for i, test := range tests {
+		t.Run(test.fault.Message, func(t *testing.T) {
+			before := c.PartitionInfo(topic, 0).HighWatermark
+			c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: test.fault})
+			at := sendOne(t, d, uint64(i), testPatience)
+			if at.Outcome != test.outcome || at.Code != test.code || !at.Answered || !at.Wire || at.Hidden != 0 {
+				t.Errorf("%+v", at)
+			}
+			if appended := c.PartitionInfo(topic, 0).HighWatermark > before; appended != test.appended {
+				t.Errorf("appended: %v", appended)
+			}
+			if again := sendOne(t, d, 100+uint64(i), testPatience); again.Outcome != drivers.Acked {
+				t.Errorf("afterwards: %+v", again)
+			}
+		})
+	}
+}
+
+func TestHiddenRetries(t *testing.T) {
+	tests := []struct {
+		name    string
+		faults  []*kerr.Error // one a transmission
+		outcome drivers.Outcome
+		code    string
+	}{
+		{"two refusals, then an ack", []*kerr.Error{kerr.NotLeaderForPartition, kerr.NotEnoughReplicas}, drivers.Acked, ""},
+		{"refused each time", []*kerr.Error{kerr.NotLeaderForPartition, kerr.NotLeaderForPartition, kerr.NotLeaderForPartition, kerr.NotLeaderForPartition}, drivers.Rejected, "kafka_not_leader_or_follower"},
+		{"appended once, then refused", []*kerr.Error{kerr.RequestTimedOut, kerr.NotEnoughReplicas, kerr.NotEnoughReplicas, kerr.NotEnoughReplicas}, drivers.Indeterminate, "kafka_not_enough_replicas"},
+	}
+	retries := 3
+	for _, config := range []Config{{Retries: &retries}, {Idempotent: true}} {
+		for _, test := range tests {
+			t.Run(fmt.Sprintf("%s/idempotent=%v", test.name, config.Idempotent), func(t *testing.T) {
+				c := newCluster(t, 1)
+				w := watch(c, nil)
+				d := openDriver(t, c, config, newEnv())
+				for _, f := range test.faults {
+					c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: f})
+				}
+				at := sendOne(t, d, 1, testPatience)
+				if at.Outcome != test.outcome || at.Code != test.code || at.Hidden != w.of(1)-1 {
+					t.Errorf("%+v; %d arrived", at, w.of(1))
+				}
+				if w.of(1) != min(len(test.faults)+1, retries+1) {
+					t.Errorf("%d transmissions arrived", w.of(1))
+				}
+			})
+		}
+	}
+}
+
+// The broker appended, and its answer was lost with the connection.
+func TestLostAnswer(t *testing.T) {
+	once := 1
+	tests := []struct {
+		name    string
+		config  Config
+		outcome drivers.Outcome
+		copies  int64
+	}{
+		{"no retries", Config{}, drivers.Indeterminate, 1},
+		{"plain retries", Config{Retries: &once}, drivers.Acked, 2},
+		{"idempotent", Config{Idempotent: true}, drivers.Acked, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := newCluster(t, 1)
+			w := watch(c, nil)
+			env := newEnv()
+			var cut atomic.Int64
+			env.Dial = cutting(&cut)
+			d := openDriver(t, c, test.config, env)
+			cut.Store(1)
+			at := sendOne(t, d, 1, testPatience)
+			if at.Outcome != test.outcome || at.Hidden != w.of(1)-1 {
+				t.Errorf("%+v; %d arrived", at, w.of(1))
+			}
+			if test.outcome == drivers.Indeterminate && at.Code != drivers.CodeClosed {
+				t.Errorf("code %q", at.Code)
+			}
+			if n := c.PartitionInfo(topic, 0).HighWatermark; n != test.copies {
+				t.Errorf("%d copies in the log", n)
+			}
+		})
+	}
+}
+
+// cutting dials connections of which the next *cut answers to Produce never arrive: the connection ends instead.
+func cutting(cut *atomic.Int64) drivers.DialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &cutConn{Conn: conn, cut: cut}, nil
+	}
+}
+
+type cutConn struct {
+	net.Conn
+	cut   *atomic.Int64
+	armed atomic.Bool
+}
+
+func (c *cutConn) Write(p []byte) (int, error) {
+	if h, err := parseHead(p); err == nil && h.key == produceKey && c.cut.Add(-1) >= 0 {
+		c.armed.Store(true)
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *cutConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.armed.Load() {
+		c.Conn.Close()
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+// Under every kind of fault at once, what each attempt says agrees with what the brokers counted and hold.
+func TestCountsAreExact(t *testing.T) {
+	retries := 3
+	for seed := range uint64(4) {
+		for _, config := range []Config{{}, {Retries: &retries}, {Idempotent: true}, {Retries: &retries, Compression: "lz4"}} {
+			t.Run(fmt.Sprintf("%d/%d/%v%s", seed, config.retries(), config.Idempotent, config.Compression), func(t *testing.T) {
+				exactCounts(t, seed, config)
+			})
+		}
+	}
+}
+
+func exactCounts(t *testing.T, seed uint64, config Config) {
+	c := newCluster(t, 3)
+	random := rand.New(rand.NewPCG(seed, 1))
+	faults := []*kerr.Error{kerr.NotLeaderForPartition, kerr.NotEnoughReplicas, kerr.RequestTimedOut, kerr.NotEnoughReplicasAfterAppend}
+	w := watch(c, nil)
+	env := newEnv()
+	var cut atomic.Int64
+	env.Dial = cutting(&cut)
+	d := openDriver(t, c, config, env)
+	source, err := d.Source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, end := receive(t, source)
+	var attempts []drivers.Attempt
+	const rounds, each = 12, 100
+	for range rounds {
+		switch random.IntN(4) {
+		case 0:
+			cut.Store(int64(random.IntN(4)))
+		case 1:
+			c.ShufflePartitionLeaders()
+		default:
+			c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: faults[random.IntN(len(faults))], Count: 1 + random.IntN(3)})
+		}
+		attempts = append(attempts, send(t, d, uint64(len(attempts)), each, testPatience, 10)...)
+	}
+	catchUp(t, source)
+	if err := end(); err != nil {
+		t.Fatal(err)
+	}
+	copies := make(map[uint64]int)
+	places := make(map[uint64][2]int64)
+	for _, s := range all.all {
+		seq, _ := d.env.Identity.Parse(s.ID)
+		copies[seq]++
+		places[seq] = [2]int64{int64(s.Partition), s.Offset}
+	}
+	outcomes := make(map[drivers.Outcome]int)
+	for i, at := range attempts {
+		seq := uint64(i)
+		outcomes[at.Outcome]++
+		transmissions := 0
+		if at.Wire {
+			transmissions = 1 + at.Hidden
+		}
+		if w.of(seq) != transmissions {
+			t.Errorf("%d: %d transmissions arrived: %+v", seq, w.of(seq), at)
+		}
+		switch {
+		case at.Outcome == drivers.Acked && copies[seq] == 0, at.Outcome == drivers.Rejected && copies[seq] > 0,
+			config.Idempotent && copies[seq] > 1:
+			t.Errorf("%d: %d copies: %+v", seq, copies[seq], at)
+		case at.Placed && copies[seq] == 1 && places[seq] != [2]int64{int64(at.Partition), at.Offset}:
+			t.Errorf("%d: seen at %v: %+v", seq, places[seq], at)
+		}
+	}
+	t.Logf("%v", outcomes)
+}
+
+// A broker that takes everything and says nothing ends attempts at their deadlines, and nothing longer than that.
+func TestSilence(t *testing.T) {
+	c := newCluster(t, 1)
+	var silent atomic.Bool
+	w := watch(c, func(*kmsg.ProduceRequest) (kmsg.Response, error, bool) { return nil, nil, silent.Load() })
+	d := openDriver(t, c, Config{}, newEnv())
+	if at := sendOne(t, d, 0, testPatience); at.Outcome != drivers.Acked {
+		t.Fatalf("%+v", at)
+	}
+	silent.Store(true)
+	for seq := range uint64(3) {
+		at := sendOne(t, d, 1+seq, 50*time.Millisecond)
+		if at.Outcome != drivers.Indeterminate || at.Code != drivers.CodeTimeout || at.Answered || !at.Wire {
+			t.Errorf("%+v", at)
+		}
+	}
+	eventually(t, "the first to arrive", func() bool { return w.of(1) == 1 })
+	silent.Store(false)
+	seq := uint64(100)
+	eventually(t, "an ack", func() bool { seq++; return sendOne(t, d, seq, 100*time.Millisecond).Outcome == drivers.Acked })
+}
+
+// While no connection can be made, a record that could not be put into a batch was surely not sent; and when the network
+// is back, so is the driver, whatever sarama's circuit breakers think of it.
+func TestOutage(t *testing.T) {
+	c := newCluster(t, 3)
+	env := newEnv()
+	env.Timeout = 200 * time.Millisecond
+	n := &outage{}
+	env.Dial = n.dial
+	w := watch(c, nil)
+	d := openDriver(t, c, Config{}, env)
+	send(t, d, 0, 100, testPatience, 10)
+	n.begin()
+	var refused int
+	for seq := uint64(1000); refused < 5; seq++ {
+		at := sendOne(t, d, seq, env.Timeout)
+		switch {
+		case at.Outcome == drivers.Acked:
+			t.Fatalf("acked without a connection: %+v", at)
+		case !at.Wire && (at.Outcome != drivers.Rejected || at.Code != drivers.CodeRefused):
+			t.Fatalf("%+v", at)
+		case !at.Wire:
+			refused++
+		}
+	}
+	n.end()
+	seq := uint64(2000)
+	eventually(t, "an ack", func() bool { seq++; return sendOne(t, d, seq, env.Timeout).Outcome == drivers.Acked })
+	for _, at := range send(t, d, 5000, 100, testPatience, 10) {
+		if at.Outcome != drivers.Acked {
+			t.Errorf("after the outage: %+v", at)
+		}
+	}
+	for seq := range uint64(100) {
+		if n := w.of(1000 + seq); n > 1 {
+			t.Errorf("%d arrived %d times", 1000+seq, n)
+		}
+	}
+}
+
+// outage is a network that can be taken away.
+type outage struct {
+	mu   sync.Mutex
+	down bool
+	live []net.Conn
+}
+
+func (o *outage) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.down {
+		return nil, syscall.ECONNREFUSED
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err == nil {
+		o.live = append(o.live, conn)
+	}
+	return conn, err
+}
+
+func (o *outage) begin() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.down = true
+	for _, c := range o.live {
+		c.Close()
+	}
+	o.live = nil
+}
+
+func (o *outage) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.down = false
+}
+
+// Close ends what is under way, each attempt once.
+func TestCloseUnderWay(t *testing.T) {
+	for _, config := range []Config{{}, {Idempotent: true}, {Linger: 200 * time.Millisecond, Batch: 1 << 20}} {
+		c := newCluster(t, 2)
+		watch(c, func(*kmsg.ProduceRequest) (kmsg.Response, error, bool) { return nil, nil, true })
+		d := openDriver(t, c, config, newEnv())
+		const n = 500
+		attempts := make([]drivers.Attempt, n)
+		ops := make([]drivers.Op, n)
+		var calls [n]atomic.Int32
+		for i := range attempts {
+			attempts[i].Reset(1, 0)
+			ops[i].Seq = uint64(i)
+			d.Send(t.Context(), &ops[i], &attempts[i], func() { calls[i].Add(1) })
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), testPatience)
+		defer cancel()
+		if err := d.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for i := range attempts {
+			at := attempts[i]
+			if calls[i].Load() != 1 || at.Code != drivers.CodeCancelled || at.Outcome == drivers.Acked || at.Wire != (at.Outcome == drivers.Indeterminate) {
+				t.Fatalf("%d: done %d times: %+v", i, calls[i].Load(), at)
+			}
+		}
+	}
+}
+
+// The records of a key keep their order, whatever happens to leaders and connections, when the producer is idempotent.
+func TestOrderOfKeys(t *testing.T) {
+	c := newCluster(t, 4)
+	env := newEnv()
+	var cut atomic.Int64
+	env.Dial = cutting(&cut)
+	d := openDriver(t, c, Config{Idempotent: true}, env)
+	source, err := d.Source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, end := receive(t, source)
+	for round := range uint64(5) {
+		cut.Store(2)
+		c.ShufflePartitionLeaders()
+		send(t, d, 200*round, 200, testPatience, 7)
+	}
+	catchUp(t, source)
+	end()
+	last, home := make(map[string]uint64), make(map[string]int32)
+	for _, s := range all.all {
+		seq, _ := env.Identity.Parse(s.ID)
+		key := string(s.Key)
+		if p, ok := home[key]; ok && p != s.Partition {
+			t.Fatalf("key %s in partitions %d and %d", key, p, s.Partition)
+		}
+		if seq < last[key] {
+			t.Fatalf("key %s: %d after %d", key, seq, last[key])
+		}
+		last[key], home[key] = seq, s.Partition
+	}
+}
+
+func TestNoAcks(t *testing.T) {
+	c := newCluster(t, 1)
+	w := watch(c, nil)
+	d := openDriver(t, c, Config{Acks: "none"}, newEnv())
+	for _, at := range send(t, d, 0, 100, testPatience, 0) {
+		if at.Outcome != drivers.Acked || at.Placed || !at.Wire || at.Hidden != 0 {
+			t.Fatalf("%+v", at)
+		}
+	}
+	eventually(t, "the last record", func() bool { return w.of(99) == 1 })
+}
+
+// An attempt of the stream's own policy is told from one of the client library: the first attempt is over, and the client
+// still resends it, while the second's transmissions are counted as its own.
+func TestSecondAttempt(t *testing.T) {
+	once := 1
+	c := newCluster(t, 1)
+	var silent atomic.Bool
+	silent.Store(true)
+	w := watch(c, func(*kmsg.ProduceRequest) (kmsg.Response, error, bool) { return nil, nil, silent.Swap(false) })
+	d := openDriver(t, c, Config{Retries: &once}, newEnv())
+	op := drivers.Op{Seq: 5}
+	do := func(number int, timeout time.Duration) drivers.Attempt {
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		defer cancel()
+		var at drivers.Attempt
+		at.Reset(number, d.env.Clock())
+		s, _ := d.Session()
+		s.Do(ctx, &op, &at)
+		return at
+	}
+	if at := do(1, 50*time.Millisecond); at.Outcome != drivers.Indeterminate || at.Hidden != 0 {
+		t.Errorf("%+v", at)
+	}
+	if at := do(2, testPatience); at.Outcome != drivers.Acked || at.Hidden != 0 {
+		t.Errorf("%+v", at)
+	}
+	if w.of(5) != 3 {
+		t.Errorf("%d arrived", w.of(5))
+	}
+}
+
+func TestOpen(t *testing.T) {
+	c := newCluster(t, 1)
+	open := func(config Config, ctx context.Context) error {
+		d, err := config.Open(ctx, newEnv())
+		if err == nil {
+			d.Close()
+		}
+		return err
+	}
+	if err := open(Config{Brokers: brokers(c), Topic: "absent"}, t.Context()); !errors.Is(err, drivers.ErrConfig) || !strings.Contains(err.Error(), "absent") {
+		t.Errorf("absent topic: %v", err)
+	}
+	if err := open(Config{Brokers: brokers(c), Topic: "made", Partitions: 5}, t.Context()); err != nil {
+		t.Errorf("topic to be created: %v", err)
+	}
+	if n := len(c.PartitionInfos("made")); n != 5 {
+		t.Errorf("%d partitions", n)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := open(Config{Brokers: l.Addr().String(), Topic: topic}, ctx); !errors.Is(err, drivers.ErrUnreachable) {
+		t.Errorf("silent broker: %v", err)
+	}
+	l.Close()
+	if err := open(Config{Brokers: l.Addr().String(), Topic: topic}, t.Context()); !errors.Is(err, drivers.ErrUnreachable) {
+		t.Errorf("no broker: %v", err)
+	}
+	if err := open(Config{Brokers: "nowhere.invalid:9092", Topic: topic}, t.Context()); !errors.Is(err, drivers.ErrUnreachable) {
+		t.Errorf("no such host: %v", err)
+	}
+}

@@ -1,0 +1,301 @@
+package kafka
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"wringer/drivers"
+)
+
+const (
+	fetchSize    = 1 << 20  // bytes a partition
+	fetchMax     = 32 << 20 // bytes a response
+	fetchWait    = 200 * time.Millisecond
+	fetchVersion = 11
+	// leaderlessWait is how soon a partition that had no leader is looked after again.
+	leaderlessWait = 500 * time.Millisecond
+)
+
+// errGone marks what no retry mends: observation is not whole.
+var errGone = errors.New("integrity is unknown")
+
+// Receive implements drivers.Source.
+func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) error {
+	// A request that is under way ends with its connection. Nothing is asked of the source after that.
+	stop := context.AfterFunc(ctx, s.network.close)
+	defer stop()
+	for ctx.Err() == nil {
+		err := s.round(ctx, deliver)
+		if errors.Is(err, errGone) {
+			err = fmt.Errorf("read %s: %w", s.name, err)
+			s.breakOff(err)
+			return err
+		}
+		if !pause(ctx, backoff) {
+			break
+		}
+		_ = s.client.RefreshMetadata(s.topic) // what matters shows in the next round
+	}
+	return nil
+}
+
+// breakOff tells who waits in CatchUp that there is no more to come.
+func (s *Source) breakOff(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = err
+	close(s.moved)
+	s.moved = make(chan struct{})
+}
+
+// round follows each leader in a goroutine of its own until one of them has something that leadership or connections must
+// be looked at again for.
+func (s *Source) round(ctx context.Context, deliver func(*drivers.Delivery)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	leaders, orphans := s.leaders()
+	if orphans {
+		timer := time.AfterFunc(leaderlessWait, cancel)
+		defer timer.Stop()
+	}
+	var followers sync.WaitGroup
+	failures := make([]error, len(leaders))
+	for i, l := range leaders {
+		followers.Go(func() {
+			defer cancel()
+			failures[i] = s.follow(ctx, l, deliver)
+		})
+	}
+	followers.Wait()
+	return errors.Join(failures...)
+}
+
+// leader is a broker and the partitions that it leads.
+type leader struct {
+	address   string
+	positions []*position
+	epochs    []int32
+}
+
+// leaders groups the partitions by leader; orphans says that some have none.
+func (s *Source) leaders() (all []*leader, orphans bool) {
+	by := make(map[string]*leader)
+	for _, p := range s.positions {
+		broker, epoch, err := s.client.LeaderAndEpoch(s.topic, p.partition)
+		if err != nil {
+			orphans = true
+			continue
+		}
+		l := by[broker.Addr()]
+		if l == nil {
+			l = &leader{address: broker.Addr()}
+			by[l.address] = l
+			all = append(all, l)
+		}
+		l.positions, l.epochs = append(l.positions, p), append(l.epochs, epoch)
+	}
+	return all, orphans
+}
+
+// follow fetches from one leader until ctx ends or something is wrong. It has a connection of its own: a sarama.Broker is
+// locked while a fetch waits for records, and the client would wait with it.
+func (s *Source) follow(ctx context.Context, l *leader, deliver func(*drivers.Delivery)) error {
+	broker := sarama.NewBroker(l.address)
+	if err := broker.Open(s.client.Config()); err != nil {
+		return err
+	}
+	defer broker.Close()
+	decoder := &decoder{env: &s.env, look: s.look, committed: s.committed}
+	for ctx.Err() == nil {
+		response, err := broker.Fetch(s.request(l))
+		if err != nil {
+			return err
+		}
+		for _, p := range l.positions {
+			block := response.GetBlock(s.topic, p.partition)
+			if block == nil {
+				return sarama.ErrIncompleteResponse
+			}
+			if err := s.take(p, block, decoder, deliver); err != nil {
+				return fmt.Errorf("partition %d at offset %d: %w", p.partition, p.next, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Source) request(l *leader) *sarama.FetchRequest {
+	r := &sarama.FetchRequest{Version: fetchVersion, MaxWaitTime: int32(fetchWait / time.Millisecond), MinBytes: 1, MaxBytes: fetchMax, SessionEpoch: -1}
+	if s.committed {
+		r.Isolation = sarama.ReadCommitted
+	}
+	for i, p := range l.positions {
+		r.AddBlock(s.topic, p.partition, p.next, p.size, l.epochs[i])
+	}
+	return r
+}
+
+// take hands over what was fetched of one partition and moves its position.
+func (s *Source) take(p *position, block *sarama.FetchResponseBlock, d *decoder, deliver func(*drivers.Delivery)) error {
+	switch {
+	case block.Err == sarama.ErrNoError:
+	case block.Err == sarama.ErrOffsetOutOfRange:
+		return fmt.Errorf("%w: records were removed before they were read (retention, or the topic was made anew): %w", errGone, block.Err)
+	case block.Err == sarama.ErrTopicAuthorizationFailed:
+		return fmt.Errorf("%w: %w", errGone, block.Err)
+	default:
+		return block.Err
+	}
+	s.delivering.Lock()
+	next, err := d.decode(p.partition, p.next, block, deliver)
+	s.delivering.Unlock()
+	end := block.HighWaterMarkOffset
+	if s.committed && block.LastStableOffset >= 0 {
+		end = block.LastStableOffset
+	}
+	p.grow(next, block)
+	s.advance(p, next, end)
+	return err
+}
+
+// grow asks for more when not even one batch fit.
+func (p *position) grow(next int64, block *sarama.FetchResponseBlock) {
+	switch {
+	case next > p.next:
+		p.size = fetchSize
+	case block.Partial || len(block.RecordsSet) > 0:
+		p.size = int32(min(2*int64(p.size), math.MaxInt32/2))
+	}
+}
+
+func (s *Source) advance(p *position, next, end int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.end = end
+	if next == p.next {
+		return
+	}
+	p.next = next
+	close(s.moved)
+	s.moved = make(chan struct{})
+}
+
+// look says where in a record its identity, key and origin stand; nil paths are the defaults.
+type look struct{ id, key, origin *path }
+
+// decoder turns fetched batches into deliveries. One goroutine uses it at a time.
+type decoder struct {
+	env       *drivers.Env
+	look      look
+	committed bool
+	delivery  drivers.Delivery
+	scratch   [3][]byte
+}
+
+// decode delivers the records of block from offset next on, and returns the offset behind what it has dealt with.
+func (d *decoder) decode(partition int32, next int64, block *sarama.FetchResponseBlock, deliver func(*drivers.Delivery)) (int64, error) {
+	d.delivery = drivers.Delivery{Partition: partition, At: d.env.Clock()}
+	aborted := newAborted(block.AbortedTransactions)
+	for _, set := range block.RecordsSet {
+		batch := set.RecordBatch
+		if batch == nil {
+			return next, fmt.Errorf("%w: the topic holds messages of the format before Kafka 0.11, which have no headers", errGone)
+		}
+		if batch.PartialTrailingRecord {
+			return next, nil
+		}
+		hidden := aborted.hides(batch)
+		if batch.LastOffset() < next {
+			continue
+		}
+		if err := whole(batch, next); err != nil {
+			return next, err
+		}
+		if !batch.Control && !(d.committed && hidden) {
+			d.records(batch, next, deliver)
+		}
+		next = batch.LastOffset() + 1
+	}
+	return next, nil
+}
+
+// whole checks that no record is missing: a log that is not compacted has no gaps, within batches or between them.
+func whole(batch *sarama.RecordBatch, next int64) error {
+	if batch.FirstOffset > next || len(batch.Records) != int(batch.LastOffsetDelta)+1 {
+		return fmt.Errorf("%w: records up to offset %d were removed before they were read (compaction or retention)", errGone, batch.LastOffset())
+	}
+	return nil
+}
+
+func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*drivers.Delivery)) {
+	for _, r := range batch.Records {
+		offset := batch.FirstOffset + r.OffsetDelta
+		if offset < next {
+			continue
+		}
+		d.delivery.Offset = offset
+		d.delivery.ID = d.id(r)
+		d.delivery.Key = r.Key
+		if d.look.key != nil {
+			d.delivery.Key = d.look.key.find(r.Value, &d.scratch[1])
+		}
+		if d.look.origin != nil {
+			d.delivery.Origin = d.look.origin.find(r.Value, &d.scratch[2])
+		}
+		deliver(&d.delivery)
+	}
+}
+
+func (d *decoder) id(r *sarama.Record) []byte {
+	if d.look.id != nil {
+		return d.look.id.find(r.Value, &d.scratch[0])
+	}
+	for _, h := range r.Headers {
+		if string(h.Key) == HeaderID {
+			return h.Value
+		}
+	}
+	return nil
+}
+
+// aborted follows the aborted transactions through the batches of one response: a producer's transactional records are
+// aborted from the offset that the broker names until the producer's abort marker.
+type aborted struct {
+	ahead []*sarama.AbortedTransaction // by first offset
+	now   map[int64]bool               // producers
+}
+
+func newAborted(all []*sarama.AbortedTransaction) *aborted {
+	ahead := slices.Clone(all)
+	slices.SortFunc(ahead, func(a, b *sarama.AbortedTransaction) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
+	return &aborted{ahead: ahead, now: make(map[int64]bool)}
+}
+
+// hides says whether the batch's records were aborted. Batches come in order.
+func (a *aborted) hides(batch *sarama.RecordBatch) bool {
+	for len(a.ahead) > 0 && a.ahead[0].FirstOffset <= batch.LastOffset() {
+		a.now[a.ahead[0].ProducerID] = true
+		a.ahead = a.ahead[1:]
+	}
+	if batch.Control {
+		if isAbort(batch) {
+			delete(a.now, batch.ProducerID)
+		}
+		return true
+	}
+	return batch.IsTransactional && a.now[batch.ProducerID]
+}
+
+// isAbort tells an abort marker from a commit marker: the key is a version and a type, 0 for abort.
+func isAbort(batch *sarama.RecordBatch) bool {
+	return len(batch.Records) > 0 && len(batch.Records[0].Key) >= 4 && binary.BigEndian.Uint16(batch.Records[0].Key[2:]) == 0
+}

@@ -1,0 +1,218 @@
+package kafka
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"wringer/drivers"
+)
+
+// flight is one attempt on its way through sarama.
+type flight struct {
+	ref     ref
+	message sarama.ProducerMessage
+	headers [2]sarama.RecordHeader // room for the usual ones
+	key     bytesEncoder
+	value   []byte
+	stage   atomic.Uint32
+
+	// at and done belong to the runner: they are touched by the one who wins over.
+	at   *drivers.Attempt
+	done func()
+	stop func() bool // ends the watch over the attempt's context
+	over atomic.Bool
+
+	passage passage // guarded by flights.mu; its blind is not used
+}
+
+// The stages of a flight. sarama can't be asked to give a record back, but it reads the record's value when it puts the
+// record into a batch, and a value that can't be read is the end of the record. That is the point of no return: before it
+// a flight can be withdrawn, and has surely not been sent.
+const (
+	waiting uint32 = iota
+	batched
+	withdrawn
+)
+
+// withdraw reports whether the record will surely never be sent.
+func (f *flight) withdraw() bool {
+	return f.stage.CompareAndSwap(waiting, withdrawn) || f.stage.Load() == withdrawn
+}
+
+// valueEncoder is a flight as the sarama.Encoder of its value.
+type valueEncoder flight
+
+// errWithdrawn is what sarama gives a withdrawn record back with. Nobody sees it: the attempt is over.
+type errWithdrawn struct{}
+
+func (errWithdrawn) Error() string { return "the attempt is over" }
+
+// Encode implements sarama.Encoder.
+func (v *valueEncoder) Encode() ([]byte, error) {
+	if v.stage.CompareAndSwap(waiting, batched) || v.stage.Load() == batched {
+		return v.value, nil
+	}
+	return nil, errWithdrawn{}
+}
+
+// Length implements sarama.Encoder.
+func (v *valueEncoder) Length() int { return len(v.value) }
+
+// bytesEncoder is a sarama.Encoder that is used by pointer, so that making one an interface allocates nothing.
+type bytesEncoder []byte
+
+// Encode implements sarama.Encoder.
+func (b *bytesEncoder) Encode() ([]byte, error) { return *b, nil }
+
+// Length implements sarama.Encoder.
+func (b *bytesEncoder) Length() int { return len(*b) }
+
+// flights are the attempts that sarama has not given back, by what their records carry. It is where the connections note
+// what they see of them. Safe for concurrent use.
+type flights struct {
+	mu   sync.Mutex
+	open map[ref]*flight
+
+	blind    atomic.Bool
+	inFlight atomic.Int64 // attempts whose done has not been called
+	idleMu   sync.Mutex
+	idle     chan struct{} // closed when inFlight falls to 0; nil when nobody waits
+}
+
+func newFlights() *flights { return &flights{open: make(map[ref]*flight)} }
+
+// enter adds a flight before it is handed to sarama.
+func (s *flights) enter(f *flight) {
+	s.inFlight.Add(1)
+	s.mu.Lock()
+	s.open[f.ref] = f
+	s.mu.Unlock()
+}
+
+// leave removes a flight that sarama has given back, or never got, and returns what became of it on the wire.
+func (s *flights) leave(f *flight) passage {
+	s.mu.Lock()
+	if s.open[f.ref] == f {
+		delete(s.open, f.ref)
+	}
+	p := f.passage
+	s.mu.Unlock()
+	p.blind = s.blind.Load()
+	return p
+}
+
+// look returns what became of a flight on the wire so far.
+func (s *flights) look(f *flight) passage {
+	s.mu.Lock()
+	p := f.passage
+	s.mu.Unlock()
+	p.blind = s.blind.Load()
+	return p
+}
+
+// remaining returns the flights that are still open.
+func (s *flights) remaining() []*flight {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*flight, 0, len(s.open))
+	for _, f := range s.open {
+		all = append(all, f)
+	}
+	return all
+}
+
+// landed notes that done was called for one attempt.
+func (s *flights) landed() {
+	if s.inFlight.Add(-1) > 0 {
+		return
+	}
+	s.idleMu.Lock()
+	defer s.idleMu.Unlock()
+	if s.idle != nil && s.inFlight.Load() == 0 {
+		close(s.idle)
+		s.idle = nil
+	}
+}
+
+// idleSignal returns a channel that is closed once no attempt is under way; nil when none is.
+func (s *flights) idleSignal() <-chan struct{} {
+	s.idleMu.Lock()
+	defer s.idleMu.Unlock()
+	if s.inFlight.Load() == 0 {
+		return nil
+	}
+	if s.idle == nil {
+		s.idle = make(chan struct{})
+	}
+	return s.idle
+}
+
+// transmission is one Produce request that left: for each partition the flights whose records it held.
+type transmission struct {
+	version    int16
+	partitions []held
+}
+
+// held is the part of a transmission that is for one partition.
+type held struct {
+	partition int32
+	flights   []*flight
+}
+
+// departing counts a transmission of each record, before its first byte leaves.
+func (s *flights) departing(version int16, all []carried, now time.Duration) *transmission {
+	t := &transmission{version: version, partitions: make([]held, len(all))}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, c := range all {
+		h := &t.partitions[i]
+		h.partition = c.partition
+		h.flights = make([]*flight, 0, len(c.refs))
+		for _, r := range c.refs {
+			f := s.open[r]
+			if f == nil {
+				continue
+			}
+			if f.passage.sent == 0 {
+				f.passage.first = now
+			}
+			f.passage.sent++
+			h.flights = append(h.flights, f)
+		}
+	}
+	return t
+}
+
+// recall takes a transmission back of which no byte left.
+func (s *flights) recall(t *transmission) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range t.partitions {
+		for _, f := range h.flights {
+			f.passage.sent--
+		}
+	}
+}
+
+// answer notes what the broker said to a transmission, before sarama hears of it.
+func (s *flights) answer(t *transmission, verdicts []verdict) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range verdicts {
+		for _, h := range t.partitions {
+			if h.partition != v.partition {
+				continue
+			}
+			for _, f := range h.flights {
+				f.passage.answered++
+				f.passage.code = v.code
+				if v.refused {
+					f.passage.refused++
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package kafka
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"wringer/drivers"
+)
+
+// network makes and keeps the connections of one sarama client. sarama's calls know no context: what ends them early is
+// that the connections under them are closed. It is the proxy.Dialer that sarama is given. Safe for concurrent use.
+type network struct {
+	connect func(network, address string) (net.Conn, error)
+	wrap    func(net.Conn) net.Conn // nil: as it is
+	cancel  context.CancelFunc
+
+	mu      sync.Mutex
+	closed  bool
+	live    map[*kept]struct{}
+	failure error // of the last dial; nil after one that succeeded
+}
+
+// newNetwork dials by dial, each for at most timeout (sarama applies no timeout to a dialer that is not its own).
+func newNetwork(dial drivers.DialFunc, timeout time.Duration) *network {
+	base, cancel := context.WithCancel(context.Background())
+	return &network{
+		live:   make(map[*kept]struct{}),
+		cancel: cancel,
+		connect: func(network, address string) (net.Conn, error) {
+			ctx, done := context.WithTimeout(base, timeout)
+			defer done()
+			return dial(ctx, network, address)
+		},
+	}
+}
+
+// Dial implements proxy.Dialer.
+func (n *network) Dial(network, address string) (net.Conn, error) {
+	conn, err := n.connect(network, address)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.failure = err
+	if err != nil {
+		return nil, err
+	}
+	if n.closed {
+		conn.Close()
+		return nil, net.ErrClosed
+	}
+	k := &kept{Conn: conn, network: n}
+	n.live[k] = struct{}{}
+	if n.wrap != nil {
+		return n.wrap(k), nil
+	}
+	return k, nil
+}
+
+// close ends every connection and refuses new ones. Idempotent.
+func (n *network) close() {
+	n.mu.Lock()
+	live := n.live
+	n.live, n.closed = nil, true
+	n.mu.Unlock()
+	n.cancel()
+	for k := range live {
+		k.Conn.Close()
+	}
+}
+
+func (n *network) isClosed() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.closed
+}
+
+// lastFailure is the error of the last dial, nil when that one succeeded.
+func (n *network) lastFailure() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.failure
+}
+
+// kept is a connection that its network knows of until it is closed.
+type kept struct {
+	net.Conn
+	network *network
+}
+
+func (k *kept) Close() error {
+	k.network.mu.Lock()
+	delete(k.network.live, k)
+	k.network.mu.Unlock()
+	return k.Conn.Close()
+}

@@ -1,0 +1,238 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"wringer/drivers"
+)
+
+const (
+	// openLimit bounds how long Open and Start look for a broker that answers.
+	openLimit = 5 * time.Second
+	// leastPatience is the shortest time that a broker is given to answer the client. A shorter timeout of attempts ends
+	// the attempts, and not the connection, which would make of a late answer a lost one.
+	leastPatience = time.Second
+	// answerGrace is how much longer than the broker the client waits, so that REQUEST_TIMED_OUT can arrive.
+	answerGrace = 500 * time.Millisecond
+	backoff     = 100 * time.Millisecond
+	// metadataRetries is how often sarama asks for metadata before it reports an error: for about ten minutes.
+	metadataRetries = 6000
+	// never is longer than any patience of sarama's.
+	never = time.Duration(math.MaxInt64 / 4)
+	// roomForRecord is what a record may need beside its value, so that the broker and not sarama judges its size.
+	roomForRecord = 64 << 10
+)
+
+// Open implements drivers.Config.
+func (c *Config) Open(ctx context.Context, env drivers.Env) (drivers.Driver, error) {
+	d, err := c.open(ctx, env)
+	if err != nil {
+		return nil, fmt.Errorf("open kafka %s, topic %s: %w", c.Brokers, c.Topic, err)
+	}
+	return d, nil
+}
+
+func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
+	brokers, err := splitBrokers(c.Brokers)
+	if err != nil {
+		return nil, fmt.Errorf("%w: brokers: %w", drivers.ErrConfig, err)
+	}
+	recipe, err := c.recipe(env)
+	if err != nil {
+		return nil, err
+	}
+	d := &Driver{config: c, env: env, recipe: recipe, noAcks: c.Acks == "none", flights: newFlights()}
+	d.network = newNetwork(env.Dial, patience(env.Timeout))
+	d.network.wrap = func(conn net.Conn) net.Conn {
+		return newTap(conn, d.flights, env.Clock, newReader(env.Identity))
+	}
+	config, opened, err := c.producerConfig(env, d.network)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	defer cancel()
+	guard := context.AfterFunc(ctx, d.network.close)
+	err = d.connect(ctx, brokers, config)
+	if !guard() && err == nil {
+		d.drain()
+		d.Close()
+		return nil, fmt.Errorf("%w: %w", drivers.ErrUnreachable, context.Cause(ctx))
+	}
+	if err != nil {
+		d.abandon()
+		return nil, err
+	}
+	opened()
+	d.drain()
+	return d, nil
+}
+
+// connect makes client and producer; the topic exists then.
+func (d *Driver) connect(ctx context.Context, brokers []string, config *sarama.Config) (err error) {
+	if d.client, err = sarama.NewClient(brokers, config); err != nil {
+		return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+	}
+	wanted := sarama.TopicDetail{NumPartitions: d.config.Partitions, ReplicationFactor: d.config.Replication}
+	if wanted.ReplicationFactor == 0 {
+		wanted.ReplicationFactor = -1 // the brokers' own default
+	}
+	if err := findTopic(ctx, d.client, d.config.Topic, &wanted); err != nil {
+		return err
+	}
+	if d.producer, err = sarama.NewAsyncProducerFromClient(d.client); err != nil {
+		return fmt.Errorf("%w: start the producer: %w", drivers.ErrUnreachable, err)
+	}
+	return nil
+}
+
+// abandon frees what connect had made when it failed.
+func (d *Driver) abandon() {
+	d.network.close()
+	if d.client != nil {
+		_ = d.client.Close()
+	}
+}
+
+// patience is how long a broker is waited for.
+func patience(timeout time.Duration) time.Duration { return max(timeout, leastPatience) }
+
+// clientConfig is what producer and source have in common. Until opened is called, one failure to get metadata is enough.
+//
+// After that sarama must not learn of failures to get metadata: three within ten seconds open a circuit breaker in its
+// producer that no success closes before ten seconds are over, and a partition that has healed would stay down for the
+// stream. So it is made to ask on, and the attempts end by their own deadlines. What ends the asking is that the network
+// is closed.
+func clientConfig(env drivers.Env, n *network) (config *sarama.Config, opened func()) {
+	open := make(chan struct{})
+	config = sarama.NewConfig()
+	config.ClientID = "wringer"
+	config.MetricRegistry = quiet{}
+	config.Net.Proxy.Enable, config.Net.Proxy.Dialer = true, n
+	config.Net.DialTimeout = patience(env.Timeout)
+	config.Net.ReadTimeout = patience(env.Timeout) + answerGrace
+	config.Net.WriteTimeout = patience(env.Timeout)
+	config.Metadata.Full = false
+	config.Metadata.AllowAutoTopicCreation = false
+	config.Metadata.Retry.Max = metadataRetries
+	config.Metadata.Timeout = never / 2
+	config.Metadata.Retry.BackoffFunc = func(int, int) time.Duration {
+		select {
+		case <-open:
+		default:
+			return never
+		}
+		if n.isClosed() {
+			return never
+		}
+		return backoff
+	}
+	return config, func() { close(open) }
+}
+
+// producerConfig is the configuration of the producer.
+func (c *Config) producerConfig(env drivers.Env, n *network) (*sarama.Config, func(), error) {
+	config, opened := clientConfig(env, n)
+	version, err := c.version()
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: version: %w", drivers.ErrConfig, err)
+	}
+	config.Version = version
+	p := &config.Producer
+	p.RequiredAcks = acksByName[c.Acks]
+	p.Compression = codecByName[c.Compression]
+	p.Timeout = patience(env.Timeout)
+	p.Idempotent = c.Idempotent
+	if c.Idempotent {
+		config.Net.MaxOpenRequests = 1
+	}
+	p.Retry.Max, p.Retry.Backoff = c.retries(), backoff
+	p.Retry.BackoffFunc = func(int, int) time.Duration {
+		if n.isClosed() {
+			return 0 // sarama backs off for each record that it gives up: Close would take as long as there are records
+		}
+		return backoff
+	}
+	p.Transaction.Retry.Max = 5 // of the request for a producer id
+	p.Return.Successes, p.Return.Errors = true, true
+	p.Partitioner = newPartitioner(env.Seed)
+	p.Flush.Frequency, p.Flush.Bytes = c.Linger, int(c.Batch)
+	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, int(c.Batch))
+	if err := config.Validate(); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+	}
+	return config, opened, nil
+}
+
+// findTopic returns when the topic exists and every partition has a leader. A topic that is absent is created when wanted
+// names a number of partitions.
+func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *sarama.TopicDetail) error {
+	created := client.Config().Metadata.AllowAutoTopicCreation // by the very request
+	for asked := 0; ; asked++ {
+		err := client.RefreshMetadata(topic)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
+		case errors.Is(err, sarama.ErrLeaderNotAvailable):
+			// It is being made, or has lost its leader: only time tells.
+		case errors.Is(err, sarama.ErrUnknownTopicOrPartition) && wanted != nil && wanted.NumPartitions > 0 && !created:
+			if err := createTopic(client, topic, wanted); err != nil {
+				return err
+			}
+			created = true
+		case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
+			if !created || wanted == nil && asked >= autoCreationPolls {
+				return fmt.Errorf("%w: the topic does not exist; create it, or let `partitions:` of a kafka stream create it", drivers.ErrConfig)
+			}
+		case errors.Is(err, sarama.ErrInvalidTopic), errors.Is(err, sarama.ErrTopicAuthorizationFailed), errors.Is(err, sarama.ErrClusterAuthorizationFailed):
+			return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+		default:
+			return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
+		}
+		if !pause(ctx, backoff) {
+			return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
+		}
+	}
+}
+
+// autoCreationPolls is how often a topic that the brokers may create on demand is asked for.
+const autoCreationPolls = 10
+
+// createTopic creates a topic; that somebody else just did is as good.
+func createTopic(client sarama.Client, topic string, detail *sarama.TopicDetail) error {
+	admin, err := sarama.NewClusterAdminFromClient(client)
+	if err != nil {
+		return fmt.Errorf("%w: create the topic: %w", drivers.ErrUnreachable, err)
+	}
+	err = admin.CreateTopic(topic, detail, false)
+	if err == nil || errors.Is(err, sarama.ErrTopicAlreadyExists) {
+		return nil
+	}
+	var kafka sarama.KError
+	var refusal *sarama.TopicError
+	if errors.As(err, &kafka) || errors.As(err, &refusal) {
+		return fmt.Errorf("%w: create the topic: %w", drivers.ErrConfig, err)
+	}
+	return fmt.Errorf("%w: create the topic: %w", drivers.ErrUnreachable, err)
+}
+
+// pause waits, false when ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,162 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"wringer/drivers"
+)
+
+// codeClient is the code of a record that the client library itself would not send: it exceeds the library's bounds.
+const codeClient = "kafka_client"
+
+// refusals are the codes with which a broker says that it did not append. What may also come after (part of) an append is
+// not among them: REQUEST_TIMED_OUT, NOT_ENOUGH_REPLICAS_AFTER_APPEND, KAFKA_STORAGE_ERROR, UNKNOWN_SERVER_ERROR.
+var refusals = refusedCodes(
+	kerr.CorruptMessage, kerr.UnknownTopicOrPartition, kerr.LeaderNotAvailable, kerr.NotLeaderForPartition,
+	kerr.MessageTooLarge, kerr.InvalidTopicException, kerr.RecordListTooLarge, kerr.NotEnoughReplicas,
+	kerr.InvalidRequiredAcks, kerr.TopicAuthorizationFailed, kerr.ClusterAuthorizationFailed,
+	kerr.TransactionalIDAuthorizationFailed, kerr.InvalidTimestamp, kerr.UnsupportedVersion, kerr.InvalidRequest,
+	kerr.UnsupportedForMessageFormat, kerr.PolicyViolation, kerr.OutOfOrderSequenceNumber, kerr.InvalidProducerEpoch,
+	kerr.InvalidTxnState, kerr.InvalidProducerIDMapping, kerr.UnknownProducerID, kerr.FencedLeaderEpoch,
+	kerr.UnsupportedCompressionType, kerr.InvalidRecord, kerr.ProducerFenced, kerr.UnknownTopicID,
+)
+
+func refusedCodes(all ...*kerr.Error) map[int16]bool {
+	m := make(map[int16]bool, len(all))
+	for _, e := range all {
+		m[e.Code] = true
+	}
+	return m
+}
+
+// passage is what the driver's own connections saw of one record. A transmission is a Produce request that holds the
+// record and of which a byte may have left.
+type passage struct {
+	sent     int           // transmissions
+	answered int           // transmissions that the broker answered
+	refused  int           // transmissions that the broker surely did not append
+	code     int16         // of the last answer
+	first    time.Duration // when the first transmission was about to leave, on the run's clock
+	blind    bool          // a request went by that could not be read: the counts are no proof
+}
+
+// tell writes into at what is known of the transmissions, whatever the outcome.
+func (p passage) tell(at *drivers.Attempt) {
+	at.Wire = p.sent > 0
+	at.Hidden = max(0, p.sent-1)
+	if p.sent > 0 {
+		at.Sent = p.first
+	}
+}
+
+// failed sets the outcome of an attempt whose record sarama gave back with err. sarama's error tells of the last thing
+// that happened, perhaps to another record of the batch; whether the record may have been appended is for the passage to
+// say:
+//
+//   - never transmitted: it was not;
+//   - every transmission refused before the append: it was not;
+//   - anything else, be it one unanswered transmission before a refused one: it may have been.
+func (p passage) failed(at *drivers.Attempt, err error, closing bool) {
+	p.tell(at)
+	code := codeOf(err)
+	if closing {
+		code = drivers.CodeCancelled
+	}
+	switch {
+	case p.sent == 0 && !p.blind:
+		if !closing && code != drivers.CodeDNS && code != codeClient {
+			code = drivers.CodeRefused
+		}
+		at.Fail(drivers.Rejected, code, "the record never left the client: "+err.Error())
+	case p.sent > 0 && p.refused == p.sent && !p.blind:
+		at.Answered = true
+		at.Fail(drivers.Rejected, answerCode(p.code), err.Error())
+	default:
+		at.Wire = true
+		if p.sent > 0 && p.answered == p.sent && p.code != 0 {
+			at.Answered, code = true, answerCode(p.code)
+		}
+		at.Fail(drivers.Indeterminate, code, err.Error())
+	}
+}
+
+// overdue sets the outcome of an attempt whose context ended before sarama gave its record back. held says that sarama
+// had put the record into a batch: from there it can't be called back, and may leave yet.
+func (p passage) overdue(at *drivers.Attempt, cause, dial error, held bool) {
+	p.tell(at)
+	cancelled := !errors.Is(cause, context.DeadlineExceeded)
+	if !held && p.sent == 0 {
+		code, detail := drivers.CodeRefused, "the record never left the client: no connection to its broker was free in time"
+		if dial != nil {
+			detail += "; the last dial failed: " + dial.Error()
+		}
+		if cancelled {
+			code = drivers.CodeCancelled
+		}
+		at.Fail(drivers.Rejected, code, detail)
+		return
+	}
+	at.Wire = true
+	code, detail := drivers.CodeTimeout, "no answer in time"
+	if cancelled {
+		code, detail = drivers.CodeCancelled, "the attempt was cancelled"
+	}
+	if p.sent == 0 {
+		detail += "; the record waits in the client's buffer"
+	}
+	at.Fail(drivers.Indeterminate, code, detail)
+}
+
+// answerCode names a broker's error code: kafka_not_leader_or_follower.
+func answerCode(code int16) string {
+	if code == kerr.NotLeaderForPartition.Code {
+		return "kafka_not_leader_or_follower" // Kafka's name for it since 2.6
+	}
+	e := kerr.TypedErrorForCode(code)
+	if e == nil {
+		e = kerr.UnknownServerError
+	}
+	return "kafka_" + strings.TrimPrefix(strings.ToLower(e.Message), "kafka_")
+}
+
+// codeOf is the short code of an error of sarama's.
+func codeOf(err error) string {
+	var kafka sarama.KError
+	var config sarama.ConfigurationError
+	var decoding sarama.PacketDecodingError
+	var encoding sarama.PacketEncodingError
+	var dns *net.DNSError
+	var network net.Error
+	switch {
+	case errors.As(err, &kafka):
+		return answerCode(int16(kafka))
+	case errors.As(err, &config), errors.As(err, &encoding):
+		return codeClient
+	case errors.As(err, &decoding), errors.Is(err, sarama.ErrIncompleteResponse), errors.Is(err, sarama.ErrInsufficientData):
+		return drivers.CodeMalformed
+	case errors.As(err, &dns):
+		return drivers.CodeDNS
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return drivers.CodeRefused
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return drivers.CodeReset
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.As(err, &network) && network.Timeout():
+		return drivers.CodeTimeout
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		return drivers.CodeClosed
+	case errors.Is(err, sarama.ErrShuttingDown):
+		return drivers.CodeCancelled
+	}
+	return drivers.CodeReset
+}

@@ -1,0 +1,29 @@
+package kafka
+
+import "github.com/rcrowley/go-metrics"
+
+// quiet is a metrics registry that measures nothing: sarama's metrics cost a share of every request, and it has no switch
+// for them but a global one. Only what sarama asks for is answered: meters, histograms and counters. (What it can't catch:
+// encoding a fetch, sarama v1.61.1 marks a meter of the global registry too, which starts go-metrics' meterArbiter, a
+// goroutine that never ends.)
+type quiet struct{}
+
+func (quiet) GetOrRegister(_ string, metric any) any {
+	switch metric.(type) {
+	case func() metrics.Meter:
+		return metrics.NilMeter{}
+	case func() metrics.Histogram:
+		return metrics.NilHistogram{}
+	case func() metrics.Counter:
+		return metrics.NilCounter{}
+	}
+	return metric
+}
+
+func (quiet) Each(func(string, any))            {}
+func (quiet) Get(string) any                    { return nil }
+func (quiet) GetAll() map[string]map[string]any { return nil }
+func (quiet) Register(string, any) error        { return nil }
+func (quiet) RunHealthchecks()                  {}
+func (quiet) Unregister(string)                 {}
+func (quiet) UnregisterAll()                    {}

@@ -1,0 +1,245 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/IBM/sarama"
+
+	"wringer/drivers"
+)
+
+// Source reads a topic from the end that it had at Start, every partition of it, over connections of its own.
+//
+// It fetches by sarama's Broker and not by its Consumer, for the sake of one number that the latter keeps to itself: the
+// position. Control records and the records of aborted transactions are never delivered, so that the last delivered
+// offset does not tell whether the end was reached.
+type Source struct {
+	name       string
+	brokers    []string
+	topic      string
+	env        drivers.Env
+	committed  bool
+	autoCreate bool // a topic that is absent at Start may be created by the brokers when it is asked for
+	look       look
+
+	network *network
+	client  sarama.Client
+
+	delivering sync.Mutex // held around deliver
+
+	mu        sync.Mutex
+	positions []*position
+	broken    error
+	moved     chan struct{} // closed, and made anew, whenever a position has moved or the source broke
+}
+
+// position is how far one partition was read. next and end are guarded by Source.mu; the rest is the fetching
+// goroutine's.
+type position struct {
+	partition int32
+	next      int64 // the first offset that was not handed over yet
+	end       int64 // what could be read at the last fetch; -1 before
+	size      int32 // bytes to fetch at most
+}
+
+var (
+	_ drivers.Source = (*Source)(nil)
+	_ drivers.Gauger = (*Source)(nil)
+)
+
+// Start implements drivers.Source. A topic that does not exist, and is not created by being asked for, is an error.
+func (s *Source) Start(ctx context.Context) error {
+	if err := s.start(ctx); err != nil {
+		return fmt.Errorf("read %s: %w", s.name, err)
+	}
+	return nil
+}
+
+func (s *Source) start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	defer cancel()
+	s.network = newNetwork(new(net.Dialer).DialContext, patience(s.env.Timeout))
+	guard := context.AfterFunc(ctx, s.network.close)
+	defer guard()
+	// The client's calls for metadata are never told to ask on: Receive and CatchUp do so by themselves.
+	config, _ := clientConfig(s.env, s.network)
+	config.Metadata.AllowAutoTopicCreation = s.autoCreate
+	var err error
+	if s.client, err = sarama.NewClient(s.brokers, config); err != nil {
+		return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+	}
+	if err := findTopic(ctx, s.client, s.topic, nil); err != nil {
+		return err
+	}
+	partitions, err := s.client.Partitions(s.topic)
+	if err != nil {
+		return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
+	}
+	// From the end that counts uncommitted records too: what an open transaction wrote before is not this run's.
+	ends, err := s.ends(ctx, partitions, sarama.ReadUncommitted)
+	if err != nil {
+		return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
+	}
+	for _, p := range partitions {
+		s.positions = append(s.positions, &position{partition: p, next: ends[p], end: -1, size: fetchSize})
+	}
+	return nil
+}
+
+// ends asks the leaders for the ends of the partitions, until all are known or ctx ends.
+func (s *Source) ends(ctx context.Context, partitions []int32, level sarama.IsolationLevel) (map[int32]int64, error) {
+	ends := make(map[int32]int64, len(partitions))
+	for {
+		err := s.askEnds(ends, partitions, level)
+		if err == nil {
+			return ends, nil
+		}
+		if !pause(ctx, backoff) {
+			return nil, fmt.Errorf("ask for the end of the topic: %w", err)
+		}
+		_ = s.client.RefreshMetadata(s.topic) // what matters shows in the next request
+	}
+}
+
+// askEnds asks each leader once for those that are still missing, and adds what it learns to ends.
+func (s *Source) askEnds(ends map[int32]int64, partitions []int32, level sarama.IsolationLevel) error {
+	requests := make(map[*sarama.Broker]*sarama.OffsetRequest)
+	var all []error
+	for _, p := range partitions {
+		if _, known := ends[p]; known {
+			continue
+		}
+		leader, err := s.client.Leader(s.topic, p)
+		if err != nil {
+			all = append(all, fmt.Errorf("partition %d: %w", p, err))
+			continue
+		}
+		if requests[leader] == nil {
+			requests[leader] = sarama.NewOffsetRequest(s.client.Config().Version)
+			requests[leader].IsolationLevel = level
+		}
+		requests[leader].AddBlock(s.topic, p, sarama.OffsetNewest, 1)
+	}
+	for leader, request := range requests {
+		response, err := leader.GetAvailableOffsets(request)
+		if err != nil {
+			_ = leader.Close() // it is opened again by the next look for a leader
+			all = append(all, fmt.Errorf("broker %s: %w", leader.Addr(), err))
+			continue
+		}
+		for p, block := range response.Blocks[s.topic] {
+			if block.Err != sarama.ErrNoError {
+				all = append(all, fmt.Errorf("partition %d: %w", p, block.Err))
+				continue
+			}
+			ends[p] = block.Offset
+		}
+	}
+	for _, p := range partitions {
+		if _, known := ends[p]; !known && len(all) == 0 {
+			return fmt.Errorf("partition %d: no answer", p)
+		}
+	}
+	return errors.Join(all...)
+}
+
+// CatchUp implements drivers.Source.
+func (s *Source) CatchUp(ctx context.Context) error {
+	if err := s.catchUp(ctx); err != nil {
+		return fmt.Errorf("read %s to its end: %w", s.name, err)
+	}
+	return nil
+}
+
+func (s *Source) catchUp(ctx context.Context) error {
+	partitions, err := s.samePartitions(ctx)
+	if err != nil {
+		return err
+	}
+	level := sarama.ReadUncommitted
+	if s.committed {
+		level = sarama.ReadCommitted
+	}
+	ends, err := s.ends(ctx, partitions, level)
+	if err != nil {
+		return err
+	}
+	for {
+		moved, behind, err := s.behind(ends)
+		if err != nil || moved == nil {
+			return err
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", behind, ctx.Err())
+		}
+	}
+}
+
+// behind names a partition that was not read to its end, and returns what is closed when that may change; nil when there
+// is none.
+func (s *Source) behind(ends map[int32]int64) (moved <-chan struct{}, where string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken != nil {
+		return nil, "", s.broken
+	}
+	for _, p := range s.positions {
+		if end := ends[p.partition]; p.next < end {
+			return s.moved, fmt.Sprintf("partition %d was read to offset %d of %d", p.partition, p.next, end), nil
+		}
+	}
+	return nil, "", nil
+}
+
+// samePartitions returns the partitions of the topic, which must be those of the start: records of one that was added
+// meanwhile have not been read, and keys have moved.
+func (s *Source) samePartitions(ctx context.Context) ([]int32, error) {
+	for {
+		err := s.client.RefreshMetadata(s.topic)
+		partitions, perr := s.client.Partitions(s.topic)
+		if perr == nil && len(partitions) > 0 && (err == nil || errors.Is(err, sarama.ErrLeaderNotAvailable)) {
+			if len(partitions) != len(s.positions) {
+				return nil, fmt.Errorf("the topic has %d partitions, and had %d at the start", len(partitions), len(s.positions))
+			}
+			return partitions, nil
+		}
+		if !pause(ctx, backoff) {
+			return nil, errors.Join(err, perr, ctx.Err())
+		}
+	}
+}
+
+// Gauges implements drivers.Gauger: lag is the number of records between what was read and what could be.
+func (s *Source) Gauges(emit func(name string, value float64)) {
+	s.mu.Lock()
+	lag, known := int64(0), len(s.positions) > 0
+	for _, p := range s.positions {
+		known = known && p.end >= 0
+		lag += max(0, p.end-p.next)
+	}
+	s.mu.Unlock()
+	if known {
+		emit("lag", float64(lag))
+	}
+}
+
+// Close implements drivers.Source.
+func (s *Source) Close() error {
+	if s.network == nil {
+		return nil
+	}
+	s.network.close()
+	if s.client == nil {
+		return nil
+	}
+	if err := s.client.Close(); err != nil && !errors.Is(err, sarama.ErrClosedClient) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package kafka
+
+import (
+	"encoding/binary"
+	"net"
+	"sync"
+	"time"
+)
+
+// tap is a connection of the producer that sees what goes over it. It relies on two habits of sarama's Broker: a request
+// is one Write, and there is one Write at a time; and when the first does not hold, flights are told that they can't see.
+// It must stand directly under sarama, above any TLS.
+type tap struct {
+	net.Conn
+	flights *flights
+	clock   func() time.Duration
+	reader  *reader
+
+	mu      sync.Mutex
+	pending map[int32]*transmission // unanswered, by correlation id; at most as many as sarama lets be open
+	answers assembler               // used by Read alone
+}
+
+func newTap(conn net.Conn, flights *flights, clock func() time.Duration, reader *reader) *tap {
+	return &tap{Conn: conn, flights: flights, clock: clock, reader: reader, pending: make(map[int32]*transmission)}
+}
+
+// Write implements net.Conn. A transmission is counted before its first byte leaves: its answer may come before Write
+// returns.
+func (t *tap) Write(p []byte) (int, error) {
+	sent, correlation := t.depart(p)
+	n, err := t.Conn.Write(p)
+	if err != nil && sent != nil {
+		t.mu.Lock()
+		delete(t.pending, correlation)
+		t.mu.Unlock()
+		if n == 0 {
+			t.flights.recall(sent)
+		}
+	}
+	return n, err
+}
+
+// depart notes a Produce request; nil when p is another one.
+func (t *tap) depart(p []byte) (*transmission, int32) {
+	head, err := parseHead(p)
+	if err == nil && head.key != produceKey {
+		return nil, 0
+	}
+	var all []carried
+	var acks int16
+	if err == nil {
+		all, acks, err = t.reader.read(head)
+	}
+	if err != nil {
+		t.flights.blind.Store(true)
+		return nil, 0
+	}
+	sent := t.flights.departing(head.version, all, t.clock())
+	if acks != 0 {
+		t.mu.Lock()
+		t.pending[head.correlation] = sent
+		t.mu.Unlock()
+	}
+	return sent, head.correlation
+}
+
+// Read implements net.Conn. An answer is noted before sarama can have read its last byte.
+func (t *tap) Read(p []byte) (int, error) {
+	n, err := t.Conn.Read(p)
+	if n > 0 {
+		t.answers.feed(p[:n], t.awaited, t.answered)
+	}
+	return n, err
+}
+
+func (t *tap) awaited(correlation int32) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pending[correlation] != nil
+}
+
+func (t *tap) answered(correlation int32, body []byte) {
+	t.mu.Lock()
+	sent := t.pending[correlation]
+	delete(t.pending, correlation)
+	t.mu.Unlock()
+	// An answer that can't be read proves nothing: the transmission stays unanswered.
+	if verdicts, err := readAnswer(sent.version, body); err == nil {
+		t.flights.answer(sent, verdicts)
+	}
+}
+
+// maxAnswer bounds the answers that are put together: a longer one is no answer to Produce.
+const maxAnswer = 8 << 20
+
+// assembler puts responses together from the pieces in which they arrive.
+type assembler struct {
+	head [8]byte // length and correlation id
+	got  int     // bytes of head
+	left int64   // bytes of the response behind head that have not come
+	keep bool    // the response is wanted
+	body []byte
+}
+
+// feed takes the next piece. wanted says whether a response is to be kept; whole gets those that are, the body valid
+// during the call.
+func (a *assembler) feed(p []byte, wanted func(int32) bool, whole func(int32, []byte)) {
+	for len(p) > 0 {
+		if a.got < len(a.head) {
+			n := copy(a.head[a.got:], p)
+			a.got += n
+			p = p[n:]
+			if a.got < len(a.head) {
+				return
+			}
+			a.begin(wanted)
+		}
+		n := min(int64(len(p)), a.left)
+		if a.keep {
+			a.body = append(a.body, p[:n]...)
+		}
+		a.left -= n
+		p = p[n:]
+		if a.left > 0 {
+			return
+		}
+		a.got = 0
+		if a.keep {
+			whole(a.correlation(), a.body)
+		}
+	}
+}
+
+func (a *assembler) begin(wanted func(int32) bool) {
+	a.left = max(0, int64(int32(binary.BigEndian.Uint32(a.head[:])))-4)
+	a.keep = a.left <= maxAnswer && wanted(a.correlation())
+	a.body = a.body[:0]
+}
+
+func (a *assembler) correlation() int32 { return int32(binary.BigEndian.Uint32(a.head[4:])) }

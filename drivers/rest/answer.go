@@ -1,0 +1,352 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+)
+
+// malformed is an error of an answer that broke the protocol.
+type malformed string
+
+func (m malformed) Error() string { return string(m) }
+
+var (
+	errTooLarge = errors.New("the answer's body exceeds max_body")
+	errCut      = errors.New("closed before the answer was whole")
+)
+
+// maxHead bounds everything before the body, interim answers included.
+const maxHead = 64 << 10
+
+// reader reads the answer to one request. It is strict where leniency could turn garbage into an ack: fasthttp's parser
+// skips blank lines before the status line and its body reader takes some broken framings for the end of the body, so
+// this driver has its own. It takes nothing that net/http refuses, as a fuzz test shows.
+type reader struct {
+	c       *conn
+	j       *judge
+	a       *answer
+	maxBody int64
+	noBody  bool // the request's method is HEAD
+
+	left int // what is left of maxHead
+	framing
+}
+
+// framing says where the body ends (RFC 9112, 6.3).
+type framing struct {
+	old      bool  // HTTP/1.0
+	length   int64 // -1 when not given
+	close    bool
+	keep     bool
+	encoding bool
+}
+
+// read reads one answer, whole. Any error leaves the connection unusable.
+func (r *reader) read(ctx context.Context) error {
+	r.left = maxHead
+	for {
+		r.framing = framing{length: -1}
+		r.a.reset(r.j)
+		if err := r.readHead(ctx); err != nil {
+			return err
+		}
+		if r.a.status >= 200 {
+			break
+		}
+		if r.a.status == 101 {
+			return malformed("101 Switching Protocols, which nobody asked for")
+		}
+	}
+	r.a.last = r.close || r.old && !r.keep
+	err := r.readBody(ctx)
+	if err == io.EOF {
+		return errCut
+	}
+	return err
+}
+
+func (r *reader) readHead(ctx context.Context) error {
+	line, err := r.line(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.status(line); err != nil {
+		return err
+	}
+	for {
+		line, err := r.line(ctx)
+		if err != nil {
+			return err
+		}
+		if len(line) == 0 {
+			return nil
+		}
+		name, value, err := cutHeader(line)
+		if err != nil {
+			return err
+		}
+		if err := r.framing.header(name, value); err != nil {
+			return err
+		}
+		r.a.header(r.j, name, value)
+	}
+}
+
+// line reads one line of a head, without its end. A lone LF ends a line too (RFC 9112, 2.2).
+func (r *reader) line(ctx context.Context) ([]byte, error) {
+	line, err := r.c.readLine(ctx, r.left)
+	if err == io.EOF {
+		err = errCut
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.left -= len(line); r.left < 0 {
+		return nil, malformed("head longer than 64 KiB")
+	}
+	line = bytes.TrimSuffix(line[:len(line)-1], []byte("\r"))
+	return line, nil
+}
+
+// status reads HTTP/1.1 200 OK.
+func (r *reader) status(line []byte) error {
+	const example = "HTTP/1.x 200"
+	if len(line) < len(example) || string(line[:7]) != "HTTP/1." || line[8] != ' ' {
+		return malformed("no HTTP/1 status line")
+	}
+	if len(line) > len(example) && line[len(example)] != ' ' {
+		return malformed("status of more than three digits")
+	}
+	switch line[7] {
+	case '0':
+		r.old = true
+	case '1':
+	default:
+		return malformed("unknown version of HTTP")
+	}
+	status := 0
+	for _, c := range line[9:12] {
+		if c < '0' || c > '9' {
+			return malformed("status that is no number")
+		}
+		status = status*10 + int(c-'0')
+	}
+	if status < 100 || status > 599 {
+		return malformed("status outside of 100 to 599")
+	}
+	if !validValue(line[12:]) {
+		return malformed("control character in the status line")
+	}
+	r.a.status = status
+	return nil
+}
+
+// cutHeader cuts a header line up. A line folded over two (obsolete since RFC 7230) counts as malformed.
+func cutHeader(line []byte) (name, value []byte, err error) {
+	i := bytes.IndexByte(line, ':')
+	if i <= 0 {
+		return nil, nil, malformed("header line without a name")
+	}
+	name, value = line[:i], line[i+1:]
+	for _, c := range name {
+		if !tokenBytes[c] {
+			return nil, nil, malformed("header name with a character that none may have")
+		}
+	}
+	if !validValue(value) {
+		return nil, nil, malformed("control character in a header")
+	}
+	return name, trim(value), nil
+}
+
+// trim cuts blanks and tabs off both ends.
+func trim(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+func validValue(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// header takes note of what a header says about the framing.
+func (f *framing) header(name, value []byte) error {
+	switch {
+	case equalFold(name, "Content-Length"):
+		n, ok := parseLength(value)
+		if !ok || f.length >= 0 && f.length != n {
+			return malformed("content length that is no number, or two that differ")
+		}
+		f.length = n
+	case equalFold(name, "Transfer-Encoding"):
+		if !equalFold(value, "chunked") || f.encoding {
+			return malformed("transfer encoding other than chunked")
+		}
+		f.encoding = true
+	case equalFold(name, "Connection"):
+		for option := range bytes.SplitSeq(value, []byte(",")) {
+			option = trim(option)
+			f.close = f.close || equalFold(option, "close")
+			f.keep = f.keep || equalFold(option, "keep-alive")
+		}
+	}
+	return nil
+}
+
+// parseLength reads 1*DIGIT, below what could overflow.
+func parseLength(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > 18 {
+		return 0, false
+	}
+	n := int64(0)
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
+}
+
+func (r *reader) readBody(ctx context.Context) error {
+	switch {
+	case r.noBody || r.a.status == 204 || r.a.status == 304:
+		return nil
+	case r.encoding && (r.old || r.length >= 0):
+		// RFC 9112, 6.1 and 6.3: faulty framing, as of a smuggled answer.
+		return malformed("transfer encoding in HTTP/1.0, or beside a content length")
+	case r.encoding:
+		return r.readChunks(ctx)
+	case r.length >= 0:
+		if r.length > r.maxBody {
+			return errTooLarge
+		}
+		return r.take(ctx, r.length)
+	}
+	// Neither: the body ends with the connection, and nobody can tell whether it was cut short.
+	r.a.last = true
+	for {
+		if err := r.take(ctx, int64(r.c.w-r.c.r)); err != nil {
+			return err
+		}
+		if err := r.c.fill(ctx); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// take reads n bytes of the body.
+func (r *reader) take(ctx context.Context, n int64) error {
+	if r.a.size += n; r.a.size > r.maxBody {
+		return errTooLarge
+	}
+	c := r.c
+	if n > int64(len(c.buf)) && len(c.buf) < largeBuffer {
+		buf := make([]byte, largeBuffer)
+		c.w = copy(buf, c.buf[c.r:c.w])
+		c.r, c.buf = 0, buf
+	}
+	for n > 0 {
+		if c.r == c.w {
+			if err := c.fill(ctx); err != nil {
+				return err
+			}
+		}
+		have := int(min(n, int64(c.w-c.r)))
+		if r.j.keep {
+			r.a.body = append(r.a.body, c.buf[c.r:c.r+have]...)
+		}
+		c.r += have
+		n -= int64(have)
+	}
+	return nil
+}
+
+// readChunks reads a chunked body with its trailer (RFC 9112, 7.1). Here lines must end in CRLF.
+func (r *reader) readChunks(ctx context.Context) error {
+	for {
+		line, err := r.c.readLine(ctx, maxHead)
+		if err != nil {
+			return err
+		}
+		n, ok := parseChunk(line)
+		if !ok {
+			return malformed("chunk without a size")
+		}
+		if n > r.maxBody {
+			return errTooLarge
+		}
+		if n == 0 {
+			return r.readTrailer(ctx)
+		}
+		if err := r.take(ctx, n); err != nil {
+			return err
+		}
+		if line, err = r.c.readLine(ctx, 2); err != nil {
+			return err
+		}
+		if string(line) != "\r\n" {
+			return malformed("chunk longer than its size")
+		}
+	}
+}
+
+// parseChunk reads a chunk's size from its line: hexadecimal digits, perhaps blanks and an extension, CRLF.
+func parseChunk(line []byte) (int64, bool) {
+	line, found := bytes.CutSuffix(line, []byte("\r\n"))
+	if !found {
+		return 0, false
+	}
+	size, extension, _ := bytes.Cut(line, []byte(";"))
+	size = bytes.TrimRight(size, " \t")
+	if len(size) == 0 || len(size) > 15 || !validValue(extension) {
+		return 0, false
+	}
+	n := int64(0)
+	for _, c := range size {
+		digit := strings.IndexByte("0123456789abcdef", lower(c))
+		if digit < 0 {
+			return 0, false
+		}
+		n = n<<4 | int64(digit)
+	}
+	return n, true
+}
+
+// readTrailer reads the lines after the last chunk. Nothing in them counts, but they must be there.
+func (r *reader) readTrailer(ctx context.Context) error {
+	for left := maxHead; ; {
+		line, err := r.c.readLine(ctx, left)
+		if err != nil {
+			return err
+		}
+		if left -= len(line); left < 0 {
+			return malformed("trailer longer than 64 KiB")
+		}
+		line, found := bytes.CutSuffix(line, []byte("\r\n"))
+		if !found {
+			return malformed("trailer line without CRLF")
+		}
+		if len(line) == 0 {
+			return nil
+		}
+		if _, _, err := cutHeader(line); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,279 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/big"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"wringer/drivers"
+)
+
+// Check is one entry of `checks`. All that it names must hold.
+type Check struct {
+	Header map[string]string `yaml:"header" jsonschema_description:"Regular expressions by header name; some value of that header must match."`
+	JSON   map[string]any    `yaml:"json" jsonschema_description:"Values by path ($.items[0].id); the body must be JSON with exactly these values there. Strings may hold {{...}}."`
+	Body   string            `yaml:"body" jsonschema_description:"A regular expression that the body must match."`
+	Size   string            `yaml:"size" jsonschema_description:"A bound on the body's size, as in < 10KiB."`
+}
+
+// check returns what does not hold, or nothing. It never shows what the answer held: that may be a secret.
+type check func(*answer, *drivers.Op) string
+
+// add compiles one entry.
+func (j *judge) add(c *Check, field string, env *drivers.Env, problem func(field, message string)) {
+	if len(c.Header) == 0 && len(c.JSON) == 0 && c.Body == "" && c.Size == "" {
+		problem(field, "checks nothing; write header, json, body or size")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Header)) {
+		if !isToken(name) {
+			problem(field+".header", fmt.Sprintf("%q is no header name", name))
+		}
+		if re, err := regexp.Compile(c.Header[name]); err != nil {
+			problem(field+".header."+name, err.Error())
+		} else {
+			j.addHeader(name, re)
+		}
+	}
+	if len(c.JSON) > 0 {
+		j.addJSON(c.JSON, field+".json", env, problem)
+	}
+	if c.Body != "" {
+		if re, err := regexp.Compile(c.Body); err != nil {
+			problem(field+".body", err.Error())
+		} else {
+			j.addBody(re)
+		}
+	}
+	if c.Size != "" {
+		if holds, err := parseSize(c.Size); err != nil {
+			problem(field+".size", err.Error())
+		} else {
+			j.addSize(c.Size, holds)
+		}
+	}
+}
+
+func (j *judge) addHeader(name string, re *regexp.Regexp) {
+	n := len(j.headers)
+	why := "header " + name + " is absent or does not match"
+	j.headers = append(j.headers, headerCheck{name, re})
+	j.checks = append(j.checks, func(a *answer, _ *drivers.Op) string {
+		if a.matched[n] {
+			return ""
+		}
+		return why
+	})
+}
+
+func (j *judge) addBody(re *regexp.Regexp) {
+	j.keep = true
+	why := "the body does not match"
+	j.checks = append(j.checks, func(a *answer, _ *drivers.Op) string {
+		if re.Match(a.body) {
+			return ""
+		}
+		return why
+	})
+}
+
+func (j *judge) addSize(spec string, holds func(int64) bool) {
+	j.checks = append(j.checks, func(a *answer, _ *drivers.Op) string {
+		if holds(a.size) {
+			return ""
+		}
+		return fmt.Sprintf("the body has %d bytes, which is not %s", a.size, spec)
+	})
+}
+
+// parseSize reads a comparison and an amount: < 10KiB.
+func parseSize(s string) (func(int64) bool, error) {
+	s = strings.TrimSpace(s)
+	for _, c := range comparisons {
+		amount, found := strings.CutPrefix(s, c.sign)
+		if !found {
+			continue
+		}
+		var limit drivers.Bytes
+		if err := limit.UnmarshalText([]byte(amount)); err != nil {
+			return nil, err
+		}
+		return func(n int64) bool { return c.holds(n, int64(limit)) }, nil
+	}
+	return nil, fmt.Errorf("%q: write a comparison and an amount, as in < 10KiB", s)
+}
+
+// comparisons, the longer signs first.
+var comparisons = []struct {
+	sign  string
+	holds func(a, b int64) bool
+}{
+	{"<=", func(a, b int64) bool { return a <= b }},
+	{">=", func(a, b int64) bool { return a >= b }},
+	{"==", func(a, b int64) bool { return a == b }},
+	{"!=", func(a, b int64) bool { return a != b }},
+	{"<", func(a, b int64) bool { return a < b }},
+	{">", func(a, b int64) bool { return a > b }},
+}
+
+// place is a value that must stand at a path.
+type place struct {
+	spec string
+	path []any // string: a member; int: an element
+	want func(*drivers.Op) any
+}
+
+func (j *judge) addJSON(wants map[string]any, field string, env *drivers.Env, problem func(field, message string)) {
+	var places []place
+	for _, spec := range slices.Sorted(maps.Keys(wants)) {
+		path, err := parsePath(spec)
+		if err != nil {
+			problem(field, err.Error())
+			continue
+		}
+		want := compileWant(env, field+"."+spec, wants[spec], problem)
+		places = append(places, place{spec, path, want})
+	}
+	j.keep = true
+	j.checks = append(j.checks, func(a *answer, op *drivers.Op) string {
+		d := json.NewDecoder(bytes.NewReader(a.body))
+		d.UseNumber()
+		var doc any
+		if err := d.Decode(&doc); err != nil || d.InputOffset() != int64(len(bytes.TrimRight(a.body, " \t\r\n"))) {
+			return "the body is no JSON document"
+		}
+		for _, p := range places {
+			got, found := lookUp(doc, p.path)
+			if !found {
+				return "json " + p.spec + " is absent"
+			}
+			if !same(got, p.want(op)) {
+				return "json " + p.spec + " has another value"
+			}
+		}
+		return ""
+	})
+}
+
+// compileWant prepares an expected value; a string with {{...}} is rendered per operation.
+func compileWant(env *drivers.Env, field string, v any, problem func(field, message string)) func(*drivers.Op) any {
+	if s, ok := v.(string); ok && strings.Contains(s, "{{") {
+		t := compileText(env, field, s, 0, problem)
+		return func(op *drivers.Op) any { return string(t.append(nil, op)) }
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		problem(field, "is no JSON value")
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	var plain any
+	if err := d.Decode(&plain); err != nil {
+		problem(field, err.Error())
+	}
+	return func(*drivers.Op) any { return plain }
+}
+
+// parsePath reads $, $.name, $.list[0].name, $["odd name"].
+func parsePath(s string) ([]any, error) {
+	rest, found := strings.CutPrefix(s, "$")
+	if !found {
+		return nil, fmt.Errorf("path %q: begin with $, as in $.items[0].id", s)
+	}
+	var path []any
+	for rest != "" {
+		step, tail, ok := cutStep(rest)
+		if !ok {
+			return nil, fmt.Errorf("path %q: %q is no step: write .name, [0] or [\"name\"]", s, rest)
+		}
+		path, rest = append(path, step), tail
+	}
+	return path, nil
+}
+
+func cutStep(s string) (step any, tail string, ok bool) {
+	if name, found := strings.CutPrefix(s, "."); found {
+		end := strings.IndexAny(name, ".[")
+		if end < 0 {
+			end = len(name)
+		}
+		return name[:end], name[end:], end > 0
+	}
+	if quoted, found := strings.CutPrefix(s, "["); found && strings.HasPrefix(quoted, `"`) {
+		prefix, err := strconv.QuotedPrefix(quoted)
+		if err != nil || !strings.HasPrefix(quoted[len(prefix):], "]") {
+			return nil, "", false
+		}
+		name, err := strconv.Unquote(prefix)
+		return name, quoted[len(prefix)+1:], err == nil
+	}
+	inside, tail, found := strings.Cut(strings.TrimPrefix(s, "["), "]")
+	n, err := strconv.ParseUint(inside, 10, 31)
+	return int(n), tail, found && err == nil
+}
+
+func lookUp(doc any, path []any) (any, bool) {
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			m, ok := doc.(map[string]any)
+			if !ok {
+				return nil, false
+			}
+			if doc, ok = m[step]; !ok {
+				return nil, false
+			}
+		case int:
+			list, ok := doc.([]any)
+			if !ok || step >= len(list) {
+				return nil, false
+			}
+			doc = list[step]
+		}
+	}
+	return doc, true
+}
+
+// same compares decoded JSON; numbers by value, so that 1, 1.0 and 1e0 are the same and 2^53+1 is not 2^53.
+func same(a, b any) bool {
+	switch a := a.(type) {
+	case json.Number:
+		b, ok := b.(json.Number)
+		return ok && sameNumber(string(a), string(b))
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, same)
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		return ok && maps.EqualFunc(a, b, same)
+	}
+	return a == b
+}
+
+func sameNumber(a, b string) bool {
+	if a == b {
+		return true
+	}
+	const longest = 64 // an exponent of a million would take memory of a million digits
+	if len(a) > longest || len(b) > longest || hugeExponent(a) || hugeExponent(b) {
+		return false
+	}
+	x, ok1 := new(big.Rat).SetString(a)
+	y, ok2 := new(big.Rat).SetString(b)
+	return ok1 && ok2 && x.Cmp(y) == 0
+}
+
+func hugeExponent(s string) bool {
+	i := strings.IndexAny(s, "eE")
+	if i < 0 {
+		return false
+	}
+	n, err := strconv.Atoi(s[i+1:])
+	return err != nil || n > 400 || n < -400
+}

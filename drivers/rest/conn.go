@@ -1,0 +1,208 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// conn is one HTTP/1.1 connection with its read buffer. One goroutine uses it at a time.
+//
+// Its deadlines are cheap: an attempt that is over within patience, as most are, costs neither a timer nor an allocation
+// of its own. The connection's deadline is kept some way ahead; only an attempt that meets it looks at its context, and
+// is then watched: the full deadline is set, and the end of the context interrupts.
+type conn struct {
+	net.Conn
+	peeker
+	tls   bool
+	until time.Time // the deadline that is set; zero when it must be set anew
+	// stop ends the watch over the context of the attempt under way; nil while there is none.
+	stop func() bool
+
+	buf  []byte
+	r, w int // buf[r:w] is read from the peer, and not yet used
+}
+
+const (
+	// patience is how long an attempt goes unwatched, so how late it may notice that its context was cancelled.
+	patience = 10 * time.Millisecond
+	// smallBuffer holds most answers whole. It grows for long heads, and for long bodies.
+	smallBuffer = 4 << 10
+	largeBuffer = 64 << 10
+)
+
+func newConn(c net.Conn, raw syscall.RawConn, isTLS bool) *conn {
+	out := &conn{Conn: c, tls: isTLS, buf: make([]byte, smallBuffer)}
+	out.peeker.init(raw)
+	return out
+}
+
+// begin sets the deadlines of an attempt.
+func (c *conn) begin(ctx context.Context) error {
+	if c.tls {
+		// A TLS connection does not survive a write that timed out: no early deadline for it.
+		return c.watch(ctx)
+	}
+	now := time.Now()
+	end := now.Add(2 * patience)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(end) {
+		end = deadline
+	} else if c.until.Sub(now) > patience {
+		return nil
+	}
+	c.until = end
+	return c.SetDeadline(end)
+}
+
+// watch sets the attempt's own deadline and lets the end of ctx interrupt it.
+func (c *conn) watch(ctx context.Context) error {
+	c.until = time.Time{}
+	deadline, _ := ctx.Deadline()
+	if err := c.SetDeadline(deadline); err != nil {
+		return err
+	}
+	c.stop = context.AfterFunc(ctx, func() { c.SetDeadline(longAgo) })
+	return nil
+}
+
+var longAgo = time.Unix(1, 0)
+
+// end ends the watch. It reports whether the connection can be used again: not when the interruption may still come.
+func (c *conn) end() bool {
+	if c.stop == nil {
+		return true
+	}
+	stopped := c.stop()
+	c.stop = nil
+	return stopped
+}
+
+// onward says whether a read or write that failed with err goes on: it met an early deadline, and is watched from now.
+func (c *conn) onward(ctx context.Context, err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
+		return false
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return false
+	}
+	return c.stop != nil || c.watch(ctx) == nil
+}
+
+// send writes a request. A peer may answer and read no further before the request is whole: then send returns errEarly,
+// so that the answer is read instead of waited away.
+func (c *conn) send(ctx context.Context, b []byte) error {
+	for {
+		n, err := c.Write(b)
+		b = b[n:]
+		if err == nil {
+			return nil
+		}
+		if c.tls || !c.onward(ctx, err) {
+			return err
+		}
+		if c.peek() == peekData {
+			return errEarly
+		}
+		next := time.Now().Add(patience)
+		if deadline, ok := ctx.Deadline(); ok && deadline.Before(next) {
+			next = deadline
+		}
+		if err := c.SetWriteDeadline(next); err != nil {
+			return err
+		}
+	}
+}
+
+var errEarly = errors.New("answered before the request was whole")
+
+// fill reads more into the buffer, after what is there. Slices of the buffer are void after it.
+func (c *conn) fill(ctx context.Context) error {
+	if c.r == c.w {
+		c.r, c.w = 0, 0
+	}
+	if c.w == len(c.buf) {
+		if c.r == 0 {
+			c.grow()
+		} else {
+			c.w = copy(c.buf, c.buf[c.r:c.w])
+			c.r = 0
+		}
+	}
+	for {
+		n, err := c.Read(c.buf[c.w:])
+		c.w += n
+		if n > 0 {
+			return nil
+		}
+		if err == nil {
+			return io.ErrNoProgress
+		}
+		if !c.onward(ctx, err) {
+			return err
+		}
+	}
+}
+
+func (c *conn) grow() {
+	buf := make([]byte, 2*len(c.buf))
+	c.w = copy(buf, c.buf[c.r:c.w])
+	c.r = 0
+	c.buf = buf
+}
+
+// readLine takes one line with its LF, reading as needed; a line longer than bound is malformed.
+func (c *conn) readLine(ctx context.Context, bound int) ([]byte, error) {
+	for searched := 0; ; {
+		if i := bytes.IndexByte(c.buf[c.r+searched:c.w], '\n'); i >= 0 {
+			line := c.buf[c.r : c.r+searched+i+1]
+			c.r += len(line)
+			return line, nil
+		}
+		searched = c.w - c.r
+		if searched >= bound {
+			return nil, malformed("line longer than it may be")
+		}
+		if err := c.fill(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// usable reports whether an idle connection can carry another request: the peer has neither closed it nor sent what
+// nobody asked for, which the next request would take for its own answer.
+func (c *conn) usable() bool {
+	if c.r != c.w {
+		return false
+	}
+	switch c.peek() {
+	case peekNothing:
+		return true
+	case peekData:
+		return c.tls && c.digest()
+	}
+	return false
+}
+
+// digest reads TLS records that hold no answer (session tickets), false when there was more to it.
+func (c *conn) digest() bool {
+	c.until = time.Time{}
+	if err := c.SetDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		return false
+	}
+	n, err := c.Read(c.buf)
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// peeked is what a look at the socket showed.
+type peeked uint8
+
+const (
+	peekNothing peeked = iota
+	peekData
+	peekEnd // closed or reset by the peer
+)

@@ -1,0 +1,124 @@
+package rest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+
+	"wringer/drivers"
+)
+
+// socket is one connection as it was dialled. Closing it again does nothing.
+type socket struct {
+	net.Conn
+	d    *driver
+	once sync.Once
+}
+
+func (s *socket) Close() error {
+	err := net.ErrClosed
+	s.once.Do(func() {
+		s.d.open.Add(-1)
+		err = s.Conn.Close()
+	})
+	return err
+}
+
+// dial connects, with TLS where the scheme says so. raw is nil where the socket cannot be looked at.
+func (d *driver) dial(ctx context.Context) (c net.Conn, raw syscall.RawConn, err error) {
+	plain, err := d.env.Dial(ctx, "tcp", d.address)
+	if err != nil {
+		return nil, nil, err
+	}
+	d.open.Add(1)
+	d.opened.Add(1)
+	s := &socket{Conn: plain, d: d}
+	if sc, ok := plain.(syscall.Conn); ok {
+		if raw, err = sc.SyscallConn(); err != nil {
+			raw = nil
+		}
+	}
+	if d.secure == nil {
+		return s, raw, nil
+	}
+	t := tls.Client(s, d.secure)
+	if err := t.HandshakeContext(ctx); err != nil {
+		s.Close()
+		return nil, nil, &handshakeError{err}
+	}
+	if want := d.secure.NextProtos[0]; want == "h2" && t.ConnectionState().NegotiatedProtocol != want {
+		t.Close()
+		return nil, nil, &handshakeError{errors.New("the target does not offer HTTP/2 (ALPN h2); remove http2")}
+	}
+	return t, raw, nil
+}
+
+// handshakeError marks a failure between the connection and TLS.
+type handshakeError struct{ err error }
+
+func (e *handshakeError) Error() string { return e.err.Error() }
+func (e *handshakeError) Unwrap() error { return e.err }
+
+// unsent ends an attempt for which no connection could be made.
+func unsent(ctx context.Context, at *drivers.Attempt, err error) {
+	code := drivers.CodeRefused
+	var name *net.DNSError
+	var shake *handshakeError
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		code = drivers.CodeCancelled
+	case timedOut(ctx, err):
+	case errors.As(err, &shake):
+		code = drivers.CodeTLS
+	case errors.As(err, &name):
+		code = drivers.CodeDNS
+	}
+	at.Fail(drivers.Rejected, code, err.Error())
+}
+
+// unanswered ends an attempt that was sent, and whose answer did not come whole. It may have taken effect.
+func unanswered(ctx context.Context, at *drivers.Attempt, err error) {
+	at.Fail(drivers.Indeterminate, unansweredCode(ctx, err), err.Error())
+}
+
+func unansweredCode(ctx context.Context, err error) string {
+	var broken malformed
+	var op *net.OpError
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return drivers.CodeCancelled
+	case timedOut(ctx, err):
+		return drivers.CodeTimeout
+	case errors.Is(err, errTooLarge):
+		return drivers.CodeTooLarge
+	case errors.As(err, &broken):
+		return drivers.CodeMalformed
+	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNABORTED):
+		return drivers.CodeReset
+	case errors.Is(err, errCut) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed):
+		return drivers.CodeClosed
+	case errors.As(err, &op):
+		return netCode(op)
+	}
+	return drivers.CodeMalformed
+}
+
+// netCode tells what crypto/tls reports as the network's: an alert of the peer, and records that it cannot read.
+func netCode(op *net.OpError) string {
+	switch op.Op {
+	case "remote error":
+		return drivers.CodeTLS
+	case "local error":
+		return drivers.CodeMalformed
+	}
+	return drivers.CodeReset
+}
+
+func timedOut(ctx context.Context, err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded)
+}

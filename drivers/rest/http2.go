@@ -1,0 +1,233 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"wringer/drivers"
+)
+
+// pool holds the HTTP/2 connections of a stream. A request is sent on one http.ClientConn, never by http.Transport,
+// which would resend what the server refused or a closing connection lost.
+type pool struct {
+	d         *driver
+	transport *http.Transport
+	dialing   chan struct{} // holds a token while a connection is being made, so that a crowd makes one
+
+	mu    sync.Mutex
+	conns []*http.ClientConn
+}
+
+func newPool(d *driver) *pool {
+	p := &pool{d: d, dialing: make(chan struct{}, 1)}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		c, _, err := d.dial(ctx)
+		return c, err
+	}
+	// A connection that went silent is noticed by pings, or else each of its streams would time out in turn.
+	silence := max(d.env.Timeout, time.Second)
+	p.transport = &http.Transport{
+		DialContext:            dial,
+		DialTLSContext:         dial,
+		Protocols:              new(http.Protocols),
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence},
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxHead,
+	}
+	p.transport.Protocols.SetHTTP2(d.secure != nil)
+	p.transport.Protocols.SetUnencryptedHTTP2(d.secure == nil)
+	return p
+}
+
+// take reserves a place for one request, on a connection made for it where none has room.
+func (p *pool) take(ctx context.Context) (*http.ClientConn, error) {
+	for {
+		if cc := p.reserve(); cc != nil {
+			return cc, nil
+		}
+		select {
+		case p.dialing <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		err := p.add(ctx)
+		<-p.dialing
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// add makes a connection, unless another session has made room meanwhile.
+func (p *pool) add(ctx context.Context) error {
+	if p.room() {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	cc, err := p.transport.NewClientConn(ctx, p.d.request.line.scheme, p.d.address)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conns = append(p.conns, cc)
+	return nil
+}
+
+func (p *pool) reserve() *http.ClientConn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conns = slices.DeleteFunc(p.conns, func(cc *http.ClientConn) bool {
+		return cc.Err() != nil && cc.InFlight() == 0
+	})
+	for _, cc := range p.conns {
+		if cc.Reserve() == nil {
+			return cc
+		}
+	}
+	return nil
+}
+
+func (p *pool) room() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.conns, func(cc *http.ClientConn) bool { return cc.Available() > 0 })
+}
+
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, cc := range p.conns {
+		cc.Close()
+	}
+	p.conns = nil
+}
+
+// session2 sends HTTP/2 requests over the connections that all sessions share.
+type session2 struct {
+	d      *driver
+	answer answer
+}
+
+// Do implements drivers.Session.
+func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
+	err := ctx.Err()
+	var cc *http.ClientConn
+	if err == nil {
+		cc, err = s.d.pool.take(ctx)
+	}
+	if err != nil {
+		at.Done = s.d.env.Clock()
+		unsent(ctx, at, err)
+		return
+	}
+	request := s.d.request.http2(op).WithContext(ctx)
+	at.Sent = s.d.env.Clock()
+	at.Wire = true
+	err = s.exchange(cc, request)
+	at.Done = s.d.env.Clock()
+	if err != nil {
+		unanswered(ctx, at, http2Error(err))
+		return
+	}
+	s.d.judge.decide(&s.answer, op, at)
+}
+
+// Close implements drivers.Session.
+func (s *session2) Close() error { return nil }
+
+// http2 renders a request for net/http. GetBody stays nil: nothing can be replayed.
+func (r *request) http2(op *drivers.Op) *http.Request {
+	path := string(r.path.append(nil, op))
+	u, err := url.ParseRequestURI(path)
+	if err != nil {
+		u = &url.URL{Opaque: path}
+	}
+	u.Scheme, u.Host = r.line.scheme, r.line.host
+	req := &http.Request{Method: r.line.method, URL: u, Host: r.authority(), Header: make(http.Header, len(r.headers)+1)}
+	for _, h := range r.headers {
+		req.Header.Set(h.name, string(h.value.append(nil, op)))
+	}
+	if !r.agent {
+		req.Header.Set("User-Agent", agent)
+	}
+	if body := r.appendBody(nil, op); len(body) > 0 {
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	}
+	return req
+}
+
+func (s *session2) exchange(cc *http.ClientConn, request *http.Request) error {
+	response, err := cc.RoundTrip(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	j, a := s.d.judge, &s.answer
+	a.reset(j)
+	a.status = response.StatusCode
+	if a.status < 200 || a.status > 599 {
+		return malformed("status outside of 200 to 599")
+	}
+	for name, values := range response.Header {
+		for _, v := range values {
+			a.header(j, []byte(name), []byte(v))
+		}
+	}
+	return s.readBody(response.Body)
+}
+
+func (s *session2) readBody(body io.Reader) error {
+	bounded := io.LimitReader(body, s.d.maxBody+1)
+	into := io.Discard
+	var kept bytes.Buffer
+	if s.d.judge.keep {
+		into = &kept
+	}
+	n, err := io.Copy(into, bounded)
+	s.answer.size, s.answer.body = n, kept.Bytes()
+	switch {
+	case err != nil:
+		return err
+	case n > s.d.maxBody:
+		return errTooLarge
+	}
+	return nil
+}
+
+// http2Error maps the errors of net/http's HTTP/2 onto the driver's own. A stream that the peer reset is a reset; a
+// connection that ended under the stream is a close. All of them stay indeterminate, even those that the standard calls
+// safe to repeat: whether a server keeps to it is what is being tested.
+func http2Error(err error) error {
+	// net/http does not export these errors: only their words tell them apart.
+	text := err.Error()
+	switch {
+	case strings.HasPrefix(text, "stream error:") && strings.HasSuffix(text, "; received from peer"):
+		return &answerError{syscall.ECONNRESET, text}
+	case strings.HasPrefix(text, "http2: server sent GOAWAY"),
+		strings.HasPrefix(text, "http2: Transport received Server's graceful shutdown"),
+		strings.HasPrefix(text, "http2: client conn"):
+		return &answerError{errCut, text}
+	}
+	return err
+}
+
+// answerError is a kind of failure with the words of another.
+type answerError struct {
+	kind error
+	text string
+}
+
+func (e *answerError) Error() string { return e.text }
+func (e *answerError) Unwrap() error { return e.kind }

@@ -1,0 +1,164 @@
+package drivers
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func testEnv() *Env {
+	epoch := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	return &Env{Identity: Identity{Run: "abcdefgh", Stream: "orders"}, Seed: 7, Epoch: func() time.Time { return epoch }}
+}
+
+func TestTemplatePlaces(t *testing.T) {
+	op := &Op{Seq: 42, Key: 17, KeySeq: 3, Keyed: true, Planned: 1500 * time.Millisecond}
+	for text, want := range map[string]string{
+		"":                       "",
+		"plain":                  "plain",
+		`{"id":"{{id}}"}`:        `{"id":"abcdefgh.orders.42"}`,
+		"{{seq}}/{{ key }}":      "42/k17",
+		"{{keyseq}}":             "3",
+		"{{timestamp}}":          "2026-01-02T03:04:06.5Z",
+		"{{unix_ms}}":            "1767323046500",
+		"{{choice only}}":        "only",
+		"{{choice a:0 b:5 c:0}}": "b",
+		"{{int 5 5}}":            "5",
+		"{{string 0}}":           "",
+	} {
+		tmpl, err := CompileTemplate(text)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if got := tmpl.Render(testEnv(), op); got != want {
+			t.Errorf("%q renders %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestTemplateProblems(t *testing.T) {
+	for text, want := range map[string]string{
+		"{{id":               "{{ without }}",
+		"{{}}":               "empty",
+		"{{nope}}":           "unknown name",
+		"{{id 3}}":           "takes no arguments",
+		"{{int 3}}":          "lowest and the highest",
+		"{{int 9 1}}":        "the lower first",
+		"{{string x}}":       "length",
+		"{{choice}}":         "words to choose",
+		"{{choice a:x}}":     "weight",
+		"{{choice a:0}}":     "every weight is 0",
+		"{{string 9999999}}": "length",
+	} {
+		if _, err := CompileTemplate(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want one with %q", text, err, want)
+		}
+	}
+}
+
+func TestTemplateDependsOnSeedAndOperationAlone(t *testing.T) {
+	tmpl, err := CompileTemplate("{{uuid}} {{int 1 1000000}} {{string 20}} {{choice a b c d}} {{uuid}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := tmpl.Render(testEnv(), &Op{Seq: 1})
+	if b := tmpl.Render(testEnv(), &Op{Seq: 1}); a != b {
+		t.Errorf("a retry renders %q after %q", b, a)
+	}
+	if b := tmpl.Render(testEnv(), &Op{Seq: 2}); a == b {
+		t.Errorf("two operations render the same %q", a)
+	}
+	words := strings.Fields(a)
+	if words[0] == words[4] || len(words[0]) != 36 || len(words[2]) != 20 {
+		t.Errorf("unlike places render alike, or with the wrong length: %q", a)
+	}
+}
+
+func TestIdentityRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := Identity{Run: rapid.StringMatching(`[a-z0-9]{1,8}`).Draw(t, "run"), Stream: rapid.StringMatching(`[a-z][a-z0-9_-]{0,8}`).Draw(t, "stream")}
+		seq := rapid.Uint64().Draw(t, "seq")
+		if got, b := id.Parse(id.Append(nil, seq)); b != Ours || got != seq {
+			t.Fatalf("%s parses as %d, %v", id.Text(seq), got, b)
+		}
+		other := Identity{Run: id.Run + "x", Stream: id.Stream}
+		if _, b := id.Parse(other.Append(nil, seq)); b != Foreign {
+			t.Fatalf("another run's identity is ours")
+		}
+	})
+}
+
+func FuzzIdentity(f *testing.F) {
+	id := Identity{Run: "abc", Stream: "s"}
+	for _, s := range []string{"abc.s.1", "abc.s.01", "abc.s.", "abc.s.18446744073709551616", "abc.s.+1", "abc.s1", ""} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if seq, b := id.Parse(text); b == Ours && id.Text(seq) != string(text) {
+			t.Errorf("%q reads as %d, which is written %q", text, seq, id.Text(seq))
+		}
+	})
+}
+
+func FuzzTemplate(f *testing.F) {
+	f.Add("{{id}} {{int 1 2}}")
+	f.Fuzz(func(t *testing.T, text string) {
+		if tmpl, err := CompileTemplate(text); err == nil && len(text) < 100 && !strings.Contains(text, "string") {
+			tmpl.Render(testEnv(), &Op{Seq: 1})
+		}
+	})
+}
+
+func TestKeyOfIsUniform(t *testing.T) {
+	const keys, n = 10, 100_000
+	var counts [keys]int
+	for seq := range uint64(n) {
+		counts[KeyOf(3, seq, keys)]++
+	}
+	for key, c := range counts {
+		if c < n/keys*9/10 || c > n/keys*11/10 {
+			t.Errorf("key %d drawn %d times of %d", key, c, n)
+		}
+	}
+}
+
+func TestUnits(t *testing.T) {
+	for text, want := range map[string]Bytes{"512": 512, "10KiB": 10240, "1MiB": 1 << 20, "1.5kB": 1500, "2 GB": 2e9, "7B": 7} {
+		var b Bytes
+		if err := b.UnmarshalText([]byte(text)); err != nil || b != want {
+			t.Errorf("%q is %d, %v; want %d", text, b, err, want)
+		}
+	}
+	for text, want := range map[string]Ratio{"1%": 0.01, "10%": 0.1, "0.5": 0.5, "12.5%": 0.125} {
+		var r Ratio
+		if err := r.UnmarshalText([]byte(text)); err != nil || r != want {
+			t.Errorf("%q is %v, %v; want %v", text, r, err, want)
+		}
+	}
+	for _, text := range []string{"", "x", "-1", "NaN", "Inf", "1e300GiB", "10%%"} {
+		var b Bytes
+		var r Ratio
+		if b.UnmarshalText([]byte(text)) == nil {
+			t.Errorf("%q is an amount of bytes", text)
+		}
+		if text != "1e300GiB" && r.UnmarshalText([]byte(text)) == nil {
+			t.Errorf("%q is a share", text)
+		}
+	}
+}
+
+func BenchmarkTemplate(b *testing.B) {
+	tmpl, err := CompileTemplate(`{"orderId":"{{id}}","customerId":"{{key}}","items":[{"id":"item1","quantity":2}]}`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	env, op, dst := testEnv(), &Op{Key: 3}, make([]byte, 0, 256)
+	b.ReportAllocs()
+	for b.Loop() {
+		op.Seq++
+		dst = tmpl.Append(dst[:0], env, op)
+	}
+}

@@ -1,0 +1,202 @@
+// Package faulttest holds the one conformance suite that every fault passes: it injects, bites, heals, heals twice, after
+// a cancel, after an Inject that failed and beside one that runs, and its probe tells broken from whole.
+package faulttest
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"wringer/faults"
+)
+
+// Rig is one fault on a target of its own. What it needs besides is closed by t.Cleanup.
+type Rig struct {
+	// Fault is not in force yet.
+	Fault faults.Fault
+	// Meet sends something that meets the fault while it is in force, and is nil when it was served. It may fail, or block
+	// until ctx ends, while the fault is in force; it serves when it is not. It may be called at any time.
+	Meet func(ctx context.Context) error
+}
+
+// patience bounds what a test waits for; it is no expectation.
+const patience = 30 * time.Second
+
+// Run runs the suite. open builds a fresh rig.
+func Run(t *testing.T, open func(t *testing.T) Rig) {
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, r Rig)
+	}{
+		{"bites and heals", bitesAndHeals},
+		{"does not bite when nothing met it", idle},
+		{"does not bite outside its time", outside},
+		{"probe tells broken", probeTellsBroken},
+		{"heals twice", healsTwice},
+		{"heals without inject", healsWithoutInject},
+		{"heals after cancel", healsAfterCancel},
+		{"heals when inject failed", healsWhenInjectFailed},
+		{"heals beside a running inject", healsBesideInject},
+		{"returns when the context of heal ends", healReturns},
+		{"can be injected again", again},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+	}
+}
+
+func bitesAndHeals(t *testing.T, r Rig) {
+	r.works(t, "before")
+	r.inject(t)
+	r.bites(t)
+	r.heal(t)
+}
+
+func idle(t *testing.T, r Rig) {
+	r.inject(t)
+	r.heal(t)
+	if b := r.Fault.Bite(); b.Bit {
+		t.Errorf("it says that it bit, and nothing met it: %+v", b)
+	}
+}
+
+func outside(t *testing.T, r Rig) {
+	r.works(t, "before")
+	r.inject(t)
+	r.heal(t)
+	r.works(t, "after")
+	if b := r.Fault.Bite(); b.Bit {
+		t.Errorf("what was served before and after counts as bitten: %+v", b)
+	}
+}
+
+func probeTellsBroken(t *testing.T, r Rig) {
+	r.inject(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if r.Fault.Probe(ctx) == nil {
+		t.Error("the probe sees nothing wrong while the fault is in force")
+	}
+	r.heal(t)
+}
+
+func healsTwice(t *testing.T, r Rig) {
+	r.inject(t)
+	r.heal(t)
+	r.heal(t)
+}
+
+func healsWithoutInject(t *testing.T, r Rig) { r.heal(t) }
+
+func healsAfterCancel(t *testing.T, r Rig) {
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := r.Fault.Inject(ctx); err != nil {
+		t.Fatalf("inject: %v", err)
+	}
+	cancel()
+	r.bites(t) // a fault outlives the context that injected it
+	r.heal(t)
+}
+
+func healsWhenInjectFailed(t *testing.T, r Rig) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = r.Fault.Inject(ctx) // whether it fails is its own affair
+	r.heal(t)
+}
+
+func healsBesideInject(t *testing.T, r Rig) {
+	for range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		var both sync.WaitGroup
+		both.Go(func() { _ = r.Fault.Inject(ctx) })
+		both.Go(func() { _ = r.Fault.Heal(ctx) })
+		both.Wait()
+		cancel()
+	}
+	r.heal(t)
+}
+
+func healReturns(t *testing.T, r Rig) {
+	r.inject(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = r.Fault.Heal(ctx) // it may heal or not, but must return
+	r.heal(t)
+}
+
+func again(t *testing.T, r Rig) {
+	r.inject(t)
+	r.bites(t)
+	r.heal(t)
+	before := r.Fault.Bite()
+	r.inject(t)
+	r.meets(t, "to bite again", func(now faults.Bite) bool { return now.Bit })
+	r.heal(t)
+	if after := r.Fault.Bite(); after.Connections < before.Connections || after.Bytes < before.Bytes {
+		t.Errorf("the bite shrank from %+v to %+v", before, after)
+	}
+}
+
+func (r Rig) inject(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := r.Fault.Inject(ctx); err != nil {
+		t.Fatalf("inject: %v", err)
+	}
+}
+
+// heal heals, probes, and checks that traffic is served again.
+func (r Rig) heal(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := r.Fault.Heal(ctx); err != nil {
+		t.Fatalf("heal: %v", err)
+	}
+	if err := r.Fault.Probe(ctx); err != nil {
+		t.Fatalf("probe after heal: %v", err)
+	}
+	r.works(t, "after heal")
+}
+
+func (r Rig) works(t *testing.T, when string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := r.Meet(ctx); err != nil {
+		t.Fatalf("%s: %v", when, err)
+	}
+}
+
+// bites sends traffic until the fault says that it bit.
+func (r Rig) bites(t *testing.T) {
+	t.Helper()
+	if b := r.Fault.Bite(); b.Bit {
+		t.Errorf("it bit before anything met it: %+v", b)
+	}
+	r.meets(t, "to bite", func(b faults.Bite) bool { return b.Bit })
+}
+
+func (r Rig) meets(t *testing.T, what string, seen func(faults.Bite) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	var traffic sync.WaitGroup
+	traffic.Go(func() {
+		for ctx.Err() == nil {
+			_ = r.Meet(ctx)
+		}
+	})
+	defer traffic.Wait()
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !seen(r.Fault.Bite()) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("waited in vain for it %s: %+v", what, r.Fault.Bite())
+		}
+	}
+}

@@ -1,0 +1,218 @@
+package part
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"wringer/faults"
+)
+
+// Fault takes a part down and brings it back.
+type Fault struct {
+	name         string
+	part         faults.Part
+	strike, mend func(context.Context) error
+	every        time.Duration
+
+	turn chan struct{} // holds one while a call into the part is under way
+
+	mu     sync.Mutex
+	wanted bool               // between Inject and Heal
+	cancel context.CancelFunc // of the Inject or the strikes under way
+	loop   chan struct{}      // closed when the strikes are over; nil without any
+	broke  error              // the first strike that failed
+	begun  bool
+	base   int64 // what the part had met when it was first struck
+	bitten int64 // what it met in earlier times in force
+}
+
+// mendBound is how long an undoing may take that nobody waits for.
+const mendBound = 5 * time.Second
+
+var errHealed = errors.New("healed before it took effect")
+
+// Inject implements faults.Fault. It is idempotent. With `every` it returns after the first strike; the others follow until Heal, whatever
+// becomes of ctx.
+func (f *Fault) Inject(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f.begin(cancel)
+	if err := f.take(ctx); err != nil {
+		return err
+	}
+	defer f.release()
+	if !f.measure() {
+		return errHealed
+	}
+	if err := f.strike(ctx); err != nil {
+		return f.undo(ctx, fmt.Errorf("%s: %w", f.name, err))
+	}
+	if !f.isWanted() {
+		return f.undo(ctx, errHealed)
+	}
+	if f.every == 0 {
+		return nil
+	}
+	if err := f.mend(ctx); err != nil {
+		return f.undo(ctx, fmt.Errorf("%s: %w", f.name, err))
+	}
+	f.keepStriking(ctx)
+	return nil
+}
+
+func (f *Fault) begin(cancel context.CancelFunc) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wanted, f.cancel = true, cancel
+}
+
+// measure fixes what the part had met before; false when Heal came first.
+func (f *Fault) measure() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.wanted && !f.begun {
+		f.begun, f.base = true, f.part.Met()
+	}
+	return f.wanted
+}
+
+func (f *Fault) isWanted() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.wanted
+}
+
+// undo brings the part back without Heal, which may have given up waiting, and returns why, joined with an error of its
+// own.
+func (f *Fault) undo(ctx context.Context, why error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mendBound)
+	defer cancel()
+	if err := f.mend(ctx); err != nil {
+		return errors.Join(why, fmt.Errorf("undo %s: %w", f.name, err))
+	}
+	return why
+}
+
+// keepStriking strikes each period until Heal.
+func (f *Fault) keepStriking(ctx context.Context) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	loop := make(chan struct{})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.wanted || f.loop != nil {
+		cancel()
+		return
+	}
+	f.cancel, f.loop = cancel, loop
+	go func() {
+		defer close(loop)
+		tick := time.NewTicker(f.every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				f.strikeOnce(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+}
+
+// strikeOnce takes the part down and brings it back at once.
+func (f *Fault) strikeOnce(ctx context.Context) {
+	if f.take(ctx) != nil {
+		return
+	}
+	defer f.release()
+	// Undone even when Heal has come: it may give up before this ends.
+	err := f.undo(ctx, f.strike(ctx))
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broke == nil {
+		f.broke = fmt.Errorf("%s: a strike failed: %w", f.name, err)
+	}
+}
+
+// Heal implements faults.Fault. It waits for the call into the part that is under way; when ctx ends first, an Inject
+// still running undoes itself as it returns. With `every`, a strike that failed is told here: the fault did less than
+// planned, or other than planned.
+func (f *Fault) Heal(ctx context.Context) error {
+	loop := f.stop()
+	if loop != nil {
+		select {
+		case <-loop:
+		case <-ctx.Done():
+			return fmt.Errorf("heal %s: %w", f.name, ctx.Err())
+		}
+	}
+	if err := f.take(ctx); err != nil {
+		return fmt.Errorf("heal %s: %w", f.name, err)
+	}
+	defer f.release()
+	if err := f.mend(ctx); err != nil {
+		return fmt.Errorf("heal %s: %w", f.name, err)
+	}
+	return f.settle()
+}
+
+// stop tells what is under way that the fault is over.
+func (f *Fault) stop() (loop chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wanted = false
+	if f.cancel != nil {
+		f.cancel()
+	}
+	return f.loop
+}
+
+// settle closes the account after the part came back.
+func (f *Fault) settle() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.begun {
+		f.bitten += f.part.Met() - f.base
+		f.begun = false
+	}
+	err := f.broke
+	f.loop, f.broke = nil, nil
+	return err
+}
+
+// Probe implements faults.Fault.
+func (f *Fault) Probe(ctx context.Context) error {
+	if err := f.part.Ready(ctx); err != nil {
+		return fmt.Errorf("probe after %s: %w", f.name, err)
+	}
+	return nil
+}
+
+// Bite implements faults.Fault. A part counts what met it as a whole, not its connections and bytes.
+func (f *Fault) Bite() faults.Bite {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	met := f.bitten
+	if f.begun {
+		met += f.part.Met() - f.base
+	}
+	return faults.Bite{Bit: met > 0, Connections: -1, Bytes: -1}
+}
+
+// take waits for the turn to call into the part.
+func (f *Fault) take(ctx context.Context) error {
+	select {
+	case f.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *Fault) release() { <-f.turn }

@@ -1,0 +1,53 @@
+package toxi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+)
+
+// door makes pairs of connected loopback connections: the client's end, and the near end that a link takes over.
+type door struct {
+	mu       sync.Mutex
+	listener net.Listener
+}
+
+func openDoor() (*door, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen for the links' connections: %w", err)
+	}
+	return &door{listener: l}, nil
+}
+
+// pair connects to the door and takes the connection from it. One pair is made at a time, so that what is accepted is
+// what was just connected; anything else that found the port is turned away.
+func (d *door) pair(ctx context.Context) (client, near net.Conn, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var dialer net.Dialer
+	client, err = dialer.DialContext(ctx, "tcp", d.listener.Addr().String())
+	if err != nil {
+		return nil, nil, err
+	}
+	for {
+		near, err = d.listener.Accept()
+		if err != nil {
+			client.Close()
+			return nil, nil, err
+		}
+		if near.RemoteAddr().String() == client.LocalAddr().String() {
+			return client, near, nil
+		}
+		near.Close()
+	}
+}
+
+func (d *door) close() error {
+	if err := d.listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}

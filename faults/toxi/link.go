@@ -1,0 +1,263 @@
+package toxi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/Shopify/toxiproxy/v2/stream"
+)
+
+// Link is one named path. It implements faults.Link and is safe for concurrent use. All addresses that are dialled over
+// it share its faults and its bandwidth.
+type Link struct {
+	name  string
+	mesh  *Mesh
+	proxy *toxiproxy.Proxy
+	gates [2]*gate
+
+	orders  atomic.Pointer[orders]
+	running sync.WaitGroup // two lanes and two sinks for each connection
+
+	mu     sync.Mutex // held to change what follows, and orders
+	faults []*Fault
+	flows  map[*flow]struct{}
+	serial atomic.Uint64
+}
+
+func openLink(m *Mesh, name string) (*Link, error) {
+	l := &Link{
+		name: name,
+		mesh: m,
+		// Never started: it neither listens nor dials.
+		proxy: toxiproxy.NewProxy(m.server, name, "", ""),
+		flows: map[*flow]struct{}{},
+	}
+	l.orders.Store(compose(nil))
+	for d, way := range [2]stream.Direction{toTarget: stream.Upstream, fromTarget: stream.Downstream} {
+		attributes := fmt.Sprintf(`{"type": %q, "stream": %q, "toxicity": 1}`, toxicType, way)
+		toxic, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(attributes))
+		if err != nil {
+			return nil, err
+		}
+		l.gates[d] = toxic.Toxic.(*gate)
+	}
+	return l, nil
+}
+
+// Name implements faults.Link.
+func (l *Link) Name() string { return l.name }
+
+// Dial implements faults.Link. Errors are those of a dial without a link. A connection is made as late as a latency on the
+// link asks. A partition to the target, which loses the first packet of a connection, holds it until the partition is
+// healed or ctx ends; one that cuts only the way back lets it through, so that requests keep arriving whose answers are
+// lost.
+func (l *Link) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	f := newFlow(l, l.serial.Add(1))
+	refused := func(err error) error {
+		return &net.OpError{Op: "dial", Net: network, Addr: target{network, address}, Err: err}
+	}
+	if err := l.admit(ctx, f); err != nil {
+		return nil, refused(err)
+	}
+	var dialer net.Dialer
+	far, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	client, err := l.carry(ctx, f, far)
+	if err != nil {
+		return nil, refused(err)
+	}
+	return client, nil
+}
+
+// carry joins a connection of the client's to far, which it closes when it fails.
+func (l *Link) carry(ctx context.Context, f *flow, far net.Conn) (client net.Conn, err error) {
+	client, near, err := l.mesh.door.pair(ctx)
+	if err != nil {
+		far.Close()
+		return nil, err
+	}
+	f.near, f.far = near, far
+	if err := l.join(f); err != nil {
+		for _, c := range []net.Conn{client, near, far} {
+			c.Close()
+		}
+		return nil, err
+	}
+	return client, nil
+}
+
+// admit waits until a new connection may be made.
+func (l *Link) admit(ctx context.Context, f *flow) error {
+	begun := time.Now()
+	for {
+		o := l.orders.Load()
+		if err := o.admits(f); err != nil {
+			return err
+		}
+		held := o.ways[toTarget].cut
+		var wait time.Duration
+		if held {
+			f.meets(o.ways[toTarget].cutBy, 0)
+		} else if wait = f.handshake(o, begun); wait <= 0 {
+			return nil
+		}
+		if err := sleep(ctx, wait, held, o.changed); err != errChanged {
+			return err
+		}
+	}
+}
+
+// admits is nil when connections are not refused.
+func (o *orders) admits(f *flow) error {
+	switch {
+	case o.closed:
+		return net.ErrClosed
+	case len(o.refuse) > 0:
+		f.meets(o.refuse, 0)
+		return os.NewSyscallError("connect", syscall.ECONNREFUSED)
+	}
+	return nil
+}
+
+// handshake returns how long a connection that was asked for at begun has to wait yet: its two packets are late by the
+// latency of one way each.
+func (f *flow) handshake(o *orders, begun time.Time) time.Duration {
+	var late time.Duration
+	for d, lane := range f.lanes {
+		w := &o.ways[d]
+		late += lane.delay(w, begun)
+		if w.latency > 0 {
+			f.meets(w.delayedBy, 0)
+		}
+	}
+	if late == 0 {
+		return 0
+	}
+	return time.Until(begun.Add(late))
+}
+
+// errChanged says that new orders came.
+var errChanged = errors.New("orders changed")
+
+// sleep waits for d, or without end, and returns nil when d is over.
+func sleep(ctx context.Context, d time.Duration, endless bool, changed <-chan struct{}) error {
+	var over <-chan time.Time
+	if !endless {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-over:
+		return nil
+	case <-changed:
+		return errChanged
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// join starts to carry bytes between the ends of f.
+func (l *Link) join(f *flow) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.orders.Load().admits(f); err != nil {
+		return err
+	}
+	l.flows[f] = struct{}{}
+	l.running.Add(4)
+	id := strconv.FormatUint(f.lanes[toTarget].id, 10)
+	for _, lane := range f.lanes {
+		from, to, way := f.near, f.far, stream.Upstream
+		if lane.direction == fromTarget {
+			from, to, way = f.far, f.near, stream.Downstream
+		}
+		l.gates[lane.direction].next = lane
+		l.proxy.Toxics.StartLink(l.mesh.server, id+way.String(),
+			source{from, &lane.reset}, sink{to, lane}, way)
+	}
+	return nil
+}
+
+func (l *Link) forget(f *flow) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.flows, f)
+}
+
+// command changes what is in force: change gets the faults and returns them changed. It fails when the link is closed.
+func (l *Link) command(change func([]*Fault) []*Fault) error {
+	l.mu.Lock()
+	before := l.orders.Load()
+	if before.closed {
+		l.mu.Unlock()
+		return fmt.Errorf("link %s: %w", l.name, net.ErrClosed)
+	}
+	l.faults = change(l.faults)
+	after := compose(l.faults)
+	l.orders.Store(after)
+	var dead []*flow
+	if len(after.refuse) > 0 {
+		dead = slices.Collect(maps.Keys(l.flows))
+	}
+	l.mu.Unlock()
+	close(before.changed)
+	for _, f := range dead {
+		f.meets(after.refuse, 0)
+		f.abort()
+	}
+	return nil
+}
+
+// close ends every connection and refuses new ones.
+func (l *Link) close() {
+	l.mu.Lock()
+	before := l.orders.Load()
+	if before.closed {
+		l.mu.Unlock()
+		return
+	}
+	l.orders.Store(&orders{closed: true, changed: make(chan struct{})})
+	l.faults = nil
+	flows := slices.Collect(maps.Keys(l.flows))
+	l.mu.Unlock()
+	close(before.changed)
+	for _, f := range flows {
+		f.end()
+	}
+}
+
+// wait returns when all that carried bytes has ended.
+func (l *Link) wait(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		l.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("close link %s: some connections did not end: %w", l.name, ctx.Err())
+	}
+}
+
+// target is the address that was asked for, in errors.
+type target struct{ network, address string }
+
+func (t target) Network() string { return t.network }
+func (t target) String() string  { return t.address }

@@ -1,0 +1,35 @@
+package toxi
+
+import (
+	"sync"
+	"time"
+)
+
+// pacer is the bandwidth of one direction of a link, which all its connections share: a wire that carries one piece after
+// the other. It is safe for concurrent use.
+type pacer struct {
+	rate float64 // bytes a second
+
+	mu   sync.Mutex
+	busy time.Time // until when the wire is taken
+}
+
+// Timers are no finer than about this; a shorter wait is left out now and made up for by the next piece.
+const finestWait = time.Millisecond
+
+// piece is how many of n bytes go at once: what the wire carries in 10 ms, so that a slow wire trickles and does not burst.
+func (p *pacer) piece(n int) int {
+	const least, length = 256, 10 * time.Millisecond
+	return min(n, max(least, int(p.rate*length.Seconds())))
+}
+
+// book takes the wire for n bytes and returns when they have passed it.
+func (p *pacer) book(now time.Time, n int) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy.Before(now) {
+		p.busy = now
+	}
+	p.busy = p.busy.Add(time.Duration(float64(n) / p.rate * float64(time.Second)))
+	return p.busy
+}

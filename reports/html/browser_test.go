@@ -1,0 +1,300 @@
+package html
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"wringer/reports"
+	"wringer/reports/recordtest"
+)
+
+// browserLimit bounds a test that a browser does not end.
+const browserLimit = 5 * time.Minute
+
+// tab is an open page of a real browser, and what happened in it.
+type tab struct {
+	context.Context
+	t *testing.T
+
+	mu       sync.Mutex
+	errors   []string
+	requests []string
+}
+
+// openTab starts a browser without a page. Where there is none the test is skipped, or fails when CI is set.
+func openTab(t *testing.T) *tab {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" && os.Getenv("CI") != "" {
+		t.Fatal("no chromium in PATH: the report's charts and accessibility cannot be tested")
+	}
+	if path == "" {
+		t.Skip("no chromium in PATH: the report's charts and accessibility are not tested; install chromium")
+	}
+	limit, done := context.WithTimeout(context.Background(), browserLimit)
+	alloc, stop := chromedp.NewExecAllocator(limit, append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox)...)
+	ctx, leave := chromedp.NewContext(alloc)
+	t.Cleanup(func() { leave(); stop(); done() })
+	b := &tab{Context: ctx, t: t}
+	if err := chromedp.Listen(ctx, b.hear); err != nil {
+		t.Fatalf("start %s: %v", path, err)
+	}
+	if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// hear keeps what must not happen: errors of the console, and requests beyond the page itself.
+func (b *tab) hear(ev any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch ev := ev.(type) {
+	case *runtime.EventExceptionThrown:
+		b.errors = append(b.errors, fmt.Sprintf("exception: %+v", ev.ExceptionDetails))
+	case *runtime.EventConsoleAPICalled:
+		b.errors = append(b.errors, fmt.Sprintf("console: %s", ev.Type))
+	case *log.EventEntryAdded:
+		b.errors = append(b.errors, fmt.Sprintf("%s: %s", ev.Entry.Level, ev.Entry.Text))
+	case *network.EventRequestWillBeSent:
+		b.requests = append(b.requests, ev.Request.URL)
+	}
+}
+
+// show opens the record's report, as wide as asked, in light or dark.
+func (b *tab) show(rec *reports.Record, width int64, scheme string) {
+	b.t.Helper()
+	var page bytes.Buffer
+	if err := Render(&page, rec); err != nil {
+		b.t.Fatal(err)
+	}
+	path := filepath.Join(b.t.TempDir(), "report.html")
+	if err := os.WriteFile(path, page.Bytes(), 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+	if _, err := chromedp.Call(b, emulation.SetEmulatedMedia, media); err != nil {
+		b.t.Fatal(err)
+	}
+	address := (&url.URL{Scheme: "file", Path: path}).String()
+	if err := chromedp.Do(b, chromedp.EmulateViewport(width, 900), chromedp.Navigate(address)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// quiet fails the test unless the page was all that was ever asked for, and nothing complained.
+func (b *tab) quiet() {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.errors {
+		b.t.Errorf("the browser complains: %s", e)
+	}
+	pages := 0
+	for _, r := range b.requests {
+		if strings.HasPrefix(r, "file:") && strings.HasSuffix(r, "/report.html") {
+			pages++
+		} else {
+			b.t.Errorf("the page asks for %s", r)
+		}
+	}
+	if pages == 0 {
+		b.t.Error("not even the page's own request was seen: requests were not watched")
+	}
+}
+
+// evaluate runs an expression in the page.
+func evaluate[T any](b *tab, expression string) T {
+	b.t.Helper()
+	v, err := chromedp.Run(b, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return v
+}
+
+// pixels counts, for every chart, those that have the colour of its first line and those of the fault windows' bars.
+const pixels = `[...document.querySelectorAll(".chart")].map((figure) => {
+	const canvas = figure.querySelector("canvas");
+	const copy = Object.assign(document.createElement("canvas"), {width: canvas.width, height: canvas.height});
+	const ctx = copy.getContext("2d", {willReadFrequently: true});
+	ctx.drawImage(canvas, 0, 0);
+	const rgb = (name) => {
+		ctx.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+		return [1, 3, 5].map((at) => parseInt(ctx.fillStyle.slice(at, at + 2), 16));
+	};
+	const data = ctx.getImageData(0, 0, canvas.width, canvas.height).data;
+	const count = ([r, g, b]) => {
+		let n = 0;
+		for (let i = 0; i < data.length; i += 4) if (data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255) n++;
+		return n;
+	};
+	return {line: count(rgb(figure.dataset.kind === "times" ? "p50" : "acked")), fault: count(rgb("fault")), none: count(rgb("errors"))};
+})`
+
+type painted struct{ Line, Fault, None int }
+
+func TestChartsAreDrawn(t *testing.T) {
+	b := openTab(t)
+	for name, rec := range recordtest.Samples() {
+		b.show(rec, 1280, "light")
+		charts := evaluate[[]painted](b, pixels)
+		if want := 2 * len(rec.Run.Streams); len(charts) != want {
+			t.Fatalf("%s: %d charts, want %d", name, len(charts), want)
+		}
+		for i, c := range charts {
+			if c.Line < 200 || c.Fault < 200 {
+				t.Errorf("%s: chart %d has %d pixels of its line and %d of faults", name, i, c.Line, c.Fault)
+			}
+		}
+		// Of the sample streams orders alone has seconds whose percentiles were not answered; it comes first.
+		if marked := charts[0].None > 100; marked != (name != "pass") {
+			t.Errorf("%s: no answer is marked by %d pixels", name, charts[0].None)
+		}
+	}
+	b.quiet()
+}
+
+func TestValuesAreReadWithTheKeyboard(t *testing.T) {
+	b := openTab(t)
+	b.show(recordtest.Fail(), 1280, "light")
+	if err := chromedp.Do(b, chromedp.Focus(".plot")); err != nil {
+		t.Fatal(err)
+	}
+	read := func() string {
+		return evaluate[string](b, `[...document.querySelectorAll(".chart")].slice(0, 2).map((f) => f.querySelector(".at").textContent + ": " +
+			[...f.querySelectorAll("button b")].map((v) => v.textContent).join(", ")).join("; ")`)
+	}
+	press := func(key string, times int) {
+		for range times {
+			if err := chromedp.Do(b, chromedp.KeyEvent(key)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	press(kb.ArrowRight, 27)
+	if got, want := read(), "at 26 s, during lost-answers: no answer, no answer, 1.49 s; at 26 s, during lost-answers: 400/s, 188/s, 212/s, 640/s"; got != want {
+		t.Errorf("read %q, want %q", got, want)
+	}
+	press(kb.ArrowLeft, 30)
+	if got := read(); !strings.HasPrefix(got, "at 0 s: ") || !strings.Contains(got, "; at 0 s: 400/s") {
+		t.Errorf("at the left end: %q", got)
+	}
+	b.quiet()
+}
+
+func TestLinesAreHiddenAndShownByTheirButtons(t *testing.T) {
+	b := openTab(t)
+	b.show(recordtest.Pass(), 1280, "dark")
+	press := func() int {
+		if err := chromedp.Do(b, chromedp.Focus(".legend button"), chromedp.KeyEvent(kb.Enter)); err != nil {
+			t.Fatal(err)
+		}
+		// A chart paints in a microtask; a frame later it has.
+		evaluate[bool](b, `new Promise((done) => requestAnimationFrame(() => done(true)))`)
+		return evaluate[[]painted](b, pixels)[0].Line
+	}
+	if n := press(); n != 0 {
+		t.Errorf("a hidden line has %d pixels", n)
+	}
+	if n := press(); n < 200 {
+		t.Errorf("a line that is shown again has %d pixels", n)
+	}
+	b.quiet()
+}
+
+// What a target or a scenario wrote must not run, and must not make the page ask for anything.
+func TestHostileTextIsHarmlessInABrowser(t *testing.T) {
+	b := openTab(t)
+	b.show(recordtest.Hostile(), 1280, "light")
+	if n := len(evaluate[[]painted](b, pixels)); n != 6 {
+		t.Errorf("%d charts, want 6", n)
+	}
+	if n := evaluate[int](b, `document.scripts.length`); n != 3 {
+		t.Errorf("%d scripts in the page, want its own 3", n)
+	}
+	b.quiet()
+}
+
+func TestThePageIsNoWiderThanTheScreen(t *testing.T) {
+	b := openTab(t)
+	records := recordtest.Samples()
+	records["hostile"] = recordtest.Hostile()
+	for name, rec := range records {
+		for _, width := range []int64{1280, 390} {
+			b.show(rec, width, "light")
+			if got := evaluate[int64](b, `document.documentElement.scrollWidth`); got > width {
+				t.Errorf("%s: %d pixels on a screen of %d", name, got, width)
+			}
+		}
+	}
+	b.quiet()
+}
+
+// complaint is what axe-core finds wrong with a page.
+type complaint struct {
+	ID, Impact, Help string
+	Nodes            []string
+}
+
+// audit runs axe-core over the page, with everything open.
+func (b *tab) audit(rules string) []complaint {
+	b.t.Helper()
+	evaluate[bool](b, `document.querySelectorAll("details").forEach((d) => { d.open = true; }), true`)
+	evaluate[bool](b, rules+";true")
+	return evaluate[[]complaint](b, `axe.run({resultTypes: ["violations"]}).then((r) => r.violations.map((v) => (
+		{id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))})))`)
+}
+
+func TestThePageIsAccessible(t *testing.T) {
+	rules, err := os.ReadFile("testdata/axe/axe.min.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := openTab(t)
+	for _, c := range []struct {
+		name   string
+		rec    *reports.Record
+		width  int64
+		scheme string
+	}{
+		{"pass", recordtest.Pass(), 1280, "light"},
+		{"fail", recordtest.Fail(), 1280, "light"},
+		{"fail", recordtest.Fail(), 1280, "dark"},
+		{"fail", recordtest.Fail(), 390, "light"},
+		{"inconclusive", recordtest.Inconclusive(), 390, "dark"},
+	} {
+		b.show(c.rec, c.width, c.scheme)
+		for _, v := range b.audit(string(rules)) {
+			t.Errorf("%s, %s, %d wide: %s (%s): %s %q", c.name, c.scheme, c.width, v.ID, v.Impact, v.Help, v.Nodes)
+		}
+	}
+	// The audit itself must be able to fail.
+	evaluate[bool](b, `document.querySelector("main").append(document.createElement("button")), true`)
+	if len(b.audit(string(rules))) == 0 {
+		t.Error("a button without a name was not found: nothing was audited")
+	}
+	b.quiet()
+}

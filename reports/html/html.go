@@ -1,0 +1,67 @@
+// Package html renders a record as one page that needs nothing else: no network, no other file. It works from a disk, in
+// a mail, and in ten years.
+package html
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+
+	"wringer/reports"
+)
+
+//go:embed assets
+var assets embed.FS
+
+// The parts of every page. uPlot's files stand as they were released.
+var (
+	style   = asset("assets/uplot/uPlot.min.css") + asset("assets/report.css")
+	library = asset("assets/uplot/uPlot.iife.min.js")
+	script  = asset("assets/report.js")
+	licence = asset("assets/uplot/LICENSE")
+	page    = template.Must(template.New("report.gohtml").Funcs(template.FuncMap{"symbol": symbol}).ParseFS(assets, "assets/report.gohtml"))
+)
+
+func asset(name string) string {
+	data, err := assets.ReadFile(name)
+	if err != nil {
+		panic(err) // embedded: it is there, or the program does not build
+	}
+	return string(data)
+}
+
+// Render writes the report. The same record gives the same bytes. Whatever a target or a scenario put into the record
+// stays text: it is escaped, and the page's policy runs no script but its own and lets nothing be fetched.
+func Render(w io.Writer, rec *reports.Record) error {
+	var b strings.Builder
+	if err := page.Execute(&b, newView(rec)); err != nil {
+		return fmt.Errorf("render html: %w", err)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// policy is the page's Content-Security-Policy: its own scripts and styles, by their digests, and nothing else.
+func policy() string {
+	return fmt.Sprintf("default-src 'none'; base-uri 'none'; form-action 'none'; script-src %s %s; style-src %s",
+		digest(library), digest(script), digest(style))
+}
+
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+func symbol(v reports.Verdict) string {
+	switch v {
+	case reports.Pass, reports.Valid:
+		return "✓"
+	case reports.Fail:
+		return "✗"
+	}
+	return "?"
+}

@@ -1,0 +1,219 @@
+package html
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+	dom "golang.org/x/net/html"
+
+	"wringer/reports"
+	"wringer/reports/recordtest"
+	"wringer/reports/recordtest/golden"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// parse renders the record and reads the page as a browser does.
+func parse(t *testing.T, rec *reports.Record) *dom.Node {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Render(&b, rec); err != nil {
+		t.Fatal(err)
+	}
+	root, err := dom.Parse(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// elements calls visit for every element, in the order of the page.
+func elements(n *dom.Node, visit func(*dom.Node)) {
+	if n.Type == dom.ElementNode {
+		visit(n)
+	}
+	for c := n.FirstChild; c != nil; c = c.NextSibling {
+		elements(c, visit)
+	}
+}
+
+func attribute(n *dom.Node, name string) string {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+func content(n *dom.Node) string {
+	if n.Type == dom.TextNode {
+		return n.Data
+	}
+	var b strings.Builder
+	for c := n.FirstChild; c != nil; c = c.NextSibling {
+		b.WriteString(content(c))
+		if c.Type == dom.ElementNode {
+			b.WriteString(" ")
+		}
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+// outline lists the page's sections, headings, tables and rows: its structure without its looks.
+func outline(w io.Writer, rec *reports.Record) error {
+	var b bytes.Buffer
+	if err := Render(&b, rec); err != nil {
+		return err
+	}
+	root, err := dom.Parse(&b)
+	if err != nil {
+		return err
+	}
+	elements(root, func(n *dom.Node) {
+		switch n.Data {
+		case "title", "h1", "h2", "caption", "summary", "figcaption", "li":
+			fmt.Fprintf(w, "%s: %s\n", n.Data, content(n))
+		case "section":
+			fmt.Fprintf(w, "\nsection %s\n", attribute(n, "id"))
+		case "tr":
+			var cells []string
+			for c := n.FirstChild; c != nil; c = c.NextSibling {
+				if c.Type == dom.ElementNode {
+					cells = append(cells, content(c))
+				}
+			}
+			fmt.Fprintf(w, "  %s\n", strings.Join(cells, " | "))
+		}
+	})
+	return nil
+}
+
+func TestGoldenOutline(t *testing.T) { golden.Compare(t, ".outline", outline) }
+
+func TestTheSameRecordGivesTheSameBytes(t *testing.T) {
+	for name, rec := range recordtest.Samples() {
+		var first, second bytes.Buffer
+		if err := Render(&first, rec); err != nil {
+			t.Fatal(err)
+		}
+		if err := Render(&second, rec); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(first.Bytes(), second.Bytes()) {
+			t.Errorf("%s: the same record gave other bytes", name)
+		}
+	}
+}
+
+// Every text of a hostile record stays text: the page has the elements of an honest one, and its data reads back whole.
+func TestHostileTextStaysText(t *testing.T) {
+	allowed := make(map[string]bool)
+	elements(parse(t, recordtest.Fail()), func(n *dom.Node) { allowed[n.Data] = true })
+	scripts := 0
+	var data charts
+	hostile := recordtest.Hostile()
+	elements(parse(t, hostile), func(n *dom.Node) {
+		if !allowed[n.Data] {
+			t.Errorf("an element that no honest page has: %s", n.Data)
+		}
+		for _, a := range n.Attr {
+			if strings.HasPrefix(a.Key, "on") || a.Key == "style" || a.Key == "src" || a.Key == "href" && !strings.HasPrefix(a.Val, "#") {
+				t.Errorf("attribute %s=%q of %s", a.Key, a.Val, n.Data)
+			}
+		}
+		if n.Data != "script" {
+			return
+		}
+		scripts++
+		if attribute(n, "id") == "data" {
+			if err := json.Unmarshal([]byte(n.FirstChild.Data), &data); err != nil {
+				t.Errorf("the charts' data does not read back: %v", err)
+			}
+		}
+	})
+	if scripts != 3 {
+		t.Errorf("%d scripts, want 3", scripts)
+	}
+	if len(data.Faults) != 3 || data.Faults[0].Name != hostile.Run.Faults[0].Name {
+		t.Error("the faults' names changed on their way into the charts")
+	}
+}
+
+func TestThePolicyLetsNothingIn(t *testing.T) {
+	found := ""
+	elements(parse(t, recordtest.Pass()), func(n *dom.Node) {
+		if attribute(n, "http-equiv") == "Content-Security-Policy" {
+			found = attribute(n, "content")
+		}
+	})
+	if !strings.HasPrefix(found, "default-src 'none';") || strings.Contains(found, "unsafe") || strings.Contains(found, "http") {
+		t.Errorf("the policy is %q", found)
+	}
+}
+
+func TestAnEmptyRecordRenders(t *testing.T) {
+	root := parse(t, &reports.Record{Run: &reports.Run{Name: "dead", Verdict: reports.Inconclusive}})
+	if text := content(root); !strings.Contains(text, "The scenario has no gates.") || !strings.Contains(text, "the record gives no reason") {
+		t.Error("the page does not say that there is nothing")
+	}
+}
+
+func TestWhatWasNotMeasuredIsNoNumber(t *testing.T) {
+	for _, c := range []struct{ name, stream, missing string }{
+		{"nothing observed", "stock", "Integrity: not measured. Nothing observed the effects of this stream."},
+		{"one count", "orders", "Not measured: log duplicates."},
+	} {
+		run := recordtest.Fail().Run
+		for i, name := range run.StreamNames() {
+			if s := newStream(run, name, i); name == c.stream && s.Missing != c.missing {
+				t.Errorf("%s: %q, want %q", c.name, s.Missing, c.missing)
+			}
+		}
+	}
+	table, missing := integrityTable(recordtest.Inconclusive().Run, "orders")
+	if fmt.Sprint(missing) != "[log duplicates]" {
+		t.Errorf("missing %v", missing)
+	}
+	for i, head := range table.Head {
+		if head == "lost" && table.Rows[0].Cells[i-1].Text != reports.NotKnown {
+			t.Errorf("lost is %q where it is not known", table.Rows[0].Cells[i-1].Text)
+		}
+	}
+}
+
+func TestEvidenceTellsHowMuchOfItIsShown(t *testing.T) {
+	groups := newEvidence(recordtest.Fail())
+	var told []string
+	for _, e := range groups {
+		told = append(told, e.Kind+": "+e.Told)
+	}
+	want := []string{
+		"lost: 12 counted, 1 kept as evidence, all shown",
+		"order_violation: 3 counted, 1 kept as evidence, all shown",
+		"effect_duplicate: 212 counted, 60 kept as evidence, the first 50 shown",
+	}
+	if strings.Join(told, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got %q", told)
+	}
+}
+
+func TestChartsOfARunThatEndedWithinASecond(t *testing.T) {
+	run := &reports.Run{DurationNS: 1_500_000_000}
+	rows := []reports.Second{
+		{StartNS: 0, Counts: reports.Counts{Offered: 100, Acked: 90, Rejected: 10}},
+		{StartNS: 1_000_000_000, Counts: reports.Counts{Offered: 50}},
+	}
+	s := newChartStream(run, "x", rows)
+	if s.Offered[1] != 100 {
+		t.Errorf("half a second with 50 operations is %v a second, want 100", s.Offered[1])
+	}
+	if s.Errors[0] != 10 || s.Hung[0] != 2 || s.P50[0] != nil {
+		t.Errorf("got %+v", s)
+	}
+}

@@ -1,0 +1,195 @@
+package integrity
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"wringer/reports"
+)
+
+// kind of an anomaly, in the order in which the evidence is told.
+type kind uint8
+
+const (
+	kindLost kind = iota
+	kindPhantom
+	kindUnexpected
+	kindLogDuplicate
+	kindEffectDuplicate
+	kindRedelivered
+	kindOrder
+)
+
+var kindNames = [...]string{"lost", "phantom", "unexpected", "log_duplicate", "effect_duplicate", "redelivered", "order_violation"}
+
+// evidence keeps the first anomalies of each kind and window, one entry an operation, so that no flood hides another.
+type evidence struct {
+	limit   int
+	entries map[evidenceOf][]*reports.Violation
+}
+
+type evidenceOf struct {
+	kind kind
+	cell int16
+}
+
+// wants says whether there is room for one more. What belongs to the warm-up is not told.
+func (e *evidence) wants(k kind, cell int16) bool {
+	return cell != warmupCell && len(e.entries[evidenceOf{k, cell}]) < e.limit
+}
+
+// find returns the entry of an operation, nil when it has none.
+func (e *evidence) find(k kind, cell int16, seq uint64) *reports.Violation {
+	for _, v := range e.entries[evidenceOf{k, cell}] {
+		if v.Seq == seq {
+			return v
+		}
+	}
+	return nil
+}
+
+func (e *evidence) add(k kind, cell int16, v *reports.Violation) {
+	of := evidenceOf{k, cell}
+	e.entries[of] = append(e.entries[of], v)
+}
+
+// sorted returns all entries: by kind, by window, by operation.
+func (e *evidence) sorted() []reports.Violation {
+	var keys []evidenceOf
+	for of := range e.entries {
+		keys = append(keys, of)
+	}
+	slices.SortFunc(keys, func(a, b evidenceOf) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.cell, b.cell))
+	})
+	all := []reports.Violation{}
+	for _, of := range keys {
+		list := e.entries[of]
+		slices.SortStableFunc(list, func(a, b *reports.Violation) int { return cmp.Compare(a.Seq, b.Seq) })
+		for _, v := range list {
+			all = append(all, *v)
+		}
+	}
+	return all
+}
+
+// testify adds an entry with all that is still known of the operation, and returns it.
+func (l *Ledger) testify(k kind, cell int16, seq uint64, why string) *reports.Violation {
+	v := &reports.Violation{
+		Kind: kindNames[k], Stream: l.config.Stream, Window: l.config.Windows[cell-1],
+		ID: l.config.Identity.Text(seq), Seq: seq, Why: why,
+	}
+	s := l.pages.stateOf(seq)
+	if l.config.KeyOf != nil && s != open {
+		v.Key = strconv.FormatUint(l.config.KeyOf(seq), 10)
+	}
+	if s != open {
+		v.Outcome = s.String()
+	}
+	if r := l.history.find(seq); r != nil {
+		r.describe(v)
+	}
+	l.evidence.add(k, cell, v)
+	return v
+}
+
+// describe fills in the times, the attempts and the first sighting.
+func (r *record) describe(v *reports.Violation) {
+	if r.seen {
+		v.Seen = append(v.Seen, r.first.report())
+	}
+	if r.state == open {
+		return
+	}
+	v.PlannedNS = ns(r.planned)
+	if r.state == dropped {
+		return
+	}
+	v.SentNS, v.DoneNS, v.Attempts = ns(r.sent), ns(r.done), r.tries
+	if v.Attempts == nil && r.state == acked {
+		v.Attempts = []reports.Try{{SentNS: int64(r.sent), DoneNS: int64(r.done), Outcome: r.state.String()}}
+	}
+}
+
+// sightingsPerEntry bounds how many deliveries one entry lists.
+const sightingsPerEntry = 16
+
+// entry returns the entry of an operation, made when there is room for it, else nil.
+func (l *Ledger) entry(k kind, cell int16, seq uint64) *reports.Violation {
+	if v := l.evidence.find(k, cell, seq); v != nil || !l.evidence.wants(k, cell) {
+		return v
+	}
+	return l.testify(k, cell, seq, "")
+}
+
+// tellRepeat tells of a delivery of an operation that was seen before.
+func (l *Ledger) tellRepeat(seq uint64, cell int16, r *repeat) {
+	if r.copied {
+		kind, why := kindLogDuplicate, "in the log more than once, the last time at partition %d, offset %d"
+		if l.config.Mode == Effect {
+			kind, why = kindEffectDuplicate, "applied more than once, the last time seen at partition %d, offset %d"
+		}
+		if v := l.entry(kind, cell, seq); v != nil {
+			r.describe(v, fmt.Sprintf(why, r.partition, r.offset))
+		}
+	}
+	if !r.redelivered {
+		return
+	}
+	v := l.entry(kindRedelivered, cell, seq)
+	switch {
+	case v == nil:
+	case r.copied:
+		r.describe(v, fmt.Sprintf("applied again at %s from the same origin %s", moment(r.at), r.report().Origin))
+	default:
+		r.describe(v, fmt.Sprintf("partition %d, offset %d was delivered again at %s", r.partition, r.offset, moment(r.at)))
+	}
+}
+
+// describe adds the sighting to an entry.
+func (s *sighting) describe(v *reports.Violation, why string) {
+	v.Why = why
+	if len(v.Seen) < sightingsPerEntry {
+		v.Seen = append(v.Seen, s.report())
+	}
+}
+
+// tellPhantom tells of a rejected operation that was seen.
+func (l *Ledger) tellPhantom(seq uint64, cell int16) {
+	if !l.evidence.wants(kindPhantom, cell) {
+		return
+	}
+	v := l.testify(kindPhantom, cell, seq, "rejected, yet seen")
+	if r := l.history.find(seq); r != nil && r.seen && r.state == rejected {
+		v.Why = fmt.Sprintf("rejected at %s, yet seen at %s", moment(r.done), moment(r.first.at))
+	}
+}
+
+// tellLost tells of an acked operation that was not seen.
+func (l *Ledger) tellLost(seq uint64, cell int16) {
+	if !l.evidence.wants(kindLost, cell) {
+		return
+	}
+	v := l.testify(kindLost, cell, seq, "acked, not seen by the end of the drain")
+	if r := l.history.find(seq); r != nil {
+		v.Why = fmt.Sprintf("acked at %s, not seen by the end of the drain", moment(r.done))
+	}
+}
+
+// tellUnexpected tells of an operation that was seen and never sent.
+func (l *Ledger) tellUnexpected(seq uint64, cell int16, why string) {
+	if l.evidence.wants(kindUnexpected, cell) {
+		l.testify(kindUnexpected, cell, seq, why)
+	}
+}
+
+func ns(d time.Duration) *int64 {
+	n := int64(d)
+	return &n
+}
+
+// moment writes a time of the run's clock.
+func moment(d time.Duration) string { return reports.Moment(int64(d)) }

@@ -1,0 +1,200 @@
+package integrity
+
+import (
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+)
+
+// record is what is remembered of one operation beyond its bits: times for the evidence and for the order in real time.
+type record struct {
+	tries               []reports.Try // nil for a single acked attempt
+	seq                 uint64
+	planned, sent, done time.Duration
+	first               sighting
+	state               state // open: seen, and not over
+	used                bool  // false: an empty place of the ring
+	seen                bool
+	// waits: seen and over, and its place in the order is not decided yet.
+	waits bool
+	// far: first seen further ahead of what was planned than bits are kept for, and so never put in order.
+	far bool
+}
+
+func (r *record) holds(seq uint64) bool { return r.used && r.seq == seq }
+
+// needed says that the record must outlive its place in the ring: what it waits for may still come.
+func (r *record) needed() bool {
+	return r.state == open || r.waits || !r.seen && (r.state == acked || r.state == indeterminate)
+}
+
+// sighting is one delivery.
+type sighting struct {
+	at        time.Duration
+	offset    int64
+	partition int32
+	origin    [originBytes]byte
+	nOrigin   uint8
+}
+
+// originBytes of an origin are kept for the evidence: 12345/1234567890123 and shorter are whole.
+const originBytes = 19
+
+func sightingOf(d *drivers.Delivery) sighting {
+	s := sighting{at: d.At, offset: d.Offset, partition: d.Partition}
+	s.nOrigin = uint8(copy(s.origin[:], d.Origin))
+	return s
+}
+
+func (s *sighting) report() reports.Sighting {
+	return reports.Sighting{
+		Partition: s.partition, Offset: s.offset, AtNS: int64(s.at), Origin: string(s.origin[:s.nOrigin]),
+	}
+}
+
+// history holds the records of the most recent operations in a ring, placed by seq, and those that are still needed when
+// a later operation takes their place in a bounded map.
+type history struct {
+	ring []record // its length is a power of two
+	kept map[uint64]*record
+	// strangers of kept are open. The others wait.
+	strangers     int
+	strangerBound int
+	waitBound     int
+}
+
+func newHistory(l limits) history {
+	return history{ring: make([]record, l.ring), kept: make(map[uint64]*record), strangerBound: l.strangers, waitBound: l.waiting}
+}
+
+func (h *history) slot(seq uint64) *record { return &h.ring[seq&uint64(len(h.ring)-1)] }
+
+// find returns the record of an operation, nil when it is no longer known.
+func (h *history) find(seq uint64) *record {
+	if r := h.slot(seq); r.holds(seq) {
+		return r
+	}
+	if len(h.kept) == 0 {
+		return nil
+	}
+	return h.kept[seq]
+}
+
+// stranger returns the record of an operation that is not over and has no place in the ring.
+func (h *history) stranger(seq uint64) *record {
+	if h.strangers == 0 {
+		return nil
+	}
+	if r := h.kept[seq]; r != nil && r.state == open {
+		return r
+	}
+	return nil
+}
+
+// keep moves a record that is needed to the map. false: there is no room.
+func (h *history) keep(r *record) bool {
+	if r.state == open {
+		if h.strangers >= h.strangerBound {
+			return false
+		}
+		h.strangers++
+	} else if len(h.kept)-h.strangers >= h.waitBound {
+		return false
+	}
+	one := *r
+	h.kept[r.seq] = &one
+	return true
+}
+
+// drop forgets a kept record.
+func (h *history) drop(r *record) {
+	if r.state == open {
+		h.strangers--
+	}
+	delete(h.kept, r.seq)
+}
+
+// ended records the end of an operation. seen says whether it was seen before, waits whether its place in the order is
+// undecided.
+func (h *history) ended(e *reports.Ended, s state, seen, waits bool) {
+	slot := h.slot(e.Op.Seq)
+	if slot.holds(e.Op.Seq) {
+		slot.end(e, s, waits)
+		return
+	}
+	var first sighting
+	if old := h.stranger(e.Op.Seq); old != nil {
+		first = old.first
+		h.drop(old)
+	}
+	if !slot.used || slot.seq < e.Op.Seq || slot.state == open {
+		h.clear(slot, e.Op.Seq)
+		slot.seen, slot.first = seen, first
+		slot.end(e, s, waits)
+		return
+	}
+	r := record{seq: e.Op.Seq, used: true, seen: seen, first: first}
+	if r.end(e, s, waits); r.needed() {
+		h.keep(&r)
+	}
+}
+
+func (r *record) end(e *reports.Ended, s state, waits bool) {
+	r.state, r.waits = s, waits
+	r.planned, r.sent, r.done, r.tries = e.Op.Planned, e.Sent, e.Done, triesOf(e)
+}
+
+// sighted records the first delivery of an operation. It returns false when there was no room to remember that an
+// operation which is not over was seen.
+func (h *history) sighted(seq uint64, s state, d *drivers.Delivery, far bool) bool {
+	r := h.find(seq)
+	if r == nil {
+		if s != open {
+			return true
+		}
+		if r = h.slot(seq); far || r.used && r.seq > seq {
+			return h.keep(&record{seq: seq, used: true, seen: true, far: far, first: sightingOf(d)})
+		}
+		h.clear(r, seq)
+	}
+	r.seen, r.first = true, sightingOf(d)
+	return true
+}
+
+// clear makes the slot the place of operation seq, and moves what stood there into the map if it is needed.
+func (h *history) clear(slot *record, seq uint64) {
+	if slot.used && slot.needed() {
+		h.keep(slot)
+	}
+	*slot = record{seq: seq, used: true}
+}
+
+// release lets go of an operation's kept record when it is no longer needed.
+func (h *history) release(seq uint64) {
+	if len(h.kept) == 0 {
+		return
+	}
+	if r := h.kept[seq]; r != nil && !r.needed() {
+		h.drop(r)
+	}
+}
+
+// triesOf keeps the attempts for the evidence: the first and the last three of many.
+func triesOf(e *reports.Ended) []reports.Try {
+	if len(e.Trail) == 0 || len(e.Trail) == 1 && e.Outcome == drivers.Acked {
+		return nil
+	}
+	const most = 4
+	tries := make([]reports.Try, 0, min(len(e.Trail), most))
+	for i := range e.Trail {
+		if i > 0 && i <= len(e.Trail)-most {
+			continue
+		}
+		a := &e.Trail[i]
+		tries = append(tries, reports.Try{
+			SentNS: int64(a.Sent), DoneNS: int64(a.Done), Outcome: a.Outcome.String(), Code: a.Code, Detail: a.Detail,
+		})
+	}
+	return tries
+}

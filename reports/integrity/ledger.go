@@ -1,0 +1,302 @@
+package integrity
+
+import (
+	"sync"
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+)
+
+// Mode says what it means that an operation is there more than once.
+type Mode uint8
+
+const (
+	// Effect: the source is where the target's effects show up, and copies are effect duplicates.
+	Effect Mode = iota
+	// Log: the source is the log that the stream itself writes, and copies are log duplicates.
+	Log
+)
+
+// Config describes one stream.
+type Config struct {
+	Stream   string
+	Identity drivers.Identity
+	// Windows are the names of the windows, each once. Ended.Window is an index into it, or WindowWarmup.
+	Windows []string
+	Mode    Mode
+	Order   Order
+	// KeyOf is the key of an operation, a small index: memory grows with the highest. nil: there are no keys. Sequential
+	// order is then that of each partition, and RealTime order is not measured.
+	KeyOf func(seq uint64) uint64
+	// EvidencePerKind bounds the evidence of one kind in one window. 0: 100.
+	EvidencePerKind int
+}
+
+const defaultEvidence = 100
+
+// limits bound what is not a bit per operation. What each costs when it is hit stands beside it.
+type limits struct {
+	ring      int    // recent operations whose details are kept, a power of two
+	waiting   int    // older ones that were not seen yet: evidence without times; in real time, order unknown if one is seen
+	strangers int    // operations seen, not over, and not recent: the time of the first sighting; of far ones, see forgotten
+	horizon   uint64 // operations beyond the highest that ended for which there are bits; seen beyond: order unknown
+	early     int    // operations seen repeatedly before they are over: duplicates and redeliveries unknown
+	copies    int    // operations at three and more positions: max_copies unknown
+	queued    int    // deliveries that wait for ends: order unknown
+	offsets   int    // pages of offsets with gaps: duplicates and redeliveries unknown
+	origins   int    // origins not written PARTITION/OFFSET: redeliveries unknown
+	buckets   int    // of a timeline: the window of deliveries near a border
+}
+
+func limitsOf(c *Config) limits {
+	l := limits{
+		ring: 1 << 16, waiting: 1 << 14, strangers: 1 << 16, horizon: 1 << 20, early: 1 << 17, copies: 1 << 20,
+		queued: 1 << 21, offsets: 1 << 17, origins: 1 << 20, buckets: 1 << 14,
+	}
+	if c.Order == RealTime {
+		l.waiting = 1 << 18
+	}
+	return l
+}
+
+// cell counts what became of the operations of one window.
+type cell struct {
+	acked, ackedSeen, recovered, phantom, unexpected, foreign       int64
+	duplicates, extra, copies, redelivered, violations, regressions int64
+}
+
+// add adds all of o; copies is a maximum.
+func (c *cell) add(o *cell) {
+	c.acked += o.acked
+	c.ackedSeen += o.ackedSeen
+	c.recovered += o.recovered
+	c.phantom += o.phantom
+	c.unexpected += o.unexpected
+	c.foreign += o.foreign
+	c.duplicates += o.duplicates
+	c.extra += o.extra
+	c.copies = max(c.copies, o.copies)
+	c.redelivered += o.redelivered
+	c.violations += o.violations
+	c.regressions += o.regressions
+}
+
+// warmupCell is the cell of the warm-up; window w has cell w+1.
+const warmupCell = 0
+
+// Ledger keeps the account of one stream. Its methods are safe for concurrent use, and do not block beyond a short lock.
+type Ledger struct {
+	mu       sync.Mutex
+	config   Config
+	limits   limits
+	cells    []cell
+	pages    pages
+	places   positions
+	origins  origins
+	history  history
+	order    order
+	evidence evidence
+	// planned is above every operation that is over.
+	planned uint64
+	// early holds what repeats of operations that are not over came to; their window is not known yet.
+	early map[uint64]*note
+	// copies counts the positions of operations that are at three and more.
+	copies map[uint64]int64
+	// foreign deliveries by the time when they were seen.
+	foreign timeline
+	// forgotten are deliveries of far operations for which there was no room, from the lowest of them on.
+	forgotten     timeline
+	forgottenFrom uint64
+	latest        time.Duration // of all deliveries
+	// Why some counts are not fully known; empty when they are.
+	repeatsUnknown, redeliveredUnknown, copiesUnknown string
+}
+
+// New opens the account of a stream.
+func New(c Config) *Ledger { return newLedger(c, limitsOf(&c)) }
+
+func newLedger(c Config, lim limits) *Ledger {
+	if c.EvidencePerKind <= 0 {
+		c.EvidencePerKind = defaultEvidence
+	}
+	rule := c.Order
+	if rule == RealTime && c.KeyOf == nil {
+		rule = None
+	}
+	return &Ledger{
+		config: c, limits: lim,
+		cells:     make([]cell, len(c.Windows)+1),
+		places:    newPositions(lim.offsets),
+		origins:   origins{placed: newPositions(lim.offsets), hashed: make(map[uint64]struct{}), bound: lim.origins},
+		history:   newHistory(lim),
+		order:     order{rule: rule, keyOf: c.KeyOf, bound: lim.queued},
+		evidence:  evidence{limit: c.EvidencePerKind, entries: make(map[evidenceOf][]*reports.Violation)},
+		early:     make(map[uint64]*note),
+		copies:    make(map[uint64]int64),
+		foreign:   newTimeline(lim.buckets),
+		forgotten: newTimeline(lim.buckets),
+	}
+}
+
+// Ended takes operations that are over, each exactly once, in any order. Nothing of the batch is kept.
+func (l *Ledger) Ended(batch []reports.Ended) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range batch {
+		l.ended(&batch[i])
+	}
+	if l.order.keyOf == nil && l.order.queued > 0 {
+		l.advanceAll(false)
+	}
+}
+
+// Seen takes deliveries, those of one partition in the order in which they were observed. Nothing of the batch is kept.
+func (l *Ledger) Seen(batch []drivers.Delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range batch {
+		d := &batch[i]
+		l.latest = max(l.latest, d.At)
+		if seq, b := l.config.Identity.Parse(d.ID); b == drivers.Ours {
+			l.seen(seq, d)
+		} else {
+			l.foreign.add(d.At)
+		}
+	}
+}
+
+func (l *Ledger) ended(e *reports.Ended) {
+	seq, s, cell := e.Op.Seq, stateOf(e.Outcome), int16(e.Window+1)
+	l.planned = max(l.planned, seq+1)
+	p, i := l.pages.at(seq)
+	far := l.adopt(seq, p, i)
+	p.end(i, s, cell)
+	if s == acked {
+		l.cells[cell].acked++
+	}
+	seen := p.seen.has(i)
+	l.history.ended(e, s, seen, seen && !far && l.order.rule == RealTime)
+	if far && s.sent() {
+		l.order.blur("an operation was seen more than %d ahead of what had ended", l.limits.horizon)
+	}
+	if !seen {
+		return
+	}
+	l.arrived(seq, s, cell)
+	l.settleEarly(seq, s, cell)
+	l.advance(seq)
+}
+
+// seen takes a delivery of one of ours.
+func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
+	log := l.places.log(d.Partition)
+	r := repeat{}
+	r.copied, r.redelivered = l.told(log, d)
+	if seq >= l.planned+l.limits.horizon {
+		l.seenFar(seq, d, r)
+		return
+	}
+	p, i := l.pages.at(seq)
+	first := !p.seen.has(i)
+	if first && l.history.strangers > 0 {
+		first = !l.adopt(seq, p, i)
+	}
+	s := p.state(i)
+	if first {
+		l.seenFirst(seq, p, i, s, d)
+	} else if r.copied || r.redelivered {
+		l.seenAgain(seq, s, d, r)
+	}
+	l.observe(seq, log, first, s)
+	l.history.release(seq)
+}
+
+func (l *Ledger) seenFirst(seq uint64, p *page, i uint, s state, d *drivers.Delivery) {
+	p.see(i)
+	l.history.sighted(seq, s, d, false)
+	if s != open {
+		l.arrived(seq, s, p.cellOf(i))
+	}
+}
+
+// seenFar takes a delivery of an operation far beyond what was planned so far: a target can invent any number, and must
+// not fill the memory with it.
+func (l *Ledger) seenFar(seq uint64, d *drivers.Delivery, r repeat) {
+	if l.history.stranger(seq) != nil {
+		l.seenAgain(seq, open, d, r)
+		return
+	}
+	if l.history.sighted(seq, open, d, true) {
+		return
+	}
+	if l.forgotten.n == 0 || seq < l.forgottenFrom {
+		l.forgottenFrom = seq
+	}
+	l.forgotten.add(d.At)
+}
+
+// adopt gives an operation that was first seen far ahead its bits, now that there are some. It returns whether there was
+// such an operation.
+func (l *Ledger) adopt(seq uint64, p *page, i uint) bool {
+	r := l.history.stranger(seq)
+	if r == nil || !r.far {
+		return false
+	}
+	if !p.seen.has(i) {
+		p.see(i)
+	}
+	if n := l.early[seq]; n != nil && n.extra > 0 {
+		need(&p.copied).set(i)
+		if n.extra > 1 {
+			l.copies[seq] = n.extra + 1
+		}
+	}
+	return true
+}
+
+// arrived counts an operation of which both the end and the first sighting are known.
+func (l *Ledger) arrived(seq uint64, s state, cell int16) {
+	c := &l.cells[cell]
+	switch s {
+	case acked:
+		c.ackedSeen++
+	case indeterminate:
+		c.recovered++
+	case rejected:
+		c.phantom++
+		l.tellPhantom(seq, cell)
+	case dropped:
+		c.unexpected++
+		l.tellUnexpected(seq, cell, "dropped and never sent, yet seen")
+		return
+	}
+	c.copies = max(c.copies, 1)
+}
+
+// Settled says that every measured operation that was acked so far was seen: there is nothing left to wait for.
+func (l *Ledger) Settled() bool { return l.Live().Unseen == 0 }
+
+// Live is where the account of the measured operations stands. Nothing of it is a verdict: what is unseen may still come.
+type Live struct {
+	Acked, Seen, Unseen int64
+	// Duplicates are log or effect duplicates, by the mode.
+	Phantom, Duplicates, Redelivered, OrderViolations int64
+}
+
+// Live sums up the windows. Its cost does not grow with the number of operations.
+func (l *Ledger) Live() Live {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var c cell
+	for i := warmupCell + 1; i < len(l.cells); i++ {
+		c.add(&l.cells[i])
+	}
+	return Live{
+		Acked: c.acked, Seen: c.seen(), Unseen: c.acked - c.ackedSeen,
+		Phantom: c.phantom, Duplicates: c.duplicates, Redelivered: c.redelivered, OrderViolations: c.violations,
+	}
+}
+
+// seen is the number of sent operations that were seen.
+func (c *cell) seen() int64 { return c.ackedSeen + c.recovered + c.phantom }

@@ -1,0 +1,237 @@
+package integrity
+
+import (
+	"fmt"
+	"time"
+)
+
+// Order says which order a stream promises.
+type Order uint8
+
+const (
+	// None: order is not measured.
+	None Order = iota
+	// Sequential: one producer sends in sequence order, and each scope must show it.
+	Sequential
+	// RealTime: calls run side by side, and what was acked before another was sent must show up before it.
+	RealTime
+)
+
+// lane is one scope of the order: a key, or a partition. Its first deliveries are compared in the order in which they
+// were observed, each as soon as its operation and those before it are over; until then they queue.
+type lane struct {
+	// top, with tag seq+1: the highest operation so far; in real time, the one that was sent last. 0: none.
+	top uint64
+	// mark is the tag of the delivery before; in real time, when top was sent.
+	mark int64
+	// home is the log, plus 1, that the lane lives in. 0: not known yet.
+	home int32
+	// head and tail of the queue are indexes into nodes. 0: none.
+	head, tail int32
+}
+
+// node is a delivery that waits for the end of its operation, or behind one that does.
+type node struct {
+	seq   uint64
+	log   int32
+	next  int32
+	first bool
+}
+
+// order holds the lanes, as many as the highest key, or as there are partitions.
+type order struct {
+	rule  Order
+	keyOf func(seq uint64) uint64
+	lanes []lane
+	nodes []node // nodes[0] is not used
+	free  int32
+	// queued is the number of nodes in use, at most bound.
+	queued, bound int
+	// unknown says why order is not fully known; empty when it is.
+	unknown string
+}
+
+func (o *order) blur(format string, args ...any) {
+	if o.unknown == "" {
+		o.unknown = fmt.Sprintf(format, args...)
+	}
+}
+
+// laneOf is the index of the lane that an operation seen in a log belongs to.
+func (o *order) laneOf(seq uint64, log int32) uint64 {
+	if o.keyOf != nil {
+		return o.keyOf(seq)
+	}
+	return uint64(log)
+}
+
+func (o *order) lane(n uint64) *lane {
+	for uint64(len(o.lanes)) <= n {
+		o.lanes = append(o.lanes, lane{})
+	}
+	return &o.lanes[n]
+}
+
+// push queues a delivery. false: there is no room, and nothing is ordered any more.
+func (o *order) push(la *lane, n node) bool {
+	if o.queued >= o.bound {
+		o.blur("more than %d deliveries waited for operations to end", o.bound)
+		o.rule, o.lanes, o.nodes, o.queued = None, nil, nil, 0
+		return false
+	}
+	at := o.free
+	if at != 0 {
+		o.free = o.nodes[at].next
+	} else {
+		if len(o.nodes) == 0 {
+			o.nodes = append(o.nodes, node{})
+		}
+		at = int32(len(o.nodes))
+		o.nodes = append(o.nodes, node{})
+	}
+	o.nodes[at] = n
+	if la.tail != 0 {
+		o.nodes[la.tail].next = at
+	} else {
+		la.head = at
+	}
+	la.tail = at
+	o.queued++
+	return true
+}
+
+// pop takes the head of the queue, which is not empty.
+func (o *order) pop(la *lane) node {
+	at := la.head
+	n := o.nodes[at]
+	if la.head = n.next; la.head == 0 {
+		la.tail = 0
+	}
+	o.nodes[at].next, o.free = o.free, at
+	o.queued--
+	return n
+}
+
+// observe takes a delivery into the order: at once when its operation is over and nothing waits before it.
+func (l *Ledger) observe(seq uint64, log int32, first bool, s state) {
+	o := &l.order
+	if o.rule == None || o.rule == RealTime && !first {
+		return
+	}
+	if l.forgotten.n > 0 && seq >= l.forgottenFrom {
+		o.blur("operations were seen too far ahead of what had ended to remember when")
+		return
+	}
+	la := o.lane(o.laneOf(seq, log))
+	if la.head == 0 && s != open {
+		l.place(la, seq, log, first, s)
+		return
+	}
+	if o.push(la, node{seq: seq, log: log, first: first}) && s != open && o.rule == RealTime {
+		if r := l.history.find(seq); r != nil {
+			r.waits = true
+		}
+	}
+}
+
+// advance orders what waited for the end of operation seq.
+func (l *Ledger) advance(seq uint64) {
+	o := &l.order
+	if o.queued == 0 || o.keyOf == nil {
+		return
+	}
+	if k := o.keyOf(seq); k < uint64(len(o.lanes)) {
+		l.drain(&o.lanes[k], false)
+	}
+}
+
+// advanceAll orders what waited in any lane. last: nothing more will end, and what did not was never sent.
+func (l *Ledger) advanceAll(last bool) {
+	for i := range l.order.lanes {
+		if l.order.queued == 0 {
+			return
+		}
+		l.drain(&l.order.lanes[i], last)
+	}
+}
+
+func (l *Ledger) drain(la *lane, last bool) {
+	for la.head != 0 {
+		s := l.pages.stateOf(l.order.nodes[la.head].seq)
+		if s == open && !last {
+			return
+		}
+		n := l.order.pop(la)
+		l.place(la, n.seq, n.log, n.first, s)
+	}
+}
+
+// place compares one delivery, whose turn it is, with those before it in its lane.
+func (l *Ledger) place(la *lane, seq uint64, log int32, first bool, s state) {
+	if !s.sent() {
+		return
+	}
+	if la.home == 0 {
+		la.home = log + 1
+	}
+	switch {
+	case la.home != log+1:
+		l.order.blur("a key was seen in several partitions")
+	case l.order.rule == Sequential:
+		l.placeInSequence(la, seq, first)
+	default:
+		l.placeInTime(la, seq, s)
+	}
+	if l.order.rule == RealTime {
+		if r := l.history.find(seq); r != nil {
+			r.waits = false
+			l.history.release(seq)
+		}
+	}
+}
+
+func (l *Ledger) placeInSequence(la *lane, seq uint64, first bool) {
+	tag := seq + 1
+	if first {
+		if tag < la.top {
+			l.outOfOrder(seq, "first seen after operation %d of its %s, which was sent later", la.top-1, l.scope())
+		}
+		la.top = max(la.top, tag)
+	}
+	if tag < uint64(la.mark) {
+		l.cells[l.pages.cellOf(seq)].regressions++
+	}
+	la.mark = int64(tag)
+}
+
+// placeInTime looks for an operation that was observed before this one although it was sent after this one was acked.
+// Done is never earlier than the answer, and Sent never later than the request: what it finds is so.
+func (l *Ledger) placeInTime(la *lane, seq uint64, s state) {
+	r := l.history.find(seq)
+	if r == nil {
+		l.order.blur("the times of an operation were no longer known when it was seen")
+		return
+	}
+	if s == acked && la.top != 0 && r.done < time.Duration(la.mark) {
+		l.outOfOrder(seq, "acked at %s, before operation %d of its key was sent at %s, yet seen after it",
+			moment(r.done), la.top-1, moment(time.Duration(la.mark)))
+	}
+	if la.top == 0 || int64(r.sent) > la.mark {
+		la.top, la.mark = seq+1, int64(r.sent)
+	}
+}
+
+func (l *Ledger) outOfOrder(seq uint64, why string, args ...any) {
+	cell := l.pages.cellOf(seq)
+	l.cells[cell].violations++
+	if l.evidence.wants(kindOrder, cell) {
+		l.testify(kindOrder, cell, seq, fmt.Sprintf(why, args...))
+	}
+}
+
+func (l *Ledger) scope() string {
+	if l.order.keyOf == nil {
+		return "partition"
+	}
+	return "key"
+}

@@ -1,0 +1,128 @@
+package integrity
+
+import "strconv"
+
+// positions remembers which (partition, offset) were there: one bit each, and nothing for 4,096 in a row.
+type positions struct {
+	logs []offsets
+	// index finds a partition's place in logs; last and lastLog are the answer to the question asked most recently.
+	index   map[int32]int32
+	last    int32
+	lastLog int32
+	room    int // pages that may still be made
+}
+
+// offsets of one partition. at and page are the page asked for most recently: logs are mostly read in order.
+type offsets struct {
+	pages map[int64]*offsetPage
+	at    int64
+	page  *offsetPage
+}
+
+type offsetPage struct {
+	n    int
+	bits plane
+}
+
+// fullPage stands for every page of which no offset is missing. It is shared and never written to.
+var fullPage = &offsetPage{n: pageOps}
+
+func newPositions(room int) positions {
+	return positions{index: make(map[int32]int32), room: room}
+}
+
+// log returns a small number that stands for the partition.
+func (p *positions) log(partition int32) int32 {
+	if partition == p.last && len(p.logs) > 0 {
+		return p.lastLog
+	}
+	n, ok := p.index[partition]
+	if !ok {
+		n = int32(len(p.logs))
+		p.index[partition] = n
+		p.logs = append(p.logs, offsets{pages: make(map[int64]*offsetPage)})
+	}
+	p.last, p.lastLog = partition, n
+	return n
+}
+
+// add marks an offset. again: it was marked before. ok is false when there is no room to tell.
+func (p *positions) add(log int32, offset int64) (again, ok bool) {
+	o := &p.logs[log]
+	at, i := offset>>pageShift, uint(offset&(pageOps-1))
+	if o.page == nil || o.at != at {
+		o.at, o.page = at, o.pages[at]
+	}
+	switch {
+	case o.page == fullPage:
+		return true, true
+	case o.page == nil && p.room == 0:
+		return false, false
+	case o.page == nil:
+		o.page = new(offsetPage)
+		o.pages[at] = o.page
+		p.room--
+	}
+	if o.page.bits.has(i) {
+		return true, true
+	}
+	o.page.bits.set(i)
+	if o.page.n++; o.page.n == pageOps {
+		o.page, o.pages[at] = fullPage, fullPage
+		p.room++
+	}
+	return false, true
+}
+
+// origins remembers which messages effects were made from. An origin written PARTITION/OFFSET is kept as a position;
+// any other as its 64-bit hash, up to a bound.
+type origins struct {
+	placed positions
+	hashed map[uint64]struct{}
+	bound  int
+}
+
+// add marks an origin. again: it was marked before. ok is false when there is no room to tell.
+func (o *origins) add(text []byte) (again, ok bool) {
+	if partition, offset, placed := parseOrigin(text); placed {
+		return o.placed.add(o.placed.log(partition), offset)
+	}
+	h := fnv1a(text)
+	if _, again = o.hashed[h]; again {
+		return true, true
+	}
+	if len(o.hashed) >= o.bound {
+		return false, false
+	}
+	o.hashed[h] = struct{}{}
+	return false, true
+}
+
+// parseOrigin reads PARTITION/OFFSET in plain decimal. A sign or a leading zero is refused: two texts are two origins.
+func parseOrigin(text []byte) (partition int32, offset int64, ok bool) {
+	for i, c := range text {
+		if c == '/' {
+			p, ok1 := parseDecimal(text[:i], 31)
+			o, ok2 := parseDecimal(text[i+1:], 63)
+			return int32(p), o, ok1 && ok2
+		}
+	}
+	return 0, 0, false
+}
+
+func parseDecimal(text []byte, bits int) (int64, bool) {
+	if len(text) == 0 || len(text) > 19 || text[0] < '0' || text[0] > '9' || (text[0] == '0' && len(text) > 1) {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(text), 10, bits)
+	return int64(n), err == nil
+}
+
+// fnv1a is the 64-bit FNV-1a hash (Fowler, Noll, Vo).
+func fnv1a(text []byte) uint64 {
+	h := uint64(14695981039346656037)
+	for _, c := range text {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	return h
+}

@@ -1,0 +1,190 @@
+package integrity
+
+import (
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+)
+
+// reference is the checks once more, slow and obvious: whole histories in maps and slices, each check by its definition.
+// It knows nothing of bounds, and nothing of when it was told what.
+type reference struct {
+	config Config
+	ended  map[uint64]reports.Ended
+	seen   []drivers.Delivery
+}
+
+type position struct {
+	partition int32
+	offset    int64
+}
+
+// tally is what the reference counts, by window and by name.
+type tally []map[string]int64
+
+func (r *reference) counts(windowAt func(time.Duration) int) (t tally, split bool) {
+	t = make(tally, len(r.config.Windows))
+	for i := range t {
+		t[i] = make(map[string]int64)
+	}
+	positions := r.deliveries(t, windowAt)
+	r.outcomes(t, positions)
+	r.repeats(t)
+	return t, r.order(t)
+}
+
+func (t tally) add(window int, name string, n int64) {
+	if window >= 0 {
+		t[window][name] += n
+	}
+}
+
+func (r *reference) parse(d *drivers.Delivery) (seq uint64, ours bool) {
+	seq, b := r.config.Identity.Parse(d.ID)
+	return seq, b == drivers.Ours
+}
+
+// sent finds an operation of which an attempt was made.
+func (r *reference) sent(seq uint64) (reports.Ended, bool) {
+	e, ok := r.ended[seq]
+	return e, ok && e.Outcome != drivers.Unknown
+}
+
+// deliveries counts what is foreign and unexpected, and returns the positions of every operation of ours.
+func (r *reference) deliveries(t tally, windowAt func(time.Duration) int) map[uint64]map[position]bool {
+	positions := make(map[uint64]map[position]bool)
+	for i := range r.seen {
+		d := &r.seen[i]
+		seq, ours := r.parse(d)
+		if !ours {
+			t.add(windowAt(d.At), "foreign", 1)
+			continue
+		}
+		if positions[seq] == nil {
+			positions[seq] = make(map[position]bool)
+			if e, planned := r.ended[seq]; !planned {
+				t.add(windowAt(d.At), "unexpected", 1)
+			} else if e.Outcome == drivers.Unknown {
+				t.add(e.Window, "unexpected", 1)
+			}
+		}
+		positions[seq][position{d.Partition, d.Offset}] = true
+	}
+	return positions
+}
+
+func (r *reference) outcomes(t tally, positions map[uint64]map[position]bool) {
+	for seq, e := range r.ended {
+		copies := int64(len(positions[seq]))
+		switch {
+		case e.Outcome == drivers.Unknown:
+			continue
+		case e.Outcome == drivers.Acked:
+			t.add(e.Window, "acked", 1)
+			if copies == 0 {
+				t.add(e.Window, "lost", 1)
+			}
+		case copies > 0 && e.Outcome == drivers.Rejected:
+			t.add(e.Window, "phantom", 1)
+		case copies > 0:
+			t.add(e.Window, "recovered", 1)
+		}
+		if copies > 0 {
+			t.add(e.Window, "seen", 1)
+			t.add(e.Window, "extra_copies", copies-1)
+		}
+		if copies > 1 {
+			name := "effect_duplicates"
+			if r.config.Mode == Log {
+				name = "log_duplicates"
+			}
+			t.add(e.Window, name, 1)
+		}
+		if e.Window >= 0 {
+			t[e.Window]["max_copies"] = max(t[e.Window]["max_copies"], copies)
+		}
+	}
+}
+
+// repeats counts redeliveries: of a position, or of an origin at another position of an operation seen before.
+func (r *reference) repeats(t tally) {
+	positions, origins, before := make(map[position]bool), make(map[string]bool), make(map[uint64]bool)
+	for i := range r.seen {
+		d := &r.seen[i]
+		seq, ours := r.parse(d)
+		if !ours {
+			continue
+		}
+		at := position{d.Partition, d.Offset}
+		again := positions[at] || d.Origin != nil && origins[string(d.Origin)]
+		if e, ok := r.sent(seq); ok && before[seq] && again {
+			t.add(e.Window, "redelivered", 1)
+		}
+		positions[at], before[seq] = true, true
+		if d.Origin != nil {
+			origins[string(d.Origin)] = true
+		}
+	}
+}
+
+// order counts violations and regressions, lane by lane. split: some key was seen in several partitions.
+func (r *reference) order(t tally) (split bool) {
+	if r.config.Order == None || r.config.Order == RealTime && r.config.KeyOf == nil {
+		return false
+	}
+	type observation struct {
+		seq   uint64
+		first bool
+	}
+	lanes, homes, before := make(map[uint64][]observation), make(map[uint64]int32), make(map[uint64]bool)
+	for i := range r.seen {
+		d := &r.seen[i]
+		seq, ours := r.parse(d)
+		_, ok := r.sent(seq)
+		if !ours || !ok {
+			continue
+		}
+		first := !before[seq]
+		before[seq] = true
+		if r.config.Order == RealTime && !first {
+			continue
+		}
+		lane := uint64(d.Partition)
+		if r.config.KeyOf != nil {
+			lane = r.config.KeyOf(seq)
+		}
+		if len(lanes[lane]) == 0 {
+			homes[lane] = d.Partition
+		}
+		if homes[lane] != d.Partition {
+			split = true
+			continue
+		}
+		lanes[lane] = append(lanes[lane], observation{seq, first})
+	}
+	for _, lane := range lanes {
+		for i, a := range lane {
+			late := false
+			for _, b := range lane[:i] {
+				late = late || a.first && b.first && r.late(a.seq, b.seq)
+			}
+			if late {
+				t.add(r.ended[a.seq].Window, "order_violations", 1)
+			}
+			if r.config.Order == Sequential && i > 0 && a.seq < lane[i-1].seq {
+				t.add(r.ended[a.seq].Window, "regressions", 1)
+			}
+		}
+	}
+	return split
+}
+
+// late says whether a, first seen after b, ought to have been seen before it.
+func (r *reference) late(a, b uint64) bool {
+	if r.config.Order == Sequential {
+		return a < b
+	}
+	first, second := r.ended[a], r.ended[b]
+	return first.Outcome == drivers.Acked && first.Done < second.Sent
+}

@@ -1,0 +1,187 @@
+package integrity
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"wringer/reports"
+)
+
+// Completeness says whether the source was read to its end.
+type Completeness struct {
+	Known bool
+	Why   string // when it is not known
+}
+
+// Result is the account of a stream.
+type Result struct {
+	// Total is the sum of Windows (max_copies: the maximum), which holds every window of the Config. Where something is
+	// unknown, a count above 0 is of what stands by its own evidence, "at least so many", and a count that would be 0 is
+	// null; so a window's may be null beside a total that is not.
+	Total   *reports.Integrity
+	Windows map[string]*reports.Integrity
+	// Violations is the evidence, sorted by kind, window and operation.
+	Violations []reports.Violation
+	// Unknown says of each count that is not fully known why, by its name in run.json. A gate that holds on such a count
+	// has not been shown to hold.
+	Unknown map[string]string
+}
+
+// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing. windowAt
+// gives the window of a time: for what was seen and never planned. It scans one or two bits an operation.
+//
+// When observation was complete, what was acked and not seen is lost, and unseen is 0. When it was not, lost is null,
+// unseen holds the count, and of everything else only what was found stands.
+func (l *Ledger) Finish(c Completeness, windowAt func(t time.Duration) int) Result {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.advanceAll(true)
+	if l.forgotten.n > 0 && l.forgottenFrom < l.planned && c.Known {
+		c = Completeness{Why: fmt.Sprintf("more than %d operations were seen far ahead of what had ended", l.limits.strangers)}
+	}
+	l.closeStrangers(windowAt)
+	if c.Known {
+		l.pages.lost(func(seq uint64, cell int16) { l.tellLost(seq, cell) })
+	}
+	unknown := l.unknown(c)
+	r := Result{Windows: make(map[string]*reports.Integrity), Unknown: unknown, Violations: l.evidence.sorted()}
+	var total cell
+	for i, name := range l.config.Windows {
+		w := &l.cells[i+1]
+		total.add(w)
+		r.Windows[name] = l.integrity(*w, unknown)
+	}
+	r.Total = l.integrity(total, unknown)
+	return r
+}
+
+// closeStrangers counts what has no due time, in the window in which it was seen: foreign deliveries, and operations that
+// were seen and never planned.
+func (l *Ledger) closeStrangers(windowAt func(t time.Duration) int) {
+	at := func(t time.Duration) int16 { return int16(max(windowAt(t), reports.WindowWarmup) + 1) }
+	l.foreign.each(func(t time.Duration, n int64) { l.cells[at(t)].foreign += n })
+	l.forgotten.each(func(t time.Duration, n int64) { l.cells[at(t)].unexpected += n })
+	count := func(seq uint64) {
+		seen := l.latest // where the time is no longer known
+		if r := l.history.find(seq); r != nil {
+			seen = r.first.at
+		}
+		cell := at(seen)
+		l.cells[cell].unexpected++
+		l.tellUnexpected(seq, cell, fmt.Sprintf("seen at %s, and no such operation was planned", moment(seen)))
+	}
+	l.pages.strangers(func(seq uint64, _ int16) { count(seq) })
+	for _, seq := range l.history.farStrangers() {
+		if p, i := l.pages.ifThere(seq); p == nil || !p.seen.has(i) {
+			count(seq)
+		}
+	}
+}
+
+// farStrangers lists the operations that were first seen far ahead and are not over, in order.
+func (h *history) farStrangers() []uint64 {
+	var far []uint64
+	for seq, r := range h.kept {
+		if r.far && r.state == open {
+			far = append(far, seq)
+		}
+	}
+	slices.Sort(far)
+	return far
+}
+
+// The counts by their names in run.json that become unknown together.
+var (
+	observedCounts = []string{"lost", "recovered", "phantom", "unexpected", "foreign"}
+	repeatCounts   = []string{"log_duplicates", "effect_duplicates", "extra_copies", "max_copies", "redelivered"}
+	orderCounts    = []string{"order_violations", "regressions"}
+)
+
+// unknown gathers why counts are not fully known.
+func (l *Ledger) unknown(c Completeness) map[string]string {
+	why := make(map[string]string)
+	mark := func(reason string, names ...string) {
+		for _, name := range names {
+			if _, ok := why[name]; !ok && reason != "" {
+				why[name] = reason
+			}
+		}
+	}
+	if !c.Known {
+		reason := c.Why
+		if reason == "" {
+			reason = "observation was not complete"
+		}
+		mark(reason, slices.Concat(observedCounts, repeatCounts, orderCounts)...)
+	}
+	mark(l.repeatsUnknown, repeatCounts...)
+	mark(l.redeliveredUnknown, "redelivered")
+	mark(l.copiesUnknown, "max_copies")
+	mark(l.order.unknown, orderCounts...)
+	if l.forgotten.n > 0 {
+		mark(fmt.Sprintf("beyond %d invented operations, deliveries were counted", l.limits.strangers), "unexpected")
+	}
+	if l.config.Order == RealTime && l.config.KeyOf == nil {
+		mark("order in real time is that of a key, and the stream has none", "order_violations")
+	}
+	for _, name := range l.unmeasured() {
+		delete(why, name)
+	}
+	return why
+}
+
+// unmeasured lists the counts that this stream does not have.
+func (l *Ledger) unmeasured() []string {
+	names := []string{"effect_duplicates"}
+	if l.config.Mode == Effect {
+		names[0] = "log_duplicates"
+	}
+	switch l.config.Order {
+	case None:
+		return append(names, orderCounts...)
+	case RealTime:
+		return append(names, "regressions")
+	}
+	return names
+}
+
+// integrity makes the report of a cell's counts.
+func (l *Ledger) integrity(c cell, unknown map[string]string) *reports.Integrity {
+	found := func(name string, n int64) *int64 {
+		if _, ok := unknown[name]; ok && n == 0 {
+			return nil
+		}
+		return &n
+	}
+	unseen := c.acked - c.ackedSeen
+	seen := c.seen()
+	i := &reports.Integrity{
+		Acked: &c.acked, Seen: &seen, Lost: &unseen, Unseen: new(int64),
+		Recovered:   found("recovered", c.recovered),
+		Phantom:     found("phantom", c.phantom),
+		Unexpected:  found("unexpected", c.unexpected),
+		Foreign:     found("foreign", c.foreign),
+		Redelivered: found("redelivered", c.redelivered),
+		ExtraCopies: found("extra_copies", c.extra),
+		MaxCopies:   &c.copies,
+	}
+	if _, ok := unknown["lost"]; ok {
+		i.Lost, i.Unseen = nil, &unseen
+	}
+	if _, ok := unknown["max_copies"]; ok && (c.copies < 2 || l.copiesUnknown != "") {
+		i.MaxCopies = nil
+	}
+	if l.config.Mode == Log {
+		i.LogDuplicates = found("log_duplicates", c.duplicates)
+	} else {
+		i.EffectDuplicates = found("effect_duplicates", c.duplicates)
+	}
+	if l.config.Order != None {
+		i.OrderViolations = found("order_violations", c.violations)
+	}
+	if l.config.Order == Sequential {
+		i.Regressions = found("regressions", c.regressions)
+	}
+	return i
+}

@@ -1,0 +1,344 @@
+package integrity
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+)
+
+var (
+	us      = drivers.Identity{Run: "r1", Stream: "orders"}
+	theirs  = drivers.Identity{Run: "r0", Stream: "orders"}
+	windows = []string{"baseline", "fault", "after fault"}
+)
+
+// windowAt: baseline to 10 s, fault to 20 s, then after fault.
+func windowAt(t time.Duration) int {
+	switch {
+	case t < 0:
+		return reports.WindowWarmup
+	case t < 10*time.Second:
+		return 0
+	case t < 20*time.Second:
+		return 1
+	}
+	return 2
+}
+
+// op is an operation that is over: due at ms, done 5 ms later.
+func op(seq uint64, ms int, o drivers.Outcome) reports.Ended {
+	at := time.Duration(ms) * time.Millisecond
+	e := reports.Ended{Op: drivers.Op{Seq: seq, Planned: at}, Window: windowAt(at), Outcome: o}
+	if o != drivers.Unknown {
+		e.Sent, e.Done = at, at+5*time.Millisecond
+		e.Trail = []drivers.Attempt{{Number: 1, Sent: e.Sent, Done: e.Done, Outcome: o}}
+		if o != drivers.Acked {
+			e.Trail[0].Code = "some_code"
+		}
+	}
+	return e
+}
+
+// at is a delivery of operation seq.
+func at(seq uint64, partition int32, offset int64, ms int) drivers.Delivery {
+	return drivers.Delivery{ID: us.Append(nil, seq), Partition: partition, Offset: offset, At: time.Duration(ms) * time.Millisecond}
+}
+
+func from(d drivers.Delivery, origin string) drivers.Delivery {
+	d.Origin = []byte(origin)
+	return d
+}
+
+// story is a history written by hand.
+type story struct {
+	name   string
+	order  Order
+	mode   Mode
+	keys   uint64 // 0: none
+	ended  []reports.Ended
+	seen   []drivers.Delivery
+	blind  string // why observation was not complete
+	want   string // the counts of the total that are not 0, and "name=?" for what is unknown
+	where  string // the windows of the anomalies: "kind:window/seq"
+	phrase string // in some entry's why
+}
+
+const (
+	ack = drivers.Acked
+	rej = drivers.Rejected
+	ind = drivers.Indeterminate
+	drp = drivers.Unknown
+)
+
+var stories = []story{
+	{
+		name: "honest", order: Sequential,
+		ended: []reports.Ended{op(0, -50, ack), op(1, 100, ack), op(2, 200, rej), op(3, 300, ind), op(4, 400, drp), op(5, 15000, ack)},
+		seen:  []drivers.Delivery{at(0, 0, 0, -40), at(1, 0, 1, 110), at(3, 0, 2, 310), at(5, 0, 3, 15010)},
+		want:  "acked=2 max_copies=1 recovered=1 seen=3",
+	},
+	{
+		name: "nothing", order: Sequential, want: "",
+	},
+	{
+		name:  "lost",
+		ended: []reports.Ended{op(1, 100, ack), op(2, 12000, ack), op(3, 13000, ind), op(4, 21000, ack)},
+		seen:  []drivers.Delivery{at(1, 0, 0, 110), at(4, 0, 1, 21000)},
+		want:  "acked=3 lost=1 max_copies=1 seen=2", where: "lost:fault/2",
+		phrase: "acked at 12.005 s, not seen by the end of the drain",
+	},
+	{
+		name: "unseen, not lost, when observation was not complete", blind: "the log was not read to its end", order: Sequential,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 12000, ack)},
+		seen:  []drivers.Delivery{at(1, 0, 0, 110), at(1, 0, 7, 120)},
+		want: "acked=2 effect_duplicates=1 extra_copies=1 foreign=? lost=? max_copies=2 order_violations=? phantom=? recovered=? redelivered=? " +
+			"regressions=? seen=1 unexpected=? unseen=1",
+		where: "effect_duplicate:baseline/1",
+	},
+	{
+		name:  "the warm-up is not measured",
+		ended: []reports.Ended{op(0, -300, ack), op(1, -200, rej), op(2, -100, ack)},
+		seen:  []drivers.Delivery{at(1, 0, 0, -90), at(2, 0, 1, -80), at(2, 0, 2, 50)},
+		want:  "",
+	},
+	{
+		name:  "phantom",
+		ended: []reports.Ended{op(1, 15000, rej)},
+		seen:  []drivers.Delivery{at(1, 0, 0, 25000)},
+		want:  "max_copies=1 phantom=1 seen=1", where: "phantom:fault/1", phrase: "rejected at 15.005 s, yet seen at 25 s",
+	},
+	{
+		name:  "unexpected: dropped, and never planned",
+		ended: []reports.Ended{op(1, 15000, drp), op(2, 15001, ack)},
+		seen:  []drivers.Delivery{at(1, 0, 0, 25000), at(9, 0, 1, 15050), at(9, 0, 2, 25000), at(math.MaxUint64, 0, 3, 100), at(math.MaxUint64, 0, 4, 101), at(2, 0, 5, 25000)},
+		want:  "acked=1 max_copies=1 seen=1 unexpected=3",
+		where: "unexpected:baseline/18446744073709551615 unexpected:fault/1 unexpected:fault/9", phrase: "seen at 15.05 s, and no such operation was planned",
+	},
+	{
+		name:  "foreign",
+		ended: []reports.Ended{op(1, 100, ack)},
+		seen: []drivers.Delivery{
+			at(1, 0, 0, 110), {ID: theirs.Append(nil, 1), Offset: 1, At: time.Second}, {Offset: 2, At: time.Second}, {ID: []byte("r1.orders.01"), Offset: 3},
+			{ID: []byte("r1.orders.1"), Offset: 0}, {At: -time.Second},
+		},
+		want: "acked=1 foreign=3 max_copies=1 redelivered=1 seen=1", where: "redelivered:baseline/1",
+	},
+	{
+		name: "log duplicate: three positions are one duplicate", mode: Log,
+		ended: []reports.Ended{op(1, 15000, ack)},
+		seen:  []drivers.Delivery{at(1, 0, 5, 15010), at(1, 0, 6, 15020), at(1, 2, 5, 25000)},
+		want:  "acked=1 extra_copies=2 log_duplicates=1 max_copies=3 seen=1", where: "log_duplicate:fault/1",
+		phrase: "partition 2, offset 5",
+	},
+	{
+		name:  "redelivered: the same position again is no copy",
+		ended: []reports.Ended{op(1, 100, ack), op(2, 200, ack)},
+		seen:  []drivers.Delivery{at(1, 0, 5, 110), at(2, 0, 6, 210), at(1, 0, 5, 310), at(2, 0, 6, 320), at(1, 0, 5, 330)},
+		want:  "acked=2 max_copies=1 redelivered=3 seen=2", where: "redelivered:baseline/1 redelivered:baseline/2",
+		phrase: "partition 0, offset 5 was delivered again at 0.33 s",
+	},
+	{
+		name:  "effect duplicates, of which one shows a redelivery upstream",
+		ended: []reports.Ended{op(1, 100, ack), op(2, 200, ack)},
+		seen: []drivers.Delivery{
+			from(at(1, 0, 5, 110), "3/17"), from(at(2, 0, 6, 210), "3/18"), from(at(1, 0, 7, 310), "3/17"), from(at(2, 0, 8, 320), "3/19"),
+		},
+		want:   "acked=2 effect_duplicates=2 extra_copies=2 max_copies=2 redelivered=1 seen=2",
+		where:  "effect_duplicate:baseline/1 effect_duplicate:baseline/2 redelivered:baseline/1",
+		phrase: "applied again at 0.31 s from the same origin 3/17",
+	},
+	{
+		name:  "an origin that is no position",
+		ended: []reports.Ended{op(1, 100, ack)},
+		seen:  []drivers.Delivery{from(at(1, 0, 5, 110), "msg-a"), from(at(1, 0, 6, 120), "msg-a"), from(at(1, 0, 7, 130), "msg-b")},
+		want:  "acked=1 effect_duplicates=1 extra_copies=2 max_copies=3 redelivered=1 seen=1", where: "effect_duplicate:baseline/1 redelivered:baseline/1",
+	},
+	{
+		name: "order in sequence, by partition", order: Sequential, mode: Log,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 200, ack), op(3, 300, ack), op(4, 400, ack), op(5, 12000, ack)},
+		seen:  []drivers.Delivery{at(1, 0, 0, 1), at(5, 0, 1, 2), at(2, 1, 0, 3), at(3, 0, 2, 4), at(4, 0, 3, 5)},
+		want:  "acked=5 max_copies=1 order_violations=2 regressions=1 seen=5", where: "order_violation:baseline/3 order_violation:baseline/4",
+		phrase: "first seen after operation 5 of its partition, which was sent later",
+	},
+	{
+		name: "order in sequence, by key", order: Sequential, mode: Log, keys: 2,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 200, ack), op(3, 300, ack), op(4, 400, ack)},
+		seen:  []drivers.Delivery{at(2, 0, 0, 1), at(1, 0, 1, 2), at(4, 0, 2, 3), at(3, 0, 3, 4)},
+		want:  "acked=4 max_copies=1 seen=4",
+	},
+	{
+		name: "a replay is a regression, and no order violation", order: Sequential, mode: Log,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 200, ack), op(3, 300, ack)},
+		seen:  []drivers.Delivery{at(1, 0, 0, 1), at(2, 0, 1, 2), at(1, 0, 0, 3), at(2, 0, 1, 4), at(3, 0, 2, 5)},
+		want:  "acked=3 max_copies=1 redelivered=2 regressions=1 seen=3", where: "redelivered:baseline/1 redelivered:baseline/2",
+	},
+	{
+		name: "an invented operation is in no order", order: Sequential, mode: Log,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 200, ack), op(3, 300, drp)},
+		seen:  []drivers.Delivery{at(1<<40, 0, 0, 1), at(77, 0, 1, 1), at(3, 0, 2, 2), at(1, 0, 3, 2), at(2, 0, 4, 3)},
+		want:  "acked=2 max_copies=1 seen=2 unexpected=3", where: "unexpected:baseline/3 unexpected:baseline/77 unexpected:baseline/1099511627776",
+	},
+	{
+		name: "order in real time", order: RealTime, keys: 1,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 12000, ack)},
+		seen:  []drivers.Delivery{at(2, 0, 0, 12100), at(1, 0, 1, 12200)},
+		want:  "acked=2 max_copies=1 order_violations=1 seen=2", where: "order_violation:baseline/1",
+		phrase: "acked at 0.105 s, before operation 2 of its key was sent at 12 s, yet seen after it",
+	},
+	{
+		name: "calls that overlap have no order", order: RealTime, keys: 1,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 103, ack), op(3, 105, ack)},
+		seen:  []drivers.Delivery{at(3, 0, 0, 110), at(2, 0, 1, 111), at(1, 0, 2, 112)},
+		want:  "acked=3 max_copies=1 seen=3",
+	},
+	{
+		name: "what was not acked may come late", order: RealTime, keys: 1,
+		ended: []reports.Ended{op(1, 100, ind), op(2, 1000, ind), op(3, 2000, ack)},
+		seen:  []drivers.Delivery{at(2, 0, 0, 2110), at(3, 0, 1, 2111), at(1, 0, 2, 2112)},
+		want:  "acked=1 max_copies=1 recovered=2 seen=3",
+	},
+	{
+		name: "what was not acked counts as sent", order: RealTime, keys: 1,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 1000, ind)},
+		seen:  []drivers.Delivery{at(2, 0, 0, 1110), at(1, 0, 1, 1112)},
+		want:  "acked=1 max_copies=1 order_violations=1 recovered=1 seen=2", where: "order_violation:baseline/1",
+	},
+	{
+		name: "keys have no order between them", order: RealTime, keys: 2,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 1000, ack)},
+		seen:  []drivers.Delivery{at(2, 0, 0, 1110), at(1, 0, 1, 1112)},
+		want:  "acked=2 max_copies=1 seen=2",
+	},
+	{
+		name: "without keys there is no order in real time", order: RealTime,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 1000, ack)},
+		seen:  []drivers.Delivery{at(2, 0, 0, 1110), at(1, 0, 1, 1112)},
+		want:  "acked=2 max_copies=1 order_violations=? seen=2",
+	},
+	{
+		name: "a key in two partitions has no known order", order: RealTime, keys: 1,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 1000, ack)},
+		seen:  []drivers.Delivery{at(2, 0, 0, 1110), at(1, 1, 0, 1112)},
+		want:  "acked=2 max_copies=1 order_violations=? seen=2",
+	},
+}
+
+func (s *story) config() Config {
+	c := Config{Stream: "orders", Identity: us, Windows: windows, Mode: s.mode, Order: s.order}
+	if s.keys > 0 {
+		c.KeyOf = func(seq uint64) uint64 { return seq % s.keys }
+	}
+	return c
+}
+
+// TestStories tells each story in several interleavings, which must make no difference.
+func TestStories(t *testing.T) {
+	tell := map[string]func(s *story, l *Ledger){
+		"ended first": func(s *story, l *Ledger) { l.Ended(s.ended); l.Seen(s.seen) },
+		"seen first":  func(s *story, l *Ledger) { l.Seen(s.seen); l.Ended(s.ended) },
+		"ended last to first": func(s *story, l *Ledger) {
+			for i := range s.ended {
+				l.Ended(s.ended[len(s.ended)-1-i:][:1])
+				l.Seen(s.seen[min(i, len(s.seen)):min(i+1, len(s.seen))])
+			}
+			l.Seen(s.seen[min(len(s.ended), len(s.seen)):])
+		},
+	}
+	for i := range stories {
+		s := &stories[i]
+		for _, how := range slices.Sorted(maps.Keys(tell)) {
+			t.Run(s.name+"/"+how, func(t *testing.T) {
+				l := New(s.config())
+				tell[how](s, l)
+				s.check(t, l.Finish(Completeness{Known: s.blind == "", Why: s.blind}, windowAt))
+			})
+		}
+	}
+}
+
+func (s *story) check(t *testing.T, r Result) {
+	t.Helper()
+	if got := countsText(r.Total, r.Unknown); got != s.want {
+		t.Errorf("total\n got %s\nwant %s", got, s.want)
+	}
+	var where []string
+	phrase := s.phrase == ""
+	for _, v := range r.Violations {
+		where = append(where, fmt.Sprintf("%s:%s/%d", v.Kind, v.Window, v.Seq))
+		phrase = phrase || strings.Contains(v.Why, s.phrase)
+		if v.Why == "" || v.Stream != "orders" || v.ID != us.Text(v.Seq) {
+			t.Errorf("entry is not whole: %+v", v)
+		}
+	}
+	if got := strings.Join(where, " "); got != s.where {
+		t.Errorf("evidence\n got %s\nwant %s", got, s.where)
+	}
+	if !phrase {
+		t.Errorf("no entry says %q: %+v", s.phrase, r.Violations)
+	}
+	addUp(t, r)
+}
+
+// countNames are the counts in the order of their names.
+var countNames = []string{"acked", "effect_duplicates", "extra_copies", "foreign", "log_duplicates", "lost", "max_copies", "order_violations",
+	"phantom", "recovered", "redelivered", "regressions", "seen", "unexpected", "unseen"}
+
+func count(i *reports.Integrity, name string) *int64 {
+	return map[string]*int64{
+		"acked": i.Acked, "effect_duplicates": i.EffectDuplicates, "extra_copies": i.ExtraCopies, "foreign": i.Foreign,
+		"log_duplicates": i.LogDuplicates, "lost": i.Lost, "max_copies": i.MaxCopies, "order_violations": i.OrderViolations,
+		"phantom": i.Phantom, "recovered": i.Recovered, "redelivered": i.Redelivered, "regressions": i.Regressions,
+		"seen": i.Seen, "unexpected": i.Unexpected, "unseen": i.Unseen,
+	}[name]
+}
+
+// countsText lists the counts that are not 0. A count that is null and said to be unknown is "?".
+func countsText(i *reports.Integrity, unknown map[string]string) string {
+	var parts []string
+	for _, name := range countNames {
+		switch n := count(i, name); {
+		case n != nil && *n != 0:
+			parts = append(parts, fmt.Sprintf("%s=%d", name, *n))
+		case n == nil && unknown[name] != "":
+			parts = append(parts, name+"=?")
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// tester is what testing and rapid have in common.
+type tester interface {
+	Helper()
+	Errorf(format string, args ...any)
+}
+
+// addUp checks that the windows come to the total.
+func addUp(t tester, r Result) {
+	t.Helper()
+	for _, name := range countNames {
+		total := count(r.Total, name)
+		var sum int64
+		for _, w := range r.Windows {
+			n := count(w, name)
+			switch {
+			case n == nil:
+			case total == nil:
+				t.Errorf("%s is known in a window and not in total", name)
+			case name == "max_copies":
+				sum = max(sum, *n)
+			default:
+				sum += *n
+			}
+		}
+		if total != nil && *total != sum {
+			t.Errorf("%s: the windows come to %d, the total is %d", name, sum, *total)
+		}
+	}
+}

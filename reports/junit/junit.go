@@ -1,0 +1,149 @@
+// Package junit renders a record as JUnit XML, which pipelines turn into a list of tests.
+package junit
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"wringer/reports"
+)
+
+type suites struct {
+	XMLName xml.Name `xml:"testsuites"`
+	Name    string   `xml:"name,attr"`
+	tally
+	Suites []suite `xml:"testsuite"`
+}
+
+type suite struct {
+	Name      string `xml:"name,attr"`
+	ID        string `xml:"id,attr,omitempty"`
+	Timestamp string `xml:"timestamp,attr"`
+	tally
+	Properties []property `xml:"properties>property"`
+	Cases      []testcase `xml:"testcase"`
+}
+
+// tally sums the test cases up.
+type tally struct {
+	Tests    int    `xml:"tests,attr"`
+	Failures int    `xml:"failures,attr"`
+	Errors   int    `xml:"errors,attr"`
+	Time     string `xml:"time,attr"` // in seconds
+}
+
+type property struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
+}
+
+type testcase struct {
+	Class   string   `xml:"classname,attr"`
+	Name    string   `xml:"name,attr"`
+	Failure *outcome `xml:"failure"`
+	Error   *outcome `xml:"error"`
+}
+
+// outcome is why a test case is red.
+type outcome struct {
+	Message string `xml:"message,attr"`
+	Type    string `xml:"type,attr"`
+	Text    string `xml:",chardata"`
+}
+
+// Render writes one test suite: a test case for each gate, one for the run's validity and one for each fault. What failed
+// is a failure, what is inconclusive an error: both turn a pipeline red. A run that does not pass is never all green.
+func Render(w io.Writer, rec *reports.Record) error {
+	run := rec.Run
+	s := suite{Name: run.Name, ID: run.ID, Timestamp: run.Started.UTC().Format(time.RFC3339), Properties: properties(run)}
+	for i := range run.Gates {
+		s.add(run.Gates[i].Verdict, run.Gates[i].Expr, gateText(&run.Gates[i]))
+	}
+	s.validity(&run.Validity)
+	for i := range run.Faults {
+		s.fault(&run.Faults[i])
+	}
+	if run.Verdict != reports.Pass && s.Failures+s.Errors == 0 {
+		s.add(run.Verdict, "verdict", strings.Join(run.Why, "\n"))
+	}
+	s.Time = strconv.FormatFloat(time.Duration(run.WarmupNS+run.DurationNS).Seconds(), 'f', 3, 64)
+	return write(w, suites{Name: "wringer", tally: s.tally, Suites: []suite{s}})
+}
+
+func write(w io.Writer, all suites) error {
+	data, err := xml.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return fmt.Errorf("render junit: %w", err)
+	}
+	_, err = fmt.Fprintf(w, "%s%s\n", xml.Header, data)
+	return err
+}
+
+func properties(run *reports.Run) []property {
+	return []property{
+		{"verdict", string(run.Verdict)},
+		{"exit", strconv.Itoa(run.Exit)},
+		{"seed", strconv.FormatInt(run.Seed, 10)},
+		{"version", run.Version},
+	}
+}
+
+// add appends a test case; its text is used where the verdict is not pass.
+func (s *suite) add(v reports.Verdict, name, text string) {
+	c := testcase{Class: s.Name, Name: name}
+	message, _, _ := strings.Cut(text, "\n")
+	switch v {
+	case reports.Pass, reports.Valid:
+	case reports.Fail:
+		c.Failure = &outcome{message, string(v), text}
+		s.Failures++
+	default:
+		c.Error = &outcome{message, string(reports.Inconclusive), text}
+		s.Errors++
+	}
+	s.Tests++
+	s.Cases = append(s.Cases, c)
+}
+
+func gateText(g *reports.Gate) string {
+	observed, limit := reports.GateValues(g)
+	text := fmt.Sprintf("%s: observed %s", g.Why, observed)
+	if limit != "" {
+		text += ", limit " + limit
+	}
+	if g.Window != nil {
+		text += ", window " + *g.Window
+	}
+	return text
+}
+
+func (s *suite) validity(v *reports.Validity) {
+	text := strings.Join(v.Why, "\n")
+	if text == "" {
+		text = "the record gives no reason"
+	}
+	s.add(v.Verdict, "validity", text)
+}
+
+// fault adds whether the fault did what it was for. That it did not is no finding about the target: the run is
+// inconclusive.
+func (s *suite) fault(f *reports.Fault) {
+	v, why := reports.Pass, []string{}
+	if !f.Bit {
+		why = append(why, "it never bit: no byte, connection or request met it")
+	}
+	if !f.Healed {
+		why = append(why, "it was not seen healed")
+	}
+	if f.Error != "" {
+		why = append(why, f.Error)
+	}
+	if len(why) > 0 {
+		v = reports.Inconclusive
+	}
+	s.add(v, "fault "+f.Name+": bit and healed", fmt.Sprintf("fault %s (%s): %s", f.Name, f.Spec, strings.Join(why, "; ")))
+}

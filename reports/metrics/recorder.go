@@ -1,0 +1,125 @@
+package metrics
+
+import (
+	"sync"
+	"time"
+
+	"wringer/reports"
+)
+
+// Recorder collects what one stream's workers report, spread over shards so that they seldom wait for each other. Every
+// method is safe for concurrent use.
+type Recorder struct {
+	shards []shard
+	slots  *Slots
+}
+
+type shard struct {
+	mu    sync.Mutex
+	cells map[int]*cell
+	_     [64]byte // keeps neighbours off one cache line
+}
+
+// cell is a slot's Cell with the number of its operations that are not over yet.
+type cell struct {
+	Cell
+	open int64
+}
+
+// NewRecorder makes a recorder of n shards.
+func NewRecorder(slots *Slots, n int) *Recorder {
+	r := &Recorder{slots: slots, shards: make([]shard, n)}
+	for i := range r.shards {
+		r.shards[i].cells = make(map[int]*cell)
+	}
+	return r
+}
+
+// in runs f on the cell of a slot, under the shard's lock. The warm-up is not recorded.
+func (r *Recorder) in(shard uint64, slot int, f func(*cell)) {
+	if slot == Warmup {
+		return
+	}
+	s := &r.shards[shard%uint64(len(r.shards))]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.cells[slot]
+	if c == nil {
+		c = &cell{}
+		s.cells[slot] = c
+	}
+	f(c)
+}
+
+// Begin opens an operation of a slot: the slot cannot be taken before End. lag is start less planned start.
+func (r *Recorder) Begin(shard uint64, slot int, lag time.Duration) {
+	r.in(shard, slot, func(c *cell) {
+		c.open++
+		c.Lag.Record(lag)
+	})
+}
+
+// Drop counts an operation that was not sent.
+func (r *Recorder) Drop(shard uint64, slot int, ours bool, lag time.Duration) {
+	r.in(shard, slot, func(c *cell) {
+		c.Cell.Drop(ours)
+		c.Lag.Record(lag)
+	})
+}
+
+// End closes an operation with all its attempts; shard must be that of its Begin, timeout is the stream's of one attempt.
+func (r *Recorder) End(shard uint64, slot int, e *reports.Ended, timeout time.Duration) {
+	r.in(shard, slot, func(c *cell) {
+		c.open--
+		c.Cell.End(e, timeout)
+	})
+}
+
+// Take removes and returns the cells of all slots that are over: every slot below frontier, the time below which no
+// operation will begin any more, of which no operation is open in any shard. Before until, every slot has been taken.
+func (r *Recorder) Take(frontier time.Duration) (taken map[int]*Cell, until time.Duration) {
+	open := make(map[int]bool)
+	r.each(func(slot int, c *cell) { open[slot] = open[slot] || c.open != 0 })
+	taken, until = make(map[int]*Cell), frontier
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		for slot, c := range s.cells {
+			if open[slot] || r.slots.Slot(slot).End > frontier {
+				until = min(until, r.slots.Slot(slot).Start)
+				continue
+			}
+			if into := taken[slot]; into != nil {
+				into.Merge(&c.Cell)
+			} else {
+				taken[slot] = &c.Cell
+			}
+			delete(s.cells, slot)
+		}
+		s.mu.Unlock()
+	}
+	return taken, until
+}
+
+// Open returns the sums of the slots that are not over, for a live view.
+func (r *Recorder) Open() map[int]*Cell {
+	sums := make(map[int]*Cell)
+	r.each(func(slot int, c *cell) {
+		if sums[slot] == nil {
+			sums[slot] = &Cell{}
+		}
+		sums[slot].Merge(&c.Cell)
+	})
+	return sums
+}
+
+func (r *Recorder) each(f func(slot int, c *cell)) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		for slot, c := range s.cells {
+			f(slot, c)
+		}
+		s.mu.Unlock()
+	}
+}

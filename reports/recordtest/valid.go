@@ -1,0 +1,60 @@
+// Package recordtest helps to test whatever makes or renders run records: it checks that a record keeps its contract,
+// and has rich sample records to render.
+package recordtest
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"wringer/reports"
+)
+
+// Valid fails the test unless the run, as it would be written, validates against the contract's schema and its numbers
+// add up.
+func Valid(t testing.TB, run *reports.Run) {
+	t.Helper()
+	if err := Check(run); err != nil {
+		t.Error(err)
+	}
+}
+
+// Check is Valid for callers without a test: nil for a record that keeps its contract.
+func Check(run *reports.Run) error {
+	data, err := reports.Encode(run)
+	if err != nil {
+		return err
+	}
+	if err := validate(data); err != nil {
+		return fmt.Errorf("record %s: %w", run.Name, err)
+	}
+	if broken := reports.Sums(run); len(broken) > 0 {
+		return fmt.Errorf("record %s does not add up:\n\t%s", run.Name, strings.Join(broken, "\n\t"))
+	}
+	return nil
+}
+
+// validate checks the bytes of a run.json against the contract's schema, formats included.
+func validate(data []byte) error {
+	schema, err := jsonschema.UnmarshalJSON(strings.NewReader(reports.Contract()))
+	if err != nil {
+		return err
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	if err := compiler.AddResource("contract.schema.json", schema); err != nil {
+		return err
+	}
+	compiled, err := compiler.Compile("contract.schema.json")
+	if err != nil {
+		return err
+	}
+	record, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	return compiled.Validate(record)
+}

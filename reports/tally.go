@@ -1,0 +1,77 @@
+package reports
+
+// integrityCounts names the counts of Integrity as the record does, in the order in which reports show them.
+var integrityCounts = []struct {
+	name string
+	of   func(*Integrity) **int64
+}{
+	{"acked", func(i *Integrity) **int64 { return &i.Acked }},
+	{"seen", func(i *Integrity) **int64 { return &i.Seen }},
+	{"lost", func(i *Integrity) **int64 { return &i.Lost }},
+	{"unseen", func(i *Integrity) **int64 { return &i.Unseen }},
+	{"recovered", func(i *Integrity) **int64 { return &i.Recovered }},
+	{"phantom", func(i *Integrity) **int64 { return &i.Phantom }},
+	{"unexpected", func(i *Integrity) **int64 { return &i.Unexpected }},
+	{"foreign", func(i *Integrity) **int64 { return &i.Foreign }},
+	{"log_duplicates", func(i *Integrity) **int64 { return &i.LogDuplicates }},
+	{"redelivered", func(i *Integrity) **int64 { return &i.Redelivered }},
+	{"effect_duplicates", func(i *Integrity) **int64 { return &i.EffectDuplicates }},
+	{"extra_copies", func(i *Integrity) **int64 { return &i.ExtraCopies }},
+	{"max_copies", func(i *Integrity) **int64 { return &i.MaxCopies }},
+	{"order_violations", func(i *Integrity) **int64 { return &i.OrderViolations }},
+	{"regressions", func(i *Integrity) **int64 { return &i.Regressions }},
+}
+
+// IntegrityNames lists the counts of Integrity by their names in the record, in the order in which reports show them.
+func IntegrityNames() []string {
+	names := make([]string, len(integrityCounts))
+	for i := range integrityCounts {
+		names[i] = integrityCounts[i].name
+	}
+	return names
+}
+
+// Count returns the count of that name, nil when it was not measured or is not known; i may be nil.
+func (i *Integrity) Count(name string) *int64 {
+	if i == nil {
+		return nil
+	}
+	for _, c := range integrityCounts {
+		if c.name == name {
+			return *c.of(i)
+		}
+	}
+	return nil
+}
+
+// Anomalies lists the counts that are no reading but a defect when they are above 0.
+func Anomalies() []string {
+	return []string{"lost", "phantom", "unexpected", "log_duplicates", "effect_duplicates", "order_violations"}
+}
+
+// EvidenceOf returns the name of the count that a violation's kind is evidence of; empty for a kind that has none.
+func EvidenceOf(kind string) string {
+	switch kind {
+	case "lost", "phantom", "unexpected", "foreign", "redelivered":
+		return kind
+	case "log_duplicate", "effect_duplicate", "order_violation", "regression":
+		return kind + "s"
+	}
+	return ""
+}
+
+// StreamNames returns the names of the run's streams, sorted.
+func (r *Run) StreamNames() []string { return sortedKeys(r.Streams) }
+
+// WindowNames returns the names of the run's windows in the order of their first pieces.
+func (r *Run) WindowNames() []string {
+	var names []string
+	known := make(map[string]bool)
+	for _, w := range r.Windows {
+		if !known[w.Name] {
+			known[w.Name] = true
+			names = append(names, w.Name)
+		}
+	}
+	return names
+}

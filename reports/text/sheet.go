@@ -1,0 +1,171 @@
+package text
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"wringer/reports"
+)
+
+// sheet is text of a limited width. All that comes from a record passes plain before it is written.
+type sheet struct {
+	strings.Builder
+	width int
+	color bool
+}
+
+// The colours, by their ANSI codes.
+const (
+	bold   = "1"
+	faint  = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+func (s *sheet) paint(code, text string) string {
+	if !s.color || text == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// title begins a section. Its note breaks into lines where it does not fit beside it.
+func (s *sheet) title(name, note string) {
+	name, note = plain(name), plain(note)
+	s.WriteString("\n")
+	if runes(name)+2+runes(note) > s.width {
+		s.WriteString(s.paint(bold, clip(name, s.width)) + "\n")
+		s.wrap("  ", note)
+		return
+	}
+	s.WriteString(s.paint(bold, name))
+	if note != "" {
+		s.WriteString(s.paint(faint, "  "+note))
+	}
+	s.WriteString("\n")
+}
+
+// mark writes a line behind the symbol of a verdict.
+func (s *sheet) mark(v reports.Verdict, text string) {
+	symbol, code := "?", yellow
+	switch v {
+	case reports.Pass, reports.Valid:
+		symbol, code = "✓", green
+	case reports.Fail:
+		symbol, code = "✗", red
+	}
+	lines := split(plain(text), s.width-2)
+	s.WriteString(s.paint(code, symbol) + " " + strings.Join(lines, "\n  ") + "\n")
+}
+
+// spread puts a value at the right end of a line that stands behind so many columns, or two spaces behind the text when
+// there is no room.
+func (s *sheet) spread(text, value string, indent int) string {
+	gap := s.width - indent - runes(text) - runes(value)
+	return text + strings.Repeat(" ", max(gap, 2)) + value
+}
+
+// wrap writes text in lines of the sheet's width behind an indent.
+func (s *sheet) wrap(indent, text string) {
+	for _, line := range split(plain(text), s.width-len(indent)) {
+		s.WriteString(indent + line + "\n")
+	}
+}
+
+// split breaks text between words into lines of at most so many columns. A text that fits keeps its spaces.
+func split(text string, width int) []string {
+	if runes(text) <= width {
+		return []string{text}
+	}
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		for runes(word) > width {
+			if line != "" {
+				lines, line = append(lines, line), ""
+			}
+			head := string([]rune(word)[:width])
+			lines, word = append(lines, head), word[len(head):]
+		}
+		switch {
+		case line == "":
+			line = word
+		case runes(line)+1+runes(word) <= width:
+			line += " " + word
+		default:
+			lines, line = append(lines, line), word
+		}
+	}
+	return append(lines, line)
+}
+
+// table has its first column to the left and the others to the right.
+type table struct {
+	head []string
+	rows [][]string
+}
+
+// table writes t behind an indent of two. Where it is too wide the gaps shrink, then the first column.
+func (s *sheet) table(t table) {
+	widths := make([]int, len(t.head))
+	for _, row := range append([][]string{t.head}, t.rows...) {
+		for i, cell := range row {
+			widths[i] = max(widths[i], runes(plain(cell)))
+		}
+	}
+	numbers := 0
+	for _, w := range widths[1:] {
+		numbers += w
+	}
+	gap, columns := 2, len(widths)-1
+	if 2+widths[0]+numbers+gap*columns > s.width {
+		gap = 1
+	}
+	const least = 6
+	widths[0] = max(min(widths[0], s.width-2-numbers-gap*columns), least)
+	s.row(t.head, widths, gap, faint)
+	for i, row := range t.rows {
+		code := ""
+		if i == len(t.rows)-1 && len(t.rows) > 1 {
+			code = bold
+		}
+		s.row(row, widths, gap, code)
+	}
+}
+
+func (s *sheet) row(cells []string, widths []int, gap int, code string) {
+	var b strings.Builder
+	first := clip(plain(cells[0]), widths[0])
+	b.WriteString("  " + first + strings.Repeat(" ", widths[0]-runes(first)))
+	for i, cell := range cells[1:] {
+		cell = plain(cell)
+		b.WriteString(strings.Repeat(" ", gap+widths[i+1]-runes(cell)) + cell)
+	}
+	line := b.String()
+	if code != "" {
+		line = s.paint(code, line)
+	}
+	s.WriteString(line + "\n")
+}
+
+// clip shortens text to so many columns.
+func clip(text string, width int) string {
+	if runes(text) <= width {
+		return text
+	}
+	return string([]rune(text)[:width-1]) + "…"
+}
+
+func runes(s string) int { return utf8.RuneCountInString(s) }
+
+// plain replaces whatever could command a terminal: control characters and those that turn the direction of writing.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)
+}

@@ -1,0 +1,95 @@
+package text
+
+import (
+	"bytes"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"go.uber.org/goleak"
+
+	"wringer/reports"
+	"wringer/reports/recordtest"
+	"wringer/reports/recordtest/golden"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestGolden(t *testing.T) {
+	golden.Compare(t, ".txt", func(w io.Writer, rec *reports.Record) error { return Render(w, rec, Options{}) })
+}
+
+func rendered(t *testing.T, rec *reports.Record, opt Options) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Render(&b, rec, opt); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func everyRecord() map[string]*reports.Record {
+	all := recordtest.Samples()
+	all["hostile"] = recordtest.Hostile()
+	all["empty"] = &reports.Record{Run: &reports.Run{Name: "empty", Verdict: reports.Inconclusive}}
+	return all
+}
+
+func TestNoLineExceedsTheWidth(t *testing.T) {
+	for name, rec := range everyRecord() {
+		for _, width := range []int{80, 100, 132} {
+			for _, line := range strings.Split(rendered(t, rec, Options{Width: width}), "\n") {
+				if n := utf8.RuneCountInString(line); n > width {
+					t.Errorf("%s: %d columns of %d: %s", name, n, width, line)
+				}
+			}
+		}
+	}
+}
+
+var ansi = regexp.MustCompile("\x1b\\[[0-9]*m")
+
+func TestColoursChangeNothingElse(t *testing.T) {
+	for name, rec := range everyRecord() {
+		plain := rendered(t, rec, Options{})
+		if strings.ContainsRune(plain, '\x1b') {
+			t.Errorf("%s: an escape without colours", name)
+		}
+		if colored := rendered(t, rec, Options{Color: true}); ansi.ReplaceAllString(colored, "") != plain || colored == plain {
+			t.Errorf("%s: colours changed the text", name)
+		}
+	}
+}
+
+// What a target answered must not command the terminal.
+func TestNothingCommandsTheTerminal(t *testing.T) {
+	rec := recordtest.Hostile()
+	rec.Run.Why = []string{"\x1b]0;owned\a \u202e turned \u009b31m"}
+	for _, r := range rendered(t, rec, Options{}) {
+		if r != '\n' && !unicode.IsPrint(r) {
+			t.Fatalf("%U came through", r)
+		}
+	}
+}
+
+func TestWhatWasNotMeasuredIsNoNumber(t *testing.T) {
+	out := rendered(t, recordtest.Inconclusive(), Options{})
+	var totals []string
+	for _, line := range strings.Split(out, "\n") {
+		if strings.HasPrefix(line, "  total") {
+			totals = append(totals, line)
+		}
+	}
+	if len(totals) != 3 {
+		t.Fatalf("%d totals of 3 streams", len(totals))
+	}
+	if f := strings.Fields(totals[0]); f[len(f)-3] != "?" {
+		t.Errorf("lost is not known, the line says %q", totals[0])
+	}
+	if !strings.Contains(out, "37 acked operations unseen") {
+		t.Error("the operations that were not seen are not told")
+	}
+}

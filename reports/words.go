@@ -1,0 +1,215 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Fact is a figure with its name, as a report shows it.
+type Fact struct{ Label, Value string }
+
+// Headline is the first reason behind the verdict.
+func (r *Run) Headline() string {
+	if len(r.Why) == 0 {
+		return "the record gives no reason"
+	}
+	return r.Why[0]
+}
+
+// Others are the reasons behind the verdict beside the headline.
+func (r *Run) Others() []string {
+	if len(r.Why) == 0 {
+		return nil
+	}
+	return r.Why[1:]
+}
+
+// Place says what the fault broke: link orders, part fulfilment; empty when the record does not say.
+func (f *Fault) Place() string {
+	switch {
+	case f.Link != nil:
+		return "link " + *f.Link
+	case f.Part != nil:
+		return "part " + *f.Part
+	}
+	return ""
+}
+
+// Bite says what the fault touched.
+func (f *Fault) Bite() string {
+	if !f.Bit {
+		return "never bit"
+	}
+	var met []string
+	if f.Connections != nil {
+		what := "connections"
+		if f.Part != nil {
+			what = "requests"
+		}
+		met = append(met, Count(*f.Connections)+" "+what)
+	}
+	if f.Bytes != nil {
+		met = append(met, Bytes(*f.Bytes))
+	}
+	if len(met) == 0 {
+		return "bit"
+	}
+	return "bit " + strings.Join(met, ", ")
+}
+
+// Healing says whether the fault was seen healed.
+func (f *Fault) Healing() string {
+	if f.Healed {
+		return "healed"
+	}
+	return "not healed"
+}
+
+// Detection is the time from the fault's start to the first bad second, with the stream that showed it.
+func (f *Fault) Detection() string {
+	switch {
+	case f.DetectionNS == nil && len(f.PerStream) > 0:
+		return "no bad second"
+	case f.DetectionNS == nil:
+		return NotMeasured
+	}
+	return with(Duration(float64(*f.DetectionNS)), f.DetectedBy)
+}
+
+// Recovery is the time from the fault's end to the first of the good seconds, of the slowest stream.
+func (f *Fault) Recovery() string {
+	switch {
+	case f.Recovered == nil:
+		return NotMeasured
+	case !*f.Recovered:
+		return with("not recovered", strings.Join(f.Unrecovered, ", "))
+	case f.RecoveryNS == nil:
+		return "recovered"
+	}
+	return with(Duration(float64(*f.RecoveryNS)), f.SlowestBack)
+}
+
+// Stuck says whether the system stayed bad after the fault was gone.
+func (f *Fault) Stuck() string {
+	return Measured(f.Metastable, func(yes bool) string {
+		if yes {
+			return "yes"
+		}
+		return "no"
+	})
+}
+
+func with(figure, who string) string {
+	if who == "" {
+		return figure
+	}
+	return figure + " (" + who + ")"
+}
+
+// Facts are the generator's figures.
+func (v *Validity) Facts() []Fact {
+	ns := func(n int64) string { return Duration(float64(n)) }
+	return []Fact{
+		{"schedule lag p50", Measured(v.LagP50NS, ns)},
+		{"schedule lag p99", Measured(v.LagP99NS, ns)},
+		{"schedule lag max", Measured(v.LagMaxNS, ns)},
+		{"dropped arrivals", Count(v.Dropped)},
+		{"CPU", Measured(v.CPU, func(cores float64) string { return significant(cores, usualDigits) + " cores" })},
+		{"GC pause p99", Measured(v.GCPauseP99NS, ns)},
+	}
+}
+
+// Summary says in a line what the stream was: driver, model, plan, keys and where its effects were looked for.
+func (s *Stream) Summary() string {
+	parts := []string{s.Driver, strings.TrimSpace(s.Model + " model, " + s.Plan)}
+	if s.Keys > 0 {
+		parts = append(parts, Count(int64(s.Keys))+" keys")
+	}
+	if s.Effects != "" {
+		parts = append(parts, "observed in "+s.Effects)
+	} else {
+		parts = append(parts, "effects not observed")
+	}
+	return strings.Join(parts, " · ")
+}
+
+// ErrorShare is the share of offered operations that were not acked; nil when none was offered.
+func (m *Measures) ErrorShare() *float64 {
+	if m.Offered == 0 {
+		return nil
+	}
+	share := float64(m.Rejected+m.Indeterminate+m.Dropped) / float64(m.Offered)
+	return &share
+}
+
+// CodeCount is how many attempts failed with a code.
+type CodeCount struct {
+	Code string
+	N    int64
+}
+
+// Codes lists the failed attempts by code, the most frequent first.
+func (m *Measures) Codes() []CodeCount {
+	var all []CodeCount
+	for _, code := range sortedKeys(m.Errors) {
+		all = append(all, CodeCount{code, m.Errors[code]})
+	}
+	slices.SortStableFunc(all, func(a, b CodeCount) int { return cmp.Compare(b.N, a.N) })
+	return all
+}
+
+// Anomaly is a count of what must not happen, above 0 in one window.
+type Anomaly struct {
+	Stream, Window string
+	Count          string // its name: lost, effect_duplicates, ...
+	N              int64
+}
+
+// Found lists the run's anomalies by stream and window. A record that kept no windows tells the totals, with an empty
+// window.
+func (r *Run) Found() []Anomaly {
+	var all []Anomaly
+	for _, name := range r.StreamNames() {
+		s := r.Streams[name]
+		before := len(all)
+		for _, window := range r.WindowNames() {
+			if m := s.Windows[window]; m != nil {
+				all = appendAnomalies(all, name, window, m.Integrity)
+			}
+		}
+		if len(all) == before {
+			all = appendAnomalies(all, name, "", s.Total.Integrity)
+		}
+	}
+	return all
+}
+
+func appendAnomalies(all []Anomaly, stream, window string, i *Integrity) []Anomaly {
+	for _, count := range Anomalies() {
+		if n := i.Count(count); n != nil && *n > 0 {
+			all = append(all, Anomaly{stream, window, count, *n})
+		}
+	}
+	return all
+}
+
+// Unknowns says, a line each, what of the run's integrity was not measured or is not known.
+func (r *Run) Unknowns() []string {
+	var all []string
+	for _, name := range r.StreamNames() {
+		i := r.Streams[name].Total.Integrity
+		if i == nil {
+			all = append(all, fmt.Sprintf("%s: integrity %s", name, NotMeasured))
+			continue
+		}
+		if i.Lost == nil && i.Unseen != nil {
+			all = append(all, fmt.Sprintf("%s: lost %s (%s acked operations unseen when observation ended)", name, NotKnown, Count(*i.Unseen)))
+		}
+		if i.OrderViolations == nil {
+			all = append(all, fmt.Sprintf("%s: order %s", name, NotMeasured))
+		}
+	}
+	return all
+}

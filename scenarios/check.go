@@ -1,0 +1,343 @@
+package scenarios
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"wringer/drivers"
+	"wringer/faults"
+)
+
+// moreThanNone tells of a value that is 0 although it was written down. A place that already has a problem is left alone.
+func (d *decoder) moreThanNone(n *node, name string, zero bool) {
+	if zero && n != nil && !d.told(n) {
+		d.problem(n, "%s: must be more than 0", name)
+	}
+}
+
+// told says that a problem was told of the place of n.
+func (d *decoder) told(n *node) bool {
+	return slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Line == n.line && p.Col == n.col })
+}
+
+// atMost tells of a value beyond its bound.
+func atMost[T int | int64 | uint64 | time.Duration](d *decoder, n *node, name string, value, most T) {
+	if value > most && n != nil {
+		d.problem(n, "%s: %v is more than the most, %v", name, value, most)
+	}
+}
+
+func atLeastOne(d *decoder, n *node, name string, value int) {
+	if value < 1 && n != nil && !d.told(n) {
+		d.problem(n, "%s: must be 1 or more", name)
+	}
+}
+
+// checkTiming checks the run's length and fills its defaults.
+func (r *reader) checkTiming(s *Scenario) {
+	if at := r.root.get("name"); at != nil && !r.told(at) && !scenarioName.MatchString(s.Name) {
+		r.problem(at, "name: %s is no name: write letters, digits, - and _, at most 100", quote(s.Name))
+	}
+	if at := r.root.get("seed"); at != nil && s.Seed < 0 {
+		r.problem(at, "seed: must not be negative")
+	}
+	n := r.root.get("run")
+	if n == nil {
+		return
+	}
+	r.moreThanNone(n.get("duration"), "duration", s.Run.Duration == 0)
+	r.moreThanNone(n.get("drain"), "drain", s.Run.Drain == 0)
+	r.moreThanNone(n.get("max_lag"), "max_lag", s.Run.MaxLag == 0)
+	atMost(&r.decoder, n.get("warmup"), "warmup", s.Run.Warmup, MaxPlanLength)
+	atMost(&r.decoder, n.get("duration"), "duration", s.Run.Duration, MaxPlanLength)
+	atMost(&r.decoder, n.get("drain"), "drain", s.Run.Drain, MaxPlanLength)
+	setDefault(&s.Run.Drain, DefaultDrain)
+	setDefault(&s.Run.MaxLag, DefaultMaxLag)
+}
+
+func setDefault[T comparable](p *T, value T) {
+	var zero T
+	if *p == zero {
+		*p = value
+	}
+}
+
+// checkStream checks a stream in itself and fills its defaults.
+func (r *reader) checkStream(key, n *node, s *Stream) {
+	if n.kind != table {
+		return
+	}
+	rate, users := n.get("rate"), n.get("users")
+	switch {
+	case rate != nil && users != nil:
+		r.problem(users, "%s: has rate and users; give rate for an open model, users for a closed one", s.Name)
+	case rate == nil && users == nil:
+		r.problem(key, "%s: has no load; give rate (open model) or users (closed model)", s.Name)
+	}
+	if think := n.get("think"); think != nil && users == nil {
+		r.problem(think, "think: goes with users; a rate does not wait for answers")
+	}
+	atLeastOne(&r.decoder, users, "users", s.Users)
+	atMost(&r.decoder, users, "users", s.Users, MaxUsers)
+	r.moreThanNone(n.get("keys"), "keys", s.Keys == 0)
+	atMost(&r.decoder, n.get("keys"), "keys", s.Keys, MaxKeys)
+	r.moreThanNone(n.get("timeout"), "timeout", s.Timeout == 0)
+	r.moreThanNone(n.get("deadline"), "deadline", s.Deadline == 0)
+	for _, key := range []string{"timeout", "deadline", "think"} {
+		atMost(&r.decoder, n.get(key), key, map[string]time.Duration{"timeout": s.Timeout, "deadline": s.Deadline, "think": s.Think}[key], MaxPlanLength)
+	}
+	r.checkInFlight(n.get("max_in_flight"), s)
+	setDefault(&s.Timeout, DefaultTimeout)
+	if s.Retry != nil {
+		r.checkRetry(n.get("retry"), s)
+	}
+	if at := n.get("outcomes"); at != nil && at.kind == table {
+		r.checkOutcomes(at, s)
+	}
+}
+
+func (r *reader) checkInFlight(at *node, s *Stream) {
+	if at != nil && s.Users > 0 {
+		r.problem(at, "max_in_flight: goes with rate; %d users have at most %d operations in flight", s.Users, s.Users)
+	}
+	atLeastOne(&r.decoder, at, "max_in_flight", s.MaxInFlight)
+	atMost(&r.decoder, at, "max_in_flight", s.MaxInFlight, MaxUsers)
+	switch {
+	case s.Users > 0:
+		s.MaxInFlight = s.Users
+	case s.Rate != nil && s.Rate.Max:
+		setDefault(&s.MaxInFlight, DefaultMaxRateUsers)
+	default:
+		setDefault(&s.MaxInFlight, DefaultMaxInFlight)
+	}
+}
+
+func (r *reader) checkRetry(n *node, s *Stream) {
+	if n.kind != table {
+		return
+	}
+	retry := s.Retry
+	atLeastOne(&r.decoder, n.get("attempts"), "attempts", retry.Attempts)
+	atMost(&r.decoder, n.get("attempts"), "attempts", retry.Attempts, MaxAttempts)
+	atMost(&r.decoder, n.get("backoff"), "backoff", retry.Backoff, MaxPlanLength)
+	atMost(&r.decoder, n.get("max_backoff"), "max_backoff", retry.MaxBackoff, MaxPlanLength)
+	if at := n.get("max_backoff"); at != nil && retry.MaxBackoff < retry.Backoff && !r.told(at) {
+		r.problem(at, "max_backoff: is below backoff (%s)", retry.Backoff)
+	}
+	if at := n.get("budget"); at != nil && retry.Budget != nil && *retry.Budget > 1 {
+		r.problem(at, "budget: is a share of the operations, at most 100%%")
+	}
+	setDefault(&retry.MaxBackoff, max(DefaultMaxBackoff, retry.Backoff))
+	setDefault(&retry.Jitter, JitterFull)
+	if at := n.get("on"); at != nil && len(at.items) == len(retry.On) {
+		if len(retry.On) == 0 {
+			r.problem(at, "on: is empty; leave it out to retry whatever is indeterminate")
+		}
+		for i := range retry.On {
+			retry.On[i] = r.code(at.items[i], "on", retry.On[i])
+		}
+	}
+}
+
+// checkOutcomes checks that each code has one meaning, and brings the codes into their usual form.
+func (r *reader) checkOutcomes(n *node, s *Stream) {
+	allowed := []string{drivers.Acked.String(), drivers.Rejected.String(), drivers.Indeterminate.String()}
+	seen := make(map[string]string)
+	for _, f := range n.fields {
+		meaning := f.key.text
+		if !slices.Contains(allowed, meaning) {
+			r.problem(f.key, "outcomes: unknown key %s; %s", quote(meaning), choices(meaning, allowed))
+			continue
+		}
+		codes := s.Outcomes[meaning]
+		for i := range codes {
+			codes[i] = r.code(f.value.items[i], meaning, codes[i])
+			if before, ok := seen[codes[i]]; ok {
+				r.problem(f.value.items[i], "%s: %s stands under %s already; an answer has one meaning", meaning, codes[i], before)
+			}
+			seen[codes[i]] = meaning
+		}
+	}
+}
+
+// commonCodes are the codes that every driver uses for the same failure.
+var commonCodes = []string{drivers.CodeTimeout, drivers.CodeCancelled, drivers.CodeRefused, drivers.CodeDNS, drivers.CodeTLS,
+	drivers.CodeReset, drivers.CodeClosed, drivers.CodeMalformed, drivers.CodeTooLarge, drivers.CodeCheck}
+
+var httpCode = regexp.MustCompile(`^(http_)?[1-5][0-9][0-9]$`)
+
+// code brings an outcome's code into the form in which drivers report it: 503 is http_503, and all letters are small.
+func (r *reader) code(n *node, name, text string) string {
+	code := strings.ToLower(text)
+	if httpCode.MatchString(code) {
+		return "http_" + strings.TrimPrefix(code, "http_")
+	}
+	protocol, _, own := strings.Cut(code, "_")
+	_, known := r.lang.Drivers[protocol]
+	if !slices.Contains(commonCodes, code) && !(own && known) && !r.told(n) {
+		r.problem(n, "%s: unknown code %s; %s, a status such as 503, or a protocol's own such as grpc_unavailable", name, quote(text), choices(code, commonCodes))
+	}
+	return code
+}
+
+// reserved are the words of windows that no fault may take for its name.
+var reserved = []string{faults.Baseline, faults.Drain, "warmup", "after"}
+
+// checkFault checks fault i against the rest of the scenario.
+func (r *reader) checkFault(i int, s *Scenario) {
+	f, n := &s.Faults[i], r.faults[i]
+	if at := n.get("name"); at != nil && !r.told(at) {
+		switch {
+		case !faultName.MatchString(f.Name):
+			r.problem(at, "name: %s is no name of a fault: write letters, digits, - and _, at most 50", quote(f.Name))
+		case slices.Contains(reserved, f.Name):
+			r.problem(at, "name: %s is a word for the windows of every run; take another", f.Name)
+		case slices.ContainsFunc(s.Faults[:i], func(o Fault) bool { return o.Name == f.Name }):
+			r.problem(at, "name: two faults are named %s", f.Name)
+		}
+	}
+	r.moreThanNone(n.get("for"), "for", f.For == 0)
+	if end := f.End(); s.Run.Duration > 0 && (end > s.Run.Duration || end < 0) {
+		r.problem(n, "%s: ends at %s, after the run's %s; make the run longer or the fault shorter", f.Name, end, s.Run.Duration)
+	}
+	r.checkPlace(f, n, s)
+}
+
+// checkPlace: what a fault breaks must exist, or it would never bite.
+func (r *reader) checkPlace(f *Fault, n *node, s *Scenario) {
+	place := f.Config.On()
+	if link, _, _ := strings.Cut(place.Link, "/"); place.Link != "" {
+		var names []string
+		for i := range s.Traffic {
+			names = append(names, s.Traffic[i].Name)
+		}
+		if !slices.Contains(names, link) {
+			r.problem(placeOf(n, place.Link), "%s: there is no link %s; a link has the name of a stream; %s", f.Name, quote(place.Link), choices(link, names))
+		}
+	}
+	if place.Part == "" || r.vars.anyLate {
+		return
+	}
+	if s.Target == nil {
+		r.problem(placeOf(n, place.Part), "%s: there is no part %s, because the scenario has no target", f.Name, quote(place.Part))
+	} else if parts := s.Target.PartNames(); !slices.Contains(parts, place.Part) {
+		r.problem(placeOf(n, place.Part), "%s: the target has no part %s; %s", f.Name, quote(place.Part), choices(place.Part, parts))
+	}
+}
+
+// placeOf is the field of n that names the place, or n itself.
+func placeOf(n *node, name string) *node {
+	for _, f := range n.fields {
+		if f.key.text != "name" && f.value.kind == scalar && f.value.text == name {
+			return f.value
+		}
+	}
+	return n
+}
+
+// checkGate checks a gate against the rest of the scenario: what it asks for must be there to be judged.
+func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
+	i := slices.IndexFunc(s.Traffic, func(t Stream) bool { return t.Name == g.Stream })
+	if i < 0 {
+		var names []string
+		for i := range s.Traffic {
+			names = append(names, s.Traffic[i].Name)
+		}
+		r.problem(n, "gate %s: there is no stream %s; %s", quote(g.Expr), quote(g.Stream), choices(g.Stream, names))
+		return
+	}
+	if g.Metric.Class == Integrity && !s.Traffic[i].observed() {
+		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects, and its driver does not read back what it wrote", quote(g.Expr), g.Metric.Name)
+	}
+	if g.Metric.Class == Recovery && !g.nameFault(s) {
+		r.problem(n, "gate %s: %s is read from one fault: end the gate with after FAULT", quote(g.Expr), g.Metric.Name)
+		return
+	}
+	r.checkScope(n, g, s)
+}
+
+// nameFault gives a gate on recovery without a scope the only fault that there is.
+func (g *Gate) nameFault(s *Scenario) bool {
+	if g.Scope.Window == "" && len(s.Faults) == 1 {
+		g.Scope.Window = faults.After(s.Faults[0].Name)
+	}
+	window := strings.TrimPrefix(g.Scope.Window, faults.After(""))
+	return window != "" && window != faults.Baseline && window != faults.Drain
+}
+
+// checkScope: the window must be one of the run, and have a length.
+func (r *reader) checkScope(n *node, g *Gate, s *Scenario) {
+	if g.Scope.Window == "" || s.Run.Duration == 0 || r.blurred {
+		return
+	}
+	var names []string
+	for _, w := range faults.Windows(s.Spans(), s.Run.Duration) {
+		if !slices.Contains(names, w.Name) {
+			names = append(names, w.Name)
+		}
+	}
+	window := g.Scope.Window
+	fault := strings.TrimPrefix(window, faults.After(""))
+	// Detection happens in its fault and recovery after it, whichever of the two the gate names.
+	switch g.Metric.Name {
+	case "detection":
+		window = fault
+	case "recovery":
+		window = faults.After(fault)
+	}
+	if slices.Contains(names, window) {
+		return
+	}
+	if fault == faults.Baseline || slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Name == fault }) {
+		r.problem(n, "gate %s: the window %s has no length in this plan; %s", quote(g.Expr), quote(window), choices(window, names))
+		return
+	}
+	r.problem(n, "gate %s: there is no window %s; %s", quote(g.Expr), quote(window), choices(window, names))
+}
+
+// observed says whether it is read back what became of the stream's operations.
+func (s *Stream) observed() bool {
+	if s.Effects != nil || s.EffectName != "" {
+		return true
+	}
+	if s.Driver == nil { // it could not be read: one problem is enough
+		return true
+	}
+	v, ok := s.Driver.(drivers.Verifying)
+	return ok && v.Verifies()
+}
+
+// gaugesOf lists the gauges that a stream's driver and effects declare; false when the stream is not known.
+func gaugesOf(s *Scenario, stream string) (names []string, ok bool) {
+	for i := range s.Traffic {
+		if s.Traffic[i].Name != stream {
+			continue
+		}
+		for _, config := range []any{s.Traffic[i].Driver, s.Traffic[i].Effects} {
+			if d, ok := config.(drivers.Declarer); ok {
+				names = append(names, d.GaugeNames()...)
+			}
+		}
+		return names, s.Traffic[i].Driver != nil
+	}
+	return nil, false
+}
+
+// Plan says in words how much the stream sends.
+func (s *Stream) Plan() string {
+	switch {
+	case s.Rate != nil && s.Rate.Max:
+		return fmt.Sprintf("max, %d in flight", s.MaxInFlight)
+	case s.Rate != nil:
+		return s.Rate.String()
+	}
+	text := strconv.Itoa(s.Users) + " users"
+	if s.Think > 0 {
+		text += fmt.Sprintf(", thinking %s", s.Think)
+	}
+	return text
+}

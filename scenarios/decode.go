@@ -1,0 +1,405 @@
+package scenarios
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// decoder fills Go values from nodes by their yaml tags, strictly, and gathers every problem on the way. A field may be
+// tagged jsonschema:"required" and, being a text, jsonschema:"enum=a,enum=b"; both are enforced.
+type decoder struct {
+	file     string
+	problems Problems
+	vars     *variables
+	// late permits the target's variables in texts.
+	late bool
+}
+
+// nodeDecoder is a type with a form of its own.
+type nodeDecoder interface {
+	decodeNode(d *decoder, n *node, name string)
+}
+
+func (d *decoder) problem(n *node, format string, args ...any) {
+	d.at(n.line, n.col, fmt.Sprintf(format, args...))
+}
+
+func (d *decoder) at(line, col int, message string) {
+	d.problems = append(d.problems, Problem{File: d.file, Line: line, Col: col, Message: message})
+}
+
+// open are the keys of a table that its struct does not decode itself.
+type open map[string]func(f field)
+
+// part is one decoded field of a struct.
+type part struct {
+	key      string
+	index    []int
+	required bool
+	enum     []string
+}
+
+// parts lists the fields of a struct that have a key. Inlined structs count as if their fields stood in it.
+func parts(t reflect.Type) []part {
+	var out []part
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if f.Anonymous && name == "" || options == "inline" {
+			for _, p := range parts(f.Type) {
+				p.index = append([]int{i}, p.index...)
+				out = append(out, p)
+			}
+			continue
+		}
+		if !f.IsExported() || name == "-" {
+			continue
+		}
+		p := part{key: name, index: f.Index}
+		if name == "" {
+			p.key = strings.ToLower(f.Name)
+		}
+		for tag := range strings.SplitSeq(f.Tag.Get("jsonschema"), ",") {
+			if tag == "required" {
+				p.required = true
+			}
+			if word, ok := strings.CutPrefix(tag, "enum="); ok {
+				p.enum = append(p.enum, word)
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+func keysOf(t reflect.Type) []string {
+	var keys []string
+	for _, p := range parts(t) {
+		keys = append(keys, p.key)
+	}
+	return keys
+}
+
+// table decodes n into the struct v. Keys in elsewhere are left to their functions, which are called in file order.
+func (d *decoder) table(n *node, name string, v reflect.Value, elsewhere open) {
+	if n.kind != table {
+		d.problem(n, "%s: expects a table of keys, found %s", name, n.words())
+		return
+	}
+	ps := parts(v.Type())
+	byKey := make(map[string]part)
+	var allowed []string
+	for _, p := range ps {
+		byKey[p.key] = p
+		allowed = append(allowed, p.key)
+	}
+	for key := range elsewhere {
+		allowed = append(allowed, key)
+	}
+	for _, f := range n.fields {
+		if handle, ok := elsewhere[f.key.text]; ok {
+			handle(f)
+		} else if p, ok := byKey[f.key.text]; ok {
+			d.field(f.value, p, v.FieldByIndex(p.index))
+		} else {
+			d.problem(f.key, "%s: unknown key %s; %s", name, quote(f.key.text), choices(f.key.text, allowed))
+		}
+	}
+	for _, p := range ps {
+		if p.required && n.get(p.key) == nil {
+			d.problem(n, "%s: the key %s is missing", name, p.key)
+		}
+	}
+}
+
+func (d *decoder) field(n *node, p part, v reflect.Value) {
+	before := len(d.problems)
+	d.value(n, p.key, v)
+	if len(p.enum) == 0 || len(d.problems) > before {
+		return
+	}
+	if n.kind == scalar {
+		d.enum(n, p)
+	}
+	for _, item := range n.items {
+		d.enum(item, p)
+	}
+}
+
+// enum checks one text against the words that its field allows.
+func (d *decoder) enum(n *node, p part) {
+	text, late, ok := d.text(n, p.key, "a text")
+	if ok && !late && !slices.Contains(p.enum, text) {
+		d.problem(n, "%s: unknown value %s; %s", p.key, quote(text), choices(text, p.enum))
+	}
+}
+
+var durationType = reflect.TypeFor[time.Duration]()
+
+// value decodes n into v. name is the key for messages.
+func (d *decoder) value(n *node, name string, v reflect.Value) {
+	if own, ok := v.Addr().Interface().(nodeDecoder); ok {
+		own.decodeNode(d, n, name)
+		return
+	}
+	if _, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok || v.Type() == durationType {
+		d.scalar(n, name, v)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		fresh := reflect.New(v.Type().Elem())
+		d.value(n, name, fresh.Elem())
+		v.Set(fresh)
+	case reflect.Struct:
+		d.table(n, name, v, nil)
+	case reflect.Slice:
+		d.list(n, name, v)
+	case reflect.Map:
+		d.mapping(n, name, v)
+	case reflect.Interface:
+		if free := d.free(n, name); free != nil {
+			v.Set(reflect.ValueOf(free))
+		}
+	default:
+		d.scalar(n, name, v)
+	}
+}
+
+func (d *decoder) list(n *node, name string, v reflect.Value) {
+	if n.kind != list {
+		remedy := ""
+		if n.kind == scalar && !n.null() {
+			remedy = ": write [" + clip(n.text) + "]"
+		}
+		d.problem(n, "%s: expects a list, found %s%s", name, n.words(), remedy)
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(n.items), len(n.items)))
+	for i, item := range n.items {
+		d.value(item, name, v.Index(i))
+	}
+}
+
+func (d *decoder) mapping(n *node, name string, v reflect.Value) {
+	if n.kind != table {
+		d.problem(n, "%s: expects a table of keys, found %s", name, n.words())
+		return
+	}
+	v.Set(reflect.MakeMapWithSize(v.Type(), len(n.fields)))
+	for _, f := range n.fields {
+		value := reflect.New(v.Type().Elem()).Elem()
+		d.value(f.value, name+"."+clip(f.key.text), value)
+		v.SetMapIndex(reflect.ValueOf(f.key.text).Convert(v.Type().Key()), value)
+	}
+}
+
+// text reads a scalar with its variables filled in. late says that the target's variables are still in it; the text is
+// then, and wherever late variables are permitted, encoded for fill.
+func (d *decoder) text(n *node, name, wanted string) (text string, late, ok bool) {
+	if n.kind != scalar || n.null() {
+		d.problem(n, "%s: expects %s, found %s", name, wanted, n.words())
+		return "", false, false
+	}
+	pieces, errs := d.vars.split(n.text)
+	for _, err := range errs {
+		d.problem(n, "%s: %v", name, err)
+	}
+	for _, p := range pieces {
+		late = late || p.late
+		if p.late && !d.late {
+			d.problem(n, "%s: ${%s} is known only once the target runs; it may stand in the texts of a driver and of effects", name, p.text)
+			errs = append(errs, errors.New("late"))
+		}
+	}
+	if d.late {
+		return encode(pieces), late, len(errs) == 0
+	}
+	return plain(pieces), late, len(errs) == 0
+}
+
+// wanted says in words what a scalar of type t is, with its form.
+func wanted(t reflect.Type) string {
+	switch {
+	case t == durationType:
+		return "a duration such as 500ms, 5s or 2m"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.String:
+		return "a text"
+	case reflect.Int <= t.Kind() && t.Kind() <= reflect.Uint64:
+		return "a whole number"
+	}
+	return "a number"
+}
+
+// scalar decodes one value that is written as a single word or text.
+func (d *decoder) scalar(n *node, name string, v reflect.Value) {
+	unmarshaler, special := v.Addr().Interface().(encoding.TextUnmarshaler)
+	want := wanted(v.Type())
+	if special {
+		want = "a value"
+	}
+	text, late, ok := d.text(n, name, want)
+	if !ok {
+		return
+	}
+	if v.Kind() == reflect.String && !special {
+		v.SetString(text)
+		return
+	}
+	var err error
+	switch {
+	case late:
+		err = fmt.Errorf("the target's variables are texts, and %s is expected here", want)
+	case special:
+		err = unmarshaler.UnmarshalText([]byte(text))
+	case v.Type() == durationType:
+		err = setDuration(v, text)
+	case n.quoted && text == n.text:
+		err = fmt.Errorf("expects %s, found the text %s: take the quotes away", want, quote(text))
+	default:
+		err = setNumber(v, text, want)
+	}
+	if err != nil {
+		d.problem(n, "%s: %v", name, err)
+	}
+}
+
+func setDuration(v reflect.Value, text string) error {
+	value, err := parseDuration(text)
+	v.SetInt(int64(value))
+	return err
+}
+
+// parseDuration reads 500ms, 1.5s, 1h30m. Nothing in a scenario lasts a negative time, and a bare number has no meaning.
+func parseDuration(text string) (time.Duration, error) {
+	if anyValue.MatchString(text) {
+		return 0, fmt.Errorf("%s has no unit: write %sms, %ss or %sm", clip(text), clip(text), clip(text), clip(text))
+	}
+	value, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("%s is no duration: write 500ms, 5s, 2m or 1h (units: ns, us, ms, s, m, h)", quote(text))
+	}
+	if value < 0 {
+		return 0, fmt.Errorf("%s is negative", text)
+	}
+	return value, nil
+}
+
+// setNumber sets whole numbers, fractions and truth values.
+func setNumber(v reflect.Value, text, want string) error {
+	wrong := fmt.Errorf("expects %s, found %s", want, quote(text))
+	switch kind := v.Kind(); {
+	case kind == reflect.Bool:
+		if text != "true" && text != "false" {
+			return wrong
+		}
+		v.SetBool(text == "true")
+	case v.CanInt():
+		i, err := strconv.ParseInt(text, 10, v.Type().Bits())
+		if err != nil {
+			return outOfRange(err, wrong, v)
+		}
+		v.SetInt(i)
+	case v.CanUint():
+		if strings.HasPrefix(text, "-") {
+			return fmt.Errorf("must not be negative, found %s", clip(text))
+		}
+		u, err := strconv.ParseUint(text, 10, v.Type().Bits())
+		if err != nil {
+			return outOfRange(err, wrong, v)
+		}
+		v.SetUint(u)
+	case v.CanFloat():
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+			return wrong
+		}
+		v.SetFloat(f)
+	default:
+		return fmt.Errorf("the harness cannot read a %s here", v.Type())
+	}
+	return nil
+}
+
+func outOfRange(err, wrong error, v reflect.Value) error {
+	if errors.Is(err, strconv.ErrRange) {
+		return fmt.Errorf("the number does not fit in %d bits", v.Type().Bits())
+	}
+	return wrong
+}
+
+// free reads a value of any shape: map[string]any, []any, string, int64, float64, bool, nil.
+func (d *decoder) free(n *node, name string) any {
+	switch n.kind {
+	case table:
+		m := make(map[string]any, len(n.fields))
+		for _, f := range n.fields {
+			m[f.key.text] = d.free(f.value, name+"."+clip(f.key.text))
+		}
+		return m
+	case list:
+		l := make([]any, len(n.items))
+		for i, item := range n.items {
+			l[i] = d.free(item, name)
+		}
+		return l
+	}
+	if n.null() {
+		return nil
+	}
+	text, late, ok := d.text(n, name, "a value")
+	if !ok || late || n.quoted {
+		return text
+	}
+	value, err := plainValue(text)
+	if err != nil {
+		d.problem(n, "%s: %v", name, err)
+	}
+	return value
+}
+
+var (
+	wholeNumber  = regexp.MustCompile(`^[-+]?[0-9]+$`)
+	otherNumber  = regexp.MustCompile(`^0(x[0-9a-fA-F]+|o[0-7]+)$`)
+	floatNumber  = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
+	leadingZero  = regexp.MustCompile(`^[-+]?0[0-9]`)
+	noJSONNumber = regexp.MustCompile(`^[-+]?\.(inf|Inf|INF|nan|NaN|NAN)$`)
+)
+
+// plainValue gives an unquoted scalar its type, as YAML 1.2's core schema has it. What other readers of YAML see
+// differently, or what does not fit, is an error.
+func plainValue(text string) (any, error) {
+	switch {
+	case text == "true" || text == "True" || text == "TRUE":
+		return true, nil
+	case text == "false" || text == "False" || text == "FALSE":
+		return false, nil
+	case leadingZero.MatchString(text) && wholeNumber.MatchString(text):
+		return text, fmt.Errorf("%s begins with a zero: quote it if it is a text, or take the zero away", clip(text))
+	case wholeNumber.MatchString(text), otherNumber.MatchString(text):
+		i, err := strconv.ParseInt(text, 0, 64)
+		if err != nil {
+			return text, fmt.Errorf("%s does not fit in 64 bits: quote it", clip(text))
+		}
+		return i, nil
+	case floatNumber.MatchString(text):
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return text, fmt.Errorf("%s is too large a number: quote it", clip(text))
+		}
+		return f, nil
+	case noJSONNumber.MatchString(text):
+		return text, fmt.Errorf("%s is no finite number: quote it if it is a text", text)
+	}
+	return text, nil
+}

@@ -1,0 +1,181 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"wringer/drivers"
+	"wringer/faults"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The language of these tests: stand-ins with the shapes of real drivers, that open nothing.
+
+var errStandIn = errors.New("a stand-in opens nothing")
+
+type webConfig struct {
+	Request string            `yaml:"request" jsonschema:"required" jsonschema_description:"METHOD URL"`
+	Headers map[string]string `yaml:"headers"`
+	Body    string            `yaml:"body"`
+	OK      []string          `yaml:"ok"`
+	Checks  []webCheck        `yaml:"checks"`
+	Keep    *bool             `yaml:"keepalive"`
+	MaxBody drivers.Bytes     `yaml:"max_body"`
+	Weight  float64           `yaml:"weight"`
+	Mode    string            `yaml:"mode" jsonschema:"enum=fast,enum=slow"`
+	Modes   []string          `yaml:"modes" jsonschema:"enum=fast,enum=slow"`
+	TLS     struct {
+		CA string `yaml:"ca"`
+	} `yaml:"tls"`
+
+	parsed *url.URL
+}
+
+type webCheck struct {
+	JSON map[string]any `yaml:"json"`
+	Size string         `yaml:"size"`
+}
+
+func (c *webConfig) Check(problem func(field, message string)) {
+	_, address, _ := strings.Cut(c.Request, " ")
+	if strings.Contains(address, "${") {
+		return
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		problem("request", "the URL has no host")
+		return
+	}
+	c.parsed = u
+	for name := range c.Headers {
+		if strings.Contains(name, " ") {
+			problem("headers."+name, "a header's name holds no blank")
+		}
+	}
+	for i, check := range c.Checks {
+		if check.Size == "big" {
+			problem(fmt.Sprintf("checks[%d].size", i), "big is no size")
+		}
+	}
+}
+
+func (*webConfig) Open(context.Context, drivers.Env) (drivers.Driver, error) { return nil, errStandIn }
+func (*webConfig) GaugeNames() []string                                      { return []string{"connections"} }
+
+type callConfig struct {
+	Target  string `yaml:"target" jsonschema:"required"`
+	Message any    `yaml:"message"`
+}
+
+func (*callConfig) Check(func(field, message string))                         {}
+func (*callConfig) Open(context.Context, drivers.Env) (drivers.Driver, error) { return nil, errStandIn }
+
+type shared struct {
+	Brokers string `yaml:"brokers" jsonschema:"required"`
+	Topic   string `yaml:"topic" jsonschema:"required"`
+}
+
+type logConfig struct {
+	shared `yaml:",inline"`
+	Verify *bool `yaml:"verify"`
+}
+
+func (*logConfig) Check(func(field, message string))                         {}
+func (*logConfig) Open(context.Context, drivers.Env) (drivers.Driver, error) { return nil, errStandIn }
+func (c *logConfig) Verifies() bool                                          { return c.Verify == nil || *c.Verify }
+
+type logEffect struct {
+	shared `yaml:",inline"`
+	ID     string `yaml:"id"`
+	Key    string `yaml:"key"`
+}
+
+func (*logEffect) Check(func(field, message string))                         {}
+func (*logEffect) Open(context.Context, drivers.Env) (drivers.Source, error) { return nil, errStandIn }
+
+type mallConfig struct {
+	Defects []string `yaml:"defects" jsonschema:"enum=hang,enum=unordered"`
+	Port    int      `yaml:"port" jsonschema:"minimum=0"`
+}
+
+func (*mallConfig) Check(func(field, message string))                {}
+func (*mallConfig) Variables() []string                              { return []string{"web", "call", "log"} }
+func (*mallConfig) PartNames() []string                              { return []string{"orders", "stock"} }
+func (*mallConfig) Start(context.Context, TargetEnv) (Target, error) { return nil, errStandIn }
+
+type linkFault struct {
+	Link      string        `yaml:"link" jsonschema:"required"`
+	Latency   time.Duration `yaml:"latency"`
+	Partition string        `yaml:"partition" jsonschema:"enum=both,enum=from-target,enum=to-target"`
+	Loss      drivers.Ratio `yaml:"loss"`
+}
+
+func (f *linkFault) Check(problem func(field, message string)) {
+	if f.Latency == 0 && f.Partition == "" {
+		problem("", "breaks nothing; give latency or partition")
+	}
+}
+func (*linkFault) Kind() string                          { return "link" }
+func (f *linkFault) On() faults.Place                    { return faults.Place{Link: f.Link} }
+func (*linkFault) Open(faults.Env) (faults.Fault, error) { return nil, errStandIn }
+
+type partFault struct {
+	Pause string        `yaml:"pause"`
+	Kill  string        `yaml:"kill"`
+	Every time.Duration `yaml:"every"`
+}
+
+func (*partFault) Check(func(field, message string))     {}
+func (*partFault) Kind() string                          { return "part" }
+func (f *partFault) On() faults.Place                    { return faults.Place{Part: f.Pause + f.Kill} }
+func (*partFault) Open(faults.Env) (faults.Fault, error) { return nil, errStandIn }
+
+func testLanguage() Language {
+	return Language{
+		Drivers: map[string]func() drivers.Config{
+			"rest":  func() drivers.Config { return new(webConfig) },
+			"grpc":  func() drivers.Config { return new(callConfig) },
+			"kafka": func() drivers.Config { return new(logConfig) },
+		},
+		Effects: map[string]func() drivers.SourceConfig{"kafka": func() drivers.SourceConfig { return new(logEffect) }},
+		Targets: map[string]func() TargetConfig{"mall": func() TargetConfig { return new(mallConfig) }},
+		Faults: map[string]func() faults.Config{
+			"link":  func() faults.Config { return new(linkFault) },
+			"pause": func() faults.Config { return new(partFault) },
+			"kill":  func() faults.Config { return new(partFault) },
+		},
+	}
+}
+
+func testOptions() Options {
+	env := map[string]string{"TOKEN": "tok/en secret", "PIN": "12", "HOST": "example.test"}
+	return Options{
+		Set: map[string]string{"rate": "400/s", "users": "7", "tail": "ends in $", "odd": "${mall.web}", "length": "20s"},
+		Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+	}
+}
+
+// head is the beginning of a scenario in which one stream is still to be written.
+const head = "name: t\nrun: {duration: 10s}\n"
+
+func parse(t *testing.T, src string) (*Scenario, error) {
+	t.Helper()
+	return Parse("t.yaml", []byte(src), testLanguage(), testOptions())
+}
+
+func mustParse(t *testing.T, src string) *Scenario {
+	t.Helper()
+	s, err := parse(t, src)
+	if err != nil {
+		t.Fatalf("%v\nin\n%s", err, src)
+	}
+	return s
+}

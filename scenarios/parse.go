@@ -1,0 +1,357 @@
+package scenarios
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"wringer/faults"
+)
+
+// Options are what a scenario is read with.
+type Options struct {
+	// Set gives ${name} its value: the command's --set.
+	Set map[string]string
+	// Env looks ${env.NAME} up; nil knows none. What it returns is a secret: see Scenario.Redact.
+	Env func(string) (string, bool)
+}
+
+// Parse reads a scenario strictly. Every error is a Problems that holds all that is wrong. path names the file in
+// messages. In the texts of drivers and effects the target's variables remain, until Resolve.
+func Parse(path string, src []byte, lang Language, opts Options) (*Scenario, error) {
+	r := newReader(path, lang, opts)
+	s := &Scenario{Path: path, Source: bytes.Clone(src), Settings: maps.Clone(opts.Set)}
+	if root := readDocument(src, r.at); root != nil {
+		r.scenario(root, s)
+	}
+	s.redactor = newRedactor(r.vars.secrets)
+	r.problems = r.redacted(s, r.problems)
+	if len(r.problems) > 0 {
+		return nil, r.problems
+	}
+	s.warnings = r.redacted(s, r.warnings(s))
+	if s.Target != nil {
+		return s, nil
+	}
+	// Without a target nothing is left to wait for.
+	return s.Resolve(nil)
+}
+
+// reader reads one scenario.
+type reader struct {
+	decoder
+	lang Language
+	// root and the streams' nodes place the problems of what was read.
+	root    *node
+	streams []*node
+	names   []*node
+	faults  []*node
+	// blurred: the plan has problems, so that nothing can be said of its windows.
+	blurred bool
+}
+
+func newReader(path string, lang Language, opts Options) *reader {
+	vars := &variables{set: opts.Set, env: opts.Env, used: make(map[string]bool), secrets: make(map[string]string)}
+	return &reader{decoder: decoder{file: path, vars: vars}, lang: lang}
+}
+
+// redacted keeps secrets out of messages that quote the scenario.
+func (r *reader) redacted(s *Scenario, ps Problems) Problems {
+	for i := range ps {
+		ps[i].Message = s.Redact(ps[i].Message)
+	}
+	return ps.tidy(r.file)
+}
+
+// scenario reads the whole. The target comes first: its variables may stand in everything that follows. The gates come
+// last: they are checked against everything that stands before.
+func (r *reader) scenario(root *node, s *Scenario) {
+	r.root = root
+	elsewhere := open{}
+	for _, key := range []string{"target", "traffic", "faults", "expect"} {
+		elsewhere[key] = func(field) {}
+	}
+	if n := root.get("target"); n != nil {
+		r.target(n, s)
+	}
+	r.table(root, "scenario", reflect.ValueOf(s).Elem(), elsewhere)
+	if root.kind != table {
+		return
+	}
+	r.checkTiming(s)
+	if n := root.get("traffic"); n != nil {
+		r.traffic(n, s)
+	}
+	if n := root.get("faults"); n != nil {
+		r.plan(n, s)
+	}
+	if n := root.get("expect"); n != nil {
+		r.expect(n, s)
+	}
+}
+
+// one reads a table that holds exactly one of several keys, and returns that field.
+func (d *decoder) one(n *node, name string, keys []string) (field, bool) {
+	if n.kind != table {
+		d.problem(n, "%s: expects a table with one key (%s), found %s", name, strings.Join(keys, ", "), n.words())
+		return field{}, false
+	}
+	var chosen []field
+	for _, f := range n.fields {
+		if slices.Contains(keys, f.key.text) {
+			chosen = append(chosen, f)
+		} else {
+			d.problem(f.key, "%s: unknown key %s; %s", name, quote(f.key.text), choices(f.key.text, keys))
+		}
+	}
+	if len(chosen) == 0 && len(n.fields) == 0 || len(chosen) > 1 {
+		d.problem(n, "%s: takes exactly one key of %s", name, strings.Join(keys, ", "))
+	}
+	if len(chosen) == 0 {
+		return field{}, false
+	}
+	return chosen[0], true
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// checker is what every configuration can do.
+type checker interface {
+	Check(problem func(field, message string))
+}
+
+// config decodes one configuration of the open language, a pointer to a struct, and lets it check itself.
+func (d *decoder) config(n *node, name string, c checker) (ok bool) {
+	before := len(d.problems)
+	d.table(n, name, reflect.ValueOf(c).Elem(), nil)
+	if len(d.problems) == before {
+		d.check(n, name, c)
+	}
+	return len(d.problems) == before
+}
+
+// check lets a configuration check itself, and places its problems.
+func (d *decoder) check(n *node, name string, c checker) {
+	c.Check(func(path, message string) {
+		if path != "" {
+			message = path + ": " + message
+		}
+		d.problem(n.find(path), "%s: %s", name, message)
+	})
+}
+
+// find returns the node at a path such as headers.Content-Type or checks[1].json, or the nearest one above it.
+func (n *node) find(path string) *node {
+	path = strings.TrimPrefix(strings.NewReplacer("[", ".", "]", "").Replace(path), ".")
+	if path == "" {
+		return n
+	}
+	if v := n.get(path); v != nil {
+		return v
+	}
+	head, rest, _ := strings.Cut(path, ".")
+	if v := n.get(head); v != nil {
+		return v.find(rest)
+	}
+	for i, item := range n.items {
+		if fmt.Sprint(i) == head {
+			return item.find(rest)
+		}
+	}
+	return n
+}
+
+// target reads `target: {shop: {...}}`.
+func (r *reader) target(n *node, s *Scenario) {
+	r.vars.anyLate = true // until the target is known, what its variables are cannot be told
+	f, ok := r.one(n, "target", sortedKeys(r.lang.Targets))
+	if !ok {
+		return
+	}
+	config := r.lang.Targets[f.key.text]()
+	r.vars.anyLate = false
+	r.config(f.value, f.key.text, config) // with problems too, its names are what they are
+	s.TargetName, s.Target = f.key.text, config
+	for _, name := range config.Variables() {
+		r.vars.late = append(r.vars.late, s.TargetName+"."+name)
+	}
+}
+
+// Names stand in gates, identities and windows, between dots and blanks.
+var (
+	scenarioName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
+	streamName   = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,49}$`)
+	faultName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$`)
+)
+
+// traffic reads the streams, in the order of the file.
+func (r *reader) traffic(n *node, s *Scenario) {
+	if n.kind != table {
+		r.problem(n, "traffic: expects a table of streams by name, found %s", n.words())
+		return
+	}
+	switch {
+	case len(n.fields) == 0:
+		r.problem(n, "traffic: holds no stream")
+	case len(n.fields) > MaxStreams:
+		r.problem(n, "traffic: holds %d streams, and %d is the most", len(n.fields), MaxStreams)
+		return
+	}
+	for _, f := range n.fields {
+		if !streamName.MatchString(f.key.text) {
+			r.problem(f.key, "%s is no name of a stream: write small letters, digits, - and _, a letter first, at most 50", quote(f.key.text))
+		}
+		r.names, r.streams = append(r.names, f.key), append(r.streams, f.value)
+		s.Traffic = append(s.Traffic, r.stream(f))
+	}
+	for i := range s.Traffic {
+		r.checkStream(r.names[i], r.streams[i], &s.Traffic[i])
+		if rate := s.Traffic[i].Rate; rate != nil && rate.Ramp != nil {
+			setDefault(&rate.Ramp.Over, s.Run.Duration)
+		}
+	}
+}
+
+// stream reads one stream: its own keys, one driver, and effects.
+func (r *reader) stream(f field) Stream {
+	s := Stream{Name: f.key.text}
+	elsewhere := open{"effects": func(f field) { r.effects(f.value, &s) }}
+	for name := range r.lang.Drivers {
+		elsewhere[name] = func(f field) { r.driver(f, &s) }
+	}
+	r.table(f.value, s.Name, reflect.ValueOf(&s).Elem(), elsewhere)
+	if s.DriverName == "" && f.value.kind == table {
+		r.problem(f.key, "%s: no driver; give one of %s", s.Name, strings.Join(sortedKeys(r.lang.Drivers), ", "))
+	}
+	return s
+}
+
+func (r *reader) driver(f field, s *Stream) {
+	if s.DriverName != "" {
+		r.problem(f.key, "%s: has %s already; a stream has one driver", s.Name, s.DriverName)
+		return
+	}
+	config := r.lang.Drivers[f.key.text]()
+	s.DriverName, s.driverAt = f.key.text, f.value
+	r.late = true
+	defer func() { r.late = false }()
+	if r.config(f.value, f.key.text, config) {
+		s.Driver = config
+	}
+}
+
+func (r *reader) effects(n *node, s *Stream) {
+	f, ok := r.one(n, "effects", sortedKeys(r.lang.Effects))
+	if !ok {
+		return
+	}
+	config := r.lang.Effects[f.key.text]()
+	s.EffectName, s.effectsAt = f.key.text, f.value
+	r.late = true
+	defer func() { r.late = false }()
+	if r.config(f.value, "effects."+f.key.text, config) {
+		s.Effects = config
+	}
+}
+
+// plan reads the faults.
+func (r *reader) plan(n *node, s *Scenario) {
+	if n.kind != list {
+		r.blurred = true
+		r.problem(n, "faults: expects a list, found %s", n.words())
+		return
+	}
+	if len(n.items) > MaxFaults {
+		r.blurred = true
+		r.problem(n, "faults: holds %d, and %d is the most", len(n.items), MaxFaults)
+		return
+	}
+	before := len(r.problems)
+	defer func() { r.blurred = len(r.problems) > before }()
+	for _, item := range n.items {
+		if f, ok := r.fault(item); ok {
+			s.Faults = append(s.Faults, f)
+			r.faults = append(r.faults, item)
+		}
+	}
+	for i := range s.Faults {
+		r.checkFault(i, s)
+	}
+}
+
+// fault reads one fault. The key that only its kind has tells what the other keys are.
+func (r *reader) fault(n *node) (f Fault, ok bool) {
+	if n.kind != table {
+		r.problem(n, "faults: expects a table of keys, found %s", n.words())
+		return f, false
+	}
+	leads := sortedKeys(r.lang.Faults)
+	var found []string
+	for _, key := range leads {
+		if n.get(key) != nil {
+			found = append(found, key)
+		}
+	}
+	if len(found) != 1 {
+		r.problem(n, "faults: each takes exactly one key of %s, which says what is broken", strings.Join(leads, ", "))
+		return f, false
+	}
+	f.Config = r.lang.Faults[found[0]]()
+	before := len(r.problems)
+	r.faultTable(n, &f)
+	if len(r.problems) == before {
+		r.check(n, f.Name, f.Config)
+	}
+	return f, true
+}
+
+// faultTable decodes the keys that every fault has and those of its kind, which stand beside each other.
+func (r *reader) faultTable(n *node, f *Fault) {
+	name := "fault"
+	if at := n.get("name"); at != nil && at.kind == scalar {
+		name = at.text
+	}
+	kindOf := reflect.ValueOf(f.Config).Elem()
+	own := &node{kind: table, line: n.line, col: n.col}
+	elsewhere := open{}
+	for _, key := range keysOf(kindOf.Type()) {
+		elsewhere[key] = func(f field) { own.fields = append(own.fields, f) }
+	}
+	r.table(n, name, reflect.ValueOf(f).Elem(), elsewhere)
+	r.table(own, name, kindOf, nil)
+}
+
+// expect reads the gates.
+func (r *reader) expect(n *node, s *Scenario) {
+	if n.kind != list {
+		r.problem(n, "expect: expects a list of gates such as orders.errors < 1%%, found %s", n.words())
+		return
+	}
+	for _, item := range n.items {
+		text, _, ok := r.text(item, "expect", "a gate such as orders.errors < 1%")
+		if !ok {
+			continue
+		}
+		g, err := parseGate(text, func(stream string) ([]string, bool) { return gaugesOf(s, stream) })
+		if err != nil {
+			r.problem(item, "%v", err)
+			continue
+		}
+		g.Line = item.line
+		r.checkGate(item, &g, s)
+		s.Expect = append(s.Expect, g)
+	}
+}
+
+// Spans are the planned intervals of the faults, for faults.Windows.
+func (s *Scenario) Spans() []faults.Span {
+	out := make([]faults.Span, len(s.Faults))
+	for i := range s.Faults {
+		out[i] = faults.Span{Name: s.Faults[i].Name, Start: s.Faults[i].At, End: s.Faults[i].End()}
+	}
+	return out
+}

@@ -1,0 +1,115 @@
+package scenarios
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Problem is one thing that is wrong with a scenario, and what to write instead.
+type Problem struct {
+	File      string // empty when the scenario was not read from a file
+	Line, Col int    // from 1; 0 when the problem is not at a place of the file
+	Message   string
+}
+
+func (p Problem) String() string {
+	switch {
+	case p.File == "":
+		return p.Message
+	case p.Line == 0:
+		return p.File + ": " + p.Message
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Col, p.Message)
+}
+
+// Problems are all that is wrong with a scenario, in the order of their places.
+type Problems []Problem
+
+// Error prints one problem a line.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// maxProblems bounds what is printed: a file of another kind would otherwise give one problem a line of it.
+const maxProblems = 100
+
+// tidy sorts the problems and drops repetitions and what lies beyond the bound.
+func (ps Problems) tidy(file string) Problems {
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
+	ps = slices.Compact(ps)
+	if more := len(ps) - maxProblems; more > 0 {
+		last := ps[maxProblems]
+		ps = append(ps[:maxProblems], Problem{File: file, Line: last.Line, Col: last.Col,
+			Message: fmt.Sprintf("and %d more problems from here on", more)})
+	}
+	return ps
+}
+
+// quote prints text from the file in a message, one line of bounded length.
+func quote(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most-3]) + "..."
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+// choices says what is allowed where word stood, with the nearest spelling first.
+func choices(word string, allowed []string) string {
+	if len(allowed) == 0 {
+		return "nothing is allowed here"
+	}
+	list := slices.Sorted(slices.Values(allowed))
+	text := "allowed: " + strings.Join(slices.Compact(list), ", ")
+	if near := nearest(word, list); near != "" {
+		return "did you mean " + quote(near) + "? " + text
+	}
+	return text
+}
+
+// nearest is the allowed word that word was probably meant to be, or "".
+func nearest(word string, allowed []string) string {
+	const longest = 64 // a longer word is no slip of the pen
+	if len(word) > longest {
+		return ""
+	}
+	best, least := "", 1+max(1, len(word)/3)
+	for _, a := range allowed {
+		if d := distance(strings.ToLower(word), a); d < least && d < len(a) {
+			best, least = a, d
+		}
+	}
+	return best
+}
+
+// distance counts the insertions, deletions, substitutions and swaps of neighbours that turn a into b (the optimal
+// string alignment distance).
+func distance(a, b string) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range row {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}

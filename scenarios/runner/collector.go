@@ -1,0 +1,205 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"wringer/drivers"
+	"wringer/faults"
+	"wringer/reports"
+	"wringer/reports/metrics"
+)
+
+// collector folds what the streams recorded, once a second, and tells those who watch.
+type collector struct {
+	t       *trial
+	mu      sync.Mutex // guards all below and the tallies; watchers are called under it, one at a time
+	cores   map[int]float64
+	state   map[string]string // of each fault
+	limited map[string]int    // seconds by stream in which the generator was the limit
+	failure error
+}
+
+// collect starts collecting. fail is called when the harness itself failed. The returned function collects the rest; call
+// it when every stream has ended and everything was observed.
+func (t *trial) collect(ctx context.Context, fail context.CancelCauseFunc) (finish func()) {
+	c := &collector{t: t, cores: make(map[int]float64), state: make(map[string]string), limited: make(map[string]int)}
+	t.collector = c
+	t.timeline.Notify = c.fault
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		timer := time.NewTimer(t.untilSecond())
+		defer timer.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-timer.C:
+			}
+			c.tick(fail)
+			timer.Reset(t.untilSecond())
+		}
+	}()
+	return func() {
+		close(stop)
+		<-done
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for i := range t.streams {
+			c.gather(i, time.Duration(1<<62))
+		}
+	}
+}
+
+// untilSecond is the time to the next whole second of the run's clock, and a little more: so that what was due in the
+// second has begun.
+func (t *trial) untilSecond() time.Duration {
+	const settle = 5 * time.Millisecond
+	now := t.clock()
+	next := now.Truncate(time.Second)
+	if now >= next {
+		next += time.Second
+	}
+	return next - now + settle
+}
+
+// tick folds the second that just ended.
+func (c *collector) tick(fail context.CancelCauseFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.t
+	now := t.clock()
+	c.cores[int(now/time.Second)-1] = t.machine.cores()
+	for i, s := range t.streams {
+		s.flush()
+		c.gather(i, s.settledBelow())
+		c.gauges(i, now)
+		if err := s.failed(); err != nil {
+			fail(err)
+		}
+	}
+	if err := t.book.checkpoint(func() *reports.Run { return t.partial(now) }); err != nil {
+		c.failure = cmp.Or(c.failure, err)
+		fail(err)
+	}
+	t.opt.Watch(c.live())
+}
+
+// gather takes the slots that are over into the stream's tally.
+func (c *collector) gather(i int, frontier time.Duration) {
+	t, s, tally := c.t, c.t.streams[i], c.t.tallies[i]
+	taken, until := s.recorder.Take(frontier)
+	tally.add(taken)
+	tally.complete(until, func(start time.Duration, sec *second) {
+		sec.row.Limited = c.limits(s, start, &sec.cell)
+		if sec.row.Limited {
+			c.limited[s.spec.Name]++
+		}
+		length := min(time.Second, s.end-start)
+		for _, w := range tally.worst {
+			if window := w.gate.Scope.Window; window != "" && !t.plan.within(window, start, start+length) {
+				continue
+			}
+			w.add(start, length, &sec.cell, sec.row.Limited)
+		}
+		if err := t.book.interval(s.spec.Name, t.epoch(), start, sec.cell.Response.Export()); err != nil {
+			c.failure = cmp.Or(c.failure, err)
+		}
+	})
+}
+
+// The generator's own lag counts as a sign of saturation from here on, when the CPU is used up as well.
+const saturatedLag = 10 * time.Millisecond
+
+// limits says whether the generator was the limit in a second of a stream: it was late, it dropped, or it had used up the
+// CPU (then a closed model cannot show its own lateness).
+func (c *collector) limits(s *stream, start time.Duration, cell *metrics.Cell) bool {
+	lag, known := cell.Lag.Rank(0.99, cell.Lag.Count())
+	full := saturated(c.cores[int(start/time.Second)])
+	return cell.DroppedByUs > 0 || known && lag > c.t.sc.Run.MaxLag || full && (s.pacer == nil || lag > saturatedLag)
+}
+
+// gauges reads what only the protocol knows.
+func (c *collector) gauges(i int, now time.Duration) {
+	s, tally := c.t.streams[i], c.t.tallies[i]
+	emit := func(name string, value float64) {
+		if now >= 0 {
+			tally.gauges[name] = append(tally.gauges[name], reports.Sample{AtNS: int64(now), Value: value})
+		}
+	}
+	if g, ok := s.driver.(drivers.Gauger); ok {
+		g.Gauges(emit)
+	}
+	if s.effects != nil {
+		if g, ok := s.effects.source.(drivers.Gauger); ok {
+			g.Gauges(emit)
+		}
+	}
+}
+
+// fault takes note of a fault's change of state.
+func (c *collector) fault(e faults.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state[e.Injection.Name] = stateOf(e)
+	c.t.opt.Watch(c.live())
+}
+
+// stateOf puts a fault's step in words.
+func stateOf(e faults.Event) string {
+	switch {
+	case e.Injection.InjectErr != nil, e.Injection.HealErr != nil, e.Injection.ProbeErr != nil:
+		return "failed"
+	case e.Step == faults.Injected, e.Step == faults.Healing:
+		return "in force"
+	case e.Step == faults.Ended:
+		return "healed"
+	}
+	return e.Step.String()
+}
+
+// live describes this moment. Streams are told over the last whole second.
+func (c *collector) live() Live {
+	t := c.t
+	now := t.clock()
+	l := Live{
+		Name: t.sc.Name, At: now, Warmup: t.sc.Run.Warmup, Duration: t.sc.Run.Duration, Drain: t.sc.Run.Drain,
+		Window: "warmup", Windows: t.windows(t.sc.Run.Duration, t.sc.Run.Duration),
+	}
+	if now >= 0 {
+		l.Window = t.plan.names[t.plan.windowAt(now)]
+	}
+	for i := range t.sc.Faults {
+		f := &t.sc.Faults[i]
+		l.Faults = append(l.Faults, LiveFault{Name: f.Name, Start: f.At, End: f.End(), State: cmp.Or(c.state[f.Name], "waiting")})
+	}
+	for i, s := range t.streams {
+		l.Streams = append(l.Streams, s.live(t.tallies[i], now))
+	}
+	return l
+}
+
+// live describes the stream over the last whole second before now.
+func (s *stream) live(tally *tally, now time.Duration) LiveStream {
+	l := LiveStream{Name: s.spec.Name, InFlight: s.inFlight.Load()}
+	total, last := tally.snapshot(s.recorder.Open(), int(now/time.Second)-1)
+	l.Total, l.Offered, l.Retries, l.Rate = total, last.Offered, last.Retries, float64(last.Acked)
+	if last.Offered > 0 {
+		l.Errors = float64(last.Offered-last.Acked) / float64(last.Offered)
+	}
+	if last.P99NS != nil {
+		l.P99, l.Answered = time.Duration(*last.P99NS), true
+	}
+	if s.effects != nil {
+		v := s.effects.ledger.Live()
+		l.Observed, l.Seen, l.Unseen = true, v.Seen, v.Unseen
+	}
+	return l
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

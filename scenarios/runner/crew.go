@@ -1,0 +1,113 @@
+package runner
+
+import (
+	"context"
+	"sync"
+
+	"wringer/drivers"
+)
+
+// crew carries flights by sessions: one worker a session, as many as are needed at once. The worker that came back last
+// goes first, so that few connections carry what few can.
+type crew struct {
+	s    *stream
+	fly  context.Context
+	mu   sync.Mutex
+	idle []*worker
+	home bool // no flight will be launched any more
+	all  sync.WaitGroup
+}
+
+type worker struct {
+	session drivers.Session
+	in      chan job // closed by wait
+}
+
+type job struct {
+	f    *flight
+	over func()
+}
+
+func (c *crew) launch(f *flight, over func()) {
+	c.mu.Lock()
+	if n := len(c.idle); n > 0 {
+		w := c.idle[n-1]
+		c.idle = c.idle[:n-1]
+		c.mu.Unlock()
+		w.in <- job{f, over}
+		return
+	}
+	c.mu.Unlock()
+	c.all.Go(func() { c.work(job{f, over}) })
+}
+
+// work is a worker's life, beginning with its first job.
+func (c *crew) work(j job) {
+	session, err := c.s.driver.Session()
+	if err != nil {
+		c.s.fail(err)
+		session = broken{err}
+	}
+	defer session.Close()
+	w := &worker{session: session, in: make(chan job, 1)}
+	for ok := true; ok; j, ok = <-w.in {
+		c.carry(session, j.f)
+		// A worker is free before its flight counts as landed, so that there are never more workers than flights
+		// allowed at once.
+		stay := c.park(w)
+		j.over()
+		if !stay {
+			return
+		}
+	}
+}
+
+// park makes the worker available, false when it may go home.
+func (c *crew) park(w *worker) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.home {
+		return false
+	}
+	c.idle = append(c.idle, w)
+	return true
+}
+
+// carry takes one operation through its attempts.
+func (c *crew) carry(session drivers.Session, f *flight) {
+	for {
+		ctx, cancel, ok := c.s.again(c.fly, f)
+		if !ok {
+			break
+		}
+		session.Do(ctx, &f.op, &f.at)
+		cancel()
+		now := c.s.env.Clock()
+		f.land(now, c.s.meaning)
+		wait, again := c.s.policy.next(f, now)
+		if !again || !sleep(c.fly, wait) {
+			break
+		}
+	}
+	c.s.finish(f)
+}
+
+// wait sends the idle workers home; those under way go when they come back.
+func (c *crew) wait() {
+	c.mu.Lock()
+	c.home = true
+	for _, w := range c.idle {
+		close(w.in)
+	}
+	c.mu.Unlock()
+	c.all.Wait()
+}
+
+// broken stands in for a session that could not be opened; the run ends with the error.
+type broken struct{ err error }
+
+func (b broken) Do(_ context.Context, _ *drivers.Op, at *drivers.Attempt) {
+	at.Fail(drivers.Rejected, drivers.CodeRefused, b.err.Error())
+}
+
+func (broken) Close() error { return nil }

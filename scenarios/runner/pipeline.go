@@ -1,0 +1,59 @@
+package runner
+
+import (
+	"context"
+	"sync"
+
+	"wringer/drivers"
+)
+
+// pipeline carries flights by a driver whose attempts complete by themselves.
+type pipeline struct {
+	s      *stream
+	fly    context.Context
+	driver drivers.Pipeline
+	send   sync.Mutex // one Send at a time, so that transmissions keep their order
+	all    sync.WaitGroup
+}
+
+func (p *pipeline) launch(f *flight, over func()) {
+	p.all.Add(1)
+	p.attempt(f, over)
+}
+
+// attempt sends f once. It may block while the client's own buffer is full.
+func (p *pipeline) attempt(f *flight, over func()) {
+	ctx, cancel, ok := p.s.again(p.fly, f)
+	if !ok {
+		p.land(f, over)
+		return
+	}
+	p.send.Lock()
+	defer p.send.Unlock()
+	p.driver.Send(ctx, &f.op, &f.at, func() {
+		cancel()
+		now := p.s.env.Clock()
+		f.land(now, p.s.meaning)
+		wait, again := p.s.policy.next(f, now)
+		if !again {
+			p.land(f, over)
+			return
+		}
+		// done must not block: the wait and the next Send are a goroutine's of their own, at most one a flight.
+		go func() {
+			if !sleep(p.fly, wait) {
+				p.land(f, over)
+				return
+			}
+			p.attempt(f, over)
+		}()
+	})
+}
+
+func (p *pipeline) land(f *flight, over func()) {
+	p.s.finish(f)
+	over()
+	p.all.Done()
+}
+
+func (p *pipeline) wait() { p.all.Wait() }

@@ -1,0 +1,92 @@
+package runner
+
+import (
+	"testing"
+	"time"
+
+	"wringer/reports"
+)
+
+// row is a second of 100 offered operations.
+func row(sec int, acked int64, p99 time.Duration) reports.Second {
+	s := reports.Second{StartNS: int64(sec) * int64(time.Second), Counts: reports.Counts{Offered: 100, Sent: 100, Acked: acked, Attempts: 100}}
+	if p99 > 0 {
+		ns := int64(p99)
+		s.P99NS = &ns
+	}
+	return s
+}
+
+func TestRecovery(t *testing.T) {
+	const good, slow = 20 * time.Millisecond, 200 * time.Millisecond
+	base := normal{offered: 100, acked: 100, p99: good, amplification: 1}
+	// Ten seconds of baseline, a fault from 10 s to 14 s, and what the case says after.
+	build := func(after ...reports.Second) []reports.Second {
+		var rows []reports.Second
+		for sec := range 14 {
+			if sec < 11 {
+				rows = append(rows, row(sec, 100, good))
+			} else {
+				rows = append(rows, row(sec, 20, 0))
+			}
+		}
+		for i, s := range after {
+			s.StartNS = int64(14+i) * int64(time.Second)
+			rows = append(rows, s)
+		}
+		return rows
+	}
+	ok, bad, late := row(0, 100, good), row(0, 20, 0), row(0, 100, slow)
+	limited := late
+	limited.Limited = true
+	for name, c := range map[string]struct {
+		after     []reports.Second
+		recovered *bool
+		recovery  time.Duration
+	}{
+		"at once":                      {[]reports.Second{ok, ok, ok, ok}, boolean(true), 0},
+		"after two bad seconds":        {[]reports.Second{bad, late, ok, ok, ok}, boolean(true), 2 * time.Second},
+		"two good ones do not count":   {[]reports.Second{ok, ok, bad, ok, ok, ok}, boolean(true), 3 * time.Second},
+		"never":                        {[]reports.Second{bad, bad, late, bad}, boolean(false), 0},
+		"flapping":                     {[]reports.Second{ok, bad, ok, ok, bad}, boolean(false), 0},
+		"too early to tell":            {[]reports.Second{bad, bad, ok, ok}, nil, 0},
+		"too few seconds":              {[]reports.Second{bad, bad}, nil, 0},
+		"perhaps the generator itself": {[]reports.Second{limited, limited, limited, late}, nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rows := build(c.after...)
+			r := base.take(rows, 10*time.Second, 14*time.Second, time.Duration(len(rows))*time.Second)
+			if r.DetectionNS == nil || *r.DetectionNS != int64(time.Second) {
+				t.Errorf("detection %v, want 1 s", r.DetectionNS)
+			}
+			switch {
+			case (r.Recovered == nil) != (c.recovered == nil), r.Recovered != nil && *r.Recovered != *c.recovered:
+				t.Errorf("recovered %v, want %v", r.Recovered, c.recovered)
+			case r.Recovered != nil && *r.Recovered && *r.RecoveryNS != int64(c.recovery):
+				t.Errorf("recovery %s, want %s", time.Duration(*r.RecoveryNS), c.recovery)
+			}
+		})
+	}
+}
+
+func TestMetastable(t *testing.T) {
+	base := normal{offered: 100, acked: 100, p99: 20 * time.Millisecond, amplification: 1}
+	storm := row(0, 50, 0)
+	storm.Attempts = 300
+	calm := row(0, 50, 0)
+	for name, c := range map[string]struct {
+		tail reports.Second
+		want bool
+	}{"low goodput under a storm": {storm, true}, "low goodput without one": {calm, false}, "recovered": {row(0, 100, time.Millisecond), false}} {
+		var rows []reports.Second
+		for sec := range 12 {
+			s := c.tail
+			s.StartNS = int64(sec) * int64(time.Second)
+			rows = append(rows, s)
+		}
+		r := base.take(rows, 2*time.Second, 4*time.Second, 12*time.Second)
+		if r.Metastable == nil || *r.Metastable != c.want {
+			t.Errorf("%s: metastable %v, want %v", name, r.Metastable, c.want)
+		}
+	}
+}

@@ -1,0 +1,263 @@
+// Package runner runs a scenario: it starts the target, sends the traffic, breaks and heals on schedule, watches what
+// becomes of every operation, judges the gates and returns the run record.
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"wringer/drivers"
+	"wringer/faults"
+	"wringer/reports"
+	"wringer/reports/integrity"
+	"wringer/scenarios"
+)
+
+// Options of a run.
+type Options struct {
+	// Dir is the record's folder; it must not exist, or be empty.
+	Dir string
+	// Mesh opens the links' mesh; called once, when a fault names a link.
+	Mesh func() (faults.Mesh, error)
+	// Watch is called about once a second and at every change of the faults in force, from one goroutine at a time.
+	Watch   func(Live)
+	Version string
+	Log     *slog.Logger
+}
+
+// ErrScenario marks an error that the scenario caused; nothing was sent and no record was left.
+var ErrScenario = errors.New("scenario error")
+
+// Run runs the scenario and returns its record, which is also saved in opt.Dir. An error means that there is no run to
+// speak of: it wraps ErrScenario where the scenario is at fault, else the harness failed. When ctx ends the run stops,
+// heals every fault, and the record tells of what was measured until then.
+func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run, error) {
+	t := &trial{sc: sc, opt: opt, plan: newPlan(sc), id: runID()}
+	if t.opt.Log == nil {
+		t.opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if t.opt.Watch == nil {
+		t.opt.Watch = func(Live) {}
+	}
+	book, err := openBook(opt.Dir, sc)
+	if err != nil {
+		return nil, err
+	}
+	t.book = book
+	defer t.close()
+	if err := t.prepare(ctx); err != nil {
+		if ctx.Err() == nil && errors.Is(err, drivers.ErrUnreachable) {
+			return t.unhealthy(err)
+		}
+		book.discard()
+		return nil, err
+	}
+	return t.play(ctx)
+}
+
+// trial is one run at work.
+type trial struct {
+	sc   *scenarios.Scenario // resolved once the target runs
+	opt  Options
+	plan *plan
+	id   string
+	book *book
+
+	target    scenarios.Target
+	mesh      faults.Mesh
+	streams   []*stream
+	tallies   []*tally
+	zero      atomic.Pointer[time.Time] // of the run's clock: the end of the warm-up
+	machine   *machine
+	timeline  *timeline
+	collector *collector
+	closers   []func() error
+	// unknown says why an integrity count is not fully known, by stream and count.
+	unknown map[string]map[string]string
+}
+
+// runID makes the run's part of every identity: 8 characters, 40 bits of chance.
+func runID() string {
+	var raw [5]byte
+	rand.Read(raw[:])
+	return strings.ToLower(base32.StdEncoding.EncodeToString(raw[:]))
+}
+
+// clock is the run's clock: time since the end of the warm-up. Until traffic begins its zero is a guess.
+func (t *trial) clock() time.Duration { return time.Since(t.epoch()) }
+
+func (t *trial) epoch() time.Time { return *t.zero.Load() }
+
+// begin starts the run's clock: the warm-up begins now.
+func (t *trial) begin() {
+	zero := time.Now().Add(t.sc.Run.Warmup)
+	t.zero.Store(&zero)
+}
+
+// startLimit bounds the start of the target and the opening of the drivers.
+const startLimit = 60 * time.Second
+
+// prepare starts the target and opens links, drivers and sources. Nothing is sent yet.
+func (t *trial) prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	vars, err := t.startTarget(ctx)
+	if err != nil {
+		return err
+	}
+	if t.sc, err = t.sc.Resolve(vars); err != nil {
+		return fmt.Errorf("%w: %w", ErrScenario, err)
+	}
+	t.begin()
+	for i := range t.sc.Traffic {
+		if err := t.open(ctx, &t.sc.Traffic[i]); err != nil {
+			return err
+		}
+	}
+	t.timeline, err = t.openFaults()
+	return err
+}
+
+// startTarget starts the target, if there is one, and names its variables with the target's key in front.
+func (t *trial) startTarget(ctx context.Context) (map[string]string, error) {
+	vars := make(map[string]string)
+	if t.sc.Target == nil {
+		return vars, nil
+	}
+	target, err := t.sc.Target.Start(ctx, scenarios.TargetEnv{Seed: uint64(t.sc.Seed), Log: t.opt.Log})
+	if err != nil {
+		return nil, fmt.Errorf("start target %s: %w", t.sc.TargetName, err)
+	}
+	t.target = target
+	t.closers = append(t.closers, func() error {
+		limit, cancel := context.WithTimeout(context.Background(), closeLimit)
+		defer cancel()
+		return target.Close(limit)
+	})
+	for name, value := range target.Vars() {
+		vars[t.sc.TargetName+"."+name] = value
+	}
+	return vars, nil
+}
+
+// open prepares one stream: its link if a fault names it, its driver, and what observes its effects.
+func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
+	env := drivers.Env{
+		Stream:   spec.Name,
+		Identity: drivers.Identity{Run: t.id, Stream: spec.Name},
+		Seed:     streamSeed(t.sc.Seed, spec.Name),
+		Clock:    t.clock,
+		Epoch:    t.epoch,
+		Dial:     direct,
+		Timeout:  spec.Timeout,
+		Sessions: sessions(spec),
+		Files:    filepath.Dir(t.sc.Path),
+		Log:      t.opt.Log,
+	}
+	if linked(t.sc, spec.Name) {
+		link, err := t.link(spec.Name)
+		if err != nil {
+			return fmt.Errorf("stream %s: open link: %w", spec.Name, err)
+		}
+		env.Dial = link.Dial
+	}
+	driver, err := spec.Driver.Open(ctx, env)
+	if err != nil {
+		return blame(spec, err)
+	}
+	t.closers = append(t.closers, driver.Close)
+	s := newStream(spec, env, t.plan.slots, t.sc.Run)
+	s.driver = driver
+	s.meaning = meanings(spec.Outcomes)
+	if s.effects, err = t.observe(ctx, spec, env, driver); err != nil {
+		return blame(spec, err)
+	}
+	tally := newTally(t.plan.slots, len(t.plan.names))
+	tally.worst = newWorst(t.sc.Expect, spec.Name)
+	t.streams, t.tallies = append(t.streams, s), append(t.tallies, tally)
+	return nil
+}
+
+// blame tells whose fault an error of opening is.
+func blame(spec *scenarios.Stream, err error) error {
+	if errors.Is(err, drivers.ErrConfig) {
+		return fmt.Errorf("%w: stream %s: %s: %w", ErrScenario, spec.Name, spec.DriverName, err)
+	}
+	return fmt.Errorf("stream %s: %s: %w", spec.Name, spec.DriverName, err)
+}
+
+// observe opens the source that tells where the stream's operations show up: its effects, or the driver's own log.
+func (t *trial) observe(ctx context.Context, spec *scenarios.Stream, env drivers.Env, driver drivers.Driver) (*observer, error) {
+	o := &observer{}
+	config := integrity.Config{
+		Stream: spec.Name, Identity: env.Identity, Windows: t.plan.names,
+		Mode: integrity.Effect, Order: integrity.RealTime,
+	}
+	if spec.Keys > 0 {
+		config.KeyOf = func(seq uint64) uint64 { return drivers.KeyOf(env.Seed, seq, spec.Keys) }
+	}
+	var err error
+	if spec.Effects != nil {
+		// What a fault hides from the target's clients must not be hidden from the judge.
+		judge := env
+		judge.Dial = direct
+		o.place = spec.EffectName + " effects"
+		o.source, err = spec.Effects.Open(ctx, judge)
+	} else if v, ok := driver.(drivers.Verifier); ok {
+		config.Mode, config.Order = integrity.Log, integrity.Sequential
+		o.place = "its own log"
+		o.source, err = v.Source()
+	}
+	if err != nil || o.source == nil {
+		return nil, err
+	}
+	t.closers = append(t.closers, o.close)
+	o.ledger = integrity.New(config)
+	return o, o.source.Start(ctx)
+}
+
+// link returns a link of the mesh, which is opened at the first call.
+func (t *trial) link(name string) (faults.Link, error) {
+	if t.mesh == nil {
+		mesh, err := t.opt.Mesh()
+		if err != nil {
+			return nil, err
+		}
+		t.mesh = mesh
+		t.closers = append(t.closers, func() error {
+			limit, cancel := context.WithTimeout(context.Background(), closeLimit)
+			defer cancel()
+			return mesh.Close(limit)
+		})
+	}
+	return t.mesh.Link(name)
+}
+
+// closeLimit bounds the closing of each thing that a run opened.
+const closeLimit = 15 * time.Second
+
+// close frees everything, the last opened first. Each step is under a watchdog: what does not end is reported, not waited
+// for.
+func (t *trial) close() {
+	for i := len(t.closers) - 1; i >= 0; i-- {
+		done := make(chan error, 1)
+		go func() { done <- t.closers[i]() }()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.opt.Log.Warn("closing failed", "error", err)
+			}
+		case <-time.After(closeLimit + time.Second):
+			t.opt.Log.Error("closing did not end; something of this run is left behind")
+		}
+	}
+	t.closers = nil
+}

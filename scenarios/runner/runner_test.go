@@ -1,0 +1,329 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"wringer/drivers"
+	"wringer/faults"
+	"wringer/reports"
+	"wringer/scenarios"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestHonestTargetPasses(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+			ack(ctx, at, 3*time.Millisecond)
+		}}
+		sc := scenario(t, scenarios.Timing{Warmup: 2 * time.Second, Duration: 10 * time.Second, Drain: time.Second},
+			[]scenarios.Stream{openStream("a", 100, m)}, "a.p99 < 5ms", "a.errors == 0", "a.rate > 99/s in every second")
+		run := mustRun(t, t.Context(), sc, Options{})
+		if run.Verdict != reports.Pass || run.Exit != 0 {
+			t.Fatalf("verdict %s, exit %d: %q", run.Verdict, run.Exit, run.Why)
+		}
+		total := run.Streams["a"].Total
+		if total.Offered != 1000 || total.Acked != 1000 || total.Attempts != 1000 {
+			t.Errorf("offered %d, acked %d, attempts %d, want 1000 each", total.Offered, total.Acked, total.Attempts)
+		}
+		if n := len(run.Streams["a"].Seconds); n != 10 {
+			t.Errorf("%d seconds, want 10", n)
+		}
+	})
+}
+
+// A target frozen from 5 s to 7 s in 12 s at 100/s: the operations due in the freeze wait from 2 s down to 0. The
+// arithmetic truth is p99 = 1.88 s.
+func frozen() *memory {
+	return &memory{do: func(ctx context.Context, env *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+		if now := env.Clock(); now >= 5*time.Second && now < 7*time.Second {
+			ack(ctx, at, 7*time.Second-now)
+			return
+		}
+		ack(ctx, at, time.Millisecond)
+	}}
+}
+
+func TestFrozenTargetIsNotOmitted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sc := scenario(t, scenarios.Timing{Duration: 12 * time.Second}, []scenarios.Stream{openStream("a", 100, frozen())}, "a.p99 < 1s")
+		run := mustRun(t, t.Context(), sc, Options{})
+		p99 := *run.Streams["a"].Total.Response.P99 / 1e9
+		if math.Abs(p99-1.88) > 0.03*1.88 {
+			t.Errorf("p99 is %.3f s, want 1.88 s", p99)
+		}
+		if run.Verdict != reports.Fail {
+			t.Errorf("verdict %s, want fail", run.Verdict)
+		}
+	})
+}
+
+func TestSmallInFlightCapDoesNotHideAFreeze(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := openStream("a", 100, frozen())
+		s.MaxInFlight = 4
+		sc := scenario(t, scenarios.Timing{Duration: 12 * time.Second}, []scenarios.Stream{s}, "a.p99 < 1s", "a.acked.p99 < 1s", "a.errors < 1%")
+		run := mustRun(t, t.Context(), sc, Options{})
+		total := run.Streams["a"].Total
+		if total.Dropped < 190 || total.DroppedByUs != 0 || total.Response.P99 != nil {
+			t.Errorf("dropped %d (ours %d), p99 %v: want about 195, none ours, no answer", total.Dropped, total.DroppedByUs, total.Response.P99)
+		}
+		if run.Verdict != reports.Fail || run.Gates[0].Verdict != reports.Fail || run.Gates[2].Verdict != reports.Fail {
+			t.Errorf("verdict %s, gates %+v: want fail", run.Verdict, run.Gates)
+		}
+	})
+}
+
+func TestDeadTargetNeverPasses(t *testing.T) {
+	answers := map[string]func(context.Context, *drivers.Attempt){
+		"refused": func(_ context.Context, at *drivers.Attempt) { at.Fail(drivers.Rejected, drivers.CodeRefused, "") },
+		"hangs":   hang,
+		"silent":  func(context.Context, *drivers.Attempt) {},
+	}
+	for name, answer := range answers {
+		for _, gate := range []string{"a.p99 < 1s", "a.errors < 1%", "a.within(1s) > 99%", "a.rate > 1/s", "a.acked.p99 < 1s", "a.max < 10s", "a.mean < 10s"} {
+			t.Run(name+" "+strings.ReplaceAll(gate, "/", " per "), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					m := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) { answer(ctx, at) }}
+					s := openStream("a", 20, m)
+					s.Timeout = 100 * time.Millisecond
+					run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: 3 * time.Second}, []scenarios.Stream{s}, gate), Options{})
+					if run.Verdict == reports.Pass {
+						t.Errorf("%s passed: %+v", gate, run.Gates)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestNothingExpectedIsInconclusive(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: time.Second}, []scenarios.Stream{openStream("a", 10, frozen())}), Options{})
+		if run.Verdict != reports.Inconclusive || run.Exit != reports.ExitInconclusive {
+			t.Errorf("verdict %s, exit %d", run.Verdict, run.Exit)
+		}
+	})
+}
+
+func TestUnreachableTargetIsInconclusive(t *testing.T) {
+	m := &memory{open: errors.Join(drivers.ErrUnreachable, errors.New("nobody there"))}
+	run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: time.Second}, []scenarios.Stream{openStream("a", 10, m)}, "a.errors < 1%"), Options{})
+	if run.Verdict != reports.Inconclusive || run.Gates[0].Verdict != reports.Inconclusive {
+		t.Errorf("verdict %s, gates %+v", run.Verdict, run.Gates)
+	}
+}
+
+func TestScenarioErrorLeavesNothing(t *testing.T) {
+	dir := t.TempDir() + "/record"
+	m := &memory{open: errors.Join(drivers.ErrConfig, errors.New("no such method"))}
+	_, err := Run(t.Context(), scenario(t, scenarios.Timing{Duration: time.Second}, []scenarios.Stream{openStream("a", 10, m)}), Options{Dir: dir})
+	if !errors.Is(err, ErrScenario) {
+		t.Errorf("error is %v, want a scenario error", err)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the record's folder was left: %v", err)
+	}
+}
+
+func TestInterruptKeepsWhatWasMeasured(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		m := &memory{do: func(ctx context.Context, env *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+			if env.Clock() > 4*time.Second {
+				hang(ctx, at)
+				return
+			}
+			ack(ctx, at, time.Millisecond)
+		}}
+		time.AfterFunc(5500*time.Millisecond, cancel)
+		sc := scenario(t, scenarios.Timing{Duration: 20 * time.Second}, []scenarios.Stream{openStream("a", 10, m)}, "a.errors < 50%")
+		run := mustRun(t, ctx, sc, Options{})
+		if run.Exit != reports.ExitInterrupted || run.Verdict == reports.Pass {
+			t.Errorf("exit %d, verdict %s", run.Exit, run.Verdict)
+		}
+		total := run.Streams["a"].Total
+		if total.Offered < 54 || total.Offered > 56 || total.Indeterminate < 13 {
+			t.Errorf("offered %d, indeterminate %d: want about 55 and 14", total.Offered, total.Indeterminate)
+		}
+	})
+}
+
+func TestClosedModel(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var most, now atomic.Int64
+		m := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+			n := now.Add(1)
+			most.Store(max(most.Load(), n))
+			ack(ctx, at, 10*time.Millisecond)
+			now.Add(-1)
+		}}
+		s := openStream("a", 0, m)
+		s.Rate, s.Users, s.Think = nil, 5, 40*time.Millisecond
+		run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: 5 * time.Second}, []scenarios.Stream{s}, "a.rate > 90/s"), Options{})
+		if total := run.Streams["a"].Total; total.Offered != 500 || most.Load() > 5 {
+			t.Errorf("offered %d, at most %d at once: want 500 and 5", total.Offered, most.Load())
+		}
+		if run.Verdict != reports.Pass || run.Streams["a"].Model != "closed" {
+			t.Errorf("verdict %s, model %s", run.Verdict, run.Streams["a"].Model)
+		}
+	})
+}
+
+func TestRetriesFollowThePolicy(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &memory{do: func(ctx context.Context, _ *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
+			at.Wire, at.Answered = true, true
+			switch {
+			case op.Seq%4 == 1 && at.Number < 3: // acked at the third attempt
+				at.Fail(drivers.Indeterminate, "http_500", "")
+			case op.Seq%4 == 2: // rejected: not tried again
+				at.Fail(drivers.Rejected, "http_400", "")
+			case op.Seq%4 == 3: // never acked
+				at.Fail(drivers.Indeterminate, "http_500", "")
+			default:
+				at.Outcome = drivers.Acked
+			}
+		}}
+		s := openStream("a", 40, m)
+		s.Retry = &scenarios.Retry{Attempts: 4, Backoff: 10 * time.Millisecond, MaxBackoff: time.Second, Jitter: scenarios.JitterNone}
+		run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{s}, "a.amplification < 3"), Options{})
+		got := run.Streams["a"].Total
+		if got.Acked != 200 || got.Rejected != 100 || got.Indeterminate != 100 {
+			t.Errorf("acked %d rejected %d indeterminate %d, want 200 100 100", got.Acked, got.Rejected, got.Indeterminate)
+		}
+		if want := int64(100 + 300 + 100 + 400); got.Attempts != want || got.Retries != want-400 {
+			t.Errorf("attempts %d retries %d, want %d and %d", got.Attempts, got.Retries, want, want-400)
+		}
+		if got.Errors["http_500"] != 600 || got.Errors["http_400"] != 100 {
+			t.Errorf("errors %v", got.Errors)
+		}
+	})
+}
+
+func TestRetryBudgetBoundsRetries(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &memory{do: func(_ context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+			at.Wire = true
+			at.Fail(drivers.Indeterminate, drivers.CodeReset, "")
+		}}
+		share := drivers.Ratio(0.1)
+		s := openStream("a", 100, m)
+		s.Retry = &scenarios.Retry{Attempts: 4, Backoff: time.Millisecond, MaxBackoff: time.Second, Jitter: scenarios.JitterFull, Budget: &share}
+		run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{s}, "a.errors < 1%"), Options{})
+		if got := run.Streams["a"].Total.Retries; got < 105 || got > 110 {
+			t.Errorf("%d retries for 1000 operations, want the reserve of 10 and a tenth", got)
+		}
+	})
+}
+
+func TestDeadlineBoundsTheOperation(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) { hang(ctx, at) }}
+		s := openStream("a", 10, m)
+		s.Timeout, s.Deadline = 300*time.Millisecond, time.Second
+		s.Retry = &scenarios.Retry{Attempts: 100, Backoff: time.Millisecond, MaxBackoff: time.Millisecond, Jitter: scenarios.JitterNone}
+		run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: 2 * time.Second}, []scenarios.Stream{s}, "a.errors < 1%"), Options{})
+		if got := run.Streams["a"].Total; got.Attempts != 4*20 {
+			t.Errorf("%d attempts of 20 operations, want 4 each within the deadline", got.Attempts)
+		}
+	})
+}
+
+func TestOutcomesOverride(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &memory{do: func(_ context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+			at.Wire, at.Answered = true, true
+			at.Fail(drivers.Indeterminate, "http_503", "")
+		}}
+		s := openStream("a", 10, m)
+		s.Outcomes = map[string][]string{"rejected": {"503"}}
+		run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: time.Second}, []scenarios.Stream{s}, "a.errors < 1%"), Options{})
+		if got := run.Streams["a"].Total; got.Rejected != 10 {
+			t.Errorf("rejected %d, want 10", got.Rejected)
+		}
+	})
+}
+
+// A generator that is held up (here by a driver that blocks its pipeline) was the limit: neither pass nor fail of a time.
+func TestLateGeneratorIsInconclusive(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var calls atomic.Int64
+		p := &blockingPipeline{calls: &calls}
+		s := openStream("a", 100, &memory{})
+		s.Driver = p
+		run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{s}, "a.p50 < 10s", "a.rate > 1/s"), Options{})
+		if run.Verdict != reports.Inconclusive || run.Gates[0].Verdict != reports.Inconclusive {
+			t.Errorf("verdict %s, gates %+v, validity %+v", run.Verdict, run.Gates, run.Validity)
+		}
+	})
+}
+
+// blockingPipeline holds up the sender for 3 s at its 200th operation.
+type blockingPipeline struct {
+	memory
+	calls *atomic.Int64
+}
+
+func (p *blockingPipeline) Open(context.Context, drivers.Env) (drivers.Driver, error) { return p, nil }
+func (p *blockingPipeline) Flush(context.Context) error                               { return nil }
+func (p *blockingPipeline) Send(_ context.Context, _ *drivers.Op, at *drivers.Attempt, done func()) {
+	if p.calls.Add(1) == 200 {
+		time.Sleep(3 * time.Second)
+	}
+	at.Wire, at.Answered, at.Outcome = true, true, drivers.Acked
+	done()
+}
+
+// A stream whose last operation is early does not cut the run short.
+func TestFaultsOutliveTheTraffic(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{openStream("a", 0.1, prompt())}, "a.errors < 1%")
+		f := &recordingFault{}
+		sc.Faults = []scenarios.Fault{{Name: "late", At: 4 * time.Second, For: 4 * time.Second, Config: f}}
+		run := mustRun(t, t.Context(), sc, Options{})
+		if got := run.Faults[0]; got.StartNS != int64(4*time.Second) || got.EndNS != int64(8*time.Second) || !got.Healed {
+			t.Errorf("fault %+v", got)
+		}
+		if run.DurationNS != int64(10*time.Second) || run.Verdict != reports.Inconclusive {
+			t.Errorf("duration %d, verdict %s: a fault that never bit leaves the run open", run.DurationNS, run.Verdict)
+		}
+	})
+}
+
+// An interrupt heals what is in force.
+func TestInterruptHeals(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(5*time.Second, cancel)
+		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors < 1%")
+		f := &recordingFault{}
+		sc.Faults = []scenarios.Fault{{Name: "long", At: 4 * time.Second, For: 4 * time.Second, Config: f}}
+		run := mustRun(t, ctx, sc, Options{})
+		if f.injected != 1 || f.healed != 1 || !run.Faults[0].Healed || run.Exit != reports.ExitInterrupted {
+			t.Errorf("injected %d, healed %d, record %+v, exit %d", f.injected, f.healed, run.Faults[0], run.Exit)
+		}
+	})
+}
+
+// recordingFault breaks nothing and counts its calls.
+type recordingFault struct{ injected, healed int }
+
+func (f *recordingFault) Check(func(field, message string))     {}
+func (f *recordingFault) Kind() string                          { return "none" }
+func (f *recordingFault) String() string                        { return "nothing" }
+func (f *recordingFault) On() faults.Place                      { return faults.Place{Part: "x"} }
+func (f *recordingFault) Open(faults.Env) (faults.Fault, error) { return f, nil }
+func (f *recordingFault) Inject(context.Context) error          { f.injected++; return nil }
+func (f *recordingFault) Heal(context.Context) error            { f.healed++; return nil }
+func (f *recordingFault) Probe(context.Context) error           { return nil }
+func (f *recordingFault) Bite() faults.Bite                     { return faults.Bite{Connections: -1, Bytes: -1} }

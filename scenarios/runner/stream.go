@@ -1,0 +1,316 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+	"wringer/reports/integrity"
+	"wringer/reports/metrics"
+	"wringer/scenarios"
+)
+
+// stream is one flow of operations at work: it plans them, carries them through their attempts and reports their ends to
+// the recorder and, where effects are observed, to the ledger.
+type stream struct {
+	spec     *scenarios.Stream
+	env      drivers.Env
+	driver   drivers.Driver
+	pacer    scenarios.Pacer // nil: closed model
+	policy   *policy
+	meaning  map[string]drivers.Outcome
+	slots    *metrics.Slots
+	recorder *metrics.Recorder
+	effects  *observer // nil: nothing is observed
+	end      time.Duration
+
+	seq      atomic.Uint64
+	keySeqs  []atomic.Uint32
+	inFlight atomic.Int64
+	// frontier is the planned start below which no operation will begin any more.
+	frontier atomic.Int64
+	flights  sync.Pool
+	outboxes []outbox
+	failure  atomic.Pointer[error]
+}
+
+// outbox gathers the ends of operations, so that the ledger's lock is taken once for many.
+type outbox struct {
+	mu    sync.Mutex
+	batch []reports.Ended
+	trail []drivers.Attempt
+	_     [64]byte
+}
+
+const outboxSize = 256
+
+func newStream(spec *scenarios.Stream, env drivers.Env, slots *metrics.Slots, timing scenarios.Timing) *stream {
+	shards := runtime.GOMAXPROCS(0)
+	s := &stream{
+		spec: spec, env: env, slots: slots, end: timing.Duration,
+		policy:   newPolicy(spec, env.Seed),
+		recorder: metrics.NewRecorder(slots, shards),
+		outboxes: make([]outbox, shards),
+		keySeqs:  make([]atomic.Uint32, spec.Keys),
+	}
+	s.frontier.Store(math.MinInt64)
+	if spec.Rate != nil && !spec.Rate.Max {
+		s.pacer = spec.Rate.Pacer(timing.Warmup, timing.Duration, env.Seed)
+	}
+	return s
+}
+
+// streamSeed gives each stream draws of its own from the run's seed.
+func streamSeed(seed int64, name string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return drivers.Draw(uint64(seed), h.Sum64(), 0)
+}
+
+// users is the number of users of the closed model.
+func (s *stream) users() int {
+	if s.spec.Rate != nil && s.spec.Rate.Max {
+		return s.spec.MaxInFlight
+	}
+	return s.spec.Users
+}
+
+// sessions bounds the sessions open at once.
+func sessions(spec *scenarios.Stream) int {
+	if spec.Rate != nil {
+		return spec.MaxInFlight
+	}
+	return spec.Users
+}
+
+// carrier takes flights to their end: by sessions or by a pipeline.
+type carrier interface {
+	// launch starts a flight and returns at once; over is called when the operation is over.
+	launch(f *flight, over func())
+	// wait blocks until every flight is over and frees what carried them. Nothing is launched after.
+	wait()
+}
+
+// run sends the stream's operations until the plan or admit ends, and returns when all are over. Cancelling fly ends
+// the attempts under way.
+func (s *stream) run(admit, fly context.Context) {
+	defer s.frontier.Store(math.MaxInt64)
+	var c carrier
+	if p, ok := s.driver.(drivers.Pipeline); ok {
+		c = &pipeline{s: s, fly: fly, driver: p}
+	} else {
+		c = &crew{s: s, fly: fly}
+	}
+	if s.pacer != nil {
+		s.arrivals(admit, c)
+	} else {
+		s.loop(admit, c)
+	}
+	c.wait()
+	s.flush()
+}
+
+// catchUp bounds how late an arrival may still be sent after the generator itself was held up; later ones are dropped.
+const catchUp = time.Second
+
+// arrivals is the open model: it launches each operation at its planned start, whatever became of those before.
+func (s *stream) arrivals(admit context.Context, c carrier) {
+	land := func() { s.inFlight.Add(-1) }
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for n := uint64(0); ; n++ {
+		due, ok := s.pacer.At(n)
+		if !ok {
+			return
+		}
+		s.frontier.Store(int64(due))
+		if !s.until(admit, timer, due) {
+			return
+		}
+		lag := s.env.Clock() - due
+		slot := s.slots.At(due)
+		s.policy.offered()
+		switch {
+		case lag > catchUp:
+			s.drop(n, due, slot, true, lag)
+		case s.inFlight.Load() >= int64(s.spec.MaxInFlight):
+			s.drop(n, due, slot, false, lag)
+		default:
+			s.inFlight.Add(1)
+			c.launch(s.begin(n, due, slot, lag), land)
+		}
+	}
+}
+
+// until waits for the planned start, false when admit ends first.
+func (s *stream) until(admit context.Context, timer *time.Timer, due time.Duration) bool {
+	if wait := due - s.env.Clock(); wait > 0 {
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-admit.Done():
+			return false
+		}
+	}
+	return admit.Err() == nil
+}
+
+// loop is the closed model: each user waits for its operation's end before the next. The planned start is the real one.
+func (s *stream) loop(admit context.Context, c carrier) {
+	var users sync.WaitGroup
+	for range s.users() {
+		users.Go(func() {
+			landed := make(chan struct{}, 1)
+			over := func() { s.inFlight.Add(-1); landed <- struct{}{} }
+			for admit.Err() == nil {
+				now := s.env.Clock()
+				if now >= s.end {
+					return
+				}
+				s.policy.offered()
+				s.inFlight.Add(1)
+				c.launch(s.begin(s.seq.Add(1)-1, now, s.slots.At(now), 0), over)
+				<-landed
+				if s.spec.Think > 0 && !sleep(admit, s.spec.Think) {
+					return
+				}
+			}
+		})
+	}
+	users.Wait()
+}
+
+// closedFrontier trails the clock, for a user that read the clock and has not begun its operation yet.
+const closedFrontier = time.Second
+
+// settledBelow is the planned start below which no operation will begin any more.
+func (s *stream) settledBelow() time.Duration {
+	frontier := time.Duration(s.frontier.Load())
+	if s.pacer == nil && frontier != math.MaxInt64 {
+		return s.env.Clock() - closedFrontier
+	}
+	return frontier
+}
+
+// begin opens an operation.
+func (s *stream) begin(seq uint64, due time.Duration, slot int, lag time.Duration) *flight {
+	f, _ := s.flights.Get().(*flight)
+	if f == nil {
+		f = &flight{}
+	}
+	f.start(s.op(seq, due))
+	f.slot, f.window, f.shard = slot, s.slots.Window(slot), seq
+	s.recorder.Begin(f.shard, slot, lag)
+	return f
+}
+
+// op makes operation seq. Its key is a pure function of the seed; its key sequence counts up in planned order.
+func (s *stream) op(seq uint64, due time.Duration) drivers.Op {
+	op := drivers.Op{Seq: seq, Planned: due}
+	if s.spec.Keys > 0 {
+		op.Keyed = true
+		op.Key = drivers.KeyOf(s.env.Seed, seq, s.spec.Keys)
+		op.KeySeq = uint64(s.keySeqs[op.Key].Add(1) - 1)
+	}
+	return op
+}
+
+// drop accounts for an arrival that could not be sent.
+func (s *stream) drop(seq uint64, due time.Duration, slot int, ours bool, lag time.Duration) {
+	s.recorder.Drop(seq, slot, ours, lag)
+	s.post(seq, reports.Ended{Op: s.op(seq, due), Window: s.slots.Window(slot)})
+}
+
+// again prepares the next attempt of f: its context, or false when no time is left for one.
+func (s *stream) again(fly context.Context, f *flight) (context.Context, context.CancelFunc, bool) {
+	now := s.env.Clock()
+	f.attempt(now)
+	timeout := s.policy.timeout(f, now, s.spec.Timeout)
+	if timeout <= 0 {
+		return nil, nil, false
+	}
+	ctx, cancel := context.WithTimeout(fly, timeout)
+	return ctx, cancel, true
+}
+
+// finish closes an operation whose last attempt has landed, and takes the flight back.
+func (s *stream) finish(f *flight) {
+	e := f.ended()
+	s.recorder.End(f.shard, f.slot, &e, s.spec.Timeout)
+	s.post(f.shard, e)
+	s.flights.Put(f)
+}
+
+// post hands the end of an operation to the ledger, by way of the shard's outbox. The trail is copied: the flight goes on.
+func (s *stream) post(shard uint64, e reports.Ended) {
+	if s.effects == nil {
+		return
+	}
+	o := &s.outboxes[shard%uint64(len(s.outboxes))]
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	from := len(o.trail)
+	o.trail = append(o.trail, e.Trail...)
+	e.Trail = o.trail[from:len(o.trail):len(o.trail)]
+	o.batch = append(o.batch, e)
+	if len(o.batch) >= outboxSize {
+		o.deliver(s.effects.ledger)
+	}
+}
+
+// deliver empties the outbox into the ledger, under the outbox's lock.
+func (o *outbox) deliver(l *integrity.Ledger) {
+	if len(o.batch) == 0 {
+		return
+	}
+	l.Ended(o.batch)
+	o.batch, o.trail = o.batch[:0], o.trail[:0]
+}
+
+// flush hands over what the outboxes hold.
+func (s *stream) flush() {
+	if s.effects == nil {
+		return
+	}
+	for i := range s.outboxes {
+		o := &s.outboxes[i]
+		o.mu.Lock()
+		o.deliver(s.effects.ledger)
+		o.mu.Unlock()
+	}
+}
+
+// fail keeps the first failure of the harness itself.
+func (s *stream) fail(err error) {
+	err = fmt.Errorf("stream %s: %w", s.spec.Name, err)
+	s.failure.CompareAndSwap(nil, &err)
+}
+
+func (s *stream) failed() error {
+	if p := s.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// sleep waits for d, false when ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,204 @@
+package runner
+
+import (
+	"fmt"
+
+	"wringer/reports"
+	"wringer/reports/metrics"
+)
+
+// verdict decides the run. What stands by its own evidence is fail whatever else happened; then whatever leaves the run
+// undecided is inconclusive; only then pass.
+func (t *trial) verdict(run *reports.Run, c conclusion) {
+	run.Validity = t.validity(run, c)
+	var failed, open []string
+	for _, g := range run.Gates {
+		switch g.Verdict {
+		case reports.Fail:
+			failed = append(failed, g.Expr+": "+g.Why)
+		case reports.Inconclusive:
+			open = append(open, g.Expr+": "+g.Why)
+		}
+	}
+	if len(run.Gates) == 0 {
+		open = append(open, "nothing was expected: the scenario has no gates")
+	}
+	undecided := append(run.Validity.Why[:len(run.Validity.Why):len(run.Validity.Why)], open...)
+	switch {
+	case len(failed) > 0:
+		run.Verdict, run.Exit, run.Why = reports.Fail, reports.ExitFail, append(failed, undecided...)
+	case len(undecided) > 0:
+		run.Verdict, run.Exit, run.Why = reports.Inconclusive, reports.ExitInconclusive, undecided
+	default:
+		run.Verdict, run.Exit, run.Why = reports.Pass, reports.ExitPass, []string{fmt.Sprintf("all %d gates held", len(run.Gates))}
+	}
+	switch {
+	case c.failure != nil:
+		run.Exit = reports.ExitHarness
+	case c.interrupted:
+		run.Exit = reports.ExitInterrupted
+	}
+}
+
+// validity says whether the generator and the faults did what the plan said, and whether everything was observed.
+func (t *trial) validity(run *reports.Run, c conclusion) reports.Validity {
+	v := reports.Validity{Verdict: reports.Valid, Why: []string{}, CPU: t.machine.mean(), GCPauseP99NS: t.machine.pauseP99()}
+	t.lag(&v)
+	if c.failure != nil {
+		v.Why = append(v.Why, "the harness failed: "+c.failure.Error())
+	}
+	if err := t.collector.failure; err != nil {
+		v.Why = append(v.Why, "the record is not whole: "+err.Error())
+	}
+	if c.interrupted {
+		v.Why = append(v.Why, fmt.Sprintf("interrupted after %s of %s", reports.Duration(float64(run.DurationNS)), reports.Duration(float64(run.PlannedNS))))
+	}
+	v.Why = append(v.Why, t.unhealthyStreams(run)...)
+	v.Why = append(v.Why, t.unfaulted(run, c)...)
+	for _, name := range sortedKeys(t.collector.limited) {
+		v.Why = append(v.Why, fmt.Sprintf("the generator was the limit in %s of stream %s (schedule lag, its own drops, or CPU)", seconds(t.collector.limited[name]), name))
+	}
+	for _, name := range sortedKeys(c.unknown) {
+		v.Why = append(v.Why, fmt.Sprintf("integrity of stream %s is not fully known: %s", name, c.unknown[name]))
+	}
+	if len(v.Why) > 0 {
+		v.Verdict = reports.Inconclusive
+	}
+	return v
+}
+
+func seconds(n int) string {
+	if n == 1 {
+		return "1 second"
+	}
+	return fmt.Sprintf("%d seconds", n)
+}
+
+// lag sums up how late the generator was, over all streams.
+func (t *trial) lag(v *reports.Validity) {
+	var lag metrics.Hist
+	for _, tally := range t.tallies {
+		lag.Merge(&tally.total.Lag)
+		v.Dropped += tally.total.Dropped
+	}
+	at := func(q float64) *int64 {
+		if d, ok := lag.Rank(q, lag.Count()); ok {
+			return integer(int64(d))
+		}
+		return nil
+	}
+	v.LagP50NS, v.LagP99NS, v.LagMaxNS = at(0.5), at(0.99), at(1)
+}
+
+// unhealthyStreams names the streams whose target answered nothing well before anything was broken: then no fault explains
+// what follows.
+func (t *trial) unhealthyStreams(run *reports.Run) []string {
+	var why []string
+	for _, s := range t.streams {
+		m := run.Streams[s.spec.Name].Windows["baseline"]
+		if m == nil {
+			m = &run.Streams[s.spec.Name].Total
+		}
+		if m.Offered > 0 && m.Acked == 0 {
+			why = append(why, fmt.Sprintf("the target was never healthy: no operation of stream %s was acked", s.spec.Name))
+		}
+	}
+	return why
+}
+
+// unfaulted names the faults that did not do, or not undo, what they were for.
+func (t *trial) unfaulted(run *reports.Run, c conclusion) []string {
+	var why []string
+	for i := range run.Faults {
+		f := &run.Faults[i]
+		if i >= len(c.injections) || !injected(&c.injections[i]) {
+			if !c.interrupted || f.Error != "" {
+				why = append(why, fmt.Sprintf("fault %s was not injected%s", f.Name, because(f.Error)))
+			}
+			continue
+		}
+		if !f.Healed {
+			why = append(why, fmt.Sprintf("fault %s was not healed%s", f.Name, because(f.Error)))
+		}
+		if !f.Bit {
+			why = append(why, fmt.Sprintf("fault %s never bit: no byte, connection or request met it", f.Name))
+		}
+	}
+	return why
+}
+
+func because(err string) string {
+	if err == "" {
+		return ""
+	}
+	return ": " + err
+}
+
+// unhealthy is the record of a run whose target could not even be prepared for.
+func (t *trial) unhealthy(cause error) (*reports.Run, error) {
+	t.begin()
+	t.machine, t.collector = newMachine(), &collector{t: t}
+	run := t.record(0, 0)
+	run.Windows, run.Streams = []reports.Window{}, map[string]*reports.Stream{}
+	for i := range t.sc.Expect {
+		run.Gates = append(run.Gates, judge(&t.sc.Expect[i], judgement{observation: missing("the target was never healthy")}))
+	}
+	t.verdict(run, conclusion{})
+	reason := "the target was never healthy: " + cause.Error()
+	run.Validity.Verdict, run.Validity.Why = reports.Inconclusive, []string{reason}
+	run.Verdict, run.Exit, run.Why = reports.Inconclusive, reports.ExitInconclusive, []string{reason}
+	run.Complete = true
+	t.redact(run, nil)
+	return run, t.book.finish(run, nil)
+}
+
+// redact replaces the values that came from the environment in everything that may quote a target or an error.
+func (t *trial) redact(run *reports.Run, violations []reports.Violation) {
+	list := func(texts []string) {
+		for i := range texts {
+			texts[i] = t.sc.Redact(texts[i])
+		}
+	}
+	list(run.Why)
+	list(run.Validity.Why)
+	for i := range run.Gates {
+		run.Gates[i].Why = t.sc.Redact(run.Gates[i].Why)
+		run.Gates[i].Expr = t.sc.Redact(run.Gates[i].Expr)
+	}
+	for i := range run.Faults {
+		run.Faults[i].Error, run.Faults[i].Spec = t.sc.Redact(run.Faults[i].Error), t.sc.Redact(run.Faults[i].Spec)
+	}
+	for i := range run.Findings {
+		run.Findings[i].Text = t.sc.Redact(run.Findings[i].Text)
+	}
+	for i := range violations {
+		for j := range violations[i].Attempts {
+			at := &violations[i].Attempts[j]
+			at.Detail = t.sc.Redact(at.Detail)
+		}
+	}
+}
+
+// findings tells of anomalies that no gate asked for.
+func findings(run *reports.Run) []reports.Finding {
+	gated := make(map[string]bool)
+	for _, g := range run.Gates {
+		gated[g.Stream+"."+g.Metric] = true
+	}
+	out := []reports.Finding{}
+	for _, name := range sortedKeys(run.Streams) {
+		s := run.Streams[name]
+		for _, metric := range reports.Anomalies() {
+			if gated[name+"."+metric] {
+				continue
+			}
+			if n := s.Total.Integrity.Count(metric); n != nil && *n > 0 {
+				out = append(out, reports.Finding{Kind: metric, Stream: name, Text: fmt.Sprintf("stream %s: %s is %d, and no gate looks at it", name, metric, *n)})
+			}
+		}
+		if !gated[name+".errors"] && !gated[name+".within"] {
+			out = append(out, reports.Finding{Kind: "ungated", Stream: name, Text: fmt.Sprintf("stream %s has no gate on errors or within", name)})
+		}
+	}
+	return out
+}

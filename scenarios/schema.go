@@ -1,0 +1,236 @@
+package scenarios
+
+import (
+	"encoding"
+	"encoding/json"
+	"reflect"
+	"slices"
+
+	"github.com/invopop/jsonschema"
+
+	"wringer/drivers"
+)
+
+// Schema describes the language to editors, as a JSON Schema (2020-12). What is valid for Parse is valid for it; what
+// Parse refuses beyond the shape (streams that do not exist, times beyond the run) it cannot see. The same language gives
+// the same bytes.
+func Schema(lang Language) ([]byte, error) {
+	w := &schemaWriter{defs: values()}
+	w.defs["target"] = w.choice("What to start before the run.", tableOf(w, "target", lang.Targets))
+	w.defs["effects"] = w.choice("Where each operation must show up.", tableOf(w, "effects", lang.Effects))
+	w.defs["stream"] = w.stream(tableOf(w, "driver", lang.Drivers))
+	w.defs["fault"] = w.fault(lang)
+	root := w.reflect(reflect.TypeFor[Scenario]())
+	root.Version = jsonschema.Version
+	root.Title = "A scenario"
+	root.Description = "One run: what traffic to send, what to break meanwhile, and what must still hold."
+	root.Definitions = w.defs
+	out, err := json.MarshalIndent(root, "", "  ")
+	return append(out, '\n'), err
+}
+
+// schemaWriter gathers the definitions of one schema.
+type schemaWriter struct{ defs jsonschema.Definitions }
+
+func ref(name string) *jsonschema.Schema { return &jsonschema.Schema{Ref: "#/$defs/" + name} }
+
+// variable is what any scalar may be instead: text with a variable in it.
+const variable = `\$\{`
+
+// text is a scalar written in a form of its own.
+func text(description, pattern string, examples ...any) *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", Description: description, Pattern: pattern + "|" + variable, Examples: examples}
+}
+
+// orVariable is a scalar that is no text, or a variable that stands for it.
+func orVariable(s *jsonschema.Schema) *jsonschema.Schema {
+	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{s, {Type: "string", Pattern: variable}}}
+}
+
+const (
+	durationPattern = `^([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*$`
+	numberPattern   = `[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?`
+)
+
+// values are the forms of scalars.
+func values() jsonschema.Definitions {
+	perSecond := `^\s*` + numberPattern + `\s*/\s*[smh]\s*$`
+	return jsonschema.Definitions{
+		"text":       {Extras: map[string]any{"type": []string{"string", "number", "boolean"}}},
+		"duration":   text("A duration: 500ms, 5s, 2m.", durationPattern, "500ms", "5s", "2m"),
+		"per_second": text("A rate: 400/s, 24000/m.", perSecond, "400/s", "24000/m"),
+		"share": {AnyOf: []*jsonschema.Schema{
+			text("A share: 10% or 0.1.", `^\s*`+numberPattern+`\s*%?\s*$`, "10%"),
+			{Type: "number", Minimum: "0"},
+		}},
+		"bytes": {AnyOf: []*jsonschema.Schema{
+			text("An amount of bytes: 512, 10KiB, 1MiB, 1MB.", `^\s*`+numberPattern+`\s*([KMG]iB|[kKMG]B|B)?\s*$`, "10KiB", "1MiB"),
+			{Type: "number", Minimum: "0"},
+		}},
+		"gate": text("STREAM.METRIC COMPARISON VALUE [SCOPE]", `^\s*[a-z][a-z0-9_-]*\.[a-z0-9_.]+(\([^)]*\))?\s*(<|<=|>|>=|==|!=)\s*[-+0-9.][^ ]*(\s+(during|after|in) .*)?$`,
+			"orders.p99 < 250ms during baseline", "orders.errors < 1%", "orders.lost == 0"),
+		"rate": rateSchema(perSecond),
+	}
+}
+
+func rateSchema(perSecond string) *jsonschema.Schema {
+	w := &schemaWriter{}
+	shape := func(name string, of *jsonschema.Schema) *jsonschema.Schema {
+		s := object()
+		s.Properties.Set(name, of)
+		s.Required = []string{name}
+		return s
+	}
+	return &jsonschema.Schema{
+		Description: "Arrivals a second: 400/s, max, or a shape.",
+		AnyOf: []*jsonschema.Schema{
+			text("A constant rate, or max: as fast as the target answers.", `^max$|`+perSecond, "400/s", "max"),
+			shape("ramp", w.reflect(reflect.TypeFor[Ramp]())),
+			shape("steps", &jsonschema.Schema{Type: "array", Items: w.reflect(reflect.TypeFor[Step]())}),
+			shape("sine", w.reflect(reflect.TypeFor[Sine]())),
+			shape("poisson", ref("per_second")),
+		},
+	}
+}
+
+func object() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "object", Properties: jsonschema.NewProperties(), AdditionalProperties: jsonschema.FalseSchema}
+}
+
+// reflect describes a struct by its tags, as the decoder reads it.
+func (w *schemaWriter) reflect(t reflect.Type) *jsonschema.Schema {
+	r := jsonschema.Reflector{
+		Anonymous: true, DoNotReference: true, RequiredFromJSONSchemaTags: true, FieldNameTag: "yaml",
+		Mapper: func(of reflect.Type) *jsonschema.Schema {
+			if of == t {
+				return nil // the struct itself
+			}
+			return schemaOf(of)
+		},
+	}
+	s := r.ReflectFromType(t)
+	s.Version = ""
+	loosen(s)
+	return s
+}
+
+var textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+
+// schemaOf describes the types that are not decoded by their kind.
+func schemaOf(t reflect.Type) *jsonschema.Schema {
+	switch t {
+	case durationType:
+		return ref("duration")
+	case reflect.TypeFor[drivers.Ratio]():
+		return ref("share")
+	case reflect.TypeFor[drivers.Bytes]():
+		return ref("bytes")
+	case reflect.TypeFor[PerSecond]():
+		return ref("per_second")
+	case reflect.TypeFor[Rate]():
+		return ref("rate")
+	case reflect.TypeFor[Gate]():
+		return ref("gate")
+	case reflect.TypeFor[Fault]():
+		return ref("fault")
+	case reflect.TypeFor[TargetConfig]():
+		return ref("target")
+	case reflect.TypeFor[[]Stream]():
+		one := uint64(1)
+		most := uint64(MaxStreams)
+		names := &jsonschema.Schema{Pattern: streamName.String()}
+		return &jsonschema.Schema{Type: "object", PropertyNames: names, AdditionalProperties: ref("stream"), MinProperties: &one, MaxProperties: &most}
+	}
+	if t.Kind() != reflect.Interface && reflect.PointerTo(t).Implements(textUnmarshaler) {
+		return &jsonschema.Schema{Type: "string"}
+	}
+	return nil
+}
+
+// loosen lets every scalar be a variable, and a text be written without quotes where it looks like a number.
+func loosen(s *jsonschema.Schema) {
+	if s == nil {
+		return
+	}
+	switch s.Type {
+	case "string":
+		if len(s.Enum) > 0 {
+			s.AnyOf = orVariable(&jsonschema.Schema{Enum: s.Enum}).AnyOf
+			s.Type, s.Enum = "", nil
+		} else {
+			s.Type, s.Ref = "", "#/$defs/text"
+		}
+	case "integer", "number", "boolean":
+		bare := &jsonschema.Schema{Type: s.Type, Minimum: s.Minimum, Maximum: s.Maximum}
+		s.AnyOf = orVariable(bare).AnyOf
+		s.Type, s.Minimum, s.Maximum = "", "", ""
+	case "object":
+		for p := s.Properties.Oldest(); p != nil; p = p.Next() {
+			loosen(p.Value)
+		}
+		if s.AdditionalProperties != jsonschema.FalseSchema {
+			loosen(s.AdditionalProperties)
+		}
+	case "array":
+		loosen(s.Items)
+	}
+}
+
+// tableOf describes one table of the language: a definition for each key.
+func tableOf[C any](w *schemaWriter, kind string, makers map[string]func() C) *jsonschema.Schema {
+	s := object()
+	for _, key := range sortedKeys(makers) {
+		name := kind + "_" + key
+		w.defs[name] = w.reflect(reflect.TypeOf(makers[key]()).Elem())
+		s.Properties.Set(key, ref(name))
+	}
+	return s
+}
+
+// choice is a table with exactly one of its keys.
+func (w *schemaWriter) choice(description string, s *jsonschema.Schema) *jsonschema.Schema {
+	s.Description = description
+	s.OneOf = eachRequired(s)
+	return s
+}
+
+func eachRequired(s *jsonschema.Schema) []*jsonschema.Schema {
+	var each []*jsonschema.Schema
+	for p := s.Properties.Oldest(); p != nil; p = p.Next() {
+		each = append(each, &jsonschema.Schema{Required: []string{p.Key}})
+	}
+	return each
+}
+
+// stream describes the keys of a stream, one driver and effects.
+func (w *schemaWriter) stream(drivers *jsonschema.Schema) *jsonschema.Schema {
+	s := w.reflect(reflect.TypeFor[Stream]())
+	s.Description = "One flow of operations: its driver, its load, and what counts as an answer."
+	load := []*jsonschema.Schema{{Required: []string{"rate"}}, {Required: []string{"users"}}}
+	s.AllOf = []*jsonschema.Schema{{OneOf: eachRequired(drivers)}, {OneOf: load}}
+	for p := drivers.Properties.Oldest(); p != nil; p = p.Next() {
+		s.Properties.Set(p.Key, p.Value)
+	}
+	s.Properties.Set("effects", ref("effects"))
+	return s
+}
+
+// fault describes each kind of fault: its own keys beside those that every fault has.
+func (w *schemaWriter) fault(lang Language) *jsonschema.Schema {
+	out := &jsonschema.Schema{Description: "One thing that goes wrong, and when."}
+	for _, key := range sortedKeys(lang.Faults) {
+		name := "fault_" + key
+		s := w.reflect(reflect.TypeFor[Fault]())
+		own := w.reflect(reflect.TypeOf(lang.Faults[key]()).Elem())
+		for p := own.Properties.Oldest(); p != nil; p = p.Next() {
+			s.Properties.Set(p.Key, p.Value)
+		}
+		s.Required = append(s.Required, own.Required...)
+		if !slices.Contains(s.Required, key) {
+			s.Required = append(s.Required, key)
+		}
+		w.defs[name] = s
+		out.AnyOf = append(out.AnyOf, ref(name))
+	}
+	return out
+}

@@ -1,0 +1,86 @@
+package scenarios_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"wringer/drivers"
+	"wringer/drivers/grpc"
+	"wringer/drivers/kafka"
+	"wringer/drivers/rest"
+	"wringer/faults"
+	"wringer/faults/part"
+	"wringer/faults/toxi"
+	"wringer/scenarios"
+	"wringer/scenarios/shop"
+)
+
+// shippedLanguage is the language that the shipped scenarios are written in. The command's own table cannot be imported.
+func shippedLanguage() scenarios.Language {
+	onPart := func() faults.Config { return new(part.Config) }
+	return scenarios.Language{
+		Drivers: map[string]func() drivers.Config{
+			"rest":  func() drivers.Config { return new(rest.Config) },
+			"grpc":  func() drivers.Config { return new(grpc.Config) },
+			"kafka": func() drivers.Config { return new(kafka.Config) },
+		},
+		Effects: map[string]func() drivers.SourceConfig{"kafka": func() drivers.SourceConfig { return new(kafka.Effect) }},
+		Targets: map[string]func() scenarios.TargetConfig{"shop": func() scenarios.TargetConfig { return new(shop.Config) }},
+		Faults: map[string]func() faults.Config{
+			"link": func() faults.Config { return new(toxi.Config) }, "pause": onPart, "kill": onPart,
+		},
+	}
+}
+
+// The shipped scenarios parse without a warning, and editors find nothing wrong with them either.
+func TestShippedScenarios(t *testing.T) {
+	raw, err := scenarios.Schema(shippedLanguage())
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("scenario.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema := c.MustCompile("scenario.json")
+	top, _ := filepath.Glob("*.yaml")
+	defects, _ := filepath.Glob("defects/*.yaml")
+	if len(top) == 0 || len(defects) == 0 {
+		t.Fatalf("%d scenarios and %d defects were found", len(top), len(defects))
+	}
+	for _, path := range append(top, defects...) {
+		t.Run(path, func(t *testing.T) {
+			src, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := scenarios.Parse(path, src, shippedLanguage(), scenarios.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range s.Warnings() {
+				t.Errorf("warning: %s", w)
+			}
+			text, err := yaml.YAMLToJSON(src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := schema.Validate(value); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

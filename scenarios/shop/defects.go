@@ -1,0 +1,123 @@
+package shop
+
+import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+
+	"wringer/drivers"
+)
+
+// Defect is one switchable fault of the shop's own making. The zero shop has none.
+type Defect struct {
+	Name string
+	// About says in a line what the defect does.
+	About string
+}
+
+// The names of the defects.
+const (
+	NoDedupe         = "no-dedupe"
+	PublishTwice     = "publish-twice"
+	AckBeforePublish = "ack-before-publish"
+	Unordered        = "unordered"
+	CommitFirst      = "commit-first"
+	Redeliver        = "redeliver"
+	Hang             = "hang"
+	RetryStorm       = "retry-storm"
+)
+
+// Defects lists every defect.
+func Defects() []Defect {
+	return []Defect{
+		{NoDedupe, "ignores Idempotency-Key: a retry after a lost answer executes and publishes again"},
+		{PublishTwice, "publishes the event of 1 order in 20 twice"},
+		{AckBeforePublish, "answers first and publishes through a small queue in memory that drops when full: a paused broker loses acked orders"},
+		{Unordered, "answers first and publishes each event up to 300ms later: nothing is lost, a customer's order of events is"},
+		{CommitFirst, "fulfilment commits what it fetched before it works on it: a kill loses shipments"},
+		{Redeliver, "fulfilment forgets what it did and commits rarely: a kill ships again"},
+		{Hang, "never answers 1 order in 50"},
+		{RetryStorm, "calls the inventory with a short timeout, again and again, without backoff or breaker"},
+	}
+}
+
+// opposed are defects that would each do something else at the same place.
+var opposed = [][2]string{{AckBeforePublish, Unordered}, {CommitFirst, Redeliver}}
+
+// defects is the set that is switched on.
+type defects map[string]bool
+
+func defectSet(names []string) defects {
+	set := make(defects, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
+
+// checkDefects reports every name that is unknown, with the nearest spelling, and every pair that excludes each other.
+func checkDefects(names []string, problem func(message string)) {
+	known := make([]string, 0, len(Defects()))
+	for _, d := range Defects() {
+		known = append(known, d.Name)
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			problem(fmt.Sprintf("unknown defect %q: did you mean %s? There are %s", name, nearest(name, known), strings.Join(known, ", ")))
+		}
+	}
+	for _, pair := range opposed {
+		if slices.Contains(names, pair[0]) && slices.Contains(names, pair[1]) {
+			problem(fmt.Sprintf("defects %s and %s exclude each other: remove one", pair[0], pair[1]))
+		}
+	}
+}
+
+// nearest returns the word with the smallest edit distance.
+func nearest(word string, words []string) string {
+	return slices.MinFunc(words, func(a, b string) int { return distance(word, a) - distance(word, b) })
+}
+
+// distance is Levenshtein's edit distance, over bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// Places of the draws by order id, so that the defects choose their orders apart from each other.
+const (
+	placeTwice = iota
+	placeHang
+	placeDelay
+)
+
+// draw is a pure function of the order: every attempt of it meets the same fate.
+func draw(seed uint64, orderID string, place uint64) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(orderID))
+	return drivers.Draw(seed, h.Sum64(), place)
+}
+
+func (d defects) publishesTwice(orderID string) bool {
+	return d[PublishTwice] && drivers.DrawBelow(draw(0, orderID, placeTwice), 20) == 0
+}
+
+func (d defects) hangs(orderID string) bool {
+	return d[Hang] && drivers.DrawBelow(draw(0, orderID, placeHang), 50) == 0
+}

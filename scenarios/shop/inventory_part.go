@@ -1,0 +1,144 @@
+package shop
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/stats"
+)
+
+const partInventory = "inventory"
+
+// inventoryPart runs the inventory's server, pauses and kills it.
+//
+// While it is paused, calls arrive and hang until it is resumed or their callers give up. A kill takes the listener and
+// every connection down; the reservations stand in the database. Nothing can be counted of what is refused while it is
+// dead: the connections in use that a kill cuts count instead, and the calls that were under way.
+type inventoryPart struct {
+	face    *inventoryServer
+	address string
+	cut     atomic.Int64 // connections in use and calls under way that kills ended
+
+	mu     sync.Mutex
+	server *grpc.Server // nil while killed
+	conns  *connections
+	served sync.WaitGroup
+}
+
+// openInventoryPart takes the listener over.
+func openInventoryPart(l net.Listener, face *inventoryServer) *inventoryPart {
+	p := &inventoryPart{face: face, address: l.Addr().String()}
+	p.serve(l)
+	return p
+}
+
+// serve: p.mu is held, or p not shared yet.
+func (p *inventoryPart) serve(l net.Listener) {
+	conns := &connections{inUse: make(map[*connection]bool)}
+	server := p.face.build(grpc.StatsHandler(conns))
+	p.server, p.conns = server, conns
+	p.served.Go(func() { _ = server.Serve(l) }) // ends by Stop, without an error
+}
+
+func (p *inventoryPart) Pause(context.Context) error  { p.face.gate.shut(); return nil }
+func (p *inventoryPart) Resume(context.Context) error { p.face.gate.lift(); return nil }
+
+// Kill implements faults.Part.
+func (p *inventoryPart) Kill(ctx context.Context) error {
+	return within(ctx, func() error { p.stop(); return nil })
+}
+
+func (p *inventoryPart) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.server == nil {
+		return
+	}
+	p.cut.Add(p.conns.count() + p.face.underway.Load())
+	p.server.Stop()
+	p.served.Wait()
+	p.server = nil
+}
+
+// Start implements faults.Part. The port is the one it had: between a kill and a start another program may have taken
+// it, though Linux draws the ports of outgoing connections apart from those of listeners while there are enough.
+func (p *inventoryPart) Start(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.server != nil {
+		return nil
+	}
+	l, err := listen("grpc", p.address)
+	if err != nil {
+		return err
+	}
+	p.serve(l)
+	return nil
+}
+
+func (p *inventoryPart) Met() int64 { return p.face.gate.met.Load() + p.cut.Load() }
+
+// Ready implements faults.Part, over a connection of its own.
+func (p *inventoryPart) Ready(ctx context.Context) error {
+	conn, err := grpc.NewClient(p.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: inventoryService})
+	if err != nil {
+		return err
+	}
+	if answer.Status != grpc_health_v1.HealthCheckResponse_SERVING {
+		return fmt.Errorf("%s is %s", inventoryService, answer.Status)
+	}
+	return nil
+}
+
+// connections counts the open connections that carried a call of the inventory itself: who only asks for its health or
+// its schema is no traffic. It is a stats.Handler.
+type connections struct {
+	mu    sync.Mutex
+	inUse map[*connection]bool
+}
+
+type connection struct{ used atomic.Bool }
+
+type connectionKey struct{}
+
+func (c *connections) count() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int64(len(c.inUse))
+}
+
+func (c *connections) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context {
+	return context.WithValue(ctx, connectionKey{}, &connection{})
+}
+
+func (c *connections) HandleConn(ctx context.Context, s stats.ConnStats) {
+	if _, ended := s.(*stats.ConnEnd); ended {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.inUse, ctx.Value(connectionKey{}).(*connection))
+	}
+}
+
+func (c *connections) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+	conn := ctx.Value(connectionKey{}).(*connection)
+	if strings.HasPrefix(info.FullMethodName, "/"+inventoryService+"/") && !conn.used.Swap(true) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.inUse[conn] = true
+	}
+	return ctx
+}
+
+func (c *connections) HandleRPC(context.Context, stats.RPCStats) {}

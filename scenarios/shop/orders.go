@@ -1,0 +1,281 @@
+package shop
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"wringer/drivers"
+)
+
+// orders is the order service: it has an order reserved, publishes its event, and answers. An order that was answered
+// 201 is reserved and published exactly once.
+//
+// An order works on in the background when its client has gone, and a later request with the same key joins it there. So
+// its context is not the request's but life, which ends when the shop closes. Safe for concurrent use.
+type orders struct {
+	inventory *inventoryClient
+	events    *publisher
+	ledger    *ledger
+	defects   defects
+	seed      uint64
+	patience  time.Duration // of the wait for the broker's confirmation; 0: no end
+
+	byKey  *memory[string, *order] // by Idempotency-Key
+	placed *memory[string, []byte] // the answer of the first placed order by its id
+
+	// slots bounds the orders under way, those in the background included.
+	slots chan struct{}
+	// queue holds what ack-before-publish has answered and not published.
+	queue   chan *order
+	workers sync.WaitGroup
+}
+
+const (
+	maxOrdersUnderWay = 8192
+	publishPatience   = 3 * time.Second
+	// leakyQueue is the queue of ack-before-publish.
+	leakyQueue = 64
+	// maxEventDelay is the delay of unordered.
+	maxEventDelay = 300 * time.Millisecond
+)
+
+// request is the body of POST /orders.
+type request struct {
+	OrderID    string `json:"orderId"`
+	CustomerID string `json:"customerId"`
+	Items      []item `json:"items"`
+}
+
+type item struct {
+	ID       string `json:"id"`
+	Quantity int64  `json:"quantity"`
+}
+
+// order is one order on its way, over all requests that carry its key.
+type order struct {
+	request
+	body [32]byte // the hash of the body that came with the key
+
+	mu  sync.Mutex
+	run *run // the latest; nil before the first
+
+	// What is done stays done: the next run goes on from here. Only the run under way touches these.
+	reserved int // so many items
+	events   []*receipt
+}
+
+// run is one walk of an order from where the last one failed to its answer.
+type run struct {
+	done   chan struct{}
+	answer answer // valid after done
+}
+
+type answer struct {
+	status int
+	body   []byte
+}
+
+func newOrders(life context.Context, c *Config, seed uint64, inventory *inventoryClient, events *publisher, l *ledger) *orders {
+	o := &orders{
+		inventory: inventory, events: events, ledger: l, defects: defectSet(c.Defects), seed: seed,
+		byKey:  newMemory[string, *order](memoryLimit),
+		placed: newMemory[string, []byte](memoryLimit),
+		slots:  make(chan struct{}, maxOrdersUnderWay),
+	}
+	if on(c.Timeouts) {
+		o.patience = publishPatience
+	}
+	if o.defects[AckBeforePublish] {
+		o.queue = make(chan *order, leakyQueue)
+		o.workers.Go(func() { o.publishQueued(life) })
+	}
+	return o
+}
+
+// close waits for the work under way, after life ended. Nobody calls place any more.
+func (o *orders) close() { o.workers.Wait() }
+
+// place returns a run of the order: the one under way, the one that succeeded, or a new one. A request without a key is
+// an order of its own. ok is false when the key came with another body before.
+func (o *orders) place(life context.Context, key string, r request, body [32]byte) (*run, bool) {
+	n := &order{request: r, body: body}
+	if key != "" && !o.defects[NoDedupe] {
+		n, _ = o.byKey.getOrPut(key, func() *order { return n })
+	}
+	if n.body != body {
+		return nil, false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.run == nil || n.run.failed() {
+		n.run = o.begin(life, n)
+	}
+	return n.run, true
+}
+
+// failed reports whether the run is over and another one may succeed.
+func (r *run) failed() bool {
+	select {
+	case <-r.done:
+		return r.answer.status != http.StatusCreated
+	default:
+		return false
+	}
+}
+
+func (o *orders) begin(life context.Context, n *order) *run {
+	r := &run{done: make(chan struct{})}
+	select {
+	case o.slots <- struct{}{}:
+	default:
+		r.answer = refuse("overloaded", fmt.Errorf("%d orders are under way", maxOrdersUnderWay))
+		close(r.done)
+		return r
+	}
+	o.workers.Go(func() {
+		defer func() { <-o.slots }()
+		r.answer = o.walk(life, n)
+		close(r.done)
+		if o.defects[Unordered] && !r.failed() {
+			o.publishLater(life, n)
+		}
+	})
+	return r
+}
+
+// walk takes the order through its steps to its answer.
+func (o *orders) walk(life context.Context, n *order) answer {
+	if err := o.reserve(life, n); err != nil {
+		return refuse(inventoryCode(err), err)
+	}
+	switch {
+	case o.defects[AckBeforePublish]:
+		o.enqueue(n)
+	case o.defects[Unordered]: // begin publishes it
+	default:
+		if code, err := o.publish(life, n, o.patience); err != nil {
+			return refuse(code, err)
+		}
+	}
+	return o.accept(n)
+}
+
+// reserve calls the inventory for each item that is not reserved yet. The inventory knows an order's item again, so a
+// try whose answer got lost is no second reservation.
+func (o *orders) reserve(life context.Context, n *order) error {
+	for ; n.reserved < len(n.Items); n.reserved++ {
+		if err := o.inventory.reserve(life, n.OrderID, n.Items[n.reserved]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish hands the order's event over, unless an earlier run did, and waits until the broker has confirmed it. The
+// event of an order is handed over once, whatever happens: one whose fate is not known is not answered for, and not
+// published again either.
+func (o *orders) publish(life context.Context, n *order, patience time.Duration) (code string, err error) {
+	ctx, cancel := bounded(life, patience)
+	defer cancel()
+	for len(n.events) < o.copies(n) {
+		e := o.handOver(ctx, n)
+		if e == nil {
+			return "publish_timeout", fmt.Errorf("the event could not be handed to the broker: %w", ctx.Err())
+		}
+		n.events = append(n.events, e)
+	}
+	for _, e := range n.events {
+		select {
+		case <-e.done:
+		case <-ctx.Done():
+			return "publish_timeout", fmt.Errorf("the broker has not confirmed the event yet: %w", ctx.Err())
+		}
+		if e.err != nil {
+			return "publish_unknown", fmt.Errorf("whether the broker has the event is not known: %w", e.err)
+		}
+	}
+	return "", nil
+}
+
+func (o *orders) copies(n *order) int {
+	if o.defects.publishesTwice(n.OrderID) {
+		return 2
+	}
+	return 1
+}
+
+func (o *orders) handOver(ctx context.Context, n *order) *receipt {
+	value, _ := json.Marshal(n.request) // strings and numbers: cannot fail
+	return o.events.publish(ctx.Done(), topicOrderEvents, n.CustomerID, value, func(err error) {
+		if err == nil {
+			o.ledger.add(EventPublished, n.OrderID)
+		}
+	})
+}
+
+// enqueue is ack-before-publish: what does not fit is lost.
+func (o *orders) enqueue(n *order) {
+	select {
+	case o.queue <- n:
+	default:
+	}
+}
+
+// publishQueued publishes what is queued, all that waits at once. What is queued when the shop closes is lost.
+func (o *orders) publishQueued(life context.Context) {
+	for {
+		select {
+		case <-life.Done():
+			return
+		case n := <-o.queue:
+			batch := []*order{n}
+			for len(o.queue) > 0 {
+				batch = append(batch, <-o.queue)
+			}
+			o.publishBatch(life, batch)
+		}
+	}
+}
+
+func (o *orders) publishBatch(life context.Context, batch []*order) {
+	for _, n := range batch {
+		for len(n.events) < o.copies(n) {
+			e := o.handOver(life, n)
+			if e == nil {
+				return
+			}
+			n.events = append(n.events, e)
+		}
+	}
+	for _, n := range batch {
+		_, _ = o.publish(life, n, 0)
+	}
+}
+
+// publishLater is unordered. Closing the shop cuts the delay short: nothing is lost.
+func (o *orders) publishLater(life context.Context, n *order) {
+	delay := drivers.DrawBelow(draw(o.seed, n.OrderID, placeDelay), uint64(maxEventDelay))
+	sleep(life, time.Duration(delay))
+	for len(n.events) < o.copies(n) {
+		n.events = append(n.events, o.handOver(context.Background(), n))
+	}
+}
+
+func (o *orders) accept(n *order) answer {
+	body, _ := json.Marshal(struct { // strings and numbers: cannot fail
+		request
+		Status string `json:"status"`
+	}{n.request, "placed"})
+	o.placed.getOrPut(n.OrderID, func() []byte { return body })
+	o.ledger.add(OrderPlaced, n.OrderID)
+	return answer{http.StatusCreated, body}
+}
+
+// refuse answers that the order was not placed, and may be tried again with the same key.
+func refuse(code string, err error) answer {
+	return answer{http.StatusServiceUnavailable, problem(code, err.Error())}
+}

@@ -1,0 +1,166 @@
+package shop
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// restFace is the REST face of the shop.
+type restFace struct {
+	orders *orders
+	ledger *ledger
+	server *http.Server
+	served sync.WaitGroup // the server and its connections
+}
+
+const (
+	maxBody       = 64 << 10
+	maxText       = 256 // of an id or a key
+	maxOrderItems = 100
+)
+
+// openRest takes the listener over. life ends before close is called.
+func openRest(life context.Context, l net.Listener, o *orders, ledger *ledger) *restFace {
+	f := &restFace{orders: o, ledger: ledger}
+	routes := http.NewServeMux()
+	routes.HandleFunc("POST /orders", func(w http.ResponseWriter, r *http.Request) { f.postOrder(life, w, r) })
+	routes.HandleFunc("GET /orders/{id}", f.getOrder)
+	routes.HandleFunc("GET /audit", f.getAudit)
+	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		write(w, answer{http.StatusOK, []byte(`{"status":"ok"}`)})
+	})
+	f.server = &http.Server{
+		Handler:           routes,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          log.New(io.Discard, "", 0), // a client's broken connection is its own affair
+		ConnState:         f.follow,
+	}
+	f.served.Go(func() { _ = f.server.Serve(l) }) // ends by Close, without another error
+	return f
+}
+
+// follow counts the connections. StateNew comes from the accept loop, StateClosed once the handler has returned.
+func (f *restFace) follow(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		f.served.Add(1)
+	case http.StateClosed:
+		f.served.Done()
+	}
+}
+
+// close cuts every connection and waits for the handlers, which end when the orders' life has.
+func (f *restFace) close() {
+	_ = f.server.Close()
+	f.served.Wait()
+}
+
+func (f *restFace) postOrder(life context.Context, w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		write(w, answer{http.StatusBadRequest, problem("bad_request", "read the body: "+err.Error())})
+		return
+	}
+	key := r.Header.Get("Idempotency-Key")
+	placed, err := readRequest(key, body)
+	if err != nil {
+		write(w, answer{http.StatusBadRequest, problem("bad_request", err.Error())})
+		return
+	}
+	if f.orders.defects.hangs(placed.OrderID) {
+		leave(life, r.Context())
+	}
+	run, ok := f.orders.place(life, key, placed, sha256.Sum256(body))
+	if !ok {
+		write(w, answer{http.StatusUnprocessableEntity, problem("key_reused", "this Idempotency-Key came with another body before")})
+		return
+	}
+	select {
+	case <-run.done:
+		write(w, run.answer)
+	case <-r.Context().Done():
+		leave(life, r.Context())
+	case <-life.Done():
+		leave(life, r.Context())
+	}
+}
+
+// leave waits until the client has gone, or the shop closes, and ends the request without an answer.
+func leave(life, client context.Context) {
+	select {
+	case <-client.Done():
+	case <-life.Done():
+	}
+	panic(http.ErrAbortHandler)
+}
+
+func (f *restFace) getOrder(w http.ResponseWriter, r *http.Request) {
+	body, ok := f.orders.placed.get(r.PathValue("id"))
+	if !ok {
+		write(w, answer{http.StatusNotFound, problem("not_found", "no order of this id was placed")})
+		return
+	}
+	write(w, answer{http.StatusOK, body})
+}
+
+func (f *restFace) getAudit(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(f.ledger.audit()) // fails when the client has gone
+}
+
+func readRequest(key string, body []byte) (r request, err error) {
+	if err := json.Unmarshal(body, &r); err != nil {
+		return r, fmt.Errorf("the body is no order: %w", err)
+	}
+	switch {
+	case len(key) > maxText:
+		return r, fmt.Errorf("the Idempotency-Key is longer than %d bytes", maxText)
+	case r.OrderID == "" || len(r.OrderID) > maxText:
+		return r, fmt.Errorf("orderId: write 1 to %d bytes", maxText)
+	case r.CustomerID == "" || len(r.CustomerID) > maxText:
+		return r, fmt.Errorf("customerId: write 1 to %d bytes", maxText)
+	case len(r.Items) == 0 || len(r.Items) > maxOrderItems:
+		return r, fmt.Errorf("items: write 1 to %d of them", maxOrderItems)
+	}
+	for i, item := range r.Items {
+		if err := item.check(); err != nil {
+			return r, fmt.Errorf("items[%d].%w", i, err)
+		}
+	}
+	return r, nil
+}
+
+func (i item) check() error {
+	if i.ID == "" || len(i.ID) > maxText {
+		return fmt.Errorf("id: write 1 to %d bytes", maxText)
+	}
+	if i.Quantity < 1 || i.Quantity > maxQuantity {
+		return errors.New("quantity: write 1 to 1000000")
+	}
+	return nil
+}
+
+func write(w http.ResponseWriter, a answer) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body) // fails when the client has gone
+}
+
+// problem is the body of an answer that is no success.
+func problem(code, text string) []byte {
+	body, _ := json.Marshal(struct { // strings: cannot fail
+		Code  string `json:"code"`
+		Error string `json:"error"`
+	}{code, text})
+	return body
+}

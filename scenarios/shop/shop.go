@@ -1,0 +1,167 @@
+package shop
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"wringer/faults"
+	"wringer/scenarios"
+)
+
+// Shop is a running shop. It implements scenarios.Target.
+type Shop struct {
+	vars    map[string]string
+	ledger  *ledger
+	parts   map[string]faults.Part
+	closers []func() // in the order of opening
+	closed  sync.Once
+	force   func() // ends what a close waits for
+}
+
+// The linger of the producers: an order waits for its event; the others batch.
+const (
+	eventLinger    = time.Millisecond
+	shipmentLinger = 2 * time.Millisecond
+	callLinger     = 20 * time.Millisecond
+)
+
+// Open starts a shop and returns when it serves, or an error and nothing left running. The configuration was checked.
+func Open(ctx context.Context, c Config, env scenarios.TargetEnv) (*Shop, error) {
+	s := &Shop{ledger: newLedger(), parts: make(map[string]faults.Part)}
+	if err := s.open(ctx, &c, env.Seed); err != nil {
+		s.closeAll()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Shop) open(ctx context.Context, c *Config, seed uint64) error {
+	rest, err := s.listen("rest", c.Rest)
+	if err != nil {
+		return err
+	}
+	grpc, err := s.listen("grpc", c.GRPC)
+	if err != nil {
+		return err
+	}
+	brokers, err := openBrokers(c.Kafka, c.partitions())
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, brokers.close)
+	s.force = brokers.cluster.Close
+	s.parts[partKafka] = brokersPart{brokers}
+	addresses := brokers.addresses()
+	s.vars = map[string]string{
+		"rest": "http://" + rest.Addr().String(), "grpc": grpc.Addr().String(), "kafka": brokerList(addresses),
+	}
+	if err := s.openInventory(grpc, addresses); err != nil {
+		return err
+	}
+	if err := s.openFulfilment(ctx, addresses, c); err != nil {
+		return err
+	}
+	return s.openOrders(rest, grpc.Addr().String(), addresses, c, seed)
+}
+
+// listen opens a listener that closes with the shop, whether or not a server took it over.
+func (s *Shop) listen(field, address string) (net.Listener, error) {
+	l, err := listen(field, address)
+	if err == nil {
+		s.closers = append(s.closers, func() { _ = l.Close() })
+	}
+	return l, err
+}
+
+func (s *Shop) publisher(addresses []string, linger time.Duration) (*publisher, error) {
+	p, err := openPublisher(addresses, linger)
+	if err == nil {
+		s.closers = append(s.closers, p.close)
+	}
+	return p, err
+}
+
+func (s *Shop) openInventory(l net.Listener, addresses []string) error {
+	calls, err := s.publisher(addresses, callLinger)
+	if err != nil {
+		return err
+	}
+	log := openCallLog(calls)
+	s.closers = append(s.closers, log.close)
+	face, err := newInventoryServer(newInventory(s.ledger), log)
+	if err != nil {
+		return err
+	}
+	part := openInventoryPart(l, face)
+	s.closers = append(s.closers, part.stop)
+	s.parts[partInventory] = part
+	return nil
+}
+
+func (s *Shop) openFulfilment(ctx context.Context, addresses []string, c *Config) error {
+	shipments, err := s.publisher(addresses, shipmentLinger)
+	if err != nil {
+		return err
+	}
+	f, err := openFulfilment(ctx, addresses, shipments, s.ledger, defectSet(c.Defects))
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, f.close)
+	s.parts[partFulfilment] = f
+	return nil
+}
+
+func (s *Shop) openOrders(l net.Listener, inventory string, addresses []string, c *Config, seed uint64) error {
+	events, err := s.publisher(addresses, eventLinger)
+	if err != nil {
+		return err
+	}
+	client, err := openInventoryClient(inventory, c)
+	if err != nil {
+		return err
+	}
+	life, end := context.WithCancel(context.Background())
+	o := newOrders(life, c, seed, client, events, s.ledger)
+	face := openRest(life, l, o, s.ledger)
+	s.closers = append(s.closers, client.close, func() {
+		end()
+		face.close()
+		o.close()
+	})
+	return nil
+}
+
+// Vars implements scenarios.Target.
+func (s *Shop) Vars() map[string]string { return s.vars }
+
+// Parts implements scenarios.Target.
+func (s *Shop) Parts() map[string]faults.Part { return s.parts }
+
+// Audit returns every effect that the shop applied so far.
+func (s *Shop) Audit() Audit { return s.ledger.audit() }
+
+// Close implements scenarios.Target. It is idempotent.
+func (s *Shop) Close(ctx context.Context) error {
+	err := within(ctx, func() error { s.closed.Do(s.closeAll); return nil })
+	if err != nil {
+		s.force()
+		return fmt.Errorf("shop: close: %w", err)
+	}
+	return nil
+}
+
+// closeAll closes in the reverse order of opening: who calls goes before whom it calls. Nothing stays frozen, so that
+// all ends by itself.
+func (s *Shop) closeAll() {
+	for _, p := range s.parts {
+		_ = p.Resume(context.Background()) // lifts a gate: cannot fail
+	}
+	for _, c := range slices.Backward(s.closers) {
+		c()
+	}
+}

@@ -1,0 +1,59 @@
+package scenarios
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"wringer/faults"
+)
+
+// Warnings are what the scenario may be meant to be, but probably is not. They were found when it was read.
+func (s *Scenario) Warnings() []Problem { return slices.Clone(s.warnings) }
+
+// warnings looks for gates that are missing, gates that can say little, and settings without effect.
+func (r *reader) warnings(s *Scenario) Problems {
+	var out Problems
+	warn := func(line, col int, format string, args ...any) {
+		out = append(out, Problem{File: r.file, Line: line, Col: col, Message: fmt.Sprintf(format, args...)})
+	}
+	if len(s.Expect) == 0 {
+		warn(r.root.line, r.root.col, "expect holds no gate: nothing of what the run measures can fail it")
+	}
+	for i := range s.Traffic {
+		t := &s.Traffic[i]
+		if !slices.ContainsFunc(s.Expect, func(g Gate) bool {
+			return g.Stream == t.Name && (g.Metric.Name == "errors" || g.Metric.Name == "within")
+		}) {
+			warn(r.names[i].line, r.names[i].col, "%s: no gate on errors or within: its operations may fail unnoticed", t.Name)
+		}
+	}
+	for _, g := range s.Expect {
+		r.warnOfGate(&g, s, warn)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.vars.set)) {
+		if !r.vars.used[name] {
+			warn(0, 0, "--set %s has no effect: there is no ${%s} in the scenario", name, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.vars.secrets)) {
+		if len(r.vars.secrets[name]) < shortestSecret {
+			warn(0, 0, "${env.%s} is shorter than %d characters and is not hidden in records", name, shortestSecret)
+		}
+	}
+	return out
+}
+
+// warnOfGate warns of gates that look stronger than they are.
+func (r *reader) warnOfGate(g *Gate, s *Scenario, warn func(line, col int, format string, args ...any)) {
+	i := slices.IndexFunc(s.Traffic, func(t Stream) bool { return t.Name == g.Stream })
+	t := &s.Traffic[i]
+	closed := t.Users > 0 || t.Rate != nil && t.Rate.Max
+	if closed && (slices.Contains(latencies, g.Metric.Name) || g.Metric.Name == "within") {
+		warn(g.Line, 1, "%s: users wait for answers, so that a stall of the target holds back the operations that would show it "+
+			"(coordinated omission); gate a stream with a rate instead", g.Expr)
+	}
+	if g.Scope.Window == faults.Drain && g.Metric.Class != Integrity && g.Metric.Class != Gauge {
+		warn(g.Line, 1, "%s: no operation is due in the drain, so this is inconclusive", g.Expr)
+	}
+}
