@@ -29,7 +29,10 @@ type leakless struct{ m *testing.M }
 
 func (l leakless) Run() int {
 	code := l.m.Run()
-	if err := goleak.Find(); code == 0 && err != nil {
+	// Encoding a fetch, sarama marks a meter of go-metrics' global registry, which starts a goroutine that never ends: one
+	// a process, and nothing of a run's.
+	arbiter := goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")
+	if err := goleak.Find(arbiter); code == 0 && err != nil {
 		os.Stderr.WriteString("goroutines left behind: " + err.Error() + "\n")
 		return 1
 	}

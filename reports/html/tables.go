@@ -260,6 +260,7 @@ func faultCells(f *reports.Fault) []cell {
 	}
 	if len(f.PerStream) > 1 {
 		detection.Notes, recovery.Notes = perStream(f)
+		detection.Class, recovery.Class = strings.TrimSpace(detection.Class+" short"), strings.TrimSpace(recovery.Class+" short")
 	}
 	return []cell{words(f.Spec), words(f.Place()), {Text: reports.Span(f.StartNS, f.EndNS), Class: "short"}, bit, healed, detection, recovery, stuck}
 }

@@ -172,7 +172,7 @@ func (h *history) clear(slot *record, seq uint64) {
 
 // release lets go of an operation's kept record when it is no longer needed.
 func (h *history) release(seq uint64) {
-	if len(h.kept) == 0 {
+	if len(h.kept) == 0 || h.slot(seq).holds(seq) {
 		return
 	}
 	if r := h.kept[seq]; r != nil && !r.needed() {

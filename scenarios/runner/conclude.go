@@ -221,9 +221,7 @@ func (t *trial) worstOf(g *scenarios.Gate) *worst {
 // judgement reads a gate's metric over its scope.
 func (t *trial) judgement(g *scenarios.Gate, run *reports.Run) judgement {
 	j := judgement{limited: t.limitedIn(g, run)}
-	if g.Scope.Window != "" {
-		j.where = " in " + g.Scope.Window
-	}
+	j.where = scope(g.Scope.Window)
 	stream := run.Streams[g.Stream]
 	until := time.Duration(run.DurationNS)
 	switch g.Metric.Class {
@@ -247,6 +245,15 @@ func (t *trial) judgement(g *scenarios.Gate, run *reports.Run) judgement {
 		j.observation = observe(g.Metric, cell, length)
 	}
 	return j
+}
+
+// scope puts a window in words.
+func scope(window string) string {
+	switch {
+	case window == "", strings.HasPrefix(window, "after "):
+		return strings.TrimRight(" "+window, " ")
+	}
+	return " during " + window
 }
 
 func integrityObservation(name string, m *reports.Measures) observation {

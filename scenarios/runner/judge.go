@@ -186,7 +186,10 @@ func judge(g *scenarios.Gate, j judgement) reports.Gate {
 		out.Why = "at least so many, the rest is not known: " + j.atLeast
 	case !ok && standsByItself(g, j):
 		out.Verdict, out.Why = reports.Fail, "violated"+j.where
-		if math.IsInf(j.value, 1) {
+		switch {
+		case g.Metric.Class == scenarios.Recovery && math.IsInf(j.value, 1):
+			out.Why = "not recovered" + j.where
+		case math.IsInf(j.value, 1):
 			out.Why = "operations got no answer" + j.where
 		}
 	case g.Metric.Class == scenarios.TimeOrRate && j.limited:
