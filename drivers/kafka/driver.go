@@ -15,7 +15,7 @@ import (
 //
 // An attempt whose context ends before the producer has answered is over then: rejected when its record had not been put
 // into a batch, indeterminate otherwise. What the producer says later is dropped, and transmissions that it makes later
-// are in no Attempt.Hidden.
+// are in no Attempt.Hidden. While no broker can be reached, attempts are rejected at once.
 type Driver struct {
 	config   *Config
 	env      drivers.Env
@@ -39,30 +39,53 @@ var (
 // Send implements drivers.Pipeline.
 func (d *Driver) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) {
 	f := d.recipe.flight(op, at, done)
-	d.flights.enter(f)
+	d.flights.inFlight.Add(1)
 	if ctx.Err() != nil {
-		d.unsent(ctx, f)
+		d.overdue(ctx, f)
+		return
+	}
+	if d.network.isDown() {
+		d.cutOff(f)
 		return
 	}
 	f.stop = context.AfterFunc(ctx, func() { d.overdue(ctx, f) })
+	d.flights.enter(f)
 	select {
 	case d.producer.Input() <- &f.message:
 	case <-ctx.Done():
-		d.unsent(ctx, f)
+		d.flights.leave(f)
+		d.overdue(ctx, f)
 	}
-}
-
-// unsent ends a flight that sarama never got.
-func (d *Driver) unsent(ctx context.Context, f *flight) {
-	f.withdraw()
-	d.flights.leave(f)
-	d.overdue(ctx, f)
 }
 
 // overdue ends a flight whose context ended first.
 func (d *Driver) overdue(ctx context.Context, f *flight) {
 	held := !f.withdraw()
 	d.end(f, func() { d.flights.look(f).overdue(f.at, ctx.Err(), d.network.lastFailure(), held) })
+}
+
+// cutOff ends a flight for which there is no connection, when it can still be withdrawn.
+func (d *Driver) cutOff(f *flight) {
+	if f.withdraw() {
+		d.end(f, func() { neverLeft(f.at, d.network.lastFailure()) })
+	}
+}
+
+// unanswered is called when sarama has asked every broker for metadata in vain; it asks on until one answers. When no
+// connection is left, what waits for one ends now instead of at its deadline: connections that are refused are a fast
+// failure, and stay one.
+func (d *Driver) unanswered() {
+	if d.network.fail() {
+		for _, f := range d.flights.remaining() {
+			d.cutOff(f)
+		}
+	}
+}
+
+// lost ends a flight whose transmission can't be answered any more, when sarama will make no other. (sarama says so itself,
+// but only after it has got fresh metadata, which may take as long as the fault.)
+func (d *Driver) lost(f *flight, err error) {
+	d.end(f, func() { d.flights.look(f).failed(f.at, err, d.network.isClosed()) })
 }
 
 // returned ends a flight that sarama gave back.

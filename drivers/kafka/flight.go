@@ -86,7 +86,6 @@ func newFlights() *flights { return &flights{open: make(map[ref]*flight)} }
 
 // enter adds a flight before it is handed to sarama.
 func (s *flights) enter(f *flight) {
-	s.inFlight.Add(1)
 	s.mu.Lock()
 	s.open[f.ref] = f
 	s.mu.Unlock()

@@ -20,6 +20,7 @@ type network struct {
 	closed  bool
 	live    map[*kept]struct{}
 	failure error // of the last dial; nil after one that succeeded
+	down    bool
 }
 
 // newNetwork dials by dial, each for at most timeout (sarama applies no timeout to a dialer that is not its own).
@@ -49,6 +50,7 @@ func (n *network) Dial(network, address string) (net.Conn, error) {
 		conn.Close()
 		return nil, net.ErrClosed
 	}
+	n.down = false
 	k := &kept{Conn: conn, network: n}
 	n.live[k] = struct{}{}
 	if n.wrap != nil {
@@ -80,6 +82,21 @@ func (n *network) lastFailure() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.failure
+}
+
+// fail is told that no broker has answered, and reports whether no connection is left either. If so the network is down
+// until the next dial that succeeds.
+func (n *network) fail() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.down = len(n.live) == 0
+	return n.down
+}
+
+func (n *network) isDown() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.down
 }
 
 // kept is a connection that its network knows of until it is closed.

@@ -51,9 +51,13 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	d := &Driver{config: c, env: env, recipe: recipe, noAcks: c.Acks == "none", flights: newFlights()}
 	d.network = newNetwork(env.Dial, patience(env.Timeout))
 	d.network.wrap = func(conn net.Conn) net.Conn {
-		return newTap(conn, d.flights, env.Clock, newReader(env.Identity))
+		t := newTap(conn, d.flights, env.Clock, newReader(env.Identity))
+		if c.retries() == 0 {
+			t.lost = d.lost
+		}
+		return t
 	}
-	config, opened, err := c.producerConfig(env, d.network)
+	config, opened, err := c.producerConfig(env, d)
 	if err != nil {
 		return nil, err
 	}
@@ -104,15 +108,9 @@ func (d *Driver) abandon() {
 // patience is how long a broker is waited for.
 func patience(timeout time.Duration) time.Duration { return max(timeout, leastPatience) }
 
-// clientConfig is what producer and source have in common. Until opened is called, one failure to get metadata is enough.
-//
-// After that sarama must not learn of failures to get metadata: three within ten seconds open a circuit breaker in its
-// producer that no success closes before ten seconds are over, and a partition that has healed would stay down for the
-// stream. So it is made to ask on, and the attempts end by their own deadlines. What ends the asking is that the network
-// is closed.
-func clientConfig(env drivers.Env, n *network) (config *sarama.Config, opened func()) {
-	open := make(chan struct{})
-	config = sarama.NewConfig()
+// clientConfig is what producer and source have in common. One failure to get metadata is enough.
+func clientConfig(env drivers.Env, n *network) *sarama.Config {
+	config := sarama.NewConfig()
 	config.ClientID = "wringer"
 	config.MetricRegistry = quiet{}
 	config.Net.Proxy.Enable, config.Net.Proxy.Dialer = true, n
@@ -121,8 +119,19 @@ func clientConfig(env drivers.Env, n *network) (config *sarama.Config, opened fu
 	config.Net.WriteTimeout = patience(env.Timeout)
 	config.Metadata.Full = false
 	config.Metadata.AllowAutoTopicCreation = false
+	config.Metadata.Retry.Max = 0
+	return config
+}
+
+// persist makes the producer ask for metadata until it gets it, from when opened is called to when the network is closed.
+//
+// sarama must not learn of failures to get metadata: three within ten seconds open a circuit breaker in its producer that
+// no success closes before ten seconds are over, and a partition that has healed would stay down for the stream. What
+// waits for metadata ends by deadlines of its own, or by unanswered.
+func persist(config *sarama.Config, n *network, unanswered func()) (opened func()) {
+	open := make(chan struct{})
 	config.Metadata.Retry.Max = metadataRetries
-	config.Metadata.Timeout = never / 2
+	config.Metadata.Timeout = never / 2 // a backoff beyond it makes sarama give up
 	config.Metadata.Retry.BackoffFunc = func(int, int) time.Duration {
 		select {
 		case <-open:
@@ -132,14 +141,17 @@ func clientConfig(env drivers.Env, n *network) (config *sarama.Config, opened fu
 		if n.isClosed() {
 			return never
 		}
+		unanswered()
 		return backoff
 	}
-	return config, func() { close(open) }
+	return func() { close(open) }
 }
 
 // producerConfig is the configuration of the producer.
-func (c *Config) producerConfig(env drivers.Env, n *network) (*sarama.Config, func(), error) {
-	config, opened := clientConfig(env, n)
+func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, func(), error) {
+	n := d.network
+	config := clientConfig(env, n)
+	opened := persist(config, n, d.unanswered)
 	version, err := c.version()
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: version: %w", drivers.ErrConfig, err)

@@ -93,19 +93,15 @@ func (p passage) failed(at *drivers.Attempt, err error, closing bool) {
 // overdue sets the outcome of an attempt whose context ended before sarama gave its record back. held says that sarama
 // had put the record into a batch: from there it can't be called back, and may leave yet.
 func (p passage) overdue(at *drivers.Attempt, cause, dial error, held bool) {
-	p.tell(at)
 	cancelled := !errors.Is(cause, context.DeadlineExceeded)
-	if !held && p.sent == 0 {
-		code, detail := drivers.CodeRefused, "the record never left the client: no connection to its broker was free in time"
-		if dial != nil {
-			detail += "; the last dial failed: " + dial.Error()
-		}
+	if !held {
+		neverLeft(at, dial)
 		if cancelled {
-			code = drivers.CodeCancelled
+			at.Code = drivers.CodeCancelled
 		}
-		at.Fail(drivers.Rejected, code, detail)
 		return
 	}
+	p.tell(at)
 	at.Wire = true
 	code, detail := drivers.CodeTimeout, "no answer in time"
 	if cancelled {
@@ -115,6 +111,18 @@ func (p passage) overdue(at *drivers.Attempt, cause, dial error, held bool) {
 		detail += "; the record waits in the client's buffer"
 	}
 	at.Fail(drivers.Indeterminate, code, detail)
+}
+
+// neverLeft sets the outcome of an attempt whose record was in no batch, and never will be. dial is the error of the last
+// dial, nil when that succeeded.
+func neverLeft(at *drivers.Attempt, dial error) {
+	at.Fail(drivers.Rejected, drivers.CodeRefused, "the record never left the client: no broker took it in time")
+	if dial != nil {
+		if codeOf(dial) == drivers.CodeDNS {
+			at.Code = drivers.CodeDNS
+		}
+		at.Detail = "the record never left the client: " + dial.Error()
+	}
 }
 
 // answerCode names a broker's error code: kafka_not_leader_or_follower.

@@ -65,8 +65,7 @@ func (s *Source) start(ctx context.Context) error {
 	s.network = newNetwork(new(net.Dialer).DialContext, patience(s.env.Timeout))
 	guard := context.AfterFunc(ctx, s.network.close)
 	defer guard()
-	// The client's calls for metadata are never told to ask on: Receive and CatchUp do so by themselves.
-	config, _ := clientConfig(s.env, s.network)
+	config := clientConfig(s.env, s.network)
 	config.Metadata.AllowAutoTopicCreation = s.autoCreate
 	var err error
 	if s.client, err = sarama.NewClient(s.brokers, config); err != nil {

@@ -15,6 +15,9 @@ type tap struct {
 	flights *flights
 	clock   func() time.Duration
 	reader  *reader
+	// lost is told of each flight whose transmission will not be answered any more, because the connection ended; nil when
+	// nobody needs to know.
+	lost func(*flight, error)
 
 	mu      sync.Mutex
 	pending map[int32]*transmission // unanswered, by correlation id; at most as many as sarama lets be open
@@ -71,7 +74,25 @@ func (t *tap) Read(p []byte) (int, error) {
 	if n > 0 {
 		t.answers.feed(p[:n], t.awaited, t.answered)
 	}
+	if err != nil && t.lost != nil {
+		t.end(err)
+	}
 	return n, err
+}
+
+// end tells of the transmissions that are unanswered. sarama reads no further after an error.
+func (t *tap) end(err error) {
+	t.mu.Lock()
+	pending := t.pending
+	t.pending = make(map[int32]*transmission)
+	t.mu.Unlock()
+	for _, sent := range pending {
+		for _, h := range sent.partitions {
+			for _, f := range h.flights {
+				t.lost(f, err)
+			}
+		}
+	}
 }
 
 func (t *tap) awaited(correlation int32) bool {

@@ -56,6 +56,10 @@ func TestIntervalLogReadsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
+		head := make([]byte, 2)
+		if _, err := f.ReadAt(head, 0); err != nil || string(head) != "#[" {
+			t.Errorf("the log begins with %q: it has no head", head)
+		}
 		log := hdrhistogram.NewHistogramLogReader(f)
 		var intervals, values int64
 		for {

@@ -38,6 +38,9 @@ func meanings(outcomes map[string][]string) map[string]drivers.Outcome {
 // play sends the traffic, waits for what is under way and for what must show up, and concludes.
 func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	t.begin()
+	if err := t.book.begin(t.epoch()); err != nil {
+		return nil, fmt.Errorf("write record: %w", err)
+	}
 	t.machine = newMachine()
 	for _, s := range t.streams {
 		if s.effects != nil {
