@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,9 +104,18 @@ func honest(t *testing.T, name, file string) {
 	if err := os.WriteFile(file, mended, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	code, stdout, stderr := wringer(t, "run", "--quiet", "--out", filepath.Join(dir, "record"), file)
-	if code != reports.ExitPass {
-		t.Errorf("exit %d, want pass:\n%s%s", code, stdout, stderr)
+	// Where the machine itself was too busy the run says so and decides nothing: it is run again.
+	for try := 1; ; try++ {
+		record := filepath.Join(dir, fmt.Sprintf("record%d", try))
+		code, stdout, stderr := wringer(t, "run", "--quiet", "--out", record, file)
+		rec := loadRecord(t, record)
+		if code == reports.ExitInconclusive && try < 3 && strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the generator was the limit") {
+			t.Logf("once more: %s", rec.Run.Validity.Why)
+			continue
+		}
+		if code != reports.ExitPass {
+			t.Errorf("exit %d, want pass:\n%s%s", code, stdout, stderr)
+		}
+		return
 	}
-	loadRecord(t, filepath.Join(dir, "record"))
 }

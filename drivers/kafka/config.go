@@ -194,3 +194,6 @@ func (c *Config) GaugeNames() []string {
 	}
 	return []string{"in_flight"}
 }
+
+// String tells where the stream sends, for `wringer check`.
+func (c *Config) String() string { return c.Brokers + " " + c.Topic }

@@ -169,7 +169,8 @@ func (d *Driver) Source() (drivers.Source, error) {
 	return s, nil
 }
 
-// Close implements drivers.Driver. What is still under way ends with the connections, as cancelled. Idempotent.
+// Close implements drivers.Driver. What is still under way ends with the connections, as cancelled. Idempotent. A timer of
+// sarama's circuit breaker may be left to sleep for up to ten seconds when several records waited for a leader.
 func (d *Driver) Close() (err error) {
 	d.closing.Do(func() { err = d.shut() })
 	return err

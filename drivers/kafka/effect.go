@@ -57,3 +57,6 @@ func (e *Effect) source(env drivers.Env) (*Source, error) {
 
 // GaugeNames implements drivers.Declarer: how many records the source is behind.
 func (e *Effect) GaugeNames() []string { return []string{"lag"} }
+
+// String tells where operations are looked for, for `wringer check`.
+func (e *Effect) String() string { return e.Brokers + " " + e.Topic }

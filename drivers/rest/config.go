@@ -150,3 +150,6 @@ func resolve(folder, path string) string {
 
 // GaugeNames implements drivers.Declarer: connections that are open, and those opened so far.
 func (c *Config) GaugeNames() []string { return []string{"connections", "connections_opened"} }
+
+// String tells where the stream sends, for `wringer check`.
+func (c *Config) String() string { return c.Request }

@@ -117,7 +117,7 @@ func TestNothingExpectedIsInconclusive(t *testing.T) {
 
 func TestUnreachableTargetIsInconclusive(t *testing.T) {
 	m := &memory{open: errors.Join(drivers.ErrUnreachable, errors.New("nobody there"))}
-	run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: time.Second}, []scenarios.Stream{openStream("a", 10, m)}, "a.errors < 1%"), Options{})
+	run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: time.Second}, []scenarios.Stream{openStream("b", 10, prompt()), openStream("a", 10, m)}, "a.errors < 1%"), Options{})
 	if run.Verdict != reports.Inconclusive || run.Gates[0].Verdict != reports.Inconclusive {
 		t.Errorf("verdict %s, gates %+v", run.Verdict, run.Gates)
 	}

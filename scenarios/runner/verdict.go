@@ -2,7 +2,9 @@ package runner
 
 import (
 	"fmt"
+	"strings"
 
+	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/metrics"
 )
@@ -93,17 +95,23 @@ func (t *trial) lag(v *reports.Validity) {
 // unhealthyStreams names the streams whose target answered nothing well before anything was broken: then no fault explains
 // what follows.
 func (t *trial) unhealthyStreams(run *reports.Run) []string {
-	var why []string
+	var dead []string
 	for _, s := range t.streams {
-		m := run.Streams[s.spec.Name].Windows["baseline"]
+		m := run.Streams[s.spec.Name].Windows[faults.Baseline]
 		if m == nil {
 			m = &run.Streams[s.spec.Name].Total
 		}
 		if m.Offered > 0 && m.Acked == 0 {
-			why = append(why, fmt.Sprintf("the target was never healthy: no operation of stream %s was acked", s.spec.Name))
+			dead = append(dead, s.spec.Name)
 		}
 	}
-	return why
+	switch len(dead) {
+	case 0:
+		return nil
+	case 1:
+		return []string{"the target was never healthy: no operation of stream " + dead[0] + " was acked"}
+	}
+	return []string{"the target was never healthy: no operation of the streams " + strings.Join(dead, ", ") + " was acked"}
 }
 
 // unfaulted names the faults that did not do, or not undo, what they were for.
@@ -138,8 +146,10 @@ func because(err string) string {
 func (t *trial) unhealthy(cause error) (*reports.Run, error) {
 	t.begin()
 	t.machine, t.collector = newMachine(), &collector{t: t}
+	// Streams that were opened before this one sent nothing.
+	t.streams, t.tallies = nil, nil
 	run := t.record(0, 0)
-	run.Windows, run.Streams = []reports.Window{}, map[string]*reports.Stream{}
+	run.Windows = []reports.Window{}
 	for i := range t.sc.Expect {
 		run.Gates = append(run.Gates, judge(&t.sc.Expect[i], judgement{observation: missing("the target was never healthy")}))
 	}

@@ -1,0 +1,88 @@
+package kafka
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"wringer/drivers"
+)
+
+func TestCheck(t *testing.T) {
+	ok := Config{Brokers: "a:1", Topic: "t"}
+	with := func(change func(*Config)) Config {
+		c := ok
+		change(&c)
+		return c
+	}
+	for _, test := range []struct {
+		config Config
+		fields []string
+	}{
+		{ok, nil},
+		{with(func(c *Config) { c.Brokers = "${shop.kafka}" }), nil},
+		{Config{}, []string{"brokers", "topic"}},
+		{with(func(c *Config) { c.Brokers = "a:1,b" }), []string{"brokers"}},
+		{with(func(c *Config) { c.Acks, c.Compression, c.Version = "one", "rar", "x" }), []string{"acks", "compression", "version"}},
+		{with(func(c *Config) { c.Version = "0.10.2.0" }), []string{"version"}},
+		{with(func(c *Config) { c.Idempotent, c.Acks, c.Retries = true, "leader", new(int) }), []string{"acks", "retries"}},
+		{with(func(c *Config) { c.Linger, c.Size = time.Hour, 1<<40 }), []string{"linger", "size"}},
+		{with(func(c *Config) { c.Batch, c.Replication = 1, 3 }), []string{"batch", "replication"}},
+		{with(func(c *Config) { c.Partitions, c.Replication = -1, -1 }), []string{"partitions", "replication"}},
+		{with(func(c *Config) {
+			c.Key, c.Value, c.Headers = "{{k}}", "{{", map[string]string{HeaderID: "x", "h": "{{int}}"}
+		}), []string{"headers." + HeaderID, "headers.h", "key", "value"}},
+	} {
+		var fields []string
+		test.config.Check(func(field, message string) {
+			if message == "" {
+				t.Errorf("%s: no message", field)
+			}
+			fields = append(fields, field)
+		})
+		slices.Sort(fields)
+		slices.Sort(test.fields)
+		if !slices.Equal(fields, test.fields) {
+			t.Errorf("%+v: %q, want %q", test.config, fields, test.fields)
+		}
+	}
+}
+
+func TestEffectCheck(t *testing.T) {
+	var fields []string
+	(&Effect{Brokers: "x", ID: "a", Key: "$", Origin: "$.ok"}).Check(func(field, _ string) { fields = append(fields, field) })
+	if !slices.Equal(fields, []string{"brokers", "topic", "id", "key"}) {
+		t.Errorf("%q", fields)
+	}
+}
+
+// An operation's attempts carry the same bytes, but for the number of the attempt; templates draw apart from each other.
+func TestRecipe(t *testing.T) {
+	env := newEnv()
+	c := Config{Topic: topic, Key: "{{int 1 1000000}}", Value: "{{int 1 1000000}}", Size: 20, Headers: map[string]string{"h": "{{seq}}"}}
+	r, err := c.recipe(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	op := &drivers.Op{Seq: 3}
+	first := r.flight(op, &drivers.Attempt{Number: 1}, nil)
+	second := r.flight(op, &drivers.Attempt{Number: 2}, nil)
+	if string(first.value) != string(second.value) || string(first.key) != string(second.key) || len(first.value) != 20 {
+		t.Errorf("%q %q, then %q %q", first.key, first.value, second.key, second.value)
+	}
+	if string(first.value[:len(first.key)]) == string(first.key) {
+		t.Errorf("key and value both drew %q", first.key)
+	}
+	headers := func(f *flight) (all []string) {
+		for _, h := range f.message.Headers {
+			all = append(all, string(h.Key)+"="+string(h.Value))
+		}
+		return all
+	}
+	if got := headers(first); !slices.Equal(got, []string{"wringer-id=r1.s.3", "h=3"}) {
+		t.Errorf("%q", got)
+	}
+	if got := headers(second); !slices.Equal(got, []string{"wringer-id=r1.s.3", "h=3", "wringer-attempt=2"}) {
+		t.Errorf("%q", got)
+	}
+}
