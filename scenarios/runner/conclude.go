@@ -202,9 +202,30 @@ func (t *trial) judgeAll(run *reports.Run) []reports.Gate {
 		} else {
 			gate = judge(g, t.judgement(g, run))
 		}
+		if gate.Verdict == reports.Fail && g.Metric.Class == scenarios.Integrity && g.Scope.Window == "" {
+			gate.Why += where(run, g)
+		}
 		out = append(out, gate)
 	}
 	return out
+}
+
+// where tells in which windows a count was found.
+func where(run *reports.Run, g *scenarios.Gate) string {
+	var parts []string
+	for _, name := range run.WindowNames() {
+		m := run.Streams[g.Stream].Windows[name]
+		if m == nil {
+			continue
+		}
+		if n := m.Integrity.Count(g.Metric.Name); n != nil && *n > 0 {
+			parts = append(parts, reports.Count(*n)+scope(name))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(parts, ", ")
 }
 
 func (t *trial) worstOf(g *scenarios.Gate) *worst {

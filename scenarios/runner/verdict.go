@@ -14,10 +14,12 @@ import (
 func (t *trial) verdict(run *reports.Run, c conclusion) {
 	run.Validity = t.validity(run, c)
 	var failed, open []string
-	for _, g := range run.Gates {
+	for i := range run.Gates {
+		g := &run.Gates[i]
 		switch g.Verdict {
 		case reports.Fail:
-			failed = append(failed, g.Expr+": "+g.Why)
+			observed, _ := reports.GateValues(g)
+			failed = append(failed, fmt.Sprintf("%s: %s, %s", g.Expr, observed, g.Why))
 		case reports.Inconclusive:
 			open = append(open, g.Expr+": "+g.Why)
 		}
