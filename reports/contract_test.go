@@ -46,7 +46,7 @@ func TestSumsFindEachBrokenIdentity(t *testing.T) {
 		"integrity has":                   func(r *reports.Run) { orders(r).Total.Integrity.Acked = number(1) },
 		"lost 99999":                      func(r *reports.Run) { orders(r).Total.Integrity.Lost = number(99999) },
 		"effect_duplicates of":            func(r *reports.Run) { orders(r).Total.Integrity.EffectDuplicates = number(0) },
-		"known in total and not":          func(r *reports.Run) { orders(r).Windows["baseline"].Integrity.Lost = nil },
+		"known in total and not":          func(r *reports.Run) { orders(r).Windows["baseline"].Integrity.Unexpected = nil },
 		"max_copies of":                   func(r *reports.Run) { orders(r).Total.Integrity.MaxCopies = number(8) },
 		"has a recovery time":             func(r *reports.Run) { r.Faults[2].RecoveryNS = number(1) },
 		"ends before it starts":           func(r *reports.Run) { r.Windows[2].EndNS = 0 },

@@ -54,7 +54,8 @@ func (r *rig) notice(t *testing.T, l line) {
 // testCancel cancels an attempt whose operation the target holds.
 func testCancel(t *testing.T, r *rig) {
 	if _, ok := r.driver.(drivers.Pipeline); ok {
-		t.Skip("a pipeline's attempts end by themselves")
+		t.Log("does not apply: a pipeline's attempts end by themselves")
+		return
 	}
 	l := r.line(t)
 	defer l.end(t)

@@ -1,0 +1,144 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"wringer/drivers"
+)
+
+// inFlight bounds the records under way in both producers.
+const benchInFlight = 4096
+
+// BenchmarkDriver and BenchmarkBareSarama send the same records to the same kind of cluster (which keeps nothing). What
+// lies between them is the price of the accounting: contexts, identities, transmissions counted on the wire.
+func BenchmarkDriver(b *testing.B) {
+	for _, size := range []drivers.Bytes{100, 1024} {
+		for _, compression := range []string{"none", "lz4"} {
+			b.Run(fmt.Sprintf("%d/%s", size, compression), func(b *testing.B) {
+				d := openDriver(b, newCluster(b, 6, kfake.BlackholeProduce()), Config{Size: size, Compression: compression}, newEnv())
+				fly, stop := context.WithCancel(b.Context())
+				defer stop()
+				slots := make(chan *flightSlot, benchInFlight)
+				for range benchInFlight {
+					slots <- &flightSlot{}
+				}
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				b.ResetTimer()
+				for i := range b.N {
+					s := <-slots
+					var cancel context.CancelFunc
+					s.ctx, cancel = context.WithTimeout(fly, time.Minute)
+					s.op = drivers.Op{Seq: uint64(i), Keyed: true, Key: uint64(i % 1000)}
+					s.at.Reset(1, 0)
+					d.Send(s.ctx, &s.op, &s.at, func() {
+						cancel()
+						if s.at.Outcome != drivers.Acked {
+							b.Errorf("%+v", s.at)
+						}
+						slots <- s
+					})
+				}
+				if err := d.Flush(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+			})
+		}
+	}
+}
+
+type flightSlot struct {
+	ctx context.Context
+	op  drivers.Op
+	at  drivers.Attempt
+}
+
+func BenchmarkBareSarama(b *testing.B) {
+	for _, size := range []int{100, 1024} {
+		for _, compression := range []string{"none", "lz4"} {
+			b.Run(fmt.Sprintf("%d/%s", size, compression), func(b *testing.B) { bareLoop(b, size, codecByName[compression]) })
+		}
+	}
+}
+
+func bareLoop(b *testing.B, size int, codec sarama.CompressionCodec) {
+	c := newCluster(b, 6, kfake.BlackholeProduce())
+	config := sarama.NewConfig()
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	config.Producer.Compression = codec
+	config.Producer.Return.Successes = true
+	config.Producer.Retry.Max = 0
+	p, err := sarama.NewAsyncProducer(c.ListenAddrs(), config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	slots := make(chan struct{}, benchInFlight)
+	var drained sync.WaitGroup
+	drained.Go(func() {
+		for range p.Successes() {
+			<-slots
+		}
+	})
+	drained.Go(func() {
+		for e := range p.Errors() {
+			b.Error(e)
+			<-slots
+		}
+	})
+	id := drivers.Identity{Run: "r1", Stream: "s"}
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		slots <- struct{}{}
+		value := make([]byte, size)
+		copy(value, `{"id":"r1.s.1"}`)
+		p.Input() <- &sarama.ProducerMessage{Topic: topic, Key: sarama.ByteEncoder(drivers.AppendKey(nil, uint64(i%1000))),
+			Value: sarama.ByteEncoder(value), Headers: []sarama.RecordHeader{{Key: headerID, Value: id.Append(nil, uint64(i))}}}
+	}
+	for range benchInFlight {
+		slots <- struct{}{}
+	}
+	b.StopTimer()
+	p.AsyncClose()
+	drained.Wait()
+}
+
+// BenchmarkReader is what it costs to look at a record on its way out.
+func BenchmarkReader(b *testing.B) {
+	for _, compression := range []string{"none", "lz4", "zstd"} {
+		b.Run(compression, func(b *testing.B) {
+			var largest []byte
+			for _, frame := range requests(b, Config{Compression: compression, Size: 100}, 2000) {
+				if len(frame) > len(largest) {
+					largest = frame
+				}
+			}
+			reader := newReader(newEnv().Identity)
+			head, err := parseHead(largest)
+			if err != nil {
+				b.Fatal(err)
+			}
+			records := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				all, _, err := reader.read(head)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, c := range all {
+					records += len(c.refs)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(records), "ns/record")
+		})
+	}
+}
