@@ -57,7 +57,8 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	// The last operation may be over long before the measured part is.
 	sleep(admit, t.sc.Run.Duration-t.clock())
 	injections := t.timeline.stop()
-	ended := min(max(t.clock(), 0), t.sc.Run.Duration)
+	// What was due at this very moment may have begun: the end lies beyond it.
+	ended := min(max(t.clock()+1, 0), t.sc.Run.Duration)
 	if ctx.Err() == nil && context.Cause(admit) == nil {
 		ended = t.sc.Run.Duration
 	}
@@ -111,7 +112,7 @@ func (t *trial) send(admit, fly context.Context) error {
 // interruptedDrain replaces the drain of a run that was interrupted.
 const interruptedDrain = time.Second
 
-// drain waits until what was acked has shown up. It returns, by stream, why observation was not complete.
+// drain goes on watching where operations must show up. It returns, by stream, why observation was not complete.
 func (t *trial) drain(ctx context.Context) map[string]string {
 	length := t.sc.Run.Drain
 	if ctx.Err() != nil {
@@ -130,7 +131,7 @@ func (t *trial) drain(ctx context.Context) map[string]string {
 			continue
 		}
 		all.Go(func() {
-			if why := s.effects.settle(limit, t.clock); why != "" {
+			if why := s.effects.settle(limit); why != "" {
 				mu.Lock()
 				unknown[s.spec.Name] = why
 				mu.Unlock()
