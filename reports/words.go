@@ -160,6 +160,15 @@ func (m *Measures) Codes() []CodeCount {
 	return all
 }
 
+// FailureCodes tells the failed attempts by code in words, the most frequent first; empty when none failed.
+func (m *Measures) FailureCodes() string {
+	var all []string
+	for _, c := range m.Codes() {
+		all = append(all, c.Code+" "+Count(c.N))
+	}
+	return strings.Join(all, ", ")
+}
+
 // Anomaly is a count of what must not happen, above 0 in one window.
 type Anomaly struct {
 	Stream, Window string

@@ -13,7 +13,7 @@ import (
 	"wringer/drivers"
 )
 
-// inFlight bounds the records under way in both producers.
+// benchInFlight bounds the records under way in both producers.
 const benchInFlight = 4096
 
 // BenchmarkDriver and BenchmarkBareSarama send the same records to the same kind of cluster (which keeps nothing). What
@@ -34,11 +34,10 @@ func BenchmarkDriver(b *testing.B) {
 				b.ResetTimer()
 				for i := range b.N {
 					s := <-slots
-					var cancel context.CancelFunc
-					s.ctx, cancel = context.WithTimeout(fly, time.Minute)
+					ctx, cancel := context.WithTimeout(fly, time.Minute)
 					s.op = drivers.Op{Seq: uint64(i), Keyed: true, Key: uint64(i % 1000)}
 					s.at.Reset(1, 0)
-					d.Send(s.ctx, &s.op, &s.at, func() {
+					d.Send(ctx, &s.op, &s.at, func() {
 						cancel()
 						if s.at.Outcome != drivers.Acked {
 							b.Errorf("%+v", s.at)
@@ -56,9 +55,8 @@ func BenchmarkDriver(b *testing.B) {
 }
 
 type flightSlot struct {
-	ctx context.Context
-	op  drivers.Op
-	at  drivers.Attempt
+	op drivers.Op
+	at drivers.Attempt
 }
 
 func BenchmarkBareSarama(b *testing.B) {

@@ -131,6 +131,9 @@ func (p *page) streams(run *reports.Run) {
 		}
 		p.measures("**total**", &s.Total)
 		p.line("")
+		if codes := s.Total.FailureCodes(); codes != "" {
+			p.line("Failed attempts: %s\n", text(codes))
+		}
 	}
 }
 

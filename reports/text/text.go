@@ -97,6 +97,9 @@ func (s *sheet) stream(run *reports.Run, name string) {
 	if slices.ContainsFunc(t.rows, func(cells []string) bool { return slices.Contains(cells, "-") }) {
 		s.wrap("  ", "-: "+reports.NotMeasured)
 	}
+	if codes := st.Total.FailureCodes(); codes != "" {
+		s.wrap("  ", "failed attempts: "+codes)
+	}
 	for _, note := range others(st.Total.Integrity) {
 		s.wrap("  ", note)
 	}
