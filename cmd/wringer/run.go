@@ -46,14 +46,19 @@ The record goes to runs/NAME-TIME/ or to --out DIR (with several scenarios: to D
 			return f.run(cmd.Context(), args, std)
 		},
 	}
+	cmd.Flags().StringArrayVar(&f.set, "set", nil, "define ${name} in the scenario, `name=value`; may be repeated")
+	f.common(cmd)
+	return cmd
+}
+
+// common gives a command the flags of every run.
+func (f *runFlags) common(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.out, "out", "", "the record's folder, `DIR`")
-	flags.Int64Var(&f.seed, "seed", 0, "the seed, instead of the scenario's")
-	flags.StringArrayVar(&f.set, "set", nil, "define ${name} in the scenario, `name=value`; may be repeated")
+	flags.Int64Var(&f.seed, "seed", 0, "the seed of every random choice; default: the scenario's, or one that is printed")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what the harness does")
 	f.files = formatFlags(cmd)
-	return cmd
 }
 
 // formatFlags gives a command one flag a report format.
@@ -123,6 +128,14 @@ func load(path string, set []string, std streams) (*scenarios.Scenario, error) {
 	if err != nil {
 		return nil, usage("read scenario: %w", err)
 	}
+	if path == "-" {
+		path = "stdin"
+	}
+	return parse(path, src, set, std)
+}
+
+// parse reads a scenario's text. Problems and warnings go to stderr.
+func parse(path string, src []byte, set []string, std streams) (*scenarios.Scenario, error) {
 	settings := make(map[string]string)
 	for _, s := range set {
 		name, value, ok := strings.Cut(s, "=")
@@ -130,9 +143,6 @@ func load(path string, set []string, std streams) (*scenarios.Scenario, error) {
 			return nil, usage("--set %s: write name=value", s)
 		}
 		settings[name] = value
-	}
-	if path == "-" {
-		path = "stdin"
 	}
 	sc, err := scenarios.Parse(path, src, language, scenarios.Options{Set: settings, Env: os.LookupEnv})
 	if err != nil {

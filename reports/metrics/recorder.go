@@ -51,11 +51,16 @@ func (r *Recorder) in(shard uint64, slot int, f func(*cell)) {
 	f(c)
 }
 
+// NoLag is the lag of an operation that no plan called for: a closed model's.
+const NoLag = time.Duration(-1)
+
 // Begin opens an operation of a slot: the slot cannot be taken before End. lag is start less planned start.
 func (r *Recorder) Begin(shard uint64, slot int, lag time.Duration) {
 	r.in(shard, slot, func(c *cell) {
 		c.open++
-		c.Lag.Record(lag)
+		if lag != NoLag {
+			c.Lag.Record(lag)
+		}
 	})
 }
 

@@ -176,7 +176,7 @@ func (s *stream) loop(admit context.Context, c carrier) {
 				}
 				s.policy.offered()
 				s.inFlight.Add(1)
-				c.launch(s.begin(s.seq.Add(1)-1, now, s.slots.At(now), 0), over)
+				c.launch(s.begin(s.seq.Add(1)-1, now, s.slots.At(now), metrics.NoLag), over)
 				<-landed
 				if s.spec.Think > 0 && !sleep(admit, s.spec.Think) {
 					return

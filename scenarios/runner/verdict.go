@@ -34,7 +34,7 @@ func (t *trial) verdict(run *reports.Run, c conclusion) {
 	case len(undecided) > 0:
 		run.Verdict, run.Exit, run.Why = reports.Inconclusive, reports.ExitInconclusive, undecided
 	default:
-		run.Verdict, run.Exit, run.Why = reports.Pass, reports.ExitPass, []string{fmt.Sprintf("all %d gates held", len(run.Gates))}
+		run.Verdict, run.Exit, run.Why = reports.Pass, reports.ExitPass, []string{allHeld(len(run.Gates))}
 	}
 	switch {
 	case c.failure != nil:
@@ -42,6 +42,13 @@ func (t *trial) verdict(run *reports.Run, c conclusion) {
 	case c.interrupted:
 		run.Exit = reports.ExitInterrupted
 	}
+}
+
+func allHeld(gates int) string {
+	if gates == 1 {
+		return "its one gate held"
+	}
+	return fmt.Sprintf("all %d gates held", gates)
 }
 
 // validity says whether the generator and the faults did what the plan said, and whether everything was observed.
