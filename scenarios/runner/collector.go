@@ -117,11 +117,12 @@ func (c *collector) gather(i int, frontier time.Duration) {
 const saturatedLag = 10 * time.Millisecond
 
 // limits says whether the generator was the limit in a second of a stream: it was late, it dropped, or it had used up the
-// CPU (then a closed model cannot show its own lateness).
+// CPU (then a closed model cannot show its own lateness, and a client library may hold up the sender for want of it).
 func (c *collector) limits(s *stream, start time.Duration, cell *metrics.Cell) bool {
 	lag, known := cell.Lag.Rank(0.99, cell.Lag.Count())
 	full := saturated(c.cores[int(start/time.Second)])
-	return cell.DroppedByUs > 0 || known && lag > c.t.sc.Run.MaxLag || full && (s.pacer == nil || lag > saturatedLag)
+	_, pipelined := s.driver.(drivers.Pipeline)
+	return cell.DroppedByUs > 0 || known && lag > c.t.sc.Run.MaxLag || full && (s.pacer == nil || pipelined || lag > saturatedLag)
 }
 
 // gauges reads what only the protocol knows.

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"sync"
+	"time"
 
 	"wringer/drivers"
 )
@@ -15,6 +16,9 @@ type pipeline struct {
 	send   sync.Mutex // one Send at a time, so that transmissions keep their order
 	all    sync.WaitGroup
 }
+
+// heldUp is how long a Send takes at least that was held up, and did not just take its time.
+const heldUp = time.Millisecond
 
 func (p *pipeline) launch(f *flight, over func()) {
 	p.all.Add(1)
@@ -30,6 +34,12 @@ func (p *pipeline) attempt(f *flight, over func()) {
 	}
 	p.send.Lock()
 	defer p.send.Unlock()
+	began := p.s.env.Clock()
+	defer func() {
+		if now := p.s.env.Clock(); now-began > heldUp {
+			p.s.unblocked.Store(int64(now))
+		}
+	}()
 	p.driver.Send(ctx, &f.op, &f.at, func() {
 		cancel()
 		now := p.s.env.Clock()

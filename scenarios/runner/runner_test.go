@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -254,16 +255,53 @@ func TestOutcomesOverride(t *testing.T) {
 	})
 }
 
-// A generator that is held up (here by a driver that blocks its pipeline) was the limit: neither pass nor fail of a time.
-func TestLateGeneratorIsInconclusive(t *testing.T) {
+// A client library that holds up the sender, because the target takes nothing, is the target's doing: what could not be sent
+// counts against it, and the run is not put down to the generator.
+func TestBackpressureIsTheTargets(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var calls atomic.Int64
-		p := &blockingPipeline{calls: &calls}
 		s := openStream("a", 100, &memory{})
-		s.Driver = p
-		run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{s}, "a.p50 < 10s", "a.rate > 1/s"), Options{})
-		if run.Verdict != reports.Inconclusive || run.Gates[0].Verdict != reports.Inconclusive {
-			t.Errorf("verdict %s, gates %+v, validity %+v", run.Verdict, run.Gates, run.Validity)
+		s.Driver = &blockingPipeline{calls: &calls}
+		run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{s}, "a.errors < 1%", "a.p50 < 1s"), Options{})
+		total := run.Streams["a"].Total
+		if run.Verdict != reports.Fail || run.Validity.Verdict != reports.Valid || total.DroppedByUs != 0 || total.Dropped < 190 {
+			t.Errorf("verdict %s, validity %+v, dropped %d, ours %d", run.Verdict, run.Validity, total.Dropped, total.DroppedByUs)
+		}
+	})
+}
+
+// slowPacer is a generator that is held up by itself for 3 s at its 200th arrival.
+type slowPacer struct{ scenarios.Pacer }
+
+func (p slowPacer) At(n uint64) (time.Duration, bool) {
+	if n == 200 {
+		time.Sleep(3 * time.Second)
+	}
+	return p.Pacer.At(n)
+}
+
+func TestLateGeneratorIsTheLimit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		spec := openStream("a", 100, prompt())
+		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{spec})
+		tr := &trial{sc: sc, plan: newPlan(sc)}
+		tr.begin()
+		s := newStream(&spec, drivers.Env{Clock: tr.clock, Seed: 1}, tr.plan.slots, sc.Run)
+		s.driver, s.pacer = prompt(), slowPacer{s.pacer}
+		s.run(t.Context(), t.Context())
+		taken, _ := s.recorder.Take(math.MaxInt64)
+		c := &collector{t: tr, cores: map[int]float64{}}
+		var limited []int
+		var ours int64
+		for sec := range 10 {
+			cell := taken[sec]
+			ours += cell.DroppedByUs
+			if c.limits(s, time.Duration(sec)*time.Second, cell) {
+				limited = append(limited, sec)
+			}
+		}
+		if ours < 190 || ours > 210 || !slices.Equal(limited, []int{2, 3, 4}) {
+			t.Errorf("%d drops of our own, limited in the seconds %v: want about 200, in 2, 3 and 4", ours, limited)
 		}
 	})
 }

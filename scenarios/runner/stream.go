@@ -36,9 +36,11 @@ type stream struct {
 	inFlight atomic.Int64
 	// frontier is the planned start below which no operation will begin any more.
 	frontier atomic.Int64
-	flights  sync.Pool
-	outboxes []outbox
-	failure  atomic.Pointer[error]
+	// unblocked is when a driver last gave the sender back after holding it up.
+	unblocked atomic.Int64
+	flights   sync.Pool
+	outboxes  []outbox
+	failure   atomic.Pointer[error]
 }
 
 // outbox gathers the ends of operations, so that the ledger's lock is taken once for many.
@@ -61,6 +63,7 @@ func newStream(spec *scenarios.Stream, env drivers.Env, slots *metrics.Slots, ti
 		keySeqs:  make([]atomic.Uint32, spec.Keys),
 	}
 	s.frontier.Store(math.MinInt64)
+	s.unblocked.Store(math.MinInt64)
 	if spec.Rate != nil && !spec.Rate.Max {
 		s.pacer = spec.Rate.Pacer(timing.Warmup, timing.Duration, env.Seed)
 	}
@@ -117,7 +120,7 @@ func (s *stream) run(admit, fly context.Context) {
 	s.flush()
 }
 
-// catchUp bounds how late an arrival may still be sent after the generator itself was held up; later ones are dropped.
+// catchUp bounds how late an arrival may still be sent after the sender was held up; later ones are dropped.
 const catchUp = time.Second
 
 // arrivals is the open model: it launches each operation at its planned start, whatever became of those before.
@@ -134,12 +137,15 @@ func (s *stream) arrivals(admit context.Context, c carrier) {
 		if !s.until(admit, timer, due) {
 			return
 		}
-		lag := s.env.Clock() - due
+		now := s.env.Clock()
+		// What came due while the client library held us up, its buffers full of what the target does not take, is late by
+		// the target's doing.
+		lag := now - max(due, min(now, time.Duration(s.unblocked.Load())))
 		slot := s.slots.At(due)
 		s.policy.offered()
 		switch {
-		case lag > catchUp:
-			s.drop(n, due, slot, true, lag)
+		case now-due > catchUp:
+			s.drop(n, due, slot, lag > catchUp, lag)
 		case s.inFlight.Load() >= int64(s.spec.MaxInFlight):
 			s.drop(n, due, slot, false, lag)
 		default:
