@@ -89,11 +89,16 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 		}
 	}
 	var all []*scenarios.Scenario
+	from := make(map[string]string)
 	for _, path := range paths {
 		sc, err := load(path, f.set, std)
 		if err != nil {
 			return err
 		}
+		if first, taken := from[sc.Name]; taken {
+			return usage("%s and %s are both named %s: their records would share a folder", first, path, sc.Name)
+		}
+		from[sc.Name] = path
 		all = append(all, sc)
 	}
 	worst := reports.ExitPass

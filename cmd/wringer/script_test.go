@@ -10,6 +10,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"wringer/reports"
+	"wringer/reports/recordtest"
 )
 
 // TestMain makes `wringer` a command of the scripts: the same function as main's, signals included.
@@ -42,7 +45,7 @@ func (l leakless) Run() int {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor, "valid": validRecord},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("NO_COLOR", "1")
 			l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -55,6 +58,16 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// validRecord checks a record against the contract and its sums.
+func validRecord(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: valid DIR")
+	}
+	rec, err := reports.Load(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(recordtest.Check(rec.Run))
 }
 
 // waitFor waits until a file exists.

@@ -17,7 +17,8 @@ import (
 // collector folds what the streams recorded, once a second, and tells those who watch.
 type collector struct {
 	t       *trial
-	mu      sync.Mutex // guards all below and the tallies; watchers are called under it, one at a time
+	mu      sync.Mutex // guards all below and the tallies
+	moments chan Live  // for the watcher
 	cores   map[int]float64
 	state   map[string]string // of each fault
 	limited map[string]int    // seconds by stream in which the generator was the limit
@@ -28,9 +29,16 @@ type collector struct {
 // it when every stream has ended and everything was observed.
 func (t *trial) collect(ctx context.Context, fail context.CancelCauseFunc) (finish func()) {
 	c := &collector{t: t, cores: make(map[int]float64), state: make(map[string]string), limited: make(map[string]int)}
+	c.moments = make(chan Live, moments)
 	t.collector = c
 	t.timeline.Notify = c.fault
-	stop, done := make(chan struct{}), make(chan struct{})
+	stop, done, watched := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		for l := range c.moments {
+			t.opt.Watch(l)
+		}
+	}()
 	go func() {
 		defer close(done)
 		timer := time.NewTimer(t.untilSecond())
@@ -48,6 +56,8 @@ func (t *trial) collect(ctx context.Context, fail context.CancelCauseFunc) (fini
 	return func() {
 		close(stop)
 		<-done
+		close(c.moments)
+		<-watched
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for i := range t.streams {
@@ -87,7 +97,22 @@ func (c *collector) tick(fail context.CancelCauseFunc) {
 		c.failure = cmp.Or(c.failure, err)
 		fail(err)
 	}
-	t.opt.Watch(c.live())
+	c.tell()
+}
+
+// moments is how many moments may wait for the watcher.
+const moments = 16
+
+// tell hands this moment to the watcher, under the lock. A watcher that is held up (a terminal that does not take its
+// output) holds up neither the collector nor a fault's healing: it misses the oldest.
+func (c *collector) tell() {
+	if len(c.moments) == cap(c.moments) {
+		select {
+		case <-c.moments:
+		default:
+		}
+	}
+	c.moments <- c.live()
 }
 
 // gather takes the slots that are over into the stream's tally.
@@ -148,7 +173,7 @@ func (c *collector) fault(e faults.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state[e.Injection.Name] = stateOf(e)
-	c.t.opt.Watch(c.live())
+	c.tell()
 }
 
 // stateOf puts a fault's step in words.

@@ -27,7 +27,8 @@ type Options struct {
 	Dir string
 	// Mesh opens the links' mesh; called once, when a fault names a link.
 	Mesh func() (faults.Mesh, error)
-	// Watch is called about once a second and at every change of the faults in force, from one goroutine at a time.
+	// Watch is called about once a second and at every change of the faults in force, from one goroutine. When it is slow
+	// it misses moments.
 	Watch   func(Live)
 	Version string
 	Log     *slog.Logger

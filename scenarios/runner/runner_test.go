@@ -365,3 +365,22 @@ func (f *recordingFault) Inject(context.Context) error          { f.injected++; 
 func (f *recordingFault) Heal(context.Context) error            { f.healed++; return nil }
 func (f *recordingFault) Probe(context.Context) error           { return nil }
 func (f *recordingFault) Bite() faults.Bite                     { return faults.Bite{Connections: -1, Bytes: -1} }
+
+// A watcher that blocks holds up neither the run nor the healing.
+func TestBlockedWatcherHoldsUpNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sc := scenario(t, scenarios.Timing{Duration: 30 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors < 1%")
+		f := &recordingFault{}
+		sc.Faults = []scenarios.Fault{{Name: "late", At: 4 * time.Second, For: 4 * time.Second, Config: f}}
+		blocked := false
+		run := mustRun(t, t.Context(), sc, Options{Watch: func(Live) {
+			if !blocked {
+				blocked = true
+				time.Sleep(29 * time.Second)
+			}
+		}})
+		if got := run.Faults[0]; !got.Healed || got.EndNS != int64(8*time.Second) {
+			t.Errorf("fault %+v", got)
+		}
+	})
+}
