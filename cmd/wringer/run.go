@@ -95,7 +95,7 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 		if err != nil {
 			return err
 		}
-		if first, taken := from[sc.Name]; taken {
+		if first, taken := from[sc.Name]; taken && f.out != "" {
 			return usage("%s and %s are both named %s: their records would share a folder", first, path, sc.Name)
 		}
 		from[sc.Name] = path
