@@ -35,8 +35,11 @@ func TestDefects(t *testing.T) {
 	}
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
-		t.Run(name+"/on", func(t *testing.T) { defective(t, name, file) })
-		t.Run(name+"/off", func(t *testing.T) { honest(t, name, file) })
+		// The two at once, and no more: each has a shop of its own, and waits more than it works.
+		t.Run(name, func(t *testing.T) {
+			t.Run("on", func(t *testing.T) { t.Parallel(); defective(t, name, file) })
+			t.Run("off", func(t *testing.T) { t.Parallel(); honest(t, name, file) })
+		})
 	}
 }
 
