@@ -210,12 +210,15 @@ func (r *reader) checkFault(i int, s *Scenario) {
 // checkPlace: what a fault breaks must exist, or it would never bite.
 func (r *reader) checkPlace(f *Fault, n *node, s *Scenario) {
 	place := f.Config.On()
-	if link, _, _ := strings.Cut(place.Link, "/"); place.Link != "" {
+	if link, path, _ := strings.Cut(place.Link, "/"); place.Link != "" {
 		var names []string
 		for i := range s.Traffic {
 			names = append(names, s.Traffic[i].Name)
 		}
-		if !slices.Contains(names, link) {
+		switch {
+		case path != "" && slices.Contains(names, link):
+			r.problem(placeOf(n, place.Link), "%s: a link is broken as a whole: write %s, without %s", f.Name, quote(link), quote("/"+path))
+		case !slices.Contains(names, link):
 			r.problem(placeOf(n, place.Link), "%s: there is no link %s; a link has the name of a stream; %s", f.Name, quote(place.Link), choices(link, names))
 		}
 	}

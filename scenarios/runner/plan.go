@@ -1,7 +1,7 @@
 package runner
 
 import (
-	"strings"
+	"slices"
 	"time"
 
 	"wringer/faults"
@@ -56,13 +56,7 @@ func (p *plan) within(window string, start, end time.Duration) bool {
 	return false
 }
 
-// linked says whether some fault breaks the stream's own connections, or one of their paths.
+// linked says whether some fault breaks the stream's own connections.
 func linked(sc *scenarios.Scenario, stream string) bool {
-	for i := range sc.Faults {
-		link, _, _ := strings.Cut(sc.Faults[i].Config.On().Link, "/")
-		if link == stream {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(sc.Faults, func(f scenarios.Fault) bool { return f.Config.On().Link == stream })
 }
