@@ -109,9 +109,12 @@ func (d *driver) dialOptions(c *Config) ([]grpc.DialOption, error) {
 }
 
 func (d *driver) dial(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := d.env.Dial(ctx, "tcp", address)
+	c, err := d.env.Dial(ctx, "tcp", address)
 	d.dialled.Store(&dialResult{err})
-	return conn, err
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c}, nil
 }
 
 // compile prepares the request, and renders one to see that the target's type takes it.
