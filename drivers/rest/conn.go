@@ -19,6 +19,7 @@ import (
 type conn struct {
 	net.Conn
 	peeker
+	turn  turn
 	tls   bool
 	until time.Time // the deadline that is set; zero when it must be set anew
 	// stop ends the watch over the context of the attempt under way; nil while there is none.
@@ -39,16 +40,18 @@ const (
 func newConn(c net.Conn, raw syscall.RawConn, isTLS bool) *conn {
 	out := &conn{Conn: c, tls: isTLS, buf: make([]byte, smallBuffer)}
 	out.peeker.init(raw)
+	if !isTLS && raw != nil {
+		out.turn.init(raw)
+	}
 	return out
 }
 
-// begin sets the deadlines of an attempt.
-func (c *conn) begin(ctx context.Context) error {
+// begin sets the deadlines of an attempt that begins now.
+func (c *conn) begin(ctx context.Context, now time.Time) error {
 	if c.tls {
 		// A TLS connection does not survive a write that timed out: no early deadline for it.
 		return c.watch(ctx)
 	}
-	now := time.Now()
 	end := now.Add(2 * patience)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(end) {
 		end = deadline
@@ -92,6 +95,28 @@ func (c *conn) onward(ctx context.Context, err error) bool {
 	}
 	return c.stop != nil || c.watch(ctx) == nil
 }
+
+// takesTurns says whether an idle connection takes its request by exchange.
+func (c *conn) takesTurns() bool { return c.turn.raw != nil && c.r == c.w }
+
+// exchange sends a request over an idle connection and reads what came first of the answer. It returns errStale when the
+// connection cannot carry a request; nothing was sent then.
+func (c *conn) exchange(ctx context.Context, b []byte) error {
+	c.r, c.w = 0, 0
+	stale, sent, got, err := c.turn.take(b, c.buf)
+	c.w = got
+	switch {
+	case stale:
+		return errStale
+	case sent < len(b) && err == nil:
+		return c.send(ctx, b[sent:])
+	case err != nil && c.onward(ctx, err):
+		return nil
+	}
+	return err
+}
+
+var errStale = errors.New("the idle connection cannot carry a request")
 
 // send writes a request. A peer may answer and read no further before the request is whole: then send returns errEarly,
 // so that the answer is read instead of waited away.

@@ -19,15 +19,20 @@ type session struct {
 
 // Do implements drivers.Session.
 func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
-	if err := s.connect(ctx); err != nil {
-		at.Done = s.d.env.Clock()
-		unsent(ctx, at, err)
-		return
-	}
 	s.render(op)
-	at.Sent = s.d.env.Clock()
+	err := errStale
+	if s.conn != nil && s.conn.takesTurns() {
+		err = s.attempt(ctx, at, (*conn).exchange)
+	}
+	if err == errStale {
+		if err := s.connect(ctx); err != nil {
+			at.Done = s.d.env.Clock()
+			unsent(ctx, at, err)
+			return
+		}
+		err = s.attempt(ctx, at, (*conn).send)
+	}
 	at.Wire = true
-	err := s.exchange(ctx)
 	at.Done = s.d.env.Clock()
 	if err != nil {
 		unanswered(ctx, at, err)
@@ -65,12 +70,19 @@ func (s *session) render(op *drivers.Op) {
 	s.out = append(s.out, s.body...)
 }
 
-// exchange sends the request and reads the answer, and keeps the connection when it can be used again.
-func (s *session) exchange(ctx context.Context) error {
-	err := s.conn.begin(ctx)
+// attempt sends the request by one of the connection's ways, reads the answer, and keeps the connection when it can be used
+// again. errStale passes through: then nothing was sent.
+func (s *session) attempt(ctx context.Context, at *drivers.Attempt, send func(*conn, context.Context, []byte) error) error {
+	at.Sent = s.d.env.Clock()
+	err := s.conn.begin(ctx, s.d.env.Epoch().Add(at.Sent))
 	var early error
 	if err == nil {
-		early = s.conn.send(ctx, s.out)
+		early = send(s.conn, ctx, s.out)
+		if early == errStale {
+			s.conn.end()
+			s.drop()
+			return errStale
+		}
 		// What could not be sent may have been answered all the same: a refusal before the end of a large body.
 		err = s.reader.read(ctx)
 	}

@@ -17,7 +17,10 @@ type Recorder struct {
 type shard struct {
 	mu    sync.Mutex
 	cells map[int]*cell
-	_     [64]byte // keeps neighbours off one cache line
+	// Most calls come for the slot of the one before.
+	last     *cell
+	lastSlot int
+	_        [64]byte // keeps neighbours off one cache line
 }
 
 // cell is a slot's Cell with the number of its operations that are not over yet.
@@ -35,49 +38,66 @@ func NewRecorder(slots *Slots, n int) *Recorder {
 	return r
 }
 
-// in runs f on the cell of a slot, under the shard's lock. The warm-up is not recorded.
-func (r *Recorder) in(shard uint64, slot int, f func(*cell)) {
-	if slot == Warmup {
-		return
+// shard returns the shard that an operation of that number is kept in.
+func (r *Recorder) shard(n uint64) *shard { return &r.shards[n%uint64(len(r.shards))] }
+
+// cell returns the cell of a slot, under the shard's lock.
+func (s *shard) cell(slot int) *cell {
+	if s.last != nil && s.lastSlot == slot {
+		return s.last
 	}
-	s := &r.shards[shard%uint64(len(r.shards))]
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	c := s.cells[slot]
 	if c == nil {
 		c = &cell{}
 		s.cells[slot] = c
 	}
-	f(c)
+	s.last, s.lastSlot = c, slot
+	return c
 }
 
 // NoLag is the lag of an operation that no plan called for: a closed model's.
 const NoLag = time.Duration(-1)
 
-// Begin opens an operation of a slot: the slot cannot be taken before End. lag is start less planned start.
+// Begin opens an operation of a slot: the slot cannot be taken before End. lag is start less planned start. The warm-up is
+// not recorded, here and below.
 func (r *Recorder) Begin(shard uint64, slot int, lag time.Duration) {
-	r.in(shard, slot, func(c *cell) {
-		c.open++
-		if lag != NoLag {
-			c.Lag.Record(lag)
-		}
-	})
+	if slot == Warmup {
+		return
+	}
+	s := r.shard(shard)
+	s.mu.Lock()
+	c := s.cell(slot)
+	c.open++
+	if lag != NoLag {
+		c.Lag.Record(lag)
+	}
+	s.mu.Unlock()
 }
 
 // Drop counts an operation that was not sent.
 func (r *Recorder) Drop(shard uint64, slot int, ours bool, lag time.Duration) {
-	r.in(shard, slot, func(c *cell) {
-		c.Cell.Drop(ours)
-		c.Lag.Record(lag)
-	})
+	if slot == Warmup {
+		return
+	}
+	s := r.shard(shard)
+	s.mu.Lock()
+	c := s.cell(slot)
+	c.Cell.Drop(ours)
+	c.Lag.Record(lag)
+	s.mu.Unlock()
 }
 
 // End closes an operation with all its attempts; shard must be that of its Begin, timeout is the stream's of one attempt.
 func (r *Recorder) End(shard uint64, slot int, e *reports.Ended, timeout time.Duration) {
-	r.in(shard, slot, func(c *cell) {
-		c.open--
-		c.Cell.End(e, timeout)
-	})
+	if slot == Warmup {
+		return
+	}
+	s := r.shard(shard)
+	s.mu.Lock()
+	c := s.cell(slot)
+	c.open--
+	c.Cell.End(e, timeout)
+	s.mu.Unlock()
 }
 
 // Take removes and returns the cells of all slots that are over: every slot below frontier, the time below which no
@@ -100,6 +120,9 @@ func (r *Recorder) Take(frontier time.Duration) (taken map[int]*Cell, until time
 				taken[slot] = &c.Cell
 			}
 			delete(s.cells, slot)
+			if s.last == c {
+				s.last = nil
+			}
 		}
 		s.mu.Unlock()
 	}

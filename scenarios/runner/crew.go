@@ -43,11 +43,7 @@ func (c *crew) launch(f *flight, over func()) {
 
 // work is a worker's life, beginning with its first job.
 func (c *crew) work(j job) {
-	session, err := c.s.driver.Session()
-	if err != nil {
-		c.s.fail(err)
-		session = broken{err}
-	}
+	session := c.session()
 	defer session.Close()
 	w := &worker{session: session, in: make(chan job, 1)}
 	for ok := true; ok; j, ok = <-w.in {
@@ -60,6 +56,21 @@ func (c *crew) work(j job) {
 			return
 		}
 	}
+}
+
+// ride gives a user a session of its own: no other goroutine has a part in its operations.
+func (c *crew) ride() (carry func(*flight), leave func()) {
+	session := c.session()
+	return func(f *flight) { c.carry(session, f) }, func() { session.Close() }
+}
+
+func (c *crew) session() drivers.Session {
+	session, err := c.s.driver.Session()
+	if err != nil {
+		c.s.fail(err)
+		return broken{err}
+	}
+	return session
 }
 
 // park makes the worker available, false when it may go home.
@@ -75,19 +86,19 @@ func (c *crew) park(w *worker) bool {
 
 // carry takes one operation through its attempts.
 func (c *crew) carry(session drivers.Session, f *flight) {
+	now := c.s.env.Clock()
 	for {
-		ctx, cancel, ok := c.s.again(c.fly, f)
-		if !ok {
+		ctx := c.s.again(c.fly, f, now)
+		if ctx == nil {
 			break
 		}
 		session.Do(ctx, &f.op, &f.at)
-		cancel()
-		now := c.s.env.Clock()
-		f.land(now, c.s.meaning)
+		now = f.land(&c.s.env, c.s.meaning)
 		wait, again := c.s.policy.next(f, now)
 		if !again || !sleep(c.fly, wait) {
 			break
 		}
+		now = c.s.env.Clock()
 	}
 	c.s.finish(f)
 }

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"time"
 
 	"wringer/drivers"
@@ -16,6 +17,7 @@ type flight struct {
 	window int
 	shard  uint64
 	begun  time.Duration // of the first attempt
+	limit  *limit        // of the attempt under way, or one that can serve again
 }
 
 // start makes the flight ready for an operation.
@@ -33,12 +35,25 @@ func (f *flight) attempt(now time.Duration) {
 	}
 }
 
+// bound is the context of the attempt that begins: fly's, with a deadline.
+func (f *flight) bound(fly context.Context, deadline time.Time) context.Context {
+	if f.limit == nil {
+		f.limit = new(limit)
+	}
+	f.limit.parent, f.limit.deadline, f.limit.over = fly, deadline, false
+	return f.limit
+}
+
 // land takes the attempt that just ended into the trail, with the stamps that the driver left to us and the meanings that
-// the stream gives to codes.
-func (f *flight) land(now time.Duration, meaning map[string]drivers.Outcome) {
+// the stream gives to codes. It returns when the outcome was known.
+func (f *flight) land(env *drivers.Env, meaning map[string]drivers.Outcome) time.Duration {
+	// What was waited for may still be held by whoever did.
+	if !f.limit.end() {
+		f.limit = nil
+	}
 	at := &f.at
 	if at.Done == 0 {
-		at.Done = now
+		at.Done = env.Clock()
 	}
 	if at.Sent == 0 {
 		at.Sent = at.Begun
@@ -48,13 +63,16 @@ func (f *flight) land(now time.Duration, meaning map[string]drivers.Outcome) {
 		at.Fail(drivers.Indeterminate, drivers.CodeMalformed, "the driver gave no outcome")
 		at.Wire = true
 	}
-	if o, ok := meaning[at.Code]; ok && at.Code != "" {
-		at.Outcome = o
-		if o == drivers.Acked {
-			at.Code, at.Detail = "", ""
+	if at.Code != "" {
+		if o, ok := meaning[at.Code]; ok {
+			at.Outcome = o
+			if o == drivers.Acked {
+				at.Code, at.Detail = "", ""
+			}
 		}
 	}
 	f.trail = append(f.trail, *at)
+	return at.Done
 }
 
 // outcome folds the attempts: acked when any was; rejected only when every one was; else indeterminate.

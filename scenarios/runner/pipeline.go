@@ -25,10 +25,20 @@ func (p *pipeline) launch(f *flight, over func()) {
 	p.attempt(f, over)
 }
 
+// ride carries a user's operations by the same pipeline.
+func (p *pipeline) ride() (carry func(*flight), leave func()) {
+	landed := make(chan struct{}, 1)
+	over := func() { landed <- struct{}{} }
+	return func(f *flight) {
+		p.launch(f, over)
+		<-landed
+	}, func() {}
+}
+
 // attempt sends f once. It may block while the client's own buffer is full.
 func (p *pipeline) attempt(f *flight, over func()) {
-	ctx, cancel, ok := p.s.again(p.fly, f)
-	if !ok {
+	ctx := p.s.again(p.fly, f, p.s.env.Clock())
+	if ctx == nil {
 		p.land(f, over)
 		return
 	}
@@ -41,9 +51,7 @@ func (p *pipeline) attempt(f *flight, over func()) {
 		}
 	}()
 	p.driver.Send(ctx, &f.op, &f.at, func() {
-		cancel()
-		now := p.s.env.Clock()
-		f.land(now, p.s.meaning)
+		now := f.land(&p.s.env, p.s.meaning)
 		wait, again := p.s.policy.next(f, now)
 		if !again {
 			p.land(f, over)

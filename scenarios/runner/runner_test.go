@@ -286,7 +286,7 @@ func TestLateGeneratorIsTheLimit(t *testing.T) {
 		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{spec})
 		tr := &trial{sc: sc, plan: newPlan(sc)}
 		tr.begin()
-		s := newStream(&spec, drivers.Env{Clock: tr.clock, Seed: 1}, tr.plan.slots, sc.Run)
+		s := newStream(&spec, drivers.Env{Epoch: tr.epoch, Clock: tr.clock, Seed: 1}, tr.plan.slots, sc.Run)
 		s.driver, s.pacer = prompt(), slowPacer{s.pacer}
 		s.run(t.Context(), t.Context())
 		taken, _ := s.recorder.Take(math.MaxInt64)

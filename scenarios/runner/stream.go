@@ -97,6 +97,9 @@ func sessions(spec *scenarios.Stream) int {
 type carrier interface {
 	// launch starts a flight and returns at once; over is called when the operation is over.
 	launch(f *flight, over func())
+	// ride returns what carries the flights of one user, one after the other: carry blocks until the operation is over.
+	// The user calls leave when it carries no more.
+	ride() (carry func(*flight), leave func())
 	// wait blocks until every flight is over and frees what carried them. Nothing is launched after.
 	wait()
 }
@@ -173,8 +176,8 @@ func (s *stream) loop(admit context.Context, c carrier) {
 	var users sync.WaitGroup
 	for range s.users() {
 		users.Go(func() {
-			landed := make(chan struct{}, 1)
-			over := func() { s.inFlight.Add(-1); landed <- struct{}{} }
+			carry, leave := c.ride()
+			defer leave()
 			for admit.Err() == nil {
 				now := s.env.Clock()
 				if now >= s.end {
@@ -182,8 +185,8 @@ func (s *stream) loop(admit context.Context, c carrier) {
 				}
 				s.policy.offered()
 				s.inFlight.Add(1)
-				c.launch(s.begin(s.seq.Add(1)-1, now, s.slots.At(now), metrics.NoLag), over)
-				<-landed
+				carry(s.begin(s.seq.Add(1)-1, now, s.slots.At(now), metrics.NoLag))
+				s.inFlight.Add(-1)
 				if s.spec.Think > 0 && !sleep(admit, s.spec.Think) {
 					return
 				}
@@ -234,16 +237,14 @@ func (s *stream) drop(seq uint64, due time.Duration, slot int, ours bool, lag ti
 	s.post(seq, reports.Ended{Op: s.op(seq, due), Window: s.slots.Window(slot)})
 }
 
-// again prepares the next attempt of f: its context, or false when no time is left for one.
-func (s *stream) again(fly context.Context, f *flight) (context.Context, context.CancelFunc, bool) {
-	now := s.env.Clock()
+// again prepares the next attempt of f, which begins now: its context, which f.land ends; nil when no time is left for one.
+func (s *stream) again(fly context.Context, f *flight, now time.Duration) context.Context {
 	f.attempt(now)
 	timeout := s.policy.timeout(f, now, s.spec.Timeout)
 	if timeout <= 0 {
-		return nil, nil, false
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(fly, timeout)
-	return ctx, cancel, true
+	return f.bound(fly, s.env.Epoch().Add(now+timeout))
 }
 
 // finish closes an operation whose last attempt has landed, and takes the flight back.
