@@ -19,7 +19,11 @@ import (
 	"wringer/scenarios"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// Virtual time knows no naps: they pass in real time.
+func TestMain(m *testing.M) {
+	newNapper = func() napper { return nil }
+	goleak.VerifyTestMain(m)
+}
 
 func TestHonestTargetPasses(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -1,0 +1,36 @@
+package runner
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+func TestAlarmGoesOffAndNeverBefore(t *testing.T) {
+	nap := openNapper()
+	if nap == nil {
+		t.Log("no naps on this system: timers alone are tested")
+	}
+	for _, d := range []time.Duration{time.Nanosecond, 50 * time.Microsecond, time.Millisecond, 2 * coarse, 10 * time.Millisecond} {
+		a := newAlarm()
+		a.nap = nap
+		begun := time.Now()
+		for wait := d; wait > 0; wait = d - time.Since(begun) {
+			if !a.wait(t.Context(), wait) {
+				t.Fatal("not until the end")
+			}
+		}
+		if took := time.Since(begun); took < d {
+			t.Errorf("%s took %s", d, took)
+		}
+		a.timer.Stop()
+	}
+	a := newAlarm()
+	a.nap = nap
+	defer a.close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if a.wait(ended, time.Hour) || a.wait(ended, time.Millisecond) {
+		t.Error("waited for a context that ended")
+	}
+}
