@@ -96,6 +96,14 @@ type Stream struct {
 	Windows map[string]*Measures `json:"windows"`
 	Seconds []Second             `json:"seconds"`
 	Gauges  map[string][]Sample  `json:"gauges,omitempty"`
+	// Histogram counts the response times of the answered operations of Total; what was not answered is in no bucket.
+	Histogram []Bucket `json:"histogram,omitempty"`
+}
+
+// Bucket counts the times above the one before it, up to its own bound.
+type Bucket struct {
+	UpToNS int64 `json:"up_to_ns"`
+	Count  int64 `json:"count"`
 }
 
 // Sample is one reading of a gauge.

@@ -56,6 +56,7 @@ func (c *audit) stream(name string, s *Stream) {
 	c.that(seconds == s.Total.Counts, "%s: seconds add up to %+v, the total is %+v", name, seconds, s.Total.Counts)
 	c.that(maps.Equal(errors, s.Total.Errors), "%s: errors of the windows add up to %v, the total is %v", name, errors, s.Total.Errors)
 	c.unanswered(name, s)
+	c.histogram(name, s)
 	c.integrity(name, s)
 }
 
@@ -135,6 +136,20 @@ func (c *audit) unanswered(name string, s *Stream) {
 		}
 	}
 	c.that(near(sum, *s.Total.Response.Unanswered), "%s: unanswered of the windows add up to %g, the total is %g", name, sum, *s.Total.Response.Unanswered)
+}
+
+func (c *audit) histogram(name string, s *Stream) {
+	if len(s.Histogram) == 0 {
+		return
+	}
+	var sum, last int64
+	for _, b := range s.Histogram {
+		c.that(b.UpToNS > last, "%s: histogram buckets are not in order", name)
+		sum, last = sum+b.Count, b.UpToNS
+	}
+	if l := s.Total.Response; l != nil && l.Unanswered != nil {
+		c.that(near(float64(sum)+*l.Unanswered, float64(s.Total.Offered)), "%s: histogram of %d and %g unanswered, offered %d", name, sum, *l.Unanswered, s.Total.Offered)
+	}
 }
 
 func (c *audit) second(name string, i int, s *Second) {

@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
+	"wringer/reports/text"
 	"wringer/scenarios"
 )
 
@@ -39,7 +40,7 @@ type loadFlags struct {
 const loadStream = "load"
 
 func loadCommand(std streams) *cobra.Command {
-	f := &loadFlags{}
+	f := &loadFlags{runFlags: runFlags{summary: text.RenderLoad}}
 	cmd := &cobra.Command{
 		Use:   "load URL",
 		Short: "Load one target without a scenario file",

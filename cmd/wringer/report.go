@@ -11,6 +11,7 @@ import (
 
 	"wringer/reports"
 	"wringer/reports/html"
+	"wringer/reports/text"
 	"wringer/scenarios"
 	"wringer/scenarios/shop"
 )
@@ -53,7 +54,7 @@ func report(dir string, files map[string]*string, std streams) error {
 			return harness("write report: %w", err)
 		}
 	}
-	return emit(rec, files, std, page)
+	return emit(rec, files, text.Render, std, page)
 }
 
 func schemaCommand(std streams) *cobra.Command {

@@ -31,10 +31,14 @@ type runFlags struct {
 	quiet   bool
 	verbose bool
 	files   map[string]*string // by format
+	summary summary
 }
 
+// summary writes what a terminal shows of a record at the end.
+type summary func(io.Writer, *reports.Record, text.Options) error
+
 func runCommand(std streams) *cobra.Command {
-	f := &runFlags{}
+	f := &runFlags{summary: text.Render}
 	cmd := &cobra.Command{
 		Use:   "run SCENARIO...",
 		Short: "Run scenarios, judge their gates, write the record and the report",
@@ -226,11 +230,11 @@ func (f *runFlags) render(dir string, std streams) error {
 	if err := writeFile(report, rec, html.Render); err != nil {
 		return harness("write report: %w", err)
 	}
-	return emit(rec, f.files, std, report)
+	return emit(rec, f.files, f.summary, std, report)
 }
 
 // emit writes what the format flags ask for. Unless one of them took stdout, the summary goes there.
-func emit(rec *reports.Record, files map[string]*string, std streams, report string) error {
+func emit(rec *reports.Record, files map[string]*string, render summary, std streams, report string) error {
 	taken := false
 	for _, format := range formats {
 		switch path := *files[format.name]; path {
@@ -250,7 +254,7 @@ func emit(rec *reports.Record, files map[string]*string, std streams, report str
 		return nil
 	}
 	width, colour := terminal(std.out)
-	if err := text.Render(std.out, rec, text.Options{Width: width, Color: colour}); err != nil {
+	if err := render(std.out, rec, text.Options{Width: width, Color: colour}); err != nil {
 		return harness("write summary: %w", err)
 	}
 	if report != "" {

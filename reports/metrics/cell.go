@@ -86,6 +86,38 @@ func (h *Hist) AtMost(d time.Duration) int64 {
 	return n
 }
 
+// Buckets counts the values by bounds of 1, 2 and 5 in each decade, from the bucket of the least to that of the greatest. A
+// value within a thousandth of a bound may stand on its other side.
+func (h *Hist) Buckets() []reports.Bucket {
+	if h.Count() == 0 {
+		return nil
+	}
+	bound := boundAbove(h.h.Min())
+	out := []reports.Bucket{{UpToNS: bound}}
+	for _, bar := range h.h.Distribution() {
+		if bar.Count == 0 {
+			continue
+		}
+		for bar.From > bound {
+			bound = boundAbove(bound + 1)
+			out = append(out, reports.Bucket{UpToNS: bound})
+		}
+		out[len(out)-1].Count += bar.Count
+	}
+	return out
+}
+
+// boundAbove is the least of 1, 2 and 5 times a power of ten that is not below v.
+func boundAbove(v int64) int64 {
+	for decade := int64(1); ; decade *= 10 {
+		for _, factor := range []int64{1, 2, 5} {
+			if bound := factor * decade; bound >= v {
+				return bound
+			}
+		}
+	}
+}
+
 // summary describes the histogram within total offered values.
 func (h *Hist) summary(total int64) *reports.Latency {
 	if total == 0 {

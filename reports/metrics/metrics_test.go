@@ -90,6 +90,36 @@ func TestAtMostNeverOverstates(t *testing.T) {
 	})
 }
 
+func TestBucketsHoldEveryValueOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfN(rapid.Int64Range(int64(time.Microsecond), int64(time.Hour)), 0, 200).Draw(t, "values")
+		var h Hist
+		for _, v := range values {
+			h.Record(time.Duration(v))
+		}
+		buckets := h.Buckets()
+		want := make([]int64, len(buckets))
+		for _, v := range values {
+			i := slices.IndexFunc(buckets, func(b reports.Bucket) bool { return v <= b.UpToNS })
+			if i < 0 { // just above the last bound
+				i = len(buckets) - 1
+			}
+			want[i]++
+		}
+		for i, b := range buckets {
+			// A value just above a bound is recorded just below it.
+			if near := 0.002*float64(b.UpToNS) + 1024; b.Count != want[i] && !slices.ContainsFunc(values, func(v int64) bool {
+				return math.Abs(float64(v-b.UpToNS)) < near || i > 0 && math.Abs(float64(v-buckets[i-1].UpToNS)) < near
+			}) {
+				t.Fatalf("bucket %d holds %d, want %d", b.UpToNS, b.Count, want[i])
+			}
+		}
+		if len(buckets) > 0 && (buckets[0].Count == 0 || buckets[len(buckets)-1].Count == 0) {
+			t.Fatalf("empty at an end: %v", buckets)
+		}
+	})
+}
+
 func TestTwoPercentOfTimeoutsHaveNoP99(t *testing.T) {
 	var c Cell
 	for i := range 100 {

@@ -99,6 +99,20 @@ func (c *cell) latency(total, unanswered int64, factor float64) *reports.Latency
 	return l
 }
 
+// histogram has half of the answers up to the median, a few beyond p99, and the others between.
+func (c *cell) histogram() []reports.Bucket {
+	answered := c.Offered - c.unanswered
+	if answered == 0 {
+		return nil
+	}
+	half, slow := answered/2, answered/100
+	return []reports.Bucket{
+		{UpToNS: int64(c.p50 * 1e6), Count: half},
+		{UpToNS: int64(c.p99 * 1e6), Count: answered - half - slow},
+		{UpToNS: int64(c.max * 1e6), Count: slow},
+	}
+}
+
 func (c *cell) measures(length time.Duration) *reports.Measures {
 	m := &reports.Measures{
 		Counts: c.Counts, Errors: c.errors, Failures: &c.failures,
@@ -145,6 +159,7 @@ func (f flow) play(run *reports.Run, name string) {
 		total.add(b.cell())
 	}
 	s.Total = *total.measures(time.Duration(run.DurationNS))
+	s.Histogram = total.histogram()
 	for _, w := range run.WindowNames() {
 		c := windows[w]
 		if c == nil {

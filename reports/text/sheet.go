@@ -1,6 +1,7 @@
 package text
 
 import (
+	"cmp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -13,6 +14,10 @@ type sheet struct {
 	strings.Builder
 	width int
 	color bool
+}
+
+func newSheet(opt Options) *sheet {
+	return &sheet{width: max(cmp.Or(opt.Width, defaultWidth), smallestWidth), color: opt.Color}
 }
 
 // The colours, by their ANSI codes.
@@ -101,10 +106,12 @@ func split(text string, width int) []string {
 	return append(lines, line)
 }
 
-// table has its first column to the left and the others to the right.
+// table has its first column to the left and the others to the right. Its last row is the total.
 type table struct {
 	head []string
 	rows [][]string
+	even bool // the last row is like the others
+	bars bool // the last column is to the left
 }
 
 // table writes t behind an indent of two. Where it is too wide the gaps shrink, then the first column.
@@ -125,10 +132,14 @@ func (s *sheet) table(t table) {
 	}
 	const least = 6
 	widths[0] = max(min(widths[0], s.width-2-numbers-gap*columns), least)
+	if t.bars {
+		// Bars need no room to their right.
+		widths[len(widths)-1] = 0
+	}
 	s.row(t.head, widths, gap, faint)
 	for i, row := range t.rows {
 		code := ""
-		if i == len(t.rows)-1 && len(t.rows) > 1 {
+		if i == len(t.rows)-1 && len(t.rows) > 1 && !t.even {
 			code = bold
 		}
 		s.row(row, widths, gap, code)
@@ -141,9 +152,9 @@ func (s *sheet) row(cells []string, widths []int, gap int, code string) {
 	b.WriteString("  " + first + strings.Repeat(" ", widths[0]-runes(first)))
 	for i, cell := range cells[1:] {
 		cell = plain(cell)
-		b.WriteString(strings.Repeat(" ", gap+widths[i+1]-runes(cell)) + cell)
+		b.WriteString(strings.Repeat(" ", max(gap+widths[i+1]-runes(cell), gap)) + cell)
 	}
-	line := b.String()
+	line := strings.TrimRight(b.String(), " ")
 	if code != "" {
 		line = s.paint(code, line)
 	}

@@ -25,10 +25,7 @@ const (
 
 // Render writes the verdict with its reasons, the gates, the streams by window, the faults and the validity.
 func Render(w io.Writer, rec *reports.Record, opt Options) error {
-	if opt.Width == 0 {
-		opt.Width = defaultWidth
-	}
-	s := &sheet{width: max(opt.Width, smallestWidth), color: opt.Color}
+	s := newSheet(opt)
 	s.verdict(rec.Run)
 	s.gates(rec.Run.Gates)
 	for _, name := range rec.Run.StreamNames() {

@@ -22,6 +22,10 @@ func TestGolden(t *testing.T) {
 	golden.Compare(t, ".txt", func(w io.Writer, rec *reports.Record) error { return Render(w, rec, Options{}) })
 }
 
+func TestGoldenLoad(t *testing.T) {
+	golden.Compare(t, ".load.txt", func(w io.Writer, rec *reports.Record) error { return RenderLoad(w, rec, Options{}) })
+}
+
 func rendered(t *testing.T, rec *reports.Record, opt Options) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -41,7 +45,11 @@ func everyRecord() map[string]*reports.Record {
 func TestNoLineExceedsTheWidth(t *testing.T) {
 	for name, rec := range everyRecord() {
 		for _, width := range []int{80, 100, 132} {
-			for _, line := range strings.Split(rendered(t, rec, Options{Width: width}), "\n") {
+			var load bytes.Buffer
+			if err := RenderLoad(&load, rec, Options{Width: width}); err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range strings.Split(rendered(t, rec, Options{Width: width})+load.String(), "\n") {
 				if n := utf8.RuneCountInString(line); n > width {
 					t.Errorf("%s: %d columns of %d: %s", name, n, width, line)
 				}

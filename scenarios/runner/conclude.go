@@ -100,7 +100,7 @@ func (t *trial) streamRecord(s *stream, tally *tally, windows []reports.Window, 
 	out := &reports.Stream{
 		Driver: s.spec.DriverName, Model: "open", Keys: s.spec.Keys, Plan: s.spec.Plan(),
 		Total: tally.total.Measures(ended), Windows: make(map[string]*reports.Measures),
-		Seconds: tally.seconds(ended),
+		Seconds: tally.seconds(ended), Histogram: tally.total.Response.Buckets(),
 	}
 	if s.pacer == nil {
 		out.Model = "closed"
