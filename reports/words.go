@@ -67,7 +67,20 @@ func (f *Fault) Healing() string {
 	return "not healed"
 }
 
-// Detection is the time from the fault's start to the first bad second, with the stream that showed it.
+// Suffered lists the streams that had a bad second because of the fault, by name.
+func (f *Fault) Suffered() []string {
+	var names []string
+	for name, r := range f.PerStream {
+		if r.DetectionNS != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Detection is the time from the fault's start to the first bad second, with the stream that showed it, and the others
+// that suffered.
 func (f *Fault) Detection() string {
 	switch {
 	case f.DetectionNS == nil && len(f.PerStream) > 0:
@@ -75,7 +88,12 @@ func (f *Fault) Detection() string {
 	case f.DetectionNS == nil:
 		return NotMeasured
 	}
-	return with(Duration(float64(*f.DetectionNS)), f.DetectedBy)
+	who := f.DetectedBy
+	others := slices.DeleteFunc(f.Suffered(), func(name string) bool { return name == who })
+	if who != "" && len(others) > 0 {
+		who += ", also " + strings.Join(others, ", ")
+	}
+	return with(Duration(float64(*f.DetectionNS)), who)
 }
 
 // Recovery is the time from the fault's end to the first of the good seconds, of the slowest stream.

@@ -211,15 +211,13 @@ func (r *reader) checkFault(i int, s *Scenario) {
 func (r *reader) checkPlace(f *Fault, n *node, s *Scenario) {
 	place := f.Config.On()
 	if link, path, _ := strings.Cut(place.Link, "/"); place.Link != "" {
-		var names []string
-		for i := range s.Traffic {
-			names = append(names, s.Traffic[i].Name)
-		}
+		names := s.breakable()
 		switch {
+		case path != "" && s.branched(link):
 		case path != "" && slices.Contains(names, link):
 			r.problem(placeOf(n, place.Link), "%s: a link is broken as a whole: write %s, without %s", f.Name, quote(link), quote("/"+path))
 		case !slices.Contains(names, link):
-			r.problem(placeOf(n, place.Link), "%s: there is no link %s; a link has the name of a stream; %s", f.Name, quote(place.Link), choices(link, names))
+			r.problem(placeOf(n, place.Link), "%s: there is no link %s; a link has the name of a stream, or stands under links; %s", f.Name, quote(place.Link), choices(link, names))
 		}
 	}
 	if place.Part == "" || r.vars.anyLate {

@@ -216,7 +216,7 @@ func (d *decoder) text(n *node, name, wanted string) (text string, late, ok bool
 	for _, p := range pieces {
 		late = late || p.late
 		if p.late && !d.late {
-			d.problem(n, "%s: ${%s} is known only once the target runs; it may stand in the texts of a driver and of effects", name, p.text)
+			d.problem(n, "%s: ${%s} is known only once the target runs; it may stand in the texts of a driver, of effects and of links", name, p.text)
 			errs = append(errs, errors.New("late"))
 		}
 	}

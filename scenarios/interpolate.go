@@ -30,7 +30,7 @@ type piece struct {
 	late bool
 }
 
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$`)
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_>-]+)*$`)
 
 // split cuts text into literal pieces, values filled in, and late variables. $${ is a literal ${. What is filled in is
 // not looked at again. Each error names one place.

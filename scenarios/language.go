@@ -11,6 +11,8 @@ type Language struct {
 	Drivers map[string]func() drivers.Config
 	Effects map[string]func() drivers.SourceConfig
 	Targets map[string]func() TargetConfig
+	// Links: the protocols that a link between the target's own services can speak.
+	Links map[string]func() faults.Protocol
 	// Faults: the key is one that only this kind has, by which it is told: link, pause, kill.
 	Faults map[string]func() faults.Config
 }

@@ -104,6 +104,7 @@ func (*logEffect) Open(context.Context, drivers.Env) (drivers.Source, error) { r
 type mallConfig struct {
 	Defects []string `yaml:"defects" jsonschema:"enum=hang,enum=unordered"`
 	Port    int      `yaml:"port" jsonschema:"minimum=0"`
+	Stock   string   `yaml:"stock"`
 }
 
 func (*mallConfig) Check(func(field, message string))                {}
@@ -127,6 +128,15 @@ func (*linkFault) Kind() string                          { return "link" }
 func (f *linkFault) On() faults.Place                    { return faults.Place{Link: f.Link} }
 func (*linkFault) Open(faults.Env) (faults.Fault, error) { return nil, errStandIn }
 
+type logLink struct {
+	Listen    string `yaml:"listen"`
+	Bootstrap string `yaml:"bootstrap" jsonschema:"required"`
+}
+
+func (*logLink) Check(func(field, message string)) {}
+func (l *logLink) Ends() (listen, upstream string) { return l.Listen, l.Bootstrap }
+func (*logLink) Prepare(faults.Link) error         { return errStandIn }
+
 type partFault struct {
 	Pause string        `yaml:"pause"`
 	Kill  string        `yaml:"kill"`
@@ -147,6 +157,7 @@ func testLanguage() Language {
 		},
 		Effects: map[string]func() drivers.SourceConfig{"kafka": func() drivers.SourceConfig { return new(logEffect) }},
 		Targets: map[string]func() TargetConfig{"mall": func() TargetConfig { return new(mallConfig) }},
+		Links:   map[string]func() faults.Protocol{"kafka": func() faults.Protocol { return new(logLink) }},
 		Faults: map[string]func() faults.Config{
 			"link":  func() faults.Config { return new(linkFault) },
 			"pause": func() faults.Config { return new(partFault) },

@@ -34,10 +34,10 @@ func Parse(path string, src []byte, lang Language, opts Options) (*Scenario, err
 		return nil, r.problems
 	}
 	s.warnings = r.redacted(s, r.warnings(s))
-	if s.Target != nil {
+	if s.Target != nil || len(s.Links) > 0 {
 		return s, nil
 	}
-	// Without a target nothing is left to wait for.
+	// Without a target and links nothing is left to wait for.
 	return s.Resolve(nil)
 }
 
@@ -72,9 +72,10 @@ func (r *reader) redacted(s *Scenario, ps Problems) Problems {
 func (r *reader) scenario(root *node, s *Scenario) {
 	r.root = root
 	elsewhere := open{}
-	for _, key := range []string{"target", "traffic", "faults", "expect"} {
+	for _, key := range []string{"target", "links", "traffic", "faults", "expect"} {
 		elsewhere[key] = func(field) {}
 	}
+	r.linkNames(root.get("links"))
 	if n := root.get("target"); n != nil {
 		r.target(n, s)
 	}
@@ -83,8 +84,15 @@ func (r *reader) scenario(root *node, s *Scenario) {
 		return
 	}
 	r.checkTiming(s)
+	links := root.get("links")
+	if links != nil {
+		r.links(links, s)
+	}
 	if n := root.get("traffic"); n != nil {
 		r.traffic(n, s)
+	}
+	if links != nil {
+		r.checkLinkNames(links, s)
 	}
 	if n := root.get("faults"); n != nil {
 		r.plan(n, s)
@@ -174,8 +182,9 @@ func (r *reader) target(n *node, s *Scenario) {
 	}
 	config := r.lang.Targets[f.key.text]()
 	r.vars.anyLate = false
-	r.config(f.value, f.key.text, config) // with problems too, its names are what they are
-	s.TargetName, s.Target = f.key.text, config
+	// With problems too, its names are what they are.
+	r.lateTexts(func() { r.config(f.value, f.key.text, config) })
+	s.TargetName, s.Target, s.targetAt = f.key.text, config, f.value
 	for _, name := range config.Variables() {
 		r.vars.late = append(r.vars.late, s.TargetName+"."+name)
 	}
@@ -237,11 +246,11 @@ func (r *reader) driver(f field, s *Stream) {
 	}
 	config := r.lang.Drivers[f.key.text]()
 	s.DriverName, s.driverAt = f.key.text, f.value
-	r.late = true
-	defer func() { r.late = false }()
-	if r.config(f.value, f.key.text, config) {
-		s.Driver = config
-	}
+	r.lateTexts(func() {
+		if r.config(f.value, f.key.text, config) {
+			s.Driver = config
+		}
+	})
 }
 
 func (r *reader) effects(n *node, s *Stream) {
@@ -251,11 +260,11 @@ func (r *reader) effects(n *node, s *Stream) {
 	}
 	config := r.lang.Effects[f.key.text]()
 	s.EffectName, s.effectsAt = f.key.text, f.value
-	r.late = true
-	defer func() { r.late = false }()
-	if r.config(f.value, "effects."+f.key.text, config) {
-		s.Effects = config
-	}
+	r.lateTexts(func() {
+		if r.config(f.value, "effects."+f.key.text, config) {
+			s.Effects = config
+		}
+	})
 }
 
 // plan reads the faults.

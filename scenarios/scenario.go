@@ -19,6 +19,7 @@ type Scenario struct {
 	TargetName string       `yaml:"-"`
 	Target     TargetConfig `yaml:"target" jsonschema_description:"What to start before the run; absent when the system already runs."`
 	Run        Timing       `yaml:"run" jsonschema:"required" jsonschema_description:"How long the run is. Times count from the end of the warm-up."`
+	Links      []Link       `yaml:"links" jsonschema_description:"Paths that the target is pointed at in place of the services it calls, by name: orders->stock. ${links.orders->stock} is the address."`
 	Traffic    []Stream     `yaml:"traffic" jsonschema:"required" jsonschema_description:"The streams, by name."`
 	Faults     []Fault      `yaml:"faults" jsonschema_description:"What goes wrong, and when."`
 	Expect     []Gate       `yaml:"expect" jsonschema_description:"The gates: STREAM.METRIC COMPARISON VALUE [SCOPE]."`
@@ -31,6 +32,7 @@ type Scenario struct {
 	// resolved: no variables and no escapes are left in any text.
 	resolved bool
 	redactor *strings.Replacer
+	targetAt *node // where Target stands in the file
 	warnings []Problem
 }
 

@@ -19,6 +19,7 @@ func Schema(lang Language) ([]byte, error) {
 	w.defs["target"] = w.choice("What to start before the run.", tableOf(w, "target", lang.Targets))
 	w.defs["effects"] = w.choice("Where each operation must show up.", tableOf(w, "effects", lang.Effects))
 	w.defs["stream"] = w.stream(tableOf(w, "driver", lang.Drivers))
+	w.defs["link"] = w.link(tableOf(w, "link", lang.Links))
 	w.defs["fault"] = w.fault(lang)
 	root := w.reflect(reflect.TypeFor[Scenario]())
 	root.Version = jsonschema.Version
@@ -135,6 +136,10 @@ func schemaOf(t reflect.Type) *jsonschema.Schema {
 		return ref("fault")
 	case reflect.TypeFor[TargetConfig]():
 		return ref("target")
+	case reflect.TypeFor[[]Link]():
+		one, most := uint64(1), uint64(MaxLinks)
+		names := &jsonschema.Schema{Pattern: linkName.String()}
+		return &jsonschema.Schema{Type: "object", PropertyNames: names, AdditionalProperties: ref("link"), MinProperties: &one, MaxProperties: &most}
 	case reflect.TypeFor[[]Stream]():
 		one := uint64(1)
 		most := uint64(MaxStreams)
@@ -212,6 +217,17 @@ func (w *schemaWriter) stream(drivers *jsonschema.Schema) *jsonschema.Schema {
 		s.Properties.Set(p.Key, p.Value)
 	}
 	s.Properties.Set("effects", ref("effects"))
+	return s
+}
+
+// link describes a link by its addresses, or by its protocol, which has its own.
+func (w *schemaWriter) link(protocols *jsonschema.Schema) *jsonschema.Schema {
+	s := w.reflect(reflect.TypeFor[Link]())
+	s.Description = "A path that the target is pointed at in place of a service it calls."
+	s.OneOf = append(eachRequired(protocols), &jsonschema.Schema{Required: []string{"upstream"}})
+	for p := protocols.Properties.Oldest(); p != nil; p = p.Next() {
+		s.Properties.Set(p.Key, p.Value)
+	}
 	return s
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -54,10 +55,11 @@ func TestShippedScenarios(t *testing.T) {
 	schema := c.MustCompile("scenario.json")
 	top, _ := filepath.Glob("*.yaml")
 	defects, _ := filepath.Glob("defects/*.yaml")
-	if len(top) == 0 || len(defects) == 0 {
-		t.Fatalf("%d scenarios and %d defects were found", len(top), len(defects))
+	inner, _ := filepath.Glob("inner/*.yaml")
+	if len(top) == 0 || len(defects) == 0 || len(inner) == 0 {
+		t.Fatalf("%d scenarios, %d defects and %d inner faults were found", len(top), len(defects), len(inner))
 	}
-	for _, path := range append(top, defects...) {
+	for _, path := range slices.Concat(top, defects, inner) {
 		t.Run(path, func(t *testing.T) {
 			src, err := os.ReadFile(path)
 			if err != nil {

@@ -23,6 +23,16 @@ type TargetConfig interface {
 type TargetEnv struct {
 	Seed uint64
 	Log  *slog.Logger
+	// Known is told variables as Target.Vars will have them, as soon as they are known; nil: nobody asks. A target whose
+	// own parts call each other over links while it starts needs it: a link must know where it leads.
+	Known func(vars map[string]string)
+}
+
+// Tell tells Known, if there is anyone to tell.
+func (e TargetEnv) Tell(vars map[string]string) {
+	if e.Known != nil {
+		e.Known(vars)
+	}
 }
 
 // Target is a running target.

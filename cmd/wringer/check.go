@@ -42,6 +42,7 @@ func describe(w io.Writer, sc *scenarios.Scenario) {
 			fmt.Fprintf(w, "  ${%s.%s}\n", sc.TargetName, name)
 		}
 	}
+	links(w, sc)
 	fmt.Fprintln(w, "\ntraffic")
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for i := range sc.Traffic {
@@ -58,6 +59,19 @@ func describe(w io.Writer, sc *scenarios.Scenario) {
 	for _, g := range sc.Expect {
 		fmt.Fprintf(w, "  %s\n", g.Expr)
 	}
+}
+
+// links prints what the target is pointed at.
+func links(w io.Writer, sc *scenarios.Scenario) {
+	if len(sc.Links) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nlinks")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for i := range sc.Links {
+		fmt.Fprintf(table, "  ${%s}\t%v\n", sc.Links[i].Variable(), &sc.Links[i])
+	}
+	table.Flush()
 }
 
 // place says where a driver sends, or where effects are looked for.

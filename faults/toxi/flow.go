@@ -12,6 +12,7 @@ import (
 type flow struct {
 	link      *Link
 	near, far net.Conn
+	free      func() // called when both ends are closed; nil: nobody waits for it
 	lanes     [2]*lane
 
 	ending sync.Once
@@ -68,6 +69,9 @@ func (f *flow) finish(prepare func(net.Conn)) {
 			c.Close()
 		}
 		f.link.forget(f)
+		if f.free != nil {
+			f.free()
+		}
 	})
 }
 

@@ -34,6 +34,7 @@ type Link struct {
 	faults []*Fault
 	flows  map[*flow]struct{}
 	serial atomic.Uint64
+	layer  atomic.Pointer[laid] // set before the first connection
 }
 
 func openLink(m *Mesh, name string) (*Link, error) {
@@ -64,6 +65,15 @@ func (l *Link) Name() string { return l.name }
 // healed or ctx ends; one that cuts only the way back lets it through, so that requests keep arriving whose answers are
 // lost.
 func (l *Link) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	far, err := l.connect(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return l.overLayer(ctx, far)
+}
+
+// connect is Dial below the link's layer.
+func (l *Link) connect(ctx context.Context, network, address string) (net.Conn, error) {
 	f := newFlow(l, l.serial.Add(1))
 	refused := func(err error) error {
 		return &net.OpError{Op: "dial", Net: network, Addr: target{network, address}, Err: err}
@@ -243,16 +253,24 @@ func (l *Link) close() {
 
 // wait returns when all that carried bytes has ended.
 func (l *Link) wait(ctx context.Context) error {
+	if err := within(ctx, &l.running); err != nil {
+		return fmt.Errorf("close link %s: some connections did not end: %w", l.name, err)
+	}
+	return nil
+}
+
+// within waits for all that runs, at most until ctx ends.
+func within(ctx context.Context, running *sync.WaitGroup) error {
 	done := make(chan struct{})
 	go func() {
-		l.running.Wait()
+		running.Wait()
 		close(done)
 	}()
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("close link %s: some connections did not end: %w", l.name, ctx.Err())
+		return ctx.Err()
 	}
 }
 

@@ -36,6 +36,7 @@ type Mesh struct {
 	mu     sync.Mutex
 	closed bool
 	links  map[string]*Link
+	inlets []*inlet
 }
 
 // The library keeps its toxics in a table of its own.
@@ -77,15 +78,21 @@ func (m *Mesh) Link(name string) (faults.Link, error) {
 func (m *Mesh) Close(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true
-	links := slices.Collect(maps.Values(m.links))
+	links, inlets := slices.Collect(maps.Values(m.links)), m.inlets
 	m.mu.Unlock()
 
 	errs := []error{m.door.close()}
+	for _, i := range inlets {
+		errs = append(errs, i.close())
+	}
 	for _, l := range links {
 		l.close()
 	}
 	for _, l := range links {
 		errs = append(errs, l.wait(ctx))
+	}
+	for _, i := range inlets {
+		errs = append(errs, i.wait(ctx))
 	}
 	return errors.Join(errs...)
 }

@@ -41,7 +41,7 @@ var ErrScenario = errors.New("scenario error")
 // speak of: it wraps ErrScenario where the scenario is at fault, else the harness failed. When ctx ends the run stops,
 // heals every fault, and the record tells of what was measured until then.
 func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run, error) {
-	t := &trial{sc: sc, opt: opt, plan: newPlan(sc), id: runID()}
+	t := &trial{sc: sc, opt: opt, plan: newPlan(sc), id: runID(), addresses: newAddresses()}
 	if t.opt.Log == nil {
 		t.opt.Log = slog.New(slog.DiscardHandler)
 	}
@@ -72,6 +72,7 @@ type trial struct {
 	id   string
 	book *book
 
+	addresses *addresses
 	target    scenarios.Target
 	mesh      faults.Mesh
 	streams   []*stream
@@ -110,13 +111,20 @@ const startLimit = 60 * time.Second
 func (t *trial) prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	vars, err := t.startTarget(ctx)
-	if err != nil {
+	if err := t.openLinks(); err != nil {
 		return err
 	}
-	if t.sc, err = t.sc.Resolve(vars); err != nil {
+	if err := t.startTarget(ctx); err != nil {
+		return err
+	}
+	if err := t.reachable(); err != nil {
+		return err
+	}
+	resolved, err := t.sc.Resolve(t.addresses.known())
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrScenario, err)
 	}
+	t.sc = resolved
 	t.begin()
 	for i := range t.sc.Traffic {
 		if err := t.open(ctx, &t.sc.Traffic[i]); err != nil {
@@ -127,15 +135,19 @@ func (t *trial) prepare(ctx context.Context) error {
 	return err
 }
 
-// startTarget starts the target, if there is one, and names its variables with the target's key in front.
-func (t *trial) startTarget(ctx context.Context) (map[string]string, error) {
-	vars := make(map[string]string)
-	if t.sc.Target == nil {
-		return vars, nil
-	}
-	target, err := t.sc.Target.Start(ctx, scenarios.TargetEnv{Seed: uint64(t.sc.Seed), Log: t.opt.Log})
+// startTarget starts the target, if there is one, and tells its variables with the target's key in front.
+func (t *trial) startTarget(ctx context.Context) error {
+	config, err := t.sc.ResolveTarget(t.addresses.known())
 	if err != nil {
-		return nil, fmt.Errorf("start target %s: %w", t.sc.TargetName, err)
+		return fmt.Errorf("%w: %w", ErrScenario, err)
+	}
+	if config == nil {
+		return nil
+	}
+	tell := func(vars map[string]string) { t.addresses.tell(t.sc.TargetName+".", vars) }
+	target, err := config.Start(ctx, scenarios.TargetEnv{Seed: uint64(t.sc.Seed), Log: t.opt.Log, Known: tell})
+	if err != nil {
+		return fmt.Errorf("start target %s: %w", t.sc.TargetName, err)
 	}
 	t.target = target
 	t.closers = append(t.closers, func() error {
@@ -143,10 +155,8 @@ func (t *trial) startTarget(ctx context.Context) (map[string]string, error) {
 		defer cancel()
 		return target.Close(limit)
 	})
-	for name, value := range target.Vars() {
-		vars[t.sc.TargetName+"."+name] = value
-	}
-	return vars, nil
+	tell(target.Vars())
+	return nil
 }
 
 // open prepares one stream: its link if a fault names it, its driver, and what observes its effects.
@@ -239,7 +249,11 @@ func (t *trial) link(name string) (faults.Link, error) {
 			return mesh.Close(limit)
 		})
 	}
-	return t.mesh.Link(name)
+	link, err := t.mesh.Link(name)
+	if err != nil {
+		return nil, err
+	}
+	return link, t.prepareLink(link)
 }
 
 // closeLimit bounds the closing of each thing that a run opened.

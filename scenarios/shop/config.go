@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
+	"time"
 
 	"wringer/scenarios"
 )
@@ -25,12 +27,17 @@ type Config struct {
 	GRPC  string `yaml:"grpc" jsonschema_description:"Listen address of the gRPC face. Default 127.0.0.1:0, a free port."`
 	Kafka string `yaml:"kafka" jsonschema_description:"Listen address of the first of three brokers; the other two take the next two ports. Default 127.0.0.1:0, free ports."`
 
+	Stock  string `yaml:"stock" jsonschema_description:"Where the order service reaches the inventory: a link, ${links.orders->stock}. Default: the gRPC face itself."`
+	Broker string `yaml:"broker" jsonschema_description:"Where the order service reaches the brokers: a Kafka link, ${links.orders->kafka}. Default: the brokers themselves."`
+
 	Partitions int      `yaml:"partitions" jsonschema_description:"Partitions of every topic. Default 6."`
 	Defects    []string `yaml:"defects" jsonschema:"enum=no-dedupe,enum=publish-twice,enum=ack-before-publish,enum=unordered,enum=commit-first,enum=redeliver,enum=hang,enum=retry-storm" jsonschema_description:"What the shop does wrong. Default: nothing."`
 
-	Timeouts *bool `yaml:"timeouts" jsonschema_description:"Whether the shop's own calls have timeouts. Default true."`
-	Retries  *bool `yaml:"retries" jsonschema_description:"Whether the order service retries its calls of the inventory. Default true."`
-	Breaker  *bool `yaml:"breaker" jsonschema_description:"Whether a circuit breaker guards the calls of the inventory. Default true."`
+	Timeouts    *bool         `yaml:"timeouts" jsonschema_description:"Whether the shop's own calls have timeouts. Default true."`
+	CallTimeout time.Duration `yaml:"call_timeout" jsonschema_description:"Of each of the order service's calls of the inventory. Default 150ms, which leaves room for a second try within a client's 500 ms."`
+	Capacity    int           `yaml:"capacity" jsonschema_description:"Requests that the order service works on at once, lookups included; one more is answered 503. Default 8192."`
+	Retries     *bool         `yaml:"retries" jsonschema_description:"Whether the order service retries its calls of the inventory. Default true."`
+	Breaker     *bool         `yaml:"breaker" jsonschema_description:"Whether a circuit breaker guards the calls of the inventory. Default true."`
 }
 
 const (
@@ -51,7 +58,7 @@ const (
 // Check implements scenarios.TargetConfig.
 func (c *Config) Check(problem func(field, message string)) {
 	for _, f := range []struct{ name, address string }{{"rest", c.Rest}, {"grpc", c.GRPC}, {"kafka", c.Kafka}} {
-		if err := checkAddress(f.address); err != nil {
+		if err := checkAddress("listen address", f.address); err != nil {
 			problem(f.name, err.Error())
 		}
 	}
@@ -61,7 +68,31 @@ func (c *Config) Check(problem func(field, message string)) {
 	if c.Partitions < 0 || c.Partitions > maxPartitions {
 		problem("partitions", fmt.Sprintf("%d partitions: write 1 to %d", c.Partitions, maxPartitions))
 	}
+	c.checkInner(problem)
 	checkDefects(c.Defects, func(message string) { problem("defects", message) })
+}
+
+// checkInner checks how the shop's services reach each other.
+func (c *Config) checkInner(problem func(field, message string)) {
+	for _, f := range []struct{ name, addresses string }{{"stock", c.Stock}, {"broker", c.Broker}} {
+		if f.addresses == "" || strings.Contains(f.addresses, "${") {
+			continue
+		}
+		for address := range strings.SplitSeq(f.addresses, ",") {
+			if err := checkAddress("address", address); err != nil {
+				problem(f.name, err.Error())
+			}
+		}
+	}
+	switch {
+	case c.CallTimeout < 0:
+		problem("call_timeout", "is negative")
+	case c.CallTimeout > 0 && !on(c.Timeouts):
+		problem("call_timeout", "is given although timeouts are off: remove one of the two")
+	}
+	if c.Capacity < 0 || c.Capacity > maxOrdersUnderWay {
+		problem("capacity", fmt.Sprintf("%d requests at once: write 1 to %d", c.Capacity, maxOrdersUnderWay))
+	}
 }
 
 // Variables implements scenarios.TargetConfig.
@@ -81,19 +112,22 @@ func (c *Config) Start(ctx context.Context, env scenarios.TargetEnv) (scenarios.
 
 func (c *Config) partitions() int { return cmp.Or(c.Partitions, defaultPartitions) }
 
+func (c *Config) capacity() int { return cmp.Or(c.Capacity, maxOrdersUnderWay) }
+
 // on reads a switch that is on by default.
 func on(b *bool) bool { return b == nil || *b }
 
-func checkAddress(address string) error {
+// checkAddress calls the address what it is in messages.
+func checkAddress(what, address string) error {
 	if address == "" {
 		return nil
 	}
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("listen address %q: write host:port, as in %s", address, defaultListen)
+		return fmt.Errorf("%s %q: write host:port, as in %s", what, address, defaultListen)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("listen address %q: port %q is no number from 0 to 65535", address, port)
+		return fmt.Errorf("%s %q: port %q is no number from 0 to 65535", what, address, port)
 	}
 	return nil
 }

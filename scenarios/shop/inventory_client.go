@@ -1,6 +1,7 @@
 package shop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ const (
 func newCallPolicy(c *Config) callPolicy {
 	p := callPolicy{tries: 1}
 	if on(c.Timeouts) {
-		p.timeout = callTimeout
+		p.timeout = cmp.Or(c.CallTimeout, callTimeout)
 	}
 	if on(c.Retries) {
 		p.tries, p.backoff = callTries, callBackoff

@@ -27,7 +27,7 @@ type orders struct {
 	byKey  *memory[string, *order] // by Idempotency-Key
 	placed *memory[string, []byte] // the answer of the first placed order by its id
 
-	// slots bounds the orders under way, those in the background included.
+	// slots bounds the orders under way, those in the background included, and the lookups.
 	slots chan struct{}
 	// queue holds what ack-before-publish has answered and not published.
 	queue   chan *order
@@ -84,7 +84,7 @@ func newOrders(life context.Context, c *Config, seed uint64, inventory *inventor
 		inventory: inventory, events: events, ledger: l, defects: defectSet(c.Defects), seed: seed,
 		byKey:  newMemory[string, *order](memoryLimit),
 		placed: newMemory[string, []byte](memoryLimit),
-		slots:  make(chan struct{}, maxOrdersUnderWay),
+		slots:  make(chan struct{}, c.capacity()),
 	}
 	if on(c.Timeouts) {
 		o.patience = publishPatience
@@ -132,7 +132,7 @@ func (o *orders) begin(life context.Context, n *order) *run {
 	select {
 	case o.slots <- struct{}{}:
 	default:
-		r.answer = refuse("overloaded", fmt.Errorf("%d orders are under way", maxOrdersUnderWay))
+		r.answer = refuse("overloaded", fmt.Errorf("%d requests are under way", cap(o.slots)))
 		close(r.done)
 		return r
 	}
@@ -145,6 +145,21 @@ func (o *orders) begin(life context.Context, n *order) *run {
 		}
 	})
 	return r
+}
+
+// lookup returns the answer to the first placed order of this id. Like every request it takes a slot.
+func (o *orders) lookup(id string) answer {
+	select {
+	case o.slots <- struct{}{}:
+		defer func() { <-o.slots }()
+	default:
+		return refuse("overloaded", fmt.Errorf("%d requests are under way", cap(o.slots)))
+	}
+	body, ok := o.placed.get(id)
+	if !ok {
+		return answer{http.StatusNotFound, problem("not_found", "no order of this id was placed")}
+	}
+	return answer{http.StatusOK, body}
 }
 
 // walk takes the order through its steps to its answer.

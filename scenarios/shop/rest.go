@@ -105,12 +105,7 @@ func leave(life, client context.Context) {
 }
 
 func (f *restFace) getOrder(w http.ResponseWriter, r *http.Request) {
-	body, ok := f.orders.placed.get(r.PathValue("id"))
-	if !ok {
-		write(w, answer{http.StatusNotFound, problem("not_found", "no order of this id was placed")})
-		return
-	}
-	write(w, answer{http.StatusOK, body})
+	write(w, f.orders.lookup(r.PathValue("id")))
 }
 
 func (f *restFace) getAudit(w http.ResponseWriter, _ *http.Request) {

@@ -1,10 +1,12 @@
 package shop
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,14 +34,14 @@ const (
 // Open starts a shop and returns when it serves, or an error and nothing left running. The configuration was checked.
 func Open(ctx context.Context, c Config, env scenarios.TargetEnv) (*Shop, error) {
 	s := &Shop{ledger: newLedger(), parts: make(map[string]faults.Part)}
-	if err := s.open(ctx, &c, env.Seed); err != nil {
+	if err := s.open(ctx, &c, env); err != nil {
 		s.closeAll()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Shop) open(ctx context.Context, c *Config, seed uint64) error {
+func (s *Shop) open(ctx context.Context, c *Config, env scenarios.TargetEnv) error {
 	rest, err := s.listen("rest", c.Rest)
 	if err != nil {
 		return err
@@ -59,13 +61,18 @@ func (s *Shop) open(ctx context.Context, c *Config, seed uint64) error {
 	s.vars = map[string]string{
 		"rest": "http://" + rest.Addr().String(), "grpc": grpc.Addr().String(), "kafka": brokerList(addresses),
 	}
+	env.Tell(s.vars) // before anything here calls anything over a link
 	if err := s.openInventory(grpc, addresses); err != nil {
 		return err
 	}
 	if err := s.openFulfilment(ctx, addresses, c); err != nil {
 		return err
 	}
-	return s.openOrders(rest, grpc.Addr().String(), addresses, c, seed)
+	stock := cmp.Or(c.Stock, grpc.Addr().String())
+	if c.Broker != "" {
+		addresses = strings.Split(c.Broker, ",")
+	}
+	return s.openOrders(rest, stock, addresses, c, env.Seed)
 }
 
 // listen opens a listener that closes with the shop, whether or not a server took it over.

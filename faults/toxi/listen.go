@@ -1,0 +1,173 @@
+package toxi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"wringer/faults"
+)
+
+// inlet accepts the target's own connections for a link. Each is carried by a goroutine of its own from the start, so that
+// an upstream which does not answer delays nobody else. An upstream that refuses, or cannot be reached in time, shows as
+// a reset: a listener cannot refuse what the kernel has accepted, and an end in order would look like an answer.
+type inlet struct {
+	faults.Inlet
+	link     *Link
+	listener net.Listener
+	life     context.Context
+	end      context.CancelFunc
+	slots    chan struct{}
+	running  sync.WaitGroup // the loop, and the connections on their way to being carried
+}
+
+const (
+	// maxInlet bounds the connections of an inlet; the kernel's queue holds what comes beyond.
+	maxInlet = 4096
+	// reachWithin bounds the time from the accept until the upstream is connected, waiting for its address and for a
+	// partition included. A client that is held longer meets a reset, as it would meet its own time-out.
+	reachWithin = 10 * time.Second
+	// acceptPause is how long the loop rests after a failed accept: descriptors run out for a while, not for good.
+	acceptPause = 10 * time.Millisecond
+)
+
+var _ faults.Stack = (*Link)(nil)
+
+// Listen implements faults.Stack.
+func (l *Link) Listen(in faults.Inlet) (string, error) {
+	listener, err := net.Listen("tcp", in.Address)
+	if err != nil {
+		return "", fmt.Errorf("link %s: listen on %s: %w; free the port, or let 127.0.0.1:0 choose one", l.name, in.Address, err)
+	}
+	i := &inlet{Inlet: in, link: l, listener: listener, slots: make(chan struct{}, maxInlet)}
+	i.life, i.end = context.WithCancel(context.Background())
+	l.mesh.mu.Lock()
+	defer l.mesh.mu.Unlock()
+	if l.mesh.closed {
+		i.end()
+		listener.Close()
+		return "", fmt.Errorf("link %s: listen on %s: the mesh is closed", l.name, in.Address)
+	}
+	l.mesh.inlets = append(l.mesh.inlets, i)
+	i.running.Go(i.loop)
+	return listener.Addr().String(), nil
+}
+
+// loop accepts until the inlet closes.
+func (i *inlet) loop() {
+	for {
+		select {
+		case i.slots <- struct{}{}:
+		case <-i.life.Done():
+			return
+		}
+		c, err := i.listener.Accept()
+		if err != nil {
+			<-i.slots
+			if errors.Is(err, net.ErrClosed) || sleep(i.life, acceptPause, false, nil) != nil {
+				return
+			}
+			continue
+		}
+		i.running.Go(func() { i.serve(c) })
+	}
+}
+
+// serve carries one connection. Its slot is free again once it has ended.
+func (i *inlet) serve(c net.Conn) {
+	free := func() { <-i.slots }
+	ctx, cancel := context.WithTimeout(i.life, reachWithin)
+	defer cancel()
+	addresses, _ := i.Upstream(ctx) // none: nothing to connect to in time
+	for _, address := range addresses {
+		if i.carry(ctx, c, address, free) == nil {
+			return
+		}
+	}
+	reset(c)
+	free()
+}
+
+// carry joins c to the upstream. c is left alone when it fails.
+func (i *inlet) carry(ctx context.Context, c net.Conn, address string, free func()) error {
+	l := i.link
+	layer, branch := l.laid(), l.branch(i.Branch)
+	over := func(ctx context.Context) (net.Conn, error) { return l.connect(ctx, "tcp", address) }
+	switch {
+	case layer == nil && branch == nil:
+		return l.adopt(ctx, c, free, func(ctx context.Context) (net.Conn, error) { return straight(ctx, address) })
+	case layer == nil:
+		return branch.adopt(ctx, c, free, over)
+	case branch != nil:
+		below := over
+		over = func(ctx context.Context) (net.Conn, error) { return branch.through(ctx, below) }
+	}
+	far, err := over(ctx)
+	if err != nil {
+		return err
+	}
+	return l.speak(layer, c, far, free)
+}
+
+func straight(ctx context.Context, address string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", address)
+}
+
+// adopt makes c the near end of a connection over the link, and dials the far end. free is called when it has ended.
+func (l *Link) adopt(ctx context.Context, c net.Conn, free func(), dial func(context.Context) (net.Conn, error)) error {
+	f := newFlow(l, l.serial.Add(1))
+	if err := l.admit(ctx, f); err != nil {
+		return err
+	}
+	far, err := dial(ctx)
+	if err != nil {
+		return err
+	}
+	f.near, f.far, f.free = c, far, free
+	if err := l.join(f); err != nil {
+		far.Close()
+		return err
+	}
+	return nil
+}
+
+// through dials by dial and carries the connection over this link.
+func (l *Link) through(ctx context.Context, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
+	f := newFlow(l, l.serial.Add(1))
+	if err := l.admit(ctx, f); err != nil {
+		return nil, err
+	}
+	far, err := dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.carry(ctx, f, far)
+}
+
+// reset closes c with a reset.
+func reset(c net.Conn) {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	c.Close()
+}
+
+// close stops to listen. Connections that wait for their upstream meet a reset.
+func (i *inlet) close() error {
+	i.end()
+	if err := i.listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+func (i *inlet) wait(ctx context.Context) error {
+	if err := within(ctx, &i.running); err != nil {
+		return fmt.Errorf("close link %s: its listener did not end: %w", i.link.name, err)
+	}
+	return nil
+}

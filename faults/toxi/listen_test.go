@@ -1,0 +1,238 @@
+package toxi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"wringer/faults"
+	"wringer/faults/faulttest"
+)
+
+// listen opens an inlet of l to addresses.
+func listen(t testing.TB, l *Link, branch string, upstream ...string) string {
+	t.Helper()
+	address, err := l.Listen(faults.Inlet{Address: "127.0.0.1:0", Branch: branch, Upstream: func(context.Context) ([]string, error) {
+		return upstream, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
+// knock connects to address as a client that knows nothing of links.
+func knock(t testing.TB, address string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	return c
+}
+
+func TestInletConformance(t *testing.T) {
+	for _, c := range []Config{
+		{Latency: 10 * time.Millisecond},
+		{Partition: FromTarget, Mode: Hold},
+		{Partition: Both},
+		{Refuse: true},
+	} {
+		for _, branch := range []string{"", "broker-2"} {
+			t.Run(c.String()+" "+branch, func(t *testing.T) {
+				faulttest.Run(t, func(t *testing.T) faulttest.Rig {
+					u, l := serve(t, echo), newLink(t)
+					broken := l
+					if branch != "" {
+						broken = branchOf(t, l, branch)
+					}
+					address := listen(t, l, branch, u.address())
+					return faulttest.Rig{Fault: openFault(t, broken, c), Meet: func(ctx context.Context) error {
+						conn, err := net.Dial("tcp", address)
+						if err != nil {
+							return err
+						}
+						defer l.empty(ctx)
+						defer broken.empty(ctx)
+						defer conn.Close()
+						defer context.AfterFunc(ctx, func() { conn.Close() })()
+						return say(conn, "a word")
+					}}
+				})
+			})
+		}
+	}
+}
+
+func branchOf(t testing.TB, l *Link, branch string) *Link {
+	t.Helper()
+	b, err := l.mesh.Link(l.name + "/" + branch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.(*Link)
+}
+
+// A fault on the link breaks every branch, one on a branch that one alone.
+func TestBranches(t *testing.T) {
+	u, l := serve(t, echo), newLink(t)
+	second := branchOf(t, l, "second")
+	addresses := map[string]string{"first": listen(t, l, "first", u.address()), "second": listen(t, l, "second", u.address())}
+	served := func() (both [2]bool) {
+		for i, name := range []string{"first", "second"} {
+			both[i] = say(knock(t, addresses[name]), "hello") == nil
+		}
+		return both
+	}
+	if got := served(); got != [2]bool{true, true} {
+		t.Errorf("without a fault: served %v", got)
+	}
+	f := inject(t, second, Config{Refuse: true})
+	if got := served(); got != [2]bool{true, false} {
+		t.Errorf("a fault on the second: served %v", got)
+	}
+	heal(t, f)
+	f = inject(t, l, Config{Refuse: true})
+	if got := served(); got != [2]bool{false, false} {
+		t.Errorf("a fault on both: served %v", got)
+	}
+	heal(t, f)
+	if got := served(); got != [2]bool{true, true} {
+		t.Errorf("after healing: served %v", got)
+	}
+}
+
+func TestInletOfADeadUpstreamResets(t *testing.T) {
+	u, l := serve(t, echo), newLink(t)
+	u.Close()
+	// The reset may come while the client still connects.
+	c, err := net.Dial("tcp", listen(t, l, "", u.address()))
+	if err == nil {
+		defer c.Close()
+		_, err = c.Read(make([]byte, 1))
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client saw %v, not a reset", err)
+	}
+}
+
+func TestInletTakesTheUpstreamThatAnswers(t *testing.T) {
+	dead, u, l := serve(t, echo), serve(t, echo), newLink(t)
+	dead.Close()
+	if err := say(knock(t, listen(t, l, "", dead.address(), u.address())), "hello"); err != nil {
+		t.Error(err)
+	}
+}
+
+// What connects before the upstream is known waits for it, and holds up nobody.
+func TestInletBeforeItsUpstream(t *testing.T) {
+	u, l := serve(t, echo), newLink(t)
+	known := make(chan struct{})
+	address, err := l.Listen(faults.Inlet{Address: "127.0.0.1:0", Upstream: func(ctx context.Context) ([]string, error) {
+		select {
+		case <-known:
+			return []string{u.address()}, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := knock(t, address)
+	if _, err := io.WriteString(first, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	close(known)
+	if err := hear(first, "hello"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestInletAcceptsBesideAnUpstreamThatHangs(t *testing.T) {
+	u, l := serve(t, echo), newLink(t)
+	var mu sync.Mutex
+	asked := 0
+	address, err := l.Listen(faults.Inlet{Address: "127.0.0.1:0", Upstream: func(ctx context.Context) ([]string, error) {
+		mu.Lock()
+		asked++
+		first := asked == 1
+		mu.Unlock()
+		if first {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return []string{u.address()}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	knock(t, address)
+	until(t, "the first connection hangs", func() bool { mu.Lock(); defer mu.Unlock(); return asked == 1 })
+	if err := say(knock(t, address), "hello"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestInletClosesWithTheMesh(t *testing.T) {
+	u, l := serve(t, echo), newLink(t)
+	address := listen(t, l, "", u.address())
+	c := knock(t, address)
+	if err := say(c, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.mesh.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("the connection is still open")
+	}
+	if _, err := net.Dial("tcp", address); err == nil {
+		t.Error("it still listens")
+	}
+	if _, err := l.Listen(faults.Inlet{Address: "127.0.0.1:0"}); err == nil {
+		t.Error("a link of a closed mesh listens")
+	}
+}
+
+// shout is a layer that answers for itself and passes the rest on.
+type shout struct{}
+
+func (shout) Carry(client, target net.Conn) {
+	_, _ = io.WriteString(client, "HEAR! ")
+	var there sync.WaitGroup
+	there.Go(func() { _, _ = io.Copy(target, client); target.Close() })
+	_, _ = io.Copy(client, target)
+	client.Close()
+	there.Wait()
+}
+
+func TestLayerLiesOverDialsAndInlets(t *testing.T) {
+	u, l := serve(t, echo), newLink(t)
+	if _, err := l.Lay("shouting", func() faults.Layer { return shout{} }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Lay("whispering", func() faults.Layer { return shout{} }); err == nil {
+		t.Error("the link bears two layers")
+	}
+	branchOf(t, l, "second")
+	for name, c := range map[string]net.Conn{
+		"dial": dial(t, l, u.address()), "inlet": knock(t, listen(t, l, "", u.address())), "branch": knock(t, listen(t, l, "second", u.address())),
+	} {
+		if _, err := io.WriteString(c, "hello"); err != nil {
+			t.Fatal(err)
+		}
+		if err := hear(c, "HEAR! hello"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		c.Close()
+	}
+	l.empty(t.Context())
+}

@@ -1,0 +1,227 @@
+package scenarios
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/url"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"wringer/faults"
+)
+
+// Link is one entry of `links`: a path that the target is pointed at in place of the service it calls.
+type Link struct {
+	Name     string `yaml:"-"`
+	Listen   string `yaml:"listen" jsonschema_description:"The address to listen on. Default 127.0.0.1:0, a free port."`
+	Upstream string `yaml:"upstream" jsonschema_description:"The service behind it: host:port, or a URL; several, separated by commas, are tried in turn. It may hold the target's variables."`
+
+	// ProtocolName is the key under which Protocol stood: kafka. Empty: the link passes bytes.
+	ProtocolName string          `yaml:"-"`
+	Protocol     faults.Protocol `yaml:"-"`
+
+	listen, upstream string // of the entry or its protocol
+}
+
+// Variable is the name of the link's address: ${links.orders->stock}.
+func (l *Link) Variable() string { return linkPrefix + l.Name }
+
+// ListenAddress is where the link is to listen.
+func (l *Link) ListenAddress() string { return cmp.Or(l.listen, "127.0.0.1:0") }
+
+// Upstreams returns host:port of what is behind the link, or an error while a variable in it is not known.
+func (l *Link) Upstreams(vars map[string]string) ([]string, error) {
+	text, err := fill(l.upstream, vars)
+	if err != nil {
+		return nil, fmt.Errorf("link %s: upstream: %w", l.Name, err)
+	}
+	addresses, err := hostports(text)
+	if err != nil {
+		return nil, fmt.Errorf("link %s: upstream: %w", l.Name, err)
+	}
+	return addresses, nil
+}
+
+// String tells the link in words, for `wringer check`.
+func (l *Link) String() string {
+	return cmp.Or(l.ProtocolName, "tcp") + " " + l.ListenAddress() + " to " + l.upstream
+}
+
+const linkPrefix = "links."
+
+// MaxLinks bounds `links`.
+const MaxLinks = 64
+
+var linkName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,49}(->[a-z][a-z0-9_-]{0,49})?$`)
+
+// hostports reads addresses separated by commas.
+func hostports(text string) ([]string, error) {
+	var out []string
+	for part := range strings.SplitSeq(text, ",") {
+		address := strings.TrimSpace(part)
+		if strings.Contains(address, "://") {
+			u, err := url.Parse(address)
+			if err != nil {
+				return nil, fmt.Errorf("%s is no URL", quote(address))
+			}
+			address = u.Host
+		}
+		if err := checkHostport(address, 1); err != nil {
+			return nil, err
+		}
+		out = append(out, address)
+	}
+	return out, nil
+}
+
+func checkHostport(address string, least uint64) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%s is no address: write host:port", quote(address))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n < least {
+		return fmt.Errorf("%s is no address: the port is a number from %d to 65535", quote(address), least)
+	}
+	return nil
+}
+
+// linkNames makes the addresses of the links known to everything else: they are chosen before the target starts.
+func (r *reader) linkNames(n *node) {
+	if n == nil || n.kind != table {
+		return
+	}
+	for _, f := range n.fields {
+		r.vars.late = append(r.vars.late, linkPrefix+f.key.text)
+	}
+}
+
+// links reads the links, in the order of the file. The target's names are known by now.
+func (r *reader) links(n *node, s *Scenario) {
+	switch {
+	case n.kind != table:
+		r.problem(n, "links: expects a table of links by name, found %s", n.words())
+		return
+	case len(n.fields) == 0:
+		r.problem(n, "links: holds no link; leave it out, or name one such as orders->stock")
+	case len(n.fields) > MaxLinks:
+		r.problem(n, "links: holds %d links, and %d is the most", len(n.fields), MaxLinks)
+		return
+	}
+	for _, f := range n.fields {
+		if !linkName.MatchString(f.key.text) {
+			r.problem(f.key, "%s is no name of a link: write caller->callee, or one name, in small letters, digits, - and _", quote(f.key.text))
+		}
+		s.Links = append(s.Links, r.link(f))
+	}
+}
+
+// link reads one link: addresses, or one protocol with its own.
+func (r *reader) link(f field) Link {
+	l := Link{Name: f.key.text}
+	before := len(r.problems)
+	r.lateTexts(func() {
+		elsewhere := open{}
+		for name := range r.lang.Links {
+			elsewhere[name] = func(f field) { r.protocol(f, &l) }
+		}
+		r.table(f.value, l.Name, reflect.ValueOf(&l).Elem(), elsewhere)
+	})
+	if len(r.problems) > before {
+		return l
+	}
+	l.listen, l.upstream = l.Listen, l.Upstream
+	at := f.value
+	if l.Protocol != nil {
+		at = f.value.get(l.ProtocolName)
+		if l.Listen != "" || l.Upstream != "" {
+			r.problem(f.value, "%s: listen and upstream stand beside %s, which has its own", l.Name, l.ProtocolName)
+			return l
+		}
+		l.listen, l.upstream = l.Protocol.Ends()
+	} else if l.Upstream == "" {
+		r.problem(f.value, "%s: the key upstream is missing: the service behind the link; or give one of %s", l.Name, strings.Join(sortedKeys(r.lang.Links), ", "))
+		return l
+	}
+	r.checkEnds(at, &l)
+	return l
+}
+
+// checkEnds checks the addresses as far as they are known.
+func (r *reader) checkEnds(at *node, l *Link) {
+	if strings.Contains(l.listen, "${") {
+		r.problem(at.find("listen"), "%s: listen: is needed before the target starts, and may hold none of its variables", l.Name)
+	} else if err := checkHostport(l.ListenAddress(), 0); err != nil {
+		r.problem(at.find("listen"), "%s: listen: %v", l.Name, err)
+	}
+	if strings.Contains(l.upstream, "${"+linkPrefix+l.Name+"}") {
+		r.problem(at, "%s: leads to itself", l.Name)
+	} else if !strings.Contains(l.upstream, "${") {
+		if _, err := hostports(l.upstream); err != nil {
+			r.problem(at, "%s: %v", l.Name, err)
+		}
+	}
+}
+
+func (r *reader) protocol(f field, l *Link) {
+	if l.Protocol != nil {
+		r.problem(f.key, "%s: has %s already; a link has one protocol", l.Name, l.ProtocolName)
+		return
+	}
+	l.ProtocolName, l.Protocol = f.key.text, r.lang.Links[f.key.text]()
+	r.config(f.value, l.Name+": "+f.key.text, l.Protocol)
+}
+
+// lateTexts decodes with variables allowed whose values are not known yet.
+func (r *reader) lateTexts(decode func()) {
+	r.late = true
+	defer func() { r.late = false }()
+	decode()
+}
+
+// checkLinkNames: a fault must know which of two it breaks.
+func (r *reader) checkLinkNames(n *node, s *Scenario) {
+	for i, f := range n.fields {
+		if i < len(s.Links) && slices.ContainsFunc(s.Traffic, func(t Stream) bool { return t.Name == f.key.text }) {
+			r.problem(f.key, "%s: a stream has this name; its own connections are the link %s: take another name", f.key.text, f.key.text)
+		}
+	}
+}
+
+// breakable lists what a fault may name as its link.
+func (s *Scenario) breakable() []string {
+	var names []string
+	for i := range s.Traffic {
+		names = append(names, s.Traffic[i].Name)
+	}
+	for i := range s.Links {
+		names = append(names, s.Links[i].Name)
+	}
+	return names
+}
+
+// branched says whether parts of the link can be broken alone: LINK/BRANCH.
+func (s *Scenario) branched(link string) bool {
+	i := slices.IndexFunc(s.Links, func(l Link) bool { return l.Name == link })
+	return i >= 0 && s.Links[i].Protocol != nil
+}
+
+// ResolveTarget returns the target's configuration with the links' addresses, links.NAME, filled in; nil without a target.
+// The error is a Problems.
+func (s *Scenario) ResolveTarget(links map[string]string) (TargetConfig, error) {
+	if s.Target == nil {
+		return nil, nil
+	}
+	r := resolver{decoder{file: s.Path}, links, s.targetAt == nil}
+	config := r.config(s.targetAt, s.TargetName, s.Target).(TargetConfig)
+	if len(r.problems) > 0 {
+		for i := range r.problems {
+			r.problems[i].Message = s.Redact(r.problems[i].Message)
+		}
+		return nil, r.problems.tidy(s.Path)
+	}
+	return config, nil
+}
