@@ -27,8 +27,7 @@ func (p *pipeline) launch(f *flight, over func()) {
 
 // attempt sends f once. It may block while the client's own buffer is full.
 func (p *pipeline) attempt(f *flight, over func()) {
-	ctx, cancel, ok := p.s.again(p.fly, f)
-	if !ok {
+	if !p.s.ready(f) {
 		p.land(f, over)
 		return
 	}
@@ -40,8 +39,7 @@ func (p *pipeline) attempt(f *flight, over func()) {
 			p.s.unblocked.Store(int64(now))
 		}
 	}()
-	p.driver.Send(ctx, &f.op, &f.at, func() {
-		cancel()
+	p.driver.Send(p.fly, &f.op, &f.at, func() {
 		now := p.s.env.Clock()
 		f.land(now, p.s.meaning)
 		wait, again := p.s.policy.next(f, now)

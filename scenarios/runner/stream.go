@@ -234,15 +234,20 @@ func (s *stream) drop(seq uint64, due time.Duration, slot int, ours bool, lag ti
 	s.post(seq, reports.Ended{Op: s.op(seq, due), Window: s.slots.Window(slot)})
 }
 
-// again prepares the next attempt of f: its context, or false when no time is left for one.
-func (s *stream) again(fly context.Context, f *flight) (context.Context, context.CancelFunc, bool) {
+// ready prepares the next attempt of f, false when no time is left for one.
+func (s *stream) ready(f *flight) bool {
 	now := s.env.Clock()
 	f.attempt(now)
-	timeout := s.policy.timeout(f, now, s.spec.Timeout)
-	if timeout <= 0 {
+	f.at.Timeout = s.policy.timeout(f, now, s.spec.Timeout)
+	return f.at.Timeout > 0
+}
+
+// again is ready, and returns the attempt's context.
+func (s *stream) again(fly context.Context, f *flight) (context.Context, context.CancelFunc, bool) {
+	if !s.ready(f) {
 		return nil, nil, false
 	}
-	ctx, cancel := context.WithTimeout(fly, timeout)
+	ctx, cancel := context.WithTimeout(fly, f.at.Timeout)
 	return ctx, cancel, true
 }
 
