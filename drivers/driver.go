@@ -73,8 +73,9 @@ type Session interface {
 // Pipeline is an optional extra of a Driver whose attempts complete by themselves, in an order of their own. The runner
 // then calls Send instead of opening sessions.
 type Pipeline interface {
-	// Send hands over one attempt; calls come from one goroutine at a time, and transmissions keep their order. It may
-	// block while the client's own buffer is full, at most until ctx ends. done is called exactly once, from any
+	// Send hands over one attempt; calls come from one goroutine at a time, and transmissions keep their order. The attempt
+	// ends at its Timeout, or when ctx does: attempts share their context, so that none pays for one of its own. Send may
+	// block while the client's own buffer is full, at most until the attempt is over. done is called exactly once, from any
 	// goroutine, possibly before Send returns; it does not block. op and at belong to the driver until then.
 	Send(ctx context.Context, op *Op, at *Attempt, done func())
 	// Flush blocks until done was called for all that was sent, or ctx ends.

@@ -58,12 +58,14 @@ type Op struct {
 	Planned time.Duration
 }
 
-// Attempt is one transmission of an operation. The runner fills Number and Begun, the driver the rest.
+// Attempt is one transmission of an operation. The runner fills Number, Begun and Timeout, the driver the rest.
 type Attempt struct {
 	// Number is 1 for the first attempt of an operation; 2 and up are retries of the stream's own policy.
 	Number int
 	// Begun is when the runner handed the attempt to the driver, on the run's clock.
 	Begun time.Duration
+	// Timeout is how long after Begun a Pipeline must end the attempt; 0: never. A Session learns it from its context.
+	Timeout time.Duration
 	// Sent is when the attempt's first byte was about to leave, on the run's clock: never later than the real send.
 	// A driver that cannot tell leaves it 0 and the runner takes Begun.
 	Sent time.Duration

@@ -27,6 +27,11 @@ type Driver struct {
 	flights  *flights
 	drained  sync.WaitGroup
 	closing  sync.Once
+	shutting chan struct{}
+
+	watching sync.Mutex
+	watched  map[context.Context]func() bool // the ends of the watches
+	latest   context.Context                 // one of watched, or nil
 }
 
 var (
@@ -38,36 +43,57 @@ var (
 
 // Send implements drivers.Pipeline.
 func (d *Driver) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) {
+	d.watch(ctx)
+	d.send(d.board(ctx, op, at, done))
+}
+
+// board makes the flight of an attempt, which is under way from here on.
+func (d *Driver) board(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) *flight {
 	f := d.recipe.flight(op, at, done)
+	f.ctx = ctx
 	d.flights.inFlight.Add(1)
-	if ctx.Err() != nil {
-		d.overdue(ctx, f)
-		return
-	}
-	if d.network.isDown() {
+	return f
+}
+
+func (d *Driver) send(f *flight) {
+	if f.ctx.Err() == nil && d.network.isDown() {
 		d.cutOff(f)
 		return
 	}
-	f.stop = context.AfterFunc(ctx, func() { d.overdue(ctx, f) })
 	d.flights.enter(f)
+	if err := f.ctx.Err(); err != nil { // who watches over it may have looked before the flight was there
+		d.flights.leave(f)
+		d.overdue(err, f)
+		return
+	}
 	select {
 	case d.producer.Input() <- &f.message:
-	case <-ctx.Done():
-		d.flights.leave(f)
-		d.overdue(ctx, f)
+	default:
+		d.wait(f)
 	}
 }
 
-// overdue ends a flight whose context ended first.
-func (d *Driver) overdue(ctx context.Context, f *flight) {
+// wait hands a flight over once there is room for it, or its attempt is over.
+func (d *Driver) wait(f *flight) {
+	select {
+	case d.producer.Input() <- &f.message:
+	case <-d.flights.goneSignal(f):
+		d.flights.leave(f)
+	}
+}
+
+// overdue ends a flight whose context or deadline ended first.
+func (d *Driver) overdue(cause error, f *flight) {
 	held := !f.withdraw()
-	d.end(f, func() { d.flights.look(f).overdue(f.at, ctx.Err(), d.network.lastFailure(), held) })
+	d.end(f, func() { d.flights.look(f).overdue(f.at, cause, d.network.lastFailure(), held) })
+	d.flights.depart(f)
 }
 
 // cutOff ends a flight for which there is no connection, when it can still be withdrawn.
 func (d *Driver) cutOff(f *flight) {
 	if f.withdraw() {
 		d.end(f, func() { neverLeft(f.at, d.network.lastFailure()) })
+		d.flights.depart(f)
 	}
 }
 
@@ -86,13 +112,13 @@ func (d *Driver) unanswered() {
 // but only after it has got fresh metadata, which may take as long as the fault.)
 func (d *Driver) lost(f *flight, err error) {
 	d.end(f, func() { d.flights.look(f).failed(f.at, err, d.network.isClosed()) })
+	d.flights.depart(f)
 }
 
 // returned ends a flight that sarama gave back.
 func (d *Driver) returned(m *sarama.ProducerMessage, err error) {
 	f := m.Metadata.(*flight)
 	p := d.flights.leave(f)
-	f.stop()
 	d.end(f, func() {
 		if err != nil {
 			p.failed(f.at, err, d.network.isClosed())
@@ -119,8 +145,9 @@ func (d *Driver) end(f *flight, tell func()) {
 	d.flights.landed()
 }
 
-// drain takes back what sarama gives back, until it has shut down.
+// drain takes back what sarama gives back, until it has shut down, and keeps the deadlines.
 func (d *Driver) drain() {
+	d.drained.Go(d.keepTime)
 	d.drained.Go(func() {
 		for m := range d.producer.Successes() {
 			d.returned(m, nil)
@@ -177,12 +204,15 @@ func (d *Driver) Close() (err error) {
 }
 
 func (d *Driver) shut() error {
+	close(d.shutting)
+	d.unwatch()
 	d.network.close()
 	d.producer.AsyncClose()
 	d.drained.Wait()
 	for _, f := range d.flights.remaining() {
 		p := d.flights.leave(f)
 		d.end(f, func() { p.overdue(f.at, context.Canceled, nil, !f.withdraw()) })
+		d.flights.depart(f)
 	}
 	if err := d.client.Close(); err != nil && !errors.Is(err, sarama.ErrClosedClient) {
 		return err
@@ -196,7 +226,10 @@ type session struct{ driver *Driver }
 // Do implements drivers.Session.
 func (s session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	done := make(chan struct{})
-	s.driver.Send(ctx, op, at, func() { close(done) })
+	f := s.driver.board(ctx, op, at, func() { close(done) })
+	stop := context.AfterFunc(ctx, func() { s.driver.overdue(ctx.Err(), f) })
+	defer stop()
+	s.driver.send(f)
 	<-done
 }
 

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,8 +23,15 @@ type flight struct {
 	// at and done belong to the runner: they are touched by the one who wins over.
 	at   *drivers.Attempt
 	done func()
-	stop func() bool // ends the watch over the attempt's context
 	over atomic.Bool
+
+	ctx        context.Context // ends the attempt, with others
+	deadline   time.Duration   // of the attempt, on the run's clock; where it has one
+	prev, next *flight         // in flights.queue, guarded by flights.mu as queued is
+	queued     bool
+	timed      bool          // it has a deadline
+	departed   bool          // the attempt is over, though sarama has not given the record back; guarded by flights.mu
+	gone       chan struct{} // closed when departed becomes true; nil while nobody waits. Guarded by flights.mu
 
 	passage passage // guarded by flights.mu; its blind is not used
 }
@@ -73,8 +81,12 @@ func (b *bytesEncoder) Length() int { return len(*b) }
 // flights are the attempts that sarama has not given back, by what their records carry. It is where the connections note
 // what they see of them. Safe for concurrent use.
 type flights struct {
-	mu   sync.Mutex
-	open map[ref]*flight
+	mu    sync.Mutex
+	open  *table
+	queue queue
+	// wakeAt is when due will be asked next, 0 when it will not. sooner tells that this is too late.
+	wakeAt time.Duration
+	sooner chan struct{}
 
 	blind    atomic.Bool
 	inFlight atomic.Int64 // attempts whose done has not been called
@@ -82,25 +94,59 @@ type flights struct {
 	idle     chan struct{} // closed when inFlight falls to 0; nil when nobody waits
 }
 
-func newFlights() *flights { return &flights{open: make(map[ref]*flight)} }
+func newFlights() *flights { return &flights{open: newTable(), sooner: make(chan struct{}, 1)} }
 
 // enter adds a flight before it is handed to sarama.
 func (s *flights) enter(f *flight) {
 	s.mu.Lock()
-	s.open[f.ref] = f
+	s.open.put(f)
+	sooner := false
+	if f.timed && !f.departed {
+		s.queue.insert(f)
+		if sooner = s.wakeAt == 0 || f.deadline < s.wakeAt; sooner {
+			s.wakeAt = f.deadline
+		}
+	}
 	s.mu.Unlock()
+	if sooner {
+		select {
+		case s.sooner <- struct{}{}:
+		default: // it will be looked at then
+		}
+	}
 }
 
 // leave removes a flight that sarama has given back, or never got, and returns what became of it on the wire.
 func (s *flights) leave(f *flight) passage {
 	s.mu.Lock()
-	if s.open[f.ref] == f {
-		delete(s.open, f.ref)
-	}
+	s.open.drop(f)
+	s.queue.remove(f)
 	p := f.passage
 	s.mu.Unlock()
 	p.blind = s.blind.Load()
 	return p
+}
+
+// depart notes that an attempt is over before sarama has given its record back.
+func (s *flights) depart(f *flight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue.remove(f)
+	if !f.departed && f.gone != nil {
+		close(f.gone)
+	}
+	f.departed = true
+}
+
+// goneSignal returns a channel that is closed once the flight has departed.
+func (s *flights) goneSignal(f *flight) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.gone = make(chan struct{})
+	if f.departed {
+		close(f.gone)
+	}
+	return f.gone
 }
 
 // look returns what became of a flight on the wire so far.
@@ -116,11 +162,7 @@ func (s *flights) look(f *flight) passage {
 func (s *flights) remaining() []*flight {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]*flight, 0, len(s.open))
-	for _, f := range s.open {
-		all = append(all, f)
-	}
-	return all
+	return s.open.all()
 }
 
 // landed notes that done was called for one attempt.
@@ -171,7 +213,7 @@ func (s *flights) departing(version int16, all []carried, now time.Duration) *tr
 		h.partition = c.partition
 		h.flights = make([]*flight, 0, len(c.refs))
 		for _, r := range c.refs {
-			f := s.open[r]
+			f := s.open.get(r)
 			if f == nil {
 				continue
 			}

@@ -48,7 +48,8 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{config: c, env: env, recipe: recipe, noAcks: c.Acks == "none", flights: newFlights()}
+	d := &Driver{config: c, env: env, recipe: recipe, noAcks: c.Acks == "none", flights: newFlights(),
+		shutting: make(chan struct{}), watched: make(map[context.Context]func() bool)}
 	d.network = newNetwork(env.Dial, patience(env.Timeout))
 	d.network.wrap = func(conn net.Conn) net.Conn {
 		t := newTap(conn, d.flights, env.Clock, newReader(env.Identity))

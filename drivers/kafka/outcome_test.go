@@ -109,20 +109,18 @@ func TestEndsOnce(t *testing.T) {
 	defer d.network.close()
 	var at drivers.Attempt
 	calls := 0
-	f := &flight{at: &at, done: func() { calls++ }, stop: func() bool { return true }}
+	f := &flight{at: &at, done: func() { calls++ }}
 	f.message.Metadata = f
 	d.flights.inFlight.Add(1)
 	d.flights.enter(f)
-	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
-	defer cancel()
-	d.overdue(ctx, f)
+	d.overdue(context.DeadlineExceeded, f)
 	said := at
 	d.returned(&f.message, nil)
 	if calls != 1 || at != said || at.Outcome != drivers.Rejected {
 		t.Errorf("%d calls, %+v, then %+v", calls, said, at)
 	}
-	if len(d.flights.open) != 0 {
-		t.Errorf("%d flights left", len(d.flights.open))
+	if left := d.flights.remaining(); len(left) != 0 {
+		t.Errorf("%d flights left", len(left))
 	}
 	if _, err := (*valueEncoder)(f).Encode(); err == nil {
 		t.Error("a withdrawn record can still be put into a batch")

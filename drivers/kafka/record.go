@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/IBM/sarama"
 
@@ -22,6 +23,42 @@ type recipe struct {
 	size     int
 	headers  []namedText
 	room     int // bytes that a record's texts are likely to need
+	yards    sync.Pool
+}
+
+// yard is room for the flights of some records and for their texts, allocated at once. It is freed when the last of them
+// is: small enough that one record which is stuck holds little.
+type yard struct {
+	flights []flight
+	text    []byte
+}
+
+const (
+	yardFlights = 16
+	yardText    = 8 << 10
+)
+
+// flight returns an unused flight and room for n bytes behind one another.
+func (y *yard) flight(n int) (*flight, []byte) {
+	if len(y.flights) == 0 {
+		y.flights = make([]flight, yardFlights)
+	}
+	f := &y.flights[0]
+	y.flights = y.flights[1:]
+	if cap(y.text)-len(y.text) < n {
+		y.text = make([]byte, 0, max(yardText, n))
+	}
+	return f, y.text[len(y.text):len(y.text):cap(y.text)]
+}
+
+// took notes that b, which began as what flight returned, is used. When it outgrew the room it lives elsewhere, but what was
+// cut from it before does not.
+func (y *yard) took(b []byte) {
+	if len(b) > cap(y.text)-len(y.text) {
+		y.text = nil
+		return
+	}
+	y.text = y.text[:len(y.text)+len(b)]
 }
 
 // text is a template with draws of its own: two templates of a stream must not draw the same values.
@@ -84,11 +121,15 @@ var (
 
 // flight makes the record of one attempt. An operation's attempts carry the same bytes, but for the attempt's number.
 func (r *recipe) flight(op *drivers.Op, at *drivers.Attempt, done func()) *flight {
-	f := &flight{ref: ref{op.Seq, at.Number}, at: at, done: done}
-	b := r.value.append(make([]byte, 0, r.room), op)
-	if short := r.size - len(b); short > 0 {
-		b = append(b, bytes.Repeat([]byte{' '}, short)...)
+	y, _ := r.yards.Get().(*yard)
+	if y == nil {
+		y = new(yard)
 	}
+	f, b := y.flight(r.room)
+	f.ref, f.at, f.done = ref{op.Seq, at.Number}, at, done
+	f.timed, f.deadline = at.Timeout > 0, at.Begun+at.Timeout
+	b = r.value.append(b, op)
+	b = pad(b, r.size)
 	f.value, b = cut(b, 0)
 	f.message = sarama.ProducerMessage{Topic: r.topic, Value: (*valueEncoder)(f), Metadata: f, Offset: -1, Headers: f.headers[:0]}
 	if r.keyed || op.Keyed {
@@ -106,9 +147,25 @@ func (r *recipe) flight(op *drivers.Op, at *drivers.Attempt, done func()) *fligh
 		f.message.Headers = append(f.message.Headers, sarama.RecordHeader{Key: h.name, Value: value})
 	}
 	if at.Number > 1 {
-		f.message.Headers = append(f.message.Headers, sarama.RecordHeader{Key: headerAttempt, Value: strconv.AppendInt(nil, int64(at.Number), 10)})
+		from := len(b)
+		var number []byte
+		number, b = cut(strconv.AppendInt(b, int64(at.Number), 10), from)
+		f.message.Headers = append(f.message.Headers, sarama.RecordHeader{Key: headerAttempt, Value: number})
 	}
+	y.took(b)
+	r.yards.Put(y)
 	return f
+}
+
+// blanks is what values are padded with.
+var blanks = bytes.Repeat([]byte{' '}, 4096)
+
+// pad appends blanks until b has size bytes.
+func pad(b []byte, size int) []byte {
+	for len(b) < size {
+		b = append(b, blanks[:min(size-len(b), len(blanks))]...)
+	}
+	return b
 }
 
 // cut returns what stands in b behind from, and b to append to.

@@ -47,8 +47,8 @@ func (f *flight) bound(fly context.Context, deadline time.Time) context.Context 
 // land takes the attempt that just ended into the trail, with the stamps that the driver left to us and the meanings that
 // the stream gives to codes. It returns when the outcome was known.
 func (f *flight) land(env *drivers.Env, meaning map[string]drivers.Outcome) time.Duration {
-	// What was waited for may still be held by whoever did.
-	if !f.limit.end() {
+	// What was waited for may still be held by whoever did. A pipeline's attempts have no limit of their own.
+	if f.limit != nil && !f.limit.end() {
 		f.limit = nil
 	}
 	at := &f.at

@@ -37,8 +37,7 @@ func (p *pipeline) ride() (carry func(*flight), leave func()) {
 
 // attempt sends f once. It may block while the client's own buffer is full.
 func (p *pipeline) attempt(f *flight, over func()) {
-	ctx := p.s.again(p.fly, f, p.s.env.Clock())
-	if ctx == nil {
+	if !p.s.ready(f, p.s.env.Clock()) {
 		p.land(f, over)
 		return
 	}
@@ -50,7 +49,7 @@ func (p *pipeline) attempt(f *flight, over func()) {
 			p.s.unblocked.Store(int64(now))
 		}
 	}()
-	p.driver.Send(ctx, &f.op, &f.at, func() {
+	p.driver.Send(p.fly, &f.op, &f.at, func() {
 		now := f.land(&p.s.env, p.s.meaning)
 		wait, again := p.s.policy.next(f, now)
 		if !again {

@@ -236,14 +236,19 @@ func (s *stream) drop(seq uint64, due time.Duration, slot int, ours bool, lag ti
 	s.post(seq, reports.Ended{Op: s.op(seq, due), Window: s.slots.Window(slot)})
 }
 
-// again prepares the next attempt of f, which begins now: its context, which f.land ends; nil when no time is left for one.
-func (s *stream) again(fly context.Context, f *flight, now time.Duration) context.Context {
+// ready prepares the next attempt of f, which begins now; false when no time is left for one.
+func (s *stream) ready(f *flight, now time.Duration) bool {
 	f.attempt(now)
-	timeout := s.policy.timeout(f, now, s.spec.Timeout)
-	if timeout <= 0 {
+	f.at.Timeout = s.policy.timeout(f, now, s.spec.Timeout)
+	return f.at.Timeout > 0
+}
+
+// again is ready, and returns the attempt's context, which f.land ends; nil when no time is left.
+func (s *stream) again(fly context.Context, f *flight, now time.Duration) context.Context {
+	if !s.ready(f, now) {
 		return nil
 	}
-	return f.bound(fly, s.env.Epoch().Add(now+timeout))
+	return f.bound(fly, s.env.Epoch().Add(now+f.at.Timeout))
 }
 
 // finish closes an operation whose last attempt has landed, and takes the flight back.
