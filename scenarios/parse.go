@@ -124,10 +124,14 @@ type checker interface {
 	Check(problem func(field, message string))
 }
 
-// config decodes one configuration of the open language, a pointer to a struct, and lets it check itself.
+// config decodes one configuration of the open language, a pointer to a struct or to a map of them, and lets it check itself.
 func (d *decoder) config(n *node, name string, c checker) (ok bool) {
 	before := len(d.problems)
-	d.table(n, name, reflect.ValueOf(c).Elem(), nil)
+	if v := reflect.ValueOf(c).Elem(); v.Kind() == reflect.Map {
+		d.mapping(n, name, v)
+	} else {
+		d.table(n, name, v, nil)
+	}
 	if len(d.problems) == before {
 		d.check(n, name, c)
 	}
@@ -173,12 +177,28 @@ func (r *reader) target(n *node, s *Scenario) {
 		return
 	}
 	config := r.lang.Targets[f.key.text]()
-	r.vars.anyLate = false
-	r.config(f.value, f.key.text, config) // with problems too, its names are what they are
+	reserving, ok := config.(Reserving)
+	r.vars.anyLate, r.late = ok, ok
+	sound := r.config(f.value, f.key.text, config) // with problems too, its names are what they are
+	r.vars.anyLate, r.late = false, false
 	s.TargetName, s.Target = f.key.text, config
+	if ok && sound {
+		r.checkReserved(f, reserving)
+	}
 	for _, name := range config.Variables() {
 		r.vars.late = append(r.vars.late, s.TargetName+"."+name)
 	}
+}
+
+// checkReserved looks at the variables in the target's own texts: no other than those known before it starts may stand there.
+func (r *reader) checkReserved(f field, c Reserving) {
+	known := make(map[string]string)
+	for _, name := range c.Reserved() {
+		known[f.key.text+"."+name] = ""
+	}
+	trial := resolver{decoder{file: r.file}, known, false}
+	trial.fill(reflect.ValueOf(&c).Elem(), f.value, f.key.text)
+	r.problems = append(r.problems, trial.problems...)
 }
 
 // Names stand in gates, identities and windows, between dots and blanks.

@@ -44,7 +44,7 @@ func (t *trial) conclude(c conclusion) (*reports.Run, error) {
 	}
 	run.Faults = t.faultRecords(run, c)
 	run.Gates = t.judgeAll(run)
-	run.Findings = findings(run)
+	run.Findings = append(findings(run), t.witnessed()...)
 	t.verdict(run, c)
 	t.redact(run, violations)
 	if err := t.book.finish(run, violations); err != nil {

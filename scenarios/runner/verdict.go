@@ -7,6 +7,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/metrics"
+	"wringer/scenarios"
 )
 
 // verdict decides the run. What stands by its own evidence is fail whatever else happened; then whatever leaves the run
@@ -196,6 +197,19 @@ func (t *trial) redact(run *reports.Run, violations []reports.Violation) {
 			at.Detail = t.sc.Redact(at.Detail)
 		}
 	}
+}
+
+// witnessed is what the target saw of its own parts.
+func (t *trial) witnessed() []reports.Finding {
+	w, ok := t.target.(scenarios.Witness)
+	if !ok {
+		return nil
+	}
+	var out []reports.Finding
+	for _, text := range w.Events() {
+		out = append(out, reports.Finding{Kind: "target", Text: text})
+	}
+	return out
 }
 
 // findings tells of anomalies that no gate asked for.
