@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -128,3 +129,11 @@ type FileLimiter interface {
 type ErrUnsupported struct{ Part, Verb string }
 
 func (e ErrUnsupported) Error() string { return "part " + e.Part + " does not support " + e.Verb }
+
+// Label names one of several planned faults of a name, counted from 1; 0: there is only one.
+func Label(name string, round int) string {
+	if round == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s #%d", name, round)
+}

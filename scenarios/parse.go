@@ -49,7 +49,6 @@ type reader struct {
 	root    *node
 	streams []*node
 	names   []*node
-	faults  []*node
 	// blurred: the plan has problems, so that nothing can be said of its windows.
 	blurred bool
 }
@@ -276,73 +275,6 @@ func (r *reader) effects(n *node, s *Stream) {
 	if r.config(f.value, "effects."+f.key.text, config) {
 		s.Effects = config
 	}
-}
-
-// plan reads the faults.
-func (r *reader) plan(n *node, s *Scenario) {
-	if n.kind != list {
-		r.blurred = true
-		r.problem(n, "faults: expects a list, found %s", n.words())
-		return
-	}
-	if len(n.items) > MaxFaults {
-		r.blurred = true
-		r.problem(n, "faults: holds %d, and %d is the most", len(n.items), MaxFaults)
-		return
-	}
-	before := len(r.problems)
-	defer func() { r.blurred = len(r.problems) > before }()
-	for _, item := range n.items {
-		if f, ok := r.fault(item); ok {
-			s.Faults = append(s.Faults, f)
-			r.faults = append(r.faults, item)
-		}
-	}
-	for i := range s.Faults {
-		r.checkFault(i, s)
-	}
-}
-
-// fault reads one fault. The key that only its kind has tells what the other keys are.
-func (r *reader) fault(n *node) (f Fault, ok bool) {
-	if n.kind != table {
-		r.problem(n, "faults: expects a table of keys, found %s", n.words())
-		return f, false
-	}
-	leads := sortedKeys(r.lang.Faults)
-	var found []string
-	for _, key := range leads {
-		if n.get(key) != nil {
-			found = append(found, key)
-		}
-	}
-	if len(found) != 1 {
-		r.problem(n, "faults: each takes exactly one key of %s, which says what is broken", strings.Join(leads, ", "))
-		return f, false
-	}
-	f.Config = r.lang.Faults[found[0]]()
-	before := len(r.problems)
-	r.faultTable(n, &f)
-	if len(r.problems) == before {
-		r.check(n, f.Name, f.Config)
-	}
-	return f, true
-}
-
-// faultTable decodes the keys that every fault has and those of its kind, which stand beside each other.
-func (r *reader) faultTable(n *node, f *Fault) {
-	name := "fault"
-	if at := n.get("name"); at != nil && at.kind == scalar {
-		name = at.text
-	}
-	kindOf := reflect.ValueOf(f.Config).Elem()
-	own := &node{kind: table, line: n.line, col: n.col}
-	elsewhere := open{}
-	for _, key := range keysOf(kindOf.Type()) {
-		elsewhere[key] = func(f field) { own.fields = append(own.fields, f) }
-	}
-	r.table(n, name, reflect.ValueOf(f).Elem(), elsewhere)
-	r.table(own, name, kindOf, nil)
 }
 
 // expect reads the gates.

@@ -163,12 +163,12 @@ func (t *trial) openFaults() (*timeline, error) {
 		f := &t.sc.Faults[i]
 		fault, err := f.Config.Open(faults.Env{
 			Link: t.link, Part: t.part, Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
-			Seed: streamSeed(t.sc.Seed, "fault "+f.Name),
+			Seed: streamSeed(t.sc.Seed, "fault "+f.Label()),
 		})
 		if err != nil {
-			return nil, fmt.Errorf("%w: fault %s: %w", ErrScenario, f.Name, err)
+			return nil, fmt.Errorf("%w: fault %s: %w", ErrScenario, f.Label(), err)
 		}
-		tl.Plan = append(tl.Plan, faults.Planned{Name: f.Name, At: f.At, For: f.For, Fault: fault})
+		tl.Plan = append(tl.Plan, faults.Planned{Name: f.Label(), At: f.At, For: f.For, Fault: fault})
 	}
 	return tl, nil
 }

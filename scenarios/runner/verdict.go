@@ -131,15 +131,15 @@ func (t *trial) unfaulted(run *reports.Run, c conclusion) []string {
 		f := &run.Faults[i]
 		if i >= len(c.injections) || !injected(&c.injections[i]) {
 			if !c.interrupted || f.Error != "" {
-				why = append(why, fmt.Sprintf("fault %s was not injected%s", f.Name, because(f.Error)))
+				why = append(why, fmt.Sprintf("fault %s was not injected%s", f.Title(), because(f.Error)))
 			}
 			continue
 		}
 		if !f.Healed {
-			why = append(why, fmt.Sprintf("fault %s was not healed%s", f.Name, because(f.Error)))
+			why = append(why, fmt.Sprintf("fault %s was not healed%s", f.Title(), because(f.Error)))
 		}
 		if !f.Bit {
-			why = append(why, fmt.Sprintf("fault %s never bit: no byte, connection or request met it", f.Name))
+			why = append(why, fmt.Sprintf("fault %s never bit: no byte, connection or request met it", f.Title()))
 		}
 	}
 	return why
