@@ -4,8 +4,11 @@ package faults
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"time"
 )
 
 // Fault is one thing that goes wrong and is put right again.
@@ -57,6 +60,24 @@ type Env struct {
 	// Seed feeds every random choice of the fault.
 	Seed uint64
 	Log  *slog.Logger
+	// Journal is told what the fault does outside this process, before it does it. May be nil.
+	Journal *Journal
+	// Output opens a file of evidence in the record, of bounded length; nil keeps none.
+	Output func(name string) (io.WriteCloser, error)
+}
+
+// Filled is a Config whose texts may hold the target's variables, which are filled in before Open.
+type Filled interface {
+	Config
+	// Filled does nothing: having it says so.
+	Filled()
+}
+
+// Patient is a Fault whose calls may take longer than the timeline's bound.
+type Patient interface {
+	Fault
+	// Patience is how long one call may take.
+	Patience() time.Duration
 }
 
 // Link is a named network path that faults can break. Each mechanism knows its own links.
@@ -90,7 +111,29 @@ type Part interface {
 	Ready(ctx context.Context) error
 }
 
+// Stopper is a Part that can be told to end in good order. Start brings it back.
+type Stopper interface {
+	// Stop asks it to end and waits until it has; what does not obey in its time is killed. It is idempotent.
+	Stop(ctx context.Context) error
+}
+
+// FileLimiter is a Part whose open files can be limited.
+type FileLimiter interface {
+	// LimitFiles lets it open no file or socket beyond so many; those that are open stay. RestoreFiles undoes it. Met counts
+	// what waited for a file that it could not have. Both are idempotent.
+	LimitFiles(ctx context.Context, most uint64) error
+	RestoreFiles(ctx context.Context) error
+}
+
 // ErrUnsupported is returned by a Part that cannot be paused or killed.
 type ErrUnsupported struct{ Part, Verb string }
 
 func (e ErrUnsupported) Error() string { return "part " + e.Part + " does not support " + e.Verb }
+
+// Label names one of several planned faults of a name, counted from 1; 0: there is only one.
+func Label(name string, round int) string {
+	if round == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s #%d", name, round)
+}

@@ -130,7 +130,7 @@ func (r *run) inject(ctx context.Context, p Planned, in *Injection) {
 	in.InjectAt = r.Clock()
 	r.tell(in, Injecting)
 	in.InjectErr = r.call(ctx, in, call{
-		name: "inject", bound: r.InjectWithin, do: p.Fault.Inject,
+		name: "inject", of: p.Fault, bound: r.InjectWithin, do: p.Fault.Inject,
 		late: func() { r.healLate(context.WithoutCancel(ctx), p.Fault) },
 	})
 	in.InjectedAt = r.Clock()
@@ -140,10 +140,10 @@ func (r *run) inject(ctx context.Context, p Planned, in *Injection) {
 func (r *run) heal(ctx context.Context, p Planned, in *Injection) {
 	in.HealAt = r.Clock()
 	r.tell(in, Healing)
-	in.HealErr = r.call(ctx, in, call{name: "heal", bound: r.HealWithin, do: p.Fault.Heal})
+	in.HealErr = r.call(ctx, in, call{name: "heal", of: p.Fault, bound: r.HealWithin, do: p.Fault.Heal})
 	in.HealedAt = r.Clock()
 	if in.HealErr == nil {
-		in.ProbeErr = r.call(ctx, in, call{name: "probe", bound: r.ProbeWithin, do: p.Fault.Probe})
+		in.ProbeErr = r.call(ctx, in, call{name: "probe", of: p.Fault, bound: r.ProbeWithin, do: p.Fault.Probe})
 	}
 	in.Healed = in.HealErr == nil && in.ProbeErr == nil
 	in.Bite = r.bite(ctx, p, in)
@@ -162,7 +162,11 @@ func (r *run) bite(ctx context.Context, p Planned, in *Injection) Bite {
 
 // healLate heals after an Inject that was given up and ended after all. Nobody waits for it: the run may be over.
 func (r *run) healLate(ctx context.Context, f Fault) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.HealWithin, DefaultCallBound))
+	bound := cmp.Or(r.HealWithin, DefaultCallBound)
+	if p, ok := f.(Patient); ok {
+		bound = max(bound, p.Patience())
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	_ = guard(ctx, f.Heal)
 }
@@ -197,6 +201,7 @@ func (r *run) tell(in *Injection, s Step) {
 // call is one call into a fault.
 type call struct {
 	name  string
+	of    Fault
 	bound time.Duration
 	do    func(context.Context) error
 	late  func() // when it ends after it was given up; may be nil
@@ -205,6 +210,9 @@ type call struct {
 // call makes c under a watchdog.
 func (r *run) call(ctx context.Context, in *Injection, c call) error {
 	bound := cmp.Or(c.bound, DefaultCallBound)
+	if p, ok := c.of.(Patient); ok {
+		bound = max(bound, p.Patience())
+	}
 	ctx, cancel := context.WithTimeout(ctx, bound-bound/10)
 	defer cancel()
 	watchdog := time.NewTimer(bound)

@@ -213,6 +213,7 @@ type Second struct {
 // Fault is what became of one fault.
 type Fault struct {
 	Name         string   `json:"name"`
+	Round        int      `json:"round,omitempty"` // of several injections of this name, from 1
 	Link         *string  `json:"link"`
 	Part         *string  `json:"part,omitempty"`
 	Kind         string   `json:"kind"`

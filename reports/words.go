@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"wringer/faults"
 )
 
 // Fact is a figure with its name, as a report shows it.
@@ -25,6 +27,9 @@ func (r *Run) Others() []string {
 	}
 	return r.Why[1:]
 }
+
+// Title names the fault apart from others of its name.
+func (f *Fault) Title() string { return faults.Label(f.Name, f.Round) }
 
 // Place says what the fault broke: link orders, part fulfilment; empty when the record does not say.
 func (f *Fault) Place() string {

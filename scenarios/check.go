@@ -187,54 +187,38 @@ func (r *reader) code(n *node, name, text string) string {
 // reserved are the words of windows that no fault may take for its name.
 var reserved = []string{faults.Baseline, faults.Drain, "warmup", "after"}
 
-// checkFault checks fault i against the rest of the scenario.
-func (r *reader) checkFault(i int, s *Scenario) {
-	f, n := &s.Faults[i], r.faults[i]
-	if at := n.get("name"); at != nil && !r.told(at) {
-		switch {
-		case !faultName.MatchString(f.Name):
-			r.problem(at, "name: %s is no name of a fault: write letters, digits, - and _, at most 50", quote(f.Name))
-		case slices.Contains(reserved, f.Name):
-			r.problem(at, "name: %s is a word for the windows of every run; take another", f.Name)
-		case slices.ContainsFunc(s.Faults[:i], func(o Fault) bool { return o.Name == f.Name }):
-			r.problem(at, "name: two faults are named %s", f.Name)
-		}
-	}
-	r.moreThanNone(n.get("for"), "for", f.For == 0)
-	if end := f.End(); s.Run.Duration > 0 && (end > s.Run.Duration || end < 0) {
-		r.problem(n, "%s: ends at %s, after the run's %s; make the run longer or the fault shorter", f.Name, end, s.Run.Duration)
-	}
-	r.checkPlace(f, n, s)
-}
-
 // checkPlace: what a fault breaks must exist, or it would never bite.
-func (r *reader) checkPlace(f *Fault, n *node, s *Scenario) {
-	place := f.Config.On()
+func (r *reader) checkPlace(name string, place faults.Place, n *node, s *Scenario) {
 	if link, path, _ := strings.Cut(place.Link, "/"); place.Link != "" {
 		names := s.breakable()
 		switch {
 		case path != "" && s.branched(link):
 		case path != "" && slices.Contains(names, link):
-			r.problem(placeOf(n, place.Link), "%s: a link is broken as a whole: write %s, without %s", f.Name, quote(link), quote("/"+path))
+			r.problem(placeOf(n, place.Link), "%s: a link is broken as a whole: write %s, without %s", name, quote(link), quote("/"+path))
 		case !slices.Contains(names, link):
-			r.problem(placeOf(n, place.Link), "%s: there is no link %s; a link has the name of a stream, or stands under links; %s", f.Name, quote(place.Link), choices(link, names))
+			r.problem(placeOf(n, place.Link), "%s: there is no link %s; a link has the name of a stream, or stands under links; %s", name, quote(place.Link), choices(link, names))
 		}
 	}
 	if place.Part == "" || r.vars.anyLate {
 		return
 	}
 	if s.Target == nil {
-		r.problem(placeOf(n, place.Part), "%s: there is no part %s, because the scenario has no target", f.Name, quote(place.Part))
+		r.problem(placeOf(n, place.Part), "%s: there is no part %s, because the scenario has no target", name, quote(place.Part))
 	} else if parts := s.Target.PartNames(); !slices.Contains(parts, place.Part) {
-		r.problem(placeOf(n, place.Part), "%s: the target has no part %s; %s", f.Name, quote(place.Part), choices(place.Part, parts))
+		r.problem(placeOf(n, place.Part), "%s: the target has no part %s; %s", name, quote(place.Part), choices(place.Part, parts))
 	}
 }
 
 // placeOf is the field of n that names the place, or n itself.
 func placeOf(n *node, name string) *node {
 	for _, f := range n.fields {
-		if f.key.text != "name" && f.value.kind == scalar && f.value.text == name {
-			return f.value
+		if f.key.text == "name" {
+			continue
+		}
+		for _, v := range append(f.value.items, f.value) {
+			if v.kind == scalar && v.text == name {
+				return v
+			}
 		}
 	}
 	return n
@@ -263,8 +247,8 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 
 // nameFault gives a gate on recovery without a scope the only fault that there is.
 func (g *Gate) nameFault(s *Scenario) bool {
-	if g.Scope.Window == "" && len(s.Faults) == 1 {
-		g.Scope.Window = faults.After(s.Faults[0].Name)
+	if g.Scope.Window == "" && len(s.entries) == 1 {
+		g.Scope.Window = faults.After(s.entries[0].Name)
 	}
 	window := strings.TrimPrefix(g.Scope.Window, faults.After(""))
 	return window != "" && window != faults.Baseline && window != faults.Drain
@@ -275,7 +259,7 @@ func (r *reader) checkScope(n *node, g *Gate, s *Scenario) {
 	if g.Scope.Window == "" || s.Run.Duration == 0 || r.blurred {
 		return
 	}
-	var names []string
+	names := s.possible()
 	for _, w := range faults.Windows(s.Spans(), s.Run.Duration) {
 		if !slices.Contains(names, w.Name) {
 			names = append(names, w.Name)
@@ -293,7 +277,7 @@ func (r *reader) checkScope(n *node, g *Gate, s *Scenario) {
 	if slices.Contains(names, window) {
 		return
 	}
-	if fault == faults.Baseline || slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Name == fault }) {
+	if fault == faults.Baseline || find(s.entries, fault) != nil {
 		r.problem(n, "gate %s: the window %s has no length in this plan; %s", quote(g.Expr), quote(window), choices(window, names))
 		return
 	}

@@ -141,6 +141,9 @@ func plain(pieces []piece) string {
 	return pieces[0].text
 }
 
+// Fill puts the values of variables, named as in ${shop.rest}, into a text of a configuration.
+func Fill(text string, vars map[string]string) (string, error) { return fill(text, vars) }
+
 // fill puts values into encoded text.
 func fill(text string, vars map[string]string) (string, error) {
 	if !strings.Contains(text, "${") {

@@ -210,10 +210,10 @@ func (s *Scenario) branched(link string) bool {
 }
 
 // ResolveTarget returns the target's configuration with the links' addresses, links.NAME, filled in; nil without a target.
-// The error is a Problems.
+// A Reserving one fills in its texts itself. The error is a Problems.
 func (s *Scenario) ResolveTarget(links map[string]string) (TargetConfig, error) {
-	if s.Target == nil {
-		return nil, nil
+	if _, itself := s.Target.(Reserving); s.Target == nil || itself {
+		return s.Target, nil
 	}
 	r := resolver{decoder{file: s.Path}, links, s.targetAt == nil}
 	config := r.config(s.targetAt, s.TargetName, s.Target).(TargetConfig)

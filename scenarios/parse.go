@@ -49,7 +49,6 @@ type reader struct {
 	root    *node
 	streams []*node
 	names   []*node
-	faults  []*node
 	// blurred: the plan has problems, so that nothing can be said of its windows.
 	blurred bool
 }
@@ -132,10 +131,14 @@ type checker interface {
 	Check(problem func(field, message string))
 }
 
-// config decodes one configuration of the open language, a pointer to a struct, and lets it check itself.
+// config decodes one configuration of the open language, a pointer to a struct or to a map of them, and lets it check itself.
 func (d *decoder) config(n *node, name string, c checker) (ok bool) {
 	before := len(d.problems)
-	d.table(n, name, reflect.ValueOf(c).Elem(), nil)
+	if v := reflect.ValueOf(c).Elem(); v.Kind() == reflect.Map {
+		d.mapping(n, name, v)
+	} else {
+		d.table(n, name, v, nil)
+	}
 	if len(d.problems) == before {
 		d.check(n, name, c)
 	}
@@ -181,13 +184,32 @@ func (r *reader) target(n *node, s *Scenario) {
 		return
 	}
 	config := r.lang.Targets[f.key.text]()
+	reserving, ok := config.(Reserving)
+	r.vars.anyLate = ok
+	var sound bool
+	r.lateTexts(func() { sound = r.config(f.value, f.key.text, config) }) // with problems too, its names are what they are
 	r.vars.anyLate = false
-	// With problems too, its names are what they are.
-	r.lateTexts(func() { r.config(f.value, f.key.text, config) })
 	s.TargetName, s.Target, s.targetAt = f.key.text, config, f.value
+	if ok && sound {
+		r.checkReserved(f, reserving)
+	}
 	for _, name := range config.Variables() {
 		r.vars.late = append(r.vars.late, s.TargetName+"."+name)
 	}
+}
+
+// checkReserved looks at the variables in the target's own texts: no other than those known before it starts may stand there.
+func (r *reader) checkReserved(f field, c Reserving) {
+	known := make(map[string]string)
+	for _, name := range r.vars.late { // the links' addresses
+		known[name] = ""
+	}
+	for _, name := range c.Reserved() {
+		known[f.key.text+"."+name] = ""
+	}
+	trial := resolver{decoder{file: r.file}, known, false}
+	trial.fill(reflect.ValueOf(&c).Elem(), f.value, f.key.text)
+	r.problems = append(r.problems, trial.problems...)
 }
 
 // Names stand in gates, identities and windows, between dots and blanks.
@@ -265,73 +287,6 @@ func (r *reader) effects(n *node, s *Stream) {
 			s.Effects = config
 		}
 	})
-}
-
-// plan reads the faults.
-func (r *reader) plan(n *node, s *Scenario) {
-	if n.kind != list {
-		r.blurred = true
-		r.problem(n, "faults: expects a list, found %s", n.words())
-		return
-	}
-	if len(n.items) > MaxFaults {
-		r.blurred = true
-		r.problem(n, "faults: holds %d, and %d is the most", len(n.items), MaxFaults)
-		return
-	}
-	before := len(r.problems)
-	defer func() { r.blurred = len(r.problems) > before }()
-	for _, item := range n.items {
-		if f, ok := r.fault(item); ok {
-			s.Faults = append(s.Faults, f)
-			r.faults = append(r.faults, item)
-		}
-	}
-	for i := range s.Faults {
-		r.checkFault(i, s)
-	}
-}
-
-// fault reads one fault. The key that only its kind has tells what the other keys are.
-func (r *reader) fault(n *node) (f Fault, ok bool) {
-	if n.kind != table {
-		r.problem(n, "faults: expects a table of keys, found %s", n.words())
-		return f, false
-	}
-	leads := sortedKeys(r.lang.Faults)
-	var found []string
-	for _, key := range leads {
-		if n.get(key) != nil {
-			found = append(found, key)
-		}
-	}
-	if len(found) != 1 {
-		r.problem(n, "faults: each takes exactly one key of %s, which says what is broken", strings.Join(leads, ", "))
-		return f, false
-	}
-	f.Config = r.lang.Faults[found[0]]()
-	before := len(r.problems)
-	r.faultTable(n, &f)
-	if len(r.problems) == before {
-		r.check(n, f.Name, f.Config)
-	}
-	return f, true
-}
-
-// faultTable decodes the keys that every fault has and those of its kind, which stand beside each other.
-func (r *reader) faultTable(n *node, f *Fault) {
-	name := "fault"
-	if at := n.get("name"); at != nil && at.kind == scalar {
-		name = at.text
-	}
-	kindOf := reflect.ValueOf(f.Config).Elem()
-	own := &node{kind: table, line: n.line, col: n.col}
-	elsewhere := open{}
-	for _, key := range keysOf(kindOf.Type()) {
-		elsewhere[key] = func(f field) { own.fields = append(own.fields, f) }
-	}
-	r.table(n, name, reflect.ValueOf(f).Elem(), elsewhere)
-	r.table(own, name, kindOf, nil)
 }
 
 // expect reads the gates.

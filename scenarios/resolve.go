@@ -5,10 +5,11 @@ import (
 	"slices"
 
 	"wringer/drivers"
+	"wringer/faults"
 )
 
 // Resolve returns a copy of the scenario in which the target's variables, named as in ${shop.rest}, have their values in
-// every text of drivers and effects, which check themselves once more. The original stays as it is. The error is a
+// every text of drivers, effects and those faults that take them, which check themselves once more. The original stays as it is. The error is a
 // Problems. A scenario without a target is resolved from the start.
 func (s *Scenario) Resolve(vars map[string]string) (*Scenario, error) {
 	out := *s
@@ -24,6 +25,12 @@ func (s *Scenario) Resolve(vars map[string]string) (*Scenario, error) {
 			t.Effects = r.config(t.effectsAt, t.Name+": effects."+t.EffectName, t.Effects).(drivers.SourceConfig)
 		}
 	}
+	out.Faults = slices.Clone(s.Faults)
+	for i := range out.Faults {
+		if f := &out.Faults[i]; filled(f.Config) {
+			f.Config = r.config(f.at, f.Name, f.Config).(faults.Config)
+		}
+	}
 	if len(r.problems) > 0 {
 		for i := range r.problems {
 			r.problems[i].Message = s.Redact(r.problems[i].Message)
@@ -31,6 +38,12 @@ func (s *Scenario) Resolve(vars map[string]string) (*Scenario, error) {
 		return nil, r.problems.tidy(s.Path)
 	}
 	return &out, nil
+}
+
+// filled says whether a fault's texts may hold the target's variables.
+func filled(c faults.Config) bool {
+	_, ok := c.(faults.Filled)
+	return ok
 }
 
 // resolver copies configurations and fills in the variables of their texts.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"wringer/drivers"
-	"wringer/faults"
 )
 
 // Scenario is one file. Times in Run, Faults and windows count from the end of the warm-up.
@@ -29,6 +28,8 @@ type Scenario struct {
 	Source   []byte            `yaml:"-"`
 	Settings map[string]string `yaml:"-"`
 
+	// entries are the faults as they were written; Faults is what they come to.
+	entries []Entry
 	// resolved: no variables and no escapes are left in any text.
 	resolved bool
 	redactor *strings.Replacer
@@ -90,19 +91,6 @@ const (
 	JitterNone  Jitter = "none"
 )
 
-// Fault is one entry of `faults`.
-type Fault struct {
-	Name string        `yaml:"name" jsonschema:"required" jsonschema_description:"Names the fault's window too."`
-	At   time.Duration `yaml:"at" jsonschema:"required" jsonschema_description:"When it is injected, from the end of the warm-up."`
-	For  time.Duration `yaml:"for" jsonschema:"required" jsonschema_description:"How long it lasts."`
-
-	// Config is the rest of the entry, by its kind.
-	Config faults.Config `yaml:"-"`
-}
-
-// End is when the fault is healed.
-func (f *Fault) End() time.Duration { return f.At + f.For }
-
 // Defaults, where a scenario says nothing.
 const (
 	DefaultTimeout       = 5 * time.Second
@@ -115,6 +103,7 @@ const (
 	MaxRate              = 10_000_000 // a second, of one stream
 	MaxStreams           = 64
 	MaxFaults            = 256
+	MaxRounds            = 1000 // injections that the faults come to
 	MaxUsers             = 100_000
 	MaxKeys              = 10_000_000
 	MaxAttempts          = 100

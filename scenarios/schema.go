@@ -231,22 +231,39 @@ func (w *schemaWriter) link(protocols *jsonschema.Schema) *jsonschema.Schema {
 	return s
 }
 
-// fault describes each kind of fault: its own keys beside those that every fault has.
+// fault describes each kind of fault: its own keys beside those that every entry has.
 func (w *schemaWriter) fault(lang Language) *jsonschema.Schema {
 	out := &jsonschema.Schema{Description: "One thing that goes wrong, and when."}
 	for _, key := range sortedKeys(lang.Faults) {
-		name := "fault_" + key
-		s := w.reflect(reflect.TypeFor[Fault]())
+		s := w.entry("nemesis")
 		own := w.reflect(reflect.TypeOf(lang.Faults[key]()).Elem())
 		for p := own.Properties.Oldest(); p != nil; p = p.Next() {
 			s.Properties.Set(p.Key, p.Value)
 		}
-		s.Required = append(s.Required, own.Required...)
-		if !slices.Contains(s.Required, key) {
+		s.Required = append(s.Required, slices.DeleteFunc(own.Required, func(r string) bool { return r == key })...)
+		if _, links := s.Properties.Get("links"); links && key == "link" {
+			s.AnyOf = []*jsonschema.Schema{{Required: []string{"link"}}, {Required: []string{"links"}}}
+		} else {
 			s.Required = append(s.Required, key)
+			s.Properties.Delete("links")
+			s.Properties.Delete("grudge")
 		}
-		w.defs[name] = s
-		out.AnyOf = append(out.AnyOf, ref(name))
+		w.defs["fault_"+key] = s
+		out.AnyOf = append(out.AnyOf, ref("fault_"+key))
 	}
+	nemesis := w.entry("links", "grudge", "every", "times")
+	nemesis.Required = append(nemesis.Required, "nemesis", "for")
+	w.defs["fault_nemesis"] = nemesis
+	out.AnyOf = append(out.AnyOf, ref("fault_nemesis"))
 	return out
+}
+
+// entry describes the keys that every entry of `faults` has, without some of them.
+func (w *schemaWriter) entry(without ...string) *jsonschema.Schema {
+	s := w.reflect(reflect.TypeFor[Entry]())
+	for _, key := range without {
+		s.Properties.Delete(key)
+	}
+	s.DependentRequired = map[string][]string{"at": {"for"}, "after": {"for"}, "delay": {"after"}, "times": {"every"}}
+	return s
 }

@@ -18,6 +18,7 @@ import (
 	"wringer/faults/part"
 	"wringer/faults/toxi"
 	"wringer/scenarios"
+	"wringer/scenarios/processes"
 	"wringer/scenarios/shop"
 )
 
@@ -31,9 +32,12 @@ func shippedLanguage() scenarios.Language {
 			"kafka": func() drivers.Config { return new(kafka.Config) },
 		},
 		Effects: map[string]func() drivers.SourceConfig{"kafka": func() drivers.SourceConfig { return new(kafka.Effect) }},
-		Targets: map[string]func() scenarios.TargetConfig{"shop": func() scenarios.TargetConfig { return new(shop.Config) }},
+		Targets: map[string]func() scenarios.TargetConfig{
+			"shop":      func() scenarios.TargetConfig { return new(shop.Config) },
+			"processes": func() scenarios.TargetConfig { return new(processes.Config) },
+		},
 		Faults: map[string]func() faults.Config{
-			"link": func() faults.Config { return new(toxi.Config) }, "pause": onPart, "kill": onPart,
+			"link": func() faults.Config { return new(toxi.Config) }, "pause": onPart, "kill": onPart, "restart": onPart, "cpu": onPart, "files": onPart,
 		},
 	}
 }

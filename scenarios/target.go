@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"io"
 	"log/slog"
 
 	"wringer/faults"
@@ -19,13 +20,31 @@ type TargetConfig interface {
 	Start(ctx context.Context, env TargetEnv) (Target, error)
 }
 
+// Reserving is a TargetConfig whose own texts may hold some of its variables: those that are known before it starts. It
+// fills them in by Fill when it starts.
+type Reserving interface {
+	TargetConfig
+	// Reserved lists those variables; they are among Variables.
+	Reserved() []string
+}
+
 // TargetEnv is what a target gets from the runner.
 type TargetEnv struct {
 	Seed uint64
 	Log  *slog.Logger
+	// Name is the target's key, Run the run's own word.
+	Name, Run string
+	// Vars are variables that are known before the target starts, as the scenario writes them. May be nil.
+	Vars map[string]string
 	// Known is told variables as Target.Vars will have them, as soon as they are known; nil: nobody asks. A target whose
 	// own parts call each other over links while it starts needs it: a link must know where it leads.
 	Known func(vars map[string]string)
+	// Output opens a file in the record for what a part of the target writes, of bounded length. May be nil.
+	Output func(name string) (io.WriteCloser, error)
+	// Journal is told what the target starts outside this process. May be nil.
+	Journal *faults.Journal
+	// Refused counts the dials to a port that failed so far, over all streams. May be nil.
+	Refused func(port string) int64
 }
 
 // Tell tells Known, if there is anyone to tell.
@@ -33,6 +52,13 @@ func (e TargetEnv) Tell(vars map[string]string) {
 	if e.Known != nil {
 		e.Known(vars)
 	}
+}
+
+// Witness is a Target that saw what the report should tell: parts that ended by themselves.
+type Witness interface {
+	Target
+	// Events are told at the end of the run, before Close.
+	Events() []string
 }
 
 // Target is a running target.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 
 func checkCommand(std streams) *cobra.Command {
 	var set []string
+	var seed int64
 	cmd := &cobra.Command{
 		Use:   "check SCENARIO...",
 		Short: "Validate scenarios; print their targets and timeline, and send nothing",
@@ -24,12 +27,16 @@ func checkCommand(std streams) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if seed != 0 {
+					sc.Reseed(seed)
+				}
 				describe(std.out, sc)
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringArrayVar(&set, "set", nil, "define ${name} in the scenario, `name=value`; may be repeated")
+	cmd.Flags().Int64Var(&seed, "seed", 0, "show the schedule that this seed draws; default: the scenario's")
 	return cmd
 }
 
@@ -82,20 +89,28 @@ func place(config any) string {
 	return ""
 }
 
-// timeline prints the windows with what each fault does.
+// timeline prints the injections in the order of their times, then the windows that they make.
 func timeline(w io.Writer, sc *scenarios.Scenario) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	specs := make(map[string]string)
-	for i := range sc.Faults {
-		f := &sc.Faults[i]
+	plan := slices.Clone(sc.Faults)
+	slices.SortStableFunc(plan, func(a, b scenarios.Fault) int { return cmp.Compare(a.At, b.At) })
+	for i := range plan {
+		f := &plan[i]
 		on := f.Config.On()
-		specs[f.Name] = fmt.Sprintf("%s%s: %v", on.Link, on.Part, f.Config)
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s%s: %v\n", seconds(f.At), seconds(f.End()), f.Label(), on.Link, on.Part, f.Config)
 	}
+	table.Flush()
+	if sc.Drawn() && sc.Seed == 0 {
+		fmt.Fprintln(w, "  drawn with the seed 0: the scenario has none, and each run draws its own")
+	} else if sc.Drawn() {
+		fmt.Fprintf(w, "  drawn with the seed %d\n", sc.Seed)
+	}
+	fmt.Fprintln(w, "\nwindows")
 	for _, p := range faults.Windows(sc.Spans(), sc.Run.Duration) {
-		if p.Name == "drain" {
+		if p.Name == faults.Drain {
 			continue
 		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", seconds(p.Start), seconds(p.End), p.Name, specs[p.Name])
+		fmt.Fprintf(table, "  %s\t%s\t%s\n", seconds(p.Start), seconds(p.End), p.Name)
 	}
 	table.Flush()
 }

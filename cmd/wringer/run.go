@@ -184,11 +184,11 @@ func (f *runFlags) dir(sc *scenarios.Scenario, several bool) string {
 
 // one runs one scenario and renders its record.
 func (f *runFlags) one(ctx context.Context, sc *scenarios.Scenario, dir string, std streams) (int, error) {
-	if f.seed != 0 {
-		sc.Seed = f.seed
-	}
-	if sc.Seed == 0 {
-		sc.Seed = time.Now().UnixNano() & (1<<53 - 1)
+	switch {
+	case f.seed != 0:
+		sc.Reseed(f.seed)
+	case sc.Seed == 0:
+		sc.Reseed(time.Now().UnixNano() & (1<<53 - 1))
 	}
 	view := newView(std.err, f.quiet)
 	view.start(sc, dir)

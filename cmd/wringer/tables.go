@@ -15,6 +15,7 @@ import (
 	"wringer/reports/junit"
 	"wringer/reports/markdown"
 	"wringer/scenarios"
+	"wringer/scenarios/processes"
 	"wringer/scenarios/shop"
 )
 
@@ -29,12 +30,16 @@ var language = scenarios.Language{
 		"kafka": func() drivers.SourceConfig { return new(kafka.Effect) },
 	},
 	Targets: map[string]func() scenarios.TargetConfig{
-		"shop": func() scenarios.TargetConfig { return new(shop.Config) },
+		"shop":      func() scenarios.TargetConfig { return new(shop.Config) },
+		"processes": func() scenarios.TargetConfig { return new(processes.Config) },
 	},
 	Faults: map[string]func() faults.Config{
-		"link":  func() faults.Config { return new(toxi.Config) },
-		"pause": func() faults.Config { return new(part.Config) },
-		"kill":  func() faults.Config { return new(part.Config) },
+		"link":    func() faults.Config { return new(toxi.Config) },
+		"pause":   func() faults.Config { return new(part.Config) },
+		"kill":    func() faults.Config { return new(part.Config) },
+		"restart": func() faults.Config { return new(part.Config) },
+		"cpu":     func() faults.Config { return new(part.Config) },
+		"files":   func() faults.Config { return new(part.Config) },
 	},
 }
 

@@ -16,6 +16,7 @@ type Fault struct {
 	part         faults.Part
 	strike, mend func(context.Context) error
 	every        time.Duration
+	hold         time.Duration // how long a strike of `every` keeps the part down
 
 	turn chan struct{} // holds one while a call into the part is under way
 
@@ -56,11 +57,25 @@ func (f *Fault) Inject(ctx context.Context) error {
 	if f.every == 0 {
 		return nil
 	}
+	f.keepDown(ctx)
 	if err := f.mend(ctx); err != nil {
 		return f.undo(ctx, fmt.Errorf("%s: %w", f.name, err))
 	}
 	f.keepStriking(ctx)
 	return nil
+}
+
+// keepDown waits out a strike, or for the end of ctx.
+func (f *Fault) keepDown(ctx context.Context) {
+	if f.hold <= 0 {
+		return
+	}
+	timer := time.NewTimer(f.hold)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func (f *Fault) begin(cancel context.CancelFunc) {
@@ -88,7 +103,7 @@ func (f *Fault) isWanted() bool {
 // undo brings the part back without Heal, which may have given up waiting, and returns why, joined with an error of its
 // own.
 func (f *Fault) undo(ctx context.Context, why error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mendBound)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(mendBound, f.Patience()))
 	defer cancel()
 	if err := f.mend(ctx); err != nil {
 		return errors.Join(why, fmt.Errorf("undo %s: %w", f.name, err))
@@ -122,14 +137,18 @@ func (f *Fault) keepStriking(ctx context.Context) {
 	}()
 }
 
-// strikeOnce takes the part down and brings it back at once.
+// strikeOnce takes the part down and brings it back.
 func (f *Fault) strikeOnce(ctx context.Context) {
 	if f.take(ctx) != nil {
 		return
 	}
 	defer f.release()
+	err := f.strike(ctx)
+	if err == nil {
+		f.keepDown(ctx)
+	}
 	// Undone even when Heal has come: it may give up before this ends.
-	err := f.undo(ctx, f.strike(ctx))
+	err = f.undo(ctx, err)
 	if err == nil || ctx.Err() != nil {
 		return
 	}
@@ -188,10 +207,24 @@ func (f *Fault) settle() error {
 
 // Probe implements faults.Fault.
 func (f *Fault) Probe(ctx context.Context) error {
+	f.mu.Lock()
+	striking := f.loop != nil
+	f.mu.Unlock()
+	if striking {
+		return fmt.Errorf("%s is in force", f.name)
+	}
 	if err := f.part.Ready(ctx); err != nil {
 		return fmt.Errorf("probe after %s: %w", f.name, err)
 	}
 	return nil
+}
+
+// Patience implements faults.Patient: as long as the part itself asks for.
+func (f *Fault) Patience() time.Duration {
+	if p, ok := f.part.(interface{ Patience() time.Duration }); ok {
+		return p.Patience()
+	}
+	return 0
 }
 
 // Bite implements faults.Fault. A part counts what met it as a whole, not its connections and bytes.

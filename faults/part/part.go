@@ -1,71 +1,149 @@
-// Package part pauses and kills parts of a target: components of the embedded one, processes, containers, whatever
+// Package part pauses, kills, restarts, slows and starves parts of a target: components of the embedded one, processes, containers, whatever
 // implements faults.Part.
 package part
 
 import (
+	"context"
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"wringer/faults"
 )
 
-// Config is a fault on a part. Exactly one of Pause and Kill is set, and names it.
+// Config is a fault on a part. Exactly one of Pause, Kill, Restart, CPU and Files is set, and names it.
 type Config struct {
-	Pause string        `yaml:"pause" jsonschema_description:"The part of the target to freeze: it keeps its connections and its state, and answers nothing."`
-	Kill  string        `yaml:"kill" jsonschema_description:"The part of the target to kill: what it had only in memory is gone."`
-	Every time.Duration `yaml:"every" jsonschema_description:"The part is paused and resumed, or killed and started, at once and again each time this has passed. Absent: it stays down until the end."`
+	Pause   string        `yaml:"pause" jsonschema_description:"The part of the target to freeze: it keeps its connections and its state, and answers nothing."`
+	Kill    string        `yaml:"kill" jsonschema_description:"The part of the target to kill: what it had only in memory is gone. It is started again at the end."`
+	Restart string        `yaml:"restart" jsonschema_description:"The part of the target to end in good order (SIGTERM). It is started again at the end, or with every at once."`
+	CPU     string        `yaml:"cpu" jsonschema_description:"The part of the target that gets a share of the time only: it is frozen for the rest of every tenth of a second."`
+	Files   string        `yaml:"files" jsonschema_description:"The part of the target that may open no file or connection beyond limit; those that are open stay."`
+	Every   time.Duration `yaml:"every" jsonschema_description:"Pause, kill and restart: the part is taken down and brought back at once, and again each time this has passed. Absent: it stays down until the end."`
+	Share   *Share        `yaml:"share" jsonschema_description:"With cpu: the share of the time that is left, as in 20%."`
+	Limit   uint64        `yaml:"limit" jsonschema_description:"With files: how many it may have open. Default 0: none beyond those that are open."`
 }
 
 // leastEvery keeps a fault from being nothing but its own switching.
 const leastEvery = 10 * time.Millisecond
 
+// period is that of a part which gets a share of the time: long against a switch, short against what a client waits for.
+const period = 100 * time.Millisecond
+
+// target is one of the keys that name the part.
+type target struct{ kind, part string }
+
+// targets are the keys that are set.
+func (c *Config) targets() []target {
+	all := []target{{"pause", c.Pause}, {"kill", c.Kill}, {"restart", c.Restart}, {"cpu", c.CPU}, {"files", c.Files}}
+	return slices.DeleteFunc(all, func(t target) bool { return t.part == "" })
+}
+
+// target is what the fault does and to what; pause of nothing when it says neither.
+func (c *Config) target() target {
+	if all := c.targets(); len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return target{kind: "pause"}
+}
+
 // Check implements faults.Config.
 func (c *Config) Check(problem func(field, message string)) {
+	all := c.targets()
 	switch {
-	case c.Pause == "" && c.Kill == "":
-		problem("pause", "names no part: give pause or kill, and the part's name")
-	case c.Pause != "" && c.Kill != "":
-		problem("kill", "stands beside pause: give each a fault of its own")
+	case len(all) == 0:
+		problem("pause", "names no part: give pause, kill, restart, cpu or files, and the part's name")
+		return
+	case len(all) > 1:
+		problem(all[1].kind, "stands beside "+all[0].kind+": give each a fault of its own")
+		return
 	}
+	kind := all[0].kind
 	if c.Every != 0 && c.Every < leastEvery {
 		problem("every", fmt.Sprintf("%v is less than %v", c.Every, leastEvery))
+	}
+	if c.Every != 0 && (kind == "cpu" || kind == "files") {
+		problem("every", "goes with pause, kill and restart; "+kind+" lasts as long as the fault does")
+	}
+	switch {
+	case kind == "cpu" && c.Share == nil:
+		problem("share", "is missing: write how much of the time the part keeps, as in share: 20%")
+	case kind == "cpu" && (*c.Share <= 0 || *c.Share >= 1):
+		problem("share", "leaves the part all of its time or none: write a share between, as in 20%; to freeze it, pause it")
+	case kind != "cpu" && c.Share != nil:
+		problem("share", "goes with cpu")
+	}
+	if kind != "files" && c.Limit != 0 {
+		problem("limit", "goes with files")
 	}
 }
 
 // Kind implements faults.Config.
-func (c *Config) Kind() string {
-	if c.Kill != "" {
-		return "kill"
-	}
-	return "pause"
-}
+func (c *Config) Kind() string { return c.target().kind }
 
 // On implements faults.Config.
-func (c *Config) On() faults.Place {
-	if c.Kill != "" {
-		return faults.Place{Part: c.Kill}
-	}
-	return faults.Place{Part: c.Pause}
-}
+func (c *Config) On() faults.Place { return faults.Place{Part: c.target().part} }
 
 // String tells the fault in words: "kill broker-2", "pause stock, every 500ms".
 func (c *Config) String() string {
-	s := c.Kind() + " " + c.On().Part
-	if c.Every > 0 {
+	t := c.target()
+	s := t.kind + " " + t.part
+	switch {
+	case c.Every > 0:
 		s += fmt.Sprint(", every ", c.Every)
+	case c.Share != nil:
+		s += fmt.Sprintf(", %g%% of the time", float64(*c.Share)*100)
+	case t.kind == "files":
+		s += fmt.Sprintf(", at most %d open", c.Limit)
 	}
 	return s
 }
 
 // Open implements faults.Config.
 func (c *Config) Open(env faults.Env) (faults.Fault, error) {
-	p, err := env.Part(c.On().Part)
+	t := c.target()
+	p, err := env.Part(t.part)
 	if err != nil {
 		return nil, err
 	}
 	f := &Fault{name: c.String(), part: p, strike: p.Pause, mend: p.Resume, every: c.Every, turn: make(chan struct{}, 1)}
-	if c.Kill != "" {
+	switch t.kind {
+	case "kill":
 		f.strike, f.mend = p.Kill, p.Start
+	case "restart":
+		stopper, ok := p.(faults.Stopper)
+		if !ok {
+			return nil, faults.ErrUnsupported{Part: t.part, Verb: "restart: kill it instead"}
+		}
+		f.strike, f.mend = stopper.Stop, p.Start
+	case "cpu":
+		f.every, f.hold = period, time.Duration((1-float64(*c.Share))*float64(period))
+	case "files":
+		limiter, ok := p.(faults.FileLimiter)
+		if !ok {
+			return nil, faults.ErrUnsupported{Part: t.part, Verb: "files"}
+		}
+		f.strike = func(ctx context.Context) error { return limiter.LimitFiles(ctx, c.Limit) }
+		f.mend = limiter.RestoreFiles
 	}
 	return f, nil
+}
+
+// Share is a share of the time, from 0 to 1, written 20% or 0.2.
+type Share float64
+
+// UnmarshalText reads 20% or 0.2.
+func (s *Share) UnmarshalText(text []byte) error {
+	number, percent := strings.CutSuffix(string(text), "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return fmt.Errorf("%q is no share: write 20%% or 0.2", text)
+	}
+	if percent {
+		v /= 100
+	}
+	*s = Share(v)
+	return nil
 }

@@ -241,7 +241,7 @@ func faultTable(run *reports.Run) *table {
 	t := &table{Caption: "what became of each fault", Class: "stack", Head: faultHead}
 	for i := range run.Faults {
 		f := &run.Faults[i]
-		t.Rows = append(t.Rows, row{Label: f.Name, Note: f.Kind, Fault: true, Cells: faultCells(f)})
+		t.Rows = append(t.Rows, row{Label: f.Title(), Note: f.Kind, Fault: true, Cells: faultCells(f)})
 	}
 	return t
 }

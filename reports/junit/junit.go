@@ -145,5 +145,5 @@ func (s *suite) fault(f *reports.Fault) {
 	if len(why) > 0 {
 		v = reports.Inconclusive
 	}
-	s.add(v, "fault "+f.Name+": bit and healed", fmt.Sprintf("fault %s (%s): %s", f.Name, f.Spec, strings.Join(why, "; ")))
+	s.add(v, "fault "+f.Title()+": bit and healed", fmt.Sprintf("fault %s (%s): %s", f.Title(), f.Spec, strings.Join(why, "; ")))
 }

@@ -97,7 +97,7 @@ func (p *page) faults(faults []reports.Fault) {
 	for i := range faults {
 		f := &faults[i]
 		what := strings.TrimSuffix(f.Spec+" on "+f.Place(), " on ")
-		p.row(code(f.Name), text(what), reports.Span(f.StartNS, f.EndNS), done(f.Bit)+text(f.Bite()), done(f.Healed)+text(join(f.Healing(), f.Error)),
+		p.row(code(f.Title()), text(what), reports.Span(f.StartNS, f.EndNS), done(f.Bit)+text(f.Bite()), done(f.Healed)+text(join(f.Healing(), f.Error)),
 			text(f.Detection()), text(f.Recovery()), f.Stuck())
 	}
 	p.line("")

@@ -181,7 +181,7 @@ func (s *sheet) faults(faults []reports.Fault) {
 		if !f.Bit || !f.Healed || f.Error != "" {
 			v = reports.Inconclusive
 		}
-		s.mark(v, s.spread(plain(f.Name), reports.Span(f.StartNS, f.EndNS), 4))
+		s.mark(v, s.spread(plain(f.Title()), reports.Span(f.StartNS, f.EndNS), 4))
 		s.wrap("    ", strings.TrimSuffix(f.Spec+" on "+f.Place(), " on "))
 		told := []string{f.Bite(), f.Healing(), "detection " + f.Detection(), recovery(f)}
 		if f.Metastable != nil && *f.Metastable {

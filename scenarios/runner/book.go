@@ -111,7 +111,7 @@ func (b *book) discard() {
 		os.RemoveAll(b.dir)
 		return
 	}
-	for _, name := range []string{"scenario.yaml", "intervals.hlog", "run.json"} {
-		os.Remove(filepath.Join(b.dir, name))
+	for _, name := range []string{"scenario.yaml", "intervals.hlog", "run.json", outputDir} {
+		os.RemoveAll(filepath.Join(b.dir, name))
 	}
 }

@@ -202,7 +202,7 @@ func (c *collector) live() Live {
 	}
 	for i := range t.sc.Faults {
 		f := &t.sc.Faults[i]
-		l.Faults = append(l.Faults, LiveFault{Name: f.Name, Start: f.At, End: f.End(), State: cmp.Or(c.state[f.Name], "waiting")})
+		l.Faults = append(l.Faults, LiveFault{Name: f.Label(), Start: f.At, End: f.End(), State: cmp.Or(c.state[f.Label()], "waiting")})
 	}
 	for i, s := range t.streams {
 		l.Streams = append(l.Streams, s.live(t.tallies[i], now))

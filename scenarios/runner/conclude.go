@@ -44,7 +44,7 @@ func (t *trial) conclude(c conclusion) (*reports.Run, error) {
 	}
 	run.Faults = t.faultRecords(run, c)
 	run.Gates = t.judgeAll(run)
-	run.Findings = findings(run)
+	run.Findings = append(findings(run), t.witnessed()...)
 	t.verdict(run, c)
 	t.redact(run, violations)
 	if err := t.book.finish(run, violations); err != nil {
@@ -124,7 +124,7 @@ func (t *trial) faultRecords(run *reports.Run, c conclusion) []reports.Fault {
 	for i := range t.sc.Faults {
 		f := &t.sc.Faults[i]
 		on := f.Config.On()
-		r := reports.Fault{Name: f.Name, Kind: f.Config.Kind(), Spec: fmt.Sprint(f.Config), StartNS: int64(f.At), EndNS: int64(f.End())}
+		r := reports.Fault{Name: f.Name, Round: f.Round, Kind: f.Config.Kind(), Spec: fmt.Sprint(f.Config), StartNS: int64(f.At), EndNS: int64(f.End())}
 		if on.Link != "" {
 			r.Link = &on.Link
 		}
@@ -254,14 +254,18 @@ func (t *trial) judgement(g *scenarios.Gate, run *reports.Run) judgement {
 		j.observation = integrityObservation(g.Metric.Name, m)
 		j.atLeast = t.unknown[g.Stream][g.Metric.Name]
 	case scenarios.Recovery:
-		j.observation = recoveryObservation(g.Metric.Name, g.Stream, strings.TrimPrefix(g.Scope.Window, "after "), run.Faults)
+		r := recoveryObservation(g.Metric.Name, g.Stream, strings.TrimPrefix(g.Scope.Window, "after "), run.Faults)
+		j.observation, j.atLeast = r.observation, r.atLeast
 	case scenarios.Gauge:
 		j.observation = t.gauge(g, stream)
 	default:
 		tally := t.tallies[t.streamIndex(g.Stream)]
 		cell, length := &tally.total, until
-		if g.Scope.Window != "" {
-			cell, length = &tally.windows[t.plan.index[g.Scope.Window]], t.plan.length(g.Scope.Window, until)
+		if window, ok := t.plan.index[g.Scope.Window]; g.Scope.Window != "" && !ok {
+			j.observation = missing("the schedule that this seed draws has no such window")
+			break
+		} else if ok {
+			cell, length = &tally.windows[window], t.plan.length(g.Scope.Window, until)
 		}
 		j.observation = observe(g.Metric, cell, length)
 	}

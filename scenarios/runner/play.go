@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -160,15 +162,20 @@ func (t *trial) openFaults() (*timeline, error) {
 	for i := range t.sc.Faults {
 		f := &t.sc.Faults[i]
 		fault, err := f.Config.Open(faults.Env{
-			Link: t.link, Part: t.part, Log: t.opt.Log,
-			Seed: streamSeed(t.sc.Seed, "fault "+f.Name),
+			Link: t.link, Part: t.part, Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
+			Seed: streamSeed(t.sc.Seed, "fault "+f.Label()),
 		})
 		if err != nil {
-			return nil, fmt.Errorf("%w: fault %s: %w", ErrScenario, f.Name, err)
+			return nil, fmt.Errorf("%w: fault %s: %w", ErrScenario, f.Label(), err)
 		}
-		tl.Plan = append(tl.Plan, faults.Planned{Name: f.Name, At: f.At, For: f.For, Fault: fault})
+		tl.Plan = append(tl.Plan, faults.Planned{Name: f.Label(), At: f.At, For: f.For, Fault: fault})
 	}
 	return tl, nil
+}
+
+// faultOutput opens a file of evidence of a fault.
+func (t *trial) faultOutput(name string) (io.WriteCloser, error) {
+	return t.book.output(filepath.Join("faults", name))
 }
 
 func (t *trial) part(name string) (faults.Part, error) {

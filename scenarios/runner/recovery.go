@@ -183,28 +183,66 @@ func allRecovered(f *reports.Fault) (*bool, *int64) {
 	return boolean(true), slowest
 }
 
-// recoveryObservation reads detection or recovery of a stream for a gate. A stream that did not recover took forever.
-func recoveryObservation(metric, stream, fault string, faults []reports.Fault) observation {
+// recoveryObservation reads detection or recovery of a stream for a gate. A stream that did not recover took forever. Of a
+// fault with several rounds the slowest decides; while one of them is unknown the slowest is only known to be at least so
+// slow.
+func recoveryObservation(metric, stream, fault string, faults []reports.Fault) judgement {
+	var slowest, unknown *observation
 	for i := range faults {
 		if faults[i].Name != fault {
 			continue
 		}
-		r, ok := faults[i].PerStream[stream]
+		o, decided := roundObservation(metric, stream, faults, i)
 		switch {
-		case !ok:
-			return missing("there is no baseline to compare with")
-		case metric == "detection" && r.DetectionNS == nil:
-			return missing("no second of the fault was bad")
-		case metric == "detection":
-			return found(float64(*r.DetectionNS))
-		case r.Recovered == nil:
-			return missing("too few seconds after the fault to tell")
-		case !*r.Recovered:
-			return found(math.Inf(1))
+		case !decided:
+		case o.missing != "":
+			unknown = &o
+		case slowest == nil || o.value > slowest.value:
+			slowest = &o
 		}
-		return found(float64(*r.RecoveryNS))
 	}
-	return missing("fault %s was not injected", fault)
+	switch {
+	case slowest == nil && unknown == nil:
+		return judgement{observation: missing("fault %s was not injected", fault)}
+	case slowest == nil:
+		return judgement{observation: *unknown}
+	case unknown != nil:
+		return judgement{observation: *slowest, atLeast: unknown.missing}
+	}
+	return judgement{observation: *slowest}
+}
+
+// roundObservation reads one fault of the record; false where the next round of its name came before recovery could be told,
+// so that only that one's can.
+func roundObservation(metric, stream string, faults []reports.Fault, i int) (observation, bool) {
+	r, ok := faults[i].PerStream[stream]
+	switch {
+	case !ok:
+		return missing("there is no baseline to compare with"), true
+	case metric == "detection" && r.DetectionNS == nil:
+		return missing("no second of the fault was bad"), true
+	case metric == "detection":
+		return found(float64(*r.DetectionNS)), true
+	case r.Recovered == nil:
+		return missing("too few seconds after the fault to tell"), !cutOff(faults, i)
+	case !*r.Recovered:
+		return found(math.Inf(1)), true
+	}
+	return found(float64(*r.RecoveryNS)), true
+}
+
+// cutOff says whether another round of the fault began, or a part of it still went on, within the seconds that recovery is
+// told by.
+func cutOff(faults []reports.Fault, i int) bool {
+	f := &faults[i]
+	soon := f.EndNS + int64(goodSeconds*time.Second) + int64(time.Second)
+	for j := range faults {
+		o := &faults[j]
+		if j != i && o.Name == f.Name && o.EndNS > f.EndNS && o.StartNS < soon {
+			return true
+		}
+	}
+	return false
 }
 
 func integer(v int64) *int64 { return &v }

@@ -54,6 +54,8 @@ func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run
 	}
 	t.book = book
 	defer t.close()
+	t.journal = faults.NewJournal(filepath.Join(opt.Dir, faults.JournalFile), sc.Redact)
+	t.closers = append(t.closers, t.journal.Close)
 	if err := t.prepare(ctx); err != nil {
 		if ctx.Err() == nil && errors.Is(err, drivers.ErrUnreachable) {
 			return t.unhealthy(err)
@@ -71,6 +73,9 @@ type trial struct {
 	plan *plan
 	id   string
 	book *book
+	// journal keeps what must be undone outside this process should it die.
+	journal *faults.Journal
+	dials   dials
 
 	addresses *addresses
 	target    scenarios.Target
@@ -145,7 +150,11 @@ func (t *trial) startTarget(ctx context.Context) error {
 		return nil
 	}
 	tell := func(vars map[string]string) { t.addresses.tell(t.sc.TargetName+".", vars) }
-	target, err := config.Start(ctx, scenarios.TargetEnv{Seed: uint64(t.sc.Seed), Log: t.opt.Log, Known: tell})
+	target, err := config.Start(ctx, scenarios.TargetEnv{
+		Seed: uint64(t.sc.Seed), Log: t.opt.Log, Name: t.sc.TargetName, Run: t.id,
+		Vars: t.addresses.known(), Known: tell,
+		Output: t.book.output, Journal: t.journal, Refused: t.dials.refused,
+	})
 	if err != nil {
 		return fmt.Errorf("start target %s: %w", t.sc.TargetName, err)
 	}
@@ -167,7 +176,7 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 		Seed:     streamSeed(t.sc.Seed, spec.Name),
 		Clock:    t.clock,
 		Epoch:    t.epoch,
-		Dial:     direct,
+		Dial:     t.dials.over(direct),
 		Timeout:  spec.Timeout,
 		Sessions: sessions(spec),
 		Files:    filepath.Dir(t.sc.Path),
@@ -178,7 +187,7 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 		if err != nil {
 			return fmt.Errorf("stream %s: open link: %w", spec.Name, err)
 		}
-		env.Dial = link.Dial
+		env.Dial = t.dials.over(link.Dial)
 	}
 	driver, err := spec.Driver.Open(ctx, env)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/metrics"
+	"wringer/scenarios"
 )
 
 // verdict decides the run. What stands by its own evidence is fail whatever else happened; then whatever leaves the run
@@ -130,15 +131,15 @@ func (t *trial) unfaulted(run *reports.Run, c conclusion) []string {
 		f := &run.Faults[i]
 		if i >= len(c.injections) || !injected(&c.injections[i]) {
 			if !c.interrupted || f.Error != "" {
-				why = append(why, fmt.Sprintf("fault %s was not injected%s", f.Name, because(f.Error)))
+				why = append(why, fmt.Sprintf("fault %s was not injected%s", f.Title(), because(f.Error)))
 			}
 			continue
 		}
 		if !f.Healed {
-			why = append(why, fmt.Sprintf("fault %s was not healed%s", f.Name, because(f.Error)))
+			why = append(why, fmt.Sprintf("fault %s was not healed%s", f.Title(), because(f.Error)))
 		}
 		if !f.Bit {
-			why = append(why, fmt.Sprintf("fault %s never bit: no byte, connection or request met it", f.Name))
+			why = append(why, fmt.Sprintf("fault %s never bit: no byte, connection or request met it", f.Title()))
 		}
 	}
 	return why
@@ -196,6 +197,19 @@ func (t *trial) redact(run *reports.Run, violations []reports.Violation) {
 			at.Detail = t.sc.Redact(at.Detail)
 		}
 	}
+}
+
+// witnessed is what the target saw of its own parts.
+func (t *trial) witnessed() []reports.Finding {
+	w, ok := t.target.(scenarios.Witness)
+	if !ok {
+		return nil
+	}
+	var out []reports.Finding
+	for _, text := range w.Events() {
+		out = append(out, reports.Finding{Kind: "target", Text: text})
+	}
+	return out
 }
 
 // findings tells of anomalies that no gate asked for.

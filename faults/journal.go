@@ -1,0 +1,207 @@
+package faults
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// JournalFile is the journal's name in a record's folder.
+const JournalFile = "journal.jsonl"
+
+// Undo is what must be undone outside this process, in a form that another process can carry out should this one die.
+type Undo struct {
+	Kind string          `json:"kind"` // tells who can carry it out
+	What string          `json:"what"` // in words
+	Data json.RawMessage `json:"data"`
+}
+
+// Journal keeps on disk what a run has done outside its own process and not yet undone: each entry is on the disk before
+// the deed. It holds a lock on its file while the run lives. A nil Journal keeps nothing. Safe for concurrent use.
+type Journal struct {
+	path   string
+	redact func(string) string
+
+	mu      sync.Mutex
+	file    *os.File // nil before the first entry
+	last    int
+	pending int
+}
+
+// entry is one line: an undo that is due, or the number of one that was done.
+type entry struct {
+	ID   int   `json:"id"`
+	Undo *Undo `json:"undo,omitempty"`
+	Done bool  `json:"done,omitempty"`
+}
+
+// NewJournal returns the journal at path, whose file is made with the first entry. redact, which may be nil, is applied to
+// every line: what came from the environment is written as ${env.NAME}.
+func NewJournal(path string, redact func(string) string) *Journal {
+	return &Journal{path: path, redact: redact}
+}
+
+// Due notes an undo, before what it undoes is done. It returns when the line is on the disk. done takes note that it was
+// undone; it may be called more than once.
+func (j *Journal) Due(kind, what string, data any) (done func() error, err error) {
+	if j == nil {
+		return func() error { return nil }, nil
+	}
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return nil, fmt.Errorf("journal %s: %w", what, err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	id := j.last + 1
+	if err := j.write(entry{ID: id, Undo: &Undo{Kind: kind, What: what, Data: raw}}); err != nil {
+		return nil, fmt.Errorf("journal %s: %w", what, err)
+	}
+	j.last = id
+	j.pending++
+	return sync.OnceValue(func() error { return j.done(id) }), nil
+}
+
+func (j *Journal) done(id int) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.write(entry{ID: id, Done: true}); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	j.pending--
+	return nil
+}
+
+// write appends one line, under the lock.
+func (j *Journal) write(e entry) error {
+	if j.file == nil {
+		file, err := os.OpenFile(j.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		if err := lock(file); err != nil {
+			return errors.Join(err, file.Close())
+		}
+		j.file = file
+	}
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	if j.redact != nil {
+		line = []byte(j.redact(string(line)))
+	}
+	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	return j.file.Sync()
+}
+
+// Close ends the run's hold on the journal. The file goes when nothing is left to undo.
+func (j *Journal) Close() error {
+	if j == nil {
+		return nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		return nil
+	}
+	file := j.file
+	j.file = nil
+	if j.pending == 0 {
+		err := os.Remove(j.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil // with the whole record, of a run that never began
+		}
+		return errors.Join(err, file.Close())
+	}
+	return file.Close()
+}
+
+// ErrAlive says that the run which writes a journal still goes on: it heals by itself.
+var ErrAlive = errors.New("the run is still going on: interrupt it, and it heals by itself")
+
+func lock(file *os.File) error {
+	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return ErrAlive
+	}
+	return err
+}
+
+// Replay carries out what a journal says is left to undo, the last first, and takes note of each. A run that is still alive
+// is left alone: ErrAlive. It returns the undos that succeeded; the error joins those that did not, which stay in the
+// journal. The file goes when nothing is left.
+func Replay(path string, carry func(Undo) error) (done []Undo, err error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if err := lock(file); err != nil {
+		return nil, err
+	}
+	left, err := pending(file)
+	if err != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	// What is appended must not run on from a line that a crash cut off.
+	if _, err := file.WriteString("\n"); err != nil {
+		return nil, err
+	}
+	j := &Journal{path: path, file: file}
+	var failed []error
+	for i := len(left) - 1; i >= 0; i-- {
+		if err := carry(*left[i].Undo); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", left[i].Undo.What, err))
+			continue
+		}
+		done = append(done, *left[i].Undo)
+		failed = append(failed, j.done(left[i].ID))
+	}
+	if err := errors.Join(failed...); err != nil {
+		return done, err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return done, err
+	}
+	return done, nil
+}
+
+// maxEntry bounds a line of a journal.
+const maxEntry = 1 << 20
+
+// pending reads the entries that are due and not done, in their order. A line that a crash cut off was not acted upon: the
+// deed follows its line.
+func pending(r io.Reader) ([]entry, error) {
+	var all []entry
+	done := make(map[int]bool)
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxEntry)
+	for lines.Scan() {
+		var e entry
+		if json.Unmarshal(lines.Bytes(), &e) != nil {
+			continue
+		}
+		switch {
+		case e.Done:
+			done[e.ID] = true
+		case e.Undo != nil:
+			all = append(all, e)
+		}
+	}
+	left := all[:0]
+	for _, e := range all {
+		if !done[e.ID] {
+			left = append(left, e)
+		}
+	}
+	return left, lines.Err()
+}

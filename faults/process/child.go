@@ -1,0 +1,176 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// child is one life of a process. It leads a process group of its own, which ends with it.
+type child struct {
+	pid  int
+	done chan struct{} // closed when it is over and its output is read
+	err  error         // of its end, once done is closed
+	last *lastWords
+}
+
+// start starts the program. It returns when the process has a number and the journal knows it.
+func start(spec Spec) (*child, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(spec.Command[0], spec.Command[1:]...)
+	cmd.Dir, cmd.Env = spec.Dir, append(os.Environ(), append(spec.Env, marker+spec.Run)...)
+	cmd.Stdout, cmd.Stderr = write, write
+	cmd.SysProcAttr = ownGroup()
+	c := &child{done: make(chan struct{}), last: &lastWords{}}
+	started := make(chan error)
+	go c.live(cmd, spec, read, write, started)
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	undone, err := spec.Journal.Due(UndoKind, fmt.Sprintf("process %s, pid %d", spec.Name, c.pid), left{c.pid, startOf(c.pid), spec.Run})
+	if err != nil {
+		c.kill()
+		<-c.done
+		return nil, err
+	}
+	go func() {
+		<-c.done
+		// An entry too many is harmless: cleanup looks for the process and finds none.
+		_ = undone()
+	}()
+	return c, nil
+}
+
+// live is the child's life, from its start to the end of its output.
+func (c *child) live(cmd *exec.Cmd, spec Spec, read, write *os.File, started chan<- error) {
+	// The kernel kills the child when the thread that started it ends: this goroutine keeps its thread as long as the child.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := cmd.Start()
+	write.Close()
+	if err != nil {
+		read.Close()
+		started <- err
+		return
+	}
+	c.pid = cmd.Process.Pid
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		out := io.Writer(c.last)
+		if spec.Output != nil {
+			out = io.MultiWriter(c.last, spec.Output)
+		}
+		io.Copy(out, read)
+	}()
+	started <- nil
+	c.err = cmd.Wait()
+	c.kill() // what it started and left in its group
+	// What left the group may hold on to the pipe.
+	read.SetReadDeadline(time.Now().Add(time.Second))
+	<-copied
+	read.Close()
+	close(c.done)
+}
+
+// over says whether the child is over.
+func (c *child) over() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// end says how the child ended, once it is over.
+func (c *child) end() string {
+	if c.err == nil {
+		return "exit status 0"
+	}
+	return c.err.Error()
+}
+
+// kill kills the whole group.
+func (c *child) kill() { _ = syscall.Kill(-c.pid, syscall.SIGKILL) }
+
+// ask asks the child to end and waits until it has, or its grace or ctx is over. Only the leader is asked: what it started
+// is its own to end.
+func (c *child) ask(ctx context.Context, grace time.Duration) error {
+	if err := syscall.Kill(c.pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
+	c.thaw() // a frozen process cannot obey
+	patience := time.NewTimer(grace)
+	defer patience.Stop()
+	select {
+	case <-c.done:
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// freeze stops the group and waits until its leader is stopped.
+func (c *child) freeze(ctx context.Context) error {
+	if err := syscall.Kill(-c.pid, syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("stop pid %d: %w", c.pid, err)
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !stopped(c.pid) {
+		select {
+		case <-tick.C:
+		case <-c.done:
+			return errors.New(c.end())
+		case <-ctx.Done():
+			return fmt.Errorf("pid %d does not stop: %w", c.pid, ctx.Err())
+		}
+	}
+	return nil
+}
+
+func (c *child) thaw() { _ = syscall.Kill(-c.pid, syscall.SIGCONT) }
+
+// tail quotes the end of the child's output for an error.
+func (c *child) tail() string {
+	if text := c.last.String(); text != "" {
+		return "; its last words: " + text
+	}
+	return ""
+}
+
+// lastWords keeps the end of what is written to it.
+type lastWords struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const mostWords = 500
+
+func (w *lastWords) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text = append(w.text, p...)
+	if over := len(w.text) - mostWords; over > 0 {
+		w.text = append(w.text[:0], w.text[over:]...)
+	}
+	return len(p), nil
+}
+
+func (w *lastWords) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.ToValidUTF8(strings.TrimSpace(string(w.text)), "?")
+}

@@ -1,0 +1,413 @@
+// Package process runs a local program as a part of a target, which faults can freeze, kill, end in good order and starve
+// of files. What met the program meanwhile is read from the kernel's tables of its sockets.
+package process
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"wringer/faults"
+)
+
+// Spec is a program to run.
+type Spec struct {
+	Name    string
+	Command []string
+	Dir     string
+	Env     []string // KEY=VALUE, beside this process's own environment
+	// Output takes what it writes to its standard output and error, one write at a time; nil: nobody.
+	Output io.Writer
+	// Ready is nil when the program works, asked again and again after each start until then; nil: a program that runs works.
+	Ready func(ctx context.Context) error
+	// Begin, when set, is called before each start.
+	Begin func()
+	// Within is how long it may take to be ready, and Grace how long to obey when it is told to end. Default 30s and 5s.
+	Within, Grace time.Duration
+	// Refused counts the dials to a port, by whoever the caller knows of, that failed so far; nil: none is known.
+	Refused func(port string) int64
+	// Journal is told of the process as soon as it has a number. May be nil.
+	Journal *faults.Journal
+	// Run marks the process as this run's own.
+	Run string
+}
+
+const (
+	defaultWithin = 30 * time.Second
+	defaultGrace  = 5 * time.Second
+)
+
+// Process is a part of a target. It implements faults.Part, faults.Stopper and faults.FileLimiter.
+type Process struct {
+	spec Spec
+	turn chan struct{} // holds one while a call is under way
+
+	mu      sync.Mutex
+	child   *child // the last one started
+	frozen  bool
+	down    bool // killed or ended by a fault
+	limit   *limit
+	met     int64 // by faults that are over
+	refused map[string]int64
+	looked  time.Time // at the sockets of a frozen process
+}
+
+// New prepares a process; Start starts it.
+func New(spec Spec) *Process {
+	spec.Within, spec.Grace = cmp.Or(spec.Within, defaultWithin), cmp.Or(spec.Grace, defaultGrace)
+	return &Process{spec: spec, turn: make(chan struct{}, 1)}
+}
+
+// take waits for the turn.
+func (p *Process) take(ctx context.Context) error {
+	select {
+	case p.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("process %s: %w", p.spec.Name, ctx.Err())
+	}
+}
+
+func (p *Process) release() { <-p.turn }
+
+// alive returns the child that runs, or why there is none.
+func (p *Process) alive() (*child, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.child == nil:
+		return nil, fmt.Errorf("process %s does not run", p.spec.Name)
+	case p.child.over():
+		return nil, fmt.Errorf("process %s does not run: %s", p.spec.Name, p.child.end())
+	}
+	return p.child, nil
+}
+
+// Patience is how long a call may take.
+func (p *Process) Patience() time.Duration { return p.spec.Within + p.spec.Grace + 2*time.Second }
+
+// Start implements faults.Part. It returns when the process is ready, and at once when it was.
+func (p *Process) Start(ctx context.Context) error {
+	if err := p.take(ctx); err != nil {
+		return err
+	}
+	defer p.release()
+	c, err := p.alive()
+	if err != nil {
+		if c, err = p.launch(); err != nil {
+			return err
+		}
+	}
+	if err := p.untilReady(ctx, c); err != nil {
+		return err
+	}
+	p.settle()
+	return nil
+}
+
+func (p *Process) launch() (*child, error) {
+	if p.spec.Begin != nil {
+		p.spec.Begin()
+	}
+	c, err := start(p.spec)
+	if err != nil {
+		return nil, fmt.Errorf("start process %s: %w", p.spec.Name, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.child = c
+	return c, nil
+}
+
+// The wait between two looks at whether a process is ready, and the bound of one look.
+const (
+	readyEvery = 50 * time.Millisecond
+	readyBound = time.Second
+)
+
+func (p *Process) untilReady(ctx context.Context, c *child) error {
+	ctx, cancel := context.WithTimeout(ctx, p.spec.Within)
+	defer cancel()
+	tick := time.NewTicker(readyEvery)
+	defer tick.Stop()
+	for {
+		err := p.look(ctx, c)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-c.done:
+			return fmt.Errorf("process %s ended before it was ready: %s%s", p.spec.Name, c.end(), c.tail())
+		case <-ctx.Done():
+			return fmt.Errorf("process %s is not ready: %w%s", p.spec.Name, err, c.tail())
+		case <-tick.C:
+		}
+	}
+}
+
+// look is one look at whether the process is ready.
+func (p *Process) look(ctx context.Context, c *child) error {
+	if c.over() {
+		return errors.New(c.end())
+	}
+	if p.spec.Ready == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyBound)
+	defer cancel()
+	return p.spec.Ready(ctx)
+}
+
+// Ready implements faults.Part.
+func (p *Process) Ready(ctx context.Context) error {
+	c, err := p.alive()
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	frozen, limited := p.frozen, p.limit != nil
+	p.mu.Unlock()
+	switch {
+	case frozen:
+		return fmt.Errorf("process %s is frozen", p.spec.Name)
+	case limited:
+		return fmt.Errorf("the files of process %s are limited", p.spec.Name)
+	}
+	if err := p.look(ctx, c); err != nil {
+		return fmt.Errorf("process %s is not ready: %w", p.spec.Name, err)
+	}
+	return nil
+}
+
+// Kill implements faults.Part: the process and all that it started get SIGKILL.
+func (p *Process) Kill(ctx context.Context) error { return p.end(ctx, true) }
+
+// Stop implements faults.Stopper: the process gets SIGTERM, and SIGKILL after its grace.
+func (p *Process) Stop(ctx context.Context) error { return p.end(ctx, false) }
+
+func (p *Process) end(ctx context.Context, atOnce bool) error {
+	if err := p.take(ctx); err != nil {
+		return err
+	}
+	defer p.release()
+	p.mu.Lock()
+	if p.down {
+		p.mu.Unlock()
+		return nil
+	}
+	p.mu.Unlock()
+	// A process that ended by itself cannot be killed: the fault would take credit for the target's own end.
+	c, err := p.alive()
+	if err != nil {
+		return err
+	}
+	open := c.sockets()
+	p.strike(open, int64(open.established))
+	if !atOnce {
+		err = c.ask(ctx, p.spec.Grace)
+	}
+	c.kill()
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		return fmt.Errorf("process %s does not end: %w", p.spec.Name, ctx.Err())
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.down, p.frozen, p.limit = true, false, nil
+	return err
+}
+
+// strike notes what met the process as it was struck, and the dials refused until then.
+func (p *Process) strike(open sockets, met int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.met += met
+	p.refused = make(map[string]int64)
+	for port := range open.ports {
+		p.refused[port] = p.refusals(port)
+	}
+}
+
+func (p *Process) refusals(port string) int64 {
+	if p.spec.Refused == nil {
+		return 0
+	}
+	return p.spec.Refused(port)
+}
+
+// settle closes the account of a fault that is over.
+func (p *Process) settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.met += p.refusedSince()
+	p.refused, p.down = nil, false
+}
+
+// refusedSince counts the dials that failed since the strike, under mu.
+func (p *Process) refusedSince() (n int64) {
+	for port, base := range p.refused {
+		n += p.refusals(port) - base
+	}
+	return n
+}
+
+// Pause implements faults.Part by SIGSTOP.
+func (p *Process) Pause(ctx context.Context) error {
+	if err := p.take(ctx); err != nil {
+		return err
+	}
+	defer p.release()
+	c, err := p.alive()
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	already := p.frozen
+	p.frozen = true
+	p.mu.Unlock()
+	if already {
+		return nil
+	}
+	return c.freeze(ctx)
+}
+
+// lookEvery bounds how often the sockets of a process that is frozen again and again are looked at: reading the kernel's
+// table takes a millisecond for a thousand connections.
+const lookEvery = 200 * time.Millisecond
+
+// Resume implements faults.Part by SIGCONT.
+func (p *Process) Resume(ctx context.Context) error {
+	if err := p.take(ctx); err != nil {
+		return err
+	}
+	defer p.release()
+	p.mu.Lock()
+	c, was, due := p.child, p.frozen, time.Since(p.looked) >= lookEvery
+	p.mu.Unlock()
+	if !was {
+		_, err := p.alive()
+		return err
+	}
+	waiting := 0
+	if due {
+		waiting = c.sockets().waiting
+	}
+	c.thaw()
+	p.mu.Lock()
+	p.frozen = false
+	p.met += int64(waiting)
+	if due {
+		p.looked = time.Now()
+	}
+	p.mu.Unlock()
+	_, err := p.alive()
+	return err
+}
+
+// Met implements faults.Part. It counts connections: those that a kill cut and those refused since, those on which
+// something waited to be read as the process stood frozen, and those that waited for a file that it could not have.
+func (p *Process) Met() int64 {
+	p.mu.Lock()
+	c, met := p.child, p.met+p.refusedSince()
+	frozen, limited := p.frozen, p.limit
+	p.mu.Unlock()
+	if frozen {
+		met += int64(c.sockets().waiting)
+	}
+	if limited != nil {
+		met += limited.starved(c)
+	}
+	return met
+}
+
+// LimitFiles implements faults.FileLimiter.
+func (p *Process) LimitFiles(ctx context.Context, most uint64) error {
+	if err := p.take(ctx); err != nil {
+		return err
+	}
+	defer p.release()
+	c, err := p.alive()
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.limit != nil {
+		return nil
+	}
+	p.limit, err = limitFiles(c.members(), most)
+	if err != nil {
+		return fmt.Errorf("limit the files of process %s: %w", p.spec.Name, err)
+	}
+	return nil
+}
+
+// RestoreFiles implements faults.FileLimiter.
+func (p *Process) RestoreFiles(ctx context.Context) error {
+	if err := p.take(ctx); err != nil {
+		return err
+	}
+	defer p.release()
+	p.mu.Lock()
+	l, c := p.limit, p.child
+	p.mu.Unlock()
+	if l != nil {
+		met := l.starved(c)
+		if err := l.restore(); err != nil {
+			return fmt.Errorf("restore the files of process %s: %w", p.spec.Name, err)
+		}
+		p.mu.Lock()
+		p.limit = nil
+		p.met += met
+		p.mu.Unlock()
+	}
+	_, err := p.alive()
+	return err
+}
+
+// Vars are what is known of a process that runs.
+func (p *Process) Vars() map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.child == nil {
+		return nil
+	}
+	return map[string]string{"pid": fmt.Sprint(p.child.pid)}
+}
+
+// Ended tells, when the process ended by itself, how; empty otherwise.
+func (p *Process) Ended() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.child == nil || p.down || !p.child.over() {
+		return ""
+	}
+	return fmt.Sprintf("process %s ended by itself: %s", p.spec.Name, p.child.end())
+}
+
+// Close ends the process in good order, and kills it and all that it started when ctx or its grace ends first.
+func (p *Process) Close(ctx context.Context) error {
+	p.mu.Lock()
+	c := p.child
+	p.down = true
+	p.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	if !c.over() {
+		_ = c.ask(ctx, p.spec.Grace) // what does not obey is killed
+	}
+	c.kill()
+	// SIGKILL cannot be refused; a process that is stuck in the kernel can take its time.
+	select {
+	case <-c.done:
+		return nil
+	case <-time.After(p.spec.Grace):
+		return fmt.Errorf("process %s, pid %d, did not die", p.spec.Name, c.pid)
+	}
+}

@@ -1,0 +1,42 @@
+//go:build !linux
+
+package process
+
+import (
+	"fmt"
+	"syscall"
+
+	"wringer/faults"
+)
+
+// Elsewhere than on Linux a process can be started, frozen, killed and stopped. What its sockets hold is not known, so that
+// no fault of it is seen to bite; its files cannot be limited; and cleanup finds nothing of it.
+
+func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+func startOf(int) uint64 { return 0 }
+
+// stopped takes the signal's word for it.
+func stopped(int) bool { return true }
+
+func marked(int, string) bool { return false }
+
+func group(int) []int { return nil }
+
+func (c *child) members() []int { return []int{c.pid} }
+
+type sockets struct {
+	ports                        map[string]bool
+	established, waiting, queued int
+}
+
+func (c *child) sockets() sockets { return sockets{} }
+
+type limit struct{}
+
+func limitFiles([]int, uint64) (*limit, error) {
+	return nil, fmt.Errorf("on this system: %w", faults.ErrUnsupported{Part: "process", Verb: "a limit of files"})
+}
+
+func (*limit) restore() error       { return nil }
+func (*limit) starved(*child) int64 { return 0 }

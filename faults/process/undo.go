@@ -1,0 +1,56 @@
+package process
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// UndoKind is the kind of this package's entries in a journal.
+const UndoKind = "process"
+
+// marker begins the environment entry that marks a process, and all that it starts, as a run's own.
+const marker = "WRINGER_RUN="
+
+// left is what a run that was killed may leave behind: a process group.
+type left struct {
+	PID   int    `json:"pid"`   // of the leader, and of the group
+	Start uint64 `json:"start"` // of the leader, in the kernel's clock ticks since boot; 0 where the system does not tell
+	Run   string `json:"run"`
+}
+
+// Undo kills what is left of a process group, frozen or not. It touches only what the run made: the leader by the time of its
+// start, since numbers are used again, and the others by the mark in their environment.
+func Undo(data json.RawMessage) error {
+	var l left
+	if err := json.Unmarshal(data, &l); err != nil {
+		return fmt.Errorf("entry of a process: %w", err)
+	}
+	if l.PID <= 1 || l.Run == "" {
+		return fmt.Errorf("entry of a process: pid %d of run %q cannot be", l.PID, l.Run)
+	}
+	var failed []error
+	for _, pid := range group(l.PID) {
+		failed = append(failed, l.kill(pid))
+	}
+	return errors.Join(failed...)
+}
+
+// kill kills pid if it is the run's own. The handle is taken before the look: it stays with the process that was looked at.
+func (l left) kill(pid int) error {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return nil // it is gone
+	}
+	defer p.Release()
+	leader := pid == l.PID && l.Start != 0 && startOf(pid) == l.Start
+	if !leader && !marked(pid, marker+l.Run) {
+		return nil
+	}
+	if err := p.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill pid %d: %w", pid, err)
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+// Package processes is the target `processes:`: local programs that are started with the run, are parts that faults can
+// break, and end with it.
+package processes
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"wringer/scenarios"
+)
+
+// Config is `target: {processes: {NAME: {...}}}`.
+type Config map[string]*Program
+
+// Program is one local program.
+type Program struct {
+	Command []string          `yaml:"command" jsonschema:"required" jsonschema_description:"The program and its arguments; no shell looks at them."`
+	Env     map[string]string `yaml:"env" jsonschema_description:"Environment variables, beside the harness's own."`
+	Dir     string            `yaml:"dir" jsonschema_description:"The working directory. Default: the harness's own."`
+	Ports   []string          `yaml:"ports" jsonschema_description:"Names of free loopback ports, which follow each other: ${processes.PROCESS.NAME} is the address, ${processes.PROCESS.NAME.port} the number."`
+	Ready   *Ready            `yaml:"ready" jsonschema_description:"How to see that it works. Default: its first port takes connections; without ports, that it runs."`
+	Needs   []string          `yaml:"needs" jsonschema_description:"Processes that must be ready before this one is started."`
+	Grace   time.Duration     `yaml:"grace" jsonschema_description:"How long it may take to end when it is asked to, before it is killed. Default 5s."`
+}
+
+// Ready is one way to see that a program works.
+type Ready struct {
+	TCP    string        `yaml:"tcp" jsonschema_description:"Address that takes connections."`
+	HTTP   string        `yaml:"http" jsonschema_description:"URL that answers with a status below 400."`
+	GRPC   string        `yaml:"grpc" jsonschema_description:"Address whose grpc.health.v1 service says SERVING."`
+	Log    string        `yaml:"log" jsonschema_description:"Regular expression that a line of its output matches."`
+	Within time.Duration `yaml:"within" jsonschema_description:"How long it may take to be ready. Default 30s."`
+}
+
+const (
+	maxPrograms = 64
+	maxPorts    = 64
+	maxWithin   = 50 * time.Second // the runner gives a target a minute
+	maxGrace    = time.Minute
+)
+
+var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$`)
+
+// Check implements scenarios.TargetConfig.
+func (c *Config) Check(problem func(field, message string)) {
+	if len(*c) == 0 || len(*c) > maxPrograms {
+		problem("", fmt.Sprintf("holds %d programs: name 1 to %d", len(*c), maxPrograms))
+		return
+	}
+	for _, n := range c.names() {
+		at := func(field, message string) { problem(strings.TrimSuffix(n+"."+field, "."), message) }
+		if !name.MatchString(n) {
+			at("", fmt.Sprintf("%q is no name: write letters, digits, - and _, at most 50", n))
+		}
+		p := (*c)[n]
+		p.check(at)
+		for _, need := range p.Needs {
+			if (*c)[need] == nil {
+				at("needs", fmt.Sprintf("there is no process %q; there are %s", need, strings.Join(c.names(), ", ")))
+			}
+		}
+	}
+	if _, stuck := c.order(); len(stuck) > 0 {
+		problem(stuck[0]+".needs", "the processes need each other in a circle: "+strings.Join(stuck, ", "))
+	}
+}
+
+func (p *Program) check(problem func(field, message string)) {
+	if len(p.Command) == 0 || p.Command[0] == "" {
+		problem("command", "names no program: write [program, argument, ...]")
+	}
+	if len(p.Ports) > maxPorts {
+		problem("ports", fmt.Sprintf("holds %d, and %d is the most", len(p.Ports), maxPorts))
+	}
+	for i, port := range p.Ports {
+		switch {
+		case !name.MatchString(port):
+			problem("ports", fmt.Sprintf("%q is no name: write letters, digits, - and _", port))
+		case port == "pid":
+			problem("ports", "pid is the number of the process; take another name")
+		case slices.Contains(p.Ports[:i], port):
+			problem("ports", "two ports are named "+port)
+		}
+	}
+	for key := range p.Env {
+		if key == "" || strings.ContainsAny(key, "=\x00") {
+			problem("env", fmt.Sprintf("%q is no name of a variable", key))
+		}
+	}
+	if p.Grace > maxGrace {
+		problem("grace", fmt.Sprintf("%v is more than the most, %v", p.Grace, maxGrace))
+	}
+	if p.Ready != nil {
+		p.Ready.check(problem)
+	}
+}
+
+func (r *Ready) check(problem func(field, message string)) {
+	ways := slices.DeleteFunc([]string{r.TCP, r.HTTP, r.GRPC, r.Log}, func(s string) bool { return s == "" })
+	if len(ways) != 1 {
+		problem("ready", "takes exactly one key of tcp, http, grpc, log")
+	}
+	if _, err := regexp.Compile(r.Log); err != nil {
+		problem("ready.log", fmt.Sprintf("%q is no regular expression: %v", r.Log, err))
+	}
+	if r.Within > maxWithin {
+		problem("ready.within", fmt.Sprintf("%v is more than the most, %v", r.Within, maxWithin))
+	}
+}
+
+func (c *Config) names() []string { return slices.Sorted(maps.Keys(*c)) }
+
+// order is the order of starting: each after those that it needs, by name otherwise. stuck are those that never come.
+func (c *Config) order() (order, stuck []string) {
+	left := c.names()
+	for {
+		i := slices.IndexFunc(left, func(n string) bool {
+			return !slices.ContainsFunc((*c)[n].Needs, func(need string) bool { return slices.Contains(left, need) })
+		})
+		if i < 0 {
+			return order, left
+		}
+		order, left = append(order, left[i]), slices.Delete(left, i, i+1)
+	}
+}
+
+// Variables implements scenarios.TargetConfig.
+func (c *Config) Variables() []string {
+	all := c.Reserved()
+	for _, n := range c.names() {
+		all = append(all, n+".pid")
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Reserved implements scenarios.Reserving: the ports are known before anything starts.
+func (c *Config) Reserved() []string {
+	var all []string
+	for _, n := range c.names() {
+		for _, port := range (*c)[n].Ports {
+			all = append(all, n+"."+port, n+"."+port+".port")
+		}
+	}
+	return all
+}
+
+// PartNames implements scenarios.TargetConfig.
+func (c *Config) PartNames() []string { return c.names() }
+
+// Start implements scenarios.TargetConfig.
+func (c *Config) Start(ctx context.Context, env scenarios.TargetEnv) (scenarios.Target, error) {
+	t, err := start(ctx, *c, env)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}

@@ -1,0 +1,35 @@
+package runner
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// dials counts the streams' dials that failed, by port: a process that is down cannot count those that it refused.
+type dials struct{ failed sync.Map } // *atomic.Int64 by port
+
+type dial = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// over is a dial that counts.
+func (d *dials) over(dial dial) dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		if err != nil {
+			if _, port, bad := net.SplitHostPort(address); bad == nil {
+				n, _ := d.failed.LoadOrStore(port, new(atomic.Int64))
+				n.(*atomic.Int64).Add(1)
+			}
+		}
+		return c, err
+	}
+}
+
+// refused counts the dials to a port that failed so far.
+func (d *dials) refused(port string) int64 {
+	if n, ok := d.failed.Load(port); ok {
+		return n.(*atomic.Int64).Load()
+	}
+	return 0
+}

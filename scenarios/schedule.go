@@ -1,0 +1,259 @@
+package scenarios
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"wringer/faults"
+)
+
+// Entry is one entry of `faults`: what breaks, and when, once or again and again. Its schedule comes to planned faults, which
+// are all that a run knows.
+type Entry struct {
+	Name    string         `yaml:"name" jsonschema:"required" jsonschema_description:"Names the fault's windows too."`
+	At      *time.Duration `yaml:"at" jsonschema_description:"When it is injected, from the end of the warm-up."`
+	After   string         `yaml:"after" jsonschema_description:"Instead of at: injected when the fault of this name has ended, for the last time where it is repeated."`
+	Delay   time.Duration  `yaml:"delay" jsonschema_description:"With after: how much later."`
+	For     time.Duration  `yaml:"for" jsonschema_description:"How long it lasts, each time. Of a nemesis: how long it goes on."`
+	Every   time.Duration  `yaml:"every" jsonschema_description:"The whole fault is repeated, from one beginning to the next; where its kind has an every of its own, only beside times."`
+	Times   int            `yaml:"times" jsonschema_description:"How often it happens in all, with every. Absent: as often as it fits into the run."`
+	Links   []string       `yaml:"links" jsonschema_description:"Instead of link: several links, of which grudge says which are broken."`
+	Grudge  Grudge         `yaml:"grudge" jsonschema:"enum=all,enum=one,enum=halves,enum=majority,enum=leader,enum=ring" jsonschema_description:"Of links: all of them (default), one, a half, the smallest majority, the leader (the first one), or ring: each in its turn for an equal share of the time. Drawn anew from the seed each time."`
+	Nemesis *Nemesis       `yaml:"nemesis" jsonschema_description:"Breaks nothing by itself: injects faults that have no time of their own, one at a time, on a schedule drawn from the seed."`
+
+	// configs are what breaks: one, or one for each link.
+	configs []faults.Config
+	at      *node
+}
+
+// Nemesis draws faults at random, from the seed (after Jepsen's).
+type Nemesis struct {
+	Choose []string `yaml:"choose" jsonschema:"required" jsonschema_description:"Names of faults without a time of their own."`
+	Every  Range    `yaml:"every" jsonschema:"required" jsonschema_description:"From one injection to the next: 5s, or drawn evenly from 5s..15s. The next one waits until the last is healed."`
+	For    Range    `yaml:"for" jsonschema:"required" jsonschema_description:"How long each lasts: 2s, or drawn evenly from 1s..4s."`
+}
+
+// Grudge says which of several links are broken together.
+type Grudge string
+
+const (
+	GrudgeAll      Grudge = "all"
+	GrudgeOne      Grudge = "one"
+	GrudgeHalves   Grudge = "halves"
+	GrudgeMajority Grudge = "majority"
+	GrudgeLeader   Grudge = "leader"
+	GrudgeRing     Grudge = "ring"
+)
+
+// Range is a time, or one drawn evenly between two.
+type Range struct{ From, To time.Duration }
+
+// UnmarshalText reads 5s or 5s..15s.
+func (r *Range) UnmarshalText(text []byte) error {
+	from, to, two := strings.Cut(string(text), "..")
+	var err error
+	if r.From, err = parseDuration(strings.TrimSpace(from)); err != nil {
+		return err
+	}
+	r.To = r.From
+	if two {
+		if r.To, err = parseDuration(strings.TrimSpace(to)); err != nil {
+			return err
+		}
+	}
+	switch {
+	case r.From == 0:
+		return fmt.Errorf("must be more than 0")
+	case r.To < r.From:
+		return fmt.Errorf("%s ends before it begins: write the shorter time first, as in 5s..15s", text)
+	}
+	return nil
+}
+
+// draw takes whole milliseconds, which a plan can be read by.
+func (r Range) draw(rng *rand.Rand) time.Duration {
+	return r.From + time.Duration(rng.Uint64N(uint64((r.To-r.From)/time.Millisecond)+1))*time.Millisecond
+}
+
+// Fault is one planned fault: injected at At, healed at At + For.
+type Fault struct {
+	Name    string
+	At, For time.Duration
+	Config  faults.Config
+	// Round counts the planned faults of one name from 1; 0 where there is only one.
+	Round int
+
+	at *node
+}
+
+// End is when the fault is healed.
+func (f *Fault) End() time.Duration { return f.At + f.For }
+
+// Label names the planned fault apart from others of its name.
+func (f *Fault) Label() string { return faults.Label(f.Name, f.Round) }
+
+// Reseed gives the scenario another seed, and draws what its schedule leaves to chance from it.
+func (s *Scenario) Reseed(seed int64) {
+	s.Seed = seed
+	if len(s.entries) > 0 {
+		s.Faults = expand(s.entries, s.Run.Duration, seed)
+	}
+}
+
+// Drawn says whether the seed decides when or what the scenario breaks.
+func (s *Scenario) Drawn() bool {
+	return slices.ContainsFunc(s.entries, func(e Entry) bool {
+		return e.Nemesis != nil || e.Grudge == GrudgeOne || e.Grudge == GrudgeHalves || e.Grudge == GrudgeMajority || e.Grudge == GrudgeRing
+	})
+}
+
+// expand turns entries without problems into planned faults, in the order of the entries. It is a pure function: the same
+// entries and seed give the same plan, and an entry's draws do not depend on the others.
+func expand(entries []Entry, duration time.Duration, seed int64) []Fault {
+	var plan []Fault
+	for i := range entries {
+		e := &entries[i]
+		rng := rand.New(rand.NewPCG(uint64(seed), hash(e.Name)))
+		start, ok := e.start(entries)
+		switch {
+		case e.Nemesis != nil:
+			plan = append(plan, e.nemesis(entries, start, rng)...)
+		case ok:
+			for round := range e.rounds(start, duration) {
+				plan = append(plan, e.strike(start+time.Duration(round)*e.Every, e.For, rng)...)
+			}
+		}
+	}
+	number(plan)
+	return plan
+}
+
+// hash is FNV-1a.
+func hash(text string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(text) {
+		h = (h ^ uint64(text[i])) * 1099511628211
+	}
+	return h
+}
+
+// number gives the planned faults of one name their rounds, by time.
+func number(plan []Fault) {
+	byName := make(map[string][]*Fault)
+	for i := range plan {
+		byName[plan[i].Name] = append(byName[plan[i].Name], &plan[i])
+	}
+	for _, rounds := range byName {
+		if len(rounds) < 2 {
+			continue
+		}
+		slices.SortStableFunc(rounds, func(a, b *Fault) int { return cmp.Compare(a.At, b.At) })
+		for i, f := range rounds {
+			f.Round = i + 1
+		}
+	}
+}
+
+// start is when the entry happens first; false where it has no time of its own. Circles were refused before.
+func (e *Entry) start(entries []Entry) (time.Duration, bool) {
+	switch {
+	case e.At != nil:
+		return *e.At, true
+	case e.After == "":
+		return 0, false
+	}
+	before := find(entries, e.After)
+	start, ok := before.start(entries)
+	return before.last(start) + e.Delay, ok
+}
+
+func find(entries []Entry, name string) *Entry {
+	i := slices.IndexFunc(entries, func(e Entry) bool { return e.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &entries[i]
+}
+
+// last is when an entry that begins at start has ended for the last time.
+func (e *Entry) last(start time.Duration) time.Duration {
+	return start + time.Duration(max(e.Times, 1)-1)*e.Every + e.For
+}
+
+// rounds is how often the entry happens.
+func (e *Entry) rounds(start, duration time.Duration) int {
+	switch {
+	case e.Times > 0:
+		return e.Times
+	case e.Every > 0 && start+e.For <= duration:
+		return int((duration-start-e.For)/e.Every) + 1
+	}
+	return 1
+}
+
+// strike is the entry once: each of its links that the grudge falls upon.
+func (e *Entry) strike(at, length time.Duration, rng *rand.Rand) []Fault {
+	var plan []Fault
+	for i, c := range e.fallsUpon(rng) {
+		f := Fault{Name: e.Name, At: at, For: length, Config: c, at: e.at}
+		if e.Grudge == GrudgeRing {
+			share := length / time.Duration(len(e.configs))
+			f.At, f.For = at+time.Duration(i)*share, share
+		}
+		plan = append(plan, f)
+	}
+	return plan
+}
+
+// fallsUpon is what the grudge falls upon.
+func (e *Entry) fallsUpon(rng *rand.Rand) []faults.Config {
+	n := len(e.configs)
+	drawn := slices.Clone(e.configs)
+	if e.Grudge != GrudgeLeader && e.Grudge != GrudgeAll && e.Grudge != "" {
+		rng.Shuffle(n, func(i, j int) { drawn[i], drawn[j] = drawn[j], drawn[i] })
+	}
+	switch e.Grudge {
+	case GrudgeOne, GrudgeLeader:
+		return drawn[:1]
+	case GrudgeHalves:
+		return drawn[:n/2]
+	case GrudgeMajority:
+		return drawn[:n/2+1]
+	}
+	return drawn
+}
+
+// nemesis draws faults one after the other until the time of the entry is over. One that would not end in time is left out.
+func (e *Entry) nemesis(entries []Entry, start time.Duration, rng *rand.Rand) []Fault {
+	var plan []Fault
+	for at := start; at < start+e.For; {
+		chosen := find(entries, e.Nemesis.Choose[rng.IntN(len(e.Nemesis.Choose))])
+		length, next := e.Nemesis.For.draw(rng), e.Nemesis.Every.draw(rng)
+		if at+length <= start+e.For {
+			plan = append(plan, chosen.strike(at, length, rng)...)
+		}
+		at += max(next, length)
+	}
+	return plan
+}
+
+// most is an upper bound of what the entry comes to.
+func (e *Entry) most(entries []Entry, duration time.Duration) int {
+	if e.Nemesis == nil {
+		start, ok := e.start(entries)
+		if !ok {
+			return 0
+		}
+		return e.rounds(start, duration) * len(e.configs)
+	}
+	widest := 0
+	for _, name := range e.Nemesis.Choose {
+		widest = max(widest, len(find(entries, name).configs))
+	}
+	shortest := max(e.Nemesis.Every.From, e.Nemesis.For.From)
+	return (int(e.For/shortest) + 1) * widest
+}
