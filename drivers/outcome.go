@@ -56,6 +56,8 @@ type Op struct {
 	Keyed  bool
 	// Planned is the planned start on the run's clock (see Env.Clock). Negative during the warm-up.
 	Planned time.Duration
+	// Message numbers the messages of an operation that sends more than one, from 0.
+	Message uint64
 }
 
 // Attempt is one transmission of an operation. The runner fills Number, Begun and Timeout, the driver the rest.
@@ -90,6 +92,8 @@ type Attempt struct {
 	Placed    bool
 	Partition int32
 	Offset    int64
+	// Messages is what was seen of the messages of a stream; nil where the attempt is none.
+	Messages *Messages
 }
 
 // Fail sets the outcome of an attempt that was not acknowledged.

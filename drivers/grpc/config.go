@@ -1,5 +1,4 @@
-// Package grpc is the driver of gRPC: one unary call an operation. The types of the request and of the answer come from
-// the target's server reflection. Nothing is retried by policy; what the client library resends by itself is counted.
+// Package grpc is the driver of gRPC: one call an operation, whichever of the four kinds its method is. Nothing is retried by policy; what the client library resends by itself is counted.
 package grpc
 
 import (
@@ -22,8 +21,9 @@ import (
 // Config is the `grpc:` part of a stream.
 type Config struct {
 	Target      string            `yaml:"target" jsonschema:"required" jsonschema_description:"host:port."`
-	Method      string            `yaml:"method" jsonschema:"required" jsonschema_description:"A unary method: package.Service/Method. The target must offer server reflection."`
-	Message     any               `yaml:"message" jsonschema_description:"The request, by field name. Strings may hold {{...}}, also where the field is a number. Absent: the empty message."`
+	Method      string            `yaml:"method" jsonschema:"required" jsonschema_description:"The method, of any kind: package.Service/Method."`
+	Message     any               `yaml:"message" jsonschema_description:"The request, by field name. Strings may hold {{...}}, also where the field is a number. Absent: the empty message. A list where the method takes a stream: its messages, sent in turn."`
+	Stream      *Stream           `yaml:"stream" jsonschema_description:"How the messages of a streaming call go. Required where the method streams."`
 	Metadata    map[string]string `yaml:"metadata" jsonschema_description:"Metadata by key. Values may hold {{...}}."`
 	TLS         *TLS              `yaml:"tls" jsonschema_description:"Present: TLS; {} trusts the system's authorities. Absent: no TLS."`
 	Connections int               `yaml:"connections" jsonschema_description:"Connections that the calls are shared among. Default 1."`
@@ -61,6 +61,9 @@ func (c *Config) Check(problem func(field, message string)) {
 			problem("metadata."+key, err.Error())
 		}
 	}
+	if c.Stream != nil {
+		c.Stream.check(c.listed(), problem)
+	}
 	if c.Connections < 0 || c.Connections > maxConnections {
 		problem("connections", fmt.Sprintf("%d: write 1 to %d", c.Connections, maxConnections))
 	}
@@ -70,6 +73,12 @@ func (c *Config) Check(problem func(field, message string)) {
 			problem("authority", "differs from tls.server_name; gRPC has one name for both, keep one of the two")
 		}
 	}
+}
+
+// listed is how many messages stand under message.
+func (c *Config) listed() int {
+	list, _ := c.Message.([]any)
+	return len(list)
 }
 
 // checkTarget lets pass what is not resolved yet.

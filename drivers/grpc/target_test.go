@@ -116,7 +116,9 @@ func (g *target) listen(t testing.TB) {
 		// On the wire a unary call is a stream that a proper target answers with one message.
 		Streams: []grpc.StreamDesc{
 			{StreamName: "Reserve", ServerStreams: true, Handler: g.reserve},
-			{StreamName: "Watch", ServerStreams: true, Handler: func(any, grpc.ServerStream) error { return nil }},
+			{StreamName: "Watch", ServerStreams: true, Handler: g.watch},
+			{StreamName: "Upload", ClientStreams: true, Handler: g.upload},
+			{StreamName: "Talk", ClientStreams: true, ServerStreams: true, Handler: g.talk},
 		},
 	}, struct{}{})
 	resolver := linker.Files{g.service.ParentFile().(linker.File)}.AsResolver()
@@ -176,15 +178,10 @@ func (g *target) reserve(_ any, stream grpc.ServerStream) error {
 	g.last.Store(in)
 	g.header.Store(&md)
 	g.received.Add(1)
-	switch mode := g.mode.Load().(drivertest.Behaviour); mode {
-	case drivertest.Reject:
-		return g.answer(codes.FailedPrecondition)
-	case drivertest.Fail:
-		return g.answer(codes.Internal)
-	case drivertest.Hang:
-		// Not until the context ends: it ends with the client's deadline, and the answer would race with it.
-		<-g.released
-		return status.Error(codes.Unknown, "released")
+	if over, err := g.over(stream); over {
+		return err
+	}
+	switch mode := g.behaviour(); mode {
 	case wordsOf:
 		return status.Error(codes.ResourceExhausted, "grpc: received message larger than max (9 vs. 1)")
 	case noMessage:
@@ -192,6 +189,23 @@ func (g *target) reserve(_ any, stream grpc.ServerStream) error {
 	default:
 		return g.reply(stream, mode)
 	}
+}
+
+// over does what the behaviours of the suite do to a call, whatever its kind; false when the call goes on.
+func (g *target) over(stream grpc.ServerStream) (bool, error) {
+	switch mode := g.behaviour(); mode {
+	case drivertest.Reject:
+		return true, g.answer(codes.FailedPrecondition)
+	case drivertest.Fail:
+		return true, g.answer(codes.Internal)
+	case drivertest.Hang:
+		// Not until the context ends: it ends with the client's deadline, and the answer would race with it.
+		<-g.released
+		return true, status.Error(codes.Unknown, "released")
+	case drivertest.Close, drivertest.Cut, drivertest.Reset, drivertest.Garbage, drivertest.Endless:
+		return true, g.reply(stream, mode)
+	}
+	return false, nil
 }
 
 func (g *target) answer(otherwise codes.Code) error {
