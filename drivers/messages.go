@@ -18,8 +18,8 @@ type Messages struct {
 	// than every one that ended.
 	Awaited bool
 
-	// Counted says that it is known how many messages should have come, or arrived: Lost, Undecided and Unexpected mean
-	// something. Tracked says that messages are told apart: Duplicated and Reordered do.
+	// Counted says that the attempt could show lost messages: it was known how many there must be, and the target said
+	// that it was done. Tracked says that messages were told apart.
 	Counted, Tracked bool
 	// Lost counts the messages that did not come although the target said that it was done.
 	Lost int64

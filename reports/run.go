@@ -156,6 +156,9 @@ type Measures struct {
 	// Failures classes the attempts that were not acked by when they ended.
 	Failures  *Failures  `json:"failures"`
 	Integrity *Integrity `json:"integrity"`
+	Messages  *Messages  `json:"messages,omitempty"` // of a stream whose operations are streams of messages
+	// Details holds, by code, what the first failed attempt said.
+	Details map[string]string `json:"details,omitempty"`
 }
 
 // Failures classes failed attempts: within their deadline, at it, or beyond it.

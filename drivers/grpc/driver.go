@@ -23,7 +23,7 @@ import (
 // driver makes the calls of one stream.
 type driver struct {
 	env      drivers.Env
-	method   string // /package.Service/Method
+	method   string    // /package.Service/Method
 	inputs   []message // sent in turn; one, where the method does not stream
 	output   *shape
 	flow     *flow // nil where the method does not stream

@@ -8,6 +8,8 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"wringer/drivers"
 )
 
 // Stream is the `stream:` part of a method that streams. One operation is one call with all its messages.
@@ -66,6 +68,15 @@ func (c *Stream) check(listed int, problem func(field, message string)) {
 	if len(c.Count) > 0 && c.ID != "" {
 		problem("stream.count", "stands beside id: one is for a single answer, the other for a stream of them")
 	}
+}
+
+// Messages implements drivers.Conversing.
+func (c *Config) Messages() drivers.MessageTelling {
+	s := c.Stream
+	if s == nil {
+		return drivers.MessageTelling{}
+	}
+	return drivers.MessageTelling{Streams: true, Counted: s.Replies > 0 || s.ID != "" || len(s.Count) > 0 || s.Lockstep, Tracked: s.ID != ""}
 }
 
 // fits finds what the method cannot do.

@@ -122,7 +122,6 @@ func (t *tracker) end(whole bool) {
 		return
 	case t.flow.id == nil:
 		came = min(t.out.Received, want)
-		t.out.Counted = true
 		t.out.Unexpected = t.out.Received - came
 		if t.out.Unexpected > 0 {
 			t.note(&t.out.Evidence.Unexpected, fmt.Sprintf("%d messages came, %d were expected", t.out.Received, want))
@@ -130,7 +129,7 @@ func (t *tracker) end(whole bool) {
 	case want == 0:
 		want = t.highest + 1 // what is missing below the highest
 	}
-	t.out.Counted = true
+	t.out.Counted = whole
 	t.miss(want-came, whole)
 }
 
