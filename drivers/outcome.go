@@ -86,6 +86,8 @@ type Attempt struct {
 	Answered bool
 	// Hidden counts transmissions beyond the first that the client library made by itself under this attempt.
 	Hidden int
+	// Transparent of Hidden were resent because the target surely had not looked at the transmission before.
+	Transparent int
 	// RetryAfter is the wait that the target asked for, or 0.
 	RetryAfter time.Duration
 	// Placed says that the acknowledgement named a place in a log: (Topic is the stream's) Partition and Offset.

@@ -128,6 +128,8 @@ type Counts struct {
 	Retries     int64 `json:"retries"`
 	// ClientRetries of Retries were made by the client library, not by the stream's policy.
 	ClientRetries int64 `json:"client_retries"`
+	// TransparentRetries of ClientRetries followed transmissions that the target surely had not looked at.
+	TransparentRetries int64 `json:"transparent_retries"`
 }
 
 // Add adds all of o.
@@ -142,6 +144,7 @@ func (c *Counts) Add(o Counts) {
 	c.Attempts += o.Attempts
 	c.Retries += o.Retries
 	c.ClientRetries += o.ClientRetries
+	c.TransparentRetries += o.TransparentRetries
 }
 
 // Measures are what was measured of a stream in a window.

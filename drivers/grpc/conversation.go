@@ -67,9 +67,7 @@ func (s *session) converse(ctx context.Context, op *drivers.Op, at *drivers.Atte
 		sender.Wait()
 	}
 	at.Done = s.d.env.Clock()
-	if n := int(seen.sent.Load()); n > 0 {
-		at.Wire, at.Hidden = true, n-1
-	}
+	seen.count(at)
 	c.conclude(ctx, seen, err)
 }
 

@@ -29,6 +29,7 @@ type driver struct {
 	flow     *flow // nil where the method does not stream
 	metadata []pair
 	options  []grpc.CallOption
+	dialling []grpc.DialOption
 	conns    []*grpc.ClientConn
 	next     atomic.Uint64 // round robin of sessions over conns
 	gauge    gauge
@@ -49,7 +50,12 @@ func openDriver(ctx context.Context, c *Config, env drivers.Env) (*driver, error
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
-	method, err := d.ask(ctx, c, options)
+	if d.dialling = options; c.Health != nil {
+		if err := d.awaitHealth(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	method, err := d.methodOf(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +67,11 @@ func openDriver(ctx context.Context, c *Config, env drivers.Env) (*driver, error
 		bound = defaultMaxMessage
 	}
 	d.options = []grpc.CallOption{grpc.ForceCodecV2(codec{}), grpc.MaxCallRecvMsgSize(bound)}
+	if c.Compression == compressionGzip {
+		d.options = append(d.options, grpc.UseCompressor(compressionGzip))
+	}
 	for range max(c.Connections, 1) {
-		conn, err := grpc.NewClient("passthrough:///"+c.Target, append(options, grpc.WithStatsHandler(&watcher{&d.gauge}))...)
+		conn, err := c.connect(append(options, grpc.WithStatsHandler(&watcher{&d.gauge}))...)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%w: %w", drivers.ErrConfig, err), d.Close())
 		}
@@ -71,9 +80,19 @@ func openDriver(ctx context.Context, c *Config, env drivers.Env) (*driver, error
 	return d, nil
 }
 
+// awaitHealth waits for the target to be serving, over a connection of its own.
+func (d *driver) awaitHealth(ctx context.Context, c *Config) error {
+	conn, err := c.connect(d.dialling...)
+	if err != nil {
+		return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+	}
+	defer conn.Close()
+	return c.awaitHealth(ctx, conn)
+}
+
 // ask learns the method's types, over a connection of its own.
-func (d *driver) ask(ctx context.Context, c *Config, options []grpc.DialOption) (protoreflect.MethodDescriptor, error) {
-	conn, err := grpc.NewClient("passthrough:///"+c.Target, options...)
+func (d *driver) ask(ctx context.Context, c *Config) (protoreflect.MethodDescriptor, error) {
+	conn, err := c.connect(d.dialling...)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
@@ -93,8 +112,6 @@ func (d *driver) dialOptions(c *Config) ([]grpc.DialOption, error) {
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(trust),
 		grpc.WithContextDialer(d.dial),
-		grpc.WithDisableRetry(),
-		grpc.WithDisableServiceConfig(),
 		grpc.WithIdleTimeout(0),
 		// After a failure to connect gRPC fails calls at once until its backoff is over: a long one would show as a
 		// slow recovery of the target. An attempt to connect lasts no longer than one call may.
@@ -103,6 +120,11 @@ func (d *driver) dialOptions(c *Config) ([]grpc.DialOption, error) {
 			MinConnectTimeout: min(max(d.env.Timeout, 250*time.Millisecond), 20*time.Second),
 		}),
 	}
+	channel, err := c.channelOptions()
+	if err != nil {
+		return nil, err
+	}
+	options = append(options, channel...)
 	if c.Authority != "" {
 		options = append(options, grpc.WithAuthority(c.Authority))
 	}

@@ -47,7 +47,7 @@ func findMethod(ctx context.Context, conn *grpc.ClientConn, name string) (protor
 			d, err = r.service(service)
 		}
 		if err == nil {
-			return methodOf(d, method)
+			return pick(d, method)
 		}
 		if status.Code(err) != codes.Unimplemented {
 			break
@@ -57,7 +57,7 @@ func findMethod(ctx context.Context, conn *grpc.ClientConn, name string) (protor
 	case errors.Is(err, drivers.ErrConfig):
 		return nil, err
 	case status.Code(err) == codes.Unimplemented:
-		return nil, fmt.Errorf("%w: the target does not offer server reflection, which tells the method's types; switch it on there", drivers.ErrConfig)
+		return nil, fmt.Errorf("%w: the target does not offer server reflection, which tells the method's types; switch it on there, or name protos or descriptors", drivers.ErrConfig)
 	}
 	return nil, fmt.Errorf("%w: server reflection: %w", drivers.ErrUnreachable, err)
 }
@@ -196,7 +196,8 @@ func (r *reflector) link(name string) (protoreflect.ServiceDescriptor, error) {
 	return service, nil
 }
 
-func methodOf(service protoreflect.ServiceDescriptor, name string) (protoreflect.MethodDescriptor, error) {
+// pick returns the method of a service.
+func pick(service protoreflect.ServiceDescriptor, name string) (protoreflect.MethodDescriptor, error) {
 	method := service.Methods().ByName(protoreflect.Name(name))
 	if method == nil {
 		var names []string

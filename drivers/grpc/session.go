@@ -47,9 +47,7 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	at.Sent = s.d.env.Clock()
 	err = s.conn.Invoke(callCtx, s.d.method, mem.SliceBuffer(request), s.reply, s.d.options...)
 	at.Done = s.d.env.Clock()
-	if sent := int(c.sent.Load()); sent > 0 {
-		at.Wire, at.Hidden = true, sent-1
-	}
+	c.count(at)
 	s.d.decide(ctx, c, s.reply, err, at)
 }
 

@@ -173,6 +173,7 @@ func (c *Cell) try(at *drivers.Attempt, timeout time.Duration) {
 	if at.Wire {
 		c.Attempts += 1 + int64(at.Hidden)
 		c.ClientRetries += int64(at.Hidden)
+		c.TransparentRetries += int64(at.Transparent)
 	}
 	if at.Answered {
 		c.Service.Record(at.Done - at.Sent)
