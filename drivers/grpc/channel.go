@@ -196,7 +196,7 @@ func (c *Config) awaitHealth(ctx context.Context, conn *grpc.ClientConn) error {
 			last = "service " + c.Health.Service + " is not known to it"
 		case err == nil:
 			last = answer.GetStatus().String()
-		case ctx.Err() == nil:
+		case status.Code(err) != codes.DeadlineExceeded: // which says nothing of the target
 			last = err.Error()
 		}
 		select {

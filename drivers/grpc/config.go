@@ -36,7 +36,7 @@ type Config struct {
 	Protos        []string          `yaml:"protos" jsonschema_description:"Files that define the method, by their names within import_paths. Default: the target is asked by server reflection."`
 	ImportPaths   []string          `yaml:"import_paths" jsonschema_description:"Folders in which protos and their imports are looked for, relative to the scenario. Default: the scenario's own."`
 	Descriptors   string            `yaml:"descriptors" jsonschema_description:"A descriptor set (protoc --descriptor_set_out --include_imports) that defines the method, instead of protos."`
-	MaxHeaders    drivers.Bytes     `yaml:"max_headers" jsonschema_description:"Bound on the headers, or trailers, of an answer; more has the code too_large. Default 1MiB."`
+	MaxHeaders    drivers.Bytes     `yaml:"max_headers" jsonschema_description:"Bound on the headers, or trailers, of an answer; more has the code too_large, and much more, which ends the connection, malformed. Default 1MiB."`
 	MaxMessage    drivers.Bytes     `yaml:"max_message" jsonschema_description:"Bound on an answer's message; a larger one has the code too_large. Default 4MiB."`
 }
 

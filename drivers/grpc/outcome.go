@@ -145,6 +145,7 @@ func unansweredCode(ctx context.Context, s *status.Status) string {
 }
 
 var endings = []struct{ words, code string }{
+	{"header list size exceeded", drivers.CodeTooLarge},
 	{"RST_STREAM", drivers.CodeReset},
 	{"connection reset", drivers.CodeReset},
 	{"broken pipe", drivers.CodeReset},

@@ -70,6 +70,8 @@ type target struct {
 	last     atomic.Pointer[dynamicpb.Message]
 	header   atomic.Pointer[metadata.MD]
 	released chan struct{}
+	register func(*grpc.Server)    // further services; nil: none
+	answers  func() *status.Status // in place of status; nil: none
 
 	mu     sync.Mutex
 	conns  map[string]net.Conn // by remote address
@@ -80,10 +82,15 @@ type target struct {
 func startTarget(t testing.TB, reflects []string, options ...grpc.ServerOption) *target {
 	t.Helper()
 	g := &target{address: "127.0.0.1:0", service: inventory(t), reflects: reflects, options: options,
-		released: make(chan struct{}), conns: make(map[string]net.Conn)}
+		released: make(chan struct{})}
+	g.begin(t)
+	return g
+}
+
+func (g *target) begin(t testing.TB) {
+	g.conns = make(map[string]net.Conn)
 	g.mode.Store(drivertest.Answer)
 	g.listen(t)
-	return g
 }
 
 // listener keeps the connections that it accepts within reach.
@@ -121,6 +128,9 @@ func (g *target) listen(t testing.TB) {
 			{StreamName: "Talk", ClientStreams: true, ServerStreams: true, Handler: g.talk},
 		},
 	}, struct{}{})
+	if g.register != nil {
+		g.register(g.server)
+	}
 	resolver := linker.Files{g.service.ParentFile().(linker.File)}.AsResolver()
 	for _, version := range g.reflects {
 		o := reflection.ServerOptions{Services: g.server, DescriptorResolver: resolver}
@@ -209,6 +219,9 @@ func (g *target) over(stream grpc.ServerStream) (bool, error) {
 }
 
 func (g *target) answer(otherwise codes.Code) error {
+	if g.answers != nil {
+		return g.answers().Err()
+	}
 	if s := g.status.Load(); s != nil {
 		return s.Err()
 	}
