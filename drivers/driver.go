@@ -98,6 +98,13 @@ type Verifier interface {
 // use.
 type Declarer interface{ GaugeNames() []string }
 
+// Conversing is an optional extra of a Config whose operations may be streams of messages.
+type Conversing interface{ Messages() MessageTelling }
+
+// MessageTelling says what a stream can tell of its messages: that there are any, how many must come or arrive, and which
+// is which.
+type MessageTelling struct{ Streams, Counted, Tracked bool }
+
 // Verifying is an optional extra of a Config whose driver is a Verifier: whether the scenario leaves verification on.
 type Verifying interface{ Verifies() bool }
 

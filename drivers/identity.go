@@ -41,20 +41,31 @@ func (id Identity) Parse(text []byte) (seq uint64, b Belonging) {
 		return 0, Foreign
 	}
 	rest, ok = cutField(rest, id.Stream)
-	if !ok || len(rest) == 0 || len(rest) > 20 || (rest[0] == '0' && len(rest) > 1) {
+	if !ok {
 		return 0, Foreign
 	}
-	for _, c := range rest {
-		if c < '0' || c > '9' {
-			return 0, Foreign
-		}
-		d := uint64(c - '0')
-		if seq > (1<<64-1-d)/10 {
-			return 0, Foreign
-		}
-		seq = seq*10 + d
+	if seq, ok = ParseNumber(rest); !ok {
+		return 0, Foreign
 	}
 	return seq, Ours
+}
+
+// ParseNumber reads a whole number, exactly as strconv writes it. It allocates nothing.
+func ParseNumber(text []byte) (n uint64, ok bool) {
+	if len(text) == 0 || len(text) > 20 || (text[0] == '0' && len(text) > 1) {
+		return 0, false
+	}
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		d := uint64(c - '0')
+		if n > (1<<64-1-d)/10 {
+			return 0, false
+		}
+		n = n*10 + d
+	}
+	return n, true
 }
 
 // cutField cuts "field." off the front of text.

@@ -56,6 +56,8 @@ type Op struct {
 	Keyed  bool
 	// Planned is the planned start on the run's clock (see Env.Clock). Negative during the warm-up.
 	Planned time.Duration
+	// Message numbers the messages of an operation that sends more than one, from 0.
+	Message uint64
 }
 
 // Attempt is one transmission of an operation. The runner fills Number, Begun and Timeout, the driver the rest.
@@ -84,12 +86,16 @@ type Attempt struct {
 	Answered bool
 	// Hidden counts transmissions beyond the first that the client library made by itself under this attempt.
 	Hidden int
+	// Transparent of Hidden were resent because the target surely had not looked at the transmission before.
+	Transparent int
 	// RetryAfter is the wait that the target asked for, or 0.
 	RetryAfter time.Duration
 	// Placed says that the acknowledgement named a place in a log: (Topic is the stream's) Partition and Offset.
 	Placed    bool
 	Partition int32
 	Offset    int64
+	// Messages is what was seen of the messages of a stream; nil where the attempt is none.
+	Messages *Messages
 }
 
 // Fail sets the outcome of an attempt that was not acknowledged.

@@ -14,7 +14,8 @@ import (
 //
 // Places: {{id}} the operation's identity; {{seq}}, {{key}} ("k17"), {{keyseq}}; {{uuid}}; {{int 1 100}} (both ends
 // included); {{string 12}} (letters and digits); {{choice a b c}}, {{choice a:3 b:1}} with weights; {{timestamp}} the
-// planned start as RFC 3339 in UTC; {{unix_ms}} the same in milliseconds.
+// planned start as RFC 3339 in UTC; {{unix_ms}} the same in milliseconds; {{message}} the number of a message within its
+// operation, and {{message_id}} its identity, where an operation sends more than one.
 type Template struct {
 	text  string
 	parts []part
@@ -108,7 +109,7 @@ func compilePlace(words []string) (part, error) {
 	return nil, fmt.Errorf("unknown name %q; allowed: %s", name, strings.Join(placeNames, ", "))
 }
 
-var placeNames = []string{"choice", "id", "int", "key", "keyseq", "seq", "string", "timestamp", "unix_ms", "uuid"}
+var placeNames = []string{"choice", "id", "int", "key", "keyseq", "message", "message_id", "seq", "string", "timestamp", "unix_ms", "uuid"}
 
 var plainPlaces = map[string]part{
 	"id": func(dst []byte, env *Env, op *Op, _ uint64) []byte { return env.Identity.Append(dst, op.Seq) },
@@ -119,8 +120,14 @@ var plainPlaces = map[string]part{
 	"keyseq": func(dst []byte, _ *Env, op *Op, _ uint64) []byte {
 		return strconv.AppendUint(dst, op.KeySeq, 10)
 	},
+	"message": func(dst []byte, _ *Env, op *Op, _ uint64) []byte {
+		return strconv.AppendUint(dst, op.Message, 10)
+	},
+	"message_id": func(dst []byte, env *Env, op *Op, _ uint64) []byte {
+		return env.Identity.AppendMessage(dst, op.Seq, op.Message)
+	},
 	"uuid": func(dst []byte, env *Env, op *Op, place uint64) []byte {
-		return appendUUID(dst, Draw(env.Seed, op.Seq, 2*place), Draw(env.Seed, op.Seq, 2*place+1<<32))
+		return appendUUID(dst, draw(env, op, 2*place), draw(env, op, 2*place+1<<32))
 	},
 	"timestamp": func(dst []byte, env *Env, op *Op, _ uint64) []byte {
 		return env.Epoch().Add(op.Planned).UTC().AppendFormat(dst, time.RFC3339Nano)
@@ -141,7 +148,7 @@ func compileInt(args []string) (part, error) {
 	}
 	span := uint64(high-low) + 1
 	return func(dst []byte, env *Env, op *Op, place uint64) []byte {
-		return strconv.AppendInt(dst, low+int64(DrawBelow(Draw(env.Seed, op.Seq, place), span)), 10)
+		return strconv.AppendInt(dst, low+int64(DrawBelow(draw(env, op, place), span)), 10)
 	}, nil
 }
 
@@ -160,7 +167,7 @@ func compileString(args []string) (part, error) {
 		var bits uint64
 		for i := range n {
 			if i%10 == 0 {
-				bits = Draw(env.Seed, op.Seq, place<<24+uint64(i))
+				bits = draw(env, op, place<<24+uint64(i))
 			}
 			dst = append(dst, letters[bits&63])
 			bits >>= 6
@@ -192,7 +199,7 @@ func compileChoice(args []string) (part, error) {
 		return nil, fmt.Errorf("every weight is 0")
 	}
 	return func(dst []byte, env *Env, op *Op, place uint64) []byte {
-		v := DrawBelow(Draw(env.Seed, op.Seq, place), sum)
+		v := DrawBelow(draw(env, op, place), sum)
 		for i, end := range ends {
 			if v < end {
 				return append(dst, words[i]...)
@@ -209,6 +216,18 @@ func Draw(seed, seq, place uint64) uint64 {
 	x = mix(x ^ (seq+1)*0xbf58476d1ce4e5b9)
 	return mix(x ^ (place+1)*0x94d049bb133111eb)
 }
+
+// draw is Draw for one place of one message. Message 0 draws what an operation without messages does.
+func draw(env *Env, op *Op, place uint64) uint64 {
+	seed := env.Seed
+	if op.Message > 0 {
+		seed = Draw(seed, op.Message, messagePlace)
+	}
+	return Draw(seed, op.Seq, place)
+}
+
+// messagePlace keeps the seeds of messages apart from the draws of template places.
+const messagePlace = 1 << 63
 
 func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

@@ -91,6 +91,39 @@ func TestIdentityRoundTrip(t *testing.T) {
 	})
 }
 
+func TestMessages(t *testing.T) {
+	env := testEnv()
+	for text, want := range map[string]string{"{{message}}": "3", "{{message_id}}": "abcdefgh.orders.42.3"} {
+		tmpl, err := CompileTemplate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tmpl.Render(env, &Op{Seq: 42, Message: 3}); got != want {
+			t.Errorf("%s renders %q, want %q", text, got, want)
+		}
+	}
+	tmpl, err := CompileTemplate("{{uuid}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, third := tmpl.Render(env, &Op{Seq: 1}), tmpl.Render(env, &Op{Seq: 1, Message: 3})
+	if first == third || third != tmpl.Render(env, &Op{Seq: 1, Message: 3}) {
+		t.Errorf("messages 0 and 3 draw %s and %s", first, third)
+	}
+}
+
+func FuzzMessageIdentity(f *testing.F) {
+	id := Identity{Run: "abc", Stream: "s"}
+	for _, s := range []string{"abc.s.1.2", "abc.s.1.02", "abc.s.1", "abc.s.1.", ".", "abc.s.1.18446744073709551616"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if seq, n, b := id.ParseMessage(text); b == Ours && string(id.AppendMessage(nil, seq, n)) != string(text) {
+			t.Errorf("%q reads as message %d of %d", text, n, seq)
+		}
+	})
+}
+
 func FuzzIdentity(f *testing.F) {
 	id := Identity{Run: "abc", Stream: "s"}
 	for _, s := range []string{"abc.s.1", "abc.s.01", "abc.s.", "abc.s.18446744073709551616", "abc.s.+1", "abc.s1", ""} {

@@ -128,6 +128,8 @@ type Counts struct {
 	Retries     int64 `json:"retries"`
 	// ClientRetries of Retries were made by the client library, not by the stream's policy.
 	ClientRetries int64 `json:"client_retries"`
+	// TransparentRetries of ClientRetries followed transmissions that the target surely had not looked at.
+	TransparentRetries int64 `json:"transparent_retries"`
 }
 
 // Add adds all of o.
@@ -142,6 +144,7 @@ func (c *Counts) Add(o Counts) {
 	c.Attempts += o.Attempts
 	c.Retries += o.Retries
 	c.ClientRetries += o.ClientRetries
+	c.TransparentRetries += o.TransparentRetries
 }
 
 // Measures are what was measured of a stream in a window.
@@ -156,6 +159,9 @@ type Measures struct {
 	// Failures classes the attempts that were not acked by when they ended.
 	Failures  *Failures  `json:"failures"`
 	Integrity *Integrity `json:"integrity"`
+	Messages  *Messages  `json:"messages,omitempty"` // of a stream whose operations are streams of messages
+	// Details holds, by code, what the first failed attempt said.
+	Details map[string]string `json:"details,omitempty"`
 }
 
 // Failures classes failed attempts: within their deadline, at it, or beyond it.

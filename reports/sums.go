@@ -58,6 +58,7 @@ func (c *audit) stream(name string, s *Stream) {
 	c.unanswered(name, s)
 	c.histogram(name, s)
 	c.integrity(name, s)
+	c.messages(name, s)
 }
 
 func (c *audit) counts(where string, n *Counts) {
@@ -73,6 +74,7 @@ func (c *audit) counts(where string, n *Counts) {
 	c.that(n.DroppedByUs <= n.Dropped, "%s: the generator dropped %d of %d dropped", where, n.DroppedByUs, n.Dropped)
 	c.that(n.Retries <= n.Attempts, "%s: retries %d exceed attempts %d", where, n.Retries, n.Attempts)
 	c.that(n.ClientRetries <= n.Retries, "%s: the client's retries %d exceed retries %d", where, n.ClientRetries, n.Retries)
+	c.that(n.TransparentRetries >= 0 && n.TransparentRetries <= n.ClientRetries, "%s: transparent retries %d exceed the client's %d", where, n.TransparentRetries, n.ClientRetries)
 	// The first attempts that reached the wire belong to operations that were sent.
 	c.that(n.Attempts-n.Retries <= n.Sent, "%s: %d first attempts of %d operations sent", where, n.Attempts-n.Retries, n.Sent)
 }

@@ -192,6 +192,19 @@ func (m *Measures) FailureCodes() string {
 	return strings.Join(all, ", ")
 }
 
+// FirstDetails tells, by code and the most frequent first, what the first failed attempt said; at most so many as a
+// reader takes in.
+func (m *Measures) FirstDetails() []Fact {
+	const most = 8
+	var all []Fact
+	for _, c := range m.Codes() {
+		if d := m.Details[c.Code]; d != "" && len(all) < most {
+			all = append(all, Fact{c.Code, d})
+		}
+	}
+	return all
+}
+
 // Anomaly is a count of what must not happen, above 0 in one window.
 type Anomaly struct {
 	Stream, Window string

@@ -238,6 +238,9 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 	if g.Metric.Class == Integrity && !s.Traffic[i].observed() {
 		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects, and its driver does not read back what it wrote", quote(g.Expr), g.Metric.Name)
 	}
+	if why := s.Traffic[i].silent(g.Metric); why != "" {
+		r.problem(n, "gate %s: %s", quote(g.Expr), why)
+	}
 	if g.Metric.Class == Recovery && !g.nameFault(s) {
 		r.problem(n, "gate %s: %s is read from one fault: end the gate with after FAULT", quote(g.Expr), g.Metric.Name)
 		return
@@ -294,6 +297,32 @@ func (s *Stream) observed() bool {
 	}
 	v, ok := s.Driver.(drivers.Verifying)
 	return ok && v.Verifies()
+}
+
+// silent says why a metric of messages cannot be measured of the stream; empty when it can.
+func (s *Stream) silent(m Metric) string {
+	name, isCount := strings.CutPrefix(m.Name, "messages_")
+	if s.Driver == nil || !isCount && m.Of != "first_message" && m.Of != "message_gap" {
+		return ""
+	}
+	var told drivers.MessageTelling
+	if c, ok := s.Driver.(drivers.Conversing); ok {
+		told = c.Messages()
+	}
+	switch name {
+	case "lost", "undecided", "unexpected":
+		if !told.Counted {
+			return m.Name + " cannot be measured: nothing in the stream says how many messages there must be"
+		}
+	case "duplicated", "reordered":
+		if !told.Tracked {
+			return m.Name + " cannot be measured: nothing in the stream tells its messages apart"
+		}
+	}
+	if !told.Streams {
+		return "the operations of " + s.Name + " are no streams of messages"
+	}
+	return ""
 }
 
 // gaugesOf lists the gauges that a stream's driver and effects declare; false when the stream is not known.

@@ -31,7 +31,7 @@ type Gate struct {
 type Metric struct {
 	// Name without prefix or argument: p99, within, errors, lost, ...
 	Name string
-	// Of is "" (response time), "service" or "acked", for latency metrics.
+	// Of is "" (response time) or one of latencyPrefixes, for latency metrics.
 	Of string
 	// Within is the argument of within(250ms).
 	Within time.Duration
@@ -88,7 +88,8 @@ var metrics = func() map[string]Metric {
 		UnitNS:    {TimeOrRate: latencies, Recovery: {"detection", "recovery"}},
 		UnitRatio: {Outcome: {"errors", "rejected", "indeterminate", "dropped"}},
 		UnitCount: {
-			TimeOrRate: {"offered", "sent", "acked", "attempts", "retries"},
+			TimeOrRate: {"offered", "sent", "acked", "attempts", "retries", "messages_sent", "messages_received"},
+			Outcome:    {"messages_lost", "messages_undecided", "messages_unexpected", "messages_duplicated", "messages_reordered"},
 			Integrity: {"seen", "lost", "unseen", "recovered", "phantom", "unexpected", "foreign", "log_duplicates", "redelivered",
 				"effect_duplicates", "extra_copies", "max_copies", "order_violations", "regressions"},
 		},
@@ -105,6 +106,9 @@ var metrics = func() map[string]Metric {
 	}
 	return m
 }()
+
+// latencyPrefixes name the times that are not the response time.
+var latencyPrefixes = []string{"service", "acked", "first_message", "message_gap"}
 
 // comparisons are those that a gate may use.
 var comparisons = []string{"<", "<=", ">", ">=", "==", "!="}
@@ -160,7 +164,7 @@ var gaugeName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 // parseMetric reads p99, service.p99, within(250ms), lost.
 func (g *Gate) parseMetric(text string, gauges []string, known bool) error {
 	name, argument, called := strings.Cut(text, "(")
-	if of, latency, ok := strings.Cut(name, "."); ok && !called && (of == "service" || of == "acked") {
+	if of, latency, ok := strings.Cut(name, "."); ok && !called && slices.Contains(latencyPrefixes, of) {
 		if !slices.Contains(latencies, latency) {
 			return fmt.Errorf("unknown metric %s; after %s. stands one of %s", quote(text), of, strings.Join(latencies, ", "))
 		}
@@ -186,7 +190,7 @@ func (g *Gate) parseMetric(text string, gauges []string, known bool) error {
 
 func unknownMetric(text string, gauges []string) error {
 	allowed := append(slices.Collect(maps.Keys(metrics)), gauges...)
-	return fmt.Errorf("unknown metric %s; %s, service.p99, acked.p99", quote(text), choices(text, allowed))
+	return fmt.Errorf("unknown metric %s; %s, service.p99, acked.p99, first_message.p99, message_gap.p99", quote(text), choices(text, allowed))
 }
 
 func (g *Gate) parseWithin(m Metric, argument string, called bool) error {

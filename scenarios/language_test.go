@@ -73,6 +73,11 @@ func (*webConfig) GaugeNames() []string                                      { r
 type callConfig struct {
 	Target  string `yaml:"target" jsonschema:"required"`
 	Message any    `yaml:"message"`
+	Replies int    `yaml:"replies"`
+}
+
+func (c *callConfig) Messages() drivers.MessageTelling {
+	return drivers.MessageTelling{Streams: c.Replies > 0, Counted: c.Replies > 0}
 }
 
 func (*callConfig) Check(func(field, message string))                         {}

@@ -1,5 +1,4 @@
-// Package grpc is the driver of gRPC: one unary call an operation. The types of the request and of the answer come from
-// the target's server reflection. Nothing is retried by policy; what the client library resends by itself is counted.
+// Package grpc is the driver of gRPC: one call an operation, whichever of the four kinds its method is. Nothing is retried by policy; what the client library resends by itself is counted.
 package grpc
 
 import (
@@ -21,14 +20,24 @@ import (
 
 // Config is the `grpc:` part of a stream.
 type Config struct {
-	Target      string            `yaml:"target" jsonschema:"required" jsonschema_description:"host:port."`
-	Method      string            `yaml:"method" jsonschema:"required" jsonschema_description:"A unary method: package.Service/Method. The target must offer server reflection."`
-	Message     any               `yaml:"message" jsonschema_description:"The request, by field name. Strings may hold {{...}}, also where the field is a number. Absent: the empty message."`
-	Metadata    map[string]string `yaml:"metadata" jsonschema_description:"Metadata by key. Values may hold {{...}}."`
-	TLS         *TLS              `yaml:"tls" jsonschema_description:"Present: TLS; {} trusts the system's authorities. Absent: no TLS."`
-	Connections int               `yaml:"connections" jsonschema_description:"Connections that the calls are shared among. Default 1."`
-	Authority   string            `yaml:"authority" jsonschema_description:"The :authority to ask for. Default: the target."`
-	MaxMessage  drivers.Bytes     `yaml:"max_message" jsonschema_description:"Bound on an answer's message; a larger one has the code too_large. Default 4MiB."`
+	Target        string            `yaml:"target" jsonschema:"required" jsonschema_description:"host:port; several separated by commas."`
+	Method        string            `yaml:"method" jsonschema:"required" jsonschema_description:"The method, of any kind: package.Service/Method."`
+	Message       any               `yaml:"message" jsonschema_description:"The request, by field name. Strings may hold {{...}}, also where the field is a number. Absent: the empty message. A list where the method takes a stream: its messages, sent in turn."`
+	Stream        *Stream           `yaml:"stream" jsonschema_description:"How the messages of a streaming call go. Required where the method streams."`
+	Metadata      map[string]string `yaml:"metadata" jsonschema_description:"Metadata by key. Values may hold {{...}}."`
+	TLS           *TLS              `yaml:"tls" jsonschema_description:"Present: TLS; {} trusts the system's authorities. Absent: no TLS."`
+	Connections   int               `yaml:"connections" jsonschema_description:"Connections that the calls are shared among. Default 1."`
+	Authority     string            `yaml:"authority" jsonschema_description:"The :authority to ask for. Default: the target."`
+	Balance       string            `yaml:"balance" jsonschema:"enum=pick_first,enum=round_robin" jsonschema_description:"How each connection spreads calls over the addresses of target: a list, or for round_robin also those that DNS gives. Default pick_first."`
+	Keepalive     *Keepalive        `yaml:"keepalive" jsonschema_description:"Pings that find dead connections. Absent: none."`
+	Compression   string            `yaml:"compression" jsonschema:"enum=none,enum=gzip" jsonschema_description:"Of the messages sent; gzip is also understood in answers. Default none."`
+	ServiceConfig any               `yaml:"service_config" jsonschema_description:"gRPC's service config, as in its JSON form; its retryPolicy makes the client library retry beneath the stream's own policy, counted as hidden. Default: no retries by the library."`
+	Health        *Health           `yaml:"health" jsonschema_description:"Ask the target by grpc.health.v1 before traffic begins. Absent: it is not asked."`
+	Protos        []string          `yaml:"protos" jsonschema_description:"Files that define the method, by their names within import_paths. Default: the target is asked by server reflection."`
+	ImportPaths   []string          `yaml:"import_paths" jsonschema_description:"Folders in which protos and their imports are looked for, relative to the scenario. Default: the scenario's own."`
+	Descriptors   string            `yaml:"descriptors" jsonschema_description:"A descriptor set (protoc --descriptor_set_out --include_imports) that defines the method, instead of protos."`
+	MaxHeaders    drivers.Bytes     `yaml:"max_headers" jsonschema_description:"Bound on the headers, or trailers, of an answer; more has the code too_large, and much more, which ends the connection, malformed. Default 1MiB."`
+	MaxMessage    drivers.Bytes     `yaml:"max_message" jsonschema_description:"Bound on an answer's message; a larger one has the code too_large. Default 4MiB."`
 }
 
 // TLS is how the target is trusted, and how the driver proves itself. Paths are relative to the scenario.
@@ -47,8 +56,10 @@ const (
 
 // Check implements drivers.Config.
 func (c *Config) Check(problem func(field, message string)) {
-	if err := checkTarget(c.Target); err != nil {
-		problem("target", err.Error())
+	for _, address := range c.targets() {
+		if err := checkTarget(address); err != nil {
+			problem("target", err.Error())
+		}
 	}
 	if _, _, err := cutMethod(c.Method); err != nil && !strings.Contains(c.Method, "${") {
 		problem("method", err.Error())
@@ -61,6 +72,11 @@ func (c *Config) Check(problem func(field, message string)) {
 			problem("metadata."+key, err.Error())
 		}
 	}
+	c.checkTypes(problem)
+	c.checkChannel(problem)
+	if c.Stream != nil {
+		c.Stream.check(c.listed(), problem)
+	}
 	if c.Connections < 0 || c.Connections > maxConnections {
 		problem("connections", fmt.Sprintf("%d: write 1 to %d", c.Connections, maxConnections))
 	}
@@ -70,6 +86,12 @@ func (c *Config) Check(problem func(field, message string)) {
 			problem("authority", "differs from tls.server_name; gRPC has one name for both, keep one of the two")
 		}
 	}
+}
+
+// listed is how many messages stand under message.
+func (c *Config) listed() int {
+	list, _ := c.Message.([]any)
+	return len(list)
 }
 
 // checkTarget lets pass what is not resolved yet.
@@ -143,7 +165,7 @@ func checkTemplates(v any) error {
 	return errors.Join(problems...)
 }
 
-// Open implements drivers.Config. It asks the target for the method's types.
+// Open implements drivers.Config. It asks the target for the method's types, unless files tell them.
 func (c *Config) Open(ctx context.Context, env drivers.Env) (drivers.Driver, error) {
 	var problems []error
 	c.Check(func(field, message string) { problems = append(problems, fmt.Errorf("%s: %s", field, message)) })

@@ -23,11 +23,13 @@ import (
 // driver makes the calls of one stream.
 type driver struct {
 	env      drivers.Env
-	method   string // /package.Service/Method
-	input    message
-	output   protoreflect.MessageDescriptor
+	method   string    // /package.Service/Method
+	inputs   []message // sent in turn; one, where the method does not stream
+	output   *shape
+	flow     *flow // nil where the method does not stream
 	metadata []pair
 	options  []grpc.CallOption
+	dialling []grpc.DialOption
 	conns    []*grpc.ClientConn
 	next     atomic.Uint64 // round robin of sessions over conns
 	gauge    gauge
@@ -48,7 +50,12 @@ func openDriver(ctx context.Context, c *Config, env drivers.Env) (*driver, error
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
-	method, err := d.ask(ctx, c, options)
+	if d.dialling = options; c.Health != nil {
+		if err := d.awaitHealth(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	method, err := d.methodOf(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +67,11 @@ func openDriver(ctx context.Context, c *Config, env drivers.Env) (*driver, error
 		bound = defaultMaxMessage
 	}
 	d.options = []grpc.CallOption{grpc.ForceCodecV2(codec{}), grpc.MaxCallRecvMsgSize(bound)}
+	if c.Compression == compressionGzip {
+		d.options = append(d.options, grpc.UseCompressor(compressionGzip))
+	}
 	for range max(c.Connections, 1) {
-		conn, err := grpc.NewClient("passthrough:///"+c.Target, append(options, grpc.WithStatsHandler(&watcher{&d.gauge}))...)
+		conn, err := c.connect(append(options, grpc.WithStatsHandler(&watcher{&d.gauge}))...)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%w: %w", drivers.ErrConfig, err), d.Close())
 		}
@@ -70,9 +80,19 @@ func openDriver(ctx context.Context, c *Config, env drivers.Env) (*driver, error
 	return d, nil
 }
 
+// awaitHealth waits for the target to be serving, over a connection of its own.
+func (d *driver) awaitHealth(ctx context.Context, c *Config) error {
+	conn, err := c.connect(d.dialling...)
+	if err != nil {
+		return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+	}
+	defer conn.Close()
+	return c.awaitHealth(ctx, conn)
+}
+
 // ask learns the method's types, over a connection of its own.
-func (d *driver) ask(ctx context.Context, c *Config, options []grpc.DialOption) (protoreflect.MethodDescriptor, error) {
-	conn, err := grpc.NewClient("passthrough:///"+c.Target, options...)
+func (d *driver) ask(ctx context.Context, c *Config) (protoreflect.MethodDescriptor, error) {
+	conn, err := c.connect(d.dialling...)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
@@ -92,8 +112,6 @@ func (d *driver) dialOptions(c *Config) ([]grpc.DialOption, error) {
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(trust),
 		grpc.WithContextDialer(d.dial),
-		grpc.WithDisableRetry(),
-		grpc.WithDisableServiceConfig(),
 		grpc.WithIdleTimeout(0),
 		// After a failure to connect gRPC fails calls at once until its backoff is over: a long one would show as a
 		// slow recovery of the target. An attempt to connect lasts no longer than one call may.
@@ -102,6 +120,11 @@ func (d *driver) dialOptions(c *Config) ([]grpc.DialOption, error) {
 			MinConnectTimeout: min(max(d.env.Timeout, 250*time.Millisecond), 20*time.Second),
 		}),
 	}
+	channel, err := c.channelOptions()
+	if err != nil {
+		return nil, err
+	}
+	options = append(options, channel...)
 	if c.Authority != "" {
 		options = append(options, grpc.WithAuthority(c.Authority))
 	}
@@ -117,14 +140,22 @@ func (d *driver) dial(ctx context.Context, address string) (net.Conn, error) {
 	return &conn{Conn: c}, nil
 }
 
-// compile prepares the request, and renders one to see that the target's type takes it.
+// compile prepares the requests, and renders one of each to see that the target's type takes it.
 func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error {
-	compiler := &compiler{env: &d.env}
-	input, err := compiler.message(method.Input(), c.Message, "message")
+	messages, err := c.messages(method)
 	if err != nil {
 		return err
 	}
-	d.input, d.output = input, method.Output()
+	if c.Stream != nil {
+		if d.flow, err = newFlow(c.Stream, len(messages), method); err != nil {
+			return err
+		}
+	}
+	compiler := &compiler{env: &d.env}
+	if d.inputs, err = compiler.messages(method.Input(), messages); err != nil {
+		return err
+	}
+	d.output = newShape(method.Output())
 	for _, key := range slices.Sorted(maps.Keys(c.Metadata)) {
 		value, err := compiler.template(c.Metadata[key])
 		if err != nil {
@@ -132,24 +163,63 @@ func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error 
 		}
 		d.metadata = append(d.metadata, pair{strings.ToLower(key), value})
 	}
-	return d.rehearse(c, method)
+	return d.rehearse(messages, method)
 }
 
-// rehearse renders one request. Traffic has not begun, so the clock's zero is not known: any will do.
-func (d *driver) rehearse(c *Config, method protoreflect.MethodDescriptor) error {
+// messages are the messages of a call as the scenario writes them.
+func (c *Config) messages(method protoreflect.MethodDescriptor) ([]any, error) {
+	streams := method.IsStreamingClient() || method.IsStreamingServer()
+	switch {
+	case streams && c.Stream == nil:
+		return nil, fmt.Errorf("method: %s streams: say how with stream, as in stream: {}", method.FullName())
+	case !streams && c.Stream != nil:
+		return nil, fmt.Errorf("stream: %s does not stream; take it away", method.FullName())
+	}
+	list, ok := c.Message.([]any)
+	switch {
+	case !ok:
+		return []any{c.Message}, nil
+	case !method.IsStreamingClient():
+		return nil, fmt.Errorf("message: is a list, and %s takes one message", method.FullName())
+	case len(list) == 0:
+		return nil, errors.New("message: is an empty list; leave it out for the empty message")
+	}
+	return list, nil
+}
+
+func (c *compiler) messages(desc protoreflect.MessageDescriptor, list []any) ([]message, error) {
+	var out []message
+	for i := range list {
+		path := "message"
+		if len(list) > 1 {
+			path = fmt.Sprintf("message[%d]", i)
+		}
+		m, err := c.message(desc, list[i], path)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// rehearse renders each message. Traffic has not begun, so the clock's zero is not known: any will do.
+func (d *driver) rehearse(messages []any, method protoreflect.MethodDescriptor) error {
 	env := d.env
 	now := time.Now()
 	env.Epoch = func() time.Time { return now }
-	sample, err := (&compiler{env: &env}).message(method.Input(), c.Message, "message")
+	samples, err := (&compiler{env: &env}).messages(method.Input(), messages)
 	if err != nil {
 		return err
 	}
-	b, err := sample.append(nil, new(drivers.Op))
-	if err != nil {
-		return err
-	}
-	if err := decodes(b, method.Input()); err != nil {
-		return fmt.Errorf("message: %w", err)
+	for i := range samples {
+		b, err := samples[i].append(nil, new(drivers.Op))
+		if err != nil {
+			return err
+		}
+		if err := decodes(b, method.Input()); err != nil {
+			return fmt.Errorf("message: %w", err)
+		}
 	}
 	return nil
 }
@@ -157,7 +227,7 @@ func (d *driver) rehearse(c *Config, method protoreflect.MethodDescriptor) error
 // Session implements drivers.Driver.
 func (d *driver) Session() (drivers.Session, error) {
 	n := d.next.Add(1)
-	return &session{d: d, conn: d.conns[n%uint64(len(d.conns))], reply: newReply(d.output)}, nil
+	return newSession(d, d.conns[n%uint64(len(d.conns))]), nil
 }
 
 // Close implements drivers.Driver.

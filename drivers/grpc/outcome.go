@@ -3,11 +3,15 @@ package grpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 
+	_ "google.golang.org/genproto/googleapis/rpc/errdetails" // the common details of a status, so that they can be read
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/proto"
 
 	"wringer/drivers"
 )
@@ -16,6 +20,7 @@ import (
 // of its own too, with the same codes, and some of those codes mean "rejected".
 func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *drivers.Attempt) {
 	s := status.Convert(err)
+	defer c.doubt(at)
 	switch {
 	case err == nil && r.err != nil:
 		at.Answered = true
@@ -33,10 +38,35 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 		if meaning.code == "" {
 			meaning = meanings[codes.Unknown]
 		}
-		at.Fail(meaning.outcome, meaning.code, s.Message())
+		at.Fail(meaning.outcome, meaning.code, evidence(s))
 	default:
 		at.Fail(drivers.Indeterminate, unansweredCode(ctx, s), s.Message())
 	}
+}
+
+// doubt takes back that nothing took effect, where the client library had sent the request before: of what became of that
+// transmission the last answer says nothing. Transparent retries follow what the target surely did not look at.
+func (c *call) doubt(at *drivers.Attempt) {
+	if at.Outcome == drivers.Rejected && at.Hidden > at.Transparent {
+		at.Outcome = drivers.Indeterminate
+	}
+}
+
+// evidence writes a status down with its details.
+func evidence(s *status.Status) string {
+	parts := []string{s.Message()}
+	for i, detail := range s.Details() {
+		switch d := detail.(type) {
+		case proto.Message:
+			// The library varies its spaces on purpose.
+			text := strings.Join(strings.Fields(prototext.MarshalOptions{}.Format(d)), " ")
+			parts = append(parts, fmt.Sprintf("%s{%s}", d.ProtoReflect().Descriptor().Name(), text))
+		default:
+			any := s.Proto().GetDetails()[i]
+			parts = append(parts, fmt.Sprintf("%s (%d bytes)", any.MessageName(), len(any.GetValue())))
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // meanings is the outcome table of the design.
@@ -115,6 +145,7 @@ func unansweredCode(ctx context.Context, s *status.Status) string {
 }
 
 var endings = []struct{ words, code string }{
+	{"header list size exceeded", drivers.CodeTooLarge},
 	{"RST_STREAM", drivers.CodeReset},
 	{"connection reset", drivers.CodeReset},
 	{"broken pipe", drivers.CodeReset},

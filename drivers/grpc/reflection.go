@@ -32,7 +32,7 @@ type reflector struct {
 	files  map[string]*descriptorpb.FileDescriptorProto
 }
 
-// findMethod returns the descriptor of a unary method. Errors wrap ErrUnreachable or ErrConfig.
+// findMethod returns the descriptor of a method. Errors wrap ErrUnreachable or ErrConfig.
 func findMethod(ctx context.Context, conn *grpc.ClientConn, name string) (protoreflect.MethodDescriptor, error) {
 	service, method, err := cutMethod(name)
 	if err != nil {
@@ -47,7 +47,7 @@ func findMethod(ctx context.Context, conn *grpc.ClientConn, name string) (protor
 			d, err = r.service(service)
 		}
 		if err == nil {
-			return unary(d, method)
+			return pick(d, method)
 		}
 		if status.Code(err) != codes.Unimplemented {
 			break
@@ -57,7 +57,7 @@ func findMethod(ctx context.Context, conn *grpc.ClientConn, name string) (protor
 	case errors.Is(err, drivers.ErrConfig):
 		return nil, err
 	case status.Code(err) == codes.Unimplemented:
-		return nil, fmt.Errorf("%w: the target does not offer server reflection, which tells the method's types; switch it on there", drivers.ErrConfig)
+		return nil, fmt.Errorf("%w: the target does not offer server reflection, which tells the method's types; switch it on there, or name protos or descriptors", drivers.ErrConfig)
 	}
 	return nil, fmt.Errorf("%w: server reflection: %w", drivers.ErrUnreachable, err)
 }
@@ -196,7 +196,8 @@ func (r *reflector) link(name string) (protoreflect.ServiceDescriptor, error) {
 	return service, nil
 }
 
-func unary(service protoreflect.ServiceDescriptor, name string) (protoreflect.MethodDescriptor, error) {
+// pick returns the method of a service.
+func pick(service protoreflect.ServiceDescriptor, name string) (protoreflect.MethodDescriptor, error) {
 	method := service.Methods().ByName(protoreflect.Name(name))
 	if method == nil {
 		var names []string
@@ -205,9 +206,6 @@ func unary(service protoreflect.ServiceDescriptor, name string) (protoreflect.Me
 		}
 		slices.Sort(names)
 		return nil, fmt.Errorf("%w: no method %s in %s; it has %s", drivers.ErrConfig, name, service.FullName(), strings.Join(names, ", "))
-	}
-	if method.IsStreamingClient() || method.IsStreamingServer() {
-		return nil, fmt.Errorf("%w: %s streams: streaming methods are not supported yet; name a unary one", drivers.ErrConfig, method.FullName())
 	}
 	return method, nil
 }

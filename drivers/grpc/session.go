@@ -7,43 +7,57 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/dynamicpb"
 
 	"wringer/drivers"
 )
 
 // session makes calls one after the other, on a connection that it shares.
 type session struct {
-	d     *driver
-	conn  *grpc.ClientConn
-	reply *reply
-	size  int // of the last request
+	d       *driver
+	conn    *grpc.ClientConn
+	reply   *reply
+	tracker *tracker // of a method that streams
+	size    int      // of the last request
+}
+
+func newSession(d *driver, conn *grpc.ClientConn) *session {
+	s := &session{d: d, conn: conn, reply: &reply{shape: d.output, keep: d.flow != nil}}
+	if d.flow != nil {
+		s.tracker = newTracker(d.flow, d.env.Identity)
+	}
+	return s
 }
 
 // Do implements drivers.Session.
 func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
+	if s.d.flow != nil {
+		s.converse(ctx, op, at)
+		return
+	}
 	// A buffer for each request: gRPC may still hold it after a call that was cancelled.
-	request, err := s.d.input.append(make([]byte, 0, s.size), op)
+	request, err := s.d.inputs[0].append(make([]byte, 0, s.size), op)
 	if err != nil {
 		at.Fail(drivers.Rejected, codeMessage, err.Error())
 		return
 	}
 	s.size = len(request)
 	c := new(call)
-	callCtx := context.WithValue(ctx, callKey{}, c)
-	if len(s.d.metadata) > 0 {
-		callCtx = metadata.NewOutgoingContext(callCtx, s.headers(op))
-	}
+	callCtx := s.callContext(ctx, c, op)
 	s.reply.err = nil
 	at.Sent = s.d.env.Clock()
 	err = s.conn.Invoke(callCtx, s.d.method, mem.SliceBuffer(request), s.reply, s.d.options...)
 	at.Done = s.d.env.Clock()
-	if sent := int(c.sent.Load()); sent > 0 {
-		at.Wire, at.Hidden = true, sent-1
-	}
+	c.count(at)
 	s.d.decide(ctx, c, s.reply, err, at)
+}
+
+// callContext gives a call what it carries.
+func (s *session) callContext(ctx context.Context, c *call, op *drivers.Op) context.Context {
+	ctx = context.WithValue(ctx, callKey{}, c)
+	if len(s.d.metadata) > 0 {
+		ctx = metadata.NewOutgoingContext(ctx, s.headers(op))
+	}
+	return ctx
 }
 
 // codeMessage is the code of an operation whose message could not be rendered; nothing was sent.
@@ -60,15 +74,20 @@ func (s *session) headers(op *drivers.Op) metadata.MD {
 // Close implements drivers.Session.
 func (s *session) Close() error { return nil }
 
-// reply takes the answer's message. It is decoded whole, although nothing of it is kept: an answer that does not decode
-// is no ack.
+// reply takes an answer's message. It is checked whole, although little of it is kept: an answer that does not decode is
+// no ack.
 type reply struct {
-	message *dynamicpb.Message
-	err     error
+	shape *shape
+	keep  bool
+	bytes []byte // of the last message, when kept
+	err   error
 }
 
-func newReply(desc protoreflect.MessageDescriptor) *reply {
-	return &reply{message: dynamicpb.NewMessage(desc)}
+func (r *reply) take(b []byte) {
+	r.err = r.shape.check(b)
+	if r.keep {
+		r.bytes = append(r.bytes[:0], b...)
+	}
 }
 
 // codec sends bytes that are encoded already, and decodes into a reply.
@@ -92,6 +111,6 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	}
 	b := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer b.Free()
-	r.err = proto.Unmarshal(b.ReadOnlyData(), r.message)
+	r.take(b.ReadOnlyData())
 	return nil
 }

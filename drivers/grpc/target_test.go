@@ -70,6 +70,8 @@ type target struct {
 	last     atomic.Pointer[dynamicpb.Message]
 	header   atomic.Pointer[metadata.MD]
 	released chan struct{}
+	register func(*grpc.Server)    // further services; nil: none
+	answers  func() *status.Status // in place of status; nil: none
 
 	mu     sync.Mutex
 	conns  map[string]net.Conn // by remote address
@@ -80,10 +82,15 @@ type target struct {
 func startTarget(t testing.TB, reflects []string, options ...grpc.ServerOption) *target {
 	t.Helper()
 	g := &target{address: "127.0.0.1:0", service: inventory(t), reflects: reflects, options: options,
-		released: make(chan struct{}), conns: make(map[string]net.Conn)}
+		released: make(chan struct{})}
+	g.begin(t)
+	return g
+}
+
+func (g *target) begin(t testing.TB) {
+	g.conns = make(map[string]net.Conn)
 	g.mode.Store(drivertest.Answer)
 	g.listen(t)
-	return g
 }
 
 // listener keeps the connections that it accepts within reach.
@@ -116,9 +123,14 @@ func (g *target) listen(t testing.TB) {
 		// On the wire a unary call is a stream that a proper target answers with one message.
 		Streams: []grpc.StreamDesc{
 			{StreamName: "Reserve", ServerStreams: true, Handler: g.reserve},
-			{StreamName: "Watch", ServerStreams: true, Handler: func(any, grpc.ServerStream) error { return nil }},
+			{StreamName: "Watch", ServerStreams: true, Handler: g.watch},
+			{StreamName: "Upload", ClientStreams: true, Handler: g.upload},
+			{StreamName: "Talk", ClientStreams: true, ServerStreams: true, Handler: g.talk},
 		},
 	}, struct{}{})
+	if g.register != nil {
+		g.register(g.server)
+	}
 	resolver := linker.Files{g.service.ParentFile().(linker.File)}.AsResolver()
 	for _, version := range g.reflects {
 		o := reflection.ServerOptions{Services: g.server, DescriptorResolver: resolver}
@@ -176,15 +188,10 @@ func (g *target) reserve(_ any, stream grpc.ServerStream) error {
 	g.last.Store(in)
 	g.header.Store(&md)
 	g.received.Add(1)
-	switch mode := g.mode.Load().(drivertest.Behaviour); mode {
-	case drivertest.Reject:
-		return g.answer(codes.FailedPrecondition)
-	case drivertest.Fail:
-		return g.answer(codes.Internal)
-	case drivertest.Hang:
-		// Not until the context ends: it ends with the client's deadline, and the answer would race with it.
-		<-g.released
-		return status.Error(codes.Unknown, "released")
+	if over, err := g.over(stream); over {
+		return err
+	}
+	switch mode := g.behaviour(); mode {
 	case wordsOf:
 		return status.Error(codes.ResourceExhausted, "grpc: received message larger than max (9 vs. 1)")
 	case noMessage:
@@ -194,7 +201,27 @@ func (g *target) reserve(_ any, stream grpc.ServerStream) error {
 	}
 }
 
+// over does what the behaviours of the suite do to a call, whatever its kind; false when the call goes on.
+func (g *target) over(stream grpc.ServerStream) (bool, error) {
+	switch mode := g.behaviour(); mode {
+	case drivertest.Reject:
+		return true, g.answer(codes.FailedPrecondition)
+	case drivertest.Fail:
+		return true, g.answer(codes.Internal)
+	case drivertest.Hang:
+		// Not until the context ends: it ends with the client's deadline, and the answer would race with it.
+		<-g.released
+		return true, status.Error(codes.Unknown, "released")
+	case drivertest.Close, drivertest.Cut, drivertest.Reset, drivertest.Garbage, drivertest.Endless:
+		return true, g.reply(stream, mode)
+	}
+	return false, nil
+}
+
 func (g *target) answer(otherwise codes.Code) error {
+	if g.answers != nil {
+		return g.answers().Err()
+	}
 	if s := g.status.Load(); s != nil {
 		return s.Err()
 	}

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/grpc/stats"
+
+	"wringer/drivers"
 )
 
 // watcher hears from gRPC what becomes of connections and calls.
@@ -15,22 +17,39 @@ type gauge struct{ open, opened atomic.Int64 }
 // call is what was seen of one call on the wire. Each call has a call of its own: what is still heard after it ended
 // must not count for the next one.
 type call struct {
-	sent     atomic.Int32 // requests whose headers left: 1, and 1 more for each transparent retry
+	sent     atomic.Int32 // requests whose headers left: 1, and 1 more for each retry by the library
+	unasked  atomic.Int32 // of these, the transparent retries: the library found that the target had not looked at the one before
+	resend   atomic.Bool  // the attempt under way is a transparent retry
 	header   atomic.Bool  // the answer began with headers: it is more than a bare status
 	answered atomic.Bool  // the answer's status came
 }
 
+// count tells an attempt how often it was transmitted, once the call is over.
+func (c *call) count(at *drivers.Attempt) {
+	if sent := int(c.sent.Load()); sent > 0 {
+		at.Wire, at.Hidden, at.Transparent = true, sent-1, min(int(c.unasked.Load()), sent-1)
+	}
+}
+
 type callKey struct{}
 
-// HandleRPC implements stats.Handler. Begin is not counted: it also comes for an attempt that found no connection.
+// HandleRPC implements stats.Handler. Begin counts nothing: it also comes for an attempt that found no connection.
 func (*watcher) HandleRPC(ctx context.Context, s stats.RPCStats) {
 	c, ok := ctx.Value(callKey{}).(*call)
 	if !ok {
 		return
 	}
-	switch s.(type) {
+	switch s := s.(type) {
+	case *stats.Begin:
+		// What an attempt before this one heard is not this one's.
+		c.header.Store(false)
+		c.answered.Store(false)
+		c.resend.Store(s.IsTransparentRetryAttempt)
 	case *stats.OutHeader:
 		c.sent.Add(1)
+		if c.resend.Load() {
+			c.unasked.Add(1)
+		}
 	case *stats.InHeader:
 		c.header.Store(true)
 	case *stats.InTrailer:

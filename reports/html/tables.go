@@ -138,6 +138,9 @@ func attemptTable(run *reports.Run, name string) *table {
 			number(reports.Measured(m.ErrorShare(), reports.Share)),
 			number(reports.Percentile(service, service.P50)), number(reports.Percentile(service, service.P99)),
 		}
+		if m.TransparentRetries > 0 {
+			cells[2].Notes = []string{reports.Count(m.TransparentRetries) + " transparent"}
+		}
 		return append(append(cells, failures(m.Failures)...), codes(m))
 	})
 	t.Class = "worded"

@@ -85,6 +85,12 @@ func newStream(run *reports.Run, name string, i int) stream {
 	s := run.Streams[name]
 	out := stream{Name: name, ID: streamID(i), Summary: s.Summary()}
 	out.Tables = []*table{operationTable(run, name), attemptTable(run, name)}
+	if t := detailTable(name, &s.Total); t != nil {
+		out.Tables = append(out.Tables, t)
+	}
+	if s.Total.Messages != nil {
+		out.Tables = append(out.Tables, messageTable(run, name))
+	}
 	switch {
 	case s.Total.Integrity != nil:
 		t, missing := integrityTable(run, name)

@@ -134,7 +134,57 @@ func (p *page) streams(run *reports.Run) {
 		if codes := s.Total.FailureCodes(); codes != "" {
 			p.line("Failed attempts: %s\n", text(codes))
 		}
+		p.details(s.Total.FirstDetails())
+		p.messages(run, s)
 	}
+}
+
+// details tells what the first failed attempt of each code said.
+func (p *page) details(details []reports.Fact) {
+	for _, d := range details {
+		p.line("- %s: %s", code(d.Label), text(d.Value))
+	}
+	if len(details) > 0 {
+		p.line("")
+	}
+}
+
+// messages tells what became of the messages within streaming calls.
+func (p *page) messages(run *reports.Run, s *reports.Stream) {
+	if s.Total.Messages == nil {
+		return
+	}
+	head := []string{"messages in"}
+	for _, name := range reports.MessageCounts() {
+		head = append(head, name+":")
+	}
+	p.table(append(head, "first p50:", "first p99:", "gap p50:", "gap p99:")...)
+	for _, window := range run.WindowNames() {
+		if m := s.Windows[window]; m != nil && m.Messages != nil {
+			p.row(messageCells(text(window), m.Messages)...)
+		}
+	}
+	p.row(messageCells("**total**", s.Total.Messages)...)
+	p.line("")
+	for _, name := range reports.MessageAnomalies() {
+		if e := s.Total.Messages.Evidence[name]; e != "" {
+			p.line("- %s: %s\n", name, text(e))
+		}
+	}
+}
+
+func messageCells(label string, m *reports.Messages) []string {
+	cells := []string{label}
+	for _, name := range reports.MessageCounts() {
+		cells = append(cells, reports.Measured(m.Count(name), reports.Count))
+	}
+	for _, l := range []*reports.Latency{m.First, m.Gap} {
+		if l == nil {
+			l = &reports.Latency{}
+		}
+		cells = append(cells, reports.Percentile(l, l.P50), reports.Percentile(l, l.P99))
+	}
+	return cells
 }
 
 func (p *page) measures(label string, m *reports.Measures) {

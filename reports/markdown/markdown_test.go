@@ -79,3 +79,21 @@ func TestNothingMeasuredIsNotNothingFound(t *testing.T) {
 		t.Error("the summary does not say that integrity was not measured")
 	}
 }
+
+func streaming(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	if err := Render(&b, recordtest.Streaming()); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestMessagesWithinCallsAreTold(t *testing.T) {
+	out := strings.Join(strings.Fields(streaming(t)), " ")
+	for _, want := range []string{"3 messages did not come", "message 4 came again", "undecided", "said of "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not told", want)
+		}
+	}
+}

@@ -152,6 +152,10 @@ type Cell struct {
 	Response, Acked, Service, Lag Hist
 	// Tries counts the attempts handed to the driver, those that never reached the wire included: what Service is a share of.
 	Tries int64
+	// Messages is nil until an attempt is a stream of messages.
+	Messages *Messages
+	// Details holds, by code, what the first failed attempt said.
+	Details map[string]string
 }
 
 // Drop counts an operation that the plan called for and that was not sent; ours when the generator was to blame.
@@ -169,13 +173,18 @@ func (c *Cell) try(at *drivers.Attempt, timeout time.Duration) {
 	if at.Wire {
 		c.Attempts += 1 + int64(at.Hidden)
 		c.ClientRetries += int64(at.Hidden)
+		c.TransparentRetries += int64(at.Transparent)
 	}
 	if at.Answered {
 		c.Service.Record(at.Done - at.Sent)
 	}
+	if at.Messages != nil {
+		c.converse(at.Messages)
+	}
 	if at.Outcome == drivers.Acked {
 		return
 	}
+	c.quote(at.Code, at.Detail)
 	if c.Errors == nil {
 		c.Errors = make(map[string]int64)
 	}
@@ -240,6 +249,7 @@ func (c *Cell) Merge(o *Cell) {
 	c.Acked.Merge(&o.Acked)
 	c.Service.Merge(&o.Service)
 	c.Lag.Merge(&o.Lag)
+	c.mergeMessages(o)
 }
 
 // Measures sums the cell up; length is the time it covers, for the rate.
@@ -251,6 +261,8 @@ func (c *Cell) Measures(length time.Duration) reports.Measures {
 		AckedResponse: c.Acked.summary(c.Counts.Acked),
 		Service:       c.Service.summary(c.Tries),
 		Failures:      &reports.Failures{},
+		Messages:      c.Messages.measures(),
+		Details:       c.details(),
 	}
 	*m.Failures = c.Failures
 	for code, n := range c.Errors {

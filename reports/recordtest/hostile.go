@@ -27,6 +27,11 @@ func Hostile() *reports.Record {
 	orders.Total.Errors[text] = 1
 	orders.Gauges = map[string][]reports.Sample{text: {{AtNS: sec, Value: 1}}}
 	run.Streams[text] = orders
+	orders.Total.Details = map[string]string{}
+	for code := range orders.Total.Errors {
+		orders.Total.Details[code] = text
+	}
+	orders.Total.Messages = &reports.Messages{Evidence: map[string]string{"lost": text}}
 	delete(run.Streams, "orders")
 	for i := range rec.Violations {
 		v := &rec.Violations[i]

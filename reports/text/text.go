@@ -97,8 +97,29 @@ func (s *sheet) stream(run *reports.Run, name string) {
 	if codes := st.Total.FailureCodes(); codes != "" {
 		s.wrap("  ", "failed attempts: "+codes)
 	}
+	for _, detail := range st.Total.FirstDetails() {
+		s.wrap("    ", detail.Label+": "+detail.Value)
+	}
+	s.messages(st.Total.Messages)
 	for _, note := range others(st.Total.Integrity) {
 		s.wrap("  ", note)
+	}
+}
+
+// messages tells what became of the messages within streaming calls, in total.
+func (s *sheet) messages(m *reports.Messages) {
+	if m == nil {
+		return
+	}
+	var facts []string
+	for _, f := range m.Facts() {
+		facts = append(facts, f.Label+" "+f.Value)
+	}
+	s.wrap("  ", "messages: "+strings.Join(facts, ", "))
+	for _, name := range reports.MessageAnomalies() {
+		if e := m.Evidence[name]; e != "" {
+			s.wrap("    ", name+": "+e)
+		}
 	}
 }
 

@@ -101,3 +101,12 @@ func TestWhatWasNotMeasuredIsNoNumber(t *testing.T) {
 		t.Error("the operations that were not seen are not told")
 	}
 }
+
+func TestMessagesWithinCallsAreTold(t *testing.T) {
+	out := strings.Join(strings.Fields(rendered(t, recordtest.Streaming(), Options{})), " ")
+	for _, want := range []string{"3 messages did not come", "message 4 came again", "undecided", "said of "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not told", want)
+		}
+	}
+}

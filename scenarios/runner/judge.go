@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"wringer/reports"
@@ -74,6 +75,12 @@ func observe(m scenarios.Metric, c *metrics.Cell, length time.Duration) observat
 		}
 		return found(float64(c.Attempts) / float64(c.Sent))
 	}
+	if name, ok := strings.CutPrefix(m.Name, "messages_"); ok {
+		if n, shown := c.Messages.Shown(name); shown {
+			return found(float64(n))
+		}
+		return missing("no call that ended well could show it")
+	}
 	if n, ok := counts(m.Name, &c.Counts); ok {
 		return found(float64(n))
 	}
@@ -106,6 +113,14 @@ func latency(m scenarios.Metric, c *metrics.Cell, read func(h *metrics.Hist, tot
 		h, total, ours = &c.Service, c.Tries, 0
 	case "acked":
 		h, total, ours = &c.Acked, c.Counts.Acked, 0
+	case "first_message", "message_gap":
+		if c.Messages == nil {
+			return missing("no messages")
+		}
+		h, total, ours = &c.Messages.First, c.Messages.Waits, 0
+		if m.Of == "message_gap" {
+			h, total = &c.Messages.Gap, c.Messages.Gaps
+		}
 	}
 	if total == 0 {
 		return missing("no samples")

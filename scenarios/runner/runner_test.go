@@ -284,6 +284,53 @@ func (p slowPacer) At(n uint64) (time.Duration, bool) {
 	return p.Pacer.At(n)
 }
 
+// Messages within calls are gated by window, and what no gate looks at is told.
+func TestMessagesOfStreams(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &memory{do: func(ctx context.Context, _ *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
+			ack(ctx, at, 3*time.Millisecond)
+			at.Messages = &drivers.Messages{Sent: 2, Received: 2, First: time.Millisecond, Gaps: []time.Duration{2 * time.Millisecond}, Counted: true, Tracked: true}
+			if op.Seq == 5 {
+				at.Messages.Reordered, at.Messages.Evidence.Reordered = 1, "message 0 came after message 1"
+			}
+		}}
+		sc := scenario(t, scenarios.Timing{Duration: 4 * time.Second}, []scenarios.Stream{openStream("a", 100, m)},
+			"a.messages_lost == 0", "a.messages_duplicated == 0 in every second", "a.messages_received >= 800", "a.first_message.p99 < 2ms",
+			"a.message_gap.max < 3ms during baseline", "a.errors == 0")
+		run := mustRun(t, t.Context(), sc, Options{})
+		if run.Verdict != reports.Pass {
+			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+		}
+		told := slices.ContainsFunc(run.Findings, func(f reports.Finding) bool {
+			return f.Kind == "messages_reordered" && strings.Contains(f.Text, "message 0 came after message 1")
+		})
+		if !told {
+			t.Errorf("findings %v", run.Findings)
+		}
+		if broken := reports.Sums(run); len(broken) > 0 {
+			t.Error(broken)
+		}
+		sc = scenario(t, scenarios.Timing{Duration: 4 * time.Second}, []scenarios.Stream{openStream("a", 100, m)}, "a.messages_reordered == 0")
+		if run := mustRun(t, t.Context(), sc, Options{}); run.Verdict != reports.Fail {
+			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+		}
+	})
+}
+
+// A gate on messages that no call could show is not decided.
+func TestMessagesNobodyCouldCount(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &memory{do: func(ctx context.Context, _ *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
+			ack(ctx, at, 3*time.Millisecond)
+			at.Messages = &drivers.Messages{Sent: 2, Undecided: 2, Awaited: true}
+		}}
+		sc := scenario(t, scenarios.Timing{Duration: 2 * time.Second}, []scenarios.Stream{openStream("a", 100, m)}, "a.messages_lost == 0")
+		if run := mustRun(t, t.Context(), sc, Options{}); run.Verdict != reports.Inconclusive {
+			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+		}
+	})
+}
+
 func TestLateGeneratorIsTheLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		spec := openStream("a", 100, prompt())

@@ -191,6 +191,12 @@ func (t *trial) redact(run *reports.Run, violations []reports.Violation) {
 	for i := range run.Findings {
 		run.Findings[i].Text = t.sc.Redact(run.Findings[i].Text)
 	}
+	for _, s := range run.Streams {
+		t.redactDetails(&s.Total)
+		for _, m := range s.Windows {
+			t.redactDetails(m)
+		}
+	}
 	for i := range violations {
 		for j := range violations[i].Attempts {
 			at := &violations[i].Attempts[j]
@@ -212,6 +218,25 @@ func (t *trial) witnessed() []reports.Finding {
 	return out
 }
 
+func (t *trial) redactDetails(m *reports.Measures) {
+	for code, detail := range m.Details {
+		m.Details[code] = t.sc.Redact(detail)
+	}
+}
+
+// messageFindings tells of messages lost, copied or out of order that no gate asked for.
+func messageFindings(stream string, m *reports.Messages, gated map[string]bool) []reports.Finding {
+	var out []reports.Finding
+	for _, name := range reports.MessageAnomalies() {
+		metric := "messages_" + name
+		if n := m.Count(name); n != nil && *n > 0 && !gated[stream+"."+metric] {
+			out = append(out, reports.Finding{Kind: metric, Stream: stream, Text: fmt.Sprintf("stream %s: %s is %d, and no gate looks at it%s",
+				stream, metric, *n, because(m.Evidence[name]))})
+		}
+	}
+	return out
+}
+
 // findings tells of anomalies that no gate asked for.
 func findings(run *reports.Run) []reports.Finding {
 	gated := make(map[string]bool)
@@ -229,6 +254,7 @@ func findings(run *reports.Run) []reports.Finding {
 				out = append(out, reports.Finding{Kind: metric, Stream: name, Text: fmt.Sprintf("stream %s: %s is %d, and no gate looks at it", name, metric, *n)})
 			}
 		}
+		out = append(out, messageFindings(name, s.Total.Messages, gated)...)
 		if !gated[name+".errors"] && !gated[name+".within"] {
 			out = append(out, reports.Finding{Kind: "ungated", Stream: name, Text: fmt.Sprintf("stream %s has no gate on errors or within", name)})
 		}

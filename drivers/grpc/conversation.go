@@ -1,0 +1,227 @@
+package grpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
+
+	"wringer/drivers"
+)
+
+// Codes of calls that ended with OK and yet are no ack.
+const (
+	codeEarly = "grpc_early"         // before the last message was sent: the target cannot have taken all of them
+	codeLost  = "grpc_messages_lost" // messages that had to come did not
+)
+
+// errEnough ends a call whose sending side is never closed, once all that was expected came.
+var errEnough = errors.New("all expected messages came")
+
+// conversation is one streaming call.
+type conversation struct {
+	s      *session
+	flow   *flow
+	op     drivers.Op
+	at     *drivers.Attempt
+	cancel context.CancelFunc
+	stream grpc.ClientStream
+	seen   *drivers.Messages
+	// whole is closed once all expected messages came.
+	whole chan struct{}
+	// came has a token for each message that came, for a sender in lockstep.
+	came   chan struct{}
+	last   time.Duration // when the last message came
+	closed bool          // whole is closed
+
+	// sent and failed belong to the sender until it has ended.
+	sent   int
+	failed error
+}
+
+// converse makes one streaming call and blocks until it is over, its sender too.
+func (s *session) converse(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
+	flow := s.d.flow
+	at.Messages = new(drivers.Messages)
+	s.tracker.begin(op.Seq, at.Messages)
+	seen := new(call)
+	callCtx, cancel := context.WithCancel(s.callContext(ctx, seen, op))
+	defer cancel()
+	c := &conversation{s: s, flow: flow, op: *op, at: at, cancel: cancel, seen: at.Messages, whole: make(chan struct{})}
+	if flow.lockstep {
+		c.came = make(chan struct{}, flow.messages)
+	}
+	at.Sent = s.d.env.Clock()
+	desc := &grpc.StreamDesc{ClientStreams: flow.sends, ServerStreams: flow.receives}
+	var err error
+	if c.stream, err = s.conn.NewStream(callCtx, desc, s.d.method, s.d.options...); err == nil {
+		var sender sync.WaitGroup
+		sender.Go(func() { c.send(callCtx) })
+		err = c.receive()
+		cancel()
+		sender.Wait()
+	}
+	at.Done = s.d.env.Clock()
+	seen.count(at)
+	c.conclude(ctx, seen, err)
+}
+
+// receive reads until the call is over: nil when it ended well.
+func (c *conversation) receive() error {
+	for {
+		c.s.reply.err = nil
+		err := c.stream.RecvMsg(c.s.reply)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if c.s.reply.err != nil {
+			return c.s.reply.err
+		}
+		if c.seen.Received >= int64(c.flow.most) {
+			return errTooMany
+		}
+		c.take()
+		if !c.flow.receives {
+			return nil // gRPC has seen the status behind the only answer
+		}
+		if c.flow.halfClose == halfCloseNever && c.closed {
+			return errEnough
+		}
+	}
+}
+
+var errTooMany = errors.New("more messages came than max_replies")
+
+// take counts one message.
+func (c *conversation) take() {
+	now := c.s.d.env.Clock()
+	if c.seen.Received == 0 {
+		c.seen.First = now - c.at.Sent
+	} else {
+		c.seen.Gaps = append(c.seen.Gaps, now-c.last)
+	}
+	c.last = now
+	c.seen.Received++
+	c.s.tracker.see(c.s.reply.bytes)
+	if !c.closed && c.s.tracker.enough() {
+		c.closed = true
+		close(c.whole)
+	}
+	if c.came != nil {
+		select {
+		case c.came <- struct{}{}:
+		default: // more came than will be sent
+		}
+	}
+}
+
+// send sends the messages and closes the sending side as told. It ends early when the call does.
+func (c *conversation) send(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for n := range c.flow.messages {
+		if !c.turn(ctx, timer, n) {
+			return
+		}
+		c.op.Message = uint64(n)
+		b, err := c.s.d.inputs[n%len(c.s.d.inputs)].append(make([]byte, 0, c.s.size), &c.op)
+		if err != nil {
+			c.failed = err
+			c.cancel()
+			return
+		}
+		c.s.size = max(c.s.size, len(b))
+		// Counted before it leaves: the target may answer the last message before SendMsg returns.
+		c.sent++
+		if err := c.stream.SendMsg(mem.SliceBuffer(b)); err != nil {
+			c.sent-- // the call is over; why, the receiver hears
+			return
+		}
+	}
+	c.halfClose(ctx)
+}
+
+// turn waits until message n is due, false when the call is over.
+func (c *conversation) turn(ctx context.Context, timer *time.Timer, n int) bool {
+	if n == 0 {
+		return true
+	}
+	if c.came != nil {
+		select {
+		case <-c.came:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	if wait := c.at.Sent + time.Duration(n)*c.flow.every - c.s.d.env.Clock(); c.flow.every > 0 && wait > 0 {
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return false
+		case <-c.stream.Context().Done():
+			return false
+		}
+	}
+	return true
+}
+
+func (c *conversation) halfClose(ctx context.Context) {
+	switch c.flow.halfClose {
+	case halfCloseNever:
+		return
+	case halfCloseReplies:
+		select {
+		case <-c.whole:
+		case <-ctx.Done():
+			return
+		}
+	}
+	// It fails only when the call is over, which the receiver hears of.
+	_ = c.stream.CloseSend()
+}
+
+// conclude sets the outcome, once sender and receiver have ended.
+func (c *conversation) conclude(ctx context.Context, seen *call, err error) {
+	c.seen.Sent = int64(c.sent)
+	early := c.sent < c.flow.messages && !errors.Is(err, errEnough)
+	switch {
+	case c.failed != nil:
+		c.at.Fail(drivers.Indeterminate, codeMessage, c.failed.Error())
+	case errors.Is(err, errEnough):
+		c.at.Outcome, c.at.Answered, err = drivers.Acked, true, nil
+	case errors.Is(err, errTooMany):
+		c.at.Fail(drivers.Indeterminate, drivers.CodeTooLarge, fmt.Sprintf("more than %d messages came", c.flow.most))
+	case c.s.reply.err != nil && errors.Is(err, c.s.reply.err):
+		c.at.Fail(drivers.Indeterminate, drivers.CodeMalformed, "a message does not decode: "+err.Error())
+	default:
+		c.s.d.decide(ctx, seen, c.s.reply, err, c.at)
+	}
+	c.account(err == nil && c.at.Outcome == drivers.Acked, early)
+}
+
+// account counts what did not come, and takes the ack from a call that was not whole.
+func (c *conversation) account(well, early bool) {
+	c.seen.Awaited = !c.at.Answered && (c.flow.receives || c.seen.Received == 0)
+	if well && early {
+		c.at.Fail(drivers.Indeterminate, codeEarly, fmt.Sprintf("OK after %d of %d messages", c.sent, c.flow.messages))
+	}
+	if len(c.flow.count) > 0 {
+		if well && !early {
+			c.s.tracker.counted(c.s.reply.bytes)
+		}
+	} else {
+		c.s.tracker.end(well && !early)
+	}
+	if well && !early && c.seen.Lost > 0 {
+		c.at.Fail(drivers.Indeterminate, codeLost, c.seen.Evidence.Lost)
+	}
+}

@@ -1,0 +1,227 @@
+package grpc
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"wringer/drivers"
+	"wringer/drivers/drivertest"
+)
+
+// rawTarget speaks HTTP/2 frame by frame, so that it can break every rule. Types come from a file: it has no reflection.
+type rawTarget struct {
+	address string
+	close   func()
+}
+
+// exchange is one request that reached a raw target.
+type exchange struct {
+	*http2.Framer
+	conn   *net.TCPConn
+	stream uint32
+	end    <-chan struct{} // the test is over
+}
+
+func (x *exchange) headers(end bool, pairs ...string) {
+	var b bytes.Buffer
+	e := hpack.NewEncoder(&b)
+	for i := 0; i < len(pairs); i += 2 {
+		e.WriteField(hpack.HeaderField{Name: pairs[i], Value: pairs[i+1]})
+	}
+	const frame = 16_000
+	for first := true; first || b.Len() > 0; first = false {
+		part := b.Next(frame)
+		if first {
+			x.WriteHeaders(http2.HeadersFrameParam{StreamID: x.stream, BlockFragment: part, EndStream: end, EndHeaders: b.Len() == 0})
+		} else {
+			x.WriteContinuation(x.stream, b.Len() == 0, part)
+		}
+	}
+}
+
+// begin sends the headers of a proper answer.
+func (x *exchange) begin() { x.headers(false, ":status", "200", "content-type", "application/grpc") }
+
+// message sends bytes behind the five that precede a message.
+func (x *exchange) message(flag byte, length uint32, b ...byte) {
+	x.WriteData(x.stream, false, append([]byte{flag, byte(length >> 24), byte(length >> 16), byte(length >> 8), byte(length)}, b...))
+}
+
+func (x *exchange) trailers(status string, pairs ...string) {
+	x.headers(true, append([]string{"grpc-status", status}, pairs...)...)
+}
+
+// startRaw starts a raw target that answers each whole request with answer.
+func startRaw(t *testing.T, answer func(x *exchange)) *rawTarget {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var conns []net.Conn
+	end := make(chan struct{})
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			conns = append(conns, c)
+			mu.Unlock()
+			all.Go(func() { serveRaw(c.(*net.TCPConn), end, answer) })
+		}
+	})
+	return &rawTarget{l.Addr().String(), func() {
+		close(end)
+		l.Close()
+		mu.Lock()
+		for _, c := range conns {
+			c.Close()
+		}
+		mu.Unlock()
+		all.Wait()
+	}}
+}
+
+func serveRaw(c *net.TCPConn, end <-chan struct{}, answer func(x *exchange)) {
+	defer c.Close()
+	if _, err := io.CopyN(io.Discard, c, int64(len(http2.ClientPreface))); err != nil {
+		return
+	}
+	f := http2.NewFramer(c, c)
+	f.WriteSettings()
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return
+		}
+		switch frame := frame.(type) {
+		case *http2.SettingsFrame:
+			if !frame.IsAck() {
+				f.WriteSettingsAck()
+			}
+		case *http2.PingFrame:
+			if !frame.IsAck() {
+				f.WritePing(true, frame.Data)
+			}
+		case *http2.DataFrame:
+			if frame.StreamEnded() {
+				answer(&exchange{f, c, frame.StreamID, end})
+			}
+		}
+	}
+}
+
+// many are headers of 2 MiB, in pairs.
+var many = slices.Repeat([]string{"x-much", strings.Repeat("a", 8<<10)}, 256)
+
+var goodReply = []byte{0x08, 0x01}
+
+// TestBadAnswers: each has the outcome that is true of it, a stable code, and leaves the session usable.
+func TestBadAnswers(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		answer   func(x *exchange)
+		outcome  drivers.Outcome
+		codes    []string
+		answered bool
+	}{
+		{"well", func(x *exchange) { x.begin(); x.message(0, 2, goodReply...); x.trailers("0") }, drivers.Acked, []string{""}, true},
+		{"GOAWAY that covers the call", func(x *exchange) { x.WriteGoAway(0, http2.ErrCodeNo, nil) }, drivers.Indeterminate, []string{"closed", "grpc_unavailable", "reset"}, false},
+		{"GOAWAY, then the answer", func(x *exchange) {
+			x.WriteGoAway(x.stream, http2.ErrCodeNo, nil)
+			x.begin()
+			x.message(0, 2, goodReply...)
+			x.trailers("0")
+		}, drivers.Acked, []string{""}, true},
+		{"RST_STREAM", func(x *exchange) { x.WriteRSTStream(x.stream, http2.ErrCodeInternal) }, drivers.Indeterminate, []string{"reset"}, false},
+		{"RST_STREAM CANCEL", func(x *exchange) { x.WriteRSTStream(x.stream, http2.ErrCodeCancel) }, drivers.Indeterminate, []string{"reset"}, false},
+		{"RST_STREAM in the middle", func(x *exchange) {
+			x.begin()
+			x.message(0, 100, goodReply...)
+			x.WriteRSTStream(x.stream, http2.ErrCodeInternal)
+		}, drivers.Indeterminate, []string{"reset"}, false},
+		{"closed within a message", func(x *exchange) { x.begin(); x.message(0, 100, goodReply...); x.conn.Close() }, drivers.Indeterminate, []string{"closed", "reset"}, false},
+		{"a message cut short", func(x *exchange) { x.begin(); x.message(0, 100, goodReply...); x.trailers("0") }, drivers.Indeterminate, []string{"malformed", "grpc_internal"}, true},
+		{"OK without a message", func(x *exchange) { x.begin(); x.trailers("0") }, drivers.Indeterminate, []string{"malformed"}, false},
+		{"two messages", func(x *exchange) {
+			x.begin()
+			x.message(0, 2, goodReply...)
+			x.message(0, 2, goodReply...)
+			x.trailers("0")
+		}, drivers.Indeterminate, []string{"malformed"}, false},
+		{"a message and no status", func(x *exchange) {
+			x.begin()
+			x.message(0, 2, goodReply...)
+			x.WriteData(x.stream, true, nil)
+		}, drivers.Indeterminate, []string{"closed", "malformed"}, false},
+		{"a status that is no number", func(x *exchange) { x.begin(); x.message(0, 2, goodReply...); x.trailers("fine") }, drivers.Indeterminate, []string{"malformed"}, false},
+		{"a flag that says compressed", func(x *exchange) { x.begin(); x.message(1, 2, goodReply...); x.trailers("0") }, drivers.Indeterminate, []string{"malformed"}, false},
+		{"an unknown flag", func(x *exchange) { x.begin(); x.message(7, 2, goodReply...); x.trailers("0") }, drivers.Indeterminate, []string{"malformed"}, false},
+		{"a length beyond the limit", func(x *exchange) { x.begin(); x.message(0, 1<<31, goodReply...) }, drivers.Indeterminate, []string{"too_large"}, false},
+		{"a proxy's 503", func(x *exchange) {
+			x.headers(false, ":status", "503", "content-type", "text/html")
+			x.WriteData(x.stream, true, []byte("<html>"))
+		}, drivers.Indeterminate, []string{"malformed"}, false},
+		{"a proxy's 404", func(x *exchange) { x.headers(true, ":status", "404", "content-type", "text/html") }, drivers.Indeterminate, []string{"malformed"}, false},
+		{"another content type", func(x *exchange) {
+			x.headers(false, ":status", "200", "content-type", "text/plain")
+			x.WriteData(x.stream, true, []byte("hello"))
+		}, drivers.Indeterminate, []string{"malformed"}, false},
+		{"a huge header", func(x *exchange) {
+			x.headers(false, ":status", "200", "content-type", "application/grpc", "x-much", strings.Repeat("a", 2<<20))
+		}, drivers.Indeterminate, []string{"malformed"}, false},
+		{"too many headers", func(x *exchange) {
+			x.headers(false, append([]string{":status", "200", "content-type", "application/grpc"}, many[:280]...)...)
+		}, drivers.Indeterminate, []string{"too_large", "malformed"}, false},
+		{"huge trailers", func(x *exchange) {
+			x.begin()
+			x.message(0, 2, goodReply...)
+			x.trailers("0", many...) // beyond twice the limit the connection ends
+		}, drivers.Indeterminate, []string{"malformed"}, false},
+		{"a frame that is none", func(x *exchange) {
+			x.WriteRawFrame(http2.FrameHeaders, http2.FlagHeadersEndHeaders, x.stream, []byte{0xff, 0xff, 0xff, 0xff})
+		}, drivers.Indeterminate, []string{"malformed", "closed", "reset"}, false},
+		{"silence", func(*exchange) {}, drivers.Indeterminate, []string{"timeout"}, false},
+		{"half an answer, then silence", func(x *exchange) { x.begin(); x.message(0, 100, goodReply...) }, drivers.Indeterminate, []string{"timeout"}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			raw := startRaw(t, test.answer)
+			defer raw.close()
+			env := drivertest.NewEnv(t, time.Now())
+			env.Files = "testdata"
+			d, err := (&Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}).Open(t.Context(), env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			s, _ := d.Session()
+			for range 2 { // the second shows that the session is usable
+				wait := 20 * time.Second
+				if slices.Contains(test.codes, "timeout") {
+					wait = 200 * time.Millisecond
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), wait)
+				var at drivers.Attempt
+				s.Do(ctx, &drivers.Op{}, &at)
+				cancel()
+				if at.Outcome != test.outcome || !slices.Contains(test.codes, at.Code) || at.Answered != test.answered {
+					t.Errorf("%v %q answered %v (%s)", at.Outcome, at.Code, at.Answered, at.Detail)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,141 @@
+package grpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/bufbuild/protocompile"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"wringer/drivers"
+)
+
+// maxDescriptors bounds a descriptor set's file.
+const maxDescriptors = 64 << 20
+
+// checkTypes checks where the method's types come from.
+func (c *Config) checkTypes(problem func(field, message string)) {
+	if len(c.Protos) > 0 && c.Descriptors != "" {
+		problem("descriptors", "stands beside protos; keep one of the two")
+	}
+	if len(c.ImportPaths) > 0 && len(c.Protos) == 0 {
+		problem("import_paths", "goes with protos")
+	}
+	if slices.Contains(c.Protos, "") {
+		problem("protos", "holds an empty name")
+	}
+}
+
+// method finds the method's descriptor in files, or asks the target for it.
+func (d *driver) methodOf(ctx context.Context, c *Config) (protoreflect.MethodDescriptor, error) {
+	var find func(protoreflect.FullName) protoreflect.Descriptor
+	var err error
+	switch {
+	case len(c.Protos) > 0:
+		find, err = compileProtos(ctx, c, d.env.Files)
+	case c.Descriptors != "":
+		find, err = readDescriptors(resolve(d.env.Files, c.Descriptors))
+	default:
+		return d.ask(ctx, c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+	}
+	name, method, err := cutMethod(c.Method)
+	if err != nil {
+		return nil, fmt.Errorf("%w: method: %w", drivers.ErrConfig, err)
+	}
+	service, ok := find(protoreflect.FullName(name)).(protoreflect.ServiceDescriptor)
+	if !ok {
+		return nil, fmt.Errorf("%w: method: no service %s in the files", drivers.ErrConfig, name)
+	}
+	return pick(service, method)
+}
+
+// compileProtos compiles .proto files, by their names within the import paths.
+func compileProtos(ctx context.Context, c *Config, folder string) (func(protoreflect.FullName) protoreflect.Descriptor, error) {
+	paths := []string{folder}
+	if len(c.ImportPaths) > 0 {
+		paths = nil
+	}
+	for _, p := range c.ImportPaths {
+		paths = append(paths, resolve(folder, p))
+	}
+	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: paths})}
+	files, err := compiler.Compile(ctx, c.Protos...)
+	if err != nil {
+		return nil, fmt.Errorf("protos: %w (looked in %s)", err, strings.Join(paths, ", "))
+	}
+	return func(name protoreflect.FullName) protoreflect.Descriptor {
+		for _, f := range files {
+			if d := f.FindDescriptorByName(name); d != nil {
+				return d
+			}
+		}
+		return nil
+	}, nil
+}
+
+// readDescriptors reads a FileDescriptorSet, as protoc --descriptor_set_out and buf build write it. Files that come with
+// protobuf may be left out of it.
+func readDescriptors(path string) (func(protoreflect.FullName) protoreflect.Descriptor, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("descriptors: %w", err)
+	}
+	if info.Size() > maxDescriptors {
+		return nil, fmt.Errorf("descriptors: %s is larger than %s", path, drivers.Bytes(maxDescriptors))
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("descriptors: %w", err)
+	}
+	set := new(descriptorpb.FileDescriptorSet)
+	if err := proto.Unmarshal(raw, set); err != nil {
+		return nil, fmt.Errorf("descriptors: %s is no descriptor set: %w", path, err)
+	}
+	if err := complete(set); err != nil {
+		return nil, fmt.Errorf("descriptors: %s: %w", path, err)
+	}
+	files, err := protodesc.NewFiles(set)
+	if err != nil {
+		return nil, fmt.Errorf("descriptors: %s: %w", path, err)
+	}
+	return func(name protoreflect.FullName) protoreflect.Descriptor {
+		d, err := files.FindDescriptorByName(name)
+		if err != nil {
+			return nil
+		}
+		return d
+	}, nil
+}
+
+// complete adds the files that the set needs and that are known here.
+func complete(set *descriptorpb.FileDescriptorSet) error {
+	have := make(map[string]bool)
+	for _, f := range set.File {
+		have[f.GetName()] = true
+	}
+	for i := 0; i < len(set.File); i++ { // the set grows on the way
+		for _, name := range set.File[i].GetDependency() {
+			if have[name] {
+				continue
+			}
+			known, err := protoregistry.GlobalFiles.FindFileByPath(name)
+			if err != nil {
+				return errors.New(name + " is missing: write the set with its imports (protoc --include_imports)")
+			}
+			have[name] = true
+			set.File = append(set.File, protodesc.ToFileDescriptorProto(known))
+		}
+	}
+	return nil
+}
