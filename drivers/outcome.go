@@ -90,6 +90,8 @@ type Attempt struct {
 	Placed    bool
 	Partition int32
 	Offset    int64
+	// Answer is what was answered, for the operations that Env.Replay chose.
+	Answer Answer
 }
 
 // Fail sets the outcome of an attempt that was not acknowledged.

@@ -58,6 +58,8 @@ func (c *audit) stream(name string, s *Stream) {
 	c.unanswered(name, s)
 	c.histogram(name, s)
 	c.integrity(name, s)
+	c.witnessed(name, s)
+	c.replayed(name, s)
 }
 
 func (c *audit) counts(where string, n *Counts) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"wringer/faults"
+	"wringer/reports"
 )
 
 // Gate is one line of `expect`: STREAM.METRIC COMPARISON VALUE [SCOPE].
@@ -90,7 +91,9 @@ var metrics = func() map[string]Metric {
 		UnitCount: {
 			TimeOrRate: {"offered", "sent", "acked", "attempts", "retries"},
 			Integrity: {"seen", "lost", "unseen", "recovered", "phantom", "unexpected", "foreign", "log_duplicates", "redelivered",
-				"effect_duplicates", "extra_copies", "max_copies", "order_violations", "regressions"},
+				"effect_duplicates", "extra_copies", "max_copies", "order_violations", "regressions",
+				"arrivals", "not_arrived", "arrived_cut", "answered", "arrived_operations", "arrived_twice", "max_arrivals", "hidden_arrivals",
+				"replays", "replay_violations", "replay_deviations", "replays_undecided", "replays_skipped"},
 		},
 	} {
 		for class, names := range group {
@@ -105,6 +108,10 @@ var metrics = func() map[string]Metric {
 	}
 	return m
 }()
+
+// witnessed says that a metric is read from a witness, replayed that it is read from replays.
+func witnessed(metric string) bool { return slices.Contains(reports.WitnessNames(), metric) }
+func replayed(metric string) bool  { return slices.Contains(reports.ReplayNames(), metric) }
 
 // comparisons are those that a gate may use.
 var comparisons = []string{"<", "<=", ">", ">=", "==", "!="}
