@@ -134,6 +134,7 @@ func (p *page) streams(run *reports.Run) {
 		if codes := s.Total.FailureCodes(); codes != "" {
 			p.line("Failed attempts: %s\n", text(codes))
 		}
+		p.probes(run, name)
 	}
 }
 

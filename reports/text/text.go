@@ -100,6 +100,9 @@ func (s *sheet) stream(run *reports.Run, name string) {
 	for _, note := range others(st.Total.Integrity) {
 		s.wrap("  ", note)
 	}
+	for _, note := range st.Total.Probes() {
+		s.wrap("  ", note)
+	}
 }
 
 func row(label string, m *reports.Measures, integrity bool) []string {
