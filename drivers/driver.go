@@ -36,6 +36,11 @@ type Env struct {
 	// Timeout is the stream's timeout of one attempt: a hint for client libraries with timeouts of their own. The
 	// context of Session.Do carries the deadline that counts.
 	Timeout time.Duration
+	// Mark is the text, with {{...}}, of the header MarkHeader that each request carries; empty: none.
+	Mark string
+	// Replay says of an operation whether it is one that may be replayed once it is acknowledged: the driver then keeps its
+	// Attempt.Answer. A pure function of the operation; nil: none is.
+	Replay func(seq uint64) bool
 	// Sessions is an upper bound of the sessions that will be open at once.
 	Sessions int
 	// Files is the folder of the scenario file, against which relative paths are resolved.

@@ -96,6 +96,8 @@ type Attempt struct {
 	Offset    int64
 	// Messages is what was seen of the messages of a stream; nil where the attempt is none.
 	Messages *Messages
+	// Answer is what was answered, for the operations that Env.Replay chose.
+	Answer Answer
 }
 
 // Fail sets the outcome of an attempt that was not acknowledged.

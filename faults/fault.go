@@ -87,6 +87,12 @@ type Link interface {
 	Dial(ctx context.Context, network, address string) (net.Conn, error)
 }
 
+// Through is an optional extra of a Link whose far end, towards the target, can be another's: Dial where the connection to
+// the target is made by dial.
+type Through interface {
+	DialBy(ctx context.Context, network, address string, dial func(ctx context.Context, network, address string) (net.Conn, error)) (net.Conn, error)
+}
+
 // Mesh opens links. One mesh serves a run.
 type Mesh interface {
 	// Link returns the link of that name, opened at the first call.

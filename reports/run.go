@@ -162,6 +162,23 @@ type Measures struct {
 	Messages  *Messages  `json:"messages,omitempty"` // of a stream whose operations are streams of messages
 	// Details holds, by code, what the first failed attempt said.
 	Details map[string]string `json:"details,omitempty"`
+	// Witness and Replays are absent where the scenario did not ask for them.
+	Witness *Witness `json:"witness,omitempty"`
+	Replays *Replays `json:"replays,omitempty"`
+}
+
+// Count returns the count of what was observed that has that name, nil when it was not measured or is not known; m may
+// be nil.
+func (m *Measures) Count(name string) *int64 {
+	if m == nil {
+		return nil
+	}
+	for _, counted := range []interface{ Count(string) *int64 }{m.Integrity, m.Witness, m.Replays} {
+		if n := counted.Count(name); n != nil {
+			return n
+		}
+	}
+	return nil
 }
 
 // Failures classes failed attempts: within their deadline, at it, or beyond it.

@@ -59,6 +59,8 @@ func (c *audit) stream(name string, s *Stream) {
 	c.histogram(name, s)
 	c.integrity(name, s)
 	c.messages(name, s)
+	c.witnessed(name, s)
+	c.replayed(name, s)
 }
 
 func (c *audit) counts(where string, n *Counts) {

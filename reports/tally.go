@@ -49,12 +49,17 @@ func Anomalies() []string {
 	return []string{"lost", "phantom", "unexpected", "log_duplicates", "effect_duplicates", "order_violations"}
 }
 
+// ProbeAnomalies lists such counts of a witness and of replays.
+func ProbeAnomalies() []string { return []string{"hidden_arrivals", "replay_violations"} }
+
 // EvidenceOf returns the name of the count that a violation's kind is evidence of; empty for a kind that has none.
 func EvidenceOf(kind string) string {
 	switch kind {
 	case "lost", "phantom", "unexpected", "foreign", "redelivered":
 		return kind
-	case "log_duplicate", "effect_duplicate", "order_violation", "regression":
+	case "arrived_twice":
+		return kind
+	case "log_duplicate", "effect_duplicate", "order_violation", "regression", "replay_violation":
 		return kind + "s"
 	}
 	return ""

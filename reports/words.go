@@ -221,19 +221,19 @@ func (r *Run) Found() []Anomaly {
 		before := len(all)
 		for _, window := range r.WindowNames() {
 			if m := s.Windows[window]; m != nil {
-				all = appendAnomalies(all, name, window, m.Integrity)
+				all = appendAnomalies(all, name, window, m)
 			}
 		}
 		if len(all) == before {
-			all = appendAnomalies(all, name, "", s.Total.Integrity)
+			all = appendAnomalies(all, name, "", &s.Total)
 		}
 	}
 	return all
 }
 
-func appendAnomalies(all []Anomaly, stream, window string, i *Integrity) []Anomaly {
-	for _, count := range Anomalies() {
-		if n := i.Count(count); n != nil && *n > 0 {
+func appendAnomalies(all []Anomaly, stream, window string, m *Measures) []Anomaly {
+	for _, count := range append(Anomalies(), ProbeAnomalies()...) {
+		if n := m.Count(count); n != nil && *n > 0 {
 			all = append(all, Anomaly{stream, window, count, *n})
 		}
 	}

@@ -92,6 +92,7 @@ func (r *reader) checkStream(key, n *node, s *Stream) {
 	}
 	r.checkInFlight(n.get("max_in_flight"), s)
 	setDefault(&s.Timeout, DefaultTimeout)
+	r.checkProbes(n, s)
 	if s.Retry != nil {
 		r.checkRetry(n.get("retry"), s)
 	}
@@ -235,7 +236,11 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 		r.problem(n, "gate %s: there is no stream %s; %s", quote(g.Expr), quote(g.Stream), choices(g.Stream, names))
 		return
 	}
-	if g.Metric.Class == Integrity && !s.Traffic[i].observed() {
+	probed := witnessed(g.Metric.Name) || replayed(g.Metric.Name)
+	if why := s.Traffic[i].probeMissing(g.Metric.Name); why != "" {
+		r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Name, why)
+	}
+	if g.Metric.Class == Integrity && !probed && !s.Traffic[i].observed() {
 		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects, and its driver does not read back what it wrote", quote(g.Expr), g.Metric.Name)
 	}
 	if why := s.Traffic[i].silent(g.Metric); why != "" {

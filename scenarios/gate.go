@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"wringer/faults"
+	"wringer/reports"
 )
 
 // Gate is one line of `expect`: STREAM.METRIC COMPARISON VALUE [SCOPE].
@@ -91,7 +92,9 @@ var metrics = func() map[string]Metric {
 			TimeOrRate: {"offered", "sent", "acked", "attempts", "retries", "messages_sent", "messages_received"},
 			Outcome:    {"messages_lost", "messages_undecided", "messages_unexpected", "messages_duplicated", "messages_reordered"},
 			Integrity: {"seen", "lost", "unseen", "recovered", "phantom", "unexpected", "foreign", "log_duplicates", "redelivered",
-				"effect_duplicates", "extra_copies", "max_copies", "order_violations", "regressions"},
+				"effect_duplicates", "extra_copies", "max_copies", "order_violations", "regressions",
+				"arrivals", "not_arrived", "arrived_cut", "answered", "arrived_operations", "arrived_twice", "max_arrivals", "hidden_arrivals",
+				"replays", "replay_violations", "replay_deviations", "replays_undecided", "replays_skipped"},
 		},
 	} {
 		for class, names := range group {
@@ -109,6 +112,10 @@ var metrics = func() map[string]Metric {
 
 // latencyPrefixes name the times that are not the response time.
 var latencyPrefixes = []string{"service", "acked", "first_message", "message_gap"}
+
+// witnessed says that a metric is read from a witness, replayed that it is read from replays.
+func witnessed(metric string) bool { return slices.Contains(reports.WitnessNames(), metric) }
+func replayed(metric string) bool  { return slices.Contains(reports.ReplayNames(), metric) }
 
 // comparisons are those that a gate may use.
 var comparisons = []string{"<", "<=", ">", ">=", "==", "!="}

@@ -20,6 +20,7 @@ func (s *Scenario) Resolve(vars map[string]string) (*Scenario, error) {
 		t := &out.Traffic[i]
 		if t.Driver != nil {
 			t.Driver = r.config(t.driverAt, t.Name+": "+t.DriverName, t.Driver).(drivers.Config)
+			r.probes(t)
 		}
 		if t.Effects != nil {
 			t.Effects = r.config(t.effectsAt, t.Name+": effects."+t.EffectName, t.Effects).(drivers.SourceConfig)

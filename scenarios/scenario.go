@@ -63,6 +63,9 @@ type Stream struct {
 
 	Outcomes map[string][]string `yaml:"outcomes" jsonschema_description:"What an answer means: acked, rejected or indeterminate, each with a list of codes (http_503 or 503, grpc_unavailable, kafka_request_timed_out, check)."`
 
+	Witness bool           `yaml:"witness" jsonschema_description:"Count what arrives at the target, behind the stream's link: rest and grpc, without TLS. Each request then carries its operation's identity in the header Wringer-Op."`
+	Replay  *drivers.Ratio `yaml:"replay" jsonschema_description:"The share of the acknowledged operations that is sent again with the same Idempotency-Key, as it was, twice at once, or with a changed body, to judge the answers. rest only. Absent: none."`
+
 	// EffectName is the key under which Effects stood.
 	EffectName string               `yaml:"-"`
 	Effects    drivers.SourceConfig `yaml:"-"`

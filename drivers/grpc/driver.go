@@ -163,6 +163,13 @@ func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error 
 		}
 		d.metadata = append(d.metadata, pair{strings.ToLower(key), value})
 	}
+	if d.env.Mark != "" {
+		value, err := compiler.template(d.env.Mark)
+		if err != nil {
+			return fmt.Errorf("witness: %w", err)
+		}
+		d.metadata = append(d.metadata, pair{strings.ToLower(drivers.MarkHeader), value})
+	}
 	return d.rehearse(messages, method)
 }
 

@@ -52,7 +52,11 @@ func (c *Config) Open(_ context.Context, env drivers.Env) (drivers.Driver, error
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("%w: rest: %w", drivers.ErrConfig, errors.Join(problems...))
 	}
-	return newDriver(env, p)
+	d, err := newDriver(env, p)
+	if err == nil && env.Replay != nil {
+		d.replays, err = c.openReplays(env)
+	}
+	return d, err
 }
 
 // plan is a Config made ready.
@@ -103,6 +107,9 @@ func (c *Config) compileRequest(env *drivers.Env, problem func(field, message st
 			problem(field, err.Error())
 		}
 		r.add(name, compileText(env, field, value, uint64(2+i), problem))
+	}
+	if env != nil && env.Mark != "" {
+		r.add(drivers.MarkHeader, compileText(env, "witness", env.Mark, markPlace, problem))
 	}
 	field, body := c.body(env, problem)
 	if body != "" {

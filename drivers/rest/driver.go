@@ -16,6 +16,7 @@ type driver struct {
 	address string
 	secure  *tls.Config // nil for http
 	pool    *pool       // nil for HTTP/1.1
+	replays *replaying  // nil when there are none
 
 	open, opened atomic.Int64 // connections
 }
@@ -54,7 +55,7 @@ func (d *driver) Close() error {
 	if d.pool != nil {
 		d.pool.close()
 	}
-	return nil
+	return d.replays.close()
 }
 
 // Gauges implements drivers.Gauger.

@@ -17,8 +17,9 @@ type request struct {
 	path    text
 	host    string // of the Host header; empty: the URL's
 	headers []header
-	agent   bool // the scenario names a User-Agent
-	body    text // its template is nil when there is no body
+	agent   bool                     // the scenario names a User-Agent
+	body    text                     // its template is nil when there is no body
+	change  func(body []byte) []byte // makes another body of it, for replays; nil: none
 	close   bool
 	env     *drivers.Env
 }
@@ -113,7 +114,12 @@ func (r *request) appendBody(dst []byte, op *drivers.Op) []byte {
 	if r.body.template == nil {
 		return dst
 	}
-	return r.body.append(dst, op)
+	n := len(dst)
+	dst = r.body.append(dst, op)
+	if r.change != nil {
+		dst = append(dst[:n], r.change(dst[n:])...)
+	}
+	return dst
 }
 
 // appendHead renders the head, whose layout is what head returned, for a body of n bytes.

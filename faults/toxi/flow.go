@@ -55,7 +55,7 @@ func (f *flow) end() { f.finish(func(net.Conn) {}) }
 // abort closes both ends with a reset.
 func (f *flow) abort() {
 	f.finish(func(c net.Conn) {
-		if tcp, ok := c.(*net.TCPConn); ok {
+		if tcp, ok := c.(interface{ SetLinger(sec int) error }); ok {
 			_ = tcp.SetLinger(0)
 		}
 	})

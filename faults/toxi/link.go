@@ -65,15 +65,20 @@ func (l *Link) Name() string { return l.name }
 // healed or ctx ends; one that cuts only the way back lets it through, so that requests keep arriving whose answers are
 // lost.
 func (l *Link) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	far, err := l.connect(ctx, network, address)
+	return l.DialBy(ctx, network, address, new(net.Dialer).DialContext)
+}
+
+// DialBy implements faults.Through.
+func (l *Link) DialBy(ctx context.Context, network, address string, dial func(ctx context.Context, network, address string) (net.Conn, error)) (net.Conn, error) {
+	far, err := l.connect(ctx, network, address, dial)
 	if err != nil {
 		return nil, err
 	}
 	return l.overLayer(ctx, far)
 }
 
-// connect is Dial below the link's layer.
-func (l *Link) connect(ctx context.Context, network, address string) (net.Conn, error) {
+// connect is DialBy below the link's layer.
+func (l *Link) connect(ctx context.Context, network, address string, dial func(ctx context.Context, network, address string) (net.Conn, error)) (net.Conn, error) {
 	f := newFlow(l, l.serial.Add(1))
 	refused := func(err error) error {
 		return &net.OpError{Op: "dial", Net: network, Addr: target{network, address}, Err: err}
@@ -81,8 +86,7 @@ func (l *Link) connect(ctx context.Context, network, address string) (net.Conn, 
 	if err := l.admit(ctx, f); err != nil {
 		return nil, refused(err)
 	}
-	var dialer net.Dialer
-	far, err := dialer.DialContext(ctx, network, address)
+	far, err := dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}

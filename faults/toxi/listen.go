@@ -95,7 +95,9 @@ func (i *inlet) serve(c net.Conn) {
 func (i *inlet) carry(ctx context.Context, c net.Conn, address string, free func()) error {
 	l := i.link
 	layer, branch := l.laid(), l.branch(i.Branch)
-	over := func(ctx context.Context) (net.Conn, error) { return l.connect(ctx, "tcp", address) }
+	over := func(ctx context.Context) (net.Conn, error) {
+		return l.connect(ctx, "tcp", address, new(net.Dialer).DialContext)
+	}
 	switch {
 	case layer == nil && branch == nil:
 		return l.adopt(ctx, c, free, func(ctx context.Context) (net.Conn, error) { return straight(ctx, address) })

@@ -103,6 +103,7 @@ func newStream(run *reports.Run, name string, i int) stream {
 	default:
 		out.Missing = "Integrity: not measured."
 	}
+	out.Tables = append(out.Tables, probeTables(run, name)...)
 	if len(s.Gauges) > 0 {
 		out.Gauges = gaugeTable(name, s)
 	}
@@ -183,7 +184,7 @@ func newEvidence(rec *reports.Record) []evidence {
 func share(run *reports.Run, stream, kind string, kept, shown int) string {
 	counted := ""
 	if s := run.Streams[stream]; s != nil {
-		if n := s.Total.Integrity.Count(reports.EvidenceOf(kind)); n != nil {
+		if n := s.Total.Count(reports.EvidenceOf(kind)); n != nil {
 			counted = reports.Count(*n) + " counted, "
 		}
 	}

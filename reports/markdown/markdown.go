@@ -136,6 +136,7 @@ func (p *page) streams(run *reports.Run) {
 		}
 		p.details(s.Total.FirstDetails())
 		p.messages(run, s)
+		p.probes(run, name)
 	}
 }
 

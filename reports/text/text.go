@@ -104,6 +104,9 @@ func (s *sheet) stream(run *reports.Run, name string) {
 	for _, note := range others(st.Total.Integrity) {
 		s.wrap("  ", note)
 	}
+	for _, note := range st.Total.Probes() {
+		s.wrap("  ", note)
+	}
 }
 
 // messages tells what became of the messages within streaming calls, in total.

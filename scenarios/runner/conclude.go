@@ -42,6 +42,7 @@ func (t *trial) conclude(c conclusion) (*reports.Run, error) {
 		violations = append(violations, result.Violations...)
 		t.unknown[s.spec.Name] = result.Unknown
 	}
+	violations = append(violations, t.probed(run)...)
 	run.Faults = t.faultRecords(run, c)
 	run.Gates = t.judgeAll(run)
 	run.Findings = append(findings(run), t.witnessed()...)
@@ -218,7 +219,7 @@ func where(run *reports.Run, g *scenarios.Gate) string {
 		if m == nil {
 			continue
 		}
-		if n := m.Integrity.Count(g.Metric.Name); n != nil && *n > 0 {
+		if n := m.Count(g.Metric.Name); n != nil && *n > 0 {
 			parts = append(parts, reports.Count(*n)+scope(name))
 		}
 	}
@@ -285,9 +286,12 @@ func integrityObservation(name string, m *reports.Measures) observation {
 	if m == nil {
 		return missing("the window was not reached")
 	}
-	n := m.Integrity.Count(name)
+	n := m.Count(name)
 	if n == nil {
 		return missing("not known")
+	}
+	if o, ok := probeObservation(name, m, *n); ok {
+		return o
 	}
 	// Nothing acked and nothing seen cannot show that nothing was lost or repeated.
 	if i := m.Integrity; zero(i.Acked) && zero(i.Seen) {

@@ -25,7 +25,7 @@ import (
 type Options struct {
 	// Dir is the record's folder; it must not exist, or be empty.
 	Dir string
-	// Mesh opens the links' mesh; called once, when a fault names a link.
+	// Mesh opens the links' mesh; called once, when a fault names a link, or a witness stands behind one.
 	Mesh func() (faults.Mesh, error)
 	// Watch is called about once a second and at every change of the faults in force, from one goroutine. When it is slow
 	// it misses moments.
@@ -89,6 +89,8 @@ type trial struct {
 	closers   []func() error
 	// unknown says why an integrity count is not fully known, by stream and count.
 	unknown map[string]map[string]string
+	// blind says why what a stream's witness saw is not everything.
+	blind map[string]string
 }
 
 // runID makes the run's part of every identity: 8 characters, 40 bits of chance.
@@ -182,12 +184,12 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 		Files:    filepath.Dir(t.sc.Path),
 		Log:      t.opt.Log,
 	}
-	if linked(t.sc, spec.Name) {
-		link, err := t.link(spec.Name)
-		if err != nil {
-			return fmt.Errorf("stream %s: open link: %w", spec.Name, err)
-		}
-		env.Dial = t.dials.over(link.Dial)
+	if spec.Replay != nil {
+		env.Replay = chosen(env.Seed, float64(*spec.Replay))
+	}
+	witness, err := t.route(spec, &env)
+	if err != nil {
+		return fmt.Errorf("stream %s: open link: %w", spec.Name, err)
 	}
 	driver, err := spec.Driver.Open(ctx, env)
 	if err != nil {
@@ -200,6 +202,7 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 	if s.effects, err = t.observe(ctx, spec, env, driver); err != nil {
 		return blame(spec, err)
 	}
+	s.follow(witness, t.plan.names)
 	tally := newTally(t.plan.slots, len(t.plan.names))
 	tally.worst = newWorst(t.sc.Expect, spec.Name)
 	t.streams, t.tallies = append(t.streams, s), append(t.tallies, tally)

@@ -12,7 +12,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
-	"wringer/reports/integrity"
+	"wringer/reports/arrivals"
 	"wringer/reports/metrics"
 	"wringer/scenarios"
 )
@@ -29,8 +29,12 @@ type stream struct {
 	slots    *metrics.Slots
 	recorder *metrics.Recorder
 	effects  *observer // nil: nothing is observed
-	end      time.Duration
-	maxLag   time.Duration // beyond which the generator counts as the limit
+	witness  *arrivals.Account
+	replays  *replays
+	// followers hear of each operation that is over, some time after.
+	followers []follower
+	end       time.Duration
+	maxLag    time.Duration // beyond which the generator counts as the limit
 
 	seq      atomic.Uint64
 	keySeqs  []atomic.Uint32
@@ -43,6 +47,9 @@ type stream struct {
 	outboxes  []outbox
 	failure   atomic.Pointer[error]
 }
+
+// follower takes operations that are over, in batches of which it keeps nothing. It does not block.
+type follower interface{ Ended(batch []reports.Ended) }
 
 // outbox gathers the ends of operations, so that the ledger's lock is taken once for many.
 type outbox struct {
@@ -110,6 +117,7 @@ type carrier interface {
 func (s *stream) run(admit, fly context.Context) {
 	defer s.frontier.Store(math.MaxInt64)
 	var c carrier
+	s.replays.start(fly)
 	if p, ok := s.driver.(drivers.Pipeline); ok {
 		c = &pipeline{s: s, fly: fly, driver: p}
 	} else {
@@ -122,6 +130,7 @@ func (s *stream) run(admit, fly context.Context) {
 	}
 	c.wait()
 	s.flush()
+	s.replays.finish(fly)
 }
 
 // catchUp bounds how late an arrival may still be sent after the sender was held up; later ones are dropped.
@@ -259,9 +268,9 @@ func (s *stream) finish(f *flight) {
 	s.flights.Put(f)
 }
 
-// post hands the end of an operation to the ledger, by way of the shard's outbox. The trail is copied: the flight goes on.
+// post hands the end of an operation to the followers, by way of the shard's outbox. The trail is copied: the flight goes on.
 func (s *stream) post(shard uint64, e reports.Ended) {
-	if s.effects == nil {
+	if len(s.followers) == 0 {
 		return
 	}
 	o := &s.outboxes[shard%uint64(len(s.outboxes))]
@@ -272,28 +281,30 @@ func (s *stream) post(shard uint64, e reports.Ended) {
 	e.Trail = o.trail[from:len(o.trail):len(o.trail)]
 	o.batch = append(o.batch, e)
 	if len(o.batch) >= outboxSize {
-		o.deliver(s.effects.ledger)
+		o.deliver(s.followers)
 	}
 }
 
-// deliver empties the outbox into the ledger, under the outbox's lock.
-func (o *outbox) deliver(l *integrity.Ledger) {
+// deliver empties the outbox to the followers, under the outbox's lock.
+func (o *outbox) deliver(to []follower) {
 	if len(o.batch) == 0 {
 		return
 	}
-	l.Ended(o.batch)
+	for _, f := range to {
+		f.Ended(o.batch)
+	}
 	o.batch, o.trail = o.batch[:0], o.trail[:0]
 }
 
 // flush hands over what the outboxes hold.
 func (s *stream) flush() {
-	if s.effects == nil {
+	if len(s.followers) == 0 {
 		return
 	}
 	for i := range s.outboxes {
 		o := &s.outboxes[i]
 		o.mu.Lock()
-		o.deliver(s.effects.ledger)
+		o.deliver(s.followers)
 		o.mu.Unlock()
 	}
 }

@@ -73,6 +73,9 @@ func (t *trial) validity(run *reports.Run, c conclusion) reports.Validity {
 	for _, name := range sortedKeys(c.unknown) {
 		v.Why = append(v.Why, fmt.Sprintf("integrity of stream %s is not fully known: %s", name, c.unknown[name]))
 	}
+	for _, name := range sortedKeys(t.blind) {
+		v.Why = append(v.Why, fmt.Sprintf("arrivals of stream %s are not fully known: %s", name, t.blind[name]))
+	}
 	if len(v.Why) > 0 {
 		v.Verdict = reports.Inconclusive
 	}
@@ -246,11 +249,11 @@ func findings(run *reports.Run) []reports.Finding {
 	out := []reports.Finding{}
 	for _, name := range sortedKeys(run.Streams) {
 		s := run.Streams[name]
-		for _, metric := range reports.Anomalies() {
+		for _, metric := range append(reports.Anomalies(), reports.ProbeAnomalies()...) {
 			if gated[name+"."+metric] {
 				continue
 			}
-			if n := s.Total.Integrity.Count(metric); n != nil && *n > 0 {
+			if n := s.Total.Count(metric); n != nil && *n > 0 {
 				out = append(out, reports.Finding{Kind: metric, Stream: name, Text: fmt.Sprintf("stream %s: %s is %d, and no gate looks at it", name, metric, *n)})
 			}
 		}

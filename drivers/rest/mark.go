@@ -1,0 +1,33 @@
+package rest
+
+import (
+	"errors"
+	"strings"
+
+	"wringer/drivers"
+)
+
+// markPlace tells the mark apart from the other texts of a request.
+const markPlace = 1 << 32
+
+// Witnessable implements drivers.Witnessable.
+func (c *Config) Witnessable() error {
+	line, err := parseLine(c.Request)
+	switch {
+	case err == nil && line.scheme == "https":
+		return errors.New("sees nothing of TLS: point the stream at a plain http:// port of the target, or take witness away")
+	case c.marks():
+		return errors.New("sets the header " + drivers.MarkHeader + " itself: take it out of headers")
+	}
+	return nil
+}
+
+// marks says that the scenario sets the witness's own header.
+func (c *Config) marks() bool {
+	for name := range c.Headers {
+		if strings.EqualFold(name, drivers.MarkHeader) {
+			return true
+		}
+	}
+	return false
+}

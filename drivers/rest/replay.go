@@ -1,0 +1,224 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"strings"
+	"sync"
+
+	"wringer/drivers"
+)
+
+// keyHeader carries the key by which a target knows a request again
+// (draft-ietf-httpapi-idempotency-key-header-07, "The Idempotency-Key HTTP Request Header Field").
+const keyHeader = "Idempotency-Key"
+
+// Replayable implements drivers.Replayable.
+func (c *Config) Replayable() error {
+	for name, value := range c.Headers {
+		if strings.EqualFold(name, keyHeader) {
+			if !strings.Contains(value, "{{") {
+				return errors.New(`needs a key of its own for each operation: write Idempotency-Key: "{{id}}"`)
+			}
+			return nil
+		}
+	}
+	return errors.New(`needs a key in each request: add the header Idempotency-Key: "{{id}}"`)
+}
+
+// replaying sends operations again, over connections of its own: as they were, and with a changed body.
+type replaying struct {
+	same, changed again
+	kinds         []drivers.ReplayKind
+}
+
+// again is a driver whose sessions are made as they are needed, and kept.
+type again struct {
+	d    *driver
+	mu   sync.Mutex
+	idle []drivers.Session
+}
+
+// openReplays prepares the replays of a stream. Their requests are marked apart, so that a witness does not take them for
+// the operation's own.
+func (c *Config) openReplays(env drivers.Env) (*replaying, error) {
+	if env.Mark != "" {
+		env.Mark += drivers.ReplayTag
+	}
+	env.Replay = func(uint64) bool { return true }
+	r := &replaying{kinds: drivers.ReplayKinds}
+	for _, a := range []*again{&r.same, &r.changed} {
+		// The first compilation found no problem, so this one finds none.
+		p := c.compile(&env, func(string, string) {})
+		if a == &r.changed {
+			p.request.change = changer(env.Identity)
+		}
+		d, err := newDriver(env, p)
+		if err != nil {
+			return nil, err
+		}
+		a.d = d
+	}
+	if r.same.d.request.body.template == nil {
+		r.kinds = []drivers.ReplayKind{drivers.ReplaySame, drivers.ReplayConcurrent}
+	}
+	return r, nil
+}
+
+// Replays implements drivers.Replayer.
+func (d *driver) Replays() []drivers.ReplayKind { return d.replays.kinds }
+
+// Replay implements drivers.Replayer.
+func (d *driver) Replay(ctx context.Context, op *drivers.Op, first drivers.Answer, kind drivers.ReplayKind) drivers.Replay {
+	switch kind {
+	case drivers.ReplayConcurrent:
+		return judgeConcurrent(first, d.replays.same.twice(ctx, op))
+	case drivers.ReplayChanged:
+		return judgeChanged(d.replays.changed.send(ctx, op))
+	}
+	return judgeSame(first, d.replays.same.send(ctx, op))
+}
+
+func (a *again) send(ctx context.Context, op *drivers.Op) (at drivers.Attempt) {
+	at.Reset(1, a.d.env.Clock())
+	session, err := a.take()
+	if err != nil {
+		at.Fail(drivers.Rejected, drivers.CodeRefused, err.Error())
+		return at
+	}
+	session.Do(ctx, op, &at)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.idle = append(a.idle, session)
+	return at
+}
+
+// twice sends an operation two times at once.
+func (a *again) twice(ctx context.Context, op *drivers.Op) (both [2]drivers.Attempt) {
+	var other sync.WaitGroup
+	one := *op
+	other.Go(func() { both[1] = a.send(ctx, &one) })
+	both[0] = a.send(ctx, op)
+	other.Wait()
+	return both
+}
+
+func (a *again) take() (drivers.Session, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n := len(a.idle); n > 0 {
+		session := a.idle[n-1]
+		a.idle = a.idle[:n-1]
+		return session, nil
+	}
+	return a.d.Session()
+}
+
+// close frees the connections. No replay is under way.
+func (r *replaying) close() error {
+	if r == nil {
+		return nil
+	}
+	var all []error
+	for _, a := range []*again{&r.same, &r.changed} {
+		for _, session := range a.idle {
+			all = append(all, session.Close())
+		}
+		a.idle = nil
+		all = append(all, a.d.Close())
+	}
+	return errors.Join(all...)
+}
+
+// silent says why an answer tells nothing of the key: there is none, or it refuses for another reason.
+func silent(at *drivers.Attempt) string {
+	switch {
+	case !at.Answered || at.Answer.Status == 0:
+		return "no answer: " + at.Code
+	case at.Answer.Status == 429 || at.Answer.Status >= 500:
+		return "answered " + told(at.Answer)
+	}
+	return ""
+}
+
+func told(a drivers.Answer) string { return fmt.Sprintf("%d with %d bytes", a.Status, a.Size) }
+
+// judgeSame: "the resource server SHOULD respond with the result of the previously completed operation".
+func judgeSame(first drivers.Answer, at drivers.Attempt) drivers.Replay {
+	r := drivers.Replay{Attempts: []drivers.Attempt{at}}
+	switch why := silent(&at); {
+	case first.Status == 0:
+		r.Why = "the first answer was not kept"
+	case why != "":
+		r.Why = why
+	case at.Answer == first:
+		r.Judgement = drivers.ReplayHonoured
+	default:
+		r.Judgement, r.Why = drivers.ReplayViolation, another(first, at.Answer)
+	}
+	return r
+}
+
+// another says how an answer differs from the first.
+func another(first, now drivers.Answer) string {
+	if first.Status == now.Status && first.Size == now.Size {
+		return fmt.Sprintf("answered %s, like the first time, but with another body", told(now))
+	}
+	return fmt.Sprintf("answered %s, and the first time %s", told(now), told(first))
+}
+
+// judgeConcurrent: the result of the first, or 409 while the other is under way; one of the two gets the result.
+func judgeConcurrent(first drivers.Answer, both [2]drivers.Attempt) drivers.Replay {
+	r := drivers.Replay{Attempts: both[:]}
+	conflicts, open := 0, ""
+	for i := range both {
+		at := &both[i]
+		if at.Answered && at.Answer.Status == 409 && at.Answer != first {
+			conflicts++
+			continue
+		}
+		one := judgeSame(first, *at)
+		switch one.Judgement {
+		case drivers.ReplayViolation:
+			r.Judgement, r.Why = one.Judgement, one.Why
+			return r
+		case drivers.ReplayUndecided:
+			open = one.Why
+		}
+	}
+	switch {
+	case open != "":
+		r.Why = open
+	case conflicts == len(both):
+		r.Judgement, r.Why = drivers.ReplayViolation, "both of two at once were answered 409, so neither got the result"
+	default:
+		r.Judgement = drivers.ReplayHonoured
+	}
+	return r
+}
+
+// judgeChanged: "if there is an attempt to reuse an idempotency key with a different request payload, the resource server
+// SHOULD reply with an HTTP 422 status code".
+func judgeChanged(at drivers.Attempt) drivers.Replay {
+	r := drivers.Replay{Attempts: []drivers.Attempt{at}}
+	switch why := silent(&at); {
+	case why != "":
+		r.Why = why
+	case at.Answer.Status == 422:
+		r.Judgement = drivers.ReplayHonoured
+	case at.Answer.Status >= 300:
+		r.Judgement, r.Why = drivers.ReplayDeviation, fmt.Sprintf("a changed body was refused with %d, and not with 422", at.Answer.Status)
+	default:
+		r.Judgement, r.Why = drivers.ReplayViolation, fmt.Sprintf("a changed body was answered %s, and not refused with 422", told(at.Answer))
+	}
+	return r
+}
+
+var digestSeed = maphash.MakeSeed()
+
+// kept is what the answer is remembered by.
+func (a *answer) kept() drivers.Answer {
+	return drivers.Answer{Status: int16(a.status), Size: int32(min(a.size, 1<<31-1)), Digest: maphash.Bytes(digestSeed, a.body)}
+}

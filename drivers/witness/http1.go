@@ -1,0 +1,166 @@
+package witness
+
+import (
+	"bytes"
+	"errors"
+
+	"wringer/drivers"
+)
+
+// http1 reads an HTTP/1.x connection. Requests may be pipelined: answers come in their order.
+type http1 struct {
+	conn     *conn
+	request  message
+	response message
+	waiting  []exchange // requests whose answer has not ended; the last may still be coming
+	mark     marker     // of the request that is coming
+	current  exchange
+	old      bool // the response is HTTP/1.0
+	status   int
+}
+
+// exchange is a request that arrived.
+type exchange struct {
+	mark   drivers.Mark
+	marked bool
+	head   bool // its method is HEAD
+}
+
+// pipelineBound is far above what any client has on one connection.
+const pipelineBound = 1 << 12
+
+func newHTTP1(c *conn) *http1 {
+	h := &http1{conn: c}
+	h.request = message{begin: h.beginRequest, header: h.requestHeader, framed: h.arrived, whole: h.requestWhole}
+	h.response = message{begin: h.beginResponse, header: h.responseHeader, framed: h.answering, whole: h.responseWhole}
+	return h
+}
+
+func (h *http1) asked(b []byte) error    { return h.request.feed(b) }
+func (h *http1) answered(b []byte) error { return h.response.feed(b) }
+
+// ended ends a body that ends with the connection. Any other answer is cut short by it.
+func (h *http1) ended() error {
+	if h.response.part == untilClose {
+		return h.response.end()
+	}
+	return nil
+}
+
+// beginRequest reads METHOD TARGET HTTP/1.x.
+func (h *http1) beginRequest(line []byte) error {
+	if len(line) == 0 { // RFC 9112, 2.2: a server skips blank lines before a request
+		h.request.part = startLine
+		return nil
+	}
+	method, rest, ok := bytes.Cut(line, []byte(" "))
+	at := bytes.LastIndexByte(rest, ' ')
+	if !ok || !word(method) || at < 1 || !bytes.HasPrefix(rest[at+1:], []byte("HTTP/1.")) || len(rest)-at-1 != len("HTTP/1.1") {
+		return errors.New("a request that is no HTTP/1.x; of TLS a witness sees nothing")
+	}
+	if string(method) == "CONNECT" {
+		return errors.New("CONNECT: what follows is no HTTP")
+	}
+	h.mark = marker{}
+	h.current = exchange{head: string(method) == "HEAD"}
+	return nil
+}
+
+func (h *http1) requestHeader(name, value []byte) error {
+	if is(name, drivers.MarkHeader) {
+		return h.mark.read(h.conn.w.identity, value)
+	}
+	return nil
+}
+
+// arrived: the head of a request is whole.
+func (h *http1) arrived() (framing, error) {
+	f := &h.request.head
+	switch {
+	case f.encoding && (f.length >= 0 || !f.chunked):
+		return framing{}, errors.New("a request with a transfer encoding that is not chunked, or beside a content length")
+	case len(h.waiting) >= pipelineBound:
+		return framing{}, errors.New("more than 4096 requests without an answer on one connection")
+	}
+	h.current.mark, h.current.marked = h.mark.Mark, h.mark.ours()
+	h.waiting = append(h.waiting, h.current)
+	if h.current.marked {
+		h.conn.w.sink.Arrived(h.current.mark, h.conn.id, h.conn.w.clock())
+	}
+	return framing{length: max(f.length, 0), chunked: f.chunked}, nil
+}
+
+func (h *http1) requestWhole() error {
+	if h.current.marked {
+		h.conn.w.sink.Whole(h.current.mark)
+	}
+	return nil
+}
+
+// beginResponse reads HTTP/1.x STATUS.
+func (h *http1) beginResponse(line []byte) error {
+	if len(line) < len("HTTP/1.1 200") || string(line[:7]) != "HTTP/1." || line[8] != ' ' {
+		return errors.New("an answer that is no HTTP/1.x")
+	}
+	h.old, h.status = line[7] == '0', 0
+	for _, c := range line[9:12] {
+		if c < '0' || c > '9' {
+			return errors.New("an answer without a status")
+		}
+		h.status = h.status*10 + int(c-'0')
+	}
+	return nil
+}
+
+func (h *http1) responseHeader(_, _ []byte) error { return nil }
+
+// answering: the head of an answer is whole. RFC 9112, 6.3 says where its body ends. One that nobody asked for, as of a
+// server that closes an idle connection with a 408, is read like any other.
+func (h *http1) answering() (framing, error) {
+	f := &h.response.head
+	switch {
+	case h.status == 101:
+		return framing{}, errors.New("101 Switching Protocols: what follows is no HTTP/1.x")
+	case h.status < 200:
+		return framing{}, errInterim
+	case h.status == 204 || h.status == 304 || len(h.waiting) > 0 && h.waiting[0].head:
+		return framing{}, nil
+	case f.encoding && (f.length >= 0 || h.old):
+		return framing{}, errors.New("an answer with a transfer encoding in HTTP/1.0 or beside a content length")
+	case f.chunked:
+		return framing{chunked: true}, nil
+	case f.encoding || f.length < 0:
+		return framing{close: true}, nil
+	}
+	return framing{length: f.length}, nil
+}
+
+func (h *http1) responseWhole() error {
+	if len(h.waiting) == 0 {
+		return nil
+	}
+	first := h.waiting[0]
+	h.waiting = h.waiting[:copy(h.waiting, h.waiting[1:])]
+	if first.marked {
+		h.conn.w.sink.Answered(first.mark)
+	}
+	return nil
+}
+
+// marker gathers the mark of one request.
+type marker struct {
+	drivers.Mark
+	found bool
+}
+
+// read reads the header. Two of them would tell nothing.
+func (m *marker) read(id drivers.Identity, value []byte) error {
+	if m.found {
+		return errors.New("a request with two marks")
+	}
+	m.found, m.Mark = true, id.ParseMark(value)
+	return nil
+}
+
+// ours says that the request carries a mark of this run and stream.
+func (m *marker) ours() bool { return m.found && m.Ours }

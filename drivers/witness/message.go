@@ -1,0 +1,262 @@
+package witness
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+)
+
+// message reads one direction of an HTTP/1.x connection, message after message, from pieces of any size (RFC 9112). It
+// keeps no more than an unfinished line.
+type message struct {
+	head head
+	line []byte // an unfinished line
+	size int    // of the head so far, or of the trailer
+	part part
+	left int64 // of the body, or of the chunk
+
+	// begin takes a start line, header each header line, framed the end of the head: it returns where the body ends.
+	begin  func(line []byte) error
+	header func(name, value []byte) error
+	framed func() (framing, error)
+	// whole is called after the last byte of a message.
+	whole func() error
+}
+
+// part of a message that comes next.
+type part uint8
+
+const (
+	startLine part = iota
+	headerLine
+	body
+	chunkSize
+	chunkBody
+	chunkEnd
+	trailer
+	untilClose
+)
+
+// head is what the header lines say of the framing.
+type head struct {
+	length   int64 // -1: not said
+	chunked  bool
+	encoding bool
+}
+
+// framing says where a body ends.
+type framing struct {
+	length  int64
+	chunked bool
+	close   bool // with the connection
+}
+
+// headBound is far above what clients and servers send and take.
+const headBound = 1 << 20
+
+// interim marks the end of a head after which another follows: 1xx.
+var errInterim = errors.New("interim")
+
+// feed reads the next piece.
+func (m *message) feed(b []byte) error {
+	for len(b) > 0 {
+		switch m.part {
+		case untilClose:
+			return nil
+		case body, chunkBody:
+			n := min(m.left, int64(len(b)))
+			b = b[n:]
+			if m.left -= n; m.left > 0 {
+				return nil
+			}
+			if err := m.filled(); err != nil {
+				return err
+			}
+		default:
+			line, rest, err := m.cut(b)
+			if err != nil {
+				return err
+			}
+			if b = rest; line == nil {
+				return nil
+			}
+			err = m.take(line)
+			m.line = m.line[:0]
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// cut takes one line, without its end, off b; nil: it is not whole yet. A lone LF ends a line too (RFC 9112, 2.2).
+func (m *message) cut(b []byte) (line, rest []byte, err error) {
+	i := bytes.IndexByte(b, '\n')
+	n := i + 1
+	if i < 0 {
+		n = len(b)
+	}
+	if m.size += n; m.size > headBound {
+		return nil, nil, errors.New("a head, a trailer or a chunk's line of more than 1 MiB")
+	}
+	if i < 0 {
+		m.line = append(m.line, b...)
+		return nil, nil, nil
+	}
+	line = b[:n]
+	if len(m.line) > 0 {
+		m.line = append(m.line, line...)
+		line = m.line
+	}
+	return bytes.TrimSuffix(line[:len(line)-1], []byte("\r")), b[n:], nil
+}
+
+// take reads one line, which is never nil.
+func (m *message) take(line []byte) error {
+	switch m.part {
+	case startLine:
+		m.head, m.part = head{length: -1}, headerLine
+		return m.begin(line)
+	case headerLine:
+		if len(line) > 0 {
+			return m.field(line)
+		}
+		return m.body()
+	case chunkSize:
+		return m.chunk(line)
+	case chunkEnd:
+		if len(line) > 0 {
+			return errors.New("a chunk that is longer than its size")
+		}
+		m.part, m.size = chunkSize, 0
+		return nil
+	default: // trailer
+		if len(line) == 0 {
+			return m.end()
+		}
+		return nil
+	}
+}
+
+// field reads a header line.
+func (m *message) field(line []byte) error {
+	i := bytes.IndexByte(line, ':')
+	if i <= 0 || line[0] == ' ' || line[0] == '\t' {
+		return errors.New("a header line without a name")
+	}
+	name, value := line[:i], bytes.Trim(line[i+1:], " \t")
+	switch {
+	case is(name, "Content-Length"):
+		n, ok := parseLength(value)
+		if !ok || m.head.length >= 0 && m.head.length != n {
+			return errors.New("a content length that is no number, or two that differ")
+		}
+		m.head.length = n
+	case is(name, "Transfer-Encoding"):
+		m.head.encoding = true
+		last := value
+		if i := bytes.LastIndexByte(value, ','); i >= 0 {
+			last = bytes.Trim(value[i+1:], " \t")
+		}
+		m.head.chunked = is(last, "chunked")
+	}
+	return m.header(name, value)
+}
+
+// body begins what follows a head.
+func (m *message) body() error {
+	f, err := m.framed()
+	m.size = 0
+	switch {
+	case err == errInterim:
+		m.part = startLine
+		return nil
+	case err != nil:
+		return err
+	case f.close:
+		m.part = untilClose
+	case f.chunked:
+		m.part = chunkSize
+	case f.length == 0:
+		return m.end()
+	default:
+		m.part, m.left = body, f.length
+	}
+	return nil
+}
+
+// filled: a body of known length, or a chunk, is whole.
+func (m *message) filled() error {
+	if m.part == body {
+		return m.end()
+	}
+	m.part = chunkEnd
+	return nil
+}
+
+// chunk reads the line before a chunk: its size in hexadecimal, perhaps an extension.
+func (m *message) chunk(line []byte) error {
+	size, _, _ := bytes.Cut(line, []byte(";"))
+	size = bytes.TrimRight(size, " \t")
+	if len(size) == 0 || len(size) > 15 {
+		return errors.New("a chunk without a size")
+	}
+	n := int64(0)
+	for _, c := range size {
+		digit := strings.IndexByte("0123456789abcdef", c|0x20)
+		if digit < 0 || c < '0' {
+			return errors.New("a chunk without a size")
+		}
+		n = n<<4 | int64(digit)
+	}
+	m.size = 0
+	if m.part, m.left = chunkBody, n; n == 0 {
+		m.part = trailer
+	}
+	return nil
+}
+
+func (m *message) end() error {
+	m.part, m.size = startLine, 0
+	return m.whole()
+}
+
+// parseLength reads 1*DIGIT, below what could overflow.
+func parseLength(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > 18 {
+		return 0, false
+	}
+	n := int64(0)
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
+}
+
+// word says that b is a visible word, as a method is.
+func word(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// is compares ASCII letters without case.
+func is(a []byte, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		x, y := a[i], b[i]
+		if x != y && (x|0x20 != y|0x20 || x|0x20 < 'a' || x|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,236 @@
+// Package witness stands between a stream's link and its target, and counts what arrives there: driver, link, witness,
+// target. It touches nothing. It is not a proxy that reads requests and writes others: each connection to the target is
+// the very socket that was dialled, with a copy of what passes read beside it. So the order and the case of headers,
+// trailers, interim and early answers, half-closes, resets and refused connections are the target's and the client's own.
+//
+// What it reads is HTTP/1.x, HTTP/2 with prior knowledge, and gRPC, in plain. Of TLS it would see nothing. A connection
+// on which something cannot be read is told as blind, and nothing of it is counted any more: then counts are lower
+// bounds, never wrong ones.
+package witness
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"wringer/drivers"
+)
+
+// Sink takes what the witness sees. It is called from many goroutines, and must not block.
+type Sink interface {
+	// Arrived: the head of a request came to the target on connection conn, which are numbered from 1.
+	Arrived(m drivers.Mark, conn uint64, at time.Duration)
+	// Whole: that request's body came too, to its end.
+	Whole(m drivers.Mark)
+	// Answered: the answer to that request came to its end, before the client gave it up.
+	Answered(m drivers.Mark)
+	// Blind: something could not be read, and what else passes on its connection is not counted.
+	Blind(why string)
+}
+
+// Witness watches the connections of one stream. It is safe for concurrent use.
+type Witness struct {
+	identity drivers.Identity
+	clock    func() time.Duration
+	sink     Sink
+	conns    atomic.Uint64
+}
+
+// New makes the witness of a stream, which tells sink of what it sees; clock is the run's.
+func New(identity drivers.Identity, clock func() time.Duration, sink Sink) *Witness {
+	return &Witness{identity: identity, clock: clock, sink: sink}
+}
+
+// Watch returns dial with the witness behind it. Errors are those of dial.
+func (w *Witness) Watch(dial drivers.DialFunc) drivers.DialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return w.watch(c), nil
+	}
+}
+
+func (w *Witness) watch(c net.Conn) *conn {
+	out := &conn{Conn: c, w: w, id: w.conns.Add(1)}
+	out.talk = &opening{conn: out}
+	return out
+}
+
+// talk reads both directions of a connection. Its calls come one at a time. An error makes the connection blind.
+type talk interface {
+	asked(b []byte) error
+	answered(b []byte) error
+	// ended: the target closed its side in order.
+	ended() error
+}
+
+// conn is a connection to the target. Only what the system took from a write counts as sent; only what a read returned,
+// as answered.
+type conn struct {
+	net.Conn
+	w  *Witness
+	id uint64
+
+	mu   sync.Mutex
+	talk talk // nil once blind
+	// While a write is under way the target may answer what the copy has not seen yet. What comes back meanwhile waits in
+	// early: reading must never wait for writing, or a target that answers before it reads on would stand still.
+	writing  bool
+	early    []byte
+	earlyEnd bool
+}
+
+// earlyBound is how much of an answer may come while one write is under way.
+const earlyBound = 1 << 20
+
+var (
+	errOvertaken = errors.New("an answer of more than 1 MiB came before its request was written")
+	errTwoWrites = errors.New("two writes at once: their order is not known")
+)
+
+// Write implements net.Conn.
+func (c *conn) Write(b []byte) (int, error) {
+	c.beginWrite()
+	n, err := c.Conn.Write(b)
+	c.endWrite(b[:n])
+	return n, err
+}
+
+func (c *conn) beginWrite() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.writing {
+		c.check(errTwoWrites)
+	}
+	c.writing = true
+}
+
+func (c *conn) endWrite(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = false
+	if c.talk != nil {
+		c.check(c.talk.asked(b))
+	}
+	if c.talk != nil && len(c.early) > 0 {
+		c.check(c.talk.answered(c.early))
+	}
+	if c.talk != nil && c.earlyEnd {
+		c.check(c.talk.ended())
+	}
+	c.earlyEnd = false
+	if c.early = c.early[:0]; cap(c.early) > 64<<10 {
+		c.early = nil
+	}
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 || err == io.EOF {
+		c.mu.Lock()
+		c.came(b[:n], err == io.EOF)
+		c.mu.Unlock()
+	}
+	return n, err
+}
+
+func (c *conn) came(b []byte, end bool) {
+	switch {
+	case c.talk == nil:
+	case c.writing && len(c.early)+len(b) > earlyBound:
+		c.check(errOvertaken)
+	case c.writing:
+		c.early = append(c.early, b...)
+		c.earlyEnd = c.earlyEnd || end
+	default:
+		if len(b) > 0 {
+			c.check(c.talk.answered(b))
+		}
+		if end && c.talk != nil {
+			c.check(c.talk.ended())
+		}
+	}
+}
+
+// check makes the connection blind at an error.
+func (c *conn) check(err error) {
+	if err == nil || c.talk == nil {
+		return
+	}
+	c.talk, c.early = nil, nil
+	c.w.sink.Blind(err.Error())
+}
+
+// What follows passes on what a link asks of a socket. Nothing else of *net.TCPConn is offered: bytes that go by ReadFrom,
+// WriteTo or SyscallConn would go past the copy.
+
+// CloseWrite ends the client's side in order.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// SetLinger is that of *net.TCPConn: with 0, Close resets the connection.
+func (c *conn) SetLinger(sec int) error {
+	if l, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
+		return l.SetLinger(sec)
+	}
+	return errors.ErrUnsupported
+}
+
+// opening waits for the client's first bytes, which tell the protocol. The target may speak first: HTTP/2 servers send their
+// settings.
+type opening struct {
+	conn   *conn
+	buf    []byte
+	spoken []byte
+}
+
+const (
+	preface     = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+	spokenBound = 64 << 10
+)
+
+func (o *opening) asked(b []byte) error {
+	if len(o.buf) > 0 {
+		o.buf = append(o.buf, b...)
+		b = o.buf
+	}
+	same := min(len(b), len(preface))
+	switch {
+	case string(b[:same]) != preface[:same]:
+		return o.become(newHTTP1(o.conn), b)
+	case same == len(preface):
+		return o.become(newHTTP2(o.conn), b[same:])
+	case len(o.buf) == 0:
+		o.buf = append(o.buf, b...)
+	}
+	return nil
+}
+
+func (o *opening) become(t talk, b []byte) error {
+	o.conn.talk = t
+	// What was spoken first is no answer to b.
+	if err := t.answered(o.spoken); err != nil {
+		return err
+	}
+	return t.asked(b)
+}
+
+func (o *opening) answered(b []byte) error {
+	if o.spoken = append(o.spoken, b...); len(o.spoken) > spokenBound {
+		return errors.New("the target spoke more than 64 KiB before it was asked")
+	}
+	return nil
+}
+
+func (o *opening) ended() error { return nil }

@@ -1,0 +1,218 @@
+// Package arrivals keeps the account of what a witness saw arrive at a target: how often each operation was sent, arrived
+// and was answered, by the window in which it was due. It takes some bits for each operation, and next to none where each
+// was sent, came and was answered once.
+package arrivals
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+)
+
+// Config describes one stream.
+type Config struct {
+	Stream   string
+	Identity drivers.Identity
+	// Windows are the names of the windows, each once. Ended.Window is an index into it, or WindowWarmup.
+	Windows []string
+}
+
+// Bounds of what is not a bit for each operation.
+const (
+	// ahead is how far beyond the highest operation that ended a mark is believed: a broken one must not fill the memory.
+	ahead = 1 << 22
+	// manyBound is how many operations may have counts of 3 and more.
+	manyBound = 1 << 20
+	// recentBound is how many arrivals are remembered for the evidence, repeatBound how many operations that came again.
+	recentBound = 1 << 15
+	repeatBound = 1 << 13
+	// timesBound is how many arrivals the evidence of one operation lists.
+	timesBound = 16
+)
+
+// Account takes what is sent and what arrives. It implements the witness's Sink; its methods are safe for concurrent use,
+// and do not block beyond a short lock.
+type Account struct {
+	mu     sync.Mutex
+	config Config
+	dir    []*page
+	ended  uint64 // above every operation that ended
+	// many holds the counts of 3 and more.
+	many map[manyOf]int64
+	// recent holds the latest first arrivals by their number, repeats the evidence of operations that came again.
+	recent  []arrival
+	repeats map[uint64]*repeat
+	replays int64
+	blind   int64 // connections that could not be read
+	unknown string
+	full    bool // some count of 3 and more had no room
+}
+
+type manyOf struct {
+	seq  uint64
+	what what
+}
+
+type arrival struct {
+	seq  uint64
+	conn uint64 // 0: an empty place
+	at   time.Duration
+}
+
+// repeat is the evidence of an operation that arrived more than once.
+type repeat struct {
+	times []arrival
+	end   *reports.Violation // its end as far as it is known
+}
+
+// New opens the account of a stream.
+func New(c Config) *Account {
+	return &Account{
+		config: c, many: make(map[manyOf]int64), recent: make([]arrival, recentBound), repeats: make(map[uint64]*repeat),
+	}
+}
+
+// Arrived takes a request whose head came to the target.
+func (a *Account) Arrived(m drivers.Mark, conn uint64, at time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if m.Replay {
+		a.replays++
+		return
+	}
+	n := a.count(m.Seq, arrived)
+	if n == 0 {
+		return
+	}
+	place := &a.recent[m.Seq%recentBound]
+	now := arrival{m.Seq, conn, at}
+	if n == 1 {
+		*place = now
+		return
+	}
+	r := a.repeats[m.Seq]
+	if r == nil {
+		if len(a.repeats) >= repeatBound {
+			return
+		}
+		r = &repeat{}
+		if place.seq == m.Seq && place.conn != 0 {
+			r.times = append(r.times, *place)
+		}
+		a.repeats[m.Seq] = r
+	}
+	if len(r.times) < timesBound {
+		r.times = append(r.times, now)
+	}
+}
+
+// Whole takes a request that came to its end.
+func (a *Account) Whole(m drivers.Mark) { a.note(m, whole) }
+
+// Answered takes a request whose answer came to its end.
+func (a *Account) Answered(m drivers.Mark) { a.note(m, answered) }
+
+func (a *Account) note(m drivers.Mark, w what) {
+	if m.Replay {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.count(m.Seq, w)
+}
+
+// Blind takes a connection that could not be read any further.
+func (a *Account) Blind(why string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.blind++
+	a.lose("the witness could not read a connection: " + why)
+}
+
+// lose keeps the first reason for which counts are not known.
+func (a *Account) lose(why string) {
+	if a.unknown == "" {
+		a.unknown = why
+	}
+}
+
+// count counts one more of an operation, and returns how many there are now, 3 standing for 3 and more; 0 when it was
+// not counted.
+func (a *Account) count(seq uint64, w what) int {
+	if seq >= a.ended+ahead {
+		a.lose(fmt.Sprintf("a request was marked as operation %d, far beyond what was sent", seq))
+		return 0
+	}
+	p, i := a.at(seq)
+	n := p.counts[w].add(i)
+	if n < 3 {
+		return n
+	}
+	of := manyOf{seq, w}
+	before, ok := a.many[of]
+	if !ok {
+		if before = 2; len(a.many) >= manyBound {
+			a.full = true
+			a.lose(fmt.Sprintf("more than %d operations were sent or arrived 3 times and more", manyBound))
+			return n
+		}
+	}
+	a.many[of] = before + 1
+	return n
+}
+
+// at returns the page of operation seq, made when it is not there, and the operation's place in it.
+func (a *Account) at(seq uint64) (*page, uint) {
+	n, i := seq>>pageShift, uint(seq%pageOps)
+	for uint64(len(a.dir)) <= n {
+		a.dir = append(a.dir, nil)
+	}
+	p := a.dir[n]
+	if p == nil {
+		p = &page{cell: noCell}
+		a.dir[n] = p
+	}
+	return p, i
+}
+
+// Ended takes operations that are over, each exactly once, in any order. Nothing of the batch is kept.
+func (a *Account) Ended(batch []reports.Ended) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range batch {
+		e := &batch[i]
+		a.ended = max(a.ended, e.Op.Seq+1)
+		p, at := a.at(e.Op.Seq)
+		p.end(at, int16(e.Window+1))
+		for j := range e.Trail {
+			if !e.Trail[j].Wire {
+				continue
+			}
+			for range 1 + e.Trail[j].Hidden {
+				a.count(e.Op.Seq, sent)
+			}
+		}
+		if r := a.repeats[e.Op.Seq]; r != nil {
+			r.end = describe(e)
+		}
+	}
+}
+
+// describe keeps what the evidence tells of an operation's end.
+func describe(e *reports.Ended) *reports.Violation {
+	planned, begun, done := int64(e.Op.Planned), int64(e.Sent), int64(e.Done)
+	v := &reports.Violation{Outcome: e.Outcome.String(), PlannedNS: &planned, SentNS: &begun, DoneNS: &done}
+	if e.Op.Keyed {
+		v.Key = string(drivers.AppendKey(nil, e.Op.Key))
+	}
+	for i := range e.Trail[:min(len(e.Trail), timesBound)] {
+		at := &e.Trail[i]
+		v.Attempts = append(v.Attempts, reports.Try{
+			SentNS: int64(at.Sent), DoneNS: int64(at.Done), Outcome: at.Outcome.String(), Code: at.Code, Detail: at.Detail,
+		})
+	}
+	return v
+}

@@ -1,0 +1,183 @@
+package arrivals
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"wringer/reports"
+)
+
+// Result is the account of a stream.
+type Result struct {
+	// Total is the sum of Windows (max_arrivals: the maximum), which holds every window of the Config. Where the witness was
+	// blind, counts above 0 are "at least so many", and those that would be 0, or may be too high, are null.
+	Total   *reports.Witness
+	Windows map[string]*reports.Witness
+	// Violations is the evidence of what arrived more than once, sorted by window and operation.
+	Violations []reports.Violation
+	// Unknown says of each count that is not fully known why, by its name in run.json.
+	Unknown map[string]string
+	// Why says in words why not everything is known; empty when it is.
+	Why string
+	// Replays are the arrivals of replays, which are in none of the counts.
+	Replays int64
+}
+
+// cell counts what became of the operations of one window.
+type cell struct {
+	counts                             [kinds]int64
+	operations, twice, missing, hidden int64
+	most                               int64
+}
+
+func (c *cell) add(o *cell) {
+	for k := range c.counts {
+		c.counts[k] += o.counts[k]
+	}
+	c.operations += o.operations
+	c.twice += o.twice
+	c.missing += o.missing
+	c.hidden += o.hidden
+	c.most = max(c.most, o.most)
+}
+
+// take adds one operation.
+func (c *cell) take(n *[kinds]int64) {
+	for k := range n {
+		c.counts[k] += n[k]
+	}
+	if n[arrived] > 0 {
+		c.operations++
+	}
+	if n[arrived] > 1 {
+		c.twice++
+	}
+	c.most = max(c.most, n[arrived])
+	c.missing += max(n[sent]-n[arrived], 0)
+	c.hidden += max(n[arrived]-n[sent], 0)
+}
+
+// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing.
+func (a *Account) Finish() Result {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	cells := a.cells()
+	r := Result{
+		Windows: make(map[string]*reports.Witness), Unknown: make(map[string]string),
+		Why: a.unknown, Replays: a.replays, Violations: a.evidence(),
+	}
+	if a.blind > 1 {
+		r.Why += fmt.Sprintf("; %s connections in all", reports.Count(a.blind))
+	}
+	if r.Why != "" {
+		for _, name := range reports.WitnessNames() {
+			r.Unknown[name] = r.Why
+		}
+		delete(r.Unknown, "attempts_sent")
+	}
+	var total cell
+	for i, name := range a.config.Windows {
+		total.add(&cells[i+1])
+		r.Windows[name] = a.counted(&cells[i+1])
+	}
+	r.Total = a.counted(&total)
+	return r
+}
+
+// cells sums up the operations by window; the first cell is the warm-up's.
+func (a *Account) cells() []cell {
+	cells := make([]cell, len(a.config.Windows)+1)
+	for n, p := range a.dir {
+		switch {
+		case p == nil || p.cell == noCell:
+		case p.plain():
+			c := &cells[p.cell]
+			for k := range c.counts {
+				c.counts[k] += pageOps
+			}
+			c.operations += pageOps
+			c.most = max(c.most, 1)
+		default:
+			for i := range uint(pageOps) {
+				one := a.operation(p, uint64(n)<<pageShift|uint64(i), i)
+				cells[p.cellOf(i)].take(&one)
+			}
+		}
+	}
+	return cells
+}
+
+func (a *Account) operation(p *page, seq uint64, i uint) (n [kinds]int64) {
+	for k := range n {
+		if n[k] = int64(p.counts[k].at(i)); n[k] == 3 {
+			n[k] = max(a.many[manyOf{seq, what(k)}], 3)
+		}
+	}
+	return n
+}
+
+// counted makes the report of a cell.
+func (a *Account) counted(c *cell) *reports.Witness {
+	found := func(n int64) *int64 {
+		if a.unknown != "" && n == 0 {
+			return nil
+		}
+		return &n
+	}
+	// What may be too high when something was not seen is not told at all.
+	exact := func(n int64) *int64 {
+		if a.unknown != "" {
+			return nil
+		}
+		return &n
+	}
+	told := &c.counts[sent]
+	if a.full {
+		told = nil
+	}
+	return &reports.Witness{
+		AttemptsSent: told, Arrivals: found(c.counts[arrived]), Answered: found(c.counts[answered]),
+		ArrivedCut:        exact(c.counts[arrived] - c.counts[whole]),
+		ArrivedOperations: found(c.operations), ArrivedTwice: found(c.twice), MaxArrivals: found(c.most),
+		NotArrived: exact(c.missing), HiddenArrivals: found(c.hidden),
+	}
+}
+
+// evidence tells of the operations that arrived more than once, those of the warm-up aside.
+func (a *Account) evidence() []reports.Violation {
+	type found struct {
+		cell int16
+		v    reports.Violation
+	}
+	var all []found
+	for seq, r := range a.repeats {
+		p, i := a.at(seq)
+		cell := p.cellOf(i)
+		if cell <= 0 || r.end == nil && p.counts[sent].at(i) == 0 {
+			continue
+		}
+		all = append(all, found{cell, a.testify(seq, r, a.operation(p, seq, i), a.config.Windows[cell-1])})
+	}
+	slices.SortFunc(all, func(x, y found) int { return cmp.Or(cmp.Compare(x.cell, y.cell), cmp.Compare(x.v.Seq, y.v.Seq)) })
+	kept := make([]reports.Violation, len(all))
+	for i := range all {
+		kept[i] = all[i].v
+	}
+	return kept
+}
+
+func (a *Account) testify(seq uint64, r *repeat, n [kinds]int64, window string) reports.Violation {
+	v := reports.Violation{}
+	if r.end != nil {
+		v = *r.end
+	}
+	v.Kind, v.Stream, v.Window, v.Seq, v.ID = "arrived_twice", a.config.Stream, window, seq, a.config.Identity.Text(seq)
+	var times []string
+	for _, t := range r.times {
+		times = append(times, fmt.Sprintf("at %s on connection %d", reports.Moment(int64(t.at)), t.conn))
+	}
+	v.Why = fmt.Sprintf("arrived %s times, %s sent: %s", reports.Count(n[arrived]), reports.Count(n[sent]), strings.Join(times, ", "))
+	return v
+}

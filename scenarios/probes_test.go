@@ -1,0 +1,51 @@
+package scenarios
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func (c *webConfig) Witnessable() error {
+	if strings.Contains(c.Request, "https://") {
+		return errors.New("sees nothing of TLS")
+	}
+	return nil
+}
+
+func (c *webConfig) Replayable() error {
+	if c.Headers["Idempotency-Key"] == "" {
+		return errors.New("needs a key")
+	}
+	return nil
+}
+
+const probed = `name: probed
+run: {duration: 10s}
+target: {mall: {}}
+traffic:
+  orders:
+    rest: {request: "POST ${mall.web}/orders", headers: {Idempotency-Key: "{{id}}"}}
+    rate: 1/s
+    witness: true
+    replay: 1%
+expect:
+  - orders.arrived_twice == 0
+  - orders.replay_violations == 0 during baseline
+`
+
+// What a target's address comes to is known only once it runs.
+func TestProbesAreCheckedOnceMore(t *testing.T) {
+	s := mustParse(t, probed)
+	if !s.Traffic[0].Witness || *s.Traffic[0].Replay != 0.01 {
+		t.Errorf("%+v", s.Traffic[0])
+	}
+	plain := map[string]string{"mall.web": "http://127.0.0.1:1", "mall.call": "a", "mall.log": "b"}
+	if _, err := s.Resolve(plain); err != nil {
+		t.Error(err)
+	}
+	plain["mall.web"] = "https://127.0.0.1:1"
+	if _, err := s.Resolve(plain); err == nil || !strings.Contains(err.Error(), "orders: witness: sees nothing of TLS") {
+		t.Errorf("behind TLS: %v", err)
+	}
+}

@@ -1,0 +1,56 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"wringer/drivers"
+	"wringer/drivers/witness"
+	"wringer/faults"
+	"wringer/reports/arrivals"
+	"wringer/scenarios"
+)
+
+// route lays the path of a stream's connections: through the link if a fault names it, and behind it past the witness if
+// there is one, whose account it returns. A witness always stands behind a link: a driver that looks at its sockets, or
+// reads and writes them by system calls of its own, then has real ones, and nothing goes past the witness.
+func (t *trial) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Account, error) {
+	if !spec.Witness && !linked(t.sc, spec.Name) {
+		return nil, nil
+	}
+	link, err := t.link(spec.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !spec.Witness {
+		env.Dial = t.dials.over(link.Dial)
+		return nil, nil
+	}
+	through, ok := link.(faults.Through)
+	if !ok {
+		return nil, fmt.Errorf("a %T has no room for a witness behind it", link)
+	}
+	account := arrivals.New(arrivals.Config{Stream: spec.Name, Identity: env.Identity, Windows: t.plan.names})
+	past := witness.New(env.Identity, env.Clock, account).Watch(env.Dial)
+	env.Mark = "{{id}}"
+	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		return through.DialBy(ctx, network, address, past)
+	}
+	return account, nil
+}
+
+// follow lets those follow the stream's operations who judge them.
+func (s *stream) follow(account *arrivals.Account, windows []string) {
+	if s.effects != nil {
+		s.followers = append(s.followers, s.effects.ledger)
+	}
+	if account != nil {
+		s.witness = account
+		s.followers = append(s.followers, account)
+	}
+	if replayer, ok := s.driver.(drivers.Replayer); ok && s.env.Replay != nil {
+		s.replays = newReplays(s, replayer, windows)
+		s.followers = append(s.followers, s.replays)
+	}
+}
