@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -20,6 +19,7 @@ import (
 // loadFlags are the flags of `wringer load`.
 type loadFlags struct {
 	runFlags
+	grpcFlags
 	rate        string
 	users       int
 	length      time.Duration
@@ -54,7 +54,7 @@ func loadCommand(std streams) *cobra.Command {
 Data and headers may hold {{id}}, {{seq}}, {{uuid}} and the other places of a scenario.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage("load: name one URL: http://, https://, grpc:// or kafka://")
+				return usage("load: name one URL: http://, https://, grpc://, grpcs:// or kafka://")
 			}
 			return nil
 		},
@@ -75,6 +75,7 @@ Data and headers may hold {{id}}, {{seq}}, {{uuid}} and the other places of a sc
 	flags.IntVar(&f.partitions, "partitions", 0, "Kafka: create the topic with so many partitions when it is absent")
 	flags.StringArrayVar(&f.expect, "expect", []string{"errors < 1%"}, "a gate, as in `'p99 < 200ms'`; may be repeated")
 	flags.BoolVar(&f.print, "print-scenario", false, "print the equivalent scenario, and send nothing")
+	f.add(cmd)
 	f.common(cmd)
 	return cmd
 }
@@ -108,6 +109,9 @@ func (f *loadFlags) scenario(cmd *cobra.Command, target string, stdin io.Reader)
 	}
 	data, err := f.body(stdin)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.refuse(cmd, u.Scheme); err != nil {
 		return nil, err
 	}
 	driver, err := f.driver(u, target, data)
@@ -168,23 +172,13 @@ func (f *loadFlags) driver(u *url.URL, target, data string) (yaml.MapItem, error
 	switch u.Scheme {
 	case "http", "https":
 		return yaml.MapItem{Key: "rest", Value: f.rest(target, data, headers)}, nil
-	case "grpc":
-		part := yaml.MapSlice{{Key: "target", Value: u.Host}, {Key: "method", Value: path}}
-		if data != "" {
-			var message any
-			if err := json.Unmarshal([]byte(data), &message); err != nil {
-				return yaml.MapItem{}, fmt.Errorf("-d is no JSON message: %w", err)
-			}
-			part = append(part, yaml.MapItem{Key: "message", Value: message})
-		}
-		if len(headers) > 0 {
-			part = append(part, yaml.MapItem{Key: "metadata", Value: headers})
-		}
-		return yaml.MapItem{Key: "grpc", Value: part}, nil
+	case "grpc", "grpcs":
+		part, err := f.part(u, data, headers)
+		return yaml.MapItem{Key: "grpc", Value: part}, err
 	case "kafka":
 		return yaml.MapItem{Key: "kafka", Value: f.kafka(u.Host, path, data, headers)}, nil
 	}
-	return yaml.MapItem{}, fmt.Errorf("%q: write http://, https://, grpc:// or kafka://", target)
+	return yaml.MapItem{}, fmt.Errorf("%q: write http://, https://, grpc://, grpcs:// or kafka://", target)
 }
 
 func (f *loadFlags) rest(target, data string, headers yaml.MapSlice) yaml.MapSlice {

@@ -23,7 +23,7 @@ type Config struct {
 	Target        string            `yaml:"target" jsonschema:"required" jsonschema_description:"host:port; several separated by commas."`
 	Method        string            `yaml:"method" jsonschema:"required" jsonschema_description:"The method, of any kind: package.Service/Method."`
 	Message       any               `yaml:"message" jsonschema_description:"The request, by field name. Strings may hold {{...}}, also where the field is a number. Absent: the empty message. A list where the method takes a stream: its messages, sent in turn."`
-	Stream        *Stream           `yaml:"stream" jsonschema_description:"How the messages of a streaming call go. Required where the method streams."`
+	Stream        *Stream           `yaml:"stream" jsonschema_description:"How the messages of a streaming call go. Default: one is sent, and all that come are read."`
 	Metadata      map[string]string `yaml:"metadata" jsonschema_description:"Metadata by key. Values may hold {{...}}."`
 	TLS           *TLS              `yaml:"tls" jsonschema_description:"Present: TLS; {} trusts the system's authorities. Absent: no TLS."`
 	Connections   int               `yaml:"connections" jsonschema_description:"Connections that the calls are shared among. Default 1."`

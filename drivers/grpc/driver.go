@@ -146,8 +146,12 @@ func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error 
 	if err != nil {
 		return err
 	}
-	if c.Stream != nil {
-		if d.flow, err = newFlow(c.Stream, len(messages), method); err != nil {
+	if method.IsStreamingClient() || method.IsStreamingServer() {
+		stream := c.Stream
+		if stream == nil {
+			stream = &Stream{}
+		}
+		if d.flow, err = newFlow(stream, len(messages), method); err != nil {
 			return err
 		}
 	}
@@ -176,10 +180,7 @@ func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error 
 // messages are the messages of a call as the scenario writes them.
 func (c *Config) messages(method protoreflect.MethodDescriptor) ([]any, error) {
 	streams := method.IsStreamingClient() || method.IsStreamingServer()
-	switch {
-	case streams && c.Stream == nil:
-		return nil, fmt.Errorf("method: %s streams: say how with stream, as in stream: {}", method.FullName())
-	case !streams && c.Stream != nil:
+	if !streams && c.Stream != nil {
 		return nil, fmt.Errorf("stream: %s does not stream; take it away", method.FullName())
 	}
 	list, ok := c.Message.([]any)

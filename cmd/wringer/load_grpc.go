@@ -1,0 +1,148 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+)
+
+// grpcFlags are the flags of `wringer load` that only grpc:// and grpcs:// know.
+type grpcFlags struct {
+	protos      []string
+	importPaths []string
+	descriptors string
+	connections int
+	balance     string
+	gzip        bool
+	authority   string
+	messages    int
+	every       time.Duration
+	replies     int
+	ca          string
+	cert        string
+	key         string
+	insecure    bool
+}
+
+// grpcFlagNames are those of add.
+var grpcFlagNames = []string{"proto", "import-path", "protoset", "connections", "lb-strategy", "gzip", "authority",
+	"messages", "message-interval", "replies", "grpc-cacert", "grpc-cert", "grpc-key", "grpc-skip-verify"}
+
+func (g *grpcFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&g.protos, "proto", nil, "gRPC: a `FILE` that defines the method, instead of server reflection; may be repeated")
+	flags.StringArrayVar(&g.importPaths, "import-path", nil, "gRPC: a `FOLDER` in which --proto and its imports are looked for; may be repeated")
+	flags.StringVar(&g.descriptors, "protoset", "", "gRPC: a descriptor set `FILE`, instead of --proto")
+	flags.IntVar(&g.connections, "connections", 0, "gRPC: connections that the calls are shared among")
+	flags.StringVar(&g.balance, "lb-strategy", "", "gRPC: pick_first or round_robin")
+	flags.BoolVar(&g.gzip, "gzip", false, "gRPC: compress messages")
+	flags.StringVar(&g.authority, "authority", "", "gRPC: the :authority to ask for")
+	flags.IntVar(&g.messages, "messages", 0, "gRPC: messages sent in a streaming call")
+	flags.DurationVar(&g.every, "message-interval", 0, "gRPC: time between two messages sent in a call")
+	flags.IntVar(&g.replies, "replies", 0, "gRPC: messages that a streaming call must bring")
+	flags.StringVar(&g.ca, "grpc-cacert", "", "grpcs: PEM `FILE` of the authorities to trust")
+	flags.StringVar(&g.cert, "grpc-cert", "", "grpcs: PEM `FILE` of the client's certificate")
+	flags.StringVar(&g.key, "grpc-key", "", "grpcs: PEM `FILE` of the client's key")
+	flags.BoolVar(&g.insecure, "grpc-skip-verify", false, "grpcs: do not verify the target's certificate")
+}
+
+// refuse says which of the flags stands beside a URL that is not gRPC's.
+func (g *grpcFlags) refuse(cmd *cobra.Command, scheme string) error {
+	for _, name := range grpcFlagNames {
+		if cmd.Flags().Changed(name) && scheme != "grpc" && scheme != "grpcs" {
+			return fmt.Errorf("--%s goes with grpc:// or grpcs://, and not with %s://", name, scheme)
+		}
+		if strings.HasPrefix(name, "grpc-") && cmd.Flags().Changed(name) && scheme == "grpc" {
+			return fmt.Errorf("--%s goes with TLS: write grpcs://", name)
+		}
+	}
+	return nil
+}
+
+// part writes the `grpc:` part of the stream.
+func (g *grpcFlags) part(u *url.URL, data string, metadata yaml.MapSlice) (yaml.MapSlice, error) {
+	part := yaml.MapSlice{{Key: "target", Value: u.Host}, {Key: "method", Value: strings.TrimPrefix(u.Path, "/")}}
+	put := func(is bool, key string, value any) {
+		if is {
+			part = append(part, yaml.MapItem{Key: key, Value: value})
+		}
+	}
+	if data != "" {
+		var message any
+		if err := json.Unmarshal([]byte(data), &message); err != nil {
+			return nil, fmt.Errorf("-d is no JSON message: %w", err)
+		}
+		put(true, "message", message)
+	}
+	stream := yaml.MapSlice{}
+	if g.messages > 0 {
+		stream = append(stream, yaml.MapItem{Key: "messages", Value: g.messages})
+	}
+	if g.every > 0 {
+		stream = append(stream, yaml.MapItem{Key: "every", Value: g.every.String()})
+	}
+	if g.replies > 0 {
+		stream = append(stream, yaml.MapItem{Key: "replies", Value: g.replies})
+	}
+	put(len(stream) > 0, "stream", stream)
+	put(len(metadata) > 0, "metadata", metadata)
+	put(g.connections > 0, "connections", g.connections)
+	put(g.balance != "", "balance", g.balance)
+	put(g.gzip, "compression", "gzip")
+	put(g.authority != "", "authority", g.authority)
+	return append(part, g.files(u.Scheme)...), nil
+}
+
+// files writes what lies in files. A scenario looks for them beside itself, and this one has no place: hence the paths are
+// made absolute, except for a --proto within an --import-path.
+func (g *grpcFlags) files(scheme string) yaml.MapSlice {
+	var part yaml.MapSlice
+	protos, folders := g.protos, g.importPaths
+	if len(protos) > 0 && len(folders) == 0 {
+		protos = nil
+		for _, p := range g.protos {
+			protos = append(protos, filepath.Base(p))
+			folders = append(folders, filepath.Dir(p))
+		}
+	}
+	if len(protos) > 0 {
+		part = append(part, yaml.MapItem{Key: "protos", Value: protos})
+	}
+	if len(folders) > 0 {
+		var all []string
+		for _, f := range folders {
+			all = append(all, absolute(f))
+		}
+		part = append(part, yaml.MapItem{Key: "import_paths", Value: all})
+	}
+	if g.descriptors != "" {
+		part = append(part, yaml.MapItem{Key: "descriptors", Value: absolute(g.descriptors)})
+	}
+	if scheme != "grpcs" {
+		return part
+	}
+	tls := yaml.MapSlice{}
+	for _, f := range []struct{ key, path string }{{"ca", g.ca}, {"cert", g.cert}, {"key", g.key}} {
+		if f.path != "" {
+			tls = append(tls, yaml.MapItem{Key: f.key, Value: absolute(f.path)})
+		}
+	}
+	if g.insecure {
+		tls = append(tls, yaml.MapItem{Key: "insecure", Value: true})
+	}
+	return append(part, yaml.MapItem{Key: "tls", Value: tls})
+}
+
+// absolute leaves a path alone that has no absolute form.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
