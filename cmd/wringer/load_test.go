@@ -20,9 +20,9 @@ func TestLoad(t *testing.T) {
 	vars := target.Vars()
 	broker, _, _ := strings.Cut(vars["kafka"], ",")
 	for name, args := range map[string][]string{
-		"get":   {vars["rest"] + "/healthz", "--rate", "100/s"},
-		"post":  {vars["rest"] + "/orders", "-X", "POST", "-H", "Idempotency-Key: {{id}}", "-d", `{"orderId":"{{id}}","customerId":"c","items":[{"id":"item1","quantity":1}]}`, "--users", "4"},
-		"grpc":  {"grpc://" + vars["grpc"] + "/shop.v1.Inventory/Reserve", "-d", `{"orderId":"{{id}}","itemId":"item1","quantity":1}`, "--rate", "100/s"},
+		"get":  {vars["rest"] + "/healthz", "--rate", "100/s"},
+		"post": {vars["rest"] + "/orders", "-X", "POST", "-H", "Idempotency-Key: {{id}}", "-d", `{"orderId":"{{id}}","customerId":"c","items":[{"id":"item1","quantity":1}]}`, "--users", "4"},
+		"grpc": {"grpc://" + vars["grpc"] + "/shop.v1.Inventory/Reserve", "-d", `{"orderId":"{{id}}","itemId":"item1","quantity":1}`, "--rate", "100/s"},
 		"grpc options": {"grpc://" + vars["grpc"] + "/shop.v1.Inventory/Reserve", "-d", `{"orderId":"{{id}}","itemId":"item1","quantity":1}`, "--rate", "100/s",
 			"--proto", "../../scenarios/shop/inventory.proto", "--connections", "3", "--lb-strategy", "round_robin", "--gzip", "--authority", "shop"},
 		"stream": {"grpc://" + vars["grpc"] + "/shop.v1.Inventory/Sync", "-d", `{"itemId":"item{{seq}}","delta":-1}`, "--rate", "100/s",

@@ -190,6 +190,7 @@ func (f *runFlags) one(ctx context.Context, sc *scenarios.Scenario, dir string, 
 	case sc.Seed == 0:
 		sc.Reseed(time.Now().UnixNano() & (1<<53 - 1))
 	}
+	defer raiseHeapFloor()()
 	view := newView(std.err, f.quiet)
 	view.start(sc, dir)
 	run, err := runner.Run(ctx, sc, runner.Options{

@@ -204,12 +204,20 @@ func insertLength(dst []byte, start int) []byte {
 
 // place compiles a scalar with {{...}}.
 func (c *compiler) place(field protoreflect.FieldDescriptor, s, path string) (message, error) {
-	t, err := c.template(s)
+	t, err := c.appender(s)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if field.Kind() == protoreflect.StringKind {
+		tag := protowire.AppendTag(nil, field.Number(), protowire.BytesType)
+		return message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
+			dst = append(dst, tag...)
+			start := len(dst)
+			return insertLength(t(dst, op), start), nil
+		}}}, nil
+	}
 	return message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
-		out, err := appendScalar(dst, field, t(op))
+		out, err := appendScalar(dst, field, string(t(nil, op)))
 		if err != nil {
 			return dst, fmt.Errorf("%s: %w", path, err)
 		}
@@ -217,7 +225,14 @@ func (c *compiler) place(field protoreflect.FieldDescriptor, s, path string) (me
 	}}}, nil
 }
 
+// template is an appender whose text is needed as a string.
 func (c *compiler) template(s string) (func(op *drivers.Op) string, error) {
+	t, err := c.appender(s)
+	return func(op *drivers.Op) string { return string(t(nil, op)) }, err
+}
+
+// appender renders a template behind dst.
+func (c *compiler) appender(s string) (func(dst []byte, op *drivers.Op) []byte, error) {
 	t, err := drivers.CompileTemplate(s)
 	if err != nil {
 		return nil, err
@@ -225,7 +240,7 @@ func (c *compiler) template(s string) (func(op *drivers.Op) string, error) {
 	own := *c.env
 	own.Seed = drivers.Draw(c.env.Seed, c.places, textPlace)
 	c.places++
-	return func(op *drivers.Op) string { return t.Render(&own, op) }, nil
+	return func(dst []byte, op *drivers.Op) []byte { return t.Append(dst, &own, op) }, nil
 }
 
 const textPlace = 1 << 61
