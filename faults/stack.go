@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"log/slog"
 	"net"
 )
 
@@ -49,5 +50,5 @@ type Protocol interface {
 	// the target's in the form ${name}.
 	Ends() (listen, upstream string)
 	// Prepare lays the protocol on the link, before it listens.
-	Prepare(link Link) error
+	Prepare(link Link, log *slog.Logger) error
 }

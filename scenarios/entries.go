@@ -104,11 +104,12 @@ func (r *reader) kind(n *node, e *Entry) bool {
 			found = append(found, key)
 		}
 	}
-	if len(found) != 1 {
+	lead, ok := r.lead(found)
+	if !ok {
 		r.problem(n, "faults: each takes exactly one key of %s, which says what is broken, or nemesis", strings.Join(leads, ", "))
 		return false
 	}
-	config := r.lang.Faults[found[0]]()
+	config := r.lang.Faults[lead]()
 	before := len(r.problems)
 	r.entryTable(n, e, config)
 	if len(r.problems) == before {
@@ -116,6 +117,21 @@ func (r *reader) kind(n *node, e *Entry) bool {
 	}
 	e.configs = append(e.configs, config)
 	return true
+}
+
+// lead is the one of several keys whose kind has them all: of link and kafka it is kafka, which breaks a link's protocol.
+func (r *reader) lead(found []string) (lead string, ok bool) {
+	for _, key := range found {
+		keys := keysOf(reflect.TypeOf(r.lang.Faults[key]()).Elem())
+		if slices.ContainsFunc(found, func(other string) bool { return !slices.Contains(keys, other) }) {
+			continue
+		}
+		if ok {
+			return "", false
+		}
+		lead, ok = key, true
+	}
+	return lead, ok
 }
 
 // entryTable decodes the keys that every entry has and those of its kind, which stand beside each other.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"testing"
@@ -138,9 +139,9 @@ type logLink struct {
 	Bootstrap string `yaml:"bootstrap" jsonschema:"required"`
 }
 
-func (*logLink) Check(func(field, message string)) {}
-func (l *logLink) Ends() (listen, upstream string) { return l.Listen, l.Bootstrap }
-func (*logLink) Prepare(faults.Link) error         { return errStandIn }
+func (*logLink) Check(func(field, message string))       {}
+func (l *logLink) Ends() (listen, upstream string)       { return l.Listen, l.Bootstrap }
+func (*logLink) Prepare(faults.Link, *slog.Logger) error { return errStandIn }
 
 type partFault struct {
 	Pause string        `yaml:"pause"`

@@ -240,11 +240,14 @@ func (w *schemaWriter) fault(lang Language) *jsonschema.Schema {
 		for p := own.Properties.Oldest(); p != nil; p = p.Next() {
 			s.Properties.Set(p.Key, p.Value)
 		}
-		s.Required = append(s.Required, slices.DeleteFunc(own.Required, func(r string) bool { return r == key })...)
-		if _, links := s.Properties.Get("links"); links && key == "link" {
+		s.Required = append(s.Required, slices.DeleteFunc(own.Required, func(r string) bool { return r == key || r == "link" })...)
+		_, onLink := own.Properties.Get("link")
+		if key != "link" {
+			s.Required = append(s.Required, key)
+		}
+		if onLink {
 			s.AnyOf = []*jsonschema.Schema{{Required: []string{"link"}}, {Required: []string{"links"}}}
 		} else {
-			s.Required = append(s.Required, key)
 			s.Properties.Delete("links")
 			s.Properties.Delete("grudge")
 		}

@@ -15,6 +15,7 @@ import (
 	"wringer/drivers/kafka"
 	"wringer/drivers/rest"
 	"wringer/faults"
+	"wringer/faults/kafkalink"
 	"wringer/faults/part"
 	"wringer/faults/toxi"
 	"wringer/scenarios"
@@ -36,8 +37,10 @@ func shippedLanguage() scenarios.Language {
 			"shop":      func() scenarios.TargetConfig { return new(shop.Config) },
 			"processes": func() scenarios.TargetConfig { return new(processes.Config) },
 		},
+		Links: map[string]func() faults.Protocol{"kafka": func() faults.Protocol { return new(kafkalink.Config) }},
 		Faults: map[string]func() faults.Config{
-			"link": func() faults.Config { return new(toxi.Config) }, "pause": onPart, "kill": onPart, "restart": onPart, "cpu": onPart, "files": onPart,
+			"link": func() faults.Config { return new(toxi.Config) }, "kafka": func() faults.Config { return new(kafkalink.FaultConfig) },
+			"pause": onPart, "kill": onPart, "restart": onPart, "cpu": onPart, "files": onPart,
 		},
 	}
 }

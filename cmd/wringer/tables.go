@@ -8,6 +8,7 @@ import (
 	"wringer/drivers/kafka"
 	"wringer/drivers/rest"
 	"wringer/faults"
+	"wringer/faults/kafkalink"
 	"wringer/faults/part"
 	"wringer/faults/toxi"
 	"wringer/reports"
@@ -19,7 +20,7 @@ import (
 	"wringer/scenarios/shop"
 )
 
-// language is what a scenario may name. A new driver, kind of effect, target or fault is one line here.
+// language is what a scenario may name. A new driver, kind of effect, target, fault or protocol of a link is one line here.
 var language = scenarios.Language{
 	Drivers: map[string]func() drivers.Config{
 		"rest":  func() drivers.Config { return new(rest.Config) },
@@ -33,8 +34,12 @@ var language = scenarios.Language{
 		"shop":      func() scenarios.TargetConfig { return new(shop.Config) },
 		"processes": func() scenarios.TargetConfig { return new(processes.Config) },
 	},
+	Links: map[string]func() faults.Protocol{
+		"kafka": func() faults.Protocol { return new(kafkalink.Config) },
+	},
 	Faults: map[string]func() faults.Config{
 		"link":    func() faults.Config { return new(toxi.Config) },
+		"kafka":   func() faults.Config { return new(kafkalink.FaultConfig) },
 		"pause":   func() faults.Config { return new(part.Config) },
 		"kill":    func() faults.Config { return new(part.Config) },
 		"restart": func() faults.Config { return new(part.Config) },

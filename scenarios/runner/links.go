@@ -81,7 +81,7 @@ func (t *trial) listen(spec *scenarios.Link) (string, error) {
 		return "", fmt.Errorf("link %s: a %T cannot listen", spec.Name, link)
 	}
 	if spec.Protocol != nil {
-		if err := spec.Protocol.Prepare(link); err != nil {
+		if err := spec.Protocol.Prepare(link, t.opt.Log); err != nil {
 			return "", err
 		}
 	}

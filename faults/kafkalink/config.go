@@ -1,0 +1,72 @@
+// Package kafkalink breaks Kafka on a link, above its bytes, and keeps a target's own clients on the link: they learn the
+// brokers' addresses from answers, and would walk around it.
+//
+// Every answer that names brokers is rewritten so that each is reached through an inlet of its own. Requests and answers
+// are told apart by their frames; what is not understood (an API, a version, another protocol) passes byte for byte, and
+// where addresses could be in it the log says so. Bodies pass without being read unless they may hold an address or a fault
+// asks for it.
+package kafkalink
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"wringer/faults"
+)
+
+// protocol is the name under which the layer lies on a link.
+const protocol = "kafka"
+
+// Config is `kafka:` of an entry of `links`.
+type Config struct {
+	Listen    string `yaml:"listen" jsonschema_description:"The address to listen on for the bootstrap. Each broker gets a port of its own: with a port given, that port + 1 + the broker's id, where it is free. Default 127.0.0.1:0, free ports."`
+	Bootstrap string `yaml:"bootstrap" jsonschema:"required" jsonschema_description:"The brokers behind the link: host:port, several separated by commas. It may hold the target's variables."`
+	Advertise string `yaml:"advertise" jsonschema_description:"The host under which the target reaches this machine. Default: the host of listen."`
+}
+
+// Check implements faults.Protocol.
+func (c *Config) Check(problem func(field, message string)) {
+	if c.Bootstrap == "" {
+		problem("bootstrap", "is empty: name the brokers, host:port")
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if c.Listen == "" || err != nil {
+		return // whoever reads the scenario says so
+	}
+	if ip := net.ParseIP(host); c.Advertise == "" && (host == "" || ip != nil && ip.IsUnspecified()) {
+		problem("listen", "every address of the machine is listened on, and clients must be told one: give advertise, the host under which the target reaches it")
+	}
+}
+
+// Ends implements faults.Protocol.
+func (c *Config) Ends() (listen, upstream string) { return c.Listen, c.Bootstrap }
+
+// Prepare implements faults.Protocol.
+func (c *Config) Prepare(link faults.Link, log *slog.Logger) error {
+	l, err := layerOn(link)
+	if err != nil {
+		return err
+	}
+	l.mapping = newMapping(c, link.(faults.Stack))
+	l.log = log
+	return nil
+}
+
+// layerOn returns the link's layer, laid at the first call.
+func layerOn(link faults.Link) (*layer, error) {
+	stack, ok := link.(faults.Stack)
+	if !ok {
+		return nil, fmt.Errorf("link %s: a %T bears no protocol", link.Name(), link)
+	}
+	l, err := stack.Lay(protocol, func() faults.Layer { return newLayer(link.Name()) })
+	if err != nil {
+		return nil, err
+	}
+	mine, ok := l.(*layer)
+	if !ok {
+		return nil, errors.New("link " + link.Name() + ": its layer is not of this kind")
+	}
+	return mine, nil
+}

@@ -1,0 +1,333 @@
+package kafkalink
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// errCut ends a connection with a reset.
+var errCut = errors.New("cut")
+
+// conn carries one connection. One goroutine carries requests, another answers.
+//
+// Brokers answer the requests of a connection in their order, and clients take an answer out of turn for a broken
+// connection. So what will not be answered silences the connection behind it, as a broker that is stuck on a request would,
+// and an answer of our own waits for those before it.
+type conn struct {
+	layer          *layer
+	client, target net.Conn
+
+	writing sync.Mutex // held to write to the client, a whole frame at a time
+
+	mu     sync.Mutex
+	queue  []*expected // answers that are to come, in the order of their requests
+	met    map[*Fault]struct{}
+	silent *Fault // set once an answer was dropped: all behind it are
+
+	once  sync.Once
+	ended chan struct{}
+}
+
+// expected is an answer that is to come.
+type expected struct {
+	head
+	delays []*Fault
+	drop   *Fault // the answer is dropped
+	lost   *Fault // the request was: no answer comes
+	ours   []byte // the answer, given in the broker's place
+}
+
+// maxQueue bounds the answers that are waited for; beyond it the oldest is forgotten, and passes as it is.
+const maxQueue = 1 << 16
+
+func newConn(l *layer, client, target net.Conn) *conn {
+	return &conn{layer: l, client: client, target: target, met: make(map[*Fault]struct{}), ended: make(chan struct{})}
+}
+
+// end closes both ends: in order after an end in order, else with a reset.
+func (c *conn) end(why error) {
+	c.once.Do(func() {
+		close(c.ended)
+		for _, side := range []net.Conn{c.client, c.target} {
+			if tcp, ok := side.(*net.TCPConn); ok && why != nil && !errors.Is(why, io.EOF) {
+				_ = tcp.SetLinger(0)
+			}
+			side.Close()
+		}
+	})
+}
+
+// forget takes the ended connection from the faults that keep it.
+func (c *conn) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for f := range c.met {
+		f.releases(c)
+	}
+}
+
+// requests carries what the client says.
+func (c *conn) requests() error {
+	r := bufio.NewReaderSize(c.client, bufferSize)
+	for {
+		h, err := readHead(r)
+		if errors.Is(err, errRaw) {
+			return c.raw(c.target, r)
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.request(r, h); err != nil {
+			return err
+		}
+	}
+}
+
+// raw passes on what is no Kafka, to its end.
+func (c *conn) raw(w io.Writer, r *bufio.Reader) error {
+	if c.layer.mapping != nil {
+		c.layer.leaks("a connection that is not plain Kafka (TLS?)", errRaw)
+	}
+	_, err := r.WriteTo(w)
+	return err
+}
+
+// request carries one request, or what a fault makes of it.
+func (c *conn) request(r *bufio.Reader, h head) error {
+	e := &expected{head: h}
+	act := c.strike(e)
+	if act == nil && len(e.delays) == 0 && (c.layer.mapping == nil || !names(h.key, h.version)) && !c.busy() {
+		return pass(c.target, r, h.size) // nothing will ask for its answer
+	}
+	// As much as fits the buffer is enough to see whether an answer is wanted.
+	prefix, _ := r.Peek(min(h.size, bufferSize))
+	answered := !h.unanswered(prefix)
+	if act != nil && act.act.Error != "" {
+		if done, err := c.refuse(r, e, act, answered); done || err != nil {
+			return err
+		}
+	} else if act != nil {
+		c.meets(act, h.size)
+		if act.act.Drop == dropRequests {
+			e.lost = act
+			if answered {
+				act.silences(c)
+				c.expect(e)
+			}
+			return pass(io.Discard, r, h.size)
+		}
+		e.drop = act
+	}
+	for _, f := range e.delays {
+		c.meets(f, h.size)
+	}
+	if answered {
+		c.expect(e)
+	}
+	return pass(c.target, r, h.size)
+}
+
+// strike finds the faults that act on the request: delays add up, of the others the first one acts.
+func (c *conn) strike(e *expected) (act *Fault) {
+	for _, f := range c.layer.active() {
+		if f.key != e.key || act != nil && f.act.Delay == 0 || !f.takes() {
+			continue
+		}
+		if f.act.Delay > 0 {
+			e.delays = append(e.delays, f)
+		} else {
+			act = f
+		}
+	}
+	return act
+}
+
+// busy says whether answers are waited for: then those between them are counted too, for their order.
+func (c *conn) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queue) > 0
+}
+
+// meets charges a fault with a request of this connection.
+func (c *conn) meets(f *Fault, size int) {
+	c.mu.Lock()
+	_, again := c.met[f]
+	c.met[f] = struct{}{}
+	c.mu.Unlock()
+	if !again {
+		f.connections.Add(1)
+	}
+	f.bytes.Add(int64(size))
+	f.matched.Add(1)
+}
+
+// refuse answers in the broker's place. done is false, and nothing taken, when the request cannot be answered so.
+func (c *conn) refuse(r *bufio.Reader, e *expected, f *Fault, answered bool) (done bool, err error) {
+	if !answered || e.size > maxRead || !e.known() {
+		return false, nil
+	}
+	frame := make([]byte, e.size)
+	if _, err := io.ReadFull(r, frame); err != nil {
+		return true, err
+	}
+	if e.ours, err = refusal(e.head, frame, f.code); err != nil {
+		e.ours = nil
+		c.expect(e)
+		_, err = c.target.Write(frame)
+		return true, err
+	}
+	c.meets(f, e.size)
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.expect(e)
+	return true, c.giveOurs()
+}
+
+// expect adds an answer that is to come, before its request goes out.
+func (c *conn) expect(e *expected) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) >= maxQueue {
+		c.queue = c.queue[1:]
+	}
+	c.queue = append(c.queue, e)
+}
+
+// giveOurs writes our own answers that are due. c.writing is held.
+func (c *conn) giveOurs() error {
+	for {
+		c.mu.Lock()
+		if len(c.queue) == 0 || c.queue[0].ours == nil || c.silent != nil {
+			c.mu.Unlock()
+			return nil
+		}
+		ours := c.queue[0].ours
+		c.queue = c.queue[1:]
+		c.mu.Unlock()
+		if _, err := c.client.Write(ours); err != nil {
+			return err
+		}
+	}
+}
+
+// answers carries what the target says.
+func (c *conn) answers() error {
+	r := bufio.NewReaderSize(c.target, bufferSize)
+	for {
+		size, correlation, err := readAnswerHead(r)
+		if errors.Is(err, errRaw) {
+			return c.raw(c.client, r)
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.answer(r, size, correlation); err != nil {
+			return err
+		}
+	}
+}
+
+// answer carries one answer, or what a fault makes of it.
+func (c *conn) answer(r *bufio.Reader, size int, correlation int32) error {
+	arrived := time.Now()
+	e, silenced := c.take(correlation)
+	if silenced {
+		return pass(io.Discard, r, size)
+	}
+	if e != nil {
+		for _, f := range e.delays {
+			arrived = arrived.Add(f.act.Delay)
+			c.wait(f, arrived)
+		}
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if err := c.deliver(r, e, size); err != nil {
+		return err
+	}
+	return c.giveOurs()
+}
+
+// take finds whose answer this is. silenced: it is dropped, or stands behind one that is, or that will not come.
+func (c *conn) take(correlation int32) (e *expected, silenced bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.silent != nil {
+		return nil, true
+	}
+	at := slices.IndexFunc(c.queue, func(e *expected) bool {
+		return e.correlation == correlation && e.lost == nil && e.ours == nil
+	})
+	if at < 0 {
+		return nil, slices.ContainsFunc(c.queue, func(e *expected) bool { return e.lost != nil })
+	}
+	e = c.queue[at]
+	if slices.ContainsFunc(c.queue[:at], func(e *expected) bool { return e.lost != nil }) {
+		return e, true
+	}
+	c.queue = slices.Delete(c.queue, at, at+1)
+	if e.drop == nil {
+		return e, false
+	}
+	if _, inForce := e.drop.until(); inForce {
+		c.silent = e.drop
+		e.drop.silences(c)
+	}
+	return e, c.silent != nil
+}
+
+// wait waits until a time, until the fault is healed, or until the connection has ended.
+func (c *conn) wait(f *Fault, due time.Time) {
+	healed, inForce := f.until()
+	if !inForce {
+		return
+	}
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-healed:
+	case <-c.ended:
+	}
+}
+
+// deliver writes an answer to the client, brokers' addresses replaced. c.writing is held.
+func (c *conn) deliver(r *bufio.Reader, e *expected, size int) error {
+	if e == nil || c.layer.mapping == nil {
+		return pass(c.client, r, size)
+	}
+	switch {
+	case !names(e.key, e.version):
+		return pass(c.client, r, size)
+	case size > maxRead:
+		c.layer.leaks(fmt.Sprintf("%s of %d bytes", kmsg.NameForKey(e.key), size), errors.New("longer than is read"))
+		return pass(c.client, r, size)
+	}
+	frame := make([]byte, size)
+	if _, err := io.ReadFull(r, frame); err != nil {
+		return err
+	}
+	if body, err := c.layer.mapping.rewritten(e.key, e.version, frame[8:]); err == nil {
+		frame = sized(append(frame[:8:8], body...))
+	} else if !unsupported(e.key, frame[8:]) {
+		c.layer.leaks(fmt.Sprintf("%s v%d", kmsg.NameForKey(e.key), e.version), err)
+	}
+	_, err := c.client.Write(frame)
+	return err
+}
+
+// unsupported: a broker answers an unknown version of ApiVersions in version 0, with this error.
+func unsupported(key int16, body []byte) bool {
+	return kmsg.Key(key) == kmsg.ApiVersions && len(body) > 1 && int16(binary.BigEndian.Uint16(body)) == kerr.UnsupportedVersion.Code
+}

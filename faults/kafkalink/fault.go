@@ -1,0 +1,264 @@
+package kafkalink
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"wringer/faults"
+)
+
+// FaultConfig is a fault on the requests of one API.
+type FaultConfig struct {
+	Link string `yaml:"link" jsonschema:"required" jsonschema_description:"The link: of a Kafka stream, or a Kafka link of links."`
+	Act  Act    `yaml:"kafka" jsonschema:"required" jsonschema_description:"What goes wrong with the requests of one API."`
+}
+
+// Act is what goes wrong. Exactly one of Drop, Error and Delay is set.
+type Act struct {
+	API   string        `yaml:"api" jsonschema:"required" jsonschema_description:"The API: produce, fetch, metadata, find_coordinator, offset_commit, ..."`
+	Drop  string        `yaml:"drop" jsonschema:"enum=answers,enum=requests" jsonschema_description:"answers: the broker acts, and what it says is lost. requests: it never gets them. The connection is silent from then on, and reset at healing."`
+	Error string        `yaml:"error" jsonschema_description:"Answered in the broker's place, which gets nothing: NOT_LEADER_OR_FOLLOWER or another error of the protocol. For produce."`
+	Delay time.Duration `yaml:"delay" jsonschema_description:"The answers come this much later."`
+	First int           `yaml:"first" jsonschema_description:"Only the first so many requests. Default: all."`
+	Share faults.Share  `yaml:"share" jsonschema_description:"Only this share of the requests, drawn from the seed. Default: all."`
+}
+
+const (
+	dropAnswers  = "answers"
+	dropRequests = "requests"
+)
+
+// Check implements faults.Config.
+func (c *FaultConfig) Check(problem func(field, message string)) {
+	a := &c.Act
+	key, ok := keyOf(a.API)
+	if !ok {
+		problem("kafka.api", fmt.Sprintf("%q is no API of Kafka's: write produce, fetch, metadata, find_coordinator or another by its name in the protocol", a.API))
+	}
+	ways := 0
+	for _, set := range []bool{a.Drop != "", a.Error != "", a.Delay != 0} {
+		if set {
+			ways++
+		}
+	}
+	if ways != 1 {
+		problem("kafka", "does one thing: give one of drop, error and delay")
+	}
+	if a.Error != "" {
+		if _, known := codeOf(a.Error); !known {
+			problem("kafka.error", fmt.Sprintf("%q is no error of Kafka's: write NOT_LEADER_OR_FOLLOWER, NOT_ENOUGH_REPLICAS or another by its name in the protocol", a.Error))
+		}
+		if ok && kmsg.Key(key) != kmsg.Produce {
+			problem("kafka.error", "is answered to produce alone: use drop or delay for another API")
+		}
+	}
+	switch {
+	case a.Delay < 0:
+		problem("kafka.delay", "is negative")
+	case a.First < 0:
+		problem("kafka.first", "is negative")
+	case a.First > 0 && a.Share > 0:
+		problem("kafka.first", "stands beside share: give one of the two")
+	}
+}
+
+// keyOf is the key of an API by its name: find_coordinator is FindCoordinator.
+func keyOf(name string) (int16, bool) {
+	plain := strings.ReplaceAll(strings.ToLower(name), "_", "")
+	for key := int16(0); key <= kmsg.MaxKey; key++ {
+		if strings.ToLower(kmsg.NameForKey(key)) == plain && kmsg.RequestForKey(key) != nil {
+			return key, true
+		}
+	}
+	return 0, false
+}
+
+// maxCode is beyond every error code of the protocol.
+const maxCode = 512
+
+func codeOf(name string) (int16, bool) {
+	if name == "NOT_LEADER_OR_FOLLOWER" { // its name since Kafka 2.6; the library has the older one
+		return kerr.NotLeaderForPartition.Code, true
+	}
+	for code := int16(1); code < maxCode; code++ {
+		if e := kerr.TypedErrorForCode(code); e != nil && e.Code == code && e.Message == name {
+			return code, true
+		}
+	}
+	return 0, false
+}
+
+// Kind implements faults.Config.
+func (c *FaultConfig) Kind() string {
+	switch {
+	case c.Act.Drop != "":
+		return "kafka-drop"
+	case c.Act.Error != "":
+		return "kafka-error"
+	}
+	return "kafka-delay"
+}
+
+// On implements faults.Config.
+func (c *FaultConfig) On() faults.Place { return faults.Place{Link: c.Link} }
+
+// String tells the fault in words: "produce: drop answers, 30% of them".
+func (c *FaultConfig) String() string {
+	a := &c.Act
+	what := strings.ToLower(a.API) + ": "
+	switch {
+	case a.Drop != "":
+		what += "drop " + a.Drop
+	case a.Error != "":
+		what += "answer " + a.Error
+	default:
+		what += fmt.Sprint("delay answers by ", a.Delay)
+	}
+	if a.First > 0 {
+		what += fmt.Sprintf(", of the first %d", a.First)
+	}
+	if a.Share > 0 {
+		what += fmt.Sprintf(", of %v", a.Share)
+	}
+	return what
+}
+
+// Prepare implements faults.Preparer.
+func (c *FaultConfig) Prepare(link faults.Link) error {
+	_, err := layerOn(link)
+	return err
+}
+
+// Open implements faults.Config.
+func (c *FaultConfig) Open(env faults.Env) (faults.Fault, error) {
+	link, err := env.Link(c.Link)
+	if err != nil {
+		return nil, err
+	}
+	l, err := layerOn(link)
+	if err != nil {
+		return nil, err
+	}
+	key, _ := keyOf(c.Act.API)
+	code, _ := codeOf(c.Act.Error)
+	return &Fault{act: c.Act, name: c.String(), key: key, code: code, layer: l, seed: env.Seed}, nil
+}
+
+// Fault acts on the requests of one API. It is in force for requests that arrive between Inject and Heal.
+type Fault struct {
+	act   Act
+	name  string
+	key   int16
+	code  int16
+	layer *layer
+	seed  uint64
+
+	seen               atomic.Uint64 // requests of the API since Inject
+	matched            atomic.Int64
+	connections, bytes atomic.Int64
+
+	mu     sync.Mutex
+	healed chan struct{}      // closed at Heal; nil while out of force
+	silent map[*conn]struct{} // connections with an answer that will not come
+}
+
+// Inject implements faults.Fault. It is idempotent.
+func (f *Fault) Inject(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.healed != nil {
+		return nil
+	}
+	f.healed, f.silent = make(chan struct{}), make(map[*conn]struct{})
+	f.seen.Store(0)
+	f.layer.add(f)
+	return nil
+}
+
+// Heal implements faults.Fault. Answers that were delayed go out, and connections with an answer that will not come are
+// reset.
+func (f *Fault) Heal(context.Context) error {
+	f.mu.Lock()
+	if f.healed == nil {
+		f.mu.Unlock()
+		return nil
+	}
+	f.layer.remove(f)
+	close(f.healed)
+	silent := slices.Collect(maps.Keys(f.silent))
+	f.healed, f.silent = nil, nil
+	f.mu.Unlock()
+	for _, c := range silent {
+		c.end(errCut)
+	}
+	return nil
+}
+
+// Bite implements faults.Fault. It counts the connections and bytes of the requests that the fault acted on.
+func (f *Fault) Bite() faults.Bite {
+	return faults.Bite{Bit: f.matched.Load() > 0, Connections: f.connections.Load(), Bytes: f.bytes.Load()}
+}
+
+// takes decides whether the fault acts on the next request of its API.
+func (f *Fault) takes() bool {
+	n := f.seen.Add(1)
+	if f.act.First > 0 {
+		return n <= uint64(f.act.First)
+	}
+	return f.act.Share.Draws(f.seed, n)
+}
+
+// until is closed when the fault is healed; false when it was.
+func (f *Fault) until() (<-chan struct{}, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.healed, f.healed != nil
+}
+
+// silences keeps a connection for the reset at healing; one that was just missed is reset at once.
+func (f *Fault) silences(c *conn) {
+	f.mu.Lock()
+	late := f.healed == nil
+	if !late {
+		f.silent[c] = struct{}{}
+	}
+	f.mu.Unlock()
+	if late {
+		c.end(errCut)
+	}
+}
+
+// releases forgets a connection that has ended.
+func (f *Fault) releases(c *conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.silent, c)
+}
+
+// Probe implements faults.Fault. It sends a request of the API through the layer to an echo of its own; while another
+// fault is in force on the link no more can be seen than that this one is not.
+func (f *Fault) Probe(ctx context.Context) error {
+	others := f.layer.active()
+	if slices.Contains(others, f) {
+		return fmt.Errorf("probe link %s: %s is still in force", f.layer.link, f.name)
+	}
+	if len(others) > 0 {
+		return nil
+	}
+	if err := f.layer.echo(ctx, f.key); err != nil {
+		return fmt.Errorf("probe link %s: %w", f.layer.link, err)
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package kafkalink
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"wringer/faults"
+)
+
+// maxBrokers bounds the inlets that one link opens.
+const maxBrokers = 1024
+
+// mapping holds an inlet for each broker that an answer named. Safe for concurrent use.
+type mapping struct {
+	host, advertise string
+	port            int // of the bootstrap; 0: any
+	stack           faults.Stack
+
+	mu      sync.Mutex
+	brokers map[int32]*broker
+}
+
+// broker is one broker and the address by which clients reach it.
+type broker struct {
+	upstream string // where the cluster says that it is; guarded by mapping.mu
+	port     int32
+}
+
+func newMapping(c *Config, stack faults.Stack) *mapping {
+	m := &mapping{host: "127.0.0.1", stack: stack, brokers: make(map[int32]*broker)}
+	if host, port, err := net.SplitHostPort(c.Listen); err == nil {
+		m.host = host
+		m.port, _ = strconv.Atoi(port) // 0 for what is no number: the listener complains
+	}
+	if m.advertise = c.Advertise; m.advertise == "" {
+		m.advertise = m.host
+	}
+	return m
+}
+
+// through rewrites one broker's address. A broker without an address (no coordinator is known) stays without one.
+func (m *mapping) through(id int32, host *string, port *int32) error {
+	if *host == "" || *port <= 0 {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	upstream := net.JoinHostPort(*host, strconv.Itoa(int(*port)))
+	b := m.brokers[id]
+	if b == nil {
+		var err error
+		if b, err = m.open(id, upstream); err != nil {
+			return err
+		}
+		m.brokers[id] = b
+	}
+	b.upstream = upstream // a broker that moved keeps its inlet
+	*host, *port = m.advertise, b.port
+	return nil
+}
+
+// open opens the inlet of a broker; m.mu is held.
+func (m *mapping) open(id int32, upstream string) (*broker, error) {
+	if len(m.brokers) >= maxBrokers {
+		return nil, fmt.Errorf("broker %d: the link reaches %d brokers already, the most", id, maxBrokers)
+	}
+	b := &broker{upstream: upstream}
+	in := faults.Inlet{
+		Branch: "broker-" + strconv.Itoa(int(id)),
+		Upstream: func(context.Context) ([]string, error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return []string{b.upstream}, nil
+		},
+	}
+	var address string
+	err := fmt.Errorf("no port was chosen")
+	if wanted := m.port + 1 + int(id); m.port > 0 && id >= 0 && wanted <= 65535 {
+		in.Address = net.JoinHostPort(m.host, strconv.Itoa(wanted))
+		address, err = m.stack.Listen(in)
+	}
+	if err != nil {
+		in.Address = net.JoinHostPort(m.host, "0")
+		if address, err = m.stack.Listen(in); err != nil {
+			return nil, fmt.Errorf("broker %d: %w", id, err)
+		}
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("broker %d: %w", id, err)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	b.port = int32(n)
+	return b, err
+}
+
+// rewrite replaces every broker's address in an answer, and lowers the versions in an offer of them.
+func (m *mapping) rewrite(answer kmsg.Response) (err error) {
+	each := func(id int32, host *string, port *int32) {
+		if err == nil {
+			err = m.through(id, host, port)
+		}
+	}
+	switch a := answer.(type) {
+	case *kmsg.ApiVersionsResponse:
+		offer(a)
+	case *kmsg.MetadataResponse:
+		for i := range a.Brokers {
+			each(a.Brokers[i].NodeID, &a.Brokers[i].Host, &a.Brokers[i].Port)
+		}
+	case *kmsg.FindCoordinatorResponse:
+		each(a.NodeID, &a.Host, &a.Port)
+		for i := range a.Coordinators {
+			each(a.Coordinators[i].NodeID, &a.Coordinators[i].Host, &a.Coordinators[i].Port)
+		}
+	case *kmsg.DescribeClusterResponse:
+		for i := range a.Brokers {
+			each(a.Brokers[i].NodeID, &a.Brokers[i].Host, &a.Brokers[i].Port)
+		}
+	case *kmsg.ProduceResponse:
+		for i := range a.Brokers {
+			each(a.Brokers[i].NodeID, &a.Brokers[i].Host, &a.Brokers[i].Port)
+		}
+	case *kmsg.FetchResponse:
+		for i := range a.Brokers {
+			each(a.Brokers[i].NodeID, &a.Brokers[i].Host, &a.Brokers[i].Port)
+		}
+	case *kmsg.ShareFetchResponse:
+		for i := range a.NodeEndpoints {
+			each(a.NodeEndpoints[i].NodeID, &a.NodeEndpoints[i].Host, &a.NodeEndpoints[i].Port)
+		}
+	case *kmsg.ShareAcknowledgeResponse:
+		for i := range a.NodeEndpoints {
+			each(a.NodeEndpoints[i].NodeID, &a.NodeEndpoints[i].Host, &a.NodeEndpoints[i].Port)
+		}
+	}
+	return err
+}
+
+// lastPlainFetch is the last version of Fetch whose answers name no broker. Later ones name new leaders behind the records
+// (KIP-951), where nothing but reading all of them finds it.
+const lastPlainFetch = 15
+
+// names says whether an answer of this API and version is to be read: it may name brokers, or offers versions.
+func names(key, version int16) bool {
+	switch kmsg.Key(key) {
+	case kmsg.Metadata, kmsg.FindCoordinator, kmsg.DescribeCluster, kmsg.ShareFetch, kmsg.ShareAcknowledge, kmsg.ApiVersions:
+		return true
+	case kmsg.Produce:
+		return version >= 10
+	case kmsg.Fetch:
+		return version > lastPlainFetch
+	}
+	return false
+}
+
+// offer lowers the versions that a broker offers to those whose addresses can be found: of newer ones a client would learn
+// them unseen, and of Fetch each answer would have to be read.
+func offer(a *kmsg.ApiVersionsResponse) {
+	for i := range a.ApiKeys {
+		k := &a.ApiKeys[i]
+		most := k.MaxVersion
+		if known := kmsg.ResponseForKey(k.ApiKey); known != nil && names(k.ApiKey, k.MaxVersion) {
+			most = known.MaxVersion()
+		}
+		if kmsg.Key(k.ApiKey) == kmsg.Fetch {
+			most = lastPlainFetch
+		}
+		k.MaxVersion = max(k.MinVersion, min(k.MaxVersion, most))
+	}
+}
+
+// readable returns an empty answer of the API and version, nil when this version of the protocol's code cannot read it.
+func readable(key, version int16) kmsg.Response {
+	answer := kmsg.ResponseForKey(key)
+	if answer == nil || version < 0 || version > answer.MaxVersion() {
+		return nil
+	}
+	answer.SetVersion(version)
+	return answer
+}
+
+// rewritten returns body, which stands behind the correlation id, with the brokers' addresses replaced. It comes back
+// unchanged when there are none in it.
+func (m *mapping) rewritten(key, version int16, body []byte) ([]byte, error) {
+	answer := readable(key, version)
+	if answer == nil {
+		return nil, errUnread
+	}
+	rest, err := skipHeader(answer, body)
+	if err != nil {
+		return nil, err
+	}
+	if err := answer.ReadFrom(rest); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnread, err)
+	}
+	if err := m.rewrite(answer); err != nil {
+		return nil, err
+	}
+	out := append([]byte(nil), body[:len(body)-len(rest)]...)
+	return answer.AppendTo(out), nil
+}

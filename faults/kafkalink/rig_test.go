@@ -1,0 +1,192 @@
+package kafkalink
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"go.uber.org/goleak"
+
+	"wringer/faults"
+	"wringer/faults/toxi"
+)
+
+// The metrics of sarama keep one ticker for the whole process.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
+}
+
+const patience = 30 * time.Second
+
+// rig is a link with an inlet, and what is behind it.
+type rig struct {
+	link    faults.Link
+	address string
+}
+
+// newRig opens a Kafka link to the addresses.
+func newRig(t testing.TB, upstream ...string) *rig {
+	t.Helper()
+	m, err := toxi.NewMesh()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := m.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	link, err := m.Link("orders->kafka")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Config{Listen: "127.0.0.1:0", Bootstrap: upstream[0]}
+	if err := c.Prepare(link, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	address, err := link.(faults.Stack).Listen(faults.Inlet{Address: c.Listen, Upstream: func(context.Context) ([]string, error) { return upstream, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &rig{link, address}
+}
+
+func (r *rig) open(t testing.TB, a Act) *Fault {
+	t.Helper()
+	c := FaultConfig{Link: r.link.Name(), Act: a}
+	c.Check(func(field, message string) { t.Errorf("%s: %s", field, message) })
+	if err := c.Prepare(r.link); err != nil {
+		t.Fatal(err)
+	}
+	f, err := c.Open(faults.Env{Seed: 7, Link: func(string) (faults.Link, error) { return r.link, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.(*Fault)
+}
+
+func (r *rig) inject(t testing.TB, a Act) *Fault {
+	t.Helper()
+	f := r.open(t, a)
+	if err := f.Inject(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func heal(t testing.TB, f *Fault) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := errors.Join(f.Heal(ctx), f.Probe(ctx)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cluster is three brokers of kfake.
+func cluster(t testing.TB) *kfake.Cluster {
+	t.Helper()
+	c, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(6, "orders"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// serve answers every frame that comes by answer; nil closes the connection.
+func serve(t testing.TB, answer func(request []byte) []byte) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	t.Cleanup(func() { l.Close(); all.Wait() })
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer c.Close()
+				for {
+					request, err := readFrame(c)
+					if err != nil {
+						return
+					}
+					back := answer(request)
+					if back == nil {
+						return
+					}
+					if _, err := c.Write(back); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	return l.Addr().String()
+}
+
+func readFrame(c io.Reader) ([]byte, error) {
+	frame := make([]byte, 4)
+	if _, err := io.ReadFull(c, frame); err != nil {
+		return nil, err
+	}
+	frame = append(frame, make([]byte, binary.BigEndian.Uint32(frame))...)
+	_, err := io.ReadFull(c, frame[4:])
+	return frame, err
+}
+
+// echo answers with the request's correlation id and all that stands behind it.
+func echo(request []byte) []byte { return sized(append(make([]byte, 4), request[8:]...)) }
+
+// frame is a request without a client's id.
+func frame(key, version int16, correlation int32, body ...byte) []byte {
+	b := binary.BigEndian.AppendUint16(make([]byte, 4), uint16(key))
+	b = binary.BigEndian.AppendUint16(b, uint16(version))
+	b = binary.BigEndian.AppendUint32(b, uint32(correlation))
+	b = append(b, 0xff, 0xff)
+	return sized(append(b, body...))
+}
+
+func (r *rig) dial(t testing.TB) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", r.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(patience))
+	return c
+}
+
+func send(t testing.TB, c net.Conn, frames ...[]byte) {
+	t.Helper()
+	if _, err := c.Write(slices.Concat(frames...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wants(t testing.TB, c net.Conn, what string, want []byte) {
+	t.Helper()
+	got, err := readFrame(c)
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	if string(got) != string(want) {
+		t.Fatalf("%s: got %x, want %x", what, got, want)
+	}
+}
