@@ -32,7 +32,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 func BenchmarkLatency(b *testing.B) {
 	u, l := serve(b, echo), newLink(b)
 	c := dial(b, l, u.address())
-	inject(b, l, Config{Latency: 50 * ms, Jitter: 10 * ms})
+	inject(b, l, Config{Latency: steady(50 * ms), Jitter: 10 * ms})
 	_ = c.SetDeadline(time.Time{})
 	took := roundTrips(b, c)
 	report(b, took)
