@@ -128,6 +128,8 @@ func (s sink) Close() error {
 	defer s.lane.flow.link.running.Done()
 	f, ender := s.lane.flow, s.lane.ender.Load()
 	switch half, ok := s.conn.(interface{ CloseWrite() error }); {
+	case f.over():
+		// Whoever ended the connection closes both ends, perhaps with a reset that an end in order must not overtake.
 	case ender != nil:
 		ender.finish(f)
 	case s.lane.reset.Load():
