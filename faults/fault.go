@@ -104,6 +104,13 @@ type Calibrated interface {
 	Cost() time.Duration
 }
 
+// Tapped is a Link that can count what passes it.
+type Tapped interface {
+	// Tap returns a Fault that changes nothing: while it is injected it counts, as its Bite, what passes on connections
+	// that were dialled to an address which matches.
+	Tap(match func(address string) bool) Fault
+}
+
 // ErrLeaked says that a fault was healed and a probe still saw it: the path is not back at its baseline.
 var ErrLeaked = errors.New("leaked fault")
 

@@ -10,6 +10,7 @@ import (
 	"wringer/faults"
 	"wringer/faults/part"
 	"wringer/faults/toxi"
+	"wringer/faults/toxiproxy"
 	"wringer/reports"
 	"wringer/reports/html"
 	"wringer/reports/junit"
@@ -34,12 +35,13 @@ var language = scenarios.Language{
 		"processes": func() scenarios.TargetConfig { return new(processes.Config) },
 	},
 	Faults: map[string]func() faults.Config{
-		"link":    func() faults.Config { return new(toxi.Config) },
-		"pause":   func() faults.Config { return new(part.Config) },
-		"kill":    func() faults.Config { return new(part.Config) },
-		"restart": func() faults.Config { return new(part.Config) },
-		"cpu":     func() faults.Config { return new(part.Config) },
-		"files":   func() faults.Config { return new(part.Config) },
+		"link":      func() faults.Config { return new(toxi.Config) },
+		"toxiproxy": func() faults.Config { return new(toxiproxy.Config) },
+		"pause":     func() faults.Config { return new(part.Config) },
+		"kill":      func() faults.Config { return new(part.Config) },
+		"restart":   func() faults.Config { return new(part.Config) },
+		"cpu":       func() faults.Config { return new(part.Config) },
+		"files":     func() faults.Config { return new(part.Config) },
 	},
 }
 

@@ -22,6 +22,7 @@ type Fault struct {
 	seed   uint64
 	lasts  time.Duration
 	spread *spread
+	tap    func(address string) bool // nil: the fault is no tap
 
 	mu       sync.Mutex // held while it is injected or healed
 	injected atomic.Bool

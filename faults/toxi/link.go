@@ -84,12 +84,14 @@ func (l *Link) Dial(ctx context.Context, network, address string) (net.Conn, err
 // connect is Dial below the link's layer.
 func (l *Link) connect(ctx context.Context, network, address string) (net.Conn, error) {
 	f := newFlow(l, l.serial.Add(1))
+	f.address = address
 	refused := func(err error) error {
 		return &net.OpError{Op: "dial", Net: network, Addr: target{network, address}, Err: err}
 	}
 	if err := l.admit(ctx, f); err != nil {
 		return nil, refused(err)
 	}
+	f.meets(l.orders.Load().taps(f), toTarget, 0) // a target that refuses was met too
 	far, err := l.reach(ctx, f, func(ctx context.Context) (net.Conn, error) {
 		var dialer net.Dialer
 		return dialer.DialContext(ctx, network, address)

@@ -135,6 +135,9 @@ func (o *orders) compose(f *flow, d direction, request uint64) *way {
 
 func (w *way) add(f *force, on *flow, d direction) {
 	c := &f.config
+	if f.taps(on) {
+		w.meets = append(w.meets, f)
+	}
 	if c.Latency.set() {
 		for _, way := range []direction{toTarget, fromTarget} {
 			if c.goes().covers(way) {
