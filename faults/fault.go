@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -30,7 +31,13 @@ type Bite struct {
 	Bit bool
 	// Connections and Bytes are what met the fault; negative where the mechanism cannot count them.
 	Connections, Bytes int64
+	// ToTarget and FromTarget tell the directions apart; nil where the mechanism does not. A connection that met the
+	// fault in both directions counts in both, and once above.
+	ToTarget, FromTarget *Met
 }
+
+// Met is what met a fault in one direction.
+type Met struct{ Connections, Bytes int64 }
 
 // Config is one kind of fault in the scenario, decoded by the struct's yaml tags beside the keys that every fault has
 // (name, at, for).
@@ -59,7 +66,11 @@ type Env struct {
 	Part func(name string) (Part, error)
 	// Seed feeds every random choice of the fault.
 	Seed uint64
-	Log  *slog.Logger
+	// For is how long the fault is planned to last each time, for what changes over its time.
+	For time.Duration
+	// Files is the folder that relative names of files count from.
+	Files string
+	Log   *slog.Logger
 	// Journal is told what the fault does outside this process, before it does it. May be nil.
 	Journal *Journal
 	// Output opens a file of evidence in the record, of bounded length; nil keeps none.
@@ -92,6 +103,22 @@ type Link interface {
 type Through interface {
 	DialBy(ctx context.Context, network, address string, dial func(ctx context.Context, network, address string) (net.Conn, error)) (net.Conn, error)
 }
+
+// Calibrated is a Link that knows what it costs: the time that a round trip takes longer over it than without it while
+// no fault is in force, measured when it was opened.
+type Calibrated interface {
+	Cost() time.Duration
+}
+
+// Tapped is a Link that can count what passes it.
+type Tapped interface {
+	// Tap returns a Fault that changes nothing: while it is injected it counts, as its Bite, what passes on connections
+	// that were dialled to an address which matches.
+	Tap(match func(address string) bool) Fault
+}
+
+// ErrLeaked says that a fault was healed and a probe still saw it: the path is not back at its baseline.
+var ErrLeaked = errors.New("leaked fault")
 
 // Mesh opens links. One mesh serves a run.
 type Mesh interface {

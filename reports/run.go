@@ -246,6 +246,8 @@ type Fault struct {
 	Bit          bool     `json:"bit"`
 	Connections  *int64   `json:"connections"`
 	Bytes        *int64   `json:"bytes"`
+	ToTarget     *Passage `json:"to_target,omitempty"` // the same, by direction
+	FromTarget   *Passage `json:"from_target,omitempty"`
 	Healed       bool     `json:"healed"`
 	Error        string   `json:"error,omitempty"` // of injecting, healing or probing
 	DetectionNS  *int64   `json:"detection_ns"`
@@ -258,6 +260,12 @@ type Fault struct {
 	RecoveryGoal string   `json:"recovery_goal,omitempty"` // what counts as recovered, in words
 	// PerStream holds the same by stream.
 	PerStream map[string]StreamRecovery `json:"per_stream,omitempty"`
+}
+
+// Passage is what met a fault in one direction. A connection that met it in both counts in both.
+type Passage struct {
+	Connections int64 `json:"connections"`
+	Bytes       int64 `json:"bytes"`
 }
 
 // StreamRecovery is how one stream took one fault.
@@ -278,6 +286,8 @@ type Validity struct {
 	Dropped      int64    `json:"dropped"`
 	CPU          *float64 `json:"cpu"`
 	GCPauseP99NS *int64   `json:"gc_pause_p99_ns"`
+	// LinkCostNS is, by link, how much longer a round trip takes over it than without it, measured when it was opened.
+	LinkCostNS map[string]int64 `json:"link_cost_ns,omitempty"`
 }
 
 // Finding is an observation that no gate asked for, told in the report: a duplicate nobody gated, a fault that never

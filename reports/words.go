@@ -56,12 +56,26 @@ func (f *Fault) Bite() string {
 		met = append(met, Count(*f.Connections)+" "+what)
 	}
 	if f.Bytes != nil {
-		met = append(met, Bytes(*f.Bytes))
+		met = append(met, Bytes(*f.Bytes)+f.directions())
 	}
 	if len(met) == 0 {
 		return "bit"
 	}
 	return "bit " + strings.Join(met, ", ")
+}
+
+// directions tells the bytes of each direction, where both were counted and neither is all.
+func (f *Fault) directions() string {
+	if f.ToTarget == nil || f.FromTarget == nil || f.ToTarget.Bytes+f.FromTarget.Bytes == 0 {
+		return ""
+	}
+	switch {
+	case f.FromTarget.Bytes == 0:
+		return " to the target"
+	case f.ToTarget.Bytes == 0:
+		return " from the target"
+	}
+	return fmt.Sprintf(" (%s to the target, %s from it)", Bytes(f.ToTarget.Bytes), Bytes(f.FromTarget.Bytes))
 }
 
 // Healing says whether the fault was seen healed.
@@ -134,7 +148,7 @@ func with(figure, who string) string {
 // Facts are the generator's figures.
 func (v *Validity) Facts() []Fact {
 	ns := func(n int64) string { return Duration(float64(n)) }
-	return []Fact{
+	facts := []Fact{
 		{"schedule lag p50", Measured(v.LagP50NS, ns)},
 		{"schedule lag p99", Measured(v.LagP99NS, ns)},
 		{"schedule lag max", Measured(v.LagMaxNS, ns)},
@@ -142,6 +156,10 @@ func (v *Validity) Facts() []Fact {
 		{"CPU", Measured(v.CPU, func(cores float64) string { return significant(cores, usualDigits) + " cores" })},
 		{"GC pause p99", Measured(v.GCPauseP99NS, ns)},
 	}
+	for _, link := range sortedKeys(v.LinkCostNS) {
+		facts = append(facts, Fact{"cost of link " + link, ns(v.LinkCostNS[link])})
+	}
+	return facts
 }
 
 // Summary says in a line what the stream was: driver, model, plan, keys and where its effects were looked for.

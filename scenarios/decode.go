@@ -150,7 +150,12 @@ func (d *decoder) value(n *node, name string, v reflect.Value) {
 		own.decodeNode(d, n, name)
 		return
 	}
-	if _, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok || v.Type() == durationType {
+	_, text := v.Addr().Interface().(encoding.TextUnmarshaler)
+	if text && n.kind == table && tabular(v.Type()) {
+		d.table(n, name, v, nil)
+		return
+	}
+	if text || v.Type() == durationType {
 		d.scalar(n, name, v)
 		return
 	}
@@ -173,6 +178,9 @@ func (d *decoder) value(n *node, name string, v reflect.Value) {
 		d.scalar(n, name, v)
 	}
 }
+
+// tabular says that a type which has a text form may also be written as a table of keys.
+func tabular(t reflect.Type) bool { return t.Kind() == reflect.Struct && len(parts(t)) > 0 }
 
 func (d *decoder) list(n *node, name string, v reflect.Value) {
 	if n.kind != list {

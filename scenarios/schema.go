@@ -147,7 +147,11 @@ func schemaOf(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "object", PropertyNames: names, AdditionalProperties: ref("stream"), MinProperties: &one, MaxProperties: &most}
 	}
 	if t.Kind() != reflect.Interface && reflect.PointerTo(t).Implements(textUnmarshaler) {
-		return &jsonschema.Schema{Type: "string"}
+		word := &jsonschema.Schema{Type: "string"}
+		if tabular(t) {
+			return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{word, (&schemaWriter{}).reflect(t)}}
+		}
+		return word
 	}
 	return nil
 }

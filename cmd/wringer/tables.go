@@ -11,6 +11,7 @@ import (
 	"wringer/faults/kafkalink"
 	"wringer/faults/part"
 	"wringer/faults/toxi"
+	"wringer/faults/toxiproxy"
 	"wringer/reports"
 	"wringer/reports/html"
 	"wringer/reports/junit"
@@ -38,13 +39,14 @@ var language = scenarios.Language{
 		"kafka": func() faults.Protocol { return new(kafkalink.Config) },
 	},
 	Faults: map[string]func() faults.Config{
-		"link":    func() faults.Config { return new(toxi.Config) },
-		"kafka":   func() faults.Config { return new(kafkalink.FaultConfig) },
-		"pause":   func() faults.Config { return new(part.Config) },
-		"kill":    func() faults.Config { return new(part.Config) },
-		"restart": func() faults.Config { return new(part.Config) },
-		"cpu":     func() faults.Config { return new(part.Config) },
-		"files":   func() faults.Config { return new(part.Config) },
+		"link":      func() faults.Config { return new(toxi.Config) },
+		"toxiproxy": func() faults.Config { return new(toxiproxy.Config) },
+		"kafka":     func() faults.Config { return new(kafkalink.FaultConfig) },
+		"pause":     func() faults.Config { return new(part.Config) },
+		"kill":      func() faults.Config { return new(part.Config) },
+		"restart":   func() faults.Config { return new(part.Config) },
+		"cpu":       func() faults.Config { return new(part.Config) },
+		"files":     func() faults.Config { return new(part.Config) },
 	},
 }
 

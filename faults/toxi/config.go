@@ -2,23 +2,36 @@ package toxi
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"wringer/faults"
 )
 
-// Config is a fault on a link. Its keys may be joined in one fault; faults that overlap on a link add up: latencies and
-// jitters add, the lowest bandwidth rules, partitions unite (drop before hold), and refuse wins over all.
+// Config is a fault on a link. Its keys may be joined in one fault; faults that overlap on a link add up: latencies add,
+// of bandwidths, slices and limits the smallest rules, partitions unite (drop before hold), and refuse wins over all.
 type Config struct {
-	Link      string         `yaml:"link" jsonschema:"required" jsonschema_description:"The link: a stream's name stands for its own connections."`
-	Latency   time.Duration  `yaml:"latency" jsonschema_description:"Delays what the target sends, so that each round trip takes this much longer; direction changes that. New connections are made as much later."`
-	Jitter    time.Duration  `yaml:"jitter" jsonschema_description:"Spreads the latency evenly, by so much to either side of it. At most the latency."`
-	Bandwidth BytesPerSecond `yaml:"bandwidth" jsonschema_description:"All connections of the link together carry no more than this in a direction: 1MiB/s."`
-	Direction Ways           `yaml:"direction" jsonschema:"enum=both,enum=to-target,enum=from-target" jsonschema_description:"Where latency and bandwidth apply. Default from-target."`
-	Partition Ways           `yaml:"partition" jsonschema:"enum=both,enum=to-target,enum=from-target" jsonschema_description:"Nothing passes: in neither direction, to the target (and new connections wait), or from the target (requests arrive, answers do not)."`
-	Mode      Mode           `yaml:"mode" jsonschema:"enum=drop,enum=hold" jsonschema_description:"What becomes of what a partition cuts. hold: it is delivered after healing. drop: it is lost, and its connections are reset at healing. Default drop."`
-	Refuse    bool           `yaml:"refuse" jsonschema_description:"New connections are refused and existing ones reset, as when nothing listens."`
+	Link         string         `yaml:"link" jsonschema:"required" jsonschema_description:"The link: a stream's name stands for its own connections."`
+	Latency      Latency        `yaml:"latency" jsonschema_description:"Delays what the target sends, so that each round trip takes this much longer; direction changes that. New connections are made as much later. 80ms; {from: 0ms, to: 500ms} changes over the fault's time; {file: delays.txt} draws from recorded delays."`
+	Jitter       time.Duration  `yaml:"jitter" jsonschema_description:"Spreads the latency around its mean, by so much to either side of it. At most the latency."`
+	Distribution Distribution   `yaml:"distribution" jsonschema:"enum=uniform,enum=normal,enum=pareto" jsonschema_description:"The jitter's shape; of normal and pareto (shape 3) the jitter is the standard deviation. Default uniform."`
+	ConnectDelay time.Duration  `yaml:"connect_delay" jsonschema_description:"New connections are made this much later; what they carry is not delayed."`
+	Bandwidth    BytesPerSecond `yaml:"bandwidth" jsonschema_description:"All connections of the link together carry no more than this in a direction: 1MiB/s."`
+	Loss         Share          `yaml:"loss" jsonschema_description:"Of each segment of 1,460 bytes, so many are lost and sent again, as TCP does: after a round trip when three more of the same burst follow it, else after 200ms and a round trip, twice as long each time it is lost again. What is behind it waits. A handshake is repeated after 1s, 2s, 4s."`
+	Slice        *Slice         `yaml:"slice" jsonschema_description:"Bytes arrive in small pieces, each written by itself."`
+	Direction    Ways           `yaml:"direction" jsonschema:"enum=both,enum=to-target,enum=from-target" jsonschema_description:"Where latency, bandwidth, loss, slice, slow_close and an amount of close_after apply. Default from-target."`
+	Partition    Ways           `yaml:"partition" jsonschema:"enum=both,enum=to-target,enum=from-target" jsonschema_description:"Nothing passes: in neither direction, to the target (and new connections wait), or from the target (requests arrive, answers do not)."`
+	Mode         Mode           `yaml:"mode" jsonschema:"enum=drop,enum=hold" jsonschema_description:"What becomes of what a partition cuts. hold: it is delivered after healing. drop: it is lost, and its connections are reset at healing. Default drop."`
+	Refuse       bool           `yaml:"refuse" jsonschema_description:"New connections are refused and existing ones reset, as when nothing listens."`
+	Reset        bool           `yaml:"reset" jsonschema_description:"Existing connections are reset at once, idle ones too, new ones when the first byte comes."`
+	HalfOpen     HalfOpen       `yaml:"half_open" jsonschema:"enum=existing,enum=accepting" jsonschema_description:"The peer is gone and nobody was told: what is sent is taken and vanishes, nothing comes back, and at healing the connections are reset. existing: those that exist, while new ones work. accepting: new ones too, which are accepted and never reach the target."`
+	CloseAfter   *Limit         `yaml:"close_after" jsonschema_description:"Connections are closed in the middle of their traffic: 2s after the fault began or they were made, or after 64KiB exactly have passed in the direction."`
+	CloseWith    CloseWith      `yaml:"close_with" jsonschema:"enum=fin,enum=reset" jsonschema_description:"How close_after closes. Default fin."`
+	SlowClose    time.Duration  `yaml:"slow_close" jsonschema_description:"The end of a connection is passed on this much later."`
+	Flap         *Flap          `yaml:"flap" jsonschema_description:"The fault comes and goes, over and over, for as long as it lasts."`
+	Connections  Share          `yaml:"connections" jsonschema_description:"The share of connections that meet the fault, drawn for each. Default 100%."`
+	Requests     Share          `yaml:"requests" jsonschema_description:"The share of requests that meet the fault, drawn for each. A request begins with the first byte to the target, and with the first one after a byte from the target; what comes back belongs to it. Default 100%."`
 }
 
 // Ways are directions as a scenario writes them; empty: none.
@@ -42,76 +55,52 @@ const (
 	Hold Mode = "hold"
 )
 
-// slowed is where latency and bandwidth apply.
-func (c *Config) slowed() Ways {
+// kinds are what may go wrong, by the name for the record: whether it does, and its words.
+func (c *Config) kinds() []kind {
+	return []kind{
+		{"latency", c.Latency.set(), c.latencyWords()},
+		{"connect_delay", c.ConnectDelay != 0, fmt.Sprint("connect_delay ", c.ConnectDelay)},
+		{"bandwidth", c.Bandwidth != 0, fmt.Sprint("bandwidth ", c.Bandwidth)},
+		{"loss", c.Loss != 0, fmt.Sprint("loss ", c.Loss)},
+		{"slice", c.Slice != nil, fmt.Sprint("slice ", c.Slice)},
+		{"slow_close", c.SlowClose != 0, fmt.Sprint("slow_close ", c.SlowClose)},
+		{"close_after", c.CloseAfter != nil, c.closeWords()},
+		{"partition", c.Partition != "", c.partitionWords()},
+		{"half_open", c.HalfOpen != "", fmt.Sprint("half_open ", c.HalfOpen)},
+		{"reset", c.Reset, "reset"},
+		{"refuse", c.Refuse, "refuse"},
+	}
+}
+
+type kind struct {
+	name  string
+	set   bool
+	words string
+}
+
+// directed says whether something of the fault obeys direction.
+func (c *Config) directed() bool {
+	return c.Latency.set() || c.Bandwidth != 0 || c.Loss != 0 || c.Slice != nil || c.SlowClose != 0 ||
+		c.CloseAfter != nil && c.CloseAfter.Bytes != 0
+}
+
+// goes is where what obeys direction applies.
+func (c *Config) goes() Ways {
 	if c.Direction == "" {
 		return FromTarget
 	}
 	return c.Direction
 }
 
-// Check implements faults.Config.
-func (c *Config) Check(problem func(field, message string)) {
-	if c.Link == "" {
-		problem("link", "is empty: name a stream, whose own connections are the link")
-	}
-	if c.Kind() == "" {
-		problem("link", "nothing is to go wrong on it: give latency, bandwidth, partition or refuse")
-	}
-	c.checkSlow(problem)
-	c.checkPartition(problem)
-}
-
-func (c *Config) checkSlow(problem func(field, message string)) {
-	switch {
-	case c.Latency < 0:
-		problem("latency", "is negative")
-	case c.Jitter < 0:
-		problem("jitter", "is negative")
-	case c.Jitter > c.Latency:
-		problem("jitter", fmt.Sprintf("%v is more than the latency, %v, that it spreads", c.Jitter, c.Latency))
-	}
-	if c.Bandwidth < 0 {
-		problem("bandwidth", "is negative")
-	}
-	switch {
-	case c.Direction == "":
-	case !c.Direction.valid():
-		problem("direction", unknown(string(c.Direction)))
-	case c.Latency == 0 && c.Bandwidth == 0:
-		problem("direction", "belongs to latency or bandwidth, and neither is given; a partition names its own")
-	}
-}
-
-func (c *Config) checkPartition(problem func(field, message string)) {
-	if c.Partition != "" && !c.Partition.valid() {
-		problem("partition", unknown(string(c.Partition)))
-	}
-	switch {
-	case c.Mode == "":
-	case c.Mode != Drop && c.Mode != Hold:
-		problem("mode", fmt.Sprintf("%q is unknown: write drop or hold", c.Mode))
-	case c.Partition == "":
-		problem("mode", "belongs to partition, which is not given")
-	}
-}
-
-func unknown(ways string) string {
-	return fmt.Sprintf("%q is unknown: write both, to-target or from-target", ways)
-}
-
 // Kind implements faults.Config: what goes wrong, joined by +.
 func (c *Config) Kind() string {
-	var kinds []string
-	for _, k := range []struct {
-		set  bool
-		name string
-	}{{c.Latency != 0, "latency"}, {c.Bandwidth != 0, "bandwidth"}, {c.Partition != "", "partition"}, {c.Refuse, "refuse"}} {
+	var names []string
+	for _, k := range c.kinds() {
 		if k.set {
-			kinds = append(kinds, k.name)
+			names = append(names, k.name)
 		}
 	}
-	return strings.Join(kinds, "+")
+	return strings.Join(names, "+")
 }
 
 // On implements faults.Config.
@@ -120,29 +109,43 @@ func (c *Config) On() faults.Place { return faults.Place{Link: c.Link} }
 // String tells the fault in words: "latency 80ms, jitter 20ms"; "partition from-target, drop".
 func (c *Config) String() string {
 	var words []string
-	if c.Latency != 0 {
-		words = append(words, fmt.Sprint("latency ", c.Latency))
+	for _, k := range c.kinds() {
+		if k.set {
+			words = append(words, k.words)
+		}
 	}
-	if c.Jitter != 0 {
-		words = append(words, fmt.Sprint("jitter ", c.Jitter))
-	}
-	if c.Bandwidth != 0 {
-		words = append(words, fmt.Sprint("bandwidth ", c.Bandwidth))
-	}
-	if c.Direction != "" && len(words) > 0 {
+	if c.Direction != "" {
 		words = append(words, "direction "+string(c.Direction))
 	}
-	if c.Partition != "" {
-		mode := Drop
-		if c.Mode != "" {
-			mode = c.Mode
-		}
-		words = append(words, "partition "+string(c.Partition), string(mode))
+	if c.Flap != nil {
+		words = append(words, c.Flap.String())
 	}
-	if c.Refuse {
-		words = append(words, "refuse")
+	if c.Connections != 0 {
+		words = append(words, fmt.Sprint(c.Connections, " of connections"))
+	}
+	if c.Requests != 0 {
+		words = append(words, fmt.Sprint(c.Requests, " of requests"))
 	}
 	return strings.Join(words, ", ")
+}
+
+func (c *Config) latencyWords() string {
+	words := "latency " + c.Latency.String()
+	if c.Jitter != 0 {
+		words += fmt.Sprint(", jitter ", c.Jitter)
+	}
+	if c.Distribution != "" {
+		words += " " + string(c.Distribution)
+	}
+	return words
+}
+
+func (c *Config) partitionWords() string {
+	mode := Drop
+	if c.Mode != "" {
+		mode = c.Mode
+	}
+	return fmt.Sprintf("partition %s, %s", c.Partition, mode)
 }
 
 // Open implements faults.Config.
@@ -155,5 +158,23 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	if !ok {
 		return nil, fmt.Errorf("link %s: a %T cannot be broken by %s: it needs a link of this mesh", c.Link, link, c.Kind())
 	}
-	return &Fault{config: *c, link: l, seed: env.Seed}, nil
+	f := &Fault{config: *c, link: l, seed: env.Seed, lasts: env.For}
+	if c.Latency.From != c.Latency.To && env.For <= 0 {
+		return nil, fmt.Errorf("link %s: the latency changes over the fault's time, which is not known: give the fault its for", c.Link)
+	}
+	switch {
+	case c.Latency.File != "":
+		path := c.Latency.File
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(env.Files, path)
+		}
+		if f.spread, err = recorded(path); err != nil {
+			return nil, err
+		}
+	case c.Jitter > 0 && c.Distribution == "":
+		f.spread = newSpread(shapes[Uniform], c.Jitter)
+	case c.Jitter > 0:
+		f.spread = newSpread(shapes[c.Distribution], c.Jitter)
+	}
+	return f, nil
 }

@@ -1,13 +1,11 @@
 package toxi
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,8 +20,17 @@ type Fault struct {
 	config Config
 	link   *Link
 	seed   uint64
+	lasts  time.Duration
+	spread *spread
+	tap    func(address string) bool // nil: the fault is no tap
 
-	connections, bytes atomic.Int64
+	mu       sync.Mutex // held while it is injected or healed
+	injected atomic.Bool
+	begun    time.Time
+	flapping *flapping
+
+	connections atomic.Int64
+	met         [2]struct{ connections, bytes atomic.Int64 }
 }
 
 // Inject implements faults.Fault. It is idempotent.
@@ -31,108 +38,62 @@ func (f *Fault) Inject(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return f.link.command(func(in []*Fault) []*Fault {
-		if slices.Contains(in, f) {
-			return in
-		}
-		return append(slices.Clone(in), f)
-	})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.injected.Load() {
+		return nil
+	}
+	f.begun = time.Now()
+	if err := f.enter(); err != nil {
+		return err
+	}
+	f.injected.Store(true)
+	if f.config.Flap != nil {
+		f.flapping = startFlapping(f.config.Flap, f.link.gone, f.enter, f.leave)
+	}
+	return nil
 }
 
 // Heal implements faults.Fault. The faults of a link that is closed went with it.
 func (f *Fault) Heal(context.Context) error {
-	err := f.link.command(func(in []*Fault) []*Fault {
-		return slices.DeleteFunc(slices.Clone(in), func(other *Fault) bool { return other == f })
-	})
-	if errors.Is(err, net.ErrClosed) {
-		return nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.flapping != nil {
+		f.flapping.end()
+		f.flapping = nil
 	}
-	return err
+	f.injected.Store(false)
+	if err := f.leave(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
-// Bite implements faults.Fault. It counts the bytes and connections that were delayed, held or dropped, or made to wait
-// for bandwidth, and the connections that were refused or reset by refuse.
+// enter puts the fault in force, and leave takes it out.
+func (f *Fault) enter() error {
+	return f.link.command(func(in []*force) []*force {
+		return append(slices.Clone(in), newForce(f, f.link.serial.Load()))
+	})
+}
+
+func (f *Fault) leave() error {
+	return f.link.command(func(in []*force) []*force {
+		return slices.DeleteFunc(slices.Clone(in), func(other *force) bool { return other.Fault == f })
+	})
+}
+
+// Bite implements faults.Fault. It counts the bytes and connections that were delayed, held, dropped, cut up or lost, or
+// made to wait for bandwidth, and the connections that were refused, reset or closed. A connection that was never made
+// counts as going to the target.
 func (f *Fault) Bite() faults.Bite {
-	b := faults.Bite{Connections: f.connections.Load(), Bytes: f.bytes.Load()}
+	var met [2]faults.Met
+	for d := range met {
+		met[d] = faults.Met{Connections: f.met[d].connections.Load(), Bytes: f.met[d].bytes.Load()}
+	}
+	b := faults.Bite{
+		Connections: f.connections.Load(), Bytes: met[toTarget].Bytes + met[fromTarget].Bytes,
+		ToTarget: &met[toTarget], FromTarget: &met[fromTarget],
+	}
 	b.Bit = b.Connections > 0
 	return b
-}
-
-// Probe implements faults.Fault. It sends bytes over the link and back through an echo of its own, which the target does
-// not see: nil when they come back unchanged and the link made none of them wait. While another fault is in force on the
-// link no more can be seen than that this one is not.
-func (f *Fault) Probe(ctx context.Context) error {
-	free, err := f.out()
-	if err != nil || !free {
-		return err
-	}
-	if err := f.link.echo(ctx); err != nil {
-		if free, out := f.out(); out == nil && !free {
-			return nil // another fault began meanwhile
-		}
-		return fmt.Errorf("probe link %s: %w", f.link.name, err)
-	}
-	return nil
-}
-
-// out is nil when the fault is not in force; free tells that no other one is.
-func (f *Fault) out() (free bool, err error) {
-	f.link.mu.Lock()
-	defer f.link.mu.Unlock()
-	if slices.Contains(f.link.faults, f) {
-		return false, fmt.Errorf("probe link %s: %s is still in force", f.link.name, f.config.Kind())
-	}
-	return len(f.link.faults) == 0, nil
-}
-
-// echo sends a word over the link and back.
-func (l *Link) echo(ctx context.Context) error {
-	f := newFlow(l, l.serial.Add(1))
-	if err := l.admit(ctx, f); err != nil {
-		return err
-	}
-	mirror, far, err := l.mesh.door.pair(ctx)
-	if err != nil {
-		return err
-	}
-	defer mirror.Close()
-	client, err := l.carry(ctx, f, far)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	defer context.AfterFunc(ctx, f.end)()
-
-	reflected := make(chan error, 1)
-	go func() {
-		_, err := io.CopyN(mirror, mirror, int64(len(word)))
-		reflected <- err
-	}()
-	err = exchange(client)
-	if err != nil {
-		f.end() // the mirror sees the end too
-	}
-	if err := errors.Join(ctx.Err(), err, <-reflected); err != nil {
-		return err
-	}
-	if late := f.lanes[toTarget].imposed.Load() + f.lanes[fromTarget].imposed.Load(); late > 0 {
-		return fmt.Errorf("bytes are still made to wait, for %v", time.Duration(late))
-	}
-	return nil
-}
-
-var word = []byte("wringer")
-
-func exchange(c net.Conn) error {
-	if _, err := c.Write(word); err != nil {
-		return err
-	}
-	back := make([]byte, len(word))
-	if _, err := io.ReadFull(c, back); err != nil {
-		return err
-	}
-	if !bytes.Equal(back, word) {
-		return fmt.Errorf("sent %q, got %q back", word, back)
-	}
-	return nil
 }

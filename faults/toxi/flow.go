@@ -1,51 +1,83 @@
 package toxi
 
 import (
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // flow is one connection over a link: the near end faces the client, the far end the target, and a lane carries bytes in
 // each direction.
 type flow struct {
 	link      *Link
+	id        uint64
+	address   string // that was dialled; empty where the link was not told
+	born      time.Time
 	near, far net.Conn
 	free      func() // called when both ends are closed; nil: nobody waits for it
 	lanes     [2]*lane
+
+	// requests counts the requests; answered says that a byte came from the target since the last one began.
+	requests atomic.Uint64
+	answered atomic.Bool
+	// silenced: a fault made it half-open, and it never carries anything again.
+	silenced atomic.Bool
+	// probing: bytes take the way through the lanes even when they need not.
+	probing bool
 
 	ending sync.Once
 	ended  chan struct{} // closed once both ends are: what is still on its way is lost
 
 	mu  sync.Mutex
-	met map[*Fault]struct{}
+	met map[*Fault]ways
 }
 
+// ways are the directions in which a connection met a fault, a bit for each.
+type ways uint8
+
 func newFlow(l *Link, id uint64) *flow {
-	f := &flow{link: l, ended: make(chan struct{})}
+	f := &flow{link: l, id: id, born: time.Now(), ended: make(chan struct{})}
 	for d := range f.lanes {
-		f.lanes[d] = &lane{flow: f, id: id, direction: direction(d)}
+		f.lanes[d] = &lane{flow: f, direction: direction(d)}
 	}
 	return f
 }
 
-// meets charges faults with n bytes of this connection, and with the connection itself at the first time.
-func (f *flow) meets(faults []*Fault, n int) {
-	if len(faults) == 0 {
+// passes counts requests: one begins with the first byte to the target, and with the first after one from the target.
+func (f *flow) passes(d direction) {
+	switch {
+	case d == fromTarget:
+		if !f.answered.Load() { // a load is shared by both directions, a store is not
+			f.answered.Store(true)
+		}
+	case f.requests.Load() == 0 || f.answered.Load():
+		f.answered.Store(false)
+		f.requests.Add(1)
+	}
+}
+
+// meets charges faults with n bytes of this connection in a direction, and with the connection itself at the first time.
+func (f *flow) meets(by []*force, d direction, n int) {
+	if len(by) == 0 {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, fault := range faults {
-		if _, ok := f.met[fault]; !ok {
-			if f.met == nil {
-				f.met = map[*Fault]struct{}{}
-			}
-			f.met[fault] = struct{}{}
+	for _, force := range by {
+		fault := force.Fault
+		before := f.met[fault]
+		if f.met == nil {
+			f.met = map[*Fault]ways{}
+		}
+		if before == 0 {
 			fault.connections.Add(1)
 		}
-		fault.bytes.Add(int64(n))
+		if before&(1<<d) == 0 {
+			fault.met[d].connections.Add(1)
+		}
+		f.met[fault] = before | 1<<d
+		fault.met[d].bytes.Add(int64(n))
 	}
 }
 
@@ -83,49 +115,4 @@ func (f *flow) over() bool {
 	default:
 		return false
 	}
-}
-
-// source is where a lane's bytes come from. It remembers whether the peer's last word was a reset.
-type source struct {
-	net.Conn
-	reset *atomic.Bool
-}
-
-func (s source) Read(p []byte) (int, error) {
-	n, err := s.Conn.Read(p)
-	if err != nil && err != io.EOF {
-		s.reset.Store(true)
-	}
-	return n, err
-}
-
-// sink is where a lane's bytes go. The library closes it once, after the last byte or the first error.
-type sink struct {
-	conn net.Conn
-	lane *lane
-}
-
-func (s sink) Write(p []byte) (int, error) {
-	n, err := s.conn.Write(p)
-	if err != nil {
-		// The reader has gone: it would answer with a reset, and so do we.
-		s.lane.flow.abort()
-	}
-	return n, err
-}
-
-// Close passes on how the source ended: with a reset, or in order. A target that ended in order may still listen; a
-// client that did has left.
-func (s sink) Close() error {
-	defer s.lane.flow.link.running.Done()
-	f := s.lane.flow
-	switch half, ok := s.conn.(interface{ CloseWrite() error }); {
-	case s.lane.reset.Load():
-		f.abort()
-	case s.lane.direction == fromTarget && ok:
-		_ = half.CloseWrite()
-	default:
-		f.end()
-	}
-	return nil
 }

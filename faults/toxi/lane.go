@@ -1,7 +1,7 @@
 package toxi
 
 import (
-	"slices"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -24,25 +24,39 @@ func (g *gate) Pipe(stub *toxics.ToxicStub) {
 	defer l.flow.link.running.Done()
 	l.run(stub.Input, stub.Output)
 	stub.Close()
+	l.discard(stub.Input)
 }
 
 // lane carries one direction of one connection, and belongs to the goroutine that runs it.
 type lane struct {
 	flow      *flow
-	id        uint64
 	direction direction
+	detour    *detour
 	reset     atomic.Bool // the source ended with a reset
 
-	queue  []parcel
-	waits  int  // bytes in queue
-	ended  bool // the source has ended
-	holed  bool // bytes were dropped: none may follow them
-	jitter *wander
-	due    time.Time // when all that was taken in will be delivered, by their delays
+	// The rules, and what they were made from.
+	rules   *way
+	orders  *orders
+	request uint64
+
+	queue []parcel
+	waits int // bytes in queue
+	ended bool
+	over  time.Time // when the source ended
+	holed bool      // bytes were dropped: none may follow them
+
+	wanders map[*Fault]*wander
+	random  *rand.Rand
+	slicer  *slicer
+	due     time.Time // when all that was taken in will be delivered, by their delays
 
 	size   int    // bytes of the first parcel that go next
 	booked *pacer // where the wire was booked for them
 	passed time.Time
+
+	spentBy *force // whose limit is being spent, and how much of it is
+	spent   Bytes
+	ender   atomic.Pointer[ender] // closed the connection
 
 	imposed atomic.Int64 // all the time that bytes were made to wait, for the probe
 }
@@ -63,19 +77,9 @@ const (
 // run carries until the source has ended and all was delivered, or the connection has ended.
 func (l *lane) run(in <-chan *stream.StreamChunk, out chan<- *stream.StreamChunk) {
 	var timer *time.Timer
-	var o *orders
 	for {
-		o = l.look(o)
-		w := &o.ways[l.direction]
-		switch {
-		case w.drop:
-			l.drop()
-		case w.cut:
-		case l.holed:
-			l.flow.abort()
-			l.discard(in)
-			return
-		case l.ended && len(l.queue) == 0:
+		w := l.look()
+		if l.obey(w) {
 			return
 		}
 		var (
@@ -87,27 +91,72 @@ func (l *lane) run(in <-chan *stream.StreamChunk, out chan<- *stream.StreamChunk
 		if l.ended || l.waits >= window || len(l.queue) >= windowParcels {
 			take = nil
 		}
-		if len(l.queue) > 0 && !w.cut {
-			if wait := l.wait(w); wait > 0 {
-				timer = rewind(timer, wait)
-				tick = timer.C
-			} else {
-				give, piece = out, l.piece()
-			}
+		wait, ready := l.next(w)
+		if ready {
+			give, piece = out, l.piece()
+		}
+		if wait > 0 {
+			timer = rewind(timer, wait)
+			tick = timer.C
 		}
 		select {
 		case c := <-take:
-			o = l.look(o) // orders may have changed while this waited: what is in force counts now
-			l.take(c, &o.ways[l.direction])
+			l.take(c, l.look()) // orders may have changed while this waited: what is in force counts now
 		case give <- piece:
-			l.gave()
+			l.gave(w)
 		case <-tick:
-		case <-o.changed:
+		case <-l.orders.changed:
 		case <-l.flow.ended:
-			l.discard(in)
 			return
 		}
 	}
+}
+
+// obey does what the rules ask for at once, and reports whether the lane has come to its end.
+func (l *lane) obey(w *way) (over bool) {
+	switch {
+	case w.expiry != nil && !time.Now().Before(w.expiry.at):
+		l.close(w.expiry)
+		return true
+	case w.drop:
+		l.drop()
+	case w.cut:
+	case l.holed || l.flow.silenced.Load():
+		l.flow.abort()
+		return true
+	case w.ender != nil && l.spentBy == w.ender.by && l.spent >= w.ender.most:
+		l.close(w.ender)
+		return true
+	case l.ended && len(l.queue) == 0:
+		return time.Until(l.over.Add(w.lull)) <= 0
+	}
+	return false
+}
+
+// close ends the connection by a fault, once what was given has been written.
+func (l *lane) close(by *ender) {
+	l.ender.Store(by)
+	if !l.flow.over() {
+		l.flow.meets([]*force{by.by}, l.direction, 0)
+	}
+}
+
+// next says whether a piece can go now, and how long until something has to be looked at again; 0: nothing has.
+func (l *lane) next(w *way) (wait time.Duration, ready bool) {
+	switch {
+	case w.cut:
+	case len(l.queue) > 0:
+		wait = l.wait(w)
+		ready = wait <= 0
+	case l.ended:
+		wait = max(time.Until(l.over.Add(w.lull)), 1)
+	}
+	if w.expiry != nil {
+		if end := max(time.Until(w.expiry.at), 1); wait <= 0 || end < wait {
+			wait = end
+		}
+	}
+	return wait, ready
 }
 
 // discard takes what still comes until the source, which is closed, has ended too.
@@ -125,85 +174,185 @@ func rewind(t *time.Timer, d time.Duration) *time.Timer {
 	return t
 }
 
-// look returns the orders in force. A partition that was not there before is charged with what waits here.
-func (l *lane) look(before *orders) *orders {
+// look returns the rules in force. A partition that was not there before is charged with what waits here.
+func (l *lane) look() *way {
 	o := l.flow.link.orders.Load()
-	if o == before || len(l.queue) == 0 && !l.ended {
-		return o
+	if o == l.orders && (!o.byRequest || l.flow.requests.Load() == l.request) {
+		return l.rules
 	}
-	for _, f := range o.ways[l.direction].cutBy {
-		if !slices.Contains(before.ways[l.direction].cutBy, f) {
-			l.flow.meets([]*Fault{f}, l.waits)
-		}
+	before := l.rules
+	l.orders, l.request = o, l.flow.requests.Load()
+	l.rules = o.compose(l.flow, l.direction, l.request)
+	if len(l.queue) > 0 || l.ended {
+		l.flow.meets(l.rules.cutters(before), l.direction, l.waits)
 	}
-	return o
+	return l.rules
 }
 
 // take takes a chunk in; nil is the end of the source.
 func (l *lane) take(c *stream.StreamChunk, w *way) {
 	if c == nil {
-		l.ended = true
-		if !l.flow.over() {
-			l.flow.meets(w.cutBy, 0)
-		}
+		l.finished(w)
 		return
 	}
-	l.flow.meets(w.cutBy, len(c.Data))
-	l.flow.meets(w.delayedBy, len(c.Data))
+	if len(w.resetBy) > 0 {
+		l.flow.meets(w.resetBy, l.direction, len(c.Data))
+		l.flow.abort()
+		return
+	}
+	l.flow.meets(w.meets, l.direction, len(c.Data))
+	late := l.delay(w, c.Timestamp)
+	if w.loss > 0 {
+		l.lose(c, w, late)
+		return
+	}
+	l.push(c, late)
+}
+
+// finished notes the end of the source.
+func (l *lane) finished(w *way) {
+	l.ended, l.over = true, time.Now()
+	if l.flow.over() {
+		return
+	}
+	l.flow.meets(w.cutBy, l.direction, 0)
+	l.flow.meets(w.lullBy, l.direction, 0)
+}
+
+// push queues what is late by so much.
+func (l *lane) push(c *stream.StreamChunk, late time.Duration) {
 	p := parcel{StreamChunk: c}
-	if w.latency > 0 {
-		p.due = c.Timestamp.Add(l.delay(w, c.Timestamp))
-		if p.due.After(l.due) {
-			l.due = p.due
-		}
-		l.imposed.Add(int64(p.due.Sub(c.Timestamp)))
+	if late > 0 {
+		p.due = c.Timestamp.Add(late)
+		l.due = later(l.due, p.due)
+		l.imposed.Add(int64(late))
 	}
 	l.queue = append(l.queue, p)
 	l.waits += len(c.Data)
 }
 
+// lose queues a chunk in parts, of which those that are lost come later, and what is behind them waits.
+func (l *lane) lose(c *stream.StreamChunk, w *way, late time.Duration) {
+	lossy := lossy{l.chance()}
+	from := 0
+	part := func(to int, late time.Duration) {
+		if to > from {
+			l.push(&stream.StreamChunk{Data: c.Data[from:to], Timestamp: c.Timestamp}, late)
+			from = to
+		}
+	}
+	for at := 0; at < len(c.Data); at += segment {
+		end := min(at+segment, len(c.Data))
+		following := (len(c.Data) - end + segment - 1) / segment
+		if stall := lossy.stall(w.loss, following, w.roundTrip); stall > 0 {
+			part(at, late)
+			part(end, late+stall)
+			l.flow.meets(w.lossBy, l.direction, end-at)
+		}
+	}
+	part(len(c.Data), late)
+}
+
+// chance is the lane's own source of random numbers, the same for the same seed.
+func (l *lane) chance() *rand.Rand {
+	if l.random == nil {
+		var seed uint64
+		for _, f := range l.orders.forces {
+			seed ^= f.seed
+		}
+		l.random = rand.New(rand.NewPCG(seed, l.flow.id<<1|uint64(l.direction)))
+	}
+	return l.random
+}
+
 // delay draws the delay of what arrived at now.
-func (l *lane) delay(w *way, now time.Time) time.Duration {
-	if w.jitter == 0 {
-		return w.latency
+func (l *lane) delay(w *way, now time.Time) (late time.Duration) {
+	free := !now.Before(l.due)
+	for _, f := range w.delays {
+		late = sum(late, f.delay.at(now))
+		if s := f.delay.spread; s != nil {
+			late = sum(late, l.wander(f.Fault).next(now, s, free))
+		}
 	}
-	if l.jitter == nil {
-		l.jitter = newWander(w.seed, l.id, l.direction)
+	return late
+}
+
+func (l *lane) wander(f *Fault) *wander {
+	if l.wanders == nil {
+		l.wanders = map[*Fault]*wander{}
 	}
-	return w.latency + l.jitter.next(now, w.jitter, !now.Before(l.due))
+	if l.wanders[f] == nil {
+		l.wanders[f] = newWander(f.seed, l.flow.id, l.direction)
+	}
+	return l.wanders[f]
 }
 
 // wait returns how long the next piece has to wait yet, and settles its size.
 func (l *lane) wait(w *way) time.Duration {
 	first := &l.queue[0]
 	l.size = len(first.Data)
-	if first.due.IsZero() && w.pacer == nil {
+	if w.ender != nil {
+		l.size = min(l.size, int(w.ender.most-l.spentOf(w.ender)))
+	}
+	if first.due.IsZero() && w.pacer == nil && w.slice == nil {
 		return 0
 	}
 	now := time.Now()
 	// Healing a latency frees what waits for it: nothing waits longer than what is in force now can ask for.
 	due := first.due
-	if most := first.Timestamp.Add(w.latency + w.jitter); most.Before(due) {
+	if most := first.Timestamp.Add(w.most); most.Before(due) {
 		due = most
 	}
 	if wait := due.Sub(now); wait > 0 {
 		return wait
 	}
-	if w.pacer == nil {
+	if w.slice != nil {
+		if wait := l.cutUp(w, now); wait > 0 {
+			return wait
+		}
+	}
+	if w.pacer != nil {
+		return l.pace(w, now)
+	}
+	return 0
+}
+
+// cutUp makes the piece no larger than a slice, and returns how long after the last one it has to come.
+func (l *lane) cutUp(w *way, now time.Time) time.Duration {
+	if l.slicer == nil {
+		l.slicer = &slicer{random: l.chance()}
+	}
+	size, wait := l.slicer.next(w.slice, now)
+	l.size = min(l.size, size)
+	if wait < finestWait {
 		return 0
 	}
-	l.size = w.pacer.piece(len(first.Data))
+	l.imposed.Add(int64(wait))
+	return wait
+}
+
+// pace makes the piece no larger than the wire carries in a moment, and returns how long it has to wait for the wire.
+func (l *lane) pace(w *way, now time.Time) time.Duration {
+	l.size = w.pacer.piece(l.size)
 	if l.booked != w.pacer {
 		l.booked, l.passed = w.pacer, w.pacer.book(now, l.size)
 		if wait := l.passed.Sub(now); wait >= finestWait {
 			l.imposed.Add(int64(wait))
-			l.flow.meets(w.pacedBy, l.size)
+			l.flow.meets(w.pacedBy, l.direction, l.size)
 		}
 	}
 	if wait := l.passed.Sub(now); wait >= finestWait {
 		return wait
 	}
 	return 0
+}
+
+// spentOf returns how much of a limit is spent.
+func (l *lane) spentOf(e *ender) Bytes {
+	if l.spentBy != e.by {
+		l.spentBy, l.spent = e.by, 0
+	}
+	return l.spent
 }
 
 // piece returns what goes next.
@@ -216,9 +365,15 @@ func (l *lane) piece() *stream.StreamChunk {
 }
 
 // gave takes what was delivered off the queue.
-func (l *lane) gave() {
+func (l *lane) gave(w *way) {
 	l.booked = nil
 	l.waits -= l.size
+	if w.ender != nil {
+		l.spent += Bytes(l.size)
+	}
+	if w.slice != nil {
+		l.slicer.gave(w.slice, time.Now())
+	}
 	first := &l.queue[0]
 	if l.size < len(first.Data) {
 		rest := *first.StreamChunk

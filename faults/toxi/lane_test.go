@@ -16,7 +16,6 @@ import (
 
 // bench runs one lane between two channels, in virtual time and without a network.
 type bench struct {
-	link *Link
 	lane *lane
 	in   chan *stream.StreamChunk
 	out  chan *stream.StreamChunk
@@ -27,19 +26,20 @@ func newBench(link *Link, d direction) *bench {
 	f.near, _ = net.Pipe()
 	f.far, _ = net.Pipe()
 	b := &bench{
-		link: link, lane: f.lanes[d],
-		in: make(chan *stream.StreamChunk), out: make(chan *stream.StreamChunk),
+		lane: f.lanes[d],
+		in:   make(chan *stream.StreamChunk), out: make(chan *stream.StreamChunk),
 	}
 	go func() {
 		b.lane.run(b.in, b.out)
 		close(b.out)
+		b.lane.discard(b.in)
 	}()
 	return b
 }
 
 func bareLink() *Link {
-	l := &Link{name: "bare", flows: map[*flow]struct{}{}}
-	l.orders.Store(compose(nil))
+	l := &Link{name: "bare", flows: map[*flow]struct{}{}, gone: make(chan struct{})}
+	l.orders.Store(newOrders(nil))
 	return l
 }
 
@@ -69,7 +69,7 @@ const ms = time.Millisecond
 func TestLaneLatencyIsExact(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := bareLink()
-		f := inject(t, l, Config{Latency: 80 * ms})
+		f := inject(t, l, Config{Latency: steady(80 * ms)})
 		b := newBench(l, fromTarget)
 		go func() {
 			for range 1000 { // far more at once than one latency lets wait for an answer
@@ -108,7 +108,7 @@ func TestLaneJitterKeepsTheMean(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := bareLink()
-				inject(t, l, Config{Latency: tt.latency, Jitter: tt.jitter})
+				inject(t, l, Config{Latency: steady(tt.latency), Jitter: tt.jitter})
 				b := newBench(l, fromTarget)
 				r := rand.New(rand.NewPCG(1, 2))
 				const n = 5000
@@ -150,10 +150,10 @@ func TestLaneJitterKeepsTheMean(t *testing.T) {
 
 func TestSameSeedSameJitter(t *testing.T) {
 	draw := func(seed uint64) (ds []time.Duration) {
-		w, now := newWander(seed, 3, fromTarget), time.Time{}
+		w, s, now := newWander(seed, 3, fromTarget), newSpread(shapes[Uniform], 10*ms), time.Time{}
 		for i := range 100 {
 			now = now.Add(ms)
-			ds = append(ds, w.next(now, 10*ms, i%3 == 0))
+			ds = append(ds, w.next(now, s, i%3 == 0))
 		}
 		return ds
 	}
@@ -268,6 +268,8 @@ func TestLaneNeverDeliversPastAHole(t *testing.T) {
 func sendAtRandom(b *bench, data []byte, r *rand.Rand) {
 	for len(data) > 0 {
 		n := min(len(data), 1+r.IntN(2000))
+		b.lane.flow.answered.Store(r.IntN(2) == 0)
+		b.lane.flow.passes(toTarget)
 		b.send(string(data[:n]))
 		data = data[n:]
 		time.Sleep(time.Duration(r.IntN(5)) * ms)
@@ -277,10 +279,15 @@ func sendAtRandom(b *bench, data []byte, r *rand.Rand) {
 
 func switchAtRandom(t *testing.T, l *Link, r *rand.Rand, drops bool) {
 	configs := []Config{
-		{Latency: 20 * ms, Jitter: 20 * ms, Direction: Both},
-		{Latency: 5 * ms, Direction: Both},
+		{Latency: steady(20 * ms), Jitter: 20 * ms, Direction: Both},
+		{Latency: steady(5 * ms), Direction: Both},
 		{Bandwidth: 500_000, Direction: Both},
 		{Partition: ToTarget, Mode: Hold},
+		{Loss: 0.1, Direction: Both},
+		{Slice: &Slice{Size: 300, Vary: 200, Gap: 2 * ms}, Direction: Both},
+		{Latency: Latency{From: 30 * ms}, Direction: Both},
+		{Latency: steady(20 * ms), Jitter: 10 * ms, Distribution: Pareto, Requests: 0.5, Direction: Both},
+		{SlowClose: 5 * ms, Direction: Both},
 	}
 	if drops {
 		configs = append(configs, Config{Partition: Both})
@@ -304,29 +311,36 @@ func switchAtRandom(t *testing.T, l *Link, r *rand.Rand, drops bool) {
 }
 
 func TestCompose(t *testing.T) {
-	faults := []*Fault{
-		{seed: 1, config: Config{Latency: 10 * ms, Jitter: 2 * ms}},
-		{seed: 2, config: Config{Latency: 5 * ms, Jitter: ms, Direction: Both, Bandwidth: 1000}},
-		{config: Config{Bandwidth: 500, Direction: ToTarget}},
-		{config: Config{Partition: FromTarget, Mode: Hold}},
-		{config: Config{Partition: Both}},
-		{config: Config{Refuse: true}},
+	var forces []*force
+	for i, c := range []Config{
+		{Latency: steady(10 * ms), Jitter: 2 * ms},
+		{Latency: steady(5 * ms), Direction: Both, Bandwidth: 1000},
+		{Bandwidth: 500, Direction: ToTarget},
+		{Partition: FromTarget, Mode: Hold},
+		{Partition: Both},
+	} {
+		forces = append(forces, newForce(openFault(t, bareLink(), c), uint64(i)))
 	}
-	o := compose(faults)
-	to, from := o.ways[toTarget], o.ways[fromTarget]
-	if to.latency != 5*ms || to.jitter != ms || from.latency != 15*ms || from.jitter != 3*ms {
-		t.Errorf("latencies: %v +- %v and %v +- %v", to.latency, to.jitter, from.latency, from.jitter)
+	compose := func(d direction, forces ...*force) *way {
+		return newOrders(forces).compose(newFlow(bareLink(), 1), d, 1)
+	}
+	to, from := compose(toTarget, forces...), compose(fromTarget, forces...)
+	if to.most != 5*ms || from.most < 16*ms || from.most > 17*ms || len(from.delays) != 2 {
+		t.Errorf("latencies: at most %v and %v", to.most, from.most)
+	}
+	if to.roundTrip != 20*ms || from.roundTrip != 20*ms {
+		t.Errorf("round trips: %v and %v", to.roundTrip, from.roundTrip)
 	}
 	if to.pacer.rate != 500 || from.pacer.rate != 1000 {
 		t.Errorf("bandwidths: %v and %v", to.pacer.rate, from.pacer.rate)
 	}
-	if !to.cut || !to.drop || !from.cut || !from.drop || len(o.refuse) != 1 {
-		t.Errorf("cuts: %+v, %+v; refuse %v", to, from, o.refuse)
+	if !to.cut || !to.drop || !from.cut || !from.drop {
+		t.Errorf("cuts: %+v, %+v", to, from)
 	}
-	if held := compose(faults[:4]).ways; !held[fromTarget].cut || held[fromTarget].drop || held[toTarget].cut {
+	if held := compose(fromTarget, forces[:4]...); !held.cut || held.drop || compose(toTarget, forces[:4]...).cut {
 		t.Errorf("hold from the target: %+v", held)
 	}
-	if len(to.pacedBy) != 1 || to.pacedBy[0] != faults[2] || len(from.pacedBy) != 0 {
+	if len(to.pacedBy) != 1 || to.pacedBy[0] != forces[2] || len(from.pacedBy) != 0 {
 		t.Errorf("paced by %v and %v", to.pacedBy, from.pacedBy)
 	}
 }

@@ -30,11 +30,15 @@ type Link struct {
 	orders  atomic.Pointer[orders]
 	running sync.WaitGroup // two lanes and two sinks for each connection
 
+	gone chan struct{} // closed when the link is
+
 	mu     sync.Mutex // held to change what follows, and orders
-	faults []*Fault
 	flows  map[*flow]struct{}
 	serial atomic.Uint64
 	layer  atomic.Pointer[laid] // set before the first connection
+
+	// What a round trip takes through the lanes, and what a usual one costs more than one without the link.
+	baseline, cost time.Duration
 }
 
 func openLink(m *Mesh, name string) (*Link, error) {
@@ -43,9 +47,10 @@ func openLink(m *Mesh, name string) (*Link, error) {
 		mesh: m,
 		// Never started: it neither listens nor dials.
 		proxy: toxiproxy.NewProxy(m.server, name, "", ""),
+		gone:  make(chan struct{}),
 		flows: map[*flow]struct{}{},
 	}
-	l.orders.Store(compose(nil))
+	l.orders.Store(newOrders(nil))
 	for d, way := range [2]stream.Direction{toTarget: stream.Upstream, fromTarget: stream.Downstream} {
 		attributes := fmt.Sprintf(`{"type": %q, "stream": %q, "toxicity": 1}`, toxicType, way)
 		toxic, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(attributes))
@@ -53,6 +58,10 @@ func openLink(m *Mesh, name string) (*Link, error) {
 			return nil, err
 		}
 		l.gates[d] = toxic.Toxic.(*gate)
+	}
+	if err := l.calibrate(); err != nil {
+		l.close()
+		return nil, fmt.Errorf("calibrate: %w", err)
 	}
 	return l, nil
 }
@@ -80,13 +89,15 @@ func (l *Link) DialBy(ctx context.Context, network, address string, dial func(ct
 // connect is DialBy below the link's layer.
 func (l *Link) connect(ctx context.Context, network, address string, dial func(ctx context.Context, network, address string) (net.Conn, error)) (net.Conn, error) {
 	f := newFlow(l, l.serial.Add(1))
+	f.address = address
 	refused := func(err error) error {
 		return &net.OpError{Op: "dial", Net: network, Addr: target{network, address}, Err: err}
 	}
 	if err := l.admit(ctx, f); err != nil {
 		return nil, refused(err)
 	}
-	far, err := dial(ctx, network, address)
+	f.meets(l.orders.Load().taps(f), toTarget, 0) // a target that refuses was met too
+	far, err := l.reach(ctx, f, func(ctx context.Context) (net.Conn, error) { return dial(ctx, network, address) })
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +106,15 @@ func (l *Link) connect(ctx context.Context, network, address string, dial func(c
 		return nil, refused(err)
 	}
 	return client, nil
+}
+
+// reach dials, or connects to nothing when the connection is half-open from the beginning.
+func (l *Link) reach(ctx context.Context, f *flow, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
+	if l.orders.Load().silences(f.id) {
+		void, _ := net.Pipe()
+		return void, nil
+	}
+	return dial(ctx)
 }
 
 // carry joins a connection of the client's to far, which it closes when it fails.
@@ -122,10 +142,11 @@ func (l *Link) admit(ctx context.Context, f *flow) error {
 		if err := o.admits(f); err != nil {
 			return err
 		}
-		held := o.ways[toTarget].cut
+		w := o.compose(f, toTarget, 0)
+		held := w.cut && !o.silences(f.id)
 		var wait time.Duration
 		if held {
-			f.meets(o.ways[toTarget].cutBy, 0)
+			f.meets(w.cutBy, toTarget, 0)
 		} else if wait = f.handshake(o, begun); wait <= 0 {
 			return nil
 		}
@@ -137,27 +158,35 @@ func (l *Link) admit(ctx context.Context, f *flow) error {
 
 // admits is nil when connections are not refused.
 func (o *orders) admits(f *flow) error {
-	switch {
-	case o.closed:
+	if o.closed {
 		return net.ErrClosed
-	case len(o.refuse) > 0:
-		f.meets(o.refuse, 0)
+	}
+	if by := o.refusers(f.id); len(by) > 0 {
+		f.meets(by, toTarget, 0)
 		return os.NewSyscallError("connect", syscall.ECONNREFUSED)
 	}
 	return nil
 }
 
 // handshake returns how long a connection that was asked for at begun has to wait yet: its two packets are late by the
-// latency of one way each.
+// latency of one way each, and are repeated when they get lost.
 func (f *flow) handshake(o *orders, begun time.Time) time.Duration {
 	var late time.Duration
 	for d, lane := range f.lanes {
-		w := &o.ways[d]
-		late += lane.delay(w, begun)
-		if w.latency > 0 {
-			f.meets(w.delayedBy, 0)
+		w := lane.look()
+		late = sum(late, lane.delay(w, begun))
+		if w.loss > 0 {
+			stall := lossy{lane.chance()}.handshake(w.loss)
+			late = sum(late, stall)
+			if stall > 0 {
+				f.meets(w.lossBy, direction(d), 0)
+			}
 		}
+		f.meets(w.delays, direction(d), 0)
 	}
+	w := o.compose(f, toTarget, 0)
+	f.meets(w.connectBy, toTarget, 0)
+	late = sum(late, w.connectDelay)
 	if late == 0 {
 		return 0
 	}
@@ -189,20 +218,22 @@ func sleep(ctx context.Context, d time.Duration, endless bool, changed <-chan st
 func (l *Link) join(f *flow) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.orders.Load().admits(f); err != nil {
+	o := l.orders.Load()
+	if err := o.admits(f); err != nil {
 		return err
 	}
+	f.silenced.Store(o.silences(f.id))
 	l.flows[f] = struct{}{}
 	l.running.Add(4)
-	id := strconv.FormatUint(f.lanes[toTarget].id, 10)
+	id := strconv.FormatUint(f.id, 10)
 	for _, lane := range f.lanes {
 		from, to, way := f.near, f.far, stream.Upstream
 		if lane.direction == fromTarget {
 			from, to, way = f.far, f.near, stream.Downstream
 		}
+		lane.detour = &detour{lane: lane, to: to}
 		l.gates[lane.direction].next = lane
-		l.proxy.Toxics.StartLink(l.mesh.server, id+way.String(),
-			source{from, &lane.reset}, sink{to, lane}, way)
+		l.proxy.Toxics.StartLink(l.mesh.server, id+way.String(), &source{from, lane}, sink{to, lane}, way)
 	}
 	return nil
 }
@@ -214,27 +245,43 @@ func (l *Link) forget(f *flow) {
 }
 
 // command changes what is in force: change gets the faults and returns them changed. It fails when the link is closed.
-func (l *Link) command(change func([]*Fault) []*Fault) error {
+func (l *Link) command(change func([]*force) []*force) error {
 	l.mu.Lock()
 	before := l.orders.Load()
 	if before.closed {
 		l.mu.Unlock()
 		return fmt.Errorf("link %s: %w", l.name, net.ErrClosed)
 	}
-	l.faults = change(l.faults)
-	after := compose(l.faults)
-	l.orders.Store(after)
-	var dead []*flow
-	if len(after.refuse) > 0 {
-		dead = slices.Collect(maps.Keys(l.flows))
+	after := newOrders(change(before.forces))
+	flows := slices.Collect(maps.Keys(l.flows))
+	for _, f := range flows {
+		if after.silences(f.id) {
+			f.silenced.Store(true)
+		}
 	}
+	l.orders.Store(after)
 	l.mu.Unlock()
 	close(before.changed)
-	for _, f := range dead {
-		f.meets(after.refuse, 0)
-		f.abort()
+	for _, f := range flows {
+		f.told(before, after)
 	}
 	return nil
+}
+
+// told makes new orders take effect where nobody waits for them.
+func (f *flow) told(before, after *orders) {
+	by := slices.DeleteFunc(after.killers(f.id), func(f *force) bool { return slices.Contains(before.forces, f) })
+	if len(by) > 0 {
+		f.meets(by, toTarget, 0)
+		f.meets(by, fromTarget, 0)
+		f.abort()
+		return
+	}
+	if before.idle() {
+		for _, lane := range f.lanes {
+			lane.detour.close()
+		}
+	}
 }
 
 // close ends every connection and refuses new ones.
@@ -246,7 +293,7 @@ func (l *Link) close() {
 		return
 	}
 	l.orders.Store(&orders{closed: true, changed: make(chan struct{})})
-	l.faults = nil
+	close(l.gone)
 	flows := slices.Collect(maps.Keys(l.flows))
 	l.mu.Unlock()
 	close(before.changed)

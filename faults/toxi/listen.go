@@ -125,7 +125,7 @@ func (l *Link) adopt(ctx context.Context, c net.Conn, free func(), dial func(con
 	if err := l.admit(ctx, f); err != nil {
 		return err
 	}
-	far, err := dial(ctx)
+	far, err := l.reach(ctx, f, dial)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (l *Link) through(ctx context.Context, dial func(context.Context) (net.Conn
 	if err := l.admit(ctx, f); err != nil {
 		return nil, err
 	}
-	far, err := dial(ctx)
+	far, err := l.reach(ctx, f, dial)
 	if err != nil {
 		return nil, err
 	}

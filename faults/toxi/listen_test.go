@@ -40,7 +40,7 @@ func knock(t testing.TB, address string) net.Conn {
 
 func TestInletConformance(t *testing.T) {
 	for _, c := range []Config{
-		{Latency: 10 * time.Millisecond},
+		{Latency: steady(10 * time.Millisecond)},
 		{Partition: FromTarget, Mode: Hold},
 		{Partition: Both},
 		{Refuse: true},

@@ -97,7 +97,7 @@ func openFault(t testing.TB, l *Link, c Config) *Fault {
 	t.Helper()
 	c.Link = l.name
 	c.Check(func(field, message string) { t.Errorf("%s: %s", field, message) })
-	f, err := c.Open(faults.Env{Seed: 7, Link: func(string) (faults.Link, error) { return l, nil }})
+	f, err := c.Open(faults.Env{Seed: 7, For: time.Second, Files: "testdata", Link: func(string) (faults.Link, error) { return l, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,14 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"wringer/faults"
 	"wringer/faults/faulttest"
 )
 
 func TestConformance(t *testing.T) {
 	for _, c := range []Config{
-		{Latency: 30 * time.Millisecond, Jitter: 30 * time.Millisecond},
-		{Latency: 10 * time.Millisecond, Direction: Both},
+		{Latency: steady(30 * time.Millisecond), Jitter: 30 * time.Millisecond},
+		{Latency: steady(10 * time.Millisecond), Direction: Both},
 		{Bandwidth: 20_000},
 		{Bandwidth: 20_000, Direction: ToTarget},
 		{Partition: Both},
@@ -25,7 +24,21 @@ func TestConformance(t *testing.T) {
 		{Partition: FromTarget},
 		{Partition: FromTarget, Mode: Hold},
 		{Refuse: true},
-		{Latency: 10 * time.Millisecond, Bandwidth: 20_000, Partition: FromTarget, Refuse: true},
+		{Latency: steady(10 * time.Millisecond), Bandwidth: 20_000, Partition: FromTarget, Refuse: true},
+		{Latency: Latency{To: 30 * time.Millisecond}, Direction: Both},
+		{Latency: steady(20 * time.Millisecond), Jitter: 5 * time.Millisecond, Distribution: Normal},
+		{ConnectDelay: 20 * time.Millisecond},
+		{Loss: 0.5, Direction: Both},
+		{Slice: &Slice{Size: 10, Vary: 5, Gap: time.Millisecond}},
+		{SlowClose: 10 * time.Millisecond, Direction: ToTarget},
+		{CloseAfter: &Limit{Bytes: 10}},
+		{CloseAfter: &Limit{Bytes: 10}, CloseWith: WithReset, Direction: ToTarget},
+		{CloseAfter: &Limit{Time: time.Millisecond}},
+		{HalfOpen: Accepting},
+		{Reset: true},
+		{Refuse: true, Connections: 0.5},
+		{Partition: Both, Requests: 0.5},
+		{Partition: FromTarget, Flap: &Flap{Every: 20 * time.Millisecond, Duty: 0.7}},
 	} {
 		t.Run(c.String(), func(t *testing.T) {
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
@@ -145,7 +158,7 @@ func TestRefuse(t *testing.T) {
 	if _, err := l.Dial(t.Context(), "tcp", u.address()); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("dial: %v", err)
 	}
-	if b := f.Bite(); b != (faults.Bite{Bit: true, Connections: 2}) {
+	if b := f.Bite(); b.Connections != 2 || b.Bytes != 0 {
 		t.Errorf("bite %+v, want the old connection and the new one", b)
 	}
 	heal(t, f)
@@ -301,7 +314,7 @@ func TestOverlap(t *testing.T) {
 func TestHealingFreesWhatALatencyDelays(t *testing.T) {
 	u, l := serve(t, echo), newLink(t)
 	c := dial(t, l, u.address())
-	f := inject(t, l, Config{Latency: time.Hour})
+	f := inject(t, l, Config{Latency: steady(time.Hour)})
 	_, _ = io.WriteString(c, "hello")
 	until(t, "it bit", func() bool { return f.Bite().Bytes == 5 })
 	heal(t, f)

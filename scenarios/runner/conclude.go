@@ -152,12 +152,20 @@ func took(r *reports.Fault, in *faults.Injection) {
 	if in.Bite.Bytes >= 0 {
 		r.Bytes = integer(in.Bite.Bytes)
 	}
+	r.ToTarget, r.FromTarget = passage(in.Bite.ToTarget), passage(in.Bite.FromTarget)
 	if injected(in) {
 		r.StartNS, r.EndNS = int64(in.InjectAt), int64(in.HealedAt)
 	}
 	if err := in.Err(); err != nil {
 		r.Error = err.Error()
 	}
+}
+
+func passage(m *faults.Met) *reports.Passage {
+	if m == nil {
+		return nil
+	}
+	return &reports.Passage{Connections: m.Connections, Bytes: m.Bytes}
 }
 
 // injected says whether the fault was in force at all.

@@ -163,7 +163,7 @@ func (t *trial) openFaults() (*timeline, error) {
 		f := &t.sc.Faults[i]
 		fault, err := f.Config.Open(faults.Env{
 			Link: t.link, Part: t.part, Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
-			Seed: streamSeed(t.sc.Seed, "fault "+f.Label()),
+			Seed: streamSeed(t.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(t.sc.Path),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%w: fault %s: %w", ErrScenario, f.Label(), err)

@@ -41,7 +41,7 @@ var ErrScenario = errors.New("scenario error")
 // speak of: it wraps ErrScenario where the scenario is at fault, else the harness failed. When ctx ends the run stops,
 // heals every fault, and the record tells of what was measured until then.
 func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run, error) {
-	t := &trial{sc: sc, opt: opt, plan: newPlan(sc), id: runID(), addresses: newAddresses()}
+	t := &trial{sc: sc, opt: opt, plan: newPlan(sc), id: runID(), addresses: newAddresses(), linkCosts: make(map[string]int64)}
 	if t.opt.Log == nil {
 		t.opt.Log = slog.New(slog.DiscardHandler)
 	}
@@ -80,6 +80,7 @@ type trial struct {
 	addresses *addresses
 	target    scenarios.Target
 	mesh      faults.Mesh
+	linkCosts map[string]int64 // of the links that know theirs, in nanoseconds
 	streams   []*stream
 	tallies   []*tally
 	zero      atomic.Pointer[time.Time] // of the run's clock: the end of the warm-up
@@ -264,6 +265,9 @@ func (t *trial) link(name string) (faults.Link, error) {
 	link, err := t.mesh.Link(name)
 	if err != nil {
 		return nil, err
+	}
+	if c, ok := link.(faults.Calibrated); ok {
+		t.linkCosts[name] = int64(c.Cost())
 	}
 	return link, t.prepareLink(link)
 }

@@ -54,7 +54,7 @@ func allHeld(gates int) string {
 
 // validity says whether the generator and the faults did what the plan said, and whether everything was observed.
 func (t *trial) validity(run *reports.Run, c conclusion) reports.Validity {
-	v := reports.Validity{Verdict: reports.Valid, Why: []string{}, CPU: t.machine.mean(), GCPauseP99NS: t.machine.pauseP99()}
+	v := reports.Validity{Verdict: reports.Valid, Why: []string{}, CPU: t.machine.mean(), GCPauseP99NS: t.machine.pauseP99(), LinkCostNS: t.linkCosts}
 	t.lag(&v)
 	if c.failure != nil {
 		v.Why = append(v.Why, "the harness failed: "+c.failure.Error())

@@ -1,0 +1,101 @@
+package toxi
+
+import (
+	"fmt"
+	"time"
+)
+
+// Latency is how late bytes are, as a scenario writes it: 80ms, a ramp, or recorded delays.
+type Latency struct {
+	From time.Duration `yaml:"from" jsonschema_description:"The latency when the fault begins; it changes evenly from there. Absent: 0ms."`
+	To   time.Duration `yaml:"to" jsonschema_description:"The latency when the fault ends. Absent: 0ms."`
+	File string        `yaml:"file" jsonschema_description:"A file of recorded delays, one duration a line (12.5ms), from which each is drawn as often as it stands there. Relative to the scenario."`
+}
+
+// steady is a latency that does not change.
+func steady(d time.Duration) Latency { return Latency{From: d, To: d} }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *Latency) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q is no latency: write 80ms, {from: 0ms, to: 500ms} or {file: delays.txt}", text)
+	}
+	*l = steady(d)
+	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (l Latency) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+func (l Latency) String() string {
+	switch {
+	case l.File != "":
+		return "recorded in " + l.File
+	case l.From != l.To:
+		return fmt.Sprint(l.From, " to ", l.To)
+	}
+	return l.From.String()
+}
+
+func (l Latency) set() bool { return l != Latency{} }
+
+func (l Latency) least() time.Duration { return min(l.From, l.To) }
+
+func (c *Config) checkLatency(problem func(field, message string)) {
+	l := c.Latency
+	switch {
+	case l.From < 0 || l.To < 0:
+		problem("latency", "is negative")
+	case l.File != "" && l.From+l.To != 0:
+		problem("latency", "has a file beside from and to: recorded delays are whole by themselves")
+	case c.Jitter < 0:
+		problem("jitter", "is negative")
+	case l.File != "" && c.Jitter != 0:
+		problem("jitter", "spreads a latency, and recorded delays are spread already")
+	case c.Jitter > l.least() && c.Jitter != 0:
+		problem("jitter", fmt.Sprintf("%v is more than the latency, %v at its least, that it spreads", c.Jitter, l.least()))
+	case c.Distribution == Normal && c.Jitter > l.least()/4:
+		problem("jitter", fmt.Sprintf("%v is more than a quarter of the latency, %v at its least: a normal distribution so wide would need delays below 0", c.Jitter, l.least()))
+	}
+	switch {
+	case c.Distribution == "":
+	case shapes[c.Distribution] == nil:
+		problem("distribution", fmt.Sprintf("%q is unknown: write uniform, normal or pareto", c.Distribution))
+	case c.Jitter == 0:
+		problem("distribution", "is the shape of the jitter, which is not given")
+	}
+}
+
+// delay is the latency of one fault while it is in force.
+type delay struct {
+	Latency
+	since  time.Time     // when the fault began
+	over   time.Duration // how long it lasts
+	spread *spread       // nil: none
+}
+
+// at is the latency at a time, without its spread.
+func (d *delay) at(now time.Time) time.Duration {
+	if d.From == d.To {
+		return d.From
+	}
+	part := float64(now.Sub(d.since)) / float64(d.over)
+	return d.From + time.Duration(min(max(part, 0), 1)*float64(d.To-d.From))
+}
+
+// most is what it can ask for at the most, and mean what it asks for at a time on the average.
+func (d *delay) most() time.Duration {
+	most := max(d.From, d.To)
+	if d.spread != nil {
+		most += d.spread.most()
+	}
+	return most
+}
+
+func (d *delay) mean(now time.Time) time.Duration {
+	if d.spread == nil {
+		return d.at(now)
+	}
+	return d.at(now) + d.spread.mean
+}

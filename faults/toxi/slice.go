@@ -1,0 +1,58 @@
+package toxi
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// Slice cuts what passes into small pieces.
+type Slice struct {
+	Size Bytes         `yaml:"size" jsonschema:"required" jsonschema_description:"Bytes of a piece: 64B."`
+	Vary Bytes         `yaml:"vary" jsonschema_description:"Pieces are up to so much smaller or larger, drawn evenly. Less than size."`
+	Gap  time.Duration `yaml:"gap" jsonschema_description:"The time between two pieces. At least about 1ms is kept."`
+}
+
+func (s *Slice) String() string {
+	words := s.Size.String()
+	if s.Vary != 0 {
+		words += fmt.Sprint(" +- ", s.Vary)
+	}
+	if s.Gap != 0 {
+		words += fmt.Sprint(" every ", s.Gap)
+	}
+	return words
+}
+
+func (s *Slice) check(problem func(field, message string)) {
+	switch {
+	case s.Size < 1:
+		problem("slice.size", "must be at least 1B")
+	case s.Vary < 0 || s.Vary >= s.Size:
+		problem("slice.vary", fmt.Sprintf("%v is not between 0B and the size, %v", s.Vary, s.Size))
+	}
+	if s.Gap < 0 {
+		problem("slice.gap", "is negative")
+	}
+}
+
+// slicer cuts one direction of one connection.
+type slicer struct {
+	random *rand.Rand
+	piece  int       // bytes of the piece that is next; 0: not drawn yet
+	until  time.Time // no piece goes before this
+}
+
+// next returns the size of the next piece, and how long it has to wait.
+func (s *slicer) next(rule *Slice, now time.Time) (size int, wait time.Duration) {
+	if s.piece == 0 {
+		s.piece = int(rule.Size)
+		if rule.Vary > 0 {
+			s.piece += int(s.random.Int64N(int64(2*rule.Vary+1)) - int64(rule.Vary))
+		}
+	}
+	return s.piece, s.until.Sub(now)
+}
+
+// gave says that a piece went.
+func (s *slicer) gave(rule *Slice, now time.Time) { s.piece, s.until = 0, now.Add(rule.Gap) }

@@ -1,0 +1,16 @@
+package toxi
+
+import "wringer/faults"
+
+var _ faults.Tapped = (*Link)(nil)
+
+// Tap implements faults.Tapped. A connection counts from its dial on.
+func (l *Link) Tap(match func(address string) bool) faults.Fault { return &Fault{link: l, tap: match} }
+
+// taps says whether the fault is a tap that counts a connection.
+func (f *force) taps(on *flow) bool { return f.tap != nil && f.tap(on.address) }
+
+// taps are those that count a connection.
+func (o *orders) taps(on *flow) []*force {
+	return o.those(func(f *force) bool { return f.taps(on) })
+}

@@ -1,0 +1,104 @@
+// Package toxiproxy breaks the proxies of a running Toxiproxy server by its HTTP API: proxies that are defined there, by the
+// server's own toxics. It owns only what it made, and puts back what it found.
+package toxiproxy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"wringer/faults"
+)
+
+// Config is a fault on a proxy of a server: one toxic, or the whole proxy down.
+type Config struct {
+	Server     string         `yaml:"toxiproxy" jsonschema:"required" jsonschema_description:"The API of the running server: http://host:8474."`
+	Proxy      string         `yaml:"proxy" jsonschema:"required" jsonschema_description:"The name of a proxy that is defined there."`
+	Through    string         `yaml:"through" jsonschema:"required" jsonschema_description:"The stream whose connections go to the proxy. What passes on those to the proxy's port is counted: that the fault bit."`
+	Toxic      string         `yaml:"toxic" jsonschema_description:"The type of a toxic of the server: latency, bandwidth, slow_close, timeout, reset_peer, slicer, limit_data."`
+	Attributes map[string]any `yaml:"attributes" jsonschema_description:"The toxic's attributes: {latency: 80, jitter: 20}, in the server's units."`
+	Stream     string         `yaml:"stream" jsonschema:"enum=upstream,enum=downstream" jsonschema_description:"Where the toxic applies: to the target (upstream) or from it. Default downstream."`
+	Toxicity   *float64       `yaml:"toxicity" jsonschema_description:"The share of connections that meet the toxic, 0 to 1. Default 1."`
+	Down       bool           `yaml:"down" jsonschema_description:"The proxy is taken down: connections are closed and new ones refused."`
+}
+
+// Check implements faults.Config.
+func (c *Config) Check(problem func(field, message string)) {
+	if u, err := url.Parse(c.Server); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/")+u.RawQuery != "" {
+		problem("toxiproxy", fmt.Sprintf("%q is no address of a server: write http://host:8474", c.Server))
+	}
+	if c.Proxy == "" {
+		problem("proxy", "is empty: name a proxy that is defined on the server")
+	}
+	if c.Through == "" {
+		problem("through", "is empty: name the stream whose connections go to the proxy")
+	}
+	switch {
+	case c.Toxic == "" && !c.Down:
+		problem("proxy", "nothing is to go wrong on it: give toxic or down")
+	case c.Toxic != "" && c.Down:
+		problem("down", "stands beside toxic: give each a fault of its own")
+	case c.Down && (len(c.Attributes) > 0 || c.Stream != "" || c.Toxicity != nil):
+		problem("down", "takes no attributes, stream or toxicity: they belong to a toxic")
+	}
+	if t := c.Toxicity; t != nil && !(*t > 0 && *t <= 1) {
+		problem("toxicity", fmt.Sprintf("%v is out of range: more than 0 and at most 1", *t))
+	}
+}
+
+// Kind implements faults.Config.
+func (c *Config) Kind() string {
+	if c.Down {
+		return "toxiproxy down"
+	}
+	return "toxiproxy " + c.Toxic
+}
+
+// On implements faults.Config: the stream's own connections are where the fault shows.
+func (c *Config) On() faults.Place { return faults.Place{Link: c.Through} }
+
+// String tells the fault in words: "toxiproxy latency jitter=20 latency=80, downstream of proxy orders".
+func (c *Config) String() string {
+	words := []string{c.Kind()}
+	for _, name := range slices.Sorted(maps.Keys(c.Attributes)) {
+		words = append(words, fmt.Sprintf("%s=%v", name, c.Attributes[name]))
+	}
+	s := strings.Join(words, " ")
+	if c.Stream != "" {
+		s += ", " + c.Stream
+	}
+	if c.Toxicity != nil {
+		s += fmt.Sprintf(", toxicity %v", *c.Toxicity)
+	}
+	return s + " of proxy " + c.Proxy
+}
+
+// openWithin bounds the look at the server when the fault is opened.
+const openWithin = 5 * time.Second
+
+// Open implements faults.Config.
+func (c *Config) Open(env faults.Env) (faults.Fault, error) {
+	link, err := env.Link(c.Through)
+	if err != nil {
+		return nil, err
+	}
+	tapped, ok := link.(faults.Tapped)
+	if !ok {
+		return nil, fmt.Errorf("link %s: a %T cannot count what passes it", c.Through, link)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), openWithin)
+	defer cancel()
+	s := server(strings.TrimRight(c.Server, "/"))
+	p, err := s.find(ctx, c.Proxy)
+	if err != nil {
+		return nil, err
+	}
+	if c.Down && !p.Enabled {
+		return nil, fmt.Errorf("proxy %s of %s is down already: start it, or take the fault away", c.Proxy, c.Server)
+	}
+	return &Fault{config: *c, server: s, toxic: toxicName(), tap: tapped.Tap(p.listens), journal: env.Journal}, nil
+}

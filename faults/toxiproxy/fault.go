@@ -1,0 +1,147 @@
+package toxiproxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"wringer/faults"
+)
+
+// Fault is a fault on a proxy. Its toxic has a name that nobody else uses, so that it can be told from those found there.
+// Faults that take the same proxy down must not overlap: the first that heals brings it up.
+type Fault struct {
+	config  Config
+	server  server
+	toxic   string
+	tap     faults.Fault
+	journal *faults.Journal
+
+	mu    sync.Mutex
+	made  bool         // something was asked of the server, and not seen undone
+	noted func() error // takes note in the journal that it was undone
+}
+
+// toxicName makes a name of 26 letters and digits, 128 bits of chance.
+func toxicName() string { return "wringer-" + rand.Text() }
+
+// UndoKind marks the entries of this package in a journal.
+const UndoKind = "toxiproxy"
+
+// undo is what a journal keeps.
+type undo struct {
+	Server string `json:"server"`
+	Proxy  string `json:"proxy"`
+	Toxic  string `json:"toxic,omitempty"` // to be removed
+	Down   bool   `json:"down,omitempty"`  // to be brought up
+}
+
+// Undo carries out an entry of UndoKind: it removes the toxic, or brings the proxy up. It is idempotent.
+func Undo(ctx context.Context, data json.RawMessage) error {
+	var u undo
+	if err := json.Unmarshal(data, &u); err != nil {
+		return fmt.Errorf("undo on a toxiproxy server: %w", err)
+	}
+	return u.do(ctx)
+}
+
+func (u undo) do(ctx context.Context) error {
+	s := server(u.Server)
+	if !u.Down {
+		return s.remove(ctx, u.Proxy, u.Toxic)
+	}
+	// A proxy that is up is left alone: to start it again would cut its connections.
+	p, err := s.proxy(ctx, u.Proxy)
+	if errors.Is(err, errMissing) || err == nil && p.Enabled {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.enable(ctx, u.Proxy, true)
+}
+
+func (f *Fault) undo() undo {
+	u := undo{Server: string(f.server), Proxy: f.config.Proxy, Down: f.config.Down}
+	if !u.Down {
+		u.Toxic = f.toxic
+	}
+	return u
+}
+
+// Inject implements faults.Fault. It is idempotent.
+func (f *Fault) Inject(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := ctx.Err(); err != nil || f.made {
+		return err
+	}
+	if f.config.Down {
+		// One that is down by another's doing must not be brought up at healing.
+		if p, err := f.server.proxy(ctx, f.config.Proxy); err != nil {
+			return err
+		} else if !p.Enabled {
+			return fmt.Errorf("proxy %s of %s is down already", f.config.Proxy, f.server)
+		}
+	}
+	noted, err := f.journal.Due(UndoKind, f.config.String(), f.undo())
+	if err != nil {
+		return err
+	}
+	f.made, f.noted = true, noted
+	if err := f.tap.Inject(ctx); err != nil {
+		return err
+	}
+	return f.apply(ctx)
+}
+
+func (f *Fault) apply(ctx context.Context) error {
+	if f.config.Down {
+		return f.server.enable(ctx, f.config.Proxy, false)
+	}
+	t := toxic{Name: f.toxic, Type: f.config.Toxic, Stream: f.config.Stream, Toxicity: 1, Attributes: f.config.Attributes}
+	if f.config.Toxicity != nil {
+		t.Toxicity = *f.config.Toxicity
+	}
+	if t.Attributes == nil {
+		t.Attributes = map[string]any{}
+	}
+	return f.server.add(ctx, f.config.Proxy, t)
+}
+
+// Heal implements faults.Fault. A server whose proxy is wedged, as removing a toxic under load can make it, does not
+// answer: then the error of ctx is returned.
+func (f *Fault) Heal(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.made {
+		return nil
+	}
+	if err := errors.Join(f.tap.Heal(ctx), f.undo().do(ctx)); err != nil {
+		return err
+	}
+	f.made = false
+	return f.noted()
+}
+
+// Probe implements faults.Fault: nil when the server has the toxic no more, or has the proxy up again.
+func (f *Fault) Probe(ctx context.Context) error {
+	p, err := f.server.proxy(ctx, f.config.Proxy)
+	switch {
+	case err != nil:
+		return err
+	case f.config.Down && !p.Enabled:
+		return fmt.Errorf("%w: proxy %s of %s is still down", faults.ErrLeaked, p.Name, f.server)
+	case slices.ContainsFunc(p.Toxics, func(t toxic) bool { return t.Name == f.toxic }):
+		return fmt.Errorf("%w: proxy %s of %s still has toxic %s", faults.ErrLeaked, p.Name, f.server, f.toxic)
+	}
+	return f.tap.Probe(ctx)
+}
+
+// Bite implements faults.Fault. It counts what passed on the stream's connections to the proxy's port while the fault was
+// in force, and the attempts to make one.
+func (f *Fault) Bite() faults.Bite { return f.tap.Bite() }

@@ -1,0 +1,296 @@
+package toxiproxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"wringer/faults"
+	"wringer/faults/faulttest"
+	"wringer/faults/toxi"
+)
+
+// binary is the official server, built from its module.
+var binary, unbuilt = "", ""
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "toxiproxy")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "server")
+	if out, err := exec.Command("go", "build", "-o", binary, "github.com/Shopify/toxiproxy/v2/cmd/server").CombinedOutput(); err != nil {
+		unbuilt = "the Toxiproxy server cannot be built: " + err.Error() + ": " + string(out)
+	}
+	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		println(err.Error())
+		code = 1
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// rig is a running server with a proxy named orders in front of an echo, and a link to dial it over.
+type rig struct {
+	server server
+	listen string
+	link   *toxi.Link
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	if unbuilt != "" {
+		t.Skip(unbuilt)
+	}
+	r := &rig{server: startServer(t)}
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
+	t.Cleanup(echo.Close)
+	mesh, err := toxi.NewMesh()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = mesh.Close(context.Background()) })
+	link, err := mesh.Link("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.link = link.(*toxi.Link)
+	made := map[string]any{"name": "orders", "listen": "127.0.0.1:0", "upstream": strings.TrimPrefix(echo.URL, "http://"), "enabled": true}
+	var p proxy
+	if err := r.server.call(t.Context(), http.MethodPost, "/proxies", made, &p); err != nil {
+		t.Fatal(err)
+	}
+	r.listen = p.Listen
+	return r
+}
+
+func startServer(t *testing.T) server {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, port, _ := net.SplitHostPort(l.Addr().String())
+	l.Close()
+	cmd := exec.Command(binary, "-host", host, "-port", port)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	s := server("http://" + net.JoinHostPort(host, port))
+	tick, bound := time.NewTicker(5*time.Millisecond), time.NewTimer(30*time.Second)
+	defer tick.Stop()
+	defer bound.Stop()
+	for s.call(t.Context(), http.MethodGet, "/proxies", nil, nil) != nil {
+		select {
+		case <-tick.C:
+		case <-bound.C:
+			t.Fatal("the server does not answer")
+		}
+	}
+	return s
+}
+
+func (r *rig) config(c Config) Config {
+	c.Server, c.Proxy, c.Through = string(r.server), "orders", "orders"
+	return c
+}
+
+func (r *rig) open(t *testing.T, c Config, j *faults.Journal) *Fault {
+	t.Helper()
+	c = r.config(c)
+	c.Check(func(field, message string) { t.Errorf("%s: %s", field, message) })
+	f, err := c.Open(faults.Env{Journal: j, Link: func(string) (faults.Link, error) { return r.link, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.(*Fault)
+}
+
+// meet sends a request over the link and the proxy.
+func (r *rig) meet(ctx context.Context) error {
+	client := &http.Client{Transport: &http.Transport{DialContext: r.link.Dial, DisableKeepAlives: true}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.listen, strings.NewReader("hello"))
+	if err != nil {
+		return err
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if body, err := io.ReadAll(answer.Body); err != nil || string(body) != "hello" {
+		return errors.Join(err, errors.New("another answer: "+string(body)))
+	}
+	return nil
+}
+
+func (r *rig) state(t *testing.T) (state map[string]any) {
+	t.Helper()
+	if err := r.server.call(t.Context(), http.MethodGet, "/proxies", nil, &state); err != nil {
+		t.Fatal(err)
+	}
+	return state
+}
+
+func TestConformance(t *testing.T) {
+	half := 1.0
+	for _, c := range []Config{
+		{Toxic: "latency", Attributes: map[string]any{"latency": 20}},
+		{Toxic: "bandwidth", Attributes: map[string]any{"rate": 100}, Stream: "upstream", Toxicity: &half},
+		{Down: true},
+	} {
+		t.Run(c.Kind(), func(t *testing.T) {
+			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
+				r := newRig(t)
+				return faulttest.Rig{Fault: r.open(t, c, nil), Meet: r.meet}
+			})
+		})
+	}
+}
+
+// TestRestoresWhatItFound: the toxics of others stay, whatever they are.
+func TestRestoresWhatItFound(t *testing.T) {
+	r := newRig(t)
+	others := toxic{Name: "latency_downstream", Type: "latency", Stream: "downstream", Toxicity: 0.5, Attributes: map[string]any{"latency": 3}}
+	if err := r.server.add(t.Context(), "orders", others); err != nil {
+		t.Fatal(err)
+	}
+	before := r.state(t)
+	for _, c := range []Config{{Toxic: "latency", Attributes: map[string]any{"latency": 5}}, {Down: true}} {
+		f := r.open(t, c, nil)
+		if err := f.Inject(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if reflect.DeepEqual(before, r.state(t)) {
+			t.Errorf("%s changed nothing", c.Kind())
+		}
+		if err := errors.Join(f.Heal(t.Context()), f.Probe(t.Context())); err != nil {
+			t.Error(err)
+		}
+		if after := r.state(t); !reflect.DeepEqual(before, after) {
+			t.Errorf("%s left %v, found %v", c.Kind(), after, before)
+		}
+	}
+}
+
+// TestJournal: what a run that died left behind is undone by another process, twice without harm.
+func TestJournal(t *testing.T) {
+	r := newRig(t)
+	before := r.state(t)
+	for _, c := range []Config{{Toxic: "timeout", Attributes: map[string]any{"timeout": 0}}, {Down: true}} {
+		path := filepath.Join(t.TempDir(), "journal")
+		j := faults.NewJournal(path, nil)
+		if err := r.open(t, c, j).Inject(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		done, err := faults.Replay(path, func(u faults.Undo) error {
+			if u.Kind != UndoKind {
+				t.Errorf("an undo of kind %s", u.Kind)
+			}
+			return errors.Join(Undo(t.Context(), u.Data), Undo(t.Context(), u.Data))
+		})
+		if err != nil || len(done) != 1 {
+			t.Errorf("%d undone, %v", len(done), err)
+		}
+		if after := r.state(t); !reflect.DeepEqual(before, after) {
+			t.Errorf("%s left %v, found %v", c.Kind(), after, before)
+		}
+	}
+}
+
+func TestErrorsNameTheRemedy(t *testing.T) {
+	r := newRig(t)
+	open := func(c Config) error {
+		_, err := c.Open(faults.Env{Link: func(string) (faults.Link, error) { return r.link, nil }})
+		return err
+	}
+	unknown := r.config(Config{Down: true})
+	unknown.Proxy = "payments"
+	if err := open(unknown); err == nil || !strings.Contains(err.Error(), `no proxy "payments"; it has orders`) {
+		t.Errorf("an unknown proxy: %v", err)
+	}
+	if err := r.server.enable(t.Context(), "orders", false); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(r.config(Config{Down: true})); err == nil || !strings.Contains(err.Error(), "is down already") {
+		t.Errorf("a proxy that is down: %v", err)
+	}
+	f := r.open(t, Config{Toxic: "molasses"}, nil)
+	if err := f.Inject(t.Context()); err == nil || !strings.Contains(err.Error(), "invalid toxic type") {
+		t.Errorf("an unknown toxic: %v", err)
+	}
+	if err := f.Heal(t.Context()); err != nil {
+		t.Errorf("heal of what did not take: %v", err)
+	}
+	nobody := r.config(Config{Down: true})
+	nobody.Server = "http://127.0.0.1:1"
+	if err := open(nobody); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("no server: %v", err)
+	}
+}
+
+func TestAnswersThatAreNone(t *testing.T) {
+	for _, text := range []string{"", "[]", "{", `{"toxics": 3}`} {
+		liar := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }))
+		if _, err := server(liar.URL).find(t.Context(), "orders"); err == nil {
+			t.Errorf("%q was taken for a proxy", text)
+		}
+		liar.Close()
+	}
+	if err := Undo(t.Context(), json.RawMessage(`{`)); err == nil {
+		t.Error("a broken entry of a journal was undone")
+	}
+}
+
+func TestConfig(t *testing.T) {
+	whole := Config{Server: "http://localhost:8474", Proxy: "orders", Through: "orders"}
+	share, wrong := 0.5, 1.5
+	for _, tt := range []struct {
+		change   func(c *Config)
+		words    string
+		problems string
+	}{
+		{func(c *Config) {
+			c.Toxic, c.Attributes, c.Stream, c.Toxicity = "latency", map[string]any{"latency": 80, "jitter": 20}, "upstream", &share
+		}, "toxiproxy latency jitter=20 latency=80, upstream, toxicity 0.5 of proxy orders", ""},
+		{func(c *Config) { c.Down = true }, "toxiproxy down of proxy orders", ""},
+		{func(c *Config) {}, "", "proxy"},
+		{func(c *Config) { c.Down, c.Toxic = true, "latency" }, "", "down"},
+		{func(c *Config) { c.Down, c.Stream = true, "upstream" }, "", "down"},
+		{func(c *Config) { c.Toxic, c.Toxicity = "latency", &wrong }, "", "toxicity"},
+		{func(c *Config) { *c = Config{Down: true, Server: "localhost:8474"} }, "", "toxiproxy proxy through"},
+		{func(c *Config) { c.Down, c.Server = true, "http://localhost:8474/proxies" }, "", "toxiproxy"},
+	} {
+		c := whole
+		tt.change(&c)
+		var fields []string
+		c.Check(func(field, _ string) { fields = append(fields, field) })
+		if got := strings.Join(fields, " "); got != tt.problems {
+			t.Errorf("%+v: problems with %q, want %q", c, got, tt.problems)
+		}
+		if tt.words != "" && c.String() != tt.words {
+			t.Errorf("words %q, want %q", c.String(), tt.words)
+		}
+	}
+}
