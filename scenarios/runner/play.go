@@ -54,6 +54,7 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	admit, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	collector := t.collect(admit, stop)
+	t.timeline.Admit = func() bool { return t.admit(stop) }
 	t.timeline.start(admit)
 	stuck := t.send(admit, ctx)
 	// The last operation may be over long before the measured part is.
@@ -64,17 +65,30 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	if ctx.Err() == nil && context.Cause(admit) == nil {
 		ended = t.sc.Run.Duration
 	}
+	// Later than this the run's own rules end nothing any more.
+	var early stopped
+	errors.As(context.Cause(admit), &early)
 	unknown := t.drain(ctx)
 	drained := t.clock()
 	collector()
 
-	if err := context.Cause(admit); err != nil && ctx.Err() == nil {
+	if err := context.Cause(admit); err != nil && ctx.Err() == nil && !errors.As(err, new(stopped)) {
 		stuck = errors.Join(stuck, err)
 	}
 	return t.conclude(conclusion{
-		ended: ended, drained: drained, unknown: unknown,
+		ended: ended, drained: drained, unknown: unknown, stopped: early,
 		interrupted: ctx.Err() != nil, failure: stuck, injections: injections,
 	})
+}
+
+// admit lets the faults begin, unless the target is not healthy: then the run ends.
+func (t *trial) admit(stop context.CancelCauseFunc) bool {
+	why := t.steady()
+	if why == "" {
+		return true
+	}
+	stop(stopped{why: "the target was not healthy before anything was broken: " + why, unhealthy: true})
+	return false
 }
 
 // stuckMargin is how long beyond its longest possible operation a stream may take before its driver counts as stuck.
