@@ -15,6 +15,7 @@ import (
 	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
+	"wringer/scenarios"
 )
 
 // direct dials without a link.
@@ -176,6 +177,7 @@ func (t *trial) openFaults() (*timeline, error) {
 	for i := range t.sc.Faults {
 		f := &t.sc.Faults[i]
 		fault, err := f.Config.Open(faults.Env{
+			Name: fileName(f),
 			Link: t.link, Part: t.part, Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
 			Seed: streamSeed(t.sc.Seed, "fault "+f.Label()),
 		})
@@ -185,6 +187,14 @@ func (t *trial) openFaults() (*timeline, error) {
 		tl.Plan = append(tl.Plan, faults.Planned{Name: f.Label(), At: f.At, For: f.For, Fault: fault})
 	}
 	return tl, nil
+}
+
+// fileName names a planned fault in the record's folder.
+func fileName(f *scenarios.Fault) string {
+	if f.Round == 0 {
+		return f.Name
+	}
+	return fmt.Sprintf("%s-%d", f.Name, f.Round)
 }
 
 // faultOutput opens a file of evidence of a fault.

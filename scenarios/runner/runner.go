@@ -55,7 +55,7 @@ func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run
 	t.book = book
 	defer t.close()
 	t.journal = faults.NewJournal(filepath.Join(opt.Dir, faults.JournalFile), sc.Redact)
-	t.closers = append(t.closers, t.journal.Close)
+	t.closers = append(t.closers, t.journal.Close, book.closeOutputs)
 	if err := t.prepare(ctx); err != nil {
 		if ctx.Err() == nil && errors.Is(err, drivers.ErrUnreachable) {
 			return t.unhealthy(err)
