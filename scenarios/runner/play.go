@@ -55,6 +55,10 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	admit, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	collector := t.collect(admit, stop)
+	t.bounds.stop.Store(&stop)
+	if err := t.bounds.err(); err != nil { // a client's own goroutine was quicker
+		stop(err)
+	}
 	t.timeline.Admit = func() bool { return t.admit(stop) }
 	t.timeline.start(admit)
 	stuck := t.send(admit, ctx)
@@ -73,6 +77,10 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	drained := t.clock()
 	collector()
 
+	if err := t.bounds.err(); err != nil {
+		t.book.discard()
+		return nil, err
+	}
 	if err := context.Cause(admit); err != nil && ctx.Err() == nil && !errors.As(err, new(stopped)) {
 		stuck = errors.Join(stuck, err)
 	}
