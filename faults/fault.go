@@ -60,6 +60,8 @@ type Place struct {
 
 // Env is what a fault gets from the runner.
 type Env struct {
+	// Name is the planned fault's own, fit for a file.
+	Name string
 	// Link returns the open link of that name.
 	Link func(name string) (Link, error)
 	// Part returns the target's part of that name.

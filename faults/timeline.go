@@ -18,6 +18,8 @@ type Timeline struct {
 	// Notify, when set, is told each step of each fault, one call at a time and before the step is taken where the step
 	// is Injecting or Healing. The fault waits for it.
 	Notify func(Event)
+	// Admit, when set, is asked once, when the first fault is due: false leaves out all of them. The others wait for it.
+	Admit func() bool
 	// InjectWithin, HealWithin and ProbeWithin bound the calls into a fault; DefaultCallBound where they are 0. The
 	// context of a call ends a tenth of its bound early, so that a call which obeys it is never taken for wedged.
 	InjectWithin, HealWithin, ProbeWithin time.Duration
@@ -97,6 +99,7 @@ func (in *Injection) Err() error {
 // waited for, and an Inject that ends after it was given up is healed once more.
 func (t Timeline) Run(ctx context.Context) []Injection {
 	r := &run{Timeline: t, injections: make([]Injection, len(t.Plan))}
+	r.admitted = sync.OnceValue(func() bool { return t.Admit == nil || t.Admit() })
 	var all sync.WaitGroup
 	for i, p := range t.Plan {
 		r.injections[i] = Injection{Name: p.Name, Index: i}
@@ -109,13 +112,14 @@ func (t Timeline) Run(ctx context.Context) []Injection {
 // run is one Run. Each injection belongs to the goroutine of its fault.
 type run struct {
 	Timeline
+	admitted   func() bool
 	telling    sync.Mutex
 	injections []Injection
 }
 
 // carry takes one fault through its life.
 func (r *run) carry(ctx context.Context, p Planned, in *Injection) {
-	if !r.until(ctx, p.At) {
+	if !r.until(ctx, p.At) || !r.admitted() || ctx.Err() != nil {
 		return
 	}
 	r.inject(ctx, p, in)

@@ -83,10 +83,7 @@ func (r *reader) several(n *node, e *Entry) bool {
 		return false
 	}
 	for _, item := range at.items {
-		each := &node{kind: table, line: n.line, col: n.col}
-		for _, f := range n.fields {
-			each.fields = append(each.fields, f)
-		}
+		each := &node{kind: table, line: n.line, col: n.col, fields: slices.Clone(n.fields)}
 		each.fields = append(each.fields, field{key: &node{text: "link", line: item.line, col: item.col}, value: item})
 		if !r.kind(each, e) {
 			return false

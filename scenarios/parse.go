@@ -71,7 +71,7 @@ func (r *reader) redacted(s *Scenario, ps Problems) Problems {
 func (r *reader) scenario(root *node, s *Scenario) {
 	r.root = root
 	elsewhere := open{}
-	for _, key := range []string{"target", "links", "traffic", "faults", "expect"} {
+	for _, key := range []string{"target", "links", "traffic", "faults", "abort", "expect"} {
 		elsewhere[key] = func(field) {}
 	}
 	r.linkNames(root.get("links"))
@@ -95,6 +95,9 @@ func (r *reader) scenario(root *node, s *Scenario) {
 	}
 	if n := root.get("faults"); n != nil {
 		r.plan(n, s)
+	}
+	if n := root.get("abort"); n != nil {
+		r.abort(n, s)
 	}
 	if n := root.get("expect"); n != nil {
 		r.expect(n, s)

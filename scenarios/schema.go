@@ -70,6 +70,8 @@ func values() jsonschema.Definitions {
 		}},
 		"gate": text("STREAM.METRIC COMPARISON VALUE [SCOPE]", `^\s*[a-z][a-z0-9_-]*\.[a-z0-9_.]+(\([^)]*\))?\s*(<|<=|>|>=|==|!=)\s*[-+0-9.][^ ]*(\s+(during|after|in) .*)?$`,
 			"orders.p99 < 250ms during baseline", "orders.errors < 1%", "orders.lost == 0"),
+		"abort": text("STREAM.METRIC COMPARISON VALUE [for TIME]", `^\s*[a-z][a-z0-9_-]*\.[a-z0-9_.]+(\([^)]*\))?\s*(<|<=|>|>=|==|!=)\s*[-+0-9.][^ ]*(\s+for .*)?$`,
+			"orders.errors > 50% for 5s"),
 		"rate": rateSchema(perSecond),
 	}
 }
@@ -132,6 +134,8 @@ func schemaOf(t reflect.Type) *jsonschema.Schema {
 		return ref("rate")
 	case reflect.TypeFor[Gate]():
 		return ref("gate")
+	case reflect.TypeFor[[]Abort]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{ref("abort"), {Type: "array", Items: ref("abort")}}}
 	case reflect.TypeFor[Fault]():
 		return ref("fault")
 	case reflect.TypeFor[TargetConfig]():

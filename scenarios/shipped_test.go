@@ -15,6 +15,7 @@ import (
 	"wringer/drivers/kafka"
 	"wringer/drivers/rest"
 	"wringer/faults"
+	"wringer/faults/command"
 	"wringer/faults/kafkalink"
 	"wringer/faults/part"
 	"wringer/faults/toxi"
@@ -41,6 +42,7 @@ func shippedLanguage() scenarios.Language {
 		Faults: map[string]func() faults.Config{
 			"link": func() faults.Config { return new(toxi.Config) }, "kafka": func() faults.Config { return new(kafkalink.FaultConfig) },
 			"pause": onPart, "kill": onPart, "restart": onPart, "cpu": onPart, "files": onPart,
+			"exec": func() faults.Config { return new(command.Config) },
 		},
 	}
 }

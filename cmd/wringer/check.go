@@ -96,8 +96,11 @@ func timeline(w io.Writer, sc *scenarios.Scenario) {
 	slices.SortStableFunc(plan, func(a, b scenarios.Fault) int { return cmp.Compare(a.At, b.At) })
 	for i := range plan {
 		f := &plan[i]
-		on := f.Config.On()
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s%s: %v\n", seconds(f.At), seconds(f.End()), f.Label(), on.Link, on.Part, f.Config)
+		what := fmt.Sprint(f.Config)
+		if on := f.Config.On(); on != (faults.Place{}) {
+			what = on.Link + on.Part + ": " + what
+		}
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", seconds(f.At), seconds(f.End()), f.Label(), what)
 	}
 	table.Flush()
 	if sc.Drawn() && sc.Seed == 0 {

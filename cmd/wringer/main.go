@@ -54,7 +54,7 @@ func harness(format string, a ...any) error {
 
 // run is the whole command: it returns the exit code.
 func run(ctx context.Context, args []string, std streams) int {
-	root := command(std)
+	root := rootCommand(std)
 	root.SetArgs(args)
 	root.SetIn(std.in)
 	root.SetOut(std.out)
@@ -74,7 +74,7 @@ func run(ctx context.Context, args []string, std streams) int {
 	return e.code
 }
 
-func command(std streams) *cobra.Command {
+func rootCommand(std streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "wringer",
 		Short: "Load and chaos testing for services: traffic, faults and integrity verdicts per fault window",
@@ -90,7 +90,7 @@ Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 usage or scenario error, 4 harness
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(std), loadCommand(std), checkCommand(std), reportCommand(std), schemaCommand(std), shopCommand(std))
+	root.AddCommand(runCommand(std), loadCommand(std), checkCommand(std), reportCommand(std), schemaCommand(std), cleanupCommand(std), shopCommand(std))
 	return root
 }
 

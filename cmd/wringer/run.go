@@ -28,6 +28,7 @@ type runFlags struct {
 	out     string
 	seed    int64
 	set     []string
+	allow   []string
 	quiet   bool
 	verbose bool
 	files   map[string]*string // by format
@@ -60,6 +61,7 @@ func (f *runFlags) common(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.out, "out", "", "the record's folder, `DIR`")
 	flags.Int64Var(&f.seed, "seed", 0, "the seed of every random choice; default: the scenario's, or one that is printed")
+	flags.StringArrayVar(&f.allow, "allow", nil, "a `HOST` that may be loaded although it is neither on this machine nor in a private network; may be repeated")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what the harness does")
 	f.files = formatFlags(cmd)
@@ -194,7 +196,7 @@ func (f *runFlags) one(ctx context.Context, sc *scenarios.Scenario, dir string, 
 	view := newView(std.err, f.quiet)
 	view.start(sc, dir)
 	run, err := runner.Run(ctx, sc, runner.Options{
-		Dir: dir, Version: version(), Watch: view.show, Log: f.logger(std.err),
+		Dir: dir, Version: version(), Watch: view.show, Log: f.logger(std.err), Allow: f.allow,
 		Mesh: func() (faults.Mesh, error) { return toxi.NewMesh() },
 	})
 	view.stop()

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func (l leakless) Run() int {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor, "valid": validRecord},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor, "valid": validRecord, "gone": gone},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("NO_COLOR", "1")
 			l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -70,23 +71,39 @@ func validRecord(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(recordtest.Check(rec.Run))
 }
 
+// gone waits until the process whose number a file holds is over.
+func gone(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: gone FILE")
+	}
+	pid := strings.TrimSpace(ts.ReadFile(args[0]))
+	until(ts, "the end of process "+pid, func() bool {
+		raw, err := os.ReadFile("/proc/" + pid + "/stat")
+		return err != nil || strings.Contains(string(raw), ") Z ")
+	})
+}
+
 // waitFor waits until a file exists.
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitfor FILE")
 	}
+	until(ts, args[0], func() bool {
+		_, err := os.Stat(ts.MkAbs(args[0]))
+		return err == nil
+	})
+}
+
+func until(ts *testscript.TestScript, what string, is func() bool) {
 	deadline, stop := context.WithTimeout(context.Background(), 30*time.Second)
 	defer stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
-			return
-		}
+	for !is() {
 		select {
 		case <-tick.C:
 		case <-deadline.Done():
-			ts.Fatalf("%s did not appear", args[0])
+			ts.Fatalf("waited in vain for %s", what)
 		}
 	}
 }

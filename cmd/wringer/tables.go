@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"io"
 
 	"wringer/drivers"
@@ -8,8 +10,10 @@ import (
 	"wringer/drivers/kafka"
 	"wringer/drivers/rest"
 	"wringer/faults"
+	"wringer/faults/command"
 	"wringer/faults/kafkalink"
 	"wringer/faults/part"
+	"wringer/faults/process"
 	"wringer/faults/toxi"
 	"wringer/faults/toxiproxy"
 	"wringer/reports"
@@ -47,7 +51,14 @@ var language = scenarios.Language{
 		"restart":   func() faults.Config { return new(part.Config) },
 		"cpu":       func() faults.Config { return new(part.Config) },
 		"files":     func() faults.Config { return new(part.Config) },
+		"exec":      func() faults.Config { return new(command.Config) },
 	},
+}
+
+// undoers carry out what the journal of a killed run says is left to undo, by the kind of the entry.
+var undoers = map[string]func(context.Context, json.RawMessage) error{
+	command.UndoKind: command.Undo,
+	process.UndoKind: process.Undo,
 }
 
 // format is one rendering of a record.

@@ -283,7 +283,7 @@ func TestUndo(t *testing.T) {
 	undo := func(run string) {
 		t.Helper()
 		data, _ := json.Marshal(map[string]any{"pid": cmd.Process.Pid, "start": 1, "run": run})
-		if err := process.Undo(data); err != nil {
+		if err := process.Undo(t.Context(), data); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -298,7 +298,7 @@ func TestUndo(t *testing.T) {
 	eventually(t, "the frozen orphan to die", func() bool { return !running(orphan) })
 	undo("mine")
 	for _, bad := range []string{`{}`, `{"pid":1,"run":"x"}`, `no`} {
-		if process.Undo(json.RawMessage(bad)) == nil {
+		if process.Undo(t.Context(), json.RawMessage(bad)) == nil {
 			t.Errorf("%s was carried out", bad)
 		}
 	}

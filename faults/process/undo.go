@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ type left struct {
 
 // Undo kills what is left of a process group, frozen or not. It touches only what the run made: the leader by the time of its
 // start, since numbers are used again, and the others by the mark in their environment.
-func Undo(data json.RawMessage) error {
+func Undo(_ context.Context, data json.RawMessage) error {
 	var l left
 	if err := json.Unmarshal(data, &l); err != nil {
 		return fmt.Errorf("entry of a process: %w", err)

@@ -58,6 +58,8 @@ func (t *target) reserve(c Config) error {
 		port := strconv.Itoa(base + i)
 		t.vars[n], t.vars[n+".port"] = net.JoinHostPort("127.0.0.1", port), port
 	}
+	// A program may call another over a link while it starts.
+	t.env.Tell(t.vars)
 	return nil
 }
 

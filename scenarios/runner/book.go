@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -21,6 +22,9 @@ type book struct {
 	log  *os.File
 	hlog *hdrhistogram.HistogramLogWriter
 	next time.Time // of the next checkpoint
+
+	mu      sync.Mutex // guards outputs
+	outputs []*output
 }
 
 // openBook makes the folder and writes the scenario into it.
@@ -93,6 +97,17 @@ func (b *book) checkpoint(record func() *reports.Run) error {
 // finish saves the record and the evidence. Nothing that came from the environment is written.
 func (b *book) finish(run *reports.Run, violations []reports.Violation) error {
 	return errors.Join(reports.SaveViolations(b.dir, violations), b.closeLog(), reports.Save(b.dir, run))
+}
+
+// closeOutputs closes the files of output that are still open, once nothing writes to them any more.
+func (b *book) closeOutputs() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var failed []error
+	for _, o := range b.outputs {
+		failed = append(failed, o.Close())
+	}
+	return errors.Join(failed...)
 }
 
 func (b *book) closeLog() error {

@@ -23,6 +23,8 @@ type collector struct {
 	state   map[string]string // of each fault
 	limited map[string]int    // seconds by stream in which the generator was the limit
 	failure error
+	aborts  *aborts
+	give    context.CancelCauseFunc // ends the run
 }
 
 // collect starts collecting. fail is called when the harness itself failed. The returned function collects the rest; call
@@ -30,6 +32,7 @@ type collector struct {
 func (t *trial) collect(ctx context.Context, fail context.CancelCauseFunc) (finish func()) {
 	c := &collector{t: t, cores: make(map[int]float64), state: make(map[string]string), limited: make(map[string]int)}
 	c.moments = make(chan Live, moments)
+	c.aborts, c.give = newAborts(t.sc.Abort), fail
 	t.collector = c
 	t.timeline.Notify = c.fault
 	stop, done, watched := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -131,6 +134,9 @@ func (c *collector) gather(i int, frontier time.Duration) {
 				continue
 			}
 			w.add(start, length, &sec.cell, sec.row.Limited)
+		}
+		if why := c.aborts.add(s.spec.Name, start, length, &sec.cell, sec.row.Limited); why != "" {
+			c.give(stopped{why: why})
 		}
 		if err := t.book.interval(s.spec.Name, t.epoch(), start, sec.cell.Response.Export()); err != nil {
 			c.failure = cmp.Or(c.failure, err)

@@ -18,7 +18,8 @@ type conclusion struct {
 	drained     time.Duration // end of the drain
 	unknown     map[string]string
 	interrupted bool
-	failure     error // of the harness
+	stopped     stopped // by the run's own rules
+	failure     error   // of the harness
 	injections  []faults.Injection
 }
 
@@ -45,6 +46,7 @@ func (t *trial) conclude(c conclusion) (*reports.Run, error) {
 	violations = append(violations, t.probed(run)...)
 	run.Faults = t.faultRecords(run, c)
 	run.Gates = t.judgeAll(run)
+	c.stopped.leaveOpen(run.Gates, t.sc.Expect)
 	run.Findings = append(findings(run), t.witnessed()...)
 	t.verdict(run, c)
 	t.redact(run, violations)

@@ -43,7 +43,11 @@ func (b *book) output(name string) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep output of %s: %w", name, err)
 	}
-	return &output{path: path, redact: b.sc.Redact, file: file}, nil
+	o := &output{path: path, redact: b.sc.Redact, file: file}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.outputs = append(b.outputs, o)
+	return o, nil
 }
 
 // Write never fails: that a record is short of output is told by Close, and is no reason to hold up who writes.

@@ -15,6 +15,7 @@ import (
 	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
+	"wringer/scenarios"
 )
 
 // direct dials without a link.
@@ -54,6 +55,11 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	admit, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	collector := t.collect(admit, stop)
+	t.bounds.stop.Store(&stop)
+	if err := t.bounds.err(); err != nil { // a client's own goroutine was quicker
+		stop(err)
+	}
+	t.timeline.Admit = func() bool { return t.admit(stop) }
 	t.timeline.start(admit)
 	stuck := t.send(admit, ctx)
 	// The last operation may be over long before the measured part is.
@@ -64,17 +70,34 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	if ctx.Err() == nil && context.Cause(admit) == nil {
 		ended = t.sc.Run.Duration
 	}
+	// Later than this the run's own rules end nothing any more.
+	var early stopped
+	errors.As(context.Cause(admit), &early)
 	unknown := t.drain(ctx)
 	drained := t.clock()
 	collector()
 
-	if err := context.Cause(admit); err != nil && ctx.Err() == nil {
+	if err := t.bounds.err(); err != nil {
+		t.book.discard()
+		return nil, err
+	}
+	if err := context.Cause(admit); err != nil && ctx.Err() == nil && !errors.As(err, new(stopped)) {
 		stuck = errors.Join(stuck, err)
 	}
 	return t.conclude(conclusion{
-		ended: ended, drained: drained, unknown: unknown,
+		ended: ended, drained: drained, unknown: unknown, stopped: early,
 		interrupted: ctx.Err() != nil, failure: stuck, injections: injections,
 	})
+}
+
+// admit lets the faults begin, unless the target is not healthy: then the run ends.
+func (t *trial) admit(stop context.CancelCauseFunc) bool {
+	why := t.steady()
+	if why == "" {
+		return true
+	}
+	stop(stopped{why: "the target was not healthy before anything was broken: " + why, unhealthy: true})
+	return false
 }
 
 // stuckMargin is how long beyond its longest possible operation a stream may take before its driver counts as stuck.
@@ -162,6 +185,7 @@ func (t *trial) openFaults() (*timeline, error) {
 	for i := range t.sc.Faults {
 		f := &t.sc.Faults[i]
 		fault, err := f.Config.Open(faults.Env{
+			Name: fileName(f),
 			Link: t.link, Part: t.part, Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
 			Seed: streamSeed(t.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(t.sc.Path),
 		})
@@ -171,6 +195,14 @@ func (t *trial) openFaults() (*timeline, error) {
 		tl.Plan = append(tl.Plan, faults.Planned{Name: f.Label(), At: f.At, For: f.For, Fault: fault})
 	}
 	return tl, nil
+}
+
+// fileName names a planned fault in the record's folder.
+func fileName(f *scenarios.Fault) string {
+	if f.Round == 0 {
+		return f.Name
+	}
+	return fmt.Sprintf("%s-%d", f.Name, f.Round)
 }
 
 // faultOutput opens a file of evidence of a fault.

@@ -29,7 +29,9 @@ type Options struct {
 	Mesh func() (faults.Mesh, error)
 	// Watch is called about once a second and at every change of the faults in force, from one goroutine. When it is slow
 	// it misses moments.
-	Watch   func(Live)
+	Watch func(Live)
+	// Allow names hosts that may be dialled although they are neither on this machine nor in a private network.
+	Allow   []string
 	Version string
 	Log     *slog.Logger
 }
@@ -41,7 +43,10 @@ var ErrScenario = errors.New("scenario error")
 // speak of: it wraps ErrScenario where the scenario is at fault, else the harness failed. When ctx ends the run stops,
 // heals every fault, and the record tells of what was measured until then.
 func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run, error) {
-	t := &trial{sc: sc, opt: opt, plan: newPlan(sc), id: runID(), addresses: newAddresses(), linkCosts: make(map[string]int64)}
+	t := &trial{
+		sc: sc, opt: opt, plan: newPlan(sc), id: runID(), addresses: newAddresses(),
+		bounds: newBounds(opt.Allow), linkCosts: make(map[string]int64),
+	}
 	if t.opt.Log == nil {
 		t.opt.Log = slog.New(slog.DiscardHandler)
 	}
@@ -55,8 +60,11 @@ func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run
 	t.book = book
 	defer t.close()
 	t.journal = faults.NewJournal(filepath.Join(opt.Dir, faults.JournalFile), sc.Redact)
-	t.closers = append(t.closers, t.journal.Close)
+	t.closers = append(t.closers, t.journal.Close, book.closeOutputs)
 	if err := t.prepare(ctx); err != nil {
+		if over := t.bounds.err(); over != nil {
+			err = over
+		}
 		if ctx.Err() == nil && errors.Is(err, drivers.ErrUnreachable) {
 			return t.unhealthy(err)
 		}
@@ -76,6 +84,7 @@ type trial struct {
 	// journal keeps what must be undone outside this process should it die.
 	journal *faults.Journal
 	dials   dials
+	bounds  *bounds
 
 	addresses *addresses
 	target    scenarios.Target
@@ -179,7 +188,7 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 		Seed:     streamSeed(t.sc.Seed, spec.Name),
 		Clock:    t.clock,
 		Epoch:    t.epoch,
-		Dial:     t.dials.over(direct),
+		Dial:     t.dials.over(t.bounds.over(direct)),
 		Timeout:  spec.Timeout,
 		Sessions: sessions(spec),
 		Files:    filepath.Dir(t.sc.Path),
@@ -232,7 +241,7 @@ func (t *trial) observe(ctx context.Context, spec *scenarios.Stream, env drivers
 	if spec.Effects != nil {
 		// What a fault hides from the target's clients must not be hidden from the judge.
 		judge := env
-		judge.Dial = direct
+		judge.Dial = t.bounds.over(direct)
 		o.place = spec.EffectName + " effects"
 		o.source, err = spec.Effects.Open(ctx, judge)
 	} else if v, ok := driver.(drivers.Verifier); ok {

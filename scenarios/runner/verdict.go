@@ -65,7 +65,12 @@ func (t *trial) validity(run *reports.Run, c conclusion) reports.Validity {
 	if c.interrupted {
 		v.Why = append(v.Why, fmt.Sprintf("interrupted after %s of %s", reports.Duration(float64(run.DurationNS)), reports.Duration(float64(run.PlannedNS))))
 	}
-	v.Why = append(v.Why, t.unhealthyStreams(run)...)
+	if c.stopped.why != "" {
+		v.Why = append(v.Why, c.stopped.why)
+	}
+	if !c.stopped.unhealthy {
+		v.Why = append(v.Why, t.unhealthyStreams(run)...)
+	}
 	v.Why = append(v.Why, t.unfaulted(run, c)...)
 	for _, name := range sortedKeys(t.collector.limited) {
 		v.Why = append(v.Why, fmt.Sprintf("the generator was the limit in %s of stream %s (schedule lag, its own drops, or CPU)", seconds(t.collector.limited[name]), name))
@@ -133,7 +138,7 @@ func (t *trial) unfaulted(run *reports.Run, c conclusion) []string {
 	for i := range run.Faults {
 		f := &run.Faults[i]
 		if i >= len(c.injections) || !injected(&c.injections[i]) {
-			if !c.interrupted || f.Error != "" {
+			if !c.interrupted && c.stopped.why == "" || f.Error != "" {
 				why = append(why, fmt.Sprintf("fault %s was not injected%s", f.Title(), because(f.Error)))
 			}
 			continue

@@ -1,0 +1,73 @@
+// Package command breaks by a command and heals by another: for whatever no other fault knows (kubectl, tc, the fault service
+// of a cloud).
+package command
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"wringer/faults"
+)
+
+// Config is a fault by commands. Each is a program with its arguments; no shell looks at them.
+type Config struct {
+	Exec    []string          `yaml:"exec" jsonschema:"required" jsonschema_description:"The command that breaks: a program and its arguments. Its exit status 0 says that the fault is in force."`
+	Undo    []string          `yaml:"undo" jsonschema:"required" jsonschema_description:"The command that heals. It must do no harm when there is nothing to undo; wringer cleanup runs it when the run was killed."`
+	Bites   []string          `yaml:"check" jsonschema_description:"Exits with status 0 when the fault is seen to touch traffic: asked every half second while it is in force, and once more before undo. Absent: the exit status of exec is taken for it."`
+	Gone    []string          `yaml:"probe" jsonschema_description:"Exits with status 0 when all is as before, asked after undo. Absent: the exit status of undo is taken for it."`
+	Env     map[string]string `yaml:"env" jsonschema_description:"Environment variables, beside the harness's own."`
+	Dir     string            `yaml:"dir" jsonschema_description:"The working directory. Default: the harness's own."`
+	Timeout time.Duration     `yaml:"timeout" jsonschema_description:"Of each command; then it and what it started are killed. Default 10s."`
+}
+
+const (
+	defaultTimeout = 10 * time.Second
+	maxTimeout     = 10 * time.Minute
+)
+
+// Check implements faults.Config.
+func (c *Config) Check(problem func(field, message string)) {
+	for _, command := range []struct {
+		field string
+		words []string
+		must  bool
+	}{{"exec", c.Exec, true}, {"undo", c.Undo, true}, {"check", c.Bites, c.Bites != nil}, {"probe", c.Gone, c.Gone != nil}} {
+		if command.must && (len(command.words) == 0 || command.words[0] == "") {
+			problem(command.field, "names no program: write [program, argument, ...]")
+		}
+	}
+	if c.Timeout > maxTimeout {
+		problem("timeout", fmt.Sprintf("%v is more than the most, %v", c.Timeout, maxTimeout))
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Env)) {
+		if key == "" || strings.ContainsAny(key, "=\x00") {
+			problem("env", fmt.Sprintf("%q is no name of a variable", key))
+		}
+	}
+}
+
+// Kind implements faults.Config.
+func (*Config) Kind() string { return "exec" }
+
+// On implements faults.Config: what a command breaks is its own affair.
+func (*Config) On() faults.Place { return faults.Place{} }
+
+// Filled implements faults.Filled: the commands may name the target's ports and processes.
+func (*Config) Filled() {}
+
+// String tells the fault in words: "exec tc qdisc add ...".
+func (c *Config) String() string { return "exec " + strings.Join(c.Exec, " ") }
+
+// Open implements faults.Config.
+func (c *Config) Open(env faults.Env) (faults.Fault, error) {
+	f := &Fault{config: c, env: env, turn: make(chan struct{}, 1)}
+	f.base = command{Dir: c.Dir, Timeout: cmp.Or(c.Timeout, defaultTimeout)}
+	for _, key := range slices.Sorted(maps.Keys(c.Env)) {
+		f.base.Env = append(f.base.Env, key+"="+c.Env[key])
+	}
+	return f, nil
+}

@@ -1,0 +1,216 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"wringer/faults"
+)
+
+// Fault runs the commands.
+type Fault struct {
+	config *Config
+	env    faults.Env
+	base   command
+	turn   chan struct{} // holds one while Inject or Heal is under way
+
+	// Of whoever has the turn.
+	due     bool // there is something to undo
+	done    func() error
+	watched sync.WaitGroup
+	stop    context.CancelFunc // of the watch
+	out     io.WriteCloser     // from the first command to the end of a Heal
+	opened  bool
+
+	mu  sync.Mutex
+	bit bool
+}
+
+// checkEvery is the time between two looks at whether the fault bites.
+const checkEvery = 500 * time.Millisecond
+
+// Patience implements faults.Patient: Heal may run two commands, and wait for one that Inject or the watch has under way.
+func (f *Fault) Patience() time.Duration { return 3*f.base.Timeout + 2*time.Second }
+
+func (f *Fault) take(ctx context.Context) error {
+	select {
+	case f.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *Fault) release() { <-f.turn }
+
+// Inject implements faults.Fault. The undo is in the journal before the command runs.
+func (f *Fault) Inject(ctx context.Context) error {
+	if err := f.take(ctx); err != nil {
+		return err
+	}
+	defer f.release()
+	if f.due {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	undo := f.with(f.config.Undo)
+	done, err := f.env.Journal.Due(UndoKind, f.config.String(), undo)
+	if err != nil {
+		return err
+	}
+	f.due, f.done = true, done
+	if err := f.run(ctx, f.config.Exec); err != nil {
+		return err // whether it did something is unknown: Heal undoes it
+	}
+	f.watch()
+	return nil
+}
+
+func (f *Fault) with(words []string) command {
+	c := f.base
+	c.Words = words
+	return c
+}
+
+// run runs one command, and keeps what it wrote.
+func (f *Fault) run(ctx context.Context, words []string) error {
+	c := f.with(words)
+	output, err := c.run(ctx)
+	f.keep(c, output, err)
+	return err
+}
+
+// keep writes down what a command did. That it cannot is no reason to leave something broken.
+func (f *Fault) keep(c command, output []byte, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.opened && f.env.Output != nil {
+		f.opened = true
+		out, failed := f.env.Output(f.env.Name)
+		if failed != nil {
+			f.env.Log.Warn("the output of a fault's commands is not kept", "error", failed)
+			return
+		}
+		f.out = out
+	}
+	if f.out == nil {
+		return
+	}
+	result := "exit status 0"
+	if err != nil {
+		result = err.Error()
+	}
+	fmt.Fprintf(f.out, "$ %s\n%s\n# %s\n", c, output, result)
+}
+
+// watch asks whether the fault bites until it does.
+func (f *Fault) watch() {
+	if f.config.Bites == nil {
+		f.bites()
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	f.stop = cancel
+	f.watched.Go(func() {
+		tick := time.NewTicker(checkEvery)
+		defer tick.Stop()
+		for !f.look(ctx) {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// look asks once whether the fault bites; true when there is nothing more to ask.
+func (f *Fault) look(ctx context.Context) bool {
+	if f.Bite().Bit {
+		return true
+	}
+	if f.run(ctx, f.config.Bites) != nil {
+		return false
+	}
+	f.bites()
+	return true
+}
+
+func (f *Fault) bites() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.bit = true
+}
+
+// Heal implements faults.Fault. When undo fails it stays due, in the journal too.
+func (f *Fault) Heal(ctx context.Context) error {
+	if err := f.take(ctx); err != nil {
+		return err
+	}
+	defer f.release()
+	if !f.due {
+		return nil
+	}
+	if f.stop != nil {
+		f.stop()
+		f.watched.Wait() // its command is killed
+		f.stop = nil
+		f.look(ctx)
+	}
+	if err := f.run(ctx, f.config.Undo); err != nil {
+		return fmt.Errorf("undo: %w", err)
+	}
+	f.due = false
+	return errors.Join(f.done(), f.close())
+}
+
+// close ends the file of evidence; a later command opens none.
+func (f *Fault) close() error {
+	if f.config.Gone != nil {
+		return nil // Probe has something to say yet
+	}
+	return f.shut()
+}
+
+func (f *Fault) shut() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.out == nil {
+		return nil
+	}
+	out := f.out
+	f.out = nil
+	return out.Close()
+}
+
+// Probe implements faults.Fault.
+func (f *Fault) Probe(ctx context.Context) error {
+	if err := f.take(ctx); err != nil {
+		return err
+	}
+	defer f.release()
+	if f.due {
+		return errors.New("it was not undone")
+	}
+	if f.config.Gone == nil {
+		return nil
+	}
+	err := f.run(ctx, f.config.Gone)
+	if err != nil {
+		err = fmt.Errorf("leaked fault: probe: %w", err)
+	}
+	return errors.Join(err, f.shut())
+}
+
+// Bite implements faults.Fault. What met a command's work cannot be counted.
+func (f *Fault) Bite() faults.Bite {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return faults.Bite{Bit: f.bit, Connections: -1, Bytes: -1}
+}

@@ -1,0 +1,123 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// command is one command to run, in the form in which the journal keeps it.
+type command struct {
+	Words   []string      `json:"words"`
+	Env     []string      `json:"env,omitempty"`
+	Dir     string        `json:"dir,omitempty"`
+	Timeout time.Duration `json:"timeout_ns"`
+}
+
+func (c command) String() string { return strings.Join(c.Words, " ") }
+
+// mostOutput bounds what is kept of one command's output.
+const mostOutput = 64 << 10
+
+// run runs the command to its end, at most its timeout or until ctx ends: then it and what it started are killed. An error
+// quotes the end of its output.
+func (c command) run(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	out := &head{}
+	cmd := exec.CommandContext(ctx, c.Words[0], c.Words[1:]...)
+	cmd.Dir, cmd.Env = c.Dir, append(os.Environ(), c.Env...)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second // something that it started and that left its group may hold on to its output
+	err := cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // the command itself ended well
+	}
+	switch {
+	case err == nil:
+		return out.Bytes(), nil
+	case ctx.Err() != nil:
+		err = fmt.Errorf("%s: %w", c, ctx.Err())
+	default:
+		err = fmt.Errorf("%s: %w", c, err)
+	}
+	if text := strings.TrimSpace(tail(out.String())); text != "" {
+		err = fmt.Errorf("%w: %s", err, text)
+	}
+	return out.Bytes(), err
+}
+
+// tail is the end of a text.
+func tail(text string) string {
+	const most = 300
+	if len(text) > most {
+		text = text[len(text)-most:]
+	}
+	return strings.ToValidUTF8(text, "?")
+}
+
+// head keeps the beginning of what is written to it.
+type head struct{ bytes.Buffer }
+
+func (h *head) Write(p []byte) (int, error) {
+	if room := mostOutput - h.Len(); room > 0 {
+		h.Buffer.Write(p[:min(len(p), room)])
+	}
+	return len(p), nil
+}
+
+// UndoKind is the kind of this package's entries in a journal.
+const UndoKind = "exec"
+
+// Undo runs the undo command of a run that was killed. What had come from the environment was written as ${env.NAME}, and is
+// read from the environment of now.
+func Undo(ctx context.Context, data json.RawMessage) error {
+	var c command
+	if err := json.Unmarshal(data, &c); err != nil {
+		return fmt.Errorf("entry of a command: %w", err)
+	}
+	if len(c.Words) == 0 || c.Timeout <= 0 {
+		return errors.New("entry of a command: it names no command")
+	}
+	var failed []error
+	for _, texts := range [][]string{c.Words, c.Env} {
+		for i := range texts {
+			filled, err := fill(texts[i])
+			texts[i] = filled
+			failed = append(failed, err)
+		}
+	}
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	_, err := c.run(ctx)
+	return err
+}
+
+// fill puts the environment's values into a text.
+func fill(text string) (string, error) {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, "${env.")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		name, rest, closed := strings.Cut(after, "}")
+		value, known := os.LookupEnv(name)
+		if !closed || !known {
+			return "", fmt.Errorf("the undo needs the environment variable %s: set it as it was for the run", name)
+		}
+		b.WriteString(value)
+		text = rest
+	}
+}

@@ -1,0 +1,73 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Abort is a condition on which a run is given up: a gate turned round, true for so many seconds in a row.
+type Abort struct {
+	// Gate is what must be true; it has no scope.
+	Gate Gate
+	// Seconds in a row, 1 or more.
+	Seconds int
+}
+
+const abortForm = "write STREAM.METRIC COMPARISON VALUE [for TIME], as in orders.errors > 50% for 5s"
+
+// longestAbort bounds how long a condition must hold.
+const longestAbort = time.Hour
+
+// abort reads one condition or a list of them.
+func (r *reader) abort(n *node, s *Scenario) {
+	items := []*node{n}
+	if n.kind == list {
+		items = n.items
+	}
+	for _, item := range items {
+		text, _, ok := r.text(item, "abort", "a condition such as orders.errors > 50% for 5s")
+		if !ok {
+			continue
+		}
+		a, err := parseAbort(text)
+		if err != nil {
+			r.problem(item, "abort %s: %v", quote(text), err)
+			continue
+		}
+		if i := slices.IndexFunc(s.Traffic, func(t Stream) bool { return t.Name == a.Gate.Stream }); i < 0 {
+			r.problem(item, "abort %s: there is no stream %s", quote(text), quote(a.Gate.Stream))
+			continue
+		}
+		s.Abort = append(s.Abort, a)
+	}
+}
+
+func parseAbort(text string) (Abort, error) {
+	a := Abort{Seconds: 1}
+	gate, length, long := strings.Cut(text, " for ")
+	if long {
+		d, err := parseDuration(strings.TrimSpace(length))
+		switch {
+		case err != nil:
+			return a, fmt.Errorf("for: %w; %s", err, abortForm)
+		case d < time.Second || d > longestAbort:
+			return a, fmt.Errorf("for: %s is not from 1s to %s: a run is looked at by the second", d, longestAbort)
+		}
+		a.Seconds = int((d + time.Second - 1) / time.Second)
+	}
+	g, err := ParseGate(gate)
+	if err != nil {
+		return a, err
+	}
+	if g.Scope != (Scope{}) {
+		return a, fmt.Errorf("takes no scope; %s", abortForm)
+	}
+	if g.Metric.Class != TimeOrRate && g.Metric.Class != Outcome {
+		return a, fmt.Errorf("%s is not kept by the second: take a share, a time or a rate", g.Metric.Name)
+	}
+	a.Gate = g
+	a.Gate.Expr = strings.TrimSpace(text)
+	return a, nil
+}

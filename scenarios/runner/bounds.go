@@ -1,0 +1,106 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// bounds keep a run from loading or breaking what is not the user's own: dials go to this machine and to private networks,
+// and elsewhere only where the user allowed it by name.
+type bounds struct {
+	allowed []string
+	resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+
+	known  sync.Map // error or nil by host, of what was looked at
+	broken atomic.Pointer[beyond]
+	// stop is told of the first dial beyond the bounds, once it is set.
+	stop atomic.Pointer[context.CancelCauseFunc]
+}
+
+// beyond is a dial that was not made.
+type beyond struct{ host string }
+
+func (b beyond) Error() string {
+	return fmt.Sprintf("%s is neither on this machine nor in a private network: add --allow %s if it may be loaded", b.host, b.host)
+}
+
+func newBounds(allowed []string) *bounds {
+	return &bounds{allowed: allowed, resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
+		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	}}
+}
+
+// over is a dial within the bounds.
+func (b *bounds) over(dial dial) dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if err := b.check(ctx, network, address); err != nil {
+			return nil, err
+		}
+		return dial(ctx, network, address)
+	}
+}
+
+// check says whether an address may be dialled. A name is looked up once a run.
+func (b *bounds) check(ctx context.Context, network, address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || strings.HasPrefix(network, "unix") {
+		return nil // what is wrong with it, the dial says
+	}
+	if known, ok := b.known.Load(host); ok {
+		if known == nil {
+			return nil
+		}
+		return known.(beyond)
+	}
+	local, err := b.local(ctx, host)
+	switch {
+	case err != nil:
+		return nil // a name that is not known cannot be dialled either
+	case local:
+		b.known.Store(host, nil)
+		return nil
+	}
+	over := beyond{host}
+	b.known.Store(host, over)
+	if b.broken.CompareAndSwap(nil, &over) {
+		if stop := b.stop.Load(); stop != nil {
+			(*stop)(over)
+		}
+	}
+	return over
+}
+
+// local says whether every address of a host is allowed.
+func (b *bounds) local(ctx context.Context, host string) (bool, error) {
+	if slices.ContainsFunc(b.allowed, func(a string) bool { return strings.EqualFold(a, host) }) {
+		return true, nil
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return private(ip), nil
+	}
+	all, err := b.resolve(ctx, host)
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(all, func(ip netip.Addr) bool { return !private(ip) }), nil
+}
+
+// private says whether an address is of this machine or of a private network. The unspecified address is this machine.
+func private(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsUnspecified()
+}
+
+// err is the first dial beyond the bounds; nil when there was none.
+func (b *bounds) err() error {
+	if over := b.broken.Load(); over != nil {
+		return fmt.Errorf("%w: %w", ErrScenario, *over)
+	}
+	return nil
+}

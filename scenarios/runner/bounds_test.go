@@ -1,0 +1,68 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"wringer/drivers"
+	"wringer/scenarios"
+)
+
+func TestBounds(t *testing.T) {
+	names := map[string]string{"inner.test": "10.1.2.3", "outer.test": "93.184.216.34", "both.test": "10.1.2.3 93.184.216.34"}
+	b := newBounds([]string{"Allowed.test", "8.8.8.8"})
+	b.resolve = func(_ context.Context, host string) (all []netip.Addr, err error) {
+		for text := range strings.FieldsSeq(names[host]) {
+			all = append(all, netip.MustParseAddr(text))
+		}
+		if len(all) == 0 {
+			return nil, errors.New("no such host")
+		}
+		return all, nil
+	}
+	for address, allowed := range map[string]bool{
+		"127.0.0.1:80": true, "[::1]:80": true, "192.168.1.1:80": true, "172.17.0.2:80": true, "[fd00::1]:80": true, "[::ffff:127.0.0.1]:80": true,
+		"1.1.1.1:80": false, "[2606:4700::1]:80": false, "[::ffff:1.1.1.1]:80": false, "8.8.8.8:80": true, "allowed.test:80": true,
+		"inner.test:80": true, "outer.test:80": false, "both.test:80": false, "unknown.test:80": true, "nonsense": true,
+	} {
+		for range 2 { // the second time from memory
+			if err := b.check(t.Context(), "tcp", address); (err == nil) != allowed {
+				t.Errorf("%s: %v, want it allowed: %v", address, err, allowed)
+			}
+		}
+	}
+	if err := b.check(t.Context(), "unix", "/run/1.1.1.1:80"); err != nil {
+		t.Error(err)
+	}
+	if err := b.err(); !errors.Is(err, ErrScenario) || !strings.Contains(err.Error(), "--allow") {
+		t.Errorf("told %v", err)
+	}
+}
+
+// A run that would leave its bounds ends at once and leaves nothing.
+func TestRunKeepsItsBounds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &memory{do: func(ctx context.Context, env *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+			if c, err := env.Dial(ctx, "tcp", net.JoinHostPort("1.1.1.1", "80")); err == nil {
+				c.Close()
+				t.Error("a host beyond the bounds was dialled")
+			}
+			at.Fail(drivers.Rejected, drivers.CodeRefused, "")
+		}}
+		dir := t.TempDir() + "/record"
+		sc := scenario(t, scenarios.Timing{Duration: time.Hour}, []scenarios.Stream{openStream("a", 10, m)}, "a.errors < 1%")
+		_, err := Run(t.Context(), sc, Options{Dir: dir})
+		if !errors.Is(err, ErrScenario) || !strings.Contains(err.Error(), "1.1.1.1 is neither on this machine") {
+			t.Errorf("error %v", err)
+		}
+		if _, err := os.Stat(dir); err == nil {
+			t.Error("a record was left")
+		}
+	})
+}
