@@ -1,0 +1,218 @@
+// Package httplink breaks HTTP on a link, above its bytes: HTTP/1.1, and HTTP/2 in clear text as gRPC speaks it.
+//
+// The layer lies only on links that the scenario breaks so, and acts only while a fault is in force. HTTP/1.1 passes byte
+// for byte; of HTTP/2 the header blocks are written anew, each for itself, because one that is held back or left out would
+// otherwise leave the two ends with different tables for those that follow (RFC 7541, section 2.2). What is no HTTP passes
+// as it is.
+package httplink
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"wringer/faults"
+)
+
+// protocol is the name under which the layer lies on a link.
+const protocol = "http"
+
+// Config is a fault on the requests of a link.
+type Config struct {
+	Link string `yaml:"link" jsonschema:"required" jsonschema_description:"The link: of a REST or gRPC stream, or one of links."`
+	Act  Act    `yaml:"http" jsonschema:"required" jsonschema_description:"What goes wrong with the requests that match."`
+}
+
+// Act is what goes wrong: exactly one of its verbs, with the requests that Match, First and Share leave.
+type Act struct {
+	Status     int           `yaml:"status" jsonschema_description:"Answered with this status in the target's place, which gets nothing: 503, 429."`
+	RetryAfter time.Duration `yaml:"retry_after" jsonschema_description:"The Retry-After of that answer, in whole seconds."`
+	GRPC       string        `yaml:"grpc" jsonschema_description:"Answered with this code of gRPC in the target's place: UNAVAILABLE, RESOURCE_EXHAUSTED."`
+	Headers    time.Duration `yaml:"delay_headers" jsonschema_description:"The answer comes this much later."`
+	Body       time.Duration `yaml:"delay_body" jsonschema_description:"The answer's headers come at once, its body this much later."`
+	Truncate   *int          `yaml:"truncate" jsonschema_description:"The answer ends after so many bytes of its body, although more was announced."`
+	Corrupt    bool          `yaml:"corrupt" jsonschema_description:"Bytes of the answer's body are other ones; its length is right."`
+	Cut        int           `yaml:"cut" jsonschema_description:"The connection is reset when the so-manieth of its requests arrives, which the target does not get."`
+	Discard    bool          `yaml:"discard" jsonschema_description:"The target does not get the request, and no answer comes."`
+
+	First int          `yaml:"first" jsonschema_description:"Only the first so many requests. Default: all."`
+	Share faults.Share `yaml:"share" jsonschema_description:"Only this share of the requests, drawn from the seed. Default: all."`
+	Match Match        `yaml:"match" jsonschema_description:"Which requests. Default: all."`
+}
+
+// Match says which requests a fault acts on. All that is given must hold.
+type Match struct {
+	Method  string            `yaml:"method" jsonschema_description:"The method: POST."`
+	Path    string            `yaml:"path" jsonschema_description:"The path, without the query; with * at its end, what it begins with: /orders/*, /shop.v1.Inventory/Reserve."`
+	Headers map[string]string `yaml:"headers" jsonschema_description:"Headers and their values; * is any value."`
+}
+
+// codes are gRPC's, by number.
+var codes = []string{"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+	"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL",
+	"UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"}
+
+// codeOf returns the number of a code's name, 0 when it is none that an error can have.
+func codeOf(name string) int {
+	for n, code := range codes {
+		if code == name {
+			return n
+		}
+	}
+	return 0
+}
+
+// verbs are what is set, in words.
+func (a *Act) verbs() (words []string) {
+	add := func(set bool, format string, args ...any) {
+		if set {
+			words = append(words, fmt.Sprintf(format, args...))
+		}
+	}
+	add(a.Status != 0, "answer %d", a.Status)
+	add(a.GRPC != "", "answer %s", a.GRPC)
+	add(a.Headers != 0, "delay headers by %v", a.Headers)
+	add(a.Body != 0, "delay body by %v", a.Body)
+	if a.Truncate != nil {
+		add(true, "truncate after %d bytes", *a.Truncate)
+	}
+	add(a.Corrupt, "corrupt body")
+	add(a.Cut != 0, "cut at request %d", a.Cut)
+	add(a.Discard, "discard")
+	return words
+}
+
+// Check implements faults.Config.
+func (c *Config) Check(problem func(field, message string)) {
+	a := &c.Act
+	if verbs := a.verbs(); len(verbs) != 1 {
+		problem("http", "does one thing: give one of status, grpc, delay_headers, delay_body, truncate, corrupt, cut and discard")
+	}
+	if a.Status != 0 && (a.Status < 200 || a.Status > 599) {
+		problem("http.status", fmt.Sprintf("%d ends no request: write 200 to 599", a.Status))
+	}
+	if a.GRPC != "" && codeOf(a.GRPC) == 0 {
+		problem("http.grpc", fmt.Sprintf("%q is no error of gRPC's: write one of %s", a.GRPC, strings.Join(codes[1:], ", ")))
+	}
+	switch {
+	case a.RetryAfter < 0 || a.RetryAfter%time.Second != 0:
+		problem("http.retry_after", "is told in whole seconds: write 1s, 2s")
+	case a.RetryAfter > 0 && a.Status == 0:
+		problem("http.retry_after", "belongs to status, which is not given")
+	}
+	for field, negative := range map[string]bool{
+		"delay_headers": a.Headers < 0, "delay_body": a.Body < 0, "truncate": a.Truncate != nil && *a.Truncate < 0, "cut": a.Cut < 0, "first": a.First < 0,
+	} {
+		if negative {
+			problem("http."+field, "is negative")
+		}
+	}
+	if a.First > 0 && a.Share > 0 {
+		problem("http.first", "stands beside share: give one of the two")
+	}
+	if a.Cut > 0 && (a.First > 0 || a.Share > 0) {
+		problem("http.cut", "counts every matching request of its connection: take first and share away")
+	}
+	c.checkMatch(problem)
+}
+
+func (c *Config) checkMatch(problem func(field, message string)) {
+	m := &c.Act.Match
+	if m.Method != strings.ToUpper(m.Method) || strings.ContainsAny(m.Method, " *") {
+		problem("http.match.method", fmt.Sprintf("%q is no method: write one in capitals, as in POST", m.Method))
+	}
+	if m.Path != "" && !strings.HasPrefix(m.Path, "/") {
+		problem("http.match.path", fmt.Sprintf("%q would match nothing: a path begins with /", m.Path))
+	}
+	if strings.Contains(strings.TrimSuffix(m.Path, "*"), "*") || strings.Contains(m.Path, "?") {
+		problem("http.match.path", "holds a * before its end, or a query: it is compared as it stands, without the query")
+	}
+	for name, value := range m.Headers {
+		if name == "" || value == "" {
+			problem("http.match.headers", "a name or a value is empty, and would match nothing: write * for any value")
+		}
+	}
+}
+
+// Kind implements faults.Config.
+func (c *Config) Kind() string {
+	words := c.Act.verbs()
+	if len(words) == 0 {
+		return protocol
+	}
+	word, _, _ := strings.Cut(words[0], " ")
+	return protocol + "-" + word
+}
+
+// On implements faults.Config.
+func (c *Config) On() faults.Place { return faults.Place{Link: c.Link} }
+
+// String tells the fault in words: "answer 503, to POST /orders, of 30%".
+func (c *Config) String() string {
+	a := &c.Act
+	words := a.verbs()
+	if a.RetryAfter > 0 {
+		words = append(words, fmt.Sprint("Retry-After ", a.RetryAfter))
+	}
+	if to := strings.TrimSpace(a.Match.Method + " " + a.Match.Path); to != "" {
+		words = append(words, "to "+to)
+	}
+	if n := len(a.Match.Headers); n > 0 {
+		words = append(words, fmt.Sprintf("with %d headers", n))
+	}
+	if a.First > 0 {
+		words = append(words, "of the first "+strconv.Itoa(a.First))
+	}
+	if a.Share > 0 {
+		words = append(words, "of "+a.Share.String())
+	}
+	return strings.Join(words, ", ")
+}
+
+// matches says whether the request is one of those.
+func (m *Match) matches(method, path string, header http.Header) bool {
+	path, _, _ = strings.Cut(path, "?")
+	if m.Method != "" && m.Method != method {
+		return false
+	}
+	if prefix, any := strings.CutSuffix(m.Path, "*"); m.Path != "" && (any && !strings.HasPrefix(path, prefix) || !any && path != m.Path) {
+		return false
+	}
+	for name, want := range m.Headers {
+		got := header.Values(name)
+		if len(got) == 0 || want != "*" && !contains(got, want) {
+			return false
+		}
+	}
+	return true
+}
+
+func contains(all []string, want string) bool {
+	for _, s := range all {
+		if s == want {
+			return true
+		}
+	}
+	return false
+}
+
+// Prepare implements faults.Preparer.
+func (c *Config) Prepare(link faults.Link) error {
+	_, err := layerOn(link)
+	return err
+}
+
+// Open implements faults.Config.
+func (c *Config) Open(env faults.Env) (faults.Fault, error) {
+	link, err := env.Link(c.Link)
+	if err != nil {
+		return nil, err
+	}
+	l, err := layerOn(link)
+	if err != nil {
+		return nil, err
+	}
+	return &Fault{act: c.Act, name: c.String(), layer: l, seed: env.Seed}, nil
+}

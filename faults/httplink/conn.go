@@ -1,0 +1,306 @@
+package httplink
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// errCut ends a connection with a reset, errShort in order although more was announced.
+var (
+	errCut   = errors.New("cut")
+	errShort = fmt.Errorf("short: %w", io.EOF)
+)
+
+// conn carries one connection. Of HTTP/1.1 one goroutine carries requests and another answers, which come in the order of
+// the requests: an answer of our own waits for those before it.
+type conn struct {
+	layer          *layer
+	client, target net.Conn
+
+	writing sync.Mutex // held to write to the client, a whole answer at a time
+
+	mu    sync.Mutex
+	queue []*exchange
+	met   map[*Fault]int // requests that each fault acted on, or counts for its cut
+
+	once  sync.Once
+	ended chan struct{}
+}
+
+// exchange is a request whose answer is to come.
+type exchange struct {
+	method  string
+	fault   *Fault // acts on the answer; nil: none
+	ours    []byte // the answer, given in the target's place
+	close   bool   // the connection ends after ours
+	upgrade bool   // another protocol may follow
+	lost    bool   // no answer comes
+}
+
+func newConn(l *layer, client, target net.Conn) *conn {
+	return &conn{layer: l, client: client, target: target, met: make(map[*Fault]int), ended: make(chan struct{})}
+}
+
+// end closes both ends: in order after an end in order, else with a reset.
+func (c *conn) end(why error) {
+	c.once.Do(func() {
+		close(c.ended)
+		for _, side := range []net.Conn{c.client, c.target} {
+			if tcp, ok := side.(*net.TCPConn); ok && why != nil && !errors.Is(why, io.EOF) {
+				_ = tcp.SetLinger(0)
+			}
+			side.Close()
+		}
+	})
+}
+
+// forget takes the ended connection from the faults that keep it.
+func (c *conn) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for f := range c.met {
+		f.releases(c)
+	}
+}
+
+// meets charges a fault with a request of this connection, whose headers are size bytes; it returns the how manieth it is.
+func (c *conn) meets(f *Fault, size int) (nth int) {
+	c.mu.Lock()
+	c.met[f]++
+	nth = c.met[f]
+	c.mu.Unlock()
+	if f.act.Cut > nth {
+		return nth // counted, and let through
+	}
+	if nth == 1 || nth == f.act.Cut {
+		f.connections.Add(1)
+	}
+	f.bytes.Add(int64(size))
+	f.matched.Add(1)
+	return nth
+}
+
+// requests carries what the client says.
+func (c *conn) requests(r *bufio.Reader) error {
+	for {
+		head, err := readHead(r)
+		if err != nil {
+			return c.rest(c.target, r, err)
+		}
+		req, err := parseRequest(head)
+		if err != nil {
+			return c.rest(c.target, r, errRaw)
+		}
+		_, _ = r.Discard(len(head)) // it is in the buffer
+		if err := c.request(r, head, req); err != nil {
+			return err
+		}
+		if upgrades(req) {
+			return c.rest(c.target, r, errRaw)
+		}
+	}
+}
+
+// rest passes on what is no HTTP, to its end; another error is returned.
+func (c *conn) rest(w io.Writer, r *bufio.Reader, why error) error {
+	if !errors.Is(why, errRaw) {
+		return why
+	}
+	_, err := r.WriteTo(w)
+	return err
+}
+
+func upgrades(r *http.Request) bool {
+	return r.Method == http.MethodConnect || r.Header.Get("Upgrade") != ""
+}
+
+// request carries one request, or what a fault makes of it.
+func (c *conn) request(r *bufio.Reader, head []byte, req *http.Request) error {
+	e := &exchange{method: req.Method, upgrade: upgrades(req)}
+	f := c.layer.strike(false, req.Method, req.RequestURI, req.Header)
+	if f != nil {
+		nth := c.meets(f, len(head))
+		switch a := &f.act; {
+		case a.Cut > 0 && nth >= a.Cut:
+			return errCut
+		case a.Cut > 0:
+		case a.Status > 0:
+			return c.refuse(r, req, e, f)
+		case a.Discard:
+			e.lost = true
+			f.silences(c)
+			c.expect(e)
+			return bodyOf(req).pass(io.Discard, r, nil)
+		default:
+			e.fault = f
+		}
+	}
+	c.expect(e)
+	if _, err := c.target.Write(head); err != nil {
+		return err
+	}
+	return bodyOf(req).pass(c.target, r, nil)
+}
+
+// refuse answers in the target's place. A client that asks before it sends its body may keep it back: then nothing can
+// follow on the connection.
+func (c *conn) refuse(r *bufio.Reader, req *http.Request, e *exchange, f *Fault) error {
+	e.close = req.Close
+	if strings.EqualFold(req.Header.Get("Expect"), "100-continue") {
+		e.close = true
+	} else if err := bodyOf(req).pass(io.Discard, r, nil); err != nil {
+		return err
+	}
+	e.ours = f.act.answer(e.close)
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.expect(e)
+	return c.giveOurs()
+}
+
+// answer is the whole answer in the target's place.
+func (a *Act) answer(end bool) []byte {
+	text := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Length: 0\r\n", a.Status, http.StatusText(a.Status))
+	if a.RetryAfter > 0 {
+		text += fmt.Sprintf("Retry-After: %d\r\n", a.RetryAfter/time.Second)
+	}
+	if end {
+		text += "Connection: close\r\n"
+	}
+	return []byte(text + "\r\n")
+}
+
+func (c *conn) expect(e *exchange) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue = append(c.queue, e) // bounded by what the target and the client hold unread
+}
+
+// giveOurs writes our own answers that are due. c.writing is held.
+func (c *conn) giveOurs() error {
+	for {
+		e := c.next()
+		if e == nil || e.ours == nil {
+			return nil
+		}
+		c.done()
+		if _, err := c.client.Write(e.ours); err != nil {
+			return err
+		}
+		if e.close {
+			return io.EOF
+		}
+	}
+}
+
+// next is the exchange whose answer comes next, nil without one.
+func (c *conn) next() *exchange {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 {
+		return nil
+	}
+	return c.queue[0]
+}
+
+func (c *conn) done() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue = c.queue[1:]
+}
+
+// answers carries what the target says.
+func (c *conn) answers() error {
+	r := bufio.NewReaderSize(c.target, maxHead)
+	for {
+		head, err := readHead(r)
+		if err != nil {
+			return c.rest(c.client, r, err)
+		}
+		e := c.next()
+		if e == nil { // nobody asked
+			return c.rest(c.client, r, errRaw)
+		}
+		if e.lost { // what it says now answers a later request
+			return c.rest(io.Discard, r, errRaw)
+		}
+		answer, err := parseAnswer(head, e.method)
+		if err != nil {
+			return c.rest(c.client, r, errRaw)
+		}
+		_, _ = r.Discard(len(head)) // it is in the buffer
+		if err := c.answer(r, head, answer, e); err != nil {
+			return err
+		}
+		if e.upgrade && answer.StatusCode < 300 {
+			return c.rest(c.client, r, errRaw)
+		}
+	}
+}
+
+// answer carries one answer, or what a fault makes of it.
+func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *exchange) error {
+	arrived := time.Now()
+	act := &Act{}
+	if e.fault != nil && e.fault.until() != nil && answer.StatusCode >= 200 {
+		act = &e.fault.act
+	}
+	c.wait(e.fault, arrived.Add(act.Headers), act.Headers)
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if _, err := c.client.Write(head); err != nil {
+		return err
+	}
+	if answer.StatusCode < 200 && answer.StatusCode != http.StatusSwitchingProtocols {
+		return nil // the answer itself follows
+	}
+	c.wait(e.fault, arrived.Add(act.Body), act.Body)
+	b := bodyOfAnswer(answer, e.method)
+	if act.Truncate != nil {
+		b.most = *act.Truncate
+		b.cut = true
+	}
+	var change func([]byte, int)
+	if act.Corrupt {
+		change = corrupt
+	}
+	if err := b.pass(c.client, r, change); err != nil {
+		return err
+	}
+	c.done()
+	return c.giveOurs()
+}
+
+// wait waits until a time, until the fault is healed, or until the connection has ended.
+func (c *conn) wait(f *Fault, due time.Time, delay time.Duration) {
+	if delay == 0 {
+		return
+	}
+	healed := f.until()
+	if healed == nil {
+		return
+	}
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-healed:
+	case <-c.ended:
+	}
+}
+
+// corrupt changes one byte of sixteen of a body; p stands at offset in it.
+func corrupt(p []byte, offset int) {
+	for i := range p {
+		if (offset+i)%16 == 0 {
+			p[i] ^= 0xff
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package httplink
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"wringer/faults"
+)
+
+// layer speaks HTTP on one link. It implements faults.Layer.
+type layer struct {
+	link   string
+	mu     sync.Mutex // held to change faults
+	faults atomic.Pointer[[]*Fault]
+}
+
+// layerOn returns the link's layer, laid at the first call.
+func layerOn(link faults.Link) (*layer, error) {
+	stack, ok := link.(faults.Stack)
+	if !ok {
+		return nil, fmt.Errorf("link %s: a %T bears no protocol", link.Name(), link)
+	}
+	l, err := stack.Lay(protocol, func() faults.Layer { return newLayer(link.Name()) })
+	if err != nil {
+		return nil, err
+	}
+	mine, ok := l.(*layer)
+	if !ok {
+		return nil, fmt.Errorf("link %s: its layer is a %T", link.Name(), l)
+	}
+	return mine, nil
+}
+
+func newLayer(link string) *layer {
+	l := &layer{link: link}
+	l.faults.Store(&[]*Fault{})
+	return l
+}
+
+func (l *layer) active() []*Fault { return *l.faults.Load() }
+
+func (l *layer) change(change func([]*Fault) []*Fault) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := change(slices.Clone(l.active()))
+	l.faults.Store(&all)
+}
+
+// strike returns the fault that acts on a request: the first in force that matches and takes it.
+func (l *layer) strike(two bool, method, path string, header http.Header) *Fault {
+	for _, f := range l.active() {
+		if (two || f.act.GRPC == "") && f.act.Match.matches(method, path, header) && f.takes() {
+			return f
+		}
+	}
+	return nil
+}
+
+// Carry implements faults.Layer. The first bytes of the client tell which HTTP it speaks, so that a protocol in which the
+// target speaks first does not work over this layer.
+func (l *layer) Carry(client, target net.Conn) {
+	c := newConn(l, client, target)
+	r := bufio.NewReaderSize(client, maxHead)
+	two, err := speaksTwo(r)
+	var both sync.WaitGroup
+	switch {
+	case err != nil:
+		c.end(err)
+	case two:
+		s := newStreams(c)
+		both.Go(func() { c.end(s.requests(r)) })
+		both.Go(func() { c.end(s.answers()) })
+	default:
+		both.Go(func() { c.end(c.requests(r)) })
+		both.Go(func() { c.end(c.answers()) })
+	}
+	both.Wait()
+	c.forget()
+}
+
+// speaksTwo looks at as many bytes as it takes to tell.
+func speaksTwo(r *bufio.Reader) (bool, error) {
+	for n := 1; n <= len(preface); n++ {
+		b, err := r.Peek(n)
+		if err != nil && len(b) == 0 {
+			return false, err
+		}
+		if string(b) != preface[:len(b)] {
+			return false, nil
+		}
+		if err != nil {
+			return false, nil // what came passes
+		}
+	}
+	return true, nil
+}

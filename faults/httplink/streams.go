@@ -1,0 +1,311 @@
+package httplink
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+const preface = http2.ClientPreface
+
+// streams carries a connection of HTTP/2.
+type streams struct {
+	*conn
+	up, down *side // towards the target, and the client
+
+	mu   sync.Mutex
+	last uint32 // the highest stream that the client opened
+	open map[uint32]*stream
+	lost []uint32 // the swallowed ones among them, in their order
+
+	greeted chan struct{} // closed once the client has the target's first frame, its settings: nothing may come before
+	greet   sync.Once
+	timers  sync.WaitGroup // of what is delayed
+}
+
+// stream is one on which a fault acts.
+type stream struct {
+	fault     *Fault
+	swallowed bool // the target does not know of it
+	answered  bool // the answer's headers came
+	dead      bool // truncated: nothing more of it passes
+	passed    int  // bytes of the answer's body
+	grpc      bool
+	holding   bool // what comes for the client waits in held
+	held      [][]byte
+}
+
+func newStreams(c *conn) *streams {
+	return &streams{conn: c, up: newSide(c.target), down: newSide(c.client), open: make(map[uint32]*stream), greeted: make(chan struct{})}
+}
+
+// requests carries what the client says.
+func (s *streams) requests(r *bufio.Reader) error {
+	hello := make([]byte, len(preface))
+	if _, err := io.ReadFull(r, hello); err != nil {
+		return err
+	}
+	if _, err := s.target.Write(hello); err != nil {
+		return err
+	}
+	in := newFrames(r)
+	for {
+		f, err := in.next()
+		if err != nil {
+			return err
+		}
+		if err := s.fromClient(f); err != nil {
+			return err
+		}
+	}
+}
+
+// answers carries what the target says.
+func (s *streams) answers() error {
+	defer s.timers.Wait()
+	in := newFrames(bufio.NewReaderSize(s.target, maxHead))
+	for {
+		f, err := in.next()
+		if err == nil {
+			err = s.fromTarget(f)
+			s.greet.Do(func() { close(s.greeted) })
+		}
+		if err != nil {
+			s.end(err) // what is delayed ends with it
+			return err
+		}
+	}
+}
+
+func (s *streams) fromClient(f *frame) error {
+	s.mu.Lock()
+	st := s.open[f.StreamID]
+	fresh := f.Type == http2.FrameHeaders && f.StreamID > s.last
+	if fresh {
+		s.last = f.StreamID
+	}
+	s.mu.Unlock()
+	if fresh {
+		return s.request(f)
+	}
+	if st == nil || !st.swallowed {
+		if f.Type == http2.FrameRSTStream {
+			s.forgets(f.StreamID)
+		}
+		return s.up.write(f)
+	}
+	if f.Type == http2.FrameData && len(f.payload) > 0 {
+		return s.down.credit(f.StreamID, len(f.payload))
+	}
+	return nil
+}
+
+// maxLost bounds the swallowed streams of a connection that are remembered.
+const maxLost = 1 << 14
+
+// keep remembers a stream. A swallowed one is remembered after its end: the client's cancel may cross our answer, and of a
+// stream that the target never saw it must not hear (RFC 9113, section 5.1: a connection error).
+func (s *streams) keep(id uint32, st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[id] = st
+	if !st.swallowed {
+		return
+	}
+	s.lost = append(s.lost, id)
+	if len(s.lost) > maxLost {
+		delete(s.open, s.lost[0])
+		s.lost = s.lost[1:]
+	}
+}
+
+func (s *streams) forgets(id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, id)
+}
+
+// request carries the headers of a new request, or what a fault makes of it.
+func (s *streams) request(f *frame) error {
+	header := make(http.Header)
+	for _, h := range f.fields {
+		header.Add(h.Name, h.Value)
+	}
+	// Pseudo-headers are no canonical names, and stand as they are.
+	fault := s.layer.strike(true, pseudo(f, ":method"), pseudo(f, ":path"), header)
+	if fault == nil {
+		return s.up.write(f)
+	}
+	nth := s.meets(fault, f.size)
+	a := &fault.act
+	switch {
+	case a.Cut > 0 && nth >= a.Cut:
+		return errCut
+	case a.Cut > 0:
+		return s.up.write(f)
+	}
+	st := &stream{fault: fault, swallowed: a.Status > 0 || a.GRPC != "" || a.Discard,
+		grpc: strings.HasPrefix(header.Get("Content-Type"), "application/grpc")}
+	s.keep(f.StreamID, st)
+	switch {
+	case !st.swallowed:
+		return s.up.write(f)
+	case a.Discard:
+		fault.silences(s.conn)
+		return nil
+	}
+	select {
+	case <-s.greeted:
+		return s.down.write(a.answerFrame(f.StreamID))
+	case <-s.ended:
+		return io.EOF
+	}
+}
+
+func pseudo(f *frame, name string) string {
+	for _, h := range f.fields {
+		if h.Name == name {
+			return h.Value
+		}
+	}
+	return ""
+}
+
+// answerFrame is the whole answer in the target's place.
+func (a *Act) answerFrame(id uint32) *frame {
+	f := &frame{FrameHeader: http2.FrameHeader{Type: http2.FrameHeaders, Flags: http2.FlagHeadersEndStream | http2.FlagHeadersEndHeaders, StreamID: id}}
+	if a.GRPC != "" {
+		f.add(":status", "200").add("content-type", "application/grpc").
+			add("grpc-status", strconv.Itoa(codeOf(a.GRPC))).add("grpc-message", "injected by a fault")
+		return f
+	}
+	f.add(":status", strconv.Itoa(a.Status)).add("content-length", "0")
+	if a.RetryAfter > 0 {
+		f.add("retry-after", fmt.Sprint(int(a.RetryAfter/time.Second)))
+	}
+	return f
+}
+
+func (s *streams) fromTarget(f *frame) error {
+	s.mu.Lock()
+	st := s.open[f.StreamID]
+	s.mu.Unlock()
+	if st == nil || f.StreamID == 0 || st.swallowed {
+		return s.down.write(f)
+	}
+	if f.ends() {
+		s.forgets(f.StreamID)
+	}
+	a := &st.fault.act
+	switch {
+	case st.dead:
+		return s.dropped(f, len(f.payload))
+	case f.Type == http2.FrameHeaders && !st.answered && !strings.HasPrefix(pseudo(f, ":status"), "1"):
+		st.answered = true
+		if a.Headers > 0 {
+			s.hold(st, a.Headers)
+		}
+		err := s.toClient(st, f)
+		if a.Body > 0 {
+			s.hold(st, a.Body)
+		}
+		return err
+	case f.Type == http2.FrameData && a.Corrupt:
+		st.corrupt(f)
+	case f.Type == http2.FrameData && a.Truncate != nil:
+		return s.truncate(st, f, *a.Truncate)
+	}
+	return s.toClient(st, f)
+}
+
+// grpcPrefix is the flag and the length before each message, which must stay what they are: a body is to be wrong, not its
+// framing.
+const grpcPrefix = 5
+
+func (st *stream) corrupt(f *frame) {
+	data := f.data()
+	if st.grpc {
+		skip := min(len(data), max(grpcPrefix-st.passed, 0))
+		corrupt(data[skip:], max(st.passed-grpcPrefix, 0))
+	} else {
+		corrupt(data, st.passed)
+	}
+	st.passed += len(data)
+}
+
+// truncate lets the stream's body end early: with a reset of the stream, as nothing else ends one short.
+func (s *streams) truncate(st *stream, f *frame, most int) error {
+	data := f.data()
+	if st.passed+len(data) <= most {
+		st.passed += len(data)
+		return s.toClient(st, f)
+	}
+	whole := len(f.payload)
+	part := bytes.Clone(data[:most-st.passed])
+	st.dead, st.passed = true, most
+	f.Flags &^= http2.FlagDataEndStream | http2.FlagDataPadded
+	f.payload = part
+	if err := s.toClient(st, f); err != nil {
+		return err
+	}
+	if err := s.toClient(st, reset(f.StreamID, http2.ErrCodeInternal)); err != nil {
+		return err
+	}
+	if err := s.up.write(reset(f.StreamID, http2.ErrCodeCancel)); err != nil {
+		return err
+	}
+	return s.up.creditConnection(whole - len(part))
+}
+
+// dropped gives the target back the room in the connection that a frame took which goes nowhere.
+func (s *streams) dropped(f *frame, size int) error {
+	if f.Type != http2.FrameData || size == 0 {
+		return nil
+	}
+	return s.up.creditConnection(size)
+}
+
+func reset(id uint32, code http2.ErrCode) *frame {
+	return &frame{FrameHeader: http2.FrameHeader{Type: http2.FrameRSTStream, StreamID: id}, payload: binary.BigEndian.AppendUint32(nil, uint32(code))}
+}
+
+// toClient writes a frame, or keeps it with those of its stream that wait. What waits is bounded by the window that the
+// client gave the stream.
+func (s *streams) toClient(st *stream, f *frame) error {
+	s.down.mu.Lock()
+	defer s.down.mu.Unlock()
+	if st.holding {
+		st.held = append(st.held, s.down.bytes(f))
+		return nil
+	}
+	return s.down.put(s.down.bytes(f))
+}
+
+// hold makes the stream's frames wait from now on, until the delay is over, the fault is healed or the connection ended.
+func (s *streams) hold(st *stream, delay time.Duration) {
+	s.down.mu.Lock()
+	st.holding = true
+	s.down.mu.Unlock()
+	due := time.Now().Add(delay)
+	s.timers.Go(func() {
+		s.wait(st.fault, due, delay)
+		s.down.mu.Lock()
+		defer s.down.mu.Unlock()
+		st.holding = false
+		for _, b := range st.held {
+			if s.down.put(b) != nil {
+				break // the reader of the client meets the same end
+			}
+		}
+		st.held = nil
+	})
+}
