@@ -31,6 +31,7 @@ var inner = map[string]struct {
 	"no-breaker": {
 		fails: "orders.p50 < 100ms during slow-stock", link: "orders->stock", suffered: []string{"orders"},
 	},
+	"overload":  {link: "orders"},
 	"lost-acks": {link: "orders->kafka", suffered: []string{"orders"}},
 	"long-timeout": {
 		fails: "orders.recovered < 20", link: "orders->stock", suffered: []string{"orders"},

@@ -11,6 +11,7 @@ import (
 	"wringer/drivers/rest"
 	"wringer/faults"
 	"wringer/faults/command"
+	"wringer/faults/httplink"
 	"wringer/faults/kafkalink"
 	"wringer/faults/part"
 	"wringer/faults/process"
@@ -46,6 +47,7 @@ var language = scenarios.Language{
 		"link":      func() faults.Config { return new(toxi.Config) },
 		"toxiproxy": func() faults.Config { return new(toxiproxy.Config) },
 		"kafka":     func() faults.Config { return new(kafkalink.FaultConfig) },
+		"http":      func() faults.Config { return new(httplink.Config) },
 		"pause":     func() faults.Config { return new(part.Config) },
 		"kill":      func() faults.Config { return new(part.Config) },
 		"restart":   func() faults.Config { return new(part.Config) },
