@@ -1,0 +1,142 @@
+package httplink
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"wringer/faults"
+	"wringer/faults/toxi"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 30 * time.Second
+
+// rig is a link with an inlet to one target.
+type rig struct {
+	link    faults.Link
+	address string
+}
+
+func newRig(t testing.TB, upstream string) *rig {
+	t.Helper()
+	m, err := toxi.NewMesh()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := m.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	link, err := m.Link("orders->stock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (&Config{}).Prepare(link); err != nil {
+		t.Fatal(err)
+	}
+	address, err := link.(faults.Stack).Listen(faults.Inlet{Address: "127.0.0.1:0", Upstream: func(context.Context) ([]string, error) {
+		return []string{upstream}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &rig{link, address}
+}
+
+func (r *rig) open(t testing.TB, a Act) *Fault {
+	t.Helper()
+	c := Config{Link: r.link.Name(), Act: a}
+	c.Check(func(field, message string) { t.Errorf("%s: %s", field, message) })
+	f, err := c.Open(faults.Env{Seed: 7, Link: func(string) (faults.Link, error) { return r.link, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.(*Fault)
+}
+
+func (r *rig) inject(t testing.TB, a Act) *Fault {
+	t.Helper()
+	f := r.open(t, a)
+	if err := f.Inject(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func heal(t testing.TB, f *Fault) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := errors.Join(f.Heal(ctx), f.Probe(ctx)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const page = "a page that is long enough to be cut in two, or to be changed"
+
+// served counts what arrived at a server that answers both HTTPs with the page, and echoes what is posted.
+type served struct {
+	*httptest.Server
+	n atomic.Int64
+}
+
+func serve(t testing.TB) *served {
+	t.Helper()
+	s := &served{}
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.n.Add(1)
+		if r.Method == http.MethodPost {
+			_, _ = io.Copy(w, r.Body)
+			return
+		}
+		_, _ = io.WriteString(w, page)
+	}))
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *served) address() string { return s.Listener.Addr().String() }
+
+func client(t testing.TB, two bool) *http.Client {
+	p := new(http.Protocols)
+	p.SetHTTP1(!two)
+	p.SetUnencryptedHTTP2(two)
+	tr := &http.Transport{Protocols: p}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: patience}
+}
+
+func get(ctx context.Context, c *http.Client, url string) (status int, body string, header http.Header, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, "", nil, err
+	}
+	a, err := c.Do(req)
+	if err != nil {
+		return 0, "", nil, err
+	}
+	defer a.Body.Close()
+	b, err := io.ReadAll(a.Body)
+	return a.StatusCode, string(b), a.Header, err
+}
+
+func both(t *testing.T, test func(t *testing.T, two bool)) {
+	t.Run("HTTP/1.1", func(t *testing.T) { test(t, false) })
+	t.Run("HTTP/2", func(t *testing.T) { test(t, true) })
+}
