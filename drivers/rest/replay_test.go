@@ -216,12 +216,19 @@ func TestReplayable(t *testing.T) {
 	}
 }
 
+func TestReplaysOfNoSingleRequest(t *testing.T) {
+	if err := new(Config).Replayable(); err != errNotOne {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestWitnessable(t *testing.T) {
 	for _, c := range []struct {
 		config Config
 		want   string
 	}{
 		{Config{Request: "POST http://a/"}, ""},
+		{Config{}, "one request an operation"},
 		{Config{Request: "POST ${shop.rest}/"}, ""},
 		{Config{Request: "POST https://a/"}, "plain http:// port"},
 		{Config{Request: "POST http://a/", Headers: map[string]string{"wringer-op": "x"}}, "take it out of headers"},
