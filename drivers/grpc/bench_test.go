@@ -55,3 +55,31 @@ func BenchmarkDo(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkConverse is a bidirectional call of ten messages over loopback, each told apart, the target in the same process.
+func BenchmarkConverse(b *testing.B) {
+	g := startTarget(b, []string{"v1"})
+	defer g.close()
+	c := talking(g)
+	c.Stream.Messages = 10
+	d, err := c.Open(b.Context(), drivertest.NewEnv(b, time.Now()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	s, err := d.Session()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	var op drivers.Op
+	var at drivers.Attempt
+	b.ReportAllocs()
+	for b.Loop() {
+		op.Seq++
+		at.Reset(1, 0)
+		if s.Do(b.Context(), &op, &at); at.Outcome != drivers.Acked || at.Messages.Received != 10 {
+			b.Fatal(at)
+		}
+	}
+}

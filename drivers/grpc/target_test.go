@@ -69,6 +69,7 @@ type target struct {
 	received atomic.Int64
 	last     atomic.Pointer[dynamicpb.Message]
 	header   atomic.Pointer[metadata.MD]
+	hurried  atomic.Bool // the last call came with a deadline
 	released chan struct{}
 	register func(*grpc.Server)    // further services; nil: none
 	answers  func() *status.Status // in place of status; nil: none
@@ -187,6 +188,8 @@ func (g *target) reserve(_ any, stream grpc.ServerStream) error {
 	md, _ := metadata.FromIncomingContext(ctx)
 	g.last.Store(in)
 	g.header.Store(&md)
+	_, hurried := ctx.Deadline()
+	g.hurried.Store(hurried)
 	g.received.Add(1)
 	if over, err := g.over(stream); over {
 		return err
