@@ -23,7 +23,9 @@ type Driver struct {
 	noAcks   bool
 	network  *network
 	client   sarama.Client
-	producer sarama.AsyncProducer
+	producer sarama.AsyncProducer           // nil with a clerk, who has it
+	clerk    *clerk                         // nil without transactions
+	input    chan<- *sarama.ProducerMessage // of the producer or the clerk
 	flights  *flights
 	drained  sync.WaitGroup
 	closing  sync.Once
@@ -67,7 +69,7 @@ func (d *Driver) send(f *flight) {
 		return
 	}
 	select {
-	case d.producer.Input() <- &f.message:
+	case d.input <- &f.message:
 	default:
 		d.wait(f)
 	}
@@ -76,7 +78,7 @@ func (d *Driver) send(f *flight) {
 // wait hands a flight over once there is room for it, or its attempt is over.
 func (d *Driver) wait(f *flight) {
 	select {
-	case d.producer.Input() <- &f.message:
+	case d.input <- &f.message:
 	case <-d.flights.goneSignal(f):
 		d.flights.leave(f)
 	}
@@ -115,22 +117,35 @@ func (d *Driver) lost(f *flight, err error) {
 	d.flights.depart(f)
 }
 
-// returned ends a flight that sarama gave back.
+// returned ends a flight that sarama gave back, or leaves that to the end of its transaction.
 func (d *Driver) returned(m *sarama.ProducerMessage, err error) {
 	f := m.Metadata.(*flight)
 	p := d.flights.leave(f)
+	if t := f.transaction; t != nil {
+		f.landing = p
+		if err != nil {
+			t.failed.Store(true)
+		}
+		t.landed()
+		return
+	}
 	d.end(f, func() {
 		if err != nil {
 			p.failed(f.at, err, d.network.isClosed())
 			return
 		}
-		p.tell(f.at)
-		f.at.Outcome, f.at.Wire, f.at.Answered = drivers.Acked, true, true
-		// DUPLICATE_SEQUENCE is an ack too, but names no place.
-		if m.Offset >= 0 && !d.noAcks {
-			f.at.Placed, f.at.Partition, f.at.Offset = true, m.Partition, m.Offset
-		}
+		p.acked(f, d.noAcks)
 	})
+}
+
+// acked sets the outcome of an attempt that was acknowledged.
+func (p passage) acked(f *flight, noAcks bool) {
+	p.tell(f.at)
+	f.at.Outcome, f.at.Wire, f.at.Answered = drivers.Acked, true, true
+	// DUPLICATE_SEQUENCE is an ack too, but names no place.
+	if m := &f.message; m.Offset >= 0 && !noAcks {
+		f.at.Placed, f.at.Partition, f.at.Offset = true, m.Partition, m.Offset
+	}
 }
 
 // end tells the attempt's outcome, once, and hands the attempt back.
@@ -148,6 +163,10 @@ func (d *Driver) end(f *flight, tell func()) {
 // drain takes back what sarama gives back, until it has shut down, and keeps the deadlines.
 func (d *Driver) drain() {
 	d.drained.Go(d.keepTime)
+	if d.clerk != nil {
+		d.drained.Go(d.clerk.run)
+		return
+	}
 	d.drained.Go(func() {
 		for m := range d.producer.Successes() {
 			d.returned(m, nil)
@@ -207,7 +226,9 @@ func (d *Driver) shut() error {
 	close(d.shutting)
 	d.unwatch()
 	d.network.close()
-	d.producer.AsyncClose()
+	if d.producer != nil {
+		d.producer.AsyncClose()
+	}
 	d.drained.Wait()
 	for _, f := range d.flights.remaining() {
 		p := d.flights.leave(f)

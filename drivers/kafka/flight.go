@@ -34,6 +34,9 @@ type flight struct {
 	gone       chan struct{} // closed when departed becomes true; nil while nobody waits. Guarded by flights.mu
 
 	passage passage // guarded by flights.mu; its blind is not used
+
+	transaction *transaction // nil: none
+	landing     passage      // what had become of it when sarama gave it back, for the end of its transaction
 }
 
 // The stages of a flight. sarama can't be asked to give a record back, but it reads the record's value when it puts the

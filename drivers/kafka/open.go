@@ -92,9 +92,16 @@ func (d *Driver) connect(ctx context.Context, brokers []string, config *sarama.C
 	if err := findTopic(ctx, d.client, d.config.Topic, &wanted); err != nil {
 		return err
 	}
-	if d.producer, err = sarama.NewAsyncProducerFromClient(d.client); err != nil {
+	producer, err := sarama.NewAsyncProducerFromClient(d.client)
+	if err != nil {
 		return fmt.Errorf("%w: start the producer: %w", drivers.ErrUnreachable, err)
 	}
+	if d.config.Transactions != nil {
+		d.clerk = newClerk(d, d.config.Transactions, producer)
+		d.input = d.clerk.in
+		return nil
+	}
+	d.producer, d.input = producer, producer.Input()
 	return nil
 }
 
@@ -162,20 +169,21 @@ func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, fun
 	p.RequiredAcks = acksByName[c.Acks]
 	p.Compression = codecByName[c.Compression]
 	p.Timeout = patience(env.Timeout)
-	p.Idempotent = c.Idempotent
-	if c.Idempotent {
-		config.Net.MaxOpenRequests = 1
+	config.Net.MaxOpenRequests = c.openRequests()
+	p.Idempotent = c.idempotent()
+	if c.Transactions != nil {
+		p.Transaction.ID = "wringer-" + env.Identity.Run + "-" + env.Stream
 	}
-	p.Retry.Max, p.Retry.Backoff = c.retries(), backoff
+	p.Retry.Max, p.Retry.Backoff = c.retries(), c.backoff()
 	p.Retry.BackoffFunc = func(int, int) time.Duration {
 		if n.isClosed() {
 			return 0 // sarama backs off for each record that it gives up: Close would take as long as there are records
 		}
-		return backoff
+		return c.backoff()
 	}
 	p.Transaction.Retry.Max = 5 // of the request for a producer id
 	p.Return.Successes, p.Return.Errors = true, true
-	p.Partitioner = newPartitioner(env.Seed)
+	p.Partitioner = c.partitioner(env.Seed)
 	p.Flush.Frequency, p.Flush.Bytes = c.Linger, int(c.Batch)
 	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, int(c.Batch))
 	if err := config.Validate(); err != nil {

@@ -170,29 +170,3 @@ func pad(b []byte, size int) []byte {
 
 // cut returns what stands in b behind from, and b to append to.
 func cut(b []byte, from int) (piece, rest []byte) { return b[from:len(b):len(b)], b }
-
-// partitioner sends a key's records to one partition, by sarama's hash of the key, and records without a key to
-// partitions drawn from the stream's seed.
-type partitioner struct {
-	sarama.Partitioner
-	seed uint64
-}
-
-func newPartitioner(seed uint64) sarama.PartitionerConstructor {
-	return func(topic string) sarama.Partitioner {
-		return partitioner{sarama.NewHashPartitioner(topic), drivers.Draw(seed, 0, drawPlace+1)}
-	}
-}
-
-// Partition implements sarama.Partitioner.
-func (p partitioner) Partition(m *sarama.ProducerMessage, n int32) (int32, error) {
-	if m.Key != nil {
-		return p.Partitioner.Partition(m, n)
-	}
-	f := m.Metadata.(*flight)
-	return int32(drivers.DrawBelow(drivers.Draw(p.seed, f.ref.seq, 0), uint64(n))), nil
-}
-
-// MessageRequiresConsistency implements sarama.DynamicConsistencyPartitioner: a record without a key can go around a
-// partition that has no leader.
-func (p partitioner) MessageRequiresConsistency(m *sarama.ProducerMessage) bool { return m.Key != nil }

@@ -23,6 +23,9 @@
 //     key, or without keys the partition. Told once per operation that came late.
 //   - order violation, RealTime (linearizability's order, Herlihy and Wing 1990, and no more than that): A was acked
 //     before B of the same key was sent, and B was first seen before A. Told once per A. Calls that overlap have no order.
+//   - ack collision, Log: an operation whose ack named a place in the log that another's ack had named: one record can
+//     stand there, so that the other was deduplicated away, or truncated and its offset given anew. Acks alone decide,
+//     while the run goes on and without reading the log. In the window of the operation that was told later.
 //   - regression, Sequential: a delivery with a lower number than the one before it in its scope, replays included.
 //
 // Order is compared within one partition, that of the key's first delivery: between partitions nobody observes an order.
