@@ -62,7 +62,7 @@ func limitsOf(c *Config) limits {
 
 // cell counts what became of the operations of one window.
 type cell struct {
-	acked, ackedSeen, recovered, phantom, unexpected, foreign       int64
+	acked, ackedSeen, recovered, phantom, unexpected, foreign                   int64
 	duplicates, extra, copies, redelivered, violations, regressions, collisions int64
 }
 
