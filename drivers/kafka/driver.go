@@ -10,8 +10,8 @@ import (
 	"wringer/drivers"
 )
 
-// Driver sends the operations of one stream by one sarama producer. It is a drivers.Pipeline; a session of it is Send,
-// waited for. Its methods are safe for concurrent use, but the order of records is that of the calls to Send.
+// Driver sends the operations of one stream by one sarama producer, or by several. It is a drivers.Pipeline; a session of it is Send,
+// waited for. Its methods are safe for concurrent use, but the order of the records of one producer is that of the calls to Send.
 //
 // An attempt whose context ends before the producer has answered is over then: rejected when its record had not been put
 // into a batch, indeterminate otherwise. What the producer says later is dropped, and transmissions that it makes later
@@ -22,11 +22,9 @@ type Driver struct {
 	recipe   *recipe
 	noAcks   bool
 	network  *network
-	client   sarama.Client
-	producer sarama.AsyncProducer           // nil with a clerk, who has it
-	clerk    *clerk                         // nil without transactions
-	input    chan<- *sarama.ProducerMessage // of the producer or the clerk
+	lines    []*line
 	flights  *flights
+	wires    wires
 	drained  sync.WaitGroup
 	closing  sync.Once
 	shutting chan struct{}
@@ -41,6 +39,7 @@ var (
 	_ drivers.Pipeline = (*Driver)(nil)
 	_ drivers.Gauger   = (*Driver)(nil)
 	_ drivers.Verifier = (*Driver)(nil)
+	_ drivers.Fleet    = (*Driver)(nil)
 )
 
 // Send implements drivers.Pipeline.
@@ -52,7 +51,7 @@ func (d *Driver) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, 
 // board makes the flight of an attempt, which is under way from here on.
 func (d *Driver) board(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) *flight {
 	f := d.recipe.flight(op, at, done)
-	f.ctx = ctx
+	f.ctx, f.input = ctx, d.lineOf(op).input
 	d.flights.inFlight.Add(1)
 	return f
 }
@@ -69,7 +68,7 @@ func (d *Driver) send(f *flight) {
 		return
 	}
 	select {
-	case d.input <- &f.message:
+	case f.input <- &f.message:
 	default:
 		d.wait(f)
 	}
@@ -78,7 +77,7 @@ func (d *Driver) send(f *flight) {
 // wait hands a flight over once there is room for it, or its attempt is over.
 func (d *Driver) wait(f *flight) {
 	select {
-	case d.input <- &f.message:
+	case f.input <- &f.message:
 	case <-d.flights.goneSignal(f):
 		d.flights.leave(f)
 	}
@@ -163,20 +162,9 @@ func (d *Driver) end(f *flight, tell func()) {
 // drain takes back what sarama gives back, until it has shut down, and keeps the deadlines.
 func (d *Driver) drain() {
 	d.drained.Go(d.keepTime)
-	if d.clerk != nil {
-		d.drained.Go(d.clerk.run)
-		return
+	for _, l := range d.lines {
+		l.drain(d)
 	}
-	d.drained.Go(func() {
-		for m := range d.producer.Successes() {
-			d.returned(m, nil)
-		}
-	})
-	d.drained.Go(func() {
-		for e := range d.producer.Errors() {
-			d.returned(e.Msg, e.Err)
-		}
-	})
 }
 
 // Flush implements drivers.Pipeline.
@@ -197,9 +185,12 @@ func (d *Driver) Flush(ctx context.Context) error {
 // Session implements drivers.Driver.
 func (d *Driver) Session() (drivers.Session, error) { return session{d}, nil }
 
-// Gauges implements drivers.Gauger: in_flight is the number of attempts that the producer holds.
+// Gauges implements drivers.Gauger: in_flight is the number of attempts that the producer holds; transmissions and
+// retransmissions are records that left for the brokers since the driver was opened, for the first time in their attempt and
+// again.
 func (d *Driver) Gauges(emit func(name string, value float64)) {
 	emit("in_flight", float64(d.flights.inFlight.Load()))
+	d.wires.gauges(emit)
 }
 
 // Source implements drivers.Verifier.
@@ -207,7 +198,7 @@ func (d *Driver) Source() (drivers.Source, error) {
 	if !d.config.verify() {
 		return nil, nil
 	}
-	effect := Effect{Brokers: d.config.Brokers, Topic: d.config.Topic}
+	effect := Effect{Brokers: d.config.Brokers, Topic: d.config.Topic, TLS: d.config.TLS, SASL: d.config.SASL}
 	s, err := effect.source(d.env)
 	if err != nil {
 		return nil, err
@@ -226,8 +217,8 @@ func (d *Driver) shut() error {
 	close(d.shutting)
 	d.unwatch()
 	d.network.close()
-	if d.producer != nil {
-		d.producer.AsyncClose()
+	for _, l := range d.lines {
+		l.end()
 	}
 	d.drained.Wait()
 	for _, f := range d.flights.remaining() {
@@ -235,10 +226,11 @@ func (d *Driver) shut() error {
 		d.end(f, func() { p.overdue(f.at, context.Canceled, nil, !f.withdraw()) })
 		d.flights.depart(f)
 	}
-	if err := d.client.Close(); err != nil && !errors.Is(err, sarama.ErrClosedClient) {
-		return err
+	var all []error
+	for _, l := range d.lines {
+		all = append(all, l.close())
 	}
-	return nil
+	return errors.Join(all...)
 }
 
 // session makes one attempt at a time.

@@ -25,9 +25,10 @@ type flight struct {
 	done func()
 	over atomic.Bool
 
-	ctx        context.Context // ends the attempt, with others
-	deadline   time.Duration   // of the attempt, on the run's clock; where it has one
-	prev, next *flight         // in flights.queue, guarded by flights.mu as queued is
+	input      chan<- *sarama.ProducerMessage // where it goes
+	ctx        context.Context                // ends the attempt, with others
+	deadline   time.Duration                  // of the attempt, on the run's clock; where it has one
+	prev, next *flight                        // in flights.queue, guarded by flights.mu as queued is
 	queued     bool
 	timed      bool          // it has a deadline
 	departed   bool          // the attempt is over, though sarama has not given the record back; guarded by flights.mu
@@ -196,8 +197,10 @@ func (s *flights) idleSignal() <-chan struct{} {
 
 // transmission is one Produce request that left: for each partition the flights whose records it held.
 type transmission struct {
-	version    int16
-	partitions []held
+	version      int16
+	partitions   []held
+	wire         *wire
+	first, again int64 // records, as wire counts them
 }
 
 // held is the part of a transmission that is for one partition.
@@ -207,8 +210,8 @@ type held struct {
 }
 
 // departing counts a transmission of each record, before its first byte leaves.
-func (s *flights) departing(version int16, all []carried, now time.Duration) *transmission {
-	t := &transmission{version: version, partitions: make([]held, len(all))}
+func (s *flights) departing(version int16, all []carried, to *wire, now time.Duration) *transmission {
+	t := &transmission{version: version, wire: to, partitions: make([]held, len(all))}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, c := range all {
@@ -222,11 +225,16 @@ func (s *flights) departing(version int16, all []carried, now time.Duration) *tr
 			}
 			if f.passage.sent == 0 {
 				f.passage.first = now
+				t.first++
+			} else {
+				t.again++
 			}
 			f.passage.sent++
 			h.flights = append(h.flights, f)
 		}
 	}
+	to.first.Add(t.first)
+	to.again.Add(t.again)
 	return t
 }
 
@@ -239,6 +247,8 @@ func (s *flights) recall(t *transmission) {
 			f.passage.sent--
 		}
 	}
+	t.wire.first.Add(-t.first)
+	t.wire.again.Add(-t.again)
 }
 
 // answer notes what the broker said to a transmission, before sarama hears of it.

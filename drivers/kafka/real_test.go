@@ -27,7 +27,7 @@ type realCluster struct {
 }
 
 // startReal starts a cluster that ends with the test, and skips the test where there is none to start.
-func startReal(t *testing.T) *realCluster {
+func startReal(t testing.TB) *realCluster {
 	home := os.Getenv("WRINGER_KAFKA_HOME")
 	if home == "" {
 		t.Skip("no real brokers: WRINGER_KAFKA_HOME does not name the folder of Apache Kafka's jars and its script `cluster`")
@@ -44,7 +44,7 @@ func startReal(t *testing.T) *realCluster {
 }
 
 // freePorts finds a port that is free, with those beside it that the cluster takes too.
-func freePorts(t *testing.T) int {
+func freePorts(t testing.TB) int {
 	for range 100 {
 		first, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -69,7 +69,7 @@ func freePorts(t *testing.T) int {
 	return 0
 }
 
-func (c *realCluster) do(t *testing.T, args ...string) {
+func (c *realCluster) do(t testing.TB, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), realPatience)
 	defer cancel()

@@ -21,6 +21,8 @@ type recipe struct {
 	keyed    bool  // the key is rendered for operations without a key too
 	value    *text
 	size     int
+	sizes    sizes
+	sizeSeed uint64
 	headers  []namedText
 	room     int // bytes that a record's texts are likely to need
 	yards    sync.Pool
@@ -85,8 +87,11 @@ func compileText(source string, env drivers.Env, place uint64) (*text, error) {
 
 // recipe compiles the texts of c, which Check has passed.
 func (c *Config) recipe(env drivers.Env) (*recipe, error) {
-	r := &recipe{topic: c.Topic, identity: env.Identity, keyed: c.Key != "", size: int(c.Size)}
+	r := &recipe{topic: c.Topic, identity: env.Identity, keyed: c.Key != "", size: int(c.Size), sizeSeed: drivers.Draw(env.Seed, 0, drawPlace+3)}
 	var err error
+	if r.sizes, err = compileSizes(c.Sizes); err != nil {
+		return nil, fmt.Errorf("%w: sizes: %w", drivers.ErrConfig, err)
+	}
 	if r.value, err = compileText(orDefault(c.Value, defaultValue), env, 0); err != nil {
 		return nil, fmt.Errorf("%w: value: %w", drivers.ErrConfig, err)
 	}
@@ -129,7 +134,7 @@ func (r *recipe) flight(op *drivers.Op, at *drivers.Attempt, done func()) *fligh
 	f.ref, f.at, f.done = ref{op.Seq, at.Number}, at, done
 	f.timed, f.deadline = at.Timeout > 0, at.Begun+at.Timeout
 	b = r.value.append(b, op)
-	b = pad(b, r.size)
+	b = pad(b, max(r.size, r.sizes.of(r.sizeSeed, op.Seq)))
 	f.value, b = cut(b, 0)
 	f.message = sarama.ProducerMessage{Topic: r.topic, Value: (*valueEncoder)(f), Metadata: f, Offset: -1, Headers: f.headers[:0]}
 	if r.keyed || op.Keyed {

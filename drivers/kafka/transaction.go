@@ -82,15 +82,17 @@ func (t *transaction) landed() {
 // confirmed.
 type clerk struct {
 	driver   *Driver
+	client   sarama.Client
 	config   *Transactions
 	in       chan *sarama.ProducerMessage
 	producer sarama.AsyncProducer // nil while there is none
 	returns  sync.WaitGroup
+	draws    uint64 // from which it is drawn which transactions are aborted
 	number   uint64 // of the transaction
 }
 
-func newClerk(d *Driver, config *Transactions, producer sarama.AsyncProducer) *clerk {
-	return &clerk{driver: d, config: config, producer: producer, in: make(chan *sarama.ProducerMessage, 256)}
+func newClerk(d *Driver, config *Transactions, client sarama.Client, producer sarama.AsyncProducer, line uint64) *clerk {
+	return &clerk{driver: d, config: config, client: client, producer: producer, draws: drivers.Draw(d.env.Seed, line, drawPlace+2), in: make(chan *sarama.ProducerMessage, 256)}
 }
 
 // run works until the driver shuts down.
@@ -139,7 +141,7 @@ func (c *clerk) retire() {
 // under the transactional id. false: the driver shuts down.
 func (c *clerk) renew() bool {
 	for {
-		p, err := sarama.NewAsyncProducerFromClient(c.driver.client)
+		p, err := sarama.NewAsyncProducerFromClient(c.client)
 		if err == nil {
 			c.producer = p
 			c.takeBack()
@@ -200,7 +202,7 @@ func (c *clerk) fill(t *transaction, m *sarama.ProducerMessage) {
 
 // finish commits or aborts, and ends the flights accordingly.
 func (c *clerk) finish(t *transaction) {
-	draw := drivers.DrawUnit(drivers.Draw(c.driver.env.Seed, c.number, drawPlace+2))
+	draw := drivers.DrawUnit(drivers.Draw(c.draws, c.number, 0))
 	why := "it was to be aborted"
 	switch {
 	case t.failed.Load():

@@ -29,6 +29,9 @@ type Config struct {
 	// KeyOf is the key of an operation, a small index: memory grows with the highest. nil: there are no keys. Sequential
 	// order is then that of each partition, and RealTime order is not measured.
 	KeyOf func(seq uint64) uint64
+	// Producers is how many send the operations that have no key: operation seq is sent by number seq modulo Producers.
+	// Sequential order without keys is that of each producer in each partition. 0: one.
+	Producers uint64
 	// EvidencePerKind bounds the evidence of one kind in one window. 0: 100.
 	EvidencePerKind int
 }
@@ -133,7 +136,7 @@ func newLedger(c Config, lim limits) *Ledger {
 		acks:      newPositions(lim.offsets),
 		origins:   origins{placed: newPositions(lim.offsets), hashed: make(map[uint64]struct{}), bound: lim.origins},
 		history:   newHistory(lim),
-		order:     order{rule: rule, keyOf: c.KeyOf, bound: lim.queued},
+		order:     order{rule: rule, keyOf: c.KeyOf, producers: max(1, c.Producers), bound: lim.queued},
 		evidence:  evidence{limit: c.EvidencePerKind, entries: make(map[evidenceOf][]*reports.Violation)},
 		early:     make(map[uint64]*note),
 		copies:    make(map[uint64]int64),

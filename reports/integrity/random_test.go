@@ -28,6 +28,7 @@ func draw(t *rapid.T) *drawn {
 	if keys := rapid.Uint64Range(0, 3).Draw(t, "keys"); keys > 0 {
 		h.config.KeyOf = func(seq uint64) uint64 { return drivers.KeyOf(1, seq, keys) }
 	}
+	h.config.Producers = rapid.Uint64Range(0, 3).Draw(t, "producers")
 	h.drawEnded(t)
 	h.drawSeen(t)
 	return h

@@ -169,7 +169,7 @@ func (r *reference) order(t tally) (split bool) {
 		if r.config.Order == RealTime && !first {
 			continue
 		}
-		lane := uint64(d.Partition)
+		lane := uint64(d.Partition)*max(1, r.config.Producers) + seq%max(1, r.config.Producers)
 		if r.config.KeyOf != nil {
 			lane = r.config.KeyOf(seq)
 		}
