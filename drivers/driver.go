@@ -99,6 +99,10 @@ type Verifier interface {
 	Source() (Source, error)
 }
 
+// Fleet is an optional extra of a Verifier that sends by several producers: operations of one key by one of them, and
+// operation seq without a key by the one that has the number seq modulo Producers. Between producers there is no order.
+type Fleet interface{ Producers() uint64 }
+
 // Declarer is an optional extra of a Config or a SourceConfig: the names that its Gauger will emit, which gates may then
 // use.
 type Declarer interface{ GaugeNames() []string }

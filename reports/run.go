@@ -220,6 +220,7 @@ type Integrity struct {
 	MaxCopies        *int64 `json:"max_copies"`
 	OrderViolations  *int64 `json:"order_violations"`
 	Regressions      *int64 `json:"regressions"`
+	AckCollisions    *int64 `json:"ack_collisions"`
 }
 
 // Second is one second of a stream.

@@ -20,6 +20,7 @@ var integrityCounts = []struct {
 	{"max_copies", func(i *Integrity) **int64 { return &i.MaxCopies }},
 	{"order_violations", func(i *Integrity) **int64 { return &i.OrderViolations }},
 	{"regressions", func(i *Integrity) **int64 { return &i.Regressions }},
+	{"ack_collisions", func(i *Integrity) **int64 { return &i.AckCollisions }},
 }
 
 // IntegrityNames lists the counts of Integrity by their names in the record, in the order in which reports show them.
@@ -46,7 +47,7 @@ func (i *Integrity) Count(name string) *int64 {
 
 // Anomalies lists the counts that are no reading but a defect when they are above 0.
 func Anomalies() []string {
-	return []string{"lost", "phantom", "unexpected", "log_duplicates", "effect_duplicates", "order_violations"}
+	return []string{"lost", "phantom", "unexpected", "log_duplicates", "effect_duplicates", "order_violations", "ack_collisions"}
 }
 
 // ProbeAnomalies lists such counts of a witness and of replays.
@@ -59,7 +60,7 @@ func EvidenceOf(kind string) string {
 		return kind
 	case "arrived_twice":
 		return kind
-	case "log_duplicate", "effect_duplicate", "order_violation", "regression", "replay_violation":
+	case "log_duplicate", "effect_duplicate", "order_violation", "regression", "ack_collision", "replay_violation":
 		return kind + "s"
 	}
 	return ""

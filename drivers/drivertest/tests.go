@@ -30,8 +30,11 @@ func (r *rig) behaviour(t *testing.T, b Behaviour, want Want) {
 	at := r.attempt(t, t.Context(), l, deadline)
 	want.check(t, &at)
 	r.received(t, before, at)
+	// A shared connection may be found to have ended between the two: what surely never left is rejected then.
 	again := r.attempt(t, t.Context(), l, deadline)
-	want.check(t, &again)
+	if again.Wire || again.Outcome != drivers.Rejected || again.Code != drivers.CodeRefused {
+		want.check(t, &again)
+	}
 
 	r.target.Behave(Answer)
 	eventually(t, "an ack from the target that is well again", func() bool {

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -23,37 +24,47 @@ func BenchmarkDriver(b *testing.B) {
 	for _, size := range []drivers.Bytes{100, 1024} {
 		for _, compression := range []string{"none", "lz4"} {
 			b.Run(fmt.Sprintf("%d/%s", size, compression), func(b *testing.B) {
-				d := openDriver(b, newCluster(b, 6, kfake.BlackholeProduce()), Config{Size: size, Compression: compression}, newEnv())
-				fly, stop := context.WithCancel(b.Context())
-				defer stop()
-				slots := make(chan *flightSlot, benchInFlight)
-				for range benchInFlight {
-					slots <- &flightSlot{}
-				}
-				b.SetBytes(int64(size))
-				b.ReportAllocs()
-				b.ResetTimer()
-				used := measureCPU(b)
-				for i := range b.N {
-					s := <-slots
-					s.op = drivers.Op{Seq: uint64(i), Keyed: true, Key: uint64(i % 1000)}
-					s.at.Reset(1, d.env.Clock())
-					s.at.Timeout = time.Minute
-					d.Send(fly, &s.op, &s.at, func() {
-						if s.at.Outcome != drivers.Acked {
-							b.Errorf("%+v", s.at)
-						}
-						slots <- s
-					})
-				}
-				if err := d.Flush(b.Context()); err != nil {
-					b.Fatal(err)
-				}
-				used()
-				b.StopTimer()
+				driverLoop(b, newCluster(b, 6, kfake.BlackholeProduce()).ListenAddrs(), Config{Size: size, Compression: compression})
 			})
 		}
 	}
+}
+
+func driverLoop(b *testing.B, addresses []string, config Config) {
+	config.Brokers, config.Topic = strings.Join(addresses, ","), topic
+	opened, err := config.Open(b.Context(), newEnv())
+	if err != nil {
+		b.Fatal(err)
+	}
+	d := opened.(*Driver)
+	defer d.Close()
+	fly, stop := context.WithCancel(b.Context())
+	defer stop()
+	slots := make(chan *flightSlot, benchInFlight)
+	for range benchInFlight {
+		slots <- &flightSlot{}
+	}
+	b.SetBytes(int64(config.Size))
+	b.ReportAllocs()
+	b.ResetTimer()
+	used := measureCPU(b)
+	for i := range b.N {
+		s := <-slots
+		s.op = drivers.Op{Seq: uint64(i), Keyed: true, Key: uint64(i % 1000)}
+		s.at.Reset(1, d.env.Clock())
+		s.at.Timeout = time.Minute
+		d.Send(fly, &s.op, &s.at, func() {
+			if s.at.Outcome != drivers.Acked {
+				b.Errorf("%+v", s.at)
+			}
+			slots <- s
+		})
+	}
+	if err := d.Flush(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	used()
+	b.StopTimer()
 }
 
 // measureCPU begins to measure the CPU time of this process, the brokers' included; what it returns reports it. Beside
@@ -79,19 +90,35 @@ type flightSlot struct {
 func BenchmarkBareSarama(b *testing.B) {
 	for _, size := range []int{100, 1024} {
 		for _, compression := range []string{"none", "lz4"} {
-			b.Run(fmt.Sprintf("%d/%s", size, compression), func(b *testing.B) { bareLoop(b, size, codecByName[compression]) })
+			b.Run(fmt.Sprintf("%d/%s", size, compression), func(b *testing.B) {
+				bareLoop(b, newCluster(b, 6, kfake.BlackholeProduce()).ListenAddrs(), size, codecByName[compression])
+			})
 		}
 	}
 }
 
-func bareLoop(b *testing.B, size int, codec sarama.CompressionCodec) {
-	c := newCluster(b, 6, kfake.BlackholeProduce())
+// BenchmarkReal is the same beside real brokers, whose CPU time is not this process's.
+func BenchmarkReal(b *testing.B) {
+	c := startReal(b)
+	addresses := strings.Split(c.bootstrap, ",")
+	d, err := (&Config{Brokers: c.bootstrap, Topic: topic, Partitions: 6}).Open(b.Context(), newEnv())
+	if err != nil {
+		b.Fatal(err)
+	}
+	d.Close()
+	for _, size := range []int{100, 1024} {
+		b.Run(fmt.Sprintf("driver/%d", size), func(b *testing.B) { driverLoop(b, addresses, Config{Size: drivers.Bytes(size)}) })
+		b.Run(fmt.Sprintf("bare/%d", size), func(b *testing.B) { bareLoop(b, addresses, size, sarama.CompressionNone) })
+	}
+}
+
+func bareLoop(b *testing.B, addresses []string, size int, codec sarama.CompressionCodec) {
 	config := sarama.NewConfig()
 	config.Producer.RequiredAcks = sarama.WaitForAll
 	config.Producer.Compression = codec
 	config.Producer.Return.Successes = true
 	config.Producer.Retry.Max = 0
-	p, err := sarama.NewAsyncProducer(c.ListenAddrs(), config)
+	p, err := sarama.NewAsyncProducer(addresses, config)
 	if err != nil {
 		b.Fatal(err)
 	}

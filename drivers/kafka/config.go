@@ -21,22 +21,31 @@ import (
 
 // Config is the `kafka:` part of a stream.
 type Config struct {
-	Brokers     string            `yaml:"brokers" jsonschema:"required" jsonschema_description:"Brokers to begin with: host:port, separated by commas."`
-	Topic       string            `yaml:"topic" jsonschema:"required" jsonschema_description:"The topic that the stream writes to."`
-	Acks        string            `yaml:"acks" jsonschema:"enum=none,enum=leader,enum=all" jsonschema_description:"Who must have a record before it counts as acked. With none, acked says no more than that it was written to the connection. Default all."`
-	Idempotent  bool              `yaml:"idempotent" jsonschema_description:"The client library numbers its batches, so that its own resends make no duplicates."`
-	Retries     *int              `yaml:"retries" jsonschema_description:"Resends by the client library itself, beneath the stream's retry policy; counted as hidden. Default 0; 3 when idempotent."`
-	Key         string            `yaml:"key" jsonschema_description:"The record's key. May hold {{...}}. Default: {{key}} when the stream has keys, else none."`
-	Value       string            `yaml:"value" jsonschema_description:"The record's value. May hold {{...}}. Default: {\"id\":\"{{id}}\"}."`
-	Size        drivers.Bytes     `yaml:"size" jsonschema_description:"Values that are shorter are padded to this size with spaces, which JSON allows."`
-	Headers     map[string]string `yaml:"headers" jsonschema_description:"Further record headers by name. Values may hold {{...}}."`
-	Compression string            `yaml:"compression" jsonschema:"enum=none,enum=gzip,enum=snappy,enum=lz4,enum=zstd" jsonschema_description:"Default none."`
-	Linger      time.Duration     `yaml:"linger" jsonschema_description:"How long a batch waits for more records. Default: none; a batch holds what came while the one before was under way."`
-	Batch       drivers.Bytes     `yaml:"batch" jsonschema_description:"Size at which a batch lingers no longer. Needs linger."`
-	Verify      *bool             `yaml:"verify" jsonschema_description:"Read the topic back and account for every record. Default true."`
-	Partitions  int32             `yaml:"partitions" jsonschema_description:"Create the topic with so many partitions when it is absent. Default: an absent topic is an error."`
-	Replication int16             `yaml:"replication" jsonschema_description:"Replicas of a topic that is created. Default: the brokers' own."`
-	Version     string            `yaml:"version" jsonschema_description:"Newest protocol version to speak, as in 2.8.0; at least 0.11.0. Default 2.8.0. Older brokers are met on their own."`
+	Brokers      string            `yaml:"brokers" jsonschema:"required" jsonschema_description:"Brokers to begin with: host:port, separated by commas."`
+	Topic        string            `yaml:"topic" jsonschema:"required" jsonschema_description:"The topic that the stream writes to."`
+	Acks         string            `yaml:"acks" jsonschema:"enum=none,enum=leader,enum=all" jsonschema_description:"Who must have a record before it counts as acked. With none, acked says no more than that it was written to the connection. Default all."`
+	Idempotent   bool              `yaml:"idempotent" jsonschema_description:"The client library numbers its batches, so that its own resends make no duplicates."`
+	Retries      *int              `yaml:"retries" jsonschema_description:"Resends by the client library itself, beneath the stream's retry policy; counted as hidden. Default 0; 3 when idempotent."`
+	Key          string            `yaml:"key" jsonschema_description:"The record's key. May hold {{...}}. Default: {{key}} when the stream has keys, else none."`
+	Value        string            `yaml:"value" jsonschema_description:"The record's value. May hold {{...}}. Default: {\"id\":\"{{id}}\"}."`
+	Size         drivers.Bytes     `yaml:"size" jsonschema_description:"Values that are shorter are padded to this size with spaces, which JSON allows."`
+	Sizes        map[string]uint32 `yaml:"sizes" jsonschema_description:"Sizes of values and their weights, drawn for each record: {100: 90, 1KiB-4KiB: 9, 1MiB: 1}. Instead of size."`
+	Headers      map[string]string `yaml:"headers" jsonschema_description:"Further record headers by name. Values may hold {{...}}."`
+	Compression  string            `yaml:"compression" jsonschema:"enum=none,enum=gzip,enum=snappy,enum=lz4,enum=zstd" jsonschema_description:"Default none."`
+	Linger       time.Duration     `yaml:"linger" jsonschema_description:"How long a batch waits for more records. Default: none; a batch holds what came while the one before was under way."`
+	Batch        drivers.Bytes     `yaml:"batch" jsonschema_description:"Size at which a batch lingers no longer. Needs linger."`
+	Producers    int               `yaml:"producers" jsonschema_description:"Producers, each with connections of its own. One of them sends all records of a key; records without a key go to each in turn. Default 1."`
+	Requests     int               `yaml:"requests" jsonschema_description:"Requests that may be open at once to one broker. Default 5; an idempotent producer has 1."`
+	Backoff      time.Duration     `yaml:"backoff" jsonschema_description:"How long the client library waits before it resends. Default 100ms."`
+	Partitioner  string            `yaml:"partitioner" jsonschema:"enum=hash,enum=murmur2,enum=crc32,enum=round_robin,enum=random" jsonschema_description:"Where a record goes: by the hash of its key as sarama has it (FNV-1a, the default), as Java's client has it (murmur2) or as librdkafka has it (crc32), records without a key at random; or, whatever the key, to each partition in turn or at random, which gives up the order of keys."`
+	Verify       *bool             `yaml:"verify" jsonschema_description:"Read the topic back and account for every record. Default true."`
+	Partitions   int32             `yaml:"partitions" jsonschema_description:"Create the topic with so many partitions when it is absent. Default: an absent topic is an error."`
+	Replication  int16             `yaml:"replication" jsonschema_description:"Replicas of a topic that is created. Default: the brokers' own."`
+	MinInsync    int16             `yaml:"min_insync" jsonschema_description:"min.insync.replicas of a topic that is created: how many replicas must have a record before acks: all acknowledges it. Default: the brokers' own."`
+	Transactions *Transactions     `yaml:"transactions" jsonschema_description:"Send the records in transactions. Implies idempotent."`
+	TLS          *TLS              `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
+	SASL         *SASL             `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
+	Version      string            `yaml:"version" jsonschema_description:"Newest protocol version to speak, as in 2.8.0; at least 0.11.0. Default 2.8.0. Older brokers are met on their own."`
 }
 
 const (
@@ -50,6 +59,10 @@ const (
 	defaultKey               = "{{key}}"
 	defaultIdempotentRetries = 3
 	maxRetries               = 1000
+	defaultRequests          = 5
+	maxRequests              = 1000
+	maxProducers             = 256
+	maxBackoff               = time.Minute
 	maxSize                  = 64 << 20
 	maxPartitions            = 10_000
 	// maxLinger bounds how long Close takes: sarama v1.61.1 shuts down only when no batch lingers.
@@ -68,11 +81,15 @@ var (
 // Check implements drivers.Config.
 func (c *Config) Check(problem func(field, message string)) {
 	checkPlace(c.Brokers, c.Topic, problem)
+	c.access().check(problem)
 	if _, ok := acksByName[c.Acks]; !ok {
 		problem("acks", fmt.Sprintf("%q is not one of all, leader, none", c.Acks))
 	}
 	if _, ok := codecByName[c.Compression]; !ok {
 		problem("compression", fmt.Sprintf("%q is not one of none, gzip, snappy, lz4, zstd", c.Compression))
+	}
+	if partitionerByName[c.Partitioner] == nil {
+		problem("partitioner", fmt.Sprintf("%q is not one of hash, murmur2, crc32, round_robin, random", c.Partitioner))
 	}
 	if _, err := c.version(); err != nil {
 		problem("version", err.Error())
@@ -87,10 +104,28 @@ func (c *Config) checkReliability(problem func(field, message string)) {
 	case c.Retries == nil:
 	case *c.Retries < 0 || *c.Retries > maxRetries:
 		problem("retries", fmt.Sprintf("must be 0 to %d", maxRetries))
-	case c.Idempotent && *c.Retries == 0:
+	case c.idempotent() && *c.Retries == 0:
 		problem("retries", "an idempotent producer needs at least 1")
 	}
-	if c.Idempotent && acksByName[c.Acks] != sarama.WaitForAll {
+	if c.Producers < 0 || c.Producers > maxProducers {
+		problem("producers", fmt.Sprintf("must be 1 to %d", maxProducers))
+	}
+	if c.Requests < 0 || c.Requests > maxRequests {
+		problem("requests", fmt.Sprintf("must be 1 to %d", maxRequests))
+	}
+	if c.idempotent() && c.Requests > 1 {
+		problem("requests", "the client library keeps one request open when it is idempotent; leave it out")
+	}
+	if c.Backoff < 0 || c.Backoff > maxBackoff {
+		problem("backoff", fmt.Sprintf("must be at most %v", maxBackoff))
+	}
+	if c.Backoff > 0 && c.retries() == 0 {
+		problem("backoff", "needs retries: without them the client library resends nothing")
+	}
+	if c.Transactions != nil {
+		c.Transactions.check(problem)
+	}
+	if c.idempotent() && acksByName[c.Acks] != sarama.WaitForAll {
 		problem("acks", "an idempotent producer needs all")
 	}
 }
@@ -98,6 +133,12 @@ func (c *Config) checkReliability(problem func(field, message string)) {
 func (c *Config) checkAmounts(problem func(field, message string)) {
 	if c.Size < 0 || c.Size > maxSize {
 		problem("size", fmt.Sprintf("must be at most %s", drivers.Bytes(maxSize)))
+	}
+	if _, err := compileSizes(c.Sizes); err != nil {
+		problem("sizes", err.Error())
+	}
+	if c.Size > 0 && len(c.Sizes) > 0 {
+		problem("sizes", "goes without size: add that to the sizes, or leave it out")
 	}
 	if c.Linger < 0 || c.Linger > maxLinger {
 		problem("linger", fmt.Sprintf("must be at most %v", maxLinger))
@@ -113,6 +154,12 @@ func (c *Config) checkAmounts(problem func(field, message string)) {
 	}
 	if c.Replication < 0 {
 		problem("replication", "must be 1 or more")
+	}
+	if c.MinInsync < 0 || c.Replication > 0 && c.MinInsync > c.Replication {
+		problem("min_insync", "must be 1 to the number of replicas")
+	}
+	if c.MinInsync > 0 && c.Partitions == 0 {
+		problem("min_insync", "needs partitions: it matters only for a topic that is created")
 	}
 	if c.Replication > 0 && c.Partitions == 0 {
 		problem("replication", "needs partitions: it matters only for a topic that is created")
@@ -176,10 +223,31 @@ func (c *Config) retries() int {
 	switch {
 	case c.Retries != nil:
 		return *c.Retries
-	case c.Idempotent:
+	case c.idempotent():
 		return defaultIdempotentRetries
 	}
 	return 0
+}
+
+func (c *Config) access() access { return access{c.TLS, c.SASL} }
+
+func (c *Config) idempotent() bool { return c.Idempotent || c.Transactions != nil }
+
+func (c *Config) openRequests() int {
+	switch {
+	case c.idempotent():
+		return 1 // sarama demands it
+	case c.Requests > 0:
+		return c.Requests
+	}
+	return defaultRequests
+}
+
+func (c *Config) backoff() time.Duration {
+	if c.Backoff > 0 {
+		return c.Backoff
+	}
+	return backoff
 }
 
 func (c *Config) verify() bool { return c.Verify == nil || *c.Verify }
@@ -187,12 +255,13 @@ func (c *Config) verify() bool { return c.Verify == nil || *c.Verify }
 // Verifies implements drivers.Verifying.
 func (c *Config) Verifies() bool { return c.verify() }
 
-// GaugeNames implements drivers.Declarer: operations in flight, and how many records the verifier is behind.
+// GaugeNames implements drivers.Declarer: operations in flight, records that left for the brokers, and how many the verifier
+// is behind.
 func (c *Config) GaugeNames() []string {
 	if c.verify() {
-		return []string{"in_flight", "lag"}
+		return []string{"in_flight", "lag", "transmissions", "retransmissions"}
 	}
-	return []string{"in_flight"}
+	return []string{"in_flight", "transmissions", "retransmissions"}
 }
 
 // String tells where the stream sends, for `wringer check`.

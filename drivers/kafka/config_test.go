@@ -26,8 +26,15 @@ func TestCheck(t *testing.T) {
 		{with(func(c *Config) { c.Acks, c.Compression, c.Version = "one", "rar", "x" }), []string{"acks", "compression", "version"}},
 		{with(func(c *Config) { c.Version = "0.10.2.0" }), []string{"version"}},
 		{with(func(c *Config) { c.Idempotent, c.Acks, c.Retries = true, "leader", new(int) }), []string{"acks", "retries"}},
+		{with(func(c *Config) { c.Partitioner, c.Requests, c.Backoff, c.Producers = "x", -1, time.Second, -1 }),
+			[]string{"partitioner", "requests", "backoff", "producers"}},
+		{with(func(c *Config) {
+			c.Requests, c.Transactions = 2, &Transactions{Records: -1, Every: time.Hour, Abort: 2}
+		}),
+			[]string{"requests", "transactions.records", "transactions.every", "transactions.abort"}},
+		{with(func(c *Config) { c.Size, c.Sizes = 1, map[string]uint32{"x": 1} }), []string{"sizes", "sizes"}},
 		{with(func(c *Config) { c.Linger, c.Size = time.Hour, 1<<40 }), []string{"linger", "size"}},
-		{with(func(c *Config) { c.Batch, c.Replication = 1, 3 }), []string{"batch", "replication"}},
+		{with(func(c *Config) { c.Batch, c.Replication, c.MinInsync = 1, 3, 4 }), []string{"batch", "replication", "min_insync", "min_insync"}},
 		{with(func(c *Config) { c.Partitions, c.Replication = -1, -1 }), []string{"partitions", "replication"}},
 		{with(func(c *Config) {
 			c.Key, c.Value, c.Headers = "{{k}}", "{{", map[string]string{HeaderID: "x", "h": "{{int}}"}

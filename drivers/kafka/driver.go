@@ -10,8 +10,8 @@ import (
 	"wringer/drivers"
 )
 
-// Driver sends the operations of one stream by one sarama producer. It is a drivers.Pipeline; a session of it is Send,
-// waited for. Its methods are safe for concurrent use, but the order of records is that of the calls to Send.
+// Driver sends the operations of one stream by one sarama producer, or by several. It is a drivers.Pipeline; a session of it is Send,
+// waited for. Its methods are safe for concurrent use, but the order of the records of one producer is that of the calls to Send.
 //
 // An attempt whose context ends before the producer has answered is over then: rejected when its record had not been put
 // into a batch, indeterminate otherwise. What the producer says later is dropped, and transmissions that it makes later
@@ -22,9 +22,9 @@ type Driver struct {
 	recipe   *recipe
 	noAcks   bool
 	network  *network
-	client   sarama.Client
-	producer sarama.AsyncProducer
+	lines    []*line
 	flights  *flights
+	wires    wires
 	drained  sync.WaitGroup
 	closing  sync.Once
 	shutting chan struct{}
@@ -39,6 +39,7 @@ var (
 	_ drivers.Pipeline = (*Driver)(nil)
 	_ drivers.Gauger   = (*Driver)(nil)
 	_ drivers.Verifier = (*Driver)(nil)
+	_ drivers.Fleet    = (*Driver)(nil)
 )
 
 // Send implements drivers.Pipeline.
@@ -50,7 +51,7 @@ func (d *Driver) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, 
 // board makes the flight of an attempt, which is under way from here on.
 func (d *Driver) board(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) *flight {
 	f := d.recipe.flight(op, at, done)
-	f.ctx = ctx
+	f.ctx, f.input = ctx, d.lineOf(op).input
 	d.flights.inFlight.Add(1)
 	return f
 }
@@ -67,7 +68,7 @@ func (d *Driver) send(f *flight) {
 		return
 	}
 	select {
-	case d.producer.Input() <- &f.message:
+	case f.input <- &f.message:
 	default:
 		d.wait(f)
 	}
@@ -76,7 +77,7 @@ func (d *Driver) send(f *flight) {
 // wait hands a flight over once there is room for it, or its attempt is over.
 func (d *Driver) wait(f *flight) {
 	select {
-	case d.producer.Input() <- &f.message:
+	case f.input <- &f.message:
 	case <-d.flights.goneSignal(f):
 		d.flights.leave(f)
 	}
@@ -115,22 +116,35 @@ func (d *Driver) lost(f *flight, err error) {
 	d.flights.depart(f)
 }
 
-// returned ends a flight that sarama gave back.
+// returned ends a flight that sarama gave back, or leaves that to the end of its transaction.
 func (d *Driver) returned(m *sarama.ProducerMessage, err error) {
 	f := m.Metadata.(*flight)
 	p := d.flights.leave(f)
+	if t := f.transaction; t != nil {
+		f.landing = p
+		if err != nil {
+			t.failed.Store(true)
+		}
+		t.landed()
+		return
+	}
 	d.end(f, func() {
 		if err != nil {
 			p.failed(f.at, err, d.network.isClosed())
 			return
 		}
-		p.tell(f.at)
-		f.at.Outcome, f.at.Wire, f.at.Answered = drivers.Acked, true, true
-		// DUPLICATE_SEQUENCE is an ack too, but names no place.
-		if m.Offset >= 0 && !d.noAcks {
-			f.at.Placed, f.at.Partition, f.at.Offset = true, m.Partition, m.Offset
-		}
+		p.acked(f, d.noAcks)
 	})
+}
+
+// acked sets the outcome of an attempt that was acknowledged.
+func (p passage) acked(f *flight, noAcks bool) {
+	p.tell(f.at)
+	f.at.Outcome, f.at.Wire, f.at.Answered = drivers.Acked, true, true
+	// DUPLICATE_SEQUENCE is an ack too, but names no place.
+	if m := &f.message; m.Offset >= 0 && !noAcks {
+		f.at.Placed, f.at.Partition, f.at.Offset = true, m.Partition, m.Offset
+	}
 }
 
 // end tells the attempt's outcome, once, and hands the attempt back.
@@ -148,16 +162,9 @@ func (d *Driver) end(f *flight, tell func()) {
 // drain takes back what sarama gives back, until it has shut down, and keeps the deadlines.
 func (d *Driver) drain() {
 	d.drained.Go(d.keepTime)
-	d.drained.Go(func() {
-		for m := range d.producer.Successes() {
-			d.returned(m, nil)
-		}
-	})
-	d.drained.Go(func() {
-		for e := range d.producer.Errors() {
-			d.returned(e.Msg, e.Err)
-		}
-	})
+	for _, l := range d.lines {
+		l.drain(d)
+	}
 }
 
 // Flush implements drivers.Pipeline.
@@ -178,9 +185,12 @@ func (d *Driver) Flush(ctx context.Context) error {
 // Session implements drivers.Driver.
 func (d *Driver) Session() (drivers.Session, error) { return session{d}, nil }
 
-// Gauges implements drivers.Gauger: in_flight is the number of attempts that the producer holds.
+// Gauges implements drivers.Gauger: in_flight is the number of attempts that the producer holds; transmissions and
+// retransmissions are records that left for the brokers since the driver was opened, for the first time in their attempt and
+// again.
 func (d *Driver) Gauges(emit func(name string, value float64)) {
 	emit("in_flight", float64(d.flights.inFlight.Load()))
+	d.wires.gauges(emit)
 }
 
 // Source implements drivers.Verifier.
@@ -188,7 +198,7 @@ func (d *Driver) Source() (drivers.Source, error) {
 	if !d.config.verify() {
 		return nil, nil
 	}
-	effect := Effect{Brokers: d.config.Brokers, Topic: d.config.Topic}
+	effect := Effect{Brokers: d.config.Brokers, Topic: d.config.Topic, TLS: d.config.TLS, SASL: d.config.SASL}
 	s, err := effect.source(d.env)
 	if err != nil {
 		return nil, err
@@ -207,17 +217,20 @@ func (d *Driver) shut() error {
 	close(d.shutting)
 	d.unwatch()
 	d.network.close()
-	d.producer.AsyncClose()
+	for _, l := range d.lines {
+		l.end()
+	}
 	d.drained.Wait()
 	for _, f := range d.flights.remaining() {
 		p := d.flights.leave(f)
 		d.end(f, func() { p.overdue(f.at, context.Canceled, nil, !f.withdraw()) })
 		d.flights.depart(f)
 	}
-	if err := d.client.Close(); err != nil && !errors.Is(err, sarama.ErrClosedClient) {
-		return err
+	var all []error
+	for _, l := range d.lines {
+		all = append(all, l.close())
 	}
-	return nil
+	return errors.Join(all...)
 }
 
 // session makes one attempt at a time.

@@ -2,12 +2,10 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -352,40 +350,9 @@ func TestSecondAttempt(t *testing.T) {
 	if w.of(5) != 3 {
 		t.Errorf("%d arrived", w.of(5))
 	}
-}
-
-func TestOpen(t *testing.T) {
-	c := newCluster(t, 1)
-	open := func(config Config, ctx context.Context) error {
-		d, err := config.Open(ctx, newEnv())
-		if err == nil {
-			d.Close()
-		}
-		return err
-	}
-	if err := open(Config{Brokers: brokers(c), Topic: "absent"}, t.Context()); !errors.Is(err, drivers.ErrConfig) || !strings.Contains(err.Error(), "absent") {
-		t.Errorf("absent topic: %v", err)
-	}
-	if err := open(Config{Brokers: brokers(c), Topic: "made", Partitions: 5}, t.Context()); err != nil {
-		t.Errorf("topic to be created: %v", err)
-	}
-	if n := len(c.PartitionInfos("made")); n != 5 {
-		t.Errorf("%d partitions", n)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	if err := open(Config{Brokers: l.Addr().String(), Topic: topic}, ctx); !errors.Is(err, drivers.ErrUnreachable) {
-		t.Errorf("silent broker: %v", err)
-	}
-	l.Close()
-	if err := open(Config{Brokers: l.Addr().String(), Topic: topic}, t.Context()); !errors.Is(err, drivers.ErrUnreachable) {
-		t.Errorf("no broker: %v", err)
-	}
-	if err := open(Config{Brokers: "nowhere.invalid:9092", Topic: topic}, t.Context()); !errors.Is(err, drivers.ErrUnreachable) {
-		t.Errorf("no such host: %v", err)
+	gauges := make(map[string]float64)
+	d.Gauges(func(name string, value float64) { gauges[name] = value })
+	if gauges["transmissions"] != 2 || gauges["retransmissions"] != 1 {
+		t.Errorf("%v", gauges)
 	}
 }

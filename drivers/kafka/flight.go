@@ -25,15 +25,19 @@ type flight struct {
 	done func()
 	over atomic.Bool
 
-	ctx        context.Context // ends the attempt, with others
-	deadline   time.Duration   // of the attempt, on the run's clock; where it has one
-	prev, next *flight         // in flights.queue, guarded by flights.mu as queued is
+	input      chan<- *sarama.ProducerMessage // where it goes
+	ctx        context.Context                // ends the attempt, with others
+	deadline   time.Duration                  // of the attempt, on the run's clock; where it has one
+	prev, next *flight                        // in flights.queue, guarded by flights.mu as queued is
 	queued     bool
 	timed      bool          // it has a deadline
 	departed   bool          // the attempt is over, though sarama has not given the record back; guarded by flights.mu
 	gone       chan struct{} // closed when departed becomes true; nil while nobody waits. Guarded by flights.mu
 
 	passage passage // guarded by flights.mu; its blind is not used
+
+	transaction *transaction // nil: none
+	landing     passage      // what had become of it when sarama gave it back, for the end of its transaction
 }
 
 // The stages of a flight. sarama can't be asked to give a record back, but it reads the record's value when it puts the
@@ -193,8 +197,10 @@ func (s *flights) idleSignal() <-chan struct{} {
 
 // transmission is one Produce request that left: for each partition the flights whose records it held.
 type transmission struct {
-	version    int16
-	partitions []held
+	version      int16
+	partitions   []held
+	wire         *wire
+	first, again int64 // records, as wire counts them
 }
 
 // held is the part of a transmission that is for one partition.
@@ -204,8 +210,8 @@ type held struct {
 }
 
 // departing counts a transmission of each record, before its first byte leaves.
-func (s *flights) departing(version int16, all []carried, now time.Duration) *transmission {
-	t := &transmission{version: version, partitions: make([]held, len(all))}
+func (s *flights) departing(version int16, all []carried, to *wire, now time.Duration) *transmission {
+	t := &transmission{version: version, wire: to, partitions: make([]held, len(all))}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, c := range all {
@@ -219,11 +225,16 @@ func (s *flights) departing(version int16, all []carried, now time.Duration) *tr
 			}
 			if f.passage.sent == 0 {
 				f.passage.first = now
+				t.first++
+			} else {
+				t.again++
 			}
 			f.passage.sent++
 			h.flights = append(h.flights, f)
 		}
 	}
+	to.first.Add(t.first)
+	to.again.Add(t.again)
 	return t
 }
 
@@ -236,6 +247,8 @@ func (s *flights) recall(t *transmission) {
 			f.passage.sent--
 		}
 	}
+	t.wire.first.Add(-t.first)
+	t.wire.again.Add(-t.again)
 }
 
 // answer notes what the broker said to a transmission, before sarama hears of it.

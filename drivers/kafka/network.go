@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"sync"
 	"time"
@@ -13,7 +14,8 @@ import (
 // that the connections under them are closed. It is the proxy.Dialer that sarama is given. Safe for concurrent use.
 type network struct {
 	connect func(network, address string) (net.Conn, error)
-	wrap    func(net.Conn) net.Conn // nil: as it is
+	wrap    func(conn net.Conn, address string) net.Conn // nil: as it is
+	secure  *tls.Config                                  // nil: no TLS. Set before the first dial
 	cancel  context.CancelFunc
 
 	mu      sync.Mutex
@@ -26,15 +28,17 @@ type network struct {
 // newNetwork dials by dial, each for at most timeout (sarama applies no timeout to a dialer that is not its own).
 func newNetwork(dial drivers.DialFunc, timeout time.Duration) *network {
 	base, cancel := context.WithCancel(context.Background())
-	return &network{
-		live:   make(map[*kept]struct{}),
-		cancel: cancel,
-		connect: func(network, address string) (net.Conn, error) {
-			ctx, done := context.WithTimeout(base, timeout)
-			defer done()
-			return dial(ctx, network, address)
-		},
+	n := &network{live: make(map[*kept]struct{}), cancel: cancel}
+	n.connect = func(network, address string) (net.Conn, error) {
+		ctx, done := context.WithTimeout(base, timeout)
+		defer done()
+		conn, err := dial(ctx, network, address)
+		if err != nil || n.secure == nil {
+			return conn, err
+		}
+		return shake(ctx, conn, address, n.secure)
 	}
+	return n
 }
 
 // Dial implements proxy.Dialer.
@@ -54,7 +58,7 @@ func (n *network) Dial(network, address string) (net.Conn, error) {
 	k := &kept{Conn: conn, network: n}
 	n.live[k] = struct{}{}
 	if n.wrap != nil {
-		return n.wrap(k), nil
+		return n.wrap(k, address), nil
 	}
 	return k, nil
 }

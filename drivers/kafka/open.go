@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
+	"strconv"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -51,8 +53,11 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	d := &Driver{config: c, env: env, recipe: recipe, noAcks: c.Acks == "none", flights: newFlights(),
 		shutting: make(chan struct{}), watched: make(map[context.Context]func() bool)}
 	d.network = newNetwork(env.Dial, patience(env.Timeout))
-	d.network.wrap = func(conn net.Conn) net.Conn {
-		t := newTap(conn, d.flights, env.Clock, newReader(env.Identity))
+	if d.network.secure, err = c.access().secure(env.Files); err != nil {
+		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+	}
+	d.network.wrap = func(conn net.Conn, address string) net.Conn {
+		t := newTap(conn, d.wires.to(address), d.flights, env.Clock, newReader(env.Identity))
 		if c.retries() == 0 {
 			t.lost = d.lost
 		}
@@ -80,20 +85,24 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	return d, nil
 }
 
-// connect makes client and producer; the topic exists then.
-func (d *Driver) connect(ctx context.Context, brokers []string, config *sarama.Config) (err error) {
-	if d.client, err = sarama.NewClient(brokers, config); err != nil {
-		return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
-	}
+// connect makes the clients and producers; the topic exists then.
+func (d *Driver) connect(ctx context.Context, brokers []string, config *sarama.Config) error {
 	wanted := sarama.TopicDetail{NumPartitions: d.config.Partitions, ReplicationFactor: d.config.Replication}
 	if wanted.ReplicationFactor == 0 {
 		wanted.ReplicationFactor = -1 // the brokers' own default
 	}
-	if err := findTopic(ctx, d.client, d.config.Topic, &wanted); err != nil {
-		return err
+	if n := d.config.MinInsync; n > 0 {
+		text := strconv.Itoa(int(n))
+		wanted.ConfigEntries = map[string]*string{"min.insync.replicas": &text}
 	}
-	if d.producer, err = sarama.NewAsyncProducerFromClient(d.client); err != nil {
-		return fmt.Errorf("%w: start the producer: %w", drivers.ErrUnreachable, err)
+	for n := range max(1, d.config.Producers) {
+		l, err := d.openLine(brokers, config, n, func(client sarama.Client) error {
+			return findTopic(ctx, client, d.config.Topic, &wanted)
+		})
+		d.lines = append(d.lines, l)
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -101,8 +110,14 @@ func (d *Driver) connect(ctx context.Context, brokers []string, config *sarama.C
 // abandon frees what connect had made when it failed.
 func (d *Driver) abandon() {
 	d.network.close()
-	if d.client != nil {
-		_ = d.client.Close()
+	for _, l := range d.lines {
+		if l.clerk != nil {
+			l.producer = l.clerk.producer
+		}
+		if l.producer != nil {
+			_ = l.producer.Close() // nothing was sent
+		}
+		_ = l.close()
 	}
 }
 
@@ -152,6 +167,7 @@ func persist(config *sarama.Config, n *network, unanswered func()) (opened func(
 func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, func(), error) {
 	n := d.network
 	config := clientConfig(env, n)
+	c.access().sign(config)
 	opened := persist(config, n, d.unanswered)
 	version, err := c.version()
 	if err != nil {
@@ -162,22 +178,23 @@ func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, fun
 	p.RequiredAcks = acksByName[c.Acks]
 	p.Compression = codecByName[c.Compression]
 	p.Timeout = patience(env.Timeout)
-	p.Idempotent = c.Idempotent
-	if c.Idempotent {
-		config.Net.MaxOpenRequests = 1
+	config.Net.MaxOpenRequests = c.openRequests()
+	p.Idempotent = c.idempotent()
+	if c.Transactions != nil {
+		p.Transaction.ID = "wringer-" + env.Identity.Run + "-" + env.Stream
 	}
-	p.Retry.Max, p.Retry.Backoff = c.retries(), backoff
+	p.Retry.Max, p.Retry.Backoff = c.retries(), c.backoff()
 	p.Retry.BackoffFunc = func(int, int) time.Duration {
 		if n.isClosed() {
 			return 0 // sarama backs off for each record that it gives up: Close would take as long as there are records
 		}
-		return backoff
+		return c.backoff()
 	}
 	p.Transaction.Retry.Max = 5 // of the request for a producer id
 	p.Return.Successes, p.Return.Errors = true, true
-	p.Partitioner = newPartitioner(env.Seed)
+	p.Partitioner = c.partitioner(env.Seed)
 	p.Flush.Frequency, p.Flush.Bytes = c.Linger, int(c.Batch)
-	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, int(c.Batch))
+	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, d.recipe.sizes.largest()+roomForRecord, int(c.Batch))
 	if err := config.Validate(); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
@@ -206,6 +223,12 @@ func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *
 			if !created || wanted == nil && asked >= autoCreationPolls {
 				return fmt.Errorf("%w: the topic does not exist; create it, or let `partitions:` of a kafka stream create it", drivers.ErrConfig)
 			}
+		case errors.Is(err, sarama.ErrSASLAuthenticationFailed), errors.Is(err, sarama.ErrUnsupportedSASLMechanism):
+			return fmt.Errorf("%w: the brokers refuse the login; look at sasl: %w", drivers.ErrConfig, err)
+		case client.Config().Net.SASL.Enable && errors.Is(err, io.EOF):
+			return fmt.Errorf("%w: the connection was closed at the login, which may be how it is refused; look at sasl: %w", drivers.ErrUnreachable, err)
+		case errors.Is(err, errTLS):
+			return fmt.Errorf("%w: look at tls: %w", drivers.ErrUnreachable, err)
 		case errors.Is(err, sarama.ErrInvalidTopic), errors.Is(err, sarama.ErrTopicAuthorizationFailed), errors.Is(err, sarama.ErrClusterAuthorizationFailed):
 			return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 		default:

@@ -74,7 +74,7 @@ func (p passage) failed(at *drivers.Attempt, err error, closing bool) {
 	}
 	switch {
 	case p.sent == 0 && !p.blind:
-		if !closing && code != drivers.CodeDNS && code != codeClient {
+		if !closing && code != drivers.CodeDNS && code != drivers.CodeTLS && code != codeClient {
 			code = drivers.CodeRefused
 		}
 		at.Fail(drivers.Rejected, code, "the record never left the client: "+err.Error())
@@ -118,8 +118,8 @@ func (p passage) overdue(at *drivers.Attempt, cause, dial error, held bool) {
 func neverLeft(at *drivers.Attempt, dial error) {
 	at.Fail(drivers.Rejected, drivers.CodeRefused, "the record never left the client: no broker took it in time")
 	if dial != nil {
-		if codeOf(dial) == drivers.CodeDNS {
-			at.Code = drivers.CodeDNS
+		if code := codeOf(dial); code == drivers.CodeDNS || code == drivers.CodeTLS {
+			at.Code = code
 		}
 		at.Detail = "the record never left the client: " + dial.Error()
 	}
@@ -152,6 +152,8 @@ func codeOf(err error) string {
 		return codeClient
 	case errors.As(err, &decoding), errors.Is(err, sarama.ErrIncompleteResponse), errors.Is(err, sarama.ErrInsufficientData):
 		return drivers.CodeMalformed
+	case errors.Is(err, errTLS):
+		return drivers.CodeTLS
 	case errors.As(err, &dns):
 		return drivers.CodeDNS
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -21,6 +21,8 @@ type recipe struct {
 	keyed    bool  // the key is rendered for operations without a key too
 	value    *text
 	size     int
+	sizes    sizes
+	sizeSeed uint64
 	headers  []namedText
 	room     int // bytes that a record's texts are likely to need
 	yards    sync.Pool
@@ -85,8 +87,11 @@ func compileText(source string, env drivers.Env, place uint64) (*text, error) {
 
 // recipe compiles the texts of c, which Check has passed.
 func (c *Config) recipe(env drivers.Env) (*recipe, error) {
-	r := &recipe{topic: c.Topic, identity: env.Identity, keyed: c.Key != "", size: int(c.Size)}
+	r := &recipe{topic: c.Topic, identity: env.Identity, keyed: c.Key != "", size: int(c.Size), sizeSeed: drivers.Draw(env.Seed, 0, drawPlace+3)}
 	var err error
+	if r.sizes, err = compileSizes(c.Sizes); err != nil {
+		return nil, fmt.Errorf("%w: sizes: %w", drivers.ErrConfig, err)
+	}
 	if r.value, err = compileText(orDefault(c.Value, defaultValue), env, 0); err != nil {
 		return nil, fmt.Errorf("%w: value: %w", drivers.ErrConfig, err)
 	}
@@ -129,7 +134,7 @@ func (r *recipe) flight(op *drivers.Op, at *drivers.Attempt, done func()) *fligh
 	f.ref, f.at, f.done = ref{op.Seq, at.Number}, at, done
 	f.timed, f.deadline = at.Timeout > 0, at.Begun+at.Timeout
 	b = r.value.append(b, op)
-	b = pad(b, r.size)
+	b = pad(b, max(r.size, r.sizes.of(r.sizeSeed, op.Seq)))
 	f.value, b = cut(b, 0)
 	f.message = sarama.ProducerMessage{Topic: r.topic, Value: (*valueEncoder)(f), Metadata: f, Offset: -1, Headers: f.headers[:0]}
 	if r.keyed || op.Keyed {
@@ -170,29 +175,3 @@ func pad(b []byte, size int) []byte {
 
 // cut returns what stands in b behind from, and b to append to.
 func cut(b []byte, from int) (piece, rest []byte) { return b[from:len(b):len(b)], b }
-
-// partitioner sends a key's records to one partition, by sarama's hash of the key, and records without a key to
-// partitions drawn from the stream's seed.
-type partitioner struct {
-	sarama.Partitioner
-	seed uint64
-}
-
-func newPartitioner(seed uint64) sarama.PartitionerConstructor {
-	return func(topic string) sarama.Partitioner {
-		return partitioner{sarama.NewHashPartitioner(topic), drivers.Draw(seed, 0, drawPlace+1)}
-	}
-}
-
-// Partition implements sarama.Partitioner.
-func (p partitioner) Partition(m *sarama.ProducerMessage, n int32) (int32, error) {
-	if m.Key != nil {
-		return p.Partitioner.Partition(m, n)
-	}
-	f := m.Metadata.(*flight)
-	return int32(drivers.DrawBelow(drivers.Draw(p.seed, f.ref.seq, 0), uint64(n))), nil
-}
-
-// MessageRequiresConsistency implements sarama.DynamicConsistencyPartitioner: a record without a key can go around a
-// partition that has no leader.
-func (p partitioner) MessageRequiresConsistency(m *sarama.ProducerMessage) bool { return m.Key != nil }

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -25,6 +26,8 @@ type Source struct {
 	committed  bool
 	autoCreate bool // a topic that is absent at Start may be created by the brokers when it is asked for
 	look       look
+	access     access
+	secure     *tls.Config
 
 	network *network
 	client  sarama.Client
@@ -63,9 +66,11 @@ func (s *Source) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
 	s.network = newNetwork(new(net.Dialer).DialContext, patience(s.env.Timeout))
+	s.network.secure = s.secure
 	guard := context.AfterFunc(ctx, s.network.close)
 	defer guard()
 	config := clientConfig(s.env, s.network)
+	s.access.sign(config)
 	config.Metadata.AllowAutoTopicCreation = s.autoCreate
 	var err error
 	if s.client, err = sarama.NewClient(s.brokers, config); err != nil {

@@ -12,6 +12,7 @@ import (
 // It must stand directly under sarama, above any TLS.
 type tap struct {
 	net.Conn
+	wire    *wire
 	flights *flights
 	clock   func() time.Duration
 	reader  *reader
@@ -24,8 +25,8 @@ type tap struct {
 	answers assembler               // used by Read alone
 }
 
-func newTap(conn net.Conn, flights *flights, clock func() time.Duration, reader *reader) *tap {
-	return &tap{Conn: conn, flights: flights, clock: clock, reader: reader, pending: make(map[int32]*transmission)}
+func newTap(conn net.Conn, wire *wire, flights *flights, clock func() time.Duration, reader *reader) *tap {
+	return &tap{Conn: conn, wire: wire, flights: flights, clock: clock, reader: reader, pending: make(map[int32]*transmission)}
 }
 
 // Write implements net.Conn. A transmission is counted before its first byte leaves: its answer may come before Write
@@ -59,7 +60,7 @@ func (t *tap) depart(p []byte) (*transmission, int32) {
 		t.flights.blind.Store(true)
 		return nil, 0
 	}
-	sent := t.flights.departing(head.version, all, t.clock())
+	sent := t.flights.departing(head.version, all, t.wire, t.clock())
 	if acks != 0 {
 		t.mu.Lock()
 		t.pending[head.correlation] = sent

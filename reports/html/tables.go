@@ -168,7 +168,7 @@ func codes(m *reports.Measures) cell {
 
 // soft lets long names of counts break where columns are narrow.
 var soft = strings.NewReplacer("_", " ", "unexpected", "unex\u00adpected", "recovered", "re\u00adcovered", "redelivered", "re\u00addelivered",
-	"violations", "viola\u00adtions", "regressions", "regres\u00adsions", "duplicates", "dupli\u00adcates")
+	"violations", "viola\u00adtions", "regressions", "regres\u00adsions", "duplicates", "dupli\u00adcates", "collisions", "colli\u00adsions")
 
 // integrityTable leaves out the counts that were measured nowhere, and names them.
 func integrityTable(run *reports.Run, name string) (t *table, missing []string) {

@@ -20,9 +20,12 @@
 //   - redelivered: a delivery at a position that was delivered before (this is no copy), or a copy whose origin, the
 //     message that it was made from, had made an effect before. An origin names one message, a position one record.
 //   - order violation, Sequential: an operation first seen after one of its scope with a higher number. The scope is the
-//     key, or without keys the partition. Told once per operation that came late.
+//     key, or without keys the producer in the partition. Told once per operation that came late.
 //   - order violation, RealTime (linearizability's order, Herlihy and Wing 1990, and no more than that): A was acked
 //     before B of the same key was sent, and B was first seen before A. Told once per A. Calls that overlap have no order.
+//   - ack collision, Log: an operation whose ack named a place in the log that another's ack had named: one record can
+//     stand there, so that the other was deduplicated away, or truncated and its offset given anew. Acks alone decide,
+//     while the run goes on and without reading the log. In the window of the operation that was told later.
 //   - regression, Sequential: a delivery with a lower number than the one before it in its scope, replays included.
 //
 // Order is compared within one partition, that of the key's first delivery: between partitions nobody observes an order.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"wringer/drivers"
 	"wringer/reports"
 )
 
@@ -21,9 +22,10 @@ const (
 	kindEffectDuplicate
 	kindRedelivered
 	kindOrder
+	kindCollision
 )
 
-var kindNames = [...]string{"lost", "phantom", "unexpected", "log_duplicate", "effect_duplicate", "redelivered", "order_violation"}
+var kindNames = [...]string{"lost", "phantom", "unexpected", "log_duplicate", "effect_duplicate", "redelivered", "order_violation", "ack_collision"}
 
 // evidence keeps the first anomalies of each kind and window, one entry an operation, so that no flood hides another.
 type evidence struct {
@@ -176,6 +178,13 @@ func (l *Ledger) tellLost(seq uint64, cell int16) {
 	v := l.testify(kindLost, cell, seq, "acked, not seen by the end of the drain")
 	if r := l.history.find(seq); r != nil {
 		v.Why = fmt.Sprintf("acked at %s, not seen by the end of the drain", moment(r.done))
+	}
+}
+
+// tellCollision tells of an operation whose ack named a place that another's had named.
+func (l *Ledger) tellCollision(seq uint64, cell int16, at *drivers.Attempt) {
+	if l.evidence.wants(kindCollision, cell) {
+		l.testify(kindCollision, cell, seq, fmt.Sprintf("acked at partition %d, offset %d, as another operation was", at.Partition, at.Offset))
 	}
 }
 

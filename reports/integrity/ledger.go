@@ -29,6 +29,9 @@ type Config struct {
 	// KeyOf is the key of an operation, a small index: memory grows with the highest. nil: there are no keys. Sequential
 	// order is then that of each partition, and RealTime order is not measured.
 	KeyOf func(seq uint64) uint64
+	// Producers is how many send the operations that have no key: operation seq is sent by number seq modulo Producers.
+	// Sequential order without keys is that of each producer in each partition. 0: one.
+	Producers uint64
 	// EvidencePerKind bounds the evidence of one kind in one window. 0: 100.
 	EvidencePerKind int
 }
@@ -62,8 +65,8 @@ func limitsOf(c *Config) limits {
 
 // cell counts what became of the operations of one window.
 type cell struct {
-	acked, ackedSeen, recovered, phantom, unexpected, foreign       int64
-	duplicates, extra, copies, redelivered, violations, regressions int64
+	acked, ackedSeen, recovered, phantom, unexpected, foreign                   int64
+	duplicates, extra, copies, redelivered, violations, regressions, collisions int64
 }
 
 // add adds all of o; copies is a maximum.
@@ -80,6 +83,7 @@ func (c *cell) add(o *cell) {
 	c.redelivered += o.redelivered
 	c.violations += o.violations
 	c.regressions += o.regressions
+	c.collisions += o.collisions
 }
 
 // warmupCell is the cell of the warm-up; window w has cell w+1.
@@ -93,6 +97,7 @@ type Ledger struct {
 	cells    []cell
 	pages    pages
 	places   positions
+	acks     positions // what acks named
 	origins  origins
 	history  history
 	order    order
@@ -110,7 +115,7 @@ type Ledger struct {
 	forgottenFrom uint64
 	latest        time.Duration // of all deliveries
 	// Why some counts are not fully known; empty when they are.
-	repeatsUnknown, redeliveredUnknown, copiesUnknown string
+	repeatsUnknown, redeliveredUnknown, copiesUnknown, acksUnknown string
 }
 
 // New opens the account of a stream.
@@ -128,9 +133,10 @@ func newLedger(c Config, lim limits) *Ledger {
 		config: c, limits: lim,
 		cells:     make([]cell, len(c.Windows)+1),
 		places:    newPositions(lim.offsets),
+		acks:      newPositions(lim.offsets),
 		origins:   origins{placed: newPositions(lim.offsets), hashed: make(map[uint64]struct{}), bound: lim.origins},
 		history:   newHistory(lim),
-		order:     order{rule: rule, keyOf: c.KeyOf, bound: lim.queued},
+		order:     order{rule: rule, keyOf: c.KeyOf, producers: max(1, c.Producers), bound: lim.queued},
 		evidence:  evidence{limit: c.EvidencePerKind, entries: make(map[evidenceOf][]*reports.Violation)},
 		early:     make(map[uint64]*note),
 		copies:    make(map[uint64]int64),
@@ -174,6 +180,9 @@ func (l *Ledger) ended(e *reports.Ended) {
 	p.end(i, s, cell)
 	if s == acked {
 		l.cells[cell].acked++
+		if l.config.Mode == Log {
+			l.acknowledged(e, cell)
+		}
 	}
 	seen := p.seen.has(i)
 	l.history.ended(e, s, seen, seen && !far && l.order.rule == RealTime)
@@ -186,6 +195,24 @@ func (l *Ledger) ended(e *reports.Ended) {
 	l.arrived(seq, s, cell)
 	l.settleEarly(seq, s, cell)
 	l.advance(seq)
+}
+
+// acknowledged looks whether another ack named the same place.
+func (l *Ledger) acknowledged(e *reports.Ended, cell int16) {
+	for i := range e.Trail {
+		at := &e.Trail[i]
+		if at.Outcome != drivers.Acked || !at.Placed {
+			continue
+		}
+		again, ok := l.acks.add(l.acks.log(at.Partition), at.Offset)
+		if !ok {
+			l.acksUnknown = "the offsets that acks named have more gaps than there is room for"
+		}
+		if again {
+			l.cells[cell].collisions++
+			l.tellCollision(e.Op.Seq, cell, at)
+		}
+	}
 }
 
 // seen takes a delivery of one of ours.

@@ -38,13 +38,15 @@ type node struct {
 	first bool
 }
 
-// order holds the lanes, as many as the highest key, or as there are partitions.
+// order holds the lanes, as many as the highest key, or as there are producers in partitions.
 type order struct {
 	rule  Order
 	keyOf func(seq uint64) uint64
-	lanes []lane
-	nodes []node // nodes[0] is not used
-	free  int32
+	// producers share the operations that have no key.
+	producers uint64
+	lanes     []lane
+	nodes     []node // nodes[0] is not used
+	free      int32
 	// queued is the number of nodes in use, at most bound.
 	queued, bound int
 	// unknown says why order is not fully known; empty when it is.
@@ -62,7 +64,7 @@ func (o *order) laneOf(seq uint64, log int32) uint64 {
 	if o.keyOf != nil {
 		return o.keyOf(seq)
 	}
-	return uint64(log)
+	return uint64(log)*o.producers + seq%o.producers
 }
 
 func (o *order) lane(n uint64) *lane {
@@ -231,6 +233,9 @@ func (l *Ledger) outOfOrder(seq uint64, why string, args ...any) {
 
 func (l *Ledger) scope() string {
 	if l.order.keyOf == nil {
+		if l.order.producers > 1 {
+			return "producer and partition"
+		}
 		return "partition"
 	}
 	return "key"

@@ -28,6 +28,7 @@ func draw(t *rapid.T) *drawn {
 	if keys := rapid.Uint64Range(0, 3).Draw(t, "keys"); keys > 0 {
 		h.config.KeyOf = func(seq uint64) uint64 { return drivers.KeyOf(1, seq, keys) }
 	}
+	h.config.Producers = rapid.Uint64Range(0, 3).Draw(t, "producers")
 	h.drawEnded(t)
 	h.drawSeen(t)
 	return h
@@ -45,6 +46,10 @@ func (h *drawn) drawEnded(t *rapid.T) {
 		if e.Outcome != drp {
 			e.Sent = due + time.Duration(rapid.IntRange(0, 100).Draw(t, "lag"))*time.Millisecond
 			e.Done = e.Sent + time.Duration(rapid.IntRange(0, 3000).Draw(t, "service"))*time.Millisecond
+		}
+		if e.Outcome == ack && rapid.Bool().Draw(t, "placed") {
+			e.Trail = []drivers.Attempt{{Number: 1, Outcome: ack, Placed: true,
+				Partition: rapid.Int32Range(0, 2).Draw(t, "ack partition"), Offset: rapid.Int64Range(0, 40).Draw(t, "ack offset")}}
 		}
 		h.ended = append(h.ended, e)
 	}
@@ -104,6 +109,7 @@ func (h *drawn) drawSeq(t *rapid.T, what int) uint64 {
 func (h *drawn) tell(t *rapid.T, l *Ledger) {
 	ends, seen := slices.Clone(h.ended), h.seen
 	ends = rapid.Permutation(ends).Draw(t, "ends")
+	h.ended = ends
 	for len(ends)+len(seen) > 0 {
 		n := rapid.IntRange(0, min(8, len(ends))).Draw(t, "ended batch")
 		l.Ended(ends[:n])
@@ -114,7 +120,7 @@ func (h *drawn) tell(t *rapid.T, l *Ledger) {
 }
 
 func (h *drawn) reference() *reference {
-	r := &reference{config: h.config, ended: make(map[uint64]reports.Ended), seen: h.seen}
+	r := &reference{config: h.config, ended: make(map[uint64]reports.Ended), seen: h.seen, told: h.ended}
 	for _, e := range h.ended {
 		r.ended[e.Op.Seq] = e
 	}
@@ -147,7 +153,7 @@ func duplicates(i *reports.Integrity) *int64 {
 
 func (h *drawn) measured(name string) bool {
 	switch name {
-	case "log_duplicates":
+	case "log_duplicates", "ack_collisions":
 		return h.config.Mode == Log
 	case "effect_duplicates":
 		return h.config.Mode == Effect
@@ -194,7 +200,7 @@ func (h *drawn) evidence(t tester, r Result) {
 		entries[v.Kind+" in "+v.Window]++
 	}
 	names := map[string]string{"lost": "lost", "phantom": "phantom", "unexpected": "unexpected", "log_duplicates": "log_duplicate",
-		"effect_duplicates": "effect_duplicate", "order_violations": "order_violation"}
+		"effect_duplicates": "effect_duplicate", "order_violations": "order_violation", "ack_collisions": "ack_collision"}
 	for _, window := range windows {
 		for name, kind := range names {
 			if n := count(r.Windows[window], name); n != nil && *n != entries[kind+" in "+window] {

@@ -13,6 +13,7 @@ type reference struct {
 	config Config
 	ended  map[uint64]reports.Ended
 	seen   []drivers.Delivery
+	told   []reports.Ended // ended, in the order in which the ledger was told
 }
 
 type position struct {
@@ -31,6 +32,7 @@ func (r *reference) counts(windowAt func(time.Duration) int) (t tally, split boo
 	positions := r.deliveries(t, windowAt)
 	r.outcomes(t, positions)
 	r.repeats(t)
+	r.collisions(t)
 	return t, r.order(t)
 }
 
@@ -107,6 +109,23 @@ func (r *reference) outcomes(t tally, positions map[uint64]map[position]bool) {
 	}
 }
 
+// collisions counts acks of one place, beyond the first.
+func (r *reference) collisions(t tally) {
+	named := make(map[position]bool)
+	for _, e := range r.told {
+		for _, at := range e.Trail {
+			if at.Outcome != drivers.Acked || !at.Placed {
+				continue
+			}
+			p := position{at.Partition, at.Offset}
+			if named[p] {
+				t.add(e.Window, "ack_collisions", 1)
+			}
+			named[p] = true
+		}
+	}
+}
+
 // repeats counts redeliveries: of a position, or of an origin at another position of an operation seen before.
 func (r *reference) repeats(t tally) {
 	positions, origins, before := make(map[position]bool), make(map[string]bool), make(map[uint64]bool)
@@ -150,7 +169,7 @@ func (r *reference) order(t tally) (split bool) {
 		if r.config.Order == RealTime && !first {
 			continue
 		}
-		lane := uint64(d.Partition)
+		lane := uint64(d.Partition)*max(1, r.config.Producers) + seq%max(1, r.config.Producers)
 		if r.config.KeyOf != nil {
 			lane = r.config.KeyOf(seq)
 		}

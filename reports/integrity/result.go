@@ -95,6 +95,7 @@ func (h *history) farStrangers() []uint64 {
 var (
 	observedCounts = []string{"lost", "recovered", "phantom", "unexpected", "foreign"}
 	repeatCounts   = []string{"log_duplicates", "effect_duplicates", "extra_copies", "max_copies", "redelivered"}
+	ackCounts      = []string{"ack_collisions"}
 	orderCounts    = []string{"order_violations", "regressions"}
 )
 
@@ -118,6 +119,7 @@ func (l *Ledger) unknown(c Completeness) map[string]string {
 	mark(l.repeatsUnknown, repeatCounts...)
 	mark(l.redeliveredUnknown, "redelivered")
 	mark(l.copiesUnknown, "max_copies")
+	mark(l.acksUnknown, ackCounts...)
 	mark(l.order.unknown, orderCounts...)
 	if l.forgotten.n > 0 {
 		mark(fmt.Sprintf("beyond %d invented operations, deliveries were counted", l.limits.strangers), "unexpected")
@@ -136,6 +138,7 @@ func (l *Ledger) unmeasured() []string {
 	names := []string{"effect_duplicates"}
 	if l.config.Mode == Effect {
 		names[0] = "log_duplicates"
+		names = append(names, ackCounts...)
 	}
 	switch l.config.Order {
 	case None:
@@ -174,6 +177,7 @@ func (l *Ledger) integrity(c cell, unknown map[string]string) *reports.Integrity
 	}
 	if l.config.Mode == Log {
 		i.LogDuplicates = found("log_duplicates", c.duplicates)
+		i.AckCollisions = found("ack_collisions", c.collisions)
 	} else {
 		i.EffectDuplicates = found("effect_duplicates", c.duplicates)
 	}

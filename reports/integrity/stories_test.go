@@ -287,12 +287,12 @@ func (s *story) check(t *testing.T, r Result) {
 }
 
 // countNames are the counts in the order of their names.
-var countNames = []string{"acked", "effect_duplicates", "extra_copies", "foreign", "log_duplicates", "lost", "max_copies", "order_violations",
+var countNames = []string{"ack_collisions", "acked", "effect_duplicates", "extra_copies", "foreign", "log_duplicates", "lost", "max_copies", "order_violations",
 	"phantom", "recovered", "redelivered", "regressions", "seen", "unexpected", "unseen"}
 
 func count(i *reports.Integrity, name string) *int64 {
 	return map[string]*int64{
-		"acked": i.Acked, "effect_duplicates": i.EffectDuplicates, "extra_copies": i.ExtraCopies, "foreign": i.Foreign,
+		"ack_collisions": i.AckCollisions, "acked": i.Acked, "effect_duplicates": i.EffectDuplicates, "extra_copies": i.ExtraCopies, "foreign": i.Foreign,
 		"log_duplicates": i.LogDuplicates, "lost": i.Lost, "max_copies": i.MaxCopies, "order_violations": i.OrderViolations,
 		"phantom": i.Phantom, "recovered": i.Recovered, "redelivered": i.Redelivered, "regressions": i.Regressions,
 		"seen": i.Seen, "unexpected": i.Unexpected, "unseen": i.Unseen,

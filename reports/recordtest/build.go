@@ -221,6 +221,7 @@ func assemble(counts map[string]int64, unmeasured map[string]bool) *reports.Inte
 		Phantom: read("phantom"), Unexpected: read("unexpected"), Foreign: read("foreign"), LogDuplicates: read("log_duplicates"),
 		Redelivered: read("redelivered"), EffectDuplicates: read("effect_duplicates"), ExtraCopies: read("extra_copies"),
 		MaxCopies: read("max_copies"), OrderViolations: read("order_violations"), Regressions: read("regressions"),
+		AckCollisions: read("ack_collisions"),
 	}
 }
 

@@ -142,7 +142,7 @@ func Pass() *reports.Record {
 		"slow-broker":  {"redelivered": 4, "regressions": 4},
 		"lost-answers": {"recovered": 0, "redelivered": 2, "regressions": 2},
 	}
-	o.unmeasured = []string{"log_duplicates"}
+	o.unmeasured = []string{"log_duplicates", "ack_collisions"}
 	o.beat = func(i int) beat {
 		b := steady(400, 3.1, 11)(i)
 		if i >= 25 && i < 29 {
@@ -249,7 +249,7 @@ func Fail() *reports.Record {
 
 func failingOrders() flow {
 	o := orders("kafka effects")
-	o.unmeasured = []string{"log_duplicates"}
+	o.unmeasured = []string{"log_duplicates", "ack_collisions"}
 	o.counts = map[string]map[string]int64{
 		"lost-answers": {
 			"effect_duplicates": 200, "extra_copies": 205, "max_copies": 3, "recovered": 316, "lost": 12, "order_violations": 3, "regressions": 9,
@@ -310,7 +310,7 @@ func Inconclusive() *reports.Record {
 	run.Windows[4].EndNS = 33 * sec
 	run.Windows[5] = window("drain", 33, 34, "")
 	o := orders("kafka effects")
-	o.unmeasured = []string{"lost", "log_duplicates"}
+	o.unmeasured = []string{"lost", "log_duplicates", "ack_collisions"}
 	o.counts = map[string]map[string]int64{"after lost-answers": {"unseen": 37}}
 	o.beat = func(i int) beat {
 		b := steady(400, 3.1, 11)(i)

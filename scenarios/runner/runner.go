@@ -247,6 +247,9 @@ func (t *trial) observe(ctx context.Context, spec *scenarios.Stream, env drivers
 	} else if v, ok := driver.(drivers.Verifier); ok {
 		config.Mode, config.Order = integrity.Log, integrity.Sequential
 		o.place = "its own log"
+		if f, ok := driver.(drivers.Fleet); ok {
+			config.Producers = f.Producers()
+		}
 		o.source, err = v.Source()
 	}
 	if err != nil || o.source == nil {

@@ -1,0 +1,181 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// TLS is how the brokers are trusted, and how the client proves itself. Paths are relative to the scenario.
+type TLS struct {
+	CA         string `yaml:"ca" jsonschema_description:"PEM file of the authorities to trust. Default: the system's."`
+	Cert       string `yaml:"cert" jsonschema_description:"PEM file of the client's certificate."`
+	Key        string `yaml:"key" jsonschema_description:"PEM file of the client's key."`
+	ServerName string `yaml:"server_name" jsonschema_description:"The name to ask for and to verify. Default: each broker's host."`
+	Insecure   bool   `yaml:"insecure" jsonschema_description:"Do not verify the brokers' certificates."`
+}
+
+// SASL is how the client names itself to the brokers.
+type SASL struct {
+	Mechanism string `yaml:"mechanism" jsonschema:"enum=PLAIN,enum=SCRAM-SHA-256,enum=SCRAM-SHA-512,enum=OAUTHBEARER" jsonschema_description:"Default PLAIN."`
+	User      string `yaml:"user" jsonschema_description:"The user's name, of every mechanism but OAUTHBEARER."`
+	Password  string `yaml:"password" jsonschema_description:"The user's password. Write ${env.NAME}: what comes from the environment is never recorded."`
+	Token     string `yaml:"token" jsonschema_description:"The access token of OAUTHBEARER."`
+}
+
+// access is what it takes to speak with the brokers; both parts may be nil.
+type access struct {
+	tls  *TLS
+	sasl *SASL
+}
+
+func (a access) check(problem func(field, message string)) {
+	if t := a.tls; t != nil {
+		if (t.Cert == "") != (t.Key == "") {
+			problem("tls", "cert and key go together")
+		}
+		if t.Insecure && t.CA != "" {
+			problem("tls.insecure", "stands beside ca; keep one of the two")
+		}
+	}
+	s := a.sasl
+	if s == nil {
+		return
+	}
+	switch s.Mechanism {
+	case "", sarama.SASLTypePlaintext, sarama.SASLTypeSCRAMSHA256, sarama.SASLTypeSCRAMSHA512:
+		if s.User == "" || s.Password == "" {
+			problem("sasl", "needs user and password")
+		}
+		if s.Token != "" {
+			problem("sasl.token", "belongs to OAUTHBEARER")
+		}
+	case sarama.SASLTypeOAuth:
+		if s.Token == "" {
+			problem("sasl.token", "OAUTHBEARER needs it")
+		}
+		if s.User != "" || s.Password != "" {
+			problem("sasl", "OAUTHBEARER takes a token, and no user or password")
+		}
+	default:
+		problem("sasl.mechanism", fmt.Sprintf("%q is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER", s.Mechanism))
+	}
+}
+
+// secure loads the TLS files; nil without TLS.
+func (a access) secure(files string) (*tls.Config, error) {
+	t := a.tls
+	if t == nil {
+		return nil, nil
+	}
+	resolve := func(path string) string {
+		if filepath.IsAbs(path) {
+			return path
+		}
+		return filepath.Join(files, path)
+	}
+	out := &tls.Config{ServerName: t.ServerName, InsecureSkipVerify: t.Insecure, MinVersion: tls.VersionTLS12}
+	if t.CA != "" {
+		pem, err := os.ReadFile(resolve(t.CA))
+		if err != nil {
+			return nil, fmt.Errorf("tls.ca: %w", err)
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("tls.ca: no certificate in " + t.CA)
+		}
+	}
+	if t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(resolve(t.Cert), resolve(t.Key))
+		if err != nil {
+			return nil, fmt.Errorf("tls.cert: %w", err)
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}
+
+// sign sets how sarama names itself to the brokers.
+func (a access) sign(config *sarama.Config) {
+	s := a.sasl
+	if s == nil {
+		return
+	}
+	to := &config.Net.SASL
+	to.Enable, to.Handshake, to.Version = true, true, sarama.SASLHandshakeV1
+	to.User, to.Password = s.User, s.Password
+	switch to.Mechanism = sarama.SASLMechanism(s.Mechanism); s.Mechanism {
+	case "":
+		to.Mechanism = sarama.SASLTypePlaintext
+	case sarama.SASLTypeSCRAMSHA256:
+		to.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{mechanism: scram.Auth.AsSha256Mechanism} }
+	case sarama.SASLTypeSCRAMSHA512:
+		to.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{mechanism: scram.Auth.AsSha512Mechanism} }
+	case sarama.SASLTypeOAuth:
+		to.TokenProvider = token(s.Token)
+	}
+}
+
+// token is a sarama.AccessTokenProvider of one token, which is as long-lived as the run.
+type token string
+
+// Token implements sarama.AccessTokenProvider.
+func (t token) Token() (*sarama.AccessToken, error) {
+	return &sarama.AccessToken{Token: string(t)}, nil
+}
+
+// scramClient is franz-go's SCRAM as sarama asks for it.
+type scramClient struct {
+	mechanism func(scram.Auth) sasl.Mechanism
+	session   sasl.Session
+	first     []byte
+	done      bool
+}
+
+// Begin implements sarama.SCRAMClient.
+func (c *scramClient) Begin(user, password, authzID string) (err error) {
+	c.done = false
+	c.session, c.first, err = c.mechanism(scram.Auth{User: user, Pass: password, Zid: authzID}).Authenticate(context.Background(), "")
+	return err
+}
+
+// Step implements sarama.SCRAMClient: the first step has no challenge.
+func (c *scramClient) Step(challenge string) (string, error) {
+	if first := c.first; first != nil {
+		c.first = nil
+		return string(first), nil
+	}
+	done, response, err := c.session.Challenge([]byte(challenge))
+	c.done = done
+	return string(response), err
+}
+
+// Done implements sarama.SCRAMClient.
+func (c *scramClient) Done() bool { return c.done }
+
+// errTLS marks a connection that was not made because the two sides could not agree on TLS.
+var errTLS = errors.New("tls handshake")
+
+// shake makes conn, which leads to address, a TLS connection. The tap must see what is said, so that sarama knows nothing
+// of TLS.
+func shake(ctx context.Context, conn net.Conn, address string, config *tls.Config) (net.Conn, error) {
+	if config.ServerName == "" {
+		config = config.Clone()
+		config.ServerName, _, _ = net.SplitHostPort(address)
+	}
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("%w: %w", errTLS, err)
+	}
+	return secured, nil
+}

@@ -1,0 +1,320 @@
+package kafka
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"wringer/drivers"
+)
+
+// realPatience bounds each step with the real brokers.
+const realPatience = 120 * time.Second
+
+// realCluster is three nodes of Apache Kafka, each broker and controller.
+type realCluster struct {
+	script, dir, bootstrap string
+}
+
+// startReal starts a cluster that ends with the test, and skips the test where there is none to start.
+func startReal(t testing.TB) *realCluster {
+	home := os.Getenv("WRINGER_KAFKA_HOME")
+	if home == "" {
+		t.Skip("no real brokers: WRINGER_KAFKA_HOME does not name the folder of Apache Kafka's jars and its script `cluster`")
+	}
+	c := &realCluster{script: filepath.Join(home, "cluster"), dir: filepath.Join(t.TempDir(), "kafka")}
+	t.Cleanup(func() { c.do(t, "stop", c.dir) })
+	c.do(t, "start", c.dir, "--port", fmt.Sprint(freePorts(t)), "--heap", "384")
+	b, err := os.ReadFile(filepath.Join(c.dir, "bootstrap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.bootstrap = strings.TrimSpace(string(b))
+	return c
+}
+
+// freePorts finds a port that is free, with those beside it that the cluster takes too.
+func freePorts(t testing.TB) int {
+	for range 100 {
+		first, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.Close()
+		base := first.Addr().(*net.TCPAddr).Port
+		free := base+102 < 65536
+		for _, beside := range []int{1, 2, 100, 101, 102} {
+			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+beside))
+			if err != nil {
+				free = false
+				continue
+			}
+			l.Close()
+		}
+		if free {
+			return base
+		}
+	}
+	t.Fatal("no free ports")
+	return 0
+}
+
+func (c *realCluster) do(t testing.TB, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), realPatience)
+	defer cancel()
+	command := exec.CommandContext(ctx, c.script, args...)
+	var said bytes.Buffer
+	command.Stdout, command.Stderr = &said, &said
+	command.WaitDelay = time.Second // the nodes keep the output open
+	if err := command.Run(); err != nil && ctx.Err() == nil && !strings.Contains(err.Error(), "WaitDelay") {
+		t.Errorf("cluster %s: %v\n%s", strings.Join(args, " "), err, said.String())
+	} else if ctx.Err() != nil {
+		t.Errorf("cluster %s did not end in %v", args[0], realPatience)
+	}
+}
+
+// admin calls do with an administrator's client of the cluster.
+func (c *realCluster) admin(t *testing.T, do func(sarama.ClusterAdmin) error) {
+	t.Helper()
+	config := sarama.NewConfig()
+	config.Version = sarama.V2_8_0_0
+	config.MetricRegistry = quiet{}
+	admin, err := sarama.NewClusterAdmin(strings.Split(c.bootstrap, ","), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	if err := do(admin); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// create creates a topic of one partition with these replicas, the first of them its leader.
+func (c *realCluster) create(t *testing.T, topic, minInsync, unclean string, replicas ...int32) {
+	t.Helper()
+	configs := map[string]*string{"min.insync.replicas": &minInsync, "unclean.leader.election.enable": &unclean}
+	c.admin(t, func(admin sarama.ClusterAdmin) error {
+		return admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: -1, ReplicationFactor: -1,
+			ReplicaAssignment: map[int32][]int32{0: replicas}, ConfigEntries: configs}, false)
+	})
+}
+
+// leader waits until the topic's partition is led by one of these.
+func (c *realCluster) leader(t *testing.T, topic string, among ...int32) {
+	t.Helper()
+	c.admin(t, func(admin sarama.ClusterAdmin) error {
+		for end := time.Now().Add(realPatience); time.Now().Before(end); pause(t.Context(), backoff) {
+			topics, err := admin.DescribeTopics([]string{topic})
+			if err != nil || len(topics) == 0 || len(topics[0].Partitions) == 0 {
+				continue
+			}
+			for _, broker := range among {
+				if topics[0].Partitions[0].Leader == broker {
+					return nil
+				}
+			}
+		}
+		return fmt.Errorf("topic %s: none of %v became its leader", topic, among)
+	})
+}
+
+// account is one stream under test: a driver, what became of its operations, and what its topic holds.
+type account struct {
+	env      drivers.Env
+	driver   *Driver
+	source   drivers.Source
+	seen     *seen
+	end      func() error
+	mu       sync.Mutex
+	attempts []drivers.Attempt
+}
+
+func (c *realCluster) open(t *testing.T, config Config, topic string) *account {
+	t.Helper()
+	a := &account{env: newEnv()}
+	a.env.Timeout = 4 * time.Second
+	config.Brokers, config.Topic, config.Partitions = c.bootstrap, topic, 1 // the broker that is asked may not know of the topic yet
+	config.Check(func(field, message string) { t.Fatalf("%s: %s", field, message) })
+	d, err := config.Open(t.Context(), a.env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.driver = d.(*Driver)
+	t.Cleanup(func() { a.driver.Close() })
+	if a.source, err = a.driver.Source(); err != nil {
+		t.Fatal(err)
+	}
+	a.seen, a.end = receive(t, a.source)
+	return a
+}
+
+// send sends n operations and waits for their ends.
+func (a *account) send(t *testing.T, n uint64) []drivers.Attempt {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	sent := send(t, a.driver, uint64(len(a.attempts)), n, a.env.Timeout, 7)
+	a.attempts = append(a.attempts, sent...)
+	return sent
+}
+
+// until sends operations a hundred at a time until stop is closed.
+func (a *account) until(t *testing.T, stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+			a.send(t, 100)
+		}
+	}
+}
+
+// books is what became of a stream's operations.
+type books struct{ acked, rejected, indeterminate, lost, duplicates, phantom int }
+
+// settle reads the topic to its end and compares.
+func (a *account) settle(t *testing.T) books {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), realPatience)
+	defer cancel()
+	if err := a.source.CatchUp(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.end(); err != nil {
+		t.Fatal(err)
+	}
+	copies := make(map[uint64]int)
+	for _, s := range a.seen.all {
+		seq, _ := a.env.Identity.Parse(s.ID)
+		copies[seq]++
+	}
+	var b books
+	for i, at := range a.attempts {
+		n := copies[uint64(i)]
+		if n > 1 {
+			b.duplicates++
+		}
+		switch {
+		case at.Outcome == drivers.Acked:
+			b.acked++
+			if n == 0 {
+				b.lost++
+			}
+		case at.Outcome == drivers.Rejected:
+			b.rejected++
+			if n > 0 {
+				b.phantom++
+				t.Errorf("rejected and in the log: operation %d, %+v", i, at)
+			}
+		default:
+			b.indeterminate++
+		}
+	}
+	return b
+}
+
+// A follower hangs, the leader takes records and is killed, the follower comes back and leads: what only the old leader had
+// is gone. With acks=leader (and unclean election, should the follower have been found out of sync) that are acknowledged
+// records, and they are found lost; with acks=all and two replicas in sync demanded, none was acknowledged. A third topic is under load all the time. And a broker that does not lead any more
+// says so before it appends.
+func TestRealBrokers(t *testing.T) {
+	c := startReal(t)
+	c.create(t, "risky", "1", "true", 1, 2)
+	c.create(t, "safe", "2", "false", 1, 2)
+	c.create(t, "steady", "2", "false", 1, 3, 2)
+	risky := c.open(t, Config{Acks: "leader"}, "risky")
+	safe := c.open(t, Config{}, "safe")
+	steady := c.open(t, Config{Idempotent: true}, "steady")
+	for _, a := range []*account{risky, safe, steady} {
+		for _, at := range a.send(t, 500) {
+			if at.Outcome != drivers.Acked {
+				t.Fatalf("before anything is broken: %+v", at)
+			}
+		}
+	}
+
+	stop := make(chan struct{})
+	var load sync.WaitGroup
+	end := sync.OnceFunc(func() { close(stop); load.Wait() })
+	defer end()
+	load.Go(func() { steady.until(t, stop) })
+	c.do(t, "pause", c.dir, "2")
+	var bursts sync.WaitGroup
+	bursts.Go(func() { safe.send(t, 500) })
+	for _, at := range risky.send(t, 500) {
+		if at.Outcome != drivers.Acked {
+			t.Errorf("the leader alone must do with acks=leader: %+v", at)
+		}
+	}
+	c.do(t, "kill", c.dir, "1")
+	c.do(t, "resume", c.dir, "2")
+	bursts.Wait()
+	c.leader(t, "risky", 2)
+	c.do(t, "up", c.dir, "1")
+	c.leader(t, "safe", 1, 2)
+	for _, a := range []*account{risky, safe} {
+		eventuallyAcked(t, a)
+	}
+	end()
+
+	t.Run("not the leader", func(t *testing.T) { notLeader(t, c, risky) })
+	got := map[string]books{"risky": risky.settle(t), "safe": safe.settle(t), "steady": steady.settle(t)}
+	t.Logf("%+v", got)
+	if b := got["risky"]; b.lost == 0 {
+		t.Error("acks=leader: no loss was shown")
+	}
+	for _, name := range []string{"safe", "steady"} {
+		if b := got[name]; b.lost > 0 || b.phantom > 0 {
+			t.Errorf("%s: %+v", name, b)
+		}
+	}
+	if b := got["steady"]; b.duplicates > 0 || b.acked < 600 {
+		t.Errorf("steady: %+v", b)
+	}
+}
+
+// eventuallyAcked sends until the stream is served again.
+func eventuallyAcked(t *testing.T, a *account) {
+	t.Helper()
+	for end := time.Now().Add(realPatience); time.Now().Before(end); {
+		if a.send(t, 1)[0].Outcome == drivers.Acked {
+			return
+		}
+	}
+	t.Fatal("the stream was not served again")
+}
+
+// notLeader moves the leadership back behind the client's back: its next record is refused before the append.
+func notLeader(t *testing.T, c *realCluster, a *account) {
+	for end := time.Now().Add(realPatience); ; pause(t.Context(), backoff) {
+		moved := false
+		c.admin(t, func(admin sarama.ClusterAdmin) error {
+			results, err := admin.ElectLeaders(sarama.PreferredElection, map[string][]int32{"risky": {0}})
+			moved = err == nil && results["risky"][0] != nil && results["risky"][0].ErrorCode == sarama.ErrNoError
+			return nil // node 1 may not be in sync yet
+		})
+		if moved {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the preferred leader was not elected")
+		}
+	}
+	at := a.send(t, 1)[0]
+	if at.Outcome != drivers.Rejected || at.Code != "kafka_not_leader_or_follower" || !at.Answered || !at.Wire {
+		t.Errorf("%+v", at)
+	}
+	eventuallyAcked(t, a)
+}

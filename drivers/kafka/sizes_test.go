@@ -1,0 +1,61 @@
+package kafka
+
+import (
+	"strings"
+	"testing"
+
+	"wringer/drivers"
+)
+
+// Sizes come as often as their weights say, ranges evenly, and an operation's attempts are of one size.
+func TestSizes(t *testing.T) {
+	s, err := compileSizes(map[string]uint32{"100": 80, "1KiB-2KiB": 20, "5": 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 100_000
+	small, low, high := 0, 0, 0
+	for seq := range uint64(n) {
+		switch v := s.of(7, seq); {
+		case v != s.of(7, seq):
+			t.Fatal("drawn anew")
+		case v == 100:
+			small++
+		case v >= 1024 && v < 1536:
+			low++
+		case v >= 1536 && v <= 2048:
+			high++
+		default:
+			t.Fatalf("size %d", v)
+		}
+	}
+	for _, share := range []struct{ got, want int }{{small, n * 8 / 10}, {low, n / 10}, {high, n / 10}} {
+		if share.got < share.want*95/100 || share.got > share.want*105/100 {
+			t.Errorf("%d, want about %d", share.got, share.want)
+		}
+	}
+	if s.largest() != 2048 || (&sizes{}).of(1, 1) != 0 {
+		t.Errorf("largest %d", s.largest())
+	}
+	for _, bad := range []map[string]uint32{{"x": 1}, {"2-1": 1}, {"1": 0}, {"1-x": 1}, {"100GiB": 1}} {
+		if _, err := compileSizes(bad); err == nil {
+			t.Errorf("%v was taken", bad)
+		}
+	}
+}
+
+// A record is as large as was drawn, and never smaller than its text.
+func TestSizesOfRecords(t *testing.T) {
+	config := Config{Brokers: "a:1", Topic: topic, Sizes: map[string]uint32{"3": 1, "50-60": 1}}
+	r, err := config.recipe(newEnv())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := range uint64(100) {
+		f := r.flight(&drivers.Op{Seq: seq}, &drivers.Attempt{Number: 1}, nil)
+		text := strings.TrimRight(string(f.value), " ")
+		if n := len(f.value); n != len(text) && (n < 50 || n > 60) {
+			t.Errorf("%q has %d bytes", f.value, n)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package kafka
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"wringer/drivers"
+)
+
+// transactional sends n operations in transactions while the topic is read back, and returns the attempts and how often
+// each operation was seen.
+func transactional(t *testing.T, c *kfake.Cluster, config Transactions, n uint64, timeout time.Duration) ([]drivers.Attempt, map[uint64]int) {
+	t.Helper()
+	env := newEnv()
+	d := openDriver(t, c, Config{Transactions: &config}, env)
+	source, err := d.Source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, end := receive(t, source)
+	attempts := send(t, d, 0, n, timeout, 10)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	catchUp(t, source)
+	if err := end(); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[uint64]int)
+	for _, s := range all.all {
+		seq, _ := env.Identity.Parse(s.ID)
+		seen[seq]++
+	}
+	return attempts, seen
+}
+
+// What was committed is acked and seen; what was aborted is rejected and not seen.
+func TestTransactionOutcomes(t *testing.T) {
+	attempts, seen := transactional(t, newCluster(t, 3), Transactions{Records: 20, Abort: 0.4}, 500, testPatience)
+	aborted := 0
+	for seq, at := range attempts {
+		switch {
+		case at.Outcome == drivers.Acked && at.Placed && seen[uint64(seq)] == 1:
+		case at.Outcome == drivers.Rejected && at.Code == codeAborted && at.Wire && at.Answered && seen[uint64(seq)] == 0:
+			aborted++
+		default:
+			t.Errorf("operation %d was seen %d times: %+v", seq, seen[uint64(seq)], at)
+		}
+	}
+	if aborted == 0 || aborted == len(attempts) {
+		t.Errorf("%d of %d were aborted", aborted, len(attempts))
+	}
+}
+
+// A broker that commits what it was told to abort shows phantoms: rejected, and seen.
+func TestTransactionBrokerLies(t *testing.T) {
+	c := newCluster(t, 1)
+	c.ControlKey(int16(kmsg.EndTxn), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		r.(*kmsg.EndTxnRequest).Commit = true
+		return nil, nil, false
+	})
+	attempts, seen := transactional(t, c, Transactions{Records: 10, Abort: 1}, 50, testPatience)
+	for seq, at := range attempts {
+		if at.Outcome != drivers.Rejected || seen[uint64(seq)] != 1 {
+			t.Errorf("operation %d was seen %d times: %+v", seq, seen[uint64(seq)], at)
+		}
+	}
+}
+
+// A commit that was asked for and not confirmed may have been made.
+func TestTransactionUnconfirmed(t *testing.T) {
+	c := newCluster(t, 1)
+	c.ControlKey(int16(kmsg.EndTxn), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		response := r.ResponseKind().(*kmsg.EndTxnResponse)
+		response.ErrorCode = kerr.UnknownServerError.Code
+		return response, nil, true
+	})
+	attempts, _ := transactional(t, c, Transactions{Records: 10}, 10, testPatience)
+	for seq, at := range attempts {
+		if at.Outcome != drivers.Indeterminate {
+			t.Errorf("operation %d: %+v", seq, at)
+		}
+	}
+}
+
+// A record that is refused aborts its transaction: none of it is acked, none of it is seen, and the next goes through.
+func TestTransactionRefused(t *testing.T) {
+	c := newCluster(t, 1)
+	refuse := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.MessageTooLarge, Count: 1})
+	defer refuse.Remove()
+	attempts, seen := transactional(t, c, Transactions{Records: 10}, 20, testPatience)
+	acked := 0
+	for seq, at := range attempts {
+		switch {
+		case at.Outcome == drivers.Acked && seen[uint64(seq)] == 1:
+			acked++
+		case at.Outcome == drivers.Rejected && seen[uint64(seq)] == 0:
+		default:
+			t.Errorf("operation %d was seen %d times: %+v", seq, seen[uint64(seq)], at)
+		}
+	}
+	if acked == 0 || acked == len(attempts) {
+		t.Errorf("%d acked", acked)
+	}
+}
