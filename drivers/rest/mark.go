@@ -7,13 +7,12 @@ import (
 	"wringer/drivers"
 )
 
-// markPlace tells the mark apart from the other texts of a request.
-const markPlace = 1 << 32
-
 // Witnessable implements drivers.Witnessable.
 func (c *Config) Witnessable() error {
 	line, err := parseLine(c.Request)
 	switch {
+	case !c.plain():
+		return errNotPlain
 	case err == nil && line.scheme == "https":
 		return errors.New("sees nothing of TLS: point the stream at a plain http:// port of the target, or take witness away")
 	case c.marks():

@@ -197,6 +197,9 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 	if spec.Replay != nil {
 		env.Replay = chosen(env.Seed, float64(*spec.Replay))
 	}
+	if err := t.leave(spec, &env); err != nil {
+		return err
+	}
 	witness, err := t.route(spec, &env)
 	if err != nil {
 		return fmt.Errorf("stream %s: open link: %w", spec.Name, err)
