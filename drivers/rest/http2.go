@@ -198,6 +198,9 @@ func (s *session2) exchange(cc *http.ClientConn, request *http.Request) error {
 			a.header(j, []byte(name), []byte(v))
 		}
 	}
+	if response.ContentLength > s.d.maxBody && request.Method != "HEAD" {
+		return errTooLarge
+	}
 	return s.readBody(response.Body)
 }
 
@@ -229,6 +232,7 @@ func http2Error(err error) error {
 	case strings.HasPrefix(text, "stream error:") && strings.HasSuffix(text, "; received from peer"):
 		return &answerError{syscall.ECONNRESET, text}
 	case strings.HasPrefix(text, "http2: server sent GOAWAY"),
+		strings.HasPrefix(text, "http2: Transport received GOAWAY"),
 		strings.HasPrefix(text, "http2: Transport received Server's graceful shutdown"),
 		strings.HasPrefix(text, "http2: client conn"):
 		return &answerError{errCut, text}
