@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -116,7 +117,7 @@ func web(t *testing.T, on net.Listener) (url string, first func() (*http.Request
 	var body []byte
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
-		once.Do(func() { request, body = r, b })
+		once.Do(func() { request, body = r.Clone(context.Background()), b })
 	}))
 	s.Config.Protocols = new(http.Protocols)
 	s.Config.Protocols.SetHTTP1(true)

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,7 +40,7 @@ func newWeb(t *testing.T, on net.Listener, handle http.HandlerFunc) *web {
 	w.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		w.mu.Lock()
-		w.came, w.body = append(w.came, r), append(w.body, string(b))
+		w.came, w.body = append(w.came, r.Clone(context.Background())), append(w.body, string(b))
 		w.peers[r.RemoteAddr] = true
 		w.mu.Unlock()
 		r.Body = io.NopCloser(strings.NewReader(string(b)))
@@ -56,6 +57,25 @@ func newWeb(t *testing.T, on net.Listener, handle http.HandlerFunc) *web {
 	w.Start()
 	t.Cleanup(w.Close)
 	return w
+}
+
+// requests, bodies and connections are what came so far.
+func (w *web) requests() []*http.Request {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.came)
+}
+
+func (w *web) bodies() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.body)
+}
+
+func (w *web) connections() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.peers)
 }
 
 func fine(http.ResponseWriter, *http.Request) {}
@@ -153,11 +173,11 @@ func TestWhatIsSent(t *testing.T) {
 				c.Request, c.HTTP2 = method+" "+w.URL+path, http2
 				c.Checks = []Check{{Body: `\A\z`}}
 				at := do(t, sessionIn(t, &c, files), 0)
-				if expect(t, at, drivers.Acked, ""); at.Status != 200 || at.Out != int64(len(w.body[0])) {
-					t.Errorf("status %d, %d bytes out of %d", at.Status, at.Out, len(w.body[0]))
+				if expect(t, at, drivers.Acked, ""); at.Status != 200 || at.Out != int64(len(w.bodies()[0])) {
+					t.Errorf("status %d, %d bytes out of %d", at.Status, at.Out, len(w.bodies()[0]))
 				}
 				if t.Failed() {
-					t.Logf("%s %s\n%v\n%q", w.came[0].Method, w.came[0].RequestURI, w.came[0].Header, w.body[0])
+					t.Logf("%s %s\n%v\n%q", w.requests()[0].Method, w.requests()[0].RequestURI, w.requests()[0].Header, w.bodies()[0])
 				}
 			})
 		})
@@ -176,7 +196,7 @@ func TestNoValueAddsAHeader(t *testing.T) {
 		w := newWeb(t, nil, fine)
 		c := Config{Request: w.URL, Headers: map[string]string{"X-Token": "{{data.token}}"}, Data: &drivers.Data{File: "u.csv"}, HTTP2: http2}
 		expect(t, do(t, sessionIn(t, &c, map[string]string{"u.csv": "token\n\"t\r\nEvil: 1\"\n"}), 0), drivers.Acked, "")
-		if h := w.came[0].Header; h.Get("Evil") != "" || h.Get("X-Token") != "t%0AEvil: 1" {
+		if h := w.requests()[0].Header; h.Get("Evil") != "" || h.Get("X-Token") != "t%0AEvil: 1" {
 			t.Errorf("%v", h)
 		}
 	})
@@ -192,8 +212,8 @@ func TestConnectionsEndInTime(t *testing.T) {
 					expect(t, do(t, s, seq), drivers.Acked, "")
 				}
 				want := map[string]int{"requests": 3, "age": 6}[name]
-				if len(w.peers) != want {
-					t.Errorf("%d connections for 6 requests, want %d", len(w.peers), want)
+				if w.connections() != want {
+					t.Errorf("%d connections for 6 requests, want %d", w.connections(), want)
 				}
 			})
 		})
@@ -235,8 +255,8 @@ func TestUnixSocket(t *testing.T) {
 		}
 		w := newWeb(t, l, fine)
 		expect(t, do(t, sessionIn(t, &Config{Request: "http://name/x", Connection: Connection{Unix: path}, HTTP2: http2}, nil), 0), drivers.Acked, "")
-		if w.came[0].Host != "name" {
-			t.Errorf("host %q", w.came[0].Host)
+		if w.requests()[0].Host != "name" {
+			t.Errorf("host %q", w.requests()[0].Host)
 		}
 		gone := Config{Request: "http://name/x", Connection: Connection{Unix: path + ".absent"}, HTTP2: http2}
 		expect(t, do(t, sessionIn(t, &gone, nil), 0), drivers.Rejected, drivers.CodeRefused)

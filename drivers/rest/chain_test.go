@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"wringer/drivers"
@@ -30,16 +31,16 @@ func TestChain(t *testing.T) {
 		at := do(t, s, 4)
 		expect(t, at, drivers.Acked, "")
 		var paths []string
-		for _, r := range w.came {
+		for _, r := range w.requests() {
 			paths = append(paths, r.Method+" "+r.RequestURI+" "+r.Header.Get("X-All"))
 		}
 		want := "POST /orders r1.conformance.4, GET /orders/o%207/8?w=fine r1.conformance.4, DELETE /orders/o%207/8 r1.conformance.4"
-		if got := strings.Join(paths, ", "); got != want || w.came[2].Header.Get("If-Match") != "v 1" {
-			t.Errorf("%s, If-Match %q", got, w.came[2].Header.Get("If-Match"))
+		if got := strings.Join(paths, ", "); got != want || w.requests()[2].Header.Get("If-Match") != "v 1" {
+			t.Errorf("%s, If-Match %q", got, w.requests()[2].Header.Get("If-Match"))
 		}
 		steps := *at.Steps
-		if len(steps) != 3 || len(w.peers) != 1 || !http2 && at.Out != int64(len(w.body[0])) {
-			t.Errorf("%d steps over %d connections", len(steps), len(w.peers))
+		if len(steps) != 3 || w.connections() != 1 || !http2 && at.Out != int64(len(w.bodies()[0])) {
+			t.Errorf("%d steps over %d connections", len(steps), w.connections())
 		}
 		for i := range steps {
 			if s := steps[i]; s.Outcome != drivers.Acked || !s.Answered || s.Done < s.Sent || i > 0 && s.Sent < steps[i-1].Done {
@@ -73,10 +74,10 @@ func TestChainThatEndsEarly(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, http2 bool) {
-				answers, n := strings.Fields(test.answers), 0
+				answers := strings.Fields(test.answers)
+				var n atomic.Int64
 				w := newWeb(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
-					n++
-					switch a := answers[n-1]; a {
+					switch a := answers[n.Add(1)-1]; a {
 					case "close":
 						panic(http.ErrAbortHandler)
 					case "empty":

@@ -64,8 +64,8 @@ func TestRedirects(t *testing.T) {
 				at := do(t, sessionIn(t, &c, nil), 0)
 				expect(t, at, test.outcome, test.code)
 				var came []string
-				for i, r := range w.came {
-					came = append(came, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+w.body[i]))
+				for i, r := range w.requests() {
+					came = append(came, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+w.bodies()[i]))
 					if r.Header.Get("Authorization") != "Bearer secret" || r.Header.Get("X-Mine") != "1" {
 						t.Errorf("headers %v", r.Header)
 					}
@@ -82,13 +82,13 @@ func TestRedirects(t *testing.T) {
 			})
 		})
 	}
-	for _, r := range other.came {
+	for _, r := range other.requests() {
 		if r.Header.Get("Authorization") != "" || r.Header.Get("X-Mine") != "1" {
 			t.Errorf("the other host got %v", r.Header)
 		}
 	}
-	if len(other.came) != 2 {
-		t.Errorf("the other host was asked %d times", len(other.came))
+	if len(other.requests()) != 2 {
+		t.Errorf("the other host was asked %d times", len(other.requests()))
 	}
 }
 

@@ -25,8 +25,8 @@ func TestTargets(t *testing.T) {
 					expect(t, do(t, s, seq), drivers.Acked, "")
 				}
 				var came []string
-				for i, r := range w.came {
-					came = append(came, strings.Join([]string{r.Method, r.RequestURI, r.Header.Get("X-ID"), r.Header.Get("X-One"), w.body[i]}, " "))
+				for i, r := range w.requests() {
+					came = append(came, strings.Join([]string{r.Method, r.RequestURI, r.Header.Get("X-ID"), r.Header.Get("X-One"), w.bodies()[i]}, " "))
 				}
 				want := "GET /a?q={{x}} r1.conformance.0 1 |POST /b r1.conformance.1 2 {{id}}|GET /a?q={{x}} r1.conformance.2 1 "
 				if got := strings.Join(came, "|"); got != want {
