@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -113,6 +114,14 @@ type Conversing interface{ Messages() MessageTelling }
 // MessageTelling says what a stream can tell of its messages: that there are any, how many must come or arrive, and which
 // is which.
 type MessageTelling struct{ Streams, Counted, Tracked bool }
+
+// Stepped is an optional extra of a Config: the names of the steps that each of its operations takes, in order; none when
+// an operation is a single exchange. Attempt.Steps is told by them.
+type Stepped interface{ StepNames() []string }
+
+// Sourced is an optional extra of a Config: the local addresses that connections leave from, each in turn; none for the
+// system's choice. Env.Dial sees to it.
+type Sourced interface{ Sources() []netip.Addr }
 
 // Verifying is an optional extra of a Config whose driver is a Verifier: whether the scenario leaves verification on.
 type Verifying interface{ Verifies() bool }

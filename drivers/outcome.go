@@ -58,7 +58,25 @@ type Op struct {
 	Planned time.Duration
 	// Message numbers the messages of an operation that sends more than one, from 0.
 	Message uint64
+	// Values are what a driver knows of this operation alone and its templates show: captured from earlier answers. nil
+	// outside of a chain.
+	Values *Values
 }
+
+// Values are texts by number.
+type Values [][]byte
+
+// Step is what became of one step of an operation that takes several, one after the other.
+type Step struct {
+	// Sent and Done are as an Attempt's, on the run's clock.
+	Sent, Done time.Duration
+	Outcome    Outcome
+	Code       string
+	Answered   bool
+}
+
+// Steps are the steps that an attempt took, in order, up to the one that failed.
+type Steps []Step
 
 // Attempt is one transmission of an operation. The runner fills Number, Begun and Timeout, the driver the rest.
 type Attempt struct {
@@ -98,6 +116,12 @@ type Attempt struct {
 	Messages *Messages
 	// Answer is what was answered, for the operations that Env.Replay chose.
 	Answer Answer
+	// Status is the number that the protocol gave the answer (HTTP's 200), 0 where there was none.
+	Status int
+	// In and Out are the bytes of payload that were received and sent, as far as the driver tells them.
+	In, Out int64
+	// Steps are told by a driver whose operations take several; nil otherwise.
+	Steps *Steps
 }
 
 // Fail sets the outcome of an attempt that was not acknowledged.

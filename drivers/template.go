@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,24 +18,44 @@ import (
 // planned start as RFC 3339 in UTC; {{unix_ms}} the same in milliseconds; {{message}} the number of a message within its
 // operation, and {{message_id}} its identity, where an operation sends more than one.
 type Template struct {
-	text  string
-	parts []part
+	text   string
+	static bool
+	parts  []Place
 }
 
-// part renders itself; place numbers it within its template.
-type part func(dst []byte, env *Env, op *Op, place uint64) []byte
+// Place is one {{...}} of a template: it appends what it renders for op to dst. number tells it from the others of its
+// template, so that its draws differ from theirs. It is safe for concurrent use, and allocates nothing.
+type Place func(dst []byte, env *Env, op *Op, number uint64) []byte
+
+// Dialect is what a template may hold beyond the places that every one has. The zero value adds nothing.
+type Dialect struct {
+	// Lookup returns a further place by name, nil when there is none.
+	Lookup func(name string) Place
+	// Names are those that Lookup knows, for messages.
+	Names []string
+	// Escape makes dst[from:], which is literal text or what a place rendered, fit for where the template stands.
+	Escape func(dst []byte, from int) []byte
+}
 
 // MaxTemplateString bounds {{string N}}.
 const MaxTemplateString = 1 << 20
 
 // CompileTemplate compiles text. Errors name the place at fault and the remedy.
-func CompileTemplate(text string) (*Template, error) {
-	t := &Template{text: text}
+func CompileTemplate(text string) (*Template, error) { return Dialect{}.Compile(text) }
+
+// Literal is a template without places, whatever its text holds.
+func Literal(text string) *Template {
+	return &Template{text: text, static: true, parts: []Place{literal(text)}}
+}
+
+// Compile is CompileTemplate in this dialect.
+func (d Dialect) Compile(text string) (*Template, error) {
+	t := &Template{text: text, static: !strings.Contains(text, "{{")}
 	rest := text
 	for {
 		before, after, found := strings.Cut(rest, "{{")
 		if before != "" {
-			t.parts = append(t.parts, literal(before))
+			t.parts = append(t.parts, d.literal(before))
 		}
 		if !found {
 			return t, nil
@@ -43,11 +64,11 @@ func CompileTemplate(text string) (*Template, error) {
 		if !closed {
 			return nil, fmt.Errorf("template %q: {{ without }}", clip(text))
 		}
-		p, err := compilePlace(strings.Fields(inside))
+		p, err := d.place(strings.Fields(inside))
 		if err != nil {
 			return nil, fmt.Errorf("template %q: {{%s}}: %w", clip(text), inside, err)
 		}
-		t.parts = append(t.parts, p)
+		t.parts = append(t.parts, d.escaped(p))
 		rest = tail
 	}
 }
@@ -56,7 +77,7 @@ func CompileTemplate(text string) (*Template, error) {
 func (t *Template) String() string { return t.text }
 
 // Static reports whether every operation renders the same bytes.
-func (t *Template) Static() bool { return !strings.Contains(t.text, "{{") }
+func (t *Template) Static() bool { return t.static }
 
 // Append renders the template for op and appends it to dst.
 func (t *Template) Append(dst []byte, env *Env, op *Op) []byte {
@@ -83,20 +104,41 @@ func ParseKey(text []byte) (key uint64, ok bool) {
 	return key, err == nil
 }
 
-func literal(s string) part {
+func literal(s string) Place {
 	return func(dst []byte, _ *Env, _ *Op, _ uint64) []byte { return append(dst, s...) }
 }
 
-func compilePlace(words []string) (part, error) {
+// literal is text that stands between places, escaped once and for all.
+func (d Dialect) literal(s string) Place {
+	if d.Escape != nil {
+		s = string(d.Escape([]byte(s), 0))
+	}
+	return literal(s)
+}
+
+// escaped is p with the dialect's escape behind it.
+func (d Dialect) escaped(p Place) Place {
+	if d.Escape == nil {
+		return p
+	}
+	return func(dst []byte, env *Env, op *Op, number uint64) []byte {
+		from := len(dst)
+		return d.Escape(p(dst, env, op, number), from)
+	}
+}
+
+func (d Dialect) place(words []string) (Place, error) {
 	if len(words) == 0 {
-		return nil, fmt.Errorf("empty; allowed: %s", strings.Join(placeNames, ", "))
+		return nil, fmt.Errorf("empty; allowed: %s", d.names())
 	}
 	name, args := words[0], words[1:]
-	if p, ok := plainPlaces[name]; ok {
-		if len(args) != 0 {
-			return nil, fmt.Errorf("%s takes no arguments", name)
+	if d.Lookup != nil {
+		if p := d.Lookup(name); p != nil {
+			return p, noArguments(name, args)
 		}
-		return p, nil
+	}
+	if p, ok := plainPlaces[name]; ok {
+		return p, noArguments(name, args)
 	}
 	switch name {
 	case "int":
@@ -106,12 +148,29 @@ func compilePlace(words []string) (part, error) {
 	case "choice":
 		return compileChoice(args)
 	}
-	return nil, fmt.Errorf("unknown name %q; allowed: %s", name, strings.Join(placeNames, ", "))
+	return nil, fmt.Errorf("unknown name %q; allowed: %s", name, d.names())
 }
+
+func noArguments(name string, args []string) error {
+	if len(args) != 0 {
+		return fmt.Errorf("%s takes no arguments", name)
+	}
+	return nil
+}
+
+// names lists what may stand in a place.
+func (d Dialect) names() string {
+	all := slices.Concat(placeNames, d.Names)
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}
+
+// Reserved says whether a name means something in every template already.
+func Reserved(name string) bool { return slices.Contains(placeNames, name) }
 
 var placeNames = []string{"choice", "id", "int", "key", "keyseq", "message", "message_id", "seq", "string", "timestamp", "unix_ms", "uuid"}
 
-var plainPlaces = map[string]part{
+var plainPlaces = map[string]Place{
 	"id": func(dst []byte, env *Env, op *Op, _ uint64) []byte { return env.Identity.Append(dst, op.Seq) },
 	"seq": func(dst []byte, _ *Env, op *Op, _ uint64) []byte {
 		return strconv.AppendUint(dst, op.Seq, 10)
@@ -137,7 +196,7 @@ var plainPlaces = map[string]part{
 	},
 }
 
-func compileInt(args []string) (part, error) {
+func compileInt(args []string) (Place, error) {
 	if len(args) != 2 {
 		return nil, fmt.Errorf("int takes the lowest and the highest value, as in {{int 1 100}}")
 	}
@@ -152,7 +211,7 @@ func compileInt(args []string) (part, error) {
 	}, nil
 }
 
-func compileString(args []string) (part, error) {
+func compileString(args []string) (Place, error) {
 	n := -1
 	if len(args) == 1 {
 		if v, err := strconv.Atoi(args[0]); err == nil {
@@ -176,7 +235,7 @@ func compileString(args []string) (part, error) {
 	}, nil
 }
 
-func compileChoice(args []string) (part, error) {
+func compileChoice(args []string) (Place, error) {
 	if len(args) == 0 {
 		return nil, fmt.Errorf("choice takes the words to choose from")
 	}

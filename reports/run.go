@@ -96,6 +96,8 @@ type Stream struct {
 	Windows map[string]*Measures `json:"windows"`
 	Seconds []Second             `json:"seconds"`
 	Gauges  map[string][]Sample  `json:"gauges,omitempty"`
+	// Steps are those of a chain, in order; absent for streams whose operations are a single exchange.
+	Steps []Step `json:"steps,omitempty"`
 	// Histogram counts the response times of the answered operations of Total; what was not answered is in no bucket.
 	Histogram []Bucket `json:"histogram,omitempty"`
 }
@@ -104,6 +106,22 @@ type Stream struct {
 type Bucket struct {
 	UpToNS int64 `json:"up_to_ns"`
 	Count  int64 `json:"count"`
+}
+
+// Step is one step of a chain.
+type Step struct {
+	Name string `json:"name"`
+	StepMeasures
+	Windows map[string]*StepMeasures `json:"windows"`
+}
+
+// StepMeasures are what was measured of a step. Attempts counts how often it was begun, in every attempt of an operation;
+// the attempts that ended before it are not among them.
+type StepMeasures struct {
+	Attempts int64            `json:"attempts"`
+	Acked    int64            `json:"acked"`
+	Errors   map[string]int64 `json:"errors"`
+	Service  *Latency         `json:"service_ns"`
 }
 
 // Sample is one reading of a gauge.

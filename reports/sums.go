@@ -55,12 +55,33 @@ func (c *audit) stream(name string, s *Stream) {
 	c.that(windows == s.Total.Counts, "%s: windows add up to %+v, the total is %+v", name, windows, s.Total.Counts)
 	c.that(seconds == s.Total.Counts, "%s: seconds add up to %+v, the total is %+v", name, seconds, s.Total.Counts)
 	c.that(maps.Equal(errors, s.Total.Errors), "%s: errors of the windows add up to %v, the total is %v", name, errors, s.Total.Errors)
+	c.steps(name, s)
 	c.unanswered(name, s)
 	c.histogram(name, s)
 	c.integrity(name, s)
 	c.messages(name, s)
 	c.witnessed(name, s)
 	c.replayed(name, s)
+}
+
+// steps: each step's windows add up to it, its failures are the attempts that were not acked, and a step is begun when the
+// one before it was acked, within an attempt.
+func (c *audit) steps(name string, s *Stream) {
+	for i := range s.Steps {
+		step := &s.Steps[i]
+		where := name + " step " + step.Name
+		var attempts, acked, failed int64
+		for _, window := range sortedKeys(step.Windows) {
+			attempts, acked = attempts+step.Windows[window].Attempts, acked+step.Windows[window].Acked
+		}
+		for _, n := range step.Errors {
+			failed += n
+		}
+		c.that(attempts == step.Attempts && acked == step.Acked, "%s: windows add up to %d attempts and %d acked, the total is %d and %d", where, attempts, acked, step.Attempts, step.Acked)
+		c.that(step.Attempts == step.Acked+failed, "%s: %d attempts are not %d acked + %d failed", where, step.Attempts, step.Acked, failed)
+		c.that(i == 0 || step.Attempts == s.Steps[i-1].Acked, "%s: %d attempts after %d acked by the step before", where, step.Attempts, s.Steps[max(i-1, 0)].Acked)
+		c.latency(where+": service", step.Service, step.Attempts)
+	}
 }
 
 func (c *audit) counts(where string, n *Counts) {

@@ -223,6 +223,24 @@ func (m *Measures) FirstDetails() []Fact {
 	return all
 }
 
+// StepHead names the cells of a row of the steps of a chain, behind the step's name.
+var StepHead = []string{"attempts", "acked", "service p50", "service p99", "max"}
+
+// Cells tells what was measured of a step, under StepHead.
+func (m *StepMeasures) Cells() []string {
+	l := m.Service
+	if l == nil {
+		l = &Latency{}
+	}
+	return []string{Count(m.Attempts), Count(m.Acked), Percentile(m.Service, l.P50), Percentile(m.Service, l.P99), Percentile(m.Service, l.Max)}
+}
+
+// FailureCodes tells a step's failures by code in words, the most frequent first; empty when there were none.
+func (m *StepMeasures) FailureCodes() string {
+	all := Measures{Errors: m.Errors}
+	return all.FailureCodes()
+}
+
 // Anomaly is a count of what must not happen, above 0 in one window.
 type Anomaly struct {
 	Stream, Window string

@@ -97,6 +97,9 @@ func (r *reader) checkStream(key, n *node, s *Stream) {
 		r.checkRetry(n.get("retry"), s)
 	}
 	if at := n.get("outcomes"); at != nil && at.kind == table {
+		if c, ok := s.Driver.(drivers.Stepped); ok && len(c.StepNames()) > 0 {
+			r.problem(at, "outcomes: does not go with steps, whose codes do not tell what the steps before did; write ok in the step")
+		}
 		r.checkOutcomes(at, s)
 	}
 }

@@ -42,7 +42,7 @@ func shippedLanguage() scenarios.Language {
 		Links: map[string]func() faults.Protocol{"kafka": func() faults.Protocol { return new(kafkalink.Config) }},
 		Faults: map[string]func() faults.Config{
 			"link": func() faults.Config { return new(toxi.Config) }, "kafka": func() faults.Config { return new(kafkalink.FaultConfig) },
-			"http": func() faults.Config { return new(httplink.Config) },
+			"http":  func() faults.Config { return new(httplink.Config) },
 			"pause": onPart, "kill": onPart, "restart": onPart, "cpu": onPart, "files": onPart,
 			"exec": func() faults.Config { return new(command.Config) },
 		},

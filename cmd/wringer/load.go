@@ -20,6 +20,7 @@ import (
 type loadFlags struct {
 	runFlags
 	grpcFlags
+	http        httpFlags
 	rate        string
 	users       int
 	length      time.Duration
@@ -53,12 +54,12 @@ func loadCommand(std streams) *cobra.Command {
 
 Data and headers may hold {{id}}, {{seq}}, {{uuid}} and the other places of a scenario.`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usage("load: name one URL: http://, https://, grpc://, grpcs:// or kafka://")
+			if len(args) > 1 || (len(args) == 1) == (f.http.targets != "") {
+				return usage("load: name one URL: http://, https://, grpc://, grpcs:// or kafka://, or --targets")
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return f.load(cmd, args[0], std) },
+		RunE: func(cmd *cobra.Command, args []string) error { return f.load(cmd, strings.Join(args, ""), std) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.rate, "rate", "50/s", "arrivals, as in 500/s, 6000/m or max")
@@ -76,6 +77,7 @@ Data and headers may hold {{id}}, {{seq}}, {{uuid}} and the other places of a sc
 	flags.StringArrayVar(&f.expect, "expect", []string{"errors < 1%"}, "a gate, as in `'p99 < 200ms'`; may be repeated")
 	flags.BoolVar(&f.print, "print-scenario", false, "print the equivalent scenario, and send nothing")
 	f.add(cmd)
+	f.http.add(flags)
 	f.common(cmd)
 	return cmd
 }
@@ -105,6 +107,9 @@ func (f *loadFlags) load(cmd *cobra.Command, target string, std streams) error {
 func (f *loadFlags) scenario(cmd *cobra.Command, target string, stdin io.Reader) ([]byte, error) {
 	u, err := url.Parse(target)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.http.check(u, cmd.Flags().Changed); err != nil {
 		return nil, err
 	}
 	data, err := f.body(stdin)
@@ -169,13 +174,14 @@ func (f *loadFlags) driver(u *url.URL, target, data string) (yaml.MapItem, error
 		return yaml.MapItem{}, err
 	}
 	path := strings.TrimPrefix(u.Path, "/")
-	switch u.Scheme {
-	case "http", "https":
-		return yaml.MapItem{Key: "rest", Value: f.rest(target, data, headers)}, nil
-	case "grpc", "grpcs":
+	switch scheme := u.Scheme; {
+	case scheme == "http", scheme == "https", f.http.targets != "":
+		part, err := f.http.apply(f.rest(target, data, headers))
+		return yaml.MapItem{Key: "rest", Value: part}, err
+	case scheme == "grpc", scheme == "grpcs":
 		part, err := f.part(u, data, headers)
 		return yaml.MapItem{Key: "grpc", Value: part}, err
-	case "kafka":
+	case scheme == "kafka":
 		return yaml.MapItem{Key: "kafka", Value: f.kafka(u.Host, path, data, headers)}, nil
 	}
 	return yaml.MapItem{}, fmt.Errorf("%q: write http://, https://, grpc://, grpcs:// or kafka://", target)
@@ -185,11 +191,14 @@ func (f *loadFlags) rest(target, data string, headers yaml.MapSlice) yaml.MapSli
 	method := f.method
 	if method == "" {
 		method = "GET"
-		if data != "" {
+		if data != "" || len(f.http.form) > 0 {
 			method = "POST"
 		}
 	}
-	part := yaml.MapSlice{{Key: "request", Value: method + " " + target}}
+	var part yaml.MapSlice
+	if target != "" {
+		part = append(part, yaml.MapItem{Key: "request", Value: method + " " + target})
+	}
 	if len(headers) > 0 {
 		part = append(part, yaml.MapItem{Key: "headers", Value: headers})
 	}

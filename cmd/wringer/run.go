@@ -31,6 +31,7 @@ type runFlags struct {
 	allow   []string
 	quiet   bool
 	verbose bool
+	vegeta  string
 	files   map[string]*string // by format
 	summary summary
 }
@@ -64,6 +65,7 @@ func (f *runFlags) common(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.allow, "allow", nil, "a `HOST` that may be loaded although it is neither on this machine nor in a private network; may be repeated")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what the harness does")
+	flags.StringVar(&f.vegeta, "vegeta", "", "write each attempt of the measured part to `FILE` in vegeta's encoding")
 	f.files = formatFlags(cmd)
 }
 
@@ -88,6 +90,9 @@ func atLeastOne(what string) cobra.PositionalArgs {
 // run runs every scenario, after all of them were found to be in order.
 func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 	if len(paths) > 1 {
+		if f.vegeta != "" {
+			return usage("--vegeta takes one scenario")
+		}
 		for name, file := range f.files {
 			if *file != "" {
 				return usage("--%s takes one scenario: with several, find the reports in each record's folder", name)
@@ -193,13 +198,23 @@ func (f *runFlags) one(ctx context.Context, sc *scenarios.Scenario, dir string, 
 		sc.Reseed(time.Now().UnixNano() & (1<<53 - 1))
 	}
 	defer raiseHeapFloor()()
-	view := newView(std.err, f.quiet)
-	view.start(sc, dir)
-	run, err := runner.Run(ctx, sc, runner.Options{
-		Dir: dir, Version: version(), Watch: view.show, Log: f.logger(std.err), Allow: f.allow,
+	opt := runner.Options{
+		Dir: dir, Version: version(), Log: f.logger(std.err), Allow: f.allow,
 		Mesh: func() (faults.Mesh, error) { return toxi.NewMesh() },
-	})
+	}
+	results, err := openResults(f.vegeta)
+	if err != nil {
+		return 0, harness("write results: %w", err)
+	}
+	if results != nil {
+		opt.Results = results
+	}
+	view := newView(std.err, f.quiet)
+	opt.Watch = view.show
+	view.start(sc, dir)
+	run, err := runner.Run(ctx, sc, opt)
 	view.stop()
+	unwritten := results.close()
 	if err != nil {
 		if ctx.Err() != nil {
 			return 0, exit{reports.ExitInterrupted, fmt.Errorf("interrupted before the run began")}
@@ -211,6 +226,9 @@ func (f *runFlags) one(ctx context.Context, sc *scenarios.Scenario, dir string, 
 	}
 	if err := f.render(dir, std); err != nil {
 		return 0, err
+	}
+	if unwritten != nil {
+		return 0, harness("the verdict stands in the record, but %s is not whole: %w", f.vegeta, unwritten)
 	}
 	return run.Exit, nil
 }

@@ -26,7 +26,8 @@ type Check struct {
 type check func(*answer, *drivers.Op) string
 
 // add compiles one entry.
-func (j *judge) add(c *Check, field string, env *drivers.Env, problem func(field, message string)) {
+func (j *judge) add(c *Check, field string, w *writer) {
+	problem := w.wrong
 	if len(c.Header) == 0 && len(c.JSON) == 0 && c.Body == "" && c.Size == "" {
 		problem(field, "checks nothing; write header, json, body or size")
 	}
@@ -41,7 +42,7 @@ func (j *judge) add(c *Check, field string, env *drivers.Env, problem func(field
 		}
 	}
 	if len(c.JSON) > 0 {
-		j.addJSON(c.JSON, field+".json", env, problem)
+		j.addJSON(c.JSON, field+".json", w)
 	}
 	if c.Body != "" {
 		if re, err := regexp.Compile(c.Body); err != nil {
@@ -128,23 +129,21 @@ type place struct {
 	want func(*drivers.Op) any
 }
 
-func (j *judge) addJSON(wants map[string]any, field string, env *drivers.Env, problem func(field, message string)) {
+func (j *judge) addJSON(wants map[string]any, field string, w *writer) {
 	var places []place
 	for _, spec := range slices.Sorted(maps.Keys(wants)) {
 		path, err := parsePath(spec)
 		if err != nil {
-			problem(field, err.Error())
+			w.wrong(field, err.Error())
 			continue
 		}
-		want := compileWant(env, field+"."+spec, wants[spec], problem)
+		want := w.want(field+"."+spec, wants[spec])
 		places = append(places, place{spec, path, want})
 	}
 	j.keep = true
 	j.checks = append(j.checks, func(a *answer, op *drivers.Op) string {
-		d := json.NewDecoder(bytes.NewReader(a.body))
-		d.UseNumber()
-		var doc any
-		if err := d.Decode(&doc); err != nil || d.InputOffset() != int64(len(bytes.TrimRight(a.body, " \t\r\n"))) {
+		doc, ok := document(a.body)
+		if !ok {
 			return "the body is no JSON document"
 		}
 		for _, p := range places {
@@ -160,22 +159,30 @@ func (j *judge) addJSON(wants map[string]any, field string, env *drivers.Env, pr
 	})
 }
 
-// compileWant prepares an expected value; a string with {{...}} is rendered per operation.
-func compileWant(env *drivers.Env, field string, v any, problem func(field, message string)) func(*drivers.Op) any {
+// document decodes a body that is one JSON value and nothing more.
+func document(body []byte) (doc any, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	err := d.Decode(&doc)
+	return doc, err == nil && d.InputOffset() == int64(len(bytes.TrimRight(body, " \t\r\n")))
+}
+
+// want prepares an expected value; a string with {{...}} is rendered per operation.
+func (w *writer) want(field string, v any) func(*drivers.Op) any {
 	if s, ok := v.(string); ok && strings.Contains(s, "{{") {
-		t := compileText(env, field, s, 0, problem)
+		t := w.text(field, s, wantPlace, nil)
 		return func(op *drivers.Op) any { return string(t.append(nil, op)) }
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
-		problem(field, "is no JSON value")
+		w.wrong(field, "is no JSON value")
 		return nil
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	var plain any
 	if err := d.Decode(&plain); err != nil {
-		problem(field, err.Error())
+		w.wrong(field, err.Error())
 	}
 	return func(*drivers.Op) any { return plain }
 }
@@ -238,6 +245,23 @@ func lookUp(doc any, path []any) (any, bool) {
 		}
 	}
 	return doc, true
+}
+
+// jsonText is the value at a path of a JSON body: a string's text, or the value as JSON. null counts as absent.
+func jsonText(body []byte, path []any) ([]byte, bool) {
+	doc, ok := document(body)
+	if !ok {
+		return nil, false
+	}
+	value, found := lookUp(doc, path)
+	if !found || value == nil {
+		return nil, false
+	}
+	if s, ok := value.(string); ok {
+		return []byte(s), true
+	}
+	text, err := json.Marshal(value)
+	return text, err == nil
 }
 
 // same compares decoded JSON; numbers by value, so that 1, 1.0 and 1e0 are the same and 2^53+1 is not 2^53.

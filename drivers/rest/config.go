@@ -1,139 +1,191 @@
-// Package rest is the driver of HTTP: one request an operation, over HTTP/1.1 or HTTP/2, with or without TLS.
+// Package rest is the driver of HTTP: requests over HTTP/1.1 or HTTP/2, with or without TLS.
 //
-// It sends what it was asked to send, once. It follows no redirect, resends nothing, and asks for no compression. Over
-// HTTP/1.1 every session has a connection of its own; over HTTP/2 the sessions share connections.
+// It sends what it was asked to send, once. Unless told to, it follows no redirect; it resends nothing, and asks for no
+// compression. Over HTTP/1.1 every session has a connection of its own; over HTTP/2 the sessions share connections.
 package rest
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+	"time"
 
 	"wringer/drivers"
 )
 
-// Config is the `rest:` part of a stream.
+// Config is the `rest:` part of a stream: one request an operation, a chain of steps, or the targets of a file.
 type Config struct {
-	Request  string            `yaml:"request" jsonschema:"required" jsonschema_description:"METHOD URL, as in POST http://127.0.0.1:8080/orders. Without a method: GET. Path and query may hold {{...}}."`
-	Headers  map[string]string `yaml:"headers" jsonschema_description:"Headers by name. Values may hold {{...}}."`
-	Body     string            `yaml:"body" jsonschema_description:"The body. May hold {{...}}."`
-	BodyFile string            `yaml:"body_file" jsonschema_description:"A file that holds the body, relative to the scenario; read once. May hold {{...}}."`
-	OK       []string          `yaml:"ok" jsonschema_description:"Statuses (409) and classes (2xx) that mean that it took effect. Default: 2xx."`
-	Checks   []Check           `yaml:"checks" jsonschema_description:"What must hold of an answer that is ok. One that fails has the code check, and is indeterminate unless outcomes says otherwise."`
+	Request   string            `yaml:"request" jsonschema_description:"METHOD URL, as in POST http://127.0.0.1:8080/orders. Without a method: GET. Path and query may hold {{...}}."`
+	Query     map[string]string `yaml:"query" jsonschema_description:"Parameters that are added to the URL, escaped. Values may hold {{...}}."`
+	Headers   map[string]string `yaml:"headers" jsonschema_description:"Headers by name. Values may hold {{...}}. With steps: of each step that does not name them itself."`
+	Auth      Auth              `yaml:"auth" jsonschema_description:"The Authorization header."`
+	Body      string            `yaml:"body" jsonschema_description:"The body. May hold {{...}}."`
+	BodyFile  string            `yaml:"body_file" jsonschema_description:"A file that holds the body, relative to the scenario; read once. May hold {{...}}."`
+	JSON      any               `yaml:"json" jsonschema_description:"The body, written as YAML and sent as JSON. Texts may hold {{...}}; a text that is one {{int}}, {{seq}}, {{keyseq}} or {{unix_ms}} and nothing else becomes a number."`
+	Form      map[string]string `yaml:"form" jsonschema_description:"The body, as a form's fields (application/x-www-form-urlencoded). Values may hold {{...}}."`
+	Multipart []Part            `yaml:"multipart" jsonschema_description:"The body, as a form with files (multipart/form-data)."`
+	OK        []string          `yaml:"ok" jsonschema_description:"Statuses (409) and classes (2xx) that mean that it took effect. Default: 2xx."`
+	Checks    []Check           `yaml:"checks" jsonschema_description:"What must hold of an answer that is ok. One that fails has the code check, and is indeterminate unless outcomes says otherwise."`
 
-	HTTP2     bool          `yaml:"http2" jsonschema_description:"HTTP/2: over TLS for https, with prior knowledge (h2c) for http."`
-	TLS       TLS           `yaml:"tls"`
-	Keepalive *bool         `yaml:"keepalive" jsonschema_description:"Reuse connections. Default true; false makes a connection for each attempt. HTTP/1.1 only."`
-	MaxBody   drivers.Bytes `yaml:"max_body" jsonschema_description:"Bound on the body of an answer; a larger one is not read on, and has the code too_large. Default 1MiB."`
+	Steps   []Step        `yaml:"steps" jsonschema_description:"A chain instead of one request: each operation takes these steps, one after the other, up to the first that is not acked."`
+	Targets *Targets      `yaml:"targets" jsonschema_description:"A vegeta targets file instead of one request: the operations take its targets in turn."`
+	Data    *drivers.Data `yaml:"data" jsonschema_description:"A file whose rows feed the templates."`
+
+	HTTP2      bool          `yaml:"http2" jsonschema_description:"HTTP/2: over TLS for https, with prior knowledge (h2c) for http."`
+	TLS        TLS           `yaml:"tls"`
+	Keepalive  *bool         `yaml:"keepalive" jsonschema_description:"Reuse connections. Default true; false makes a connection for each attempt. HTTP/1.1 only."`
+	Connection Connection    `yaml:"connection" jsonschema_description:"How connections are made, and how long they live."`
+	Redirects  int           `yaml:"redirects" jsonschema_description:"Redirects that an attempt follows at most. Default 0: a redirect is an answer like any other."`
+	MaxBody    drivers.Bytes `yaml:"max_body" jsonschema_description:"Bound on the body of an answer; a larger one is not read on, and has the code too_large. Default 1MiB."`
+}
+
+// Auth is how a request says who sends it.
+type Auth struct {
+	Basic  *Basic `yaml:"basic" jsonschema_description:"User and password."`
+	Bearer string `yaml:"bearer" jsonschema_description:"A token. May hold {{...}}."`
+}
+
+// Basic is user and password (RFC 7617).
+type Basic struct {
+	User     string `yaml:"user" jsonschema:"required" jsonschema_description:"May hold {{...}}."`
+	Password string `yaml:"password" jsonschema_description:"May hold {{...}}."`
+}
+
+// Connection is how connections are made, and how long they live. A name is resolved anew for each connection that is made,
+// so max_age also bounds how long an old address is kept to.
+type Connection struct {
+	MaxAge      time.Duration `yaml:"max_age" jsonschema_description:"A connection older than this takes no further request."`
+	MaxRequests int           `yaml:"max_requests" jsonschema_description:"A connection takes at most so many requests."`
+	Source      []string      `yaml:"source" jsonschema_description:"Local addresses that connections leave from, each in turn. Not with a fault on the stream's link."`
+	Unix        string        `yaml:"unix" jsonschema_description:"Path of a Unix socket to connect to, whatever the URL's host."`
 }
 
 const (
 	defaultMaxBody = 1 << 20
 	// maxBodyFile bounds what is held in memory, and copied for each attempt.
 	maxBodyFile = 64 << 20
+	// maxRedirects and maxSteps bound one attempt.
+	maxRedirects = 20
+	maxSteps     = 50
 )
 
 // Check implements drivers.Config.
 func (c *Config) Check(problem func(field, message string)) {
+	c.checkParts(problem)
 	c.compile(nil, problem)
 }
 
 // Open implements drivers.Config. It sends nothing and dials nothing.
 func (c *Config) Open(_ context.Context, env drivers.Env) (drivers.Driver, error) {
 	var problems []error
-	p := c.compile(&env, func(field, message string) {
+	c.checkParts(func(field, message string) { problems = append(problems, fmt.Errorf("%s: %s", field, message)) })
+	legs := c.compile(&env, func(field, message string) {
 		problems = append(problems, fmt.Errorf("%s: %s", field, message))
 	})
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("%w: rest: %w", drivers.ErrConfig, errors.Join(problems...))
 	}
-	d, err := newDriver(env, p)
-	if err == nil && env.Replay != nil {
-		d.replays, err = c.openReplays(env)
+	d, err := c.assemble(env, legs)
+	if err != nil {
+		return nil, fmt.Errorf("%w: rest: %w", drivers.ErrConfig, err)
+	}
+	if plain, ok := d.(*driver); ok && env.Replay != nil {
+		plain.replays, err = c.openReplays(env)
 	}
 	return d, err
 }
 
-// plan is a Config made ready.
-type plan struct {
-	request *request
-	judge   *judge
-	tls     TLS
-	http2   bool
-	reuse   bool
-	maxBody int64
+// assemble makes the driver of what was compiled.
+func (c *Config) assemble(env drivers.Env, legs []leg) (drivers.Driver, error) {
+	f := newFleet(env, c)
+	all := make([]*driver, len(legs))
+	for i := range legs {
+		d, err := f.driver(legs[i].request, legs[i].judge)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = d
+	}
+	switch {
+	case len(c.Steps) > 0:
+		return &chain{fleet: f, legs: legs, drivers: all}, nil
+	case !c.plain():
+		return &tour{fleet: f, drivers: all}, nil
+	}
+	return all[0], nil
 }
 
-// compile makes the plan and reports what stands in the way of it. Without env, ${...} has not been resolved yet, and
-// what depends on it is let pass.
-func (c *Config) compile(env *drivers.Env, problem func(field, message string)) plan {
-	p := plan{tls: c.TLS, http2: c.HTTP2, reuse: c.Keepalive == nil || *c.Keepalive, maxBody: int64(c.MaxBody)}
-	if p.maxBody == 0 {
-		p.maxBody = defaultMaxBody
-	}
-	if c.HTTP2 && !p.reuse {
+// checkParts finds parts of the configuration that do not go together.
+func (c *Config) checkParts(problem func(field, message string)) {
+	c.checkKind(problem)
+	c.TLS.check(problem)
+	if c.HTTP2 && !c.reuse() {
 		problem("keepalive", "false goes with HTTP/1.1 only; remove it or http2")
 	}
-	c.TLS.check(problem)
-	p.request = c.compileRequest(env, problem)
-	p.judge = c.compileJudge(env, problem)
-	return p
-}
-
-func (c *Config) compileRequest(env *drivers.Env, problem func(field, message string)) *request {
-	r := &request{close: c.Keepalive != nil && !*c.Keepalive, env: env}
-	line, err := parseLine(c.Request)
-	if err != nil {
-		problem("request", err.Error())
+	if c.Redirects < 0 || c.Redirects > maxRedirects {
+		problem("redirects", fmt.Sprintf("must be 0 to %d", maxRedirects))
 	}
-	r.line = line
-	if err == nil && (env != nil || !strings.Contains(c.Request, "${")) {
-		if err := line.checkURL(); err != nil {
-			problem("request", err.Error())
+	if c.Connection.MaxRequests < 0 {
+		problem("connection.max_requests", "must not be negative")
+	}
+	if (c.Connection.MaxAge > 0 || c.Connection.MaxRequests > 0) && !c.reuse() {
+		problem("connection", "max_age and max_requests go with keepalive; without it a connection takes one request")
+	}
+	if c.Connection.Unix != "" && len(c.Connection.Source) > 0 {
+		problem("connection.source", "stands beside unix; a Unix socket has no source address")
+	}
+	for i, s := range c.Connection.Source {
+		if _, err := netip.ParseAddr(s); err != nil && !strings.Contains(s, "${") {
+			problem(fmt.Sprintf("connection.source[%d]", i), fmt.Sprintf("%q is no IP address of this machine, as in 127.0.0.2", s))
 		}
 	}
-	if line.scheme == "http" && c.TLS != (TLS{}) {
-		problem("tls", "goes with https:// only")
-	}
-	r.path = compileText(env, "request", line.path, 0, problem)
-	for i, name := range slices.Sorted(maps.Keys(c.Headers)) {
-		field, value := "headers."+name, c.Headers[name]
-		if err := checkHeader(name, value); err != nil {
-			problem(field, err.Error())
-		}
-		r.add(name, compileText(env, field, value, uint64(2+i), problem))
-	}
-	if env != nil && env.Mark != "" {
-		r.add(drivers.MarkHeader, compileText(env, "witness", env.Mark, markPlace, problem))
-	}
-	field, body := c.body(env, problem)
-	if body != "" {
-		r.body = compileText(env, field, body, 1, problem)
-	}
-	return r
 }
 
-// body returns the body's text and the field that it stands in.
-func (c *Config) body(env *drivers.Env, problem func(field, message string)) (field, text string) {
+// checkKind: a request, steps or targets.
+func (c *Config) checkKind(problem func(field, message string)) {
+	kind := ""
 	switch {
-	case c.BodyFile == "":
-		return "body", c.Body
-	case c.Body != "":
-		problem("body_file", "stands beside body; keep one of the two")
-	case env != nil:
-		text, err := readBounded(resolve(env.Files, c.BodyFile), maxBodyFile)
-		if err != nil {
-			problem("body_file", err.Error())
-		}
-		return "body_file", text
+	case len(c.Steps) > 0 && c.Targets != nil:
+		problem("targets", "stands beside steps; keep one of the two")
+	case len(c.Steps) > maxSteps:
+		problem("steps", fmt.Sprintf("are %d; a chain has at most %d", len(c.Steps), maxSteps))
+	case c.Steps != nil && len(c.Steps) == 0:
+		problem("steps", "is empty; write a step, or request in its place")
+	case len(c.Steps) > 0:
+		kind = "steps"
+	case c.Targets != nil:
+		kind = "targets"
 	}
-	return "body_file", ""
+	if kind == "" {
+		return
+	}
+	own := map[string]bool{
+		"request": c.Request != "", "query": c.Query != nil, "body": c.Body != "", "body_file": c.BodyFile != "",
+		"json": c.JSON != nil, "form": c.Form != nil, "multipart": c.Multipart != nil,
+		"ok": kind == "steps" && c.OK != nil, "checks": kind == "steps" && c.Checks != nil,
+		"data": kind == "targets" && c.Data != nil,
+	}
+	for _, field := range []string{"request", "query", "body", "body_file", "json", "form", "multipart", "ok", "checks", "data"} {
+		if own[field] {
+			problem(field, "stands beside "+kind+"; "+map[string]string{"steps": "write it in a step", "targets": "the file says what is sent"}[kind])
+		}
+	}
 }
+
+// plain says that each operation is one request over connections that stay open: what is measured beside the traffic, by a
+// witness and by replays, is told of such streams.
+func (c *Config) plain() bool {
+	return c.Steps == nil && c.Targets == nil && c.Redirects == 0 && c.Connection.MaxAge == 0 && c.Connection.MaxRequests == 0
+}
+
+// errNotPlain says why a probe does not go with the stream.
+var errNotPlain = errors.New("goes with streams of one plain request: take steps, targets, redirects, connection.max_age and connection.max_requests away, or this")
+
+func (c *Config) reuse() bool { return c.Keepalive == nil || *c.Keepalive }
 
 func readBounded(path string, bound int64) (string, error) {
 	info, err := os.Stat(path)
@@ -155,8 +207,42 @@ func resolve(folder, path string) string {
 	return filepath.Join(folder, path)
 }
 
-// GaugeNames implements drivers.Declarer: connections that are open, and those opened so far.
-func (c *Config) GaugeNames() []string { return []string{"connections", "connections_opened"} }
+// GaugeNames implements drivers.Declarer: connections that are open, those opened so far, and redirects followed.
+func (c *Config) GaugeNames() []string {
+	names := []string{"connections", "connections_opened"}
+	if c.Redirects > 0 {
+		names = append(names, "redirects")
+	}
+	return names
+}
+
+// StepNames implements drivers.Stepped.
+func (c *Config) StepNames() []string {
+	var names []string
+	for i := range c.Steps {
+		names = append(names, c.Steps[i].Name)
+	}
+	return names
+}
+
+// Sources implements drivers.Sourced.
+func (c *Config) Sources() []netip.Addr {
+	var all []netip.Addr
+	for _, s := range c.Connection.Source {
+		if a, err := netip.ParseAddr(s); err == nil {
+			all = append(all, a)
+		}
+	}
+	return all
+}
 
 // String tells where the stream sends, for `wringer check`.
-func (c *Config) String() string { return c.Request }
+func (c *Config) String() string {
+	switch {
+	case len(c.Steps) > 0:
+		return fmt.Sprintf("%d steps: %s", len(c.Steps), strings.Join(c.StepNames(), ", "))
+	case c.Targets != nil:
+		return "the targets of " + c.Targets.File
+	}
+	return c.Request
+}

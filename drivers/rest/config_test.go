@@ -38,7 +38,7 @@ func TestCheck(t *testing.T) {
 		{"method", Config{Request: "post http://host/"}, "write POST"},
 		{"connect", Config{Request: "CONNECT http://host/"}, "not supported"},
 		{"host template", Config{Request: "http://{{choice a b}}/"}, "a stream has one target"},
-		{"password", Config{Request: "http://me:secret@host/"}, "Authorization header"},
+		{"password", Config{Request: "http://me:secret@host/"}, "write auth"},
 		{"blank", Config{Request: "http://host/a b"}, "%20"},
 		{"template", Config{Request: "http://host/{{what}}"}, `request: template "/{{what}}": {{what}}: unknown name`},
 		{"open template", Config{Request: "http://host/", Body: "{{id"}, "body: template"},
@@ -139,9 +139,9 @@ func TestChecks(t *testing.T) {
 			}
 			var at drivers.Attempt
 			d.judge.decide(&a, &drivers.Op{Seq: 1}, &at)
-			want := drivers.Attempt{Outcome: drivers.Acked, Answered: true}
+			want := drivers.Attempt{Outcome: drivers.Acked, Answered: true, Status: 200, In: int64(len(test.body))}
 			if !test.holds {
-				want = drivers.Attempt{Outcome: drivers.Indeterminate, Code: drivers.CodeCheck, Answered: true, Detail: at.Detail}
+				want = drivers.Attempt{Outcome: drivers.Indeterminate, Code: drivers.CodeCheck, Answered: true, Detail: at.Detail, Status: 200, In: int64(len(test.body))}
 			}
 			if at != want || strings.Contains(at.Detail, "PLACED") {
 				t.Errorf("got %+v", at)

@@ -16,42 +16,42 @@ import (
 // socket is one connection as it was dialled. Closing it again does nothing.
 type socket struct {
 	net.Conn
-	d    *driver
+	o    *origin
 	once sync.Once
 }
 
 func (s *socket) Close() error {
 	err := net.ErrClosed
 	s.once.Do(func() {
-		s.d.open.Add(-1)
+		s.o.fleet.open.Add(-1)
 		err = s.Conn.Close()
 	})
 	return err
 }
 
 // dial connects, with TLS where the scheme says so. raw is nil where the socket cannot be looked at.
-func (d *driver) dial(ctx context.Context) (c net.Conn, raw syscall.RawConn, err error) {
-	plain, err := d.env.Dial(ctx, "tcp", d.address)
+func (o *origin) dial(ctx context.Context) (c net.Conn, raw syscall.RawConn, err error) {
+	plain, err := o.env.Dial(ctx, o.network, o.address)
 	if err != nil {
 		return nil, nil, err
 	}
-	d.open.Add(1)
-	d.opened.Add(1)
-	s := &socket{Conn: plain, d: d}
+	o.fleet.open.Add(1)
+	o.fleet.opened.Add(1)
+	s := &socket{Conn: plain, o: o}
 	if sc, ok := plain.(syscall.Conn); ok {
 		if raw, err = sc.SyscallConn(); err != nil {
 			raw = nil
 		}
 	}
-	if d.secure == nil {
+	if o.secure == nil {
 		return s, raw, nil
 	}
-	t := tls.Client(s, d.secure)
+	t := tls.Client(s, o.secure)
 	if err := t.HandshakeContext(ctx); err != nil {
 		s.Close()
 		return nil, nil, &handshakeError{err}
 	}
-	if want := d.secure.NextProtos[0]; want == "h2" && t.ConnectionState().NegotiatedProtocol != want {
+	if want := o.secure.NextProtos[0]; want == "h2" && t.ConnectionState().NegotiatedProtocol != want {
 		t.Close()
 		return nil, nil, &handshakeError{errors.New("the target does not offer HTTP/2 (ALPN h2); remove http2")}
 	}

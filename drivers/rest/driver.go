@@ -1,65 +1,58 @@
 package rest
 
 import (
-	"crypto/tls"
-	"fmt"
-	"sync/atomic"
+	"errors"
 
 	"wringer/drivers"
 )
 
-// driver sends the requests of one stream.
+// driver sends one request, over and over: the plain stream, and each request of a stream that has several.
 type driver struct {
-	plan
-	env     drivers.Env
-	layout  []piece // of an HTTP/1.1 head
-	address string
-	secure  *tls.Config // nil for http
-	pool    *pool       // nil for HTTP/1.1
-	replays *replaying  // nil when there are none
-
-	open, opened atomic.Int64 // connections
-}
-
-func newDriver(env drivers.Env, p plan) (*driver, error) {
-	d := &driver{plan: p, env: env, layout: p.request.head(), address: p.request.line.address()}
-	if p.request.line.scheme == "https" {
-		protocol := "http/1.1"
-		if p.http2 {
-			protocol = "h2"
-		}
-		secure, err := p.tls.open(&env, p.request.line.hostname(), protocol)
-		if err != nil {
-			return nil, fmt.Errorf("%w: rest: %w", drivers.ErrConfig, err)
-		}
-		d.secure = secure
-	}
-	if p.http2 {
-		d.pool = newPool(d)
-	}
-	return d, nil
+	*origin
+	request *request
+	judge   *judge
+	layout  texts // of an HTTP/1.1 head
+	reuse   bool
+	maxBody int64
+	replays *replaying // nil when there are none
 }
 
 // Session implements drivers.Driver.
-func (d *driver) Session() (drivers.Session, error) {
-	if d.pool != nil {
-		return &session2{d: d}, nil
-	}
-	s := &session{d: d}
-	s.reader = reader{j: d.judge, a: &s.answer, maxBody: d.maxBody, noBody: d.request.line.method == "HEAD"}
-	return s, nil
-}
+func (d *driver) Session() (drivers.Session, error) { return d.lane(), nil }
 
 // Close implements drivers.Driver.
-func (d *driver) Close() error {
-	if d.pool != nil {
-		d.pool.close()
-	}
-	return d.replays.close()
-}
+func (d *driver) Close() error { return errors.Join(d.fleet.Close(), d.replays.close()) }
 
 // Gauges implements drivers.Gauger.
-func (d *driver) Gauges(emit func(name string, value float64)) {
-	emit("connections", float64(d.open.Load()))
-	emit("connections_opened", float64(d.opened.Load()))
+func (d *driver) Gauges(emit func(name string, value float64)) { d.fleet.Gauges(emit) }
+
+// lane is a session to one origin, which can take the requests of several drivers in turn.
+type lane interface {
+	drivers.Session
+	// turn says whose request is sent from now on; its origin must be the lane's.
+	turn(d *driver)
+	// last is the answer to the last attempt, if that was answered. It is valid until the next.
+	last() *answer
 }
+
+// lane opens a lane to the driver's origin.
+func (d *driver) lane() lane {
+	if d.pool != nil {
+		return &session2{d: d}
+	}
+	s := &session{}
+	s.reader.a = &s.answer
+	s.turn(d)
+	return s
+}
+
+func (s *session) turn(d *driver) {
+	s.d = d
+	s.reader.j, s.reader.maxBody, s.reader.noBody = d.judge, d.maxBody, d.request.line.method == "HEAD"
+}
+
+func (s *session) last() *answer { return &s.answer }
+
+func (s *session2) turn(d *driver) { s.d = d }
+
+func (s *session2) last() *answer { return &s.answer }

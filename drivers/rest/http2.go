@@ -16,25 +16,31 @@ import (
 	"wringer/drivers"
 )
 
-// pool holds the HTTP/2 connections of a stream. A request is sent on one http.ClientConn, never by http.Transport,
+// pool holds the HTTP/2 connections to an origin. A request is sent on one http.ClientConn, never by http.Transport,
 // which would resend what the server refused or a closing connection lost.
 type pool struct {
-	d         *driver
+	o         *origin
 	transport *http.Transport
 	dialing   chan struct{} // holds a token while a connection is being made, so that a crowd makes one
 
 	mu    sync.Mutex
-	conns []*http.ClientConn
+	conns []*shared
 }
 
-func newPool(d *driver) *pool {
-	p := &pool{d: d, dialing: make(chan struct{}, 1)}
+// shared is one connection that sessions share.
+type shared struct {
+	*http.ClientConn
+	life life
+}
+
+func newPool(o *origin) *pool {
+	p := &pool{o: o, dialing: make(chan struct{}, 1)}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		c, _, err := d.dial(ctx)
+		c, _, err := o.dial(ctx)
 		return c, err
 	}
 	// A connection that went silent is noticed by pings, or else each of its streams would time out in turn.
-	silence := max(d.env.Timeout, time.Second)
+	silence := max(o.env.Timeout, time.Second)
 	p.transport = &http.Transport{
 		DialContext:            dial,
 		DialTLSContext:         dial,
@@ -43,8 +49,8 @@ func newPool(d *driver) *pool {
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHead,
 	}
-	p.transport.Protocols.SetHTTP2(d.secure != nil)
-	p.transport.Protocols.SetUnencryptedHTTP2(d.secure == nil)
+	p.transport.Protocols.SetHTTP2(o.secure != nil)
+	p.transport.Protocols.SetUnencryptedHTTP2(o.secure == nil)
 	return p
 }
 
@@ -75,25 +81,32 @@ func (p *pool) add(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	cc, err := p.transport.NewClientConn(ctx, p.d.request.line.scheme, p.d.address)
+	cc, err := p.transport.NewClientConn(ctx, p.o.scheme, p.o.host)
 	if err != nil {
 		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.conns = append(p.conns, cc)
+	p.conns = append(p.conns, &shared{ClientConn: cc, life: life{born: time.Now()}})
 	return nil
 }
 
+// reserve finds a connection with room. Those that are dead are let go, and those that had their time are closed, once
+// nothing is under way on them.
 func (p *pool) reserve() *http.ClientConn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.conns = slices.DeleteFunc(p.conns, func(cc *http.ClientConn) bool {
-		return cc.Err() != nil && cc.InFlight() == 0
+	p.conns = slices.DeleteFunc(p.conns, func(c *shared) bool {
+		if c.InFlight() > 0 || c.Err() == nil && !p.o.fleet.over(&c.life) {
+			return false
+		}
+		c.Close()
+		return true
 	})
-	for _, cc := range p.conns {
-		if cc.Reserve() == nil {
-			return cc
+	for _, c := range p.conns {
+		if !p.o.fleet.over(&c.life) && c.Reserve() == nil {
+			c.life.used++
+			return c.ClientConn
 		}
 	}
 	return nil
@@ -102,14 +115,14 @@ func (p *pool) reserve() *http.ClientConn {
 func (p *pool) room() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.ContainsFunc(p.conns, func(cc *http.ClientConn) bool { return cc.Available() > 0 })
+	return slices.ContainsFunc(p.conns, func(c *shared) bool { return !p.o.fleet.over(&c.life) && c.Available() > 0 })
 }
 
 func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, cc := range p.conns {
-		cc.Close()
+	for _, c := range p.conns {
+		c.Close()
 	}
 	p.conns = nil
 }
@@ -134,7 +147,7 @@ func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) 
 	}
 	request := s.d.request.http2(op).WithContext(ctx)
 	at.Sent = s.d.env.Clock()
-	at.Wire = true
+	at.Wire, at.Out = true, max(request.ContentLength, 0)
 	err = s.exchange(cc, request)
 	at.Done = s.d.env.Clock()
 	if err != nil {
@@ -157,7 +170,7 @@ func (r *request) http2(op *drivers.Op) *http.Request {
 	u.Scheme, u.Host = r.line.scheme, r.line.host
 	req := &http.Request{Method: r.line.method, URL: u, Host: r.authority(), Header: make(http.Header, len(r.headers)+1)}
 	for _, h := range r.headers {
-		req.Header.Set(h.name, string(h.value.append(nil, op)))
+		req.Header.Add(h.name, string(h.value.append(nil, op)))
 	}
 	if !r.agent {
 		req.Header.Set("User-Agent", agent)
@@ -184,6 +197,9 @@ func (s *session2) exchange(cc *http.ClientConn, request *http.Request) error {
 		for _, v := range values {
 			a.header(j, []byte(name), []byte(v))
 		}
+	}
+	if response.ContentLength > s.d.maxBody && request.Method != "HEAD" {
+		return errTooLarge
 	}
 	return s.readBody(response.Body)
 }
@@ -216,6 +232,7 @@ func http2Error(err error) error {
 	case strings.HasPrefix(text, "stream error:") && strings.HasSuffix(text, "; received from peer"):
 		return &answerError{syscall.ECONNRESET, text}
 	case strings.HasPrefix(text, "http2: server sent GOAWAY"),
+		strings.HasPrefix(text, "http2: Transport received GOAWAY"),
 		strings.HasPrefix(text, "http2: Transport received Server's graceful shutdown"),
 		strings.HasPrefix(text, "http2: client conn"):
 		return &answerError{errCut, text}

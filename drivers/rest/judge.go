@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -16,9 +17,48 @@ type judge struct {
 	ok      [1000]bool // by status
 	checks  []check
 	headers []headerCheck // those of checks that look at headers, in the order of answer.matched
+	kept    []keptHeader  // those whose values are kept, in the order of answer.values
 	keep    bool          // some check looks at the body, or answers are kept
 	// chosen says of which operations the answer is kept; nil: of none.
 	chosen func(seq uint64) bool
+}
+
+// keptHeader is a header of which the first value is kept that matches: its first group, or the value as a whole.
+type keptHeader struct {
+	name  string
+	match *regexp.Regexp // nil: any value
+}
+
+// keepHeader asks for the values of a header; the number is that of answer.values.
+func (j *judge) keepHeader(name string, match *regexp.Regexp) int {
+	j.kept = append(j.kept, keptHeader{name, match})
+	return len(j.kept) - 1
+}
+
+// of returns what is kept of a value, false when it does not match.
+func (k *keptHeader) of(value []byte) ([]byte, bool) {
+	if k.match == nil {
+		return value, true
+	}
+	return group(k.match, value)
+}
+
+// group is the first group of a match, or the match as a whole.
+func group(re *regexp.Regexp, text []byte) ([]byte, bool) {
+	m := re.FindSubmatch(text)
+	switch {
+	case m == nil:
+		return nil, false
+	case len(m) > 1:
+		return m[1], m[1] != nil
+	}
+	return m[0], true
+}
+
+// keptValue is what a keptHeader found.
+type keptValue struct {
+	found bool
+	text  []byte
 }
 
 // headerCheck holds when some header line of that name has a value that matches.
@@ -33,18 +73,23 @@ type answer struct {
 	size       int64  // of the body
 	body       []byte // nil unless the judge keeps bodies
 	matched    []bool // by headerCheck
+	values     []keptValue
 	retryAfter time.Duration
 	last       bool // the connection cannot be used again
 }
 
 // reset makes the answer ready for the next response.
 func (a *answer) reset(j *judge) {
-	matched := a.matched
-	if matched == nil && len(j.headers) > 0 {
+	matched, values := a.matched, a.values
+	if len(matched) != len(j.headers) {
 		matched = make([]bool, len(j.headers))
 	}
+	if len(values) != len(j.kept) {
+		values = make([]keptValue, len(j.kept))
+	}
 	clear(matched)
-	*a = answer{body: a.body[:0], matched: matched}
+	clear(values)
+	*a = answer{body: a.body[:0], matched: matched, values: values}
 }
 
 // header takes note of one header line.
@@ -55,6 +100,13 @@ func (a *answer) header(j *judge, name, value []byte) {
 	for i := range j.headers {
 		h := &j.headers[i]
 		a.matched[i] = a.matched[i] || equalFold(name, h.name) && h.value.Match(value)
+	}
+	for i := range j.kept {
+		if h := &j.kept[i]; !a.values[i].found && equalFold(name, h.name) {
+			if value, ok := h.of(value); ok {
+				a.values[i] = keptValue{true, bytes.Clone(value)}
+			}
+		}
 	}
 }
 
@@ -69,32 +121,6 @@ func retryAfter(value string, now time.Time) time.Duration {
 		return min(max(at.Sub(now), 0), longest)
 	}
 	return 0
-}
-
-// compileJudge reads `ok` and `checks`.
-func (c *Config) compileJudge(env *drivers.Env, problem func(field, message string)) *judge {
-	j := &judge{}
-	ok := c.OK
-	if len(ok) == 0 {
-		ok = []string{"2xx"}
-	}
-	for i, entry := range ok {
-		low, high, err := parseStatus(entry)
-		if err != nil {
-			problem(fmt.Sprintf("ok[%d]", i), err.Error())
-			continue
-		}
-		for s := low; s <= high; s++ {
-			j.ok[s] = true
-		}
-	}
-	if env != nil && env.Replay != nil {
-		j.chosen, j.keep = env.Replay, true
-	}
-	for i := range c.Checks {
-		j.add(&c.Checks[i], fmt.Sprintf("checks[%d]", i), env, problem)
-	}
-	return j
 }
 
 // parseStatus reads 409, or 2xx.
@@ -115,6 +141,7 @@ func parseStatus(s string) (low, high int, err error) {
 // decide sets the outcome of an attempt whose answer came whole.
 func (j *judge) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
 	at.Answered = true
+	at.Status, at.In = a.status, a.size
 	at.RetryAfter = a.retryAfter
 	if j.chosen != nil && j.chosen(op.Seq) {
 		at.Answer = a.kept()

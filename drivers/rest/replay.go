@@ -17,8 +17,8 @@ const keyHeader = "Idempotency-Key"
 
 // Replayable implements drivers.Replayable.
 func (c *Config) Replayable() error {
-	if c.Request == "" {
-		return errNotOne
+	if c.Request == "" || !c.plain() {
+		return errNotPlain
 	}
 	for name, value := range c.Headers {
 		if strings.EqualFold(name, keyHeader) {
@@ -54,17 +54,18 @@ func (c *Config) openReplays(env drivers.Env) (*replaying, error) {
 	r := &replaying{kinds: drivers.ReplayKinds}
 	for _, a := range []*again{&r.same, &r.changed} {
 		// The first compilation found no problem, so this one finds none.
-		p := c.compile(&env, func(string, string) {})
+		one := c.compile(&env, func(string, string) {})[0]
 		if a == &r.changed {
-			p.request.change = changer(env.Identity)
+			one.request.change = changer(env.Identity)
 		}
-		d, err := newDriver(env, p)
+		d, err := newFleet(env, c).driver(one.request, one.judge)
 		if err != nil {
 			return nil, err
 		}
 		a.d = d
 	}
-	if r.same.d.request.body.template == nil {
+	// What stands behind a multipart form's end is no part of it, so that a change there changes nothing.
+	if len(r.same.d.request.body) == 0 || c.Multipart != nil {
 		r.kinds = []drivers.ReplayKind{drivers.ReplaySame, drivers.ReplayConcurrent}
 	}
 	return r, nil

@@ -217,7 +217,7 @@ func TestReplayable(t *testing.T) {
 }
 
 func TestReplaysOfNoSingleRequest(t *testing.T) {
-	if err := new(Config).Replayable(); err != errNotOne {
+	if err := new(Config).Replayable(); err != errNotPlain {
 		t.Errorf("error %v", err)
 	}
 }

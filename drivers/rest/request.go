@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,11 +15,11 @@ import (
 // request renders the requests of a stream. It is read only once compiled.
 type request struct {
 	line    line
-	path    text
+	path    texts
 	host    string // of the Host header; empty: the URL's
 	headers []header
-	agent   bool                     // the scenario names a User-Agent
-	body    text                     // its template is nil when there is no body
+	agent   bool // the scenario names a User-Agent
+	body    texts
 	change  func(body []byte) []byte // makes another body of it, for replays; nil: none
 	close   bool
 	env     *drivers.Env
@@ -37,22 +38,26 @@ type text struct {
 
 func (t text) append(dst []byte, op *drivers.Op) []byte { return t.template.Append(dst, t.env, op) }
 
-// compileText compiles a template; place tells the texts of a request apart.
-func compileText(env *drivers.Env, field, s string, place uint64, problem func(field, message string)) text {
-	t, err := drivers.CompileTemplate(s)
-	if err != nil {
-		problem(field, err.Error())
-		return text{}
+const textPlace = 1 << 61
+
+// texts is literals and texts in turn.
+type texts []piece
+
+func (t texts) append(dst []byte, op *drivers.Op) []byte {
+	for i := range t {
+		dst = append(dst, t[i].literal...)
+		if t[i].text.template != nil {
+			dst = t[i].text.append(dst, op)
+		}
 	}
-	if env == nil {
-		return text{template: t}
-	}
-	own := *env
-	own.Seed = drivers.Draw(env.Seed, place, textPlace)
-	return text{template: t, env: &own}
+	return dst
 }
 
-const textPlace = 1 << 61
+// piece is a literal, then a text, whose template may be nil.
+type piece struct {
+	literal string
+	text    text
+}
 
 func (r *request) add(name string, value text) {
 	switch {
@@ -65,15 +70,14 @@ func (r *request) add(name string, value text) {
 	}
 }
 
-// pieces of an HTTP/1.1 head, in order: a literal, then a text.
-type piece struct {
-	literal string
-	text    text
+// names tells whether the request has a header of that name.
+func (r *request) names(name string) bool {
+	return slices.ContainsFunc(r.headers, func(h header) bool { return strings.EqualFold(h.name, name) })
 }
 
 // head lays out everything before the content length, with neighbouring literals joined.
-func (r *request) head() []piece {
-	var out []piece
+func (r *request) head() texts {
+	var out texts
 	var literal strings.Builder
 	put := func(t text) {
 		if t.template.Static() {
@@ -84,7 +88,12 @@ func (r *request) head() []piece {
 		literal.Reset()
 	}
 	literal.WriteString(r.line.method + " ")
-	put(r.path)
+	for _, p := range r.path {
+		literal.WriteString(p.literal)
+		if p.text.template != nil {
+			put(p.text)
+		}
+	}
 	literal.WriteString(" HTTP/1.1\r\nHost: " + r.authority() + "\r\n")
 	if !r.agent {
 		literal.WriteString("User-Agent: " + agent + "\r\n")
@@ -111,9 +120,6 @@ func (r *request) authority() string {
 
 // appendBody renders the body.
 func (r *request) appendBody(dst []byte, op *drivers.Op) []byte {
-	if r.body.template == nil {
-		return dst
-	}
 	n := len(dst)
 	dst = r.body.append(dst, op)
 	if r.change != nil {
@@ -123,13 +129,8 @@ func (r *request) appendBody(dst []byte, op *drivers.Op) []byte {
 }
 
 // appendHead renders the head, whose layout is what head returned, for a body of n bytes.
-func (r *request) appendHead(dst []byte, layout []piece, op *drivers.Op, n int) []byte {
-	for i := range layout {
-		dst = append(dst, layout[i].literal...)
-		if t := layout[i].text; t.template != nil {
-			dst = t.append(dst, op)
-		}
-	}
+func (r *request) appendHead(dst []byte, layout texts, op *drivers.Op, n int) []byte {
+	dst = layout.append(dst, op)
 	if n > 0 || r.line.expectsBody() {
 		dst = append(dst, "Content-Length: "...)
 		dst = strconv.AppendInt(dst, int64(n), 10)
@@ -190,7 +191,7 @@ func (l line) checkURL() error {
 	case strings.Contains(l.host, "{{"):
 		return errors.New("{{...}} in the host: a stream has one target")
 	case strings.Contains(l.host, "@"):
-		return errors.New("user and password in the URL: write them as an Authorization header")
+		return errors.New("user and password in the URL: write auth: {basic: {user: ..., password: ...}}")
 	}
 	u, err := url.Parse(l.scheme + "://" + l.host + "/")
 	if err != nil {

@@ -32,7 +32,7 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 		}
 		err = s.attempt(ctx, at, (*conn).send)
 	}
-	at.Wire = true
+	at.Wire, at.Out = true, int64(len(s.body))
 	at.Done = s.d.env.Clock()
 	if err != nil {
 		unanswered(ctx, at, err)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
@@ -182,10 +183,23 @@ func TestConformance(t *testing.T) {
 		"h2c GET": {false, true, func(c *Config) {
 			c.Request, c.Body = strings.TrimPrefix(c.Request, "POST "), ""
 		}},
-		"h2": {true, true, func(*Config) {}},
+		"h2":                     {true, true, func(*Config) {}},
+		"http1 redirects":        {false, false, func(c *Config) { c.Redirects = 3 }},
+		"http1 few a connection": {false, false, func(c *Config) { c.Connection.MaxRequests = 2 }},
+		"http1 TLS old":          {true, false, func(c *Config) { c.Connection.MaxAge = time.Nanosecond }},
+		"h2c few a connection":   {false, true, func(c *Config) { c.Connection.MaxRequests = 3 }},
+		"h2 redirects":           {true, true, func(c *Config) { c.Redirects = 3 }},
+		"http1 chain":            {false, false, chained},
+		"h2c chain":              {false, true, chained},
 	} {
 		t.Run(name, func(t *testing.T) { conformance(t, test.secure, test.http2, test.configure) })
 	}
+}
+
+// chained makes the request a chain of one step: every other transmission of the suite would be one too many.
+func chained(c *Config) {
+	c.Steps = []Step{{Name: "only", Request: c.Request, Body: c.Body}}
+	c.Request, c.Body = "", ""
 }
 
 var _ drivers.Gauger = (*driver)(nil)

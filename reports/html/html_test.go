@@ -235,3 +235,15 @@ func TestMessagesWithinCallsAreTold(t *testing.T) {
 		}
 	}
 }
+
+func TestStepsOfAChain(t *testing.T) {
+	var b bytes.Buffer
+	if err := Render(&b, recordtest.Chain()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"orders: step read, by window", "orders: step create|`it`, by window", "http_404 3"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q", want)
+		}
+	}
+}

@@ -91,6 +91,9 @@ func newStream(run *reports.Run, name string, i int) stream {
 	if s.Total.Messages != nil {
 		out.Tables = append(out.Tables, messageTable(run, name))
 	}
+	for i := range s.Steps {
+		out.Tables = append(out.Tables, stepTable(run, name, &s.Steps[i]))
+	}
 	switch {
 	case s.Total.Integrity != nil:
 		t, missing := integrityTable(run, name)

@@ -134,6 +134,7 @@ func (p *page) streams(run *reports.Run) {
 		if codes := s.Total.FailureCodes(); codes != "" {
 			p.line("Failed attempts: %s\n", text(codes))
 		}
+		p.steps(s.Steps)
 		p.details(s.Total.FirstDetails())
 		p.messages(run, s)
 		p.probes(run, name)
@@ -186,6 +187,26 @@ func messageCells(label string, m *reports.Messages) []string {
 		cells = append(cells, reports.Percentile(l, l.P50), reports.Percentile(l, l.P99))
 	}
 	return cells
+}
+
+// steps tells the steps of a chain, from the first to the last.
+func (p *page) steps(steps []reports.Step) {
+	if len(steps) == 0 {
+		return
+	}
+	head := []string{"step"}
+	for _, h := range reports.StepHead {
+		head = append(head, h+":")
+	}
+	p.table(append(head, "failures by code")...)
+	for i := range steps {
+		cells := []string{code(steps[i].Name)}
+		for _, c := range append(steps[i].Cells(), steps[i].FailureCodes()) {
+			cells = append(cells, text(c))
+		}
+		p.row(cells...)
+	}
+	p.line("")
 }
 
 func (p *page) measures(label string, m *reports.Measures) {

@@ -97,3 +97,15 @@ func TestMessagesWithinCallsAreTold(t *testing.T) {
 		}
 	}
 }
+
+func TestStepsOfAChain(t *testing.T) {
+	var b bytes.Buffer
+	if err := Render(&b, recordtest.Chain()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"| `` create\\|`it` `` | 400 | 400 |", "| `read` | 400 | 397 |", "http\\_404 3"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}

@@ -156,6 +156,8 @@ type Cell struct {
 	Messages *Messages
 	// Details holds, by code, what the first failed attempt said.
 	Details map[string]string
+	// Steps holds the steps of a chain, in order.
+	Steps []StepCell
 }
 
 // Drop counts an operation that the plan called for and that was not sent; ours when the generator was to blame.
@@ -180,6 +182,9 @@ func (c *Cell) try(at *drivers.Attempt, timeout time.Duration) {
 	}
 	if at.Messages != nil {
 		c.converse(at.Messages)
+	}
+	if at.Steps != nil {
+		c.steps(*at.Steps)
 	}
 	if at.Outcome == drivers.Acked {
 		return
@@ -250,6 +255,7 @@ func (c *Cell) Merge(o *Cell) {
 	c.Service.Merge(&o.Service)
 	c.Lag.Merge(&o.Lag)
 	c.mergeMessages(o)
+	c.mergeSteps(o.Steps)
 }
 
 // Measures sums the cell up; length is the time it covers, for the rate.

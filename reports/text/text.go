@@ -101,6 +101,7 @@ func (s *sheet) stream(run *reports.Run, name string) {
 		s.wrap("    ", detail.Label+": "+detail.Value)
 	}
 	s.messages(st.Total.Messages)
+	s.steps(st.Steps)
 	for _, note := range others(st.Total.Integrity) {
 		s.wrap("  ", note)
 	}
@@ -122,6 +123,27 @@ func (s *sheet) messages(m *reports.Messages) {
 	for _, name := range reports.MessageAnomalies() {
 		if e := m.Evidence[name]; e != "" {
 			s.wrap("    ", name+": "+e)
+		}
+	}
+}
+
+// steps tells the steps of a chain, from the first to the last.
+func (s *sheet) steps(steps []reports.Step) {
+	if len(steps) == 0 {
+		return
+	}
+	t := table{head: append([]string{"step"}, reports.StepHead...)}
+	for i := range steps {
+		cells := []string{steps[i].Name}
+		for _, c := range steps[i].Cells() {
+			cells = append(cells, short(c))
+		}
+		t.rows = append(t.rows, cells)
+	}
+	s.table(t)
+	for i := range steps {
+		if codes := steps[i].FailureCodes(); codes != "" {
+			s.wrap("  ", steps[i].Name+" failed: "+codes)
 		}
 	}
 }

@@ -110,3 +110,12 @@ func TestMessagesWithinCallsAreTold(t *testing.T) {
 		}
 	}
 }
+
+func TestStepsOfAChain(t *testing.T) {
+	text := rendered(t, recordtest.Chain(), Options{})
+	for _, want := range []string{"create|`it`", "service p99", "no answer", "read failed: http_404 3"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}

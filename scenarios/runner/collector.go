@@ -122,6 +122,9 @@ func (c *collector) tell() {
 func (c *collector) gather(i int, frontier time.Duration) {
 	t, s, tally := c.t, c.t.streams[i], c.t.tallies[i]
 	taken, until := s.recorder.Take(frontier)
+	if s.results != nil {
+		s.results.Settled(s.spec.Name, until)
+	}
 	tally.add(taken)
 	tally.complete(until, func(start time.Duration, sec *second) {
 		sec.row.Limited = c.limits(s, start, &sec.cell)

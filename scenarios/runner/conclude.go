@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/integrity"
@@ -115,8 +116,27 @@ func (t *trial) streamRecord(s *stream, tally *tally, windows []reports.Window, 
 		m := tally.windows[t.plan.index[w.Name]].Measures(t.plan.length(w.Name, ended))
 		out.Windows[w.Name] = &m
 	}
+	out.Steps = t.stepRecords(s, tally, windows)
 	if len(tally.gauges) > 0 {
 		out.Gauges = tally.gauges
+	}
+	return out
+}
+
+// stepRecords tells what became of the steps of a chain, nil when the stream is none.
+func (t *trial) stepRecords(s *stream, tally *tally, windows []reports.Window) []reports.Step {
+	chain, ok := s.spec.Driver.(drivers.Stepped)
+	if !ok {
+		return nil
+	}
+	var out []reports.Step
+	for i, name := range chain.StepNames() {
+		step := reports.Step{Name: name, StepMeasures: tally.total.Step(i), Windows: make(map[string]*reports.StepMeasures)}
+		for _, w := range windows {
+			m := tally.windows[t.plan.index[w.Name]].Step(i)
+			step.Windows[w.Name] = &m
+		}
+		out = append(out, step)
 	}
 	return out
 }

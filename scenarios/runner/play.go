@@ -49,6 +49,11 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 		if s.effects != nil {
 			s.effects.watch(ctx)
 		}
+		if t.opt.Results != nil {
+			place, _ := s.spec.Driver.(fmt.Stringer)
+			t.opt.Results.Begin(s.spec.Name, placeOf(place), t.epoch())
+			s.results = t.opt.Results
+		}
 	}
 
 	// admit ends the plan, fly the attempts under way. Interrupting ends both; a harness failure ends admit.
@@ -98,6 +103,14 @@ func (t *trial) admit(stop context.CancelCauseFunc) bool {
 	}
 	stop(stopped{why: "the target was not healthy before anything was broken: " + why, unhealthy: true})
 	return false
+}
+
+// placeOf is where a driver sends, as far as it tells.
+func placeOf(s fmt.Stringer) string {
+	if s == nil {
+		return ""
+	}
+	return s.String()
 }
 
 // stuckMargin is how long beyond its longest possible operation a stream may take before its driver counts as stuck.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
+	"sync/atomic"
 
 	"wringer/drivers"
 	"wringer/drivers/witness"
@@ -38,6 +40,29 @@ func (t *trial) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Accou
 		return through.DialBy(ctx, network, address, past)
 	}
 	return account, nil
+}
+
+// leave lets a stream's connections leave from the addresses that it names.
+func (t *trial) leave(spec *scenarios.Stream, env *drivers.Env) error {
+	s, ok := spec.Driver.(drivers.Sourced)
+	if !ok || len(s.Sources()) == 0 {
+		return nil
+	}
+	if spec.Witness || linked(t.sc, spec.Name) {
+		return fmt.Errorf("%w: stream %s: its connections leave from addresses of their own, and a link or a witness makes its own connections; remove one of the two", ErrScenario, spec.Name)
+	}
+	env.Dial = t.dials.over(t.bounds.over(from(s.Sources())))
+	return nil
+}
+
+// from dials without a link, from each of the addresses in turn.
+func from(sources []netip.Addr) drivers.DialFunc {
+	var next atomic.Uint64
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		source := sources[(next.Add(1)-1)%uint64(len(sources))]
+		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))}
+		return d.DialContext(ctx, network, address)
+	}
 }
 
 // follow lets those follow the stream's operations who judge them.

@@ -31,9 +31,20 @@ type Options struct {
 	// it misses moments.
 	Watch func(Live)
 	// Allow names hosts that may be dialled although they are neither on this machine nor in a private network.
-	Allow   []string
+	Allow []string
+	// Results takes every attempt of the measured operations, in a form of its own; nil: nobody does.
+	Results Results
 	Version string
 	Log     *slog.Logger
+}
+
+// Results is told of operations as they end, from many goroutines. It must not block, nor keep the event.
+type Results interface {
+	// Begin names a stream before its first operation, with the place that it sends to and the zero of the run's clock.
+	Begin(stream, place string, epoch time.Time)
+	Ended(stream string, e *reports.Ended)
+	// Settled says that every measured operation of the stream that was planned before until is over, and was told.
+	Settled(stream string, until time.Duration)
 }
 
 // ErrScenario marks an error that the scenario caused; nothing was sent and no record was left.
@@ -196,6 +207,9 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 	}
 	if spec.Replay != nil {
 		env.Replay = chosen(env.Seed, float64(*spec.Replay))
+	}
+	if err := t.leave(spec, &env); err != nil {
+		return err
 	}
 	witness, err := t.route(spec, &env)
 	if err != nil {

@@ -31,6 +31,7 @@ type stream struct {
 	effects  *observer // nil: nothing is observed
 	witness  *arrivals.Account
 	replays  *replays
+	results  Results // nil: nobody takes them
 	// followers hear of each operation that is over, some time after.
 	followers []follower
 	end       time.Duration
@@ -263,6 +264,9 @@ func (s *stream) again(fly context.Context, f *flight, now time.Duration) contex
 // finish closes an operation whose last attempt has landed, and takes the flight back.
 func (s *stream) finish(f *flight) {
 	e := f.ended()
+	if s.results != nil && f.slot != metrics.Warmup {
+		s.results.Ended(s.spec.Name, &e) // before the slot can be taken, see collector.gather
+	}
 	s.recorder.End(f.shard, f.slot, &e, s.spec.Timeout)
 	s.post(f.shard, e)
 	s.flights.Put(f)

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+	"github.com/tsenart/vegeta/v12/lib/plot"
+
+	"wringer/reports"
+	"wringer/reports/recordtest"
+)
+
+// results reads a file of --vegeta with vegeta's own decoder, and lets its plot look at it.
+func readResults(t *testing.T, path string) []vegeta.Result {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := vegeta.DecoderFor(bytes.NewReader(raw))
+	if next == nil {
+		t.Fatalf("vegeta knows no decoder for %d bytes", len(raw))
+	}
+	p := plot.New()
+	var all []vegeta.Result
+	for {
+		var r vegeta.Result
+		if err := next(&r); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Add(&r); err != nil {
+			t.Errorf("plot: %v", err)
+		}
+		all = append(all, r)
+	}
+	p.Close()
+	return all
+}
+
+// A chain on the shop, with rows of a file, and its results for vegeta.
+func TestChainOnTheShop(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("customers.csv", "name\nann\n\"b \"\"o\"\"\"\n")
+	scenario := write("chain.yaml", `name: chain
+seed: 3
+target: {shop: {}}
+run: {warmup: 1s, duration: 2s, drain: 1s}
+traffic:
+  orders:
+    rest:
+      data: {file: customers.csv, order: shuffled}
+      steps:
+        - name: create
+          request: POST ${shop.rest}/orders
+          json: {orderId: "{{id}}", customerId: "{{data.name}}", items: [{id: item1, quantity: "{{int 1 2}}"}]}
+          headers: {Idempotency-Key: "{{id}}"}
+          capture: {order: $.orderId}
+        - {name: read, request: "GET ${shop.rest}/orders/{{order}}", checks: [{json: {$.orderId: "{{id}}"}}]}
+        - {name: absent, request: "GET ${shop.rest}/orders/none-{{seq}}", ok: [404]}
+    rate: 100/s
+expect: [orders.errors < 1%]
+`)
+	record, file := filepath.Join(dir, "record"), filepath.Join(dir, "results.bin")
+	code, stdout, stderr := wringer(t, "run", "-q", "--out", record, "--vegeta", file, scenario)
+	if code != reports.ExitPass && code != reports.ExitInconclusive {
+		t.Fatalf("exit %d:\n%s%s", code, stdout, stderr)
+	}
+	run := loadRecord(t, record).Run
+	recordtest.Valid(t, run)
+	s := run.Streams["orders"]
+	if len(s.Steps) != 3 || s.Steps[0].Name != "create" || s.Total.Acked == 0 {
+		t.Fatalf("steps %+v of %+v", s.Steps, s.Total.Counts)
+	}
+	for _, step := range s.Steps {
+		if step.Attempts != s.Total.Attempts || step.Acked != step.Attempts || step.Service.P50 == nil || step.Windows["baseline"] == nil {
+			t.Errorf("step %+v of %+v", step, s.Total.Counts)
+		}
+	}
+	if !strings.Contains(stdout, "create") || !strings.Contains(stdout, "service p99") {
+		t.Errorf("the summary leaves the steps out:\n%s", stdout)
+	}
+	results := readResults(t, file)
+	if int64(len(results)) != s.Total.Attempts {
+		t.Errorf("%d results of %d attempts", len(results), s.Total.Attempts)
+	}
+	for _, r := range results {
+		if r.Attack != "orders" || r.Code != 404 || r.BytesOut == 0 || r.Latency <= 0 {
+			t.Fatalf("%+v", r)
+		}
+	}
+}
+
+// web is a server that keeps the first request.
+func web(t *testing.T, on net.Listener) (url string, first func() (*http.Request, string)) {
+	t.Helper()
+	var once sync.Once
+	var request *http.Request
+	var body []byte
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		once.Do(func() { request, body = r.Clone(context.Background()), b })
+	}))
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	if on != nil {
+		s.Listener.Close()
+		s.Listener = on
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	return s.URL, func() (*http.Request, string) { s.Close(); return request, string(body) }
+}
+
+func TestLoadFlagsOfHTTP(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range map[string]string{"users.csv": "name\na&b\n", "up.txt": "content", "targets.txt": "POST URL/first\n\nGET URL/second\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("WRINGER_TEST_PASSWORD", "secret")
+	for name, test := range map[string]struct {
+		args  []string
+		check func(r *http.Request, body string) bool
+	}{
+		"user": {[]string{"URL/", "-u", "me:${env.WRINGER_TEST_PASSWORD}"}, func(r *http.Request, _ string) bool {
+			user, password, _ := r.BasicAuth()
+			return user == "me" && password == "secret"
+		}},
+		"http2": {[]string{"URL/", "--http2", "--query", "q=a b&c"}, func(r *http.Request, _ string) bool {
+			return r.ProtoMajor == 2 && r.URL.Query().Get("q") == "a b&c"
+		}},
+		"form": {[]string{"URL/", "-F", "a=b", "-F", "f=@DIR/up.txt"}, func(r *http.Request, body string) bool {
+			return r.Method == "POST" && strings.Contains(body, `filename="up.txt"`) && strings.Contains(body, "content") && strings.Contains(body, "\r\n\r\nb\r\n")
+		}},
+		"feed": {[]string{"URL/{{data.name}}", "--feed", "DIR/users.csv", "--disable-keepalive"}, func(r *http.Request, _ string) bool {
+			return r.URL.Path == "/a&b" && r.Close
+		}},
+		"targets": {[]string{"--targets", "DIR/targets.txt", "-H", "X-ID: {{id}}"}, func(r *http.Request, _ string) bool {
+			return strings.HasPrefix(r.Method+r.URL.Path, "POST/first") && r.Header.Get("X-ID") != ""
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url, first := web(t, nil)
+			file := filepath.Join(t.TempDir(), "targets.txt")
+			content, _ := os.ReadFile(filepath.Join(dir, "targets.txt"))
+			if err := os.WriteFile(file, []byte(strings.ReplaceAll(string(content), "URL", url)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r := strings.NewReplacer("DIR/targets.txt", file, "URL", url, "DIR", dir)
+			record := filepath.Join(t.TempDir(), "record")
+			args := []string{"load", "-q", "--for", "300ms", "--rate", "20/s", "--max-in-flight", "1", "--out", record}
+			for _, a := range test.args {
+				args = append(args, r.Replace(a))
+			}
+			if code, stdout, stderr := wringer(t, args...); code != reports.ExitPass && code != reports.ExitInconclusive {
+				t.Fatalf("exit %d:\n%s%s", code, stdout, stderr)
+			}
+			if request, body := first(); request == nil || !test.check(request, body) {
+				t.Errorf("%+v\n%q", request, body)
+			}
+			if raw, _ := os.ReadFile(filepath.Join(record, "scenario.yaml")); strings.Contains(string(raw), "secret") {
+				t.Error("the record holds the secret")
+			}
+		})
+	}
+}
+
+func TestLoadOverAUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, first := web(t, l)
+	code, stdout, stderr := wringer(t, "load", "-q", "http://name/x", "--unix-socket", path, "--for", "300ms", "--rate", "20/s", "--out", filepath.Join(t.TempDir(), "record"))
+	if code != reports.ExitPass && code != reports.ExitInconclusive {
+		t.Fatalf("exit %d:\n%s%s", code, stdout, stderr)
+	}
+	if r, _ := first(); r == nil || r.Host != "name" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestLoadFlagsAtFault(t *testing.T) {
+	for _, args := range [][]string{
+		{"load", "http://x", "--targets", "f"}, {"load", "http://x", "-F", "x"}, {"load", "http://x", "--query", "x"},
+		{"load", "grpc://x/a/b", "--http2"}, {"load", "kafka://x/a", "-u", "a:b"}, {"load", "http://x", "--cert", "c"},
+		{"load", "http://x", "-F", "a=b", "-d", "c"}, {"load", "http://x", "--redirects", "99"}, {"load", "--targets", "absent", "-d", "x"},
+		{"run", "a.yaml", "b.yaml", "--vegeta", "f"},
+	} {
+		if code, _, stderr := wringer(t, args...); code != reports.ExitUsage || stderr == "" {
+			t.Errorf("%q: exit %d, %q", args, code, stderr)
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package rest
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"wringer/drivers"
+)
+
+// Part is one part of a form with files.
+type Part struct {
+	Name     string `yaml:"name" jsonschema:"required" jsonschema_description:"The field's name."`
+	Value    string `yaml:"value" jsonschema_description:"The field's value. May hold {{...}}."`
+	File     string `yaml:"file" jsonschema_description:"A file to upload instead of a value, relative to the scenario; read once, sent as it is."`
+	Filename string `yaml:"filename" jsonschema_description:"The name that is given to the file. Default: its own."`
+	Type     string `yaml:"type" jsonschema_description:"The part's Content-Type. Default for files: application/octet-stream."`
+}
+
+// body compiles the body in the one form that the step gives it, and adds the Content-Type that goes with the form unless
+// the scenario names one.
+func (w *writer) body(r *request, s *Step) texts {
+	forms := map[string]bool{
+		"body": s.Body != "", "body_file": s.BodyFile != "", "json": s.JSON != nil, "form": s.Form != nil, "multipart": s.Multipart != nil,
+	}
+	given := ""
+	for _, form := range slices.Sorted(maps.Keys(forms)) {
+		if !forms[form] {
+			continue
+		}
+		if given != "" {
+			w.wrong(form, "stands beside "+given+"; keep one of the two")
+			return nil
+		}
+		given = form
+	}
+	own := named(s.Headers, "Content-Type") || w.path != "" && named(w.config.Headers, "Content-Type")
+	kind := func(t string) {
+		if !own {
+			r.add("Content-Type", text{template: drivers.Literal(t)})
+		}
+	}
+	switch given {
+	case "body":
+		return texts{{text: w.text("body", s.Body, bodyPlace, nil)}}
+	case "body_file":
+		if w.env == nil {
+			return nil
+		}
+		return texts{{text: w.text("body_file", w.file("body_file", s.BodyFile), bodyPlace, nil)}}
+	case "json":
+		kind("application/json")
+		j := jsonBody{w: w}
+		j.value(s.JSON)
+		return j.end()
+	case "form":
+		kind("application/x-www-form-urlencoded")
+		return w.form(s.Form)
+	case "multipart":
+		if own {
+			w.wrong("multipart", "sets the Content-Type with its boundary; remove the header")
+		}
+		boundary, out := w.multipart(s.Multipart)
+		kind("multipart/form-data; boundary=" + boundary)
+		return out
+	}
+	return nil
+}
+
+// file reads a file of the scenario.
+func (w *writer) file(field, path string) string {
+	content, err := readBounded(resolve(w.env.Files, path), maxBodyFile)
+	if err != nil {
+		w.wrong(field, err.Error())
+	}
+	return content
+}
+
+// jsonBody writes JSON whose texts may be templates.
+type jsonBody struct {
+	w       *writer
+	out     texts
+	literal strings.Builder
+}
+
+// numbers are the places that render a number: alone in a text, they make it one.
+var numbers = []string{"int", "keyseq", "seq", "unix_ms"}
+
+func (j *jsonBody) value(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		j.literal.WriteByte('{')
+		for i, name := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				j.literal.WriteByte(',')
+			}
+			j.plain(name)
+			j.literal.WriteByte(':')
+			j.value(v[name])
+		}
+		j.literal.WriteByte('}')
+	case []any:
+		j.literal.WriteByte('[')
+		for i := range v {
+			if i > 0 {
+				j.literal.WriteByte(',')
+			}
+			j.value(v[i])
+		}
+		j.literal.WriteByte(']')
+	case string:
+		j.text(v)
+	default:
+		b, err := json.Marshal(v)
+		if err != nil {
+			j.w.wrong("json", err.Error())
+		}
+		j.literal.Write(b)
+	}
+}
+
+func (j *jsonBody) plain(s string) {
+	j.literal.WriteString(`"` + string(escapeJSON([]byte(s), 0)) + `"`)
+}
+
+func (j *jsonBody) text(s string) {
+	if !strings.Contains(s, "{{") {
+		j.plain(s)
+		return
+	}
+	quote := `"`
+	if inside, ok := strings.CutPrefix(s, "{{"); ok && strings.Index(inside, "}}") == len(inside)-2 {
+		if words := strings.Fields(inside[:len(inside)-2]); len(words) > 0 && slices.Contains(numbers, words[0]) {
+			quote = ""
+		}
+	}
+	j.literal.WriteString(quote)
+	j.out = append(j.out, piece{j.literal.String(), j.w.text("json", s, partPlace+uint64(len(j.out)), escapeJSON)})
+	j.literal.Reset()
+	j.literal.WriteString(quote)
+}
+
+func (j *jsonBody) end() texts { return append(j.out, piece{literal: j.literal.String()}) }
+
+func (w *writer) form(fields map[string]string) texts {
+	var out texts
+	for i, name := range slices.Sorted(maps.Keys(fields)) {
+		sign := ""
+		if i > 0 {
+			sign = "&"
+		}
+		value := w.text("form."+name, fields[name], partPlace+uint64(i), escapeQuery)
+		out = append(out, piece{sign + string(escapeQuery([]byte(name), 0)) + "=", value})
+	}
+	if len(out) == 0 {
+		w.wrong("form", "has no fields")
+	}
+	return out
+}
+
+// multipart lays a form with files out (RFC 7578). The boundary depends on all that is fixed in it, so that none of the
+// files can hold it.
+func (w *writer) multipart(parts []Part) (boundary string, out texts) {
+	if len(parts) == 0 {
+		w.wrong("multipart", "has no parts")
+	}
+	contents := make([]text, len(parts))
+	sum := sha256.New()
+	for i := range parts {
+		p, field := &parts[i], fmt.Sprintf("multipart[%d]", i)
+		w.checkPart(p, field)
+		switch {
+		case p.File == "":
+			contents[i] = w.text(field+".value", p.Value, partPlace+uint64(i), nil)
+			sum.Write([]byte(p.Value))
+		case w.env != nil:
+			content := w.file(field+".file", p.File)
+			contents[i] = text{template: drivers.Literal(content)}
+			sum.Write([]byte(content))
+		}
+	}
+	boundary = fmt.Sprintf("wringer-%x", sum.Sum(nil)[:12])
+	for i := range parts {
+		out = append(out, piece{parts[i].head(boundary, i == 0), contents[i]})
+	}
+	return boundary, append(out, piece{literal: "\r\n--" + boundary + "--\r\n"})
+}
+
+func (w *writer) checkPart(p *Part, field string) {
+	switch {
+	case p.Name == "":
+		w.wrong(field, "has no name")
+	case p.File != "" && p.Value != "":
+		w.wrong(field, "has a value and a file; keep one of the two")
+	case p.Filename != "" && p.File == "":
+		w.wrong(field+".filename", "goes with file")
+	case !validValue([]byte(p.Type)):
+		w.wrong(field+".type", "holds a control character")
+	}
+}
+
+// quoteName escapes a name as browsers do (RFC 7578, 4.2).
+var quoteName = strings.NewReplacer("\r", "%0D", "\n", "%0A", `"`, "%22")
+
+// head is what stands before a part's content.
+func (p *Part) head(boundary string, first bool) string {
+	var b strings.Builder
+	if !first {
+		b.WriteString("\r\n")
+	}
+	b.WriteString("--" + boundary + "\r\nContent-Disposition: form-data; name=\"" + quoteName.Replace(p.Name) + `"`)
+	kind := p.Type
+	if p.File != "" {
+		name := p.Filename
+		if name == "" {
+			name = p.File[strings.LastIndexAny(p.File, `/\`)+1:]
+		}
+		b.WriteString(`; filename="` + quoteName.Replace(name) + `"`)
+		if kind == "" {
+			kind = "application/octet-stream"
+		}
+	}
+	if kind != "" {
+		b.WriteString("\r\nContent-Type: " + kind)
+	}
+	b.WriteString("\r\n\r\n")
+	return b.String()
+}

@@ -1,0 +1,187 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"wringer/drivers"
+)
+
+// Step is one request of a chain.
+type Step struct {
+	Name      string            `yaml:"name" jsonschema:"required" jsonschema_description:"Names the step in the record."`
+	Request   string            `yaml:"request" jsonschema:"required" jsonschema_description:"METHOD URL. Path and query may hold {{...}}, what earlier steps captured included."`
+	Query     map[string]string `yaml:"query" jsonschema_description:"Parameters that are added to the URL, escaped."`
+	Headers   map[string]string `yaml:"headers" jsonschema_description:"Headers by name, beside those of the stream."`
+	Auth      Auth              `yaml:"auth" jsonschema_description:"The Authorization header. Default: the stream's."`
+	Body      string            `yaml:"body" jsonschema_description:"The body."`
+	BodyFile  string            `yaml:"body_file" jsonschema_description:"A file that holds the body."`
+	JSON      any               `yaml:"json" jsonschema_description:"The body, written as YAML and sent as JSON."`
+	Form      map[string]string `yaml:"form" jsonschema_description:"The body, as a form's fields."`
+	Multipart []Part            `yaml:"multipart" jsonschema_description:"The body, as a form with files."`
+	OK        []string          `yaml:"ok" jsonschema_description:"Statuses and classes with which the chain goes on. Default: 2xx."`
+	Checks    []Check           `yaml:"checks" jsonschema_description:"What must hold of an answer that is ok."`
+	Capture   map[string]string `yaml:"capture" jsonschema_description:"Values for the templates of later steps, as {{NAME}}: a path into a JSON body ($.order.id), header NAME [REGEXP], or body REGEXP (its first group, or all of the match). One that is absent fails the step with the code check."`
+}
+
+// capture takes a value out of an answer.
+type capture struct {
+	what string // as written
+	of   func(*answer) ([]byte, bool)
+}
+
+// steps compiles a chain.
+func (w *writer) steps() []leg {
+	var legs []leg
+	for i := range w.config.Steps {
+		s := &w.config.Steps[i]
+		w.path, w.base = fmt.Sprintf("steps[%d].", i), uint64(i)*stepPlaces
+		switch {
+		case s.Name == "" || !isToken(s.Name):
+			w.wrong("name", fmt.Sprintf("%q is no name: write letters, digits, - and _", s.Name))
+		case slices.ContainsFunc(w.config.Steps[:i], func(o Step) bool { return o.Name == s.Name }):
+			w.wrong("name", "two steps are named "+s.Name)
+		}
+		l := w.leg(s)
+		// What a step captures is known to those after it alone.
+		for _, name := range slices.Sorted(maps.Keys(s.Capture)) {
+			l.captures = append(l.captures, w.capture(l.judge, name, s.Capture[name]))
+		}
+		legs = append(legs, l)
+	}
+	return legs
+}
+
+var captureName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+
+// capture compiles one entry of `capture`.
+func (w *writer) capture(j *judge, name, spec string) capture {
+	field := "capture." + name
+	switch {
+	case !captureName.MatchString(name):
+		w.wrong(field, "is no name: write letters, digits, - and _")
+	case drivers.Reserved(name):
+		w.wrong(field, "{{"+name+"}} has a meaning already; take another name")
+	case slices.Contains(w.captured, name):
+		w.wrong(field, "is captured already; take another name")
+	}
+	w.captured = append(w.captured, name)
+	of, err := j.capture(spec)
+	if err != nil {
+		w.wrong(field, err.Error())
+	}
+	return capture{name + ": " + spec, of}
+}
+
+// capture compiles $.path, header NAME [REGEXP], or body REGEXP.
+func (j *judge) capture(spec string) (func(*answer) ([]byte, bool), error) {
+	kind, rest, _ := strings.Cut(strings.TrimSpace(spec), " ")
+	rest = strings.TrimSpace(rest)
+	switch {
+	case strings.HasPrefix(spec, "$"):
+		path, err := parsePath(strings.TrimSpace(spec))
+		j.keep = true
+		return func(a *answer) ([]byte, bool) { return jsonText(a.body, path) }, err
+	case kind == "body" && rest != "":
+		re, err := regexp.Compile(rest)
+		j.keep = true
+		return func(a *answer) ([]byte, bool) { return group(re, a.body) }, err
+	case kind == "header" && rest != "":
+		name, match, some := strings.Cut(rest, " ")
+		if !isToken(name) {
+			return nil, fmt.Errorf("%q is no header name", name)
+		}
+		var re *regexp.Regexp
+		var err error
+		if some {
+			re, err = regexp.Compile(strings.TrimSpace(match))
+		}
+		n := j.keepHeader(name, re)
+		return func(a *answer) ([]byte, bool) { return a.values[n].text, a.values[n].found }, err
+	}
+	return nil, fmt.Errorf("%q: write a path ($.order.id), header NAME [REGEXP], or body REGEXP", spec)
+}
+
+// chain is the driver of a stream whose operations take several steps.
+type chain struct {
+	*fleet
+	legs    []leg
+	drivers []*driver
+}
+
+// Session implements drivers.Driver.
+func (c *chain) Session() (drivers.Session, error) {
+	return &walker{chain: c, courier: newCourier(c.fleet)}, nil
+}
+
+// walker is a session of a chain.
+type walker struct {
+	chain *chain
+	*courier
+	op     drivers.Op
+	values drivers.Values
+}
+
+// Do implements drivers.Session. The attempt is acked when every step was. One that stops at a step has that step's code;
+// it is rejected only when the step was and no step before it could have had an effect (all of them were GET, HEAD or
+// OPTIONS), and indeterminate otherwise: a part of it was done.
+func (w *walker) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
+	w.op, w.values = *op, w.values[:0]
+	w.op.Values = &w.values
+	steps := make(drivers.Steps, 0, len(w.chain.legs))
+	whole := drivers.Attempt{Number: at.Number, Begun: at.Begun}
+	safe := true
+	for i := range w.chain.legs {
+		at.Reset(at.Number, w.chain.env.Clock())
+		a := w.carry(ctx, w.chain.drivers[i], &w.op, at)
+		if at.Outcome == drivers.Acked {
+			w.take(w.chain.legs[i].captures, a, at)
+		}
+		steps = append(steps, drivers.Step{Sent: max(at.Sent, at.Begun), Done: at.Done, Outcome: at.Outcome, Code: at.Code, Answered: at.Answered})
+		join(&whole, at, i == 0)
+		if at.Outcome != drivers.Acked {
+			break
+		}
+		safe = safe && w.chain.legs[i].request.line.safe()
+	}
+	if whole.Outcome == drivers.Rejected && !safe {
+		whole.Outcome = drivers.Indeterminate
+	}
+	whole.Steps = &steps
+	*at = whole
+}
+
+// join adds a step to the attempt that it is part of. The last one tells how the attempt ended.
+func join(whole, step *drivers.Attempt, first bool) {
+	if first {
+		whole.Sent = step.Sent
+	}
+	whole.Outcome, whole.Code, whole.Detail = step.Outcome, step.Code, step.Detail
+	whole.Done, whole.Answered, whole.Status, whole.RetryAfter = step.Done, step.Answered, step.Status, step.RetryAfter
+	whole.Wire = whole.Wire || step.Wire
+	whole.In += step.In
+	whole.Out += step.Out
+}
+
+// take captures what later steps need.
+func (w *walker) take(captures []capture, a *answer, at *drivers.Attempt) {
+	for i := range captures {
+		value, found := captures[i].of(a)
+		if !found {
+			at.Fail(drivers.Indeterminate, drivers.CodeCheck, "capture "+captures[i].what+" is absent")
+			return
+		}
+		w.values = append(w.values, bytes.Clone(value))
+	}
+}
+
+// Close implements drivers.Session.
+func (w *walker) Close() error { return w.courier.close() }
+
+// safe tells the methods that ask for no effect (RFC 9110, 9.2.1).
+func (l line) safe() bool { return l.method == "GET" || l.method == "HEAD" || l.method == "OPTIONS" }

@@ -1,0 +1,100 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"wringer/drivers"
+)
+
+// follow follows redirects (RFC 9110, 15.4) as part of the attempt: its service time spans every hop, it stays one attempt,
+// and the last answer decides, with one exception. After a 301, 302 or 303 whose next hop became a GET, the first request
+// may have taken effect ("see other"): what would be rejected then is indeterminate. An answer that is ok is not followed;
+// neither is one beyond the bound, or one that leads to nothing that can be asked: it stands as it is.
+func (c *courier) follow(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt, a *answer) *answer {
+	sent, out, became := at.Sent, at.Out, false
+	for range c.fleet.redirects {
+		if !leads(at, a) {
+			break
+		}
+		next, get, err := c.hop(d, op, a)
+		if err != nil {
+			at.Detail += ": not followed: " + err.Error()
+			break
+		}
+		became = became || get
+		c.fleet.followed.Add(1)
+		at.Reset(at.Number, at.Begun)
+		a = c.send(ctx, next, op, at)
+		at.Sent, at.Wire = sent, true
+		out += at.Out
+		at.Out = out
+		d = next
+	}
+	if became && at.Outcome == drivers.Rejected {
+		at.Fail(drivers.Indeterminate, at.Code, at.Detail)
+	}
+	return a
+}
+
+// leads says whether an answer asks to go elsewhere.
+func leads(at *drivers.Attempt, a *answer) bool {
+	if !at.Answered || at.Outcome != drivers.Rejected || len(a.values) == 0 || !a.values[0].found {
+		return false
+	}
+	switch at.Status {
+	case 301, 302, 303, 307, 308:
+		return true
+	}
+	return false
+}
+
+// hop makes the driver of the request that an answer asks for. get says that another method became a GET.
+func (c *courier) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get bool, err error) {
+	from := d.request
+	base, err := url.Parse(from.line.scheme + "://" + from.line.host + string(from.path.append(nil, op)))
+	if err != nil {
+		return nil, false, err
+	}
+	to, err := base.Parse(string(a.values[0].text))
+	if err != nil {
+		return nil, false, fmt.Errorf("location is no URL")
+	}
+	method := from.line.method
+	if a.status != 307 && a.status != 308 && method != "GET" && method != "HEAD" {
+		method, get = "GET", true
+	}
+	path, err := escapePath(to.RequestURI())
+	if err != nil {
+		return nil, false, err
+	}
+	r := &request{line: line{method: method, scheme: to.Scheme, host: to.Host, path: path}, close: from.close, agent: from.agent, env: from.env}
+	if err := r.line.checkURL(); err != nil {
+		return nil, false, err
+	}
+	r.path = texts{{literal: path}}
+	same := strings.EqualFold(to.Host, from.line.host) && to.Scheme == from.line.scheme
+	if same {
+		r.host = from.host
+	}
+	from.takeAlong(r, op, same, get)
+	next, err = c.fleet.driver(r, d.judge)
+	return next, get, err
+}
+
+// takeAlong copies headers and body to the next hop, except what is meant for another host alone, and what describes a body
+// that is left behind.
+func (r *request) takeAlong(to *request, op *drivers.Op, same, bare bool) {
+	for _, h := range r.headers {
+		name := strings.ToLower(h.name)
+		if !same && (name == "authorization" || name == "cookie" || name == "proxy-authorization") || bare && strings.HasPrefix(name, "content-") {
+			continue
+		}
+		to.headers = append(to.headers, header{h.name, text{template: drivers.Literal(string(h.value.append(nil, op)))}})
+	}
+	if !bare {
+		to.body = texts{{literal: string(r.body.append(nil, op))}}
+	}
+}

@@ -1,0 +1,107 @@
+package rest
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"wringer/drivers"
+)
+
+func TestRedirects(t *testing.T) {
+	other := newWeb(t, nil, fine)
+	for _, test := range []struct {
+		name    string
+		method  string
+		path    string
+		follow  int
+		outcome drivers.Outcome
+		code    string
+		came    string // method and path of each request
+	}{
+		{"off", "GET", "/302/end", 0, drivers.Rejected, "http_302", "GET /302/end"},
+		{"one", "GET", "/302/end", 1, drivers.Acked, "", "GET /302/end, GET /end"},
+		{"too many", "GET", "/302/302/end", 1, drivers.Rejected, "http_302", "GET /302/302/end, GET /302/end"},
+		{"both", "GET", "/301/308/end", 5, drivers.Acked, "", "GET /301/308/end, GET /308/end, GET /end"},
+		{"becomes GET", "POST", "/303/end", 1, drivers.Acked, "", "POST /303/end x, GET /end"},
+		{"stays POST", "POST", "/307/end", 1, drivers.Acked, "", "POST /307/end x, POST /end x"},
+		{"see other, not found", "POST", "/303/404", 1, drivers.Indeterminate, "http_404", "POST /303/404 x, GET /404"},
+		{"see other without end", "POST", "/303/303/end", 1, drivers.Indeterminate, "http_303", "POST /303/303/end x, GET /303/end"},
+		{"stays POST, refused", "POST", "/307/409", 1, drivers.Rejected, "http_409", "POST /307/409 x, POST /409 x"},
+		{"HEAD", "HEAD", "/303/end", 1, drivers.Acked, "", "HEAD /303/end, HEAD /end"},
+		{"to nowhere", "GET", "/nowhere", 3, drivers.Rejected, "http_302", "GET /nowhere"},
+		{"without a place", "GET", "/bare", 3, drivers.Rejected, "http_302", "GET /bare"},
+		{"another host", "GET", "/other", 3, drivers.Acked, "", "GET /other"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, http2 bool) {
+				w := newWeb(t, nil, func(rw http.ResponseWriter, r *http.Request) {
+					var status int
+					fmt.Sscanf(r.URL.Path, "/%d", &status)
+					rest := strings.TrimPrefix(r.URL.Path, fmt.Sprintf("/%d", status))
+					switch {
+					case r.URL.Path == "/other":
+						rw.Header().Set("Location", other.URL+"/there")
+						status = 302
+					case r.URL.Path == "/nowhere":
+						rw.Header().Set("Location", "mailto:me")
+						status = 302
+					case r.URL.Path == "/bare":
+						status = 302
+					case status == 0:
+						status = 200
+					case rest != "":
+						rw.Header().Set("Location", rest)
+					}
+					rw.WriteHeader(status)
+				})
+				c := Config{Request: test.method + " " + w.URL + test.path, Redirects: test.follow, HTTP2: http2, Auth: Auth{Bearer: "secret"},
+					Headers: map[string]string{"Content-Type": "text/plain", "X-Mine": "1"}}
+				if test.method == "POST" {
+					c.Body = "x"
+				}
+				at := do(t, sessionIn(t, &c, nil), 0)
+				expect(t, at, test.outcome, test.code)
+				var came []string
+				for i, r := range w.requests() {
+					came = append(came, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+w.bodies()[i]))
+					if r.Header.Get("Authorization") != "Bearer secret" || r.Header.Get("X-Mine") != "1" {
+						t.Errorf("headers %v", r.Header)
+					}
+					if bare := test.method == "POST" && r.Method == "GET"; bare == (r.Header.Get("Content-Type") != "") {
+						t.Errorf("content type of %s: %v", r.Method, r.Header)
+					}
+				}
+				if got := strings.Join(came, ", "); got != test.came {
+					t.Errorf("came %s, want %s", got, test.came)
+				}
+				if at.Hidden != 0 || !at.Wire || at.Done < at.Sent {
+					t.Errorf("%+v", at)
+				}
+			})
+		})
+	}
+	for _, r := range other.requests() {
+		if r.Header.Get("Authorization") != "" || r.Header.Get("X-Mine") != "1" {
+			t.Errorf("the other host got %v", r.Header)
+		}
+	}
+	if len(other.requests()) != 2 {
+		t.Errorf("the other host was asked %d times", len(other.requests()))
+	}
+}
+
+// A hop that cannot be reached leaves open what the first request did, unless it surely did nothing.
+func TestRedirectToNobody(t *testing.T) {
+	for status, outcome := range map[int]drivers.Outcome{303: drivers.Indeterminate, 307: drivers.Rejected} {
+		w := newWeb(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("Location", "http://127.0.0.1:1/")
+			rw.WriteHeader(status)
+		})
+		at := do(t, sessionIn(t, &Config{Request: "POST " + w.URL, Redirects: 2}, nil), 0)
+		if expect(t, at, outcome, drivers.CodeRefused); !at.Wire || at.Answered {
+			t.Errorf("%+v", at)
+		}
+	}
+}

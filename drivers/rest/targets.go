@@ -1,0 +1,128 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"wringer/drivers"
+)
+
+// Targets is a vegeta targets file: requests that the operations take in turn, sent as they stand there.
+type Targets struct {
+	File   string `yaml:"file" jsonschema:"required" jsonschema_description:"The file, relative to the scenario. The files that its bodies name (@FILE) are relative to the working directory, as vegeta has it."`
+	Format string `yaml:"format" jsonschema:"enum=http,enum=json" jsonschema_description:"vegeta's http or json. Default: json when the file's name ends in .json or .jsonl, else http."`
+}
+
+// maxTargets bounds what is held in memory, as maxBodyFile does for the file.
+const maxTargets = 100_000
+
+// targets compiles the requests of the file.
+func (w *writer) targets() []leg {
+	t := w.config.Targets
+	j := w.judge(w.config.OK, w.config.Checks)
+	if t.File == "" {
+		w.wrong("targets.file", "is missing")
+	}
+	if w.env == nil || t.File == "" {
+		w.headers(&request{}, w.config.Headers, func(string) bool { return false })
+		w.auth(&request{}, &Step{})
+		return nil
+	}
+	all, err := t.read(w.env.Files)
+	if err != nil {
+		w.wrong("targets", err.Error())
+	}
+	legs := make([]leg, 0, len(all))
+	for i := range all {
+		r, err := w.target(&all[i])
+		if err != nil {
+			w.wrong("targets", fmt.Sprintf("target %d of %s: %v", i+1, t.File, err))
+			return nil
+		}
+		legs = append(legs, leg{request: r, judge: j})
+	}
+	return legs
+}
+
+// read parses the file with vegeta's own parser.
+func (t *Targets) read(folder string) ([]vegeta.Target, error) {
+	path := resolve(folder, t.File)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxBodyFile {
+		return nil, fmt.Errorf("%s has %d bytes, more than the most, %d", t.File, info.Size(), maxBodyFile)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	next := vegeta.NewHTTPTargeter(file, nil, nil)
+	if t.json() {
+		next = vegeta.NewJSONTargeter(file, nil, nil)
+	}
+	var all []vegeta.Target
+	for {
+		var one vegeta.Target
+		err := next(&one)
+		switch {
+		case errors.Is(err, vegeta.ErrNoTargets) && len(all) > 0:
+			return all, nil
+		case err != nil:
+			return nil, fmt.Errorf("target %d of %s: %w", len(all)+1, t.File, err)
+		case len(all) == maxTargets:
+			return nil, fmt.Errorf("%s has more than %d targets", t.File, maxTargets)
+		}
+		all = append(all, one)
+	}
+}
+
+func (t *Targets) json() bool {
+	if t.Format != "" {
+		return t.Format == "json"
+	}
+	return strings.HasSuffix(t.File, ".json") || strings.HasSuffix(t.File, ".jsonl")
+}
+
+// target makes a request of one target. It is sent as it stands: {{...}} in it means nothing.
+func (w *writer) target(t *vegeta.Target) (*request, error) {
+	l, err := parseLine(t.Method + " " + t.URL)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.checkURL(); err != nil {
+		return nil, err
+	}
+	r := &request{line: l, path: texts{{literal: l.path}}, close: !w.config.reuse(), env: w.env}
+	if len(t.Body) > 0 {
+		r.body = texts{{literal: string(t.Body)}}
+	}
+	own := make([]string, 0, len(t.Header))
+	for name := range t.Header {
+		own = append(own, name)
+	}
+	slices.Sort(own)
+	for _, name := range own {
+		if strings.EqualFold(name, "Content-Length") {
+			continue // the driver's own says the same
+		}
+		for _, value := range t.Header[name] {
+			if err := checkHeader(name, value); err != nil {
+				return nil, fmt.Errorf("header %s: %w", name, err)
+			}
+			r.add(name, text{template: drivers.Literal(value)})
+		}
+	}
+	w.headers(r, w.config.Headers, func(name string) bool { return r.names(name) })
+	if !r.names("Authorization") {
+		w.auth(r, &Step{})
+	}
+	return r, nil
+}

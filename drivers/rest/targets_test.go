@@ -1,0 +1,57 @@
+package rest
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"wringer/drivers"
+	"wringer/drivers/drivertest"
+)
+
+func TestTargets(t *testing.T) {
+	for name, file := range map[string]string{
+		"targets.txt":  "# first\nGET URL/a?q={{x}}\nX-One: 1\n\nPOST URL/b\nContent-Type: text/plain\n@BODY\n",
+		"targets.json": `{"method":"GET","url":"URL/a?q={{x}}","header":{"X-One":["1"]}}` + "\n" + `{"method":"POST","url":"URL/b","body":"e3tpZH19","header":{"Content-Type":["text/plain"]}}` + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, http2 bool) {
+				w := newWeb(t, nil, fine)
+				body := t.TempDir() + "/body"
+				file := strings.NewReplacer("URL", w.URL, "BODY", body).Replace(file)
+				writeFile(t, body, "{{id}}")
+				s := sessionIn(t, &Config{Targets: &Targets{File: name}, Headers: map[string]string{"X-ID": "{{id}}", "x-one": "2"}, HTTP2: http2}, map[string]string{name: file})
+				for seq := range uint64(3) {
+					expect(t, do(t, s, seq), drivers.Acked, "")
+				}
+				var came []string
+				for i, r := range w.requests() {
+					came = append(came, strings.Join([]string{r.Method, r.RequestURI, r.Header.Get("X-ID"), r.Header.Get("X-One"), w.bodies()[i]}, " "))
+				}
+				want := "GET /a?q={{x}} r1.conformance.0 1 |POST /b r1.conformance.1 2 {{id}}|GET /a?q={{x}} r1.conformance.2 1 "
+				if got := strings.Join(came, "|"); got != want {
+					t.Errorf("got  %s\nwant %s", got, want)
+				}
+			})
+		})
+	}
+}
+
+func TestTargetsAtFault(t *testing.T) {
+	for name, test := range map[string]struct{ file, want string }{
+		"empty":     {"", "no targets"},
+		"garbage":   {"what is this", "target 1"},
+		"second":    {"GET http://h/\n\nGET nothing\n", "target 2"},
+		"host":      {"GET http:///x\n", "target 1"},
+		"framing":   {"GET http://h/\nConnection: close\n", "set by the driver"},
+		"body file": {"POST http://h/\n@absent\n", "absent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := drivertest.NewEnv(t, time.Now())
+			writeFile(t, env.Files+"/t", test.file)
+			if _, err := (&Config{Targets: &Targets{File: "t"}}).Open(t.Context(), env); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
