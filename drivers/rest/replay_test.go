@@ -228,7 +228,7 @@ func TestWitnessable(t *testing.T) {
 		want   string
 	}{
 		{Config{Request: "POST http://a/"}, ""},
-		{Config{}, "one request an operation"},
+		{Config{}, "one plain request"},
 		{Config{Request: "POST ${shop.rest}/"}, ""},
 		{Config{Request: "POST https://a/"}, "plain http:// port"},
 		{Config{Request: "POST http://a/", Headers: map[string]string{"wringer-op": "x"}}, "take it out of headers"},
