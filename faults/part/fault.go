@@ -22,7 +22,8 @@ type Fault struct {
 
 	mu     sync.Mutex
 	wanted bool               // between Inject and Heal
-	cancel context.CancelFunc // of the Inject or the strikes under way
+	cancel context.CancelFunc // of the Inject under way
+	calm   context.CancelFunc // of the strikes under way: an Inject beside them has its own
 	loop   chan struct{}      // closed when the strikes are over; nil without any
 	broke  error              // the first strike that failed
 	begun  bool
@@ -121,7 +122,7 @@ func (f *Fault) keepStriking(ctx context.Context) {
 		cancel()
 		return
 	}
-	f.cancel, f.loop = cancel, loop
+	f.calm, f.loop = cancel, loop
 	go func() {
 		defer close(loop)
 		tick := time.NewTicker(f.every)
@@ -186,8 +187,10 @@ func (f *Fault) stop() (loop chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.wanted = false
-	if f.cancel != nil {
-		f.cancel()
+	for _, cancel := range []context.CancelFunc{f.cancel, f.calm} {
+		if cancel != nil {
+			cancel()
+		}
 	}
 	return f.loop
 }

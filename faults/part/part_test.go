@@ -131,6 +131,22 @@ func TestEvery(t *testing.T) {
 	})
 }
 
+func TestHealEndsTheStrikesOfTwoInjects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, Config{Pause: "stock", Every: time.Second}, &server{})
+		for range 2 {
+			if err := f.Inject(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := f.Heal(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func wait(d time.Duration) { <-time.NewTimer(d).C }
 
 func TestEveryTellsAFailedStrike(t *testing.T) {
