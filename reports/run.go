@@ -88,10 +88,11 @@ type Window struct {
 // Stream is what one stream did.
 type Stream struct {
 	Driver  string               `json:"driver"`
-	Model   string               `json:"model"` // "open" or "closed"
-	Plan    string               `json:"plan"`  // the rate or the users, as written
+	Model   string               `json:"model"` // "open", "closed", or ModelConsume
+	Plan    string               `json:"plan"`  // the rate or the users, as written; of a stream that only consumes, what is expected
 	Keys    uint64               `json:"keys,omitempty"`
 	Effects string               `json:"effects,omitempty"` // where operations were looked for; empty: nowhere
+	Of      string               `json:"of,omitempty"`      // of a stream that only consumes: whose operations must show up
 	Total   Measures             `json:"total"`
 	Windows map[string]*Measures `json:"windows"`
 	Seconds []Second             `json:"seconds"`
@@ -101,6 +102,12 @@ type Stream struct {
 	// Histogram counts the response times of the answered operations of Total; what was not answered is in no bucket.
 	Histogram []Bucket `json:"histogram,omitempty"`
 }
+
+// ModelConsume is the model of a stream that sends nothing, and verifies what others publish.
+const ModelConsume = "consume"
+
+// Consumes says whether the stream sends nothing.
+func (s *Stream) Consumes() bool { return s.Model == ModelConsume }
 
 // Bucket counts the times above the one before it, up to its own bound.
 type Bucket struct {
@@ -220,8 +227,9 @@ type Latency struct {
 	Unanswered *float64 `json:"unanswered"`
 }
 
-// Integrity holds counts of operations, except Redelivered and Foreign (deliveries) and ExtraCopies (copies beyond the
-// first). DESIGN.md's section 2 defines each. null: not measured, or not known.
+// Integrity holds counts of operations, except Redelivered and Foreign (deliveries), ExtraCopies (copies beyond the first)
+// and Gaps (numbers missing within a key). The doc of package integrity defines each. null: not measured, or not known. Of
+// a stream that only consumes, the operations are those of Stream.Of, or without it the identities in the topic.
 type Integrity struct {
 	Acked            *int64 `json:"acked"`
 	Seen             *int64 `json:"seen"`
@@ -238,6 +246,7 @@ type Integrity struct {
 	MaxCopies        *int64 `json:"max_copies"`
 	OrderViolations  *int64 `json:"order_violations"`
 	Regressions      *int64 `json:"regressions"`
+	Gaps             *int64 `json:"gaps"`
 	AckCollisions    *int64 `json:"ack_collisions"`
 }
 

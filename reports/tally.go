@@ -20,6 +20,7 @@ var integrityCounts = []struct {
 	{"max_copies", func(i *Integrity) **int64 { return &i.MaxCopies }},
 	{"order_violations", func(i *Integrity) **int64 { return &i.OrderViolations }},
 	{"regressions", func(i *Integrity) **int64 { return &i.Regressions }},
+	{"gaps", func(i *Integrity) **int64 { return &i.Gaps }},
 	{"ack_collisions", func(i *Integrity) **int64 { return &i.AckCollisions }},
 }
 
@@ -45,9 +46,17 @@ func (i *Integrity) Count(name string) *int64 {
 	return nil
 }
 
+// OrderNames lists the counts that tell of the order within keys.
+func OrderNames() []string { return []string{"order_violations", "regressions", "gaps"} }
+
+// TakeOrder takes the counts of OrderNames over from another account of the same deliveries.
+func (i *Integrity) TakeOrder(from *Integrity) {
+	i.OrderViolations, i.Regressions, i.Gaps = from.OrderViolations, from.Regressions, from.Gaps
+}
+
 // Anomalies lists the counts that are no reading but a defect when they are above 0.
 func Anomalies() []string {
-	return []string{"lost", "phantom", "unexpected", "log_duplicates", "effect_duplicates", "order_violations", "ack_collisions"}
+	return []string{"lost", "phantom", "unexpected", "log_duplicates", "effect_duplicates", "order_violations", "gaps", "ack_collisions"}
 }
 
 // ProbeAnomalies lists such counts of a witness and of replays.
@@ -60,7 +69,7 @@ func EvidenceOf(kind string) string {
 		return kind
 	case "arrived_twice":
 		return kind
-	case "log_duplicate", "effect_duplicate", "order_violation", "regression", "ack_collision", "replay_violation":
+	case "log_duplicate", "effect_duplicate", "order_violation", "regression", "gap", "ack_collision", "replay_violation":
 		return kind + "s"
 	}
 	return ""

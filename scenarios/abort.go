@@ -40,6 +40,10 @@ func (r *reader) abort(n *node, s *Scenario) {
 			r.problem(item, "abort %s: there is no stream %s", quote(text), quote(a.Gate.Stream))
 			continue
 		}
+		if c := s.Stream(a.Gate.Stream).Consume; c != nil {
+			r.problem(item, "abort %s: %s sends nothing; take a stream that does", quote(text), a.Gate.Stream)
+			continue
+		}
 		s.Abort = append(s.Abort, a)
 	}
 }

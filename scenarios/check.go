@@ -239,12 +239,23 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 		r.problem(n, "gate %s: there is no stream %s; %s", quote(g.Expr), quote(g.Stream), choices(g.Stream, names))
 		return
 	}
+	if c := s.Traffic[i].Consume; c != nil {
+		if why := c.unmeasured(g.Metric, s); why != "" {
+			r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Name, why)
+			return
+		}
+		r.checkScope(n, g, s)
+		return
+	}
 	probed := witnessed(g.Metric.Name) || replayed(g.Metric.Name)
 	if why := s.Traffic[i].probeMissing(g.Metric.Name); why != "" {
 		r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Name, why)
 	}
 	if g.Metric.Class == Integrity && !probed && !s.Traffic[i].observed() {
 		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects, and its driver does not read back what it wrote", quote(g.Expr), g.Metric.Name)
+	}
+	if g.Metric.Name == "gaps" {
+		r.problem(n, "gate %s: gaps are measured of a stream that consumes, whose records carry a sequence", quote(g.Expr))
 	}
 	if why := s.Traffic[i].silent(g.Metric); why != "" {
 		r.problem(n, "gate %s: %s", quote(g.Expr), why)
@@ -339,6 +350,12 @@ func gaugesOf(s *Scenario, stream string) (names []string, ok bool) {
 		if s.Traffic[i].Name != stream {
 			continue
 		}
+		if c := s.Traffic[i].Consume; c != nil {
+			if d, ok := c.Source.(drivers.Declarer); ok {
+				names = d.GaugeNames()
+			}
+			return names, c.Source != nil
+		}
 		for _, config := range []any{s.Traffic[i].Driver, s.Traffic[i].Effects} {
 			if d, ok := config.(drivers.Declarer); ok {
 				names = append(names, d.GaugeNames()...)
@@ -352,6 +369,8 @@ func gaugesOf(s *Scenario, stream string) (names []string, ok bool) {
 // Plan says in words how much the stream sends.
 func (s *Stream) Plan() string {
 	switch {
+	case s.Consume != nil:
+		return s.Consume.Plan()
 	case s.Rate != nil && s.Rate.Max:
 		return fmt.Sprintf("max, %d in flight", s.MaxInFlight)
 	case s.Rate != nil:

@@ -92,7 +92,7 @@ var metrics = func() map[string]Metric {
 			TimeOrRate: {"offered", "sent", "acked", "attempts", "retries", "messages_sent", "messages_received"},
 			Outcome:    {"messages_lost", "messages_undecided", "messages_unexpected", "messages_duplicated", "messages_reordered"},
 			Integrity: {"seen", "lost", "unseen", "recovered", "phantom", "unexpected", "foreign", "log_duplicates", "redelivered",
-				"effect_duplicates", "extra_copies", "max_copies", "order_violations", "regressions", "ack_collisions",
+				"effect_duplicates", "extra_copies", "max_copies", "order_violations", "regressions", "gaps", "ack_collisions",
 				"arrivals", "not_arrived", "arrived_cut", "answered", "arrived_operations", "arrived_twice", "max_arrivals", "hidden_arrivals",
 				"replays", "replay_violations", "replay_deviations", "replays_undecided", "replays_skipped"},
 		},

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 
 	"github.com/IBM/sarama"
@@ -28,6 +27,7 @@ type Source struct {
 	look       look
 	access     access
 	secure     *tls.Config
+	dial       drivers.DialFunc
 
 	network *network
 	client  sarama.Client
@@ -65,7 +65,7 @@ func (s *Source) Start(ctx context.Context) error {
 func (s *Source) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
-	s.network = newNetwork(new(net.Dialer).DialContext, patience(s.env.Timeout))
+	s.network = newNetwork(s.dial, patience(s.env.Timeout))
 	s.network.secure = s.secure
 	guard := context.AfterFunc(ctx, s.network.close)
 	defer guard()

@@ -35,7 +35,7 @@ func (t *trial) conclude(c conclusion) (*reports.Run, error) {
 			continue
 		}
 		why, incomplete := c.unknown[s.spec.Name]
-		result := s.effects.ledger.Finish(integrity.Completeness{Known: !incomplete, Why: why}, t.plan.windowAt)
+		result := s.effects.finish(integrity.Completeness{Known: !incomplete, Why: why}, t.plan.windowAt)
 		out := run.Streams[s.spec.Name]
 		out.Total.Integrity = result.Total
 		for name, m := range out.Windows {
@@ -106,7 +106,10 @@ func (t *trial) streamRecord(s *stream, tally *tally, windows []reports.Window, 
 		Total: tally.total.Measures(ended), Windows: make(map[string]*reports.Measures),
 		Seconds: tally.seconds(ended), Histogram: tally.total.Response.Buckets(),
 	}
-	if s.pacer == nil {
+	switch c := s.spec.Consume; {
+	case c != nil:
+		out.Driver, out.Model, out.Plan, out.Of = c.SourceName, reports.ModelConsume, c.Plan(), c.Of
+	case s.pacer == nil:
 		out.Model = "closed"
 	}
 	if s.effects != nil {
@@ -283,6 +286,9 @@ func (t *trial) judgement(g *scenarios.Gate, run *reports.Run) judgement {
 			m = stream.Windows[g.Scope.Window]
 		}
 		j.observation = integrityObservation(g.Metric.Name, m)
+		if stream.Consumes() && nothingSeen(m) && j.missing == "" && j.value == 0 && needsRecords(g.Metric.Name) {
+			j.observation = missing("no record was seen")
+		}
 		j.atLeast = t.unknown[g.Stream][g.Metric.Name]
 	case scenarios.Recovery:
 		r := recoveryObservation(g.Metric.Name, g.Stream, strings.TrimPrefix(g.Scope.Window, "after "), run.Faults)

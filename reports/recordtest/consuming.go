@@ -1,0 +1,41 @@
+package recordtest
+
+import "wringer/reports"
+
+// Consuming is Fail with two streams that send nothing: events reads what became of the orders, and shipments a topic by
+// itself, of which some records carry no identity.
+func Consuming() *reports.Record {
+	rec := Fail()
+	windows := rec.Run.WindowNames()
+	add := func(name, of, plan string, fill func(i *reports.Integrity, w *reports.Measures)) {
+		s := &reports.Stream{Driver: "kafka", Model: reports.ModelConsume, Plan: plan, Of: of, Effects: "kafka 127.0.0.1:9092 " + name,
+			Windows: make(map[string]*reports.Measures), Total: reports.Measures{Errors: map[string]int64{}}}
+		for _, window := range windows {
+			m := &reports.Measures{Errors: map[string]int64{}, Integrity: &reports.Integrity{}}
+			fill(m.Integrity, rec.Run.Streams["orders"].Windows[window])
+			s.Windows[window] = m
+		}
+		fill(total(s), &rec.Run.Streams["orders"].Total)
+		for i := range rec.Run.Streams["orders"].Seconds {
+			s.Seconds = append(s.Seconds, reports.Second{StartNS: rec.Run.Streams["orders"].Seconds[i].StartNS})
+		}
+		rec.Run.Streams[name] = s
+	}
+	add("events", "orders", "exactly once of orders", func(i *reports.Integrity, w *reports.Measures) {
+		i.Acked, i.Seen, i.Lost, i.Unseen = ptr(w.Acked), ptr(w.Acked), ptr(int64(0)), ptr(int64(0))
+		i.LogDuplicates, i.ExtraCopies, i.OrderViolations = ptr(w.Indeterminate), ptr(w.Indeterminate), ptr(int64(0))
+	})
+	add("shipments", "", "at most once", func(i *reports.Integrity, w *reports.Measures) {
+		i.Seen, i.Foreign, i.Gaps = ptr(w.Acked), ptr(w.Rejected), ptr(w.Dropped)
+	})
+	rec.Violations = append(rec.Violations, reports.Violation{
+		Kind: "log_duplicate", Stream: "shipments", Window: "baseline", ID: "s-17", Key: "k", Attempts: []reports.Try{},
+		Why: "in the topic at partition 0, offset 3 and again at partition 0, offset 9",
+	})
+	return rec
+}
+
+func total(s *reports.Stream) *reports.Integrity {
+	s.Total.Integrity = &reports.Integrity{}
+	return s.Total.Integrity
+}
