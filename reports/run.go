@@ -190,6 +190,8 @@ type Measures struct {
 	// Witness and Replays are absent where the scenario did not ask for them.
 	Witness *Witness `json:"witness,omitempty"`
 	Replays *Replays `json:"replays,omitempty"`
+	// Group is absent where no group of consumers reads.
+	Group *Group `json:"group,omitempty"`
 }
 
 // Count returns the count of what was observed that has that name, nil when it was not measured or is not known; m may
@@ -198,7 +200,7 @@ func (m *Measures) Count(name string) *int64 {
 	if m == nil {
 		return nil
 	}
-	for _, counted := range []interface{ Count(string) *int64 }{m.Integrity, m.Witness, m.Replays} {
+	for _, counted := range []interface{ Count(string) *int64 }{m.Integrity, m.Witness, m.Replays, m.Group} {
 		if n := counted.Count(name); n != nil {
 			return n
 		}

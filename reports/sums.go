@@ -64,6 +64,7 @@ func (c *audit) stream(name string, s *Stream) {
 	c.messages(name, s)
 	c.witnessed(name, s)
 	c.replayed(name, s)
+	c.grouped(name, s)
 }
 
 // steps: each step's windows add up to it, its failures are the attempts that were not acked, and a step is begun when the

@@ -59,15 +59,17 @@ func Anomalies() []string {
 	return []string{"lost", "phantom", "unexpected", "log_duplicates", "effect_duplicates", "order_violations", "gaps", "ack_collisions"}
 }
 
-// ProbeAnomalies lists such counts of a witness and of replays.
-func ProbeAnomalies() []string { return []string{"hidden_arrivals", "replay_violations"} }
+// ProbeAnomalies lists such counts of a witness, of replays and of a group of consumers.
+func ProbeAnomalies() []string {
+	return []string{"hidden_arrivals", "replay_violations", "group_lost"}
+}
 
 // EvidenceOf returns the name of the count that a violation's kind is evidence of; empty for a kind that has none.
 func EvidenceOf(kind string) string {
 	switch kind {
 	case "lost", "phantom", "unexpected", "foreign", "redelivered":
 		return kind
-	case "arrived_twice":
+	case "arrived_twice", "group_lost":
 		return kind
 	case "log_duplicate", "effect_duplicate", "order_violation", "regression", "gap", "ack_collision", "replay_violation":
 		return kind + "s"

@@ -10,6 +10,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/faults"
+	"wringer/reports"
 )
 
 // moreThanNone tells of a value that is 0 although it was written down. A place that already has a problem is left alone.
@@ -241,10 +242,14 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 	}
 	if c := s.Traffic[i].Consume; c != nil {
 		if why := c.unmeasured(g.Metric, s); why != "" {
-			r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Name, why)
+			r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.full(), why)
 			return
 		}
 		r.checkScope(n, g, s)
+		return
+	}
+	if g.Metric.Name == "gaps" || OfGroup(g.Metric) && g.Metric.Name != "redelivered" {
+		r.problem(n, "gate %s: %s is measured of a stream that consumes: gaps where its records carry a sequence, the others where it has a group", quote(g.Expr), g.Metric.full())
 		return
 	}
 	probed := witnessed(g.Metric.Name) || replayed(g.Metric.Name)
@@ -253,9 +258,6 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 	}
 	if g.Metric.Class == Integrity && !probed && !s.Traffic[i].observed() {
 		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects, and its driver does not read back what it wrote", quote(g.Expr), g.Metric.Name)
-	}
-	if g.Metric.Name == "gaps" {
-		r.problem(n, "gate %s: gaps are measured of a stream that consumes, whose records carry a sequence", quote(g.Expr))
 	}
 	if why := s.Traffic[i].silent(g.Metric); why != "" {
 		r.problem(n, "gate %s: %s", quote(g.Expr), why)
@@ -353,6 +355,9 @@ func gaugesOf(s *Scenario, stream string) (names []string, ok bool) {
 		if c := s.Traffic[i].Consume; c != nil {
 			if d, ok := c.Source.(drivers.Declarer); ok {
 				names = d.GaugeNames()
+			}
+			if Grouped(c.Source) {
+				names = append(names, reports.GroupGauges()...)
 			}
 			return names, c.Source != nil
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/reports"
 )
 
 // Consume is the `consume:` part of a stream that sends nothing: what others publish is read, and compared with what is
@@ -17,7 +18,7 @@ type Consume struct {
 	Source     drivers.SourceConfig `yaml:"-"`
 
 	Of     string   `yaml:"of" jsonschema_description:"The stream whose acked operations must show up, each under its {{id}}. Without it the records are judged by themselves, and none can be found lost."`
-	Expect []string `yaml:"expect" jsonschema:"enum=exactly once,enum=at least once,enum=at most once,enum=ordered per key" jsonschema_description:"What must hold; each stands for gates. at least once: lost == 0, and needs of; at most once: log_duplicates == 0; exactly once: both; ordered per key: order_violations == 0, and needs a sequence, or of a stream with keys."`
+	Expect []string `yaml:"expect" jsonschema:"enum=exactly once,enum=at least once,enum=at most once,enum=ordered per key" jsonschema_description:"What must hold; each stands for gates. at least once: lost == 0, and needs of; at most once: log_duplicates == 0; exactly once: both; with a group of consumers also group_lost == 0 and redelivered == 0; ordered per key: order_violations == 0, and needs a sequence, or of a stream with keys."`
 
 	at *node // where Source stands in the file
 }
@@ -30,12 +31,31 @@ const (
 	OrderedPerKey = "ordered per key"
 )
 
-// expectedMetrics are the counts that must be 0, by expectation.
-var expectedMetrics = map[string][]string{
-	ExactlyOnce:   {"lost", "log_duplicates"},
-	AtLeastOnce:   {"lost"},
-	AtMostOnce:    {"log_duplicates"},
-	OrderedPerKey: {"order_violations"},
+// expected lists the counts that must be 0: of the topic, and of the group where one reads. A group that gets all that
+// stands in a topic needs nobody to say what should.
+func (c *Consume) expected(expectation string) []string {
+	grouped := Grouped(c.Source)
+	once := func(topic, group string, needed bool) []string {
+		switch {
+		case !grouped:
+			return []string{topic}
+		case needed:
+			return []string{topic, group}
+		}
+		return []string{group}
+	}
+	atLeast, atMost := once("lost", "group_lost", c.Of != ""), once("log_duplicates", "redelivered", true)
+	switch expectation {
+	case ExactlyOnce:
+		return append(atLeast, atMost...)
+	case AtLeastOnce:
+		return atLeast
+	case AtMostOnce:
+		return atMost
+	case OrderedPerKey:
+		return []string{"order_violations"}
+	}
+	return nil
 }
 
 // Plan says in words what is expected.
@@ -51,6 +71,17 @@ func (c *Consume) Plan() string {
 func Sequenced(source drivers.SourceConfig) bool {
 	s, ok := source.(drivers.Sequenced)
 	return ok && s.Sequenced()
+}
+
+// Grouped says whether a group of consumers reads beside a source.
+func Grouped(source drivers.SourceConfig) bool {
+	g, ok := source.(drivers.Grouped)
+	return ok && g.Grouped()
+}
+
+// OfGroup says whether a metric is of a group of consumers: of its records, or of its rebalances.
+func OfGroup(m Metric) bool {
+	return m.Of == "rebalance" || slices.Contains(reports.GroupNames(), m.Name)
 }
 
 // Stream returns the stream of that name, nil when there is none.
@@ -127,7 +158,7 @@ func (r *reader) expectations(at *node, s *Stream, sc *Scenario) {
 		r.problem(at, "expect: is empty; leave it out, or write [exactly once]")
 	}
 	for i, expected := range s.Consume.Expect {
-		for _, name := range expectedMetrics[expected] {
+		for _, name := range s.Consume.expected(expected) {
 			m := metrics[name]
 			if why := s.Consume.unmeasured(m, sc); why != "" {
 				r.problem(at.items[i], "expect: %s: %s", expected, why)
@@ -147,6 +178,12 @@ func (c *Consume) unmeasured(m Metric, sc *Scenario) string {
 		return ""
 	}
 	of := sc.Stream(c.Of)
+	if OfGroup(m) {
+		if !Grouped(c.Source) {
+			return "no group of consumers reads: give the source one, as in group: {members: 4}"
+		}
+		return ""
+	}
 	switch m.Name {
 	case "seen", "foreign", "log_duplicates", "extra_copies", "max_copies":
 		return ""

@@ -110,8 +110,11 @@ func (*logEffect) Open(context.Context, drivers.Env) (drivers.Source, error) { r
 type logConsume struct {
 	shared   `yaml:",inline"`
 	Sequence string `yaml:"sequence"`
+	Workers  int    `yaml:"workers"`
 }
 
+func (c *logConsume) Grouped() bool                                           { return c.Workers > 0 }
+func (*logConsume) OpenGroup(drivers.Env) (drivers.Group, error)              { return nil, errStandIn }
 func (*logConsume) Check(func(field, message string))                         {}
 func (*logConsume) Open(context.Context, drivers.Env) (drivers.Source, error) { return nil, errStandIn }
 func (c *logConsume) Sequenced() bool                                         { return c.Sequence != "" }

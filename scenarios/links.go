@@ -195,7 +195,7 @@ func (r *reader) checkLinkNames(n *node, s *Scenario) {
 func (s *Scenario) breakable() []string {
 	var names []string
 	for i := range s.Traffic {
-		if s.Traffic[i].Consume == nil { // a judge sees past the faults
+		if c := s.Traffic[i].Consume; c == nil || Grouped(c.Source) { // a judge alone sees past the faults
 			names = append(names, s.Traffic[i].Name)
 		}
 	}

@@ -14,6 +14,7 @@ type Consume struct {
 	Key           string `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the value. Default: the record's key."`
 	Sequence      string `yaml:"sequence" jsonschema_description:"JSON path to a whole number that rises within the key: it tells the order that was meant, and gaps where it counts up by one."`
 	ReadCommitted *bool  `yaml:"read_committed" jsonschema_description:"Do not see what transactions aborted or have not committed. Default true."`
+	Group         *Group `yaml:"group" jsonschema_description:"A group of consumers that reads the topic too, and is under test. Default: none; a single reader of all partitions judges the topic."`
 	TLS           *TLS   `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
 	SASL          *SASL  `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
 }
@@ -23,7 +24,12 @@ func (c *Consume) Check(problem func(field, message string)) {
 	checkPlace(c.Brokers, c.Topic, problem)
 	c.access().check(problem)
 	c.places().check(problem)
+	if c.Group != nil {
+		c.Group.check(problem)
+	}
 }
+
+func (c *Consume) committed() bool { return c.ReadCommitted == nil || *c.ReadCommitted }
 
 func (c *Consume) access() access { return access{c.TLS, c.SASL} }
 
@@ -31,7 +37,7 @@ func (c *Consume) places() places { return places{id: c.ID, key: c.Key, sequence
 
 // Open implements drivers.SourceConfig. It dials nothing.
 func (c *Consume) Open(_ context.Context, env drivers.Env) (drivers.Source, error) {
-	s, err := newSource(env, c.Brokers, c.Topic, c.access(), c.places(), c.ReadCommitted == nil || *c.ReadCommitted)
+	s, err := newSource(env, c.Brokers, c.Topic, c.access(), c.places(), c.committed())
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +47,9 @@ func (c *Consume) Open(_ context.Context, env drivers.Env) (drivers.Source, erro
 
 // Sequenced implements drivers.Sequenced.
 func (c *Consume) Sequenced() bool { return c.Sequence != "" }
+
+// Grouped implements drivers.Grouped.
+func (c *Consume) Grouped() bool { return c.Group != nil }
 
 // GaugeNames implements drivers.Declarer: how many records the reader is behind.
 func (c *Consume) GaugeNames() []string { return []string{"lag"} }

@@ -43,6 +43,7 @@ type stream struct {
 	Tables   []*table
 	Sends    bool   // it has operations and times of its own to draw
 	Missing  string // what of the integrity was not measured
+	Notes    []string
 	Gauges   *table
 }
 
@@ -112,6 +113,9 @@ func newStream(run *reports.Run, name string, i int) stream {
 		out.Missing = "Integrity: not measured."
 	}
 	out.Tables = append(out.Tables, probeTables(run, name)...)
+	if s.Total.Group != nil {
+		out.Tables, out.Notes = append(out.Tables, groupTable(run, name)), s.GroupFacts()
+	}
 	if len(s.Gauges) > 0 {
 		out.Gauges = gaugeTable(name, s)
 	}

@@ -374,10 +374,12 @@ func (c *topicCell) add(o *topicCell) {
 	c.gaps += o.gaps
 }
 
-// sorted returns the evidence: by kind, by window, in the order of its finding.
-func (t *Topic) sorted() []reports.Violation {
-	keys := make([]topicEvidence, 0, len(t.evidence))
-	for of := range t.evidence {
+func (t *Topic) sorted() []reports.Violation { return sortedEvidence(t.evidence) }
+
+// sortedEvidence is the evidence by kind, by window, in the order of its finding.
+func sortedEvidence(evidence map[topicEvidence][]reports.Violation) []reports.Violation {
+	keys := make([]topicEvidence, 0, len(evidence))
+	for of := range evidence {
 		keys = append(keys, of)
 	}
 	slices.SortFunc(keys, func(a, b topicEvidence) int {
@@ -385,7 +387,7 @@ func (t *Topic) sorted() []reports.Violation {
 	})
 	all := []reports.Violation{}
 	for _, of := range keys {
-		all = append(all, t.evidence[of]...)
+		all = append(all, evidence[of]...)
 	}
 	return all
 }

@@ -28,6 +28,7 @@ func Consuming() *reports.Record {
 	add("shipments", "", "at most once", func(i *reports.Integrity, w *reports.Measures) {
 		i.Seen, i.Foreign, i.Gaps = ptr(w.Acked), ptr(w.Rejected), ptr(w.Dropped)
 	})
+	group(rec.Run.Streams["shipments"], windows)
 	rec.Violations = append(rec.Violations, reports.Violation{
 		Kind: "log_duplicate", Stream: "shipments", Window: "baseline", ID: "s-17", Key: "k", Attempts: []reports.Try{},
 		Why: "in the topic at partition 0, offset 3 and again at partition 0, offset 9",
@@ -38,4 +39,35 @@ func Consuming() *reports.Record {
 func total(s *reports.Stream) *reports.Integrity {
 	s.Total.Integrity = &reports.Integrity{}
 	return s.Total.Integrity
+}
+
+// group lets a group read a stream: a record of each window is lost to it, one comes twice, and each has a rebalance.
+func group(s *reports.Stream, windows []string) {
+	total := &reports.Group{Lost: ptr(int64(0)), Redelivered: ptr(int64(0)), RedeliveredRecords: ptr(int64(0))}
+	for i, window := range windows {
+		g := &reports.Group{Records: 10, Processed: 9, Lost: ptr(int64(1)), Redelivered: ptr(int64(2)), RedeliveredRecords: ptr(int64(1)),
+			Rebalances: 1, Joins: 1, Leaves: int64(i % 2), Freezes: int64((i + 1) % 2), FirstMessage: waited()}
+		s.Windows[window].Group = g
+		total.Records += g.Records
+		total.Processed += g.Processed
+		*total.Lost += *g.Lost
+		*total.Redelivered += *g.Redelivered
+		*total.RedeliveredRecords += *g.RedeliveredRecords
+		total.Rebalances += g.Rebalances
+		total.Joins += g.Joins
+		total.Leaves += g.Leaves
+		total.Freezes += g.Freezes
+	}
+	total.FirstMessage = waited()
+	s.Total.Group = total
+	s.Gauges = make(map[string][]reports.Sample)
+	for _, gauge := range reports.GroupGauges() {
+		s.Gauges[gauge] = []reports.Sample{{AtNS: sec, Value: 12}, {AtNS: 2 * sec, Value: 3}}
+	}
+}
+
+// waited is a distribution of waits of 300 ms.
+func waited() *reports.Latency {
+	at := ptr(float64(300 * ms))
+	return &reports.Latency{Min: at, Mean: at, P50: at, P90: at, P95: at, P99: at, P999: at, Max: at, Unanswered: ptr(float64(0))}
 }

@@ -34,4 +34,7 @@ func (s *sheet) published(run *reports.Run, st *reports.Stream) {
 	t.rows = append(t.rows, cells("total", &st.Total))
 	s.table(t)
 	s.wrap("  ", st.Judged())
+	for _, fact := range st.GroupFacts() {
+		s.wrap("  ", fact)
+	}
 }

@@ -177,6 +177,9 @@ func (c *collector) gauges(i int, now time.Duration) {
 		if g, ok := s.effects.source.(drivers.Gauger); ok {
 			g.Gauges(emit)
 		}
+		if h := s.effects.group; h != nil {
+			h.account.Gauges(now, emit)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"maps"
 	"runtime"
 	"strings"
 	"time"
@@ -43,6 +44,11 @@ func (t *trial) conclude(c conclusion) (*reports.Run, error) {
 		}
 		violations = append(violations, result.Violations...)
 		t.unknown[s.spec.Name] = result.Unknown
+		if h := s.effects.group; h != nil {
+			evidence, unknown := h.report(out, integrity.Completeness{Known: !incomplete, Why: why})
+			violations = append(violations, evidence...)
+			maps.Copy(t.unknown[s.spec.Name], unknown)
+		}
 	}
 	violations = append(violations, t.probed(run)...)
 	run.Faults = t.faultRecords(run, c)
@@ -286,7 +292,7 @@ func (t *trial) judgement(g *scenarios.Gate, run *reports.Run) judgement {
 			m = stream.Windows[g.Scope.Window]
 		}
 		j.observation = integrityObservation(g.Metric.Name, m)
-		if stream.Consumes() && nothingSeen(m) && j.missing == "" && j.value == 0 && needsRecords(g.Metric.Name) {
+		if stream.Consumes() && nothingSeen(m) && !scenarios.OfGroup(g.Metric) && j.missing == "" && j.value == 0 && needsRecords(g.Metric.Name) {
 			j.observation = missing("no record was seen")
 		}
 		j.atLeast = t.unknown[g.Stream][g.Metric.Name]
@@ -296,6 +302,17 @@ func (t *trial) judgement(g *scenarios.Gate, run *reports.Run) judgement {
 	case scenarios.Gauge:
 		j.observation = t.gauge(g, stream)
 	default:
+		if g.Metric.Of == "rebalance" {
+			m := &stream.Total
+			if g.Scope.Window != "" {
+				m = stream.Windows[g.Scope.Window]
+			}
+			j.observation = missing("the window was not reached")
+			if m != nil {
+				j.observation = firstMessage(g.Metric.Name, m.Group)
+			}
+			break
+		}
 		tally := t.tallies[t.streamIndex(g.Stream)]
 		cell, length := &tally.total, until
 		if window, ok := t.plan.index[g.Scope.Window]; g.Scope.Window != "" && !ok {
@@ -327,6 +344,9 @@ func integrityObservation(name string, m *reports.Measures) observation {
 		return missing("not known")
 	}
 	if o, ok := probeObservation(name, m, *n); ok {
+		return o
+	}
+	if o, ok := groupObservation(name, m, *n); ok {
 		return o
 	}
 	// Nothing acked and nothing seen cannot show that nothing was lost or repeated.

@@ -26,8 +26,32 @@ func (t *trial) consumer(ctx context.Context, spec *scenarios.Stream) error {
 	if err := source.Start(ctx); err != nil {
 		return blameConsumer(spec, err)
 	}
+	if s.effects.group, err = t.herd(ctx, spec, source); err != nil {
+		return blameConsumer(spec, err)
+	}
 	t.add(s)
 	return nil
+}
+
+// herd opens the group that reads beside a source, nil when there is none. Its members are under test: where a fault names
+// the stream, its link lies between them and the brokers.
+func (t *trial) herd(ctx context.Context, spec *scenarios.Stream, source drivers.Source) (*herd, error) {
+	if !scenarios.Grouped(spec.Consume.Source) {
+		return nil, nil
+	}
+	env := t.env(spec)
+	if _, err := t.route(spec, &env); err != nil {
+		return nil, fmt.Errorf("open link: %w", err)
+	}
+	group, err := spec.Consume.Source.(drivers.Grouped).OpenGroup(env)
+	if err != nil {
+		return nil, err
+	}
+	if err := group.Start(ctx, source); err != nil {
+		return nil, err
+	}
+	account := integrity.NewGroup(integrity.GroupConfig{Stream: spec.Name, Windows: t.plan.names, WindowAt: t.plan.windowAt})
+	return &herd{group: group, account: account, length: t.sc.Run.Duration}, nil
 }
 
 // accounts are what the records are compared by: the operations of another stream, and the numbers or identities that the
@@ -80,7 +104,16 @@ func blameConsumer(spec *scenarios.Stream, err error) error {
 func (t *trial) silentTopics(run *reports.Run) []string {
 	var why []string
 	for _, s := range t.streams {
-		if s.spec.Consume != nil && nothingSeen(&run.Streams[s.spec.Name].Total) {
+		if s.spec.Consume == nil {
+			continue
+		}
+		total := &run.Streams[s.spec.Name].Total
+		switch {
+		case total.Group != nil && total.Group.Records > 0:
+			if failed := s.effects.group.end.Failed; failed != "" {
+				why = append(why, fmt.Sprintf("stream %s: %s", s.spec.Name, failed))
+			}
+		case nothingSeen(total):
 			why = append(why, fmt.Sprintf("stream %s: no record with an identity of its own was seen in %s", s.spec.Name, s.effects.place))
 		}
 	}

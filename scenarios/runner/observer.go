@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,6 +19,7 @@ type observer struct {
 	ledger *integrity.Ledger
 	topic  *integrity.Topic
 	place  string // in words, for the record
+	group  *herd  // nil: no group of consumers reads too
 
 	stop context.CancelFunc
 	// over is closed when receiving ended, err being why if it ended by itself.
@@ -37,6 +39,9 @@ func (o *observer) watch(ctx context.Context) {
 			o.seen(one)
 		})
 	}()
+	if o.group != nil {
+		o.group.run(ctx)
+	}
 }
 
 func (o *observer) seen(batch []drivers.Delivery) {
@@ -45,6 +50,9 @@ func (o *observer) seen(batch []drivers.Delivery) {
 	}
 	if o.topic != nil {
 		o.topic.Seen(batch)
+	}
+	if o.group != nil {
+		o.group.account.Seen(batch)
 	}
 }
 
@@ -106,6 +114,9 @@ func (o *observer) settle(drain context.Context) (why string) {
 			return fmt.Sprintf("%s was not read to its end: %v", o.place, err)
 		}
 	}
+	if o.group != nil {
+		o.group.settle(limit)
+	}
 	return ""
 }
 
@@ -114,9 +125,13 @@ const catchUpLimit = 10 * time.Second
 
 // close ends receiving and frees the source.
 func (o *observer) close() error {
+	var failed error
+	if o.group != nil {
+		failed = o.group.close()
+	}
 	if o.stop != nil {
 		o.stop()
 		<-o.over
 	}
-	return o.source.Close()
+	return errors.Join(failed, o.source.Close())
 }
