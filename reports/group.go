@@ -22,6 +22,21 @@ type Group struct {
 	FirstMessage *Latency `json:"first_message_ns"`
 }
 
+// Strike is one absence of a member of a group: it left, froze or died.
+type Strike struct {
+	Kind   string `json:"kind"`
+	Member int    `json:"member"` // from 1
+	AtNS   int64  `json:"at_ns"`
+	BackNS *int64 `json:"back_ns"` // null: not before the end
+}
+
+// The kinds of strikes.
+const (
+	StrikeLeave  = "leave"
+	StrikeFreeze = "freeze"
+	StrikeDie    = "die"
+)
+
 // groupCounts names the counts of Group as the record does, in the order in which reports show them.
 var groupCounts = []struct {
 	name string
@@ -136,6 +151,14 @@ func (c *audit) grouped(name string, s *Stream) {
 		return
 	}
 	c.group(name+" total", s.Total.Group)
+	struck := make(map[string]int64)
+	for _, strike := range s.Strikes {
+		struck[strike.Kind]++
+		c.that(strike.BackNS == nil || *strike.BackNS >= strike.AtNS, "%s: member %d is back before it is struck", name, strike.Member)
+	}
+	g := s.Total.Group
+	c.that(struck[StrikeLeave] == g.Leaves && struck[StrikeFreeze] == g.Freezes && struck[StrikeDie] == g.Deaths,
+		"%s: %d leaves, %d freezes and %d deaths are not the strikes %v", name, g.Leaves, g.Freezes, g.Deaths, struck)
 	for _, count := range GroupNames() {
 		total := s.Total.Group.Count(count)
 		if total == nil {

@@ -97,6 +97,8 @@ type Stream struct {
 	Windows map[string]*Measures `json:"windows"`
 	Seconds []Second             `json:"seconds"`
 	Gauges  map[string][]Sample  `json:"gauges,omitempty"`
+	// Strikes are what the churn of a group did to its members, in order.
+	Strikes []Strike `json:"strikes,omitempty"`
 	// Steps are those of a chain, in order; absent for streams whose operations are a single exchange.
 	Steps []Step `json:"steps,omitempty"`
 	// Histogram counts the response times of the answered operations of Total; what was not answered is in no bucket.

@@ -35,3 +35,14 @@ func groupCells(g *reports.Group) []cell {
 	}
 	return cells
 }
+
+// strikeTable tells what the churn did to the members, in order.
+func strikeTable(name string, strikes []reports.Strike) *table {
+	t := &table{Caption: name + ": what struck the members", Head: []string{"strike", "member", "at", "back at"}}
+	for _, s := range strikes {
+		t.Rows = append(t.Rows, row{Label: s.Kind, Cells: []cell{
+			count(int64(s.Member)), number(reports.Moment(s.AtNS)), number(reports.Measured(s.BackNS, reports.Moment)),
+		}})
+	}
+	return t
+}

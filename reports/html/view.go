@@ -115,6 +115,9 @@ func newStream(run *reports.Run, name string, i int) stream {
 	out.Tables = append(out.Tables, probeTables(run, name)...)
 	if s.Total.Group != nil {
 		out.Tables, out.Notes = append(out.Tables, groupTable(run, name)), s.GroupFacts()
+		if len(s.Strikes) > 0 {
+			out.Tables = append(out.Tables, strikeTable(name, s.Strikes))
+		}
 	}
 	if len(s.Gauges) > 0 {
 		out.Gauges = gaugeTable(name, s)

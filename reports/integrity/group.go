@@ -51,6 +51,7 @@ type Group struct {
 	again    positions   // by some member, again
 	parts    map[int32]*groupPart
 	evidence map[topicEvidence][]reports.Violation
+	strikes  []reports.Strike
 	closing  bool
 	unknown  string // why positions are not fully known
 
@@ -182,7 +183,27 @@ func (g *Group) Happened(e drivers.GroupEvent) {
 			g.lostAt = &e.At
 		}
 	default:
-		g.cells[g.cell(e.At)].struck[e.Kind]++
+		cell := g.cell(e.At)
+		g.cells[cell].struck[e.Kind]++
+		if cell != warmupCell {
+			g.strike(e)
+		}
+	}
+}
+
+var strikeKinds = map[drivers.GroupKind]string{drivers.Left: reports.StrikeLeave, drivers.Froze: reports.StrikeFreeze, drivers.Died: reports.StrikeDie}
+
+// strike takes note of a member's absence, or that it is over.
+func (g *Group) strike(e drivers.GroupEvent) {
+	if kind, gone := strikeKinds[e.Kind]; gone {
+		g.strikes = append(g.strikes, reports.Strike{Kind: kind, Member: e.Member, AtNS: int64(e.At)})
+		return
+	}
+	for i := len(g.strikes) - 1; i >= 0; i-- {
+		if s := &g.strikes[i]; s.Member == e.Member && s.BackNS == nil {
+			s.BackNS = ns(e.At)
+			return
+		}
 	}
 }
 
@@ -293,6 +314,7 @@ type GroupEnd struct {
 type GroupResult struct {
 	Total      *reports.Group
 	Windows    map[string]*reports.Group
+	Strikes    []reports.Strike
 	Violations []reports.Violation
 	Unknown    map[string]string
 }
@@ -312,7 +334,7 @@ func (g *Group) Finish(end GroupEnd) GroupResult {
 			unknown[name] = why
 		}
 	}
-	r := GroupResult{Windows: make(map[string]*reports.Group), Unknown: unknown}
+	r := GroupResult{Windows: make(map[string]*reports.Group), Strikes: slices.Clone(g.strikes), Unknown: unknown}
 	var total groupCell
 	var all []rebalance
 	for i, name := range g.config.Windows {

@@ -117,6 +117,15 @@ func TestGroupWaits(t *testing.T) {
 	}
 }
 
+func TestGroupStrikes(t *testing.T) {
+	h := newHerd().at(0).happen(drivers.Joined, 0).at(1).happen(drivers.Froze, 0).at(2).happen(drivers.Thawed, 0).at(3).happen(drivers.Died, 0)
+	h.Closing()
+	r := h.at(4).happen(drivers.Joined, 0).Finish(GroupEnd{Observed: Completeness{Known: true}})
+	if g := r.Total; len(r.Strikes) != 2 || *r.Strikes[0].BackNS != 2 || r.Strikes[1].BackNS != nil || g.Freezes != 1 || g.Deaths != 1 || g.Joins != 1 {
+		t.Errorf("%+v of %+v", g, r.Strikes)
+	}
+}
+
 func TestGroupLag(t *testing.T) {
 	read := func(h *herd) string {
 		text := ""

@@ -58,6 +58,12 @@ func group(s *reports.Stream, windows []string) {
 		total.Leaves += g.Leaves
 		total.Freezes += g.Freezes
 	}
+	for i := range total.Leaves {
+		s.Strikes = append(s.Strikes, reports.Strike{Kind: reports.StrikeLeave, Member: 1, AtNS: i * sec, BackNS: ptr((i + 1) * sec)})
+	}
+	for i := range total.Freezes {
+		s.Strikes = append(s.Strikes, reports.Strike{Kind: reports.StrikeFreeze, Member: 2, AtNS: i * sec})
+	}
 	total.FirstMessage = waited()
 	s.Total.Group = total
 	s.Gauges = make(map[string][]reports.Sample)

@@ -153,8 +153,8 @@ const saturatedLag = 10 * time.Millisecond
 // limits says whether the generator was the limit in a second of a stream: it was late, it dropped, or it had used up the
 // CPU (then a closed model cannot show its own lateness, and a client library may hold up the sender for want of it).
 func (c *collector) limits(s *stream, start time.Duration, cell *metrics.Cell) bool {
-	if s.driver == nil {
-		return false
+	if s.driver == nil { // the members of a group are ours too
+		return s.effects.group != nil && saturated(c.cores[int(start/time.Second)])
 	}
 	lag, known := cell.Lag.Rank(0.99, cell.Lag.Count())
 	full := saturated(c.cores[int(start/time.Second)])

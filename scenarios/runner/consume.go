@@ -120,7 +120,7 @@ func (t *trial) silentTopics(run *reports.Run) []string {
 	return why
 }
 
-func nothingSeen(m *reports.Measures) bool { return m.Integrity == nil || zero(m.Integrity.Seen) }
+func nothingSeen(m *reports.Measures) bool { return m == nil || m.Integrity == nil || zero(m.Integrity.Seen) }
 
 // needsRecords says of a count that 0 shows nothing unless records were seen: only what was acked can be missed without.
 func needsRecords(name string) bool { return name != "lost" && name != "unseen" && name != "acked" }

@@ -62,7 +62,7 @@ func (h *herd) close() error {
 func (h *herd) report(out *reports.Stream, observed integrity.Completeness) ([]reports.Violation, map[string]string) {
 	h.end.Observed = observed
 	result := h.account.Finish(h.end)
-	out.Total.Group = result.Total
+	out.Total.Group, out.Strikes = result.Total, result.Strikes
 	for name, m := range out.Windows {
 		m.Group = result.Windows[name]
 	}

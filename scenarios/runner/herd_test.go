@@ -113,3 +113,22 @@ func TestGroupWithoutRecords(t *testing.T) {
 		}
 	})
 }
+
+// A window that an interrupted run did not reach decides nothing.
+func TestConsumeInterrupted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(2*time.Second, cancel)
+		log := newLog()
+		s := reader(log, "", false)
+		group := &memoryGroup{log: log, times: func(int64) int { return 1 }}
+		s.Consume.Source = groupPlace{at(log), func() *memoryGroup { return group }}
+		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second, Drain: time.Second}, []scenarios.Stream{s},
+			"c.log_duplicates == 0 during late", "c.group_lost == 0 during late", "c.rebalance.max < 1s during late")
+		sc.Faults = []scenarios.Fault{{Name: "late", At: 4 * time.Second, For: 4 * time.Second, Config: &recordingFault{}}}
+		run := mustRun(t, ctx, sc, Options{})
+		if got, want := gateVerdicts(run), "log_duplicates inconclusive, group_lost inconclusive, max inconclusive"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	})
+}

@@ -154,9 +154,13 @@ func (t *trial) prepare(ctx context.Context) error {
 	}
 	t.sc = resolved
 	t.begin()
-	for i := range t.sc.Traffic {
-		if err := t.open(ctx, &t.sc.Traffic[i]); err != nil {
-			return err
+	for _, consumers := range []bool{false, true} { // a topic that is read may be one that a stream creates
+		for i := range t.sc.Traffic {
+			if spec := &t.sc.Traffic[i]; (spec.Consume != nil) == consumers {
+				if err := t.open(ctx, spec); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	t.join()
