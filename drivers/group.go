@@ -7,8 +7,9 @@ import (
 
 // Grouped is an optional extra of a SourceConfig beside whose source a group of consumers may read.
 type Grouped interface {
-	// Grouped says whether the scenario has a group.
+	// Grouped says whether the scenario has a group, Churned whether its members are to be struck.
 	Grouped() bool
+	Churned() bool
 	// OpenGroup prepares the group; env.Dial makes its members' connections, through a link when there is one. It dials
 	// nothing.
 	OpenGroup(env Env) (Group, error)

@@ -114,6 +114,7 @@ type logConsume struct {
 }
 
 func (c *logConsume) Grouped() bool                                           { return c.Workers > 0 }
+func (c *logConsume) Churned() bool                                           { return false }
 func (*logConsume) OpenGroup(drivers.Env) (drivers.Group, error)              { return nil, errStandIn }
 func (*logConsume) Check(func(field, message string))                         {}
 func (*logConsume) Open(context.Context, drivers.Env) (drivers.Source, error) { return nil, errStandIn }

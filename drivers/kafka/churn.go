@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -32,8 +31,8 @@ func (s *Span) UnmarshalText(text []byte) error {
 	switch {
 	case err != nil || err2 != nil:
 		return fmt.Errorf("%q is no time: write 3s, or 2s..5s", text)
-	case s.from < time.Millisecond:
-		return errors.New("must be 1ms or more")
+	case s.from < leastSpan:
+		return fmt.Errorf("must be %v or more", leastSpan)
 	case s.to < s.from:
 		return fmt.Errorf("%s ends before it begins: write the shorter time first", text)
 	}
@@ -54,12 +53,18 @@ const (
 
 var strikeKinds = []string{strikeLeave, strikeFreeze, strikeDie}
 
+// leastSpan keeps a schedule from being endless.
+const leastSpan = 10 * time.Millisecond
+
 // maxStrikes bounds a schedule.
 const maxStrikes = 10_000
 
 func (c *Churn) check(problem func(field, message string)) {
 	if len(c.Choose) == 0 {
 		problem("group.churn.choose", "is empty: write one or more of "+strings.Join(strikeKinds, ", "))
+	}
+	if c.Every.from < leastSpan || c.For.from < leastSpan {
+		problem("group.churn", fmt.Sprintf("every and for must be %v or more", leastSpan))
 	}
 	for _, kind := range c.Choose {
 		if !slices.Contains(strikeKinds, kind) {

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"fmt"
 
 	"wringer/drivers"
 )
@@ -51,8 +52,18 @@ func (c *Consume) Sequenced() bool { return c.Sequence != "" }
 // Grouped implements drivers.Grouped.
 func (c *Consume) Grouped() bool { return c.Group != nil }
 
+// Churned implements drivers.Grouped.
+func (c *Consume) Churned() bool { return c.Group != nil && c.Group.Churn != nil }
+
 // GaugeNames implements drivers.Declarer: how many records the reader is behind.
 func (c *Consume) GaugeNames() []string { return []string{"lag"} }
 
 // String tells where records are read, for `wringer check`.
-func (c *Consume) String() string { return c.Brokers + " " + c.Topic }
+func (c *Consume) String() string {
+	text := c.Brokers + " " + c.Topic
+	if g := c.Group; g != nil {
+		text += fmt.Sprintf(", by a group of %d that commits %s too", g.Members, map[string]string{
+			commitBefore: "before its work", commitAfter: "after its work", commitPeriodic: "periodically"}[g.commit()])
+	}
+	return text
+}

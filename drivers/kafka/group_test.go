@@ -336,10 +336,10 @@ func TestGroupProblems(t *testing.T) {
 	bad := Group{Members: 0, Commit: "never", Every: 1, Batch: 20_000, Work: time.Second, Session: 1, Strategy: "x", Churn: &Churn{Choose: []string{"explode"}}}
 	var fields []string
 	(&Consume{Brokers: "a:1", Topic: "t", Group: &bad}).Check(func(field, _ string) { fields = append(fields, strings.TrimPrefix(field, "group.")) })
-	if got, want := strings.Join(fields, " "), "members commit every batch session work strategy churn.choose"; got != want {
+	if got, want := strings.Join(fields, " "), "members commit every batch session work strategy churn churn.choose"; got != want {
 		t.Errorf("problems of %s, want %s", got, want)
 	}
-	for _, text := range []string{"", "x", "1s..", "2s..1s", "0s", "-1s"} {
+	for _, text := range []string{"", "x", "1s..", "2s..1s", "9ms", "0s", "-1s"} {
 		if err := new(Span).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is taken for a time", text)
 		}

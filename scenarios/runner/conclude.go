@@ -295,7 +295,9 @@ func (t *trial) judgement(g *scenarios.Gate, run *reports.Run) judgement {
 		if stream.Consumes() && nothingSeen(m) && !scenarios.OfGroup(g.Metric) && j.missing == "" && j.value == 0 && needsRecords(g.Metric.Name) {
 			j.observation = missing("no record was seen")
 		}
-		j.atLeast = t.unknown[g.Stream][g.Metric.Name]
+		if j.atLeast = t.unknown[g.Stream][g.Metric.Name]; j.atLeast != "" && j.missing == notKnown {
+			j.missing += ": " + j.atLeast
+		}
 	case scenarios.Recovery:
 		r := recoveryObservation(g.Metric.Name, g.Stream, strings.TrimPrefix(g.Scope.Window, "after "), run.Faults)
 		j.observation, j.atLeast = r.observation, r.atLeast
@@ -335,13 +337,16 @@ func scope(window string) string {
 	return " during " + window
 }
 
+// notKnown is said of a count that is null.
+const notKnown = "not known"
+
 func integrityObservation(name string, m *reports.Measures) observation {
 	if m == nil {
 		return missing("the window was not reached")
 	}
 	n := m.Count(name)
 	if n == nil {
-		return missing("not known")
+		return missing(notKnown)
 	}
 	if o, ok := probeObservation(name, m, *n); ok {
 		return o

@@ -100,14 +100,18 @@ func blameConsumer(spec *scenarios.Stream, err error) error {
 	return blame(spec, fmt.Errorf("consume: %w", err))
 }
 
-// silentTopics names the consumers that saw nothing which they could judge.
+// silentTopics names the consumers that saw nothing which they could judge, and the groups that were put to no test.
 func (t *trial) silentTopics(run *reports.Run) []string {
 	var why []string
 	for _, s := range t.streams {
 		if s.spec.Consume == nil {
 			continue
 		}
-		total := &run.Streams[s.spec.Name].Total
+		stream := run.Streams[s.spec.Name]
+		total := &stream.Total
+		if g, ok := s.spec.Consume.Source.(drivers.Grouped); ok && g.Churned() && len(stream.Strikes) == 0 {
+			why = append(why, fmt.Sprintf("stream %s: its churn struck no member", s.spec.Name))
+		}
 		switch {
 		case total.Group != nil && total.Group.Records > 0:
 			if failed := s.effects.group.end.Failed; failed != "" {
@@ -120,7 +124,9 @@ func (t *trial) silentTopics(run *reports.Run) []string {
 	return why
 }
 
-func nothingSeen(m *reports.Measures) bool { return m == nil || m.Integrity == nil || zero(m.Integrity.Seen) }
+func nothingSeen(m *reports.Measures) bool {
+	return m == nil || m.Integrity == nil || zero(m.Integrity.Seen)
+}
 
 // needsRecords says of a count that 0 shows nothing unless records were seen: only what was acked can be missed without.
 func needsRecords(name string) bool { return name != "lost" && name != "unseen" && name != "acked" }

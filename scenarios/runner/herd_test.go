@@ -3,6 +3,8 @@ package runner
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,10 +16,13 @@ import (
 // groupPlace is a log that a group reads too.
 type groupPlace struct {
 	place
-	group func() *memoryGroup
+	group   func() *memoryGroup
+	churned bool
 }
 
 func (groupPlace) Grouped() bool { return true }
+
+func (p groupPlace) Churned() bool { return p.churned }
 
 func (p groupPlace) OpenGroup(env drivers.Env) (drivers.Group, error) {
 	g := p.group()
@@ -76,7 +81,7 @@ func TestGroupIsJudged(t *testing.T) {
 				log := newLog()
 				c.group.log = log
 				s := reader(log, "", false)
-				s.Consume.Source = groupPlace{at(log), func() *memoryGroup { return &c.group }}
+				s.Consume.Source = groupPlace{at(log), func() *memoryGroup { return &c.group }, false}
 				time.AfterFunc(time.Second, func() {
 					for i := range 40 {
 						if c.copies {
@@ -105,7 +110,7 @@ func TestGroupWithoutRecords(t *testing.T) {
 		log := newLog()
 		s := reader(log, "", false)
 		group := &memoryGroup{log: log}
-		s.Consume.Source = groupPlace{at(log), func() *memoryGroup { return group }}
+		s.Consume.Source = groupPlace{at(log), func() *memoryGroup { return group }, false}
 		sc := scenario(t, scenarios.Timing{Duration: 2 * time.Second, Drain: time.Second}, []scenarios.Stream{s}, "c.group_lost == 0", "c.rebalance.p99 < 1s", "c.rebalances == 0")
 		run := mustRun(t, t.Context(), sc, Options{})
 		if got, want := gateVerdicts(run), "group_lost inconclusive, p99 inconclusive, rebalances inconclusive"; got != want || run.Verdict != reports.Inconclusive {
@@ -122,13 +127,39 @@ func TestConsumeInterrupted(t *testing.T) {
 		log := newLog()
 		s := reader(log, "", false)
 		group := &memoryGroup{log: log, times: func(int64) int { return 1 }}
-		s.Consume.Source = groupPlace{at(log), func() *memoryGroup { return group }}
+		s.Consume.Source = groupPlace{at(log), func() *memoryGroup { return group }, false}
 		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second, Drain: time.Second}, []scenarios.Stream{s},
 			"c.log_duplicates == 0 during late", "c.group_lost == 0 during late", "c.rebalance.max < 1s during late")
 		sc.Faults = []scenarios.Fault{{Name: "late", At: 4 * time.Second, For: 4 * time.Second, Config: &recordingFault{}}}
 		run := mustRun(t, ctx, sc, Options{})
 		if got, want := gateVerdicts(run), "log_duplicates inconclusive, group_lost inconclusive, max inconclusive"; got != want {
 			t.Errorf("%s, want %s", got, want)
+		}
+	})
+}
+
+// A churn that struck nobody has put nothing to the test; records that a group did not come to are told.
+func TestGroupThatWasNotStruck(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		log := newLog()
+		s := reader(log, "", false)
+		group := &memoryGroup{log: log, times: func(o int64) int { return int(1 - o/3) }, committed: 3}
+		s.Consume.Source = groupPlace{at(log), func() *memoryGroup { return group }, true}
+		time.AfterFunc(time.Second, func() {
+			for i := range byte(5) {
+				publish(log, drivers.Delivery{ID: []byte{'a' + i}})
+			}
+		})
+		sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second, Drain: time.Second}, []scenarios.Stream{s}, "c.log_duplicates == 0", "c.group_lost == 0")
+		run := mustRun(t, t.Context(), sc, Options{})
+		if run.Verdict != reports.Inconclusive || !strings.Contains(strings.Join(run.Validity.Why, "\n"), "struck no member") {
+			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+		}
+		if want := "not known: the group had not come to 2 records when observation was over"; run.Gates[1].Why != want {
+			t.Errorf("why %q, want %q", run.Gates[1].Why, want)
+		}
+		if !slices.ContainsFunc(run.Findings, func(f reports.Finding) bool { return f.Kind == "unprocessed" }) {
+			t.Errorf("findings %v", run.Findings)
 		}
 	})
 }
