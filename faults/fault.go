@@ -66,6 +66,8 @@ type Env struct {
 	Link func(name string) (Link, error)
 	// Part returns the target's part of that name.
 	Part func(name string) (Part, error)
+	// Dial reaches what the fault has to speak to outside the links, within the run's bounds. May be nil: nothing bounds it.
+	Dial DialFunc
 	// Seed feeds every random choice of the fault.
 	Seed uint64
 	// For is how long the fault is planned to last each time, for what changes over its time.
@@ -93,6 +95,9 @@ type Patient interface {
 	Patience() time.Duration
 }
 
+// DialFunc is net.Dialer's DialContext.
+type DialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
 // Link is a named network path that faults can break. Each mechanism knows its own links.
 type Link interface {
 	Name() string
@@ -103,7 +108,7 @@ type Link interface {
 // Through is an optional extra of a Link whose far end, towards the target, can be another's: Dial where the connection to
 // the target is made by dial.
 type Through interface {
-	DialBy(ctx context.Context, network, address string, dial func(ctx context.Context, network, address string) (net.Conn, error)) (net.Conn, error)
+	DialBy(ctx context.Context, network, address string, dial DialFunc) (net.Conn, error)
 }
 
 // Calibrated is a Link that knows what it costs: the time that a round trip takes longer over it than without it while

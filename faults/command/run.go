@@ -78,8 +78,7 @@ func (h *head) Write(p []byte) (int, error) {
 // UndoKind is the kind of this package's entries in a journal.
 const UndoKind = "exec"
 
-// Undo runs the undo command of a run that was killed. What had come from the environment was written as ${env.NAME}, and is
-// read from the environment of now.
+// Undo runs the undo command of a run that was killed.
 func Undo(ctx context.Context, data json.RawMessage) error {
 	var c command
 	if err := json.Unmarshal(data, &c); err != nil {
@@ -88,36 +87,6 @@ func Undo(ctx context.Context, data json.RawMessage) error {
 	if len(c.Words) == 0 || c.Timeout <= 0 {
 		return errors.New("entry of a command: it names no command")
 	}
-	var failed []error
-	for _, texts := range [][]string{c.Words, c.Env} {
-		for i := range texts {
-			filled, err := fill(texts[i])
-			texts[i] = filled
-			failed = append(failed, err)
-		}
-	}
-	if err := errors.Join(failed...); err != nil {
-		return err
-	}
 	_, err := c.run(ctx)
 	return err
-}
-
-// fill puts the environment's values into a text.
-func fill(text string) (string, error) {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(text, "${env.")
-		b.WriteString(before)
-		if !found {
-			return b.String(), nil
-		}
-		name, rest, closed := strings.Cut(after, "}")
-		value, known := os.LookupEnv(name)
-		if !closed || !known {
-			return "", fmt.Errorf("the undo needs the environment variable %s: set it as it was for the run", name)
-		}
-		b.WriteString(value)
-		text = rest
-	}
 }

@@ -92,7 +92,7 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openWithin)
 	defer cancel()
-	s := server(strings.TrimRight(c.Server, "/"))
+	s := server{strings.TrimRight(c.Server, "/"), env.Dial}
 	p, err := s.find(ctx, c.Proxy)
 	if err != nil {
 		return nil, err

@@ -59,7 +59,7 @@ func newRig(t *testing.T) *rig {
 	r := &rig{server: startServer(t)}
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
 	t.Cleanup(echo.Close)
-	mesh, err := toxi.NewMesh()
+	mesh, err := toxi.NewMesh(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func startServer(t *testing.T) server {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	s := server("http://" + net.JoinHostPort(host, port))
+	s := server{url: "http://" + net.JoinHostPort(host, port)}
 	tick, bound := time.NewTicker(5*time.Millisecond), time.NewTimer(30*time.Second)
 	defer tick.Stop()
 	defer bound.Stop()
@@ -109,7 +109,7 @@ func startServer(t *testing.T) server {
 }
 
 func (r *rig) config(c Config) Config {
-	c.Server, c.Proxy, c.Through = string(r.server), "orders", "orders"
+	c.Server, c.Proxy, c.Through = r.server.url, "orders", "orders"
 	return c
 }
 
@@ -250,10 +250,30 @@ func TestErrorsNameTheRemedy(t *testing.T) {
 	}
 }
 
+// The API is reached by the run's own dial, and by nothing that the environment says.
+func TestReachesTheServerWithinTheRunsBounds(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://192.0.2.1:1")
+	r := newRig(t)
+	c := r.config(Config{Down: true})
+	c.Server = "http://far.example:8474"
+	dialled := ""
+	_, err := c.Open(faults.Env{
+		Link: func(string) (faults.Link, error) { return r.link, nil },
+		Dial: func(_ context.Context, _, address string) (net.Conn, error) {
+			dialled = address
+			return nil, errors.New("beyond the bounds")
+		},
+	})
+	if err == nil || !strings.Contains(err.Error(), "beyond the bounds") || dialled != "far.example:8474" {
+		t.Errorf("dialled %q, error %v", dialled, err)
+	}
+}
+
 func TestAnswersThatAreNone(t *testing.T) {
 	for _, text := range []string{"", "[]", "{", `{"toxics": 3}`} {
 		liar := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }))
-		if _, err := server(liar.URL).find(t.Context(), "orders"); err == nil {
+		s := server{url: liar.URL}
+		if _, err := s.find(t.Context(), "orders"); err == nil {
 			t.Errorf("%q was taken for a proxy", text)
 		}
 		liar.Close()

@@ -199,7 +199,7 @@ func (t *trial) openFaults() (*timeline, error) {
 		f := &t.sc.Faults[i]
 		fault, err := f.Config.Open(faults.Env{
 			Name: fileName(f),
-			Link: t.link, Part: t.part, Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
+			Link: t.link, Part: t.part, Dial: t.bounds.over(direct), Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
 			Seed: streamSeed(t.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(t.sc.Path),
 		})
 		if err != nil {
