@@ -34,6 +34,8 @@ type Bite struct {
 	// ToTarget and FromTarget tell the directions apart; nil where the mechanism does not. A connection that met the
 	// fault in both directions counts in both, and once above.
 	ToTarget, FromTarget *Met
+	// Why says why nothing could meet the fault, where the mechanism knows.
+	Why string
 }
 
 // Met is what met a fault in one direction.

@@ -107,6 +107,12 @@ func TestBranches(t *testing.T) {
 	if got := served(); got != [2]bool{true, true} {
 		t.Errorf("after healing: served %v", got)
 	}
+	// What names a branch that is not there never bites, and says why.
+	f = inject(t, branchOf(t, l, "third"), Config{Refuse: true})
+	if b := f.Bite(); b.Bit || b.Why != "orders has no third; it has first, second" {
+		t.Errorf("bite %+v", b)
+	}
+	heal(t, f)
 }
 
 func TestInletOfADeadUpstreamResets(t *testing.T) {
