@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -188,6 +190,85 @@ func TestRestoresWhatItFound(t *testing.T) {
 		if after := r.state(t); !reflect.DeepEqual(before, after) {
 			t.Errorf("%s left %v, found %v", c.Kind(), after, before)
 		}
+	}
+}
+
+// TestEveryToxicOfTheServer: each type goes in by its name and out again while traffic meets it, and leaves nothing.
+func TestEveryToxicOfTheServer(t *testing.T) {
+	r := newRig(t)
+	before := r.state(t)
+	for kind, attributes := range map[string]map[string]any{
+		"latency": {"latency": 5, "jitter": 2}, "bandwidth": {"rate": 1000}, "slow_close": {"delay": 5}, "timeout": {"timeout": 5},
+		"reset_peer": {"timeout": 5}, "slicer": {"average_size": 64, "size_variation": 32, "delay": 10}, "limit_data": {"bytes": 3},
+	} {
+		f := r.open(t, Config{Toxic: kind, Attributes: attributes}, nil)
+		if err := f.Inject(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p, err := r.server.proxy(t.Context(), "orders")
+		if err != nil || len(p.Toxics) != 1 || p.Toxics[0].Type != kind || p.Toxics[0].Stream != "downstream" {
+			t.Errorf("%s: the server has %+v, %v", kind, p, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		_ = r.meet(ctx) // some of them break it
+		cancel()
+		if !f.Bite().Bit {
+			t.Errorf("%s: nothing met it", kind)
+		}
+		if err := errors.Join(f.Heal(t.Context()), f.Probe(t.Context()), r.meet(t.Context())); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if after := r.state(t); !reflect.DeepEqual(before, after) {
+			t.Errorf("%s left %v, found %v", kind, after, before)
+		}
+	}
+}
+
+// TestWedgedServer: a server that no longer answers is given up and told, and what it was asked stays in the journal.
+func TestWedgedServer(t *testing.T) {
+	r := newRig(t)
+	wedged := make(chan struct{})
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if request.Method == http.MethodDelete {
+			select {
+			case <-wedged:
+			case <-request.Context().Done():
+				return
+			}
+		}
+		target, _ := url.Parse(r.server.url)
+		httputil.NewSingleHostReverseProxy(target).ServeHTTP(w, request)
+	}))
+	defer front.Close()
+	path := filepath.Join(t.TempDir(), "journal")
+	j := faults.NewJournal(path, nil)
+	c := r.config(Config{Toxic: "latency", Attributes: map[string]any{"latency": 5}})
+	c.Server = front.URL
+	f, err := c.Open(faults.Env{Journal: j, Link: func(string) (faults.Link, error) { return r.link, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Inject(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := f.Heal(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("heal: %v", err)
+	}
+	if err := f.Probe(t.Context()); !errors.Is(err, faults.ErrLeaked) {
+		t.Errorf("probe: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	close(wedged)
+	done, err := faults.Replay(path, func(u faults.Undo) error { return Undo(t.Context(), u.Data) })
+	if err != nil || len(done) != 1 {
+		t.Errorf("%v undone, %v", done, err)
+	}
+	if err := f.Probe(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
