@@ -176,7 +176,7 @@ func (t *trial) startTarget(ctx context.Context) error {
 	target, err := config.Start(ctx, scenarios.TargetEnv{
 		Seed: uint64(t.sc.Seed), Log: t.opt.Log, Name: t.sc.TargetName, Run: t.id,
 		Vars: t.addresses.known(), Known: tell,
-		Output: t.book.output, Journal: t.journal, Refused: t.dials.refused,
+		Output: t.book.output, Journal: t.journal, Refused: t.dials.refused, Bounds: t.bounds.check,
 	})
 	if err != nil {
 		return fmt.Errorf("start target %s: %w", t.sc.TargetName, err)
