@@ -90,6 +90,13 @@ type Filled interface {
 	Filled()
 }
 
+// Exclusive is a Config whose fault cannot be in force together with certain others: healing one would heal the other too.
+type Exclusive interface {
+	Config
+	// Excludes says so of another one. It is symmetric.
+	Excludes(other Config) bool
+}
+
 // Patient is a Fault whose calls may take longer than the timeline's bound.
 type Patient interface {
 	Fault

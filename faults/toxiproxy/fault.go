@@ -13,7 +13,6 @@ import (
 )
 
 // Fault is a fault on a proxy. Its toxic has a name that nobody else uses, so that it can be told from those found there.
-// Faults that take the same proxy down must not overlap: the first that heals brings it up.
 type Fault struct {
 	config  Config
 	server  server

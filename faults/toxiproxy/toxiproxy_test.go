@@ -364,6 +364,16 @@ func TestAnswersThatAreNone(t *testing.T) {
 	}
 }
 
+func TestExcludes(t *testing.T) {
+	down := &Config{Server: "http://localhost:8474", Proxy: "orders", Down: true}
+	elsewhere, slow := *down, *down
+	elsewhere.Proxy = "payments"
+	slow.Down, slow.Toxic = false, "latency"
+	if again := *down; !down.Excludes(&again) || down.Excludes(&elsewhere) || down.Excludes(&slow) {
+		t.Error("a proxy is taken down by one fault at a time, and that alone is excluded")
+	}
+}
+
 func TestConfig(t *testing.T) {
 	whole := Config{Server: "http://localhost:8474", Proxy: "orders", Through: "orders"}
 	share, wrong := 0.5, 1.5
