@@ -44,7 +44,7 @@ func (r *reader) checkTogether(s *Scenario) {
 		e := &s.entries[i]
 		own := e.presences(s.entries, s.Run.Duration)
 		if other := clash(own, before); other != nil {
-			r.problem(e.at, "%s: may be in force together with %s, and healing one would heal the other: let one follow the other, as with after", e.Name, other.Name)
+			r.problem(e.at, "%s: may be in force together with %s, which would heal it, or be healed by it: let one follow the other, as with after", e.Name, other.Name)
 		}
 		before = append(before, own...)
 	}

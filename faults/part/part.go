@@ -83,17 +83,11 @@ func (c *Config) Kind() string { return c.target().kind }
 // On implements faults.Config.
 func (c *Config) On() faults.Place { return faults.Place{Part: c.target().part} }
 
-// Excludes implements faults.Exclusive: a part is frozen, or taken down, by one fault at a time. Its files may be limited
-// while it is frozen.
+// Excludes implements faults.Exclusive: a part is broken by one fault at a time. It counts what met it as a whole, and is
+// ready or not as a whole.
 func (c *Config) Excludes(other faults.Config) bool {
 	o, ok := other.(*Config)
-	if !ok || o.target().part != c.target().part {
-		return false
-	}
-	freezes := func(t target) bool { return t.kind == "pause" || t.kind == "cpu" }
-	starves := func(t target) bool { return t.kind == "files" }
-	a, b := c.target(), o.target()
-	return !(freezes(a) && starves(b) || starves(a) && freezes(b))
+	return ok && o.target().part == c.target().part
 }
 
 // String tells the fault in words: "kill broker-2", "pause stock, every 500ms".
