@@ -18,7 +18,7 @@ type Config struct {
 	Restart string        `yaml:"restart" jsonschema_description:"The part of the target to end in good order (SIGTERM). It is started again at the end, or with every at once."`
 	CPU     string        `yaml:"cpu" jsonschema_description:"The part of the target that gets a share of the time only: it is frozen for the rest of every tenth of a second."`
 	Files   string        `yaml:"files" jsonschema_description:"The part of the target that may open no file or connection beyond limit; those that are open stay."`
-	Every   time.Duration `yaml:"every" jsonschema_description:"Pause, kill and restart: the part is taken down and brought back at once, and again each time this has passed. Absent: it stays down until the end."`
+	Every   time.Duration `yaml:"every" jsonschema_description:"Kill and restart: the part is taken down and brought back at once, and again each time this has passed. Absent: it stays down until the end."`
 	Share   faults.Share  `yaml:"share" jsonschema_description:"With cpu: the share of the time that is left, as in 20%."`
 	Limit   uint64        `yaml:"limit" jsonschema_description:"With files: how many it may have open. Default 0: none beyond those that are open."`
 }
@@ -61,8 +61,12 @@ func (c *Config) Check(problem func(field, message string)) {
 	if c.Every != 0 && c.Every < leastEvery {
 		problem("every", fmt.Sprintf("%v is less than %v", c.Every, leastEvery))
 	}
-	if c.Every != 0 && (kind == "cpu" || kind == "files") {
-		problem("every", "goes with pause, kill and restart; "+kind+" lasts as long as the fault does")
+	switch {
+	case c.Every == 0:
+	case kind == "pause":
+		problem("every", "would freeze the part for no time: give times beside it, to repeat the whole fault, or write cpu with a share of the time")
+	case kind == "cpu" || kind == "files":
+		problem("every", "goes with kill and restart; "+kind+" lasts as long as the fault does")
 	}
 	switch {
 	case kind == "cpu" && c.Share == 0:

@@ -216,6 +216,14 @@ func TestConfig(t *testing.T) {
 		{Config{Pause: "a", Kill: "b"}, "kill", "kill b"},
 		{Config{Kill: "a", Every: -time.Second}, "every", "kill a"},
 		{Config{Kill: "a", Every: time.Millisecond}, "every", "kill a, every 1ms"},
+		{Config{Pause: "a", Every: time.Second}, "every", "pause a, every 1s"},
+		{Config{CPU: "a", Share: 0.2, Every: time.Second}, "every", "cpu a, every 1s"},
+		{Config{CPU: "a", Share: 0.2}, "", "cpu a, 20% of the time"},
+		{Config{CPU: "a", Share: 1}, "share", "cpu a, 100% of the time"},
+		{Config{CPU: "a"}, "share", "cpu a"},
+		{Config{Kill: "a", Share: 0.2}, "share", "kill a, 20% of the time"},
+		{Config{Files: "a", Limit: 3}, "", "files a, at most 3 open"},
+		{Config{Kill: "a", Limit: 3}, "limit", "kill a"},
 	}
 	for _, tt := range tests {
 		var fields []string
