@@ -73,6 +73,35 @@ func TestRoundsOfAFault(t *testing.T) {
 	})
 }
 
+// Faults that overlap: the one that ends first is not said to have failed to recover because of the other.
+func TestRecoveryBesideAnother(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var inForce atomic.Int64
+		m := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+			if inForce.Load() > 0 {
+				at.Wire, at.Answered = true, true
+				at.Fail(drivers.Rejected, "http_400", "")
+				return
+			}
+			ack(ctx, at, time.Millisecond)
+		}}
+		sc := scenario(t, scenarios.Timing{Duration: 20 * time.Second}, []scenarios.Stream{openStream("a", 100, m)},
+			"a.recovery < 1s after short", "a.recovery < 1s after long")
+		plan := func(name string, at, length time.Duration) scenarios.Fault {
+			return scenarios.Fault{Name: name, At: at + 5*time.Millisecond, For: length, Config: &breaker{inForce: &inForce}}
+		}
+		sc.Faults = []scenarios.Fault{plan("short", 5*time.Second, 2500*time.Millisecond), plan("long", 6*time.Second, 6*time.Second)}
+		run := mustRun(t, t.Context(), sc, Options{})
+		short, long := run.Faults[0], run.Faults[1]
+		if short.Recovered != nil || short.DetectionNS == nil || long.Recovered == nil || !*long.Recovered {
+			t.Errorf("short %+v, long %+v", short, long)
+		}
+		if run.Gates[0].Verdict != reports.Inconclusive || run.Gates[1].Verdict != reports.Pass {
+			t.Errorf("gates %+v", run.Gates)
+		}
+	})
+}
+
 // A round that never bit leaves the run open, however well the others did, and the reason names it.
 func TestRoundThatNeverBit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
