@@ -87,6 +87,7 @@ func TestLoadProblems(t *testing.T) {
 		{"kafka://" + broker + "/nowhere", reports.ExitUsage, "--partitions"},
 		{"http://8.8.8.8/", reports.ExitUsage, "--allow 8.8.8.8"},
 		{vars["rest"] + "/healthz --json nowhere/run.json", reports.ExitUsage, "no folder nowhere"},
+		{vars["rest"] + "/healthz --vegeta nowhere/results.bin", reports.ExitUsage, "no folder nowhere"},
 		{vars["rest"] + "/healthz --out " + full, reports.ExitUsage, "not empty"},
 		{"127.0.0.1:8080/", reports.ExitUsage, "write http://127.0.0.1:8080/"},
 		{"localhost:8080", reports.ExitUsage, "write http://localhost:8080"},

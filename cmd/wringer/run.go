@@ -202,13 +202,20 @@ func (f *runFlags) room(dir string) error {
 		return usage("record folder %s is not empty: name another with --out, or remove it", dir)
 	}
 	for _, format := range formats {
-		path := *f.files[format.name]
-		if path == "" || path == "-" {
-			continue
+		if err := folderOf(format.name, *f.files[format.name]); err != nil {
+			return err
 		}
-		if at, err := os.Stat(filepath.Dir(path)); err != nil || !at.IsDir() {
-			return usage("--%s %s: there is no folder %s", format.name, path, filepath.Dir(path))
-		}
+	}
+	return folderOf("vegeta", f.vegeta)
+}
+
+func folderOf(flag, path string) error {
+	if path == "" || path == "-" {
+		return nil
+	}
+	folder := filepath.Dir(path)
+	if at, err := os.Stat(folder); err != nil || !at.IsDir() {
+		return usage("--%s %s: there is no folder %s", flag, path, folder)
 	}
 	return nil
 }
