@@ -41,7 +41,11 @@ func TestLoad(t *testing.T) {
 			if s == nil || s.Total.Acked < 50 || s.Total.Acked != s.Total.Offered {
 				t.Errorf("stream %+v", s)
 			}
-			for _, part := range []string{"rate ", "response ", "service ", "Response times", "Validity"} {
+			parts := []string{"rate ", "response ", "service ", "Response times", "Validity"}
+			if name == "stream" {
+				parts = append(parts, "messages: calls")
+			}
+			for _, part := range parts {
 				if !strings.Contains(stdout, part) {
 					t.Errorf("%q is missing in\n%s", part, stdout)
 				}
@@ -76,7 +80,7 @@ func TestLoadProblems(t *testing.T) {
 		want string // of what is said
 	}{
 		{vars["rest"] + "/nowhere", reports.ExitFail, "http_404"},
-		{"http://" + nobody + "/", reports.ExitFail, "refused"},
+		{"http://" + nobody + "/", reports.ExitFail, "refused: dial tcp " + nobody},
 		{"http://" + vars["grpc"] + "/", reports.ExitFail, "failed attempts"},
 		{"https://" + strings.TrimPrefix(vars["rest"], "http://"), reports.ExitFail, "tls"},
 		{"grpc://" + nobody + "/a.B/C", reports.ExitInconclusive, nobody},
