@@ -47,10 +47,10 @@ func loadCommand(std streams) *cobra.Command {
 		Short: "Load one target without a scenario file",
 		Long: `Load one target without a scenario file: the same run, the same record, its one stream named load.
 
-  wringer load http://127.0.0.1:8080/ --rate 500/s --for 30s
+  wringer load http://127.0.0.1:8080/healthz --rate 500/s --for 30s
   wringer load http://127.0.0.1:8080/orders -X POST -d @body.json -H 'Content-Type: application/json' --users 64
-  wringer load grpc://127.0.0.1:9090/shop.v1.Inventory/Reserve -d '{"itemId": "item1"}'
-  wringer load kafka://127.0.0.1:9092/topic --size 1KiB --acks all --rate max
+  wringer load grpc://127.0.0.1:9090/shop.v1.Inventory/Reserve -d '{"orderId": "{{id}}", "itemId": "item1", "quantity": 1}'
+  wringer load kafka://127.0.0.1:9092/payments --size 1KiB --acks all --rate max
 
 Data and headers may hold {{id}}, {{seq}}, {{uuid}} and the other places of a scenario.`,
 		Args: func(_ *cobra.Command, args []string) error {
