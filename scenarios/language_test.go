@@ -152,6 +152,7 @@ type partFault struct {
 func (*partFault) Check(func(field, message string))     {}
 func (*partFault) Kind() string                          { return "part" }
 func (f *partFault) On() faults.Place                    { return faults.Place{Part: f.Pause + f.Kill} }
+func (f *partFault) Excludes(other faults.Config) bool   { return f.On() == other.On() }
 func (*partFault) Open(faults.Env) (faults.Fault, error) { return nil, errStandIn }
 
 func testLanguage() Language {

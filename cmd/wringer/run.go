@@ -231,7 +231,7 @@ func (f *runFlags) one(ctx context.Context, sc *scenarios.Scenario, dir string, 
 	defer raiseHeapFloor()()
 	opt := runner.Options{
 		Dir: dir, Version: version(), Log: f.logger(std.err), Allow: f.allow,
-		Mesh: func() (faults.Mesh, error) { return toxi.NewMesh() },
+		Mesh: func(dial faults.DialFunc) (faults.Mesh, error) { return toxi.NewMesh(dial) },
 	}
 	results, err := openResults(f.vegeta)
 	if err != nil {

@@ -35,7 +35,7 @@ type rig struct {
 // newRig opens a Kafka link to the addresses.
 func newRig(t testing.TB, upstream ...string) *rig {
 	t.Helper()
-	m, err := toxi.NewMesh()
+	m, err := toxi.NewMesh(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

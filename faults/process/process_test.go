@@ -135,8 +135,7 @@ func (s *server) meet(ctx context.Context) error {
 }
 
 func TestConformance(t *testing.T) {
-	share := part.Share(0.2)
-	for _, config := range []part.Config{{Pause: "echo"}, {Kill: "echo"}, {Restart: "echo"}, {CPU: "echo", Share: &share}, {Files: "echo"}} {
+	for _, config := range []part.Config{{Pause: "echo"}, {Kill: "echo"}, {Restart: "echo"}, {CPU: "echo", Share: 0.2}, {Files: "echo"}} {
 		t.Run(config.Kind(), func(t *testing.T) {
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				s := started(t, nil)

@@ -94,6 +94,8 @@ func (f *Fault) Bite() faults.Bite {
 		Connections: f.connections.Load(), Bytes: met[toTarget].Bytes + met[fromTarget].Bytes,
 		ToTarget: &met[toTarget], FromTarget: &met[fromTarget],
 	}
-	b.Bit = b.Connections > 0
+	if b.Bit = b.Connections > 0; !b.Bit {
+		b.Why = f.link.unopened()
+	}
 	return b
 }

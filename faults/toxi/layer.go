@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 
 	"wringer/faults"
 )
@@ -43,6 +45,31 @@ func (l *Link) branch(name string) *Link {
 	l.mesh.mu.Lock()
 	defer l.mesh.mu.Unlock()
 	return l.mesh.links[l.name+"/"+name]
+}
+
+// unopened says, of the link of a branch, that no such branch has opened yet; empty otherwise.
+func (l *Link) unopened() string {
+	whole, name, branched := strings.Cut(l.name, "/")
+	if !branched {
+		return ""
+	}
+	l.mesh.mu.Lock()
+	defer l.mesh.mu.Unlock()
+	var there []string
+	for _, i := range l.mesh.inlets {
+		switch {
+		case i.link.name != whole || i.Branch == "":
+		case i.Branch == name:
+			return ""
+		default:
+			there = append(there, i.Branch)
+		}
+	}
+	if len(there) == 0 {
+		return "nothing that connected to " + whole + " has learnt of its parts"
+	}
+	slices.Sort(there)
+	return fmt.Sprintf("%s has no %s; it has %s", whole, name, strings.Join(there, ", "))
 }
 
 // overLayer puts the layer, if there is one, between the client and far, a connection over the bare link.

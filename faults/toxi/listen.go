@@ -96,11 +96,11 @@ func (i *inlet) carry(ctx context.Context, c net.Conn, address string, free func
 	l := i.link
 	layer, branch := l.laid(), l.branch(i.Branch)
 	over := func(ctx context.Context) (net.Conn, error) {
-		return l.connect(ctx, "tcp", address, new(net.Dialer).DialContext)
+		return l.connect(ctx, "tcp", address, l.mesh.dial)
 	}
 	switch {
 	case layer == nil && branch == nil:
-		return l.adopt(ctx, c, free, func(ctx context.Context) (net.Conn, error) { return straight(ctx, address) })
+		return l.adopt(ctx, c, free, func(ctx context.Context) (net.Conn, error) { return l.mesh.dial(ctx, "tcp", address) })
 	case layer == nil:
 		return branch.adopt(ctx, c, free, over)
 	case branch != nil:
@@ -112,11 +112,6 @@ func (i *inlet) carry(ctx context.Context, c net.Conn, address string, free func
 		return err
 	}
 	return l.speak(layer, c, far, free)
-}
-
-func straight(ctx context.Context, address string) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, "tcp", address)
 }
 
 // adopt makes c the near end of a connection over the link, and dials the far end. free is called when it has ended.

@@ -87,7 +87,13 @@ func TestBranches(t *testing.T) {
 	addresses := map[string]string{"first": listen(t, l, "first", u.address()), "second": listen(t, l, "second", u.address())}
 	served := func() (both [2]bool) {
 		for i, name := range []string{"first", "second"} {
-			both[i] = say(knock(t, addresses[name]), "hello") == nil
+			c, err := net.Dial("tcp", addresses[name])
+			if err != nil {
+				continue // a reset can come before the dial is over
+			}
+			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+			both[i] = say(c, "hello") == nil
+			c.Close()
 		}
 		return both
 	}
@@ -107,6 +113,12 @@ func TestBranches(t *testing.T) {
 	if got := served(); got != [2]bool{true, true} {
 		t.Errorf("after healing: served %v", got)
 	}
+	// What names a branch that is not there never bites, and says why.
+	f = inject(t, branchOf(t, l, "third"), Config{Refuse: true})
+	if b := f.Bite(); b.Bit || b.Why != "orders has no third; it has first, second" {
+		t.Errorf("bite %+v", b)
+	}
+	heal(t, f)
 }
 
 func TestInletOfADeadUpstreamResets(t *testing.T) {
@@ -235,4 +247,46 @@ func TestLayerLiesOverDialsAndInlets(t *testing.T) {
 		c.Close()
 	}
 	l.empty(t.Context())
+}
+
+// Every connection to a target is made by the mesh's own dial, which keeps the bounds of a run.
+func TestMeshDials(t *testing.T) {
+	u := serve(t, echo)
+	var asked []string
+	var mu sync.Mutex
+	m, err := NewMesh(func(_ context.Context, _, address string) (net.Conn, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, address)
+		return nil, errors.New("beyond the bounds")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close(t.Context())
+	opened, err := m.Link("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := opened.(*Link)
+	branchOf(t, l, "named")
+	if c, err := l.Dial(t.Context(), "tcp", u.address()); err == nil {
+		c.Close()
+		t.Error("dialled past the mesh")
+	}
+	for _, branch := range []string{"", "named", "unnamed"} {
+		c, err := net.Dial("tcp", listen(t, l, branch, u.address()))
+		if err != nil {
+			continue // the reset was quicker
+		}
+		if say(c, "hello") == nil {
+			t.Errorf("an inlet of branch %q was served past the mesh", branch)
+		}
+		c.Close()
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(asked) != 4 || u.connections() != 0 {
+		t.Errorf("asked for %q, and the target has seen %d connections", asked, u.connections())
+	}
 }

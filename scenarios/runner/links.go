@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -87,14 +86,8 @@ func (t *trial) listen(spec *scenarios.Link) (string, error) {
 		}
 	}
 	return stack.Listen(faults.Inlet{
-		Address: spec.ListenAddress(),
-		Upstream: func(ctx context.Context) ([]string, error) {
-			to, err := t.addresses.upstream(ctx, spec)
-			for _, address := range to {
-				err = errors.Join(err, t.bounds.check(ctx, "tcp", address))
-			}
-			return to, err
-		},
+		Address:  spec.ListenAddress(),
+		Upstream: func(ctx context.Context) ([]string, error) { return t.addresses.upstream(ctx, spec) },
 	})
 }
 

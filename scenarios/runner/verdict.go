@@ -147,7 +147,7 @@ func (t *trial) unfaulted(run *reports.Run, c conclusion) []string {
 			why = append(why, fmt.Sprintf("fault %s was not healed%s", f.Title(), because(f.Error)))
 		}
 		if !f.Bit {
-			why = append(why, fmt.Sprintf("fault %s never bit: no byte, connection or request met it", f.Title()))
+			why = append(why, fmt.Sprintf("fault %s never bit: no byte, connection or request met it%s", f.Title(), because(c.injections[i].Bite.Why)))
 		}
 	}
 	return why
