@@ -229,8 +229,14 @@ func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *
 			return fmt.Errorf("%w: the connection was closed at the login, which may be how it is refused; look at sasl: %w", drivers.ErrUnreachable, err)
 		case errors.Is(err, errTLS):
 			return fmt.Errorf("%w: look at tls: %w", drivers.ErrUnreachable, err)
-		case errors.Is(err, sarama.ErrInvalidTopic), errors.Is(err, sarama.ErrTopicAuthorizationFailed), errors.Is(err, sarama.ErrClusterAuthorizationFailed):
+		case errors.Is(err, sarama.ErrInvalidTopic):
 			return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+		case isDenied(err):
+			return denied("to see the topic (Describe)", err)
+		case errors.As(err, new(*net.DNSError)):
+			return fmt.Errorf("%w: no broker was found; look at brokers: %w", drivers.ErrUnreachable, err)
+		case errors.Is(err, io.EOF):
+			return fmt.Errorf("%w: the connection was closed without an answer, as by brokers that want a login or TLS; look at sasl and tls: %w", drivers.ErrUnreachable, err)
 		default:
 			return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
 		}
@@ -238,6 +244,21 @@ func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *
 			return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
 		}
 	}
+}
+
+// isDenied says whether a broker refused because of who asks.
+func isDenied(err error) bool {
+	for _, code := range []sarama.KError{sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed, sarama.ErrTransactionalIDAuthorizationFailed} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
+}
+
+// denied names what the login may not do.
+func denied(what string, err error) error {
+	return fmt.Errorf("%w: the login is not allowed %s; grant that, or look at sasl: %w", drivers.ErrConfig, what, err)
 }
 
 // autoCreationPolls is how often a topic that the brokers may create on demand is asked for.
@@ -252,6 +273,9 @@ func createTopic(client sarama.Client, topic string, detail *sarama.TopicDetail)
 	err = admin.CreateTopic(topic, detail, false)
 	if err == nil || errors.Is(err, sarama.ErrTopicAlreadyExists) {
 		return nil
+	}
+	if isDenied(err) {
+		return denied("to create the topic (Create)", err)
 	}
 	var kafka sarama.KError
 	var refusal *sarama.TopicError
