@@ -63,20 +63,23 @@ func (s *Source) policy() string {
 	if err != nil {
 		return "why is not known: " + err.Error()
 	}
-	config, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: s.topic, ConfigNames: []string{key}})
+	asked := &sarama.ConfigResource{Type: sarama.TopicResource, Name: s.topic, ConfigNames: []string{key}}
+	topics, err := admin.DescribeConfigs([]*sarama.ConfigResource{asked}, sarama.DescribeConfigsOptions{})
 	if err != nil {
 		return "why is not known: " + err.Error()
 	}
-	for _, entry := range config {
-		switch {
-		case entry.Name != key:
-		case strings.Contains(entry.Value, "compact"):
-			return "the topic is compacted (" + key + " " + entry.Value + "): take one that is not"
-		default:
-			return "retention overtook the reader (" + key + " " + entry.Value + "), or the topic was made anew"
+	policy := ""
+	for _, topic := range topics {
+		for _, entry := range topic.Configs {
+			if entry.Name == key {
+				policy = " (" + key + " " + entry.Value + ")"
+			}
 		}
 	}
-	return "retention overtook the reader, or the topic was made anew"
+	if strings.Contains(policy, "compact") {
+		return "the topic is compacted" + policy + ": take one that is not"
+	}
+	return "retention overtook the reader" + policy + ", or the topic was made anew"
 }
 
 // breakOff tells who waits in CatchUp that there is no more to come.

@@ -46,7 +46,13 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: brokers: %w", drivers.ErrConfig, err)
 	}
-	recipe, err := c.recipe(env)
+	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	defer cancel()
+	message, err := c.framed(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	recipe, err := c.recipe(env, message)
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +73,6 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, openLimit)
-	defer cancel()
 	guard := context.AfterFunc(ctx, d.network.close)
 	err = d.connect(ctx, brokers, config)
 	if !guard() && err == nil {
@@ -194,7 +198,7 @@ func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, fun
 	p.Return.Successes, p.Return.Errors = true, true
 	p.Partitioner = c.partitioner(env.Seed)
 	p.Flush.Frequency, p.Flush.Bytes = c.Linger, int(c.Batch)
-	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, d.recipe.sizes.largest()+roomForRecord, int(c.Batch))
+	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, d.recipe.room+roomForRecord, d.recipe.sizes.largest()+roomForRecord, int(c.Batch))
 	if err := config.Validate(); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
