@@ -292,8 +292,10 @@ type Passage struct {
 type StreamRecovery struct {
 	DetectionNS *int64 `json:"detection_ns"`
 	RecoveryNS  *int64 `json:"recovery_ns"`
-	Recovered   *bool  `json:"recovered"`
-	Metastable  *bool  `json:"metastable"`
+	// RecoveryFromNS is set when bad seconds may have been the generator's own doing: without them recovery took so long.
+	RecoveryFromNS *int64 `json:"recovery_from_ns,omitempty"`
+	Recovered      *bool  `json:"recovered"`
+	Metastable     *bool  `json:"metastable"`
 }
 
 // Validity says whether the generator and the faults did what the plan said.

@@ -252,6 +252,9 @@ func (c *audit) faults() {
 		f := &c.run.Faults[i]
 		c.that(f.EndNS >= f.StartNS, "fault %s ends before it starts", f.Name)
 		c.that((f.RecoveryNS == nil) || f.Recovered != nil && *f.Recovered, "fault %s has a recovery time and is not recovered", f.Name)
+		for stream, r := range f.PerStream {
+			c.that(r.RecoveryFromNS == nil || r.RecoveryNS != nil && *r.RecoveryFromNS < *r.RecoveryNS, "fault %s, stream %s: the shortest recovery is not the shortest", f.Name, stream)
+		}
 	}
 	for _, w := range c.run.Windows {
 		c.that(w.EndNS >= w.StartNS, "window %s ends before it starts", w.Name)

@@ -199,6 +199,8 @@ func judge(g *scenarios.Gate, j judgement) reports.Gate {
 	switch {
 	case j.atLeast != "" && (ok || !upperBound(g, j.value)):
 		out.Why = "at least so many, the rest is not known: " + j.atLeast
+	case g.Metric.Class == scenarios.Recovery && ok != holds(g.Comparison, j.targets, g.Limit):
+		out.Why = "decided only by seconds in which the generator was the limit" + j.where
 	case !ok && standsByItself(g, j):
 		out.Verdict, out.Why = reports.Fail, "violated"+j.where
 		switch {

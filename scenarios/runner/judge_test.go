@@ -122,6 +122,20 @@ func TestLowerBoundsNeverPass(t *testing.T) {
 	}
 }
 
+func TestRecoveryThatTheGeneratorMayHaveDelayedDecidesNothing(t *testing.T) {
+	between := observation{value: float64(8 * time.Second), targets: float64(2 * time.Second)}
+	for expr, want := range map[string]reports.Verdict{
+		"a.recovery < 9s": reports.Pass,
+		"a.recovery < 5s": reports.Inconclusive,
+		"a.recovery > 5s": reports.Inconclusive,
+		"a.recovery < 1s": reports.Fail,
+	} {
+		if got := judge(gateOf(t, expr+" after cut"), judgement{observation: between}); got.Verdict != want {
+			t.Errorf("%s, between 2 s and 8 s: %s (%s), want %s", expr, got.Verdict, got.Why, want)
+		}
+	}
+}
+
 func TestWorstSecondDecides(t *testing.T) {
 	w := &worst{gate: gateOf(t, "a.p90 < 80ms in every second")}
 	w.add(0, time.Second, cellOf(50, 0, 0), false)

@@ -83,7 +83,7 @@ const goal = "3 seconds in a row with errors at most 1 point above the baseline'
 func (n normal) take(rows []reports.Second, start, end, until time.Duration) reports.StreamRecovery {
 	var r reports.StreamRecovery
 	after, unsure := 0, false
-	run, first := 0, time.Duration(0)
+	var all, sure streak
 	for i := range rows {
 		at := time.Duration(rows[i].StartNS)
 		switch {
@@ -97,26 +97,46 @@ func (n normal) take(rows []reports.Second, start, end, until time.Duration) rep
 		}
 		after++
 		unsure = unsure || rows[i].Limited
-		if !n.good(&rows[i]) {
-			run = 0
-			continue
+		good := n.good(&rows[i])
+		all.add(at, good)
+		if good || !rows[i].Limited {
+			sure.add(at, good)
 		}
-		if run == 0 {
-			first = at
-		}
-		if run++; run == goodSeconds && r.Recovered == nil {
-			r.RecoveryNS, r.Recovered = integer(int64(first-end)), boolean(true)
+	}
+	if all.whole {
+		r.RecoveryNS, r.Recovered = integer(int64(all.first-end)), boolean(true)
+		if sure.first != all.first {
+			r.RecoveryFromNS = integer(int64(sure.first - end))
 		}
 	}
 	// Fewer good seconds at the end than count, fewer seconds than could have counted, and bad ones that may be the
 	// generator's own doing decide nothing.
-	if r.Recovered == nil && after >= goodSeconds && run == 0 && !unsure {
+	if r.Recovered == nil && after >= goodSeconds && all.run == 0 && !unsure {
 		r.Recovered = boolean(false)
 	}
 	if after >= metastableAfter {
 		r.Metastable = boolean(n.metastable(rows, until))
 	}
 	return r
+}
+
+// streak looks for the first goodSeconds good seconds in a row.
+type streak struct {
+	run   int // good seconds in a row up to now
+	first time.Duration
+	whole bool // found; first is its start
+}
+
+func (s *streak) add(at time.Duration, good bool) {
+	switch {
+	case !good:
+		s.run = 0
+		return
+	case s.run == 0 && !s.whole:
+		s.first = at
+	}
+	s.run++
+	s.whole = s.whole || s.run == goodSeconds
 }
 
 // metastableAfter is how many seconds after the heal are looked at, at least, before a state is called metastable.
@@ -228,7 +248,11 @@ func roundObservation(metric, stream string, faults []reports.Fault, i int) (obs
 	case !*r.Recovered:
 		return found(math.Inf(1)), true
 	}
-	return found(float64(*r.RecoveryNS)), true
+	o := found(float64(*r.RecoveryNS))
+	if r.RecoveryFromNS != nil {
+		o.targets = float64(*r.RecoveryFromNS)
+	}
+	return o, true
 }
 
 // cutOff says whether another round of the fault began, or a part of it still went on, within the seconds that recovery is

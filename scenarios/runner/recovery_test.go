@@ -43,15 +43,17 @@ func TestRecovery(t *testing.T) {
 		after     []reports.Second
 		recovered *bool
 		recovery  time.Duration
+		from      time.Duration // 0: the same
 	}{
-		"at once":                      {[]reports.Second{ok, ok, ok, ok}, boolean(true), 0},
-		"after two bad seconds":        {[]reports.Second{bad, late, ok, ok, ok}, boolean(true), 2 * time.Second},
-		"two good ones do not count":   {[]reports.Second{ok, ok, bad, ok, ok, ok}, boolean(true), 3 * time.Second},
-		"never":                        {[]reports.Second{bad, bad, late, bad}, boolean(false), 0},
-		"flapping":                     {[]reports.Second{ok, bad, ok, ok, bad}, boolean(false), 0},
-		"too early to tell":            {[]reports.Second{bad, bad, ok, ok}, nil, 0},
-		"too few seconds":              {[]reports.Second{bad, bad}, nil, 0},
-		"perhaps the generator itself": {[]reports.Second{limited, limited, limited, late}, nil, 0},
+		"at once":                         {[]reports.Second{ok, ok, ok, ok}, boolean(true), 0, 0},
+		"after two bad seconds":           {[]reports.Second{bad, late, ok, ok, ok}, boolean(true), 2 * time.Second, 0},
+		"two good ones do not count":      {[]reports.Second{ok, ok, bad, ok, ok, ok}, boolean(true), 3 * time.Second, 0},
+		"never":                           {[]reports.Second{bad, bad, late, bad}, boolean(false), 0, 0},
+		"flapping":                        {[]reports.Second{ok, bad, ok, ok, bad}, boolean(false), 0, 0},
+		"too early to tell":               {[]reports.Second{bad, bad, ok, ok}, nil, 0, 0},
+		"too few seconds":                 {[]reports.Second{bad, bad}, nil, 0, 0},
+		"perhaps the generator itself":    {[]reports.Second{limited, limited, limited, late}, nil, 0, 0},
+		"later, perhaps by the generator": {[]reports.Second{bad, ok, limited, ok, ok, ok}, boolean(true), 3 * time.Second, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rows := build(c.after...)
@@ -64,6 +66,8 @@ func TestRecovery(t *testing.T) {
 				t.Errorf("recovered %v, want %v", r.Recovered, c.recovered)
 			case r.Recovered != nil && *r.Recovered && *r.RecoveryNS != int64(c.recovery):
 				t.Errorf("recovery %s, want %s", time.Duration(*r.RecoveryNS), c.recovery)
+			case (r.RecoveryFromNS != nil) != (c.from != 0), c.from != 0 && *r.RecoveryFromNS != int64(c.from):
+				t.Errorf("recovery from %v, want %s", r.RecoveryFromNS, c.from)
 			}
 		})
 	}
