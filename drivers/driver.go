@@ -34,6 +34,8 @@ type Env struct {
 	Epoch func() time.Time
 	// Dial opens the stream's own connections, through the stream's link when it has one.
 	Dial DialFunc
+	// Direct opens connections that no fault touches, for what watches from outside.
+	Direct DialFunc
 	// Timeout is the stream's timeout of one attempt: a hint for client libraries with timeouts of their own. The
 	// context of Session.Do carries the deadline that counts.
 	Timeout time.Duration
@@ -103,6 +105,21 @@ type Verifier interface {
 // Fleet is an optional extra of a Verifier that sends by several producers: operations of one key by one of them, and
 // operation seq without a key by the one that has the number seq modulo Producers. Between producers there is no order.
 type Fleet interface{ Producers() uint64 }
+
+// Peered is an optional extra of a Config whose target is several peers, each dialled by an address of its own: brokers of a
+// cluster. Its driver then tells who they are, and faults can break the way to each alone.
+type Peered interface {
+	// Peered does nothing: having it says so.
+	Peered()
+}
+
+// Cluster is what the driver of a Peered has. Both ask the peers anew each time, over connections that no fault breaks.
+type Cluster interface {
+	// Peers returns the addresses, host:port, at which the driver dials them, by name: broker-2.
+	Peers(ctx context.Context) (map[string]string, error)
+	// Leader returns the name of the one that leads a partition, empty when there is no such partition or topic.
+	Leader(ctx context.Context, topic string, partition int32) (string, error)
+}
 
 // Declarer is an optional extra of a Config or a SourceConfig: the names that its Gauger will emit, which gates may then
 // use.

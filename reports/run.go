@@ -88,7 +88,7 @@ type Window struct {
 // Stream is what one stream did.
 type Stream struct {
 	Driver  string               `json:"driver"`
-	Model   string               `json:"model"` // "open", "closed", or ModelConsume
+	Model   string               `json:"model"` // "open", "closed", or "consume"
 	Plan    string               `json:"plan"`  // the rate or the users, as written; of a stream that only consumes, what is expected
 	Keys    uint64               `json:"keys,omitempty"`
 	Effects string               `json:"effects,omitempty"` // where operations were looked for; empty: nowhere
@@ -235,23 +235,31 @@ type Latency struct {
 // and Gaps (numbers missing within a key). The doc of package integrity defines each. null: not measured, or not known. Of
 // a stream that only consumes, the operations are those of Stream.Of, or without it the identities in the topic.
 type Integrity struct {
-	Acked            *int64 `json:"acked"`
-	Seen             *int64 `json:"seen"`
-	Lost             *int64 `json:"lost"`
-	Unseen           *int64 `json:"unseen"`
-	Recovered        *int64 `json:"recovered"`
-	Phantom          *int64 `json:"phantom"`
-	Unexpected       *int64 `json:"unexpected"`
-	Foreign          *int64 `json:"foreign"`
+	Acked *int64 `json:"acked"` // any attempt was acknowledged
+	Seen  *int64 `json:"seen"`  // seen where their effect must show up
+	// Lost were acked, and not seen after the drain. Unseen were acked and are not seen yet, while the run goes on.
+	Lost   *int64 `json:"lost"`
+	Unseen *int64 `json:"unseen"`
+	// Recovered were indeterminate, yet seen, which does no harm. Phantom were rejected, yet seen. Unexpected were seen, and
+	// never sent.
+	Recovered  *int64 `json:"recovered"`
+	Phantom    *int64 `json:"phantom"`
+	Unexpected *int64 `json:"unexpected"`
+	Foreign    *int64 `json:"foreign"` // deliveries that are not of this stream
+	// LogDuplicates are at more than one offset. Redelivered are deliveries of an offset that was delivered before.
+	// EffectDuplicates were applied more than once.
 	LogDuplicates    *int64 `json:"log_duplicates"`
 	Redelivered      *int64 `json:"redelivered"`
 	EffectDuplicates *int64 `json:"effect_duplicates"`
 	ExtraCopies      *int64 `json:"extra_copies"`
-	MaxCopies        *int64 `json:"max_copies"`
-	OrderViolations  *int64 `json:"order_violations"`
-	Regressions      *int64 `json:"regressions"`
-	Gaps             *int64 `json:"gaps"`
-	AckCollisions    *int64 `json:"ack_collisions"`
+	MaxCopies        *int64 `json:"max_copies"` // of one operation
+	// OrderViolations were first seen after a later one of their key or partition. Regressions are decreases of any kind,
+	// repeats included.
+	OrderViolations *int64 `json:"order_violations"`
+	Regressions     *int64 `json:"regressions"`
+	// Gaps are numbers that are missing within a key, of a stream that only consumes.
+	Gaps          *int64 `json:"gaps"`
+	AckCollisions *int64 `json:"ack_collisions"` // acknowledged at a place at which another one was
 }
 
 // Second is one second of a stream.
@@ -271,6 +279,7 @@ type Fault struct {
 	Round        int      `json:"round,omitempty"` // of several injections of this name, from 1
 	Link         *string  `json:"link"`
 	Part         *string  `json:"part,omitempty"`
+	Peer         string   `json:"peer,omitempty"` // of several behind the link, the one that was broken: broker-2
 	Kind         string   `json:"kind"`
 	Spec         string   `json:"spec"` // what it does, in words: "latency 80ms, jitter 20ms"
 	StartNS      int64    `json:"start_ns"`

@@ -97,6 +97,7 @@ type logConfig struct {
 func (*logConfig) Check(func(field, message string))                         {}
 func (*logConfig) Open(context.Context, drivers.Env) (drivers.Driver, error) { return nil, errStandIn }
 func (c *logConfig) Verifies() bool                                          { return c.Verify == nil || *c.Verify }
+func (*logConfig) Peered()                                                   {}
 
 type logEffect struct {
 	shared `yaml:",inline"`
@@ -156,6 +157,9 @@ type logLink struct {
 func (*logLink) Check(func(field, message string))       {}
 func (l *logLink) Ends() (listen, upstream string)       { return l.Listen, l.Bootstrap }
 func (*logLink) Prepare(faults.Link, *slog.Logger) error { return errStandIn }
+func (*logLink) Peers(faults.Link, func(context.Context) ([]string, error)) (faults.Peers, error) {
+	return nil, errStandIn
+}
 
 type partFault struct {
 	Pause string        `yaml:"pause"`
@@ -166,6 +170,7 @@ type partFault struct {
 func (*partFault) Check(func(field, message string))     {}
 func (*partFault) Kind() string                          { return "part" }
 func (f *partFault) On() faults.Place                    { return faults.Place{Part: f.Pause + f.Kill} }
+func (f *partFault) Excludes(other faults.Config) bool   { return f.On() == other.On() }
 func (*partFault) Open(faults.Env) (faults.Fault, error) { return nil, errStandIn }
 
 func testLanguage() Language {

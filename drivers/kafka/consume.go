@@ -42,7 +42,7 @@ func (c *Consume) Open(_ context.Context, env drivers.Env) (drivers.Source, erro
 	if err != nil {
 		return nil, err
 	}
-	s.autoCreate, s.dial = true, env.Dial
+	s.autoCreate = true
 	return s, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 
 	"wringer/drivers"
@@ -41,7 +40,7 @@ func (e *Effect) Open(_ context.Context, env drivers.Env) (drivers.Source, error
 	if err != nil {
 		return nil, err
 	}
-	s.autoCreate, s.dial = true, env.Dial
+	s.autoCreate = true
 	return s, nil
 }
 
@@ -50,7 +49,7 @@ func (e *Effect) source(env drivers.Env) (*Source, error) {
 }
 
 func newSource(env drivers.Env, brokers, topic string, access access, places places, committed bool) (*Source, error) {
-	s := &Source{dial: new(net.Dialer).DialContext, name: fmt.Sprintf("kafka %s, topic %s", brokers, topic), topic: topic, env: env, access: access,
+	s := &Source{name: fmt.Sprintf("kafka %s, topic %s", brokers, topic), topic: topic, env: env, access: access,
 		committed: committed, moved: make(chan struct{})}
 	var err error
 	if s.brokers, err = splitBrokers(brokers); err != nil {

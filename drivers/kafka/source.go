@@ -27,7 +27,6 @@ type Source struct {
 	look       look
 	access     access
 	secure     *tls.Config
-	dial       drivers.DialFunc
 
 	network *network
 	client  sarama.Client
@@ -65,7 +64,7 @@ func (s *Source) Start(ctx context.Context) error {
 func (s *Source) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
-	s.network = newNetwork(s.dial, patience(s.env.Timeout))
+	s.network = newNetwork(s.env.Direct, patience(s.env.Timeout))
 	s.network.secure = s.secure
 	guard := context.AfterFunc(ctx, s.network.close)
 	defer guard()
@@ -85,6 +84,9 @@ func (s *Source) start(ctx context.Context) error {
 	}
 	// From the end that counts uncommitted records too: what an open transaction wrote before is not this run's.
 	ends, err := s.ends(ctx, partitions, sarama.ReadUncommitted)
+	if isDenied(err) {
+		return denied("to read the topic", err)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
 	}
@@ -101,6 +103,9 @@ func (s *Source) ends(ctx context.Context, partitions []int32, level sarama.Isol
 		err := s.askEnds(ends, partitions, level)
 		if err == nil {
 			return ends, nil
+		}
+		if isDenied(err) {
+			return nil, err
 		}
 		if !pause(ctx, backoff) {
 			return nil, fmt.Errorf("ask for the end of the topic: %w", err)

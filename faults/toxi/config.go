@@ -12,13 +12,13 @@ import (
 // Config is a fault on a link. Its keys may be joined in one fault; faults that overlap on a link add up: latencies add,
 // of bandwidths, slices and limits the smallest rules, partitions unite (drop before hold), and refuse wins over all.
 type Config struct {
-	Link         string         `yaml:"link" jsonschema:"required" jsonschema_description:"The link: a stream's name stands for its own connections."`
+	Link         string         `yaml:"link" jsonschema:"required" jsonschema_description:"The link: a stream's name stands for its own connections. Of Kafka, NAME/broker-2 is one broker's, and NAME/leader(TOPIC,PARTITION) that of the broker which leads when the fault is injected."`
 	Latency      Latency        `yaml:"latency" jsonschema_description:"Delays what the target sends, so that each round trip takes this much longer; direction changes that. New connections are made as much later. 80ms; {from: 0ms, to: 500ms} changes over the fault's time; {file: delays.txt} draws from recorded delays."`
 	Jitter       time.Duration  `yaml:"jitter" jsonschema_description:"Spreads the latency around its mean, by so much to either side of it. At most the latency."`
 	Distribution Distribution   `yaml:"distribution" jsonschema:"enum=uniform,enum=normal,enum=pareto" jsonschema_description:"The jitter's shape; of normal and pareto (shape 3) the jitter is the standard deviation. Default uniform."`
 	ConnectDelay time.Duration  `yaml:"connect_delay" jsonschema_description:"New connections are made this much later; what they carry is not delayed."`
 	Bandwidth    BytesPerSecond `yaml:"bandwidth" jsonschema_description:"All connections of the link together carry no more than this in a direction: 1MiB/s."`
-	Loss         Share          `yaml:"loss" jsonschema_description:"Of each segment of 1,460 bytes, so many are lost and sent again, as TCP does: after a round trip when three more of the same burst follow it, else after 200ms and a round trip, twice as long each time it is lost again. What is behind it waits. A handshake is repeated after 1s, 2s, 4s."`
+	Loss         faults.Share   `yaml:"loss" jsonschema_description:"Of each segment of 1,460 bytes, so many are lost and sent again, as TCP does: after a round trip when three more of the same burst follow it, else after 200ms and a round trip, twice as long each time it is lost again. What is behind it waits. A handshake is repeated after 1s, 2s, 4s."`
 	Slice        *Slice         `yaml:"slice" jsonschema_description:"Bytes arrive in small pieces, each written by itself."`
 	Direction    Ways           `yaml:"direction" jsonschema:"enum=both,enum=to-target,enum=from-target" jsonschema_description:"Where latency, bandwidth, loss, slice, slow_close and an amount of close_after apply. Default from-target."`
 	Partition    Ways           `yaml:"partition" jsonschema:"enum=both,enum=to-target,enum=from-target" jsonschema_description:"Nothing passes: in neither direction, to the target (and new connections wait), or from the target (requests arrive, answers do not)."`
@@ -30,8 +30,8 @@ type Config struct {
 	CloseWith    CloseWith      `yaml:"close_with" jsonschema:"enum=fin,enum=reset" jsonschema_description:"How close_after closes. Default fin."`
 	SlowClose    time.Duration  `yaml:"slow_close" jsonschema_description:"The end of a connection is passed on this much later."`
 	Flap         *Flap          `yaml:"flap" jsonschema_description:"The fault comes and goes, over and over, for as long as it lasts."`
-	Connections  Share          `yaml:"connections" jsonschema_description:"The share of connections that meet the fault, drawn for each. Default 100%."`
-	Requests     Share          `yaml:"requests" jsonschema_description:"The share of requests that meet the fault, drawn for each. A request begins with the first byte to the target, and with the first one after a byte from the target; what comes back belongs to it. Default 100%."`
+	Connections  faults.Share   `yaml:"connections" jsonschema_description:"The share of connections that meet the fault, drawn for each. Default 100%."`
+	Requests     faults.Share   `yaml:"requests" jsonschema_description:"The share of requests that meet the fault, drawn for each. A request begins with the first byte to the target, and with the first one after a byte from the target; what comes back belongs to it. Default 100%."`
 }
 
 // Ways are directions as a scenario writes them; empty: none.
@@ -150,7 +150,7 @@ func (c *Config) partitionWords() string {
 
 // Open implements faults.Config.
 func (c *Config) Open(env faults.Env) (faults.Fault, error) {
-	link, err := env.Link(c.Link)
+	link, aim, err := env.Aim(c.Link)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	if !ok {
 		return nil, fmt.Errorf("link %s: a %T cannot be broken by %s: it needs a link of this mesh", c.Link, link, c.Kind())
 	}
-	f := &Fault{config: *c, link: l, seed: env.Seed, lasts: env.For}
+	f := &Fault{config: *c, link: l, aim: aim, seed: env.Seed, lasts: env.For}
 	if c.Latency.From != c.Latency.To && env.For <= 0 {
 		return nil, fmt.Errorf("link %s: the latency changes over the fault's time, which is not known: give the fault its for", c.Link)
 	}

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"wringer/faults"
 )
 
 // direction is one of the two ways of a link.
@@ -54,40 +56,40 @@ func newForce(f *Fault, before uint64) *force {
 
 // picks says whether the fault meets a connection, and a request on it, from 1. 0 is no request: a share of the requests
 // does not meet it. The same seed gives the same answer.
-func (f *force) picks(connection, request uint64) bool {
-	if f.config.Requests != 0 && request == 0 {
+func (f *force) picks(on *flow, request uint64) bool {
+	if f.config.Requests != 0 && request == 0 || !f.aim.Covers(on.address, on.reached) {
 		return false
 	}
-	return f.config.Connections.picks(f.seed, connection, 0) && f.config.Requests.picks(f.seed, connection, request)
+	return picks(f.config.Connections, f.seed, on.id, 0) && picks(f.config.Requests, f.seed, on.id, request)
 }
 
 // picks draws for a connection and a number on it; 0 is no share: all of them.
-func (s Share) picks(seed, connection, number uint64) bool {
+func picks(s faults.Share, seed, connection, number uint64) bool {
 	return s == 0 || rand.New(rand.NewPCG(seed^number<<32, connection)).Float64() < float64(s)
 }
 
 // silences says whether the fault makes a connection fall silent.
-func (f *force) silences(connection uint64) bool {
-	return f.config.HalfOpen != "" && (f.config.HalfOpen == Accepting || connection <= f.before) && f.picks(connection, 0)
+func (f *force) silences(on *flow) bool {
+	return f.config.HalfOpen != "" && (f.config.HalfOpen == Accepting || on.id <= f.before) && f.picks(on, 0)
 }
 
 // silences says whether a connection falls silent.
-func (o *orders) silences(connection uint64) bool {
-	return slices.ContainsFunc(o.forces, func(f *force) bool { return f.silences(connection) })
+func (o *orders) silences(on *flow) bool {
+	return slices.ContainsFunc(o.forces, func(f *force) bool { return f.silences(on) })
 }
 
 // kills says whether the fault resets connections when it comes into force.
-func (f *force) kills(connection uint64) bool {
-	return (f.config.Refuse || f.config.Reset && f.config.Requests == 0) && f.picks(connection, 0)
+func (f *force) kills(on *flow) bool {
+	return (f.config.Refuse || f.config.Reset && f.config.Requests == 0) && f.picks(on, 0)
 }
 
 // refusers are the faults that refuse a new connection, and killers those that reset an existing one.
-func (o *orders) refusers(connection uint64) []*force {
-	return o.those(func(f *force) bool { return f.config.Refuse && f.picks(connection, 0) })
+func (o *orders) refusers(on *flow) []*force {
+	return o.those(func(f *force) bool { return f.config.Refuse && f.picks(on, 0) })
 }
 
-func (o *orders) killers(connection uint64) []*force {
-	return o.those(func(f *force) bool { return f.kills(connection) })
+func (o *orders) killers(on *flow) []*force {
+	return o.those(func(f *force) bool { return f.kills(on) })
 }
 
 func (o *orders) those(do func(f *force) bool) (them []*force) {
@@ -104,7 +106,7 @@ type way struct {
 	delays    []*force      // with a latency
 	most      time.Duration // what they, or a loss, can ask for at the most
 	roundTrip time.Duration // what the latencies of both directions add to a round trip, on the average
-	loss      Share
+	loss      faults.Share
 	pacer     *pacer // nil: no limit
 	slice     *Slice // nil: whole
 	lull      time.Duration
@@ -123,7 +125,7 @@ type way struct {
 func (o *orders) compose(f *flow, d direction, request uint64) *way {
 	w := &way{}
 	for _, force := range o.forces {
-		if force.picks(f.id, request) {
+		if force.picks(f, request) {
 			w.add(force, f, d)
 		}
 	}
@@ -152,7 +154,7 @@ func (w *way) add(f *force, on *flow, d direction) {
 	if c.Reset {
 		w.resetBy = append(w.resetBy, f)
 	}
-	partition, silence := c.Partition.covers(d), f.silences(on.id)
+	partition, silence := c.Partition.covers(d), f.silences(on)
 	if partition || silence {
 		w.cut, w.drop = true, w.drop || silence || c.Mode != Hold
 		w.cutBy = append(w.cutBy, f)
