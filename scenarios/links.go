@@ -209,6 +209,10 @@ func (s *Scenario) breakable() []string {
 // branched says whether parts of the link can be broken alone: LINK/BRANCH.
 func (s *Scenario) branched(link string) bool {
 	if i := slices.IndexFunc(s.Traffic, func(t Stream) bool { return t.Name == link }); i >= 0 {
+		if c := s.Traffic[i].Consume; c != nil {
+			_, peered := c.Source.(drivers.Peered)
+			return peered || c.Source == nil
+		}
 		_, peered := s.Traffic[i].Driver.(drivers.Peered)
 		return peered || s.Traffic[i].Driver == nil // it could not be read: one problem is enough
 	}

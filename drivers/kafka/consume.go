@@ -52,6 +52,9 @@ func (c *Consume) Sequenced() bool { return c.Sequence != "" }
 // Grouped implements drivers.Grouped.
 func (c *Consume) Grouped() bool { return c.Group != nil }
 
+// Peered implements drivers.Peered: faults can break the group's way to one broker.
+func (*Consume) Peered() {}
+
 // Churned implements drivers.Grouped.
 func (c *Consume) Churned() bool { return c.Group != nil && c.Group.Churn != nil }
 

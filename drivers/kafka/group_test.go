@@ -351,3 +351,19 @@ func (g *consumers) inTrouble() bool {
 	defer g.mu.Unlock()
 	return g.trouble != nil
 }
+
+// Faults can break the members' way to one broker.
+func TestGroupKnowsItsBrokers(t *testing.T) {
+	b := openBand(t, groupCluster(t, 1), Group{Members: 1})
+	peers, err := b.Peers(t.Context())
+	if err != nil || len(peers) != 3 || peers["broker-0"] == "" {
+		t.Errorf("%v, %v", peers, err)
+	}
+	leader, err := b.Leader(t.Context(), topic, 0)
+	if err != nil || peers[leader] == "" {
+		t.Errorf("leader %q, %v", leader, err)
+	}
+	if none, err := b.Leader(t.Context(), "nowhere", 0); err != nil || none != "" {
+		t.Errorf("leader %q, %v", none, err)
+	}
+}

@@ -111,6 +111,11 @@ func (t *trial) peers(link string) (faults.Peers, error) {
 		if p, ok := t.streams[i].driver.(faults.Peers); ok {
 			return p, nil
 		}
+		if o := t.streams[i].effects; o != nil && o.group != nil {
+			if p, ok := o.group.group.(faults.Peers); ok {
+				return p, nil
+			}
+		}
 	}
 	for i := range t.sc.Links {
 		spec := &t.sc.Links[i]
