@@ -34,6 +34,8 @@ type Env struct {
 	Epoch func() time.Time
 	// Dial opens the stream's own connections, through the stream's link when it has one.
 	Dial DialFunc
+	// Direct opens connections that no fault touches, for what watches from outside.
+	Direct DialFunc
 	// Timeout is the stream's timeout of one attempt: a hint for client libraries with timeouts of their own. The
 	// context of Session.Do carries the deadline that counts.
 	Timeout time.Duration

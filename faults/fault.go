@@ -36,6 +36,8 @@ type Bite struct {
 	ToTarget, FromTarget *Met
 	// Peer is the one that the fault broke, of several behind its link: broker-2. Empty for a link as a whole.
 	Peer string
+	// Why says why nothing could meet the fault, where the mechanism knows.
+	Why string
 }
 
 // Met is what met a fault in one direction.
@@ -70,6 +72,8 @@ type Env struct {
 	Peers func(link string) (Peers, error)
 	// Part returns the target's part of that name.
 	Part func(name string) (Part, error)
+	// Dial reaches what the fault has to speak to outside the links, within the run's bounds. May be nil: nothing bounds it.
+	Dial DialFunc
 	// Seed feeds every random choice of the fault.
 	Seed uint64
 	// For is how long the fault is planned to last each time, for what changes over its time.
@@ -90,12 +94,22 @@ type Filled interface {
 	Filled()
 }
 
+// Exclusive is a Config whose fault cannot be in force together with certain others: healing one would heal the other too.
+type Exclusive interface {
+	Config
+	// Excludes says so of another one. It is symmetric.
+	Excludes(other Config) bool
+}
+
 // Patient is a Fault whose calls may take longer than the timeline's bound.
 type Patient interface {
 	Fault
 	// Patience is how long one call may take.
 	Patience() time.Duration
 }
+
+// DialFunc is net.Dialer's DialContext.
+type DialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Link is a named network path that faults can break. Each mechanism knows its own links.
 type Link interface {
@@ -107,7 +121,7 @@ type Link interface {
 // Through is an optional extra of a Link whose far end, towards the target, can be another's: Dial where the connection to
 // the target is made by dial.
 type Through interface {
-	DialBy(ctx context.Context, network, address string, dial func(ctx context.Context, network, address string) (net.Conn, error)) (net.Conn, error)
+	DialBy(ctx context.Context, network, address string, dial DialFunc) (net.Conn, error)
 }
 
 // Calibrated is a Link that knows what it costs: the time that a round trip takes longer over it than without it while

@@ -42,7 +42,7 @@ type entry struct {
 }
 
 // NewJournal returns the journal at path, whose file is made with the first entry. redact, which may be nil, is applied to
-// every line: what came from the environment is written as ${env.NAME}.
+// every text of an undo: what came from the environment is written as ${env.NAME}. Replay puts it back.
 func NewJournal(path string, redact func(string) string) *Journal {
 	return &Journal{path: path, redact: redact}
 }
@@ -60,7 +60,13 @@ func (j *Journal) Due(kind, what string, data any) (done func() error, err error
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	id := j.last + 1
-	if err := j.write(entry{ID: id, Undo: &Undo{Kind: kind, What: what, Data: raw}}); err != nil {
+	undo := &Undo{Kind: kind, What: what, Data: raw}
+	if j.redact != nil {
+		if undo, err = undo.rewritten(func(text string) (string, error) { return j.redact(text), nil }); err != nil {
+			return nil, fmt.Errorf("journal %s: %w", what, err)
+		}
+	}
+	if err := j.write(entry{ID: id, Undo: undo}); err != nil {
 		return nil, fmt.Errorf("journal %s: %w", what, err)
 	}
 	j.last = id
@@ -93,9 +99,6 @@ func (j *Journal) write(e entry) error {
 	line, err := json.Marshal(e)
 	if err != nil {
 		return err
-	}
-	if j.redact != nil {
-		line = []byte(j.redact(string(line)))
 	}
 	if _, err := j.file.Write(append(line, '\n')); err != nil {
 		return err
@@ -159,7 +162,7 @@ func Replay(path string, carry func(Undo) error) (done []Undo, err error) {
 	j := &Journal{path: path, file: file}
 	var failed []error
 	for i := len(left) - 1; i >= 0; i-- {
-		if err := carry(*left[i].Undo); err != nil {
+		if err := restored(left[i].Undo, carry); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", left[i].Undo.What, err))
 			continue
 		}
@@ -173,6 +176,15 @@ func Replay(path string, carry func(Undo) error) (done []Undo, err error) {
 		return done, err
 	}
 	return done, nil
+}
+
+// restored carries an undo out with what came from the environment put back.
+func restored(u *Undo, carry func(Undo) error) error {
+	whole, err := u.rewritten(fromEnv)
+	if err != nil {
+		return err
+	}
+	return carry(*whole)
 }
 
 // maxEntry bounds a line of a journal.

@@ -12,13 +12,14 @@ import (
 
 func TestJournalReplaysWhatWasNotUndone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), JournalFile)
+	t.Setenv("PASSWORD", "hunter2")
 	j := NewJournal(path, func(s string) string { return strings.ReplaceAll(s, "hunter2", "${env.PASSWORD}") })
 	if _, err := os.Stat(path); err == nil {
 		t.Error("a journal without entries has a file")
 	}
 	due := func(what string) func() error {
 		t.Helper()
-		done, err := j.Due("exec", what, map[string]string{"password": "hunter2"})
+		done, err := j.Due("exec", what, secretive{Hunter2: []string{"-p", "hunter2"}, PID: 1<<62 + 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +31,7 @@ func TestJournalReplaysWhatWasNotUndone(t *testing.T) {
 	if err := errors.Join(second(), second()); err != nil {
 		t.Fatal(err)
 	}
-	if raw, _ := os.ReadFile(path); strings.Contains(string(raw), "hunter2") {
+	if raw, _ := os.ReadFile(path); strings.Contains(string(raw), `"hunter2"]`) {
 		t.Error("the journal holds a secret")
 	}
 	if _, err := Replay(path, func(Undo) error { return nil }); !errors.Is(err, ErrAlive) {
@@ -43,8 +44,8 @@ func TestJournalReplaysWhatWasNotUndone(t *testing.T) {
 	var seen []string
 	done, err := Replay(path, func(u Undo) error {
 		seen = append(seen, u.What)
-		var data map[string]string
-		if json.Unmarshal(u.Data, &data) != nil || data["password"] != "${env.PASSWORD}" {
+		var data secretive
+		if json.Unmarshal(u.Data, &data) != nil || !slices.Equal(data.Hunter2, []string{"-p", "hunter2"}) || data.PID != 1<<62+1 {
 			t.Errorf("data %s", u.Data)
 		}
 		if u.What == "third" {
@@ -64,6 +65,33 @@ func TestJournalReplaysWhatWasNotUndone(t *testing.T) {
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the journal is left: %v", err)
+	}
+}
+
+// secretive has a key that reads like the secret, which must stay: it is the program's own.
+type secretive struct {
+	Hunter2 []string `json:"hunter2"`
+	PID     int64    `json:"pid"`
+}
+
+// Without the environment of the run an undo stays in the journal, and says what it needs.
+func TestUndoNeedsTheEnvironment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), JournalFile)
+	j := NewJournal(path, func(s string) string { return strings.ReplaceAll(s, "hunter2", "${env.WRINGER_ABSENT}") })
+	if _, err := j.Due("exec", "x", "hunter2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	carried := 0
+	carry := func(u Undo) error { carried++; return nil }
+	if _, err := Replay(path, carry); err == nil || !strings.Contains(err.Error(), "WRINGER_ABSENT") || carried != 0 {
+		t.Errorf("%d carried out, %v", carried, err)
+	}
+	t.Setenv("WRINGER_ABSENT", "hunter2")
+	if done, err := Replay(path, carry); err != nil || len(done) != 1 || carried != 1 {
+		t.Errorf("%v, %d carried out, %v", done, carried, err)
 	}
 }
 

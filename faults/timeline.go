@@ -37,6 +37,9 @@ type Planned struct {
 	Name    string
 	At, For time.Duration
 	Fault   Fault
+	// Behind are the places in the plan of faults that must have ended before this one is injected, however long their
+	// healing takes. They are planned to end before it begins.
+	Behind []int
 }
 
 // Span is the planned interval of the fault.
@@ -98,12 +101,18 @@ func (in *Injection) Err() error {
 // a context of its own before Run returns, even if Inject failed, panicked or is wedged; a wedged call itself is never
 // waited for, and an Inject that ends after it was given up is healed once more.
 func (t Timeline) Run(ctx context.Context) []Injection {
-	r := &run{Timeline: t, injections: make([]Injection, len(t.Plan))}
+	r := &run{Timeline: t, injections: make([]Injection, len(t.Plan)), ended: make([]chan struct{}, len(t.Plan))}
+	for i := range r.ended {
+		r.ended[i] = make(chan struct{})
+	}
 	r.admitted = sync.OnceValue(func() bool { return t.Admit == nil || t.Admit() })
 	var all sync.WaitGroup
 	for i, p := range t.Plan {
 		r.injections[i] = Injection{Name: p.Name, Index: i}
-		all.Go(func() { r.carry(ctx, p, &r.injections[i]) })
+		all.Go(func() {
+			defer close(r.ended[i])
+			r.carry(ctx, p, &r.injections[i])
+		})
 	}
 	all.Wait()
 	return r.injections
@@ -113,13 +122,14 @@ func (t Timeline) Run(ctx context.Context) []Injection {
 type run struct {
 	Timeline
 	admitted   func() bool
+	ended      []chan struct{} // closed when a fault has come to its end
 	telling    sync.Mutex
 	injections []Injection
 }
 
 // carry takes one fault through its life.
 func (r *run) carry(ctx context.Context, p Planned, in *Injection) {
-	if !r.until(ctx, p.At) || !r.admitted() || ctx.Err() != nil {
+	if !r.until(ctx, p.At) || !r.behind(ctx, p) || !r.admitted() || ctx.Err() != nil {
 		return
 	}
 	r.inject(ctx, p, in)
@@ -128,6 +138,18 @@ func (r *run) carry(ctx context.Context, p Planned, in *Injection) {
 		r.until(ctx, p.At+p.For)
 	}
 	r.heal(context.WithoutCancel(ctx), p, in)
+}
+
+// behind waits for the faults that must have ended; false when ctx ended first.
+func (r *run) behind(ctx context.Context, p Planned) bool {
+	for _, i := range p.Behind {
+		select {
+		case <-r.ended[i]:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 func (r *run) inject(ctx context.Context, p Planned, in *Injection) {

@@ -200,3 +200,42 @@ func TestTimelineWedged(t *testing.T) {
 		})
 	}
 }
+
+// TestTimelineBehind: a fault waits for those that must have ended, however long their healing takes, and for no others.
+func TestTimelineBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := clockFrom(0)
+		slowly := func(ctx context.Context) error { return sleepFor(ctx, sec(2)) }
+		first, second, other := &scripted{clock: clock, heal: slowly}, &scripted{clock: clock}, &scripted{clock: clock}
+		in := Timeline{Clock: clock, Plan: []Planned{
+			{Name: "second", At: sec(2), For: sec(4), Fault: second, Behind: []int{1}},
+			{Name: "first", At: sec(1), For: sec(1), Fault: first},
+			{Name: "other", At: sec(2), For: sec(1), Fault: other},
+		}}.Run(t.Context())
+		if in[0].InjectAt != sec(4) || in[0].HealAt != sec(6) || in[2].InjectAt != sec(2) {
+			t.Errorf("the second from %v to %v, the other at %v; want 4 s to 6 s, and 2 s", in[0].InjectAt, in[0].HealAt, in[2].InjectAt)
+		}
+		// What waits when the run ends is left out.
+		ctx, cancel := context.WithTimeout(t.Context(), sec(1))
+		defer cancel()
+		begin := clock()
+		wedged := &scripted{clock: clock, heal: func(context.Context) error { time.Sleep(sec(3)); return nil }}
+		never := &scripted{clock: clock}
+		in = Timeline{Clock: func() time.Duration { return clock() - begin }, Plan: []Planned{
+			{Name: "wedged", At: 0, For: sec(1) / 2, Fault: wedged},
+			{Name: "never", At: sec(1) / 2, For: sec(1), Fault: never, Behind: []int{0}},
+		}}.Run(ctx)
+		if in[1].Step != Waiting || never.seen() != "" {
+			t.Errorf("what waited when the run ended: %+v", in[1])
+		}
+	})
+}
+
+func sleepFor(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -203,11 +203,33 @@ func (m *Measures) Codes() []CodeCount {
 	return all
 }
 
-// FailureCodes tells the failed attempts by code in words, the most frequent first; empty when none failed.
+// FailureCodes tells the failed attempts by code in words, the most frequent first, and whether they failed fast or hung;
+// empty when none failed.
 func (m *Measures) FailureCodes() string {
 	var all []string
 	for _, c := range m.Codes() {
 		all = append(all, c.Code+" "+Count(c.N))
+	}
+	words := strings.Join(all, ", ")
+	if hung := m.Failures.words(); hung != "" {
+		words += " (" + hung + ")"
+	}
+	return words
+}
+
+// words tells when attempts failed; empty when none did, or nobody looked.
+func (f *Failures) words() string {
+	if f == nil {
+		return ""
+	}
+	var all []string
+	for _, class := range []struct {
+		n    int64
+		when string
+	}{{f.Fast, "fast"}, {f.AtDeadline, "at their deadline"}, {f.BeyondDeadline, "beyond their deadline"}} {
+		if class.n > 0 {
+			all = append(all, Count(class.n)+" "+class.when)
+		}
 	}
 	return strings.Join(all, ", ")
 }

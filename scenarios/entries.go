@@ -41,6 +41,9 @@ func (r *reader) plan(n *node, s *Scenario) {
 	if sound {
 		r.checkCount(n, s)
 	}
+	if len(r.problems) == before {
+		r.checkTogether(s)
+	}
 	if r.blurred = len(r.problems) > before; !r.blurred {
 		s.Faults = expand(s.entries, s.Run.Duration, s.Seed)
 	}

@@ -143,7 +143,7 @@ type logLink struct {
 func (*logLink) Check(func(field, message string))       {}
 func (l *logLink) Ends() (listen, upstream string)       { return l.Listen, l.Bootstrap }
 func (*logLink) Prepare(faults.Link, *slog.Logger) error { return errStandIn }
-func (*logLink) Peers(faults.Link, func(context.Context) ([]string, error)) (faults.Peers, error) {
+func (*logLink) Peers(faults.Link, func(context.Context) ([]string, error), faults.DialFunc) (faults.Peers, error) {
 	return nil, errStandIn
 }
 
@@ -156,6 +156,7 @@ type partFault struct {
 func (*partFault) Check(func(field, message string))     {}
 func (*partFault) Kind() string                          { return "part" }
 func (f *partFault) On() faults.Place                    { return faults.Place{Part: f.Pause + f.Kill} }
+func (f *partFault) Excludes(other faults.Config) bool   { return f.On() == other.On() }
 func (*partFault) Open(faults.Env) (faults.Fault, error) { return nil, errStandIn }
 
 func testLanguage() Language {

@@ -50,7 +50,10 @@ const (
 )
 
 // Range is a time, or one drawn evenly between two.
-type Range struct{ From, To time.Duration }
+type Range struct {
+	From time.Duration `yaml:"-"`
+	To   time.Duration `yaml:"-"`
+}
 
 // UnmarshalText reads 5s or 5s..15s.
 func (r *Range) UnmarshalText(text []byte) error {
@@ -227,12 +230,16 @@ func (e *Entry) fallsUpon(rng *rand.Rand) []faults.Config {
 	return drawn
 }
 
-// nemesis draws faults one after the other until the time of the entry is over. One that would not end in time is left out.
+// nemesis draws faults one after the other until the time of the entry is over. One that would not end in time is left out;
+// the first is made to fit, so that something always goes wrong.
 func (e *Entry) nemesis(entries []Entry, start time.Duration, rng *rand.Rand) []Fault {
 	var plan []Fault
 	for at := start; at < start+e.For; {
 		chosen := find(entries, e.Nemesis.Choose[rng.IntN(len(e.Nemesis.Choose))])
 		length, next := e.Nemesis.For.draw(rng), e.Nemesis.Every.draw(rng)
+		if at == start {
+			length = min(length, e.For)
+		}
 		if at+length <= start+e.For {
 			plan = append(plan, chosen.strike(at, length, rng)...)
 		}

@@ -112,6 +112,24 @@ func TestNemesis(t *testing.T) {
 	}
 }
 
+// Whatever the seed, a nemesis breaks something: a run in which nothing was broken would say nothing.
+func TestNemesisNeverIdle(t *testing.T) {
+	s := mustParse(t, threeStreams+`  - {name: slow, link: a, latency: 1s}
+  - {name: chaos, at: 5s, for: 4s, nemesis: {choose: [slow], every: 1s, for: 1s..60s}}
+`)
+	for seed := range int64(100) {
+		s.Reseed(seed)
+		if len(s.Faults) == 0 {
+			t.Fatalf("the seed %d breaks nothing", seed)
+		}
+		for i := range s.Faults {
+			if s.Faults[i].End() > 9*time.Second {
+				t.Errorf("the seed %d: %s", seed, told(s.Faults))
+			}
+		}
+	}
+}
+
 // A seed's plan is part of what a run promises to repeat: it must not change with the program.
 func TestPlanOfASeedStays(t *testing.T) {
 	s := mustParse(t, chaotic)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 
 	"wringer/faults"
 )
@@ -45,6 +46,21 @@ type TargetEnv struct {
 	Journal *faults.Journal
 	// Refused counts the dials to a port that failed so far, over all streams. May be nil.
 	Refused func(port string) int64
+	// Bounds says why an address must not be dialled; nil: every one may.
+	Bounds func(ctx context.Context, network, address string) error
+}
+
+// Within is nil when all addresses may be dialled. A target asks before it first calls what its configuration names.
+func (e TargetEnv) Within(ctx context.Context, addresses ...string) error {
+	if e.Bounds == nil {
+		return nil
+	}
+	for _, address := range addresses {
+		if err := e.Bounds(ctx, "tcp", strings.TrimSpace(address)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Tell tells Known, if there is anyone to tell.

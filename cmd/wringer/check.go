@@ -118,4 +118,4 @@ func timeline(w io.Writer, sc *scenarios.Scenario) {
 	table.Flush()
 }
 
-func seconds(d time.Duration) string { return fmt.Sprintf("%gs", d.Seconds()) }
+func seconds(d time.Duration) string { return fmt.Sprintf("%gs", float64(d)/float64(time.Second)) }

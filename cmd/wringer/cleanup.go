@@ -17,7 +17,7 @@ func cleanupCommand(std streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "cleanup [DIR]",
 		Short: "Undo what a run that was killed left behind",
-		Long: `Undo what a run that was killed left behind outside its own process: programs that it started, and the undo commands of its exec faults.
+		Long: `Undo what a run that was killed left behind outside its own process: programs that it started, what it changed on a Toxiproxy server, and the undo commands of its exec faults.
 
 DIR is a record's folder, or one of records; default: runs. A run heals by itself however it ends, except by kill -9 or a
 crash; it keeps a journal for this. Only what the journal names is touched, and only where it is still the run's own.`,

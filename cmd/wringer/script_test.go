@@ -2,16 +2,23 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"wringer/faults/process"
 	"wringer/reports"
 	"wringer/reports/recordtest"
 )
@@ -25,6 +32,7 @@ func TestMain(m *testing.M) {
 			stop()
 			os.Exit(code)
 		},
+		"toxiserver": serveToxiproxy,
 	})
 }
 
@@ -46,7 +54,7 @@ func (l leakless) Run() int {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor, "valid": validRecord, "gone": gone},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor, "valid": validRecord, "gone": gone, "fetch": fetch},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("NO_COLOR", "1")
 			l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,9 +64,48 @@ func TestScripts(t *testing.T) {
 			// An address on which something listens for the length of the script.
 			env.Setenv("BUSY", l.Addr().String())
 			env.Defer(func() { l.Close() })
-			return nil
+			return reservePorts(env, "API", "PROXY", "SPARE", "REST")
 		},
 	})
+}
+
+// reservePorts gives the script free loopback addresses.
+func reservePorts(env *testscript.Env, names ...string) error {
+	base, err := process.Ports(len(names))
+	for i, name := range names {
+		env.Setenv(name, fmt.Sprint("127.0.0.1:", base+i))
+	}
+	return err
+}
+
+// serveToxiproxy is a running Toxiproxy, the official server's own code: toxiserver API NAME LISTEN UPSTREAM...
+func serveToxiproxy() {
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	for proxy := range slices.Chunk(os.Args[2:], 3) {
+		if err := server.Collection.Add(toxiproxy.NewProxy(server, proxy[0], proxy[1], proxy[2]), true); err != nil {
+			panic(err)
+		}
+	}
+	panic(server.Listen(os.Args[1]))
+}
+
+// fetch keeps what a server answers, once it does.
+func fetch(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: fetch URL FILE")
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	var body []byte
+	until(ts, "an answer of "+args[0], func() bool {
+		answer, err := client.Get(args[0])
+		if err != nil {
+			return false
+		}
+		defer answer.Body.Close()
+		body, err = io.ReadAll(answer.Body)
+		return err == nil && answer.StatusCode == http.StatusOK
+	})
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), body, 0o600))
 }
 
 // validRecord checks a record against the contract and its sums.

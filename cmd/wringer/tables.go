@@ -59,8 +59,9 @@ var language = scenarios.Language{
 
 // undoers carry out what the journal of a killed run says is left to undo, by the kind of the entry.
 var undoers = map[string]func(context.Context, json.RawMessage) error{
-	command.UndoKind: command.Undo,
-	process.UndoKind: process.Undo,
+	command.UndoKind:   command.Undo,
+	process.UndoKind:   process.Undo,
+	toxiproxy.UndoKind: toxiproxy.Undo,
 }
 
 // format is one rendering of a record.

@@ -52,6 +52,7 @@ func NewEnv(t testing.TB, epoch time.Time) drivers.Env {
 		Clock:    func() time.Duration { return time.Since(epoch) },
 		Epoch:    func() time.Time { return epoch },
 		Dial:     new(net.Dialer).DialContext,
+		Direct:   new(net.Dialer).DialContext,
 		Timeout:  timeout,
 		Sessions: 64,
 		Files:    t.TempDir(),

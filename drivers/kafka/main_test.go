@@ -55,6 +55,7 @@ func newEnv() drivers.Env {
 		Clock:    func() time.Duration { return time.Since(epoch) },
 		Epoch:    func() time.Time { return epoch },
 		Dial:     new(net.Dialer).DialContext,
+		Direct:   new(net.Dialer).DialContext,
 		Timeout:  2 * time.Second,
 		Sessions: 8,
 		Log:      slog.New(slog.DiscardHandler),

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 
 	"github.com/IBM/sarama"
@@ -65,7 +64,7 @@ func (s *Source) Start(ctx context.Context) error {
 func (s *Source) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
-	s.network = newNetwork(new(net.Dialer).DialContext, patience(s.env.Timeout))
+	s.network = newNetwork(s.env.Direct, patience(s.env.Timeout))
 	s.network.secure = s.secure
 	guard := context.AfterFunc(ctx, s.network.close)
 	defer guard()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -35,10 +36,14 @@ func (c command) run(ctx context.Context) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, c.Words[0], c.Words[1:]...)
 	cmd.Dir, cmd.Env = c.Dir, append(os.Environ(), c.Env...)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = ownGroup()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second // something that it started and that left its group may hold on to its output
+	// The kernel kills the command with the thread that started it, should this process be killed: what broke on after its undo
+	// would stay broken.
+	runtime.LockOSThread()
 	err := cmd.Run()
+	runtime.UnlockOSThread()
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil // the command itself ended well
 	}
@@ -78,8 +83,7 @@ func (h *head) Write(p []byte) (int, error) {
 // UndoKind is the kind of this package's entries in a journal.
 const UndoKind = "exec"
 
-// Undo runs the undo command of a run that was killed. What had come from the environment was written as ${env.NAME}, and is
-// read from the environment of now.
+// Undo runs the undo command of a run that was killed.
 func Undo(ctx context.Context, data json.RawMessage) error {
 	var c command
 	if err := json.Unmarshal(data, &c); err != nil {
@@ -88,36 +92,6 @@ func Undo(ctx context.Context, data json.RawMessage) error {
 	if len(c.Words) == 0 || c.Timeout <= 0 {
 		return errors.New("entry of a command: it names no command")
 	}
-	var failed []error
-	for _, texts := range [][]string{c.Words, c.Env} {
-		for i := range texts {
-			filled, err := fill(texts[i])
-			texts[i] = filled
-			failed = append(failed, err)
-		}
-	}
-	if err := errors.Join(failed...); err != nil {
-		return err
-	}
 	_, err := c.run(ctx)
 	return err
-}
-
-// fill puts the environment's values into a text.
-func fill(text string) (string, error) {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(text, "${env.")
-		b.WriteString(before)
-		if !found {
-			return b.String(), nil
-		}
-		name, rest, closed := strings.Cut(after, "}")
-		value, known := os.LookupEnv(name)
-		if !closed || !known {
-			return "", fmt.Errorf("the undo needs the environment variable %s: set it as it was for the run", name)
-		}
-		b.WriteString(value)
-		text = rest
-	}
 }

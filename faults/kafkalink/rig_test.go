@@ -36,7 +36,7 @@ type rig struct {
 // newRig opens a Kafka link to the addresses.
 func newRig(t testing.TB, upstream ...string) *rig {
 	t.Helper()
-	m, err := toxi.NewMesh()
+	m, err := toxi.NewMesh(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func newRig(t testing.TB, upstream ...string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	peers, err := c.Peers(link, func(context.Context) ([]string, error) { return upstream, nil })
+	peers, err := c.Peers(link, func(context.Context) ([]string, error) { return upstream, nil }, new(net.Dialer).DialContext)
 	if err != nil {
 		t.Fatal(err)
 	}

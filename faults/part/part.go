@@ -5,10 +5,7 @@ package part
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"wringer/faults"
@@ -21,8 +18,8 @@ type Config struct {
 	Restart string        `yaml:"restart" jsonschema_description:"The part of the target to end in good order (SIGTERM). It is started again at the end, or with every at once."`
 	CPU     string        `yaml:"cpu" jsonschema_description:"The part of the target that gets a share of the time only: it is frozen for the rest of every tenth of a second."`
 	Files   string        `yaml:"files" jsonschema_description:"The part of the target that may open no file or connection beyond limit; those that are open stay."`
-	Every   time.Duration `yaml:"every" jsonschema_description:"Pause, kill and restart: the part is taken down and brought back at once, and again each time this has passed. Absent: it stays down until the end."`
-	Share   *Share        `yaml:"share" jsonschema_description:"With cpu: the share of the time that is left, as in 20%."`
+	Every   time.Duration `yaml:"every" jsonschema_description:"Kill and restart: the part is taken down and brought back at once, and again each time this has passed. Absent: it stays down until the end."`
+	Share   faults.Share  `yaml:"share" jsonschema_description:"With cpu: the share of the time that is left, as in 20%."`
 	Limit   uint64        `yaml:"limit" jsonschema_description:"With files: how many it may have open. Default 0: none beyond those that are open."`
 }
 
@@ -64,15 +61,19 @@ func (c *Config) Check(problem func(field, message string)) {
 	if c.Every != 0 && c.Every < leastEvery {
 		problem("every", fmt.Sprintf("%v is less than %v", c.Every, leastEvery))
 	}
-	if c.Every != 0 && (kind == "cpu" || kind == "files") {
-		problem("every", "goes with pause, kill and restart; "+kind+" lasts as long as the fault does")
+	switch {
+	case c.Every == 0:
+	case kind == "pause":
+		problem("every", "would freeze the part for no time: give times beside it, to repeat the whole fault, or write cpu with a share of the time")
+	case kind == "cpu" || kind == "files":
+		problem("every", "goes with kill and restart; "+kind+" lasts as long as the fault does")
 	}
 	switch {
-	case kind == "cpu" && c.Share == nil:
+	case kind == "cpu" && c.Share == 0:
 		problem("share", "is missing: write how much of the time the part keeps, as in share: 20%")
-	case kind == "cpu" && (*c.Share <= 0 || *c.Share >= 1):
-		problem("share", "leaves the part all of its time or none: write a share between, as in 20%; to freeze it, pause it")
-	case kind != "cpu" && c.Share != nil:
+	case kind == "cpu" && c.Share >= 1:
+		problem("share", "leaves the part all of its time: write less, as in 20%")
+	case kind != "cpu" && c.Share != 0:
 		problem("share", "goes with cpu")
 	}
 	if kind != "files" && c.Limit != 0 {
@@ -86,6 +87,13 @@ func (c *Config) Kind() string { return c.target().kind }
 // On implements faults.Config.
 func (c *Config) On() faults.Place { return faults.Place{Part: c.target().part} }
 
+// Excludes implements faults.Exclusive: a part is broken by one fault at a time. It counts what met it as a whole, and is
+// ready or not as a whole.
+func (c *Config) Excludes(other faults.Config) bool {
+	o, ok := other.(*Config)
+	return ok && o.target().part == c.target().part
+}
+
 // String tells the fault in words: "kill broker-2", "pause stock, every 500ms".
 func (c *Config) String() string {
 	t := c.target()
@@ -93,8 +101,8 @@ func (c *Config) String() string {
 	switch {
 	case c.Every > 0:
 		s += fmt.Sprint(", every ", c.Every)
-	case c.Share != nil:
-		s += fmt.Sprintf(", %g%% of the time", float64(*c.Share)*100)
+	case c.Share != 0:
+		s += fmt.Sprintf(", %v of the time", c.Share)
 	case t.kind == "files":
 		s += fmt.Sprintf(", at most %d open", c.Limit)
 	}
@@ -119,7 +127,7 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 		}
 		f.strike, f.mend = stopper.Stop, p.Start
 	case "cpu":
-		f.every, f.hold = period, time.Duration((1-float64(*c.Share))*float64(period))
+		f.every, f.hold = period, time.Duration((1-float64(c.Share))*float64(period))
 	case "files":
 		limiter, ok := p.(faults.FileLimiter)
 		if !ok {
@@ -129,21 +137,4 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 		f.mend = limiter.RestoreFiles
 	}
 	return f, nil
-}
-
-// Share is a share of the time, from 0 to 1, written 20% or 0.2.
-type Share float64
-
-// UnmarshalText reads 20% or 0.2.
-func (s *Share) UnmarshalText(text []byte) error {
-	number, percent := strings.CutSuffix(string(text), "%")
-	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-		return fmt.Errorf("%q is no share: write 20%% or 0.2", text)
-	}
-	if percent {
-		v /= 100
-	}
-	*s = Share(v)
-	return nil
 }

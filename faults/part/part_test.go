@@ -216,6 +216,14 @@ func TestConfig(t *testing.T) {
 		{Config{Pause: "a", Kill: "b"}, "kill", "kill b"},
 		{Config{Kill: "a", Every: -time.Second}, "every", "kill a"},
 		{Config{Kill: "a", Every: time.Millisecond}, "every", "kill a, every 1ms"},
+		{Config{Pause: "a", Every: time.Second}, "every", "pause a, every 1s"},
+		{Config{CPU: "a", Share: 0.2, Every: time.Second}, "every", "cpu a, every 1s"},
+		{Config{CPU: "a", Share: 0.2}, "", "cpu a, 20% of the time"},
+		{Config{CPU: "a", Share: 1}, "share", "cpu a, 100% of the time"},
+		{Config{CPU: "a"}, "share", "cpu a"},
+		{Config{Kill: "a", Share: 0.2}, "share", "kill a, 20% of the time"},
+		{Config{Files: "a", Limit: 3}, "", "files a, at most 3 open"},
+		{Config{Kill: "a", Limit: 3}, "limit", "kill a"},
 	}
 	for _, tt := range tests {
 		var fields []string
@@ -231,5 +239,12 @@ func TestConfig(t *testing.T) {
 	_, err := c.Open(faults.Env{Part: func(string) (faults.Part, error) { return nil, errors.New("no part nothing") }})
 	if err == nil || c.On() != (faults.Place{Part: "nothing"}) {
 		t.Errorf("open: %v, on %+v", err, c.On())
+	}
+}
+
+func TestExcludes(t *testing.T) {
+	pause, files, elsewhere := &Config{Pause: "x"}, &Config{Files: "x"}, &Config{Kill: "y"}
+	if !pause.Excludes(files) || !files.Excludes(pause) || pause.Excludes(elsewhere) {
+		t.Error("a part is broken by one fault at a time, and that alone is excluded")
 	}
 }

@@ -3,6 +3,8 @@ package toxi
 import (
 	"fmt"
 	"strings"
+
+	"wringer/faults"
 )
 
 // Check implements faults.Config.
@@ -76,7 +78,7 @@ func unknown(ways string) string {
 func (c *Config) checkShares(problem func(field, message string)) {
 	for _, s := range []struct {
 		key   string
-		share Share
+		share faults.Share
 	}{{"connections", c.Connections}, {"requests", c.Requests}} {
 		if s.share < 0 || s.share > 1 {
 			problem(s.key, fmt.Sprintf("%v is out of range: more than 0%% and at most 100%%", s.share))

@@ -18,7 +18,7 @@ type Config struct {
 	Distribution Distribution   `yaml:"distribution" jsonschema:"enum=uniform,enum=normal,enum=pareto" jsonschema_description:"The jitter's shape; of normal and pareto (shape 3) the jitter is the standard deviation. Default uniform."`
 	ConnectDelay time.Duration  `yaml:"connect_delay" jsonschema_description:"New connections are made this much later; what they carry is not delayed."`
 	Bandwidth    BytesPerSecond `yaml:"bandwidth" jsonschema_description:"All connections of the link together carry no more than this in a direction: 1MiB/s."`
-	Loss         Share          `yaml:"loss" jsonschema_description:"Of each segment of 1,460 bytes, so many are lost and sent again, as TCP does: after a round trip when three more of the same burst follow it, else after 200ms and a round trip, twice as long each time it is lost again. What is behind it waits. A handshake is repeated after 1s, 2s, 4s."`
+	Loss         faults.Share   `yaml:"loss" jsonschema_description:"Of each segment of 1,460 bytes, so many are lost and sent again, as TCP does: after a round trip when three more of the same burst follow it, else after 200ms and a round trip, twice as long each time it is lost again. What is behind it waits. A handshake is repeated after 1s, 2s, 4s."`
 	Slice        *Slice         `yaml:"slice" jsonschema_description:"Bytes arrive in small pieces, each written by itself."`
 	Direction    Ways           `yaml:"direction" jsonschema:"enum=both,enum=to-target,enum=from-target" jsonschema_description:"Where latency, bandwidth, loss, slice, slow_close and an amount of close_after apply. Default from-target."`
 	Partition    Ways           `yaml:"partition" jsonschema:"enum=both,enum=to-target,enum=from-target" jsonschema_description:"Nothing passes: in neither direction, to the target (and new connections wait), or from the target (requests arrive, answers do not)."`
@@ -30,8 +30,8 @@ type Config struct {
 	CloseWith    CloseWith      `yaml:"close_with" jsonschema:"enum=fin,enum=reset" jsonschema_description:"How close_after closes. Default fin."`
 	SlowClose    time.Duration  `yaml:"slow_close" jsonschema_description:"The end of a connection is passed on this much later."`
 	Flap         *Flap          `yaml:"flap" jsonschema_description:"The fault comes and goes, over and over, for as long as it lasts."`
-	Connections  Share          `yaml:"connections" jsonschema_description:"The share of connections that meet the fault, drawn for each. Default 100%."`
-	Requests     Share          `yaml:"requests" jsonschema_description:"The share of requests that meet the fault, drawn for each. A request begins with the first byte to the target, and with the first one after a byte from the target; what comes back belongs to it. Default 100%."`
+	Connections  faults.Share   `yaml:"connections" jsonschema_description:"The share of connections that meet the fault, drawn for each. Default 100%."`
+	Requests     faults.Share   `yaml:"requests" jsonschema_description:"The share of requests that meet the fault, drawn for each. A request begins with the first byte to the target, and with the first one after a byte from the target; what comes back belongs to it. Default 100%."`
 }
 
 // Ways are directions as a scenario writes them; empty: none.

@@ -106,17 +106,6 @@ func TestOpenNeedsALinkOfThisMesh(t *testing.T) {
 }
 
 func TestValueTexts(t *testing.T) {
-	var share Share
-	for text, want := range map[string]Share{"30%": 0.3, " 0.5 %": 0.005, "100%": 1} {
-		if err := share.UnmarshalText([]byte(text)); err != nil || share != want {
-			t.Errorf("%q is %v, %v", text, share, err)
-		}
-	}
-	for _, text := range []string{"", "30", "0%", "-1%", "101%", "NaN%", "x%"} {
-		if err := share.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q is taken for %v", text, share)
-		}
-	}
 	var limit Limit
 	for text, want := range map[string]Limit{"2s": {Time: 2 * time.Second}, "64KiB": {Bytes: 64 << 10}, "10B": {Bytes: 10}} {
 		if err := limit.UnmarshalText([]byte(text)); err != nil || limit != want {

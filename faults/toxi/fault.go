@@ -98,6 +98,10 @@ func (f *Fault) Bite() faults.Bite {
 		Connections: f.connections.Load(), Bytes: met[toTarget].Bytes + met[fromTarget].Bytes,
 		ToTarget: &met[toTarget], FromTarget: &met[fromTarget], Peer: f.aim.Peer().Name,
 	}
-	b.Bit = b.Connections > 0
+	if b.Bit = b.Connections > 0; !b.Bit {
+		if peer := f.aim.Peer(); peer.Name != "" {
+			b.Why = "nothing passed on the way to " + peer.Name + ", " + peer.Address
+		}
+	}
 	return b
 }

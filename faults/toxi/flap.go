@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"wringer/faults"
 )
 
 // Flap is how a fault comes and goes: at the start of each period it is in force, for the duty's share of it.
 type Flap struct {
 	Every time.Duration `yaml:"every" jsonschema:"required" jsonschema_description:"The length of a period. At least 10ms."`
-	Duty  Share         `yaml:"duty" jsonschema:"required" jsonschema_description:"The part of each period, from its start, in which the fault is in force: 30%."`
+	Duty  faults.Share  `yaml:"duty" jsonschema:"required" jsonschema_description:"The part of each period, from its start, in which the fault is in force: 30%."`
 }
 
 // leastFlap keeps a fault from being nothing but its own switching.

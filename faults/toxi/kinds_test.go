@@ -167,7 +167,7 @@ func TestSharesOfRequests(t *testing.T) {
 		if err := say(c, "0123456789"); err != nil {
 			t.Fatal(err)
 		}
-		if f.config.Requests.picks(f.seed, id, uint64(i+1)) {
+		if picks(f.config.Requests, f.seed, id, uint64(i+1)) {
 			picked++
 		}
 	}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/Shopify/toxiproxy/v2/stream"
+
+	"wringer/faults"
 )
 
 // Link is one named path. It implements faults.Link and is safe for concurrent use. All addresses that are dialled over
@@ -74,11 +76,11 @@ func (l *Link) Name() string { return l.name }
 // healed or ctx ends; one that cuts only the way back lets it through, so that requests keep arriving whose answers are
 // lost.
 func (l *Link) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	return l.DialBy(ctx, network, address, new(net.Dialer).DialContext)
+	return l.DialBy(ctx, network, address, l.mesh.dial)
 }
 
 // DialBy implements faults.Through.
-func (l *Link) DialBy(ctx context.Context, network, address string, dial func(ctx context.Context, network, address string) (net.Conn, error)) (net.Conn, error) {
+func (l *Link) DialBy(ctx context.Context, network, address string, dial faults.DialFunc) (net.Conn, error) {
 	far, err := l.connect(ctx, network, address, dial)
 	if err != nil {
 		return nil, err
@@ -87,7 +89,7 @@ func (l *Link) DialBy(ctx context.Context, network, address string, dial func(ct
 }
 
 // connect is DialBy below the link's layer.
-func (l *Link) connect(ctx context.Context, network, address string, dial func(ctx context.Context, network, address string) (net.Conn, error)) (net.Conn, error) {
+func (l *Link) connect(ctx context.Context, network, address string, dial faults.DialFunc) (net.Conn, error) {
 	f := newFlow(l, l.serial.Add(1))
 	f.address = address
 	refused := func(err error) error {

@@ -98,7 +98,7 @@ func (i *inlet) carry(ctx context.Context, c net.Conn, address string, free func
 	if layer == nil {
 		return l.adopt(ctx, c, address, free)
 	}
-	far, err := l.connect(ctx, "tcp", address, new(net.Dialer).DialContext)
+	far, err := l.connect(ctx, "tcp", address, l.mesh.dial)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (l *Link) adopt(ctx context.Context, c net.Conn, address string, free func(
 		return err
 	}
 	far, err := l.reach(ctx, f, func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", address)
+		return l.mesh.dial(ctx, "tcp", address)
 	})
 	if err != nil {
 		return err

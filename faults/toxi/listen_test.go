@@ -105,7 +105,11 @@ func TestBranches(t *testing.T) {
 			s.dialled = say(c, "hello") == nil
 			c.Close()
 		}
-		s.inlet = say(knock(t, inlets[u]), "hello") == nil
+		if c, err := net.Dial("tcp", inlets[u]); err == nil { // a reset can come before the dial is over
+			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+			s.inlet = say(c, "hello") == nil
+			c.Close()
+		}
 		s.existing = say(existing[u], "hello") == nil
 		return s
 	}
@@ -150,7 +154,7 @@ func TestBranchThatNobodyUses(t *testing.T) {
 	if err := say(dial(t, l, first.address()), "hello"); err != nil {
 		t.Error(err)
 	}
-	if bite := f.Bite(); bite.Bit || bite.Bytes != 0 {
+	if bite := f.Bite(); bite.Bit || bite.Bytes != 0 || !strings.Contains(bite.Why, "on the way to broker-2") {
 		t.Errorf("bit %+v", bite)
 	}
 	heal(t, f)
@@ -286,4 +290,41 @@ func TestLayerLiesOverDialsAndInlets(t *testing.T) {
 		c.Close()
 	}
 	l.empty(t.Context())
+}
+
+// Every connection to a target is made by the mesh's own dial, which keeps the bounds of a run.
+func TestMeshDials(t *testing.T) {
+	u := serve(t, echo)
+	var asked []string
+	var mu sync.Mutex
+	m, err := NewMesh(func(_ context.Context, _, address string) (net.Conn, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, address)
+		return nil, errors.New("beyond the bounds")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close(t.Context())
+	opened, err := m.Link("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := opened.(*Link)
+	if c, err := l.Dial(t.Context(), "tcp", u.address()); err == nil {
+		c.Close()
+		t.Error("dialled past the mesh")
+	}
+	if c, err := net.Dial("tcp", listen(t, l, u.address())); err == nil { // else the reset was quicker
+		if say(c, "hello") == nil {
+			t.Error("an inlet was served past the mesh")
+		}
+		c.Close()
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(asked) != 2 || u.connections() != 0 {
+		t.Errorf("asked for %q, and the target has seen %d connections", asked, u.connections())
+	}
 }

@@ -75,7 +75,7 @@ func echo(c net.Conn) { _, _ = io.Copy(c, c) }
 
 func newLink(t testing.TB) *Link {
 	t.Helper()
-	m, err := NewMesh()
+	m, err := NewMesh(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"sync"
 
@@ -32,6 +33,7 @@ import (
 type Mesh struct {
 	server *toxiproxy.ApiServer
 	door   *door
+	dial   faults.DialFunc
 
 	mu     sync.Mutex
 	closed bool
@@ -42,8 +44,12 @@ type Mesh struct {
 // The library keeps its toxics in a table of its own.
 var register = sync.OnceFunc(func() { toxics.Register(toxicType, new(gate)) })
 
-// NewMesh opens a mesh without links. It listens on one loopback port until it is closed.
-func NewMesh() (*Mesh, error) {
+// NewMesh opens a mesh without links, which make their connections to the targets by dial; nil dials without bounds. It
+// listens on one loopback port until it is closed.
+func NewMesh(dial faults.DialFunc) (*Mesh, error) {
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
 	register()
 	d, err := openDoor()
 	if err != nil {
@@ -52,6 +58,7 @@ func NewMesh() (*Mesh, error) {
 	return &Mesh{
 		server: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
 		door:   d,
+		dial:   dial,
 		links:  map[string]*Link{},
 	}, nil
 }

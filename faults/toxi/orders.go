@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"wringer/faults"
 )
 
 // direction is one of the two ways of a link.
@@ -58,11 +60,11 @@ func (f *force) picks(on *flow, request uint64) bool {
 	if f.config.Requests != 0 && request == 0 || !f.aim.Covers(on.address, on.reached) {
 		return false
 	}
-	return f.config.Connections.picks(f.seed, on.id, 0) && f.config.Requests.picks(f.seed, on.id, request)
+	return picks(f.config.Connections, f.seed, on.id, 0) && picks(f.config.Requests, f.seed, on.id, request)
 }
 
 // picks draws for a connection and a number on it; 0 is no share: all of them.
-func (s Share) picks(seed, connection, number uint64) bool {
+func picks(s faults.Share, seed, connection, number uint64) bool {
 	return s == 0 || rand.New(rand.NewPCG(seed^number<<32, connection)).Float64() < float64(s)
 }
 
@@ -104,7 +106,7 @@ type way struct {
 	delays    []*force      // with a latency
 	most      time.Duration // what they, or a loss, can ask for at the most
 	roundTrip time.Duration // what the latencies of both directions add to a round trip, on the average
-	loss      Share
+	loss      faults.Share
 	pacer     *pacer // nil: no limit
 	slice     *Slice // nil: whole
 	lull      time.Duration

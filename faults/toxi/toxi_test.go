@@ -349,7 +349,7 @@ func TestABandwidthThatNothingReachesDoesNotBite(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	m, err := NewMesh()
+	m, err := NewMesh(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,25 +72,3 @@ func parseAmount(s string) (int64, bool) {
 	}
 	return 0, false
 }
-
-// Share is a probability, written 30%.
-type Share float64
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (s *Share) UnmarshalText(text []byte) error {
-	word := strings.TrimSpace(string(text))
-	number, ok := strings.CutSuffix(word, "%")
-	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if !ok || err != nil || !(v > 0 && v <= 100) {
-		return fmt.Errorf("%q is no share: write 30%%, more than 0%% and at most 100%%", word)
-	}
-	*s = Share(v / 100)
-	return nil
-}
-
-// MarshalText implements encoding.TextMarshaler.
-func (s Share) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-func (s Share) String() string {
-	return strconv.FormatFloat(math.Round(float64(s)*1e8)/1e6, 'f', -1, 64) + "%"
-}

@@ -61,6 +61,12 @@ func (c *Config) Kind() string {
 // On implements faults.Config: the stream's own connections are where the fault shows.
 func (c *Config) On() faults.Place { return faults.Place{Link: c.Through} }
 
+// Excludes implements faults.Exclusive: a proxy is taken down by one fault at a time.
+func (c *Config) Excludes(other faults.Config) bool {
+	o, ok := other.(*Config)
+	return ok && c.Down && o.Down && c.Server == o.Server && c.Proxy == o.Proxy
+}
+
 // String tells the fault in words: "toxiproxy latency jitter=20 latency=80, downstream of proxy orders".
 func (c *Config) String() string {
 	words := []string{c.Kind()}
@@ -92,7 +98,7 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openWithin)
 	defer cancel()
-	s := server(strings.TrimRight(c.Server, "/"))
+	s := server{strings.TrimRight(c.Server, "/"), env.Dial}
 	p, err := s.find(ctx, c.Proxy)
 	if err != nil {
 		return nil, err

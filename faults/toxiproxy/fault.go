@@ -13,7 +13,6 @@ import (
 )
 
 // Fault is a fault on a proxy. Its toxic has a name that nobody else uses, so that it can be told from those found there.
-// Faults that take the same proxy down must not overlap: the first that heals brings it up.
 type Fault struct {
 	config  Config
 	server  server
@@ -46,11 +45,10 @@ func Undo(ctx context.Context, data json.RawMessage) error {
 	if err := json.Unmarshal(data, &u); err != nil {
 		return fmt.Errorf("undo on a toxiproxy server: %w", err)
 	}
-	return u.do(ctx)
+	return u.on(ctx, server{url: u.Server})
 }
 
-func (u undo) do(ctx context.Context) error {
-	s := server(u.Server)
+func (u undo) on(ctx context.Context, s server) error {
 	if !u.Down {
 		return s.remove(ctx, u.Proxy, u.Toxic)
 	}
@@ -66,7 +64,7 @@ func (u undo) do(ctx context.Context) error {
 }
 
 func (f *Fault) undo() undo {
-	u := undo{Server: string(f.server), Proxy: f.config.Proxy, Down: f.config.Down}
+	u := undo{Server: f.server.url, Proxy: f.config.Proxy, Down: f.config.Down}
 	if !u.Down {
 		u.Toxic = f.toxic
 	}
@@ -121,7 +119,7 @@ func (f *Fault) Heal(ctx context.Context) error {
 	if !f.made {
 		return nil
 	}
-	if err := errors.Join(f.tap.Heal(ctx), f.undo().do(ctx)); err != nil {
+	if err := errors.Join(f.tap.Heal(ctx), f.undo().on(ctx, f.server)); err != nil {
 		return err
 	}
 	f.made = false

@@ -13,11 +13,18 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"wringer/faults"
 )
 
-// server is the API of a Toxiproxy server, by its address. The library's own client knows no contexts and waits for 30
-// seconds, which a wedged proxy makes it do.
-type server string
+// server is the API of a Toxiproxy server. The library's own client knows no contexts and waits for 30 seconds, which a
+// wedged proxy makes it do.
+type server struct {
+	url  string
+	dial faults.DialFunc // nil: without bounds
+}
+
+func (s server) String() string { return s.url }
 
 // proxy is a proxy as the server tells of it.
 type proxy struct {
@@ -99,14 +106,15 @@ func (s server) call(ctx context.Context, method, path string, in, out any) erro
 		}
 		body = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, string(s)+path, body)
+	r, err := http.NewRequestWithContext(ctx, method, s.url+path, body)
 	if err != nil {
 		return err
 	}
 	r.Header.Set("User-Agent", "wringer") // the server turns browsers away
 	r.Header.Set("Content-Type", "application/json")
-	r.Close = true // calls are rare, and no idle connection is left behind
-	answer, err := http.DefaultClient.Do(r)
+	// Calls are rare, and no idle connection is left behind. No proxy of the environment's stands between.
+	client := http.Client{Transport: &http.Transport{DialContext: s.dial, DisableKeepAlives: true}}
+	answer, err := client.Do(r)
 	if err != nil {
 		return fmt.Errorf("toxiproxy server: %w", err)
 	}

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,7 +61,7 @@ func newRig(t *testing.T) *rig {
 	r := &rig{server: startServer(t)}
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
 	t.Cleanup(echo.Close)
-	mesh, err := toxi.NewMesh()
+	mesh, err := toxi.NewMesh(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +96,7 @@ func startServer(t *testing.T) server {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	s := server("http://" + net.JoinHostPort(host, port))
+	s := server{url: "http://" + net.JoinHostPort(host, port)}
 	tick, bound := time.NewTicker(5*time.Millisecond), time.NewTimer(30*time.Second)
 	defer tick.Stop()
 	defer bound.Stop()
@@ -109,7 +111,7 @@ func startServer(t *testing.T) server {
 }
 
 func (r *rig) config(c Config) Config {
-	c.Server, c.Proxy, c.Through = string(r.server), "orders", "orders"
+	c.Server, c.Proxy, c.Through = r.server.url, "orders", "orders"
 	return c
 }
 
@@ -191,6 +193,85 @@ func TestRestoresWhatItFound(t *testing.T) {
 	}
 }
 
+// TestEveryToxicOfTheServer: each type goes in by its name and out again while traffic meets it, and leaves nothing.
+func TestEveryToxicOfTheServer(t *testing.T) {
+	r := newRig(t)
+	before := r.state(t)
+	for kind, attributes := range map[string]map[string]any{
+		"latency": {"latency": 5, "jitter": 2}, "bandwidth": {"rate": 1000}, "slow_close": {"delay": 5}, "timeout": {"timeout": 5},
+		"reset_peer": {"timeout": 5}, "slicer": {"average_size": 64, "size_variation": 32, "delay": 10}, "limit_data": {"bytes": 3},
+	} {
+		f := r.open(t, Config{Toxic: kind, Attributes: attributes}, nil)
+		if err := f.Inject(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p, err := r.server.proxy(t.Context(), "orders")
+		if err != nil || len(p.Toxics) != 1 || p.Toxics[0].Type != kind || p.Toxics[0].Stream != "downstream" {
+			t.Errorf("%s: the server has %+v, %v", kind, p, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		_ = r.meet(ctx) // some of them break it
+		cancel()
+		if !f.Bite().Bit {
+			t.Errorf("%s: nothing met it", kind)
+		}
+		if err := errors.Join(f.Heal(t.Context()), f.Probe(t.Context()), r.meet(t.Context())); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if after := r.state(t); !reflect.DeepEqual(before, after) {
+			t.Errorf("%s left %v, found %v", kind, after, before)
+		}
+	}
+}
+
+// TestWedgedServer: a server that no longer answers is given up and told, and what it was asked stays in the journal.
+func TestWedgedServer(t *testing.T) {
+	r := newRig(t)
+	wedged := make(chan struct{})
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if request.Method == http.MethodDelete {
+			select {
+			case <-wedged:
+			case <-request.Context().Done():
+				return
+			}
+		}
+		target, _ := url.Parse(r.server.url)
+		httputil.NewSingleHostReverseProxy(target).ServeHTTP(w, request)
+	}))
+	defer front.Close()
+	path := filepath.Join(t.TempDir(), "journal")
+	j := faults.NewJournal(path, nil)
+	c := r.config(Config{Toxic: "latency", Attributes: map[string]any{"latency": 5}})
+	c.Server = front.URL
+	f, err := c.Open(faults.Env{Journal: j, Link: func(string) (faults.Link, error) { return r.link, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Inject(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := f.Heal(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("heal: %v", err)
+	}
+	if err := f.Probe(t.Context()); !errors.Is(err, faults.ErrLeaked) {
+		t.Errorf("probe: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	close(wedged)
+	done, err := faults.Replay(path, func(u faults.Undo) error { return Undo(t.Context(), u.Data) })
+	if err != nil || len(done) != 1 {
+		t.Errorf("%v undone, %v", done, err)
+	}
+	if err := f.Probe(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestJournal: what a run that died left behind is undone by another process, twice without harm.
 func TestJournal(t *testing.T) {
 	r := newRig(t)
@@ -250,16 +331,46 @@ func TestErrorsNameTheRemedy(t *testing.T) {
 	}
 }
 
+// The API is reached by the run's own dial, and by nothing that the environment says.
+func TestReachesTheServerWithinTheRunsBounds(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://192.0.2.1:1")
+	r := newRig(t)
+	c := r.config(Config{Down: true})
+	c.Server = "http://far.example:8474"
+	dialled := ""
+	_, err := c.Open(faults.Env{
+		Link: func(string) (faults.Link, error) { return r.link, nil },
+		Dial: func(_ context.Context, _, address string) (net.Conn, error) {
+			dialled = address
+			return nil, errors.New("beyond the bounds")
+		},
+	})
+	if err == nil || !strings.Contains(err.Error(), "beyond the bounds") || dialled != "far.example:8474" {
+		t.Errorf("dialled %q, error %v", dialled, err)
+	}
+}
+
 func TestAnswersThatAreNone(t *testing.T) {
 	for _, text := range []string{"", "[]", "{", `{"toxics": 3}`} {
 		liar := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }))
-		if _, err := server(liar.URL).find(t.Context(), "orders"); err == nil {
+		s := server{url: liar.URL}
+		if _, err := s.find(t.Context(), "orders"); err == nil {
 			t.Errorf("%q was taken for a proxy", text)
 		}
 		liar.Close()
 	}
 	if err := Undo(t.Context(), json.RawMessage(`{`)); err == nil {
 		t.Error("a broken entry of a journal was undone")
+	}
+}
+
+func TestExcludes(t *testing.T) {
+	down := &Config{Server: "http://localhost:8474", Proxy: "orders", Down: true}
+	elsewhere, slow := *down, *down
+	elsewhere.Proxy = "payments"
+	slow.Down, slow.Toxic = false, "latency"
+	if again := *down; !down.Excludes(&again) || down.Excludes(&elsewhere) || down.Excludes(&slow) {
+		t.Error("a proxy is taken down by one fault at a time, and that alone is excluded")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"sync"
 
@@ -46,6 +47,23 @@ func (p *Program) probe(spec *process.Spec, first string) error {
 	return nil
 }
 
+// asks are the addresses that are asked whether the process is ready.
+func (r *Ready) asks() []string {
+	switch {
+	case r == nil:
+		return nil
+	case r.TCP != "":
+		return []string{r.TCP}
+	case r.GRPC != "":
+		return []string{r.GRPC}
+	case r.HTTP != "":
+		if u, err := url.Parse(r.HTTP); err == nil {
+			return []string{net.JoinHostPort(u.Hostname(), u.Port())}
+		}
+	}
+	return nil
+}
+
 func dial(ctx context.Context, address string) error {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", address)
@@ -56,10 +74,10 @@ func dial(ctx context.Context, address string) error {
 }
 
 // get asks once, over a connection of its own.
-func get(ctx context.Context, url string) error {
+func get(ctx context.Context, address string) error {
 	transport := &http.Transport{DisableKeepAlives: true}
 	defer transport.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
 	}
@@ -69,7 +87,7 @@ func get(ctx context.Context, url string) error {
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("get %s: %s", url, answer.Status)
+		return fmt.Errorf("get %s: %s", address, answer.Status)
 	}
 	return nil
 }

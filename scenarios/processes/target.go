@@ -84,6 +84,9 @@ func (t *target) start(ctx context.Context, n string, p *Program) error {
 		t.outputs = append(t.outputs, out)
 		spec.Output = out
 	}
+	if err := t.env.Within(ctx, filled.Ready.asks()...); err != nil {
+		return fmt.Errorf("process %s: ready: %w", n, err)
+	}
 	if err := filled.probe(&spec, t.first(n, p)); err != nil {
 		return fmt.Errorf("process %s: %w", n, err)
 	}

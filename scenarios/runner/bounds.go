@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"wringer/faults"
 )
 
 // bounds keep a run from loading or breaking what is not the user's own: dials go to this machine and to private networks,
@@ -37,7 +39,7 @@ func newBounds(allowed []string) *bounds {
 }
 
 // over is a dial within the bounds.
-func (b *bounds) over(dial dial) dial {
+func (b *bounds) over(dial faults.DialFunc) faults.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if err := b.check(ctx, network, address); err != nil {
 			return nil, err

@@ -157,8 +157,12 @@ func (t *trial) faultRecords(run *reports.Run, c conclusion) []reports.Fault {
 		if i < len(c.injections) {
 			took(&r, &c.injections[i])
 		}
-		if f.End() <= c.ended && r.Error == "" {
+		if f.At < c.ended && r.Error == "" {
 			t.recoveries(&r, run, f)
+		}
+		// That no second was bad cannot be said of a fault whose time was cut off.
+		if f.End() > c.ended && r.DetectionNS == nil {
+			r.PerStream = nil
 		}
 		out = append(out, r)
 	}
@@ -195,13 +199,7 @@ func injected(in *faults.Injection) bool { return in.Step != faults.Waiting && i
 
 // recoveries measures detection, recovery and metastability of every stream over one fault.
 func (t *trial) recoveries(r *reports.Fault, run *reports.Run, f *scenarios.Fault) {
-	until := t.sc.Run.Duration
-	for i := range t.sc.Faults {
-		if at := t.sc.Faults[i].At; at >= f.End() && at < until {
-			until = at
-		}
-	}
-	until = min(until, time.Duration(run.DurationNS))
+	until := min(t.alone(f), time.Duration(run.DurationNS))
 	r.PerStream = make(map[string]reports.StreamRecovery)
 	for i, s := range t.streams {
 		out := run.Streams[s.spec.Name]
@@ -212,6 +210,22 @@ func (t *trial) recoveries(r *reports.Fault, run *reports.Run, f *scenarios.Faul
 		r.PerStream[s.spec.Name] = n.take(out.Seconds, f.At, f.End(), until)
 	}
 	summarize(r)
+}
+
+// alone is until when nothing else was to be in force after f: what others break is no recovery of this one's. The second in
+// which f ends is its own.
+func (t *trial) alone(f *scenarios.Fault) time.Duration {
+	until := t.sc.Run.Duration
+	for i := range t.sc.Faults {
+		o := &t.sc.Faults[i]
+		switch {
+		case o.At >= f.End():
+			until = min(until, o.At)
+		case o.End() > f.End():
+			until = min(until, (f.End() + time.Second - 1).Truncate(time.Second))
+		}
+	}
+	return until
 }
 
 // baseline is the length of the baseline, 0 when the plan has none.

@@ -5,15 +5,15 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+
+	"wringer/faults"
 )
 
 // dials counts the streams' dials that failed, by port: a process that is down cannot count those that it refused.
 type dials struct{ failed sync.Map } // *atomic.Int64 by port
 
-type dial = func(ctx context.Context, network, address string) (net.Conn, error)
-
 // over is a dial that counts.
-func (d *dials) over(dial dial) dial {
+func (d *dials) over(dial faults.DialFunc) faults.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
 		if err != nil {

@@ -202,15 +202,29 @@ func (t *trial) openFaults(ctx context.Context) (*timeline, error) {
 		}
 		fault, err := f.Config.Open(faults.Env{
 			Name: fileName(f),
-			Link: t.whole, Peers: t.peers, Part: t.part, Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
+			Link: t.whole, Peers: t.peers, Part: t.part, Dial: t.bounds.over(direct), Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
 			Seed: streamSeed(t.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(t.sc.Path),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%w: fault %s: %w", ErrScenario, f.Label(), err)
 		}
-		tl.Plan = append(tl.Plan, faults.Planned{Name: f.Label(), At: f.At, For: f.For, Fault: fault})
+		tl.Plan = append(tl.Plan, faults.Planned{Name: f.Label(), At: f.At, For: f.For, Fault: fault, Behind: t.behind(f)})
 	}
 	return tl, nil
+}
+
+// behind are the faults that must have ended before f begins: those before it that it excludes.
+func (t *trial) behind(f *scenarios.Fault) (places []int) {
+	exclusive, ok := f.Config.(faults.Exclusive)
+	if !ok {
+		return nil
+	}
+	for i := range t.sc.Faults {
+		if o := &t.sc.Faults[i]; o.End() <= f.At && exclusive.Excludes(o.Config) {
+			places = append(places, i)
+		}
+	}
+	return places
 }
 
 // fileName names a planned fault in the record's folder.

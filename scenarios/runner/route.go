@@ -26,7 +26,7 @@ func (t *trial) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Accou
 		return nil, err
 	}
 	if !spec.Witness {
-		env.Dial = t.dials.over(t.bounds.over(link.Dial))
+		env.Dial = t.dials.over(link.Dial)
 		return nil, nil
 	}
 	through, ok := link.(faults.Through)

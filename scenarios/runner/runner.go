@@ -25,8 +25,8 @@ import (
 type Options struct {
 	// Dir is the record's folder; it must not exist, or be empty.
 	Dir string
-	// Mesh opens the links' mesh; called once, when a fault names a link, or a witness stands behind one.
-	Mesh func() (faults.Mesh, error)
+	// Mesh opens the links' mesh, which reaches the targets by dial; called once, when there is a link.
+	Mesh func(dial faults.DialFunc) (faults.Mesh, error)
 	// Watch is called about once a second and at every change of the faults in force, from one goroutine. When it is slow
 	// it misses moments.
 	Watch func(Live)
@@ -176,7 +176,7 @@ func (t *trial) startTarget(ctx context.Context) error {
 	target, err := config.Start(ctx, scenarios.TargetEnv{
 		Seed: uint64(t.sc.Seed), Log: t.opt.Log, Name: t.sc.TargetName, Run: t.id,
 		Vars: t.addresses.known(), Known: tell,
-		Output: t.book.output, Journal: t.journal, Refused: t.dials.refused,
+		Output: t.book.output, Journal: t.journal, Refused: t.dials.refused, Bounds: t.bounds.check,
 	})
 	if err != nil {
 		return fmt.Errorf("start target %s: %w", t.sc.TargetName, err)
@@ -200,6 +200,7 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 		Clock:    t.clock,
 		Epoch:    t.epoch,
 		Dial:     t.dials.over(t.bounds.over(direct)),
+		Direct:   t.bounds.over(direct),
 		Timeout:  spec.Timeout,
 		Sessions: sessions(spec),
 		Files:    filepath.Dir(t.sc.Path),
@@ -253,11 +254,8 @@ func (t *trial) observe(ctx context.Context, spec *scenarios.Stream, env drivers
 	}
 	var err error
 	if spec.Effects != nil {
-		// What a fault hides from the target's clients must not be hidden from the judge.
-		judge := env
-		judge.Dial = t.bounds.over(direct)
 		o.place = spec.EffectName + " effects"
-		o.source, err = spec.Effects.Open(ctx, judge)
+		o.source, err = spec.Effects.Open(ctx, env)
 	} else if v, ok := driver.(drivers.Verifier); ok {
 		config.Mode, config.Order = integrity.Log, integrity.Sequential
 		o.place = "its own log"
@@ -285,7 +283,7 @@ func (t *trial) whole(name string) (faults.Link, error) {
 // link returns a link of the mesh, which is opened at the first call.
 func (t *trial) link(name string) (faults.Link, error) {
 	if t.mesh == nil {
-		mesh, err := t.opt.Mesh()
+		mesh, err := t.opt.Mesh(t.bounds.over(direct))
 		if err != nil {
 			return nil, err
 		}

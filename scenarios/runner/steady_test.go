@@ -88,6 +88,13 @@ func TestAbort(t *testing.T) {
 				t.Errorf("%s: %s, %s", g.Expr, g.Verdict, g.Why)
 			}
 		}
+		// What the fault did until then is told; what became of it after is not known.
+		if got := run.Faults[0]; got.DetectionNS == nil || *got.DetectionNS != int64(2*time.Second) || got.Recovered != nil {
+			t.Errorf("the fault is told as %+v", got)
+		}
+		if got := run.Faults[1]; got.PerStream != nil {
+			t.Errorf("the fault that never came is told as %+v", got)
+		}
 	})
 }
 

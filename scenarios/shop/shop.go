@@ -72,6 +72,9 @@ func (s *Shop) open(ctx context.Context, c *Config, env scenarios.TargetEnv) err
 	if c.Broker != "" {
 		addresses = strings.Split(c.Broker, ",")
 	}
+	if err := env.Within(ctx, append(slices.Clone(addresses), stock)...); err != nil {
+		return err
+	}
 	return s.openOrders(rest, stock, addresses, c, env.Seed)
 }
 

@@ -1,0 +1,165 @@
+package runner
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wringer/drivers"
+	"wringer/faults"
+	"wringer/reports"
+	"wringer/scenarios"
+)
+
+// breaker is a fault that fails every operation while any of its rounds is in force.
+type breaker struct {
+	recordingFault
+	inForce *atomic.Int64
+}
+
+func (b *breaker) Open(faults.Env) (faults.Fault, error) { return b, nil }
+func (b *breaker) Inject(context.Context) error          { b.injected++; b.inForce.Add(1); return nil }
+func (b *breaker) Heal(context.Context) error            { b.healed++; b.inForce.Add(-1); return nil }
+func (b *breaker) Bite() faults.Bite                     { return faults.Bite{Bit: true, Connections: -1, Bytes: -1} }
+
+// A fault with rounds: each is injected and healed by itself, told by its number, and all share their windows. The gates on
+// those look at all of them.
+func TestRoundsOfAFault(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var inForce atomic.Int64
+		m := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+			if inForce.Load() > 0 {
+				at.Wire, at.Answered = true, true
+				at.Fail(drivers.Rejected, "http_400", "")
+				return
+			}
+			ack(ctx, at, time.Millisecond)
+		}}
+		sc := scenario(t, scenarios.Timing{Duration: 30 * time.Second}, []scenarios.Stream{openStream("a", 100, m)},
+			"a.errors == 0 during baseline", "a.errors == 1 during cut", "a.errors == 0 after cut", "a.recovery < 1s after cut", "a.detection < 1s after cut")
+		var rounds []*breaker
+		plan := func(round int, at, length time.Duration) scenarios.Fault {
+			b := &breaker{inForce: &inForce}
+			rounds = append(rounds, b)
+			return scenarios.Fault{Name: "cut", Round: round, At: at*time.Second + 5*time.Millisecond, For: length * time.Second, Config: b}
+		}
+		// The first two at once, as of a grudge upon two links. No operation is due just as they begin or end.
+		sc.Faults = []scenarios.Fault{plan(1, 5, 2), plan(2, 5, 2), plan(3, 15, 3)}
+		run := mustRun(t, t.Context(), sc, Options{})
+		for i, b := range rounds {
+			f := run.Faults[i]
+			if b.injected != 1 || b.healed != 1 || f.Round != i+1 || !f.Bit || !f.Healed || f.Recovered == nil || !*f.Recovered {
+				t.Errorf("round %d: injected %d times, healed %d times, told as %+v", i+1, b.injected, b.healed, f)
+			}
+		}
+		if titles := []string{run.Faults[0].Title(), run.Faults[2].Title()}; !slices.Equal(titles, []string{"cut #1", "cut #3"}) {
+			t.Errorf("titles %q", titles)
+		}
+		for window, want := range map[string]int64{"baseline": 501, "cut": 500, "after cut": 1999} {
+			if got := run.Streams["a"].Windows[window].Offered; got != want {
+				t.Errorf("%d operations in the window %s, want %d", got, window, want)
+			}
+		}
+		if run.Verdict != reports.Pass {
+			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+		}
+		for _, g := range run.Gates {
+			if g.Verdict != reports.Pass {
+				t.Errorf("%s: %s, %s", g.Expr, g.Verdict, g.Why)
+			}
+		}
+	})
+}
+
+// Faults that overlap: the one that ends first is not said to have failed to recover because of the other.
+func TestRecoveryBesideAnother(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var inForce atomic.Int64
+		m := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+			if inForce.Load() > 0 {
+				at.Wire, at.Answered = true, true
+				at.Fail(drivers.Rejected, "http_400", "")
+				return
+			}
+			ack(ctx, at, time.Millisecond)
+		}}
+		sc := scenario(t, scenarios.Timing{Duration: 20 * time.Second}, []scenarios.Stream{openStream("a", 100, m)},
+			"a.recovery < 1s after short", "a.recovery < 1s after long")
+		plan := func(name string, at, length time.Duration) scenarios.Fault {
+			return scenarios.Fault{Name: name, At: at + 5*time.Millisecond, For: length, Config: &breaker{inForce: &inForce}}
+		}
+		sc.Faults = []scenarios.Fault{plan("short", 5*time.Second, 2500*time.Millisecond), plan("long", 6*time.Second, 6*time.Second)}
+		run := mustRun(t, t.Context(), sc, Options{})
+		short, long := run.Faults[0], run.Faults[1]
+		if short.Recovered != nil || short.DetectionNS == nil || long.Recovered == nil || !*long.Recovered {
+			t.Errorf("short %+v, long %+v", short, long)
+		}
+		if run.Gates[0].Verdict != reports.Inconclusive || run.Gates[1].Verdict != reports.Pass {
+			t.Errorf("gates %+v", run.Gates)
+		}
+	})
+}
+
+// A round that never bit leaves the run open, however well the others did, and the reason names it.
+func TestRoundThatNeverBit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var inForce atomic.Int64
+		sc := scenario(t, scenarios.Timing{Duration: 20 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors == 0")
+		sc.Faults = []scenarios.Fault{
+			{Name: "cut", Round: 1, At: 5 * time.Second, For: time.Second, Config: &breaker{inForce: &inForce}},
+			{Name: "cut", Round: 2, At: 10 * time.Second, For: time.Second, Config: &nowhere{}},
+		}
+		run := mustRun(t, t.Context(), sc, Options{})
+		want := "fault cut #2 never bit: no byte, connection or request met it: there is no such broker"
+		if run.Verdict != reports.Inconclusive || !slices.Contains(run.Why, want) {
+			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+		}
+	})
+}
+
+// nowhere breaks what is not there.
+type nowhere struct{ recordingFault }
+
+func (m *nowhere) Open(faults.Env) (faults.Fault, error) { return m, nil }
+func (m *nowhere) Bite() faults.Bite {
+	return faults.Bite{Connections: -1, Bytes: -1, Why: "there is no such broker"}
+}
+
+// slowToHeal is a fault that takes its time to heal, and that no other may overlap.
+type slowToHeal struct{ breaker }
+
+func (s *slowToHeal) Open(faults.Env) (faults.Fault, error) { return s, nil }
+func (s *slowToHeal) Excludes(other faults.Config) bool     { _, same := other.(*slowToHeal); return same }
+func (s *slowToHeal) Heal(ctx context.Context) error {
+	time.Sleep(1500 * time.Millisecond)
+	return s.breaker.Heal(ctx)
+}
+
+// A round waits for the one before it to be healed, and a window that looks at little of its fault decides nothing.
+func TestRoundsOfAFaultThatHealsSlowly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for _, c := range []struct {
+			length time.Duration
+			late   bool
+		}{{4 * time.Second, false}, {2 * time.Second, true}} {
+			var inForce atomic.Int64
+			sc := scenario(t, scenarios.Timing{Duration: 20 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors == 0")
+			first, second := &slowToHeal{breaker{inForce: &inForce}}, &slowToHeal{breaker{inForce: &inForce}}
+			sc.Faults = []scenarios.Fault{
+				{Name: "cut", Round: 1, At: 4 * time.Second, For: c.length, Config: first},
+				{Name: "cut", Round: 2, At: 4*time.Second + c.length, For: c.length, Config: second},
+			}
+			run := mustRun(t, t.Context(), sc, Options{})
+			if got := time.Duration(run.Faults[1].StartNS); got != 4*time.Second+c.length+1500*time.Millisecond {
+				t.Errorf("the second round began at %v, before the first was healed", got)
+			}
+			late := slices.ContainsFunc(run.Why, func(why string) bool { return strings.Contains(why, "fault cut #2 was injected 1.5 s late") })
+			if late != c.late || late != (run.Verdict == reports.Inconclusive) {
+				t.Errorf("rounds of %v: verdict %s: %q", c.length, run.Verdict, run.Why)
+			}
+		}
+	})
+}
