@@ -36,8 +36,6 @@ type Bite struct {
 	ToTarget, FromTarget *Met
 	// Peer is the one that the fault broke, of several behind its link: broker-2. Empty for a link as a whole.
 	Peer string
-	// Why says why nothing could meet the fault, where the mechanism knows.
-	Why string
 }
 
 // Met is what met a fault in one direction.

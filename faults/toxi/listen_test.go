@@ -106,7 +106,7 @@ func TestBranches(t *testing.T) {
 			c.Close()
 		}
 		if c, err := net.Dial("tcp", inlets[u]); err == nil { // a reset can come before the dial is over
-			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 			s.inlet = say(c, "hello") == nil
 			c.Close()
 		}
@@ -154,7 +154,7 @@ func TestBranchThatNobodyUses(t *testing.T) {
 	if err := say(dial(t, l, first.address()), "hello"); err != nil {
 		t.Error(err)
 	}
-	if bite := f.Bite(); bite.Bit || bite.Bytes != 0 || !strings.Contains(bite.Why, "on the way to broker-2") {
+	if bite := f.Bite(); bite.Bit || bite.Bytes != 0 {
 		t.Errorf("bit %+v", bite)
 	}
 	heal(t, f)
@@ -316,7 +316,8 @@ func TestMeshDials(t *testing.T) {
 		c.Close()
 		t.Error("dialled past the mesh")
 	}
-	if c, err := net.Dial("tcp", listen(t, l, u.address())); err == nil { // else the reset was quicker
+	// The reset may be quicker than the dial.
+	if c, err := net.Dial("tcp", listen(t, l, u.address())); err == nil {
 		if say(c, "hello") == nil {
 			t.Error("an inlet was served past the mesh")
 		}
