@@ -59,7 +59,7 @@ func newRig(t testing.TB, upstream ...string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	peers, err := c.Peers(link, func(context.Context) ([]string, error) { return upstream, nil })
+	peers, err := c.Peers(link, func(context.Context) ([]string, error) { return upstream, nil }, new(net.Dialer).DialContext)
 	if err != nil {
 		t.Fatal(err)
 	}
