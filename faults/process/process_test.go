@@ -78,7 +78,8 @@ func newServer(t *testing.T, change func(*process.Spec)) *server {
 	}
 	s := &server{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(base))}
 	spec := process.Spec{
-		Name: "echo", Command: []string{os.Args[0]}, Env: []string{serveEnv + "=" + s.address}, Run: "test" + strconv.Itoa(base),
+		// Under the race detector a program sleeps a second before it exits, unless told otherwise.
+		Name: "echo", Command: []string{os.Args[0]}, Env: []string{serveEnv + "=" + s.address, "GORACE=atexit_sleep_ms=0"}, Run: "test" + strconv.Itoa(base),
 		Ready: s.echo, Refused: func(port string) int64 {
 			if port != strconv.Itoa(base) {
 				return 0
