@@ -1,8 +1,10 @@
 package toxi
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -95,7 +97,18 @@ func (f *Fault) Bite() faults.Bite {
 		ToTarget: &met[toTarget], FromTarget: &met[fromTarget],
 	}
 	if b.Bit = b.Connections > 0; !b.Bit {
-		b.Why = f.link.unopened()
+		b.Why = cmp.Or(f.link.unopened(), f.undrawn())
 	}
 	return b
+}
+
+// undrawn says that what a fault meets a share of may have been too few; empty where it meets all.
+func (f *Fault) undrawn() string {
+	switch c := &f.config; {
+	case c.Connections != 0:
+		return fmt.Sprintf("it meets %v of the connections, and none that passed was drawn; where there are few, give requests a share instead", c.Connections)
+	case c.Requests != 0:
+		return fmt.Sprintf("it meets %v of the requests, and none that passed was drawn", c.Requests)
+	}
+	return ""
 }

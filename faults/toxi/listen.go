@@ -100,9 +100,9 @@ func (i *inlet) carry(ctx context.Context, c net.Conn, address string, free func
 	}
 	switch {
 	case layer == nil && branch == nil:
-		return l.adopt(ctx, c, free, func(ctx context.Context) (net.Conn, error) { return l.mesh.dial(ctx, "tcp", address) })
+		return l.adopt(ctx, c, address, free, func(ctx context.Context) (net.Conn, error) { return l.mesh.dial(ctx, "tcp", address) })
 	case layer == nil:
-		return branch.adopt(ctx, c, free, over)
+		return branch.adopt(ctx, c, address, free, over)
 	case branch != nil:
 		below := over
 		over = func(ctx context.Context) (net.Conn, error) { return branch.through(ctx, below) }
@@ -114,12 +114,15 @@ func (i *inlet) carry(ctx context.Context, c net.Conn, address string, free func
 	return l.speak(layer, c, far, free)
 }
 
-// adopt makes c the near end of a connection over the link, and dials the far end. free is called when it has ended.
-func (l *Link) adopt(ctx context.Context, c net.Conn, free func(), dial func(context.Context) (net.Conn, error)) error {
+// adopt makes c the near end of a connection over the link, and dials the far end, at address. free is called when it has
+// ended.
+func (l *Link) adopt(ctx context.Context, c net.Conn, address string, free func(), dial func(context.Context) (net.Conn, error)) error {
 	f := newFlow(l, l.serial.Add(1))
+	f.address = address
 	if err := l.admit(ctx, f); err != nil {
 		return err
 	}
+	f.meets(l.orders.Load().taps(f), toTarget, 0)
 	far, err := l.reach(ctx, f, dial)
 	if err != nil {
 		return err
