@@ -221,24 +221,31 @@ type Latency struct {
 }
 
 // Integrity holds counts of operations, except Redelivered and Foreign (deliveries) and ExtraCopies (copies beyond the
-// first). DESIGN.md's section 2 defines each. null: not measured, or not known.
+// first). null: not measured, or not known.
 type Integrity struct {
-	Acked            *int64 `json:"acked"`
-	Seen             *int64 `json:"seen"`
-	Lost             *int64 `json:"lost"`
-	Unseen           *int64 `json:"unseen"`
-	Recovered        *int64 `json:"recovered"`
-	Phantom          *int64 `json:"phantom"`
-	Unexpected       *int64 `json:"unexpected"`
-	Foreign          *int64 `json:"foreign"`
+	Acked *int64 `json:"acked"` // any attempt was acknowledged
+	Seen  *int64 `json:"seen"`  // seen where their effect must show up
+	// Lost were acked, and not seen after the drain. Unseen were acked and are not seen yet, while the run goes on.
+	Lost   *int64 `json:"lost"`
+	Unseen *int64 `json:"unseen"`
+	// Recovered were indeterminate, yet seen, which does no harm. Phantom were rejected, yet seen. Unexpected were seen, and
+	// never sent.
+	Recovered  *int64 `json:"recovered"`
+	Phantom    *int64 `json:"phantom"`
+	Unexpected *int64 `json:"unexpected"`
+	Foreign    *int64 `json:"foreign"` // deliveries that are not of this stream
+	// LogDuplicates are at more than one offset. Redelivered are deliveries of an offset that was delivered before.
+	// EffectDuplicates were applied more than once.
 	LogDuplicates    *int64 `json:"log_duplicates"`
 	Redelivered      *int64 `json:"redelivered"`
 	EffectDuplicates *int64 `json:"effect_duplicates"`
 	ExtraCopies      *int64 `json:"extra_copies"`
-	MaxCopies        *int64 `json:"max_copies"`
-	OrderViolations  *int64 `json:"order_violations"`
-	Regressions      *int64 `json:"regressions"`
-	AckCollisions    *int64 `json:"ack_collisions"`
+	MaxCopies        *int64 `json:"max_copies"` // of one operation
+	// OrderViolations were first seen after a later one of their key or partition. Regressions are decreases of any kind,
+	// repeats included.
+	OrderViolations *int64 `json:"order_violations"`
+	Regressions     *int64 `json:"regressions"`
+	AckCollisions   *int64 `json:"ack_collisions"` // acknowledged at a place at which another one was
 }
 
 // Second is one second of a stream.

@@ -83,7 +83,7 @@ type Retry struct {
 	Jitter     Jitter         `yaml:"jitter" jsonschema:"enum=full,enum=equal,enum=none" jsonschema_description:"full: 0 to the wait; equal: half to the whole; none. Default full."`
 	Budget     *drivers.Ratio `yaml:"budget" jsonschema_description:"Retries at most, as a share of the operations (a token bucket; 10 tokens to begin with). Absent: no budget."`
 	On         []string       `yaml:"on" jsonschema_description:"Codes that are retried (timeout, reset, refused, http_503, ...). Absent: whatever is indeterminate, and connections never made."`
-	RetryAfter bool           `yaml:"retry_after" jsonschema_description:"Wait as long as the answer's Retry-After asks."`
+	RetryAfter bool           `yaml:"retry_after" jsonschema_description:"Wait as long as the answer's Retry-After asks. An answer that asks for more than 30s ends the operation."`
 }
 
 // Jitter is how a wait before a retry is drawn (Brooker, "Exponential Backoff And Jitter", AWS 2015).
@@ -103,6 +103,7 @@ const (
 	DefaultMaxInFlight   = 4096
 	DefaultMaxRateUsers  = 64
 	DefaultMaxBackoff    = 10 * time.Second
+	MaxRetryAfter        = 30 * time.Second // what an answer may ask for: one that says tomorrow must not hold a run until then
 	MaxPlanLength        = 24 * time.Hour
 	MaxRate              = 10_000_000 // a second, of one stream
 	MaxStreams           = 64

@@ -50,7 +50,10 @@ const (
 )
 
 // Range is a time, or one drawn evenly between two.
-type Range struct{ From, To time.Duration }
+type Range struct {
+	From time.Duration `yaml:"-"`
+	To   time.Duration `yaml:"-"`
+}
 
 // UnmarshalText reads 5s or 5s..15s.
 func (r *Range) UnmarshalText(text []byte) error {

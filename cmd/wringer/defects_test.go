@@ -137,13 +137,11 @@ func honest(t *testing.T, bin binary, name, file string) {
 	if err := os.WriteFile(file, mended, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	// Where the machine itself was too busy the run says so and decides nothing: it is run again.
 	for try := 1; ; try++ {
 		record := filepath.Join(dir, fmt.Sprintf("record%d", try))
 		code, stdout, stderr := bin.run(t, "run", "--quiet", "--out", record, file)
 		rec := loadRecord(t, record)
-		if code == reports.ExitInconclusive && try < 5 && strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the generator was the limit") {
-			t.Logf("once more: %s", rec.Run.Validity.Why)
+		if code == reports.ExitInconclusive && onceMore(t, try, rec) {
 			continue
 		}
 		if code != reports.ExitPass {
@@ -151,4 +149,13 @@ func honest(t *testing.T, bin binary, name, file string) {
 		}
 		return
 	}
+}
+
+// onceMore says whether a run that decided nothing, for the machine was too busy, is to be tried again.
+func onceMore(t *testing.T, try int, rec *reports.Record) bool {
+	again := try < 5 && strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the generator was the limit")
+	if again {
+		t.Logf("once more: %s", rec.Run.Validity.Why)
+	}
+	return again
 }

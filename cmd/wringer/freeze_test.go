@@ -35,6 +35,30 @@ expect:
 // TestFreezeOverHTTP freezes a real server for 2 s of 12 s, at 100 requests a second: p99 is 1.88 s by arithmetic. A cap on
 // what is in flight, behind which other tools hide the freeze, does not pass.
 func TestFreezeOverHTTP(t *testing.T) {
+	rec := freeze(t)
+	for try := 1; onceMore(t, try, rec); try++ {
+		rec = freeze(t)
+	}
+	if rec.Run.Verdict != reports.Fail {
+		t.Errorf("verdict %s, want fail", rec.Run.Verdict)
+	}
+	open, capped := rec.Run.Streams["open"].Total, rec.Run.Streams["capped"].Total
+	if open.Response.P99 == nil || math.Abs(*open.Response.P99/1e9-1.88) > 0.03*1.88 {
+		t.Errorf("p99 is %s, want 1.88 s", reports.Percentile(open.Response, open.Response.P99))
+	}
+	if capped.Response.P99 != nil || capped.Dropped < 150 || capped.DroppedByUs != 0 {
+		t.Errorf("with 4 in flight p99 is %s with %d dropped, %d of them ours", reports.Percentile(capped.Response, capped.Response.P99), capped.Dropped, capped.DroppedByUs)
+	}
+	for i, want := range []reports.Verdict{reports.Pass, reports.Pass, reports.Fail, reports.Fail} {
+		if g := rec.Run.Gates[i]; g.Verdict != want {
+			t.Errorf("%s: %s (%s), want %s", g.Expr, g.Verdict, g.Why, want)
+		}
+	}
+}
+
+// freeze runs the scenario against a server of its own.
+func freeze(t *testing.T) *reports.Record {
+	t.Helper()
 	var start time.Time
 	var once sync.Once
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -52,20 +76,10 @@ func TestFreezeOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	record := filepath.Join(dir, "record")
-	if code, stdout, stderr := wringer(t, "run", "-q", "--out", record, file); code != reports.ExitFail {
-		t.Errorf("exit %d, want fail:\n%s%s", code, stdout, stderr)
-	}
+	code, stdout, stderr := wringer(t, "run", "-q", "--out", record, file)
 	rec := loadRecord(t, record)
-	open, capped := rec.Run.Streams["open"].Total, rec.Run.Streams["capped"].Total
-	if open.Response.P99 == nil || math.Abs(*open.Response.P99/1e9-1.88) > 0.03*1.88 {
-		t.Errorf("p99 is %s, want 1.88 s", reports.Percentile(open.Response, open.Response.P99))
+	if code != rec.Run.Exit {
+		t.Errorf("exit %d, the record says %d:\n%s%s", code, rec.Run.Exit, stdout, stderr)
 	}
-	if capped.Response.P99 != nil || capped.Dropped < 150 || capped.DroppedByUs != 0 {
-		t.Errorf("with 4 in flight p99 is %s with %d dropped, %d of them ours", reports.Percentile(capped.Response, capped.Response.P99), capped.Dropped, capped.DroppedByUs)
-	}
-	for i, want := range []reports.Verdict{reports.Pass, reports.Pass, reports.Fail, reports.Fail} {
-		if g := rec.Run.Gates[i]; g.Verdict != want {
-			t.Errorf("%s: %s (%s), want %s", g.Expr, g.Verdict, g.Why, want)
-		}
-	}
+	return rec
 }

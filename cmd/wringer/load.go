@@ -47,10 +47,10 @@ func loadCommand(std streams) *cobra.Command {
 		Short: "Load one target without a scenario file",
 		Long: `Load one target without a scenario file: the same run, the same record, its one stream named load.
 
-  wringer load http://127.0.0.1:8080/ --rate 500/s --for 30s
+  wringer load http://127.0.0.1:8080/healthz --rate 500/s --for 30s
   wringer load http://127.0.0.1:8080/orders -X POST -d @body.json -H 'Content-Type: application/json' --users 64
-  wringer load grpc://127.0.0.1:9090/shop.v1.Inventory/Reserve -d '{"itemId": "item1"}'
-  wringer load kafka://127.0.0.1:9092/topic --size 1KiB --acks all --rate max
+  wringer load grpc://127.0.0.1:9090/shop.v1.Inventory/Reserve -d '{"orderId": "{{id}}", "itemId": "item1", "quantity": 1}'
+  wringer load kafka://127.0.0.1:9092/payments --size 1KiB --acks all --rate max
 
 Data and headers may hold {{id}}, {{seq}}, {{uuid}} and the other places of a scenario.`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -96,7 +96,11 @@ func (f *loadFlags) load(cmd *cobra.Command, target string, std streams) error {
 	if err != nil {
 		return err
 	}
-	code, err := f.one(cmd.Context(), sc, f.dir(sc, false), std)
+	dir := f.dir(sc, false)
+	if err := f.room(dir); err != nil {
+		return err
+	}
+	code, err := f.one(cmd.Context(), sc, dir, std)
 	if err == nil && code != 0 {
 		err = exit{code: code}
 	}
@@ -105,18 +109,15 @@ func (f *loadFlags) load(cmd *cobra.Command, target string, std streams) error {
 
 // scenario writes the scenario file.
 func (f *loadFlags) scenario(cmd *cobra.Command, target string, stdin io.Reader) ([]byte, error) {
-	u, err := url.Parse(target)
+	u, err := f.parse(target)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.http.check(u, cmd.Flags().Changed); err != nil {
+	if err := f.refuseFlags(cmd, u); err != nil {
 		return nil, err
 	}
 	data, err := f.body(stdin)
 	if err != nil {
-		return nil, err
-	}
-	if err := f.refuse(cmd, u.Scheme); err != nil {
 		return nil, err
 	}
 	driver, err := f.driver(u, target, data)
@@ -140,15 +141,57 @@ func (f *loadFlags) scenario(cmd *cobra.Command, target string, stdin io.Reader)
 	for _, g := range f.expect {
 		gates = append(gates, loadStream+"."+g)
 	}
-	return yaml.Marshal(yaml.MapSlice{
-		{Key: "name", Value: loadStream},
-		{Key: "seed", Value: f.seed},
+	head := yaml.MapSlice{{Key: "name", Value: loadStream}}
+	if f.seed != 0 {
+		head = append(head, yaml.MapItem{Key: "seed", Value: f.seed})
+	}
+	return yaml.Marshal(append(head, yaml.MapSlice{
 		{Key: "run", Value: yaml.MapSlice{
 			{Key: "warmup", Value: f.warmup.String()}, {Key: "duration", Value: f.length.String()}, {Key: "drain", Value: "2s"},
 		}},
 		{Key: "traffic", Value: yaml.MapSlice{{Key: loadStream, Value: stream}}},
 		{Key: "expect", Value: gates},
-	})
+	}...))
+}
+
+// parse reads the URL, which is empty beside --targets.
+func (f *loadFlags) parse(target string) (*url.URL, error) {
+	if target != "" && !strings.Contains(target, "://") {
+		return nil, fmt.Errorf("%q has no scheme: write http://%s, https://, grpc://, grpcs:// or kafka://", target, target)
+	}
+	return url.Parse(target)
+}
+
+// kafkaFlagNames are the flags that only kafka:// knows.
+var kafkaFlagNames = []string{"size", "acks", "partitions"}
+
+// refuseFlags says which flag the target's protocol has no use for, or has a value that says nothing. A flag that were
+// passed over would have the user believe that something else was measured.
+func (f *loadFlags) refuseFlags(cmd *cobra.Command, u *url.URL) error {
+	changed := cmd.Flags().Changed
+	if err := f.http.check(u, changed); err != nil {
+		return err
+	}
+	if err := f.refuse(cmd, u.Scheme); err != nil {
+		return err
+	}
+	for _, name := range kafkaFlagNames {
+		if changed(name) && u.Scheme != "kafka" {
+			return fmt.Errorf("--%s goes with kafka:// only", name)
+		}
+	}
+	if f.method != "" && strings.ContainsFunc(f.method, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("()<>@,;:\\\"/[]?={}", r) }) {
+		return fmt.Errorf("-X %q is no HTTP method", f.method)
+	}
+	for _, name := range []string{"users", "max-in-flight", "partitions", "connections", "messages", "replies"} {
+		if n, err := cmd.Flags().GetInt(name); err == nil && n < 1 && changed(name) {
+			return fmt.Errorf("--%s %d: must be at least 1", name, n)
+		}
+	}
+	if f.every <= 0 && changed("message-interval") {
+		return fmt.Errorf("--message-interval %s: must be more than 0", f.every)
+	}
+	return nil
 }
 
 // body reads -d.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -74,8 +75,8 @@ func (g *grpcFlags) part(u *url.URL, data string, metadata yaml.MapSlice) (yaml.
 		}
 	}
 	if data != "" {
-		var message any
-		if err := json.Unmarshal([]byte(data), &message); err != nil {
+		message, err := jsonMessage(data)
+		if err != nil {
 			return nil, fmt.Errorf("-d is no JSON message: %w", err)
 		}
 		put(true, "message", message)
@@ -97,6 +98,43 @@ func (g *grpcFlags) part(u *url.URL, data string, metadata yaml.MapSlice) (yaml.
 	put(g.gzip, "compression", "gzip")
 	put(g.authority != "", "authority", g.authority)
 	return append(part, g.files(u.Scheme)...), nil
+}
+
+// jsonMessage reads JSON with its whole numbers as they stand: a float64 would lose digits of an int64.
+func jsonMessage(data string) (any, error) {
+	if !json.Valid([]byte(data)) {
+		var nothing any
+		return nil, json.Unmarshal([]byte(data), &nothing)
+	}
+	decoder := json.NewDecoder(strings.NewReader(data))
+	decoder.UseNumber()
+	var message any
+	err := decoder.Decode(&message)
+	return exact(message), err
+}
+
+// exact puts numbers in the place of their texts.
+func exact(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key := range v {
+			v[key] = exact(v[key])
+		}
+	case []any:
+		for i := range v {
+			v[i] = exact(v[i])
+		}
+	case json.Number:
+		if n, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
+			return n
+		}
+		if n, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
+			return n
+		}
+		f, _ := v.Float64()
+		return f
+	}
+	return v
 }
 
 // files writes what lies in files. A scenario looks for them beside itself, and this one has no place: hence the paths are

@@ -42,7 +42,7 @@ func (f *httpFlags) add(flags *pflag.FlagSet) {
 }
 
 // httpFlagNames are the flags, for a complaint about one that another protocol has no use for.
-var httpFlagNames = []string{"user", "cert", "key", "cacert", "insecure", "http2", "unix-socket", "disable-keepalive", "redirects", "form", "query", "targets", "feed"}
+var httpFlagNames = []string{"request", "user", "cert", "key", "cacert", "insecure", "http2", "unix-socket", "disable-keepalive", "redirects", "form", "query", "targets", "feed"}
 
 // apply adds what the flags say to the rest part of a scenario.
 func (f *httpFlags) apply(part yaml.MapSlice) (yaml.MapSlice, error) {
@@ -71,8 +71,8 @@ func (f *httpFlags) apply(part yaml.MapSlice) (yaml.MapSlice, error) {
 	put("keepalive", false, f.noReuse)
 	put("connection", yaml.MapSlice{{Key: "unix", Value: f.unix}}, f.unix != "")
 	put("redirects", f.redirects, f.redirects != 0)
-	put("targets", yaml.MapSlice{{Key: "file", Value: f.targets}}, f.targets != "")
-	put("data", yaml.MapSlice{{Key: "file", Value: f.feed}}, f.feed != "")
+	put("targets", yaml.MapSlice{{Key: "file", Value: absolute(f.targets)}}, f.targets != "")
+	put("data", yaml.MapSlice{{Key: "file", Value: absolute(f.feed)}}, f.feed != "")
 	return part, nil
 }
 
@@ -80,7 +80,7 @@ func (f *httpFlags) tls() yaml.MapSlice {
 	var out yaml.MapSlice
 	for _, item := range []struct{ key, value string }{{"ca", f.ca}, {"cert", f.cert}, {"key", f.key}} {
 		if item.value != "" {
-			out = append(out, yaml.MapItem{Key: item.key, Value: item.value})
+			out = append(out, yaml.MapItem{Key: item.key, Value: absolute(item.value)})
 		}
 	}
 	if f.insecure {
@@ -99,7 +99,7 @@ func (f *httpFlags) multipart() ([]yaml.MapSlice, error) {
 	for _, field := range fields {
 		key, value := "value", fmt.Sprint(field.Value)
 		if path, isFile := strings.CutPrefix(value, "@"); isFile {
-			key, value = "file", path
+			key, value = "file", absolute(path)
 		}
 		out = append(out, yaml.MapSlice{{Key: "name", Value: field.Key}, {Key: key, Value: value}})
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,7 +32,8 @@ func TestLoad(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			record := filepath.Join(t.TempDir(), "record")
-			code, stdout, stderr := wringer(t, append([]string{"load", "-q", "--for", "1s", "--out", record}, args...)...)
+			args = append([]string{"load", "-q", "--seed", "7", "--for", "1s", "--out", record}, args...)
+			code, stdout, stderr := wringer(t, args...)
 			if code != reports.ExitPass && code != reports.ExitInconclusive {
 				t.Errorf("exit %d:\n%s%s", code, stdout, stderr)
 			}
@@ -39,7 +41,104 @@ func TestLoad(t *testing.T) {
 			if s == nil || s.Total.Acked < 50 || s.Total.Acked != s.Total.Offered {
 				t.Errorf("stream %+v", s)
 			}
+			parts := []string{"rate ", "response ", "service ", "Response times", "Validity"}
+			if name == "stream" {
+				parts = append(parts, "messages: calls")
+			}
+			for _, part := range parts {
+				if !strings.Contains(stdout, part) {
+					t.Errorf("%q is missing in\n%s", part, stdout)
+				}
+			}
+			// What --print-scenario shows is, to the byte, what ran.
+			_, printed, _ := wringer(t, append(args, "--print-scenario")...)
+			if ran, err := os.ReadFile(filepath.Join(record, "scenario.yaml")); err != nil || printed != string(ran) {
+				t.Errorf("printed %s\nran %s (%v)", printed, ran, err)
+			}
 		})
+	}
+}
+
+// What is wrong is named, and the exit code tells whose fault it is. Nothing is sent and no record left for a slip of the user's.
+func TestLoadProblems(t *testing.T) {
+	target, err := shop.Open(t.Context(), shop.Config{}, scenarios.TargetEnv{Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close(context.WithoutCancel(t.Context()))
+	vars := target.Vars()
+	broker, _, _ := strings.Cut(vars["kafka"], ",")
+	reserve := "grpc://" + vars["grpc"] + "/shop.v1.Inventory/Reserve"
+	full := t.TempDir()
+	if err := os.WriteFile(filepath.Join(full, "something"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const nobody = "127.0.0.1:1"
+	for _, test := range []struct {
+		args string
+		code int
+		want string // of what is said
+	}{
+		{vars["rest"] + "/nowhere", reports.ExitFail, "http_404"},
+		{"http://" + nobody + "/", reports.ExitFail, "refused: dial tcp " + nobody},
+		{"http://" + vars["grpc"] + "/", reports.ExitFail, "failed attempts"},
+		{"https://" + strings.TrimPrefix(vars["rest"], "http://"), reports.ExitFail, "tls"},
+		{"grpc://" + nobody + "/a.B/C", reports.ExitInconclusive, nobody},
+		{"kafka://" + nobody + "/a", reports.ExitInconclusive, nobody},
+		{reserve + "Nothing", reports.ExitUsage, "it has Reserve"},
+		{"grpc://" + vars["grpc"] + "/shop.v1.Nothing/Reserve", reports.ExitUsage, "it has grpc.health.v1.Health"},
+		{reserve + ` -d {"nothing":1}`, reports.ExitUsage, "it has itemId"},
+		{"kafka://" + broker + "/nowhere", reports.ExitUsage, "--partitions"},
+		{"http://8.8.8.8/", reports.ExitUsage, "--allow 8.8.8.8"},
+		{vars["rest"] + "/healthz --json nowhere/run.json", reports.ExitUsage, "no folder nowhere"},
+		{vars["rest"] + "/healthz --vegeta nowhere/results.bin", reports.ExitUsage, "no folder nowhere"},
+		{vars["rest"] + "/healthz --out " + full, reports.ExitUsage, "not empty"},
+		{"127.0.0.1:8080/", reports.ExitUsage, "write http://127.0.0.1:8080/"},
+		{"localhost:8080", reports.ExitUsage, "write http://localhost:8080"},
+		{"http://x -X G\tT", reports.ExitUsage, "no HTTP method"},
+		{"http://x --users 0", reports.ExitUsage, "at least 1"},
+		{"http://x --users -1", reports.ExitUsage, "at least 1"},
+		{"http://x --max-in-flight 0", reports.ExitUsage, "at least 1"},
+		{"http://x --size 1KiB", reports.ExitUsage, "--size goes with kafka://"},
+		{"grpc://x:1/a.B/C --acks all", reports.ExitUsage, "--acks goes with kafka://"},
+		{"grpc://x:1/a.B/C --message-interval 0s", reports.ExitUsage, "more than 0"},
+		{"kafka://x/a -X POST", reports.ExitUsage, "--request goes with http://"},
+		{"grpc://x:1/a.B/C -d {}x", reports.ExitUsage, "no JSON message"},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			record := filepath.Join(t.TempDir(), "record")
+			args := append([]string{"load", "-q", "--for", "300ms", "--out", record}, strings.Split(test.args, " ")...)
+			code, stdout, stderr := wringer(t, args...)
+			// Lines are broken where a terminal would.
+			if said := strings.Join(strings.Fields(stdout+stderr), " "); code != test.code || !strings.Contains(said, test.want) {
+				t.Errorf("exit %d, want %d and %q:\n%s%s", code, test.code, test.want, stdout, stderr)
+			}
+			if _, err := os.Stat(record); code == reports.ExitUsage && err == nil {
+				t.Error("a record was left behind")
+			}
+		})
+	}
+}
+
+// Numbers of a message keep all their digits.
+func TestLoadKeepsLargeNumbers(t *testing.T) {
+	_, stdout, _ := wringer(t, "load", "grpc://x:1/a.B/C", "-d", `{"a":9007199254740993,"b":[18446744073709551615],"c":0.5}`, "--print-scenario")
+	for _, want := range []string{"a: 9007199254740993\n", "- 18446744073709551615\n", "c: 0.5\n"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is missing in\n%s", want, stdout)
+		}
+	}
+}
+
+// A file that cannot be written takes nothing from what stdout shows.
+func TestSummaryOutlivesAFileThatCannotBeWritten(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "taken")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := wringer(t, "load", "-q", "--for", "300ms", "--out", filepath.Join(t.TempDir(), "record"), "http://127.0.0.1:1/", "--json", folder)
+	if code != reports.ExitHarness || !strings.Contains(stdout, "FAIL  load") || !strings.Contains(stderr, "write json") {
+		t.Errorf("exit %d:\n%s%s", code, stdout, stderr)
 	}
 }
 

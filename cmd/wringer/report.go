@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 
@@ -58,11 +59,16 @@ func report(dir string, files map[string]*string, std streams) error {
 }
 
 func schemaCommand(std streams) *cobra.Command {
-	return &cobra.Command{
+	record := false
+	cmd := &cobra.Command{
 		Use:   "schema",
-		Short: "Print the JSON Schema of the scenario language",
+		Short: "Print the JSON Schema of the scenario language, or of the run record",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if record {
+				_, err := io.WriteString(std.out, reports.RecordSchema())
+				return err
+			}
 			schema, err := scenarios.Schema(language)
 			if err != nil {
 				return harness("make schema: %w", err)
@@ -71,6 +77,8 @@ func schemaCommand(std streams) *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&record, "record", false, "the schema of run.json instead")
+	return cmd
 }
 
 func shopCommand(std streams) *cobra.Command {

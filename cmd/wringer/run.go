@@ -112,9 +112,16 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 		from[sc.Name] = path
 		all = append(all, sc)
 	}
+	dirs := make([]string, len(all))
+	for i, sc := range all {
+		dirs[i] = f.dir(sc, len(all) > 1)
+		if err := f.room(dirs[i]); err != nil {
+			return err
+		}
+	}
 	worst := reports.ExitPass
-	for _, sc := range all {
-		code, err := f.one(ctx, sc, f.dir(sc, len(all) > 1), std)
+	for i, sc := range all {
+		code, err := f.one(ctx, sc, dirs[i], std)
 		if err != nil {
 			return err
 		}
@@ -189,6 +196,30 @@ func (f *runFlags) dir(sc *scenarios.Scenario, several bool) string {
 	return filepath.Join("runs", sc.Name+"-"+time.Now().UTC().Format("20060102T150405.000Z"))
 }
 
+// room finds what could not be written at the end before anything is sent.
+func (f *runFlags) room(dir string) error {
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return usage("record folder %s is not empty: name another with --out, or remove it", dir)
+	}
+	for _, format := range formats {
+		if err := folderOf(format.name, *f.files[format.name]); err != nil {
+			return err
+		}
+	}
+	return folderOf("vegeta", f.vegeta)
+}
+
+func folderOf(flag, path string) error {
+	if path == "" || path == "-" {
+		return nil
+	}
+	folder := filepath.Dir(path)
+	if at, err := os.Stat(folder); err != nil || !at.IsDir() {
+		return usage("--%s %s: there is no folder %s", flag, path, folder)
+	}
+	return nil
+}
+
 // one runs one scenario and renders its record.
 func (f *runFlags) one(ctx context.Context, sc *scenarios.Scenario, dir string, std streams) (int, error) {
 	switch {
@@ -254,9 +285,11 @@ func (f *runFlags) render(dir string, std streams) error {
 	return emit(rec, f.files, f.summary, std, report)
 }
 
-// emit writes what the format flags ask for. Unless one of them took stdout, the summary goes there.
+// emit writes what the format flags ask for. Unless one of them took stdout, the summary goes there, and it does so whatever
+// became of the others.
 func emit(rec *reports.Record, files map[string]*string, render summary, std streams, report string) error {
 	taken := false
+	var unwritten []error
 	for _, format := range formats {
 		switch path := *files[format.name]; path {
 		case "":
@@ -267,16 +300,26 @@ func emit(rec *reports.Record, files map[string]*string, render summary, std str
 			}
 		default:
 			if err := writeFile(path, rec, format.render); err != nil {
-				return harness("write %s: %w", format.name, err)
+				unwritten = append(unwritten, fmt.Errorf("write %s: %w", format.name, err))
 			}
 		}
 	}
-	if taken {
-		return nil
+	if !taken {
+		if err := summarize(rec, render, std, report); err != nil {
+			unwritten = append(unwritten, err)
+		}
 	}
+	if len(unwritten) > 0 {
+		return exit{reports.ExitHarness, errors.Join(unwritten...)}
+	}
+	return nil
+}
+
+// summarize writes the summary to stdout.
+func summarize(rec *reports.Record, render summary, std streams, report string) error {
 	width, colour := terminal(std.out)
 	if err := render(std.out, rec, text.Options{Width: width, Color: colour}); err != nil {
-		return harness("write summary: %w", err)
+		return fmt.Errorf("write summary: %w", err)
 	}
 	if report != "" {
 		fmt.Fprintf(std.out, "\nreport: %s\n", report)

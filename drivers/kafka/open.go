@@ -221,7 +221,7 @@ func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *
 			created = true
 		case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
 			if !created || wanted == nil && asked >= autoCreationPolls {
-				return fmt.Errorf("%w: the topic does not exist; create it, or let `partitions:` of a kafka stream create it", drivers.ErrConfig)
+				return fmt.Errorf("%w: the topic does not exist; create it, or have it created: `partitions` of the stream, --partitions of wringer load", drivers.ErrConfig)
 			}
 		case errors.Is(err, sarama.ErrSASLAuthenticationFailed), errors.Is(err, sarama.ErrUnsupportedSASLMechanism):
 			return fmt.Errorf("%w: the brokers refuse the login; look at sasl: %w", drivers.ErrConfig, err)

@@ -88,7 +88,7 @@ func (j *judge) capture(spec string) (func(*answer) ([]byte, bool), error) {
 		j.keep = true
 		return func(a *answer) ([]byte, bool) { return jsonText(a.body, path) }, err
 	case kind == "body" && rest != "":
-		re, err := regexp.Compile(rest)
+		re, err := pattern(rest)
 		j.keep = true
 		return func(a *answer) ([]byte, bool) { return group(re, a.body) }, err
 	case kind == "header" && rest != "":
@@ -99,7 +99,7 @@ func (j *judge) capture(spec string) (func(*answer) ([]byte, bool), error) {
 		var re *regexp.Regexp
 		var err error
 		if some {
-			re, err = regexp.Compile(strings.TrimSpace(match))
+			re, err = pattern(strings.TrimSpace(match))
 		}
 		n := j.keepHeader(name, re)
 		return func(a *answer) ([]byte, bool) { return a.values[n].text, a.values[n].found }, err

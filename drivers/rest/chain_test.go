@@ -131,6 +131,7 @@ func TestCheckOfChains(t *testing.T) {
 		{"capture path", step(func(s *Step) { s.Capture = map[string]string{"x": "$.a["} }), "is no step"},
 		{"capture name", step(func(s *Step) { s.Capture = map[string]string{"x y": "$"} }), "is no name"},
 		{"capture regexp", step(func(s *Step) { s.Capture = map[string]string{"x": "body ("} }), "missing closing"},
+		{"capture by a value", step(func(s *Step) { s.Capture = map[string]string{"x": "header Location {{id}}/(.*)"} }), "renders no {{...}}"},
 		{"used too early", step(func(s *Step) { s.Capture, s.Body = map[string]string{"x": "$"}, "{{x}}" }), `unknown name "x"`},
 		{"beside request", Config{Request: "http://h/", Steps: []Step{{Name: "a", Request: "http://h/"}}}, "request: stands beside steps"},
 		{"empty", Config{Steps: []Step{}}, "steps: is empty"},

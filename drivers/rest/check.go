@@ -35,7 +35,7 @@ func (j *judge) add(c *Check, field string, w *writer) {
 		if !isToken(name) {
 			problem(field+".header", fmt.Sprintf("%q is no header name", name))
 		}
-		if re, err := regexp.Compile(c.Header[name]); err != nil {
+		if re, err := pattern(c.Header[name]); err != nil {
 			problem(field+".header."+name, err.Error())
 		} else {
 			j.addHeader(name, re)
@@ -45,7 +45,7 @@ func (j *judge) add(c *Check, field string, w *writer) {
 		j.addJSON(c.JSON, field+".json", w)
 	}
 	if c.Body != "" {
-		if re, err := regexp.Compile(c.Body); err != nil {
+		if re, err := pattern(c.Body); err != nil {
 			problem(field+".body", err.Error())
 		} else {
 			j.addBody(re)
@@ -58,6 +58,15 @@ func (j *judge) add(c *Check, field string, w *writer) {
 			j.addSize(c.Size, holds)
 		}
 	}
+}
+
+// pattern compiles a regular expression. One is the same for every operation, and a place for a value in it would stand there
+// for itself, which no answer matches.
+func pattern(s string) (*regexp.Regexp, error) {
+	if strings.Contains(s, "{{") {
+		return nil, fmt.Errorf("%q: a regular expression renders no {{...}}; json: does", s)
+	}
+	return regexp.Compile(s)
 }
 
 func (j *judge) addHeader(name string, re *regexp.Regexp) {

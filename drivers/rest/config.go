@@ -176,14 +176,21 @@ func (c *Config) checkKind(problem func(field, message string)) {
 	}
 }
 
-// plain says that each operation is one request over connections that stay open: what is measured beside the traffic, by a
-// witness and by replays, is told of such streams.
+// single says that each operation is one request: what a witness counts is told of such streams.
+func (c *Config) single() bool {
+	return c.Request != "" && c.Steps == nil && c.Targets == nil && c.Redirects == 0
+}
+
+// plain says that each operation is one request over connections that stay open: so are replays.
 func (c *Config) plain() bool {
 	return c.Steps == nil && c.Targets == nil && c.Redirects == 0 && c.Connection.MaxAge == 0 && c.Connection.MaxRequests == 0
 }
 
-// errNotPlain says why a probe does not go with the stream.
-var errNotPlain = errors.New("goes with streams of one plain request: take steps, targets, redirects, connection.max_age and connection.max_requests away, or this")
+// Why a probe does not go with the stream.
+var (
+	errNotSingle = errors.New("goes with streams of one request: take steps, targets and redirects away, or this")
+	errNotPlain  = errors.New("goes with streams of one plain request: take steps, targets, redirects, connection.max_age and connection.max_requests away, or this")
+)
 
 func (c *Config) reuse() bool { return c.Keepalive == nil || *c.Keepalive }
 

@@ -50,6 +50,7 @@ func TestCheck(t *testing.T) {
 		{"interim status", Config{Request: "http://host/", OK: []string{"100"}}, `ok[0]`},
 		{"empty check", Config{Request: "http://host/", Checks: []Check{{}}}, "checks[0]: checks nothing"},
 		{"regexp", Config{Request: "http://host/", Checks: []Check{{Body: "("}}}, "checks[0].body"},
+		{"place in a regexp", Config{Request: "http://host/", Checks: []Check{{Header: map[string]string{"X": "{{id}}"}}}}, "renders no {{...}}"},
 		{"path", Config{Request: "http://host/", Checks: []Check{{JSON: map[string]any{"a.b": 1}}}}, "begin with $"},
 		{"step", Config{Request: "http://host/", Checks: []Check{{JSON: map[string]any{"$.a[x]": 1}}}}, "is no step"},
 		{"size", Config{Request: "http://host/", Checks: []Check{{Size: "10KiB"}}}, "checks[0].size"},

@@ -72,11 +72,11 @@ func unsent(ctx context.Context, at *drivers.Attempt, err error) {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		code = drivers.CodeCancelled
+	case errors.As(err, &name):
+		code = drivers.CodeDNS // a resolver that does not answer in time too
 	case timedOut(ctx, err):
 	case errors.As(err, &shake):
 		code = drivers.CodeTLS
-	case errors.As(err, &name):
-		code = drivers.CodeDNS
 	}
 	at.Fail(drivers.Rejected, code, err.Error())
 }

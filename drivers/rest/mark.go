@@ -11,8 +11,8 @@ import (
 func (c *Config) Witnessable() error {
 	line, err := parseLine(c.Request)
 	switch {
-	case c.Request == "" || !c.plain():
-		return errNotPlain
+	case !c.single():
+		return errNotSingle
 	case err == nil && line.scheme == "https":
 		return errors.New("sees nothing of TLS: point the stream at a plain http:// port of the target, or take witness away")
 	case c.marks():

@@ -228,7 +228,9 @@ func TestWitnessable(t *testing.T) {
 		want   string
 	}{
 		{Config{Request: "POST http://a/"}, ""},
-		{Config{}, "one plain request"},
+		{Config{}, "one request"},
+		{Config{Request: "POST http://a/", Redirects: 1}, "one request"},
+		{Config{Request: "POST http://a/", Connection: Connection{MaxRequests: 3}}, ""},
 		{Config{Request: "POST ${shop.rest}/"}, ""},
 		{Config{Request: "POST https://a/"}, "plain http:// port"},
 		{Config{Request: "POST http://a/", Headers: map[string]string{"wringer-op": "x"}}, "take it out of headers"},
@@ -237,4 +239,26 @@ func TestWitnessable(t *testing.T) {
 			t.Errorf("%+v: %v", c.config, err)
 		}
 	}
+}
+
+// The mark goes with every request, whatever carries it.
+func TestMarksOnConnectionsThatEnd(t *testing.T) {
+	onBoth(t, func(t *testing.T, http2 bool) {
+		w := newWeb(t, nil, fine)
+		env := drivertest.NewEnv(t, time.Now())
+		env.Mark = "{{id}}"
+		d, err := (&Config{Request: w.URL, Connection: Connection{MaxRequests: 2}, HTTP2: http2}).Open(t.Context(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		s, _ := d.Session()
+		defer s.Close()
+		for seq := range uint64(3) {
+			expect(t, do(t, s, seq), drivers.Acked, "")
+			if got := w.requests()[seq].Header.Get(drivers.MarkHeader); got != env.Identity.Text(seq) {
+				t.Errorf("marked %q", got)
+			}
+		}
+	})
 }

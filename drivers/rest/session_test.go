@@ -280,6 +280,10 @@ func TestNoConnection(t *testing.T) {
 		"name": {func(context.Context, string, string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Err: unresolved}
 		}, drivers.CodeDNS},
+		"resolver": {func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "i/o timeout", Name: "nowhere.invalid", IsTimeout: true}}
+		}, drivers.CodeDNS},
 		"silence": {func(ctx context.Context, _, _ string) (net.Conn, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()

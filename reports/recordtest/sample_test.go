@@ -1,10 +1,16 @@
 package recordtest
 
 import (
+	"flag"
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"wringer/reports"
 )
+
+var update = flag.Bool("update", false, "write the record's schema anew")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -24,5 +30,29 @@ func TestCheckFindsWhatTheContractForbids(t *testing.T) {
 	run.Streams["orders"].Total.Acked++
 	if Check(run) == nil {
 		t.Error("sums that do not hold went unnoticed")
+	}
+}
+
+// The schema in the tree says what the types do: a new field is described there, or this test fails.
+func TestTheRecordsSchemaIsUpToDate(t *testing.T) {
+	want, err := schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile("../record.schema.json", want, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if reports.RecordSchema() != string(want) {
+		t.Error("reports/record.schema.json is not what the types say: run go test ./reports/recordtest -update")
+	}
+}
+
+// What the record's schema does not know is no record.
+func TestCheckFindsWhatIsNotDescribed(t *testing.T) {
+	if err := validate([]byte(`{"schema": "wringer.run/v1", "surprise": 1}`), reports.RecordSchema()); err == nil {
+		t.Error("a field that nobody described went unnoticed")
 	}
 }

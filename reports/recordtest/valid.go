@@ -13,8 +13,8 @@ import (
 	"wringer/reports"
 )
 
-// Valid fails the test unless the run, as it would be written, validates against the contract's schema and its numbers
-// add up.
+// Valid fails the test unless the run, as it would be written, validates against the contract and the record's own
+// schema, and its numbers add up.
 func Valid(t testing.TB, run *reports.Run) {
 	t.Helper()
 	if err := Check(run); err != nil {
@@ -28,8 +28,10 @@ func Check(run *reports.Run) error {
 	if err != nil {
 		return err
 	}
-	if err := validate(data); err != nil {
-		return fmt.Errorf("record %s: %w", run.Name, err)
+	for name, schema := range map[string]string{"contract": reports.Contract(), "record's own schema": reports.RecordSchema()} {
+		if err := validate(data, schema); err != nil {
+			return fmt.Errorf("record %s against the %s: %w", run.Name, name, err)
+		}
 	}
 	if broken := reports.Sums(run); len(broken) > 0 {
 		return fmt.Errorf("record %s does not add up:\n\t%s", run.Name, strings.Join(broken, "\n\t"))
@@ -37,18 +39,18 @@ func Check(run *reports.Run) error {
 	return nil
 }
 
-// validate checks the bytes of a run.json against the contract's schema, formats included.
-func validate(data []byte) error {
-	schema, err := jsonschema.UnmarshalJSON(strings.NewReader(reports.Contract()))
+// validate checks the bytes of a run.json against a schema, formats included.
+func validate(data []byte, text string) error {
+	schema, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 	if err != nil {
 		return err
 	}
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
-	if err := compiler.AddResource("contract.schema.json", schema); err != nil {
+	if err := compiler.AddResource("run.schema.json", schema); err != nil {
 		return err
 	}
-	compiled, err := compiler.Compile("contract.schema.json")
+	compiled, err := compiler.Compile("run.schema.json")
 	if err != nil {
 		return err
 	}

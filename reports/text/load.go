@@ -18,9 +18,8 @@ func RenderLoad(w io.Writer, rec *reports.Record, opt Options) error {
 		s.title(name, st.Summary())
 		s.totals(&st.Total)
 		s.times(&st.Total)
-		if codes := st.Total.FailureCodes(); codes != "" {
-			s.wrap("  ", "failed attempts: "+codes)
-		}
+		s.failures(&st.Total)
+		s.messages(st.Total.Messages)
 		for _, note := range anomalies(st.Total.Integrity) {
 			s.wrap("  ", note)
 		}

@@ -94,12 +94,7 @@ func (s *sheet) stream(run *reports.Run, name string) {
 	if slices.ContainsFunc(t.rows, func(cells []string) bool { return slices.Contains(cells, "-") }) {
 		s.wrap("  ", "-: "+reports.NotMeasured)
 	}
-	if codes := st.Total.FailureCodes(); codes != "" {
-		s.wrap("  ", "failed attempts: "+codes)
-	}
-	for _, detail := range st.Total.FirstDetails() {
-		s.wrap("    ", detail.Label+": "+detail.Value)
-	}
+	s.failures(&st.Total)
 	s.messages(st.Total.Messages)
 	s.steps(st.Steps)
 	for _, note := range others(st.Total.Integrity) {
@@ -107,6 +102,16 @@ func (s *sheet) stream(run *reports.Run, name string) {
 	}
 	for _, note := range st.Total.Probes() {
 		s.wrap("  ", note)
+	}
+}
+
+// failures tells the failed attempts by code, and what the first of each said.
+func (s *sheet) failures(m *reports.Measures) {
+	if codes := m.FailureCodes(); codes != "" {
+		s.wrap("  ", "failed attempts: "+codes)
+	}
+	for _, detail := range m.FirstDetails() {
+		s.wrap("    ", detail.Label+": "+detail.Value)
 	}
 }
 

@@ -61,7 +61,10 @@ func (c *crew) work(j job) {
 // ride gives a user a session of its own: no other goroutine has a part in its operations.
 func (c *crew) ride() (carry func(*flight), leave func()) {
 	session := c.session()
-	return func(f *flight) { c.carry(session, f) }, func() { session.Close() }
+	return func(f *flight) {
+		c.s.next(f)
+		c.carry(session, f)
+	}, func() { session.Close() }
 }
 
 func (c *crew) session() drivers.Session {

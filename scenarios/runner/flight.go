@@ -20,9 +20,9 @@ type flight struct {
 	limit  *limit        // of the attempt under way, or one that can serve again
 }
 
-// start makes the flight ready for an operation.
-func (f *flight) start(op drivers.Op) {
-	f.op = op
+// start makes the flight ready for an operation that is due then.
+func (f *flight) start(due time.Duration) {
+	f.op = drivers.Op{Planned: due}
 	f.trail = f.trail[:0]
 	f.begun = 0
 }

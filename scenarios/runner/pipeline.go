@@ -22,27 +22,33 @@ const heldUp = time.Millisecond
 
 func (p *pipeline) launch(f *flight, over func()) {
 	p.all.Add(1)
-	p.attempt(f, over)
+	p.attempt(f, nil, over)
 }
 
-// ride carries a user's operations by the same pipeline.
+// ride carries a user's operations by the same pipeline. Each gets its number as it is sent: the order of a stream is that of
+// its numbers, and users that drew theirs before they queued for the driver would show an order that nobody broke as broken.
 func (p *pipeline) ride() (carry func(*flight), leave func()) {
 	landed := make(chan struct{}, 1)
 	over := func() { landed <- struct{}{} }
 	return func(f *flight) {
-		p.launch(f, over)
+		p.all.Add(1)
+		p.attempt(f, p.s.next, over)
 		<-landed
 	}, func() {}
 }
 
-// attempt sends f once. It may block while the client's own buffer is full.
-func (p *pipeline) attempt(f *flight, over func()) {
-	if !p.s.ready(f, p.s.env.Clock()) {
+// attempt sends f once, and numbers it before when it has no number yet. It may block while the client's own buffer is full.
+func (p *pipeline) attempt(f *flight, number func(*flight), over func()) {
+	ready := p.s.ready(f, p.s.env.Clock())
+	p.send.Lock()
+	defer p.send.Unlock()
+	if number != nil {
+		number(f)
+	}
+	if !ready {
 		p.land(f, over)
 		return
 	}
-	p.send.Lock()
-	defer p.send.Unlock()
 	began := p.s.env.Clock()
 	defer func() {
 		if now := p.s.env.Clock(); now-began > heldUp {
@@ -62,7 +68,7 @@ func (p *pipeline) attempt(f *flight, over func()) {
 				p.land(f, over)
 				return
 			}
-			p.attempt(f, over)
+			p.attempt(f, nil, over)
 		}()
 	})
 }

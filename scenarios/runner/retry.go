@@ -40,6 +40,9 @@ func (p *policy) next(f *flight, now time.Duration) (wait time.Duration, again b
 	}
 	wait = p.retry.Wait(p.seed, f.op.Seq, len(f.trail))
 	if p.retry.RetryAfter {
+		if last.RetryAfter > scenarios.MaxRetryAfter {
+			return 0, false
+		}
 		wait = max(wait, last.RetryAfter)
 	}
 	if p.deadline > 0 && now+wait >= f.begun+p.deadline {
@@ -76,7 +79,11 @@ func (p *policy) longest(attempt time.Duration) time.Duration {
 	if p.retry == nil {
 		return attempt
 	}
-	d := time.Duration(p.retry.Attempts) * (attempt + p.retry.MaxBackoff)
+	wait := p.retry.MaxBackoff
+	if p.retry.RetryAfter {
+		wait = max(wait, scenarios.MaxRetryAfter)
+	}
+	d := time.Duration(p.retry.Attempts) * (attempt + wait)
 	if p.deadline > 0 {
 		d = min(d, p.deadline)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -213,6 +214,51 @@ func TestRetriesFollowThePolicy(t *testing.T) {
 			t.Errorf("errors %v", got.Errors)
 		}
 	})
+}
+
+// A wait that the target asks for is kept to when the policy says so, and one without measure ends the operation.
+func TestRetryAfter(t *testing.T) {
+	for name, test := range map[string]struct {
+		asked    time.Duration
+		honoured bool
+		attempts int64 // of each of 10 operations
+		wait     time.Duration
+	}{
+		"kept to":         {2 * time.Second, true, 2, 2 * time.Second},
+		"the longest":     {scenarios.MaxRetryAfter, true, 2, scenarios.MaxRetryAfter},
+		"without measure": {1000 * time.Hour, true, 1, 0},
+		"passed over":     {2 * time.Second, false, 2, 10 * time.Millisecond},
+		"not asked for":   {0, true, 2, 10 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var mu sync.Mutex
+				first, between := map[uint64]time.Duration{}, time.Duration(math.MaxInt64)
+				m := &memory{do: func(_ context.Context, env *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
+					mu.Lock()
+					defer mu.Unlock()
+					if at.Number == 1 {
+						first[op.Seq] = env.Clock()
+					} else {
+						between = min(between, env.Clock()-first[op.Seq])
+					}
+					at.Wire, at.Answered = true, true
+					at.Fail(drivers.Rejected, "http_429", "")
+					at.RetryAfter = test.asked
+				}}
+				s := openStream("a", 10, m)
+				s.Retry = &scenarios.Retry{Attempts: 2, Backoff: 10 * time.Millisecond, MaxBackoff: time.Second, Jitter: scenarios.JitterNone, On: []string{"http_429"}, RetryAfter: test.honoured}
+				run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: time.Second}, []scenarios.Stream{s}, "a.errors < 1%"), Options{})
+				total := run.Streams["a"].Total
+				if run.Verdict != reports.Fail || total.Rejected != 10 || total.Attempts != 10*test.attempts {
+					t.Errorf("verdict %s (%q), %d rejected, %d attempts", run.Verdict, run.Why, total.Rejected, total.Attempts)
+				}
+				if test.wait > 0 && (between < test.wait || between > test.wait+time.Millisecond) {
+					t.Errorf("%s between two attempts, want %s", between, test.wait)
+				}
+			})
+		})
+	}
 }
 
 func TestRetryBudgetBoundsRetries(t *testing.T) {

@@ -106,8 +106,8 @@ func sessions(spec *scenarios.Stream) int {
 type carrier interface {
 	// launch starts a flight and returns at once; over is called when the operation is over.
 	launch(f *flight, over func())
-	// ride returns what carries the flights of one user, one after the other: carry blocks until the operation is over.
-	// The user calls leave when it carries no more.
+	// ride returns what carries the flights of one user, one after the other: carry numbers the operation and blocks until it
+	// is over. The user calls leave when it carries no more.
 	ride() (carry func(*flight), leave func())
 	// wait blocks until every flight is over and frees what carried them. Nothing is launched after.
 	wait()
@@ -165,7 +165,9 @@ func (s *stream) arrivals(admit context.Context, c carrier) {
 			s.drop(n, due, slot, lag > s.maxLag, lag)
 		default:
 			s.inFlight.Add(1)
-			c.launch(s.begin(n, due, slot, lag), land)
+			f := s.begin(n, due, slot, lag)
+			s.number(f, n)
+			c.launch(f, land)
 		}
 	}
 }
@@ -183,7 +185,7 @@ func (s *stream) until(admit context.Context, a *alarm, due time.Duration) bool 
 // loop is the closed model: each user waits for its operation's end before the next. The planned start is the real one.
 func (s *stream) loop(admit context.Context, c carrier) {
 	var users sync.WaitGroup
-	for range s.users() {
+	for user := range s.users() {
 		users.Go(func() {
 			carry, leave := c.ride()
 			defer leave()
@@ -194,7 +196,7 @@ func (s *stream) loop(admit context.Context, c carrier) {
 				}
 				s.policy.offered()
 				s.inFlight.Add(1)
-				carry(s.begin(s.seq.Add(1)-1, now, s.slots.At(now), metrics.NoLag))
+				carry(s.begin(uint64(user), now, s.slots.At(now), metrics.NoLag))
 				s.inFlight.Add(-1)
 				if s.spec.Think > 0 && !sleep(admit, s.spec.Think) {
 					return
@@ -217,17 +219,23 @@ func (s *stream) settledBelow() time.Duration {
 	return frontier
 }
 
-// begin opens an operation.
-func (s *stream) begin(seq uint64, due time.Duration, slot int, lag time.Duration) *flight {
+// begin opens an operation, which has no number yet. Flights of one shard share locks.
+func (s *stream) begin(shard uint64, due time.Duration, slot int, lag time.Duration) *flight {
 	f, _ := s.flights.Get().(*flight)
 	if f == nil {
 		f = &flight{}
 	}
-	f.start(s.op(seq, due))
-	f.slot, f.window, f.shard = slot, s.slots.Window(slot), seq
-	s.recorder.Begin(f.shard, slot, lag)
+	f.start(due)
+	f.slot, f.window, f.shard = slot, s.slots.Window(slot), shard
+	s.recorder.Begin(shard, slot, lag)
 	return f
 }
+
+// number makes f operation seq. Each number is given once, from 0, none left out.
+func (s *stream) number(f *flight, seq uint64) { f.op = s.op(seq, f.op.Planned) }
+
+// next makes f the next operation of the closed model.
+func (s *stream) next(f *flight) { s.number(f, s.seq.Add(1)-1) }
 
 // op makes operation seq. Its key is a pure function of the seed; its key sequence counts up in planned order.
 func (s *stream) op(seq uint64, due time.Duration) drivers.Op {
