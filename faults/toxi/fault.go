@@ -1,10 +1,8 @@
 package toxi
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -25,6 +23,7 @@ type Fault struct {
 	lasts  time.Duration
 	spread *spread
 	tap    func(address string) bool // nil: the fault is no tap
+	aim    *faults.Aim
 
 	mu       sync.Mutex // held while it is injected or healed
 	injected atomic.Bool
@@ -44,6 +43,9 @@ func (f *Fault) Inject(ctx context.Context) error {
 	defer f.mu.Unlock()
 	if f.injected.Load() {
 		return nil
+	}
+	if err := f.aim.Take(ctx); err != nil {
+		return err
 	}
 	f.begun = time.Now()
 	if err := f.enter(); err != nil {
@@ -94,21 +96,8 @@ func (f *Fault) Bite() faults.Bite {
 	}
 	b := faults.Bite{
 		Connections: f.connections.Load(), Bytes: met[toTarget].Bytes + met[fromTarget].Bytes,
-		ToTarget: &met[toTarget], FromTarget: &met[fromTarget],
+		ToTarget: &met[toTarget], FromTarget: &met[fromTarget], Peer: f.aim.Peer().Name,
 	}
-	if b.Bit = b.Connections > 0; !b.Bit {
-		b.Why = cmp.Or(f.link.unopened(), f.undrawn())
-	}
+	b.Bit = b.Connections > 0
 	return b
-}
-
-// undrawn says that what a fault meets a share of may have been too few; empty where it meets all.
-func (f *Fault) undrawn() string {
-	switch c := &f.config; {
-	case c.Connections != 0:
-		return fmt.Sprintf("it meets %v of the connections, and none that passed was drawn; where there are few, give requests a share instead", c.Connections)
-	case c.Requests != 0:
-		return fmt.Sprintf("it meets %v of the requests, and none that passed was drawn", c.Requests)
-	}
-	return ""
 }

@@ -113,20 +113,18 @@ func TestRoundThatNeverBit(t *testing.T) {
 			{Name: "cut", Round: 2, At: 10 * time.Second, For: time.Second, Config: &nowhere{}},
 		}
 		run := mustRun(t, t.Context(), sc, Options{})
-		want := "fault cut #2 never bit: no byte, connection or request met it: there is no such broker"
+		want := "fault cut #2 never bit: no byte, connection or request met it"
 		if run.Verdict != reports.Inconclusive || !slices.Contains(run.Why, want) {
 			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
 		}
 	})
 }
 
-// nowhere breaks what is not there.
+// nowhere breaks what nothing meets.
 type nowhere struct{ recordingFault }
 
 func (m *nowhere) Open(faults.Env) (faults.Fault, error) { return m, nil }
-func (m *nowhere) Bite() faults.Bite {
-	return faults.Bite{Connections: -1, Bytes: -1, Why: "there is no such broker"}
-}
+func (m *nowhere) Bite() faults.Bite                     { return faults.Bite{Connections: -1, Bytes: -1} }
 
 // slowToHeal is a fault that takes its time to heal, and that no other may overlap.
 type slowToHeal struct{ breaker }

@@ -151,7 +151,7 @@ func (t *trial) unfaulted(run *reports.Run, c conclusion) []string {
 				f.Title(), reports.Duration(float64(late)), reports.Duration(float64(t.sc.Faults[i].For))))
 		}
 		if !f.Bit {
-			why = append(why, fmt.Sprintf("fault %s never bit: no byte, connection or request met it%s", f.Title(), because(c.injections[i].Bite.Why)))
+			why = append(why, fmt.Sprintf("fault %s never bit: no byte, connection or request met it", f.Title()))
 		}
 	}
 	return why
