@@ -311,7 +311,9 @@ type Passage struct {
 // StreamRecovery is how one stream took one fault.
 type StreamRecovery struct {
 	DetectionNS *int64 `json:"detection_ns"`
-	RecoveryNS  *int64 `json:"recovery_ns"`
+	// BadBefore is set when the last second before the fault was bad already: what came then is not the fault's to tell.
+	BadBefore  bool   `json:"bad_before,omitempty"`
+	RecoveryNS *int64 `json:"recovery_ns"`
 	// RecoveryFromNS is set when bad seconds may have been the generator's own doing: without them recovery took so long.
 	RecoveryFromNS *int64 `json:"recovery_from_ns,omitempty"`
 	Recovered      *bool  `json:"recovered"`
