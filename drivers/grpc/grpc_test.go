@@ -102,6 +102,24 @@ func TestMeaning(t *testing.T) {
 	}
 }
 
+// DEADLINE_EXCEEDED is an answer while there is time, and none when there is not: the target ran into the same deadline.
+func TestDeadlineExceededInTimeAndLate(t *testing.T) {
+	for _, test := range []struct {
+		left     time.Duration
+		code     string
+		answered bool
+	}{{time.Hour, "grpc_deadline_exceeded", true}, {-time.Nanosecond, drivers.CodeTimeout, false}} {
+		ctx, cancel := context.WithDeadline(context.Background(), time.Now().Add(test.left))
+		c := new(call)
+		c.answered.Store(true)
+		at := drivers.Attempt{Wire: true}
+		new(driver).decide(ctx, c, new(reply), status.Error(codes.DeadlineExceeded, "too slow"), &at)
+		if cancel(); at.Outcome != drivers.Indeterminate || at.Code != test.code || at.Answered != test.answered || at.Detail != "too slow" {
+			t.Errorf("%s left: %+v", test.left, at)
+		}
+	}
+}
+
 func TestAnswersThatAreNone(t *testing.T) {
 	g := start(t, "v1")
 	d := open(t, reserve(g))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	_ "google.golang.org/genproto/googleapis/rpc/errdetails" // the common details of a status, so that they can be read
 	"google.golang.org/grpc/codes"
@@ -32,6 +33,8 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 		at.Fail(drivers.Rejected, d.unsentCode(ctx, s), s.Message())
 	case madeHere(c, s) != "":
 		at.Fail(drivers.Indeterminate, madeHere(c, s), s.Message())
+	case c.answered.Load() && s.Code() == codes.DeadlineExceeded && expired(ctx):
+		at.Fail(drivers.Indeterminate, drivers.CodeTimeout, evidence(s))
 	case c.answered.Load():
 		at.Answered = true
 		meaning := meanings[s.Code()]
@@ -42,6 +45,13 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 	default:
 		at.Fail(drivers.Indeterminate, unansweredCode(ctx, s), s.Message())
 	}
+}
+
+// expired says that the attempt's time is up. The target keeps the same deadline, and its server says DEADLINE_EXCEEDED by
+// itself when a handler hangs: which of the two is heard first is chance, and neither is an answer that came in time.
+func expired(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && !time.Now().Before(deadline)
 }
 
 // doubt takes back that nothing took effect, where the client library had sent the request before: of what became of that
