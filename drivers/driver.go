@@ -106,6 +106,21 @@ type Verifier interface {
 // operation seq without a key by the one that has the number seq modulo Producers. Between producers there is no order.
 type Fleet interface{ Producers() uint64 }
 
+// Peered is an optional extra of a Config whose target is several peers, each dialled by an address of its own: brokers of a
+// cluster. Its driver then tells who they are, and faults can break the way to each alone.
+type Peered interface {
+	// Peered does nothing: having it says so.
+	Peered()
+}
+
+// Cluster is what the driver of a Peered has. Both ask the peers anew each time, over connections that no fault breaks.
+type Cluster interface {
+	// Peers returns the addresses, host:port, at which the driver dials them, by name: broker-2.
+	Peers(ctx context.Context) (map[string]string, error)
+	// Leader returns the name of the one that leads a partition, empty when there is no such partition or topic.
+	Leader(ctx context.Context, topic string, partition int32) (string, error)
+}
+
 // Declarer is an optional extra of a Config or a SourceConfig: the names that its Gauger will emit, which gates may then
 // use.
 type Declarer interface{ GaugeNames() []string }

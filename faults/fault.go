@@ -34,8 +34,8 @@ type Bite struct {
 	// ToTarget and FromTarget tell the directions apart; nil where the mechanism does not. A connection that met the
 	// fault in both directions counts in both, and once above.
 	ToTarget, FromTarget *Met
-	// Why says why nothing could meet the fault, where the mechanism knows.
-	Why string
+	// Peer is the one that the fault broke, of several behind its link: broker-2. Empty for a link as a whole.
+	Peer string
 }
 
 // Met is what met a fault in one direction.
@@ -56,7 +56,7 @@ type Config interface {
 
 // Place names what a fault breaks. One of the two is empty.
 type Place struct {
-	Link string // a stream's own connections carry the stream's name
+	Link string // a stream's own connections carry the stream's name; LINK/BRANCH for one peer behind it
 	Part string // a part of the target
 }
 
@@ -66,6 +66,8 @@ type Env struct {
 	Name string
 	// Link returns the open link of that name.
 	Link func(name string) (Link, error)
+	// Peers tells who is behind the link of that name; an error where it is one path.
+	Peers func(link string) (Peers, error)
 	// Part returns the target's part of that name.
 	Part func(name string) (Part, error)
 	// Dial reaches what the fault has to speak to outside the links, within the run's bounds. May be nil: nothing bounds it.

@@ -21,9 +21,6 @@ type Stack interface {
 type Inlet struct {
 	// Address is what it listens on: 127.0.0.1:0 for any port.
 	Address string
-	// Branch names the part of the link that this is, empty for the link itself. Faults on the link break all branches;
-	// those on LINK/BRANCH this one alone.
-	Branch string
 	// Upstream returns where connections go, one address after the other until one answers. It may block until ctx ends:
 	// the link listens before the target is up, and its address is known only then.
 	Upstream func(ctx context.Context) ([]string, error)
@@ -32,8 +29,9 @@ type Inlet struct {
 // Layer is a protocol spoken over a link, which faults of its own kind break above the bytes.
 type Layer interface {
 	// Carry passes on what client and target say to each other until either ends, and closes both. It is called once for
-	// each connection, at the same time for many. What it does not understand it passes on unchanged.
-	Carry(client, target net.Conn)
+	// each connection, at the same time for many. What it does not understand it passes on unchanged. address is where the
+	// target was dialled.
+	Carry(client, target net.Conn, address string)
 }
 
 // Preparer is a Config whose fault breaks a protocol: its layer must lie on the link before the first connection.

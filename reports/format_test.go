@@ -100,3 +100,18 @@ func TestAbsentIsNeverZero(t *testing.T) {
 		}
 	}
 }
+
+func TestPlace(t *testing.T) {
+	link, own, part := "payments/leader(orders,0)", "payments/broker-2", "stock"
+	for want, f := range map[string]reports.Fault{
+		"link payments/leader(orders,0), which was broker-2": {Link: &link, Peer: "broker-2"},
+		"link payments/leader(orders,0)":                     {Link: &link},
+		"link payments/broker-2":                             {Link: &own, Peer: "broker-2"},
+		"part stock":                                         {Part: &part},
+		"":                                                   {},
+	} {
+		if got := f.Place(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

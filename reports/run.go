@@ -265,6 +265,7 @@ type Fault struct {
 	Round        int      `json:"round,omitempty"` // of several injections of this name, from 1
 	Link         *string  `json:"link"`
 	Part         *string  `json:"part,omitempty"`
+	Peer         string   `json:"peer,omitempty"` // of several behind the link, the one that was broken: broker-2
 	Kind         string   `json:"kind"`
 	Spec         string   `json:"spec"` // what it does, in words: "latency 80ms, jitter 20ms"
 	StartNS      int64    `json:"start_ns"`

@@ -34,6 +34,8 @@ func (f *Fault) Title() string { return faults.Label(f.Name, f.Round) }
 // Place says what the fault broke: link orders, part fulfilment; empty when the record does not say.
 func (f *Fault) Place() string {
 	switch {
+	case f.Link != nil && f.Peer != "" && !strings.HasSuffix(*f.Link, "/"+f.Peer):
+		return "link " + *f.Link + ", which was " + f.Peer
 	case f.Link != nil:
 		return "link " + *f.Link
 	case f.Part != nil:

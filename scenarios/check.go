@@ -193,10 +193,13 @@ var reserved = []string{faults.Baseline, faults.Drain, "warmup", "after"}
 
 // checkPlace: what a fault breaks must exist, or it would never bite.
 func (r *reader) checkPlace(name string, place faults.Place, n *node, s *Scenario) {
-	if link, path, _ := strings.Cut(place.Link, "/"); place.Link != "" {
+	if link, path := faults.CutBranch(place.Link); place.Link != "" {
 		names := s.breakable()
 		switch {
 		case path != "" && s.branched(link):
+			if _, err := faults.ParseBranch(path); err != nil {
+				r.problem(placeOf(n, place.Link), "%s: %v", name, err)
+			}
 		case path != "" && slices.Contains(names, link):
 			r.problem(placeOf(n, place.Link), "%s: a link is broken as a whole: write %s, without %s", name, quote(link), quote("/"+path))
 		case !slices.Contains(names, link):

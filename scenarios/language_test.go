@@ -97,6 +97,7 @@ type logConfig struct {
 func (*logConfig) Check(func(field, message string))                         {}
 func (*logConfig) Open(context.Context, drivers.Env) (drivers.Driver, error) { return nil, errStandIn }
 func (c *logConfig) Verifies() bool                                          { return c.Verify == nil || *c.Verify }
+func (*logConfig) Peered()                                                   {}
 
 type logEffect struct {
 	shared `yaml:",inline"`
@@ -142,6 +143,9 @@ type logLink struct {
 func (*logLink) Check(func(field, message string))       {}
 func (l *logLink) Ends() (listen, upstream string)       { return l.Listen, l.Bootstrap }
 func (*logLink) Prepare(faults.Link, *slog.Logger) error { return errStandIn }
+func (*logLink) Peers(faults.Link, func(context.Context) ([]string, error)) (faults.Peers, error) {
+	return nil, errStandIn
+}
 
 type partFault struct {
 	Pause string        `yaml:"pause"`

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"wringer/drivers"
 	"wringer/faults"
 )
 
@@ -205,8 +206,16 @@ func (s *Scenario) breakable() []string {
 
 // branched says whether parts of the link can be broken alone: LINK/BRANCH.
 func (s *Scenario) branched(link string) bool {
+	if i := slices.IndexFunc(s.Traffic, func(t Stream) bool { return t.Name == link }); i >= 0 {
+		_, peered := s.Traffic[i].Driver.(drivers.Peered)
+		return peered || s.Traffic[i].Driver == nil // it could not be read: one problem is enough
+	}
 	i := slices.IndexFunc(s.Links, func(l Link) bool { return l.Name == link })
-	return i >= 0 && s.Links[i].Protocol != nil
+	if i < 0 {
+		return false
+	}
+	_, peered := s.Links[i].Protocol.(faults.PeeredProtocol)
+	return peered
 }
 
 // ResolveTarget returns the target's configuration with the links' addresses, links.NAME, filled in; nil without a target.

@@ -9,21 +9,6 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// BenchmarkMessage renders a request of some size.
-func BenchmarkMessage(b *testing.B) {
-	m := compile(b, map[string]any{"orderId": "{{id}}", "quantity": 2, "items": []any{map[string]any{"id": "{{key}}", "quantity": "{{int 1 9}}"}}})
-	var dst []byte
-	var op drivers.Op
-	b.ReportAllocs()
-	for b.Loop() {
-		op.Seq++
-		var err error
-		if dst, err = m.append(dst[:0], &op); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // BenchmarkDo is a whole call over loopback, the target in the same process.
 func BenchmarkDo(b *testing.B) {
 	g := startTarget(b, []string{"v1"})

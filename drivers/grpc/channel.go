@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"wringer/drivers"
+	"wringer/drivers/payload"
 )
 
 // Keepalive is the `keepalive:` part: pings by which a dead connection is found while nothing comes over it.
@@ -75,7 +76,7 @@ func (c *Config) serviceConfig() (string, error) {
 	fields := map[string]any{}
 	if c.ServiceConfig != nil {
 		var err error
-		if fields, err = asMap(c.ServiceConfig); err != nil {
+		if fields, err = payload.Map(c.ServiceConfig); err != nil {
 			return "", err
 		}
 	}
@@ -109,7 +110,7 @@ func jsonTree(v any) any {
 		}
 		return out
 	case map[string]any, map[any]any:
-		fields, _ := asMap(v) // it is one
+		fields, _ := payload.Map(v) // it is one
 		out := make(map[string]any, len(fields))
 		for name, value := range fields {
 			out[name] = jsonTree(value)

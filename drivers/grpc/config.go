@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/payload"
 )
 
 // Config is the `grpc:` part of a stream.
@@ -64,7 +65,7 @@ func (c *Config) Check(problem func(field, message string)) {
 	if _, _, err := cutMethod(c.Method); err != nil && !strings.Contains(c.Method, "${") {
 		problem("method", err.Error())
 	}
-	if err := checkTemplates(c.Message); err != nil {
+	if err := payload.CheckTemplates(c.Message); err != nil {
 		problem("message", err.Error())
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Metadata)) {
@@ -144,25 +145,6 @@ func printable(s string) bool {
 		}
 	}
 	return true
-}
-
-// checkTemplates compiles every string of a message.
-func checkTemplates(v any) error {
-	var problems []error
-	switch v := v.(type) {
-	case string:
-		_, err := drivers.CompileTemplate(v)
-		return err
-	case []any:
-		for _, e := range v {
-			problems = append(problems, checkTemplates(e))
-		}
-	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			problems = append(problems, checkTemplates(v[key]))
-		}
-	}
-	return errors.Join(problems...)
 }
 
 // Open implements drivers.Config. It asks the target for the method's types, unless files tell them.

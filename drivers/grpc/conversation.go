@@ -132,7 +132,7 @@ func (c *conversation) send(ctx context.Context) {
 			return
 		}
 		c.op.Message = uint64(n)
-		b, err := c.s.d.inputs[n%len(c.s.d.inputs)].append(make([]byte, 0, c.s.size), &c.op)
+		b, err := c.s.d.inputs[n%len(c.s.d.inputs)].Append(make([]byte, 0, c.s.size), &c.op)
 		if err != nil {
 			c.failed = err
 			c.cancel()

@@ -18,13 +18,14 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"wringer/drivers"
+	"wringer/drivers/payload"
 )
 
 // driver makes the calls of one stream.
 type driver struct {
 	env      drivers.Env
-	method   string    // /package.Service/Method
-	inputs   []message // sent in turn; one, where the method does not stream
+	method   string            // /package.Service/Method
+	inputs   []payload.Message // sent in turn; one, where the method does not stream
 	output   *shape
 	flow     *flow // nil where the method does not stream
 	metadata []pair
@@ -155,20 +156,20 @@ func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error 
 			return err
 		}
 	}
-	compiler := &compiler{env: &d.env}
-	if d.inputs, err = compiler.messages(method.Input(), messages); err != nil {
+	compiler := &payload.Compiler{Env: &d.env}
+	if d.inputs, err = compileMessages(compiler, method.Input(), messages); err != nil {
 		return err
 	}
 	d.output = newShape(method.Output())
 	for _, key := range slices.Sorted(maps.Keys(c.Metadata)) {
-		value, err := compiler.template(c.Metadata[key])
+		value, err := compiler.Text(c.Metadata[key])
 		if err != nil {
 			return fmt.Errorf("metadata.%s: %w", key, err)
 		}
 		d.metadata = append(d.metadata, pair{strings.ToLower(key), value})
 	}
 	if d.env.Mark != "" {
-		value, err := compiler.template(d.env.Mark)
+		value, err := compiler.Text(d.env.Mark)
 		if err != nil {
 			return fmt.Errorf("witness: %w", err)
 		}
@@ -195,14 +196,14 @@ func (c *Config) messages(method protoreflect.MethodDescriptor) ([]any, error) {
 	return list, nil
 }
 
-func (c *compiler) messages(desc protoreflect.MessageDescriptor, list []any) ([]message, error) {
-	var out []message
+func compileMessages(c *payload.Compiler, desc protoreflect.MessageDescriptor, list []any) ([]payload.Message, error) {
+	var out []payload.Message
 	for i := range list {
 		path := "message"
 		if len(list) > 1 {
 			path = fmt.Sprintf("message[%d]", i)
 		}
-		m, err := c.message(desc, list[i], path)
+		m, err := c.Protobuf(desc, list[i], path)
 		if err != nil {
 			return nil, err
 		}
@@ -216,16 +217,16 @@ func (d *driver) rehearse(messages []any, method protoreflect.MethodDescriptor) 
 	env := d.env
 	now := time.Now()
 	env.Epoch = func() time.Time { return now }
-	samples, err := (&compiler{env: &env}).messages(method.Input(), messages)
+	samples, err := compileMessages(&payload.Compiler{Env: &env}, method.Input(), messages)
 	if err != nil {
 		return err
 	}
 	for i := range samples {
-		b, err := samples[i].append(nil, new(drivers.Op))
+		b, err := samples[i].Append(nil, new(drivers.Op))
 		if err != nil {
 			return err
 		}
-		if err := decodes(b, method.Input()); err != nil {
+		if err := payload.Decodes(b, method.Input()); err != nil {
 			return fmt.Errorf("message: %w", err)
 		}
 	}

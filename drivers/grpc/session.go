@@ -35,7 +35,7 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 		return
 	}
 	// A buffer for each request: gRPC may still hold it after a call that was cancelled.
-	request, err := s.d.inputs[0].append(make([]byte, 0, s.size), op)
+	request, err := s.d.inputs[0].Append(make([]byte, 0, s.size), op)
 	if err != nil {
 		at.Fail(drivers.Rejected, codeMessage, err.Error())
 		return

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"wringer/drivers"
+	"wringer/drivers/payload"
 )
 
 // Stream is the `stream:` part of a method that streams. One operation is one call with all its messages.
@@ -168,9 +169,9 @@ func newReference(desc protoreflect.MessageDescriptor, path string) (*reference,
 	r := &reference{}
 	steps := strings.Split(path, ".")
 	for i, step := range steps {
-		field := findField(desc, step)
+		field := payload.FindField(desc, step)
 		if field == nil {
-			return nil, fmt.Errorf("%s: %s has no field %s; it has %s", path, desc.FullName(), step, fieldNames(desc))
+			return nil, fmt.Errorf("%s: %s has no field %s; it has %s", path, desc.FullName(), step, payload.FieldNames(desc))
 		}
 		if field.IsList() || field.IsMap() {
 			return nil, fmt.Errorf("%s: %s holds many values", path, step)

@@ -28,6 +28,8 @@ type Config struct {
 	Retries      *int              `yaml:"retries" jsonschema_description:"Resends by the client library itself, beneath the stream's retry policy; counted as hidden. Default 0; 3 when idempotent."`
 	Key          string            `yaml:"key" jsonschema_description:"The record's key. May hold {{...}}. Default: {{key}} when the stream has keys, else none."`
 	Value        string            `yaml:"value" jsonschema_description:"The record's value. May hold {{...}}. Default: {\"id\":\"{{id}}\"}."`
+	Message      any               `yaml:"message" jsonschema_description:"Instead of value: the value's fields, encoded by schema. Strings may hold {{...}}, also where the field is a number; bytes are in base64; of an Avro union that may be of several types, {TYPE: value}."`
+	Schema       *Schema           `yaml:"schema" jsonschema_description:"The Avro or Protobuf schema of message. Values are framed as readers with a Schema Registry expect them."`
 	Size         drivers.Bytes     `yaml:"size" jsonschema_description:"Values that are shorter are padded to this size with spaces, which JSON allows."`
 	Sizes        map[string]uint32 `yaml:"sizes" jsonschema_description:"Sizes of values and their weights, drawn for each record: {100: 90, 1KiB-4KiB: 9, 1MiB: 1}. Instead of size."`
 	Headers      map[string]string `yaml:"headers" jsonschema_description:"Further record headers by name. Values may hold {{...}}."`
@@ -97,6 +99,7 @@ func (c *Config) Check(problem func(field, message string)) {
 	c.checkReliability(problem)
 	c.checkAmounts(problem)
 	c.checkTexts(problem)
+	c.checkMessage(problem)
 }
 
 func (c *Config) checkReliability(problem func(field, message string)) {

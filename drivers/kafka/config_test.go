@@ -67,7 +67,7 @@ func TestEffectCheck(t *testing.T) {
 func TestRecipe(t *testing.T) {
 	env := newEnv()
 	c := Config{Topic: topic, Key: "{{int 1 1000000}}", Value: "{{int 1 1000000}}", Size: 20, Headers: map[string]string{"h": "{{seq}}"}}
-	r, err := c.recipe(env)
+	r, err := c.recipe(env, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

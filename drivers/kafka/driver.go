@@ -57,6 +57,10 @@ func (d *Driver) board(ctx context.Context, op *drivers.Op, at *drivers.Attempt,
 }
 
 func (d *Driver) send(f *flight) {
+	if f.unfit != nil {
+		d.end(f, func() { f.at.Fail(drivers.Rejected, codeMessage, f.unfit.Error()) })
+		return
+	}
 	if f.ctx.Err() == nil && d.network.isDown() {
 		d.cutOff(f)
 		return

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,8 +26,12 @@ const (
 	leaderlessWait = 500 * time.Millisecond
 )
 
-// errGone marks what no retry mends: observation is not whole.
-var errGone = errors.New("integrity is unknown")
+var (
+	// errGone marks what no retry mends: observation is not whole.
+	errGone = errors.New("integrity is unknown")
+	// errRemoved says why: the log no longer holds what was to be read.
+	errRemoved = fmt.Errorf("%w: records were removed before they were read", errGone)
+)
 
 // Receive implements drivers.Source.
 func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) error {
@@ -37,6 +42,9 @@ func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) e
 		err := s.round(ctx, deliver)
 		if errors.Is(err, errGone) {
 			err = fmt.Errorf("read %s: %w", s.name, err)
+			if errors.Is(err, errRemoved) {
+				err = fmt.Errorf("%w; %s", err, s.policy())
+			}
 			s.breakOff(err)
 			return err
 		}
@@ -46,6 +54,32 @@ func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) e
 		_ = s.client.RefreshMetadata(s.topic) // what matters shows in the next round
 	}
 	return nil
+}
+
+// policy tells what removes records from the topic, as far as the brokers tell.
+func (s *Source) policy() string {
+	const key = "cleanup.policy"
+	admin, err := sarama.NewClusterAdminFromClient(s.client) // not to be closed: it would close the client
+	if err != nil {
+		return "why is not known: " + err.Error()
+	}
+	asked := &sarama.ConfigResource{Type: sarama.TopicResource, Name: s.topic, ConfigNames: []string{key}}
+	topics, err := admin.DescribeConfigs([]*sarama.ConfigResource{asked}, sarama.DescribeConfigsOptions{})
+	if err != nil {
+		return "why is not known: " + err.Error()
+	}
+	policy := ""
+	for _, topic := range topics {
+		for _, entry := range topic.Configs {
+			if entry.Name == key {
+				policy = " (" + key + " " + entry.Value + ")"
+			}
+		}
+	}
+	if strings.Contains(policy, "compact") {
+		return "the topic is compacted" + policy + ": take one that is not"
+	}
+	return "retention overtook the reader" + policy + ", or the topic was made anew"
 }
 
 // breakOff tells who waits in CatchUp that there is no more to come.
@@ -149,9 +183,9 @@ func (s *Source) take(p *position, block *sarama.FetchResponseBlock, d *decoder,
 	switch {
 	case block.Err == sarama.ErrNoError:
 	case block.Err == sarama.ErrOffsetOutOfRange:
-		return fmt.Errorf("%w: records were removed before they were read (retention, or the topic was made anew): %w", errGone, block.Err)
+		return fmt.Errorf("%w: %w", errRemoved, block.Err)
 	case block.Err == sarama.ErrTopicAuthorizationFailed:
-		return fmt.Errorf("%w: %w", errGone, block.Err)
+		return fmt.Errorf("%w: the login is not allowed to read the topic (Read): %w", errGone, block.Err)
 	default:
 		return block.Err
 	}
@@ -231,7 +265,7 @@ func (d *decoder) decode(partition int32, next int64, block *sarama.FetchRespons
 // whole checks that no record is missing: a log that is not compacted has no gaps, within batches or between them.
 func whole(batch *sarama.RecordBatch, next int64) error {
 	if batch.FirstOffset > next || len(batch.Records) != int(batch.LastOffsetDelta)+1 {
-		return fmt.Errorf("%w: records up to offset %d were removed before they were read (compaction or retention)", errGone, batch.LastOffset())
+		return fmt.Errorf("%w, some up to offset %d", errRemoved, batch.LastOffset())
 	}
 	return nil
 }

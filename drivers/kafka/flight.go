@@ -17,6 +17,7 @@ type flight struct {
 	message sarama.ProducerMessage
 	headers [2]sarama.RecordHeader // room for the usual ones
 	key     bytesEncoder
+	unfit   error // its value could not be rendered: it is not sent
 	value   []byte
 	stage   atomic.Uint32
 

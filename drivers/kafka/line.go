@@ -32,7 +32,12 @@ func (d *Driver) openLine(brokers []string, config *sarama.Config, number int, f
 		return l, err
 	}
 	producer, err := sarama.NewAsyncProducerFromClient(l.client)
-	if err != nil {
+	switch {
+	case isDenied(err) && d.config.Transactions != nil:
+		return l, denied("to send in transactions (Write on the transactional id "+config.Producer.Transaction.ID+")", err)
+	case isDenied(err):
+		return l, denied("to be an idempotent producer (IdempotentWrite, or Write on the topic)", err)
+	case err != nil:
 		return l, fmt.Errorf("%w: start the producer: %w", drivers.ErrUnreachable, err)
 	}
 	if d.config.Transactions != nil {

@@ -46,7 +46,13 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: brokers: %w", drivers.ErrConfig, err)
 	}
-	recipe, err := c.recipe(env)
+	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	defer cancel()
+	message, err := c.framed(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	recipe, err := c.recipe(env, message)
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +73,6 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, openLimit)
-	defer cancel()
 	guard := context.AfterFunc(ctx, d.network.close)
 	err = d.connect(ctx, brokers, config)
 	if !guard() && err == nil {
@@ -194,7 +198,7 @@ func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, fun
 	p.Return.Successes, p.Return.Errors = true, true
 	p.Partitioner = c.partitioner(env.Seed)
 	p.Flush.Frequency, p.Flush.Bytes = c.Linger, int(c.Batch)
-	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, d.recipe.sizes.largest()+roomForRecord, int(c.Batch))
+	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, d.recipe.room+roomForRecord, d.recipe.sizes.largest()+roomForRecord, int(c.Batch))
 	if err := config.Validate(); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
@@ -229,8 +233,14 @@ func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *
 			return fmt.Errorf("%w: the connection was closed at the login, which may be how it is refused; look at sasl: %w", drivers.ErrUnreachable, err)
 		case errors.Is(err, errTLS):
 			return fmt.Errorf("%w: look at tls: %w", drivers.ErrUnreachable, err)
-		case errors.Is(err, sarama.ErrInvalidTopic), errors.Is(err, sarama.ErrTopicAuthorizationFailed), errors.Is(err, sarama.ErrClusterAuthorizationFailed):
+		case errors.Is(err, sarama.ErrInvalidTopic):
 			return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+		case isDenied(err):
+			return denied("to see the topic (Describe)", err)
+		case errors.As(err, new(*net.DNSError)):
+			return fmt.Errorf("%w: no broker was found; look at brokers: %w", drivers.ErrUnreachable, err)
+		case errors.Is(err, io.EOF):
+			return fmt.Errorf("%w: the connection was closed without an answer, as by brokers that want a login or TLS; look at sasl and tls: %w", drivers.ErrUnreachable, err)
 		default:
 			return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
 		}
@@ -238,6 +248,21 @@ func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *
 			return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
 		}
 	}
+}
+
+// isDenied says whether a broker refused because of who asks.
+func isDenied(err error) bool {
+	for _, code := range []sarama.KError{sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed, sarama.ErrTransactionalIDAuthorizationFailed} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
+}
+
+// denied names what the login may not do.
+func denied(what string, err error) error {
+	return fmt.Errorf("%w: the login is not allowed %s; grant that, or look at sasl: %w", drivers.ErrConfig, what, err)
 }
 
 // autoCreationPolls is how often a topic that the brokers may create on demand is asked for.
@@ -252,6 +277,9 @@ func createTopic(client sarama.Client, topic string, detail *sarama.TopicDetail)
 	err = admin.CreateTopic(topic, detail, false)
 	if err == nil || errors.Is(err, sarama.ErrTopicAlreadyExists) {
 		return nil
+	}
+	if isDenied(err) {
+		return denied("to create the topic (Create)", err)
 	}
 	var kafka sarama.KError
 	var refusal *sarama.TopicError

@@ -19,6 +19,9 @@ import (
 // codeClient is the code of a record that the client library itself would not send: it exceeds the library's bounds.
 const codeClient = "kafka_client"
 
+// codeMessage is the code of a record whose value could not be rendered; nothing was sent.
+const codeMessage = "message"
+
 // refusals are the codes with which a broker says that it did not append. What may also come after (part of) an append is
 // not among them: REQUEST_TIMED_OUT, NOT_ENOUGH_REPLICAS_AFTER_APPEND, KAFKA_STORAGE_ERROR, UNKNOWN_SERVER_ERROR.
 var refusals = refusedCodes(

@@ -11,6 +11,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"wringer/drivers"
+	"wringer/drivers/payload"
 )
 
 // recipe renders the records of a stream.
@@ -20,6 +21,7 @@ type recipe struct {
 	key      *text // nil: none
 	keyed    bool  // the key is rendered for operations without a key too
 	value    *text
+	message  payload.Message // instead of value; nil: none
 	size     int
 	sizes    sizes
 	sizeSeed uint64
@@ -85,9 +87,9 @@ func compileText(source string, env drivers.Env, place uint64) (*text, error) {
 	return &text{t, env}, err
 }
 
-// recipe compiles the texts of c, which Check has passed.
-func (c *Config) recipe(env drivers.Env) (*recipe, error) {
-	r := &recipe{topic: c.Topic, identity: env.Identity, keyed: c.Key != "", size: int(c.Size), sizeSeed: drivers.Draw(env.Seed, 0, drawPlace+3)}
+// recipe compiles the texts of c, which Check has passed, and message, which a schema encodes; nil without one.
+func (c *Config) recipe(env drivers.Env, message payload.Message) (*recipe, error) {
+	r := &recipe{topic: c.Topic, identity: env.Identity, keyed: c.Key != "", message: message, size: int(c.Size), sizeSeed: drivers.Draw(env.Seed, 0, drawPlace+3)}
 	var err error
 	if r.sizes, err = compileSizes(c.Sizes); err != nil {
 		return nil, fmt.Errorf("%w: sizes: %w", drivers.ErrConfig, err)
@@ -105,11 +107,17 @@ func (c *Config) recipe(env drivers.Env) (*recipe, error) {
 		}
 		r.headers = append(r.headers, namedText{[]byte(name), t})
 	}
-	r.room = max(r.size, 2*len(r.value.String())) + 2*len(r.key.String()) + 96
+	r.room = max(r.size, 2*len(r.value.String()), roomOf(message)) + 2*len(r.key.String()) + 96
 	for _, h := range r.headers {
 		r.room += 2 * len(h.text.String())
 	}
 	return r, nil
+}
+
+// roomOf is what a message is likely to need, by what its first operation does.
+func roomOf(message payload.Message) int {
+	b, _ := message.Append(nil, new(drivers.Op)) // it was rehearsed
+	return len(b) + len(b)/4
 }
 
 func orDefault(s, otherwise string) string {
@@ -133,8 +141,12 @@ func (r *recipe) flight(op *drivers.Op, at *drivers.Attempt, done func()) *fligh
 	f, b := y.flight(r.room)
 	f.ref, f.at, f.done = ref{op.Seq, at.Number}, at, done
 	f.timed, f.deadline = at.Timeout > 0, at.Begun+at.Timeout
-	b = r.value.append(b, op)
-	b = pad(b, max(r.size, r.sizes.of(r.sizeSeed, op.Seq)))
+	if r.message != nil {
+		b, f.unfit = r.message.Append(b, op)
+	} else {
+		b = r.value.append(b, op)
+		b = pad(b, max(r.size, r.sizes.of(r.sizeSeed, op.Seq)))
+	}
 	f.value, b = cut(b, 0)
 	f.message = sarama.ProducerMessage{Topic: r.topic, Value: (*valueEncoder)(f), Metadata: f, Offset: -1, Headers: f.headers[:0]}
 	if r.keyed || op.Keyed {

@@ -47,7 +47,7 @@ func TestSizes(t *testing.T) {
 // A record is as large as was drawn, and never smaller than its text.
 func TestSizesOfRecords(t *testing.T) {
 	config := Config{Brokers: "a:1", Topic: topic, Sizes: map[string]uint32{"3": 1, "50-60": 1}}
-	r, err := config.recipe(newEnv())
+	r, err := config.recipe(newEnv(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,6 +84,9 @@ func (s *Source) start(ctx context.Context) error {
 	}
 	// From the end that counts uncommitted records too: what an open transaction wrote before is not this run's.
 	ends, err := s.ends(ctx, partitions, sarama.ReadUncommitted)
+	if isDenied(err) {
+		return denied("to read the topic", err)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
 	}
@@ -100,6 +103,9 @@ func (s *Source) ends(ctx context.Context, partitions []int32, level sarama.Isol
 		err := s.askEnds(ends, partitions, level)
 		if err == nil {
 			return ends, nil
+		}
+		if isDenied(err) {
+			return nil, err
 		}
 		if !pause(ctx, backoff) {
 			return nil, fmt.Errorf("ask for the end of the topic: %w", err)

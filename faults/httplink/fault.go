@@ -132,7 +132,7 @@ func (l *layer) ask(ctx context.Context) error {
 	client, near := net.Pipe()
 	far, mirror := net.Pipe()
 	var all sync.WaitGroup
-	all.Go(func() { l.Carry(near, far) })
+	all.Go(func() { l.Carry(near, far, "") })
 	defer all.Wait()
 	all.Go(func() {
 		defer mirror.Close()

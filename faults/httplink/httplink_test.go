@@ -320,6 +320,6 @@ func FuzzCarry(f *testing.F) {
 		go func() { _, _ = client.Write(asked); _ = client.SetReadDeadline(time.Now()); client.Close() }()
 		go func() { _, _ = target.Write(said); target.Close() }()
 		go func() { _, _ = io.Copy(io.Discard, target) }()
-		l.Carry(near, far)
+		l.Carry(near, far, "")
 	})
 }

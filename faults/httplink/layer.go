@@ -63,7 +63,7 @@ func (l *layer) strike(two bool, method, path string, header http.Header) *Fault
 
 // Carry implements faults.Layer. The first bytes of the client tell which HTTP it speaks, so that a protocol in which the
 // target speaks first does not work over this layer.
-func (l *layer) Carry(client, target net.Conn) {
+func (l *layer) Carry(client, target net.Conn, _ string) {
 	c := newConn(l, client, target)
 	r := bufio.NewReaderSize(client, maxHead)
 	two, err := speaksTwo(r)

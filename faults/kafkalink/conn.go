@@ -26,6 +26,7 @@ var errCut = errors.New("cut")
 type conn struct {
 	layer          *layer
 	client, target net.Conn
+	address        string // where the target was dialled
 
 	writing sync.Mutex // held to write to the client, a whole frame at a time
 
@@ -50,8 +51,8 @@ type expected struct {
 // maxQueue bounds the answers that are waited for; beyond it the oldest is forgotten, and passes as it is.
 const maxQueue = 1 << 16
 
-func newConn(l *layer, client, target net.Conn) *conn {
-	return &conn{layer: l, client: client, target: target, met: make(map[*Fault]struct{}), ended: make(chan struct{})}
+func newConn(l *layer, client, target net.Conn, address string) *conn {
+	return &conn{layer: l, client: client, target: target, address: address, met: make(map[*Fault]struct{}), ended: make(chan struct{})}
 }
 
 // end closes both ends: in order after an end in order, else with a reset.
@@ -140,7 +141,7 @@ func (c *conn) request(r *bufio.Reader, h head) error {
 // strike finds the faults that act on the request: delays add up, of the others the first one acts.
 func (c *conn) strike(e *expected) (act *Fault) {
 	for _, f := range c.layer.active() {
-		if f.key != e.key || act != nil && f.act.Delay == 0 || !f.takes() {
+		if f.key != e.key || act != nil && f.act.Delay == 0 || !f.aim.Covers(c.address, "") || !f.takes() {
 			continue
 		}
 		if f.act.Delay > 0 {

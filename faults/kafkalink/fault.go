@@ -18,7 +18,7 @@ import (
 
 // FaultConfig is a fault on the requests of one API.
 type FaultConfig struct {
-	Link string `yaml:"link" jsonschema:"required" jsonschema_description:"The link: of a Kafka stream, or a Kafka link of links."`
+	Link string `yaml:"link" jsonschema:"required" jsonschema_description:"The link: of a Kafka stream, or a Kafka link of links; behind a slash one broker, broker-2 or leader(TOPIC,PARTITION)."`
 	Act  Act    `yaml:"kafka" jsonschema:"required" jsonschema_description:"What goes wrong with the requests of one API."`
 }
 
@@ -140,7 +140,7 @@ func (c *FaultConfig) Prepare(link faults.Link) error {
 
 // Open implements faults.Config.
 func (c *FaultConfig) Open(env faults.Env) (faults.Fault, error) {
-	link, err := env.Link(c.Link)
+	link, aim, err := env.Aim(c.Link)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func (c *FaultConfig) Open(env faults.Env) (faults.Fault, error) {
 	}
 	key, _ := keyOf(c.Act.API)
 	code, _ := codeOf(c.Act.Error)
-	return &Fault{act: c.Act, name: c.String(), key: key, code: code, layer: l, seed: env.Seed}, nil
+	return &Fault{act: c.Act, name: c.String(), key: key, code: code, layer: l, aim: aim, seed: env.Seed}, nil
 }
 
 // Fault acts on the requests of one API. It is in force for requests that arrive between Inject and Heal.
@@ -160,6 +160,7 @@ type Fault struct {
 	key   int16
 	code  int16
 	layer *layer
+	aim   *faults.Aim
 	seed  uint64
 
 	seen               atomic.Uint64 // requests of the API since Inject
@@ -180,6 +181,9 @@ func (f *Fault) Inject(ctx context.Context) error {
 	defer f.mu.Unlock()
 	if f.healed != nil {
 		return nil
+	}
+	if err := f.aim.Take(ctx); err != nil {
+		return err
 	}
 	f.healed, f.silent = make(chan struct{}), make(map[*conn]struct{})
 	f.seen.Store(0)
@@ -208,7 +212,7 @@ func (f *Fault) Heal(context.Context) error {
 
 // Bite implements faults.Fault. It counts the connections and bytes of the requests that the fault acted on.
 func (f *Fault) Bite() faults.Bite {
-	return faults.Bite{Bit: f.matched.Load() > 0, Connections: f.connections.Load(), Bytes: f.bytes.Load()}
+	return faults.Bite{Bit: f.matched.Load() > 0, Connections: f.connections.Load(), Bytes: f.bytes.Load(), Peer: f.aim.Peer().Name}
 }
 
 // takes decides whether the fault acts on the next request of its API.
@@ -257,7 +261,7 @@ func (f *Fault) Probe(ctx context.Context) error {
 	if len(others) > 0 {
 		return nil
 	}
-	if err := f.layer.echo(ctx, f.key); err != nil {
+	if err := f.layer.echo(ctx, f.key, f.aim.Peer().Address); err != nil {
 		return fmt.Errorf("probe link %s: %w", f.layer.link, err)
 	}
 	return nil

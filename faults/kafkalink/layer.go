@@ -56,8 +56,8 @@ func (l *layer) leaks(what string, err error) {
 }
 
 // Carry implements faults.Layer.
-func (l *layer) Carry(client, target net.Conn) {
-	c := newConn(l, client, target)
+func (l *layer) Carry(client, target net.Conn, address string) {
+	c := newConn(l, client, target, address)
 	var both sync.WaitGroup
 	both.Go(func() { c.end(c.requests()) })
 	both.Go(func() { c.end(c.answers()) })
@@ -65,14 +65,15 @@ func (l *layer) Carry(client, target net.Conn) {
 	c.forget()
 }
 
-// echo sends a request of the API, of a version that no code reads, through the layer, and wants the same bytes back.
-func (l *layer) echo(ctx context.Context, key int16) error {
+// echo sends a request of the API, of a version that no code reads, through the layer, as if it went to address, and wants
+// the same bytes back.
+func (l *layer) echo(ctx context.Context, key int16, address string) error {
 	client, near := net.Pipe()
 	far, mirror := net.Pipe()
 	var all sync.WaitGroup
 	bare := newLayer(l.link) // the same faults, and no addresses to look for in what is no real answer
 	bare.faults.Store(l.faults.Load())
-	all.Go(func() { bare.Carry(near, far) })
+	all.Go(func() { bare.Carry(near, far, address) })
 	defer all.Wait()
 	all.Go(func() {
 		defer mirror.Close()

@@ -71,7 +71,6 @@ func (m *mapping) open(id int32, upstream string) (*broker, error) {
 	}
 	b := &broker{upstream: upstream}
 	in := faults.Inlet{
-		Branch: "broker-" + strconv.Itoa(int(id)),
 		Upstream: func(context.Context) ([]string, error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()

@@ -30,6 +30,7 @@ const patience = 30 * time.Second
 type rig struct {
 	link    faults.Link
 	address string
+	peers   faults.Peers
 }
 
 // newRig opens a Kafka link to the addresses.
@@ -58,17 +59,31 @@ func newRig(t testing.TB, upstream ...string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rig{link, address}
+	peers, err := c.Peers(link, func(context.Context) ([]string, error) { return upstream, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &rig{link, address, peers}
 }
 
-func (r *rig) open(t testing.TB, a Act) *Fault {
+func (r *rig) env() faults.Env {
+	return faults.Env{
+		Seed: 7, Link: func(string) (faults.Link, error) { return r.link, nil },
+		Peers: func(string) (faults.Peers, error) { return r.peers, nil },
+	}
+}
+
+func (r *rig) open(t testing.TB, a Act) *Fault { return r.openOn(t, r.link.Name(), a) }
+
+// openOn opens a fault on the link or a branch of it.
+func (r *rig) openOn(t testing.TB, link string, a Act) *Fault {
 	t.Helper()
-	c := FaultConfig{Link: r.link.Name(), Act: a}
+	c := FaultConfig{Link: link, Act: a}
 	c.Check(func(field, message string) { t.Errorf("%s: %s", field, message) })
 	if err := c.Prepare(r.link); err != nil {
 		t.Fatal(err)
 	}
-	f, err := c.Open(faults.Env{Seed: 7, Link: func(string) (faults.Link, error) { return r.link, nil }})
+	f, err := c.Open(r.env())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +97,27 @@ func (r *rig) inject(t testing.TB, a Act) *Fault {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// awaitSilence waits until the fault has silenced a connection.
+func (f *Fault) awaitSilence(t testing.TB) {
+	t.Helper()
+	tick, bound := time.NewTicker(time.Millisecond), time.NewTimer(patience)
+	defer tick.Stop()
+	defer bound.Stop()
+	for {
+		f.mu.Lock()
+		n := len(f.silent)
+		f.mu.Unlock()
+		if n > 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-bound.C:
+			t.Fatal("no connection fell silent")
+		}
+	}
 }
 
 func heal(t testing.TB, f *Fault) {
@@ -101,6 +137,11 @@ func cluster(t testing.TB) *kfake.Cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	for p := range int32(6) {
+		if err := c.MoveTopicPartition("orders", p, p%3); err != nil { // each leads some
+			t.Fatal(err)
+		}
+	}
 	return c
 }
 

@@ -17,9 +17,11 @@ import (
 // child is one life of a process. It leads a process group of its own, which ends with it.
 type child struct {
 	pid  int
-	done chan struct{} // closed when it is over and its output is read
+	done chan struct{} // closed when it is over, its output is read, and the journal has taken note
 	err  error         // of its end, once done is closed
-	last *lastWords
+	// noted brings what tells the journal that it is over.
+	noted chan func() error
+	last  *lastWords
 }
 
 // start starts the program. It returns when the process has a number and the journal knows it.
@@ -32,7 +34,7 @@ func start(spec Spec) (*child, error) {
 	cmd.Dir, cmd.Env = spec.Dir, append(os.Environ(), append(spec.Env, marker+spec.Run)...)
 	cmd.Stdout, cmd.Stderr = write, write
 	cmd.SysProcAttr = ownGroup()
-	c := &child{done: make(chan struct{}), last: &lastWords{}}
+	c := &child{done: make(chan struct{}), noted: make(chan func() error, 1), last: &lastWords{}}
 	started := make(chan error)
 	go c.live(cmd, spec, read, write, started)
 	if err := <-started; err != nil {
@@ -40,15 +42,14 @@ func start(spec Spec) (*child, error) {
 	}
 	undone, err := spec.Journal.Due(UndoKind, fmt.Sprintf("process %s, pid %d", spec.Name, c.pid), left{c.pid, startOf(c.pid), spec.Run})
 	if err != nil {
+		undone = func() error { return nil }
 		c.kill()
+	}
+	c.noted <- undone
+	if err != nil {
 		<-c.done
 		return nil, err
 	}
-	go func() {
-		<-c.done
-		// An entry too many is harmless: cleanup looks for the process and finds none.
-		_ = undone()
-	}()
 	return c, nil
 }
 
@@ -81,6 +82,9 @@ func (c *child) live(cmd *exec.Cmd, spec Spec, read, write *os.File, started cha
 	read.SetReadDeadline(time.Now().Add(time.Second))
 	<-copied
 	read.Close()
+	// Before anybody hears of the end: the journal may be closed right after. An entry too many is harmless, as cleanup looks for
+	// the process and finds none.
+	_ = (<-c.noted)()
 	close(c.done)
 }
 

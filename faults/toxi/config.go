@@ -12,7 +12,7 @@ import (
 // Config is a fault on a link. Its keys may be joined in one fault; faults that overlap on a link add up: latencies add,
 // of bandwidths, slices and limits the smallest rules, partitions unite (drop before hold), and refuse wins over all.
 type Config struct {
-	Link         string         `yaml:"link" jsonschema:"required" jsonschema_description:"The link: a stream's name stands for its own connections."`
+	Link         string         `yaml:"link" jsonschema:"required" jsonschema_description:"The link: a stream's name stands for its own connections. Of Kafka, NAME/broker-2 is one broker's, and NAME/leader(TOPIC,PARTITION) that of the broker which leads when the fault is injected."`
 	Latency      Latency        `yaml:"latency" jsonschema_description:"Delays what the target sends, so that each round trip takes this much longer; direction changes that. New connections are made as much later. 80ms; {from: 0ms, to: 500ms} changes over the fault's time; {file: delays.txt} draws from recorded delays."`
 	Jitter       time.Duration  `yaml:"jitter" jsonschema_description:"Spreads the latency around its mean, by so much to either side of it. At most the latency."`
 	Distribution Distribution   `yaml:"distribution" jsonschema:"enum=uniform,enum=normal,enum=pareto" jsonschema_description:"The jitter's shape; of normal and pareto (shape 3) the jitter is the standard deviation. Default uniform."`
@@ -150,7 +150,7 @@ func (c *Config) partitionWords() string {
 
 // Open implements faults.Config.
 func (c *Config) Open(env faults.Env) (faults.Fault, error) {
-	link, err := env.Link(c.Link)
+	link, aim, err := env.Aim(c.Link)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	if !ok {
 		return nil, fmt.Errorf("link %s: a %T cannot be broken by %s: it needs a link of this mesh", c.Link, link, c.Kind())
 	}
-	f := &Fault{config: *c, link: l, seed: env.Seed, lasts: env.For}
+	f := &Fault{config: *c, link: l, aim: aim, seed: env.Seed, lasts: env.For}
 	if c.Latency.From != c.Latency.To && env.For <= 0 {
 		return nil, fmt.Errorf("link %s: the latency changes over the fault's time, which is not known: give the fault its for", c.Link)
 	}

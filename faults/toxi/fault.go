@@ -23,6 +23,7 @@ type Fault struct {
 	lasts  time.Duration
 	spread *spread
 	tap    func(address string) bool // nil: the fault is no tap
+	aim    *faults.Aim
 
 	mu       sync.Mutex // held while it is injected or healed
 	injected atomic.Bool
@@ -42,6 +43,9 @@ func (f *Fault) Inject(ctx context.Context) error {
 	defer f.mu.Unlock()
 	if f.injected.Load() {
 		return nil
+	}
+	if err := f.aim.Take(ctx); err != nil {
+		return err
 	}
 	f.begun = time.Now()
 	if err := f.enter(); err != nil {
@@ -92,10 +96,8 @@ func (f *Fault) Bite() faults.Bite {
 	}
 	b := faults.Bite{
 		Connections: f.connections.Load(), Bytes: met[toTarget].Bytes + met[fromTarget].Bytes,
-		ToTarget: &met[toTarget], FromTarget: &met[fromTarget],
+		ToTarget: &met[toTarget], FromTarget: &met[fromTarget], Peer: f.aim.Peer().Name,
 	}
-	if b.Bit = b.Connections > 0; !b.Bit {
-		b.Why = f.link.unopened()
-	}
+	b.Bit = b.Connections > 0
 	return b
 }

@@ -13,6 +13,7 @@ type flow struct {
 	link      *Link
 	id        uint64
 	address   string // that was dialled; empty where the link was not told
+	reached   string // the address of the far end; empty before there is one
 	born      time.Time
 	near, far net.Conn
 	free      func() // called when both ends are closed; nil: nobody waits for it
@@ -42,6 +43,11 @@ func newFlow(l *Link, id uint64) *flow {
 		f.lanes[d] = &lane{flow: f, direction: direction(d)}
 	}
 	return f
+}
+
+// joins gives the connection its ends, before it carries anything.
+func (f *flow) joins(near, far net.Conn) {
+	f.near, f.far, f.reached = near, far, far.RemoteAddr().String()
 }
 
 // passes counts requests: one begins with the first byte to the target, and with the first after one from the target.

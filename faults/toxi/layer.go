@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
-	"strings"
 
 	"wringer/faults"
 )
@@ -37,43 +35,8 @@ func (l *Link) laid() faults.Layer {
 	return nil
 }
 
-// branch returns the link of a branch, nil unless it was opened: a branch that no fault names costs nothing.
-func (l *Link) branch(name string) *Link {
-	if name == "" {
-		return nil
-	}
-	l.mesh.mu.Lock()
-	defer l.mesh.mu.Unlock()
-	return l.mesh.links[l.name+"/"+name]
-}
-
-// unopened says, of the link of a branch, that no such branch has opened yet; empty otherwise.
-func (l *Link) unopened() string {
-	whole, name, branched := strings.Cut(l.name, "/")
-	if !branched {
-		return ""
-	}
-	l.mesh.mu.Lock()
-	defer l.mesh.mu.Unlock()
-	var there []string
-	for _, i := range l.mesh.inlets {
-		switch {
-		case i.link.name != whole || i.Branch == "":
-		case i.Branch == name:
-			return ""
-		default:
-			there = append(there, i.Branch)
-		}
-	}
-	if len(there) == 0 {
-		return "nothing that connected to " + whole + " has learnt of its parts"
-	}
-	slices.Sort(there)
-	return fmt.Sprintf("%s has no %s; it has %s", whole, name, strings.Join(there, ", "))
-}
-
-// overLayer puts the layer, if there is one, between the client and far, a connection over the bare link.
-func (l *Link) overLayer(ctx context.Context, far net.Conn) (net.Conn, error) {
+// overLayer puts the layer, if there is one, between the client and far, a connection over the bare link to address.
+func (l *Link) overLayer(ctx context.Context, far net.Conn, address string) (net.Conn, error) {
 	layer := l.laid()
 	if layer == nil {
 		return far, nil
@@ -83,7 +46,7 @@ func (l *Link) overLayer(ctx context.Context, far net.Conn) (net.Conn, error) {
 		far.Close()
 		return nil, err
 	}
-	if err := l.speak(layer, near, far, func() {}); err != nil {
+	if err := l.speak(layer, near, far, address, func() {}); err != nil {
 		client.Close()
 		near.Close()
 		return nil, err
@@ -91,8 +54,9 @@ func (l *Link) overLayer(ctx context.Context, far net.Conn) (net.Conn, error) {
 	return client, nil
 }
 
-// speak lets the layer carry a connection, and calls free when it has ended. On an error c is left alone and far closed.
-func (l *Link) speak(layer faults.Layer, c, far net.Conn, free func()) error {
+// speak lets the layer carry a connection to address, and calls free when it has ended. On an error c is left alone and far
+// closed.
+func (l *Link) speak(layer faults.Layer, c, far net.Conn, address string, free func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.orders.Load().closed {
@@ -103,7 +67,7 @@ func (l *Link) speak(layer faults.Layer, c, far net.Conn, free func()) error {
 	go func() {
 		defer l.running.Done()
 		defer free()
-		layer.Carry(c, far)
+		layer.Carry(c, far, address)
 	}()
 	return nil
 }

@@ -85,7 +85,7 @@ func (l *Link) DialBy(ctx context.Context, network, address string, dial faults.
 	if err != nil {
 		return nil, err
 	}
-	return l.overLayer(ctx, far)
+	return l.overLayer(ctx, far, address)
 }
 
 // connect is DialBy below the link's layer.
@@ -112,7 +112,7 @@ func (l *Link) connect(ctx context.Context, network, address string, dial faults
 
 // reach dials, or connects to nothing when the connection is half-open from the beginning.
 func (l *Link) reach(ctx context.Context, f *flow, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
-	if l.orders.Load().silences(f.id) {
+	if l.orders.Load().silences(f) {
 		void, _ := net.Pipe()
 		return void, nil
 	}
@@ -126,7 +126,7 @@ func (l *Link) carry(ctx context.Context, f *flow, far net.Conn) (client net.Con
 		far.Close()
 		return nil, err
 	}
-	f.near, f.far = near, far
+	f.joins(near, far)
 	if err := l.join(f); err != nil {
 		for _, c := range []net.Conn{client, near, far} {
 			c.Close()
@@ -145,7 +145,7 @@ func (l *Link) admit(ctx context.Context, f *flow) error {
 			return err
 		}
 		w := o.compose(f, toTarget, 0)
-		held := w.cut && !o.silences(f.id)
+		held := w.cut && !o.silences(f)
 		var wait time.Duration
 		if held {
 			f.meets(w.cutBy, toTarget, 0)
@@ -163,7 +163,7 @@ func (o *orders) admits(f *flow) error {
 	if o.closed {
 		return net.ErrClosed
 	}
-	if by := o.refusers(f.id); len(by) > 0 {
+	if by := o.refusers(f); len(by) > 0 {
 		f.meets(by, toTarget, 0)
 		return os.NewSyscallError("connect", syscall.ECONNREFUSED)
 	}
@@ -224,7 +224,7 @@ func (l *Link) join(f *flow) error {
 	if err := o.admits(f); err != nil {
 		return err
 	}
-	f.silenced.Store(o.silences(f.id))
+	f.silenced.Store(o.silences(f))
 	l.flows[f] = struct{}{}
 	l.running.Add(4)
 	id := strconv.FormatUint(f.id, 10)
@@ -257,7 +257,7 @@ func (l *Link) command(change func([]*force) []*force) error {
 	after := newOrders(change(before.forces))
 	flows := slices.Collect(maps.Keys(l.flows))
 	for _, f := range flows {
-		if after.silences(f.id) {
+		if after.silences(f) {
 			f.silenced.Store(true)
 		}
 	}
@@ -272,7 +272,7 @@ func (l *Link) command(change func([]*force) []*force) error {
 
 // told makes new orders take effect where nobody waits for them.
 func (f *flow) told(before, after *orders) {
-	by := slices.DeleteFunc(after.killers(f.id), func(f *force) bool { return slices.Contains(before.forces, f) })
+	by := slices.DeleteFunc(after.killers(f), func(f *force) bool { return slices.Contains(before.forces, f) })
 	if len(by) > 0 {
 		f.meets(by, toTarget, 0)
 		f.meets(by, fromTarget, 0)

@@ -94,55 +94,37 @@ func (i *inlet) serve(c net.Conn) {
 // carry joins c to the upstream. c is left alone when it fails.
 func (i *inlet) carry(ctx context.Context, c net.Conn, address string, free func()) error {
 	l := i.link
-	layer, branch := l.laid(), l.branch(i.Branch)
-	over := func(ctx context.Context) (net.Conn, error) {
-		return l.connect(ctx, "tcp", address, l.mesh.dial)
+	layer := l.laid()
+	if layer == nil {
+		return l.adopt(ctx, c, address, free)
 	}
-	switch {
-	case layer == nil && branch == nil:
-		return l.adopt(ctx, c, free, func(ctx context.Context) (net.Conn, error) { return l.mesh.dial(ctx, "tcp", address) })
-	case layer == nil:
-		return branch.adopt(ctx, c, free, over)
-	case branch != nil:
-		below := over
-		over = func(ctx context.Context) (net.Conn, error) { return branch.through(ctx, below) }
-	}
-	far, err := over(ctx)
+	far, err := l.connect(ctx, "tcp", address, l.mesh.dial)
 	if err != nil {
 		return err
 	}
-	return l.speak(layer, c, far, free)
+	return l.speak(layer, c, far, address, free)
 }
 
 // adopt makes c the near end of a connection over the link, and dials the far end. free is called when it has ended.
-func (l *Link) adopt(ctx context.Context, c net.Conn, free func(), dial func(context.Context) (net.Conn, error)) error {
+func (l *Link) adopt(ctx context.Context, c net.Conn, address string, free func()) error {
 	f := newFlow(l, l.serial.Add(1))
+	f.address = address
 	if err := l.admit(ctx, f); err != nil {
 		return err
 	}
-	far, err := l.reach(ctx, f, dial)
+	far, err := l.reach(ctx, f, func(ctx context.Context) (net.Conn, error) {
+		return l.mesh.dial(ctx, "tcp", address)
+	})
 	if err != nil {
 		return err
 	}
-	f.near, f.far, f.free = c, far, free
+	f.joins(c, far)
+	f.free = free
 	if err := l.join(f); err != nil {
 		far.Close()
 		return err
 	}
 	return nil
-}
-
-// through dials by dial and carries the connection over this link.
-func (l *Link) through(ctx context.Context, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
-	f := newFlow(l, l.serial.Add(1))
-	if err := l.admit(ctx, f); err != nil {
-		return nil, err
-	}
-	far, err := l.reach(ctx, f, dial)
-	if err != nil {
-		return nil, err
-	}
-	return l.carry(ctx, f, far)
 }
 
 // reset closes c with a reset.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -15,9 +16,9 @@ import (
 )
 
 // listen opens an inlet of l to addresses.
-func listen(t testing.TB, l *Link, branch string, upstream ...string) string {
+func listen(t testing.TB, l *Link, upstream ...string) string {
 	t.Helper()
-	address, err := l.Listen(faults.Inlet{Address: "127.0.0.1:0", Branch: branch, Upstream: func(context.Context) ([]string, error) {
+	address, err := l.Listen(faults.Inlet{Address: "127.0.0.1:0", Upstream: func(context.Context) ([]string, error) {
 		return upstream, nil
 	}})
 	if err != nil {
@@ -49,18 +50,13 @@ func TestInletConformance(t *testing.T) {
 			t.Run(c.String()+" "+branch, func(t *testing.T) {
 				faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 					u, l := serve(t, echo), newLink(t)
-					broken := l
-					if branch != "" {
-						broken = branchOf(t, l, branch)
-					}
-					address := listen(t, l, branch, u.address())
-					return faulttest.Rig{Fault: openFault(t, broken, c), Meet: func(ctx context.Context) error {
+					address := listen(t, l, u.address())
+					return faulttest.Rig{Fault: openBranch(t, l, branch, peers{"broker-2": u.address()}, c), Meet: func(ctx context.Context) error {
 						conn, err := net.Dial("tcp", address)
 						if err != nil {
 							return err
 						}
 						defer l.empty(ctx)
-						defer broken.empty(ctx)
 						defer conn.Close()
 						defer context.AfterFunc(ctx, func() { conn.Close() })()
 						return say(conn, "a word")
@@ -71,61 +67,111 @@ func TestInletConformance(t *testing.T) {
 	}
 }
 
-func branchOf(t testing.TB, l *Link, branch string) *Link {
+// peers are addresses by name; the first leads.
+type peers map[string]string
+
+func (p peers) Peers(context.Context) (map[string]string, error) { return p, nil }
+func (p peers) Leader(_ context.Context, _ string, partition int32) (string, error) {
+	return faults.PeerName(partition), nil
+}
+
+// openBranch opens a fault on a branch of the link; an empty one is the link.
+func openBranch(t testing.TB, l *Link, branch string, p faults.Peers, c Config) *Fault {
 	t.Helper()
-	b, err := l.mesh.Link(l.name + "/" + branch)
+	c.Link = strings.TrimSuffix(l.name+"/"+branch, "/")
+	f, err := c.Open(faults.Env{
+		Seed: 7, For: time.Second, Link: func(string) (faults.Link, error) { return l, nil },
+		Peers: func(string) (faults.Peers, error) { return p, nil },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b.(*Link)
+	return f.(*Fault)
 }
 
-// A fault on the link breaks every branch, one on a branch that one alone.
+// A fault on the link breaks the way to every peer, one on a branch that to one alone: of connections that are dialled over the
+// link, of those that come to it, and of those that exist.
 func TestBranches(t *testing.T) {
-	u, l := serve(t, echo), newLink(t)
-	second := branchOf(t, l, "second")
-	addresses := map[string]string{"first": listen(t, l, "first", u.address()), "second": listen(t, l, "second", u.address())}
-	served := func() (both [2]bool) {
-		for i, name := range []string{"first", "second"} {
-			c, err := net.Dial("tcp", addresses[name])
-			if err != nil {
-				continue // a reset can come before the dial is over
-			}
-			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-			both[i] = say(c, "hello") == nil
+	first, second, l := serve(t, echo), serve(t, echo), newLink(t)
+	_, port, _ := net.SplitHostPort(second.address())
+	byName := net.JoinHostPort("localhost", port) // the same peer by another name, as a client may have begun with
+	p := peers{"broker-1": first.address(), "broker-2": second.address()}
+	inlets := map[*upstream]string{first: listen(t, l, first.address()), second: listen(t, l, second.address())}
+	type served struct{ dialled, inlet, existing bool }
+	existing := map[*upstream]net.Conn{}
+	try := func(u *upstream, address string) (s served) {
+		if c, err := l.Dial(t.Context(), "tcp", address); err == nil {
+			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			s.dialled = say(c, "hello") == nil
 			c.Close()
 		}
-		return both
+		if c, err := net.Dial("tcp", inlets[u]); err == nil { // a reset can come before the dial is over
+			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			s.inlet = say(c, "hello") == nil
+			c.Close()
+		}
+		s.existing = say(existing[u], "hello") == nil
+		return s
 	}
-	if got := served(); got != [2]bool{true, true} {
-		t.Errorf("without a fault: served %v", got)
+	all := served{true, true, true}
+	for _, tt := range []struct {
+		branch        string
+		first, second served
+		peer          string
+	}{
+		{"broker-2", all, served{}, "broker-2"},
+		{"leader(orders,1)", served{}, all, "broker-1"},
+		{"", served{}, served{}, ""},
+	} {
+		existing[first], existing[second] = dial(t, l, first.address()), dial(t, l, byName)
+		f := openBranch(t, l, tt.branch, p, Config{Refuse: true})
+		if err := f.Inject(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		one, two := try(first, first.address()), try(second, byName)
+		if one != tt.first || two != tt.second {
+			t.Errorf("a fault on %q: the first serves %+v, the second %+v", tt.branch, one, two)
+		}
+		if bite := f.Bite(); !bite.Bit || bite.Peer != tt.peer {
+			t.Errorf("a fault on %q bit as %+v", tt.branch, bite)
+		}
+		heal(t, f)
 	}
-	f := inject(t, second, Config{Refuse: true})
-	if got := served(); got != [2]bool{true, false} {
-		t.Errorf("a fault on the second: served %v", got)
+	existing[first], existing[second] = dial(t, l, first.address()), dial(t, l, byName)
+	if one, two := try(first, first.address()), try(second, byName); one != all || two != all {
+		t.Errorf("after healing: the first serves %+v, the second %+v", one, two)
+	}
+}
+
+// What passes to other peers is no bite, and a fault on nobody is none.
+func TestBranchThatNobodyUses(t *testing.T) {
+	first, second, l := serve(t, echo), serve(t, echo), newLink(t)
+	p := peers{"broker-1": first.address(), "broker-2": second.address()}
+	f := openBranch(t, l, "broker-2", p, Config{Latency: steady(time.Millisecond)})
+	if err := f.Inject(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := say(dial(t, l, first.address()), "hello"); err != nil {
+		t.Error(err)
+	}
+	if bite := f.Bite(); bite.Bit || bite.Bytes != 0 {
+		t.Errorf("bit %+v", bite)
 	}
 	heal(t, f)
-	f = inject(t, l, Config{Refuse: true})
-	if got := served(); got != [2]bool{false, false} {
-		t.Errorf("a fault on both: served %v", got)
+	f = openBranch(t, l, "broker-3", p, Config{Refuse: true})
+	if err := f.Inject(t.Context()); !errors.Is(err, faults.ErrNoPeer) {
+		t.Errorf("a fault on nobody: %v", err)
 	}
-	heal(t, f)
-	if got := served(); got != [2]bool{true, true} {
-		t.Errorf("after healing: served %v", got)
+	if err := say(dial(t, l, first.address()), "hello"); err != nil {
+		t.Error(err)
 	}
-	// What names a branch that is not there never bites, and says why.
-	f = inject(t, branchOf(t, l, "third"), Config{Refuse: true})
-	if b := f.Bite(); b.Bit || b.Why != "orders has no third; it has first, second" {
-		t.Errorf("bite %+v", b)
-	}
-	heal(t, f)
 }
 
 func TestInletOfADeadUpstreamResets(t *testing.T) {
 	u, l := serve(t, echo), newLink(t)
 	u.Close()
 	// The reset may come while the client still connects.
-	c, err := net.Dial("tcp", listen(t, l, "", u.address()))
+	c, err := net.Dial("tcp", listen(t, l, u.address()))
 	if err == nil {
 		defer c.Close()
 		_, err = c.Read(make([]byte, 1))
@@ -138,7 +184,7 @@ func TestInletOfADeadUpstreamResets(t *testing.T) {
 func TestInletTakesTheUpstreamThatAnswers(t *testing.T) {
 	dead, u, l := serve(t, echo), serve(t, echo), newLink(t)
 	dead.Close()
-	if err := say(knock(t, listen(t, l, "", dead.address(), u.address())), "hello"); err != nil {
+	if err := say(knock(t, listen(t, l, dead.address(), u.address())), "hello"); err != nil {
 		t.Error(err)
 	}
 }
@@ -195,7 +241,7 @@ func TestInletAcceptsBesideAnUpstreamThatHangs(t *testing.T) {
 
 func TestInletClosesWithTheMesh(t *testing.T) {
 	u, l := serve(t, echo), newLink(t)
-	address := listen(t, l, "", u.address())
+	address := listen(t, l, u.address())
 	c := knock(t, address)
 	if err := say(c, "hello"); err != nil {
 		t.Fatal(err)
@@ -217,7 +263,7 @@ func TestInletClosesWithTheMesh(t *testing.T) {
 // shout is a layer that answers for itself and passes the rest on.
 type shout struct{}
 
-func (shout) Carry(client, target net.Conn) {
+func (shout) Carry(client, target net.Conn, _ string) {
 	_, _ = io.WriteString(client, "HEAR! ")
 	var there sync.WaitGroup
 	there.Go(func() { _, _ = io.Copy(target, client); target.Close() })
@@ -234,10 +280,7 @@ func TestLayerLiesOverDialsAndInlets(t *testing.T) {
 	if _, err := l.Lay("whispering", func() faults.Layer { return shout{} }); err == nil {
 		t.Error("the link bears two layers")
 	}
-	branchOf(t, l, "second")
-	for name, c := range map[string]net.Conn{
-		"dial": dial(t, l, u.address()), "inlet": knock(t, listen(t, l, "", u.address())), "branch": knock(t, listen(t, l, "second", u.address())),
-	} {
+	for name, c := range map[string]net.Conn{"dial": dial(t, l, u.address()), "inlet": knock(t, listen(t, l, u.address()))} {
 		if _, err := io.WriteString(c, "hello"); err != nil {
 			t.Fatal(err)
 		}
@@ -269,24 +312,20 @@ func TestMeshDials(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := opened.(*Link)
-	branchOf(t, l, "named")
 	if c, err := l.Dial(t.Context(), "tcp", u.address()); err == nil {
 		c.Close()
 		t.Error("dialled past the mesh")
 	}
-	for _, branch := range []string{"", "named", "unnamed"} {
-		c, err := net.Dial("tcp", listen(t, l, branch, u.address()))
-		if err != nil {
-			continue // the reset was quicker
-		}
+	// The reset may be quicker than the dial.
+	if c, err := net.Dial("tcp", listen(t, l, u.address())); err == nil {
 		if say(c, "hello") == nil {
-			t.Errorf("an inlet of branch %q was served past the mesh", branch)
+			t.Error("an inlet was served past the mesh")
 		}
 		c.Close()
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if len(asked) != 4 || u.connections() != 0 {
+	if len(asked) != 2 || u.connections() != 0 {
 		t.Errorf("asked for %q, and the target has seen %d connections", asked, u.connections())
 	}
 }

@@ -56,11 +56,11 @@ func newForce(f *Fault, before uint64) *force {
 
 // picks says whether the fault meets a connection, and a request on it, from 1. 0 is no request: a share of the requests
 // does not meet it. The same seed gives the same answer.
-func (f *force) picks(connection, request uint64) bool {
-	if f.config.Requests != 0 && request == 0 {
+func (f *force) picks(on *flow, request uint64) bool {
+	if f.config.Requests != 0 && request == 0 || !f.aim.Covers(on.address, on.reached) {
 		return false
 	}
-	return picks(f.config.Connections, f.seed, connection, 0) && picks(f.config.Requests, f.seed, connection, request)
+	return picks(f.config.Connections, f.seed, on.id, 0) && picks(f.config.Requests, f.seed, on.id, request)
 }
 
 // picks draws for a connection and a number on it; 0 is no share: all of them.
@@ -69,27 +69,27 @@ func picks(s faults.Share, seed, connection, number uint64) bool {
 }
 
 // silences says whether the fault makes a connection fall silent.
-func (f *force) silences(connection uint64) bool {
-	return f.config.HalfOpen != "" && (f.config.HalfOpen == Accepting || connection <= f.before) && f.picks(connection, 0)
+func (f *force) silences(on *flow) bool {
+	return f.config.HalfOpen != "" && (f.config.HalfOpen == Accepting || on.id <= f.before) && f.picks(on, 0)
 }
 
 // silences says whether a connection falls silent.
-func (o *orders) silences(connection uint64) bool {
-	return slices.ContainsFunc(o.forces, func(f *force) bool { return f.silences(connection) })
+func (o *orders) silences(on *flow) bool {
+	return slices.ContainsFunc(o.forces, func(f *force) bool { return f.silences(on) })
 }
 
 // kills says whether the fault resets connections when it comes into force.
-func (f *force) kills(connection uint64) bool {
-	return (f.config.Refuse || f.config.Reset && f.config.Requests == 0) && f.picks(connection, 0)
+func (f *force) kills(on *flow) bool {
+	return (f.config.Refuse || f.config.Reset && f.config.Requests == 0) && f.picks(on, 0)
 }
 
 // refusers are the faults that refuse a new connection, and killers those that reset an existing one.
-func (o *orders) refusers(connection uint64) []*force {
-	return o.those(func(f *force) bool { return f.config.Refuse && f.picks(connection, 0) })
+func (o *orders) refusers(on *flow) []*force {
+	return o.those(func(f *force) bool { return f.config.Refuse && f.picks(on, 0) })
 }
 
-func (o *orders) killers(connection uint64) []*force {
-	return o.those(func(f *force) bool { return f.kills(connection) })
+func (o *orders) killers(on *flow) []*force {
+	return o.those(func(f *force) bool { return f.kills(on) })
 }
 
 func (o *orders) those(do func(f *force) bool) (them []*force) {
@@ -125,7 +125,7 @@ type way struct {
 func (o *orders) compose(f *flow, d direction, request uint64) *way {
 	w := &way{}
 	for _, force := range o.forces {
-		if force.picks(f.id, request) {
+		if force.picks(f, request) {
 			w.add(force, f, d)
 		}
 	}
@@ -154,7 +154,7 @@ func (w *way) add(f *force, on *flow, d direction) {
 	if c.Reset {
 		w.resetBy = append(w.resetBy, f)
 	}
-	partition, silence := c.Partition.covers(d), f.silences(on.id)
+	partition, silence := c.Partition.covers(d), f.silences(on)
 	if partition || silence {
 		w.cut, w.drop = true, w.drop || silence || c.Mode != Hold
 		w.cutBy = append(w.cutBy, f)

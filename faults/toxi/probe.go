@@ -21,7 +21,7 @@ func (f *Fault) Probe(ctx context.Context) error {
 	if err != nil || !free {
 		return err
 	}
-	if err := f.link.probe(ctx); err != nil {
+	if err := f.link.probe(ctx, f.aim.Peer().Address); err != nil {
 		if free, out := f.out(); out == nil && !free {
 			return nil // another fault began meanwhile
 		}
@@ -43,9 +43,9 @@ func (f *Fault) out() (free bool, err error) {
 // below it is still found, by what the lanes made bytes wait.
 const tolerance = time.Millisecond
 
-// probe makes round trips through the lanes until one is back at the baseline, or ctx ends.
-func (l *Link) probe(ctx context.Context) error {
-	e, err := l.openLoop(ctx, true)
+// probe makes round trips through the lanes, as a connection to address, until one is back at the baseline, or ctx ends.
+func (l *Link) probe(ctx context.Context, address string) error {
+	e, err := l.openLoop(ctx, address, true)
 	if err != nil {
 		return err
 	}
@@ -83,12 +83,12 @@ func (l *Link) calibrate() error {
 		return err
 	}
 	defer direct.close()
-	usual, err := l.openLoop(ctx, false)
+	usual, err := l.openLoop(ctx, "", false)
 	if err != nil {
 		return err
 	}
 	defer usual.close()
-	scenic, err := l.openLoop(ctx, true)
+	scenic, err := l.openLoop(ctx, "", true)
 	if err != nil {
 		return err
 	}
@@ -134,10 +134,10 @@ func (l *Link) openDirect(ctx context.Context) (*loop, error) {
 	return newLoop(client, mirror, nil), nil
 }
 
-// openLoop connects to a mirror over the link.
-func (l *Link) openLoop(ctx context.Context, probing bool) (*loop, error) {
+// openLoop connects to a mirror over the link, as if it were at address.
+func (l *Link) openLoop(ctx context.Context, address string, probing bool) (*loop, error) {
 	f := newFlow(l, l.serial.Add(1))
-	f.probing = probing
+	f.address, f.probing = address, probing
 	if err := l.admit(ctx, f); err != nil {
 		return nil, err
 	}

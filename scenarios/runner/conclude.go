@@ -171,7 +171,7 @@ func (t *trial) faultRecords(run *reports.Run, c conclusion) []reports.Fault {
 
 // took takes over what the timeline saw of a fault.
 func took(r *reports.Fault, in *faults.Injection) {
-	r.Bit, r.Healed = in.Bite.Bit, in.Healed
+	r.Bit, r.Healed, r.Peer = in.Bite.Bit, in.Healed, in.Bite.Peer
 	if in.Bite.Connections >= 0 {
 		r.Connections = integer(in.Bite.Connections)
 	}

@@ -2,9 +2,11 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
+	"time"
 
 	"wringer/faults"
 	"wringer/scenarios"
@@ -87,8 +89,72 @@ func (t *trial) listen(spec *scenarios.Link) (string, error) {
 	}
 	return stack.Listen(faults.Inlet{
 		Address:  spec.ListenAddress(),
-		Upstream: func(ctx context.Context) ([]string, error) { return t.addresses.upstream(ctx, spec) },
+		Upstream: t.upstreamOf(spec),
 	})
+}
+
+// upstreamOf tells where a link leads.
+func (t *trial) upstreamOf(spec *scenarios.Link) func(ctx context.Context) ([]string, error) {
+	return func(ctx context.Context) ([]string, error) {
+		to, err := t.addresses.upstream(ctx, spec)
+		for _, address := range to {
+			err = errors.Join(err, t.bounds.check(ctx, "tcp", address))
+		}
+		return to, err
+	}
+}
+
+// peers tells who is behind a link: a stream's driver knows the peers that it dials, and a link's protocol those that it
+// leads to.
+func (t *trial) peers(link string) (faults.Peers, error) {
+	if i := t.streamIndex(link); i >= 0 {
+		if p, ok := t.streams[i].driver.(faults.Peers); ok {
+			return p, nil
+		}
+	}
+	for i := range t.sc.Links {
+		spec := &t.sc.Links[i]
+		p, ok := spec.Protocol.(faults.PeeredProtocol)
+		if !ok || spec.Name != link {
+			continue
+		}
+		opened, err := t.link(link)
+		if err != nil {
+			return nil, err
+		}
+		return p.Peers(opened, t.upstreamOf(spec))
+	}
+	return nil, fmt.Errorf("link %s: has no brokers that could be told apart; break it as a whole", link)
+}
+
+// peersLimit bounds the question who is behind a link.
+const peersLimit = 5 * time.Second
+
+// aim makes sure that a branch names somebody before anything is sent. Who cannot be asked yet is asked when the fault is
+// injected, and that it then fails is told.
+func (t *trial) aim(ctx context.Context, link string) error {
+	name, text := faults.CutBranch(link)
+	if text == "" {
+		return nil
+	}
+	branch, err := faults.ParseBranch(text)
+	if err != nil {
+		return fmt.Errorf("link %s: %w", name, err)
+	}
+	peers, err := t.peers(name)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, peersLimit)
+	defer cancel()
+	_, err = branch.Find(ctx, peers)
+	if errors.Is(err, faults.ErrNoPeer) {
+		return fmt.Errorf("link %s: %w", name, err)
+	}
+	if err != nil {
+		t.opt.Log.Warn("which broker a fault will break is not known yet", "link", link, "why", err)
+	}
+	return nil
 }
 
 // reachable says whether each link's upstream is known, once the target runs.
@@ -107,7 +173,7 @@ func (t *trial) prepareLink(link faults.Link) error {
 	for i := range t.sc.Faults {
 		f := &t.sc.Faults[i]
 		p, ok := f.Config.(faults.Preparer)
-		if !ok || f.Config.On().Link != link.Name() {
+		if on, _ := faults.CutBranch(f.Config.On().Link); !ok || on != link.Name() {
 			continue
 		}
 		if err := p.Prepare(link); err != nil {

@@ -58,5 +58,8 @@ func (p *plan) within(window string, start, end time.Duration) bool {
 
 // linked says whether some fault breaks the stream's own connections.
 func linked(sc *scenarios.Scenario, stream string) bool {
-	return slices.ContainsFunc(sc.Faults, func(f scenarios.Fault) bool { return f.Config.On().Link == stream })
+	return slices.ContainsFunc(sc.Faults, func(f scenarios.Fault) bool {
+		link, _ := faults.CutBranch(f.Config.On().Link)
+		return link == stream
+	})
 }

@@ -193,13 +193,16 @@ type timeline struct {
 }
 
 // openFaults opens every fault of the scenario.
-func (t *trial) openFaults() (*timeline, error) {
+func (t *trial) openFaults(ctx context.Context) (*timeline, error) {
 	tl := &timeline{Timeline: faults.Timeline{Clock: t.clock}, done: make(chan struct{})}
 	for i := range t.sc.Faults {
 		f := &t.sc.Faults[i]
+		if err := t.aim(ctx, f.Config.On().Link); err != nil {
+			return nil, fmt.Errorf("%w: fault %s: %w", ErrScenario, f.Label(), err)
+		}
 		fault, err := f.Config.Open(faults.Env{
 			Name: fileName(f),
-			Link: t.link, Part: t.part, Dial: t.bounds.over(direct), Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
+			Link: t.whole, Peers: t.peers, Part: t.part, Dial: t.bounds.over(direct), Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
 			Seed: streamSeed(t.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(t.sc.Path),
 		})
 		if err != nil {

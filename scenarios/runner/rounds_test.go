@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -112,17 +113,51 @@ func TestRoundThatNeverBit(t *testing.T) {
 			{Name: "cut", Round: 2, At: 10 * time.Second, For: time.Second, Config: &nowhere{}},
 		}
 		run := mustRun(t, t.Context(), sc, Options{})
-		want := "fault cut #2 never bit: no byte, connection or request met it: there is no such broker"
+		want := "fault cut #2 never bit: no byte, connection or request met it"
 		if run.Verdict != reports.Inconclusive || !slices.Contains(run.Why, want) {
 			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
 		}
 	})
 }
 
-// nowhere breaks what is not there.
+// nowhere breaks what nothing meets.
 type nowhere struct{ recordingFault }
 
 func (m *nowhere) Open(faults.Env) (faults.Fault, error) { return m, nil }
-func (m *nowhere) Bite() faults.Bite {
-	return faults.Bite{Connections: -1, Bytes: -1, Why: "there is no such broker"}
+func (m *nowhere) Bite() faults.Bite                     { return faults.Bite{Connections: -1, Bytes: -1} }
+
+// slowToHeal is a fault that takes its time to heal, and that no other may overlap.
+type slowToHeal struct{ breaker }
+
+func (s *slowToHeal) Open(faults.Env) (faults.Fault, error) { return s, nil }
+func (s *slowToHeal) Excludes(other faults.Config) bool     { _, same := other.(*slowToHeal); return same }
+func (s *slowToHeal) Heal(ctx context.Context) error {
+	time.Sleep(1500 * time.Millisecond)
+	return s.breaker.Heal(ctx)
+}
+
+// A round waits for the one before it to be healed, and a window that looks at little of its fault decides nothing.
+func TestRoundsOfAFaultThatHealsSlowly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for _, c := range []struct {
+			length time.Duration
+			late   bool
+		}{{4 * time.Second, false}, {2 * time.Second, true}} {
+			var inForce atomic.Int64
+			sc := scenario(t, scenarios.Timing{Duration: 20 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors == 0")
+			first, second := &slowToHeal{breaker{inForce: &inForce}}, &slowToHeal{breaker{inForce: &inForce}}
+			sc.Faults = []scenarios.Fault{
+				{Name: "cut", Round: 1, At: 4 * time.Second, For: c.length, Config: first},
+				{Name: "cut", Round: 2, At: 4*time.Second + c.length, For: c.length, Config: second},
+			}
+			run := mustRun(t, t.Context(), sc, Options{})
+			if got := time.Duration(run.Faults[1].StartNS); got != 4*time.Second+c.length+1500*time.Millisecond {
+				t.Errorf("the second round began at %v, before the first was healed", got)
+			}
+			late := slices.ContainsFunc(run.Why, func(why string) bool { return strings.Contains(why, "fault cut #2 was injected 1.5 s late") })
+			if late != c.late || late != (run.Verdict == reports.Inconclusive) {
+				t.Errorf("rounds of %v: verdict %s: %q", c.length, run.Verdict, run.Why)
+			}
+		}
+	})
 }

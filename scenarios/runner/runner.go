@@ -159,7 +159,7 @@ func (t *trial) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	t.timeline, err = t.openFaults()
+	t.timeline, err = t.openFaults(ctx)
 	return err
 }
 
@@ -270,6 +270,14 @@ func (t *trial) observe(ctx context.Context, spec *scenarios.Stream, env drivers
 	t.closers = append(t.closers, o.close)
 	o.ledger = integrity.New(config)
 	return o, o.source.Start(ctx)
+}
+
+// whole is link for faults: one that asks for a branch as if it were a link cannot aim.
+func (t *trial) whole(name string) (faults.Link, error) {
+	if link, branch := faults.CutBranch(name); branch != "" {
+		return nil, fmt.Errorf("link %s: a fault of this kind breaks it as a whole, without /%s", link, branch)
+	}
+	return t.link(name)
 }
 
 // link returns a link of the mesh, which is opened at the first call.

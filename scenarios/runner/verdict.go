@@ -146,8 +146,12 @@ func (t *trial) unfaulted(run *reports.Run, c conclusion) []string {
 		if !f.Healed {
 			why = append(why, fmt.Sprintf("fault %s was not healed%s", f.Title(), because(f.Error)))
 		}
+		if late := c.injections[i].InjectAt - t.sc.Faults[i].At; late > t.sc.Faults[i].For/2 {
+			why = append(why, fmt.Sprintf("fault %s was injected %s late, and its windows look at %s: most of it without the fault",
+				f.Title(), reports.Duration(float64(late)), reports.Duration(float64(t.sc.Faults[i].For))))
+		}
 		if !f.Bit {
-			why = append(why, fmt.Sprintf("fault %s never bit: no byte, connection or request met it%s", f.Title(), because(c.injections[i].Bite.Why)))
+			why = append(why, fmt.Sprintf("fault %s never bit: no byte, connection or request met it", f.Title()))
 		}
 	}
 	return why

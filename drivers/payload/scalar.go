@@ -1,4 +1,4 @@
-package grpc
+package payload
 
 import (
 	"encoding/base64"
@@ -142,7 +142,7 @@ func kindName(field pref.FieldDescriptor) string {
 	return fmt.Sprintf("%s (%s)", field.Enum().FullName(), strings.Join(names, ", "))
 }
 
-// decodes reports whether b is a message of that type.
-func decodes(b []byte, desc pref.MessageDescriptor) error {
+// Decodes says whether b is a message of that type.
+func Decodes(b []byte, desc pref.MessageDescriptor) error {
 	return proto.Unmarshal(b, dynamicpb.NewMessage(desc))
 }

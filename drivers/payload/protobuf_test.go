@@ -1,4 +1,4 @@
-package grpc
+package payload
 
 import (
 	"bytes"
@@ -8,18 +8,34 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bufbuild/protocompile"
+	"go.uber.org/goleak"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
 )
 
-func compile(t testing.TB, v any) message {
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// reserve is a message with fields of all kinds.
+func reserve(t testing.TB) protoreflect.MessageDescriptor {
+	t.Helper()
+	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: []string{"../grpc/testdata"}})}
+	files, err := compiler.Compile(t.Context(), "shop.proto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files[0].Services().ByName("Inventory").Methods().ByName("Reserve").Input()
+}
+
+func compile(t testing.TB, v any) Message {
 	t.Helper()
 	env := drivertest.NewEnv(t, time.Date(2026, 11, 24, 18, 0, 0, 0, time.UTC))
-	m, err := (&compiler{env: &env}).message(inventory(t).Methods().ByName("Reserve").Input(), v, "message")
+	m, err := (&Compiler{Env: &env}).Protobuf(reserve(t), v, "message")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,11 +45,11 @@ func compile(t testing.TB, v any) message {
 // render renders a message and shows it as JSON.
 func render(t *testing.T, v any, op drivers.Op) map[string]any {
 	t.Helper()
-	b, err := compile(t, v).append(nil, &op)
+	b, err := compile(t, v).Append(nil, &op)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := dynamicpb.NewMessage(inventory(t).Methods().ByName("Reserve").Input())
+	m := dynamicpb.NewMessage(reserve(t))
 	if err := proto.Unmarshal(b, m); err != nil {
 		t.Fatal(err)
 	}
@@ -108,16 +124,16 @@ func TestFixedMessageIsEncodedOnce(t *testing.T) {
 func FuzzScalar(f *testing.F) {
 	f.Add("a", uint64(1))
 	f.Add(strings.Repeat("x", 200), uint64(1<<40))
-	service := inventory(f)
+	desc := reserve(f)
 	f.Fuzz(func(t *testing.T, s string, n uint64) {
-		field := service.Methods().ByName("Reserve").Input().Fields().ByName("order_id")
-		quantity := service.Methods().ByName("Reserve").Input().Fields().ByName("quantity")
+		field := desc.Fields().ByName("order_id")
+		quantity := desc.Fields().ByName("quantity")
 		b, err := appendScalar(nil, field, strings.ToValidUTF8(s, "?"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		number, err := appendScalar(b, quantity, s)
-		m := dynamicpb.NewMessage(service.Methods().ByName("Reserve").Input())
+		m := dynamicpb.NewMessage(desc)
 		if e := proto.Unmarshal(number, m); e != nil {
 			t.Fatal(e)
 		}

@@ -1,4 +1,6 @@
-package grpc
+// Package payload renders what operations carry from values of the scenario, with {{...}} in their strings: as Protobuf or as
+// Avro.
+package payload
 
 import (
 	"encoding/json"
@@ -16,9 +18,9 @@ import (
 	"wringer/drivers"
 )
 
-// message renders requests straight into protobuf's wire format: what is fixed was encoded once, and only the fields with
-// {{...}} are encoded per operation. It is read only once compiled.
-type message []part
+// Message renders messages straight into protobuf's wire format: what is fixed was encoded once, and only the fields with
+// {{...}} are encoded per operation. It is read only once compiled, and safe for concurrent use.
+type Message []part
 
 // part is fixed bytes, or renders them. An error means that what a place rendered is no value of its field.
 type part struct {
@@ -26,7 +28,9 @@ type part struct {
 	render func(dst []byte, op *drivers.Op) ([]byte, error)
 }
 
-func (m message) append(dst []byte, op *drivers.Op) ([]byte, error) {
+// Append appends the message of an operation to dst. An error means that what a place rendered is no value of its field; dst
+// then holds a part of the message.
+func (m Message) Append(dst []byte, op *drivers.Op) ([]byte, error) {
 	var err error
 	for i := range m {
 		dst = append(dst, m[i].fixed...)
@@ -40,8 +44,11 @@ func (m message) append(dst []byte, op *drivers.Op) ([]byte, error) {
 	return dst, nil
 }
 
+// Behind returns the message with fixed bytes in front.
+func (m Message) Behind(fixed []byte) Message { return Message{{fixed: fixed}}.join(m) }
+
 // join adds parts; fixed bytes that meet become one part.
-func (m message) join(parts message) message {
+func (m Message) join(parts Message) Message {
 	for _, p := range parts {
 		if last := len(m) - 1; last >= 0 && p.render == nil && m[last].render == nil {
 			m[last].fixed = append(m[last].fixed, p.fixed...)
@@ -53,37 +60,39 @@ func (m message) join(parts message) message {
 }
 
 // isFixed reports whether every operation renders the same bytes.
-func (m message) isFixed() bool {
+func (m Message) isFixed() bool {
 	return len(m) == 0 || len(m) == 1 && m[0].render == nil
 }
 
-// compiler turns the scenario's message into a message. Errors name the field, and the allowed ones where it is unknown.
-type compiler struct {
-	env    *drivers.Env
+// Compiler turns values of the scenario into what renders them. Errors name the field, and the allowed ones where it is
+// unknown. It is used by one goroutine.
+type Compiler struct {
+	Env    *drivers.Env
 	places uint64 // templates so far; each has a seed of its own, so that {{uuid}} twice is two of them
 }
 
-func (c *compiler) message(desc protoreflect.MessageDescriptor, v any, path string) (message, error) {
+// Protobuf compiles a message; path is its name in errors. Strings may hold {{...}}, also where the field is no string.
+func (c *Compiler) Protobuf(desc protoreflect.MessageDescriptor, v any, path string) (Message, error) {
 	if v == nil {
 		return nil, nil
 	}
 	if isSpecial(desc) {
 		return c.special(desc, v, path)
 	}
-	fields, err := asMap(v)
+	fields, err := Map(v)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: it is a %s", path, err, desc.FullName())
 	}
-	var out message
+	var out Message
 	chosen := make(map[protoreflect.Name]string)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if fields[name] == nil {
 			continue
 		}
 		at := strings.TrimPrefix(path+"."+name, ".")
-		field := findField(desc, name)
+		field := FindField(desc, name)
 		if field == nil {
-			return nil, fmt.Errorf("%s: %s has no such field; it has %s", at, desc.FullName(), fieldNames(desc))
+			return nil, fmt.Errorf("%s: %s has no such field; it has %s", at, desc.FullName(), FieldNames(desc))
 		}
 		if one := field.ContainingOneof(); one != nil {
 			if other := chosen[one.Name()]; other != "" {
@@ -100,7 +109,7 @@ func (c *compiler) message(desc protoreflect.MessageDescriptor, v any, path stri
 	return out, nil
 }
 
-func (c *compiler) field(field protoreflect.FieldDescriptor, v any, path string) (message, error) {
+func (c *Compiler) field(field protoreflect.FieldDescriptor, v any, path string) (Message, error) {
 	switch {
 	case field.IsMap():
 		return c.entries(field, v, path)
@@ -109,7 +118,7 @@ func (c *compiler) field(field protoreflect.FieldDescriptor, v any, path string)
 		if !ok {
 			return nil, fmt.Errorf("%s: is a list; write [...]", path)
 		}
-		var out message
+		var out Message
 		for i, e := range list {
 			parts, err := c.element(field, e, fmt.Sprintf("%s[%d]", path, i))
 			if err != nil {
@@ -123,12 +132,12 @@ func (c *compiler) field(field protoreflect.FieldDescriptor, v any, path string)
 }
 
 // entries compiles a map field: a list of messages of a key and a value.
-func (c *compiler) entries(field protoreflect.FieldDescriptor, v any, path string) (message, error) {
-	entries, err := asMap(v)
+func (c *Compiler) entries(field protoreflect.FieldDescriptor, v any, path string) (Message, error) {
+	entries, err := Map(v)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: it is a map", path, err)
 	}
-	var out message
+	var out Message
 	for _, key := range slices.Sorted(maps.Keys(entries)) {
 		at := fmt.Sprintf("%s[%q]", path, key)
 		k, err := c.element(field.MapKey(), mapKey(field.MapKey(), key), at)
@@ -158,10 +167,10 @@ func mapKey(field protoreflect.FieldDescriptor, key string) any {
 }
 
 // element compiles one value: of a plain field, of a list, or of a map.
-func (c *compiler) element(field protoreflect.FieldDescriptor, v any, path string) (message, error) {
+func (c *Compiler) element(field protoreflect.FieldDescriptor, v any, path string) (Message, error) {
 	switch field.Kind() {
 	case protoreflect.MessageKind:
-		inner, err := c.message(field.Message(), v, path)
+		inner, err := c.Protobuf(field.Message(), v, path)
 		if err != nil {
 			return nil, err
 		}
@@ -176,16 +185,16 @@ func (c *compiler) element(field protoreflect.FieldDescriptor, v any, path strin
 }
 
 // nested writes a message within a message, after its length.
-func nested(field protoreflect.FieldDescriptor, inner message) message {
+func nested(field protoreflect.FieldDescriptor, inner Message) Message {
 	tag := protowire.AppendTag(nil, field.Number(), protowire.BytesType)
 	if inner.isFixed() {
-		b, _ := inner.append(nil, nil) // fixed bytes do not fail
-		return message{{fixed: protowire.AppendBytes(tag, b)}}
+		b, _ := inner.Append(nil, nil) // fixed bytes do not fail
+		return Message{{fixed: protowire.AppendBytes(tag, b)}}
 	}
-	return message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
+	return Message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
 		dst = append(dst, tag...)
 		start := len(dst)
-		dst, err := inner.append(dst, op)
+		dst, err := inner.Append(dst, op)
 		if err != nil {
 			return dst, err
 		}
@@ -203,20 +212,20 @@ func insertLength(dst []byte, start int) []byte {
 }
 
 // place compiles a scalar with {{...}}.
-func (c *compiler) place(field protoreflect.FieldDescriptor, s, path string) (message, error) {
+func (c *Compiler) place(field protoreflect.FieldDescriptor, s, path string) (Message, error) {
 	t, err := c.appender(s)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if field.Kind() == protoreflect.StringKind {
 		tag := protowire.AppendTag(nil, field.Number(), protowire.BytesType)
-		return message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
+		return Message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
 			dst = append(dst, tag...)
 			start := len(dst)
 			return insertLength(t(dst, op), start), nil
 		}}}, nil
 	}
-	return message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
+	return Message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
 		out, err := appendScalar(dst, field, string(t(nil, op)))
 		if err != nil {
 			return dst, fmt.Errorf("%s: %w", path, err)
@@ -225,20 +234,20 @@ func (c *compiler) place(field protoreflect.FieldDescriptor, s, path string) (me
 	}}}, nil
 }
 
-// template is an appender whose text is needed as a string.
-func (c *compiler) template(s string) (func(op *drivers.Op) string, error) {
+// Text compiles a template whose text is needed as a string.
+func (c *Compiler) Text(s string) (func(op *drivers.Op) string, error) {
 	t, err := c.appender(s)
 	return func(op *drivers.Op) string { return string(t(nil, op)) }, err
 }
 
 // appender renders a template behind dst.
-func (c *compiler) appender(s string) (func(dst []byte, op *drivers.Op) []byte, error) {
+func (c *Compiler) appender(s string) (func(dst []byte, op *drivers.Op) []byte, error) {
 	t, err := drivers.CompileTemplate(s)
 	if err != nil {
 		return nil, err
 	}
-	own := *c.env
-	own.Seed = drivers.Draw(c.env.Seed, c.places, textPlace)
+	own := *c.Env
+	own.Seed = drivers.Draw(c.Env.Seed, c.places, textPlace)
 	c.places++
 	return func(dst []byte, op *drivers.Op) []byte { return t.Append(dst, &own, op) }, nil
 }
@@ -246,7 +255,7 @@ func (c *compiler) appender(s string) (func(dst []byte, op *drivers.Op) []byte, 
 const textPlace = 1 << 61
 
 // fixedScalar encodes a value without {{...}} by protobuf's JSON mapping.
-func fixedScalar(field protoreflect.FieldDescriptor, v any, path string) (message, error) {
+func fixedScalar(field protoreflect.FieldDescriptor, v any, path string) (Message, error) {
 	if v == nil {
 		return nil, fmt.Errorf("%s: is null; only a whole field can be", path)
 	}
@@ -258,11 +267,11 @@ func fixedScalar(field protoreflect.FieldDescriptor, v any, path string) (messag
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s is no %s", path, text, kindName(field))
 	}
-	return message{{fixed: b}}, nil
+	return Message{{fixed: b}}, nil
 }
 
 // special compiles a message that JSON writes in a form of its own: a timestamp as a string, a wrapper as its value.
-func (c *compiler) special(desc protoreflect.MessageDescriptor, v any, path string) (message, error) {
+func (c *Compiler) special(desc protoreflect.MessageDescriptor, v any, path string) (Message, error) {
 	render, dynamic, err := c.value(v)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -279,23 +288,23 @@ func (c *compiler) special(desc protoreflect.MessageDescriptor, v any, path stri
 		return proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	}
 	if dynamic {
-		return message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
+		return Message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
 			b, err := encode(op)
 			return append(dst, b...), err
 		}}}, nil
 	}
 	b, err := encode(new(drivers.Op))
-	return message{{fixed: b}}, err
+	return Message{{fixed: b}}, err
 }
 
 // value prepares a tree whose strings may hold {{...}}.
-func (c *compiler) value(v any) (render func(op *drivers.Op) any, dynamic bool, err error) {
+func (c *Compiler) value(v any) (render func(op *drivers.Op) any, dynamic bool, err error) {
 	switch v := v.(type) {
 	case string:
 		if !strings.Contains(v, "{{") {
 			break
 		}
-		t, err := c.template(v)
+		t, err := c.Text(v)
 		return func(op *drivers.Op) any { return t(op) }, true, err
 	case []any:
 		list := make([]func(*drivers.Op) any, len(v))
@@ -319,8 +328,8 @@ func (c *compiler) value(v any) (render func(op *drivers.Op) any, dynamic bool, 
 	return func(*drivers.Op) any { return v }, false, nil
 }
 
-func (c *compiler) tree(v any) (render func(op *drivers.Op) any, dynamic bool, err error) {
-	fields, err := asMap(v)
+func (c *Compiler) tree(v any) (render func(op *drivers.Op) any, dynamic bool, err error) {
+	fields, err := Map(v)
 	if err != nil {
 		return nil, false, err
 	}
@@ -341,8 +350,8 @@ func (c *compiler) tree(v any) (render func(op *drivers.Op) any, dynamic bool, e
 	}, dynamic, nil
 }
 
-// asMap accepts the maps that YAML decoders make.
-func asMap(v any) (map[string]any, error) {
+// Map accepts the maps that YAML decoders make.
+func Map(v any) (map[string]any, error) {
 	switch v := v.(type) {
 	case map[string]any:
 		return v, nil
@@ -369,15 +378,16 @@ func isSpecial(desc protoreflect.MessageDescriptor) bool {
 	return false
 }
 
-// findField finds a field by its name in the file, or by its JSON name.
-func findField(desc protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
+// FindField finds a field by its name in the file, or by its JSON name.
+func FindField(desc protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
 	if f := desc.Fields().ByName(protoreflect.Name(name)); f != nil {
 		return f
 	}
 	return desc.Fields().ByJSONName(name)
 }
 
-func fieldNames(desc protoreflect.MessageDescriptor) string {
+// FieldNames lists the fields of a message.
+func FieldNames(desc protoreflect.MessageDescriptor) string {
 	var names []string
 	for i := range desc.Fields().Len() {
 		names = append(names, desc.Fields().Get(i).JSONName())

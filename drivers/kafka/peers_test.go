@@ -1,0 +1,59 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"testing"
+
+	"wringer/drivers"
+)
+
+func TestClusterTellsWhoLeads(t *testing.T) {
+	c := newCluster(t, 3)
+	d := openDriver(t, c, Config{}, newEnv())
+	all, err := d.Peers(t.Context())
+	if err != nil || len(all) != 3 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	for id := range int32(3) {
+		for p := range int32(3) {
+			if err := c.MoveTopicPartition(topic, p, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		name, err := d.Leader(t.Context(), topic, 1)
+		if want := fmt.Sprintf("broker-%d", id); name != want || err != nil {
+			t.Errorf("%s leads, not %s: %v", name, want, err)
+		}
+		if !slices.Contains(c.ListenAddrs(), all[name]) {
+			t.Errorf("%s is at %s, where no broker is", name, all[name])
+		}
+	}
+	for _, absent := range []struct {
+		topic     string
+		partition int32
+	}{{topic, 3}, {"nothing", 0}, {"no topic!", 0}} {
+		if name, err := d.Leader(t.Context(), absent.topic, absent.partition); name != "" || err != nil {
+			t.Errorf("%+v: %q leads it, %v", absent, name, err)
+		}
+	}
+}
+
+// Whoever asks is not on the stream's link.
+func TestClusterIsAskedPastTheLink(t *testing.T) {
+	c, env := newCluster(t, 1), newEnv()
+	cut := false
+	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if cut {
+			return nil, net.ErrClosed
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	var d drivers.Cluster = openDriver(t, c, Config{}, env)
+	cut = true
+	if all, err := d.Peers(t.Context()); err != nil || len(all) != 3 {
+		t.Errorf("%v, %v", all, err)
+	}
+}

@@ -1,0 +1,142 @@
+package kafkalink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"wringer/faults"
+)
+
+// peers asks the brokers behind a link who they are, over a connection that is no part of the link. It speaks plain Kafka
+// and does not log in.
+type peers struct {
+	upstream func(context.Context) ([]string, error)
+	mapping  *mapping
+}
+
+var _ faults.PeeredProtocol = (*Config)(nil)
+
+// Peers implements faults.PeeredProtocol.
+func (c *Config) Peers(link faults.Link, upstream func(context.Context) ([]string, error)) (faults.Peers, error) {
+	l, err := layerOn(link)
+	if err != nil {
+		return nil, err
+	}
+	return &peers{upstream, l.mapping}, nil
+}
+
+// Peers implements faults.Peers. Brokers that do not answer without a login are known from what they told the clients so
+// far.
+func (p *peers) Peers(ctx context.Context) (map[string]string, error) {
+	answer, err := p.ask(ctx, nil)
+	if err != nil {
+		if seen := p.mapping.seen(); len(seen) > 0 {
+			return seen, nil
+		}
+		return nil, err
+	}
+	all := make(map[string]string, len(answer.Brokers))
+	for _, b := range answer.Brokers {
+		all[faults.PeerName(b.NodeID)] = net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
+	}
+	return all, nil
+}
+
+// Leader implements faults.Peers.
+func (p *peers) Leader(ctx context.Context, topic string, partition int32) (string, error) {
+	answer, err := p.ask(ctx, &topic)
+	if err != nil {
+		return "", err
+	}
+	for _, t := range answer.Topics {
+		switch err := kerr.ErrorForCode(t.ErrorCode); {
+		case t.Topic == nil || *t.Topic != topic:
+			continue
+		case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.InvalidTopicException):
+			return "", nil
+		case err != nil:
+			return "", fmt.Errorf("topic %s: %w", topic, err)
+		}
+		for _, one := range t.Partitions {
+			if one.Partition == partition && one.Leader < 0 {
+				return "", fmt.Errorf("topic %s, partition %d: nobody leads it now", topic, partition)
+			}
+			if one.Partition == partition {
+				return faults.PeerName(one.Leader), nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// ask gets the metadata of one topic, or of none, from the first of the addresses that answers.
+func (p *peers) ask(ctx context.Context, topic *string) (*kmsg.MetadataResponse, error) {
+	addresses, err := p.upstream(ctx)
+	for _, address := range addresses {
+		var answer *kmsg.MetadataResponse
+		if answer, err = askOne(ctx, address, topic); err == nil {
+			return answer, nil
+		}
+	}
+	return nil, fmt.Errorf("ask the brokers who they are: %w", err)
+}
+
+// metadataVersion is the first that does not create the topics it is asked for. Kafka has had it since 0.11.
+const metadataVersion = 4
+
+func askOne(ctx context.Context, address string, topic *string) (*kmsg.MetadataResponse, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	request := kmsg.NewPtrMetadataRequest()
+	request.SetVersion(metadataVersion)
+	request.Topics = []kmsg.MetadataRequestTopic{}
+	if topic != nil {
+		request.Topics = append(request.Topics, kmsg.MetadataRequestTopic{Topic: topic})
+	}
+	if _, err := conn.Write(kmsg.NewRequestFormatter(kmsg.FormatterClientID("wringer")).AppendRequest(nil, request, 0)); err != nil {
+		return nil, errors.Join(ctx.Err(), err)
+	}
+	head := make([]byte, 8) // length and correlation id
+	if _, err := io.ReadFull(conn, head); err != nil {
+		return nil, errors.Join(ctx.Err(), fmt.Errorf("%s closed the connection, as brokers do that want a login or TLS: %w", address, err))
+	}
+	size := int(head[0])<<24 | int(head[1])<<16 | int(head[2])<<8 | int(head[3])
+	if size < 4 || size > maxRead {
+		return nil, fmt.Errorf("%s: %w", address, errRaw)
+	}
+	body := make([]byte, size-4)
+	if _, err := io.ReadFull(conn, body); err != nil {
+		return nil, errors.Join(ctx.Err(), err)
+	}
+	answer := kmsg.NewPtrMetadataResponse()
+	answer.SetVersion(metadataVersion)
+	if err := answer.ReadFrom(body); err != nil {
+		return nil, fmt.Errorf("%s: %w", address, err)
+	}
+	return answer, nil
+}
+
+// seen are the brokers that answers have named so far.
+func (m *mapping) seen() map[string]string {
+	if m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make(map[string]string, len(m.brokers))
+	for id, b := range m.brokers {
+		all[faults.PeerName(id)] = b.upstream
+	}
+	return all
+}
