@@ -151,6 +151,10 @@ type SourceConfig interface {
 	Open(ctx context.Context, env Env) (Source, error)
 }
 
+// Sequenced is an optional extra of a SourceConfig: whether its records number themselves within their key, so that
+// Delivery.Sequence tells the order that was meant, and what is missing.
+type Sequenced interface{ Sequenced() bool }
+
 // Source observes where operations show up.
 type Source interface {
 	// Start fixes where observation begins: what stood there before is not this run's. Called once, before traffic.

@@ -149,6 +149,9 @@ type Delivery struct {
 	// Origin identifies the message whose processing produced this effect, where the source knows it: two
 	// deliveries of different offsets with the same Origin show a redelivery upstream. nil when not known.
 	Origin []byte
+	// Sequence is the number that the record carries within its key, in decimal; nil where the source was not told where it
+	// stands, or nothing stands there.
+	Sequence []byte
 	// At is when it was observed, on the run's clock.
 	At time.Duration
 }

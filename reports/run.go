@@ -88,19 +88,28 @@ type Window struct {
 // Stream is what one stream did.
 type Stream struct {
 	Driver  string               `json:"driver"`
-	Model   string               `json:"model"` // "open" or "closed"
-	Plan    string               `json:"plan"`  // the rate or the users, as written
+	Model   string               `json:"model"` // "open", "closed", or ModelConsume
+	Plan    string               `json:"plan"`  // the rate or the users, as written; of a stream that only consumes, what is expected
 	Keys    uint64               `json:"keys,omitempty"`
 	Effects string               `json:"effects,omitempty"` // where operations were looked for; empty: nowhere
+	Of      string               `json:"of,omitempty"`      // of a stream that only consumes: whose operations must show up
 	Total   Measures             `json:"total"`
 	Windows map[string]*Measures `json:"windows"`
 	Seconds []Second             `json:"seconds"`
 	Gauges  map[string][]Sample  `json:"gauges,omitempty"`
+	// Strikes are what the churn of a group did to its members, in order.
+	Strikes []Strike `json:"strikes,omitempty"`
 	// Steps are those of a chain, in order; absent for streams whose operations are a single exchange.
 	Steps []Step `json:"steps,omitempty"`
 	// Histogram counts the response times of the answered operations of Total; what was not answered is in no bucket.
 	Histogram []Bucket `json:"histogram,omitempty"`
 }
+
+// ModelConsume is the model of a stream that sends nothing, and verifies what others publish.
+const ModelConsume = "consume"
+
+// Consumes says whether the stream sends nothing.
+func (s *Stream) Consumes() bool { return s.Model == ModelConsume }
 
 // Bucket counts the times above the one before it, up to its own bound.
 type Bucket struct {
@@ -183,6 +192,8 @@ type Measures struct {
 	// Witness and Replays are absent where the scenario did not ask for them.
 	Witness *Witness `json:"witness,omitempty"`
 	Replays *Replays `json:"replays,omitempty"`
+	// Group is absent where no group of consumers reads.
+	Group *Group `json:"group,omitempty"`
 }
 
 // Count returns the count of what was observed that has that name, nil when it was not measured or is not known; m may
@@ -191,7 +202,7 @@ func (m *Measures) Count(name string) *int64 {
 	if m == nil {
 		return nil
 	}
-	for _, counted := range []interface{ Count(string) *int64 }{m.Integrity, m.Witness, m.Replays} {
+	for _, counted := range []interface{ Count(string) *int64 }{m.Integrity, m.Witness, m.Replays, m.Group} {
 		if n := counted.Count(name); n != nil {
 			return n
 		}
@@ -220,8 +231,9 @@ type Latency struct {
 	Unanswered *float64 `json:"unanswered"`
 }
 
-// Integrity holds counts of operations, except Redelivered and Foreign (deliveries) and ExtraCopies (copies beyond the
-// first). null: not measured, or not known.
+// Integrity holds counts of operations, except Redelivered and Foreign (deliveries), ExtraCopies (copies beyond the first)
+// and Gaps (numbers missing within a key). null: not measured, or not known. Of a stream that only consumes, the operations
+// are those of Stream.Of, or without it the identities in the topic.
 type Integrity struct {
 	Acked *int64 `json:"acked"` // any attempt was acknowledged
 	Seen  *int64 `json:"seen"`  // seen where their effect must show up
@@ -245,6 +257,7 @@ type Integrity struct {
 	// repeats included.
 	OrderViolations *int64 `json:"order_violations"`
 	Regressions     *int64 `json:"regressions"`
+	Gaps            *int64 `json:"gaps"`           // numbers missing within a key
 	AckCollisions   *int64 `json:"ack_collisions"` // acknowledged at a place at which another one was
 }
 

@@ -33,6 +33,7 @@ func (c *audit) that(holds bool, format string, args ...any) {
 
 func (c *audit) stream(name string, s *Stream) {
 	c.measures(name+" total", &s.Total)
+	c.known(name+" total", &s.Total, c.operations(s, ""))
 	var windows, seconds Counts
 	errors := make(map[string]int64)
 	known := make(map[string]bool)
@@ -43,6 +44,7 @@ func (c *audit) stream(name string, s *Stream) {
 		m := s.Windows[window]
 		c.that(known[window], "%s: window %s is not one of the run's", name, window)
 		c.measures(name+" in "+window, m)
+		c.known(name+" in "+window, m, c.operations(s, window))
 		windows.Add(m.Counts)
 		for code, n := range m.Errors {
 			errors[code] += n
@@ -62,6 +64,7 @@ func (c *audit) stream(name string, s *Stream) {
 	c.messages(name, s)
 	c.witnessed(name, s)
 	c.replayed(name, s)
+	c.grouped(name, s)
 }
 
 // steps: each step's windows add up to it, its failures are the attempts that were not acked, and a step is begun when the
@@ -119,7 +122,25 @@ func (c *audit) measures(where string, m *Measures) {
 	c.latency(where+": response", m.Response, m.Offered)
 	c.latency(where+": acked response", m.AckedResponse, m.Acked)
 	c.latency(where+": service", m.Service, -1)
-	c.known(where, m)
+}
+
+// operations are the counts of the operations that a stream's integrity speaks of, in a window or in all: its own, or those
+// of the stream whose operations it looks for; nil where it knows of none.
+func (c *audit) operations(s *Stream, window string) *Counts {
+	of := s
+	if s.Consumes() {
+		if of = c.run.Streams[s.Of]; of == nil {
+			return nil
+		}
+	}
+	m := &of.Total
+	if window != "" {
+		m = of.Windows[window]
+	}
+	if m == nil {
+		return nil
+	}
+	return &m.Counts
 }
 
 // latency checks a distribution over total values; a negative total is not known.
@@ -186,8 +207,8 @@ func (c *audit) second(name string, i int, s *Second) {
 	c.that(i == 0 || s.StartNS > c.run.Streams[name].Seconds[i-1].StartNS, "%s: seconds are not in order", where)
 }
 
-// known checks the integrity counts of one window against its operations.
-func (c *audit) known(where string, m *Measures) {
+// known checks the integrity counts of one window against the operations that they speak of, nil when there are none.
+func (c *audit) known(where string, m *Measures, of *Counts) {
 	i := m.Integrity
 	if i == nil {
 		return
@@ -197,13 +218,19 @@ func (c *audit) known(where string, m *Measures) {
 			c.that(*n <= limit, "%s: %s %d exceeds %d", where, name, *n, limit)
 		}
 	}
-	if i.Acked != nil {
-		c.that(*i.Acked == m.Acked || !c.run.Complete, "%s: integrity has %d acked, the counts %d", where, *i.Acked, m.Acked)
+	if of == nil {
+		for _, name := range []string{"acked", "lost", "unseen", "recovered", "phantom", "unexpected"} {
+			c.that(i.Count(name) == nil, "%s: %s is told, and there are no operations", where, name)
+		}
+		of = &Counts{}
 	}
-	within("lost", m.Acked)
-	within("unseen", m.Acked)
-	within("recovered", m.Indeterminate)
-	within("phantom", m.Rejected)
+	if i.Acked != nil {
+		c.that(*i.Acked == of.Acked || !c.run.Complete, "%s: integrity has %d acked, the counts %d", where, *i.Acked, of.Acked)
+	}
+	within("lost", of.Acked)
+	within("unseen", of.Acked)
+	within("recovered", of.Indeterminate)
+	within("phantom", of.Rejected)
 	if i.ExtraCopies != nil {
 		within("log_duplicates", *i.ExtraCopies)
 		within("effect_duplicates", *i.ExtraCopies)

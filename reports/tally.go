@@ -20,6 +20,7 @@ var integrityCounts = []struct {
 	{"max_copies", func(i *Integrity) **int64 { return &i.MaxCopies }},
 	{"order_violations", func(i *Integrity) **int64 { return &i.OrderViolations }},
 	{"regressions", func(i *Integrity) **int64 { return &i.Regressions }},
+	{"gaps", func(i *Integrity) **int64 { return &i.Gaps }},
 	{"ack_collisions", func(i *Integrity) **int64 { return &i.AckCollisions }},
 }
 
@@ -45,22 +46,32 @@ func (i *Integrity) Count(name string) *int64 {
 	return nil
 }
 
-// Anomalies lists the counts that are no reading but a defect when they are above 0.
-func Anomalies() []string {
-	return []string{"lost", "phantom", "unexpected", "log_duplicates", "effect_duplicates", "order_violations", "ack_collisions"}
+// OrderNames lists the counts that tell of the order within keys.
+func OrderNames() []string { return []string{"order_violations", "regressions", "gaps"} }
+
+// TakeOrder takes the counts of OrderNames over from another account of the same deliveries.
+func (i *Integrity) TakeOrder(from *Integrity) {
+	i.OrderViolations, i.Regressions, i.Gaps = from.OrderViolations, from.Regressions, from.Gaps
 }
 
-// ProbeAnomalies lists such counts of a witness and of replays.
-func ProbeAnomalies() []string { return []string{"hidden_arrivals", "replay_violations"} }
+// Anomalies lists the counts that are no reading but a defect when they are above 0.
+func Anomalies() []string {
+	return []string{"lost", "phantom", "unexpected", "log_duplicates", "effect_duplicates", "order_violations", "gaps", "ack_collisions"}
+}
+
+// ProbeAnomalies lists such counts of a witness, of replays and of a group of consumers.
+func ProbeAnomalies() []string {
+	return []string{"hidden_arrivals", "replay_violations", "group_lost"}
+}
 
 // EvidenceOf returns the name of the count that a violation's kind is evidence of; empty for a kind that has none.
 func EvidenceOf(kind string) string {
 	switch kind {
 	case "lost", "phantom", "unexpected", "foreign", "redelivered":
 		return kind
-	case "arrived_twice":
+	case "arrived_twice", "group_lost":
 		return kind
-	case "log_duplicate", "effect_duplicate", "order_violation", "regression", "ack_collision", "replay_violation":
+	case "log_duplicate", "effect_duplicate", "order_violation", "regression", "gap", "ack_collision", "replay_violation":
 		return kind + "s"
 	}
 	return ""

@@ -166,6 +166,9 @@ func (v *Validity) Facts() []Fact {
 
 // Summary says in a line what the stream was: driver, model, plan, keys and where its effects were looked for.
 func (s *Stream) Summary() string {
+	if s.Consumes() {
+		return strings.Join([]string{s.Driver, "sends nothing", "reads " + s.Effects, s.Plan}, " · ")
+	}
 	parts := []string{s.Driver, strings.TrimSpace(s.Model + " model, " + s.Plan)}
 	if s.Keys > 0 {
 		parts = append(parts, Count(int64(s.Keys))+" keys")
@@ -176,6 +179,30 @@ func (s *Stream) Summary() string {
 		parts = append(parts, "effects not observed")
 	}
 	return strings.Join(parts, " · ")
+}
+
+// PublishedNames lists the counts that reports show of what a stream that only consumes has read, in their order.
+func PublishedNames() []string {
+	return []string{"seen", "lost", "log_duplicates", "extra_copies", "order_violations", "gaps", "phantom", "unexpected", "foreign"}
+}
+
+// PublishedCount writes one of these counts. Copies are always looked for: where they are not told they are not known.
+func PublishedCount(i *Integrity, name string) string {
+	if i != nil && i.Count(name) == nil && (name == "log_duplicates" || name == "extra_copies") {
+		return NotKnown
+	}
+	return IntegrityCount(i, name)
+}
+
+// Judged says in a line what of the records a stream that only consumes cannot tell; empty for any other stream.
+func (s *Stream) Judged() string {
+	switch {
+	case !s.Consumes():
+		return ""
+	case s.Of == "":
+		return "Judged by the records alone: copies and order, and gaps where they are numbered. A record that never came, and leaves no gap, shows nowhere."
+	}
+	return "Judged against the operations of " + s.Of + ", by the window in which each was due."
 }
 
 // ErrorShare is the share of offered operations that were not acked; nil when none was offered.
@@ -309,12 +336,34 @@ func (r *Run) Unknowns() []string {
 			all = append(all, fmt.Sprintf("%s: integrity %s", name, NotMeasured))
 			continue
 		}
+		if r.Streams[name].Consumes() {
+			all = append(all, r.Streams[name].unknowns(name)...)
+			continue
+		}
 		if i.Lost == nil && i.Unseen != nil {
 			all = append(all, fmt.Sprintf("%s: lost %s (%s acked operations unseen when observation ended)", name, NotKnown, Count(*i.Unseen)))
 		}
 		if i.OrderViolations == nil {
 			all = append(all, fmt.Sprintf("%s: order %s", name, NotMeasured))
 		}
+	}
+	return all
+}
+
+// unknowns tells what of a stream that only consumes was not measured or is not known.
+func (s *Stream) unknowns(name string) []string {
+	var all []string
+	i := s.Total.Integrity
+	if s.Of == "" {
+		all = append(all, name+": lost "+NotMeasured+" (nothing tells what should be there)")
+	} else if i.Lost == nil {
+		all = append(all, name+": lost "+NotKnown)
+	}
+	if i.LogDuplicates == nil {
+		all = append(all, name+": log_duplicates "+NotKnown)
+	}
+	if i.OrderViolations == nil {
+		all = append(all, name+": order "+NotMeasured)
 	}
 	return all
 }

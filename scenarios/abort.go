@@ -40,6 +40,10 @@ func (r *reader) abort(n *node, s *Scenario) {
 			r.problem(item, "abort %s: there is no stream %s", quote(text), quote(a.Gate.Stream))
 			continue
 		}
+		if c := s.Stream(a.Gate.Stream).Consume; c != nil {
+			r.problem(item, "abort %s: %s sends nothing; take a stream that does", quote(text), a.Gate.Stream)
+			continue
+		}
 		s.Abort = append(s.Abort, a)
 	}
 }
@@ -64,7 +68,7 @@ func parseAbort(text string) (Abort, error) {
 	if g.Scope != (Scope{}) {
 		return a, fmt.Errorf("takes no scope; %s", abortForm)
 	}
-	if g.Metric.Class != TimeOrRate && g.Metric.Class != Outcome {
+	if g.Metric.Class != TimeOrRate && g.Metric.Class != Outcome || OfGroup(g.Metric) {
 		return a, fmt.Errorf("%s is not kept by the second: take a share, a time or a rate", g.Metric.Name)
 	}
 	a.Gate = g

@@ -10,6 +10,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/faults"
+	"wringer/reports"
 )
 
 // moreThanNone tells of a value that is 0 although it was written down. A place that already has a problem is left alone.
@@ -242,6 +243,18 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 		r.problem(n, "gate %s: there is no stream %s; %s", quote(g.Expr), quote(g.Stream), choices(g.Stream, names))
 		return
 	}
+	if c := s.Traffic[i].Consume; c != nil {
+		if why := c.unmeasured(g.Metric, s); why != "" {
+			r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.full(), why)
+			return
+		}
+		r.checkScope(n, g, s)
+		return
+	}
+	if g.Metric.Name == "gaps" || OfGroup(g.Metric) && g.Metric.Name != "redelivered" {
+		r.problem(n, "gate %s: %s is measured of a stream that consumes: gaps where its records carry a sequence, the others where it has a group", quote(g.Expr), g.Metric.full())
+		return
+	}
 	probed := witnessed(g.Metric.Name) || replayed(g.Metric.Name)
 	if why := s.Traffic[i].probeMissing(g.Metric.Name); why != "" {
 		r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Name, why)
@@ -342,6 +355,15 @@ func gaugesOf(s *Scenario, stream string) (names []string, ok bool) {
 		if s.Traffic[i].Name != stream {
 			continue
 		}
+		if c := s.Traffic[i].Consume; c != nil {
+			if d, ok := c.Source.(drivers.Declarer); ok {
+				names = d.GaugeNames()
+			}
+			if Grouped(c.Source) {
+				names = append(names, reports.GroupGauges()...)
+			}
+			return names, c.Source != nil
+		}
 		for _, config := range []any{s.Traffic[i].Driver, s.Traffic[i].Effects} {
 			if d, ok := config.(drivers.Declarer); ok {
 				names = append(names, d.GaugeNames()...)
@@ -355,6 +377,8 @@ func gaugesOf(s *Scenario, stream string) (names []string, ok bool) {
 // Plan says in words how much the stream sends.
 func (s *Stream) Plan() string {
 	switch {
+	case s.Consume != nil:
+		return s.Consume.Plan()
 	case s.Rate != nil && s.Rate.Max:
 		return fmt.Sprintf("max, %d in flight", s.MaxInFlight)
 	case s.Rate != nil:

@@ -42,6 +42,9 @@ type Metric struct {
 	Class Class
 }
 
+// full is the name with its prefix.
+func (m Metric) full() string { return strings.TrimPrefix(m.Of+"."+m.Name, ".") }
+
 // Class of a metric.
 type Class uint8
 
@@ -92,8 +95,9 @@ var metrics = func() map[string]Metric {
 			TimeOrRate: {"offered", "sent", "acked", "attempts", "retries", "messages_sent", "messages_received"},
 			Outcome:    {"messages_lost", "messages_undecided", "messages_unexpected", "messages_duplicated", "messages_reordered"},
 			Integrity: {"seen", "lost", "unseen", "recovered", "phantom", "unexpected", "foreign", "log_duplicates", "redelivered",
-				"effect_duplicates", "extra_copies", "max_copies", "order_violations", "regressions", "ack_collisions",
+				"effect_duplicates", "extra_copies", "max_copies", "order_violations", "regressions", "gaps", "ack_collisions",
 				"arrivals", "not_arrived", "arrived_cut", "answered", "arrived_operations", "arrived_twice", "max_arrivals", "hidden_arrivals",
+				"records", "processed", "unprocessed", "group_lost", "redelivered_records", "rebalances", "joins", "leaves", "freezes", "deaths",
 				"replays", "replay_violations", "replay_deviations", "replays_undecided", "replays_skipped"},
 		},
 	} {
@@ -111,7 +115,7 @@ var metrics = func() map[string]Metric {
 }()
 
 // latencyPrefixes name the times that are not the response time.
-var latencyPrefixes = []string{"service", "acked", "first_message", "message_gap"}
+var latencyPrefixes = []string{"service", "acked", "first_message", "message_gap", "rebalance"}
 
 // witnessed says that a metric is read from a witness, replayed that it is read from replays.
 func witnessed(metric string) bool { return slices.Contains(reports.WitnessNames(), metric) }
@@ -197,7 +201,7 @@ func (g *Gate) parseMetric(text string, gauges []string, known bool) error {
 
 func unknownMetric(text string, gauges []string) error {
 	allowed := append(slices.Collect(maps.Keys(metrics)), gauges...)
-	return fmt.Errorf("unknown metric %s; %s, service.p99, acked.p99, first_message.p99, message_gap.p99", quote(text), choices(text, allowed))
+	return fmt.Errorf("unknown metric %s; %s, service.p99, acked.p99, first_message.p99, message_gap.p99, rebalance.p99", quote(text), choices(text, allowed))
 }
 
 func (g *Gate) parseWithin(m Metric, argument string, called bool) error {
@@ -284,7 +288,7 @@ func (g *Gate) parseScope(words []string) error {
 		}
 		words = words[n:]
 	}
-	if g.Scope.EverySecond && (g.Metric.Class == Integrity || g.Metric.Class == Recovery || g.Metric.Class == Gauge) {
+	if g.Scope.EverySecond && (g.Metric.Class == Integrity || g.Metric.Class == Recovery || g.Metric.Class == Gauge || OfGroup(g.Metric)) {
 		return fmt.Errorf("%s is not kept by the second: take in every second away", g.Metric.Name)
 	}
 	return nil

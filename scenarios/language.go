@@ -10,6 +10,8 @@ import (
 type Language struct {
 	Drivers map[string]func() drivers.Config
 	Effects map[string]func() drivers.SourceConfig
+	// Consume: where a stream that sends nothing reads what others publish.
+	Consume map[string]func() drivers.SourceConfig
 	Targets map[string]func() TargetConfig
 	// Links: the protocols that a link between the target's own services can speak.
 	Links map[string]func() faults.Protocol

@@ -108,6 +108,20 @@ type logEffect struct {
 func (*logEffect) Check(func(field, message string))                         {}
 func (*logEffect) Open(context.Context, drivers.Env) (drivers.Source, error) { return nil, errStandIn }
 
+type logConsume struct {
+	shared   `yaml:",inline"`
+	Sequence string `yaml:"sequence"`
+	Workers  int    `yaml:"workers"`
+}
+
+func (c *logConsume) Grouped() bool                                           { return c.Workers > 0 }
+func (c *logConsume) Churned() bool                                           { return false }
+func (*logConsume) OpenGroup(drivers.Env) (drivers.Group, error)              { return nil, errStandIn }
+func (*logConsume) Check(func(field, message string))                         {}
+func (*logConsume) Open(context.Context, drivers.Env) (drivers.Source, error) { return nil, errStandIn }
+func (c *logConsume) Sequenced() bool                                         { return c.Sequence != "" }
+func (*logConsume) GaugeNames() []string                                      { return []string{"lag"} }
+
 type mallConfig struct {
 	Defects []string `yaml:"defects" jsonschema:"enum=hang,enum=unordered"`
 	Port    int      `yaml:"port" jsonschema:"minimum=0"`
@@ -167,6 +181,7 @@ func testLanguage() Language {
 			"kafka": func() drivers.Config { return new(logConfig) },
 		},
 		Effects: map[string]func() drivers.SourceConfig{"kafka": func() drivers.SourceConfig { return new(logEffect) }},
+		Consume: map[string]func() drivers.SourceConfig{"kafka": func() drivers.SourceConfig { return new(logConsume) }},
 		Targets: map[string]func() TargetConfig{"mall": func() TargetConfig { return new(mallConfig) }},
 		Links:   map[string]func() faults.Protocol{"kafka": func() faults.Protocol { return new(logLink) }},
 		Faults: map[string]func() faults.Config{

@@ -243,6 +243,10 @@ func (r *reader) traffic(n *node, s *Scenario) {
 		s.Traffic = append(s.Traffic, r.stream(f))
 	}
 	for i := range s.Traffic {
+		if s.Traffic[i].Consume != nil {
+			r.checkConsume(r.streams[i], &s.Traffic[i], s)
+			continue
+		}
 		r.checkStream(r.names[i], r.streams[i], &s.Traffic[i])
 		if rate := s.Traffic[i].Rate; rate != nil && rate.Ramp != nil {
 			setDefault(&rate.Ramp.Over, s.Run.Duration)
@@ -253,13 +257,13 @@ func (r *reader) traffic(n *node, s *Scenario) {
 // stream reads one stream: its own keys, one driver, and effects.
 func (r *reader) stream(f field) Stream {
 	s := Stream{Name: f.key.text}
-	elsewhere := open{"effects": func(f field) { r.effects(f.value, &s) }}
+	elsewhere := open{"effects": func(f field) { r.effects(f.value, &s) }, "consume": func(f field) { r.consume(f.value, &s) }}
 	for name := range r.lang.Drivers {
 		elsewhere[name] = func(f field) { r.driver(f, &s) }
 	}
 	r.table(f.value, s.Name, reflect.ValueOf(&s).Elem(), elsewhere)
-	if s.DriverName == "" && f.value.kind == table {
-		r.problem(f.key, "%s: no driver; give one of %s", s.Name, strings.Join(sortedKeys(r.lang.Drivers), ", "))
+	if s.DriverName == "" && s.Consume == nil && f.value.kind == table {
+		r.problem(f.key, "%s: no driver; give one of %s; or consume, to send nothing", s.Name, strings.Join(sortedKeys(r.lang.Drivers), ", "))
 	}
 	return s
 }

@@ -238,6 +238,12 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("the gates hold no numbers: %v", err)
 			}
 			for i := range s.Traffic {
+				if c := s.Traffic[i].Consume; c != nil {
+					if c.Source == nil || s.Traffic[i].Driver != nil {
+						t.Errorf("stream %+v is accepted", s.Traffic[i])
+					}
+					continue
+				}
 				if s.Traffic[i].Driver == nil || (s.Traffic[i].Rate == nil) == (s.Traffic[i].Users == 0) {
 					t.Errorf("stream %+v is accepted", s.Traffic[i])
 				}

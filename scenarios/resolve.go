@@ -22,6 +22,11 @@ func (s *Scenario) Resolve(vars map[string]string) (*Scenario, error) {
 			t.Driver = r.config(t.driverAt, t.Name+": "+t.DriverName, t.Driver).(drivers.Config)
 			r.probes(t)
 		}
+		if t.Consume != nil && t.Consume.Source != nil {
+			c := *t.Consume
+			c.Source = r.config(c.at, t.Name+": consume."+c.SourceName, c.Source).(drivers.SourceConfig)
+			t.Consume = &c
+		}
 		if t.Effects != nil {
 			t.Effects = r.config(t.effectsAt, t.Name+": effects."+t.EffectName, t.Effects).(drivers.SourceConfig)
 		}

@@ -71,6 +71,9 @@ type Stream struct {
 	EffectName string               `yaml:"-"`
 	Effects    drivers.SourceConfig `yaml:"-"`
 
+	// Consume is there instead of a driver and a load: the stream sends nothing.
+	Consume *Consume `yaml:"-"`
+
 	// Where Driver and Effects stand in the file, for problems that show only once the target runs.
 	driverAt, effectsAt *node
 }

@@ -18,6 +18,7 @@ func Schema(lang Language) ([]byte, error) {
 	w := &schemaWriter{defs: values()}
 	w.defs["target"] = w.choice("What to start before the run.", tableOf(w, "target", lang.Targets))
 	w.defs["effects"] = w.choice("Where each operation must show up.", tableOf(w, "effects", lang.Effects))
+	w.defs["consume"] = w.consume(tableOf(w, "consume", lang.Consume))
 	w.defs["stream"] = w.stream(tableOf(w, "driver", lang.Drivers))
 	w.defs["link"] = w.link(tableOf(w, "link", lang.Links))
 	w.defs["fault"] = w.fault(lang)
@@ -219,12 +220,25 @@ func eachRequired(s *jsonschema.Schema) []*jsonschema.Schema {
 func (w *schemaWriter) stream(drivers *jsonschema.Schema) *jsonschema.Schema {
 	s := w.reflect(reflect.TypeFor[Stream]())
 	s.Description = "One flow of operations: its driver, its load, and what counts as an answer."
+	s.Properties.Set("consume", ref("consume"))
 	load := []*jsonschema.Schema{{Required: []string{"rate"}}, {Required: []string{"users"}}}
-	s.AllOf = []*jsonschema.Schema{{OneOf: eachRequired(drivers)}, {OneOf: load}}
+	sends := &jsonschema.Schema{AllOf: []*jsonschema.Schema{{OneOf: eachRequired(drivers)}, {OneOf: load}}}
+	s.OneOf = []*jsonschema.Schema{sends, {Required: []string{"consume"}}}
 	for p := drivers.Properties.Oldest(); p != nil; p = p.Next() {
 		s.Properties.Set(p.Key, p.Value)
 	}
 	s.Properties.Set("effects", ref("effects"))
+	return s
+}
+
+// consume describes what is read, from one place, and what is expected of it.
+func (w *schemaWriter) consume(sources *jsonschema.Schema) *jsonschema.Schema {
+	s := w.reflect(reflect.TypeFor[Consume]())
+	s.Description = "Instead of a driver and a load: the stream sends nothing, and verifies what others publish."
+	s.OneOf = eachRequired(sources)
+	for p := sources.Properties.Oldest(); p != nil; p = p.Next() {
+		s.Properties.Set(p.Key, p.Value)
+	}
 	return s
 }
 

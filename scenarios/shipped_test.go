@@ -35,6 +35,7 @@ func shippedLanguage() scenarios.Language {
 			"kafka": func() drivers.Config { return new(kafka.Config) },
 		},
 		Effects: map[string]func() drivers.SourceConfig{"kafka": func() drivers.SourceConfig { return new(kafka.Effect) }},
+		Consume: map[string]func() drivers.SourceConfig{"kafka": func() drivers.SourceConfig { return new(kafka.Consume) }},
 		Targets: map[string]func() scenarios.TargetConfig{
 			"shop":      func() scenarios.TargetConfig { return new(shop.Config) },
 			"processes": func() scenarios.TargetConfig { return new(processes.Config) },

@@ -22,6 +22,12 @@ func (r *reader) warnings(s *Scenario) Problems {
 	}
 	for i := range s.Traffic {
 		t := &s.Traffic[i]
+		if t.Consume != nil {
+			if !slices.ContainsFunc(s.Expect, func(g Gate) bool { return g.Stream == t.Name && g.Metric.Class == Integrity }) {
+				warn(r.names[i].line, r.names[i].col, "%s: nothing is expected of its records: give consume an expect, or a gate", t.Name)
+			}
+			continue
+		}
 		if !slices.ContainsFunc(s.Expect, func(g Gate) bool {
 			return g.Stream == t.Name && (g.Metric.Name == "errors" || g.Metric.Name == "within")
 		}) {

@@ -54,6 +54,10 @@ func describe(w io.Writer, sc *scenarios.Scenario) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for i := range sc.Traffic {
 		s := &sc.Traffic[i]
+		if c := s.Consume; c != nil {
+			fmt.Fprintf(table, "  %s\tconsume %s\t%s\t%s\n", s.Name, c.SourceName, s.Plan(), place(c.Source))
+			continue
+		}
 		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", s.Name, s.DriverName, s.Plan(), place(s.Driver))
 		if s.Effects != nil {
 			fmt.Fprintf(table, "  \teffects\t%s\t%s\n", s.EffectName, place(s.Effects))

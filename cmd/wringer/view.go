@@ -83,6 +83,10 @@ func (v *lines) show(l runner.Live) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %-12s", stamp(l.At), l.Window)
 	for _, s := range l.Streams {
+		if s.Consumes {
+			fmt.Fprintf(&b, "  %s seen %s", s.Name, reports.Count(s.Seen))
+			continue
+		}
 		fmt.Fprintf(&b, "  %s %s/s p99 %s errors %s", s.Name, reports.Count(int64(s.Rate)), p99(s), reports.Share(s.Errors))
 		if s.Unseen > 0 {
 			fmt.Fprintf(&b, " unseen %d", s.Unseen)
@@ -167,6 +171,10 @@ func (m model) View() string {
 		unseen := "-"
 		if s.Observed {
 			unseen = reports.Count(s.Unseen)
+		}
+		if s.Consumes {
+			b.WriteString(fmt.Sprintf("%-14s %s seen\n", clip(s.Name, 14), reports.Count(s.Seen)))
+			continue
 		}
 		row := fmt.Sprintf("%-14s %9s %10s %8s %8d %9d %9s", clip(s.Name, 14), reports.Count(int64(s.Rate))+"/s", p99(s), reports.Share(s.Errors), s.Retries, s.InFlight, unseen)
 		if s.Errors > 0 {

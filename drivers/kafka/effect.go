@@ -2,7 +2,9 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"wringer/drivers"
 )
@@ -11,7 +13,7 @@ import (
 type Effect struct {
 	Brokers       string `yaml:"brokers" jsonschema:"required" jsonschema_description:"Brokers to begin with: host:port, separated by commas."`
 	Topic         string `yaml:"topic" jsonschema:"required" jsonschema_description:"The topic to read."`
-	ID            string `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the value, as in $.orderId. Default: the record header wringer-id."`
+	ID            string `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the value, as in $.orderId, or header NAME. Default: header wringer-id."`
 	Key           string `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the value. Default: the record's key."`
 	Origin        string `yaml:"origin" jsonschema_description:"JSON path to what identifies the message that this effect came from, which tells a redelivery upstream from a second effect."`
 	ReadCommitted *bool  `yaml:"read_committed" jsonschema_description:"Do not see what transactions aborted or have not committed. Default true."`
@@ -23,14 +25,14 @@ type Effect struct {
 func (e *Effect) Check(problem func(field, message string)) {
 	checkPlace(e.Brokers, e.Topic, problem)
 	e.access().check(problem)
-	for _, p := range []struct{ field, text string }{{"id", e.ID}, {"key", e.Key}, {"origin", e.Origin}} {
-		if _, err := compilePath(p.text); err != nil {
-			problem(p.field, err.Error())
-		}
-	}
+	e.places().check(problem)
 }
 
 func (e *Effect) access() access { return access{e.TLS, e.SASL} }
+
+func (e *Effect) places() places {
+	return places{id: e.ID, key: e.Key, origin: e.Origin}
+}
 
 // Open implements drivers.SourceConfig. It dials nothing.
 func (e *Effect) Open(_ context.Context, env drivers.Env) (drivers.Source, error) {
@@ -43,22 +45,21 @@ func (e *Effect) Open(_ context.Context, env drivers.Env) (drivers.Source, error
 }
 
 func (e *Effect) source(env drivers.Env) (*Source, error) {
-	s := &Source{name: fmt.Sprintf("kafka %s, topic %s", e.Brokers, e.Topic), topic: e.Topic, env: env, access: e.access(),
-		committed: e.ReadCommitted == nil || *e.ReadCommitted, moved: make(chan struct{})}
+	return newSource(env, e.Brokers, e.Topic, e.access(), e.places(), e.ReadCommitted == nil || *e.ReadCommitted)
+}
+
+func newSource(env drivers.Env, brokers, topic string, access access, places places, committed bool) (*Source, error) {
+	s := &Source{name: fmt.Sprintf("kafka %s, topic %s", brokers, topic), topic: topic, env: env, access: access,
+		committed: committed, moved: make(chan struct{})}
 	var err error
-	if s.brokers, err = splitBrokers(e.Brokers); err != nil {
+	if s.brokers, err = splitBrokers(brokers); err != nil {
 		return nil, fmt.Errorf("%w: %s: brokers: %w", drivers.ErrConfig, s.name, err)
 	}
 	if s.secure, err = s.access.secure(env.Files); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", drivers.ErrConfig, s.name, err)
 	}
-	for _, p := range []struct {
-		field, text string
-		to          **path
-	}{{"id", e.ID, &s.look.id}, {"key", e.Key, &s.look.key}, {"origin", e.Origin, &s.look.origin}} {
-		if *p.to, err = compilePath(p.text); err != nil {
-			return nil, fmt.Errorf("%w: %s: %s: %w", drivers.ErrConfig, s.name, p.field, err)
-		}
+	if s.look, err = places.compile(); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", drivers.ErrConfig, s.name, err)
 	}
 	return s, nil
 }
@@ -68,3 +69,48 @@ func (e *Effect) GaugeNames() []string { return []string{"lag"} }
 
 // String tells where operations are looked for, for `wringer check`.
 func (e *Effect) String() string { return e.Brokers + " " + e.Topic }
+
+// places are the texts that say where in a record something stands; empty ones are the defaults.
+type places struct{ id, key, origin, sequence string }
+
+func (p places) check(problem func(field, message string)) {
+	if _, _, err := compileID(p.id); err != nil {
+		problem("id", err.Error())
+	}
+	for _, at := range []struct{ field, text string }{{"key", p.key}, {"origin", p.origin}, {"sequence", p.sequence}} {
+		if _, err := compilePath(at.text); err != nil {
+			problem(at.field, err.Error())
+		}
+	}
+}
+
+func (p places) compile() (l look, err error) {
+	if l.id, l.header, err = compileID(p.id); err != nil {
+		return l, fmt.Errorf("id: %w", err)
+	}
+	for _, at := range []struct {
+		field, text string
+		to          **path
+	}{{"key", p.key, &l.key}, {"origin", p.origin, &l.origin}, {"sequence", p.sequence, &l.sequence}} {
+		if *at.to, err = compilePath(at.text); err != nil {
+			return l, fmt.Errorf("%s: %w", at.field, err)
+		}
+	}
+	return l, nil
+}
+
+// compileID compiles a path, or `header NAME`; an empty text is the header wringer-id.
+func compileID(text string) (p *path, header string, err error) {
+	if text == "" {
+		return nil, HeaderID, nil
+	}
+	name, isHeader := strings.CutPrefix(text, "header ")
+	if !isHeader {
+		p, err = compilePath(text)
+		return p, "", err
+	}
+	if name = strings.TrimSpace(name); name == "" {
+		return nil, "", errors.New("header names no header: write header x-event-id")
+	}
+	return nil, name, nil
+}

@@ -223,8 +223,12 @@ func (s *Source) advance(p *position, next, end int64) {
 	s.moved = make(chan struct{})
 }
 
-// look says where in a record its identity, key and origin stand; nil paths are the defaults.
-type look struct{ id, key, origin *path }
+// look says where in a record its identity, key, origin and number stand. The identity stands in header when id is nil, the
+// key is the record's own when key is nil; of the others nil is nowhere.
+type look struct {
+	id, key, origin, sequence *path
+	header                    string
+}
 
 // decoder turns fetched batches into deliveries. One goroutine uses it at a time.
 type decoder struct {
@@ -232,7 +236,7 @@ type decoder struct {
 	look      look
 	committed bool
 	delivery  drivers.Delivery
-	scratch   [3][]byte
+	scratch   [4][]byte
 }
 
 // decode delivers the records of block from offset next on, and returns the offset behind what it has dealt with.
@@ -285,6 +289,9 @@ func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*d
 		if d.look.origin != nil {
 			d.delivery.Origin = d.look.origin.find(r.Value, &d.scratch[2])
 		}
+		if d.look.sequence != nil {
+			d.delivery.Sequence = d.look.sequence.find(r.Value, &d.scratch[3])
+		}
 		deliver(&d.delivery)
 	}
 }
@@ -294,7 +301,7 @@ func (d *decoder) id(r *sarama.Record) []byte {
 		return d.look.id.find(r.Value, &d.scratch[0])
 	}
 	for _, h := range r.Headers {
-		if string(h.Key) == HeaderID {
+		if string(h.Key) == d.look.header {
 			return h.Value
 		}
 	}

@@ -166,7 +166,7 @@ func (s *seen) deliver(d *drivers.Delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := *d
-	c.ID, c.Key, c.Origin = clone(d.ID), clone(d.Key), clone(d.Origin)
+	c.ID, c.Key, c.Origin, c.Sequence = clone(d.ID), clone(d.Key), clone(d.Origin), clone(d.Sequence)
 	s.all = append(s.all, c)
 }
 

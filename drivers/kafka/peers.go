@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 
 	"github.com/IBM/sarama"
@@ -62,7 +61,7 @@ func (d *Driver) askBrokers(ctx context.Context, topic string, look func(sarama.
 	if err != nil {
 		return err
 	}
-	n := newNetwork(new(net.Dialer).DialContext, patience(d.env.Timeout))
+	n := newNetwork(d.env.Direct, patience(d.env.Timeout))
 	n.secure = d.network.secure
 	defer n.close()
 	defer context.AfterFunc(ctx, n.close)()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"wringer/drivers"
 )
@@ -237,6 +238,7 @@ func TestRealBrokers(t *testing.T) {
 	risky := c.open(t, Config{Acks: "leader"}, "risky")
 	safe := c.open(t, Config{}, "safe")
 	steady := c.open(t, Config{Idempotent: true}, "steady")
+	t.Run("groups", func(t *testing.T) { c.groups(t) })
 	for _, a := range []*account{risky, safe, steady} {
 		for _, at := range a.send(t, 500) {
 			if at.Outcome != drivers.Acked {
@@ -317,4 +319,26 @@ func notLeader(t *testing.T, c *realCluster, a *account) {
 		t.Errorf("%+v", at)
 	}
 	eventuallyAcked(t, a)
+}
+
+// groups are struck as those of the embedded brokers are, and come to the same.
+func (c *realCluster) groups(t *testing.T) {
+	for name, config := range map[string]Group{"before": {Commit: "before"}, "after": {Commit: "after"}, "frozen": {}} {
+		t.Run(name, func(t *testing.T) {
+			c.create(t, "group-"+name, "2", "false", 1, 2, 3)
+			c.leader(t, "group-"+name, 1)
+			config.Members, config.Session = 2, testSession
+			b := startBand(t, &Consume{Brokers: c.bootstrap, Topic: "group-" + name, Group: &config})
+			cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(c.bootstrap, ",")...), kgo.DefaultProduceTopic("group-"+name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer cl.Close()
+			strike := deathInHand
+			if name == "frozen" {
+				strike = freezeRedelivers
+			}
+			strike(t, b, func(n int) { produce(t, cl, numbered(n)...) })
+		})
+	}
 }

@@ -167,7 +167,7 @@ func TestAnEmptyRecordRenders(t *testing.T) {
 func TestWhatWasNotMeasuredIsNoNumber(t *testing.T) {
 	for _, c := range []struct{ name, stream, missing string }{
 		{"nothing observed", "stock", "Integrity: not measured. Nothing observed the effects of this stream."},
-		{"one count", "orders", "Not measured: log duplicates, ack collisions."},
+		{"one count", "orders", "Not measured: log duplicates, gaps, ack collisions."},
 	} {
 		run := recordtest.Fail().Run
 		for i, name := range run.StreamNames() {
@@ -177,7 +177,7 @@ func TestWhatWasNotMeasuredIsNoNumber(t *testing.T) {
 		}
 	}
 	table, missing := integrityTable(recordtest.Inconclusive().Run, "orders")
-	if fmt.Sprint(missing) != "[log duplicates ack collisions]" {
+	if fmt.Sprint(missing) != "[log duplicates gaps ack collisions]" {
 		t.Errorf("missing %v", missing)
 	}
 	for i, head := range table.Head {

@@ -41,7 +41,9 @@ type stream struct {
 	Name, ID string
 	Summary  string
 	Tables   []*table
+	Sends    bool   // it has operations and times of its own to draw
 	Missing  string // what of the integrity was not measured
+	Notes    []string
 	Gauges   *table
 }
 
@@ -84,7 +86,10 @@ func newGate(g *reports.Gate) gate {
 func newStream(run *reports.Run, name string, i int) stream {
 	s := run.Streams[name]
 	out := stream{Name: name, ID: streamID(i), Summary: s.Summary()}
-	out.Tables = []*table{operationTable(run, name), attemptTable(run, name)}
+	out.Sends = !s.Consumes()
+	if out.Sends {
+		out.Tables = []*table{operationTable(run, name), attemptTable(run, name)}
+	}
 	if t := detailTable(name, &s.Total); t != nil {
 		out.Tables = append(out.Tables, t)
 	}
@@ -98,7 +103,8 @@ func newStream(run *reports.Run, name string, i int) stream {
 	case s.Total.Integrity != nil:
 		t, missing := integrityTable(run, name)
 		out.Tables = append(out.Tables, t)
-		if len(missing) > 0 {
+		out.Missing = s.Judged()
+		if len(missing) > 0 && out.Sends {
 			out.Missing = "Not measured: " + strings.Join(missing, ", ") + "."
 		}
 	case s.Effects == "":
@@ -107,6 +113,12 @@ func newStream(run *reports.Run, name string, i int) stream {
 		out.Missing = "Integrity: not measured."
 	}
 	out.Tables = append(out.Tables, probeTables(run, name)...)
+	if s.Total.Group != nil {
+		out.Tables, out.Notes = append(out.Tables, groupTable(run, name)), s.GroupFacts()
+		if len(s.Strikes) > 0 {
+			out.Tables = append(out.Tables, strikeTable(name, s.Strikes))
+		}
+	}
 	if len(s.Gauges) > 0 {
 		out.Gauges = gaugeTable(name, s)
 	}
@@ -151,6 +163,7 @@ type evidence struct {
 type violation struct {
 	*reports.Violation
 	Due      string
+	Number   string // of the operation; empty where it has none
 	Tries    []string
 	Sighting []string
 }
@@ -175,7 +188,11 @@ func newEvidence(rec *reports.Record) []evidence {
 	for _, g := range order {
 		e := evidence{Kind: g.kind, Stream: g.stream}
 		for _, v := range kept[g][:min(len(kept[g]), shownEvidence)] {
-			e.Shown = append(e.Shown, newViolation(v))
+			shown := newViolation(v)
+			if s := rec.Run.Streams[g.stream]; s == nil || !s.Consumes() || s.Of != "" {
+				shown.Number = "number " + strconv.FormatUint(v.Seq, 10)
+			}
+			e.Shown = append(e.Shown, shown)
 		}
 		e.Told = share(rec.Run, g.stream, g.kind, len(kept[g]), len(e.Shown))
 		all = append(all, e)

@@ -16,6 +16,9 @@ const (
 	Effect Mode = iota
 	// Log: the source is the log that the stream itself writes, and copies are log duplicates.
 	Log
+	// Published: the source is a topic to which the target publishes in the stream's name. Copies are log duplicates; acks
+	// do not speak of places in it, and redelivery is not measured.
+	Published
 )
 
 // Config describes one stream.

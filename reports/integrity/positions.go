@@ -1,6 +1,11 @@
 package integrity
 
-import "strconv"
+import (
+	"maps"
+	"math/bits"
+	"slices"
+	"strconv"
+)
 
 // positions remembers which (partition, offset) were there: one bit each, and nothing for 4,096 in a row.
 type positions struct {
@@ -72,6 +77,39 @@ func (p *positions) add(log int32, offset int64) (again, ok bool) {
 		p.room++
 	}
 	return false, true
+}
+
+// eachMissing visits, by partition and offset in order, what p has and other has not.
+func (p *positions) eachMissing(other *positions, visit func(partition int32, offset int64)) {
+	for _, partition := range slices.Sorted(maps.Keys(p.index)) {
+		mine := p.logs[p.index[partition]].pages
+		var theirs map[int64]*offsetPage
+		if n, ok := other.index[partition]; ok {
+			theirs = other.logs[n].pages
+		}
+		for _, at := range slices.Sorted(maps.Keys(mine)) {
+			if mine[at] == theirs[at] { // both full
+				continue
+			}
+			for w := range (pageOps + 63) / 64 {
+				left := mine[at].word(w) &^ theirs[at].word(w)
+				for ; left != 0; left &= left - 1 {
+					visit(partition, at<<pageShift+int64(w*64+bits.TrailingZeros64(left)))
+				}
+			}
+		}
+	}
+}
+
+// word is 64 of the page's offsets, a bit each; a page that is not there has none.
+func (o *offsetPage) word(w int) uint64 {
+	switch o {
+	case nil:
+		return 0
+	case fullPage:
+		return ^uint64(0)
+	}
+	return o.bits[w]
 }
 
 // origins remembers which messages effects were made from. An origin written PARTITION/OFFSET is kept as a position;

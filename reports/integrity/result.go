@@ -136,9 +136,12 @@ func (l *Ledger) unknown(c Completeness) map[string]string {
 // unmeasured lists the counts that this stream does not have.
 func (l *Ledger) unmeasured() []string {
 	names := []string{"effect_duplicates"}
-	if l.config.Mode == Effect {
+	switch l.config.Mode {
+	case Effect:
 		names[0] = "log_duplicates"
 		names = append(names, ackCounts...)
+	case Published:
+		names = append(append(names, "redelivered"), ackCounts...)
 	}
 	switch l.config.Order {
 	case None:
@@ -175,10 +178,14 @@ func (l *Ledger) integrity(c cell, unknown map[string]string) *reports.Integrity
 	if _, ok := unknown["max_copies"]; ok && (c.copies < 2 || l.copiesUnknown != "") {
 		i.MaxCopies = nil
 	}
-	if l.config.Mode == Log {
+	switch l.config.Mode {
+	case Log:
 		i.LogDuplicates = found("log_duplicates", c.duplicates)
 		i.AckCollisions = found("ack_collisions", c.collisions)
-	} else {
+	case Published:
+		i.LogDuplicates = found("log_duplicates", c.duplicates)
+		i.Redelivered = nil
+	default:
 		i.EffectDuplicates = found("effect_duplicates", c.duplicates)
 	}
 	if l.config.Order != None {

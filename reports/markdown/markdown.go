@@ -123,6 +123,10 @@ func (p *page) streams(run *reports.Run) {
 		s := run.Streams[name]
 		p.line("### Stream %s\n", code(name))
 		p.line("%s\n", text(s.Summary()))
+		if s.Consumes() {
+			p.published(run, s)
+			continue
+		}
 		p.table("window", "offered:", "acked:", "rate:", "p50:", "p99:", "errors:", "retries:", "amplification:")
 		for _, window := range run.WindowNames() {
 			if m := s.Windows[window]; m != nil && m.Offered > 0 {

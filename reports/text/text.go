@@ -78,6 +78,10 @@ var integrityColumns = []struct {
 func (s *sheet) stream(run *reports.Run, name string) {
 	st := run.Streams[name]
 	s.title(name, st.Summary())
+	if st.Consumes() {
+		s.published(run, st)
+		return
+	}
 	t := table{head: []string{"", "rate", "p50", "p99", "errors", "retries"}}
 	if st.Total.Integrity != nil {
 		for _, c := range integrityColumns {

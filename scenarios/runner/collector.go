@@ -153,6 +153,9 @@ const saturatedLag = 10 * time.Millisecond
 // limits says whether the generator was the limit in a second of a stream: it was late, it dropped, or it had used up the
 // CPU (then a closed model cannot show its own lateness, and a client library may hold up the sender for want of it).
 func (c *collector) limits(s *stream, start time.Duration, cell *metrics.Cell) bool {
+	if s.driver == nil { // the members of a group are ours too
+		return s.effects.group != nil && saturated(c.cores[int(start/time.Second)])
+	}
 	lag, known := cell.Lag.Rank(0.99, cell.Lag.Count())
 	full := saturated(c.cores[int(start/time.Second)])
 	_, pipelined := s.driver.(drivers.Pipeline)
@@ -173,6 +176,9 @@ func (c *collector) gauges(i int, now time.Duration) {
 	if s.effects != nil {
 		if g, ok := s.effects.source.(drivers.Gauger); ok {
 			g.Gauges(emit)
+		}
+		if h := s.effects.group; h != nil {
+			h.account.Gauges(now, emit)
 		}
 	}
 }
@@ -221,7 +227,7 @@ func (c *collector) live() Live {
 
 // live describes the stream over the last whole second before now.
 func (s *stream) live(tally *tally, now time.Duration) LiveStream {
-	l := LiveStream{Name: s.spec.Name, InFlight: s.inFlight.Load()}
+	l := LiveStream{Name: s.spec.Name, InFlight: s.inFlight.Load(), Consumes: s.spec.Consume != nil}
 	total, last := tally.snapshot(s.recorder.Open(), int(now/time.Second)-1)
 	l.Total, l.Offered, l.Retries, l.Rate = total, last.Offered, last.Retries, float64(last.Acked)
 	if last.Offered > 0 {
@@ -231,7 +237,7 @@ func (s *stream) live(tally *tally, now time.Duration) LiveStream {
 		l.P99, l.Answered = time.Duration(*last.P99NS), true
 	}
 	if s.effects != nil {
-		v := s.effects.ledger.Live()
+		v := s.effects.live()
 		l.Observed, l.Seen, l.Unseen = true, v.Seen, v.Unseen
 	}
 	return l

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"maps"
 	"runtime"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ func (t *trial) conclude(c conclusion) (*reports.Run, error) {
 			continue
 		}
 		why, incomplete := c.unknown[s.spec.Name]
-		result := s.effects.ledger.Finish(integrity.Completeness{Known: !incomplete, Why: why}, t.plan.windowAt)
+		result := s.effects.finish(integrity.Completeness{Known: !incomplete, Why: why}, t.plan.windowAt)
 		out := run.Streams[s.spec.Name]
 		out.Total.Integrity = result.Total
 		for name, m := range out.Windows {
@@ -43,6 +44,11 @@ func (t *trial) conclude(c conclusion) (*reports.Run, error) {
 		}
 		violations = append(violations, result.Violations...)
 		t.unknown[s.spec.Name] = result.Unknown
+		if h := s.effects.group; h != nil {
+			evidence, unknown := h.report(out, integrity.Completeness{Known: !incomplete, Why: why})
+			violations = append(violations, evidence...)
+			maps.Copy(t.unknown[s.spec.Name], unknown)
+		}
 	}
 	violations = append(violations, t.probed(run)...)
 	run.Faults = t.faultRecords(run, c)
@@ -106,7 +112,10 @@ func (t *trial) streamRecord(s *stream, tally *tally, windows []reports.Window, 
 		Total: tally.total.Measures(ended), Windows: make(map[string]*reports.Measures),
 		Seconds: tally.seconds(ended), Histogram: tally.total.Response.Buckets(),
 	}
-	if s.pacer == nil {
+	switch c := s.spec.Consume; {
+	case c != nil:
+		out.Driver, out.Model, out.Plan, out.Of = c.SourceName, reports.ModelConsume, c.Plan(), c.Of
+	case s.pacer == nil:
 		out.Model = "closed"
 	}
 	if s.effects != nil {
@@ -297,13 +306,29 @@ func (t *trial) judgement(g *scenarios.Gate, run *reports.Run) judgement {
 			m = stream.Windows[g.Scope.Window]
 		}
 		j.observation = integrityObservation(g.Metric.Name, m)
-		j.atLeast = t.unknown[g.Stream][g.Metric.Name]
+		if stream.Consumes() && nothingSeen(m) && !scenarios.OfGroup(g.Metric) && j.missing == "" && j.value == 0 && needsRecords(g.Metric.Name) {
+			j.observation = missing("no record was seen")
+		}
+		if j.atLeast = t.unknown[g.Stream][g.Metric.Name]; j.atLeast != "" && j.missing == notKnown {
+			j.missing += ": " + j.atLeast
+		}
 	case scenarios.Recovery:
 		r := recoveryObservation(g.Metric.Name, g.Stream, strings.TrimPrefix(g.Scope.Window, "after "), run.Faults)
 		j.observation, j.atLeast = r.observation, r.atLeast
 	case scenarios.Gauge:
 		j.observation = t.gauge(g, stream)
 	default:
+		if g.Metric.Of == "rebalance" {
+			m := &stream.Total
+			if g.Scope.Window != "" {
+				m = stream.Windows[g.Scope.Window]
+			}
+			j.observation = missing("the window was not reached")
+			if m != nil {
+				j.observation = firstMessage(g.Metric.Name, m.Group)
+			}
+			break
+		}
 		tally := t.tallies[t.streamIndex(g.Stream)]
 		cell, length := &tally.total, until
 		if window, ok := t.plan.index[g.Scope.Window]; g.Scope.Window != "" && !ok {
@@ -326,15 +351,21 @@ func scope(window string) string {
 	return " during " + window
 }
 
+// notKnown is said of a count that is null.
+const notKnown = "not known"
+
 func integrityObservation(name string, m *reports.Measures) observation {
 	if m == nil {
 		return missing("the window was not reached")
 	}
 	n := m.Count(name)
 	if n == nil {
-		return missing("not known")
+		return missing(notKnown)
 	}
 	if o, ok := probeObservation(name, m, *n); ok {
+		return o
+	}
+	if o, ok := groupObservation(name, m, *n); ok {
 		return o
 	}
 	// Nothing acked and nothing seen cannot show that nothing was lost or repeated.

@@ -208,6 +208,9 @@ func judge(g *scenarios.Gate, j judgement) reports.Gate {
 			out.Why = "not recovered" + j.where
 		case math.IsInf(j.value, 1):
 			out.Why = "operations got no answer" + j.where
+			if g.Metric.Of == "rebalance" {
+				out.Why = "no record followed a rebalance" + j.where
+			}
 		}
 	case g.Metric.Class == scenarios.TimeOrRate && j.limited:
 		out.Why = "the generator was the limit" + j.where
@@ -310,3 +313,6 @@ func (w *worst) judge() reports.Gate {
 	}
 	return judge(w.gate, w.judgement)
 }
+
+// infinite lies beyond every answer.
+var infinite = math.Inf(1)

@@ -37,6 +37,7 @@ type LiveStream struct {
 	Retries  int64
 	InFlight int64
 	Total    reports.Counts
+	Consumes bool  // it sends nothing: only what was seen of it changes
 	Observed bool  // Seen and Unseen are measured
 	Seen     int64 // operations so far
 	Unseen   int64 // acked and not seen yet

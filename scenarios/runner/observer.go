@@ -2,18 +2,24 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"wringer/drivers"
+	"wringer/reports"
 	"wringer/reports/integrity"
 )
 
-// observer watches where a stream's operations must show up and keeps the ledger of what did.
+// observer watches where a stream's operations must show up and keeps the account of what did.
 type observer struct {
 	source drivers.Source
+	// ledger compares with the operations that were sent, topic judges the records alone; at least one of them is there.
 	ledger *integrity.Ledger
+	topic  *integrity.Topic
 	place  string // in words, for the record
+	group  *herd  // nil: no group of consumers reads too
 
 	stop context.CancelFunc
 	// over is closed when receiving ended, err being why if it ended by itself.
@@ -30,9 +36,59 @@ func (o *observer) watch(ctx context.Context) {
 		one := make([]drivers.Delivery, 1)
 		o.err = o.source.Receive(ctx, func(d *drivers.Delivery) {
 			one[0] = *d
-			o.ledger.Seen(one)
+			o.seen(one)
 		})
 	}()
+	if o.group != nil {
+		o.group.run(ctx)
+	}
+}
+
+func (o *observer) seen(batch []drivers.Delivery) {
+	if o.ledger != nil {
+		o.ledger.Seen(batch)
+	}
+	if o.topic != nil {
+		o.topic.Seen(batch)
+	}
+	if o.group != nil {
+		o.group.account.Seen(batch)
+	}
+}
+
+// live is where the account stands.
+func (o *observer) live() integrity.Live {
+	if o.ledger != nil {
+		return o.ledger.Live()
+	}
+	return o.topic.Live()
+}
+
+// finish closes the account. Where there is a ledger, the topic is asked for the order of its numbers alone.
+func (o *observer) finish(c integrity.Completeness, windowAt func(time.Duration) int) integrity.Result {
+	if o.ledger == nil {
+		return o.topic.Finish(c)
+	}
+	r := o.ledger.Finish(c, windowAt)
+	if o.topic == nil {
+		return r
+	}
+	numbered := o.topic.Finish(c)
+	r.Total.TakeOrder(numbered.Total)
+	for name, w := range r.Windows {
+		w.TakeOrder(numbered.Windows[name])
+	}
+	for _, name := range reports.OrderNames() {
+		if why, ok := numbered.Unknown[name]; ok {
+			r.Unknown[name] = why
+		}
+	}
+	for _, v := range numbered.Violations {
+		if slices.Contains(reports.OrderNames(), reports.EvidenceOf(v.Kind)) {
+			r.Violations = append(r.Violations, v)
+		}
+	}
+	return r
 }
 
 // settle goes on watching until drain ends, then makes sure that what stands in the source was read. The whole drain is
@@ -58,6 +114,9 @@ func (o *observer) settle(drain context.Context) (why string) {
 			return fmt.Sprintf("%s was not read to its end: %v", o.place, err)
 		}
 	}
+	if o.group != nil {
+		o.group.settle(limit)
+	}
 	return ""
 }
 
@@ -66,9 +125,13 @@ const catchUpLimit = 10 * time.Second
 
 // close ends receiving and frees the source.
 func (o *observer) close() error {
+	var failed error
+	if o.group != nil {
+		failed = o.group.close()
+	}
 	if o.stop != nil {
 		o.stop()
 		<-o.over
 	}
-	return o.source.Close()
+	return errors.Join(failed, o.source.Close())
 }

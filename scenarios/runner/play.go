@@ -49,9 +49,8 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 		if s.effects != nil {
 			s.effects.watch(ctx)
 		}
-		if t.opt.Results != nil {
-			place, _ := s.spec.Driver.(fmt.Stringer)
-			t.opt.Results.Begin(s.spec.Name, placeOf(place), t.epoch())
+		if t.opt.Results != nil && s.driver != nil {
+			t.opt.Results.Begin(s.spec.Name, placeOf(s.spec.Driver), t.epoch())
 			s.results = t.opt.Results
 		}
 	}
@@ -105,12 +104,12 @@ func (t *trial) admit(stop context.CancelCauseFunc) bool {
 	return false
 }
 
-// placeOf is where a driver sends, as far as it tells.
-func placeOf(s fmt.Stringer) string {
-	if s == nil {
-		return ""
+// placeOf is where a driver sends or a source reads, as far as its configuration tells.
+func placeOf(config any) string {
+	if s, ok := config.(fmt.Stringer); ok {
+		return s.String()
 	}
-	return s.String()
+	return ""
 }
 
 // stuckMargin is how long beyond its longest possible operation a stream may take before its driver counts as stuck.
@@ -121,6 +120,9 @@ func (t *trial) send(admit, fly context.Context) error {
 	var all sync.WaitGroup
 	var longest time.Duration
 	for _, s := range t.streams {
+		if s.driver == nil {
+			continue // it sends nothing
+		}
 		longest = max(longest, s.policy.longest(s.spec.Timeout))
 		all.Go(func() { s.run(admit, fly) })
 	}

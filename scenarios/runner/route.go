@@ -67,7 +67,7 @@ func from(sources []netip.Addr) drivers.DialFunc {
 
 // follow lets those follow the stream's operations who judge them.
 func (s *stream) follow(account *arrivals.Account, windows []string) {
-	if s.effects != nil {
+	if s.effects != nil && s.effects.ledger != nil {
 		s.followers = append(s.followers, s.effects.ledger)
 	}
 	if account != nil {

@@ -160,11 +160,16 @@ func (t *trial) prepare(ctx context.Context) error {
 	}
 	t.sc = resolved
 	t.begin()
-	for i := range t.sc.Traffic {
-		if err := t.open(ctx, &t.sc.Traffic[i]); err != nil {
-			return err
+	for _, consumers := range []bool{false, true} { // a topic that is read may be one that a stream creates
+		for i := range t.sc.Traffic {
+			if spec := &t.sc.Traffic[i]; (spec.Consume != nil) == consumers {
+				if err := t.open(ctx, spec); err != nil {
+					return err
+				}
+			}
 		}
 	}
+	t.join()
 	t.timeline, err = t.openFaults(ctx)
 	return err
 }
@@ -197,9 +202,9 @@ func (t *trial) startTarget(ctx context.Context) error {
 	return nil
 }
 
-// open prepares one stream: its link if a fault names it, its driver, and what observes its effects.
-func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
-	env := drivers.Env{
+// env is what the stream's driver and sources get.
+func (t *trial) env(spec *scenarios.Stream) drivers.Env {
+	return drivers.Env{
 		Stream:   spec.Name,
 		Identity: drivers.Identity{Run: t.id, Stream: spec.Name},
 		Seed:     streamSeed(t.sc.Seed, spec.Name),
@@ -212,6 +217,14 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 		Files:    filepath.Dir(t.sc.Path),
 		Log:      t.opt.Log,
 	}
+}
+
+// open prepares one stream: its link if a fault names it, its driver, and what observes its effects.
+func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
+	if spec.Consume != nil {
+		return t.consumer(ctx, spec)
+	}
+	env := t.env(spec)
 	if spec.Replay != nil {
 		env.Replay = chosen(env.Seed, float64(*spec.Replay))
 	}
@@ -234,10 +247,15 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 		return blame(spec, err)
 	}
 	s.follow(witness, t.plan.names)
-	tally := newTally(t.plan.slots, len(t.plan.names))
-	tally.worst = newWorst(t.sc.Expect, spec.Name)
-	t.streams, t.tallies = append(t.streams, s), append(t.tallies, tally)
+	t.add(s)
 	return nil
+}
+
+// add adds an open stream, with a tally of its own.
+func (t *trial) add(s *stream) {
+	tally := newTally(t.plan.slots, len(t.plan.names))
+	tally.worst = newWorst(t.sc.Expect, s.spec.Name)
+	t.streams, t.tallies = append(t.streams, s), append(t.tallies, tally)
 }
 
 // blame tells whose fault an error of opening is.
@@ -255,9 +273,7 @@ func (t *trial) observe(ctx context.Context, spec *scenarios.Stream, env drivers
 		Stream: spec.Name, Identity: env.Identity, Windows: t.plan.names,
 		Mode: integrity.Effect, Order: integrity.RealTime,
 	}
-	if spec.Keys > 0 {
-		config.KeyOf = func(seq uint64) uint64 { return drivers.KeyOf(env.Seed, seq, spec.Keys) }
-	}
+	config.KeyOf = t.keyOf(spec)
 	var err error
 	if spec.Effects != nil {
 		o.place = spec.EffectName + " effects"

@@ -69,7 +69,7 @@ func (t *trial) validity(run *reports.Run, c conclusion) reports.Validity {
 		v.Why = append(v.Why, c.stopped.why)
 	}
 	if !c.stopped.unhealthy {
-		v.Why = append(v.Why, t.unhealthyStreams(run)...)
+		v.Why = append(append(v.Why, t.unhealthyStreams(run)...), t.silentTopics(run)...)
 	}
 	v.Why = append(v.Why, t.unfaulted(run, c)...)
 	for _, name := range sortedKeys(t.collector.limited) {
@@ -266,8 +266,12 @@ func findings(run *reports.Run) []reports.Finding {
 				out = append(out, reports.Finding{Kind: metric, Stream: name, Text: fmt.Sprintf("stream %s: %s is %d, and no gate looks at it", name, metric, *n)})
 			}
 		}
+		if g := s.Total.Group; g != nil && g.Unprocessed > 0 {
+			out = append(out, reports.Finding{Kind: "unprocessed", Stream: name, Text: fmt.Sprintf(
+				"stream %s: its group had not come to %s records when the drain was over; a longer run.drain gives it the time", name, reports.Count(g.Unprocessed))})
+		}
 		out = append(out, messageFindings(name, s.Total.Messages, gated)...)
-		if !gated[name+".errors"] && !gated[name+".within"] {
+		if !s.Consumes() && !gated[name+".errors"] && !gated[name+".within"] {
 			out = append(out, reports.Finding{Kind: "ungated", Stream: name, Text: fmt.Sprintf("stream %s has no gate on errors or within", name)})
 		}
 	}

@@ -34,6 +34,7 @@ func openBrokers(first string, partitions int) (*brokers, error) {
 	next := 0
 	b.cluster, err = kfake.NewCluster(
 		kfake.NumBrokers(brokerCount),
+		kfake.GroupMinSessionTimeout(leastSession),
 		kfake.SeedTopics(int32(partitions), topicPayments, topicOrderEvents, topicShipments, topicInventoryCalls),
 		kfake.ListenFn(func(string, string) (net.Listener, error) {
 			l, err := listen("kafka", addresses[next])

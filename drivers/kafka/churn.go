@@ -1,0 +1,110 @@
+package kafka
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Churn strikes members of a group on a schedule that is drawn from the seed.
+type Churn struct {
+	Choose []string `yaml:"choose" jsonschema:"required,enum=leave,enum=freeze,enum=die" jsonschema_description:"What strikes, drawn each time: leave (in good order, and back later), freeze (neither reads nor heartbeats, and goes on later with what it had in hand), die (its connections end, what it had in hand is gone, and another takes its place later)."`
+	Every  Span     `yaml:"every" jsonschema:"required" jsonschema_description:"From one strike to the next: 3s, or drawn evenly from 2s..5s. One that finds every member struck, or all but one, is left out."`
+	For    Span     `yaml:"for" jsonschema:"required" jsonschema_description:"How long the member is away each time: 2s, or drawn evenly from 1s..4s. To be missed, one that froze or died must be away for longer than session."`
+}
+
+// Span is a time, or one drawn evenly between two.
+type Span struct{ from, to time.Duration }
+
+// UnmarshalText reads 3s or 2s..5s.
+func (s *Span) UnmarshalText(text []byte) error {
+	from, to, two := strings.Cut(string(text), "..")
+	var err, err2 error
+	s.from, err = time.ParseDuration(strings.TrimSpace(from))
+	s.to = s.from
+	if two {
+		s.to, err2 = time.ParseDuration(strings.TrimSpace(to))
+	}
+	switch {
+	case err != nil || err2 != nil:
+		return fmt.Errorf("%q is no time: write 3s, or 2s..5s", text)
+	case s.from < leastSpan:
+		return fmt.Errorf("must be %v or more", leastSpan)
+	case s.to < s.from:
+		return fmt.Errorf("%s ends before it begins: write the shorter time first", text)
+	}
+	return nil
+}
+
+// draw takes whole milliseconds.
+func (s Span) draw(rng *rand.Rand) time.Duration {
+	return s.from + time.Duration(rng.Int64N(int64((s.to-s.from)/time.Millisecond)+1))*time.Millisecond
+}
+
+// What strikes a member.
+const (
+	strikeLeave  = "leave"
+	strikeFreeze = "freeze"
+	strikeDie    = "die"
+)
+
+var strikeKinds = []string{strikeLeave, strikeFreeze, strikeDie}
+
+// leastSpan keeps a schedule from being endless.
+const leastSpan = 10 * time.Millisecond
+
+// maxStrikes bounds a schedule.
+const maxStrikes = 10_000
+
+func (c *Churn) check(problem func(field, message string)) {
+	if len(c.Choose) == 0 {
+		problem("group.churn.choose", "is empty: write one or more of "+strings.Join(strikeKinds, ", "))
+	}
+	if c.Every.from < leastSpan || c.For.from < leastSpan {
+		problem("group.churn", fmt.Sprintf("every and for must be %v or more", leastSpan))
+	}
+	for _, kind := range c.Choose {
+		if !slices.Contains(strikeKinds, kind) {
+			problem("group.churn.choose", fmt.Sprintf("%q is not one of %s", kind, strings.Join(strikeKinds, ", ")))
+		}
+	}
+}
+
+// strike is one member's absence, on the run's clock.
+type strike struct {
+	kind    string
+	member  int // from 0
+	at, end time.Duration
+}
+
+// plan draws the strikes of a run of that length, a pure function of its arguments: at most one at a time on a member, never
+// all members at once, unless there is only one, and all over before the end.
+func (c *Churn) plan(members int, length time.Duration, seed uint64) []strike {
+	if c == nil {
+		return nil
+	}
+	rng := rand.New(rand.NewPCG(seed, 0))
+	var all []strike
+	free := make([]time.Duration, members) // when each is back
+	for at := c.Every.draw(rng); at < length && len(all) < maxStrikes; at += c.Every.draw(rng) {
+		s := strike{kind: c.Choose[rng.IntN(len(c.Choose))], at: at}
+		s.end = at + c.For.draw(rng)
+		var there []int
+		for m, back := range free {
+			if back <= at {
+				there = append(there, m)
+			}
+		}
+		if len(there) < min(2, members) || s.end > length {
+			continue
+		}
+		s.member = there[rng.IntN(len(there))]
+		free[s.member] = s.end
+		all = append(all, s)
+	}
+	slices.SortStableFunc(all, func(a, b strike) int { return cmp.Compare(a.at, b.at) })
+	return all
+}

@@ -1,0 +1,57 @@
+package kafka
+
+import (
+	"net"
+	"sync"
+)
+
+// freezer holds a consumer as the kernel holds a stopped process: what it would do waits, what reaches it stays unread, and
+// its connections stay open.
+type freezer struct {
+	mu     sync.Mutex
+	thawed chan struct{} // closed while nothing is held
+}
+
+func newFreezer() *freezer {
+	f := &freezer{thawed: make(chan struct{})}
+	close(f.thawed)
+	return f
+}
+
+func (f *freezer) freeze() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.thawed = make(chan struct{})
+}
+
+func (f *freezer) thaw() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.thawed)
+}
+
+// pass blocks while the consumer is frozen.
+func (f *freezer) pass() {
+	f.mu.Lock()
+	thawed := f.thawed
+	f.mu.Unlock()
+	<-thawed
+}
+
+// frozenConn is a connection of a consumer that may be frozen.
+type frozenConn struct {
+	net.Conn
+	freezer *freezer
+}
+
+// Read holds back what it read: the read may have begun before the freeze.
+func (c *frozenConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.freezer.pass()
+	return n, err
+}
+
+func (c *frozenConn) Write(p []byte) (int, error) {
+	c.freezer.pass()
+	return c.Conn.Write(p)
+}

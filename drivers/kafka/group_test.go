@@ -1,0 +1,353 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"wringer/drivers"
+)
+
+// told keeps what a group tells.
+type told struct {
+	mu     sync.Mutex
+	events []drivers.GroupEvent
+}
+
+func (l *told) tell(e drivers.GroupEvent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = append(l.events, e)
+}
+
+// processed counts, by record, how often each was processed; by is how many of them one member did, 0 all.
+func (l *told) processed(by int) (records map[string]int, times int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	records = make(map[string]int)
+	for _, e := range l.events {
+		if e.Kind == drivers.Processed && (by == 0 || e.Member == by) {
+			records[fmt.Sprintf("%d/%d", e.Partition, e.Offset)]++
+			times++
+		}
+	}
+	return records, times
+}
+
+func (l *told) count(kind drivers.GroupKind) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.events {
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// testSession is how long the brokers of these tests wait for a heartbeat.
+const testSession = time.Second
+
+// band is a group whose members a test strikes by hand.
+type band struct {
+	*consumers
+	*told
+	members []*member
+	source  *Source
+}
+
+func openBand(t *testing.T, c *kfake.Cluster, config Group) *band {
+	t.Helper()
+	config.Session = testSession
+	consume := Consume{Brokers: brokers(c), Topic: topic, Group: &config}
+	consume.Check(func(field, message string) { t.Fatalf("%s: %s", field, message) })
+	return startBand(t, &consume)
+}
+
+func startBand(t *testing.T, consume *Consume) *band {
+	t.Helper()
+	source, err := consume.Open(t.Context(), newEnv())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = receive(t, source)
+	group, err := consume.OpenGroup(newEnv())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := group.Start(t.Context(), source); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { group.Close() })
+	b := &band{consumers: group.(*consumers), told: &told{}, source: source.(*Source)}
+	b.consumers.tell = b.told.tell
+	for n := range consume.Group.Members {
+		b.members = append(b.members, &member{group: b.consumers, number: n + 1})
+	}
+	return b
+}
+
+// join lets a member join; it leaves with the test.
+func (b *band) join(t *testing.T, n int) *consumer {
+	c := b.members[n-1].join()
+	t.Cleanup(c.leave)
+	return c
+}
+
+// whole waits until all of n records of one partition are processed.
+func (b *band) whole(t *testing.T, n int) {
+	t.Helper()
+	eventually(t, "all records to be processed", func() bool {
+		records, _ := b.processed(0)
+		return len(records) == n
+	})
+}
+
+func groupCluster(t *testing.T, partitions int32) *kfake.Cluster {
+	return newCluster(t, partitions, kfake.GroupMinSessionTimeout(testSession))
+}
+
+func numbered(n int) []string {
+	var values []string
+	for i := range n {
+		values = append(values, fmt.Sprintf(`{"n":%d}`, i))
+	}
+	return values
+}
+
+// What stood in the topic before is nobody's; of what comes after, each record is processed once while nobody is struck.
+func TestGroupProcessesEverythingOnce(t *testing.T) {
+	for _, commit := range []string{"before", "after", "periodic"} {
+		t.Run(commit, func(t *testing.T) {
+			c := groupCluster(t, 1)
+			cl := client(t, c)
+			produce(t, cl, "before the run")
+			config := Group{Members: 3, Commit: commit, Batch: 7}
+			if commit == "periodic" {
+				config.Every = 10 * time.Millisecond
+			}
+			b := openBand(t, c, config)
+			ctx, cancel := context.WithCancel(t.Context())
+			over := make(chan error, 1)
+			go func() { over <- b.Run(ctx, 0, b.told.tell) }()
+			produce(t, cl, numbered(50)...)
+			b.whole(t, 50)
+			cancel()
+			if err := <-over; err != nil {
+				t.Fatal(err)
+			}
+			if _, times := b.processed(0); times != 50 {
+				t.Errorf("processed %d times, want 50", times)
+			}
+			committed, err := b.Committed(t.Context())
+			if err != nil || committed[0] != 51 {
+				t.Errorf("committed %v, %v", committed, err)
+			}
+			if n := b.count(drivers.Assigned); n == 0 {
+				t.Error("no generation was told")
+			}
+		})
+	}
+}
+
+// step lets a member process one record at a time: it is frozen behind each, until more says what to do with it.
+func (b *band) step(t *testing.T, n int, more func(processed int) bool) *consumer {
+	t.Helper()
+	var frozen atomic.Pointer[consumer]
+	b.consumers.tell = func(e drivers.GroupEvent) {
+		if c := frozen.Load(); c != nil && e.Kind == drivers.Processed && e.Member == n {
+			c.freezer.freeze()
+		}
+		b.told.tell(e)
+	}
+	c := b.members[n-1].prepare()
+	frozen.Store(c)
+	c.start()
+	t.Cleanup(c.leave)
+	for i := 1; ; i++ {
+		eventually(t, "one more record", func() bool { _, times := b.processed(n); return times == i })
+		if !more(i) {
+			frozen.Store(nil)
+			return c
+		}
+		c.freezer.thaw()
+	}
+}
+
+// A member dies with records in hand: whoever commits before the work has lost them, whoever commits after gets them again.
+func TestDeathWithRecordsInHand(t *testing.T) {
+	for _, commit := range []string{"before", "after"} {
+		t.Run(commit, func(t *testing.T) {
+			c := groupCluster(t, 1)
+			cl := client(t, c)
+			deathInHand(t, openBand(t, c, Group{Members: 2, Commit: commit}), func(n int) { produce(t, cl, numbered(n)...) })
+		})
+	}
+}
+
+func deathInHand(t *testing.T, b *band, produce func(n int)) {
+	commit := b.consumers.config.Commit
+	produce(40)
+	var ahead int64 // committed and not processed
+	first := b.step(t, 1, func(processed int) bool {
+		ahead = b.committedBy(t) - int64(processed)
+		return processed < 30 && (commit == "before" && ahead <= 0 || commit == "after" && ahead >= 0)
+	})
+	go first.die()
+	eventually(t, "its death", first.isDead)
+	first.freezer.thaw()
+	<-first.ended
+	b.join(t, 2)
+	produce(5)
+	eventually(t, "what came after", func() bool { records, _ := b.processed(2); return records["0/44"] == 1 })
+	all, times := b.processed(0)
+	if commit == "before" && (ahead <= 0 || int64(len(all)) != 45-ahead || times != len(all)) {
+		t.Errorf("%d of 45 records processed %d times, and %d were committed ahead: want these lost, and nothing twice", len(all), times, ahead)
+	}
+	if commit == "after" && (ahead >= 0 || len(all) != 45 || int64(times) != 45-ahead) {
+		t.Errorf("%d of 45 records processed %d times, %d not committed: want all, and those again", len(all), times, -ahead)
+	}
+	t.Logf("commit %s: %d of 45 processed, %d times", commit, len(all), times)
+}
+
+// committedBy is how far the group has committed in partition 0.
+func (b *band) committedBy(t *testing.T) int64 {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
+	defer cancel()
+	at, err := b.Committed(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at[0]
+}
+
+// A member that is frozen beyond its session is given up, and its records are given to another. Thawed, it goes on with what
+// it had in hand, before it hears of that: records are processed twice, and none is lost.
+func TestFreezeRedelivers(t *testing.T) {
+	c := groupCluster(t, 1)
+	cl := client(t, c)
+	freezeRedelivers(t, openBand(t, c, Group{Members: 2}), func(n int) { produce(t, cl, numbered(n)...) })
+}
+
+func freezeRedelivers(t *testing.T, b *band, produce func(n int)) {
+	produce(20)
+	first := b.step(t, 1, func(processed int) bool { // until it has in hand what is not committed
+		return b.committedBy(t) >= int64(processed) && processed < 15
+	})
+	b.join(t, 2)
+	eventually(t, "the other member to get what was not committed", func() bool { records, _ := b.processed(2); return records["0/19"] > 0 })
+	first.freezer.thaw()
+	first.leave()
+	all, times := b.processed(0)
+	if len(all) != 20 || times <= 20 {
+		t.Errorf("%d of 20 records processed %d times: want all, and some again", len(all), times)
+	}
+	t.Logf("%d of 20 processed, %d times", len(all), times)
+}
+
+// Leaving in good order finishes and commits what is in hand: nothing is lost, and nothing comes again.
+func TestLeaveLosesNothing(t *testing.T) {
+	for _, commit := range []string{"before", "after", "periodic"} {
+		t.Run(commit, func(t *testing.T) {
+			c := groupCluster(t, 1)
+			cl := client(t, c)
+			b := openBand(t, c, Group{Members: 2, Commit: commit, Batch: 5, Work: 2 * time.Millisecond})
+			produce(t, cl, numbered(40)...)
+			first := b.join(t, 1)
+			eventually(t, "the first record", func() bool { _, times := b.processed(1); return times > 0 })
+			first.leave()
+			b.join(t, 2)
+			b.whole(t, 40)
+			if _, times := b.processed(0); times != 40 {
+				t.Errorf("processed %d times, want 40", times)
+			}
+		})
+	}
+}
+
+// A group that cannot read says why.
+func TestGroupThatCannotJoin(t *testing.T) {
+	c := groupCluster(t, 1)
+	b := openBand(t, c, Group{Members: 1})
+	b.brokers = []string{"127.0.0.1:1"}
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- b.Run(ctx, 0, b.told.tell) }()
+	eventually(t, "trouble", func() bool { return b.consumers.inTrouble() })
+	cancel()
+	if err := <-over; err == nil || !strings.Contains(err.Error(), "no member of group wringer-s-r1 was given anything to read") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// The schedule is a pure function of the seed: no member is struck twice at once, one always stays, and all are back in time.
+func TestChurnPlan(t *testing.T) {
+	churn := &Churn{Choose: []string{"leave", "freeze", "die"}}
+	for field, text := range map[*Span]string{&churn.Every: "100ms..1s", &churn.For: "1s..3s"} {
+		if err := field.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const length = time.Minute
+	kinds := make(map[string]int)
+	for seed := range uint64(20) {
+		plan := churn.plan(3, length, seed)
+		if again := churn.plan(3, length, seed); fmt.Sprint(plan) != fmt.Sprint(again) {
+			t.Fatal("the same seed draws two schedules")
+		}
+		if other := churn.plan(3, length, seed+1); fmt.Sprint(plan) == fmt.Sprint(other) {
+			t.Error("two seeds draw one schedule")
+		}
+		for i, s := range plan {
+			kinds[s.kind]++
+			if s.end > length || s.at <= 0 || s.end <= s.at {
+				t.Errorf("%+v", s)
+			}
+			away := 1
+			for _, b := range plan[:i] {
+				if b.end > s.at {
+					away++
+					if b.member == s.member {
+						t.Errorf("%+v while %+v", s, b)
+					}
+				}
+			}
+			if away > 2 {
+				t.Errorf("%d of 3 are away at %v", away, s.at)
+			}
+		}
+	}
+	if len(kinds) != 3 {
+		t.Errorf("drawn: %v", kinds)
+	}
+	if plan := churn.plan(1, length, 1); len(plan) == 0 {
+		t.Error("a single member is never struck")
+	}
+}
+
+func TestGroupProblems(t *testing.T) {
+	bad := Group{Members: 0, Commit: "never", Every: 1, Batch: 20_000, Work: time.Second, Session: 1, Strategy: "x", Churn: &Churn{Choose: []string{"explode"}}}
+	var fields []string
+	(&Consume{Brokers: "a:1", Topic: "t", Group: &bad}).Check(func(field, _ string) { fields = append(fields, strings.TrimPrefix(field, "group.")) })
+	if got, want := strings.Join(fields, " "), "members commit every batch session work strategy churn churn.choose"; got != want {
+		t.Errorf("problems of %s, want %s", got, want)
+	}
+	for _, text := range []string{"", "x", "1s..", "2s..1s", "9ms", "0s", "-1s"} {
+		if err := new(Span).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is taken for a time", text)
+		}
+	}
+}
+
+func (g *consumers) inTrouble() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.trouble != nil
+}

@@ -1,0 +1,197 @@
+package reports
+
+import "fmt"
+
+// Group is what became of a topic's records in a group of consumers. The counts of records belong to the window in which a
+// reader beside the group found the record, the others to the window in which it happened. The doc of package integrity's
+// Group defines each. null: not known.
+type Group struct {
+	Records            int64  `json:"records"`
+	Processed          int64  `json:"processed"`
+	Unprocessed        int64  `json:"unprocessed"`
+	Lost               *int64 `json:"group_lost"`
+	Redelivered        *int64 `json:"redelivered"`
+	RedeliveredRecords *int64 `json:"redelivered_records"`
+	Rebalances         int64  `json:"rebalances"`
+	Joins              int64  `json:"joins"`
+	Leaves             int64  `json:"leaves"`
+	Freezes            int64  `json:"freezes"`
+	Deaths             int64  `json:"deaths"`
+	// FirstMessage is from the beginning of a rebalance to the first record that was processed after it; Unanswered counts the
+	// rebalances that no record followed before the next or the end. nil without rebalances.
+	FirstMessage *Latency `json:"first_message_ns"`
+}
+
+// Strike is one absence of a member of a group: it left, froze or died.
+type Strike struct {
+	Kind   string `json:"kind"`
+	Member int    `json:"member"` // from 1
+	AtNS   int64  `json:"at_ns"`
+	BackNS *int64 `json:"back_ns"` // null: not before the end
+}
+
+// The kinds of strikes.
+const (
+	StrikeLeave  = "leave"
+	StrikeFreeze = "freeze"
+	StrikeDie    = "die"
+)
+
+// groupCounts names the counts of Group as the record does, in the order in which reports show them.
+var groupCounts = []struct {
+	name string
+	of   func(*Group) *int64
+}{
+	{"records", func(g *Group) *int64 { return &g.Records }},
+	{"processed", func(g *Group) *int64 { return &g.Processed }},
+	{"unprocessed", func(g *Group) *int64 { return &g.Unprocessed }},
+	{"group_lost", func(g *Group) *int64 { return g.Lost }},
+	{"redelivered", func(g *Group) *int64 { return g.Redelivered }},
+	{"redelivered_records", func(g *Group) *int64 { return g.RedeliveredRecords }},
+	{"rebalances", func(g *Group) *int64 { return &g.Rebalances }},
+	{"joins", func(g *Group) *int64 { return &g.Joins }},
+	{"leaves", func(g *Group) *int64 { return &g.Leaves }},
+	{"freezes", func(g *Group) *int64 { return &g.Freezes }},
+	{"deaths", func(g *Group) *int64 { return &g.Deaths }},
+}
+
+// GroupGauges are the gauges of a group: by how many offsets its members are behind the end of the topic, and how long the
+// oldest record that they have not come to has stood there, each at its highest since the reading before.
+func GroupGauges() []string { return []string{"group_lag", "group_lag_seconds"} }
+
+// GroupNames lists the counts of Group by their names in the record, in the order in which reports show them.
+func GroupNames() []string {
+	names := make([]string, len(groupCounts))
+	for i := range groupCounts {
+		names[i] = groupCounts[i].name
+	}
+	return names
+}
+
+// Count returns the count of that name, nil when it is not known; g may be nil.
+func (g *Group) Count(name string) *int64 {
+	if g == nil {
+		return nil
+	}
+	for _, c := range groupCounts {
+		if c.name == name {
+			return c.of(g)
+		}
+	}
+	return nil
+}
+
+// GroupCells tells the counts of a group and the waits for a first record: the cells of a row under GroupHead.
+func (g *Group) GroupCells() []string {
+	var cells []string
+	for _, name := range GroupNames() {
+		n := g.Count(name)
+		if n == nil && g != nil {
+			cells = append(cells, NotKnown)
+			continue
+		}
+		cells = append(cells, Measured(n, Count))
+	}
+	l := &Latency{}
+	if g != nil && g.FirstMessage != nil {
+		l = g.FirstMessage
+		return append(cells, Percentile(l, l.P50), Percentile(l, l.Max))
+	}
+	return append(cells, NotMeasured, NotMeasured)
+}
+
+// GroupHead names the cells of a row of a group, behind the window's name.
+func GroupHead() []string {
+	return append(GroupNames(), "first message p50", "first message max")
+}
+
+// GroupFacts says in lines what became of the group that reads the stream; nothing where there is none.
+func (s *Stream) GroupFacts() []string {
+	g := s.Total.Group
+	if g == nil {
+		return nil
+	}
+	tell := func(name string) string {
+		if n := g.Count(name); n != nil {
+			return Count(*n)
+		}
+		return NotKnown
+	}
+	records := fmt.Sprintf("group: %s of %s records processed, lost to the group %s, not come to %s; redelivered %s, of %s records",
+		tell("processed"), tell("records"), tell("group_lost"), tell("unprocessed"), tell("redelivered"), tell("redelivered_records"))
+	rebalances := fmt.Sprintf("rebalances: %s (members joined %s, left %s, froze %s, died %s)",
+		tell("rebalances"), tell("joins"), tell("leaves"), tell("freezes"), tell("deaths"))
+	if l := g.FirstMessage; l != nil {
+		rebalances += fmt.Sprintf("; first message after p50 %s, max %s", Percentile(l, l.P50), Measured(l.Max, Duration))
+		if l.Unanswered != nil && *l.Unanswered > 0 {
+			rebalances += fmt.Sprintf(", followed by none %s", Count(int64(*l.Unanswered)))
+		}
+	}
+	lag := GroupGauges()
+	return []string{records, rebalances, fmt.Sprintf("lag of the group: at most %s offsets, and %s in time",
+		s.highest(lag[0], func(v float64) string { return Count(int64(v)) }), s.highest(lag[1], func(v float64) string { return Duration(v * 1e9) }))}
+}
+
+// highest writes the highest reading of a gauge.
+func (s *Stream) highest(gauge string, write func(float64) string) string {
+	readings := s.Gauges[gauge]
+	if len(readings) == 0 {
+		return NotMeasured
+	}
+	high := readings[0].Value
+	for _, r := range readings {
+		high = max(high, r.Value)
+	}
+	return write(high)
+}
+
+// grouped checks what became of a group's records: the windows add up, and every record has one end.
+func (c *audit) grouped(name string, s *Stream) {
+	if s.Total.Group == nil {
+		return
+	}
+	c.group(name+" total", s.Total.Group)
+	struck := make(map[string]int64)
+	for _, strike := range s.Strikes {
+		struck[strike.Kind]++
+		c.that(strike.BackNS == nil || *strike.BackNS >= strike.AtNS, "%s: member %d is back before it is struck", name, strike.Member)
+	}
+	g := s.Total.Group
+	c.that(struck[StrikeLeave] == g.Leaves && struck[StrikeFreeze] == g.Freezes && struck[StrikeDie] == g.Deaths,
+		"%s: %d leaves, %d freezes and %d deaths are not the strikes %v", name, g.Leaves, g.Freezes, g.Deaths, struck)
+	for _, count := range GroupNames() {
+		total := s.Total.Group.Count(count)
+		if total == nil {
+			continue
+		}
+		var sum int64
+		for _, window := range sortedKeys(s.Windows) {
+			if n := s.Windows[window].Group.Count(count); n != nil {
+				sum += *n
+			}
+		}
+		c.that(sum == *total, "%s: %s of the windows come to %d, the total is %d", name, count, sum, *total)
+	}
+	for _, window := range sortedKeys(s.Windows) {
+		if g := s.Windows[window].Group; g != nil {
+			c.group(name+" in "+window, g)
+		}
+	}
+}
+
+func (c *audit) group(where string, g *Group) {
+	lost := int64(0)
+	if g.Lost != nil {
+		lost = *g.Lost
+	}
+	c.that(g.Processed+lost+g.Unprocessed == g.Records, "%s: %d processed, %d lost and %d unprocessed are not %d records", where, g.Processed, lost, g.Unprocessed, g.Records)
+	if g.Redelivered != nil && g.RedeliveredRecords != nil {
+		c.that(*g.RedeliveredRecords <= *g.Redelivered, "%s: %d records redelivered %d times", where, *g.RedeliveredRecords, *g.Redelivered)
+	}
+	for _, name := range GroupNames() {
+		if n := g.Count(name); n != nil {
+			c.that(*n >= 0, "%s: %s is below 0", where, name)
+		}
+	}
+	c.latency(where+": first message", g.FirstMessage, -1)
+}

@@ -1,0 +1,393 @@
+package integrity
+
+import (
+	"cmp"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+)
+
+// TopicConfig describes a topic that is judged by itself.
+type TopicConfig struct {
+	// Stream is told in the evidence.
+	Stream string
+	// Windows are the names of the windows, each once; WindowAt is the index of the one that holds a time, or WindowWarmup.
+	Windows  []string
+	WindowAt func(t time.Duration) int
+	// Sequenced says that records number themselves within their key.
+	Sequenced bool
+	// EvidencePerKind bounds the evidence of one kind in one window. 0: 100.
+	EvidencePerKind int
+}
+
+// Topic judges what a target published by the records alone, without a list of what should be there.
+//
+// It can prove that an identity stands at two places (log_duplicates, extra_copies, max_copies), that a key's record came
+// after one with a higher number (order_violations, regressions), and that a number between the first and the last of its
+// key is missing (gaps). It cannot tell that a record is lost whose key shows no gap, and says nothing of it: lost, phantom
+// and the like are null. seen counts the identities, foreign the records that carry none.
+//
+// Everything belongs to the window in which the identity was first seen, a gap to that in which the number behind it was.
+// What was seen in the warm-up takes part in every comparison and is counted nowhere. A record without an identity, or
+// without a key or a number where these are asked for, might be the very copy that is looked for: the counts are then only
+// known to be at least so many.
+//
+// An identity takes about 30 bytes and is known by a 64-bit hash: of four million, the bound, two are taken for one with a
+// probability below one in a million. A key takes about 100 bytes beside its text.
+//
+// Its methods are safe for concurrent use.
+type Topic struct {
+	mu     sync.Mutex
+	config TopicConfig
+	limits topicLimits
+	seed   maphash.Seed
+	cells  []topicCell // of the warm-up, then of each window
+	ids    map[uint64]known
+	keys   map[uint64]*row
+	// missing are the numbers that were skipped so far, with the cell of the record that skipped them.
+	missing  map[skipped]int16
+	evidence map[topicEvidence][]reports.Violation
+	// nameless records had no identity, unnumbered ones no key or number.
+	nameless, unnumbered int64
+	// Why some counts are not fully known; empty when they are.
+	repeatsUnknown, orderUnknown, gapsUnknown string
+}
+
+// topicLimits bound what grows with the records; what a bound costs that was hit is unknown, never 0.
+type topicLimits struct{ ids, keys, missing int }
+
+func newTopicLimits() topicLimits {
+	return topicLimits{ids: 1 << 22, keys: 1 << 20, missing: 1 << 20}
+}
+
+// topicCell counts what was found in one window.
+type topicCell struct {
+	seen, foreign, duplicates, extra, copies, violations, regressions, gaps int64
+}
+
+// known is an identity: where it was first seen, how often, and in which cell it is counted.
+type known struct {
+	offset    int64
+	partition int32
+	cell      int16
+	copies    uint16 // at most maxCopies
+}
+
+const maxCopies = 1<<16 - 1
+
+// row is a key's records: their lowest and highest number; and in the partition of the first one, where alone order is
+// compared, the highest so far and the last.
+type row struct {
+	key        string
+	low, top   int64
+	home, last int64
+	partition  int32
+}
+
+type skipped struct {
+	key    uint64
+	number int64
+}
+
+type topicEvidence struct {
+	kind string
+	cell int16
+}
+
+// NewTopic opens the account of a topic.
+func NewTopic(c TopicConfig) *Topic { return newTopic(c, newTopicLimits()) }
+
+func newTopic(c TopicConfig, limits topicLimits) *Topic {
+	if c.EvidencePerKind <= 0 {
+		c.EvidencePerKind = defaultEvidence
+	}
+	return &Topic{
+		config: c, limits: limits, seed: maphash.MakeSeed(), cells: make([]topicCell, len(c.Windows)+1),
+		ids: make(map[uint64]known), keys: make(map[uint64]*row), missing: make(map[skipped]int16),
+		evidence: make(map[topicEvidence][]reports.Violation),
+	}
+}
+
+// Seen takes records, each once, those of one partition in the order of their offsets. Nothing of the batch is kept.
+func (t *Topic) Seen(batch []drivers.Delivery) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range batch {
+		d := &batch[i]
+		cell := int16(max(t.config.WindowAt(d.At), reports.WindowWarmup) + 1)
+		first := t.identify(d, cell)
+		if t.config.Sequenced {
+			t.number(d, cell, first)
+		}
+	}
+}
+
+// identify counts a record by its identity, and says whether it is surely the first of it.
+func (t *Topic) identify(d *drivers.Delivery, cell int16) (first bool) {
+	if len(d.ID) == 0 {
+		t.nameless++
+		t.cells[cell].foreign++
+		return false
+	}
+	hash := maphash.Bytes(t.seed, d.ID)
+	k, again := t.ids[hash]
+	switch {
+	case again:
+		t.copied(d, hash, k)
+		return false
+	case len(t.ids) >= t.limits.ids:
+		t.repeatsUnknown = fmt.Sprintf("the topic holds more than %d identities", t.limits.ids)
+		t.orderUnknown = cmp.Or(t.orderUnknown, t.repeatsUnknown)
+		return false
+	}
+	t.ids[hash] = known{offset: d.Offset, partition: d.Partition, cell: cell, copies: 1}
+	c := &t.cells[cell]
+	c.seen++
+	c.copies = max(c.copies, 1)
+	return true
+}
+
+// copied counts one more place of an identity.
+func (t *Topic) copied(d *drivers.Delivery, hash uint64, k known) {
+	c := &t.cells[k.cell]
+	if k.copies == 1 {
+		c.duplicates++
+	}
+	if k.copies < maxCopies {
+		k.copies++
+	}
+	c.extra++
+	c.copies = max(c.copies, int64(k.copies))
+	t.ids[hash] = k
+	t.testify("log_duplicate", k.cell, d, fmt.Sprintf("in the topic at partition %d, offset %d and again at partition %d, offset %d",
+		k.partition, k.offset, d.Partition, d.Offset))
+}
+
+// number compares a record with those before it of its key.
+func (t *Topic) number(d *drivers.Delivery, cell int16, first bool) {
+	n, err := strconv.ParseInt(string(d.Sequence), 10, 64)
+	if err != nil || d.Key == nil {
+		t.unnumbered++
+		return
+	}
+	hash := maphash.Bytes(t.seed, d.Key)
+	r := t.keys[hash]
+	if r == nil {
+		if len(t.keys) >= t.limits.keys {
+			t.orderUnknown = fmt.Sprintf("the topic holds more than %d keys", t.limits.keys)
+			t.gapsUnknown = t.orderUnknown
+			return
+		}
+		t.keys[hash] = &row{key: string(d.Key), low: n, top: n, home: n, last: n, partition: d.Partition}
+		return
+	}
+	t.skip(hash, r, n, cell)
+	if d.Partition != r.partition {
+		t.orderUnknown = cmp.Or(t.orderUnknown, "a key was seen in several partitions, between which nobody observes an order")
+	} else {
+		t.order(d, r, n, cell, first)
+	}
+	r.low, r.top = min(r.low, n), max(r.top, n)
+}
+
+// order looks for a number below one before it. A copy that comes late is a regression, and no order violation.
+func (t *Topic) order(d *drivers.Delivery, r *row, n int64, cell int16, first bool) {
+	if first && n < r.home {
+		t.cells[cell].violations++
+		t.testify("order_violation", cell, d, fmt.Sprintf("number %d of its key was first seen after number %d", n, r.home))
+	}
+	if n < r.last {
+		t.cells[cell].regressions++
+	}
+	r.home, r.last = max(r.home, n), n
+}
+
+// skip keeps account of the numbers between the lowest and the highest of a key that were not seen.
+func (t *Topic) skip(hash uint64, r *row, n int64, cell int16) {
+	if t.gapsUnknown != "" {
+		return
+	}
+	from, to := r.top+1, n // of a number above all before it
+	switch {
+	case n < r.low:
+		from, to = n+1, r.low
+	case n <= r.top:
+		delete(t.missing, skipped{hash, n})
+		return
+	}
+	// The difference may be beyond an int64: as a uint64 it is right.
+	if uint64(to)-uint64(from) > uint64(t.limits.missing-len(t.missing)) {
+		t.gapsUnknown = fmt.Sprintf("more than %d numbers are missing: the numbers of a key do not count up by one", t.limits.missing)
+		t.missing = nil
+		return
+	}
+	for ; from < to; from++ {
+		t.missing[skipped{hash, from}] = cell
+	}
+}
+
+// testify keeps evidence while there is room for it.
+func (t *Topic) testify(kind string, cell int16, d *drivers.Delivery, why string) {
+	if of := (topicEvidence{kind, cell}); t.wants(of) {
+		v := t.violation(of, why)
+		v.ID, v.Key = string(d.ID), string(d.Key)
+		v.Seen = []reports.Sighting{{Partition: d.Partition, Offset: d.Offset, AtNS: int64(d.At)}}
+		t.evidence[of] = append(t.evidence[of], v)
+	}
+}
+
+func (t *Topic) wants(of topicEvidence) bool {
+	return of.cell != warmupCell && len(t.evidence[of]) < t.config.EvidencePerKind
+}
+
+func (t *Topic) violation(of topicEvidence, why string) reports.Violation {
+	return reports.Violation{Kind: of.kind, Stream: t.config.Stream, Window: t.config.Windows[of.cell-1], Attempts: []reports.Try{}, Why: why}
+}
+
+// Live is the number of identities that were seen in the measured part so far, and of those seen twice.
+func (t *Topic) Live() Live {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var l Live
+	for i := warmupCell + 1; i < len(t.cells); i++ {
+		l.Seen += t.cells[i].seen
+		l.Duplicates += t.cells[i].duplicates
+		l.OrderViolations += t.cells[i].violations
+	}
+	return l
+}
+
+// Finish closes the account; it is called once, after the last record. When observation was not complete, what was found
+// stands, and gaps are unknown: what is missing may stand behind what was read.
+func (t *Topic) Finish(c Completeness) Result {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	unknown := t.unknown(c)
+	if unknown["gaps"] == "" {
+		t.closeGaps()
+	}
+	r := Result{Windows: make(map[string]*reports.Integrity), Unknown: unknown, Violations: t.sorted()}
+	var total topicCell
+	for i, name := range t.config.Windows {
+		w := &t.cells[i+1]
+		total.add(w)
+		r.Windows[name] = t.integrity(*w, unknown)
+	}
+	r.Total = t.integrity(total, unknown)
+	return r
+}
+
+// closeGaps counts the numbers that did not come.
+func (t *Topic) closeGaps() {
+	all := make([]skipped, 0, len(t.missing))
+	for s, cell := range t.missing {
+		t.cells[cell].gaps++
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b skipped) int {
+		return cmp.Or(strings.Compare(t.keys[a.key].key, t.keys[b.key].key), cmp.Compare(a.number, b.number))
+	})
+	for _, s := range all {
+		of := topicEvidence{"gap", t.missing[s]}
+		if !t.wants(of) {
+			continue
+		}
+		r := t.keys[s.key]
+		v := t.violation(of, fmt.Sprintf("number %d is missing: the numbers of the key run from %d to %d", s.number, r.low, r.top))
+		v.Key, v.Seen = r.key, []reports.Sighting{}
+		t.evidence[of] = append(t.evidence[of], v)
+	}
+}
+
+// unknown gathers why counts are not fully known.
+func (t *Topic) unknown(c Completeness) map[string]string {
+	why := make(map[string]string)
+	mark := func(reason string, names ...string) {
+		for _, name := range names {
+			if why[name] == "" && reason != "" {
+				why[name] = reason
+			}
+		}
+	}
+	repeats, order := []string{"log_duplicates", "extra_copies", "max_copies"}, []string{"order_violations", "regressions"}
+	if !c.Known {
+		mark(cmp.Or(c.Why, "observation was not complete"), slices.Concat(repeats, order, []string{"gaps", "seen", "foreign"})...)
+	}
+	if t.nameless > 0 {
+		mark(reports.Count(t.nameless)+" records carry no identity", slices.Concat(repeats, order)...)
+	}
+	mark(t.repeatsUnknown, append(repeats, "seen")...)
+	if t.config.Sequenced {
+		if t.unnumbered > 0 {
+			mark(reports.Count(t.unnumbered)+" records carry no key or no whole number", append(order, "gaps")...)
+		}
+		mark(t.orderUnknown, order...)
+		mark(t.gapsUnknown, "gaps")
+		return why
+	}
+	for _, name := range append(order, "gaps") {
+		delete(why, name)
+	}
+	return why
+}
+
+// integrity makes the report of a cell's counts.
+func (t *Topic) integrity(c topicCell, unknown map[string]string) *reports.Integrity {
+	found := func(name string, n, none int64) *int64 {
+		if unknown[name] != "" && n <= none {
+			return nil
+		}
+		return &n
+	}
+	i := &reports.Integrity{
+		Seen: &c.seen, Foreign: &c.foreign,
+		LogDuplicates: found("log_duplicates", c.duplicates, 0),
+		ExtraCopies:   found("extra_copies", c.extra, 0),
+		MaxCopies:     found("max_copies", c.copies, 1),
+	}
+	if t.config.Sequenced {
+		i.OrderViolations = found("order_violations", c.violations, 0)
+		i.Regressions = found("regressions", c.regressions, 0)
+		if unknown["gaps"] == "" {
+			i.Gaps = &c.gaps
+		}
+	}
+	return i
+}
+
+// add adds all of o; copies is a maximum.
+func (c *topicCell) add(o *topicCell) {
+	c.seen += o.seen
+	c.foreign += o.foreign
+	c.duplicates += o.duplicates
+	c.extra += o.extra
+	c.copies = max(c.copies, o.copies)
+	c.violations += o.violations
+	c.regressions += o.regressions
+	c.gaps += o.gaps
+}
+
+func (t *Topic) sorted() []reports.Violation { return sortedEvidence(t.evidence) }
+
+// sortedEvidence is the evidence by kind, by window, in the order of its finding.
+func sortedEvidence(evidence map[topicEvidence][]reports.Violation) []reports.Violation {
+	keys := make([]topicEvidence, 0, len(evidence))
+	for of := range evidence {
+		keys = append(keys, of)
+	}
+	slices.SortFunc(keys, func(a, b topicEvidence) int {
+		return cmp.Or(strings.Compare(a.kind, b.kind), cmp.Compare(a.cell, b.cell))
+	})
+	all := []reports.Violation{}
+	for _, of := range keys {
+		all = append(all, evidence[of]...)
+	}
+	return all
+}

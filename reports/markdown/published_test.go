@@ -1,0 +1,24 @@
+package markdown
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"wringer/reports/recordtest"
+)
+
+// A stream that only consumes is told by what it read, and by what that can show.
+func TestWhatWasPublishedIsTold(t *testing.T) {
+	recordtest.Valid(t, recordtest.Consuming().Run)
+	var b bytes.Buffer
+	if err := Render(&b, recordtest.Consuming()); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(b.String()), " ")
+	for _, want := range []string{"group in", "group lost", "lost to the group 7", "sends nothing", "Judged against the operations of orders", "not known", "lost not measured"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not told in\n%s", want, b.String())
+		}
+	}
+}

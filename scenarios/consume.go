@@ -1,0 +1,207 @@
+package scenarios
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"strings"
+
+	"wringer/drivers"
+	"wringer/reports"
+)
+
+// Consume is the `consume:` part of a stream that sends nothing: what others publish is read, and compared with what is
+// expected of it.
+type Consume struct {
+	// SourceName is the key under which Source stood: kafka.
+	SourceName string               `yaml:"-"`
+	Source     drivers.SourceConfig `yaml:"-"`
+
+	Of     string   `yaml:"of" jsonschema_description:"The stream whose acked operations must show up, each under its {{id}}. Without it the records are judged by themselves, and none can be found lost."`
+	Expect []string `yaml:"expect" jsonschema:"enum=exactly once,enum=at least once,enum=at most once,enum=ordered per key" jsonschema_description:"What must hold; each stands for gates. at least once: lost == 0, and needs of; at most once: log_duplicates == 0; exactly once: both; with a group of consumers also group_lost == 0 and redelivered == 0; ordered per key: order_violations == 0, and needs a sequence, or of a stream with keys."`
+
+	at *node // where Source stands in the file
+}
+
+// The expectations.
+const (
+	ExactlyOnce   = "exactly once"
+	AtLeastOnce   = "at least once"
+	AtMostOnce    = "at most once"
+	OrderedPerKey = "ordered per key"
+)
+
+// expected lists the counts that must be 0: of the topic, and of the group where one reads. A group that gets all that
+// stands in a topic needs nobody to say what should.
+func (c *Consume) expected(expectation string) []string {
+	grouped := Grouped(c.Source)
+	once := func(topic, group string, needed bool) []string {
+		switch {
+		case !grouped:
+			return []string{topic}
+		case needed:
+			return []string{topic, group}
+		}
+		return []string{group}
+	}
+	atLeast, atMost := once("lost", "group_lost", c.Of != ""), once("log_duplicates", "redelivered", true)
+	switch expectation {
+	case ExactlyOnce:
+		return append(atLeast, atMost...)
+	case AtLeastOnce:
+		return atLeast
+	case AtMostOnce:
+		return atMost
+	case OrderedPerKey:
+		return []string{"order_violations"}
+	}
+	return nil
+}
+
+// Plan says in words what is expected.
+func (c *Consume) Plan() string {
+	text := strings.Join(c.Expect, ", ")
+	if c.Of != "" {
+		text = strings.TrimPrefix(text+" of "+c.Of, " ")
+	}
+	return cmp.Or(text, "nothing expected")
+}
+
+// Sequenced says whether the records of a source number themselves within their key.
+func Sequenced(source drivers.SourceConfig) bool {
+	s, ok := source.(drivers.Sequenced)
+	return ok && s.Sequenced()
+}
+
+// Grouped says whether a group of consumers reads beside a source.
+func Grouped(source drivers.SourceConfig) bool {
+	g, ok := source.(drivers.Grouped)
+	return ok && g.Grouped()
+}
+
+// OfGroup says whether a metric is of a group of consumers: of its records, or of its rebalances.
+func OfGroup(m Metric) bool {
+	return m.Of == "rebalance" || slices.Contains(reports.GroupNames(), m.Name)
+}
+
+// Stream returns the stream of that name, nil when there is none.
+func (s *Scenario) Stream(name string) *Stream {
+	for i := range s.Traffic {
+		if s.Traffic[i].Name == name {
+			return &s.Traffic[i]
+		}
+	}
+	return nil
+}
+
+// consume reads `consume: {kafka: {...}, of: orders, expect: exactly once}`.
+func (r *reader) consume(n *node, s *Stream) {
+	c := &Consume{}
+	s.Consume = c
+	elsewhere := open{}
+	for name := range r.lang.Consume {
+		elsewhere[name] = func(f field) { r.consumeFrom(f, c) }
+	}
+	r.table(n, "consume", reflect.ValueOf(c).Elem(), elsewhere)
+	if n.kind == table && c.SourceName == "" {
+		r.problem(n, "consume: says not where to read; give one of %s", strings.Join(sortedKeys(r.lang.Consume), ", "))
+	}
+}
+
+func (r *reader) consumeFrom(f field, c *Consume) {
+	if c.SourceName != "" {
+		r.problem(f.key, "consume: has %s already; a stream reads one place", c.SourceName)
+		return
+	}
+	config := r.lang.Consume[f.key.text]()
+	c.SourceName, c.at = f.key.text, f.value
+	r.lateTexts(func() {
+		if r.config(f.value, "consume."+f.key.text, config) {
+			c.Source = config
+		}
+	})
+}
+
+// checkConsume: what sends nothing has nothing of a load, and is held only to what it can show. Every stream has been read.
+func (r *reader) checkConsume(n *node, s *Stream, sc *Scenario) {
+	for _, f := range n.fields {
+		if f.key.text != "consume" {
+			r.problem(f.key, "%s: %s does not go with consume, which sends nothing; take one of the two away", s.Name, f.key.text)
+		}
+	}
+	setDefault(&s.Timeout, DefaultTimeout)
+	at := n.get("consume")
+	if of := at.get("of"); of != nil && !r.told(of) {
+		r.checkOf(of, s, sc)
+	}
+	if expect := at.get("expect"); expect != nil && len(expect.items) == len(s.Consume.Expect) {
+		r.expectations(expect, s, sc)
+	}
+}
+
+// checkOf: the operations must be another stream's.
+func (r *reader) checkOf(at *node, s *Stream, sc *Scenario) {
+	var names []string
+	for i := range sc.Traffic {
+		if sc.Traffic[i].Consume == nil {
+			names = append(names, sc.Traffic[i].Name)
+		}
+	}
+	if !slices.Contains(names, s.Consume.Of) {
+		r.problem(at, "of: there is no stream %s that sends anything; %s", quote(s.Consume.Of), choices(s.Consume.Of, names))
+	}
+}
+
+// expectations turns what is expected into gates, of which each must be measurable.
+func (r *reader) expectations(at *node, s *Stream, sc *Scenario) {
+	if len(at.items) == 0 {
+		r.problem(at, "expect: is empty; leave it out, or write [exactly once]")
+	}
+	for i, expected := range s.Consume.Expect {
+		for _, name := range s.Consume.expected(expected) {
+			m := metrics[name]
+			if why := s.Consume.unmeasured(m, sc); why != "" {
+				r.problem(at.items[i], "expect: %s: %s", expected, why)
+				break
+			}
+			g := Gate{Expr: s.Name + "." + name + " == 0", Stream: s.Name, Metric: m, Comparison: "==", Line: at.items[i].line}
+			if !slices.ContainsFunc(sc.Expect, func(e Gate) bool { return e.Expr == g.Expr }) {
+				sc.Expect = append(sc.Expect, g)
+			}
+		}
+	}
+}
+
+// unmeasured says why a metric cannot be measured of what is read; empty when it can.
+func (c *Consume) unmeasured(m Metric, sc *Scenario) string {
+	if c.Source == nil || m.Class == Gauge { // it could not be read, or is among those that the source declares
+		return ""
+	}
+	of := sc.Stream(c.Of)
+	if OfGroup(m) {
+		if !Grouped(c.Source) {
+			return "no group of consumers reads: give the source one, as in group: {members: 4}"
+		}
+		return ""
+	}
+	switch m.Name {
+	case "seen", "foreign", "log_duplicates", "extra_copies", "max_copies":
+		return ""
+	case "lost", "unseen", "recovered", "phantom", "unexpected":
+		if c.Of == "" {
+			return "records that are missing show only against what was sent: name the stream whose operations must show up, as in of: orders"
+		}
+		return ""
+	case "order_violations":
+		if !Sequenced(c.Source) && (of == nil || of.Keys == 0) {
+			return "nothing tells the order that was meant: give the records' sequence, or of: a stream with keys"
+		}
+		return ""
+	case "regressions", "gaps":
+		if !Sequenced(c.Source) {
+			return "the records carry no number: give their sequence, as in sequence: $.version"
+		}
+		return ""
+	}
+	return "the stream sends nothing; lost, log_duplicates, order_violations and the like are measured of it"
+}

@@ -1,0 +1,190 @@
+package runner
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+	"wringer/scenarios"
+)
+
+// reader is a stream that sends nothing and reads a log.
+func reader(l *ledgerLog, of string, numbered bool) scenarios.Stream {
+	return scenarios.Stream{Name: "c", Timeout: scenarios.DefaultTimeout,
+		Consume: &scenarios.Consume{SourceName: "memory", Source: numberedPlace{at(l), numbered}, Of: of}}
+}
+
+type numberedPlace struct {
+	place
+	numbered bool
+}
+
+func (p numberedPlace) Sequenced() bool { return p.numbered }
+
+// publish appends what the target makes of operation seq.
+func publish(l *ledgerLog, d drivers.Delivery) {
+	l.mu.Lock()
+	d.Offset = int64(len(l.records))
+	l.records = append(l.records, d)
+	l.mu.Unlock()
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
+// target acks each operation and publishes it so many times.
+func publishing(l *ledgerLog, copies func(seq uint64) int) *memory {
+	return &memory{do: func(ctx context.Context, env *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
+		ack(ctx, at, time.Millisecond)
+		for range copies(op.Seq) {
+			publish(l, drivers.Delivery{ID: env.Identity.Append(nil, op.Seq), Key: []byte(strconv.FormatUint(op.Key, 10))})
+		}
+	}}
+}
+
+// gateVerdicts are the verdicts of a run's gates, in words.
+func gateVerdicts(run *reports.Run) string {
+	var all []string
+	for _, g := range run.Gates {
+		all = append(all, g.Metric+" "+string(g.Verdict))
+	}
+	return strings.Join(all, ", ")
+}
+
+// What is published of another stream's operations: an honest target passes, a liar fails for what it did, in the window of
+// the operation, and a silent one has lost everything.
+func TestConsumeOfAnotherStream(t *testing.T) {
+	for name, c := range map[string]struct {
+		copies func(seq uint64) int
+		want   string
+		lost   int64
+	}{
+		"honest": {func(uint64) int { return 1 }, "lost pass, log_duplicates pass, order_violations pass", 0},
+		"drops":  {func(seq uint64) int { return int(min(seq%50, 1)) }, "lost fail, log_duplicates pass, order_violations pass", 6},
+		"twice": {func(seq uint64) int {
+			if seq == 77 {
+				return 2
+			}
+			return 1
+		}, "lost pass, log_duplicates fail, order_violations pass", 0},
+		"silent": {func(uint64) int { return 0 }, "lost fail, log_duplicates inconclusive, order_violations inconclusive", 300},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				log := newLog()
+				sender := openStream("a", 100, publishing(log, c.copies))
+				sender.Keys = 7
+				sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second, Drain: time.Second}, []scenarios.Stream{reader(log, "a", false), sender},
+					"c.lost == 0", "c.log_duplicates == 0", "c.order_violations == 0")
+				run := mustRun(t, t.Context(), sc, Options{})
+				if got := gateVerdicts(run); got != c.want {
+					t.Errorf("%s; want %s", got, c.want)
+				}
+				if honest := name == "honest"; honest != (run.Verdict == reports.Pass) {
+					t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+				}
+				got := run.Streams["c"].Total
+				if *got.Integrity.Lost != c.lost || got.Offered != 0 || run.Streams["c"].Model != reports.ModelConsume {
+					t.Errorf("lost %d, offered %d, model %s", *got.Integrity.Lost, got.Offered, run.Streams["c"].Model)
+				}
+			})
+		})
+	}
+}
+
+// A topic by itself: copies, order and gaps are found; nothing seen, and nothing with an identity, decide nothing.
+func TestConsumeAlone(t *testing.T) {
+	record := func(id, number string) drivers.Delivery {
+		d := drivers.Delivery{Key: []byte("k"), Sequence: []byte(number)}
+		if id != "" {
+			d.ID = []byte(id)
+		}
+		return d
+	}
+	for name, c := range map[string]struct {
+		records []drivers.Delivery
+		want    string
+	}{
+		"honest":      {[]drivers.Delivery{record("a", "1"), record("b", "2")}, "log_duplicates pass, order_violations pass, gaps pass"},
+		"twice":       {[]drivers.Delivery{record("a", "1"), record("b", "2"), record("a", "1")}, "log_duplicates fail, order_violations pass, gaps pass"},
+		"late":        {[]drivers.Delivery{record("b", "2"), record("a", "1")}, "log_duplicates pass, order_violations fail, gaps pass"},
+		"missing":     {[]drivers.Delivery{record("a", "1"), record("c", "3")}, "log_duplicates pass, order_violations pass, gaps fail"},
+		"silent":      {nil, "log_duplicates inconclusive, order_violations inconclusive, gaps inconclusive"},
+		"no identity": {[]drivers.Delivery{record("", "1"), record("", "1")}, "log_duplicates inconclusive, order_violations inconclusive, gaps inconclusive"},
+		"some have no identity": {[]drivers.Delivery{record("a", "1"), record("", "1")},
+			"log_duplicates inconclusive, order_violations inconclusive, gaps pass"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				log := newLog()
+				sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second, Drain: time.Second}, []scenarios.Stream{reader(log, "", true)},
+					"c.log_duplicates == 0", "c.order_violations == 0", "c.gaps == 0")
+				time.AfterFunc(time.Second, func() {
+					for _, d := range c.records {
+						publish(log, d)
+					}
+				})
+				run := mustRun(t, t.Context(), sc, Options{})
+				if got := gateVerdicts(run); got != c.want {
+					t.Errorf("%s; want %s", got, c.want)
+				}
+				if honest := name == "honest"; honest != (run.Verdict == reports.Pass) {
+					t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+				}
+			})
+		})
+	}
+}
+
+// What was not read to its end is no proof.
+func TestConsumeBroken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		log := newLog()
+		publish(log, drivers.Delivery{ID: []byte("a")})
+		time.AfterFunc(time.Second, func() {
+			log.mu.Lock()
+			defer log.mu.Unlock()
+			log.broken = context.DeadlineExceeded
+			log.changed <- struct{}{}
+		})
+		sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second, Drain: time.Second}, []scenarios.Stream{reader(log, "", false)}, "c.log_duplicates == 0")
+		run := mustRun(t, t.Context(), sc, Options{})
+		if run.Verdict != reports.Inconclusive || run.Gates[0].Verdict != reports.Inconclusive {
+			t.Errorf("verdict %s, gates %+v", run.Verdict, run.Gates)
+		}
+	})
+}
+
+// The numbers of the records tell the order, the operations of another stream what is lost.
+func TestConsumeOfWithNumbers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		log := newLog()
+		next := 0
+		m := &memory{do: func(ctx context.Context, env *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
+			ack(ctx, at, time.Millisecond)
+			if next++; op.Seq == 9 {
+				return // its number is missing too
+			}
+			publish(log, drivers.Delivery{ID: env.Identity.Append(nil, op.Seq), Key: []byte("k"), Sequence: strconv.AppendInt(nil, int64(next), 10)})
+		}}
+		sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second, Drain: time.Second}, []scenarios.Stream{openStream("a", 10, m), reader(log, "a", true)},
+			"c.lost == 0", "c.gaps == 0", "c.order_violations == 0")
+		run := mustRun(t, t.Context(), sc, Options{})
+		if got, want := gateVerdicts(run), "lost fail, gaps fail, order_violations pass"; got != want {
+			t.Errorf("%s; want %s", got, want)
+		}
+		kinds := make([]string, 0)
+		for _, g := range run.Findings {
+			kinds = append(kinds, g.Kind)
+		}
+		if slices.Contains(kinds, "gaps") || !slices.Contains(kinds, "ungated") {
+			t.Errorf("findings %v", kinds)
+		}
+	})
+}
