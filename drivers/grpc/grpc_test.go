@@ -102,20 +102,30 @@ func TestMeaning(t *testing.T) {
 	}
 }
 
-// DEADLINE_EXCEEDED is an answer while there is time, and none when there is not: the target ran into the same deadline.
-func TestDeadlineExceededInTimeAndLate(t *testing.T) {
+// A status that leaves open what happened is an answer while there is time. Once there is none, it is the target's end of the
+// same deadline. A refusal and an ack are what they are.
+func TestStatusesInTimeAndLate(t *testing.T) {
 	for _, test := range []struct {
+		status   codes.Code
 		left     time.Duration
+		outcome  drivers.Outcome
 		code     string
 		answered bool
-	}{{time.Hour, "grpc_deadline_exceeded", true}, {-time.Nanosecond, drivers.CodeTimeout, false}} {
+	}{
+		{codes.DeadlineExceeded, time.Hour, drivers.Indeterminate, "grpc_deadline_exceeded", true},
+		{codes.DeadlineExceeded, -1, drivers.Indeterminate, drivers.CodeTimeout, false},
+		{codes.Canceled, -1, drivers.Indeterminate, drivers.CodeTimeout, false},
+		{codes.Unavailable, time.Hour, drivers.Indeterminate, "grpc_unavailable", true},
+		{codes.NotFound, -1, drivers.Rejected, "grpc_not_found", true},
+		{codes.OK, -1, drivers.Acked, "", true},
+	} {
 		ctx, cancel := context.WithDeadline(context.Background(), time.Now().Add(test.left))
 		c := new(call)
 		c.answered.Store(true)
 		at := drivers.Attempt{Wire: true}
-		new(driver).decide(ctx, c, new(reply), status.Error(codes.DeadlineExceeded, "too slow"), &at)
-		if cancel(); at.Outcome != drivers.Indeterminate || at.Code != test.code || at.Answered != test.answered || at.Detail != "too slow" {
-			t.Errorf("%s left: %+v", test.left, at)
+		new(driver).decide(ctx, c, new(reply), status.Error(test.status, "as told"), &at)
+		if cancel(); at.Outcome != test.outcome || at.Code != test.code || at.Answered != test.answered {
+			t.Errorf("%s with %s left: %+v", test.status, test.left, at)
 		}
 	}
 }

@@ -33,13 +33,13 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 		at.Fail(drivers.Rejected, d.unsentCode(ctx, s), s.Message())
 	case madeHere(c, s) != "":
 		at.Fail(drivers.Indeterminate, madeHere(c, s), s.Message())
-	case c.answered.Load() && s.Code() == codes.DeadlineExceeded && expired(ctx):
-		at.Fail(drivers.Indeterminate, drivers.CodeTimeout, evidence(s))
 	case c.answered.Load():
-		at.Answered = true
 		meaning := meanings[s.Code()]
 		if meaning.code == "" {
 			meaning = meanings[codes.Unknown]
+		}
+		if at.Answered = meaning.outcome == drivers.Rejected || !expired(ctx); !at.Answered {
+			meaning.code = drivers.CodeTimeout
 		}
 		at.Fail(meaning.outcome, meaning.code, evidence(s))
 	default:
@@ -47,8 +47,9 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 	}
 }
 
-// expired says that the attempt's time is up. The target keeps the same deadline, and its server says DEADLINE_EXCEEDED by
-// itself when a handler hangs: which of the two is heard first is chance, and neither is an answer that came in time.
+// expired says that the attempt's time is up. The target keeps the same deadline, and a handler that hangs then ends with
+// DEADLINE_EXCEEDED, CANCELLED or whatever it makes of it: whether that or our own timer is heard first is chance, and neither
+// is an answer that came in time.
 func expired(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && !time.Now().Before(deadline)
