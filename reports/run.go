@@ -232,8 +232,8 @@ type Latency struct {
 }
 
 // Integrity holds counts of operations, except Redelivered and Foreign (deliveries), ExtraCopies (copies beyond the first)
-// and Gaps (numbers missing within a key). The doc of package integrity defines each. null: not measured, or not known. Of
-// a stream that only consumes, the operations are those of Stream.Of, or without it the identities in the topic.
+// and Gaps (numbers missing within a key). null: not measured, or not known. Of a stream that only consumes, the operations
+// are those of Stream.Of, or without it the identities in the topic.
 type Integrity struct {
 	Acked *int64 `json:"acked"` // any attempt was acknowledged
 	Seen  *int64 `json:"seen"`  // seen where their effect must show up
@@ -257,9 +257,8 @@ type Integrity struct {
 	// repeats included.
 	OrderViolations *int64 `json:"order_violations"`
 	Regressions     *int64 `json:"regressions"`
-	// Gaps are numbers that are missing within a key, of a stream that only consumes.
-	Gaps          *int64 `json:"gaps"`
-	AckCollisions *int64 `json:"ack_collisions"` // acknowledged at a place at which another one was
+	Gaps            *int64 `json:"gaps"`           // numbers missing within a key
+	AckCollisions   *int64 `json:"ack_collisions"` // acknowledged at a place at which another one was
 }
 
 // Second is one second of a stream.
@@ -312,7 +311,9 @@ type Passage struct {
 // StreamRecovery is how one stream took one fault.
 type StreamRecovery struct {
 	DetectionNS *int64 `json:"detection_ns"`
-	RecoveryNS  *int64 `json:"recovery_ns"`
+	// BadBefore is set when the last second before the fault was bad already: what came then is not the fault's to tell.
+	BadBefore  bool   `json:"bad_before,omitempty"`
+	RecoveryNS *int64 `json:"recovery_ns"`
 	// RecoveryFromNS is set when bad seconds may have been the generator's own doing: without them recovery took so long.
 	RecoveryFromNS *int64 `json:"recovery_from_ns,omitempty"`
 	Recovered      *bool  `json:"recovered"`

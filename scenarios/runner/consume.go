@@ -13,7 +13,6 @@ import (
 // consumer opens a stream that sends nothing and reads what others publish.
 func (t *trial) consumer(ctx context.Context, spec *scenarios.Stream) error {
 	env := t.env(spec)
-	env.Dial = env.Direct
 	s := newStream(spec, env, t.plan.slots, t.sc.Run)
 	c := spec.Consume
 	source, err := c.Source.Open(ctx, env)
