@@ -62,8 +62,9 @@ type Peers interface {
 // PeeredProtocol is a Protocol behind whose link are several peers.
 type PeeredProtocol interface {
 	Protocol
-	// Peers returns who they are. upstream tells the addresses behind the link, as in Inlet.
-	Peers(link Link, upstream func(ctx context.Context) ([]string, error)) (Peers, error)
+	// Peers returns who they are, who are asked over connections made by dial. upstream tells the addresses behind the
+	// link, as in Inlet.
+	Peers(link Link, upstream func(ctx context.Context) ([]string, error), dial DialFunc) (Peers, error)
 }
 
 // ErrNoPeer says that a branch names nobody who is there.

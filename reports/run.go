@@ -88,7 +88,7 @@ type Window struct {
 // Stream is what one stream did.
 type Stream struct {
 	Driver  string               `json:"driver"`
-	Model   string               `json:"model"` // "open", "closed", or ModelConsume
+	Model   string               `json:"model"` // "open", "closed", or "consume"
 	Plan    string               `json:"plan"`  // the rate or the users, as written; of a stream that only consumes, what is expected
 	Keys    uint64               `json:"keys,omitempty"`
 	Effects string               `json:"effects,omitempty"` // where operations were looked for; empty: nowhere

@@ -195,6 +195,11 @@ func (s *Stream) Summary() string {
 	return strings.Join(parts, " · ")
 }
 
+// Numbers says whether a violation of that kind is of an operation, which has a number; else it is of a record.
+func (s *Stream) Numbers(kind string) bool {
+	return !s.Consumes() || s.Of != "" && kind != "group_lost" && kind != "redelivered" && kind != "gap"
+}
+
 // PublishedNames lists the counts that reports show of what a stream that only consumes has read, in their order.
 func PublishedNames() []string {
 	return []string{"seen", "lost", "log_duplicates", "extra_copies", "order_violations", "gaps", "phantom", "unexpected", "foreign"}

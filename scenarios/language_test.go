@@ -157,7 +157,7 @@ type logLink struct {
 func (*logLink) Check(func(field, message string))       {}
 func (l *logLink) Ends() (listen, upstream string)       { return l.Listen, l.Bootstrap }
 func (*logLink) Prepare(faults.Link, *slog.Logger) error { return errStandIn }
-func (*logLink) Peers(faults.Link, func(context.Context) ([]string, error)) (faults.Peers, error) {
+func (*logLink) Peers(faults.Link, func(context.Context) ([]string, error), faults.DialFunc) (faults.Peers, error) {
 	return nil, errStandIn
 }
 

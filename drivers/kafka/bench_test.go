@@ -1,8 +1,14 @@
 package kafka
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,39 +36,62 @@ func BenchmarkDriver(b *testing.B) {
 	}
 }
 
-func driverLoop(b *testing.B, addresses []string, config Config) {
+// loop is a driver under load.
+type loop struct {
+	*Driver
+	fly   context.Context
+	stop  func()
+	slots chan *flightSlot
+	seq   uint64
+}
+
+func openLoop(b *testing.B, addresses []string, config Config) *loop {
 	config.Brokers, config.Topic = strings.Join(addresses, ","), topic
 	opened, err := config.Open(b.Context(), newEnv())
 	if err != nil {
 		b.Fatal(err)
 	}
-	d := opened.(*Driver)
-	defer d.Close()
-	fly, stop := context.WithCancel(b.Context())
-	defer stop()
-	slots := make(chan *flightSlot, benchInFlight)
+	l := &loop{Driver: opened.(*Driver), slots: make(chan *flightSlot, benchInFlight)}
+	l.fly, l.stop = context.WithCancel(b.Context())
 	for range benchInFlight {
-		slots <- &flightSlot{}
+		l.slots <- &flightSlot{}
 	}
+	return l
+}
+
+// send sends n records and waits for them.
+func (l *loop) send(b *testing.B, n int) {
+	for range n {
+		s := <-l.slots
+		s.op = drivers.Op{Seq: l.seq, Keyed: true, Key: l.seq % 1000}
+		l.seq++
+		s.at.Reset(1, l.env.Clock())
+		s.at.Timeout = time.Minute
+		l.Send(l.fly, &s.op, &s.at, func() {
+			if s.at.Outcome != drivers.Acked {
+				b.Errorf("%+v", s.at)
+			}
+			l.slots <- s
+		})
+	}
+	if err := l.Flush(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (l *loop) close() {
+	l.stop()
+	l.Driver.Close()
+}
+
+func driverLoop(b *testing.B, addresses []string, config Config) {
+	l := openLoop(b, addresses, config)
+	defer l.close()
 	b.SetBytes(int64(config.Size))
 	b.ReportAllocs()
 	b.ResetTimer()
 	used := measureCPU(b)
-	for i := range b.N {
-		s := <-slots
-		s.op = drivers.Op{Seq: uint64(i), Keyed: true, Key: uint64(i % 1000)}
-		s.at.Reset(1, d.env.Clock())
-		s.at.Timeout = time.Minute
-		d.Send(fly, &s.op, &s.at, func() {
-			if s.at.Outcome != drivers.Acked {
-				b.Errorf("%+v", s.at)
-			}
-			slots <- s
-		})
-	}
-	if err := d.Flush(b.Context()); err != nil {
-		b.Fatal(err)
-	}
+	l.send(b, b.N)
 	used()
 	b.StopTimer()
 }
@@ -97,22 +126,114 @@ func BenchmarkBareSarama(b *testing.B) {
 	}
 }
 
-// BenchmarkReal is the same beside real brokers, whose CPU time is not this process's.
-func BenchmarkReal(b *testing.B) {
-	c := startReal(b)
-	addresses := strings.Split(c.bootstrap, ",")
-	d, err := (&Config{Brokers: c.bootstrap, Topic: topic, Partitions: 6}).Open(b.Context(), newEnv())
-	if err != nil {
-		b.Fatal(err)
-	}
-	d.Close()
+// BenchmarkAgainstBare compares the driver, all accounting on, with the bare loop: the same brokers, in processes of their
+// own, the same records, turn and turn about in one run. It reports both sides' records a second and a CPU-second of this
+// process, and the driver's share of the bare loop's (1 is as fast). The brokers are Apache Kafka's where
+// WRINGER_KAFKA_HOME names them, otherwise kfake.
+func BenchmarkAgainstBare(b *testing.B) {
+	addresses := benchBrokers(b)
 	for _, size := range []int{100, 1024} {
-		b.Run(fmt.Sprintf("driver/%d", size), func(b *testing.B) { driverLoop(b, addresses, Config{Size: drivers.Bytes(size)}) })
-		b.Run(fmt.Sprintf("bare/%d", size), func(b *testing.B) { bareLoop(b, addresses, size, sarama.CompressionNone) })
+		b.Run(fmt.Sprint(size), func(b *testing.B) { againstBare(b, addresses, size) })
 	}
 }
 
-func bareLoop(b *testing.B, addresses []string, size int, codec sarama.CompressionCodec) {
+// turns is how often the two sides take turns; each sends b.N records in all.
+const turns = 20
+
+func againstBare(b *testing.B, addresses []string, size int) {
+	d := openLoop(b, addresses, Config{Size: drivers.Bytes(size)})
+	defer d.close()
+	bare := openBare(b, addresses, sarama.CompressionNone)
+	defer bare.close()
+	floor := make([]byte, 32<<20) // as wringer has it while a run goes on; it makes the bare loop faster too
+	defer runtime.KeepAlive(floor)
+	var side [2]struct{ wall, cpu []float64 } // of each turn, a record
+	n := max(1, b.N/turns)
+	d.send(b, n/10+1)
+	bare.send(b, n/10+1, size)
+	b.ResetTimer()
+	for turn := range turns {
+		for k := range 2 {
+			which := (turn + k) % 2
+			runtime.GC() // each pays for its own garbage
+			began, cpu := time.Now(), cpuTime(b)
+			if which == 0 {
+				d.send(b, n)
+			} else {
+				bare.send(b, n, size)
+			}
+			side[which].wall = append(side[which].wall, float64(time.Since(began))/float64(n))
+			side[which].cpu = append(side[which].cpu, float64(cpuTime(b)-cpu)/float64(n))
+		}
+	}
+	b.StopTimer()
+	middle := func(all []float64) float64 { slices.Sort(all); return all[len(all)/2] }
+	for which, name := range []string{"driver", "bare"} {
+		b.ReportMetric(1e9/middle(side[which].wall), name+"/s")
+		b.ReportMetric(1e9/middle(side[which].cpu), name+"/cpu-s")
+	}
+	b.ReportMetric(middle(side[1].wall)/middle(side[0].wall), "rate-share")
+	b.ReportMetric(middle(side[1].cpu)/middle(side[0].cpu), "cpu-share")
+	b.ReportMetric(0, "ns/op") // of both together it tells nothing
+}
+
+// benchBrokers starts brokers in processes of their own, which end with the benchmark; the topic is there.
+func benchBrokers(b *testing.B) []string {
+	if os.Getenv("WRINGER_KAFKA_HOME") != "" {
+		c := startReal(b)
+		d, err := (&Config{Brokers: c.bootstrap, Topic: topic, Partitions: 6}).Open(b.Context(), newEnv())
+		if err != nil {
+			b.Fatal(err)
+		}
+		d.Close()
+		return strings.Split(c.bootstrap, ",")
+	}
+	command := exec.Command(os.Args[0])
+	command.Env = append(os.Environ(), serveBrokers+"=1")
+	command.Stderr = os.Stderr
+	in, err := command.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := command.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { in.Close(); _ = command.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(line), ",")
+}
+
+// serveBrokers, in the environment, makes this program the brokers of a benchmark.
+const serveBrokers = "WRINGER_SERVE_BROKERS"
+
+// brokersOfABenchmark serves brokers that keep nothing until its input ends.
+func brokersOfABenchmark() int {
+	c, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(6, topic), kfake.BlackholeProduce())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer c.Close()
+	fmt.Println(strings.Join(c.ListenAddrs(), ","))
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return 0
+}
+
+// bare is a producer of sarama's and nothing else.
+type bare struct {
+	producer sarama.AsyncProducer
+	slots    chan struct{}
+	drained  sync.WaitGroup
+}
+
+func openBare(b *testing.B, addresses []string, codec sarama.CompressionCodec) *bare {
 	config := sarama.NewConfig()
 	config.Producer.RequiredAcks = sarama.WaitForAll
 	config.Producer.Compression = codec
@@ -122,38 +243,54 @@ func bareLoop(b *testing.B, addresses []string, size int, codec sarama.Compressi
 	if err != nil {
 		b.Fatal(err)
 	}
-	slots := make(chan struct{}, benchInFlight)
-	var drained sync.WaitGroup
-	drained.Go(func() {
+	l := &bare{producer: p, slots: make(chan struct{}, benchInFlight)}
+	l.drained.Go(func() {
 		for range p.Successes() {
-			<-slots
+			<-l.slots
 		}
 	})
-	drained.Go(func() {
+	l.drained.Go(func() {
 		for e := range p.Errors() {
 			b.Error(e)
-			<-slots
+			<-l.slots
 		}
 	})
+	return l
+}
+
+// send sends n records and waits for them.
+func (l *bare) send(b *testing.B, n, size int) {
 	id := drivers.Identity{Run: "r1", Stream: "s"}
+	for i := range n {
+		l.slots <- struct{}{}
+		value := make([]byte, size)
+		copy(value, `{"id":"r1.s.1"}`)
+		l.producer.Input() <- &sarama.ProducerMessage{Topic: topic, Key: sarama.ByteEncoder(drivers.AppendKey(nil, uint64(i%1000))),
+			Value: sarama.ByteEncoder(value), Headers: []sarama.RecordHeader{{Key: headerID, Value: id.Append(nil, uint64(i))}}}
+	}
+	for range benchInFlight {
+		l.slots <- struct{}{}
+	}
+	for range benchInFlight {
+		<-l.slots
+	}
+}
+
+func (l *bare) close() {
+	l.producer.AsyncClose()
+	l.drained.Wait()
+}
+
+func bareLoop(b *testing.B, addresses []string, size int, codec sarama.CompressionCodec) {
+	l := openBare(b, addresses, codec)
+	defer l.close()
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	b.ResetTimer()
 	used := measureCPU(b)
-	for i := range b.N {
-		slots <- struct{}{}
-		value := make([]byte, size)
-		copy(value, `{"id":"r1.s.1"}`)
-		p.Input() <- &sarama.ProducerMessage{Topic: topic, Key: sarama.ByteEncoder(drivers.AppendKey(nil, uint64(i%1000))),
-			Value: sarama.ByteEncoder(value), Headers: []sarama.RecordHeader{{Key: headerID, Value: id.Append(nil, uint64(i))}}}
-	}
-	for range benchInFlight {
-		slots <- struct{}{}
-	}
+	l.send(b, b.N, size)
 	used()
 	b.StopTimer()
-	p.AsyncClose()
-	drained.Wait()
 }
 
 // BenchmarkReader is what it costs to look at a record on its way out.

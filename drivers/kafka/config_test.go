@@ -72,8 +72,8 @@ func TestRecipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	op := &drivers.Op{Seq: 3}
-	first := r.flight(op, &drivers.Attempt{Number: 1}, nil)
-	second := r.flight(op, &drivers.Attempt{Number: 2}, nil)
+	first, _ := r.flight(op, &drivers.Attempt{Number: 1}, nil)
+	second, _ := r.flight(op, &drivers.Attempt{Number: 2}, nil)
 	if string(first.value) != string(second.value) || string(first.key) != string(second.key) || len(first.value) != 20 {
 		t.Errorf("%q %q, then %q %q", first.key, first.value, second.key, second.value)
 	}

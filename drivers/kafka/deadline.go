@@ -86,17 +86,20 @@ func (d *Driver) keepTime() {
 
 // watch sees to it that the attempts sent with ctx end when it does. Attempts share their context, and the watch over it.
 func (d *Driver) watch(ctx context.Context) {
-	d.watching.Lock()
-	defer d.watching.Unlock()
-	if d.latest == ctx || d.watched[ctx] != nil {
+	if latest := d.latest.Load(); latest != nil && *latest == ctx {
 		return
 	}
-	d.latest = ctx
+	d.watching.Lock()
+	defer d.watching.Unlock()
+	d.latest.Store(&ctx)
+	if d.watched[ctx] != nil {
+		return
+	}
 	d.watched[ctx] = context.AfterFunc(ctx, func() {
 		d.watching.Lock()
 		delete(d.watched, ctx)
-		if d.latest == ctx {
-			d.latest = nil
+		if latest := d.latest.Load(); latest != nil && *latest == ctx {
+			d.latest.Store(nil)
 		}
 		d.watching.Unlock()
 		for _, f := range d.flights.remaining() {

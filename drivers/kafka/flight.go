@@ -15,9 +15,8 @@ import (
 type flight struct {
 	ref     ref
 	message sarama.ProducerMessage
-	headers [2]sarama.RecordHeader // room for the usual ones
+	headers [1]sarama.RecordHeader // room for the usual one
 	key     bytesEncoder
-	unfit   error // its value could not be rendered: it is not sent
 	value   []byte
 	stage   atomic.Uint32
 
@@ -31,14 +30,15 @@ type flight struct {
 	deadline   time.Duration                  // of the attempt, on the run's clock; where it has one
 	prev, next *flight                        // in flights.queue, guarded by flights.mu as queued is
 	queued     bool
-	timed      bool          // it has a deadline
-	departed   bool          // the attempt is over, though sarama has not given the record back; guarded by flights.mu
-	gone       chan struct{} // closed when departed becomes true; nil while nobody waits. Guarded by flights.mu
+	timed      bool        // it has a deadline
+	departed   atomic.Bool // the attempt is over, though sarama has not given the record back
 
 	passage passage // guarded by flights.mu; its blind is not used
 
 	transaction *transaction // nil: none
-	landing     passage      // what had become of it when sarama gave it back, for the end of its transaction
+	acked       bool         // by a broker's answer on the wire; its passage does not change any more. Guarded by flights.mu
+	partition   int32        // where the answer placed it
+	offset      int64        // negative: it named no place
 }
 
 // The stages of a flight. sarama can't be asked to give a record back, but it reads the record's value when it puts the
@@ -93,20 +93,32 @@ type flights struct {
 	wakeAt time.Duration
 	sooner chan struct{}
 
+	// departures is closed, and made anew, when a flight has departed.
+	departures atomic.Pointer[chan struct{}]
+
+	// wired: an attempt is acked as soon as the broker's answer is seen, and not when sarama gives the record back. Set
+	// before the first flight.
+	wired bool
+
 	blind    atomic.Bool
 	inFlight atomic.Int64 // attempts whose done has not been called
 	idleMu   sync.Mutex
 	idle     chan struct{} // closed when inFlight falls to 0; nil when nobody waits
 }
 
-func newFlights() *flights { return &flights{open: newTable(), sooner: make(chan struct{}, 1)} }
+func newFlights() *flights {
+	s := &flights{open: newTable(), sooner: make(chan struct{}, 1)}
+	departures := make(chan struct{})
+	s.departures.Store(&departures)
+	return s
+}
 
 // enter adds a flight before it is handed to sarama.
 func (s *flights) enter(f *flight) {
 	s.mu.Lock()
 	s.open.put(f)
 	sooner := false
-	if f.timed && !f.departed {
+	if f.timed && !f.departed.Load() {
 		s.queue.insert(f)
 		if sooner = s.wakeAt == 0 || f.deadline < s.wakeAt; sooner {
 			s.wakeAt = f.deadline
@@ -135,23 +147,11 @@ func (s *flights) leave(f *flight) passage {
 // depart notes that an attempt is over before sarama has given its record back.
 func (s *flights) depart(f *flight) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.queue.remove(f)
-	if !f.departed && f.gone != nil {
-		close(f.gone)
-	}
-	f.departed = true
-}
-
-// goneSignal returns a channel that is closed once the flight has departed.
-func (s *flights) goneSignal(f *flight) <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f.gone = make(chan struct{})
-	if f.departed {
-		close(f.gone)
-	}
-	return f.gone
+	f.departed.Store(true)
+	s.mu.Unlock()
+	next := make(chan struct{})
+	close(*s.departures.Swap(&next)) // whoever waits looks whether it was his
 }
 
 // look returns what became of a flight on the wire so far.
@@ -207,7 +207,7 @@ type transmission struct {
 // held is the part of a transmission that is for one partition.
 type held struct {
 	partition int32
-	flights   []*flight
+	flights   []*flight // in their order; nil in place of those that are not known
 }
 
 // departing counts a transmission of each record, before its first byte leaves.
@@ -221,6 +221,7 @@ func (s *flights) departing(version int16, all []carried, to *wire, now time.Dur
 		h.flights = make([]*flight, 0, len(c.refs))
 		for _, r := range c.refs {
 			f := s.open.get(r)
+			h.flights = append(h.flights, f)
 			if f == nil {
 				continue
 			}
@@ -231,7 +232,6 @@ func (s *flights) departing(version int16, all []carried, to *wire, now time.Dur
 				t.again++
 			}
 			f.passage.sent++
-			h.flights = append(h.flights, f)
 		}
 	}
 	to.first.Add(t.first)
@@ -245,15 +245,18 @@ func (s *flights) recall(t *transmission) {
 	defer s.mu.Unlock()
 	for _, h := range t.partitions {
 		for _, f := range h.flights {
-			f.passage.sent--
+			if f != nil && !f.acked {
+				f.passage.sent--
+			}
 		}
 	}
 	t.wire.first.Add(-t.first)
 	t.wire.again.Add(-t.again)
 }
 
-// answer notes what the broker said to a transmission, before sarama hears of it.
-func (s *flights) answer(t *transmission, verdicts []verdict) {
+// answer notes what the broker said to a transmission, before sarama hears of it, and returns the flights that it acked,
+// which are no longer open then.
+func (s *flights) answer(t *transmission, verdicts []verdict) (acked []*flight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range verdicts {
@@ -261,13 +264,31 @@ func (s *flights) answer(t *transmission, verdicts []verdict) {
 			if h.partition != v.partition {
 				continue
 			}
-			for _, f := range h.flights {
+			for i, f := range h.flights {
+				if f == nil || f.acked {
+					continue
+				}
 				f.passage.answered++
 				f.passage.code = v.code
 				if v.refused {
 					f.passage.refused++
 				}
+				if s.wired && v.acks() {
+					s.land(f, v, int64(i))
+					acked = append(acked, f)
+				}
 			}
 		}
 	}
+	return acked
+}
+
+// land notes that the broker acked a flight, the i-th of its partition. s.mu is held.
+func (s *flights) land(f *flight, v verdict, i int64) {
+	f.acked, f.partition, f.offset = true, v.partition, -1
+	if v.code == 0 && v.offset >= 0 {
+		f.offset = v.offset + i
+	}
+	s.open.drop(f)
+	s.queue.remove(f)
 }

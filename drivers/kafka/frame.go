@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -239,8 +240,13 @@ func cutBytes(b []byte) (field, rest []byte, err error) {
 type verdict struct {
 	partition int32
 	code      int16
-	refused   bool // surely not appended
+	refused   bool  // surely not appended
+	offset    int64 // of the first record; negative where none was told
 }
+
+// acks says whether the broker acknowledged the records. DUPLICATE_SEQUENCE_NUMBER does so of those that it has already, and
+// names no place.
+func (v verdict) acks() bool { return v.code == 0 || v.code == kerr.DuplicateSequenceNumber.Code }
 
 // readAnswer reads the body of a Produce response, behind its correlation id.
 func readAnswer(version int16, body []byte) ([]verdict, error) {
@@ -261,7 +267,7 @@ func readAnswer(version int16, body []byte) ([]verdict, error) {
 			// its followers answers NOT_LEADER_OR_FOLLOWER like one that never was leader, but beside the offset that it had
 			// given (Kafka's DelayedProduce). Before the append both fields are -1; kfake leaves the offset 0.
 			placed := p.BaseOffset > 0 || p.BaseOffset == 0 && p.LogStartOffset >= 0
-			all = append(all, verdict{partition: p.Partition, code: p.ErrorCode, refused: refusals[p.ErrorCode] && !placed})
+			all = append(all, verdict{partition: p.Partition, code: p.ErrorCode, refused: refusals[p.ErrorCode] && !placed, offset: p.BaseOffset})
 		}
 	}
 	return all, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,9 @@ import (
 // ends what counts its time. And a producer that is closed with several records waiting for a leader opens sarama's circuit
 // breaker for them, whose timer sleeps for ten seconds more and ends by itself.
 func TestMain(m *testing.M) {
+	if os.Getenv(serveBrokers) != "" {
+		os.Exit(brokersOfABenchmark())
+	}
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
 		goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"))

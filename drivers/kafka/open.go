@@ -64,6 +64,7 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	}
 	d.network.wrap = func(conn net.Conn, address string) net.Conn {
 		t := newTap(conn, d.wires.to(address), d.flights, env.Clock, newReader(env.Identity))
+		t.acked = d.acked
 		if c.retries() == 0 {
 			t.lost = d.lost
 		}
@@ -194,8 +195,12 @@ func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, fun
 		}
 		return c.backoff()
 	}
+	// Its goroutines hand each other the records one by one, and wake each other the less often the more there is room for.
+	config.ChannelBufferSize = 1024
 	p.Transaction.Retry.Max = 5 // of the request for a producer id
-	p.Return.Successes, p.Return.Errors = true, true
+	// Without acks there is no answer to see, and a transaction's records are acked by its end.
+	p.Return.Successes, p.Return.Errors = d.noAcks || c.Transactions != nil, true
+	d.flights.wired = !p.Return.Successes
 	p.Partitioner = c.partitioner(env.Seed)
 	p.Flush.Frequency, p.Flush.Bytes = c.Linger, int(c.Batch)
 	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, d.recipe.room+roomForRecord, d.recipe.sizes.largest()+roomForRecord, int(c.Batch))

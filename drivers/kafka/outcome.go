@@ -45,18 +45,18 @@ func refusedCodes(all ...*kerr.Error) map[int16]bool {
 // passage is what the driver's own connections saw of one record. A transmission is a Produce request that holds the
 // record and of which a byte may have left.
 type passage struct {
-	sent     int           // transmissions
-	answered int           // transmissions that the broker answered
-	refused  int           // transmissions that the broker surely did not append
-	code     int16         // of the last answer
 	first    time.Duration // when the first transmission was about to leave, on the run's clock
+	sent     int32         // transmissions
+	answered int32         // transmissions that the broker answered
+	refused  int32         // transmissions that the broker surely did not append
+	code     int16         // of the last answer
 	blind    bool          // a request went by that could not be read: the counts are no proof
 }
 
 // tell writes into at what is known of the transmissions, whatever the outcome.
 func (p passage) tell(at *drivers.Attempt) {
 	at.Wire = p.sent > 0
-	at.Hidden = max(0, p.sent-1)
+	at.Hidden = int(max(0, p.sent-1))
 	if p.sent > 0 {
 		at.Sent = p.first
 	}

@@ -46,7 +46,7 @@ func TestFailed(t *testing.T) {
 		var at drivers.Attempt
 		test.passage.failed(&at, test.err, test.closing)
 		wire := test.passage.sent > 0 || test.passage.blind
-		if at.Outcome != test.outcome || at.Code != test.code || at.Answered != test.answered || at.Wire != wire || at.Hidden != max(0, test.passage.sent-1) {
+		if at.Outcome != test.outcome || at.Code != test.code || at.Answered != test.answered || at.Wire != wire || at.Hidden != int(max(0, test.passage.sent-1)) {
 			t.Errorf("%s: %+v", test.name, at)
 		}
 	}
@@ -73,7 +73,7 @@ func TestOverdue(t *testing.T) {
 	for _, test := range tests {
 		var at drivers.Attempt
 		test.passage.overdue(&at, test.cause, test.dial, test.held)
-		if at.Outcome != test.outcome || at.Code != test.code || at.Answered || at.Wire != test.held || at.Hidden != max(0, test.passage.sent-1) {
+		if at.Outcome != test.outcome || at.Code != test.code || at.Answered || at.Wire != test.held || at.Hidden != int(max(0, test.passage.sent-1)) {
 			t.Errorf("%s: %+v", test.name, at)
 		}
 	}

@@ -22,7 +22,7 @@ func TestPartitioners(t *testing.T) {
 		used := make(map[int32]bool)
 		homes := make(map[uint64]int32)
 		for seq := range uint64(300) {
-			f := r.flight(&drivers.Op{Seq: seq, Keyed: true, Key: seq % 5}, &drivers.Attempt{Number: 1}, nil)
+			f, _ := r.flight(&drivers.Op{Seq: seq, Keyed: true, Key: seq % 5}, &drivers.Attempt{Number: 1}, nil)
 			f.message.Metadata = f
 			to, err := p.Partition(&f.message, partitions)
 			if err != nil || to < 0 || to >= partitions {

@@ -39,7 +39,7 @@ type yard struct {
 
 const (
 	yardFlights = 16
-	yardText    = 8 << 10
+	yardText    = 32 << 10
 )
 
 // flight returns an unused flight and room for n bytes behind one another.
@@ -133,7 +133,8 @@ var (
 )
 
 // flight makes the record of one attempt. An operation's attempts carry the same bytes, but for the attempt's number.
-func (r *recipe) flight(op *drivers.Op, at *drivers.Attempt, done func()) *flight {
+// An error means that its value cannot be rendered, and that it must not be sent.
+func (r *recipe) flight(op *drivers.Op, at *drivers.Attempt, done func()) (f *flight, err error) {
 	y, _ := r.yards.Get().(*yard)
 	if y == nil {
 		y = new(yard)
@@ -142,7 +143,7 @@ func (r *recipe) flight(op *drivers.Op, at *drivers.Attempt, done func()) *fligh
 	f.ref, f.at, f.done = ref{op.Seq, at.Number}, at, done
 	f.timed, f.deadline = at.Timeout > 0, at.Begun+at.Timeout
 	if r.message != nil {
-		b, f.unfit = r.message.Append(b, op)
+		b, err = r.message.Append(b, op)
 	} else {
 		b = r.value.append(b, op)
 		b = pad(b, max(r.size, r.sizes.of(r.sizeSeed, op.Seq)))
@@ -171,7 +172,7 @@ func (r *recipe) flight(op *drivers.Op, at *drivers.Attempt, done func()) *fligh
 	}
 	y.took(b)
 	r.yards.Put(y)
-	return f
+	return f, err
 }
 
 // blanks is what values are padded with.

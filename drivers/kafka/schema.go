@@ -147,7 +147,7 @@ func (s *Schema) find(ctx context.Context, env drivers.Env, subject string) (*fo
 	if s.Subject != "" {
 		subject = s.Subject
 	}
-	transport := &http.Transport{DialContext: env.Dial}
+	transport := &http.Transport{DialContext: env.Direct}
 	defer transport.CloseIdleConnections()
 	options := []sr.ClientOpt{sr.URLs(s.Registry), sr.UserAgent("wringer"), sr.HTTPClient(&http.Client{Transport: transport})}
 	if s.User != "" {

@@ -52,7 +52,7 @@ func TestSizesOfRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	for seq := range uint64(100) {
-		f := r.flight(&drivers.Op{Seq: seq}, &drivers.Attempt{Number: 1}, nil)
+		f, _ := r.flight(&drivers.Op{Seq: seq}, &drivers.Attempt{Number: 1}, nil)
 		text := strings.TrimRight(string(f.value), " ")
 		if n := len(f.value); n != len(text) && (n < 50 || n > 60) {
 			t.Errorf("%q has %d bytes", f.value, n)

@@ -19,6 +19,8 @@ type tap struct {
 	// lost is told of each flight whose transmission will not be answered any more, because the connection ended; nil when
 	// nobody needs to know.
 	lost func(*flight, error)
+	// acked is told of the flights that an answer acked.
+	acked func([]*flight)
 
 	mu      sync.Mutex
 	pending map[int32]*transmission // unanswered, by correlation id; at most as many as sarama lets be open
@@ -90,7 +92,9 @@ func (t *tap) end(err error) {
 	for _, sent := range pending {
 		for _, h := range sent.partitions {
 			for _, f := range h.flights {
-				t.lost(f, err)
+				if f != nil {
+					t.lost(f, err)
+				}
 			}
 		}
 	}
@@ -109,7 +113,9 @@ func (t *tap) answered(correlation int32, body []byte) {
 	t.mu.Unlock()
 	// An answer that can't be read proves nothing: the transmission stays unanswered.
 	if verdicts, err := readAnswer(sent.version, body); err == nil {
-		t.flights.answer(sent, verdicts)
+		if acked := t.flights.answer(sent, verdicts); len(acked) > 0 {
+			t.acked(acked)
+		}
 	}
 }
 

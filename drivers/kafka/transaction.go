@@ -232,10 +232,10 @@ func (c *clerk) finish(t *transaction) {
 func (d *Driver) committed(f *flight, err error) {
 	d.end(f, func() {
 		if err == nil {
-			f.landing.acked(f, d.noAcks)
+			d.flights.look(f).acked(f, d.noAcks)
 			return
 		}
-		f.landing.tell(f.at)
+		d.flights.look(f).tell(f.at)
 		f.at.Wire = true
 		code := codeOf(err)
 		if d.network.isClosed() {
@@ -248,8 +248,9 @@ func (d *Driver) committed(f *flight, err error) {
 // aborted ends a flight whose transaction's commit was never asked for.
 func (d *Driver) aborted(f *flight, why string) {
 	d.end(f, func() {
-		f.landing.tell(f.at)
-		f.at.Answered = f.landing.answered > 0
+		p := d.flights.look(f)
+		p.tell(f.at)
+		f.at.Answered = p.answered > 0
 		f.at.Fail(drivers.Rejected, codeAborted, "the transaction was aborted: "+why)
 	})
 }

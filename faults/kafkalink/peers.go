@@ -18,18 +18,19 @@ import (
 // and does not log in.
 type peers struct {
 	upstream func(context.Context) ([]string, error)
+	dial     faults.DialFunc
 	mapping  *mapping
 }
 
 var _ faults.PeeredProtocol = (*Config)(nil)
 
 // Peers implements faults.PeeredProtocol.
-func (c *Config) Peers(link faults.Link, upstream func(context.Context) ([]string, error)) (faults.Peers, error) {
+func (c *Config) Peers(link faults.Link, upstream func(context.Context) ([]string, error), dial faults.DialFunc) (faults.Peers, error) {
 	l, err := layerOn(link)
 	if err != nil {
 		return nil, err
 	}
-	return &peers{upstream, l.mapping}, nil
+	return &peers{upstream, dial, l.mapping}, nil
 }
 
 // Peers implements faults.Peers. Brokers that do not answer without a login are known from what they told the clients so
@@ -81,7 +82,7 @@ func (p *peers) ask(ctx context.Context, topic *string) (*kmsg.MetadataResponse,
 	addresses, err := p.upstream(ctx)
 	for _, address := range addresses {
 		var answer *kmsg.MetadataResponse
-		if answer, err = askOne(ctx, address, topic); err == nil {
+		if answer, err = p.askOne(ctx, address, topic); err == nil {
 			return answer, nil
 		}
 	}
@@ -91,8 +92,8 @@ func (p *peers) ask(ctx context.Context, topic *string) (*kmsg.MetadataResponse,
 // metadataVersion is the first that does not create the topics it is asked for. Kafka has had it since 0.11.
 const metadataVersion = 4
 
-func askOne(ctx context.Context, address string, topic *string) (*kmsg.MetadataResponse, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+func (p *peers) askOne(ctx context.Context, address string, topic *string) (*kmsg.MetadataResponse, error) {
+	conn, err := p.dial(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}

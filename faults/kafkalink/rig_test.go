@@ -59,7 +59,7 @@ func newRig(t testing.TB, upstream ...string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	peers, err := c.Peers(link, func(context.Context) ([]string, error) { return upstream, nil })
+	peers, err := c.Peers(link, func(context.Context) ([]string, error) { return upstream, nil }, new(net.Dialer).DialContext)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,13 +105,7 @@ func (f *Fault) awaitSilence(t testing.TB) {
 	tick, bound := time.NewTicker(time.Millisecond), time.NewTimer(patience)
 	defer tick.Stop()
 	defer bound.Stop()
-	for {
-		f.mu.Lock()
-		n := len(f.silent)
-		f.mu.Unlock()
-		if n > 0 {
-			return
-		}
+	for f.Silent() == 0 {
 		select {
 		case <-tick.C:
 		case <-bound.C:

@@ -89,19 +89,13 @@ func (t *trial) listen(spec *scenarios.Link) (string, error) {
 	}
 	return stack.Listen(faults.Inlet{
 		Address:  spec.ListenAddress(),
-		Upstream: t.upstreamOf(spec),
+		Upstream: t.leadsTo(spec),
 	})
 }
 
-// upstreamOf tells where a link leads.
-func (t *trial) upstreamOf(spec *scenarios.Link) func(ctx context.Context) ([]string, error) {
-	return func(ctx context.Context) ([]string, error) {
-		to, err := t.addresses.upstream(ctx, spec)
-		for _, address := range to {
-			err = errors.Join(err, t.bounds.check(ctx, "tcp", address))
-		}
-		return to, err
-	}
+// leadsTo tells where a link leads.
+func (t *trial) leadsTo(spec *scenarios.Link) func(ctx context.Context) ([]string, error) {
+	return func(ctx context.Context) ([]string, error) { return t.addresses.upstream(ctx, spec) }
 }
 
 // peers tells who is behind a link: a stream's driver knows the peers that it dials, and a link's protocol those that it
@@ -122,7 +116,7 @@ func (t *trial) peers(link string) (faults.Peers, error) {
 		if err != nil {
 			return nil, err
 		}
-		return p.Peers(opened, t.upstreamOf(spec))
+		return p.Peers(opened, t.leadsTo(spec), t.bounds.over(direct))
 	}
 	return nil, fmt.Errorf("link %s: has no brokers that could be told apart; break it as a whole", link)
 }
