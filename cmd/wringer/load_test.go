@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"wringer/reports"
 	"wringer/scenarios"
@@ -13,7 +14,7 @@ import (
 )
 
 func TestLoad(t *testing.T) {
-	target, err := shop.Open(t.Context(), shop.Config{}, scenarios.TargetEnv{Seed: 1})
+	target, err := shop.Open(t.Context(), shop.Config{CallTimeout: 10 * time.Second}, scenarios.TargetEnv{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
