@@ -162,3 +162,24 @@ func TestRoundsOfAFaultThatHealsSlowly(t *testing.T) {
 		}
 	})
 }
+
+// slowToBreak is a fault that takes longer to come into force than it lasts.
+type slowToBreak struct{ breaker }
+
+func (s *slowToBreak) Open(faults.Env) (faults.Fault, error) { return s, nil }
+func (s *slowToBreak) Inject(ctx context.Context) error {
+	time.Sleep(3 * time.Second)
+	return s.breaker.Inject(ctx)
+}
+
+func TestFaultThatIsNeverInForce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var inForce atomic.Int64
+		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors == 0")
+		sc.Faults = []scenarios.Fault{{Name: "cut", At: 4 * time.Second, For: 2 * time.Second, Config: &slowToBreak{breaker{inForce: &inForce}}}}
+		run := mustRun(t, t.Context(), sc, Options{})
+		if run.Verdict != reports.Inconclusive || !slices.Contains(run.Why, "fault cut took 3 s to come into force, and was to last 2 s: make it longer") {
+			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+		}
+	})
+}

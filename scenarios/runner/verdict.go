@@ -146,15 +146,26 @@ func (t *trial) unfaulted(run *reports.Run, c conclusion) []string {
 		if !f.Healed {
 			why = append(why, fmt.Sprintf("fault %s was not healed%s", f.Title(), because(f.Error)))
 		}
-		if late := c.injections[i].InjectAt - t.sc.Faults[i].At; late > t.sc.Faults[i].For/2 {
-			why = append(why, fmt.Sprintf("fault %s was injected %s late, and its windows look at %s: most of it without the fault",
-				f.Title(), reports.Duration(float64(late)), reports.Duration(float64(t.sc.Faults[i].For))))
+		if late := tooLate(&t.sc.Faults[i], &c.injections[i]); late != "" {
+			why = append(why, fmt.Sprintf("fault %s %s", f.Title(), late))
 		}
 		if !f.Bit {
 			why = append(why, fmt.Sprintf("fault %s never bit: no byte, connection or request met it", f.Title()))
 		}
 	}
 	return why
+}
+
+// tooLate says why most of a fault's windows may look at what was whole; empty when they do not.
+func tooLate(f *scenarios.Fault, in *faults.Injection) string {
+	whole := reports.Duration(float64(f.For))
+	switch late, took := in.InjectAt-f.At, in.InjectedAt-in.InjectAt; {
+	case late > f.For/2:
+		return fmt.Sprintf("was injected %s late, and its windows look at %s: most of it without the fault", reports.Duration(float64(late)), whole)
+	case took >= f.For:
+		return fmt.Sprintf("took %s to come into force, and was to last %s: make it longer", reports.Duration(float64(took)), whole)
+	}
+	return ""
 }
 
 func because(err string) string {
