@@ -37,7 +37,7 @@ type Source struct {
 	mu        sync.Mutex
 	positions []*position
 	broken    error
-	trouble   error // the last that was mended, or is to be
+	trouble   error         // the last that was mended, or is to be
 	moved     chan struct{} // closed, and made anew, whenever a position has moved or the source broke
 }
 
