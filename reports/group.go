@@ -6,15 +6,17 @@ import "fmt"
 // reader beside the group found the record, the others to the window in which it happened. The doc of package integrity's
 // Group defines each. null: not known.
 type Group struct {
-	Records            int64  `json:"records"`
-	Processed          int64  `json:"processed"`
-	Unprocessed        int64  `json:"unprocessed"`
-	Lost               *int64 `json:"group_lost"`
+	Records     int64 `json:"records"`     // in the topic
+	Processed   int64 `json:"processed"`   // of them, by some member
+	Unprocessed int64 `json:"unprocessed"` // of them, not come to when observation was over
+	// Lost were processed by no member, and the group has committed beyond them.
+	Lost *int64 `json:"group_lost"`
+	// Redelivered are processings of a record beyond its first, RedeliveredRecords the records.
 	Redelivered        *int64 `json:"redelivered"`
 	RedeliveredRecords *int64 `json:"redelivered_records"`
-	Rebalances         int64  `json:"rebalances"`
-	Joins              int64  `json:"joins"`
-	Leaves             int64  `json:"leaves"`
+	Rebalances         int64  `json:"rebalances"` // by how much the brokers' count of generations rose
+	Joins              int64  `json:"joins"`      // of members, the first ones included
+	Leaves             int64  `json:"leaves"`     // in good order
 	Freezes            int64  `json:"freezes"`
 	Deaths             int64  `json:"deaths"`
 	// FirstMessage is from the beginning of a rebalance to the first record that was processed after it; Unanswered counts the
@@ -24,7 +26,7 @@ type Group struct {
 
 // Strike is one absence of a member of a group: it left, froze or died.
 type Strike struct {
-	Kind   string `json:"kind"`
+	Kind   string `json:"kind"`   // leave, freeze or die
 	Member int    `json:"member"` // from 1
 	AtNS   int64  `json:"at_ns"`
 	BackNS *int64 `json:"back_ns"` // null: not before the end

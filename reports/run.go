@@ -88,7 +88,7 @@ type Window struct {
 // Stream is what one stream did.
 type Stream struct {
 	Driver  string               `json:"driver"`
-	Model   string               `json:"model"` // "open", "closed", or ModelConsume
+	Model   string               `json:"model"` // "open", "closed", or "consume"
 	Plan    string               `json:"plan"`  // the rate or the users, as written; of a stream that only consumes, what is expected
 	Keys    uint64               `json:"keys,omitempty"`
 	Effects string               `json:"effects,omitempty"` // where operations were looked for; empty: nowhere
@@ -311,7 +311,9 @@ type Passage struct {
 // StreamRecovery is how one stream took one fault.
 type StreamRecovery struct {
 	DetectionNS *int64 `json:"detection_ns"`
-	RecoveryNS  *int64 `json:"recovery_ns"`
+	// BadBefore is set when the last second before the fault was bad already: what came then is not the fault's to tell.
+	BadBefore  bool   `json:"bad_before,omitempty"`
+	RecoveryNS *int64 `json:"recovery_ns"`
 	// RecoveryFromNS is set when bad seconds may have been the generator's own doing: without them recovery took so long.
 	RecoveryFromNS *int64 `json:"recovery_from_ns,omitempty"`
 	Recovered      *bool  `json:"recovered"`

@@ -100,10 +100,24 @@ func (f *Fault) Suffered() []string {
 	return names
 }
 
+// badBefore lists the streams that were bad when the fault began, by name.
+func (f *Fault) badBefore() []string {
+	var names []string
+	for name, r := range f.PerStream {
+		if r.BadBefore {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // Detection is the time from the fault's start to the first bad second, with the stream that showed it, and the others
 // that suffered.
 func (f *Fault) Detection() string {
-	switch {
+	switch bad := f.badBefore(); {
+	case f.DetectionNS == nil && len(bad) > 0:
+		return with("not known: bad already", strings.Join(bad, ", "))
 	case f.DetectionNS == nil && len(f.PerStream) > 0:
 		return "no bad second"
 	case f.DetectionNS == nil:
@@ -179,6 +193,11 @@ func (s *Stream) Summary() string {
 		parts = append(parts, "effects not observed")
 	}
 	return strings.Join(parts, " · ")
+}
+
+// Numbers says whether a violation of that kind is of an operation, which has a number; else it is of a record.
+func (s *Stream) Numbers(kind string) bool {
+	return !s.Consumes() || s.Of != "" && kind != "group_lost" && kind != "redelivered" && kind != "gap"
 }
 
 // PublishedNames lists the counts that reports show of what a stream that only consumes has read, in their order.

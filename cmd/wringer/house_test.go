@@ -75,7 +75,7 @@ func forbidden(from, to string) string {
 			}
 		}
 	}
-	if siblings(from, to, "wringer/drivers/", "wringer/drivers/drivertest", "wringer/drivers/payload") || siblings(from, to, "wringer/faults/", "wringer/faults/faulttest") {
+	if siblings(from, to, "wringer/drivers/", "wringer/drivers/drivertest", "wringer/drivers/payload") || siblings(from, to, "wringer/faults/", "wringer/faults/faulttest", "wringer/faults/request") {
 		return "one protocol or mechanism never sees another"
 	}
 	if from == "wringer/scenarios" && (strings.HasPrefix(to, "wringer/") && !slices.Contains([]string{"wringer/drivers", "wringer/faults", "wringer/reports"}, to)) {
@@ -94,7 +94,7 @@ func within(path, layer string) bool {
 }
 
 // siblings says whether both are different packages below the folder; open are those that are no protocol or mechanism: the
-// conformance suite, and what renders payloads.
+// conformance suites, what renders payloads, and what faults on requests share.
 func siblings(from, to, folder string, open ...string) bool {
 	return strings.HasPrefix(from, folder) && strings.HasPrefix(to, folder) && !slices.Contains(open, to) && top(from, folder) != top(to, folder) && from != open[0]
 }
@@ -112,6 +112,7 @@ func TestForbiddenImportsAreFound(t *testing.T) {
 		{"wringer/drivers/payload", "wringer/drivers/rest"},
 		{"wringer/drivers/rest", "wringer/faults"},
 		{"wringer/faults/toxi", "wringer/drivers"},
+		{"wringer/faults/request", "wringer/faults/toxi"},
 		{"wringer/reports/html", "wringer/scenarios/runner"},
 		{"wringer/scenarios", "wringer/scenarios/runner"},
 		{"wringer/scenarios", "wringer/drivers/rest"},

@@ -25,6 +25,7 @@ type grpcFlags struct {
 	messages    int
 	every       time.Duration
 	replies     int
+	halfClose   string
 	ca          string
 	cert        string
 	key         string
@@ -33,7 +34,7 @@ type grpcFlags struct {
 
 // grpcFlagNames are those of add.
 var grpcFlagNames = []string{"proto", "import-path", "protoset", "connections", "lb-strategy", "gzip", "authority",
-	"messages", "message-interval", "replies", "grpc-cacert", "grpc-cert", "grpc-key", "grpc-skip-verify"}
+	"messages", "message-interval", "replies", "half-close", "grpc-cacert", "grpc-cert", "grpc-key", "grpc-skip-verify"}
 
 func (g *grpcFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
@@ -47,6 +48,7 @@ func (g *grpcFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&g.messages, "messages", 0, "gRPC: messages sent in a streaming call")
 	flags.DurationVar(&g.every, "message-interval", 0, "gRPC: time between two messages sent in a call")
 	flags.IntVar(&g.replies, "replies", 0, "gRPC: messages that a streaming call must bring")
+	flags.StringVar(&g.halfClose, "half-close", "", "gRPC: `WHEN` the sending side of a streaming call is closed: sent (default), replies or never")
 	flags.StringVar(&g.ca, "grpc-cacert", "", "grpcs: PEM `FILE` of the authorities to trust")
 	flags.StringVar(&g.cert, "grpc-cert", "", "grpcs: PEM `FILE` of the client's certificate")
 	flags.StringVar(&g.key, "grpc-key", "", "grpcs: PEM `FILE` of the client's key")
@@ -90,6 +92,9 @@ func (g *grpcFlags) part(u *url.URL, data string, metadata yaml.MapSlice) (yaml.
 	}
 	if g.replies > 0 {
 		stream = append(stream, yaml.MapItem{Key: "replies", Value: g.replies})
+	}
+	if g.halfClose != "" {
+		stream = append(stream, yaml.MapItem{Key: "half_close", Value: g.halfClose})
 	}
 	put(len(stream) > 0, "stream", stream)
 	put(len(metadata) > 0, "metadata", metadata)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"wringer/reports"
 	"wringer/scenarios"
@@ -13,7 +14,7 @@ import (
 )
 
 func TestLoad(t *testing.T) {
-	target, err := shop.Open(t.Context(), shop.Config{}, scenarios.TargetEnv{Seed: 1})
+	target, err := shop.Open(t.Context(), shop.Config{CallTimeout: 10 * time.Second}, scenarios.TargetEnv{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,6 +29,7 @@ func TestLoad(t *testing.T) {
 			"--proto", "../../scenarios/shop/inventory.proto", "--connections", "3", "--lb-strategy", "round_robin", "--gzip", "--authority", "shop"},
 		"stream": {"grpc://" + vars["grpc"] + "/shop.v1.Inventory/Sync", "-d", `{"itemId":"item{{seq}}","delta":-1}`, "--rate", "100/s",
 			"--messages", "3", "--message-interval", "1ms", "--replies", "3", "--expect", "messages_lost == 0"},
+		"watch": {"grpc://" + vars["grpc"] + "/shop.v1.Inventory/WatchStock", "-d", `{"itemId":"item1"}`, "--rate", "100/s", "--replies", "1", "--half-close", "never"},
 		"kafka": {"kafka://" + broker + "/payments", "--size", "1KiB", "--rate", "100/s"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"wringer/reports"
 	"wringer/scenarios"
 	"wringer/scenarios/shop"
@@ -73,13 +75,21 @@ func eachKey(schema any, visit func(string)) {
 	}
 }
 
-// Every command stands in the README. Their flags are told by --help.
+// Every command stands in the README, and the flags of wringer load, which has no scenario to be described in.
 func TestReadmeNamesEveryCommand(t *testing.T) {
 	text := readme(t)
 	for _, c := range rootCommand(streams{}).Commands() {
 		if c.Name() != "help" && !names(text, "wringer "+c.Name()) {
 			t.Errorf("README.md does not name wringer %s", c.Name())
 		}
+		if c.Name() != "load" {
+			continue
+		}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if !names(text, "--"+f.Name) {
+				t.Errorf("README.md does not name --%s of wringer %s", f.Name, c.Name())
+			}
+		})
 	}
 }
 

@@ -119,8 +119,6 @@ func testMany(t *testing.T, r *rig) {
 
 // fanOut shares the attempts among sessions.
 func (r *rig) fanOut(t *testing.T, lines int, all []drivers.Attempt) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	var wg sync.WaitGroup
 	share := len(all) / lines
 	for n := range lines {
@@ -132,9 +130,11 @@ func (r *rig) fanOut(t *testing.T, lines int, all []drivers.Attempt) {
 		wg.Go(func() {
 			defer s.Close()
 			for i := n * share; i < (n+1)*share; i++ {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				op := drivers.Op{Seq: uint64(i)}
 				all[i].Reset(1, r.clock())
 				s.Do(ctx, &op, &all[i])
+				cancel()
 			}
 		})
 	}

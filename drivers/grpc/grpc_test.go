@@ -102,6 +102,34 @@ func TestMeaning(t *testing.T) {
 	}
 }
 
+// A status that leaves open what happened is an answer while there is time. Once there is none, it is the target's end of the
+// same deadline. A refusal and an ack are what they are.
+func TestStatusesInTimeAndLate(t *testing.T) {
+	for _, test := range []struct {
+		status   codes.Code
+		left     time.Duration
+		outcome  drivers.Outcome
+		code     string
+		answered bool
+	}{
+		{codes.DeadlineExceeded, time.Hour, drivers.Indeterminate, "grpc_deadline_exceeded", true},
+		{codes.DeadlineExceeded, -1, drivers.Indeterminate, drivers.CodeTimeout, false},
+		{codes.Canceled, -1, drivers.Indeterminate, drivers.CodeTimeout, false},
+		{codes.Unavailable, time.Hour, drivers.Indeterminate, "grpc_unavailable", true},
+		{codes.NotFound, -1, drivers.Rejected, "grpc_not_found", true},
+		{codes.OK, -1, drivers.Acked, "", true},
+	} {
+		ctx, cancel := context.WithDeadline(context.Background(), time.Now().Add(test.left))
+		c := new(call)
+		c.answered.Store(true)
+		at := drivers.Attempt{Wire: true}
+		new(driver).decide(ctx, c, new(reply), status.Error(test.status, "as told"), &at)
+		if cancel(); at.Outcome != test.outcome || at.Code != test.code || at.Answered != test.answered {
+			t.Errorf("%s with %s left: %+v", test.status, test.left, at)
+		}
+	}
+}
+
 func TestAnswersThatAreNone(t *testing.T) {
 	g := start(t, "v1")
 	d := open(t, reserve(g))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	_ "google.golang.org/genproto/googleapis/rpc/errdetails" // the common details of a status, so that they can be read
 	"google.golang.org/grpc/codes"
@@ -33,15 +34,25 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 	case madeHere(c, s) != "":
 		at.Fail(drivers.Indeterminate, madeHere(c, s), s.Message())
 	case c.answered.Load():
-		at.Answered = true
 		meaning := meanings[s.Code()]
 		if meaning.code == "" {
 			meaning = meanings[codes.Unknown]
+		}
+		if at.Answered = meaning.outcome == drivers.Rejected || !expired(ctx); !at.Answered {
+			meaning.code = drivers.CodeTimeout
 		}
 		at.Fail(meaning.outcome, meaning.code, evidence(s))
 	default:
 		at.Fail(drivers.Indeterminate, unansweredCode(ctx, s), s.Message())
 	}
+}
+
+// expired says that the attempt's time is up. The target keeps the same deadline, and a handler that hangs then ends with
+// DEADLINE_EXCEEDED, CANCELLED or whatever it makes of it: whether that or our own timer is heard first is chance, and neither
+// is an answer that came in time.
+func expired(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && !time.Now().Before(deadline)
 }
 
 // doubt takes back that nothing took effect, where the client library had sent the request before: of what became of that

@@ -164,6 +164,8 @@ func join(whole, step *drivers.Attempt, first bool) {
 	whole.Outcome, whole.Code, whole.Detail = step.Outcome, step.Code, step.Detail
 	whole.Done, whole.Answered, whole.Status, whole.RetryAfter = step.Done, step.Answered, step.Status, step.RetryAfter
 	whole.Wire = whole.Wire || step.Wire
+	whole.Hidden += step.Hidden
+	whole.Transparent += step.Transparent
 	whole.In += step.In
 	whole.Out += step.Out
 }

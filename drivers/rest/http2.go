@@ -133,7 +133,12 @@ type session2 struct {
 	answer answer
 }
 
-// Do implements drivers.Session.
+// maxResends bounds how often a request is sent again that the target turned away unread.
+const maxResends = 100
+
+// Do implements drivers.Session. A server that ends a connection in good order names the last stream that it takes (GOAWAY,
+// RFC 9113, 6.8). What was sent beyond it is sent again, as every client of HTTP/2 does, and each time is told: otherwise each
+// connection that a healthy server retires would cost some operations.
 func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	err := ctx.Err()
 	var cc *http.ClientConn
@@ -149,12 +154,33 @@ func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) 
 	at.Sent = s.d.env.Clock()
 	at.Wire, at.Out = true, max(request.ContentLength, 0)
 	err = s.exchange(cc, request)
+	for n := 0; n < maxResends && turnedAway(err); n++ {
+		if cc, again := s.d.pool.take(ctx); again == nil {
+			if err.Error() != connUnusable {
+				at.Hidden, at.Transparent = at.Hidden+1, at.Transparent+1
+			}
+			err = s.exchange(cc, s.d.request.http2(op).WithContext(ctx))
+		} else {
+			break // what it first met is what there is to tell
+		}
+	}
 	at.Done = s.d.env.Clock()
 	if err != nil {
 		unanswered(ctx, at, http2Error(err))
 		return
 	}
 	s.d.judge.decide(&s.answer, op, at)
+}
+
+// The words of net/http's HTTP/2, which does not export these errors.
+const (
+	connGoneAway = "http2: Transport received Server's graceful shutdown GOAWAY"
+	connUnusable = "http2: client conn not usable" // found out before anything left
+)
+
+// turnedAway says that the target did not look at the request.
+func turnedAway(err error) bool {
+	return err != nil && (err.Error() == connGoneAway || err.Error() == connUnusable)
 }
 
 // Close implements drivers.Session.
@@ -226,14 +252,13 @@ func (s *session2) readBody(body io.Reader) error {
 // connection that ended under the stream is a close. All of them stay indeterminate, even those that the standard calls
 // safe to repeat: whether a server keeps to it is what is being tested.
 func http2Error(err error) error {
-	// net/http does not export these errors: only their words tell them apart.
 	text := err.Error()
 	switch {
 	case strings.HasPrefix(text, "stream error:") && strings.HasSuffix(text, "; received from peer"):
 		return &answerError{syscall.ECONNRESET, text}
 	case strings.HasPrefix(text, "http2: server sent GOAWAY"),
 		strings.HasPrefix(text, "http2: Transport received GOAWAY"),
-		strings.HasPrefix(text, "http2: Transport received Server's graceful shutdown"),
+		text == connGoneAway,
 		strings.HasPrefix(text, "http2: client conn"):
 		return &answerError{errCut, text}
 	}

@@ -22,6 +22,8 @@ import (
 // scripted2 is an HTTP/2 peer that reads a request and then says what it was told to, frame by frame or not at all.
 type scripted2 struct {
 	frames []byte
+	next   []byte // what it says on further connections; nil: the same
+	dials  int
 	stay   bool // keep the connection open afterwards
 	early  bool // speak when the request's head is there, its body being under way
 	all    sync.WaitGroup
@@ -29,11 +31,15 @@ type scripted2 struct {
 
 func (p *scripted2) dial(context.Context, string, string) (net.Conn, error) {
 	near, far := net.Pipe()
-	p.all.Go(func() { p.serve(far) })
+	say := p.frames
+	if p.dials++; p.dials > 1 && p.next != nil {
+		say = p.next
+	}
+	p.all.Go(func() { p.serve(far, say) })
 	return near, nil
 }
 
-func (p *scripted2) serve(c net.Conn) {
+func (p *scripted2) serve(c net.Conn, say []byte) {
 	defer c.Close()
 	if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil {
 		return
@@ -65,7 +71,7 @@ func (p *scripted2) serve(c net.Conn) {
 		return
 	}
 	<-began
-	if _, err := c.Write(p.frames); err == nil && p.stay {
+	if _, err := c.Write(say); err == nil && p.stay {
 		io.Copy(io.Discard, c)
 	}
 }
@@ -75,7 +81,7 @@ func (p *scripted2) attempt(t testing.TB, c Config, deadline time.Duration) driv
 	env := drivertest.NewEnv(t, time.Now())
 	env.Dial = p.dial
 	c.HTTP2 = true
-	if c.Request == "" {
+	if c.Request == "" && c.Steps == nil {
 		c.Request = "http://peer/"
 	}
 	d, err := c.Open(t.Context(), env)
@@ -198,6 +204,33 @@ func TestBadInputOverHTTP2(t *testing.T) {
 			}
 			if !at.Wire || at.Answered != (at.Outcome == drivers.Acked) {
 				t.Errorf("%+v", at)
+			}
+		})
+	}
+}
+
+// A request that an orderly GOAWAY turned away is sent again, whatever is made of it then, and each time is told.
+func TestTurnedAwayUnread(t *testing.T) {
+	away := frames(func(fr *http2.Framer) { fr.WriteGoAway(0, http2.ErrCodeNo, nil) })
+	for name, test := range map[string]struct {
+		next    []byte
+		outcome drivers.Outcome
+		code    string
+		hidden  int
+	}{
+		"then taken":      {frames(func(fr *http2.Framer) { head(fr, true, ":status", "204") }), drivers.Acked, "", 1},
+		"then refused":    {frames(func(fr *http2.Framer) { head(fr, true, ":status", "409") }), drivers.Rejected, "http_409", 1},
+		"then reset":      {frames(func(fr *http2.Framer) { fr.WriteRSTStream(1, http2.ErrCodeInternal) }), drivers.Indeterminate, drivers.CodeReset, 1},
+		"again and again": {nil, drivers.Indeterminate, drivers.CodeClosed, maxResends},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := Config{Request: "POST http://peer/", Body: "x"}
+			for shape, c := range map[string]Config{"plain": c, "redirects": {Request: c.Request, Body: "x", Redirects: 2}, "chain": {Steps: []Step{{Name: "a", Request: c.Request, Body: "x"}}}} {
+				at := (&scripted2{frames: away, next: test.next, stay: true}).attempt(t, c, 20*time.Second)
+				expect(t, at, test.outcome, test.code)
+				if at.Hidden != test.hidden || at.Transparent != test.hidden || !at.Wire || at.Sent > at.Done {
+					t.Errorf("%s: %+v", shape, at)
+				}
 			}
 		})
 	}

@@ -26,9 +26,11 @@ func (c *courier) follow(ctx context.Context, d *driver, op *drivers.Op, at *dri
 		}
 		became = became || get
 		c.fleet.followed.Add(1)
+		hidden, transparent := at.Hidden, at.Transparent
 		at.Reset(at.Number, at.Begun)
 		a = c.send(ctx, next, op, at)
 		at.Sent, at.Wire = sent, true
+		at.Hidden, at.Transparent = at.Hidden+hidden, at.Transparent+transparent
 		out += at.Out
 		at.Out = out
 		d = next

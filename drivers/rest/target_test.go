@@ -186,7 +186,7 @@ func TestConformance(t *testing.T) {
 		"h2":                     {true, true, func(*Config) {}},
 		"http1 redirects":        {false, false, func(c *Config) { c.Redirects = 3 }},
 		"http1 few a connection": {false, false, func(c *Config) { c.Connection.MaxRequests = 2 }},
-		"http1 TLS old":          {true, false, func(c *Config) { c.Connection.MaxAge = time.Nanosecond }},
+		"http1 TLS old":          {true, false, func(c *Config) { c.Connection.MaxAge = time.Millisecond }},
 		"h2c few a connection":   {false, true, func(c *Config) { c.Connection.MaxRequests = 3 }},
 		"h2 redirects":           {true, true, func(c *Config) { c.Redirects = 3 }},
 		"http1 chain":            {false, false, chained},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"wringer/faults"
+	"wringer/faults/request"
 )
 
 // protocol is the name under which the layer lies on a link.
@@ -214,5 +215,5 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Fault{act: c.Act, name: c.String(), layer: l, seed: env.Seed}, nil
+	return &Fault{Force: request.Force{First: c.Act.First, Share: c.Act.Share, Seed: env.Seed}, act: c.Act, name: c.String(), layer: l}, nil
 }

@@ -10,28 +10,24 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"wringer/faults/request"
 )
 
-// errCut ends a connection with a reset, errShort in order although more was announced.
-var (
-	errCut   = errors.New("cut")
-	errShort = fmt.Errorf("short: %w", io.EOF)
-)
+// errShort ends a connection in order although more was announced.
+var errShort = fmt.Errorf("short: %w", io.EOF)
 
 // conn carries one connection. Of HTTP/1.1 one goroutine carries requests and another answers, which come in the order of
 // the requests: an answer of our own waits for those before it.
 type conn struct {
-	layer          *layer
-	client, target net.Conn
+	*request.Ends
+	layer *layer
 
 	writing sync.Mutex // held to write to the client, a whole answer at a time
 
 	mu    sync.Mutex
 	queue []*exchange
 	met   map[*Fault]int // requests that each fault acted on, or counts for its cut
-
-	once  sync.Once
-	ended chan struct{}
 }
 
 // exchange is a request whose answer is to come.
@@ -45,20 +41,7 @@ type exchange struct {
 }
 
 func newConn(l *layer, client, target net.Conn) *conn {
-	return &conn{layer: l, client: client, target: target, met: make(map[*Fault]int), ended: make(chan struct{})}
-}
-
-// end closes both ends: in order after an end in order, else with a reset.
-func (c *conn) end(why error) {
-	c.once.Do(func() {
-		close(c.ended)
-		for _, side := range []net.Conn{c.client, c.target} {
-			if tcp, ok := side.(*net.TCPConn); ok && why != nil && !errors.Is(why, io.EOF) {
-				_ = tcp.SetLinger(0)
-			}
-			side.Close()
-		}
-	})
+	return &conn{Ends: request.NewEnds(client, target), layer: l, met: make(map[*Fault]int)}
 }
 
 // forget takes the ended connection from the faults that keep it.
@@ -66,7 +49,7 @@ func (c *conn) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for f := range c.met {
-		f.releases(c)
+		f.Releases(c.Ends)
 	}
 }
 
@@ -79,11 +62,7 @@ func (c *conn) meets(f *Fault, size int) (nth int) {
 	if f.act.Cut > nth {
 		return nth // counted, and let through
 	}
-	if nth == 1 || nth == f.act.Cut {
-		f.connections.Add(1)
-	}
-	f.bytes.Add(int64(size))
-	f.matched.Add(1)
+	f.Meets(nth == 1 || nth == f.act.Cut, size)
 	return nth
 }
 
@@ -92,18 +71,18 @@ func (c *conn) requests(r *bufio.Reader) error {
 	for {
 		head, err := readHead(r)
 		if err != nil {
-			return c.rest(c.target, r, err)
+			return c.rest(c.Target, r, err)
 		}
 		req, err := parseRequest(head)
 		if err != nil {
-			return c.rest(c.target, r, errRaw)
+			return c.rest(c.Target, r, errRaw)
 		}
 		_, _ = r.Discard(len(head)) // it is in the buffer
 		if err := c.request(r, head, req); err != nil {
 			return err
 		}
 		if upgrades(req) {
-			return c.rest(c.target, r, errRaw)
+			return c.rest(c.Target, r, errRaw)
 		}
 	}
 }
@@ -129,13 +108,13 @@ func (c *conn) request(r *bufio.Reader, head []byte, req *http.Request) error {
 		nth := c.meets(f, len(head))
 		switch a := &f.act; {
 		case a.Cut > 0 && nth >= a.Cut:
-			return errCut
+			return request.ErrCut
 		case a.Cut > 0:
 		case a.Status > 0:
 			return c.refuse(r, req, e, f)
 		case a.Discard:
 			e.lost = true
-			f.silences(c)
+			f.Silences(c.Ends)
 			c.expect(e)
 			return bodyOf(req).pass(io.Discard, r, nil)
 		default:
@@ -143,10 +122,10 @@ func (c *conn) request(r *bufio.Reader, head []byte, req *http.Request) error {
 		}
 	}
 	c.expect(e)
-	if _, err := c.target.Write(head); err != nil {
+	if _, err := c.Target.Write(head); err != nil {
 		return err
 	}
-	return bodyOf(req).pass(c.target, r, nil)
+	return bodyOf(req).pass(c.Target, r, nil)
 }
 
 // refuse answers in the target's place. A client that asks before it sends its body may keep it back: then nothing can
@@ -191,7 +170,7 @@ func (c *conn) giveOurs() error {
 			return nil
 		}
 		c.done()
-		if _, err := c.client.Write(e.ours); err != nil {
+		if _, err := c.Client.Write(e.ours); err != nil {
 			return err
 		}
 		if e.close {
@@ -218,29 +197,29 @@ func (c *conn) done() {
 
 // answers carries what the target says.
 func (c *conn) answers() error {
-	r := bufio.NewReaderSize(c.target, maxHead)
+	r := bufio.NewReaderSize(c.Target, maxHead)
 	for {
 		head, err := readHead(r)
 		if err != nil {
-			return c.rest(c.client, r, err)
+			return c.rest(c.Client, r, err)
 		}
 		e := c.next()
 		if e == nil { // nobody asked
-			return c.rest(c.client, r, errRaw)
+			return c.rest(c.Client, r, errRaw)
 		}
 		if e.lost { // what it says now answers a later request
 			return c.rest(io.Discard, r, errRaw)
 		}
 		answer, err := parseAnswer(head, e.method)
 		if err != nil {
-			return c.rest(c.client, r, errRaw)
+			return c.rest(c.Client, r, errRaw)
 		}
 		_, _ = r.Discard(len(head)) // it is in the buffer
 		if err := c.answer(r, head, answer, e); err != nil {
 			return err
 		}
 		if e.upgrade && answer.StatusCode < 300 {
-			return c.rest(c.client, r, errRaw)
+			return c.rest(c.Client, r, errRaw)
 		}
 	}
 }
@@ -249,13 +228,13 @@ func (c *conn) answers() error {
 func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *exchange) error {
 	arrived := time.Now()
 	act := &Act{}
-	if e.fault != nil && e.fault.until() != nil && answer.StatusCode >= 200 {
+	if e.fault != nil && e.fault.InForce() && answer.StatusCode >= 200 {
 		act = &e.fault.act
 	}
 	c.wait(e.fault, arrived.Add(act.Headers), act.Headers)
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if _, err := c.client.Write(head); err != nil {
+	if _, err := c.Client.Write(head); err != nil {
 		return err
 	}
 	if answer.StatusCode < 200 && answer.StatusCode != http.StatusSwitchingProtocols {
@@ -271,28 +250,17 @@ func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *ex
 	if act.Corrupt {
 		change = corrupt
 	}
-	if err := b.pass(c.client, r, change); err != nil {
+	if err := b.pass(c.Client, r, change); err != nil {
 		return err
 	}
 	c.done()
 	return c.giveOurs()
 }
 
-// wait waits until a time, until the fault is healed, or until the connection has ended.
+// wait waits out a delay, from its begin to due, or for the end of the fault or the connection.
 func (c *conn) wait(f *Fault, due time.Time, delay time.Duration) {
-	if delay == 0 {
-		return
-	}
-	healed := f.until()
-	if healed == nil {
-		return
-	}
-	timer := time.NewTimer(time.Until(due))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-healed:
-	case <-c.ended:
+	if delay > 0 {
+		f.Wait(c.Ends, due)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"wringer/faults/request"
 )
 
 // frame is one frame of HTTP/2 as it came, or a header block with its continuations.
@@ -81,14 +83,14 @@ func (in *frames) next() (*frame, error) {
 			return nil, err
 		}
 		if more.Type != http2.FrameContinuation || more.StreamID != f.StreamID || len(block)+len(more.payload) > maxBlock {
-			return nil, errCut
+			return nil, request.ErrCut
 		}
 		block = append(block, more.payload...)
 		f.Flags |= more.Flags & http2.FlagHeadersEndHeaders
 		f.size += more.size
 	}
 	if f.fields, err = in.decoder.DecodeFull(block); err != nil {
-		return nil, errCut
+		return nil, request.ErrCut
 	}
 	f.block, f.payload = true, nil
 	return f, nil
@@ -100,7 +102,7 @@ func (in *frames) raw() (*frame, error) {
 		return nil, err
 	}
 	if h.Length > maxPayload {
-		return nil, errCut
+		return nil, request.ErrCut
 	}
 	f := &frame{FrameHeader: h, payload: make([]byte, h.Length), size: 9 + int(h.Length)}
 	if _, err := io.ReadFull(in.r, f.payload); err != nil {
@@ -114,7 +116,7 @@ func (f *frame) strip() ([]byte, error) {
 	p := f.payload
 	if f.Flags.Has(http2.FlagHeadersPadded) {
 		if len(p) == 0 || int(p[0]) >= len(p) {
-			return nil, errCut
+			return nil, request.ErrCut
 		}
 		p = p[1 : len(p)-int(p[0])]
 		f.Flags &^= http2.FlagHeadersPadded
@@ -127,7 +129,7 @@ func (f *frame) strip() ([]byte, error) {
 		n = 5
 	}
 	if len(p) < n {
-		return nil, errCut
+		return nil, request.ErrCut
 	}
 	f.prefix = bytes.Clone(p[:n])
 	return bytes.Clone(p[n:]), nil

@@ -80,8 +80,8 @@ func TestStatus(t *testing.T) {
 		if n := s.n.Load(); n != 2 {
 			t.Errorf("the target got %d requests, not 2", n)
 		}
-		if b := f.Bite(); !b.Bit || f.matched.Load() != 2 {
-			t.Errorf("bite %+v of %d", b, f.matched.Load())
+		if b := f.Bite(); !b.Bit || f.Matched() != 2 {
+			t.Errorf("bite %+v of %d", b, f.Matched())
 		}
 		heal(t, f)
 		if status, _ := post("/orders/7", "big"); status != 200 {
@@ -132,7 +132,7 @@ func TestDiscardTheFirst(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		lost := make(chan error, 1)
 		go func() { _, _, _, err := get(ctx, c, "http://"+r.address+"/"); lost <- err }()
-		for f.matched.Load() == 0 {
+		for f.Matched() == 0 {
 			select {
 			case err := <-lost:
 				t.Fatal(err)
@@ -255,7 +255,7 @@ func TestManyStreamsAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n := f.matched.Load(); n < 20 || n > 80 {
+	if n := f.Matched(); n < 20 || n > 80 {
 		t.Errorf("%d of 100 were slow", n)
 	}
 	heal(t, f)
@@ -312,7 +312,7 @@ func FuzzCarry(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), []byte("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"))
 	f.Add([]byte(preface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x01\x01\x05\x00\x00\x00\x01\x82"), []byte("\x00\x00\x01\x01\x05\x00\x00\x00\x01\x88"))
 	f.Fuzz(func(t *testing.T, asked, said []byte) {
-		l := newLayer("l")
+		l := &layer{link: "l"}
 		fault := &Fault{act: Act{Truncate: number(3)}, layer: l}
 		_ = fault.Inject(t.Context())
 		client, near := net.Pipe()

@@ -5,18 +5,16 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
-	"sync/atomic"
 
 	"wringer/faults"
+	"wringer/faults/request"
 )
 
 // layer speaks HTTP on one link. It implements faults.Layer.
 type layer struct {
 	link   string
-	mu     sync.Mutex // held to change faults
-	faults atomic.Pointer[[]*Fault]
+	faults request.List[*Fault]
 }
 
 // layerOn returns the link's layer, laid at the first call.
@@ -25,7 +23,7 @@ func layerOn(link faults.Link) (*layer, error) {
 	if !ok {
 		return nil, fmt.Errorf("link %s: a %T bears no protocol", link.Name(), link)
 	}
-	l, err := stack.Lay(protocol, func() faults.Layer { return newLayer(link.Name()) })
+	l, err := stack.Lay(protocol, func() faults.Layer { return &layer{link: link.Name()} })
 	if err != nil {
 		return nil, err
 	}
@@ -36,25 +34,10 @@ func layerOn(link faults.Link) (*layer, error) {
 	return mine, nil
 }
 
-func newLayer(link string) *layer {
-	l := &layer{link: link}
-	l.faults.Store(&[]*Fault{})
-	return l
-}
-
-func (l *layer) active() []*Fault { return *l.faults.Load() }
-
-func (l *layer) change(change func([]*Fault) []*Fault) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := change(slices.Clone(l.active()))
-	l.faults.Store(&all)
-}
-
 // strike returns the fault that acts on a request: the first in force that matches and takes it.
 func (l *layer) strike(two bool, method, path string, header http.Header) *Fault {
-	for _, f := range l.active() {
-		if (two || f.act.GRPC == "") && f.act.Match.matches(method, path, header) && f.takes() {
+	for _, f := range l.faults.All() {
+		if (two || f.act.GRPC == "") && f.act.Match.matches(method, path, header) && f.Takes() {
 			return f
 		}
 	}
@@ -70,14 +53,14 @@ func (l *layer) Carry(client, target net.Conn, _ string) {
 	var both sync.WaitGroup
 	switch {
 	case err != nil:
-		c.end(err)
+		c.End(err)
 	case two:
 		s := newStreams(c)
-		both.Go(func() { c.end(s.requests(r)) })
-		both.Go(func() { c.end(s.answers()) })
+		both.Go(func() { c.End(s.requests(r)) })
+		both.Go(func() { c.End(s.answers()) })
 	default:
-		both.Go(func() { c.end(c.requests(r)) })
-		both.Go(func() { c.end(c.answers()) })
+		both.Go(func() { c.End(c.requests(r)) })
+		both.Go(func() { c.End(c.answers()) })
 	}
 	both.Wait()
 	c.forget()

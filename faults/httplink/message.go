@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"wringer/faults/request"
 )
 
 // errRaw: this is no HTTP. What follows passes as it is.
@@ -137,7 +139,7 @@ func (b *body) chunks(w io.Writer, r *bufio.Reader, change func([]byte, int)) er
 		size, _, _ := strings.Cut(line, ";")
 		n, err := strconv.ParseUint(strings.TrimSpace(size), 16, 62)
 		if err != nil {
-			return errCut // the reader at the other end could not go on either
+			return request.ErrCut // the reader at the other end could not go on either
 		}
 		if n == 0 {
 			break

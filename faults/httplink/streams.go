@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"wringer/faults/request"
 )
 
 const preface = http2.ClientPreface
@@ -45,7 +47,7 @@ type stream struct {
 }
 
 func newStreams(c *conn) *streams {
-	return &streams{conn: c, up: newSide(c.target), down: newSide(c.client), open: make(map[uint32]*stream), greeted: make(chan struct{})}
+	return &streams{conn: c, up: newSide(c.Target), down: newSide(c.Client), open: make(map[uint32]*stream), greeted: make(chan struct{})}
 }
 
 // requests carries what the client says.
@@ -54,7 +56,7 @@ func (s *streams) requests(r *bufio.Reader) error {
 	if _, err := io.ReadFull(r, hello); err != nil {
 		return err
 	}
-	if _, err := s.target.Write(hello); err != nil {
+	if _, err := s.Target.Write(hello); err != nil {
 		return err
 	}
 	in := newFrames(r)
@@ -72,7 +74,7 @@ func (s *streams) requests(r *bufio.Reader) error {
 // answers carries what the target says.
 func (s *streams) answers() error {
 	defer s.timers.Wait()
-	in := newFrames(bufio.NewReaderSize(s.target, maxHead))
+	in := newFrames(bufio.NewReaderSize(s.Target, maxHead))
 	for {
 		f, err := in.next()
 		if err == nil {
@@ -80,7 +82,7 @@ func (s *streams) answers() error {
 			s.greet.Do(func() { close(s.greeted) })
 		}
 		if err != nil {
-			s.end(err) // what is delayed ends with it
+			s.End(err) // what is delayed ends with it
 			return err
 		}
 	}
@@ -149,7 +151,7 @@ func (s *streams) request(f *frame) error {
 	a := &fault.act
 	switch {
 	case a.Cut > 0 && nth >= a.Cut:
-		return errCut
+		return request.ErrCut
 	case a.Cut > 0:
 		return s.up.write(f)
 	}
@@ -160,13 +162,13 @@ func (s *streams) request(f *frame) error {
 	case !st.swallowed:
 		return s.up.write(f)
 	case a.Discard:
-		fault.silences(s.conn)
+		fault.Silences(s.Ends)
 		return nil
 	}
 	select {
 	case <-s.greeted:
 		return s.down.write(a.answerFrame(f.StreamID))
-	case <-s.ended:
+	case <-s.Ended():
 		return io.EOF
 	}
 }

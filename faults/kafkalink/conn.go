@@ -13,10 +13,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
-)
 
-// errCut ends a connection with a reset.
-var errCut = errors.New("cut")
+	"wringer/faults/request"
+)
 
 // conn carries one connection. One goroutine carries requests, another answers.
 //
@@ -24,9 +23,9 @@ var errCut = errors.New("cut")
 // connection. So what will not be answered silences the connection behind it, as a broker that is stuck on a request would,
 // and an answer of our own waits for those before it.
 type conn struct {
-	layer          *layer
-	client, target net.Conn
-	address        string // where the target was dialled
+	*request.Ends
+	layer   *layer
+	address string // where the target was dialled
 
 	writing sync.Mutex // held to write to the client, a whole frame at a time
 
@@ -34,9 +33,6 @@ type conn struct {
 	queue  []*expected // answers that are to come, in the order of their requests
 	met    map[*Fault]struct{}
 	silent *Fault // set once an answer was dropped: all behind it are
-
-	once  sync.Once
-	ended chan struct{}
 }
 
 // expected is an answer that is to come.
@@ -52,20 +48,7 @@ type expected struct {
 const maxQueue = 1 << 16
 
 func newConn(l *layer, client, target net.Conn, address string) *conn {
-	return &conn{layer: l, client: client, target: target, address: address, met: make(map[*Fault]struct{}), ended: make(chan struct{})}
-}
-
-// end closes both ends: in order after an end in order, else with a reset.
-func (c *conn) end(why error) {
-	c.once.Do(func() {
-		close(c.ended)
-		for _, side := range []net.Conn{c.client, c.target} {
-			if tcp, ok := side.(*net.TCPConn); ok && why != nil && !errors.Is(why, io.EOF) {
-				_ = tcp.SetLinger(0)
-			}
-			side.Close()
-		}
-	})
+	return &conn{Ends: request.NewEnds(client, target), layer: l, address: address, met: make(map[*Fault]struct{})}
 }
 
 // forget takes the ended connection from the faults that keep it.
@@ -73,17 +56,17 @@ func (c *conn) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for f := range c.met {
-		f.releases(c)
+		f.Releases(c.Ends)
 	}
 }
 
 // requests carries what the client says.
 func (c *conn) requests() error {
-	r := bufio.NewReaderSize(c.client, bufferSize)
+	r := bufio.NewReaderSize(c.Client, bufferSize)
 	for {
 		h, err := readHead(r)
 		if errors.Is(err, errRaw) {
-			return c.raw(c.target, r)
+			return c.raw(c.Target, r)
 		}
 		if err != nil {
 			return err
@@ -108,7 +91,7 @@ func (c *conn) request(r *bufio.Reader, h head) error {
 	e := &expected{head: h}
 	act := c.strike(e)
 	if act == nil && len(e.delays) == 0 && (c.layer.mapping == nil || !names(h.key, h.version)) && !c.busy() {
-		return pass(c.target, r, h.size) // nothing will ask for its answer
+		return pass(c.Target, r, h.size) // nothing will ask for its answer
 	}
 	// As much as fits the buffer is enough to see whether an answer is wanted.
 	prefix, _ := r.Peek(min(h.size, bufferSize))
@@ -122,7 +105,7 @@ func (c *conn) request(r *bufio.Reader, h head) error {
 		if act.act.Drop == dropRequests {
 			e.lost = act
 			if answered {
-				act.silences(c)
+				act.Silences(c.Ends)
 				c.expect(e)
 			}
 			return pass(io.Discard, r, h.size)
@@ -135,13 +118,13 @@ func (c *conn) request(r *bufio.Reader, h head) error {
 	if answered {
 		c.expect(e)
 	}
-	return pass(c.target, r, h.size)
+	return pass(c.Target, r, h.size)
 }
 
 // strike finds the faults that act on the request: delays add up, of the others the first one acts.
 func (c *conn) strike(e *expected) (act *Fault) {
-	for _, f := range c.layer.active() {
-		if f.key != e.key || act != nil && f.act.Delay == 0 || !f.aim.Covers(c.address, "") || !f.takes() {
+	for _, f := range c.layer.faults.All() {
+		if f.key != e.key || act != nil && f.act.Delay == 0 || !f.aim.Covers(c.address, "") || !f.Takes() {
 			continue
 		}
 		if f.act.Delay > 0 {
@@ -166,11 +149,7 @@ func (c *conn) meets(f *Fault, size int) {
 	_, again := c.met[f]
 	c.met[f] = struct{}{}
 	c.mu.Unlock()
-	if !again {
-		f.connections.Add(1)
-	}
-	f.bytes.Add(int64(size))
-	f.matched.Add(1)
+	f.Meets(!again, size)
 }
 
 // refuse answers in the broker's place. done is false, and nothing taken, when the request cannot be answered so.
@@ -185,7 +164,7 @@ func (c *conn) refuse(r *bufio.Reader, e *expected, f *Fault, answered bool) (do
 	if e.ours, err = refusal(e.head, frame, f.code); err != nil {
 		e.ours = nil
 		c.expect(e)
-		_, err = c.target.Write(frame)
+		_, err = c.Target.Write(frame)
 		return true, err
 	}
 	c.meets(f, e.size)
@@ -216,7 +195,7 @@ func (c *conn) giveOurs() error {
 		ours := c.queue[0].ours
 		c.queue = c.queue[1:]
 		c.mu.Unlock()
-		if _, err := c.client.Write(ours); err != nil {
+		if _, err := c.Client.Write(ours); err != nil {
 			return err
 		}
 	}
@@ -224,11 +203,11 @@ func (c *conn) giveOurs() error {
 
 // answers carries what the target says.
 func (c *conn) answers() error {
-	r := bufio.NewReaderSize(c.target, bufferSize)
+	r := bufio.NewReaderSize(c.Target, bufferSize)
 	for {
 		size, correlation, err := readAnswerHead(r)
 		if errors.Is(err, errRaw) {
-			return c.raw(c.client, r)
+			return c.raw(c.Client, r)
 		}
 		if err != nil {
 			return err
@@ -249,7 +228,7 @@ func (c *conn) answer(r *bufio.Reader, size int, correlation int32) error {
 	if e != nil {
 		for _, f := range e.delays {
 			arrived = arrived.Add(f.act.Delay)
-			c.wait(f, arrived)
+			f.Wait(c.Ends, arrived)
 		}
 	}
 	c.writing.Lock()
@@ -257,7 +236,17 @@ func (c *conn) answer(r *bufio.Reader, size int, correlation int32) error {
 	if err := c.deliver(r, e, size); err != nil {
 		return err
 	}
+	c.done(e)
 	return c.giveOurs()
+}
+
+// done takes an answer that was delivered out of the queue: until then our own answers behind it wait.
+func (c *conn) done(e *expected) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at := slices.Index(c.queue, e); at >= 0 {
+		c.queue = slices.Delete(c.queue, at, at+1)
+	}
 }
 
 // take finds whose answer this is. silenced: it is dropped, or stands behind one that is, or that will not come.
@@ -277,43 +266,27 @@ func (c *conn) take(correlation int32) (e *expected, silenced bool) {
 	if slices.ContainsFunc(c.queue[:at], func(e *expected) bool { return e.lost != nil }) {
 		return e, true
 	}
-	c.queue = slices.Delete(c.queue, at, at+1)
 	if e.drop == nil {
 		return e, false
 	}
-	if _, inForce := e.drop.until(); inForce {
+	if e.drop.InForce() {
 		c.silent = e.drop
-		e.drop.silences(c)
+		e.drop.Silences(c.Ends)
 	}
 	return e, c.silent != nil
-}
-
-// wait waits until a time, until the fault is healed, or until the connection has ended.
-func (c *conn) wait(f *Fault, due time.Time) {
-	healed, inForce := f.until()
-	if !inForce {
-		return
-	}
-	timer := time.NewTimer(time.Until(due))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-healed:
-	case <-c.ended:
-	}
 }
 
 // deliver writes an answer to the client, brokers' addresses replaced. c.writing is held.
 func (c *conn) deliver(r *bufio.Reader, e *expected, size int) error {
 	if e == nil || c.layer.mapping == nil {
-		return pass(c.client, r, size)
+		return pass(c.Client, r, size)
 	}
 	switch {
 	case !names(e.key, e.version):
-		return pass(c.client, r, size)
+		return pass(c.Client, r, size)
 	case size > maxRead:
 		c.layer.leaks(fmt.Sprintf("%s of %d bytes", kmsg.NameForKey(e.key), size), errors.New("longer than is read"))
-		return pass(c.client, r, size)
+		return pass(c.Client, r, size)
 	}
 	frame := make([]byte, size)
 	if _, err := io.ReadFull(r, frame); err != nil {
@@ -324,7 +297,7 @@ func (c *conn) deliver(r *bufio.Reader, e *expected, size int) error {
 	} else if !unsupported(e.key, frame[8:]) {
 		c.layer.leaks(fmt.Sprintf("%s v%d", kmsg.NameForKey(e.key), e.version), err)
 	}
-	_, err := c.client.Write(frame)
+	_, err := c.Client.Write(frame)
 	return err
 }
 

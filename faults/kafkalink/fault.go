@@ -3,17 +3,15 @@ package kafkalink
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"wringer/faults"
+	"wringer/faults/request"
 )
 
 // FaultConfig is a fault on the requests of one API.
@@ -150,26 +148,21 @@ func (c *FaultConfig) Open(env faults.Env) (faults.Fault, error) {
 	}
 	key, _ := keyOf(c.Act.API)
 	code, _ := codeOf(c.Act.Error)
-	return &Fault{act: c.Act, name: c.String(), key: key, code: code, layer: l, aim: aim, seed: env.Seed}, nil
+	return &Fault{
+		Force: request.Force{First: c.Act.First, Share: c.Act.Share, Seed: env.Seed},
+		act:   c.Act, name: c.String(), key: key, code: code, layer: l, aim: aim,
+	}, nil
 }
 
 // Fault acts on the requests of one API. It is in force for requests that arrive between Inject and Heal.
 type Fault struct {
+	request.Force
 	act   Act
 	name  string
 	key   int16
 	code  int16
 	layer *layer
 	aim   *faults.Aim
-	seed  uint64
-
-	seen               atomic.Uint64 // requests of the API since Inject
-	matched            atomic.Int64
-	connections, bytes atomic.Int64
-
-	mu     sync.Mutex
-	healed chan struct{}      // closed at Heal; nil while out of force
-	silent map[*conn]struct{} // connections with an answer that will not come
 }
 
 // Inject implements faults.Fault. It is idempotent.
@@ -177,84 +170,33 @@ func (f *Fault) Inject(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.healed != nil {
+	return f.Begin(func() error {
+		if err := f.aim.Take(ctx); err != nil {
+			return err
+		}
+		f.layer.faults.Add(f)
 		return nil
-	}
-	if err := f.aim.Take(ctx); err != nil {
-		return err
-	}
-	f.healed, f.silent = make(chan struct{}), make(map[*conn]struct{})
-	f.seen.Store(0)
-	f.layer.add(f)
-	return nil
+	})
 }
 
 // Heal implements faults.Fault. Answers that were delayed go out, and connections with an answer that will not come are
 // reset.
 func (f *Fault) Heal(context.Context) error {
-	f.mu.Lock()
-	if f.healed == nil {
-		f.mu.Unlock()
-		return nil
-	}
-	f.layer.remove(f)
-	close(f.healed)
-	silent := slices.Collect(maps.Keys(f.silent))
-	f.healed, f.silent = nil, nil
-	f.mu.Unlock()
-	for _, c := range silent {
-		c.end(errCut)
-	}
+	f.End(func() { f.layer.faults.Remove(f) })
 	return nil
 }
 
 // Bite implements faults.Fault. It counts the connections and bytes of the requests that the fault acted on.
 func (f *Fault) Bite() faults.Bite {
-	return faults.Bite{Bit: f.matched.Load() > 0, Connections: f.connections.Load(), Bytes: f.bytes.Load(), Peer: f.aim.Peer().Name}
-}
-
-// takes decides whether the fault acts on the next request of its API.
-func (f *Fault) takes() bool {
-	n := f.seen.Add(1)
-	if f.act.First > 0 {
-		return n <= uint64(f.act.First)
-	}
-	return f.act.Share.Draws(f.seed, n)
-}
-
-// until is closed when the fault is healed; false when it was.
-func (f *Fault) until() (<-chan struct{}, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.healed, f.healed != nil
-}
-
-// silences keeps a connection for the reset at healing; one that was just missed is reset at once.
-func (f *Fault) silences(c *conn) {
-	f.mu.Lock()
-	late := f.healed == nil
-	if !late {
-		f.silent[c] = struct{}{}
-	}
-	f.mu.Unlock()
-	if late {
-		c.end(errCut)
-	}
-}
-
-// releases forgets a connection that has ended.
-func (f *Fault) releases(c *conn) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.silent, c)
+	b := f.Force.Bite()
+	b.Peer = f.aim.Peer().Name
+	return b
 }
 
 // Probe implements faults.Fault. It sends a request of the API through the layer to an echo of its own; while another
 // fault is in force on the link no more can be seen than that this one is not.
 func (f *Fault) Probe(ctx context.Context) error {
-	others := f.layer.active()
+	others := f.layer.faults.All()
 	if slices.Contains(others, f) {
 		return fmt.Errorf("probe link %s: %s is still in force", f.layer.link, f.name)
 	}

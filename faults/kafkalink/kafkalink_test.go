@@ -205,7 +205,7 @@ func TestFirstAndShare(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := f.matched.Load(); n < tt.least || n > tt.most {
+		if n := f.Matched(); n < tt.least || n > tt.most {
 			t.Errorf("%s: %d of 1000", f.name, n)
 		}
 		heal(t, f)

@@ -105,13 +105,7 @@ func (f *Fault) awaitSilence(t testing.TB) {
 	tick, bound := time.NewTicker(time.Millisecond), time.NewTimer(patience)
 	defer tick.Stop()
 	defer bound.Stop()
-	for {
-		f.mu.Lock()
-		n := len(f.silent)
-		f.mu.Unlock()
-		if n > 0 {
-			return
-		}
+	for f.Silent() == 0 {
 		select {
 		case <-tick.C:
 		case <-bound.C:

@@ -17,6 +17,7 @@ import (
 // child is one life of a process. It leads a process group of its own, which ends with it.
 type child struct {
 	pid  int
+	mark string        // in the environment of it and of all that it starts
 	done chan struct{} // closed when it is over, its output is read, and the journal has taken note
 	err  error         // of its end, once done is closed
 	// noted brings what tells the journal that it is over.
@@ -31,16 +32,16 @@ func start(spec Spec) (*child, error) {
 		return nil, err
 	}
 	cmd := exec.Command(spec.Command[0], spec.Command[1:]...)
-	cmd.Dir, cmd.Env = spec.Dir, append(os.Environ(), append(spec.Env, marker+spec.Run)...)
+	cmd.Dir, cmd.Env = spec.Dir, append(os.Environ(), append(spec.Env, marker+spec.mark())...)
 	cmd.Stdout, cmd.Stderr = write, write
 	cmd.SysProcAttr = ownGroup()
-	c := &child{done: make(chan struct{}), noted: make(chan func() error, 1), last: &lastWords{}}
+	c := &child{mark: spec.mark(), done: make(chan struct{}), noted: make(chan func() error, 1), last: &lastWords{}}
 	started := make(chan error)
 	go c.live(cmd, spec, read, write, started)
 	if err := <-started; err != nil {
 		return nil, err
 	}
-	undone, err := spec.Journal.Due(UndoKind, fmt.Sprintf("process %s, pid %d", spec.Name, c.pid), left{c.pid, startOf(c.pid), spec.Run})
+	undone, err := spec.Journal.Due(UndoKind, fmt.Sprintf("process %s, pid %d", spec.Name, c.pid), left{c.pid, startOf(c.pid), c.mark})
 	if err != nil {
 		undone = func() error { return nil }
 		c.kill()
@@ -106,8 +107,14 @@ func (c *child) end() string {
 	return c.err.Error()
 }
 
-// kill kills the whole group.
-func (c *child) kill() { _ = syscall.Kill(-c.pid, syscall.SIGKILL) }
+// kill kills the whole group, and what it started that has left it.
+func (c *child) kill() {
+	_ = syscall.Kill(-c.pid, syscall.SIGKILL)
+	l := left{PID: c.pid, Run: c.mark}
+	for _, pid := range strays(c.mark) {
+		_ = l.kill(pid)
+	}
+}
 
 // ask asks the child to end and waits until it has, or its grace or ctx is over. Only the leader is asked: what it started
 // is its own to end.

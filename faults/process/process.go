@@ -36,6 +36,9 @@ type Spec struct {
 	Run string
 }
 
+// mark tells the processes of this one from all others, of other runs too.
+func (s *Spec) mark() string { return s.Run + "/" + s.Name }
+
 const (
 	defaultWithin = 30 * time.Second
 	defaultGrace  = 5 * time.Second

@@ -78,7 +78,8 @@ func newServer(t *testing.T, change func(*process.Spec)) *server {
 	}
 	s := &server{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(base))}
 	spec := process.Spec{
-		Name: "echo", Command: []string{os.Args[0]}, Env: []string{serveEnv + "=" + s.address}, Run: "test" + strconv.Itoa(base),
+		// Under the race detector a program sleeps a second before it exits, unless told otherwise.
+		Name: "echo", Command: []string{os.Args[0]}, Env: []string{serveEnv + "=" + s.address, "GORACE=atexit_sleep_ms=0"}, Run: "test" + strconv.Itoa(base),
 		Ready: s.echo, Refused: func(port string) int64 {
 			if port != strconv.Itoa(base) {
 				return 0
@@ -239,16 +240,20 @@ func eventually(t *testing.T, what string, is func() bool) {
 func TestGroupDies(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pid")
 	s := newServer(t, func(spec *process.Spec) {
-		spec.Command, spec.Ready = []string{"sh", "-c", "sleep 600 & echo $! > " + file + "; wait"}, nil
+		spec.Command, spec.Ready = []string{"sh", "-c", "sleep 600 & echo $! > " + file + "; setsid sleep 600 & echo $! > " + file + "2; wait"}, nil
 	})
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	child := pidIn(t, file)
+	child, stray := pidIn(t, file), pidIn(t, file+"2")
+	eventually(t, "the other one to leave the group", func() bool {
+		own, err := syscall.Getpgid(stray)
+		return err == nil && own == stray
+	})
 	if err := s.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "what it started to die", func() bool { return !running(child) })
+	eventually(t, "what it started to die", func() bool { return !running(child) && !running(stray) })
 }
 
 func pidIn(t *testing.T, file string) (pid int) {
@@ -272,13 +277,13 @@ func TestUndo(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "pid")
 	// A group whose leader is gone: the child that is left is known by the mark in its environment.
-	cmd := exec.Command("sh", "-c", "sleep 600 & echo $! > "+file)
+	cmd := exec.Command("sh", "-c", "sleep 600 & echo $! > "+file+"; setsid sleep 600 & echo $! > "+file+"2")
 	cmd.Env = append(os.Environ(), "WRINGER_RUN=mine")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
-	orphan := pidIn(t, file)
+	orphan, stray := pidIn(t, file), pidIn(t, file+"2")
 	undo := func(run string) {
 		t.Helper()
 		data, _ := json.Marshal(map[string]any{"pid": cmd.Process.Pid, "start": 1, "run": run})
@@ -287,14 +292,14 @@ func TestUndo(t *testing.T) {
 		}
 	}
 	undo("other")
-	if !running(orphan) {
+	if !running(orphan) || !running(stray) {
 		t.Fatal("what another run made was killed")
 	}
 	if err := syscall.Kill(orphan, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	undo("mine")
-	eventually(t, "the frozen orphan to die", func() bool { return !running(orphan) })
+	eventually(t, "the frozen orphan, and the one in a group of its own, to die", func() bool { return !running(orphan) && !running(stray) })
 	undo("mine")
 	for _, bad := range []string{`{}`, `{"pid":1,"run":"x"}`, `no`} {
 		if process.Undo(t.Context(), json.RawMessage(bad)) == nil {

@@ -75,6 +75,18 @@ func group(pgid int) []int {
 	return all
 }
 
+// strays lists the processes that carry a mark, whatever group they are in.
+func strays(mark string) []int {
+	var all []int
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && marked(pid, marker+mark) {
+			all = append(all, pid)
+		}
+	}
+	return all
+}
+
 func (c *child) members() []int { return group(c.pid) }
 
 // sockets are the TCP sockets of a process group.

@@ -15,14 +15,14 @@ const UndoKind = "process"
 // marker begins the environment entry that marks a process, and all that it starts, as a run's own.
 const marker = "WRINGER_RUN="
 
-// left is what a run that was killed may leave behind: a process group.
+// left is what a run that was killed may leave behind: a process and what it started.
 type left struct {
 	PID   int    `json:"pid"`   // of the leader, and of the group
 	Start uint64 `json:"start"` // of the leader, in the kernel's clock ticks since boot; 0 where the system does not tell
-	Run   string `json:"run"`
+	Run   string `json:"run"`   // the mark of it and of all that it started
 }
 
-// Undo kills what is left of a process group, frozen or not. It touches only what the run made: the leader by the time of its
+// Undo kills what is left of a process, its group and what left the group, frozen or not. It touches only what the run made: the leader by the time of its
 // start, since numbers are used again, and the others by the mark in their environment.
 func Undo(_ context.Context, data json.RawMessage) error {
 	var l left
@@ -33,7 +33,7 @@ func Undo(_ context.Context, data json.RawMessage) error {
 		return fmt.Errorf("entry of a process: pid %d of run %q cannot be", l.PID, l.Run)
 	}
 	var failed []error
-	for _, pid := range group(l.PID) {
+	for _, pid := range append(group(l.PID), strays(l.Run)...) {
 		failed = append(failed, l.kill(pid))
 	}
 	return errors.Join(failed...)

@@ -12,7 +12,7 @@ import (
 type flow struct {
 	link      *Link
 	id        uint64
-	address   string // that was dialled; empty where the link was not told
+	address   string // that is dialled; empty where the link is not told
 	reached   string // the address of the far end; empty before there is one
 	born      time.Time
 	near, far net.Conn

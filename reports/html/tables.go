@@ -284,7 +284,7 @@ func perStream(f *reports.Fault) (detection, recovery []string) {
 	slices.Sort(names)
 	for _, name := range names {
 		r := f.PerStream[name]
-		one := reports.Fault{DetectionNS: r.DetectionNS, RecoveryNS: r.RecoveryNS, Recovered: r.Recovered, PerStream: f.PerStream}
+		one := reports.Fault{DetectionNS: r.DetectionNS, RecoveryNS: r.RecoveryNS, Recovered: r.Recovered, PerStream: map[string]reports.StreamRecovery{"": r}}
 		detection = append(detection, name+": "+one.Detection())
 		recovery = append(recovery, name+": "+one.Recovery())
 	}

@@ -189,7 +189,7 @@ func newEvidence(rec *reports.Record) []evidence {
 		e := evidence{Kind: g.kind, Stream: g.stream}
 		for _, v := range kept[g][:min(len(kept[g]), shownEvidence)] {
 			shown := newViolation(v)
-			if s := rec.Run.Streams[g.stream]; s == nil || !s.Consumes() || s.Of != "" {
+			if s := rec.Run.Streams[g.stream]; s == nil || s.Numbers(g.kind) {
 				shown.Number = "number " + strconv.FormatUint(v.Seq, 10)
 			}
 			e.Shown = append(e.Shown, shown)

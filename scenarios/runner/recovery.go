@@ -87,10 +87,13 @@ func (n normal) take(rows []reports.Second, start, end, until time.Duration) rep
 	for i := range rows {
 		at := time.Duration(rows[i].StartNS)
 		switch {
-		case at+time.Second <= start || at+time.Second > until:
+		case at+time.Second > until:
+			continue
+		case at+time.Second <= start:
+			r.BadBefore = !rows[i].Limited && !n.good(&rows[i])
 			continue
 		case at < end:
-			if r.DetectionNS == nil && !rows[i].Limited && !n.good(&rows[i]) {
+			if r.DetectionNS == nil && !r.BadBefore && !rows[i].Limited && !n.good(&rows[i]) {
 				r.DetectionNS = integer(int64(max(at-start, 0)))
 			}
 			continue
@@ -239,6 +242,8 @@ func roundObservation(metric, stream string, faults []reports.Fault, i int) (obs
 	switch {
 	case !ok:
 		return missing("there is no baseline to compare with"), true
+	case metric == "detection" && r.BadBefore:
+		return missing("the stream was bad already when the fault began"), true
 	case metric == "detection" && r.DetectionNS == nil:
 		return missing("no second of the fault was bad"), true
 	case metric == "detection":

@@ -73,6 +73,32 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
+// What was bad before a fault began is not told of it.
+func TestDetectionOfWhatWasBadAlready(t *testing.T) {
+	const good = 20 * time.Millisecond
+	base := normal{offered: 100, acked: 100, p99: good, amplification: 1}
+	limited := row(3, 20, 0)
+	limited.Limited = true
+	for name, c := range map[string]struct {
+		before    reports.Second
+		badBefore bool
+	}{"good": {row(3, 100, good), false}, "bad": {row(3, 20, 0), true}, "perhaps the generator's": {limited, false}} {
+		rows := []reports.Second{row(2, 20, 0), c.before, row(4, 20, 0), row(5, 100, good), row(6, 100, good), row(7, 100, good)}
+		r := base.take(rows, 4*time.Second, 5*time.Second, 8*time.Second)
+		if r.BadBefore != c.badBefore || (r.DetectionNS == nil) != c.badBefore || r.Recovered == nil || !*r.Recovered {
+			t.Errorf("%s: %+v", name, r)
+		}
+		told := reports.Fault{DetectionNS: r.DetectionNS, PerStream: map[string]reports.StreamRecovery{"a": r}}
+		if want := "not known: bad already (a)"; (told.Detection() == want) != c.badBefore {
+			t.Errorf("%s: told as %q", name, told.Detection())
+		}
+		f := []reports.Fault{{Name: "f", PerStream: told.PerStream}}
+		if got := recoveryObservation("detection", "a", "f", f); (got.missing != "") != c.badBefore {
+			t.Errorf("%s: observed %+v", name, got)
+		}
+	}
+}
+
 func TestMetastable(t *testing.T) {
 	base := normal{offered: 100, acked: 100, p99: 20 * time.Millisecond, amplification: 1}
 	storm := row(0, 50, 0)

@@ -74,7 +74,8 @@ func TestRoundsOfAFault(t *testing.T) {
 	})
 }
 
-// Faults that overlap: the one that ends first is not said to have failed to recover because of the other.
+// Faults that overlap: the one that ends first is not said to have failed to recover because of the other, and what the first
+// one broke is not told of the one that came later.
 func TestRecoveryBesideAnother(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var inForce atomic.Int64
@@ -94,7 +95,7 @@ func TestRecoveryBesideAnother(t *testing.T) {
 		sc.Faults = []scenarios.Fault{plan("short", 5*time.Second, 2500*time.Millisecond), plan("long", 6*time.Second, 6*time.Second)}
 		run := mustRun(t, t.Context(), sc, Options{})
 		short, long := run.Faults[0], run.Faults[1]
-		if short.Recovered != nil || short.DetectionNS == nil || long.Recovered == nil || !*long.Recovered {
+		if short.Recovered != nil || short.DetectionNS == nil || long.DetectionNS != nil || long.Recovered == nil || !*long.Recovered {
 			t.Errorf("short %+v, long %+v", short, long)
 		}
 		if run.Gates[0].Verdict != reports.Inconclusive || run.Gates[1].Verdict != reports.Pass {

@@ -50,6 +50,12 @@ type Results interface {
 // ErrScenario marks an error that the scenario caused; nothing was sent and no record was left.
 var ErrScenario = errors.New("scenario error")
 
+// scenarioError is a driver's error, which says by itself that the scenario is at fault.
+type scenarioError struct{ error }
+
+func (e scenarioError) Is(target error) bool { return target == ErrScenario }
+func (e scenarioError) Unwrap() error        { return e.error }
+
 // Run runs the scenario and returns its record, which is also saved in opt.Dir. An error means that there is no run to
 // speak of: it wraps ErrScenario where the scenario is at fault, else the harness failed. When ctx ends the run stops,
 // heals every fault, and the record tells of what was measured until then.
@@ -255,7 +261,7 @@ func (t *trial) add(s *stream) {
 // blame tells whose fault an error of opening is.
 func blame(spec *scenarios.Stream, err error) error {
 	if errors.Is(err, drivers.ErrConfig) {
-		return fmt.Errorf("%w: stream %s: %s: %w", ErrScenario, spec.Name, spec.DriverName, err)
+		return scenarioError{fmt.Errorf("stream %s: %s: %w", spec.Name, spec.DriverName, err)}
 	}
 	return fmt.Errorf("stream %s: %s: %w", spec.Name, spec.DriverName, err)
 }

@@ -1,0 +1,232 @@
+// Package request holds what faults on single requests have in common, whatever the protocol: when they are in force, which
+// requests they take, what met them, and the connections that they owe an answer. A protocol's layer reads the requests.
+package request
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"wringer/faults"
+)
+
+// ErrCut ends a connection with a reset.
+var ErrCut = errors.New("cut")
+
+// Ends are the two ends of a connection that a layer carries. They are safe for concurrent use.
+type Ends struct {
+	Client, Target net.Conn
+
+	once  sync.Once
+	ended chan struct{}
+}
+
+// NewEnds joins the ends.
+func NewEnds(client, target net.Conn) *Ends {
+	return &Ends{Client: client, Target: target, ended: make(chan struct{})}
+}
+
+// End closes both ends: in order after an end in order (nil, io.EOF), else with a reset. Only the first call counts.
+func (e *Ends) End(why error) {
+	e.once.Do(func() {
+		close(e.ended)
+		for _, side := range []net.Conn{e.Client, e.Target} {
+			if tcp, ok := side.(*net.TCPConn); ok && why != nil && !errors.Is(why, io.EOF) {
+				_ = tcp.SetLinger(0)
+			}
+			side.Close()
+		}
+	})
+}
+
+// Ended is closed once the connection has ended.
+func (e *Ends) Ended() <-chan struct{} { return e.ended }
+
+// Force is the time in force of a fault that acts on the requests which match, from Begin to End. Its methods are safe for
+// concurrent use; only those that say so block.
+type Force struct {
+	// First requests that match are taken; 0: the share of them, drawn from the seed.
+	First int
+	Share faults.Share
+	Seed  uint64
+
+	seen                        atomic.Uint64 // requests that match, since Begin
+	matched, connections, bytes atomic.Int64
+
+	mu     sync.Mutex
+	over   chan struct{}      // closed at End; nil while out of force
+	silent map[*Ends]struct{} // connections with an answer that will not come
+}
+
+// Begin puts it into force. When it was out of force join is called before any request can meet it; its error leaves it out.
+func (f *Force) Begin(join func() error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over != nil {
+		return nil
+	}
+	f.seen.Store(0)
+	f.over, f.silent = make(chan struct{}), make(map[*Ends]struct{})
+	if err := join(); err != nil {
+		f.over, f.silent = nil, nil
+		return err
+	}
+	return nil
+}
+
+// End takes it out of force. When it was in force leave is called: no further request is to meet it. What waits for its end
+// goes on, and connections with an answer that will not come are reset.
+func (f *Force) End(leave func()) {
+	f.mu.Lock()
+	if f.over == nil {
+		f.mu.Unlock()
+		return
+	}
+	leave()
+	close(f.over)
+	silent := slices.Collect(maps.Keys(f.silent))
+	f.over, f.silent = nil, nil
+	f.mu.Unlock()
+	for _, e := range silent {
+		e.End(ErrCut)
+	}
+}
+
+// Takes decides whether it acts on the next request that matches.
+func (f *Force) Takes() bool {
+	n := f.seen.Add(1)
+	if f.First > 0 {
+		return n <= uint64(f.First)
+	}
+	return f.Share.Draws(f.Seed, n)
+}
+
+// Meets charges it with a request of so many bytes that it acted on; first says that it is the first of its connection.
+func (f *Force) Meets(first bool, bytes int) {
+	if first {
+		f.connections.Add(1)
+	}
+	f.bytes.Add(int64(bytes))
+	f.matched.Add(1)
+}
+
+// Matched is how many requests it acted on.
+func (f *Force) Matched() int64 { return f.matched.Load() }
+
+// Bite tells what met it: the requests that it acted on, by their connections and bytes.
+func (f *Force) Bite() faults.Bite {
+	return faults.Bite{Bit: f.matched.Load() > 0, Connections: f.connections.Load(), Bytes: f.bytes.Load()}
+}
+
+// InForce says whether it is.
+func (f *Force) InForce() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.over != nil
+}
+
+// Wait blocks until a time, until it is out of force, or until the connection has ended.
+func (f *Force) Wait(e *Ends, due time.Time) {
+	f.mu.Lock()
+	over := f.over
+	f.mu.Unlock()
+	if over == nil {
+		return
+	}
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-over:
+	case <-e.ended:
+	}
+}
+
+// Silences keeps a connection for the reset at the end; one that was just missed is reset at once.
+func (f *Force) Silences(e *Ends) {
+	f.mu.Lock()
+	late := f.over == nil
+	if !late {
+		f.silent[e] = struct{}{}
+	}
+	f.mu.Unlock()
+	if late {
+		e.End(ErrCut)
+	}
+}
+
+// Silent is how many connections wait for the reset at the end.
+func (f *Force) Silent() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.silent)
+}
+
+// Releases forgets a connection that has ended.
+func (f *Force) Releases(e *Ends) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.silent, e)
+}
+
+// List is the faults in force on a link. Reading it takes no lock. The zero value is empty.
+type List[F comparable] struct {
+	mu  sync.Mutex // held to change it
+	all atomic.Pointer[[]F]
+}
+
+// All returns the faults in force, those that came first in front. It is not to be changed.
+func (l *List[F]) All() []F {
+	if all := l.all.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+// Add appends a fault.
+func (l *List[F]) Add(fault F) {
+	l.change(func(all []F) []F { return append(all, fault) })
+}
+
+// Remove takes a fault out.
+func (l *List[F]) Remove(fault F) {
+	l.change(func(all []F) []F { return slices.DeleteFunc(all, func(other F) bool { return other == fault }) })
+}
+
+func (l *List[F]) change(change func([]F) []F) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := change(slices.Clone(l.All()))
+	l.all.Store(&all)
+}
+
+// Echo carries what is asked over a connection whose target gives the reply once it got as many bytes as were asked, and
+// returns what came back. It blocks until then or until ctx ends.
+func Echo(ctx context.Context, carry func(client, target net.Conn), question []byte, reply func(got []byte) []byte) ([]byte, error) {
+	client, near := net.Pipe()
+	far, mirror := net.Pipe()
+	var all sync.WaitGroup
+	all.Go(func() { carry(near, far) })
+	defer all.Wait()
+	all.Go(func() {
+		defer mirror.Close()
+		got := make([]byte, len(question))
+		if _, err := io.ReadFull(mirror, got); err == nil {
+			_, _ = mirror.Write(reply(got))
+		}
+	})
+	defer client.Close()
+	defer context.AfterFunc(ctx, func() { client.Close() })()
+	if _, err := client.Write(question); err != nil {
+		return nil, err
+	}
+	answer := make([]byte, len(reply(question)))
+	_, err := io.ReadFull(client, answer)
+	return answer, err
+}
