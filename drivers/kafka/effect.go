@@ -11,14 +11,15 @@ import (
 
 // Effect is the `kafka:` part of `effects:`: a topic in which every operation must show up.
 type Effect struct {
-	Brokers       string `yaml:"brokers" jsonschema:"required" jsonschema_description:"Brokers to begin with: host:port, separated by commas."`
-	Topic         string `yaml:"topic" jsonschema:"required" jsonschema_description:"The topic to read."`
-	ID            string `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the value, as in $.orderId, or header NAME. Default: header wringer-id."`
-	Key           string `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the value. Default: the record's key."`
-	Origin        string `yaml:"origin" jsonschema_description:"JSON path to what identifies the message that this effect came from, which tells a redelivery upstream from a second effect."`
-	ReadCommitted *bool  `yaml:"read_committed" jsonschema_description:"Do not see what transactions aborted or have not committed. Default true."`
-	TLS           *TLS   `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
-	SASL          *SASL  `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
+	Brokers       string       `yaml:"brokers" jsonschema:"required" jsonschema_description:"Brokers to begin with: host:port, separated by commas."`
+	Topic         string       `yaml:"topic" jsonschema:"required" jsonschema_description:"The topic to read."`
+	ID            string       `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the value, as in $.orderId, or header NAME. Default: header wringer-id."`
+	Key           string       `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the value. Default: the record's key."`
+	Origin        string       `yaml:"origin" jsonschema_description:"JSON path to what identifies the message that this effect came from, which tells a redelivery upstream from a second effect."`
+	ReadCommitted *bool        `yaml:"read_committed" jsonschema_description:"Do not see what transactions aborted or have not committed. Default true."`
+	Schema        *Translation `yaml:"schema" jsonschema_description:"Values are encoded by schemas of a Schema Registry."`
+	TLS           *TLS         `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
+	SASL          *SASL        `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
 }
 
 // Check implements drivers.SourceConfig.
@@ -26,6 +27,7 @@ func (e *Effect) Check(problem func(field, message string)) {
 	checkPlace(e.Brokers, e.Topic, problem)
 	e.access().check(problem)
 	e.places().check(problem)
+	e.Schema.check(problem)
 }
 
 func (e *Effect) access() access { return access{e.TLS, e.SASL} }
@@ -45,10 +47,10 @@ func (e *Effect) Open(_ context.Context, env drivers.Env) (drivers.Source, error
 }
 
 func (e *Effect) source(env drivers.Env) (*Source, error) {
-	return newSource(env, e.Brokers, e.Topic, e.access(), e.places(), e.ReadCommitted == nil || *e.ReadCommitted)
+	return newSource(env, e.Brokers, e.Topic, e.access(), e.places(), e.Schema, e.ReadCommitted == nil || *e.ReadCommitted)
 }
 
-func newSource(env drivers.Env, brokers, topic string, access access, places places, committed bool) (*Source, error) {
+func newSource(env drivers.Env, brokers, topic string, access access, places places, schema *Translation, committed bool) (*Source, error) {
 	s := &Source{name: fmt.Sprintf("kafka %s, topic %s", brokers, topic), topic: topic, env: env, access: access,
 		committed: committed, moved: make(chan struct{})}
 	var err error
@@ -57,6 +59,9 @@ func newSource(env drivers.Env, brokers, topic string, access access, places pla
 	}
 	if s.secure, err = s.access.secure(env.Files); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", drivers.ErrConfig, s.name, err)
+	}
+	if s.translator, err = schema.open(env); err != nil {
+		return nil, fmt.Errorf("%w: %s: schema: %w", drivers.ErrConfig, s.name, err)
 	}
 	if s.look, err = places.compile(); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", drivers.ErrConfig, s.name, err)

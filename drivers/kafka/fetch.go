@@ -48,6 +48,11 @@ func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) e
 			s.breakOff(err)
 			return err
 		}
+		if err != nil {
+			s.mu.Lock()
+			s.trouble = err
+			s.mu.Unlock()
+		}
 		if !pause(ctx, backoff) {
 			break
 		}
@@ -148,7 +153,7 @@ func (s *Source) follow(ctx context.Context, l *leader, deliver func(*drivers.De
 		return err
 	}
 	defer broker.Close()
-	decoder := &decoder{env: &s.env, look: s.look, committed: s.committed}
+	decoder := &decoder{env: &s.env, look: s.look, committed: s.committed, translator: s.translator}
 	for ctx.Err() == nil {
 		response, err := broker.Fetch(s.request(l))
 		if err != nil {
@@ -235,8 +240,10 @@ type decoder struct {
 	env       *drivers.Env
 	look      look
 	committed bool
-	delivery  drivers.Delivery
-	scratch   [4][]byte
+	// translator shows values as JSON; nil: they are.
+	translator *translator
+	delivery   drivers.Delivery
+	scratch    [4][]byte
 }
 
 // decode delivers the records of block from offset next on, and returns the offset behind what it has dealt with.
@@ -259,7 +266,9 @@ func (d *decoder) decode(partition int32, next int64, block *sarama.FetchRespons
 			return next, err
 		}
 		if !batch.Control && !(d.committed && hidden) {
-			d.records(batch, next, deliver)
+			if err := d.records(batch, next, deliver); err != nil {
+				return next, err
+			}
 		}
 		next = batch.LastOffset() + 1
 	}
@@ -274,31 +283,38 @@ func whole(batch *sarama.RecordBatch, next int64) error {
 	return nil
 }
 
-func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*drivers.Delivery)) {
-	for _, r := range batch.Records {
+// records delivers the records of a batch from offset next on, all of them or, with an error, none.
+func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*drivers.Delivery)) error {
+	values, err := d.translated(batch)
+	if err != nil {
+		return err
+	}
+	for i, r := range batch.Records {
 		offset := batch.FirstOffset + r.OffsetDelta
 		if offset < next {
 			continue
 		}
 		d.delivery.Offset = offset
-		d.delivery.ID = d.id(r)
+		value := values(i)
+		d.delivery.ID = d.id(r, value)
 		d.delivery.Key = r.Key
 		if d.look.key != nil {
-			d.delivery.Key = d.look.key.find(r.Value, &d.scratch[1])
+			d.delivery.Key = d.look.key.find(value, &d.scratch[1])
 		}
 		if d.look.origin != nil {
-			d.delivery.Origin = d.look.origin.find(r.Value, &d.scratch[2])
+			d.delivery.Origin = d.look.origin.find(value, &d.scratch[2])
 		}
 		if d.look.sequence != nil {
-			d.delivery.Sequence = d.look.sequence.find(r.Value, &d.scratch[3])
+			d.delivery.Sequence = d.look.sequence.find(value, &d.scratch[3])
 		}
 		deliver(&d.delivery)
 	}
+	return nil
 }
 
-func (d *decoder) id(r *sarama.Record) []byte {
+func (d *decoder) id(r *sarama.Record, value []byte) []byte {
 	if d.look.id != nil {
-		return d.look.id.find(r.Value, &d.scratch[0])
+		return d.look.id.find(value, &d.scratch[0])
 	}
 	for _, h := range r.Headers {
 		if string(h.Key) == d.look.header {

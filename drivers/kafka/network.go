@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wringer/drivers"
@@ -22,7 +23,8 @@ type network struct {
 	closed  bool
 	live    map[*kept]struct{}
 	failure error // of the last dial; nil after one that succeeded
-	down    bool
+
+	down atomic.Bool // changed while mu is held; asked for each record
 }
 
 // newNetwork dials by dial, each for at most timeout (sarama applies no timeout to a dialer that is not its own).
@@ -54,7 +56,7 @@ func (n *network) Dial(network, address string) (net.Conn, error) {
 		conn.Close()
 		return nil, net.ErrClosed
 	}
-	n.down = false
+	n.down.Store(false)
 	k := &kept{Conn: conn, network: n}
 	n.live[k] = struct{}{}
 	if n.wrap != nil {
@@ -93,15 +95,12 @@ func (n *network) lastFailure() error {
 func (n *network) fail() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.down = len(n.live) == 0
-	return n.down
+	down := len(n.live) == 0
+	n.down.Store(down)
+	return down
 }
 
-func (n *network) isDown() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.down
-}
+func (n *network) isDown() bool { return n.down.Load() }
 
 // kept is a connection that its network knows of until it is closed.
 type kept struct {

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bufbuild/protocompile"
-	"github.com/twmb/avro"
 	"github.com/twmb/franz-go/pkg/sr"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -277,13 +275,7 @@ func (f *found) compile(ctx context.Context, name string) (*encoding, error) {
 }
 
 func (f *found) avro() (*encoding, error) {
-	var cache avro.SchemaCache
-	for _, r := range f.referred {
-		if _, err := cache.Parse(r.text); err != nil {
-			return nil, fmt.Errorf("%s: %w", r.name, err)
-		}
-	}
-	schema, err := cache.Parse(f.Schema.Schema)
+	schema, err := f.parseAvro()
 	if err != nil {
 		return nil, err
 	}
@@ -301,17 +293,11 @@ func (f *found) avro() (*encoding, error) {
 }
 
 func (f *found) protobuf(ctx context.Context, name string) (*encoding, error) {
-	const file = "the schema.proto" // a name that no import has
-	sources := map[string]string{file: f.Schema.Schema}
-	for _, r := range f.referred {
-		sources[r.name] = r.text
-	}
-	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{Accessor: protocompile.SourceAccessorFromMap(sources)})}
-	files, err := compiler.Compile(ctx, file)
+	file, err := f.parseProtobuf(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w (what a .proto file imports is found in the registry, and of a file only what comes with Protobuf)", err)
+		return nil, err
 	}
-	desc, err := pickMessage(files[0], name)
+	desc, err := pickMessage(file, name)
 	if err != nil {
 		return nil, err
 	}

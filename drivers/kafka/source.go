@@ -25,6 +25,7 @@ type Source struct {
 	committed  bool
 	autoCreate bool // a topic that is absent at Start may be created by the brokers when it is asked for
 	look       look
+	translator *translator
 	access     access
 	secure     *tls.Config
 
@@ -36,6 +37,7 @@ type Source struct {
 	mu        sync.Mutex
 	positions []*position
 	broken    error
+	trouble   error         // the last that was mended, or is to be
 	moved     chan struct{} // closed, and made anew, whenever a position has moved or the source broke
 }
 
@@ -185,7 +187,7 @@ func (s *Source) catchUp(ctx context.Context) error {
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", behind, ctx.Err())
+			return fmt.Errorf("%s: %w", behind, errors.Join(ctx.Err(), s.lastTrouble()))
 		}
 	}
 }
@@ -204,6 +206,12 @@ func (s *Source) behind(ends map[int32]int64) (moved <-chan struct{}, where stri
 		}
 	}
 	return nil, "", nil
+}
+
+func (s *Source) lastTrouble() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trouble
 }
 
 // samePartitions returns the partitions of the topic, which must be those of the start: records of one that was added

@@ -45,8 +45,8 @@ func TestFaultOnOneBroker(t *testing.T) {
 			if !produceTo(t, c, 0, patience) {
 				t.Errorf("%s on %s breaks broker-0", kind, branch)
 			}
-			if f.Bite().Bit {
-				t.Errorf("%s on %s bit without a word to the broker", kind, branch)
+			if kind == "protocol" && f.Bite().Bit { // the client may ask broker-1 for metadata
+				t.Errorf("%s on %s bit without a record to the broker", kind, branch)
 			}
 			if produceTo(t, c, 1, 300*time.Millisecond) {
 				t.Errorf("%s on %s does not break broker-1", kind, branch)

@@ -1,0 +1,218 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/bufbuild/protocompile"
+	"github.com/twmb/avro"
+	"github.com/twmb/franz-go/pkg/sr"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"wringer/drivers"
+)
+
+// Translation says that values are framed with the id of a schema, and where that is found: JSON paths then look into the
+// value as JSON shows it.
+type Translation struct {
+	Registry string `yaml:"registry" jsonschema:"required" jsonschema_description:"URL of the Schema Registry that has the schemas of the values, Avro or Protobuf. JSON paths then look into the value as JSON shows it; Protobuf fields have their JSON names, as in orderId."`
+	User     string `yaml:"user" jsonschema_description:"Name to log in to the registry with."`
+	Password string `yaml:"password" jsonschema_description:"Password to log in to the registry with. Write ${env.NAME}: what comes from the environment is never recorded."`
+}
+
+func (t *Translation) check(problem func(field, message string)) {
+	if t == nil {
+		return
+	}
+	if u, err := url.Parse(t.Registry); !strings.Contains(t.Registry, "${") && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		problem("schema.registry", fmt.Sprintf("%q is no URL: write http://host:8081", t.Registry))
+	}
+	if (t.User == "") != (t.Password == "") {
+		problem("schema", "user and password go together")
+	}
+}
+
+// translator shows framed values as JSON. Safe for concurrent use.
+type translator struct {
+	client *sr.Client
+
+	mu    sync.Mutex
+	known map[int]*reading // by id; nil: it cannot be read
+}
+
+// reading shows the values of one schema.
+type reading struct {
+	avro  *avro.Schema
+	proto protoreflect.FileDescriptor
+}
+
+// open makes the translator; nil without a translation. It asks nothing yet.
+func (t *Translation) open(env drivers.Env) (*translator, error) {
+	if t == nil {
+		return nil, nil
+	}
+	options := []sr.ClientOpt{sr.URLs(t.Registry), sr.UserAgent("wringer"), sr.HTTPClient(&http.Client{
+		Transport: &http.Transport{DialContext: env.Direct, DisableKeepAlives: true}, // a few requests in all
+	})}
+	if t.User != "" {
+		options = append(options, sr.BasicAuth(t.User, t.Password))
+	}
+	client, err := sr.NewClient(options...)
+	return &translator{client: client, known: make(map[int]*reading)}, err
+}
+
+// json is a value as JSON, nil where it is not framed, or does not fit the schema that it names. An error means that the
+// registry was asked in vain, and may answer later.
+func (t *translator) json(value []byte) ([]byte, error) {
+	var header sr.ConfluentHeader
+	id, rest, err := header.DecodeID(value)
+	if err != nil {
+		return nil, nil
+	}
+	r, err := t.reading(id)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the schema %d of a value: %w", id, err)
+	case r == nil:
+		return nil, nil
+	case r.avro != nil:
+		return r.ofAvro(rest), nil
+	}
+	index, rest, err := header.DecodeIndex(rest, maxNesting)
+	if err != nil {
+		return nil, nil
+	}
+	return r.ofProtobuf(rest, index), nil
+}
+
+// registryPatience bounds one question to the registry; the reader waits for it.
+const registryPatience = 2 * time.Second
+
+// maxNesting bounds the place of a Protobuf message.
+const maxNesting = 64
+
+// reading finds a schema by its id.
+func (t *translator) reading(id int) (*reading, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r, ok := t.known[id]; ok {
+		return r, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), registryPatience)
+	defer cancel()
+	schema, err := t.client.SchemaByID(ctx, id)
+	if isNotFound(err) {
+		t.known[id] = nil
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := &found{Schema: schema, id: id}
+	if err := f.follow(ctx, t.client, schema.References); err != nil {
+		return nil, err
+	}
+	t.known[id] = f.reading(ctx)
+	return t.known[id], nil
+}
+
+// reading is nil for a schema that cannot be read: of another kind, or broken.
+func (f *found) reading(ctx context.Context) *reading {
+	switch f.Type {
+	case sr.TypeAvro:
+		if schema, err := f.parseAvro(); err == nil {
+			return &reading{avro: schema}
+		}
+	case sr.TypeProtobuf:
+		if file, err := f.parseProtobuf(ctx); err == nil {
+			return &reading{proto: file}
+		}
+	}
+	return nil
+}
+
+func (r *reading) ofAvro(b []byte) []byte {
+	var v any
+	if rest, err := r.avro.Decode(b, &v); err != nil || len(rest) > 0 {
+		return nil
+	}
+	text, err := r.avro.EncodeJSON(v)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+func (r *reading) ofProtobuf(b []byte, index []int) []byte {
+	var desc protoreflect.MessageDescriptor
+	all := r.proto.Messages()
+	for _, i := range index {
+		if i < 0 || i >= all.Len() {
+			return nil
+		}
+		desc = all.Get(i)
+		all = desc.Messages()
+	}
+	if desc == nil {
+		return nil
+	}
+	m := dynamicpb.NewMessage(desc)
+	if err := proto.Unmarshal(b, m); err != nil {
+		return nil
+	}
+	text, err := protojson.Marshal(m)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// parseAvro parses the schema, with those that it refers to.
+func (f *found) parseAvro() (*avro.Schema, error) {
+	var cache avro.SchemaCache
+	for _, r := range f.referred {
+		if _, err := cache.Parse(r.text); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.name, err)
+		}
+	}
+	return cache.Parse(f.Schema.Schema)
+}
+
+// parseProtobuf compiles the file, with those that it imports.
+func (f *found) parseProtobuf(ctx context.Context) (protoreflect.FileDescriptor, error) {
+	const file = "the schema.proto" // a name that no import has
+	sources := map[string]string{file: f.Schema.Schema}
+	for _, r := range f.referred {
+		sources[r.name] = r.text
+	}
+	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{Accessor: protocompile.SourceAccessorFromMap(sources)})}
+	files, err := compiler.Compile(ctx, file)
+	if err != nil {
+		return nil, fmt.Errorf("%w (what a .proto file imports is found in the registry, and of a file only what comes with Protobuf)", err)
+	}
+	return files[0], nil
+}
+
+// translated returns what paths look into, by the number of a record in the batch: its value, or that as JSON. All or none
+// are translated, so that nothing is delivered twice when the registry has to be asked again.
+func (d *decoder) translated(batch *sarama.RecordBatch) (value func(i int) []byte, err error) {
+	if d.translator == nil {
+		return func(i int) []byte { return batch.Records[i].Value }, nil
+	}
+	texts := make([][]byte, len(batch.Records))
+	for i, r := range batch.Records {
+		if texts[i], err = d.translator.json(r.Value); err != nil {
+			return nil, err
+		}
+	}
+	return func(i int) []byte { return texts[i] }, nil
+}
