@@ -33,13 +33,14 @@ func (b *bench) postAll(first, last int) map[int]answered {
 	return got
 }
 
-// traffic places orders at about rate a second, each until it is accepted, until stop is called, which returns how many
+// traffic places orders at about rate a second, 64 at once at most, each until it is accepted, until stop is called, which returns how many
 // there were.
 func (b *bench) traffic(rate int) (stop func() int) {
 	var (
 		all    sync.WaitGroup
 		orders int
 		done   = make(chan struct{})
+		slots  = make(chan struct{}, 64)
 	)
 	all.Go(func() {
 		tick := time.NewTicker(time.Second / time.Duration(rate))
@@ -50,16 +51,26 @@ func (b *bench) traffic(rate int) (stop func() int) {
 			case <-done:
 				return
 			}
+			select {
+			case slots <- struct{}{}:
+			default:
+				continue // the shop has enough to do
+			}
 			n := orders
 			orders++
-			all.Go(func() { b.place(n) })
+			all.Go(func() {
+				defer func() { <-slots }()
+				b.place(n)
+			})
 		}
 	})
-	return func() int {
+	stop = sync.OnceValue(func() int {
 		close(done)
 		all.Wait()
 		return orders
-	}
+	})
+	b.t.Cleanup(func() { stop() }) // a test that fails leaves none behind
+	return stop
 }
 
 // waitPlaced waits until the shop has placed n more orders.
