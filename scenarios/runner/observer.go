@@ -104,15 +104,21 @@ func (o *observer) settle(drain context.Context) (why string) {
 	defer cancel()
 	caught := make(chan error, 1)
 	go func() { caught <- o.source.CatchUp(limit) }()
+	var err error
 	select {
 	case <-o.over:
 		cancel()
 		<-caught
+	case err = <-caught:
+	}
+	// A receiver that had ended may have let the source believe that it was read.
+	select {
+	case <-o.over:
 		return fmt.Sprintf("observing %s failed: %v", o.place, o.err)
-	case err := <-caught:
-		if err != nil {
-			return fmt.Sprintf("%s was not read to its end: %v", o.place, err)
-		}
+	default:
+	}
+	if err != nil {
+		return fmt.Sprintf("%s was not read to its end: %v", o.place, err)
 	}
 	if o.group != nil {
 		o.group.settle(limit)
