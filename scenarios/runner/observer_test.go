@@ -22,7 +22,7 @@ func (brokenSource) Close() error                  { return nil }
 func TestObserverThatEndedIsNeverComplete(t *testing.T) {
 	drain, cancel := context.WithCancel(t.Context())
 	cancel()
-	for range 200 {
+	for range 20_000 {
 		o := &observer{source: brokenSource{}, place: "the topic"}
 		o.watch(t.Context())
 		<-o.over
