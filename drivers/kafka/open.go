@@ -229,7 +229,7 @@ func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *
 			}
 			created = true
 		case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
-			if !created || wanted == nil && asked >= autoCreationPolls {
+			if (!created || wanted == nil) && asked >= unknownPolls {
 				return fmt.Errorf("%w: the topic does not exist; create it, or have it created: `partitions` of the stream, --partitions of wringer load", drivers.ErrConfig)
 			}
 		case errors.Is(err, sarama.ErrSASLAuthenticationFailed), errors.Is(err, sarama.ErrUnsupportedSASLMechanism):
@@ -270,8 +270,9 @@ func denied(what string, err error) error {
 	return fmt.Errorf("%w: the login is not allowed %s; grant that, or look at sasl: %w", drivers.ErrConfig, what, err)
 }
 
-// autoCreationPolls is how often a topic that the brokers may create on demand is asked for.
-const autoCreationPolls = 10
+// unknownPolls is how often a topic is asked for before it is taken for absent: brokers may create it on demand, and one that
+// exists is not known to each of them at once.
+const unknownPolls = 10
 
 // createTopic creates a topic; that somebody else just did is as good.
 func createTopic(client sarama.Client, topic string, detail *sarama.TopicDetail) error {
