@@ -85,7 +85,8 @@ type clerk struct {
 	client   sarama.Client
 	config   *Transactions
 	in       chan *sarama.ProducerMessage
-	producer sarama.AsyncProducer // nil while there is none
+	held     *sarama.ProducerMessage // for the next transaction; nil: none
+	producer sarama.AsyncProducer    // nil while there is none
 	returns  sync.WaitGroup
 	draws    uint64 // from which it is drawn which transactions are aborted
 	number   uint64 // of the transaction
@@ -99,17 +100,27 @@ func newClerk(d *Driver, config *Transactions, client sarama.Client, producer sa
 func (c *clerk) run() {
 	c.takeBack()
 	defer c.retire()
-	for {
-		select {
-		case m := <-c.in:
-			if c.producer == nil && !c.renew() {
-				return
-			}
-			c.carry(m)
-			c.number++
-		case <-c.driver.shutting:
+	for m := c.next(); m != nil; m = c.next() {
+		if c.producer == nil && !c.renew() {
 			return
 		}
+		c.carry(m)
+		c.number++
+	}
+}
+
+// next is the first record of the next transaction; nil once the driver shuts down.
+func (c *clerk) next() *sarama.ProducerMessage {
+	m := c.held
+	c.held = nil
+	if m != nil {
+		return m
+	}
+	select {
+	case m = <-c.in:
+		return m
+	case <-c.driver.shutting:
+		return nil
 	}
 }
 
@@ -175,15 +186,24 @@ func (c *clerk) carry(first *sarama.ProducerMessage) {
 	c.finish(t)
 }
 
-// fill hands records to sarama until the transaction is full or its time is up.
+// fails says whether the transaction can only be aborted.
+func (c *clerk) fails(t *transaction) bool {
+	return t.failed.Load() || c.producer.TxnStatus()&sarama.ProducerTxnFlagInError != 0
+}
+
+// fill hands records to sarama until the transaction is full, has failed, or its time is up.
 func (c *clerk) fill(t *transaction, m *sarama.ProducerMessage) {
 	timer := time.NewTimer(c.config.every())
 	defer timer.Stop()
 	for {
 		f := m.Metadata.(*flight)
-		if f.stage.Load() == withdrawn { // sarama would fail the whole transaction over it
+		switch {
+		case f.stage.Load() == withdrawn: // sarama would fail the whole transaction over it
 			c.driver.flights.leave(f)
-		} else {
+		case c.fails(t): // what has failed takes no more with it
+			c.held = m
+			return
+		default:
 			t.add(f)
 			c.producer.Input() <- m
 		}
