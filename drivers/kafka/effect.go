@@ -50,25 +50,6 @@ func (e *Effect) source(env drivers.Env) (*Source, error) {
 	return newSource(env, e.Brokers, e.Topic, e.access(), e.places(), e.Schema, e.ReadCommitted == nil || *e.ReadCommitted)
 }
 
-func newSource(env drivers.Env, brokers, topic string, access access, places places, schema *Translation, committed bool) (*Source, error) {
-	s := &Source{name: fmt.Sprintf("kafka %s, topic %s", brokers, topic), topic: topic, env: env, access: access,
-		committed: committed, moved: make(chan struct{})}
-	var err error
-	if s.brokers, err = splitBrokers(brokers); err != nil {
-		return nil, fmt.Errorf("%w: %s: brokers: %w", drivers.ErrConfig, s.name, err)
-	}
-	if s.secure, err = s.access.secure(env.Files); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", drivers.ErrConfig, s.name, err)
-	}
-	if s.translator, err = schema.open(env); err != nil {
-		return nil, fmt.Errorf("%w: %s: schema: %w", drivers.ErrConfig, s.name, err)
-	}
-	if s.look, err = places.compile(); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", drivers.ErrConfig, s.name, err)
-	}
-	return s, nil
-}
-
 // GaugeNames implements drivers.Declarer: how many records the source is behind.
 func (e *Effect) GaugeNames() []string { return []string{"lag"} }
 

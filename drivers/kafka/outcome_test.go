@@ -126,3 +126,24 @@ func TestEndsOnce(t *testing.T) {
 		t.Error("a withdrawn record can still be put into a batch")
 	}
 }
+
+// A record that went out twice is acked by the first answer that does so, at the place which that one gives; what a later
+// answer says of it changes nothing.
+func TestAckedOnce(t *testing.T) {
+	s := newFlights()
+	s.wired = true
+	f := &flight{ref: ref{seq: 1}}
+	s.enter(f)
+	carries := []carried{{partition: 3, refs: []ref{{seq: 9}, f.ref}}}
+	first, second := s.departing(9, carries, new(wire), 1), s.departing(9, carries, new(wire), 2)
+	if acked := s.answer(first, []verdict{{partition: 3, offset: 40}}); len(acked) != 1 || acked[0] != f {
+		t.Fatalf("acked %v", acked)
+	}
+	if acked := s.answer(second, []verdict{{partition: 3, offset: 50}}); len(acked) != 0 {
+		t.Errorf("acked again: %v", acked)
+	}
+	s.recall(second)
+	if f.offset != 41 || f.passage.answered != 1 || f.passage.sent != 2 {
+		t.Errorf("at offset %d, want 41; %+v", f.offset, f.passage)
+	}
+}

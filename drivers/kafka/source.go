@@ -55,6 +55,26 @@ var (
 	_ drivers.Gauger = (*Source)(nil)
 )
 
+// newSource prepares the reader of a topic. It dials nothing.
+func newSource(env drivers.Env, brokers, topic string, access access, places places, schema *Translation, committed bool) (*Source, error) {
+	s := &Source{name: fmt.Sprintf("kafka %s, topic %s", brokers, topic), topic: topic, env: env, access: access,
+		committed: committed, moved: make(chan struct{})}
+	var err error
+	if s.brokers, err = splitBrokers(brokers); err != nil {
+		return nil, fmt.Errorf("%w: %s: brokers: %w", drivers.ErrConfig, s.name, err)
+	}
+	if s.secure, err = s.access.secure(env.Files); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", drivers.ErrConfig, s.name, err)
+	}
+	if s.translator, err = schema.open(env); err != nil {
+		return nil, fmt.Errorf("%w: %s: schema: %w", drivers.ErrConfig, s.name, err)
+	}
+	if s.look, err = places.compile(); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", drivers.ErrConfig, s.name, err)
+	}
+	return s, nil
+}
+
 // Start implements drivers.Source. A topic that does not exist, and is not created by being asked for, is an error.
 func (s *Source) Start(ctx context.Context) error {
 	if err := s.start(ctx); err != nil {

@@ -3,10 +3,13 @@ package kafka
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -257,4 +260,43 @@ func addPartitions(t testing.TB, cl *kgo.Client, total int32) {
 	if err != nil || resp.Topics[0].ErrorCode != 0 {
 		t.Fatalf("%v, %+v", err, resp)
 	}
+}
+
+// One broker may not have heard yet of a topic that exists.
+func TestTopicThatIsNotKnownEverywhereYet(t *testing.T) {
+	c := newCluster(t, 1)
+	asked := 0
+	c.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if q := r.(*kmsg.MetadataRequest); len(q.Topics) == 0 || asked >= 3 {
+			return nil, nil, false
+		}
+		asked++
+		return strangers(c, r), nil, true
+	})
+	env := newEnv()
+	s, err := newSource(env, brokers(c), topic, access{}, places{}, nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Start(t.Context()); err != nil || asked < 3 {
+		t.Errorf("asked %d times: %v", asked, err)
+	}
+}
+
+// strangers is the answer of a broker that knows its cluster, and not the topic.
+func strangers(c *kfake.Cluster, r kmsg.Request) kmsg.Response {
+	answer := r.ResponseKind().(*kmsg.MetadataResponse)
+	for id, address := range c.ListenAddrs() {
+		b := kmsg.NewMetadataResponseBroker()
+		host, port, _ := net.SplitHostPort(address)
+		n, _ := strconv.Atoi(port)
+		b.NodeID, b.Host, b.Port = int32(id), host, int32(n)
+		answer.Brokers = append(answer.Brokers, b)
+	}
+	t := kmsg.NewMetadataResponseTopic()
+	t.Topic, t.ErrorCode = kmsg.StringPtr(topic), kerr.UnknownTopicOrPartition.Code
+	answer.Topics = append(answer.Topics, t)
+	return answer
 }

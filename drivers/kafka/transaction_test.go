@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -107,5 +108,30 @@ func TestTransactionRefused(t *testing.T) {
 	}
 	if acked == 0 || acked == len(attempts) {
 		t.Errorf("%d acked", acked)
+	}
+}
+
+// What comes after a transaction has failed goes into the next one.
+func TestTransactionThatFailedTakesNoMore(t *testing.T) {
+	c := newCluster(t, 1)
+	refuse := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.MessageTooLarge, Count: 1})
+	defer refuse.Remove()
+	d := openDriver(t, c, Config{Transactions: &Transactions{Records: 10, Every: 30 * time.Second}}, newEnv())
+	producer := d.lines[0].clerk.producer
+	attempts, over := make([]drivers.Attempt, 11), make(chan int, 11)
+	post := func(i int) {
+		attempts[i].Reset(1, d.env.Clock())
+		d.Send(t.Context(), &drivers.Op{Seq: uint64(i)}, &attempts[i], func() { over <- i })
+	}
+	post(0)
+	eventually(t, "the transaction fails", func() bool { return producer.TxnStatus()&sarama.ProducerTxnFlagInError != 0 })
+	for i := 1; i < len(attempts); i++ {
+		post(i)
+	}
+	for range attempts {
+		i := <-over
+		if want := map[bool]drivers.Outcome{true: drivers.Rejected, false: drivers.Acked}[i == 0]; attempts[i].Outcome != want {
+			t.Errorf("operation %d: %+v", i, attempts[i])
+		}
 	}
 }

@@ -397,3 +397,26 @@ func TestConfigs(t *testing.T) {
 		t.Error("a link that speaks http is broken as kafka")
 	}
 }
+
+// An answer that has come, and waits out a delay, still stands before ours.
+func TestOursWaitsForTheAnswerUnderWay(t *testing.T) {
+	client, near := net.Pipe()
+	_, target := net.Pipe()
+	c := newConn(newLayer("l"), near, target, "")
+	defer c.End(nil)
+	defer client.Close()
+	c.expect(&expected{head: head{correlation: 1}})
+	c.expect(&expected{head: head{correlation: 2}, ours: []byte("ours")})
+	first, silenced := c.take(1)
+	if first == nil || silenced {
+		t.Fatal("the first answer is not known")
+	}
+	if err := c.giveOurs(); err != nil || len(c.queue) != 2 {
+		t.Errorf("%d answers are to come, want both: %v", len(c.queue), err)
+	}
+	c.done(first)
+	go func() { _, _ = client.Read(make([]byte, 4)) }()
+	if err := c.giveOurs(); err != nil || len(c.queue) != 0 {
+		t.Errorf("%d answers are to come, want none: %v", len(c.queue), err)
+	}
+}

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,4 +188,32 @@ func TestConsumeOfWithNumbers(t *testing.T) {
 			t.Errorf("findings %v", kinds)
 		}
 	})
+}
+
+// A consumer that saw nothing says so, though no gate asks it for anything.
+func TestConsumeSilent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second, Drain: time.Second}, []scenarios.Stream{openStream("a", 10, prompt()), reader(newLog(), "", false)}, "a.errors == 0")
+		run := mustRun(t, t.Context(), sc, Options{})
+		if why := strings.Join(run.Validity.Why, "\n"); run.Verdict != reports.Inconclusive || !strings.Contains(why, "no record with an identity of its own was seen") {
+			t.Errorf("verdict %s: %q", run.Verdict, run.Validity.Why)
+		}
+	})
+}
+
+// The members of a group use our own CPU, and a reader by itself holds nobody up.
+func TestGroupWithoutCPUIsTheLimit(t *testing.T) {
+	sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors == 0")
+	tr := &trial{sc: sc, plan: newPlan(sc)}
+	c := &collector{t: tr, cores: map[int]float64{1: float64(runtime.GOMAXPROCS(0))}}
+	group, alone := &stream{effects: &observer{group: &herd{}}}, &stream{effects: &observer{}}
+	for sec, want := range []bool{false, true} {
+		start := time.Duration(sec) * time.Second
+		if got := c.limits(group, start, nil); got != want {
+			t.Errorf("second %d: limited %t, want %t", sec, got, want)
+		}
+		if c.limits(alone, start, nil) {
+			t.Errorf("second %d: a reader is limited", sec)
+		}
+	}
 }

@@ -1,10 +1,12 @@
 package runner
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"wringer/reports"
+	"wringer/scenarios"
 )
 
 // row is a second of 100 offered operations.
@@ -119,4 +121,32 @@ func TestMetastable(t *testing.T) {
 			t.Errorf("%s: metastable %v, want %v", name, r.Metastable, c.want)
 		}
 	}
+}
+
+// What the record says of one stream and fault is what its gates are judged on.
+func TestRecoveryObservation(t *testing.T) {
+	faults := func(r reports.StreamRecovery) []reports.Fault {
+		return []reports.Fault{{Name: "cut", PerStream: map[string]reports.StreamRecovery{"a": r}}}
+	}
+	between := reports.StreamRecovery{RecoveryNS: integer(int64(8 * time.Second)), RecoveryFromNS: integer(int64(2 * time.Second)), Recovered: boolean(true)}
+	if o := recoveryObservation("recovery", "a", "cut", faults(between)); o.value != float64(8*time.Second) || o.targets != float64(2*time.Second) {
+		t.Errorf("observed %+v", o)
+	}
+	before := reports.StreamRecovery{BadBefore: true}
+	if o := recoveryObservation("detection", "a", "cut", faults(before)); o.missing != "the stream was bad already when the fault began" {
+		t.Errorf("observed %+v", o)
+	}
+}
+
+// Of a fault whose time was cut off, nobody knows whether a second would have been bad.
+func TestFaultThatWasCutOff(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer time.AfterFunc(6*time.Second, cancel).Stop()
+		sc := scenario(t, scenarios.Timing{Duration: 20 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.detection < 1s after cut")
+		sc.Faults = []scenarios.Fault{{Name: "cut", At: 4 * time.Second, For: 10 * time.Second, Config: &recordingFault{}}}
+		if run := mustRun(t, ctx, sc, Options{}); run.Faults[0].PerStream != nil || run.Gates[0].Verdict != reports.Inconclusive {
+			t.Errorf("told as %+v; %+v", run.Faults[0], run.Gates[0])
+		}
+	})
 }

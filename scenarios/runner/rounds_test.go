@@ -25,19 +25,24 @@ func (b *breaker) Inject(context.Context) error          { b.injected++; b.inFor
 func (b *breaker) Heal(context.Context) error            { b.healed++; b.inForce.Add(-1); return nil }
 func (b *breaker) Bite() faults.Bite                     { return faults.Bite{Bit: true, Connections: -1, Bytes: -1} }
 
+// refusingIn is a driver whose target refuses while a breaker is in force.
+func refusingIn(inForce *atomic.Int64) *memory {
+	return &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+		if inForce.Load() > 0 {
+			at.Wire, at.Answered = true, true
+			at.Fail(drivers.Rejected, "http_400", "")
+			return
+		}
+		ack(ctx, at, time.Millisecond)
+	}}
+}
+
 // A fault with rounds: each is injected and healed by itself, told by its number, and all share their windows. The gates on
 // those look at all of them.
 func TestRoundsOfAFault(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var inForce atomic.Int64
-		m := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
-			if inForce.Load() > 0 {
-				at.Wire, at.Answered = true, true
-				at.Fail(drivers.Rejected, "http_400", "")
-				return
-			}
-			ack(ctx, at, time.Millisecond)
-		}}
+		m := refusingIn(&inForce)
 		sc := scenario(t, scenarios.Timing{Duration: 30 * time.Second}, []scenarios.Stream{openStream("a", 100, m)},
 			"a.errors == 0 during baseline", "a.errors == 1 during cut", "a.errors == 0 after cut", "a.recovery < 1s after cut", "a.detection < 1s after cut")
 		var rounds []*breaker
@@ -79,14 +84,7 @@ func TestRoundsOfAFault(t *testing.T) {
 func TestRecoveryBesideAnother(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var inForce atomic.Int64
-		m := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
-			if inForce.Load() > 0 {
-				at.Wire, at.Answered = true, true
-				at.Fail(drivers.Rejected, "http_400", "")
-				return
-			}
-			ack(ctx, at, time.Millisecond)
-		}}
+		m := refusingIn(&inForce)
 		sc := scenario(t, scenarios.Timing{Duration: 20 * time.Second}, []scenarios.Stream{openStream("a", 100, m)},
 			"a.recovery < 1s after short", "a.recovery < 1s after long")
 		plan := func(name string, at, length time.Duration) scenarios.Fault {
