@@ -8,13 +8,16 @@ import (
 	"wringer/drivers"
 )
 
-// pipeline carries flights by a driver whose attempts complete by themselves.
+// pipeline carries flights by a driver whose attempts complete by themselves, or whenever its loop is turned.
 type pipeline struct {
 	s      *stream
 	fly    context.Context
-	driver drivers.Pipeline
-	send   sync.Mutex // one Send at a time, so that transmissions keep their order
-	all    sync.WaitGroup
+	driver interface {
+		Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func())
+	}
+	loop drivers.Loop // nil: there is none to turn, and Send may block
+	send sync.Mutex   // one Send at a time, so that transmissions keep their order
+	all  sync.WaitGroup
 }
 
 // heldUp is how long a Send takes at least that was held up, and did not just take its time.
@@ -51,7 +54,7 @@ func (p *pipeline) attempt(f *flight, number func(*flight), over func()) {
 	}
 	began := p.s.env.Clock()
 	defer func() {
-		if now := p.s.env.Clock(); now-began > heldUp {
+		if now := p.s.env.Clock(); p.loop == nil && now-began > heldUp {
 			p.s.unblocked.Store(int64(now))
 		}
 	}()
@@ -79,4 +82,35 @@ func (p *pipeline) land(f *flight, over func()) {
 	p.all.Done()
 }
 
-func (p *pipeline) wait() { p.all.Wait() }
+func (p *pipeline) wait() {
+	if p.loop == nil {
+		p.all.Wait()
+		return
+	}
+	landed := make(chan struct{})
+	go func() {
+		p.all.Wait()
+		close(landed)
+	}()
+	for {
+		select {
+		case <-landed:
+			return
+		default:
+			p.loop.Await(p.fly, coarse)
+		}
+	}
+}
+
+// turned is a loop that waits for arrivals.
+type turned struct {
+	loop drivers.Loop
+	fly  context.Context
+}
+
+func (t turned) wait(admit context.Context, d time.Duration) bool {
+	t.loop.Await(t.fly, d)
+	return admit.Err() == nil
+}
+
+func (turned) close() {}
