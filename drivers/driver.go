@@ -99,7 +99,7 @@ type Looped interface {
 
 // Loop is a pipeline that its user turns.
 type Loop interface {
-	// Send is a Pipeline's, and never blocks.
+	// Send is a Pipeline's, and never blocks. What was seen of the connections by an Await just before holds for it.
 	Send(ctx context.Context, op *Op, at *Attempt, done func())
 	// Await ends the attempts that are over, and waits for d, or less; only looking when d is not positive. It calls done.
 	// Calls come from one goroutine, as long as attempts are under way. When ctx ends, so do all of them.

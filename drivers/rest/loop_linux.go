@@ -22,10 +22,9 @@ type loop struct {
 	d      *driver
 	waker  waker
 	events events
-	// looked is when nothing had come yet of what comes next.
-	looked time.Duration
 
 	mu      sync.Mutex
+	looked  time.Duration     // all that had come by then was taken
 	conns   map[int32]*polled // by descriptor
 	idle    []*polled         // the last one back goes first, so that few connections carry what few can
 	spare   []*session        // idle too
@@ -66,13 +65,17 @@ func (l *loop) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, do
 	l.bySession(ctx, s, f, func(ctx context.Context) { s.Do(ctx, op, at) })
 }
 
+// fresh is how long a look at all connections stands for one at each.
+const fresh = 50 * time.Microsecond
+
 // free takes an idle connection that can carry a request; nil when there is none.
 func (l *loop) free() *polled {
+	looked := l.d.env.Clock()-l.looked < fresh
 	for len(l.idle) > 0 {
 		last := len(l.idle) - 1
 		p := l.idle[last]
 		l.idle = l.idle[:last]
-		if !p.stale() {
+		if looked || !p.stale() {
 			return p
 		}
 		l.drop(p)
@@ -169,7 +172,9 @@ func (l *loop) Await(ctx context.Context, d time.Duration) {
 			l.ready(ctx, l.events[i].Fd)
 		}
 		if n < len(l.events) {
+			l.mu.Lock()
 			l.looked = now
+			l.mu.Unlock()
 		}
 	}
 	l.expire(ctx)

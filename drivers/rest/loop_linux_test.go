@@ -44,6 +44,7 @@ func (b *byLoop) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 		at.Timeout = b.d.env.Clock() + time.Until(deadline) - at.Begun
 	}
 	b.over.Store(false)
+	b.Await(ctx, 0)
 	b.Send(ctx, op, at, b.done)
 	for !b.over.Load() {
 		b.Await(ctx, time.Millisecond)
