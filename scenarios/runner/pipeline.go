@@ -12,20 +12,18 @@ import (
 type pipeline struct {
 	s      *stream
 	fly    context.Context
-	driver interface {
-		Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func())
-	}
-	loop drivers.Loop // nil: there is none to turn, and Send may block
-	send sync.Mutex   // one Send at a time, so that transmissions keep their order
-	all  sync.WaitGroup
+	driver drivers.Pipeline // nil with a loop
+	loop   drivers.Loop
+	send   sync.Mutex // one Send at a time, so that transmissions keep their order
+	all    sync.WaitGroup
 }
 
 // heldUp is how long a Send takes at least that was held up, and did not just take its time.
 const heldUp = time.Millisecond
 
 func (p *pipeline) launch(f *flight, over func()) {
-	p.all.Add(1)
-	p.attempt(f, nil, over)
+	p.board(f, over)
+	p.attempt(f, nil)
 }
 
 // ride carries a user's operations by the same pipeline. Each gets its number as it is sent: the order of a stream is that of
@@ -34,14 +32,23 @@ func (p *pipeline) ride() (carry func(*flight), leave func()) {
 	landed := make(chan struct{}, 1)
 	over := func() { landed <- struct{}{} }
 	return func(f *flight) {
-		p.all.Add(1)
-		p.attempt(f, p.s.next, over)
+		p.board(f, over)
+		p.attempt(f, p.s.next)
 		<-landed
 	}, func() {}
 }
 
+// board takes a flight in. What the driver calls at the end of its attempts is made once for all of them.
+func (p *pipeline) board(f *flight, over func()) {
+	p.all.Add(1)
+	f.over = over
+	if f.done == nil {
+		f.done = func() { p.ended(f) }
+	}
+}
+
 // attempt sends f once, and numbers it before when it has no number yet. It may block while the client's own buffer is full.
-func (p *pipeline) attempt(f *flight, number func(*flight), over func()) {
+func (p *pipeline) attempt(f *flight, number func(*flight)) {
 	ready := p.s.ready(f, p.s.env.Clock())
 	p.send.Lock()
 	defer p.send.Unlock()
@@ -49,34 +56,40 @@ func (p *pipeline) attempt(f *flight, number func(*flight), over func()) {
 		number(f)
 	}
 	if !ready {
-		p.land(f, over)
+		p.land(f)
+		return
+	}
+	if p.loop != nil {
+		p.loop.Send(p.fly, &f.op, &f.at, f.done)
 		return
 	}
 	began := p.s.env.Clock()
-	defer func() {
-		if now := p.s.env.Clock(); p.loop == nil && now-began > heldUp {
-			p.s.unblocked.Store(int64(now))
-		}
-	}()
-	p.driver.Send(p.fly, &f.op, &f.at, func() {
-		now := f.land(&p.s.env, p.s.meaning)
-		wait, again := p.s.policy.next(f, now)
-		if !again {
-			p.land(f, over)
-			return
-		}
-		// done must not block: the wait and the next Send are a goroutine's of their own, at most one a flight.
-		go func() {
-			if !sleep(p.fly, wait) {
-				p.land(f, over)
-				return
-			}
-			p.attempt(f, nil, over)
-		}()
-	})
+	p.driver.Send(p.fly, &f.op, &f.at, f.done)
+	if now := p.s.env.Clock(); now-began > heldUp {
+		p.s.unblocked.Store(int64(now))
+	}
 }
 
-func (p *pipeline) land(f *flight, over func()) {
+// ended takes an attempt that is over. It does not block: the wait for the next one and its Send are a goroutine's of their
+// own, at most one a flight.
+func (p *pipeline) ended(f *flight) {
+	now := f.land(&p.s.env, p.s.meaning)
+	wait, again := p.s.policy.next(f, now)
+	if !again {
+		p.land(f)
+		return
+	}
+	go func() {
+		if !sleep(p.fly, wait) {
+			p.land(f)
+			return
+		}
+		p.attempt(f, nil)
+	}()
+}
+
+func (p *pipeline) land(f *flight) {
+	over := f.over
 	p.s.finish(f)
 	over()
 	p.all.Done()

@@ -157,7 +157,7 @@ func (s *stream) opened() drivers.Loop {
 
 func (s *stream) carrier(fly context.Context, loop drivers.Loop) carrier {
 	if loop != nil {
-		return &pipeline{s: s, fly: fly, driver: loop, loop: loop}
+		return &pipeline{s: s, fly: fly, loop: loop}
 	}
 	if p, ok := s.driver.(drivers.Pipeline); ok {
 		return &pipeline{s: s, fly: fly, driver: p}
