@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -278,6 +279,56 @@ func TestLoopTellsWhenAnAnswerCame(t *testing.T) {
 	}
 }
 
+// flown is a loop with some idle connections, and attempts that are under way together.
+type flown struct {
+	d  *driver
+	l  drivers.Loop
+	at [16]drivers.Attempt
+	op [16]drivers.Op
+	up int // so many were begun
+
+	flying atomic.Int64
+	close  func() // once
+}
+
+// fly opens a loop and makes one attempt over each of n connections, which are idle afterwards.
+func fly(t *testing.T, d drivers.Driver, n int) *flown {
+	t.Helper()
+	l, err := d.(*driver).Loop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &flown{d: d.(*driver), l: l, close: sync.OnceFunc(func() { l.Close() })}
+	t.Cleanup(f.close)
+	for range n {
+		f.send(t.Context(), time.Minute)
+	}
+	f.land(t.Context())
+	for i := range n {
+		expect(t, f.at[i], drivers.Acked, "")
+	}
+	return f
+}
+
+// send begins an attempt of the next operation.
+func (f *flown) send(ctx context.Context, timeout time.Duration) {
+	i := f.up
+	f.up++
+	f.op[i].Seq = uint64(i)
+	f.at[i].Reset(1, f.d.env.Clock())
+	f.at[i].Timeout = timeout
+	f.flying.Add(1)
+	f.l.Await(ctx, 0)
+	f.l.Send(ctx, &f.op[i], &f.at[i], func() { f.flying.Add(-1) })
+}
+
+// land turns the loop until every attempt is over.
+func (f *flown) land(ctx context.Context) {
+	for f.flying.Load() > 0 {
+		f.l.Await(ctx, time.Millisecond)
+	}
+}
+
 // An attempt whose deadline passes ends alone.
 func TestLoopEndsOneAttempt(t *testing.T) {
 	release := make(chan struct{})
@@ -287,32 +338,142 @@ func TestLoopEndsOneAttempt(t *testing.T) {
 		}
 	})
 	defer close(release)
-	d := open(t, &Config{Request: w.URL + "/{{id}}"}).(*driver)
-	s, err := sessionByLoop(d)
+	f := fly(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 3)
+	f.send(t.Context(), 50*time.Millisecond)
+	f.send(t.Context(), time.Minute)
+	f.send(t.Context(), 0)
+	f.land(t.Context())
+	for i := range f.up {
+		if i == 3 {
+			expect(t, f.at[i], drivers.Indeterminate, drivers.CodeTimeout)
+		} else {
+			expect(t, f.at[i], drivers.Acked, "")
+		}
+	}
+}
+
+// When the run ends, so does what is under way, by the loop or by a session.
+func TestLoopEndsWithItsContext(t *testing.T) {
+	release := make(chan struct{})
+	w := newWeb(t, nil, func(_ http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, ".0") {
+			<-release
+		}
+	})
+	defer close(release)
+	f := fly(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	f.send(ctx, time.Hour)
+	f.send(ctx, 0)
+	for len(w.requests()) < 3 {
+		f.l.Await(ctx, time.Millisecond)
+	}
+	cancel()
+	f.land(ctx)
+	expect(t, f.at[1], drivers.Indeterminate, drivers.CodeCancelled)
+	expect(t, f.at[2], drivers.Indeterminate, drivers.CodeCancelled)
+}
+
+// A connection that said its last, or more than it was asked for, carries no further request.
+func TestLoopLeavesConnections(t *testing.T) {
+	for name, text := range map[string]string{
+		"last": "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+		"more": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := 0
+			address := first(t, func(c net.Conn, in *bufio.Reader) bool {
+				if _, _, err := readRequest(in); err != nil {
+					return false
+				}
+				if answer++; answer > 1 {
+					t.Error("asked again")
+				}
+				io.WriteString(c, text)
+				return true
+			})
+			f := fly(t, open(t, &Config{Request: "http://" + address}), 1)
+			for range 2 {
+				f.send(t.Context(), time.Minute)
+				f.land(t.Context())
+				expect(t, f.at[f.up-1], drivers.Acked, "")
+			}
+		})
+	}
+}
+
+// What a session still has to send is not overwritten by the next request.
+func TestLoopKeepsWhatIsNotSentYet(t *testing.T) {
+	const size = 4 << 20
+	hold := make(chan struct{})
+	address := first(t, func(c net.Conn, in *bufio.Reader) bool {
+		<-hold
+		r, body, err := readRequest(in)
+		if err != nil {
+			return false
+		}
+		if want := strings.TrimPrefix(r.URL.Path, "/") + strings.Repeat("x", size); body != want {
+			t.Errorf("%s came with another's body", r.URL.Path)
+		}
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		return true
+	})
+	f := fly(t, open(t, &Config{Request: "POST http://" + address + "/{{seq}}", Body: "{{seq}}" + strings.Repeat("x", size)}), 3)
+	for range 3 {
+		f.send(t.Context(), time.Minute)
+	}
+	close(hold)
+	f.land(t.Context())
+	for i := range f.up {
+		expect(t, f.at[i], drivers.Acked, "")
+	}
+}
+
+// A session that has a connection of its own gets no other.
+func TestLoopLosesNoConnection(t *testing.T) {
+	long := strings.Repeat("y", 300<<10)
+	release := make(chan struct{})
+	w := newWeb(t, nil, func(rw http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, ".2"):
+			io.WriteString(rw, long)
+		case len(release) == 0 && strings.HasSuffix(r.URL.Path, ".0"):
+			<-release
+		}
+	})
+	env := drivertest.NewEnv(t, time.Now())
+	var dials atomic.Int64
+	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		if dials.Add(1) == 2 {
+			return struct{ net.Conn }{c}, err
+		}
+		return c, err
+	}
+	d, err := (&Config{Request: w.URL + "/{{id}}"}).Open(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	expect(t, do(t, s, 0), drivers.Acked, "")
-	l := s.(*byLoop)
-	var at [5]drivers.Attempt
-	over := make(chan int, len(at))
-	for i := range at {
-		at[i].Reset(1, d.env.Clock())
-		if at[i].Timeout = time.Minute; i == 3 {
-			at[i].Timeout = 50 * time.Millisecond
-		}
-		l.Send(t.Context(), &drivers.Op{Seq: uint64(i)}, &at[i], func() { over <- i })
+	defer d.Close()
+	f := fly(t, d, 0)
+	f.send(t.Context(), time.Minute) // over a socket
+	for len(w.requests()) < 1 {
+		f.l.Await(t.Context(), time.Millisecond)
 	}
-	for len(over) < len(at) {
-		l.Await(t.Context(), time.Millisecond)
+	f.send(t.Context(), time.Minute) // over what is none
+	close(release)
+	f.land(t.Context())
+	f.send(t.Context(), time.Minute)
+	f.land(t.Context())
+	if at := f.at[2]; at.Outcome != drivers.Acked || at.In != int64(len(long)) {
+		t.Errorf("%+v", at)
 	}
-	for i := range at {
-		if i == 3 {
-			expect(t, at[i], drivers.Indeterminate, drivers.CodeTimeout)
-		} else {
-			expect(t, at[i], drivers.Acked, "")
-		}
+	if n := f.d.fleet.open.Load(); n != 2 || dials.Load() != 2 {
+		t.Errorf("%d connections of %d", n, dials.Load())
+	}
+	f.close()
+	if n := f.d.fleet.open.Load(); n != 0 {
+		t.Errorf("%d connections are still open", n)
 	}
 }
 
