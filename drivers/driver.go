@@ -90,6 +90,24 @@ type Pipeline interface {
 	Flush(ctx context.Context) error
 }
 
+// Looped is an optional extra of a Driver that can carry the open model on the goroutine that paces it. The runner then uses the
+// loop instead of opening sessions; closed models still do.
+type Looped interface {
+	// Loop opens a loop, or returns nil where the stream's operations ask for sessions.
+	Loop() (Loop, error)
+}
+
+// Loop is a pipeline that its user turns.
+type Loop interface {
+	// Send is a Pipeline's, and never blocks. What was seen of the connections by an Await just before holds for it.
+	Send(ctx context.Context, op *Op, at *Attempt, done func())
+	// Await ends the attempts that are over, and waits for d, or less; only looking when d is not positive. It calls done.
+	// Calls come from one goroutine, as long as attempts are under way. When ctx ends, so do all of them.
+	Await(ctx context.Context, d time.Duration)
+	// Close frees everything, after every attempt is over.
+	Close() error
+}
+
 // Gauger is an optional extra of a Driver or a Source: figures that only this protocol has (connections, lag). It is
 // called about once a second, from one goroutine, and does not block.
 type Gauger interface {

@@ -143,6 +143,21 @@ func (r *Rate) checkSteps(d *decoder, n *node) {
 	}
 }
 
+// Peak is the highest rate that is planned, in arrivals a second; of poisson its mean, and 0 of max.
+func (r *Rate) Peak() float64 {
+	switch {
+	case r.Ramp != nil:
+		return float64(max(r.Ramp.From, r.Ramp.To))
+	case r.Sine != nil:
+		return float64(r.Sine.Mean + r.Sine.Amplitude)
+	}
+	peak := max(r.Constant, r.Poisson)
+	for i := range r.Steps {
+		peak = max(peak, float64(r.Steps[i].Rate))
+	}
+	return peak
+}
+
 // String writes the rate as a scenario does.
 func (r *Rate) String() string {
 	switch {

@@ -96,7 +96,7 @@ func sessionIn(t *testing.T, c *Config, files map[string]string) drivers.Session
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := d.Session()
+	s, err := newSession(d)
 	if err != nil {
 		t.Fatal(err)
 	}

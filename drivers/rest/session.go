@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"time"
 
 	"wringer/drivers"
 )
@@ -9,20 +10,20 @@ import (
 // session sends HTTP/1.1 requests over a connection of its own. Nothing is ever resent: a connection that turns out dead
 // under a request ends the attempt.
 type session struct {
-	d      *driver
-	conn   *conn // nil while there is none
-	out    []byte
-	body   []byte
+	d    *driver
+	conn *conn // nil while there is none
+	page
 	answer answer
 	reader reader
 }
 
 // Do implements drivers.Session.
 func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
-	s.render(op)
+	s.render(s.d, op)
 	err := errStale
 	if s.conn != nil && s.conn.takesTurns() {
-		err = s.attempt(ctx, at, (*conn).exchange)
+		at.Sent = s.d.env.Clock()
+		err = s.attempt(ctx, at.Sent, (*conn).exchange)
 	}
 	if err == errStale {
 		if err := s.connect(ctx); err != nil {
@@ -30,9 +31,27 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 			unsent(ctx, at, err)
 			return
 		}
-		err = s.attempt(ctx, at, (*conn).send)
+		at.Sent = s.d.env.Clock()
+		err = s.attempt(ctx, at.Sent, (*conn).send)
 	}
 	at.Wire, at.Out = true, int64(len(s.body))
+	s.settle(ctx, op, at, err)
+}
+
+// resume makes the rest of an attempt that others began on the session's connection: rest of the request is still to be sent,
+// unless sending has failed. What came of the answer so far stands in the connection's buffer.
+func (s *session) resume(ctx context.Context, op *drivers.Op, at *drivers.Attempt, rest []byte, failed error) {
+	err := s.attempt(ctx, s.d.env.Clock(), func(c *conn, ctx context.Context, _ []byte) error {
+		if failed != nil || len(rest) == 0 {
+			return failed
+		}
+		return c.send(ctx, rest)
+	})
+	s.settle(ctx, op, at, err)
+}
+
+// settle says what became of an attempt that was sent.
+func (s *session) settle(ctx context.Context, op *drivers.Op, at *drivers.Attempt, err error) {
 	at.Done = s.d.env.Clock()
 	if err != nil {
 		unanswered(ctx, at, err)
@@ -62,19 +81,23 @@ func (s *session) connect(ctx context.Context) error {
 	return nil
 }
 
-// render makes the request, head and body, ready in out.
-func (s *session) render(op *drivers.Op) {
-	r := s.d.request
-	s.body = r.appendBody(s.body[:0], op)
-	s.out = r.appendHead(s.out[:0], s.d.layout, op, len(s.body))
-	s.out = append(s.out, s.body...)
+// page is a request as it is sent. It is reused.
+type page struct {
+	out  []byte // head and body
+	body []byte
+}
+
+// render makes d's request for op.
+func (p *page) render(d *driver, op *drivers.Op) {
+	p.body = d.request.appendBody(p.body[:0], op)
+	p.out = d.request.appendHead(p.out[:0], d.layout, op, len(p.body))
+	p.out = append(p.out, p.body...)
 }
 
 // attempt sends the request by one of the connection's ways, reads the answer, and keeps the connection when it can be used
 // again. errStale passes through: then nothing was sent.
-func (s *session) attempt(ctx context.Context, at *drivers.Attempt, send func(*conn, context.Context, []byte) error) error {
-	at.Sent = s.d.env.Clock()
-	err := s.conn.begin(ctx, s.d.env.Epoch().Add(at.Sent))
+func (s *session) attempt(ctx context.Context, now time.Duration, send func(*conn, context.Context, []byte) error) error {
+	err := s.conn.begin(ctx, s.d.env.Epoch().Add(now))
 	var early error
 	if err == nil {
 		early = send(s.conn, ctx, s.out)

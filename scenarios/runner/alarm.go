@@ -46,6 +46,9 @@ func (a *alarm) close() {
 
 // wait returns after d, or some time before: the caller looks at its clock and waits again. False when ctx ended.
 func (a *alarm) wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
 	if a.nap != nil && d <= 2*coarse {
 		if a.nap.nap(max(d, shortest)) == nil {
 			return ctx.Err() == nil

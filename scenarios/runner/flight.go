@@ -18,6 +18,8 @@ type flight struct {
 	shard  uint64
 	begun  time.Duration // of the first attempt
 	limit  *limit        // of the attempt under way, or one that can serve again
+	done   func()        // a pipeline's, of each attempt
+	over   func()        // a pipeline's, of the operation
 }
 
 // start makes the flight ready for an operation that is due then.

@@ -8,11 +8,12 @@ import (
 	"wringer/drivers"
 )
 
-// pipeline carries flights by a driver whose attempts complete by themselves.
+// pipeline carries flights by a driver whose attempts complete by themselves, or whenever its loop is turned.
 type pipeline struct {
 	s      *stream
 	fly    context.Context
-	driver drivers.Pipeline
+	driver drivers.Pipeline // nil with a loop
+	loop   drivers.Loop
 	send   sync.Mutex // one Send at a time, so that transmissions keep their order
 	all    sync.WaitGroup
 }
@@ -21,8 +22,8 @@ type pipeline struct {
 const heldUp = time.Millisecond
 
 func (p *pipeline) launch(f *flight, over func()) {
-	p.all.Add(1)
-	p.attempt(f, nil, over)
+	p.board(f, over)
+	p.attempt(f, nil)
 }
 
 // ride carries a user's operations by the same pipeline. Each gets its number as it is sent: the order of a stream is that of
@@ -31,14 +32,23 @@ func (p *pipeline) ride() (carry func(*flight), leave func()) {
 	landed := make(chan struct{}, 1)
 	over := func() { landed <- struct{}{} }
 	return func(f *flight) {
-		p.all.Add(1)
-		p.attempt(f, p.s.next, over)
+		p.board(f, over)
+		p.attempt(f, p.s.next)
 		<-landed
 	}, func() {}
 }
 
+// board takes a flight in. What the driver calls at the end of its attempts is made once for all of them.
+func (p *pipeline) board(f *flight, over func()) {
+	p.all.Add(1)
+	f.over = over
+	if f.done == nil {
+		f.done = func() { p.ended(f) }
+	}
+}
+
 // attempt sends f once, and numbers it before when it has no number yet. It may block while the client's own buffer is full.
-func (p *pipeline) attempt(f *flight, number func(*flight), over func()) {
+func (p *pipeline) attempt(f *flight, number func(*flight)) {
 	ready := p.s.ready(f, p.s.env.Clock())
 	p.send.Lock()
 	defer p.send.Unlock()
@@ -46,37 +56,74 @@ func (p *pipeline) attempt(f *flight, number func(*flight), over func()) {
 		number(f)
 	}
 	if !ready {
-		p.land(f, over)
+		p.land(f)
+		return
+	}
+	if p.loop != nil {
+		p.loop.Send(p.fly, &f.op, &f.at, f.done)
 		return
 	}
 	began := p.s.env.Clock()
-	defer func() {
-		if now := p.s.env.Clock(); now-began > heldUp {
-			p.s.unblocked.Store(int64(now))
-		}
-	}()
-	p.driver.Send(p.fly, &f.op, &f.at, func() {
-		now := f.land(&p.s.env, p.s.meaning)
-		wait, again := p.s.policy.next(f, now)
-		if !again {
-			p.land(f, over)
-			return
-		}
-		// done must not block: the wait and the next Send are a goroutine's of their own, at most one a flight.
-		go func() {
-			if !sleep(p.fly, wait) {
-				p.land(f, over)
-				return
-			}
-			p.attempt(f, nil, over)
-		}()
-	})
+	p.driver.Send(p.fly, &f.op, &f.at, f.done)
+	if now := p.s.env.Clock(); now-began > heldUp {
+		p.s.unblocked.Store(int64(now))
+	}
 }
 
-func (p *pipeline) land(f *flight, over func()) {
+// ended takes an attempt that is over. It does not block: the wait for the next one and its Send are a goroutine's of their
+// own, at most one a flight.
+func (p *pipeline) ended(f *flight) {
+	now := f.land(&p.s.env, p.s.meaning)
+	wait, again := p.s.policy.next(f, now)
+	if !again {
+		p.land(f)
+		return
+	}
+	go func() {
+		if !sleep(p.fly, wait) {
+			p.land(f)
+			return
+		}
+		p.attempt(f, nil)
+	}()
+}
+
+func (p *pipeline) land(f *flight) {
+	over := f.over
 	p.s.finish(f)
 	over()
 	p.all.Done()
 }
 
-func (p *pipeline) wait() { p.all.Wait() }
+func (p *pipeline) wait() {
+	if p.loop == nil {
+		p.all.Wait()
+		return
+	}
+	landed := make(chan struct{})
+	go func() {
+		p.all.Wait()
+		close(landed)
+	}()
+	for {
+		select {
+		case <-landed:
+			return
+		default:
+			p.loop.Await(p.fly, coarse)
+		}
+	}
+}
+
+// turned is a loop that waits for arrivals.
+type turned struct {
+	loop drivers.Loop
+	fly  context.Context
+}
+
+func (t turned) wait(admit context.Context, d time.Duration) bool {
+	t.loop.Await(t.fly, d)
+	return admit.Err() == nil
+}
+
+func (turned) close() {}

@@ -117,38 +117,75 @@ type carrier interface {
 // the attempts under way.
 func (s *stream) run(admit, fly context.Context) {
 	defer s.frontier.Store(math.MaxInt64)
-	var c carrier
 	s.replays.start(fly)
-	if p, ok := s.driver.(drivers.Pipeline); ok {
-		c = &pipeline{s: s, fly: fly, driver: p}
-	} else {
-		c = &crew{s: s, fly: fly}
-	}
-	if s.pacer != nil {
-		s.arrivals(admit, c)
-	} else {
+	loop := s.opened()
+	c := s.carrier(fly, loop)
+	switch {
+	case s.pacer == nil:
 		s.loop(admit, c)
+	case loop != nil:
+		s.arrivals(admit, c, turned{loop, fly})
+	default:
+		s.arrivals(admit, c, newAlarm())
 	}
 	c.wait()
+	if loop != nil {
+		if err := loop.Close(); err != nil {
+			s.fail(err)
+		}
+	}
 	s.flush()
 	s.replays.finish(fly)
+}
+
+// loopRate is up to how many arrivals a second one goroutine carries, with room to spare.
+const loopRate = 40_000
+
+// opened is the driver's loop, nil when it has none or the stream is not for one.
+func (s *stream) opened() drivers.Loop {
+	l, ok := s.driver.(drivers.Looped)
+	if !ok || s.pacer == nil || s.spec.Rate.Peak() > loopRate {
+		return nil
+	}
+	loop, err := l.Loop()
+	if err != nil {
+		s.fail(err)
+		return nil
+	}
+	return loop
+}
+
+func (s *stream) carrier(fly context.Context, loop drivers.Loop) carrier {
+	if loop != nil {
+		return &pipeline{s: s, fly: fly, loop: loop}
+	}
+	if p, ok := s.driver.(drivers.Pipeline); ok {
+		return &pipeline{s: s, fly: fly, driver: p}
+	}
+	return &crew{s: s, fly: fly}
+}
+
+// sleeper waits for arrivals.
+type sleeper interface {
+	// wait returns after d, or some time before; false when ctx has ended.
+	wait(ctx context.Context, d time.Duration) bool
+	close()
 }
 
 // catchUp bounds how late an arrival may still be sent after the sender was held up; later ones are dropped.
 const catchUp = time.Second
 
 // arrivals is the open model: it launches each operation at its planned start, whatever became of those before.
-func (s *stream) arrivals(admit context.Context, c carrier) {
+func (s *stream) arrivals(admit context.Context, c carrier, between sleeper) {
 	land := func() { s.inFlight.Add(-1) }
-	alarm := newAlarm()
-	defer alarm.close()
+	defer between.close()
 	for n := uint64(0); ; n++ {
 		due, ok := s.pacer.At(n)
 		if !ok {
 			return
 		}
 		s.frontier.Store(int64(due))
-		if !s.until(admit, alarm, due) {
+		if !s.until(admit, between, due) {
 			return
 		}
 		now := s.env.Clock()
@@ -173,13 +210,15 @@ func (s *stream) arrivals(admit context.Context, c carrier) {
 }
 
 // until waits for the planned start, false when admit ends first.
-func (s *stream) until(admit context.Context, a *alarm, due time.Duration) bool {
-	for wait := due - s.env.Clock(); wait > 0; wait = due - s.env.Clock() {
-		if !a.wait(admit, wait) {
+func (s *stream) until(admit context.Context, between sleeper, due time.Duration) bool {
+	for {
+		if !between.wait(admit, due-s.env.Clock()) {
 			return false
 		}
+		if s.env.Clock() >= due {
+			return true
+		}
 	}
-	return admit.Err() == nil
 }
 
 // loop is the closed model: each user waits for its operation's end before the next. The planned start is the real one.

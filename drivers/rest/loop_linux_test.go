@@ -1,0 +1,481 @@
+package rest
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wringer/drivers"
+	"wringer/drivers/drivertest"
+)
+
+// byLoop is a session that makes its attempts by a loop of its own.
+type byLoop struct {
+	d *driver
+	drivers.Loop
+	over atomic.Bool
+	done func()
+}
+
+// sessionByLoop opens a session where the driver has no loop.
+func sessionByLoop(d drivers.Driver) (drivers.Session, error) {
+	plain, ok := d.(*driver)
+	if !ok {
+		return d.Session()
+	}
+	l, err := plain.Loop()
+	if l == nil || err != nil {
+		return plain.lane(), err
+	}
+	b := &byLoop{d: plain, Loop: l}
+	b.done = func() { b.over.Store(true) }
+	return b, nil
+}
+
+func (b *byLoop) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
+	if deadline, ok := ctx.Deadline(); ok {
+		at.Timeout = b.d.env.Clock() + time.Until(deadline) - at.Begun
+	}
+	b.over.Store(false)
+	b.Await(ctx, 0)
+	b.Send(ctx, op, at, b.done)
+	for !b.over.Load() {
+		b.Await(ctx, time.Millisecond)
+	}
+}
+
+// loopConfig opens a driver whose sessions are loops.
+type loopConfig struct{ *Config }
+
+type loopDriver struct{ *driver }
+
+func (c loopConfig) Open(ctx context.Context, env drivers.Env) (drivers.Driver, error) {
+	d, err := c.Config.Open(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	return loopDriver{d.(*driver)}, nil
+}
+
+func (d loopDriver) Session() (drivers.Session, error) { return sessionByLoop(d.driver) }
+
+func TestLoopConformance(t *testing.T) {
+	for name, configure := range map[string]func(c *Config){
+		"POST": func(*Config) {},
+		"GET":  func(c *Config) { c.Request, c.Body = strings.TrimPrefix(c.Request, "POST "), "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			drivertest.Run(t, drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
+				g := startTarget(t, nil)
+				c := &Config{Request: "POST http://" + g.address + "/orders/{{id}}", Body: `{"id":"{{id}}"}`,
+					Headers: map[string]string{"Idempotency-Key": "{{id}}"}}
+				configure(c)
+				return drivertest.Target{Config: loopConfig{c}, Behave: g.behave(t), Received: g.received.Load, Close: g.close}
+			}})
+		})
+	}
+}
+
+// What is tested of sessions holds of loops.
+func TestLoopDoesWhatSessionsDo(t *testing.T) {
+	plain := newSession
+	newSession = sessionByLoop
+	defer func() { newSession = plain }()
+	for name, test := range map[string]func(*testing.T){
+		"closed by peer": TestIdleConnectionClosedByPeer, "nobody asked": TestAnswerThatNobodyAskedFor, "early": TestAnswerBeforeTheRequestIsWhole,
+		"slow reader": TestLargeBodyToSlowReader, "on the wire": TestRequestOnTheWire, "meaning": TestMeaning, "HEAD": TestHead,
+		"what is sent": TestWhatIsSent, "no header": TestNoValueAddsAHeader, "unix": TestUnixSocket, "retry after": TestRetryAfter,
+	} {
+		t.Run(name, test)
+	}
+}
+
+// first answers the first request of a connection shortly, so that a loop has the connection, and leaves the others to next.
+func first(t *testing.T, next func(c net.Conn, in *bufio.Reader) bool) string {
+	return serve(t, func(_ int, c net.Conn, in *bufio.Reader) {
+		if _, _, err := readRequest(in); err != nil {
+			return
+		}
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		for next(c, in) {
+		}
+	})
+}
+
+// Whatever is answered, and in whatever pieces it comes, a loop and a session say the same of it.
+func TestLoopTellsWhatASessionTells(t *testing.T) {
+	type answerText struct{ name, method, text string }
+	var all []answerText
+	for _, a := range answers {
+		all = append(all, answerText{a.name, a.method, a.text})
+	}
+	for _, a := range brokenAnswers {
+		all = append(all, answerText{a.name, "", a.text})
+	}
+	for _, a := range all {
+		for _, pieces := range []int{1, 3, 20} {
+			address := first(t, func(c net.Conn, in *bufio.Reader) bool {
+				if _, err := http.ReadRequest(in); err != nil {
+					return false
+				}
+				for text := a.text; len(text) > 0; {
+					n := len(text)
+					if pieces > 1 {
+						n = min(n, 1+rand.IntN(2*len(a.text)/pieces+1))
+					}
+					if _, err := io.WriteString(c, text[:n]); err != nil {
+						break
+					}
+					text = text[n:]
+				}
+				c.(*net.TCPConn).CloseWrite()
+				io.Copy(io.Discard, in)
+				return false
+			})
+			config := &Config{Request: a.method + " http://" + address, MaxBody: 1 << 10, Checks: []Check{{Size: ">= 0"}}}
+			var said [2]drivers.Attempt
+			for i, make := range []func(drivers.Driver) (drivers.Session, error){drivers.Driver.Session, sessionByLoop} {
+				s, err := make(open(t, config))
+				if err != nil {
+					t.Fatal(err)
+				}
+				expect(t, do(t, s, 1), drivers.Acked, "")
+				said[i] = do(t, s, 2)
+				s.Close()
+			}
+			if want, got := said[0], said[1]; got.Outcome != want.Outcome || got.Code != want.Code || got.Status != want.Status || got.In != want.In || got.Answered != want.Answered {
+				t.Errorf("%s in %d pieces: a session says %v %q (%s) %d, %d bytes; the loop %v %q (%s) %d, %d bytes", a.name, pieces,
+					want.Outcome, want.Code, want.Detail, want.Status, want.In, got.Outcome, got.Code, got.Detail, got.Status, got.In)
+			}
+		}
+	}
+}
+
+// A loop gives what is long to a session, and has the connection back afterwards.
+func TestLoopSharesAConnectionWithSessions(t *testing.T) {
+	body := strings.Repeat("x", 4<<20)
+	for name, answer := range map[string]string{"short": "ok", "long": strings.Repeat("y", 300<<10), "a buffer": strings.Repeat("z", largeBuffer)} {
+		t.Run(name, func(t *testing.T) {
+			w := newWeb(t, nil, func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, answer) })
+			d := open(t, &Config{Request: "POST " + w.URL, Body: body})
+			s, err := sessionByLoop(d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for seq := range uint64(4) {
+				at := do(t, s, seq)
+				expect(t, at, drivers.Acked, "")
+				if at.In != int64(len(answer)) || at.Out != int64(len(body)) || at.Done < at.Sent {
+					t.Errorf("%+v", at)
+				}
+			}
+			if w.connections() != 1 || d.(*driver).fleet.open.Load() != 1 || d.(*driver).fleet.opened.Load() != 1 {
+				t.Errorf("%d connections", w.connections())
+			}
+			s.Close()
+			if n := d.(*driver).fleet.open.Load(); n != 0 {
+				t.Errorf("%d connections are still open", n)
+			}
+		})
+	}
+}
+
+// An early answer is taken although the request cannot be sent: the loop's own case, in which the connection was idle before.
+func TestLoopTakesAnEarlyAnswer(t *testing.T) {
+	over := make(chan struct{})
+	defer close(over)
+	address := first(t, func(c net.Conn, in *bufio.Reader) bool {
+		if _, err := http.ReadRequest(in); err != nil {
+			return false
+		}
+		io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
+		<-over
+		return false
+	})
+	s, err := sessionByLoop(open(t, &Config{Request: "POST http://" + address, Body: strings.Repeat("x", 32<<20)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	expect(t, do(t, s, 1), drivers.Acked, "")
+	expect(t, do(t, s, 2), drivers.Rejected, "http_413")
+}
+
+// Connections that are no sockets stay with their sessions.
+func TestLoopWithoutSockets(t *testing.T) {
+	w := newWeb(t, nil, fine)
+	env := drivertest.NewEnv(t, time.Now())
+	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		return struct{ net.Conn }{c}, err
+	}
+	d, err := (&Config{Request: w.URL}).Open(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	s, err := sessionByLoop(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for seq := range uint64(5) {
+		expect(t, do(t, s, seq), drivers.Acked, "")
+	}
+	if w.connections() != 1 {
+		t.Errorf("%d connections", w.connections())
+	}
+}
+
+// What an answer's time is does not depend on when it is looked for.
+func TestLoopTellsWhenAnAnswerCame(t *testing.T) {
+	wrote := make(chan struct{}, 1)
+	address := first(t, func(c net.Conn, in *bufio.Reader) bool {
+		if _, _, err := readRequest(in); err != nil {
+			return false
+		}
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		wrote <- struct{}{}
+		return true
+	})
+	d := open(t, &Config{Request: "http://" + address}).(*driver)
+	s, err := sessionByLoop(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	expect(t, do(t, s, 0), drivers.Acked, "")
+	l := s.(*byLoop)
+	// The kernel begins to stamp some time after it was asked to.
+	for seq := uint64(1); ; seq++ {
+		var at drivers.Attempt
+		at.Reset(1, d.env.Clock())
+		over := false
+		l.Send(t.Context(), &drivers.Op{Seq: seq}, &at, func() { over = true })
+		<-wrote
+		written := d.env.Clock()
+		<-time.After(2 * time.Millisecond)
+		for !over {
+			l.Await(t.Context(), 0)
+		}
+		expect(t, at, drivers.Acked, "")
+		if at.Done < at.Sent || at.Done > d.env.Clock() {
+			t.Fatalf("sent %s, done %s", at.Sent, at.Done)
+		}
+		if at.Done <= written {
+			return
+		}
+		if seq == 1000 {
+			t.Fatalf("written by %s, done %s", written, at.Done)
+		}
+	}
+}
+
+// flown is a loop with some idle connections, and attempts that are under way together.
+type flown struct {
+	d  *driver
+	l  drivers.Loop
+	at [16]drivers.Attempt
+	op [16]drivers.Op
+	up int // so many were begun
+
+	flying atomic.Int64
+	close  func() // once
+}
+
+// fly opens a loop and makes one attempt over each of n connections, which are idle afterwards.
+func fly(t *testing.T, d drivers.Driver, n int) *flown {
+	t.Helper()
+	l, err := d.(*driver).Loop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &flown{d: d.(*driver), l: l, close: sync.OnceFunc(func() { l.Close() })}
+	t.Cleanup(f.close)
+	for range n {
+		f.send(t.Context(), time.Minute)
+	}
+	f.land(t.Context())
+	for i := range n {
+		expect(t, f.at[i], drivers.Acked, "")
+	}
+	return f
+}
+
+// send begins an attempt of the next operation.
+func (f *flown) send(ctx context.Context, timeout time.Duration) {
+	i := f.up
+	f.up++
+	f.op[i].Seq = uint64(i)
+	f.at[i].Reset(1, f.d.env.Clock())
+	f.at[i].Timeout = timeout
+	f.flying.Add(1)
+	f.l.Await(ctx, 0)
+	f.l.Send(ctx, &f.op[i], &f.at[i], func() { f.flying.Add(-1) })
+}
+
+// land turns the loop until every attempt is over.
+func (f *flown) land(ctx context.Context) {
+	for f.flying.Load() > 0 {
+		f.l.Await(ctx, time.Millisecond)
+	}
+}
+
+// An attempt whose deadline passes ends alone.
+func TestLoopEndsOneAttempt(t *testing.T) {
+	release := make(chan struct{})
+	w := newWeb(t, nil, func(_ http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, ".3") {
+			<-release
+		}
+	})
+	defer close(release)
+	f := fly(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 3)
+	f.send(t.Context(), 50*time.Millisecond)
+	f.send(t.Context(), time.Minute)
+	f.send(t.Context(), 0)
+	f.land(t.Context())
+	for i := range f.up {
+		if i == 3 {
+			expect(t, f.at[i], drivers.Indeterminate, drivers.CodeTimeout)
+		} else {
+			expect(t, f.at[i], drivers.Acked, "")
+		}
+	}
+}
+
+// When the run ends, so does what is under way, by the loop or by a session.
+func TestLoopEndsWithItsContext(t *testing.T) {
+	release := make(chan struct{})
+	w := newWeb(t, nil, func(_ http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, ".0") {
+			<-release
+		}
+	})
+	defer close(release)
+	f := fly(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	f.send(ctx, time.Hour)
+	f.send(ctx, 0)
+	for len(w.requests()) < 3 {
+		f.l.Await(ctx, time.Millisecond)
+	}
+	cancel()
+	f.land(ctx)
+	expect(t, f.at[1], drivers.Indeterminate, drivers.CodeCancelled)
+	expect(t, f.at[2], drivers.Indeterminate, drivers.CodeCancelled)
+}
+
+// A connection that said its last, or more than it was asked for, carries no further request.
+func TestLoopLeavesConnections(t *testing.T) {
+	for name, text := range map[string]string{
+		"last": "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+		"more": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := 0
+			address := first(t, func(c net.Conn, in *bufio.Reader) bool {
+				if _, _, err := readRequest(in); err != nil {
+					return false
+				}
+				if answer++; answer > 1 {
+					t.Error("asked again")
+				}
+				io.WriteString(c, text)
+				return true
+			})
+			f := fly(t, open(t, &Config{Request: "http://" + address}), 1)
+			for range 2 {
+				f.send(t.Context(), time.Minute)
+				f.land(t.Context())
+				expect(t, f.at[f.up-1], drivers.Acked, "")
+			}
+		})
+	}
+}
+
+// What a session still has to send is not overwritten by the next request.
+func TestLoopKeepsWhatIsNotSentYet(t *testing.T) {
+	const size = 4 << 20
+	hold := make(chan struct{})
+	address := first(t, func(c net.Conn, in *bufio.Reader) bool {
+		<-hold
+		r, body, err := readRequest(in)
+		if err != nil {
+			return false
+		}
+		if want := strings.TrimPrefix(r.URL.Path, "/") + strings.Repeat("x", size); body != want {
+			t.Errorf("%s came with another's body", r.URL.Path)
+		}
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		return true
+	})
+	f := fly(t, open(t, &Config{Request: "POST http://" + address + "/{{seq}}", Body: "{{seq}}" + strings.Repeat("x", size)}), 3)
+	for range 3 {
+		f.send(t.Context(), time.Minute)
+	}
+	close(hold)
+	f.land(t.Context())
+	for i := range f.up {
+		expect(t, f.at[i], drivers.Acked, "")
+	}
+}
+
+// A session that has a connection of its own gets no other.
+func TestLoopLosesNoConnection(t *testing.T) {
+	long := strings.Repeat("y", 300<<10)
+	release := make(chan struct{})
+	w := newWeb(t, nil, func(rw http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, ".2"):
+			io.WriteString(rw, long)
+		case len(release) == 0 && strings.HasSuffix(r.URL.Path, ".0"):
+			<-release
+		}
+	})
+	env := drivertest.NewEnv(t, time.Now())
+	var dials atomic.Int64
+	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		if dials.Add(1) == 2 {
+			return struct{ net.Conn }{c}, err
+		}
+		return c, err
+	}
+	d, err := (&Config{Request: w.URL + "/{{id}}"}).Open(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	f := fly(t, d, 0)
+	f.send(t.Context(), time.Minute) // over a socket
+	for len(w.requests()) < 1 {
+		f.l.Await(t.Context(), time.Millisecond)
+	}
+	f.send(t.Context(), time.Minute) // over what is none
+	close(release)
+	f.land(t.Context())
+	f.send(t.Context(), time.Minute)
+	f.land(t.Context())
+	if at := f.at[2]; at.Outcome != drivers.Acked || at.In != int64(len(long)) {
+		t.Errorf("%+v", at)
+	}
+	if n := f.d.fleet.open.Load(); n != 2 || dials.Load() != 2 {
+		t.Errorf("%d connections of %d", n, dials.Load())
+	}
+	f.close()
+	if n := f.d.fleet.open.Load(); n != 0 {
+		t.Errorf("%d connections are still open", n)
+	}
+}
+
+// BenchmarkLoop is BenchmarkDo by a loop.
+func BenchmarkLoop(b *testing.B) { benchmarkDo(b, sessionByLoop) }

@@ -1,0 +1,245 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"wringer/drivers"
+)
+
+// flight is an attempt under way.
+type flight struct {
+	op       *drivers.Op
+	at       *drivers.Attempt
+	done     func() // nil: there is none
+	deadline time.Duration
+}
+
+// polled is a connection of a loop: a socket that the runtime's poller knows nothing of, so that nothing else wakes up for it.
+type polled struct {
+	flight
+	fd      int
+	network string
+	socket  *socket // as it was dialled
+	conn    conn    // its buffer, at the end of which is the brink
+	brink   brink
+	stamped bool // what came last
+	stamp   [unix.SizeofCmsghdr + 8*8]byte
+}
+
+// brink is where the reader gets to when it has used what came.
+type brink struct {
+	net.Conn
+	err error
+}
+
+func (b *brink) Read([]byte) (int, error) { return 0, b.err }
+
+// errMore is what stands at the brink while more may come.
+var errMore = errors.New("the answer is not whole yet")
+
+// adopt takes a session's idle connection; nil when there is none, or none that can be polled.
+func adopt(s *session) *polled {
+	if s.conn == nil || s.conn.r != s.conn.w {
+		return nil
+	}
+	outer, ok := s.conn.Conn.(*socket)
+	if !ok {
+		return nil
+	}
+	switch outer.Conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		return nil
+	}
+	fd := -1
+	err := s.conn.peeker.raw.Control(func(its uintptr) {
+		// The runtime's poller forgets its own descriptor as that is closed; this one it never hears of.
+		fd, _ = unix.FcntlInt(its, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err != nil || fd < 0 {
+		return nil
+	}
+	_ = outer.Conn.Close()
+	// Where there are no stamps, what came without one tells.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+	p := &polled{fd: fd, network: s.d.network, socket: outer}
+	p.conn.buf = s.conn.buf
+	p.conn.Conn = &p.brink
+	s.conn, s.reader.c = nil, nil
+	return p
+}
+
+// release makes it a session's connection again, with what came so far.
+func (p *polled) release(s *session) error {
+	file := os.NewFile(uintptr(p.fd), p.network)
+	defer file.Close()
+	c, err := net.FileConn(file)
+	if err != nil {
+		p.socket.Close()
+		return err
+	}
+	p.socket.Conn = c
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		raw = nil
+	}
+	s.conn = newConn(p.socket, raw, false)
+	s.conn.buf, s.conn.w = p.conn.buf, p.conn.w
+	s.reader.c = s.conn
+	return nil
+}
+
+func (p *polled) close() {
+	_ = unix.Close(p.fd)
+	_ = p.socket.Close()
+}
+
+// stale says that an idle connection cannot carry a request: its peer closed it, or sent what nobody asked for.
+func (p *polled) stale() bool {
+	n, err := retry(unix.Read, uintptr(p.fd), p.conn.buf[:1])
+	return n >= 0 || err != unix.EAGAIN
+}
+
+// write sends what the socket takes at once.
+func (p *polled) write(b []byte) (int, error) {
+	n, err := retry(unix.Write, uintptr(p.fd), b)
+	if err == unix.EAGAIN {
+		err = nil
+	}
+	return max(n, 0), p.failed("write", err)
+}
+
+func (p *polled) failed(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &net.OpError{Op: op, Net: p.network, Err: os.NewSyscallError(op, err)}
+}
+
+// receive takes what came, behind what came before, or puts the end of the connection at the brink. age is how long ago that
+// came, 0 where nobody knows. One byte of the buffer stays free: a reader that meets a full one moves what is in it.
+func (p *polled) receive() (age time.Duration, came bool) {
+	in := p.conn.buf[p.conn.w : len(p.conn.buf)-1]
+	part := unix.Iovec{Base: &in[0]}
+	part.SetLen(len(in))
+	message := unix.Msghdr{Iov: &part, Iovlen: 1, Control: &p.stamp[0]}
+	message.SetControllen(len(p.stamp))
+	n, _, err := syscall.RawSyscall(unix.SYS_RECVMSG, uintptr(p.fd), uintptr(unsafe.Pointer(&message)), 0)
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return 0, false
+	case err != 0:
+		p.brink.err = p.failed("read", err)
+	case n == 0:
+		p.brink.err = io.EOF
+	default:
+		p.brink.err = errMore
+		p.conn.w += int(n)
+		age, p.stamped = stampAge(p.stamp[:message.Controllen])
+	}
+	return age, true
+}
+
+// stampAge is how long ago the kernel received what came with a control message SCM_TIMESTAMPNS (socket(7)).
+func stampAge(control []byte) (time.Duration, bool) {
+	const head = unix.SizeofCmsghdr
+	if len(control) < head+int(unsafe.Sizeof(unix.Timespec{})) {
+		return 0, false
+	}
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
+	if h.Level != unix.SOL_SOCKET || h.Type != unix.SCM_TIMESTAMPNS {
+		return 0, false
+	}
+	at := (*unix.Timespec)(unsafe.Pointer(&control[head]))
+	return max(0, time.Duration(time.Now().UnixNano()-at.Nano())), true
+}
+
+// parse reads the answer from its beginning. Nothing of it is lost when the rest has not come yet.
+func (p *polled) parse(ctx context.Context, r *reader) error {
+	buf, w := p.conn.buf, p.conn.w
+	p.conn.r = 0
+	err := r.read(ctx)
+	if err == errMore {
+		if len(p.conn.buf) > len(buf) {
+			copy(p.conn.buf, buf[:w])
+		} else {
+			p.conn.buf = buf
+		}
+		p.conn.r, p.conn.w = 0, w
+	}
+	return err
+}
+
+// room sees to it that more can come; false when an answer is too long to be read again from its beginning.
+func (p *polled) room() bool {
+	if p.conn.w < len(p.conn.buf)-1 {
+		return true
+	}
+	if len(p.conn.buf) >= largeBuffer {
+		return false
+	}
+	p.conn.grow()
+	return true
+}
+
+// waker waits for time to pass, and for sockets.
+type waker struct{ epoll, timer int }
+
+type events [128]unix.EpollEvent
+
+func (w *waker) open() (err error) {
+	if w.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if w.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC); err != nil {
+		unix.Close(w.epoll)
+		return os.NewSyscallError("timerfd_create", err)
+	}
+	if err = w.watch(w.timer); err != nil {
+		_ = w.close()
+	}
+	return err
+}
+
+func (w *waker) close() error { return errors.Join(unix.Close(w.timer), unix.Close(w.epoll)) }
+
+func (w *waker) watch(fd int) error {
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, fd, &event))
+}
+
+func (w *waker) unwatch(fd int) { _ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, fd, nil) }
+
+// sleep waits for d, exactly: a timer's expiry knows no slack, as that of a sleeping thread does.
+func (w *waker) sleep(d time.Duration) {
+	w.set(d)
+	var expirations [8]byte
+	_, _ = unix.Read(w.timer, expirations[:])
+}
+
+// wait waits for d, at most patience, or until there is something to take.
+func (w *waker) wait(d time.Duration) {
+	w.set(d)
+	var one [1]unix.EpollEvent
+	_, _ = unix.EpollWait(w.epoll, one[:], int(patience/time.Millisecond)+1)
+}
+
+func (w *waker) set(d time.Duration) {
+	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(1, int64(d)))}
+	_ = unix.TimerfdSettime(w.timer, 0, &spec, nil)
+}
+
+// poll tells what there is to take.
+func (w *waker) poll(to *events) int {
+	n, _ := unix.EpollWait(w.epoll, to[:], 0)
+	return max(n, 0)
+}

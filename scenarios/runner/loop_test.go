@@ -1,0 +1,90 @@
+package runner
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wringer/drivers"
+)
+
+// byLoop makes the open model's operations of memory drivers go by loops.
+var byLoop = false
+
+// Loop implements drivers.Looped.
+func (m *memory) Loop() (drivers.Loop, error) {
+	if !byLoop {
+		return nil, nil
+	}
+	return &memoryLoop{m: m, ended: make(chan func(), 1<<16)}, nil
+}
+
+// memoryLoop makes its attempts beside its user, and tells of them only when it is turned.
+type memoryLoop struct {
+	m      *memory
+	ended  chan func()
+	flying atomic.Int64
+	turned atomic.Int64 // by how many at this time
+	closed atomic.Bool
+}
+
+func (l *memoryLoop) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) {
+	if l.closed.Load() {
+		panic("sent after the end")
+	}
+	l.flying.Add(1)
+	cancel := func() {}
+	if at.Timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, at.Timeout)
+	}
+	go func() {
+		l.m.do(ctx, &l.m.env, op, at)
+		cancel()
+		l.ended <- done
+	}()
+}
+
+func (l *memoryLoop) Await(_ context.Context, d time.Duration) {
+	if l.turned.Add(1) > 1 {
+		panic("turned twice at a time")
+	}
+	defer l.turned.Add(-1)
+	timer := time.NewTimer(max(0, d))
+	defer timer.Stop()
+	select {
+	case done := <-l.ended:
+		l.over(done)
+	case <-timer.C:
+	}
+	for len(l.ended) > 0 {
+		l.over(<-l.ended)
+	}
+}
+
+func (l *memoryLoop) over(done func()) {
+	l.flying.Add(-1)
+	done()
+}
+
+func (l *memoryLoop) Close() error {
+	if l.closed.Swap(true) || l.flying.Load() != 0 {
+		panic("closed twice, or over attempts under way")
+	}
+	return nil
+}
+
+// What is true of streams holds when a loop carries them.
+func TestByLoop(t *testing.T) {
+	byLoop = true
+	defer func() { byLoop = false }()
+	for name, test := range map[string]func(*testing.T){
+		"honest": TestHonestTargetPasses, "frozen": TestFrozenTargetIsNotOmitted, "small cap": TestSmallInFlightCapDoesNotHideAFreeze,
+		"dead": TestDeadTargetNeverPasses, "interrupt": TestInterruptKeepsWhatWasMeasured, "closed model": TestClosedModel,
+		"retries": TestRetriesFollowThePolicy, "retry after": TestRetryAfter, "budget": TestRetryBudgetBoundsRetries,
+		"deadline": TestDeadlineBoundsTheOperation, "outcomes": TestOutcomesOverride,
+		"late": TestLateGeneratorIsTheLimit, "counts": TestCountsEqualTheTargetsOwn,
+	} {
+		t.Run(name, test)
+	}
+}
