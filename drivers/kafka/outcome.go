@@ -119,8 +119,8 @@ func (p passage) overdue(at *drivers.Attempt, cause, dial error, held bool) {
 	at.Fail(drivers.Indeterminate, code, detail)
 }
 
-// neverLeft sets the outcome of an attempt whose record was in no batch, and never will be. dial is the error of the last
-// dial, nil when that succeeded.
+// neverLeft sets the outcome of an attempt whose record was in no batch, and never will be, for want of a connection. dial is
+// the error of the last dial, nil when that succeeded.
 func neverLeft(at *drivers.Attempt, dial error) {
 	at.Fail(drivers.Rejected, drivers.CodeRefused, "the record never left the client: it could not be sent in time")
 	if dial != nil {

@@ -303,7 +303,7 @@ func (p *press) answered(d *desk, all []load, response *sarama.ProduceResponse, 
 	for i, l := range all {
 		why, offset := err, int64(-1)
 		if err == nil {
-			why, offset = answerOf(response.GetBlock(p.topic, l.lane.partition))
+			offset, why = answerOf(response.GetBlock(p.topic, l.lane.partition))
 		}
 		failed[i] = why != nil
 		for k, f := range l.flights {
@@ -331,17 +331,18 @@ func (p *press) answered(d *desk, all []load, response *sarama.ProduceResponse, 
 	desk.signal()
 }
 
-// answerOf is what sarama says of a partition's part of an answer, and the offset of its first record; negative: none.
-func answerOf(block *sarama.ProduceResponseBlock) (error, int64) {
+// answerOf is the offset that a partition's part of an answer gives the first record, negative where it gives none, and what
+// it says instead of an ack.
+func answerOf(block *sarama.ProduceResponseBlock) (offset int64, err error) {
 	switch {
 	case block == nil:
-		return sarama.ErrIncompleteResponse, -1
+		return -1, sarama.ErrIncompleteResponse
 	case block.Err == sarama.ErrDuplicateSequenceNumber:
-		return nil, -1
+		return -1, nil
 	case block.Err != sarama.ErrNoError:
-		return block.Err, -1
+		return -1, block.Err
 	}
-	return nil, block.Offset
+	return block.Offset, nil
 }
 
 // broken says whether an error is that of a connection, and not of a request that could not be written.
