@@ -50,17 +50,25 @@ func (id Identity) Parse(text []byte) (seq uint64, b Belonging) {
 	return seq, Ours
 }
 
+// maxDigits is how many digits no whole number overflows with.
+const maxDigits = 19
+
 // ParseNumber reads a whole number, exactly as strconv writes it. It allocates nothing.
 func ParseNumber(text []byte) (n uint64, ok bool) {
 	if len(text) == 0 || len(text) > 20 || (text[0] == '0' && len(text) > 1) {
 		return 0, false
 	}
-	for _, c := range text {
-		if c < '0' || c > '9' {
+	short := text[:min(len(text), maxDigits)]
+	for _, c := range short {
+		d := uint64(c - '0')
+		if d > 9 {
 			return 0, false
 		}
+		n = n*10 + d
+	}
+	for _, c := range text[len(short):] {
 		d := uint64(c - '0')
-		if n > (1<<64-1-d)/10 {
+		if d > 9 || n > (1<<64-1-d)/10 {
 			return 0, false
 		}
 		n = n*10 + d

@@ -5,12 +5,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -45,9 +48,15 @@ type loop struct {
 	seq   uint64
 }
 
-func openLoop(b *testing.B, addresses []string, config Config) *loop {
+func openLoop(b *testing.B, addresses []string, config Config, requests *atomic.Int64) *loop {
 	config.Brokers, config.Topic = strings.Join(addresses, ","), topic
-	opened, err := config.Open(b.Context(), newEnv())
+	env := newEnv()
+	dial := env.Dial
+	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		return &counted{conn, requests}, err
+	}
+	opened, err := config.Open(b.Context(), env)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -85,7 +94,7 @@ func (l *loop) close() {
 }
 
 func driverLoop(b *testing.B, addresses []string, config Config) {
-	l := openLoop(b, addresses, config)
+	l := openLoop(b, addresses, config, new(atomic.Int64))
 	defer l.close()
 	b.SetBytes(int64(config.Size))
 	b.ReportAllocs()
@@ -128,8 +137,8 @@ func BenchmarkBareSarama(b *testing.B) {
 
 // BenchmarkAgainstBare compares the driver, all accounting on, with the bare loop: the same brokers, in processes of their
 // own, the same records, turn and turn about in one run. It reports both sides' records a second and a CPU-second of this
-// process, and the driver's share of the bare loop's (1 is as fast). The brokers are Apache Kafka's where
-// WRINGER_KAFKA_HOME names them, otherwise kfake.
+// process, the driver's share of the bare loop's (1 is as fast), and the records that a request held. The brokers are Apache Kafka's where
+// WRINGER_KAFKA_HOME names them, otherwise kfake. In a CPU profile each side has its label: pprof -tagfocus side=driver.
 func BenchmarkAgainstBare(b *testing.B) {
 	addresses := benchBrokers(b)
 	for _, size := range []int{100, 1024} {
@@ -141,9 +150,12 @@ func BenchmarkAgainstBare(b *testing.B) {
 const turns = 20
 
 func againstBare(b *testing.B, addresses []string, size int) {
-	d := openLoop(b, addresses, Config{Size: drivers.Bytes(size)})
+	var d *loop
+	var requests [2]atomic.Int64 // that either side sent
+	labelled("driver", func() { d = openLoop(b, addresses, Config{Size: drivers.Bytes(size)}, &requests[0]) })
 	defer d.close()
-	bare := openBare(b, addresses, sarama.CompressionNone)
+	var bare *bare
+	labelled("bare", func() { bare = openBare(b, addresses, sarama.CompressionNone, &requests[1]) })
 	defer bare.close()
 	floor := make([]byte, 32<<20) // as wringer has it while a run goes on; it makes the bare loop faster too
 	defer runtime.KeepAlive(floor)
@@ -151,6 +163,8 @@ func againstBare(b *testing.B, addresses []string, size int) {
 	n := max(1, b.N/turns)
 	d.send(b, n/10+1)
 	bare.send(b, n/10+1, size)
+	requests[0].Store(0)
+	requests[1].Store(0)
 	b.ResetTimer()
 	for turn := range turns {
 		for k := range 2 {
@@ -158,9 +172,9 @@ func againstBare(b *testing.B, addresses []string, size int) {
 			runtime.GC() // each pays for its own garbage
 			began, cpu := time.Now(), cpuTime(b)
 			if which == 0 {
-				d.send(b, n)
+				labelled("driver", func() { d.send(b, n) })
 			} else {
-				bare.send(b, n, size)
+				labelled("bare", func() { bare.send(b, n, size) })
 			}
 			side[which].wall = append(side[which].wall, float64(time.Since(began))/float64(n))
 			side[which].cpu = append(side[which].cpu, float64(cpuTime(b)-cpu)/float64(n))
@@ -171,10 +185,16 @@ func againstBare(b *testing.B, addresses []string, size int) {
 	for which, name := range []string{"driver", "bare"} {
 		b.ReportMetric(1e9/middle(side[which].wall), name+"/s")
 		b.ReportMetric(1e9/middle(side[which].cpu), name+"/cpu-s")
+		b.ReportMetric(float64(turns*n)/float64(requests[which].Load()), name+"-records/request")
 	}
 	b.ReportMetric(middle(side[1].wall)/middle(side[0].wall), "rate-share")
 	b.ReportMetric(middle(side[1].cpu)/middle(side[0].cpu), "cpu-share")
 	b.ReportMetric(0, "ns/op") // of both together it tells nothing
+}
+
+// labelled runs do under a profiler's label, which the goroutines that it starts inherit.
+func labelled(side string, do func()) {
+	pprof.Do(context.Background(), pprof.Labels("side", side), func(context.Context) { do() })
 }
 
 // benchBrokers starts brokers in processes of their own, which end with the benchmark; the topic is there.
@@ -233,12 +253,14 @@ type bare struct {
 	drained  sync.WaitGroup
 }
 
-func openBare(b *testing.B, addresses []string, codec sarama.CompressionCodec) *bare {
+func openBare(b *testing.B, addresses []string, codec sarama.CompressionCodec, requests *atomic.Int64) *bare {
 	config := sarama.NewConfig()
+	config.Net.Proxy.Enable, config.Net.Proxy.Dialer = true, counting{requests}
 	config.Producer.RequiredAcks = sarama.WaitForAll
 	config.Producer.Compression = codec
 	config.Producer.Return.Successes = true
 	config.Producer.Retry.Max = 0
+	config.ChannelBufferSize, config.MetricRegistry = 1024, quiet{} // which make it faster
 	p, err := sarama.NewAsyncProducer(addresses, config)
 	if err != nil {
 		b.Fatal(err)
@@ -256,6 +278,28 @@ func openBare(b *testing.B, addresses []string, codec sarama.CompressionCodec) *
 		}
 	})
 	return l
+}
+
+// counting dials connections that count the Produce requests which they write.
+type counting struct{ requests *atomic.Int64 }
+
+// Dial implements proxy.Dialer.
+func (c counting) Dial(network, address string) (net.Conn, error) {
+	conn, err := net.Dial(network, address)
+	return &counted{conn, c.requests}, err
+}
+
+type counted struct {
+	net.Conn
+	requests *atomic.Int64
+}
+
+// Write implements net.Conn.
+func (c *counted) Write(p []byte) (int, error) {
+	if head, err := parseHead(p); err == nil && head.key == produceKey {
+		c.requests.Add(1)
+	}
+	return c.Conn.Write(p)
 }
 
 // send sends n records and waits for them.
@@ -282,7 +326,7 @@ func (l *bare) close() {
 }
 
 func bareLoop(b *testing.B, addresses []string, size int, codec sarama.CompressionCodec) {
-	l := openBare(b, addresses, codec)
+	l := openBare(b, addresses, codec, new(atomic.Int64))
 	defer l.close()
 	b.SetBytes(int64(size))
 	b.ReportAllocs()

@@ -1,4 +1,4 @@
-// Package kafka is the driver of Kafka: one record an operation, sent by a sarama producer, and the source that reads
+// Package kafka is the driver of Kafka: one record an operation, sent over sarama's connections, and the source that reads
 // records back to see what became of them.
 //
 // What sarama does behind its caller's back is not guessed: the driver parses the Produce requests that leave on its own

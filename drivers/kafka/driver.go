@@ -11,8 +11,9 @@ import (
 	"wringer/drivers"
 )
 
-// Driver sends the operations of one stream by one sarama producer, or by several. It is a drivers.Pipeline; a session of it is Send,
-// waited for. Its methods are safe for concurrent use, but the order of the records of one producer is that of the calls to Send.
+// Driver sends the operations of one stream by one producer, or by several: a press, or sarama's where a press does not do.
+// It is a drivers.Pipeline; a session of it is Send, waited for. Its methods are safe for concurrent use, but the order of the
+// records of one producer is that of the calls to Send.
 //
 // An attempt whose context ends before the producer has answered is over then: rejected when its record had not been put
 // into a batch, indeterminate otherwise. What the producer says later is dropped, and transmissions that it makes later
@@ -54,7 +55,7 @@ func (d *Driver) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, 
 // board makes the flight of an attempt, which is under way from here on; nil when it is over already.
 func (d *Driver) board(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) *flight {
 	f, err := d.recipe.flight(op, at, done)
-	f.ctx, f.input = ctx, d.lineOf(op).input
+	f.ctx, f.line = ctx, d.lineOf(op)
 	d.flights.inFlight.Add(1)
 	if err != nil {
 		d.end(f, func() { at.Fail(drivers.Rejected, codeMessage, err.Error()) })
@@ -79,6 +80,10 @@ func (d *Driver) send(f *flight) {
 
 // hand hands a flight over once there is room for it, or its attempt is over.
 func (d *Driver) hand(f *flight) {
+	if f.line.press != nil {
+		f.line.press.put(f)
+		return
+	}
 	for {
 		departures := *d.flights.departures.Load() // before the look at the flight: a departure in between has closed it
 		if f.departed.Load() {
@@ -86,7 +91,7 @@ func (d *Driver) hand(f *flight) {
 			return
 		}
 		select {
-		case f.input <- &f.message:
+		case f.line.input <- &f.message:
 			return
 		case <-departures:
 		}

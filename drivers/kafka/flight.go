@@ -25,10 +25,12 @@ type flight struct {
 	done func()
 	over atomic.Bool
 
-	input      chan<- *sarama.ProducerMessage // where it goes
-	ctx        context.Context                // ends the attempt, with others
-	deadline   time.Duration                  // of the attempt, on the run's clock; where it has one
-	prev, next *flight                        // in flights.queue, guarded by flights.mu as queued is
+	line       *line           // where it goes
+	begun      time.Duration   // on the run's clock
+	size       int             // bytes in a batch, at most; of those that a press takes
+	ctx        context.Context // ends the attempt, with others
+	deadline   time.Duration   // of the attempt, on the run's clock; where it has one
+	prev, next *flight         // in flights.queue, guarded by flights.mu as queued is
 	queued     bool
 	timed      bool        // it has a deadline
 	departed   atomic.Bool // the attempt is over, though sarama has not given the record back
@@ -42,8 +44,8 @@ type flight struct {
 }
 
 // The stages of a flight. sarama can't be asked to give a record back, but it reads the record's value when it puts the
-// record into a batch, and a value that can't be read is the end of the record. That is the point of no return: before it
-// a flight can be withdrawn, and has surely not been sent.
+// record into a batch, and a value that can't be read is the end of the record. (A press asks in so many words.) That is the
+// point of no return: before it a flight can be withdrawn, and has surely not been sent.
 const (
 	waiting uint32 = iota
 	batched
@@ -53,6 +55,11 @@ const (
 // withdraw reports whether the record will surely never be sent.
 func (f *flight) withdraw() bool {
 	return f.stage.CompareAndSwap(waiting, withdrawn) || f.stage.Load() == withdrawn
+}
+
+// enlist notes that the record is put into a batch, and reports false when it was withdrawn before.
+func (f *flight) enlist() bool {
+	return f.stage.CompareAndSwap(waiting, batched) || f.stage.Load() == batched
 }
 
 // valueEncoder is a flight as the sarama.Encoder of its value.
@@ -65,7 +72,7 @@ func (errWithdrawn) Error() string { return "the attempt is over" }
 
 // Encode implements sarama.Encoder.
 func (v *valueEncoder) Encode() ([]byte, error) {
-	if v.stage.CompareAndSwap(waiting, batched) || v.stage.Load() == batched {
+	if (*flight)(v).enlist() {
 		return v.value, nil
 	}
 	return nil, errWithdrawn{}

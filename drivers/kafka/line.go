@@ -9,10 +9,11 @@ import (
 	"wringer/drivers"
 )
 
-// line is one producer of a driver, with connections of its own.
+// line is one producer of a driver, sarama's or a press, with connections of its own.
 type line struct {
 	client   sarama.Client
-	producer sarama.AsyncProducer           // nil with a clerk, who has it
+	press    *press                         // nil where sarama's producer is needed
+	producer sarama.AsyncProducer           // nil with a press, or with a clerk, who has it
 	clerk    *clerk                         // nil without transactions
 	input    chan<- *sarama.ProducerMessage // of the producer or the clerk
 }
@@ -30,6 +31,12 @@ func (d *Driver) openLine(brokers []string, config *sarama.Config, number int, f
 	}
 	if err := first(l.client); err != nil {
 		return l, err
+	}
+	if d.config.pressed() {
+		if l.press, err = newPress(d, l.client); err != nil {
+			return l, fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
+		}
+		return l, nil
 	}
 	producer, err := sarama.NewAsyncProducerFromClient(l.client)
 	switch {
@@ -51,6 +58,10 @@ func (d *Driver) openLine(brokers []string, config *sarama.Config, number int, f
 
 // drain takes back what sarama gives back, until it has shut down.
 func (l *line) drain(d *Driver) {
+	if l.press != nil {
+		d.drained.Go(l.press.inquire)
+		return
+	}
 	if l.clerk != nil {
 		d.drained.Go(l.clerk.run)
 		return
@@ -67,7 +78,7 @@ func (l *line) drain(d *Driver) {
 	})
 }
 
-// end makes the producer give everything back; its clerk ends with the driver.
+// end makes the producer give everything back; a clerk and a press end with the driver.
 func (l *line) end() {
 	if l.producer != nil {
 		l.producer.AsyncClose()

@@ -114,7 +114,9 @@ func (d *Driver) connect(ctx context.Context, brokers []string, config *sarama.C
 
 // abandon frees what connect had made when it failed.
 func (d *Driver) abandon() {
+	close(d.shutting)
 	d.network.close()
+	d.drained.Wait()
 	for _, l := range d.lines {
 		if l.clerk != nil {
 			l.producer = l.clerk.producer

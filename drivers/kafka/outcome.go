@@ -99,8 +99,11 @@ func (p passage) overdue(at *drivers.Attempt, cause, dial error, held bool) {
 	cancelled := !errors.Is(cause, context.DeadlineExceeded)
 	if !held {
 		neverLeft(at, dial)
-		if cancelled {
+		switch {
+		case cancelled:
 			at.Code = drivers.CodeCancelled
+		case dial == nil:
+			at.Code = drivers.CodeTimeout // there is a connection, but what went before was not answered
 		}
 		return
 	}
@@ -116,10 +119,10 @@ func (p passage) overdue(at *drivers.Attempt, cause, dial error, held bool) {
 	at.Fail(drivers.Indeterminate, code, detail)
 }
 
-// neverLeft sets the outcome of an attempt whose record was in no batch, and never will be. dial is the error of the last
-// dial, nil when that succeeded.
+// neverLeft sets the outcome of an attempt whose record was in no batch, and never will be, for want of a connection. dial is
+// the error of the last dial, nil when that succeeded.
 func neverLeft(at *drivers.Attempt, dial error) {
-	at.Fail(drivers.Rejected, drivers.CodeRefused, "the record never left the client: no broker took it in time")
+	at.Fail(drivers.Rejected, drivers.CodeRefused, "the record never left the client: it could not be sent in time")
 	if dial != nil {
 		if code := codeOf(dial); code == drivers.CodeDNS || code == drivers.CodeTLS {
 			at.Code = code

@@ -64,6 +64,7 @@ func TestOverdue(t *testing.T) {
 	}{
 		{"waiting", passage{}, context.DeadlineExceeded, refused, false, drivers.Rejected, drivers.CodeRefused},
 		{"waiting, no such host", passage{}, context.DeadlineExceeded, &net.DNSError{}, false, drivers.Rejected, drivers.CodeDNS},
+		{"waiting, with a connection", passage{}, context.DeadlineExceeded, nil, false, drivers.Rejected, drivers.CodeTimeout},
 		{"waiting, cancelled", passage{}, context.Canceled, nil, false, drivers.Rejected, drivers.CodeCancelled},
 		{"in a batch", passage{}, context.DeadlineExceeded, nil, true, drivers.Indeterminate, drivers.CodeTimeout},
 		{"sent", passage{sent: 2}, context.DeadlineExceeded, nil, true, drivers.Indeterminate, drivers.CodeTimeout},

@@ -141,7 +141,7 @@ func (r *recipe) flight(op *drivers.Op, at *drivers.Attempt, done func()) (f *fl
 	}
 	f, b := y.flight(r.room)
 	f.ref, f.at, f.done = ref{op.Seq, at.Number}, at, done
-	f.timed, f.deadline = at.Timeout > 0, at.Begun+at.Timeout
+	f.begun, f.timed, f.deadline = at.Begun, at.Timeout > 0, at.Begun+at.Timeout
 	if r.message != nil {
 		b, err = r.message.Append(b, op)
 	} else {

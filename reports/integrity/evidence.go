@@ -101,7 +101,8 @@ func (l *Ledger) testify(k kind, cell int16, seq uint64, why string) *reports.Vi
 // describe fills in the times, the attempts and the first sighting.
 func (r *record) describe(v *reports.Violation) {
 	if r.seen {
-		v.Seen = append(v.Seen, r.first.report())
+		first := r.first()
+		v.Seen = append(v.Seen, first.report())
 	}
 	if r.state == open {
 		return
@@ -110,7 +111,7 @@ func (r *record) describe(v *reports.Violation) {
 	if r.state == dropped {
 		return
 	}
-	v.SentNS, v.DoneNS, v.Attempts = ns(r.sent), ns(r.done), r.tries
+	v.SentNS, v.DoneNS, v.Attempts = ns(r.sent), ns(r.done), r.tries()
 	if v.Attempts == nil && r.state == acked {
 		v.Attempts = []reports.Try{{SentNS: int64(r.sent), DoneNS: int64(r.done), Outcome: r.state.String()}}
 	}
@@ -166,7 +167,7 @@ func (l *Ledger) tellPhantom(seq uint64, cell int16) {
 	}
 	v := l.testify(kindPhantom, cell, seq, "rejected, yet seen")
 	if r := l.history.find(seq); r != nil && r.seen && r.state == rejected {
-		v.Why = fmt.Sprintf("rejected at %s, yet seen at %s", moment(r.done), moment(r.first.at))
+		v.Why = fmt.Sprintf("rejected at %s, yet seen at %s", moment(r.done), moment(r.at))
 	}
 }
 

@@ -7,14 +7,16 @@ import (
 	"wringer/reports"
 )
 
-// record is what is remembered of one operation beyond its bits: times for the evidence and for the order in real time.
+// record is what is remembered of one operation beyond its bits: times for the evidence and for the order in real time. It
+// fits a line of the processor's cache, which is what most operations cost.
 type record struct {
-	tries               []reports.Try // nil for a single acked attempt
+	more                *details // nil: nothing more is known
 	seq                 uint64
 	planned, sent, done time.Duration
-	first               sighting
-	state               state // open: seen, and not over
-	used                bool  // false: an empty place of the ring
+	at                  time.Duration // of the first sighting, as offset and partition are
+	offset              int64
+	partition           int32
+	state               state // open: seen, and not over; or, where not seen either, an empty place of the ring
 	seen                bool
 	// waits: seen and over, and its place in the order is not decided yet.
 	waits bool
@@ -22,7 +24,33 @@ type record struct {
 	far bool
 }
 
-func (r *record) holds(seq uint64) bool { return r.used && r.seq == seq }
+// details are what few records have, or those of few streams.
+type details struct {
+	tries   []reports.Try // nil for a single acked attempt
+	origin  [originBytes]byte
+	nOrigin uint8
+}
+
+func (r *record) used() bool { return r.seen || r.state != open }
+
+func (r *record) holds(seq uint64) bool { return r.seq == seq && r.used() }
+
+// first is the first sighting, of an operation that was seen.
+func (r *record) first() sighting {
+	s := sighting{at: r.at, offset: r.offset, partition: r.partition}
+	if r.more != nil {
+		s.origin, s.nOrigin = r.more.origin, r.more.nOrigin
+	}
+	return s
+}
+
+// tries are the attempts, where they are not those of a single acked one.
+func (r *record) tries() []reports.Try {
+	if r.more == nil {
+		return nil
+	}
+	return r.more.tries
+}
 
 // needed says that the record must outlive its place in the ring: what it waits for may still come.
 func (r *record) needed() bool {
@@ -62,6 +90,7 @@ type history struct {
 	strangers     int
 	strangerBound int
 	waitBound     int
+	spare         *details // of a record that is gone; nil: none
 }
 
 func newHistory(l limits) history {
@@ -120,29 +149,49 @@ func (h *history) drop(r *record) {
 func (h *history) ended(e *reports.Ended, s state, seen, waits bool) {
 	slot := h.slot(e.Op.Seq)
 	if slot.holds(e.Op.Seq) {
-		slot.end(e, s, waits)
+		h.end(slot, e, s, waits)
 		return
 	}
-	var first sighting
+	r := record{seq: e.Op.Seq, seen: seen}
 	if old := h.stranger(e.Op.Seq); old != nil {
-		first = old.first
+		r.more, r.at, r.offset, r.partition = old.more, old.at, old.offset, old.partition
 		h.drop(old)
 	}
-	if !slot.used || slot.seq < e.Op.Seq || slot.state == open {
+	h.end(&r, e, s, waits)
+	if !slot.used() || slot.seq < e.Op.Seq || slot.state == open {
 		h.clear(slot, e.Op.Seq)
-		slot.seen, slot.first = seen, first
-		slot.end(e, s, waits)
-		return
-	}
-	r := record{seq: e.Op.Seq, used: true, seen: seen, first: first}
-	if r.end(e, s, waits); r.needed() {
+		*slot = r
+	} else if r.needed() {
 		h.keep(&r)
 	}
 }
 
-func (r *record) end(e *reports.Ended, s state, waits bool) {
+func (h *history) end(r *record, e *reports.Ended, s state, waits bool) {
 	r.state, r.waits = s, waits
-	r.planned, r.sent, r.done, r.tries = e.Op.Planned, e.Sent, e.Done, triesOf(e)
+	r.planned, r.sent, r.done = e.Op.Planned, e.Sent, e.Done
+	if tries := triesOf(e); tries != nil {
+		h.detail(r).tries = tries
+	}
+}
+
+// see notes the first sighting.
+func (h *history) see(r *record, d *drivers.Delivery) {
+	r.seen, r.at, r.offset, r.partition = true, d.At, d.Offset, d.Partition
+	if len(d.Origin) > 0 {
+		more := h.detail(r)
+		more.nOrigin = uint8(copy(more.origin[:], d.Origin))
+	}
+}
+
+// detail returns the details of a record, made when there are none.
+func (h *history) detail(r *record) *details {
+	if r.more == nil {
+		if r.more = h.spare; r.more == nil {
+			r.more = new(details)
+		}
+		h.spare = nil
+	}
+	return r.more
 }
 
 // sighted records the first delivery of an operation. It returns false when there was no room to remember that an
@@ -153,21 +202,27 @@ func (h *history) sighted(seq uint64, s state, d *drivers.Delivery, far bool) bo
 		if s != open {
 			return true
 		}
-		if r = h.slot(seq); far || r.used && r.seq > seq {
-			return h.keep(&record{seq: seq, used: true, seen: true, far: far, first: sightingOf(d)})
+		if r = h.slot(seq); far || r.used() && r.seq > seq {
+			stranger := record{seq: seq, far: far}
+			h.see(&stranger, d)
+			return h.keep(&stranger)
 		}
 		h.clear(r, seq)
 	}
-	r.seen, r.first = true, sightingOf(d)
+	h.see(r, d)
 	return true
 }
 
 // clear makes the slot the place of operation seq, and moves what stood there into the map if it is needed.
 func (h *history) clear(slot *record, seq uint64) {
-	if slot.used && slot.needed() {
+	switch {
+	case slot.used() && slot.needed():
 		h.keep(slot)
+	case slot.more != nil:
+		*slot.more = details{}
+		h.spare = slot.more
 	}
-	*slot = record{seq: seq, used: true}
+	*slot = record{seq: seq}
 }
 
 // release lets go of an operation's kept record when it is no longer needed.

@@ -65,7 +65,7 @@ func (l *Ledger) closeStrangers(windowAt func(t time.Duration) int) {
 	count := func(seq uint64) {
 		seen := l.latest // where the time is no longer known
 		if r := l.history.find(seq); r != nil {
-			seen = r.first.at
+			seen = r.at
 		}
 		cell := at(seen)
 		l.cells[cell].unexpected++
