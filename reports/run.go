@@ -72,7 +72,7 @@ type Gate struct {
 	Unit     string   `json:"unit"` // ns, ratio, count, per_second, or empty
 	Window   *string  `json:"window"`
 	Stream   string   `json:"stream"`
-	Metric   string   `json:"metric"`
+	Metric   string   `json:"metric"` // with its prefix: p99, service.p99
 	Why      string   `json:"why"`
 }
 

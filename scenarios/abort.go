@@ -69,7 +69,7 @@ func parseAbort(text string) (Abort, error) {
 		return a, fmt.Errorf("takes no scope; %s", abortForm)
 	}
 	if !bySecond(g.Metric) {
-		return a, fmt.Errorf("%s is not judged by the second: take a share, a time or a rate", g.Metric.full())
+		return a, fmt.Errorf("%s is not judged by the second: take a share, a time or a rate", g.Metric.Full())
 	}
 	a.Gate = g
 	a.Gate.Expr = strings.TrimSpace(text)

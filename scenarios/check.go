@@ -245,14 +245,14 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 	}
 	if c := s.Traffic[i].Consume; c != nil {
 		if why := c.unmeasured(g.Metric, s); why != "" {
-			r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.full(), why)
+			r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Full(), why)
 			return
 		}
 		r.checkScope(n, g, s)
 		return
 	}
 	if g.Metric.Name == "gaps" || OfGroup(g.Metric) && g.Metric.Name != "redelivered" {
-		r.problem(n, "gate %s: %s is measured of a stream that consumes: gaps where its records carry a sequence, the others where it has a group", quote(g.Expr), g.Metric.full())
+		r.problem(n, "gate %s: %s is measured of a stream that consumes: gaps where its records carry a sequence, the others where it has a group", quote(g.Expr), g.Metric.Full())
 		return
 	}
 	probed := witnessed(g.Metric.Name) || replayed(g.Metric.Name)
@@ -263,7 +263,7 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects, and its driver does not read back what it wrote", quote(g.Expr), g.Metric.Name)
 	}
 	if OfEffect(g.Metric) && !s.Traffic[i].effective() {
-		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects; give it effects, the place where its operations must show up", quote(g.Expr), g.Metric.full())
+		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects; give it effects, the place where its operations must show up", quote(g.Expr), g.Metric.Full())
 	}
 	if why := s.Traffic[i].silent(g.Metric); why != "" {
 		r.problem(n, "gate %s: %s", quote(g.Expr), why)

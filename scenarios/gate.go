@@ -42,8 +42,8 @@ type Metric struct {
 	Class Class
 }
 
-// full is the name with its prefix.
-func (m Metric) full() string { return strings.TrimPrefix(m.Of+"."+m.Name, ".") }
+// Full is the name with its prefix.
+func (m Metric) Full() string { return strings.TrimPrefix(m.Of+"."+m.Name, ".") }
 
 // Class of a metric.
 type Class uint8
@@ -297,7 +297,7 @@ func (g *Gate) parseScope(words []string) error {
 		words = words[n:]
 	}
 	if g.Scope.EverySecond && !bySecond(g.Metric) {
-		return fmt.Errorf("%s is not judged by the second: take in every second away", g.Metric.full())
+		return fmt.Errorf("%s is not judged by the second: take in every second away", g.Metric.Full())
 	}
 	return nil
 }

@@ -28,6 +28,10 @@ func timed(out *reports.Stream, account *effects.Account, incomplete string) *ef
 func (t *trial) effectJudgement(g *scenarios.Gate, run *reports.Run) judgement {
 	j := judgement{where: scope(g.Scope.Window)}
 	r := t.effects[g.Stream]
+	if r == nil {
+		j.observation = missing("no effects are observed")
+		return j
+	}
 	cell := &r.Total
 	if window := g.Scope.Window; window != "" {
 		if cell = r.Windows[window]; cell == nil || run.Streams[g.Stream].Windows[window] == nil {

@@ -190,7 +190,7 @@ type judgement struct {
 // generator was the limit is inconclusive whichever way it points, unless the target's own unanswered operations decide it.
 func judge(g *scenarios.Gate, j judgement) reports.Gate {
 	out := reports.Gate{
-		Expr: g.Expr, Stream: g.Stream, Metric: g.Metric.Name, Unit: g.Metric.Unit,
+		Expr: g.Expr, Stream: g.Stream, Metric: g.Metric.Full(), Unit: g.Metric.Unit,
 		Limit: number(g.Limit), Verdict: reports.Inconclusive,
 	}
 	if g.Scope.Window != "" {
