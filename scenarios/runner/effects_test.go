@@ -223,6 +223,23 @@ func TestEffectsOfAnInterruptedRun(t *testing.T) {
 	})
 }
 
+// Before the first fault the times of effects are not known yet, and those of answers say nothing of them.
+func TestEffectsDoNotStopARunEarly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		log := newLog()
+		m := &memory{do: func(ctx context.Context, env *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
+			log.append(env.Identity.Append(nil, op.Seq))
+			ack(ctx, at, 300*time.Millisecond)
+		}}
+		sc := scenario(t, scenarios.Timing{Duration: 5 * time.Second, Drain: time.Second}, []scenarios.Stream{effective(openStream("a", 100, m), log)},
+			"a.effect.p99 < 100ms during baseline")
+		sc.Faults = []scenarios.Fault{{Name: "late", At: 2 * time.Second, For: time.Second, Config: &breaker{inForce: new(atomic.Int64)}}}
+		if run := mustRun(t, t.Context(), sc, Options{}); run.Verdict != reports.Pass {
+			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+		}
+	})
+}
+
 // A gate on effects that nobody observes, which the language does not let through, decides nothing.
 func TestNoEffectsNoTimes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
