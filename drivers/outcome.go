@@ -152,6 +152,7 @@ type Delivery struct {
 	// Sequence is the number that the record carries within its key, in decimal; nil where the source was not told where it
 	// stands, or nothing stands there.
 	Sequence []byte
-	// At is when it was observed, on the run's clock.
+	// At is when it was observed, on the run's clock: what the observation takes is in it (the way here, a fetch that gathers, an
+	// interval of polling, the wait for a commit). A source that reads several at once gives them one time, that of the arrival.
 	At time.Duration
 }

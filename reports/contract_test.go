@@ -55,6 +55,12 @@ func TestSumsFindEachBrokenIdentity(t *testing.T) {
 		"and no gate does":                func(r *reports.Run) { r.Gates = nil },
 		"validity is":                     func(r *reports.Run) { r.Validity.Why = []string{"because"} },
 		"exit 0":                          func(r *reports.Run) { r.Exit = 0 },
+		"effects of the windows":          func(r *reports.Run) { orders(r).Total.Effect.Count++ },
+		"effects of 4000 acked":           func(r *reports.Run) { orders(r).Windows["baseline"].Effect.Count-- },
+		"no effect times of 4000 acked":   func(r *reports.Run) { orders(r).Windows["baseline"].Effect = nil },
+		"11 effects never seen, and 12":   func(r *reports.Run) { *orders(r).Windows["lost-answers"].Effect.Unanswered-- },
+		"-1 effects never seen":           func(r *reports.Run) { orders(r).Windows["baseline"].Effect.Unknown++ },
+		"effect: percentile":              func(r *reports.Run) { orders(r).Total.Effect.P99 = real(1) },
 		"gives no reason":                 func(r *reports.Run) { r.Why = nil },
 	} {
 		run := recordtest.Fail().Run

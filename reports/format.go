@@ -179,6 +179,8 @@ func unobserved(g *Gate) string {
 		return NotMeasured
 	case g.Metric == "recovery":
 		return "not recovered"
+	case strings.HasPrefix(g.Metric, "effect."):
+		return NotSeen
 	}
 	return NoAnswer
 }

@@ -72,7 +72,7 @@ type Gate struct {
 	Unit     string   `json:"unit"` // ns, ratio, count, per_second, or empty
 	Window   *string  `json:"window"`
 	Stream   string   `json:"stream"`
-	Metric   string   `json:"metric"`
+	Metric   string   `json:"metric"` // with its prefix: p99, service.p99
 	Why      string   `json:"why"`
 }
 
@@ -183,6 +183,9 @@ type Measures struct {
 	Response      *Latency         `json:"response_ns"`
 	Service       *Latency         `json:"service_ns"`
 	AckedResponse *Latency         `json:"acked_ns"`
+	// Effect is the time from the planned start to the first sighting of the effect; absent where no effects are observed, or
+	// none was to be.
+	Effect *EffectTimes `json:"effect_ns,omitempty"`
 	// Failures classes the attempts that were not acked by when they ended.
 	Failures  *Failures  `json:"failures"`
 	Integrity *Integrity `json:"integrity"`
@@ -231,6 +234,16 @@ type Latency struct {
 	Unanswered *float64 `json:"unanswered"`
 }
 
+// EffectTimes is the distribution of the time from an operation's planned start to the first sighting of its effect, what the
+// observation takes included. It is over the acked operations and those indeterminate ones that were seen. Unanswered are
+// those of which no time is known: acked and never seen, or unknown.
+type EffectTimes struct {
+	Latency
+	Count int64 `json:"count"` // of operations
+	// Unknown of Unanswered count, or may count, at a time that is not known: then every percentile is an upper bound.
+	Unknown int64 `json:"unknown,omitempty"`
+}
+
 // Integrity holds counts of operations, except Redelivered and Foreign (deliveries), ExtraCopies (copies beyond the first)
 // and Gaps (numbers missing within a key). null: not measured, or not known. Of a stream that only consumes, the operations
 // are those of Stream.Of, or without it the identities in the topic.
@@ -268,6 +281,9 @@ type Second struct {
 	P50NS *int64 `json:"p50_ns"`
 	P99NS *int64 `json:"p99_ns"`
 	MaxNS *int64 `json:"max_ns"`
+	// EffectP50NS and EffectP99NS are of EffectTimes; absent where they are not known, or where the effect was not seen.
+	EffectP50NS *int64 `json:"effect_p50_ns,omitempty"`
+	EffectP99NS *int64 `json:"effect_p99_ns,omitempty"`
 	// Limited: the generator was the limit in this second.
 	Limited bool `json:"limited,omitempty"`
 }

@@ -62,6 +62,7 @@ func (c *audit) stream(name string, s *Stream) {
 	c.histogram(name, s)
 	c.integrity(name, s)
 	c.messages(name, s)
+	c.effects(name, s)
 	c.witnessed(name, s)
 	c.replayed(name, s)
 	c.grouped(name, s)

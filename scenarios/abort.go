@@ -68,8 +68,8 @@ func parseAbort(text string) (Abort, error) {
 	if g.Scope != (Scope{}) {
 		return a, fmt.Errorf("takes no scope; %s", abortForm)
 	}
-	if g.Metric.Class != TimeOrRate && g.Metric.Class != Outcome || OfGroup(g.Metric) {
-		return a, fmt.Errorf("%s is not kept by the second: take a share, a time or a rate", g.Metric.Name)
+	if !bySecond(g.Metric) {
+		return a, fmt.Errorf("%s is not judged by the second: take a share, a time or a rate", g.Metric.Full())
 	}
 	a.Gate = g
 	a.Gate.Expr = strings.TrimSpace(text)

@@ -245,14 +245,14 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 	}
 	if c := s.Traffic[i].Consume; c != nil {
 		if why := c.unmeasured(g.Metric, s); why != "" {
-			r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.full(), why)
+			r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Full(), why)
 			return
 		}
 		r.checkScope(n, g, s)
 		return
 	}
 	if g.Metric.Name == "gaps" || OfGroup(g.Metric) && g.Metric.Name != "redelivered" {
-		r.problem(n, "gate %s: %s is measured of a stream that consumes: gaps where its records carry a sequence, the others where it has a group", quote(g.Expr), g.Metric.full())
+		r.problem(n, "gate %s: %s is measured of a stream that consumes: gaps where its records carry a sequence, the others where it has a group", quote(g.Expr), g.Metric.Full())
 		return
 	}
 	probed := witnessed(g.Metric.Name) || replayed(g.Metric.Name)
@@ -261,6 +261,9 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 	}
 	if g.Metric.Class == Integrity && !probed && !s.Traffic[i].observed() {
 		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects, and its driver does not read back what it wrote", quote(g.Expr), g.Metric.Name)
+	}
+	if OfEffect(g.Metric) && !s.Traffic[i].effective() {
+		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects; give it effects, the place where its operations must show up", quote(g.Expr), g.Metric.Full())
 	}
 	if why := s.Traffic[i].silent(g.Metric); why != "" {
 		r.problem(n, "gate %s: %s", quote(g.Expr), why)
@@ -311,9 +314,12 @@ func (r *reader) checkScope(n *node, g *Gate, s *Scenario) {
 	r.problem(n, "gate %s: there is no window %s; %s", quote(g.Expr), quote(window), choices(window, names))
 }
 
+// effective says whether the stream says where its operations must show up, be it with an error.
+func (s *Stream) effective() bool { return s.Effects != nil || s.EffectName != "" }
+
 // observed says whether it is read back what became of the stream's operations.
 func (s *Stream) observed() bool {
-	if s.Effects != nil || s.EffectName != "" {
+	if s.effective() {
 		return true
 	}
 	if s.Driver == nil { // it could not be read: one problem is enough

@@ -42,8 +42,8 @@ type Metric struct {
 	Class Class
 }
 
-// full is the name with its prefix.
-func (m Metric) full() string { return strings.TrimPrefix(m.Of+"."+m.Name, ".") }
+// Full is the name with its prefix.
+func (m Metric) Full() string { return strings.TrimPrefix(m.Of+"."+m.Name, ".") }
 
 // Class of a metric.
 type Class uint8
@@ -115,7 +115,15 @@ var metrics = func() map[string]Metric {
 }()
 
 // latencyPrefixes name the times that are not the response time.
-var latencyPrefixes = []string{"service", "acked", "first_message", "message_gap", "rebalance"}
+var latencyPrefixes = []string{"service", "acked", "first_message", "message_gap", "rebalance", "effect"}
+
+// OfEffect says whether a metric is a time from the planned start to the effect.
+func OfEffect(m Metric) bool { return m.Of == "effect" }
+
+// bySecond says whether a metric is kept by the second.
+func bySecond(m Metric) bool {
+	return (m.Class == TimeOrRate || m.Class == Outcome) && !OfGroup(m) && !OfEffect(m)
+}
 
 // witnessed says that a metric is read from a witness, replayed that it is read from replays.
 func witnessed(metric string) bool { return slices.Contains(reports.WitnessNames(), metric) }
@@ -201,7 +209,7 @@ func (g *Gate) parseMetric(text string, gauges []string, known bool) error {
 
 func unknownMetric(text string, gauges []string) error {
 	allowed := append(slices.Collect(maps.Keys(metrics)), gauges...)
-	return fmt.Errorf("unknown metric %s; %s, service.p99, acked.p99, first_message.p99, message_gap.p99, rebalance.p99", quote(text), choices(text, allowed))
+	return fmt.Errorf("unknown metric %s; %s, service.p99, acked.p99, first_message.p99, message_gap.p99, rebalance.p99, effect.p99", quote(text), choices(text, allowed))
 }
 
 func (g *Gate) parseWithin(m Metric, argument string, called bool) error {
@@ -288,8 +296,8 @@ func (g *Gate) parseScope(words []string) error {
 		}
 		words = words[n:]
 	}
-	if g.Scope.EverySecond && (g.Metric.Class == Integrity || g.Metric.Class == Recovery || g.Metric.Class == Gauge || OfGroup(g.Metric)) {
-		return fmt.Errorf("%s is not kept by the second: take in every second away", g.Metric.Name)
+	if g.Scope.EverySecond && !bySecond(g.Metric) {
+		return fmt.Errorf("%s is not judged by the second: take in every second away", g.Metric.Full())
 	}
 	return nil
 }

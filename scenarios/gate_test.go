@@ -21,6 +21,7 @@ func TestParseGate(t *testing.T) {
 		{"orders.p99 <= 1.5s during baseline", latency, "<=", 1.5e9, Scope{Window: "baseline"}},
 		{"orders.service.p99 < 1s during slow-broker", of("service"), "<", 1e9, Scope{Window: "slow-broker"}},
 		{"orders.acked.p99 < 1s after slow-broker", of("acked"), "<", 1e9, Scope{Window: "after slow-broker"}},
+		{"orders.effect.p99 < 2s after slow-broker", of("effect"), "<", 2e9, Scope{Window: "after slow-broker"}},
 		{"orders.p99 < 1s during after slow-broker", latency, "<", 1e9, Scope{Window: "after slow-broker"}},
 		{"orders.p99 < 1s in every second", latency, "<", 1e9, Scope{EverySecond: true}},
 		{"orders.p99 < 1s during a in every second", latency, "<", 1e9, Scope{Window: "a", EverySecond: true}},

@@ -127,7 +127,7 @@ func TestWholeScenario(t *testing.T) {
 		{Name: "frozen", Start: 35 * time.Second, End: 36 * time.Second}}; !reflect.DeepEqual(s.Spans(), want) {
 		t.Errorf("faults are %+v", s.Spans())
 	}
-	if s.TargetName != "mall" || s.Target.(*mallConfig).Port != 8080 || s.Seed != 7 || len(s.Expect) != 14 || s.Expect[0].Line != 45 {
+	if s.TargetName != "mall" || s.Target.(*mallConfig).Port != 8080 || s.Seed != 7 || len(s.Expect) != 15 || s.Expect[0].Line != 45 {
 		t.Errorf("target %s, seed %d, %d gates, first in line %d", s.TargetName, s.Seed, len(s.Expect), s.Expect[0].Line)
 	}
 }

@@ -195,7 +195,7 @@ func TestValuesAreReadWithTheKeyboard(t *testing.T) {
 		}
 	}
 	press(kb.ArrowRight, 27)
-	if got, want := read(), "at 26 s, during lost-answers: no answer, no answer, 1.49 s; at 26 s, during lost-answers: 400/s, 188/s, 212/s, 640/s"; got != want {
+	if got, want := read(), "at 26 s, during lost-answers: no answer, no answer, 1.49 s, 132 ms; at 26 s, during lost-answers: 400/s, 188/s, 212/s, 640/s"; got != want {
 		t.Errorf("read %q, want %q", got, want)
 	}
 	press(kb.ArrowLeft, 30)

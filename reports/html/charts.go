@@ -28,6 +28,7 @@ type chartStream struct {
 	P50     []*float64 `json:"p50"`
 	P99     []*float64 `json:"p99"`
 	Max     []*float64 `json:"max"`
+	Effect  []*float64 `json:"effect"` // p99 of the time to the effect; empty where that was not measured
 	Offered []float64  `json:"offered"`
 	Acked   []float64  `json:"acked"`
 	Errors  []float64  `json:"errors"`
@@ -46,21 +47,24 @@ func newCharts(run *reports.Run) charts {
 		c.Faults = append(c.Faults, chartFault{f.Name, seconds(f.StartNS), seconds(f.EndNS)})
 	}
 	for i, name := range run.StreamNames() {
-		c.Streams = append(c.Streams, newChartStream(run, streamID(i), run.Streams[name].Seconds))
+		c.Streams = append(c.Streams, newChartStream(run, streamID(i), run.Streams[name]))
 	}
 	return c
 }
 
-func newChartStream(run *reports.Run, id string, rows []reports.Second) chartStream {
+func newChartStream(run *reports.Run, id string, stream *reports.Stream) chartStream {
 	s := chartStream{
-		ID: id, Time: []float64{}, P50: []*float64{}, P99: []*float64{}, Max: []*float64{}, Offered: []float64{}, Acked: []float64{},
+		ID: id, Time: []float64{}, P50: []*float64{}, P99: []*float64{}, Max: []*float64{}, Effect: []*float64{}, Offered: []float64{}, Acked: []float64{},
 		Errors: []float64{}, Retries: []float64{}, Hung: []int{}, Limited: []int{},
 	}
-	for i := range rows {
-		row := &rows[i]
+	for i := range stream.Seconds {
+		row := &stream.Seconds[i]
 		rate := perSecond(run, row)
 		s.Time = append(s.Time, seconds(row.StartNS))
 		s.P50, s.P99, s.Max = append(s.P50, ms(row.P50NS)), append(s.P99, ms(row.P99NS)), append(s.Max, ms(row.MaxNS))
+		if stream.Total.Effect != nil {
+			s.Effect = append(s.Effect, ms(row.EffectP99NS))
+		}
 		s.Offered, s.Acked = append(s.Offered, rate(row.Offered)), append(s.Acked, rate(row.Acked))
 		s.Errors = append(s.Errors, rate(row.Rejected+row.Indeterminate+row.Dropped))
 		s.Retries = append(s.Retries, rate(row.Retries))

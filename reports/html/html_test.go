@@ -209,11 +209,11 @@ func TestChartsOfARunThatEndedWithinASecond(t *testing.T) {
 		{StartNS: 0, Counts: reports.Counts{Offered: 100, Acked: 90, Rejected: 10}},
 		{StartNS: 1_000_000_000, Counts: reports.Counts{Offered: 50}},
 	}
-	s := newChartStream(run, "x", rows)
+	s := newChartStream(run, "x", &reports.Stream{Seconds: rows})
 	if s.Offered[1] != 100 {
 		t.Errorf("half a second with 50 operations is %v a second, want 100", s.Offered[1])
 	}
-	if s.Errors[0] != 10 || s.Hung[0] != 2 || s.P50[0] != nil {
+	if s.Errors[0] != 10 || s.Hung[0] != 2 || s.P50[0] != nil || len(s.Effect) > 0 {
 		t.Errorf("got %+v", s)
 	}
 }

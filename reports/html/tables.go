@@ -42,7 +42,7 @@ func class(text, otherwise string) string {
 	switch text {
 	case reports.NotMeasured, reports.NotKnown:
 		return "na"
-	case reports.NoAnswer:
+	case reports.NoAnswer, reports.NotSeen:
 		return "bad"
 	}
 	return otherwise
@@ -123,6 +123,20 @@ func latencies(l *reports.Latency) []cell {
 		unanswered.Class = "n bad"
 	}
 	return append(cells, unanswered)
+}
+
+// effectTable tells how long effects took, by window.
+func effectTable(run *reports.Run, name string) *table {
+	return byWindow(run, name, "time from planned start to effect, by window", reports.EffectHead, func(m *reports.Measures) []cell {
+		cells := []cell{}
+		for _, text := range m.Effect.Cells() {
+			cells = append(cells, number(text))
+		}
+		if e := m.Effect; e != nil && e.Unseen() > 0 {
+			cells[len(cells)-2].Class = "n bad"
+		}
+		return cells
+	})
 }
 
 var attemptHead = []string{"attempts", "retries", "of these by the client", "ampli\u00adfication", "errors", "service p50", "service p99", "failed fast", "at the deadline", "beyond it", "failed attempts by code"}

@@ -42,6 +42,7 @@ type stream struct {
 	Summary  string
 	Tables   []*table
 	Sends    bool   // it has operations and times of its own to draw
+	Timed    bool   // the times of its effects are drawn
 	Missing  string // what of the integrity was not measured
 	Notes    []string
 	Gauges   *table
@@ -89,6 +90,10 @@ func newStream(run *reports.Run, name string, i int) stream {
 	out.Sends = !s.Consumes()
 	if out.Sends {
 		out.Tables = []*table{operationTable(run, name), attemptTable(run, name)}
+	}
+	if s.Total.Effect != nil {
+		out.Timed = true
+		out.Tables = append(out.Tables, effectTable(run, name))
 	}
 	if t := detailTable(name, &s.Total); t != nil {
 		out.Tables = append(out.Tables, t)

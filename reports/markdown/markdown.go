@@ -135,6 +135,7 @@ func (p *page) streams(run *reports.Run) {
 		}
 		p.measures("**total**", &s.Total)
 		p.line("")
+		p.effects(run, s)
 		if codes := s.Total.FailureCodes(); codes != "" {
 			p.line("Failed attempts: %s\n", text(codes))
 		}
@@ -143,6 +144,25 @@ func (p *page) streams(run *reports.Run) {
 		p.messages(run, s)
 		p.probes(run, name)
 	}
+}
+
+// effects tells how long effects took, by window.
+func (p *page) effects(run *reports.Run, s *reports.Stream) {
+	if s.Total.Effect == nil {
+		return
+	}
+	head := []string{"effect in"}
+	for _, h := range reports.EffectHead {
+		head = append(head, h+":")
+	}
+	p.table(head...)
+	for _, window := range run.WindowNames() {
+		if m := s.Windows[window]; m != nil && m.Effect != nil {
+			p.row(append([]string{text(window)}, m.Effect.Cells()...)...)
+		}
+	}
+	p.row(append([]string{"**total**"}, s.Total.Effect.Cells()...)...)
+	p.line("")
 }
 
 // details tells what the first failed attempt of each code said.

@@ -21,12 +21,15 @@ const (
 type Hist struct{ h *hdrhistogram.Histogram }
 
 // Record adds one duration; below 0 counts as 0.
-func (h *Hist) Record(d time.Duration) {
+func (h *Hist) Record(d time.Duration) { h.RecordMany(d, 1) }
+
+// RecordMany adds one duration n times; below 0 counts as 0.
+func (h *Hist) RecordMany(d time.Duration, n int64) {
 	if h.h == nil {
 		h.h = hdrhistogram.New(lowest, highest, digits)
 	}
-	// RecordValue fails only out of range, which the clamp excludes.
-	_ = h.h.RecordValue(min(max(int64(d), 0), highest))
+	// RecordValues fails only out of range, which the clamp excludes.
+	_ = h.h.RecordValues(min(max(int64(d), 0), highest), n)
 }
 
 // Merge adds all of o.
@@ -118,8 +121,9 @@ func boundAbove(v int64) int64 {
 	}
 }
 
-// summary describes the histogram within total offered values.
-func (h *Hist) summary(total int64) *reports.Latency {
+// Summary describes the histogram within total values, of which those beyond Count are slower than every recorded one; nil
+// where there is none.
+func (h *Hist) Summary(total int64) *reports.Latency {
 	if total == 0 {
 		return nil
 	}
@@ -263,9 +267,9 @@ func (c *Cell) Measures(length time.Duration) reports.Measures {
 	m := reports.Measures{
 		Counts:        c.Counts,
 		Errors:        make(map[string]int64, len(c.Errors)),
-		Response:      c.Response.summary(c.Offered),
-		AckedResponse: c.Acked.summary(c.Counts.Acked),
-		Service:       c.Service.summary(c.Tries),
+		Response:      c.Response.Summary(c.Offered),
+		AckedResponse: c.Acked.Summary(c.Counts.Acked),
+		Service:       c.Service.Summary(c.Tries),
 		Failures:      &reports.Failures{},
 		Messages:      c.Messages.measures(),
 		Details:       c.details(),

@@ -121,7 +121,7 @@ func (m *Messages) measures() *reports.Messages {
 		Calls: m.Calls, Sent: m.Sent, Received: m.Received,
 		Lost: shown("lost"), Undecided: shown("undecided"), Unexpected: shown("unexpected"),
 		Duplicated: shown("duplicated"), Reordered: shown("reordered"),
-		First: m.First.summary(m.Waits), Gap: m.Gap.summary(m.Gaps),
+		First: m.First.Summary(m.Waits), Gap: m.Gap.Summary(m.Gaps),
 	}
 	for name, text := range map[string]string{
 		"lost": m.Evidence.Lost, "unexpected": m.Evidence.Unexpected, "duplicated": m.Evidence.Duplicated, "reordered": m.Evidence.Reordered,

@@ -62,7 +62,7 @@ func (c *Cell) Step(i int) reports.StepMeasures {
 		return reports.StepMeasures{Errors: map[string]int64{}}
 	}
 	s := &c.Steps[i]
-	m := reports.StepMeasures{Attempts: s.Attempts, Acked: s.Acked, Errors: maps.Clone(s.Errors), Service: s.Service.summary(s.Attempts)}
+	m := reports.StepMeasures{Attempts: s.Attempts, Acked: s.Acked, Errors: maps.Clone(s.Errors), Service: s.Service.Summary(s.Attempts)}
 	if m.Errors == nil {
 		m.Errors = map[string]int64{}
 	}

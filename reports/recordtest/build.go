@@ -225,6 +225,42 @@ func assemble(counts map[string]int64, unmeasured map[string]bool) *reports.Inte
 	}
 }
 
+// effectTimes lets the effects of a stream follow their operations after so many milliseconds, but for those that were lost,
+// or of which it is not known.
+func effectTimes(s *reports.Stream, after float64) {
+	var total reports.EffectTimes
+	slow := &cell{}
+	for _, m := range s.Windows {
+		unknown := *m.Integrity.Unseen
+		count := m.Acked + *m.Integrity.Recovered
+		c := &cell{p50: after, p99: 3 * after, max: 7 * after}
+		unseen := unknown
+		if lost := m.Integrity.Lost; lost != nil {
+			unseen += *lost
+		}
+		if l := c.latency(count, unseen, 1); l != nil {
+			m.Effect = &reports.EffectTimes{Latency: *l, Count: count, Unknown: unknown}
+			*slow = *c
+			total.Count, total.Unknown = total.Count+count, total.Unknown+unknown
+			total.Unanswered = ptr(float64(unseen) + value(total.Unanswered))
+		}
+	}
+	total.Latency = *slow.latency(total.Count, int64(value(total.Unanswered)), 1)
+	s.Total.Effect = &total
+	for i := range s.Seconds {
+		if row := &s.Seconds[i]; row.Acked > 0 {
+			row.EffectP50NS, row.EffectP99NS = ptr(int64(after*1e6)), ptr(int64(after*(2.5+noise(i, 4))*1e6))
+		}
+	}
+}
+
+func value(v *float64) float64 {
+	if v == nil {
+		return 0
+	}
+	return *v
+}
+
 // windowAt is the name of the window that holds a time, the last piece that began deciding.
 func windowAt(run *reports.Run, at int64) string {
 	name := ""

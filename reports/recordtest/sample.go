@@ -152,6 +152,7 @@ func Pass() *reports.Record {
 		return b
 	}
 	o.play(run, "orders")
+	effectTimes(run.Streams["orders"], 41)
 	payments(steady(2000, 1.9, 6), func(i int) bool { return i >= 10 && i < 18 }, 84).play(run, "payments")
 	stock().play(run, "stock")
 	run.Streams["payments"].Gauges = map[string][]reports.Sample{"lag": lag(run)}
@@ -214,6 +215,7 @@ func Fail() *reports.Record {
 		window("after lost-answers", 29, 40, ""), window("drain", 40, 50, ""),
 	}
 	failingOrders().play(run, "orders")
+	effectTimes(run.Streams["orders"], 41)
 	payments(steady(2000, 1.9, 6), func(i int) bool { return i >= 10 && i < 18 }, 66.46).play(run, "payments")
 	stock().play(run, "stock")
 	paused := fault("fulfilment-paused", "", "pause", "paused", 12, 15, 1_204, 0)
@@ -321,6 +323,7 @@ func Inconclusive() *reports.Record {
 		return b
 	}
 	o.play(run, "orders")
+	effectTimes(run.Streams["orders"], 41)
 	quiet := payments(steady(2000, 1.9, 6), func(int) bool { return false }, 0)
 	quiet.play(run, "payments")
 	stock().play(run, "stock")

@@ -98,6 +98,7 @@ func (s *sheet) stream(run *reports.Run, name string) {
 	if slices.ContainsFunc(t.rows, func(cells []string) bool { return slices.Contains(cells, "-") }) {
 		s.wrap("  ", "-: "+reports.NotMeasured)
 	}
+	s.effects(st)
 	s.failures(&st.Total)
 	s.messages(st.Total.Messages)
 	s.steps(st.Steps)
@@ -106,6 +107,13 @@ func (s *sheet) stream(run *reports.Run, name string) {
 	}
 	for _, note := range st.Total.Probes() {
 		s.wrap("  ", note)
+	}
+}
+
+// effects tells how long effects took, in total.
+func (s *sheet) effects(st *reports.Stream) {
+	if facts := st.EffectFacts(); facts != "" {
+		s.wrap("  ", facts)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
+	"wringer/reports/effects"
 	"wringer/reports/integrity"
 	"wringer/scenarios"
 )
@@ -30,6 +31,7 @@ func (t *trial) conclude(c conclusion) (*reports.Run, error) {
 	run := t.record(c.ended, c.drained)
 	run.Complete = c.failure == nil
 	t.unknown = make(map[string]map[string]string)
+	t.effects = make(map[string]*effects.Result)
 	var violations []reports.Violation
 	for _, s := range t.streams {
 		if s.effects == nil {
@@ -44,6 +46,9 @@ func (t *trial) conclude(c conclusion) (*reports.Run, error) {
 		}
 		violations = append(violations, result.Violations...)
 		t.unknown[s.spec.Name] = result.Unknown
+		if s.effects.times != nil {
+			t.effects[s.spec.Name] = timed(out, s.effects.times, why)
+		}
 		if h := s.effects.group; h != nil {
 			evidence, unknown := h.report(out, integrity.Completeness{Known: !incomplete, Why: why})
 			violations = append(violations, evidence...)
@@ -295,6 +300,9 @@ func (t *trial) worstOf(g *scenarios.Gate) *worst {
 
 // judgement reads a gate's metric over its scope.
 func (t *trial) judgement(g *scenarios.Gate, run *reports.Run) judgement {
+	if scenarios.OfEffect(g.Metric) {
+		return t.effectJudgement(g, run)
+	}
 	j := judgement{limited: t.limitedIn(g, run)}
 	j.where = scope(g.Scope.Window)
 	stream := run.Streams[g.Stream]

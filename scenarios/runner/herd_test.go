@@ -113,7 +113,7 @@ func TestGroupWithoutRecords(t *testing.T) {
 		s.Consume.Source = groupPlace{at(log), func() *memoryGroup { return group }, false}
 		sc := scenario(t, scenarios.Timing{Duration: 2 * time.Second, Drain: time.Second}, []scenarios.Stream{s}, "c.group_lost == 0", "c.rebalance.p99 < 1s", "c.rebalances == 0")
 		run := mustRun(t, t.Context(), sc, Options{})
-		if got, want := gateVerdicts(run), "group_lost inconclusive, p99 inconclusive, rebalances inconclusive"; got != want || run.Verdict != reports.Inconclusive {
+		if got, want := gateVerdicts(run), "group_lost inconclusive, rebalance.p99 inconclusive, rebalances inconclusive"; got != want || run.Verdict != reports.Inconclusive {
 			t.Errorf("%s, verdict %s", got, run.Verdict)
 		}
 	})
@@ -132,7 +132,7 @@ func TestConsumeInterrupted(t *testing.T) {
 			"c.log_duplicates == 0 during late", "c.group_lost == 0 during late", "c.rebalance.max < 1s during late")
 		sc.Faults = []scenarios.Fault{{Name: "late", At: 4 * time.Second, For: 4 * time.Second, Config: &recordingFault{}}}
 		run := mustRun(t, ctx, sc, Options{})
-		if got, want := gateVerdicts(run), "log_duplicates inconclusive, group_lost inconclusive, max inconclusive"; got != want {
+		if got, want := gateVerdicts(run), "log_duplicates inconclusive, group_lost inconclusive, rebalance.max inconclusive"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	})

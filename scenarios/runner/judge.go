@@ -36,8 +36,8 @@ func observe(m scenarios.Metric, c *metrics.Cell, length time.Duration) observat
 	if c.Offered == 0 {
 		return missing("no operations")
 	}
-	if q, ok := quantiles[m.Name]; ok {
-		return latency(m, c, func(h *metrics.Hist, total int64) float64 { return rank(h, q, total) })
+	if read := reading(m.Name); read != nil {
+		return latency(m, c, read)
 	}
 	ours := c.DroppedByUs
 	share := func(n, ours int64) observation {
@@ -50,10 +50,6 @@ func observe(m scenarios.Metric, c *metrics.Cell, length time.Duration) observat
 		return o
 	}
 	switch m.Name {
-	case "max":
-		return latency(m, c, func(h *metrics.Hist, total int64) float64 { return rank(h, 1, total) })
-	case "mean":
-		return latency(m, c, mean)
 	case "within":
 		n := c.Acked.AtMost(m.Within)
 		o := found(float64(n) / float64(c.Offered))
@@ -87,7 +83,19 @@ func observe(m scenarios.Metric, c *metrics.Cell, length time.Duration) observat
 	return missing("%s is not measured", m.Name)
 }
 
-var quantiles = map[string]float64{"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+var quantiles = map[string]float64{"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1}
+
+// reading is how a metric of a time is read from a histogram of total values; nil where it is none.
+func reading(name string) func(h *metrics.Hist, total int64) float64 {
+	if name == "mean" {
+		return mean
+	}
+	q, ok := quantiles[name]
+	if !ok {
+		return nil
+	}
+	return func(h *metrics.Hist, total int64) float64 { return rank(h, q, total) }
+}
 
 func counts(name string, c *reports.Counts) (int64, bool) {
 	switch name {
@@ -182,7 +190,7 @@ type judgement struct {
 // generator was the limit is inconclusive whichever way it points, unless the target's own unanswered operations decide it.
 func judge(g *scenarios.Gate, j judgement) reports.Gate {
 	out := reports.Gate{
-		Expr: g.Expr, Stream: g.Stream, Metric: g.Metric.Name, Unit: g.Metric.Unit,
+		Expr: g.Expr, Stream: g.Stream, Metric: g.Metric.Full(), Unit: g.Metric.Unit,
 		Limit: number(g.Limit), Verdict: reports.Inconclusive,
 	}
 	if g.Scope.Window != "" {
@@ -199,6 +207,9 @@ func judge(g *scenarios.Gate, j judgement) reports.Gate {
 	switch {
 	case j.atLeast != "" && (ok || !upperBound(g, j.value)):
 		out.Why = "at least so many, the rest is not known: " + j.atLeast
+		if scenarios.OfEffect(g.Metric) {
+			out.Why = "at least so long, the rest is not known: " + j.atLeast
+		}
 	case g.Metric.Class == scenarios.Recovery && ok != holds(g.Comparison, j.targets, g.Limit):
 		out.Why = "decided only by seconds in which the generator was the limit" + j.where
 	case !ok && standsByItself(g, j):
@@ -210,6 +221,9 @@ func judge(g *scenarios.Gate, j judgement) reports.Gate {
 			out.Why = "operations got no answer" + j.where
 			if g.Metric.Of == "rebalance" {
 				out.Why = "no record followed a rebalance" + j.where
+			}
+			if scenarios.OfEffect(g.Metric) {
+				out.Why = "effects of acked operations were never seen" + j.where
 			}
 		}
 	case g.Metric.Class == scenarios.TimeOrRate && j.limited:

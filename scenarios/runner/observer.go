@@ -9,6 +9,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/effects"
 	"wringer/reports/integrity"
 )
 
@@ -18,8 +19,9 @@ type observer struct {
 	// ledger compares with the operations that were sent, topic judges the records alone; at least one of them is there.
 	ledger *integrity.Ledger
 	topic  *integrity.Topic
-	place  string // in words, for the record
-	group  *herd  // nil: no group of consumers reads too
+	times  *effects.Account // how long effects took; nil: nobody asks
+	place  string           // in words, for the record
+	group  *herd            // nil: no group of consumers reads too
 
 	stop context.CancelFunc
 	// over is closed when receiving ended, err being why if it ended by itself.
@@ -50,6 +52,9 @@ func (o *observer) seen(batch []drivers.Delivery) {
 	}
 	if o.topic != nil {
 		o.topic.Seen(batch)
+	}
+	if o.times != nil {
+		o.times.Seen(batch)
 	}
 	if o.group != nil {
 		o.group.account.Seen(batch)

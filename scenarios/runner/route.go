@@ -70,6 +70,9 @@ func (s *stream) follow(account *arrivals.Account, windows []string) {
 	if s.effects != nil && s.effects.ledger != nil {
 		s.followers = append(s.followers, s.effects.ledger)
 	}
+	if s.effects != nil && s.effects.times != nil {
+		s.followers = append(s.followers, s.effects.times)
+	}
 	if account != nil {
 		s.witness = account
 		s.followers = append(s.followers, account)

@@ -17,6 +17,7 @@ import (
 	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
+	"wringer/reports/effects"
 	"wringer/reports/integrity"
 	"wringer/scenarios"
 )
@@ -116,6 +117,8 @@ type trial struct {
 	closers   []func() error
 	// unknown says why an integrity count is not fully known, by stream and count.
 	unknown map[string]map[string]string
+	// effects holds, by stream, how long effects took.
+	effects map[string]*effects.Result
 	// blind says why what a stream's witness saw is not everything.
 	blind map[string]string
 }
@@ -277,6 +280,7 @@ func (t *trial) observe(ctx context.Context, spec *scenarios.Stream, env drivers
 	var err error
 	if spec.Effects != nil {
 		o.place = spec.EffectName + " effects"
+		o.times = effects.New(effects.Config{Identity: env.Identity, Windows: t.plan.names})
 		o.source, err = spec.Effects.Open(ctx, env)
 	} else if v, ok := driver.(drivers.Verifier); ok {
 		config.Mode, config.Order = integrity.Log, integrity.Sequential

@@ -81,7 +81,8 @@ func (t *trial) baselineCell(i int) *metrics.Cell {
 	return cell
 }
 
-// early judges a gate on the baseline of stream i before the run is over. Counts, integrity and recovery are known later.
+// early judges a gate on the baseline of stream i before the run is over. Counts, integrity, recovery and
+// the times of effects are known later.
 func (t *trial) early(g *scenarios.Gate, i int, cell *metrics.Cell) reports.Gate {
 	s, tally := t.streams[i], t.tallies[i]
 	j := judgement{limited: t.collector.limited[s.spec.Name] > 0}
@@ -93,7 +94,7 @@ func (t *trial) early(g *scenarios.Gate, i int, cell *metrics.Cell) reports.Gate
 		j.observation = missing("no second is over")
 	case g.Metric.Class == scenarios.Gauge:
 		j.observation = t.gauge(g, &reports.Stream{Gauges: tally.gauges})
-	case g.Metric.Class == scenarios.Integrity, g.Metric.Class == scenarios.Recovery, g.Metric.Unit == scenarios.UnitCount:
+	case g.Metric.Class == scenarios.Integrity, g.Metric.Class == scenarios.Recovery, g.Metric.Unit == scenarios.UnitCount, scenarios.OfEffect(g.Metric):
 		j.observation = missing("not known yet")
 	default:
 		if g.Metric.Name == "rate" {

@@ -6,16 +6,16 @@
 	const laneHeight = 18, mostLanes = 6, plotHeight = 190, left = 66, right = data.length < 600 ? 16 : 26, font = "600 11px system-ui, sans-serif", pad = 5;
 	const kinds = {
 		times: {
-			lines: [["p50", "p50"], ["p99", "p99"], ["max", "max"]],
-			values: (s) => [s.p50, s.p99, s.max].map((v) => v.map((ms) => (ms === null ? null : Math.max(ms, 0.001)))),
+			lines: (s) => [["p50", "p50"], ["p99", "p99"], ["max", "max"], ...(s.effect.length > 0 ? [["effect p99", "effect"]] : [])],
+			values: (s) => [s.p50, s.p99, s.max, ...(s.effect.length > 0 ? [s.effect] : [])].map((v) => v.map((ms) => (ms === null ? null : Math.max(ms, 0.001)))),
 			text: duration,
 			splits: (u, axis, low, high) => decades(low, high),
 			scale: { distr: 3, range: (u, low, high) => (low === null ? [1, 1000] : uPlot.rangeLog(low / 1.2, high * 1.2, 10, true)) },
 			marks: (u, s, paint) => hung(u, s, paint),
-			absent: (s, i) => (s.offered[i] > 0 ? "no answer" : "–"),
+			absent: (s, i, line) => (line === 3 ? (s.acked[i] > 0 ? "not seen" : "–") : s.offered[i] > 0 ? "no answer" : "–"),
 		},
 		rates: {
-			lines: [["offered", "offered"], ["acked", "acked"], ["errors", "errors"], ["retries", "retries"]],
+			lines: () => [["offered", "offered"], ["acked", "acked"], ["errors", "errors"], ["retries", "retries"]],
 			values: (s) => [s.offered, s.acked, s.errors, s.retries],
 			text: (v) => amount(v) + "/s",
 			scale: { range: (u, low, high) => [0, (high || 1) * 1.08] },
@@ -172,7 +172,7 @@
 				{ ...axis, values: (u, at) => at.map(moment), incrs: [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400], space: 62, size: 34 },
 				{ ...axis, values: (u, at) => at.map(kind.text), splits: kind.splits, size: left },
 			],
-			series: [{}, ...kind.lines.map(([label, name], i) => ({
+			series: [{}, ...kind.lines(stream).map(([label, name], i) => ({
 				label, stroke: colour(name), width: name === "max" || name === "offered" ? 1 : 2, dash: name === "offered" ? [5, 4] : undefined,
 				show: show[i], points: { show: false },
 			}))],
@@ -205,7 +205,7 @@
 			at.textContent = i < 0 ? "" : "at " + moment(stream.time[i]) + during(stream.time[i]);
 			buttons.forEach((b, s) => {
 				const v = i < 0 ? undefined : u.data[s + 1][2 * i];
-				b.querySelector("b").textContent = v === undefined ? "" : v === null ? kind.absent(stream, i) : kind.text(v);
+				b.querySelector("b").textContent = v === undefined ? "" : v === null ? kind.absent(stream, i, s) : kind.text(v);
 			});
 		}
 		function draw() {

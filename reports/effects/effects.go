@@ -1,0 +1,286 @@
+// Package effects measures the end-to-end time of a stream's operations: from the planned start of each to the first
+// sighting of its effect, wherever that is observed.
+//
+// # What counts
+//
+// An acked operation counts at its time, and as slower than every time when its effect was never seen. An indeterminate one
+// counts at its time when its effect was seen, and else not at all. Rejected and dropped operations do not count, nor does
+// anything of the warm-up. An operation belongs to the window in which it was due. Only its first sighting counts: copies
+// and redeliveries are the business of package integrity.
+//
+// # What a time includes
+//
+// A sighting's time is drivers.Delivery.At, when the effect was observed, on the one clock of the run. So the time includes
+// whatever the observation takes: the way to the reader, how long the source gathers before it answers a fetch, or the
+// interval at which it is asked, and with read_committed the wait for the commit. It is never too short. Times that a record
+// carries are not looked at: other machines' clocks wrote them.
+//
+// # What is not known
+//
+// Where a bound of memory was met, where observation was not whole, or where a sighting came before its operation was due,
+// the time is unknown: it is counted as such, never guessed.
+//
+// # Cost
+//
+// An operation is two bits, and none once all of its page of 4,096 are over and seen; one of which only the end or only the
+// sighting is known takes a place in a bounded table besides. Histograms are kept by window, and by second for the last
+// minute.
+package effects
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+	"wringer/reports/metrics"
+)
+
+// Config describes one stream.
+type Config struct {
+	Identity drivers.Identity
+	// Windows are the names of the windows, each once. Ended.Window is an index into it, or WindowWarmup.
+	Windows []string
+}
+
+// limits bound what is not a bit for each operation. Beyond, times are unknown.
+type limits struct {
+	ring    int    // latest operations that wait for their other half, a power of two
+	waiting int    // older ones that still do
+	horizon uint64 // operations beyond the highest that ended of which a sighting is believed: a target can invent any number
+	seconds int    // latest seconds with a histogram
+}
+
+var usual = limits{ring: 1 << 16, waiting: 1 << 19, horizon: 1 << 20, seconds: 64}
+
+// Cell is what was measured in one window.
+type Cell struct {
+	// Times of the operations whose effect was seen.
+	Times metrics.Hist
+	// Lost operations were acked, and their effect was never seen.
+	Lost int64
+	// Unknown is of operations that count, or may count, at a time that is not known.
+	Unknown int64
+	// Latest is when the last of Times was observed, on the run's clock.
+	Latest time.Duration
+}
+
+// Count is how many operations count, the unknown ones included.
+func (c *Cell) Count() int64 { return c.Times.Count() + c.Lost + c.Unknown }
+
+// AtLeast is Times with every unknown time at 0: over Count operations, of which those beyond its own count are slower than
+// all, it gives lower bounds.
+func (c *Cell) AtLeast() *metrics.Hist {
+	if c.Unknown == 0 {
+		return &c.Times
+	}
+	h := &metrics.Hist{}
+	h.Merge(&c.Times)
+	h.RecordMany(0, c.Unknown)
+	return h
+}
+
+// Measures sums the cell up: nil where nothing counts. What is lost or unknown counts as slower than every time.
+func (c *Cell) Measures() *reports.EffectTimes {
+	l := c.Times.Summary(c.Count())
+	if l == nil {
+		return nil
+	}
+	return &reports.EffectTimes{Latency: *l, Count: c.Count(), Unknown: c.Unknown}
+}
+
+// merge adds all of o.
+func (c *Cell) merge(o *Cell) {
+	c.Times.Merge(&o.Times)
+	c.Lost += o.Lost
+	c.Unknown += o.Unknown
+	c.Latest = max(c.Latest, o.Latest)
+}
+
+// Account keeps the times of one stream. Its methods are safe for concurrent use, and do not block beyond a short lock.
+// Whichever of an operation's end and its sighting comes first, the account comes to the same.
+type Account struct {
+	mu      sync.Mutex
+	config  Config
+	limits  limits
+	pages   pages
+	table   table
+	cells   []Cell // by window
+	seconds seconds
+	// planned is above every operation that ended.
+	planned uint64
+	// blur is the lowest operation that was seen beyond the horizon: of those from it on, no sighting is surely the first.
+	blur uint64
+	why  reason // of the first time that is unknown
+}
+
+// reason is why a time is unknown.
+type reason uint8
+
+const (
+	none reason = iota
+	full
+	blurred
+	early
+	unread // observation was not whole
+)
+
+// says puts a reason in words; incomplete says why observation was not whole.
+func (a *Account) says(r reason, incomplete string) string {
+	switch r {
+	case full:
+		return fmt.Sprintf("more than %d operations waited for their effect, or their end, at once", a.limits.waiting)
+	case blurred:
+		return fmt.Sprintf("an operation was seen more than %d ahead of what had ended", a.limits.horizon)
+	case early:
+		return "effects were seen before their operations were due"
+	case unread:
+		return incomplete
+	}
+	return ""
+}
+
+// New opens the account of a stream.
+func New(c Config) *Account { return newAccount(c, usual) }
+
+func newAccount(c Config, lim limits) *Account {
+	return &Account{
+		config: c, limits: lim, table: newTable(lim), cells: make([]Cell, len(c.Windows)),
+		seconds: seconds{keep: lim.seconds}, blur: ^uint64(0),
+	}
+}
+
+// Ended takes operations that are over, each exactly once, in any order. Nothing of the batch is kept.
+func (a *Account) Ended(batch []reports.Ended) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range batch {
+		a.ended(&batch[i])
+	}
+}
+
+// Seen takes deliveries in the order in which they were observed. Nothing of the batch is kept.
+func (a *Account) Seen(batch []drivers.Delivery) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range batch {
+		if seq, b := a.config.Identity.Parse(batch[i].ID); b == drivers.Ours {
+			a.seen(seq, batch[i].At)
+		}
+	}
+}
+
+func (a *Account) ended(e *reports.Ended) {
+	seq := e.Op.Seq
+	a.planned = max(a.planned, seq+1)
+	end := half{seq: seq, at: e.Op.Planned, window: int16(e.Window), acked: e.Outcome == drivers.Acked}
+	counts := e.Window != reports.WindowWarmup && (end.acked || e.Outcome == drivers.Indeterminate)
+	if counts && end.acked {
+		a.seconds.expect(end.at)
+	}
+	p, i := a.pages.at(seq)
+	p.ended.set(i)
+	if !p.seen.has(i) {
+		if counts {
+			a.hold(end)
+		}
+		return
+	}
+	sighting, held := a.table.take(seq)
+	switch {
+	case !counts:
+	case held:
+		a.join(&end, sighting.at)
+	default:
+		a.unknown(&end, full)
+	}
+}
+
+func (a *Account) seen(seq uint64, at time.Duration) {
+	if seq >= a.planned+a.limits.horizon {
+		a.blur = min(a.blur, seq)
+		return
+	}
+	p, i := a.pages.at(seq)
+	if p.seen.has(i) {
+		return
+	}
+	p.seen.set(i)
+	if !p.ended.has(i) {
+		a.hold(half{seq: seq, at: at, sighting: true})
+		return
+	}
+	// An end that is not held does not count, or was counted as unknown when it was let go.
+	if end, held := a.table.take(seq); held {
+		a.join(&end, at)
+	}
+}
+
+// hold keeps half of what is to be known of an operation. A sighting that is let go for it is missed at its operation's end.
+func (a *Account) hold(h half) {
+	if old, spilt := a.table.put(h); spilt && !old.sighting {
+		a.unknown(&old, full)
+	}
+}
+
+// join counts an operation of which both halves are known.
+func (a *Account) join(end *half, seen time.Duration) {
+	switch {
+	case end.seq >= a.blur:
+		a.unknown(end, blurred)
+	case seen < end.at:
+		a.unknown(end, early)
+	default:
+		c := &a.cells[end.window]
+		c.Times.Record(seen - end.at)
+		c.Latest = max(c.Latest, seen)
+		a.seconds.record(end, seen-end.at)
+	}
+}
+
+func (a *Account) unknown(end *half, why reason) {
+	a.cells[end.window].Unknown++
+	if a.why == none {
+		a.why = why
+	}
+}
+
+// Result is the account of a stream.
+type Result struct {
+	// Total is the sum of Windows, which holds every window of the Config.
+	Total   Cell
+	Windows map[string]*Cell
+	// Why some time is unknown; empty when none is.
+	Why string
+
+	seconds *seconds
+}
+
+// Second returns percentiles of the operations that were due in the second that begins then, in nanoseconds: nil where one
+// falls among those that were not seen, or not within the last minute's seconds, or where nothing counts.
+func (r *Result) Second(start time.Duration) (p50, p99 *int64) { return r.seconds.percentiles(start) }
+
+// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing. Where observation
+// was not whole, incomplete says why, and what was not seen is unknown; else it is empty.
+func (a *Account) Finish(incomplete string) Result {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.table.each(func(end *half) {
+		switch {
+		case end.sighting:
+		case incomplete != "":
+			a.unknown(end, unread)
+		case end.seq >= a.blur:
+			a.unknown(end, blurred)
+		case end.acked:
+			a.cells[end.window].Lost++
+		}
+	})
+	r := Result{Windows: make(map[string]*Cell, len(a.cells)), Why: a.says(a.why, incomplete), seconds: &a.seconds}
+	for i, name := range a.config.Windows {
+		r.Windows[name] = &a.cells[i]
+		r.Total.merge(&a.cells[i])
+	}
+	return r
+}

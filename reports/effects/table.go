@@ -1,0 +1,116 @@
+package effects
+
+import "time"
+
+const (
+	pageShift = 12
+	pageOps   = 1 << pageShift
+)
+
+// plane is one bit for each operation of a page; it takes no memory while none is set, nor once all are.
+type plane struct {
+	bits *[pageOps / 64]uint64
+	n    int
+}
+
+func (p *plane) has(i uint) bool {
+	return p.n == pageOps || p.bits != nil && p.bits[i/64]&(1<<(i%64)) != 0
+}
+
+// set sets a bit that was not set.
+func (p *plane) set(i uint) {
+	if p.bits == nil {
+		p.bits = new([pageOps / 64]uint64)
+	}
+	p.bits[i/64] |= 1 << (i % 64)
+	if p.n++; p.n == pageOps {
+		p.bits = nil
+	}
+}
+
+// page holds what is known of pageOps operations.
+type page struct{ ended, seen plane }
+
+// pages is the directory of a stream's operations.
+type pages struct{ dir []*page }
+
+// at returns the page of operation seq, made when it is not there, and the operation's place in it.
+func (d *pages) at(seq uint64) (*page, uint) {
+	n := seq >> pageShift
+	for uint64(len(d.dir)) <= n {
+		d.dir = append(d.dir, nil)
+	}
+	if d.dir[n] == nil {
+		d.dir[n] = new(page)
+	}
+	return d.dir[n], uint(seq % pageOps)
+}
+
+// half is what is known of an operation that waits for its other half: its end, or its first sighting.
+type half struct {
+	seq uint64
+	// at is the planned start of an end, and when a sighting was observed, on the run's clock.
+	at       time.Duration
+	window   int16
+	acked    bool
+	sighting bool
+	used     bool // false: an empty place of the ring
+}
+
+// table holds the halves, one of an operation at most: in a ring, placed by the operation's number, and in a bounded map once
+// another took that place.
+type table struct {
+	ring  []half
+	older map[uint64]half
+	bound int
+}
+
+func newTable(l limits) table {
+	return table{ring: make([]half, l.ring), older: make(map[uint64]half), bound: l.waiting}
+}
+
+func (t *table) place(seq uint64) *half { return &t.ring[seq&uint64(len(t.ring)-1)] }
+
+// put keeps h. spilt says that old found no room any more, and is let go.
+func (t *table) put(h half) (old half, spilt bool) {
+	place := t.place(h.seq)
+	old = *place
+	h.used = true
+	*place = h
+	if !old.used {
+		return half{}, false
+	}
+	if len(t.older) >= t.bound {
+		return old, true
+	}
+	t.older[old.seq] = old
+	return half{}, false
+}
+
+// take returns the half that is kept of an operation, and keeps it no longer.
+func (t *table) take(seq uint64) (h half, ok bool) {
+	if place := t.place(seq); place.used && place.seq == seq {
+		h = *place
+		place.used = false
+		return h, true
+	}
+	if len(t.older) == 0 {
+		return half{}, false
+	}
+	if h, ok = t.older[seq]; ok {
+		delete(t.older, seq)
+	}
+	return h, ok
+}
+
+// each visits what is kept, in no order.
+func (t *table) each(visit func(*half)) {
+	for i := range t.ring {
+		if t.ring[i].used {
+			visit(&t.ring[i])
+		}
+	}
+	for _, h := range t.older {
+		visit(&h)
+	}
+}
