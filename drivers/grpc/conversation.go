@@ -50,7 +50,7 @@ func (s *session) converse(ctx context.Context, op *drivers.Op, at *drivers.Atte
 	at.Messages = new(drivers.Messages)
 	s.tracker.begin(op.Seq, at.Messages)
 	seen := new(call)
-	callCtx, cancel := context.WithCancel(s.callContext(ctx, seen, op))
+	callCtx, cancel := context.WithCancel(s.carrying(context.WithValue(ctx, callKey{}, seen), op))
 	defer cancel()
 	c := &conversation{s: s, flow: flow, op: *op, at: at, cancel: cancel, seen: at.Messages, whole: make(chan struct{})}
 	if flow.lockstep {

@@ -16,12 +16,13 @@ type session struct {
 	d       *driver
 	conn    *grpc.ClientConn
 	reply   *reply
-	tracker *tracker // of a method that streams
-	size    int      // of the last request
+	tracker *tracker      // of a method that streams
+	size    int           // of the last request
+	done    chan struct{} // open, of the next unary call
 }
 
 func newSession(d *driver, conn *grpc.ClientConn) *session {
-	s := &session{d: d, conn: conn, reply: &reply{shape: d.output, keep: d.flow != nil}}
+	s := &session{d: d, conn: conn, done: make(chan struct{}), reply: &reply{shape: d.output, keep: d.flow != nil}}
 	if d.flow != nil {
 		s.tracker = newTracker(d.flow, d.env.Identity)
 	}
@@ -41,23 +42,23 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 		return
 	}
 	s.size = len(request)
-	c := new(call)
-	callCtx := s.callContext(ctx, c, op)
 	s.reply.err = nil
+	u := beginUnary(ctx, s.done)
+	callCtx := s.carrying(u, op)
 	at.Sent = s.d.env.Clock()
 	err = s.conn.Invoke(callCtx, s.d.method, mem.SliceBuffer(request), s.reply, s.d.options...)
 	at.Done = s.d.env.Clock()
-	c.count(at)
-	s.d.decide(ctx, c, s.reply, err, at)
+	s.done = u.end()
+	u.call.count(at)
+	s.d.decide(ctx, &u.call, s.reply, err, at)
 }
 
-// callContext gives a call what it carries.
-func (s *session) callContext(ctx context.Context, c *call, op *drivers.Op) context.Context {
-	ctx = context.WithValue(ctx, callKey{}, c)
-	if len(s.d.metadata) > 0 {
-		ctx = metadata.NewOutgoingContext(ctx, s.headers(op))
+// carrying gives a call's context the metadata of its operation.
+func (s *session) carrying(ctx context.Context, op *drivers.Op) context.Context {
+	if len(s.d.metadata) == 0 {
+		return ctx
 	}
-	return ctx
+	return metadata.NewOutgoingContext(ctx, s.headers(op))
 }
 
 // codeMessage is the code of an operation whose message could not be rendered; nothing was sent.
