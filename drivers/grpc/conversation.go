@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/mem"
 
 	"wringer/drivers"
 )
@@ -141,7 +140,7 @@ func (c *conversation) send(ctx context.Context) {
 		c.s.size = max(c.s.size, len(b))
 		// Counted before it leaves: the target may answer the last message before SendMsg returns.
 		c.sent++
-		if err := c.stream.SendMsg(mem.SliceBuffer(b)); err != nil {
+		if err := c.stream.SendMsg(&request{bytes: b}); err != nil {
 			c.sent-- // the call is over; why, the receiver hears
 			return
 		}

@@ -36,17 +36,18 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 		return
 	}
 	// A buffer for each request: gRPC may still hold it after a call that was cancelled.
-	request, err := s.d.inputs[0].Append(make([]byte, 0, s.size), op)
+	message, err := s.d.inputs[0].Append(make([]byte, 0, s.size), op)
 	if err != nil {
 		at.Fail(drivers.Rejected, codeMessage, err.Error())
 		return
 	}
-	s.size = len(request)
+	s.size = len(message)
 	s.reply.err = nil
 	u := beginUnary(ctx, s.done)
+	u.request.bytes = message
 	callCtx := s.carrying(u, op)
 	at.Sent = s.d.env.Clock()
-	err = s.conn.Invoke(callCtx, s.d.method, mem.SliceBuffer(request), s.reply, s.d.options...)
+	err = s.conn.Invoke(callCtx, s.d.method, &u.request, s.reply, s.d.options...)
 	at.Done = s.d.env.Clock()
 	s.done = u.end()
 	u.call.count(at)
@@ -91,6 +92,12 @@ func (r *reply) take(b []byte) {
 	}
 }
 
+// request is a message to send, with the place in which gRPC is handed it. It is not used again: gRPC may hold it after its call.
+type request struct {
+	bytes   []byte
+	buffers [1]mem.Buffer
+}
+
 // codec sends bytes that are encoded already, and decodes into a reply.
 type codec struct{}
 
@@ -98,11 +105,12 @@ type codec struct{}
 func (codec) Name() string { return "proto" }
 
 func (codec) Marshal(v any) (mem.BufferSlice, error) {
-	b, ok := v.(mem.SliceBuffer)
+	r, ok := v.(*request)
 	if !ok {
 		return nil, fmt.Errorf("request is a %T", v)
 	}
-	return mem.BufferSlice{b}, nil
+	r.buffers[0] = mem.SliceBuffer(r.bytes)
+	return r.buffers[:], nil
 }
 
 func (codec) Unmarshal(data mem.BufferSlice, v any) error {

@@ -12,12 +12,14 @@ import (
 type unary struct {
 	context.Context // the attempt's
 	call            call
+	request         request
 
 	mu    sync.Mutex
 	done  chan struct{}
 	err   error
-	taken bool   // gRPC's own context was made
-	below func() // ends it; nil when there is none to end
+	wire  time.Time // Deadline, once asked
+	taken bool      // gRPC's own context was made
+	below func()    // ends it; nil when there is none to end
 	stop  func() bool
 }
 
@@ -60,12 +62,18 @@ const wireStep = time.Millisecond
 
 // Deadline implements context.Context, for gRPC to send. The call itself ends at the attempt's own deadline.
 func (u *unary) Deadline() (time.Time, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.wire.IsZero() {
+		return u.wire, true
+	}
 	deadline, ok := u.Context.Deadline()
 	if !ok {
 		return deadline, false
 	}
 	now := time.Now()
-	return now.Add((deadline.Sub(now) + wireStep - 1).Truncate(wireStep)), true
+	u.wire = now.Add((deadline.Sub(now) + wireStep - 1).Truncate(wireStep))
+	return u.wire, true
 }
 
 // Done implements context.Context.
