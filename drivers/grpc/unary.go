@@ -41,9 +41,13 @@ func (u *unary) end() (done chan struct{}) {
 	return make(chan struct{})
 }
 
-// expire ends what goes on, as the attempt's time is up or the run ends.
+// expire ends what goes on, as the attempt's time is up or the run ends. Once is enough.
 func (u *unary) expire() {
 	u.mu.Lock()
+	if u.err != nil {
+		u.mu.Unlock()
+		return
+	}
 	if u.err = u.Context.Err(); u.err == nil {
 		u.err = context.Canceled
 	}
@@ -99,7 +103,10 @@ func (u *unary) AfterFunc(f func()) (stop func() bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.taken || u.err != nil {
-		return context.AfterFunc(u.Context, f)
+		return context.AfterFunc(u.Context, func() {
+			u.expire() // f may ask for Err
+			f()
+		})
 	}
 	u.taken, u.below = true, f
 	return u.release

@@ -21,6 +21,7 @@ type limit struct {
 	kept     bool   // the keeper looks after it
 	call     func() // what AfterFunc was given, until it is called or stopped
 	calls    uint64 // tells one call from those before
+	called   bool   // it was made
 }
 
 // alarmed is a context that tells when it is over.
@@ -67,15 +68,16 @@ func (l *limit) Done() <-chan struct{} { return l.arm().Done() }
 
 // Err implements context.Context.
 func (l *limit) Err() error {
-	if armed := l.armed.Load(); armed != nil {
+	if armed := l.armed.Load(); armed != nil && armed.Err() != nil {
 		return armed.Err()
 	}
+	// What the keeper calls may be here before the timer is.
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.errAt(time.Now())
 }
 
-// errAt is Err where nobody waits, under mu.
+// errAt is Err without a timer, under mu.
 func (l *limit) errAt(now time.Time) error {
 	switch {
 	case l.over:
@@ -151,18 +153,18 @@ func (l *limit) look(now time.Time) (deadline time.Time, waits bool) {
 		return l.deadline, true
 	}
 	go l.call()
-	l.call = nil
+	l.call, l.called = nil, true
 	return time.Time{}, false
 }
 
-// end frees what waits. It reports whether nobody still does, or ever asked for Done: then nobody holds on to l, and it can serve
-// again.
+// end frees what waits. It reports whether nobody still does, was called, or ever asked for Done: then nobody holds on to l, and it
+// can serve again.
 func (l *limit) end() (unused bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.over = true
-	unused = l.call == nil
-	if !unused {
+	unused = l.call == nil && !l.called
+	if l.call != nil {
 		go l.call()
 		l.call = nil
 	}

@@ -118,8 +118,13 @@ func TestKeeperBesideTimer(t *testing.T) {
 		p := post{keeper: k}
 		ctx := p.bound(t.Context(), time.Now().Add(time.Second))
 		var calls atomic.Int64
-		ctx.(*limit).AfterFunc(func() { calls.Add(1) })
-		ctx.(*limit).AfterFunc(func() { calls.Add(1) })
+		for range 2 {
+			ctx.(*limit).AfterFunc(func() {
+				if calls.Add(1); ctx.Err() == nil {
+					t.Error("called before its end")
+				}
+			})
+		}
 		below, cancel := context.WithCancel(ctx)
 		defer cancel()
 		<-below.Done()
