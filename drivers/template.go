@@ -2,12 +2,14 @@ package drivers
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Template is a text with {{...}} places, compiled once and rendered per operation without allocating. What a place
@@ -16,7 +18,8 @@ import (
 // Places: {{id}} the operation's identity; {{seq}}, {{key}} ("k17"), {{keyseq}}; {{uuid}}; {{int 1 100}} (both ends
 // included); {{string 12}} (letters and digits); {{choice a b c}}, {{choice a:3 b:1}} with weights; {{timestamp}} the
 // planned start as RFC 3339 in UTC; {{unix_ms}} the same in milliseconds; {{message}} the number of a message within its
-// operation, and {{message_id}} its identity, where an operation sends more than one.
+// operation, and {{message_id}} its identity, where an operation sends more than one; {{"text"}} or {{`text`}}, Go's string
+// literals, for text as it is: {{"{{"}} renders {{.
 type Template struct {
 	text   string
 	static bool
@@ -50,27 +53,68 @@ func Literal(text string) *Template {
 
 // Compile is CompileTemplate in this dialect.
 func (d Dialect) Compile(text string) (*Template, error) {
-	t := &Template{text: text, static: !strings.Contains(text, "{{")}
+	t := &Template{text: text, static: true}
 	rest := text
 	for {
-		before, after, found := strings.Cut(rest, "{{")
+		before, inside, after, found, err := cutPlace(rest)
+		if err != nil {
+			return nil, fmt.Errorf("template %q: %w", clip(text), err)
+		}
 		if before != "" {
 			t.parts = append(t.parts, d.literal(before))
 		}
 		if !found {
 			return t, nil
 		}
-		inside, tail, closed := strings.Cut(after, "}}")
-		if !closed {
-			return nil, fmt.Errorf("template %q: {{ without }}", clip(text))
+		rest = after
+		if plain, ok := quoted(inside); ok {
+			t.parts = append(t.parts, d.literal(plain))
+			continue
 		}
 		p, err := d.place(strings.Fields(inside))
 		if err != nil {
 			return nil, fmt.Errorf("template %q: {{%s}}: %w", clip(text), inside, err)
 		}
+		t.static = false
 		t.parts = append(t.parts, d.escaped(p))
-		rest = tail
 	}
+}
+
+// cutPlace cuts a template's text around its first place: what stands before the braces, between them and behind. Without a place,
+// all of it stands before. Text in quotes between the braces may hold braces.
+func cutPlace(text string) (before, inside, after string, found bool, err error) {
+	before, rest, found := strings.Cut(text, "{{")
+	if !found {
+		return text, "", "", false, nil
+	}
+	lead := strings.TrimSpace(rest)
+	if !strings.HasPrefix(lead, `"`) && !strings.HasPrefix(lead, "`") {
+		if inside, after, found = strings.Cut(rest, "}}"); !found {
+			return "", "", "", false, errors.New("{{ without }}")
+		}
+		return before, inside, after, true, nil
+	}
+	lead = rest[strings.Index(rest, lead[:1]):]
+	quote, err := strconv.QuotedPrefix(lead)
+	if err != nil {
+		return "", "", "", false, errors.New("{{ with a quoted text that does not end, or is no Go string")
+	}
+	end := strings.TrimLeftFunc(lead[len(quote):], unicode.IsSpace)
+	after, closed := strings.CutPrefix(end, "}}")
+	if !closed {
+		return "", "", "", false, fmt.Errorf("{{%s without }} behind it", quote)
+	}
+	return before, rest[:len(rest)-len(end)], after, true, nil
+}
+
+// quoted reads the inside of a place that is text as it is.
+func quoted(inside string) (text string, ok bool) {
+	inside = strings.TrimSpace(inside)
+	if inside == "" || inside[0] != '"' && inside[0] != '`' {
+		return "", false
+	}
+	text, err := strconv.Unquote(inside)
+	return text, err == nil
 }
 
 // String returns the text that was compiled.

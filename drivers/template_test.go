@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,17 +17,22 @@ func testEnv() *Env {
 func TestTemplatePlaces(t *testing.T) {
 	op := &Op{Seq: 42, Key: 17, KeySeq: 3, Keyed: true, Planned: 1500 * time.Millisecond}
 	for text, want := range map[string]string{
-		"":                       "",
-		"plain":                  "plain",
-		`{"id":"{{id}}"}`:        `{"id":"abcdefgh.orders.42"}`,
-		"{{seq}}/{{ key }}":      "42/k17",
-		"{{keyseq}}":             "3",
-		"{{timestamp}}":          "2026-01-02T03:04:06.5Z",
-		"{{unix_ms}}":            "1767323046500",
-		"{{choice only}}":        "only",
-		"{{choice a:0 b:5 c:0}}": "b",
-		"{{int 5 5}}":            "5",
-		"{{string 0}}":           "",
+		"":                          "",
+		"plain":                     "plain",
+		`{"id":"{{id}}"}`:           `{"id":"abcdefgh.orders.42"}`,
+		"{{seq}}/{{ key }}":         "42/k17",
+		"{{keyseq}}":                "3",
+		"{{timestamp}}":             "2026-01-02T03:04:06.5Z",
+		"{{unix_ms}}":               "1767323046500",
+		"{{choice only}}":           "only",
+		"{{choice a:0 b:5 c:0}}":    "b",
+		"{{int 5 5}}":               "5",
+		"{{string 0}}":              "",
+		`{{"{{"}}`:                  "{{",
+		"{{ `{{` }}id{{`}}`}}":      "{{id}}",
+		`{{"a \"}}\" b\n"}}{{seq}}`: "a \"}}\" b\n42",
+		`{{""}}`:                    "",
+		`}} {{"{{"}} }}`:            "}} {{ }}",
 	} {
 		tmpl, err := CompileTemplate(text)
 		if err != nil {
@@ -52,10 +58,57 @@ func TestTemplateProblems(t *testing.T) {
 		"{{choice a:x}}":     "weight",
 		"{{choice a:0}}":     "every weight is 0",
 		"{{string 9999999}}": "length",
+		`{{"{{}}`:            "does not end",
+		"{{`}}":              "does not end",
+		`{{"\q"}}`:           "no Go string",
+		`{{"a" "b"}}`:        `{{"a" without }} behind it`,
+		`{{"a"`:              `{{"a" without }} behind it`,
+		`{{'a'}}`:            "unknown name",
 	} {
 		if _, err := CompileTemplate(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want one with %q", text, err, want)
 		}
+	}
+}
+
+// Text in quotes renders as it is, wherever it stands, and changes nothing of what stands around it.
+func TestQuotedText(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String().Draw(t, "text")
+		place := strconv.Quote(text)
+		if strconv.CanBackquote(text) && rapid.Bool().Draw(t, "backquotes") {
+			place = "`" + text + "`"
+		}
+		blanks := rapid.StringMatching(`[ \t\n]*`)
+		place = "{{" + blanks.Draw(t, "before") + place + blanks.Draw(t, "behind") + "}}"
+		frame := rapid.SampledFrom([]string{"%s", "a%sb", "{{seq}}%s", "%s{{key}}", "}}%s}} {{id}}"}).Draw(t, "frame")
+		tmpl, err := CompileTemplate(strings.Replace(frame, "%s", place, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		around, err := CompileTemplate(strings.Replace(frame, "%s", "\x00", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		op := &Op{Seq: 42, Key: 17}
+		if got, want := tmpl.Render(testEnv(), op), strings.Replace(around.Render(testEnv(), op), "\x00", text, 1); got != want {
+			t.Fatalf("%s renders %q, want %q", tmpl, got, want)
+		}
+		if tmpl.Static() != around.Static() {
+			t.Fatalf("%s: static is %t", tmpl, tmpl.Static())
+		}
+	})
+}
+
+// A dialect escapes text in quotes as it does all other text.
+func TestQuotedTextIsEscaped(t *testing.T) {
+	double := func(dst []byte, from int) []byte { return append(dst, dst[from:]...) }
+	tmpl, err := Dialect{Escape: double}.Compile(`a{{"{{"}}{{seq}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tmpl.Render(testEnv(), &Op{Seq: 7}); got != "aa{{{{77" {
+		t.Errorf("renders %q", got)
 	}
 }
 
@@ -136,11 +189,51 @@ func FuzzIdentity(f *testing.F) {
 	})
 }
 
+// cutPlainly cuts as if no text could stand in quotes.
+func cutPlainly(text string) (before, inside, after string) {
+	before, rest, _ := strings.Cut(text, "{{")
+	inside, after, _ = strings.Cut(rest, "}}")
+	return before, inside, after
+}
+
+// FuzzTemplate: what compiles renders, and its literal text, in quotes instead, renders the same. Draws depend on the number of the
+// place, which quotes leave alone.
 func FuzzTemplate(f *testing.F) {
-	f.Add("{{id}} {{int 1 2}}")
+	for _, text := range []string{"{{id}} {{int 1 2}}", `{{"{{"}}{{uuid}}`, "{{`}}`}}", `{{"\x"}}`, `{{ "a" }}`, "}}{{key}}"} {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if tmpl, err := CompileTemplate(text); err == nil && len(text) < 100 && !strings.Contains(text, "string") {
-			tmpl.Render(testEnv(), &Op{Seq: 1})
+		tmpl, err := CompileTemplate(text)
+		if err != nil || len(text) >= 100 || strings.Contains(text, "string") {
+			return
+		}
+		var again strings.Builder
+		for rest := text; ; {
+			before, inside, after, found, err := cutPlace(rest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, plain := quoted(inside); found && !plain {
+				if b, i, a := cutPlainly(rest); b != before || i != inside || a != after {
+					t.Fatalf("%q is cut into %q, %q and %q", rest, before, inside, after)
+				}
+			}
+			if before != "" {
+				again.WriteString("{{" + strconv.Quote(before) + "}}")
+			}
+			if !found {
+				break
+			}
+			again.WriteString("{{" + inside + "}}")
+			rest = after
+		}
+		quoted, err := CompileTemplate(again.String())
+		if err != nil {
+			t.Fatalf("%q: %v", again.String(), err)
+		}
+		op := &Op{Seq: 1}
+		if got, want := quoted.Render(testEnv(), op), tmpl.Render(testEnv(), op); got != want {
+			t.Errorf("%q renders %q, and in quotes %q", text, want, got)
 		}
 	})
 }

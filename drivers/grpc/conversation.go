@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/mem"
 
 	"wringer/drivers"
 )
@@ -50,7 +49,7 @@ func (s *session) converse(ctx context.Context, op *drivers.Op, at *drivers.Atte
 	at.Messages = new(drivers.Messages)
 	s.tracker.begin(op.Seq, at.Messages)
 	seen := new(call)
-	callCtx, cancel := context.WithCancel(s.callContext(ctx, seen, op))
+	callCtx, cancel := context.WithCancel(s.carrying(context.WithValue(ctx, callKey{}, seen), op))
 	defer cancel()
 	c := &conversation{s: s, flow: flow, op: *op, at: at, cancel: cancel, seen: at.Messages, whole: make(chan struct{})}
 	if flow.lockstep {
@@ -141,7 +140,7 @@ func (c *conversation) send(ctx context.Context) {
 		c.s.size = max(c.s.size, len(b))
 		// Counted before it leaves: the target may answer the last message before SendMsg returns.
 		c.sent++
-		if err := c.stream.SendMsg(mem.SliceBuffer(b)); err != nil {
+		if err := c.stream.SendMsg(&request{bytes: b}); err != nil {
 			c.sent-- // the call is over; why, the receiver hears
 			return
 		}

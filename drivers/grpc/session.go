@@ -16,12 +16,13 @@ type session struct {
 	d       *driver
 	conn    *grpc.ClientConn
 	reply   *reply
-	tracker *tracker // of a method that streams
-	size    int      // of the last request
+	tracker *tracker      // of a method that streams
+	size    int           // of the last request
+	done    chan struct{} // open, of the next unary call
 }
 
 func newSession(d *driver, conn *grpc.ClientConn) *session {
-	s := &session{d: d, conn: conn, reply: &reply{shape: d.output, keep: d.flow != nil}}
+	s := &session{d: d, conn: conn, done: make(chan struct{}), reply: &reply{shape: d.output, keep: d.flow != nil}}
 	if d.flow != nil {
 		s.tracker = newTracker(d.flow, d.env.Identity)
 	}
@@ -35,29 +36,30 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 		return
 	}
 	// A buffer for each request: gRPC may still hold it after a call that was cancelled.
-	request, err := s.d.inputs[0].Append(make([]byte, 0, s.size), op)
+	message, err := s.d.inputs[0].Append(make([]byte, 0, s.size), op)
 	if err != nil {
 		at.Fail(drivers.Rejected, codeMessage, err.Error())
 		return
 	}
-	s.size = len(request)
-	c := new(call)
-	callCtx := s.callContext(ctx, c, op)
+	s.size = len(message)
 	s.reply.err = nil
+	u := beginUnary(ctx, s.done)
+	u.request.bytes = message
+	callCtx := s.carrying(u, op)
 	at.Sent = s.d.env.Clock()
-	err = s.conn.Invoke(callCtx, s.d.method, mem.SliceBuffer(request), s.reply, s.d.options...)
+	err = s.conn.Invoke(callCtx, s.d.method, &u.request, s.reply, s.d.options...)
 	at.Done = s.d.env.Clock()
-	c.count(at)
-	s.d.decide(ctx, c, s.reply, err, at)
+	s.done = u.end()
+	u.call.count(at)
+	s.d.decide(ctx, &u.call, s.reply, err, at)
 }
 
-// callContext gives a call what it carries.
-func (s *session) callContext(ctx context.Context, c *call, op *drivers.Op) context.Context {
-	ctx = context.WithValue(ctx, callKey{}, c)
-	if len(s.d.metadata) > 0 {
-		ctx = metadata.NewOutgoingContext(ctx, s.headers(op))
+// carrying gives a call's context the metadata of its operation.
+func (s *session) carrying(ctx context.Context, op *drivers.Op) context.Context {
+	if len(s.d.metadata) == 0 {
+		return ctx
 	}
-	return ctx
+	return metadata.NewOutgoingContext(ctx, s.headers(op))
 }
 
 // codeMessage is the code of an operation whose message could not be rendered; nothing was sent.
@@ -90,6 +92,12 @@ func (r *reply) take(b []byte) {
 	}
 }
 
+// request is a message to send, with the place in which gRPC is handed it. It is not used again: gRPC may hold it after its call.
+type request struct {
+	bytes   []byte
+	buffers [1]mem.Buffer
+}
+
 // codec sends bytes that are encoded already, and decodes into a reply.
 type codec struct{}
 
@@ -97,11 +105,12 @@ type codec struct{}
 func (codec) Name() string { return "proto" }
 
 func (codec) Marshal(v any) (mem.BufferSlice, error) {
-	b, ok := v.(mem.SliceBuffer)
+	r, ok := v.(*request)
 	if !ok {
 		return nil, fmt.Errorf("request is a %T", v)
 	}
-	return mem.BufferSlice{b}, nil
+	r.buffers[0] = mem.SliceBuffer(r.bytes)
+	return r.buffers[:], nil
 }
 
 func (codec) Unmarshal(data mem.BufferSlice, v any) error {

@@ -13,6 +13,7 @@ type crew struct {
 	s    *stream
 	fly  context.Context
 	mu   sync.Mutex
+	keep *keeper // nil until the first worker
 	idle []*worker
 	home bool // no flight will be launched any more
 	all  sync.WaitGroup
@@ -20,6 +21,7 @@ type crew struct {
 
 type worker struct {
 	session drivers.Session
+	post    post
 	in      chan job // closed by wait
 }
 
@@ -43,11 +45,10 @@ func (c *crew) launch(f *flight, over func()) {
 
 // work is a worker's life, beginning with its first job.
 func (c *crew) work(j job) {
-	session := c.session()
-	defer session.Close()
-	w := &worker{session: session, in: make(chan job, 1)}
+	w := c.hire()
+	defer w.quit()
 	for ok := true; ok; j, ok = <-w.in {
-		c.carry(session, j.f)
+		c.carry(w, j.f)
 		// A worker is free before its flight counts as landed, so that there are never more workers than flights
 		// allowed at once.
 		stay := c.park(w)
@@ -60,11 +61,26 @@ func (c *crew) work(j job) {
 
 // ride gives a user a session of its own: no other goroutine has a part in its operations.
 func (c *crew) ride() (carry func(*flight), leave func()) {
-	session := c.session()
+	w := c.hire()
 	return func(f *flight) {
 		c.s.next(f)
-		c.carry(session, f)
-	}, func() { session.Close() }
+		c.carry(w, f)
+	}, w.quit
+}
+
+func (c *crew) hire() *worker {
+	c.mu.Lock()
+	if c.keep == nil {
+		c.keep = newKeeper(c.fly)
+	}
+	keep := c.keep
+	c.mu.Unlock()
+	return &worker{session: c.session(), post: post{keeper: keep}, in: make(chan job, 1)}
+}
+
+func (w *worker) quit() {
+	w.session.Close()
+	w.post.leave()
 }
 
 func (c *crew) session() drivers.Session {
@@ -88,14 +104,15 @@ func (c *crew) park(w *worker) bool {
 }
 
 // carry takes one operation through its attempts.
-func (c *crew) carry(session drivers.Session, f *flight) {
+func (c *crew) carry(w *worker, f *flight) {
+	f.post = &w.post
 	now := c.s.env.Clock()
 	for {
 		ctx := c.s.again(c.fly, f, now)
 		if ctx == nil {
 			break
 		}
-		session.Do(ctx, &f.op, &f.at)
+		w.session.Do(ctx, &f.op, &f.at)
 		now = f.land(&c.s.env, c.s.meaning)
 		wait, again := c.s.policy.next(f, now)
 		if !again || !sleep(c.fly, wait) {
@@ -115,6 +132,9 @@ func (c *crew) wait() {
 	}
 	c.mu.Unlock()
 	c.all.Wait()
+	if c.keep != nil {
+		c.keep.close()
+	}
 }
 
 // broken stands in for a session that could not be opened; the run ends with the error.

@@ -17,7 +17,7 @@ type flight struct {
 	window int
 	shard  uint64
 	begun  time.Duration // of the first attempt
-	limit  *limit        // of the attempt under way, or one that can serve again
+	post   *post         // of the worker that carries it; nil in a pipeline, whose attempts have no contexts of their own
 	done   func()        // a pipeline's, of each attempt
 	over   func()        // a pipeline's, of the operation
 }
@@ -39,19 +39,14 @@ func (f *flight) attempt(now time.Duration) {
 
 // bound is the context of the attempt that begins: fly's, with a deadline.
 func (f *flight) bound(fly context.Context, deadline time.Time) context.Context {
-	if f.limit == nil {
-		f.limit = new(limit)
-	}
-	f.limit.parent, f.limit.deadline, f.limit.over = fly, deadline, false
-	return f.limit
+	return f.post.bound(fly, deadline)
 }
 
 // land takes the attempt that just ended into the trail, with the stamps that the driver left to us and the meanings that
 // the stream gives to codes. It returns when the outcome was known.
 func (f *flight) land(env *drivers.Env, meaning map[string]drivers.Outcome) time.Duration {
-	// What was waited for may still be held by whoever did. A pipeline's attempts have no limit of their own.
-	if f.limit != nil && !f.limit.end() {
-		f.limit = nil
+	if f.post != nil {
+		f.post.end()
 	}
 	at := &f.at
 	if at.Done == 0 {
