@@ -68,7 +68,8 @@ func (c *courier) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get b
 	if a.status != 307 && a.status != 308 && method != "GET" && method != "HEAD" {
 		method, get = "GET", true
 	}
-	path, err := escapePath(to.RequestURI())
+	// Not a template: braces in it mean nothing.
+	path, err := escapePath(strings.NewReplacer(" ", "%20", "{", "%7B", "}", "%7D").Replace(to.RequestURI()))
 	if err != nil {
 		return nil, false, err
 	}

@@ -32,6 +32,7 @@ func TestRedirects(t *testing.T) {
 		{"HEAD", "HEAD", "/303/end", 1, drivers.Acked, "", "HEAD /303/end, HEAD /end"},
 		{"to nowhere", "GET", "/nowhere", 3, drivers.Rejected, "http_302", "GET /nowhere"},
 		{"without a place", "GET", "/bare", 3, drivers.Rejected, "http_302", "GET /bare"},
+		{"blanks and braces", "GET", "/blank", 3, drivers.Acked, "", "GET /blank, GET /end"},
 		{"another host", "GET", "/other", 3, drivers.Acked, "", "GET /other"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -47,6 +48,14 @@ func TestRedirects(t *testing.T) {
 					case r.URL.Path == "/nowhere":
 						rw.Header().Set("Location", "mailto:me")
 						status = 302
+					case r.URL.Path == "/blank":
+						rw.Header().Set("Location", "/end?a={{ b }}&c d")
+						status = 302
+					case r.URL.Path == "/end" && r.URL.RawQuery != "":
+						if r.URL.RawQuery != "a=%7B%7B%20b%20%7D%7D&c%20d" {
+							t.Errorf("query %s", r.URL.RawQuery)
+						}
+						status = 200
 					case r.URL.Path == "/bare":
 						status = 302
 					case status == 0:

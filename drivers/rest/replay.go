@@ -22,7 +22,7 @@ func (c *Config) Replayable() error {
 	}
 	for name, value := range c.Headers {
 		if strings.EqualFold(name, keyHeader) {
-			if !strings.Contains(value, "{{") {
+			if t, err := drivers.CompileTemplate(value); err == nil && t.Static() {
 				return errors.New(`needs a key of its own for each operation: write Idempotency-Key: "{{id}}"`)
 			}
 			return nil

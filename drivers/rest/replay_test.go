@@ -205,7 +205,7 @@ func FuzzChangedBody(f *testing.F) {
 }
 
 func TestReplayable(t *testing.T) {
-	for header, want := range map[string]string{"": "add the header", "fixed": "a key of its own", "{{id}}": ""} {
+	for header, want := range map[string]string{"": "add the header", "fixed": "a key of its own", `{{"fixed"}}`: "a key of its own", "{{id}}": ""} {
 		c := &Config{Request: "POST http://a/", Headers: map[string]string{"Idempotency-Key": header}}
 		if header == "" {
 			c.Headers = nil
