@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,5 +176,34 @@ func TestLoadPrintsAScenarioThatParses(t *testing.T) {
 		if code, _, stderr := wringer(t, args...); code != reports.ExitUsage || stderr == "" {
 			t.Errorf("%q: exit %d, %q", args, code, stderr)
 		}
+	}
+}
+
+// At a rate that one goroutine carries, the record's counts are the target's own.
+func TestLoadCountsAtSpeed(t *testing.T) {
+	var came, refused atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := came.Add(1)
+		if n%50 == 0 {
+			w.Write(make([]byte, 200<<10)) // longer than what is read at once
+			return
+		}
+		if n%7 == 0 {
+			refused.Add(1)
+			w.WriteHeader(http.StatusConflict)
+		}
+	}))
+	defer server.Close()
+	record := filepath.Join(t.TempDir(), "record")
+	code, stdout, stderr := wringer(t, "load", server.URL, "-q", "--rate", "2000/s", "--for", "2s", "--out", record)
+	if code != reports.ExitFail && code != reports.ExitInconclusive {
+		t.Errorf("exit %d:\n%s%s", code, stdout, stderr)
+	}
+	total := loadRecord(t, record).Run.Streams[loadStream].Total
+	if total.Attempts != came.Load() || total.Acked != came.Load()-refused.Load() || total.Rejected != refused.Load() {
+		t.Errorf("%d attempts, %d acked, %d rejected; %d came, %d of them were refused", total.Attempts, total.Acked, total.Rejected, came.Load(), refused.Load())
+	}
+	if total.Offered < 3900 || came.Load() < 1000 {
+		t.Errorf("offered %d, %d came", total.Offered, came.Load())
 	}
 }

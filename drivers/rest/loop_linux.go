@@ -22,6 +22,8 @@ type loop struct {
 	d      *driver
 	waker  waker
 	events events
+	// crowded is until when waits are the runtime's.
+	crowded time.Duration
 
 	mu      sync.Mutex
 	looked  time.Duration     // all that had come by then was taken
@@ -180,19 +182,37 @@ func (l *loop) Await(ctx context.Context, d time.Duration) {
 	l.expire(ctx)
 }
 
+// crowding is how late a wait that the kernel ended goes on at most where there are processors to spare. The runtime puts what
+// comes back from the kernel behind all else that wants one, and what its own timers wake up before: there a loop does
+// better by these, coarse as they are.
+const crowding = 10 * time.Millisecond
+
 // wait waits for d, or less where an attempt would end by its deadline; and for answers, where these tell no time by themselves
 // or the wait is long.
 func (l *loop) wait(d time.Duration) {
 	l.mu.Lock()
 	soonest, stamped := l.soonest, l.stamped
 	l.mu.Unlock()
-	d = min(d, patience, soonest-l.d.env.Clock())
+	now := l.d.env.Clock()
+	d = min(d, patience, soonest-now)
 	switch {
 	case d <= 0:
+		return
+	case now < l.crowded:
+		time.Sleep(min(d, time.Millisecond))
+		return
 	case d <= glance && stamped:
 		l.waker.sleep(d)
 	default:
 		l.waker.wait(d)
+	}
+	l.woken(now + d)
+}
+
+// woken takes note of the end of a wait, which was due then.
+func (l *loop) woken(due time.Duration) {
+	if now := l.d.env.Clock(); now > due+crowding {
+		l.crowded = now + time.Second
 	}
 }
 

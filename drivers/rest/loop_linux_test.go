@@ -352,6 +352,26 @@ func TestLoopEndsOneAttempt(t *testing.T) {
 	}
 }
 
+// Where processors are scarce, a loop waits by other means, and as well.
+func TestLoopOnACrowdedMachine(t *testing.T) {
+	w := newWeb(t, nil, fine)
+	f := fly(t, open(t, &Config{Request: w.URL}), 1)
+	l := f.l.(*loop)
+	l.crowded = time.Hour
+	f.send(t.Context(), time.Minute)
+	f.land(t.Context())
+	expect(t, f.at[1], drivers.Acked, "")
+	l.crowded = 0
+	l.woken(l.d.env.Clock() + time.Hour)
+	if l.crowded != 0 {
+		t.Error("crowded, though it woke up in time")
+	}
+	l.woken(l.d.env.Clock() - 2*crowding)
+	if l.crowded < l.d.env.Clock() {
+		t.Error("not crowded, though it woke up late")
+	}
+}
+
 // When the run ends, so does what is under way, by the loop or by a session.
 func TestLoopEndsWithItsContext(t *testing.T) {
 	release := make(chan struct{})

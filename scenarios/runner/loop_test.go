@@ -76,8 +76,9 @@ func (l *memoryLoop) Close() error {
 
 // What is true of streams holds when a loop carries them.
 func TestByLoop(t *testing.T) {
-	byLoop = true
-	defer func() { byLoop = false }()
+	usual := loopRates
+	byLoop, loopRates.from = true, 0
+	defer func() { byLoop, loopRates = false, usual }()
 	for name, test := range map[string]func(*testing.T){
 		"honest": TestHonestTargetPasses, "frozen": TestFrozenTargetIsNotOmitted, "small cap": TestSmallInFlightCapDoesNotHideAFreeze,
 		"dead": TestDeadTargetNeverPasses, "interrupt": TestInterruptKeepsWhatWasMeasured, "closed model": TestClosedModel,

@@ -138,13 +138,17 @@ func (s *stream) run(admit, fly context.Context) {
 	s.replays.finish(fly)
 }
 
-// loopRate is up to how many arrivals a second one goroutine carries, with room to spare.
-const loopRate = 40_000
+// loopRates are the arrivals a second that a loop carries: below, sessions cost next to nothing, and what they wait for comes to
+// them sooner where processors are scarce; above, one goroutine may not carry them all.
+var loopRates = struct{ from, to float64 }{1000, 40_000}
 
 // opened is the driver's loop, nil when it has none or the stream is not for one.
 func (s *stream) opened() drivers.Loop {
 	l, ok := s.driver.(drivers.Looped)
-	if !ok || s.pacer == nil || s.spec.Rate.Peak() > loopRate {
+	if !ok || s.pacer == nil {
+		return nil
+	}
+	if peak := s.spec.Rate.Peak(); peak < loopRates.from || peak > loopRates.to {
 		return nil
 	}
 	loop, err := l.Loop()
