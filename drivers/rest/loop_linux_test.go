@@ -424,7 +424,7 @@ func TestLoopLeavesConnections(t *testing.T) {
 
 // What a session still has to send is not overwritten by the next request.
 func TestLoopKeepsWhatIsNotSentYet(t *testing.T) {
-	const size = 4 << 20
+	const size = 16 << 20 // more than sockets hold
 	hold := make(chan struct{})
 	address := first(t, func(c net.Conn, in *bufio.Reader) bool {
 		<-hold
@@ -432,13 +432,13 @@ func TestLoopKeepsWhatIsNotSentYet(t *testing.T) {
 		if err != nil {
 			return false
 		}
-		if want := strings.TrimPrefix(r.URL.Path, "/") + strings.Repeat("x", size); body != want {
+		if want := strings.Repeat("x", size) + strings.TrimPrefix(r.URL.Path, "/"); body != want {
 			t.Errorf("%s came with another's body", r.URL.Path)
 		}
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		return true
 	})
-	f := fly(t, open(t, &Config{Request: "POST http://" + address + "/{{seq}}", Body: "{{seq}}" + strings.Repeat("x", size)}), 3)
+	f := fly(t, open(t, &Config{Request: "POST http://" + address + "/{{seq}}", Body: strings.Repeat("x", size) + "{{seq}}"}), 3)
 	for range 3 {
 		f.send(t.Context(), time.Minute)
 	}
