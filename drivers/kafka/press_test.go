@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
@@ -223,5 +224,51 @@ func TestPressFindsItsBroker(t *testing.T) {
 		if lost > 1000 {
 			t.Fatalf("it stays away: %+v", bad[0])
 		}
+	}
+}
+
+// When another broker leads, what the old one refused is told, and the rest goes to the new one.
+func TestPressFollowsTheLeader(t *testing.T) {
+	c := newCluster(t, 1)
+	d := openDriver(t, c, Config{}, newEnv())
+	send(t, d, 0, 10, testPatience, 10)
+	if err := c.MoveTopicPartition(topic, 0, (c.LeaderFor(topic, 0)+1)%3); err != nil {
+		t.Fatal(err)
+	}
+	for seq := uint64(100); ; seq++ {
+		at := sendOne(t, d, seq, testPatience)
+		if at.Outcome == drivers.Acked {
+			break
+		}
+		if at.Outcome != drivers.Rejected || at.Code != "kafka_not_leader_or_follower" {
+			t.Errorf("%d: %+v", seq, at)
+		}
+		if seq > 150 {
+			t.Fatal("the new leader is not found")
+		}
+	}
+}
+
+// Only what has no key goes around a partition without a leader.
+func TestPressGoesAroundPartitionsWithoutLeaders(t *testing.T) {
+	lanes := []*lane{{partition: 0}, {partition: 1, desk: &desk{}}, {partition: 2}}
+	p := &press{lanes: lanes, partitioner: new(Config).partitioner(1)(topic).(sarama.DynamicConsistencyPartitioner)}
+	p.tally()
+	var keyed [3]int
+	for seq := range uint64(300) {
+		f := &flight{ref: ref{seq, 1}}
+		f.message.Metadata = f
+		if l, err := p.laneOf(f); err != nil || l != lanes[1] {
+			t.Fatalf("%d went to partition %d (%v)", seq, l.partition, err)
+		}
+		f.message.Key = sarama.StringEncoder(fmt.Sprint("k", seq))
+		l, err := p.laneOf(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keyed[l.partition]++
+	}
+	if keyed[0] == 0 || keyed[1] == 0 || keyed[2] == 0 {
+		t.Errorf("keys of partitions %v", keyed)
 	}
 }
