@@ -125,12 +125,8 @@ func (c *Config) retries() bool { return c.ServiceConfig != nil }
 
 // channelOptions are the dial options that checkChannel is about.
 func (c *Config) channelOptions() ([]grpc.DialOption, error) {
-	headers := uint32(defaultMaxHeaders)
-	if c.MaxHeaders > 0 {
-		headers = uint32(c.MaxHeaders)
-	}
 	// The target's name service has no say: what a run does is written in its scenario.
-	options := []grpc.DialOption{grpc.WithDisableServiceConfig(), grpc.WithMaxHeaderListSize(headers)}
+	options := []grpc.DialOption{grpc.WithDisableServiceConfig(), grpc.WithMaxHeaderListSize(c.maxHeaders())}
 	config, err := c.serviceConfig()
 	if err != nil {
 		return nil, err
@@ -145,6 +141,20 @@ func (c *Config) channelOptions() ([]grpc.DialOption, error) {
 		options = append(options, grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: k.Time, Timeout: k.Timeout, PermitWithoutStream: k.WithoutCalls}))
 	}
 	return options, nil
+}
+
+func (c *Config) maxHeaders() uint32 {
+	if c.MaxHeaders > 0 {
+		return uint32(c.MaxHeaders)
+	}
+	return defaultMaxHeaders
+}
+
+func (c *Config) maxMessage() int {
+	if c.MaxMessage > 0 {
+		return int(c.MaxMessage)
+	}
+	return defaultMaxMessage
 }
 
 // targets are the addresses under target.

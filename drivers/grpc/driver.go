@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"wringer/drivers"
+	"wringer/drivers/grpc/unary"
 	"wringer/drivers/payload"
 )
 
@@ -31,8 +32,9 @@ type driver struct {
 	metadata []pair
 	options  []grpc.CallOption
 	dialling []grpc.DialOption
-	conns    []*grpc.ClientConn
-	next     atomic.Uint64 // round robin of sessions over conns
+	lines    []*unary.Line      // of the plain path
+	conns    []*grpc.ClientConn // of the library's, where there are no lines
+	next     atomic.Uint64      // round robin of sessions over lines or conns
 	gauge    gauge
 	dialled  atomic.Pointer[dialResult] // the last one
 }
@@ -63,22 +65,26 @@ func openDriver(ctx context.Context, c *Config, env drivers.Env) (*driver, error
 	if err := d.compile(c, method); err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
-	bound := int(c.MaxMessage)
-	if bound == 0 {
-		bound = defaultMaxMessage
+	if c.plain() && d.flow == nil {
+		return d, d.openPlain(c)
 	}
-	d.options = []grpc.CallOption{grpc.ForceCodecV2(codec{}), grpc.MaxCallRecvMsgSize(bound)}
+	return d, d.openLibrary(c)
+}
+
+// openLibrary prepares calls by gRPC's library.
+func (d *driver) openLibrary(c *Config) error {
+	d.options = []grpc.CallOption{grpc.ForceCodecV2(codec{}), grpc.MaxCallRecvMsgSize(c.maxMessage())}
 	if c.Compression == compressionGzip {
 		d.options = append(d.options, grpc.UseCompressor(compressionGzip))
 	}
 	for range max(c.Connections, 1) {
-		conn, err := c.connect(append(options, grpc.WithStatsHandler(&watcher{&d.gauge}))...)
+		conn, err := c.connect(append(d.dialling, grpc.WithStatsHandler(&watcher{&d.gauge}))...)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%w: %w", drivers.ErrConfig, err), d.Close())
+			return errors.Join(fmt.Errorf("%w: %w", drivers.ErrConfig, err), d.Close())
 		}
 		d.conns = append(d.conns, conn)
 	}
-	return d, nil
+	return nil
 }
 
 // awaitHealth waits for the target to be serving, over a connection of its own.
@@ -118,7 +124,7 @@ func (d *driver) dialOptions(c *Config) ([]grpc.DialOption, error) {
 		// slow recovery of the target. An attempt to connect lasts no longer than one call may.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond},
-			MinConnectTimeout: min(max(d.env.Timeout, 250*time.Millisecond), 20*time.Second),
+			MinConnectTimeout: d.connectTimeout(),
 		}),
 	}
 	channel, err := c.channelOptions()
@@ -130,6 +136,11 @@ func (d *driver) dialOptions(c *Config) ([]grpc.DialOption, error) {
 		options = append(options, grpc.WithAuthority(c.Authority))
 	}
 	return options, nil
+}
+
+// connectTimeout bounds one attempt to connect.
+func (d *driver) connectTimeout() time.Duration {
+	return min(max(d.env.Timeout, 250*time.Millisecond), 20*time.Second)
 }
 
 func (d *driver) dial(ctx context.Context, address string) (net.Conn, error) {
@@ -236,6 +247,9 @@ func (d *driver) rehearse(messages []any, method protoreflect.MethodDescriptor) 
 // Session implements drivers.Driver.
 func (d *driver) Session() (drivers.Session, error) {
 	n := d.next.Add(1)
+	if len(d.lines) > 0 {
+		return &plainSession{d: d, caller: d.lines[n%uint64(len(d.lines))].NewCaller()}, nil
+	}
 	return newSession(d, d.conns[n%uint64(len(d.conns))]), nil
 }
 
@@ -245,7 +259,10 @@ func (d *driver) Close() error {
 	for _, conn := range d.conns {
 		all = append(all, conn.Close())
 	}
-	d.conns = nil
+	for _, line := range d.lines {
+		line.Close()
+	}
+	d.conns, d.lines = nil, nil
 	return errors.Join(all...)
 }
 

@@ -33,8 +33,11 @@ func TestConformance(t *testing.T) {
 		options   []grpc.ServerOption
 		configure func(*Config)
 	}{
-		"plain":  {nil, func(*Config) {}},
-		"shared": {nil, func(c *Config) { c.Connections = 3 }},
+		"plain":          {nil, func(*Config) {}},
+		"shared":         {nil, func(c *Config) { c.Connections = 3 }},
+		"by the library": {nil, byLibrary},
+		"TLS by the library": {[]grpc.ServerOption{grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: certificates}))},
+			func(c *Config) { byLibrary(c); c.TLS = &TLS{Insecure: true} }},
 		"TLS": {[]grpc.ServerOption{grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: certificates}))},
 			func(c *Config) { c.TLS = &TLS{Insecure: true} }},
 	} {
@@ -47,6 +50,15 @@ func TestConformance(t *testing.T) {
 			}})
 		})
 	}
+}
+
+// byLibrary has calls made by gRPC's library where the plain path would do.
+func byLibrary(c *Config) { c.Keepalive = &Keepalive{Time: time.Hour} }
+
+// onBothPaths runs a test of unary calls on the plain path and by the library.
+func onBothPaths(t *testing.T, test func(t *testing.T, change func(*Config))) {
+	t.Run("plain", func(t *testing.T) { test(t, func(*Config) {}) })
+	t.Run("library", func(t *testing.T) { test(t, byLibrary) })
 }
 
 func open(t *testing.T, c *Config) drivers.Driver {
@@ -79,21 +91,25 @@ func start(t *testing.T, reflects ...string) *target {
 	return g
 }
 
-func TestMeaning(t *testing.T) {
+func TestMeaning(t *testing.T) { onBothPaths(t, testMeaning) }
+
+func testMeaning(t *testing.T, change func(*Config)) {
 	g := start(t, "v1")
-	d := open(t, reserve(g))
+	c := reserve(g)
+	change(c)
+	d := open(t, c)
 	g.mode.Store(drivertest.Reject)
 	rejected := []codes.Code{codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.PermissionDenied, codes.Unauthenticated,
 		codes.FailedPrecondition, codes.OutOfRange, codes.Unimplemented, codes.ResourceExhausted}
-	for c := codes.Canceled; c <= codes.Unauthenticated; c++ {
-		g.status.Store(status.New(c, "as told"))
+	for code := codes.Canceled; code <= codes.Unauthenticated; code++ {
+		g.status.Store(status.New(code, "as told"))
 		at := do(t, d, drivers.Op{})
 		want := drivers.Indeterminate
-		if slices.Contains(rejected, c) {
+		if slices.Contains(rejected, code) {
 			want = drivers.Rejected
 		}
-		if at.Outcome != want || at.Code != meanings[c].code || !strings.HasPrefix(at.Code, "grpc_") || !at.Answered || !at.Wire {
-			t.Errorf("%v: %+v", c, at)
+		if at.Outcome != want || at.Code != meanings[code].code || !strings.HasPrefix(at.Code, "grpc_") || !at.Answered || !at.Wire {
+			t.Errorf("%v: %+v", code, at)
 		}
 	}
 	g.status.Store(status.New(77, "as told"))
@@ -130,9 +146,13 @@ func TestStatusesInTimeAndLate(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreNone(t *testing.T) {
+func TestAnswersThatAreNone(t *testing.T) { onBothPaths(t, testAnswersThatAreNone) }
+
+func testAnswersThatAreNone(t *testing.T, change func(*Config)) {
 	g := start(t, "v1")
-	d := open(t, reserve(g))
+	c := reserve(g)
+	change(c)
+	d := open(t, c)
 	for _, test := range []struct {
 		mode    drivertest.Behaviour
 		outcome drivers.Outcome
@@ -228,7 +248,9 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestNoConnection(t *testing.T) {
+func TestNoConnection(t *testing.T) { onBothPaths(t, testNoConnection) }
+
+func testNoConnection(t *testing.T, change func(*Config)) {
 	g := start(t, "v1")
 	for _, test := range []struct {
 		name string
@@ -250,7 +272,9 @@ func TestNoConnection(t *testing.T) {
 				}
 				return direct(ctx, network, address)
 			}
-			d, err := reserve(g).Open(t.Context(), env)
+			c := reserve(g)
+			change(c)
+			d, err := c.Open(t.Context(), env)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -268,9 +292,12 @@ func TestNoConnection(t *testing.T) {
 	}
 }
 
-func TestMetadata(t *testing.T) {
+func TestMetadata(t *testing.T) { onBothPaths(t, testMetadata) }
+
+func testMetadata(t *testing.T, change func(*Config)) {
 	g := start(t, "v1")
 	c := reserve(g)
+	change(c)
 	c.Metadata = map[string]string{"Idempotency-Key": "{{id}}", "raw-bin": "\x01"}
 	c.Authority = "shop.example"
 	if at := do(t, open(t, c), drivers.Op{Seq: 9}); at.Outcome != drivers.Acked {

@@ -148,7 +148,9 @@ func TestCompression(t *testing.T) {
 }
 
 // An answer that is small on the wire and large beyond the limit once decompressed takes no memory.
-func TestCompressedBeyondTheLimit(t *testing.T) {
+func TestCompressedBeyondTheLimit(t *testing.T) { onBothPaths(t, testCompressedBeyondTheLimit) }
+
+func testCompressedBeyondTheLimit(t *testing.T, change func(*Config)) {
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
 	w.Write(make([]byte, 64<<20))
@@ -165,7 +167,9 @@ func TestCompressedBeyondTheLimit(t *testing.T) {
 	defer raw.close()
 	env := drivertest.NewEnv(t, time.Now())
 	env.Files = "testdata"
-	d, err := (&Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}).Open(t.Context(), env)
+	c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
+	change(c)
+	d, err := c.Open(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,6 +254,13 @@ func TestTheLibrarysRetriesAreCounted(t *testing.T) {
 
 // A target that refuses a stream has not looked at it: gRPC sends it again by itself, once.
 func TestTransparentRetriesAreTold(t *testing.T) {
+	onBothPaths(t, transparentRetriesAreTold)
+	t.Run("beside its own", func(t *testing.T) {
+		transparentRetriesAreTold(t, func(c *Config) { c.ServiceConfig = retrying })
+	})
+}
+
+func transparentRetriesAreTold(t *testing.T, change func(*Config)) {
 	var n atomic.Int64
 	raw := startRaw(t, func(x *exchange) {
 		if n.Add(1) == 1 {
@@ -263,7 +274,9 @@ func TestTransparentRetriesAreTold(t *testing.T) {
 	defer raw.close()
 	env := drivertest.NewEnv(t, time.Now())
 	env.Files = "testdata"
-	d, err := (&Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}, ServiceConfig: retrying}).Open(t.Context(), env)
+	c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
+	change(c)
+	d, err := c.Open(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,9 +286,13 @@ func TestTransparentRetriesAreTold(t *testing.T) {
 	}
 }
 
-func TestDetailsAreEvidence(t *testing.T) {
+func TestDetailsAreEvidence(t *testing.T) { onBothPaths(t, testDetailsAreEvidence) }
+
+func testDetailsAreEvidence(t *testing.T, change func(*Config)) {
 	g := start(t, "v1")
-	d := open(t, reserve(g))
+	c := reserve(g)
+	change(c)
+	d := open(t, c)
 	g.mode.Store(drivertest.Reject)
 	s, err := status.New(codes.ResourceExhausted, "too many").WithDetails(&errdetails.QuotaFailure{
 		Violations: []*errdetails.QuotaFailure_Violation{{Subject: "client:7", Description: "daily limit"}}})

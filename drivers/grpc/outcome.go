@@ -34,17 +34,22 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 	case madeHere(c, s) != "":
 		at.Fail(drivers.Indeterminate, madeHere(c, s), s.Message())
 	case c.answered.Load():
-		meaning := meanings[s.Code()]
-		if meaning.code == "" {
-			meaning = meanings[codes.Unknown]
-		}
-		if at.Answered = meaning.outcome == drivers.Rejected || !expired(ctx); !at.Answered {
-			meaning.code = drivers.CodeTimeout
-		}
-		at.Fail(meaning.outcome, meaning.code, evidence(s))
+		told(ctx, s, at)
 	default:
 		at.Fail(drivers.Indeterminate, unansweredCode(ctx, s), s.Message())
 	}
+}
+
+// told sets the outcome of a call that the target ended with a status other than OK.
+func told(ctx context.Context, s *status.Status, at *drivers.Attempt) {
+	meaning := meanings[s.Code()]
+	if meaning.code == "" {
+		meaning = meanings[codes.Unknown]
+	}
+	if at.Answered = meaning.outcome == drivers.Rejected || !expired(ctx); !at.Answered {
+		meaning.code = drivers.CodeTimeout
+	}
+	at.Fail(meaning.outcome, meaning.code, evidence(s))
 }
 
 // expired says that the attempt's time is up. The target keeps the same deadline, and a handler that hangs then ends with

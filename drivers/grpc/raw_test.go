@@ -131,7 +131,9 @@ var many = slices.Repeat([]string{"x-much", strings.Repeat("a", 8<<10)}, 256)
 var goodReply = []byte{0x08, 0x01}
 
 // TestBadAnswers: each has the outcome that is true of it, a stable code, and leaves the session usable.
-func TestBadAnswers(t *testing.T) {
+func TestBadAnswers(t *testing.T) { onBothPaths(t, testBadAnswers) }
+
+func testBadAnswers(t *testing.T, change func(*Config)) {
 	for _, test := range []struct {
 		name     string
 		answer   func(x *exchange)
@@ -203,7 +205,9 @@ func TestBadAnswers(t *testing.T) {
 			defer raw.close()
 			env := drivertest.NewEnv(t, time.Now())
 			env.Files = "testdata"
-			d, err := (&Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}).Open(t.Context(), env)
+			c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
+			change(c)
+			d, err := c.Open(t.Context(), env)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,18 +11,17 @@ import (
 	"wringer/drivers"
 )
 
-// session makes calls one after the other, on a connection that it shares.
+// session makes calls one after the other by gRPC's library, on a connection that it shares.
 type session struct {
 	d       *driver
 	conn    *grpc.ClientConn
 	reply   *reply
-	tracker *tracker      // of a method that streams
-	size    int           // of the last request
-	done    chan struct{} // open, of the next unary call
+	tracker *tracker // of a method that streams
+	size    int      // of the last request
 }
 
 func newSession(d *driver, conn *grpc.ClientConn) *session {
-	s := &session{d: d, conn: conn, done: make(chan struct{}), reply: &reply{shape: d.output, keep: d.flow != nil}}
+	s := &session{d: d, conn: conn, reply: &reply{shape: d.output, keep: d.flow != nil}}
 	if d.flow != nil {
 		s.tracker = newTracker(d.flow, d.env.Identity)
 	}
@@ -43,15 +42,13 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	}
 	s.size = len(message)
 	s.reply.err = nil
-	u := beginUnary(ctx, s.done)
-	u.request.bytes = message
-	callCtx := s.carrying(u, op)
+	c := new(call)
+	callCtx := s.carrying(context.WithValue(ctx, callKey{}, c), op)
 	at.Sent = s.d.env.Clock()
-	err = s.conn.Invoke(callCtx, s.d.method, &u.request, s.reply, s.d.options...)
+	err = s.conn.Invoke(callCtx, s.d.method, &request{bytes: message}, s.reply, s.d.options...)
 	at.Done = s.d.env.Clock()
-	s.done = u.end()
-	u.call.count(at)
-	s.d.decide(ctx, &u.call, s.reply, err, at)
+	c.count(at)
+	s.d.decide(ctx, c, s.reply, err, at)
 }
 
 // carrying gives a call's context the metadata of its operation.

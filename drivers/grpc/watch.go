@@ -12,7 +12,15 @@ import (
 // watcher hears from gRPC what becomes of connections and calls.
 type watcher struct{ gauge *gauge }
 
+// gauge counts connections.
 type gauge struct{ open, opened atomic.Int64 }
+
+func (g *gauge) began() {
+	g.open.Add(1)
+	g.opened.Add(1)
+}
+
+func (g *gauge) ended() { g.open.Add(-1) }
 
 // call is what was seen of one call on the wire. Each call has a call of its own: what is still heard after it ended
 // must not count for the next one.
@@ -61,10 +69,9 @@ func (*watcher) HandleRPC(ctx context.Context, s stats.RPCStats) {
 func (w *watcher) HandleConn(_ context.Context, s stats.ConnStats) {
 	switch s.(type) {
 	case *stats.ConnBegin:
-		w.gauge.open.Add(1)
-		w.gauge.opened.Add(1)
+		w.gauge.began()
 	case *stats.ConnEnd:
-		w.gauge.open.Add(-1)
+		w.gauge.ended()
 	}
 }
 

@@ -1,0 +1,198 @@
+package grpc
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"wringer/drivers"
+	"wringer/drivers/grpc/unary"
+)
+
+// plain says whether unary calls ask for no more than the plain path does. The rest is the library's.
+func (c *Config) plain() bool {
+	return c.ServiceConfig == nil && c.Keepalive == nil && c.Compression != compressionGzip &&
+		c.Balance != balanceRoundRobin && len(c.targets()) == 1
+}
+
+// openPlain prepares calls on the plain path.
+func (d *driver) openPlain(c *Config) error {
+	target := c.targets()[0]
+	o := unary.Options{
+		Dial:       func(ctx context.Context) (net.Conn, error) { return d.dial(ctx, target) },
+		Timeout:    d.connectTimeout(),
+		Clock:      d.env.Clock,
+		Scheme:     "http",
+		Authority:  target,
+		Path:       d.method,
+		MaxHeaders: c.maxHeaders(),
+		MaxMessage: c.maxMessage(),
+		Opened:     d.gauge.began,
+		Closed:     d.gauge.ended,
+	}
+	if c.TLS != nil {
+		config, err := c.TLS.open(d.env.Files)
+		if err != nil {
+			return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+		}
+		o.Scheme = "https"
+		if config.ServerName != "" {
+			o.Authority = config.ServerName
+		}
+		if c.Authority != "" {
+			o.Authority = c.Authority
+		}
+		if config.ServerName == "" {
+			config.ServerName = hostOf(o.Authority)
+		}
+		config.NextProtos = []string{http2.NextProtoTLS}
+		o.Dial = func(ctx context.Context) (net.Conn, error) { return d.dialTLS(ctx, target, config) }
+	} else if c.Authority != "" {
+		o.Authority = c.Authority
+	}
+	for range max(c.Connections, 1) {
+		d.lines = append(d.lines, unary.New(o))
+	}
+	return nil
+}
+
+func hostOf(authority string) string {
+	if host, _, err := net.SplitHostPort(authority); err == nil {
+		return host
+	}
+	return authority
+}
+
+// errHandshake marks a failure of TLS.
+var errHandshake = errors.New("TLS handshake")
+
+func (d *driver) dialTLS(ctx context.Context, address string, config *tls.Config) (net.Conn, error) {
+	raw, err := d.dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	c := tls.Client(raw, config)
+	if err := c.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, fmt.Errorf("%w: %w", errHandshake, err)
+	}
+	if got := c.ConnectionState().NegotiatedProtocol; got != http2.NextProtoTLS {
+		raw.Close()
+		return nil, fmt.Errorf("%w: the target chose the protocol %q, not %s", errHandshake, got, http2.NextProtoTLS)
+	}
+	return c, nil
+}
+
+// plainSession makes unary calls one after the other on the plain path, on a connection that it shares.
+type plainSession struct {
+	d       *driver
+	caller  *unary.Caller
+	message []byte
+	fields  []hpack.HeaderField
+}
+
+// Do implements drivers.Session.
+func (s *plainSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
+	var err error
+	if s.message, err = s.d.inputs[0].Append(s.message[:0], op); err == nil {
+		err = s.render(op)
+	}
+	if err != nil {
+		at.Fail(drivers.Rejected, codeMessage, err.Error())
+		return
+	}
+	at.Sent = s.d.env.Clock()
+	r := s.caller.Do(ctx, s.message, s.fields)
+	at.Done = max(r.At, at.Sent) // a target can answer what it was not asked yet
+	if r.Sent > 0 {
+		at.Wire, at.Hidden, at.Transparent = true, r.Sent-1, r.Sent-1
+	}
+	s.d.judge(ctx, r, at)
+}
+
+// render renders the metadata.
+func (s *plainSession) render(op *drivers.Op) error {
+	s.fields = s.fields[:0]
+	for _, p := range s.d.metadata {
+		value := p.value(op)
+		if !strings.HasSuffix(p.key, "-bin") && !printable(value) {
+			return fmt.Errorf("metadata.%s: %q holds more than printable ASCII; give the key the suffix -bin", p.key, value)
+		}
+		s.fields = append(s.fields, unary.Field(p.key, value))
+	}
+	return nil
+}
+
+// Close implements drivers.Session.
+func (s *plainSession) Close() error { return nil }
+
+// judge sets the outcome of a call on the plain path.
+func (d *driver) judge(ctx context.Context, r *unary.Result, at *drivers.Attempt) {
+	switch {
+	case r.Sent == 0:
+		at.Fail(drivers.Rejected, unsent(ctx, r.Err), r.Text)
+	case r.Fault != "":
+		at.Answered = r.Answered
+		at.Fail(drivers.Indeterminate, faultOf(ctx, r.Fault), r.Text)
+	case r.Status != codes.OK:
+		told(ctx, statusOf(r), at)
+	default:
+		at.Answered = true
+		if err := d.output.check(r.Message); err != nil {
+			at.Fail(drivers.Indeterminate, drivers.CodeMalformed, "OK with a message that does not decode: "+err.Error())
+			return
+		}
+		at.Outcome = drivers.Acked
+	}
+}
+
+// unsent tells why nothing was sent, and so had no effect.
+func unsent(ctx context.Context, err error) string {
+	var name *net.DNSError
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return drivers.CodeCancelled
+	case errors.As(err, &name):
+		return drivers.CodeDNS
+	case errors.Is(err, errHandshake):
+		return drivers.CodeTLS
+	}
+	return drivers.CodeRefused
+}
+
+// faultOf is the code of an answer that is none. The target keeps the attempt's deadline too, and may end the stream or the
+// connection as it passes: whether that or our own timer is heard first is chance.
+func faultOf(ctx context.Context, fault string) string {
+	if fault != drivers.CodeReset && fault != drivers.CodeClosed {
+		return fault
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return drivers.CodeCancelled
+	case expired(ctx):
+		return drivers.CodeTimeout
+	}
+	return fault
+}
+
+// statusOf is the status of a call with its details, where they are its own.
+func statusOf(r *unary.Result) *status.Status {
+	if r.Details != "" {
+		whole := new(spb.Status)
+		b, err := unary.Binary(r.Details)
+		if err == nil && proto.Unmarshal(b, whole) == nil && whole.GetCode() == int32(r.Status) {
+			return status.FromProto(whole)
+		}
+	}
+	return status.New(r.Status, r.Text)
+}

@@ -1,0 +1,150 @@
+package unary
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc/codes"
+
+	"wringer/drivers"
+)
+
+const gzipped = "gzip"
+
+// Field is a field of the request's headers: the name in lower case, the bytes of a name that ends in -bin in base64. It is sent
+// as one that is not worth keeping in the compression's table, which what differs from call to call would only turn over.
+func Field(name, value string) hpack.HeaderField {
+	if strings.HasSuffix(name, "-bin") {
+		value = base64.RawStdEncoding.EncodeToString([]byte(value))
+	}
+	return hpack.HeaderField{Name: name, Value: value, Sensitive: true}
+}
+
+// shared are the fields that all calls of a line have.
+func (o *Options) shared() []hpack.HeaderField {
+	return []hpack.HeaderField{
+		{Name: ":method", Value: "POST"},
+		{Name: ":scheme", Value: o.Scheme},
+		{Name: ":path", Value: o.Path},
+		{Name: ":authority", Value: o.Authority},
+		{Name: "content-type", Value: "application/grpc"},
+		{Name: "user-agent", Value: "wringer"},
+		{Name: "te", Value: "trailers"},
+		{Name: "grpc-accept-encoding", Value: gzipped},
+	}
+}
+
+const timeoutField = "grpc-timeout"
+
+// appendTimeout writes a time that is left as grpc-timeout does, rounded up to the millisecond: to the microsecond it would be
+// another one each time, which neither side's compression can keep.
+func appendTimeout(dst []byte, left time.Duration) []byte {
+	const most = 99_999_999 // eight digits
+	ms := int64((left + time.Millisecond - 1) / time.Millisecond)
+	if ms <= most {
+		return append(strconv.AppendInt(dst, ms, 10), 'm')
+	}
+	return append(strconv.AppendInt(dst, min((ms+999)/1000, most), 10), 'S')
+}
+
+// head is what the first headers of an answer say.
+type head struct {
+	proper   bool // it is gRPC's
+	interim  bool // a 1xx: more follow
+	status   string
+	kind     string // content type
+	encoding string
+}
+
+// trailers is how the target ends a call.
+type trailers struct {
+	status           codes.Code
+	message, details string
+	fault            string // what is wrong with them; empty: nothing
+}
+
+func headOf(f *http2.MetaHeadersFrame) head {
+	h := head{encoding: "identity"}
+	for _, field := range f.Fields {
+		switch field.Name {
+		case ":status":
+			h.status = field.Value
+		case "content-type":
+			h.kind = field.Value
+		case "grpc-encoding":
+			h.encoding = field.Value
+		}
+	}
+	rest, ok := strings.CutPrefix(h.kind, "application/grpc")
+	h.proper = ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
+	h.interim = !h.proper && len(h.status) == 3 && h.status[0] == '1'
+	return h
+}
+
+// trailersOf reads a call's end. A status that is missing is the code Unknown, as for grpc-go.
+func trailersOf(f *http2.MetaHeadersFrame) trailers {
+	t := trailers{status: codes.Unknown}
+	for _, field := range f.Fields {
+		switch field.Name {
+		case "grpc-status":
+			code, err := strconv.ParseInt(field.Value, 10, 32)
+			if err != nil {
+				t.fault = fmt.Sprintf("grpc-status %q is no number", field.Value)
+				return t
+			}
+			t.status = codes.Code(uint32(code))
+		case "grpc-message":
+			t.message = unescape(field.Value)
+		case "grpc-status-details-bin":
+			t.details = field.Value
+		}
+	}
+	return t
+}
+
+// unescape reads the percent-encoding of grpc-message. What is not encoded well stands as it is.
+func unescape(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return strings.ToValidUTF8(b.String(), "\ufffd")
+}
+
+// Binary reads the value of a field whose name ends in -bin: base64, padded or not.
+func Binary(s string) ([]byte, error) {
+	return base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+}
+
+// gunzip decompresses a message; most bounds what comes of it.
+func gunzip(b []byte, most int) (message []byte, fault, text string) {
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err == nil {
+		message, err = io.ReadAll(io.LimitReader(r, int64(most)+1))
+	}
+	switch {
+	case err != nil:
+		return nil, drivers.CodeMalformed, "a message does not decompress: " + err.Error()
+	case len(message) > most:
+		return nil, drivers.CodeTooLarge, fmt.Sprintf("a message decompresses to more than the limit, %d bytes", most)
+	}
+	return message, "", ""
+}

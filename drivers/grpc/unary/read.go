@@ -1,0 +1,279 @@
+package unary
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"wringer/drivers"
+)
+
+// errProtocol marks what a target must not send.
+var errProtocol = errors.New("not HTTP/2")
+
+// read takes what comes, until the connection is closed or makes no sense.
+func (c *conn) read() {
+	for {
+		frame, err := c.framer.ReadFrame()
+		var stream http2.StreamError
+		switch {
+		case err == nil:
+			err = c.take(frame)
+		case errors.As(err, &stream):
+			err = nil
+			c.spoil(stream, c.framer.ErrorDetail())
+		}
+		if err != nil {
+			c.close(codeOf(err), err.Error())
+			return
+		}
+	}
+}
+
+// codeOf tells the end of a connection.
+func codeOf(err error) string {
+	var protocol http2.ConnectionError
+	var network net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return drivers.CodeReset
+	case errors.Is(err, errProtocol), errors.As(err, &protocol), errors.Is(err, http2.ErrFrameTooLarge):
+		return drivers.CodeMalformed
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.As(err, &network):
+		return drivers.CodeClosed
+	}
+	return drivers.CodeMalformed
+}
+
+// spoil ends a call of whose answer a frame makes no sense.
+func (c *conn) spoil(e http2.StreamError, detail error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if x := c.streams[e.StreamID]; x != nil {
+		if detail == nil {
+			detail = e
+		}
+		c.spoilt(x, drivers.CodeMalformed, detail.Error())
+	}
+}
+
+// take takes one frame. An error ends the connection.
+func (c *conn) take(frame http2.Frame) error {
+	c.mu.Lock()
+	err := c.taken(frame)
+	if c.mute {
+		c.out = c.out[:0]
+	} else if len(c.out) > 0 {
+		c.tell()
+	}
+	full := len(c.out) > outBound
+	c.mu.Unlock()
+	if full && err == nil {
+		err = c.awaitRoom()
+	}
+	return err
+}
+
+// awaitRoom blocks until what waits to be written is within its bound.
+func (c *conn) awaitRoom() error {
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for {
+		select {
+		case <-c.room:
+		case <-limit.C:
+			return fmt.Errorf("%w: the target asks for answers and does not read them", errProtocol)
+		}
+		c.mu.Lock()
+		full := len(c.out) > outBound && !c.mute
+		c.mu.Unlock()
+		if !full {
+			return nil
+		}
+	}
+}
+
+func (c *conn) taken(frame http2.Frame) error {
+	switch f := frame.(type) {
+	case *http2.MetaHeadersFrame:
+		c.headers(f)
+	case *http2.DataFrame:
+		c.data(f)
+	case *http2.RSTStreamFrame:
+		c.resetBy(f)
+	case *http2.SettingsFrame:
+		if !f.IsAck() {
+			return c.allow(f)
+		}
+	case *http2.PingFrame:
+		if !f.IsAck() {
+			c.put(http2.FramePing, http2.FlagPingAck, 0, f.Data[:])
+		}
+	case *http2.GoAwayFrame:
+		return c.goAway(f)
+	case *http2.WindowUpdateFrame:
+		return c.granted(f)
+	case *http2.PushPromiseFrame:
+		return fmt.Errorf("%w: a push that nobody asked for", errProtocol)
+	}
+	return nil
+}
+
+// spoilt ends a call with what was wrong with its answer, and asks the target for no more of it.
+func (c *conn) spoilt(x *exchange, fault, text string) {
+	x.fail(fault, text)
+	c.putReset(x, http2.ErrCodeProtocol)
+	c.end(x, c.in.at)
+}
+
+// headers takes an answer's headers or trailers, or both in one.
+func (c *conn) headers(f *http2.MetaHeadersFrame) {
+	x := c.streams[f.StreamID]
+	switch {
+	case x == nil: // it was given up
+	case f.Truncated:
+		c.spoilt(x, drivers.CodeTooLarge, fmt.Sprintf("the headers are larger than the limit, %d bytes", c.framer.MaxHeaderListSize))
+	case x.headed && f.StreamEnded():
+		c.trailers(x, f)
+	case x.headed:
+		c.spoilt(x, drivers.CodeMalformed, "headers came in the middle of an answer")
+	default:
+		c.begun(x, f)
+	}
+}
+
+func (c *conn) begun(x *exchange, f *http2.MetaHeadersFrame) {
+	h := headOf(f)
+	switch {
+	case h.interim && !f.StreamEnded():
+	case !h.proper:
+		code, _ := strconv.Atoi(h.status)
+		c.spoilt(x, drivers.CodeMalformed, fmt.Sprintf("the answer is not gRPC's: HTTP status %s %s, content type %q", h.status, http.StatusText(code), h.kind))
+	case f.StreamEnded():
+		c.trailers(x, f)
+	default:
+		x.headed, x.encoding = true, h.encoding
+	}
+}
+
+func (c *conn) trailers(x *exchange, f *http2.MetaHeadersFrame) {
+	t := trailersOf(f)
+	if t.fault != "" {
+		c.spoilt(x, drivers.CodeMalformed, t.fault)
+		return
+	}
+	if len(x.rest) > 0 { // the request need not be whole any more
+		c.putReset(x, http2.ErrCodeNo)
+	}
+	x.settle(t)
+	c.end(x, c.in.at)
+}
+
+func (c *conn) data(f *http2.DataFrame) {
+	if c.credit += int(f.Length); c.credit >= connWindow/2 {
+		c.putGrant(0, c.credit)
+		c.credit = 0
+	}
+	x := c.streams[f.StreamID]
+	if x == nil {
+		return
+	}
+	if fault, text := x.receive(f.Data(), c.line.options.MaxMessage); fault != "" {
+		c.spoilt(x, fault, text)
+		return
+	}
+	if f.StreamEnded() {
+		c.spoilt(x, drivers.CodeMalformed, "the answer ended without a status")
+		return
+	}
+	if x.credit += int(f.Length); x.credit >= streamWindow/2 {
+		c.putGrant(x.id, x.credit)
+		x.credit = 0
+	}
+}
+
+func (c *conn) resetBy(f *http2.RSTStreamFrame) {
+	x := c.streams[f.StreamID]
+	if x == nil {
+		return
+	}
+	x.unseen = f.ErrCode == http2.ErrCodeRefusedStream
+	x.fail(drivers.CodeReset, "the target reset the stream: "+f.ErrCode.String())
+	c.end(x, c.in.at)
+}
+
+// goAway takes the target's word that it takes no more streams. Those after the last that it names it has not looked at.
+func (c *conn) goAway(f *http2.GoAwayFrame) error {
+	last := f.LastStreamID
+	if last > 0 && last%2 == 0 || c.leaving && last > c.lastKept {
+		return fmt.Errorf("%w: GOAWAY names stream %d", errProtocol, last)
+	}
+	c.leaving, c.lastKept = true, last
+	c.drained = true // before streams are free
+	for id, x := range c.streams {
+		if id > last {
+			x.unseen = true
+			x.fail(drivers.CodeClosed, fmt.Sprintf("the target went away: %s %s", f.ErrCode, f.DebugData()))
+			c.end(x, c.line.options.Clock())
+		}
+	}
+	c.drain()
+	return nil
+}
+
+// granted takes the target's leave to send more.
+func (c *conn) granted(f *http2.WindowUpdateFrame) error {
+	const most = 1<<31 - 1
+	if f.StreamID == 0 {
+		if c.allowed.window += int64(f.Increment); c.allowed.window > most {
+			return fmt.Errorf("%w: the window is larger than any", errProtocol)
+		}
+	} else if x := c.streams[f.StreamID]; x != nil {
+		if x.window += int64(f.Increment); x.window > most {
+			c.spoilt(x, drivers.CodeMalformed, "the stream's window is larger than any")
+		}
+	}
+	c.pumpHeld()
+	return nil
+}
+
+// allow takes the target's settings, and says so.
+func (c *conn) allow(f *http2.SettingsFrame) error {
+	err := f.ForeachSetting(func(s http2.Setting) error {
+		if err := s.Valid(); err != nil {
+			return err
+		}
+		switch s.ID {
+		case http2.SettingMaxConcurrentStreams:
+			c.allowed.streams = int64(s.Val)
+		case http2.SettingInitialWindowSize:
+			for _, x := range c.streams {
+				x.window += int64(s.Val) - c.allowed.eachWindow
+			}
+			c.allowed.eachWindow = int64(s.Val)
+		case http2.SettingMaxFrameSize:
+			c.allowed.frame = int(s.Val)
+		case http2.SettingMaxHeaderListSize:
+			c.allowed.headers = int64(s.Val)
+		case http2.SettingHeaderTableSize:
+			c.encoder.SetMaxDynamicTableSizeLimit(s.Val)
+			c.encoder.SetMaxDynamicTableSize(min(s.Val, firstTable))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	c.putHeader(http2.FrameSettings, http2.FlagSettingsAck, 0, 0)
+	c.tell()
+	c.admit()
+	c.pumpHeld()
+	return nil
+}

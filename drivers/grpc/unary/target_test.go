@@ -1,0 +1,195 @@
+package unary
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// script is what a target does with one connection, once both sides have begun. It ends the connection by returning.
+type script func(p *peer)
+
+// peer is the target's side of one connection. It reads frame by frame, and keeps what requests are made of.
+type peer struct {
+	*http2.Framer
+	t       testing.TB
+	raw     net.Conn
+	encoded bytes.Buffer
+	encoder *hpack.Encoder
+	headers map[uint32]*http2.MetaHeadersFrame
+	bodies  map[uint32][]byte
+	resets  map[uint32]http2.ErrCode
+	pings   int // answered
+}
+
+// next reads until a frame for which want holds. It returns false when there are no more.
+func (p *peer) next(want func(http2.Frame) bool) bool {
+	for {
+		frame, err := p.ReadFrame()
+		if err != nil {
+			return false
+		}
+		switch f := frame.(type) {
+		case *http2.MetaHeadersFrame:
+			p.headers[f.StreamID] = f
+		case *http2.DataFrame:
+			p.bodies[f.StreamID] = append(p.bodies[f.StreamID], f.Data()...)
+		case *http2.RSTStreamFrame:
+			p.resets[f.StreamID] = f.ErrCode
+		case *http2.PingFrame:
+			p.pings++
+		}
+		if want(frame) {
+			return true
+		}
+	}
+}
+
+// request reads until a request is whole, and returns its stream; 0 when there are no more.
+func (p *peer) request() (stream uint32) {
+	p.next(func(f http2.Frame) bool {
+		d, ok := f.(*http2.DataFrame)
+		if ok && d.StreamEnded() {
+			stream = d.StreamID
+		}
+		return stream != 0
+	})
+	return stream
+}
+
+// begun reads until the headers of a request, and returns its stream.
+func (p *peer) begun() (stream uint32) {
+	p.next(func(f http2.Frame) bool {
+		h, ok := f.(*http2.MetaHeadersFrame)
+		if ok {
+			stream = h.StreamID
+		}
+		return ok
+	})
+	return stream
+}
+
+func (p *peer) fields(stream uint32, end bool, pairs ...string) {
+	p.encoded.Reset()
+	for i := 0; i < len(pairs); i += 2 {
+		p.encoder.WriteField(hpack.HeaderField{Name: pairs[i], Value: pairs[i+1]})
+	}
+	p.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: p.encoded.Bytes(), EndStream: end, EndHeaders: true})
+}
+
+func framed(message []byte) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))), message...)
+}
+
+// begin sends the headers of an answer.
+func (p *peer) begin(stream uint32) {
+	p.fields(stream, false, ":status", "200", "content-type", "application/grpc")
+}
+
+// answer answers a request with a message.
+func (p *peer) answer(stream uint32, message []byte) {
+	p.begin(stream)
+	for b := framed(message); len(b) > 0; {
+		n := min(len(b), firstFrame)
+		p.WriteData(stream, false, b[:n])
+		b = b[n:]
+	}
+	p.fields(stream, true, "grpc-status", "0")
+}
+
+// echo answers requests with what they hold, until there are no more.
+func echo(p *peer) {
+	for stream := p.request(); stream != 0; stream = p.request() {
+		p.answer(stream, p.bodies[stream][prefix:])
+	}
+}
+
+// startTarget starts a target that follows one script a connection, the last one for all after; settings are its own.
+func startTarget(t testing.TB, settings []http2.Setting, scripts ...script) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var conns []net.Conn
+	all.Go(func() {
+		for n := 0; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			conns = append(conns, c)
+			mu.Unlock()
+			follow := scripts[min(n, len(scripts)-1)]
+			all.Go(func() {
+				defer c.Close()
+				if _, err := io.CopyN(io.Discard, c, int64(len(http2.ClientPreface))); err != nil {
+					return
+				}
+				p := &peer{Framer: http2.NewFramer(c, c), t: t, raw: c, headers: make(map[uint32]*http2.MetaHeadersFrame),
+					bodies: make(map[uint32][]byte), resets: make(map[uint32]http2.ErrCode)}
+				p.encoder = hpack.NewEncoder(&p.encoded)
+				p.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+				p.WriteSettings(settings...)
+				follow(p)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		mu.Lock()
+		for _, c := range conns {
+			c.Close()
+		}
+		mu.Unlock()
+		all.Wait()
+	})
+	return l.Addr().String()
+}
+
+var epoch = time.Now()
+
+func options(address string) Options {
+	return Options{
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", address)
+		},
+		Timeout:    20 * time.Second,
+		Clock:      func() time.Duration { return time.Since(epoch) },
+		Scheme:     "http",
+		Authority:  address,
+		Path:       "/test.Echo/Echo",
+		MaxHeaders: 64 << 10,
+		MaxMessage: 1 << 20,
+		Opened:     func() {},
+		Closed:     func() {},
+	}
+}
+
+// newLine returns a line to a target, closed with the test.
+func newLine(t testing.TB, address string) *Line {
+	l := New(options(address))
+	t.Cleanup(l.Close)
+	return l
+}
+
+// within is a context that no call of a test should outlast.
+func within(t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}

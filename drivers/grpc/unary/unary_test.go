@@ -1,0 +1,651 @@
+package unary
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
+
+	"wringer/drivers"
+)
+
+const long = 20 * time.Second
+
+// A call carries what it is given, and brings back what the target says.
+func TestCall(t *testing.T) {
+	heads := make(chan *http2.MetaHeadersFrame, 1)
+	l := newLine(t, startTarget(t, nil, func(p *peer) {
+		stream := p.request()
+		heads <- p.headers[stream]
+		p.answer(stream, p.bodies[stream][prefix:])
+		echo(p)
+	}))
+	before := l.options.Clock()
+	r := l.NewCaller().Do(within(t, 1500*time.Millisecond), []byte("hello"), []hpack.HeaderField{Field("who", "me"), Field("raw-bin", "\x00\xff")})
+	if !r.Answered || r.Fault != "" || r.Status != codes.OK || string(r.Message) != "hello" || r.Sent != 1 || r.At < before || r.At > l.options.Clock() {
+		t.Fatalf("%+v", r)
+	}
+	got := make(map[string]string)
+	for _, f := range (<-heads).Fields {
+		got[f.Name] = f.Value
+	}
+	for name, want := range map[string]string{":method": "POST", ":scheme": "http", ":path": "/test.Echo/Echo", ":authority": l.options.Authority,
+		"content-type": "application/grpc", "te": "trailers", "who": "me", "raw-bin": "AP8"} {
+		if got[name] != want {
+			t.Errorf("%s is %q, want %q", name, got[name], want)
+		}
+	}
+	if left, err := strconv.Atoi(strings.TrimSuffix(got["grpc-timeout"], "m")); err != nil || left < 1 || left > 1500 {
+		t.Errorf("grpc-timeout is %q", got["grpc-timeout"])
+	}
+}
+
+func TestTimeouts(t *testing.T) {
+	for left, want := range map[time.Duration]string{
+		1: "1m", time.Millisecond: "1m", time.Millisecond + 1: "2m", time.Minute: "60000m", 99_999_999 * time.Millisecond: "99999999m",
+		99_999_999*time.Millisecond + 1: "100000S", 1 << 62: "99999999S",
+	} {
+		if got := string(appendTimeout(nil, left)); got != want {
+			t.Errorf("%s: %s, want %s", left, got, want)
+		}
+	}
+}
+
+// serverCodec hands bytes on.
+type serverCodec struct{ encoding.CodecV2 }
+
+func (serverCodec) Name() string { return "proto" }
+
+func (serverCodec) Marshal(v any) (mem.BufferSlice, error) {
+	return mem.BufferSlice{mem.SliceBuffer(*v.(*[]byte))}, nil
+}
+
+func (serverCodec) Unmarshal(data mem.BufferSlice, v any) error {
+	*v.(*[]byte) = data.Materialize()
+	return nil
+}
+
+// A grpc-go server gets every message whole, whatever its size, and every caller the answer to its own call.
+func TestManyAgainstGRPC(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var received atomic.Int64
+	server := grpc.NewServer(grpc.ForceServerCodecV2(serverCodec{}), grpc.MaxConcurrentStreams(5), grpc.MaxRecvMsgSize(4<<20))
+	server.RegisterService(&grpc.ServiceDesc{ServiceName: "test.Echo", HandlerType: (*any)(nil), Methods: []grpc.MethodDesc{{MethodName: "Echo",
+		Handler: func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+			var message []byte
+			if err := decode(&message); err != nil {
+				return nil, err
+			}
+			received.Add(1)
+			switch {
+			case bytes.HasPrefix(message, []byte("fail")):
+				return nil, status.Error(codes.Aborted, string(message[:min(len(message), 50)])+" 100% äh\n")
+			case bytes.HasPrefix(message, []byte("hang")):
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return &message, nil
+		}}}}, struct{}{})
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		server.Serve(l)
+	}()
+	defer func() {
+		server.Stop()
+		<-served
+	}()
+	line := newLine(t, l.Addr().String())
+	var all sync.WaitGroup
+	var sent atomic.Int64
+	for n := range 12 {
+		all.Go(func() {
+			random := rand.New(rand.NewPCG(1, uint64(n)))
+			caller := line.NewCaller()
+			for i := range 60 {
+				kind, patience := "echo", long
+				switch random.IntN(10) {
+				case 0:
+					kind = "fail"
+				case 1:
+					kind, patience = "hang", 20*time.Millisecond
+				}
+				message := fmt.Appendf(nil, "%s %d %d ", kind, n, i)
+				if random.IntN(3) == 0 {
+					message = append(message, bytes.Repeat([]byte{byte(i)}, random.IntN(900_000))...)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				r := caller.Do(ctx, message, nil)
+				cancel()
+				sent.Add(int64(r.Sent))
+				switch {
+				case r.Sent > 1:
+					t.Errorf("sent %d times", r.Sent)
+				case kind == "echo" && (!r.Answered || r.Fault != "" || r.Status != codes.OK || !bytes.Equal(r.Message, message)):
+					t.Errorf("%v %q %q, %d bytes of %d", r.Status, r.Fault, r.Text, len(r.Message), len(message))
+				case kind == "fail" && (!r.Answered || r.Status != codes.Aborted || r.Text != string(message[:min(len(message), 50)])+" 100% äh\n"):
+					t.Errorf("%v %q %q", r.Status, r.Fault, r.Text)
+				case kind == "hang" && r.Answered && r.Status == codes.OK:
+					t.Errorf("%v %q %q", r.Status, r.Fault, r.Text)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if received.Load() > sent.Load() {
+		t.Errorf("%d arrived, %d were sent", received.Load(), sent.Load())
+	}
+}
+
+// A target that lets us have few streams gets no more, and who waits in vain has sent nothing.
+func TestFewStreams(t *testing.T) {
+	for _, most := range []uint32{1, 3} {
+		var total atomic.Int64
+		l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: most}}, func(p *peer) {
+			for range 3 {
+				var streams []uint32
+				for range most {
+					streams = append(streams, p.request())
+				}
+				p.raw.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+				if stream := p.begun(); stream != 0 {
+					p.t.Errorf("stream %d was opened beside %d", stream, streams)
+				}
+				p.raw.SetReadDeadline(time.Time{})
+				for _, stream := range streams {
+					total.Add(1)
+					p.answer(stream, nil)
+				}
+			}
+			for stream := p.request(); stream != 0; stream = p.request() {
+				total.Add(1)
+				p.answer(stream, nil)
+			}
+		}))
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
+				caller := l.NewCaller()
+				for range 50 {
+					if r := caller.Do(within(t, long), nil, nil); r.Fault != "" || !r.Answered {
+						t.Errorf("%+v", r)
+					}
+				}
+			})
+		}
+		all.Wait()
+		if total.Load() != 500 {
+			t.Errorf("%d requests", total.Load())
+		}
+	}
+	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 0}}, func(p *peer) {
+		if p.begun() != 0 {
+			p.t.Error("a stream was opened")
+		}
+	}))
+	if r := l.NewCaller().Do(within(t, 50*time.Millisecond), nil, nil); r.Sent != 0 || !errors.Is(r.Err, context.DeadlineExceeded) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A body goes no faster than the target's windows let it, and in frames no larger than it takes.
+func TestWindows(t *testing.T) {
+	message := bytes.Repeat([]byte("0123456789"), 20_000)
+	overrun := make(chan string, 100)
+	target := startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 1000}, {ID: http2.SettingMaxFrameSize, Val: 1 << 15}}, func(p *peer) {
+		allowed := map[uint32]int{}
+		whole, got := 65_535, 0
+		for {
+			var stream uint32
+			var ended bool
+			ok := p.next(func(f http2.Frame) bool {
+				d, ok := f.(*http2.DataFrame)
+				if ok {
+					stream, ended = d.StreamID, d.StreamEnded()
+					got += len(d.Data())
+				}
+				return ok
+			})
+			if !ok {
+				return
+			}
+			if allowed[stream] == 0 {
+				allowed[stream] = 1000
+			}
+			if len(p.bodies[stream]) > allowed[stream] || got > whole {
+				overrun <- fmt.Sprintf("stream %d: %d of %d bytes, in all %d of %d", stream, len(p.bodies[stream]), allowed[stream], got, whole)
+			}
+			if ended {
+				p.answer(stream, p.bodies[stream][prefix:])
+				continue
+			}
+			if len(p.bodies[stream]) == allowed[stream] {
+				allowed[stream] += 30_000
+				p.WriteWindowUpdate(stream, 30_000)
+			}
+			if got == whole || whole-got < 20_000 {
+				whole += 50_000
+				p.WriteWindowUpdate(0, 50_000)
+			}
+		}
+	})
+	l := newLine(t, target)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if r := l.NewCaller().Do(within(t, long), message, nil); !bytes.Equal(r.Message, message) {
+				t.Errorf("%q: %d bytes of %d", r.Text, len(r.Message), len(message))
+			}
+		})
+	}
+	all.Wait()
+	close(overrun)
+	for text := range overrun {
+		t.Error(text)
+	}
+}
+
+// Settings that come later hold for what is under way.
+func TestSettingsChange(t *testing.T) {
+	message := bytes.Repeat([]byte("x"), 5000)
+	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 0}, {ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
+		p.begun()
+		p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 100_000}, http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 2},
+			http2.Setting{ID: http2.SettingHeaderTableSize, Val: 0})
+		for range 2 {
+			if p.request() == 0 {
+				p.t.Error("a request did not come")
+			}
+		}
+		for stream := range p.headers {
+			p.answer(stream, p.bodies[stream][prefix:])
+		}
+		echo(p)
+	}))
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			caller := l.NewCaller()
+			for range 3 {
+				if r := caller.Do(within(t, long), message, nil); !bytes.Equal(r.Message, message) {
+					t.Errorf("%+v", r)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// Headers larger than the target takes are not sent; those larger than a frame are, in several.
+func TestLargeHeaders(t *testing.T) {
+	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxHeaderListSize, Val: 50_000}}, echo))
+	caller := l.NewCaller()
+	if r := caller.Do(within(t, long), nil, []hpack.HeaderField{Field("much", strings.Repeat("y", 60_000))}); r.Sent != 0 || r.Err == nil {
+		t.Errorf("%+v", r)
+	}
+	if r := caller.Do(within(t, long), nil, []hpack.HeaderField{Field("much", strings.Repeat("~", 40_000))}); r.Sent != 1 || !r.Answered || r.Fault != "" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What a target says that it has not looked at is sent again, once, on the connection that takes it.
+func TestSentAgain(t *testing.T) {
+	refuse := func(p *peer) {
+		p.WriteRSTStream(p.request(), http2.ErrCodeRefusedStream)
+		echo(p)
+	}
+	leave := func(p *peer) {
+		p.request()
+		p.WriteGoAway(0, http2.ErrCodeNo, []byte("bye"))
+		p.request()
+	}
+	for name, test := range map[string]struct {
+		scripts []script
+		sent    int
+		fault   string
+	}{
+		"refused":          {[]script{refuse}, 2, ""},
+		"GOAWAY":           {[]script{leave, echo}, 2, ""},
+		"GOAWAY twice":     {[]script{leave, leave}, 2, drivers.CodeClosed},
+		"refused and left": {[]script{func(p *peer) { p.WriteRSTStream(p.request(), http2.ErrCodeRefusedStream); leave(p) }, echo}, 2, drivers.CodeClosed},
+		"a GOAWAY that keeps the call": {[]script{func(p *peer) {
+			stream := p.request()
+			p.WriteGoAway(1<<31-1, http2.ErrCodeNo, nil)
+			p.WriteGoAway(stream, http2.ErrCodeNo, nil)
+			p.answer(stream, nil)
+			p.request()
+		}, echo}, 1, ""},
+		"a second GOAWAY that takes more": {[]script{func(p *peer) {
+			stream := p.request()
+			p.WriteGoAway(stream, http2.ErrCodeNo, nil)
+			p.WriteGoAway(stream+2, http2.ErrCodeNo, nil)
+			p.request()
+		}, echo}, 1, drivers.CodeMalformed},
+		"an end that says nothing": {[]script{func(p *peer) { p.request() }, echo}, 1, drivers.CodeClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t, startTarget(t, nil, test.scripts...))
+			caller := l.NewCaller()
+			r := caller.Do(within(t, long), []byte("m"), nil)
+			if r.Sent != test.sent || r.Fault != test.fault || r.Answered != (test.fault == "") {
+				t.Errorf("%+v", r)
+			}
+			if len(test.scripts) > 1 && name != "GOAWAY twice" {
+				if r := caller.Do(within(t, long), []byte("next"), nil); string(r.Message) != "next" || r.Sent != 1 {
+					t.Errorf("the next call: %+v", r)
+				}
+			}
+		})
+	}
+}
+
+// Who waits for a stream while the target goes away is served by the next connection, and has sent nothing twice.
+func TestWaitingAcrossConnections(t *testing.T) {
+	var gone sync.Once
+	var requests atomic.Int64
+	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
+		for stream := p.request(); stream != 0; stream = p.request() {
+			requests.Add(1)
+			gone.Do(func() {
+				time.Sleep(20 * time.Millisecond) // the others wait by now
+				p.WriteGoAway(stream, http2.ErrCodeNo, nil)
+			})
+			p.answer(stream, nil)
+		}
+	}))
+	var all sync.WaitGroup
+	for range 5 {
+		all.Go(func() {
+			if r := l.NewCaller().Do(within(t, long), nil, nil); r.Sent != 1 || !r.Answered || r.Fault != "" {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+	all.Wait()
+	if requests.Load() != 5 {
+		t.Errorf("%d requests", requests.Load())
+	}
+}
+
+// A call that is given up is taken back from the target, and its stream's late answer is nobody else's.
+func TestGivenUp(t *testing.T) {
+	taken := make(chan http2.ErrCode, 1)
+	l := newLine(t, startTarget(t, nil, func(p *peer) {
+		late := p.request()
+		p.next(func(f http2.Frame) bool { _, ok := f.(*http2.RSTStreamFrame); return ok })
+		taken <- p.resets[late]
+		stream := p.request()
+		p.answer(late, []byte("late"))
+		p.answer(stream, []byte("now"))
+		echo(p)
+	}))
+	caller := l.NewCaller()
+	if r := caller.Do(within(t, 30*time.Millisecond), nil, nil); r.Fault != drivers.CodeTimeout || r.Answered || r.Sent != 1 {
+		t.Errorf("%+v", r)
+	}
+	if code := <-taken; code != http2.ErrCodeCancel {
+		t.Errorf("taken back with %s", code)
+	}
+	if r := caller.Do(within(t, long), nil, nil); string(r.Message) != "now" {
+		t.Errorf("%+v", r)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r := caller.Do(ctx, nil, nil); r.Sent == 1 && r.Fault != drivers.CodeCancelled && !r.Answered || r.Sent == 0 && !errors.Is(r.Err, context.Canceled) {
+		t.Errorf("%+v", r)
+	}
+	past, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	if r := caller.Do(past, nil, nil); r.Sent != 0 || !errors.Is(r.Err, context.DeadlineExceeded) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// An answer before the request is whole stands, and no more of the request is sent.
+func TestAnsweredEarly(t *testing.T) {
+	stopped := make(chan http2.ErrCode, 1)
+	l := newLine(t, startTarget(t, nil, func(p *peer) {
+		stream := p.begun()
+		p.fields(stream, true, ":status", "200", "content-type", "application/grpc", "grpc-status", "8", "grpc-message", "too%20much")
+		p.next(func(f http2.Frame) bool { _, ok := f.(*http2.RSTStreamFrame); return ok })
+		stopped <- p.resets[stream]
+		p.WriteWindowUpdate(0, 1<<20)
+		echo(p)
+	}))
+	caller := l.NewCaller()
+	r := caller.Do(within(t, long), make([]byte, 900_000), nil)
+	if !r.Answered || r.Status != codes.ResourceExhausted || r.Text != "too much" || r.Fault != "" {
+		t.Errorf("%+v", r)
+	}
+	if code := <-stopped; code != http2.ErrCodeNo {
+		t.Errorf("stopped with %s", code)
+	}
+	for range 3 {
+		if r := caller.Do(within(t, long), []byte("small"), nil); string(r.Message) != "small" {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// A target that does not read gets no more than a bounded amount, and what was not sent is told as that.
+func TestUnread(t *testing.T) {
+	release := make(chan struct{})
+	l := newLine(t, startTarget(t, nil, func(p *peer) {
+		<-release
+	}))
+	defer close(release)
+	caller := l.NewCaller()
+	sent, unsent := 0, 0
+	for range 3000 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		if r := caller.Do(ctx, nil, []hpack.HeaderField{Field("much", strings.Repeat("~", 10_000))}); r.Sent > 0 {
+			sent++
+		} else if unsent++; unsent > 20 {
+			cancel()
+			break
+		}
+		cancel()
+	}
+	if sent == 0 || unsent == 0 {
+		t.Errorf("%d sent, %d not", sent, unsent)
+	}
+	l.mu.Lock()
+	c := l.conn
+	l.mu.Unlock()
+	if c == nil {
+		t.Fatal("the connection is gone")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.out) > 2*outBound || len(c.waiting) > 0 || len(c.streams) > 0 {
+		t.Errorf("%d bytes and %d calls wait, %d are under way", len(c.out), len(c.waiting), len(c.streams))
+	}
+}
+
+// Pings are answered, but not without bound for a target that does not read the answers.
+func TestPings(t *testing.T) {
+	l := newLine(t, startTarget(t, nil, func(p *peer) {
+		stream := p.request()
+		for range 10 {
+			p.WritePing(false, [8]byte{1})
+		}
+		for p.pings < 10 && p.next(func(http2.Frame) bool { return true }) {
+		}
+		p.answer(stream, nil)
+		p.request()
+		for p.WritePing(false, [8]byte{2}) == nil {
+		}
+	}))
+	caller := l.NewCaller()
+	if r := caller.Do(within(t, long), nil, nil); !r.Answered || r.Fault != "" {
+		t.Errorf("%+v", r)
+	}
+	if r := caller.Do(within(t, 500*time.Millisecond), nil, nil); r.Fault != drivers.CodeTimeout {
+		t.Errorf("%+v", r)
+	}
+	l.mu.Lock()
+	c := l.conn
+	l.mu.Unlock()
+	if c == nil {
+		t.Fatal("the connection is gone")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.out) > 2*outBound {
+		t.Errorf("%d bytes wait", len(c.out))
+	}
+}
+
+// A line connects anew after failures, and says at once what they were meanwhile.
+func TestConnecting(t *testing.T) {
+	address := startTarget(t, nil, func(p *peer) {
+		stream := p.request()
+		p.answer(stream, nil)
+	})
+	var refuse atomic.Bool
+	var opened, closed atomic.Int64
+	o := options(address)
+	dial := o.Dial
+	errRefused := errors.New("refused for the test")
+	o.Dial = func(ctx context.Context) (net.Conn, error) {
+		if refuse.Load() {
+			return nil, errRefused
+		}
+		return dial(ctx)
+	}
+	o.Opened, o.Closed = func() { opened.Add(1) }, func() { closed.Add(1) }
+	l := New(o)
+	caller := l.NewCaller()
+	refuse.Store(true)
+	for range 3 {
+		if r := caller.Do(within(t, long), nil, nil); r.Sent != 0 || !errors.Is(r.Err, errRefused) {
+			t.Errorf("%+v", r)
+		}
+	}
+	refuse.Store(false)
+	ends := time.Now().Add(long)
+	for r := caller.Do(within(t, long), nil, nil); !r.Answered; r = caller.Do(within(t, long), nil, nil) {
+		if r.Sent != 0 || time.Now().After(ends) {
+			t.Fatalf("%+v", r)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	// The target ended that connection; the next call makes another.
+	for r := caller.Do(within(t, long), nil, nil); !r.Answered; r = caller.Do(within(t, long), nil, nil) {
+		if r.Fault != drivers.CodeClosed && r.Fault != drivers.CodeReset || time.Now().After(ends) {
+			t.Fatalf("%+v", r)
+		}
+	}
+	l.Close()
+	if r := caller.Do(within(t, long), nil, nil); r.Sent != 0 || !errors.Is(r.Err, ErrClosed) {
+		t.Errorf("%+v", r)
+	}
+	if opened.Load() < 2 || opened.Load() != closed.Load() {
+		t.Errorf("%d opened, %d closed", opened.Load(), closed.Load())
+	}
+}
+
+// What does not begin as HTTP/2 is no connection.
+func TestNoHTTP2(t *testing.T) {
+	for name, talk := range map[string]func(c net.Conn){
+		"closes":             func(c net.Conn) {},
+		"HTTP/1.1":           func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") },
+		"a ping":             func(c net.Conn) { http2.NewFramer(c, nil).WritePing(false, [8]byte{}) },
+		"an acknowledgement": func(c net.Conn) { http2.NewFramer(c, nil).WriteSettingsAck() },
+		"a bad setting": func(c net.Conn) {
+			http2.NewFramer(c, nil).WriteSettings(http2.Setting{ID: http2.SettingMaxFrameSize, Val: 1})
+		},
+		"silence": func(c net.Conn) { io.Copy(io.Discard, c) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options("nowhere:1")
+			o.Timeout = 100 * time.Millisecond
+			var talks sync.WaitGroup
+			o.Dial = func(context.Context) (net.Conn, error) {
+				a, b := net.Pipe()
+				talks.Go(func() {
+					defer b.Close()
+					io.CopyN(io.Discard, b, int64(len(http2.ClientPreface)))
+					go io.Copy(io.Discard, b)
+					talk(b)
+				})
+				return a, nil
+			}
+			l := New(o)
+			if r := l.NewCaller().Do(within(t, long), nil, nil); r.Sent != 0 || r.Err == nil {
+				t.Errorf("%+v", r)
+			}
+			l.Close()
+			talks.Wait()
+		})
+	}
+}
+
+func TestUnescape(t *testing.T) {
+	for in, want := range map[string]string{"plain": "plain", "a%20b": "a b", "100%": "100%", "%zz%41": "%zzA", "%C3%A4": "ä", "%ff": "\ufffd", "%4": "%4"} {
+		if got := unescape(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// Whatever a target sends, a call ends in time, with a result that claims no more than was sent.
+func FuzzAnswer(f *testing.F) {
+	var whole bytes.Buffer
+	p := &peer{Framer: http2.NewFramer(&whole, nil)}
+	p.encoder = hpack.NewEncoder(&p.encoded)
+	p.answer(1, []byte("x"))
+	f.Add(whole.Bytes())
+	f.Add([]byte("garbage garbage garbage"))
+	whole.Reset()
+	p.WriteGoAway(0, http2.ErrCodeNo, nil)
+	p.WriteWindowUpdate(1, 5)
+	p.WriteRSTStream(1, http2.ErrCodeRefusedStream)
+	p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	p.WritePing(false, [8]byte{})
+	f.Add(whole.Bytes())
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		o := options("fuzz:1")
+		var talks sync.WaitGroup
+		o.Dial = func(context.Context) (net.Conn, error) {
+			a, b := net.Pipe()
+			talks.Go(func() { io.Copy(io.Discard, b) })
+			talks.Go(func() {
+				defer b.Close()
+				framer := http2.NewFramer(b, nil)
+				framer.WriteSettings()
+				b.Write(raw)
+			})
+			return a, nil
+		}
+		l := New(o)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		r := l.NewCaller().Do(ctx, []byte("request"), nil)
+		cancel()
+		if r.Answered && r.Sent == 0 || r.Sent > 2 || r.Sent > 0 && r.Err != nil || len(r.Message) > o.MaxMessage {
+			t.Errorf("%+v", r)
+		}
+		l.Close()
+		talks.Wait()
+	})
+}

@@ -1,0 +1,172 @@
+package unary
+
+import (
+	"encoding/binary"
+	"runtime"
+	"slices"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+const (
+	// outBound bounds what waits to be written: no more calls and no more of their bodies join it, and nothing is read meanwhile
+	// that would ask for an answer. In bytes.
+	outBound = 256 << 10
+	// lastAnswers is how long what the target sent may still be read once nothing can be sent to it.
+	lastAnswers = time.Second
+	// patience is how long a target that asks for answers may leave them unread.
+	patience = 10 * time.Second
+)
+
+// write writes what out holds, until the connection is closed.
+func (c *conn) write() {
+	var buffer []byte
+	for range c.filled {
+		runtime.Gosched() // whoever is about to call joins in
+		for {
+			c.mu.Lock()
+			buffer, c.out = c.out, buffer[:0]
+			c.writing = len(buffer) > 0
+			c.pumpHeld()
+			c.admit()
+			over := c.closed || c.mute
+			c.mu.Unlock()
+			if over {
+				return
+			}
+			if len(buffer) == 0 {
+				break
+			}
+			if _, err := c.net.Write(buffer); err != nil {
+				c.silence()
+				return
+			}
+			c.roomier()
+			if cap(buffer) > 4*outBound {
+				buffer = nil
+			}
+		}
+	}
+}
+
+// tell tells the writer that there is something to write, or to end.
+func (c *conn) tell() {
+	if !c.writing {
+		c.writing = true
+		c.filled <- struct{}{}
+	}
+}
+
+func (c *conn) roomier() {
+	select {
+	case c.room <- struct{}{}:
+	default:
+	}
+}
+
+// silence takes note that nothing can be sent any more. What the target sent before is still read.
+func (c *conn) silence() {
+	c.net.SetReadDeadline(time.Now().Add(lastAnswers))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mute = true
+	c.line.lost(c)
+	c.sendAway()
+	c.roomier()
+}
+
+// pump puts as much of a call's body into out as the target's windows and out itself let.
+func (c *conn) pump(x *exchange) {
+	for len(x.rest) > 0 && len(c.out) < outBound {
+		n := min(int64(len(x.rest)), int64(c.allowed.frame), x.window, c.allowed.window)
+		if n <= 0 {
+			return
+		}
+		flags := http2.Flags(0)
+		if int(n) == len(x.rest) {
+			flags = http2.FlagDataEndStream
+		}
+		c.put(http2.FrameData, flags, x.id, x.rest[:n])
+		x.rest = x.rest[n:]
+		x.window -= n
+		c.allowed.window -= n
+	}
+}
+
+// pumpHeld goes on with the bodies that wait, those that have waited longest first.
+func (c *conn) pumpHeld() {
+	if len(c.held) == 0 {
+		return
+	}
+	for _, x := range c.held {
+		c.pump(x)
+	}
+	c.held = slices.DeleteFunc(c.held, func(x *exchange) bool {
+		x.held = len(x.rest) > 0
+		return !x.held
+	})
+}
+
+func (c *conn) putPreface(maxHeaders uint32) {
+	c.out = append(c.out, http2.ClientPreface...)
+	settings := []http2.Setting{
+		{ID: http2.SettingEnablePush, Val: 0},
+		{ID: http2.SettingInitialWindowSize, Val: streamWindow},
+		{ID: http2.SettingMaxHeaderListSize, Val: maxHeaders},
+	}
+	c.putHeader(http2.FrameSettings, 0, 0, 6*len(settings))
+	for _, s := range settings {
+		c.out = binary.BigEndian.AppendUint16(c.out, uint16(s.ID))
+		c.out = binary.BigEndian.AppendUint32(c.out, s.Val)
+	}
+	c.putGrant(0, connWindow-firstWindow)
+}
+
+// putHeaders puts the headers of a call into out.
+func (c *conn) putHeaders(x *exchange) {
+	c.block.Reset()
+	for _, f := range c.line.fields {
+		c.encoder.WriteField(f)
+	}
+	for _, f := range x.fields {
+		c.encoder.WriteField(f)
+	}
+	if !x.deadline.IsZero() {
+		c.timeout = appendTimeout(c.timeout[:0], time.Until(x.deadline))
+		c.encoder.WriteField(hpack.HeaderField{Name: timeoutField, Value: string(c.timeout)})
+	}
+	block := c.block.Bytes()
+	for kind := http2.FrameHeaders; ; kind = http2.FrameContinuation {
+		part := block[:min(len(block), c.allowed.frame)]
+		if block = block[len(part):]; len(block) == 0 {
+			c.put(kind, http2.FlagHeadersEndHeaders, x.id, part)
+			return
+		}
+		c.put(kind, 0, x.id, part)
+	}
+}
+
+func (c *conn) putReset(x *exchange, code http2.ErrCode) {
+	c.putHeader(http2.FrameRSTStream, 0, x.id, 4)
+	c.out = binary.BigEndian.AppendUint32(c.out, uint32(code))
+	c.tell()
+}
+
+// putGrant lets the target send more: on a stream, or with 0 on the connection.
+func (c *conn) putGrant(stream uint32, bytes int) {
+	c.putHeader(http2.FrameWindowUpdate, 0, stream, 4)
+	c.out = binary.BigEndian.AppendUint32(c.out, uint32(bytes))
+}
+
+// put puts one frame into out.
+func (c *conn) put(kind http2.FrameType, flags http2.Flags, stream uint32, payload []byte) {
+	c.putHeader(kind, flags, stream, len(payload))
+	c.out = append(c.out, payload...)
+}
+
+func (c *conn) putHeader(kind http2.FrameType, flags http2.Flags, stream uint32, size int) {
+	c.out = append(c.out, byte(size>>16), byte(size>>8), byte(size), byte(kind), byte(flags))
+	c.out = binary.BigEndian.AppendUint32(c.out, stream)
+}
