@@ -57,6 +57,9 @@ type conn struct {
 	block    bytes.Buffer
 	encoder  *hpack.Encoder
 	timeout  []byte
+	// kept is the block of what calls have in common, for the time keptTimeout; empty: it has to be encoded.
+	kept        []byte
+	keptTimeout string
 }
 
 // allowance is what the target lets us do.

@@ -263,8 +263,7 @@ func (c *conn) allow(f *http2.SettingsFrame) error {
 		case http2.SettingMaxHeaderListSize:
 			c.allowed.headers = int64(s.Val)
 		case http2.SettingHeaderTableSize:
-			c.encoder.SetMaxDynamicTableSizeLimit(s.Val)
-			c.encoder.SetMaxDynamicTableSize(min(s.Val, firstTable))
+			c.resizeTable(s.Val)
 		}
 		return nil
 	})

@@ -127,15 +127,9 @@ func (c *conn) putPreface(maxHeaders uint32) {
 // putHeaders puts the headers of a call into out.
 func (c *conn) putHeaders(x *exchange) {
 	c.block.Reset()
-	for _, f := range c.line.fields {
-		c.encoder.WriteField(f)
-	}
+	c.putShared(x)
 	for _, f := range x.fields {
 		c.encoder.WriteField(f)
-	}
-	if !x.deadline.IsZero() {
-		c.timeout = appendTimeout(c.timeout[:0], time.Until(x.deadline))
-		c.encoder.WriteField(hpack.HeaderField{Name: timeoutField, Value: string(c.timeout)})
 	}
 	block := c.block.Bytes()
 	for kind := http2.FrameHeaders; ; kind = http2.FrameContinuation {
@@ -146,6 +140,42 @@ func (c *conn) putHeaders(x *exchange) {
 		}
 		c.put(kind, 0, x.id, part)
 	}
+}
+
+// putShared puts what calls have in common into block: the line's fields and, mostly, the time that is left.
+func (c *conn) putShared(x *exchange) {
+	timeout := c.timeout[:0]
+	if !x.deadline.IsZero() {
+		timeout = appendTimeout(timeout, time.Until(x.deadline))
+	}
+	if c.timeout = timeout; len(c.kept) > 0 && string(timeout) == c.keptTimeout {
+		c.block.Write(c.kept)
+		return
+	}
+	for _, f := range c.line.fields {
+		c.encoder.WriteField(f)
+	}
+	c.keptTimeout = string(timeout)
+	if len(timeout) > 0 {
+		c.encoder.WriteField(hpack.HeaderField{Name: timeoutField, Value: c.keptTimeout})
+	}
+	c.kept = c.kept[:0]
+	if indexed(c.block.Bytes()) {
+		c.kept = append(c.kept, c.block.Bytes()...)
+	}
+}
+
+// indexed says that a block of headers is nothing but places in the table, of one byte each (RFC 7541, 6.1): it leaves the table as it
+// is, and so means the same the next time.
+func indexed(block []byte) bool {
+	return !slices.ContainsFunc(block, func(b byte) bool { return b < 0x80 || b == 0xff })
+}
+
+// resizeTable keeps the compression's table within what the target takes.
+func (c *conn) resizeTable(most uint32) {
+	c.encoder.SetMaxDynamicTableSizeLimit(most)
+	c.encoder.SetMaxDynamicTableSize(min(most, firstTable))
+	c.kept = c.kept[:0]
 }
 
 func (c *conn) putReset(x *exchange, code http2.ErrCode) {
