@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"encoding/binary"
 	"strconv"
 )
 
@@ -34,7 +35,7 @@ func (id Identity) Append(dst []byte, seq uint64) []byte {
 func (id Identity) Text(seq uint64) string { return string(id.Append(nil, seq)) }
 
 // Parse reads an identity. It allocates nothing. The text must be exactly what Append writes: a leading zero or a sign
-// makes it foreign.
+// makes it foreign. Who reads many does so faster by a Reader.
 func (id Identity) Parse(text []byte) (seq uint64, b Belonging) {
 	rest, ok := cutField(text, id.Run)
 	if !ok {
@@ -50,30 +51,26 @@ func (id Identity) Parse(text []byte) (seq uint64, b Belonging) {
 	return seq, Ours
 }
 
-// maxDigits is how many digits no whole number overflows with.
-const maxDigits = 19
+// Reader returns what reads as Parse does.
+func (id Identity) Reader() IdentityReader {
+	return IdentityReader{prefix: id.Run + "." + id.Stream + "."}
+}
 
-// ParseNumber reads a whole number, exactly as strconv writes it. It allocates nothing.
-func ParseNumber(text []byte) (n uint64, ok bool) {
-	if len(text) == 0 || len(text) > 20 || (text[0] == '0' && len(text) > 1) {
-		return 0, false
+// IdentityReader reads the identities of one stream's operations, as Identity.Parse does, and compares what stands before
+// their numbers at once. It is safe for concurrent use.
+type IdentityReader struct{ prefix string }
+
+// Parse reads an identity. It allocates nothing.
+func (r IdentityReader) Parse(text []byte) (seq uint64, b Belonging) {
+	n := len(r.prefix)
+	if len(text) <= n || string(text[:n]) != r.prefix {
+		return 0, Foreign
 	}
-	short := text[:min(len(text), maxDigits)]
-	for _, c := range short {
-		d := uint64(c - '0')
-		if d > 9 {
-			return 0, false
-		}
-		n = n*10 + d
+	seq, ok := ParseNumber(text[n:])
+	if !ok {
+		return 0, Foreign
 	}
-	for _, c := range text[len(short):] {
-		d := uint64(c - '0')
-		if d > 9 || n > (1<<64-1-d)/10 {
-			return 0, false
-		}
-		n = n*10 + d
-	}
-	return n, true
+	return seq, Ours
 }
 
 // cutField cuts "field." off the front of text.
@@ -84,9 +81,77 @@ func cutField(text []byte, field string) ([]byte, bool) {
 	return text[len(field)+1:], true
 }
 
+// largest is the largest number that ParseNumber reads.
+const largest = "18446744073709551615"
+
+// ParseNumber reads a whole number, exactly as strconv writes it. It allocates nothing.
+func ParseNumber(text []byte) (n uint64, ok bool) {
+	if len(text) == 0 || text[0] == '0' && len(text) > 1 {
+		return 0, false
+	}
+	if len(text) >= len(largest) && (len(text) > len(largest) || string(text) > largest) {
+		return 0, false
+	}
+	head := (len(text)-1)%8 + 1
+	n, ok = eightDigits(leadingDigits(text[:head]))
+	for rest := text[head:]; ok && len(rest) > 0; rest = rest[8:] {
+		var d uint64
+		d, ok = eightDigits(binary.LittleEndian.Uint64(rest))
+		n = n*1e8 + d
+	}
+	if !ok {
+		return 0, false
+	}
+	return n, true
+}
+
+// zeros are eight digits 0.
+const zeros = 0x3030303030303030
+
+// leadingDigits is a word of text, which is one to eight bytes long, with as many zeros in front as it lacks: the first in
+// the lowest byte.
+func leadingDigits(text []byte) (word uint64) {
+	n := len(text)
+	switch {
+	case n == 8:
+		return binary.LittleEndian.Uint64(text)
+	case n >= 4: // bytes that stand in both halves are the same
+		word = uint64(binary.LittleEndian.Uint32(text)) | uint64(binary.LittleEndian.Uint32(text[n-4:]))<<(8*(n-4))
+	default:
+		for i, c := range text {
+			word |= uint64(c) << (8 * i)
+		}
+	}
+	return word<<(8*(8-n)) | zeros>>(8*n)
+}
+
+// eightDigits reads eight digits at once, the first in the lowest byte of the word: neighbours are summed up to numbers of
+// two digits, those to numbers of four, those to one of eight (Lemire, "Quickly parsing eight digits", 2018). ok is false
+// when there is anything but digits.
+func eightDigits(word uint64) (n uint64, ok bool) {
+	const high = 0xf0f0f0f0f0f0f0f0
+	// The high half of a digit is 3, also when 6 is added; no other byte is so.
+	if word&high != zeros || (word+0x0606060606060606)&high != zeros {
+		return 0, false
+	}
+	word -= zeros
+	word = word*10 + word>>8 // of two digits, in every other byte
+	const pair = 0x000000ff000000ff
+	return (word&pair*(100+1000000<<32) + word>>16&pair*(1+10000<<32)) >> 32, true
+}
+
 // KeyOf is the key that operation seq of a stream with that seed draws from its key space: a pure function, so that a
 // judge knows an operation's key without having kept it. Uniform; keys of 0 gives 0.
 func KeyOf(seed, seq, keys uint64) uint64 { return DrawBelow(Draw(seed, seq, keyPlace), keys) }
+
+// KeysOf returns KeyOf of one seed and key space, for who draws many keys: what depends on the seed alone is done once. The
+// function is safe for concurrent use.
+//
+//go:noinline
+func KeysOf(seed, keys uint64) func(seq uint64) uint64 {
+	mixed := mixSeed(seed)
+	return func(seq uint64) uint64 { return DrawBelow(drawMixed(mixed, seq, keyPlace), keys) }
+}
 
 // keyPlace keeps the key's draw apart from those of template places.
 const keyPlace = 1 << 62

@@ -314,9 +314,14 @@ func compileChoice(args []string) (Place, error) {
 
 // Draw returns 64 bits that depend on its arguments alone: SplitMix64's finaliser (Steele, Lea, Flood 2014) over a
 // sponge of the three. It replaces a random number generator where a draw must not depend on the draws before it.
-func Draw(seed, seq, place uint64) uint64 {
-	x := mix(seed + 0x9e3779b97f4a7c15)
-	x = mix(x ^ (seq+1)*0xbf58476d1ce4e5b9)
+func Draw(seed, seq, place uint64) uint64 { return drawMixed(mixSeed(seed), seq, place) }
+
+// mixSeed is the part of Draw that depends on the seed alone.
+func mixSeed(seed uint64) uint64 { return mix(seed + 0x9e3779b97f4a7c15) }
+
+// drawMixed is the rest of Draw.
+func drawMixed(mixed, seq, place uint64) uint64 {
+	x := mix(mixed ^ (seq+1)*0xbf58476d1ce4e5b9)
 	return mix(x ^ (place+1)*0x94d049bb133111eb)
 }
 

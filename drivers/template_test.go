@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -137,6 +138,9 @@ func TestIdentityRoundTrip(t *testing.T) {
 		if got, b := id.Parse(id.Append(nil, seq)); b != Ours || got != seq {
 			t.Fatalf("%s parses as %d, %v", id.Text(seq), got, b)
 		}
+		if got, b := id.Reader().Parse(id.Append(nil, seq)); b != Ours || got != seq {
+			t.Fatalf("%s reads as %d, %v", id.Text(seq), got, b)
+		}
 		other := Identity{Run: id.Run + "x", Stream: id.Stream}
 		if _, b := id.Parse(other.Append(nil, seq)); b != Foreign {
 			t.Fatalf("another run's identity is ours")
@@ -179,13 +183,62 @@ func FuzzMessageIdentity(f *testing.F) {
 
 func FuzzIdentity(f *testing.F) {
 	id := Identity{Run: "abc", Stream: "s"}
-	for _, s := range []string{"abc.s.1", "abc.s.01", "abc.s.", "abc.s.18446744073709551616", "abc.s.+1", "abc.s1", ""} {
+	for _, s := range []string{"abc.s.1", "abc.s.01", "abc.s.", "abc.s.18446744073709551616", "abc.s.+1", "abc.s1", "", "abc.s", "abc.t.1"} {
 		f.Add([]byte(s))
 	}
+	reader := id.Reader()
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if seq, b := id.Parse(text); b == Ours && id.Text(seq) != string(text) {
+		seq, b := id.Parse(text)
+		if b == Ours && id.Text(seq) != string(text) {
 			t.Errorf("%q reads as %d, which is written %q", text, seq, id.Text(seq))
 		}
+		if again, c := reader.Parse(text); again != seq || c != b {
+			t.Errorf("%q reads as %d, %v, and by the reader as %d, %v", text, seq, b, again, c)
+		}
+	})
+}
+
+// checkNumber compares with strconv, and with what it writes.
+func checkNumber(t interface{ Errorf(string, ...any) }, text []byte) {
+	want, err := strconv.ParseUint(string(text), 10, 64)
+	plain := err == nil && strconv.FormatUint(want, 10) == string(text)
+	if !plain {
+		want = 0
+	}
+	if n, ok := ParseNumber(text); ok != plain || n != want {
+		t.Errorf("%q reads as %d, %v, want %d, %v", text, n, ok, want, plain)
+	}
+}
+
+func FuzzParseNumber(f *testing.F) {
+	for _, s := range []string{"0", "00", "1234567", "12345678", "012345678", "18446744073709551615", "18446744073709551616", "1234/678", "1234:678", "+1", "-1", ""} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) { checkNumber(t, text) })
+}
+
+// TestParseNumber: numbers of every length, and the same with one byte replaced by any other.
+func TestParseNumber(t *testing.T) {
+	const digits = "9182736455463728190123"
+	for n := range len(digits) + 1 {
+		text := []byte(digits[:n])
+		checkNumber(t, text)
+		for i := range text {
+			for c := range 256 {
+				text[i] = byte(c)
+				checkNumber(t, text)
+			}
+			text[i] = digits[i]
+		}
+	}
+	for n := range uint64(100) {
+		checkNumber(t, strconv.AppendUint(nil, math.MaxUint64-n, 10))
+		checkNumber(t, []byte("184467440737095516"+strconv.FormatUint(n, 10)))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		checkNumber(t, strconv.AppendUint(nil, rapid.Uint64().Draw(t, "number"), 10))
+		checkNumber(t, []byte(rapid.StringMatching(`[0-9]{0,21}`).Draw(t, "digits")))
+		checkNumber(t, rapid.SliceOfN(rapid.ByteRange('0'-2, '9'+2), 0, 21).Draw(t, "bytes"))
 	})
 }
 
@@ -247,6 +300,22 @@ func TestKeyOfIsUniform(t *testing.T) {
 	for key, c := range counts {
 		if c < n/keys*9/10 || c > n/keys*11/10 {
 			t.Errorf("key %d drawn %d times of %d", key, c, n)
+		}
+	}
+}
+
+// TestKeysOf: keys are the same however they are drawn, and those of runs before.
+func TestKeysOf(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		seed, keys, seq := rapid.Uint64().Draw(t, "seed"), rapid.Uint64().Draw(t, "keys"), rapid.Uint64().Draw(t, "seq")
+		if got, want := KeysOf(seed, keys)(seq), KeyOf(seed, seq, keys); got != want {
+			t.Errorf("key %d, want %d", got, want)
+		}
+	})
+	keyOf := KeysOf(1, 10_000)
+	for seq, want := range []uint64{3715, 4499, 3768, 5845, 4031} {
+		if got := keyOf(uint64(seq)); got != want {
+			t.Errorf("operation %d has key %d, want %d", seq, got, want)
 		}
 	}
 }

@@ -81,8 +81,7 @@ func (t *trial) keyOf(spec *scenarios.Stream) func(seq uint64) uint64 {
 	if spec.Keys == 0 {
 		return nil
 	}
-	seed := streamSeed(t.sc.Seed, spec.Name)
-	return func(seq uint64) uint64 { return drivers.KeyOf(seed, seq, spec.Keys) }
+	return drivers.KeysOf(streamSeed(t.sc.Seed, spec.Name), spec.Keys)
 }
 
 // join lets the accounts of consumers follow the streams whose operations they look for, once all are open.
