@@ -86,23 +86,21 @@ const largest = "18446744073709551615"
 
 // ParseNumber reads a whole number, exactly as strconv writes it. It allocates nothing.
 func ParseNumber(text []byte) (n uint64, ok bool) {
-	if len(text) == 0 || text[0] == '0' && len(text) > 1 {
+	switch {
+	case len(text) == 0 || text[0] == '0' && len(text) > 1:
+		return 0, false
+	case len(text) <= 8:
+		return eightDigits(leadingDigits(text))
+	case len(text) > len(largest) || len(text) == len(largest) && string(text) > largest:
 		return 0, false
 	}
-	if len(text) >= len(largest) && (len(text) > len(largest) || string(text) > largest) {
+	last := len(text) - 8
+	high, ok := ParseNumber(text[:last])
+	low, digits := eightDigits(binary.LittleEndian.Uint64(text[last:]))
+	if !ok || !digits {
 		return 0, false
 	}
-	head := (len(text)-1)%8 + 1
-	n, ok = eightDigits(leadingDigits(text[:head]))
-	for rest := text[head:]; ok && len(rest) > 0; rest = rest[8:] {
-		var d uint64
-		d, ok = eightDigits(binary.LittleEndian.Uint64(rest))
-		n = n*1e8 + d
-	}
-	if !ok {
-		return 0, false
-	}
-	return n, true
+	return high*1e8 + low, true
 }
 
 // zeros are eight digits 0.
