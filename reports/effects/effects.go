@@ -101,13 +101,14 @@ func (c *Cell) merge(o *Cell) {
 // Account keeps the times of one stream. Its methods are safe for concurrent use, and do not block beyond a short lock.
 // Whichever of an operation's end and its sighting comes first, the account comes to the same.
 type Account struct {
-	mu      sync.Mutex
-	config  Config
-	limits  limits
-	pages   pages
-	table   table
-	cells   []Cell // by window
-	seconds seconds
+	mu       sync.Mutex
+	config   Config
+	identity drivers.IdentityReader
+	limits   limits
+	pages    pages
+	table    table
+	cells    []Cell // by window
+	seconds  seconds
 	// planned is above every operation that ended.
 	planned uint64
 	// blur is the lowest operation that was seen beyond the horizon: of those from it on, no sighting is surely the first.
@@ -146,7 +147,7 @@ func New(c Config) *Account { return newAccount(c, usual) }
 
 func newAccount(c Config, lim limits) *Account {
 	return &Account{
-		config: c, limits: lim, table: newTable(lim), cells: make([]Cell, len(c.Windows)),
+		config: c, identity: c.Identity.Reader(), limits: lim, table: newTable(lim), cells: make([]Cell, len(c.Windows)),
 		seconds: seconds{keep: lim.seconds}, blur: ^uint64(0),
 	}
 }
@@ -165,7 +166,7 @@ func (a *Account) Seen(batch []drivers.Delivery) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := range batch {
-		if seq, b := a.config.Identity.Parse(batch[i].ID); b == drivers.Ours {
+		if seq, b := a.identity.Parse(batch[i].ID); b == drivers.Ours {
 			a.seen(seq, batch[i].At)
 		}
 	}

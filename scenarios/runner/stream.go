@@ -38,6 +38,7 @@ type stream struct {
 	maxLag    time.Duration // beyond which the generator counts as the limit
 
 	seq      atomic.Uint64
+	keyOf    func(seq uint64) uint64
 	keySeqs  []atomic.Uint32
 	inFlight atomic.Int64
 	// frontier is the planned start below which no operation will begin any more.
@@ -69,6 +70,7 @@ func newStream(spec *scenarios.Stream, env drivers.Env, slots *metrics.Slots, ti
 		policy:   newPolicy(spec, env.Seed),
 		recorder: metrics.NewRecorder(slots, shards),
 		outboxes: make([]outbox, shards),
+		keyOf:    drivers.KeysOf(env.Seed, spec.Keys),
 		keySeqs:  make([]atomic.Uint32, spec.Keys),
 	}
 	s.frontier.Store(math.MinInt64)
@@ -285,7 +287,7 @@ func (s *stream) op(seq uint64, due time.Duration) drivers.Op {
 	op := drivers.Op{Seq: seq, Planned: due}
 	if s.spec.Keys > 0 {
 		op.Keyed = true
-		op.Key = drivers.KeyOf(s.env.Seed, seq, s.spec.Keys)
+		op.Key = s.keyOf(seq)
 		op.KeySeq = uint64(s.keySeqs[op.Key].Add(1) - 1)
 	}
 	return op
