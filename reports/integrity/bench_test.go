@@ -35,7 +35,7 @@ func BenchmarkLedger(b *testing.B) {
 		b.Run(h.name, func(b *testing.B) {
 			c := Config{Stream: "orders", Identity: us, Windows: windows, Order: h.order, Mode: Log}
 			if h.keys > 0 {
-				c.KeyOf = func(seq uint64) uint64 { return drivers.KeyOf(1, seq, h.keys) }
+				c.KeyOf = drivers.KeysOf(1, h.keys)
 			}
 			before := heap()
 			l := New(c)

@@ -40,8 +40,8 @@
 // tell (other outcomes, copies, a border of windows), and none for what holds for the whole page. Positions are one bit
 // each until a page of them is there. So a hundred million operations take about 10 MB where all is well, 25 MB with 1 %
 // lost, and some 60 MB, five bits each, were every page to hold unseen, indeterminate and copied operations and gaps in the
-// offsets at once. Each key, or partition, has 32 bytes. An event costs about
-// 40 ns, with order by key up to 55 ns (BenchmarkLedger). Nothing is scanned but at Finish.
+// offsets at once. Each key, or partition, has 32 bytes. An event costs 20 to 30 ns of one core where nobody else uses its
+// caches (BenchmarkLedger). Nothing is scanned but at Finish.
 //
 // What would need more is bounded, and a bound that was hit makes unknown what hangs on it, never 0: see limits.
 package integrity

@@ -148,30 +148,44 @@ func (h *history) drop(r *record) {
 // undecided.
 func (h *history) ended(e *reports.Ended, s state, seen, waits bool) {
 	slot := h.slot(e.Op.Seq)
-	if slot.holds(e.Op.Seq) {
-		h.end(slot, e, s, waits)
-		return
+	if !slot.holds(e.Op.Seq) {
+		if h.strangers > 0 || slot.used() && slot.seq > e.Op.Seq {
+			h.endedLate(e, s, seen, waits)
+			return
+		}
+		if slot.more != nil || slot.needed() {
+			h.clear(slot)
+		}
+		*slot = record{seq: e.Op.Seq, seen: seen}
 	}
+	slot.end(e, s, waits)
+	if eventful(e) {
+		h.keepTries(slot, e)
+	}
+}
+
+// endedLate records the end of an operation whose place may be another's, or that may be a stranger.
+func (h *history) endedLate(e *reports.Ended, s state, seen, waits bool) {
 	r := record{seq: e.Op.Seq, seen: seen}
 	if old := h.stranger(e.Op.Seq); old != nil {
 		r.more, r.at, r.offset, r.partition = old.more, old.at, old.offset, old.partition
 		h.drop(old)
 	}
-	h.end(&r, e, s, waits)
-	if !slot.used() || slot.seq < e.Op.Seq || slot.state == open {
-		h.clear(slot, e.Op.Seq)
+	r.end(e, s, waits)
+	if eventful(e) {
+		h.keepTries(&r, e)
+	}
+	if slot := h.slot(e.Op.Seq); !slot.used() || slot.seq < e.Op.Seq || slot.state == open {
+		h.clear(slot)
 		*slot = r
 	} else if r.needed() {
 		h.keep(&r)
 	}
 }
 
-func (h *history) end(r *record, e *reports.Ended, s state, waits bool) {
+func (r *record) end(e *reports.Ended, s state, waits bool) {
 	r.state, r.waits = s, waits
 	r.planned, r.sent, r.done = e.Op.Planned, e.Sent, e.Done
-	if tries := triesOf(e); tries != nil {
-		h.detail(r).tries = tries
-	}
 }
 
 // see notes the first sighting.
@@ -197,6 +211,10 @@ func (h *history) detail(r *record) *details {
 // sighted records the first delivery of an operation. It returns false when there was no room to remember that an
 // operation which is not over was seen.
 func (h *history) sighted(seq uint64, s state, d *drivers.Delivery, far bool) bool {
+	if r := h.slot(seq); r.holds(seq) {
+		h.see(r, d)
+		return true
+	}
 	r := h.find(seq)
 	if r == nil {
 		if s != open {
@@ -207,14 +225,17 @@ func (h *history) sighted(seq uint64, s state, d *drivers.Delivery, far bool) bo
 			h.see(&stranger, d)
 			return h.keep(&stranger)
 		}
-		h.clear(r, seq)
+		if r.more != nil || r.needed() {
+			h.clear(r)
+		}
+		*r = record{seq: seq}
 	}
 	h.see(r, d)
 	return true
 }
 
-// clear makes the slot the place of operation seq, and moves what stood there into the map if it is needed.
-func (h *history) clear(slot *record, seq uint64) {
+// clear moves what stands in the slot into the map if it is needed, before something else is put there.
+func (h *history) clear(slot *record) {
 	switch {
 	case slot.used() && slot.needed():
 		h.keep(slot)
@@ -222,7 +243,6 @@ func (h *history) clear(slot *record, seq uint64) {
 		*slot.more = details{}
 		h.spare = slot.more
 	}
-	*slot = record{seq: seq}
 }
 
 // release lets go of an operation's kept record when it is no longer needed.
@@ -235,11 +255,16 @@ func (h *history) release(seq uint64) {
 	}
 }
 
+// eventful says whether the attempts tell more than the end does.
+func eventful(e *reports.Ended) bool {
+	return len(e.Trail) > 1 || len(e.Trail) == 1 && e.Outcome != drivers.Acked
+}
+
+// keepTries keeps the attempts.
+func (h *history) keepTries(r *record, e *reports.Ended) { h.detail(r).tries = triesOf(e) }
+
 // triesOf keeps the attempts for the evidence: the first and the last three of many.
 func triesOf(e *reports.Ended) []reports.Try {
-	if len(e.Trail) == 0 || len(e.Trail) == 1 && e.Outcome == drivers.Acked {
-		return nil
-	}
 	const most = 4
 	tries := make([]reports.Try, 0, min(len(e.Trail), most))
 	for i := range e.Trail {

@@ -72,6 +72,14 @@ type cell struct {
 	duplicates, extra, copies, redelivered, violations, regressions, collisions int64
 }
 
+// most is the largest number of positions of one operation; copies counts only from the second on.
+func (c *cell) most() int64 {
+	if c.copies == 0 && c.seen() > 0 {
+		return 1
+	}
+	return c.copies
+}
+
 // add adds all of o; copies is a maximum.
 func (c *cell) add(o *cell) {
 	c.acked += o.acked
@@ -96,6 +104,7 @@ const warmupCell = 0
 type Ledger struct {
 	mu       sync.Mutex
 	config   Config
+	identity drivers.IdentityReader
 	limits   limits
 	cells    []cell
 	pages    pages
@@ -133,7 +142,7 @@ func newLedger(c Config, lim limits) *Ledger {
 		rule = None
 	}
 	return &Ledger{
-		config: c, limits: lim,
+		config: c, identity: c.Identity.Reader(), limits: lim,
 		cells:     make([]cell, len(c.Windows)+1),
 		places:    newPositions(lim.offsets),
 		acks:      newPositions(lim.offsets),
@@ -167,7 +176,7 @@ func (l *Ledger) Seen(batch []drivers.Delivery) {
 	for i := range batch {
 		d := &batch[i]
 		l.latest = max(l.latest, d.At)
-		if seq, b := l.config.Identity.Parse(d.ID); b == drivers.Ours {
+		if seq, b := l.identity.Parse(d.ID); b == drivers.Ours {
 			l.seen(seq, d)
 		} else {
 			l.foreign.add(d.At)
@@ -179,7 +188,7 @@ func (l *Ledger) ended(e *reports.Ended) {
 	seq, s, cell := e.Op.Seq, stateOf(e.Outcome), int16(e.Window+1)
 	l.planned = max(l.planned, seq+1)
 	p, i := l.pages.at(seq)
-	far := l.adopt(seq, p, i)
+	far := l.history.strangers > 0 && l.adopt(seq, p, i)
 	p.end(i, s, cell)
 	if s == acked {
 		l.cells[cell].acked++
@@ -196,35 +205,48 @@ func (l *Ledger) ended(e *reports.Ended) {
 		return
 	}
 	l.arrived(seq, s, cell)
-	l.settleEarly(seq, s, cell)
-	l.advance(seq)
+	if len(l.early) > 0 {
+		l.settleEarly(seq, s, cell)
+	}
+	if l.order.queued > 0 && l.order.keyOf != nil {
+		l.advance(seq, s)
+	}
 }
 
 // acknowledged looks whether another ack named the same place.
 func (l *Ledger) acknowledged(e *reports.Ended, cell int16) {
 	for i := range e.Trail {
-		at := &e.Trail[i]
-		if at.Outcome != drivers.Acked || !at.Placed {
-			continue
+		if e.Trail[i].Placed {
+			l.named(e.Op.Seq, cell, &e.Trail[i])
 		}
-		again, ok := l.acks.add(l.acks.log(at.Partition), at.Offset)
-		if !ok {
-			l.acksUnknown = "the offsets that acks named have more gaps than there is room for"
-		}
-		if again {
-			l.cells[cell].collisions++
-			l.tellCollision(e.Op.Seq, cell, at)
-		}
+	}
+}
+
+// named takes the place that an ack named, if it was one.
+func (l *Ledger) named(seq uint64, cell int16, at *drivers.Attempt) {
+	if at.Outcome != drivers.Acked {
+		return
+	}
+	again, ok := l.acks.add(l.acks.log(at.Partition), at.Offset)
+	if !ok {
+		l.acksUnknown = "the offsets that acks named have more gaps than there is room for"
+	}
+	if again {
+		l.cells[cell].collisions++
+		l.tellCollision(seq, cell, at)
 	}
 }
 
 // seen takes a delivery of one of ours.
 func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 	log := l.places.log(d.Partition)
-	r := repeat{}
-	r.copied, r.redelivered = l.told(log, d)
+	again, ok := l.places.add(log, d.Offset)
+	copied := !again
+	if !ok || len(d.Origin) > 0 {
+		copied, again = l.told(d, again, ok)
+	}
 	if seq >= l.planned+l.limits.horizon {
-		l.seenFar(seq, d, r)
+		l.seenFar(seq, d, copied, again)
 		return
 	}
 	p, i := l.pages.at(seq)
@@ -234,27 +256,27 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 	}
 	s := p.state(i)
 	if first {
-		l.seenFirst(seq, p, i, s, d)
-	} else if r.copied || r.redelivered {
-		l.seenAgain(seq, s, d, r)
+		p.see(i)
+		l.history.sighted(seq, s, d, false)
+		if s != open {
+			l.arrived(seq, s, p.cellOf(i))
+		}
+	} else if copied || again {
+		l.seenAgain(seq, s, d, copied, again)
 	}
-	l.observe(seq, log, first, s)
-	l.history.release(seq)
-}
-
-func (l *Ledger) seenFirst(seq uint64, p *page, i uint, s state, d *drivers.Delivery) {
-	p.see(i)
-	l.history.sighted(seq, s, d, false)
-	if s != open {
-		l.arrived(seq, s, p.cellOf(i))
+	if l.order.rule != None {
+		l.observe(seq, log, first, s)
+	}
+	if len(l.history.kept) > 0 {
+		l.history.release(seq)
 	}
 }
 
 // seenFar takes a delivery of an operation far beyond what was planned so far: a target can invent any number, and must
 // not fill the memory with it.
-func (l *Ledger) seenFar(seq uint64, d *drivers.Delivery, r repeat) {
+func (l *Ledger) seenFar(seq uint64, d *drivers.Delivery, copied, again bool) {
 	if l.history.stranger(seq) != nil {
-		l.seenAgain(seq, open, d, r)
+		l.seenAgain(seq, open, d, copied, again)
 		return
 	}
 	if l.history.sighted(seq, open, d, true) {
@@ -287,10 +309,17 @@ func (l *Ledger) adopt(seq uint64, p *page, i uint) bool {
 
 // arrived counts an operation of which both the end and the first sighting are known.
 func (l *Ledger) arrived(seq uint64, s state, cell int16) {
+	if s == acked {
+		l.cells[cell].ackedSeen++
+		return
+	}
+	l.surprise(seq, s, cell)
+}
+
+// surprise counts an operation that was seen and not acked.
+func (l *Ledger) surprise(seq uint64, s state, cell int16) {
 	c := &l.cells[cell]
 	switch s {
-	case acked:
-		c.ackedSeen++
 	case indeterminate:
 		c.recovered++
 	case rejected:
@@ -299,9 +328,7 @@ func (l *Ledger) arrived(seq uint64, s state, cell int16) {
 	case dropped:
 		c.unexpected++
 		l.tellUnexpected(seq, cell, "dropped and never sent, yet seen")
-		return
 	}
-	c.copies = max(c.copies, 1)
 }
 
 // Settled says that every measured operation that was acked so far was seen: there is nothing left to wait for.

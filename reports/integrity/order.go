@@ -117,7 +117,7 @@ func (o *order) pop(la *lane) node {
 // observe takes a delivery into the order: at once when its operation is over and nothing waits before it.
 func (l *Ledger) observe(seq uint64, log int32, first bool, s state) {
 	o := &l.order
-	if o.rule == None || o.rule == RealTime && !first {
+	if o.rule == RealTime && !first {
 		return
 	}
 	if l.forgotten.n > 0 && seq >= l.forgottenFrom {
@@ -136,14 +136,20 @@ func (l *Ledger) observe(seq uint64, log int32, first bool, s state) {
 	}
 }
 
-// advance orders what waited for the end of operation seq.
-func (l *Ledger) advance(seq uint64) {
+// advance orders what waited for the end of operation seq, of a stream with keys.
+func (l *Ledger) advance(seq uint64, s state) {
 	o := &l.order
-	if o.queued == 0 || o.keyOf == nil {
+	k := o.keyOf(seq)
+	if k >= uint64(len(o.lanes)) {
 		return
 	}
-	if k := o.keyOf(seq); k < uint64(len(o.lanes)) {
-		l.drain(&o.lanes[k], false)
+	la := &o.lanes[k]
+	if la.head != 0 && o.nodes[la.head].seq == seq { // mostly it waits for nobody else
+		n := o.pop(la)
+		l.place(la, seq, n.log, n.first, s)
+	}
+	if la.head != 0 {
+		l.drain(la, false)
 	}
 }
 
@@ -176,51 +182,70 @@ func (l *Ledger) place(la *lane, seq uint64, log int32, first bool, s state) {
 	if la.home == 0 {
 		la.home = log + 1
 	}
-	switch {
-	case la.home != log+1:
+	here := la.home == log+1
+	if !here {
 		l.order.blur("a key was seen in several partitions")
-	case l.order.rule == Sequential:
-		l.placeInSequence(la, seq, first)
-	default:
-		l.placeInTime(la, seq, s)
 	}
 	if l.order.rule == RealTime {
-		if r := l.history.find(seq); r != nil {
-			r.waits = false
-			l.history.release(seq)
-		}
-	}
-}
-
-func (l *Ledger) placeInSequence(la *lane, seq uint64, first bool) {
-	tag := seq + 1
-	if first {
-		if tag < la.top {
-			l.outOfOrder(seq, "first seen after operation %d of its %s, which was sent later", la.top-1, l.scope())
-		}
-		la.top = max(la.top, tag)
-	}
-	if tag < uint64(la.mark) {
-		l.cells[l.pages.cellOf(seq)].regressions++
-	}
-	la.mark = int64(tag)
-}
-
-// placeInTime looks for an operation that was observed before this one although it was sent after this one was acked.
-// Done is never earlier than the answer, and Sent never later than the request: what it finds is so.
-func (l *Ledger) placeInTime(la *lane, seq uint64, s state) {
-	r := l.history.find(seq)
-	if r == nil {
-		l.order.blur("the times of an operation were no longer known when it was seen")
+		l.placeInTime(la, seq, here, s)
 		return
 	}
-	if s == acked && la.top != 0 && r.done < time.Duration(la.mark) {
-		l.outOfOrder(seq, "acked at %s, before operation %d of its key was sent at %s, yet seen after it",
-			moment(r.done), la.top-1, moment(time.Duration(la.mark)))
+	if !here {
+		return
 	}
-	if la.top == 0 || int64(r.sent) > la.mark {
+	top := la.top
+	if late, back := la.follow(seq+1, first); late || back {
+		l.disorder(seq, top, late, back)
+	}
+}
+
+// follow takes the next tag in sequence: late if a higher one was first seen before, back if the one before was higher.
+func (la *lane) follow(tag uint64, first bool) (late, back bool) {
+	late, back = first && tag < la.top, tag < uint64(la.mark)
+	if first && !late {
+		la.top = tag
+	}
+	la.mark = int64(tag)
+	return late, back
+}
+
+// disorder counts an operation that was seen out of sequence; top is the highest tag before.
+func (l *Ledger) disorder(seq, top uint64, late, back bool) {
+	if late {
+		l.outOfOrder(seq, "first seen after operation %d of its %s, which was sent later", top-1, l.scope())
+	}
+	if back {
+		l.cells[l.pages.cellOf(seq)].regressions++
+	}
+}
+
+// placeInTime looks, if the delivery is one of its lane's home, for an operation that was observed before this one although
+// it was sent after this one was acked. Done is never earlier than the answer, and Sent never later than the request: what it
+// finds is so.
+func (l *Ledger) placeInTime(la *lane, seq uint64, here bool, s state) {
+	r := l.history.find(seq)
+	if r == nil {
+		if here {
+			l.order.blur("the times of an operation were no longer known when it was seen")
+		}
+		return
+	}
+	if here && s == acked && la.top != 0 && r.done < time.Duration(la.mark) {
+		l.overtaken(seq, r.done, la)
+	}
+	if here && (la.top == 0 || int64(r.sent) > la.mark) {
 		la.top, la.mark = seq+1, int64(r.sent)
 	}
+	r.waits = false
+	if len(l.history.kept) > 0 {
+		l.history.release(seq)
+	}
+}
+
+// overtaken counts an operation that was acked before another was sent, and first seen after it.
+func (l *Ledger) overtaken(seq uint64, done time.Duration, la *lane) {
+	l.outOfOrder(seq, "acked at %s, before operation %d of its key was sent at %s, yet seen after it",
+		moment(done), la.top-1, moment(time.Duration(la.mark)))
 }
 
 func (l *Ledger) outOfOrder(seq uint64, why string, args ...any) {

@@ -23,7 +23,14 @@ var ones = func() *plane {
 }()
 
 func (p *plane) has(i uint) bool { return p != nil && p[i/64]&(1<<(i%64)) != 0 }
-func (p *plane) set(i uint)      { p[i/64] |= 1 << (i % 64) }
+func (p *plane) bit(i uint) uint64 {
+	if p == nil {
+		return 0
+	}
+	return p[i/64] >> (i % 64) & 1
+}
+
+func (p *plane) set(i uint) { p[i/64] |= 1 << (i % 64) }
 
 func (p *plane) word(w int) uint64 {
 	if p == nil {
@@ -39,19 +46,19 @@ func need(p **plane) *plane {
 	return *p
 }
 
-// state is what is known of an operation's end.
+// state is what is known of an operation's end. It is the number that a page's bits low, high and drop make.
 type state uint8
 
 const (
-	open state = iota // not over, or never planned
-	acked
-	rejected
-	indeterminate
-	dropped
+	open          state = 0 // not over, or never planned
+	acked         state = 1
+	rejected      state = 2
+	indeterminate state = acked | rejected
+	dropped       state = 4
 )
 
 // sent says that some attempt was made.
-func (s state) sent() bool { return s == acked || s == rejected || s == indeterminate }
+func (s state) sent() bool { return s&indeterminate != 0 }
 
 func (s state) String() string {
 	return [...]string{"open", "acked", "rejected", "indeterminate", "dropped"}[s]
@@ -83,29 +90,26 @@ type page struct {
 const noCell = -1
 
 func (p *page) state(i uint) state {
-	switch low, high := p.low.has(i), p.high.has(i); {
-	case low && high:
-		return indeterminate
-	case low:
-		return acked
-	case high:
-		return rejected
-	case p.drop.has(i):
-		return dropped
-	}
-	return open
+	return state(p.low.bit(i) | p.high.bit(i)<<1 | p.drop.bit(i)<<2)
 }
 
 func (p *page) end(i uint, s state, cell int16) {
-	if s == acked || s == indeterminate {
+	if s&acked != 0 {
 		mark(&p.low, i, &p.nLow)
 	}
-	if s == rejected || s == indeterminate {
+	if s&rejected != 0 {
 		need(&p.high).set(i)
 	}
 	if s == dropped {
 		need(&p.drop).set(i)
 	}
+	if p.cell != cell || p.cells != nil {
+		p.assign(i, cell)
+	}
+}
+
+// assign notes the cell of an operation.
+func (p *page) assign(i uint, cell int16) {
 	if p.cell == noCell {
 		p.cell = cell
 	}

@@ -41,6 +41,10 @@ func (p *positions) log(partition int32) int32 {
 	if partition == p.last && len(p.logs) > 0 {
 		return p.lastLog
 	}
+	return p.find(partition)
+}
+
+func (p *positions) find(partition int32) int32 {
 	n, ok := p.index[partition]
 	if !ok {
 		n = int32(len(p.logs))

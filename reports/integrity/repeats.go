@@ -19,27 +19,26 @@ type repeat struct {
 }
 
 // told says whether a delivery is at a new position, and whether it is a delivery again: of that position, or of its
-// origin. It holds for an operation that was seen before.
-func (l *Ledger) told(log int32, d *drivers.Delivery) (copied, again bool) {
-	again, ok := l.places.add(log, d.Offset)
+// origin. known, if ok, says whether its position was there before. It holds for an operation that was seen before.
+func (l *Ledger) told(d *drivers.Delivery, known, ok bool) (copied, again bool) {
 	if !ok {
 		l.repeatsUnknown = "the offsets have more gaps than there is room for"
 		return false, false
 	}
-	copied = !again
+	copied, again = !known, known
 	if len(d.Origin) > 0 {
-		known, ok := l.origins.add(d.Origin)
+		before, ok := l.origins.add(d.Origin)
 		if !ok {
 			l.redeliveredUnknown = "there are more origins than there is room for"
 		}
-		again = again || known
+		again = again || before
 	}
 	return copied, again
 }
 
 // seenAgain takes a delivery of an operation that was seen before.
-func (l *Ledger) seenAgain(seq uint64, s state, d *drivers.Delivery, r repeat) {
-	r.sighting = sightingOf(d)
+func (l *Ledger) seenAgain(seq uint64, s state, d *drivers.Delivery, copied, again bool) {
+	r := repeat{sighting: sightingOf(d), copied: copied, redelivered: again}
 	switch {
 	case s == open:
 		l.seenEarly(seq, r)
@@ -118,9 +117,6 @@ func (l *Ledger) seenEarly(seq uint64, r repeat) {
 
 // settleEarly counts what was noted before the operation was over.
 func (l *Ledger) settleEarly(seq uint64, s state, cell int16) {
-	if len(l.early) == 0 {
-		return
-	}
 	n := l.early[seq]
 	if n == nil {
 		return

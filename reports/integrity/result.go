@@ -161,7 +161,7 @@ func (l *Ledger) integrity(c cell, unknown map[string]string) *reports.Integrity
 		return &n
 	}
 	unseen := c.acked - c.ackedSeen
-	seen := c.seen()
+	seen, most := c.seen(), c.most()
 	i := &reports.Integrity{
 		Acked: &c.acked, Seen: &seen, Lost: &unseen, Unseen: new(int64),
 		Recovered:   found("recovered", c.recovered),
@@ -170,7 +170,7 @@ func (l *Ledger) integrity(c cell, unknown map[string]string) *reports.Integrity
 		Foreign:     found("foreign", c.foreign),
 		Redelivered: found("redelivered", c.redelivered),
 		ExtraCopies: found("extra_copies", c.extra),
-		MaxCopies:   &c.copies,
+		MaxCopies:   &most,
 	}
 	if _, ok := unknown["lost"]; ok {
 		i.Lost, i.Unseen = nil, &unseen
