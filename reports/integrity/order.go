@@ -51,12 +51,28 @@ type order struct {
 	queued, bound int
 	// unknown says why order is not fully known; empty when it is.
 	unknown string
+	// drawn holds the keys of those that queued last, each in the place of its number.
+	drawn [drawnKeys]drawnKey
 }
 
 func (o *order) blur(format string, args ...any) {
 	if o.unknown == "" {
 		o.unknown = fmt.Sprintf(format, args...)
 	}
+}
+
+// drawnKeys is how many keys of operations that wait are remembered: to look one up takes less than to draw it again.
+const drawnKeys = 1 << 10
+
+// drawnKey is the key of operation tag-1. The zero value is nobody's.
+type drawnKey struct{ tag, key uint64 }
+
+// key is the key of an operation that may wait.
+func (o *order) key(seq uint64) uint64 {
+	if d := &o.drawn[seq%drawnKeys]; d.tag == seq+1 {
+		return d.key
+	}
+	return o.keyOf(seq)
 }
 
 // laneOf is the index of the lane that an operation seen in a log belongs to.
@@ -124,10 +140,14 @@ func (l *Ledger) observe(seq uint64, log int32, first bool, s state) {
 		o.blur("operations were seen too far ahead of what had ended to remember when")
 		return
 	}
-	la := o.lane(o.laneOf(seq, log))
+	n := o.laneOf(seq, log)
+	la := o.lane(n)
 	if la.head == 0 && s != open {
 		l.place(la, seq, log, first, s)
 		return
+	}
+	if o.keyOf != nil {
+		o.drawn[seq%drawnKeys] = drawnKey{tag: seq + 1, key: n}
 	}
 	if o.push(la, node{seq: seq, log: log, first: first}) && s != open && o.rule == RealTime {
 		if r := l.history.find(seq); r != nil {
@@ -139,7 +159,7 @@ func (l *Ledger) observe(seq uint64, log int32, first bool, s state) {
 // advance orders what waited for the end of operation seq, of a stream with keys.
 func (l *Ledger) advance(seq uint64, s state) {
 	o := &l.order
-	k := o.keyOf(seq)
+	k := o.key(seq)
 	if k >= uint64(len(o.lanes)) {
 		return
 	}
