@@ -211,10 +211,22 @@ func (h *history) detail(r *record) *details {
 // sighted records the first delivery of an operation. It returns false when there was no room to remember that an
 // operation which is not over was seen.
 func (h *history) sighted(seq uint64, s state, d *drivers.Delivery, far bool) bool {
-	if r := h.slot(seq); r.holds(seq) {
-		h.see(r, d)
-		return true
+	slot := h.slot(seq)
+	if !slot.holds(seq) {
+		if s != open || far || len(h.kept) > 0 || slot.used() && slot.seq > seq {
+			return h.sightedLate(seq, s, d, far)
+		}
+		if slot.more != nil || slot.needed() {
+			h.clear(slot)
+		}
+		*slot = record{seq: seq}
 	}
+	h.see(slot, d)
+	return true
+}
+
+// sightedLate is sighted for an operation that may have a kept record, or whose place may be another's.
+func (h *history) sightedLate(seq uint64, s state, d *drivers.Delivery, far bool) bool {
 	r := h.find(seq)
 	if r == nil {
 		if s != open {
@@ -225,9 +237,7 @@ func (h *history) sighted(seq uint64, s state, d *drivers.Delivery, far bool) bo
 			h.see(&stranger, d)
 			return h.keep(&stranger)
 		}
-		if r.more != nil || r.needed() {
-			h.clear(r)
-		}
+		h.clear(r)
 		*r = record{seq: seq}
 	}
 	h.see(r, d)

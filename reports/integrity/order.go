@@ -67,14 +67,6 @@ const drawnKeys = 1 << 10
 // drawnKey is the key of operation tag-1. The zero value is nobody's.
 type drawnKey struct{ tag, key uint64 }
 
-// key is the key of an operation that may wait.
-func (o *order) key(seq uint64) uint64 {
-	if d := &o.drawn[seq%drawnKeys]; d.tag == seq+1 {
-		return d.key
-	}
-	return o.keyOf(seq)
-}
-
 // laneOf is the index of the lane that an operation seen in a log belongs to.
 func (o *order) laneOf(seq uint64, log int32) uint64 {
 	if o.keyOf != nil {
@@ -159,7 +151,11 @@ func (l *Ledger) observe(seq uint64, log int32, first bool, s state) {
 // advance orders what waited for the end of operation seq, of a stream with keys.
 func (l *Ledger) advance(seq uint64, s state) {
 	o := &l.order
-	k := o.key(seq)
+	d := &o.drawn[seq%drawnKeys]
+	k := d.key
+	if d.tag != seq+1 {
+		k = o.keyOf(seq)
+	}
 	if k >= uint64(len(o.lanes)) {
 		return
 	}
