@@ -106,8 +106,8 @@ func ParseNumber(text []byte) (n uint64, ok bool) {
 // zeros are eight digits 0.
 const zeros = 0x3030303030303030
 
-// leadingDigits is a word of text, which is one to eight bytes long, with as many zeros in front as it lacks: the first in
-// the lowest byte.
+// leadingDigits is a text of one to eight bytes as a word, filled up to eight with zeros in front: the first in the lowest
+// byte.
 func leadingDigits(text []byte) (word uint64) {
 	n := len(text)
 	switch {
@@ -147,6 +147,7 @@ func KeyOf(seed, seq, keys uint64) uint64 { return DrawBelow(Draw(seed, seq, key
 //
 //go:noinline
 func KeysOf(seed, keys uint64) func(seq uint64) uint64 {
+	// Were it inlined, the compiler would copy the closure to the caller's package and call there what it inlines here.
 	mixed := mixSeed(seed)
 	return func(seq uint64) uint64 { return DrawBelow(drawMixed(mixed, seq, keyPlace), keys) }
 }
