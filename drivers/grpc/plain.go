@@ -144,7 +144,7 @@ func (d *driver) judge(ctx context.Context, r *unary.Result, at *drivers.Attempt
 	case r.Fault != "":
 		at.Answered = r.Answered
 		at.Fail(drivers.Indeterminate, faultOf(ctx, r.Fault), r.Text)
-	case r.Status != codes.OK:
+	case r.Status != codes.OK || r.Details != "" && statusOf(r).Code() != codes.OK:
 		told(ctx, statusOf(r), at)
 	default:
 		at.Answered = true
@@ -185,14 +185,17 @@ func faultOf(ctx context.Context, fault string) string {
 	return fault
 }
 
-// statusOf is the status of a call with its details, where they are its own.
+// statusOf is the status of a call with its details. Details of another status contradict it: that is a failure of the target's, as
+// for gRPC's library, and neither OK nor a rejection.
 func statusOf(r *unary.Result) *status.Status {
-	if r.Details != "" {
-		whole := new(spb.Status)
-		b, err := unary.Binary(r.Details)
-		if err == nil && proto.Unmarshal(b, whole) == nil && whole.GetCode() == int32(r.Status) {
-			return status.FromProto(whole)
-		}
+	whole := new(spb.Status)
+	b, err := unary.Binary(r.Details)
+	switch {
+	case r.Details == "" || err != nil || proto.Unmarshal(b, whole) != nil:
+		return status.New(r.Status, r.Text)
+	case whole.GetCode() != int32(r.Status):
+		return status.Newf(codes.Internal, "the status is %s (%s), and its details are of %s (%s)", r.Status, r.Text,
+			codes.Code(whole.GetCode()), whole.GetMessage())
 	}
-	return status.New(r.Status, r.Text)
+	return status.FromProto(whole)
 }

@@ -194,6 +194,25 @@ func testBadAnswers(t *testing.T, change func(*Config)) {
 			x.message(0, 2, goodReply...)
 			x.trailers("0", many...) // beyond twice the limit the connection ends
 		}, drivers.Indeterminate, []string{"malformed"}, false},
+		{"half a message and a rejection", func(x *exchange) { x.begin(); x.message(0, 100, goodReply...); x.trailers("5") }, drivers.Indeterminate, []string{"malformed", "grpc_internal"}, true},
+		{"a whole message and a rejection", func(x *exchange) { x.begin(); x.message(0, 2, goodReply...); x.trailers("5") }, drivers.Rejected, []string{"grpc_not_found"}, true},
+		{"a message that does not decompress and a rejection", func(x *exchange) {
+			x.headers(false, ":status", "200", "content-type", "application/grpc", "grpc-encoding", "gzip")
+			x.message(1, 2, goodReply...)
+			x.trailers("5")
+		}, drivers.Indeterminate, []string{"malformed"}, false},
+		{"OK, and details of an error", func(x *exchange) {
+			x.begin()
+			x.message(0, 2, goodReply...)
+			x.trailers("0", "grpc-status-details-bin", "CAU")
+		}, drivers.Indeterminate, []string{"grpc_internal"}, true},
+		{"a rejection, and details of an error", func(x *exchange) { x.begin(); x.trailers("5", "grpc-status-details-bin", "CA0") }, drivers.Indeterminate, []string{"grpc_internal"}, true},
+		{"a rejection with its details", func(x *exchange) { x.begin(); x.trailers("5", "grpc-status-details-bin", "CAU") }, drivers.Rejected, []string{"grpc_not_found"}, true},
+		{"metadata that is no base64", func(x *exchange) {
+			x.begin()
+			x.message(0, 2, goodReply...)
+			x.trailers("0", "x-bin", "!")
+		}, drivers.Indeterminate, []string{"malformed"}, false},
 		{"a frame that is none", func(x *exchange) {
 			x.WriteRawFrame(http2.FrameHeaders, http2.FlagHeadersEndHeaders, x.stream, []byte{0xff, 0xff, 0xff, 0xff})
 		}, drivers.Indeterminate, []string{"malformed", "closed", "reset"}, false},
@@ -228,4 +247,33 @@ func testBadAnswers(t *testing.T, change func(*Config)) {
 			}
 		})
 	}
+}
+
+// A target that takes back a call whose answer it has begun may have done what was asked: that it rejects the next transmission, where
+// the library makes one, says nothing of the first.
+func TestTakenBack(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, change func(*Config)) {
+		requests := 0
+		raw := startRaw(t, func(x *exchange) {
+			x.begin()
+			if requests++; requests == 1 {
+				x.WriteRSTStream(x.stream, http2.ErrCodeRefusedStream)
+				return
+			}
+			x.trailers("6")
+		})
+		defer raw.close()
+		env := drivertest.NewEnv(t, time.Now())
+		env.Files = "testdata"
+		c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
+		change(c)
+		d, err := c.Open(t.Context(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		if at := do(t, d, drivers.Op{}); at.Outcome != drivers.Indeterminate || at.Transparent > 0 {
+			t.Errorf("%+v", at)
+		}
+	})
 }

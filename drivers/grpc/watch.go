@@ -49,10 +49,11 @@ func (*watcher) HandleRPC(ctx context.Context, s stats.RPCStats) {
 	}
 	switch s := s.(type) {
 	case *stats.Begin:
+		// A target that began to answer has looked, although it says that it has not; the library sends again all the same.
+		c.resend.Store(s.IsTransparentRetryAttempt && !c.header.Load())
 		// What an attempt before this one heard is not this one's.
 		c.header.Store(false)
 		c.answered.Store(false)
-		c.resend.Store(s.IsTransparentRetryAttempt)
 	case *stats.OutHeader:
 		c.sent.Add(1)
 		if c.resend.Load() {

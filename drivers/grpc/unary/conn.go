@@ -42,6 +42,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	out      []byte
+	asked    int  // how much of out the target asked for, in bytes
 	writing  bool // the writer has been told of out
 	closed   bool // nothing more is read, or sent
 	drained  bool // it takes no more calls
@@ -100,7 +101,7 @@ func newConn(l *Line, raw net.Conn) (*conn, error) {
 	if _, err := raw.Write(c.out); err != nil {
 		return nil, fmt.Errorf("begin HTTP/2: %w", err)
 	}
-	c.out = c.out[:0]
+	c.out, c.asked = c.out[:0], 0
 	frame, err := c.framer.ReadFrame()
 	if err != nil {
 		return nil, fmt.Errorf("the target's settings: %w", err)
@@ -123,9 +124,6 @@ func (c *conn) open(x *exchange) bool {
 	case c.closed || c.drained || c.mute:
 		c.line.lost(c)
 		return false
-	case c.sizeOf(x) > c.allowed.headers:
-		x.refuse(fmt.Errorf("the headers are larger than the target takes, %d bytes", c.allowed.headers))
-		c.tellOf(x)
 	case len(c.waiting) > 0 || !c.free():
 		x.state = queued
 		c.waiting = append(c.waiting, x)
@@ -135,18 +133,28 @@ func (c *conn) open(x *exchange) bool {
 	return true
 }
 
-// sizeOf is the size of a call's headers, but for the timeout.
+// sizeOf is the size of a call's headers, with the longest timeout.
 func (c *conn) sizeOf(x *exchange) (size int64) {
 	for i := range x.fields {
 		size += int64(x.fields[i].Size())
 	}
+	if !x.deadline.IsZero() {
+		size += timeoutSize
+	}
 	return size + c.line.size
 }
 
-// start gives a call a stream.
+// start gives a call a stream, or refuses it: what the target takes may be less than when the call began to wait.
 func (c *conn) start(x *exchange) {
+	if c.sizeOf(x) > c.allowed.headers {
+		x.refuse(fmt.Errorf("the headers are larger than the target takes, %d bytes", c.allowed.headers))
+		x.At = c.line.options.Clock()
+		c.tellOf(x)
+		return
+	}
 	x.id, x.state, x.window = c.next, open, c.allowed.eachWindow
 	x.Sent++
+	x.Fault, x.Text = "", "" // those of the transmission before
 	c.streams[x.id] = x
 	c.putHeaders(x)
 	if c.pump(x); len(x.rest) > 0 {
@@ -262,11 +270,11 @@ func (c *conn) sendAway() {
 // close ends every call that is under way: nothing more is read.
 func (c *conn) close(fault, text string) {
 	c.net.Close()
-	c.line.lost(c)
-	c.line.gone(c)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.closed = true
+	c.closed = true // before another connection is made: nobody is sent to his end here
+	c.line.lost(c)
+	c.line.gone(c)
 	c.sendAway()
 	now := c.line.options.Clock()
 	for _, x := range c.streams {

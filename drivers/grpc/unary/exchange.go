@@ -26,7 +26,7 @@ type Result struct {
 	Text string
 	// Details is grpc-status-details-bin as it came.
 	Details string
-	// Message is that of the answer, where its Status is OK and there is no Fault. It is valid until the next call.
+	// Message is that of the answer, where it has one and there is no Fault. It is valid until the next call.
 	Message []byte
 	// Fault is the code of what the answer, or its lack, is; empty where the status speaks for itself.
 	Fault string
@@ -65,7 +65,8 @@ type exchange struct {
 	headed   bool   // the answer's headers came
 	encoding string
 	answer   []byte // the message with what precedes it, so far
-	// unseen: the target did not look at the transmission. It is made once more, if it was the first.
+	// unseen: the target did not look at the transmission. It is made once more, if it was the first. A target that began to
+	// answer has looked, whatever it says.
 	unseen bool
 }
 
@@ -100,12 +101,15 @@ func (x *exchange) begin(message []byte, fields []hpack.HeaderField) {
 // renew makes ready for a transmission.
 func (x *exchange) renew() {
 	x.done.Store(false)
-	x.Fault, x.Text = "", ""
 	x.rest, x.credit, x.headed, x.encoding, x.answer, x.unseen = x.body, 0, false, "", x.answer[:0], false
 }
 
-// refuse ends a call that was not sent.
-func (x *exchange) refuse(err error) { x.Err, x.Text = err, err.Error() }
+// refuse ends a call that is not sent. What was sent before has its own fault.
+func (x *exchange) refuse(err error) {
+	if x.Sent == 0 {
+		x.Err, x.Text = err, err.Error()
+	}
+}
 
 // fail ends a call that the target did not answer.
 func (x *exchange) fail(fault, text string) { x.Fault, x.Text = fault, text }
@@ -153,16 +157,17 @@ func (x *exchange) missing() int {
 	return prefix + int(binary.BigEndian.Uint32(x.answer[1:])) - len(x.answer)
 }
 
-// settle gives the call the target's status. OK takes one whole message.
+// settle gives the call the target's status. OK takes one whole message. Another status may have one, but half a message makes
+// it no clear word.
 func (x *exchange) settle(end trailers) {
 	x.Answered, x.Status, x.Text, x.Details = true, end.status, end.message, end.details
 	switch {
-	case end.status != codes.OK:
-	case len(x.answer) == 0:
+	case len(x.answer) == 0 && end.status == codes.OK:
 		x.Answered = false
 		x.fail(drivers.CodeMalformed, "OK without a message")
+	case len(x.answer) == 0:
 	case len(x.answer) < prefix || x.missing() > 0:
-		x.fail(drivers.CodeMalformed, "OK, and the message is cut short")
+		x.fail(drivers.CodeMalformed, fmt.Sprintf("status %s, and the message is cut short", end.status))
 	default:
 		x.Message = x.answer[prefix:]
 	}

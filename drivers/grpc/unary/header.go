@@ -2,6 +2,7 @@ package unary
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/base64"
 	"fmt"
@@ -42,13 +43,18 @@ func (o *Options) shared() []hpack.HeaderField {
 	}
 }
 
-const timeoutField = "grpc-timeout"
+const (
+	timeoutField = "grpc-timeout"
+	// timeoutSize is the size of the field at its longest, as RFC 9113 counts (6.5.2).
+	timeoutSize = int64(len(timeoutField) + len("99999999m") + 32)
+)
 
 // appendTimeout writes a time that is left as grpc-timeout does, rounded up to the millisecond: to the microsecond it would be
-// another one each time, which neither side's compression can keep.
+// another one each time, which neither side's compression can keep. A call that waited until its end has one left, since none
+// can't be said.
 func appendTimeout(dst []byte, left time.Duration) []byte {
 	const most = 99_999_999 // eight digits
-	ms := int64((left + time.Millisecond - 1) / time.Millisecond)
+	ms := int64((max(left, 1) + time.Millisecond - 1) / time.Millisecond)
 	if ms <= most {
 		return append(strconv.AppendInt(dst, ms, 10), 'm')
 	}
@@ -62,6 +68,7 @@ type head struct {
 	status   string
 	kind     string // content type
 	encoding string
+	fault    string // what is wrong with them; empty: nothing
 }
 
 // trailers is how the target ends a call.
@@ -81,18 +88,35 @@ func headOf(f *http2.MetaHeadersFrame) head {
 			h.kind = field.Value
 		case "grpc-encoding":
 			h.encoding = field.Value
+		default:
+			h.fault = cmp.Or(h.fault, flaw(field))
 		}
 	}
 	rest, ok := strings.CutPrefix(h.kind, "application/grpc")
 	h.proper = ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
-	h.interim = !h.proper && len(h.status) == 3 && h.status[0] == '1'
+	if !h.proper {
+		code, err := strconv.Atoi(h.status)
+		h.interim = err == nil && 100 <= code && code < 200
+	}
 	return h
+}
+
+// flaw is what is wrong with a field of the answer's metadata; empty: nothing.
+func flaw(f hpack.HeaderField) string {
+	if strings.HasSuffix(f.Name, "-bin") {
+		if _, err := Binary(f.Value); err != nil {
+			return fmt.Sprintf("%s is no base64: %v", f.Name, err)
+		}
+	}
+	return ""
 }
 
 // trailersOf reads a call's end. A status that is missing is the code Unknown, as for grpc-go.
 func trailersOf(f *http2.MetaHeadersFrame) trailers {
 	t := trailers{status: codes.Unknown}
+	details := 0
 	for _, field := range f.Fields {
+		t.fault = cmp.Or(t.fault, flaw(field))
 		switch field.Name {
 		case "grpc-status":
 			code, err := strconv.ParseInt(field.Value, 10, 32)
@@ -105,7 +129,11 @@ func trailersOf(f *http2.MetaHeadersFrame) trailers {
 			t.message = unescape(field.Value)
 		case "grpc-status-details-bin":
 			t.details = field.Value
+			details++
 		}
+	}
+	if details > 1 {
+		t.details = "" // of two it is not known which are meant
 	}
 	return t
 }
@@ -131,7 +159,10 @@ func unescape(s string) string {
 
 // Binary reads the value of a field whose name ends in -bin: base64, padded or not.
 func Binary(s string) ([]byte, error) {
-	return base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+	if len(s)%4 == 0 {
+		return base64.StdEncoding.DecodeString(s)
+	}
+	return base64.RawStdEncoding.DecodeString(s)
 }
 
 // gunzip decompresses a message; most bounds what comes of it.

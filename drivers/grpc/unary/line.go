@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/net/http2/hpack"
-
-	"wringer/drivers"
 )
 
 // Options say what the calls of a line have in common.
@@ -195,11 +193,15 @@ func (l *Line) NewCaller() *Caller { return &Caller{line: l, x: newExchange()} }
 func (c *Caller) Do(ctx context.Context, message []byte, fields []hpack.HeaderField) *Result {
 	x := c.x
 	x.begin(message, fields)
+	err := ctx.Err()
 	if deadline, ok := ctx.Deadline(); ok {
-		if x.deadline = deadline; !time.Now().Before(deadline) {
-			c.unready(context.DeadlineExceeded)
-			return &x.Result
+		if x.deadline = deadline; err == nil && !time.Now().Before(deadline) {
+			err = context.DeadlineExceeded
 		}
+	}
+	if err != nil {
+		c.unready(err)
+		return &x.Result
 	}
 	stop := afterFunc(ctx, x.expire)
 	c.transmit(ctx)
@@ -214,6 +216,9 @@ func (c *Caller) Do(ctx context.Context, message []byte, fields []hpack.HeaderFi
 func (c *Caller) transmit(ctx context.Context) {
 	for x := c.x; ; {
 		conn, err := c.line.ready(ctx)
+		if err == nil && x.late.Load() {
+			err = ctx.Err() // the token that said so may be gone: who awaited the transmission before took it
+		}
 		if err != nil {
 			c.unready(err)
 			return
@@ -231,15 +236,10 @@ func (c *Caller) transmit(ctx context.Context) {
 	}
 }
 
-// unready ends a call for which there is no connection. What was sent before has its own fault.
+// unready ends a call for which there is no connection, or no time.
 func (c *Caller) unready(err error) {
-	x := c.x
-	x.At = c.line.options.Clock()
-	if x.Sent == 0 {
-		x.refuse(err)
-	} else if x.Fault == "" {
-		x.fail(drivers.CodeClosed, err.Error())
-	}
+	c.x.At = c.line.options.Clock()
+	c.x.refuse(err)
 }
 
 // afterFunc is context.AfterFunc, without the channel that this asks for where a context knows a cheaper way.

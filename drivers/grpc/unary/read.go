@@ -21,14 +21,21 @@ var errProtocol = errors.New("not HTTP/2")
 // read takes what comes, until the connection is closed or makes no sense.
 func (c *conn) read() {
 	for {
-		frame, err := c.framer.ReadFrame()
+		var frame http2.Frame
+		head, err := c.framer.ReadFrameHeader()
+		if err == nil {
+			frame, err = c.framer.ReadFrameForHeader(head)
+		}
 		var stream http2.StreamError
 		switch {
 		case err == nil:
 			err = c.take(frame)
-		case errors.As(err, &stream):
+		case errors.As(err, &stream) && (head.Type != http2.FrameHeaders || stream.Cause != nil):
 			err = nil
 			c.spoil(stream, c.framer.ErrorDetail())
+		case stream.StreamID > 0:
+			// The Framer skipped them, and with them what they add to the compression's table: later headers would be read wrong.
+			err = fmt.Errorf("%w: headers with more padding than there is room for", errProtocol)
 		}
 		if err != nil {
 			c.close(codeOf(err), err.Error())
@@ -69,11 +76,11 @@ func (c *conn) take(frame http2.Frame) error {
 	c.mu.Lock()
 	err := c.taken(frame)
 	if c.mute {
-		c.out = c.out[:0]
+		c.out, c.asked = c.out[:0], 0
 	} else if len(c.out) > 0 {
 		c.tell()
 	}
-	full := len(c.out) > outBound
+	full := c.asked > outBound
 	c.mu.Unlock()
 	if full && err == nil {
 		err = c.awaitRoom()
@@ -81,7 +88,8 @@ func (c *conn) take(frame http2.Frame) error {
 	return err
 }
 
-// awaitRoom blocks until what waits to be written is within its bound.
+// awaitRoom blocks until what the target asked for and waits to be written is within its bound. Requests that wait stop no
+// reading: a target that answers before it reads on would wait for us as we for it.
 func (c *conn) awaitRoom() error {
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
@@ -92,7 +100,7 @@ func (c *conn) awaitRoom() error {
 			return fmt.Errorf("%w: the target asks for answers and does not read them", errProtocol)
 		}
 		c.mu.Lock()
-		full := len(c.out) > outBound && !c.mute
+		full := c.asked > outBound && !c.mute
 		c.mu.Unlock()
 		if !full {
 			return nil
@@ -114,7 +122,7 @@ func (c *conn) taken(frame http2.Frame) error {
 		}
 	case *http2.PingFrame:
 		if !f.IsAck() {
-			c.put(http2.FramePing, http2.FlagPingAck, 0, f.Data[:])
+			c.putAsked(http2.FramePing, http2.FlagPingAck, 0, f.Data[:])
 		}
 	case *http2.GoAwayFrame:
 		return c.goAway(f)
@@ -156,6 +164,8 @@ func (c *conn) begun(x *exchange, f *http2.MetaHeadersFrame) {
 	case !h.proper:
 		code, _ := strconv.Atoi(h.status)
 		c.spoilt(x, drivers.CodeMalformed, fmt.Sprintf("the answer is not gRPC's: HTTP status %s %s, content type %q", h.status, http.StatusText(code), h.kind))
+	case h.fault != "":
+		c.spoilt(x, drivers.CodeMalformed, h.fault)
 	case f.StreamEnded():
 		c.trailers(x, f)
 	default:
@@ -204,7 +214,7 @@ func (c *conn) resetBy(f *http2.RSTStreamFrame) {
 	if x == nil {
 		return
 	}
-	x.unseen = f.ErrCode == http2.ErrCodeRefusedStream
+	x.unseen = f.ErrCode == http2.ErrCodeRefusedStream && !x.headed
 	x.fail(drivers.CodeReset, "the target reset the stream: "+f.ErrCode.String())
 	c.end(x, c.in.at)
 }
@@ -219,7 +229,7 @@ func (c *conn) goAway(f *http2.GoAwayFrame) error {
 	c.drained = true // before streams are free
 	for id, x := range c.streams {
 		if id > last {
-			x.unseen = true
+			x.unseen = !x.headed
 			x.fail(drivers.CodeClosed, fmt.Sprintf("the target went away: %s %s", f.ErrCode, f.DebugData()))
 			c.end(x, c.line.options.Clock())
 		}
@@ -259,7 +269,7 @@ func (c *conn) allow(f *http2.SettingsFrame) error {
 			}
 			c.allowed.eachWindow = int64(s.Val)
 		case http2.SettingMaxFrameSize:
-			c.allowed.frame = int(s.Val)
+			c.allowed.frame = min(int(s.Val), outBound)
 		case http2.SettingMaxHeaderListSize:
 			c.allowed.headers = int64(s.Val)
 		case http2.SettingHeaderTableSize:
@@ -270,7 +280,7 @@ func (c *conn) allow(f *http2.SettingsFrame) error {
 	if err != nil {
 		return err
 	}
-	c.putHeader(http2.FrameSettings, http2.FlagSettingsAck, 0, 0)
+	c.putAsked(http2.FrameSettings, http2.FlagSettingsAck, 0, nil)
 	c.tell()
 	c.admit()
 	c.pumpHeld()

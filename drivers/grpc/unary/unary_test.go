@@ -59,7 +59,7 @@ func TestCall(t *testing.T) {
 
 func TestTimeouts(t *testing.T) {
 	for left, want := range map[time.Duration]string{
-		1: "1m", time.Millisecond: "1m", time.Millisecond + 1: "2m", time.Minute: "60000m", 99_999_999 * time.Millisecond: "99999999m",
+		-time.Minute: "1m", 0: "1m", 1: "1m", time.Millisecond: "1m", time.Millisecond + 1: "2m", time.Minute: "60000m", 99_999_999 * time.Millisecond: "99999999m",
 		99_999_999*time.Millisecond + 1: "100000S", 1 << 62: "99999999S",
 	} {
 		if got := string(appendTimeout(nil, left)); got != want {

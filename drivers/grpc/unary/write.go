@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// outBound bounds what waits to be written: no more calls and no more of their bodies join it, and nothing is read meanwhile
-	// that would ask for an answer. In bytes.
+	// outBound bounds what waits to be written: no more calls and no more of their bodies join it. Beside that it bounds what the
+	// target asked for: nothing is read meanwhile that would ask for more. In bytes.
 	outBound = 256 << 10
 	// lastAnswers is how long what the target sent may still be read once nothing can be sent to it.
 	lastAnswers = time.Second
@@ -27,7 +27,7 @@ func (c *conn) write() {
 		runtime.Gosched() // whoever is about to call joins in
 		for {
 			c.mu.Lock()
-			buffer, c.out = c.out, buffer[:0]
+			buffer, c.out, c.asked = c.out, buffer[:0], 0
 			c.writing = len(buffer) > 0
 			c.pumpHeld()
 			c.admit()
@@ -179,15 +179,20 @@ func (c *conn) resizeTable(most uint32) {
 }
 
 func (c *conn) putReset(x *exchange, code http2.ErrCode) {
-	c.putHeader(http2.FrameRSTStream, 0, x.id, 4)
-	c.out = binary.BigEndian.AppendUint32(c.out, uint32(code))
+	c.putAsked(http2.FrameRSTStream, 0, x.id, binary.BigEndian.AppendUint32(nil, uint32(code)))
 	c.tell()
 }
 
 // putGrant lets the target send more: on a stream, or with 0 on the connection.
 func (c *conn) putGrant(stream uint32, bytes int) {
-	c.putHeader(http2.FrameWindowUpdate, 0, stream, 4)
-	c.out = binary.BigEndian.AppendUint32(c.out, uint32(bytes))
+	c.putAsked(http2.FrameWindowUpdate, 0, stream, binary.BigEndian.AppendUint32(nil, uint32(bytes)))
+}
+
+// putAsked puts a frame into out that the target asked for, by what it sent.
+func (c *conn) putAsked(kind http2.FrameType, flags http2.Flags, stream uint32, payload []byte) {
+	before := len(c.out)
+	c.put(kind, flags, stream, payload)
+	c.asked += len(c.out) - before
 }
 
 // put puts one frame into out.
