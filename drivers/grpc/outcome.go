@@ -34,7 +34,9 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 	case madeHere(c, s) != "":
 		at.Fail(drivers.Indeterminate, madeHere(c, s), s.Message())
 	case c.answered.Load():
-		told(ctx, s, at)
+		if told(ctx, s, at); at.Outcome == drivers.Rejected && ownWords(s) {
+			at.Outcome = drivers.Indeterminate
+		}
 	default:
 		at.Fail(drivers.Indeterminate, unansweredCode(ctx, s), s.Message())
 	}
@@ -141,6 +143,14 @@ func madeHere(c *call, s *status.Status) string {
 		return drivers.CodeMalformed
 	}
 	return ""
+}
+
+// ownWords says that gRPC may have made a status here, of a proxy's HTTP status or a reset: some of those codes mean "rejected". A
+// status that the target sends behind that, against the protocol, looks like the answer. Targets that pass on such a status of
+// theirs lose the certainty of a rejection, and no more.
+func ownWords(s *status.Status) bool {
+	return strings.HasPrefix(s.Message(), "unexpected HTTP status code received from server") ||
+		strings.HasPrefix(s.Message(), "stream terminated by RST_STREAM")
 }
 
 // unansweredCode tells what became of a call that left, and that no status answered. gRPC has but words for it.

@@ -277,3 +277,41 @@ func TestTakenBack(t *testing.T) {
 		}
 	})
 }
+
+// A status that comes behind the end of an answer is none, and no rejection: of a reset and of a proxy's HTTP status the library makes
+// one of its own.
+func TestBehindTheEnd(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, change func(*Config)) {
+		for name, end := range map[string]func(x *exchange){
+			"a proxy's 404": func(x *exchange) { x.headers(true, ":status", "404") },
+			"a proxy's 403": func(x *exchange) { x.headers(true, ":status", "403") },
+			"a reset":       func(x *exchange) { x.WriteRSTStream(x.stream, http2.ErrCodeEnhanceYourCalm) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				raw := startRaw(t, func(x *exchange) {
+					var b bytes.Buffer
+					into := *x
+					into.Framer = http2.NewFramer(&b, nil)
+					end(&into)
+					into.trailers("0")
+					x.conn.Write(b.Bytes()) // at once: the library's writer, which forgets the call, is slower
+				})
+				defer raw.close()
+				env := drivertest.NewEnv(t, time.Now())
+				env.Files = "testdata"
+				c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
+				change(c)
+				d, err := c.Open(t.Context(), env)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer d.Close()
+				for range 20 {
+					if at := do(t, d, drivers.Op{}); at.Outcome != drivers.Indeterminate {
+						t.Fatalf("%+v", at)
+					}
+				}
+			})
+		}
+	})
+}
