@@ -1,0 +1,188 @@
+package unary
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"wringer/drivers"
+)
+
+// A call that ended keeps no place among those whose bodies wait, however it ended.
+func TestNothingHeldBehind(t *testing.T) {
+	for name, end := range map[string]func(p *peer, stream uint32){
+		"timeout": func(*peer, uint32) {},
+		"reset":   func(p *peer, stream uint32) { p.WriteRSTStream(stream, http2.ErrCodeInternal) },
+		"answer": func(p *peer, stream uint32) {
+			p.fields(stream, true, ":status", "200", "content-type", "application/grpc", "grpc-status", "5")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 0}}, func(p *peer) {
+				for stream := p.begun(); stream != 0; stream = p.begun() {
+					end(p, stream)
+				}
+			}))
+			patience := long
+			if name == "timeout" {
+				patience = 20 * time.Millisecond
+			}
+			caller := l.NewCaller()
+			for range 3 {
+				if r := caller.Do(within(t, patience), nil, nil); r.Sent != 1 {
+					t.Fatalf("%+v", r)
+				}
+			}
+			c := l.standing()
+			if held := c.count(func() int { return len(c.held) }); held > 0 {
+				t.Errorf("%d are held", held)
+			}
+		})
+	}
+}
+
+// An answer may be as large as the limit, and no larger; it is whole to the byte, and no longer.
+func TestAnswerToTheByte(t *testing.T) {
+	const most = 1 << 20
+	for name, test := range map[string]struct {
+		body  []byte
+		fault string
+	}{
+		"the limit":      {framed(make([]byte, most)), ""},
+		"one more":       {framed(make([]byte, most+1)), drivers.CodeTooLarge},
+		"one is lacking": {framed(make([]byte, 9))[:prefix+8], drivers.CodeMalformed},
+		"one too many":   {append(framed(make([]byte, 9)), 0), drivers.CodeMalformed},
+		"no length":      {framed(nil)[:prefix-1], drivers.CodeMalformed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t, startTarget(t, nil, func(p *peer) {
+				stream := p.request()
+				p.begin(stream)
+				for b := test.body; len(b) > 0; {
+					n := min(len(b), firstFrame)
+					p.WriteData(stream, false, b[:n])
+					b = b[n:]
+				}
+				p.fields(stream, true, "grpc-status", "0")
+				p.request()
+			}))
+			if r := l.NewCaller().Do(within(t, long), nil, nil); r.Fault != test.fault || test.fault == "" && len(r.Message) != most {
+				t.Errorf("%q (%s), %d bytes", r.Fault, r.Text, len(r.Message))
+			}
+		})
+	}
+}
+
+// What was received is given back to the target once, byte for byte, with the padding.
+func TestGivenBack(t *testing.T) {
+	const frames, size, padding = 3000, 4000, 255
+	given := make(map[uint32]int)
+	var stream uint32
+	target := startTarget(t, nil, func(p *peer) {
+		stream = p.request()
+		p.begin(stream)
+		for i := range frames {
+			part := make([]byte, size)
+			if i == 0 {
+				copy(part, framed(make([]byte, frames*size-prefix)))
+			}
+			p.WriteDataPadded(stream, false, part[:size], make([]byte, padding))
+		}
+		p.fields(stream, true, "grpc-status", "0")
+		p.WritePing(false, [8]byte{})
+		p.next(func(f http2.Frame) bool {
+			if w, ok := f.(*http2.WindowUpdateFrame); ok && p.headers[1] != nil {
+				given[w.StreamID] += int(w.Increment)
+			}
+			_, ok := f.(*http2.PingFrame)
+			return ok
+		})
+		p.fields(p.request(), true, ":status", "200", "content-type", "application/grpc", "grpc-status", "5")
+		p.request()
+	})
+	o := options(target)
+	o.MaxMessage = frames * size
+	l := New(o)
+	defer l.Close()
+	caller := l.NewCaller()
+	if r := caller.Do(within(t, long), nil, nil); r.Fault != "" || len(r.Message) != frames*size-prefix {
+		t.Fatalf("%q: %d bytes", r.Text, len(r.Message))
+	}
+	if r := caller.Do(within(t, long), nil, nil); !r.Answered {
+		t.Fatalf("%+v", r)
+	}
+	const all = frames * (size + 1 + padding)
+	for id, window := range map[uint32]int{0: connWindow, stream: streamWindow} {
+		if given[id] > all || given[id] <= all-window/2-firstFrame {
+			t.Errorf("stream %d: %d given back of %d", id, given[id], all)
+		}
+	}
+}
+
+// A target that asks for answers and reads none is not read without bound.
+func TestUnreadAnswers(t *testing.T) {
+	const most = 4 * outBound / 17 // pings, of which each answer has 17 bytes
+	var talk sync.WaitGroup
+	o := options("pipe:1")
+	pings := 0
+	o.Dial = func(context.Context) (net.Conn, error) {
+		a, b := net.Pipe()
+		talk.Go(func() {
+			defer b.Close()
+			begun := make(chan struct{})
+			go func() { // the preface, settings, and the acknowledgement of ours
+				io.CopyN(io.Discard, b, int64(len(http2.ClientPreface)+9+3*6+9+4+9))
+				close(begun)
+			}()
+			framer := http2.NewFramer(b, nil)
+			framer.WriteSettings()
+			<-begun
+			b.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+			for pings < most && framer.WritePing(false, [8]byte{}) == nil {
+				pings++
+			}
+		})
+		return a, nil
+	}
+	l := New(o)
+	if r := l.NewCaller().Do(within(t, long), nil, nil); r.Answered {
+		t.Errorf("%+v", r)
+	}
+	l.Close()
+	talk.Wait()
+	if pings >= most {
+		t.Errorf("%d pings were read", pings)
+	}
+}
+
+// A connection's numbers end, and the next call has a new connection.
+func TestLastNumber(t *testing.T) {
+	l := newLine(t, startTarget(t, nil, echo))
+	caller := l.NewCaller()
+	if r := caller.Do(within(t, long), nil, nil); !r.Answered {
+		t.Fatalf("%+v", r)
+	}
+	first := l.standing()
+	first.count(func() int {
+		first.next = maxStream - 1
+		return 0
+	})
+	for range 3 {
+		if r := caller.Do(within(t, long), []byte("m"), nil); string(r.Message) != "m" || r.Sent != 1 {
+			t.Errorf("%+v", r)
+		}
+	}
+	if second := l.standing(); second == first || first.next != maxStream+1 {
+		t.Errorf("the number after the last is %d, on another connection: %v", first.next, second != first)
+	}
+	until(t, func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.live) == 1
+	})
+}
