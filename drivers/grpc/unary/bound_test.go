@@ -4,11 +4,13 @@ import (
 	"context"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"wringer/drivers"
 )
@@ -118,6 +120,12 @@ func TestGivenBack(t *testing.T) {
 	}
 	const all = frames * (size + 1 + padding)
 	for id, window := range map[uint32]int{0: connWindow, stream: streamWindow} {
+		if id == 0 {
+			c := l.standing()
+			if kept := c.count(func() int { return c.credit }); given[id]+kept != all {
+				t.Errorf("the connection: %d given back and %d kept, of %d", given[id], kept, all)
+			}
+		}
 		if given[id] > all || given[id] <= all-window/2-firstFrame {
 			t.Errorf("stream %d: %d given back of %d", id, given[id], all)
 		}
@@ -185,4 +193,67 @@ func TestLastNumber(t *testing.T) {
 		defer l.mu.Unlock()
 		return len(l.live) == 1
 	})
+}
+
+// Who waits for room gets it when the target reads on, although it answers nobody.
+func TestRoomAgain(t *testing.T) {
+	const calls = 100 // more than fit into two buffers
+	var talk sync.WaitGroup
+	full, came := make(chan struct{}), 0
+	o := options("pipe:1")
+	o.Dial = func(context.Context) (net.Conn, error) {
+		a, b := net.Pipe()
+		talk.Go(func() {
+			defer b.Close()
+			io.CopyN(io.Discard, b, int64(len(http2.ClientPreface)))
+			p := newPeer(t, b)
+			p.ReadFrame() // settings, and a window
+			p.ReadFrame()
+			p.WriteSettings()
+			<-full
+			b.SetReadDeadline(time.Now().Add(long))
+			for came < calls && p.begun() != 0 {
+				came++
+			}
+		})
+		return a, nil
+	}
+	l := New(o)
+	var all sync.WaitGroup
+	for range calls {
+		all.Go(func() {
+			l.NewCaller().Do(within(t, 2*long), nil, []hpack.HeaderField{Field("much", strings.Repeat("~", 10_000))})
+		})
+	}
+	until(t, func() bool {
+		c := l.standing()
+		return c != nil && c.count(func() int { return len(c.waiting) + len(c.streams) }) == calls
+	})
+	close(full)
+	talk.Wait()
+	if came != calls {
+		t.Errorf("%d of %d came", came, calls)
+	}
+	l.Close()
+	all.Wait()
+}
+
+// A connection that takes no more calls, and has none, is closed.
+func TestIdleLeft(t *testing.T) {
+	ended := make(chan struct{})
+	l := newLine(t, startTarget(t, nil, func(p *peer) {
+		stream := p.request()
+		p.answer(stream, nil)
+		p.WriteGoAway(stream, http2.ErrCodeNo, nil)
+		p.request()
+		close(ended)
+	}))
+	if r := l.NewCaller().Do(within(t, long), nil, nil); !r.Answered {
+		t.Errorf("%+v", r)
+	}
+	select {
+	case <-ended:
+	case <-time.After(long):
+		t.Error("it stands")
+	}
 }

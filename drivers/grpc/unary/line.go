@@ -223,14 +223,13 @@ func (c *Caller) transmit(ctx context.Context) {
 			c.unready(err)
 			return
 		}
-		sent := x.Sent
 		x.renew()
 		if !conn.open(x) {
 			continue
 		}
 		conn.await(ctx, x)
 		// Again where it waited for a stream on a connection that takes no more calls, and once where the target did not look at it.
-		if !x.unseen || x.Sent > sent && x.Sent > 1 {
+		if !x.unseen || x.Sent > 1 {
 			return
 		}
 	}

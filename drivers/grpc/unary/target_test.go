@@ -33,6 +33,14 @@ type peer struct {
 	pings   int // answered
 }
 
+func newPeer(t testing.TB, c net.Conn) *peer {
+	p := &peer{Framer: http2.NewFramer(c, c), t: t, raw: c, headers: make(map[uint32]*http2.MetaHeadersFrame),
+		bodies: make(map[uint32][]byte), resets: make(map[uint32]http2.ErrCode)}
+	p.encoder = hpack.NewEncoder(&p.encoded)
+	p.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	return p
+}
+
 // next reads until a frame for which want holds. It returns false when there are no more.
 func (p *peer) next(want func(http2.Frame) bool) bool {
 	for {
@@ -140,10 +148,7 @@ func startTarget(t testing.TB, settings []http2.Setting, scripts ...script) (add
 				if _, err := io.CopyN(io.Discard, c, int64(len(http2.ClientPreface))); err != nil {
 					return
 				}
-				p := &peer{Framer: http2.NewFramer(c, c), t: t, raw: c, headers: make(map[uint32]*http2.MetaHeadersFrame),
-					bodies: make(map[uint32][]byte), resets: make(map[uint32]http2.ErrCode)}
-				p.encoder = hpack.NewEncoder(&p.encoded)
-				p.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+				p := newPeer(t, c)
 				p.WriteSettings(settings...)
 				follow(p)
 			})

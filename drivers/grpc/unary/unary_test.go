@@ -568,9 +568,13 @@ func TestConnecting(t *testing.T) {
 // What does not begin as HTTP/2 is no connection.
 func TestNoHTTP2(t *testing.T) {
 	for name, talk := range map[string]func(c net.Conn){
-		"closes":             func(c net.Conn) {},
-		"HTTP/1.1":           func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") },
-		"a ping":             func(c net.Conn) { http2.NewFramer(c, nil).WritePing(false, [8]byte{}) },
+		"closes":   func(c net.Conn) {},
+		"HTTP/1.1": func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") },
+		"a ping":   func(c net.Conn) { http2.NewFramer(c, nil).WritePing(false, [8]byte{}) },
+		"a ping, and waits": func(c net.Conn) {
+			http2.NewFramer(c, nil).WritePing(false, [8]byte{})
+			io.Copy(io.Discard, c)
+		},
 		"an acknowledgement": func(c net.Conn) { http2.NewFramer(c, nil).WriteSettingsAck() },
 		"a bad setting": func(c net.Conn) {
 			http2.NewFramer(c, nil).WriteSettings(http2.Setting{ID: http2.SettingMaxFrameSize, Val: 1})
