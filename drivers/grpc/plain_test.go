@@ -1,0 +1,54 @@
+package grpc
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"wringer/drivers/drivertest"
+)
+
+// Over TLS the target must prove that it has the authority's name, and choose HTTP/2.
+func TestPlainTLS(t *testing.T) {
+	pair, cert, _ := certificate(t)
+	for _, test := range []struct {
+		name, authority string
+		protocols       []string
+		want            string // of the error
+	}{
+		{"the authority's name", "example.com", []string{"h2"}, "the target's settings"}, // past the handshake
+		{"another name", "example.org", []string{"h2"}, "example.org"},
+		{"no protocol", "example.com", nil, "chose the protocol"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: test.protocols})
+			if err != nil {
+				t.Fatal(err)
+			}
+			served := make(chan struct{})
+			go func() {
+				defer close(served)
+				if c, err := l.Accept(); err == nil {
+					c.(*tls.Conn).HandshakeContext(context.Background())
+					c.Close()
+				}
+			}()
+			c := &Config{Target: l.Addr().String(), Authority: test.authority, TLS: &TLS{CA: cert}}
+			d := &driver{env: drivertest.NewEnv(t, time.Now()), method: "/test.v1.Inventory/Reserve"}
+			if err := d.openPlain(c); err != nil {
+				t.Fatal(err)
+			}
+			r := d.lines[0].NewCaller().Do(t.Context(), nil, nil)
+			past := test.want == "the target's settings"
+			if r.Sent != 0 || r.Err == nil || !strings.Contains(r.Text, test.want) && !past || errors.Is(r.Err, errHandshake) == past {
+				t.Errorf("%+v", r)
+			}
+			d.Close()
+			l.Close()
+			<-served
+		})
+	}
+}
