@@ -4,4 +4,6 @@
 //
 // It follows "gRPC over HTTP2" (the grpc project's PROTOCOL-HTTP2) and RFC 9113, and connects, waits and resends as grpc-go does
 // with the policy pick_first and retries disabled, so that both paths of the driver measure the same.
+// It is stricter in two things: what a target began to answer is not sent again, and a target that breaks the protocol is not
+// believed any more. Either way a call is then indeterminate.
 package unary
