@@ -26,8 +26,10 @@ type loop struct {
 	crowded time.Duration
 
 	mu      sync.Mutex
+	now     time.Duration     // when the clock was last read
 	looked  time.Duration     // all that had come by then was taken
 	conns   map[int32]*polled // by descriptor
+	flying  []*polled         // with an attempt under way
 	idle    []*polled         // the last one back goes first, so that few connections carry what few can
 	spare   []*session        // idle too
 	soonest time.Duration     // no attempt ends by its deadline before
@@ -67,17 +69,16 @@ func (l *loop) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, do
 	l.bySession(ctx, s, f, func(ctx context.Context) { s.Do(ctx, op, at) })
 }
 
-// fresh is how long a look at all connections stands for one at each.
+// fresh is how long a look at a connection stands.
 const fresh = 50 * time.Microsecond
 
 // free takes an idle connection that can carry a request; nil when there is none.
 func (l *loop) free() *polled {
-	looked := l.d.env.Clock()-l.looked < fresh
 	for len(l.idle) > 0 {
 		last := len(l.idle) - 1
 		p := l.idle[last]
 		l.idle = l.idle[:last]
-		if looked || !p.stale() {
+		if l.now-max(l.looked, p.looked) < fresh || !p.stale() {
 			return p
 		}
 		l.drop(p)
@@ -87,12 +88,15 @@ func (l *loop) free() *polled {
 
 func (l *loop) send(ctx context.Context, p *polled, f flight) {
 	l.page.render(l.d, f.op)
-	f.at.Sent = l.d.env.Clock()
+	l.now = l.d.env.Clock()
+	f.at.Sent = l.now
 	n, err := p.write(l.page.out)
 	f.at.Wire, f.at.Out = true, int64(len(l.page.body))
 	p.flight = f
 	if err == nil && n == len(l.page.out) {
 		l.soonest = min(l.soonest, f.deadline)
+		p.place = len(l.flying)
+		l.flying = append(l.flying, p)
 		return
 	}
 	s := l.borrow(false)
@@ -153,6 +157,7 @@ func (l *loop) giveBack(s *session) {
 func (l *loop) hand(ctx context.Context, p *polled, s *session, rest []byte, failed error) {
 	f := p.flight
 	delete(l.conns, int32(p.fd))
+	l.landed(p)
 	l.waker.unwatch(p.fd)
 	err := p.release(s)
 	l.bySession(ctx, s, f, func(ctx context.Context) {
@@ -164,11 +169,21 @@ func (l *loop) hand(ctx context.Context, p *polled, s *session, rest []byte, fai
 	})
 }
 
+// landed takes a connection from among those with an attempt under way, if it is one.
+func (l *loop) landed(p *polled) {
+	if p.place >= len(l.flying) || l.flying[p.place] != p {
+		return
+	}
+	last := len(l.flying) - 1
+	l.flying[p.place] = l.flying[last]
+	l.flying[p.place].place = p.place
+	l.flying = l.flying[:last]
+}
+
 // Await implements drivers.Loop.
 func (l *loop) Await(ctx context.Context, d time.Duration) {
-	l.wait(d)
-	for n := len(l.events); n == len(l.events); {
-		now := l.d.env.Clock()
+	now := l.wait(d)
+	for n := len(l.events); n == len(l.events) && !l.few(ctx, now); {
 		n = l.waker.poll(&l.events)
 		for i := range l.events[:n] {
 			l.ready(ctx, l.events[i].Fd)
@@ -179,7 +194,39 @@ func (l *loop) Await(ctx context.Context, d time.Duration) {
 			l.mu.Unlock()
 		}
 	}
-	l.expire(ctx)
+	l.expire(ctx, now)
+}
+
+const (
+	// fewest is up to how many attempts are under way where each is looked after by itself: to ask for what came on all
+	// connections costs more than to find that nothing came on two.
+	fewest = 2
+	// sweep is how often all connections are looked at all the same.
+	sweep = time.Millisecond
+)
+
+// few takes what came for the attempts under way, where they are few. false: all connections are to be looked at.
+func (l *loop) few(ctx context.Context, now time.Duration) bool {
+	l.mu.Lock()
+	if len(l.flying) > fewest || now-l.looked >= sweep {
+		l.mu.Unlock()
+		return false
+	}
+	var over [fewest]flight
+	n := 0
+	for i := len(l.flying) - 1; i >= 0; i-- { // from the end: what is over makes room for the last
+		p := l.flying[i]
+		if f, ended := l.receive(ctx, p); ended {
+			over[n] = f
+			n++
+		}
+		p.looked = now
+	}
+	l.mu.Unlock()
+	for _, f := range over[:n] {
+		f.done()
+	}
+	return true
 }
 
 // crowding is how late a wait that the kernel ended goes on at most where there are processors to spare. The runtime puts what
@@ -188,8 +235,8 @@ func (l *loop) Await(ctx context.Context, d time.Duration) {
 const crowding = 10 * time.Millisecond
 
 // wait waits for d, or less where an attempt would end by its deadline; and for answers, where these tell no time by themselves
-// or the wait is long.
-func (l *loop) wait(d time.Duration) {
+// or the wait is long. It returns the time after it.
+func (l *loop) wait(d time.Duration) time.Duration {
 	l.mu.Lock()
 	soonest, stamped := l.soonest, l.stamped
 	l.mu.Unlock()
@@ -197,23 +244,27 @@ func (l *loop) wait(d time.Duration) {
 	d = min(d, patience, soonest-now)
 	switch {
 	case d <= 0:
-		return
+		return l.woken(now, math.MaxInt64)
 	case now < l.crowded:
 		time.Sleep(min(d, time.Millisecond))
-		return
+		return l.woken(l.d.env.Clock(), math.MaxInt64)
 	case d <= glance && stamped:
 		l.waker.sleep(d)
 	default:
 		l.waker.wait(d)
 	}
-	l.woken(now + d)
+	return l.woken(l.d.env.Clock(), now+d)
 }
 
-// woken takes note of the end of a wait, which was due then.
-func (l *loop) woken(due time.Duration) {
-	if now := l.d.env.Clock(); now > due+crowding {
+// woken takes note of the time, and whether that is late for a wait of the kernel's that was due then.
+func (l *loop) woken(now, due time.Duration) time.Duration {
+	if now-crowding > due {
 		l.crowded = now + time.Second
 	}
+	l.mu.Lock()
+	l.now = now
+	l.mu.Unlock()
+	return now
 }
 
 // ready takes what came on a connection.
@@ -262,13 +313,14 @@ func (l *loop) receive(ctx context.Context, p *polled) (f flight, over bool) {
 	}
 	f = p.flight
 	// An answer was not there when it was looked for before.
-	f.at.Done = max(f.at.Sent, l.looked, now-age)
+	f.at.Done = max(f.at.Sent, l.looked, p.looked, now-age)
 	l.settle(ctx, f, err)
 	if err != nil || l.answer.last || p.conn.r != p.conn.w {
 		l.drop(p)
 		return f, true
 	}
 	p.flight, p.conn.r, p.conn.w = flight{}, 0, 0
+	l.landed(p)
 	l.idle = append(l.idle, p)
 	return f, true
 }
@@ -283,8 +335,7 @@ func (l *loop) settle(ctx context.Context, f flight, err error) {
 }
 
 // expire ends the attempts whose deadline has passed, and all of them when ctx has ended.
-func (l *loop) expire(ctx context.Context) {
-	now := l.d.env.Clock()
+func (l *loop) expire(ctx context.Context, now time.Duration) {
 	l.mu.Lock()
 	if now < l.soonest && ctx.Err() == nil {
 		l.mu.Unlock()
@@ -312,6 +363,7 @@ func (l *loop) expire(ctx context.Context) {
 
 func (l *loop) drop(p *polled) {
 	delete(l.conns, int32(p.fd))
+	l.landed(p)
 	p.close()
 }
 

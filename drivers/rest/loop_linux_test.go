@@ -362,12 +362,12 @@ func TestLoopOnACrowdedMachine(t *testing.T) {
 	f.land(t.Context())
 	expect(t, f.at[1], drivers.Acked, "")
 	l.crowded = 0
-	l.woken(l.d.env.Clock() + time.Hour)
+	l.woken(l.d.env.Clock(), time.Hour)
 	if l.crowded != 0 {
 		t.Error("crowded, though it woke up in time")
 	}
-	l.woken(l.d.env.Clock() - 2*crowding)
-	if l.crowded < l.d.env.Clock() {
+	l.woken(3*crowding, crowding)
+	if l.crowded < time.Second {
 		t.Error("not crowded, though it woke up late")
 	}
 }
@@ -495,6 +495,105 @@ func TestLoopLosesNoConnection(t *testing.T) {
 	if n := f.d.fleet.open.Load(); n != 0 {
 		t.Errorf("%d connections are still open", n)
 	}
+}
+
+// sound looks whether a loop knows which connections have an attempt under way.
+func sound(t *testing.T, l *loop) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	under := 0
+	for _, p := range l.conns {
+		if p.done != nil {
+			under++
+		}
+	}
+	for i, p := range l.flying {
+		if p.place != i || p.done == nil || l.conns[int32(p.fd)] != p {
+			t.Fatalf("place %d has a connection of place %d, with an attempt: %v", i, p.place, p.done != nil)
+		}
+	}
+	if under != len(l.flying) {
+		t.Fatalf("%d attempts are under way, %d connections are looked after", under, len(l.flying))
+	}
+}
+
+// However many attempts are under way, and in whatever order they end, each is looked after, and none that is over.
+func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
+	release := make(chan struct{})
+	w := newWeb(t, nil, func(rw http.ResponseWriter, r *http.Request) {
+		switch n := r.URL.Path[len(r.URL.Path)-1]; {
+		case n == '9':
+			<-release
+		case n == '8':
+			rw.Header().Set("Connection", "close")
+		case n%2 == 0:
+			time.Sleep(time.Millisecond)
+		}
+	})
+	defer close(release)
+	d := open(t, &Config{Request: w.URL + "/{{id}}"})
+	inner, err := d.(*driver).Loop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inner.Close()
+	l := inner.(*loop)
+	var flying atomic.Int64
+	seq := uint64(0)
+	send := func() {
+		at, op := new(drivers.Attempt), &drivers.Op{Seq: seq}
+		at.Reset(1, d.(*driver).env.Clock())
+		at.Timeout = time.Minute
+		if seq%10 == 9 {
+			at.Timeout = 3 * time.Millisecond
+		}
+		seq++
+		flying.Add(1)
+		l.Send(t.Context(), op, at, func() { flying.Add(-1) })
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 400 {
+		for range random.IntN(4) {
+			if flying.Load() < 10 {
+				send()
+				sound(t, l)
+			}
+		}
+		l.Await(t.Context(), time.Duration(random.IntN(300))*time.Microsecond)
+		sound(t, l)
+	}
+	for flying.Load() > 0 {
+		l.Await(t.Context(), time.Millisecond)
+		sound(t, l)
+	}
+}
+
+// Connections that their peer closed are let go of beside an attempt that takes long.
+func TestLoopLetsIdleConnectionsGo(t *testing.T) {
+	release := make(chan struct{})
+	w := newWeb(t, nil, func(_ http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, ".4") {
+			<-release
+		}
+	})
+	f := fly(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 4)
+	l := f.l.(*loop)
+	f.send(t.Context(), time.Minute)
+	for len(w.requests()) < 5 {
+		l.Await(t.Context(), 100*time.Microsecond)
+	}
+	w.Config.SetKeepAlivesEnabled(false) // closes what is idle
+	for known := 4; known > 1; {
+		l.Await(t.Context(), 100*time.Microsecond)
+		l.mu.Lock()
+		known = len(l.conns)
+		l.mu.Unlock()
+	}
+	sound(t, l)
+	close(release)
+	f.land(t.Context())
+	expect(t, f.at[4], drivers.Acked, "")
 }
 
 // BenchmarkLoop is BenchmarkDo by a loop.

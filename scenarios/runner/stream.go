@@ -191,10 +191,10 @@ func (s *stream) arrivals(admit context.Context, c carrier, between sleeper) {
 			return
 		}
 		s.frontier.Store(int64(due))
-		if !s.until(admit, between, due) {
+		now, ok := s.until(admit, between, due)
+		if !ok {
 			return
 		}
-		now := s.env.Clock()
 		// What came due while the client library held us up, its buffers full of what the target does not take, is late by
 		// the target's doing.
 		lag := now - max(due, min(now, time.Duration(s.unblocked.Load())))
@@ -215,14 +215,14 @@ func (s *stream) arrivals(admit context.Context, c carrier, between sleeper) {
 	}
 }
 
-// until waits for the planned start, false when admit ends first.
-func (s *stream) until(admit context.Context, between sleeper, due time.Duration) bool {
+// until waits for the planned start, and returns the time after it; false when admit ends first.
+func (s *stream) until(admit context.Context, between sleeper, due time.Duration) (now time.Duration, ok bool) {
 	for {
 		if !between.wait(admit, due-s.env.Clock()) {
-			return false
+			return 0, false
 		}
-		if s.env.Clock() >= due {
-			return true
+		if now = s.env.Clock(); now >= due {
+			return now, true
 		}
 	}
 }
