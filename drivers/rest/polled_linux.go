@@ -107,20 +107,17 @@ func (p *polled) close() {
 
 // stale says that an idle connection cannot carry a request: its peer closed it, or sent what nobody asked for.
 func (p *polled) stale() bool {
-	n, err := retry(unix.Read, uintptr(p.fd), p.conn.buf[:1])
+	n, err := retry(readNow, uintptr(p.fd), p.conn.buf[:1])
 	return n >= 0 || err != unix.EAGAIN
 }
 
-// write sends what the socket takes at once. The runtime is not told: the call waits for nothing.
+// write sends what the socket takes at once.
 func (p *polled) write(b []byte) (int, error) {
-	n, _, err := syscall.RawSyscall(unix.SYS_WRITE, uintptr(p.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
-	switch err {
-	case 0:
-		return int(n), nil
-	case unix.EAGAIN, unix.EINTR:
-		return 0, nil
+	n, err := retry(writeNow, uintptr(p.fd), b)
+	if err == unix.EAGAIN {
+		err = nil
 	}
-	return 0, p.failed("write", err)
+	return max(n, 0), p.failed("write", err)
 }
 
 func (p *polled) failed(op string, err error) error {

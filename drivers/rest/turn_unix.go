@@ -57,13 +57,13 @@ func (t *turn) take(out, in []byte) (stale bool, sent, got int, err error) {
 // advance goes on as far as it can, and returns false to wait until there is something to read.
 func (t *turn) advance(fd uintptr) (done bool) {
 	if t.stage == looking {
-		if n, err := retry(unix.Read, fd, t.in[:1]); n >= 0 || err != unix.EAGAIN {
+		if n, err := retry(readNow, fd, t.in[:1]); n >= 0 || err != unix.EAGAIN {
 			return true
 		}
 		t.stage = sending
 	}
 	if t.stage == sending {
-		n, err := retry(unix.Write, fd, t.out)
+		n, err := retry(writeNow, fd, t.out)
 		t.sent = max(n, 0)
 		if err != nil && err != unix.EAGAIN {
 			t.err = err
@@ -75,7 +75,7 @@ func (t *turn) advance(fd uintptr) (done bool) {
 		t.stage = waiting
 		return false
 	}
-	n, err := retry(unix.Read, fd, t.in)
+	n, err := retry(readNow, fd, t.in)
 	switch {
 	case n > 0:
 		t.got = n
