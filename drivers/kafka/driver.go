@@ -127,7 +127,7 @@ func (d *Driver) unanswered() {
 // lost ends a flight whose transmission can't be answered any more, when sarama will make no other. (sarama says so itself,
 // but only after it has got fresh metadata, which may take as long as the fault.)
 func (d *Driver) lost(f *flight, err error) {
-	d.end(f, func() { d.flights.look(f).failed(f.at, err, d.network.isClosed()) })
+	d.end(f, func() { d.flights.look(f).failed(f.at, err, d.isShut()) })
 	d.flights.depart(f)
 }
 
@@ -144,7 +144,7 @@ func (d *Driver) returned(m *sarama.ProducerMessage, err error) {
 	}
 	d.end(f, func() {
 		if err != nil {
-			p.failed(f.at, err, d.network.isClosed())
+			p.failed(f.at, err, d.isShut())
 			return
 		}
 		p.acked(f, d.noAcks)
@@ -238,6 +238,16 @@ func (d *Driver) Source() (drivers.Source, error) {
 func (d *Driver) Close() (err error) {
 	d.closing.Do(func() { err = d.shut() })
 	return err
+}
+
+// isShut says that Close was called. It is so before any connection ends by that.
+func (d *Driver) isShut() bool {
+	select {
+	case <-d.shutting:
+		return true
+	default:
+		return false
+	}
 }
 
 func (d *Driver) shut() error {

@@ -320,7 +320,7 @@ func eventuallyAcked(t *testing.T, a *account) {
 // notLeader moves the leadership behind the client's back: its next record is refused before the append. A client that
 // asked who leads just then knew already: it is moved once more.
 func notLeader(t *testing.T, c *realCluster, a *account) {
-	for move := range 5 {
+	for move := range 50 {
 		order := []int32{1, 2}
 		if move%2 == 1 {
 			order = []int32{2, 1}

@@ -258,7 +258,7 @@ func (d *Driver) committed(f *flight, err error) {
 		d.flights.look(f).tell(f.at)
 		f.at.Wire = true
 		code := codeOf(err)
-		if d.network.isClosed() {
+		if d.isShut() {
 			code = drivers.CodeCancelled
 		}
 		f.at.Fail(drivers.Indeterminate, code, "the commit was not confirmed: "+err.Error())
