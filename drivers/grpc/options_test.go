@@ -165,15 +165,7 @@ func testCompressedBeyondTheLimit(t *testing.T, change func(*Config)) {
 		x.trailers("0")
 	})
 	defer raw.close()
-	env := drivertest.NewEnv(t, time.Now())
-	env.Files = "testdata"
-	c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
-	change(c)
-	d, err := c.Open(t.Context(), env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d := openRaw(t, raw, change)
 	if at := do(t, d, drivers.Op{}); at.Code != drivers.CodeTooLarge || at.Outcome != drivers.Indeterminate {
 		t.Errorf("%v %q (%s)", at.Outcome, at.Code, at.Detail)
 	}
@@ -272,15 +264,7 @@ func transparentRetriesAreTold(t *testing.T, change func(*Config)) {
 		x.trailers("0")
 	})
 	defer raw.close()
-	env := drivertest.NewEnv(t, time.Now())
-	env.Files = "testdata"
-	c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
-	change(c)
-	d, err := c.Open(t.Context(), env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d := openRaw(t, raw, change)
 	if at := do(t, d, drivers.Op{}); at.Outcome != drivers.Acked || at.Hidden != 1 || at.Transparent != 1 {
 		t.Errorf("%+v", at)
 	}

@@ -125,6 +125,21 @@ func serveRaw(c *net.TCPConn, end <-chan struct{}, answer func(x *exchange)) {
 	}
 }
 
+// openRaw opens a driver of the raw target's method; it is closed with the test.
+func openRaw(t *testing.T, raw *rawTarget, change func(*Config)) drivers.Driver {
+	t.Helper()
+	env := drivertest.NewEnv(t, time.Now())
+	env.Files = "testdata"
+	c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
+	change(c)
+	d, err := c.Open(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
 // many are headers of 2 MiB, in pairs.
 var many = slices.Repeat([]string{"x-much", strings.Repeat("a", 8<<10)}, 256)
 
@@ -222,15 +237,7 @@ func testBadAnswers(t *testing.T, change func(*Config)) {
 		t.Run(test.name, func(t *testing.T) {
 			raw := startRaw(t, test.answer)
 			defer raw.close()
-			env := drivertest.NewEnv(t, time.Now())
-			env.Files = "testdata"
-			c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
-			change(c)
-			d, err := c.Open(t.Context(), env)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer d.Close()
+			d := openRaw(t, raw, change)
 			s, _ := d.Session()
 			for range 2 { // the second shows that the session is usable
 				wait := 20 * time.Second
@@ -263,15 +270,7 @@ func TestTakenBack(t *testing.T) {
 			x.trailers("6")
 		})
 		defer raw.close()
-		env := drivertest.NewEnv(t, time.Now())
-		env.Files = "testdata"
-		c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
-		change(c)
-		d, err := c.Open(t.Context(), env)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
+		d := openRaw(t, raw, change)
 		if at := do(t, d, drivers.Op{}); at.Outcome != drivers.Indeterminate || at.Transparent > 0 {
 			t.Errorf("%+v", at)
 		}
@@ -297,15 +296,7 @@ func TestBehindTheEnd(t *testing.T) {
 					x.conn.Write(b.Bytes()) // at once: the library's writer, which forgets the call, is slower
 				})
 				defer raw.close()
-				env := drivertest.NewEnv(t, time.Now())
-				env.Files = "testdata"
-				c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
-				change(c)
-				d, err := c.Open(t.Context(), env)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer d.Close()
+				d := openRaw(t, raw, change)
 				for range 20 {
 					if at := do(t, d, drivers.Op{}); at.Outcome != drivers.Indeterminate {
 						t.Fatalf("%+v", at)

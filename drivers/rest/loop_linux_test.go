@@ -521,6 +521,7 @@ func sound(t *testing.T, l *loop) {
 // However many attempts are under way, and in whatever order they end, each is looked after, and none that is over.
 func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
 	release := make(chan struct{})
+	step := make(chan struct{}) // an even operation is answered at some later turn
 	w := newWeb(t, nil, func(rw http.ResponseWriter, r *http.Request) {
 		switch n := r.URL.Path[len(r.URL.Path)-1]; {
 		case n == '9':
@@ -528,7 +529,7 @@ func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
 		case n == '8':
 			rw.Header().Set("Connection", "close")
 		case n%2 == 0:
-			time.Sleep(time.Millisecond)
+			<-step
 		}
 	})
 	defer close(release)
@@ -560,9 +561,14 @@ func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
 				sound(t, l)
 			}
 		}
+		select {
+		case step <- struct{}{}:
+		default:
+		}
 		l.Await(t.Context(), time.Duration(random.IntN(300))*time.Microsecond)
 		sound(t, l)
 	}
+	close(step)
 	for flying.Load() > 0 {
 		l.Await(t.Context(), time.Millisecond)
 		sound(t, l)

@@ -198,3 +198,25 @@ func within(t testing.TB, d time.Duration) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+func (l *Line) standing() *conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conn
+}
+
+func (c *conn) count(of func() int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return of()
+}
+
+// until waits for what other goroutines are about to do.
+func until(t *testing.T, what func() bool) {
+	t.Helper()
+	for ends := time.Now().Add(long); !what(); time.Sleep(100 * time.Microsecond) {
+		if time.Now().After(ends) {
+			t.Fatal("it does not happen")
+		}
+	}
+}

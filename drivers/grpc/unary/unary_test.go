@@ -363,11 +363,12 @@ func TestSentAgain(t *testing.T) {
 func TestWaitingAcrossConnections(t *testing.T) {
 	var gone sync.Once
 	var requests atomic.Int64
+	wait := make(chan struct{}) // all callers but one wait
 	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
 		for stream := p.request(); stream != 0; stream = p.request() {
 			requests.Add(1)
 			gone.Do(func() {
-				time.Sleep(20 * time.Millisecond) // the others wait by now
+				<-wait
 				p.WriteGoAway(stream, http2.ErrCodeNo, nil)
 			})
 			p.answer(stream, nil)
@@ -381,6 +382,11 @@ func TestWaitingAcrossConnections(t *testing.T) {
 			}
 		})
 	}
+	until(t, func() bool {
+		c := l.standing()
+		return c != nil && c.count(func() int { return len(c.waiting) }) == 4
+	})
+	close(wait)
 	all.Wait()
 	if requests.Load() != 5 {
 		t.Errorf("%d requests", requests.Load())
@@ -469,9 +475,7 @@ func TestUnread(t *testing.T) {
 	if sent == 0 || unsent == 0 {
 		t.Errorf("%d sent, %d not", sent, unsent)
 	}
-	l.mu.Lock()
-	c := l.conn
-	l.mu.Unlock()
+	c := l.standing()
 	if c == nil {
 		t.Fatal("the connection is gone")
 	}
@@ -503,9 +507,7 @@ func TestPings(t *testing.T) {
 	if r := caller.Do(within(t, 500*time.Millisecond), nil, nil); r.Fault != drivers.CodeTimeout {
 		t.Errorf("%+v", r)
 	}
-	l.mu.Lock()
-	c := l.conn
-	l.mu.Unlock()
+	c := l.standing()
 	if c == nil {
 		t.Fatal("the connection is gone")
 	}
@@ -513,95 +515,6 @@ func TestPings(t *testing.T) {
 	defer c.mu.Unlock()
 	if len(c.out) > 2*outBound {
 		t.Errorf("%d bytes wait", len(c.out))
-	}
-}
-
-// A line connects anew after failures, and says at once what they were meanwhile.
-func TestConnecting(t *testing.T) {
-	address := startTarget(t, nil, func(p *peer) {
-		stream := p.request()
-		p.answer(stream, nil)
-	})
-	var refuse atomic.Bool
-	var opened, closed atomic.Int64
-	o := options(address)
-	dial := o.Dial
-	errRefused := errors.New("refused for the test")
-	o.Dial = func(ctx context.Context) (net.Conn, error) {
-		if refuse.Load() {
-			return nil, errRefused
-		}
-		return dial(ctx)
-	}
-	o.Opened, o.Closed = func() { opened.Add(1) }, func() { closed.Add(1) }
-	l := New(o)
-	caller := l.NewCaller()
-	refuse.Store(true)
-	for range 3 {
-		if r := caller.Do(within(t, long), nil, nil); r.Sent != 0 || !errors.Is(r.Err, errRefused) {
-			t.Errorf("%+v", r)
-		}
-	}
-	refuse.Store(false)
-	ends := time.Now().Add(long)
-	for r := caller.Do(within(t, long), nil, nil); !r.Answered; r = caller.Do(within(t, long), nil, nil) {
-		if r.Sent != 0 || time.Now().After(ends) {
-			t.Fatalf("%+v", r)
-		}
-		time.Sleep(time.Millisecond)
-	}
-	// The target ended that connection; the next call makes another.
-	for r := caller.Do(within(t, long), nil, nil); !r.Answered; r = caller.Do(within(t, long), nil, nil) {
-		if r.Fault != drivers.CodeClosed && r.Fault != drivers.CodeReset || time.Now().After(ends) {
-			t.Fatalf("%+v", r)
-		}
-	}
-	l.Close()
-	if r := caller.Do(within(t, long), nil, nil); r.Sent != 0 || !errors.Is(r.Err, ErrClosed) {
-		t.Errorf("%+v", r)
-	}
-	if opened.Load() < 2 || opened.Load() != closed.Load() {
-		t.Errorf("%d opened, %d closed", opened.Load(), closed.Load())
-	}
-}
-
-// What does not begin as HTTP/2 is no connection.
-func TestNoHTTP2(t *testing.T) {
-	for name, talk := range map[string]func(c net.Conn){
-		"closes":   func(c net.Conn) {},
-		"HTTP/1.1": func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") },
-		"a ping":   func(c net.Conn) { http2.NewFramer(c, nil).WritePing(false, [8]byte{}) },
-		"a ping, and waits": func(c net.Conn) {
-			http2.NewFramer(c, nil).WritePing(false, [8]byte{})
-			io.Copy(io.Discard, c)
-		},
-		"an acknowledgement": func(c net.Conn) { http2.NewFramer(c, nil).WriteSettingsAck() },
-		"a bad setting": func(c net.Conn) {
-			http2.NewFramer(c, nil).WriteSettings(http2.Setting{ID: http2.SettingMaxFrameSize, Val: 1})
-		},
-		"silence": func(c net.Conn) { io.Copy(io.Discard, c) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			o := options("nowhere:1")
-			o.Timeout = 100 * time.Millisecond
-			var talks sync.WaitGroup
-			o.Dial = func(context.Context) (net.Conn, error) {
-				a, b := net.Pipe()
-				talks.Go(func() {
-					defer b.Close()
-					io.CopyN(io.Discard, b, int64(len(http2.ClientPreface)))
-					go io.Copy(io.Discard, b)
-					talk(b)
-				})
-				return a, nil
-			}
-			l := New(o)
-			if r := l.NewCaller().Do(within(t, long), nil, nil); r.Sent != 0 || r.Err == nil {
-				t.Errorf("%+v", r)
-			}
-			l.Close()
-			talks.Wait()
-		})
 	}
 }
 

@@ -182,28 +182,6 @@ func TestHeaderLimit(t *testing.T) {
 	all.Wait()
 }
 
-func (l *Line) standing() *conn {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.conn
-}
-
-func (c *conn) count(of func() int) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return of()
-}
-
-// until waits for what other goroutines are about to do.
-func until(t *testing.T, what func() bool) {
-	t.Helper()
-	for ends := time.Now().Add(long); !what(); time.Sleep(100 * time.Microsecond) {
-		if time.Now().After(ends) {
-			t.Fatal("it does not happen")
-		}
-	}
-}
-
 // Answers are read although the target reads none of the requests that wait for it: only what it asked for itself stops reading.
 func TestReadsWhileUnread(t *testing.T) {
 	const big = 32 << 20 // more than the kernel keeps
