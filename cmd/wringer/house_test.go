@@ -78,6 +78,9 @@ func forbidden(from, to string) string {
 	if siblings(from, to, "wringer/drivers/", "wringer/drivers/drivertest", "wringer/drivers/payload") || siblings(from, to, "wringer/faults/", "wringer/faults/faulttest", "wringer/faults/request") {
 		return "one protocol or mechanism never sees another"
 	}
+	if strings.HasPrefix(from, "wringer/scenarios/runner/") && strings.HasPrefix(to, "wringer/scenarios/runner/") {
+		return "the parts of the runner know nothing of each other"
+	}
 	if from == "wringer/scenarios" && (strings.HasPrefix(to, "wringer/") && !slices.Contains([]string{"wringer/drivers", "wringer/faults", "wringer/reports"}, to)) {
 		return "the language knows the nouns, and no protocol, mechanism or runner"
 	}
@@ -117,6 +120,7 @@ func TestForbiddenImportsAreFound(t *testing.T) {
 		{"wringer/scenarios", "wringer/scenarios/runner"},
 		{"wringer/scenarios", "wringer/drivers/rest"},
 		{"wringer/scenarios/runner", "wringer/cmd/wringer"},
+		{"wringer/scenarios/runner/traffic", "wringer/scenarios/runner/record"},
 	} {
 		if forbidden(c[0], c[1]) == "" {
 			t.Errorf("%s may import %s", c[0], c[1])
@@ -126,6 +130,7 @@ func TestForbiddenImportsAreFound(t *testing.T) {
 		{"wringer/drivers/rest", "wringer/drivers"},
 		{"wringer/reports", "wringer/drivers"},
 		{"wringer/scenarios/runner", "wringer/reports/integrity"},
+		{"wringer/scenarios/runner", "wringer/scenarios/runner/traffic"},
 		{"wringer/cmd/wringer", "wringer/drivers/rest"},
 	} {
 		if why := forbidden(c[0], c[1]); why != "" {

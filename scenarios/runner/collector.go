@@ -64,7 +64,7 @@ func (t *trial) collect(ctx context.Context, fail context.CancelCauseFunc) (fini
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for i := range t.streams {
-			c.gather(i, time.Duration(1<<62))
+			c.gather(i, true)
 		}
 	}
 }
@@ -89,12 +89,14 @@ func (c *collector) tick(fail context.CancelCauseFunc) {
 	now := t.clock()
 	c.cores[int(now/time.Second)-1] = t.machine.cores()
 	for i, s := range t.streams {
-		s.flush()
-		c.gather(i, s.settledBelow())
-		c.gauges(i, now)
-		if err := s.failed(); err != nil {
-			fail(err)
+		if s.traffic != nil {
+			s.traffic.Flush()
+			if err := s.traffic.Failed(); err != nil {
+				fail(err)
+			}
 		}
+		c.gather(i, false)
+		c.gauges(i, now)
 	}
 	if err := t.book.checkpoint(func() *reports.Run { return t.partial(now) }); err != nil {
 		c.failure = cmp.Or(c.failure, err)
@@ -118,20 +120,17 @@ func (c *collector) tell() {
 	c.moments <- c.live()
 }
 
-// gather takes the slots that are over into the stream's tally.
-func (c *collector) gather(i int, frontier time.Duration) {
-	t, s, tally := c.t, c.t.streams[i], c.t.tallies[i]
-	taken, until := s.recorder.Take(frontier)
-	if s.results != nil {
-		s.results.Settled(s.spec.Name, until)
-	}
+// gather takes the slots that can no longer change into the stream's tally. rest: all that is left.
+func (c *collector) gather(i int, rest bool) {
+	t, s, tally := c.t, c.t.streams[i], c.t.streams[i].tally
+	taken, until := s.take(rest)
 	tally.add(taken)
 	tally.complete(until, func(start time.Duration, sec *second) {
 		sec.row.Limited = c.limits(s, start, &sec.cell)
 		if sec.row.Limited {
 			c.limited[s.spec.Name]++
 		}
-		length := min(time.Second, s.end-start)
+		length := min(time.Second, t.sc.Run.Duration-start)
 		for _, w := range tally.worst {
 			if window := w.gate.Scope.Window; window != "" && !t.plan.within(window, start, start+length) {
 				continue
@@ -152,19 +151,19 @@ const saturatedLag = 10 * time.Millisecond
 
 // limits says whether the generator was the limit in a second of a stream: it was late, it dropped, or it had used up the
 // CPU (then a closed model cannot show its own lateness, and a client library may hold up the sender for want of it).
-func (c *collector) limits(s *stream, start time.Duration, cell *metrics.Cell) bool {
-	if s.driver == nil { // the members of a group are ours too
+func (c *collector) limits(s *member, start time.Duration, cell *metrics.Cell) bool {
+	if s.traffic == nil { // the members of a group are ours too
 		return s.effects.group != nil && saturated(c.cores[int(start/time.Second)])
 	}
 	lag, known := cell.Lag.Rank(0.99, cell.Lag.Count())
 	full := saturated(c.cores[int(start/time.Second)])
-	_, pipelined := s.driver.(drivers.Pipeline)
-	return cell.DroppedByUs > 0 || known && lag > c.t.sc.Run.MaxLag || full && (s.pacer == nil || pipelined || lag > saturatedLag)
+	held := s.traffic.Closed() || s.traffic.Pipelined()
+	return cell.DroppedByUs > 0 || known && lag > c.t.sc.Run.MaxLag || full && (held || lag > saturatedLag)
 }
 
 // gauges reads what only the protocol knows.
 func (c *collector) gauges(i int, now time.Duration) {
-	s, tally := c.t.streams[i], c.t.tallies[i]
+	s, tally := c.t.streams[i], c.t.streams[i].tally
 	emit := func(name string, value float64) {
 		if now >= 0 {
 			tally.gauges[name] = append(tally.gauges[name], reports.Sample{AtNS: int64(now), Value: value})
@@ -219,16 +218,16 @@ func (c *collector) live() Live {
 		f := &t.sc.Faults[i]
 		l.Faults = append(l.Faults, LiveFault{Name: f.Label(), Start: f.At, End: f.End(), State: cmp.Or(c.state[f.Label()], "waiting")})
 	}
-	for i, s := range t.streams {
-		l.Streams = append(l.Streams, s.live(t.tallies[i], now))
+	for _, s := range t.streams {
+		l.Streams = append(l.Streams, s.live(now))
 	}
 	return l
 }
 
 // live describes the stream over the last whole second before now.
-func (s *stream) live(tally *tally, now time.Duration) LiveStream {
-	l := LiveStream{Name: s.spec.Name, InFlight: s.inFlight.Load(), Consumes: s.spec.Consume != nil}
-	total, last := tally.snapshot(s.recorder.Open(), int(now/time.Second)-1)
+func (s *member) live(now time.Duration) LiveStream {
+	l := LiveStream{Name: s.spec.Name, InFlight: s.inFlight(), Consumes: s.spec.Consume != nil}
+	total, last := s.tally.snapshot(s.open(), int(now/time.Second)-1)
 	l.Total, l.Offered, l.Retries, l.Rate = total, last.Offered, last.Retries, float64(last.Acked)
 	if last.Offered > 0 {
 		l.Errors = float64(last.Offered-last.Acked) / float64(last.Offered)

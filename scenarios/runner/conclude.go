@@ -81,8 +81,8 @@ func (t *trial) record(ended, drained time.Duration) *reports.Run {
 		Settings: t.sc.Settings,
 		Validity: reports.Validity{Verdict: reports.Inconclusive, Why: []string{"the run did not end"}},
 	}
-	for i, s := range t.streams {
-		run.Streams[s.spec.Name] = t.streamRecord(s, t.tallies[i], run.Windows, ended)
+	for _, s := range t.streams {
+		run.Streams[s.spec.Name] = t.streamRecord(s, s.tally, run.Windows, ended)
 	}
 	return run
 }
@@ -111,7 +111,7 @@ func (t *trial) windows(ended, drained time.Duration) []reports.Window {
 	return out
 }
 
-func (t *trial) streamRecord(s *stream, tally *tally, windows []reports.Window, ended time.Duration) *reports.Stream {
+func (t *trial) streamRecord(s *member, tally *tally, windows []reports.Window, ended time.Duration) *reports.Stream {
 	out := &reports.Stream{
 		Driver: s.spec.DriverName, Model: "open", Keys: s.spec.Keys, Plan: s.spec.Plan(),
 		Total: tally.total.Measures(ended), Windows: make(map[string]*reports.Measures),
@@ -120,7 +120,7 @@ func (t *trial) streamRecord(s *stream, tally *tally, windows []reports.Window, 
 	switch c := s.spec.Consume; {
 	case c != nil:
 		out.Driver, out.Model, out.Plan, out.Of = c.SourceName, reports.ModelConsume, c.Plan(), c.Of
-	case s.pacer == nil:
+	case s.closed():
 		out.Model = "closed"
 	}
 	if s.effects != nil {
@@ -138,7 +138,7 @@ func (t *trial) streamRecord(s *stream, tally *tally, windows []reports.Window, 
 }
 
 // stepRecords tells what became of the steps of a chain, nil when the stream is none.
-func (t *trial) stepRecords(s *stream, tally *tally, windows []reports.Window) []reports.Step {
+func (t *trial) stepRecords(s *member, tally *tally, windows []reports.Window) []reports.Step {
 	chain, ok := s.spec.Driver.(drivers.Stepped)
 	if !ok {
 		return nil
@@ -215,9 +215,9 @@ func injected(in *faults.Injection) bool { return in.Step != faults.Waiting && i
 func (t *trial) recoveries(r *reports.Fault, run *reports.Run, f *scenarios.Fault) {
 	until := min(t.alone(f), time.Duration(run.DurationNS))
 	r.PerStream = make(map[string]reports.StreamRecovery)
-	for i, s := range t.streams {
+	for _, s := range t.streams {
 		out := run.Streams[s.spec.Name]
-		n, ok := normalOf(out.Windows[faults.Baseline], out.Seconds, t.baseline(until), t.streams[i].pacer == nil)
+		n, ok := normalOf(out.Windows[faults.Baseline], out.Seconds, t.baseline(until), s.closed())
 		if !ok {
 			continue
 		}
@@ -288,8 +288,8 @@ func where(run *reports.Run, g *scenarios.Gate) string {
 }
 
 func (t *trial) worstOf(g *scenarios.Gate) *worst {
-	for _, tally := range t.tallies {
-		for _, w := range tally.worst {
+	for _, s := range t.streams {
+		for _, w := range s.tally.worst {
 			if w.gate == g {
 				return w
 			}
@@ -337,7 +337,7 @@ func (t *trial) judgement(g *scenarios.Gate, run *reports.Run) judgement {
 			}
 			break
 		}
-		tally := t.tallies[t.streamIndex(g.Stream)]
+		tally := t.streams[t.streamIndex(g.Stream)].tally
 		cell, length := &tally.total, until
 		if window, ok := t.plan.index[g.Scope.Window]; g.Scope.Window != "" && !ok {
 			j.observation = missing("the schedule that this seed draws has no such window")

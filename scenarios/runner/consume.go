@@ -8,12 +8,13 @@ import (
 	"wringer/reports"
 	"wringer/reports/integrity"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/traffic"
 )
 
 // consumer opens a stream that sends nothing and reads what others publish.
 func (t *trial) consumer(ctx context.Context, spec *scenarios.Stream) error {
 	env := t.env(spec)
-	s := newStream(spec, env, t.plan.slots, t.sc.Run)
+	s := &member{spec: spec, env: env}
 	c := spec.Consume
 	source, err := c.Source.Open(ctx, env)
 	if err != nil {
@@ -81,7 +82,7 @@ func (t *trial) keyOf(spec *scenarios.Stream) func(seq uint64) uint64 {
 	if spec.Keys == 0 {
 		return nil
 	}
-	return drivers.KeysOf(streamSeed(t.sc.Seed, spec.Name), spec.Keys)
+	return drivers.KeysOf(traffic.Seed(t.sc.Seed, spec.Name), spec.Keys)
 }
 
 // join lets the accounts of consumers follow the streams whose operations they look for, once all are open.
@@ -89,7 +90,7 @@ func (t *trial) join() {
 	for _, s := range t.streams {
 		if c := s.spec.Consume; c != nil && s.effects.ledger != nil {
 			of := t.streams[t.streamIndex(c.Of)]
-			of.followers = append(of.followers, s.effects.ledger)
+			of.traffic.Follow(s.effects.ledger)
 		}
 	}
 }

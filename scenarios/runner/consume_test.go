@@ -206,7 +206,7 @@ func TestGroupWithoutCPUIsTheLimit(t *testing.T) {
 	sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors == 0")
 	tr := &trial{sc: sc, plan: newPlan(sc)}
 	c := &collector{t: tr, cores: map[int]float64{1: float64(runtime.GOMAXPROCS(0))}}
-	group, alone := &stream{effects: &observer{group: &herd{}}}, &stream{effects: &observer{}}
+	group, alone := &member{effects: &observer{group: &herd{}}}, &member{effects: &observer{}}
 	for sec, want := range []bool{false, true} {
 		start := time.Duration(sec) * time.Second
 		if got := c.limits(group, start, nil); got != want {

@@ -163,6 +163,16 @@ func scenario(t *testing.T, timing scenarios.Timing, streams []scenarios.Stream,
 	return sc
 }
 
+// sleep waits for d, false when ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // bubble runs f in virtual time.
 func bubble(t *testing.T, f func(t *testing.T)) { synctest.Test(t, f) }
 

@@ -7,35 +7,19 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/traffic"
 )
 
 // direct dials without a link.
 func direct(ctx context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
 	return d.DialContext(ctx, network, address)
-}
-
-// meanings turns a stream's `outcomes` into what each code means. A bare number is an HTTP status.
-func meanings(outcomes map[string][]string) map[string]drivers.Outcome {
-	m := make(map[string]drivers.Outcome)
-	for _, o := range []drivers.Outcome{drivers.Acked, drivers.Rejected, drivers.Indeterminate} {
-		for _, code := range outcomes[o.String()] {
-			if _, err := strconv.Atoi(code); err == nil {
-				code = "http_" + code
-			}
-			m[strings.ToLower(code)] = o
-		}
-	}
-	return m
 }
 
 // play sends the traffic, waits for what is under way and for what must show up, and concludes.
@@ -51,7 +35,6 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 		}
 		if t.opt.Results != nil && s.driver != nil {
 			t.opt.Results.Begin(s.spec.Name, placeOf(s.spec.Driver), t.epoch())
-			s.results = t.opt.Results
 		}
 	}
 
@@ -67,7 +50,10 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	t.timeline.start(admit)
 	stuck := t.send(admit, ctx)
 	// The last operation may be over long before the measured part is.
-	sleep(admit, t.sc.Run.Duration-t.clock())
+	select {
+	case <-time.After(t.sc.Run.Duration - t.clock()):
+	case <-admit.Done():
+	}
 	injections := t.timeline.stop()
 	// What was due at this very moment may have begun: the end lies beyond it.
 	ended := min(max(t.clock()+1, 0), t.sc.Run.Duration)
@@ -120,11 +106,11 @@ func (t *trial) send(admit, fly context.Context) error {
 	var all sync.WaitGroup
 	var longest time.Duration
 	for _, s := range t.streams {
-		if s.driver == nil {
-			continue // it sends nothing
+		if s.traffic == nil {
+			continue
 		}
-		longest = max(longest, s.policy.longest(s.spec.Timeout))
-		all.Go(func() { s.run(admit, fly) })
+		longest = max(longest, s.traffic.Longest())
+		all.Go(func() { s.traffic.Run(admit, fly) })
 	}
 	done := make(chan struct{})
 	go func() { all.Wait(); close(done) }()
@@ -142,7 +128,10 @@ func (t *trial) send(admit, fly context.Context) error {
 		}
 	}
 	for _, s := range t.streams {
-		if err := s.failed(); err != nil {
+		if s.traffic == nil {
+			continue
+		}
+		if err := s.traffic.Failed(); err != nil {
 			return err
 		}
 	}
@@ -205,7 +194,7 @@ func (t *trial) openFaults(ctx context.Context) (*timeline, error) {
 		fault, err := f.Config.Open(faults.Env{
 			Name: fileName(f),
 			Link: t.whole, Peers: t.peers, Part: t.part, Dial: t.bounds.over(direct), Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
-			Seed: streamSeed(t.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(t.sc.Path),
+			Seed: traffic.Seed(t.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(t.sc.Path),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%w: fault %s: %w", ErrScenario, f.Label(), err)

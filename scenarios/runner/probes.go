@@ -22,7 +22,7 @@ func (t *trial) probed(run *reports.Run) []reports.Violation {
 	return evidence
 }
 
-func (t *trial) arrived(s *stream, out *reports.Stream) []reports.Violation {
+func (t *trial) arrived(s *member, out *reports.Stream) []reports.Violation {
 	result := s.witness.Finish()
 	out.Total.Witness = result.Total
 	for name, m := range out.Windows {
@@ -43,7 +43,7 @@ func (t *trial) arrived(s *stream, out *reports.Stream) []reports.Violation {
 }
 
 // report writes the counts into the record, and returns the evidence by window and operation.
-func (r *replays) report(out *reports.Stream) []reports.Violation {
+func (r *replayAccount) report(out *reports.Stream) []reports.Violation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	total, skipped := make(map[string]reports.ReplayCounts), int64(0)

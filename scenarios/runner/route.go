@@ -14,9 +14,9 @@ import (
 	"wringer/scenarios"
 )
 
-// route lays the path of a stream's connections: through the link if a fault names it, and behind it past the witness if
-// there is one, whose account it returns. A witness always stands behind a link: a driver that looks at its sockets, or
-// reads and writes them by system calls of its own, then has real ones, and nothing goes past the witness.
+// route lays the path of a stream's connections: through the link if a fault names the stream, and past the witness behind
+// that link. It returns the witness's account, nil without a witness. A witness always stands behind a link. The link gives
+// the driver real sockets, so a driver that uses raw system calls still works and cannot bypass the witness.
 func (t *trial) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Account, error) {
 	if !spec.Witness && !linked(t.sc, spec.Name) {
 		return nil, nil
@@ -62,23 +62,5 @@ func from(sources []netip.Addr) drivers.DialFunc {
 		source := sources[(next.Add(1)-1)%uint64(len(sources))]
 		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))}
 		return d.DialContext(ctx, network, address)
-	}
-}
-
-// follow lets those follow the stream's operations who judge them.
-func (s *stream) follow(account *arrivals.Account, windows []string) {
-	if s.effects != nil && s.effects.ledger != nil {
-		s.followers = append(s.followers, s.effects.ledger)
-	}
-	if s.effects != nil && s.effects.times != nil {
-		s.followers = append(s.followers, s.effects.times)
-	}
-	if account != nil {
-		s.witness = account
-		s.followers = append(s.followers, account)
-	}
-	if replayer, ok := s.driver.(drivers.Replayer); ok && s.env.Replay != nil {
-		s.replays = newReplays(s, replayer, windows)
-		s.followers = append(s.followers, s.replays)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"wringer/reports/effects"
 	"wringer/reports/integrity"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/traffic"
 )
 
 // Options of a run.
@@ -33,19 +34,10 @@ type Options struct {
 	Watch func(Live)
 	// Allow names hosts that may be dialled although they are neither on this machine nor in a private network.
 	Allow []string
-	// Results takes every attempt of the measured operations, in a form of its own; nil: nobody does.
-	Results Results
+	// Results takes every finished operation of the measured part. Nil: none.
+	Results traffic.Results
 	Version string
 	Log     *slog.Logger
-}
-
-// Results is told of operations as they end, from many goroutines. It must not block, nor keep the event.
-type Results interface {
-	// Begin names a stream before its first operation, with the place that it sends to and the zero of the run's clock.
-	Begin(stream, place string, epoch time.Time)
-	Ended(stream string, e *reports.Ended)
-	// Settled says that every measured operation of the stream that was planned before until is over, and was told.
-	Settled(stream string, until time.Duration)
 }
 
 // ErrScenario marks an error that the scenario caused; nothing was sent and no record was left.
@@ -108,8 +100,7 @@ type trial struct {
 	target    scenarios.Target
 	mesh      faults.Mesh
 	linkCosts map[string]int64 // of the links that know theirs, in nanoseconds
-	streams   []*stream
-	tallies   []*tally
+	streams   []*member
 	zero      atomic.Pointer[time.Time] // of the run's clock: the end of the warm-up
 	machine   *machine
 	timeline  *timeline
@@ -210,13 +201,13 @@ func (t *trial) env(spec *scenarios.Stream) drivers.Env {
 	return drivers.Env{
 		Stream:   spec.Name,
 		Identity: drivers.Identity{Run: t.id, Stream: spec.Name},
-		Seed:     streamSeed(t.sc.Seed, spec.Name),
+		Seed:     traffic.Seed(t.sc.Seed, spec.Name),
 		Clock:    t.clock,
 		Epoch:    t.epoch,
 		Dial:     t.dials.over(t.bounds.over(direct)),
 		Direct:   t.bounds.over(direct),
 		Timeout:  spec.Timeout,
-		Sessions: sessions(spec),
+		Sessions: traffic.Sessions(spec),
 		Files:    filepath.Dir(t.sc.Path),
 		Log:      t.opt.Log,
 	}
@@ -229,7 +220,7 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 	}
 	env := t.env(spec)
 	if spec.Replay != nil {
-		env.Replay = chosen(env.Seed, float64(*spec.Replay))
+		env.Replay = traffic.ReplayChoice(env.Seed, float64(*spec.Replay))
 	}
 	if err := t.leave(spec, &env); err != nil {
 		return err
@@ -243,9 +234,11 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 		return blame(spec, err)
 	}
 	t.closers = append(t.closers, driver.Close)
-	s := newStream(spec, env, t.plan.slots, t.sc.Run)
-	s.driver = driver
-	s.meaning = meanings(spec.Outcomes)
+	s := &member{spec: spec, env: env, driver: driver}
+	s.traffic = traffic.New(traffic.Config{
+		Spec: spec, Env: env, Driver: driver, Slots: t.plan.slots, Timing: t.sc.Run, Results: t.opt.Results,
+		Loop: loopRates, Virtual: virtualTime,
+	})
 	if s.effects, err = t.observe(ctx, spec, env, driver); err != nil {
 		return blame(spec, err)
 	}
@@ -254,11 +247,17 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 	return nil
 }
 
+// loopRates and virtualTime are set by tests alone.
+var (
+	loopRates   traffic.LoopRates
+	virtualTime bool
+)
+
 // add adds an open stream, with a tally of its own.
-func (t *trial) add(s *stream) {
-	tally := newTally(t.plan.slots, len(t.plan.names))
-	tally.worst = newWorst(t.sc.Expect, s.spec.Name)
-	t.streams, t.tallies = append(t.streams, s), append(t.tallies, tally)
+func (t *trial) add(s *member) {
+	s.tally = newTally(t.plan.slots, len(t.plan.names))
+	s.tally.worst = newWorst(t.sc.Expect, s.spec.Name)
+	t.streams = append(t.streams, s)
 }
 
 // blame tells whose fault an error of opening is.

@@ -50,7 +50,7 @@ func (t *trial) steady() string {
 	var ill []string
 	for i, s := range t.streams {
 		cell := t.baselineCell(i)
-		if cell.Counts.Acked == 0 && cell.Offered+s.inFlight.Load() > 0 {
+		if cell.Counts.Acked == 0 && cell.Offered+s.inFlight() > 0 {
 			ill = append(ill, "no operation of stream "+s.spec.Name+" was acked")
 			continue
 		}
@@ -72,8 +72,8 @@ func (t *trial) steady() string {
 func (t *trial) baselineCell(i int) *metrics.Cell {
 	window := t.plan.index[faults.Baseline]
 	cell := &metrics.Cell{}
-	cell.Merge(&t.tallies[i].windows[window])
-	for slot, open := range t.streams[i].recorder.Open() {
+	cell.Merge(&t.streams[i].tally.windows[window])
+	for slot, open := range t.streams[i].open() {
 		if t.plan.slots.Slot(slot).Window == window {
 			cell.Merge(open)
 		}
@@ -84,7 +84,7 @@ func (t *trial) baselineCell(i int) *metrics.Cell {
 // early judges a gate on the baseline of stream i before the run is over. Counts, integrity, recovery and
 // the times of effects are known later.
 func (t *trial) early(g *scenarios.Gate, i int, cell *metrics.Cell) reports.Gate {
-	s, tally := t.streams[i], t.tallies[i]
+	s, tally := t.streams[i], t.streams[i].tally
 	j := judgement{limited: t.collector.limited[s.spec.Name] > 0}
 	switch {
 	case g.Scope.EverySecond:
@@ -100,7 +100,7 @@ func (t *trial) early(g *scenarios.Gate, i int, cell *metrics.Cell) reports.Gate
 		if g.Metric.Name == "rate" {
 			// What is under way may yet be acked.
 			hopeful := *cell
-			hopeful.Counts.Acked += s.inFlight.Load()
+			hopeful.Counts.Acked += s.inFlight()
 			cell = &hopeful
 		}
 		j.observation = observe(g.Metric, cell, t.plan.length(faults.Baseline, t.clock()))

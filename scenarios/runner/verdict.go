@@ -97,9 +97,9 @@ func seconds(n int) string {
 // lag sums up how late the generator was, over all streams.
 func (t *trial) lag(v *reports.Validity) {
 	var lag metrics.Hist
-	for _, tally := range t.tallies {
-		lag.Merge(&tally.total.Lag)
-		v.Dropped += tally.total.Dropped
+	for _, s := range t.streams {
+		lag.Merge(&s.tally.total.Lag)
+		v.Dropped += s.tally.total.Dropped
 	}
 	at := func(q float64) *int64 {
 		if d, ok := lag.Rank(q, lag.Count()); ok {
@@ -180,7 +180,7 @@ func (t *trial) unhealthy(cause error) (*reports.Run, error) {
 	t.begin()
 	t.machine, t.collector = newMachine(), &collector{t: t}
 	// Streams that were opened before this one sent nothing.
-	t.streams, t.tallies = nil, nil
+	t.streams = nil
 	run := t.record(0, 0)
 	run.Windows = []reports.Window{}
 	for i := range t.sc.Expect {

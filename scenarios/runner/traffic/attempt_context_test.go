@@ -1,4 +1,4 @@
-package runner
+package traffic
 
 import (
 	"context"
@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// A limit is what context.WithTimeout is, asked in whatever order.
-func TestLimitIsAContext(t *testing.T) {
+// An attemptContext behaves like a context of context.WithTimeout, whatever is called first.
+func TestAttemptContextIsAContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		fresh := func() *limit { return &limit{parent: parent, deadline: time.Now().Add(time.Second)} }
+		fresh := func() *attemptContext { return &attemptContext{parent: parent, deadline: time.Now().Add(time.Second)} }
 
 		expired := fresh()
 		<-time.After(time.Second)
@@ -40,7 +40,7 @@ func TestLimitIsAContext(t *testing.T) {
 		below, stop := context.WithTimeout(child, time.Hour)
 		defer stop()
 		if child.end() {
-			t.Error("a limit with a child counts as unused")
+			t.Error("a context with a child counts as reusable")
 		}
 		<-called
 		<-below.Done()
@@ -55,39 +55,39 @@ func TestLimitIsAContext(t *testing.T) {
 	})
 }
 
-// What waits with the keeper is called once: at its attempt's end, when its time is up or when the run ends, and not before.
-func TestKeeper(t *testing.T) {
+// A callback is called once: at its attempt's end, at its deadline or at the run's end, and not before.
+func TestDeadlineTimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fly, cancel := context.WithCancel(t.Context())
+		run, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		k := newKeeper(fly)
-		defer k.close()
+		timer := newDeadlineTimer(run)
+		defer timer.close()
 		began := time.Now()
 		var called [5]atomic.Int64 // when, 0: not yet
 		await := func(n int, l context.Context) (stop func() bool) {
-			return l.(*limit).AfterFunc(func() { called[n].Store(int64(time.Since(began)) + 1) })
+			return l.(*attemptContext).AfterFunc(func() { called[n].Store(int64(time.Since(began)) + 1) })
 		}
-		posts := make([]post, 5)
+		slots := make([]attemptSlot, 5)
 		attempt := func(n int, timeout time.Duration) context.Context {
-			posts[n].keeper = k
-			return posts[n].bound(fly, time.Now().Add(timeout))
+			slots[n].timer = timer
+			return slots[n].begin(run, time.Now().Add(timeout))
 		}
 		late, early := attempt(0, time.Second), attempt(1, time.Second/2)
 		await(0, late)
-		await(1, early) // its deadline is before the one that the keeper waits for
+		await(1, early) // its deadline is before the one that the timer is set to
 		if stop := await(2, attempt(2, time.Second/4)); !stop() || stop() {
-			t.Error("a wait is stopped once")
+			t.Error("a callback is stopped once")
 		}
-		posts[2].end()
+		slots[2].end()
 		again := attempt(2, time.Hour)
-		if again != context.Context(posts[2].limit) || posts[2].limit.Err() != nil {
-			t.Error("a limit that nobody holds does not serve again")
+		if again != context.Context(slots[2].context) || slots[2].context.Err() != nil {
+			t.Error("a context that nobody holds is not reused")
 		}
 		await(2, again)
 		await(3, attempt(3, time.Hour))
-		posts[3].end()
-		if posts[3].limit != nil {
-			t.Error("a limit that was waited for to the end serves again")
+		slots[3].end()
+		if slots[3].context != nil {
+			t.Error("a context whose callback was called is reused")
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
@@ -110,16 +110,16 @@ func TestKeeper(t *testing.T) {
 	})
 }
 
-// A second that waits, and one that asks for Done, get what context.WithDeadline gives.
-func TestKeeperBesideTimer(t *testing.T) {
+// A second callback, and a call of Done, get what context.WithDeadline gives.
+func TestDeadlineTimerBesideDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newKeeper(t.Context())
-		defer k.close()
-		p := post{keeper: k}
-		ctx := p.bound(t.Context(), time.Now().Add(time.Second))
+		timer := newDeadlineTimer(t.Context())
+		defer timer.close()
+		p := attemptSlot{timer: timer}
+		ctx := p.begin(t.Context(), time.Now().Add(time.Second))
 		var calls atomic.Int64
 		for range 2 {
-			ctx.(*limit).AfterFunc(func() {
+			ctx.(*attemptContext).AfterFunc(func() {
 				if calls.Add(1); ctx.Err() == nil {
 					t.Error("called before its end")
 				}
@@ -132,32 +132,32 @@ func TestKeeperBesideTimer(t *testing.T) {
 		if calls.Load() != 2 || !errors.Is(below.Err(), context.DeadlineExceeded) {
 			t.Errorf("%d of 2 called, the child says %v", calls.Load(), below.Err())
 		}
-		if p.end(); p.limit != nil {
-			t.Error("a limit that was asked for Done serves again")
+		if p.end(); p.context != nil {
+			t.Error("a context whose Done was called is reused")
 		}
 	})
 }
 
-// BenchmarkLimit is what an attempt pays that its driver waits for, beside a context with a timer of its own.
-func BenchmarkLimit(b *testing.B) {
-	fly, cancel := context.WithCancel(b.Context())
+// BenchmarkAttemptContext is the cost of an attempt whose driver waits for its context, beside a context with a timer of its own.
+func BenchmarkAttemptContext(b *testing.B) {
+	run, cancel := context.WithCancel(b.Context())
 	defer cancel()
-	k := newKeeper(fly)
-	defer k.close()
+	timer := newDeadlineTimer(run)
+	defer timer.close()
 	nothing := func() {}
-	b.Run("kept", func(b *testing.B) {
-		p := post{keeper: k}
+	b.Run("shared", func(b *testing.B) {
+		p := attemptSlot{timer: timer}
 		b.ReportAllocs()
 		for b.Loop() {
-			ctx := p.bound(fly, time.Now().Add(time.Minute))
-			ctx.(*limit).AfterFunc(nothing)()
+			ctx := p.begin(run, time.Now().Add(time.Minute))
+			ctx.(*attemptContext).AfterFunc(nothing)()
 			p.end()
 		}
 	})
 	b.Run("timer", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			ctx, cancel := context.WithDeadline(fly, time.Now().Add(time.Minute))
+			ctx, cancel := context.WithDeadline(run, time.Now().Add(time.Minute))
 			context.AfterFunc(ctx, nothing)()
 			cancel()
 		}

@@ -1,4 +1,4 @@
-package runner
+package traffic
 
 import (
 	"slices"
@@ -25,27 +25,27 @@ func newPolicy(s *scenarios.Stream, seed uint64) *policy {
 	return p
 }
 
-// offered tells the policy that an operation begins: it earns its share of a retry.
+// offered counts an operation that begins. Each one earns a share of a retry.
 func (p *policy) offered() {
 	if p.budget != nil {
 		p.budget.earn()
 	}
 }
 
-// next says whether f, whose last attempt has landed, is tried again, and after what wait.
-func (p *policy) next(f *flight, now time.Duration) (wait time.Duration, again bool) {
-	last := &f.trail[len(f.trail)-1]
-	if p.retry == nil || len(f.trail) >= p.retry.Attempts || last.Code == drivers.CodeCancelled || !p.retriable(last) {
+// next says whether op is tried again after its last attempt, and after which wait.
+func (p *policy) next(op *operation, now time.Duration) (wait time.Duration, again bool) {
+	last := &op.trail[len(op.trail)-1]
+	if p.retry == nil || len(op.trail) >= p.retry.Attempts || last.Code == drivers.CodeCancelled || !p.retriable(last) {
 		return 0, false
 	}
-	wait = p.retry.Wait(p.seed, f.op.Seq, len(f.trail))
+	wait = p.retry.Wait(p.seed, op.op.Seq, len(op.trail))
 	if p.retry.RetryAfter {
 		if last.RetryAfter > scenarios.MaxRetryAfter {
 			return 0, false
 		}
 		wait = max(wait, last.RetryAfter)
 	}
-	if p.deadline > 0 && now+wait >= f.begun+p.deadline {
+	if p.deadline > 0 && now+wait >= op.begun+p.deadline {
 		return 0, false
 	}
 	if p.budget != nil && !p.budget.spend() {
@@ -54,8 +54,8 @@ func (p *policy) next(f *flight, now time.Duration) (wait time.Duration, again b
 	return wait, true
 }
 
-// retriable: what may be tried again. By default whatever may or may not have taken effect, and connections that were
-// never made; an explicit rejection stands, unless the policy names its code.
+// retriable says whether an attempt may be followed by another. By default these may: an attempt that may or may not have taken
+// effect, and one that never reached the wire. A rejection is final, unless the policy names its code.
 func (p *policy) retriable(at *drivers.Attempt) bool {
 	if at.Outcome == drivers.Acked {
 		return false
@@ -66,12 +66,12 @@ func (p *policy) retriable(at *drivers.Attempt) bool {
 	return at.Outcome == drivers.Indeterminate || !at.Wire
 }
 
-// timeout is the time that the next attempt of f may take.
-func (p *policy) timeout(f *flight, now, attempt time.Duration) time.Duration {
+// timeout is the time that the next attempt of op may take.
+func (p *policy) timeout(op *operation, now, attempt time.Duration) time.Duration {
 	if p.deadline == 0 {
 		return attempt
 	}
-	return min(attempt, f.begun+p.deadline-now)
+	return min(attempt, op.begun+p.deadline-now)
 }
 
 // longest is the longest time that an operation can take.
@@ -90,9 +90,8 @@ func (p *policy) longest(attempt time.Duration) time.Duration {
 	return d
 }
 
-// budget is a token bucket: each operation earns a share of a retry, each retry costs one. It holds at most what 1,000
-// operations earn, and the reserve with which it begins, so that a long calm does not pay for a storm. (Finagle's
-// RetryBudget is the model.)
+// budget is a token bucket: each operation earns a share of a retry, each retry costs one. It begins with a reserve. It holds at
+// most the reserve and what 1,000 operations earn, so that a long calm does not pay for a storm. (After Finagle's RetryBudget.)
 type budget struct {
 	mu          sync.Mutex
 	tokens      float64

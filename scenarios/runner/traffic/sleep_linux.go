@@ -1,4 +1,4 @@
-package runner
+package traffic
 
 import (
 	"os"
@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// timerfd is a timer of the kernel's that the runtime's poller waits for like for a socket: to some 50 us, and without
+// timerfd is a timer of the kernel's. The runtime's poller waits for it as for a socket: precise to some 50 us, and without
 // holding a processor.
 type timerfd struct{ file *os.File }
 
-func openNapper() napper {
+// openPreciseSleeper returns nil when the kernel gives no timer.
+func openPreciseSleeper() preciseSleeper {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {
 		return nil
@@ -19,7 +20,7 @@ func openNapper() napper {
 	return &timerfd{os.NewFile(uintptr(fd), "timerfd")}
 }
 
-func (t *timerfd) nap(d time.Duration) error {
+func (t *timerfd) sleep(d time.Duration) error {
 	raw, err := t.file.SyscallConn()
 	if err != nil {
 		return err
