@@ -98,7 +98,7 @@ func (c *collector) tick(fail context.CancelCauseFunc) {
 		c.gather(i, false)
 		c.gauges(i, now)
 	}
-	if err := t.book.checkpoint(func() *reports.Run { return t.partial(now) }); err != nil {
+	if err := t.folder.Checkpoint(func() *reports.Run { return t.partial(now) }); err != nil {
 		c.failure = cmp.Or(c.failure, err)
 		fail(err)
 	}
@@ -140,7 +140,7 @@ func (c *collector) gather(i int, rest bool) {
 		if why := c.aborts.add(s.spec.Name, start, length, &sec.cell, sec.row.Limited); why != "" {
 			c.give(stopped{why: why})
 		}
-		if err := t.book.interval(s.spec.Name, t.epoch(), start, sec.cell.Response.Export()); err != nil {
+		if err := t.folder.Interval(s.spec.Name, t.epoch().Add(start), sec.cell.Response.Export()); err != nil {
 			c.failure = cmp.Or(c.failure, err)
 		}
 	})

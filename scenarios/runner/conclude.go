@@ -61,8 +61,7 @@ func (t *trial) conclude(c conclusion) (*reports.Run, error) {
 	c.stopped.leaveOpen(run.Gates, t.sc.Expect)
 	run.Findings = append(findings(run), t.witnessed()...)
 	t.verdict(run, c)
-	t.redact(run, violations)
-	if err := t.book.finish(run, violations); err != nil {
+	if err := t.folder.Finish(run, violations); err != nil {
 		return nil, fmt.Errorf("write record: %w", err)
 	}
 	return run, nil

@@ -25,7 +25,7 @@ func direct(ctx context.Context, network, address string) (net.Conn, error) {
 // play sends the traffic, waits for what is under way and for what must show up, and concludes.
 func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	t.begin()
-	if err := t.book.begin(t.epoch()); err != nil {
+	if err := t.folder.Begin(t.epoch()); err != nil {
 		return nil, fmt.Errorf("write record: %w", err)
 	}
 	t.machine = newMachine()
@@ -68,7 +68,7 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	collector()
 
 	if err := t.bounds.err(); err != nil {
-		t.book.discard()
+		t.folder.Discard()
 		return nil, err
 	}
 	if err := context.Cause(admit); err != nil && ctx.Err() == nil && !errors.As(err, new(stopped)) {
@@ -228,7 +228,7 @@ func fileName(f *scenarios.Fault) string {
 
 // faultOutput opens a file of evidence of a fault.
 func (t *trial) faultOutput(name string) (io.WriteCloser, error) {
-	return t.book.output(filepath.Join("faults", name))
+	return t.folder.Output(filepath.Join("faults", name))
 }
 
 func (t *trial) part(name string) (faults.Part, error) {

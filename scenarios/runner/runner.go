@@ -20,6 +20,7 @@ import (
 	"wringer/reports/effects"
 	"wringer/reports/integrity"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/record"
 	"wringer/scenarios/runner/traffic"
 )
 
@@ -63,14 +64,18 @@ func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run
 	if t.opt.Watch == nil {
 		t.opt.Watch = func(Live) {}
 	}
-	book, err := openBook(opt.Dir, sc)
+	folder, err := record.Create(opt.Dir, sc.Source, sc.Redact)
 	if err != nil {
 		return nil, err
 	}
-	t.book = book
+	if err := folder.OpenLog(); err != nil {
+		folder.Discard()
+		return nil, err
+	}
+	t.folder = folder
 	defer t.close()
 	t.journal = faults.NewJournal(filepath.Join(opt.Dir, faults.JournalFile), sc.Redact)
-	t.closers = append(t.closers, t.journal.Close, book.closeOutputs)
+	t.closers = append(t.closers, t.journal.Close, folder.CloseOutputs)
 	if err := t.prepare(ctx); err != nil {
 		if over := t.bounds.err(); over != nil {
 			err = over
@@ -78,7 +83,7 @@ func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run
 		if ctx.Err() == nil && errors.Is(err, drivers.ErrUnreachable) {
 			return t.unhealthy(err)
 		}
-		book.discard()
+		folder.Discard()
 		return nil, err
 	}
 	return t.play(ctx)
@@ -86,11 +91,11 @@ func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run
 
 // trial is one run at work.
 type trial struct {
-	sc   *scenarios.Scenario // resolved once the target runs
-	opt  Options
-	plan *plan
-	id   string
-	book *book
+	sc     *scenarios.Scenario // resolved once the target runs
+	opt    Options
+	plan   *plan
+	id     string
+	folder *record.Folder
 	// journal keeps what must be undone outside this process should it die.
 	journal *faults.Journal
 	dials   dials
@@ -181,7 +186,7 @@ func (t *trial) startTarget(ctx context.Context) error {
 	target, err := config.Start(ctx, scenarios.TargetEnv{
 		Seed: uint64(t.sc.Seed), Log: t.opt.Log, Name: t.sc.TargetName, Run: t.id,
 		Vars: t.addresses.known(), Known: tell,
-		Output: t.book.output, Journal: t.journal, Refused: t.dials.refused, Bounds: t.bounds.check,
+		Output: t.folder.Output, Journal: t.journal, Refused: t.dials.refused, Bounds: t.bounds.check,
 	})
 	if err != nil {
 		return fmt.Errorf("start target %s: %w", t.sc.TargetName, err)

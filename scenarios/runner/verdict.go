@@ -191,41 +191,7 @@ func (t *trial) unhealthy(cause error) (*reports.Run, error) {
 	run.Validity.Verdict, run.Validity.Why = reports.Inconclusive, []string{reason}
 	run.Verdict, run.Exit, run.Why = reports.Inconclusive, reports.ExitInconclusive, []string{reason}
 	run.Complete = true
-	t.redact(run, nil)
-	return run, t.book.finish(run, nil)
-}
-
-// redact replaces the values that came from the environment in everything that may quote a target or an error.
-func (t *trial) redact(run *reports.Run, violations []reports.Violation) {
-	list := func(texts []string) {
-		for i := range texts {
-			texts[i] = t.sc.Redact(texts[i])
-		}
-	}
-	list(run.Why)
-	list(run.Validity.Why)
-	for i := range run.Gates {
-		run.Gates[i].Why = t.sc.Redact(run.Gates[i].Why)
-		run.Gates[i].Expr = t.sc.Redact(run.Gates[i].Expr)
-	}
-	for i := range run.Faults {
-		run.Faults[i].Error, run.Faults[i].Spec = t.sc.Redact(run.Faults[i].Error), t.sc.Redact(run.Faults[i].Spec)
-	}
-	for i := range run.Findings {
-		run.Findings[i].Text = t.sc.Redact(run.Findings[i].Text)
-	}
-	for _, s := range run.Streams {
-		t.redactDetails(&s.Total)
-		for _, m := range s.Windows {
-			t.redactDetails(m)
-		}
-	}
-	for i := range violations {
-		for j := range violations[i].Attempts {
-			at := &violations[i].Attempts[j]
-			at.Detail = t.sc.Redact(at.Detail)
-		}
-	}
+	return run, t.folder.Finish(run, nil)
 }
 
 // witnessed is what the target saw of its own parts.
@@ -239,12 +205,6 @@ func (t *trial) witnessed() []reports.Finding {
 		out = append(out, reports.Finding{Kind: "target", Text: text})
 	}
 	return out
-}
-
-func (t *trial) redactDetails(m *reports.Measures) {
-	for code, detail := range m.Details {
-		m.Details[code] = t.sc.Redact(detail)
-	}
 }
 
 // messageFindings tells of messages lost, copied or out of order that no gate asked for.

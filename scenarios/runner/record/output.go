@@ -1,4 +1,4 @@
-package runner
+package record
 
 import (
 	"bytes"
@@ -10,18 +10,18 @@ import (
 	"sync"
 )
 
-// outputDir holds, in a record's folder, what processes and commands wrote.
+// outputDir holds, in a record's folder, the output of processes and commands.
 const outputDir = "output"
 
-// The bounds of one file of output, and of a line kept back until its end has come. With the file before it, the last 4 to
-// 8 MiB are kept.
+// mostOutput bounds one output file, in bytes. The file before it is kept too, so the last 4 to 8 MiB are there. mostLine
+// bounds the bytes of a line that wait for the line's end.
 const (
 	mostOutput = 4 << 20
 	mostLine   = 64 << 10
 )
 
-// output is a file of output of bounded length: when it is full it takes the place of the one before, and a new one begins.
-// What came from the environment is replaced, line by line. Safe for concurrent use.
+// output is an output file of bounded length. A full file replaces the one before it, and a new file begins. Values that
+// came from the environment are replaced, line by line. Safe for concurrent use.
 type output struct {
 	path   string
 	redact func(string) string
@@ -33,9 +33,9 @@ type output struct {
 	err  error  // the first one
 }
 
-// output opens the file of that name. A name may hold a folder.
-func (b *book) output(name string) (io.WriteCloser, error) {
-	path := filepath.Join(b.dir, outputDir, name+".log")
+// Output opens the output file of that name. A name may hold a folder. CloseOutputs closes the file if the caller does not.
+func (f *Folder) Output(name string) (io.WriteCloser, error) {
+	path := filepath.Join(f.dir, outputDir, name+".log")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("keep output of %s: %w", name, err)
 	}
@@ -43,14 +43,14 @@ func (b *book) output(name string) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep output of %s: %w", name, err)
 	}
-	o := &output{path: path, redact: b.sc.Redact, file: file}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.outputs = append(b.outputs, o)
+	o := &output{path: path, redact: f.redact, file: file}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.outputs = append(f.outputs, o)
 	return o, nil
 }
 
-// Write never fails: that a record is short of output is told by Close, and is no reason to hold up who writes.
+// Write never fails and never holds up the writer. Close reports that output was lost.
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -62,39 +62,39 @@ func (o *output) Write(p []byte) (int, error) {
 	if end == 0 && len(o.part) > mostLine {
 		end = len(o.part)
 	}
-	o.put(o.part[:end])
+	o.writeLines(o.part[:end])
 	o.part = append(o.part[:0], o.part[end:]...)
 	return len(p), nil
 }
 
-func (o *output) put(lines []byte) {
+func (o *output) writeLines(lines []byte) {
 	if len(lines) == 0 {
 		return
 	}
 	if o.size > mostOutput {
-		o.turn()
+		o.rotate()
 	}
 	n, err := o.file.WriteString(o.redact(string(lines)))
 	o.size += n
 	o.err = errors.Join(o.err, err)
 }
 
-// turn begins a new file.
-func (o *output) turn() {
+// rotate begins a new file.
+func (o *output) rotate() {
 	err := errors.Join(o.file.Close(), os.Rename(o.path, o.path+".1"))
 	file, create := os.Create(o.path)
 	o.err = errors.Join(o.err, err, create)
 	o.file, o.size = file, 0
 }
 
-// Close writes what is left. It is idempotent.
+// Close writes the rest of the last line. It is idempotent.
 func (o *output) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.file == nil {
 		return o.err
 	}
-	o.put(o.part)
+	o.writeLines(o.part)
 	err := errors.Join(o.err, o.file.Close())
 	o.file, o.err = nil, err
 	return err
