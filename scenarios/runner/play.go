@@ -13,6 +13,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
 	"wringer/scenarios/runner/traffic"
 )
 
@@ -30,8 +31,8 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	}
 	t.machine = newMachine()
 	for _, s := range t.streams {
-		if s.effects != nil {
-			s.effects.watch(ctx)
+		if s.observer != nil {
+			s.observer.Watch(ctx)
 		}
 		if t.opt.Results != nil && s.driver != nil {
 			t.opt.Results.Begin(s.spec.Name, placeOf(s.spec.Driver), t.epoch())
@@ -61,9 +62,9 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 		ended = t.sc.Run.Duration
 	}
 	// Later than this the run's own rules end nothing any more.
-	var early stopped
+	var early judge.Stopped
 	errors.As(context.Cause(admit), &early)
-	unknown := t.drain(ctx)
+	unobserved := t.drain(ctx)
 	drained := t.clock()
 	collector()
 
@@ -71,23 +72,22 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 		t.folder.Discard()
 		return nil, err
 	}
-	if err := context.Cause(admit); err != nil && ctx.Err() == nil && !errors.As(err, new(stopped)) {
+	if err := context.Cause(admit); err != nil && ctx.Err() == nil && !errors.As(err, new(judge.Stopped)) {
 		stuck = errors.Join(stuck, err)
 	}
-	return t.conclude(conclusion{
-		ended: ended, drained: drained, unknown: unknown, stopped: early,
-		interrupted: ctx.Err() != nil, failure: stuck, injections: injections,
+	return t.conclude(drained, judge.Ending{
+		Ended: ended, Unobserved: unobserved, Stopped: early,
+		Interrupted: ctx.Err() != nil, Failure: stuck, Injections: injections,
 	})
 }
 
 // admit lets the faults begin, unless the target is not healthy: then the run ends.
 func (t *trial) admit(stop context.CancelCauseFunc) bool {
-	why := t.steady()
-	if why == "" {
-		return true
+	healthy, why := t.collector.baselineHealthy()
+	if !healthy {
+		stop(judge.Stopped{Why: "the target was not healthy before anything was broken: " + why, Unhealthy: true})
 	}
-	stop(stopped{why: "the target was not healthy before anything was broken: " + why, unhealthy: true})
-	return false
+	return healthy
 }
 
 // placeOf is where a driver sends or a source reads, as far as its configuration tells.
@@ -156,11 +156,11 @@ func (t *trial) drain(ctx context.Context) map[string]string {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for _, s := range t.streams {
-		if s.effects == nil {
+		if s.observer == nil {
 			continue
 		}
 		all.Go(func() {
-			if why := s.effects.settle(limit); why != "" {
+			if why := s.observer.Settle(limit); why != "" {
 				mu.Lock()
 				unknown[s.spec.Name] = why
 				mu.Unlock()

@@ -19,9 +19,12 @@ import (
 	"wringer/reports"
 	"wringer/reports/effects"
 	"wringer/reports/integrity"
+	"wringer/reports/replays"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
 	"wringer/scenarios/runner/record"
 	"wringer/scenarios/runner/traffic"
+	"wringer/scenarios/runner/watch"
 )
 
 // Options of a run.
@@ -55,7 +58,7 @@ func (e scenarioError) Unwrap() error        { return e.error }
 // heals every fault, and the record tells of what was measured until then.
 func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run, error) {
 	t := &trial{
-		sc: sc, opt: opt, plan: newPlan(sc), id: runID(), addresses: newAddresses(),
+		sc: sc, opt: opt, plan: judge.NewPlan(sc), id: runID(), addresses: newAddresses(),
 		bounds: newBounds(opt.Allow), linkCosts: make(map[string]int64),
 	}
 	if t.opt.Log == nil {
@@ -93,7 +96,7 @@ func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run
 type trial struct {
 	sc     *scenarios.Scenario // resolved once the target runs
 	opt    Options
-	plan   *plan
+	plan   *judge.Plan
 	id     string
 	folder *record.Folder
 	// journal keeps what must be undone outside this process should it die.
@@ -111,12 +114,6 @@ type trial struct {
 	timeline  *timeline
 	collector *collector
 	closers   []func() error
-	// unknown says why an integrity count is not fully known, by stream and count.
-	unknown map[string]map[string]string
-	// effects holds, by stream, how long effects took.
-	effects map[string]*effects.Result
-	// blind says why what a stream's witness saw is not everything.
-	blind map[string]string
 }
 
 // runID makes the run's part of every identity: 8 characters, 40 bits of chance.
@@ -241,13 +238,20 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 	t.closers = append(t.closers, driver.Close)
 	s := &member{spec: spec, env: env, driver: driver}
 	s.traffic = traffic.New(traffic.Config{
-		Spec: spec, Env: env, Driver: driver, Slots: t.plan.slots, Timing: t.sc.Run, Results: t.opt.Results,
+		Spec: spec, Env: env, Driver: driver, Slots: t.plan.Slots, Timing: t.sc.Run, Results: t.opt.Results,
 		Loop: loopRates, Virtual: virtualTime,
 	})
-	if s.effects, err = t.observe(ctx, spec, env, driver); err != nil {
+	if err := t.observe(ctx, s); err != nil {
 		return blame(spec, err)
 	}
-	s.follow(witness, t.plan.names)
+	if witness != nil {
+		s.checks = append(s.checks, witness)
+	}
+	if env.Replay != nil {
+		if account := replays.New(spec.Name, env.Identity, t.plan.Names); s.traffic.Replay(account) {
+			s.checks = append(s.checks, account)
+		}
+	}
 	t.add(s)
 	return nil
 }
@@ -260,8 +264,7 @@ var (
 
 // add adds an open stream, with a tally of its own.
 func (t *trial) add(s *member) {
-	s.tally = newTally(t.plan.slots, len(t.plan.names))
-	s.tally.worst = newWorst(t.sc.Expect, s.spec.Name)
+	s.tally = judge.NewTally(t.plan, t.sc.Expect, s.spec.Name)
 	t.streams = append(t.streams, s)
 }
 
@@ -273,33 +276,36 @@ func blame(spec *scenarios.Stream, err error) error {
 	return fmt.Errorf("stream %s: %s: %w", spec.Name, spec.DriverName, err)
 }
 
-// observe opens the source that tells where the stream's operations show up: its effects, or the driver's own log.
-func (t *trial) observe(ctx context.Context, spec *scenarios.Stream, env drivers.Env, driver drivers.Driver) (*observer, error) {
-	o := &observer{}
+// observe opens the source that tells where the stream's operations show up, its effects or the driver's own log, and the
+// checks of what is seen there.
+func (t *trial) observe(ctx context.Context, s *member) error {
+	o := &watch.Observer{}
 	config := integrity.Config{
-		Stream: spec.Name, Identity: env.Identity, Windows: t.plan.names,
-		Mode: integrity.Effect, Order: integrity.RealTime,
+		Stream: s.spec.Name, Identity: s.env.Identity, Windows: t.plan.Names, WindowAt: t.plan.WindowAt,
+		Mode: integrity.Effect, Order: integrity.RealTime, KeyOf: t.keyOf(s.spec),
 	}
-	config.KeyOf = t.keyOf(spec)
 	var err error
-	if spec.Effects != nil {
-		o.place = spec.EffectName + " effects"
-		o.times = effects.New(effects.Config{Identity: env.Identity, Windows: t.plan.names})
-		o.source, err = spec.Effects.Open(ctx, env)
-	} else if v, ok := driver.(drivers.Verifier); ok {
+	if s.spec.Effects != nil {
+		o.Place = s.spec.EffectName + " effects"
+		o.Source, err = s.spec.Effects.Open(ctx, s.env)
+	} else if v, ok := s.driver.(drivers.Verifier); ok {
 		config.Mode, config.Order = integrity.Log, integrity.Sequential
-		o.place = "its own log"
-		if f, ok := driver.(drivers.Fleet); ok {
+		o.Place = "its own log"
+		if f, ok := s.driver.(drivers.Fleet); ok {
 			config.Producers = f.Producers()
 		}
-		o.source, err = v.Source()
+		o.Source, err = v.Source()
 	}
-	if err != nil || o.source == nil {
-		return nil, err
+	if err != nil || o.Source == nil {
+		return err
 	}
-	t.closers = append(t.closers, o.close)
-	o.ledger = integrity.New(config)
-	return o, o.source.Start(ctx)
+	t.closers = append(t.closers, o.Close)
+	s.observer = o
+	s.checks = append(s.checks, integrity.New(config))
+	if s.spec.Effects != nil {
+		s.checks = append(s.checks, effects.New(effects.Config{Identity: s.env.Identity, Windows: t.plan.Names}))
+	}
+	return o.Source.Start(ctx)
 }
 
 // whole is link for faults: one that asks for a branch as if it were a link cannot aim.

@@ -8,6 +8,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/recordtest"
 	"wringer/scenarios"
 )
 
@@ -129,44 +130,9 @@ func TestAbortNeedsSecondsInARow(t *testing.T) {
 
 func mustGate(t *testing.T, expr string) scenarios.Gate {
 	t.Helper()
-	g, err := scenarios.ParseGate(expr)
+	g, err := scenarios.ParseGate(expr, recordtest.Catalogue())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return g
-}
-
-func fault(name string, start, end, recovery time.Duration, recovered *bool) reports.Fault {
-	r := reports.StreamRecovery{Recovered: recovered, DetectionNS: integer(1)}
-	if recovered != nil && *recovered {
-		r.RecoveryNS = integer(int64(recovery))
-	}
-	return reports.Fault{Name: name, StartNS: int64(start), EndNS: int64(end), PerStream: map[string]reports.StreamRecovery{"a": r}}
-}
-
-// Of several rounds the slowest decides, and what is not known of one is not known of all.
-func TestRecoveryOverRounds(t *testing.T) {
-	const s = time.Second
-	yes, no := boolean(true), boolean(false)
-	for name, c := range map[string]struct {
-		rounds  []reports.Fault
-		verdict reports.Verdict
-	}{
-		"all quick":                {[]reports.Fault{fault("f", s, 2*s, s, yes), fault("f", 10*s, 11*s, 2*s, yes)}, reports.Pass},
-		"one slow":                 {[]reports.Fault{fault("f", s, 2*s, 9*s, yes), fault("f", 20*s, 21*s, 2*s, yes)}, reports.Fail},
-		"one never":                {[]reports.Fault{fault("f", s, 2*s, 0, no), fault("f", 20*s, 21*s, 2*s, yes)}, reports.Fail},
-		"one unknown":              {[]reports.Fault{fault("f", s, 2*s, s, yes), fault("f", 20*s, 21*s, 0, nil)}, reports.Inconclusive},
-		"one unknown, one never":   {[]reports.Fault{fault("f", s, 2*s, 0, no), fault("f", 20*s, 21*s, 0, nil)}, reports.Fail},
-		"cut off by the next":      {[]reports.Fault{fault("f", s, 2*s, 0, nil), fault("f", 4*s, 5*s, 2*s, yes)}, reports.Pass},
-		"cut off, the last is not": {[]reports.Fault{fault("f", s, 2*s, 0, nil), fault("f", 4*s, 5*s, 0, nil)}, reports.Inconclusive},
-		"several links at once":    {[]reports.Fault{fault("f", s, 2*s, s, yes), fault("f", s, 2*s, s, yes)}, reports.Pass},
-		"another fault":            {[]reports.Fault{fault("g", s, 2*s, s, yes)}, reports.Inconclusive},
-	} {
-		t.Run(name, func(t *testing.T) {
-			g := mustGate(t, "a.recovery < 5s after f")
-			if got := judge(&g, recoveryObservation("recovery", "a", "f", c.rounds)); got.Verdict != c.verdict {
-				t.Errorf("%s (%s), want %s", got.Verdict, got.Why, c.verdict)
-			}
-		})
-	}
 }

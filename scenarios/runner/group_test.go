@@ -155,7 +155,7 @@ func TestGroupThatWasNotStruck(t *testing.T) {
 		if run.Verdict != reports.Inconclusive || !strings.Contains(strings.Join(run.Validity.Why, "\n"), "struck no member") {
 			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
 		}
-		if want := "not known: the group had not come to 2 records when observation was over"; run.Gates[1].Why != want {
+		if want := "not known: the group had not processed 2 records when observation ended"; run.Gates[1].Why != want {
 			t.Errorf("why %q, want %q", run.Gates[1].Why, want)
 		}
 		if !slices.ContainsFunc(run.Findings, func(f reports.Finding) bool { return f.Kind == "unprocessed" }) {

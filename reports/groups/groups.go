@@ -1,18 +1,21 @@
-package integrity
+// Package groups keeps the account of a group of consumers: what became of a topic's records among its members.
+package groups
 
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/integrity"
 )
 
-// GroupConfig describes a group of consumers.
-type GroupConfig struct {
+// Config describes a group of consumers.
+type Config struct {
 	// Stream is told in the evidence.
 	Stream string
 	// Windows are the names of the windows, each once; WindowAt is the index of the one that holds a time, or WindowWarmup.
@@ -22,7 +25,7 @@ type GroupConfig struct {
 	EvidencePerKind int
 }
 
-// Group is the account of a group of consumers: what stands in the topic, as a reader of its own found it, against what the
+// Account is the account of a group of consumers: what stands in the topic, as a reader of its own found it, against what the
 // members processed.
 //
 //   - records: what the reader found. processed: those of them that some member processed.
@@ -42,17 +45,18 @@ type GroupConfig struct {
 // told to leave.
 //
 // A record takes two bits, a third where records of its page were processed again. Its methods are safe for concurrent use.
-type Group struct {
+type Account struct {
 	mu       sync.Mutex
-	config   GroupConfig
-	cells    []groupCell // of the warm-up, then of each window
-	found    positions   // by the reader
-	taken    positions   // by some member
-	again    positions   // by some member, again
-	parts    map[int32]*groupPart
-	evidence map[topicEvidence][]reports.Violation
+	config   Config
+	cells    []cell               // of the warm-up, then of each window
+	found    *integrity.Positions // by the reader
+	taken    *integrity.Positions // by some member
+	again    *integrity.Positions // by some member, again
+	parts    map[int32]*part
+	evidence map[evidenceOf][]reports.Violation
 	strikes  []reports.Strike
 	closing  bool
+	end      End
 	unknown  string // why positions are not fully known
 
 	// generation is the latest; lostAt when its first member knew that it was over, if known. Rebalances from waiting on have
@@ -66,15 +70,15 @@ type Group struct {
 	peakAge   time.Duration
 }
 
-// groupCell counts what happened in one window.
-type groupCell struct {
+// cell counts what happened in one window.
+type cell struct {
 	records, lost, unprocessed, redelivered, redeliveredRecords, rebalances int64
 	struck                                                                  [drivers.Died + 1]int64
 }
 
-// groupPart is a partition: where the cells of its records begin, how far the reader and the members are, and when the
+// part is a partition: where the cells of its records begin, how far the reader and the members are, and when the
 // records ahead of the members were found.
-type groupPart struct {
+type part struct {
 	borders   []border
 	end, done int64 // the next offset
 	marks     []findMark
@@ -106,34 +110,37 @@ type rebalance struct {
 
 const noGeneration = -1
 
-// NewGroup opens the account of a group.
-func NewGroup(c GroupConfig) *Group {
+// warmup is the cell of the warm-up; window w has cell w+1.
+const warmup = 0
+
+// New opens the account of a group.
+func New(c Config) *Account {
 	if c.EvidencePerKind <= 0 {
-		c.EvidencePerKind = defaultEvidence
+		c.EvidencePerKind = reports.EvidenceLimit
 	}
 	const room = 1 << 17
-	return &Group{
-		config: c, cells: make([]groupCell, len(c.Windows)+1), found: newPositions(room), taken: newPositions(room), again: newPositions(room),
-		parts: make(map[int32]*groupPart), evidence: make(map[topicEvidence][]reports.Violation), generation: noGeneration,
+	return &Account{
+		config: c, cells: make([]cell, len(c.Windows)+1), found: integrity.NewPositions(room), taken: integrity.NewPositions(room), again: integrity.NewPositions(room),
+		parts: make(map[int32]*part), evidence: make(map[evidenceOf][]reports.Violation), generation: noGeneration,
 	}
 }
 
-func (g *Group) cell(at time.Duration) int16 {
+func (g *Account) cell(at time.Duration) int16 {
 	return int16(max(g.config.WindowAt(at), reports.WindowWarmup) + 1)
 }
 
-func (g *Group) part(partition int32) *groupPart {
+func (g *Account) part(partition int32) *part {
 	p := g.parts[partition]
 	if p == nil {
-		p = &groupPart{}
+		p = &part{}
 		g.parts[partition] = p
 	}
 	return p
 }
 
 // fresh marks a position in a set; false when it was there, or there was no room to tell.
-func (g *Group) fresh(set *positions, partition int32, offset int64) bool {
-	again, ok := set.add(set.log(partition), offset)
+func (g *Account) fresh(set *integrity.Positions, partition int32, offset int64) bool {
+	again, ok := set.Add(partition, offset)
 	if !ok {
 		g.unknown = "the offsets have more gaps than there is room for"
 	}
@@ -141,12 +148,12 @@ func (g *Group) fresh(set *positions, partition int32, offset int64) bool {
 }
 
 // Seen takes records as the reader finds them, those of one partition in order. Nothing of the batch is kept.
-func (g *Group) Seen(batch []drivers.Delivery) {
+func (g *Account) Seen(batch []drivers.Delivery) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i := range batch {
 		d := &batch[i]
-		if !g.fresh(&g.found, d.Partition, d.Offset) {
+		if !g.fresh(g.found, d.Partition, d.Offset) {
 			continue
 		}
 		cell := g.cell(d.At)
@@ -169,7 +176,7 @@ func (g *Group) Seen(batch []drivers.Delivery) {
 }
 
 // Happened takes what happened in the group.
-func (g *Group) Happened(e drivers.GroupEvent) {
+func (g *Account) Happened(e drivers.GroupEvent) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -185,7 +192,7 @@ func (g *Group) Happened(e drivers.GroupEvent) {
 	default:
 		cell := g.cell(e.At)
 		g.cells[cell].struck[e.Kind]++
-		if cell != warmupCell {
+		if cell != warmup {
 			g.strike(e)
 		}
 	}
@@ -194,28 +201,28 @@ func (g *Group) Happened(e drivers.GroupEvent) {
 var strikeKinds = map[drivers.GroupKind]string{drivers.Left: reports.StrikeLeave, drivers.Froze: reports.StrikeFreeze, drivers.Died: reports.StrikeDie}
 
 // strike takes note of a member's absence, or that it is over.
-func (g *Group) strike(e drivers.GroupEvent) {
+func (g *Account) strike(e drivers.GroupEvent) {
 	if kind, gone := strikeKinds[e.Kind]; gone {
 		g.strikes = append(g.strikes, reports.Strike{Kind: kind, Member: e.Member, AtNS: int64(e.At)})
 		return
 	}
 	for i := len(g.strikes) - 1; i >= 0; i-- {
 		if s := &g.strikes[i]; s.Member == e.Member && s.BackNS == nil {
-			s.BackNS = ns(e.At)
+			s.BackNS = new(int64(e.At))
 			return
 		}
 	}
 }
 
 // Closing says that the members are told to leave: what follows is no churn.
-func (g *Group) Closing() {
+func (g *Account) Closing() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closing = true
 }
 
 // assigned takes a member's part of a generation. The first generation is no rebalance.
-func (g *Group) assigned(e drivers.GroupEvent) {
+func (g *Account) assigned(e drivers.GroupEvent) {
 	if e.Generation <= g.generation {
 		return
 	}
@@ -231,29 +238,29 @@ func (g *Group) assigned(e drivers.GroupEvent) {
 	g.generation, g.lostAt = e.Generation, nil
 }
 
-func (g *Group) processed(e drivers.GroupEvent) {
+func (g *Account) processed(e drivers.GroupEvent) {
 	for ; g.waiting < len(g.rebalances) && e.Generation == g.generation; g.waiting++ {
 		r := &g.rebalances[g.waiting]
 		took := e.At - r.began
 		r.took = &took
 	}
 	p := g.part(e.Partition)
-	if g.fresh(&g.taken, e.Partition, e.Offset) {
+	if g.fresh(g.taken, e.Partition, e.Offset) {
 		g.advance(p, e)
 		return
 	}
 	cell := g.cell(e.At)
 	c := &g.cells[cell]
 	c.redelivered++
-	if g.fresh(&g.again, e.Partition, e.Offset) {
+	if g.fresh(g.again, e.Partition, e.Offset) {
 		c.redeliveredRecords++
 	}
-	g.testify("redelivered", cell, e.Partition, e.Offset, e.At,
-		fmt.Sprintf("partition %d, offset %d was processed again at %s, by member %d", e.Partition, e.Offset, moment(e.At), e.Member))
+	g.addEvidence("redelivered", cell, e.Partition, e.Offset, e.At,
+		fmt.Sprintf("partition %d, offset %d was processed again at %s, by member %d", e.Partition, e.Offset, reports.Moment(int64(e.At)), e.Member))
 }
 
 // advance moves a partition on to behind a record.
-func (g *Group) advance(p *groupPart, e drivers.GroupEvent) {
+func (g *Account) advance(p *part, e drivers.GroupEvent) {
 	if e.Offset < p.done {
 		return
 	}
@@ -272,10 +279,10 @@ func (g *Group) advance(p *groupPart, e drivers.GroupEvent) {
 }
 
 // behind is how many offsets the members are behind the reader.
-func (p *groupPart) behind() int64 { return max(0, p.end-max(p.done, p.first())) }
+func (p *part) behind() int64 { return max(0, p.end-max(p.done, p.first())) }
 
 // first is the first offset that the reader found.
-func (p *groupPart) first() int64 {
+func (p *part) first() int64 {
 	if len(p.borders) == 0 {
 		return p.end
 	}
@@ -283,7 +290,7 @@ func (p *groupPart) first() int64 {
 }
 
 // Gauges emits reports.GroupGauges.
-func (g *Group) Gauges(now time.Duration, emit func(name string, value float64)) {
+func (g *Account) Gauges(now time.Duration, emit func(name string, value float64)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var age time.Duration
@@ -298,10 +305,8 @@ func (g *Group) Gauges(now time.Duration, emit func(name string, value float64))
 	g.peak, g.peakAge = g.lag, 0
 }
 
-// GroupEnd is what is known of a group when it is over.
-type GroupEnd struct {
-	// Observed says whether the reader was read to its end.
-	Observed Completeness
+// End is what is known of a group when it is over.
+type End struct {
 	// Committed holds the next offset that the group has committed, by partition; Why says why it is not known.
 	Committed map[int32]int64
 	Why       string
@@ -309,9 +314,33 @@ type GroupEnd struct {
 	Failed string
 }
 
-// GroupResult is the account of a group. Where something is unknown, a count above 0 is "at least so many" and one that
-// would be 0 is null; Unknown says why, by the count's name in run.json.
-type GroupResult struct {
+// Left says how the group ended; it is called once, when the members have left.
+func (g *Account) Left(end End) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.end = end
+}
+
+// Failed says why the group could not read at all; empty when it could.
+func (g *Account) Failed() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.end.Failed
+}
+
+// Finish closes the account; it is called once, when the members have left and the reader was read to its end. Where
+// something is unknown, a count above 0 is "at least so many" and one that would be 0 is null.
+func (g *Account) Finish(c reports.Completeness) reports.Findings {
+	r := g.result(c)
+	return reports.Findings{Violations: r.Violations, Unknown: r.Unknown, Write: func(out *reports.Stream) {
+		out.Total.Group, out.Strikes = r.Total, r.Strikes
+		for name, m := range out.Windows {
+			m.Group = r.Windows[name]
+		}
+	}}
+}
+
+type result struct {
 	Total      *reports.Group
 	Windows    map[string]*reports.Group
 	Strikes    []reports.Strike
@@ -319,14 +348,13 @@ type GroupResult struct {
 	Unknown    map[string]string
 }
 
-// Finish closes the account; it is called once, when the members have left and the reader was read to its end.
-func (g *Group) Finish(end GroupEnd) GroupResult {
+func (g *Account) result(c reports.Completeness) result {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	unprocessed := g.missing(end)
-	why := cmp.Or(end.Failed, end.Observed.reason(), g.unknown, end.Why)
+	unprocessed := g.missing()
+	why := cmp.Or(g.end.Failed, c.Reason(), g.unknown, g.end.Why)
 	if why == "" && unprocessed > 0 {
-		why = fmt.Sprintf("the group had not come to %s records when observation was over", reports.Count(unprocessed))
+		why = fmt.Sprintf("the group had not processed %s records when observation ended", reports.Count(unprocessed))
 	}
 	unknown := make(map[string]string)
 	if why != "" {
@@ -334,8 +362,8 @@ func (g *Group) Finish(end GroupEnd) GroupResult {
 			unknown[name] = why
 		}
 	}
-	r := GroupResult{Windows: make(map[string]*reports.Group), Strikes: slices.Clone(g.strikes), Unknown: unknown}
-	var total groupCell
+	r := result{Windows: make(map[string]*reports.Group), Strikes: slices.Clone(g.strikes), Unknown: unknown}
+	var total cell
 	var all []rebalance
 	for i, name := range g.config.Windows {
 		c := &g.cells[i+1]
@@ -354,31 +382,24 @@ func (g *Group) Finish(end GroupEnd) GroupResult {
 	return r
 }
 
-func (c Completeness) reason() string {
-	if c.Known {
-		return ""
-	}
-	return cmp.Or(c.Why, "observation was not complete")
-}
-
 // missing counts what was found and not processed, and returns how much of it the group had not come to.
-func (g *Group) missing(end GroupEnd) (unprocessed int64) {
-	g.found.eachMissing(&g.taken, func(partition int32, offset int64) {
+func (g *Account) missing() (unprocessed int64) {
+	g.found.EachMissing(g.taken, func(partition int32, offset int64) {
 		cell := g.parts[partition].cellOf(offset)
-		committed, known := end.Committed[partition]
+		committed, known := g.end.Committed[partition]
 		if !known || offset >= committed {
 			g.cells[cell].unprocessed++
 			unprocessed++
 			return
 		}
 		g.cells[cell].lost++
-		g.testify("group_lost", cell, partition, offset, -1,
+		g.addEvidence("group_lost", cell, partition, offset, -1,
 			fmt.Sprintf("partition %d, offset %d was processed by no member, and the group has committed offset %d", partition, offset, committed))
 	})
 	return unprocessed
 }
 
-func (p *groupPart) cellOf(offset int64) int16 {
+func (p *part) cellOf(offset int64) int16 {
 	i, exact := slices.BinarySearchFunc(p.borders, offset, func(b border, offset int64) int { return cmp.Compare(b.offset, offset) })
 	if !exact {
 		i--
@@ -386,10 +407,10 @@ func (p *groupPart) cellOf(offset int64) int16 {
 	return p.borders[i].cell
 }
 
-// testify keeps evidence while there is room for it. at is when it was seen; below 0: at no time.
-func (g *Group) testify(kind string, cell int16, partition int32, offset int64, at time.Duration, why string) {
-	of := topicEvidence{kind, cell}
-	if cell == warmupCell || len(g.evidence[of]) >= g.config.EvidencePerKind {
+// addEvidence keeps evidence while there is room for it. at is when it was seen; below 0: at no time.
+func (g *Account) addEvidence(kind string, cell int16, partition int32, offset int64, at time.Duration, why string) {
+	of := evidenceOf{kind, cell}
+	if cell == warmup || len(g.evidence[of]) >= g.config.EvidencePerKind {
 		return
 	}
 	v := reports.Violation{Kind: kind, Stream: g.config.Stream, Window: g.config.Windows[cell-1], ID: fmt.Sprintf("%d/%d", partition, offset),
@@ -400,9 +421,25 @@ func (g *Group) testify(kind string, cell int16, partition int32, offset int64, 
 	g.evidence[of] = append(g.evidence[of], v)
 }
 
-func (g *Group) sorted() []reports.Violation { return sortedEvidence(g.evidence) }
+// evidenceOf says of what a violation is evidence.
+type evidenceOf struct {
+	kind string
+	cell int16
+}
 
-func (c *groupCell) add(o *groupCell) {
+// sorted is the evidence by kind, by window, in the order of its finding.
+func (g *Account) sorted() []reports.Violation {
+	keys := slices.SortedFunc(maps.Keys(g.evidence), func(a, b evidenceOf) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.cell, b.cell))
+	})
+	all := []reports.Violation{}
+	for _, of := range keys {
+		all = append(all, g.evidence[of]...)
+	}
+	return all
+}
+
+func (c *cell) add(o *cell) {
 	c.records += o.records
 	c.lost += o.lost
 	c.unprocessed += o.unprocessed
@@ -414,7 +451,7 @@ func (c *groupCell) add(o *groupCell) {
 	}
 }
 
-func (c *groupCell) report(rebalances []rebalance, unknown map[string]string) *reports.Group {
+func (c *cell) report(rebalances []rebalance, unknown map[string]string) *reports.Group {
 	found := func(name string, n int64) *int64 {
 		if unknown[name] != "" && n == 0 {
 			return nil

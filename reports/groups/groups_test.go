@@ -1,4 +1,4 @@
-package integrity
+package groups
 
 import (
 	"fmt"
@@ -12,35 +12,64 @@ import (
 )
 
 // herd is a group's account as a test writes it.
-type herd struct {
-	*Group
+type history struct {
+	*Account
 	now time.Duration
 }
 
-func newHerd() *herd {
-	return &herd{Group: NewGroup(GroupConfig{Stream: "s", Windows: windows, WindowAt: windowAt, EvidencePerKind: 3})}
+var (
+	windows = []string{"baseline", "fault", "after fault"}
+	known   = reports.Completeness{Known: true}
+)
+
+const (
+	nm      = reports.NotMeasured
+	pageOps = 4096
+)
+
+// windowAt: baseline to 10 s, fault to 20 s, then after fault.
+func windowAt(t time.Duration) int {
+	switch {
+	case t < 0:
+		return reports.WindowWarmup
+	case t < 10*time.Second:
+		return 0
+	case t < 20*time.Second:
+		return 1
+	}
+	return 2
 }
 
-func (h *herd) log(partition int32, from, to int64) *herd {
+// over closes the account of a group that ended so.
+func (h *history) over(end End, observed reports.Completeness) result {
+	h.Left(end)
+	return h.result(observed)
+}
+
+func newHistory() *history {
+	return &history{Account: New(Config{Stream: "s", Windows: windows, WindowAt: windowAt, EvidencePerKind: 3})}
+}
+
+func (h *history) log(partition int32, from, to int64) *history {
 	for o := from; o < to; o++ {
 		h.Seen([]drivers.Delivery{{Partition: partition, Offset: o, At: h.now}})
 	}
 	return h
 }
 
-func (h *herd) work(generation int32, partition int32, from, to int64) *herd {
+func (h *history) work(generation int32, partition int32, from, to int64) *history {
 	for o := from; o < to; o++ {
 		h.Happened(drivers.GroupEvent{Kind: drivers.Processed, Member: 1, Generation: generation, Partition: partition, Offset: o, At: h.now})
 	}
 	return h
 }
 
-func (h *herd) happen(kind drivers.GroupKind, generation int32) *herd {
+func (h *history) happen(kind drivers.GroupKind, generation int32) *history {
 	h.Happened(drivers.GroupEvent{Kind: kind, Member: 1, Generation: generation, At: h.now})
 	return h
 }
 
-func (h *herd) at(t time.Duration) *herd { h.now = t; return h }
+func (h *history) at(t time.Duration) *history { h.now = t; return h }
 
 func groupCounts(g *reports.Group) string {
 	text := ""
@@ -53,28 +82,27 @@ func groupCounts(g *reports.Group) string {
 func TestGroupStories(t *testing.T) {
 	all := map[int32]int64{0: 10}
 	for name, c := range map[string]struct {
-		history *herd
-		end     GroupEnd
+		history *history
+		end     End
 		want    string // records, processed, lost, unprocessed, redelivered, its records, rebalances
 	}{
-		"nothing":                    {newHerd(), GroupEnd{Committed: all}, "0 0 0 0 0 0 0 "},
-		"all is well":                {newHerd().log(0, 0, 10).work(1, 0, 0, 10), GroupEnd{Committed: all}, "10 10 0 0 0 0 0 "},
-		"a member is quicker":        {newHerd().work(1, 0, 0, 10).log(0, 0, 10), GroupEnd{Committed: all}, "10 10 0 0 0 0 0 "},
-		"committed and not done":     {newHerd().log(0, 0, 10).work(1, 0, 0, 4).work(2, 0, 7, 10), GroupEnd{Committed: all}, "10 7 3 0 0 0 0 "},
-		"not come to":                {newHerd().log(0, 0, 10).work(1, 0, 0, 4), GroupEnd{Committed: map[int32]int64{0: 4}}, "10 4 " + nm + " 6 " + nm + " " + nm + " 0 "},
-		"some lost, some to come":    {newHerd().log(0, 0, 10).work(1, 0, 0, 4), GroupEnd{Committed: map[int32]int64{0: 6}}, "10 4 2 4 " + nm + " " + nm + " 0 "},
-		"nobody knows the commit":    {newHerd().log(0, 0, 10).work(1, 0, 0, 4), GroupEnd{Why: "no answer"}, "10 4 " + nm + " 6 " + nm + " " + nm + " 0 "},
-		"never committed":            {newHerd().log(0, 0, 10).work(1, 0, 0, 4), GroupEnd{Committed: map[int32]int64{0: -1}}, "10 4 " + nm + " 6 " + nm + " " + nm + " 0 "},
-		"again":                      {newHerd().log(0, 0, 10).work(1, 0, 0, 10).work(2, 0, 5, 10).work(3, 0, 9, 10), GroupEnd{Committed: all}, "10 10 0 0 6 5 0 "},
-		"what stood there before":    {newHerd().log(0, 90, 100).work(1, 0, 90, 100), GroupEnd{Committed: map[int32]int64{0: 100}}, "10 10 0 0 0 0 0 "},
-		"the warm-up is not counted": {newHerd().at(-1).log(0, 0, 5).work(1, 0, 0, 5).at(0).log(0, 5, 10).work(1, 0, 4, 10), GroupEnd{Committed: all}, "5 5 0 0 1 1 0 "},
-		"a loss across pages":        {newHerd().log(0, 0, 3*pageOps).work(1, 0, 0, pageOps+3).work(1, 0, 2*pageOps-1, 3*pageOps), GroupEnd{Committed: map[int32]int64{0: 3 * pageOps}}, fmt.Sprint(3*pageOps, 2*pageOps+4, pageOps-4, 0, 0, 0, 0) + " "},
-		"three generations are two rebalances": {newHerd().happen(drivers.Assigned, 4).happen(drivers.Assigned, 4).happen(drivers.Revoked, 4).happen(drivers.Assigned, 6).log(0, 0, 10).work(6, 0, 0, 10),
-			GroupEnd{Committed: all}, "10 10 0 0 0 0 2 "},
+		"nothing":                    {newHistory(), End{Committed: all}, "0 0 0 0 0 0 0 "},
+		"all is well":                {newHistory().log(0, 0, 10).work(1, 0, 0, 10), End{Committed: all}, "10 10 0 0 0 0 0 "},
+		"a member is quicker":        {newHistory().work(1, 0, 0, 10).log(0, 0, 10), End{Committed: all}, "10 10 0 0 0 0 0 "},
+		"committed and not done":     {newHistory().log(0, 0, 10).work(1, 0, 0, 4).work(2, 0, 7, 10), End{Committed: all}, "10 7 3 0 0 0 0 "},
+		"not come to":                {newHistory().log(0, 0, 10).work(1, 0, 0, 4), End{Committed: map[int32]int64{0: 4}}, "10 4 " + nm + " 6 " + nm + " " + nm + " 0 "},
+		"some lost, some to come":    {newHistory().log(0, 0, 10).work(1, 0, 0, 4), End{Committed: map[int32]int64{0: 6}}, "10 4 2 4 " + nm + " " + nm + " 0 "},
+		"nobody knows the commit":    {newHistory().log(0, 0, 10).work(1, 0, 0, 4), End{Why: "no answer"}, "10 4 " + nm + " 6 " + nm + " " + nm + " 0 "},
+		"never committed":            {newHistory().log(0, 0, 10).work(1, 0, 0, 4), End{Committed: map[int32]int64{0: -1}}, "10 4 " + nm + " 6 " + nm + " " + nm + " 0 "},
+		"again":                      {newHistory().log(0, 0, 10).work(1, 0, 0, 10).work(2, 0, 5, 10).work(3, 0, 9, 10), End{Committed: all}, "10 10 0 0 6 5 0 "},
+		"what stood there before":    {newHistory().log(0, 90, 100).work(1, 0, 90, 100), End{Committed: map[int32]int64{0: 100}}, "10 10 0 0 0 0 0 "},
+		"the warm-up is not counted": {newHistory().at(-1).log(0, 0, 5).work(1, 0, 0, 5).at(0).log(0, 5, 10).work(1, 0, 4, 10), End{Committed: all}, "5 5 0 0 1 1 0 "},
+		"a loss across pages":        {newHistory().log(0, 0, 3*pageOps).work(1, 0, 0, pageOps+3).work(1, 0, 2*pageOps-1, 3*pageOps), End{Committed: map[int32]int64{0: 3 * pageOps}}, fmt.Sprint(3*pageOps, 2*pageOps+4, pageOps-4, 0, 0, 0, 0) + " "},
+		"three generations are two rebalances": {newHistory().happen(drivers.Assigned, 4).happen(drivers.Assigned, 4).happen(drivers.Revoked, 4).happen(drivers.Assigned, 6).log(0, 0, 10).work(6, 0, 0, 10),
+			End{Committed: all}, "10 10 0 0 0 0 2 "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.end.Observed.Known = true
-			r := c.history.Finish(c.end)
+			r := c.history.over(c.end, known)
 			if got := groupCounts(r.Total); got != c.want {
 				t.Errorf("records, processed, lost, unprocessed, redelivered, its records, rebalances are\n%s, want\n%s", got, c.want)
 			}
@@ -87,10 +115,13 @@ func TestGroupStories(t *testing.T) {
 
 // A group that could not read, and a topic that was not read to its end, prove nothing.
 func TestGroupThatIsNotKnown(t *testing.T) {
-	for _, end := range []GroupEnd{{Failed: "no member joined", Observed: Completeness{Known: true}}, {Observed: Completeness{Why: "cut short"}}} {
-		r := newHerd().log(0, 0, 10).work(1, 0, 0, 10).Finish(end)
+	for _, c := range []struct {
+		end      End
+		observed reports.Completeness
+	}{{End{Failed: "no member joined"}, known}, {End{}, reports.Completeness{Why: "cut short"}}} {
+		r := newHistory().log(0, 0, 10).work(1, 0, 0, 10).over(c.end, c.observed)
 		if r.Total.Lost != nil || r.Total.Redelivered != nil || r.Unknown["group_lost"] == "" {
-			t.Errorf("%+v: %+v", end, r.Total)
+			t.Errorf("%+v: %+v", c.end, r.Total)
 		}
 	}
 }
@@ -99,11 +130,11 @@ func TestGroupThatIsNotKnown(t *testing.T) {
 // which nothing was left to process is none.
 func TestGroupWaits(t *testing.T) {
 	const s = time.Second
-	h := newHerd().at(0).happen(drivers.Assigned, 1).log(0, 0, 100).work(1, 0, 0, 50)
+	h := newHistory().at(0).happen(drivers.Assigned, 1).log(0, 0, 100).work(1, 0, 0, 50)
 	h.at(1*s).happen(drivers.Revoked, 1).at(2*s).happen(drivers.Assigned, 2).work(1, 0, 50, 51) // a zombie's record
 	h.at(3*s).happen(drivers.Revoked, 2).at(4*s).happen(drivers.Assigned, 3).at(5*s).work(3, 0, 51, 100)
 	h.at(12*s).happen(drivers.Assigned, 4)
-	r := h.Finish(GroupEnd{Observed: Completeness{Known: true}, Committed: map[int32]int64{0: 100}})
+	r := h.over(End{Committed: map[int32]int64{0: 100}}, known)
 	l := r.Total.FirstMessage
 	if *l.Max != float64(4*s) || *l.Min != float64(2*s) || *l.Unanswered != 0 || r.Total.Rebalances != 3 || *l.P50 != float64(2*s) {
 		t.Errorf("%+v, %d rebalances", l, r.Total.Rebalances)
@@ -111,28 +142,28 @@ func TestGroupWaits(t *testing.T) {
 	if r.Windows["fault"].FirstMessage != nil || r.Windows["fault"].Rebalances != 1 {
 		t.Errorf("%+v", r.Windows["fault"])
 	}
-	h = newHerd().happen(drivers.Assigned, 1).log(0, 0, 9).at(s).happen(drivers.Assigned, 2)
-	if l := h.Finish(GroupEnd{Observed: Completeness{Known: true}}).Total.FirstMessage; l.P50 != nil || *l.Unanswered != 1 {
+	h = newHistory().happen(drivers.Assigned, 1).log(0, 0, 9).at(s).happen(drivers.Assigned, 2)
+	if l := h.over(End{}, known).Total.FirstMessage; l.P50 != nil || *l.Unanswered != 1 {
 		t.Errorf("nothing followed: %+v", l)
 	}
 }
 
 func TestGroupStrikes(t *testing.T) {
-	h := newHerd().at(0).happen(drivers.Joined, 0).at(1).happen(drivers.Froze, 0).at(2).happen(drivers.Thawed, 0).at(3).happen(drivers.Died, 0)
+	h := newHistory().at(0).happen(drivers.Joined, 0).at(1).happen(drivers.Froze, 0).at(2).happen(drivers.Thawed, 0).at(3).happen(drivers.Died, 0)
 	h.Closing()
-	r := h.at(4).happen(drivers.Joined, 0).Finish(GroupEnd{Observed: Completeness{Known: true}})
+	r := h.at(4).happen(drivers.Joined, 0).over(End{}, known)
 	if g := r.Total; len(r.Strikes) != 2 || *r.Strikes[0].BackNS != 2 || r.Strikes[1].BackNS != nil || g.Freezes != 1 || g.Deaths != 1 || g.Joins != 1 {
 		t.Errorf("%+v of %+v", g, r.Strikes)
 	}
 }
 
 func TestGroupLag(t *testing.T) {
-	read := func(h *herd) string {
+	read := func(h *history) string {
 		text := ""
 		h.Gauges(h.now, func(_ string, v float64) { text += fmt.Sprint(v, " ") })
 		return text
 	}
-	h := newHerd().at(0).log(0, 100, 110).log(1, 0, 5).at(time.Second)
+	h := newHistory().at(0).log(0, 100, 110).log(1, 0, 5).at(time.Second)
 	if got := read(h); got != "15 1 " {
 		t.Errorf("lag %s, want 15 records of 1 s", got)
 	}
@@ -150,8 +181,8 @@ func TestGroupLag(t *testing.T) {
 }
 
 func TestGroupEvidence(t *testing.T) {
-	h := newHerd().log(2, 0, 10).at(12*time.Second).log(2, 10, 20).work(1, 2, 5, 6).work(2, 2, 5, 6)
-	r := h.Finish(GroupEnd{Observed: Completeness{Known: true}, Committed: map[int32]int64{2: 20}})
+	h := newHistory().log(2, 0, 10).at(12*time.Second).log(2, 10, 20).work(1, 2, 5, 6).work(2, 2, 5, 6)
+	r := h.over(End{Committed: map[int32]int64{2: 20}}, known)
 	var told []string
 	for _, v := range r.Violations {
 		told = append(told, v.Kind+" "+v.Window+" "+v.ID)
@@ -166,7 +197,7 @@ func TestGroupEvidence(t *testing.T) {
 
 func TestGroupAgreesWithTheReference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		h := newHerd()
+		h := newHistory()
 		type record struct {
 			partition int32
 			offset    int64
@@ -193,7 +224,7 @@ func TestGroupAgreesWithTheReference(t *testing.T) {
 		for p, end := range next {
 			committed[p] = rapid.Int64Range(0, end).Draw(t, "committed")
 		}
-		r := h.Finish(GroupEnd{Observed: Completeness{Known: true}, Committed: committed})
+		r := h.over(End{Committed: committed}, known)
 		want := make([]reports.Group, len(windows))
 		var redelivered int64
 		for rec, w := range foundIn {

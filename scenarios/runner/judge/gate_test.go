@@ -1,4 +1,4 @@
-package runner
+package judge
 
 import (
 	"math"
@@ -7,7 +7,9 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/metric"
 	"wringer/reports/metrics"
+	"wringer/reports/recordtest"
 	"wringer/scenarios"
 )
 
@@ -29,7 +31,7 @@ func cellOf(acked, unanswered, ours int) *metrics.Cell {
 
 func gateOf(t *testing.T, expr string) *scenarios.Gate {
 	t.Helper()
-	g, err := scenarios.ParseGate(expr)
+	g, err := scenarios.ParseGate(expr, recordtest.Catalogue())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,9 +66,9 @@ func TestObserveKnowsTheWholeVocabulary(t *testing.T) {
 		"a.sent > 1":            99,
 		"a.acked > 1":           98,
 	} {
-		o := observe(gateOf(t, expr).Metric, cell, 10*time.Second)
-		if o.missing != "" || (o.value != want && math.Abs(o.value-want) > 0.02*want) {
-			t.Errorf("%s: %v (%s), want %v", expr, o.value, o.missing, want)
+		o := readCell(gateOf(t, expr), cell, 10*time.Second)
+		if o.Missing != "" || (o.Value != want && math.Abs(o.Value-want) > 0.02*want) {
+			t.Errorf("%s: %v (%s), want %v", expr, o.Value, o.Missing, want)
 		}
 	}
 }
@@ -94,7 +96,7 @@ func TestJudge(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g := gateOf(t, c.expr)
-			got := judge(g, judgement{observation: observe(g.Metric, c.cell, 10*time.Second), limited: c.limited})
+			got := decide(g, reading{Reading: readCell(g, c.cell, 10*time.Second), limited: c.limited})
 			if got.Verdict != c.want || got.Why == "" {
 				t.Errorf("%s (%s), want %s", got.Verdict, got.Why, c.want)
 			}
@@ -115,7 +117,9 @@ func TestLowerBoundsNeverPass(t *testing.T) {
 		{"a.seen > 5", 6, reports.Inconclusive},
 		{"a.seen > 5", 3, reports.Inconclusive},
 	} {
-		got := judge(gateOf(t, c.expr), judgement{observation: found(c.value), atLeast: "cut short"})
+		r := metric.Found(c.value)
+		r.AtLeast = "cut short"
+		got := decide(gateOf(t, c.expr), reading{Reading: r})
 		if got.Verdict != c.want {
 			t.Errorf("%s at least %g: %s, want %s", c.expr, c.value, got.Verdict, c.want)
 		}
@@ -123,14 +127,14 @@ func TestLowerBoundsNeverPass(t *testing.T) {
 }
 
 func TestRecoveryThatTheGeneratorMayHaveDelayedDecidesNothing(t *testing.T) {
-	between := observation{value: float64(8 * time.Second), targets: float64(2 * time.Second)}
+	between := metric.Reading{Value: float64(8 * time.Second), Targets: float64(2 * time.Second)}
 	for expr, want := range map[string]reports.Verdict{
 		"a.recovery < 9s": reports.Pass,
 		"a.recovery < 5s": reports.Inconclusive,
 		"a.recovery > 5s": reports.Inconclusive,
 		"a.recovery < 1s": reports.Fail,
 	} {
-		if got := judge(gateOf(t, expr+" after cut"), judgement{observation: between}); got.Verdict != want {
+		if got := decide(gateOf(t, expr+" after cut"), reading{Reading: between}); got.Verdict != want {
 			t.Errorf("%s, between 2 s and 8 s: %s (%s), want %s", expr, got.Verdict, got.Why, want)
 		}
 	}
@@ -139,15 +143,15 @@ func TestRecoveryThatTheGeneratorMayHaveDelayedDecidesNothing(t *testing.T) {
 func TestWorstSecondDecides(t *testing.T) {
 	w := &worst{gate: gateOf(t, "a.p90 < 80ms in every second")}
 	w.add(0, time.Second, cellOf(50, 0, 0), false)
-	if got := w.judge(); got.Verdict != reports.Pass {
+	if got := w.decide(); got.Verdict != reports.Pass {
 		t.Errorf("one good second: %s", got.Verdict)
 	}
 	w.add(time.Second, time.Second, cellOf(100, 0, 0), true)
-	if got := w.judge(); got.Verdict != reports.Inconclusive {
-		t.Errorf("with one in which the generator was the limit: %s", got.Verdict)
+	if got := w.decide(); got.Verdict != reports.Inconclusive {
+		t.Errorf("with one in which the load generator was saturated: %s", got.Verdict)
 	}
 	w.add(2*time.Second, time.Second, cellOf(90, 0, 0), false)
-	if got := w.judge(); got.Verdict != reports.Fail {
+	if got := w.decide(); got.Verdict != reports.Fail {
 		t.Errorf("with a bad one: %s (%s)", got.Verdict, got.Why)
 	}
 }

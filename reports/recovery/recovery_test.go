@@ -1,12 +1,11 @@
-package runner
+package recovery
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"wringer/reports"
-	"wringer/scenarios"
+	"wringer/reports/metric"
 )
 
 // row is a second of 100 offered operations.
@@ -21,7 +20,7 @@ func row(sec int, acked int64, p99 time.Duration) reports.Second {
 
 func TestRecovery(t *testing.T) {
 	const good, slow = 20 * time.Millisecond, 200 * time.Millisecond
-	base := normal{offered: 100, acked: 100, p99: good, amplification: 1}
+	base := Normal{offered: 100, acked: 100, p99: good, amplification: 1}
 	// Ten seconds of baseline, a fault from 10 s to 14 s, and what the case says after.
 	build := func(after ...reports.Second) []reports.Second {
 		var rows []reports.Second
@@ -47,19 +46,19 @@ func TestRecovery(t *testing.T) {
 		recovery  time.Duration
 		from      time.Duration // 0: the same
 	}{
-		"at once":                         {[]reports.Second{ok, ok, ok, ok}, boolean(true), 0, 0},
-		"after two bad seconds":           {[]reports.Second{bad, late, ok, ok, ok}, boolean(true), 2 * time.Second, 0},
-		"two good ones do not count":      {[]reports.Second{ok, ok, bad, ok, ok, ok}, boolean(true), 3 * time.Second, 0},
-		"never":                           {[]reports.Second{bad, bad, late, bad}, boolean(false), 0, 0},
-		"flapping":                        {[]reports.Second{ok, bad, ok, ok, bad}, boolean(false), 0, 0},
+		"at once":                         {[]reports.Second{ok, ok, ok, ok}, new(true), 0, 0},
+		"after two bad seconds":           {[]reports.Second{bad, late, ok, ok, ok}, new(true), 2 * time.Second, 0},
+		"two good ones do not count":      {[]reports.Second{ok, ok, bad, ok, ok, ok}, new(true), 3 * time.Second, 0},
+		"never":                           {[]reports.Second{bad, bad, late, bad}, new(false), 0, 0},
+		"flapping":                        {[]reports.Second{ok, bad, ok, ok, bad}, new(false), 0, 0},
 		"too early to tell":               {[]reports.Second{bad, bad, ok, ok}, nil, 0, 0},
 		"too few seconds":                 {[]reports.Second{bad, bad}, nil, 0, 0},
 		"perhaps the generator itself":    {[]reports.Second{limited, limited, limited, late}, nil, 0, 0},
-		"later, perhaps by the generator": {[]reports.Second{bad, ok, limited, ok, ok, ok}, boolean(true), 3 * time.Second, time.Second},
+		"later, perhaps by the generator": {[]reports.Second{bad, ok, limited, ok, ok, ok}, new(true), 3 * time.Second, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rows := build(c.after...)
-			r := base.take(rows, 10*time.Second, 14*time.Second, time.Duration(len(rows))*time.Second)
+			r := base.Measure(rows, 10*time.Second, 14*time.Second, time.Duration(len(rows))*time.Second)
 			if r.DetectionNS == nil || *r.DetectionNS != int64(time.Second) {
 				t.Errorf("detection %v, want 1 s", r.DetectionNS)
 			}
@@ -78,7 +77,7 @@ func TestRecovery(t *testing.T) {
 // What was bad before a fault began is not told of it.
 func TestDetectionOfWhatWasBadAlready(t *testing.T) {
 	const good = 20 * time.Millisecond
-	base := normal{offered: 100, acked: 100, p99: good, amplification: 1}
+	base := Normal{offered: 100, acked: 100, p99: good, amplification: 1}
 	limited := row(3, 20, 0)
 	limited.Limited = true
 	for name, c := range map[string]struct {
@@ -86,7 +85,7 @@ func TestDetectionOfWhatWasBadAlready(t *testing.T) {
 		badBefore bool
 	}{"good": {row(3, 100, good), false}, "bad": {row(3, 20, 0), true}, "perhaps the generator's": {limited, false}} {
 		rows := []reports.Second{row(2, 20, 0), c.before, row(4, 20, 0), row(5, 100, good), row(6, 100, good), row(7, 100, good)}
-		r := base.take(rows, 4*time.Second, 5*time.Second, 8*time.Second)
+		r := base.Measure(rows, 4*time.Second, 5*time.Second, 8*time.Second)
 		if r.BadBefore != c.badBefore || (r.DetectionNS == nil) != c.badBefore || r.Recovered == nil || !*r.Recovered {
 			t.Errorf("%s: %+v", name, r)
 		}
@@ -95,14 +94,14 @@ func TestDetectionOfWhatWasBadAlready(t *testing.T) {
 			t.Errorf("%s: told as %q", name, told.Detection())
 		}
 		f := []reports.Fault{{Name: "f", PerStream: told.PerStream}}
-		if got := recoveryObservation("detection", "a", "f", f); (got.missing != "") != c.badBefore {
+		if got := Metrics[0].Read(&metric.Facts{Name: "a", Fault: "f", Faults: f}); (got.Missing != "") != c.badBefore {
 			t.Errorf("%s: observed %+v", name, got)
 		}
 	}
 }
 
 func TestMetastable(t *testing.T) {
-	base := normal{offered: 100, acked: 100, p99: 20 * time.Millisecond, amplification: 1}
+	base := Normal{offered: 100, acked: 100, p99: 20 * time.Millisecond, amplification: 1}
 	storm := row(0, 50, 0)
 	storm.Attempts = 300
 	calm := row(0, 50, 0)
@@ -116,7 +115,7 @@ func TestMetastable(t *testing.T) {
 			s.StartNS = int64(sec) * int64(time.Second)
 			rows = append(rows, s)
 		}
-		r := base.take(rows, 2*time.Second, 4*time.Second, 12*time.Second)
+		r := base.Measure(rows, 2*time.Second, 4*time.Second, 12*time.Second)
 		if r.Metastable == nil || *r.Metastable != c.want {
 			t.Errorf("%s: metastable %v, want %v", name, r.Metastable, c.want)
 		}
@@ -125,28 +124,15 @@ func TestMetastable(t *testing.T) {
 
 // What the record says of one stream and fault is what its gates are judged on.
 func TestRecoveryObservation(t *testing.T) {
-	faults := func(r reports.StreamRecovery) []reports.Fault {
-		return []reports.Fault{{Name: "cut", PerStream: map[string]reports.StreamRecovery{"a": r}}}
+	facts := func(r reports.StreamRecovery) *metric.Facts {
+		return &metric.Facts{Name: "a", Fault: "cut", Faults: []reports.Fault{{Name: "cut", PerStream: map[string]reports.StreamRecovery{"a": r}}}}
 	}
-	between := reports.StreamRecovery{RecoveryNS: integer(int64(8 * time.Second)), RecoveryFromNS: integer(int64(2 * time.Second)), Recovered: boolean(true)}
-	if o := recoveryObservation("recovery", "a", "cut", faults(between)); o.value != float64(8*time.Second) || o.targets != float64(2*time.Second) {
+	between := reports.StreamRecovery{RecoveryNS: new(int64(8 * time.Second)), RecoveryFromNS: new(int64(2 * time.Second)), Recovered: new(true)}
+	if o := Metrics[1].Read(facts(between)); o.Value != float64(8*time.Second) || o.Targets != float64(2*time.Second) {
 		t.Errorf("observed %+v", o)
 	}
 	before := reports.StreamRecovery{BadBefore: true}
-	if o := recoveryObservation("detection", "a", "cut", faults(before)); o.missing != "the stream was bad already when the fault began" {
+	if o := Metrics[0].Read(facts(before)); o.Missing != "the stream was bad already when the fault began" {
 		t.Errorf("observed %+v", o)
 	}
-}
-
-// Of a fault whose time was cut off, nobody knows whether a second would have been bad.
-func TestFaultThatWasCutOff(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer time.AfterFunc(6*time.Second, cancel).Stop()
-		sc := scenario(t, scenarios.Timing{Duration: 20 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.detection < 1s after cut")
-		sc.Faults = []scenarios.Fault{{Name: "cut", At: 4 * time.Second, For: 10 * time.Second, Config: &recordingFault{}}}
-		if run := mustRun(t, ctx, sc, Options{}); run.Faults[0].PerStream != nil || run.Gates[0].Verdict != reports.Inconclusive {
-			t.Errorf("told as %+v; %+v", run.Faults[0], run.Gates[0])
-		}
-	})
 }

@@ -1,7 +1,10 @@
-package runner
+// Package recovery measures, from the seconds of a stream, how soon a fault showed, how soon the stream was as before, and
+// whether it stayed bad although nothing was broken any more.
+package recovery
 
 import (
-	"math"
+	"maps"
+	"slices"
 	"time"
 
 	"wringer/reports"
@@ -10,8 +13,8 @@ import (
 // goodSeconds is how many good seconds in a row count as recovered.
 const goodSeconds = 3
 
-// normal is what a stream was like before anything was broken.
-type normal struct {
+// Normal is what a stream was like before anything was broken.
+type Normal struct {
 	errors, offered, acked float64 // a share; operations a second
 	p99                    time.Duration
 	amplification          float64
@@ -21,12 +24,12 @@ type normal struct {
 	worstP99                time.Duration
 }
 
-// normalOf reads the baseline window and its whole seconds, false when it measured nothing or was itself not answered.
-func normalOf(m *reports.Measures, rows []reports.Second, length time.Duration, closed bool) (normal, bool) {
+// Of reads the baseline window and its whole seconds, false when it measured nothing or was itself not answered.
+func Of(m *reports.Measures, rows []reports.Second, length time.Duration, closed bool) (Normal, bool) {
 	if m == nil || m.Offered == 0 || length <= 0 || m.Response == nil || m.Response.P99 == nil || m.Sent == 0 {
-		return normal{}, false
+		return Normal{}, false
 	}
-	n := normal{
+	n := Normal{
 		errors:        1 - float64(m.Acked)/float64(m.Offered),
 		offered:       float64(m.Offered) / length.Seconds(),
 		acked:         float64(m.Acked) / length.Seconds(),
@@ -61,7 +64,7 @@ const (
 )
 
 // good says whether a second is like the baseline. A second in which nothing was due is neither.
-func (n normal) good(s *reports.Second) bool {
+func (n Normal) good(s *reports.Second) bool {
 	if n.closed && float64(s.Acked) < min(closedSlack*n.acked, n.worstAcked) {
 		return false
 	}
@@ -78,9 +81,9 @@ func (n normal) good(s *reports.Second) bool {
 // goal tells the tolerances in words.
 const goal = "3 seconds in a row with errors at most 1 point above the baseline's and p99 at most twice the baseline's (or 50 ms above it, or that of its worst second)"
 
-// take is how one stream took a fault that lasted from start to end, given its seconds; until is the start of the next
+// Measure says how a stream stood a fault that lasted from start to end, given its seconds; until is the start of the next
 // fault, or the end of the run.
-func (n normal) take(rows []reports.Second, start, end, until time.Duration) reports.StreamRecovery {
+func (n Normal) Measure(rows []reports.Second, start, end, until time.Duration) reports.StreamRecovery {
 	var r reports.StreamRecovery
 	after, unsure := 0, false
 	var all, sure streak
@@ -94,7 +97,7 @@ func (n normal) take(rows []reports.Second, start, end, until time.Duration) rep
 			continue
 		case at < end:
 			if r.DetectionNS == nil && !r.BadBefore && !rows[i].Limited && !n.good(&rows[i]) {
-				r.DetectionNS = integer(int64(max(at-start, 0)))
+				r.DetectionNS = ptr(int64(max(at-start, 0)))
 			}
 			continue
 		}
@@ -106,19 +109,19 @@ func (n normal) take(rows []reports.Second, start, end, until time.Duration) rep
 			sure.add(at, good)
 		}
 	}
-	if all.whole {
-		r.RecoveryNS, r.Recovered = integer(int64(all.first-end)), boolean(true)
+	if all.found {
+		r.RecoveryNS, r.Recovered = ptr(int64(all.first-end)), ptr(true)
 		if sure.first != all.first {
-			r.RecoveryFromNS = integer(int64(sure.first - end))
+			r.RecoveryFromNS = ptr(int64(sure.first - end))
 		}
 	}
 	// Fewer good seconds at the end than count, fewer seconds than could have counted, and bad ones that may be the
 	// generator's own doing decide nothing.
 	if r.Recovered == nil && after >= goodSeconds && all.run == 0 && !unsure {
-		r.Recovered = boolean(false)
+		r.Recovered = ptr(false)
 	}
 	if after >= metastableAfter {
-		r.Metastable = boolean(n.metastable(rows, until))
+		r.Metastable = ptr(n.metastable(rows, until))
 	}
 	return r
 }
@@ -127,7 +130,7 @@ func (n normal) take(rows []reports.Second, start, end, until time.Duration) rep
 type streak struct {
 	run   int // good seconds in a row up to now
 	first time.Duration
-	whole bool // found; first is its start
+	found bool // first is its start
 }
 
 func (s *streak) add(at time.Duration, good bool) {
@@ -135,11 +138,11 @@ func (s *streak) add(at time.Duration, good bool) {
 	case !good:
 		s.run = 0
 		return
-	case s.run == 0 && !s.whole:
+	case s.run == 0 && !s.found:
 		s.first = at
 	}
 	s.run++
-	s.whole = s.whole || s.run == goodSeconds
+	s.found = s.found || s.run == goodSeconds
 }
 
 // metastableAfter is how many seconds after the heal are looked at, at least, before a state is called metastable.
@@ -147,7 +150,7 @@ const metastableAfter = 5
 
 // metastable: the load is what it was, yet in the last seconds goodput stays below and amplification above the baseline
 // (Bronson et al., "Metastable Failures in Distributed Systems", HotOS 2021).
-func (n normal) metastable(rows []reports.Second, until time.Duration) bool {
+func (n Normal) metastable(rows []reports.Second, until time.Duration) bool {
 	var offered, acked, sent, attempts int64
 	seconds := 0
 	for i := len(rows) - 1; i >= 0 && seconds < goodSeconds; i-- {
@@ -163,12 +166,12 @@ func (n normal) metastable(rows []reports.Second, until time.Duration) bool {
 	}
 	load := float64(offered) / float64(seconds) / n.offered
 	goodput := float64(acked) / float64(seconds) / n.acked
-	steady := n.closed || (load > 0.9 && load < 1.1)
-	return steady && goodput < 0.9 && float64(attempts)/float64(sent) > 1.1*n.amplification
+	sameLoad := n.closed || (load > 0.9 && load < 1.1)
+	return sameLoad && goodput < 0.9 && float64(attempts)/float64(sent) > 1.1*n.amplification
 }
 
-// summarize fills a fault's own figures from its streams': the first detection, the slowest recovery.
-func summarize(f *reports.Fault) {
+// Summarize fills a fault's own figures from its streams': the first detection, the slowest recovery.
+func Summarize(f *reports.Fault) {
 	f.RecoveryGoal = goal
 	for name, r := range f.PerStream {
 		if r.DetectionNS != nil && (f.DetectionNS == nil || *r.DetectionNS < *f.DetectionNS ||
@@ -186,7 +189,7 @@ func summarize(f *reports.Fault) {
 func allRecovered(f *reports.Fault) (*bool, *int64) {
 	var slowest *int64
 	known := len(f.PerStream) > 0
-	for _, name := range sortedKeys(f.PerStream) {
+	for _, name := range slices.Sorted(maps.Keys(f.PerStream)) {
 		r := f.PerStream[name]
 		switch {
 		case r.Recovered == nil:
@@ -198,81 +201,12 @@ func allRecovered(f *reports.Fault) (*bool, *int64) {
 		}
 	}
 	if len(f.Unrecovered) > 0 {
-		return boolean(false), nil
+		return ptr(false), nil
 	}
 	if !known {
 		return nil, nil
 	}
-	return boolean(true), slowest
+	return ptr(true), slowest
 }
 
-// recoveryObservation reads detection or recovery of a stream for a gate. A stream that did not recover took forever. Of a
-// fault with several rounds the slowest decides; while one of them is unknown the slowest is only known to be at least so
-// slow.
-func recoveryObservation(metric, stream, fault string, faults []reports.Fault) judgement {
-	var slowest, unknown *observation
-	for i := range faults {
-		if faults[i].Name != fault {
-			continue
-		}
-		o, decided := roundObservation(metric, stream, faults, i)
-		switch {
-		case !decided:
-		case o.missing != "":
-			unknown = &o
-		case slowest == nil || o.value > slowest.value:
-			slowest = &o
-		}
-	}
-	switch {
-	case slowest == nil && unknown == nil:
-		return judgement{observation: missing("fault %s was not injected", fault)}
-	case slowest == nil:
-		return judgement{observation: *unknown}
-	case unknown != nil:
-		return judgement{observation: *slowest, atLeast: unknown.missing}
-	}
-	return judgement{observation: *slowest}
-}
-
-// roundObservation reads one fault of the record; false where the next round of its name came before recovery could be told,
-// so that only that one's can.
-func roundObservation(metric, stream string, faults []reports.Fault, i int) (observation, bool) {
-	r, ok := faults[i].PerStream[stream]
-	switch {
-	case !ok:
-		return missing("there is no baseline to compare with"), true
-	case metric == "detection" && r.BadBefore:
-		return missing("the stream was bad already when the fault began"), true
-	case metric == "detection" && r.DetectionNS == nil:
-		return missing("no second of the fault was bad"), true
-	case metric == "detection":
-		return found(float64(*r.DetectionNS)), true
-	case r.Recovered == nil:
-		return missing("too few seconds after the fault to tell"), !cutOff(faults, i)
-	case !*r.Recovered:
-		return found(math.Inf(1)), true
-	}
-	o := found(float64(*r.RecoveryNS))
-	if r.RecoveryFromNS != nil {
-		o.targets = float64(*r.RecoveryFromNS)
-	}
-	return o, true
-}
-
-// cutOff says whether another round of the fault began, or a part of it still went on, within the seconds that recovery is
-// told by.
-func cutOff(faults []reports.Fault, i int) bool {
-	f := &faults[i]
-	soon := f.EndNS + int64(goodSeconds*time.Second) + int64(time.Second)
-	for j := range faults {
-		o := &faults[j]
-		if j != i && o.Name == f.Name && o.EndNS > f.EndNS && o.StartNS < soon {
-			return true
-		}
-	}
-	return false
-}
-
-func integer(v int64) *int64 { return &v }
-func boolean(v bool) *bool   { return &v }
+func ptr[T any](v T) *T { return &v }

@@ -1,4 +1,4 @@
-package runner
+package watch
 
 import (
 	"context"
@@ -23,13 +23,13 @@ func TestObserverThatEndedIsNeverComplete(t *testing.T) {
 	drain, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 20_000 {
-		o := &observer{source: brokenSource{}, place: "the topic"}
-		o.watch(t.Context())
+		o := &Observer{Source: brokenSource{}, Place: "the topic"}
+		o.Watch(t.Context())
 		<-o.over
-		if why := o.settle(drain); !strings.Contains(why, "no reader") {
+		if why := o.Settle(drain); !strings.Contains(why, "no reader") {
 			t.Fatalf("settled with %q", why)
 		}
-		if err := o.close(); err != nil {
+		if err := o.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
