@@ -46,7 +46,7 @@ func faultRow(f *reports.Fault) Row {
 		healed.Notes = []string{f.Error}
 	}
 	when := Cell{Text: reports.Span(f.StartNS, f.EndNS), Kind: Moment}
-	r.Cells = []Cell{when, words(f.Spec), words(place(f)), did(f.Bit, touched(f), touchedNothing), healed, detection(f), recovery(f), metastable(f)}
+	r.Cells = []Cell{when, words(f.Spec), words(f.Place()), did(f.Bit, touched(f), touchedNothing), healed, detection(f), recovery(f), metastable(f)}
 	return r
 }
 
@@ -56,19 +56,6 @@ func did(yes bool, done, not string) Cell {
 		return Cell{Text: done, State: Good}
 	}
 	return Cell{Text: not, State: Doubt}
-}
-
-// place says what the fault was on: link orders, part fulfilment; empty when the record does not say.
-func place(f *reports.Fault) string {
-	switch {
-	case f.Link != nil && f.Peer != "" && !strings.HasSuffix(*f.Link, "/"+f.Peer):
-		return "link " + *f.Link + ", which was " + f.Peer
-	case f.Link != nil:
-		return "link " + *f.Link
-	case f.Part != nil:
-		return "part " + *f.Part
-	}
-	return ""
 }
 
 const touchedNothing = "touched no traffic"

@@ -66,7 +66,8 @@ func columns(rank Rank, counts ...string) []Column {
 	return all
 }
 
-// defect says whether a count of the record is a defect above 0, and no mere reading.
-func defect(count string) bool {
-	return slices.Contains(reports.Anomalies(), count) || slices.Contains(reports.ProbeAnomalies(), count)
-}
+// defects lists the counts of the record that are a defect above 0, and no mere reading.
+func defects() []string { return append(reports.Anomalies(), reports.ProbeAnomalies()...) }
+
+// defect says whether a count of the record is one of them.
+func defect(count string) bool { return slices.Contains(defects(), count) }

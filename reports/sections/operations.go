@@ -1,6 +1,9 @@
 package sections
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"strings"
 
 	"wringer/reports"
@@ -86,12 +89,18 @@ func (b *builder) failures() Section {
 	})
 }
 
-// codes lists how many attempts failed with each code, the most frequent first.
+// byFrequency lists the codes of failed attempts, the most frequent first.
+func byFrequency(errors map[string]int64) []string {
+	return slices.SortedFunc(maps.Keys(errors), func(a, b string) int {
+		return cmp.Or(cmp.Compare(errors[b], errors[a]), cmp.Compare(a, b))
+	})
+}
+
+// codes tells how many attempts failed with each code.
 func codes(errors map[string]int64) Cell {
-	m := reports.Measures{Errors: errors}
 	c := Cell{}
-	for _, code := range m.Codes() {
-		c.Notes = append(c.Notes, code.Code+" "+reports.Count(code.N))
+	for _, code := range byFrequency(errors) {
+		c.Notes = append(c.Notes, code+" "+reports.Count(errors[code]))
 	}
 	if len(c.Notes) == 0 {
 		c.Text = "none"
@@ -107,9 +116,9 @@ func (b *builder) details() Section {
 	s := Section{Name: NameDetails, Title: "what the first failed attempt of each code said", Rank: Usual, Pairs: true,
 		Head: []Column{{Name: "code", Kind: Code}, {Name: "said", Plain: true}}}
 	m := &b.stream.Total
-	for _, c := range m.Codes() {
-		if said := m.Details[c.Code]; said != "" && len(s.Rows) < mostDetails {
-			s.Rows = append(s.Rows, Row{Label: c.Code, Code: true, Cells: []Cell{words(said)}})
+	for _, code := range byFrequency(m.Errors) {
+		if said := m.Details[code]; said != "" && len(s.Rows) < mostDetails {
+			s.Rows = append(s.Rows, Row{Label: code, Code: true, Cells: []Cell{words(said)}})
 		}
 	}
 	return s
