@@ -48,7 +48,7 @@ func readCount(f *Facts, untested func(f *Facts, n int64) string) Reading {
 	n := f.Metric.Count(f.Measures)
 	if n == nil {
 		if f.Unknown != "" {
-			return Missing(NotKnown + ": " + f.Unknown)
+			return Missing("%s: %s", NotKnown, f.Unknown)
 		}
 		return Missing(NotKnown)
 	}

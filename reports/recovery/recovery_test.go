@@ -89,11 +89,7 @@ func TestDetectionOfWhatWasBadAlready(t *testing.T) {
 		if r.BadBefore != c.badBefore || (r.DetectionNS == nil) != c.badBefore || r.Recovered == nil || !*r.Recovered {
 			t.Errorf("%s: %+v", name, r)
 		}
-		told := reports.Fault{DetectionNS: r.DetectionNS, PerStream: map[string]reports.StreamRecovery{"a": r}}
-		if want := "not known: bad already (a)"; (told.Detection() == want) != c.badBefore {
-			t.Errorf("%s: told as %q", name, told.Detection())
-		}
-		f := []reports.Fault{{Name: "f", PerStream: told.PerStream}}
+		f := []reports.Fault{{Name: "f", PerStream: map[string]reports.StreamRecovery{"a": r}}}
 		if got := Metrics[0].Read(&metric.Facts{Name: "a", Fault: "f", Faults: f}); (got.Missing != "") != c.badBefore {
 			t.Errorf("%s: observed %+v", name, got)
 		}
