@@ -14,34 +14,29 @@ import (
 	"wringer/reports/metrics"
 )
 
-// collector folds what the streams recorded, once a second, and tells those who watch.
+// collector folds what the streams recorded, once a second.
 type collector struct {
-	t       *trial
+	t       *step
 	mu      sync.Mutex // guards all below and the tallies
-	moments chan Live  // for the watcher
+	watcher *watcher   // nil: nobody watches
 	cores   map[int]float64
 	state   map[string]string // of each fault
-	limited map[string]int    // seconds by stream in which the generator was the limit
+	limited map[string]int    // seconds by stream in which the generator was saturated
 	failure error
 	aborts  *aborts
-	give    context.CancelCauseFunc // ends the run
+	abort   context.CancelCauseFunc // ends the run
 }
 
-// collect starts collecting. fail is called when the harness itself failed. The returned function collects the rest; call
-// it when every stream has ended and everything was observed.
-func (t *trial) collect(ctx context.Context, fail context.CancelCauseFunc) (finish func()) {
+// collect starts collecting. fail ends the run: because the harness failed, or by the scenario's own rules. The returned
+// function collects the rest and hands it out. It is called when every stream has ended and everything was observed; ended is
+// the end of the measured part.
+func (t *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Duration)) {
 	c := &collector{t: t, cores: make(map[int]float64), state: make(map[string]string), limited: make(map[string]int)}
-	c.moments = make(chan Live, moments)
-	c.aborts, c.give = newAborts(t.sc.Abort), fail
+	c.aborts, c.abort = newAborts(t.sc.Abort), fail
+	c.watcher = startWatcher(c)
 	t.collector = c
 	t.timeline.Notify = c.fault
-	stop, done, watched := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(watched)
-		for l := range c.moments {
-			t.opt.Watch(l)
-		}
-	}()
+	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		timer := time.NewTimer(t.untilSecond())
@@ -56,22 +51,21 @@ func (t *trial) collect(ctx context.Context, fail context.CancelCauseFunc) (fini
 			timer.Reset(t.untilSecond())
 		}
 	}()
-	return func() {
+	return func(ended time.Duration) {
 		close(stop)
 		<-done
-		close(c.moments)
-		<-watched
 		c.mu.Lock()
-		defer c.mu.Unlock()
 		for i := range t.streams {
 			c.gather(i, true)
 		}
+		c.mu.Unlock()
+		c.watcher.close(ended)
 	}
 }
 
 // untilSecond is the time to the next whole second of the run's clock, and a little more: so that what was due in the
 // second has begun.
-func (t *trial) untilSecond() time.Duration {
+func (t *step) untilSecond() time.Duration {
 	const settle = 5 * time.Millisecond
 	now := t.clock()
 	next := now.Truncate(time.Second)
@@ -102,22 +96,7 @@ func (c *collector) tick(fail context.CancelCauseFunc) {
 		c.failure = cmp.Or(c.failure, err)
 		fail(err)
 	}
-	c.tell()
-}
-
-// moments is how many moments may wait for the watcher.
-const moments = 16
-
-// tell hands this moment to the watcher, under the lock. A watcher that is held up (a terminal that does not take its
-// output) holds up neither the collector nor a fault's healing: it misses the oldest.
-func (c *collector) tell() {
-	if len(c.moments) == cap(c.moments) {
-		select {
-		case <-c.moments:
-		default:
-		}
-	}
-	c.moments <- c.live()
+	c.watcher.notify()
 }
 
 // gather takes the slots that can no longer change into the stream's tally. rest: all that is left.
@@ -138,7 +117,7 @@ func (c *collector) gather(i int, rest bool) {
 			w.add(start, length, &sec.cell, sec.row.Limited)
 		}
 		if why := c.aborts.add(s.spec.Name, start, length, &sec.cell, sec.row.Limited); why != "" {
-			c.give(stopped{why: why})
+			c.abort(stopped{why: why})
 		}
 		if err := t.folder.Interval(s.spec.Name, t.epoch().Add(start), sec.cell.Response.Export()); err != nil {
 			c.failure = cmp.Or(c.failure, err)
@@ -187,7 +166,7 @@ func (c *collector) fault(e faults.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state[e.Injection.Name] = stateOf(e)
-	c.tell()
+	c.watcher.notify()
 }
 
 // stateOf puts a fault's step in words.
@@ -201,45 +180,6 @@ func stateOf(e faults.Event) string {
 		return "healed"
 	}
 	return e.Step.String()
-}
-
-// live describes this moment. Streams are told over the last whole second.
-func (c *collector) live() Live {
-	t := c.t
-	now := t.clock()
-	l := Live{
-		Name: t.sc.Name, At: now, Warmup: t.sc.Run.Warmup, Duration: t.sc.Run.Duration, Drain: t.sc.Run.Drain,
-		Window: "warmup", Windows: t.windows(t.sc.Run.Duration, t.sc.Run.Duration),
-	}
-	if now >= 0 {
-		l.Window = t.plan.names[t.plan.windowAt(now)]
-	}
-	for i := range t.sc.Faults {
-		f := &t.sc.Faults[i]
-		l.Faults = append(l.Faults, LiveFault{Name: f.Label(), Start: f.At, End: f.End(), State: cmp.Or(c.state[f.Label()], "waiting")})
-	}
-	for _, s := range t.streams {
-		l.Streams = append(l.Streams, s.live(now))
-	}
-	return l
-}
-
-// live describes the stream over the last whole second before now.
-func (s *member) live(now time.Duration) LiveStream {
-	l := LiveStream{Name: s.spec.Name, InFlight: s.inFlight(), Consumes: s.spec.Consume != nil}
-	total, last := s.tally.snapshot(s.open(), int(now/time.Second)-1)
-	l.Total, l.Offered, l.Retries, l.Rate = total, last.Offered, last.Retries, float64(last.Acked)
-	if last.Offered > 0 {
-		l.Errors = float64(last.Offered-last.Acked) / float64(last.Offered)
-	}
-	if last.P99NS != nil {
-		l.P99, l.Answered = time.Duration(*last.P99NS), true
-	}
-	if s.effects != nil {
-		v := s.effects.live()
-		l.Observed, l.Seen, l.Unseen = true, v.Seen, v.Unseen
-	}
-	return l
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -27,7 +27,7 @@ type conclusion struct {
 }
 
 // conclude judges the run and saves its record.
-func (t *trial) conclude(c conclusion) (*reports.Run, error) {
+func (t *step) conclude(c conclusion) (*reports.Run, error) {
 	run := t.record(c.ended, c.drained)
 	run.Complete = c.failure == nil
 	t.unknown = make(map[string]map[string]string)
@@ -68,7 +68,7 @@ func (t *trial) conclude(c conclusion) (*reports.Run, error) {
 }
 
 // record assembles what was measured until ended; drained is the end of the drain.
-func (t *trial) record(ended, drained time.Duration) *reports.Run {
+func (t *step) record(ended, drained time.Duration) *reports.Run {
 	run := &reports.Run{
 		Schema: reports.Schema, Name: t.sc.Name, About: t.sc.About, Seed: t.sc.Seed, ID: t.id, Version: t.opt.Version,
 		Started: t.epoch().Add(-t.sc.Run.Warmup).UTC(), WarmupNS: int64(t.sc.Run.Warmup),
@@ -87,13 +87,13 @@ func (t *trial) record(ended, drained time.Duration) *reports.Run {
 }
 
 // partial is the record of a run that is still going on.
-func (t *trial) partial(now time.Duration) *reports.Run {
+func (t *step) partial(now time.Duration) *reports.Run {
 	now = min(max(now, 0), t.sc.Run.Duration)
 	return t.record(now, now)
 }
 
 // windows lists the windows that were reached by ended.
-func (t *trial) windows(ended, drained time.Duration) []reports.Window {
+func (t *step) windows(ended, drained time.Duration) []reports.Window {
 	out := []reports.Window{}
 	for _, p := range t.plan.pieces {
 		w := reports.Window{Name: p.Name, StartNS: int64(p.Start), EndNS: int64(min(p.End, ended))}
@@ -110,7 +110,7 @@ func (t *trial) windows(ended, drained time.Duration) []reports.Window {
 	return out
 }
 
-func (t *trial) streamRecord(s *member, tally *tally, windows []reports.Window, ended time.Duration) *reports.Stream {
+func (t *step) streamRecord(s *member, tally *tally, windows []reports.Window, ended time.Duration) *reports.Stream {
 	out := &reports.Stream{
 		Driver: s.spec.DriverName, Model: "open", Keys: s.spec.Keys, Plan: s.spec.Plan(),
 		Total: tally.total.Measures(ended), Windows: make(map[string]*reports.Measures),
@@ -137,7 +137,7 @@ func (t *trial) streamRecord(s *member, tally *tally, windows []reports.Window, 
 }
 
 // stepRecords tells what became of the steps of a chain, nil when the stream is none.
-func (t *trial) stepRecords(s *member, tally *tally, windows []reports.Window) []reports.Step {
+func (t *step) stepRecords(s *member, tally *tally, windows []reports.Window) []reports.Step {
 	chain, ok := s.spec.Driver.(drivers.Stepped)
 	if !ok {
 		return nil
@@ -155,7 +155,7 @@ func (t *trial) stepRecords(s *member, tally *tally, windows []reports.Window) [
 }
 
 // faultRecords tells what became of each fault, and how each stream took it.
-func (t *trial) faultRecords(run *reports.Run, c conclusion) []reports.Fault {
+func (t *step) faultRecords(run *reports.Run, c conclusion) []reports.Fault {
 	out := []reports.Fault{}
 	for i := range t.sc.Faults {
 		f := &t.sc.Faults[i]
@@ -211,7 +211,7 @@ func passage(m *faults.Met) *reports.Passage {
 func injected(in *faults.Injection) bool { return in.Step != faults.Waiting && in.InjectErr == nil }
 
 // recoveries measures detection, recovery and metastability of every stream over one fault.
-func (t *trial) recoveries(r *reports.Fault, run *reports.Run, f *scenarios.Fault) {
+func (t *step) recoveries(r *reports.Fault, run *reports.Run, f *scenarios.Fault) {
 	until := min(t.alone(f), time.Duration(run.DurationNS))
 	r.PerStream = make(map[string]reports.StreamRecovery)
 	for _, s := range t.streams {
@@ -227,7 +227,7 @@ func (t *trial) recoveries(r *reports.Fault, run *reports.Run, f *scenarios.Faul
 
 // alone is until when nothing else was to be in force after f: what others break is no recovery of this one's. The second in
 // which f ends is its own.
-func (t *trial) alone(f *scenarios.Fault) time.Duration {
+func (t *step) alone(f *scenarios.Fault) time.Duration {
 	until := t.sc.Run.Duration
 	for i := range t.sc.Faults {
 		o := &t.sc.Faults[i]
@@ -242,7 +242,7 @@ func (t *trial) alone(f *scenarios.Fault) time.Duration {
 }
 
 // baseline is the length of the baseline, 0 when the plan has none.
-func (t *trial) baseline(until time.Duration) time.Duration {
+func (t *step) baseline(until time.Duration) time.Duration {
 	if _, ok := t.plan.index[faults.Baseline]; !ok {
 		return 0
 	}
@@ -250,7 +250,7 @@ func (t *trial) baseline(until time.Duration) time.Duration {
 }
 
 // judgeAll decides every gate.
-func (t *trial) judgeAll(run *reports.Run) []reports.Gate {
+func (t *step) judgeAll(run *reports.Run) []reports.Gate {
 	out := []reports.Gate{}
 	for i := range t.sc.Expect {
 		g := &t.sc.Expect[i]
@@ -286,7 +286,7 @@ func where(run *reports.Run, g *scenarios.Gate) string {
 	return ": " + strings.Join(parts, ", ")
 }
 
-func (t *trial) worstOf(g *scenarios.Gate) *worst {
+func (t *step) worstOf(g *scenarios.Gate) *worst {
 	for _, s := range t.streams {
 		for _, w := range s.tally.worst {
 			if w.gate == g {
@@ -298,7 +298,7 @@ func (t *trial) worstOf(g *scenarios.Gate) *worst {
 }
 
 // judgement reads a gate's metric over its scope.
-func (t *trial) judgement(g *scenarios.Gate, run *reports.Run) judgement {
+func (t *step) judgement(g *scenarios.Gate, run *reports.Run) judgement {
 	if scenarios.OfEffect(g.Metric) {
 		return t.effectJudgement(g, run)
 	}
@@ -385,7 +385,7 @@ func integrityObservation(name string, m *reports.Measures) observation {
 func zero(n *int64) bool { return n == nil || *n == 0 }
 
 // gauge is the reading within the gate's scope that is furthest on the wrong side of the limit: every one must hold.
-func (t *trial) gauge(g *scenarios.Gate, s *reports.Stream) observation {
+func (t *step) gauge(g *scenarios.Gate, s *reports.Stream) observation {
 	var worst *float64
 	for _, sample := range s.Gauges[g.Metric.Name] {
 		at := time.Duration(sample.AtNS)
@@ -402,7 +402,7 @@ func (t *trial) gauge(g *scenarios.Gate, s *reports.Stream) observation {
 	return found(*worst)
 }
 
-func (t *trial) streamIndex(name string) int {
+func (t *step) streamIndex(name string) int {
 	for i, s := range t.streams {
 		if s.spec.Name == name {
 			return i
@@ -412,7 +412,7 @@ func (t *trial) streamIndex(name string) int {
 }
 
 // limitedIn says whether the generator was the limit in some second that the gate's scope touches.
-func (t *trial) limitedIn(g *scenarios.Gate, run *reports.Run) bool {
+func (t *step) limitedIn(g *scenarios.Gate, run *reports.Run) bool {
 	for _, s := range run.Streams[g.Stream].Seconds {
 		if !s.Limited {
 			continue

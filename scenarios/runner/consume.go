@@ -12,35 +12,35 @@ import (
 )
 
 // consumer opens a stream that sends nothing and reads what others publish.
-func (t *trial) consumer(ctx context.Context, spec *scenarios.Stream) error {
-	env := t.env(spec)
-	s := &member{spec: spec, env: env}
+func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
+	env := s.env(spec)
+	m := &member{spec: spec, env: env}
 	c := spec.Consume
 	source, err := c.Source.Open(ctx, env)
 	if err != nil {
-		return blameConsumer(spec, err)
+		return openConsumerError(spec, err)
 	}
-	s.effects = &observer{source: source, place: c.SourceName + " " + placeOf(c.Source)}
-	t.closers = append(t.closers, s.effects.close)
-	s.effects.topic, s.effects.ledger = t.accounts(spec)
+	m.effects = &observer{source: source, place: c.SourceName + " " + placeOf(c.Source)}
+	s.opened.add(m.effects.close)
+	m.effects.topic, m.effects.ledger = s.accounts(spec)
 	if err := source.Start(ctx); err != nil {
-		return blameConsumer(spec, err)
+		return openConsumerError(spec, err)
 	}
-	if s.effects.group, err = t.herd(ctx, spec, source); err != nil {
-		return blameConsumer(spec, err)
+	if m.effects.group, err = s.herd(ctx, spec, source); err != nil {
+		return openConsumerError(spec, err)
 	}
-	t.add(s)
+	s.add(m)
 	return nil
 }
 
 // herd opens the group that reads beside a source, nil when there is none. Its members are under test: where a fault names
 // the stream, its link lies between them and the brokers.
-func (t *trial) herd(ctx context.Context, spec *scenarios.Stream, source drivers.Source) (*herd, error) {
+func (s *step) herd(ctx context.Context, spec *scenarios.Stream, source drivers.Source) (*herd, error) {
 	if !scenarios.Grouped(spec.Consume.Source) {
 		return nil, nil
 	}
-	env := t.env(spec)
-	if _, err := t.route(spec, &env); err != nil {
+	env := s.env(spec)
+	if _, err := s.route(spec, &env); err != nil {
 		return nil, fmt.Errorf("open link: %w", err)
 	}
 	group, err := spec.Consume.Source.(drivers.Grouped).OpenGroup(env)
@@ -50,57 +50,57 @@ func (t *trial) herd(ctx context.Context, spec *scenarios.Stream, source drivers
 	if err := group.Start(ctx, source); err != nil {
 		return nil, err
 	}
-	account := integrity.NewGroup(integrity.GroupConfig{Stream: spec.Name, Windows: t.plan.names, WindowAt: t.plan.windowAt})
-	return &herd{group: group, account: account, length: t.sc.Run.Duration}, nil
+	account := integrity.NewGroup(integrity.GroupConfig{Stream: spec.Name, Windows: s.plan.names, WindowAt: s.plan.windowAt})
+	return &herd{group: group, account: account, length: s.sc.Run.Duration}, nil
 }
 
 // accounts are what the records are compared by: the operations of another stream, and the numbers or identities that the
 // records carry.
-func (t *trial) accounts(spec *scenarios.Stream) (*integrity.Topic, *integrity.Ledger) {
+func (s *step) accounts(spec *scenarios.Stream) (*integrity.Topic, *integrity.Ledger) {
 	var topic *integrity.Topic
 	numbered := scenarios.Sequenced(spec.Consume.Source)
 	if numbered || spec.Consume.Of == "" {
-		topic = integrity.NewTopic(integrity.TopicConfig{Stream: spec.Name, Windows: t.plan.names, WindowAt: t.plan.windowAt, Sequenced: numbered})
+		topic = integrity.NewTopic(integrity.TopicConfig{Stream: spec.Name, Windows: s.plan.names, WindowAt: s.plan.windowAt, Sequenced: numbered})
 	}
-	of := t.sc.Stream(spec.Consume.Of)
+	of := s.sc.Stream(spec.Consume.Of)
 	if of == nil {
 		return topic, nil
 	}
 	config := integrity.Config{
-		Stream: spec.Name, Identity: drivers.Identity{Run: t.id, Stream: of.Name}, Windows: t.plan.names,
+		Stream: spec.Name, Identity: drivers.Identity{Run: s.id, Stream: of.Name}, Windows: s.plan.names,
 		Mode: integrity.Published, Order: integrity.RealTime,
 	}
 	if numbered {
 		config.Order = integrity.None
 	}
-	config.KeyOf = t.keyOf(of)
+	config.KeyOf = s.keyOf(of)
 	return topic, integrity.New(config)
 }
 
 // keyOf is the key of each of a stream's operations; nil without keys.
-func (t *trial) keyOf(spec *scenarios.Stream) func(seq uint64) uint64 {
+func (s *step) keyOf(spec *scenarios.Stream) func(seq uint64) uint64 {
 	if spec.Keys == 0 {
 		return nil
 	}
-	return drivers.KeysOf(traffic.Seed(t.sc.Seed, spec.Name), spec.Keys)
+	return drivers.KeysOf(traffic.Seed(s.sc.Seed, spec.Name), spec.Keys)
 }
 
 // join lets the accounts of consumers follow the streams whose operations they look for, once all are open.
-func (t *trial) join() {
-	for _, s := range t.streams {
-		if c := s.spec.Consume; c != nil && s.effects.ledger != nil {
-			of := t.streams[t.streamIndex(c.Of)]
-			of.traffic.Follow(s.effects.ledger)
+func (s *step) join() {
+	for _, m := range s.streams {
+		if c := m.spec.Consume; c != nil && m.effects.ledger != nil {
+			of := s.streams[s.streamIndex(c.Of)]
+			of.traffic.Follow(m.effects.ledger)
 		}
 	}
 }
 
-func blameConsumer(spec *scenarios.Stream, err error) error {
-	return blame(spec, fmt.Errorf("consume: %w", err))
+func openConsumerError(spec *scenarios.Stream, err error) error {
+	return openError(spec, fmt.Errorf("consume: %w", err))
 }
 
 // silentTopics names the consumers that saw nothing which they could judge, and the groups that were put to no test.
-func (t *trial) silentTopics(run *reports.Run) []string {
+func (t *step) silentTopics(run *reports.Run) []string {
 	var why []string
 	for _, s := range t.streams {
 		if s.spec.Consume == nil {

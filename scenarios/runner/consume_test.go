@@ -204,7 +204,7 @@ func TestConsumeSilent(t *testing.T) {
 // The members of a group use our own CPU, and a reader by itself holds nobody up.
 func TestGroupWithoutCPUIsTheLimit(t *testing.T) {
 	sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors == 0")
-	tr := &trial{sc: sc, plan: newPlan(sc)}
+	tr := &step{Experiment: &Experiment{}, sc: sc, plan: newPlan(sc)}
 	c := &collector{t: tr, cores: map[int]float64{1: float64(runtime.GOMAXPROCS(0))}}
 	group, alone := &member{effects: &observer{group: &herd{}}}, &member{effects: &observer{}}
 	for sec, want := range []bool{false, true} {

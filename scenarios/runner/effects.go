@@ -25,7 +25,7 @@ func timed(out *reports.Stream, account *effects.Account, incomplete string) *ef
 }
 
 // effectJudgement reads a gate on the times of effects over its scope.
-func (t *trial) effectJudgement(g *scenarios.Gate, run *reports.Run) judgement {
+func (t *step) effectJudgement(g *scenarios.Gate, run *reports.Run) judgement {
 	j := judgement{where: scope(g.Scope.Window)}
 	r := t.effects[g.Stream]
 	if r == nil {
@@ -59,7 +59,7 @@ func effectObservation(name string, c *effects.Cell) observation {
 
 // limitedUntil says whether the generator was the limit while the effects of a gate's window were still awaited, up to the
 // last that was seen: their reader is part of it.
-func (t *trial) limitedUntil(g *scenarios.Gate, run *reports.Run, latest time.Duration) bool {
+func (t *step) limitedUntil(g *scenarios.Gate, run *reports.Run, latest time.Duration) bool {
 	from := int64(math.MaxInt64)
 	for _, w := range run.Windows {
 		if g.Scope.Window == "" || w.Name == g.Scope.Window {

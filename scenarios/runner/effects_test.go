@@ -285,7 +285,7 @@ func TestEffectsUnderALateGenerator(t *testing.T) {
 			cell.Times.RecordMany(20*time.Millisecond, 100)
 			g := gateOf(t, c.gate)
 			r := &effects.Result{Total: *cell, Windows: map[string]*effects.Cell{"baseline": cell, "cut": cell, "late": cell}}
-			tr := &trial{sc: &scenarios.Scenario{}, effects: map[string]*effects.Result{"a": r}, collector: &collector{cores: c.cores}}
+			tr := &step{Experiment: &Experiment{}, sc: &scenarios.Scenario{}, effects: map[string]*effects.Result{"a": r}, collector: &collector{cores: c.cores}}
 			run.Streams["a"].Windows["late"] = &reports.Measures{}
 			if got := judge(g, tr.effectJudgement(g, run)); got.Verdict != c.want {
 				t.Errorf("%s (%s), want %s", got.Verdict, got.Why, c.want)

@@ -7,7 +7,7 @@ import (
 )
 
 // probed writes what the witnesses saw and what became of the replays into the record, and returns the evidence.
-func (t *trial) probed(run *reports.Run) []reports.Violation {
+func (t *step) probed(run *reports.Run) []reports.Violation {
 	t.blind = make(map[string]string)
 	var evidence []reports.Violation
 	for _, s := range t.streams {
@@ -22,7 +22,7 @@ func (t *trial) probed(run *reports.Run) []reports.Violation {
 	return evidence
 }
 
-func (t *trial) arrived(s *member, out *reports.Stream) []reports.Violation {
+func (t *step) arrived(s *member, out *reports.Stream) []reports.Violation {
 	result := s.witness.Finish()
 	out.Total.Witness = result.Total
 	for name, m := range out.Windows {

@@ -40,7 +40,7 @@ func (s stopped) leaveOpen(gates []reports.Gate, expect []scenarios.Gate) {
 
 // steady says why nothing may be broken: the target is not as the gates on the baseline want it, as far as the operations
 // that are over by now tell. Empty when it is healthy, or when too little is known to say otherwise.
-func (t *trial) steady() string {
+func (t *step) steady() string {
 	c := t.collector
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,7 +69,7 @@ func (t *trial) steady() string {
 }
 
 // baselineCell is what is over of a stream's baseline.
-func (t *trial) baselineCell(i int) *metrics.Cell {
+func (t *step) baselineCell(i int) *metrics.Cell {
 	window := t.plan.index[faults.Baseline]
 	cell := &metrics.Cell{}
 	cell.Merge(&t.streams[i].tally.windows[window])
@@ -83,7 +83,7 @@ func (t *trial) baselineCell(i int) *metrics.Cell {
 
 // early judges a gate on the baseline of stream i before the run is over. Counts, integrity, recovery and
 // the times of effects are known later.
-func (t *trial) early(g *scenarios.Gate, i int, cell *metrics.Cell) reports.Gate {
+func (t *step) early(g *scenarios.Gate, i int, cell *metrics.Cell) reports.Gate {
 	s, tally := t.streams[i], t.streams[i].tally
 	j := judgement{limited: t.collector.limited[s.spec.Name] > 0}
 	switch {

@@ -83,6 +83,15 @@ func (t *tally) seconds(end time.Duration) []reports.Second {
 	return rows
 }
 
+// completeRows returns the rows from second first on that can no longer change and that begin before until.
+func (t *tally) completeRows(first int, until time.Duration) []reports.Second {
+	rows := []reports.Second{}
+	for sec := first; sec < t.next && time.Duration(sec)*time.Second < until; sec++ {
+		rows = append(rows, t.rows[sec].row)
+	}
+	return rows
+}
+
 // snapshot returns the counts so far and the row of one second, with what is open counted in.
 func (t *tally) snapshot(open map[int]*metrics.Cell, sec int) (total reports.Counts, row reports.Second) {
 	total = t.total.Counts

@@ -12,7 +12,7 @@ import (
 
 // verdict decides the run. What stands by its own evidence is fail whatever else happened; then whatever leaves the run
 // undecided is inconclusive; only then pass.
-func (t *trial) verdict(run *reports.Run, c conclusion) {
+func (t *step) verdict(run *reports.Run, c conclusion) {
 	run.Validity = t.validity(run, c)
 	var failed, open []string
 	for i := range run.Gates {
@@ -53,7 +53,7 @@ func allHeld(gates int) string {
 }
 
 // validity says whether the generator and the faults did what the plan said, and whether everything was observed.
-func (t *trial) validity(run *reports.Run, c conclusion) reports.Validity {
+func (t *step) validity(run *reports.Run, c conclusion) reports.Validity {
 	v := reports.Validity{Verdict: reports.Valid, Why: []string{}, CPU: t.machine.mean(), GCPauseP99NS: t.machine.pauseP99(), LinkCostNS: t.linkCosts}
 	t.lag(&v)
 	if c.failure != nil {
@@ -95,7 +95,7 @@ func seconds(n int) string {
 }
 
 // lag sums up how late the generator was, over all streams.
-func (t *trial) lag(v *reports.Validity) {
+func (t *step) lag(v *reports.Validity) {
 	var lag metrics.Hist
 	for _, s := range t.streams {
 		lag.Merge(&s.tally.total.Lag)
@@ -112,7 +112,7 @@ func (t *trial) lag(v *reports.Validity) {
 
 // unhealthyStreams names the streams whose target answered nothing well before anything was broken: then no fault explains
 // what follows.
-func (t *trial) unhealthyStreams(run *reports.Run) []string {
+func (t *step) unhealthyStreams(run *reports.Run) []string {
 	var dead []string
 	for _, s := range t.streams {
 		m := run.Streams[s.spec.Name].Windows[faults.Baseline]
@@ -133,7 +133,7 @@ func (t *trial) unhealthyStreams(run *reports.Run) []string {
 }
 
 // unfaulted names the faults that did not do, or not undo, what they were for.
-func (t *trial) unfaulted(run *reports.Run, c conclusion) []string {
+func (t *step) unfaulted(run *reports.Run, c conclusion) []string {
 	var why []string
 	for i := range run.Faults {
 		f := &run.Faults[i]
@@ -176,7 +176,7 @@ func because(err string) string {
 }
 
 // unhealthy is the record of a run whose target could not even be prepared for.
-func (t *trial) unhealthy(cause error) (*reports.Run, error) {
+func (t *step) unhealthy(cause error) (*reports.Run, error) {
 	t.begin()
 	t.machine, t.collector = newMachine(), &collector{t: t}
 	// Streams that were opened before this one sent nothing.
@@ -195,7 +195,7 @@ func (t *trial) unhealthy(cause error) (*reports.Run, error) {
 }
 
 // witnessed is what the target saw of its own parts.
-func (t *trial) witnessed() []reports.Finding {
+func (t *step) witnessed() []reports.Finding {
 	w, ok := t.target.(scenarios.Witness)
 	if !ok {
 		return nil
