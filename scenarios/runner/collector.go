@@ -103,7 +103,7 @@ func (c *collector) tick(fail context.CancelCauseFunc) {
 func (c *collector) gather(i int, rest bool) {
 	t, s, tally := c.t, c.t.streams[i], c.t.streams[i].tally
 	taken, until := s.take(rest)
-	tally.add(taken)
+	s.add(taken)
 	tally.complete(until, func(start time.Duration, sec *second) {
 		sec.row.Limited = c.limits(s, start, &sec.cell)
 		if sec.row.Limited {

@@ -126,7 +126,7 @@ func (t *step) streamRecord(s *member, tally *tally, windows []reports.Window, e
 		out.Effects = s.effects.place
 	}
 	for _, w := range windows {
-		m := tally.windows[t.plan.index[w.Name]].Measures(t.plan.length(w.Name, ended))
+		m := s.measures(t.plan.index[w.Name], t.plan.length(w.Name, ended))
 		out.Windows[w.Name] = &m
 	}
 	out.Steps = t.stepRecords(s, tally, windows)

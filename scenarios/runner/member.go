@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/reports"
 	"wringer/reports/arrivals"
 	"wringer/reports/metrics"
 	"wringer/scenarios"
@@ -21,6 +22,14 @@ type member struct {
 	witness *arrivals.Account // nil: no witness
 	replays *replayAccount    // nil: no operation is replayed
 	tally   *tally
+	// summed holds the measures of the windows that did not change since they were summed up: a partial record is made each
+	// second, and summing up is slow (0.2 ms a window).
+	summed map[int]summed
+}
+
+type summed struct {
+	length   time.Duration
+	measures reports.Measures
 }
 
 // closed says whether the stream is of the closed model. A stream that consumes has no planned starts either.
@@ -56,6 +65,27 @@ func (m *member) take(rest bool) (taken map[int]*metrics.Cell, until time.Durati
 		return m.traffic.TakeRest()
 	}
 	return m.traffic.Take()
+}
+
+// add folds slots into the tally.
+func (m *member) add(taken map[int]*metrics.Cell) {
+	for slot := range taken {
+		delete(m.summed, m.tally.slots.Slot(slot).Window)
+	}
+	m.tally.add(taken)
+}
+
+// measures sums up a window of that length. Maps and pointers in it are shared between calls: the caller does not change them.
+func (m *member) measures(window int, length time.Duration) reports.Measures {
+	if s, ok := m.summed[window]; ok && s.length == length {
+		return s.measures
+	}
+	if m.summed == nil {
+		m.summed = make(map[int]summed)
+	}
+	s := summed{length, m.tally.windows[window].Measures(length)}
+	m.summed[window] = s
+	return s.measures
 }
 
 // follow subscribes the stream's checks to its finished operations.
