@@ -63,8 +63,8 @@ func (t *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Dur
 	}
 }
 
-// untilSecond is the time to the next whole second of the run's clock, and a little more: so that what was due in the
-// second has begun.
+// untilSecond is the time to the next whole second of the run's clock, and a little more: every operation that was due in the
+// second has then begun.
 func (t *step) untilSecond() time.Duration {
 	const settle = 5 * time.Millisecond
 	now := t.clock()
@@ -125,22 +125,22 @@ func (c *collector) gather(i int, rest bool) {
 	})
 }
 
-// The generator's own lag counts as a sign of saturation from here on, when the CPU is used up as well.
+// saturatedLag is the lag from which a generator that has used up its CPU counts as saturated.
 const saturatedLag = 10 * time.Millisecond
 
-// limits says whether the generator was the limit in a second of a stream: it was late, it dropped, or it had used up the
-// CPU (then a closed model cannot show its own lateness, and a client library may hold up the sender for want of it).
+// limits says whether the generator was saturated in a second of a stream: it was late, it dropped operations, or it had used
+// up the CPU. Without CPU a closed model cannot show its own lag, and a client library may block the sender.
 func (c *collector) limits(s *member, start time.Duration, cell *metrics.Cell) bool {
-	if s.traffic == nil { // the members of a group are ours too
+	if s.traffic == nil { // the members of a group run in this process
 		return s.effects.group != nil && saturated(c.cores[int(start/time.Second)])
 	}
 	lag, known := cell.Lag.Rank(0.99, cell.Lag.Count())
 	full := saturated(c.cores[int(start/time.Second)])
-	held := s.traffic.Closed() || s.traffic.Pipelined()
-	return cell.DroppedByUs > 0 || known && lag > c.t.sc.Run.MaxLag || full && (held || lag > saturatedLag)
+	hidden := s.traffic.Closed() || s.traffic.Pipelined() // the lag may not show
+	return cell.DroppedByUs > 0 || known && lag > c.t.sc.Run.MaxLag || full && (hidden || lag > saturatedLag)
 }
 
-// gauges reads what only the protocol knows.
+// gauges reads the gauges of a stream's driver, source and group.
 func (c *collector) gauges(i int, now time.Duration) {
 	s, tally := c.t.streams[i], c.t.streams[i].tally
 	emit := func(name string, value float64) {
@@ -161,7 +161,7 @@ func (c *collector) gauges(i int, now time.Duration) {
 	}
 }
 
-// fault takes note of a fault's change of state.
+// fault keeps a fault's change of state.
 func (c *collector) fault(e faults.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -169,7 +169,7 @@ func (c *collector) fault(e faults.Event) {
 	c.watcher.notify()
 }
 
-// stateOf puts a fault's step in words.
+// stateOf is the state of a fault in words.
 func stateOf(e faults.Event) string {
 	switch {
 	case e.Injection.InjectErr != nil, e.Injection.HealErr != nil, e.Injection.ProbeErr != nil:

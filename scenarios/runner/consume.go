@@ -11,7 +11,7 @@ import (
 	"wringer/scenarios/runner/traffic"
 )
 
-// consumer opens a stream that sends nothing and reads what others publish.
+// consumer opens a stream that sends nothing and reads the records that others publish.
 func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
 	env := s.env(spec)
 	m := &member{spec: spec, env: env}
@@ -33,8 +33,8 @@ func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
 	return nil
 }
 
-// herd opens the group that reads beside a source, nil when there is none. Its members are under test: where a fault names
-// the stream, its link lies between them and the brokers.
+// herd opens the group under test that reads beside a source; nil when there is none. If a fault names the stream, its link lies
+// between the group's members and the brokers.
 func (s *step) herd(ctx context.Context, spec *scenarios.Stream, source drivers.Source) (*herd, error) {
 	if !scenarios.Grouped(spec.Consume.Source) {
 		return nil, nil
@@ -54,8 +54,8 @@ func (s *step) herd(ctx context.Context, spec *scenarios.Stream, source drivers.
 	return &herd{group: group, account: account, length: s.sc.Run.Duration}, nil
 }
 
-// accounts are what the records are compared by: the operations of another stream, and the numbers or identities that the
-// records carry.
+// accounts returns the accounts that records are compared by: one for the numbers or identities that the records carry, and one
+// for the operations of another stream. At least one is not nil.
 func (s *step) accounts(spec *scenarios.Stream) (*integrity.Topic, *integrity.Ledger) {
 	var topic *integrity.Topic
 	numbered := scenarios.Sequenced(spec.Consume.Source)
@@ -85,7 +85,7 @@ func (s *step) keyOf(spec *scenarios.Stream) func(seq uint64) uint64 {
 	return drivers.KeysOf(traffic.Seed(s.sc.Seed, spec.Name), spec.Keys)
 }
 
-// join lets the accounts of consumers follow the streams whose operations they look for, once all are open.
+// join subscribes the accounts of consumers to the streams whose operations they look for. All streams are open.
 func (s *step) join() {
 	for _, m := range s.streams {
 		if c := m.spec.Consume; c != nil && m.effects.ledger != nil {

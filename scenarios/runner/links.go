@@ -35,14 +35,14 @@ func (a *addresses) add(prefix string, vars map[string]string) {
 	a.changed = make(chan struct{})
 }
 
-// known returns a copy of all.
+// known returns a copy of all variables.
 func (a *addresses) known() map[string]string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return maps.Clone(a.vars)
 }
 
-// upstream waits until it is known where a link leads.
+// upstream waits until it is known where a link leads. It returns an error when ctx ends first.
 func (a *addresses) upstream(ctx context.Context, l *scenarios.Link) ([]string, error) {
 	for {
 		a.mu.Lock()
@@ -60,7 +60,7 @@ func (a *addresses) upstream(ctx context.Context, l *scenarios.Link) ([]string, 
 	}
 }
 
-// openLinks lets every link of the scenario listen, and tells their addresses.
+// openLinks makes every link of the scenario listen and adds their addresses to the variables.
 func (e *Experiment) openLinks() error {
 	for i := range e.scenario.Links {
 		spec := &e.scenario.Links[i]
@@ -93,7 +93,7 @@ func (e *Experiment) listen(spec *scenarios.Link) (string, error) {
 	})
 }
 
-// leadsTo tells where a link leads.
+// leadsTo returns a function that waits until it is known where a link leads.
 func (e *Experiment) leadsTo(spec *scenarios.Link) func(ctx context.Context) ([]string, error) {
 	return func(ctx context.Context) ([]string, error) { return e.addresses.upstream(ctx, spec) }
 }
@@ -106,8 +106,8 @@ func (s *step) wholeLink(name string) (faults.Link, error) {
 	return s.link(name, s.sc.Faults)
 }
 
-// peers tells who is behind a link: a stream's driver knows the peers that it dials, and a link's protocol those that it
-// leads to.
+// peers returns the peers behind a link. A stream's driver knows the peers that it dials; a link's protocol knows the peers
+// that the link leads to.
 func (s *step) peers(link string) (faults.Peers, error) {
 	if i := s.streamIndex(link); i >= 0 {
 		if p, ok := s.streams[i].driver.(faults.Peers); ok {
@@ -134,11 +134,11 @@ func (s *step) peers(link string) (faults.Peers, error) {
 	return nil, fmt.Errorf("link %s: has no brokers that could be told apart; break it as a whole", link)
 }
 
-// peersLimit bounds the question who is behind a link.
+// peersLimit bounds the request for the peers behind a link.
 const peersLimit = 5 * time.Second
 
-// aim makes sure that a branch names somebody before anything is sent. Who cannot be asked yet is asked when the fault is
-// injected, and that it then fails is told.
+// aim checks, before anything is sent, that a fault's branch names a peer. If the peers cannot be asked yet, they are asked when
+// the fault is injected; the record tells if that fails.
 func (s *step) aim(ctx context.Context, link string) error {
 	name, text := faults.CutBranch(link)
 	if text == "" {
@@ -164,7 +164,7 @@ func (s *step) aim(ctx context.Context, link string) error {
 	return nil
 }
 
-// reachable says whether each link's upstream is known, once the target runs.
+// reachable returns an error when the upstream of a link is still unknown after the target started.
 func (e *Experiment) reachable() error {
 	vars := e.addresses.known()
 	for i := range e.scenario.Links {

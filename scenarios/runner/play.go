@@ -22,7 +22,7 @@ func direct(ctx context.Context, network, address string) (net.Conn, error) {
 	return d.DialContext(ctx, network, address)
 }
 
-// play sends the traffic, waits for what is under way and for what must show up, and concludes.
+// play sends the traffic, waits for the open operations and for their effects, and judges the run.
 func (s *step) play(ctx context.Context) (*reports.Run, error) {
 	s.begin()
 	if err := s.folder.Begin(s.epoch()); err != nil {
@@ -38,29 +38,29 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 		}
 	}
 
-	// admit ends the plan, fly the attempts under way. Interrupting ends both; a harness failure ends admit.
+	// admit ends new operations, ctx the attempts under way. An interrupt ends both; a failure of the harness ends admit.
 	admit, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	finish := s.collect(stop)
 	s.bounds.stop.Store(&stop)
-	if err := s.bounds.err(); err != nil { // a client's own goroutine was quicker
+	if err := s.bounds.err(); err != nil { // a client library may dial before it sends
 		stop(err)
 	}
 	s.timeline.Admit = func() bool { return s.admit(stop) }
 	s.timeline.start(admit)
 	stuck := s.send(admit, ctx)
-	// The last operation may be over long before the measured part is.
+	// The last operation may end long before the measured part.
 	select {
 	case <-time.After(s.sc.Run.Duration - s.clock()):
 	case <-admit.Done():
 	}
 	injections := s.timeline.stop()
-	// What was due at this very moment may have begun: the end lies beyond it.
+	// An operation due at this very moment may have begun. So the end lies just after it.
 	ended := min(max(s.clock()+1, 0), s.sc.Run.Duration)
 	if ctx.Err() == nil && context.Cause(admit) == nil {
 		ended = s.sc.Run.Duration
 	}
-	// Later than this the run's own rules end nothing any more.
+	// From here on, the scenario's own rules cannot end the run any more.
 	var early stopped
 	errors.As(context.Cause(admit), &early)
 	unknown := s.drain(ctx)
@@ -90,7 +90,7 @@ func (s *step) admit(stop context.CancelCauseFunc) bool {
 	return false
 }
 
-// placeOf is where a driver sends or a source reads, as far as its configuration tells.
+// placeOf is where a driver sends to or a source reads from; "" when its configuration does not say.
 func placeOf(config any) string {
 	if s, ok := config.(fmt.Stringer); ok {
 		return s.String()
@@ -98,11 +98,11 @@ func placeOf(config any) string {
 	return ""
 }
 
-// stuckMargin is how long beyond its longest possible operation a stream may take before its driver counts as stuck.
+// stuckMargin is added to the longest possible operation. A stream that takes longer counts as stuck in its driver.
 const stuckMargin = 15 * time.Second
 
-// send runs every stream to its end. A driver that does not give back its operations is told, not waited for.
-func (s *step) send(admit, fly context.Context) error {
+// send runs every stream to its end. A driver that never completes its operations is an error; send does not wait for it.
+func (s *step) send(admit, ctx context.Context) error {
 	var all sync.WaitGroup
 	var longest time.Duration
 	for _, m := range s.streams {
@@ -110,7 +110,7 @@ func (s *step) send(admit, fly context.Context) error {
 			continue
 		}
 		longest = max(longest, m.traffic.Longest())
-		all.Go(func() { m.traffic.Run(admit, fly) })
+		all.Go(func() { m.traffic.Run(admit, ctx) })
 	}
 	done := make(chan struct{})
 	go func() { all.Wait(); close(done) }()
@@ -120,7 +120,7 @@ func (s *step) send(admit, fly context.Context) error {
 	case <-done:
 	case <-limit.C:
 		return errors.New("operations did not end: a driver is stuck")
-	case <-fly.Done():
+	case <-ctx.Done():
 		select {
 		case <-done:
 		case <-time.After(stuckMargin):
@@ -141,7 +141,7 @@ func (s *step) send(admit, fly context.Context) error {
 // interruptedDrain replaces the drain of a run that was interrupted.
 const interruptedDrain = time.Second
 
-// drain goes on watching where operations must show up. It returns, by stream, why observation was not complete.
+// drain goes on observing effects for the length of the drain. It returns, by stream, why the observation is not complete.
 func (s *step) drain(ctx context.Context) map[string]string {
 	length := s.sc.Run.Drain
 	if ctx.Err() != nil {
@@ -149,7 +149,7 @@ func (s *step) drain(ctx context.Context) map[string]string {
 	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), length)
 	defer cancel()
-	// An interrupt during the drain ends it soon as well.
+	// An interrupt shortens the drain too.
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(interruptedDrain, cancel) })()
 
 	unknown := make(map[string]string)
@@ -204,7 +204,7 @@ func (s *step) openFaults(ctx context.Context) (*timeline, error) {
 	return tl, nil
 }
 
-// mustFollow lists the faults that must have ended before f begins: those before it that it excludes.
+// mustFollow lists the faults that must have ended before f begins: the earlier ones that f excludes.
 func (s *step) mustFollow(f *scenarios.Fault) (places []int) {
 	exclusive, ok := f.Config.(faults.Exclusive)
 	if !ok {
@@ -218,7 +218,7 @@ func (s *step) mustFollow(f *scenarios.Fault) (places []int) {
 	return places
 }
 
-// fileName names a planned fault in the record's folder.
+// fileName is the name of a planned fault's files in the record's folder.
 func fileName(f *scenarios.Fault) string {
 	if f.Round == 0 {
 		return f.Name
@@ -226,7 +226,7 @@ func fileName(f *scenarios.Fault) string {
 	return fmt.Sprintf("%s-%d", f.Name, f.Round)
 }
 
-// faultOutput opens a file of evidence of a fault.
+// faultOutput opens an output file of a fault.
 func (s *step) faultOutput(name string) (io.WriteCloser, error) {
 	return s.folder.Output(filepath.Join("faults", name))
 }
@@ -240,7 +240,7 @@ func (s *step) part(name string) (faults.Part, error) {
 	return nil, fmt.Errorf("the target has no part %q", name)
 }
 
-// start begins to carry the plan out. Faults in force are healed when ctx ends.
+// start runs the planned faults. Faults in force are healed when ctx ends.
 func (tl *timeline) start(ctx context.Context) {
 	ctx, tl.cancel = context.WithCancel(ctx)
 	go func() {
@@ -249,8 +249,8 @@ func (tl *timeline) start(ctx context.Context) {
 	}()
 }
 
-// stop heals what is still in force, waits for it, and tells what became of each fault. After a run that went its length
-// every fault has had its time.
+// stop heals the faults in force, waits for them to heal, and returns what became of each fault. A run of its full length has
+// given every fault its time.
 func (tl *timeline) stop() []faults.Injection {
 	tl.cancel()
 	<-tl.done

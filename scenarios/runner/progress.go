@@ -20,7 +20,7 @@ type Progress struct {
 type FaultProgress struct {
 	Name       string
 	Start, End time.Duration // as planned
-	State      string        // waiting, in force, healed, failed
+	State      string        // waiting, injecting, in force, healed, failed
 }
 
 // StreamProgress is the state of one stream.

@@ -55,7 +55,7 @@ func (s *step) bindLocalAddrs(spec *scenarios.Stream, env *drivers.Env) error {
 	return nil
 }
 
-// from dials without a link, from each of the addresses in turn.
+// from dials without a link and binds each of the local addresses in turn.
 func from(sources []netip.Addr) drivers.DialFunc {
 	var next atomic.Uint64
 	return func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -25,7 +25,7 @@ type Options struct {
 	// Dir is the folder of the experiment: the output of its target, and the record of a run of one step. It must not exist,
 	// or be empty.
 	Dir string
-	// Mesh opens the links' mesh, which reaches the targets by dial; called once, when there is a link.
+	// Mesh opens the links' mesh, which reaches the targets by dial. It is called once, when the first link is opened.
 	Mesh func(dial faults.DialFunc) (faults.Mesh, error)
 	// Watch takes the run's partial record about once a second and at every change of a fault, and once more after the drain. The
 	// record's sums are those of the whole run so far. Its seconds and gauges are those since the last call alone, each once.
@@ -43,7 +43,7 @@ type Options struct {
 // ErrScenario marks an error that the scenario caused. Nothing was sent and no record was left.
 var ErrScenario = errors.New("scenario error")
 
-// scenarioError is a driver's error, which says by itself that the scenario is at fault.
+// scenarioError is a driver's error that the scenario caused. Its text already says so.
 type scenarioError struct{ error }
 
 func (e scenarioError) Is(target error) bool { return target == ErrScenario }
@@ -72,9 +72,9 @@ func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run
 // Experiment is a scenario at work: the target and the links that every step of it shares. Its methods are not safe for
 // concurrent use.
 type Experiment struct {
-	scenario *scenarios.Scenario // as it was written; each step resolves it for itself
+	scenario *scenarios.Scenario // as it was written; each step resolves its own copy
 	opt      Options
-	mark     string // of the target's processes, and of the operations of the first step
+	mark     string // marks the target's processes, and the operations of the first step
 	root     *record.Folder
 	// journal keeps what must be undone outside this process if it dies.
 	journal *faults.Journal
@@ -84,8 +84,8 @@ type Experiment struct {
 	addresses *addresses
 	target    scenarios.Target
 	mesh      faults.Mesh
-	linkCosts map[string]int64 // of the links that know theirs, in nanoseconds
-	steps     int              // that were begun
+	linkCosts map[string]int64 // by link, in nanoseconds, where the link measured its cost
+	steps     int              // begun so far
 	rootUsed  bool             // root holds the record of a step
 	closers   closers
 }
@@ -127,8 +127,8 @@ func newExperiment(sc *scenarios.Scenario, opt Options) (*Experiment, error) {
 	return e, nil
 }
 
-// Close ends the target and closes the links. It waits for each a bounded time; what does not end in time is logged. Close is
-// idempotent.
+// Close ends the target and closes the links. Each has a bounded time. An error says that something is left behind; the log
+// names it. Close is idempotent.
 func (e *Experiment) Close() error { return e.closers.close() }
 
 // runID makes the run's part of every identity: 8 characters, 40 bits of chance.

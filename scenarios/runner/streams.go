@@ -13,7 +13,7 @@ import (
 	"wringer/scenarios/runner/traffic"
 )
 
-// env is what the stream's driver and sources get.
+// env is the environment of the stream's driver and sources.
 func (s *step) env(spec *scenarios.Stream) drivers.Env {
 	return drivers.Env{
 		Stream:   spec.Name,
@@ -36,7 +36,7 @@ var (
 	virtualTime bool
 )
 
-// open prepares one stream: its link if a fault names it, its driver, and what observes its effects.
+// open opens one stream: its link if a fault names the stream, its driver, and the source of its effects.
 func (s *step) open(ctx context.Context, spec *scenarios.Stream) error {
 	if spec.Consume != nil {
 		return s.consumer(ctx, spec)
@@ -85,7 +85,8 @@ func openError(spec *scenarios.Stream, err error) error {
 	return fmt.Errorf("stream %s: %s: %w", spec.Name, spec.DriverName, err)
 }
 
-// observe opens the source that tells where the stream's operations show up: its effects, or the driver's own log.
+// observe opens the source in which the stream's operations must show up: its effects, or the driver's own log. It returns nil
+// when there is none.
 func (s *step) observe(ctx context.Context, spec *scenarios.Stream, env drivers.Env, driver drivers.Driver) (*observer, error) {
 	o := &observer{}
 	config := integrity.Config{
