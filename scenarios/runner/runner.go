@@ -29,12 +29,12 @@ type Options struct {
 	Mesh func(dial faults.DialFunc) (faults.Mesh, error)
 	// Watch takes the run's partial record about once a second and at every change of a fault, and once more after the drain. The
 	// record's sums are those of the whole run so far. Its seconds and gauges are those since the last call alone, each once.
-	// Watch is called from one goroutine and may block: the next call then comes later and holds more seconds. Watch
+	// Watch is called from one goroutine, in each step anew, and may block: the next call then comes later and holds more seconds. Watch
 	// may keep the record and must not change it. Nil: nobody watches.
 	Watch func(run *reports.Run, progress Progress)
 	// Allow names hosts that may be dialled although they are neither on this machine nor in a private network.
 	Allow []string
-	// Results takes every finished operation of the measured part. Nil: none.
+	// Results takes every finished operation of the measured part. Its Begin is called anew in each step. Nil: none.
 	Results traffic.Results
 	Version string
 	Log     *slog.Logger
