@@ -241,7 +241,9 @@ func (f *runFlags) one(ctx context.Context, sc *scenarios.Scenario, dir string, 
 		opt.Results = results
 	}
 	view := newView(std.err, f.quiet)
-	opt.Watch = view.show
+	if !f.quiet {
+		opt.Watch = view.show
+	}
 	view.start(sc, dir)
 	run, err := runner.Run(ctx, sc, opt)
 	view.stop()

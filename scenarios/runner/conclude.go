@@ -13,7 +13,7 @@ import (
 )
 
 // conclude closes the checks, judges the run and saves its record. drained is the end of the drain.
-func (t *trial) conclude(drained time.Duration, ending judge.Ending) (*reports.Run, error) {
+func (t *step) conclude(drained time.Duration, ending judge.Ending) (*reports.Run, error) {
 	run := t.record(ending.Ended, drained)
 	run.Complete = ending.Failure == nil
 	facts := t.facts(ending)
@@ -40,7 +40,7 @@ func (t *trial) conclude(drained time.Duration, ending judge.Ending) (*reports.R
 }
 
 // facts gathers what the verdict is made of, apart from what the checks found.
-func (t *trial) facts(ending judge.Ending) *judge.Facts {
+func (t *step) facts(ending judge.Ending) *judge.Facts {
 	c := t.collector
 	f := &judge.Facts{
 		Scenario: t.sc, Plan: t.plan, Limited: c.limited, CPU: t.machine.mean(), GCPause: t.machine.pauseP99(),
@@ -61,7 +61,7 @@ func (t *trial) facts(ending judge.Ending) *judge.Facts {
 }
 
 // unhealthy is the record of a run whose target could not even be prepared for.
-func (t *trial) unhealthy(cause error) (*reports.Run, error) {
+func (t *step) unhealthy(cause error) (*reports.Run, error) {
 	t.begin()
 	t.machine, t.collector = newMachine(), &collector{t: t}
 	// Streams that were opened before this one sent nothing.
@@ -72,7 +72,7 @@ func (t *trial) unhealthy(cause error) (*reports.Run, error) {
 }
 
 // record assembles what was measured until ended; drained is the end of the drain.
-func (t *trial) record(ended, drained time.Duration) *reports.Run {
+func (t *step) record(ended, drained time.Duration) *reports.Run {
 	run := &reports.Run{
 		Schema: reports.Schema, Name: t.sc.Name, About: t.sc.About, Seed: t.sc.Seed, ID: t.id, Version: t.opt.Version,
 		Started: t.epoch().Add(-t.sc.Run.Warmup).UTC(), WarmupNS: int64(t.sc.Run.Warmup),
@@ -102,13 +102,13 @@ func described(checks []metric.Check) []reports.Described {
 }
 
 // partial is the record of a run that is still going on.
-func (t *trial) partial(now time.Duration) *reports.Run {
+func (t *step) partial(now time.Duration) *reports.Run {
 	now = min(max(now, 0), t.sc.Run.Duration)
 	return t.record(now, now)
 }
 
 // windows lists the windows that were reached by ended.
-func (t *trial) windows(ended, drained time.Duration) []reports.Window {
+func (t *step) windows(ended, drained time.Duration) []reports.Window {
 	out := []reports.Window{}
 	for _, p := range t.plan.Pieces {
 		w := reports.Window{Name: p.Name, StartNS: int64(p.Start), EndNS: int64(min(p.End, ended))}
@@ -125,7 +125,7 @@ func (t *trial) windows(ended, drained time.Duration) []reports.Window {
 	return out
 }
 
-func (t *trial) streamRecord(s *member, tally *judge.Tally, windows []reports.Window, ended time.Duration) *reports.Stream {
+func (t *step) streamRecord(s *member, tally *judge.Tally, windows []reports.Window, ended time.Duration) *reports.Stream {
 	out := &reports.Stream{
 		Driver: s.spec.DriverName, Model: "open", Keys: s.spec.Keys, Plan: s.spec.Plan(),
 		Total: tally.Total.Measures(ended), Windows: make(map[string]*reports.Measures),
@@ -141,7 +141,7 @@ func (t *trial) streamRecord(s *member, tally *judge.Tally, windows []reports.Wi
 		out.Effects = s.observer.Place
 	}
 	for _, w := range windows {
-		m := tally.Windows[t.plan.Index[w.Name]].Measures(t.plan.Length(w.Name, ended))
+		m := s.measures(t.plan.Index[w.Name], t.plan.Length(w.Name, ended))
 		out.Windows[w.Name] = &m
 	}
 	out.Steps = t.stepRecords(s, tally, windows)
@@ -152,7 +152,7 @@ func (t *trial) streamRecord(s *member, tally *judge.Tally, windows []reports.Wi
 }
 
 // stepRecords tells what became of the steps of a chain, nil when the stream is none.
-func (t *trial) stepRecords(s *member, tally *judge.Tally, windows []reports.Window) []reports.Step {
+func (t *step) stepRecords(s *member, tally *judge.Tally, windows []reports.Window) []reports.Step {
 	chain, ok := s.spec.Driver.(drivers.Stepped)
 	if !ok {
 		return nil
@@ -170,7 +170,7 @@ func (t *trial) stepRecords(s *member, tally *judge.Tally, windows []reports.Win
 }
 
 // streamIndex is the place of a stream among those that are open, -1 when it is none.
-func (t *trial) streamIndex(name string) int {
+func (t *step) streamIndex(name string) int {
 	for i, s := range t.streams {
 		if s.spec.Name == name {
 			return i

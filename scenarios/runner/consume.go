@@ -14,60 +14,60 @@ import (
 )
 
 // consumer opens a stream that sends nothing and reads what others publish.
-func (t *trial) consumer(ctx context.Context, spec *scenarios.Stream) error {
-	env := t.env(spec)
-	s := &member{spec: spec, env: env}
+func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
+	env := s.env(spec)
+	m := &member{spec: spec, env: env}
 	c := spec.Consume
 	source, err := c.Source.Open(ctx, env)
 	if err != nil {
-		return blameConsumer(spec, err)
+		return openConsumerError(spec, err)
 	}
-	s.observer = &watch.Observer{Source: source, Place: c.SourceName + " " + placeOf(c.Source)}
-	t.closers = append(t.closers, s.observer.Close)
-	s.checks = t.recordChecks(spec)
+	m.observer = &watch.Observer{Source: source, Place: c.SourceName + " " + placeOf(c.Source)}
+	s.opened.add(m.observer.Close)
+	m.checks = s.recordChecks(spec)
 	if err := source.Start(ctx); err != nil {
-		return blameConsumer(spec, err)
+		return openConsumerError(spec, err)
 	}
-	if err := t.group(ctx, s); err != nil {
-		return blameConsumer(spec, err)
+	if err := s.group(ctx, m); err != nil {
+		return openConsumerError(spec, err)
 	}
-	t.add(s)
+	s.add(m)
 	return nil
 }
 
 // group opens the group of consumers that reads beside the stream's source, if there is one. Its members are under test:
 // where a fault names the stream, its link lies between them and the brokers.
-func (t *trial) group(ctx context.Context, s *member) error {
-	if !scenarios.Grouped(s.spec.Consume.Source) {
+func (s *step) group(ctx context.Context, m *member) error {
+	if !scenarios.Grouped(m.spec.Consume.Source) {
 		return nil
 	}
-	env := t.env(s.spec)
-	if _, err := t.route(s.spec, &env); err != nil {
+	env := s.env(m.spec)
+	if _, err := s.route(m.spec, &env); err != nil {
 		return fmt.Errorf("open link: %w", err)
 	}
-	group, err := s.spec.Consume.Source.(drivers.Grouped).OpenGroup(env)
+	group, err := m.spec.Consume.Source.(drivers.Grouped).OpenGroup(env)
 	if err != nil {
 		return err
 	}
-	if err := group.Start(ctx, s.observer.Source); err != nil {
+	if err := group.Start(ctx, m.observer.Source); err != nil {
 		return err
 	}
-	account := groups.New(groups.Config{Stream: s.spec.Name, Windows: t.plan.Names, WindowAt: t.plan.WindowAt})
-	s.observer.Group = &watch.Group{Group: group, Account: account, Length: t.sc.Run.Duration}
-	s.checks = append(s.checks, account)
+	account := groups.New(groups.Config{Stream: m.spec.Name, Windows: s.plan.Names, WindowAt: s.plan.WindowAt})
+	m.observer.Group = &watch.Group{Group: group, Account: account, Length: s.sc.Run.Duration}
+	m.checks = append(m.checks, account)
 	return nil
 }
 
 // recordChecks compare the records with the operations of another stream, and with the numbers or identities that the
 // records carry.
-func (t *trial) recordChecks(spec *scenarios.Stream) []reports.Check {
+func (s *step) recordChecks(spec *scenarios.Stream) []reports.Check {
 	numbered := scenarios.Sequenced(spec.Consume.Source)
-	of := t.sc.Stream(spec.Consume.Of)
+	of := s.sc.Stream(spec.Consume.Of)
 	var checks []reports.Check
 	if of != nil {
 		config := integrity.Config{
-			Stream: spec.Name, Identity: drivers.Identity{Run: t.id, Stream: of.Name}, Windows: t.plan.Names, WindowAt: t.plan.WindowAt,
-			Mode: integrity.Published, Order: integrity.RealTime, KeyOf: t.keyOf(of),
+			Stream: spec.Name, Identity: drivers.Identity{Run: s.id, Stream: of.Name}, Windows: s.plan.Names, WindowAt: s.plan.WindowAt,
+			Mode: integrity.Published, Order: integrity.RealTime, KeyOf: s.keyOf(of),
 		}
 		if numbered {
 			config.Order = integrity.None
@@ -76,33 +76,33 @@ func (t *trial) recordChecks(spec *scenarios.Stream) []reports.Check {
 	}
 	if numbered || of == nil {
 		checks = append(checks, integrity.NewTopic(integrity.TopicConfig{
-			Stream: spec.Name, Windows: t.plan.Names, WindowAt: t.plan.WindowAt, Sequenced: numbered, OrderAlone: of != nil,
+			Stream: spec.Name, Windows: s.plan.Names, WindowAt: s.plan.WindowAt, Sequenced: numbered, OrderAlone: of != nil,
 		}))
 	}
 	return checks
 }
 
 // keyOf is the key of each of a stream's operations; nil without keys.
-func (t *trial) keyOf(spec *scenarios.Stream) func(seq uint64) uint64 {
+func (s *step) keyOf(spec *scenarios.Stream) func(seq uint64) uint64 {
 	if spec.Keys == 0 {
 		return nil
 	}
-	return drivers.KeysOf(traffic.Seed(t.sc.Seed, spec.Name), spec.Keys)
+	return drivers.KeysOf(traffic.Seed(s.sc.Seed, spec.Name), spec.Keys)
 }
 
 // join opens the checks of the language, and lets every check take what it follows. The checks of a consumer follow the
 // operations of the stream that they look for; so all streams are open by now.
-func (t *trial) join() {
-	for _, s := range t.streams {
-		t.openChecks(s)
-		operations := s.traffic
-		if c := s.spec.Consume; c != nil && c.Of != "" {
-			operations = t.streams[t.streamIndex(c.Of)].traffic
+func (s *step) join() {
+	for _, m := range s.streams {
+		s.openChecks(m)
+		operations := m.traffic
+		if c := m.spec.Consume; c != nil && c.Of != "" {
+			operations = s.streams[s.streamIndex(c.Of)].traffic
 		}
-		s.subscribe(operations)
+		m.subscribe(operations)
 	}
 }
 
-func blameConsumer(spec *scenarios.Stream, err error) error {
-	return blame(spec, fmt.Errorf("consume: %w", err))
+func openConsumerError(spec *scenarios.Stream, err error) error {
+	return openError(spec, fmt.Errorf("consume: %w", err))
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// machine reads what the generator's own process uses.
+// machine reads what this process uses.
 type machine struct {
 	cpu  time.Duration
 	at   time.Time
@@ -84,5 +84,5 @@ func processCPU() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// saturated: the process uses what the machine has. An embedded target is part of the process.
+// saturated says whether the process uses nearly all processors. An embedded target is part of the process.
 func saturated(cores float64) bool { return cores > 0.95*float64(runtime.GOMAXPROCS(0)) }

@@ -24,6 +24,14 @@ type member struct {
 	observer *watch.Observer // nil: nothing is observed
 	checks   []reports.Check
 	tally    *judge.Tally
+	// summed holds the measures of the windows that did not change since they were summed up: a partial record is made each
+	// second, and summing up is slow (0.2 ms a window).
+	summed map[int]summed
+}
+
+type summed struct {
+	length   time.Duration
+	measures reports.Measures
 }
 
 // closed says whether the stream is of the closed model. A stream that consumes has no planned starts either.
@@ -61,6 +69,27 @@ func (m *member) take(rest bool) (taken map[int]*metrics.Cell, until time.Durati
 	return m.traffic.Take()
 }
 
+// add folds slots into the tally.
+func (m *member) add(taken map[int]*metrics.Cell) {
+	for slot := range taken {
+		delete(m.summed, m.tally.Slot(slot).Window)
+	}
+	m.tally.Add(taken)
+}
+
+// measures sums up a window of that length. Maps and pointers in it are shared between calls: the caller does not change them.
+func (m *member) measures(window int, length time.Duration) reports.Measures {
+	if s, ok := m.summed[window]; ok && s.length == length {
+		return s.measures
+	}
+	if m.summed == nil {
+		m.summed = make(map[int]summed)
+	}
+	s := summed{length, m.tally.Windows[window].Measures(length)}
+	m.summed[window] = s
+	return s.measures
+}
+
 // live is what the first check that says so has seen up to now; false when none says anything.
 func (m *member) live() (reports.Live, bool) {
 	for _, c := range m.checks {
@@ -85,16 +114,16 @@ func (m *member) subscribe(operations *traffic.Stream) {
 }
 
 // openChecks opens the checks of the language that can measure something of the stream.
-func (t *trial) openChecks(m *member) {
-	for _, kind := range t.sc.Checks {
-		measures := func(row metric.Metric) bool { return m.spec.Measures(&row, t.sc) }
+func (s *step) openChecks(m *member) {
+	for _, kind := range s.sc.Checks {
+		measures := func(row metric.Metric) bool { return m.spec.Measures(&row, s.sc) }
 		if slices.ContainsFunc(kind.Metrics, measures) {
-			m.checks = append(m.checks, kind.Open(t.checkConfig(m.spec.Name, m.env.Identity)))
+			m.checks = append(m.checks, kind.Open(s.checkConfig(m.spec.Name, m.env.Identity)))
 		}
 	}
 }
 
 // checkConfig describes a stream to its checks, and whose operations they judge.
-func (t *trial) checkConfig(stream string, of drivers.Identity) reports.CheckConfig {
-	return reports.CheckConfig{Stream: stream, Identity: of, Windows: t.plan.Names, WindowAt: t.plan.WindowAt}
+func (s *step) checkConfig(stream string, of drivers.Identity) reports.CheckConfig {
+	return reports.CheckConfig{Stream: stream, Identity: of, Windows: s.plan.Names, WindowAt: s.plan.WindowAt}
 }

@@ -18,23 +18,23 @@ import (
 // route lays the path of a stream's connections: through the link if a fault names the stream, and past the witness behind
 // that link. It returns the witness's account, nil without a witness. A witness always stands behind a link. The link gives
 // the driver real sockets, so a driver that uses raw system calls still works and cannot bypass the witness.
-func (t *trial) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Account, error) {
-	if !spec.Witness && !linked(t.sc, spec.Name) {
+func (s *step) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Account, error) {
+	if !spec.Witness && !linked(s.sc, spec.Name) {
 		return nil, nil
 	}
-	link, err := t.link(spec.Name)
+	link, err := s.link(spec.Name, s.sc.Faults)
 	if err != nil {
 		return nil, err
 	}
 	if !spec.Witness {
-		env.Dial = t.dials.over(link.Dial)
+		env.Dial = s.dials.over(link.Dial)
 		return nil, nil
 	}
 	through, ok := link.(faults.Through)
 	if !ok {
 		return nil, fmt.Errorf("a %T has no room for a witness behind it", link)
 	}
-	account := arrivals.New(arrivals.Config{Stream: spec.Name, Identity: env.Identity, Windows: t.plan.Names})
+	account := arrivals.New(arrivals.Config{Stream: spec.Name, Identity: env.Identity, Windows: s.plan.Names})
 	past := witness.New(env.Identity, env.Clock, account).Watch(env.Dial)
 	env.Mark = "{{id}}"
 	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -43,20 +43,20 @@ func (t *trial) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Accou
 	return account, nil
 }
 
-// leave lets a stream's connections leave from the addresses that it names.
-func (t *trial) leave(spec *scenarios.Stream, env *drivers.Env) error {
-	s, ok := spec.Driver.(drivers.Sourced)
-	if !ok || len(s.Sources()) == 0 {
+// bindLocalAddrs makes a stream's connections leave from the local addresses that the stream names.
+func (s *step) bindLocalAddrs(spec *scenarios.Stream, env *drivers.Env) error {
+	local, ok := spec.Driver.(drivers.Sourced)
+	if !ok || len(local.Sources()) == 0 {
 		return nil
 	}
-	if spec.Witness || linked(t.sc, spec.Name) {
+	if spec.Witness || linked(s.sc, spec.Name) {
 		return fmt.Errorf("%w: stream %s: its connections leave from addresses of their own, and a link or a witness makes its own connections; remove one of the two", ErrScenario, spec.Name)
 	}
-	env.Dial = t.dials.over(t.bounds.over(from(s.Sources())))
+	env.Dial = s.dials.over(s.bounds.over(from(local.Sources())))
 	return nil
 }
 
-// from dials without a link, from each of the addresses in turn.
+// from dials without a link and binds each of the local addresses in turn.
 func from(sources []netip.Addr) drivers.DialFunc {
 	var next atomic.Uint64
 	return func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -372,7 +372,7 @@ func TestLateGeneratorIsTheLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		spec := openStream("a", 100, prompt())
 		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{spec})
-		tr := &trial{sc: sc, plan: judge.NewPlan(sc)}
+		tr := &step{Experiment: &Experiment{}, sc: sc, plan: judge.NewPlan(sc)}
 		tr.begin()
 		// The generator is held up by itself for 3 s at its 200th arrival.
 		var held atomic.Bool
@@ -471,7 +471,7 @@ func TestBlockedWatcherHoldsUpNothing(t *testing.T) {
 		f := &recordingFault{}
 		sc.Faults = []scenarios.Fault{{Name: "late", At: 4 * time.Second, For: 4 * time.Second, Config: f}}
 		blocked := false
-		run := mustRun(t, t.Context(), sc, Options{Watch: func(Live) {
+		run := mustRun(t, t.Context(), sc, Options{Watch: func(*reports.Run, Progress) {
 			if !blocked {
 				blocked = true
 				time.Sleep(29 * time.Second)

@@ -88,6 +88,18 @@ func (t *Tally) Rows(end time.Duration) []reports.Second {
 	return rows
 }
 
+// CompleteRows returns the rows from second first on that can no longer change and that begin before until.
+func (t *Tally) CompleteRows(first int, until time.Duration) []reports.Second {
+	rows := []reports.Second{}
+	for sec := first; sec < t.next && time.Duration(sec)*time.Second < until; sec++ {
+		rows = append(rows, t.rows[sec].Row)
+	}
+	return rows
+}
+
+// Slot says of which window and second a slot is.
+func (t *Tally) Slot(slot int) metrics.Slot { return t.plan.Slots.Slot(slot) }
+
 // Snapshot returns the counts so far and the row of one second, with what is open counted in.
 func (t *Tally) Snapshot(open map[int]*metrics.Cell, sec int) (total reports.Counts, row reports.Second) {
 	total = t.Total.Counts

@@ -36,8 +36,14 @@ func (f *Folder) redactAll(texts []string) {
 	}
 }
 
+// redactDetails replaces the map: another record may share it.
 func (f *Folder) redactDetails(m *reports.Measures) {
-	for code, detail := range m.Details {
-		m.Details[code] = f.redact(detail)
+	if m.Details == nil {
+		return
 	}
+	details := make(map[string]string, len(m.Details))
+	for code, detail := range m.Details {
+		details[code] = f.redact(detail)
+	}
+	m.Details = details
 }
