@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Within returns the section with the columns up to a rank.
@@ -30,6 +31,21 @@ func (s Section) Within(most Rank) Section {
 	return s
 }
 
+// Overview is one table of what matters most of a stream: the columns up to a rank of its vital sections. It is empty where
+// there are none.
+func Overview(all []Section, most Rank) Section {
+	var vital []Section
+	for _, s := range all {
+		if s.InOverview() {
+			vital = append(vital, s.Within(most))
+		}
+	}
+	return Join(vital)
+}
+
+// InOverview says whether the section's rows are in the overview of its stream.
+func (s *Section) InOverview() bool { return s.Rank == Vital && s.ByWindow() }
+
 // Join puts the columns of sections beside each other that have the same rows, as the sections of a stream by window do.
 func Join(all []Section) Section {
 	var joined Section
@@ -46,6 +62,15 @@ func Join(all []Section) Section {
 		}
 	}
 	return joined
+}
+
+// Paragraph tells the names and values of a section of pairs in one line.
+func (s *Section) Paragraph() string {
+	var facts []string
+	for i := range s.Rows {
+		facts = append(facts, s.Rows[i].Label+" "+s.Rows[i].Cells[0].Sentence())
+	}
+	return strings.Join(facts, ", ")
 }
 
 // mostLines is how many rows a section without a total tells in lines.
@@ -101,4 +126,15 @@ func (c Cell) Sentence() string {
 		return notes
 	}
 	return c.Text + " (" + notes + ")"
+}
+
+// OneLine replaces what cannot be printed by spaces, line breaks and what commands a terminal among it: a text of a record
+// then stays on the line on which a report writes it.
+func OneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
 }

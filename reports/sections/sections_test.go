@@ -51,6 +51,7 @@ func TestSectionsOfAStream(t *testing.T) {
 
 // Every row has a cell under each column, a value has a unit that fits its kind, and every text is in the report's words.
 func TestSectionsAreWhole(t *testing.T) {
+	recordtest.Valid(t, recordtest.Consuming().Run)
 	for name, rec := range sectionstest.Records() {
 		all := append(sectionstest.Of(rec), sections.Evidence(rec)...)
 		for _, stream := range rec.Run.StreamNames() {
@@ -287,7 +288,7 @@ func TestFurtherMeasurements(t *testing.T) {
 
 func TestNarrowSections(t *testing.T) {
 	all := sections.For(recordtest.Fail().Run, "orders")
-	narrow := sections.Join([]sections.Section{all[0].Within(sections.Vital), all[1].Within(sections.Vital), all[4].Within(sections.Vital)})
+	narrow := sections.Overview(all, sections.Vital)
 	var head []string
 	for _, c := range narrow.Head {
 		head = append(head, c.Brief())
