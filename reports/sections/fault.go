@@ -16,7 +16,7 @@ func Faults(run *reports.Run) Section {
 		{Name: "when", Kind: Moment, Plain: true},
 		{Name: "what", Plain: true},
 		{Name: "on"},
-		{Name: "touched", Plain: true},
+		{Name: "touched"},
 		{Name: "healed", Plain: true},
 		{Name: "detection"},
 		{Name: "recovery"},
@@ -58,7 +58,7 @@ func did(yes bool, done, not string) Cell {
 	return Cell{Text: not, State: Doubt}
 }
 
-const touchedNothing = "touched no traffic"
+const touchedNothing = "no traffic"
 
 // touched says how much traffic the fault met.
 func touched(f *reports.Fault) string {
@@ -74,9 +74,9 @@ func touched(f *reports.Fault) string {
 		met = append(met, reports.Bytes(*f.Bytes)+directions(f))
 	}
 	if len(met) == 0 {
-		return "touched traffic"
+		return "traffic"
 	}
-	return "touched " + strings.Join(met, ", ")
+	return strings.Join(met, ", ")
 }
 
 // directions tells the bytes of each direction, where both were counted.

@@ -87,7 +87,7 @@ func (b *builder) group() Section {
 	names := reports.GroupNames()
 	s := Section{Name: NameGroup, Title: "the group of consumers", Rank: Usual, Head: columns(Vital, names...)}
 	s.Head = append(s.Head, Column{Name: "first message p50", Kind: Time}, Column{Name: "first message max", Kind: Time},
-		Column{Name: "rebalances without a message", Kind: Count})
+		Column{Name: "without message", Kind: Count})
 	s = b.byWindow(s, func(m *reports.Measures) []Cell {
 		cells := b.counts(names, m.Group != nil, m.Group.Count)
 		var first *reports.Latency

@@ -44,7 +44,7 @@ func TestSectionsOfAStream(t *testing.T) {
 			t.Errorf("%s of %s: %s, want %s", c.stream, c.rec.Run.Verdict, got, c.want)
 		}
 	}
-	if got := names(sections.Load(recordtest.Fail().Run, "orders")); got != "totals times failures counts histogram" {
+	if got := names(sections.Load(recordtest.Fail().Run, "orders")); got != "totals times failures anomalies histogram" {
 		t.Errorf("load: %s", got)
 	}
 }
@@ -193,7 +193,7 @@ func TestFaultsByStream(t *testing.T) {
 	for _, c := range [][3]string{
 		{"cut", "detection", "1 s (b, d), not known: bad already (a), no bad second (c)"},
 		{"cut", "recovery", "not reached (c), not measured (a), 1 s (b, d)"},
-		{"stuck", "touched", "touched no traffic"},
+		{"stuck", "touched", "no traffic"},
 		{"stuck", "healed", "not healed (refused)"},
 		{"stuck", "detection", "not measured"},
 		{"stuck", "recovery", "not measured"},
@@ -213,13 +213,13 @@ func TestWhatAFaultWasOnAndTouched(t *testing.T) {
 		fault       reports.Fault
 		on, touched string
 	}{
-		{reports.Fault{Link: &link, Peer: "broker-2", Bit: true}, "link payments/leader(orders,0), which was broker-2", "touched traffic"},
-		{reports.Fault{Link: &link, Bit: true, Connections: &n}, "link payments/leader(orders,0)", "touched 3 connections"},
+		{reports.Fault{Link: &link, Peer: "broker-2", Bit: true}, "link payments/leader(orders,0), which was broker-2", "traffic"},
+		{reports.Fault{Link: &link, Bit: true, Connections: &n}, "link payments/leader(orders,0)", "3 connections"},
 		{reports.Fault{Link: &own, Peer: "broker-2", Bit: true, Bytes: &n, ToTarget: &reports.Passage{Bytes: 1}, FromTarget: &reports.Passage{Bytes: 2}},
-			"link payments/broker-2", "touched 3 B (1 B to the target, 2 B from it)"},
+			"link payments/broker-2", "3 B (1 B to the target, 2 B from it)"},
 		{reports.Fault{Part: &part, Bit: true, Connections: &n, Bytes: &n, ToTarget: &reports.Passage{Bytes: 3}, FromTarget: &reports.Passage{}},
-			"part stock", "touched 3 requests, 3 B to the target"},
-		{reports.Fault{Connections: &n}, "", "touched no traffic"},
+			"part stock", "3 requests, 3 B to the target"},
+		{reports.Fault{Connections: &n}, "", "no traffic"},
 	} {
 		s := sections.Faults(&reports.Run{Faults: []reports.Fault{c.fault}})
 		all := []sections.Section{s}
