@@ -112,7 +112,7 @@ func judged(s *reports.Stream) string {
 
 // defects lists the counts that are defects and above 0, in total.
 func (b *builder) defects() Section {
-	s := Section{Name: NameAnomalies, Title: "anomalies", Rank: Vital, Pairs: true, Head: pairs("anomaly")}
+	s := Section{Name: NameCounts, Title: "anomalies", Rank: Vital, Pairs: true, Head: pairs("anomaly")}
 	for _, name := range defects() {
 		if n := b.stream.Total.Count(name); n != nil && *n > 0 {
 			s.Rows = append(s.Rows, Row{Label: column(name).Name, Cells: []Cell{b.proved(unwanted(*n), name)}})

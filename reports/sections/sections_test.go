@@ -44,7 +44,7 @@ func TestSectionsOfAStream(t *testing.T) {
 			t.Errorf("%s of %s: %s, want %s", c.stream, c.rec.Run.Verdict, got, c.want)
 		}
 	}
-	if got := names(sections.Load(recordtest.Fail().Run, "orders")); got != "totals times failures anomalies histogram" {
+	if got := names(sections.Load(recordtest.Fail().Run, "orders")); got != "totals times failures counts histogram" {
 		t.Errorf("load: %s", got)
 	}
 }
