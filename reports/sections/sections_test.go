@@ -147,7 +147,7 @@ func TestCells(t *testing.T) {
 	}
 }
 
-// What a count proves is found by its anchor, and what the record keeps of it is told.
+// The anchor of a count leads to its evidence, and the evidence says how much of it the record keeps.
 func TestEvidenceOfCounts(t *testing.T) {
 	rec := recordtest.Probed()
 	var told []string
@@ -229,7 +229,7 @@ func TestWhatAFaultWasOnAndTouched(t *testing.T) {
 	}
 }
 
-// What is not known of the integrity is never told as nothing found.
+// An unknown count never reads as "no anomaly".
 func TestIntegrityOfTheRun(t *testing.T) {
 	for _, c := range []struct {
 		rec  *reports.Record

@@ -128,7 +128,7 @@ func (s *sheet) stream(all []sections.Section) {
 	}
 }
 
-// hidden tells what is bad in total and has no column in the table.
+// hidden writes the bad totals that have no column in the table.
 func (s *sheet) hidden(p *sections.Section) {
 	var bad []string
 	total := &p.Rows[len(p.Rows)-1]
