@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"time"
 )
 
@@ -57,6 +56,9 @@ type Config interface {
 	// Check reports what is wrong in itself, before anything is sent. field is the yaml path below the driver's key,
 	// for example "request" or "headers.Content-Type".
 	Check(problem func(field, message string))
+	// Describe returns what this configuration offers. It does no I/O, and returns the same each time. Texts may still
+	// hold ${...}.
+	Describe() Description
 	// Open prepares the driver of one stream: it may dial, and must return when ctx ends. Errors wrap ErrUnreachable or
 	// ErrConfig where they are the target's or the scenario's.
 	Open(ctx context.Context, env Env) (Driver, error)
@@ -90,15 +92,15 @@ type Pipeline interface {
 	Flush(ctx context.Context) error
 }
 
-// Looped is an optional extra of a Driver that can carry the open model on the goroutine that paces it. The runner then uses the
-// loop instead of opening sessions; closed models still do.
-type Looped interface {
-	// Loop opens a loop, or returns nil where the stream's operations ask for sessions.
-	Loop() (Loop, error)
+// Polled is an optional extra of a Driver that can carry the open model on the goroutine that paces it. The runner then uses the
+// poller instead of opening sessions; closed models still use sessions.
+type Polled interface {
+	// Poller opens a poller, or returns nil where the stream's operations need sessions.
+	Poller() (Poller, error)
 }
 
-// Loop is a pipeline that its user turns.
-type Loop interface {
+// Poller is a pipeline whose attempts progress only while its user calls Await.
+type Poller interface {
 	// Send is a Pipeline's, and never blocks. What was seen of the connections by an Await just before holds for it.
 	Send(ctx context.Context, op *Op, at *Attempt, done func())
 	// Await ends the attempts that are over, and waits for d, or less; only looking when d is not positive. It calls done.
@@ -120,18 +122,11 @@ type Verifier interface {
 	Source() (Source, error)
 }
 
-// Fleet is an optional extra of a Verifier that sends by several producers: operations of one key by one of them, and
-// operation seq without a key by the one that has the number seq modulo Producers. Between producers there is no order.
-type Fleet interface{ Producers() uint64 }
+// Producers is an optional extra of a Verifier that sends by several producers. One producer sends all operations of a key;
+// an operation without a key is sent by producer number Seq modulo Producers. Between producers there is no order.
+type Producers interface{ Producers() uint64 }
 
-// Peered is an optional extra of a Config whose target is several peers, each dialled by an address of its own: brokers of a
-// cluster. Its driver then tells who they are, and faults can break the way to each alone.
-type Peered interface {
-	// Peered does nothing: having it says so.
-	Peered()
-}
-
-// Cluster is what the driver of a Peered has. Both ask the peers anew each time, over connections that no fault breaks.
+// Cluster is what the driver has whose Description says Peers. Both ask the peers anew each time, over connections that no fault breaks.
 type Cluster interface {
 	// Peers returns the addresses, host:port, at which the driver dials them, by name: broker-2.
 	Peers(ctx context.Context) (map[string]string, error)
@@ -139,39 +134,16 @@ type Cluster interface {
 	Leader(ctx context.Context, topic string, partition int32) (string, error)
 }
 
-// Declarer is an optional extra of a Config or a SourceConfig: the names that its Gauger will emit, which gates may then
-// use.
-type Declarer interface{ GaugeNames() []string }
-
-// Conversing is an optional extra of a Config whose operations may be streams of messages.
-type Conversing interface{ Messages() MessageTelling }
-
-// MessageTelling says what a stream can tell of its messages: that there are any, how many must come or arrive, and which
-// is which.
-type MessageTelling struct{ Streams, Counted, Tracked bool }
-
-// Stepped is an optional extra of a Config: the names of the steps that each of its operations takes, in order; none when
-// an operation is a single exchange. Attempt.Steps is told by them.
-type Stepped interface{ StepNames() []string }
-
-// Sourced is an optional extra of a Config: the local addresses that connections leave from, each in turn; none for the
-// system's choice. Env.Dial sees to it.
-type Sourced interface{ Sources() []netip.Addr }
-
-// Verifying is an optional extra of a Config whose driver is a Verifier: whether the scenario leaves verification on.
-type Verifying interface{ Verifies() bool }
-
-// SourceConfig is one protocol's part of `effects:`.
+// SourceConfig is one protocol's part of `effects:` or `consume:`.
 type SourceConfig interface {
+	// Check is as a Config's.
 	Check(problem func(field, message string))
+	// Describe is as a Config's.
+	Describe() SourceDescription
 	// Open prepares a source. Sources do not dial through links: what a fault hides from the target's clients must not
 	// be hidden from the judge.
 	Open(ctx context.Context, env Env) (Source, error)
 }
-
-// Sequenced is an optional extra of a SourceConfig: whether its records number themselves within their key, so that
-// Delivery.Sequence tells the order that was meant, and what is missing.
-type Sequenced interface{ Sequenced() bool }
 
 // Source observes where operations show up.
 type Source interface {

@@ -5,11 +5,9 @@ import (
 	"time"
 )
 
-// Grouped is an optional extra of a SourceConfig beside whose source a group of consumers may read.
-type Grouped interface {
-	// Grouped says whether the scenario has a group, Churned whether its members are to be struck.
-	Grouped() bool
-	Churned() bool
+// GroupConfig is a SourceConfig beside whose source a group of consumers reads: its description says Grouped.
+type GroupConfig interface {
+	SourceConfig
 	// OpenGroup prepares the group; env.Dial makes its members' connections, through a link when there is one. It dials
 	// nothing.
 	OpenGroup(env Env) (Group, error)

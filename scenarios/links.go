@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"wringer/drivers"
 	"wringer/faults"
 )
 
@@ -196,7 +195,7 @@ func (r *reader) checkLinkNames(n *node, s *Scenario) {
 func (s *Scenario) breakable() []string {
 	var names []string
 	for i := range s.Traffic {
-		if c := s.Traffic[i].Consume; c == nil || Grouped(c.Source) { // a judge alone sees past the faults
+		if c := s.Traffic[i].Consume; c == nil || c.Describe().Grouped { // a judge alone sees past the faults
 			names = append(names, s.Traffic[i].Name)
 		}
 	}
@@ -210,11 +209,9 @@ func (s *Scenario) breakable() []string {
 func (s *Scenario) branched(link string) bool {
 	if i := slices.IndexFunc(s.Traffic, func(t Stream) bool { return t.Name == link }); i >= 0 {
 		if c := s.Traffic[i].Consume; c != nil {
-			_, peered := c.Source.(drivers.Peered)
-			return peered || c.Source == nil
+			return c.Source == nil || c.Describe().Peers
 		}
-		_, peered := s.Traffic[i].Driver.(drivers.Peered)
-		return peered || s.Traffic[i].Driver == nil // it could not be read: one problem is enough
+		return s.Traffic[i].Driver == nil || s.Traffic[i].Describe().Peers // it could not be read: one problem is enough
 	}
 	i := slices.IndexFunc(s.Links, func(l Link) bool { return l.Name == link })
 	if i < 0 {

@@ -37,11 +37,11 @@ type Driver struct {
 }
 
 var (
-	_ drivers.Driver   = (*Driver)(nil)
-	_ drivers.Pipeline = (*Driver)(nil)
-	_ drivers.Gauger   = (*Driver)(nil)
-	_ drivers.Verifier = (*Driver)(nil)
-	_ drivers.Fleet    = (*Driver)(nil)
+	_ drivers.Driver    = (*Driver)(nil)
+	_ drivers.Pipeline  = (*Driver)(nil)
+	_ drivers.Gauger    = (*Driver)(nil)
+	_ drivers.Verifier  = (*Driver)(nil)
+	_ drivers.Producers = (*Driver)(nil)
 )
 
 // Send implements drivers.Pipeline.

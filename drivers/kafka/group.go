@@ -101,9 +101,12 @@ type consumers struct {
 	trouble  error // the last of any member's
 }
 
-var _ drivers.Group = (*consumers)(nil)
+var (
+	_ drivers.Group       = (*consumers)(nil)
+	_ drivers.GroupConfig = (*Consume)(nil)
+)
 
-// OpenGroup implements drivers.Grouped.
+// OpenGroup implements drivers.GroupConfig.
 func (c *Consume) OpenGroup(env drivers.Env) (drivers.Group, error) {
 	g := &consumers{config: c.Group, env: env, topic: c.Topic, access: c.access(), committed: c.committed()}
 	g.id = cmp.Or(c.Group.ID, "wringer-"+env.Stream) + "-" + env.Identity.Run

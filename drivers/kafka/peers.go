@@ -14,13 +14,9 @@ import (
 )
 
 var (
-	_ drivers.Peered  = (*Config)(nil)
 	_ drivers.Cluster = (*Driver)(nil)
 	_ drivers.Cluster = (*consumers)(nil)
 )
-
-// Peered implements drivers.Peered.
-func (*Config) Peered() {}
 
 // Peers implements drivers.Cluster.
 func (d *Driver) Peers(ctx context.Context) (map[string]string, error) {

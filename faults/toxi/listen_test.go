@@ -58,11 +58,11 @@ func TestInletConformance(t *testing.T) {
 		{Refuse: true},
 	} {
 		for _, branch := range []string{"", "broker-2"} {
-			t.Run(c.String()+" "+branch, func(t *testing.T) {
+			t.Run(c.words()+" "+branch, func(t *testing.T) {
 				faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 					u, l := serve(t, echo), newLink(t)
 					address := listen(t, l, u.address())
-					return faulttest.Rig{Fault: openBranch(t, l, branch, peers{"broker-2": u.address()}, c), Meet: func(ctx context.Context) error {
+					return faulttest.Rig{Config: &c, Fault: openBranch(t, l, branch, peers{"broker-2": u.address()}, c), Meet: func(ctx context.Context) error {
 						conn, err := net.Dial("tcp", address)
 						if err != nil {
 							return err

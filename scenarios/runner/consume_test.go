@@ -25,7 +25,9 @@ type numberedPlace struct {
 	numbered bool
 }
 
-func (p numberedPlace) Sequenced() bool { return p.numbered }
+func (p numberedPlace) Describe() drivers.SourceDescription {
+	return drivers.SourceDescription{Sequenced: p.numbered}
+}
 
 // publish appends what the target makes of operation seq.
 func publish(l *ledgerLog, d drivers.Delivery) {

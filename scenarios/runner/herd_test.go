@@ -20,9 +20,9 @@ type groupPlace struct {
 	churned bool
 }
 
-func (groupPlace) Grouped() bool { return true }
-
-func (p groupPlace) Churned() bool { return p.churned }
+func (p groupPlace) Describe() drivers.SourceDescription {
+	return drivers.SourceDescription{Grouped: true, Churned: p.churned}
+}
 
 func (p groupPlace) OpenGroup(env drivers.Env) (drivers.Group, error) {
 	g := p.group()

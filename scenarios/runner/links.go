@@ -78,7 +78,7 @@ func (t *trial) listen(spec *scenarios.Link) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	stack, ok := link.(faults.Stack)
+	stack, ok := link.(faults.ListeningLink)
 	if !ok {
 		return "", fmt.Errorf("link %s: a %T cannot listen", spec.Name, link)
 	}
@@ -171,7 +171,7 @@ func (t *trial) reachable() error {
 func (t *trial) prepareLink(link faults.Link) error {
 	for i := range t.sc.Faults {
 		f := &t.sc.Faults[i]
-		p, ok := f.Config.(faults.Preparer)
+		p, ok := f.Config.(faults.NeedsLayer)
 		if on, _ := faults.CutBranch(f.Config.On().Link); !ok || on != link.Name() {
 			continue
 		}
