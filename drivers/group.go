@@ -51,9 +51,8 @@ type GroupEvent struct {
 	Member int
 	// Generation is the broker's count of the group's assignments: of Processed, Assigned and Revoked.
 	Generation int32
-	// Partition and Offset are those of a record that was processed.
-	Partition int32
-	Offset    int64
+	// Position is that of a record that was processed.
+	Position Position
 	// At is when it happened, on the run's clock.
 	At time.Duration
 }

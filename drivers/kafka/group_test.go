@@ -33,7 +33,7 @@ func (l *told) processed(by int) (records map[string]int, times int) {
 	records = make(map[string]int)
 	for _, e := range l.events {
 		if e.Kind == drivers.Processed && (by == 0 || e.Member == by) {
-			records[fmt.Sprintf("%d/%d", e.Partition, e.Offset)]++
+			records[fmt.Sprintf("%d/%d", e.Position.Log, e.Position.At)]++
 			times++
 		}
 	}

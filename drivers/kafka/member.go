@@ -281,6 +281,6 @@ func (c *consumer) process(s sarama.ConsumerGroupSession, record *sarama.Consume
 		return false
 	}
 	c.group.tell(drivers.GroupEvent{Kind: drivers.Processed, Member: c.member.number, Generation: s.GenerationID(),
-		Partition: record.Partition, Offset: record.Offset, At: c.group.env.Clock()})
+		Position: drivers.PositionIn(record.Partition, record.Offset), At: c.group.env.Clock()})
 	return true
 }

@@ -49,7 +49,7 @@ func (g *memoryGroup) Run(ctx context.Context, _ time.Duration, tell func(driver
 	defer g.log.mu.Unlock()
 	for i := range g.log.records {
 		for range g.times(int64(i)) {
-			tell(drivers.GroupEvent{Kind: drivers.Processed, Member: 1, Generation: 1, Offset: int64(i), At: g.env.Clock()})
+			tell(drivers.GroupEvent{Kind: drivers.Processed, Member: 1, Generation: 1, Position: drivers.PositionIn(0, int64(i)), At: g.env.Clock()})
 		}
 	}
 	return g.run

@@ -90,7 +90,7 @@ func newLog() *ledgerLog { return &ledgerLog{changed: make(chan struct{}, 1)} }
 
 func (l *ledgerLog) append(id []byte) {
 	l.mu.Lock()
-	l.records = append(l.records, drivers.Delivery{ID: id, Offset: int64(len(l.records))})
+	l.records = append(l.records, drivers.Delivery{ID: id, Position: drivers.PositionIn(0, int64(len(l.records)))})
 	l.mu.Unlock()
 	select {
 	case l.changed <- struct{}{}:
