@@ -5,7 +5,7 @@ import "net/netip"
 // Description is what a Config says of a stream before anything is opened. The zero value promises nothing: a driver
 // offers only what its description names.
 type Description struct {
-	// Place says in words where the stream sends: orders.test:9092 orders.
+	// Place says in words where the stream sends: POST http://orders.test/orders.
 	Place string
 	// Steps names the steps that each operation takes, in order; nil when an operation is a single exchange. Attempt.Steps
 	// follows this order.
@@ -16,8 +16,8 @@ type Description struct {
 	Messages MessageTelling
 	// Verifies says that the driver is a Verifier and that the scenario leaves verification on.
 	Verifies bool
-	// Peers says that the target is several peers, each with an address of its own, as the brokers of a cluster. The driver
-	// is then a Cluster, and a fault can break the way to one peer alone.
+	// Peers says that the target is several peers, each with an address of its own. The configuration is then Branched, its
+	// driver has Peers, and a fault can break the way to one peer alone.
 	Peers bool
 	// LocalAddrs lists the local addresses that connections leave from, each in turn; nil for the system's choice. Env.Dial
 	// binds them.

@@ -126,12 +126,23 @@ type Verifier interface {
 // an operation without a key is sent by producer number Seq modulo Producers. Between producers there is no order.
 type Producers interface{ Producers() uint64 }
 
-// Cluster is what the driver has whose Description says Peers. Both ask the peers anew each time, over connections that no fault breaks.
-type Cluster interface {
-	// Peers returns the addresses, host:port, at which the driver dials them, by name: broker-2.
+// ErrNoPeer marks an error of Peers.Resolve: the peers answered, and the branch names none of them.
+var ErrNoPeer = errors.New("no such peer")
+
+// Peers is what the driver, or the Group, of a configuration has whose description says Peers. Both methods ask the peers anew
+// each time, over connections that no fault breaks, and block until they have answered or ctx ends. Safe for concurrent use.
+type Peers interface {
+	// Peers returns the addresses, host:port, at which the driver dials them, by name.
 	Peers(ctx context.Context) (map[string]string, error)
-	// Leader returns the name of the one that leads a partition, empty when there is no such partition or topic.
-	Leader(ctx context.Context, topic string, partition int32) (string, error)
+	// Resolve returns the name of the peer that a branch means now; see Branched. The error wraps ErrNoPeer where there is none.
+	Resolve(ctx context.Context, branch string) (name string, err error)
+}
+
+// Branched is a Config or a SourceConfig whose description says Peers. A scenario names one of the peers as a branch of the
+// stream's link, LINK/BRANCH. What may stand as a branch is the protocol's own affair.
+type Branched interface {
+	// CheckBranch returns what is wrong with the text of a branch; nil when it can name a peer. It does no I/O.
+	CheckBranch(branch string) error
 }
 
 // SourceConfig is one protocol's part of `effects:` or `consume:`.

@@ -34,7 +34,7 @@ type Bite struct {
 	// ToTarget and FromTarget tell the directions apart; nil where the mechanism does not. A connection that met the
 	// fault in both directions counts in both, and once above.
 	ToTarget, FromTarget *Met
-	// Peer is the one that the fault broke, of several behind its link: broker-2. Empty for a link as a whole.
+	// Peer is the one that the fault broke, of several behind its link. Empty for a link as a whole.
 	Peer string
 }
 

@@ -201,7 +201,7 @@ func (r *reader) checkPlace(name string, place faults.Place, n *node, s *Scenari
 		names := s.breakable()
 		switch {
 		case path != "" && s.branched(link):
-			if _, err := faults.ParseBranch(path); err != nil {
+			if err := s.checkBranch(link, path); err != nil {
 				r.problem(placeOf(n, place.Link), "%s: %v", name, err)
 			}
 		case path != "" && slices.Contains(names, link):

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -99,6 +100,16 @@ func (c *logConfig) Describe() drivers.Description {
 	return drivers.Description{Verifies: c.Verify == nil || *c.Verify, Peers: true}
 }
 
+func (*logConfig) CheckBranch(text string) error { return checkLogBranch(text) }
+
+// checkLogBranch: a log's peers are broker-2, or leader(TOPIC,PARTITION).
+func checkLogBranch(text string) error {
+	if !regexp.MustCompile(`^(broker-\d+|leader\(\w+,\d+\))$`).MatchString(text) {
+		return fmt.Errorf("%q is no broker: write broker-2", text)
+	}
+	return nil
+}
+
 type logEffect struct {
 	shared `yaml:",inline"`
 	ID     string `yaml:"id"`
@@ -158,6 +169,7 @@ type logLink struct {
 func (*logLink) Check(func(field, message string))       {}
 func (l *logLink) Ends() (listen, upstream string)       { return l.Listen, l.Bootstrap }
 func (*logLink) Prepare(faults.Link, *slog.Logger) error { return errStandIn }
+func (*logLink) CheckBranch(text string) error           { return checkLogBranch(text) }
 func (*logLink) Peers(faults.Link, func(context.Context) ([]string, error), faults.DialFunc) (faults.Peers, error) {
 	return nil, errStandIn
 }

@@ -19,6 +19,9 @@ func testDescription(t *testing.T, r *rig) {
 	if d.Place == "" {
 		t.Error("the description names no place")
 	}
+	if _, branched := config.(drivers.Branched); branched != d.Peers {
+		t.Errorf("the description says Peers %v; that a %T is Branched is %v", d.Peers, config, branched)
+	}
 	offers(t, d, r.driver)
 	gaugesAreNamed(t, d.Gauges, r.driver)
 
@@ -44,7 +47,7 @@ func stepsOf(at *drivers.Attempt) int {
 func offers(t *testing.T, d drivers.Description, driver drivers.Driver) {
 	t.Helper()
 	_, verifier := driver.(drivers.Verifier)
-	_, cluster := driver.(drivers.Cluster)
+	_, peers := driver.(drivers.Peers)
 	_, replayer := driver.(drivers.Replayer)
 	_, gauger := driver.(drivers.Gauger)
 	for _, extra := range []struct {
@@ -52,7 +55,7 @@ func offers(t *testing.T, d drivers.Description, driver drivers.Driver) {
 		said, has bool
 	}{
 		{"Verifies, which takes a Verifier", d.Verifies, verifier},
-		{"Peers, which takes a Cluster", d.Peers, cluster},
+		{"Peers, which takes drivers.Peers of the driver", d.Peers, peers},
 		{"Replay, which takes a Replayer", d.Replay && d.NoReplay == "", replayer},
 		{"Gauges, which take a Gauger", len(d.Gauges) > 0, gauger},
 	} {
@@ -60,8 +63,8 @@ func offers(t *testing.T, d drivers.Description, driver drivers.Driver) {
 			t.Errorf("the description promises %s; a %T is none", extra.name, driver)
 		}
 	}
-	if cluster && !d.Peers {
-		t.Errorf("a %T is a Cluster, and the description does not say Peers: no fault can name a peer", driver)
+	if peers && !d.Peers {
+		t.Errorf("a %T has Peers, and the description does not say so: no fault can name a peer", driver)
 	}
 	if !d.Witness && d.NoWitness != "" || !d.Replay && d.NoReplay != "" {
 		t.Error("the description names an obstacle to something that it does not offer")

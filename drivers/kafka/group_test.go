@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -359,11 +360,11 @@ func TestGroupKnowsItsBrokers(t *testing.T) {
 	if err != nil || len(peers) != 3 || peers["broker-0"] == "" {
 		t.Errorf("%v, %v", peers, err)
 	}
-	leader, err := b.Leader(t.Context(), topic, 0)
+	leader, err := b.Resolve(t.Context(), "leader("+topic+",0)")
 	if err != nil || peers[leader] == "" {
 		t.Errorf("leader %q, %v", leader, err)
 	}
-	if none, err := b.Leader(t.Context(), "nowhere", 0); err != nil || none != "" {
+	if none, err := b.Resolve(t.Context(), "leader(nowhere,0)"); !errors.Is(err, drivers.ErrNoPeer) {
 		t.Errorf("leader %q, %v", none, err)
 	}
 }
