@@ -156,17 +156,31 @@ type SourceConfig interface {
 	Open(ctx context.Context, env Env) (Source, error)
 }
 
-// Source observes where operations show up.
+// Source observes where operations show up. It watches beside the system under test, and takes nothing away from it.
+//
+// A log (a topic, a table) lets several read side by side. Its deliveries have a Position each.
+//
+// A queue hands each record to one consumer. A source over a queue therefore makes a tap of its own, which gets a copy of each
+// record: a queue of its own bound to the same exchange, a subscription of its own to the same topic. It never consumes from
+// the system's own queue, unless the scenario asks for exactly that: what it took would be missing from the system. Its
+// deliveries have no Position, and Redelivered is what the broker says. When the source loses its connection, the broker hands
+// out again what the source had not confirmed. A record that was delivered before is then dropped by the source, or Receive
+// ends with an error: what the source itself caused must not be counted against the system.
+//
+// drivertest.RunSource checks this contract for logs and queues.
 type Source interface {
-	// Start fixes where observation begins: what stood there before is not this run's. Called once, before traffic.
+	// Start fixes where observation begins: what stood there before is not this run's. A source over a queue makes its tap
+	// here. Called once, before traffic.
 	Start(ctx context.Context) error
 	// Receive delivers what arrives until ctx ends, then returns nil. deliver is called from one goroutine at a time,
-	// and does not keep the slices of the Delivery. A lost connection is mended inside; an error means that observation
-	// is no longer whole (records were removed before they were read, access denied) and integrity is unknown.
+	// and does not keep the slices of the Delivery. The records of one log come in the order of their positions, those of a
+	// queue in the order in which the queue hands them out. A lost connection is mended inside; an error means that
+	// observation is no longer whole (records were removed before they were read, access denied) and integrity is unknown.
 	Receive(ctx context.Context, deliver func(*Delivery)) error
-	// CatchUp blocks until everything that stood in the source when it was called was handed to deliver. An error means
-	// that this is not known, and that what was not seen is unknown instead of lost. It runs beside Receive.
+	// CatchUp blocks until everything that stood in the source when it was called was handed to deliver: of a queue, until
+	// the tap was drained. An error means that this is not known, and that what was not seen is unknown instead of lost. It
+	// runs beside Receive, and returns when ctx ends.
 	CatchUp(ctx context.Context) error
-	// Close frees everything, after Receive returned.
+	// Close frees everything, the tap too, after Receive returned.
 	Close() error
 }

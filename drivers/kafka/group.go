@@ -185,8 +185,8 @@ func (g *consumers) Run(ctx context.Context, length time.Duration, tell func(dri
 	return fmt.Errorf("no member of group %s was given anything to read: %w", g.id, cmp.Or(g.trouble, errors.New("the brokers did not answer in time")))
 }
 
-// Committed implements drivers.Group.
-func (g *consumers) Committed(ctx context.Context) (map[int32]int64, error) {
+// Settled implements drivers.Group: what the group has committed, the next offset by partition.
+func (g *consumers) Settled(ctx context.Context) (map[int32]int64, error) {
 	partitions := make([]int32, 0, len(g.begin))
 	for p := range g.begin {
 		partitions = append(partitions, p)

@@ -146,7 +146,7 @@ func TestGroupProcessesEverythingOnce(t *testing.T) {
 			if _, times := b.processed(0); times != 50 {
 				t.Errorf("processed %d times, want 50", times)
 			}
-			committed, err := b.Committed(t.Context())
+			committed, err := b.Settled(t.Context())
 			if err != nil || committed[0] != 51 {
 				t.Errorf("committed %v, %v", committed, err)
 			}
@@ -222,7 +222,7 @@ func (b *band) committedBy(t *testing.T) int64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
 	defer cancel()
-	at, err := b.Committed(ctx)
+	at, err := b.Settled(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

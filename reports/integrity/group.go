@@ -31,7 +31,7 @@ type GroupConfig struct {
 //     makes group_lost and redelivered "at least so many".
 //   - redelivered: a record, by its partition and offset, that was processed before. redelivered_records counts the records.
 //     One message at two offsets is two records, and a log duplicate if its identity is one.
-//   - rebalances: by how much the broker's count of generations rose.
+//   - rebalances: by how much the count of rounds rose, in which the group shares out its source.
 //   - first_message: from when the first member knew that its generation was over, to the first record that was processed
 //     after it, in the next generation or, when that was over before any, in a later one. Where no member knew it, because all
 //     were gone, it begins with the next generation itself. A rebalance after which there was nothing left to process is none
@@ -187,7 +187,7 @@ func (g *Group) Happened(e drivers.GroupEvent) {
 	case e.Kind == drivers.Assigned:
 		g.assigned(e)
 	case e.Kind == drivers.Revoked:
-		if e.Generation == g.generation && g.lostAt == nil {
+		if e.Round == g.generation && g.lostAt == nil {
 			g.lostAt = &e.At
 		}
 	default:
@@ -224,23 +224,23 @@ func (g *Group) Closing() {
 
 // assigned takes a member's part of a generation. The first generation is no rebalance.
 func (g *Group) assigned(e drivers.GroupEvent) {
-	if e.Generation <= g.generation {
+	if e.Round <= g.generation {
 		return
 	}
 	if g.generation != noGeneration {
 		cell := g.cell(e.At)
-		g.cells[cell].rebalances += int64(e.Generation - g.generation)
+		g.cells[cell].rebalances += int64(e.Round - g.generation)
 		r := rebalance{cell: cell, began: e.At}
 		if g.lostAt != nil {
 			r.began = *g.lostAt
 		}
 		g.rebalances = append(g.rebalances, r)
 	}
-	g.generation, g.lostAt = e.Generation, nil
+	g.generation, g.lostAt = e.Round, nil
 }
 
 func (g *Group) processed(e drivers.GroupEvent) {
-	for ; g.waiting < len(g.rebalances) && e.Generation == g.generation; g.waiting++ {
+	for ; g.waiting < len(g.rebalances) && e.Round == g.generation; g.waiting++ {
 		r := &g.rebalances[g.waiting]
 		took := e.At - r.began
 		r.took = &took
