@@ -21,7 +21,7 @@ func TestProbesAreTold(t *testing.T) {
 		}
 		return strings.Join(strings.Fields(b.String()), " ")
 	}
-	for _, want := range []string{"what arrived at the target, by window", "hidden arrivals", "operations sent again with their key", "changed: 6 of 24", "replay_violation</b> in orders <small>6 counted, 1 kept"} {
+	for _, want := range []string{"what arrived at the target, by window", "hidden arrivals", "operations sent again with their key", "changed: 6 of 24", "replay violation in orders</b> <small>6 counted, 1 kept"} {
 		if !strings.Contains(render("probed"), want) {
 			t.Errorf("%q is not told", want)
 		}

@@ -10,6 +10,8 @@ import (
 	"wringer/reports"
 	"wringer/reports/recordtest"
 	"wringer/reports/recordtest/golden"
+	"wringer/reports/sections"
+	"wringer/reports/sections/sectionstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -103,9 +105,21 @@ func TestStepsOfAChain(t *testing.T) {
 	if err := Render(&b, recordtest.Chain()); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| `` create\\|`it` `` | 400 | 400 |", "| `read` | 400 | 397 |", "http\\_404 3"} {
+	for _, want := range []string{"- step create\\|\\`it\\`: attempts 400, acked 400,", "- step read: attempts 400, acked 397,", "http\\_404 3"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
+	}
+}
+
+func TestEverySectionIsShown(t *testing.T) {
+	for name, rec := range sectionstest.Records() {
+		t.Run(name, func(t *testing.T) {
+			var b strings.Builder
+			if err := Render(&b, rec); err != nil {
+				t.Fatal(err)
+			}
+			sectionstest.Shown(t, rec, strings.ReplaceAll(b.String(), `\`, ""), sections.Usual)
+		})
 	}
 }

@@ -21,7 +21,7 @@ func TestProbesAreTold(t *testing.T) {
 		}
 		return strings.Join(strings.Fields(b.String()), " ")
 	}
-	for _, want := range []string{"hidden arrivals", "replays: ", "replay\\_violations"} {
+	for _, want := range []string{"hidden arrivals", "replays: ", "violations 6"} {
 		if !strings.Contains(render("probed"), want) {
 			t.Errorf("%q is not told", want)
 		}

@@ -16,7 +16,7 @@ func TestWhatWasPublishedIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Join(strings.Fields(b.String()), " ")
-	for _, want := range []string{"group in", "group lost", "lost to the group 7", "sends nothing", "Judged against the operations of orders", "not known", "lost not measured"} {
+	for _, want := range []string{"the group of consumers, by window", "lost to the group", "behind by at most 12 offsets", "sends nothing", "Judged against the operations of orders", "not known", "lost not measured"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not told in\n%s", want, b.String())
 		}

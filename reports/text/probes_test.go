@@ -21,7 +21,7 @@ func TestProbesAreTold(t *testing.T) {
 		}
 		return strings.Join(strings.Fields(b.String()), " ")
 	}
-	for _, want := range []string{"arrived: ", "hidden arrivals", "replays: "} {
+	for _, want := range []string{"what arrived at the target: attempts sent ", "hidden arrivals", "replays: "} {
 		if !strings.Contains(render("probed"), want) {
 			t.Errorf("%q is not told", want)
 		}

@@ -16,7 +16,7 @@ func TestWhatWasPublishedIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Join(strings.Fields(b.String()), " ")
-	for _, want := range []string{"lost to the group 7", "first message after p50 300 ms", "lag of the group: at most 12 offsets, and 12 s in time", "sends nothing", "Judged against the operations", "duplicates", "A record that never came"} {
+	for _, want := range []string{"lost to the group 7", "first message p50 300 ms", "behind by at most 12 offsets, and by at most 12 s", "sends nothing", "Judged against the operations", "dup", "A record that never came"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not told in\n%s", want, b.String())
 		}

@@ -106,61 +106,6 @@ func split(text string, width int) []string {
 	return append(lines, line)
 }
 
-// table has its first column to the left and the others to the right. Its last row is the total.
-type table struct {
-	head []string
-	rows [][]string
-	even bool // the last row is like the others
-	bars bool // the last column is to the left
-}
-
-// table writes t behind an indent of two. Where it is too wide the gaps shrink, then the first column.
-func (s *sheet) table(t table) {
-	widths := make([]int, len(t.head))
-	for _, row := range append([][]string{t.head}, t.rows...) {
-		for i, cell := range row {
-			widths[i] = max(widths[i], runes(plain(cell)))
-		}
-	}
-	numbers := 0
-	for _, w := range widths[1:] {
-		numbers += w
-	}
-	gap, columns := 2, len(widths)-1
-	if 2+widths[0]+numbers+gap*columns > s.width {
-		gap = 1
-	}
-	const least = 6
-	widths[0] = max(min(widths[0], s.width-2-numbers-gap*columns), least)
-	if t.bars {
-		// Bars need no room to their right.
-		widths[len(widths)-1] = 0
-	}
-	s.row(t.head, widths, gap, faint)
-	for i, row := range t.rows {
-		code := ""
-		if i == len(t.rows)-1 && len(t.rows) > 1 && !t.even {
-			code = bold
-		}
-		s.row(row, widths, gap, code)
-	}
-}
-
-func (s *sheet) row(cells []string, widths []int, gap int, code string) {
-	var b strings.Builder
-	first := clip(plain(cells[0]), widths[0])
-	b.WriteString("  " + first + strings.Repeat(" ", widths[0]-runes(first)))
-	for i, cell := range cells[1:] {
-		cell = plain(cell)
-		b.WriteString(strings.Repeat(" ", max(gap+widths[i+1]-runes(cell), gap)) + cell)
-	}
-	line := strings.TrimRight(b.String(), " ")
-	if code != "" {
-		line = s.paint(code, line)
-	}
-	s.WriteString(line + "\n")
-}
-
 // clip shortens text to so many columns.
 func clip(text string, width int) string {
 	if runes(text) <= width {

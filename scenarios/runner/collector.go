@@ -12,6 +12,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/metrics"
+	"wringer/scenarios/runner/judge"
 )
 
 // collector folds what the streams recorded, once a second.
@@ -21,9 +22,9 @@ type collector struct {
 	watcher *watcher   // nil: nobody watches
 	cores   map[int]float64
 	state   map[string]string // of each fault
-	limited map[string]int    // seconds by stream in which the generator was saturated
+	limited map[string]int    // seconds by stream in which the load generator was saturated
 	failure error
-	aborts  *aborts
+	aborts  *judge.Aborts
 	abort   context.CancelCauseFunc // ends the run
 }
 
@@ -32,7 +33,7 @@ type collector struct {
 // the end of the measured part.
 func (t *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Duration)) {
 	c := &collector{t: t, cores: make(map[int]float64), state: make(map[string]string), limited: make(map[string]int)}
-	c.aborts, c.abort = newAborts(t.sc.Abort), fail
+	c.aborts, c.abort = judge.NewAborts(t.sc.Abort), fail
 	c.watcher = startWatcher(c)
 	t.collector = c
 	t.timeline.Notify = c.fault
@@ -103,23 +104,18 @@ func (c *collector) tick(fail context.CancelCauseFunc) {
 func (c *collector) gather(i int, rest bool) {
 	t, s, tally := c.t, c.t.streams[i], c.t.streams[i].tally
 	taken, until := s.take(rest)
-	s.add(taken)
-	tally.complete(until, func(start time.Duration, sec *second) {
-		sec.row.Limited = c.limits(s, start, &sec.cell)
-		if sec.row.Limited {
+	s.add(taken, t.plan.Slots)
+	tally.Complete(until, func(start time.Duration, sec *judge.Second) {
+		sec.Row.Limited = c.limits(s, start, &sec.Cell)
+		if sec.Row.Limited {
 			c.limited[s.spec.Name]++
 		}
 		length := min(time.Second, t.sc.Run.Duration-start)
-		for _, w := range tally.worst {
-			if window := w.gate.Scope.Window; window != "" && !t.plan.within(window, start, start+length) {
-				continue
-			}
-			w.add(start, length, &sec.cell, sec.row.Limited)
+		tally.Judge(start, length, sec)
+		if why := c.aborts.Add(s.spec.Name, start, length, &sec.Cell, sec.Row.Limited); why != "" {
+			c.abort(judge.Stopped{Why: why})
 		}
-		if why := c.aborts.add(s.spec.Name, start, length, &sec.cell, sec.row.Limited); why != "" {
-			c.abort(stopped{why: why})
-		}
-		if err := t.folder.Interval(s.spec.Name, t.epoch().Add(start), sec.cell.Response.Export()); err != nil {
+		if err := t.folder.Interval(s.spec.Name, t.epoch().Add(start), sec.Cell.Response.Export()); err != nil {
 			c.failure = cmp.Or(c.failure, err)
 		}
 	})
@@ -128,11 +124,11 @@ func (c *collector) gather(i int, rest bool) {
 // saturatedLag is the lag from which a generator that has used up its CPU counts as saturated.
 const saturatedLag = 10 * time.Millisecond
 
-// limits says whether the generator was saturated in a second of a stream: it was late, it dropped operations, or it had used
+// limits says whether the load generator was saturated in a second of a stream: it was late, it dropped operations, or it had used
 // up the CPU. Without CPU a closed model cannot show its own lag, and a client library may block the sender.
 func (c *collector) limits(s *member, start time.Duration, cell *metrics.Cell) bool {
 	if s.traffic == nil { // the members of a group run in this process
-		return s.effects.group != nil && saturated(c.cores[int(start/time.Second)])
+		return s.observer.Group != nil && saturated(c.cores[int(start/time.Second)])
 	}
 	lag, known := cell.Lag.Rank(0.99, cell.Lag.Count())
 	full := saturated(c.cores[int(start/time.Second)])
@@ -145,20 +141,32 @@ func (c *collector) gauges(i int, now time.Duration) {
 	s, tally := c.t.streams[i], c.t.streams[i].tally
 	emit := func(name string, value float64) {
 		if now >= 0 {
-			tally.gauges[name] = append(tally.gauges[name], reports.Sample{AtNS: int64(now), Value: value})
+			tally.Gauges[name] = append(tally.Gauges[name], reports.Sample{AtNS: int64(now), Value: value})
 		}
 	}
 	if g, ok := s.driver.(drivers.Gauger); ok {
 		g.Gauges(emit)
 	}
-	if s.effects != nil {
-		if g, ok := s.effects.source.(drivers.Gauger); ok {
-			g.Gauges(emit)
-		}
-		if h := s.effects.group; h != nil {
-			h.account.Gauges(now, emit)
-		}
+	if s.observer != nil {
+		s.observer.Gauges(now, emit)
 	}
+}
+
+// baselineHealthy says whether the target is as the gates on the baseline want it, and why not.
+func (c *collector) baselineHealthy() (healthy bool, why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.t
+	if _, ok := t.plan.Index[faults.Baseline]; !ok {
+		return true, ""
+	}
+	var streams []judge.SoFar
+	for _, s := range t.streams {
+		streams = append(streams, judge.SoFar{
+			Spec: s.spec, Tally: s.tally, Baseline: judge.BaselineOf(s.tally, s.open()), InFlight: s.inFlight(), Limited: c.limited[s.spec.Name] > 0,
+		})
+	}
+	return judge.BaselineHealthy(t.plan, t.sc.Expect, streams, t.clock())
 }
 
 // fault keeps a fault's change of state.

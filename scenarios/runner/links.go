@@ -113,8 +113,8 @@ func (s *step) peers(link string) (faults.Peers, error) {
 		if p, ok := s.streams[i].driver.(faults.Peers); ok {
 			return p, nil
 		}
-		if o := s.streams[i].effects; o != nil && o.group != nil {
-			if p, ok := o.group.group.(faults.Peers); ok {
+		if o := s.streams[i].observer; o != nil && o.Group != nil {
+			if p, ok := o.Group.Group.(faults.Peers); ok {
 				return p, nil
 			}
 		}

@@ -2,26 +2,28 @@ package runner
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"wringer/drivers"
 	"wringer/reports"
-	"wringer/reports/arrivals"
+	"wringer/reports/metric"
 	"wringer/reports/metrics"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
 	"wringer/scenarios/runner/traffic"
+	"wringer/scenarios/runner/watch"
 )
 
-// member is one stream of a run: its traffic, the accounts that observe it, and what was measured of it.
+// member is one stream of a run: its traffic, what observes it, its checks, and what was measured of it.
 type member struct {
-	spec    *scenarios.Stream
-	env     drivers.Env
-	driver  drivers.Driver    // nil: the stream consumes and sends nothing
-	traffic *traffic.Stream   // nil: the same
-	effects *observer         // nil: nothing is observed
-	witness *arrivals.Account // nil: no witness
-	replays *replayAccount    // nil: no operation is replayed
-	tally   *tally
+	spec     *scenarios.Stream
+	env      drivers.Env
+	driver   drivers.Driver  // nil: the stream consumes and sends nothing
+	traffic  *traffic.Stream // nil: the same
+	observer *watch.Observer // nil: nothing is observed
+	checks   []reports.Check
+	tally    *judge.Tally
 	// summed holds the measures of the windows that did not change since they were summed up: a partial record is made each
 	// second, and summing up is slow (0.2 ms a window).
 	summed map[int]summed
@@ -68,11 +70,11 @@ func (m *member) take(rest bool) (taken map[int]*metrics.Cell, until time.Durati
 }
 
 // add folds slots into the tally.
-func (m *member) add(taken map[int]*metrics.Cell) {
+func (m *member) add(taken map[int]*metrics.Cell, slots *metrics.Slots) {
 	for slot := range taken {
-		delete(m.summed, m.tally.slots.Slot(slot).Window)
+		delete(m.summed, slots.Slot(slot).Window)
 	}
-	m.tally.add(taken)
+	m.tally.Add(taken)
 }
 
 // measures sums up a window of that length. Maps and pointers in it are shared between calls: the caller does not change them.
@@ -83,27 +85,45 @@ func (m *member) measures(window int, length time.Duration) reports.Measures {
 	if m.summed == nil {
 		m.summed = make(map[int]summed)
 	}
-	s := summed{length, m.tally.windows[window].Measures(length)}
+	s := summed{length, m.tally.Windows[window].Measures(length)}
 	m.summed[window] = s
 	return s.measures
 }
 
-// follow subscribes the stream's checks to its finished operations.
-func (m *member) follow(account *arrivals.Account, windows []string) {
-	if m.effects != nil && m.effects.ledger != nil {
-		m.traffic.Follow(m.effects.ledger)
-	}
-	if m.effects != nil && m.effects.times != nil {
-		m.traffic.Follow(m.effects.times)
-	}
-	if account != nil {
-		m.witness = account
-		m.traffic.Follow(account)
-	}
-	if m.env.Replay != nil {
-		replays := newReplayAccount(m.spec.Name, m.env.Identity, windows)
-		if m.traffic.Replay(replays) {
-			m.replays = replays
+// live is what the first check that says so has seen up to now; false when none says anything.
+func (m *member) live() (reports.Live, bool) {
+	for _, c := range m.checks {
+		if w, ok := c.(reports.Watched); ok {
+			return w.Live(), true
 		}
 	}
+	return reports.Live{}, false
+}
+
+// subscribe lets the stream's checks take what they follow: what the observer sees, and the operations of a stream as they
+// end.
+func (m *member) subscribe(operations *traffic.Stream) {
+	for _, c := range m.checks {
+		if f, ok := c.(reports.FollowsDeliveries); ok && m.observer != nil {
+			m.observer.Checks = append(m.observer.Checks, f)
+		}
+		if f, ok := c.(reports.FollowsEnds); ok && operations != nil {
+			operations.Follow(f)
+		}
+	}
+}
+
+// openChecks opens the checks of the language that can measure something of the stream.
+func (t *step) openChecks(m *member) {
+	for _, kind := range t.sc.Checks {
+		measures := func(row metric.Metric) bool { return m.spec.Measures(&row, t.sc) }
+		if slices.ContainsFunc(kind.Metrics, measures) {
+			m.checks = append(m.checks, kind.Open(t.checkConfig(m.spec.Name, m.env.Identity)))
+		}
+	}
+}
+
+// checkConfig describes a stream to its checks, and whose operations they judge.
+func (t *step) checkConfig(stream string, of drivers.Identity) reports.CheckConfig {
+	return reports.CheckConfig{Stream: stream, Identity: of, Windows: t.plan.Names, WindowAt: t.plan.WindowAt}
 }

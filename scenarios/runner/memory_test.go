@@ -152,9 +152,9 @@ func scenario(t *testing.T, timing scenarios.Timing, streams []scenarios.Stream,
 	if timing.MaxLag == 0 {
 		timing.MaxLag = scenarios.DefaultMaxLag
 	}
-	sc := &scenarios.Scenario{Name: "test", Seed: 1, Run: timing, Traffic: streams, Path: "test.yaml", Source: []byte("name: test\n")}
+	sc := &scenarios.Scenario{Name: "test", Seed: 1, Run: timing, Traffic: streams, Path: "test.yaml", Source: []byte("name: test\n"), Metrics: recordtest.Catalogue()}
 	for _, expr := range gates {
-		g, err := scenarios.ParseGate(expr)
+		g, err := scenarios.ParseGate(expr, recordtest.Catalogue())
 		if err != nil {
 			t.Fatal(err)
 		}

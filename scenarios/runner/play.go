@@ -13,6 +13,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
 	"wringer/scenarios/runner/traffic"
 )
 
@@ -30,8 +31,8 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 	}
 	s.machine = newMachine()
 	for _, m := range s.streams {
-		if m.effects != nil {
-			m.effects.watch(ctx)
+		if m.observer != nil {
+			m.observer.Watch(ctx)
 		}
 		if s.opt.Results != nil && m.driver != nil {
 			s.opt.Results.Begin(m.spec.Name, placeOf(m.spec.Driver), s.epoch())
@@ -61,9 +62,9 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 		ended = s.sc.Run.Duration
 	}
 	// From here on, the scenario's own rules cannot end the run any more.
-	var early stopped
+	var early judge.Stopped
 	errors.As(context.Cause(admit), &early)
-	unknown := s.drain(ctx)
+	unobserved := s.drain(ctx)
 	drained := s.clock()
 	finish(ended)
 
@@ -71,23 +72,22 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 		s.folder.Discard()
 		return nil, err
 	}
-	if err := context.Cause(admit); err != nil && ctx.Err() == nil && !errors.As(err, new(stopped)) {
+	if err := context.Cause(admit); err != nil && ctx.Err() == nil && !errors.As(err, new(judge.Stopped)) {
 		stuck = errors.Join(stuck, err)
 	}
-	return s.conclude(conclusion{
-		ended: ended, drained: drained, unknown: unknown, stopped: early,
-		interrupted: ctx.Err() != nil, failure: stuck, injections: injections,
+	return s.conclude(drained, judge.Ending{
+		Ended: ended, Unobserved: unobserved, Stopped: early,
+		Interrupted: ctx.Err() != nil, Failure: stuck, Injections: injections,
 	})
 }
 
 // admit lets the faults begin, unless the target is not healthy: then the run ends.
 func (s *step) admit(stop context.CancelCauseFunc) bool {
-	why := s.steady()
-	if why == "" {
-		return true
+	healthy, why := s.collector.baselineHealthy()
+	if !healthy {
+		stop(judge.Stopped{Why: "the target was not healthy before anything was broken: " + why, Unhealthy: true})
 	}
-	stop(stopped{why: "the target was not healthy before anything was broken: " + why, unhealthy: true})
-	return false
+	return healthy
 }
 
 // placeOf is where a driver sends to or a source reads from; "" when its configuration does not say.
@@ -156,11 +156,11 @@ func (s *step) drain(ctx context.Context) map[string]string {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for _, m := range s.streams {
-		if m.effects == nil {
+		if m.observer == nil {
 			continue
 		}
 		all.Go(func() {
-			if why := m.effects.settle(limit); why != "" {
+			if why := m.observer.Settle(limit); why != "" {
 				mu.Lock()
 				unknown[m.spec.Name] = why
 				mu.Unlock()

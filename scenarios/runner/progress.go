@@ -114,7 +114,7 @@ func (w *watcher) partial() (*reports.Run, Progress) {
 	c.t.folder.Redact(run, nil)
 	for i, m := range c.t.streams {
 		out, done := run.Streams[m.spec.Name], &w.sent[i]
-		out.Seconds = m.tally.completeRows(done.seconds, w.until)
+		out.Seconds = m.tally.CompleteRows(done.seconds, w.until)
 		done.seconds += len(out.Seconds)
 		if out.Gauges == nil {
 			continue
@@ -137,7 +137,7 @@ func (c *collector) progress(now time.Duration) Progress {
 	t := c.t
 	p := Progress{At: now, Drain: t.sc.Run.Drain, Window: "warmup"}
 	if now >= 0 {
-		p.Window = t.plan.names[t.plan.windowAt(now)]
+		p.Window = t.plan.Names[t.plan.WindowAt(now)]
 	}
 	for i := range t.sc.Faults {
 		f := &t.sc.Faults[i]
@@ -151,9 +151,8 @@ func (c *collector) progress(now time.Duration) Progress {
 
 func (m *member) progress(now time.Duration) StreamProgress {
 	p := StreamProgress{Name: m.spec.Name, InFlight: m.inFlight()}
-	_, p.Last = m.tally.snapshot(m.open(), int(now/time.Second)-1)
-	if m.effects != nil {
-		v := m.effects.live()
+	_, p.Last = m.tally.Snapshot(m.open(), int(now/time.Second)-1)
+	if v, ok := m.live(); ok && m.observer != nil {
 		p.Observed, p.Seen, p.Unseen = true, v.Seen, v.Unseen
 	}
 	return p

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"wringer/drivers"
@@ -33,7 +34,7 @@ func (s *step) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Accoun
 	if !ok {
 		return nil, fmt.Errorf("a %T has no room for a witness behind it", link)
 	}
-	account := arrivals.New(arrivals.Config{Stream: spec.Name, Identity: env.Identity, Windows: s.plan.names})
+	account := arrivals.New(arrivals.Config{Stream: spec.Name, Identity: env.Identity, Windows: s.plan.Names})
 	past := witness.New(env.Identity, env.Clock, account).Watch(env.Dial)
 	env.Mark = "{{id}}"
 	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -63,4 +64,12 @@ func from(sources []netip.Addr) drivers.DialFunc {
 		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))}
 		return d.DialContext(ctx, network, address)
 	}
+}
+
+// linked says whether some fault breaks the stream's own connections.
+func linked(sc *scenarios.Scenario, stream string) bool {
+	return slices.ContainsFunc(sc.Faults, func(f scenarios.Fault) bool {
+		link, _ := faults.CutBranch(f.Config.On().Link)
+		return link == stream
+	})
 }

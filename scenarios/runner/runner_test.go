@@ -18,6 +18,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
 	"wringer/scenarios/runner/traffic"
 )
 
@@ -371,7 +372,7 @@ func TestLateGeneratorIsTheLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		spec := openStream("a", 100, prompt())
 		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{spec})
-		tr := &step{Experiment: &Experiment{}, sc: sc, plan: newPlan(sc)}
+		tr := &step{Experiment: &Experiment{}, sc: sc, plan: judge.NewPlan(sc)}
 		tr.begin()
 		// The generator is held up by itself for 3 s at its 200th arrival.
 		var held atomic.Bool
@@ -383,7 +384,7 @@ func TestLateGeneratorIsTheLimit(t *testing.T) {
 		}
 		s := &member{spec: &spec}
 		s.traffic = traffic.New(traffic.Config{
-			Spec: &spec, Env: drivers.Env{Epoch: tr.epoch, Clock: clock, Seed: 1}, Driver: prompt(), Slots: tr.plan.slots, Timing: sc.Run, Virtual: true,
+			Spec: &spec, Env: drivers.Env{Epoch: tr.epoch, Clock: clock, Seed: 1}, Driver: prompt(), Slots: tr.plan.Slots, Timing: sc.Run, Virtual: true,
 		})
 		s.traffic.Run(t.Context(), t.Context())
 		taken, _ := s.traffic.TakeRest()

@@ -11,8 +11,8 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
-	"wringer/reports/effects"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
 	"wringer/scenarios/runner/record"
 )
 
@@ -46,7 +46,7 @@ func (e *Experiment) Play(ctx context.Context, st Step) (*reports.Run, error) {
 type step struct {
 	*Experiment
 	sc     *scenarios.Scenario // with the step's rates and length; resolved once prepare has begun
-	plan   *plan
+	plan   *judge.Plan
 	id     string
 	folder *record.Folder
 
@@ -56,12 +56,6 @@ type step struct {
 	timeline  *timeline
 	collector *collector
 	opened    closers
-	// unknown says why an integrity count is not fully known, by stream and count.
-	unknown map[string]map[string]string
-	// effects holds, by stream, how long effects took.
-	effects map[string]*effects.Result
-	// blind says why what a stream's witness saw is not everything.
-	blind map[string]string
 }
 
 func (e *Experiment) newStep(st Step) (*step, error) {
@@ -69,7 +63,7 @@ func (e *Experiment) newStep(st Step) (*step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: step: %w", ErrScenario, err)
 	}
-	s := &step{Experiment: e, sc: sc, plan: newPlan(sc), id: e.mark, opened: closers{log: e.opt.Log}}
+	s := &step{Experiment: e, sc: sc, plan: judge.NewPlan(sc), id: e.mark, opened: closers{log: e.opt.Log}}
 	if e.steps > 0 {
 		s.id = runID()
 	}

@@ -9,8 +9,11 @@ import (
 	"wringer/drivers"
 	"wringer/reports/effects"
 	"wringer/reports/integrity"
+	"wringer/reports/replays"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
 	"wringer/scenarios/runner/traffic"
+	"wringer/scenarios/runner/watch"
 )
 
 // env is the environment of the stream's driver and sources.
@@ -59,21 +62,27 @@ func (s *step) open(ctx context.Context, spec *scenarios.Stream) error {
 	s.opened.add(driver.Close)
 	m := &member{spec: spec, env: env, driver: driver}
 	m.traffic = traffic.New(traffic.Config{
-		Spec: spec, Env: env, Driver: driver, Slots: s.plan.slots, Timing: s.sc.Run, Results: s.opt.Results,
+		Spec: spec, Env: env, Driver: driver, Slots: s.plan.Slots, Timing: s.sc.Run, Results: s.opt.Results,
 		Loop: loopRates, Virtual: virtualTime,
 	})
-	if m.effects, err = s.observe(ctx, spec, env, driver); err != nil {
+	if err := s.observe(ctx, m); err != nil {
 		return openError(spec, err)
 	}
-	m.follow(witness, s.plan.names)
+	if witness != nil {
+		m.checks = append(m.checks, witness)
+	}
+	if env.Replay != nil {
+		if account := replays.New(spec.Name, env.Identity, s.plan.Names); m.traffic.Replay(account) {
+			m.checks = append(m.checks, account)
+		}
+	}
 	s.add(m)
 	return nil
 }
 
 // add adds an open stream, with a tally of its own.
 func (s *step) add(m *member) {
-	m.tally = newTally(s.plan.slots, len(s.plan.names))
-	m.tally.worst = newWorst(s.sc.Expect, m.spec.Name)
+	m.tally = judge.NewTally(s.plan, s.sc.Expect, m.spec.Name)
 	s.streams = append(s.streams, m)
 }
 
@@ -85,32 +94,34 @@ func openError(spec *scenarios.Stream, err error) error {
 	return fmt.Errorf("stream %s: %s: %w", spec.Name, spec.DriverName, err)
 }
 
-// observe opens the source in which the stream's operations must show up: its effects, or the driver's own log. It returns nil
-// when there is none.
-func (s *step) observe(ctx context.Context, spec *scenarios.Stream, env drivers.Env, driver drivers.Driver) (*observer, error) {
-	o := &observer{}
+// observe opens the source that tells where the stream's operations show up, its effects or the driver's own log, and the
+// checks of what is seen there.
+func (s *step) observe(ctx context.Context, m *member) error {
+	o := &watch.Observer{}
 	config := integrity.Config{
-		Stream: spec.Name, Identity: env.Identity, Windows: s.plan.names,
-		Mode: integrity.Effect, Order: integrity.RealTime,
+		Stream: m.spec.Name, Identity: m.env.Identity, Windows: s.plan.Names, WindowAt: s.plan.WindowAt,
+		Mode: integrity.Effect, Order: integrity.RealTime, KeyOf: s.keyOf(m.spec),
 	}
-	config.KeyOf = s.keyOf(spec)
 	var err error
-	if spec.Effects != nil {
-		o.place = spec.EffectName + " effects"
-		o.times = effects.New(effects.Config{Identity: env.Identity, Windows: s.plan.names})
-		o.source, err = spec.Effects.Open(ctx, env)
-	} else if v, ok := driver.(drivers.Verifier); ok {
+	if m.spec.Effects != nil {
+		o.Place = m.spec.EffectName + " effects"
+		o.Source, err = m.spec.Effects.Open(ctx, m.env)
+	} else if v, ok := m.driver.(drivers.Verifier); ok {
 		config.Mode, config.Order = integrity.Log, integrity.Sequential
-		o.place = "its own log"
-		if f, ok := driver.(drivers.Fleet); ok {
+		o.Place = "its own log"
+		if f, ok := m.driver.(drivers.Fleet); ok {
 			config.Producers = f.Producers()
 		}
-		o.source, err = v.Source()
+		o.Source, err = v.Source()
 	}
-	if err != nil || o.source == nil {
-		return nil, err
+	if err != nil || o.Source == nil {
+		return err
 	}
-	s.opened.add(o.close)
-	o.ledger = integrity.New(config)
-	return o, o.source.Start(ctx)
+	s.opened.add(o.Close)
+	m.observer = o
+	m.checks = append(m.checks, integrity.New(config))
+	if m.spec.Effects != nil {
+		m.checks = append(m.checks, effects.New(effects.Config{Identity: m.env.Identity, Windows: s.plan.Names}))
+	}
+	return o.Source.Start(ctx)
 }
