@@ -29,8 +29,12 @@ const (
 	shortest = 200 * time.Microsecond
 )
 
-func newAlarm() *alarm {
-	a := &alarm{timer: time.NewTimer(0), nap: newNapper()}
+// newAlarm returns an alarm; virtual: of timers alone.
+func newAlarm(virtual bool) *alarm {
+	a := &alarm{timer: time.NewTimer(0)}
+	if !virtual {
+		a.nap = newNapper()
+	}
 	if !a.timer.Stop() {
 		<-a.timer.C
 	}

@@ -12,7 +12,7 @@ func TestAlarmGoesOffAndNeverBefore(t *testing.T) {
 		t.Log("no naps on this system: timers alone are tested")
 	}
 	for _, d := range []time.Duration{time.Nanosecond, 50 * time.Microsecond, time.Millisecond, 2 * coarse, 10 * time.Millisecond} {
-		a := newAlarm()
+		a := newAlarm(false)
 		a.nap = nap
 		begun := time.Now()
 		for wait := d; wait > 0; wait = d - time.Since(begun) {
@@ -25,7 +25,7 @@ func TestAlarmGoesOffAndNeverBefore(t *testing.T) {
 		}
 		a.timer.Stop()
 	}
-	a := newAlarm()
+	a := newAlarm(false)
 	a.nap = nap
 	defer a.close()
 	ended, cancel := context.WithCancel(t.Context())

@@ -121,7 +121,7 @@ func (t *trial) peers(link string) (faults.Peers, error) {
 		if err != nil {
 			return nil, err
 		}
-		return p.Peers(opened, t.leadsTo(spec), t.bounds.over(direct))
+		return p.Peers(opened, t.leadsTo(spec), t.bounds.over(t.direct))
 	}
 	return nil, fmt.Errorf("link %s: has no brokers that could be told apart; break it as a whole", link)
 }

@@ -19,9 +19,8 @@ import (
 )
 
 // direct dials without a link.
-func direct(ctx context.Context, network, address string) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, network, address)
+func (t *trial) direct(ctx context.Context, network, address string) (net.Conn, error) {
+	return t.opt.Network.Dial(ctx, network, address)
 }
 
 // meanings turns a stream's `outcomes` into what each code means. A bare number is an HTTP status.
@@ -44,7 +43,7 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	if err := t.book.begin(t.epoch()); err != nil {
 		return nil, fmt.Errorf("write record: %w", err)
 	}
-	t.machine = newMachine()
+	t.machine = newMachine(t.opt.Network.Virtual)
 	for _, s := range t.streams {
 		if s.effects != nil {
 			s.effects.watch(ctx)
@@ -204,7 +203,7 @@ func (t *trial) openFaults(ctx context.Context) (*timeline, error) {
 		}
 		fault, err := f.Config.Open(faults.Env{
 			Name: fileName(f),
-			Link: t.whole, Peers: t.peers, Part: t.part, Dial: t.bounds.over(direct), Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
+			Link: t.whole, Peers: t.peers, Part: t.part, Dial: t.bounds.over(t.direct), Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
 			Seed: streamSeed(t.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(t.sc.Path),
 		})
 		if err != nil {

@@ -26,8 +26,10 @@ import (
 type Options struct {
 	// Dir is the record's folder; it must not exist, or be empty.
 	Dir string
-	// Mesh opens the links' mesh, which reaches the targets by dial; called once, when there is a link.
-	Mesh func(dial faults.DialFunc) (faults.Mesh, error)
+	// Network is where the run and its target listen and dial; the zero value is the system's.
+	Network faults.Network
+	// Mesh opens the links' mesh, which listens on network and reaches the targets by dial; called once, when there is a link.
+	Mesh func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error)
 	// Watch is called about once a second and at every change of the faults in force, from one goroutine. When it is slow
 	// it misses moments.
 	Watch func(Live)
@@ -191,6 +193,7 @@ func (t *trial) startTarget(ctx context.Context) error {
 		Seed: uint64(t.sc.Seed), Log: t.opt.Log, Name: t.sc.TargetName, Run: t.id,
 		Vars: t.addresses.known(), Known: tell,
 		Output: t.book.output, Journal: t.journal, Refused: t.dials.refused, Bounds: t.bounds.check,
+		Network: t.opt.Network,
 	})
 	if err != nil {
 		return fmt.Errorf("start target %s: %w", t.sc.TargetName, err)
@@ -213,8 +216,8 @@ func (t *trial) env(spec *scenarios.Stream) drivers.Env {
 		Seed:     streamSeed(t.sc.Seed, spec.Name),
 		Clock:    t.clock,
 		Epoch:    t.epoch,
-		Dial:     t.dials.over(t.bounds.over(direct)),
-		Direct:   t.bounds.over(direct),
+		Dial:     t.dials.over(t.bounds.over(t.direct)),
+		Direct:   t.bounds.over(t.direct),
 		Timeout:  spec.Timeout,
 		Sessions: sessions(spec),
 		Files:    filepath.Dir(t.sc.Path),
@@ -245,6 +248,7 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 	t.closers = append(t.closers, driver.Close)
 	s := newStream(spec, env, t.plan.slots, t.sc.Run)
 	s.driver = driver
+	s.virtual = t.opt.Network.Virtual
 	s.meaning = meanings(spec.Outcomes)
 	if s.effects, err = t.observe(ctx, spec, env, driver); err != nil {
 		return blame(spec, err)
@@ -309,7 +313,7 @@ func (t *trial) whole(name string) (faults.Link, error) {
 // link returns a link of the mesh, which is opened at the first call.
 func (t *trial) link(name string) (faults.Link, error) {
 	if t.mesh == nil {
-		mesh, err := t.opt.Mesh(t.bounds.over(direct))
+		mesh, err := t.opt.Mesh(t.opt.Network, t.bounds.over(t.direct))
 		if err != nil {
 			return nil, err
 		}

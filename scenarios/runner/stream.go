@@ -32,6 +32,7 @@ type stream struct {
 	witness  *arrivals.Account
 	replays  *replays
 	results  Results // nil: nobody takes them
+	virtual  bool    // of the network: nothing waits in the kernel
 	// followers hear of each operation that is over, some time after.
 	followers []follower
 	end       time.Duration
@@ -128,7 +129,7 @@ func (s *stream) run(admit, fly context.Context) {
 	case loop != nil:
 		s.arrivals(admit, c, turned{loop, fly})
 	default:
-		s.arrivals(admit, c, newAlarm())
+		s.arrivals(admit, c, newAlarm(s.virtual))
 	}
 	c.wait()
 	if loop != nil {
@@ -144,10 +145,10 @@ func (s *stream) run(admit, fly context.Context) {
 // them sooner where processors are scarce; above, one goroutine may not carry them all.
 var loopRates = struct{ from, to float64 }{1000, 40_000}
 
-// opened is the driver's loop, nil when it has none or the stream is not for one.
+// opened is the driver's loop, nil when it has none or the stream is not for one. A loop waits in the kernel, for sockets.
 func (s *stream) opened() drivers.Loop {
 	l, ok := s.driver.(drivers.Looped)
-	if !ok || s.pacer == nil {
+	if !ok || s.pacer == nil || s.virtual {
 		return nil
 	}
 	if peak := s.spec.Rate.Peak(); peak < loopRates.from || peak > loopRates.to {

@@ -178,7 +178,7 @@ func because(err string) string {
 // unhealthy is the record of a run whose target could not even be prepared for.
 func (t *trial) unhealthy(cause error) (*reports.Run, error) {
 	t.begin()
-	t.machine, t.collector = newMachine(), &collector{t: t}
+	t.machine, t.collector = newMachine(t.opt.Network.Virtual), &collector{t: t}
 	// Streams that were opened before this one sent nothing.
 	t.streams, t.tallies = nil, nil
 	run := t.record(0, 0)

@@ -41,7 +41,7 @@ func TestIntegrityOfNothingIsInconclusive(t *testing.T) {
 }
 
 func TestLimitedSecondsMakeTheRunInconclusive(t *testing.T) {
-	tr := &trial{machine: newMachine(), collector: &collector{limited: map[string]int{"a": 1}}}
+	tr := &trial{machine: newMachine(false), collector: &collector{limited: map[string]int{"a": 1}}}
 	run := &reports.Run{Gates: []reports.Gate{{Verdict: reports.Pass}}}
 	tr.verdict(run, conclusion{})
 	if run.Verdict != reports.Inconclusive || run.Validity.Verdict != reports.Inconclusive {
