@@ -217,6 +217,14 @@ func (m *Measures) Count(name string) *int64 {
 	return m.Checks[name]
 }
 
+// SetCheck sets a count that Run.Checks describes; nil: it is not known.
+func (m *Measures) SetCheck(name string, n *int64) {
+	if m.Checks == nil {
+		m.Checks = make(map[string]*int64)
+	}
+	m.Checks[name] = n
+}
+
 // Failures classes failed attempts: within their deadline, at it, or beyond it.
 type Failures struct {
 	Fast           int64 `json:"fast"`

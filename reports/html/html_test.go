@@ -221,33 +221,3 @@ func TestChartsOfARunThatEndedWithinASecond(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 }
-
-func streaming(t *testing.T) string {
-	t.Helper()
-	var b strings.Builder
-	if err := Render(&b, recordtest.Streaming()); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
-
-func TestMessagesWithinCallsAreTold(t *testing.T) {
-	out := strings.Join(strings.Fields(streaming(t)), " ")
-	for _, want := range []string{"3 messages did not come", "message 4 came again", "undecided", "said of "} {
-		if !strings.Contains(out, want) {
-			t.Errorf("%q is not told", want)
-		}
-	}
-}
-
-func TestStepsOfAChain(t *testing.T) {
-	var b bytes.Buffer
-	if err := Render(&b, recordtest.Chain()); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"orders: step read, by window", "orders: step create|`it`, by window", "http_404 3"} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("no %q", want)
-		}
-	}
-}

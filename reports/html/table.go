@@ -107,9 +107,9 @@ func numeric(kind sections.Kind) string {
 var soft = strings.NewReplacer("unexpected", "unex\u00adpected", "recovered", "re\u00adcovered", "redelivered", "re\u00addelivered",
 	"violations", "viola\u00adtions", "regressions", "regres\u00adsions", "duplicates", "dupli\u00adcates", "collisions", "colli\u00adsions",
 	"acknowledgement", "acknow\u00adledge\u00adment", "indeterminate", "indeter\u00adminate", "amplification", "ampli\u00adfication", "unanswered", "un\u00adanswered",
-	"rebalances", "re\u00adbalances", "duplicated", "dupli\u00adcated", "reordered", "re\u00adordered", "operations", "opera\u00adtions")
+	"processed", "pro\u00adcessed", "rebalances", "re\u00adbalances", "duplicated", "dupli\u00adcated", "reordered", "re\u00adordered", "operations", "opera\u00adtions")
 
-// mark is the symbol before a cell's text that colour alone must not tell.
+// Mark is the symbol before a cell's text: colour alone must not carry the meaning.
 func (c cell) Mark() string {
 	switch c.State {
 	case sections.Good:

@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
 
 	"wringer/reports"
 	"wringer/reports/sections"
@@ -73,31 +72,19 @@ func (p *page) part(s sections.Section) {
 
 // pairs writes names and values in one paragraph.
 func (p *page) pairs(s *sections.Section) {
-	var facts []string
-	for i := range s.Rows {
-		facts = append(facts, s.Rows[i].Label+" "+s.Rows[i].Cells[0].Sentence())
-	}
 	verdict := ""
 	if s.Verdict != "" {
 		verdict = symbol(s.Verdict) + " " + text(string(s.Verdict)) + ": "
 	}
-	p.line("%s%s\n", verdict, text(strings.Join(facts, ", ")))
+	p.line("%s%s\n", verdict, text(s.Paragraph()))
 }
 
 // stream writes the sections of a stream: a table of what matters most, and the others below it.
 func (p *page) stream(all []sections.Section) {
-	var vital []sections.Section
-	for _, s := range all {
-		if s.Rank == sections.Vital && s.ByWindow() {
-			vital = append(vital, s.Within(sections.Usual))
-		}
-	}
-	if len(vital) > 0 {
-		p.table(sections.Join(vital))
-	}
+	p.table(sections.Overview(all, sections.Usual))
 	for _, s := range all {
 		switch {
-		case s.ByWindow() && s.Rank == sections.Vital:
+		case s.InOverview():
 		case s.ByWindow() && s.Rank == sections.Usual:
 			p.line("**%s, by window**\n", text(s.Title))
 			p.table(s.Within(sections.Usual))
@@ -193,7 +180,7 @@ func symbol(v reports.Verdict) string {
 // text escapes what Markdown and HTML would read as their own; it stays on one line.
 func text(s string) string {
 	var b strings.Builder
-	for _, r := range plain(s) {
+	for _, r := range sections.OneLine(s) {
 		if strings.ContainsRune("\\`*_[]<>|~&", r) {
 			b.WriteByte('\\')
 		}
@@ -205,7 +192,7 @@ func text(s string) string {
 // code is s as a code span, fit for a table: the fence is longer than any run of backticks in it, and a pipe, which ends
 // a cell even inside of code, is escaped.
 func code(s string) string {
-	s = plain(s)
+	s = sections.OneLine(s)
 	fence := "`"
 	for strings.Contains(s, fence) {
 		fence += "`"
@@ -214,14 +201,4 @@ func code(s string) string {
 		s = " " + s + " "
 	}
 	return fence + strings.ReplaceAll(s, "|", `\|`) + fence
-}
-
-// plain replaces what cannot be printed, line breaks among it.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s)
 }

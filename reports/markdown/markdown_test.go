@@ -82,36 +82,6 @@ func TestNothingMeasuredIsNotNothingFound(t *testing.T) {
 	}
 }
 
-func streaming(t *testing.T) string {
-	t.Helper()
-	var b strings.Builder
-	if err := Render(&b, recordtest.Streaming()); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
-
-func TestMessagesWithinCallsAreTold(t *testing.T) {
-	out := strings.Join(strings.Fields(streaming(t)), " ")
-	for _, want := range []string{"3 messages did not come", "message 4 came again", "undecided", "said of "} {
-		if !strings.Contains(out, want) {
-			t.Errorf("%q is not told", want)
-		}
-	}
-}
-
-func TestStepsOfAChain(t *testing.T) {
-	var b bytes.Buffer
-	if err := Render(&b, recordtest.Chain()); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"- step create\\|\\`it\\`: attempts 400, acked 400,", "- step read: attempts 400, acked 397,", "http\\_404 3"} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("no %q in\n%s", want, b.String())
-		}
-	}
-}
-
 func TestEverySectionIsShown(t *testing.T) {
 	for name, rec := range sectionstest.Records() {
 		t.Run(name, func(t *testing.T) {

@@ -10,7 +10,7 @@ const (
 	unitRate  = "per_second"
 )
 
-// state tells a figure from the words in place of one.
+// state returns the state that the words in place of a figure have; a figure is Plain.
 func state(text string) State {
 	switch text {
 	case reports.NotMeasured:

@@ -9,14 +9,14 @@ import (
 	"wringer/reports"
 )
 
-// Faults tells what became of each fault; empty when the run had none.
+// Faults shows what each fault did, and how the streams recovered. It is empty when the run had no faults.
 func Faults(run *reports.Run) Section {
 	s := Section{Name: NameFaults, Title: "Faults", Rank: Vital, Head: []Column{
 		{Name: "fault", Kind: Code},
 		{Name: "when", Kind: Moment, Plain: true},
 		{Name: "what", Plain: true},
 		{Name: "on"},
-		{Name: "touched", Plain: true},
+		{Name: "touched"},
 		{Name: "healed", Plain: true},
 		{Name: "detection"},
 		{Name: "recovery"},
@@ -58,7 +58,7 @@ func did(yes bool, done, not string) Cell {
 	return Cell{Text: not, State: Doubt}
 }
 
-const touchedNothing = "touched no traffic"
+const touchedNothing = "no traffic"
 
 // touched says how much traffic the fault met.
 func touched(f *reports.Fault) string {
@@ -74,12 +74,12 @@ func touched(f *reports.Fault) string {
 		met = append(met, reports.Bytes(*f.Bytes)+directions(f))
 	}
 	if len(met) == 0 {
-		return "touched traffic"
+		return "traffic"
 	}
-	return "touched " + strings.Join(met, ", ")
+	return strings.Join(met, ", ")
 }
 
-// directions tells the bytes of each direction, where both were counted.
+// directions gives the bytes of each direction, if both directions were counted.
 func directions(f *reports.Fault) string {
 	to, from := f.ToTarget, f.FromTarget
 	switch {
@@ -142,9 +142,9 @@ func streamRecovery(r reports.StreamRecovery) string {
 	return nanoseconds(*r.RecoveryNS)
 }
 
-// byStream tells what was measured of each stream, streams of which the same is told together, and those of the first
-// stream before the others; empty when nothing is told by stream.
-func byStream(f *reports.Fault, first string, tell func(reports.StreamRecovery) string) string {
+// byStream describes each stream and joins the streams with the same text. The text of the stream named first comes first.
+// The result is empty when the record holds nothing by stream.
+func byStream(f *reports.Fault, first string, describe func(reports.StreamRecovery) string) string {
 	var order []string
 	streams := make(map[string][]string)
 	add := func(name string) {
@@ -152,7 +152,7 @@ func byStream(f *reports.Fault, first string, tell func(reports.StreamRecovery) 
 		if !ok {
 			return
 		}
-		text := tell(r)
+		text := describe(r)
 		if streams[text] == nil {
 			order = append(order, text)
 		}

@@ -7,7 +7,7 @@ import (
 	"wringer/reports"
 )
 
-// Measurement is a figure of a stream that no other section tells.
+// Measurement is a figure of a stream that no other section shows.
 type Measurement struct {
 	Name    string              // as gates and the record call it: longest_error_run
 	Unit    string              // ns, ratio, count, per_second, or empty for a plain number
@@ -16,7 +16,7 @@ type Measurement struct {
 	Windows map[string]*float64 // by window; a window that is missing was not measured
 }
 
-// Further tells measurements of a stream that have no section of their own, in total and by window. It is empty when there
+// Further shows measurements of a stream that have no section of their own, in total and by window. It is empty when there
 // are none.
 func Further(run *reports.Run, stream string, all []Measurement) Section {
 	if len(all) == 0 {
@@ -65,7 +65,7 @@ func (m *Measurement) cell(v *float64) Cell {
 
 func (m *Measurement) absent() Cell { return figure(kindOf(m.Unit), reports.NotMeasured, nil, m.Unit) }
 
-// gauges tells what the driver's gauges read.
+// gauges summarises the readings of the driver's gauges.
 func (b *builder) gauges() Section {
 	s := Section{Name: NameGauges, Title: "gauges of the driver", Rank: Full, Head: []Column{
 		{Name: "gauge"}, {Name: "readings", Kind: Count}, {Name: "min", Kind: Factor}, {Name: "mean", Kind: Factor}, {Name: "max", Kind: Factor}, {Name: "last", Kind: Factor},

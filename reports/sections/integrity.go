@@ -14,7 +14,7 @@ var alwaysLookedFor = []string{"log_duplicates", "extra_copies"}
 // published are the counts that matter of what a stream that only consumes has read.
 var published = []string{"seen", "lost", "log_duplicates", "extra_copies", "order_violations", "gaps", "phantom", "unexpected", "foreign"}
 
-// integrity tells what became of operations where their effects must show up, or of the records that a stream has read.
+// integrity shows the counts of lost, repeated and reordered operations, or of the records that a stream has read.
 func (b *builder) integrity() Section {
 	s := Section{Name: NameIntegrity, Title: "integrity", Rank: Vital}
 	st := b.stream
@@ -26,7 +26,7 @@ func (b *builder) integrity() Section {
 		s.Notes = []string{"Integrity: not measured"}
 		return s
 	}
-	names, missing := b.told()
+	names, missing := b.split()
 	for _, name := range names {
 		c := column(name)
 		if st.Consumes() && slices.Contains(published, name) {
@@ -44,15 +44,15 @@ func (b *builder) integrity() Section {
 	return s
 }
 
-// told lists the counts of which something is told in some window, and the names of the others.
-func (b *builder) told() (names, missing []string) {
+// split lists the counts that were measured in some window, and the labels of the counts that were not.
+func (b *builder) split() (names, missing []string) {
 	wanted := reports.IntegrityNames()
 	if b.stream.Consumes() {
 		wanted = published
 	}
 	for _, name := range reports.IntegrityNames() {
 		switch {
-		case b.tells(name):
+		case b.measured(name):
 			names = append(names, name)
 		case slices.Contains(wanted, name):
 			missing = append(missing, column(name).Name)
@@ -61,8 +61,8 @@ func (b *builder) told() (names, missing []string) {
 	return names, missing
 }
 
-// tells says whether a count is measured, or not known, in total or in some window.
-func (b *builder) tells(name string) bool {
+// measured says whether a count was measured in total or in some window. A count that is not known was measured.
+func (b *builder) measured(name string) bool {
 	if b.integrityCell(b.stream.Total.Integrity, name).State != Unmeasured {
 		return true
 	}
@@ -78,7 +78,7 @@ func (b *builder) integrityCells(i *reports.Integrity, names []string) []Cell {
 	var cells []Cell
 	for _, name := range names {
 		c := b.integrityCell(i, name)
-		if defect(name) {
+		if b.run.Anomalous(name) {
 			c = c.badAboveZero()
 		}
 		cells = append(cells, b.proved(c, name))
@@ -102,7 +102,7 @@ func (b *builder) proved(c Cell, name string) Cell {
 	return c
 }
 
-// judged says what of the records a stream that only consumes can tell.
+// judged explains what a stream that only consumes can find out about its records.
 func judged(s *reports.Stream) string {
 	if s.Of != "" {
 		return "Judged against the operations of " + s.Of + ", by the window in which each was due"
@@ -113,7 +113,7 @@ func judged(s *reports.Stream) string {
 // defects lists the counts that are defects and above 0, in total.
 func (b *builder) defects() Section {
 	s := Section{Name: NameCounts, Title: "anomalies", Rank: Vital, Pairs: true, Head: pairs("anomaly")}
-	for _, name := range defects() {
+	for _, name := range defects(b.run) {
 		if n := b.stream.Total.Count(name); n != nil && *n > 0 {
 			s.Rows = append(s.Rows, Row{Label: column(name).Name, Cells: []Cell{b.proved(unwanted(*n), name)}})
 		}

@@ -4,31 +4,44 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
-// Within returns the section with the columns up to a rank.
+// Within returns the section with the columns up to a rank. The section itself stays as it is.
 func (s Section) Within(most Rank) Section {
-	s.Rows = slices.Clone(s.Rows)
-	var keep []int
-	head := s.Head
-	s.Head = nil
-	for i, c := range head {
-		if i == 0 || c.Rank <= most {
-			s.Head = append(s.Head, c)
+	head, rows := s.Head, s.Rows
+	s.Head, s.Rows = nil, slices.Clone(rows)
+	for i := range s.Rows {
+		s.Rows[i].Cells = nil
+	}
+	for i, column := range head {
+		if i > 0 && column.Rank > most {
+			continue
+		}
+		s.Head = append(s.Head, column)
+		for r := range rows {
 			if i > 0 {
-				keep = append(keep, i-1)
+				s.Rows[r].Cells = append(s.Rows[r].Cells, rows[r].Cells[i-1])
 			}
 		}
 	}
-	for i := range s.Rows {
-		var cells []Cell
-		for _, k := range keep {
-			cells = append(cells, s.Rows[i].Cells[k])
-		}
-		s.Rows[i].Cells = cells
-	}
 	return s
 }
+
+// Overview is one table of what matters most of a stream: the columns up to a rank of its vital sections. It is empty where
+// there are none.
+func Overview(all []Section, most Rank) Section {
+	var vital []Section
+	for _, s := range all {
+		if s.InOverview() {
+			vital = append(vital, s.Within(most))
+		}
+	}
+	return Join(vital)
+}
+
+// InOverview says whether the section's rows are in the overview of its stream.
+func (s *Section) InOverview() bool { return s.Rank == Vital && s.ByWindow() }
 
 // Join puts the columns of sections beside each other that have the same rows, as the sections of a stream by window do.
 func Join(all []Section) Section {
@@ -48,10 +61,20 @@ func Join(all []Section) Section {
 	return joined
 }
 
-// mostLines is how many rows a section without a total tells in lines.
+// Paragraph writes the names and values of a section of pairs in one line.
+func (s *Section) Paragraph() string {
+	var facts []string
+	for i := range s.Rows {
+		facts = append(facts, s.Rows[i].Label+" "+s.Rows[i].Cells[0].Sentence())
+	}
+	return strings.Join(facts, ", ")
+}
+
+// mostLines is the largest number of rows that Lines writes for a section without a total.
 const mostLines = 12
 
-// Lines tells the rows in lines of words, where there is no room for a table: the total, or without one each row.
+// Lines writes the section in lines of words, for a report without room for its table. The lines hold the total, or every
+// row of a section without a total.
 func (s *Section) Lines() []string {
 	if at := slices.IndexFunc(s.Rows, func(r Row) bool { return r.Total }); at >= 0 {
 		return []string{s.Title + ": " + strings.Join(s.Clauses(&s.Rows[at]), ", ")}
@@ -80,7 +103,7 @@ func (c Column) named(text string) string {
 	return c.Name + " " + text
 }
 
-// Clauses tell the cells of a row, each with its column's name.
+// Clauses writes each cell of a row with its column's name.
 func (s *Section) Clauses(r *Row) []string {
 	var parts []string
 	for i, c := range r.Cells {
@@ -91,7 +114,7 @@ func (s *Section) Clauses(r *Row) []string {
 	return parts
 }
 
-// Sentence tells the cell with its notes in one line.
+// Sentence writes the cell and its notes in one line.
 func (c Cell) Sentence() string {
 	notes := strings.Join(c.Notes, ", ")
 	switch {
@@ -101,4 +124,15 @@ func (c Cell) Sentence() string {
 		return notes
 	}
 	return c.Text + " (" + notes + ")"
+}
+
+// OneLine replaces characters that cannot be printed by spaces. So a text of a record cannot break a line, and cannot
+// command a terminal.
+func OneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
 }

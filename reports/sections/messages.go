@@ -6,7 +6,7 @@ import (
 	"wringer/reports"
 )
 
-// messages tells what became of the messages within streaming calls.
+// messages counts the messages within streaming calls, and shows the times between them.
 func (b *builder) messages() Section {
 	if b.stream.Total.Messages == nil {
 		return Section{}
@@ -44,7 +44,7 @@ func messageCells(m *reports.Messages, names []string) []Cell {
 	return cells
 }
 
-// step tells one step of a chain.
+// step shows one step of a chain.
 func (b *builder) step(step *reports.Step) Section {
 	s := Section{Name: NameStep, Title: "step " + step.Name, Rank: Full, Head: []Column{
 		{Name: columnOfWindows},

@@ -9,7 +9,7 @@ import (
 	"wringer/reports"
 )
 
-// operations tells what became of the operations that were offered, and their response times.
+// operations counts the offered operations by outcome, and shows their response times.
 func (b *builder) operations() Section {
 	s := Section{Name: NameOperations, Title: "operations and response time", Rank: Vital, Head: []Column{
 		{Name: "offered", Kind: Count, Rank: Usual},
@@ -45,7 +45,7 @@ func unanswered(l *reports.Latency) Cell {
 	return unwanted(int64(*l.Unanswered))
 }
 
-// attempts tells how often operations were sent, and how long each attempt took.
+// attempts counts the attempts and retries, and shows how long an attempt took.
 func (b *builder) attempts() Section {
 	s := Section{Name: NameAttempts, Title: "errors and attempts", Rank: Vital, Head: []Column{
 		{Name: "errors", Kind: Share},
@@ -68,7 +68,7 @@ func (b *builder) attempts() Section {
 	})
 }
 
-// failures tells the attempts that failed, by when they ended and by code; empty when none failed.
+// failures counts the failed attempts, by when they ended and by code. It is empty when no attempt failed.
 func (b *builder) failures() Section {
 	if len(b.stream.Total.Errors) == 0 {
 		return Section{}
@@ -96,7 +96,7 @@ func byFrequency(errors map[string]int64) []string {
 	})
 }
 
-// codes tells how many attempts failed with each code.
+// codes counts the failed attempts of each code.
 func codes(errors map[string]int64) Cell {
 	c := Cell{}
 	for _, code := range byFrequency(errors) {
@@ -108,10 +108,10 @@ func codes(errors map[string]int64) Cell {
 	return c
 }
 
-// mostDetails is how many codes details are told of.
+// mostDetails is the largest number of codes that details shows.
 const mostDetails = 8
 
-// details tells what the first failed attempt of each code said, the most frequent code first; empty when none said anything.
+// details quotes the first failed attempt of each code, the most frequent code first. It is empty without quotes.
 func (b *builder) details() Section {
 	s := Section{Name: NameDetails, Title: "what the first failed attempt of each code said", Rank: Usual, Pairs: true,
 		Head: []Column{{Name: "code", Kind: Code}, {Name: "said", Plain: true}}}
@@ -124,7 +124,7 @@ func (b *builder) details() Section {
 	return s
 }
 
-// effects tells how long it took until the effects of operations were seen.
+// effects shows the time until the effect of an operation was seen.
 func (b *builder) effects() Section {
 	if b.stream.Total.Effect == nil {
 		return Section{}
@@ -157,7 +157,7 @@ func effectCells(e *reports.EffectTimes, columns int) []Cell {
 	}
 }
 
-// totals tells the counts of the whole run in a row.
+// totals shows the counts of the whole run in one row.
 func (b *builder) totals() Section {
 	m := &b.stream.Total
 	s := Section{Name: NameTotals, Title: "operations", Rank: Vital, Head: []Column{{Name: "stream"}}}
@@ -177,7 +177,7 @@ func (b *builder) totals() Section {
 	return s
 }
 
-// times tells how the two times are distributed: response from the planned start, service from the send.
+// times shows two distributions: the response time from the planned start, and the service time from the send.
 func (b *builder) times() Section {
 	s := Section{Name: NameTimes, Title: "times", Rank: Vital, Head: []Column{{Name: "time"}}}
 	of := []struct {
@@ -208,7 +208,7 @@ func (b *builder) times() Section {
 	return s
 }
 
-// histogram tells how many operations were answered within which time.
+// histogram counts the operations by their response time.
 func (b *builder) histogram() Section {
 	st := b.stream
 	if len(st.Histogram) == 0 {

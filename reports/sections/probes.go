@@ -9,7 +9,7 @@ import (
 	"wringer/reports"
 )
 
-// witness tells what arrived at the target, beside what was sent.
+// witness counts the requests that arrived at the target, beside the attempts that were sent.
 func (b *builder) witness() Section {
 	if b.stream.Total.Witness == nil {
 		return Section{}
@@ -21,7 +21,7 @@ func (b *builder) witness() Section {
 	})
 }
 
-// counts are cells of counts of which none is known where it is absent, if they were measured at all.
+// counts makes the cells of counts. A count that is absent is not known if the others were measured.
 func (b *builder) counts(names []string, measured bool, of func(string) *int64) []Cell {
 	absent := reports.NotMeasured
 	if measured {
@@ -30,7 +30,7 @@ func (b *builder) counts(names []string, measured bool, of func(string) *int64) 
 	var cells []Cell
 	for _, name := range names {
 		c := counted(of(name), absent)
-		if defect(name) {
+		if b.run.Anomalous(name) {
 			c = c.badAboveZero()
 		}
 		cells = append(cells, b.proved(c, name))
@@ -38,7 +38,7 @@ func (b *builder) counts(names []string, measured bool, of func(string) *int64) 
 	return cells
 }
 
-// replays tells what became of operations that were sent again with their key.
+// replays counts the answers to operations that were sent again with their key.
 func (b *builder) replays() Section {
 	if b.stream.Total.Replays == nil {
 		return Section{}
@@ -57,7 +57,7 @@ func (b *builder) replays() Section {
 	})
 }
 
-// kinds tells what became of each kind of replay.
+// kinds counts the answers to each kind of replay.
 func kinds(all map[string]reports.ReplayCounts) Cell {
 	c := Cell{}
 	for _, kind := range slices.Sorted(maps.Keys(all)) {
@@ -79,7 +79,7 @@ func kinds(all map[string]reports.ReplayCounts) Cell {
 	return c
 }
 
-// group tells what became of a topic's records in the group of consumers that reads it.
+// group counts the records of a topic that a group of consumers processed, repeated or lost.
 func (b *builder) group() Section {
 	if b.stream.Total.Group == nil {
 		return Section{}
@@ -87,7 +87,7 @@ func (b *builder) group() Section {
 	names := reports.GroupNames()
 	s := Section{Name: NameGroup, Title: "the group of consumers", Rank: Usual, Head: columns(Vital, names...)}
 	s.Head = append(s.Head, Column{Name: "first message p50", Kind: Time}, Column{Name: "first message max", Kind: Time},
-		Column{Name: "rebalances without a message", Kind: Count})
+		Column{Name: "without message", Kind: Count})
 	s = b.byWindow(s, func(m *reports.Measures) []Cell {
 		cells := b.counts(names, m.Group != nil, m.Group.Count)
 		var first *reports.Latency
@@ -118,7 +118,7 @@ func (b *builder) highest(gauge string, write func(float64) string) string {
 	return write(high.Value)
 }
 
-// absences tells which members of the group left, froze or died, and when they were back.
+// absences lists the members of the group that left, froze or died, and when each one came back.
 func (b *builder) absences() Section {
 	s := Section{Name: NameAbsences, Title: "absences of the group's members", Rank: Full, Head: []Column{
 		{Name: "absence"}, {Name: "member", Kind: Factor}, {Name: "at", Kind: Moment}, {Name: "back at", Kind: Moment},

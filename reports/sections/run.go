@@ -10,7 +10,7 @@ import (
 	"wringer/reports"
 )
 
-// Gates tells what became of each line of `expect`.
+// Gates shows the verdict on each line of `expect`.
 func Gates(run *reports.Run) Section {
 	s := Section{Name: NameGates, Title: "Gates", Rank: Vital, Head: []Column{
 		{Name: "gate", Kind: Code},
@@ -90,7 +90,7 @@ func Validity(run *reports.Run) Section {
 // pairs is the head of a section whose rows are a name and its value.
 func pairs(name string) []Column { return []Column{{Name: name}, {Name: "value", Plain: true}} }
 
-// Windows tells when each window of the run was.
+// Windows shows when each window of the run was.
 func Windows(run *reports.Run) Section {
 	s := Section{Name: NameWindows, Title: "Windows", Rank: Vital, Pairs: true, Head: pairs(columnOfWindows)}
 	for _, name := range run.WindowNames() {
@@ -100,7 +100,7 @@ func Windows(run *reports.Run) Section {
 	return s
 }
 
-// spans tells when a window was, piece by piece, and whether it is a fault's.
+// spans returns the pieces of a window in words, and whether it is a fault's window.
 func spans(run *reports.Run, window string) (when string, fault bool) {
 	var pieces []string
 	for _, w := range run.Windows {
@@ -112,7 +112,7 @@ func spans(run *reports.Run, window string) (when string, fault bool) {
 	return strings.Join(pieces, " and "), fault
 }
 
-// Findings are what no gate asked for; empty when there are none.
+// Findings lists the observations that no gate asked for. It is empty without findings.
 func Findings(run *reports.Run) Section {
 	s := Section{Name: NameFindings, Title: "Findings", Aside: "what no gate asked for", Rank: Vital}
 	for _, f := range run.Findings {
@@ -121,7 +121,7 @@ func Findings(run *reports.Run) Section {
 	return s
 }
 
-// About tells which run it was: identity, seed, version, times and machine.
+// About identifies the run: identity, seed, version, times and machine.
 func About(run *reports.Run) Section {
 	s := Section{Name: NameRun, Title: "Run", Rank: Vital, Pairs: true, Head: pairs("fact")}
 	add := func(name, value string) { s.Rows = append(s.Rows, Row{Label: name, Cells: []Cell{words(value)}}) }
@@ -142,7 +142,7 @@ func About(run *reports.Run) Section {
 	return s
 }
 
-// Integrity lists the anomalies of every stream, and what of the integrity is not known.
+// Integrity lists the anomalies of every stream, and the counts that are not known.
 func Integrity(run *reports.Run) Section {
 	s := Section{Name: NameIntegrity, Title: "Integrity", Rank: Vital, Head: []Column{
 		{Name: "stream", Kind: Code}, {Name: "anomaly"}, {Name: "in total", Kind: Count}, {Name: "by window", Rank: Usual},
@@ -168,7 +168,7 @@ func Integrity(run *reports.Run) Section {
 func anomalies(run *reports.Run, stream string) []Row {
 	var rows []Row
 	s := run.Streams[stream]
-	for _, name := range defects() {
+	for _, name := range defects(run) {
 		var where []string
 		var sum int64
 		for _, window := range run.WindowNames() {
@@ -190,7 +190,7 @@ func anomalies(run *reports.Run, stream string) []Row {
 	return rows
 }
 
-// unknowns say what of a stream's integrity was not measured or is not known.
+// unknowns lists the integrity counts of a stream that were not measured or are not known.
 func unknowns(name string, s *reports.Stream) []string {
 	var all []string
 	add := func(text string) { all = append(all, name+": "+text) }

@@ -51,6 +51,7 @@ func TestSectionsOfAStream(t *testing.T) {
 
 // Every row has a cell under each column, a value has a unit that fits its kind, and every text is in the report's words.
 func TestSectionsAreWhole(t *testing.T) {
+	recordtest.Valid(t, recordtest.Consuming().Run)
 	for name, rec := range sectionstest.Records() {
 		all := append(sectionstest.Of(rec), sections.Evidence(rec)...)
 		for _, stream := range rec.Run.StreamNames() {
@@ -146,7 +147,7 @@ func TestCells(t *testing.T) {
 	}
 }
 
-// What a count proves is found by its anchor, and what the record keeps of it is told.
+// The anchor of a count leads to its evidence, and the evidence says how much of it the record keeps.
 func TestEvidenceOfCounts(t *testing.T) {
 	rec := recordtest.Probed()
 	var told []string
@@ -192,7 +193,7 @@ func TestFaultsByStream(t *testing.T) {
 	for _, c := range [][3]string{
 		{"cut", "detection", "1 s (b, d), not known: bad already (a), no bad second (c)"},
 		{"cut", "recovery", "not reached (c), not measured (a), 1 s (b, d)"},
-		{"stuck", "touched", "touched no traffic"},
+		{"stuck", "touched", "no traffic"},
 		{"stuck", "healed", "not healed (refused)"},
 		{"stuck", "detection", "not measured"},
 		{"stuck", "recovery", "not measured"},
@@ -212,13 +213,13 @@ func TestWhatAFaultWasOnAndTouched(t *testing.T) {
 		fault       reports.Fault
 		on, touched string
 	}{
-		{reports.Fault{Link: &link, Peer: "broker-2", Bit: true}, "link payments/leader(orders,0), which was broker-2", "touched traffic"},
-		{reports.Fault{Link: &link, Bit: true, Connections: &n}, "link payments/leader(orders,0)", "touched 3 connections"},
+		{reports.Fault{Link: &link, Peer: "broker-2", Bit: true}, "link payments/leader(orders,0), which was broker-2", "traffic"},
+		{reports.Fault{Link: &link, Bit: true, Connections: &n}, "link payments/leader(orders,0)", "3 connections"},
 		{reports.Fault{Link: &own, Peer: "broker-2", Bit: true, Bytes: &n, ToTarget: &reports.Passage{Bytes: 1}, FromTarget: &reports.Passage{Bytes: 2}},
-			"link payments/broker-2", "touched 3 B (1 B to the target, 2 B from it)"},
+			"link payments/broker-2", "3 B (1 B to the target, 2 B from it)"},
 		{reports.Fault{Part: &part, Bit: true, Connections: &n, Bytes: &n, ToTarget: &reports.Passage{Bytes: 3}, FromTarget: &reports.Passage{}},
-			"part stock", "touched 3 requests, 3 B to the target"},
-		{reports.Fault{Connections: &n}, "", "touched no traffic"},
+			"part stock", "3 requests, 3 B to the target"},
+		{reports.Fault{Connections: &n}, "", "no traffic"},
 	} {
 		s := sections.Faults(&reports.Run{Faults: []reports.Fault{c.fault}})
 		all := []sections.Section{s}
@@ -228,7 +229,7 @@ func TestWhatAFaultWasOnAndTouched(t *testing.T) {
 	}
 }
 
-// What is not known of the integrity is never told as nothing found.
+// An unknown count never reads as "no anomaly".
 func TestIntegrityOfTheRun(t *testing.T) {
 	for _, c := range []struct {
 		rec  *reports.Record
@@ -287,7 +288,7 @@ func TestFurtherMeasurements(t *testing.T) {
 
 func TestNarrowSections(t *testing.T) {
 	all := sections.For(recordtest.Fail().Run, "orders")
-	narrow := sections.Join([]sections.Section{all[0].Within(sections.Vital), all[1].Within(sections.Vital), all[4].Within(sections.Vital)})
+	narrow := sections.Overview(all, sections.Vital)
 	var head []string
 	for _, c := range narrow.Head {
 		head = append(head, c.Brief())

@@ -7,7 +7,7 @@ import (
 	"wringer/reports"
 )
 
-// For returns the sections of a stream of the run, in the order in which reports show them.
+// For returns the sections of a stream, in the order in which reports show them. The run must have a stream of that name.
 func For(run *reports.Run, stream string) []Section {
 	b := &builder{run: run, name: stream, stream: run.Streams[stream]}
 	s := b.stream
@@ -18,15 +18,15 @@ func For(run *reports.Run, stream string) []Section {
 	for i := range s.Steps {
 		b.add(b.step(&s.Steps[i]))
 	}
-	b.add(b.integrity(), b.witness(), b.replays(), b.group(), b.absences(), b.gauges())
+	b.add(b.integrity(), b.witness(), b.replays(), b.group(), b.checks(), b.absences(), b.gauges())
 	return b.sections
 }
 
-// Load returns the sections of a stream as a load test shows them: what was measured in total, and how the times are
-// distributed.
+// Load returns the sections of a stream for the report of a load test: its totals, and how its times are distributed. The
+// run must have a stream of that name.
 func Load(run *reports.Run, stream string) []Section {
 	b := &builder{run: run, name: stream, stream: run.Streams[stream]}
-	b.add(b.totals(), b.times(), b.failures(), b.details(), b.messages(), b.defects(), b.histogram())
+	b.add(b.totals(), b.times(), b.failures(), b.details(), b.messages(), b.defects(), b.checks(), b.histogram())
 	return b.sections
 }
 

@@ -3,13 +3,13 @@ package text
 import (
 	"cmp"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"wringer/reports"
+	"wringer/reports/sections"
 )
 
-// sheet is text of a limited width. All that comes from a record passes plain before it is written.
+// sheet is text of a limited width. All that comes from a record passes sections.OneLine before it is written.
 type sheet struct {
 	strings.Builder
 	width int
@@ -38,7 +38,7 @@ func (s *sheet) paint(code, text string) string {
 
 // title begins a section. Its note breaks into lines where it does not fit beside it.
 func (s *sheet) title(name, note string) {
-	name, note = plain(name), plain(note)
+	name, note = sections.OneLine(name), sections.OneLine(note)
 	s.WriteString("\n")
 	if runes(name)+2+runes(note) > s.width {
 		s.WriteString(s.paint(bold, clip(name, s.width)) + "\n")
@@ -61,7 +61,7 @@ func (s *sheet) mark(v reports.Verdict, text string) {
 	case reports.Fail:
 		symbol, code = "✗", red
 	}
-	lines := split(plain(text), s.width-2)
+	lines := split(sections.OneLine(text), s.width-2)
 	s.WriteString(s.paint(code, symbol) + " " + strings.Join(lines, "\n  ") + "\n")
 }
 
@@ -74,7 +74,7 @@ func (s *sheet) spread(text, value string, indent int) string {
 
 // wrap writes text in lines of the sheet's width behind an indent.
 func (s *sheet) wrap(indent, text string) {
-	for _, line := range split(plain(text), s.width-len(indent)) {
+	for _, line := range split(sections.OneLine(text), s.width-len(indent)) {
 		s.WriteString(indent + line + "\n")
 	}
 }
@@ -115,13 +115,3 @@ func clip(text string, width int) string {
 }
 
 func runes(s string) int { return utf8.RuneCountInString(s) }
-
-// plain replaces whatever could command a terminal: control characters and those that turn the direction of writing.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s)
-}

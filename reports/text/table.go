@@ -78,13 +78,13 @@ func newGrid(p sections.Section) *grid {
 		case times[name] > 1:
 			name = c.Name
 		}
-		g.head, g.left = append(g.head, plain(name)), append(g.left, i == 0 || !c.Kind.Numeric())
+		g.head, g.left = append(g.head, sections.OneLine(name)), append(g.left, i == 0 || !c.Kind.Numeric())
 	}
 	for i := range p.Rows {
 		r := &p.Rows[i]
-		cells := []string{plain(r.Label)}
+		cells := []string{sections.OneLine(r.Label)}
 		for _, c := range r.Cells {
-			cells = append(cells, plain(short(c)))
+			cells = append(cells, sections.OneLine(short(c)))
 		}
 		g.rows, g.bold = append(g.rows, cells), append(g.bold, r.Total && len(p.Rows) > 1)
 	}

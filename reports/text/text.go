@@ -36,9 +36,7 @@ func Render(w io.Writer, rec *reports.Record, opt Options) error {
 	s.evidence(sections.Evidence(rec))
 	s.part(sections.Faults(run))
 	s.part(sections.Windows(run))
-	s.foot(run)
-	_, err := io.WriteString(w, s.String())
-	return err
+	return s.end(w, run)
 }
 
 // RenderLoad writes the record of a run of one stream, as `wringer load` has it: the stream's times are in full
@@ -52,9 +50,7 @@ func RenderLoad(w io.Writer, rec *reports.Record, opt Options) error {
 		s.load(sections.Load(run, name))
 	}
 	s.evidence(sections.Evidence(rec))
-	s.foot(run)
-	_, err := io.WriteString(w, s.String())
-	return err
+	return s.end(w, run)
 }
 
 // verdict writes the verdict with its reason, and the gates.
@@ -65,11 +61,13 @@ func (s *sheet) verdict(run *reports.Run) {
 	s.part(sections.Gates(run))
 }
 
-// foot writes the findings, which run it was, and the validity.
-func (s *sheet) foot(run *reports.Run) {
+// end writes the findings, which run it was, and the validity, and hands the sheet over.
+func (s *sheet) end(w io.Writer, run *reports.Run) error {
 	s.part(sections.Findings(run))
 	s.part(sections.About(run))
 	s.part(sections.Validity(run))
+	_, err := io.WriteString(w, s.String())
+	return err
 }
 
 // part writes a section of the run under a title of its own.
@@ -85,7 +83,7 @@ func (s *sheet) part(p sections.Section) {
 	}
 	switch {
 	case p.Pairs:
-		s.facts(&p, indent)
+		s.wrap(indent, p.Paragraph())
 	case len(p.Rows) > 0 && p.Rows[0].Verdict != "":
 		s.marked(p)
 	default:
@@ -94,15 +92,6 @@ func (s *sheet) part(p sections.Section) {
 	for _, note := range p.Notes {
 		s.wrap(indent, note)
 	}
-}
-
-// facts writes names and values in one paragraph.
-func (s *sheet) facts(p *sections.Section, indent string) {
-	var facts []string
-	for i := range p.Rows {
-		facts = append(facts, p.Rows[i].Label+" "+p.Rows[i].Cells[0].Sentence())
-	}
-	s.wrap(indent, strings.Join(facts, ", "))
 }
 
 // marked writes rows behind the symbols of their verdicts, with their first cell at the right end. The cells that do not
@@ -115,7 +104,7 @@ func (s *sheet) marked(p sections.Section) {
 			told = &short
 		}
 		r := told.Rows[i]
-		s.mark(r.Verdict, s.spread(plain(r.Label), r.Cells[0].Text, 4))
+		s.mark(r.Verdict, s.spread(sections.OneLine(r.Label), r.Cells[0].Text, 4))
 		rest := *told
 		rest.Head, r.Cells = rest.Head[1:], r.Cells[1:]
 		if clauses := rest.Clauses(&r); len(clauses) > 0 {
@@ -126,17 +115,9 @@ func (s *sheet) marked(p sections.Section) {
 
 // stream writes the sections of a stream: a table of what matters most, and the totals of the others in lines.
 func (s *sheet) stream(all []sections.Section) {
-	var vital []sections.Section
+	s.table(sections.Overview(all, sections.Vital))
 	for _, section := range all {
-		if section.Rank == sections.Vital && section.ByWindow() {
-			vital = append(vital, section.Within(sections.Vital))
-		}
-	}
-	if len(vital) > 0 {
-		s.table(sections.Join(vital))
-	}
-	for _, section := range all {
-		if section.Rank == sections.Vital && section.ByWindow() {
+		if section.InOverview() {
 			s.hidden(&section)
 		} else {
 			s.lines(section.Within(sections.Vital))
@@ -147,7 +128,7 @@ func (s *sheet) stream(all []sections.Section) {
 	}
 }
 
-// hidden tells what is bad in total and has no column in the table.
+// hidden writes the bad totals that have no column in the table.
 func (s *sheet) hidden(p *sections.Section) {
 	var bad []string
 	total := &p.Rows[len(p.Rows)-1]

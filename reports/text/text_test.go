@@ -104,24 +104,6 @@ func TestWhatWasNotMeasuredIsNoNumber(t *testing.T) {
 	}
 }
 
-func TestMessagesWithinCallsAreTold(t *testing.T) {
-	out := strings.Join(strings.Fields(rendered(t, recordtest.Streaming(), Options{})), " ")
-	for _, want := range []string{"3 messages did not come", "message 4 came again", "undecided", "said of "} {
-		if !strings.Contains(out, want) {
-			t.Errorf("%q is not told", want)
-		}
-	}
-}
-
-func TestStepsOfAChain(t *testing.T) {
-	text := strings.Join(strings.Fields(rendered(t, recordtest.Chain(), Options{})), " ")
-	for _, want := range []string{"create|`it`", "service p99", "no answer", "step read: attempts 400, acked 397", "failures by code http_404 3"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in\n%s", want, text)
-		}
-	}
-}
-
 func TestEverySectionIsShown(t *testing.T) {
 	for name, rec := range sectionstest.Records() {
 		t.Run(name, func(t *testing.T) { sectionstest.Shown(t, rec, rendered(t, rec, Options{}), sections.Vital) })

@@ -3,8 +3,6 @@ package runner
 import (
 	"cmp"
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -104,7 +102,7 @@ func (c *collector) tick(fail context.CancelCauseFunc) {
 func (c *collector) gather(i int, rest bool) {
 	t, s, tally := c.t, c.t.streams[i], c.t.streams[i].tally
 	taken, until := s.take(rest)
-	s.add(taken, t.plan.Slots)
+	s.add(taken)
 	tally.Complete(until, func(start time.Duration, sec *judge.Second) {
 		sec.Row.Limited = c.limits(s, start, &sec.Cell)
 		if sec.Row.Limited {
@@ -189,5 +187,3 @@ func stateOf(e faults.Event) string {
 	}
 	return e.Step.String()
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

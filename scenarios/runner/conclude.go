@@ -7,6 +7,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/metric"
 	"wringer/scenarios"
 	"wringer/scenarios/runner/judge"
 )
@@ -80,13 +81,24 @@ func (t *step) record(ended, drained time.Duration) *reports.Run {
 		Gates: []reports.Gate{}, Faults: []reports.Fault{}, Findings: []reports.Finding{},
 		Windows: t.windows(ended, drained), Streams: make(map[string]*reports.Stream),
 		Host:     reports.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()},
-		Settings: t.sc.Settings,
+		Settings: t.sc.Settings, Checks: described(t.sc.Checks),
 		Validity: reports.Validity{Verdict: reports.Inconclusive, Why: []string{"the run did not end"}},
 	}
 	for _, s := range t.streams {
 		run.Streams[s.spec.Name] = t.streamRecord(s, s.tally, run.Windows, ended)
 	}
 	return run
+}
+
+// described says in the record what the checks of the language count.
+func described(checks []metric.Check) []reports.Described {
+	var all []reports.Described
+	for _, c := range checks {
+		for i := range c.Metrics {
+			all = append(all, c.Metrics[i].Describe())
+		}
+	}
+	return all
 }
 
 // partial is the record of a run that is still going on.

@@ -13,7 +13,7 @@ import (
 	"wringer/scenarios/runner/watch"
 )
 
-// consumer opens a stream that sends nothing and reads the records that others publish.
+// consumer opens a stream that sends nothing and reads what others publish.
 func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
 	env := s.env(spec)
 	m := &member{spec: spec, env: env}

@@ -70,9 +70,9 @@ func (m *member) take(rest bool) (taken map[int]*metrics.Cell, until time.Durati
 }
 
 // add folds slots into the tally.
-func (m *member) add(taken map[int]*metrics.Cell, slots *metrics.Slots) {
+func (m *member) add(taken map[int]*metrics.Cell) {
 	for slot := range taken {
-		delete(m.summed, slots.Slot(slot).Window)
+		delete(m.summed, m.tally.Slot(slot).Window)
 	}
 	m.tally.Add(taken)
 }
@@ -114,16 +114,16 @@ func (m *member) subscribe(operations *traffic.Stream) {
 }
 
 // openChecks opens the checks of the language that can measure something of the stream.
-func (t *step) openChecks(m *member) {
-	for _, kind := range t.sc.Checks {
-		measures := func(row metric.Metric) bool { return m.spec.Measures(&row, t.sc) }
+func (s *step) openChecks(m *member) {
+	for _, kind := range s.sc.Checks {
+		measures := func(row metric.Metric) bool { return m.spec.Measures(&row, s.sc) }
 		if slices.ContainsFunc(kind.Metrics, measures) {
-			m.checks = append(m.checks, kind.Open(t.checkConfig(m.spec.Name, m.env.Identity)))
+			m.checks = append(m.checks, kind.Open(s.checkConfig(m.spec.Name, m.env.Identity)))
 		}
 	}
 }
 
 // checkConfig describes a stream to its checks, and whose operations they judge.
-func (t *step) checkConfig(stream string, of drivers.Identity) reports.CheckConfig {
-	return reports.CheckConfig{Stream: stream, Identity: of, Windows: t.plan.Names, WindowAt: t.plan.WindowAt}
+func (s *step) checkConfig(stream string, of drivers.Identity) reports.CheckConfig {
+	return reports.CheckConfig{Stream: stream, Identity: of, Windows: s.plan.Names, WindowAt: s.plan.WindowAt}
 }

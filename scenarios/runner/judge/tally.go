@@ -97,6 +97,9 @@ func (t *Tally) CompleteRows(first int, until time.Duration) []reports.Second {
 	return rows
 }
 
+// Slot says of which window and second a slot is.
+func (t *Tally) Slot(slot int) metrics.Slot { return t.plan.Slots.Slot(slot) }
+
 // Snapshot returns the counts so far and the row of one second, with what is open counted in.
 func (t *Tally) Snapshot(open map[int]*metrics.Cell, sec int) (total reports.Counts, row reports.Second) {
 	total = t.Total.Counts
