@@ -231,7 +231,9 @@ func (f *runFlags) one(ctx context.Context, sc *scenarios.Scenario, dir string, 
 	defer raiseHeapFloor()()
 	opt := runner.Options{
 		Dir: dir, Version: version(), Log: f.logger(std.err), Allow: f.allow,
-		Mesh: func(dial faults.DialFunc) (faults.Mesh, error) { return toxi.NewMesh(dial) },
+		Mesh: func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error) {
+			return toxi.NewMesh(network, dial)
+		},
 	}
 	results, err := openResults(f.vegeta)
 	if err != nil {
