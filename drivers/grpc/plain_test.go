@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wringer/drivers/drivertest"
+	"wringer/drivers/tlsconfig"
 )
 
 // Over TLS the target must prove that it has the authority's name, and choose HTTP/2.
@@ -36,7 +37,7 @@ func TestPlainTLS(t *testing.T) {
 					c.Close()
 				}
 			}()
-			c := &Config{Target: l.Addr().String(), Authority: test.authority, TLS: &TLS{CA: cert}}
+			c := &Config{Target: l.Addr().String(), Authority: test.authority, TLS: &tlsconfig.Config{CA: cert}}
 			d := &driver{env: drivertest.NewEnv(t, time.Now()), method: "/test.v1.Inventory/Reserve"}
 			if err := d.openPlain(c); err != nil {
 				t.Fatal(err)

@@ -7,19 +7,20 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
 // Effect is the `kafka:` part of `effects:`: a topic in which every operation must show up.
 type Effect struct {
-	Brokers       string       `yaml:"brokers" jsonschema:"required" jsonschema_description:"Brokers to begin with: host:port, separated by commas."`
-	Topic         string       `yaml:"topic" jsonschema:"required" jsonschema_description:"The topic to read."`
-	ID            string       `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the value, as in $.orderId, or header NAME. Default: header wringer-id."`
-	Key           string       `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the value. Default: the record's key."`
-	Origin        string       `yaml:"origin" jsonschema_description:"JSON path to what identifies the message that this effect came from, which tells a redelivery upstream from a second effect."`
-	ReadCommitted *bool        `yaml:"read_committed" jsonschema_description:"Do not see what transactions aborted or have not committed. Default true."`
-	Schema        *Translation `yaml:"schema" jsonschema_description:"Values are encoded by schemas of a Schema Registry."`
-	TLS           *TLS         `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
-	SASL          *SASL        `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
+	Brokers       string            `yaml:"brokers" jsonschema:"required" jsonschema_description:"Brokers to begin with: host:port, separated by commas."`
+	Topic         string            `yaml:"topic" jsonschema:"required" jsonschema_description:"The topic to read."`
+	ID            string            `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the value, as in $.orderId, or header NAME. Default: header wringer-id."`
+	Key           string            `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the value. Default: the record's key."`
+	Origin        string            `yaml:"origin" jsonschema_description:"JSON path to what identifies the message that this effect came from, which tells a redelivery upstream from a second effect."`
+	ReadCommitted *bool             `yaml:"read_committed" jsonschema_description:"Do not see what transactions aborted or have not committed. Default true."`
+	Schema        *Translation      `yaml:"schema" jsonschema_description:"Values are encoded by schemas of a Schema Registry."`
+	TLS           *tlsconfig.Config `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
+	SASL          *SASL             `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
 }
 
 // Check implements drivers.SourceConfig.

@@ -15,6 +15,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
+	"wringer/drivers/tlsconfig"
 )
 
 // target is an HTTP server that behaves as it is told.
@@ -156,7 +157,7 @@ func conformance(t *testing.T, secure, http2 bool, configure func(c *Config)) {
 	subject := drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
 		g := startTarget(t, tlsConfig)
 		c := &Config{Request: "POST " + scheme + "://" + g.address + "/orders/{{id}}", Body: `{"id":"{{id}}"}`,
-			Headers: map[string]string{"Idempotency-Key": "{{id}}"}, TLS: TLS{Insecure: secure}, HTTP2: http2}
+			Headers: map[string]string{"Idempotency-Key": "{{id}}"}, TLS: tlsconfig.Config{Insecure: secure}, HTTP2: http2}
 		configure(c)
 		return drivertest.Target{Config: c, Behave: g.behave(t), Received: g.received.Load, Close: g.close}
 	}}
