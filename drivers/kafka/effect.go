@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/jsonpath"
 	"wringer/drivers/tlsconfig"
 )
 
@@ -77,7 +78,7 @@ func (p places) compile() (l look, err error) {
 	}
 	for _, at := range []struct {
 		field, text string
-		to          **path
+		to          **jsonpath.Path
 	}{{"key", p.key, &l.key}, {"origin", p.origin, &l.origin}, {"sequence", p.sequence, &l.sequence}} {
 		if *at.to, err = compilePath(at.text); err != nil {
 			return l, fmt.Errorf("%s: %w", at.field, err)
@@ -87,7 +88,7 @@ func (p places) compile() (l look, err error) {
 }
 
 // compileID compiles a path, or `header NAME`; an empty text is the header wringer-id.
-func compileID(text string) (p *path, header string, err error) {
+func compileID(text string) (p *jsonpath.Path, header string, err error) {
 	if text == "" {
 		return nil, HeaderID, nil
 	}
@@ -100,4 +101,12 @@ func compileID(text string) (p *path, header string, err error) {
 		return nil, "", errors.New("header names no header: write header x-event-id")
 	}
 	return nil, name, nil
+}
+
+// compilePath compiles a path; an empty text is a nil path.
+func compilePath(text string) (*jsonpath.Path, error) {
+	if text == "" {
+		return nil, nil
+	}
+	return jsonpath.Parse(text)
 }
