@@ -9,6 +9,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 // herd is a group's account as a test writes it.
@@ -68,7 +69,7 @@ func TestGroupStories(t *testing.T) {
 		"again":                      {newHerd().log(0, 0, 10).work(1, 0, 0, 10).work(2, 0, 5, 10).work(3, 0, 9, 10), GroupEnd{Committed: all}, "10 10 0 0 6 5 0 "},
 		"what stood there before":    {newHerd().log(0, 90, 100).work(1, 0, 90, 100), GroupEnd{Committed: map[int32]int64{0: 100}}, "10 10 0 0 0 0 0 "},
 		"the warm-up is not counted": {newHerd().at(-1).log(0, 0, 5).work(1, 0, 0, 5).at(0).log(0, 5, 10).work(1, 0, 4, 10), GroupEnd{Committed: all}, "5 5 0 0 1 1 0 "},
-		"a loss across pages":        {newHerd().log(0, 0, 3*pageOps).work(1, 0, 0, pageOps+3).work(1, 0, 2*pageOps-1, 3*pageOps), GroupEnd{Committed: map[int32]int64{0: 3 * pageOps}}, fmt.Sprint(3*pageOps, 2*pageOps+4, pageOps-4, 0, 0, 0, 0) + " "},
+		"a loss across pages":        {newHerd().log(0, 0, 3*pages.Size).work(1, 0, 0, pages.Size+3).work(1, 0, 2*pages.Size-1, 3*pages.Size), GroupEnd{Committed: map[int32]int64{0: 3 * pages.Size}}, fmt.Sprint(3*pages.Size, 2*pages.Size+4, pages.Size-4, 0, 0, 0, 0) + " "},
 		"three generations are two rebalances": {newHerd().happen(drivers.Assigned, 4).happen(drivers.Assigned, 4).happen(drivers.Revoked, 4).happen(drivers.Assigned, 6).log(0, 0, 10).work(6, 0, 0, 10),
 			GroupEnd{Committed: all}, "10 10 0 0 0 0 2 "},
 	} {
