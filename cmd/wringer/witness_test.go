@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest"
 	"wringer/reports"
 )
 
@@ -178,11 +179,11 @@ expect:
 
 // A witness that cannot read what passes decides nothing.
 func TestBlindWitnessIsInconclusive(t *testing.T) {
-	address := serveHostile(t, func(c net.Conn) {
-		readSome(c)
-		c.Write([]byte("HTTP/1.1 101 Switching Protocols\r\n\r\n"))
-		io.Copy(io.Discard, c)
-	})
+	address := drivertest.ServeRaw(t, func(c *drivertest.RawConn) {
+		c.Some()
+		c.Say("HTTP/1.1 101 Switching Protocols\r\n\r\n")
+		c.Hang()
+	}).Address()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "blind.yaml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, blindScenario, address), 0o644); err != nil {
