@@ -12,8 +12,10 @@ import (
 // postFlags are those of a protocol that the table does not have.
 type postFlags struct{ stamp string }
 
-func (p *postFlags) add(flags *pflag.FlagSet) { flags.StringVar(&p.stamp, "stamp", "", "Post: postage") }
-func (p *postFlags) examples() []string       { return []string{"post://office/box --stamp 1"} }
+func (p *postFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&p.stamp, "stamp", "", "Post: postage")
+}
+func (p *postFlags) examples() []string { return []string{"post://office/box --stamp 1"} }
 func (p *postFlags) check(*url.URL, func(string) bool) error {
 	return nil
 }
