@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -46,8 +45,7 @@ func (l *ledgerTarget) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch drivers.DrawBelow(drivers.Draw(l.seed, h.Sum64(), uint64(nth)), 12) {
 	case 0: // a reset, of the connection or of the stream
 		if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			c.(*net.TCPConn).SetLinger(0)
-			c.Close()
+			drivertest.NewRawConn(c).Reset()
 			return
 		}
 		panic(http.ErrAbortHandler)
