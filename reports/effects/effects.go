@@ -35,6 +35,7 @@ import (
 	"wringer/drivers"
 	"wringer/reports"
 	"wringer/reports/metrics"
+	"wringer/reports/pages"
 )
 
 // Config describes one stream.
@@ -105,7 +106,7 @@ type Account struct {
 	config   Config
 	identity drivers.IdentityReader
 	limits   limits
-	pages    pages
+	pages    pages.Directory[page]
 	table    table
 	cells    []Cell // by window
 	seconds  seconds
@@ -188,9 +189,9 @@ func (a *Account) ended(e *reports.Ended) {
 	if counts && end.acked {
 		a.seconds.expect(end.at)
 	}
-	p, i := a.pages.at(seq)
-	p.ended.set(i)
-	if !p.seen.has(i) {
+	p, i := a.pages.At(seq)
+	pages.Mark(&p.ended, i, &p.nEnded)
+	if !p.seen.Has(i) {
 		if counts {
 			a.hold(end)
 		}
@@ -211,12 +212,12 @@ func (a *Account) seen(seq uint64, at time.Duration) {
 		a.blur = min(a.blur, seq)
 		return
 	}
-	p, i := a.pages.at(seq)
-	if p.seen.has(i) {
+	p, i := a.pages.At(seq)
+	if p.seen.Has(i) {
 		return
 	}
-	p.seen.set(i)
-	if !p.ended.has(i) {
+	pages.Mark(&p.seen, i, &p.nSeen)
+	if !p.ended.Has(i) {
 		a.hold(half{seq: seq, at: at, sighting: true})
 		return
 	}

@@ -6,6 +6,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 // Mode says what it means that an operation is there more than once.
@@ -109,7 +110,7 @@ type Ledger struct {
 	identity drivers.IdentityReader
 	limits   limits
 	cells    []cell
-	pages    pages
+	pages    directory
 	places   positions
 	acks     positions // what acks named
 	origins  origins
@@ -189,7 +190,7 @@ func (l *Ledger) Seen(batch []drivers.Delivery) {
 func (l *Ledger) ended(e *reports.Ended) {
 	seq, s, cell := e.Op.Seq, stateOf(e.Outcome), int16(e.Window+1)
 	l.planned = max(l.planned, seq+1)
-	p, i := l.pages.at(seq)
+	p, i := l.pages.At(seq)
 	far := l.history.strangers > 0 && l.adopt(seq, p, i)
 	p.end(i, s, cell)
 	if s == acked {
@@ -198,7 +199,7 @@ func (l *Ledger) ended(e *reports.Ended) {
 			l.acknowledged(e, cell)
 		}
 	}
-	seen := p.seen.has(i)
+	seen := p.seen.Has(i)
 	l.history.ended(e, s, seen, seen && !far && l.order.rule == RealTime)
 	if far && s.sent() {
 		l.order.blur("an operation was seen more than %d ahead of what had ended", l.limits.horizon)
@@ -254,8 +255,8 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 		l.seenFar(seq, d, copied, again)
 		return
 	}
-	p, i := l.pages.at(seq)
-	first := !p.seen.has(i)
+	p, i := l.pages.At(seq)
+	first := !p.seen.Has(i)
 	if first && l.history.strangers > 0 {
 		first = !l.adopt(seq, p, i)
 	}
@@ -264,7 +265,7 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 		p.see(i)
 		l.history.sighted(seq, s, d, false)
 		if s != open {
-			l.arrived(seq, s, p.cellOf(i))
+			l.arrived(seq, s, p.cells.At(i))
 		}
 	} else if copied || again {
 		l.seenAgain(seq, s, d, copied, again)
@@ -300,11 +301,11 @@ func (l *Ledger) adopt(seq uint64, p *page, i uint) bool {
 	if r == nil || !r.far {
 		return false
 	}
-	if !p.seen.has(i) {
+	if !p.seen.Has(i) {
 		p.see(i)
 	}
 	if n := l.early[seq]; n != nil && n.extra > 0 {
-		need(&p.copied).set(i)
+		pages.Need(&p.copied).Set(i)
 		if n.extra > 1 {
 			l.copies[seq] = n.extra + 1
 		}

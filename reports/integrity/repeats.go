@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"wringer/drivers"
+	"wringer/reports/pages"
 )
 
 // note is what happened to an operation after its first sighting and before its end.
@@ -55,9 +56,9 @@ func (l *Ledger) seenAgain(seq uint64, s state, d *drivers.Delivery, copied, aga
 
 // count counts one more position of an operation that was seen before, and returns how many there are now.
 func (l *Ledger) count(seq uint64) int64 {
-	p, i := l.pages.at(seq)
-	if copied := need(&p.copied); !copied.has(i) {
-		copied.set(i)
+	p, i := l.pages.At(seq)
+	if copied := pages.Need(&p.copied); !copied.Has(i) {
+		copied.Set(i)
 		return 2
 	}
 	n, ok := l.copies[seq]
@@ -102,7 +103,7 @@ func (l *Ledger) seenEarly(seq uint64, r repeat) {
 	}
 	if r.copied {
 		n.extra++
-		if p, i := l.pages.ifThere(seq); p != nil && p.seen.has(i) {
+		if p, i := l.pages.Find(seq); p != nil && p.seen.Has(i) {
 			l.count(seq)
 		}
 	}

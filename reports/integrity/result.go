@@ -79,9 +79,9 @@ func (l *Ledger) closeStrangers(windowAt func(t time.Duration) int) {
 		l.cells[cell].unexpected++
 		l.tellUnexpected(seq, cell, fmt.Sprintf("seen at %s, and no such operation was planned", moment(seen)))
 	}
-	l.pages.strangers(func(seq uint64, _ int16) { count(seq) })
+	l.pages.strangers(count)
 	for _, seq := range l.history.farStrangers() {
-		if p, i := l.pages.ifThere(seq); p == nil || !p.seen.has(i) {
+		if p, i := l.pages.Find(seq); p == nil || !p.seen.Has(i) {
 			count(seq)
 		}
 	}
