@@ -55,8 +55,8 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 		ended = s.sc.Run.Duration
 	}
 	// From here on, the scenario's own rules cannot end the run any more.
-	var early judge.Stopped
-	errors.As(context.Cause(admit), &early)
+	var stopped judge.Stopped
+	errors.As(context.Cause(admit), &stopped)
 	unobserved := s.drain(ctx)
 	drained := s.clock()
 	finish(ended)
@@ -69,7 +69,7 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 		stuck = errors.Join(stuck, err)
 	}
 	return s.conclude(drained, judge.Ending{
-		Ended: ended, Unobserved: unobserved, Stopped: early,
+		Ended: ended, Unobserved: unobserved, Stopped: stopped,
 		Interrupted: ctx.Err() != nil, Failure: stuck, Injections: injections,
 	})
 }
