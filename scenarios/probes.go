@@ -60,15 +60,3 @@ func (s *Stream) unreplayed() string {
 	}
 	return ""
 }
-
-// probeMissing says what the stream lacks that a gate's metric is read from, empty when nothing.
-func (s *Stream) probeMissing(metric string) string {
-	switch {
-	case s.Driver == nil: // it could not be read: one problem is enough
-	case witnessed(metric) && !s.Witness:
-		return "the stream has no witness: give it witness: true"
-	case replayed(metric) && s.Replay == nil:
-		return "the stream replays nothing: give it a share, as in replay: 1%"
-	}
-	return ""
-}

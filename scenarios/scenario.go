@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/reports/metric"
 )
 
 // Scenario is one file. Times in Run, Faults and windows count from the end of the warm-up.
@@ -28,6 +29,9 @@ type Scenario struct {
 	Path     string            `yaml:"-"`
 	Source   []byte            `yaml:"-"`
 	Settings map[string]string `yaml:"-"`
+	// Metrics are those of the language that the scenario was read in, Checks its checks.
+	Metrics *metric.Catalogue `yaml:"-"`
+	Checks  []metric.Check    `yaml:"-"`
 
 	// entries are the faults as they were written; Faults is what they come to.
 	entries []Entry

@@ -263,8 +263,44 @@ type Result struct {
 func (r *Result) Second(start time.Duration) (p50, p99 *int64) { return r.seconds.percentiles(start) }
 
 // Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing. Where observation
-// was not whole, incomplete says why, and what was not seen is unknown; else it is empty.
-func (a *Account) Finish(incomplete string) Result {
+// was not complete, what was not seen is unknown.
+func (a *Account) Finish(c reports.Completeness) reports.Findings {
+	r := a.result(c.Reason())
+	f := reports.Findings{Write: r.write, Kept: r.kept}
+	if r.Why != "" {
+		f.Unknown = make(map[string]string)
+		for i := range Metrics {
+			f.Unknown[Metrics[i].Full()] = r.Why
+		}
+	}
+	return f
+}
+
+// write puts the times into the record of the stream.
+func (r *Result) write(out *reports.Stream) {
+	out.Total.Effect = r.Total.Measures()
+	for name, m := range out.Windows {
+		m.Effect = r.Windows[name].Measures()
+	}
+	for i := range out.Seconds {
+		row := &out.Seconds[i]
+		row.EffectP50NS, row.EffectP99NS = r.Second(time.Duration(row.StartNS))
+	}
+}
+
+// kept is the cell of a window, "" being all of them.
+func (r *Result) kept(window string) any {
+	if window == "" {
+		return &r.Total
+	}
+	if c := r.Windows[window]; c != nil {
+		return c
+	}
+	return nil
+}
+
+// result closes the account. incomplete says why observation was not complete; empty when it was.
+func (a *Account) result(incomplete string) Result {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.table.each(func(end *half) {

@@ -32,13 +32,13 @@ func Evidence(rec *reports.Record) []Section {
 
 func evidence(run *reports.Run, stream, kind string, kept []*reports.Violation) Section {
 	s := Section{Name: NameEvidence, Title: strings.ReplaceAll(kind, "_", " ") + " in " + stream, Stream: stream, Rank: Full,
-		Anchor: anchor(stream, reports.EvidenceOf(kind)), Head: []Column{
+		Anchor: anchor(stream, run.CountOf(kind)), Head: []Column{
 			{Name: "operation", Kind: Code}, {Name: "window"}, {Name: "due", Kind: Moment}, {Name: "outcome"}, {Name: "why"}, {Name: "attempts"}, {Name: "seen"},
 		}}
 	st := run.Streams[stream]
 	counted := ""
 	if st != nil {
-		if n := st.Total.Count(reports.EvidenceOf(kind)); n != nil {
+		if n := st.Total.Count(run.CountOf(kind)); n != nil {
 			counted = reports.Count(*n) + " counted, "
 		}
 	}

@@ -78,7 +78,7 @@ func (b *builder) integrityCells(i *reports.Integrity, names []string) []Cell {
 	var cells []Cell
 	for _, name := range names {
 		c := b.integrityCell(i, name)
-		if defect(name) {
+		if b.run.Anomalous(name) {
 			c = c.badAboveZero()
 		}
 		cells = append(cells, b.proved(c, name))
@@ -113,7 +113,7 @@ func judged(s *reports.Stream) string {
 // defects lists the counts that are defects and above 0, in total.
 func (b *builder) defects() Section {
 	s := Section{Name: NameCounts, Title: "anomalies", Rank: Vital, Pairs: true, Head: pairs("anomaly")}
-	for _, name := range defects() {
+	for _, name := range defects(b.run) {
 		if n := b.stream.Total.Count(name); n != nil && *n > 0 {
 			s.Rows = append(s.Rows, Row{Label: column(name).Name, Cells: []Cell{b.proved(unwanted(*n), name)}})
 		}

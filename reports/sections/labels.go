@@ -1,7 +1,6 @@
 package sections
 
 import (
-	"slices"
 	"strings"
 
 	"wringer/reports"
@@ -53,7 +52,12 @@ func columns(rank Rank, counts ...string) []Column {
 }
 
 // defects lists the counts of the record that are a defect above 0, and no mere reading.
-func defects() []string { return append(reports.Anomalies(), reports.ProbeAnomalies()...) }
-
-// defect says whether a count of the record is one of them.
-func defect(count string) bool { return slices.Contains(defects(), count) }
+func defects(run *reports.Run) []string {
+	var names []string
+	for _, d := range run.Described() {
+		if d.Anomaly {
+			names = append(names, d.Name)
+		}
+	}
+	return names
+}

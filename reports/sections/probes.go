@@ -30,7 +30,7 @@ func (b *builder) counts(names []string, measured bool, of func(string) *int64) 
 	var cells []Cell
 	for _, name := range names {
 		c := counted(of(name), absent)
-		if defect(name) {
+		if b.run.Anomalous(name) {
 			c = c.badAboveZero()
 		}
 		cells = append(cells, b.proved(c, name))

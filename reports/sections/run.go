@@ -168,7 +168,7 @@ func Integrity(run *reports.Run) Section {
 func anomalies(run *reports.Run, stream string) []Row {
 	var rows []Row
 	s := run.Streams[stream]
-	for _, name := range defects() {
+	for _, name := range defects(run) {
 		var where []string
 		var sum int64
 		for _, window := range run.WindowNames() {

@@ -49,6 +49,7 @@ const (
 	NameWitness     = "witness"
 	NameReplays     = "replays"
 	NameGroup       = "group"
+	NameChecks      = "checks"
 	NameAbsences    = "absences"
 	NameGauges      = "gauges"
 	NameFurther     = "further"

@@ -18,7 +18,7 @@ func For(run *reports.Run, stream string) []Section {
 	for i := range s.Steps {
 		b.add(b.step(&s.Steps[i]))
 	}
-	b.add(b.integrity(), b.witness(), b.replays(), b.group(), b.absences(), b.gauges())
+	b.add(b.integrity(), b.witness(), b.replays(), b.group(), b.checks(), b.absences(), b.gauges())
 	return b.sections
 }
 
@@ -26,7 +26,7 @@ func For(run *reports.Run, stream string) []Section {
 // run must have a stream of that name.
 func Load(run *reports.Run, stream string) []Section {
 	b := &builder{run: run, name: stream, stream: run.Streams[stream]}
-	b.add(b.totals(), b.times(), b.failures(), b.details(), b.messages(), b.defects(), b.histogram())
+	b.add(b.totals(), b.times(), b.failures(), b.details(), b.messages(), b.defects(), b.checks(), b.histogram())
 	return b.sections
 }
 

@@ -12,6 +12,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/metrics"
+	"wringer/scenarios/runner/judge"
 )
 
 // collector folds what the streams recorded, once a second, and tells those who watch.
@@ -21,9 +22,9 @@ type collector struct {
 	moments chan Live  // for the watcher
 	cores   map[int]float64
 	state   map[string]string // of each fault
-	limited map[string]int    // seconds by stream in which the generator was the limit
+	limited map[string]int    // seconds by stream in which the load generator was saturated
 	failure error
-	aborts  *aborts
+	aborts  *judge.Aborts
 	give    context.CancelCauseFunc // ends the run
 }
 
@@ -32,7 +33,7 @@ type collector struct {
 func (t *trial) collect(ctx context.Context, fail context.CancelCauseFunc) (finish func()) {
 	c := &collector{t: t, cores: make(map[int]float64), state: make(map[string]string), limited: make(map[string]int)}
 	c.moments = make(chan Live, moments)
-	c.aborts, c.give = newAborts(t.sc.Abort), fail
+	c.aborts, c.give = judge.NewAborts(t.sc.Abort), fail
 	t.collector = c
 	t.timeline.Notify = c.fault
 	stop, done, watched := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -64,7 +65,7 @@ func (t *trial) collect(ctx context.Context, fail context.CancelCauseFunc) (fini
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for i := range t.streams {
-			c.gather(i, time.Duration(1<<62))
+			c.gather(i, true)
 		}
 	}
 }
@@ -89,14 +90,16 @@ func (c *collector) tick(fail context.CancelCauseFunc) {
 	now := t.clock()
 	c.cores[int(now/time.Second)-1] = t.machine.cores()
 	for i, s := range t.streams {
-		s.flush()
-		c.gather(i, s.settledBelow())
-		c.gauges(i, now)
-		if err := s.failed(); err != nil {
-			fail(err)
+		if s.traffic != nil {
+			s.traffic.Flush()
+			if err := s.traffic.Failed(); err != nil {
+				fail(err)
+			}
 		}
+		c.gather(i, false)
+		c.gauges(i, now)
 	}
-	if err := t.book.checkpoint(func() *reports.Run { return t.partial(now) }); err != nil {
+	if err := t.folder.Checkpoint(func() *reports.Run { return t.partial(now) }); err != nil {
 		c.failure = cmp.Or(c.failure, err)
 		fail(err)
 	}
@@ -118,30 +121,22 @@ func (c *collector) tell() {
 	c.moments <- c.live()
 }
 
-// gather takes the slots that are over into the stream's tally.
-func (c *collector) gather(i int, frontier time.Duration) {
-	t, s, tally := c.t, c.t.streams[i], c.t.tallies[i]
-	taken, until := s.recorder.Take(frontier)
-	if s.results != nil {
-		s.results.Settled(s.spec.Name, until)
-	}
-	tally.add(taken)
-	tally.complete(until, func(start time.Duration, sec *second) {
-		sec.row.Limited = c.limits(s, start, &sec.cell)
-		if sec.row.Limited {
+// gather takes the slots that can no longer change into the stream's tally. rest: all that is left.
+func (c *collector) gather(i int, rest bool) {
+	t, s, tally := c.t, c.t.streams[i], c.t.streams[i].tally
+	taken, until := s.take(rest)
+	tally.Add(taken)
+	tally.Complete(until, func(start time.Duration, sec *judge.Second) {
+		sec.Row.Limited = c.limits(s, start, &sec.Cell)
+		if sec.Row.Limited {
 			c.limited[s.spec.Name]++
 		}
-		length := min(time.Second, s.end-start)
-		for _, w := range tally.worst {
-			if window := w.gate.Scope.Window; window != "" && !t.plan.within(window, start, start+length) {
-				continue
-			}
-			w.add(start, length, &sec.cell, sec.row.Limited)
+		length := min(time.Second, t.sc.Run.Duration-start)
+		tally.Judge(start, length, sec)
+		if why := c.aborts.Add(s.spec.Name, start, length, &sec.Cell, sec.Row.Limited); why != "" {
+			c.give(judge.Stopped{Why: why})
 		}
-		if why := c.aborts.add(s.spec.Name, start, length, &sec.cell, sec.row.Limited); why != "" {
-			c.give(stopped{why: why})
-		}
-		if err := t.book.interval(s.spec.Name, t.epoch(), start, sec.cell.Response.Export()); err != nil {
+		if err := t.folder.Interval(s.spec.Name, t.epoch().Add(start), sec.Cell.Response.Export()); err != nil {
 			c.failure = cmp.Or(c.failure, err)
 		}
 	})
@@ -150,37 +145,49 @@ func (c *collector) gather(i int, frontier time.Duration) {
 // The generator's own lag counts as a sign of saturation from here on, when the CPU is used up as well.
 const saturatedLag = 10 * time.Millisecond
 
-// limits says whether the generator was the limit in a second of a stream: it was late, it dropped, or it had used up the
+// limits says whether the load generator was saturated in a second of a stream: it was late, it dropped, or it had used up the
 // CPU (then a closed model cannot show its own lateness, and a client library may hold up the sender for want of it).
-func (c *collector) limits(s *stream, start time.Duration, cell *metrics.Cell) bool {
-	if s.driver == nil { // the members of a group are ours too
-		return s.effects.group != nil && saturated(c.cores[int(start/time.Second)])
+func (c *collector) limits(s *member, start time.Duration, cell *metrics.Cell) bool {
+	if s.traffic == nil { // the members of a group are ours too
+		return s.observer.Group != nil && saturated(c.cores[int(start/time.Second)])
 	}
 	lag, known := cell.Lag.Rank(0.99, cell.Lag.Count())
 	full := saturated(c.cores[int(start/time.Second)])
-	_, pipelined := s.driver.(drivers.Pipeline)
-	return cell.DroppedByUs > 0 || known && lag > c.t.sc.Run.MaxLag || full && (s.pacer == nil || pipelined || lag > saturatedLag)
+	held := s.traffic.Closed() || s.traffic.Pipelined()
+	return cell.DroppedByUs > 0 || known && lag > c.t.sc.Run.MaxLag || full && (held || lag > saturatedLag)
 }
 
 // gauges reads what only the protocol knows.
 func (c *collector) gauges(i int, now time.Duration) {
-	s, tally := c.t.streams[i], c.t.tallies[i]
+	s, tally := c.t.streams[i], c.t.streams[i].tally
 	emit := func(name string, value float64) {
 		if now >= 0 {
-			tally.gauges[name] = append(tally.gauges[name], reports.Sample{AtNS: int64(now), Value: value})
+			tally.Gauges[name] = append(tally.Gauges[name], reports.Sample{AtNS: int64(now), Value: value})
 		}
 	}
 	if g, ok := s.driver.(drivers.Gauger); ok {
 		g.Gauges(emit)
 	}
-	if s.effects != nil {
-		if g, ok := s.effects.source.(drivers.Gauger); ok {
-			g.Gauges(emit)
-		}
-		if h := s.effects.group; h != nil {
-			h.account.Gauges(now, emit)
-		}
+	if s.observer != nil {
+		s.observer.Gauges(now, emit)
 	}
+}
+
+// baselineHealthy says whether the target is as the gates on the baseline want it, and why not.
+func (c *collector) baselineHealthy() (healthy bool, why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.t
+	if _, ok := t.plan.Index[faults.Baseline]; !ok {
+		return true, ""
+	}
+	var streams []judge.SoFar
+	for _, s := range t.streams {
+		streams = append(streams, judge.SoFar{
+			Spec: s.spec, Tally: s.tally, Baseline: judge.BaselineOf(s.tally, s.open()), InFlight: s.inFlight(), Limited: c.limited[s.spec.Name] > 0,
+		})
+	}
+	return judge.BaselineHealthy(t.plan, t.sc.Expect, streams, t.clock())
 }
 
 // fault takes note of a fault's change of state.
@@ -213,22 +220,22 @@ func (c *collector) live() Live {
 		Window: "warmup", Windows: t.windows(t.sc.Run.Duration, t.sc.Run.Duration),
 	}
 	if now >= 0 {
-		l.Window = t.plan.names[t.plan.windowAt(now)]
+		l.Window = t.plan.Names[t.plan.WindowAt(now)]
 	}
 	for i := range t.sc.Faults {
 		f := &t.sc.Faults[i]
 		l.Faults = append(l.Faults, LiveFault{Name: f.Label(), Start: f.At, End: f.End(), State: cmp.Or(c.state[f.Label()], "waiting")})
 	}
-	for i, s := range t.streams {
-		l.Streams = append(l.Streams, s.live(t.tallies[i], now))
+	for _, s := range t.streams {
+		l.Streams = append(l.Streams, s.moment(now))
 	}
 	return l
 }
 
-// live describes the stream over the last whole second before now.
-func (s *stream) live(tally *tally, now time.Duration) LiveStream {
-	l := LiveStream{Name: s.spec.Name, InFlight: s.inFlight.Load(), Consumes: s.spec.Consume != nil}
-	total, last := tally.snapshot(s.recorder.Open(), int(now/time.Second)-1)
+// moment describes the stream over the last whole second before now.
+func (s *member) moment(now time.Duration) LiveStream {
+	l := LiveStream{Name: s.spec.Name, InFlight: s.inFlight(), Consumes: s.spec.Consume != nil}
+	total, last := s.tally.Snapshot(s.open(), int(now/time.Second)-1)
 	l.Total, l.Offered, l.Retries, l.Rate = total, last.Offered, last.Retries, float64(last.Acked)
 	if last.Offered > 0 {
 		l.Errors = float64(last.Offered-last.Acked) / float64(last.Offered)
@@ -236,8 +243,7 @@ func (s *stream) live(tally *tally, now time.Duration) LiveStream {
 	if last.P99NS != nil {
 		l.P99, l.Answered = time.Duration(*last.P99NS), true
 	}
-	if s.effects != nil {
-		v := s.effects.live()
+	if v, ok := s.live(); ok && s.observer != nil {
 		l.Observed, l.Seen, l.Unseen = true, v.Seen, v.Unseen
 	}
 	return l

@@ -105,8 +105,8 @@ func (t *trial) peers(link string) (faults.Peers, error) {
 		if p, ok := t.streams[i].driver.(faults.Peers); ok {
 			return p, nil
 		}
-		if o := t.streams[i].effects; o != nil && o.group != nil {
-			if p, ok := o.group.group.(faults.Peers); ok {
+		if o := t.streams[i].observer; o != nil && o.Group != nil {
+			if p, ok := o.Group.Group.(faults.Peers); ok {
 				return p, nil
 			}
 		}

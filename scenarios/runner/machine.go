@@ -41,7 +41,7 @@ func (m *machine) mean() *float64 {
 	if elapsed <= 0 {
 		return nil
 	}
-	return number(float64(processCPU()-m.base) / float64(elapsed))
+	return new(float64(processCPU()-m.base) / float64(elapsed))
 }
 
 // pauseP99 is the 99th percentile of the garbage collector's pauses since newMachine, as the upper end of its bucket; nil
@@ -63,7 +63,7 @@ func (m *machine) pauseP99() *int64 {
 			if math.IsInf(upper, 1) {
 				upper = h.Buckets[i]
 			}
-			return integer(int64(upper * float64(time.Second)))
+			return new(int64(upper * float64(time.Second)))
 		}
 	}
 	return nil

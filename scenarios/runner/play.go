@@ -7,15 +7,14 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
+	"wringer/scenarios/runner/traffic"
 )
 
 // direct dials without a link.
@@ -24,34 +23,19 @@ func direct(ctx context.Context, network, address string) (net.Conn, error) {
 	return d.DialContext(ctx, network, address)
 }
 
-// meanings turns a stream's `outcomes` into what each code means. A bare number is an HTTP status.
-func meanings(outcomes map[string][]string) map[string]drivers.Outcome {
-	m := make(map[string]drivers.Outcome)
-	for _, o := range []drivers.Outcome{drivers.Acked, drivers.Rejected, drivers.Indeterminate} {
-		for _, code := range outcomes[o.String()] {
-			if _, err := strconv.Atoi(code); err == nil {
-				code = "http_" + code
-			}
-			m[strings.ToLower(code)] = o
-		}
-	}
-	return m
-}
-
 // play sends the traffic, waits for what is under way and for what must show up, and concludes.
 func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	t.begin()
-	if err := t.book.begin(t.epoch()); err != nil {
+	if err := t.folder.Begin(t.epoch()); err != nil {
 		return nil, fmt.Errorf("write record: %w", err)
 	}
 	t.machine = newMachine()
 	for _, s := range t.streams {
-		if s.effects != nil {
-			s.effects.watch(ctx)
+		if s.observer != nil {
+			s.observer.Watch(ctx)
 		}
 		if t.opt.Results != nil && s.driver != nil {
 			t.opt.Results.Begin(s.spec.Name, placeOf(s.spec.Driver), t.epoch())
-			s.results = t.opt.Results
 		}
 	}
 
@@ -67,7 +51,10 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 	t.timeline.start(admit)
 	stuck := t.send(admit, ctx)
 	// The last operation may be over long before the measured part is.
-	sleep(admit, t.sc.Run.Duration-t.clock())
+	select {
+	case <-time.After(t.sc.Run.Duration - t.clock()):
+	case <-admit.Done():
+	}
 	injections := t.timeline.stop()
 	// What was due at this very moment may have begun: the end lies beyond it.
 	ended := min(max(t.clock()+1, 0), t.sc.Run.Duration)
@@ -75,33 +62,32 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 		ended = t.sc.Run.Duration
 	}
 	// Later than this the run's own rules end nothing any more.
-	var early stopped
+	var early judge.Stopped
 	errors.As(context.Cause(admit), &early)
-	unknown := t.drain(ctx)
+	unobserved := t.drain(ctx)
 	drained := t.clock()
 	collector()
 
 	if err := t.bounds.err(); err != nil {
-		t.book.discard()
+		t.folder.Discard()
 		return nil, err
 	}
-	if err := context.Cause(admit); err != nil && ctx.Err() == nil && !errors.As(err, new(stopped)) {
+	if err := context.Cause(admit); err != nil && ctx.Err() == nil && !errors.As(err, new(judge.Stopped)) {
 		stuck = errors.Join(stuck, err)
 	}
-	return t.conclude(conclusion{
-		ended: ended, drained: drained, unknown: unknown, stopped: early,
-		interrupted: ctx.Err() != nil, failure: stuck, injections: injections,
+	return t.conclude(drained, judge.Ending{
+		Ended: ended, Unobserved: unobserved, Stopped: early,
+		Interrupted: ctx.Err() != nil, Failure: stuck, Injections: injections,
 	})
 }
 
 // admit lets the faults begin, unless the target is not healthy: then the run ends.
 func (t *trial) admit(stop context.CancelCauseFunc) bool {
-	why := t.steady()
-	if why == "" {
-		return true
+	healthy, why := t.collector.baselineHealthy()
+	if !healthy {
+		stop(judge.Stopped{Why: "the target was not healthy before anything was broken: " + why, Unhealthy: true})
 	}
-	stop(stopped{why: "the target was not healthy before anything was broken: " + why, unhealthy: true})
-	return false
+	return healthy
 }
 
 // placeOf is where a driver sends or a source reads, as far as its configuration tells.
@@ -120,11 +106,11 @@ func (t *trial) send(admit, fly context.Context) error {
 	var all sync.WaitGroup
 	var longest time.Duration
 	for _, s := range t.streams {
-		if s.driver == nil {
-			continue // it sends nothing
+		if s.traffic == nil {
+			continue
 		}
-		longest = max(longest, s.policy.longest(s.spec.Timeout))
-		all.Go(func() { s.run(admit, fly) })
+		longest = max(longest, s.traffic.Longest())
+		all.Go(func() { s.traffic.Run(admit, fly) })
 	}
 	done := make(chan struct{})
 	go func() { all.Wait(); close(done) }()
@@ -142,7 +128,10 @@ func (t *trial) send(admit, fly context.Context) error {
 		}
 	}
 	for _, s := range t.streams {
-		if err := s.failed(); err != nil {
+		if s.traffic == nil {
+			continue
+		}
+		if err := s.traffic.Failed(); err != nil {
 			return err
 		}
 	}
@@ -167,11 +156,11 @@ func (t *trial) drain(ctx context.Context) map[string]string {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for _, s := range t.streams {
-		if s.effects == nil {
+		if s.observer == nil {
 			continue
 		}
 		all.Go(func() {
-			if why := s.effects.settle(limit); why != "" {
+			if why := s.observer.Settle(limit); why != "" {
 				mu.Lock()
 				unknown[s.spec.Name] = why
 				mu.Unlock()
@@ -205,7 +194,7 @@ func (t *trial) openFaults(ctx context.Context) (*timeline, error) {
 		fault, err := f.Config.Open(faults.Env{
 			Name: fileName(f),
 			Link: t.whole, Peers: t.peers, Part: t.part, Dial: t.bounds.over(direct), Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
-			Seed: streamSeed(t.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(t.sc.Path),
+			Seed: traffic.Seed(t.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(t.sc.Path),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%w: fault %s: %w", ErrScenario, f.Label(), err)
@@ -239,7 +228,7 @@ func fileName(f *scenarios.Fault) string {
 
 // faultOutput opens a file of evidence of a fault.
 func (t *trial) faultOutput(name string) (io.WriteCloser, error) {
-	return t.book.output(filepath.Join("faults", name))
+	return t.folder.Output(filepath.Join("faults", name))
 }
 
 func (t *trial) part(name string) (faults.Part, error) {

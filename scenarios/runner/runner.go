@@ -19,7 +19,12 @@ import (
 	"wringer/reports"
 	"wringer/reports/effects"
 	"wringer/reports/integrity"
+	"wringer/reports/replays"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
+	"wringer/scenarios/runner/record"
+	"wringer/scenarios/runner/traffic"
+	"wringer/scenarios/runner/watch"
 )
 
 // Options of a run.
@@ -33,19 +38,10 @@ type Options struct {
 	Watch func(Live)
 	// Allow names hosts that may be dialled although they are neither on this machine nor in a private network.
 	Allow []string
-	// Results takes every attempt of the measured operations, in a form of its own; nil: nobody does.
-	Results Results
+	// Results takes every finished operation of the measured part. Nil: none.
+	Results traffic.Results
 	Version string
 	Log     *slog.Logger
-}
-
-// Results is told of operations as they end, from many goroutines. It must not block, nor keep the event.
-type Results interface {
-	// Begin names a stream before its first operation, with the place that it sends to and the zero of the run's clock.
-	Begin(stream, place string, epoch time.Time)
-	Ended(stream string, e *reports.Ended)
-	// Settled says that every measured operation of the stream that was planned before until is over, and was told.
-	Settled(stream string, until time.Duration)
 }
 
 // ErrScenario marks an error that the scenario caused; nothing was sent and no record was left.
@@ -62,7 +58,7 @@ func (e scenarioError) Unwrap() error        { return e.error }
 // heals every fault, and the record tells of what was measured until then.
 func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run, error) {
 	t := &trial{
-		sc: sc, opt: opt, plan: newPlan(sc), id: runID(), addresses: newAddresses(),
+		sc: sc, opt: opt, plan: judge.NewPlan(sc), id: runID(), addresses: newAddresses(),
 		bounds: newBounds(opt.Allow), linkCosts: make(map[string]int64),
 	}
 	if t.opt.Log == nil {
@@ -71,14 +67,18 @@ func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run
 	if t.opt.Watch == nil {
 		t.opt.Watch = func(Live) {}
 	}
-	book, err := openBook(opt.Dir, sc)
+	folder, err := record.Create(opt.Dir, sc.Source, sc.Redact)
 	if err != nil {
 		return nil, err
 	}
-	t.book = book
+	if err := folder.OpenLog(); err != nil {
+		folder.Discard()
+		return nil, err
+	}
+	t.folder = folder
 	defer t.close()
 	t.journal = faults.NewJournal(filepath.Join(opt.Dir, faults.JournalFile), sc.Redact)
-	t.closers = append(t.closers, t.journal.Close, book.closeOutputs)
+	t.closers = append(t.closers, t.journal.Close, folder.CloseOutputs)
 	if err := t.prepare(ctx); err != nil {
 		if over := t.bounds.err(); over != nil {
 			err = over
@@ -86,7 +86,7 @@ func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run
 		if ctx.Err() == nil && errors.Is(err, drivers.ErrUnreachable) {
 			return t.unhealthy(err)
 		}
-		book.discard()
+		folder.Discard()
 		return nil, err
 	}
 	return t.play(ctx)
@@ -94,11 +94,11 @@ func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run
 
 // trial is one run at work.
 type trial struct {
-	sc   *scenarios.Scenario // resolved once the target runs
-	opt  Options
-	plan *plan
-	id   string
-	book *book
+	sc     *scenarios.Scenario // resolved once the target runs
+	opt    Options
+	plan   *judge.Plan
+	id     string
+	folder *record.Folder
 	// journal keeps what must be undone outside this process should it die.
 	journal *faults.Journal
 	dials   dials
@@ -108,19 +108,12 @@ type trial struct {
 	target    scenarios.Target
 	mesh      faults.Mesh
 	linkCosts map[string]int64 // of the links that know theirs, in nanoseconds
-	streams   []*stream
-	tallies   []*tally
+	streams   []*member
 	zero      atomic.Pointer[time.Time] // of the run's clock: the end of the warm-up
 	machine   *machine
 	timeline  *timeline
 	collector *collector
 	closers   []func() error
-	// unknown says why an integrity count is not fully known, by stream and count.
-	unknown map[string]map[string]string
-	// effects holds, by stream, how long effects took.
-	effects map[string]*effects.Result
-	// blind says why what a stream's witness saw is not everything.
-	blind map[string]string
 }
 
 // runID makes the run's part of every identity: 8 characters, 40 bits of chance.
@@ -190,7 +183,7 @@ func (t *trial) startTarget(ctx context.Context) error {
 	target, err := config.Start(ctx, scenarios.TargetEnv{
 		Seed: uint64(t.sc.Seed), Log: t.opt.Log, Name: t.sc.TargetName, Run: t.id,
 		Vars: t.addresses.known(), Known: tell,
-		Output: t.book.output, Journal: t.journal, Refused: t.dials.refused, Bounds: t.bounds.check,
+		Output: t.folder.Output, Journal: t.journal, Refused: t.dials.refused, Bounds: t.bounds.check,
 	})
 	if err != nil {
 		return fmt.Errorf("start target %s: %w", t.sc.TargetName, err)
@@ -210,13 +203,13 @@ func (t *trial) env(spec *scenarios.Stream) drivers.Env {
 	return drivers.Env{
 		Stream:   spec.Name,
 		Identity: drivers.Identity{Run: t.id, Stream: spec.Name},
-		Seed:     streamSeed(t.sc.Seed, spec.Name),
+		Seed:     traffic.Seed(t.sc.Seed, spec.Name),
 		Clock:    t.clock,
 		Epoch:    t.epoch,
 		Dial:     t.dials.over(t.bounds.over(direct)),
 		Direct:   t.bounds.over(direct),
 		Timeout:  spec.Timeout,
-		Sessions: sessions(spec),
+		Sessions: traffic.Sessions(spec),
 		Files:    filepath.Dir(t.sc.Path),
 		Log:      t.opt.Log,
 	}
@@ -229,7 +222,7 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 	}
 	env := t.env(spec)
 	if spec.Replay != nil {
-		env.Replay = chosen(env.Seed, float64(*spec.Replay))
+		env.Replay = traffic.ReplayChoice(env.Seed, float64(*spec.Replay))
 	}
 	if err := t.leave(spec, &env); err != nil {
 		return err
@@ -243,22 +236,36 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 		return blame(spec, err)
 	}
 	t.closers = append(t.closers, driver.Close)
-	s := newStream(spec, env, t.plan.slots, t.sc.Run)
-	s.driver = driver
-	s.meaning = meanings(spec.Outcomes)
-	if s.effects, err = t.observe(ctx, spec, env, driver); err != nil {
+	s := &member{spec: spec, env: env, driver: driver}
+	s.traffic = traffic.New(traffic.Config{
+		Spec: spec, Env: env, Driver: driver, Slots: t.plan.Slots, Timing: t.sc.Run, Results: t.opt.Results,
+		Loop: loopRates, Virtual: virtualTime,
+	})
+	if err := t.observe(ctx, s); err != nil {
 		return blame(spec, err)
 	}
-	s.follow(witness, t.plan.names)
+	if witness != nil {
+		s.checks = append(s.checks, witness)
+	}
+	if env.Replay != nil {
+		if account := replays.New(spec.Name, env.Identity, t.plan.Names); s.traffic.Replay(account) {
+			s.checks = append(s.checks, account)
+		}
+	}
 	t.add(s)
 	return nil
 }
 
+// loopRates and virtualTime are set by tests alone.
+var (
+	loopRates   traffic.LoopRates
+	virtualTime bool
+)
+
 // add adds an open stream, with a tally of its own.
-func (t *trial) add(s *stream) {
-	tally := newTally(t.plan.slots, len(t.plan.names))
-	tally.worst = newWorst(t.sc.Expect, s.spec.Name)
-	t.streams, t.tallies = append(t.streams, s), append(t.tallies, tally)
+func (t *trial) add(s *member) {
+	s.tally = judge.NewTally(t.plan, t.sc.Expect, s.spec.Name)
+	t.streams = append(t.streams, s)
 }
 
 // blame tells whose fault an error of opening is.
@@ -269,33 +276,36 @@ func blame(spec *scenarios.Stream, err error) error {
 	return fmt.Errorf("stream %s: %s: %w", spec.Name, spec.DriverName, err)
 }
 
-// observe opens the source that tells where the stream's operations show up: its effects, or the driver's own log.
-func (t *trial) observe(ctx context.Context, spec *scenarios.Stream, env drivers.Env, driver drivers.Driver) (*observer, error) {
-	o := &observer{}
+// observe opens the source that tells where the stream's operations show up, its effects or the driver's own log, and the
+// checks of what is seen there.
+func (t *trial) observe(ctx context.Context, s *member) error {
+	o := &watch.Observer{}
 	config := integrity.Config{
-		Stream: spec.Name, Identity: env.Identity, Windows: t.plan.names,
-		Mode: integrity.Effect, Order: integrity.RealTime,
+		Stream: s.spec.Name, Identity: s.env.Identity, Windows: t.plan.Names, WindowAt: t.plan.WindowAt,
+		Mode: integrity.Effect, Order: integrity.RealTime, KeyOf: t.keyOf(s.spec),
 	}
-	config.KeyOf = t.keyOf(spec)
 	var err error
-	if spec.Effects != nil {
-		o.place = spec.EffectName + " effects"
-		o.times = effects.New(effects.Config{Identity: env.Identity, Windows: t.plan.names})
-		o.source, err = spec.Effects.Open(ctx, env)
-	} else if v, ok := driver.(drivers.Verifier); ok {
+	if s.spec.Effects != nil {
+		o.Place = s.spec.EffectName + " effects"
+		o.Source, err = s.spec.Effects.Open(ctx, s.env)
+	} else if v, ok := s.driver.(drivers.Verifier); ok {
 		config.Mode, config.Order = integrity.Log, integrity.Sequential
-		o.place = "its own log"
-		if f, ok := driver.(drivers.Fleet); ok {
+		o.Place = "its own log"
+		if f, ok := s.driver.(drivers.Fleet); ok {
 			config.Producers = f.Producers()
 		}
-		o.source, err = v.Source()
+		o.Source, err = v.Source()
 	}
-	if err != nil || o.source == nil {
-		return nil, err
+	if err != nil || o.Source == nil {
+		return err
 	}
-	t.closers = append(t.closers, o.close)
-	o.ledger = integrity.New(config)
-	return o, o.source.Start(ctx)
+	t.closers = append(t.closers, o.Close)
+	s.observer = o
+	s.checks = append(s.checks, integrity.New(config))
+	if s.spec.Effects != nil {
+		s.checks = append(s.checks, effects.New(effects.Config{Identity: s.env.Identity, Windows: t.plan.Names}))
+	}
+	return o.Source.Start(ctx)
 }
 
 // whole is link for faults: one that asks for a branch as if it were a link cannot aim.
