@@ -1,7 +1,6 @@
-package main
+package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"testing"
 
 	"wringer/reports"
-	"wringer/reports/recordtest"
 )
 
 // hostile serves raw connections; each handler breaks HTTP in its own way.
@@ -91,25 +89,6 @@ func serveHostile(t *testing.T, handle func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-// wringer runs the command in this process.
-func wringer(t *testing.T, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	var out, err bytes.Buffer
-	code = run(t.Context(), args, streams{strings.NewReader(""), &out, &err})
-	return code, out.String(), err.String()
-}
-
-// loadRecord reads a record and checks it against the schema and its sums.
-func loadRecord(t *testing.T, dir string) *reports.Record {
-	t.Helper()
-	rec, err := reports.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	recordtest.Valid(t, rec.Run)
-	return rec
-}
-
 const hostileScenario = `name: hostile
 seed: 1
 run: {duration: 2s, drain: 100ms}
@@ -129,15 +108,16 @@ expect:
 `
 
 func TestHostileTargetsNeverPass(t *testing.T) {
+	several(t)
 	for name, handle := range hostile {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
-			t.Parallel()
+			checkedScenario(t, light)
 			// A target that answers fast, only never well, meets what asks for fast answers alone.
 			never(t, serveHostile(t, handle), name == "refuses politely")
 		})
 	}
 	t.Run("dead", func(t *testing.T) {
-		t.Parallel()
+		checkedScenario(t, light)
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
