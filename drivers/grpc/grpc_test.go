@@ -42,6 +42,7 @@ func TestConformance(t *testing.T) {
 			func(c *Config) { c.TLS = &TLS{Insecure: true} }},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			drivertest.Run(t, drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
 				g := startTarget(t, []string{"v1"}, test.options...)
 				c := reserve(g)

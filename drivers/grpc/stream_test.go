@@ -191,6 +191,7 @@ func TestHolesOfAnUnknownNumber(t *testing.T) {
 func TestStreamConformance(t *testing.T) {
 	for name, config := range map[string]func(*target) *Config{"server": watching, "bidirectional": talking, "client": uploading} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			drivertest.Run(t, drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
 				g := startTarget(t, []string{"v1"})
 				return drivertest.Target{Config: config(g), Behave: g.behave(t), Received: g.received.Load, Close: g.close}

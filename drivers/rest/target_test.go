@@ -192,7 +192,10 @@ func TestConformance(t *testing.T) {
 		"http1 chain":            {false, false, chained},
 		"h2c chain":              {false, true, chained},
 	} {
-		t.Run(name, func(t *testing.T) { conformance(t, test.secure, test.http2, test.configure) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conformance(t, test.secure, test.http2, test.configure)
+		})
 	}
 }
 

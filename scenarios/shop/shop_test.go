@@ -16,7 +16,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"go.uber.org/goleak"
-
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/scenarios"
 )
@@ -24,6 +24,7 @@ import (
 func TestMain(m *testing.M) {
 	// sarama sizes each fetch request against go-metrics' default registry, whatever its configuration says, and the
 	// first meter starts a ticker for the rest of the process.
+	tier.AtOnce(tier.Waiting)
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
 }
 
