@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
 	"wringer/drivers"
 	"wringer/drivers/drivertest/tier"
 )

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
+
 	"wringer/drivers/drivertest"
 	"wringer/drivers/drivertest/tier"
 )

@@ -14,6 +14,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
+
 	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/toxi"

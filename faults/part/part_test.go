@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
 	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/faulttest"

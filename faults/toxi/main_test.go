@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
 	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 )

@@ -16,6 +16,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"go.uber.org/goleak"
+
 	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/scenarios"
@@ -259,6 +260,7 @@ func must(t testing.TB, err error) {
 }
 
 func TestOrderTakesEffectOnceEverywhere(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	const orders = 200
 	b.mustPlace(0, orders)
@@ -282,6 +284,7 @@ func TestOrderTakesEffectOnceEverywhere(t *testing.T) {
 }
 
 func TestSameKeyGetsTheFirstAnswer(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	ctx := context.Background()
 	first := b.place(1)
@@ -298,6 +301,7 @@ func TestSameKeyGetsTheFirstAnswer(t *testing.T) {
 }
 
 func TestConcurrentDuplicatesExecuteOnce(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	must(t, b.part("inventory").Pause(t.Context())) // so that they meet under way
 	answers := make(chan answered, 20)
@@ -318,6 +322,7 @@ func TestConcurrentDuplicatesExecuteOnce(t *testing.T) {
 }
 
 func TestWithoutKeyNothingIsDeduplicated(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	for range 2 {
 		b.accepted(func() answered { return b.do(context.Background(), "POST", "/orders", "", orderBody("o1", "c1")) })
@@ -328,6 +333,7 @@ func TestWithoutKeyNothingIsDeduplicated(t *testing.T) {
 }
 
 func TestCustomersKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	const orders = 60
 	for n := range orders {
@@ -371,6 +377,7 @@ func TestReading(t *testing.T) {
 }
 
 func TestBadInputIsRefused(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	for _, body := range []string{
 		``, `{`, `[]`, `{}`, `{"orderId":1}`,
