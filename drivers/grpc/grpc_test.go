@@ -25,6 +25,7 @@ func reserve(g *target) *Config {
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewUnstartedServer(nil)
 	server.StartTLS() // lends its certificate
 	certificates := server.TLS.Certificates

@@ -64,6 +64,7 @@ func tally(at *drivers.Attempt) string {
 }
 
 func TestStreamsThatLie(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		config func(*target) *Config
 		mode   drivertest.Behaviour
@@ -119,6 +120,7 @@ func TestStreamsThatLie(t *testing.T) {
 
 // The target says OK although messages had still to be sent: it cannot have taken them.
 func TestEarlyOK(t *testing.T) {
+	t.Parallel()
 	for _, config := range []func(*target) *Config{talking, uploading} {
 		g := start(t, "v1")
 		c := config(g)
@@ -131,6 +133,7 @@ func TestEarlyOK(t *testing.T) {
 
 // In lockstep no message is sent before the one before it came back.
 func TestLockstep(t *testing.T) {
+	t.Parallel()
 	g := start(t, "v1")
 	c := talking(g)
 	c.Stream = &Stream{Messages: 5, Lockstep: true}
@@ -143,6 +146,7 @@ func TestLockstep(t *testing.T) {
 }
 
 func TestHalfClose(t *testing.T) {
+	t.Parallel()
 	for _, when := range []string{halfCloseSent, halfCloseReplies, halfCloseNever} {
 		g := start(t, "v1")
 		c := talking(g)
@@ -189,6 +193,7 @@ func TestHolesOfAnUnknownNumber(t *testing.T) {
 }
 
 func TestStreamConformance(t *testing.T) {
+	t.Parallel()
 	for name, config := range map[string]func(*target) *Config{"server": watching, "bidirectional": talking, "client": uploading} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
