@@ -49,6 +49,9 @@ func TestDefects(t *testing.T) {
 func defective(t *testing.T, bin binary, name, file string) {
 	want := defects[name]
 	dir := filepath.Join(t.TempDir(), "record")
+	if want.count != "lost" { // what is lost is known only at the end of the drain
+		file = brief(t, file)
+	}
 	code, stdout, stderr := bin.run(t, "run", "--quiet", "--out", dir, file)
 	if code != reports.ExitFail {
 		t.Fatalf("exit %d, want fail:\n%s%s", code, stdout, stderr)
@@ -66,6 +69,24 @@ func defective(t *testing.T, bin binary, name, file string) {
 		return
 	}
 	counted(t, rec, want.window, want.count)
+}
+
+// brief cuts the drain of a scenario of which only the failure is wanted.
+func brief(t *testing.T, file string) string {
+	t.Helper()
+	src, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := bytes.Replace(src, []byte("drain: 5s}"), []byte("drain: 1s}"), 1)
+	if bytes.Equal(cut, src) {
+		t.Fatal("the scenario has no drain of 5s")
+	}
+	short := filepath.Join(t.TempDir(), filepath.Base(file))
+	if err := os.WriteFile(short, cut, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return short
 }
 
 // counted checks that a count is above 0 in its window, is highest there, and comes with evidence.
