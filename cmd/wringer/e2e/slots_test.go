@@ -10,17 +10,16 @@ import (
 	"wringer/drivers/drivertest/tier"
 )
 
-// capacity is what the scenarios of all tests may use at once, in hundredths of a processor, as their shares say. A share is an
-// average over a run, and a run uses more in its worst seconds: so a little over half of the processors is given away.
+// capacity is what the scenarios of all tests may use at once, in hundredths of a processor: three usual ones on two processors.
+// The rest is for the seconds in which a run uses more than its share.
 var capacity = int64(60 * runtime.NumCPU())
 
 var slots = semaphore.NewWeighted(capacity)
 
-// Shares of a processor, in hundredths, that a test's runs use at a time: measured as CPU time by wall time, and rounded up.
+// The share of a processor, in hundredths, that a scenario takes: twice its CPU time divided by its length.
 const (
-	light = 20 // waits more than it works: tens of operations a second, or a target that is down
+	light = 20 // tens of operations a second, or a target that is down
 	usual = 40 // the embedded shop, or three brokers, and some hundred operations a second
-	heavy = 60
 )
 
 // several is how a test begins whose subtests are scenarios.
@@ -30,8 +29,8 @@ func several(t *testing.T) {
 	t.Parallel()
 }
 
-// scenario is how a test begins that runs scenarios: it runs beside others of its kind, once its share of the machine is free.
-// The tests give a share back when they end. -short leaves them out.
+// scenario is how a test begins that runs scenarios, one after the other. The test waits until a share of the machine is free, and
+// gives it back when the test ends. -short leaves the test out.
 func scenario(t *testing.T, share int64) {
 	t.Helper()
 	several(t)
@@ -44,10 +43,10 @@ func checkedScenario(t *testing.T, share int64) {
 	scenario(t, checkedShare(share))
 }
 
-// checkedShare is what a share becomes under the race detector, where the tests have it.
+// checkedShare is what a share becomes under the race detector, where the tests have it: a run takes 1.5 to 2 times the CPU.
 func checkedShare(share int64) int64 {
 	if raced() {
-		return 3 * share
+		return share * 3 / 2
 	}
 	return share
 }
@@ -62,8 +61,8 @@ func acquire(t *testing.T, share int64) {
 	t.Cleanup(give)
 }
 
-// take waits until a share is free. A share larger than the machine is the whole machine. They are given in the order in which
-// they were asked for.
+// take waits until a share is free. A share larger than the machine is the whole machine. Shares are given in the order in which the
+// tests ask for them.
 func take(ctx context.Context, share int64) (give func(), err error) {
 	share = min(share, capacity)
 	if err := slots.Acquire(ctx, share); err != nil {
