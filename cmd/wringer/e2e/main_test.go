@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/reports"
 	"wringer/reports/recordtest"
 )
@@ -64,7 +63,7 @@ var plain = sync.OnceValues(func() (binary, error) { return build("wringer") })
 
 // checked is the command with the race detector, where these tests have it.
 var checked = sync.OnceValues(func() (binary, error) {
-	if !raced() {
+	if !tier.Raced() {
 		return plain()
 	}
 	return build("wringer-race", "-race")
@@ -78,12 +77,6 @@ func build(name string, flags ...string) (binary, error) {
 		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return binary(bin), nil
-}
-
-// raced says whether this test was built with the race detector.
-func raced() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
 }
 
 // buildCommand returns wringer without the race detector.

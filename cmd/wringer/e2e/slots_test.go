@@ -45,7 +45,7 @@ func checkedScenario(t *testing.T, share int64) {
 
 // checkedShare is what a share becomes under the race detector, where the tests have it: a run takes 1.5 to 2 times the CPU.
 func checkedShare(share int64) int64 {
-	if raced() {
+	if tier.Raced() {
 		return share * 3 / 2
 	}
 	return share

@@ -3,6 +3,8 @@ package tier
 
 import (
 	"flag"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -15,8 +17,20 @@ func Slow(t testing.TB, why string) {
 	}
 }
 
-// Waiting is how many tests run at once in a package whose parallel tests wait for deadlines more than they work.
-const Waiting = 8
+// Waiting is how many tests run at once in a package whose parallel tests wait for deadlines more than they work. Under the
+// race detector they work several times as much.
+var Waiting = func() int {
+	if Raced() {
+		return 4
+	}
+	return 8
+}()
+
+// Raced says whether this test was built with the race detector.
+func Raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
 
 // AtOnce sets how many of a package's parallel tests run at once: go test's own number is that of the processors. TestMain
 // calls AtOnce before Run. The flag -parallel overrides it.
