@@ -32,7 +32,7 @@ type target struct {
 
 func startTarget(t testing.TB, secure *tls.Config) *target {
 	t.Helper()
-	g := &target{address: "127.0.0.1:0", secure: secure, released: make(chan struct{})}
+	g := &target{address: "127.0.0.1:0", secure: secure.Clone(), released: make(chan struct{})}
 	g.mode.Store(drivertest.Answer)
 	g.listen(t)
 	return g
