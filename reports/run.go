@@ -303,7 +303,7 @@ type Second struct {
 	// EffectP50NS and EffectP99NS are of EffectTimes; absent where they are not known, or where the effect was not seen.
 	EffectP50NS *int64 `json:"effect_p50_ns,omitempty"`
 	EffectP99NS *int64 `json:"effect_p99_ns,omitempty"`
-	// Limited: the generator was the limit in this second.
+	// Limited: the load generator was saturated in this second.
 	Limited bool `json:"limited,omitempty"`
 }
 

@@ -428,7 +428,7 @@ func TestFaultsOutliveTheTraffic(t *testing.T) {
 			t.Errorf("fault %+v", got)
 		}
 		if run.DurationNS != int64(10*time.Second) || run.Verdict != reports.Inconclusive {
-			t.Errorf("duration %d, verdict %s: a fault that never bit leaves the run open", run.DurationNS, run.Verdict)
+			t.Errorf("duration %d, verdict %s: a fault that touched no traffic leaves the run open", run.DurationNS, run.Verdict)
 		}
 	})
 }
