@@ -235,3 +235,22 @@ func TestDocsLinksResolve(t *testing.T) {
 		}
 	}
 }
+
+// TestDecisions: each decision is dated, has its three parts, and stands in the index.
+func TestDecisions(t *testing.T) {
+	index := readDocument(t, "docs/decisions/README.md").text
+	paths, err := filepath.Glob(filepath.Join(root, "docs/decisions/[0-9]*.md"))
+	if err != nil || len(paths) < 50 {
+		t.Fatalf("%d decisions: %v", len(paths), err)
+	}
+	form := regexp.MustCompile(`(?s)^# (\d+)\. .*\n\nDate: (\d{4}-\d\d-\d\d)\n\n\*\*Context\.\*\* .*\n\n\*\*Decision\.\*\* .*\n\n\*\*Consequence\.\*\* .*\n$`)
+	for _, path := range paths {
+		name := filepath.Base(path)
+		parts := form.FindStringSubmatch(readDocument(t, "docs/decisions/"+name).text)
+		if parts == nil {
+			t.Errorf("%s has not the form of a decision", name)
+		} else if !strings.Contains(index, "| "+parts[1]+" | "+parts[2]+" | ") || !strings.Contains(index, "]("+name+")") {
+			t.Errorf("%s does not stand in the index as it is", name)
+		}
+	}
+}

@@ -69,7 +69,7 @@ func (s *lineSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attemp
 	line, err := s.exchange()
 	at.Done = env.Clock()
 	if err != nil || !stop() {
-		s.Close() // what comes now would be taken for the next answer
+		s.Close() // a late answer would be taken for the next one
 	}
 	if err != nil {
 		at.Fail(drivers.Indeterminate, unansweredCode(ctx, err), err.Error())
@@ -87,7 +87,7 @@ func judge(line string, at *drivers.Attempt) {
 	case "NO": // refused before anything was done
 		at.Answered = true
 		at.Fail(drivers.Rejected, "line_no", rest)
-	case "ERR": // something went wrong, who knows when
+	case "ERR": // something went wrong, before or after the operation took effect
 		at.Answered = true
 		at.Fail(drivers.Indeterminate, "line_err", rest)
 	default:
