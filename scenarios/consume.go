@@ -34,7 +34,7 @@ const (
 // expected lists the counts that must be 0: of the topic, and of the group where one reads. A group that gets all that
 // stands in a topic needs nobody to say what should.
 func (c *Consume) expected(expectation string) []string {
-	grouped := Grouped(c.Source)
+	grouped := c.Describe().Grouped
 	once := func(topic, group string, needed bool) []string {
 		switch {
 		case !grouped:
@@ -67,16 +67,15 @@ func (c *Consume) Plan() string {
 	return cmp.Or(text, "nothing expected")
 }
 
-// Sequenced says whether the records of a source number themselves within their key.
-func Sequenced(source drivers.SourceConfig) bool {
-	s, ok := source.(drivers.Sequenced)
-	return ok && s.Sequenced()
-}
+// Describe is the source's description.
+func (c *Consume) Describe() drivers.SourceDescription { return DescribeSource(c.Source) }
 
-// Grouped says whether a group of consumers reads beside a source.
-func Grouped(source drivers.SourceConfig) bool {
-	g, ok := source.(drivers.Grouped)
-	return ok && g.Grouped()
+// DescribeSource is a source's description; the zero value for nil.
+func DescribeSource(source drivers.SourceConfig) drivers.SourceDescription {
+	if source == nil {
+		return drivers.SourceDescription{}
+	}
+	return source.Describe()
 }
 
 // OfGroup says whether a metric is of a group of consumers: of its records, or of its rebalances.
@@ -179,7 +178,7 @@ func (c *Consume) unmeasured(m Metric, sc *Scenario) string {
 	}
 	of := sc.Stream(c.Of)
 	if OfGroup(m) {
-		if !Grouped(c.Source) {
+		if !c.Describe().Grouped {
 			return "no group of consumers reads: give the source one, as in group: {members: 4}"
 		}
 		return ""
@@ -193,12 +192,12 @@ func (c *Consume) unmeasured(m Metric, sc *Scenario) string {
 		}
 		return ""
 	case "order_violations":
-		if !Sequenced(c.Source) && (of == nil || of.Keys == 0) {
+		if !c.Describe().Sequenced && (of == nil || of.Keys == 0) {
 			return "nothing tells the order that was meant: give the records' sequence, or of: a stream with keys"
 		}
 		return ""
 	case "regressions", "gaps":
-		if !Sequenced(c.Source) {
+		if !c.Describe().Sequenced {
 			return "the records carry no number: give their sequence, as in sequence: $.version"
 		}
 		return ""

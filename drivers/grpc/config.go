@@ -149,6 +149,3 @@ func (c *Config) Open(ctx context.Context, env drivers.Env) (drivers.Driver, err
 	}
 	return d, nil
 }
-
-// String tells where the stream sends, for `wringer check`.
-func (c *Config) String() string { return c.Target + " " + c.Method }

@@ -226,7 +226,10 @@ func newViolation(v *reports.Violation) violation {
 		out.Tries = append(out.Tries, strings.Join(slices.DeleteFunc([]string{text, at.Code, at.Detail}, func(s string) bool { return s == "" }), ", "))
 	}
 	for _, s := range v.Seen {
-		text := fmt.Sprintf("%s: partition %d, offset %d", reports.Moment(s.AtNS), s.Partition, s.Offset)
+		text := reports.Moment(s.AtNS)
+		if s.Partition != nil && s.Offset != nil {
+			text += fmt.Sprintf(": partition %d, offset %d", *s.Partition, *s.Offset)
+		}
 		if s.Origin != "" {
 			text += ", from " + s.Origin
 		}

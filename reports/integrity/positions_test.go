@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"wringer/drivers"
 	"wringer/reports/pages"
 )
 
@@ -20,7 +21,7 @@ func TestPositions(t *testing.T) {
 		rnd.Shuffle(len(offsets), func(i, j int) { offsets[i], offsets[j] = offsets[j], offsets[i] })
 		for _, offset := range offsets {
 			for _, partition := range []int32{-1, 5} {
-				at := position{partition, offset}
+				at := position{drivers.PositionIn(partition, offset), 0}
 				if again, ok := p.add(p.log(partition), offset); again != marked[at] || !ok {
 					t.Fatalf("%+v: again %v, ok %v", at, again, ok)
 				}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/effects"
@@ -139,12 +138,8 @@ func (t *trial) streamRecord(s *stream, tally *tally, windows []reports.Window, 
 
 // stepRecords tells what became of the steps of a chain, nil when the stream is none.
 func (t *trial) stepRecords(s *stream, tally *tally, windows []reports.Window) []reports.Step {
-	chain, ok := s.spec.Driver.(drivers.Stepped)
-	if !ok {
-		return nil
-	}
 	var out []reports.Step
-	for i, name := range chain.StepNames() {
+	for i, name := range s.spec.Describe().Steps {
 		step := reports.Step{Name: name, StepMeasures: tally.total.Step(i), Windows: make(map[string]*reports.StepMeasures)}
 		for _, w := range windows {
 			m := tally.windows[t.plan.index[w.Name]].Step(i)
@@ -161,7 +156,7 @@ func (t *trial) faultRecords(run *reports.Run, c conclusion) []reports.Fault {
 	for i := range t.sc.Faults {
 		f := &t.sc.Faults[i]
 		on := f.Config.On()
-		r := reports.Fault{Name: f.Name, Round: f.Round, Kind: f.Config.Kind(), Spec: fmt.Sprint(f.Config), StartNS: int64(f.At), EndNS: int64(f.End())}
+		r := reports.Fault{Name: f.Name, Round: f.Round, Kind: f.Config.Kind(), Spec: f.Config.Describe().Words, StartNS: int64(f.At), EndNS: int64(f.End())}
 		if on.Link != "" {
 			r.Link = &on.Link
 		}

@@ -19,7 +19,7 @@ func (t *trial) consumer(ctx context.Context, spec *scenarios.Stream) error {
 	if err != nil {
 		return blameConsumer(spec, err)
 	}
-	s.effects = &observer{source: source, place: c.SourceName + " " + placeOf(c.Source)}
+	s.effects = &observer{source: source, place: c.SourceName + " " + c.Describe().Place}
 	t.closers = append(t.closers, s.effects.close)
 	s.effects.topic, s.effects.ledger = t.accounts(spec)
 	if err := source.Start(ctx); err != nil {
@@ -35,14 +35,14 @@ func (t *trial) consumer(ctx context.Context, spec *scenarios.Stream) error {
 // herd opens the group that reads beside a source, nil when there is none. Its members are under test: where a fault names
 // the stream, its link lies between them and the brokers.
 func (t *trial) herd(ctx context.Context, spec *scenarios.Stream, source drivers.Source) (*herd, error) {
-	if !scenarios.Grouped(spec.Consume.Source) {
+	if !spec.Consume.Describe().Grouped {
 		return nil, nil
 	}
 	env := t.env(spec)
 	if _, err := t.route(spec, &env); err != nil {
 		return nil, fmt.Errorf("open link: %w", err)
 	}
-	group, err := spec.Consume.Source.(drivers.Grouped).OpenGroup(env)
+	group, err := spec.Consume.Source.(drivers.GroupConfig).OpenGroup(env)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (t *trial) herd(ctx context.Context, spec *scenarios.Stream, source drivers
 // records carry.
 func (t *trial) accounts(spec *scenarios.Stream) (*integrity.Topic, *integrity.Ledger) {
 	var topic *integrity.Topic
-	numbered := scenarios.Sequenced(spec.Consume.Source)
+	numbered := spec.Consume.Describe().Sequenced
 	if numbered || spec.Consume.Of == "" {
 		topic = integrity.NewTopic(integrity.TopicConfig{Stream: spec.Name, Windows: t.plan.names, WindowAt: t.plan.windowAt, Sequenced: numbered})
 	}
@@ -107,7 +107,7 @@ func (t *trial) silentTopics(run *reports.Run) []string {
 		}
 		stream := run.Streams[s.spec.Name]
 		total := &stream.Total
-		if g, ok := s.spec.Consume.Source.(drivers.Grouped); ok && g.Churned() && len(stream.Strikes) == 0 {
+		if s.spec.Consume.Describe().Churned && len(stream.Strikes) == 0 {
 			why = append(why, fmt.Sprintf("stream %s: its churn struck no member", s.spec.Name))
 		}
 		switch {

@@ -44,7 +44,7 @@ func (h *herd) settle(ctx context.Context) {
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), catchUpLimit)
 	defer cancel()
 	var err error
-	if h.end.Committed, err = h.group.Committed(limit); err != nil {
+	if h.end.Committed, err = h.group.Settled(limit); err != nil {
 		h.end.Why = err.Error()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"wringer/drivers"
 	"wringer/faults"
 	"wringer/scenarios"
 )
@@ -78,7 +79,7 @@ func (t *trial) listen(spec *scenarios.Link) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	stack, ok := link.(faults.Stack)
+	stack, ok := link.(faults.ListeningLink)
 	if !ok {
 		return "", fmt.Errorf("link %s: a %T cannot listen", spec.Name, link)
 	}
@@ -123,7 +124,7 @@ func (t *trial) peers(link string) (faults.Peers, error) {
 		}
 		return p.Peers(opened, t.leadsTo(spec), t.bounds.over(direct))
 	}
-	return nil, fmt.Errorf("link %s: has no brokers that could be told apart; break it as a whole", link)
+	return nil, fmt.Errorf("link %s: has no peers that could be told apart; break it as a whole", link)
 }
 
 // peersLimit bounds the question who is behind a link.
@@ -132,13 +133,9 @@ const peersLimit = 5 * time.Second
 // aim makes sure that a branch names somebody before anything is sent. Who cannot be asked yet is asked when the fault is
 // injected, and that it then fails is told.
 func (t *trial) aim(ctx context.Context, link string) error {
-	name, text := faults.CutBranch(link)
-	if text == "" {
+	name, branch := faults.CutBranch(link)
+	if branch == "" {
 		return nil
-	}
-	branch, err := faults.ParseBranch(text)
-	if err != nil {
-		return fmt.Errorf("link %s: %w", name, err)
 	}
 	peers, err := t.peers(name)
 	if err != nil {
@@ -146,12 +143,12 @@ func (t *trial) aim(ctx context.Context, link string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, peersLimit)
 	defer cancel()
-	_, err = branch.Find(ctx, peers)
-	if errors.Is(err, faults.ErrNoPeer) {
+	_, err = faults.FindPeer(ctx, peers, branch)
+	if errors.Is(err, faults.ErrNoPeer) || errors.Is(err, drivers.ErrNoPeer) {
 		return fmt.Errorf("link %s: %w", name, err)
 	}
 	if err != nil {
-		t.opt.Log.Warn("which broker a fault will break is not known yet", "link", link, "why", err)
+		t.opt.Log.Warn("which peer a fault will break is not known yet", "link", link, "why", err)
 	}
 	return nil
 }
@@ -171,7 +168,7 @@ func (t *trial) reachable() error {
 func (t *trial) prepareLink(link faults.Link) error {
 	for i := range t.sc.Faults {
 		f := &t.sc.Faults[i]
-		p, ok := f.Config.(faults.Preparer)
+		p, ok := f.Config.(faults.NeedsLayer)
 		if on, _ := faults.CutBranch(f.Config.On().Link); !ok || on != link.Name() {
 			continue
 		}

@@ -13,7 +13,7 @@ type pipeline struct {
 	s      *stream
 	fly    context.Context
 	driver drivers.Pipeline // nil with a loop
-	loop   drivers.Loop
+	loop   drivers.Poller
 	send   sync.Mutex // one Send at a time, so that transmissions keep their order
 	all    sync.WaitGroup
 }
@@ -117,7 +117,7 @@ func (p *pipeline) wait() {
 
 // turned is a loop that waits for arrivals.
 type turned struct {
-	loop drivers.Loop
+	loop drivers.Poller
 	fly  context.Context
 }
 

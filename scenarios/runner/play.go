@@ -24,13 +24,13 @@ func direct(ctx context.Context, network, address string) (net.Conn, error) {
 	return d.DialContext(ctx, network, address)
 }
 
-// meanings turns a stream's `outcomes` into what each code means. A bare number is an HTTP status.
-func meanings(outcomes map[string][]string) map[string]drivers.Outcome {
+// meanings turns a stream's `outcomes` into what each code means. A bare number is a status, behind the driver's prefix.
+func meanings(outcomes map[string][]string, statusPrefix string) map[string]drivers.Outcome {
 	m := make(map[string]drivers.Outcome)
 	for _, o := range []drivers.Outcome{drivers.Acked, drivers.Rejected, drivers.Indeterminate} {
 		for _, code := range outcomes[o.String()] {
 			if _, err := strconv.Atoi(code); err == nil {
-				code = "http_" + code
+				code = statusPrefix + code
 			}
 			m[strings.ToLower(code)] = o
 		}
@@ -50,7 +50,7 @@ func (t *trial) play(ctx context.Context) (*reports.Run, error) {
 			s.effects.watch(ctx)
 		}
 		if t.opt.Results != nil && s.driver != nil {
-			t.opt.Results.Begin(s.spec.Name, placeOf(s.spec.Driver), t.epoch())
+			t.opt.Results.Begin(s.spec.Name, s.spec.Describe().Place, t.epoch())
 			s.results = t.opt.Results
 		}
 	}
@@ -102,14 +102,6 @@ func (t *trial) admit(stop context.CancelCauseFunc) bool {
 	}
 	stop(stopped{why: "the target was not healthy before anything was broken: " + why, unhealthy: true})
 	return false
-}
-
-// placeOf is where a driver sends or a source reads, as far as its configuration tells.
-func placeOf(config any) string {
-	if s, ok := config.(fmt.Stringer); ok {
-		return s.String()
-	}
-	return ""
 }
 
 // stuckMargin is how long beyond its longest possible operation a stream may take before its driver counts as stuck.

@@ -29,7 +29,7 @@ func (t *trial) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Accou
 		env.Dial = t.dials.over(link.Dial)
 		return nil, nil
 	}
-	through, ok := link.(faults.Through)
+	through, ok := link.(faults.DialsVia)
 	if !ok {
 		return nil, fmt.Errorf("a %T has no room for a witness behind it", link)
 	}
@@ -37,21 +37,21 @@ func (t *trial) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Accou
 	past := witness.New(env.Identity, env.Clock, account).Watch(env.Dial)
 	env.Mark = "{{id}}"
 	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		return through.DialBy(ctx, network, address, past)
+		return through.DialVia(ctx, network, address, past)
 	}
 	return account, nil
 }
 
 // leave lets a stream's connections leave from the addresses that it names.
 func (t *trial) leave(spec *scenarios.Stream, env *drivers.Env) error {
-	s, ok := spec.Driver.(drivers.Sourced)
-	if !ok || len(s.Sources()) == 0 {
+	sources := spec.Describe().LocalAddrs
+	if len(sources) == 0 {
 		return nil
 	}
 	if spec.Witness || linked(t.sc, spec.Name) {
 		return fmt.Errorf("%w: stream %s: its connections leave from addresses of their own, and a link or a witness makes its own connections; remove one of the two", ErrScenario, spec.Name)
 	}
-	env.Dial = t.dials.over(t.bounds.over(from(s.Sources())))
+	env.Dial = t.dials.over(t.bounds.over(from(sources)))
 	return nil
 }
 

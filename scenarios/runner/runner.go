@@ -245,7 +245,7 @@ func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
 	t.closers = append(t.closers, driver.Close)
 	s := newStream(spec, env, t.plan.slots, t.sc.Run)
 	s.driver = driver
-	s.meaning = meanings(spec.Outcomes)
+	s.meaning = meanings(spec.Outcomes, spec.Describe().StatusPrefix)
 	if s.effects, err = t.observe(ctx, spec, env, driver); err != nil {
 		return blame(spec, err)
 	}
@@ -285,7 +285,7 @@ func (t *trial) observe(ctx context.Context, spec *scenarios.Stream, env drivers
 	} else if v, ok := driver.(drivers.Verifier); ok {
 		config.Mode, config.Order = integrity.Log, integrity.Sequential
 		o.place = "its own log"
-		if f, ok := driver.(drivers.Fleet); ok {
+		if f, ok := driver.(drivers.Producers); ok {
 			config.Producers = f.Producers()
 		}
 		o.source, err = v.Source()

@@ -145,15 +145,15 @@ func (s *stream) run(admit, fly context.Context) {
 var loopRates = struct{ from, to float64 }{1000, 40_000}
 
 // opened is the driver's loop, nil when it has none or the stream is not for one.
-func (s *stream) opened() drivers.Loop {
-	l, ok := s.driver.(drivers.Looped)
+func (s *stream) opened() drivers.Poller {
+	l, ok := s.driver.(drivers.Polled)
 	if !ok || s.pacer == nil {
 		return nil
 	}
 	if peak := s.spec.Rate.Peak(); peak < loopRates.from || peak > loopRates.to {
 		return nil
 	}
-	loop, err := l.Loop()
+	loop, err := l.Poller()
 	if err != nil {
 		s.fail(err)
 		return nil
@@ -161,7 +161,7 @@ func (s *stream) opened() drivers.Loop {
 	return loop
 }
 
-func (s *stream) carrier(fly context.Context, loop drivers.Loop) carrier {
+func (s *stream) carrier(fly context.Context, loop drivers.Poller) carrier {
 	if loop != nil {
 		return &pipeline{s: s, fly: fly, loop: loop}
 	}
