@@ -1,17 +1,19 @@
 // Package drivertest is the conformance suite of drivers: whatever its protocol, a driver tells the truth about what
 // became of an attempt, ends at its deadline, hides no transmission and leaves nothing behind.
 //
+//	func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+//
 //	func TestConformance(t *testing.T) {
 //		drivertest.Run(t, drivertest.Subject{Start: startTarget, Codes: ...})
 //	}
+//
+// The tests of the suite run in parallel. Therefore TestMain looks for the goroutines that a driver left behind.
 //
 // RawServer is what such a target, and any other test of a protocol's bad manners, can be built of.
 package drivertest
 
 import (
 	"testing"
-
-	"go.uber.org/goleak"
 
 	"wringer/drivers"
 )
@@ -75,7 +77,7 @@ func (s Subject) run(t *testing.T, name Behaviour, test func(*testing.T, *rig)) 
 			t.Logf("%s does not apply: %s", name, why)
 			return
 		}
-		defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+		t.Parallel()
 		target := s.Start(t)
 		defer target.Close()
 		r := openRig(t, target)

@@ -14,7 +14,7 @@ const (
 	// short is the deadline of an attempt that nothing but its deadline ends.
 	short = 400 * time.Millisecond
 	// timeout is the stream's: what a client library gives itself to connect, or to wait for an answer.
-	timeout = 2 * time.Second
+	timeout = 4 * time.Second
 	// patience is the deadline of every other attempt, and how long the suite waits before it calls something hung.
 	// Nothing is measured by it.
 	patience = 20 * time.Second

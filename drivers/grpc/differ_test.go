@@ -308,6 +308,7 @@ func (r play) acts() (acts []act) {
 // Both paths tell the same of whatever a target sends: what became of the operation, whether that was an answer, and how often it
 // was sent.
 func TestPathsAgree(t *testing.T) {
+	t.Parallel()
 	const seed, cases = 1, 500
 	var acts []act
 	var sent atomic.Int32

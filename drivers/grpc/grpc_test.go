@@ -26,6 +26,7 @@ func reserve(g *target) *Config {
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewUnstartedServer(nil)
 	server.StartTLS() // lends its certificate
 	certificates := server.TLS.Certificates
@@ -43,6 +44,7 @@ func TestConformance(t *testing.T) {
 			func(c *Config) { c.TLS = &tlsconfig.Config{Insecure: true} }},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			drivertest.Run(t, drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
 				g := startTarget(t, []string{"v1"}, test.options...)
 				c := reserve(g)

@@ -183,6 +183,7 @@ func withHealth(t *testing.T) (*target, *health.Server) {
 }
 
 func TestHealth(t *testing.T) {
+	t.Parallel()
 	g, vitals := withHealth(t)
 	c := reserve(g)
 	c.Health = &Health{Service: "test.v1.Inventory", Wait: 300 * time.Millisecond}

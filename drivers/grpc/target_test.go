@@ -25,9 +25,13 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"wringer/drivers/drivertest"
+	"wringer/drivers/drivertest/tier"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	tier.AtOnce(tier.Waiting)
+	goleak.VerifyTestMain(m)
+}
 
 // shop holds the compiled test service.
 var shop = sync.OnceValues(func() (linker.File, error) {

@@ -15,6 +15,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	drivertest.Run(t, drivertest.Subject{Start: startTarget, Skip: map[drivertest.Behaviour]string{
 		drivertest.Endless: "sarama bounds the length of an answer by its first four bytes, which Garbage tests",
 	}})

@@ -66,6 +66,7 @@ func TestAckedAndSeen(t *testing.T) {
 }
 
 func TestAnswers(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		fault    *kerr.Error
 		outcome  drivers.Outcome
@@ -103,6 +104,7 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestHiddenRetries(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
 		faults  []*kerr.Error // one a transmission
@@ -206,6 +208,7 @@ func (c *cutConn) Read(p []byte) (int, error) {
 
 // Under every kind of fault at once, what each attempt says agrees with what the brokers counted and hold.
 func TestCountsAreExact(t *testing.T) {
+	t.Parallel()
 	retries := 3
 	for seed := range uint64(4) {
 		for _, config := range []Config{{}, {Retries: &retries}, {Idempotent: true}, {Retries: &retries, Compression: "lz4"}} {
@@ -279,6 +282,7 @@ func exactCounts(t *testing.T, seed uint64, config Config) {
 
 // The records of a key keep their order, whatever happens to leaders and connections, when the producer is idempotent.
 func TestOrderOfKeys(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	env := newEnv()
 	var cut atomic.Int64
@@ -325,6 +329,7 @@ func TestNoAcks(t *testing.T) {
 // An attempt of the stream's own policy is told from one of the client library: the first attempt is over, and the client
 // still resends it, while the second's transmissions are counted as its own.
 func TestSecondAttempt(t *testing.T) {
+	t.Parallel()
 	once := 1
 	c := newCluster(t, 1)
 	var silent atomic.Bool

@@ -124,6 +124,7 @@ func numbered(n int) []string {
 
 // What stood in the topic before is nobody's; of what comes after, each record is processed once while nobody is struck.
 func TestGroupProcessesEverythingOnce(t *testing.T) {
+	t.Parallel()
 	for _, commit := range []string{"before", "after", "periodic"} {
 		t.Run(commit, func(t *testing.T) {
 			c := groupCluster(t, 1)
@@ -183,6 +184,7 @@ func (b *band) step(t *testing.T, n int, more func(processed int) bool) *consume
 
 // A member dies with records in hand: whoever commits before the work has lost them, whoever commits after gets them again.
 func TestDeathWithRecordsInHand(t *testing.T) {
+	t.Parallel()
 	for _, commit := range []string{"before", "after"} {
 		t.Run(commit, func(t *testing.T) {
 			c := groupCluster(t, 1)
@@ -232,6 +234,7 @@ func (b *band) committedBy(t *testing.T) int64 {
 // A member that is frozen beyond its session is given up, and its records are given to another. Thawed, it goes on with what
 // it had in hand, before it hears of that: records are processed twice, and none is lost.
 func TestFreezeRedelivers(t *testing.T) {
+	t.Parallel()
 	c := groupCluster(t, 1)
 	cl := client(t, c)
 	freezeRedelivers(t, openBand(t, c, Group{Members: 2}), func(n int) { produce(t, cl, numbered(n)...) })
@@ -255,6 +258,7 @@ func freezeRedelivers(t *testing.T, b *band, produce func(n int)) {
 
 // Leaving in good order finishes and commits what is in hand: nothing is lost, and nothing comes again.
 func TestLeaveLosesNothing(t *testing.T) {
+	t.Parallel()
 	for _, commit := range []string{"before", "after", "periodic"} {
 		t.Run(commit, func(t *testing.T) {
 			c := groupCluster(t, 1)

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest/tier"
 )
 
 // Two goroutines are not ours to end. sarama marks a global meter when it encodes a fetch (see quiet), and go-metrics never
@@ -24,6 +25,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(serveBrokers) != "" {
 		os.Exit(brokersOfABenchmark())
 	}
+	tier.AtOnce(tier.Waiting)
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
 		goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"))

@@ -16,6 +16,7 @@ import (
 )
 
 func TestOpen(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	open := func(config Config, ctx context.Context) error {
 		d, err := config.Open(ctx, newEnv())

@@ -17,6 +17,7 @@ import (
 
 // A broker that takes everything and says nothing ends attempts at their deadlines, and nothing longer than that.
 func TestSilence(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	var silent atomic.Bool
 	w := watch(c, func(*kmsg.ProduceRequest) (kmsg.Response, error, bool) { return nil, nil, silent.Load() })

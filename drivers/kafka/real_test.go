@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest/tier"
 )
 
 // realPatience bounds each step with the real brokers.
@@ -246,6 +247,7 @@ func (a *account) settle(t *testing.T) books {
 // records, and they are found lost; with acks=all and two replicas in sync demanded, none was acknowledged. A third topic is under load all the time. And a broker that does not lead any more
 // says so before it appends.
 func TestRealBrokers(t *testing.T) {
+	tier.Slow(t, "starts three nodes of Apache Kafka")
 	c := startReal(t)
 	c.create(t, "risky", "1", "true", 1, 2)
 	c.create(t, "safe", "2", "false", 1, 2)

@@ -115,6 +115,7 @@ func TestTransactions(t *testing.T) {
 }
 
 func TestLeadersMoveUnderTheReader(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	d := openDriver(t, c, Config{Idempotent: true}, newEnv())
 	s, err := d.Source()
@@ -199,6 +200,7 @@ func TestCatchUpEnds(t *testing.T) {
 }
 
 func TestStart(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	s := openSource(t, c, Effect{Topic: "absent"})
 	if err := s.Start(t.Context()); !errors.Is(err, drivers.ErrConfig) || !strings.Contains(err.Error(), "absent") {
@@ -264,6 +266,7 @@ func addPartitions(t testing.TB, cl *kgo.Client, total int32) {
 
 // One broker may not have heard yet of a topic that exists.
 func TestTopicThatIsNotKnownEverywhereYet(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	asked := 0
 	c.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {

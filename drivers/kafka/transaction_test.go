@@ -92,6 +92,7 @@ func TestTransactionUnconfirmed(t *testing.T) {
 
 // A record that is refused aborts its transaction: none of it is acked, none of it is seen, and the next goes through.
 func TestTransactionRefused(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	refuse := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.MessageTooLarge, Count: 1})
 	defer refuse.Remove()

@@ -73,6 +73,7 @@ func TestLoopConformance(t *testing.T) {
 		"GET":  func(c *Config) { c.Request, c.Body = strings.TrimPrefix(c.Request, "POST "), "" },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			drivertest.Run(t, drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
 				g := startTarget(t, nil)
 				c := &Config{Request: "POST http://" + g.address + "/orders/{{id}}", Body: `{"id":"{{id}}"}`,

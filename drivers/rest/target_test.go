@@ -33,7 +33,7 @@ type target struct {
 
 func startTarget(t testing.TB, secure *tls.Config) *target {
 	t.Helper()
-	g := &target{address: "127.0.0.1:0", secure: secure, released: make(chan struct{})}
+	g := &target{address: "127.0.0.1:0", secure: secure.Clone(), released: make(chan struct{})}
 	g.mode.Store(drivertest.Answer)
 	g.listen(t)
 	return g
@@ -188,7 +188,10 @@ func TestConformance(t *testing.T) {
 		"http1 chain":            {false, false, chained},
 		"h2c chain":              {false, true, chained},
 	} {
-		t.Run(name, func(t *testing.T) { conformance(t, test.secure, test.http2, test.configure) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conformance(t, test.secure, test.http2, test.configure)
+		})
 	}
 }
 

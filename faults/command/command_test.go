@@ -16,11 +16,15 @@ import (
 
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/faulttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	tier.AtOnce(tier.Waiting)
+	goleak.VerifyTestMain(m)
+}
 
 func sh(script string) []string { return []string{"sh", "-c", script} }
 

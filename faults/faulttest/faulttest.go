@@ -26,7 +26,7 @@ type Rig struct {
 // patience bounds what a test waits for; it is no expectation.
 const patience = 30 * time.Second
 
-// Run runs the suite. open builds a fresh rig.
+// Run runs the suite. open builds a fresh rig; the tests, each with a rig of its own, run in parallel.
 func Run(t *testing.T, open func(t *testing.T) Rig) {
 	for _, test := range []struct {
 		name string
@@ -45,7 +45,10 @@ func Run(t *testing.T, open func(t *testing.T) Rig) {
 		{"returns when the context of heal ends", healReturns},
 		{"can be injected again", again},
 	} {
-		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.run(t, open(t))
+		})
 	}
 }
 

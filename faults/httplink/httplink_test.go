@@ -30,6 +30,7 @@ func TestConformance(t *testing.T) {
 		{Discard: true},
 	} {
 		t.Run((&Config{Act: a}).words(), func(t *testing.T) {
+			t.Parallel()
 			both(t, func(t *testing.T, two bool) {
 				faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 					s := serve(t)

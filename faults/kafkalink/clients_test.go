@@ -123,6 +123,7 @@ func franz(t *testing.T, r *rig, d *dials, more ...kgo.Opt) *kgo.Client {
 	c, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(r.address), kgo.Dialer(d.DialContext), kgo.DefaultProduceTopic("orders"),
 		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.RetryTimeout(patience), kgo.RequestTimeoutOverhead(time.Second),
+		kgo.MetadataMinAge(50 * time.Millisecond),         // how long it waits before it asks again who leads
 		kgo.ProduceRequestTimeout(100 * time.Millisecond), // with the overhead, when an answer counts as lost
 	}, more...)...)
 	if err != nil {

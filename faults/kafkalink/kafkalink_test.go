@@ -36,6 +36,7 @@ func TestConformance(t *testing.T) {
 		{API: "produce", Delay: 20 * time.Millisecond},
 	} {
 		t.Run((&FaultConfig{Act: a}).words(), func(t *testing.T) {
+			t.Parallel()
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				r := newRig(t, serve(t, echo))
 				return faulttest.Rig{Config: &FaultConfig{Link: "l", Act: a}, Fault: r.open(t, a), Meet: func(ctx context.Context) error {

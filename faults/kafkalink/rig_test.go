@@ -15,12 +15,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/toxi"
 )
 
 // The metrics of sarama keep one ticker for the whole process.
 func TestMain(m *testing.M) {
+	tier.AtOnce(tier.Waiting)
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
 }
 

@@ -12,11 +12,15 @@ import (
 
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/faulttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	tier.AtOnce(tier.Waiting)
+	goleak.VerifyTestMain(m)
+}
 
 // server is a part that serves as long as it is up.
 type server struct {
@@ -100,6 +104,7 @@ func open(t *testing.T, c Config, p faults.Part) *Fault {
 func TestConformance(t *testing.T) {
 	for _, c := range []Config{{Pause: "stock"}, {Kill: "stock"}} {
 		t.Run(c.Kind(), func(t *testing.T) {
+			t.Parallel()
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				s := &server{}
 				return faulttest.Rig{Config: &c, Fault: open(t, c, s), Meet: s.serve}

@@ -20,6 +20,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/faulttest"
 	"wringer/faults/part"
@@ -34,6 +35,7 @@ func TestMain(m *testing.M) {
 		serve(address)
 		return
 	}
+	tier.AtOnce(tier.Waiting)
 	goleak.VerifyTestMain(m)
 }
 
@@ -108,18 +110,15 @@ func started(t *testing.T, change func(*process.Spec)) *server {
 	return s
 }
 
-// echo is one request on a connection of its own.
+// echo is one request on a connection of its own, which ends with ctx.
 func (s *server) echo(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
-	defer cancel()
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", s.address)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	deadline, _ := ctx.Deadline()
-	c.SetDeadline(deadline)
+	defer context.AfterFunc(ctx, func() { c.Close() })()
 	if _, err := c.Write([]byte("x")); err != nil {
 		return err
 	}
@@ -138,6 +137,7 @@ func (s *server) meet(ctx context.Context) error {
 func TestConformance(t *testing.T) {
 	for _, config := range []part.Config{{Pause: "echo"}, {Kill: "echo"}, {Restart: "echo"}, {CPU: "echo", Share: 0.2}, {Files: "echo"}} {
 		t.Run(config.Kind(), func(t *testing.T) {
+			t.Parallel()
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				s := started(t, nil)
 				f, err := config.Open(faults.Env{Part: func(string) (faults.Part, error) { return s, nil }})

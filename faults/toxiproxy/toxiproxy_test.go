@@ -20,6 +20,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/faulttest"
 	"wringer/faults/toxi"
@@ -37,6 +38,7 @@ func TestMain(m *testing.M) {
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/Shopify/toxiproxy/v2/cmd/server").CombinedOutput(); err != nil {
 		unbuilt = "the Toxiproxy server cannot be built: " + err.Error() + ": " + string(out)
 	}
+	tier.AtOnce(tier.Waiting)
 	code := m.Run()
 	if err := goleak.Find(); err != nil && code == 0 {
 		println(err.Error())
@@ -160,6 +162,7 @@ func TestConformance(t *testing.T) {
 		{Down: true},
 	} {
 		t.Run(c.Kind(), func(t *testing.T) {
+			t.Parallel()
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				r := newRig(t)
 				return faulttest.Rig{Config: &c, Fault: r.open(t, c, nil), Meet: r.meet}

@@ -95,6 +95,7 @@ func (b *bench) killFulfilment(times int) int {
 }
 
 func TestFulfilmentShipsOnceOverKills(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	orders := b.killFulfilment(5)
 	b.settled()
@@ -106,6 +107,7 @@ func TestFulfilmentShipsOnceOverKills(t *testing.T) {
 }
 
 func TestFulfilmentPausesAndResumes(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	f := b.part("fulfilment")
 	b.mustPlace(0, 20)
@@ -135,6 +137,7 @@ func TestFulfilmentPausesAndResumes(t *testing.T) {
 }
 
 func TestFulfilmentKillWhilePaused(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	f := b.part("fulfilment")
 	must(t, f.Pause(t.Context()))
@@ -154,6 +157,7 @@ func TestFulfilmentKillWhilePaused(t *testing.T) {
 }
 
 func TestOrdersSurviveInventoryPause(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	inventory := b.part("inventory")
 	must(t, inventory.Pause(t.Context()))
@@ -186,6 +190,7 @@ func TestOrdersSurviveInventoryPause(t *testing.T) {
 }
 
 func TestOrdersSurviveInventoryKill(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	inventory := b.part("inventory")
 	b.mustPlace(0, 10)
@@ -226,6 +231,7 @@ func TestKillWithoutTrafficMeetsNothing(t *testing.T) {
 }
 
 func TestOrdersSurviveBrokerPause(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	kafka := b.part("kafka")
 	b.mustPlace(0, 10)
@@ -271,6 +277,7 @@ func (b *bench) giveUp(first, last int) {
 }
 
 func TestPublishTimeoutIsAnsweredAndResumed(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	b.mustPlace(0, 1)
 	must(t, b.part("kafka").Pause(t.Context()))

@@ -17,6 +17,7 @@ import (
 	"github.com/IBM/sarama"
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/scenarios"
 )
@@ -24,6 +25,7 @@ import (
 func TestMain(m *testing.M) {
 	// sarama sizes each fetch request against go-metrics' default registry, whatever its configuration says, and the
 	// first meter starts a ticker for the rest of the process.
+	tier.AtOnce(tier.Waiting)
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
 }
 
@@ -258,6 +260,7 @@ func must(t testing.TB, err error) {
 }
 
 func TestOrderTakesEffectOnceEverywhere(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	const orders = 200
 	b.mustPlace(0, orders)
@@ -281,6 +284,7 @@ func TestOrderTakesEffectOnceEverywhere(t *testing.T) {
 }
 
 func TestSameKeyGetsTheFirstAnswer(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	ctx := context.Background()
 	first := b.place(1)
@@ -297,6 +301,7 @@ func TestSameKeyGetsTheFirstAnswer(t *testing.T) {
 }
 
 func TestConcurrentDuplicatesExecuteOnce(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	must(t, b.part("inventory").Pause(t.Context())) // so that they meet under way
 	answers := make(chan answered, 20)
@@ -317,6 +322,7 @@ func TestConcurrentDuplicatesExecuteOnce(t *testing.T) {
 }
 
 func TestWithoutKeyNothingIsDeduplicated(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	for range 2 {
 		b.accepted(func() answered { return b.do(context.Background(), "POST", "/orders", "", orderBody("o1", "c1")) })
@@ -327,6 +333,7 @@ func TestWithoutKeyNothingIsDeduplicated(t *testing.T) {
 }
 
 func TestCustomersKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	const orders = 60
 	for n := range orders {
@@ -370,6 +377,7 @@ func TestReading(t *testing.T) {
 }
 
 func TestBadInputIsRefused(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	for _, body := range []string{
 		``, `{`, `[]`, `{}`, `{"orderId":1}`,

@@ -13,9 +13,14 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"wringer/drivers/drivertest/tier"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	tier.AtOnce(tier.Waiting)
+	goleak.VerifyTestMain(m)
+}
 
 // script is what a target does with one connection, once both sides have begun. It ends the connection by returning.
 type script func(p *peer)

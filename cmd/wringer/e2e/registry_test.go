@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 
 // A scenario's message, numbers and lists as YAML has them, by a registry's schema.
 func TestSchemaRegistry(t *testing.T) {
+	checkedScenario(t, light)
 	registry := srfake.New()
 	defer registry.Close()
 	_, _, err := registry.RegisterSchema("payments-value", sr.Schema{Schema: `{"type":"record","name":"Payment","fields":[

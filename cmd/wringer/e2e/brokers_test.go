@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -57,6 +57,7 @@ func newBrokers(t *testing.T) *kfake.Cluster {
 
 // The leader of one partition is cut off: a third of the records fails, and the record tells which broker it was.
 func TestFaultOnALeader(t *testing.T) {
+	checkedScenario(t, usual)
 	c := newBrokers(t)
 	run := decided(t, "brokers", fmt.Sprintf(brokersScenario, strings.Join(c.ListenAddrs(), ","), "leader(payments,1)"))
 	if run.Verdict != reports.Pass {
@@ -75,6 +76,7 @@ func TestFaultOnALeader(t *testing.T) {
 }
 
 func TestFaultOnNoBroker(t *testing.T) {
+	checkedScenario(t, light)
 	c := newBrokers(t)
 	for branch, says := range map[string]string{
 		"broker-9":           "there is no broker-9; there are broker-0, broker-1, broker-2",

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -41,7 +41,8 @@ var inner = map[string]struct {
 
 // TestInner runs every scenario of scenarios/inner as shipped, and where its weakness can be taken out also without it.
 func TestInner(t *testing.T) {
-	files, err := filepath.Glob("../../scenarios/inner/*.yaml")
+	several(t)
+	files, err := filepath.Glob("../../../scenarios/inner/*.yaml")
 	if err != nil || len(files) != len(inner) {
 		t.Fatalf("%d scenarios for %d expectations: %v", len(files), len(inner), err)
 	}
@@ -53,8 +54,9 @@ func TestInner(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Run(name, func(t *testing.T) {
+			several(t)
 			t.Run("as shipped", func(t *testing.T) {
-				t.Parallel()
+				checkedScenario(t, usual)
 				run := decided(t, name, string(src))
 				if want.fails == "" && run.Verdict != reports.Pass || want.fails != "" && run.Verdict != reports.Fail {
 					t.Errorf("verdict %s: %q", run.Verdict, run.Why)
@@ -70,7 +72,7 @@ func TestInner(t *testing.T) {
 				return
 			}
 			t.Run("sound", func(t *testing.T) {
-				t.Parallel()
+				checkedScenario(t, usual)
 				sound := string(src)
 				for _, swap := range want.sound {
 					if !strings.Contains(sound, swap[0]) {

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -93,8 +93,10 @@ expect:
 // what the record says has arrived is what the target got, to the unit. No frames are lost, only late: a client that finds its
 // HTTP/2 connection broken resets it, and what the target had not read by then is gone from its socket.
 func TestWitnessAgreesWithTheTarget(t *testing.T) {
+	several(t)
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {
+			checkedScenario(t, usual)
 			target := &ledgerTarget{seed: seed, over: make(chan struct{}), heads: map[string]int{}, whole: map[string]int{}}
 			server := httptest.NewUnstartedServer(target)
 			server.Config.Protocols = new(http.Protocols)
@@ -177,6 +179,7 @@ expect:
 
 // A witness that cannot read what passes decides nothing.
 func TestBlindWitnessIsInconclusive(t *testing.T) {
+	checkedScenario(t, light)
 	address := drivertest.ServeRaw(t, func(c *drivertest.RawConn) {
 		c.Some()
 		c.Say("HTTP/1.1 101 Switching Protocols\r\n\r\n")
@@ -204,13 +207,14 @@ func TestBlindWitnessIsInconclusive(t *testing.T) {
 
 // TestWitnessScenario runs the shipped scenario, and once more with a shop that ignores the key: the probe finds it.
 func TestWitnessScenario(t *testing.T) {
-	src, err := os.ReadFile("../../scenarios/witness.yaml")
+	several(t)
+	src, err := os.ReadFile("../../../scenarios/witness.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	bin := buildCommand(t)
 	t.Run("kept", func(t *testing.T) {
-		t.Parallel()
+		scenario(t, usual)
 		_, run := probe(t, bin, src, reports.ExitPass)
 		orders, stock := run.Streams["orders"].Total, run.Streams["stock"].Total
 		if *orders.Witness.ArrivedTwice == 0 || *stock.Witness.Arrivals != stock.Attempts || orders.Replays.Honoured == 0 {
@@ -218,7 +222,7 @@ func TestWitnessScenario(t *testing.T) {
 		}
 	})
 	t.Run("ignored", func(t *testing.T) {
-		t.Parallel()
+		scenario(t, usual)
 		src := bytes.Replace(src, []byte("target: {shop: {}}"), []byte("target: {shop: {defects: [no-dedupe]}}"), 1)
 		rec, run := probe(t, bin, src, reports.ExitFail)
 		orders := run.Streams["orders"].Total

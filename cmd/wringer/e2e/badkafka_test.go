@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -84,6 +84,7 @@ func addresses(c *kfake.Cluster) string { return strings.Join(c.ListenAddrs(), "
 
 // What is wrong with the cluster is named before anything is sent.
 func TestKafkaThatCannotBeUsed(t *testing.T) {
+	checkedScenario(t, light)
 	plain, guarded := newTopic(t, nil), guarded(t)
 	for name, tt := range map[string]struct {
 		brokers, topic, more string
@@ -110,6 +111,7 @@ func TestKafkaThatCannotBeUsed(t *testing.T) {
 
 // A login that may not write, or not read: everything is rejected, or unknown, and nothing is lost.
 func TestKafkaThatDenies(t *testing.T) {
+	checkedScenario(t, light)
 	c := guarded(t)
 	record, code, said := runKafka(t, addresses(c), "payments", login("reader", "secret"))
 	total := loadRecord(t, record).Run.Streams["payments"].Total
@@ -146,6 +148,7 @@ func during(t *testing.T, c *kfake.Cluster, do func()) (wait func()) {
 
 // Records of others, with an identity or without, are foreign: never unexpected, never lost, never copies.
 func TestKafkaForeignRecords(t *testing.T) {
+	checkedScenario(t, light)
 	c := newTopic(t, nil)
 	cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.DefaultProduceTopic("payments"))
 	if err != nil {
@@ -175,6 +178,7 @@ func TestKafkaForeignRecords(t *testing.T) {
 
 // What was removed before it was read is unknown, not lost; the record says what removed it.
 func TestKafkaThatForgets(t *testing.T) {
+	checkedScenario(t, light)
 	for name, tt := range map[string]struct {
 		config map[string]string
 		forget func(c *kfake.Cluster) error

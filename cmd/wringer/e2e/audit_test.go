@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -36,8 +36,10 @@ expect:
 // TestRecordAgreesWithTheShopsAudit runs against a shop that counts for itself: what the record says was seen, repeated and
 // acked is what the shop did, to the unit.
 func TestRecordAgreesWithTheShopsAudit(t *testing.T) {
+	several(t)
 	for _, defects := range [][]string{nil, {shop.NoDedupe}, {shop.PublishTwice}} {
 		t.Run(strings.Join(append([]string{"shop"}, defects...), " "), func(t *testing.T) {
+			checkedScenario(t, usual)
 			target, err := shop.Open(t.Context(), shop.Config{Defects: defects}, scenarios.TargetEnv{Seed: 3})
 			if err != nil {
 				t.Fatal(err)

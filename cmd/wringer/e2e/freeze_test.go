@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -35,6 +35,7 @@ expect:
 // TestFreezeOverHTTP freezes a real server for 2 s of 12 s, at 100 requests a second: p99 is 1.88 s by arithmetic. A cap on
 // what is in flight, behind which other tools hide the freeze, does not pass.
 func TestFreezeOverHTTP(t *testing.T) {
+	checkedScenario(t, light)
 	rec := freeze(t)
 	for try := 1; onceMore(t, try, rec); try++ {
 		rec = freeze(t)

@@ -1,7 +1,6 @@
-package main
+package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,7 +9,6 @@ import (
 
 	"wringer/drivers/drivertest"
 	"wringer/reports"
-	"wringer/reports/recordtest"
 )
 
 // hostile are scripts of raw connections; each breaks HTTP in its own way.
@@ -44,25 +42,6 @@ var hostile = map[string]func(c *drivertest.RawConn){
 	},
 }
 
-// wringer runs the command in this process.
-func wringer(t *testing.T, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	var out, err bytes.Buffer
-	code = run(t.Context(), args, streams{strings.NewReader(""), &out, &err})
-	return code, out.String(), err.String()
-}
-
-// loadRecord reads a record and checks it against the schema and its sums.
-func loadRecord(t *testing.T, dir string) *reports.Record {
-	t.Helper()
-	rec, err := reports.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	recordtest.Valid(t, rec.Run)
-	return rec
-}
-
 const hostileScenario = `name: hostile
 seed: 1
 run: {duration: 2s, drain: 100ms}
@@ -82,15 +61,16 @@ expect:
 `
 
 func TestHostileTargetsNeverPass(t *testing.T) {
+	several(t)
 	for name, handle := range hostile {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
-			t.Parallel()
+			checkedScenario(t, light)
 			// A target that answers fast, only never well, meets what asks for fast answers alone.
 			never(t, drivertest.ServeRaw(t, handle).Address(), name == "refuses politely")
 		})
 	}
 	t.Run("dead", func(t *testing.T) {
-		t.Parallel()
+		checkedScenario(t, light)
 		dead := drivertest.ServeRaw(t, (*drivertest.RawConn).Hang)
 		dead.Refuse()
 		never(t, dead.Address(), false)

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -22,7 +22,8 @@ import (
 // From an order to its shipment: a part that freezes for three seconds delays what was due meanwhile, by half of that in the
 // middle, while every order is answered as before.
 func TestEffectsOfAFrozenPart(t *testing.T) {
-	src, err := os.ReadFile("../../scenarios/effects.yaml")
+	checkedScenario(t, usual)
+	src, err := os.ReadFile("../../../scenarios/effects.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +72,7 @@ func (l *late) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // A REST operation against a Kafka topic: what the service publishes 150 ms late takes at least that, though its answers do
 // not, and what it forgets is no good time at any limit.
 func TestEffectsAcrossProtocols(t *testing.T) {
+	several(t)
 	for name, c := range map[string]struct {
 		forget uint64
 		want   map[string]reports.Verdict
@@ -85,6 +87,7 @@ func TestEffectsAcrossProtocols(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			checkedScenario(t, light)
 			cluster := newTopic(t, nil)
 			client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
 			if err != nil {

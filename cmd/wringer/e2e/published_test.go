@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 // The shipped scenarios of streams that only consume pass on the honest shop, and with workers that commit after their work.
 // A shop that publishes twice is caught, and so are workers that lose what dies in hand, and those that get it twice.
 func TestPublished(t *testing.T) {
+	several(t)
 	bin := buildCommand(t)
 	for name, c := range map[string]struct {
 		file    string
@@ -29,8 +30,8 @@ func TestPublished(t *testing.T) {
 			[]string{"workers.redelivered == 0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			src, err := os.ReadFile("../../scenarios/" + c.file)
+			scenario(t, usual)
+			src, err := os.ReadFile("../../../scenarios/" + c.file)
 			if err != nil {
 				t.Fatal(err)
 			}

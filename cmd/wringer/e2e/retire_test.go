@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -147,8 +147,10 @@ const retiringProto = `syntax = "proto3"; package t; message M {} service Servic
 // arrival, the requests that it turned away too. Not arrived is at most what was turned away: what a client had begun to send
 // when it heard of the end, and never sent or could not.
 func TestRetiredConnections(t *testing.T) {
+	several(t)
 	for _, closes := range []bool{false, true} {
 		t.Run(fmt.Sprintf("closes %t", closes), func(t *testing.T) {
+			checkedScenario(t, usual)
 			target := startRetiring(t, 20, closes)
 			dir := t.TempDir()
 			for name, text := range map[string]string{"retiring.yaml": fmt.Sprintf(retiringScenario, target.server.Address()), "t.proto": retiringProto} {
