@@ -1,5 +1,3 @@
-// Package drivers holds the traffic nouns: operations, attempts and their outcomes, and the small interfaces that a
-// protocol implements. It needs the standard library alone; each protocol is a package below it.
 package drivers
 
 import "time"

@@ -1,5 +1,3 @@
-// Package faults holds the fault nouns: what can be broken (Link, Part), a Fault that breaks and heals it, and the
-// Timeline that does so on schedule. It needs the standard library alone; each mechanism is a package below it.
 package faults
 
 import (

@@ -1,5 +1,3 @@
-// Package reports holds the run record: what a run measured and what was made of it. A report is a pure function of the
-// record; each format is a package below it. This package needs the standard library alone.
 package reports
 
 import (

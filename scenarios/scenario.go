@@ -1,5 +1,3 @@
-// Package scenarios holds the scenario language: what traffic to send, what to break meanwhile, and what must still
-// hold. Parse reads a scenario strictly and reports every problem at once; Schema describes the language to editors.
 package scenarios
 
 import (

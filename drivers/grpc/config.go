@@ -1,4 +1,3 @@
-// Package grpc is the driver of gRPC: one call an operation, whichever of the four kinds its method is. Nothing is retried by policy; what the client library resends by itself is counted.
 package grpc
 
 import (

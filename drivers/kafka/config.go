@@ -1,9 +1,3 @@
-// Package kafka is the driver of Kafka: one record an operation, sent over sarama's connections, and the source that reads
-// records back to see what became of them.
-//
-// What sarama does behind its caller's back is not guessed: the driver parses the Produce requests that leave on its own
-// connections and the answers that come back, and so knows for every record how often it was transmitted and which of
-// the transmissions the broker surely refused. On that, and not on sarama's last error, its outcomes rest (see passage).
 package kafka
 
 import (

@@ -1,7 +1,3 @@
-// Package rest is the driver of HTTP: requests over HTTP/1.1 or HTTP/2, with or without TLS.
-//
-// It sends what it was asked to send, once. Unless told to, it follows no redirect; it asks for no compression, and resends
-// nothing but what an orderly end of an HTTP/2 connection turned away unread, which it counts. Over HTTP/1.1 every session has a connection of its own; over HTTP/2 the sessions share connections.
 package rest
 
 import (

@@ -1,10 +1,3 @@
-// Package kafkalink breaks Kafka on a link, above its bytes, and keeps a target's own clients on the link: they learn the
-// brokers' addresses from answers, and would walk around it.
-//
-// Every answer that names brokers is rewritten so that each is reached through an inlet of its own. Requests and answers
-// are told apart by their frames; what is not understood (an API, a version, another protocol) passes byte for byte, and
-// where addresses could be in it the log says so. Bodies pass without being read unless they may hold an address or a fault
-// asks for it.
 package kafkalink
 
 import (

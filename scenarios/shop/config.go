@@ -1,12 +1,3 @@
-// Package shop is the embedded target: a small, real order system with a REST, a gRPC and a Kafka face on loopback
-// ports, honest by default, with defects that can be switched on one by one.
-//
-//	POST /orders -> orders --Reserve--> inventory --> topic inventory-calls
-//	                  |
-//	                  +--> topic order-events --> fulfilment --> topic shipments
-//
-// The shop is honest about this: an order that was answered 201 was reserved and published exactly once, whatever was
-// retried; every event is shipped exactly once; events and shipments of a customer keep their order.
 package shop
 
 import (
