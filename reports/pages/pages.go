@@ -1,6 +1,6 @@
 // Package pages remembers a few bits of each of very many operations, which are numbered from 0 and end roughly in order. A page
-// covers 4,096 operations. A bit that no operation of a page has, or that all have, takes no memory, which is how most pages end:
-// what is left is a pointer for each 4,096 operations. Nothing here locks: a caller with several goroutines does.
+// covers 4,096 operations. A bit that no operation of a page has, or that all have, takes no memory. Most pages end so, and cost
+// one small struct. Nothing here locks: a caller with several goroutines does.
 package pages
 
 import "math/bits"
@@ -68,7 +68,7 @@ func Mark(b **Bits, i uint, n *int16) {
 const NoCell = -1
 
 // Cells is a small number, as that of a window, for each operation of a page. It takes no memory while all have the same.
-// The zero value is ready: no operation has a cell. What a page has one cell for, also the operations without one have.
+// In the zero value no operation has a cell. While a page has one cell, every operation of the page reads as having it.
 type Cells struct {
 	each *[Size]int16
 	one  int16 // the cell of all, plus 1; 0: none has one. Of no meaning beside each
