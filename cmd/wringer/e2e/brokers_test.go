@@ -59,7 +59,7 @@ func newBrokers(t *testing.T) *kfake.Cluster {
 func TestFaultOnALeader(t *testing.T) {
 	checkedScenario(t, usual)
 	c := newBrokers(t)
-	run := decided(t, "brokers", fmt.Sprintf(brokersScenario, strings.Join(c.ListenAddrs(), ","), "leader(payments,1)"))
+	run := decided(t, built(t, checked), "brokers", fmt.Sprintf(brokersScenario, strings.Join(c.ListenAddrs(), ","), "leader(payments,1)"))
 	if run.Verdict != reports.Pass {
 		t.Fatalf("%s: %q", run.Verdict, run.Why)
 	}

@@ -27,7 +27,7 @@ func TestEffectsOfAFrozenPart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := decided(t, "effects", string(src))
+	run := decided(t, built(t, checked), "effects", string(src))
 	if run.Verdict != reports.Pass {
 		t.Fatalf("verdict %s: %q", run.Verdict, run.Why)
 	}

@@ -39,9 +39,11 @@ var inner = map[string]struct {
 	},
 }
 
-// TestInner runs every scenario of scenarios/inner as shipped, and where its weakness can be taken out also without it.
+// TestInner runs every scenario of scenarios/inner as shipped, and where its weakness can be taken out also without it. It runs the
+// command as users have it: these scenarios judge response times.
 func TestInner(t *testing.T) {
 	several(t)
+	bin := buildCommand(t)
 	files, err := filepath.Glob("../../../scenarios/inner/*.yaml")
 	if err != nil || len(files) != len(inner) {
 		t.Fatalf("%d scenarios for %d expectations: %v", len(files), len(inner), err)
@@ -56,8 +58,8 @@ func TestInner(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			several(t)
 			t.Run("as shipped", func(t *testing.T) {
-				checkedScenario(t, usual)
-				run := decided(t, name, string(src))
+				scenario(t, usual)
+				run := decided(t, bin, name, string(src))
 				if want.fails == "" && run.Verdict != reports.Pass || want.fails != "" && run.Verdict != reports.Fail {
 					t.Errorf("verdict %s: %q", run.Verdict, run.Why)
 				}
@@ -72,7 +74,7 @@ func TestInner(t *testing.T) {
 				return
 			}
 			t.Run("sound", func(t *testing.T) {
-				checkedScenario(t, usual)
+				scenario(t, usual)
 				sound := string(src)
 				for _, swap := range want.sound {
 					if !strings.Contains(sound, swap[0]) {
@@ -80,7 +82,7 @@ func TestInner(t *testing.T) {
 					}
 					sound = strings.Replace(sound, swap[0], swap[1], 1)
 				}
-				if run := decided(t, name, sound); run.Verdict != reports.Pass {
+				if run := decided(t, bin, name, sound); run.Verdict != reports.Pass {
 					t.Errorf("verdict %s: %q", run.Verdict, run.Why)
 				}
 			})
@@ -90,7 +92,7 @@ func TestInner(t *testing.T) {
 
 // decided runs a scenario. Where the machine itself was too busy, for the generator or for the target before anything was
 // broken, the run shows nothing: it is run again.
-func decided(t *testing.T, name, src string) *reports.Run {
+func decided(t *testing.T, bin binary, name, src string) *reports.Run {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, name+".yaml")
@@ -99,7 +101,7 @@ func decided(t *testing.T, name, src string) *reports.Run {
 	}
 	for try := 1; ; try++ {
 		record := filepath.Join(dir, fmt.Sprint("record", try))
-		code, stdout, stderr := wringer(t, "run", "--quiet", "--out", record, file)
+		code, stdout, stderr := bin.run(t, "run", "--quiet", "--out", record, file)
 		if code == reports.ExitUsage || code == reports.ExitHarness {
 			t.Fatalf("exit %d:\n%s%s", code, stdout, stderr)
 		}
