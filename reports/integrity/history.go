@@ -66,16 +66,13 @@ type sighting struct {
 	nOrigin   uint8
 }
 
-// noOffset and noLog stand for an unknown position. Known ones are never negative.
-const (
-	noOffset = -1
-	noLog    = -1
-)
+// noOffset stands for an unknown position. Known ones are never negative.
+const noOffset = -1
 
 // place takes a position apart. A record keeps the two parts: together with a flag they would no longer fit its line.
 func place(p drivers.Position) (partition int32, offset int64) {
 	if !p.Known {
-		return noLog, noOffset
+		p.At = noOffset
 	}
 	return p.Log, p.At
 }

@@ -240,13 +240,10 @@ func (l *Ledger) named(seq uint64, cell int16, at *drivers.Attempt) {
 
 // seen takes a delivery of one of ours.
 func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
-	var log int32
+	log := l.places.log(d.Position.Log)
 	again, ok := d.Redelivered, true
 	if d.Position.Known {
-		log = l.places.log(d.Position.Log)
 		again, ok = l.places.add(log, d.Position.At)
-	} else {
-		log = l.places.log(noLog)
 	}
 	copied := !again
 	if !ok || len(d.Origin) > 0 || d.Redelivered {
