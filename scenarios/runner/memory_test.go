@@ -154,15 +154,25 @@ func scenario(t *testing.T, timing scenarios.Timing, streams []scenarios.Stream,
 	if timing.MaxLag == 0 {
 		timing.MaxLag = scenarios.DefaultMaxLag
 	}
-	sc := &scenarios.Scenario{Name: "test", Seed: 1, Run: timing, Traffic: streams, Path: "test.yaml", Source: []byte("name: test\n")}
+	sc := &scenarios.Scenario{Name: "test", Seed: 1, Run: timing, Traffic: streams, Path: "test.yaml", Source: []byte("name: test\n"), Metrics: recordtest.Catalogue()}
 	for _, expr := range gates {
-		g, err := scenarios.ParseGate(expr)
+		g, err := scenarios.ParseGate(expr, recordtest.Catalogue())
 		if err != nil {
 			t.Fatal(err)
 		}
 		sc.Expect = append(sc.Expect, g)
 	}
 	return sc
+}
+
+// sleep waits for d, false when ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // bubble runs f in virtual time.

@@ -126,7 +126,7 @@ func loadRecord(t *testing.T, dir string) *reports.Record {
 
 // onceMore says whether a run that decided nothing, for the machine was too busy, is to be tried again.
 func onceMore(t *testing.T, try int, rec *reports.Record) bool {
-	again := try < 5 && (strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the generator was the limit") || starved(rec.Run))
+	again := try < 5 && (strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the load generator was saturated") || starved(rec.Run))
 	if again {
 		t.Logf("once more: %q", rec.Run.Why)
 	}

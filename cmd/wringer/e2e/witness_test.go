@@ -253,7 +253,7 @@ func probe(t *testing.T, bin binary, src []byte, want int) (*reports.Record, *re
 		record := filepath.Join(dir, fmt.Sprintf("record%d", try))
 		code, stdout, stderr := bin.run(t, "run", "--quiet", "--out", record, file)
 		rec := loadRecord(t, record)
-		busy := strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the generator was the limit")
+		busy := strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the load generator was saturated")
 		switch {
 		case code == want:
 		case (busy || starved(rec.Run)) && try < 4:
