@@ -52,9 +52,9 @@ func TestStepsOnOneShop(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "steps")
 	meshes := 0
-	e, err := runner.Open(t.Context(), sc, runner.Options{Dir: dir, Mesh: func(dial faults.DialFunc) (faults.Mesh, error) {
+	e, err := runner.Open(t.Context(), sc, runner.Options{Dir: dir, Mesh: func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error) {
 		meshes++
-		return toxi.NewMesh(dial)
+		return toxi.NewMesh(network, dial)
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -384,7 +384,7 @@ func TestConfigs(t *testing.T) {
 			t.Errorf("listen %q: problems %q, want %q", listen, got, problem)
 		}
 	}
-	m, err := toxi.NewMesh(nil)
+	m, err := toxi.NewMesh(faults.Network{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ type collector struct {
 	watcher *watcher   // nil: nobody watches
 	cores   map[int]float64
 	state   map[string]string // of each fault
-	limited map[string]int    // seconds by stream in which the generator was saturated
+	limited map[string]int    // seconds by stream in which the load generator was saturated
 	failure error
 	aborts  *judge.Aborts
 	abort   context.CancelCauseFunc // ends the run
@@ -122,7 +122,7 @@ func (c *collector) gather(i int, rest bool) {
 // saturatedLag is the lag from which a generator that has used up its CPU counts as saturated.
 const saturatedLag = 10 * time.Millisecond
 
-// limits says whether the generator was saturated in a second of a stream: it was late, it dropped operations, or it had used
+// limits says whether the load generator was saturated in a second of a stream: it was late, it dropped operations, or it had used
 // up the CPU. Without CPU a closed model cannot show its own lag, and a client library may block the sender.
 func (c *collector) limits(s *member, start time.Duration, cell *metrics.Cell) bool {
 	if s.traffic == nil { // the members of a group run in this process

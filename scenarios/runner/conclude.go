@@ -62,7 +62,7 @@ func (t *step) facts(ending judge.Ending) *judge.Facts {
 // unhealthy is the record of a run whose target could not even be prepared for.
 func (t *step) unhealthy(cause error) (*reports.Run, error) {
 	t.begin()
-	t.machine, t.collector = newMachine(), &collector{t: t}
+	t.machine, t.collector = newMachine(t.opt.Network.Virtual), &collector{t: t}
 	// Streams that were opened before this one sent nothing.
 	t.streams = nil
 	run := t.record(0, 0)

@@ -58,7 +58,7 @@ func TestStepsShareATarget(t *testing.T) {
 		sc.Target, sc.TargetName = target, "counted"
 		sc.Faults = []scenarios.Fault{{Name: "f", At: time.Second, For: time.Second, Config: &breaker{inForce: new(atomic.Int64)}}}
 
-		e, err := Open(t.Context(), sc, Options{Dir: dir})
+		e, err := Open(t.Context(), sc, Options{Dir: dir, Network: faults.Network{Virtual: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestImpossibleStepsAreRefused(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "steps")
 		sc := scenario(t, scenarios.Timing{Duration: 4 * time.Second}, []scenarios.Stream{openStream("a", 100, prompt())}, "a.errors == 0")
 		sc.Faults = []scenarios.Fault{{Name: "f", At: time.Second, For: time.Second, Config: &breaker{inForce: new(atomic.Int64)}}}
-		e, err := Open(t.Context(), sc, Options{Dir: dir})
+		e, err := Open(t.Context(), sc, Options{Dir: dir, Network: faults.Network{Virtual: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +147,7 @@ func TestOpenFails(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "steps")
 	sc := scenario(t, scenarios.Timing{Duration: time.Second}, []scenarios.Stream{openStream("a", 100, prompt())})
 	sc.Target, sc.TargetName = brokenTarget{newCountedTarget()}, "broken"
-	if _, err := Open(t.Context(), sc, Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "start target broken: no room") {
+	if _, err := Open(t.Context(), sc, Options{Dir: dir, Network: faults.Network{Virtual: true}}); err == nil || !strings.Contains(err.Error(), "start target broken: no room") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {

@@ -10,17 +10,18 @@ import (
 
 // machine reads what this process uses.
 type machine struct {
-	cpu  time.Duration
-	at   time.Time
-	base time.Duration
-	from time.Time
-	gc   []uint64
+	virtual bool // time is virtual, and nothing can be measured by it
+	cpu     time.Duration
+	at      time.Time
+	base    time.Duration
+	from    time.Time
+	gc      []uint64
 }
 
 const gcPauses = "/sched/pauses/total/gc:seconds"
 
-func newMachine() *machine {
-	m := &machine{cpu: processCPU(), at: time.Now(), gc: readPauses().Counts}
+func newMachine(virtual bool) *machine {
+	m := &machine{virtual: virtual, cpu: processCPU(), at: time.Now(), gc: readPauses().Counts}
 	m.base, m.from = m.cpu, m.at
 	return m
 }
@@ -29,7 +30,7 @@ func newMachine() *machine {
 func (m *machine) cores() float64 {
 	cpu, now := processCPU(), time.Now()
 	defer func() { m.cpu, m.at = cpu, now }()
-	if elapsed := now.Sub(m.at); elapsed > 0 {
+	if elapsed := now.Sub(m.at); elapsed > 0 && !m.virtual {
 		return float64(cpu-m.cpu) / float64(elapsed)
 	}
 	return 0
@@ -38,7 +39,7 @@ func (m *machine) cores() float64 {
 // mean is the CPU used since newMachine, in cores.
 func (m *machine) mean() *float64 {
 	elapsed := time.Since(m.from)
-	if elapsed <= 0 {
+	if elapsed <= 0 || m.virtual {
 		return nil
 	}
 	return new(float64(processCPU()-m.base) / float64(elapsed))
@@ -52,7 +53,7 @@ func (m *machine) pauseP99() *int64 {
 	for i := range h.Counts {
 		total += h.Counts[i] - m.gc[i]
 	}
-	if total == 0 {
+	if total == 0 || m.virtual {
 		return nil
 	}
 	var sum uint64

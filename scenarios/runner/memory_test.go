@@ -178,12 +178,13 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // bubble runs f in virtual time.
 func bubble(t *testing.T, f func(t *testing.T)) { synctest.Test(t, f) }
 
-// mustRun runs a scenario and checks its record against the schema and the sums.
+// mustRun runs a scenario in virtual time and checks its record against the schema and the sums.
 func mustRun(t *testing.T, ctx context.Context, sc *scenarios.Scenario, opt Options) *reports.Run {
 	t.Helper()
 	if opt.Dir == "" {
 		opt.Dir = t.TempDir()
 	}
+	opt.Network.Virtual = true
 	run, err := Run(ctx, sc, opt)
 	if err != nil {
 		t.Fatal(err)

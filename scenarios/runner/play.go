@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"path/filepath"
 	"sync"
 	"time"
@@ -17,19 +16,13 @@ import (
 	"wringer/scenarios/runner/traffic"
 )
 
-// direct dials without a link.
-func direct(ctx context.Context, network, address string) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, network, address)
-}
-
 // play sends the traffic, waits for the open operations and for their effects, and judges the run.
 func (s *step) play(ctx context.Context) (*reports.Run, error) {
 	s.begin()
 	if err := s.folder.Begin(s.epoch()); err != nil {
 		return nil, fmt.Errorf("write record: %w", err)
 	}
-	s.machine = newMachine()
+	s.machine = newMachine(s.opt.Network.Virtual)
 	for _, m := range s.streams {
 		if m.observer != nil {
 			m.observer.Watch(ctx)
@@ -185,7 +178,7 @@ func (s *step) openFaults(ctx context.Context) (*timeline, error) {
 		}
 		fault, err := f.Config.Open(faults.Env{
 			Name: fileName(f),
-			Link: s.wholeLink, Peers: s.peers, Part: s.part, Dial: s.bounds.over(direct), Log: s.opt.Log, Journal: s.journal, Output: s.faultOutput,
+			Link: s.wholeLink, Peers: s.peers, Part: s.part, Dial: s.bounds.over(s.direct), Log: s.opt.Log, Journal: s.journal, Output: s.faultOutput,
 			Seed: traffic.Seed(s.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(s.sc.Path),
 		})
 		if err != nil {

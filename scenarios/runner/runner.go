@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
 	"time"
@@ -25,12 +26,15 @@ type Options struct {
 	// Dir is the folder of the experiment: the output of its target, and the record of a run of one step. It must not exist,
 	// or be empty.
 	Dir string
-	// Mesh opens the links' mesh, which reaches the targets by dial. It is called once, when the first link is opened.
-	Mesh func(dial faults.DialFunc) (faults.Mesh, error)
+	// Network is where the run and its target listen and dial; the zero value is the system's.
+	Network faults.Network
+	// Mesh opens the links' mesh, which listens on network and reaches the targets by dial. It is called once, when the first
+	// link is opened.
+	Mesh func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error)
 	// Watch takes the run's partial record about once a second and at every change of a fault, and once more after the drain. The
 	// record's sums are those of the whole run so far. Its seconds and gauges are those since the last call alone, each once.
-	// Watch is called from one goroutine, in each step anew, and may block: the next call then comes later and holds more seconds. Watch
-	// may keep the record and must not change it. Nil: nobody watches.
+	// Watch is called from one goroutine, in each step anew. It may block: the next call then comes later and holds more seconds.
+	// It may keep the record and must not change it. Nil: nobody watches.
 	Watch func(run *reports.Run, progress Progress)
 	// Allow names hosts that may be dialled although they are neither on this machine nor in a private network.
 	Allow []string
@@ -167,7 +171,7 @@ func (e *Experiment) startTarget(ctx context.Context) error {
 	target, err := config.Start(ctx, scenarios.TargetEnv{
 		Seed: uint64(e.scenario.Seed), Log: e.opt.Log, Name: e.scenario.TargetName, Run: e.mark,
 		Vars: e.addresses.known(), Known: known,
-		Output: e.root.Output, Journal: e.journal, Refused: e.dials.refused, Bounds: e.bounds.check,
+		Output: e.root.Output, Journal: e.journal, Refused: e.dials.refused, Bounds: e.bounds.check, Network: e.opt.Network,
 	})
 	if err != nil {
 		return fmt.Errorf("start target %s: %w", e.scenario.TargetName, err)
@@ -178,10 +182,15 @@ func (e *Experiment) startTarget(ctx context.Context) error {
 	return nil
 }
 
+// direct dials without a link.
+func (e *Experiment) direct(ctx context.Context, network, address string) (net.Conn, error) {
+	return e.opt.Network.Dial(ctx, network, address)
+}
+
 // link returns a link of the mesh, ready for the planned faults. The mesh is opened at the first call.
 func (e *Experiment) link(name string, planned []scenarios.Fault) (faults.Link, error) {
 	if e.mesh == nil {
-		mesh, err := e.opt.Mesh(e.bounds.over(direct))
+		mesh, err := e.opt.Mesh(e.opt.Network, e.bounds.over(e.direct))
 		if err != nil {
 			return nil, err
 		}

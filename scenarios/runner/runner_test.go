@@ -22,10 +22,7 @@ import (
 	"wringer/scenarios/runner/traffic"
 )
 
-func TestMain(m *testing.M) {
-	virtualTime = true
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestHonestTargetPasses(t *testing.T) {
 	bubble(t, func(t *testing.T) {

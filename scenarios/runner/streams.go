@@ -24,8 +24,8 @@ func (s *step) env(spec *scenarios.Stream) drivers.Env {
 		Seed:     traffic.Seed(s.sc.Seed, spec.Name),
 		Clock:    s.clock,
 		Epoch:    s.epoch,
-		Dial:     s.dials.over(s.bounds.over(direct)),
-		Direct:   s.bounds.over(direct),
+		Dial:     s.dials.over(s.bounds.over(s.direct)),
+		Direct:   s.bounds.over(s.direct),
 		Timeout:  spec.Timeout,
 		Sessions: traffic.Sessions(spec),
 		Files:    filepath.Dir(s.sc.Path),
@@ -33,11 +33,8 @@ func (s *step) env(spec *scenarios.Stream) drivers.Env {
 	}
 }
 
-// loopRates and virtualTime are set by tests alone.
-var (
-	loopRates   traffic.LoopRates
-	virtualTime bool
-)
+// loopRates is set by tests alone.
+var loopRates traffic.LoopRates
 
 // open opens one stream: its link if a fault names the stream, its driver, and the source of its effects.
 func (s *step) open(ctx context.Context, spec *scenarios.Stream) error {
@@ -63,7 +60,7 @@ func (s *step) open(ctx context.Context, spec *scenarios.Stream) error {
 	m := &member{spec: spec, env: env, driver: driver}
 	m.traffic = traffic.New(traffic.Config{
 		Spec: spec, Env: env, Driver: driver, Slots: s.plan.Slots, Timing: s.sc.Run, Results: s.opt.Results,
-		Loop: loopRates, Virtual: virtualTime,
+		Loop: loopRates, Virtual: s.opt.Network.Virtual,
 	})
 	if err := s.observe(ctx, m); err != nil {
 		return openError(spec, err)

@@ -30,7 +30,8 @@ type Config struct {
 	Timing scenarios.Timing
 	// Results takes every finished operation of the measured part. Nil: none.
 	Results Results
-	// Loop bounds the rates at which a driver's Loop is used. The zero value means DefaultLoopRates.
+	// Loop bounds the rates at which a driver's Loop is used. The zero value means DefaultLoopRates, and in virtual time none: a
+	// loop waits in the kernel.
 	Loop LoopRates
 	// Virtual says that time is virtual (testing/synctest). The sender then waits with the runtime's timers alone, because a
 	// timer of the kernel runs in real time.
@@ -99,7 +100,7 @@ func New(c Config) *Stream {
 		keyOf:    drivers.KeysOf(c.Env.Seed, c.Spec.Keys),
 		keySeqs:  make([]atomic.Uint32, c.Spec.Keys),
 	}
-	if s.loopRates == (LoopRates{}) {
+	if s.loopRates == (LoopRates{}) && !s.virtual {
 		s.loopRates = DefaultLoopRates
 	}
 	s.frontier.Store(math.MinInt64)
