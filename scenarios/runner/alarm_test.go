@@ -34,3 +34,25 @@ func TestAlarmGoesOffAndNeverBefore(t *testing.T) {
 		t.Error("waited for a context that ended")
 	}
 }
+
+// On a virtual network nothing waits in the kernel: neither by naps nor by a driver's loop.
+func TestVirtualNetworkWaitsByTimersAlone(t *testing.T) {
+	before := newNapper
+	defer func() { newNapper = before }()
+	napped := 0
+	newNapper = func() napper { napped++; return nil }
+	newAlarm(true).close()
+	if newAlarm(false).close(); napped != 1 {
+		t.Errorf("%d alarms nap, want that of the system's network", napped)
+	}
+
+	byLoop = true
+	defer func() { byLoop = false }()
+	spec := openStream("a", 2000, &memory{})
+	for _, virtual := range []bool{false, true} {
+		s := &stream{spec: &spec, driver: &memory{}, virtual: virtual, pacer: spec.Rate.Pacer(0, time.Second, 1)}
+		if got := s.opened(); (got == nil) != virtual {
+			t.Errorf("virtual %v: loop %v", virtual, got)
+		}
+	}
+}
