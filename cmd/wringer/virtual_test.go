@@ -357,6 +357,33 @@ func tellsWhatBroke(t *testing.T, run *reports.Run, want weakness) {
 	}
 }
 
+// TestShippedScenariosInVirtualTime runs scenarios that pass, each for what it holds: a chain of requests, the times of effects,
+// links in front of every protocol, a topic that is consumed, the witness, and a Kafka stream over a slow link.
+func TestShippedScenariosInVirtualTime(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		swaps [][2]string
+	}{
+		{"chain", nil}, {"effects", nil}, {"links", nil}, {"published", nil}, {"witness", nil},
+		// Virtual time is not for free where much is sent.
+		{"checkout", [][2]string{{"rate: 400/s", "rate: 40/s"}, {"rate: 200/s", "rate: 20/s"}, {"rate: 2000/s", "rate: 100/s"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join("../../scenarios", c.name+".yaml")
+			src, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, swap := range c.swaps {
+				src = swapped(t, src, swap[0], swap[1])
+			}
+			if run := virtually(t, path, src).Run; run.Verdict != reports.Pass {
+				t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+			}
+		})
+	}
+}
+
 // TestSameSeedSameRecord runs scenarios twice, with the fault moved to where nothing else is due at the same instant: what their
 // records tell of the streams is the same, times too. Ports, which an error may name, are not.
 func TestSameSeedSameRecord(t *testing.T) {
