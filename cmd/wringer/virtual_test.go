@@ -335,6 +335,11 @@ func weak(t *testing.T, run *reports.Run, want weakness) {
 	}
 	exactly(t, run, want.counts)
 	tellsWhatBroke(t, run, want)
+	for _, name := range want.well {
+		if slices.Contains(run.Faults[0].Suffered(), name) {
+			t.Errorf("%s is told to have suffered, and is on no path over %s", name, want.link)
+		}
+	}
 }
 
 // tellsWhatBroke: the record names the link that broke and the streams that suffered.
@@ -351,8 +356,9 @@ func tellsWhatBroke(t *testing.T, run *reports.Run, want weakness) {
 		}
 	}
 	for _, name := range want.well {
-		if m := run.Streams[name].Windows[f.Name]; m.Offered == 0 || m.Acked != m.Offered || slices.Contains(suffered, name) {
-			t.Errorf("%s has %d of %d acked, and is on no path over %s: %v", name, m.Acked, m.Offered, want.link, suffered)
+		// In real time a bad second may be the machine's; errors are not.
+		if m := run.Streams[name].Windows[f.Name]; m.Offered == 0 || m.Acked*100 < m.Offered*99 {
+			t.Errorf("%s has %d of %d acked, and is on no path over %s", name, m.Acked, m.Offered, want.link)
 		}
 	}
 }
