@@ -43,10 +43,10 @@ type checked struct {
 }
 
 func (c checked) Check(problem func(field, message string)) { c.check(problem) }
+func (c checked) Describe() drivers.Description             { return drivers.Description{} }
 func (c checked) Open(context.Context, drivers.Env) (drivers.Driver, error) {
 	return nil, errors.ErrUnsupported
 }
-func (c checked) Describe() drivers.Description { return drivers.Description{} }
 
 // TestCheck finds the same contradictions, at the same fields, in every protocol.
 func TestCheck(t *testing.T) {

@@ -151,12 +151,12 @@ func (a *Account) counted(c *cell) *reports.Witness {
 		}
 		return &n
 	}
-	told := &c.counts[sent]
+	attempts := &c.counts[sent]
 	if a.full {
-		told = nil
+		attempts = nil
 	}
 	return &reports.Witness{
-		AttemptsSent: told, Arrivals: found(c.counts[arrived]), Answered: found(c.counts[answered]),
+		AttemptsSent: attempts, Arrivals: found(c.counts[arrived]), Answered: found(c.counts[answered]),
 		ArrivedCut:        exact(c.counts[arrived] - c.counts[whole]),
 		ArrivedOperations: found(c.operations), ArrivedTwice: found(c.twice), MaxArrivals: found(c.most),
 		NotArrived: exact(c.missing), HiddenArrivals: found(c.hidden),

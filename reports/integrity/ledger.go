@@ -48,7 +48,7 @@ const defaultEvidence = 100
 type limits struct {
 	ring      int    // recent operations whose details are kept, a power of two
 	waiting   int    // older ones that were not seen yet: evidence without times; in real time, order unknown if one is seen
-	strangers int    // operations seen, not over, and not recent: the time of the first sighting; of far ones, see forgotten
+	unplanned int    // operations seen, not over, and not recent: the time of the first sighting; of those too far ahead, see forgotten
 	horizon   uint64 // operations beyond the highest that ended for which there are bits; seen beyond: order unknown
 	early     int    // operations seen repeatedly before they are over: duplicates and redeliveries unknown
 	copies    int    // operations at three and more positions: max_copies unknown
@@ -60,7 +60,7 @@ type limits struct {
 
 func limitsOf(c *Config) limits {
 	l := limits{
-		ring: 1 << 16, waiting: 1 << 14, strangers: 1 << 16, horizon: 1 << 20, early: 1 << 17, copies: 1 << 20,
+		ring: 1 << 16, waiting: 1 << 14, unplanned: 1 << 16, horizon: 1 << 20, early: 1 << 17, copies: 1 << 20,
 		queued: 1 << 21, offsets: 1 << 17, origins: 1 << 20, buckets: 1 << 14,
 	}
 	if c.Order == RealTime {
@@ -125,7 +125,7 @@ type Ledger struct {
 	copies map[uint64]int64
 	// foreign deliveries by the time when they were seen.
 	foreign timeline
-	// forgotten are deliveries of far operations for which there was no room, from the lowest of them on.
+	// forgotten are deliveries of operations too far ahead for which there was no room, from the lowest of them on.
 	forgotten     timeline
 	forgottenFrom uint64
 	latest        time.Duration // of all deliveries
@@ -191,7 +191,7 @@ func (l *Ledger) ended(e *reports.Ended) {
 	seq, s, cell := e.Op.Seq, stateOf(e.Outcome), int16(e.Window+1)
 	l.planned = max(l.planned, seq+1)
 	p, i := l.pages.At(seq)
-	far := l.history.strangers > 0 && l.adopt(seq, p, i)
+	tooFarAhead := l.history.unplanned > 0 && l.adopt(seq, p, i)
 	p.end(i, s, cell)
 	if s == acked {
 		l.cells[cell].acked++
@@ -200,9 +200,9 @@ func (l *Ledger) ended(e *reports.Ended) {
 		}
 	}
 	seen := p.seen.Has(i)
-	l.history.ended(e, s, seen, seen && !far && l.order.rule == RealTime)
-	if far && s.sent() {
-		l.order.blur("an operation was seen more than %d ahead of what had ended", l.limits.horizon)
+	l.history.ended(e, s, seen, seen && !tooFarAhead && l.order.rule == RealTime)
+	if tooFarAhead && s.sent() {
+		l.order.giveUpOrder("an operation was seen more than %d ahead of what had ended", l.limits.horizon)
 	}
 	if !seen {
 		return
@@ -236,7 +236,7 @@ func (l *Ledger) named(seq uint64, cell int16, at *drivers.Attempt) {
 	}
 	if again {
 		l.cells[cell].collisions++
-		l.tellCollision(seq, cell, at)
+		l.emitCollision(seq, cell, at)
 	}
 }
 
@@ -249,15 +249,15 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 	}
 	copied := !again
 	if !ok || len(d.Origin) > 0 || d.Redelivered {
-		copied, again = l.told(d, again, ok)
+		copied, again = l.classify(d, again, ok)
 	}
 	if seq >= l.planned+l.limits.horizon {
-		l.seenFar(seq, d, copied, again)
+		l.seenTooFarAhead(seq, d, copied, again)
 		return
 	}
 	p, i := l.pages.At(seq)
 	first := !p.seen.Has(i)
-	if first && l.history.strangers > 0 {
+	if first && l.history.unplanned > 0 {
 		first = !l.adopt(seq, p, i)
 	}
 	s := p.state(i)
@@ -278,10 +278,10 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 	}
 }
 
-// seenFar takes a delivery of an operation far beyond what was planned so far: a target can invent any number, and must
+// seenTooFarAhead takes a delivery of an operation far beyond what was planned so far: a target can invent any number, and must
 // not fill the memory with it.
-func (l *Ledger) seenFar(seq uint64, d *drivers.Delivery, copied, again bool) {
-	if l.history.stranger(seq) != nil {
+func (l *Ledger) seenTooFarAhead(seq uint64, d *drivers.Delivery, copied, again bool) {
+	if l.history.unplannedRecord(seq) != nil {
 		l.seenAgain(seq, open, d, copied, again)
 		return
 	}
@@ -297,8 +297,8 @@ func (l *Ledger) seenFar(seq uint64, d *drivers.Delivery, copied, again bool) {
 // adopt gives an operation that was first seen far ahead its bits, now that there are some. It returns whether there was
 // such an operation.
 func (l *Ledger) adopt(seq uint64, p *page, i uint) bool {
-	r := l.history.stranger(seq)
-	if r == nil || !r.far {
+	r := l.history.unplannedRecord(seq)
+	if r == nil || !r.tooFarAhead {
 		return false
 	}
 	if !p.seen.Has(i) {
@@ -330,10 +330,10 @@ func (l *Ledger) surprise(seq uint64, s state, cell int16) {
 		c.recovered++
 	case rejected:
 		c.phantom++
-		l.tellPhantom(seq, cell)
+		l.emitPhantom(seq, cell)
 	case dropped:
 		c.unexpected++
-		l.tellUnexpected(seq, cell, "dropped and never sent, yet seen")
+		l.emitUnexpected(seq, cell, "dropped and never sent, yet seen")
 	}
 }
 

@@ -156,7 +156,7 @@ func TestInventions(t *testing.T) {
 	if n := *r.Windows["fault"].Unexpected; n != invented {
 		t.Errorf("unexpected during the fault: %d, want %d", n, invented)
 	}
-	if len(l.history.kept) > l.limits.strangers || l.pages.Len() > int(l.limits.horizon/pages.Size)+1 {
+	if len(l.history.kept) > l.limits.unplanned || l.pages.Len() > int(l.limits.horizon/pages.Size)+1 {
 		t.Errorf("%d records and %d pages for what was invented", len(l.history.kept), l.pages.Len())
 	}
 }

@@ -84,8 +84,8 @@ func (d *directory) lost(visit func(seq uint64, cell int16)) {
 	}, func(p *page, seq uint64) { visit(seq, p.cells.At(uint(seq%pages.Size))) })
 }
 
-// strangers visits every operation that was seen and never ended, in order.
-func (d *directory) strangers(visit func(seq uint64)) {
+// unplanned visits every operation that was seen and never ended, in order.
+func (d *directory) unplanned(visit func(seq uint64)) {
 	d.Select(func(p *page, w int) uint64 {
 		return p.seen.Word(w) &^ p.low.Word(w) &^ p.high.Word(w) &^ p.drop.Word(w)
 	}, func(_ *page, seq uint64) { visit(seq) })

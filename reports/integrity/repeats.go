@@ -19,9 +19,9 @@ type repeat struct {
 	copied, redelivered bool
 }
 
-// told says whether a delivery is a record of its own, and whether it is a delivery again: of that record, or of its origin.
+// classify says whether a delivery is a record of its own, and whether it is a delivery again: of that record, or of its origin.
 // known, if ok, says whether the record was delivered before. It holds for an operation that was seen before.
-func (l *Ledger) told(d *drivers.Delivery, known, ok bool) (copied, again bool) {
+func (l *Ledger) classify(d *drivers.Delivery, known, ok bool) (copied, again bool) {
 	if !ok {
 		l.repeatsUnknown = "the offsets have more gaps than there is room for"
 		return false, false
@@ -50,7 +50,7 @@ func (l *Ledger) seenAgain(seq uint64, s state, d *drivers.Delivery, copied, aga
 		}
 		cell := l.pages.cellOf(seq)
 		l.countRepeat(cell, r, n)
-		l.tellRepeat(seq, cell, &r)
+		l.emitRepeat(seq, cell, &r)
 	}
 }
 
@@ -134,6 +134,6 @@ func (l *Ledger) settleEarly(seq uint64, s state, cell int16) {
 	}
 	c.redelivered += n.redelivered
 	for i := range n.repeats {
-		l.tellRepeat(seq, cell, &n.repeats[i])
+		l.emitRepeat(seq, cell, &n.repeats[i])
 	}
 }
