@@ -2,7 +2,11 @@
 // record; each format is a package below it. This package needs the standard library alone.
 package reports
 
-import "time"
+import (
+	"time"
+
+	"wringer/drivers"
+)
 
 // Schema names the record's format.
 const Schema = "wringer.run/v1"
@@ -398,10 +402,19 @@ type Try struct {
 	Detail  string `json:"detail,omitempty"`
 }
 
-// Sighting is one place and time at which an operation was seen.
+// Sighting is one place and time at which an operation was seen. A source over a queue has no partition and no offset.
 type Sighting struct {
-	Partition int32  `json:"partition"`
-	Offset    int64  `json:"offset"`
+	Partition *int32 `json:"partition,omitempty"`
+	Offset    *int64 `json:"offset,omitempty"`
 	AtNS      int64  `json:"at_ns"`
 	Origin    string `json:"origin,omitempty"`
+}
+
+// SightingAt is a sighting at a position, or at none where it is not known.
+func SightingAt(p drivers.Position, atNS int64) Sighting {
+	s := Sighting{AtNS: atNS}
+	if p.Known {
+		s.Partition, s.Offset = &p.Log, &p.At
+	}
+	return s
 }

@@ -99,7 +99,7 @@ func (r *reader) checkStream(key, n *node, s *Stream) {
 		r.checkRetry(n.get("retry"), s)
 	}
 	if at := n.get("outcomes"); at != nil && at.kind == table {
-		if c, ok := s.Driver.(drivers.Stepped); ok && len(c.StepNames()) > 0 {
+		if len(s.Describe().Steps) > 0 {
 			r.problem(at, "outcomes: does not go with steps, whose codes do not tell what the steps before did; write ok in the step")
 		}
 		r.checkOutcomes(at, s)
@@ -144,7 +144,7 @@ func (r *reader) checkRetry(n *node, s *Stream) {
 			r.problem(at, "on: is empty; leave it out to retry whatever is indeterminate")
 		}
 		for i := range retry.On {
-			retry.On[i] = r.code(at.items[i], "on", retry.On[i])
+			retry.On[i] = r.code(at.items[i], s, "on", retry.On[i])
 		}
 	}
 }
@@ -161,7 +161,7 @@ func (r *reader) checkOutcomes(n *node, s *Stream) {
 		}
 		codes := s.Outcomes[meaning]
 		for i := range codes {
-			codes[i] = r.code(f.value.items[i], meaning, codes[i])
+			codes[i] = r.code(f.value.items[i], s, meaning, codes[i])
 			if before, ok := seen[codes[i]]; ok {
 				r.problem(f.value.items[i], "%s: %s stands under %s already; an answer has one meaning", meaning, codes[i], before)
 			}
@@ -174,13 +174,16 @@ func (r *reader) checkOutcomes(n *node, s *Stream) {
 var commonCodes = []string{drivers.CodeTimeout, drivers.CodeCancelled, drivers.CodeRefused, drivers.CodeDNS, drivers.CodeTLS,
 	drivers.CodeReset, drivers.CodeClosed, drivers.CodeMalformed, drivers.CodeTooLarge, drivers.CodeCheck}
 
-var httpCode = regexp.MustCompile(`^(http_)?[1-5][0-9][0-9]$`)
+var statusCode = regexp.MustCompile(`^[1-5][0-9][0-9]$`)
 
-// code brings an outcome's code into the form in which drivers report it: 503 is http_503, and all letters are small.
-func (r *reader) code(n *node, name, text string) string {
+// code brings an outcome's code into the form in which drivers report it: 503 gets the driver's prefix of a status, and all
+// letters are small.
+func (r *reader) code(n *node, s *Stream, name, text string) string {
 	code := strings.ToLower(text)
-	if httpCode.MatchString(code) {
-		return "http_" + strings.TrimPrefix(code, "http_")
+	for _, prefix := range r.lang.statusPrefixes(s) {
+		if status := strings.TrimPrefix(code, prefix); statusCode.MatchString(status) {
+			return prefix + status
+		}
 	}
 	protocol, _, own := strings.Cut(code, "_")
 	_, known := r.lang.Drivers[protocol]
@@ -199,7 +202,7 @@ func (r *reader) checkPlace(name string, place faults.Place, n *node, s *Scenari
 		names := s.breakable()
 		switch {
 		case path != "" && s.branched(link):
-			if _, err := faults.ParseBranch(path); err != nil {
+			if err := s.checkBranch(link, path); err != nil {
 				r.problem(placeOf(n, place.Link), "%s: %v", name, err)
 			}
 		case path != "" && slices.Contains(names, link):
@@ -300,19 +303,13 @@ func gaugesOf(s *Scenario, stream string) (names []string, ok bool) {
 			continue
 		}
 		if c := s.Traffic[i].Consume; c != nil {
-			if d, ok := c.Source.(drivers.Declarer); ok {
-				names = d.GaugeNames()
-			}
-			if Grouped(c.Source) {
+			told := c.Describe()
+			if names = slices.Clone(told.Gauges); told.Grouped {
 				names = append(names, reports.GroupGauges()...)
 			}
 			return names, c.Source != nil
 		}
-		for _, config := range []any{s.Traffic[i].Driver, s.Traffic[i].Effects} {
-			if d, ok := config.(drivers.Declarer); ok {
-				names = append(names, d.GaugeNames()...)
-			}
-		}
+		names = slices.Concat(s.Traffic[i].Describe().Gauges, DescribeSource(s.Traffic[i].Effects).Gauges)
 		return names, s.Traffic[i].Driver != nil
 	}
 	return nil, false

@@ -33,7 +33,7 @@ const (
 // expected lists the counts that must be 0: of the topic, and of the group where one reads. A group that gets all that
 // stands in a topic needs nobody to say what should.
 func (c *Consume) expected(expectation string) []string {
-	grouped := Grouped(c.Source)
+	grouped := c.Describe().Grouped
 	once := func(topic, group string, needed bool) []string {
 		switch {
 		case !grouped:
@@ -66,16 +66,15 @@ func (c *Consume) Plan() string {
 	return cmp.Or(text, "nothing expected")
 }
 
-// Sequenced says whether the records of a source number themselves within their key.
-func Sequenced(source drivers.SourceConfig) bool {
-	s, ok := source.(drivers.Sequenced)
-	return ok && s.Sequenced()
-}
+// Describe is the source's description.
+func (c *Consume) Describe() drivers.SourceDescription { return DescribeSource(c.Source) }
 
-// Grouped says whether a group of consumers reads beside a source.
-func Grouped(source drivers.SourceConfig) bool {
-	g, ok := source.(drivers.Grouped)
-	return ok && g.Grouped()
+// DescribeSource is a source's description; the zero value for nil.
+func DescribeSource(source drivers.SourceConfig) drivers.SourceDescription {
+	if source == nil {
+		return drivers.SourceDescription{}
+	}
+	return source.Describe()
 }
 
 // Stream returns the stream of that name, nil when there is none.

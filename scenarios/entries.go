@@ -146,7 +146,7 @@ func (r *reader) entryTable(n *node, e *Entry, config faults.Config) {
 		elsewhere[key] = func(f field) { own.fields = append(own.fields, f) }
 	}
 	r.table(n, title(n), reflect.ValueOf(e).Elem(), elsewhere)
-	r.late = filled(config)
+	r.late = config.Describe().Templated
 	defer func() { r.late = false }()
 	r.table(own, title(n), kindOf, nil)
 }

@@ -1,6 +1,8 @@
 package scenarios
 
 import (
+	"slices"
+
 	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports/metric"
@@ -31,4 +33,28 @@ func (l *Language) Catalogue() (*metric.Catalogue, error) {
 		tables = append(tables, c.Metrics)
 	}
 	return metric.New(tables...)
+}
+
+// driversWith lists the drivers whose descriptions satisfy has, as they stand before anything is configured. It is sorted.
+func (l *Language) driversWith(has func(drivers.Description) bool) []string {
+	var names []string
+	for _, name := range sortedKeys(l.Drivers) {
+		if has(l.Drivers[name]().Describe()) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// statusPrefixes are what may stand before a status in a code: first that of the stream's own driver, then all others'.
+func (l *Language) statusPrefixes(s *Stream) []string {
+	var all []string
+	for _, name := range append([]string{s.DriverName}, sortedKeys(l.Drivers)...) {
+		if open := l.Drivers[name]; open != nil {
+			if p := open().Describe().StatusPrefix; p != "" && !slices.Contains(all, p) {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
 }

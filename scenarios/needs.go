@@ -29,11 +29,11 @@ var needs = map[metric.Need]need{
 		"nothing in the stream says how many messages there must be"},
 	metric.Tracked: {sending(func(s *Stream) bool { return s.messages().Tracked }),
 		"nothing in the stream tells its messages apart"},
-	metric.Group: {consuming(func(s *Stream, _ *Scenario) bool { return Grouped(s.Consume.Source) }),
+	metric.Group: {consuming(func(s *Stream, _ *Scenario) bool { return s.Consume.Describe().Grouped }),
 		"no group of consumers reads; it needs a stream with consume: and a group, as in group: {members: 4}"},
 	metric.Origin: {consuming(func(s *Stream, _ *Scenario) bool { return s.Consume.Of != "" }),
 		"records that are missing show only against what was sent: name the stream whose operations must show up, as in of: orders"},
-	metric.Sequence: {consuming(func(s *Stream, _ *Scenario) bool { return Sequenced(s.Consume.Source) }),
+	metric.Sequence: {consuming(func(s *Stream, _ *Scenario) bool { return s.Consume.Describe().Sequenced }),
 		"no records with a number are read; it needs a stream with consume: and a sequence, as in sequence: $.version"},
 	metric.Order: {consuming(ordered),
 		"nothing tells the order that was meant: give the records' sequence, or of: a stream with keys"},
@@ -54,7 +54,7 @@ func consuming(has func(s *Stream, sc *Scenario) bool) func(*Stream, *Scenario) 
 // ordered says whether the order of a consumer's records can be judged.
 func ordered(s *Stream, sc *Scenario) bool {
 	of := sc.Stream(s.Consume.Of)
-	return Sequenced(s.Consume.Source) || of != nil && of.Keys > 0
+	return s.Consume.Describe().Sequenced || of != nil && of.Keys > 0
 }
 
 // Measures says whether a metric can be measured of the stream.
@@ -80,14 +80,8 @@ func (s *Stream) observed() bool {
 	if s.effective() {
 		return true
 	}
-	v, ok := s.Driver.(drivers.Verifying)
-	return ok && v.Verifies()
+	return s.Describe().Verifies
 }
 
 // messages is what the driver can tell of the messages within an operation.
-func (s *Stream) messages() drivers.MessageTelling {
-	if c, ok := s.Driver.(drivers.Conversing); ok {
-		return c.Messages()
-	}
-	return drivers.MessageTelling{}
-}
+func (s *Stream) messages() drivers.MessageTelling { return s.Describe().Messages }

@@ -82,6 +82,14 @@ type Stream struct {
 	driverAt, effectsAt *node
 }
 
+// Describe is the driver's description; the zero value while there is no driver.
+func (s *Stream) Describe() drivers.Description {
+	if s.Driver == nil {
+		return drivers.Description{}
+	}
+	return s.Driver.Describe()
+}
+
 // Retry is a stream's own retry policy.
 type Retry struct {
 	Attempts   int            `yaml:"attempts" jsonschema:"required" jsonschema_description:"Attempts at most, the first included."`

@@ -61,6 +61,7 @@ func Run(t *testing.T, s Subject) {
 	for _, b := range Behaviours {
 		s.run(t, b, func(t *testing.T, r *rig) { r.behaviour(t, b, s.want(b)) })
 	}
+	s.run(t, "description", testDescription)
 	s.run(t, "cancel", testCancel)
 	s.run(t, "ended", testEnded)
 	s.run(t, "many", testMany)

@@ -203,6 +203,3 @@ func resolve(folder, path string) string {
 	}
 	return filepath.Join(folder, path)
 }
-
-// String tells where the stream sends, for `wringer check`.
-func (c *Config) String() string { return c.Target + " " + c.Method }

@@ -254,18 +254,3 @@ func (c *Config) backoff() time.Duration {
 }
 
 func (c *Config) verify() bool { return c.Verify == nil || *c.Verify }
-
-// Verifies implements drivers.Verifying.
-func (c *Config) Verifies() bool { return c.verify() }
-
-// GaugeNames implements drivers.Declarer: operations in flight, records that left for the brokers, and how many the verifier
-// is behind.
-func (c *Config) GaugeNames() []string {
-	if c.verify() {
-		return []string{"in_flight", "lag", "transmissions", "retransmissions"}
-	}
-	return []string{"in_flight", "transmissions", "retransmissions"}
-}
-
-// String tells where the stream sends, for `wringer check`.
-func (c *Config) String() string { return c.Brokers + " " + c.Topic }

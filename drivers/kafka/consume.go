@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"fmt"
 
 	"wringer/drivers"
 )
@@ -46,29 +45,4 @@ func (c *Consume) Open(_ context.Context, env drivers.Env) (drivers.Source, erro
 	}
 	s.autoCreate = true
 	return s, nil
-}
-
-// Sequenced implements drivers.Sequenced.
-func (c *Consume) Sequenced() bool { return c.Sequence != "" }
-
-// Grouped implements drivers.Grouped.
-func (c *Consume) Grouped() bool { return c.Group != nil }
-
-// Peered implements drivers.Peered: faults can break the group's way to one broker.
-func (*Consume) Peered() {}
-
-// Churned implements drivers.Grouped.
-func (c *Consume) Churned() bool { return c.Group != nil && c.Group.Churn != nil }
-
-// GaugeNames implements drivers.Declarer: how many records the reader is behind.
-func (c *Consume) GaugeNames() []string { return []string{"lag"} }
-
-// String tells where records are read, for `wringer check`.
-func (c *Consume) String() string {
-	text := c.Brokers + " " + c.Topic
-	if g := c.Group; g != nil {
-		text += fmt.Sprintf(", by a group of %d that commits %s too", g.Members, map[string]string{
-			commitBefore: "before its work", commitAfter: "after its work", commitPeriodic: "periodically"}[g.commit()])
-	}
-	return text
 }

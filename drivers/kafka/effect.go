@@ -50,12 +50,6 @@ func (e *Effect) source(env drivers.Env) (*Source, error) {
 	return newSource(env, e.Brokers, e.Topic, e.access(), e.places(), e.Schema, e.ReadCommitted == nil || *e.ReadCommitted)
 }
 
-// GaugeNames implements drivers.Declarer: how many records the source is behind.
-func (e *Effect) GaugeNames() []string { return []string{"lag"} }
-
-// String tells where operations are looked for, for `wringer check`.
-func (e *Effect) String() string { return e.Brokers + " " + e.Topic }
-
 // places are the texts that say where in a record something stands; empty ones are the defaults.
 type places struct{ id, key, origin, sequence string }
 

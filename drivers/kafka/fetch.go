@@ -248,7 +248,7 @@ type decoder struct {
 
 // decode delivers the records of block from offset next on, and returns the offset behind what it has dealt with.
 func (d *decoder) decode(partition int32, next int64, block *sarama.FetchResponseBlock, deliver func(*drivers.Delivery)) (int64, error) {
-	d.delivery = drivers.Delivery{Partition: partition, At: d.env.Clock()}
+	d.delivery = drivers.Delivery{Position: drivers.PositionIn(partition, 0), At: d.env.Clock()}
 	aborted := newAborted(block.AbortedTransactions)
 	for _, set := range block.RecordsSet {
 		batch := set.RecordBatch
@@ -294,7 +294,7 @@ func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*d
 		if offset < next {
 			continue
 		}
-		d.delivery.Offset = offset
+		d.delivery.Position.At = offset
 		value := values(i)
 		d.delivery.ID = d.id(r, value)
 		d.delivery.Key = r.Key

@@ -114,6 +114,8 @@ type Account struct {
 	// blur is the lowest operation that was seen beyond the horizon: of those from it on, no sighting is surely the first.
 	blur uint64
 	why  reason // of the first time that is unknown
+	// closed: the result is read without the lock, and nothing changes it any more.
+	closed bool
 }
 
 // reason is why a time is unknown.
@@ -156,6 +158,9 @@ func newAccount(c Config, lim limits) *Account {
 func (a *Account) Ended(batch []reports.Ended) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.closed {
+		return
+	}
 	for i := range batch {
 		a.ended(&batch[i])
 	}
@@ -165,6 +170,9 @@ func (a *Account) Ended(batch []reports.Ended) {
 func (a *Account) Seen(batch []drivers.Delivery) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.closed {
+		return
+	}
 	for i := range batch {
 		if seq, b := a.identity.Parse(batch[i].ID); b == drivers.Ours {
 			a.seen(seq, batch[i].At)
@@ -303,6 +311,7 @@ func (r *Result) kept(window string) any {
 func (a *Account) result(incomplete string) Result {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.closed = true
 	a.table.each(func(end *half) {
 		switch {
 		case end.sighting:

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"wringer/drivers"
 	"wringer/reports"
 	"wringer/reports/metric"
 )
@@ -37,4 +38,20 @@ func readTime(name string, c *Cell) metric.Reading {
 		}
 	}
 	panic("no metric " + name)
+}
+
+// What comes once the account is closed changes nothing, although a source may still hand deliveries over.
+func TestNothingChangesAClosedAccount(t *testing.T) {
+	id := drivers.Identity{Run: "r", Stream: "s"}
+	a := New(Config{Identity: id, Windows: []string{"baseline"}})
+	a.Ended([]reports.Ended{{Op: drivers.Op{Seq: 0}, Outcome: drivers.Acked}, {Op: drivers.Op{Seq: 1}, Outcome: drivers.Acked}})
+	a.Seen([]drivers.Delivery{{ID: id.Append(nil, 0), At: time.Second}})
+	f := a.Finish(reports.Completeness{Known: true})
+	a.Seen([]drivers.Delivery{{ID: id.Append(nil, 1), At: time.Second}})
+	a.Ended([]reports.Ended{{Op: drivers.Op{Seq: 2}, Outcome: drivers.Acked}})
+	out := reports.Stream{Windows: map[string]*reports.Measures{"baseline": {}}}
+	f.Write(&out)
+	if e := out.Windows["baseline"].Effect; e.Count != 2 || e.Unseen() != 1 {
+		t.Errorf("%+v", e)
+	}
 }

@@ -34,7 +34,7 @@ type Config struct {
 //     makes group_lost and redelivered "at least so many".
 //   - redelivered: a record, by its partition and offset, that was processed before. redelivered_records counts the records.
 //     One message at two offsets is two records, and a log duplicate if its identity is one.
-//   - rebalances: by how much the broker's count of generations rose.
+//   - rebalances: by how much the count of rounds rose, in which the group shares out its source.
 //   - first_message: from when the first member knew that its generation was over, to the first record that was processed
 //     after it, in the next generation or, when that was over before any, in a later one. Where no member knew it, because all
 //     were gone, it begins with the next generation itself. A rebalance after which there was nothing left to process is none
@@ -110,6 +110,9 @@ type rebalance struct {
 
 const noGeneration = -1
 
+// noPositions is why nothing is known of a group over a queue.
+const noPositions = "the records have no positions, by which a group's work is told"
+
 // warmup is the cell of the warm-up; window w has cell w+1.
 const warmup = 0
 
@@ -153,24 +156,29 @@ func (g *Account) Seen(batch []drivers.Delivery) {
 	defer g.mu.Unlock()
 	for i := range batch {
 		d := &batch[i]
-		if !g.fresh(g.found, d.Partition, d.Offset) {
+		if !d.Position.Known {
+			g.unknown = noPositions
+			continue
+		}
+		partition, offset := d.Position.Log, d.Position.At
+		if !g.fresh(g.found, partition, offset) {
 			continue
 		}
 		cell := g.cell(d.At)
 		g.cells[cell].records++
-		p := g.part(d.Partition)
+		p := g.part(partition)
 		if n := len(p.borders); n == 0 || p.borders[n-1].cell != cell {
-			p.borders = append(p.borders, border{d.Offset, cell})
+			p.borders = append(p.borders, border{offset, cell})
 		}
 		before := p.behind()
-		p.end = d.Offset + 1
+		p.end = offset + 1
 		if p.behind() == 0 {
 			continue // a member was quicker
 		}
 		g.lag += p.behind() - before
 		g.peak = max(g.peak, g.lag)
 		if n := len(p.marks); n == 0 || d.At-p.marks[n-1].at >= markEvery && n < maxMarks {
-			p.marks = append(p.marks, findMark{d.Offset, d.At})
+			p.marks = append(p.marks, findMark{offset, d.At})
 		}
 	}
 }
@@ -186,7 +194,7 @@ func (g *Account) Happened(e drivers.GroupEvent) {
 	case e.Kind == drivers.Assigned:
 		g.assigned(e)
 	case e.Kind == drivers.Revoked:
-		if e.Generation == g.generation && g.lostAt == nil {
+		if e.Round == g.generation && g.lostAt == nil {
 			g.lostAt = &e.At
 		}
 	default:
@@ -223,52 +231,57 @@ func (g *Account) Closing() {
 
 // assigned takes a member's part of a generation. The first generation is no rebalance.
 func (g *Account) assigned(e drivers.GroupEvent) {
-	if e.Generation <= g.generation {
+	if e.Round <= g.generation {
 		return
 	}
 	if g.generation != noGeneration {
 		cell := g.cell(e.At)
-		g.cells[cell].rebalances += int64(e.Generation - g.generation)
+		g.cells[cell].rebalances += int64(e.Round - g.generation)
 		r := rebalance{cell: cell, began: e.At}
 		if g.lostAt != nil {
 			r.began = *g.lostAt
 		}
 		g.rebalances = append(g.rebalances, r)
 	}
-	g.generation, g.lostAt = e.Generation, nil
+	g.generation, g.lostAt = e.Round, nil
 }
 
 func (g *Account) processed(e drivers.GroupEvent) {
-	for ; g.waiting < len(g.rebalances) && e.Generation == g.generation; g.waiting++ {
+	for ; g.waiting < len(g.rebalances) && e.Round == g.generation; g.waiting++ {
 		r := &g.rebalances[g.waiting]
 		took := e.At - r.began
 		r.took = &took
 	}
-	p := g.part(e.Partition)
-	if g.fresh(g.taken, e.Partition, e.Offset) {
+	if !e.Position.Known {
+		g.unknown = noPositions
+		return
+	}
+	partition, offset := e.Position.Log, e.Position.At
+	p := g.part(partition)
+	if g.fresh(g.taken, partition, offset) {
 		g.advance(p, e)
 		return
 	}
 	cell := g.cell(e.At)
 	c := &g.cells[cell]
 	c.redelivered++
-	if g.fresh(g.again, e.Partition, e.Offset) {
+	if g.fresh(g.again, partition, offset) {
 		c.redeliveredRecords++
 	}
-	g.addEvidence("redelivered", cell, e.Partition, e.Offset, e.At,
-		fmt.Sprintf("partition %d, offset %d was processed again at %s, by member %d", e.Partition, e.Offset, reports.Moment(int64(e.At)), e.Member))
+	g.addEvidence("redelivered", cell, partition, offset, e.At,
+		fmt.Sprintf("partition %d, offset %d was processed again at %s, by member %d", partition, offset, reports.Moment(int64(e.At)), e.Member))
 }
 
 // advance moves a partition on to behind a record.
 func (g *Account) advance(p *part, e drivers.GroupEvent) {
-	if e.Offset < p.done {
+	if e.Position.At < p.done {
 		return
 	}
 	if p.behind() > 0 && len(p.marks) > 0 {
 		g.peakAge = max(g.peakAge, e.At-p.marks[0].at)
 	}
 	before := p.behind()
-	p.done = e.Offset + 1
+	p.done = e.Position.At + 1
 	g.lag += p.behind() - before
 	for len(p.marks) > 1 && p.marks[1].offset <= p.done {
 		p.marks = p.marks[1:]
@@ -416,7 +429,7 @@ func (g *Account) addEvidence(kind string, cell int16, partition int32, offset i
 	v := reports.Violation{Kind: kind, Stream: g.config.Stream, Window: g.config.Windows[cell-1], ID: fmt.Sprintf("%d/%d", partition, offset),
 		Attempts: []reports.Try{}, Seen: []reports.Sighting{}, Why: why}
 	if at >= 0 {
-		v.Seen = append(v.Seen, reports.Sighting{Partition: partition, Offset: offset, AtNS: int64(at)})
+		v.Seen = append(v.Seen, reports.SightingAt(drivers.PositionIn(partition, offset), int64(at)))
 	}
 	g.evidence[of] = append(g.evidence[of], v)
 }

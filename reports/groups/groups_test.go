@@ -52,20 +52,20 @@ func newHistory() *history {
 
 func (h *history) log(partition int32, from, to int64) *history {
 	for o := from; o < to; o++ {
-		h.Seen([]drivers.Delivery{{Partition: partition, Offset: o, At: h.now}})
+		h.Seen([]drivers.Delivery{{Position: drivers.PositionIn(partition, o), At: h.now}})
 	}
 	return h
 }
 
 func (h *history) work(generation int32, partition int32, from, to int64) *history {
 	for o := from; o < to; o++ {
-		h.Happened(drivers.GroupEvent{Kind: drivers.Processed, Member: 1, Generation: generation, Partition: partition, Offset: o, At: h.now})
+		h.Happened(drivers.GroupEvent{Kind: drivers.Processed, Member: 1, Round: generation, Position: drivers.PositionIn(partition, o), At: h.now})
 	}
 	return h
 }
 
 func (h *history) happen(kind drivers.GroupKind, generation int32) *history {
-	h.Happened(drivers.GroupEvent{Kind: kind, Member: 1, Generation: generation, At: h.now})
+	h.Happened(drivers.GroupEvent{Kind: kind, Member: 1, Round: generation, At: h.now})
 	return h
 }
 
@@ -260,4 +260,17 @@ func TestGroupAgreesWithTheReference(t *testing.T) {
 			t.Fatalf("redelivered %d, want %d", value(r.Total.Redelivered), redelivered)
 		}
 	})
+}
+
+// Without positions nothing tells which records a group has processed: nothing is lost or redelivered by that.
+func TestGroupOverAQueue(t *testing.T) {
+	g := newHistory()
+	g.Seen([]drivers.Delivery{{ID: []byte("a")}, {ID: []byte("b")}})
+	for range 2 {
+		g.Happened(drivers.GroupEvent{Kind: drivers.Processed, Member: 1, Round: 1})
+	}
+	r := g.over(End{}, known)
+	if r.Total.Lost != nil || r.Total.Redelivered != nil || r.Unknown["group_lost"] != noPositions || len(r.Violations) > 0 {
+		t.Errorf("%+v, unknown %q, %+v", r.Total, r.Unknown, r.Violations)
+	}
 }

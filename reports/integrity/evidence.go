@@ -131,12 +131,15 @@ func (l *Ledger) entry(k kind, cell int16, seq uint64) *reports.Violation {
 // tellRepeat tells of a delivery of an operation that was seen before.
 func (l *Ledger) tellRepeat(seq uint64, cell int16, r *repeat) {
 	if r.copied {
-		kind, why := kindLogDuplicate, "in the log more than once, the last time at partition %d, offset %d"
-		if l.config.Mode == Effect {
-			kind, why = kindEffectDuplicate, "applied more than once, the last time seen at partition %d, offset %d"
+		kind, why := kindLogDuplicate, "in the log more than once, the last time at "
+		switch {
+		case l.config.Mode == Effect:
+			kind, why = kindEffectDuplicate, "applied more than once, the last time seen at "
+		case r.offset == noOffset:
+			why = "in the queue more than once, the last time at "
 		}
 		if v := l.entry(kind, cell, seq); v != nil {
-			r.describe(v, fmt.Sprintf(why, r.partition, r.offset))
+			r.describe(v, why+r.where())
 		}
 	}
 	if !r.redelivered {
@@ -145,11 +148,25 @@ func (l *Ledger) tellRepeat(seq uint64, cell int16, r *repeat) {
 	v := l.entry(kindRedelivered, cell, seq)
 	switch {
 	case v == nil:
-	case r.copied:
+	case r.copied && r.nOrigin > 0:
 		r.describe(v, fmt.Sprintf("applied again at %s from the same origin %s", moment(r.at), r.report().Origin))
+	case r.offset == noOffset:
+		r.describe(v, fmt.Sprintf("delivered again at %s, as the queue says", moment(r.at)))
 	default:
-		r.describe(v, fmt.Sprintf("partition %d, offset %d was delivered again at %s", r.partition, r.offset, moment(r.at)))
+		r.describe(v, fmt.Sprintf("%s was delivered again at %s", r.where(), moment(r.at)))
 	}
+}
+
+// where tells the place of a sighting in words, or its time where the source has no places.
+func (s *sighting) where() string {
+	if s.offset == noOffset {
+		return moment(s.at)
+	}
+	return placeText(s.partition, s.offset)
+}
+
+func placeText(partition int32, offset int64) string {
+	return fmt.Sprintf("partition %d, offset %d", partition, offset)
 }
 
 // describe adds the sighting to an entry.
@@ -185,7 +202,7 @@ func (l *Ledger) tellLost(seq uint64, cell int16) {
 // tellCollision tells of an operation whose ack named a place that another's had named.
 func (l *Ledger) tellCollision(seq uint64, cell int16, at *drivers.Attempt) {
 	if l.evidence.wants(kindCollision, cell) {
-		l.testify(kindCollision, cell, seq, fmt.Sprintf("acked at partition %d, offset %d, as another operation was", at.Partition, at.Offset))
+		l.testify(kindCollision, cell, seq, "acked at "+placeText(place(at.Position))+", as another operation was")
 	}
 }
 

@@ -14,7 +14,7 @@ type record struct {
 	seq                 uint64
 	planned, sent, done time.Duration
 	at                  time.Duration // of the first sighting, as offset and partition are
-	offset              int64
+	offset              int64         // noOffset where the source gave no position
 	partition           int32
 	state               state // open: seen, and not over; or, where not seen either, an empty place of the ring
 	seen                bool
@@ -60,25 +60,44 @@ func (r *record) needed() bool {
 // sighting is one delivery.
 type sighting struct {
 	at        time.Duration
-	offset    int64
+	offset    int64 // noOffset where the source gave no position
 	partition int32
 	origin    [originBytes]byte
 	nOrigin   uint8
+}
+
+// noOffset stands for an unknown position. Known ones are never negative.
+const noOffset = -1
+
+// place takes a position apart. A record keeps the two parts: together with a flag they would no longer fit its line.
+func place(p drivers.Position) (partition int32, offset int64) {
+	if !p.Known {
+		p.At = noOffset
+	}
+	return p.Log, p.At
+}
+
+func (s *sighting) position() drivers.Position {
+	if s.offset == noOffset {
+		return drivers.Position{}
+	}
+	return drivers.PositionIn(s.partition, s.offset)
 }
 
 // originBytes of an origin are kept for the evidence: 12345/1234567890123 and shorter are whole.
 const originBytes = 19
 
 func sightingOf(d *drivers.Delivery) sighting {
-	s := sighting{at: d.At, offset: d.Offset, partition: d.Partition}
+	s := sighting{at: d.At}
+	s.partition, s.offset = place(d.Position)
 	s.nOrigin = uint8(copy(s.origin[:], d.Origin))
 	return s
 }
 
 func (s *sighting) report() reports.Sighting {
-	return reports.Sighting{
-		Partition: s.partition, Offset: s.offset, AtNS: int64(s.at), Origin: string(s.origin[:s.nOrigin]),
-	}
+	out := reports.SightingAt(s.position(), int64(s.at))
+	out.Origin = string(s.origin[:s.nOrigin])
+	return out
 }
 
 // history holds the records of the most recent operations in a ring, placed by seq, and those that are still needed when
@@ -190,7 +209,8 @@ func (r *record) end(e *reports.Ended, s state, waits bool) {
 
 // see notes the first sighting.
 func (h *history) see(r *record, d *drivers.Delivery) {
-	r.seen, r.at, r.offset, r.partition = true, d.At, d.Offset, d.Partition
+	r.seen, r.at = true, d.At
+	r.partition, r.offset = place(d.Position)
 	if len(d.Origin) > 0 {
 		more := h.detail(r)
 		more.nOrigin = uint8(copy(more.origin[:], d.Origin))

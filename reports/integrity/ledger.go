@@ -218,7 +218,7 @@ func (l *Ledger) ended(e *reports.Ended) {
 // acknowledged looks whether another ack named the same place.
 func (l *Ledger) acknowledged(e *reports.Ended, cell int16) {
 	for i := range e.Trail {
-		if e.Trail[i].Placed {
+		if e.Trail[i].Position.Known {
 			l.named(e.Op.Seq, cell, &e.Trail[i])
 		}
 	}
@@ -229,7 +229,7 @@ func (l *Ledger) named(seq uint64, cell int16, at *drivers.Attempt) {
 	if at.Outcome != drivers.Acked {
 		return
 	}
-	again, ok := l.acks.add(l.acks.log(at.Partition), at.Offset)
+	again, ok := l.acks.add(l.acks.log(at.Position.Log), at.Position.At)
 	if !ok {
 		l.acksUnknown = "the offsets that acks named have more gaps than there is room for"
 	}
@@ -241,10 +241,13 @@ func (l *Ledger) named(seq uint64, cell int16, at *drivers.Attempt) {
 
 // seen takes a delivery of one of ours.
 func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
-	log := l.places.log(d.Partition)
-	again, ok := l.places.add(log, d.Offset)
+	log := l.places.log(d.Position.Log)
+	again, ok := d.Redelivered, true
+	if d.Position.Known {
+		again, ok = l.places.add(log, d.Position.At)
+	}
 	copied := !again
-	if !ok || len(d.Origin) > 0 {
+	if !ok || len(d.Origin) > 0 || d.Redelivered {
 		copied, again = l.told(d, again, ok)
 	}
 	if seq >= l.planned+l.limits.horizon {
@@ -266,7 +269,7 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 	} else if copied || again {
 		l.seenAgain(seq, s, d, copied, again)
 	}
-	if l.order.rule != None {
+	if l.order.rule != None && (!d.Redelivered || l.inOrder(d, first)) {
 		l.observe(seq, log, first, s)
 	}
 	if len(l.history.kept) > 0 {

@@ -92,7 +92,7 @@ func TestConcurrent(t *testing.T) {
 		// Which partition of a key is the first would depend on who runs first.
 		h.seen = slices.DeleteFunc(h.seen, func(d drivers.Delivery) bool {
 			seq, b := us.Parse(d.ID)
-			return b == drivers.Ours && h.config.KeyOf(seq)%partitions != uint64(d.Partition)
+			return b == drivers.Ours && h.config.KeyOf(seq)%partitions != uint64(d.Position.Log)
 		})
 		want, split := h.reference().counts(windowAt)
 		l := New(h.config)
@@ -109,7 +109,7 @@ func TestConcurrent(t *testing.T) {
 		for p := range int32(partitions) {
 			told.Go(func() {
 				for i := range h.seen {
-					if h.seen[i].Partition == p {
+					if h.seen[i].Position.Log == p {
 						l.Seen(h.seen[i : i+1])
 					}
 				}

@@ -3,6 +3,8 @@ package integrity
 import (
 	"fmt"
 	"time"
+
+	"wringer/drivers"
 )
 
 // Order says which order a stream promises.
@@ -120,6 +122,18 @@ func (o *order) pop(la *lane) node {
 	o.nodes[at].next, o.free = o.free, at
 	o.queued--
 	return n
+}
+
+// inOrder says whether a delivery that is marked as redelivered takes part in the order. A record without a position that a queue hands out again comes late
+// by the queue's doing. When it is the first that was seen of its operation, nobody knows where it stood.
+func (l *Ledger) inOrder(d *drivers.Delivery, first bool) bool {
+	if d.Position.Known {
+		return true
+	}
+	if first {
+		l.order.blur("an operation was seen only when the queue had handed it out before, and its place in the order is not known")
+	}
+	return false
 }
 
 // observe takes a delivery into the order: at once when its operation is over and nothing waits before it.

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"wringer/drivers"
 )
 
 // TestPositions compares with a map while pages fill up, in any order, below 0 and far above.
@@ -18,7 +20,7 @@ func TestPositions(t *testing.T) {
 		rnd.Shuffle(len(offsets), func(i, j int) { offsets[i], offsets[j] = offsets[j], offsets[i] })
 		for _, offset := range offsets {
 			for _, partition := range []int32{-1, 5} {
-				at := position{partition, offset}
+				at := position{drivers.PositionIn(partition, offset), 0}
 				if again, ok := p.add(p.log(partition), offset); again != marked[at] || !ok {
 					t.Fatalf("%+v: again %v, ok %v", at, again, ok)
 				}

@@ -18,14 +18,14 @@ type repeat struct {
 	copied, redelivered bool
 }
 
-// told says whether a delivery is at a new position, and whether it is a delivery again: of that position, or of its
-// origin. known, if ok, says whether its position was there before. It holds for an operation that was seen before.
+// told says whether a delivery is a record of its own, and whether it is a delivery again: of that record, or of its origin.
+// known, if ok, says whether the record was delivered before. It holds for an operation that was seen before.
 func (l *Ledger) told(d *drivers.Delivery, known, ok bool) (copied, again bool) {
 	if !ok {
 		l.repeatsUnknown = "the offsets have more gaps than there is room for"
 		return false, false
 	}
-	copied, again = !known, known
+	copied, again = !known, known || d.Redelivered
 	if len(d.Origin) > 0 {
 		before, ok := l.origins.add(d.Origin)
 		if !ok {

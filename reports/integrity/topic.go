@@ -124,11 +124,24 @@ func (t *Topic) Seen(batch []drivers.Delivery) {
 	for i := range batch {
 		d := &batch[i]
 		cell := int16(max(t.config.WindowAt(d.At), reports.WindowWarmup) + 1)
+		if !d.Position.Known && d.Redelivered && t.handedOut(d) {
+			continue
+		}
 		first := t.identify(d, cell)
 		if t.config.Sequenced {
 			t.number(d, cell, first)
 		}
 	}
+}
+
+// handedOut takes a record without a position that its queue hands out again. It returns whether an identity shows that the
+// record was seen before: it is then neither a copy nor in any order. Otherwise nobody knows where in the order it stood.
+func (t *Topic) handedOut(d *drivers.Delivery) bool {
+	if _, seen := t.ids[maphash.Bytes(t.seed, d.ID)]; seen && len(d.ID) > 0 {
+		return true
+	}
+	t.orderUnknown = cmp.Or(t.orderUnknown, "a record was seen only when the queue had handed it out before, and its place in the order is not known")
+	return false
 }
 
 // identify counts a record by its identity, and says whether it is surely the first of it.
@@ -149,7 +162,9 @@ func (t *Topic) identify(d *drivers.Delivery, cell int16) (first bool) {
 		t.orderUnknown = cmp.Or(t.orderUnknown, t.repeatsUnknown)
 		return false
 	}
-	t.ids[hash] = known{offset: d.Offset, partition: d.Partition, cell: cell, copies: 1}
+	k = known{cell: cell, copies: 1}
+	k.partition, k.offset = place(d.Position)
+	t.ids[hash] = k
 	c := &t.cells[cell]
 	c.seen++
 	c.copies = max(c.copies, 1)
@@ -168,8 +183,11 @@ func (t *Topic) copied(d *drivers.Delivery, hash uint64, k known) {
 	c.extra++
 	c.copies = max(c.copies, int64(k.copies))
 	t.ids[hash] = k
-	t.testify("log_duplicate", k.cell, d, fmt.Sprintf("in the topic at partition %d, offset %d and again at partition %d, offset %d",
-		k.partition, k.offset, d.Partition, d.Offset))
+	why := "in the queue, and again at " + moment(d.At)
+	if d.Position.Known {
+		why = "in the topic at " + placeText(k.partition, k.offset) + " and again at " + placeText(place(d.Position))
+	}
+	t.testify("log_duplicate", k.cell, d, why)
 }
 
 // number compares a record with those before it of its key.
@@ -180,6 +198,7 @@ func (t *Topic) number(d *drivers.Delivery, cell int16, first bool) {
 		return
 	}
 	hash := maphash.Bytes(t.seed, d.Key)
+	partition, _ := place(d.Position)
 	r := t.keys[hash]
 	if r == nil {
 		if len(t.keys) >= t.limits.keys {
@@ -187,11 +206,11 @@ func (t *Topic) number(d *drivers.Delivery, cell int16, first bool) {
 			t.gapsUnknown = t.orderUnknown
 			return
 		}
-		t.keys[hash] = &row{key: string(d.Key), low: n, top: n, home: n, last: n, partition: d.Partition}
+		t.keys[hash] = &row{key: string(d.Key), low: n, top: n, home: n, last: n, partition: partition}
 		return
 	}
 	t.skip(hash, r, n, cell)
-	if d.Partition != r.partition {
+	if partition != r.partition {
 		t.orderUnknown = cmp.Or(t.orderUnknown, "a key was seen in several partitions, between which nobody observes an order")
 	} else {
 		t.order(d, r, n, cell, first)
@@ -240,7 +259,7 @@ func (t *Topic) testify(kind string, cell int16, d *drivers.Delivery, why string
 	if of := (topicEvidence{kind, cell}); t.wants(of) {
 		v := t.violation(of, why)
 		v.ID, v.Key = string(d.ID), string(d.Key)
-		v.Seen = []reports.Sighting{{Partition: d.Partition, Offset: d.Offset, AtNS: int64(d.At)}}
+		v.Seen = []reports.Sighting{reports.SightingAt(d.Position, int64(d.At))}
 		t.evidence[of] = append(t.evidence[of], v)
 	}
 }

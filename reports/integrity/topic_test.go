@@ -21,7 +21,7 @@ type published struct {
 }
 
 func (p published) delivery(offset int64) drivers.Delivery {
-	d := drivers.Delivery{Partition: p.partition, Offset: offset, At: p.at}
+	d := drivers.Delivery{Position: drivers.PositionIn(p.partition, offset), At: p.at}
 	for _, text := range []struct {
 		to   *[]byte
 		text string
@@ -183,4 +183,36 @@ func TestTopicAgreesWithTheReference(t *testing.T) {
 			t.Fatalf("seen, duplicates, extra, violations, regressions, gaps: %s, want %s of %+v", got, want, records)
 		}
 	})
+}
+
+// A queue has no positions: what its mark says of a record that comes again is neither a copy nor out of order, and a copy
+// without the mark is one.
+func TestTopicOverAQueue(t *testing.T) {
+	record := func(id, number string, redelivered bool) drivers.Delivery {
+		return drivers.Delivery{ID: []byte(id), Key: []byte("k"), Sequence: []byte(number), Redelivered: redelivered}
+	}
+	for name, c := range map[string]struct {
+		records []drivers.Delivery
+		want    string
+	}{
+		"all is well":                  {[]drivers.Delivery{record("a", "1", false), record("b", "2", false)}, "2 0 0 0 1 0 0 0 "},
+		"handed out again":             {[]drivers.Delivery{record("a", "1", false), record("b", "2", false), record("a", "1", true)}, "2 0 0 0 1 0 0 0 "},
+		"a copy":                       {[]drivers.Delivery{record("a", "1", false), record("b", "2", false), record("a", "1", false)}, "2 0 1 1 2 0 1 0 "},
+		"out of order":                 {[]drivers.Delivery{record("b", "2", false), record("a", "1", false)}, "2 0 0 0 1 1 1 0 "},
+		"only seen when it came again": {[]drivers.Delivery{record("a", "1", false), record("b", "2", true)}, "2 0 0 0 1 " + nm + " " + nm + " 0 "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			topic := newTopic(TopicConfig{Stream: "s", Windows: windows, WindowAt: windowAt, Sequenced: true}, newTopicLimits())
+			topic.Seen(c.records)
+			r := topic.result(reports.Completeness{Known: true})
+			if got := counts(r.Total); got != c.want {
+				t.Errorf("%s; want %s", got, c.want)
+			}
+			for _, v := range r.Violations {
+				if v.Seen[0].Partition != nil || v.Seen[0].Offset != nil {
+					t.Errorf("the evidence names a place in a queue: %+v", v)
+				}
+			}
+		})
+	}
 }

@@ -31,7 +31,7 @@ func TestTheLaterKeepsItsPlace(t *testing.T) {
 func TestOrderedAsItEnds(t *testing.T) {
 	l := New(Config{Stream: "orders", Identity: us, Windows: windows, Order: Sequential, KeyOf: func(seq uint64) uint64 { return seq % 7 }})
 	for i, seq := range []uint64{1, 1 + drawnKeys} {
-		l.Seen([]drivers.Delivery{{ID: us.Append(nil, seq), Offset: int64(i)}})
+		l.Seen([]drivers.Delivery{{ID: us.Append(nil, seq), Position: drivers.PositionIn(0, int64(i))}})
 	}
 	l.Ended([]reports.Ended{*endOf(1)})
 	if l.order.queued != 1 {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"wringer/drivers"
 	"wringer/reports"
 )
 
@@ -288,7 +289,7 @@ func evidence() []reports.Violation {
 		{
 			Kind: "order_violation", Stream: "orders", Window: "lost-answers", ID: "k3v9q2xa-orders-10500", Seq: 10500, Key: "41", Outcome: "acked",
 			PlannedNS: ptr(26_250 * ms), SentNS: ptr(26_250 * ms), DoneNS: ptr(26_300 * ms),
-			Seen: []reports.Sighting{{Partition: 2, Offset: 3321, AtNS: 27_100 * ms}},
+			Seen: []reports.Sighting{reports.SightingAt(drivers.PositionIn(2, 3321), 27_100*ms)},
 			Why:  "acked at 26.3 s, before orders-10533 was sent at 26.41 s, and seen after it",
 		},
 	}
@@ -297,7 +298,7 @@ func evidence() []reports.Violation {
 		all = append(all, reports.Violation{
 			Kind: "effect_duplicate", Stream: "orders", Window: "lost-answers", ID: fmt.Sprintf("k3v9q2xa-orders-%d", 10000+i), Seq: uint64(10000 + i),
 			Outcome: "acked", PlannedNS: &at, Why: "applied 2 times",
-			Seen: []reports.Sighting{{Partition: 1, Offset: int64(4000 + i), AtNS: at + 30*ms}, {Partition: 1, Offset: int64(4100 + i), AtNS: at + 590*ms}},
+			Seen: []reports.Sighting{reports.SightingAt(drivers.PositionIn(1, int64(4000+i)), at+30*ms), reports.SightingAt(drivers.PositionIn(1, int64(4100+i)), at+590*ms)},
 		})
 	}
 	return all

@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"time"
 
-	"wringer/drivers"
 	"wringer/reports"
 	"wringer/reports/metric"
 	"wringer/scenarios"
@@ -153,12 +152,8 @@ func (t *step) streamRecord(s *member, tally *judge.Tally, windows []reports.Win
 
 // stepRecords tells what became of the steps of a chain, nil when the stream is none.
 func (t *step) stepRecords(s *member, tally *judge.Tally, windows []reports.Window) []reports.Step {
-	chain, ok := s.spec.Driver.(drivers.Stepped)
-	if !ok {
-		return nil
-	}
 	var out []reports.Step
-	for i, name := range chain.StepNames() {
+	for i, name := range s.spec.Describe().Steps {
 		step := reports.Step{Name: name, StepMeasures: tally.Total.Step(i), Windows: make(map[string]*reports.StepMeasures)}
 		for _, w := range windows {
 			m := tally.Windows[t.plan.Index[w.Name]].Step(i)

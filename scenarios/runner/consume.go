@@ -22,7 +22,7 @@ func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
 	if err != nil {
 		return openConsumerError(spec, err)
 	}
-	m.observer = &watch.Observer{Source: source, Place: c.SourceName + " " + placeOf(c.Source)}
+	m.observer = &watch.Observer{Source: source, Place: c.SourceName + " " + c.Describe().Place}
 	s.opened.add(m.observer.Close)
 	m.checks = s.recordChecks(spec)
 	if err := source.Start(ctx); err != nil {
@@ -38,14 +38,14 @@ func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
 // group opens the group of consumers that reads beside the stream's source, if there is one. Its members are under test:
 // where a fault names the stream, its link lies between them and the brokers.
 func (s *step) group(ctx context.Context, m *member) error {
-	if !scenarios.Grouped(m.spec.Consume.Source) {
+	if !m.spec.Consume.Describe().Grouped {
 		return nil
 	}
 	env := s.env(m.spec)
 	if _, err := s.route(m.spec, &env); err != nil {
 		return fmt.Errorf("open link: %w", err)
 	}
-	group, err := m.spec.Consume.Source.(drivers.Grouped).OpenGroup(env)
+	group, err := m.spec.Consume.Source.(drivers.GroupConfig).OpenGroup(env)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (s *step) group(ctx context.Context, m *member) error {
 // recordChecks compare the records with the operations of another stream, and with the numbers or identities that the
 // records carry.
 func (s *step) recordChecks(spec *scenarios.Stream) []reports.Check {
-	numbered := scenarios.Sequenced(spec.Consume.Source)
+	numbered := spec.Consume.Describe().Sequenced
 	of := s.sc.Stream(spec.Consume.Of)
 	var checks []reports.Check
 	if of != nil {

@@ -27,12 +27,14 @@ type numberedPlace struct {
 	numbered bool
 }
 
-func (p numberedPlace) Sequenced() bool { return p.numbered }
+func (p numberedPlace) Describe() drivers.SourceDescription {
+	return drivers.SourceDescription{Sequenced: p.numbered}
+}
 
 // publish appends what the target makes of operation seq.
 func publish(l *ledgerLog, d drivers.Delivery) {
 	l.mu.Lock()
-	d.Offset = int64(len(l.records))
+	d.Position = drivers.PositionIn(0, int64(len(l.records)))
 	l.records = append(l.records, d)
 	l.mu.Unlock()
 	select {

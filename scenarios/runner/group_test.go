@@ -20,9 +20,9 @@ type groupPlace struct {
 	churned bool
 }
 
-func (groupPlace) Grouped() bool { return true }
-
-func (p groupPlace) Churned() bool { return p.churned }
+func (p groupPlace) Describe() drivers.SourceDescription {
+	return drivers.SourceDescription{Grouped: true, Churned: p.churned}
+}
 
 func (p groupPlace) OpenGroup(env drivers.Env) (drivers.Group, error) {
 	g := p.group()
@@ -43,19 +43,19 @@ func (g *memoryGroup) Start(context.Context, drivers.Source) error { return nil 
 func (g *memoryGroup) Close() error                                { return nil }
 
 func (g *memoryGroup) Run(ctx context.Context, _ time.Duration, tell func(drivers.GroupEvent)) error {
-	tell(drivers.GroupEvent{Kind: drivers.Assigned, Member: 1, Generation: 1, At: g.env.Clock()})
+	tell(drivers.GroupEvent{Kind: drivers.Assigned, Member: 1, Round: 1, At: g.env.Clock()})
 	<-ctx.Done()
 	g.log.mu.Lock()
 	defer g.log.mu.Unlock()
 	for i := range g.log.records {
 		for range g.times(int64(i)) {
-			tell(drivers.GroupEvent{Kind: drivers.Processed, Member: 1, Generation: 1, Offset: int64(i), At: g.env.Clock()})
+			tell(drivers.GroupEvent{Kind: drivers.Processed, Member: 1, Round: 1, Position: drivers.PositionIn(0, int64(i)), At: g.env.Clock()})
 		}
 	}
 	return g.run
 }
 
-func (g *memoryGroup) Committed(context.Context) (map[int32]int64, error) {
+func (g *memoryGroup) Settled(context.Context) (map[int32]int64, error) {
 	return map[int32]int64{0: g.committed}, g.ask
 }
 

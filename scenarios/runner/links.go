@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"wringer/drivers"
 	"wringer/faults"
 	"wringer/scenarios"
 )
@@ -78,7 +79,7 @@ func (e *Experiment) listen(spec *scenarios.Link) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	stack, ok := link.(faults.Stack)
+	stack, ok := link.(faults.ListeningLink)
 	if !ok {
 		return "", fmt.Errorf("link %s: a %T cannot listen", spec.Name, link)
 	}
@@ -131,7 +132,7 @@ func (s *step) peers(link string) (faults.Peers, error) {
 		}
 		return p.Peers(opened, s.leadsTo(spec), s.bounds.checked(s.direct))
 	}
-	return nil, fmt.Errorf("link %s: has no brokers that could be told apart; break it as a whole", link)
+	return nil, fmt.Errorf("link %s: has no peers that could be told apart; break it as a whole", link)
 }
 
 // peersLimit bounds the request for the peers behind a link.
@@ -140,13 +141,9 @@ const peersLimit = 5 * time.Second
 // aim checks, before anything is sent, that a fault's branch names a peer. If the peers cannot be asked yet, they are asked when
 // the fault is injected; the record tells if that fails.
 func (s *step) aim(ctx context.Context, link string) error {
-	name, text := faults.CutBranch(link)
-	if text == "" {
+	name, branch := faults.CutBranch(link)
+	if branch == "" {
 		return nil
-	}
-	branch, err := faults.ParseBranch(text)
-	if err != nil {
-		return fmt.Errorf("link %s: %w", name, err)
 	}
 	peers, err := s.peers(name)
 	if err != nil {
@@ -154,12 +151,12 @@ func (s *step) aim(ctx context.Context, link string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, peersLimit)
 	defer cancel()
-	_, err = branch.Find(ctx, peers)
-	if errors.Is(err, faults.ErrNoPeer) {
+	_, err = faults.FindPeer(ctx, peers, branch)
+	if errors.Is(err, faults.ErrNoPeer) || errors.Is(err, drivers.ErrNoPeer) {
 		return fmt.Errorf("link %s: %w", name, err)
 	}
 	if err != nil {
-		s.opt.Log.Warn("which broker a fault will break is not known yet", "link", link, "why", err)
+		s.opt.Log.Warn("which peer a fault will break is not known yet", "link", link, "why", err)
 	}
 	return nil
 }
@@ -180,7 +177,7 @@ func (e *Experiment) reachable() error {
 func prepareLink(link faults.Link, planned []scenarios.Fault) error {
 	for i := range planned {
 		f := &planned[i]
-		p, ok := f.Config.(faults.Preparer)
+		p, ok := f.Config.(faults.NeedsLayer)
 		if on, _ := faults.CutBranch(f.Config.On().Link); !ok || on != link.Name() {
 			continue
 		}

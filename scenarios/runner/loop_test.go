@@ -13,8 +13,8 @@ import (
 // byLoop makes the open model's operations of memory drivers go by loops.
 var byLoop = false
 
-// Loop implements drivers.Looped.
-func (m *memory) Loop() (drivers.Loop, error) {
+// Poller implements drivers.Polled.
+func (m *memory) Poller() (drivers.Poller, error) {
 	if !byLoop {
 		return nil, nil
 	}

@@ -21,6 +21,7 @@ type memory struct {
 }
 
 func (m *memory) Check(func(field, message string)) {}
+func (m *memory) Describe() drivers.Description     { return drivers.Description{StatusPrefix: "http_"} }
 
 func (m *memory) Open(_ context.Context, env drivers.Env) (drivers.Driver, error) {
 	m.env = env
@@ -67,7 +68,8 @@ type place struct{ log func() *ledgerLog }
 
 func at(l *ledgerLog) place { return place{func() *ledgerLog { return l }} }
 
-func (place) Check(func(field, message string)) {}
+func (place) Check(func(field, message string))   {}
+func (place) Describe() drivers.SourceDescription { return drivers.SourceDescription{} }
 
 func (p place) Open(_ context.Context, env drivers.Env) (drivers.Source, error) {
 	p.log().clock = env.Clock
@@ -88,7 +90,7 @@ func newLog() *ledgerLog { return &ledgerLog{changed: make(chan struct{}, 1)} }
 
 func (l *ledgerLog) append(id []byte) {
 	l.mu.Lock()
-	l.records = append(l.records, drivers.Delivery{ID: id, Offset: int64(len(l.records))})
+	l.records = append(l.records, drivers.Delivery{ID: id, Position: drivers.PositionIn(0, int64(len(l.records)))})
 	l.mu.Unlock()
 	select {
 	case l.changed <- struct{}{}:

@@ -28,7 +28,7 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 			m.observer.Watch(ctx)
 		}
 		if s.opt.Results != nil && m.driver != nil {
-			s.opt.Results.Begin(m.spec.Name, placeOf(m.spec.Driver), s.epoch())
+			s.opt.Results.Begin(m.spec.Name, m.spec.Describe().Place, s.epoch())
 		}
 	}
 
@@ -81,14 +81,6 @@ func (s *step) admit(stop context.CancelCauseFunc) bool {
 		stop(judge.Stopped{Why: "the target was not healthy before anything was broken: " + why, Unhealthy: true})
 	}
 	return healthy
-}
-
-// placeOf is where a driver sends to or a source reads from; "" when its configuration does not say.
-func placeOf(config any) string {
-	if s, ok := config.(fmt.Stringer); ok {
-		return s.String()
-	}
-	return ""
 }
 
 // stuckMargin is added to the longest possible operation. A stream that takes longer counts as stuck in its driver.

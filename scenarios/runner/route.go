@@ -30,7 +30,7 @@ func (s *step) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Accoun
 		env.Dial = s.dials.counted(link.Dial)
 		return nil, nil
 	}
-	through, ok := link.(faults.Through)
+	through, ok := link.(faults.DialsVia)
 	if !ok {
 		return nil, fmt.Errorf("a %T has no room for a witness behind it", link)
 	}
@@ -38,21 +38,21 @@ func (s *step) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Accoun
 	past := witness.New(env.Identity, env.Clock, account).Watch(env.Dial)
 	env.Mark = "{{id}}"
 	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		return through.DialBy(ctx, network, address, past)
+		return through.DialVia(ctx, network, address, past)
 	}
 	return account, nil
 }
 
 // bindLocalAddrs makes a stream's connections leave from the local addresses that the stream names.
 func (s *step) bindLocalAddrs(spec *scenarios.Stream, env *drivers.Env) error {
-	local, ok := spec.Driver.(drivers.Sourced)
-	if !ok || len(local.Sources()) == 0 {
+	sources := spec.Describe().LocalAddrs
+	if len(sources) == 0 {
 		return nil
 	}
 	if spec.Witness || linked(s.sc, spec.Name) {
 		return fmt.Errorf("%w: stream %s: its connections leave from addresses of their own, and a link or a witness makes its own connections; remove one of the two", ErrScenario, spec.Name)
 	}
-	env.Dial = s.dials.counted(s.bounds.checked(dialFrom(local.Sources())))
+	env.Dial = s.dials.counted(s.bounds.checked(dialFrom(sources)))
 	return nil
 }
 

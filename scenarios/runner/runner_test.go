@@ -453,7 +453,7 @@ type recordingFault struct{ injected, healed int }
 
 func (f *recordingFault) Check(func(field, message string))     {}
 func (f *recordingFault) Kind() string                          { return "none" }
-func (f *recordingFault) String() string                        { return "nothing" }
+func (f *recordingFault) Describe() faults.Description          { return faults.Description{Words: "nothing"} }
 func (f *recordingFault) On() faults.Place                      { return faults.Place{Part: "x"} }
 func (f *recordingFault) Open(faults.Env) (faults.Fault, error) { return f, nil }
 func (f *recordingFault) Inject(context.Context) error          { f.injected++; return nil }

@@ -17,7 +17,9 @@ import (
 // stepped is a memory whose operations take two steps.
 type stepped struct{ *memory }
 
-func (stepped) StepNames() []string { return []string{"first", "second"} }
+func (stepped) Describe() drivers.Description {
+	return drivers.Description{Steps: []string{"first", "second"}}
+}
 
 func TestStepsAreToldByWindow(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -106,7 +106,7 @@ func (s *step) observe(ctx context.Context, m *member) error {
 	} else if v, ok := m.driver.(drivers.Verifier); ok {
 		config.Mode, config.Order = integrity.Log, integrity.Sequential
 		o.Place = "its own log"
-		if f, ok := m.driver.(drivers.Fleet); ok {
+		if f, ok := m.driver.(drivers.Producers); ok {
 			config.Producers = f.Producers()
 		}
 		o.Source, err = v.Source()

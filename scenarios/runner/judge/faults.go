@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"fmt"
 	"time"
 
 	"wringer/faults"
@@ -17,7 +16,7 @@ func (f *Facts) faults(run *reports.Run) []reports.Fault {
 	for i := range f.Scenario.Faults {
 		planned := &f.Scenario.Faults[i]
 		on := planned.Config.On()
-		r := reports.Fault{Name: planned.Name, Round: planned.Round, Kind: planned.Config.Kind(), Spec: fmt.Sprint(planned.Config),
+		r := reports.Fault{Name: planned.Name, Round: planned.Round, Kind: planned.Config.Kind(), Spec: planned.Config.Describe().Words,
 			StartNS: int64(planned.At), EndNS: int64(planned.End())}
 		if on.Link != "" {
 			r.Link = &on.Link

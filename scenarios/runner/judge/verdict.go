@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/metric"
@@ -197,7 +196,7 @@ func (f *Facts) silentTopics(run *reports.Run) []string {
 		}
 		stream := run.Streams[s.Spec.Name]
 		total := &stream.Total
-		if g, ok := s.Spec.Consume.Source.(drivers.Grouped); ok && g.Churned() && len(stream.Strikes) == 0 {
+		if s.Spec.Consume.Describe().Churned && len(stream.Strikes) == 0 {
 			why = append(why, fmt.Sprintf("stream %s: its churn struck no member", s.Spec.Name))
 		}
 		switch {

@@ -13,7 +13,7 @@ type pipeline struct {
 	s      *Stream
 	ctx    context.Context  // of the attempts
 	driver drivers.Pipeline // nil with a loop
-	loop   drivers.Loop
+	loop   drivers.Poller
 	send   sync.Mutex // one Send at a time keeps the order of transmissions
 	open   sync.WaitGroup
 }

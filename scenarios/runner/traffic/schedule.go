@@ -18,7 +18,7 @@ type waiter interface {
 
 // loopWaiter serves a driver's loop while it waits.
 type loopWaiter struct {
-	loop drivers.Loop
+	loop drivers.Poller
 	ctx  context.Context
 }
 

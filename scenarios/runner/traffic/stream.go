@@ -94,7 +94,7 @@ func New(c Config) *Stream {
 		spec: c.Spec, env: c.Env, driver: c.Driver, slots: c.Slots, results: c.Results,
 		end: c.Timing.Duration, maxLag: c.Timing.MaxLag, loopRates: c.Loop, virtual: c.Virtual,
 		policy:   newPolicy(c.Spec, c.Env.Seed),
-		outcomes: outcomesByCode(c.Spec.Outcomes),
+		outcomes: outcomesByCode(c.Spec.Outcomes, c.Spec.Describe().StatusPrefix),
 		recorder: metrics.NewRecorder(c.Slots, shards),
 		outboxes: make([]outbox, shards),
 		keyOf:    drivers.KeysOf(c.Env.Seed, c.Spec.Keys),
@@ -126,13 +126,13 @@ func Sessions(spec *scenarios.Stream) int {
 	return spec.Users
 }
 
-// outcomesByCode turns a stream's `outcomes` into the outcome of each code. A bare number is an HTTP status.
-func outcomesByCode(outcomes map[string][]string) map[string]drivers.Outcome {
+// outcomesByCode turns a stream's `outcomes` into the outcome of each code. A bare number is a status, behind the driver's prefix.
+func outcomesByCode(outcomes map[string][]string, statusPrefix string) map[string]drivers.Outcome {
 	m := make(map[string]drivers.Outcome)
 	for _, o := range []drivers.Outcome{drivers.Acked, drivers.Rejected, drivers.Indeterminate} {
 		for _, code := range outcomes[o.String()] {
 			if _, err := strconv.Atoi(code); err == nil {
-				code = "http_" + code
+				code = statusPrefix + code
 			}
 			m[strings.ToLower(code)] = o
 		}
@@ -210,15 +210,15 @@ func (s *Stream) Run(admit, ctx context.Context) {
 }
 
 // openLoop returns the driver's loop; nil when the driver has none or the stream's rate does not suit one.
-func (s *Stream) openLoop() drivers.Loop {
-	l, ok := s.driver.(drivers.Looped)
+func (s *Stream) openLoop() drivers.Poller {
+	l, ok := s.driver.(drivers.Polled)
 	if !ok || s.pacer == nil {
 		return nil
 	}
 	if peak := s.spec.Rate.Peak(); peak < s.loopRates.From || peak > s.loopRates.To {
 		return nil
 	}
-	loop, err := l.Loop()
+	loop, err := l.Poller()
 	if err != nil {
 		s.fail(err)
 		return nil
@@ -237,7 +237,7 @@ type executor interface {
 	wait()
 }
 
-func (s *Stream) executor(ctx context.Context, loop drivers.Loop) executor {
+func (s *Stream) executor(ctx context.Context, loop drivers.Poller) executor {
 	if loop != nil {
 		return &pipeline{s: s, ctx: ctx, loop: loop}
 	}

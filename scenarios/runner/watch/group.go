@@ -43,7 +43,7 @@ func (g *Group) settle(ctx context.Context) {
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), catchUpLimit)
 	defer cancel()
 	var err error
-	if end.Committed, err = g.Group.Committed(limit); err != nil {
+	if end.Committed, err = g.Group.Settled(limit); err != nil {
 		end.Why = err.Error()
 	}
 	g.Account.Left(end)

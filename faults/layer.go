@@ -6,8 +6,8 @@ import (
 	"net"
 )
 
-// Stack is a link that the target's own connections can run over, and that a protocol can be laid on.
-type Stack interface {
+// ListeningLink is a link that the target's own connections can run over, and that a protocol can be laid on.
+type ListeningLink interface {
 	Link
 	// Listen opens an inlet: whoever connects to it is carried over the link. It returns the address that it listens on.
 	// The inlet closes with the mesh.
@@ -34,9 +34,10 @@ type Layer interface {
 	Carry(client, target net.Conn, address string)
 }
 
-// Preparer is a Config whose fault breaks a protocol: its layer must lie on the link before the first connection.
-type Preparer interface {
+// NeedsLayer is a Config whose fault breaks a protocol: its layer must lie on the link before the first connection.
+type NeedsLayer interface {
 	Config
+	// Prepare lays the layer on the link.
 	Prepare(link Link) error
 }
 
