@@ -36,7 +36,7 @@ type StreamProgress struct {
 }
 
 // watchShare bounds the time spent on partial records for Watch to one in so many. A large record is handed out less often.
-const watchShare = 50
+const watchShare = 10
 
 // watcher calls Options.Watch from one goroutine. A watcher that is slow (a terminal that takes no output) holds up neither the
 // collector nor the healing of a fault: it gets the next partial record when it returns, with all rows that were added

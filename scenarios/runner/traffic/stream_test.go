@@ -151,7 +151,7 @@ func TestOutcomesByCode(t *testing.T) {
 			at.Fail(drivers.Rejected, "http_409", "taken")
 		}
 	})
-	spec := scenarios.Stream{Rate: &scenarios.Rate{Constant: 10}, MaxInFlight: 50, Outcomes: map[string][]string{"acked": {"409"}}}
+	spec := scenarios.Stream{Rate: &scenarios.Rate{Constant: 10}, MaxInFlight: 50, Outcomes: map[string][]string{"acked": {"http_409"}}}
 	counts, _, _ := run(t, spec, driver)
 	if counts.Acked != 10 || counts.Indeterminate != 10 {
 		t.Errorf("%+v", counts)
