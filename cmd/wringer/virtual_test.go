@@ -32,6 +32,9 @@ const aftermath = time.Minute
 // virtually runs a scenario in virtual time, its target and its links on a network in memory, and returns its record. How busy
 // the machine is has no part in it. The run's own word, of which every identity and what is drawn by identities is made, is the
 // same each time: the test cannot be parallel.
+//
+// Virtual time stands still while a goroutine waits for a mutex. A test that hangs here has a goroutine "[sync.Mutex.Lock]" in the
+// bubble's dump; its usual place is a broker of sarama's, which holds its mutex from a request to its answer.
 func virtually(t *testing.T, path string, src []byte) *reports.Record {
 	t.Helper()
 	sc, err := scenarios.Parse(path, src, language, scenarios.Options{})
@@ -68,8 +71,11 @@ func virtually(t *testing.T, path string, src []byte) *reports.Record {
 // punctual: in virtual time every operation of the plan was sent at its planned start, as exactly as lags are counted.
 func punctual(t *testing.T, sc *scenarios.Scenario, run *reports.Run) {
 	t.Helper()
-	if len(run.Validity.Why) > 0 || *run.Validity.LagMaxNS >= int64(time.Microsecond) {
-		t.Errorf("validity %q, lag %d ns", run.Validity.Why, *run.Validity.LagMaxNS)
+	if len(run.Validity.Why) > 0 {
+		t.Errorf("validity %q", run.Validity.Why)
+	}
+	if lag := run.Validity.LagMaxNS; lag != nil && *lag >= int64(time.Microsecond) { // nil: nothing is paced
+		t.Errorf("a lag of %d ns", *lag)
 	}
 	for i := range sc.Traffic {
 		spec := &sc.Traffic[i]
@@ -387,6 +393,23 @@ func TestShippedScenariosInVirtualTime(t *testing.T) {
 				t.Errorf("verdict %s: %q", run.Verdict, run.Why)
 			}
 		})
+	}
+}
+
+// TestClosedModelInVirtualTime: five users who think for a millisecond get 5,000 answers a second. Without a think time they would
+// go on for ever: virtual time passes only while nobody can go on.
+func TestClosedModelInVirtualTime(t *testing.T) {
+	src := []byte(`name: closed
+target: {shop: {}}
+run: {duration: 1s}
+traffic:
+  lookups: {rest: {request: "GET ${shop.rest}/orders/none", ok: [404]}, users: 5, think: 1ms}
+expect:
+  - lookups.errors == 0
+`)
+	run := virtually(t, "closed.yaml", src).Run
+	if total := run.Streams["lookups"].Total; run.Verdict != reports.Pass || total.Offered != 5000 || total.Acked != 5000 {
+		t.Errorf("verdict %s, offered %d, acked %d: %q", run.Verdict, total.Offered, total.Acked, run.Why)
 	}
 }
 
