@@ -55,7 +55,7 @@ func (a access) check(problem func(field, message string)) {
 }
 
 // secure loads the TLS files; nil without TLS.
-func (a access) secure(files string) (*tls.Config, error) {
+func (a access) loadTLS(files string) (*tls.Config, error) {
 	if a.tls == nil {
 		return nil, nil
 	}
@@ -63,7 +63,7 @@ func (a access) secure(files string) (*tls.Config, error) {
 }
 
 // sign sets how sarama names itself to the brokers.
-func (a access) sign(config *sarama.Config) {
+func (a access) setLogin(config *sarama.Config) {
 	s := a.sasl
 	if s == nil {
 		return
@@ -125,7 +125,7 @@ var errTLS = errors.New("tls handshake")
 
 // shake makes conn, which leads to address, a TLS connection. The tap must see what is said, so that sarama knows nothing
 // of TLS.
-func shake(ctx context.Context, conn net.Conn, address string, config *tls.Config) (net.Conn, error) {
+func handshakeTLS(ctx context.Context, conn net.Conn, address string, config *tls.Config) (net.Conn, error) {
 	if config.ServerName == "" {
 		config = config.Clone()
 		config.ServerName, _, _ = net.SplitHostPort(address)

@@ -102,7 +102,7 @@ func TestSASL(t *testing.T) {
 
 func TestToken(t *testing.T) {
 	config := sarama.NewConfig()
-	access{sasl: &SASL{Mechanism: "OAUTHBEARER", Token: "abc"}}.sign(config)
+	access{sasl: &SASL{Mechanism: "OAUTHBEARER", Token: "abc"}}.setLogin(config)
 	if err := config.Validate(); err != nil {
 		t.Error(err)
 	}

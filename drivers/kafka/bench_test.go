@@ -44,7 +44,7 @@ type loop struct {
 	*Driver
 	fly   context.Context
 	stop  func()
-	slots chan *flightSlot
+	slots chan *attemptSlot
 	seq   uint64
 }
 
@@ -60,10 +60,10 @@ func openLoop(b *testing.B, addresses []string, config Config, requests *atomic.
 	if err != nil {
 		b.Fatal(err)
 	}
-	l := &loop{Driver: opened.(*Driver), slots: make(chan *flightSlot, benchInFlight)}
+	l := &loop{Driver: opened.(*Driver), slots: make(chan *attemptSlot, benchInFlight)}
 	l.fly, l.stop = context.WithCancel(b.Context())
 	for range benchInFlight {
-		l.slots <- &flightSlot{}
+		l.slots <- &attemptSlot{}
 	}
 	return l
 }
@@ -120,7 +120,7 @@ func cpuTime(b *testing.B) int64 {
 	return u.Utime.Nano() + u.Stime.Nano()
 }
 
-type flightSlot struct {
+type attemptSlot struct {
 	op drivers.Op
 	at drivers.Attempt
 }
@@ -234,7 +234,7 @@ func benchBrokers(b *testing.B) []string {
 const serveBrokers = "WRINGER_SERVE_BROKERS"
 
 // brokersOfABenchmark serves brokers that keep nothing until its input ends.
-func brokersOfABenchmark() int {
+func serveBenchmarkBrokers() int {
 	c, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(6, topic), kfake.BlackholeProduce())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -260,7 +260,7 @@ func openBare(b *testing.B, addresses []string, codec sarama.CompressionCodec, r
 	config.Producer.Compression = codec
 	config.Producer.Return.Successes = true
 	config.Producer.Retry.Max = 0
-	config.ChannelBufferSize, config.MetricRegistry = 1024, quiet{} // which make it faster
+	config.ChannelBufferSize, config.MetricRegistry = 1024, noMetrics{} // which make it faster
 	p, err := sarama.NewAsyncProducer(addresses, config)
 	if err != nil {
 		b.Fatal(err)

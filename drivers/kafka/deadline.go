@@ -8,75 +8,75 @@ import (
 // queue holds the flights that have a deadline, the earliest first. A timer and a context for each of them would cost as
 // much as sending it (BenchmarkDriver); the attempts of a stream have the same timeout, so that a new one nearly always
 // belongs at the end. Guarded by flights.mu.
-type queue struct{ first, last *flight }
+type deadlineQueue struct{ first, last *pendingRecord }
 
 // insert puts f behind every flight whose deadline is not later.
-func (q *queue) insert(f *flight) {
-	f.queued = true
+func (q *deadlineQueue) insert(r *pendingRecord) {
+	r.queued = true
 	after := q.last
-	for after != nil && after.deadline > f.deadline {
+	for after != nil && after.deadline > r.deadline {
 		after = after.prev
 	}
-	f.prev = after
+	r.prev = after
 	if after == nil {
-		f.next, q.first = q.first, f
+		r.next, q.first = q.first, r
 	} else {
-		f.next, after.next = after.next, f
+		r.next, after.next = after.next, r
 	}
-	if f.next == nil {
-		q.last = f
+	if r.next == nil {
+		q.last = r
 	} else {
-		f.next.prev = f
+		r.next.prev = r
 	}
 }
 
 // remove takes f out, if it is in.
-func (q *queue) remove(f *flight) {
-	if !f.queued {
+func (q *deadlineQueue) remove(r *pendingRecord) {
+	if !r.queued {
 		return
 	}
-	if f.prev == nil {
-		q.first = f.next
+	if r.prev == nil {
+		q.first = r.next
 	} else {
-		f.prev.next = f.next
+		r.prev.next = r.next
 	}
-	if f.next == nil {
-		q.last = f.prev
+	if r.next == nil {
+		q.last = r.prev
 	} else {
-		f.next.prev = f.prev
+		r.next.prev = r.prev
 	}
-	f.prev, f.next, f.queued = nil, nil, false
+	r.prev, r.next, r.queued = nil, nil, false
 }
 
 // due takes out the flights whose deadline has come, and returns how long the next one has left; false when there is none.
-func (s *flights) due(now time.Duration) (due []*flight, wait time.Duration, more bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for f := s.queue.first; f != nil && f.deadline <= now; f = s.queue.first {
-		s.queue.remove(f)
-		due = append(due, f)
+func (p *pendingRecords) due(now time.Duration) (due []*pendingRecord, wait time.Duration, more bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for r := p.deadlines.first; r != nil && r.deadline <= now; r = p.deadlines.first {
+		p.deadlines.remove(r)
+		due = append(due, r)
 	}
-	s.wakeAt = 0
-	if f := s.queue.first; f != nil {
-		s.wakeAt, wait, more = f.deadline, f.deadline-now, true
+	p.wakeAt = 0
+	if r := p.deadlines.first; r != nil {
+		p.wakeAt, wait, more = r.deadline, r.deadline-now, true
 	}
 	return due, wait, more
 }
 
 // keepTime ends attempts at their deadlines, until the driver is closed.
-func (d *Driver) keepTime() {
+func (d *Driver) runDeadlines() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-timer.C:
-		case <-d.flights.sooner:
+		case <-d.pending.sooner:
 		case <-d.shutting:
 			return
 		}
-		due, wait, more := d.flights.due(d.env.Clock())
-		for _, f := range due {
-			d.overdue(context.DeadlineExceeded, f)
+		due, wait, more := d.pending.due(d.env.Clock())
+		for _, r := range due {
+			d.expire(context.DeadlineExceeded, r)
 		}
 		if more {
 			timer.Reset(wait)
@@ -102,9 +102,9 @@ func (d *Driver) watch(ctx context.Context) {
 			d.latest.Store(nil)
 		}
 		d.watching.Unlock()
-		for _, f := range d.flights.remaining() {
-			if f.ctx == ctx {
-				d.overdue(ctx.Err(), f)
+		for _, r := range d.pending.remaining() {
+			if r.ctx == ctx {
+				d.expire(ctx.Err(), r)
 			}
 		}
 	})

@@ -29,9 +29,9 @@ const (
 
 var (
 	// errGone marks what no retry mends: observation is not whole.
-	errGone = errors.New("integrity is unknown")
+	errIncomplete = errors.New("integrity is unknown")
 	// errRemoved says why: the log no longer holds what was to be read.
-	errRemoved = fmt.Errorf("%w: records were removed before they were read", errGone)
+	errRemoved = fmt.Errorf("%w: records were removed before they were read", errIncomplete)
 )
 
 // Receive implements drivers.Source.
@@ -40,18 +40,18 @@ func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) e
 	stop := context.AfterFunc(ctx, s.network.close)
 	defer stop()
 	for ctx.Err() == nil {
-		err := s.round(ctx, deliver)
-		if errors.Is(err, errGone) {
+		err := s.followLeaders(ctx, deliver)
+		if errors.Is(err, errIncomplete) {
 			err = fmt.Errorf("read %s: %w", s.name, err)
 			if errors.Is(err, errRemoved) {
 				err = fmt.Errorf("%w; %s", err, s.policy())
 			}
-			s.breakOff(err)
+			s.fail(err)
 			return err
 		}
 		if err != nil {
 			s.mu.Lock()
-			s.trouble = err
+			s.lastError = err
 			s.mu.Unlock()
 		}
 		if !pause(ctx, backoff) {
@@ -89,17 +89,17 @@ func (s *Source) policy() string {
 }
 
 // breakOff tells who waits in CatchUp that there is no more to come.
-func (s *Source) breakOff(err error) {
+func (s *Source) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.broken = err
+	s.failed = err
 	close(s.moved)
 	s.moved = make(chan struct{})
 }
 
 // round follows each leader in a goroutine of its own until one of them has something that leadership or connections must
 // be looked at again for.
-func (s *Source) round(ctx context.Context, deliver func(*drivers.Delivery)) error {
+func (s *Source) followLeaders(ctx context.Context, deliver func(*drivers.Delivery)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	leaders, orphans := s.leaders()
@@ -154,7 +154,7 @@ func (s *Source) follow(ctx context.Context, l *leader, deliver func(*drivers.De
 		return err
 	}
 	defer broker.Close()
-	decoder := &decoder{env: &s.env, look: s.look, committed: s.committed, translator: s.translator}
+	decoder := &decoder{env: &s.env, fields: s.fields, committed: s.committed, translator: s.translator}
 	for ctx.Err() == nil {
 		response, err := broker.Fetch(s.request(l))
 		if err != nil {
@@ -165,7 +165,7 @@ func (s *Source) follow(ctx context.Context, l *leader, deliver func(*drivers.De
 			if block == nil {
 				return sarama.ErrIncompleteResponse
 			}
-			if err := s.take(p, block, decoder, deliver); err != nil {
+			if err := s.deliverBlock(p, block, decoder, deliver); err != nil {
 				return fmt.Errorf("partition %d at offset %d: %w", p.partition, p.next, err)
 			}
 		}
@@ -185,13 +185,13 @@ func (s *Source) request(l *leader) *sarama.FetchRequest {
 }
 
 // take hands over what was fetched of one partition and moves its position.
-func (s *Source) take(p *position, block *sarama.FetchResponseBlock, d *decoder, deliver func(*drivers.Delivery)) error {
+func (s *Source) deliverBlock(p *position, block *sarama.FetchResponseBlock, d *decoder, deliver func(*drivers.Delivery)) error {
 	switch {
 	case block.Err == sarama.ErrNoError:
 	case block.Err == sarama.ErrOffsetOutOfRange:
 		return fmt.Errorf("%w: %w", errRemoved, block.Err)
 	case block.Err == sarama.ErrTopicAuthorizationFailed:
-		return fmt.Errorf("%w: the login is not allowed to read the topic (Read): %w", errGone, block.Err)
+		return fmt.Errorf("%w: the login is not allowed to read the topic (Read): %w", errIncomplete, block.Err)
 	default:
 		return block.Err
 	}
@@ -231,7 +231,7 @@ func (s *Source) advance(p *position, next, end int64) {
 
 // look says where in a record its identity, key, origin and number stand. The identity stands in header when id is nil, the
 // key is the record's own when key is nil; of the others nil is nowhere.
-type look struct {
+type fieldPaths struct {
 	id, key, origin, sequence *jsonpath.Path
 	header                    string
 }
@@ -239,7 +239,7 @@ type look struct {
 // decoder turns fetched batches into deliveries. One goroutine uses it at a time.
 type decoder struct {
 	env       *drivers.Env
-	look      look
+	fields    fieldPaths
 	committed bool
 	// translator shows values as JSON; nil: they are.
 	translator *translator
@@ -250,11 +250,11 @@ type decoder struct {
 // decode delivers the records of block from offset next on, and returns the offset behind what it has dealt with.
 func (d *decoder) decode(partition int32, next int64, block *sarama.FetchResponseBlock, deliver func(*drivers.Delivery)) (int64, error) {
 	d.delivery = drivers.Delivery{Position: drivers.PositionIn(partition, 0), At: d.env.Clock()}
-	aborted := newAborted(block.AbortedTransactions)
+	aborted := newAbortedTransactions(block.AbortedTransactions)
 	for _, set := range block.RecordsSet {
 		batch := set.RecordBatch
 		if batch == nil {
-			return next, fmt.Errorf("%w: the topic holds messages of the format before Kafka 0.11, which have no headers", errGone)
+			return next, fmt.Errorf("%w: the topic holds messages of the format before Kafka 0.11, which have no headers", errIncomplete)
 		}
 		if batch.PartialTrailingRecord {
 			return next, nil
@@ -263,7 +263,7 @@ func (d *decoder) decode(partition int32, next int64, block *sarama.FetchRespons
 		if batch.LastOffset() < next {
 			continue
 		}
-		if err := whole(batch, next); err != nil {
+		if err := checkComplete(batch, next); err != nil {
 			return next, err
 		}
 		if !batch.Control && !(d.committed && hidden) {
@@ -277,7 +277,7 @@ func (d *decoder) decode(partition int32, next int64, block *sarama.FetchRespons
 }
 
 // whole checks that no record is missing: a log that is not compacted has no gaps, within batches or between them.
-func whole(batch *sarama.RecordBatch, next int64) error {
+func checkComplete(batch *sarama.RecordBatch, next int64) error {
 	if batch.FirstOffset > next || len(batch.Records) != int(batch.LastOffsetDelta)+1 {
 		return fmt.Errorf("%w, some up to offset %d", errRemoved, batch.LastOffset())
 	}
@@ -299,14 +299,14 @@ func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*d
 		value := values(i)
 		d.delivery.ID = d.id(r, value)
 		d.delivery.Key = r.Key
-		if d.look.key != nil {
-			d.delivery.Key = d.look.key.Find(value, &d.scratch[1])
+		if d.fields.key != nil {
+			d.delivery.Key = d.fields.key.Find(value, &d.scratch[1])
 		}
-		if d.look.origin != nil {
-			d.delivery.Origin = d.look.origin.Find(value, &d.scratch[2])
+		if d.fields.origin != nil {
+			d.delivery.Origin = d.fields.origin.Find(value, &d.scratch[2])
 		}
-		if d.look.sequence != nil {
-			d.delivery.Sequence = d.look.sequence.Find(value, &d.scratch[3])
+		if d.fields.sequence != nil {
+			d.delivery.Sequence = d.fields.sequence.Find(value, &d.scratch[3])
 		}
 		deliver(&d.delivery)
 	}
@@ -314,11 +314,11 @@ func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*d
 }
 
 func (d *decoder) id(r *sarama.Record, value []byte) []byte {
-	if d.look.id != nil {
-		return d.look.id.Find(value, &d.scratch[0])
+	if d.fields.id != nil {
+		return d.fields.id.Find(value, &d.scratch[0])
 	}
 	for _, h := range r.Headers {
-		if string(h.Key) == d.look.header {
+		if string(h.Key) == d.fields.header {
 			return h.Value
 		}
 	}
@@ -327,19 +327,19 @@ func (d *decoder) id(r *sarama.Record, value []byte) []byte {
 
 // aborted follows the aborted transactions through the batches of one response: a producer's transactional records are
 // aborted from the offset that the broker names until the producer's abort marker.
-type aborted struct {
+type abortedTransactions struct {
 	ahead []*sarama.AbortedTransaction // by first offset
 	now   map[int64]bool               // producers
 }
 
-func newAborted(all []*sarama.AbortedTransaction) *aborted {
+func newAbortedTransactions(all []*sarama.AbortedTransaction) *abortedTransactions {
 	ahead := slices.Clone(all)
 	slices.SortFunc(ahead, func(a, b *sarama.AbortedTransaction) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
-	return &aborted{ahead: ahead, now: make(map[int64]bool)}
+	return &abortedTransactions{ahead: ahead, now: make(map[int64]bool)}
 }
 
 // hides says whether the batch's records were aborted. Batches come in order.
-func (a *aborted) hides(batch *sarama.RecordBatch) bool {
+func (a *abortedTransactions) hides(batch *sarama.RecordBatch) bool {
 	for len(a.ahead) > 0 && a.ahead[0].FirstOffset <= batch.LastOffset() {
 		a.now[a.ahead[0].ProducerID] = true
 		a.ahead = a.ahead[1:]

@@ -88,7 +88,7 @@ type ref struct {
 }
 
 // carried is the records that a request holds for one partition.
-type carried struct {
+type partitionRefs struct {
 	partition int32
 	refs      []ref
 }
@@ -99,7 +99,7 @@ type reader struct {
 	identity drivers.Identity
 	decoder  kgo.Decompressor
 	request  kmsg.ProduceRequest
-	carried  []carried
+	carried  []partitionRefs
 }
 
 func newReader(identity drivers.Identity) *reader {
@@ -107,7 +107,7 @@ func newReader(identity drivers.Identity) *reader {
 }
 
 // read returns the records of a Produce request, by partition and in order. An error means that they are not known.
-func (r *reader) read(h requestHead) (all []carried, acks int16, err error) {
+func (r *reader) read(h requestHead) (all []partitionRefs, acks int16, err error) {
 	r.request.Version = h.version
 	if err := r.request.UnsafeReadFrom(h.body); err != nil {
 		return nil, 0, fmt.Errorf("produce request: %w", err)
@@ -118,7 +118,7 @@ func (r *reader) read(h requestHead) (all []carried, acks int16, err error) {
 			if len(all) < cap(all) {
 				all = all[:len(all)+1]
 			} else {
-				all = append(all, carried{})
+				all = append(all, partitionRefs{})
 			}
 			c := &all[len(all)-1]
 			c.partition = p.Partition
@@ -237,7 +237,7 @@ func cutBytes(b []byte) (field, rest []byte, err error) {
 }
 
 // verdict is what a broker answered about one partition of a Produce request.
-type verdict struct {
+type partitionAnswer struct {
 	partition int32
 	code      int16
 	refused   bool  // surely not appended
@@ -246,10 +246,12 @@ type verdict struct {
 
 // acks says whether the broker acknowledged the records. DUPLICATE_SEQUENCE_NUMBER does so of those that it has already, and
 // names no place.
-func (v verdict) acks() bool { return v.code == 0 || v.code == kerr.DuplicateSequenceNumber.Code }
+func (a partitionAnswer) acks() bool {
+	return a.code == 0 || a.code == kerr.DuplicateSequenceNumber.Code
+}
 
 // readAnswer reads the body of a Produce response, behind its correlation id.
-func readAnswer(version int16, body []byte) ([]verdict, error) {
+func readAnswer(version int16, body []byte) ([]partitionAnswer, error) {
 	if version >= flexibleProduce {
 		var err error
 		if body, err = skipTags(body); err != nil {
@@ -260,14 +262,14 @@ func readAnswer(version int16, body []byte) ([]verdict, error) {
 	if err := response.UnsafeReadFrom(body); err != nil {
 		return nil, fmt.Errorf("produce response: %w", err)
 	}
-	var all []verdict
+	var all []partitionAnswer
 	for _, topic := range response.Topics {
 		for _, p := range topic.Partitions {
 			// An error that names a place in the log came after the append: a leader that was deposed while it waited for
 			// its followers answers NOT_LEADER_OR_FOLLOWER like one that never was leader, but beside the offset that it had
 			// given (Kafka's DelayedProduce). Before the append both fields are -1; kfake leaves the offset 0.
 			placed := p.BaseOffset > 0 || p.BaseOffset == 0 && p.LogStartOffset >= 0
-			all = append(all, verdict{partition: p.Partition, code: p.ErrorCode, refused: refusals[p.ErrorCode] && !placed, offset: p.BaseOffset})
+			all = append(all, partitionAnswer{partition: p.Partition, code: p.ErrorCode, refused: refusals[p.ErrorCode] && !placed, offset: p.BaseOffset})
 		}
 	}
 	return all, nil

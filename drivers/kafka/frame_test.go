@@ -115,7 +115,7 @@ func TestReadAnswer(t *testing.T) {
 				body = append([]byte{0}, body...)
 			}
 			got, err := readAnswer(version, body)
-			if err != nil || len(got) != 1 || got[0] != (verdict{3, test.code, test.refused, test.base}) {
+			if err != nil || len(got) != 1 || got[0] != (partitionAnswer{3, test.code, test.refused, test.base}) {
 				t.Errorf("%s, version %d: %+v, %v", test.name, version, got, err)
 			}
 		}

@@ -31,7 +31,7 @@ func (f *freezer) thaw() {
 }
 
 // pass blocks while the consumer is frozen.
-func (f *freezer) pass() {
+func (f *freezer) wait() {
 	f.mu.Lock()
 	thawed := f.thawed
 	f.mu.Unlock()
@@ -47,11 +47,11 @@ type frozenConn struct {
 // Read holds back what it read: the read may have begun before the freeze.
 func (c *frozenConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.freezer.pass()
+	c.freezer.wait()
 	return n, err
 }
 
 func (c *frozenConn) Write(p []byte) (int, error) {
-	c.freezer.pass()
+	c.freezer.wait()
 	return c.Conn.Write(p)
 }

@@ -90,15 +90,15 @@ type consumers struct {
 	topic     string
 	brokers   []string
 	access    access
-	secure    *tls.Config
+	tlsConfig *tls.Config
 	committed bool
 	admin     sarama.ClusterAdmin // over the client of the source; not ours to close
 	begin     map[int32]int64
-	tell      func(drivers.GroupEvent)
+	emit      func(drivers.GroupEvent)
 
 	assigned atomic.Bool // some member was given something to read
 	mu       sync.Mutex
-	trouble  error // the last of any member's
+	failure  error // the last of any member's
 }
 
 var (
@@ -114,7 +114,7 @@ func (c *Consume) OpenGroup(env drivers.Env) (drivers.Group, error) {
 	if g.brokers, err = splitBrokers(c.Brokers); err != nil {
 		return nil, fmt.Errorf("%w: brokers: %w", drivers.ErrConfig, err)
 	}
-	if g.secure, err = g.access.secure(env.Files); err != nil {
+	if g.tlsConfig, err = g.access.loadTLS(env.Files); err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
 	return g, nil
@@ -136,7 +136,7 @@ func (g *consumers) Start(ctx context.Context, source drivers.Source) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
 	for {
-		err := g.place(offsets)
+		err := g.commitStart(offsets)
 		if err == nil {
 			return nil
 		}
@@ -149,7 +149,7 @@ func (g *consumers) Start(ctx context.Context, source drivers.Source) error {
 	}
 }
 
-func (g *consumers) place(offsets map[int32]sarama.OffsetAndMetadata) error {
+func (g *consumers) commitStart(offsets map[int32]sarama.OffsetAndMetadata) error {
 	answer, err := g.admin.AlterConsumerGroupOffsets(g.id, map[string]map[int32]sarama.OffsetAndMetadata{g.topic: offsets}, nil)
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func (g *consumers) place(offsets map[int32]sarama.OffsetAndMetadata) error {
 
 // Run implements drivers.Group.
 func (g *consumers) Run(ctx context.Context, length time.Duration, tell func(drivers.GroupEvent)) error {
-	g.tell = tell
+	g.emit = tell
 	strikes := g.config.Churn.plan(g.config.Members, length, g.env.Seed)
 	var members sync.WaitGroup
 	for n := range g.config.Members {
@@ -174,7 +174,7 @@ func (g *consumers) Run(ctx context.Context, length time.Duration, tell func(dri
 				m.strikes = append(m.strikes, s)
 			}
 		}
-		members.Go(func() { m.live(ctx) })
+		members.Go(func() { m.run(ctx) })
 	}
 	members.Wait()
 	if g.assigned.Load() {
@@ -182,7 +182,7 @@ func (g *consumers) Run(ctx context.Context, length time.Duration, tell func(dri
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return fmt.Errorf("no member of group %s was given anything to read: %w", g.id, cmp.Or(g.trouble, errors.New("the brokers did not answer in time")))
+	return fmt.Errorf("no member of group %s was given anything to read: %w", g.id, cmp.Or(g.failure, errors.New("the brokers did not answer in time")))
 }
 
 // Settled implements drivers.Group: what the group has committed, the next offset by partition.
@@ -234,16 +234,16 @@ func (g *consumers) Close() error {
 }
 
 // note keeps why a member is not reading.
-func (g *consumers) note(err error) {
+func (g *consumers) noteFailure(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.trouble = err
+	g.failure = err
 }
 
 // sarama's configuration of a member's client on a network.
 func (g *consumers) client(n *network) *sarama.Config {
 	config := clientConfig(g.env, n)
-	g.access.sign(config)
+	g.access.setLogin(config)
 	session := g.config.session()
 	c := &config.Consumer
 	c.Group.Session.Timeout, c.Group.Heartbeat.Interval = session, session/heartbeatsPerSession

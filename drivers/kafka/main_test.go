@@ -23,7 +23,7 @@ import (
 // breaker for them, whose timer sleeps for ten seconds more and ends by itself.
 func TestMain(m *testing.M) {
 	if os.Getenv(serveBrokers) != "" {
-		os.Exit(brokersOfABenchmark())
+		os.Exit(serveBenchmarkBrokers())
 	}
 	tier.AtOnce(tier.Waiting)
 	goleak.VerifyTestMain(m,
@@ -109,7 +109,7 @@ func sendOne(t testing.TB, d *Driver, seq uint64, timeout time.Duration) drivers
 }
 
 // witness counts, on the brokers' side, the transmissions of each operation and what was appended.
-type witness struct {
+type produceLog struct {
 	mu       sync.Mutex
 	identity drivers.Identity
 	arrived  map[uint64]int
@@ -117,8 +117,8 @@ type witness struct {
 
 // watch counts every record of every Produce request that c gets. act, when it is not nil, may answer a request instead
 // of the cluster.
-func watch(c *kfake.Cluster, act func(*kmsg.ProduceRequest) (kmsg.Response, error, bool)) *witness {
-	w := &witness{identity: newEnv().Identity, arrived: make(map[uint64]int)}
+func watch(c *kfake.Cluster, act func(*kmsg.ProduceRequest) (kmsg.Response, error, bool)) *produceLog {
+	w := &produceLog{identity: newEnv().Identity, arrived: make(map[uint64]int)}
 	c.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		p := r.(*kmsg.ProduceRequest)
@@ -131,7 +131,7 @@ func watch(c *kfake.Cluster, act func(*kmsg.ProduceRequest) (kmsg.Response, erro
 	return w
 }
 
-func (w *witness) note(p *kmsg.ProduceRequest) {
+func (w *produceLog) note(p *kmsg.ProduceRequest) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, t := range p.Topics {
@@ -156,7 +156,7 @@ func (w *witness) note(p *kmsg.ProduceRequest) {
 	}
 }
 
-func (w *witness) of(seq uint64) int {
+func (w *produceLog) of(seq uint64) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.arrived[seq]

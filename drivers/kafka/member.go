@@ -22,29 +22,29 @@ type member struct {
 const leaveLimit = 5 * time.Second
 
 // live takes part in the group until ctx ends, but for the member's strikes.
-func (m *member) live(ctx context.Context) {
+func (m *member) run(ctx context.Context) {
 	c := m.join()
 	defer func() { c.leave() }()
 	for _, s := range m.strikes {
-		if !m.until(ctx, s.at) {
+		if !m.waitUntil(ctx, s.at) {
 			return
 		}
 		switch s.kind {
 		case strikeFreeze:
 			c.freezer.freeze()
-			m.tell(drivers.Froze)
-			m.until(ctx, s.end)
-			m.tell(drivers.Thawed)
+			m.emit(drivers.Froze)
+			m.waitUntil(ctx, s.end)
+			m.emit(drivers.Thawed)
 			c.freezer.thaw()
 			continue
 		case strikeDie:
 			c.die()
-			m.tell(drivers.Died)
+			m.emit(drivers.Died)
 		default:
 			c.leave()
-			m.tell(drivers.Left)
+			m.emit(drivers.Left)
 		}
-		if !m.until(ctx, s.end) {
+		if !m.waitUntil(ctx, s.end) {
 			return
 		}
 		c = m.join()
@@ -53,7 +53,7 @@ func (m *member) live(ctx context.Context) {
 }
 
 // until waits for a time of the run's clock, false when ctx ends first.
-func (m *member) until(ctx context.Context, at time.Duration) bool {
+func (m *member) waitUntil(ctx context.Context, at time.Duration) bool {
 	for wait := at - m.group.env.Clock(); wait > 0; wait = at - m.group.env.Clock() {
 		if !pause(ctx, wait) {
 			return false
@@ -62,8 +62,8 @@ func (m *member) until(ctx context.Context, at time.Duration) bool {
 	return ctx.Err() == nil
 }
 
-func (m *member) tell(kind drivers.GroupKind) {
-	m.group.tell(drivers.GroupEvent{Kind: kind, Member: m.number, At: m.group.env.Clock()})
+func (m *member) emit(kind drivers.GroupKind) {
+	m.group.emit(drivers.GroupEvent{Kind: kind, Member: m.number, At: m.group.env.Clock()})
 }
 
 // consumer is a member from when it joins to when it leaves or dies: a client with connections of its own. It is sarama's
@@ -92,10 +92,10 @@ func (m *member) join() *consumer {
 func (m *member) prepare() *consumer {
 	c := &consumer{member: m, group: m.group, freezer: newFreezer(), ended: make(chan struct{}), death: make(chan struct{})}
 	c.network = newNetwork(func(ctx context.Context, network, address string) (net.Conn, error) {
-		c.freezer.pass()
+		c.freezer.wait()
 		return m.group.env.Dial(ctx, network, address)
 	}, patience(m.group.env.Timeout))
-	c.network.secure = m.group.secure
+	c.network.tlsConfig = m.group.tlsConfig
 	c.network.wrap = func(conn net.Conn, _ string) net.Conn { return &frozenConn{conn, c.freezer} }
 	return c
 }
@@ -104,7 +104,7 @@ func (m *member) prepare() *consumer {
 func (c *consumer) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
-	c.member.tell(drivers.Joined)
+	c.member.emit(drivers.Joined)
 	go c.run(ctx)
 }
 
@@ -123,7 +123,7 @@ func (c *consumer) run(ctx context.Context) {
 			sessions = nil // an interface that holds a nil pointer
 		}
 		if err != nil && ctx.Err() == nil {
-			c.group.note(err)
+			c.group.noteFailure(err)
 			pause(ctx, backoff)
 		}
 	}
@@ -167,8 +167,8 @@ func (c *consumer) Setup(s sarama.ConsumerGroupSession) error {
 	if len(s.Claims()[c.group.topic]) > 0 {
 		c.group.assigned.Store(true)
 	}
-	c.tell(drivers.Assigned, s.GenerationID())
-	context.AfterFunc(s.Context(), func() { c.tell(drivers.Revoked, s.GenerationID()) })
+	c.emit(drivers.Assigned, s.GenerationID())
+	context.AfterFunc(s.Context(), func() { c.emit(drivers.Revoked, s.GenerationID()) })
 	if c.group.config.commit() == commitPeriodic {
 		c.commits.Go(func() { c.commitPeriodically(s) })
 	}
@@ -191,17 +191,17 @@ func (c *consumer) commitPeriodically(s sarama.ConsumerGroupSession) {
 		every = defaultCommitEvery
 	}
 	for pause(s.Context(), every) {
-		if c.freezer.pass(); s.Context().Err() == nil && !c.isDead() {
+		if c.freezer.wait(); s.Context().Err() == nil && !c.isDead() {
 			s.Commit()
 		}
 	}
 }
 
-func (c *consumer) tell(kind drivers.GroupKind, generation int32) {
+func (c *consumer) emit(kind drivers.GroupKind, generation int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.dead {
-		c.group.tell(drivers.GroupEvent{Kind: kind, Member: c.member.number, Round: generation, At: c.group.env.Clock()})
+		c.group.emit(drivers.GroupEvent{Kind: kind, Member: c.member.number, Round: generation, At: c.group.env.Clock()})
 	}
 }
 
@@ -235,7 +235,7 @@ func (c *consumer) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Cons
 
 // take waits for a record and takes what else is there, up to a batch; nothing when the claim has ended.
 func (c *consumer) take(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) []*sarama.ConsumerMessage {
-	c.freezer.pass()
+	c.freezer.wait()
 	if s.Context().Err() != nil {
 		return nil
 	}
@@ -265,7 +265,7 @@ func (c *consumer) take(s sarama.ConsumerGroupSession, claim sarama.ConsumerGrou
 
 // process works on a record; false when the member died over it.
 func (c *consumer) process(s sarama.ConsumerGroupSession, record *sarama.ConsumerMessage) bool {
-	c.freezer.pass()
+	c.freezer.wait()
 	if work := c.group.config.Work; work > 0 {
 		timer := time.NewTimer(work)
 		defer timer.Stop()
@@ -273,14 +273,14 @@ func (c *consumer) process(s sarama.ConsumerGroupSession, record *sarama.Consume
 		case <-timer.C:
 		case <-c.death:
 		}
-		c.freezer.pass() // it may have been frozen over its work
+		c.freezer.wait() // it may have been frozen over its work
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead {
 		return false
 	}
-	c.group.tell(drivers.GroupEvent{Kind: drivers.Processed, Member: c.member.number, Round: s.GenerationID(),
+	c.group.emit(drivers.GroupEvent{Kind: drivers.Processed, Member: c.member.number, Round: s.GenerationID(),
 		Position: drivers.PositionIn(record.Partition, record.Offset), At: c.group.env.Clock()})
 	return true
 }

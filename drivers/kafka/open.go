@@ -52,21 +52,21 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	recipe, err := c.recipe(env, message)
+	template, err := c.recordTemplate(env, message)
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{config: c, env: env, recipe: recipe, noAcks: c.Acks == "none", flights: newFlights(),
+	d := &Driver{config: c, env: env, template: template, noAcks: c.Acks == "none", pending: newPendingRecords(),
 		shutting: make(chan struct{}), watched: make(map[context.Context]func() bool)}
 	d.network = newNetwork(env.Dial, patience(env.Timeout))
-	if d.network.secure, err = c.access().secure(env.Files); err != nil {
+	if d.network.tlsConfig, err = c.access().loadTLS(env.Files); err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
 	d.network.wrap = func(conn net.Conn, address string) net.Conn {
-		t := newTap(conn, d.wires.to(address), d.flights, env.Clock, newReader(env.Identity))
+		t := newTap(conn, d.counters.of(address), d.pending, env.Clock, newReader(env.Identity))
 		t.acked = d.acked
 		if c.retries() == 0 {
-			t.lost = d.lost
+			t.lost = d.connectionLost
 		}
 		return t
 	}
@@ -77,7 +77,7 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	guard := context.AfterFunc(ctx, d.network.close)
 	err = d.connect(ctx, brokers, config)
 	if !guard() && err == nil {
-		d.drain()
+		d.receiveReturns()
 		d.Close()
 		return nil, fmt.Errorf("%w: %w", drivers.ErrUnreachable, context.Cause(ctx))
 	}
@@ -86,7 +86,7 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 		return nil, err
 	}
 	opened()
-	d.drain()
+	d.receiveReturns()
 	return d, nil
 }
 
@@ -101,10 +101,10 @@ func (d *Driver) connect(ctx context.Context, brokers []string, config *sarama.C
 		wanted.ConfigEntries = map[string]*string{"min.insync.replicas": &text}
 	}
 	for n := range max(1, d.config.Producers) {
-		l, err := d.openLine(brokers, config, n, func(client sarama.Client) error {
+		p, err := d.openProducer(brokers, config, n, func(client sarama.Client) error {
 			return findTopic(ctx, client, d.config.Topic, &wanted)
 		})
-		d.lines = append(d.lines, l)
+		d.producers = append(d.producers, p)
 		if err != nil {
 			return err
 		}
@@ -117,14 +117,14 @@ func (d *Driver) abandon() {
 	close(d.shutting)
 	d.network.close()
 	d.drained.Wait()
-	for _, l := range d.lines {
-		if l.clerk != nil {
-			l.producer = l.clerk.producer
+	for _, p := range d.producers {
+		if p.transactor != nil {
+			p.async = p.transactor.producer
 		}
-		if l.producer != nil {
-			_ = l.producer.Close() // nothing was sent
+		if p.async != nil {
+			_ = p.async.Close() // nothing was sent
 		}
-		_ = l.close()
+		_ = p.close()
 	}
 }
 
@@ -135,7 +135,7 @@ func patience(timeout time.Duration) time.Duration { return max(timeout, leastPa
 func clientConfig(env drivers.Env, n *network) *sarama.Config {
 	config := sarama.NewConfig()
 	config.ClientID = "wringer"
-	config.MetricRegistry = quiet{}
+	config.MetricRegistry = noMetrics{}
 	config.Net.Proxy.Enable, config.Net.Proxy.Dialer = true, n
 	config.Net.DialTimeout = patience(env.Timeout)
 	config.Net.ReadTimeout = patience(env.Timeout) + answerGrace
@@ -151,7 +151,7 @@ func clientConfig(env drivers.Env, n *network) *sarama.Config {
 // sarama must not learn of failures to get metadata: three within ten seconds open a circuit breaker in its producer that
 // no success closes before ten seconds are over, and a partition that has healed would stay down for the stream. What
 // waits for metadata ends by deadlines of its own, or by unanswered.
-func persist(config *sarama.Config, n *network, unanswered func()) (opened func()) {
+func retryMetadata(config *sarama.Config, n *network, unanswered func()) (opened func()) {
 	open := make(chan struct{})
 	config.Metadata.Retry.Max = metadataRetries
 	config.Metadata.Timeout = never / 2 // a backoff beyond it makes sarama give up
@@ -174,8 +174,8 @@ func persist(config *sarama.Config, n *network, unanswered func()) (opened func(
 func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, func(), error) {
 	n := d.network
 	config := clientConfig(env, n)
-	c.access().sign(config)
-	opened := persist(config, n, d.unanswered)
+	c.access().setLogin(config)
+	opened := retryMetadata(config, n, d.metadataFailed)
 	version, err := c.version()
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: version: %w", drivers.ErrConfig, err)
@@ -202,10 +202,10 @@ func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, fun
 	p.Transaction.Retry.Max = 5 // of the request for a producer id
 	// Without acks there is no answer to see, and a transaction's records are acked by its end.
 	p.Return.Successes, p.Return.Errors = d.noAcks || c.Transactions != nil, true
-	d.flights.wired = !p.Return.Successes
+	d.pending.wired = !p.Return.Successes
 	p.Partitioner = c.partitioner(env.Seed)
 	p.Flush.Frequency, p.Flush.Bytes = c.Linger, int(c.Batch)
-	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, d.recipe.room+roomForRecord, d.recipe.sizes.largest()+roomForRecord, int(c.Batch))
+	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, d.template.room+roomForRecord, d.template.sizes.largest()+roomForRecord, int(c.Batch))
 	if err := config.Validate(); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}

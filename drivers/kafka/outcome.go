@@ -44,7 +44,7 @@ func refusedCodes(all ...*kerr.Error) map[int16]bool {
 
 // passage is what the driver's own connections saw of one record. A transmission is a Produce request that holds the
 // record and of which a byte may have left.
-type passage struct {
+type wireHistory struct {
 	first    time.Duration // when the first transmission was about to leave, on the run's clock
 	sent     int32         // transmissions
 	answered int32         // transmissions that the broker answered
@@ -54,11 +54,11 @@ type passage struct {
 }
 
 // tell writes into at what is known of the transmissions, whatever the outcome.
-func (p passage) tell(at *drivers.Attempt) {
-	at.Wire = p.sent > 0
-	at.Hidden = int(max(0, p.sent-1))
-	if p.sent > 0 {
-		at.Sent = p.first
+func (h wireHistory) writeTo(at *drivers.Attempt) {
+	at.Wire = h.sent > 0
+	at.Hidden = int(max(0, h.sent-1))
+	if h.sent > 0 {
+		at.Sent = h.first
 	}
 }
 
@@ -69,25 +69,25 @@ func (p passage) tell(at *drivers.Attempt) {
 //   - never transmitted: it was not;
 //   - every transmission refused before the append: it was not;
 //   - anything else, be it one unanswered transmission before a refused one: it may have been.
-func (p passage) failed(at *drivers.Attempt, err error, closing bool) {
-	p.tell(at)
+func (h wireHistory) failed(at *drivers.Attempt, err error, closing bool) {
+	h.writeTo(at)
 	code := codeOf(err)
 	if closing {
 		code = drivers.CodeCancelled
 	}
 	switch {
-	case p.sent == 0 && !p.blind:
+	case h.sent == 0 && !h.blind:
 		if !closing && code != drivers.CodeDNS && code != drivers.CodeTLS && code != codeClient {
 			code = drivers.CodeRefused
 		}
 		at.Fail(drivers.Rejected, code, "the record never left the client: "+err.Error())
-	case p.sent > 0 && p.refused == p.sent && !p.blind:
+	case h.sent > 0 && h.refused == h.sent && !h.blind:
 		at.Answered = true
-		at.Fail(drivers.Rejected, answerCode(p.code), err.Error())
+		at.Fail(drivers.Rejected, answerCode(h.code), err.Error())
 	default:
 		at.Wire = true
-		if p.sent > 0 && p.answered == p.sent && p.code != 0 {
-			at.Answered, code = true, answerCode(p.code)
+		if h.sent > 0 && h.answered == h.sent && h.code != 0 {
+			at.Answered, code = true, answerCode(h.code)
 		}
 		at.Fail(drivers.Indeterminate, code, err.Error())
 	}
@@ -95,7 +95,7 @@ func (p passage) failed(at *drivers.Attempt, err error, closing bool) {
 
 // overdue sets the outcome of an attempt whose context ended before sarama gave its record back. held says that sarama
 // had put the record into a batch: from there it can't be called back, and may leave yet.
-func (p passage) overdue(at *drivers.Attempt, cause, dial error, held bool) {
+func (h wireHistory) expired(at *drivers.Attempt, cause, dial error, held bool) {
 	cancelled := !errors.Is(cause, context.DeadlineExceeded)
 	if !held {
 		neverLeft(at, dial)
@@ -107,13 +107,13 @@ func (p passage) overdue(at *drivers.Attempt, cause, dial error, held bool) {
 		}
 		return
 	}
-	p.tell(at)
+	h.writeTo(at)
 	at.Wire = true
 	code, detail := drivers.CodeTimeout, "no answer in time"
 	if cancelled {
 		code, detail = drivers.CodeCancelled, "the attempt was cancelled"
 	}
-	if p.sent == 0 {
+	if h.sent == 0 {
 		detail += "; the record waits in the client's buffer"
 	}
 	at.Fail(drivers.Indeterminate, code, detail)

@@ -44,7 +44,7 @@ func (p partitioner) Partition(m *sarama.ProducerMessage, n int32) (int32, error
 	if p.keyed && m.Key != nil {
 		return p.Partitioner.Partition(m, n)
 	}
-	return int32(p.keyless(m.Metadata.(*flight).ref.seq, uint64(n))), nil
+	return int32(p.keyless(m.Metadata.(*pendingRecord).ref.seq, uint64(n))), nil
 }
 
 // MessageRequiresConsistency implements sarama.DynamicConsistencyPartitioner: a record without a key can go around a

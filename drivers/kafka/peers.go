@@ -30,7 +30,7 @@ func (d *Driver) Resolve(ctx context.Context, branch string) (string, error) {
 }
 
 func (d *Driver) directory() directory {
-	return directory{d.env, d.config.Brokers, d.config.access(), d.network.secure}
+	return directory{d.env, d.config.Brokers, d.config.access(), d.network.tlsConfig}
 }
 
 // Peers implements drivers.Peers.
@@ -44,15 +44,15 @@ func (g *consumers) Resolve(ctx context.Context, branch string) (string, error) 
 }
 
 func (g *consumers) directory() directory {
-	return directory{g.env, strings.Join(g.brokers, ","), g.access, g.secure}
+	return directory{g.env, strings.Join(g.brokers, ","), g.access, g.tlsConfig}
 }
 
 // directory is where one asks who the brokers are.
 type directory struct {
-	env     drivers.Env
-	brokers string
-	access  access
-	secure  *tls.Config
+	env       drivers.Env
+	brokers   string
+	access    access
+	tlsConfig *tls.Config
 }
 
 func (d directory) peers(ctx context.Context, topic string) (all map[string]string, err error) {
@@ -95,11 +95,11 @@ func (d directory) askBrokers(ctx context.Context, topic string, look func(saram
 		return err
 	}
 	n := newNetwork(d.env.Direct, patience(d.env.Timeout))
-	n.secure = d.secure
+	n.tlsConfig = d.tlsConfig
 	defer n.close()
 	defer context.AfterFunc(ctx, n.close)()
 	config := clientConfig(d.env, n)
-	d.access.sign(config)
+	d.access.setLogin(config)
 	client, err := sarama.NewClient(brokers, config)
 	if err != nil {
 		return err

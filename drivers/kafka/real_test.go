@@ -90,7 +90,7 @@ func (c *realCluster) do(t testing.TB, args ...string) {
 func (c *realCluster) ask(do func(sarama.ClusterAdmin) error) error {
 	config := sarama.NewConfig()
 	config.Version = sarama.V2_8_0_0
-	config.MetricRegistry = quiet{}
+	config.MetricRegistry = noMetrics{}
 	admin, err := sarama.NewClusterAdmin(strings.Split(c.bootstrap, ","), config)
 	if err != nil {
 		return err
@@ -199,10 +199,10 @@ func (a *account) until(t *testing.T, stop <-chan struct{}) {
 }
 
 // books is what became of a stream's operations.
-type books struct{ acked, rejected, indeterminate, lost, duplicates, phantom int }
+type counts struct{ acked, rejected, indeterminate, lost, duplicates, phantom int }
 
 // settle reads the topic to its end and compares.
-func (a *account) settle(t *testing.T) books {
+func (a *account) settle(t *testing.T) counts {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), realPatience)
 	defer cancel()
@@ -217,7 +217,7 @@ func (a *account) settle(t *testing.T) books {
 		seq, _ := a.env.Identity.Parse(s.ID)
 		copies[seq]++
 	}
-	var b books
+	var b counts
 	for i, at := range a.attempts {
 		n := copies[uint64(i)]
 		if n > 1 {
@@ -293,7 +293,7 @@ func TestRealBrokers(t *testing.T) {
 	end()
 
 	t.Run("not the leader", func(t *testing.T) { notLeader(t, c, risky) })
-	got := map[string]books{"risky": risky.settle(t), "safe": safe.settle(t), "steady": steady.settle(t)}
+	got := map[string]counts{"risky": risky.settle(t), "safe": safe.settle(t), "steady": steady.settle(t)}
 	t.Logf("%+v", got)
 	if b := got["risky"]; b.lost == 0 {
 		t.Error("acks=leader: no loss was shown")
@@ -360,7 +360,7 @@ func (c *realCluster) groups(t *testing.T) {
 			c.create(t, "group-"+name, "2", "false", 1, 2, 3)
 			c.leader(t, "group-"+name, 1)
 			config.Members, config.Session = 2, testSession
-			b := startBand(t, &Consume{Brokers: c.bootstrap, Topic: "group-" + name, Group: &config})
+			b := startTestGroup(t, &Consume{Brokers: c.bootstrap, Topic: "group-" + name, Group: &config})
 			cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(c.bootstrap, ",")...), kgo.DefaultProduceTopic("group-"+name))
 			if err != nil {
 				t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 )
 
 // recipe renders the records of a stream.
-type recipe struct {
+type recordTemplate struct {
 	topic    string
 	identity drivers.Identity
 	key      *text // nil: none
@@ -27,42 +27,42 @@ type recipe struct {
 	sizeSeed uint64
 	headers  []namedText
 	room     int // bytes that a record's texts are likely to need
-	yards    sync.Pool
+	arenas   sync.Pool
 }
 
 // yard is room for the flights of some records and for their texts, allocated at once. It is freed when the last of them
 // is: small enough that one record which is stuck holds little.
-type yard struct {
-	flights []flight
+type arena struct {
+	records []pendingRecord
 	text    []byte
 }
 
 const (
-	yardFlights = 16
-	yardText    = 32 << 10
+	arenaRecords = 16
+	arenaText    = 32 << 10
 )
 
 // flight returns an unused flight and room for n bytes behind one another.
-func (y *yard) flight(n int) (*flight, []byte) {
-	if len(y.flights) == 0 {
-		y.flights = make([]flight, yardFlights)
+func (a *arena) take(n int) (*pendingRecord, []byte) {
+	if len(a.records) == 0 {
+		a.records = make([]pendingRecord, arenaRecords)
 	}
-	f := &y.flights[0]
-	y.flights = y.flights[1:]
-	if cap(y.text)-len(y.text) < n {
-		y.text = make([]byte, 0, max(yardText, n))
+	r := &a.records[0]
+	a.records = a.records[1:]
+	if cap(a.text)-len(a.text) < n {
+		a.text = make([]byte, 0, max(arenaText, n))
 	}
-	return f, y.text[len(y.text):len(y.text):cap(y.text)]
+	return r, a.text[len(a.text):len(a.text):cap(a.text)]
 }
 
 // took notes that b, which began as what flight returned, is used. When it outgrew the room it lives elsewhere, but what was
 // cut from it before does not.
-func (y *yard) took(b []byte) {
-	if len(b) > cap(y.text)-len(y.text) {
-		y.text = nil
+func (a *arena) used(b []byte) {
+	if len(b) > cap(a.text)-len(a.text) {
+		a.text = nil
 		return
 	}
-	y.text = y.text[:len(y.text)+len(b)]
+	a.text = a.text[:len(a.text)+len(b)]
 }
 
 // text is a template with draws of its own: two templates of a stream must not draw the same values.
@@ -88,16 +88,16 @@ func compileText(source string, env drivers.Env, place uint64) (*text, error) {
 }
 
 // recipe compiles the texts of c, which Check has passed, and message, which a schema encodes; nil without one.
-func (c *Config) recipe(env drivers.Env, message payload.Message) (*recipe, error) {
-	r := &recipe{topic: c.Topic, identity: env.Identity, keyed: c.Key != "", message: message, size: int(c.Size), sizeSeed: drivers.Draw(env.Seed, 0, drawPlace+3)}
+func (c *Config) recordTemplate(env drivers.Env, message payload.Message) (*recordTemplate, error) {
+	template := &recordTemplate{topic: c.Topic, identity: env.Identity, keyed: c.Key != "", message: message, size: int(c.Size), sizeSeed: drivers.Draw(env.Seed, 0, drawPlace+3)}
 	var err error
-	if r.sizes, err = compileSizes(c.Sizes); err != nil {
+	if template.sizes, err = compileSizes(c.Sizes); err != nil {
 		return nil, fmt.Errorf("%w: sizes: %w", drivers.ErrConfig, err)
 	}
-	if r.value, err = compileText(orDefault(c.Value, defaultValue), env, 0); err != nil {
+	if template.value, err = compileText(orDefault(c.Value, defaultValue), env, 0); err != nil {
 		return nil, fmt.Errorf("%w: value: %w", drivers.ErrConfig, err)
 	}
-	if r.key, err = compileText(orDefault(c.Key, defaultKey), env, 1); err != nil {
+	if template.key, err = compileText(orDefault(c.Key, defaultKey), env, 1); err != nil {
 		return nil, fmt.Errorf("%w: key: %w", drivers.ErrConfig, err)
 	}
 	for i, name := range slices.Sorted(maps.Keys(c.Headers)) {
@@ -105,13 +105,13 @@ func (c *Config) recipe(env drivers.Env, message payload.Message) (*recipe, erro
 		if err != nil {
 			return nil, fmt.Errorf("%w: headers.%s: %w", drivers.ErrConfig, name, err)
 		}
-		r.headers = append(r.headers, namedText{[]byte(name), t})
+		template.headers = append(template.headers, namedText{[]byte(name), t})
 	}
-	r.room = max(r.size, 2*len(r.value.String()), roomOf(message)) + 2*len(r.key.String()) + 96
-	for _, h := range r.headers {
-		r.room += 2 * len(h.text.String())
+	template.room = max(template.size, 2*len(template.value.String()), roomOf(message)) + 2*len(template.key.String()) + 96
+	for _, h := range template.headers {
+		template.room += 2 * len(h.text.String())
 	}
-	return r, nil
+	return template, nil
 }
 
 // roomOf is what a message is likely to need, by what its first operation does.
@@ -134,45 +134,45 @@ var (
 
 // flight makes the record of one attempt. An operation's attempts carry the same bytes, but for the attempt's number.
 // An error means that its value cannot be rendered, and that it must not be sent.
-func (r *recipe) flight(op *drivers.Op, at *drivers.Attempt, done func()) (f *flight, err error) {
-	y, _ := r.yards.Get().(*yard)
-	if y == nil {
-		y = new(yard)
+func (t *recordTemplate) record(op *drivers.Op, at *drivers.Attempt, done func()) (record *pendingRecord, err error) {
+	a, _ := t.arenas.Get().(*arena)
+	if a == nil {
+		a = new(arena)
 	}
-	f, b := y.flight(r.room)
-	f.ref, f.at, f.done = ref{op.Seq, at.Number}, at, done
-	f.begun, f.timed, f.deadline = at.Begun, at.Timeout > 0, at.Begun+at.Timeout
-	if r.message != nil {
-		b, err = r.message.Append(b, op)
+	record, b := a.take(t.room)
+	record.ref, record.at, record.done = ref{op.Seq, at.Number}, at, done
+	record.begun, record.timed, record.deadline = at.Begun, at.Timeout > 0, at.Begun+at.Timeout
+	if t.message != nil {
+		b, err = t.message.Append(b, op)
 	} else {
-		b = r.value.append(b, op)
-		b = pad(b, max(r.size, r.sizes.of(r.sizeSeed, op.Seq)))
+		b = t.value.append(b, op)
+		b = pad(b, max(t.size, t.sizes.of(t.sizeSeed, op.Seq)))
 	}
-	f.value, b = cut(b, 0)
-	f.message = sarama.ProducerMessage{Topic: r.topic, Value: (*valueEncoder)(f), Metadata: f, Offset: -1, Headers: f.headers[:0]}
-	if r.keyed || op.Keyed {
+	record.value, b = cut(b, 0)
+	record.message = sarama.ProducerMessage{Topic: t.topic, Value: (*valueEncoder)(record), Metadata: record, Offset: -1, Headers: record.headers[:0]}
+	if t.keyed || op.Keyed {
 		from := len(b)
-		f.key, b = cut(r.key.append(b, op), from)
-		f.message.Key = &f.key
+		record.key, b = cut(t.key.append(b, op), from)
+		record.message.Key = &record.key
 	}
 	from := len(b)
-	id, b := cut(r.identity.Append(b, op.Seq), from)
-	f.message.Headers = append(f.message.Headers, sarama.RecordHeader{Key: headerID, Value: id})
-	for _, h := range r.headers {
+	id, b := cut(t.identity.Append(b, op.Seq), from)
+	record.message.Headers = append(record.message.Headers, sarama.RecordHeader{Key: headerID, Value: id})
+	for _, h := range t.headers {
 		from := len(b)
 		var value []byte
 		value, b = cut(h.text.append(b, op), from)
-		f.message.Headers = append(f.message.Headers, sarama.RecordHeader{Key: h.name, Value: value})
+		record.message.Headers = append(record.message.Headers, sarama.RecordHeader{Key: h.name, Value: value})
 	}
 	if at.Number > 1 {
 		from := len(b)
 		var number []byte
 		number, b = cut(strconv.AppendInt(b, int64(at.Number), 10), from)
-		f.message.Headers = append(f.message.Headers, sarama.RecordHeader{Key: headerAttempt, Value: number})
+		record.message.Headers = append(record.message.Headers, sarama.RecordHeader{Key: headerAttempt, Value: number})
 	}
-	y.took(b)
-	r.yards.Put(y)
-	return f, err
+	a.used(b)
+	t.arenas.Put(a)
+	return record, err
 }
 
 // blanks is what values are padded with.

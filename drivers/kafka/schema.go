@@ -124,17 +124,17 @@ func (c *Config) framed(ctx context.Context, env drivers.Env) (payload.Message, 
 }
 
 // found is a schema with the id that the registry gave it, and those that it refers to, by name and in the order of need.
-type found struct {
+type foundSchema struct {
 	sr.Schema
 	id       int
-	referred []named
+	referred []namedSchema
 }
 
-type named struct{ name, text string }
+type namedSchema struct{ name, text string }
 
 // find reads the file, asks the registry, or both.
-func (s *Schema) find(ctx context.Context, env drivers.Env, subject string) (*found, error) {
-	f := &found{id: s.ID}
+func (s *Schema) find(ctx context.Context, env drivers.Env, subject string) (*foundSchema, error) {
+	f := &foundSchema{id: s.ID}
 	if err := s.read(env.Files, f); err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
@@ -161,7 +161,7 @@ func (s *Schema) find(ctx context.Context, env drivers.Env, subject string) (*fo
 }
 
 // read reads the file, if there is one.
-func (s *Schema) read(folder string, f *found) error {
+func (s *Schema) read(folder string, f *foundSchema) error {
 	path := s.Avro + s.Protobuf
 	if path == "" {
 		return nil
@@ -186,7 +186,7 @@ func (s *Schema) read(folder string, f *found) error {
 var errUnregistered = errors.New("not registered")
 
 // ask finds the schema's id, or the schema itself where no file gave it.
-func (s *Schema) ask(ctx context.Context, client *sr.Client, subject string, f *found) error {
+func (s *Schema) ask(ctx context.Context, client *sr.Client, subject string, f *foundSchema) error {
 	if f.Schema.Schema == "" {
 		latest, err := client.SchemaByVersion(ctx, subject, -1)
 		if isNotFound(err) {
@@ -214,9 +214,9 @@ func (s *Schema) ask(ctx context.Context, client *sr.Client, subject string, f *
 const maxReferences = 256
 
 // follow gets the schemas that are referred to, those that they need first.
-func (f *found) follow(ctx context.Context, client *sr.Client, references []sr.SchemaReference) error {
+func (f *foundSchema) follow(ctx context.Context, client *sr.Client, references []sr.SchemaReference) error {
 	for _, r := range references {
-		if slices.ContainsFunc(f.referred, func(n named) bool { return n.name == r.Name }) {
+		if slices.ContainsFunc(f.referred, func(n namedSchema) bool { return n.name == r.Name }) {
 			continue
 		}
 		if len(f.referred) >= maxReferences {
@@ -229,7 +229,7 @@ func (f *found) follow(ctx context.Context, client *sr.Client, references []sr.S
 		if err := f.follow(ctx, client, schema.References); err != nil {
 			return err
 		}
-		f.referred = append(f.referred, named{r.Name, schema.Schema.Schema})
+		f.referred = append(f.referred, namedSchema{r.Name, schema.Schema.Schema})
 	}
 	return nil
 }
@@ -258,7 +258,7 @@ type encoding struct {
 	index   []int // of a Protobuf message in its file
 }
 
-func (f *found) compile(ctx context.Context, name string) (*encoding, error) {
+func (f *foundSchema) compile(ctx context.Context, name string) (*encoding, error) {
 	switch f.Type {
 	case sr.TypeAvro:
 		if name != "" {
@@ -271,7 +271,7 @@ func (f *found) compile(ctx context.Context, name string) (*encoding, error) {
 	return nil, fmt.Errorf("the schema is of %s; Avro and Protobuf are known", f.Type)
 }
 
-func (f *found) avro() (*encoding, error) {
+func (f *foundSchema) avro() (*encoding, error) {
 	schema, err := f.parseAvro()
 	if err != nil {
 		return nil, err
@@ -289,7 +289,7 @@ func (f *found) avro() (*encoding, error) {
 	}, nil
 }
 
-func (f *found) protobuf(ctx context.Context, name string) (*encoding, error) {
+func (f *foundSchema) protobuf(ctx context.Context, name string) (*encoding, error) {
 	file, err := f.parseProtobuf(ctx)
 	if err != nil {
 		return nil, err

@@ -47,15 +47,15 @@ func TestSizes(t *testing.T) {
 // A record is as large as was drawn, and never smaller than its text.
 func TestSizesOfRecords(t *testing.T) {
 	config := Config{Brokers: "a:1", Topic: topic, Sizes: map[string]uint32{"3": 1, "50-60": 1}}
-	r, err := config.recipe(newEnv(), nil)
+	template, err := config.recordTemplate(newEnv(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for seq := range uint64(100) {
-		f, _ := r.flight(&drivers.Op{Seq: seq}, &drivers.Attempt{Number: 1}, nil)
-		text := strings.TrimRight(string(f.value), " ")
-		if n := len(f.value); n != len(text) && (n < 50 || n > 60) {
-			t.Errorf("%q has %d bytes", f.value, n)
+		record, _ := template.record(&drivers.Op{Seq: seq}, &drivers.Attempt{Number: 1}, nil)
+		text := strings.TrimRight(string(record.value), " ")
+		if n := len(record.value); n != len(text) && (n < 50 || n > 60) {
+			t.Errorf("%q has %d bytes", record.value, n)
 		}
 	}
 }

@@ -24,10 +24,10 @@ type Source struct {
 	env        drivers.Env
 	committed  bool
 	autoCreate bool // a topic that is absent at Start may be created by the brokers when it is asked for
-	look       look
+	fields     fieldPaths
 	translator *translator
 	access     access
-	secure     *tls.Config
+	tlsConfig  *tls.Config
 
 	network *network
 	client  sarama.Client
@@ -36,8 +36,8 @@ type Source struct {
 
 	mu        sync.Mutex
 	positions []*position
-	broken    error
-	trouble   error         // the last that was mended, or is to be
+	failed    error
+	lastError error         // the last that was mended, or is to be
 	moved     chan struct{} // closed, and made anew, whenever a position has moved or the source broke
 }
 
@@ -56,20 +56,20 @@ var (
 )
 
 // newSource prepares the reader of a topic. It dials nothing.
-func newSource(env drivers.Env, brokers, topic string, access access, places places, schema *Translation, committed bool) (*Source, error) {
+func newSource(env drivers.Env, brokers, topic string, access access, fields fieldConfig, schema *Translation, committed bool) (*Source, error) {
 	s := &Source{name: fmt.Sprintf("kafka %s, topic %s", brokers, topic), topic: topic, env: env, access: access,
 		committed: committed, moved: make(chan struct{})}
 	var err error
 	if s.brokers, err = splitBrokers(brokers); err != nil {
 		return nil, fmt.Errorf("%w: %s: brokers: %w", drivers.ErrConfig, s.name, err)
 	}
-	if s.secure, err = s.access.secure(env.Files); err != nil {
+	if s.tlsConfig, err = s.access.loadTLS(env.Files); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", drivers.ErrConfig, s.name, err)
 	}
 	if s.translator, err = schema.open(env); err != nil {
 		return nil, fmt.Errorf("%w: %s: schema: %w", drivers.ErrConfig, s.name, err)
 	}
-	if s.look, err = places.compile(); err != nil {
+	if s.fields, err = fields.compile(); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", drivers.ErrConfig, s.name, err)
 	}
 	return s, nil
@@ -87,11 +87,11 @@ func (s *Source) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
 	s.network = newNetwork(s.env.Direct, patience(s.env.Timeout))
-	s.network.secure = s.secure
+	s.network.tlsConfig = s.tlsConfig
 	guard := context.AfterFunc(ctx, s.network.close)
 	defer guard()
 	config := clientConfig(s.env, s.network)
-	s.access.sign(config)
+	s.access.setLogin(config)
 	config.Metadata.AllowAutoTopicCreation = s.autoCreate
 	var err error
 	if s.client, err = sarama.NewClient(s.brokers, config); err != nil {
@@ -200,25 +200,25 @@ func (s *Source) catchUp(ctx context.Context) error {
 		return err
 	}
 	for {
-		moved, behind, err := s.behind(ends)
+		moved, behind, err := s.unread(ends)
 		if err != nil || moved == nil {
 			return err
 		}
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", behind, errors.Join(ctx.Err(), s.lastTrouble()))
+			return fmt.Errorf("%s: %w", behind, errors.Join(ctx.Err(), s.recentError()))
 		}
 	}
 }
 
 // behind names a partition that was not read to its end, and returns what is closed when that may change; nil when there
 // is none.
-func (s *Source) behind(ends map[int32]int64) (moved <-chan struct{}, where string, err error) {
+func (s *Source) unread(ends map[int32]int64) (moved <-chan struct{}, where string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.broken != nil {
-		return nil, "", s.broken
+	if s.failed != nil {
+		return nil, "", s.failed
 	}
 	for _, p := range s.positions {
 		if end := ends[p.partition]; p.next < end {
@@ -228,10 +228,10 @@ func (s *Source) behind(ends map[int32]int64) (moved <-chan struct{}, where stri
 	return nil, "", nil
 }
 
-func (s *Source) lastTrouble() error {
+func (s *Source) recentError() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.trouble
+	return s.lastError
 }
 
 // samePartitions returns the partitions of the topic, which must be those of the start: records of one that was added

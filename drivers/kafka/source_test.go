@@ -150,10 +150,10 @@ func TestRetentionOvertakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.Receive(t.Context(), func(*drivers.Delivery) {}); !errors.Is(err, errGone) || !strings.Contains(err.Error(), topic) || !strings.Contains(err.Error(), "retention overtook the reader (cleanup.policy delete)") {
+	if err := s.Receive(t.Context(), func(*drivers.Delivery) {}); !errors.Is(err, errIncomplete) || !strings.Contains(err.Error(), topic) || !strings.Contains(err.Error(), "retention overtook the reader (cleanup.policy delete)") {
 		t.Errorf("receive: %v", err)
 	}
-	if err := s.CatchUp(t.Context()); !errors.Is(err, errGone) {
+	if err := s.CatchUp(t.Context()); !errors.Is(err, errIncomplete) {
 		t.Errorf("catch up: %v", err)
 	}
 }
@@ -175,7 +175,7 @@ func TestCompactionOvertakes(t *testing.T) {
 	}
 	c.Compact()
 	defer s.Close()
-	if err := s.Receive(t.Context(), func(*drivers.Delivery) {}); !errors.Is(err, errGone) || !strings.Contains(err.Error(), "the topic is compacted (cleanup.policy compact)") {
+	if err := s.Receive(t.Context(), func(*drivers.Delivery) {}); !errors.Is(err, errIncomplete) || !strings.Contains(err.Error(), "the topic is compacted (cleanup.policy compact)") {
 		t.Errorf("receive: %v", err)
 	}
 }
@@ -278,7 +278,7 @@ func TestTopicThatIsNotKnownEverywhereYet(t *testing.T) {
 		return strangers(c, r), nil, true
 	})
 	env := newEnv()
-	s, err := newSource(env, brokers(c), topic, access{}, places{}, nil, true)
+	s, err := newSource(env, brokers(c), topic, access{}, fieldConfig{}, nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}

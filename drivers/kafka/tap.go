@@ -12,57 +12,57 @@ import (
 // It must stand directly under sarama, above any TLS.
 type tap struct {
 	net.Conn
-	wire    *wire
-	flights *flights
+	counter *brokerCounter
+	records *pendingRecords
 	clock   func() time.Duration
 	reader  *reader
 	// lost is told of each flight whose transmission will not be answered any more, because the connection ended; nil when
 	// nobody needs to know.
-	lost func(*flight, error)
+	lost func(*pendingRecord, error)
 	// acked is told of the flights that an answer acked.
-	acked func([]*flight)
+	acked func([]*pendingRecord)
 
 	mu      sync.Mutex
 	pending map[int32]*transmission // unanswered, by correlation id; at most as many as sarama lets be open
 	answers assembler               // used by Read alone
 }
 
-func newTap(conn net.Conn, wire *wire, flights *flights, clock func() time.Duration, reader *reader) *tap {
-	return &tap{Conn: conn, wire: wire, flights: flights, clock: clock, reader: reader, pending: make(map[int32]*transmission)}
+func newTap(conn net.Conn, counter *brokerCounter, records *pendingRecords, clock func() time.Duration, reader *reader) *tap {
+	return &tap{Conn: conn, counter: counter, records: records, clock: clock, reader: reader, pending: make(map[int32]*transmission)}
 }
 
 // Write implements net.Conn. A transmission is counted before its first byte leaves: its answer may come before Write
 // returns.
 func (t *tap) Write(p []byte) (int, error) {
-	sent, correlation := t.depart(p)
+	sent, correlation := t.transmit(p)
 	n, err := t.Conn.Write(p)
 	if err != nil && sent != nil {
 		t.mu.Lock()
 		delete(t.pending, correlation)
 		t.mu.Unlock()
 		if n == 0 {
-			t.flights.recall(sent)
+			t.records.recall(sent)
 		}
 	}
 	return n, err
 }
 
 // depart notes a Produce request; nil when p is another one.
-func (t *tap) depart(p []byte) (*transmission, int32) {
+func (t *tap) transmit(p []byte) (*transmission, int32) {
 	head, err := parseHead(p)
 	if err == nil && head.key != produceKey {
 		return nil, 0
 	}
-	var all []carried
+	var all []partitionRefs
 	var acks int16
 	if err == nil {
 		all, acks, err = t.reader.read(head)
 	}
 	if err != nil {
-		t.flights.blind.Store(true)
+		t.records.blind.Store(true)
 		return nil, 0
 	}
-	sent := t.flights.departing(head.version, all, t.wire, t.clock())
+	sent := t.records.transmitting(head.version, all, t.counter, t.clock())
 	if acks != 0 {
 		t.mu.Lock()
 		t.pending[head.correlation] = sent
@@ -91,9 +91,9 @@ func (t *tap) end(err error) {
 	t.mu.Unlock()
 	for _, sent := range pending {
 		for _, h := range sent.partitions {
-			for _, f := range h.flights {
-				if f != nil {
-					t.lost(f, err)
+			for _, r := range h.records {
+				if r != nil {
+					t.lost(r, err)
 				}
 			}
 		}
@@ -112,8 +112,8 @@ func (t *tap) answered(correlation int32, body []byte) {
 	delete(t.pending, correlation)
 	t.mu.Unlock()
 	// An answer that can't be read proves nothing: the transmission stays unanswered.
-	if verdicts, err := readAnswer(sent.version, body); err == nil {
-		if acked := t.flights.answer(sent, verdicts); len(acked) > 0 {
+	if answers, err := readAnswer(sent.version, body); err == nil {
+		if acked := t.records.answer(sent, answers); len(acked) > 0 {
 			t.acked(acked)
 		}
 	}

@@ -46,11 +46,11 @@ type translator struct {
 	client *sr.Client
 
 	mu    sync.Mutex
-	known map[int]*reading // by id; nil: it cannot be read
+	known map[int]*schemaReader // by id; nil: it cannot be read
 }
 
 // reading shows the values of one schema.
-type reading struct {
+type schemaReader struct {
 	avro  *avro.Schema
 	proto protoreflect.FileDescriptor
 }
@@ -67,7 +67,7 @@ func (t *Translation) open(env drivers.Env) (*translator, error) {
 		options = append(options, sr.BasicAuth(t.User, t.Password))
 	}
 	client, err := sr.NewClient(options...)
-	return &translator{client: client, known: make(map[int]*reading)}, err
+	return &translator{client: client, known: make(map[int]*schemaReader)}, err
 }
 
 // json is a value as JSON, nil where it is not framed, or does not fit the schema that it names. An error means that the
@@ -78,7 +78,7 @@ func (t *translator) json(value []byte) ([]byte, error) {
 	if err != nil {
 		return nil, nil
 	}
-	r, err := t.reading(id)
+	r, err := t.schema(id)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("the schema %d of a value: %w", id, err)
@@ -101,7 +101,7 @@ const registryPatience = 2 * time.Second
 const maxNesting = 64
 
 // reading finds a schema by its id.
-func (t *translator) reading(id int) (*reading, error) {
+func (t *translator) schema(id int) (*schemaReader, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if r, ok := t.known[id]; ok {
@@ -117,30 +117,30 @@ func (t *translator) reading(id int) (*reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &found{Schema: schema, id: id}
+	f := &foundSchema{Schema: schema, id: id}
 	if err := f.follow(ctx, t.client, schema.References); err != nil {
 		return nil, err
 	}
-	t.known[id] = f.reading(ctx)
+	t.known[id] = f.reader(ctx)
 	return t.known[id], nil
 }
 
 // reading is nil for a schema that cannot be read: of another kind, or broken.
-func (f *found) reading(ctx context.Context) *reading {
+func (f *foundSchema) reader(ctx context.Context) *schemaReader {
 	switch f.Type {
 	case sr.TypeAvro:
 		if schema, err := f.parseAvro(); err == nil {
-			return &reading{avro: schema}
+			return &schemaReader{avro: schema}
 		}
 	case sr.TypeProtobuf:
 		if file, err := f.parseProtobuf(ctx); err == nil {
-			return &reading{proto: file}
+			return &schemaReader{proto: file}
 		}
 	}
 	return nil
 }
 
-func (r *reading) ofAvro(b []byte) []byte {
+func (r *schemaReader) ofAvro(b []byte) []byte {
 	var v any
 	if rest, err := r.avro.Decode(b, &v); err != nil || len(rest) > 0 {
 		return nil
@@ -152,7 +152,7 @@ func (r *reading) ofAvro(b []byte) []byte {
 	return text
 }
 
-func (r *reading) ofProtobuf(b []byte, index []int) []byte {
+func (r *schemaReader) ofProtobuf(b []byte, index []int) []byte {
 	var desc protoreflect.MessageDescriptor
 	all := r.proto.Messages()
 	for _, i := range index {
@@ -177,7 +177,7 @@ func (r *reading) ofProtobuf(b []byte, index []int) []byte {
 }
 
 // parseAvro parses the schema, with those that it refers to.
-func (f *found) parseAvro() (*avro.Schema, error) {
+func (f *foundSchema) parseAvro() (*avro.Schema, error) {
 	var cache avro.SchemaCache
 	for _, r := range f.referred {
 		if _, err := cache.Parse(r.text); err != nil {
@@ -188,7 +188,7 @@ func (f *found) parseAvro() (*avro.Schema, error) {
 }
 
 // parseProtobuf compiles the file, with those that it imports.
-func (f *found) parseProtobuf(ctx context.Context) (protoreflect.FileDescriptor, error) {
+func (f *foundSchema) parseProtobuf(ctx context.Context) (protoreflect.FileDescriptor, error) {
 	const file = "the schema.proto" // a name that no import has
 	sources := map[string]string{file: f.Schema.Schema}
 	for _, r := range f.referred {

@@ -8,36 +8,36 @@ import (
 )
 
 // wire counts the records that left for one broker.
-type wire struct {
+type brokerCounter struct {
 	first atomic.Int64 // of an attempt's first transmission
 	again atomic.Int64 // sent again by the client library under the same attempt
 }
 
 // wires are the brokers' counts, by the addresses that were dialled. Safe for concurrent use.
-type wires struct {
+type brokerCounters struct {
 	mu sync.Mutex
-	by map[string]*wire
+	by map[string]*brokerCounter
 }
 
-func (w *wires) to(address string) *wire {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.by == nil {
-		w.by = make(map[string]*wire)
+func (c *brokerCounters) of(address string) *brokerCounter {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by == nil {
+		c.by = make(map[string]*brokerCounter)
 	}
-	if w.by[address] == nil {
-		w.by[address] = &wire{}
+	if c.by[address] == nil {
+		c.by[address] = &brokerCounter{}
 	}
-	return w.by[address]
+	return c.by[address]
 }
 
 // gauges tells the counts since the driver was opened, of all brokers and of each.
-func (w *wires) gauges(emit func(name string, value float64)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (c *brokerCounters) gauges(emit func(name string, value float64)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var first, again int64
-	for _, address := range slices.Sorted(maps.Keys(w.by)) {
-		one := w.by[address]
+	for _, address := range slices.Sorted(maps.Keys(c.by)) {
+		one := c.by[address]
 		f, a := one.first.Load(), one.again.Load()
 		if f+a == 0 {
 			continue // dialled for metadata alone

@@ -6,9 +6,9 @@ import "github.com/rcrowley/go-metrics"
 // for them but a global one. Only what sarama asks for is answered: meters, histograms and counters. (What it can't catch:
 // encoding a fetch, sarama v1.61.1 marks a meter of the global registry too, which starts go-metrics' meterArbiter, a
 // goroutine that never ends.)
-type quiet struct{}
+type noMetrics struct{}
 
-func (quiet) GetOrRegister(_ string, metric any) any {
+func (noMetrics) GetOrRegister(_ string, metric any) any {
 	switch metric.(type) {
 	case func() metrics.Meter:
 		return metrics.NilMeter{}
@@ -20,10 +20,10 @@ func (quiet) GetOrRegister(_ string, metric any) any {
 	return metric
 }
 
-func (quiet) Each(func(string, any))            {}
-func (quiet) Get(string) any                    { return nil }
-func (quiet) GetAll() map[string]map[string]any { return nil }
-func (quiet) Register(string, any) error        { return nil }
-func (quiet) RunHealthchecks()                  {}
-func (quiet) Unregister(string)                 {}
-func (quiet) UnregisterAll()                    {}
+func (noMetrics) Each(func(string, any))            {}
+func (noMetrics) Get(string) any                    { return nil }
+func (noMetrics) GetAll() map[string]map[string]any { return nil }
+func (noMetrics) Register(string, any) error        { return nil }
+func (noMetrics) RunHealthchecks()                  {}
+func (noMetrics) Unregister(string)                 {}
+func (noMetrics) UnregisterAll()                    {}

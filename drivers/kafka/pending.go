@@ -12,7 +12,7 @@ import (
 )
 
 // flight is one attempt on its way through sarama.
-type flight struct {
+type pendingRecord struct {
 	ref     ref
 	message sarama.ProducerMessage
 	headers [1]sarama.RecordHeader // room for the usual one
@@ -21,21 +21,21 @@ type flight struct {
 	stage   atomic.Uint32
 
 	// at and done belong to the runner: they are touched by the one who wins over.
-	at   *drivers.Attempt
-	done func()
-	over atomic.Bool
+	at    *drivers.Attempt
+	done  func()
+	ended atomic.Bool
 
-	line       *line           // where it goes
+	producer   *producer       // where it goes
 	begun      time.Duration   // on the run's clock
 	size       int             // bytes in a batch, at most; of those that a press takes
 	ctx        context.Context // ends the attempt, with others
 	deadline   time.Duration   // of the attempt, on the run's clock; where it has one
-	prev, next *flight         // in flights.queue, guarded by flights.mu as queued is
+	prev, next *pendingRecord  // in flights.queue, guarded by flights.mu as queued is
 	queued     bool
 	timed      bool        // it has a deadline
-	departed   atomic.Bool // the attempt is over, though sarama has not given the record back
+	endedEarly atomic.Bool // the attempt is over, though sarama has not given the record back
 
-	passage passage // guarded by flights.mu; its blind is not used
+	history wireHistory // guarded by flights.mu; its blind is not used
 
 	transaction *transaction // nil: none
 	acked       bool         // by a broker's answer on the wire; its passage does not change any more. Guarded by flights.mu
@@ -49,33 +49,33 @@ type flight struct {
 const (
 	waiting uint32 = iota
 	batched
-	withdrawn
+	cancelled
 )
 
 // withdraw reports whether the record will surely never be sent.
-func (f *flight) withdraw() bool {
-	return f.stage.CompareAndSwap(waiting, withdrawn) || f.stage.Load() == withdrawn
+func (r *pendingRecord) cancel() bool {
+	return r.stage.CompareAndSwap(waiting, cancelled) || r.stage.Load() == cancelled
 }
 
 // enlist notes that the record is put into a batch, and reports false when it was withdrawn before.
-func (f *flight) enlist() bool {
-	return f.stage.CompareAndSwap(waiting, batched) || f.stage.Load() == batched
+func (r *pendingRecord) claim() bool {
+	return r.stage.CompareAndSwap(waiting, batched) || r.stage.Load() == batched
 }
 
 // valueEncoder is a flight as the sarama.Encoder of its value.
-type valueEncoder flight
+type valueEncoder pendingRecord
 
 // errWithdrawn is what sarama gives a withdrawn record back with. Nobody sees it: the attempt is over.
-type errWithdrawn struct{}
+type errCancelled struct{}
 
-func (errWithdrawn) Error() string { return "the attempt is over" }
+func (errCancelled) Error() string { return "the attempt is over" }
 
 // Encode implements sarama.Encoder.
 func (v *valueEncoder) Encode() ([]byte, error) {
-	if (*flight)(v).enlist() {
+	if (*pendingRecord)(v).claim() {
 		return v.value, nil
 	}
-	return nil, errWithdrawn{}
+	return nil, errCancelled{}
 }
 
 // Length implements sarama.Encoder.
@@ -92,16 +92,16 @@ func (b *bytesEncoder) Length() int { return len(*b) }
 
 // flights are the attempts that sarama has not given back, by what their records carry. It is where the connections note
 // what they see of them. Safe for concurrent use.
-type flights struct {
-	mu    sync.Mutex
-	open  *table
-	queue queue
+type pendingRecords struct {
+	mu        sync.Mutex
+	open      *table
+	deadlines deadlineQueue
 	// wakeAt is when due will be asked next, 0 when it will not. sooner tells that this is too late.
 	wakeAt time.Duration
 	sooner chan struct{}
 
 	// departures is closed, and made anew, when a flight has departed.
-	departures atomic.Pointer[chan struct{}]
+	earlyEnds atomic.Pointer[chan struct{}]
 
 	// wired: an attempt is acked as soon as the broker's answer is seen, and not when sarama gives the record back. Set
 	// before the first flight.
@@ -113,132 +113,132 @@ type flights struct {
 	idle     chan struct{} // closed when inFlight falls to 0; nil when nobody waits
 }
 
-func newFlights() *flights {
-	s := &flights{open: newTable(), sooner: make(chan struct{}, 1)}
-	departures := make(chan struct{})
-	s.departures.Store(&departures)
-	return s
+func newPendingRecords() *pendingRecords {
+	p := &pendingRecords{open: newTable(), sooner: make(chan struct{}, 1)}
+	earlyEnds := make(chan struct{})
+	p.earlyEnds.Store(&earlyEnds)
+	return p
 }
 
 // enter adds a flight before it is handed to sarama.
-func (s *flights) enter(f *flight) {
-	s.mu.Lock()
-	s.open.put(f)
+func (p *pendingRecords) add(r *pendingRecord) {
+	p.mu.Lock()
+	p.open.put(r)
 	sooner := false
-	if f.timed && !f.departed.Load() {
-		s.queue.insert(f)
-		if sooner = s.wakeAt == 0 || f.deadline < s.wakeAt; sooner {
-			s.wakeAt = f.deadline
+	if r.timed && !r.endedEarly.Load() {
+		p.deadlines.insert(r)
+		if sooner = p.wakeAt == 0 || r.deadline < p.wakeAt; sooner {
+			p.wakeAt = r.deadline
 		}
 	}
-	s.mu.Unlock()
+	p.mu.Unlock()
 	if sooner {
 		select {
-		case s.sooner <- struct{}{}:
+		case p.sooner <- struct{}{}:
 		default: // it will be looked at then
 		}
 	}
 }
 
 // leave removes a flight that sarama has given back, or never got, and returns what became of it on the wire.
-func (s *flights) leave(f *flight) passage {
-	s.mu.Lock()
-	s.open.drop(f)
-	s.queue.remove(f)
-	p := f.passage
-	s.mu.Unlock()
-	p.blind = s.blind.Load()
-	return p
+func (pending *pendingRecords) remove(r *pendingRecord) wireHistory {
+	pending.mu.Lock()
+	pending.open.drop(r)
+	pending.deadlines.remove(r)
+	h := r.history
+	pending.mu.Unlock()
+	h.blind = pending.blind.Load()
+	return h
 }
 
 // depart notes that an attempt is over before sarama has given its record back.
-func (s *flights) depart(f *flight) {
-	s.mu.Lock()
-	s.queue.remove(f)
-	f.departed.Store(true)
-	s.mu.Unlock()
+func (p *pendingRecords) endEarly(r *pendingRecord) {
+	p.mu.Lock()
+	p.deadlines.remove(r)
+	r.endedEarly.Store(true)
+	p.mu.Unlock()
 	next := make(chan struct{})
-	close(*s.departures.Swap(&next)) // whoever waits looks whether it was his
+	close(*p.earlyEnds.Swap(&next)) // whoever waits looks whether it was his
 }
 
 // look returns what became of a flight on the wire so far.
-func (s *flights) look(f *flight) passage {
-	s.mu.Lock()
-	p := f.passage
-	s.mu.Unlock()
-	p.blind = s.blind.Load()
-	return p
+func (pending *pendingRecords) history(r *pendingRecord) wireHistory {
+	pending.mu.Lock()
+	h := r.history
+	pending.mu.Unlock()
+	h.blind = pending.blind.Load()
+	return h
 }
 
 // remaining returns the flights that are still open.
-func (s *flights) remaining() []*flight {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.open.all()
+func (p *pendingRecords) remaining() []*pendingRecord {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.open.all()
 }
 
 // landed notes that done was called for one attempt.
-func (s *flights) landed() {
-	if s.inFlight.Add(-1) > 0 {
+func (p *pendingRecords) completed() {
+	if p.inFlight.Add(-1) > 0 {
 		return
 	}
-	s.idleMu.Lock()
-	defer s.idleMu.Unlock()
-	if s.idle != nil && s.inFlight.Load() == 0 {
-		close(s.idle)
-		s.idle = nil
+	p.idleMu.Lock()
+	defer p.idleMu.Unlock()
+	if p.idle != nil && p.inFlight.Load() == 0 {
+		close(p.idle)
+		p.idle = nil
 	}
 }
 
 // idleSignal returns a channel that is closed once no attempt is under way; nil when none is.
-func (s *flights) idleSignal() <-chan struct{} {
-	s.idleMu.Lock()
-	defer s.idleMu.Unlock()
-	if s.inFlight.Load() == 0 {
+func (p *pendingRecords) idleSignal() <-chan struct{} {
+	p.idleMu.Lock()
+	defer p.idleMu.Unlock()
+	if p.inFlight.Load() == 0 {
 		return nil
 	}
-	if s.idle == nil {
-		s.idle = make(chan struct{})
+	if p.idle == nil {
+		p.idle = make(chan struct{})
 	}
-	return s.idle
+	return p.idle
 }
 
 // transmission is one Produce request that left: for each partition the flights whose records it held.
 type transmission struct {
 	version      int16
-	partitions   []held
-	wire         *wire
+	partitions   []partitionRecords
+	counter      *brokerCounter
 	first, again int64 // records, as wire counts them
 }
 
 // held is the part of a transmission that is for one partition.
-type held struct {
+type partitionRecords struct {
 	partition int32
-	flights   []*flight // in their order; nil in place of those that are not known
+	records   []*pendingRecord // in their order; nil in place of those that are not known
 }
 
 // departing counts a transmission of each record, before its first byte leaves.
-func (s *flights) departing(version int16, all []carried, to *wire, now time.Duration) *transmission {
-	t := &transmission{version: version, wire: to, partitions: make([]held, len(all))}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (p *pendingRecords) transmitting(version int16, all []partitionRefs, to *brokerCounter, now time.Duration) *transmission {
+	t := &transmission{version: version, counter: to, partitions: make([]partitionRecords, len(all))}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for i, c := range all {
 		h := &t.partitions[i]
 		h.partition = c.partition
-		h.flights = make([]*flight, 0, len(c.refs))
+		h.records = make([]*pendingRecord, 0, len(c.refs))
 		for _, r := range c.refs {
-			f := s.open.get(r)
-			h.flights = append(h.flights, f)
-			if f == nil {
+			record := p.open.get(r)
+			h.records = append(h.records, record)
+			if record == nil {
 				continue
 			}
-			if f.passage.sent == 0 {
-				f.passage.first = now
+			if record.history.sent == 0 {
+				record.history.first = now
 				t.first++
 			} else {
 				t.again++
 			}
-			f.passage.sent++
+			record.history.sent++
 		}
 	}
 	to.first.Add(t.first)
@@ -247,42 +247,42 @@ func (s *flights) departing(version int16, all []carried, to *wire, now time.Dur
 }
 
 // recall takes a transmission back of which no byte left.
-func (s *flights) recall(t *transmission) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (p *pendingRecords) recall(t *transmission) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, h := range t.partitions {
-		for _, f := range h.flights {
-			if f != nil && !f.acked {
-				f.passage.sent--
+		for _, r := range h.records {
+			if r != nil && !r.acked {
+				r.history.sent--
 			}
 		}
 	}
-	t.wire.first.Add(-t.first)
-	t.wire.again.Add(-t.again)
+	t.counter.first.Add(-t.first)
+	t.counter.again.Add(-t.again)
 }
 
 // answer notes what the broker said to a transmission, before sarama hears of it, and returns the flights that it acked,
 // which are no longer open then.
-func (s *flights) answer(t *transmission, verdicts []verdict) (acked []*flight) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, v := range verdicts {
+func (p *pendingRecords) answer(t *transmission, answers []partitionAnswer) (acked []*pendingRecord) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range answers {
 		for _, h := range t.partitions {
-			if h.partition != v.partition {
+			if h.partition != a.partition {
 				continue
 			}
-			for i, f := range h.flights {
-				if f == nil || f.acked {
+			for i, r := range h.records {
+				if r == nil || r.acked {
 					continue
 				}
-				f.passage.answered++
-				f.passage.code = v.code
-				if v.refused {
-					f.passage.refused++
+				r.history.answered++
+				r.history.code = a.code
+				if a.refused {
+					r.history.refused++
 				}
-				if s.wired && v.acks() {
-					s.land(f, v, int64(i))
-					acked = append(acked, f)
+				if p.wired && a.acks() {
+					p.markAcked(r, a, int64(i))
+					acked = append(acked, r)
 				}
 			}
 		}
@@ -291,11 +291,11 @@ func (s *flights) answer(t *transmission, verdicts []verdict) (acked []*flight) 
 }
 
 // land notes that the broker acked a flight, the i-th of its partition. s.mu is held.
-func (s *flights) land(f *flight, v verdict, i int64) {
-	f.acked, f.partition, f.offset = true, v.partition, -1
-	if v.code == 0 && v.offset >= 0 {
-		f.offset = v.offset + i
+func (p *pendingRecords) markAcked(r *pendingRecord, a partitionAnswer, i int64) {
+	r.acked, r.partition, r.offset = true, a.partition, -1
+	if a.code == 0 && a.offset >= 0 {
+		r.offset = a.offset + i
 	}
-	s.open.drop(f)
-	s.queue.remove(f)
+	p.open.drop(r)
+	p.deadlines.remove(r)
 }
