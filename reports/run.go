@@ -55,6 +55,8 @@ type Run struct {
 	Findings   []Finding          `json:"findings"`
 	Host       Host               `json:"host"`
 	Settings   map[string]string  `json:"settings,omitempty"` // --set name=value, as given
+	// Checks describes the counts of the checks that have no fields of their own in the record: Measures.Checks holds them.
+	Checks []Described `json:"checks,omitempty"`
 }
 
 // Host is where the generator ran.
@@ -199,6 +201,8 @@ type Measures struct {
 	Replays *Replays `json:"replays,omitempty"`
 	// Group is absent where no group of consumers reads.
 	Group *Group `json:"group,omitempty"`
+	// Checks holds, by name, the counts that Run.Checks describes; null: not known.
+	Checks map[string]*int64 `json:"checks,omitempty"`
 }
 
 // Count returns the count of what was observed that has that name, nil when it was not measured or is not known; m may
@@ -212,7 +216,15 @@ func (m *Measures) Count(name string) *int64 {
 			return n
 		}
 	}
-	return nil
+	return m.Checks[name]
+}
+
+// SetCheck sets a count that Run.Checks describes; nil: it is not known.
+func (m *Measures) SetCheck(name string, n *int64) {
+	if m.Checks == nil {
+		m.Checks = make(map[string]*int64)
+	}
+	m.Checks[name] = n
 }
 
 // Failures classes failed attempts: within their deadline, at it, or beyond it.
@@ -286,7 +298,7 @@ type Second struct {
 	// EffectP50NS and EffectP99NS are of EffectTimes; absent where they are not known, or where the effect was not seen.
 	EffectP50NS *int64 `json:"effect_p50_ns,omitempty"`
 	EffectP99NS *int64 `json:"effect_p99_ns,omitempty"`
-	// Limited: the generator was the limit in this second.
+	// Limited: the load generator was saturated in this second.
 	Limited bool `json:"limited,omitempty"`
 }
 
@@ -352,8 +364,8 @@ type Validity struct {
 	LinkCostNS map[string]int64 `json:"link_cost_ns,omitempty"`
 }
 
-// Finding is an observation that no gate asked for, told in the report: a duplicate nobody gated, a fault that never
-// bit, a stream with no gate on errors.
+// Finding is an observation that no gate asked for, told in the report: a duplicate nobody gated, a fault that
+// touched no traffic, a stream with no gate on errors.
 type Finding struct {
 	Kind   string `json:"kind"`
 	Stream string `json:"stream,omitempty"`

@@ -11,6 +11,7 @@ import (
 	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
+	"wringer/reports/metric"
 )
 
 // moreThanNone tells of a value that is 0 although it was written down. A place that already has a problem is left alone.
@@ -246,32 +247,11 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 		r.problem(n, "gate %s: there is no stream %s; %s", quote(g.Expr), quote(g.Stream), choices(g.Stream, names))
 		return
 	}
-	if c := s.Traffic[i].Consume; c != nil {
-		if why := c.unmeasured(g.Metric, s); why != "" {
-			r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Full(), why)
-			return
-		}
-		r.checkScope(n, g, s)
+	if why := s.Traffic[i].unmeasured(g.Metric, s); why != "" {
+		r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Full(), why)
 		return
 	}
-	if g.Metric.Name == "gaps" || OfGroup(g.Metric) && g.Metric.Name != "redelivered" {
-		r.problem(n, "gate %s: %s is measured of a stream that consumes: gaps where its records carry a sequence, the others where it has a group", quote(g.Expr), g.Metric.Full())
-		return
-	}
-	probed := witnessed(g.Metric.Name) || replayed(g.Metric.Name)
-	if why := s.Traffic[i].probeMissing(g.Metric.Name); why != "" {
-		r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Name, why)
-	}
-	if g.Metric.Class == Integrity && !probed && !s.Traffic[i].observed() {
-		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects, and its driver does not read back what it wrote", quote(g.Expr), g.Metric.Name)
-	}
-	if OfEffect(g.Metric) && !s.Traffic[i].effective() {
-		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects; give it effects, the place where its operations must show up", quote(g.Expr), g.Metric.Full())
-	}
-	if why := s.Traffic[i].silent(g.Metric); why != "" {
-		r.problem(n, "gate %s: %s", quote(g.Expr), why)
-	}
-	if g.Metric.Class == Recovery && !g.nameFault(s) {
+	if g.Metric.Class == metric.Recovery && !g.nameFault(s) {
 		r.problem(n, "gate %s: %s is read from one fault: end the gate with after FAULT", quote(g.Expr), g.Metric.Name)
 		return
 	}
@@ -300,11 +280,10 @@ func (r *reader) checkScope(n *node, g *Gate, s *Scenario) {
 	}
 	window := g.Scope.Window
 	fault := strings.TrimPrefix(window, faults.After(""))
-	// Detection happens in its fault and recovery after it, whichever of the two the gate names.
-	switch g.Metric.Name {
-	case "detection":
+	switch g.Metric.At {
+	case metric.DuringFault:
 		window = fault
-	case "recovery":
+	case metric.AfterFault:
 		window = faults.After(fault)
 	}
 	if slices.Contains(names, window) {
@@ -315,43 +294,6 @@ func (r *reader) checkScope(n *node, g *Gate, s *Scenario) {
 		return
 	}
 	r.problem(n, "gate %s: there is no window %s; %s", quote(g.Expr), quote(window), choices(window, names))
-}
-
-// effective says whether the stream says where its operations must show up, be it with an error.
-func (s *Stream) effective() bool { return s.Effects != nil || s.EffectName != "" }
-
-// observed says whether it is read back what became of the stream's operations.
-func (s *Stream) observed() bool {
-	if s.effective() {
-		return true
-	}
-	if s.Driver == nil { // it could not be read: one problem is enough
-		return true
-	}
-	return s.Describe().Verifies
-}
-
-// silent says why a metric of messages cannot be measured of the stream; empty when it can.
-func (s *Stream) silent(m Metric) string {
-	name, isCount := strings.CutPrefix(m.Name, "messages_")
-	if s.Driver == nil || !isCount && m.Of != "first_message" && m.Of != "message_gap" {
-		return ""
-	}
-	told := s.Describe().Messages
-	switch name {
-	case "lost", "undecided", "unexpected":
-		if !told.Counted {
-			return m.Name + " cannot be measured: nothing in the stream says how many messages there must be"
-		}
-	case "duplicated", "reordered":
-		if !told.Tracked {
-			return m.Name + " cannot be measured: nothing in the stream tells its messages apart"
-		}
-	}
-	if !told.Streams {
-		return "the operations of " + s.Name + " are no streams of messages"
-	}
-	return ""
 }
 
 // gaugesOf lists the gauges that a stream's driver and effects declare; false when the stream is not known.

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"wringer/drivers"
-	"wringer/reports"
 )
 
 // Consume is the `consume:` part of a stream that sends nothing: what others publish is read, and compared with what is
@@ -76,11 +75,6 @@ func DescribeSource(source drivers.SourceConfig) drivers.SourceDescription {
 		return drivers.SourceDescription{}
 	}
 	return source.Describe()
-}
-
-// OfGroup says whether a metric is of a group of consumers: of its records, or of its rebalances.
-func OfGroup(m Metric) bool {
-	return m.Of == "rebalance" || slices.Contains(reports.GroupNames(), m.Name)
 }
 
 // Stream returns the stream of that name, nil when there is none.
@@ -158,8 +152,12 @@ func (r *reader) expectations(at *node, s *Stream, sc *Scenario) {
 	}
 	for i, expected := range s.Consume.Expect {
 		for _, name := range s.Consume.expected(expected) {
-			m := metrics[name]
-			if why := s.Consume.unmeasured(m, sc); why != "" {
+			m := r.catalogue.Lookup(name)
+			if m == nil {
+				r.problem(at.items[i], "expect: %s: the language has no metric %s", expected, name)
+				break
+			}
+			if why := s.unmeasured(m, sc); why != "" {
 				r.problem(at.items[i], "expect: %s: %s", expected, why)
 				break
 			}
@@ -169,38 +167,4 @@ func (r *reader) expectations(at *node, s *Stream, sc *Scenario) {
 			}
 		}
 	}
-}
-
-// unmeasured says why a metric cannot be measured of what is read; empty when it can.
-func (c *Consume) unmeasured(m Metric, sc *Scenario) string {
-	if c.Source == nil || m.Class == Gauge { // it could not be read, or is among those that the source declares
-		return ""
-	}
-	of := sc.Stream(c.Of)
-	if OfGroup(m) {
-		if !c.Describe().Grouped {
-			return "no group of consumers reads: give the source one, as in group: {members: 4}"
-		}
-		return ""
-	}
-	switch m.Name {
-	case "seen", "foreign", "log_duplicates", "extra_copies", "max_copies":
-		return ""
-	case "lost", "unseen", "recovered", "phantom", "unexpected":
-		if c.Of == "" {
-			return "records that are missing show only against what was sent: name the stream whose operations must show up, as in of: orders"
-		}
-		return ""
-	case "order_violations":
-		if !c.Describe().Sequenced && (of == nil || of.Keys == 0) {
-			return "nothing tells the order that was meant: give the records' sequence, or of: a stream with keys"
-		}
-		return ""
-	case "regressions", "gaps":
-		if !c.Describe().Sequenced {
-			return "the records carry no number: give their sequence, as in sequence: $.version"
-		}
-		return ""
-	}
-	return "the stream sends nothing; lost, log_duplicates, order_violations and the like are measured of it"
 }

@@ -5,6 +5,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/faults"
+	"wringer/reports/metric"
 )
 
 // Language is the open part of the scenario language: each table maps the key that a scenario writes to a constructor of
@@ -19,6 +20,19 @@ type Language struct {
 	Links map[string]func() faults.Protocol
 	// Faults: the key is one that only this kind has, by which it is told: link, pause, kill.
 	Faults map[string]func() faults.Config
+	// Metrics are the tables of what gates can name, one for each measurement that every run makes.
+	Metrics [][]metric.Metric
+	// Checks are checks beyond those, each with its own metrics.
+	Checks []metric.Check
+}
+
+// Catalogue holds the metrics of the language: those of its tables, and those of its checks.
+func (l *Language) Catalogue() (*metric.Catalogue, error) {
+	tables := l.Metrics[:len(l.Metrics):len(l.Metrics)]
+	for _, c := range l.Checks {
+		tables = append(tables, c.Metrics)
+	}
+	return metric.New(tables...)
 }
 
 // driversWith lists the drivers whose descriptions satisfy has, as they stand before anything is configured. It is sorted.

@@ -15,6 +15,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/faults"
+	"wringer/reports/recordtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -189,6 +190,7 @@ func (*partFault) Open(faults.Env) (faults.Fault, error) { return nil, errStandI
 
 func testLanguage() Language {
 	return Language{
+		Metrics: recordtest.Metrics(),
 		Drivers: map[string]func() drivers.Config{
 			"rest":  func() drivers.Config { return new(webConfig) },
 			"grpc":  func() drivers.Config { return new(callConfig) },

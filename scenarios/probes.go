@@ -63,15 +63,3 @@ func notOffered(able []string, driver string) string {
 	}
 	return "works with " + strings.Join(able, " and ") + ", not with " + driver + "; remove it"
 }
-
-// probeMissing says what the stream lacks that a gate's metric is read from, empty when nothing.
-func (s *Stream) probeMissing(metric string) string {
-	switch {
-	case s.Driver == nil: // it could not be read: one problem is enough
-	case witnessed(metric) && !s.Witness:
-		return "the stream has no witness: give it witness: true"
-	case replayed(metric) && s.Replay == nil:
-		return "the stream replays nothing: give it a share, as in replay: 1%"
-	}
-	return ""
-}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/reports/metric"
 )
 
 // Scenario is one file. Times in Run, Faults and windows count from the end of the warm-up.
@@ -26,6 +27,9 @@ type Scenario struct {
 	Path     string            `yaml:"-"`
 	Source   []byte            `yaml:"-"`
 	Settings map[string]string `yaml:"-"`
+	// Metrics are those of the language that the scenario was read in, Checks its checks.
+	Metrics *metric.Catalogue `yaml:"-"`
+	Checks  []metric.Check    `yaml:"-"`
 
 	// entries are the faults as they were written; Faults is what they come to.
 	entries []Entry
@@ -41,7 +45,7 @@ type Timing struct {
 	Warmup   time.Duration `yaml:"warmup" jsonschema_description:"Traffic before the measured part."`
 	Duration time.Duration `yaml:"duration" jsonschema:"required" jsonschema_description:"The measured part. Faults must end within it."`
 	Drain    time.Duration `yaml:"drain" jsonschema_description:"How long is watched, after the last operation is over, for what was acked to show up, and for late copies. Default 10s."`
-	MaxLag   time.Duration `yaml:"max_lag" jsonschema_description:"A second in which 1 in 100 operations started later than this after its plan is one in which the generator was the limit. Default 100ms."`
+	MaxLag   time.Duration `yaml:"max_lag" jsonschema_description:"A second in which 1 in 100 operations started later than this after its plan is one in which the load generator was saturated. Default 100ms."`
 }
 
 // Stream is one flow of operations.

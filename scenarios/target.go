@@ -46,6 +46,8 @@ type TargetEnv struct {
 	Journal *faults.Journal
 	// Refused counts the dials to a port that failed so far, over all streams. May be nil.
 	Refused func(port string) int64
+	// Network is where the target listens and dials inside this process; the zero value is the system's.
+	Network faults.Network
 	// Bounds says why an address must not be dialled; nil: every one may.
 	Bounds func(ctx context.Context, network, address string) error
 }

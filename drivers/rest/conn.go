@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -19,9 +20,10 @@ import (
 type conn struct {
 	net.Conn
 	peeker
-	turn  turn
-	tls   bool
-	until time.Time // the deadline that is set; zero when it must be set anew
+	peeking peeking // nil: it is a socket, or cannot be looked at
+	turn    turn
+	tls     bool
+	until   time.Time // the deadline that is set; zero when it must be set anew
 	// stop ends the watch over the context of the attempt under way; nil while there is none.
 	stop func() bool
 
@@ -40,6 +42,7 @@ const (
 func newConn(c net.Conn, raw syscall.RawConn, isTLS bool) *conn {
 	out := &conn{Conn: c, tls: isTLS, buf: make([]byte, smallBuffer)}
 	out.peeker.init(raw)
+	out.peeking = peekingOf(c)
 	if !isTLS && raw != nil {
 		out.turn.init(raw)
 	}
@@ -130,7 +133,7 @@ func (c *conn) send(ctx context.Context, b []byte) error {
 		if c.tls || !c.onward(ctx, err) {
 			return err
 		}
-		if c.peek() == peekData {
+		if c.look() == peekData {
 			return errEarly
 		}
 		next := time.Now().Add(patience)
@@ -204,7 +207,7 @@ func (c *conn) usable() bool {
 	if c.r != c.w {
 		return false
 	}
-	switch c.peek() {
+	switch c.look() {
 	case peekNothing:
 		return true
 	case peekData:
@@ -221,6 +224,39 @@ func (c *conn) digest() bool {
 	}
 	n, err := c.Read(c.buf)
 	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// peeking is a connection without a socket that can be looked at, as a socket can by system calls.
+type peeking interface {
+	// Peek says whether a byte can be read, and where none can how the peer ended the connection; nil while it has not. It
+	// neither waits nor takes anything.
+	Peek() (data bool, err error)
+}
+
+// peekingOf is what lies under c; nil when it cannot be looked at.
+func peekingOf(c net.Conn) peeking {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	if s, ok := c.(*socket); ok {
+		c = s.Conn
+	}
+	p, _ := c.(peeking)
+	return p
+}
+
+// look looks at the connection.
+func (c *conn) look() peeked {
+	if c.peeking == nil {
+		return c.peek()
+	}
+	switch data, err := c.peeking.Peek(); {
+	case data:
+		return peekData
+	case err != nil:
+		return peekEnd
+	}
+	return peekNothing
 }
 
 // peeked is what a look at the socket showed.

@@ -38,7 +38,6 @@ func TestConformance(t *testing.T) {
 					return faulttest.Rig{Config: &Config{Link: "l", Act: a}, Fault: r.open(t, a), Meet: func(ctx context.Context) error {
 						c := client(t, two)
 						defer c.CloseIdleConnections()
-						c.Timeout = 500 * time.Millisecond // what is discarded never comes
 						status, body, _, err := get(ctx, c, "http://"+r.address+"/")
 						if err == nil && (status != 200 || body != page) {
 							err = fmt.Errorf("status %d, %q", status, body)

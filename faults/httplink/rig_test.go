@@ -32,7 +32,7 @@ type rig struct {
 
 func newRig(t testing.TB, upstream string) *rig {
 	t.Helper()
-	m, err := toxi.NewMesh(nil)
+	m, err := toxi.NewMesh(faults.Network{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

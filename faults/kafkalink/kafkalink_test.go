@@ -46,7 +46,6 @@ func TestConformance(t *testing.T) {
 					}
 					defer c.Close()
 					defer context.AfterFunc(ctx, func() { c.Close() })()
-					_ = c.SetDeadline(time.Now().Add(time.Second)) // what is dropped never comes
 					request := produce(9, -1)
 					if _, err := c.Write(request); err != nil {
 						return err
@@ -385,7 +384,7 @@ func TestConfigs(t *testing.T) {
 			t.Errorf("listen %q: problems %q, want %q", listen, got, problem)
 		}
 	}
-	m, err := toxi.NewMesh(nil)
+	m, err := toxi.NewMesh(faults.Network{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ type rig struct {
 // newRig opens a Kafka link to the addresses.
 func newRig(t testing.TB, upstream ...string) *rig {
 	t.Helper()
-	m, err := toxi.NewMesh(nil)
+	m, err := toxi.NewMesh(faults.Network{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

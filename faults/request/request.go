@@ -37,7 +37,7 @@ func (e *Ends) End(why error) {
 	e.once.Do(func() {
 		close(e.ended)
 		for _, side := range []net.Conn{e.Client, e.Target} {
-			if tcp, ok := side.(*net.TCPConn); ok && why != nil && !errors.Is(why, io.EOF) {
+			if tcp, ok := side.(interface{ SetLinger(sec int) error }); ok && why != nil && !errors.Is(why, io.EOF) {
 				_ = tcp.SetLinger(0)
 			}
 			side.Close()

@@ -6,20 +6,23 @@ import (
 	"fmt"
 	"net"
 	"sync"
+
+	"wringer/faults"
 )
 
 // door makes pairs of connected loopback connections: the client's end, and the near end that a link takes over.
 type door struct {
+	network  faults.Network
 	mu       sync.Mutex
 	listener net.Listener
 }
 
-func openDoor() (*door, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func openDoor(network faults.Network) (*door, error) {
+	l, err := network.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the links' connections: %w", err)
 	}
-	return &door{listener: l}, nil
+	return &door{network: network, listener: l}, nil
 }
 
 // pair connects to the door and takes the connection from it. One pair is made at a time, so that what is accepted is
@@ -27,8 +30,7 @@ func openDoor() (*door, error) {
 func (d *door) pair(ctx context.Context) (client, near net.Conn, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var dialer net.Dialer
-	client, err = dialer.DialContext(ctx, "tcp", d.listener.Addr().String())
+	client, err = d.network.Dial(ctx, "tcp", d.listener.Addr().String())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -38,7 +38,7 @@ var _ faults.ListeningLink = (*Link)(nil)
 
 // Listen implements faults.ListeningLink.
 func (l *Link) Listen(in faults.Inlet) (string, error) {
-	listener, err := net.Listen("tcp", in.Address)
+	listener, err := l.mesh.network.Listen("tcp", in.Address)
 	if err != nil {
 		return "", fmt.Errorf("link %s: listen on %s: %w; free the port, or let 127.0.0.1:0 choose one", l.name, in.Address, err)
 	}
@@ -130,7 +130,7 @@ func (l *Link) adopt(ctx context.Context, c net.Conn, address string, free func(
 
 // reset closes c with a reset.
 func reset(c net.Conn) {
-	if tcp, ok := c.(*net.TCPConn); ok {
+	if tcp, ok := c.(interface{ SetLinger(sec int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	c.Close()

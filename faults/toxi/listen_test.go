@@ -336,7 +336,7 @@ func TestMeshDials(t *testing.T) {
 	u := serve(t, echo)
 	var asked []string
 	var mu sync.Mutex
-	m, err := NewMesh(func(_ context.Context, _, address string) (net.Conn, error) {
+	m, err := NewMesh(faults.Network{}, func(_ context.Context, _, address string) (net.Conn, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		asked = append(asked, address)

@@ -79,7 +79,7 @@ func echo(c net.Conn) { _, _ = io.Copy(c, c) }
 
 func newLink(t testing.TB) *Link {
 	t.Helper()
-	m, err := NewMesh(nil)
+	m, err := NewMesh(faults.Network{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

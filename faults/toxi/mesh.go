@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"sync"
 
@@ -18,9 +17,10 @@ import (
 
 // Mesh holds the links of a run. It implements faults.Mesh and is safe for concurrent use.
 type Mesh struct {
-	server *toxiproxy.ApiServer
-	door   *door
-	dial   faults.DialFunc
+	server  *toxiproxy.ApiServer
+	network faults.Network
+	door    *door
+	dial    faults.DialFunc
 
 	mu     sync.Mutex
 	closed bool
@@ -31,22 +31,23 @@ type Mesh struct {
 // The library keeps its toxics in a table of its own.
 var register = sync.OnceFunc(func() { toxics.Register(toxicType, new(gate)) })
 
-// NewMesh opens a mesh without links, which make their connections to the targets by dial; nil dials without bounds. It
-// listens on one loopback port until it is closed.
-func NewMesh(dial faults.DialFunc) (*Mesh, error) {
+// NewMesh opens a mesh without links, which listen on network and make their connections to the targets by dial; nil dials on
+// network, without bounds. It listens on one loopback port until it is closed.
+func NewMesh(network faults.Network, dial faults.DialFunc) (*Mesh, error) {
 	if dial == nil {
-		dial = new(net.Dialer).DialContext
+		dial = network.Dial
 	}
 	register()
-	d, err := openDoor()
+	d, err := openDoor(network)
 	if err != nil {
 		return nil, err
 	}
 	return &Mesh{
-		server: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
-		door:   d,
-		dial:   dial,
-		links:  map[string]*Link{},
+		server:  toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
+		network: network,
+		door:    d,
+		dial:    dial,
+		links:   map[string]*Link{},
 	}, nil
 }
 

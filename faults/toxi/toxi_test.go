@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"wringer/faults"
 	"wringer/faults/faulttest"
 )
 
@@ -350,7 +351,7 @@ func TestABandwidthThatNothingReachesDoesNotBite(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	m, err := NewMesh(nil)
+	m, err := NewMesh(faults.Network{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

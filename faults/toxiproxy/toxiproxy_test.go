@@ -63,7 +63,7 @@ func newRig(t *testing.T) *rig {
 	r := &rig{server: startServer(t)}
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
 	t.Cleanup(echo.Close)
-	mesh, err := toxi.NewMesh(nil)
+	mesh, err := toxi.NewMesh(faults.Network{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

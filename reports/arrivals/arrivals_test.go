@@ -68,7 +68,7 @@ func TestAgainstAPlainAccount(t *testing.T) {
 			e()
 		}
 		account.Arrived(drivers.Mark{Seq: 1, Ours: true, Replay: true}, 1, 0)
-		r := account.Finish()
+		r := account.result()
 		var total cell
 		for i, name := range config.Windows {
 			total.add(&want[i+1])
@@ -98,7 +98,7 @@ func TestBlindIsUnknown(t *testing.T) {
 	account.Blind("it is TLS")
 	account.Blind("again")
 	account.Ended([]reports.Ended{end(0, 0, 3), end(1, 1, 1)})
-	r := account.Finish()
+	r := account.result()
 	w := r.Windows["baseline"]
 	if *w.Arrivals != 2 || *w.ArrivedTwice != 1 || w.Answered != nil || w.NotArrived != nil || w.ArrivedCut != nil || w.HiddenArrivals != nil {
 		t.Errorf("baseline: %+v", w)
@@ -115,7 +115,7 @@ func TestBlindIsUnknown(t *testing.T) {
 func TestInventedMarks(t *testing.T) {
 	account := New(config)
 	account.Arrived(mark(1<<60), 1, 0)
-	if r := account.Finish(); account.pages.Len() > 0 || !strings.Contains(r.Why, "far beyond") {
+	if r := account.result(); account.pages.Len() > 0 || !strings.Contains(r.Why, "far beyond") {
 		t.Errorf("%d pages, why %q", account.pages.Len(), r.Why)
 	}
 }
@@ -128,7 +128,7 @@ func TestEvidence(t *testing.T) {
 	account.Arrived(mark(8), 9, 0)
 	account.Arrived(mark(8), 9, 0)
 	account.Ended([]reports.Ended{end(7, 1, 2), end(8, reports.WindowWarmup, 2)})
-	v := account.Finish().Violations
+	v := account.result().Violations
 	want := "arrived 3 times, 2 sent: at 0 s on connection 1, at 1 s on connection 2, at 2 s on connection 3"
 	if len(v) != 1 || v[0].Kind != "arrived_twice" || v[0].Window != "fault" || v[0].Why != want || len(v[0].Attempts) != 3 || v[0].ID != "r1.s.7" {
 		t.Errorf("%+v", v)
@@ -150,7 +150,7 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	all.Wait()
-	r := account.Finish()
+	r := account.result()
 	if n := int64(8 * pages.Size); *r.Total.Arrivals != n || *r.Total.Answered != n || *r.Total.ArrivedTwice != 0 || *r.Total.NotArrived != 0 {
 		t.Error(fmt.Sprint(r.Total))
 	}

@@ -60,8 +60,24 @@ func (c *cell) take(n *[kinds]int64) {
 	c.hidden += max(n[arrived]-n[sent], 0)
 }
 
-// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing.
-func (a *Account) Finish() Result {
+// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing. A witness sees
+// arrivals without a source: that observation of effects was not complete changes nothing either.
+func (a *Account) Finish(reports.Completeness) reports.Findings {
+	r := a.result()
+	f := reports.Findings{Violations: r.Violations, Unknown: r.Unknown, Write: func(out *reports.Stream) {
+		out.Total.Witness = r.Total
+		for name, m := range out.Windows {
+			m.Witness = r.Windows[name]
+		}
+	}}
+	if r.Why != "" {
+		f.Open = fmt.Sprintf("arrivals of stream %s are not fully known: %s", a.config.Stream, r.Why)
+	}
+	return f
+}
+
+// result closes the account.
+func (a *Account) result() Result {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	cells := a.cells()
@@ -160,7 +176,7 @@ func (a *Account) evidence() []reports.Violation {
 		if cell <= 0 || r.end == nil && p.counts[sent].at(i) == 0 {
 			continue
 		}
-		all = append(all, found{cell, a.testify(seq, r, a.operation(p, seq, i), a.config.Windows[cell-1])})
+		all = append(all, found{cell, a.addEvidence(seq, r, a.operation(p, seq, i), a.config.Windows[cell-1])})
 	}
 	slices.SortFunc(all, func(x, y found) int { return cmp.Or(cmp.Compare(x.cell, y.cell), cmp.Compare(x.v.Seq, y.v.Seq)) })
 	kept := make([]reports.Violation, len(all))
@@ -170,7 +186,7 @@ func (a *Account) evidence() []reports.Violation {
 	return kept
 }
 
-func (a *Account) testify(seq uint64, r *repeat, n [kinds]int64, window string) reports.Violation {
+func (a *Account) addEvidence(seq uint64, r *repeat, n [kinds]int64, window string) reports.Violation {
 	v := reports.Violation{}
 	if r.end != nil {
 		v = *r.end

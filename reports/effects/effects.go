@@ -115,6 +115,8 @@ type Account struct {
 	// blur is the lowest operation that was seen beyond the horizon: of those from it on, no sighting is surely the first.
 	blur uint64
 	why  reason // of the first time that is unknown
+	// closed: the result is read without the lock, and nothing changes it any more.
+	closed bool
 }
 
 // reason is why a time is unknown.
@@ -157,6 +159,9 @@ func newAccount(c Config, lim limits) *Account {
 func (a *Account) Ended(batch []reports.Ended) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.closed {
+		return
+	}
 	for i := range batch {
 		a.ended(&batch[i])
 	}
@@ -166,6 +171,9 @@ func (a *Account) Ended(batch []reports.Ended) {
 func (a *Account) Seen(batch []drivers.Delivery) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.closed {
+		return
+	}
 	for i := range batch {
 		if seq, b := a.identity.Parse(batch[i].ID); b == drivers.Ours {
 			a.seen(seq, batch[i].At)
@@ -264,10 +272,47 @@ type Result struct {
 func (r *Result) Second(start time.Duration) (p50, p99 *int64) { return r.seconds.percentiles(start) }
 
 // Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing. Where observation
-// was not whole, incomplete says why, and what was not seen is unknown; else it is empty.
-func (a *Account) Finish(incomplete string) Result {
+// was not complete, what was not seen is unknown.
+func (a *Account) Finish(c reports.Completeness) reports.Findings {
+	r := a.result(c.Reason())
+	f := reports.Findings{Write: r.write, Kept: r.kept}
+	if r.Why != "" {
+		f.Unknown = make(map[string]string)
+		for i := range Metrics {
+			f.Unknown[Metrics[i].Full()] = r.Why
+		}
+	}
+	return f
+}
+
+// write puts the times into the record of the stream.
+func (r *Result) write(out *reports.Stream) {
+	out.Total.Effect = r.Total.Measures()
+	for name, m := range out.Windows {
+		m.Effect = r.Windows[name].Measures()
+	}
+	for i := range out.Seconds {
+		row := &out.Seconds[i]
+		row.EffectP50NS, row.EffectP99NS = r.Second(time.Duration(row.StartNS))
+	}
+}
+
+// kept is the cell of a window, "" being all of them.
+func (r *Result) kept(window string) any {
+	if window == "" {
+		return &r.Total
+	}
+	if c := r.Windows[window]; c != nil {
+		return c
+	}
+	return nil
+}
+
+// result closes the account. incomplete says why observation was not complete; empty when it was.
+func (a *Account) result(incomplete string) Result {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.closed = true
 	a.table.each(func(end *half) {
 		switch {
 		case end.sighting:

@@ -28,8 +28,10 @@ type Config struct {
 	Identity drivers.Identity
 	// Windows are the names of the windows, each once. Ended.Window is an index into it, or WindowWarmup.
 	Windows []string
-	Mode    Mode
-	Order   Order
+	// WindowAt is the index of the window that holds a time, or WindowWarmup: for what was seen and never planned.
+	WindowAt func(t time.Duration) int
+	Mode     Mode
+	Order    Order
 	// KeyOf is the key of an operation, a small index: memory grows with the highest. nil: there are no keys. Sequential
 	// order is then that of each partition, and RealTime order is not measured.
 	KeyOf func(seq uint64) uint64
@@ -338,22 +340,15 @@ func (l *Ledger) surprise(seq uint64, s state, cell int16) {
 // Settled says that every measured operation that was acked so far was seen: there is nothing left to wait for.
 func (l *Ledger) Settled() bool { return l.Live().Unseen == 0 }
 
-// Live is where the account of the measured operations stands. Nothing of it is a verdict: what is unseen may still come.
-type Live struct {
-	Acked, Seen, Unseen int64
-	// Duplicates are log or effect duplicates, by the mode.
-	Phantom, Duplicates, Redelivered, OrderViolations int64
-}
-
 // Live sums up the windows. Its cost does not grow with the number of operations.
-func (l *Ledger) Live() Live {
+func (l *Ledger) Live() reports.Live {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var c cell
 	for i := warmupCell + 1; i < len(l.cells); i++ {
 		c.add(&l.cells[i])
 	}
-	return Live{
+	return reports.Live{
 		Acked: c.acked, Seen: c.seen(), Unseen: c.acked - c.ackedSeen,
 		Phantom: c.phantom, Duplicates: c.duplicates, Redelivered: c.redelivered, OrderViolations: c.violations,
 	}

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"wringer/reports"
 )
 
 // TestSmallRing: how much of the recent past is kept in the ring, and how far ahead there are bits, changes no count but
@@ -22,7 +24,7 @@ func TestSmallRing(t *testing.T) {
 			}
 		}
 		want, split := h.reference().counts(windowAt)
-		got := l.Finish(Completeness{Known: true}, windowAt)
+		got := l.result(reports.Completeness{Known: true}, windowAt)
 		for w, window := range windows {
 			for _, name := range countNames {
 				n := count(got.Windows[window], name)
@@ -58,7 +60,7 @@ func TestBounds(t *testing.T) {
 		})
 		h.tell(t, l)
 		byWindow, split := h.reference().counts(windowAt)
-		got := l.Finish(Completeness{Known: true}, windowAt)
+		got := l.result(reports.Completeness{Known: true}, windowAt)
 		want := make(map[string]int64)
 		for _, w := range byWindow {
 			for name, n := range w {

@@ -78,7 +78,7 @@ func TestLongHistories(t *testing.T) {
 				batches(h.seen, 100, l.Seen)
 				batches(h.ended, 256, l.Ended)
 			}
-			got := l.Finish(Completeness{Known: true}, windowAt)
+			got := l.result(reports.Completeness{Known: true}, windowAt)
 			h.compare(t, got, want, split)
 			h.evidence(t, got)
 		}
@@ -133,7 +133,7 @@ func TestConcurrent(t *testing.T) {
 		told.Wait()
 		close(over)
 		watching.Wait()
-		got := l.Finish(Completeness{Known: true}, windowAt)
+		got := l.result(reports.Completeness{Known: true}, windowAt)
 		h.compare(t, got, want, split)
 		h.evidence(t, got)
 	}
@@ -148,7 +148,7 @@ func TestInventions(t *testing.T) {
 		l.Seen([]drivers.Delivery{at(1<<62+i*(1<<20), 0, int64(i), 15000)})
 	}
 	l.Seen([]drivers.Delivery{at(2, 1, 0, 400), at(1, 1, 1, 500), at(2, 1, 2, 600)})
-	r := l.Finish(Completeness{Known: true}, windowAt)
+	r := l.result(reports.Completeness{Known: true}, windowAt)
 	want := fmt.Sprintf("acked=3 effect_duplicates=1 extra_copies=1 lost=1 max_copies=2 order_violations=1 regressions=1 seen=2 unexpected=%d", invented)
 	if got := countsText(r.Total, nil); got != want {
 		t.Errorf("total\n got %s\nwant %s", got, want)
@@ -168,7 +168,7 @@ func TestEvidenceIsShared(t *testing.T) {
 		l.Ended([]reports.Ended{op(seq, 100, ack)})
 	}
 	l.Ended([]reports.Ended{op(5000, 25000, ack), op(5001, -100, ack)})
-	r := l.Finish(Completeness{Known: true}, windowAt)
+	r := l.result(reports.Completeness{Known: true}, windowAt)
 	if *r.Total.Lost != 5001 || len(r.Violations) != 11 || r.Violations[10].Window != "after fault" {
 		t.Errorf("lost %d, %d entries", *r.Total.Lost, len(r.Violations))
 	}
@@ -189,7 +189,7 @@ func TestEvidence(t *testing.T) {
 		l.Ended([]reports.Ended{op(seq+2, 13000, ack)})
 		l.Seen([]drivers.Delivery{at(seq+2, 0, int64(seq), 13001)})
 	}
-	r := l.Finish(Completeness{Known: true}, windowAt)
+	r := l.result(reports.Completeness{Known: true}, windowAt)
 	if len(r.Violations) != 1 {
 		t.Fatalf("%d entries: %+v", len(r.Violations), r.Violations)
 	}

@@ -139,7 +139,7 @@ func TestAgreesWithReference(t *testing.T) {
 		h.tell(t, l)
 		want, split := h.reference().counts(windowAt)
 		live, settled := l.Live(), l.Settled()
-		got := l.Finish(Completeness{Known: true}, windowAt)
+		got := l.result(reports.Completeness{Known: true}, windowAt)
 		h.compare(t, got, want, split)
 		h.evidence(t, got)
 		if live.Acked-live.Unseen+live.Phantom > live.Seen || live.Unseen != *got.Total.Lost || live.Duplicates != *duplicates(got.Total) || settled != (*got.Total.Lost == 0) {

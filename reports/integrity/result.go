@@ -8,12 +8,6 @@ import (
 	"wringer/reports"
 )
 
-// Completeness says whether the source was read to its end.
-type Completeness struct {
-	Known bool
-	Why   string // when it is not known
-}
-
 // Result is the account of a stream.
 type Result struct {
 	// Total is the sum of Windows (max_copies: the maximum), which holds every window of the Config. Where something is
@@ -28,17 +22,31 @@ type Result struct {
 	Unknown map[string]string
 }
 
-// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing. windowAt
+// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing.
+func (l *Ledger) Finish(c reports.Completeness) reports.Findings {
+	r := l.result(c, l.config.WindowAt)
+	return reports.Findings{Write: r.write, Violations: r.Violations, Unknown: r.Unknown}
+}
+
+// write puts the counts into the record of the stream.
+func (r *Result) write(out *reports.Stream) {
+	out.Total.Integrity = r.Total
+	for name, m := range out.Windows {
+		m.Integrity = r.Windows[name]
+	}
+}
+
+// result closes the account. windowAt
 // gives the window of a time: for what was seen and never planned. It scans one or two bits an operation.
 //
 // When observation was complete, what was acked and not seen is lost, and unseen is 0. When it was not, lost is null,
 // unseen holds the count, and of everything else only what was found stands.
-func (l *Ledger) Finish(c Completeness, windowAt func(t time.Duration) int) Result {
+func (l *Ledger) result(c reports.Completeness, windowAt func(t time.Duration) int) Result {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.advanceAll(true)
 	if l.forgotten.n > 0 && l.forgottenFrom < l.planned && c.Known {
-		c = Completeness{Why: fmt.Sprintf("more than %d operations were seen far ahead of what had ended", l.limits.strangers)}
+		c = reports.Completeness{Why: fmt.Sprintf("more than %d operations were seen far ahead of what had ended", l.limits.strangers)}
 	}
 	l.closeStrangers(windowAt)
 	if c.Known {
@@ -100,7 +108,7 @@ var (
 )
 
 // unknown gathers why counts are not fully known.
-func (l *Ledger) unknown(c Completeness) map[string]string {
+func (l *Ledger) unknown(c reports.Completeness) map[string]string {
 	why := make(map[string]string)
 	mark := func(reason string, names ...string) {
 		for _, name := range names {
@@ -110,11 +118,7 @@ func (l *Ledger) unknown(c Completeness) map[string]string {
 		}
 	}
 	if !c.Known {
-		reason := c.Why
-		if reason == "" {
-			reason = "observation was not complete"
-		}
-		mark(reason, slices.Concat(observedCounts, repeatCounts, orderCounts)...)
+		mark(c.Reason(), slices.Concat(observedCounts, repeatCounts, orderCounts)...)
 	}
 	mark(l.repeatsUnknown, repeatCounts...)
 	mark(l.redeliveredUnknown, "redelivered")

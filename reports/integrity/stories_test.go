@@ -344,7 +344,7 @@ func TestStories(t *testing.T) {
 			t.Run(s.name+"/"+how, func(t *testing.T) {
 				l := New(s.config())
 				tell[how](s, l)
-				s.check(t, l.Finish(Completeness{Known: s.blind == "", Why: s.blind}, windowAt))
+				s.check(t, l.result(reports.Completeness{Known: s.blind == "", Why: s.blind}, windowAt))
 			})
 		}
 	}

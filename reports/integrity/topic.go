@@ -23,6 +23,8 @@ type TopicConfig struct {
 	WindowAt func(t time.Duration) int
 	// Sequenced says that records number themselves within their key.
 	Sequenced bool
+	// OrderAlone: a ledger of the same deliveries stands before, and the topic is asked for the order of its numbers alone.
+	OrderAlone bool
 	// EvidencePerKind bounds the evidence of one kind in one window. 0: 100.
 	EvidencePerKind int
 }
@@ -271,10 +273,10 @@ func (t *Topic) violation(of topicEvidence, why string) reports.Violation {
 }
 
 // Live is the number of identities that were seen in the measured part so far, and of those seen twice.
-func (t *Topic) Live() Live {
+func (t *Topic) Live() reports.Live {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var l Live
+	var l reports.Live
 	for i := warmupCell + 1; i < len(t.cells); i++ {
 		l.Seen += t.cells[i].seen
 		l.Duplicates += t.cells[i].duplicates
@@ -285,7 +287,40 @@ func (t *Topic) Live() Live {
 
 // Finish closes the account; it is called once, after the last record. When observation was not complete, what was found
 // stands, and gaps are unknown: what is missing may stand behind what was read.
-func (t *Topic) Finish(c Completeness) Result {
+func (t *Topic) Finish(c reports.Completeness) reports.Findings {
+	r := t.result(c)
+	if t.config.OrderAlone {
+		r.orderAlone()
+		return reports.Findings{Write: r.writeOrder, Violations: r.Violations, Unknown: r.Unknown}
+	}
+	return reports.Findings{Write: r.write, Violations: r.Violations, Unknown: r.Unknown}
+}
+
+// orderKinds are the counts of the order within keys, by the kinds of their evidence.
+var orderKinds = map[string]string{"order_violation": "order_violations", "regression": "regressions", "gap": "gaps"}
+
+// orderAlone leaves the evidence and the reasons of the order within keys alone.
+func (r *Result) orderAlone() {
+	r.Violations = slices.DeleteFunc(r.Violations, func(v reports.Violation) bool { return orderKinds[v.Kind] == "" })
+	unknown := make(map[string]string)
+	for _, name := range orderKinds {
+		if why, ok := r.Unknown[name]; ok {
+			unknown[name] = why
+		}
+	}
+	r.Unknown = unknown
+}
+
+// writeOrder puts the counts of the order into the account that stands in the record of the stream already.
+func (r *Result) writeOrder(out *reports.Stream) {
+	out.Total.Integrity.TakeOrder(r.Total)
+	for name, m := range out.Windows {
+		m.Integrity.TakeOrder(r.Windows[name])
+	}
+}
+
+// result closes the account.
+func (t *Topic) result(c reports.Completeness) Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	unknown := t.unknown(c)
@@ -326,7 +361,7 @@ func (t *Topic) closeGaps() {
 }
 
 // unknown gathers why counts are not fully known.
-func (t *Topic) unknown(c Completeness) map[string]string {
+func (t *Topic) unknown(c reports.Completeness) map[string]string {
 	why := make(map[string]string)
 	mark := func(reason string, names ...string) {
 		for _, name := range names {
@@ -337,7 +372,7 @@ func (t *Topic) unknown(c Completeness) map[string]string {
 	}
 	repeats, order := []string{"log_duplicates", "extra_copies", "max_copies"}, []string{"order_violations", "regressions"}
 	if !c.Known {
-		mark(cmp.Or(c.Why, "observation was not complete"), slices.Concat(repeats, order, []string{"gaps", "seen", "foreign"})...)
+		mark(c.Reason(), slices.Concat(repeats, order, []string{"gaps", "seen", "foreign"})...)
 	}
 	if t.nameless > 0 {
 		mark(reports.Count(t.nameless)+" records carry no identity", slices.Concat(repeats, order)...)

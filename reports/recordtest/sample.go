@@ -304,7 +304,7 @@ func evidence() []reports.Violation {
 	return all
 }
 
-// Inconclusive is the record of a run that shows nothing: the generator could not keep up, a fault never bit, another was not
+// Inconclusive is the record of a run that shows nothing: the load generator could not keep up, a fault touched no traffic, another was not
 // healed, and observation ended too early.
 func Inconclusive() *reports.Record {
 	run := blank()
@@ -336,15 +336,15 @@ func Inconclusive() *reports.Record {
 	calm := *run.Streams["orders"].Windows["baseline"].Response.P99
 	run.Gates = []reports.Gate{
 		gate("orders.p99 < 250ms during baseline", "orders", "p99", "ns", "baseline", calm, 250e6, reports.Pass, "held in baseline"),
-		open("orders.p99 < 250ms", "orders", "p99", "ns", 250e6, reports.Inconclusive, "the generator was the limit"),
+		open("orders.p99 < 250ms", "orders", "p99", "ns", 250e6, reports.Inconclusive, "the load generator was saturated"),
 		open("orders.recovery < 5s after lost-answers", "orders", "recovery", "ns", 5e9, reports.Inconclusive, "too few seconds after the fault to tell"),
 		open("orders.lost == 0", "orders", "lost", "count", 0, reports.Inconclusive, "not known"),
 	}
 	run.Validity = validity(360,
 		"interrupted after 33 s of 40 s",
-		"fault slow-broker never bit: no byte, connection or request met it",
+		"fault slow-broker touched no traffic: no byte, connection or request met it",
 		"fault lost-answers was not healed: "+stuck.Error,
-		"the generator was the limit in 4 seconds of stream orders (schedule lag, its own drops, or CPU)",
+		"the load generator was saturated in 4 seconds of stream orders (schedule lag, its own drops, or CPU)",
 		"integrity of stream orders is not fully known: the run was interrupted before everything could show up",
 	)
 	run.Why = append([]string{}, run.Validity.Why...)

@@ -8,19 +8,20 @@ import (
 	"time"
 )
 
-// machine reads what the generator's own process uses.
+// machine reads what this process uses.
 type machine struct {
-	cpu  time.Duration
-	at   time.Time
-	base time.Duration
-	from time.Time
-	gc   []uint64
+	virtual bool // time is virtual, and nothing can be measured by it
+	cpu     time.Duration
+	at      time.Time
+	base    time.Duration
+	from    time.Time
+	gc      []uint64
 }
 
 const gcPauses = "/sched/pauses/total/gc:seconds"
 
-func newMachine() *machine {
-	m := &machine{cpu: processCPU(), at: time.Now(), gc: readPauses().Counts}
+func newMachine(virtual bool) *machine {
+	m := &machine{virtual: virtual, cpu: processCPU(), at: time.Now(), gc: readPauses().Counts}
 	m.base, m.from = m.cpu, m.at
 	return m
 }
@@ -29,7 +30,7 @@ func newMachine() *machine {
 func (m *machine) cores() float64 {
 	cpu, now := processCPU(), time.Now()
 	defer func() { m.cpu, m.at = cpu, now }()
-	if elapsed := now.Sub(m.at); elapsed > 0 {
+	if elapsed := now.Sub(m.at); elapsed > 0 && !m.virtual {
 		return float64(cpu-m.cpu) / float64(elapsed)
 	}
 	return 0
@@ -38,10 +39,10 @@ func (m *machine) cores() float64 {
 // mean is the CPU used since newMachine, in cores.
 func (m *machine) mean() *float64 {
 	elapsed := time.Since(m.from)
-	if elapsed <= 0 {
+	if elapsed <= 0 || m.virtual {
 		return nil
 	}
-	return number(float64(processCPU()-m.base) / float64(elapsed))
+	return new(float64(processCPU()-m.base) / float64(elapsed))
 }
 
 // pauseP99 is the 99th percentile of the garbage collector's pauses since newMachine, as the upper end of its bucket; nil
@@ -52,7 +53,7 @@ func (m *machine) pauseP99() *int64 {
 	for i := range h.Counts {
 		total += h.Counts[i] - m.gc[i]
 	}
-	if total == 0 {
+	if total == 0 || m.virtual {
 		return nil
 	}
 	var sum uint64
@@ -63,7 +64,7 @@ func (m *machine) pauseP99() *int64 {
 			if math.IsInf(upper, 1) {
 				upper = h.Buckets[i]
 			}
-			return integer(int64(upper * float64(time.Second)))
+			return new(int64(upper * float64(time.Second)))
 		}
 	}
 	return nil
@@ -84,5 +85,5 @@ func processCPU() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// saturated: the process uses what the machine has. An embedded target is part of the process.
+// saturated says whether the process uses nearly all processors. An embedded target is part of the process.
 func saturated(cores float64) bool { return cores > 0.95*float64(runtime.GOMAXPROCS(0)) }

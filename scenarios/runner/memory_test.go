@@ -154,9 +154,9 @@ func scenario(t *testing.T, timing scenarios.Timing, streams []scenarios.Stream,
 	if timing.MaxLag == 0 {
 		timing.MaxLag = scenarios.DefaultMaxLag
 	}
-	sc := &scenarios.Scenario{Name: "test", Seed: 1, Run: timing, Traffic: streams, Path: "test.yaml", Source: []byte("name: test\n")}
+	sc := &scenarios.Scenario{Name: "test", Seed: 1, Run: timing, Traffic: streams, Path: "test.yaml", Source: []byte("name: test\n"), Metrics: recordtest.Catalogue()}
 	for _, expr := range gates {
-		g, err := scenarios.ParseGate(expr)
+		g, err := scenarios.ParseGate(expr, recordtest.Catalogue())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,15 +165,26 @@ func scenario(t *testing.T, timing scenarios.Timing, streams []scenarios.Stream,
 	return sc
 }
 
+// sleep waits for d, false when ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // bubble runs f in virtual time.
 func bubble(t *testing.T, f func(t *testing.T)) { synctest.Test(t, f) }
 
-// mustRun runs a scenario and checks its record against the schema and the sums.
+// mustRun runs a scenario in virtual time and checks its record against the schema and the sums.
 func mustRun(t *testing.T, ctx context.Context, sc *scenarios.Scenario, opt Options) *reports.Run {
 	t.Helper()
 	if opt.Dir == "" {
 		opt.Dir = t.TempDir()
 	}
+	opt.Network.Virtual = true
 	run, err := Run(ctx, sc, opt)
 	if err != nil {
 		t.Fatal(err)

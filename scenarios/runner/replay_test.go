@@ -170,7 +170,7 @@ func TestWitnessNeedsALinkWithRoom(t *testing.T) {
 	s.Driver = &witnessable{}
 	s.Witness = true
 	sc := scenario(t, scenarios.Timing{Duration: time.Second}, []scenarios.Stream{s}, "a.errors == 0")
-	_, err := Run(t.Context(), sc, Options{Dir: t.TempDir(), Mesh: func(faults.DialFunc) (faults.Mesh, error) { return closedMesh{}, nil }})
+	_, err := Run(t.Context(), sc, Options{Dir: t.TempDir(), Mesh: func(faults.Network, faults.DialFunc) (faults.Mesh, error) { return closedMesh{}, nil }})
 	if err == nil || !strings.Contains(err.Error(), "no room for a witness") {
 		t.Errorf("error %v", err)
 	}

@@ -2,7 +2,9 @@ package shop
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -18,6 +20,7 @@ import (
 // brokers is the shop's Kafka cluster. It freezes at its connections: what arrives is held back whole and handled when
 // it is resumed, as the kernel would do for a stopped process; answers on their way out are held back too.
 type brokers struct {
+	network faults.Network
 	cluster *kfake.Cluster
 	gate    gate
 	// open counts the listeners and connections.
@@ -25,19 +28,19 @@ type brokers struct {
 }
 
 // openBrokers starts the cluster and returns when it accepts connections.
-func openBrokers(first string, partitions int) (*brokers, error) {
+func openBrokers(network faults.Network, first string, partitions int) (*brokers, error) {
 	addresses, err := brokerAddresses(first)
 	if err != nil {
 		return nil, err
 	}
-	b := &brokers{}
+	b := &brokers{network: network}
 	next := 0
 	b.cluster, err = kfake.NewCluster(
 		kfake.NumBrokers(brokerCount),
 		kfake.GroupMinSessionTimeout(leastSession),
 		kfake.SeedTopics(int32(partitions), topicPayments, topicOrderEvents, topicShipments, topicInventoryCalls),
 		kfake.ListenFn(func(string, string) (net.Listener, error) {
-			l, err := listen("kafka", addresses[next])
+			l, err := listen(network, "kafka", addresses[next])
 			next++
 			if err != nil {
 				return nil, err
@@ -49,7 +52,34 @@ func openBrokers(first string, partitions int) (*brokers, error) {
 	if err != nil {
 		return nil, err
 	}
+	if network.Virtual {
+		if err := b.spread(partitions); err != nil {
+			b.close()
+			return nil, err
+		}
+	}
 	return b, nil
+}
+
+// spread gives every partition a leader, the same in every run, and none of the orders' events to the coordinator of who reads
+// them. sarama holds a broker's mutex from a request to its answer, and a fetch waits for records up to half a second: a commit
+// to the same broker would wait for that mutex, and time that is virtual stands still while anybody waits for one.
+func (b *brokers) spread(partitions int) error {
+	coordinator := b.cluster.CoordinatorFor(fulfilmentName)
+	for _, topic := range []string{topicPayments, topicOrderEvents, topicShipments, topicInventoryCalls} {
+		var leaders []int32
+		for node := range int32(brokerCount) {
+			if topic != topicOrderEvents || node != coordinator {
+				leaders = append(leaders, node)
+			}
+		}
+		for partition := range partitions {
+			if err := b.cluster.MoveTopicPartition(topic, int32(partition), leaders[partition%len(leaders)]); err != nil {
+				return fmt.Errorf("shop: lead partition %d of %s: %w", partition, topic, err)
+			}
+		}
+	}
+	return nil
 }
 
 func (b *brokers) addresses() []string { return b.cluster.ListenAddrs() }
@@ -74,7 +104,9 @@ func (l *heldListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	l.brokers.open.Add(1)
-	return &heldConn{Conn: c, brokers: l.brokers, gone: make(chan struct{})}, nil
+	held := &heldConn{Conn: c, brokers: l.brokers, gone: make(chan struct{})}
+	held.greeting.over.Store(!l.brokers.network.Virtual)
+	return held, nil
 }
 
 type heldConn struct {
@@ -82,19 +114,44 @@ type heldConn struct {
 	brokers *brokers
 	closed  atomic.Bool
 	gone    chan struct{}
+	greeting
+}
+
+// greeting is the first request of a connection, which asks for the versions that the broker speaks. In virtual time it is
+// answered by frozen brokers too: sarama holds the mutex of a connection until then, see brokers.spread.
+type greeting struct {
+	over  atomic.Bool // another request began
+	head  [4]byte     // of the first one: its length. What follows belongs to Read alone
+	taken int
+}
+
+// takes says whether p, which was read, is part of the greeting. kfake reads no further than to the end of a request at once.
+func (g *greeting) takes(p []byte) bool {
+	if g.over.Load() {
+		return false
+	}
+	if g.taken < len(g.head) {
+		copy(g.head[g.taken:], p)
+	}
+	if g.taken >= len(g.head) && g.taken-len(g.head) >= int(binary.BigEndian.Uint32(g.head[:])) {
+		g.over.Store(true)
+		return false
+	}
+	g.taken += len(p)
+	return true
 }
 
 // Read holds back what it read: the read may have begun before the freeze.
 func (c *heldConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 && !c.brokers.gate.pass(c.gone) {
+	if n > 0 && !c.takes(p[:n]) && !c.brokers.gate.pass(c.gone) {
 		return 0, net.ErrClosed
 	}
 	return n, err
 }
 
 func (c *heldConn) Write(p []byte) (int, error) {
-	if !c.brokers.gate.pass(c.gone) {
+	if c.over.Load() && !c.brokers.gate.pass(c.gone) {
 		return 0, net.ErrClosed
 	}
 	return c.Conn.Write(p)
@@ -133,14 +190,14 @@ func (p brokersPart) Ready(ctx context.Context) error {
 	return within(ctx, func() error {
 		var problems []error
 		for _, address := range p.brokers.addresses() {
-			problems = append(problems, askBroker(address))
+			problems = append(problems, askBroker(p.brokers.network, address))
 		}
 		return errors.Join(problems...)
 	})
 }
 
-func askBroker(address string) error {
-	config := clientConfig()
+func askBroker(network faults.Network, address string) error {
+	config := clientConfig(network)
 	config.Net.ReadTimeout = time.Second
 	b := sarama.NewBroker(address)
 	if err := b.Open(config); err != nil {

@@ -34,6 +34,7 @@ type Config struct {
 const (
 	brokerCount       = 3
 	leastSession      = 100 * time.Millisecond // of a member of a group
+	mostSession       = 5 * time.Minute        // kfake's own bound
 	defaultListen     = "127.0.0.1:0"
 	defaultPartitions = 6
 	maxPartitions     = 256

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"wringer/faults"
 )
 
 // fulfilment reads order-events and publishes a shipment for each order, once.
@@ -18,6 +20,7 @@ import (
 // remembering an order as shipped and publishing its shipment are one, as they would be in a transaction; what was not
 // committed by then is delivered again, and recognised. It is a faults.Part.
 type fulfilment struct {
+	network   faults.Network
 	brokers   []string
 	shipments *publisher
 	ledger    *ledger
@@ -67,9 +70,9 @@ type shipment struct {
 }
 
 // openFulfilment starts it and returns when it has its partitions.
-func openFulfilment(ctx context.Context, addresses []string, shipments *publisher, l *ledger, d defects) (*fulfilment, error) {
+func openFulfilment(ctx context.Context, network faults.Network, addresses []string, shipments *publisher, l *ledger, d defects) (*fulfilment, error) {
 	f := &fulfilment{
-		brokers: addresses, shipments: shipments, ledger: l, defects: d,
+		network: network, brokers: addresses, shipments: shipments, ledger: l, defects: d,
 		shipped: newMemory[string, bool](memoryLimit),
 		broken:  make(map[string]bool),
 	}
@@ -80,8 +83,8 @@ func openFulfilment(ctx context.Context, addresses []string, shipments *publishe
 	return f, nil
 }
 
-func groupConfig() *sarama.Config {
-	c := clientConfig()
+func groupConfig(network faults.Network) *sarama.Config {
+	c := clientConfig(network)
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
 	c.Consumer.Offsets.AutoCommit.Enable = false // it would commit on leaving, which a killed process cannot
 	c.Consumer.Retry.Backoff = rejoinPause
@@ -89,6 +92,12 @@ func groupConfig() *sarama.Config {
 	// Longer than any pause of the brokers: the group's clock runs on while they are frozen.
 	c.Consumer.Group.Session.Timeout = time.Minute
 	c.Consumer.Group.Heartbeat.Interval = 3 * time.Second
+	if network.Virtual {
+		// A heartbeat that frozen brokers do not answer holds the mutex that commits need, see brokers.spread: the first
+		// heartbeat comes after the longest session that the brokers allow, and so after the end of a scenario.
+		c.Consumer.Group.Session.Timeout = mostSession
+		c.Consumer.Group.Heartbeat.Interval = mostSession - time.Second
+	}
 	return c
 }
 
@@ -130,7 +139,7 @@ func (f *fulfilment) live(ctx context.Context, m *member) {
 
 // consume works as a member of the group, one session after the other, until ctx ends or the brokers are lost.
 func (f *fulfilment) consume(ctx context.Context, m *member) error {
-	group, err := sarama.NewConsumerGroup(f.brokers, fulfilmentName, groupConfig())
+	group, err := sarama.NewConsumerGroup(f.brokers, fulfilmentName, groupConfig(f.network))
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"google.golang.org/grpc"
@@ -13,6 +14,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"wringer/faults"
 )
 
 // inventoryClient is the order service's own client of the inventory. Safe for concurrent use.
@@ -56,13 +59,14 @@ func newCallPolicy(c *Config) callPolicy {
 // errBreakerOpen says that the inventory was not called.
 var errBreakerOpen = errors.New("the circuit breaker is open")
 
-func openInventoryClient(address string, c *Config) (*inventoryClient, error) {
+func openInventoryClient(network faults.Network, address string, c *Config) (*inventoryClient, error) {
 	schema, err := inventorySchema()
 	if err != nil {
 		return nil, err
 	}
 	conn, err := grpc.NewClient(address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(overTCP(network)),
 		grpc.WithDisableRetry(),
 		// The default waits up to two minutes before it connects again: longer than any fault.
 		grpc.WithConnectParams(grpc.ConnectParams{
@@ -80,6 +84,11 @@ func openInventoryClient(address string, c *Config) (*inventoryClient, error) {
 		client.breaker = &breaker{}
 	}
 	return client, nil
+}
+
+// overTCP dials for grpc-go.
+func overTCP(network faults.Network) func(ctx context.Context, address string) (net.Conn, error) {
+	return func(ctx context.Context, address string) (net.Conn, error) { return network.Dial(ctx, "tcp", address) }
 }
 
 // reserve calls the inventory for one item until it answers, or the policy ends it.

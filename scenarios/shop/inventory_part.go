@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/stats"
+
+	"wringer/faults"
 )
 
 const partInventory = "inventory"
@@ -22,6 +24,7 @@ const partInventory = "inventory"
 // every connection down; the reservations stand in the database. Nothing can be counted of what is refused while it is
 // dead: the connections in use that a kill cuts count instead, and the calls that were under way.
 type inventoryPart struct {
+	network faults.Network
 	face    *inventoryServer
 	address string
 	cut     atomic.Int64 // connections in use and calls under way that kills ended
@@ -33,8 +36,8 @@ type inventoryPart struct {
 }
 
 // openInventoryPart takes the listener over.
-func openInventoryPart(l net.Listener, face *inventoryServer) *inventoryPart {
-	p := &inventoryPart{face: face, address: l.Addr().String()}
+func openInventoryPart(network faults.Network, l net.Listener, face *inventoryServer) *inventoryPart {
+	p := &inventoryPart{network: network, face: face, address: l.Addr().String()}
 	p.serve(l)
 	return p
 }
@@ -75,7 +78,7 @@ func (p *inventoryPart) Start(context.Context) error {
 	if p.server != nil {
 		return nil
 	}
-	l, err := listen("grpc", p.address)
+	l, err := listen(p.network, "grpc", p.address)
 	if err != nil {
 		return err
 	}
@@ -87,7 +90,7 @@ func (p *inventoryPart) Met() int64 { return p.face.gate.met.Load() + p.cut.Load
 
 // Ready implements faults.Part, over a connection of its own.
 func (p *inventoryPart) Ready(ctx context.Context) error {
-	conn, err := grpc.NewClient(p.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(p.address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(overTCP(p.network)))
 	if err != nil {
 		return err
 	}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net"
 	"syscall"
+
+	"wringer/faults"
 )
 
 // listen opens the listen address of a face. field names it in the configuration.
-func listen(field, address string) (net.Listener, error) {
+func listen(network faults.Network, field, address string) (net.Listener, error) {
 	address = cmp.Or(address, defaultListen)
-	l, err := net.Listen("tcp", address)
+	l, err := network.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("shop: listen on %s for %s: the port is in use: free it, or give %s another address (%s picks a free port)", address, field, field, defaultListen)
 	}

@@ -1,12 +1,16 @@
 package shop
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/rcrowley/go-metrics"
+
+	"wringer/faults"
 )
 
 // publisher publishes records: idempotent, confirmed by all replicas, in order per key. It never gives up while the
@@ -31,8 +35,9 @@ type receipt struct {
 const publishRetries = 1000
 
 // clientConfig is what all Kafka clients of the shop have in common.
-func clientConfig() *sarama.Config {
+func clientConfig(network faults.Network) *sarama.Config {
 	c := sarama.NewConfig()
+	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, dialer{network, c.Net.DialTimeout}
 	c.ClientID = "shop"
 	c.Version = sarama.V2_8_0_0
 	c.MetricRegistry = silence{metrics.NewRegistry()}
@@ -40,8 +45,21 @@ func clientConfig() *sarama.Config {
 	return c
 }
 
-func producerConfig(linger time.Duration) *sarama.Config {
-	c := clientConfig()
+// dialer dials for sarama, which applies no timeout to a dialer that is not its own.
+type dialer struct {
+	network faults.Network
+	timeout time.Duration
+}
+
+// Dial implements proxy.Dialer.
+func (d dialer) Dial(network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), d.timeout)
+	defer cancel()
+	return d.network.Dial(ctx, network, address)
+}
+
+func producerConfig(network faults.Network, linger time.Duration) *sarama.Config {
+	c := clientConfig(network)
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Idempotent = true
 	c.Net.MaxOpenRequests = 1 // Idempotent demands it
@@ -53,8 +71,8 @@ func producerConfig(linger time.Duration) *sarama.Config {
 }
 
 // openPublisher connects to the brokers. linger is how long a record may wait for others.
-func openPublisher(addresses []string, linger time.Duration) (*publisher, error) {
-	producer, err := sarama.NewAsyncProducer(addresses, producerConfig(linger))
+func openPublisher(network faults.Network, addresses []string, linger time.Duration) (*publisher, error) {
+	producer, err := sarama.NewAsyncProducer(addresses, producerConfig(network, linger))
 	if err != nil {
 		return nil, fmt.Errorf("shop: open a kafka producer for %s: %w", brokerList(addresses), err)
 	}

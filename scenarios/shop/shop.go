@@ -16,6 +16,7 @@ import (
 
 // Shop is a running shop. It implements scenarios.Target.
 type Shop struct {
+	network faults.Network
 	vars    map[string]string
 	ledger  *ledger
 	parts   map[string]faults.Part
@@ -33,7 +34,7 @@ const (
 
 // Open starts a shop and returns when it serves, or an error and nothing left running. The configuration was checked.
 func Open(ctx context.Context, c Config, env scenarios.TargetEnv) (*Shop, error) {
-	s := &Shop{ledger: newLedger(), parts: make(map[string]faults.Part)}
+	s := &Shop{network: env.Network, ledger: newLedger(), parts: make(map[string]faults.Part)}
 	if err := s.open(ctx, &c, env); err != nil {
 		s.closeAll()
 		return nil, err
@@ -50,7 +51,7 @@ func (s *Shop) open(ctx context.Context, c *Config, env scenarios.TargetEnv) err
 	if err != nil {
 		return err
 	}
-	brokers, err := openBrokers(c.Kafka, c.partitions())
+	brokers, err := openBrokers(s.network, c.Kafka, c.partitions())
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func (s *Shop) open(ctx context.Context, c *Config, env scenarios.TargetEnv) err
 
 // listen opens a listener that closes with the shop, whether or not a server took it over.
 func (s *Shop) listen(field, address string) (net.Listener, error) {
-	l, err := listen(field, address)
+	l, err := listen(s.network, field, address)
 	if err == nil {
 		s.closers = append(s.closers, func() { _ = l.Close() })
 	}
@@ -88,7 +89,7 @@ func (s *Shop) listen(field, address string) (net.Listener, error) {
 }
 
 func (s *Shop) publisher(addresses []string, linger time.Duration) (*publisher, error) {
-	p, err := openPublisher(addresses, linger)
+	p, err := openPublisher(s.network, addresses, linger)
 	if err == nil {
 		s.closers = append(s.closers, p.close)
 	}
@@ -106,7 +107,7 @@ func (s *Shop) openInventory(l net.Listener, addresses []string) error {
 	if err != nil {
 		return err
 	}
-	part := openInventoryPart(l, face)
+	part := openInventoryPart(s.network, l, face)
 	s.closers = append(s.closers, part.stop)
 	s.parts[partInventory] = part
 	return nil
@@ -117,7 +118,7 @@ func (s *Shop) openFulfilment(ctx context.Context, addresses []string, c *Config
 	if err != nil {
 		return err
 	}
-	f, err := openFulfilment(ctx, addresses, shipments, s.ledger, defectSet(c.Defects))
+	f, err := openFulfilment(ctx, s.network, addresses, shipments, s.ledger, defectSet(c.Defects))
 	if err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func (s *Shop) openOrders(l net.Listener, inventory string, addresses []string, 
 	if err != nil {
 		return err
 	}
-	client, err := openInventoryClient(inventory, c)
+	client, err := openInventoryClient(s.network, inventory, c)
 	if err != nil {
 		return err
 	}

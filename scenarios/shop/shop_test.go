@@ -148,7 +148,7 @@ type logged struct {
 // records returns what stands in a topic now.
 func (b *bench) records(topic string) []logged {
 	b.t.Helper()
-	config := clientConfig()
+	config := clientConfig(faults.Network{})
 	config.Consumer.MaxWaitTime = 10 * time.Millisecond // closing waits for the fetch under way
 	client, err := sarama.NewClient(strings.Split(b.Vars()["kafka"], ","), config)
 	if err != nil {

@@ -143,7 +143,7 @@ func passes(t *testing.T, bin binary, file string) {
 		record := filepath.Join(dir, fmt.Sprintf("record%d", try))
 		code, stdout, stderr := bin.run(t, "run", "--quiet", "--out", record, file)
 		rec := loadRecord(t, record)
-		if code == reports.ExitInconclusive && onceMore(t, try, rec) {
+		if (code == reports.ExitInconclusive || code == reports.ExitFail && starved(rec.Run)) && onceMore(t, try, rec) {
 			continue
 		}
 		if code != reports.ExitPass {
