@@ -14,7 +14,7 @@ import (
 	"wringer/drivers"
 )
 
-// A b speaks the version of Produce that sarama's producer would.
+// A batcher speaks the version of Produce that sarama's producer would.
 func TestBatcherWritesAsSarama(t *testing.T) {
 	once := 1
 	for _, version := range []string{"", "0.11.0.0", "1.0.0", "2.0.0", "2.1.0", "2.4.0", "2.8.0", "3.7.0", "4.0.0"} {
