@@ -9,17 +9,19 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// press sends the records of a line over the connections of sarama's client, without sarama's producer. That hands every
-// record through five goroutines, one at a time, which costs three quarters of the CPU time of a stream
-// (BenchmarkAgainstBare); here a record is put where its batch grows, and whole batches are handed on.
+// batcher sends the records of a producer over the connections of sarama's client, without sarama's producer. sarama's
+// producer passes every record through five goroutines, one at a time. That costs three quarters of the CPU time of a
+// stream (BenchmarkAgainstBare). The batcher adds a record to the growing batch of its partition, and hands on whole
+// batches.
 //
-// What the brokers see is what that producer makes them see when it neither resends, nor numbers its batches, nor lingers,
-// which is when it is replaced: the records of a partition leave in the order in which they came, with one batch under way,
-// and a batch holds what came while the one before was under way. After a failure a partition waits for news of its leader.
+// On the wire this looks exactly like sarama's producer without retries, idempotence or linger; the batcher replaces it
+// only in that configuration. The records of a partition leave in the order in which they came, with one batch in flight. A
+// batch holds the records that came while the batch before it was in flight. After a failure a partition waits until its
+// leader is known again.
 //
-// A record is in a batch, and may leave even after its attempt, as soon as its partition has a leader and a batch's worth of
-// room. What waits beyond that can be withdrawn; and what was is thrown out before a queue doubles, so that what waits is
-// bounded by what the runner lets be under way. Safe for concurrent use.
+// A record belongs to a batch as soon as its partition has a leader and the queue holds less than a full batch. From then
+// on the record may be sent even after its attempt ended. Records that do not fit yet can be cancelled. Cancelled records
+// are removed before a queue grows, so the queues are bounded by the attempts in flight. Safe for concurrent use.
 type batcher struct {
 	driver      *Driver
 	client      sarama.Client
@@ -27,60 +29,60 @@ type batcher struct {
 	partitioner sarama.DynamicConsistencyPartitioner
 	request     sarama.ProduceRequest
 	recordBatch sarama.RecordBatch
-	batchBytes  int           // bound of a batch
-	backoff     time.Duration // between two questions for leaders
+	batchBytes  int           // the largest size of a batch
+	backoff     time.Duration // between two requests for metadata
 
 	mu      sync.Mutex
 	queues  []*partitionQueue // by partition
-	led     []*partitionQueue // those whose leader is known
+	led     []*partitionQueue // the queues whose leader is known
 	senders map[*sarama.Broker]*brokerSender
 
-	leaderless chan struct{} // tells that a lane has no leader
+	leaderless chan struct{} // signals that a queue has no leader
 }
 
-// lane is the records of one partition that have not left. All of it is guarded by press.mu.
+// partitionQueue holds the records of one partition that have not been sent. batcher.mu guards all of it.
 type partitionQueue struct {
 	partition int32
 	records   []*pendingRecord
-	bytes     int              // of queue
-	sweepAt   int              // length of queue at which withdrawn records are thrown out
-	spare     []*pendingRecord // room for the next queue
-	busy      bool             // a batch is under way
-	listed    bool             // desk.ready has it
+	bytes     int              // of records
+	sweepAt   int              // the length of records at which cancelled records are removed
+	spare     []*pendingRecord // memory for the next batch
+	busy      bool             // a batch is in flight
+	listed    bool             // sender.ready has this queue
 	sender    *brokerSender    // nil: the leader is not known
 }
 
-// desk is a broker and who sends to it.
+// brokerSender sends the batches for one broker.
 type brokerSender struct {
 	broker *sarama.Broker
 	wake   chan struct{}
 	closed chan struct{}     // closed when the connection has failed
-	failed bool              // guarded by press.mu, as ready is
-	ready  []*partitionQueue // with records, and no batch under way
+	failed bool              // guarded by batcher.mu, as ready is
+	ready  []*partitionQueue // queues with records and no batch in flight
 }
 
-// load is the batch of one partition.
+// batch is the records of one partition in one request.
 type batch struct {
 	queue   *partitionQueue
 	records []*pendingRecord
 }
 
-// errNoPartition says that a topic has lost a partition.
+// errNoPartition says that the topic has lost a partition.
 var errNoPartition = errors.New("the topic has no such partition any more")
 
 const (
-	// requestRoom is what a request may hold beside its batches.
+	// requestRoom is the room in a request for everything besides its batches.
 	requestRoom = 64 << 10
-	// leastSweep is the shortest queue that is searched for withdrawn records.
+	// leastSweep is the shortest queue that is searched for cancelled records.
 	leastSweep = 4096
 )
 
-// pressed says whether the records of c need nothing of sarama's producer.
+// batchesItself says whether the driver can send the records of c without sarama's producer.
 func (c *Config) batchesItself() bool {
 	return c.retries() == 0 && !c.idempotent() && c.Acks != "none" && c.Linger == 0
 }
 
-// newPress makes a press for a topic that the client knows. It connects when the first record comes.
+// newBatcher makes a batcher for a topic that the client knows. It connects when the first record comes.
 func newBatcher(d *Driver, client sarama.Client) (*batcher, error) {
 	config := client.Config()
 	b := &batcher{
@@ -97,7 +99,7 @@ func newBatcher(d *Driver, client sarama.Client) (*batcher, error) {
 	return b, err
 }
 
-// produceVersion is the newest version of Produce that brokers of a version speak and sarama writes.
+// produceVersion is the newest version of Produce that brokers of this version understand and sarama can write.
 func produceVersion(brokers sarama.KafkaVersion) int16 {
 	version := int16(3) // the first with headers
 	for _, step := range []struct {
@@ -141,11 +143,11 @@ func (b *batcher) put(r *pendingRecord) {
 	s.signal()
 }
 
-// laneOf chooses the partition. p.mu is held.
+// queueOf chooses the partition of a record. b.mu is held.
 func (b *batcher) queueOf(r *pendingRecord) (*partitionQueue, error) {
 	all := b.queues
 	if len(b.led) > 0 && !b.partitioner.MessageRequiresConsistency(&r.message) {
-		all = b.led // around those without a leader
+		all = b.led // a record without a key avoids partitions without a leader
 	}
 	n, err := b.partitioner.Partition(&r.message, int32(len(all)))
 	if err != nil {
@@ -154,7 +156,7 @@ func (b *batcher) queueOf(r *pendingRecord) (*partitionQueue, error) {
 	return all[n], nil
 }
 
-// sweep throws out what was withdrawn. p.mu is held.
+// sweep removes cancelled records. b.mu is held.
 func (b *batcher) sweep(q *partitionQueue) {
 	q.records = slices.DeleteFunc(q.records, func(r *pendingRecord) bool {
 		gone := r.stage.Load() == cancelled
@@ -167,7 +169,7 @@ func (b *batcher) sweep(q *partitionQueue) {
 	q.sweepAt = 2 * len(q.records)
 }
 
-// offer lists a lane that can send, and returns the desk to wake up for it; nil: none. press.mu is held.
+// offer lists a queue that can be sent, and returns the sender to wake up; nil: none. batcher.mu is held.
 func (q *partitionQueue) offer() *brokerSender {
 	if q.sender == nil || q.busy || q.listed || len(q.records) == 0 {
 		return nil
@@ -183,7 +185,7 @@ func (s *brokerSender) signal() {
 	}
 }
 
-// signal wakes up who waits for c, or will.
+// signal wakes up the receiver of c, now or when it next receives.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -205,14 +207,14 @@ func (b *batcher) serve(s *brokerSender) {
 		}
 		break
 	}
-	_ = s.broker.Close() // not by who hears of the failure: Close waits for him
+	_ = s.broker.Close() // here and not in answered: Close waits for the goroutine that reports the failure
 	b.mu.Lock()
 	delete(b.senders, s.broker)
 	b.mu.Unlock()
 	signal(b.leaderless)
 }
 
-// collect takes the batches of one request; none when nothing is ready.
+// collect takes the batches of one request. It returns none when no queue is ready.
 func (b *batcher) collect(s *brokerSender) (all []batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -236,7 +238,7 @@ func (b *batcher) collect(s *brokerSender) (all []batch) {
 	return all
 }
 
-// take takes a batch of at most limit bytes, and at least one record, from the front of a queue. p.mu is held.
+// take takes a batch from the front of a queue: at most limit bytes, and at least one record. b.mu is held.
 func (b *batcher) take(q *partitionQueue, limit int) (taken []*pendingRecord, size int) {
 	taken, q.spare, size = q.spare[:0], nil, batchOverhead+12
 	n := 0
@@ -259,7 +261,7 @@ func (b *batcher) take(q *partitionQueue, limit int) (taken []*pendingRecord, si
 	return taken, size
 }
 
-// send sends one request. It blocks while the broker lets no further one be open.
+// send sends one request. It blocks while the broker has as many open requests as it may have.
 func (b *batcher) send(s *brokerSender, all []batch) {
 	request := b.request
 	for _, batch := range all {
@@ -271,7 +273,7 @@ func (b *batcher) send(s *brokerSender, all []batch) {
 	}
 }
 
-// encode makes a record batch. A record's time is that at which its attempt began.
+// encode makes a record batch. The timestamp of a record is the time at which its attempt began.
 func (b *batcher) encode(pending []*pendingRecord) *sarama.RecordBatch {
 	batch := b.recordBatch
 	records := make([]sarama.Record, len(pending))
@@ -296,8 +298,8 @@ func (b *batcher) encode(pending []*pendingRecord) *sarama.RecordBatch {
 	return &batch
 }
 
-// answered ends the batches of one request, whose answer is response, or which got none for the reason of err. What the broker
-// acked has ended on the wire already.
+// answered ends the batches of one request: by response, or by err if no response came. Records that the broker acked have
+// ended already: the tap saw the ack on the wire.
 func (b *batcher) answered(s *brokerSender, all []batch, response *sarama.ProduceResponse, err error) {
 	failed := make([]bool, len(all))
 	for i, batch := range all {
@@ -307,7 +309,7 @@ func (b *batcher) answered(s *brokerSender, all []batch, response *sarama.Produc
 		}
 		failed[i] = why != nil
 		for k, r := range batch.records {
-			if why == nil && r.acked { // noted by the tap, which this answer has just passed
+			if why == nil && r.acked { // the tap saw this ack before sarama did
 				continue
 			}
 			if r.message.Partition = batch.queue.partition; offset >= 0 {
@@ -331,8 +333,8 @@ func (b *batcher) answered(s *brokerSender, all []batch, response *sarama.Produc
 	idle.signal()
 }
 
-// answerOf is the offset that a partition's part of an answer gives the first record, negative where it gives none, and what
-// it says instead of an ack.
+// answerOf reads a partition's part of a response: the offset of the first record, negative if there is none, and the
+// broker's error.
 func answerOf(block *sarama.ProduceResponseBlock) (offset int64, err error) {
 	switch {
 	case block == nil:
@@ -345,12 +347,13 @@ func answerOf(block *sarama.ProduceResponseBlock) (offset int64, err error) {
 	return block.Offset, nil
 }
 
-// broken says whether an error is that of a connection, and not of a request that could not be written.
+// broken says whether the connection failed. A request that could not be encoded leaves the connection intact.
 func broken(err error) bool {
 	return err != nil && !errors.As(err, new(sarama.PacketEncodingError))
 }
 
-// free ends the batch under way of a lane, which after a failure waits for news of its leader. p.mu is held.
+// finishBatch ends the batch in flight of a queue. After a failure the queue waits until its leader is known again. b.mu is
+// held.
 func (b *batcher) finishBatch(done batch, failed bool) {
 	q := done.queue
 	clear(done.records)

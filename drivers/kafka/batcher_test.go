@@ -28,7 +28,7 @@ func TestBatcherWritesAsSarama(t *testing.T) {
 	}
 }
 
-// versions returns those of the Produce requests of a driver.
+// versions returns the versions of a driver's Produce requests.
 func versions(t *testing.T, config Config) (all []int16) {
 	for _, frame := range requests(t, config, 20) {
 		if head, err := parseHead(frame); err == nil && head.key == produceKey && !slices.Contains(all, head.version) {
@@ -74,7 +74,7 @@ func TestTimeOfRecords(t *testing.T) {
 	}
 }
 
-// What waits behind a batch under way leaves only after it, and in its order.
+// Records behind a batch in flight leave only after the batch, and in order.
 func TestOneBatchUnderWay(t *testing.T) {
 	c := newCluster(t, 1)
 	var holding atomic.Bool
@@ -118,7 +118,7 @@ func TestOneBatchUnderWay(t *testing.T) {
 	}
 }
 
-// A record that no batch can hold is refused at once, and the next is not.
+// A record that fits no batch is refused at once; the next record is sent.
 func TestTooLargeForABatch(t *testing.T) {
 	c := newCluster(t, 1)
 	d := openDriver(t, c, Config{Value: "{{string 1048576}}"}, newEnv())
@@ -130,7 +130,8 @@ func TestTooLargeForABatch(t *testing.T) {
 	}
 }
 
-// Whatever was withdrawn is neither sent nor kept, the rest leaves in its order, no batch is too large, and bytes are told.
+// A cancelled record is neither sent nor kept. The rest leaves in order, no batch is too large, and the byte count is
+// exact.
 func TestPartitionQueue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := &batcher{driver: &Driver{pending: newPendingRecords()}}
@@ -170,7 +171,7 @@ func TestPartitionQueue(t *testing.T) {
 	})
 }
 
-// A topic may gain partitions, and what waits for one that it lost is given back.
+// A topic may gain partitions. Records that wait for a removed partition are given back.
 func TestQueuesFollowTheTopic(t *testing.T) {
 	b := &batcher{}
 	partitions := func() (all []int32) {
@@ -188,7 +189,7 @@ func TestQueuesFollowTheTopic(t *testing.T) {
 	}
 }
 
-// When a connection fails, what has waited for it can be withdrawn again.
+// When a connection fails, the records that wait for it can be cancelled again.
 func TestFailedSenderReleasesItsQueues(t *testing.T) {
 	s := &brokerSender{closed: make(chan struct{})}
 	q := &partitionQueue{sender: s, records: []*pendingRecord{{}}}
@@ -204,7 +205,7 @@ func TestFailedSenderReleasesItsQueues(t *testing.T) {
 	}
 }
 
-// A broker that is gone for a while is found again by what waits for it.
+// The waiting records find a broker that was gone for a while.
 func TestBatcherFindsItsBroker(t *testing.T) {
 	c := newCluster(t, 3)
 	env := newEnv()
@@ -227,7 +228,7 @@ func TestBatcherFindsItsBroker(t *testing.T) {
 	}
 }
 
-// When another broker leads, what the old one refused is told, and the rest goes to the new one.
+// When the leader changes, records that the old leader refused end as refused; the others go to the new leader.
 func TestBatcherFollowsTheLeader(t *testing.T) {
 	c := newCluster(t, 1)
 	d := openDriver(t, c, Config{}, newEnv())
@@ -249,7 +250,7 @@ func TestBatcherFollowsTheLeader(t *testing.T) {
 	}
 }
 
-// Only what has no key goes around a partition without a leader.
+// Only records without a key avoid a partition without a leader.
 func TestBatcherAvoidsPartitionsWithoutLeaders(t *testing.T) {
 	queues := []*partitionQueue{{partition: 0}, {partition: 1, sender: &brokerSender{}}, {partition: 2}}
 	b := &batcher{queues: queues, partitioner: new(Config).partitioner(1)(topic).(sarama.DynamicConsistencyPartitioner)}

@@ -63,7 +63,7 @@ func TestEffectCheck(t *testing.T) {
 	}
 }
 
-// An operation's attempts carry the same bytes, but for the number of the attempt; templates draw apart from each other.
+// All attempts of an operation carry the same bytes, except the attempt's number. Templates draw independently.
 func TestRecordTemplate(t *testing.T) {
 	env := newEnv()
 	c := Config{Topic: topic, Key: "{{int 1 1000000}}", Value: "{{int 1 1000000}}", Size: 20, Headers: map[string]string{"h": "{{seq}}"}}

@@ -21,7 +21,7 @@ func TestConformance(t *testing.T) {
 	}})
 }
 
-// startTarget starts a cluster of one broker whose connections misbehave on demand, below the broker.
+// startTarget starts a cluster of one broker. Its connections misbehave on demand, below the broker.
 func startTarget(t testing.TB) drivertest.Target {
 	field := &testBrokers{}
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic), kfake.ListenFn(field.listen))
@@ -66,7 +66,7 @@ func startTarget(t testing.TB) drivertest.Target {
 	}
 }
 
-// field is the network below a broker. It is the broker's listener; the real one comes and goes beneath it.
+// testBrokers is the network below a broker. It is the broker's listener; the real listener comes and goes beneath it.
 type testBrokers struct {
 	mu        sync.Mutex
 	behaviour drivertest.Behaviour
@@ -163,16 +163,16 @@ func (f *testBrokers) Close() error {
 // Addr implements net.Listener.
 func (f *testBrokers) Addr() net.Addr { return f.real.Addr() }
 
-// fieldConn is the broker's end of a connection. What it does to an answer depends on the request before it.
+// testConn is the broker's end of a connection. How it treats an answer depends on the request before.
 type testConn struct {
 	net.Conn
 	field *testBrokers
 	mu    sync.Mutex
-	keys  []int16 // of the requests that came and were not answered
+	keys  []int16 // of the requests that were received and not answered
 	in    []byte
 }
 
-// Read implements net.Conn, and notes what is asked for.
+// Read implements net.Conn, and notes the requests.
 func (c *testConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.mu.Lock()

@@ -7,13 +7,13 @@ import (
 	"sync/atomic"
 )
 
-// wire counts the records that left for one broker.
+// brokerCounter counts the records sent to one broker.
 type brokerCounter struct {
-	first atomic.Int64 // of an attempt's first transmission
-	again atomic.Int64 // sent again by the client library under the same attempt
+	first atomic.Int64 // first transmissions of an attempt
+	again atomic.Int64 // resends by the client library within the same attempt
 }
 
-// wires are the brokers' counts, by the addresses that were dialled. Safe for concurrent use.
+// brokerCounters holds the counters of all brokers, by the address that was dialled. Safe for concurrent use.
 type brokerCounters struct {
 	mu sync.Mutex
 	by map[string]*brokerCounter
@@ -31,7 +31,7 @@ func (c *brokerCounters) of(address string) *brokerCounter {
 	return c.by[address]
 }
 
-// gauges tells the counts since the driver was opened, of all brokers and of each.
+// gauges emits the counts since the driver was opened: of all brokers together, and of each.
 func (c *brokerCounters) gauges(emit func(name string, value float64)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -40,7 +40,7 @@ func (c *brokerCounters) gauges(emit func(name string, value float64)) {
 		one := c.by[address]
 		f, a := one.first.Load(), one.again.Load()
 		if f+a == 0 {
-			continue // dialled for metadata alone
+			continue // connected for metadata only
 		}
 		first, again = first+f, again+a
 		emit("transmissions to "+address, float64(f))

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// queue holds the flights that have a deadline, the earliest first. A timer and a context for each of them would cost as
-// much as sending it (BenchmarkDriver); the attempts of a stream have the same timeout, so that a new one nearly always
-// belongs at the end. Guarded by flights.mu.
+// deadlineQueue holds the records that have a deadline, the earliest first. A timer and a context for each record would
+// cost as much as sending it (BenchmarkDriver). The attempts of a stream have the same timeout, so a new record nearly
+// always goes to the end. Guarded by pendingRecords.mu.
 type deadlineQueue struct{ first, last *pendingRecord }
 
-// insert puts f behind every flight whose deadline is not later.
+// insert puts r behind every record whose deadline is not later.
 func (q *deadlineQueue) insert(r *pendingRecord) {
 	r.queued = true
 	after := q.last
@@ -30,7 +30,7 @@ func (q *deadlineQueue) insert(r *pendingRecord) {
 	}
 }
 
-// remove takes f out, if it is in.
+// remove takes r out, if the queue holds it.
 func (q *deadlineQueue) remove(r *pendingRecord) {
 	if !r.queued {
 		return
@@ -48,7 +48,8 @@ func (q *deadlineQueue) remove(r *pendingRecord) {
 	r.prev, r.next, r.queued = nil, nil, false
 }
 
-// due takes out the flights whose deadline has come, and returns how long the next one has left; false when there is none.
+// due takes out the records whose deadline has come. It returns the time until the next deadline; more is false if there is
+// none.
 func (p *pendingRecords) due(now time.Duration) (due []*pendingRecord, wait time.Duration, more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -63,7 +64,7 @@ func (p *pendingRecords) due(now time.Duration) (due []*pendingRecord, wait time
 	return due, wait, more
 }
 
-// keepTime ends attempts at their deadlines, until the driver is closed.
+// runDeadlines ends attempts at their deadlines, until the driver is closed.
 func (d *Driver) runDeadlines() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -84,7 +85,7 @@ func (d *Driver) runDeadlines() {
 	}
 }
 
-// watch sees to it that the attempts sent with ctx end when it does. Attempts share their context, and the watch over it.
+// watch ends the attempts sent with ctx when ctx ends. Attempts share one context, and one watch.
 func (d *Driver) watch(ctx context.Context) {
 	if latest := d.latest.Load(); latest != nil && *latest == ctx {
 		return
@@ -110,7 +111,7 @@ func (d *Driver) watch(ctx context.Context) {
 	})
 }
 
-// unwatch ends the watch over every context.
+// unwatch stops watching every context.
 func (d *Driver) unwatch() {
 	d.watching.Lock()
 	defer d.watching.Unlock()

@@ -13,7 +13,7 @@ import (
 	"wringer/drivers"
 )
 
-// Whatever is inserted and removed in whatever order, due hands out what is due, the earliest first.
+// For any order of inserts and removals, due returns the records that are due, the earliest first.
 func TestQueue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := newPendingRecords()
@@ -50,7 +50,7 @@ func TestQueue(t *testing.T) {
 	})
 }
 
-// Flights whose numbers name the same place are all found, as are two attempts of one operation.
+// Records whose numbers share a slot are all found, as are two attempts of one operation.
 func TestTable(t *testing.T) {
 	table := newTable()
 	var all []*pendingRecord
@@ -75,7 +75,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// An attempt ends at its own deadline, and at the end of the context that it shares, whichever is first.
+// An attempt ends at its own deadline, or when its shared context ends, whichever is first.
 func TestEnds(t *testing.T) {
 	c := newCluster(t, 1)
 	watch(c, func(*kmsg.ProduceRequest) (kmsg.Response, error, bool) { return nil, nil, true })

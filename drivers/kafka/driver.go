@@ -11,13 +11,13 @@ import (
 	"wringer/drivers"
 )
 
-// Driver sends the operations of one stream by one producer, or by several: a press, or sarama's where a press does not do.
-// It is a drivers.Pipeline; a session of it is Send, waited for. Its methods are safe for concurrent use, but the order of the
-// records of one producer is that of the calls to Send.
+// Driver sends the operations of one stream by one producer or several. A producer is a batcher, or sarama's own where the
+// configuration needs it. The driver is a drivers.Pipeline; a session waits for each Send. Its methods are safe for
+// concurrent use. The records of one producer keep the order of the calls to Send.
 //
-// An attempt whose context ends before the producer has answered is over then: rejected when its record had not been put
-// into a batch, indeterminate otherwise. What the producer says later is dropped, and transmissions that it makes later
-// are in no Attempt.Hidden. While no broker can be reached, attempts are rejected at once.
+// An attempt also ends when its context ends before the producer has answered. It is then rejected if its record was in no
+// batch, and indeterminate otherwise. Later answers of the producer are dropped, and later transmissions are not counted in
+// Attempt.Hidden. While no broker can be reached, attempts are rejected at once.
 type Driver struct {
 	config    *Config
 	env       drivers.Env
@@ -32,8 +32,8 @@ type Driver struct {
 	shutting  chan struct{}
 
 	watching sync.Mutex
-	watched  map[context.Context]func() bool // the ends of the watches
-	latest   atomic.Pointer[context.Context] // one of watched, or nil; changed while watching is held
+	watched  map[context.Context]func() bool // the functions that stop watching
+	latest   atomic.Pointer[context.Context] // one of watched, or nil; written while watching is held
 }
 
 var (
@@ -52,7 +52,7 @@ func (d *Driver) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, 
 	}
 }
 
-// board makes the flight of an attempt, which is under way from here on; nil when it is over already.
+// begin makes the pending record of an attempt. It returns nil if the attempt has ended already.
 func (d *Driver) begin(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) *pendingRecord {
 	r, err := d.template.record(op, at, done)
 	r.ctx, r.producer = ctx, d.producerOf(op)
@@ -70,7 +70,7 @@ func (d *Driver) send(r *pendingRecord) {
 		return
 	}
 	d.pending.add(r)
-	if err := r.ctx.Err(); err != nil { // who watches over it may have looked before the flight was there
+	if err := r.ctx.Err(); err != nil { // the context may have ended before the record was added
 		d.pending.remove(r)
 		d.expire(err, r)
 		return
@@ -78,14 +78,14 @@ func (d *Driver) send(r *pendingRecord) {
 	d.enqueue(r)
 }
 
-// hand hands a flight over once there is room for it, or its attempt is over.
+// enqueue hands a record to its producer. It blocks until the producer has room, or the attempt ends.
 func (d *Driver) enqueue(r *pendingRecord) {
 	if r.producer.batcher != nil {
 		r.producer.batcher.put(r)
 		return
 	}
 	for {
-		earlyEnds := *d.pending.earlyEnds.Load() // before the look at the flight: a departure in between has closed it
+		earlyEnds := *d.pending.earlyEnds.Load() // read before endedEarly: an attempt that ends in between has closed this channel
 		if r.endedEarly.Load() {
 			d.pending.remove(r)
 			return
@@ -98,14 +98,14 @@ func (d *Driver) enqueue(r *pendingRecord) {
 	}
 }
 
-// overdue ends a flight whose context or deadline ended first.
+// expire ends an attempt whose context or deadline ended first.
 func (d *Driver) expire(cause error, r *pendingRecord) {
 	held := !r.cancel()
 	d.finish(r, func() { d.pending.history(r).expired(r.at, cause, d.network.lastFailure(), held) })
 	d.pending.endEarly(r)
 }
 
-// cutOff ends a flight for which there is no connection, when it can still be withdrawn.
+// failUnreachable ends an attempt that has no connection, if its record can still be cancelled.
 func (d *Driver) failUnreachable(r *pendingRecord) {
 	if r.cancel() {
 		d.finish(r, func() { neverLeft(r.at, d.network.lastFailure()) })
@@ -113,9 +113,9 @@ func (d *Driver) failUnreachable(r *pendingRecord) {
 	}
 }
 
-// unanswered is called when sarama has asked every broker for metadata in vain; it asks on until one answers. When no
-// connection is left, what waits for one ends now instead of at its deadline: connections that are refused are a fast
-// failure, and stay one.
+// metadataFailed is called when no broker answered sarama's request for metadata. sarama repeats the request until one
+// does. If no connection is left, waiting attempts end now and not at their deadlines: a refused connection is a fast
+// failure.
 func (d *Driver) metadataFailed() {
 	if d.network.fail() {
 		for _, r := range d.pending.remaining() {
@@ -124,14 +124,14 @@ func (d *Driver) metadataFailed() {
 	}
 }
 
-// lost ends a flight whose transmission can't be answered any more, when sarama will make no other. (sarama says so itself,
-// but only after it has got fresh metadata, which may take as long as the fault.)
+// connectionLost ends an attempt whose transmission can no longer be answered, if sarama will not resend it. (sarama
+// reports the loss only after it has fresh metadata, which may take as long as the fault.)
 func (d *Driver) connectionLost(r *pendingRecord, err error) {
 	d.finish(r, func() { d.pending.history(r).failed(r.at, err, d.isShut()) })
 	d.pending.endEarly(r)
 }
 
-// returned ends a flight that sarama gave back, or leaves that to the end of its transaction.
+// returned ends the attempt of a record that sarama gave back. Within a transaction, the end of the transaction does so.
 func (d *Driver) returned(m *sarama.ProducerMessage, err error) {
 	r := m.Metadata.(*pendingRecord)
 	h := d.pending.remove(r)
@@ -155,7 +155,7 @@ func (d *Driver) returned(m *sarama.ProducerMessage, err error) {
 func (h wireHistory) acked(r *pendingRecord, noAcks bool) {
 	h.writeTo(r.at)
 	r.at.Outcome, r.at.Wire, r.at.Answered = drivers.Acked, true, true
-	// DUPLICATE_SEQUENCE is an ack too, but names no place.
+	// DUPLICATE_SEQUENCE is an ack too, but names no offset.
 	switch m := &r.message; {
 	case r.acked:
 		if r.offset >= 0 {
@@ -166,15 +166,15 @@ func (h wireHistory) acked(r *pendingRecord, noAcks bool) {
 	}
 }
 
-// acked ends flights that the broker acked on the wire. sarama keeps to itself what it makes of that: to hand each record back
-// over a channel costs as much as half of the accounting (BenchmarkAgainstBare), and tells it later.
+// acked ends attempts whose ack was seen on the wire. sarama is told to report no successes: handing back each record over
+// a channel costs half as much as the accounting (BenchmarkAgainstBare), and comes later.
 func (d *Driver) acked(all []*pendingRecord) {
 	for _, r := range all {
 		d.finish(r, func() { r.history.acked(r, false) })
 	}
 }
 
-// end tells the attempt's outcome, once, and hands the attempt back.
+// finish sets the attempt's outcome, once, and hands the attempt back.
 func (d *Driver) finish(r *pendingRecord, tell func()) {
 	if !r.ended.CompareAndSwap(false, true) {
 		return
@@ -186,7 +186,7 @@ func (d *Driver) finish(r *pendingRecord, tell func()) {
 	d.pending.completed()
 }
 
-// drain takes back what sarama gives back, until it has shut down, and keeps the deadlines.
+// receiveReturns receives the records that sarama gives back until it has shut down, and ends attempts at their deadlines.
 func (d *Driver) receiveReturns() {
 	d.drained.Go(d.runDeadlines)
 	for _, p := range d.producers {
@@ -212,8 +212,8 @@ func (d *Driver) Flush(ctx context.Context) error {
 // Session implements drivers.Driver.
 func (d *Driver) Session() (drivers.Session, error) { return session{d}, nil }
 
-// Gauges implements drivers.Gauger: in_flight is the number of attempts that the producer holds; transmissions and
-// retransmissions are records that left for the brokers since the driver was opened, for the first time in their attempt and
+// Gauges implements drivers.Gauger. in_flight counts the attempts that the producer holds. transmissions and
+// retransmissions count records sent to the brokers since the driver was opened: the first time in their attempt, and
 // again.
 func (d *Driver) Gauges(emit func(name string, value float64)) {
 	emit("in_flight", float64(d.pending.inFlight.Load()))
@@ -233,14 +233,14 @@ func (d *Driver) Source() (drivers.Source, error) {
 	return s, nil
 }
 
-// Close implements drivers.Driver. What is still under way ends with the connections, as cancelled. Idempotent. A timer of
-// sarama's circuit breaker may be left to sleep for up to ten seconds when several records waited for a leader.
+// Close implements drivers.Driver. Attempts in flight end with the connections, as cancelled. Idempotent. A timer of
+// sarama's circuit breaker may run for ten more seconds if several records waited for a leader.
 func (d *Driver) Close() (err error) {
 	d.closing.Do(func() { err = d.shut() })
 	return err
 }
 
-// isShut says that Close was called. It is so before any connection ends by that.
+// isShut says whether Close was called. It is true before Close ends any connection.
 func (d *Driver) isShut() bool {
 	select {
 	case <-d.shutting:

@@ -52,7 +52,7 @@ func (e *Effect) source(env drivers.Env) (*Source, error) {
 	return newSource(env, e.Brokers, e.Topic, e.access(), e.fields(), e.Schema, e.ReadCommitted == nil || *e.ReadCommitted)
 }
 
-// places are the texts that say where in a record something stands; empty ones are the defaults.
+// fieldConfig says where in a record each field stands. Empty texts mean the defaults.
 type fieldConfig struct{ id, key, origin, sequence string }
 
 func (p fieldConfig) check(problem func(field, message string)) {

@@ -19,24 +19,24 @@ import (
 )
 
 const (
-	fetchSize    = 1 << 20  // bytes a partition
-	fetchMax     = 32 << 20 // bytes a response
+	fetchSize    = 1 << 20  // bytes per partition
+	fetchMax     = 32 << 20 // bytes per response
 	fetchWait    = 200 * time.Millisecond
 	fetchVersion = 11
-	// leaderlessWait is how soon a partition that had no leader is looked after again.
+	// leaderlessWait is the time after which a partition without a leader is looked up again.
 	leaderlessWait = 500 * time.Millisecond
 )
 
 var (
-	// errGone marks what no retry mends: observation is not whole.
+	// errIncomplete marks an error that no retry can repair: records were missed.
 	errIncomplete = errors.New("integrity is unknown")
-	// errRemoved says why: the log no longer holds what was to be read.
+	// errRemoved says why: the log no longer holds the records to be read.
 	errRemoved = fmt.Errorf("%w: records were removed before they were read", errIncomplete)
 )
 
 // Receive implements drivers.Source.
 func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) error {
-	// A request that is under way ends with its connection. Nothing is asked of the source after that.
+	// Closing the connections ends a request in flight. Nothing is asked of the source afterwards.
 	stop := context.AfterFunc(ctx, s.network.close)
 	defer stop()
 	for ctx.Err() == nil {
@@ -57,15 +57,15 @@ func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) e
 		if !pause(ctx, backoff) {
 			break
 		}
-		_ = s.client.RefreshMetadata(s.topic) // what matters shows in the next round
+		_ = s.client.RefreshMetadata(s.topic) // an error that matters shows in the next round
 	}
 	return nil
 }
 
-// policy tells what removes records from the topic, as far as the brokers tell.
+// policy says what removes records from the topic, as far as the brokers tell.
 func (s *Source) policy() string {
 	const key = "cleanup.policy"
-	admin, err := sarama.NewClusterAdminFromClient(s.client) // not to be closed: it would close the client
+	admin, err := sarama.NewClusterAdminFromClient(s.client) // not closed: closing it would close the client
 	if err != nil {
 		return "why is not known: " + err.Error()
 	}
@@ -88,7 +88,7 @@ func (s *Source) policy() string {
 	return "retention overtook the reader" + policy + ", or the topic was made anew"
 }
 
-// breakOff tells who waits in CatchUp that there is no more to come.
+// fail tells a waiting CatchUp that no more records will come.
 func (s *Source) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,8 +97,8 @@ func (s *Source) fail(err error) {
 	s.moved = make(chan struct{})
 }
 
-// round follows each leader in a goroutine of its own until one of them has something that leadership or connections must
-// be looked at again for.
+// followLeaders follows each leader in a goroutine of its own. It returns as soon as leaders or connections must be looked
+// up again.
 func (s *Source) followLeaders(ctx context.Context, deliver func(*drivers.Delivery)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -119,14 +119,14 @@ func (s *Source) followLeaders(ctx context.Context, deliver func(*drivers.Delive
 	return errors.Join(failures...)
 }
 
-// leader is a broker and the partitions that it leads.
+// leader is a broker, and the partitions that it leads.
 type leader struct {
 	address   string
 	positions []*position
 	epochs    []int32
 }
 
-// leaders groups the partitions by leader; orphans says that some have none.
+// leaders groups the partitions by leader. orphans says that some partitions have no leader.
 func (s *Source) leaders() (all []*leader, orphans bool) {
 	by := make(map[string]*leader)
 	for _, p := range s.positions {
@@ -146,8 +146,8 @@ func (s *Source) leaders() (all []*leader, orphans bool) {
 	return all, orphans
 }
 
-// follow fetches from one leader until ctx ends or something is wrong. It has a connection of its own: a sarama.Broker is
-// locked while a fetch waits for records, and the client would wait with it.
+// follow fetches from one leader until ctx ends or a request fails. It has a connection of its own: a fetch locks its
+// sarama.Broker while it waits for records, and would block the client.
 func (s *Source) follow(ctx context.Context, l *leader, deliver func(*drivers.Delivery)) error {
 	broker := sarama.NewBroker(l.address)
 	if err := broker.Open(s.client.Config()); err != nil {
@@ -184,7 +184,7 @@ func (s *Source) request(l *leader) *sarama.FetchRequest {
 	return r
 }
 
-// take hands over what was fetched of one partition and moves its position.
+// deliverBlock delivers the fetched records of one partition, and moves its position.
 func (s *Source) deliverBlock(p *position, block *sarama.FetchResponseBlock, d *decoder, deliver func(*drivers.Delivery)) error {
 	switch {
 	case block.Err == sarama.ErrNoError:
@@ -207,7 +207,7 @@ func (s *Source) deliverBlock(p *position, block *sarama.FetchResponseBlock, d *
 	return err
 }
 
-// grow asks for more when not even one batch fit.
+// grow raises the fetch size when not even one batch fit.
 func (p *position) grow(next int64, block *sarama.FetchResponseBlock) {
 	switch {
 	case next > p.next:
@@ -229,8 +229,8 @@ func (s *Source) advance(p *position, next, end int64) {
 	s.moved = make(chan struct{})
 }
 
-// look says where in a record its identity, key, origin and number stand. The identity stands in header when id is nil, the
-// key is the record's own when key is nil; of the others nil is nowhere.
+// fieldPaths says where a record holds its identity, key, origin and sequence number. If id is nil, header names the header
+// with the identity. If key is nil, the record's own key is used. The others are absent if nil.
 type fieldPaths struct {
 	id, key, origin, sequence *jsonpath.Path
 	header                    string
@@ -241,13 +241,13 @@ type decoder struct {
 	env       *drivers.Env
 	fields    fieldPaths
 	committed bool
-	// translator shows values as JSON; nil: they are.
+	// translator shows values as JSON; nil: the values are JSON.
 	translator *translator
 	delivery   drivers.Delivery
 	scratch    [4][]byte
 }
 
-// decode delivers the records of block from offset next on, and returns the offset behind what it has dealt with.
+// decode delivers the records of block from offset next on. It returns the offset after the last record that it dealt with.
 func (d *decoder) decode(partition int32, next int64, block *sarama.FetchResponseBlock, deliver func(*drivers.Delivery)) (int64, error) {
 	d.delivery = drivers.Delivery{Position: drivers.PositionIn(partition, 0), At: d.env.Clock()}
 	aborted := newAbortedTransactions(block.AbortedTransactions)
@@ -276,7 +276,7 @@ func (d *decoder) decode(partition int32, next int64, block *sarama.FetchRespons
 	return next, nil
 }
 
-// whole checks that no record is missing: a log that is not compacted has no gaps, within batches or between them.
+// checkComplete checks that no record is missing. A log that is not compacted has no gaps, within batches or between them.
 func checkComplete(batch *sarama.RecordBatch, next int64) error {
 	if batch.FirstOffset > next || len(batch.Records) != int(batch.LastOffsetDelta)+1 {
 		return fmt.Errorf("%w, some up to offset %d", errRemoved, batch.LastOffset())
@@ -284,7 +284,7 @@ func checkComplete(batch *sarama.RecordBatch, next int64) error {
 	return nil
 }
 
-// records delivers the records of a batch from offset next on, all of them or, with an error, none.
+// records delivers the records of a batch from offset next on. With an error it delivers none.
 func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*drivers.Delivery)) error {
 	values, err := d.translated(batch)
 	if err != nil {
@@ -325,8 +325,8 @@ func (d *decoder) id(r *sarama.Record, value []byte) []byte {
 	return nil
 }
 
-// aborted follows the aborted transactions through the batches of one response: a producer's transactional records are
-// aborted from the offset that the broker names until the producer's abort marker.
+// abortedTransactions tracks the aborted transactions through the batches of one response. A producer's transactional
+// records are aborted from the offset that the broker names to the producer's abort marker.
 type abortedTransactions struct {
 	ahead []*sarama.AbortedTransaction // by first offset
 	now   map[int64]bool               // producers
@@ -338,7 +338,7 @@ func newAbortedTransactions(all []*sarama.AbortedTransaction) *abortedTransactio
 	return &abortedTransactions{ahead: ahead, now: make(map[int64]bool)}
 }
 
-// hides says whether the batch's records were aborted. Batches come in order.
+// hides says whether the batch's records were aborted. It must be called for each batch, in order.
 func (a *abortedTransactions) hides(batch *sarama.RecordBatch) bool {
 	for len(a.ahead) > 0 && a.ahead[0].FirstOffset <= batch.LastOffset() {
 		a.now[a.ahead[0].ProducerID] = true
@@ -353,7 +353,7 @@ func (a *abortedTransactions) hides(batch *sarama.RecordBatch) bool {
 	return batch.IsTransactional && a.now[batch.ProducerID]
 }
 
-// isAbort tells an abort marker from a commit marker: the key is a version and a type, 0 for abort.
+// isAbort tells an abort marker from a commit marker. The key is a version and a type; type 0 is abort.
 func isAbort(batch *sarama.RecordBatch) bool {
 	return len(batch.Records) > 0 && len(batch.Records[0].Key) >= 4 && binary.BigEndian.Uint16(batch.Records[0].Key[2:]) == 0
 }

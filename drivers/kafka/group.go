@@ -82,7 +82,7 @@ func (g *Group) batch() int             { return cmp.Or(g.Batch, defaultGroupBat
 func (g *Group) session() time.Duration { return cmp.Or(g.Session, defaultSession) }
 func (g *Group) commit() string         { return cmp.Or(g.Commit, commitAfter) }
 
-// consumers is a drivers.Group of sarama's consumer groups, one for each member.
+// consumers is a drivers.Group. Each member is a consumer group client of sarama.
 type consumers struct {
 	config    *Group
 	env       drivers.Env
@@ -92,13 +92,13 @@ type consumers struct {
 	access    access
 	tlsConfig *tls.Config
 	committed bool
-	admin     sarama.ClusterAdmin // over the client of the source; not ours to close
+	admin     sarama.ClusterAdmin // uses the source's client; must not be closed
 	begin     map[int32]int64
 	emit      func(drivers.GroupEvent)
 
-	assigned atomic.Bool // some member was given something to read
+	assigned atomic.Bool // at least one member was assigned a partition
 	mu       sync.Mutex
-	failure  error // the last of any member's
+	failure  error // the last error of any member
 }
 
 var (
@@ -120,7 +120,7 @@ func (c *Consume) OpenGroup(env drivers.Env) (drivers.Group, error) {
 	return g, nil
 }
 
-// Start implements drivers.Group: it commits where the source begins, so that no record between is nobody's.
+// Start implements drivers.Group. It commits the offsets at which the source begins, so the group reads the same records.
 func (g *consumers) Start(ctx context.Context, source drivers.Source) error {
 	s := source.(*Source)
 	admin, err := sarama.NewClusterAdminFromClient(s.client)
@@ -143,7 +143,7 @@ func (g *consumers) Start(ctx context.Context, source drivers.Source) error {
 		if errors.Is(err, sarama.ErrGroupAuthorizationFailed) {
 			return fmt.Errorf("group %s: %w: %w", g.id, drivers.ErrConfig, err)
 		}
-		if !pause(ctx, backoff) { // a coordinator takes a while to appear in a fresh cluster
+		if !pause(ctx, backoff) { // a coordinator takes a while to appear in a new cluster
 			return fmt.Errorf("group %s: %w: commit where it begins: %w", g.id, drivers.ErrUnreachable, err)
 		}
 	}
@@ -185,7 +185,7 @@ func (g *consumers) Run(ctx context.Context, length time.Duration, tell func(dri
 	return fmt.Errorf("no member of group %s was given anything to read: %w", g.id, cmp.Or(g.failure, errors.New("the brokers did not answer in time")))
 }
 
-// Settled implements drivers.Group: what the group has committed, the next offset by partition.
+// Settled implements drivers.Group. It returns the group's committed offsets: the next offset of each partition.
 func (g *consumers) Settled(ctx context.Context) (map[int32]int64, error) {
 	partitions := make([]int32, 0, len(g.begin))
 	for p := range g.begin {
@@ -224,23 +224,23 @@ func (g *consumers) askCommitted(partitions []int32) (map[int32]int64, error) {
 	return offsets, nil
 }
 
-// Close implements drivers.Group. The members have left; what they committed is of this run alone, and is removed where the
-// brokers allow it.
+// Close implements drivers.Group. The members have left. The group belongs to this run alone, and is deleted if the brokers
+// allow it.
 func (g *consumers) Close() error {
 	if g.admin != nil {
-		_ = g.admin.DeleteConsumerGroup(g.id) // it expires by itself
+		_ = g.admin.DeleteConsumerGroup(g.id) // without a deletion the group expires
 	}
 	return nil
 }
 
-// note keeps why a member is not reading.
+// noteFailure keeps why a member cannot read.
 func (g *consumers) noteFailure(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.failure = err
 }
 
-// sarama's configuration of a member's client on a network.
+// client returns sarama's configuration for a member's client on a network.
 func (g *consumers) client(n *network) *sarama.Config {
 	config := clientConfig(g.env, n)
 	g.access.setLogin(config)
@@ -250,10 +250,10 @@ func (g *consumers) client(n *network) *sarama.Config {
 	c.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{strategyByName[g.config.Strategy]()}
 	c.Group.Rebalance.Timeout = 2 * session
 	c.Group.Rebalance.Retry.Backoff = backoff
-	// A join is answered when every member has joined, or was given up.
+	// The coordinator answers a join once every member has joined, or was given up.
 	config.Net.ReadTimeout = max(config.Net.ReadTimeout, c.Group.Rebalance.Timeout+session)
 	c.Offsets.AutoCommit.Enable = false
-	c.Offsets.Initial = sarama.OffsetOldest // where an offset was lost, again is better than never
+	c.Offsets.Initial = sarama.OffsetOldest // if an offset is lost, reading twice is better than missing records
 	c.MaxWaitTime = fetchWait
 	c.Retry.Backoff = backoff
 	if g.committed {

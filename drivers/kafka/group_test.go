@@ -15,7 +15,7 @@ import (
 	"wringer/drivers"
 )
 
-// told keeps what a group tells.
+// eventLog keeps the events of a group.
 type eventLog struct {
 	mu     sync.Mutex
 	events []drivers.GroupEvent
@@ -27,7 +27,7 @@ func (l *eventLog) add(e drivers.GroupEvent) {
 	l.events = append(l.events, e)
 }
 
-// processed counts, by record, how often each was processed; by is how many of them one member did, 0 all.
+// processed counts how often each record was processed. times counts those of member by; 0 counts all members.
 func (l *eventLog) processed(by int) (records map[string]int, times int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,7 +55,7 @@ func (l *eventLog) count(kind drivers.GroupKind) (n int) {
 // testSession is how long the brokers of these tests wait for a heartbeat.
 const testSession = time.Second
 
-// band is a group whose members a test strikes by hand.
+// testGroup is a group whose members a test controls.
 type testGroup struct {
 	*consumers
 	*eventLog
@@ -94,14 +94,14 @@ func startTestGroup(t *testing.T, consume *Consume) *testGroup {
 	return b
 }
 
-// join lets a member join; it leaves with the test.
+// join lets a member join. The member leaves when the test ends.
 func (b *testGroup) join(t *testing.T, n int) *consumer {
 	c := b.members[n-1].join()
 	t.Cleanup(c.leave)
 	return c
 }
 
-// whole waits until all of n records of one partition are processed.
+// whole waits until all n records of one partition are processed.
 func (b *testGroup) whole(t *testing.T, n int) {
 	t.Helper()
 	eventually(t, "all records to be processed", func() bool {
@@ -122,7 +122,7 @@ func numbered(n int) []string {
 	return values
 }
 
-// What stood in the topic before is nobody's; of what comes after, each record is processed once while nobody is struck.
+// The group ignores records from before its start. It processes each later record once while no member is struck.
 func TestGroupProcessesEverythingOnce(t *testing.T) {
 	t.Parallel()
 	for _, commit := range []string{"before", "after", "periodic"} {
@@ -158,7 +158,7 @@ func TestGroupProcessesEverythingOnce(t *testing.T) {
 	}
 }
 
-// step lets a member process one record at a time: it is frozen behind each, until more says what to do with it.
+// step lets a member process one record at a time. It freezes the member after each record, until more says how to go on.
 func (b *testGroup) step(t *testing.T, n int, more func(processed int) bool) *consumer {
 	t.Helper()
 	var frozen atomic.Pointer[consumer]
@@ -182,7 +182,8 @@ func (b *testGroup) step(t *testing.T, n int, more func(processed int) bool) *co
 	}
 }
 
-// A member dies with records in hand: whoever commits before the work has lost them, whoever commits after gets them again.
+// A member dies with records in hand. With commit: before, these records are lost; with commit: after, they are processed
+// again.
 func TestDeathWithRecordsInHand(t *testing.T) {
 	t.Parallel()
 	for _, commit := range []string{"before", "after"} {
@@ -219,7 +220,7 @@ func deathInHand(t *testing.T, b *testGroup, produce func(n int)) {
 	t.Logf("commit %s: %d of 45 processed, %d times", commit, len(all), times)
 }
 
-// committedBy is how far the group has committed in partition 0.
+// committedBy is the group's committed offset in partition 0.
 func (b *testGroup) committedBy(t *testing.T) int64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
@@ -231,8 +232,8 @@ func (b *testGroup) committedBy(t *testing.T) int64 {
 	return at[0]
 }
 
-// A member that is frozen beyond its session is given up, and its records are given to another. Thawed, it goes on with what
-// it had in hand, before it hears of that: records are processed twice, and none is lost.
+// A member frozen for longer than its session is given up, and its records go to another member. Once thawed, the member
+// finishes its records in hand before it learns of that. Records are processed twice, and none is lost.
 func TestFreezeRedelivers(t *testing.T) {
 	t.Parallel()
 	c := groupCluster(t, 1)
@@ -242,7 +243,7 @@ func TestFreezeRedelivers(t *testing.T) {
 
 func freezeRedelivers(t *testing.T, b *testGroup, produce func(n int)) {
 	produce(20)
-	first := b.step(t, 1, func(processed int) bool { // until it has in hand what is not committed
+	first := b.step(t, 1, func(processed int) bool { // until the member holds uncommitted records
 		return b.committedBy(t) >= int64(processed) && processed < 15
 	})
 	b.join(t, 2)
@@ -256,7 +257,7 @@ func freezeRedelivers(t *testing.T, b *testGroup, produce func(n int)) {
 	t.Logf("%d of 20 processed, %d times", len(all), times)
 }
 
-// Leaving in good order finishes and commits what is in hand: nothing is lost, and nothing comes again.
+// A graceful leave finishes and commits the records in hand: none is lost, and none comes again.
 func TestLeaveLosesNothing(t *testing.T) {
 	t.Parallel()
 	for _, commit := range []string{"before", "after", "periodic"} {
@@ -292,7 +293,8 @@ func TestGroupThatCannotJoin(t *testing.T) {
 	}
 }
 
-// The schedule is a pure function of the seed: no member is struck twice at once, one always stays, and all are back in time.
+// The schedule is a pure function of the seed. No member is struck twice at once, one member always stays, and all are back
+// in time.
 func TestChurnPlan(t *testing.T) {
 	churn := &Churn{Choose: []string{"leave", "freeze", "die"}}
 	for field, text := range map[*Span]string{&churn.Every: "100ms..1s", &churn.For: "1s..3s"} {
@@ -357,7 +359,7 @@ func (g *consumers) hasFailed() bool {
 	return g.failure != nil
 }
 
-// Faults can break the members' way to one broker.
+// Faults can break the members' connections to one broker.
 func TestGroupKnowsItsBrokers(t *testing.T) {
 	b := openTestGroup(t, groupCluster(t, 1), Group{Members: 1})
 	peers, err := b.Peers(t.Context())

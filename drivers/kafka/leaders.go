@@ -6,7 +6,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// fail takes a desk's lanes from it. What was in their batches can be withdrawn again. p.mu is held.
+// failSender takes the queues from a sender whose connection failed. Records that were claimed for a batch can be cancelled
+// again. b.mu is held.
 func (b *batcher) failSender(s *brokerSender) {
 	if s.failed {
 		return
@@ -24,7 +25,7 @@ func (b *batcher) failSender(s *brokerSender) {
 	b.listLed()
 }
 
-// tally lists the lanes whose leader is known. p.mu is held.
+// listLed lists the queues whose leader is known. b.mu is held.
 func (b *batcher) listLed() {
 	b.led = nil
 	for _, q := range b.queues {
@@ -34,7 +35,7 @@ func (b *batcher) listLed() {
 	}
 }
 
-// inquire asks who leads, whenever a lane has no leader, until the driver is closed.
+// findLeaders looks for leaders whenever a queue has none, until the driver is closed.
 func (b *batcher) findLeaders() {
 	for first := true; ; first = false {
 		select {
@@ -48,7 +49,8 @@ func (b *batcher) findLeaders() {
 	}
 }
 
-// ask finds the leaders: the first time those that the client knows already, later after a pause those that the brokers name.
+// refreshLeaders finds the leaders. The first call uses what the client already knows; later calls wait, and then ask the
+// brokers.
 func (b *batcher) refreshLeaders(first bool) error {
 	if !first {
 		timer := time.NewTimer(b.backoff)
@@ -65,7 +67,7 @@ func (b *batcher) refreshLeaders(first bool) error {
 	return b.assignLeaders()
 }
 
-// learn gives the lanes that have no leader the one that the client knows of.
+// assignLeaders gives each queue without a leader the leader that the client knows.
 func (b *batcher) assignLeaders() error {
 	partitions, err := b.client.Partitions(b.topic)
 	if err != nil {
@@ -95,7 +97,7 @@ func (b *batcher) assignLeaders() error {
 	return nil
 }
 
-// arrange makes lanes for partitions that are new, and returns what waits for those that are no more. p.mu is held.
+// updateQueues makes queues for new partitions. It returns the records of partitions that no longer exist. b.mu is held.
 func (b *batcher) updateQueues(partitions []int32) (orphans []*pendingRecord) {
 	known := make(map[int32]*partitionQueue)
 	for _, q := range b.queues {
@@ -117,8 +119,8 @@ func (b *batcher) updateQueues(partitions []int32) (orphans []*pendingRecord) {
 	return orphans
 }
 
-// deskOf is the desk of a broker; nil while its connection, which has failed, is being closed: it will be asked for again.
-// p.mu is held.
+// senderOf returns the sender of a broker. It returns nil while a failed connection is being closed; the caller asks again
+// later. b.mu is held.
 func (b *batcher) senderOf(broker *sarama.Broker) *brokerSender {
 	s := b.senders[broker]
 	if s == nil {
@@ -132,7 +134,7 @@ func (b *batcher) senderOf(broker *sarama.Broker) *brokerSender {
 	return s
 }
 
-// giveUp gives back what waits for a leader, because the brokers refuse to tell it.
+// failLeaderless fails the records that wait for a leader, because the brokers refuse to name it.
 func (b *batcher) failLeaderless(err error) {
 	b.mu.Lock()
 	var all []*pendingRecord

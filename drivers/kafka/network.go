@@ -11,23 +11,23 @@ import (
 	"wringer/drivers"
 )
 
-// network makes and keeps the connections of one sarama client. sarama's calls know no context: what ends them early is
-// that the connections under them are closed. It is the proxy.Dialer that sarama is given. Safe for concurrent use.
+// network makes the connections of one sarama client, and keeps track of them. sarama's calls take no context: closing the
+// connections is what ends them early. network is the proxy.Dialer given to sarama. Safe for concurrent use.
 type network struct {
 	connect   func(network, address string) (net.Conn, error)
-	wrap      func(conn net.Conn, address string) net.Conn // nil: as it is
+	wrap      func(conn net.Conn, address string) net.Conn // nil: connections are not wrapped
 	tlsConfig *tls.Config                                  // nil: no TLS. Set before the first dial
 	cancel    context.CancelFunc
 
 	mu      sync.Mutex
 	closed  bool
 	live    map[*trackedConn]struct{}
-	failure error // of the last dial; nil after one that succeeded
+	failure error // of the last dial; nil if it succeeded
 
-	down atomic.Bool // changed while mu is held; asked for each record
+	down atomic.Bool // written while mu is held; read for each record
 }
 
-// newNetwork dials by dial, each for at most timeout (sarama applies no timeout to a dialer that is not its own).
+// newNetwork connects by dial, each time within timeout. (sarama applies no timeout to a custom dialer.)
 func newNetwork(dial drivers.DialFunc, timeout time.Duration) *network {
 	base, cancel := context.WithCancel(context.Background())
 	n := &network{live: make(map[*trackedConn]struct{}), cancel: cancel}
@@ -83,15 +83,15 @@ func (n *network) isClosed() bool {
 	return n.closed
 }
 
-// lastFailure is the error of the last dial, nil when that one succeeded.
+// lastFailure is the error of the last dial, nil if it succeeded.
 func (n *network) lastFailure() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.failure
 }
 
-// fail is told that no broker has answered, and reports whether no connection is left either. If so the network is down
-// until the next dial that succeeds.
+// fail notes that no broker has answered. It reports whether no connection is left. If so, the network is down until a dial
+// succeeds.
 func (n *network) fail() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -102,7 +102,7 @@ func (n *network) fail() bool {
 
 func (n *network) isDown() bool { return n.down.Load() }
 
-// kept is a connection that its network knows of until it is closed.
+// trackedConn is a connection that its network tracks until it is closed.
 type trackedConn struct {
 	net.Conn
 	network *network

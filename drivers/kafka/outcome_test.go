@@ -104,7 +104,7 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// An attempt that ended keeps what it said, whatever the producer says later.
+// An attempt that ended does not change, whatever the producer reports later.
 func TestEndsOnce(t *testing.T) {
 	d := &Driver{pending: newPendingRecords(), network: newNetwork(nil, time.Second)}
 	defer d.network.close()
@@ -128,8 +128,7 @@ func TestEndsOnce(t *testing.T) {
 	}
 }
 
-// A record that went out twice is acked by the first answer that does so, at the place which that one gives; what a later
-// answer says of it changes nothing.
+// The first ack of a record that was sent twice ends the attempt, and sets the offset. Later answers change nothing.
 func TestAckedOnce(t *testing.T) {
 	p := newPendingRecords()
 	p.wired = true

@@ -6,11 +6,11 @@ import (
 	"wringer/drivers"
 )
 
-// A key has one partition, the same as with the clients that a partitioner is named after; where keys do not matter, all
-// partitions are used; and the same seed gives the same partitions.
+// A key has one partition, the same as in the client that the partitioner is named after. If keys are ignored, all
+// partitions are used. The same seed gives the same partitions.
 func TestPartitioners(t *testing.T) {
 	const partitions = 6
-	// By Java's client and by librdkafka, for keys k0 to k4 over six partitions.
+	// As Java's client and librdkafka choose them, for keys k0 to k4 over six partitions.
 	known := map[string][]int32{"murmur2": {5, 5, 3, 4, 4}, "crc32": {3, 1, 3, 5, 2}}
 	for name := range partitionerByName {
 		config := Config{Brokers: "a:1", Topic: topic, Partitioner: name}

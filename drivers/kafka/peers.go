@@ -47,7 +47,7 @@ func (g *consumers) directory() directory {
 	return directory{g.env, strings.Join(g.brokers, ","), g.access, g.tlsConfig}
 }
 
-// directory is where one asks who the brokers are.
+// directory asks the brokers for their names and addresses.
 type directory struct {
 	env       drivers.Env
 	brokers   string
@@ -66,7 +66,8 @@ func (d directory) peers(ctx context.Context, topic string) (all map[string]stri
 	return all, err
 }
 
-// leader returns the name of the broker that leads a partition, empty when there is no such partition or topic.
+// leader returns the name of the broker that leads a partition. It returns an empty name if the topic or partition does not
+// exist.
 func (d directory) leader(ctx context.Context, topic string, partition int32) (name string, err error) {
 	err = d.ask(ctx, topic, func(client sarama.Client) error {
 		leader, err := client.Leader(topic, partition)
@@ -81,7 +82,7 @@ func (d directory) leader(ctx context.Context, topic string, partition int32) (n
 	return name, err
 }
 
-// ask gets the metadata of a topic by a client of its own, past the stream's link, and looks into it.
+// ask gets the metadata of a topic over a client of its own, outside the stream's link, and passes the client to look.
 func (d directory) ask(ctx context.Context, topic string, look func(sarama.Client) error) error {
 	if err := d.askBrokers(ctx, topic, look); err != nil {
 		return fmt.Errorf("ask kafka %s who its brokers are: %w", d.brokers, errors.Join(ctx.Err(), err))
@@ -105,7 +106,7 @@ func (d directory) askBrokers(ctx context.Context, topic string, look func(saram
 		return err
 	}
 	defer client.Close()
-	// A topic of which some partition has no leader is known all the same.
+	// A topic is known even if some partition has no leader.
 	if err := client.RefreshMetadata(topic); err != nil && !errors.Is(err, sarama.ErrLeaderNotAvailable) {
 		return err
 	}

@@ -11,61 +11,62 @@ import (
 	"wringer/drivers"
 )
 
-// flight is one attempt on its way through sarama.
+// pendingRecord is one attempt whose record has not been given back.
 type pendingRecord struct {
 	ref     ref
 	message sarama.ProducerMessage
-	headers [1]sarama.RecordHeader // room for the usual one
+	headers [1]sarama.RecordHeader // memory for the usual single header
 	key     bytesEncoder
 	value   []byte
 	stage   atomic.Uint32
 
-	// at and done belong to the runner: they are touched by the one who wins over.
+	// at and done belong to the runner. Only the goroutine that sets ended may touch them.
 	at    *drivers.Attempt
 	done  func()
 	ended atomic.Bool
 
-	producer   *producer       // where it goes
+	producer   *producer       // the producer that sends the record
 	begun      time.Duration   // on the run's clock
-	size       int             // bytes in a batch, at most; of those that a press takes
-	ctx        context.Context // ends the attempt, with others
-	deadline   time.Duration   // of the attempt, on the run's clock; where it has one
-	prev, next *pendingRecord  // in flights.queue, guarded by flights.mu as queued is
+	size       int             // the largest size in a batch, in bytes; set by a batcher
+	ctx        context.Context // ends this attempt and others
+	deadline   time.Duration   // of the attempt, on the run's clock; valid if timed
+	prev, next *pendingRecord  // in pendingRecords.deadlines, guarded by pendingRecords.mu, as queued is
 	queued     bool
-	timed      bool        // it has a deadline
-	endedEarly atomic.Bool // the attempt is over, though sarama has not given the record back
+	timed      bool        // the attempt has a deadline
+	endedEarly atomic.Bool // the attempt ended before sarama gave the record back
 
-	history wireHistory // guarded by flights.mu; its blind is not used
+	history wireHistory // guarded by pendingRecords.mu; its blind is not used
 
 	transaction *transaction // nil: none
-	acked       bool         // by a broker's answer on the wire; its passage does not change any more. Guarded by flights.mu
-	partition   int32        // where the answer placed it
-	offset      int64        // negative: it named no place
+	acked       bool         // the broker acked the record on the wire; history no longer changes. Guarded by pendingRecords.mu
+	partition   int32        // the partition that the answer named
+	offset      int64        // negative: the answer named no offset
 }
 
-// The stages of a flight. sarama can't be asked to give a record back, but it reads the record's value when it puts the
-// record into a batch, and a value that can't be read is the end of the record. (A press asks in so many words.) That is the
-// point of no return: before it a flight can be withdrawn, and has surely not been sent.
+// The stages of a pending record. sarama cannot be asked to give a record back. But sarama reads the value when it puts the
+// record into a batch, and drops the record if the value cannot be read. (A batcher calls claim directly.) Before this
+// point a record can be cancelled, and has certainly not been sent.
 const (
 	waiting uint32 = iota
 	batched
 	cancelled
 )
 
-// withdraw reports whether the record will surely never be sent.
+// cancel reports whether the record will never be sent.
 func (r *pendingRecord) cancel() bool {
 	return r.stage.CompareAndSwap(waiting, cancelled) || r.stage.Load() == cancelled
 }
 
-// enlist notes that the record is put into a batch, and reports false when it was withdrawn before.
+// claim notes that the record goes into a batch. It returns false if the record was cancelled before.
 func (r *pendingRecord) claim() bool {
 	return r.stage.CompareAndSwap(waiting, batched) || r.stage.Load() == batched
 }
 
-// valueEncoder is a flight as the sarama.Encoder of its value.
+// valueEncoder is a pending record as the sarama.Encoder of its value.
 type valueEncoder pendingRecord
 
-// errWithdrawn is what sarama gives a withdrawn record back with. Nobody sees it: the attempt is over.
+// errCancelled is the error with which sarama gives a cancelled record back. No attempt shows the error: the attempt has
+// ended.
 type errCancelled struct{}
 
 func (errCancelled) Error() string { return "the attempt is over" }
@@ -81,7 +82,7 @@ func (v *valueEncoder) Encode() ([]byte, error) {
 // Length implements sarama.Encoder.
 func (v *valueEncoder) Length() int { return len(v.value) }
 
-// bytesEncoder is a sarama.Encoder that is used by pointer, so that making one an interface allocates nothing.
+// bytesEncoder is a sarama.Encoder used by pointer: converting a pointer to an interface allocates nothing.
 type bytesEncoder []byte
 
 // Encode implements sarama.Encoder.
@@ -90,27 +91,27 @@ func (b *bytesEncoder) Encode() ([]byte, error) { return *b, nil }
 // Length implements sarama.Encoder.
 func (b *bytesEncoder) Length() int { return len(*b) }
 
-// flights are the attempts that sarama has not given back, by what their records carry. It is where the connections note
-// what they see of them. Safe for concurrent use.
+// pendingRecords holds the records that sarama has not given back. Connections note here what they see of each record on
+// the wire. Safe for concurrent use.
 type pendingRecords struct {
 	mu        sync.Mutex
 	open      *table
 	deadlines deadlineQueue
-	// wakeAt is when due will be asked next, 0 when it will not. sooner tells that this is too late.
+	// wakeAt is when due will be called next; 0: not planned. sooner signals that a deadline before wakeAt was added.
 	wakeAt time.Duration
 	sooner chan struct{}
 
-	// departures is closed, and made anew, when a flight has departed.
+	// earlyEnds is closed and replaced when an attempt ends before sarama gave its record back.
 	earlyEnds atomic.Pointer[chan struct{}]
 
-	// wired: an attempt is acked as soon as the broker's answer is seen, and not when sarama gives the record back. Set
-	// before the first flight.
+	// wired: an attempt is acked when the broker's answer is seen on the wire, not when sarama gives the record back. Set
+	// before the first record.
 	wired bool
 
 	blind    atomic.Bool
 	inFlight atomic.Int64 // attempts whose done has not been called
 	idleMu   sync.Mutex
-	idle     chan struct{} // closed when inFlight falls to 0; nil when nobody waits
+	idle     chan struct{} // closed when inFlight falls to 0; nil if nobody waits
 }
 
 func newPendingRecords() *pendingRecords {
@@ -120,7 +121,7 @@ func newPendingRecords() *pendingRecords {
 	return p
 }
 
-// enter adds a flight before it is handed to sarama.
+// add adds a record before it is handed to sarama.
 func (p *pendingRecords) add(r *pendingRecord) {
 	p.mu.Lock()
 	p.open.put(r)
@@ -135,12 +136,12 @@ func (p *pendingRecords) add(r *pendingRecord) {
 	if sooner {
 		select {
 		case p.sooner <- struct{}{}:
-		default: // it will be looked at then
+		default: // a signal is pending already
 		}
 	}
 }
 
-// leave removes a flight that sarama has given back, or never got, and returns what became of it on the wire.
+// remove removes a record that sarama has given back, or never got. It returns the record's wire history.
 func (pending *pendingRecords) remove(r *pendingRecord) wireHistory {
 	pending.mu.Lock()
 	pending.open.drop(r)
@@ -151,17 +152,17 @@ func (pending *pendingRecords) remove(r *pendingRecord) wireHistory {
 	return h
 }
 
-// depart notes that an attempt is over before sarama has given its record back.
+// endEarly notes that an attempt ended before sarama gave its record back.
 func (p *pendingRecords) endEarly(r *pendingRecord) {
 	p.mu.Lock()
 	p.deadlines.remove(r)
 	r.endedEarly.Store(true)
 	p.mu.Unlock()
 	next := make(chan struct{})
-	close(*p.earlyEnds.Swap(&next)) // whoever waits looks whether it was his
+	close(*p.earlyEnds.Swap(&next)) // each waiting goroutine checks its own record
 }
 
-// look returns what became of a flight on the wire so far.
+// history returns the wire history of a record so far.
 func (pending *pendingRecords) history(r *pendingRecord) wireHistory {
 	pending.mu.Lock()
 	h := r.history
@@ -170,14 +171,14 @@ func (pending *pendingRecords) history(r *pendingRecord) wireHistory {
 	return h
 }
 
-// remaining returns the flights that are still open.
+// remaining returns the records that have not been removed.
 func (p *pendingRecords) remaining() []*pendingRecord {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.open.all()
 }
 
-// landed notes that done was called for one attempt.
+// completed notes that done was called for one attempt.
 func (p *pendingRecords) completed() {
 	if p.inFlight.Add(-1) > 0 {
 		return
@@ -190,7 +191,7 @@ func (p *pendingRecords) completed() {
 	}
 }
 
-// idleSignal returns a channel that is closed once no attempt is under way; nil when none is.
+// idleSignal returns a channel that is closed once no attempt is in flight. It returns nil if none is.
 func (p *pendingRecords) idleSignal() <-chan struct{} {
 	p.idleMu.Lock()
 	defer p.idleMu.Unlock()
@@ -203,21 +204,21 @@ func (p *pendingRecords) idleSignal() <-chan struct{} {
 	return p.idle
 }
 
-// transmission is one Produce request that left: for each partition the flights whose records it held.
+// transmission is one Produce request that was sent: the records that it held, by partition.
 type transmission struct {
 	version      int16
 	partitions   []partitionRecords
 	counter      *brokerCounter
-	first, again int64 // records, as wire counts them
+	first, again int64 // records, as in brokerCounter
 }
 
-// held is the part of a transmission that is for one partition.
+// partitionRecords is the part of a transmission for one partition.
 type partitionRecords struct {
 	partition int32
-	records   []*pendingRecord // in their order; nil in place of those that are not known
+	records   []*pendingRecord // in order; nil in place of an unknown record
 }
 
-// departing counts a transmission of each record, before its first byte leaves.
+// transmitting counts a transmission of each record, before the first byte is sent.
 func (p *pendingRecords) transmitting(version int16, all []partitionRefs, to *brokerCounter, now time.Duration) *transmission {
 	t := &transmission{version: version, counter: to, partitions: make([]partitionRecords, len(all))}
 	p.mu.Lock()
@@ -246,7 +247,7 @@ func (p *pendingRecords) transmitting(version int16, all []partitionRefs, to *br
 	return t
 }
 
-// recall takes a transmission back of which no byte left.
+// recall takes back a transmission of which no byte was sent.
 func (p *pendingRecords) recall(t *transmission) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -261,8 +262,8 @@ func (p *pendingRecords) recall(t *transmission) {
 	t.counter.again.Add(-t.again)
 }
 
-// answer notes what the broker said to a transmission, before sarama hears of it, and returns the flights that it acked,
-// which are no longer open then.
+// answer notes the broker's answer to a transmission, before sarama reads it. It returns the records that the broker acked,
+// and removes them.
 func (p *pendingRecords) answer(t *transmission, answers []partitionAnswer) (acked []*pendingRecord) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -290,7 +291,7 @@ func (p *pendingRecords) answer(t *transmission, answers []partitionAnswer) (ack
 	return acked
 }
 
-// land notes that the broker acked a flight, the i-th of its partition. s.mu is held.
+// markAcked notes that the broker acked a record, the i-th of its partition. p.mu is held.
 func (p *pendingRecords) markAcked(r *pendingRecord, a partitionAnswer, i int64) {
 	r.acked, r.partition, r.offset = true, a.partition, -1
 	if a.code == 0 && a.offset >= 0 {

@@ -1,10 +1,10 @@
 package kafka
 
-// placesOf is how many flights have a place of their own in a table; a power of two.
+// tableSlots is the number of slots in a table; a power of two.
 const tableSlots = 1 << 13
 
-// table finds flights by what their records carry. What is in flight at once is mostly a run of neighbours, so the place
-// that an operation's number names is mostly free; who finds it taken goes into a map. Not safe for concurrent use.
+// table finds pending records by ref. Records in flight usually have consecutive numbers, so the slot seq mod N is usually
+// free; on a collision the record goes into a map. Not safe for concurrent use.
 type table struct {
 	slots [tableSlots]*pendingRecord
 	rest  map[ref]*pendingRecord
@@ -14,7 +14,7 @@ func newTable() *table { return &table{rest: make(map[ref]*pendingRecord)} }
 
 func (t *table) slot(r ref) **pendingRecord { return &t.slots[r.seq%tableSlots] }
 
-// put adds a flight; another with the same ref is replaced.
+// put adds a record. It replaces a record with the same ref.
 func (t *table) put(r *pendingRecord) {
 	at := t.slot(r.ref)
 	if *at == nil || (*at).ref == r.ref {
@@ -24,7 +24,7 @@ func (t *table) put(r *pendingRecord) {
 	t.rest[r.ref] = r
 }
 
-// get returns the flight of r, nil when there is none.
+// get returns the record of a ref, nil if there is none.
 func (t *table) get(r ref) *pendingRecord {
 	if record := *t.slot(r); record != nil && record.ref == r {
 		return record
@@ -35,7 +35,7 @@ func (t *table) get(r ref) *pendingRecord {
 	return t.rest[r]
 }
 
-// drop removes f, if it is there.
+// drop removes r, if the table holds it.
 func (t *table) drop(r *pendingRecord) {
 	if at := t.slot(r.ref); *at == r {
 		*at = nil
@@ -46,7 +46,7 @@ func (t *table) drop(r *pendingRecord) {
 	}
 }
 
-// all lists the flights, in no order.
+// all lists the records, in no order.
 func (t *table) all() []*pendingRecord {
 	var all []*pendingRecord
 	for _, r := range t.slots {

@@ -9,16 +9,16 @@ import (
 	"wringer/drivers"
 )
 
-// line is one producer of a driver, sarama's or a press, with connections of its own.
+// producer is one producer of a driver: a batcher or sarama's producer, with connections of its own.
 type producer struct {
 	client     sarama.Client
-	batcher    *batcher                       // nil where sarama's producer is needed
-	async      sarama.AsyncProducer           // nil with a press, or with a clerk, who has it
+	batcher    *batcher                       // nil if sarama's producer is needed
+	async      sarama.AsyncProducer           // nil with a batcher, or with a transactor, which owns it
 	transactor *transactor                    // nil without transactions
-	input      chan<- *sarama.ProducerMessage // of the producer or the clerk
+	input      chan<- *sarama.ProducerMessage // of sarama's producer or of the transactor
 }
 
-// openLine makes a line. The topic exists, or first, who is called with the line's client, sees to it that it does.
+// openProducer makes a producer. It calls first with the new client; first makes sure that the topic exists.
 func (d *Driver) openProducer(brokers []string, config *sarama.Config, number int, first func(sarama.Client) error) (p *producer, err error) {
 	p = &producer{}
 	if d.config.Transactions != nil {
@@ -56,7 +56,7 @@ func (d *Driver) openProducer(brokers []string, config *sarama.Config, number in
 	return p, nil
 }
 
-// drain takes back what sarama gives back, until it has shut down.
+// receiveReturns receives the records that sarama gives back, until sarama has shut down.
 func (p *producer) receiveReturns(d *Driver) {
 	if p.batcher != nil {
 		d.drained.Go(p.batcher.findLeaders)
@@ -78,7 +78,7 @@ func (p *producer) receiveReturns(d *Driver) {
 	})
 }
 
-// end makes the producer give everything back; a clerk and a press end with the driver.
+// end makes sarama's producer give all records back. A transactor and a batcher end with the driver.
 func (p *producer) end() {
 	if p.async != nil {
 		p.async.AsyncClose()
@@ -95,7 +95,7 @@ func (p *producer) close() error {
 	return nil
 }
 
-// lineOf is the line that an operation goes by: one for each key, so that a key's order is that of one producer.
+// producerOf returns the producer of an operation. All operations of a key have one producer, which keeps their order.
 func (d *Driver) producerOf(op *drivers.Op) *producer {
 	if len(d.producers) == 1 {
 		return d.producers[0]

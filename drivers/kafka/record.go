@@ -14,24 +14,24 @@ import (
 	"wringer/drivers/payload"
 )
 
-// recipe renders the records of a stream.
+// recordTemplate renders the records of a stream.
 type recordTemplate struct {
 	topic    string
 	identity drivers.Identity
 	key      *text // nil: none
-	keyed    bool  // the key is rendered for operations without a key too
+	keyed    bool  // operations without a key get a rendered key too
 	value    *text
-	message  payload.Message // instead of value; nil: none
+	message  payload.Message // used in place of value; nil: none
 	size     int
 	sizes    sizes
 	sizeSeed uint64
 	headers  []namedText
-	room     int // bytes that a record's texts are likely to need
+	room     int // the bytes that a record's texts usually need
 	arenas   sync.Pool
 }
 
-// yard is room for the flights of some records and for their texts, allocated at once. It is freed when the last of them
-// is: small enough that one record which is stuck holds little.
+// arena is memory for some records and their texts, allocated at once. It is freed when the last of its records is. It is
+// small, so that one stuck record keeps little memory.
 type arena struct {
 	records []pendingRecord
 	text    []byte
@@ -42,7 +42,7 @@ const (
 	arenaText    = 32 << 10
 )
 
-// flight returns an unused flight and room for n bytes behind one another.
+// take returns an unused record and memory for n bytes.
 func (a *arena) take(n int) (*pendingRecord, []byte) {
 	if len(a.records) == 0 {
 		a.records = make([]pendingRecord, arenaRecords)
@@ -55,8 +55,8 @@ func (a *arena) take(n int) (*pendingRecord, []byte) {
 	return r, a.text[len(a.text):len(a.text):cap(a.text)]
 }
 
-// took notes that b, which began as what flight returned, is used. When it outgrew the room it lives elsewhere, but what was
-// cut from it before does not.
+// used notes that b, which began as the result of take, is in use. If b outgrew its memory, append has moved it; slices cut
+// from b before still use the old memory.
 func (a *arena) used(b []byte) {
 	if len(b) > cap(a.text)-len(a.text) {
 		a.text = nil
@@ -65,7 +65,7 @@ func (a *arena) used(b []byte) {
 	a.text = a.text[:len(a.text)+len(b)]
 }
 
-// text is a template with draws of its own: two templates of a stream must not draw the same values.
+// text is a template with random draws of its own. Two templates of a stream must not draw the same values.
 type text struct {
 	*drivers.Template
 	env drivers.Env
@@ -78,7 +78,7 @@ type namedText struct {
 
 func (t *text) append(dst []byte, op *drivers.Op) []byte { return t.Template.Append(dst, &t.env, op) }
 
-// drawPlace keeps the seeds of templates, and of the partitioner, apart from other draws of the stream.
+// drawPlace separates the seeds of templates, and of the partitioner, from other draws of the stream.
 const drawPlace = 1 << 61
 
 func compileText(source string, env drivers.Env, place uint64) (*text, error) {
@@ -87,7 +87,8 @@ func compileText(source string, env drivers.Env, place uint64) (*text, error) {
 	return &text{t, env}, err
 }
 
-// recipe compiles the texts of c, which Check has passed, and message, which a schema encodes; nil without one.
+// recordTemplate compiles the texts of c, which has passed Check. message is the value encoded by a schema; nil without a
+// schema.
 func (c *Config) recordTemplate(env drivers.Env, message payload.Message) (*recordTemplate, error) {
 	template := &recordTemplate{topic: c.Topic, identity: env.Identity, keyed: c.Key != "", message: message, size: int(c.Size), sizeSeed: drivers.Draw(env.Seed, 0, drawPlace+3)}
 	var err error
@@ -114,9 +115,9 @@ func (c *Config) recordTemplate(env drivers.Env, message payload.Message) (*reco
 	return template, nil
 }
 
-// roomOf is what a message is likely to need, by what its first operation does.
+// roomOf estimates the size of a message by encoding its first operation.
 func roomOf(message payload.Message) int {
-	b, _ := message.Append(nil, new(drivers.Op)) // it was rehearsed
+	b, _ := message.Append(nil, new(drivers.Op)) // rehearsed before: cannot fail
 	return len(b) + len(b)/4
 }
 
@@ -132,8 +133,8 @@ var (
 	headerAttempt = []byte(HeaderAttempt)
 )
 
-// flight makes the record of one attempt. An operation's attempts carry the same bytes, but for the attempt's number.
-// An error means that its value cannot be rendered, and that it must not be sent.
+// record makes the record of one attempt. All attempts of an operation carry the same bytes, except the attempt's number.
+// After an error the value could not be rendered, and the record must not be sent.
 func (t *recordTemplate) record(op *drivers.Op, at *drivers.Attempt, done func()) (record *pendingRecord, err error) {
 	a, _ := t.arenas.Get().(*arena)
 	if a == nil {
@@ -175,7 +176,7 @@ func (t *recordTemplate) record(op *drivers.Op, at *drivers.Attempt, done func()
 	return record, err
 }
 
-// blanks is what values are padded with.
+// blanks is the padding of values.
 var blanks = bytes.Repeat([]byte{' '}, 4096)
 
 // pad appends blanks until b has size bytes.
@@ -186,5 +187,5 @@ func pad(b []byte, size int) []byte {
 	return b
 }
 
-// cut returns what stands in b behind from, and b to append to.
+// cut returns the bytes of b after from, and b to append to.
 func cut(b []byte, from int) (piece, rest []byte) { return b[from:len(b):len(b)], b }

@@ -8,7 +8,7 @@ import (
 	"wringer/drivers"
 )
 
-// Transactions is the `transactions:` part of a stream: its records are sent in transactions, one after the other.
+// Transactions is the `transactions:` part of a stream. The stream's records are sent in transactions, one after another.
 type Transactions struct {
 	Records int           `yaml:"records" jsonschema_description:"Records of a transaction. Default 100."`
 	Every   time.Duration `yaml:"every" jsonschema_description:"A transaction ends after so long even with fewer records. Default 100ms."`
@@ -20,7 +20,7 @@ const (
 	maxTransactionRecords     = 1_000_000
 	defaultTransactionEvery   = 100 * time.Millisecond
 	maxTransactionEvery       = 30 * time.Second
-	// codeAborted is the code of a record whose transaction was aborted.
+	// codeAborted is the code of a record in an aborted transaction.
 	codeAborted = "kafka_transaction_aborted"
 )
 
@@ -50,10 +50,10 @@ func (t *Transactions) check(problem func(field, message string)) {
 	}
 }
 
-// transaction is the records between a begin and a commit or an abort.
+// transaction holds the records between a begin and a commit or abort.
 type transaction struct {
 	records []*pendingRecord
-	// left counts the records that sarama has not given back, and one more while records are added.
+	// left counts the records that sarama has not given back, plus one while records are added.
 	left    atomic.Int64
 	flushed chan struct{} // closed when left is 0
 	failed  atomic.Bool   // sarama gave a record back with an error

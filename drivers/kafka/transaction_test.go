@@ -12,7 +12,7 @@ import (
 	"wringer/drivers"
 )
 
-// transactional sends n operations in transactions while the topic is read back, and returns the attempts and how often
+// sendTransactions sends n operations in transactions while the topic is read back. It returns the attempts, and how often
 // each operation was seen.
 func sendTransactions(t *testing.T, c *kfake.Cluster, config Transactions, n uint64, timeout time.Duration) ([]drivers.Attempt, map[uint64]int) {
 	t.Helper()
@@ -39,7 +39,7 @@ func sendTransactions(t *testing.T, c *kfake.Cluster, config Transactions, n uin
 	return attempts, seen
 }
 
-// What was committed is acked and seen; what was aborted is rejected and not seen.
+// Committed records are acked and seen. Aborted records are rejected and not seen.
 func TestTransactionOutcomes(t *testing.T) {
 	attempts, seen := sendTransactions(t, newCluster(t, 3), Transactions{Records: 20, Abort: 0.4}, 500, testPatience)
 	aborted := 0
@@ -57,7 +57,7 @@ func TestTransactionOutcomes(t *testing.T) {
 	}
 }
 
-// A broker that commits what it was told to abort shows phantoms: rejected, and seen.
+// A broker that commits instead of aborting shows phantoms: rejected, and seen.
 func TestTransactionBrokerLies(t *testing.T) {
 	c := newCluster(t, 1)
 	c.ControlKey(int16(kmsg.EndTxn), func(r kmsg.Request) (kmsg.Response, error, bool) {
@@ -73,7 +73,7 @@ func TestTransactionBrokerLies(t *testing.T) {
 	}
 }
 
-// A commit that was asked for and not confirmed may have been made.
+// A commit that was requested and not confirmed may have happened.
 func TestTransactionUnconfirmed(t *testing.T) {
 	c := newCluster(t, 1)
 	c.ControlKey(int16(kmsg.EndTxn), func(r kmsg.Request) (kmsg.Response, error, bool) {
@@ -90,7 +90,7 @@ func TestTransactionUnconfirmed(t *testing.T) {
 	}
 }
 
-// A record that is refused aborts its transaction: none of it is acked, none of it is seen, and the next goes through.
+// A refused record aborts its transaction: none of its records is acked or seen. The next transaction succeeds.
 func TestTransactionRefused(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1)
@@ -112,7 +112,7 @@ func TestTransactionRefused(t *testing.T) {
 	}
 }
 
-// What comes after a transaction has failed goes into the next one.
+// Records that come after a transaction has failed go into the next one.
 func TestTransactionThatFailedTakesNoMore(t *testing.T) {
 	c := newCluster(t, 1)
 	refuse := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.MessageTooLarge, Count: 1})

@@ -9,21 +9,20 @@ import (
 	"wringer/drivers"
 )
 
-// clerk sends a driver's records in transactions. It alone uses the producer, so that no record can slip into a
-// transaction that it does not know of.
+// transactor sends the records of a producer in transactions. It alone uses sarama's producer, so every record belongs to a
+// known transaction.
 //
-// A record is acked when the commit of its transaction was confirmed. It is rejected when the commit was never asked for:
-// whatever becomes of the abort, nobody else can commit. It is indeterminate when the commit was asked for and not
-// confirmed.
+// A record is acked if the commit of its transaction was confirmed. It is rejected if the commit was never requested: even
+// if the abort fails, nobody else can commit. It is indeterminate if the commit was requested and not confirmed.
 type transactor struct {
 	driver      *Driver
 	client      sarama.Client
 	config      *Transactions
 	in          chan *sarama.ProducerMessage
 	carriedOver *sarama.ProducerMessage // for the next transaction; nil: none
-	producer    sarama.AsyncProducer    // nil while there is none
+	producer    sarama.AsyncProducer    // nil while there is no producer
 	returns     sync.WaitGroup
-	draws       uint64 // from which it is drawn which transactions are aborted
+	draws       uint64 // the seed that decides which transactions are aborted
 	number      uint64 // of the transaction
 }
 
@@ -31,7 +30,7 @@ func newTransactor(d *Driver, config *Transactions, client sarama.Client, produc
 	return &transactor{driver: d, config: config, client: client, producer: producer, draws: drivers.Draw(d.env.Seed, line, drawPlace+2), in: make(chan *sarama.ProducerMessage, 256)}
 }
 
-// run works until the driver shuts down.
+// run sends transactions until the driver shuts down.
 func (tr *transactor) run() {
 	tr.receiveReturns()
 	defer tr.closeProducer()
@@ -44,7 +43,7 @@ func (tr *transactor) run() {
 	}
 }
 
-// next is the first record of the next transaction; nil once the driver shuts down.
+// next returns the first record of the next transaction. It returns nil once the driver shuts down.
 func (tr *transactor) next() *sarama.ProducerMessage {
 	m := tr.carriedOver
 	tr.carriedOver = nil
@@ -59,7 +58,7 @@ func (tr *transactor) next() *sarama.ProducerMessage {
 	}
 }
 
-// takeBack takes back what the producer gives back.
+// receiveReturns receives the records that the producer gives back.
 func (tr *transactor) receiveReturns() {
 	p := tr.producer
 	tr.returns.Go(func() {
@@ -74,7 +73,7 @@ func (tr *transactor) receiveReturns() {
 	})
 }
 
-// retire ends the producer, if there is one.
+// closeProducer ends the producer, if there is one.
 func (tr *transactor) closeProducer() {
 	if tr.producer != nil {
 		tr.producer.AsyncClose()
@@ -83,8 +82,8 @@ func (tr *transactor) closeProducer() {
 	}
 }
 
-// renew makes a producer in place of one that could not end its transaction: asking for a producer id aborts what is open
-// under the transactional id. false: the driver shuts down.
+// reopen replaces a producer that could not end its transaction. Requesting a producer id aborts any open transaction of
+// the transactional id. It returns false when the driver shuts down.
 func (tr *transactor) reopen() bool {
 	for {
 		p, err := sarama.NewAsyncProducerFromClient(tr.client)
@@ -103,10 +102,10 @@ func (tr *transactor) reopen() bool {
 	}
 }
 
-// carry sends one transaction, first being its first record.
+// send sends one transaction that starts with first.
 func (tr *transactor) send(first *sarama.ProducerMessage) {
 	if err := tr.producer.BeginTxn(); err != nil {
-		// A producer that can't begin has failed for good. first waits for the next one.
+		// A producer that cannot begin has failed for good. first goes to the next producer.
 		tr.closeProducer()
 		if !tr.reopen() || tr.producer.BeginTxn() != nil {
 			tr.driver.returned(first, err)
@@ -117,11 +116,11 @@ func (tr *transactor) send(first *sarama.ProducerMessage) {
 	t.left.Store(1)
 	tr.fill(t, first)
 	t.recordDone()
-	<-t.flushed // sarama gives every record back, the connections being closed when the driver shuts down
+	<-t.flushed // when the driver shuts down it closes the connections, and sarama gives every record back
 	tr.finish(t)
 }
 
-// fails says whether the transaction can only be aborted.
+// mustAbort says whether the transaction can only be aborted.
 func (tr *transactor) mustAbort(t *transaction) bool {
 	return t.failed.Load() || tr.producer.TxnStatus()&sarama.ProducerTxnFlagInError != 0
 }
@@ -133,9 +132,9 @@ func (tr *transactor) fill(t *transaction, m *sarama.ProducerMessage) {
 	for {
 		r := m.Metadata.(*pendingRecord)
 		switch {
-		case r.stage.Load() == cancelled: // sarama would fail the whole transaction over it
+		case r.stage.Load() == cancelled: // sarama would fail the whole transaction because of this record
 			tr.driver.pending.remove(r)
-		case tr.mustAbort(t): // what has failed takes no more with it
+		case tr.mustAbort(t): // a failed transaction takes no more records
 			tr.carriedOver = m
 			return
 		default:
@@ -155,7 +154,7 @@ func (tr *transactor) fill(t *transaction, m *sarama.ProducerMessage) {
 	}
 }
 
-// finish commits or aborts, and ends the flights accordingly.
+// finish commits or aborts the transaction, and ends its attempts accordingly.
 func (tr *transactor) finish(t *transaction) {
 	draw := drivers.DrawUnit(drivers.Draw(tr.draws, tr.number, 0))
 	why := "it was to be aborted"
@@ -183,7 +182,7 @@ func (tr *transactor) finish(t *transaction) {
 	}
 }
 
-// committed ends a flight after its transaction's commit was asked for; err is nil when it was confirmed.
+// committed ends an attempt after the commit of its transaction was requested. err is nil if the commit was confirmed.
 func (d *Driver) committed(r *pendingRecord, err error) {
 	d.finish(r, func() {
 		if err == nil {
@@ -200,7 +199,7 @@ func (d *Driver) committed(r *pendingRecord, err error) {
 	})
 }
 
-// aborted ends a flight whose transaction's commit was never asked for.
+// aborted ends an attempt whose transaction was never committed.
 func (d *Driver) aborted(r *pendingRecord, why string) {
 	d.finish(r, func() {
 		h := d.pending.history(r)
