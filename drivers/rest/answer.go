@@ -26,7 +26,7 @@ const maxHead = 64 << 10
 // this driver has its own. It takes nothing that net/http refuses, as a fuzz test shows.
 type reader struct {
 	c       *conn
-	j       *judge
+	j       *evaluator
 	a       *answer
 	maxBody int64
 	noBody  bool // the request's method is HEAD
@@ -69,7 +69,7 @@ func (r *reader) read(ctx context.Context) error {
 }
 
 func (r *reader) readHead(ctx context.Context) error {
-	line, err := r.line(ctx)
+	line, err := r.headLine(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (r *reader) readHead(ctx context.Context) error {
 		return err
 	}
 	for {
-		line, err := r.line(ctx)
+		line, err := r.headLine(ctx)
 		if err != nil {
 			return err
 		}
@@ -95,8 +95,8 @@ func (r *reader) readHead(ctx context.Context) error {
 	}
 }
 
-// line reads one line of a head, without its end. A lone LF ends a line too (RFC 9112, 2.2).
-func (r *reader) line(ctx context.Context) ([]byte, error) {
+// headLine reads one line of a head, without its end. A lone LF ends a line too (RFC 9112, 2.2).
+func (r *reader) headLine(ctx context.Context) ([]byte, error) {
 	line, err := r.c.readLine(ctx, r.left)
 	if err == io.EOF {
 		err = errCut

@@ -26,7 +26,7 @@ func benchmarkDo(b *testing.B, session func(drivers.Driver) (drivers.Session, er
 			if err != nil {
 				return
 			}
-			go parrot(c)
+			go answerBlindly(c)
 		}
 	}()
 	c := &Config{Request: "POST http://" + listener.Addr().String() + "/orders/{{id}}", Body: `{"id":"{{id}}","n":{{int 1 9}}}`,
@@ -57,8 +57,8 @@ func benchmarkDo(b *testing.B, session func(drivers.Driver) (drivers.Session, er
 	}
 }
 
-// parrot answers every request of a connection, without looking at it.
-func parrot(c net.Conn) {
+// answerBlindly answers every request of a connection, without looking at it.
+func answerBlindly(c net.Conn) {
 	defer c.Close()
 	in := bufio.NewReader(c)
 	said := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")
@@ -96,7 +96,7 @@ func cutLength(line []byte) (int, bool) {
 func BenchmarkAnswer(b *testing.B) {
 	text := "HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Tue, 24 Nov 2026 18:04:00 GMT\r\nContent-Type: application/json\r\nContent-Length: 11\r\nConnection: keep-alive\r\n\r\n{\"ok\":true}"
 	c := newConn(script{}, nil, false)
-	r := reader{c: c, j: &judge{}, a: &answer{}, maxBody: 1 << 10}
+	r := reader{c: c, j: &evaluator{}, a: &answer{}, maxBody: 1 << 10}
 	b.ReportAllocs()
 	for b.Loop() {
 		c.r, c.w = 0, copy(c.buf, text)

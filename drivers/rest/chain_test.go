@@ -22,8 +22,8 @@ func shopSteps(url string) []Step {
 }
 
 func TestChain(t *testing.T) {
-	onBoth(t, func(t *testing.T, http2 bool) {
-		w := newWeb(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
+	onBothVersions(t, func(t *testing.T, http2 bool) {
+		w := newRecordingServer(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("ETag", `"v 1"`)
 			io.WriteString(rw, `{"order":{"id":"o 7/8"},"note":"fine"}`)
 		})
@@ -73,10 +73,10 @@ func TestChainThatEndsEarly(t *testing.T) {
 		{"nothing to capture", "POST POST", "empty 200", drivers.Indeterminate, drivers.CodeCheck, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, http2 bool) {
+			onBothVersions(t, func(t *testing.T, http2 bool) {
 				answers := strings.Fields(test.answers)
 				var n atomic.Int64
-				w := newWeb(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
+				w := newRecordingServer(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
 					switch a := answers[n.Add(1)-1]; a {
 					case "close":
 						panic(http.ErrAbortHandler)

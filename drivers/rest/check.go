@@ -27,8 +27,8 @@ type Check struct {
 type check func(*answer, *drivers.Op) string
 
 // add compiles one entry.
-func (j *judge) add(c *Check, field string, w *writer) {
-	problem := w.wrong
+func (j *evaluator) add(c *Check, field string, w *compiler) {
+	problem := w.problemAt
 	if len(c.Header) == 0 && len(c.JSON) == 0 && c.Body == "" && c.Size == "" {
 		problem(field, "checks nothing; write header, json, body or size")
 	}
@@ -70,7 +70,7 @@ func pattern(s string) (*regexp.Regexp, error) {
 	return regexp.Compile(s)
 }
 
-func (j *judge) addHeader(name string, re *regexp.Regexp) {
+func (j *evaluator) addHeader(name string, re *regexp.Regexp) {
 	n := len(j.headers)
 	why := "header " + name + " is absent or does not match"
 	j.headers = append(j.headers, headerCheck{name, re})
@@ -82,7 +82,7 @@ func (j *judge) addHeader(name string, re *regexp.Regexp) {
 	})
 }
 
-func (j *judge) addBody(re *regexp.Regexp) {
+func (j *evaluator) addBody(re *regexp.Regexp) {
 	j.keep = true
 	why := "the body does not match"
 	j.checks = append(j.checks, func(a *answer, _ *drivers.Op) string {
@@ -93,7 +93,7 @@ func (j *judge) addBody(re *regexp.Regexp) {
 	})
 }
 
-func (j *judge) addSize(spec string, holds func(int64) bool) {
+func (j *evaluator) addSize(spec string, holds func(int64) bool) {
 	j.checks = append(j.checks, func(a *answer, _ *drivers.Op) string {
 		if holds(a.size) {
 			return ""
@@ -139,12 +139,12 @@ type place struct {
 	want func(*drivers.Op) any
 }
 
-func (j *judge) addJSON(wants map[string]any, field string, w *writer) {
+func (j *evaluator) addJSON(wants map[string]any, field string, w *compiler) {
 	var places []place
 	for _, spec := range slices.Sorted(maps.Keys(wants)) {
 		path, err := jsonpath.Parse(spec)
 		if err != nil {
-			w.wrong(field, err.Error())
+			w.problemAt(field, err.Error())
 			continue
 		}
 		want := w.want(field+"."+spec, wants[spec])
@@ -178,21 +178,21 @@ func document(body []byte) (doc any, ok bool) {
 }
 
 // want prepares an expected value; a string with {{...}} is rendered per operation.
-func (w *writer) want(field string, v any) func(*drivers.Op) any {
+func (w *compiler) want(field string, v any) func(*drivers.Op) any {
 	if s, ok := v.(string); ok && strings.Contains(s, "{{") {
 		t := w.text(field, s, wantPlace, nil)
 		return func(op *drivers.Op) any { return string(t.append(nil, op)) }
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
-		w.wrong(field, "is no JSON value")
+		w.problemAt(field, "is no JSON value")
 		return nil
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	var plain any
 	if err := d.Decode(&plain); err != nil {
-		w.wrong(field, err.Error())
+		w.problemAt(field, err.Error())
 	}
 	return func(*drivers.Op) any { return plain }
 }

@@ -79,13 +79,13 @@ func (c *Config) Check(problem func(field, message string)) {
 func (c *Config) Open(_ context.Context, env drivers.Env) (drivers.Driver, error) {
 	var problems []error
 	c.checkParts(func(field, message string) { problems = append(problems, fmt.Errorf("%s: %s", field, message)) })
-	legs := c.compile(&env, func(field, message string) {
+	requests := c.compile(&env, func(field, message string) {
 		problems = append(problems, fmt.Errorf("%s: %s", field, message))
 	})
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("%w: rest: %w", drivers.ErrConfig, errors.Join(problems...))
 	}
-	d, err := c.assemble(env, legs)
+	d, err := c.assemble(env, requests)
 	if err != nil {
 		return nil, fmt.Errorf("%w: rest: %w", drivers.ErrConfig, err)
 	}
@@ -96,11 +96,11 @@ func (c *Config) Open(_ context.Context, env drivers.Env) (drivers.Driver, error
 }
 
 // assemble makes the driver of what was compiled.
-func (c *Config) assemble(env drivers.Env, legs []leg) (drivers.Driver, error) {
-	f := newFleet(env, c)
-	all := make([]*driver, len(legs))
-	for i := range legs {
-		d, err := f.driver(legs[i].request, legs[i].judge)
+func (c *Config) assemble(env drivers.Env, requests []compiledRequest) (drivers.Driver, error) {
+	f := newClient(env, c)
+	all := make([]*driver, len(requests))
+	for i := range requests {
+		d, err := f.driver(requests[i].request, requests[i].evaluator)
 		if err != nil {
 			return nil, err
 		}
@@ -108,9 +108,9 @@ func (c *Config) assemble(env drivers.Env, legs []leg) (drivers.Driver, error) {
 	}
 	switch {
 	case len(c.Steps) > 0:
-		return &chain{fleet: f, legs: legs, drivers: all}, nil
+		return &chain{client: f, requests: requests, drivers: all}, nil
 	case !c.plain():
-		return &tour{fleet: f, drivers: all}, nil
+		return &rotation{client: f, drivers: all}, nil
 	}
 	return all[0], nil
 }

@@ -135,12 +135,12 @@ func TestChecks(t *testing.T) {
 			d := open(t, &c).(*driver)
 			text := head + "\r\n" + test.body
 			a := answer{}
-			r := reader{c: newConn(script{strings.NewReader(text)}, nil, false), j: d.judge, a: &a, maxBody: 1 << 20}
+			r := reader{c: newConn(script{strings.NewReader(text)}, nil, false), j: d.evaluator, a: &a, maxBody: 1 << 20}
 			if err := r.read(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			var at drivers.Attempt
-			d.judge.decide(&a, &drivers.Op{Seq: 1}, &at)
+			d.evaluator.decide(&a, &drivers.Op{Seq: 1}, &at)
 			want := drivers.Attempt{Outcome: drivers.Acked, Answered: true, Status: 200, In: int64(len(test.body))}
 			if !test.holds {
 				want = drivers.Attempt{Outcome: drivers.Indeterminate, Code: drivers.CodeCheck, Answered: true, Detail: at.Detail, Status: 200, In: int64(len(test.body))}

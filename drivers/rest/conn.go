@@ -19,9 +19,9 @@ import (
 type conn struct {
 	net.Conn
 	peeker
-	turn  turn
-	tls   bool
-	until time.Time // the deadline that is set; zero when it must be set anew
+	direct rawExchange
+	tls    bool
+	until  time.Time // the deadline that is set; zero when it must be set anew
 	// stop ends the watch over the context of the attempt under way; nil while there is none.
 	stop func() bool
 
@@ -30,8 +30,8 @@ type conn struct {
 }
 
 const (
-	// patience is how long an attempt goes unwatched, so how late it may notice that its context was cancelled.
-	patience = 10 * time.Millisecond
+	// maxUnwatched is how long an attempt goes unwatched, so how late it may notice that its context was cancelled.
+	maxUnwatched = 10 * time.Millisecond
 	// smallBuffer holds most answers whole. It grows for long heads, and for long bodies.
 	smallBuffer = 4 << 10
 	largeBuffer = 64 << 10
@@ -41,7 +41,7 @@ func newConn(c net.Conn, raw syscall.RawConn, isTLS bool) *conn {
 	out := &conn{Conn: c, tls: isTLS, buf: make([]byte, smallBuffer)}
 	out.peeker.init(raw)
 	if !isTLS && raw != nil {
-		out.turn.init(raw)
+		out.direct.init(raw)
 	}
 	return out
 }
@@ -52,10 +52,10 @@ func (c *conn) begin(ctx context.Context, now time.Time) error {
 		// A TLS connection does not survive a write that timed out: no early deadline for it.
 		return c.watch(ctx)
 	}
-	end := now.Add(2 * patience)
+	end := now.Add(2 * maxUnwatched)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(end) {
 		end = deadline
-	} else if c.until.Sub(now) > patience {
+	} else if c.until.Sub(now) > maxUnwatched {
 		return nil
 	}
 	c.until = end
@@ -85,8 +85,8 @@ func (c *conn) end() bool {
 	return stopped
 }
 
-// onward says whether a read or write that failed with err goes on: it met an early deadline, and is watched from now.
-func (c *conn) onward(ctx context.Context, err error) bool {
+// continues says whether a read or write that failed with err goes on: it met an early deadline, and is watched from now.
+func (c *conn) continues(ctx context.Context, err error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
 		return false
 	}
@@ -96,21 +96,21 @@ func (c *conn) onward(ctx context.Context, err error) bool {
 	return c.stop != nil || c.watch(ctx) == nil
 }
 
-// takesTurns says whether an idle connection takes its request by exchange.
-func (c *conn) takesTurns() bool { return c.turn.raw != nil && c.r == c.w }
+// hasDirect says whether an idle connection takes its request by exchange.
+func (c *conn) hasDirect() bool { return c.direct.raw != nil && c.r == c.w }
 
 // exchange sends a request over an idle connection and reads what came first of the answer. It returns errStale when the
 // connection cannot carry a request; nothing was sent then.
 func (c *conn) exchange(ctx context.Context, b []byte) error {
 	c.r, c.w = 0, 0
-	stale, sent, got, err := c.turn.take(b, c.buf)
+	stale, sent, got, err := c.direct.do(b, c.buf)
 	c.w = got
 	switch {
 	case stale:
 		return errStale
 	case sent < len(b) && err == nil:
 		return c.send(ctx, b[sent:])
-	case err != nil && c.onward(ctx, err):
+	case err != nil && c.continues(ctx, err):
 		return nil
 	}
 	return err
@@ -127,13 +127,13 @@ func (c *conn) send(ctx context.Context, b []byte) error {
 		if err == nil {
 			return nil
 		}
-		if c.tls || !c.onward(ctx, err) {
+		if c.tls || !c.continues(ctx, err) {
 			return err
 		}
 		if c.peek() == peekData {
 			return errEarly
 		}
-		next := time.Now().Add(patience)
+		next := time.Now().Add(maxUnwatched)
 		if deadline, ok := ctx.Deadline(); ok && deadline.Before(next) {
 			next = deadline
 		}
@@ -167,7 +167,7 @@ func (c *conn) fill(ctx context.Context) error {
 		if err == nil {
 			return io.ErrNoProgress
 		}
-		if !c.onward(ctx, err) {
+		if !c.continues(ctx, err) {
 			return err
 		}
 	}

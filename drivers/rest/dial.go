@@ -23,7 +23,7 @@ type socket struct {
 func (s *socket) Close() error {
 	err := net.ErrClosed
 	s.once.Do(func() {
-		s.o.fleet.open.Add(-1)
+		s.o.client.open.Add(-1)
 		err = s.Conn.Close()
 	})
 	return err
@@ -35,8 +35,8 @@ func (o *origin) dial(ctx context.Context) (c net.Conn, raw syscall.RawConn, err
 	if err != nil {
 		return nil, nil, err
 	}
-	o.fleet.open.Add(1)
-	o.fleet.opened.Add(1)
+	o.client.open.Add(1)
+	o.client.opened.Add(1)
 	s := &socket{Conn: plain, o: o}
 	if sc, ok := plain.(syscall.Conn); ok {
 		if raw, err = sc.SyscallConn(); err != nil {

@@ -24,11 +24,11 @@ type pool struct {
 	dialing   chan struct{} // holds a token while a connection is being made, so that a crowd makes one
 
 	mu    sync.Mutex
-	conns []*shared
+	conns []*pooledConn
 }
 
-// shared is one connection that sessions share.
-type shared struct {
+// pooledConn is one connection that sessions share.
+type pooledConn struct {
 	*http.ClientConn
 	life life
 }
@@ -87,7 +87,7 @@ func (p *pool) add(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.conns = append(p.conns, &shared{ClientConn: cc, life: life{born: time.Now()}})
+	p.conns = append(p.conns, &pooledConn{ClientConn: cc, life: life{born: time.Now()}})
 	return nil
 }
 
@@ -96,15 +96,15 @@ func (p *pool) add(ctx context.Context) error {
 func (p *pool) reserve() *http.ClientConn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.conns = slices.DeleteFunc(p.conns, func(c *shared) bool {
-		if c.InFlight() > 0 || c.Err() == nil && !p.o.fleet.over(&c.life) {
+	p.conns = slices.DeleteFunc(p.conns, func(c *pooledConn) bool {
+		if c.InFlight() > 0 || c.Err() == nil && !p.o.client.over(&c.life) {
 			return false
 		}
 		c.Close()
 		return true
 	})
 	for _, c := range p.conns {
-		if !p.o.fleet.over(&c.life) && c.Reserve() == nil {
+		if !p.o.client.over(&c.life) && c.Reserve() == nil {
 			c.life.used++
 			return c.ClientConn
 		}
@@ -115,7 +115,7 @@ func (p *pool) reserve() *http.ClientConn {
 func (p *pool) room() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.ContainsFunc(p.conns, func(c *shared) bool { return !p.o.fleet.over(&c.life) && c.Available() > 0 })
+	return slices.ContainsFunc(p.conns, func(c *pooledConn) bool { return !p.o.client.over(&c.life) && c.Available() > 0 })
 }
 
 func (p *pool) close() {
@@ -154,7 +154,7 @@ func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) 
 	at.Sent = s.d.env.Clock()
 	at.Wire, at.Out = true, max(request.ContentLength, 0)
 	err = s.exchange(cc, request)
-	for n := 0; n < maxResends && turnedAway(err); n++ {
+	for n := 0; n < maxResends && unprocessed(err); n++ {
 		if cc, again := s.d.pool.take(ctx); again == nil {
 			if err.Error() != connUnusable {
 				at.Hidden, at.Transparent = at.Hidden+1, at.Transparent+1
@@ -169,7 +169,7 @@ func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) 
 		unanswered(ctx, at, http2Error(err))
 		return
 	}
-	s.d.judge.decide(&s.answer, op, at)
+	s.d.evaluator.decide(&s.answer, op, at)
 }
 
 // The words of net/http's HTTP/2, which does not export these errors.
@@ -178,8 +178,8 @@ const (
 	connUnusable = "http2: client conn not usable" // found out before anything left
 )
 
-// turnedAway says that the target did not look at the request.
-func turnedAway(err error) bool {
+// unprocessed says that the target did not look at the request.
+func unprocessed(err error) bool {
 	return err != nil && (err.Error() == connGoneAway || err.Error() == connUnusable)
 }
 
@@ -213,7 +213,7 @@ func (s *session2) exchange(cc *http.ClientConn, request *http.Request) error {
 		return err
 	}
 	defer response.Body.Close()
-	j, a := s.d.judge, &s.answer
+	j, a := s.d.evaluator, &s.answer
 	a.reset(j)
 	a.status = response.StatusCode
 	if a.status < 200 || a.status > 599 {
@@ -234,7 +234,7 @@ func (s *session2) readBody(body io.Reader) error {
 	bounded := io.LimitReader(body, s.d.maxBody+1)
 	into := io.Discard
 	var kept bytes.Buffer
-	if s.d.judge.keep {
+	if s.d.evaluator.keep {
 		into = &kept
 	}
 	n, err := io.Copy(into, bounded)

@@ -19,8 +19,8 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// scripted2 is an HTTP/2 peer that reads a request and then says what it was told to, frame by frame or not at all.
-type scripted2 struct {
+// scriptedHTTP2 is an HTTP/2 peer that reads a request and then says what it was told to, frame by frame or not at all.
+type scriptedHTTP2 struct {
 	frames []byte
 	next   []byte // what it says on further connections; nil: the same
 	dials  int
@@ -29,7 +29,7 @@ type scripted2 struct {
 	all    sync.WaitGroup
 }
 
-func (p *scripted2) dial(context.Context, string, string) (net.Conn, error) {
+func (p *scriptedHTTP2) dial(context.Context, string, string) (net.Conn, error) {
 	near, far := net.Pipe()
 	say := p.frames
 	if p.dials++; p.dials > 1 && p.next != nil {
@@ -39,7 +39,7 @@ func (p *scripted2) dial(context.Context, string, string) (net.Conn, error) {
 	return near, nil
 }
 
-func (p *scripted2) serve(c net.Conn, say []byte) {
+func (p *scriptedHTTP2) serve(c net.Conn, say []byte) {
 	defer c.Close()
 	if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil {
 		return
@@ -77,7 +77,7 @@ func (p *scripted2) serve(c net.Conn, say []byte) {
 }
 
 // attempt sends one request to the peer.
-func (p *scripted2) attempt(t testing.TB, c Config, deadline time.Duration) drivers.Attempt {
+func (p *scriptedHTTP2) attempt(t testing.TB, c Config, deadline time.Duration) drivers.Attempt {
 	env := drivertest.NewEnv(t, time.Now())
 	env.Dial = p.dial
 	c.HTTP2 = true
@@ -194,7 +194,7 @@ func TestBadInputOverHTTP2(t *testing.T) {
 		{"a frame larger than allowed", func(fr *http2.Framer) { fr.WriteRawFrame(http2.FrameData, 0, 1, make([]byte, 2<<20)) }, false, drivers.Indeterminate, "malformed closed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			p := &scripted2{frames: frames(test.write), stay: test.stay}
+			p := &scriptedHTTP2{frames: frames(test.write), stay: test.stay}
 			if test.name == "HTTP/1.1" {
 				p.frames = []byte(strings.Repeat("HTTP/1.1 400 Bad Request\r\n\r\n", 10))
 			}
@@ -226,7 +226,7 @@ func TestTurnedAwayUnread(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := Config{Request: "POST http://peer/", Body: "x"}
 			for shape, c := range map[string]Config{"plain": c, "redirects": {Request: c.Request, Body: "x", Redirects: 2}, "chain": {Steps: []Step{{Name: "a", Request: c.Request, Body: "x"}}}} {
-				at := (&scripted2{frames: away, next: test.next, stay: true}).attempt(t, c, 20*time.Second)
+				at := (&scriptedHTTP2{frames: away, next: test.next, stay: true}).attempt(t, c, 20*time.Second)
 				expect(t, at, test.outcome, test.code)
 				if at.Hidden != test.hidden || at.Transparent != test.hidden || !at.Wire || at.Sent > at.Done {
 					t.Errorf("%s: %+v", shape, at)
@@ -238,7 +238,7 @@ func TestTurnedAwayUnread(t *testing.T) {
 
 // A peer that refuses while a large body is under way has answered.
 func TestAnswerBeforeTheRequestIsWholeOverHTTP2(t *testing.T) {
-	p := &scripted2{early: true, stay: true, frames: frames(func(fr *http2.Framer) {
+	p := &scriptedHTTP2{early: true, stay: true, frames: frames(func(fr *http2.Framer) {
 		head(fr, true, ":status", "413")
 		fr.WriteRSTStream(1, http2.ErrCodeNo)
 	})}
@@ -269,7 +269,7 @@ func FuzzHTTP2(f *testing.F) {
 		if len(raw) > 1<<16 {
 			return
 		}
-		at := (&scripted2{frames: raw}).attempt(t, Config{MaxBody: 1 << 10}, 20*time.Second)
+		at := (&scriptedHTTP2{frames: raw}).attempt(t, Config{MaxBody: 1 << 10}, 20*time.Second)
 		if at.Outcome == drivers.Unknown || at.Code == drivers.CodeTimeout || (at.Outcome == drivers.Acked) != (at.Code == "") {
 			t.Fatalf("%+v", at)
 		}

@@ -33,7 +33,7 @@ func sessionByLoop(d drivers.Driver) (drivers.Session, error) {
 	}
 	l, err := plain.Poller()
 	if l == nil || err != nil {
-		return plain.lane(), err
+		return plain.openSession(), err
 	}
 	b := &byLoop{d: plain, Poller: l}
 	b.done = func() { b.over.Store(true) }
@@ -165,7 +165,7 @@ func TestLoopSharesAConnectionWithSessions(t *testing.T) {
 	body := strings.Repeat("x", 4<<20)
 	for name, answer := range map[string]string{"short": "ok", "long": strings.Repeat("y", 300<<10), "a buffer": strings.Repeat("z", largeBuffer)} {
 		t.Run(name, func(t *testing.T) {
-			w := newWeb(t, nil, func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, answer) })
+			w := newRecordingServer(t, nil, func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, answer) })
 			d := open(t, &Config{Request: "POST " + w.URL, Body: body})
 			s, err := sessionByLoop(d)
 			if err != nil {
@@ -178,11 +178,11 @@ func TestLoopSharesAConnectionWithSessions(t *testing.T) {
 					t.Errorf("%+v", at)
 				}
 			}
-			if w.connections() != 1 || d.(*driver).fleet.open.Load() != 1 || d.(*driver).fleet.opened.Load() != 1 {
+			if w.connections() != 1 || d.(*driver).client.open.Load() != 1 || d.(*driver).client.opened.Load() != 1 {
 				t.Errorf("%d connections", w.connections())
 			}
 			s.Close()
-			if n := d.(*driver).fleet.open.Load(); n != 0 {
+			if n := d.(*driver).client.open.Load(); n != 0 {
 				t.Errorf("%d connections are still open", n)
 			}
 		})
@@ -212,7 +212,7 @@ func TestLoopTakesAnEarlyAnswer(t *testing.T) {
 
 // Connections that are no sockets stay with their sessions.
 func TestLoopWithoutSockets(t *testing.T) {
-	w := newWeb(t, nil, fine)
+	w := newRecordingServer(t, nil, answerOK)
 	env := drivertest.NewEnv(t, time.Now())
 	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := new(net.Dialer).DialContext(ctx, network, address)
@@ -280,31 +280,31 @@ func TestLoopTellsWhenAnAnswerCame(t *testing.T) {
 	}
 }
 
-// flown is a loop with some idle connections, and attempts that are under way together.
-type flown struct {
+// polledRun is a loop with some idle connections, and attempts that are under way together.
+type polledRun struct {
 	d  *driver
 	l  drivers.Poller
 	at [16]drivers.Attempt
 	op [16]drivers.Op
 	up int // so many were begun
 
-	flying atomic.Int64
-	close  func() // once
+	pending atomic.Int64
+	close   func() // once
 }
 
-// fly opens a loop and makes one attempt over each of n connections, which are idle afterwards.
-func fly(t *testing.T, d drivers.Driver, n int) *flown {
+// startPolled opens a loop and makes one attempt over each of n connections, which are idle afterwards.
+func startPolled(t *testing.T, d drivers.Driver, n int) *polledRun {
 	t.Helper()
 	l, err := d.(*driver).Poller()
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &flown{d: d.(*driver), l: l, close: sync.OnceFunc(func() { l.Close() })}
+	f := &polledRun{d: d.(*driver), l: l, close: sync.OnceFunc(func() { l.Close() })}
 	t.Cleanup(f.close)
 	for range n {
 		f.send(t.Context(), time.Minute)
 	}
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	for i := range n {
 		expect(t, f.at[i], drivers.Acked, "")
 	}
@@ -312,20 +312,20 @@ func fly(t *testing.T, d drivers.Driver, n int) *flown {
 }
 
 // send begins an attempt of the next operation.
-func (f *flown) send(ctx context.Context, timeout time.Duration) {
+func (f *polledRun) send(ctx context.Context, timeout time.Duration) {
 	i := f.up
 	f.up++
 	f.op[i].Seq = uint64(i)
 	f.at[i].Reset(1, f.d.env.Clock())
 	f.at[i].Timeout = timeout
-	f.flying.Add(1)
+	f.pending.Add(1)
 	f.l.Await(ctx, 0)
-	f.l.Send(ctx, &f.op[i], &f.at[i], func() { f.flying.Add(-1) })
+	f.l.Send(ctx, &f.op[i], &f.at[i], func() { f.pending.Add(-1) })
 }
 
-// land turns the loop until every attempt is over.
-func (f *flown) land(ctx context.Context) {
-	for f.flying.Load() > 0 {
+// awaitAll turns the loop until every attempt is over.
+func (f *polledRun) awaitAll(ctx context.Context) {
+	for f.pending.Load() > 0 {
 		f.l.Await(ctx, time.Millisecond)
 	}
 }
@@ -333,17 +333,17 @@ func (f *flown) land(ctx context.Context) {
 // An attempt whose deadline passes ends alone.
 func TestLoopEndsOneAttempt(t *testing.T) {
 	release := make(chan struct{})
-	w := newWeb(t, nil, func(_ http.ResponseWriter, r *http.Request) {
+	w := newRecordingServer(t, nil, func(_ http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, ".3") {
 			<-release
 		}
 	})
 	defer close(release)
-	f := fly(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 3)
+	f := startPolled(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 3)
 	f.send(t.Context(), 50*time.Millisecond)
 	f.send(t.Context(), time.Minute)
 	f.send(t.Context(), 0)
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	for i := range f.up {
 		if i == 3 {
 			expect(t, f.at[i], drivers.Indeterminate, drivers.CodeTimeout)
@@ -355,20 +355,20 @@ func TestLoopEndsOneAttempt(t *testing.T) {
 
 // Where processors are scarce, a loop waits by other means, and as well.
 func TestLoopOnACrowdedMachine(t *testing.T) {
-	w := newWeb(t, nil, fine)
-	f := fly(t, open(t, &Config{Request: w.URL}), 1)
+	w := newRecordingServer(t, nil, answerOK)
+	f := startPolled(t, open(t, &Config{Request: w.URL}), 1)
 	l := f.l.(*loop)
-	l.crowded = time.Hour
+	l.busyUntil = time.Hour
 	f.send(t.Context(), time.Minute)
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	expect(t, f.at[1], drivers.Acked, "")
-	l.crowded = 0
-	l.woken(l.d.env.Clock(), time.Hour)
-	if l.crowded != 0 {
+	l.busyUntil = 0
+	l.noteTime(l.d.env.Clock(), time.Hour)
+	if l.busyUntil != 0 {
 		t.Error("crowded, though it woke up in time")
 	}
-	l.woken(3*crowding, crowding)
-	if l.crowded < time.Second {
+	l.noteTime(3*busyDelay, busyDelay)
+	if l.busyUntil < time.Second {
 		t.Error("not crowded, though it woke up late")
 	}
 }
@@ -376,13 +376,13 @@ func TestLoopOnACrowdedMachine(t *testing.T) {
 // When the run ends, so does what is under way, by the loop or by a session.
 func TestLoopEndsWithItsContext(t *testing.T) {
 	release := make(chan struct{})
-	w := newWeb(t, nil, func(_ http.ResponseWriter, r *http.Request) {
+	w := newRecordingServer(t, nil, func(_ http.ResponseWriter, r *http.Request) {
 		if !strings.HasSuffix(r.URL.Path, ".0") {
 			<-release
 		}
 	})
 	defer close(release)
-	f := fly(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 1)
+	f := startPolled(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	f.send(ctx, time.Hour)
 	f.send(ctx, 0)
@@ -390,7 +390,7 @@ func TestLoopEndsWithItsContext(t *testing.T) {
 		f.l.Await(ctx, time.Millisecond)
 	}
 	cancel()
-	f.land(ctx)
+	f.awaitAll(ctx)
 	expect(t, f.at[1], drivers.Indeterminate, drivers.CodeCancelled)
 	expect(t, f.at[2], drivers.Indeterminate, drivers.CodeCancelled)
 }
@@ -413,10 +413,10 @@ func TestLoopLeavesConnections(t *testing.T) {
 				io.WriteString(c, text)
 				return true
 			})
-			f := fly(t, open(t, &Config{Request: "http://" + address}), 1)
+			f := startPolled(t, open(t, &Config{Request: "http://" + address}), 1)
 			for range 2 {
 				f.send(t.Context(), time.Minute)
-				f.land(t.Context())
+				f.awaitAll(t.Context())
 				expect(t, f.at[f.up-1], drivers.Acked, "")
 			}
 		})
@@ -439,12 +439,12 @@ func TestLoopKeepsWhatIsNotSentYet(t *testing.T) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		return true
 	})
-	f := fly(t, open(t, &Config{Request: "POST http://" + address + "/{{seq}}", Body: strings.Repeat("x", size) + "{{seq}}"}), 3)
+	f := startPolled(t, open(t, &Config{Request: "POST http://" + address + "/{{seq}}", Body: strings.Repeat("x", size) + "{{seq}}"}), 3)
 	for range 3 {
 		f.send(t.Context(), time.Minute)
 	}
 	close(hold)
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	for i := range f.up {
 		expect(t, f.at[i], drivers.Acked, "")
 	}
@@ -454,7 +454,7 @@ func TestLoopKeepsWhatIsNotSentYet(t *testing.T) {
 func TestLoopLosesNoConnection(t *testing.T) {
 	long := strings.Repeat("y", 300<<10)
 	release := make(chan struct{})
-	w := newWeb(t, nil, func(rw http.ResponseWriter, r *http.Request) {
+	w := newRecordingServer(t, nil, func(rw http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasSuffix(r.URL.Path, ".2"):
 			io.WriteString(rw, long)
@@ -476,24 +476,24 @@ func TestLoopLosesNoConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	f := fly(t, d, 0)
+	f := startPolled(t, d, 0)
 	f.send(t.Context(), time.Minute) // over a socket
 	for len(w.requests()) < 1 {
 		f.l.Await(t.Context(), time.Millisecond)
 	}
 	f.send(t.Context(), time.Minute) // over what is none
 	close(release)
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	f.send(t.Context(), time.Minute)
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	if at := f.at[2]; at.Outcome != drivers.Acked || at.In != int64(len(long)) {
 		t.Errorf("%+v", at)
 	}
-	if n := f.d.fleet.open.Load(); n != 2 || dials.Load() != 2 {
+	if n := f.d.client.open.Load(); n != 2 || dials.Load() != 2 {
 		t.Errorf("%d connections of %d", n, dials.Load())
 	}
 	f.close()
-	if n := f.d.fleet.open.Load(); n != 0 {
+	if n := f.d.client.open.Load(); n != 0 {
 		t.Errorf("%d connections are still open", n)
 	}
 }
@@ -509,13 +509,13 @@ func sound(t *testing.T, l *loop) {
 			under++
 		}
 	}
-	for i, p := range l.flying {
+	for i, p := range l.pending {
 		if p.place != i || p.done == nil || l.conns[int32(p.fd)] != p {
 			t.Fatalf("place %d has a connection of place %d, with an attempt: %v", i, p.place, p.done != nil)
 		}
 	}
-	if under != len(l.flying) {
-		t.Fatalf("%d attempts are under way, %d connections are looked after", under, len(l.flying))
+	if under != len(l.pending) {
+		t.Fatalf("%d attempts are under way, %d connections are looked after", under, len(l.pending))
 	}
 }
 
@@ -523,7 +523,7 @@ func sound(t *testing.T, l *loop) {
 func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
 	release := make(chan struct{})
 	step := make(chan struct{}) // an even operation is answered at some later turn
-	w := newWeb(t, nil, func(rw http.ResponseWriter, r *http.Request) {
+	w := newRecordingServer(t, nil, func(rw http.ResponseWriter, r *http.Request) {
 		switch n := r.URL.Path[len(r.URL.Path)-1]; {
 		case n == '9':
 			<-release
@@ -579,12 +579,12 @@ func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
 // Connections that their peer closed are let go of beside an attempt that takes long.
 func TestLoopLetsIdleConnectionsGo(t *testing.T) {
 	release := make(chan struct{})
-	w := newWeb(t, nil, func(_ http.ResponseWriter, r *http.Request) {
+	w := newRecordingServer(t, nil, func(_ http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, ".4") {
 			<-release
 		}
 	})
-	f := fly(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 4)
+	f := startPolled(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 4)
 	l := f.l.(*loop)
 	f.send(t.Context(), time.Minute)
 	for len(w.requests()) < 5 {
@@ -599,7 +599,7 @@ func TestLoopLetsIdleConnectionsGo(t *testing.T) {
 	}
 	sound(t, l)
 	close(release)
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	expect(t, f.at[4], drivers.Acked, "")
 }
 

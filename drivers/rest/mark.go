@@ -9,7 +9,7 @@ import (
 
 // witnessable returns what keeps a witness from reading the stream's requests, nil when nothing does.
 func (c *Config) witnessable() error {
-	line, err := parseLine(c.Request)
+	line, err := parseRequestLine(c.Request)
 	switch {
 	case !c.single():
 		return errNotSingle

@@ -15,8 +15,8 @@ import (
 	"wringer/drivers"
 )
 
-// flight is an attempt under way.
-type flight struct {
+// pendingRequest is an attempt under way.
+type pendingRequest struct {
 	op       *drivers.Op
 	at       *drivers.Attempt
 	done     func() // nil: there is none
@@ -25,25 +25,25 @@ type flight struct {
 
 // polled is a connection of a loop: a socket that the runtime's poller knows nothing of, so that nothing else wakes up for it.
 type polled struct {
-	flight
+	pendingRequest
 	fd      int
 	network string
 	socket  *socket // as it was dialled
 	conn    conn    // its buffer, at the end of which is the brink
-	brink   brink
+	end     bufferEnd
 	looked  time.Duration // what had come by then was taken
 	place   int           // among those with an attempt under way
 	stamped bool          // what came last
 	stamp   [unix.SizeofCmsghdr + 8*8]byte
 }
 
-// brink is where the reader gets to when it has used what came.
-type brink struct {
+// bufferEnd is where the reader gets to when it has used what came.
+type bufferEnd struct {
 	net.Conn
 	err error
 }
 
-func (b *brink) Read([]byte) (int, error) { return 0, b.err }
+func (b *bufferEnd) Read([]byte) (int, error) { return 0, b.err }
 
 // errMore is what stands at the brink while more may come.
 var errMore = errors.New("the answer is not whole yet")
@@ -75,7 +75,7 @@ func adopt(s *session) *polled {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
 	p := &polled{fd: fd, network: s.d.network, socket: outer}
 	p.conn.buf = s.conn.buf
-	p.conn.Conn = &p.brink
+	p.conn.Conn = &p.end
 	s.conn, s.reader.c = nil, nil
 	return p
 }
@@ -140,11 +140,11 @@ func (p *polled) receive() (age time.Duration, came bool) {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return 0, false
 	case err != 0:
-		p.brink.err = p.failed("read", err)
+		p.end.err = p.failed("read", err)
 	case n == 0:
-		p.brink.err = io.EOF
+		p.end.err = io.EOF
 	default:
-		p.brink.err = errMore
+		p.end.err = errMore
 		p.conn.w += int(n)
 		age, p.stamped = stampAge(p.stamp[:message.Controllen])
 	}
@@ -193,17 +193,17 @@ func (p *polled) room() bool {
 	return true
 }
 
-// waker waits for time to pass, and for sockets.
-type waker struct{ epoll, timer int }
+// epoll waits for time to pass, and for sockets.
+type epoll struct{ fd, timer int }
 
 type events [128]unix.EpollEvent
 
-func (w *waker) open() (err error) {
-	if w.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+func (w *epoll) open() (err error) {
+	if w.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
 	if w.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC); err != nil {
-		unix.Close(w.epoll)
+		unix.Close(w.fd)
 		return os.NewSyscallError("timerfd_create", err)
 	}
 	if err = w.watch(w.timer); err != nil {
@@ -212,38 +212,38 @@ func (w *waker) open() (err error) {
 	return err
 }
 
-func (w *waker) close() error { return errors.Join(unix.Close(w.timer), unix.Close(w.epoll)) }
+func (w *epoll) close() error { return errors.Join(unix.Close(w.timer), unix.Close(w.fd)) }
 
-func (w *waker) watch(fd int) error {
+func (w *epoll) watch(fd int) error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, fd, &event))
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(w.fd, unix.EPOLL_CTL_ADD, fd, &event))
 }
 
-func (w *waker) unwatch(fd int) { _ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, fd, nil) }
+func (w *epoll) unwatch(fd int) { _ = unix.EpollCtl(w.fd, unix.EPOLL_CTL_DEL, fd, nil) }
 
 // sleep waits for d, exactly: a timer's expiry knows no slack, as that of a sleeping thread does.
-func (w *waker) sleep(d time.Duration) {
+func (w *epoll) sleep(d time.Duration) {
 	w.set(d)
 	var expirations [8]byte
 	_, _ = unix.Read(w.timer, expirations[:])
 }
 
 // wait waits for d, at most patience, or until there is something to take.
-func (w *waker) wait(d time.Duration) {
+func (w *epoll) wait(d time.Duration) {
 	w.set(d)
 	var one [1]unix.EpollEvent
-	_, _ = unix.EpollWait(w.epoll, one[:], int(patience/time.Millisecond)+1)
+	_, _ = unix.EpollWait(w.fd, one[:], int(maxUnwatched/time.Millisecond)+1)
 }
 
-func (w *waker) set(d time.Duration) {
+func (w *epoll) set(d time.Duration) {
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(1, int64(d)))}
 	_ = unix.TimerfdSettime(w.timer, 0, &spec, nil)
 }
 
 // poll tells what there is to take.
-func (w *waker) poll(to *events) int {
+func (w *epoll) poll(to *events) int {
 	const noMask = 0
-	n, _, err := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(w.epoll), uintptr(unsafe.Pointer(&to[0])), uintptr(len(to)), 0, noMask, 0)
+	n, _, err := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(w.fd), uintptr(unsafe.Pointer(&to[0])), uintptr(len(to)), 0, noMask, 0)
 	if err != 0 {
 		return 0
 	}

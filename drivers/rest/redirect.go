@@ -13,10 +13,10 @@ import (
 // and the last answer decides, with one exception. After a 301, 302 or 303 whose next hop became a GET, the first request
 // may have taken effect ("see other"): what would be rejected then is indeterminate. An answer that is ok is not followed;
 // neither is one beyond the bound, or one that leads to nothing that can be asked: it stands as it is.
-func (c *courier) follow(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt, a *answer) *answer {
+func (c *requester) follow(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt, a *answer) *answer {
 	sent, out, became := at.Sent, at.Out, false
-	for range c.fleet.redirects {
-		if !leads(at, a) {
+	for range c.client.redirects {
+		if !isRedirect(at, a) {
 			break
 		}
 		next, get, err := c.hop(d, op, a)
@@ -25,7 +25,7 @@ func (c *courier) follow(ctx context.Context, d *driver, op *drivers.Op, at *dri
 			break
 		}
 		became = became || get
-		c.fleet.followed.Add(1)
+		c.client.followed.Add(1)
 		hidden, transparent := at.Hidden, at.Transparent
 		at.Reset(at.Number, at.Begun)
 		a = c.send(ctx, next, op, at)
@@ -41,8 +41,8 @@ func (c *courier) follow(ctx context.Context, d *driver, op *drivers.Op, at *dri
 	return a
 }
 
-// leads says whether an answer asks to go elsewhere.
-func leads(at *drivers.Attempt, a *answer) bool {
+// isRedirect says whether an answer asks to go elsewhere.
+func isRedirect(at *drivers.Attempt, a *answer) bool {
 	if !at.Answered || at.Outcome != drivers.Rejected || len(a.values) == 0 || !a.values[0].found {
 		return false
 	}
@@ -54,7 +54,7 @@ func leads(at *drivers.Attempt, a *answer) bool {
 }
 
 // hop makes the driver of the request that an answer asks for. get says that another method became a GET.
-func (c *courier) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get bool, err error) {
+func (c *requester) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get bool, err error) {
 	from := d.request
 	base, err := url.Parse(from.line.scheme + "://" + from.line.host + string(from.path.append(nil, op)))
 	if err != nil {
@@ -73,7 +73,7 @@ func (c *courier) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get b
 	if err != nil {
 		return nil, false, err
 	}
-	r := &request{line: line{method: method, scheme: to.Scheme, host: to.Host, path: path}, close: from.close, agent: from.agent, env: from.env}
+	r := &request{line: requestLine{method: method, scheme: to.Scheme, host: to.Host, path: path}, close: from.close, agent: from.agent, env: from.env}
 	if err := r.line.checkURL(); err != nil {
 		return nil, false, err
 	}
@@ -83,7 +83,7 @@ func (c *courier) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get b
 		r.host = from.host
 	}
 	from.takeAlong(r, op, same, get)
-	next, err = c.fleet.driver(r, d.judge)
+	next, err = c.client.driver(r, d.evaluator)
 	return next, get, err
 }
 

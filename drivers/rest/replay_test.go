@@ -17,8 +17,8 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// keeper is a target that keeps its word about keys, or breaks it in one way.
-type keeper struct {
+// keyedTarget is a target that keeps its word about keys, or breaks it in one way.
+type keyedTarget struct {
 	lie string
 
 	mu       sync.Mutex
@@ -29,12 +29,12 @@ type keeper struct {
 	marks    map[string]int
 }
 
-func newKeeper(lie string) *keeper {
-	return &keeper{lie: lie, answers: map[string]string{}, bodies: map[string]string{}, busy: map[string]bool{},
+func newKeyedTarget(lie string) *keyedTarget {
+	return &keyedTarget{lie: lie, answers: map[string]string{}, bodies: map[string]string{}, busy: map[string]bool{},
 		executed: map[string]int{}, marks: map[string]int{}}
 }
 
-func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (k *keyedTarget) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	key := r.Header.Get("Idempotency-Key")
 	k.mu.Lock()
@@ -71,7 +71,7 @@ func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // replay sends one operation, then again in each way, and returns what was made of the answers.
-func replay(t *testing.T, target *keeper, http2 bool) map[drivers.ReplayKind]drivers.Replay {
+func replay(t *testing.T, target *keyedTarget, http2 bool) map[drivers.ReplayKind]drivers.Replay {
 	t.Helper()
 	server := httptest.NewUnstartedServer(target)
 	server.Config.Protocols = new(http.Protocols)
@@ -122,7 +122,7 @@ func TestReplays(t *testing.T) {
 	} {
 		for _, http2 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s http2=%t", lie, http2), func(t *testing.T) {
-				target := newKeeper(lie)
+				target := newKeyedTarget(lie)
 				for kind, r := range replay(t, target, http2) {
 					if r.Judgement != want[kind] || (r.Why == "") != (r.Judgement == honoured) || len(r.Attempts) != 1+int(kind)%2 {
 						t.Errorf("%s: %+v, want %d", kind, r, want[kind])
@@ -163,11 +163,11 @@ func TestConcurrentReplays(t *testing.T) {
 		{[2]drivers.Attempt{lost, result}, drivers.ReplayUndecided},
 		{[2]drivers.Attempt{lost, conflict}, drivers.ReplayUndecided},
 	} {
-		if r := judgeConcurrent(first, c.both); r.Judgement != c.want {
+		if r := classifyConcurrent(first, c.both); r.Judgement != c.want {
 			t.Errorf("%+v: %+v, want %d", c.both, r, c.want)
 		}
 	}
-	if r := judgeSame(drivers.Answer{}, result); r.Judgement != drivers.ReplayUndecided {
+	if r := classifySame(drivers.Answer{}, result); r.Judgement != drivers.ReplayUndecided {
 		t.Errorf("without the first answer: %+v", r)
 	}
 }
@@ -243,8 +243,8 @@ func TestWitnessable(t *testing.T) {
 
 // The mark goes with every request, whatever carries it.
 func TestMarksOnConnectionsThatEnd(t *testing.T) {
-	onBoth(t, func(t *testing.T, http2 bool) {
-		w := newWeb(t, nil, fine)
+	onBothVersions(t, func(t *testing.T, http2 bool) {
+		w := newRecordingServer(t, nil, answerOK)
 		env := drivertest.NewEnv(t, time.Now())
 		env.Mark = "{{id}}"
 		d, err := (&Config{Request: w.URL, Connection: Connection{MaxRequests: 2}, HTTP2: http2}).Open(t.Context(), env)

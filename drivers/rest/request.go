@@ -14,7 +14,7 @@ import (
 
 // request renders the requests of a stream. It is read only once compiled.
 type request struct {
-	line    line
+	line    requestLine
 	path    texts
 	host    string // of the Host header; empty: the URL's
 	headers []header
@@ -139,18 +139,18 @@ func (r *request) appendHead(dst []byte, layout texts, op *drivers.Op, n int) []
 	return append(dst, "\r\n"...)
 }
 
-// line is the request line of a scenario: METHOD URL.
-type line struct {
+// requestLine is the request line of a scenario: METHOD URL.
+type requestLine struct {
 	method string
 	scheme string // http or https
 	host   string // host, or host:port, as written
 	path   string // path and query, with {{...}}
 }
 
-// parseLine cuts the text up. ${...} and {{...}} may stand anywhere in it.
-func parseLine(s string) (line, error) {
+// parseRequestLine cuts the text up. ${...} and {{...}} may stand anywhere in it.
+func parseRequestLine(s string) (requestLine, error) {
 	s = strings.TrimSpace(s)
-	l := line{method: "GET"}
+	l := requestLine{method: "GET"}
 	if first, rest, found := strings.Cut(s, " "); found && isToken(first) && !strings.Contains(first, "{") {
 		l.method, s = first, strings.TrimSpace(rest)
 	}
@@ -184,7 +184,7 @@ func parseLine(s string) (line, error) {
 }
 
 // checkURL checks what must be known before anything is dialled.
-func (l line) checkURL() error {
+func (l requestLine) checkURL() error {
 	switch {
 	case l.scheme != "http" && l.scheme != "https":
 		return fmt.Errorf("scheme %q: write http:// or https://", l.scheme)
@@ -209,7 +209,7 @@ func (l line) checkURL() error {
 }
 
 // address is what is dialled: host:port.
-func (l line) address() string {
+func (l requestLine) address() string {
 	u := url.URL{Host: l.host}
 	port := u.Port()
 	if port == "" {
@@ -219,10 +219,10 @@ func (l line) address() string {
 }
 
 // hostname is the host without its port.
-func (l line) hostname() string { return (&url.URL{Host: l.host}).Hostname() }
+func (l requestLine) hostname() string { return (&url.URL{Host: l.host}).Hostname() }
 
 // expectsBody tells the methods for which an absent body is said (RFC 9110, 8.6).
-func (l line) expectsBody() bool {
+func (l requestLine) expectsBody() bool {
 	return l.method == "POST" || l.method == "PUT" || l.method == "PATCH"
 }
 

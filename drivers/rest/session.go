@@ -12,7 +12,7 @@ import (
 type session struct {
 	d    *driver
 	conn *conn // nil while there is none
-	page
+	requestBuffer
 	answer answer
 	reader reader
 }
@@ -21,7 +21,7 @@ type session struct {
 func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	s.render(s.d, op)
 	err := errStale
-	if s.conn != nil && s.conn.takesTurns() {
+	if s.conn != nil && s.conn.hasDirect() {
 		at.Sent = s.d.env.Clock()
 		err = s.attempt(ctx, at.Sent, (*conn).exchange)
 	}
@@ -57,7 +57,7 @@ func (s *session) settle(ctx context.Context, op *drivers.Op, at *drivers.Attemp
 		unanswered(ctx, at, err)
 		return
 	}
-	s.d.judge.decide(&s.answer, op, at)
+	s.d.evaluator.decide(&s.answer, op, at)
 }
 
 // connect sees to it that there is a connection, and that it was not closed while it was idle: nothing was sent on it
@@ -81,14 +81,14 @@ func (s *session) connect(ctx context.Context) error {
 	return nil
 }
 
-// page is a request as it is sent. It is reused.
-type page struct {
+// requestBuffer is a request as it is sent. It is reused.
+type requestBuffer struct {
 	out  []byte // head and body
 	body []byte
 }
 
 // render makes d's request for op.
-func (p *page) render(d *driver, op *drivers.Op) {
+func (p *requestBuffer) render(d *driver, op *drivers.Op) {
 	p.body = d.request.appendBody(p.body[:0], op)
 	p.out = d.request.appendHead(p.out[:0], d.layout, op, len(p.body))
 	p.out = append(p.out, p.body...)

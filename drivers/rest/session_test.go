@@ -152,7 +152,7 @@ func TestLargeBodyToSlowReader(t *testing.T) {
 		if err != nil {
 			return
 		}
-		tick := time.NewTicker(3 * patience)
+		tick := time.NewTicker(3 * maxUnwatched)
 		defer tick.Stop()
 		n := 0
 		for block := make([]byte, 2<<20); n < size; {

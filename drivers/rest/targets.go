@@ -22,11 +22,11 @@ type Targets struct {
 const maxTargets = 100_000
 
 // targets compiles the requests of the file.
-func (w *writer) targets() []leg {
+func (w *compiler) targets() []compiledRequest {
 	t := w.config.Targets
-	j := w.judge(w.config.OK, w.config.Checks)
+	j := w.evaluator(w.config.OK, w.config.Checks)
 	if t.File == "" {
-		w.wrong("targets.file", "is missing")
+		w.problemAt("targets.file", "is missing")
 	}
 	if w.env == nil || t.File == "" {
 		w.headers(&request{}, w.config.Headers, func(string) bool { return false })
@@ -35,18 +35,18 @@ func (w *writer) targets() []leg {
 	}
 	all, err := t.read(w.env.Files)
 	if err != nil {
-		w.wrong("targets", err.Error())
+		w.problemAt("targets", err.Error())
 	}
-	legs := make([]leg, 0, len(all))
+	requests := make([]compiledRequest, 0, len(all))
 	for i := range all {
 		r, err := w.target(&all[i])
 		if err != nil {
-			w.wrong("targets", fmt.Sprintf("target %d of %s: %v", i+1, t.File, err))
+			w.problemAt("targets", fmt.Sprintf("target %d of %s: %v", i+1, t.File, err))
 			return nil
 		}
-		legs = append(legs, leg{request: r, judge: j})
+		requests = append(requests, compiledRequest{request: r, evaluator: j})
 	}
-	return legs
+	return requests
 }
 
 // read parses the file with vegeta's own parser.
@@ -92,8 +92,8 @@ func (t *Targets) json() bool {
 }
 
 // target makes a request of one target. It is sent as it stands: {{...}} in it means nothing.
-func (w *writer) target(t *vegeta.Target) (*request, error) {
-	l, err := parseLine(t.Method + " " + t.URL)
+func (w *compiler) target(t *vegeta.Target) (*request, error) {
+	l, err := parseRequestLine(t.Method + " " + t.URL)
 	if err != nil {
 		return nil, err
 	}

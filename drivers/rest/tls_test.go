@@ -103,7 +103,7 @@ func TestPrivateAuthorityAndClientCertificate(t *testing.T) {
 		"a stranger":        {tlsconfig.Config{CA: caFile, Cert: otherCert, Key: otherKey}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, http2 bool) {
+			onBothVersions(t, func(t *testing.T, http2 bool) {
 				at := do(t, sessionIn(t, &Config{Request: server.URL, TLS: test.tls, HTTP2: http2}, nil), 0)
 				switch {
 				case test.acked:

@@ -12,8 +12,8 @@ import (
 	"wringer/drivers"
 )
 
-// judge says what an answer means. It is read only once compiled.
-type judge struct {
+// evaluator says what an answer means. It is read only once compiled.
+type evaluator struct {
 	ok      [1000]bool // by status
 	checks  []check
 	headers []headerCheck // those of checks that look at headers, in the order of answer.matched
@@ -30,7 +30,7 @@ type keptHeader struct {
 }
 
 // keepHeader asks for the values of a header; the number is that of answer.values.
-func (j *judge) keepHeader(name string, match *regexp.Regexp) int {
+func (j *evaluator) keepHeader(name string, match *regexp.Regexp) int {
 	j.kept = append(j.kept, keptHeader{name, match})
 	return len(j.kept) - 1
 }
@@ -79,7 +79,7 @@ type answer struct {
 }
 
 // reset makes the answer ready for the next response.
-func (a *answer) reset(j *judge) {
+func (a *answer) reset(j *evaluator) {
 	matched, values := a.matched, a.values
 	if len(matched) != len(j.headers) {
 		matched = make([]bool, len(j.headers))
@@ -93,7 +93,7 @@ func (a *answer) reset(j *judge) {
 }
 
 // header takes note of one header line.
-func (a *answer) header(j *judge, name, value []byte) {
+func (a *answer) header(j *evaluator, name, value []byte) {
 	if equalFold(name, "Retry-After") {
 		a.retryAfter = retryAfter(string(value), time.Now())
 	}
@@ -139,7 +139,7 @@ func parseStatus(s string) (low, high int, err error) {
 }
 
 // decide sets the outcome of an attempt whose answer came whole.
-func (j *judge) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
+func (j *evaluator) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
 	at.Answered = true
 	at.Status, at.In = a.status, a.size
 	at.RetryAfter = a.retryAfter
@@ -162,7 +162,7 @@ func (j *judge) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
 }
 
 // failing returns what does not hold, or nothing.
-func (j *judge) failing(a *answer, op *drivers.Op) string {
+func (j *evaluator) failing(a *answer, op *drivers.Op) string {
 	for i := range j.checks {
 		if why := j.checks[i](a, op); why != "" {
 			return why

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// turn sends a request and takes the first bytes of its answer in one visit to the poller. A Write and a Read cost a
+// rawExchange sends a request and takes the first bytes of its answer in one visit to the poller. A Write and a Read cost a
 // system call more: the Read, tried at once, finds nothing, because no target is that fast. Here the poller is readied
 // first, then the request is written, and the read waits for its turn.
-type turn struct {
+type rawExchange struct {
 	raw  syscall.RawConn // nil: there is no socket to take turns on
 	step func(fd uintptr) bool
 
@@ -32,18 +32,18 @@ const (
 	waiting
 )
 
-func (t *turn) init(raw syscall.RawConn) {
+func (t *rawExchange) init(raw syscall.RawConn) {
 	t.raw = raw
 	t.step = t.advance
 }
 
-// take makes one turn on a connection that was idle: out is sent, and what came first is read into in. stale: the
+// do makes one turn on a connection that was idle: out is sent, and what came first is read into in. stale: the
 // connection cannot carry a request, and nothing was sent. Else sent bytes of out were; when that is all, got bytes were
 // read, or err says why none. It allocates nothing while all goes well.
 //
 // Subtleness ahead: readying the poller forgets what it knew. What came before it is found by looking, and what comes after
 // the request is an event of its own; so the look must stay between the two.
-func (t *turn) take(out, in []byte) (stale bool, sent, got int, err error) {
+func (t *rawExchange) do(out, in []byte) (stale bool, sent, got int, err error) {
 	t.out, t.in = out, in
 	t.stage, t.sent, t.got, t.err = looking, 0, 0, nil
 	err = t.raw.Read(t.step)
@@ -55,7 +55,7 @@ func (t *turn) take(out, in []byte) (stale bool, sent, got int, err error) {
 }
 
 // advance goes on as far as it can, and returns false to wait until there is something to read.
-func (t *turn) advance(fd uintptr) (done bool) {
+func (t *rawExchange) advance(fd uintptr) (done bool) {
 	if t.stage == looking {
 		if n, err := retry(readNow, fd, t.in[:1]); n >= 0 || err != unix.EAGAIN {
 			return true
