@@ -20,8 +20,8 @@ type Part struct {
 	Type     string `yaml:"type" jsonschema_description:"The part's Content-Type. Default for files: application/octet-stream."`
 }
 
-// body compiles the body in the one form that the step gives it, and adds the Content-Type that goes with the form unless
-// the scenario names one.
+// body compiles the body in the form that the step gives. It adds the form's Content-Type unless the scenario sets
+// one.
 func (w *compiler) body(r *request, s *Step) texts {
 	forms := map[string]bool{
 		"body": s.Body != "", "body_file": s.BodyFile != "", "json": s.JSON != nil, "form": s.Form != nil, "multipart": s.Multipart != nil,
@@ -79,14 +79,14 @@ func (w *compiler) file(field, path string) string {
 	return content
 }
 
-// jsonBody writes JSON whose texts may be templates.
+// jsonBody writes JSON in which strings may be templates.
 type jsonBody struct {
 	w       *compiler
 	out     texts
 	literal strings.Builder
 }
 
-// numbers are the places that render a number: alone in a text, they make it one.
+// numbers are the template functions that render a number. A string that holds nothing else becomes a JSON number.
 var numbers = []string{"int", "keyseq", "seq", "unix_ms"}
 
 func (j *jsonBody) value(v any) {
@@ -161,8 +161,8 @@ func (w *compiler) form(fields map[string]string) texts {
 	return out
 }
 
-// multipart lays a form with files out (RFC 7578). The boundary depends on all that is fixed in it, so that none of the
-// files can hold it.
+// multipart lays out a form with files (RFC 7578). The boundary is a hash of all fixed content, so that no file can
+// hold it.
 func (w *compiler) multipart(parts []Part) (boundary string, out texts) {
 	if len(parts) == 0 {
 		w.problemAt("multipart", "has no parts")

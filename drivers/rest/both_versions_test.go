@@ -18,13 +18,13 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// onBothVersions runs a test over HTTP/1.1 and over HTTP/2: what a driver says must not depend on the path.
+// onBothVersions runs a test over HTTP/1.1 and over HTTP/2: the outcome must not depend on the version.
 func onBothVersions(t *testing.T, test func(t *testing.T, http2 bool)) {
 	t.Run("http1", func(t *testing.T) { test(t, false) })
 	t.Run("h2c", func(t *testing.T) { test(t, true) })
 }
 
-// recordingServer is a server that keeps what came in.
+// recordingServer is a server that keeps the requests that it gets.
 type recordingServer struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -33,7 +33,7 @@ type recordingServer struct {
 	peers map[string]bool
 }
 
-// newRecordingServer serves HTTP/1.1 and h2c on a listener, nil for a loopback port of its own.
+// newRecordingServer serves HTTP/1.1 and h2c on a listener; nil: on a loopback port of its own.
 func newRecordingServer(t *testing.T, on net.Listener, handle http.HandlerFunc) *recordingServer {
 	t.Helper()
 	w := &recordingServer{peers: make(map[string]bool)}
@@ -59,7 +59,7 @@ func newRecordingServer(t *testing.T, on net.Listener, handle http.HandlerFunc) 
 	return w
 }
 
-// requests, bodies and connections are what came so far.
+// requests, bodies and connections return what arrived so far.
 func (w *recordingServer) requests() []*http.Request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -80,7 +80,7 @@ func (w *recordingServer) connections() int {
 
 func answerOK(http.ResponseWriter, *http.Request) {}
 
-// session opens a driver with files in the scenario's folder.
+// sessionIn opens a driver with files in the scenario's folder.
 func sessionIn(t *testing.T, c *Config, files map[string]string) drivers.Session {
 	t.Helper()
 	env := drivertest.NewEnv(t, time.Now())
@@ -112,7 +112,7 @@ func TestWhatIsSent(t *testing.T) {
 	data := &drivers.Data{File: "users.csv"}
 	for name, test := range map[string]struct {
 		config Config
-		check  func(r *http.Request, body string) string // what is wrong
+		check  func(r *http.Request, body string) string // returns what is wrong
 	}{
 		"query": {Config{Request: "/p?a=1", Query: map[string]string{"q": "x&{{data.name}}", "b c": "{{seq}}"}, Data: data}, func(r *http.Request, _ string) string {
 			q := r.URL.Query()
@@ -220,7 +220,7 @@ func TestConnectionsEndInTime(t *testing.T) {
 	}
 }
 
-// Each new connection asks for the name again: nothing is kept of an old answer.
+// Each new connection resolves the name again: no old address is kept.
 func TestNamesAreResolvedForEachConnection(t *testing.T) {
 	onBothVersions(t, func(t *testing.T, http2 bool) {
 		w := newRecordingServer(t, nil, answerOK)

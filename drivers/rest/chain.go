@@ -49,7 +49,7 @@ func (w *compiler) steps() []compiledRequest {
 			w.problemAt("name", "two steps are named "+s.Name)
 		}
 		l := w.compile(s)
-		// What a step captures is known to those after it alone.
+		// Only the steps after this one may use what it captures.
 		for _, name := range slices.Sorted(maps.Keys(s.Capture)) {
 			l.captures = append(l.captures, w.capture(l.evaluator, name, s.Capture[name]))
 		}
@@ -128,9 +128,9 @@ type chainSession struct {
 	values drivers.Values
 }
 
-// Do implements drivers.Session. The attempt is acked when every step was. One that stops at a step has that step's code;
-// it is rejected only when the step was and no step before it could have had an effect (all of them were GET, HEAD or
-// OPTIONS), and indeterminate otherwise: a part of it was done.
+// Do implements drivers.Session. The attempt is acked when every step was. A chain that stops at a step has that
+// step's code. It is rejected only when the step was rejected and no earlier step could have had an effect (all were
+// GET, HEAD or OPTIONS). Otherwise it is indeterminate: a part of it was done.
 func (w *chainSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	w.op, w.values = *op, w.values[:0]
 	w.op.Values = &w.values
@@ -157,7 +157,7 @@ func (w *chainSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attem
 	*at = whole
 }
 
-// join adds a step to the attempt that it is part of. The last one tells how the attempt ended.
+// join adds a step to the attempt that it is part of. The last step decides how the attempt ended.
 func join(whole, step *drivers.Attempt, first bool) {
 	if first {
 		whole.Sent = step.Sent
@@ -186,7 +186,7 @@ func (w *chainSession) take(captures []capture, a *answer, at *drivers.Attempt) 
 // Close implements drivers.Session.
 func (w *chainSession) Close() error { return w.requester.close() }
 
-// safe tells the methods that ask for no effect (RFC 9110, 9.2.1).
+// safe reports whether the method asks for no effect (RFC 9110, 9.2.1).
 func (l requestLine) safe() bool {
 	return l.method == "GET" || l.method == "HEAD" || l.method == "OPTIONS"
 }

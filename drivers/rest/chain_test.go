@@ -53,7 +53,7 @@ func TestChain(t *testing.T) {
 	})
 }
 
-// What becomes of a chain that ends early depends on what went before.
+// The outcome of a chain that ends early depends on the steps before.
 func TestChainThatEndsEarly(t *testing.T) {
 	for _, test := range []struct {
 		name    string

@@ -15,7 +15,7 @@ import (
 	"wringer/drivers/jsonpath"
 )
 
-// Check is one entry of `checks`. All that it names must hold.
+// Check is one entry of `checks`. Every condition in it must hold.
 type Check struct {
 	Header map[string]string `yaml:"header" jsonschema_description:"Regular expressions by header name; some value of that header must match."`
 	JSON   map[string]any    `yaml:"json" jsonschema_description:"Values by path ($.items[0].id); the body must be JSON with exactly these values there. Strings may hold {{...}}."`
@@ -23,7 +23,7 @@ type Check struct {
 	Size   string            `yaml:"size" jsonschema_description:"A bound on the body's size, as in < 10KiB."`
 }
 
-// check returns what does not hold, or nothing. It never shows what the answer held: that may be a secret.
+// check returns the condition that does not hold, or "". It never quotes the answer, which may hold a secret.
 type check func(*answer, *drivers.Op) string
 
 // add compiles one entry.
@@ -61,8 +61,8 @@ func (j *evaluator) add(c *Check, field string, w *compiler) {
 	}
 }
 
-// pattern compiles a regular expression. One is the same for every operation, and a place for a value in it would stand there
-// for itself, which no answer matches.
+// pattern compiles a regular expression. The expression is the same for every operation, so {{...}} in it would be
+// matched literally. No answer matches that, so it is refused.
 func pattern(s string) (*regexp.Regexp, error) {
 	if strings.Contains(s, "{{") {
 		return nil, fmt.Errorf("%q: a regular expression renders no {{...}}; json: does", s)
@@ -119,7 +119,7 @@ func parseSize(s string) (func(int64) bool, error) {
 	return nil, fmt.Errorf("%q: write a comparison and an amount, as in < 10KiB", s)
 }
 
-// comparisons, the longer signs first.
+// comparisons has the longer signs first.
 var comparisons = []struct {
 	sign  string
 	holds func(a, b int64) bool
@@ -132,7 +132,7 @@ var comparisons = []struct {
 	{">", func(a, b int64) bool { return a > b }},
 }
 
-// place is a value that must stand at a path.
+// place is a value that is expected at a path.
 type place struct {
 	spec string
 	path *jsonpath.Path
@@ -197,7 +197,8 @@ func (w *compiler) want(field string, v any) func(*drivers.Op) any {
 	return func(*drivers.Op) any { return plain }
 }
 
-// jsonText is the value at a path of a JSON body: a string's text, or the value as JSON. null counts as absent.
+// jsonText is the value at a path of a JSON body: the text of a string, any other value as JSON. null counts as
+// absent.
 func jsonText(body []byte, path *jsonpath.Path) ([]byte, bool) {
 	doc, ok := document(body)
 	if !ok {
@@ -214,7 +215,7 @@ func jsonText(body []byte, path *jsonpath.Path) ([]byte, bool) {
 	return text, err == nil
 }
 
-// same compares decoded JSON; numbers by value, so that 1, 1.0 and 1e0 are the same and 2^53+1 is not 2^53.
+// same compares decoded JSON. Numbers are compared by value: 1, 1.0 and 1e0 are the same, 2^53+1 and 2^53 are not.
 func same(a, b any) bool {
 	switch a := a.(type) {
 	case json.Number:
@@ -234,7 +235,7 @@ func sameNumber(a, b string) bool {
 	if a == b {
 		return true
 	}
-	const longest = 64 // an exponent of a million would take memory of a million digits
+	const longest = 64 // expanding an exponent of a million would take a million digits of memory
 	if len(a) > longest || len(b) > longest || hugeExponent(a) || hugeExponent(b) {
 		return false
 	}

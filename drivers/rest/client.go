@@ -11,7 +11,8 @@ import (
 	"wringer/drivers/tlsconfig"
 )
 
-// client holds the origins that a stream sends to, and how connections to them are made. It is safe for concurrent use.
+// client holds the origins that a stream sends to, and the settings of their connections. It is safe for concurrent
+// use.
 type client struct {
 	env       drivers.Env
 	tls       tlsconfig.Config
@@ -23,7 +24,7 @@ type client struct {
 	maxAge    time.Duration
 	maxUses   int
 
-	open, opened, followed atomic.Int64 // connections, and redirects
+	open, opened, followed atomic.Int64 // counts of connections, and of redirects
 
 	mu      sync.Mutex
 	origins map[string]*origin // by scheme and authority
@@ -34,9 +35,9 @@ type origin struct {
 	client  *client
 	env     drivers.Env
 	scheme  string
-	host    string // with its port
+	host    string // with the port
 	network string
-	address string      // what is dialled
+	address string      // the address to dial
 	secure  *tls.Config // nil for http
 	pool    *pool       // nil for HTTP/1.1
 }
@@ -58,7 +59,7 @@ func newClient(env drivers.Env, c *Config) *client {
 	return f
 }
 
-// origin finds, or makes, the origin that a request goes to. Nothing is dialled.
+// origin returns the origin of a request, and makes it if needed. It dials nothing.
 func (f *client) origin(l requestLine) (*origin, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -105,17 +106,17 @@ func (f *client) driver(r *request, j *evaluator) (*driver, error) {
 	return &driver{origin: o, request: r, evaluator: j, layout: r.head(), reuse: f.reuse, maxBody: f.maxBody}, nil
 }
 
-// life is what a connection has behind it.
+// life is the age and use of a connection.
 type life struct {
 	born time.Time
 	used int
 }
 
-// limited says whether connections end before their time.
+// limited reports whether max_age or max_requests limits the connections.
 func (f *client) limited() bool { return f.maxAge > 0 || f.maxUses > 0 }
 
-// over says whether a connection takes no further request. Each takes one: one that was old before its first request would
-// be replaced without end.
+// over reports whether a connection takes no further request. Every connection takes one request: otherwise a
+// connection that is too old before its first request would be replaced without end.
 func (f *client) over(l *life) bool {
 	return l.used > 0 && (f.maxUses > 0 && l.used >= f.maxUses || f.maxAge > 0 && time.Since(l.born) >= f.maxAge)
 }

@@ -11,15 +11,16 @@ import (
 	"wringer/drivers/tlsconfig"
 )
 
-// compiledRequest is one request of an operation made ready: what is sent, what its answers mean, and what is kept of them.
+// compiledRequest is one request of an operation, ready to send: the request, the evaluator of its answers, and its
+// captures.
 type compiledRequest struct {
 	request   *request
 	evaluator *evaluator
 	captures  []capture
 }
 
-// compile makes the requests ready and reports what stands in the way of it. Without env, ${...} has not been resolved yet,
-// and what depends on it, or on files, is let pass.
+// compile compiles the requests and reports every problem. Without env, ${...} is not resolved yet; then compile does
+// not check values that depend on ${...} or on files.
 func (c *Config) compile(env *drivers.Env, problem func(field, message string)) []compiledRequest {
 	w := &compiler{config: c, env: env, problem: problem}
 	if c.Data != nil && env != nil {
@@ -48,14 +49,14 @@ type compiler struct {
 	env      *drivers.Env // nil: ${...} is not resolved yet
 	feed     *drivers.Feed
 	captured []string // the values that the steps so far captured, by number
-	base     uint64   // of the places of the step's texts
-	prefix   string   // of the step's fields: steps[0].
+	base     uint64   // offset of the step's places
+	prefix   string   // prefix of the step's fields, as in steps[0].
 	problem  func(field, message string)
 }
 
 func (w *compiler) problemAt(field, message string) { w.problem(w.prefix+field, message) }
 
-// text compiles a template; place tells the texts of a request apart, and escape fits it for where it stands.
+// text compiles a template. place distinguishes the texts of a request, and escape makes the text fit its position.
 func (w *compiler) text(field, s string, place uint64, escape func([]byte, int) []byte) text {
 	d := drivers.Dialect{Lookup: w.lookUp, Names: w.names(), Escape: escape}
 	t, err := d.Compile(s)
@@ -71,7 +72,7 @@ func (w *compiler) text(field, s string, place uint64, escape func([]byte, int) 
 	return text{template: t, env: &own}
 }
 
-// lookUp finds what this stream's templates may hold beyond the places of all: columns, and captured values.
+// lookUp finds the template names of this stream beside the built-in ones: columns of its data, and captured values.
 func (w *compiler) lookUp(name string) drivers.Place {
 	if i := slices.Index(w.captured, name); i >= 0 {
 		return func(dst []byte, _ *drivers.Env, op *drivers.Op, _ uint64) []byte {
@@ -102,7 +103,7 @@ func (w *compiler) names() []string {
 	return names
 }
 
-// Places of a request's texts. Headers follow from headerPlace on.
+// The places of a request's texts. Header i has the place headerPlace+i.
 const (
 	pathPlace = iota
 	bodyPlace
@@ -110,11 +111,11 @@ const (
 	queryPlace = 1 << 12
 	partPlace  = 1 << 13
 	wantPlace  = 1 << 14
-	markPlace  = 1 << 15 // of what a witness reads
-	stepPlaces = 1 << 20 // of one step
+	markPlace  = 1 << 15 // of the mark that a witness reads
+	stepPlaces = 1 << 20 // the places of one step
 )
 
-// compile compiles one request with what its answers mean.
+// compile compiles one request and the evaluator of its answers.
 func (w *compiler) compile(s *Step) compiledRequest {
 	r := w.request(s)
 	l := compiledRequest{request: r, evaluator: w.evaluator(s.OK, s.Checks)}
@@ -172,7 +173,7 @@ func (w *compiler) query(r *request, s *Step) {
 	}
 }
 
-// headers adds the headers that skip does not name.
+// headers adds the headers, without those that skip selects.
 func (w *compiler) headers(r *request, headers map[string]string, skip func(name string) bool) {
 	for i, name := range slices.Sorted(maps.Keys(headers)) {
 		field, value := "headers."+name, headers[name]
@@ -210,7 +211,7 @@ func (w *compiler) auth(r *request, s *Step) {
 
 const authPlace = 1 << 11
 
-// basic is a text whose one place renders user and password in base64.
+// basic is a text with a single place, which renders user and password in base64.
 func (w *compiler) basic(b *Basic) text {
 	user := w.text("auth.basic.user", b.User, headerPlace+authPlace, nil)
 	password := w.text("auth.basic.password", b.Password, headerPlace+authPlace+1, nil)
@@ -236,7 +237,7 @@ func (w *compiler) basic(b *Basic) text {
 	return text{template: t, env: w.env}
 }
 
-// evaluator reads `ok` and `checks`.
+// evaluator compiles `ok` and `checks`.
 func (w *compiler) evaluator(ok []string, checks []Check) *evaluator {
 	j := &evaluator{}
 	if len(ok) == 0 {

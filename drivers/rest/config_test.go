@@ -23,7 +23,7 @@ func TestCheck(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		c    Config
-		want string // part of the one problem; empty: none
+		want string // part of the only problem; empty: no problem
 	}{
 		{"plain", Config{Request: "http://host/path?q=1"}, ""},
 		{"all", Config{Request: "POST https://host:8443/{{int 1 9}}", Body: "{{id}}", OK: []string{"2xx", "409"},

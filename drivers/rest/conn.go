@@ -13,26 +13,27 @@ import (
 
 // conn is one HTTP/1.1 connection with its read buffer. One goroutine uses it at a time.
 //
-// Its deadlines are cheap: an attempt that is over within patience, as most are, costs neither a timer nor an allocation
-// of its own. The connection's deadline is kept some way ahead; only an attempt that meets it looks at its context, and
-// is then watched: the full deadline is set, and the end of the context interrupts.
+// Its deadlines are cheap. Most attempts end within maxUnwatched, and cost neither a timer nor an allocation. The
+// connection's own deadline is kept some way ahead. An attempt that meets that deadline checks its context, and is
+// watched from then on: the full deadline is set, and the end of the context interrupts it.
 type conn struct {
 	net.Conn
 	peeker
 	direct rawExchange
 	tls    bool
 	until  time.Time // the deadline that is set; zero when it must be set anew
-	// stop ends the watch over the context of the attempt under way; nil while there is none.
+	// stop ends the watch over the context of the current attempt; nil while no attempt is watched.
 	stop func() bool
 
 	buf  []byte
-	r, w int // buf[r:w] is read from the peer, and not yet used
+	r, w int // buf[r:w] is read from the peer and not yet used
 }
 
 const (
-	// maxUnwatched is how long an attempt goes unwatched, so how late it may notice that its context was cancelled.
+	// maxUnwatched is how long an attempt runs unwatched. It bounds how late the attempt notices that its context was
+	// cancelled.
 	maxUnwatched = 10 * time.Millisecond
-	// smallBuffer holds most answers whole. It grows for long heads, and for long bodies.
+	// smallBuffer holds most answers whole. The buffer grows for long heads and long bodies. In bytes.
 	smallBuffer = 4 << 10
 	largeBuffer = 64 << 10
 )
@@ -46,10 +47,10 @@ func newConn(c net.Conn, raw syscall.RawConn, isTLS bool) *conn {
 	return out
 }
 
-// begin sets the deadlines of an attempt that begins now.
+// begin sets the deadlines of an attempt that starts now.
 func (c *conn) begin(ctx context.Context, now time.Time) error {
 	if c.tls {
-		// A TLS connection does not survive a write that timed out: no early deadline for it.
+		// A TLS connection does not survive a write that timed out, so it gets no early deadline.
 		return c.watch(ctx)
 	}
 	end := now.Add(2 * maxUnwatched)
@@ -75,7 +76,8 @@ func (c *conn) watch(ctx context.Context) error {
 
 var longAgo = time.Unix(1, 0)
 
-// end ends the watch. It reports whether the connection can be used again: not when the interruption may still come.
+// end ends the watch. It reports whether the connection can be used again. It cannot if the interruption may still
+// come.
 func (c *conn) end() bool {
 	if c.stop == nil {
 		return true
@@ -85,7 +87,8 @@ func (c *conn) end() bool {
 	return stopped
 }
 
-// continues says whether a read or write that failed with err goes on: it met an early deadline, and is watched from now.
+// continues reports whether a read or write goes on after err. It does when err is an early deadline; the attempt is
+// watched from then on.
 func (c *conn) continues(ctx context.Context, err error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
 		return false
@@ -96,11 +99,11 @@ func (c *conn) continues(ctx context.Context, err error) bool {
 	return c.stop != nil || c.watch(ctx) == nil
 }
 
-// hasDirect says whether an idle connection takes its request by exchange.
+// hasDirect reports whether the connection can send its next request by exchange.
 func (c *conn) hasDirect() bool { return c.direct.raw != nil && c.r == c.w }
 
-// exchange sends a request over an idle connection and reads what came first of the answer. It returns errStale when the
-// connection cannot carry a request; nothing was sent then.
+// exchange sends a request over an idle connection and reads the first bytes of the answer. It returns errStale when
+// the connection cannot carry a request; then nothing was sent.
 func (c *conn) exchange(ctx context.Context, b []byte) error {
 	c.r, c.w = 0, 0
 	stale, sent, got, err := c.direct.do(b, c.buf)
@@ -118,8 +121,8 @@ func (c *conn) exchange(ctx context.Context, b []byte) error {
 
 var errStale = errors.New("the idle connection cannot carry a request")
 
-// send writes a request. A peer may answer and read no further before the request is whole: then send returns errEarly,
-// so that the answer is read instead of waited away.
+// send writes a request. A peer may answer before the request is whole, and read no further. Then send returns
+// errEarly, so that the answer is read instead of waiting for the deadline.
 func (c *conn) send(ctx context.Context, b []byte) error {
 	for {
 		n, err := c.Write(b)
@@ -145,7 +148,7 @@ func (c *conn) send(ctx context.Context, b []byte) error {
 
 var errEarly = errors.New("answered before the request was whole")
 
-// fill reads more into the buffer, after what is there. Slices of the buffer are void after it.
+// fill reads more bytes into the buffer, after those already there. It invalidates earlier slices of the buffer.
 func (c *conn) fill(ctx context.Context) error {
 	if c.r == c.w {
 		c.r, c.w = 0, 0
@@ -180,7 +183,7 @@ func (c *conn) grow() {
 	c.buf = buf
 }
 
-// readLine takes one line with its LF, reading as needed; a line longer than bound is malformed.
+// readLine takes one line with its LF, and reads more bytes as needed. A line longer than bound is malformed.
 func (c *conn) readLine(ctx context.Context, bound int) ([]byte, error) {
 	for searched := 0; ; {
 		if i := bytes.IndexByte(c.buf[c.r+searched:c.w], '\n'); i >= 0 {
@@ -198,8 +201,8 @@ func (c *conn) readLine(ctx context.Context, bound int) ([]byte, error) {
 	}
 }
 
-// usable reports whether an idle connection can carry another request: the peer has neither closed it nor sent what
-// nobody asked for, which the next request would take for its own answer.
+// usable reports whether an idle connection can carry another request. It cannot if the peer closed it or sent
+// unrequested bytes, which the next request would take for its answer.
 func (c *conn) usable() bool {
 	if c.r != c.w {
 		return false
@@ -213,7 +216,7 @@ func (c *conn) usable() bool {
 	return false
 }
 
-// digest reads TLS records that hold no answer (session tickets), false when there was more to it.
+// digest reads TLS records without application data (session tickets). It returns false if there was more.
 func (c *conn) digest() bool {
 	c.until = time.Time{}
 	if err := c.SetDeadline(time.Now().Add(time.Millisecond)); err != nil {
@@ -223,7 +226,7 @@ func (c *conn) digest() bool {
 	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// peeked is what a look at the socket showed.
+// peeked is the result of a look at the socket.
 type peeked uint8
 
 const (

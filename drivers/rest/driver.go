@@ -6,7 +6,8 @@ import (
 	"wringer/drivers"
 )
 
-// driver sends one request, over and over: the plain stream, and each request of a stream that has several.
+// driver sends one request over and over. It is the driver of a plain stream, and of each request of a stream with
+// several.
 type driver struct {
 	*origin
 	request   *request
@@ -26,16 +27,16 @@ func (d *driver) Close() error { return errors.Join(d.client.Close(), d.replays.
 // Gauges implements drivers.Gauger.
 func (d *driver) Gauges(emit func(name string, value float64)) { d.client.Gauges(emit) }
 
-// originSession is a session to one origin, which can take the requests of several drivers in turn.
+// originSession is a session to one origin. Several drivers of that origin can use it in turn.
 type originSession interface {
 	drivers.Session
-	// use says whose request is sent from now on; its origin must be the lane's.
+	// use selects the driver of the next requests. Its origin must be the session's.
 	use(d *driver)
-	// last is the answer to the last attempt, if that was answered. It is valid until the next.
+	// last is the answer to the last attempt, if that attempt was answered. It is valid until the next attempt.
 	last() *answer
 }
 
-// openSession opens a lane to the driver's origin.
+// openSession opens a session to the driver's origin.
 func (d *driver) openSession() originSession {
 	if d.pool != nil {
 		return &session2{d: d}

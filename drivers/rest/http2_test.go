@@ -19,13 +19,13 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// scriptedHTTP2 is an HTTP/2 peer that reads a request and then says what it was told to, frame by frame or not at all.
+// scriptedHTTP2 is an HTTP/2 peer that reads a request and then sends fixed bytes.
 type scriptedHTTP2 struct {
 	frames []byte
-	next   []byte // what it says on further connections; nil: the same
+	next   []byte // bytes for further connections; nil: the same
 	dials  int
 	stay   bool // keep the connection open afterwards
-	early  bool // speak when the request's head is there, its body being under way
+	early  bool // answer after the request's head, before its body is whole
 	all    sync.WaitGroup
 }
 
@@ -47,7 +47,7 @@ func (p *scriptedHTTP2) serve(c net.Conn, say []byte) {
 	fr := http2.NewFramer(c, c)
 	fr.SetMaxReadFrameSize(1 << 20)
 	began := make(chan struct{})
-	p.all.Go(func() { // goes on reading, so that the client's own frames do not hold it up
+	p.all.Go(func() { // keep reading, so that the client's own frames do not block it
 		once := sync.OnceFunc(func() { close(began) })
 		defer once()
 		for {
@@ -110,7 +110,7 @@ func frames(write func(fr *http2.Framer)) []byte {
 	return b.Bytes()
 }
 
-// head writes a head; fields are name and value in turn.
+// head writes a head; fields are alternating names and values.
 func head(fr *http2.Framer, end bool, fields ...string) {
 	var block bytes.Buffer
 	e := hpack.NewEncoder(&block)
@@ -209,7 +209,7 @@ func TestBadInputOverHTTP2(t *testing.T) {
 	}
 }
 
-// A request that an orderly GOAWAY turned away is sent again, whatever is made of it then, and each time is told.
+// A request that an orderly GOAWAY left unprocessed is resent, and each resend is counted, whatever the outcome.
 func TestTurnedAwayUnread(t *testing.T) {
 	away := frames(func(fr *http2.Framer) { fr.WriteGoAway(0, http2.ErrCodeNo, nil) })
 	for name, test := range map[string]struct {
@@ -236,7 +236,7 @@ func TestTurnedAwayUnread(t *testing.T) {
 	}
 }
 
-// A peer that refuses while a large body is under way has answered.
+// A peer that refuses during a large body has answered.
 func TestAnswerBeforeTheRequestIsWholeOverHTTP2(t *testing.T) {
 	p := &scriptedHTTP2{early: true, stay: true, frames: frames(func(fr *http2.Framer) {
 		head(fr, true, ":status", "413")
@@ -246,8 +246,9 @@ func TestAnswerBeforeTheRequestIsWholeOverHTTP2(t *testing.T) {
 	expect(t, at, drivers.Rejected, "http_413")
 }
 
-// FuzzHTTP2 answers with anything. What is acked must be an answer that another reader finds there too: a final head of
-// stream 1 with a status of 200 to 299, its stream ended, as many bytes as it says; and every attempt ends.
+// FuzzHTTP2 answers with arbitrary bytes. Every attempt must end. An acked answer must be one that another reader
+// finds too: a final head of stream 1 with a status of 200 to 299, an ended stream, and the announced number of
+// bytes.
 func FuzzHTTP2(f *testing.F) {
 	f.Add(frames(func(fr *http2.Framer) { head(fr, true, ":status", "200") }))
 	f.Add(frames(func(fr *http2.Framer) {
@@ -281,7 +282,7 @@ func FuzzHTTP2(f *testing.F) {
 	})
 }
 
-// wholeAnswer says what an answer of stream 1 lacks.
+// wholeAnswer returns what an answer of stream 1 lacks.
 func wholeAnswer(raw []byte) error {
 	fr := http2.NewFramer(io.Discard, bytes.NewReader(raw))
 	fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)

@@ -12,38 +12,40 @@ import (
 	"wringer/drivers"
 )
 
-// loop carries plain requests on the goroutine that paces them, so that nobody else has to be woken up for one: it writes a
-// request into an idle socket, and takes the answers that came when it wakes up for the next. When an answer arrived is told
-// by the kernel's stamp, so that it does not matter when it is taken.
+// loop sends plain requests on the goroutine that paces them, so that a request wakes up no other goroutine. It
+// writes a request into an idle socket, and takes the answers when it wakes up for the next request. The kernel's
+// timestamp dates an answer, so it does not matter when the answer is taken.
 //
-// All else is a session's, on a goroutine of its own: connections to be made, connections that are no sockets of the kernel's
-// (links), requests that a socket does not take at once, answers that are long. Its connection joins the loop once it is idle.
+// Sessions on goroutines of their own do the rest: they make connections, use connections that are not sockets
+// (links), send requests that a socket does not take at once, and read long answers. The connection of a session
+// joins the loop once it is idle.
 type loop struct {
 	d      *driver
 	epoll  epoll
 	events events
-	// busyUntil is until when waits are the runtime's.
+	// busyUntil is the time until which the loop waits by runtime timers (see busyDelay).
 	busyUntil time.Duration
 
 	mu           sync.Mutex
-	now          time.Duration     // when the clock was last read
-	looked       time.Duration     // all that had come by then was taken
+	now          time.Duration     // the last reading of the clock
+	looked       time.Duration     // all bytes that had arrived by then were taken
 	conns        map[int32]*polled // by descriptor
-	pending      []*polled         // with an attempt under way
-	idle         []*polled         // the last one back goes first, so that few connections carry what few can
-	idleSessions []*session        // idle too
-	soonest      time.Duration     // no attempt ends by its deadline before
-	stamped      bool              // what came last had a stamp
+	pending      []*polled         // connections with a pending request
+	idle         []*polled         // last in, first out, so that a low rate uses few connections
+	idleSessions []*session        // sessions without a pending request
+	soonest      time.Duration     // the earliest deadline of a pending request
+	stamped      bool              // the last bytes had a timestamp
 	buffer       requestBuffer
 	answer       answer
 	reader       reader
-	sessions     sync.WaitGroup // attempts by sessions
+	sessions     sync.WaitGroup // attempts made by sessions
 }
 
-// stampedWait is up to how long an answer may wait to be taken, if it has a stamp: to wake up for it costs as much as to send it.
+// stampedWait is the longest time that a timestamped answer may wait in the socket. Waking up for the answer costs as
+// much as sending the request.
 const stampedWait = 250 * time.Microsecond
 
-// Poller implements drivers.Polled: for requests in clear text over connections that stay open.
+// Poller implements drivers.Polled. It polls requests in clear text over connections that stay open.
 func (d *driver) Poller() (drivers.Poller, error) {
 	if d.secure != nil || d.pool != nil || !d.reuse {
 		return nil, nil
@@ -69,10 +71,10 @@ func (l *loop) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, do
 	l.bySession(ctx, s, f, func(ctx context.Context) { s.Do(ctx, op, at) })
 }
 
-// freshFor is how long a look at a connection stands.
+// freshFor is how long the result of a look at a connection is trusted.
 const freshFor = 50 * time.Microsecond
 
-// free takes an idle connection that can carry a request; nil when there is none.
+// free takes an idle connection that can carry a request; nil if there is none.
 func (l *loop) free() *polled {
 	for len(l.idle) > 0 {
 		last := len(l.idle) - 1
@@ -105,7 +107,8 @@ func (l *loop) send(ctx context.Context, p *polled, f pendingRequest) {
 	l.passToSession(ctx, p, s, rest, err)
 }
 
-// borrow takes an idle session, one with a connection if there is one, or else one without; or makes one.
+// borrow takes an idle session, preferably one with a connection if connected is set, or without one otherwise. It
+// makes a session if it finds none.
 func (l *loop) borrow(connected bool) *session {
 	connects := func(s *session) bool { return (s.conn != nil) == connected }
 	i := slices.IndexFunc(l.idleSessions, connects)
@@ -120,7 +123,7 @@ func (l *loop) borrow(connected bool) *session {
 	return s
 }
 
-// bySession has a session make an attempt.
+// bySession makes an attempt by a session, on a goroutine of its own.
 func (l *loop) bySession(ctx context.Context, s *session, f pendingRequest, do func(context.Context)) {
 	l.sessions.Go(func() {
 		if f.deadline != math.MaxInt64 {
@@ -129,13 +132,13 @@ func (l *loop) bySession(ctx context.Context, s *session, f pendingRequest, do f
 			defer cancel()
 		}
 		do(ctx)
-		// Before the attempt counts as over, so that there are never more connections than attempts at once.
+		// This precedes done, so that there are never more connections than concurrent attempts.
 		l.giveBack(s)
 		f.done()
 	})
 }
 
-// giveBack takes back a session, and its connection into the loop if that can be polled.
+// giveBack takes back a session. Its connection joins the loop if the connection can be polled.
 func (l *loop) giveBack(s *session) {
 	p := adopt(s)
 	l.mu.Lock()
@@ -152,8 +155,8 @@ func (l *loop) giveBack(s *session) {
 	l.idle = append(l.idle, p)
 }
 
-// passToSession gives a connection, with the attempt under way on it, to a session. rest of the request is not sent yet, and cannot be
-// if that failed.
+// passToSession moves a connection with its pending request to a session. rest is the unsent part of the request.
+// failed is the error that ended sending.
 func (l *loop) passToSession(ctx context.Context, p *polled, s *session, rest []byte, failed error) {
 	f := p.pendingRequest
 	delete(l.conns, int32(p.fd))
@@ -169,7 +172,7 @@ func (l *loop) passToSession(ctx context.Context, p *polled, s *session, rest []
 	})
 }
 
-// removePending takes a connection from among those with an attempt under way, if it is one.
+// removePending removes a connection from l.pending if it is there.
 func (l *loop) removePending(p *polled) {
 	if p.place >= len(l.pending) || l.pending[p.place] != p {
 		return
@@ -198,14 +201,15 @@ func (l *loop) Await(ctx context.Context, d time.Duration) {
 }
 
 const (
-	// fewPending is up to how many attempts are under way where each is looked after by itself: to ask for what came on all
-	// connections costs more than to find that nothing came on two.
+	// fewPending is the number of pending requests up to which each connection is read directly. One poll of all
+	// connections costs more than two reads that find nothing.
 	fewPending = 2
-	// sweepInterval is how often all connections are looked at all the same.
+	// sweepInterval is how often all connections are polled even so.
 	sweepInterval = time.Millisecond
 )
 
-// receiveFew takes what came for the attempts under way, where they are few. false: all connections are to be looked at.
+// receiveFew reads the connections of the pending requests if these are few. It returns false if all connections have
+// to be polled.
 func (l *loop) receiveFew(ctx context.Context, now time.Duration) bool {
 	l.mu.Lock()
 	if len(l.pending) > fewPending || now-l.looked >= sweepInterval {
@@ -214,7 +218,7 @@ func (l *loop) receiveFew(ctx context.Context, now time.Duration) bool {
 	}
 	var over [fewPending]pendingRequest
 	n := 0
-	for i := len(l.pending) - 1; i >= 0; i-- { // from the end: what is over makes room for the last
+	for i := len(l.pending) - 1; i >= 0; i-- { // backwards, because an ended request is replaced by the last one
 		p := l.pending[i]
 		if f, ended := l.receive(ctx, p); ended {
 			over[n] = f
@@ -229,13 +233,13 @@ func (l *loop) receiveFew(ctx context.Context, now time.Duration) bool {
 	return true
 }
 
-// busyDelay is how late a wait that the kernel ended goes on at most where there are processors to spare. The runtime puts what
-// comes back from the kernel behind all else that wants one, and what its own timers wake up before: there a loop does
-// better by these, coarse as they are.
+// busyDelay is the wake-up delay above which we assume that the CPUs are busy. A goroutine that returns from a
+// blocking system call queues behind all runnable goroutines. One that a runtime timer wakes up does not. So on a
+// busy machine the loop switches to runtime timers, although they are coarse.
 const busyDelay = 10 * time.Millisecond
 
-// wait waits for d, or less where an attempt would end by its deadline; and for answers, where these tell no time by themselves
-// or the wait is long. It returns the time after it.
+// wait waits for d, or until the earliest deadline. It also ends with an answer if the answers have no timestamps or
+// d is long. It returns the time afterwards.
 func (l *loop) wait(d time.Duration) time.Duration {
 	l.mu.Lock()
 	soonest, stamped := l.soonest, l.stamped
@@ -256,7 +260,8 @@ func (l *loop) wait(d time.Duration) time.Duration {
 	return l.noteTime(l.d.env.Clock(), now+d)
 }
 
-// noteTime takes note of the time, and whether that is late for a wait of the kernel's that was due then.
+// noteTime records the time. If a wait in the kernel ended more than busyDelay after due, the loop switches to
+// runtime timers.
 func (l *loop) noteTime(now, due time.Duration) time.Duration {
 	if now-busyDelay > due {
 		l.busyUntil = now + time.Second
@@ -267,11 +272,11 @@ func (l *loop) noteTime(now, due time.Duration) time.Duration {
 	return now
 }
 
-// ready takes what came on a connection.
+// ready handles the bytes that arrived on a connection.
 func (l *loop) ready(ctx context.Context, fd int32) {
 	l.mu.Lock()
 	p := l.conns[fd]
-	if p == nil { // the waker's own, or of a connection that went
+	if p == nil { // the epoll's own timer, or a connection that was dropped
 		l.mu.Unlock()
 		return
 	}
@@ -287,7 +292,7 @@ func (l *loop) ready(ctx context.Context, fd int32) {
 	}
 }
 
-// retire drops an idle connection that was closed, or brought what nobody asked for.
+// retire drops an idle connection that the peer closed or sent unrequested bytes on.
 func (l *loop) retire(p *polled) {
 	if p.stale() {
 		l.idle = slices.DeleteFunc(l.idle, func(q *polled) bool { return q == p })
@@ -295,7 +300,7 @@ func (l *loop) retire(p *polled) {
 	}
 }
 
-// receive takes what came for the attempt under way on p, and tells whether that is over.
+// receive takes the bytes that arrived for the pending request of p. over reports whether the request has ended.
 func (l *loop) receive(ctx context.Context, p *polled) (f pendingRequest, over bool) {
 	age, came := p.receive()
 	now := l.d.env.Clock()
@@ -312,7 +317,7 @@ func (l *loop) receive(ctx context.Context, p *polled) (f pendingRequest, over b
 		return f, false
 	}
 	f = p.pendingRequest
-	// An answer was not there when it was looked for before.
+	// The answer arrived after the last look, which did not find it.
 	f.at.Done = max(f.at.Sent, l.looked, p.looked, now-age)
 	l.settle(ctx, f, err)
 	if err != nil || l.answer.last || p.conn.r != p.conn.w {
@@ -325,7 +330,7 @@ func (l *loop) receive(ctx context.Context, p *polled) (f pendingRequest, over b
 	return f, true
 }
 
-// settle says what became of an attempt.
+// settle sets the outcome of an attempt.
 func (l *loop) settle(ctx context.Context, f pendingRequest, err error) {
 	if err != nil {
 		unanswered(ctx, f.at, err)
@@ -334,7 +339,7 @@ func (l *loop) settle(ctx context.Context, f pendingRequest, err error) {
 	l.d.evaluator.decide(&l.answer, f.op, f.at)
 }
 
-// expire ends the attempts whose deadline has passed, and all of them when ctx has ended.
+// expire ends the attempts whose deadline has passed. It ends all attempts once ctx has ended.
 func (l *loop) expire(ctx context.Context, now time.Duration) {
 	l.mu.Lock()
 	if now < l.soonest && ctx.Err() == nil {

@@ -25,7 +25,7 @@ type byLoop struct {
 	done func()
 }
 
-// sessionByLoop opens a session where the driver has no loop.
+// sessionByLoop opens a byLoop, or a plain session if the driver has no loop.
 func sessionByLoop(d drivers.Driver) (drivers.Session, error) {
 	plain, ok := d.(*driver)
 	if !ok {
@@ -85,7 +85,7 @@ func TestLoopConformance(t *testing.T) {
 	}
 }
 
-// What is tested of sessions holds of loops.
+// The tests of sessions hold for loops too.
 func TestLoopDoesWhatSessionsDo(t *testing.T) {
 	plain := newSession
 	newSession = sessionByLoop
@@ -99,7 +99,8 @@ func TestLoopDoesWhatSessionsDo(t *testing.T) {
 	}
 }
 
-// first answers the first request of a connection shortly, so that a loop has the connection, and leaves the others to next.
+// first gives the first request of a connection a short answer, so that a loop gets the connection. It passes the
+// other requests to next.
 func first(t *testing.T, next func(c net.Conn, in *bufio.Reader) bool) string {
 	return serve(t, func(_ int, c net.Conn, in *bufio.Reader) {
 		if _, _, err := readRequest(in); err != nil {
@@ -111,7 +112,7 @@ func first(t *testing.T, next func(c net.Conn, in *bufio.Reader) bool) string {
 	})
 }
 
-// Whatever is answered, and in whatever pieces it comes, a loop and a session say the same of it.
+// A loop and a session report the same outcome for any answer, however its bytes are split.
 func TestLoopTellsWhatASessionTells(t *testing.T) {
 	type answerText struct{ name, method, text string }
 	var all []answerText
@@ -160,7 +161,7 @@ func TestLoopTellsWhatASessionTells(t *testing.T) {
 	}
 }
 
-// A loop gives what is long to a session, and has the connection back afterwards.
+// A loop passes long answers to a session, and gets the connection back afterwards.
 func TestLoopSharesAConnectionWithSessions(t *testing.T) {
 	body := strings.Repeat("x", 4<<20)
 	for name, answer := range map[string]string{"short": "ok", "long": strings.Repeat("y", 300<<10), "a buffer": strings.Repeat("z", largeBuffer)} {
@@ -189,7 +190,7 @@ func TestLoopSharesAConnectionWithSessions(t *testing.T) {
 	}
 }
 
-// An early answer is taken although the request cannot be sent: the loop's own case, in which the connection was idle before.
+// The loop takes an early answer although the request cannot be sent whole. The connection was idle before.
 func TestLoopTakesAnEarlyAnswer(t *testing.T) {
 	over := make(chan struct{})
 	defer close(over)
@@ -210,7 +211,7 @@ func TestLoopTakesAnEarlyAnswer(t *testing.T) {
 	expect(t, do(t, s, 2), drivers.Rejected, "http_413")
 }
 
-// Connections that are no sockets stay with their sessions.
+// Connections that are not sockets stay with their sessions.
 func TestLoopWithoutSockets(t *testing.T) {
 	w := newRecordingServer(t, nil, answerOK)
 	env := drivertest.NewEnv(t, time.Now())
@@ -236,7 +237,7 @@ func TestLoopWithoutSockets(t *testing.T) {
 	}
 }
 
-// What an answer's time is does not depend on when it is looked for.
+// The time of an answer does not depend on when the loop looks for it.
 func TestLoopTellsWhenAnAnswerCame(t *testing.T) {
 	wrote := make(chan struct{}, 1)
 	address := first(t, func(c net.Conn, in *bufio.Reader) bool {
@@ -255,7 +256,7 @@ func TestLoopTellsWhenAnAnswerCame(t *testing.T) {
 	defer s.Close()
 	expect(t, do(t, s, 0), drivers.Acked, "")
 	l := s.(*byLoop)
-	// The kernel begins to stamp some time after it was asked to.
+	// The kernel begins to timestamp some time after the request for timestamps.
 	for seq := uint64(1); ; seq++ {
 		var at drivers.Attempt
 		at.Reset(1, d.env.Clock())
@@ -280,13 +281,13 @@ func TestLoopTellsWhenAnAnswerCame(t *testing.T) {
 	}
 }
 
-// polledRun is a loop with some idle connections, and attempts that are under way together.
+// polledRun is a loop with some idle connections and several pending attempts.
 type polledRun struct {
 	d  *driver
 	l  drivers.Poller
 	at [16]drivers.Attempt
 	op [16]drivers.Op
-	up int // so many were begun
+	up int // attempts begun
 
 	pending atomic.Int64
 	close   func() // once
@@ -323,7 +324,7 @@ func (f *polledRun) send(ctx context.Context, timeout time.Duration) {
 	f.l.Send(ctx, &f.op[i], &f.at[i], func() { f.pending.Add(-1) })
 }
 
-// awaitAll turns the loop until every attempt is over.
+// awaitAll runs the loop until no attempt is pending.
 func (f *polledRun) awaitAll(ctx context.Context) {
 	for f.pending.Load() > 0 {
 		f.l.Await(ctx, time.Millisecond)
@@ -353,7 +354,7 @@ func TestLoopEndsOneAttempt(t *testing.T) {
 	}
 }
 
-// Where processors are scarce, a loop waits by other means, and as well.
+// On a busy machine a loop waits by runtime timers, and works as well.
 func TestLoopOnACrowdedMachine(t *testing.T) {
 	w := newRecordingServer(t, nil, answerOK)
 	f := startPolled(t, open(t, &Config{Request: w.URL}), 1)
@@ -373,7 +374,7 @@ func TestLoopOnACrowdedMachine(t *testing.T) {
 	}
 }
 
-// When the run ends, so does what is under way, by the loop or by a session.
+// When the run ends, the attempts of the loop and of its sessions end too.
 func TestLoopEndsWithItsContext(t *testing.T) {
 	release := make(chan struct{})
 	w := newRecordingServer(t, nil, func(_ http.ResponseWriter, r *http.Request) {
@@ -395,7 +396,7 @@ func TestLoopEndsWithItsContext(t *testing.T) {
 	expect(t, f.at[2], drivers.Indeterminate, drivers.CodeCancelled)
 }
 
-// A connection that said its last, or more than it was asked for, carries no further request.
+// A connection that is to be closed, or that got unrequested bytes, carries no further request.
 func TestLoopLeavesConnections(t *testing.T) {
 	for name, text := range map[string]string{
 		"last": "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
@@ -423,9 +424,9 @@ func TestLoopLeavesConnections(t *testing.T) {
 	}
 }
 
-// What a session still has to send is not overwritten by the next request.
+// The next request does not overwrite the unsent bytes of a session.
 func TestLoopKeepsWhatIsNotSentYet(t *testing.T) {
-	const size = 16 << 20 // more than sockets hold
+	const size = 16 << 20 // more than the socket buffers hold
 	hold := make(chan struct{})
 	address := first(t, func(c net.Conn, in *bufio.Reader) bool {
 		<-hold
@@ -481,7 +482,7 @@ func TestLoopLosesNoConnection(t *testing.T) {
 	for len(w.requests()) < 1 {
 		f.l.Await(t.Context(), time.Millisecond)
 	}
-	f.send(t.Context(), time.Minute) // over what is none
+	f.send(t.Context(), time.Minute) // over a connection that is not a socket
 	close(release)
 	f.awaitAll(t.Context())
 	f.send(t.Context(), time.Minute)
@@ -498,7 +499,7 @@ func TestLoopLosesNoConnection(t *testing.T) {
 	}
 }
 
-// sound looks whether a loop knows which connections have an attempt under way.
+// sound checks that the loop's list of pending requests matches its connections.
 func sound(t *testing.T, l *loop) {
 	t.Helper()
 	l.mu.Lock()
@@ -519,10 +520,10 @@ func sound(t *testing.T, l *loop) {
 	}
 }
 
-// However many attempts are under way, and in whatever order they end, each is looked after, and none that is over.
+// The list of pending requests stays right for any number of attempts that end in any order.
 func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
 	release := make(chan struct{})
-	step := make(chan struct{}) // an even operation is answered at some later turn
+	step := make(chan struct{}) // an even operation is answered at a later step
 	w := newRecordingServer(t, nil, func(rw http.ResponseWriter, r *http.Request) {
 		switch n := r.URL.Path[len(r.URL.Path)-1]; {
 		case n == '9':
@@ -576,7 +577,7 @@ func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
 	}
 }
 
-// Connections that their peer closed are let go of beside an attempt that takes long.
+// Connections closed by their peer are dropped while another attempt takes long.
 func TestLoopLetsIdleConnectionsGo(t *testing.T) {
 	release := make(chan struct{})
 	w := newRecordingServer(t, nil, func(_ http.ResponseWriter, r *http.Request) {
@@ -590,7 +591,7 @@ func TestLoopLetsIdleConnectionsGo(t *testing.T) {
 	for len(w.requests()) < 5 {
 		l.Await(t.Context(), 100*time.Microsecond)
 	}
-	w.Config.SetKeepAlivesEnabled(false) // closes what is idle
+	w.Config.SetKeepAlivesEnabled(false) // closes idle connections
 	for known := 4; known > 1; {
 		l.Await(t.Context(), 100*time.Microsecond)
 		l.mu.Lock()

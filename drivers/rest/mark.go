@@ -7,7 +7,7 @@ import (
 	"wringer/drivers"
 )
 
-// witnessable returns what keeps a witness from reading the stream's requests, nil when nothing does.
+// witnessable returns why a witness cannot read the stream's requests; nil if it can.
 func (c *Config) witnessable() error {
 	line, err := parseRequestLine(c.Request)
 	switch {
@@ -21,7 +21,7 @@ func (c *Config) witnessable() error {
 	return nil
 }
 
-// marks says that the scenario sets the witness's own header.
+// marks reports whether the scenario sets the witness's own header.
 func (c *Config) marks() bool {
 	for name := range c.Headers {
 		if strings.EqualFold(name, drivers.MarkHeader) {

@@ -9,7 +9,7 @@ import (
 	"wringer/drivers"
 )
 
-// TestOutcomesOfTheDocs: docs/outcomes.md says of each class of statuses what the driver makes of it.
+// TestOutcomesOfTheDocs holds docs/outcomes.md to the driver: the outcome of each class of statuses.
 func TestOutcomesOfTheDocs(t *testing.T) {
 	raw, err := os.ReadFile("../../docs/outcomes.md")
 	if err != nil {

@@ -4,7 +4,7 @@ package rest
 
 import "syscall"
 
-// rawExchange is not available here: requests and answers go by Write and Read.
+// rawExchange is not available on this system: requests and answers go by Write and Read.
 type rawExchange struct{ raw syscall.RawConn }
 
 func (*rawExchange) init(syscall.RawConn) {}

@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rawExchange sends a request and takes the first bytes of its answer in one visit to the poller. A Write and a Read cost a
-// system call more: the Read, tried at once, finds nothing, because no target is that fast. Here the poller is readied
-// first, then the request is written, and the read waits for its turn.
+// rawExchange sends a request and reads the first bytes of the answer in one call into the runtime's poller. Write
+// followed by Read costs one more system call: Read tries at once and finds nothing, because no target is that fast.
+// Here the poller is prepared first, then the request is written, and the read waits for the poller.
 type rawExchange struct {
-	raw  syscall.RawConn // nil: there is no socket to take turns on
+	raw  syscall.RawConn // nil: raw exchanges are not possible
 	step func(fd uintptr) bool
 
-	// Of the turn under way.
+	// Of the current exchange.
 	out, in []byte
 	stage   stage
 	sent    int // bytes of out
@@ -27,7 +27,7 @@ type rawExchange struct {
 type stage uint8
 
 const (
-	looking stage = iota // whether the peer closed the idle connection, or sent what nobody asked for
+	looking stage = iota // whether the peer closed the idle connection or sent unrequested bytes
 	sending
 	waiting
 )
@@ -37,12 +37,12 @@ func (t *rawExchange) init(raw syscall.RawConn) {
 	t.step = t.advance
 }
 
-// do makes one turn on a connection that was idle: out is sent, and what came first is read into in. stale: the
-// connection cannot carry a request, and nothing was sent. Else sent bytes of out were; when that is all, got bytes were
-// read, or err says why none. It allocates nothing while all goes well.
+// do makes one exchange on an idle connection: it sends out and reads the first bytes of the answer into in. If stale
+// is set, the connection cannot carry a request and nothing was sent. Otherwise sent bytes of out were sent. If that
+// is all of out, got bytes were read, or err says why not. do allocates nothing unless it fails.
 //
-// Subtleness ahead: readying the poller forgets what it knew. What came before it is found by looking, and what comes after
-// the request is an event of its own; so the look must stay between the two.
+// Subtleness ahead: preparing the poller clears its state. The look at the socket finds bytes that arrived before.
+// Bytes after the request raise a new event. So the look must stay between the two.
 func (t *rawExchange) do(out, in []byte) (stale bool, sent, got int, err error) {
 	t.out, t.in = out, in
 	t.stage, t.sent, t.got, t.err = looking, 0, 0, nil
@@ -54,7 +54,7 @@ func (t *rawExchange) do(out, in []byte) (stale bool, sent, got int, err error) 
 	return t.stage == looking, t.sent, t.got, err
 }
 
-// advance goes on as far as it can, and returns false to wait until there is something to read.
+// advance does as many steps as it can. It returns false to wait until the socket is readable.
 func (t *rawExchange) advance(fd uintptr) (done bool) {
 	if t.stage == looking {
 		if n, err := retry(readNow, fd, t.in[:1]); n >= 0 || err != unix.EAGAIN {
@@ -89,7 +89,7 @@ func (t *rawExchange) advance(fd uintptr) (done bool) {
 	return true
 }
 
-// retry makes a system call again that a signal interrupted.
+// retry repeats a system call that a signal interrupted.
 func retry(call func(int, []byte) (int, error), fd uintptr, b []byte) (int, error) {
 	for {
 		if n, err := call(int(fd), b); err != unix.EINTR {

@@ -9,10 +9,11 @@ import (
 	"wringer/drivers"
 )
 
-// follow follows redirects (RFC 9110, 15.4) as part of the attempt: its service time spans every hop, it stays one attempt,
-// and the last answer decides, with one exception. After a 301, 302 or 303 whose next hop became a GET, the first request
-// may have taken effect ("see other"): what would be rejected then is indeterminate. An answer that is ok is not followed;
-// neither is one beyond the bound, or one that leads to nothing that can be asked: it stands as it is.
+// follow follows redirects (RFC 9110, 15.4) as part of one attempt, whose service time spans every hop. The last
+// answer decides the outcome, with one exception: after a 301, 302 or 303 whose next hop became a GET, the first
+// request may have taken effect ("see other"). An outcome that would be rejected is then indeterminate. follow does
+// not follow an answer that is ok, that exceeds the bound, or whose location cannot be requested. Such an answer
+// stands.
 func (c *requester) follow(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt, a *answer) *answer {
 	sent, out, became := at.Sent, at.Out, false
 	for range c.client.redirects {
@@ -41,7 +42,7 @@ func (c *requester) follow(ctx context.Context, d *driver, op *drivers.Op, at *d
 	return a
 }
 
-// isRedirect says whether an answer asks to go elsewhere.
+// isRedirect reports whether an answer redirects to another URL.
 func isRedirect(at *drivers.Attempt, a *answer) bool {
 	if !at.Answered || at.Outcome != drivers.Rejected || len(a.values) == 0 || !a.values[0].found {
 		return false
@@ -53,7 +54,7 @@ func isRedirect(at *drivers.Attempt, a *answer) bool {
 	return false
 }
 
-// hop makes the driver of the request that an answer asks for. get says that another method became a GET.
+// hop makes the driver of the request that an answer redirects to. get reports that another method became a GET.
 func (c *requester) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get bool, err error) {
 	from := d.request
 	base, err := url.Parse(from.line.scheme + "://" + from.line.host + string(from.path.append(nil, op)))
@@ -68,7 +69,7 @@ func (c *requester) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get
 	if a.status != 307 && a.status != 308 && method != "GET" && method != "HEAD" {
 		method, get = "GET", true
 	}
-	// Not a template: braces in it mean nothing.
+	// The location is not a template, so its braces are escaped.
 	path, err := escapePath(strings.NewReplacer(" ", "%20", "{", "%7B", "}", "%7D").Replace(to.RequestURI()))
 	if err != nil {
 		return nil, false, err
@@ -87,8 +88,8 @@ func (c *requester) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get
 	return next, get, err
 }
 
-// takeAlong copies headers and body to the next hop, except what is meant for another host alone, and what describes a body
-// that is left behind.
+// takeAlong copies headers and body to the next hop. It leaves out credentials if the host changes, and content
+// headers if the body is dropped.
 func (r *request) takeAlong(to *request, op *drivers.Op, same, bare bool) {
 	for _, h := range r.headers {
 		name := strings.ToLower(h.name)

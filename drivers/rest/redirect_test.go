@@ -101,7 +101,7 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// A hop that cannot be reached leaves open what the first request did, unless it surely did nothing.
+// An unreachable hop leaves the effect of the first request open, unless that request surely had none.
 func TestRedirectToNobody(t *testing.T) {
 	for status, outcome := range map[int]drivers.Outcome{303: drivers.Indeterminate, 307: drivers.Rejected} {
 		w := newRecordingServer(t, nil, func(rw http.ResponseWriter, _ *http.Request) {

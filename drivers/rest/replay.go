@@ -11,11 +11,11 @@ import (
 	"wringer/drivers"
 )
 
-// keyHeader carries the key by which a target knows a request again
+// keyHeader carries the key by which a target recognises a repeated request
 // (draft-ietf-httpapi-idempotency-key-header-07, "The Idempotency-Key HTTP Request Header Field").
 const keyHeader = "Idempotency-Key"
 
-// replayable returns what keeps the stream's operations from being replayed, nil when nothing does.
+// replayable returns why the stream's operations cannot be replayed; nil if they can.
 func (c *Config) replayable() error {
 	if c.Request == "" || !c.plain() {
 		return errNotPlain
@@ -31,21 +31,21 @@ func (c *Config) replayable() error {
 	return errors.New(`needs a key in each request: add the header Idempotency-Key: "{{id}}"`)
 }
 
-// replaying sends operations again, over connections of its own: as they were, and with a changed body.
+// replaying resends operations over connections of its own: unchanged, and with a changed body.
 type replaying struct {
 	same, changed replayDriver
 	kinds         []drivers.ReplayKind
 }
 
-// replayDriver is a driver whose sessions are made as they are needed, and kept.
+// replayDriver is a driver with a pool of sessions that grows as needed.
 type replayDriver struct {
 	d    *driver
 	mu   sync.Mutex
 	idle []drivers.Session
 }
 
-// openReplays prepares the replays of a stream. Their requests are marked apart, so that a witness does not take them for
-// the operation's own.
+// openReplays prepares the replays of a stream. The requests have a mark of their own, so that a witness does not
+// count them as the operation's.
 func (c *Config) openReplays(env drivers.Env) (*replaying, error) {
 	if env.Mark != "" {
 		env.Mark += drivers.ReplayTag
@@ -64,7 +64,7 @@ func (c *Config) openReplays(env drivers.Env) (*replaying, error) {
 		}
 		a.d = d
 	}
-	// What stands behind a multipart form's end is no part of it, so that a change there changes nothing.
+	// Bytes after the end of a multipart form are not part of it, so a change there would change nothing.
 	if len(r.same.d.request.body) == 0 || c.Multipart != nil {
 		r.kinds = []drivers.ReplayKind{drivers.ReplaySame, drivers.ReplayConcurrent}
 	}
@@ -99,7 +99,7 @@ func (a *replayDriver) send(ctx context.Context, op *drivers.Op) (at drivers.Att
 	return at
 }
 
-// twice sends an operation two times at once.
+// twice sends an operation twice at the same time.
 func (a *replayDriver) twice(ctx context.Context, op *drivers.Op) (both [2]drivers.Attempt) {
 	var other sync.WaitGroup
 	one := *op
@@ -120,7 +120,7 @@ func (a *replayDriver) take() (drivers.Session, error) {
 	return a.d.Session()
 }
 
-// close frees the connections. No replay is under way.
+// close closes the connections. It must not be called while a replay runs.
 func (r *replaying) close() error {
 	if r == nil {
 		return nil
@@ -136,7 +136,7 @@ func (r *replaying) close() error {
 	return errors.Join(all...)
 }
 
-// unrelated says why an answer tells nothing of the key: there is none, or it refuses for another reason.
+// unrelated returns why an answer says nothing about the key: there is no answer, or it refuses for another reason.
 func unrelated(at *drivers.Attempt) string {
 	switch {
 	case !at.Answered || at.Answer.Status == 0:
@@ -151,7 +151,8 @@ func describeAnswer(a drivers.Answer) string {
 	return fmt.Sprintf("%d with %d bytes", a.Status, a.Size)
 }
 
-// classifySame: "the resource server SHOULD respond with the result of the previously completed operation".
+// classifySame follows the draft: "the resource server SHOULD respond with the result of the previously completed
+// operation".
 func classifySame(first drivers.Answer, at drivers.Attempt) drivers.Replay {
 	r := drivers.Replay{Attempts: []drivers.Attempt{at}}
 	switch why := unrelated(&at); {
@@ -167,7 +168,7 @@ func classifySame(first drivers.Answer, at drivers.Attempt) drivers.Replay {
 	return r
 }
 
-// difference says how an answer differs from the first.
+// difference describes how an answer differs from the first one.
 func difference(first, now drivers.Answer) string {
 	if first.Status == now.Status && first.Size == now.Size {
 		return fmt.Sprintf("answered %s, like the first time, but with another body", describeAnswer(now))
@@ -175,7 +176,8 @@ func difference(first, now drivers.Answer) string {
 	return fmt.Sprintf("answered %s, and the first time %s", describeAnswer(now), describeAnswer(first))
 }
 
-// classifyConcurrent: the result of the first, or 409 while the other is under way; one of the two gets the result.
+// classifyConcurrent expects the first result, or 409 while the other request runs. One of the two must get the
+// result.
 func classifyConcurrent(first drivers.Answer, both [2]drivers.Attempt) drivers.Replay {
 	r := drivers.Replay{Attempts: both[:]}
 	conflicts, open := 0, ""
@@ -205,8 +207,8 @@ func classifyConcurrent(first drivers.Answer, both [2]drivers.Attempt) drivers.R
 	return r
 }
 
-// classifyChanged: "if there is an attempt to reuse an idempotency key with a different request payload, the resource server
-// SHOULD reply with an HTTP 422 status code".
+// classifyChanged follows the draft: "if there is an attempt to reuse an idempotency key with a different request
+// payload, the resource server SHOULD reply with an HTTP 422 status code".
 func classifyChanged(at drivers.Attempt) drivers.Replay {
 	r := drivers.Replay{Attempts: []drivers.Attempt{at}}
 	switch why := unrelated(&at); {
@@ -224,7 +226,7 @@ func classifyChanged(at drivers.Attempt) drivers.Replay {
 
 var digestSeed = maphash.MakeSeed()
 
-// kept is what the answer is remembered by.
+// kept is the summary of an answer that is kept for comparison.
 func (a *answer) kept() drivers.Answer {
 	return drivers.Answer{Status: int16(a.status), Size: int32(min(a.size, 1<<31-1)), Digest: maphash.Bytes(digestSeed, a.body)}
 }

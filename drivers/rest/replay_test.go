@@ -17,7 +17,7 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// keyedTarget is a target that keeps its word about keys, or breaks it in one way.
+// keyedTarget is a target that honours idempotency keys, or breaks them in one way.
 type keyedTarget struct {
 	lie string
 
@@ -70,7 +70,7 @@ func (k *keyedTarget) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, k.answers[key])
 }
 
-// replay sends one operation, then again in each way, and returns what was made of the answers.
+// replay sends one operation, replays it in each way, and returns the classified answers.
 func replay(t *testing.T, target *keyedTarget, http2 bool) map[drivers.ReplayKind]drivers.Replay {
 	t.Helper()
 	server := httptest.NewUnstartedServer(target)
@@ -128,7 +128,7 @@ func TestReplays(t *testing.T) {
 						t.Errorf("%s: %+v, want %d", kind, r, want[kind])
 					}
 				}
-				// Four operations, marked as such, and three replays, of which one is two requests.
+				// There are four marked operations and three replays, one of which is two requests.
 				marks := slices.Sorted(maps.Keys(target.marks))
 				if want := []string{"1", "1;replay", "2", "3", "3;replay", "5", "5;replay"}; !slices.Equal(marks, prefixed(want)) || target.marks[marks[4]] != 2 {
 					t.Errorf("marks %v", target.marks)
@@ -145,7 +145,7 @@ func prefixed(seqs []string) (out []string) {
 	return out
 }
 
-// One of two at once may be told that the other is under way; both may not.
+// One of two concurrent requests may be told that the other is running, but not both.
 func TestConcurrentReplays(t *testing.T) {
 	first := drivers.Answer{Status: 201, Size: 3, Digest: 7}
 	result := drivers.Attempt{Answered: true, Answer: first}
@@ -241,7 +241,7 @@ func TestWitnessable(t *testing.T) {
 	}
 }
 
-// The mark goes with every request, whatever carries it.
+// Every request has the mark, whatever connection carries it.
 func TestMarksOnConnectionsThatEnd(t *testing.T) {
 	onBothVersions(t, func(t *testing.T, http2 bool) {
 		w := newRecordingServer(t, nil, answerOK)

@@ -8,30 +8,30 @@ import (
 	"wringer/drivers"
 )
 
-// requester carries the requests of a stream that has several, or whose connections do not just stay open: it has a lane to
-// each origin that it was at, and sends one request at a time. The plain stream does without.
+// requester sends the requests of a stream that has several, or limits its connections. It has a session to each
+// origin and sends one request at a time. A plain stream does not need it.
 type requester struct {
 	client   *client
 	sessions map[*origin]*countedSession
 }
 
-// countedSession is a lane with what its connection has behind it.
+// countedSession is a session with the age and use of its connection.
 type countedSession struct {
 	originSession
-	plain   *session // nil for HTTP/2, whose connections the pool looks after
+	plain   *session // nil for HTTP/2, whose pool counts the use of connections
 	counted *conn
 	life    life
 }
 
-// maxSessions bounds the connections that a courier keeps open: redirects may lead anywhere.
+// maxSessions bounds the connections that a requester keeps open, because redirects may lead to any origin.
 const maxSessions = 16
 
 func newRequester(f *client) *requester {
 	return &requester{client: f, sessions: make(map[*origin]*countedSession)}
 }
 
-// attempt makes one attempt with the request of d, and follows redirects as far as the stream allows. The answer is valid
-// until the next, and only when the attempt was answered.
+// attempt makes one attempt with the request of d, and follows redirects as far as the stream allows. The answer is
+// valid until the next attempt, and only if this attempt was answered.
 func (c *requester) attempt(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt) *answer {
 	a := c.send(ctx, d, op, at)
 	if c.client.redirects > 0 {
@@ -63,14 +63,14 @@ func (c *requester) session(d *driver) *countedSession {
 	return l
 }
 
-// retire closes a connection that has had its time.
+// retire closes a connection that has reached its limits.
 func (l *countedSession) retire(f *client) {
 	if f.limited() && l.plain != nil && l.plain.conn != nil && f.over(&l.life) {
 		l.plain.drop()
 	}
 }
 
-// countUse takes note of a request on the lane's connection.
+// countUse counts a request on the session's connection.
 func (l *countedSession) countUse() {
 	if l.plain == nil || l.plain.conn == nil {
 		return
@@ -90,7 +90,7 @@ func (c *requester) close() error {
 	return errors.Join(all...)
 }
 
-// rotation is the driver of a stream whose operations take the requests of several drivers in turn.
+// rotation is the driver of a stream whose operations use the requests of several drivers in turn.
 type rotation struct {
 	*client
 	drivers []*driver
@@ -101,7 +101,7 @@ func (t *rotation) Session() (drivers.Session, error) {
 	return &rotationSession{requester: newRequester(t.client), drivers: t.drivers}, nil
 }
 
-// rotationSession is a session of a tour.
+// rotationSession is a session of a rotation.
 type rotationSession struct {
 	*requester
 	drivers []*driver

@@ -12,13 +12,13 @@ import (
 	"wringer/drivers"
 )
 
-// Targets is a vegeta targets file: requests that the operations take in turn, sent as they stand there.
+// Targets is a vegeta targets file. The operations send its requests in turn, exactly as written.
 type Targets struct {
 	File   string `yaml:"file" jsonschema:"required" jsonschema_description:"The file, relative to the scenario. The files that its bodies name (@FILE) are relative to the working directory, as vegeta has it."`
 	Format string `yaml:"format" jsonschema:"enum=http,enum=json" jsonschema_description:"vegeta's http or json. Default: json when the file's name ends in .json or .jsonl, else http."`
 }
 
-// maxTargets bounds what is held in memory, as maxBodyFile does for the file.
+// maxTargets bounds the requests held in memory, as maxBodyFile bounds the file.
 const maxTargets = 100_000
 
 // targets compiles the requests of the file.
@@ -91,7 +91,7 @@ func (t *Targets) json() bool {
 	return strings.HasSuffix(t.File, ".json") || strings.HasSuffix(t.File, ".jsonl")
 }
 
-// target makes a request of one target. It is sent as it stands: {{...}} in it means nothing.
+// target compiles the request of one target. {{...}} in it has no meaning.
 func (w *compiler) target(t *vegeta.Target) (*request, error) {
 	l, err := parseRequestLine(t.Method + " " + t.URL)
 	if err != nil {
@@ -111,7 +111,7 @@ func (w *compiler) target(t *vegeta.Target) (*request, error) {
 	slices.Sort(own)
 	for _, name := range own {
 		if strings.EqualFold(name, "Content-Length") {
-			continue // the driver's own says the same
+			continue // the driver sets the same header itself
 		}
 		for _, value := range t.Header[name] {
 			if err := checkHeader(name, value); err != nil {

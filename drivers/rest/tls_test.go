@@ -27,7 +27,7 @@ type authority struct {
 	pem  string
 }
 
-// sign makes a certificate; of nil it makes one that signs itself.
+// sign makes a certificate; signed by itself if the authority is nil.
 func sign(t *testing.T, by *authority, name string) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -108,7 +108,7 @@ func TestPrivateAuthorityAndClientCertificate(t *testing.T) {
 				switch {
 				case test.acked:
 					expect(t, at, drivers.Acked, "")
-				// With TLS 1.3 the client learns only after its request that its certificate was refused.
+				// With TLS 1.3 the client learns only after its request that the peer refused its certificate.
 				case at.Outcome == drivers.Acked || at.Answered || at.Code != drivers.CodeTLS && at.Code != drivers.CodeReset && at.Code != drivers.CodeClosed:
 					t.Errorf("%+v", at)
 				}
