@@ -127,7 +127,7 @@ func (c *conversation) send(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for n := range c.flow.messages {
-		if !c.turn(ctx, timer, n) {
+		if !c.awaitDue(ctx, timer, n) {
 			return
 		}
 		c.op.Message = uint64(n)
@@ -148,8 +148,8 @@ func (c *conversation) send(ctx context.Context) {
 	c.halfClose(ctx)
 }
 
-// turn waits until message n is due, false when the call is over.
-func (c *conversation) turn(ctx context.Context, timer *time.Timer, n int) bool {
+// awaitDue waits until message n is due, false when the call is over.
+func (c *conversation) awaitDue(ctx context.Context, timer *time.Timer, n int) bool {
 	if n == 0 {
 		return true
 	}

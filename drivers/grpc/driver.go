@@ -32,7 +32,7 @@ type driver struct {
 	metadata []pair
 	options  []grpc.CallOption
 	dialling []grpc.DialOption
-	lines    []*unary.Line      // of the plain path
+	channels []*unary.Channel   // of the plain path
 	conns    []*grpc.ClientConn // of the library's, where there are no lines
 	next     atomic.Uint64      // round robin of sessions over lines or conns
 	gauge    gauge
@@ -247,8 +247,8 @@ func (d *driver) rehearse(messages []any, method protoreflect.MethodDescriptor) 
 // Session implements drivers.Driver.
 func (d *driver) Session() (drivers.Session, error) {
 	n := d.next.Add(1)
-	if len(d.lines) > 0 {
-		return &plainSession{d: d, caller: d.lines[n%uint64(len(d.lines))].NewCaller()}, nil
+	if len(d.channels) > 0 {
+		return &plainSession{d: d, caller: d.channels[n%uint64(len(d.channels))].NewCaller()}, nil
 	}
 	return newSession(d, d.conns[n%uint64(len(d.conns))]), nil
 }
@@ -259,10 +259,10 @@ func (d *driver) Close() error {
 	for _, conn := range d.conns {
 		all = append(all, conn.Close())
 	}
-	for _, line := range d.lines {
-		line.Close()
+	for _, channel := range d.channels {
+		channel.Close()
 	}
-	d.conns, d.lines = nil, nil
+	d.conns, d.channels = nil, nil
 	return errors.Join(all...)
 }
 

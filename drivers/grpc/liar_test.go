@@ -73,7 +73,7 @@ func (g *target) watch(_ any, stream grpc.ServerStream) error {
 		return err
 	}
 	for n := range in.number {
-		if err := g.tell(stream, note{n, in.text}); err != nil {
+		if err := g.emit(stream, note{n, in.text}); err != nil {
 			return g.end(err)
 		}
 	}
@@ -97,7 +97,7 @@ func (g *target) talk(_ any, stream grpc.ServerStream) error {
 				return err
 			}
 		}
-		if err := g.tell(stream, in); err != nil {
+		if err := g.emit(stream, in); err != nil {
 			return g.end(err)
 		}
 	}
@@ -120,7 +120,7 @@ func (g *target) upload(_ any, stream grpc.ServerStream) error {
 		}
 		switch mode := g.behaviour(); {
 		case in.number == 2 && (mode == breaks || mode == stalls || mode == resets || mode == closes):
-			return g.end(g.tell(stream, in))
+			return g.end(g.emit(stream, in))
 		case in.number == 2 && mode == early:
 			return stream.SendMsg(note{number: count}.bytes())
 		}
@@ -150,8 +150,8 @@ func (g *target) end(err error) error {
 	return err
 }
 
-// tell sends one answer, or what the target does instead.
-func (g *target) tell(stream grpc.ServerStream, n note) error {
+// emit sends one answer, or what the target does instead.
+func (g *target) emit(stream grpc.ServerStream, n note) error {
 	mode := g.behaviour()
 	if mode == swaps && n.number == 1 {
 		return nil // comes after message 2

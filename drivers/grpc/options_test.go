@@ -155,7 +155,7 @@ func testCompressedBeyondTheLimit(t *testing.T, change func(*Config)) {
 	w := gzip.NewWriter(&packed)
 	w.Write(make([]byte, 64<<20))
 	w.Close()
-	raw := startRaw(t, func(x *exchange) {
+	raw := startRaw(t, func(x *rawCall) {
 		x.headers(false, ":status", "200", "content-type", "application/grpc", "grpc-encoding", "gzip")
 		length := uint32(packed.Len())
 		x.WriteData(x.stream, false, []byte{1, byte(length >> 24), byte(length >> 16), byte(length >> 8), byte(length)})
@@ -255,7 +255,7 @@ func TestTransparentRetriesAreTold(t *testing.T) {
 
 func transparentRetriesAreTold(t *testing.T, change func(*Config)) {
 	var n atomic.Int64
-	raw := startRaw(t, func(x *exchange) {
+	raw := startRaw(t, func(x *rawCall) {
 		if n.Add(1) == 1 {
 			x.WriteRSTStream(x.stream, http2.ErrCodeRefusedStream)
 			return

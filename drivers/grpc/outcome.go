@@ -34,7 +34,7 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 	case madeHere(c, s) != "":
 		at.Fail(drivers.Indeterminate, madeHere(c, s), s.Message())
 	case c.answered.Load():
-		if told(ctx, s, at); at.Outcome == drivers.Rejected && ownWords(s) {
+		if decideByStatus(ctx, s, at); at.Outcome == drivers.Rejected && ownWords(s) {
 			at.Outcome = drivers.Indeterminate
 		}
 	default:
@@ -42,8 +42,8 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 	}
 }
 
-// told sets the outcome of a call that the target ended with a status other than OK.
-func told(ctx context.Context, s *status.Status, at *drivers.Attempt) {
+// decideByStatus sets the outcome of a call that the target ended with a status other than OK.
+func decideByStatus(ctx context.Context, s *status.Status, at *drivers.Attempt) {
 	meaning := meanings[s.Code()]
 	if meaning.code == "" {
 		meaning = meanings[codes.Unknown]

@@ -61,7 +61,7 @@ func (d *driver) openPlain(c *Config) error {
 		o.Authority = c.Authority
 	}
 	for range max(c.Connections, 1) {
-		d.lines = append(d.lines, unary.New(o))
+		d.channels = append(d.channels, unary.New(o))
 	}
 	return nil
 }
@@ -117,7 +117,7 @@ func (s *plainSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attem
 	if r.Sent > 0 {
 		at.Wire, at.Hidden, at.Transparent = true, r.Sent-1, r.Sent-1
 	}
-	s.d.judge(ctx, r, at)
+	s.d.decidePlain(ctx, r, at)
 }
 
 // render renders the metadata.
@@ -136,8 +136,8 @@ func (s *plainSession) render(op *drivers.Op) error {
 // Close implements drivers.Session.
 func (s *plainSession) Close() error { return nil }
 
-// judge sets the outcome of a call on the plain path.
-func (d *driver) judge(ctx context.Context, r *unary.Result, at *drivers.Attempt) {
+// decidePlain sets the outcome of a call on the plain path.
+func (d *driver) decidePlain(ctx context.Context, r *unary.Result, at *drivers.Attempt) {
 	switch {
 	case r.Sent == 0:
 		at.Fail(drivers.Rejected, unsent(ctx, r.Err), r.Text)
@@ -145,7 +145,7 @@ func (d *driver) judge(ctx context.Context, r *unary.Result, at *drivers.Attempt
 		at.Answered = r.Answered
 		at.Fail(drivers.Indeterminate, faultOf(ctx, r.Fault), r.Text)
 	case r.Status != codes.OK || r.Details != "" && statusOf(r).Code() != codes.OK:
-		told(ctx, statusOf(r), at)
+		decideByStatus(ctx, statusOf(r), at)
 	default:
 		at.Answered = true
 		if err := d.output.check(r.Message); err != nil {

@@ -31,7 +31,7 @@ func TestPlainTLS(t *testing.T) {
 			if err := d.openPlain(c); err != nil {
 				t.Fatal(err)
 			}
-			r := d.lines[0].NewCaller().Do(t.Context(), nil, nil)
+			r := d.channels[0].NewCaller().Do(t.Context(), nil, nil)
 			past := test.want == "the target's settings"
 			if r.Sent != 0 || r.Err == nil || !strings.Contains(r.Text, test.want) && !past || errors.Is(r.Err, errHandshake) == past {
 				t.Errorf("%+v", r)

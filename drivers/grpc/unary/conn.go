@@ -33,31 +33,31 @@ const (
 
 // conn is one HTTP/2 connection. Callers put frames into out, and one goroutine writes them; one reads what comes.
 type conn struct {
-	line   *Line
-	net    net.Conn
-	framer *http2.Framer // reads
-	in     stamped
-	filled chan struct{} // holds one token: there is something to write, or nothing ever again
-	room   chan struct{} // holds one token: what waited was written
+	channel *Channel
+	net     net.Conn
+	framer  *http2.Framer // reads
+	in      stamped
+	filled  chan struct{} // holds one token: there is something to write, or nothing ever again
+	room    chan struct{} // holds one token: what waited was written
 
-	mu       sync.Mutex
-	out      []byte
-	asked    int  // how much of out the target asked for, in bytes
-	writing  bool // the writer has been told of out
-	closed   bool // nothing more is read, or sent
-	drained  bool // it takes no more calls
-	mute     bool // it can't be written to
-	streams  map[uint32]*exchange
-	waiting  []*exchange // for a stream, or for room in out
-	held     []*exchange // whose bodies wait for the target's windows, or for room in out
-	next     uint32
-	allowed  allowance
-	credit   int    // received and not given back to the target
-	leaving  bool   // there was a GOAWAY
-	lastKept uint32 // the last stream that it named
-	block    bytes.Buffer
-	encoder  *hpack.Encoder
-	timeout  []byte
+	mu             sync.Mutex
+	out            []byte
+	asked          int  // how much of out the target asked for, in bytes
+	writing        bool // the writer has been told of out
+	closed         bool // nothing more is read, or sent
+	drained        bool // it takes no more calls
+	writeClosed    bool // it can't be written to
+	streams        map[uint32]*call
+	waiting        []*call // for a stream, or for room in out
+	held           []*call // whose bodies wait for the target's windows, or for room in out
+	next           uint32
+	allowed        allowance
+	unacknowledged int    // received and not given back to the target
+	gotGoAway      bool   // there was a GOAWAY
+	lastProcessed  uint32 // the last stream that it named
+	block          bytes.Buffer
+	encoder        *hpack.Encoder
+	timeout        []byte
 	// kept is the block of what calls have in common, for the time keptTimeout; empty: it has to be encoded.
 	kept        []byte
 	keptTimeout string
@@ -85,9 +85,9 @@ func (s *stamped) Read(b []byte) (int, error) {
 }
 
 // newConn begins HTTP/2 on a connection, and waits for the target's settings.
-func newConn(l *Line, raw net.Conn) (*conn, error) {
+func newConn(ch *Channel, raw net.Conn) (*conn, error) {
 	c := &conn{
-		line: l, net: raw, in: stamped{raw, l.options.Clock, 0}, streams: make(map[uint32]*exchange), next: 1,
+		channel: ch, net: raw, in: stamped{raw, ch.options.Clock, 0}, streams: make(map[uint32]*call), next: 1,
 		filled: make(chan struct{}, 1), room: make(chan struct{}, 1),
 		allowed: allowance{1<<31 - 1, firstWindow, firstWindow, firstFrame, 1<<63 - 1},
 	}
@@ -96,8 +96,8 @@ func newConn(l *Line, raw net.Conn) (*conn, error) {
 	c.framer.SetReuseFrames()
 	c.framer.SetMaxReadFrameSize(firstFrame)
 	c.framer.ReadMetaHeaders = hpack.NewDecoder(firstTable, nil)
-	c.framer.MaxHeaderListSize = l.options.MaxHeaders
-	c.putPreface(l.options.MaxHeaders)
+	c.framer.MaxHeaderListSize = ch.options.MaxHeaders
+	c.putPreface(ch.options.MaxHeaders)
 	if _, err := raw.Write(c.out); err != nil {
 		return nil, fmt.Errorf("begin HTTP/2: %w", err)
 	}
@@ -117,12 +117,12 @@ func newConn(l *Line, raw net.Conn) (*conn, error) {
 }
 
 // open sends a call, or lets it wait for a stream. It returns false where the connection takes no more calls.
-func (c *conn) open(x *exchange) bool {
+func (c *conn) open(x *call) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.closed || c.drained || c.mute:
-		c.line.lost(c)
+	case c.closed || c.drained || c.writeClosed:
+		c.channel.retire(c)
 		return false
 	case len(c.waiting) > 0 || !c.free():
 		x.state = queued
@@ -134,22 +134,22 @@ func (c *conn) open(x *exchange) bool {
 }
 
 // sizeOf is the size of a call's headers, with the longest timeout.
-func (c *conn) sizeOf(x *exchange) (size int64) {
+func (c *conn) sizeOf(x *call) (size int64) {
 	for i := range x.fields {
 		size += int64(x.fields[i].Size())
 	}
 	if !x.deadline.IsZero() {
 		size += timeoutSize
 	}
-	return size + c.line.size
+	return size + c.channel.size
 }
 
 // start gives a call a stream, or refuses it: what the target takes may be less than when the call began to wait.
-func (c *conn) start(x *exchange) {
+func (c *conn) start(x *call) {
 	if c.sizeOf(x) > c.allowed.headers {
 		x.refuse(fmt.Errorf("the headers are larger than the target takes, %d bytes", c.allowed.headers))
-		x.At = c.line.options.Clock()
-		c.tellOf(x)
+		x.At = c.channel.options.Clock()
+		c.notify(x)
 		return
 	}
 	x.id, x.state, x.window = c.next, open, c.allowed.eachWindow
@@ -161,7 +161,7 @@ func (c *conn) start(x *exchange) {
 		x.held = true
 		c.held = append(c.held, x)
 	}
-	c.tell()
+	c.wakeWriter()
 	if c.next += 2; c.next > maxStream {
 		c.drain()
 	}
@@ -182,7 +182,7 @@ func (c *conn) admit() {
 }
 
 // await blocks until a call that was opened is over, or its time is up.
-func (c *conn) await(ctx context.Context, x *exchange) {
+func (c *conn) await(ctx context.Context, x *call) {
 	for {
 		<-x.wake
 		if x.done.Load() {
@@ -201,7 +201,7 @@ func (c *conn) await(ctx context.Context, x *exchange) {
 }
 
 // abandon gives up a call whose time is up, or whose run is.
-func (c *conn) abandon(ctx context.Context, x *exchange) {
+func (c *conn) abandon(ctx context.Context, x *call) {
 	err, fault := context.DeadlineExceeded, drivers.CodeTimeout
 	if errors.Is(ctx.Err(), context.Canceled) {
 		err, fault = context.Canceled, drivers.CodeCancelled
@@ -211,36 +211,36 @@ func (c *conn) abandon(ctx context.Context, x *exchange) {
 	} else {
 		x.refuse(err)
 	}
-	x.At = c.line.options.Clock()
+	x.At = c.channel.options.Clock()
 	if x.state == queued {
-		c.waiting = slices.DeleteFunc(c.waiting, func(other *exchange) bool { return other == x })
+		c.waiting = slices.DeleteFunc(c.waiting, func(other *call) bool { return other == x })
 	} else {
 		c.putReset(x, http2.ErrCodeCancel)
 		c.leave(x)
 	}
-	c.tellOf(x)
+	c.notify(x)
 }
 
 // end ends a call that has a stream; its result is set. at is when that was read.
-func (c *conn) end(x *exchange, at time.Duration) {
+func (c *conn) end(x *call, at time.Duration) {
 	c.leave(x)
 	x.At = at
-	c.tellOf(x)
+	c.notify(x)
 }
 
-// tellOf tells a call's caller that it is over.
-func (c *conn) tellOf(x *exchange) {
+// notify tells a call's caller that it is over.
+func (c *conn) notify(x *call) {
 	x.state = idle
 	x.done.Store(true)
-	x.rouse()
+	x.wakeCaller()
 }
 
 // leave takes a call off its stream, which is then the next one's.
-func (c *conn) leave(x *exchange) {
+func (c *conn) leave(x *call) {
 	delete(c.streams, x.id)
 	if x.held {
 		x.held = false
-		c.held = slices.DeleteFunc(c.held, func(other *exchange) bool { return other == x })
+		c.held = slices.DeleteFunc(c.held, func(other *call) bool { return other == x })
 	}
 	if c.drained && len(c.streams) == 0 {
 		c.net.Close()
@@ -251,18 +251,18 @@ func (c *conn) leave(x *exchange) {
 // drain lets the calls under way end, and takes no more.
 func (c *conn) drain() {
 	c.drained = true
-	c.line.lost(c)
-	c.sendAway()
+	c.channel.retire(c)
+	c.requeueWaiting()
 	if len(c.streams) == 0 {
 		c.net.Close()
 	}
 }
 
-// sendAway has the calls that wait for a stream look for another connection.
-func (c *conn) sendAway() {
+// requeueWaiting has the calls that wait for a stream look for another connection.
+func (c *conn) requeueWaiting() {
 	for _, x := range c.waiting {
 		x.unseen = true
-		c.tellOf(x)
+		c.notify(x)
 	}
 	c.waiting = nil
 }
@@ -273,13 +273,13 @@ func (c *conn) close(fault, text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true // before another connection is made: nobody is sent to his end here
-	c.line.lost(c)
-	c.line.gone(c)
-	c.sendAway()
-	now := c.line.options.Clock()
+	c.channel.retire(c)
+	c.channel.remove(c)
+	c.requeueWaiting()
+	now := c.channel.options.Clock()
 	for _, x := range c.streams {
 		x.fail(fault, text)
 		c.end(x, now)
 	}
-	c.tell() // the writer, to end
+	c.wakeWriter() // the writer, to end
 }

@@ -164,11 +164,11 @@ func options(address string) Options {
 	}
 }
 
-// newLine returns a line to a target, closed with the test.
-func newLine(t testing.TB, address string) *Line {
-	l := New(options(address))
-	t.Cleanup(l.Close)
-	return l
+// newChannel returns a line to a target, closed with the test.
+func newChannel(t testing.TB, address string) *Channel {
+	ch := New(options(address))
+	t.Cleanup(ch.Close)
+	return ch
 }
 
 // within is a context that no call of a test should outlast.
@@ -178,10 +178,10 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-func (l *Line) standing() *conn {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.conn
+func (ch *Channel) standing() *conn {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.conn
 }
 
 func (c *conn) count(of func() int) int {

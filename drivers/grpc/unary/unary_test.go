@@ -32,22 +32,22 @@ const long = time.Minute
 // A call carries what it is given, and brings back what the target says.
 func TestCall(t *testing.T) {
 	heads := make(chan *http2.MetaHeadersFrame, 1)
-	l := newLine(t, startTarget(t, nil, func(p *peer) {
+	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		stream := p.request()
 		heads <- p.headers[stream]
 		p.answer(stream, p.bodies[stream][prefix:])
 		echo(p)
 	}))
-	before := l.options.Clock()
-	r := l.NewCaller().Do(within(t, 1500*time.Millisecond), []byte("hello"), []hpack.HeaderField{Field("who", "me"), Field("raw-bin", "\x00\xff")})
-	if !r.Answered || r.Fault != "" || r.Status != codes.OK || string(r.Message) != "hello" || r.Sent != 1 || r.At < before || r.At > l.options.Clock() {
+	before := ch.options.Clock()
+	r := ch.NewCaller().Do(within(t, 1500*time.Millisecond), []byte("hello"), []hpack.HeaderField{Field("who", "me"), Field("raw-bin", "\x00\xff")})
+	if !r.Answered || r.Fault != "" || r.Status != codes.OK || string(r.Message) != "hello" || r.Sent != 1 || r.At < before || r.At > ch.options.Clock() {
 		t.Fatalf("%+v", r)
 	}
 	got := make(map[string]string)
 	for _, f := range (<-heads).Fields {
 		got[f.Name] = f.Value
 	}
-	for name, want := range map[string]string{":method": "POST", ":scheme": "http", ":path": "/test.Echo/Echo", ":authority": l.options.Authority,
+	for name, want := range map[string]string{":method": "POST", ":scheme": "http", ":path": "/test.Echo/Echo", ":authority": ch.options.Authority,
 		"content-type": "application/grpc", "te": "trailers", "who": "me", "raw-bin": "AP8"} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
@@ -116,13 +116,13 @@ func TestManyAgainstGRPC(t *testing.T) {
 		server.Stop()
 		<-served
 	}()
-	line := newLine(t, l.Addr().String())
+	ch := newChannel(t, l.Addr().String())
 	var all sync.WaitGroup
 	var sent atomic.Int64
 	for n := range 12 {
 		all.Go(func() {
 			random := rand.New(rand.NewPCG(1, uint64(n)))
-			caller := line.NewCaller()
+			caller := ch.NewCaller()
 			for i := range 60 {
 				kind, patience := "echo", long
 				switch random.IntN(10) {
@@ -162,7 +162,7 @@ func TestManyAgainstGRPC(t *testing.T) {
 func TestFewStreams(t *testing.T) {
 	for _, most := range []uint32{1, 3} {
 		var total atomic.Int64
-		l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: most}}, func(p *peer) {
+		ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: most}}, func(p *peer) {
 			for range 3 {
 				var streams []uint32
 				for range most {
@@ -186,7 +186,7 @@ func TestFewStreams(t *testing.T) {
 		var all sync.WaitGroup
 		for range 10 {
 			all.Go(func() {
-				caller := l.NewCaller()
+				caller := ch.NewCaller()
 				for range 50 {
 					if r := caller.Do(within(t, long), nil, nil); r.Fault != "" || !r.Answered {
 						t.Errorf("%+v", r)
@@ -199,12 +199,12 @@ func TestFewStreams(t *testing.T) {
 			t.Errorf("%d requests", total.Load())
 		}
 	}
-	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 0}}, func(p *peer) {
+	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 0}}, func(p *peer) {
 		if p.begun() != 0 {
 			p.t.Error("a stream was opened")
 		}
 	}))
-	if r := l.NewCaller().Do(within(t, 50*time.Millisecond), nil, nil); r.Sent != 0 || !errors.Is(r.Err, context.DeadlineExceeded) {
+	if r := ch.NewCaller().Do(within(t, 50*time.Millisecond), nil, nil); r.Sent != 0 || !errors.Is(r.Err, context.DeadlineExceeded) {
 		t.Errorf("%+v", r)
 	}
 }
@@ -250,11 +250,11 @@ func TestWindows(t *testing.T) {
 			}
 		}
 	})
-	l := newLine(t, target)
+	ch := newChannel(t, target)
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			if r := l.NewCaller().Do(within(t, long), message, nil); !bytes.Equal(r.Message, message) {
+			if r := ch.NewCaller().Do(within(t, long), message, nil); !bytes.Equal(r.Message, message) {
 				t.Errorf("%q: %d bytes of %d", r.Text, len(r.Message), len(message))
 			}
 		})
@@ -269,7 +269,7 @@ func TestWindows(t *testing.T) {
 // Settings that come later hold for what is under way.
 func TestSettingsChange(t *testing.T) {
 	message := bytes.Repeat([]byte("x"), 5000)
-	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 0}, {ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
+	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 0}, {ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
 		p.begun()
 		p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 100_000}, http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 2},
 			http2.Setting{ID: http2.SettingHeaderTableSize, Val: 0})
@@ -286,7 +286,7 @@ func TestSettingsChange(t *testing.T) {
 	var all sync.WaitGroup
 	for range 2 {
 		all.Go(func() {
-			caller := l.NewCaller()
+			caller := ch.NewCaller()
 			for range 3 {
 				if r := caller.Do(within(t, long), message, nil); !bytes.Equal(r.Message, message) {
 					t.Errorf("%+v", r)
@@ -299,8 +299,8 @@ func TestSettingsChange(t *testing.T) {
 
 // Headers larger than the target takes are not sent; those larger than a frame are, in several.
 func TestLargeHeaders(t *testing.T) {
-	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxHeaderListSize, Val: 50_000}}, echo))
-	caller := l.NewCaller()
+	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxHeaderListSize, Val: 50_000}}, echo))
+	caller := ch.NewCaller()
 	if r := caller.Do(within(t, long), nil, []hpack.HeaderField{Field("much", strings.Repeat("y", 60_000))}); r.Sent != 0 || r.Err == nil {
 		t.Errorf("%+v", r)
 	}
@@ -345,8 +345,8 @@ func TestSentAgain(t *testing.T) {
 		"an end that says nothing": {[]script{func(p *peer) { p.request() }, echo}, 1, drivers.CodeClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLine(t, startTarget(t, nil, test.scripts...))
-			caller := l.NewCaller()
+			ch := newChannel(t, startTarget(t, nil, test.scripts...))
+			caller := ch.NewCaller()
 			r := caller.Do(within(t, long), []byte("m"), nil)
 			if r.Sent != test.sent || r.Fault != test.fault || r.Answered != (test.fault == "") {
 				t.Errorf("%+v", r)
@@ -365,7 +365,7 @@ func TestWaitingAcrossConnections(t *testing.T) {
 	var gone sync.Once
 	var requests atomic.Int64
 	wait := make(chan struct{}) // all callers but one wait
-	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
+	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
 		for stream := p.request(); stream != 0; stream = p.request() {
 			requests.Add(1)
 			gone.Do(func() {
@@ -378,13 +378,13 @@ func TestWaitingAcrossConnections(t *testing.T) {
 	var all sync.WaitGroup
 	for range 5 {
 		all.Go(func() {
-			if r := l.NewCaller().Do(within(t, long), nil, nil); r.Sent != 1 || !r.Answered || r.Fault != "" {
+			if r := ch.NewCaller().Do(within(t, long), nil, nil); r.Sent != 1 || !r.Answered || r.Fault != "" {
 				t.Errorf("%+v", r)
 			}
 		})
 	}
 	until(t, func() bool {
-		c := l.standing()
+		c := ch.standing()
 		return c != nil && c.count(func() int { return len(c.waiting) }) == 4
 	})
 	close(wait)
@@ -397,7 +397,7 @@ func TestWaitingAcrossConnections(t *testing.T) {
 // A call that is given up is taken back from the target, and its stream's late answer is nobody else's.
 func TestGivenUp(t *testing.T) {
 	taken := make(chan http2.ErrCode, 1)
-	l := newLine(t, startTarget(t, nil, func(p *peer) {
+	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		late := p.request()
 		p.next(func(f http2.Frame) bool { _, ok := f.(*http2.RSTStreamFrame); return ok })
 		taken <- p.resets[late]
@@ -406,7 +406,7 @@ func TestGivenUp(t *testing.T) {
 		p.answer(stream, []byte("now"))
 		echo(p)
 	}))
-	caller := l.NewCaller()
+	caller := ch.NewCaller()
 	if r := caller.Do(within(t, 30*time.Millisecond), nil, nil); r.Fault != drivers.CodeTimeout || r.Answered || r.Sent != 1 {
 		t.Errorf("%+v", r)
 	}
@@ -431,7 +431,7 @@ func TestGivenUp(t *testing.T) {
 // An answer before the request is whole stands, and no more of the request is sent.
 func TestAnsweredEarly(t *testing.T) {
 	stopped := make(chan http2.ErrCode, 1)
-	l := newLine(t, startTarget(t, nil, func(p *peer) {
+	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		stream := p.begun()
 		p.fields(stream, true, ":status", "200", "content-type", "application/grpc", "grpc-status", "8", "grpc-message", "too%20much")
 		p.next(func(f http2.Frame) bool { _, ok := f.(*http2.RSTStreamFrame); return ok })
@@ -439,7 +439,7 @@ func TestAnsweredEarly(t *testing.T) {
 		p.WriteWindowUpdate(0, 1<<20)
 		echo(p)
 	}))
-	caller := l.NewCaller()
+	caller := ch.NewCaller()
 	r := caller.Do(within(t, long), make([]byte, 900_000), nil)
 	if !r.Answered || r.Status != codes.ResourceExhausted || r.Text != "too much" || r.Fault != "" {
 		t.Errorf("%+v", r)
@@ -457,11 +457,11 @@ func TestAnsweredEarly(t *testing.T) {
 // A target that does not read gets no more than a bounded amount, and what was not sent is told as that.
 func TestUnread(t *testing.T) {
 	release := make(chan struct{})
-	l := newLine(t, startTarget(t, nil, func(p *peer) {
+	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		<-release
 	}))
 	defer close(release)
-	caller := l.NewCaller()
+	caller := ch.NewCaller()
 	sent, unsent := 0, 0
 	for range 3000 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -476,7 +476,7 @@ func TestUnread(t *testing.T) {
 	if sent == 0 || unsent == 0 {
 		t.Errorf("%d sent, %d not", sent, unsent)
 	}
-	c := l.standing()
+	c := ch.standing()
 	if c == nil {
 		t.Fatal("the connection is gone")
 	}
@@ -489,7 +489,7 @@ func TestUnread(t *testing.T) {
 
 // Pings are answered, but not without bound for a target that does not read the answers.
 func TestPings(t *testing.T) {
-	l := newLine(t, startTarget(t, nil, func(p *peer) {
+	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		stream := p.request()
 		for range 10 {
 			p.WritePing(false, [8]byte{1})
@@ -501,14 +501,14 @@ func TestPings(t *testing.T) {
 		for p.WritePing(false, [8]byte{2}) == nil {
 		}
 	}))
-	caller := l.NewCaller()
+	caller := ch.NewCaller()
 	if r := caller.Do(within(t, long), nil, nil); !r.Answered || r.Fault != "" {
 		t.Errorf("%+v", r)
 	}
 	if r := caller.Do(within(t, 500*time.Millisecond), nil, nil); r.Fault != drivers.CodeTimeout {
 		t.Errorf("%+v", r)
 	}
-	c := l.standing()
+	c := ch.standing()
 	if c == nil {
 		t.Fatal("the connection is gone")
 	}
@@ -556,14 +556,14 @@ func FuzzAnswer(f *testing.F) {
 			})
 			return a, nil
 		}
-		l := New(o)
+		ch := New(o)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		r := l.NewCaller().Do(ctx, []byte("request"), nil)
+		r := ch.NewCaller().Do(ctx, []byte("request"), nil)
 		cancel()
 		if r.Answered && r.Sent == 0 || r.Sent > 2 || r.Sent > 0 && r.Err != nil || len(r.Message) > o.MaxMessage {
 			t.Errorf("%+v", r)
 		}
-		l.Close()
+		ch.Close()
 		talks.Wait()
 	})
 }

@@ -49,9 +49,9 @@ func TestNotSentAgain(t *testing.T) {
 				dialled = true
 				return dial(ctx)
 			}
-			l := New(o)
-			defer l.Close()
-			r := l.NewCaller().Do(within(t, long), nil, nil)
+			ch := New(o)
+			defer ch.Close()
+			r := ch.NewCaller().Do(within(t, long), nil, nil)
 			if r.Sent != 1 || r.Fault != drivers.CodeReset || r.Answered || r.Err != nil {
 				t.Errorf("%+v", r)
 			}
@@ -111,9 +111,9 @@ func TestLateAgain(t *testing.T) {
 		}
 		return dial(c)
 	}
-	l := New(o)
-	defer l.Close()
-	caller := l.NewCaller()
+	ch := New(o)
+	defer ch.Close()
+	caller := ch.NewCaller()
 	if r := caller.Do(ctx, nil, nil); r.Sent != 1 || r.Fault != drivers.CodeClosed || r.Answered {
 		t.Errorf("%+v", r)
 	}
@@ -128,23 +128,23 @@ func TestLateAgain(t *testing.T) {
 func TestRefusedIsDated(t *testing.T) {
 	o := options(startTarget(t, []http2.Setting{{ID: http2.SettingMaxHeaderListSize, Val: 100}}, echo))
 	o.Clock = func() time.Duration { return -time.Minute }
-	l := New(o)
-	defer l.Close()
-	if r := l.NewCaller().Do(within(t, long), nil, nil); r.Sent != 0 || r.Err == nil || r.At != -time.Minute {
+	ch := New(o)
+	defer ch.Close()
+	if r := ch.NewCaller().Do(within(t, long), nil, nil); r.Sent != 0 || r.Err == nil || r.At != -time.Minute {
 		t.Errorf("%+v", r)
 	}
 }
 
 // Headers count whole, with the timeout, against what the target takes, also when it takes less by the time that they are sent.
 func TestHeaderLimit(t *testing.T) {
-	l := New(options("nowhere:1"))
-	size := uint32(l.size)
-	l.Close()
+	ch := New(options("nowhere:1"))
+	size := uint32(ch.size)
+	ch.Close()
 	o := options(startTarget(t, []http2.Setting{{ID: http2.SettingMaxHeaderListSize, Val: size + 10}}, echo))
 	o.Authority = "nowhere:1"
-	l = New(o)
-	defer l.Close()
-	caller := l.NewCaller()
+	ch = New(o)
+	defer ch.Close()
+	caller := ch.NewCaller()
 	if r := caller.Do(t.Context(), nil, nil); !r.Answered || r.Fault != "" {
 		t.Errorf("without a timeout: %+v", r)
 	}
@@ -152,7 +152,7 @@ func TestHeaderLimit(t *testing.T) {
 		t.Errorf("with one: %+v", r)
 	}
 	waits := make(chan struct{})
-	late := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
+	late := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
 		stream := p.request()
 		<-waits
 		p.WriteSettings(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 100})
@@ -186,7 +186,7 @@ func TestHeaderLimit(t *testing.T) {
 func TestReadsWhileUnread(t *testing.T) {
 	const big = 32 << 20 // more than the kernel keeps
 	over := make(chan struct{})
-	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}}, func(p *peer) {
+	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}}, func(p *peer) {
 		p.WriteWindowUpdate(0, 1<<30)
 		first := p.begun()
 		for len(p.bodies[first]) < 100 {
@@ -203,7 +203,7 @@ func TestReadsWhileUnread(t *testing.T) {
 		p.fields(first, true, "grpc-status", "0")
 		<-over
 	}))
-	r := l.NewCaller().Do(within(t, patience/2), make([]byte, big), nil)
+	r := ch.NewCaller().Do(within(t, unreadTimeout/2), make([]byte, big), nil)
 	close(over)
 	if !r.Answered || r.Fault != "" || len(r.Message) != 900_000 {
 		t.Errorf("%d bytes, %q %q", len(r.Message), r.Fault, r.Text)
@@ -212,7 +212,7 @@ func TestReadsWhileUnread(t *testing.T) {
 
 // Headers that are skipped unread leave the compression's table unknown: nothing on that connection is believed after them.
 func TestSkippedHeaders(t *testing.T) {
-	l := newLine(t, startTarget(t, nil, func(p *peer) {
+	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		p.answer(p.request(), nil) // the table's last entry says: status 0
 		stream := p.request()
 		p.begin(stream)
@@ -236,7 +236,7 @@ func TestSkippedHeaders(t *testing.T) {
 		p.fields(stream, true, "grpc-status", "13")
 		p.request()
 	}))
-	caller := l.NewCaller()
+	caller := ch.NewCaller()
 	for i, want := range []codes.Code{codes.OK, codes.NotFound} {
 		if r := caller.Do(within(t, long), nil, nil); !r.Answered || r.Status != want {
 			t.Errorf("%d: %+v", i, r)
@@ -322,12 +322,12 @@ func TestNoClearWord(t *testing.T) {
 		}, bad{true, codes.OK, ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLine(t, startTarget(t, nil, func(p *peer) {
+			ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 				for stream := p.request(); stream != 0; stream = p.request() {
 					test.answer(p, stream)
 				}
 			}))
-			caller := l.NewCaller()
+			caller := ch.NewCaller()
 			for range 2 {
 				r := caller.Do(within(t, long), nil, nil)
 				if got := (bad{r.Answered, r.Status, r.Fault}); got != test.want || r.Sent != 1 {
@@ -345,13 +345,13 @@ func TestLookedAt(t *testing.T) {
 		"GOAWAY":  func(p *peer, stream uint32) { p.WriteGoAway(0, http2.ErrCodeNo, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLine(t, startTarget(t, nil, func(p *peer) {
+			ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 				stream := p.request()
 				p.begin(stream)
 				take(p, stream)
 				echo(p)
 			}, echo))
-			if r := l.NewCaller().Do(within(t, long), nil, nil); r.Sent != 1 || r.Answered || r.Fault == "" {
+			if r := ch.NewCaller().Do(within(t, long), nil, nil); r.Sent != 1 || r.Answered || r.Fault == "" {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -361,7 +361,7 @@ func TestLookedAt(t *testing.T) {
 // A frame is no larger than what may wait to be written, however much the target takes.
 func TestLargestFrame(t *testing.T) {
 	largest := 0
-	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}, {ID: http2.SettingMaxFrameSize, Val: 1<<24 - 1}}, func(p *peer) {
+	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}, {ID: http2.SettingMaxFrameSize, Val: 1<<24 - 1}}, func(p *peer) {
 		p.SetMaxReadFrameSize(1<<24 - 1)
 		p.WriteWindowUpdate(0, 1<<30)
 		p.next(func(f http2.Frame) bool {
@@ -375,7 +375,7 @@ func TestLargestFrame(t *testing.T) {
 		p.request()
 	}))
 	fields := []hpack.HeaderField{Field("much", strings.Repeat("~", 100_000))}
-	if r := l.NewCaller().Do(within(t, long), make([]byte, 3<<20), fields); !r.Answered || r.Fault != "" {
+	if r := ch.NewCaller().Do(within(t, long), make([]byte, 3<<20), fields); !r.Answered || r.Fault != "" {
 		t.Errorf("%+v", r)
 	}
 	if largest > outBound {

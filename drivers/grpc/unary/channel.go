@@ -31,9 +31,9 @@ type Options struct {
 // ErrClosed is why a call on a line that was closed is not sent.
 var ErrClosed = errors.New("the line is closed")
 
-// Line makes calls over one connection at a time, any number at once. A connection that is lost is made anew by the next call.
+// Channel makes calls over one connection at a time, any number at once. A connection that is lost is made anew by the next call.
 // Safe for concurrent use.
-type Line struct {
+type Channel struct {
 	options Options
 	fields  []hpack.HeaderField
 	size    int64 // of the fields
@@ -51,54 +51,54 @@ type Line struct {
 }
 
 // New returns a line. It connects when it is first used.
-func New(o Options) *Line {
-	l := &Line{options: o, fields: o.shared(), live: make(map[*conn]struct{})}
-	for i := range l.fields {
-		l.size += int64(l.fields[i].Size())
+func New(o Options) *Channel {
+	ch := &Channel{options: o, fields: o.shared(), live: make(map[*conn]struct{})}
+	for i := range ch.fields {
+		ch.size += int64(ch.fields[i].Size())
 	}
-	l.ctx, l.cancel = context.WithCancel(context.Background())
-	return l
+	ch.ctx, ch.cancel = context.WithCancel(context.Background())
+	return ch
 }
 
 // Close ends the connections, and whatever is under way on them. It blocks until everything is gone.
-func (l *Line) Close() {
-	l.cancel()
-	l.mu.Lock()
-	for c := range l.live {
+func (ch *Channel) Close() {
+	ch.cancel()
+	ch.mu.Lock()
+	for c := range ch.live {
 		c.net.Close()
 	}
-	l.mu.Unlock()
-	l.all.Wait()
+	ch.mu.Unlock()
+	ch.all.Wait()
 }
 
 // ready returns a connection that takes calls. It waits while the first attempt to make one is under way.
-func (l *Line) ready(ctx context.Context) (*conn, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for l.conn == nil {
+func (ch *Channel) ready(ctx context.Context) (*conn, error) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	for ch.conn == nil {
 		switch {
-		case l.ctx.Err() != nil:
+		case ch.ctx.Err() != nil:
 			return nil, ErrClosed
-		case l.failed != nil:
-			return nil, l.failed
-		case l.changed == nil:
-			l.changed = make(chan struct{})
-			l.all.Go(l.connect)
+		case ch.failed != nil:
+			return nil, ch.failed
+		case ch.changed == nil:
+			ch.changed = make(chan struct{})
+			ch.all.Go(ch.connect)
 		}
-		changed := l.changed
-		l.mu.Unlock()
+		changed := ch.changed
+		ch.mu.Unlock()
 		var err error
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
-		l.mu.Lock()
+		ch.mu.Lock()
 		if err != nil {
 			return nil, err
 		}
 	}
-	return l.conn, nil
+	return ch.conn, nil
 }
 
 // Waits between attempts to connect, as the driver sets grpc-go's: a long one would show as a slow recovery of the target.
@@ -110,24 +110,24 @@ const (
 )
 
 // connect makes the line's connection, trying until one stands or the line is closed.
-func (l *Line) connect() {
+func (ch *Channel) connect() {
 	for wait := float64(firstWait); ; wait = min(wait*waitGrowth, float64(mostWait)) {
-		c, err := l.dial()
-		l.mu.Lock()
-		if err == nil && l.ctx.Err() != nil {
+		c, err := ch.dial()
+		ch.mu.Lock()
+		if err == nil && ch.ctx.Err() != nil {
 			err = ErrClosed
 		}
-		done := l.changed
+		done := ch.changed
 		if err == nil {
-			l.conn, l.failed, l.changed = c, nil, nil
-			l.live[c] = struct{}{}
-			l.options.Opened()
-			l.all.Go(c.write)
-			l.all.Go(c.read)
+			ch.conn, ch.failed, ch.changed = c, nil, nil
+			ch.live[c] = struct{}{}
+			ch.options.Opened()
+			ch.all.Go(c.write)
+			ch.all.Go(c.read)
 		} else {
-			l.failed, l.changed = err, make(chan struct{})
+			ch.failed, ch.changed = err, make(chan struct{})
 		}
-		l.mu.Unlock()
+		ch.mu.Unlock()
 		close(done)
 		if err == nil {
 			return
@@ -137,21 +137,21 @@ func (l *Line) connect() {
 		}
 		select {
 		case <-time.After(time.Duration(wait * (1 + waitJitter*(2*rand.Float64()-1)))):
-		case <-l.ctx.Done():
+		case <-ch.ctx.Done():
 			return
 		}
 	}
 }
 
-func (l *Line) dial() (*conn, error) {
-	ctx, cancel := context.WithTimeout(l.ctx, l.options.Timeout)
+func (ch *Channel) dial() (*conn, error) {
+	ctx, cancel := context.WithTimeout(ch.ctx, ch.options.Timeout)
 	defer cancel()
-	raw, err := l.options.Dial(ctx)
+	raw, err := ch.options.Dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
-	c, err := newConn(l, raw)
+	c, err := newConn(ch, raw)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -162,36 +162,36 @@ func (l *Line) dial() (*conn, error) {
 	return c, nil
 }
 
-// lost takes a connection away from calls to come.
-func (l *Line) lost(c *conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.conn == c {
-		l.conn = nil
+// retire takes a connection away from calls to come.
+func (ch *Channel) retire(c *conn) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.conn == c {
+		ch.conn = nil
 	}
 }
 
-// gone takes note that nothing is left of a connection.
-func (l *Line) gone(c *conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.live, c)
-	l.options.Closed()
+// remove takes note that nothing is left of a connection.
+func (ch *Channel) remove(c *conn) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	delete(ch.live, c)
+	ch.options.Closed()
 }
 
 // Caller makes calls one after the other; one goroutine uses it at a time.
 type Caller struct {
-	line *Line
-	x    *exchange
+	channel *Channel
+	call    *call
 }
 
 // NewCaller returns a caller on the line.
-func (l *Line) NewCaller() *Caller { return &Caller{line: l, x: newExchange()} }
+func (ch *Channel) NewCaller() *Caller { return &Caller{channel: ch, call: newCall()} }
 
 // Do makes one call and blocks until it is over, or ctx is. The result is valid until the next call; nothing of message and fields
 // is kept. What the target surely did not look at is sent once more.
 func (c *Caller) Do(ctx context.Context, message []byte, fields []hpack.HeaderField) *Result {
-	x := c.x
+	x := c.call
 	x.begin(message, fields)
 	err := ctx.Err()
 	if deadline, ok := ctx.Deadline(); ok {
@@ -206,16 +206,16 @@ func (c *Caller) Do(ctx context.Context, message []byte, fields []hpack.HeaderFi
 	stop := afterFunc(ctx, x.expire)
 	c.transmit(ctx)
 	if !stop() {
-		c.x = newExchange() // the end of this attempt may still be told to the old one
+		c.call = newCall() // the end of this attempt may still be told to the old one
 	}
-	x.unpack(c.line.options.MaxMessage)
+	x.unpack(c.channel.options.MaxMessage)
 	return &x.Result
 }
 
 // transmit sends the call until it is over.
 func (c *Caller) transmit(ctx context.Context) {
-	for x := c.x; ; {
-		conn, err := c.line.ready(ctx)
+	for x := c.call; ; {
+		conn, err := c.channel.ready(ctx)
 		if err == nil && x.late.Load() {
 			err = ctx.Err() // the token that said so may be gone: who awaited the transmission before took it
 		}
@@ -237,8 +237,8 @@ func (c *Caller) transmit(ctx context.Context) {
 
 // unready ends a call for which there is no connection, or no time.
 func (c *Caller) unready(err error) {
-	c.x.At = c.line.options.Clock()
-	c.x.refuse(err)
+	c.call.At = c.channel.options.Clock()
+	c.call.refuse(err)
 }
 
 // afterFunc is context.AfterFunc, without the channel that this asks for where a context knows a cheaper way.

@@ -33,8 +33,8 @@ func TestConnecting(t *testing.T) {
 		return dial(ctx)
 	}
 	o.Opened, o.Closed = func() { opened.Add(1) }, func() { closed.Add(1) }
-	l := New(o)
-	caller := l.NewCaller()
+	ch := New(o)
+	caller := ch.NewCaller()
 	refuse.Store(true)
 	for range 3 {
 		if r := caller.Do(within(t, long), nil, nil); r.Sent != 0 || !errors.Is(r.Err, errRefused) {
@@ -57,7 +57,7 @@ func TestConnecting(t *testing.T) {
 		}
 		return r.Answered
 	})
-	l.Close()
+	ch.Close()
 	if r := caller.Do(within(t, long), nil, nil); r.Sent != 0 || !errors.Is(r.Err, ErrClosed) {
 		t.Errorf("%+v", r)
 	}
@@ -96,11 +96,11 @@ func TestNoHTTP2(t *testing.T) {
 				})
 				return a, nil
 			}
-			l := New(o)
-			if r := l.NewCaller().Do(within(t, long), nil, nil); r.Sent != 0 || r.Err == nil {
+			ch := New(o)
+			if r := ch.NewCaller().Do(within(t, long), nil, nil); r.Sent != 0 || r.Err == nil {
 				t.Errorf("%+v", r)
 			}
-			l.Close()
+			ch.Close()
 			talks.Wait()
 		})
 	}

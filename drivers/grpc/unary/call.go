@@ -43,8 +43,8 @@ const (
 	open                // has a stream
 )
 
-// exchange is one call at a time, with its answer. Its fields belong to its connection's mutex from open until done.
-type exchange struct {
+// call is one call at a time, with its answer. Its fields belong to its connection's mutex from open until done.
+type call struct {
 	Result
 	fields []hpack.HeaderField // beyond those that all calls share
 	body   []byte
@@ -56,15 +56,15 @@ type exchange struct {
 	late   atomic.Bool   // the attempt's time is up
 	expire func()        // sets late
 
-	state    state
-	id       uint32
-	rest     []byte // of the body, not sent yet
-	held     bool   // the connection has it among those whose bodies wait
-	window   int64  // how much of the body the target takes on this stream
-	credit   int    // received and not given back to the target
-	headed   bool   // the answer's headers came
-	encoding string
-	answer   []byte // the message with what precedes it, so far
+	state          state
+	id             uint32
+	rest           []byte // of the body, not sent yet
+	held           bool   // the connection has it among those whose bodies wait
+	window         int64  // how much of the body the target takes on this stream
+	unacknowledged int    // received and not given back to the target
+	headed         bool   // the answer's headers came
+	encoding       string
+	answer         []byte // the message with what precedes it, so far
 	// unseen: the target did not look at the transmission. It is made once more, if it was the first. A target that began to
 	// answer has looked, whatever it says.
 	unseen bool
@@ -73,16 +73,16 @@ type exchange struct {
 // prefix is how much precedes a message: a flag and its length.
 const prefix = 5
 
-func newExchange() *exchange {
-	x := &exchange{wake: make(chan struct{}, 1)}
+func newCall() *call {
+	x := &call{wake: make(chan struct{}, 1)}
 	x.expire = func() {
 		x.late.Store(true)
-		x.rouse()
+		x.wakeCaller()
 	}
 	return x
 }
 
-func (x *exchange) rouse() {
+func (x *call) wakeCaller() {
 	select {
 	case x.wake <- struct{}{}:
 	default:
@@ -90,7 +90,7 @@ func (x *exchange) rouse() {
 }
 
 // begin makes ready for a call with a message.
-func (x *exchange) begin(message []byte, fields []hpack.HeaderField) {
+func (x *call) begin(message []byte, fields []hpack.HeaderField) {
 	x.Result, x.deadline = Result{}, time.Time{}
 	x.fields = fields
 	x.body = append(x.body[:0], 0)
@@ -99,31 +99,31 @@ func (x *exchange) begin(message []byte, fields []hpack.HeaderField) {
 }
 
 // renew makes ready for a transmission.
-func (x *exchange) renew() {
+func (x *call) renew() {
 	x.done.Store(false)
-	x.rest, x.credit, x.headed, x.encoding, x.answer, x.unseen = x.body, 0, false, "", x.answer[:0], false
+	x.rest, x.unacknowledged, x.headed, x.encoding, x.answer, x.unseen = x.body, 0, false, "", x.answer[:0], false
 }
 
 // refuse ends a call that is not sent. What was sent before has its own fault.
-func (x *exchange) refuse(err error) {
+func (x *call) refuse(err error) {
 	if x.Sent == 0 {
 		x.Err, x.Text = err, err.Error()
 	}
 }
 
 // fail ends a call that the target did not answer.
-func (x *exchange) fail(fault, text string) { x.Fault, x.Text = fault, text }
+func (x *call) fail(fault, text string) { x.Fault, x.Text = fault, text }
 
 // receive takes bytes of the answer. What cannot be the one message of a unary answer is a fault. The memory that it takes is
 // bounded by most, the largest message allowed.
-func (x *exchange) receive(b []byte, most int) (fault, text string) {
+func (x *call) receive(b []byte, most int) (fault, text string) {
 	if !x.headed {
 		return drivers.CodeMalformed, "a message came before the headers"
 	}
 	for len(b) > 0 && len(x.answer) < prefix {
 		x.answer, b = append(x.answer, b[0]), b[1:]
 		if len(x.answer) == prefix {
-			if fault, text = x.announced(most); fault != "" {
+			if fault, text = x.checkPrefix(most); fault != "" {
 				return fault, text
 			}
 		}
@@ -138,8 +138,8 @@ func (x *exchange) receive(b []byte, most int) (fault, text string) {
 	return "", ""
 }
 
-// announced judges what precedes the message.
-func (x *exchange) announced(most int) (fault, text string) {
+// checkPrefix judges what precedes the message.
+func (x *call) checkPrefix(most int) (fault, text string) {
 	size := binary.BigEndian.Uint32(x.answer[1:])
 	switch flag := x.answer[0]; {
 	case flag > 1:
@@ -153,13 +153,13 @@ func (x *exchange) announced(most int) (fault, text string) {
 }
 
 // missing is how much of the message has not come, once what precedes it has.
-func (x *exchange) missing() int {
+func (x *call) missing() int {
 	return prefix + int(binary.BigEndian.Uint32(x.answer[1:])) - len(x.answer)
 }
 
 // settle gives the call the target's status. OK takes one whole message. Another status may have one, but half a message makes
 // it no clear word.
-func (x *exchange) settle(end trailers) {
+func (x *call) settle(end trailers) {
 	x.Answered, x.Status, x.Text, x.Details = true, end.status, end.message, end.details
 	switch {
 	case len(x.answer) == 0 && end.status == codes.OK:
@@ -174,7 +174,7 @@ func (x *exchange) settle(end trailers) {
 }
 
 // unpack decompresses the answer's message where it is compressed.
-func (x *exchange) unpack(most int) {
+func (x *call) unpack(most int) {
 	if x.Message == nil || x.answer[0] == 0 {
 		return
 	}
