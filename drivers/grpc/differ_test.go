@@ -25,16 +25,17 @@ type piece struct {
 	what  int // bits
 }
 
-// What a piece is, as far as the two paths may tell it differently.
+// Properties of a piece that let the two paths report it differently.
 const (
 	opens     = 1 << iota // headers of gRPC's
 	holds                 // bytes of messages
-	lenient               // the library lets it pass, and a proper client must not
-	leaves                // a GOAWAY that names the call
-	leavesAll             // one that names every call
+	lenient               // the library accepts it, and a strict client must not
+	leaves                // a GOAWAY that includes the call
+	leavesAll             // a GOAWAY that includes every call
 )
 
-// differing is why the library may tell more of a script than the plain path, which calls it indeterminate; empty: it may not.
+// differing is why the library may report more about a script than the plain path, which reports indeterminate; "":
+// it may not.
 func differing(script []piece) (why string) {
 	opened, left := false, false
 	for _, p := range script {
@@ -53,9 +54,9 @@ func differing(script []piece) (why string) {
 	return why
 }
 
-// agree says whether both paths tell the same, or differ as they may. The plain path ends a call with the first thing that makes no
-// sense, and then there was no answer; in the library a status that comes behind it still counts as one, or not: that depends on
-// which of its goroutines is faster. No such call is more than indeterminate.
+// agree reports whether both paths report the same, or differ in an allowed way. The plain path ends a call at the
+// first malformed frame, without an answer. In the library a later status may still count, depending on which
+// goroutine is faster. No such call is more than indeterminate.
 func agree(plain, library drivers.Attempt, why string) bool {
 	switch {
 	case plain.Hidden != library.Hidden:
@@ -68,12 +69,12 @@ func agree(plain, library drivers.Attempt, why string) bool {
 	return plain.Answered == library.Answered || !plain.Answered && plain.Outcome == drivers.Indeterminate && plain.Code == drivers.CodeMalformed
 }
 
-// play is a generator of scripts.
+// play generates scripts.
 type play struct{ *rand.Rand }
 
 func (r play) one(list ...piece) piece { return list[r.IntN(len(list))] }
 
-// aside is a frame that says nothing of the call, whether it is proper or not.
+// aside is a frame that does not concern the call; it may be malformed.
 func (r play) aside() piece {
 	const other = 99
 	return r.one(
@@ -99,7 +100,7 @@ func (r play) aside() piece {
 	)
 }
 
-// headers begin an answer, more or less.
+// headers begin an answer, sometimes wrongly.
 func (r play) headers() piece {
 	fields := func(name string, what int, pairs ...string) piece {
 		return piece{name, func(x *rawCall) { x.headers(false, pairs...) }, what}
@@ -172,7 +173,7 @@ func (r play) message() piece {
 	)
 }
 
-// end ends an answer, more or less.
+// end ends an answer, sometimes wrongly.
 func (r play) end() piece {
 	status := func(pairs ...string) piece {
 		return piece{"trailers " + strings.Join(pairs, " "), func(x *rawCall) { x.headers(true, pairs...) }, 0}
@@ -196,7 +197,7 @@ func (r play) end() piece {
 	)
 }
 
-// breach is what ends a connection, or should.
+// breach is a frame that ends a connection, or should.
 func (r play) breach() piece {
 	return r.one(
 		piece{"GOAWAY of a stream that is none", func(x *rawCall) { x.WriteGoAway(2, http2.ErrCodeNo, nil) }, lenient},
@@ -223,8 +224,8 @@ func (r play) breach() piece {
 	)
 }
 
-// answer is an answer with something amiss, often. Nothing in it says that the target did not look: what the library does then after
-// a part of an answer depends on which of its goroutines is faster.
+// answer is an answer that is often faulty. It never says that the target did not process the call. The library's
+// reaction to that after a partial answer depends on which goroutine is faster.
 func (r play) answer() (script []piece) {
 	if r.IntN(6) == 0 {
 		script = append(script, piece{"interim headers", func(x *rawCall) { x.headers(false, ":status", "103") }, 0})
@@ -248,8 +249,8 @@ func (r play) answer() (script []piece) {
 	return script
 }
 
-// refusal says that the target did not look. Nothing behind it breaks the connection: whether the next transmission would still be
-// made on it is chance.
+// refusal says that the target did not process the call. No frame after it breaks the connection: whether the next
+// transmission still used that connection would be chance.
 func (r play) refusal() (script []piece) {
 	if r.IntN(4) == 0 {
 		script = append(script, piece{"interim headers", func(x *rawCall) { x.headers(false, ":status", "100") }, 0})
@@ -260,10 +261,10 @@ func (r play) refusal() (script []piece) {
 	))
 }
 
-// act is what a target does with one transmission.
+// act is the target's reaction to one transmission.
 type act struct {
 	pieces []piece
-	cut    float64 // how much of it is sent, of 1
+	cut    float64 // the share that is sent
 	close  bool
 }
 
@@ -285,7 +286,7 @@ func (a act) play(x *rawCall) {
 	}
 	x.conn.Write(b.Bytes()[:int(a.cut*float64(b.Len()))])
 	if a.close {
-		x.conn.HalfClose() // and go on reading: closed with something unread, it would be reset
+		x.conn.HalfClose() // and go on reading: closing with unread bytes would reset the connection
 	}
 }
 
@@ -297,7 +298,7 @@ func (r play) act() act {
 	return a
 }
 
-// acts are what a target does with a call, transmission by transmission.
+// acts are the target's reactions to the transmissions of a call.
 func (r play) acts() (acts []act) {
 	for len(acts) < 2 && r.IntN(4) == 0 {
 		acts = append(acts, act{pieces: r.refusal(), cut: 1})
@@ -305,8 +306,8 @@ func (r play) acts() (acts []act) {
 	return append(acts, r.act())
 }
 
-// Both paths tell the same of whatever a target sends: what became of the operation, whether that was an answer, and how often it
-// was sent.
+// Both paths report the same for anything that a target sends: the outcome, whether there was an answer, and the
+// number of transmissions.
 func TestPathsAgree(t *testing.T) {
 	t.Parallel()
 	const seed, cases = 1, 500

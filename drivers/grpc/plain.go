@@ -19,7 +19,7 @@ import (
 	"wringer/drivers/grpc/unary"
 )
 
-// plain says whether unary calls ask for no more than the plain path does. The rest is the library's.
+// plain reports whether package unary can make the unary calls. Otherwise grpc-go makes them.
 func (c *Config) plain() bool {
 	return c.ServiceConfig == nil && c.Keepalive == nil && c.Compression != compressionGzip &&
 		c.Balance != balanceRoundRobin && len(c.targets()) == 1
@@ -73,7 +73,7 @@ func hostOf(authority string) string {
 	return authority
 }
 
-// errHandshake marks a failure of TLS.
+// errHandshake is a failure of the TLS handshake.
 var errHandshake = errors.New("TLS handshake")
 
 func (d *driver) dialTLS(ctx context.Context, address string, config *tls.Config) (net.Conn, error) {
@@ -93,7 +93,7 @@ func (d *driver) dialTLS(ctx context.Context, address string, config *tls.Config
 	return c, nil
 }
 
-// plainSession makes unary calls one after the other on the plain path, on a connection that it shares.
+// plainSession makes unary calls one after the other on the plain path. It shares its connection.
 type plainSession struct {
 	d       *driver
 	caller  *unary.Caller
@@ -113,7 +113,7 @@ func (s *plainSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attem
 	}
 	at.Sent = s.d.env.Clock()
 	r := s.caller.Do(ctx, s.message, s.fields)
-	at.Done = max(r.At, at.Sent) // a target can answer what it was not asked yet
+	at.Done = max(r.At, at.Sent) // a target can answer before the request was sent
 	if r.Sent > 0 {
 		at.Wire, at.Hidden, at.Transparent = true, r.Sent-1, r.Sent-1
 	}
@@ -156,7 +156,7 @@ func (d *driver) decidePlain(ctx context.Context, r *unary.Result, at *drivers.A
 	}
 }
 
-// unsent tells why nothing was sent, and so had no effect.
+// unsent is the code of a call that was not sent, and so had no effect.
 func unsent(ctx context.Context, err error) string {
 	var name *net.DNSError
 	switch {
@@ -170,8 +170,8 @@ func unsent(ctx context.Context, err error) string {
 	return drivers.CodeRefused
 }
 
-// faultOf is the code of an answer that is none. The target keeps the attempt's deadline too, and may end the stream or the
-// connection as it passes: whether that or our own timer is heard first is chance.
+// faultOf is the code of a broken answer. The target has the same deadline, and may end the stream or the connection
+// when it passes. Whether that end or our own timer comes first is chance.
 func faultOf(ctx context.Context, fault string) string {
 	if fault != drivers.CodeReset && fault != drivers.CodeClosed {
 		return fault
@@ -185,8 +185,8 @@ func faultOf(ctx context.Context, fault string) string {
 	return fault
 }
 
-// statusOf is the status of a call with its details. Details of another status contradict it: that is a failure of the target's, as
-// for gRPC's library, and neither OK nor a rejection.
+// statusOf is the status of a call with its details. Details with another status contradict it. Then the target
+// failed, as for grpc-go: the call is neither OK nor rejected.
 func statusOf(r *unary.Result) *status.Status {
 	whole := new(spb.Status)
 	b, err := unary.Binary(r.Details)

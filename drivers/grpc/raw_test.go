@@ -39,10 +39,10 @@ func (x *rawCall) headers(end bool, pairs ...string) {
 	}
 }
 
-// begin sends the headers of a proper answer.
+// begin sends the headers of a correct answer.
 func (x *rawCall) begin() { x.headers(false, ":status", "200", "content-type", "application/grpc") }
 
-// message sends bytes behind the five that precede a message.
+// message sends bytes after the five bytes that precede a message.
 func (x *rawCall) message(flag byte, length uint32, b ...byte) {
 	x.WriteData(x.stream, false, append([]byte{flag, byte(length >> 24), byte(length >> 16), byte(length >> 8), byte(length)}, b...))
 }
@@ -51,8 +51,8 @@ func (x *rawCall) trailers(status string, pairs ...string) {
 	x.headers(true, append([]string{"grpc-status", status}, pairs...)...)
 }
 
-// startRaw starts a target that speaks HTTP/2 frame by frame, so that it can break every rule, and answers each whole request with
-// answer. Types come from a file: it has no reflection.
+// startRaw starts a target that writes HTTP/2 frames itself, so that it can break every rule. It answers each whole
+// request with answer. The types come from a file, because it has no reflection.
 func startRaw(t *testing.T, answer func(x *rawCall)) *drivertest.RawServer {
 	t.Helper()
 	return drivertest.ServeRaw(t, func(c *drivertest.RawConn) { serveRaw(c, answer) })
@@ -106,7 +106,7 @@ var many = slices.Repeat([]string{"x-much", strings.Repeat("a", 8<<10)}, 256)
 
 var goodReply = []byte{0x08, 0x01}
 
-// TestBadAnswers: each has the outcome that is true of it, a stable code, and leaves the session usable.
+// TestBadAnswers checks that each bad answer has the right outcome and a stable code, and leaves the session usable.
 func TestBadAnswers(t *testing.T) { onBothPaths(t, testBadAnswers) }
 
 func testBadAnswers(t *testing.T, change func(*Config)) {
@@ -168,7 +168,7 @@ func testBadAnswers(t *testing.T, change func(*Config)) {
 		{"huge trailers", func(x *rawCall) {
 			x.begin()
 			x.message(0, 2, goodReply...)
-			x.trailers("0", many...) // beyond twice the limit the connection ends
+			x.trailers("0", many...) // above twice the limit the connection ends
 		}, drivers.Indeterminate, []string{"malformed"}, false},
 		{"half a message and a rejection", func(x *rawCall) { x.begin(); x.message(0, 100, goodReply...); x.trailers("5") }, drivers.Indeterminate, []string{"malformed", "grpc_internal"}, true},
 		{"a whole message and a rejection", func(x *rawCall) { x.begin(); x.message(0, 2, goodReply...); x.trailers("5") }, drivers.Rejected, []string{"grpc_not_found"}, true},
@@ -217,9 +217,9 @@ func testBadAnswers(t *testing.T, change func(*Config)) {
 	}
 }
 
-// A target that takes back a call whose answer it has begun may have done what was asked: that it rejects the next transmission, where
-// the library makes one, says nothing of the first.
-func TestTakenBack(t *testing.T) {
+// A target that disclaims a call after it began to answer may have executed the call. If the library resends the call
+// and the target rejects it, that says nothing about the first transmission.
+func TestDisclaimedCall(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, change func(*Config)) {
 		requests := 0
 		raw := startRaw(t, func(x *rawCall) {
@@ -238,9 +238,9 @@ func TestTakenBack(t *testing.T) {
 	})
 }
 
-// A status that comes behind the end of an answer is none, and no rejection: of a reset and of a proxy's HTTP status the library makes
-// one of its own.
-func TestBehindTheEnd(t *testing.T) {
+// A status after the end of an answer is neither an answer nor a rejection. The library makes statuses of its own
+// from a reset and from a proxy's HTTP status.
+func TestStatusAfterTheEnd(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, change func(*Config)) {
 		for name, end := range map[string]func(x *rawCall){
 			"a proxy's 404": func(x *rawCall) { x.headers(true, ":status", "404") },
@@ -254,7 +254,7 @@ func TestBehindTheEnd(t *testing.T) {
 					into.Framer = http2.NewFramer(&b, nil)
 					end(&into)
 					into.trailers("0")
-					x.conn.Write(b.Bytes()) // at once: the library's writer, which forgets the call, is slower
+					x.conn.Write(b.Bytes()) // in one write: the library's writer, which forgets the call, is slower
 				})
 				defer raw.Close()
 				d := openRaw(t, raw, change)

@@ -57,7 +57,7 @@ func (r *reader) read(ctx context.Context) error {
 			break
 		}
 		if r.a.status == 101 {
-			return malformed("101 Switching Protocols, which nobody asked for")
+			return malformed("unrequested 101 Switching Protocols")
 		}
 	}
 	r.a.last = r.close || r.old && !r.keep
@@ -130,7 +130,7 @@ func (r *reader) status(line []byte) error {
 	status := 0
 	for _, c := range line[9:12] {
 		if c < '0' || c > '9' {
-			return malformed("status that is no number")
+			return malformed("status that is not a number")
 		}
 		status = status*10 + int(c-'0')
 	}
@@ -153,7 +153,7 @@ func cutHeader(line []byte) (name, value []byte, err error) {
 	name, value = line[:i], line[i+1:]
 	for _, c := range name {
 		if !tokenBytes[c] {
-			return nil, nil, malformed("header name with a character that none may have")
+			return nil, nil, malformed("invalid character in a header name")
 		}
 	}
 	if !validValue(value) {
@@ -188,7 +188,7 @@ func (f *framing) header(name, value []byte) error {
 	case equalFold(name, "Content-Length"):
 		n, ok := parseLength(value)
 		if !ok || f.length >= 0 && f.length != n {
-			return malformed("content length that is no number, or two that differ")
+			return malformed("invalid or contradictory content length")
 		}
 		f.length = n
 	case equalFold(name, "Transfer-Encoding"):

@@ -67,9 +67,9 @@ func (w *compiler) capture(j *evaluator, name, spec string) capture {
 	case !captureName.MatchString(name):
 		w.problemAt(field, "is no name: write letters, digits, - and _")
 	case drivers.Reserved(name):
-		w.problemAt(field, "{{"+name+"}} has a meaning already; take another name")
+		w.problemAt(field, "{{"+name+"}} is a built-in name; choose another")
 	case slices.Contains(w.captured, name):
-		w.problemAt(field, "is captured already; take another name")
+		w.problemAt(field, "is captured already; choose another name")
 	}
 	w.captured = append(w.captured, name)
 	of, err := j.capture(spec)

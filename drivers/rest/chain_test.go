@@ -126,7 +126,7 @@ func TestCheckOfChains(t *testing.T) {
 		{"name", step(func(s *Step) { s.Name = "a b" }), "steps[0].name"},
 		{"twice", step(func(s *Step) { s.Name = "b" }), "two steps are named b"},
 		{"no request", step(func(s *Step) { s.Request = "" }), "steps[0].request: is missing"},
-		{"reserved", step(func(s *Step) { s.Capture = map[string]string{"id": "$.id"} }), "has a meaning already"},
+		{"reserved", step(func(s *Step) { s.Capture = map[string]string{"id": "$.id"} }), "is a built-in name"},
 		{"capture", step(func(s *Step) { s.Capture = map[string]string{"x": "id"} }), "steps[0].capture.x: \"id\": write a path"},
 		{"capture path", step(func(s *Step) { s.Capture = map[string]string{"x": "$.a["} }), "is no step"},
 		{"capture name", step(func(s *Step) { s.Capture = map[string]string{"x y": "$"} }), "is no name"},

@@ -135,7 +135,7 @@ func (w *compiler) request(s *Step) *request {
 		}
 	}
 	if line.scheme == "http" && w.config.TLS != (tlsconfig.Config{}) {
-		w.problem("tls", "goes with https:// only")
+		w.problem("tls", "works only with https://")
 	}
 	r.path = texts{{text: w.text("request", line.path, pathPlace, escapeLine)}}
 	w.query(r, s)

@@ -120,7 +120,7 @@ func (c *Config) checkParts(problem func(field, message string)) {
 	c.checkKind(problem)
 	c.TLS.Check(problem)
 	if c.HTTP2 && !c.reuse() {
-		problem("keepalive", "false goes with HTTP/1.1 only; remove it or http2")
+		problem("keepalive", "false works only with HTTP/1.1; remove it or http2")
 	}
 	if c.Redirects < 0 || c.Redirects > maxRedirects {
 		problem("redirects", fmt.Sprintf("must be 0 to %d", maxRedirects))
@@ -185,8 +185,8 @@ func (c *Config) plain() bool {
 
 // The reasons why a stream excludes a probe.
 var (
-	errNotSingle = errors.New("goes with streams of one request: take steps, targets and redirects away, or this")
-	errNotPlain  = errors.New("goes with streams of one plain request: take steps, targets, redirects, connection.max_age and connection.max_requests away, or this")
+	errNotSingle = errors.New("works only with streams of one request; remove steps, targets and redirects, or remove this")
+	errNotPlain  = errors.New("works only with streams of one plain request; remove steps, targets, redirects, connection.max_age and connection.max_requests, or remove this")
 )
 
 func (c *Config) reuse() bool { return c.Keepalive == nil || *c.Keepalive }

@@ -56,7 +56,7 @@ func TestCheck(t *testing.T) {
 		{"step", Config{Request: "http://host/", Checks: []Check{{JSON: map[string]any{"$.a[x]": 1}}}}, "is no step"},
 		{"size", Config{Request: "http://host/", Checks: []Check{{Size: "10KiB"}}}, "checks[0].size"},
 		{"TLS pair", Config{Request: "https://host/", TLS: tlsconfig.Config{Cert: "x"}}, "tls: cert and key go together"},
-		{"TLS without https", Config{Request: "http://host/", TLS: tlsconfig.Config{Insecure: true}}, "tls: goes with https"},
+		{"TLS without https", Config{Request: "http://host/", TLS: tlsconfig.Config{Insecure: true}}, "tls: works only with https"},
 		{"HTTP/2 closing", Config{Request: "https://host/", HTTP2: true, Keepalive: new(bool)}, "keepalive"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -210,7 +210,7 @@ func TestBadInputOverHTTP2(t *testing.T) {
 }
 
 // A request that an orderly GOAWAY left unprocessed is resent, and each resend is counted, whatever the outcome.
-func TestTurnedAwayUnread(t *testing.T) {
+func TestUnprocessedRequestIsResent(t *testing.T) {
 	away := frames(func(fr *http2.Framer) { fr.WriteGoAway(0, http2.ErrCodeNo, nil) })
 	for name, test := range map[string]struct {
 		next    []byte

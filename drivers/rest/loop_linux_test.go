@@ -91,7 +91,7 @@ func TestLoopDoesWhatSessionsDo(t *testing.T) {
 	newSession = sessionByLoop
 	defer func() { newSession = plain }()
 	for name, test := range map[string]func(*testing.T){
-		"closed by peer": TestIdleConnectionClosedByPeer, "nobody asked": TestAnswerThatNobodyAskedFor, "early": TestAnswerBeforeTheRequestIsWhole,
+		"closed by peer": TestIdleConnectionClosedByPeer, "nobody asked": TestUnrequestedAnswer, "early": TestAnswerBeforeTheRequestIsWhole,
 		"slow reader": TestLargeBodyToSlowReader, "on the wire": TestRequestOnTheWire, "meaning": TestMeaning, "HEAD": TestHead,
 		"what is sent": TestWhatIsSent, "no header": TestNoValueAddsAHeader, "unix": TestUnixSocket, "retry after": TestRetryAfter,
 	} {
@@ -113,7 +113,7 @@ func first(t *testing.T, next func(c net.Conn, in *bufio.Reader) bool) string {
 }
 
 // A loop and a session report the same outcome for any answer, however its bytes are split.
-func TestLoopTellsWhatASessionTells(t *testing.T) {
+func TestLoopReportsWhatASessionReports(t *testing.T) {
 	type answerText struct{ name, method, text string }
 	var all []answerText
 	for _, a := range answers {
@@ -238,7 +238,7 @@ func TestLoopWithoutSockets(t *testing.T) {
 }
 
 // The time of an answer does not depend on when the loop looks for it.
-func TestLoopTellsWhenAnAnswerCame(t *testing.T) {
+func TestLoopTimesAnswers(t *testing.T) {
 	wrote := make(chan struct{}, 1)
 	address := first(t, func(c net.Conn, in *bufio.Reader) bool {
 		if _, _, err := readRequest(in); err != nil {
@@ -355,7 +355,7 @@ func TestLoopEndsOneAttempt(t *testing.T) {
 }
 
 // On a busy machine a loop waits by runtime timers, and works as well.
-func TestLoopOnACrowdedMachine(t *testing.T) {
+func TestLoopOnABusyMachine(t *testing.T) {
 	w := newRecordingServer(t, nil, answerOK)
 	f := startPolled(t, open(t, &Config{Request: w.URL}), 1)
 	l := f.l.(*loop)

@@ -16,7 +16,7 @@ func (c *Config) witnessable() error {
 	case err == nil && line.scheme == "https":
 		return errors.New("sees nothing of TLS: point the stream at a plain http:// port of the target, or take witness away")
 	case c.marks():
-		return errors.New("sets the header " + drivers.MarkHeader + " itself: take it out of headers")
+		return errors.New("sets the header " + drivers.MarkHeader + " itself; remove it from headers")
 	}
 	return nil
 }

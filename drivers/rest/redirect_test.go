@@ -102,7 +102,7 @@ func TestRedirects(t *testing.T) {
 }
 
 // An unreachable hop leaves the effect of the first request open, unless that request surely had none.
-func TestRedirectToNobody(t *testing.T) {
+func TestRedirectToUnreachableTarget(t *testing.T) {
 	for status, outcome := range map[int]drivers.Outcome{303: drivers.Indeterminate, 307: drivers.Rejected} {
 		w := newRecordingServer(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Location", "http://127.0.0.1:1/")

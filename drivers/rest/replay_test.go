@@ -233,7 +233,7 @@ func TestWitnessable(t *testing.T) {
 		{Config{Request: "POST http://a/", Connection: Connection{MaxRequests: 3}}, ""},
 		{Config{Request: "POST ${shop.rest}/"}, ""},
 		{Config{Request: "POST https://a/"}, "plain http:// port"},
-		{Config{Request: "POST http://a/", Headers: map[string]string{"wringer-op": "x"}}, "take it out of headers"},
+		{Config{Request: "POST http://a/", Headers: map[string]string{"wringer-op": "x"}}, "remove it from headers"},
 	} {
 		if err := c.config.witnessable(); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c.config, err)

@@ -107,7 +107,7 @@ func TestIdleConnectionClosedByPeer(t *testing.T) {
 	}
 }
 
-func TestAnswerThatNobodyAskedFor(t *testing.T) {
+func TestUnrequestedAnswer(t *testing.T) {
 	// The second answer must not be taken for the answer to the next request.
 	address := serve(t, func(n int, c net.Conn, in *bufio.Reader) {
 		for {

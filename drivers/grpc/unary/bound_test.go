@@ -15,8 +15,8 @@ import (
 	"wringer/drivers"
 )
 
-// A call that ended keeps no place among those whose bodies wait, however it ended.
-func TestNothingHeldBehind(t *testing.T) {
+// A call that ended is not among those whose bodies wait, however it ended.
+func TestEndedCallHoldsNoPlace(t *testing.T) {
 	for name, end := range map[string]func(p *peer, stream uint32){
 		"timeout": func(*peer, uint32) {},
 		"reset":   func(p *peer, stream uint32) { p.WriteRSTStream(stream, http2.ErrCodeInternal) },
@@ -48,7 +48,7 @@ func TestNothingHeldBehind(t *testing.T) {
 	}
 }
 
-// An answer may be as large as the limit, and no larger; it is whole to the byte, and no longer.
+// An answer may be exactly as large as the limit, and exactly as long as it says.
 func TestAnswerToTheByte(t *testing.T) {
 	const most = 1 << 20
 	for name, test := range map[string]struct {
@@ -80,8 +80,8 @@ func TestAnswerToTheByte(t *testing.T) {
 	}
 }
 
-// What was received is given back to the target once, byte for byte, with the padding.
-func TestGivenBack(t *testing.T) {
+// Received bytes are returned to the target's window exactly once, with the padding.
+func TestWindowReturned(t *testing.T) {
 	const frames, size, padding = 3000, 4000, 255
 	given := make(map[uint32]int)
 	var stream uint32
@@ -132,9 +132,9 @@ func TestGivenBack(t *testing.T) {
 	}
 }
 
-// A target that asks for answers and reads none is not read without bound.
+// The bytes read from a target are bounded while it asks for answers and does not read them.
 func TestUnreadAnswers(t *testing.T) {
-	const most = 4 * outBound / 17 // pings, of which each answer has 17 bytes
+	const most = 4 * outBound / 17 // pings, with an answer of 17 bytes each
 	var talk sync.WaitGroup
 	o := options("pipe:1")
 	pings := 0
@@ -168,8 +168,8 @@ func TestUnreadAnswers(t *testing.T) {
 	}
 }
 
-// A connection's numbers end, and the next call has a new connection.
-func TestLastNumber(t *testing.T) {
+// A connection runs out of stream numbers, and the next call makes a new connection.
+func TestStreamNumbersRunOut(t *testing.T) {
 	ch := newChannel(t, startTarget(t, nil, echo))
 	caller := ch.NewCaller()
 	if r := caller.Do(within(t, long), nil, nil); !r.Answered {
@@ -195,7 +195,7 @@ func TestLastNumber(t *testing.T) {
 	})
 }
 
-// Who waits for room gets it when the target reads on, although it answers nobody.
+// A call that waits for room gets it when the target reads on, even if the target answers no call.
 func TestRoomAgain(t *testing.T) {
 	const calls = 100 // more than fit into two buffers
 	var talk sync.WaitGroup
@@ -238,8 +238,8 @@ func TestRoomAgain(t *testing.T) {
 	all.Wait()
 }
 
-// A connection that takes no more calls, and has none, is closed.
-func TestIdleLeft(t *testing.T) {
+// A draining connection without calls is closed.
+func TestDrainedConnectionCloses(t *testing.T) {
 	ended := make(chan struct{})
 	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		stream := p.request()

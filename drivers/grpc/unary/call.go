@@ -12,65 +12,65 @@ import (
 	"wringer/drivers"
 )
 
-// Result is what came of one call.
+// Result is the result of one call.
 type Result struct {
-	// Sent is how often the request's headers were handed to a connection; 0: never. At each transmission but the last the target
-	// surely had not looked.
+	// Sent is how often the request's headers were handed to a connection; 0: never. The target did not process any
+	// transmission but the last.
 	Sent int
 	// At is when the end was read, or when the call was given up, on the run's clock.
 	At time.Duration
-	// Answered says that the target ended the call with a status.
+	// Answered: the target ended the call with a status.
 	Answered bool
 	Status   codes.Code
-	// Text is the status's message, or what went wrong.
+	// Text is the status's message, or a description of the failure.
 	Text string
-	// Details is grpc-status-details-bin as it came.
+	// Details is grpc-status-details-bin as received.
 	Details string
-	// Message is that of the answer, where it has one and there is no Fault. It is valid until the next call.
+	// Message is the answer's message, if it has one and there is no Fault. It is valid until the next call.
 	Message []byte
-	// Fault is the code of what the answer, or its lack, is; empty where the status speaks for itself.
+	// Fault is the code of a bad or missing answer; empty if the status stands.
 	Fault string
-	// Err is why nothing was sent, where Sent is 0.
+	// Err is why nothing was sent, if Sent is 0.
 	Err error
 }
 
-// state is where a call stands with its connection.
+// state is the state of a call on its connection.
 type state uint8
 
 const (
-	idle   state = iota // with none
-	queued              // waits until the target lets it have a stream
+	idle   state = iota // on no connection
+	queued              // waits for a stream
 	open                // has a stream
 )
 
-// call is one call at a time, with its answer. Its fields belong to its connection's mutex from open until done.
+// call is one call at a time, with its answer. The connection's mutex guards its fields from open until done.
 type call struct {
 	Result
-	fields []hpack.HeaderField // beyond those that all calls share
+	fields []hpack.HeaderField // beside those that all calls share
 	body   []byte
-	// deadline is the attempt's; zero: none.
+	// deadline is the attempt's deadline; zero: none.
 	deadline time.Time
 
-	wake   chan struct{} // holds one token: look whether it is over, or late
-	done   atomic.Bool   // Result is whole, or again says why not
-	late   atomic.Bool   // the attempt's time is up
+	wake   chan struct{} // holds one token: the call is over, or late
+	done   atomic.Bool   // Result is complete, or unseen says why the call is sent again
+	late   atomic.Bool   // the attempt's deadline has passed
 	expire func()        // sets late
 
 	state          state
 	id             uint32
-	rest           []byte // of the body, not sent yet
-	held           bool   // the connection has it among those whose bodies wait
-	window         int64  // how much of the body the target takes on this stream
-	unacknowledged int    // received and not given back to the target
-	headed         bool   // the answer's headers came
+	rest           []byte // unsent bytes of the body
+	held           bool   // the call is in conn.held
+	window         int64  // bytes of the body that the target accepts on this stream
+	unacknowledged int    // bytes received and not returned to the target's window
+	headed         bool   // the answer's headers arrived
 	encoding       string
-	answer         []byte // the message with what precedes it, so far
-	// unseen: the target did not look at the transmission. It is made once more, if it was the first. A target that began to
-	// answer has looked, whatever it says.
+	answer         []byte // the bytes of the message so far, with its prefix
+	// unseen: the target did not process the transmission. A first transmission is then repeated once. A target that
+	// began to answer has processed the call, whatever it says.
 	unseen bool
 }
 
-// prefix is how much precedes a message: a flag and its length.
+// prefix is the length of a message's prefix: a flag and the message's length. In bytes.
 const prefix = 5
 
 func newCall() *call {
@@ -89,7 +89,7 @@ func (x *call) wakeCaller() {
 	}
 }
 
-// begin makes ready for a call with a message.
+// begin prepares a call with a message.
 func (x *call) begin(message []byte, fields []hpack.HeaderField) {
 	x.Result, x.deadline = Result{}, time.Time{}
 	x.fields = fields
@@ -98,13 +98,13 @@ func (x *call) begin(message []byte, fields []hpack.HeaderField) {
 	x.body = append(x.body, message...)
 }
 
-// renew makes ready for a transmission.
+// renew prepares a transmission.
 func (x *call) renew() {
 	x.done.Store(false)
 	x.rest, x.unacknowledged, x.headed, x.encoding, x.answer, x.unseen = x.body, 0, false, "", x.answer[:0], false
 }
 
-// refuse ends a call that is not sent. What was sent before has its own fault.
+// refuse ends a call that cannot be sent. An earlier transmission has its own fault.
 func (x *call) refuse(err error) {
 	if x.Sent == 0 {
 		x.Err, x.Text = err, err.Error()
@@ -114,8 +114,8 @@ func (x *call) refuse(err error) {
 // fail ends a call that the target did not answer.
 func (x *call) fail(fault, text string) { x.Fault, x.Text = fault, text }
 
-// receive takes bytes of the answer. What cannot be the one message of a unary answer is a fault. The memory that it takes is
-// bounded by most, the largest message allowed.
+// receive takes bytes of the answer. Anything but the single message of a unary answer is a fault. most, the largest
+// message allowed, bounds the memory.
 func (x *call) receive(b []byte, most int) (fault, text string) {
 	if !x.headed {
 		return drivers.CodeMalformed, "a message came before the headers"
@@ -138,7 +138,7 @@ func (x *call) receive(b []byte, most int) (fault, text string) {
 	return "", ""
 }
 
-// checkPrefix judges what precedes the message.
+// checkPrefix checks the prefix of the message.
 func (x *call) checkPrefix(most int) (fault, text string) {
 	size := binary.BigEndian.Uint32(x.answer[1:])
 	switch flag := x.answer[0]; {
@@ -152,13 +152,13 @@ func (x *call) checkPrefix(most int) (fault, text string) {
 	return "", ""
 }
 
-// missing is how much of the message has not come, once what precedes it has.
+// missing is the number of bytes still missing from the message. The prefix has arrived.
 func (x *call) missing() int {
 	return prefix + int(binary.BigEndian.Uint32(x.answer[1:])) - len(x.answer)
 }
 
-// settle gives the call the target's status. OK takes one whole message. Another status may have one, but half a message makes
-// it no clear word.
+// settle sets the target's status. OK needs one whole message. Another status may have one, but half a message is a
+// fault.
 func (x *call) settle(end trailers) {
 	x.Answered, x.Status, x.Text, x.Details = true, end.status, end.message, end.details
 	switch {
@@ -173,7 +173,7 @@ func (x *call) settle(end trailers) {
 	}
 }
 
-// unpack decompresses the answer's message where it is compressed.
+// unpack decompresses the answer's message if it is compressed.
 func (x *call) unpack(most int) {
 	if x.Message == nil || x.answer[0] == 0 {
 		return

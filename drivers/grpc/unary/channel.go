@@ -11,46 +11,46 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// Options say what the calls of a line have in common.
+// Options are the settings that all calls of a channel share.
 type Options struct {
-	// Dial makes a connection on which HTTP/2 may begin.
+	// Dial makes a connection that is ready for HTTP/2.
 	Dial func(ctx context.Context) (net.Conn, error)
-	// Timeout bounds one attempt to connect, with the target's first frame.
+	// Timeout bounds one attempt to connect, including the target's first frame.
 	Timeout time.Duration
 	// Clock is the run's clock.
 	Clock func() time.Duration
 	// Scheme is http or https, Path is /package.Service/Method.
 	Scheme, Authority, Path string
-	// MaxHeaders bounds the headers, or trailers, of an answer; MaxMessage its message. In bytes.
+	// MaxHeaders bounds the headers, or trailers, of an answer; MaxMessage bounds its message. In bytes.
 	MaxHeaders uint32
 	MaxMessage int
-	// Opened and Closed are called for each connection that stands, and no more. They do not block.
+	// Opened and Closed are called once for each established connection. They must not block.
 	Opened, Closed func()
 }
 
-// ErrClosed is why a call on a line that was closed is not sent.
-var ErrClosed = errors.New("the line is closed")
+// ErrClosed is the error of a call on a closed channel.
+var ErrClosed = errors.New("the channel is closed")
 
-// Channel makes calls over one connection at a time, any number at once. A connection that is lost is made anew by the next call.
-// Safe for concurrent use.
+// Channel makes any number of concurrent calls over one connection at a time. After a connection is lost, the next
+// call makes another. Channel is safe for concurrent use.
 type Channel struct {
 	options Options
 	fields  []hpack.HeaderField
-	size    int64 // of the fields
+	size    int64 // of the fields, in bytes
 	ctx     context.Context
 	cancel  context.CancelFunc
 	all     sync.WaitGroup
 
 	mu   sync.Mutex
-	conn *conn // nil: there is none that takes calls
-	// changed is closed when an attempt to connect is over; nil: none is made. failed is what the last one came to: until a
-	// connection stands, calls fail with it at once.
+	conn *conn // nil: no connection takes calls
+	// changed is closed when an attempt to connect ends; nil: no attempt is running. failed is the error of the last
+	// attempt. Until a connection is made, calls fail with it at once.
 	changed chan struct{}
 	failed  error
 	live    map[*conn]struct{}
 }
 
-// New returns a line. It connects when it is first used.
+// New returns a channel. It connects at the first call.
 func New(o Options) *Channel {
 	ch := &Channel{options: o, fields: o.shared(), live: make(map[*conn]struct{})}
 	for i := range ch.fields {
@@ -60,7 +60,7 @@ func New(o Options) *Channel {
 	return ch
 }
 
-// Close ends the connections, and whatever is under way on them. It blocks until everything is gone.
+// Close ends the connections and the calls on them. It blocks until all goroutines have ended.
 func (ch *Channel) Close() {
 	ch.cancel()
 	ch.mu.Lock()
@@ -71,7 +71,7 @@ func (ch *Channel) Close() {
 	ch.all.Wait()
 }
 
-// ready returns a connection that takes calls. It waits while the first attempt to make one is under way.
+// ready returns a connection that takes calls. It waits while the first attempt to connect is running.
 func (ch *Channel) ready(ctx context.Context) (*conn, error) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -101,7 +101,8 @@ func (ch *Channel) ready(ctx context.Context) (*conn, error) {
 	return ch.conn, nil
 }
 
-// Waits between attempts to connect, as the driver sets grpc-go's: a long one would show as a slow recovery of the target.
+// The waits between attempts to connect, as the driver sets them for grpc-go. A long wait would show as a slow
+// recovery of the target.
 const (
 	firstWait  = 50 * time.Millisecond
 	waitGrowth = 1.6
@@ -109,7 +110,7 @@ const (
 	mostWait   = 500 * time.Millisecond
 )
 
-// connect makes the line's connection, trying until one stands or the line is closed.
+// connect makes the channel's connection. It tries until it succeeds or the channel is closed.
 func (ch *Channel) connect() {
 	for wait := float64(firstWait); ; wait = min(wait*waitGrowth, float64(mostWait)) {
 		c, err := ch.dial()
@@ -162,7 +163,7 @@ func (ch *Channel) dial() (*conn, error) {
 	return c, nil
 }
 
-// retire takes a connection away from calls to come.
+// retire makes sure that later calls do not use a connection.
 func (ch *Channel) retire(c *conn) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -171,7 +172,7 @@ func (ch *Channel) retire(c *conn) {
 	}
 }
 
-// remove takes note that nothing is left of a connection.
+// remove removes a connection that has ended.
 func (ch *Channel) remove(c *conn) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -179,17 +180,17 @@ func (ch *Channel) remove(c *conn) {
 	ch.options.Closed()
 }
 
-// Caller makes calls one after the other; one goroutine uses it at a time.
+// Caller makes calls one after the other. One goroutine uses it at a time.
 type Caller struct {
 	channel *Channel
 	call    *call
 }
 
-// NewCaller returns a caller on the line.
+// NewCaller returns a caller on the channel.
 func (ch *Channel) NewCaller() *Caller { return &Caller{channel: ch, call: newCall()} }
 
-// Do makes one call and blocks until it is over, or ctx is. The result is valid until the next call; nothing of message and fields
-// is kept. What the target surely did not look at is sent once more.
+// Do makes one call. It blocks until the call is over, or ctx ends. The result is valid until the next call. Do keeps
+// neither message nor fields. It resends a call once if the target did not process it.
 func (c *Caller) Do(ctx context.Context, message []byte, fields []hpack.HeaderField) *Result {
 	x := c.call
 	x.begin(message, fields)
@@ -206,7 +207,7 @@ func (c *Caller) Do(ctx context.Context, message []byte, fields []hpack.HeaderFi
 	stop := afterFunc(ctx, x.expire)
 	c.transmit(ctx)
 	if !stop() {
-		c.call = newCall() // the end of this attempt may still be told to the old one
+		c.call = newCall() // the end of ctx may still reach the old one
 	}
 	x.unpack(c.channel.options.MaxMessage)
 	return &x.Result
@@ -217,7 +218,7 @@ func (c *Caller) transmit(ctx context.Context) {
 	for x := c.call; ; {
 		conn, err := c.channel.ready(ctx)
 		if err == nil && x.late.Load() {
-			err = ctx.Err() // the token that said so may be gone: who awaited the transmission before took it
+			err = ctx.Err() // The wake-up may already have been consumed while waiting for the previous transmission.
 		}
 		if err != nil {
 			c.unready(err)
@@ -228,20 +229,21 @@ func (c *Caller) transmit(ctx context.Context) {
 			continue
 		}
 		conn.await(ctx, x)
-		// Again where it waited for a stream on a connection that takes no more calls, and once where the target did not look at it.
+		// The call is repeated if its connection drained while it waited for a stream. It is also repeated once if
+		// the target did not process it.
 		if !x.unseen || x.Sent > 1 {
 			return
 		}
 	}
 }
 
-// unready ends a call for which there is no connection, or no time.
+// unready ends a call that got no connection, or has no time left.
 func (c *Caller) unready(err error) {
 	c.call.At = c.channel.options.Clock()
 	c.call.refuse(err)
 }
 
-// afterFunc is context.AfterFunc, without the channel that this asks for where a context knows a cheaper way.
+// afterFunc is context.AfterFunc. It saves the channel that AfterFunc allocates, if the context offers a cheaper way.
 func afterFunc(ctx context.Context, f func()) (stop func() bool) {
 	if c, ok := ctx.(interface{ AfterFunc(func()) func() bool }); ok {
 		return c.AfterFunc(f)

@@ -15,7 +15,7 @@ import (
 	"wringer/drivers"
 )
 
-// A line connects anew after failures, and says at once what they were meanwhile.
+// A channel reconnects after failures. Meanwhile calls fail at once with the last error.
 func TestConnecting(t *testing.T) {
 	address := startTarget(t, nil, func(p *peer) {
 		stream := p.request()
@@ -66,7 +66,7 @@ func TestConnecting(t *testing.T) {
 	}
 }
 
-// What does not begin as HTTP/2 is no connection.
+// A peer that does not begin with HTTP/2 is not a connection.
 func TestNoHTTP2(t *testing.T) {
 	for name, talk := range map[string]func(c net.Conn){
 		"closes":   func(c net.Conn) {},

@@ -18,60 +18,63 @@ import (
 )
 
 const (
-	// streamWindow and connWindow are how much a target may send ahead on one stream, and on all of a connection. In bytes.
+	// streamWindow and connWindow are the bytes that a target may send ahead, on one stream and on the whole
+	// connection.
 	streamWindow = 1 << 20
 	connWindow   = 16 << 20
-	// readBuffer is how much is read at once. In bytes.
+	// readBuffer is the size of the read buffer. In bytes.
 	readBuffer = 64 << 10
-	// firstWindow, firstFrame and firstTable are what holds before the target's settings say otherwise. In bytes.
+	// firstWindow, firstFrame and firstTable hold until the target's settings arrive. In bytes.
 	firstWindow = 65_535
 	firstFrame  = 16 << 10
 	firstTable  = 4 << 10
-	// maxStream is where a connection's numbers are given up for those of a new one.
+	// maxStream is the highest stream number. After it the channel makes a new connection.
 	maxStream = 1 << 30
 )
 
-// conn is one HTTP/2 connection. Callers put frames into out, and one goroutine writes them; one reads what comes.
+// conn is one HTTP/2 connection. Callers append frames to out, and one goroutine writes them. Another goroutine
+// reads.
 type conn struct {
 	channel *Channel
 	net     net.Conn
-	framer  *http2.Framer // reads
+	framer  *http2.Framer // for reading
 	in      stamped
-	filled  chan struct{} // holds one token: there is something to write, or nothing ever again
-	room    chan struct{} // holds one token: what waited was written
+	filled  chan struct{} // holds one token: the writer has bytes to write, or has to end
+	room    chan struct{} // holds one token: waiting bytes were written
 
 	mu             sync.Mutex
 	out            []byte
-	asked          int  // how much of out the target asked for, in bytes
-	writing        bool // the writer has been told of out
-	closed         bool // nothing more is read, or sent
-	drained        bool // it takes no more calls
-	writeClosed    bool // it can't be written to
+	asked          int  // bytes of out that the target asked for
+	writing        bool // the writer was woken up for out
+	closed         bool // nothing more is read or sent
+	drained        bool // the connection takes no more calls
+	writeClosed    bool // nothing can be written any more
 	streams        map[uint32]*call
-	waiting        []*call // for a stream, or for room in out
-	held           []*call // whose bodies wait for the target's windows, or for room in out
+	waiting        []*call // calls that wait for a stream, or for room in out
+	held           []*call // calls whose bodies wait for the target's windows, or for room in out
 	next           uint32
 	allowed        allowance
-	unacknowledged int    // received and not given back to the target
-	gotGoAway      bool   // there was a GOAWAY
-	lastProcessed  uint32 // the last stream that it named
+	unacknowledged int    // bytes received and not returned to the target's window
+	gotGoAway      bool   // the target sent GOAWAY
+	lastProcessed  uint32 // the last stream that the GOAWAY names
 	block          bytes.Buffer
 	encoder        *hpack.Encoder
 	timeout        []byte
-	// kept is the block of what calls have in common, for the time keptTimeout; empty: it has to be encoded.
+	// kept is the encoded block of the fields that all calls share, with the timeout keptTimeout. Empty: it has to be
+	// encoded.
 	kept        []byte
 	keptTimeout string
 }
 
-// allowance is what the target lets us do.
+// allowance holds the limits that the target sets.
 type allowance struct {
 	streams            int64
-	window, eachWindow int64 // of the connection, and of a stream when it is opened; in bytes
+	window, eachWindow int64 // of the connection, and of a new stream; in bytes
 	frame              int   // payload of a frame, in bytes
 	headers            int64 // of the request, in bytes as RFC 9113 counts them (6.5.2)
 }
 
-// stamped reads, and remembers when.
+// stamped is a connection that records the time of its last read.
 type stamped struct {
 	net.Conn
 	clock func() time.Duration
@@ -84,7 +87,7 @@ func (s *stamped) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// newConn begins HTTP/2 on a connection, and waits for the target's settings.
+// newConn starts HTTP/2 on a connection, and waits for the target's settings.
 func newConn(ch *Channel, raw net.Conn) (*conn, error) {
 	c := &conn{
 		channel: ch, net: raw, in: stamped{raw, ch.options.Clock, 0}, streams: make(map[uint32]*call), next: 1,
@@ -116,7 +119,7 @@ func newConn(ch *Channel, raw net.Conn) (*conn, error) {
 	return c, nil
 }
 
-// open sends a call, or lets it wait for a stream. It returns false where the connection takes no more calls.
+// open sends a call, or queues it until a stream is free. It returns false if the connection takes no more calls.
 func (c *conn) open(x *call) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,7 +136,7 @@ func (c *conn) open(x *call) bool {
 	return true
 }
 
-// sizeOf is the size of a call's headers, with the longest timeout.
+// sizeOf is the size of a call's headers, with the longest timeout. In bytes.
 func (c *conn) sizeOf(x *call) (size int64) {
 	for i := range x.fields {
 		size += int64(x.fields[i].Size())
@@ -144,7 +147,7 @@ func (c *conn) sizeOf(x *call) (size int64) {
 	return size + c.channel.size
 }
 
-// start gives a call a stream, or refuses it: what the target takes may be less than when the call began to wait.
+// start gives a call a stream, or refuses it. The target may have lowered its limit since the call began to wait.
 func (c *conn) start(x *call) {
 	if c.sizeOf(x) > c.allowed.headers {
 		x.refuse(fmt.Errorf("the headers are larger than the target takes, %d bytes", c.allowed.headers))
@@ -154,7 +157,7 @@ func (c *conn) start(x *call) {
 	}
 	x.id, x.state, x.window = c.next, open, c.allowed.eachWindow
 	x.Sent++
-	x.Fault, x.Text = "", "" // those of the transmission before
+	x.Fault, x.Text = "", "" // of the transmission before
 	c.streams[x.id] = x
 	c.putHeaders(x)
 	if c.pump(x); len(x.rest) > 0 {
@@ -167,12 +170,12 @@ func (c *conn) start(x *call) {
 	}
 }
 
-// free says whether a call can be sent now: the target lets us have a stream, and reads what is sent.
+// free reports whether a call can be sent now: the target allows another stream and reads what we send.
 func (c *conn) free() bool {
 	return int64(len(c.streams)) < c.allowed.streams && len(c.out) < outBound
 }
 
-// admit starts calls that wait, as far as they can be sent.
+// admit starts waiting calls, as many as can be sent.
 func (c *conn) admit() {
 	for !c.closed && !c.drained && len(c.waiting) > 0 && c.free() {
 		first := c.waiting[0]
@@ -181,7 +184,7 @@ func (c *conn) admit() {
 	}
 }
 
-// await blocks until a call that was opened is over, or its time is up.
+// await blocks until an opened call is over, or its deadline passes.
 func (c *conn) await(ctx context.Context, x *call) {
 	for {
 		<-x.wake
@@ -189,7 +192,7 @@ func (c *conn) await(ctx context.Context, x *call) {
 			return
 		}
 		if !x.late.Load() {
-			continue // a token that the call before left
+			continue // a token left by the call before
 		}
 		c.mu.Lock()
 		if !x.done.Load() {
@@ -200,7 +203,7 @@ func (c *conn) await(ctx context.Context, x *call) {
 	}
 }
 
-// abandon gives up a call whose time is up, or whose run is.
+// abandon ends a call whose deadline has passed, or whose run was cancelled.
 func (c *conn) abandon(ctx context.Context, x *call) {
 	err, fault := context.DeadlineExceeded, drivers.CodeTimeout
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -221,21 +224,21 @@ func (c *conn) abandon(ctx context.Context, x *call) {
 	c.notify(x)
 }
 
-// end ends a call that has a stream; its result is set. at is when that was read.
+// end ends a call that has a stream. Its result is set. at is when the end was read.
 func (c *conn) end(x *call, at time.Duration) {
 	c.leave(x)
 	x.At = at
 	c.notify(x)
 }
 
-// notify tells a call's caller that it is over.
+// notify wakes up the caller of a call that is over.
 func (c *conn) notify(x *call) {
 	x.state = idle
 	x.done.Store(true)
 	x.wakeCaller()
 }
 
-// leave takes a call off its stream, which is then the next one's.
+// leave takes a call off its stream, which makes room for the next call.
 func (c *conn) leave(x *call) {
 	delete(c.streams, x.id)
 	if x.held {
@@ -248,7 +251,7 @@ func (c *conn) leave(x *call) {
 	c.admit()
 }
 
-// drain lets the calls under way end, and takes no more.
+// drain lets the current calls end, and takes no more.
 func (c *conn) drain() {
 	c.drained = true
 	c.channel.retire(c)
@@ -258,7 +261,7 @@ func (c *conn) drain() {
 	}
 }
 
-// requeueWaiting has the calls that wait for a stream look for another connection.
+// requeueWaiting makes the calls that wait for a stream try another connection.
 func (c *conn) requeueWaiting() {
 	for _, x := range c.waiting {
 		x.unseen = true
@@ -267,12 +270,12 @@ func (c *conn) requeueWaiting() {
 	c.waiting = nil
 }
 
-// close ends every call that is under way: nothing more is read.
+// close ends all calls on the connection: nothing more is read.
 func (c *conn) close(fault, text string) {
 	c.net.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.closed = true // before another connection is made: nobody is sent to his end here
+	c.closed = true // Set closed before a new connection is made, so that no call is started on this one.
 	c.channel.retire(c)
 	c.channel.remove(c)
 	c.requeueWaiting()
@@ -281,5 +284,5 @@ func (c *conn) close(fault, text string) {
 		x.fail(fault, text)
 		c.end(x, now)
 	}
-	c.wakeWriter() // the writer, to end
+	c.wakeWriter() // so that the writer ends
 }

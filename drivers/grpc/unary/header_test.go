@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// However calls follow each other, and whatever the target says of its table, it reads the fields that were meant.
+// The target decodes the intended fields for any order of calls and any table size that it announces.
 func TestHeadersAsTheyAreRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := Options{Scheme: "http", Authority: "host:1", Path: "/a.B/" + strings.Repeat("c", rapid.SampledFrom([]int{1, 2000, 3900, 5000}).Draw(t, "path"))}

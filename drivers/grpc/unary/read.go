@@ -15,10 +15,10 @@ import (
 	"wringer/drivers"
 )
 
-// errProtocol marks what a target must not send.
+// errProtocol is a violation of the protocol by the target.
 var errProtocol = errors.New("not HTTP/2")
 
-// read takes what comes, until the connection is closed or makes no sense.
+// read reads frames until the connection is closed or breaks the protocol.
 func (c *conn) read() {
 	for {
 		var frame http2.Frame
@@ -34,8 +34,9 @@ func (c *conn) read() {
 			err = nil
 			c.failMalformed(stream, c.framer.ErrorDetail())
 		case stream.StreamID > 0:
-			// The Framer skipped them, and with them what they add to the compression's table: later headers would be read wrong.
-			err = fmt.Errorf("%w: headers with more padding than there is room for", errProtocol)
+			// The Framer skipped these headers without adding them to the HPACK table. It would decode later headers
+			// wrongly.
+			err = fmt.Errorf("%w: headers with more padding than fits in the frame", errProtocol)
 		}
 		if err != nil {
 			c.close(codeOf(err), err.Error())
@@ -44,7 +45,7 @@ func (c *conn) read() {
 	}
 }
 
-// codeOf tells the end of a connection.
+// codeOf is the code of a connection's end.
 func codeOf(err error) string {
 	var protocol http2.ConnectionError
 	var network net.Error
@@ -59,7 +60,7 @@ func codeOf(err error) string {
 	return drivers.CodeMalformed
 }
 
-// failMalformed ends a call of whose answer a frame makes no sense.
+// failMalformed ends a call whose answer has a malformed frame.
 func (c *conn) failMalformed(e http2.StreamError, detail error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,7 +72,7 @@ func (c *conn) failMalformed(e http2.StreamError, detail error) {
 	}
 }
 
-// take takes one frame. An error ends the connection.
+// take handles one frame. An error ends the connection.
 func (c *conn) take(frame http2.Frame) error {
 	c.mu.Lock()
 	err := c.taken(frame)
@@ -88,8 +89,8 @@ func (c *conn) take(frame http2.Frame) error {
 	return err
 }
 
-// awaitRoom blocks until what the target asked for and waits to be written is within its bound. Requests that wait stop no
-// reading: a target that answers before it reads on would wait for us as we for it.
+// awaitRoom blocks while too many bytes that the target asked for wait to be written. Waiting requests do not block
+// reading: a target that answers before it reads on would wait for us as we wait for it.
 func (c *conn) awaitRoom() error {
 	limit := time.NewTimer(unreadTimeout)
 	defer limit.Stop()
@@ -129,23 +130,23 @@ func (c *conn) taken(frame http2.Frame) error {
 	case *http2.WindowUpdateFrame:
 		return c.windowUpdate(f)
 	case *http2.PushPromiseFrame:
-		return fmt.Errorf("%w: a push that nobody asked for", errProtocol)
+		return fmt.Errorf("%w: an unrequested push", errProtocol)
 	}
 	return nil
 }
 
-// failAnswer ends a call with what was wrong with its answer, and asks the target for no more of it.
+// failAnswer ends a call with the fault of its answer, and resets the stream.
 func (c *conn) failAnswer(x *call, fault, text string) {
 	x.fail(fault, text)
 	c.putReset(x, http2.ErrCodeProtocol)
 	c.end(x, c.in.at)
 }
 
-// headers takes an answer's headers or trailers, or both in one.
+// headers handles an answer's headers, its trailers, or both in one.
 func (c *conn) headers(f *http2.MetaHeadersFrame) {
 	x := c.streams[f.StreamID]
 	switch {
-	case x == nil: // it was given up
+	case x == nil: // the call was given up
 	case f.Truncated:
 		c.failAnswer(x, drivers.CodeTooLarge, fmt.Sprintf("the headers are larger than the limit, %d bytes", c.framer.MaxHeaderListSize))
 	case x.headed && f.StreamEnded():
@@ -179,7 +180,7 @@ func (c *conn) trailers(x *call, f *http2.MetaHeadersFrame) {
 		c.failAnswer(x, drivers.CodeMalformed, t.fault)
 		return
 	}
-	if len(x.rest) > 0 { // the request need not be whole any more
+	if len(x.rest) > 0 { // the rest of the request is not needed any more
 		c.putReset(x, http2.ErrCodeNo)
 	}
 	x.settle(t)
@@ -219,14 +220,15 @@ func (c *conn) resetBy(f *http2.RSTStreamFrame) {
 	c.end(x, c.in.at)
 }
 
-// goAway takes the target's word that it takes no more streams. Those after the last that it names it has not looked at.
+// goAway handles the target's GOAWAY: the target takes no more streams. It did not process the streams after the last
+// one that it names.
 func (c *conn) goAway(f *http2.GoAwayFrame) error {
 	last := f.LastStreamID
 	if last > 0 && last%2 == 0 || c.gotGoAway && last > c.lastProcessed {
 		return fmt.Errorf("%w: GOAWAY names stream %d", errProtocol, last)
 	}
 	c.gotGoAway, c.lastProcessed = true, last
-	c.drained = true // before streams are free
+	c.drained = true // before streams become free
 	for id, x := range c.streams {
 		if id > last {
 			x.unseen = !x.headed
@@ -238,23 +240,23 @@ func (c *conn) goAway(f *http2.GoAwayFrame) error {
 	return nil
 }
 
-// windowUpdate takes the target's leave to send more.
+// windowUpdate handles the target's permission to send more.
 func (c *conn) windowUpdate(f *http2.WindowUpdateFrame) error {
 	const most = 1<<31 - 1
 	if f.StreamID == 0 {
 		if c.allowed.window += int64(f.Increment); c.allowed.window > most {
-			return fmt.Errorf("%w: the window is larger than any", errProtocol)
+			return fmt.Errorf("%w: the window exceeds 2^31-1 bytes", errProtocol)
 		}
 	} else if x := c.streams[f.StreamID]; x != nil {
 		if x.window += int64(f.Increment); x.window > most {
-			c.failAnswer(x, drivers.CodeMalformed, "the stream's window is larger than any")
+			c.failAnswer(x, drivers.CodeMalformed, "the window of the stream exceeds 2^31-1 bytes")
 		}
 	}
 	c.pumpHeld()
 	return nil
 }
 
-// allow takes the target's settings, and says so.
+// allow applies the target's settings, and acknowledges them.
 func (c *conn) allow(f *http2.SettingsFrame) error {
 	err := f.ForeachSetting(func(s http2.Setting) error {
 		if err := s.Valid(); err != nil {

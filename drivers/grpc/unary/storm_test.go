@@ -22,7 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// storm is a target that misbehaves at random, and remembers what arrived.
+// storm is a target that misbehaves at random. It records the calls that arrived.
 type storm struct {
 	net.Listener
 	mu      sync.Mutex
@@ -47,7 +47,7 @@ func (s *storm) draw(n int) int {
 	return s.random.IntN(n)
 }
 
-// kill ends a connection, whichever comes first, by a close or a reset.
+// kill ends a random connection, by a close or a reset.
 func (s *storm) kill(reset bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +90,7 @@ func (s *storm) handle(_ any, ctx context.Context, decode func(any) error, _ grp
 	return &message, nil
 }
 
-// In a storm every answer belongs to its call, what was acknowledged arrived, and nothing arrived that was not told as sent.
+// In a storm every answer belongs to its call. Acknowledged calls arrived, and only calls reported as sent arrived.
 func TestStorm(t *testing.T) {
 	const callers, calls = 24, 250
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -156,7 +156,7 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-// Calls end whichever comes first at their deadline: it, the target's refusal, or a connection that takes no more calls.
+// Calls end at their deadline by the deadline, the target's refusal, or a draining connection, whichever comes first.
 func TestRefusedAtTheDeadline(t *testing.T) {
 	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 4}}, func(p *peer) {
 		for n := 1; ; n++ {
@@ -188,7 +188,7 @@ func TestRefusedAtTheDeadline(t *testing.T) {
 	all.Wait()
 }
 
-// Closing a line ends the calls on it, and those to come, and leaves nothing.
+// Closing a channel ends current and later calls, and leaves no goroutine.
 func TestCloseBesideCalls(t *testing.T) {
 	for n := range 20 {
 		under := make(chan struct{}, 1)

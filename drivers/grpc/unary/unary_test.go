@@ -26,10 +26,10 @@ import (
 	"wringer/drivers"
 )
 
-// long bounds what a test waits for. Nothing is measured by it.
+// long bounds the waits of tests. It measures nothing.
 const long = time.Minute
 
-// A call carries what it is given, and brings back what the target says.
+// A call sends the given fields and message, and returns the target's answer.
 func TestCall(t *testing.T) {
 	heads := make(chan *http2.MetaHeadersFrame, 1)
 	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
@@ -69,7 +69,7 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// serverCodec hands bytes on.
+// serverCodec passes bytes on.
 type serverCodec struct{ encoding.CodecV2 }
 
 func (serverCodec) Name() string { return "proto" }
@@ -83,7 +83,7 @@ func (serverCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// A grpc-go server gets every message whole, whatever its size, and every caller the answer to its own call.
+// A grpc-go server gets every message whole, whatever its size. Every caller gets the answer to its own call.
 func TestManyAgainstGRPC(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -158,7 +158,7 @@ func TestManyAgainstGRPC(t *testing.T) {
 	}
 }
 
-// A target that lets us have few streams gets no more, and who waits in vain has sent nothing.
+// A channel opens no more streams than the target allows. A call that waits in vain has sent nothing.
 func TestFewStreams(t *testing.T) {
 	for _, most := range []uint32{1, 3} {
 		var total atomic.Int64
@@ -209,7 +209,7 @@ func TestFewStreams(t *testing.T) {
 	}
 }
 
-// A body goes no faster than the target's windows let it, and in frames no larger than it takes.
+// A body is sent no faster than the target's windows allow, and in frames no larger than the target accepts.
 func TestWindows(t *testing.T) {
 	message := bytes.Repeat([]byte("0123456789"), 20_000)
 	overrun := make(chan string, 100)
@@ -266,7 +266,7 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// Settings that come later hold for what is under way.
+// Later settings apply to current calls.
 func TestSettingsChange(t *testing.T) {
 	message := bytes.Repeat([]byte("x"), 5000)
 	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 0}, {ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
@@ -297,7 +297,7 @@ func TestSettingsChange(t *testing.T) {
 	all.Wait()
 }
 
-// Headers larger than the target takes are not sent; those larger than a frame are, in several.
+// Headers larger than the target's limit are not sent. Headers larger than a frame are sent in several frames.
 func TestLargeHeaders(t *testing.T) {
 	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxHeaderListSize, Val: 50_000}}, echo))
 	caller := ch.NewCaller()
@@ -309,8 +309,8 @@ func TestLargeHeaders(t *testing.T) {
 	}
 }
 
-// What a target says that it has not looked at is sent again, once, on the connection that takes it.
-func TestSentAgain(t *testing.T) {
+// A call that the target says it did not process is resent once, on a connection that takes it.
+func TestResent(t *testing.T) {
 	refuse := func(p *peer) {
 		p.WriteRSTStream(p.request(), http2.ErrCodeRefusedStream)
 		echo(p)
@@ -360,7 +360,7 @@ func TestSentAgain(t *testing.T) {
 	}
 }
 
-// Who waits for a stream while the target goes away is served by the next connection, and has sent nothing twice.
+// A call that waits for a stream when the target goes away uses the next connection. It is not sent twice.
 func TestWaitingAcrossConnections(t *testing.T) {
 	var gone sync.Once
 	var requests atomic.Int64
@@ -394,8 +394,8 @@ func TestWaitingAcrossConnections(t *testing.T) {
 	}
 }
 
-// A call that is given up is taken back from the target, and its stream's late answer is nobody else's.
-func TestGivenUp(t *testing.T) {
+// A call that is given up is cancelled at the target. A late answer on its stream reaches no other call.
+func TestCancelledCall(t *testing.T) {
 	taken := make(chan http2.ErrCode, 1)
 	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		late := p.request()
@@ -428,7 +428,7 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
-// An answer before the request is whole stands, and no more of the request is sent.
+// An answer before the request is complete is valid. The rest of the request is not sent.
 func TestAnsweredEarly(t *testing.T) {
 	stopped := make(chan http2.ErrCode, 1)
 	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
@@ -454,7 +454,7 @@ func TestAnsweredEarly(t *testing.T) {
 	}
 }
 
-// A target that does not read gets no more than a bounded amount, and what was not sent is told as that.
+// A target that does not read gets a bounded number of bytes. Unsent calls are reported as unsent.
 func TestUnread(t *testing.T) {
 	release := make(chan struct{})
 	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
@@ -487,7 +487,7 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// Pings are answered, but not without bound for a target that does not read the answers.
+// Pings are answered, but a target that does not read the answers gets a bounded number.
 func TestPings(t *testing.T) {
 	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		stream := p.request()
@@ -527,7 +527,7 @@ func TestUnescape(t *testing.T) {
 	}
 }
 
-// Whatever a target sends, a call ends in time, with a result that claims no more than was sent.
+// For any bytes that a target sends, a call ends in time. Its result claims no more transmissions than there were.
 func FuzzAnswer(f *testing.F) {
 	var whole bytes.Buffer
 	p := &peer{Framer: http2.NewFramer(&whole, nil)}

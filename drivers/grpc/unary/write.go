@@ -11,20 +11,20 @@ import (
 )
 
 const (
-	// outBound bounds what waits to be written: no more calls and no more of their bodies join it. Beside that it bounds what the
-	// target asked for: nothing is read meanwhile that would ask for more. In bytes.
+	// outBound bounds the bytes that wait to be written: beyond it no calls and no bodies are added. It separately
+	// bounds the bytes that the target asked for: beyond it nothing is read that would ask for more. In bytes.
 	outBound = 256 << 10
-	// lastAnswers is how long what the target sent may still be read once nothing can be sent to it.
+	// lastAnswers is how long answers may still be read after writing failed.
 	lastAnswers = time.Second
-	// unreadTimeout is how long a target that asks for answers may leave them unread.
+	// unreadTimeout is how long a target may leave answers unread that it asked for.
 	unreadTimeout = 10 * time.Second
 )
 
-// write writes what out holds, until the connection is closed.
+// write writes the bytes of out, until the connection is closed.
 func (c *conn) write() {
 	var buffer []byte
 	for range c.filled {
-		runtime.Gosched() // whoever is about to call joins in
+		runtime.Gosched() // lets goroutines that are about to call add their frames
 		for {
 			c.mu.Lock()
 			buffer, c.out, c.asked = c.out, buffer[:0], 0
@@ -51,7 +51,7 @@ func (c *conn) write() {
 	}
 }
 
-// wakeWriter tells the writer that there is something to write, or to end.
+// wakeWriter wakes up the writer, to write or to end.
 func (c *conn) wakeWriter() {
 	if !c.writing {
 		c.writing = true
@@ -66,7 +66,7 @@ func (c *conn) roomier() {
 	}
 }
 
-// closeWrite takes note that nothing can be sent any more. What the target sent before is still read.
+// closeWrite records that nothing can be sent any more. Bytes that the target sent before are still read.
 func (c *conn) closeWrite() {
 	c.net.SetReadDeadline(time.Now().Add(lastAnswers))
 	c.mu.Lock()
@@ -77,7 +77,7 @@ func (c *conn) closeWrite() {
 	c.roomier()
 }
 
-// pump puts as much of a call's body into out as the target's windows and out itself let.
+// pump appends a call's body to out, as far as the target's windows and outBound allow.
 func (c *conn) pump(x *call) {
 	for len(x.rest) > 0 && len(c.out) < outBound {
 		n := min(int64(len(x.rest)), int64(c.allowed.frame), x.window, c.allowed.window)
@@ -95,7 +95,7 @@ func (c *conn) pump(x *call) {
 	}
 }
 
-// pumpHeld goes on with the bodies that wait, those that have waited longest first.
+// pumpHeld continues the waiting bodies, oldest first.
 func (c *conn) pumpHeld() {
 	if len(c.held) == 0 {
 		return
@@ -124,7 +124,7 @@ func (c *conn) putPreface(maxHeaders uint32) {
 	c.putWindowUpdate(0, connWindow-firstWindow)
 }
 
-// putHeaders puts the headers of a call into out.
+// putHeaders appends the headers of a call to out.
 func (c *conn) putHeaders(x *call) {
 	c.block.Reset()
 	c.putShared(x)
@@ -142,7 +142,7 @@ func (c *conn) putHeaders(x *call) {
 	}
 }
 
-// putShared puts what calls have in common into block: the line's fields and, mostly, the time that is left.
+// putShared encodes the shared fields into block: those of the channel and, usually, the timeout.
 func (c *conn) putShared(x *call) {
 	timeout := c.timeout[:0]
 	if !x.deadline.IsZero() {
@@ -165,13 +165,13 @@ func (c *conn) putShared(x *call) {
 	}
 }
 
-// indexed says that a block of headers is nothing but places in the table, of one byte each (RFC 7541, 6.1): it leaves the table as it
-// is, and so means the same the next time.
+// indexed reports whether a block of headers consists of one-byte indexes into the table alone (RFC 7541, 6.1). Such
+// a block does not change the table, so it can be sent again unchanged.
 func indexed(block []byte) bool {
 	return !slices.ContainsFunc(block, func(b byte) bool { return b < 0x80 || b == 0xff })
 }
 
-// resizeTable keeps the compression's table within what the target takes.
+// resizeTable keeps the HPACK table within the target's limit.
 func (c *conn) resizeTable(most uint32) {
 	c.encoder.SetMaxDynamicTableSizeLimit(most)
 	c.encoder.SetMaxDynamicTableSize(min(most, firstTable))
@@ -188,14 +188,14 @@ func (c *conn) putWindowUpdate(stream uint32, bytes int) {
 	c.putReply(http2.FrameWindowUpdate, 0, stream, binary.BigEndian.AppendUint32(nil, uint32(bytes)))
 }
 
-// putReply puts a frame into out that the target asked for, by what it sent.
+// putReply appends a frame that a frame of the target asked for.
 func (c *conn) putReply(kind http2.FrameType, flags http2.Flags, stream uint32, payload []byte) {
 	before := len(c.out)
 	c.put(kind, flags, stream, payload)
 	c.asked += len(c.out) - before
 }
 
-// put puts one frame into out.
+// put appends one frame to out.
 func (c *conn) put(kind http2.FrameType, flags http2.Flags, stream uint32, payload []byte) {
 	c.putHeader(kind, flags, stream, len(payload))
 	c.out = append(c.out, payload...)
