@@ -33,7 +33,7 @@ func BenchmarkReading(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		conn.Write(asked)
-		conn.came(answered, false)
+		conn.received(answered, false)
 	}
 }
 

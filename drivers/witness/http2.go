@@ -11,9 +11,9 @@ import (
 	"wringer/drivers"
 )
 
-// http2Talk reads an HTTP/2 connection (RFC 9113), after the client's preface. Requests' header blocks are decoded, because
+// http2Reader reads an HTTP/2 connection (RFC 9113), after the client's preface. Requests' header blocks are decoded, because
 // the compression has a state; of answers only the frames are read.
-type http2Talk struct {
+type http2Reader struct {
 	conn    *conn
 	request frames
 	answers frames
@@ -38,8 +38,8 @@ const (
 	literalBound = 1 << 20
 )
 
-func newHTTP2(c *conn) *http2Talk {
-	h := &http2Talk{conn: c, streams: make(map[uint32]*stream2)}
+func newHTTP2(c *conn) *http2Reader {
+	h := &http2Reader{conn: c, streams: make(map[uint32]*stream2)}
 	h.request = frames{begin: h.requestFrame, block: h.decode, end: h.requestEnd}
 	h.answers = frames{begin: h.answerFrame, end: h.answerEnd}
 	h.decoder = hpack.NewDecoder(4096, h.field)
@@ -48,13 +48,13 @@ func newHTTP2(c *conn) *http2Talk {
 	return h
 }
 
-func (h *http2Talk) asked(b []byte) error    { return h.request.feed(b) }
-func (h *http2Talk) answered(b []byte) error { return h.answers.feed(b) }
+func (h *http2Reader) asked(b []byte) error    { return h.request.feed(b) }
+func (h *http2Reader) answered(b []byte) error { return h.answers.feed(b) }
 
 // ended: an HTTP/2 answer never ends with its connection.
-func (h *http2Talk) ended() error { return nil }
+func (h *http2Reader) ended() error { return nil }
 
-func (h *http2Talk) requestFrame(f *frame) error {
+func (h *http2Reader) requestFrame(f *frame) error {
 	if f.kind == http2.FrameHeaders {
 		h.mark, h.broken = marker{}, nil
 	}
@@ -62,19 +62,19 @@ func (h *http2Talk) requestFrame(f *frame) error {
 }
 
 // decode takes a piece of a header block.
-func (h *http2Talk) decode(b []byte) error {
+func (h *http2Reader) decode(b []byte) error {
 	_, err := h.decoder.Write(b)
 	return errors.Join(err, h.broken)
 }
 
-func (h *http2Talk) field(f hpack.HeaderField) {
+func (h *http2Reader) field(f hpack.HeaderField) {
 	if strings.EqualFold(f.Name, drivers.MarkHeader) && h.broken == nil {
 		h.broken = h.mark.read(h.conn.w.identity, []byte(f.Value))
 	}
 }
 
 // requestEnd: a frame of the client's is whole.
-func (h *http2Talk) requestEnd(f *frame) error {
+func (h *http2Reader) requestEnd(f *frame) error {
 	switch {
 	case f.kind == http2.FrameRSTStream:
 		delete(h.streams, f.stream)
@@ -98,14 +98,14 @@ func (h *http2Talk) requestEnd(f *frame) error {
 }
 
 // settle lets go of a request that is over.
-func (h *http2Talk) settle(stream uint32, s *stream2) {
+func (h *http2Reader) settle(stream uint32, s *stream2) {
 	if s.ended && s.answered {
 		delete(h.streams, stream)
 	}
 }
 
 // headersEnd: a header block of the client's is whole: that of a request, or its trailer.
-func (h *http2Talk) headersEnd(stream uint32) error {
+func (h *http2Reader) headersEnd(stream uint32) error {
 	if h.streams[stream] != nil {
 		return nil
 	}
@@ -120,10 +120,10 @@ func (h *http2Talk) headersEnd(stream uint32) error {
 	return nil
 }
 
-func (h *http2Talk) answerFrame(*frame) error { return nil }
+func (h *http2Reader) answerFrame(*frame) error { return nil }
 
 // answerEnd: a frame of the target's is whole.
-func (h *http2Talk) answerEnd(f *frame) error {
+func (h *http2Reader) answerEnd(f *frame) error {
 	s := h.streams[f.stream]
 	switch {
 	case s == nil:

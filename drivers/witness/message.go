@@ -147,19 +147,19 @@ func (m *message) field(line []byte) error {
 	}
 	name, value := line[:i], bytes.Trim(line[i+1:], " \t")
 	switch {
-	case is(name, "Content-Length"):
+	case equalFold(name, "Content-Length"):
 		n, ok := parseLength(value)
 		if !ok || m.head.length >= 0 && m.head.length != n {
 			return errors.New("a content length that is no number, or two that differ")
 		}
 		m.head.length = n
-	case is(name, "Transfer-Encoding"):
+	case equalFold(name, "Transfer-Encoding"):
 		m.head.encoding = true
 		last := value
 		if i := bytes.LastIndexByte(value, ','); i >= 0 {
 			last = bytes.Trim(value[i+1:], " \t")
 		}
-		m.head.chunked = is(last, "chunked")
+		m.head.chunked = equalFold(last, "chunked")
 	}
 	return m.header(name, value)
 }
@@ -237,8 +237,8 @@ func parseLength(b []byte) (int64, bool) {
 	return n, true
 }
 
-// word says that b is a visible word, as a method is.
-func word(b []byte) bool {
+// isToken says that b is a visible word, as a method is.
+func isToken(b []byte) bool {
 	for _, c := range b {
 		if c <= ' ' || c >= 0x7f {
 			return false
@@ -247,8 +247,8 @@ func word(b []byte) bool {
 	return len(b) > 0
 }
 
-// is compares ASCII letters without case.
-func is(a []byte, b string) bool {
+// equalFold compares ASCII letters without case.
+func equalFold(a []byte, b string) bool {
 	if len(a) != len(b) {
 		return false
 	}

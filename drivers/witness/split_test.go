@@ -146,8 +146,8 @@ func TestPiecesDoNotMatter(t *testing.T) {
 				conn := New(identity, clock, sink).watch(&scripted{takes: 1 << 30})
 				// The target answers what it was asked: all requests come first here, as with pipelining.
 				pieces(t, e.asked, func(b []byte) { conn.Write(b) })
-				pieces(t, e.answered, func(b []byte) { conn.came(b, false) })
-				conn.came(nil, true)
+				pieces(t, e.answered, func(b []byte) { conn.received(b, false) })
+				conn.received(nil, true)
 				if sink.String() != e.want.String() {
 					t.Fatalf("%v\nwant %v\nasked %q\nanswered %q", sink, e.want, e.asked, e.answered)
 				}
@@ -177,7 +177,7 @@ func FuzzConversation(f *testing.F) {
 			conn.Write(asked[:n])
 			asked = asked[n:]
 			n = min(piece, len(answered))
-			conn.came(answered[:n], len(answered) == n)
+			conn.received(answered[:n], len(answered) == n)
 			answered = answered[n:]
 		}
 		for id, n := range sink.answered {

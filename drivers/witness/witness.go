@@ -58,12 +58,12 @@ func (w *Witness) Watch(dial drivers.DialFunc) drivers.DialFunc {
 
 func (w *Witness) watch(c net.Conn) *conn {
 	out := &conn{Conn: c, w: w, id: w.conns.Add(1)}
-	out.talk = &opening{conn: out}
+	out.reader = &opening{conn: out}
 	return out
 }
 
-// talk reads both directions of a connection. Its calls come one at a time. An error makes the connection blind.
-type talk interface {
+// protocolReader reads both directions of a connection. Its calls come one at a time. An error makes the connection blind.
+type protocolReader interface {
 	asked(b []byte) error
 	answered(b []byte) error
 	// ended: the target closed its side in order.
@@ -77,8 +77,8 @@ type conn struct {
 	w  *Witness
 	id uint64
 
-	mu   sync.Mutex
-	talk talk // nil once blind
+	mu     sync.Mutex
+	reader protocolReader // nil once blind
 	// While a write is under way the target may answer what the copy has not seen yet. What comes back meanwhile waits in
 	// early: reading must never wait for writing, or a target that answers before it reads on would stand still.
 	writing  bool
@@ -115,14 +115,14 @@ func (c *conn) endWrite(b []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writing = false
-	if c.talk != nil {
-		c.check(c.talk.asked(b))
+	if c.reader != nil {
+		c.check(c.reader.asked(b))
 	}
-	if c.talk != nil && len(c.early) > 0 {
-		c.check(c.talk.answered(c.early))
+	if c.reader != nil && len(c.early) > 0 {
+		c.check(c.reader.answered(c.early))
 	}
-	if c.talk != nil && c.earlyEnd {
-		c.check(c.talk.ended())
+	if c.reader != nil && c.earlyEnd {
+		c.check(c.reader.ended())
 	}
 	c.earlyEnd = false
 	if c.early = c.early[:0]; cap(c.early) > 64<<10 {
@@ -135,15 +135,15 @@ func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 || err == io.EOF {
 		c.mu.Lock()
-		c.came(b[:n], err == io.EOF)
+		c.received(b[:n], err == io.EOF)
 		c.mu.Unlock()
 	}
 	return n, err
 }
 
-func (c *conn) came(b []byte, end bool) {
+func (c *conn) received(b []byte, end bool) {
 	switch {
-	case c.talk == nil:
+	case c.reader == nil:
 	case c.writing && len(c.early)+len(b) > earlyBound:
 		c.check(errOvertaken)
 	case c.writing:
@@ -151,20 +151,20 @@ func (c *conn) came(b []byte, end bool) {
 		c.earlyEnd = c.earlyEnd || end
 	default:
 		if len(b) > 0 {
-			c.check(c.talk.answered(b))
+			c.check(c.reader.answered(b))
 		}
-		if end && c.talk != nil {
-			c.check(c.talk.ended())
+		if end && c.reader != nil {
+			c.check(c.reader.ended())
 		}
 	}
 }
 
 // check makes the connection blind at an error.
 func (c *conn) check(err error) {
-	if err == nil || c.talk == nil {
+	if err == nil || c.reader == nil {
 		return
 	}
-	c.talk, c.early = nil, nil
+	c.reader, c.early = nil, nil
 	c.w.sink.Blind(err.Error())
 }
 
@@ -217,8 +217,8 @@ func (o *opening) asked(b []byte) error {
 	return nil
 }
 
-func (o *opening) become(t talk, b []byte) error {
-	o.conn.talk = t
+func (o *opening) become(t protocolReader, b []byte) error {
+	o.conn.reader = t
 	// What was spoken first is no answer to b.
 	if err := t.answered(o.spoken); err != nil {
 		return err

@@ -274,9 +274,9 @@ func TestBlind(t *testing.T) {
 			conn := New(identity, clock, sink).watch(near)
 			go io.Copy(io.Discard, far)
 			conn.Write([]byte(c.asked))
-			conn.came([]byte(c.answered), false)
+			conn.received([]byte(c.answered), false)
 			conn.Write([]byte("GET / HTTP/1.1\r\nWringer-Op: r1.s.9\r\n\r\n"))
-			conn.came([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), true)
+			conn.received([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), true)
 			near.Close()
 			far.Close()
 			if len(sink.blind) != 1 || sink.arrived["9"]+sink.answered["9"] > 0 {
@@ -291,13 +291,13 @@ func TestAnEarlyAnswerWaitsForItsRequest(t *testing.T) {
 	sink := newTally()
 	inner := &scripted{}
 	conn := New(identity, clock, sink).watch(inner)
-	inner.write = func() { conn.came([]byte("HTTP/1.1 200 OK\r\n\r\nbody"), true) }
+	inner.write = func() { conn.received([]byte("HTTP/1.1 200 OK\r\n\r\nbody"), true) }
 	conn.Write([]byte("GET / HTTP/1.1\r\nWringer-Op: r1.s.1\r\n\r\n"))
 	if sink.arrived["1"] != 1 || sink.answered["1"] != 1 || len(sink.blind) > 0 {
 		t.Error(sink)
 	}
 	// One that is far too large is not kept.
-	inner.write = func() { conn.came(make([]byte, earlyBound+1), false) }
+	inner.write = func() { conn.received(make([]byte, earlyBound+1), false) }
 	conn.Write([]byte("GET / HTTP/1.1\r\nWringer-Op: r1.s.2\r\n\r\n"))
 	if len(sink.blind) != 1 || sink.arrived["2"] != 0 {
 		t.Error(sink)
