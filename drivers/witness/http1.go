@@ -7,26 +7,26 @@ import (
 	"wringer/drivers"
 )
 
-// http1Reader reads an HTTP/1.x connection. Requests may be pipelined: answers come in their order.
+// http1Reader reads an HTTP/1.x connection. Requests may be pipelined: the answers have the order of the requests.
 type http1Reader struct {
 	conn     *conn
 	request  message
 	response message
-	waiting  []arrivedRequest // requests whose answer has not ended; the last may still be coming
-	mark     marker           // of the request that is coming
+	waiting  []arrivedRequest // requests whose answer has not ended; the last may still be arriving
+	mark     marker           // of the arriving request
 	current  arrivedRequest
 	old      bool // the response is HTTP/1.0
 	status   int
 }
 
-// arrivedRequest is a request that arrived.
+// arrivedRequest is a request that arrived at the target.
 type arrivedRequest struct {
 	mark   drivers.Mark
 	marked bool
 	head   bool // its method is HEAD
 }
 
-// pipelineBound is far above what any client has on one connection.
+// pipelineBound is far more requests than any client has pending on one connection.
 const pipelineBound = 1 << 12
 
 func newHTTP1(c *conn) *http1Reader {
@@ -39,7 +39,7 @@ func newHTTP1(c *conn) *http1Reader {
 func (h *http1Reader) asked(b []byte) error    { return h.request.feed(b) }
 func (h *http1Reader) answered(b []byte) error { return h.response.feed(b) }
 
-// ended ends a body that ends with the connection. Any other answer is cut short by it.
+// ended ends a body that lasts until the connection ends. Any other answer is incomplete.
 func (h *http1Reader) ended() error {
 	if h.response.part == untilClose {
 		return h.response.end()
@@ -55,7 +55,7 @@ func (h *http1Reader) beginRequest(line []byte) error {
 	}
 	method, rest, ok := bytes.Cut(line, []byte(" "))
 	at := bytes.LastIndexByte(rest, ' ')
-	if !ok || !isToken(method) || at < 1 || !bytes.HasPrefix(rest[at+1:], []byte("HTTP/1.")) || len(rest)-at-1 != len("HTTP/1.1") {
+	if !ok || !isVisible(method) || at < 1 || !bytes.HasPrefix(rest[at+1:], []byte("HTTP/1.")) || len(rest)-at-1 != len("HTTP/1.1") {
 		return errors.New("a request that is no HTTP/1.x; of TLS a witness sees nothing")
 	}
 	if string(method) == "CONNECT" {
@@ -73,7 +73,7 @@ func (h *http1Reader) requestHeader(name, value []byte) error {
 	return nil
 }
 
-// arrived: the head of a request is whole.
+// arrived handles the end of a request's head.
 func (h *http1Reader) arrived() (framing, error) {
 	f := &h.request.head
 	switch {
@@ -114,8 +114,8 @@ func (h *http1Reader) beginResponse(line []byte) error {
 
 func (h *http1Reader) responseHeader(_, _ []byte) error { return nil }
 
-// answering: the head of an answer is whole. RFC 9112, 6.3 says where its body ends. One that nobody asked for, as of a
-// server that closes an idle connection with a 408, is read like any other.
+// answering handles the end of an answer's head. RFC 9112, 6.3 says where the body ends. An unrequested answer, as
+// the 408 of a server that closes an idle connection, is read like any other.
 func (h *http1Reader) answering() (framing, error) {
 	f := &h.response.head
 	switch {
@@ -147,13 +147,13 @@ func (h *http1Reader) responseWhole() error {
 	return nil
 }
 
-// marker gathers the mark of one request.
+// marker collects the mark of one request.
 type marker struct {
 	drivers.Mark
 	found bool
 }
 
-// read reads the header. Two of them would tell nothing.
+// read reads the header. A second one makes the mark ambiguous.
 func (m *marker) read(id drivers.Identity, value []byte) error {
 	if m.found {
 		return errors.New("a request with two marks")
@@ -162,5 +162,5 @@ func (m *marker) read(id drivers.Identity, value []byte) error {
 	return nil
 }
 
-// ours says that the request carries a mark of this run and stream.
+// ours reports whether the request carries a mark of this run and stream.
 func (m *marker) ours() bool { return m.found && m.Ours }
