@@ -4,6 +4,8 @@
 //	func TestConformance(t *testing.T) {
 //		drivertest.Run(t, drivertest.Subject{Start: startTarget, Codes: ...})
 //	}
+//
+// RawServer is what such a target, and any other test of a protocol's bad manners, can be built of.
 package drivertest
 
 import (

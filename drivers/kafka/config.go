@@ -17,6 +17,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
 // Config is the `kafka:` part of a stream.
@@ -45,7 +46,7 @@ type Config struct {
 	Replication  int16             `yaml:"replication" jsonschema_description:"Replicas of a topic that is created. Default: the brokers' own."`
 	MinInsync    int16             `yaml:"min_insync" jsonschema_description:"min.insync.replicas of a topic that is created: how many replicas must have a record before acks: all acknowledges it. Default: the brokers' own."`
 	Transactions *Transactions     `yaml:"transactions" jsonschema_description:"Send the records in transactions. Implies idempotent."`
-	TLS          *TLS              `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
+	TLS          *tlsconfig.Config `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
 	SASL         *SASL             `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
 	Version      string            `yaml:"version" jsonschema_description:"Newest protocol version to speak, as in 2.8.0; at least 0.11.0. Default 2.8.0. Older brokers are met on their own."`
 }

@@ -42,7 +42,7 @@ func TestConsume(t *testing.T) {
 }
 
 func TestConsumeProblems(t *testing.T) {
-	bad := Consume{Brokers: "nowhere", ID: "header ", Key: "customer", Sequence: "$", SASL: &SASL{}}
+	bad := Consume{Brokers: "nowhere", ID: "header ", Key: "customer", Sequence: "$.", SASL: &SASL{}}
 	var fields []string
 	bad.Check(func(field, _ string) { fields = append(fields, field) })
 	if got, want := strings.Join(fields, " "), "brokers topic sasl id key sequence"; got != want {

@@ -136,7 +136,7 @@ func TestLoopTellsWhatASessionTells(t *testing.T) {
 					}
 					text = text[n:]
 				}
-				c.(*net.TCPConn).CloseWrite()
+				c.(*drivertest.RawConn).HalfClose()
 				io.Copy(io.Discard, in)
 				return false
 			})
