@@ -79,7 +79,10 @@ type Gate struct {
 	Window   *string  `json:"window"`
 	Stream   string   `json:"stream"`
 	Metric   string   `json:"metric"` // with its prefix: p99, service.p99
-	Why      string   `json:"why"`
+	// Beyond says what a time is that lies beyond every measured one, and so is not observed: not recovered, not seen. Absent:
+	// no answer.
+	Beyond string `json:"beyond,omitempty"`
+	Why    string `json:"why"`
 }
 
 // Window is an interval of the run. A window that another fault cuts in two stands here once for each piece, under the
