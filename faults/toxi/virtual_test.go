@@ -1,6 +1,7 @@
 package toxi
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -10,10 +11,11 @@ import (
 	"time"
 
 	"wringer/faults"
+	"wringer/faults/faulttest"
 	"wringer/faults/memnet"
 )
 
-// virtualLink is a link in a bubble, with an echo behind it, over a network in memory.
+// virtualLink is a link over a network in memory, with an echo behind it.
 func virtualLink(t *testing.T) (l *Link, network *memnet.Network, address string) {
 	t.Helper()
 	network = new(memnet.Network)
@@ -38,7 +40,9 @@ func virtualLink(t *testing.T) (l *Link, network *memnet.Network, address string
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(m.Close(t.Context()), listener.Close()); err != nil && !errors.Is(err, t.Context().Err()) {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := errors.Join(m.Close(ctx), listener.Close()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -148,6 +152,40 @@ func TestEndsOnAVirtualNetwork(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l, network, address := virtualLink(t)
 				test(t, l, network, address)
+			})
+		})
+	}
+}
+
+// Faults do on a network in memory what they do on the system's.
+func TestConformanceInMemory(t *testing.T) {
+	for _, c := range []Config{
+		{Latency: steady(10 * time.Millisecond), Jitter: 10 * time.Millisecond},
+		{Bandwidth: 20_000},
+		{Partition: Both},
+		{Partition: FromTarget, Mode: Hold},
+		{Refuse: true},
+		{Reset: true},
+		{HalfOpen: Accepting},
+		{CloseAfter: &Limit{Bytes: 10}, CloseWith: WithReset, Direction: ToTarget},
+	} {
+		t.Run(c.words(), func(t *testing.T) {
+			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
+				l, _, address := virtualLink(t)
+				return faulttest.Rig{
+					Config: &c,
+					Fault:  openFault(t, l, c),
+					Meet: func(ctx context.Context) error {
+						conn, err := l.Dial(ctx, "tcp", address)
+						if err != nil {
+							return err
+						}
+						defer l.empty(ctx) // or its end would meet what comes next
+						defer conn.Close()
+						defer context.AfterFunc(ctx, func() { conn.Close() })()
+						return say(conn, "a word that is long enough to take more than a moment on a slow line")
+					},
+				}
 			})
 		})
 	}

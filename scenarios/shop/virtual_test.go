@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/rcrowley/go-metrics"
 
 	"wringer/faults"
@@ -59,6 +60,7 @@ func TestFrozenPartsInVirtualTime(t *testing.T) {
 			if a := b.post(b.t.Context(), 1); a.status != http.StatusCreated {
 				b.t.Fatalf("first order: %+v", a)
 			}
+			time.Sleep(time.Second)
 			must(b.t, b.part(part).Pause(b.t.Context()))
 			time.AfterFunc(time.Minute/4, func() { must(b.t, b.part(part).Resume(b.t.Context())) })
 			began := time.Now()
@@ -86,6 +88,27 @@ func TestLeadersInVirtualTime(t *testing.T) {
 			if len(led) < 2 || topic == topicOrderEvents && led[coordinator] > 0 {
 				b.t.Errorf("%s is led by %v, the coordinator is %d", topic, led, coordinator)
 			}
+		}
+	})
+}
+
+// Frozen brokers answer the first request of a connection, so that sarama lets go of its mutex, and hold up the second.
+func TestFrozenBrokersGreetInVirtualTime(t *testing.T) {
+	virtually(t, Config{}, func(b *bench) {
+		part := b.part(partKafka).(brokersPart)
+		time.Sleep(time.Second) // fulfilment's consumers ask for their first offsets, each holding its broker's mutex
+		must(b.t, part.Pause(b.t.Context()))
+		time.AfterFunc(10*time.Second, func() { must(b.t, part.Resume(b.t.Context())) })
+		began := time.Now()
+		broker := sarama.NewBroker(part.brokers.addresses()[0])
+		must(b.t, broker.Open(clientConfig(b.network)))
+		defer broker.Close()
+		if connected, err := broker.Connected(); !connected || err != nil || time.Since(began) != 0 {
+			b.t.Errorf("connected %v, %v after %s", connected, err, time.Since(began))
+		}
+		_, err := broker.GetMetadata(&sarama.MetadataRequest{Version: 1, Topics: []string{topicOrderEvents}})
+		if took := time.Since(began); err != nil || took != 10*time.Second {
+			b.t.Errorf("answered: %v after %s", err, took)
 		}
 	})
 }

@@ -157,3 +157,30 @@ func TestOutcomesByCode(t *testing.T) {
 		t.Errorf("%+v", counts)
 	}
 }
+
+// polled is a driver with a poller.
+type polled struct{ answers }
+
+func (polled) Poller() (drivers.Poller, error) { return idlePoller{}, nil }
+
+type idlePoller struct{}
+
+func (idlePoller) Send(context.Context, *drivers.Op, *drivers.Attempt, func()) {}
+func (idlePoller) Await(context.Context, time.Duration)                        {}
+func (idlePoller) Close() error                                                { return nil }
+
+// In virtual time nothing waits in the kernel: neither a precise sleep nor a driver's poller.
+func TestVirtualTimeWaitsByTimersAlone(t *testing.T) {
+	s := newSleeper(true)
+	defer s.close()
+	if s.precise != nil {
+		t.Error("a virtual sleeper sleeps by the kernel")
+	}
+	spec := scenarios.Stream{Rate: &scenarios.Rate{Constant: 2000}, MaxInFlight: 1}
+	for _, virtual := range []bool{false, true} {
+		s := New(Config{Spec: &spec, Driver: polled{}, Slots: metrics.NewSlots(nil), Timing: scenarios.Timing{Duration: time.Second}, Virtual: virtual})
+		if loop := s.openLoop(); (loop == nil) != virtual {
+			t.Errorf("virtual %t: loop %v", virtual, loop)
+		}
+	}
+}
