@@ -37,10 +37,7 @@ type Feed struct {
 
 // Open reads the file, relative to folder. Errors name the line at fault.
 func (d Data) Open(folder string, seed uint64) (*Feed, error) {
-	path := d.File
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(folder, path)
-	}
+	path := ResolvePath(folder, d.File)
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err

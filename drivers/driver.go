@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"time"
 )
 
@@ -57,6 +56,9 @@ type Config interface {
 	// Check reports what is wrong in itself, before anything is sent. field is the yaml path below the driver's key,
 	// for example "request" or "headers.Content-Type".
 	Check(problem func(field, message string))
+	// Describe returns what this configuration offers. It does no I/O, and returns the same each time. Texts may still
+	// hold ${...}.
+	Describe() Description
 	// Open prepares the driver of one stream: it may dial, and must return when ctx ends. Errors wrap ErrUnreachable or
 	// ErrConfig where they are the target's or the scenario's.
 	Open(ctx context.Context, env Env) (Driver, error)
@@ -90,15 +92,15 @@ type Pipeline interface {
 	Flush(ctx context.Context) error
 }
 
-// Looped is an optional extra of a Driver that can carry the open model on the goroutine that paces it. The runner then uses the
-// loop instead of opening sessions; closed models still do.
-type Looped interface {
-	// Loop opens a loop, or returns nil where the stream's operations ask for sessions.
-	Loop() (Loop, error)
+// Polled is an optional extra of a Driver that can carry the open model on the goroutine that paces it. The runner then uses the
+// poller instead of opening sessions; closed models still use sessions.
+type Polled interface {
+	// Poller opens a poller, or returns nil where the stream's operations need sessions.
+	Poller() (Poller, error)
 }
 
-// Loop is a pipeline that its user turns.
-type Loop interface {
+// Poller is a pipeline whose attempts progress only while its user calls Await.
+type Poller interface {
 	// Send is a Pipeline's, and never blocks. What was seen of the connections by an Await just before holds for it.
 	Send(ctx context.Context, op *Op, at *Attempt, done func())
 	// Await ends the attempts that are over, and waits for d, or less; only looking when d is not positive. It calls done.
@@ -120,70 +122,65 @@ type Verifier interface {
 	Source() (Source, error)
 }
 
-// Fleet is an optional extra of a Verifier that sends by several producers: operations of one key by one of them, and
-// operation seq without a key by the one that has the number seq modulo Producers. Between producers there is no order.
-type Fleet interface{ Producers() uint64 }
+// Producers is an optional extra of a Verifier that sends by several producers. One producer sends all operations of a key;
+// an operation without a key is sent by producer number Seq modulo Producers. Between producers there is no order.
+type Producers interface{ Producers() uint64 }
 
-// Peered is an optional extra of a Config whose target is several peers, each dialled by an address of its own: brokers of a
-// cluster. Its driver then tells who they are, and faults can break the way to each alone.
-type Peered interface {
-	// Peered does nothing: having it says so.
-	Peered()
-}
+// ErrNoPeer marks an error of Peers.Resolve: the peers answered, and the branch names none of them.
+var ErrNoPeer = errors.New("no such peer")
 
-// Cluster is what the driver of a Peered has. Both ask the peers anew each time, over connections that no fault breaks.
-type Cluster interface {
-	// Peers returns the addresses, host:port, at which the driver dials them, by name: broker-2.
+// Peers is what the driver, or the Group, of a configuration has whose description says Peers. Both methods ask the peers anew
+// each time, over connections that no fault breaks, and block until they have answered or ctx ends. Safe for concurrent use.
+type Peers interface {
+	// Peers returns the addresses, host:port, at which the driver dials them, by name.
 	Peers(ctx context.Context) (map[string]string, error)
-	// Leader returns the name of the one that leads a partition, empty when there is no such partition or topic.
-	Leader(ctx context.Context, topic string, partition int32) (string, error)
+	// Resolve returns the name of the peer that a branch means now; see Branched. The error wraps ErrNoPeer where there is none.
+	Resolve(ctx context.Context, branch string) (name string, err error)
 }
 
-// Declarer is an optional extra of a Config or a SourceConfig: the names that its Gauger will emit, which gates may then
-// use.
-type Declarer interface{ GaugeNames() []string }
+// Branched is a Config or a SourceConfig whose description says Peers. A scenario names one of the peers as a branch of the
+// stream's link, LINK/BRANCH. What may stand as a branch is the protocol's own affair.
+type Branched interface {
+	// CheckBranch returns what is wrong with the text of a branch; nil when it can name a peer. It does no I/O.
+	CheckBranch(branch string) error
+}
 
-// Conversing is an optional extra of a Config whose operations may be streams of messages.
-type Conversing interface{ Messages() MessageTelling }
-
-// MessageTelling says what a stream can tell of its messages: that there are any, how many must come or arrive, and which
-// is which.
-type MessageTelling struct{ Streams, Counted, Tracked bool }
-
-// Stepped is an optional extra of a Config: the names of the steps that each of its operations takes, in order; none when
-// an operation is a single exchange. Attempt.Steps is told by them.
-type Stepped interface{ StepNames() []string }
-
-// Sourced is an optional extra of a Config: the local addresses that connections leave from, each in turn; none for the
-// system's choice. Env.Dial sees to it.
-type Sourced interface{ Sources() []netip.Addr }
-
-// Verifying is an optional extra of a Config whose driver is a Verifier: whether the scenario leaves verification on.
-type Verifying interface{ Verifies() bool }
-
-// SourceConfig is one protocol's part of `effects:`.
+// SourceConfig is one protocol's part of `effects:` or `consume:`.
 type SourceConfig interface {
+	// Check is as a Config's.
 	Check(problem func(field, message string))
+	// Describe is as a Config's.
+	Describe() SourceDescription
 	// Open prepares a source. Sources do not dial through links: what a fault hides from the target's clients must not
 	// be hidden from the judge.
 	Open(ctx context.Context, env Env) (Source, error)
 }
 
-// Sequenced is an optional extra of a SourceConfig: whether its records number themselves within their key, so that
-// Delivery.Sequence tells the order that was meant, and what is missing.
-type Sequenced interface{ Sequenced() bool }
-
-// Source observes where operations show up.
+// Source observes where operations show up. It watches beside the system under test, and takes nothing away from it.
+//
+// A log (a topic, a table) lets several read side by side. Its deliveries have a Position each.
+//
+// A queue hands each record to one consumer. A source over a queue therefore makes a tap of its own, which gets a copy of each
+// record: a queue of its own bound to the same exchange, a subscription of its own to the same topic. It never consumes from
+// the system's own queue, unless the scenario asks for exactly that: what it took would be missing from the system. Its
+// deliveries have no Position, and Redelivered is what the broker says. When the source loses its connection, the broker hands
+// out again what the source had not confirmed. A record that was delivered before is then dropped by the source, or Receive
+// ends with an error: what the source itself caused must not be counted against the system.
+//
+// drivertest.RunSource checks this contract for logs and queues.
 type Source interface {
-	// Start fixes where observation begins: what stood there before is not this run's. Called once, before traffic.
+	// Start fixes where observation begins: what stood there before is not this run's. A source over a queue makes its tap
+	// here. Called once, before traffic.
 	Start(ctx context.Context) error
 	// Receive delivers what arrives until ctx ends, then returns nil. deliver is called from one goroutine at a time,
-	// and does not keep the slices of the Delivery. A lost connection is mended inside; an error means that observation
-	// is no longer whole (records were removed before they were read, access denied) and integrity is unknown.
+	// and does not keep the slices of the Delivery. The records of one log come in the order of their positions, those of a
+	// queue in the order in which the queue hands them out. A lost connection is mended inside; an error means that
+	// observation is no longer whole (records were removed before they were read, access denied) and integrity is unknown.
 	Receive(ctx context.Context, deliver func(*Delivery)) error
-	// CatchUp blocks until everything that stood in the source when it was called was handed to deliver. An error means
-	// that this is not known, and that what was not seen is unknown instead of lost. It runs beside Receive.
+	// CatchUp blocks until everything that stood in the source when it was called was handed to deliver: of a queue, until
+	// the tap was drained. An error means that this is not known, and that what was not seen is unknown instead of lost. It
+	// runs beside Receive, and returns when ctx ends.
 	CatchUp(ctx context.Context) error
-	// Close frees everything, after Receive returned.
+	// Close frees everything, the tap too, after Receive returned.
 	Close() error
 }

@@ -26,8 +26,3 @@ func (id Identity) ParseMark(text []byte) Mark {
 	m.Seq, m.Ours = seq, b == Ours
 	return m
 }
-
-// Witnessable is an optional extra of a Config: its driver marks its requests where Env.Mark says so, and speaks what a
-// witness reads (HTTP/1.1, HTTP/2, gRPC). nil, or an error that names what stands in the way and the remedy. Texts may
-// still hold ${...}.
-type Witnessable interface{ Witnessable() error }

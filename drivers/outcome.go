@@ -108,10 +108,8 @@ type Attempt struct {
 	Transparent int
 	// RetryAfter is the wait that the target asked for, or 0.
 	RetryAfter time.Duration
-	// Placed says that the acknowledgement named a place in a log: (Topic is the stream's) Partition and Offset.
-	Placed    bool
-	Partition int32
-	Offset    int64
+	// Position is the place in a log that the acknowledgement named, where it named one.
+	Position Position
 	// Messages is what was seen of the messages of a stream; nil where the attempt is none.
 	Messages *Messages
 	// Answer is what was answered, for the operations that Env.Replay chose.
@@ -136,6 +134,19 @@ func (a *Attempt) Fail(o Outcome, code, detail string) {
 // Reset makes the attempt ready to be used for number n.
 func (a *Attempt) Reset(n int, begun time.Duration) { *a = Attempt{Number: n, Begun: begun} }
 
+// Position is a place in one of a source's logs. The zero value is no known position.
+type Position struct {
+	// At counts within the log: a record's place never changes, and a later record has a higher one. Not negative.
+	At int64
+	// Log numbers the log: a partition, a shard. Not negative.
+	Log int32
+	// Known says that there is a position.
+	Known bool
+}
+
+// PositionIn is a known position.
+func PositionIn(log int32, at int64) Position { return Position{At: at, Log: log, Known: true} }
+
 // Delivery is one observation of an operation at a place where its effect must show up. The byte slices are valid
 // during the call that hands it over.
 type Delivery struct {
@@ -143,11 +154,13 @@ type Delivery struct {
 	ID []byte
 	// Key is the key that the record carries; nil when it carries none.
 	Key []byte
-	// Partition and Offset tell one position from another within a source.
-	Partition int32
-	Offset    int64
+	// Position tells one record of the source from another, where the source is a log. A queue has no positions.
+	Position Position
+	// Redelivered is what the broker says: it handed this record out before. False where the broker says nothing. Without a
+	// position it alone tells a record that came again from a second record.
+	Redelivered bool
 	// Origin identifies the message whose processing produced this effect, where the source knows it: two
-	// deliveries of different offsets with the same Origin show a redelivery upstream. nil when not known.
+	// records with the same Origin show a redelivery upstream. nil when not known.
 	Origin []byte
 	// Sequence is the number that the record carries within its key, in decimal; nil where the source was not told where it
 	// stands, or nothing stands there.

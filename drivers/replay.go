@@ -48,10 +48,6 @@ type Replay struct {
 	Attempts  []Attempt // what was sent
 }
 
-// Replayable is an optional extra of a Config whose driver is a Replayer: nil, or an error that names what stands in the
-// way and the remedy. Texts may still hold ${...}.
-type Replayable interface{ Replayable() error }
-
 // Replayer is an optional extra of a Driver that can send acknowledged operations again, and judge the answers as the IETF
 // draft on the Idempotency-Key header describes (draft-ietf-httpapi-idempotency-key-header).
 type Replayer interface {

@@ -7,83 +7,48 @@ import (
 	"maps"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 )
 
-// Branch is a part of a link behind which are several peers: one of them by its name, broker-2, or whoever leads a partition
-// of a topic, leader(orders,0). It stands behind the link's name and a slash.
-type Branch struct {
-	peer      string // empty: the leader
-	topic     string
-	partition int32
-}
-
-// CutBranch cuts LINK/BRANCH; branch is empty where the link is meant as a whole.
+// CutBranch cuts LINK/BRANCH; branch is empty where the link is meant as a whole. A branch is a part of a link behind which
+// are several peers. What may stand there is the protocol's own affair: see Peers.
 func CutBranch(link string) (name, branch string) {
 	name, branch, _ = strings.Cut(link, "/")
 	return name, branch
 }
 
-const peerPrefix = "broker-"
-
-// PeerName is the name of a broker: broker-2.
-func PeerName(id int32) string { return peerPrefix + strconv.Itoa(int(id)) }
-
-// ParseBranch reads a branch.
-func ParseBranch(text string) (Branch, error) {
-	wrong := fmt.Errorf("%q is no broker: write broker-2 by its id, or leader(TOPIC,PARTITION) for the one that leads when the fault is injected", text)
-	if id, ok := strings.CutPrefix(text, peerPrefix); ok {
-		n, err := strconv.ParseUint(id, 10, 31)
-		if err != nil || PeerName(int32(n)) != text {
-			return Branch{}, wrong
-		}
-		return Branch{peer: text}, nil
-	}
-	inner, ok := strings.CutPrefix(text, "leader(")
-	inner, closed := strings.CutSuffix(inner, ")")
-	topic, partition, both := strings.Cut(inner, ",")
-	n, err := strconv.ParseUint(strings.TrimSpace(partition), 10, 31)
-	if topic = strings.TrimSpace(topic); !ok || !closed || !both || err != nil || topic == "" {
-		return Branch{}, wrong
-	}
-	return Branch{topic: topic, partition: int32(n)}, nil
-}
-
-// Peers tells who is behind a link now. Each call asks them anew, on a way that no fault breaks. Safe for concurrent use.
+// Peers tells who is behind a link now. Each call asks them anew, on a way that no fault breaks, and blocks until they have
+// answered or ctx ends. Safe for concurrent use.
 type Peers interface {
-	// Peers returns the addresses, host:port, at which clients dial them, by name (PeerName).
+	// Peers returns the addresses, host:port, at which clients dial them, by name.
 	Peers(ctx context.Context) (map[string]string, error)
-	// Leader returns the name of the one that leads a partition, empty when there is no such partition or topic.
-	Leader(ctx context.Context, topic string, partition int32) (string, error)
+	// Resolve returns the name of the peer that a branch means now. The error says why there is none.
+	Resolve(ctx context.Context, branch string) (name string, err error)
 }
 
 // PeeredProtocol is a Protocol behind whose link are several peers.
 type PeeredProtocol interface {
 	Protocol
+	// CheckBranch returns what is wrong with the text of a branch; nil when it can name a peer. It does no I/O.
+	CheckBranch(branch string) error
 	// Peers returns who they are, who are asked over connections made by dial. upstream tells the addresses behind the
 	// link, as in Inlet.
 	Peers(link Link, upstream func(ctx context.Context) ([]string, error), dial DialFunc) (Peers, error)
 }
 
-// ErrNoPeer says that a branch names nobody who is there.
-var ErrNoPeer = errors.New("no such broker")
+// ErrNoPeer says that a branch names no peer that is there.
+var ErrNoPeer = errors.New("no such peer")
 
 // Peer is one of those behind a link.
 type Peer struct{ Name, Address string }
 
-// Find asks who it is that the branch means now.
-func (b Branch) Find(ctx context.Context, peers Peers) (Peer, error) {
-	name := b.peer
-	if name == "" {
-		var err error
-		if name, err = peers.Leader(ctx, b.topic, b.partition); err != nil {
-			return Peer{}, err
-		}
-		if name == "" {
-			return Peer{}, fmt.Errorf("%w: there is no partition %d of topic %s", ErrNoPeer, b.partition, b.topic)
-		}
+// FindPeer asks who it is that a branch means now. The error wraps ErrNoPeer where the peers answered and none of them has
+// the name.
+func FindPeer(ctx context.Context, peers Peers, branch string) (Peer, error) {
+	name, err := peers.Resolve(ctx, branch)
+	if err != nil {
+		return Peer{}, err
 	}
 	all, err := peers.Peers(ctx)
 	if err != nil {
@@ -103,10 +68,9 @@ func (b Branch) Find(ctx context.Context, peers Peers) (Peer, error) {
 
 // Aim is what a fault on LINK/BRANCH breaks of its link. A nil one is the whole link. Safe for concurrent use.
 type Aim struct {
-	link   string
-	branch Branch
-	peers  Peers
-	at     atomic.Pointer[mark]
+	link, branch string
+	peers        Peers
+	at           atomic.Pointer[mark]
 }
 
 // mark is the peer that was aimed at, with the addresses that its name stands for.
@@ -122,10 +86,7 @@ func (e Env) Aim(link string) (Link, *Aim, error) {
 	if err != nil || branch == "" {
 		return opened, nil, err
 	}
-	a := &Aim{link: link}
-	if a.branch, err = ParseBranch(branch); err != nil {
-		return nil, nil, fmt.Errorf("link %s: %w", name, err)
-	}
+	a := &Aim{link: link, branch: branch}
 	if a.peers, err = e.Peers(name); err != nil {
 		return nil, nil, err
 	}
@@ -137,7 +98,7 @@ func (a *Aim) Take(ctx context.Context) error {
 	if a == nil {
 		return nil
 	}
-	peer, err := a.branch.Find(ctx, a.peers)
+	peer, err := FindPeer(ctx, a.peers, a.branch)
 	if err != nil {
 		return fmt.Errorf("link %s: %w", a.link, err)
 	}

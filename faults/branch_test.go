@@ -1,47 +1,30 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
 
+// cluster resolves the branches that it was told of.
 type cluster struct {
-	peers  map[string]string
-	leader string
-	err    error
+	peers   map[string]string
+	resolve map[string]string
+	err     error
 }
 
 func (c cluster) Peers(context.Context) (map[string]string, error) { return c.peers, c.err }
-func (c cluster) Leader(context.Context, string, int32) (string, error) {
-	return c.leader, c.err
+
+func (c cluster) Resolve(_ context.Context, branch string) (string, error) {
+	return cmp.Or(c.resolve[branch], branch), c.err
 }
 
-func TestParseBranch(t *testing.T) {
-	for text, want := range map[string]Branch{
-		"broker-0":             {peer: "broker-0"},
-		"broker-2147483647":    {peer: "broker-2147483647"},
-		"leader(orders,0)":     {topic: "orders"},
-		"leader( a.b_c-d , 7)": {topic: "a.b_c-d", partition: 7},
-	} {
-		if got, err := ParseBranch(text); got != want || err != nil {
-			t.Errorf("%s: %+v, %v", text, got, err)
-		}
-	}
-	for _, text := range []string{
-		"", "broker", "broker-", "broker-02", "broker--1", "broker-2147483648", "broker-2/x", "leader", "leader()", "leader(orders)",
-		"leader(orders,)", "leader(,0)", "leader(orders,0", "leader(orders,-1)", "leader(orders,0,1)", "Broker-2",
-	} {
-		if b, err := ParseBranch(text); err == nil {
-			t.Errorf("%s: read as %+v", text, b)
-		}
-	}
-}
-
-func TestFind(t *testing.T) {
-	three := map[string]string{"broker-1": "a:1", "broker-2": "a:2", "broker-3": "a:3"}
-	down := errors.New("down")
+func TestFindPeer(t *testing.T) {
+	three := map[string]string{"one": "a:1", "two": "a:2", "three": "a:3"}
+	down, nobody := errors.New("down"), fmt.Errorf("%w: the shard has no leader", ErrNoPeer)
 	for _, tt := range []struct {
 		branch string
 		in     cluster
@@ -49,19 +32,14 @@ func TestFind(t *testing.T) {
 		fails  string
 		nobody bool
 	}{
-		{branch: "broker-2", in: cluster{peers: three}, want: Peer{"broker-2", "a:2"}},
-		{branch: "leader(orders,0)", in: cluster{peers: three, leader: "broker-3"}, want: Peer{"broker-3", "a:3"}},
-		{branch: "broker-7", in: cluster{peers: three}, fails: "there is no broker-7; there are broker-1, broker-2, broker-3", nobody: true},
-		{branch: "leader(orders,9)", in: cluster{peers: three}, fails: "there is no partition 9 of topic orders", nobody: true},
-		{branch: "broker-1", in: cluster{peers: map[string]string{"broker-1": "a:1", "broker-2": "a:1"}}, fails: "cannot be told apart"},
-		{branch: "broker-1", in: cluster{err: down}, fails: "down"},
-		{branch: "leader(orders,0)", in: cluster{err: down}, fails: "down"},
+		{branch: "two", in: cluster{peers: three}, want: Peer{"two", "a:2"}},
+		{branch: "whoever leads", in: cluster{peers: three, resolve: map[string]string{"whoever leads": "three"}}, want: Peer{"three", "a:3"}},
+		{branch: "seven", in: cluster{peers: three}, fails: "there is no seven; there are one, three, two", nobody: true},
+		{branch: "whoever leads", in: cluster{peers: three, err: nobody}, fails: "the shard has no leader", nobody: true},
+		{branch: "one", in: cluster{peers: map[string]string{"one": "a:1", "two": "a:1"}}, fails: "cannot be told apart"},
+		{branch: "one", in: cluster{err: down}, fails: "down"},
 	} {
-		b, err := ParseBranch(tt.branch)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := b.Find(t.Context(), tt.in)
+		got, err := FindPeer(t.Context(), tt.in, tt.branch)
 		if tt.fails == "" && (err != nil || got != tt.want) {
 			t.Errorf("%s: %+v, %v", tt.branch, got, err)
 		}

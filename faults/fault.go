@@ -34,7 +34,7 @@ type Bite struct {
 	// ToTarget and FromTarget tell the directions apart; nil where the mechanism does not. A connection that met the
 	// fault in both directions counts in both, and once above.
 	ToTarget, FromTarget *Met
-	// Peer is the one that the fault broke, of several behind its link: broker-2. Empty for a link as a whole.
+	// Peer is the one that the fault broke, of several behind its link. Empty for a link as a whole.
 	Peer string
 }
 
@@ -50,6 +50,8 @@ type Config interface {
 	Kind() string
 	// On names what it breaks: the link's name, or the part's.
 	On() Place
+	// Describe returns what else there is to say of the fault. It returns the same each time.
+	Describe() Description
 	// Open prepares the fault. Nothing is broken yet.
 	Open(env Env) (Fault, error)
 }
@@ -85,11 +87,12 @@ type Env struct {
 	Output func(name string) (io.WriteCloser, error)
 }
 
-// Filled is a Config whose texts may hold the target's variables, which are filled in before Open.
-type Filled interface {
-	Config
-	// Filled does nothing: having it says so.
-	Filled()
+// Description is what a Config says of a fault before it is opened.
+type Description struct {
+	// Words tell the fault in a line: latency 80ms, jitter 20ms.
+	Words string
+	// Templated says that texts may hold the target's variables. They are filled in before Open.
+	Templated bool
 }
 
 // Exclusive is a Config whose fault cannot be in force together with certain others: healing one would heal the other too.
@@ -99,10 +102,10 @@ type Exclusive interface {
 	Excludes(other Config) bool
 }
 
-// Patient is a Fault whose calls may take longer than the timeline's bound.
-type Patient interface {
-	Fault
-	// Patience is how long one call may take.
+// Slow is an optional extra of a Fault or a Part whose calls may take longer than the timeline's bound. A fault on a slow
+// Part is slow itself.
+type Slow interface {
+	// Patience is how long one call may take. It returns the same each time.
 	Patience() time.Duration
 }
 
@@ -116,10 +119,10 @@ type Link interface {
 	Dial(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Through is an optional extra of a Link whose far end, towards the target, can be another's: Dial where the connection to
-// the target is made by dial.
-type Through interface {
-	DialBy(ctx context.Context, network, address string, dial DialFunc) (net.Conn, error)
+// DialsVia is an optional extra of a Link that can make its connections to the target by another's dial.
+type DialsVia interface {
+	// DialVia is Dial, with the connection to the target made by dial.
+	DialVia(ctx context.Context, network, address string, dial DialFunc) (net.Conn, error)
 }
 
 // Calibrated is a Link that knows what it costs: the time that a round trip takes longer over it than without it while

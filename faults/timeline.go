@@ -189,7 +189,7 @@ func (r *run) bite(ctx context.Context, p Planned, in *Injection) Bite {
 // healLate heals after an Inject that was given up and ended after all. Nobody waits for it: the run may be over.
 func (r *run) healLate(ctx context.Context, f Fault) {
 	bound := cmp.Or(r.HealWithin, DefaultCallBound)
-	if p, ok := f.(Patient); ok {
+	if p, ok := f.(Slow); ok {
 		bound = max(bound, p.Patience())
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
@@ -236,7 +236,7 @@ type call struct {
 // call makes c under a watchdog.
 func (r *run) call(ctx context.Context, in *Injection, c call) error {
 	bound := cmp.Or(c.bound, DefaultCallBound)
-	if p, ok := c.of.(Patient); ok {
+	if p, ok := c.of.(Slow); ok {
 		bound = max(bound, p.Patience())
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound-bound/10)

@@ -3,25 +3,6 @@ package reports
 // NotSeen stands in place of a time that falls among operations whose effect was never seen.
 const NotSeen = "not seen"
 
-// EffectHead names the cells of a row of effect times, behind the window's name.
-var EffectHead = []string{"operations", "p50", "p90", "p99", "p99.9", "mean", "max", "never seen", "not known"}
-
-// Cells tells the distribution: the cells of a row under EffectHead. e may be nil.
-func (e *EffectTimes) Cells() []string {
-	if e == nil {
-		cells := make([]string, len(EffectHead))
-		for i := range cells {
-			cells[i] = NotMeasured
-		}
-		return cells
-	}
-	cells := []string{Count(e.Count)}
-	for _, p := range []*float64{e.P50, e.P90, e.P99, e.P999} {
-		cells = append(cells, e.Percentile(p))
-	}
-	return append(cells, Measured(e.Mean, Duration), Measured(e.Max, Duration), Count(e.Unseen()), Count(e.Unknown))
-}
-
 // Unseen is how many acked operations had no effect by the end of the observation.
 func (e *EffectTimes) Unseen() int64 {
 	if e.Unanswered == nil {
@@ -43,22 +24,6 @@ func (e *EffectTimes) Percentile(v *float64) string {
 		return "at most " + Duration(*v)
 	}
 	return Duration(*v)
-}
-
-// EffectFacts says in a line how long the effects of the stream took; empty where that was not measured.
-func (s *Stream) EffectFacts() string {
-	e := s.Total.Effect
-	if e == nil {
-		return ""
-	}
-	line := "effect after p50 " + e.Percentile(e.P50) + ", p99 " + e.Percentile(e.P99) + ", max " + Measured(e.Max, Duration)
-	if n := e.Unseen(); n > 0 {
-		line += ", never seen " + Count(n)
-	}
-	if e.Unknown > 0 {
-		line += ", not known " + Count(e.Unknown)
-	}
-	return line
 }
 
 // effects checks the times of effects: they cover every acked operation, and the windows add up.

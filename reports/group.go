@@ -1,7 +1,5 @@
 package reports
 
-import "fmt"
-
 // Group is what became of a topic's records in a group of consumers. The counts of records belong to the window in which a
 // reader beside the group found the record, the others to the window in which it happened. The doc of package integrity's
 // Group defines each. null: not known.
@@ -81,70 +79,6 @@ func (g *Group) Count(name string) *int64 {
 		}
 	}
 	return nil
-}
-
-// GroupCells tells the counts of a group and the waits for a first record: the cells of a row under GroupHead.
-func (g *Group) GroupCells() []string {
-	var cells []string
-	for _, name := range GroupNames() {
-		n := g.Count(name)
-		if n == nil && g != nil {
-			cells = append(cells, NotKnown)
-			continue
-		}
-		cells = append(cells, Measured(n, Count))
-	}
-	l := &Latency{}
-	if g != nil && g.FirstMessage != nil {
-		l = g.FirstMessage
-		return append(cells, Percentile(l, l.P50), Percentile(l, l.Max))
-	}
-	return append(cells, NotMeasured, NotMeasured)
-}
-
-// GroupHead names the cells of a row of a group, behind the window's name.
-func GroupHead() []string {
-	return append(GroupNames(), "first message p50", "first message max")
-}
-
-// GroupFacts says in lines what became of the group that reads the stream; nothing where there is none.
-func (s *Stream) GroupFacts() []string {
-	g := s.Total.Group
-	if g == nil {
-		return nil
-	}
-	tell := func(name string) string {
-		if n := g.Count(name); n != nil {
-			return Count(*n)
-		}
-		return NotKnown
-	}
-	records := fmt.Sprintf("group: %s of %s records processed, lost to the group %s, not come to %s; redelivered %s, of %s records",
-		tell("processed"), tell("records"), tell("group_lost"), tell("unprocessed"), tell("redelivered"), tell("redelivered_records"))
-	rebalances := fmt.Sprintf("rebalances: %s (members joined %s, left %s, froze %s, died %s)",
-		tell("rebalances"), tell("joins"), tell("leaves"), tell("freezes"), tell("deaths"))
-	if l := g.FirstMessage; l != nil {
-		rebalances += fmt.Sprintf("; first message after p50 %s, max %s", Percentile(l, l.P50), Measured(l.Max, Duration))
-		if l.Unanswered != nil && *l.Unanswered > 0 {
-			rebalances += fmt.Sprintf(", followed by none %s", Count(int64(*l.Unanswered)))
-		}
-	}
-	lag := GroupGauges()
-	return []string{records, rebalances, fmt.Sprintf("lag of the group: at most %s offsets, and %s in time",
-		s.highest(lag[0], func(v float64) string { return Count(int64(v)) }), s.highest(lag[1], func(v float64) string { return Duration(v * 1e9) }))}
-}
-
-// highest writes the highest reading of a gauge.
-func (s *Stream) highest(gauge string, write func(float64) string) string {
-	readings := s.Gauges[gauge]
-	if len(readings) == 0 {
-		return NotMeasured
-	}
-	high := readings[0].Value
-	for _, r := range readings {
-		high = max(high, r.Value)
-	}
-	return write(high)
 }
 
 // grouped checks what became of a group's records: the windows add up, and every record has one end.

@@ -54,25 +54,6 @@ func (m *Messages) Count(name string) *int64 {
 	return nil
 }
 
-// Facts tells the counts that were measured and the times, each with its name.
-func (m *Messages) Facts() []Fact {
-	facts := []Fact{{"calls", Count(m.Calls)}}
-	for _, name := range MessageCounts() {
-		if n := m.Count(name); n != nil {
-			facts = append(facts, Fact{name, Count(*n)})
-		}
-	}
-	for _, l := range []struct {
-		name string
-		of   *Latency
-	}{{"first message", m.First}, {"gap", m.Gap}} {
-		if l.of != nil {
-			facts = append(facts, Fact{l.name + " p50", Percentile(l.of, l.of.P50)}, Fact{l.name + " p99", Percentile(l.of, l.of.P99)})
-		}
-	}
-	return facts
-}
-
 // messages checks that the windows' messages add up to the total's.
 func (c *audit) messages(name string, s *Stream) {
 	for _, count := range MessageCounts() {

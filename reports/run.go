@@ -2,7 +2,11 @@
 // record; each format is a package below it. This package needs the standard library alone.
 package reports
 
-import "time"
+import (
+	"time"
+
+	"wringer/drivers"
+)
 
 // Schema names the record's format.
 const Schema = "wringer.run/v1"
@@ -53,6 +57,8 @@ type Run struct {
 	Findings   []Finding          `json:"findings"`
 	Host       Host               `json:"host"`
 	Settings   map[string]string  `json:"settings,omitempty"` // --set name=value, as given
+	// Checks describes the counts of the checks that have no fields of their own in the record: Measures.Checks holds them.
+	Checks []Described `json:"checks,omitempty"`
 }
 
 // Host is where the generator ran.
@@ -73,7 +79,10 @@ type Gate struct {
 	Window   *string  `json:"window"`
 	Stream   string   `json:"stream"`
 	Metric   string   `json:"metric"` // with its prefix: p99, service.p99
-	Why      string   `json:"why"`
+	// Beyond says what a time is that lies beyond every measured one, and so is not observed: not recovered, not seen. Absent:
+	// no answer.
+	Beyond string `json:"beyond,omitempty"`
+	Why    string `json:"why"`
 }
 
 // Window is an interval of the run. A window that another fault cuts in two stands here once for each piece, under the
@@ -197,6 +206,8 @@ type Measures struct {
 	Replays *Replays `json:"replays,omitempty"`
 	// Group is absent where no group of consumers reads.
 	Group *Group `json:"group,omitempty"`
+	// Checks holds, by name, the counts that Run.Checks describes; null: not known.
+	Checks map[string]*int64 `json:"checks,omitempty"`
 }
 
 // Count returns the count of what was observed that has that name, nil when it was not measured or is not known; m may
@@ -210,7 +221,15 @@ func (m *Measures) Count(name string) *int64 {
 			return n
 		}
 	}
-	return nil
+	return m.Checks[name]
+}
+
+// SetCheck sets a count that Run.Checks describes; nil: it is not known.
+func (m *Measures) SetCheck(name string, n *int64) {
+	if m.Checks == nil {
+		m.Checks = make(map[string]*int64)
+	}
+	m.Checks[name] = n
 }
 
 // Failures classes failed attempts: within their deadline, at it, or beyond it.
@@ -350,8 +369,8 @@ type Validity struct {
 	LinkCostNS map[string]int64 `json:"link_cost_ns,omitempty"`
 }
 
-// Finding is an observation that no gate asked for, told in the report: a duplicate nobody gated, a fault that never
-// bit, a stream with no gate on errors.
+// Finding is an observation that no gate asked for, told in the report: a duplicate nobody gated, a fault that
+// touched no traffic, a stream with no gate on errors.
 type Finding struct {
 	Kind   string `json:"kind"`
 	Stream string `json:"stream,omitempty"`
@@ -386,10 +405,19 @@ type Try struct {
 	Detail  string `json:"detail,omitempty"`
 }
 
-// Sighting is one place and time at which an operation was seen.
+// Sighting is one place and time at which an operation was seen. A source over a queue has no partition and no offset.
 type Sighting struct {
-	Partition int32  `json:"partition"`
-	Offset    int64  `json:"offset"`
+	Partition *int32 `json:"partition,omitempty"`
+	Offset    *int64 `json:"offset,omitempty"`
 	AtNS      int64  `json:"at_ns"`
 	Origin    string `json:"origin,omitempty"`
+}
+
+// SightingAt is a sighting at a position, or at none where it is not known.
+func SightingAt(p drivers.Position, atNS int64) Sighting {
+	s := Sighting{AtNS: atNS}
+	if p.Known {
+		s.Partition, s.Offset = &p.Log, &p.At
+	}
+	return s
 }

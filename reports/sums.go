@@ -120,9 +120,24 @@ func (c *audit) measures(where string, m *Measures) {
 	if m.Amplification != nil && m.Sent > 0 {
 		c.that(near(*m.Amplification, float64(m.Attempts)/float64(m.Sent)), "%s: amplification %g is not %d / %d", where, *m.Amplification, m.Attempts, m.Sent)
 	}
+	for _, name := range sortedKeys(m.Checks) {
+		n := m.Checks[name]
+		c.that(n == nil || *n >= 0, "%s: %s is below 0", where, name)
+		c.that(c.describes(name), "%s: %s is a count that no check of the record describes", where, name)
+	}
 	c.latency(where+": response", m.Response, m.Offered)
 	c.latency(where+": acked response", m.AckedResponse, m.Acked)
 	c.latency(where+": service", m.Service, -1)
+}
+
+// describes says whether the record says what a count of a check is.
+func (c *audit) describes(name string) bool {
+	for _, d := range c.run.Checks {
+		if d.Name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // operations are the counts of the operations that a stream's integrity speaks of, in a window or in all: its own, or those

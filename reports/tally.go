@@ -46,35 +46,9 @@ func (i *Integrity) Count(name string) *int64 {
 	return nil
 }
 
-// OrderNames lists the counts that tell of the order within keys.
-func OrderNames() []string { return []string{"order_violations", "regressions", "gaps"} }
-
-// TakeOrder takes the counts of OrderNames over from another account of the same deliveries.
+// TakeOrder takes the counts of the order within keys over from another account of the same deliveries.
 func (i *Integrity) TakeOrder(from *Integrity) {
 	i.OrderViolations, i.Regressions, i.Gaps = from.OrderViolations, from.Regressions, from.Gaps
-}
-
-// Anomalies lists the counts that are no reading but a defect when they are above 0.
-func Anomalies() []string {
-	return []string{"lost", "phantom", "unexpected", "log_duplicates", "effect_duplicates", "order_violations", "gaps", "ack_collisions"}
-}
-
-// ProbeAnomalies lists such counts of a witness, of replays and of a group of consumers.
-func ProbeAnomalies() []string {
-	return []string{"hidden_arrivals", "replay_violations", "group_lost"}
-}
-
-// EvidenceOf returns the name of the count that a violation's kind is evidence of; empty for a kind that has none.
-func EvidenceOf(kind string) string {
-	switch kind {
-	case "lost", "phantom", "unexpected", "foreign", "redelivered":
-		return kind
-	case "arrived_twice", "group_lost":
-		return kind
-	case "log_duplicate", "effect_duplicate", "order_violation", "regression", "gap", "ack_collision", "replay_violation":
-		return kind + "s"
-	}
-	return ""
 }
 
 // StreamNames returns the names of the run's streams, sorted.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"wringer/reports/metric"
 )
 
 // Abort is a condition on which a run is given up: a gate turned round, true for so many seconds in a row.
@@ -31,7 +33,7 @@ func (r *reader) abort(n *node, s *Scenario) {
 		if !ok {
 			continue
 		}
-		a, err := parseAbort(text)
+		a, err := parseAbort(text, r.catalogue)
 		if err != nil {
 			r.problem(item, "abort %s: %v", quote(text), err)
 			continue
@@ -48,7 +50,7 @@ func (r *reader) abort(n *node, s *Scenario) {
 	}
 }
 
-func parseAbort(text string) (Abort, error) {
+func parseAbort(text string, catalogue *metric.Catalogue) (Abort, error) {
 	a := Abort{Seconds: 1}
 	gate, length, long := strings.Cut(text, " for ")
 	if long {
@@ -61,15 +63,15 @@ func parseAbort(text string) (Abort, error) {
 		}
 		a.Seconds = int((d + time.Second - 1) / time.Second)
 	}
-	g, err := ParseGate(gate)
+	g, err := ParseGate(gate, catalogue)
 	if err != nil {
 		return a, err
 	}
 	if g.Scope != (Scope{}) {
 		return a, fmt.Errorf("takes no scope; %s", abortForm)
 	}
-	if !bySecond(g.Metric) {
-		return a, fmt.Errorf("%s is not judged by the second: take a share, a time or a rate", g.Metric.Full())
+	if !g.Metric.BySecond {
+		return a, fmt.Errorf("%s is not measured for each second: take a share, a time or a rate", g.Metric.Full())
 	}
 	a.Gate = g
 	a.Gate.Expr = strings.TrimSpace(text)

@@ -11,17 +11,18 @@ import (
 	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
+	"wringer/reports/metric"
 )
 
 // moreThanNone tells of a value that is 0 although it was written down. A place that already has a problem is left alone.
 func (d *decoder) moreThanNone(n *node, name string, zero bool) {
-	if zero && n != nil && !d.told(n) {
+	if zero && n != nil && !d.reportedAt(n) {
 		d.problem(n, "%s: must be more than 0", name)
 	}
 }
 
-// told says that a problem was told of the place of n.
-func (d *decoder) told(n *node) bool {
+// reportedAt says whether a problem was reported at the place of n.
+func (d *decoder) reportedAt(n *node) bool {
 	return slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Line == n.line && p.Col == n.col })
 }
 
@@ -33,14 +34,14 @@ func atMost[T int | int64 | uint64 | time.Duration](d *decoder, n *node, name st
 }
 
 func atLeastOne(d *decoder, n *node, name string, value int) {
-	if value < 1 && n != nil && !d.told(n) {
+	if value < 1 && n != nil && !d.reportedAt(n) {
 		d.problem(n, "%s: must be 1 or more", name)
 	}
 }
 
 // checkTiming checks the run's length and fills its defaults.
 func (r *reader) checkTiming(s *Scenario) {
-	if at := r.root.get("name"); at != nil && !r.told(at) && !scenarioName.MatchString(s.Name) {
+	if at := r.root.get("name"); at != nil && !r.reportedAt(at) && !scenarioName.MatchString(s.Name) {
 		r.problem(at, "name: %s is no name: write letters, digits, - and _, at most 100", quote(s.Name))
 	}
 	if at := r.root.get("seed"); at != nil && s.Seed < 0 {
@@ -98,7 +99,7 @@ func (r *reader) checkStream(key, n *node, s *Stream) {
 		r.checkRetry(n.get("retry"), s)
 	}
 	if at := n.get("outcomes"); at != nil && at.kind == table {
-		if c, ok := s.Driver.(drivers.Stepped); ok && len(c.StepNames()) > 0 {
+		if len(s.Describe().Steps) > 0 {
 			r.problem(at, "outcomes: does not go with steps, whose codes do not tell what the steps before did; write ok in the step")
 		}
 		r.checkOutcomes(at, s)
@@ -130,7 +131,7 @@ func (r *reader) checkRetry(n *node, s *Stream) {
 	atMost(&r.decoder, n.get("attempts"), "attempts", retry.Attempts, MaxAttempts)
 	atMost(&r.decoder, n.get("backoff"), "backoff", retry.Backoff, MaxPlanLength)
 	atMost(&r.decoder, n.get("max_backoff"), "max_backoff", retry.MaxBackoff, MaxPlanLength)
-	if at := n.get("max_backoff"); at != nil && retry.MaxBackoff < retry.Backoff && !r.told(at) {
+	if at := n.get("max_backoff"); at != nil && retry.MaxBackoff < retry.Backoff && !r.reportedAt(at) {
 		r.problem(at, "max_backoff: is below backoff (%s)", retry.Backoff)
 	}
 	if at := n.get("budget"); at != nil && retry.Budget != nil && *retry.Budget > 1 {
@@ -143,7 +144,7 @@ func (r *reader) checkRetry(n *node, s *Stream) {
 			r.problem(at, "on: is empty; leave it out to retry whatever is indeterminate")
 		}
 		for i := range retry.On {
-			retry.On[i] = r.code(at.items[i], "on", retry.On[i])
+			retry.On[i] = r.code(at.items[i], s, "on", retry.On[i])
 		}
 	}
 }
@@ -160,7 +161,7 @@ func (r *reader) checkOutcomes(n *node, s *Stream) {
 		}
 		codes := s.Outcomes[meaning]
 		for i := range codes {
-			codes[i] = r.code(f.value.items[i], meaning, codes[i])
+			codes[i] = r.code(f.value.items[i], s, meaning, codes[i])
 			if before, ok := seen[codes[i]]; ok {
 				r.problem(f.value.items[i], "%s: %s stands under %s already; an answer has one meaning", meaning, codes[i], before)
 			}
@@ -173,17 +174,20 @@ func (r *reader) checkOutcomes(n *node, s *Stream) {
 var commonCodes = []string{drivers.CodeTimeout, drivers.CodeCancelled, drivers.CodeRefused, drivers.CodeDNS, drivers.CodeTLS,
 	drivers.CodeReset, drivers.CodeClosed, drivers.CodeMalformed, drivers.CodeTooLarge, drivers.CodeCheck}
 
-var httpCode = regexp.MustCompile(`^(http_)?[1-5][0-9][0-9]$`)
+var statusCode = regexp.MustCompile(`^[1-5][0-9][0-9]$`)
 
-// code brings an outcome's code into the form in which drivers report it: 503 is http_503, and all letters are small.
-func (r *reader) code(n *node, name, text string) string {
+// code brings an outcome's code into the form in which drivers report it: 503 gets the driver's prefix of a status, and all
+// letters are small.
+func (r *reader) code(n *node, s *Stream, name, text string) string {
 	code := strings.ToLower(text)
-	if httpCode.MatchString(code) {
-		return "http_" + strings.TrimPrefix(code, "http_")
+	for _, prefix := range r.lang.statusPrefixes(s) {
+		if status := strings.TrimPrefix(code, prefix); statusCode.MatchString(status) {
+			return prefix + status
+		}
 	}
 	protocol, _, own := strings.Cut(code, "_")
 	_, known := r.lang.Drivers[protocol]
-	if !slices.Contains(commonCodes, code) && !(own && known) && !r.told(n) {
+	if !slices.Contains(commonCodes, code) && !(own && known) && !r.reportedAt(n) {
 		r.problem(n, "%s: unknown code %s; %s, a status such as 503, or a protocol's own such as grpc_unavailable", name, quote(text), choices(code, commonCodes))
 	}
 	return code
@@ -198,7 +202,7 @@ func (r *reader) checkPlace(name string, place faults.Place, n *node, s *Scenari
 		names := s.breakable()
 		switch {
 		case path != "" && s.branched(link):
-			if _, err := faults.ParseBranch(path); err != nil {
+			if err := s.checkBranch(link, path); err != nil {
 				r.problem(placeOf(n, place.Link), "%s: %v", name, err)
 			}
 		case path != "" && slices.Contains(names, link):
@@ -243,32 +247,11 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 		r.problem(n, "gate %s: there is no stream %s; %s", quote(g.Expr), quote(g.Stream), choices(g.Stream, names))
 		return
 	}
-	if c := s.Traffic[i].Consume; c != nil {
-		if why := c.unmeasured(g.Metric, s); why != "" {
-			r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Full(), why)
-			return
-		}
-		r.checkScope(n, g, s)
+	if why := s.Traffic[i].unmeasured(g.Metric, s); why != "" {
+		r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Full(), why)
 		return
 	}
-	if g.Metric.Name == "gaps" || OfGroup(g.Metric) && g.Metric.Name != "redelivered" {
-		r.problem(n, "gate %s: %s is measured of a stream that consumes: gaps where its records carry a sequence, the others where it has a group", quote(g.Expr), g.Metric.Full())
-		return
-	}
-	probed := witnessed(g.Metric.Name) || replayed(g.Metric.Name)
-	if why := s.Traffic[i].probeMissing(g.Metric.Name); why != "" {
-		r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Name, why)
-	}
-	if g.Metric.Class == Integrity && !probed && !s.Traffic[i].observed() {
-		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects, and its driver does not read back what it wrote", quote(g.Expr), g.Metric.Name)
-	}
-	if OfEffect(g.Metric) && !s.Traffic[i].effective() {
-		r.problem(n, "gate %s: %s cannot be measured: the stream has no effects; give it effects, the place where its operations must show up", quote(g.Expr), g.Metric.Full())
-	}
-	if why := s.Traffic[i].silent(g.Metric); why != "" {
-		r.problem(n, "gate %s: %s", quote(g.Expr), why)
-	}
-	if g.Metric.Class == Recovery && !g.nameFault(s) {
+	if g.Metric.Class == metric.Recovery && !g.nameFault(s) {
 		r.problem(n, "gate %s: %s is read from one fault: end the gate with after FAULT", quote(g.Expr), g.Metric.Name)
 		return
 	}
@@ -297,11 +280,10 @@ func (r *reader) checkScope(n *node, g *Gate, s *Scenario) {
 	}
 	window := g.Scope.Window
 	fault := strings.TrimPrefix(window, faults.After(""))
-	// Detection happens in its fault and recovery after it, whichever of the two the gate names.
-	switch g.Metric.Name {
-	case "detection":
+	switch g.Metric.At {
+	case metric.DuringFault:
 		window = fault
-	case "recovery":
+	case metric.AfterFault:
 		window = faults.After(fault)
 	}
 	if slices.Contains(names, window) {
@@ -314,47 +296,6 @@ func (r *reader) checkScope(n *node, g *Gate, s *Scenario) {
 	r.problem(n, "gate %s: there is no window %s; %s", quote(g.Expr), quote(window), choices(window, names))
 }
 
-// effective says whether the stream says where its operations must show up, be it with an error.
-func (s *Stream) effective() bool { return s.Effects != nil || s.EffectName != "" }
-
-// observed says whether it is read back what became of the stream's operations.
-func (s *Stream) observed() bool {
-	if s.effective() {
-		return true
-	}
-	if s.Driver == nil { // it could not be read: one problem is enough
-		return true
-	}
-	v, ok := s.Driver.(drivers.Verifying)
-	return ok && v.Verifies()
-}
-
-// silent says why a metric of messages cannot be measured of the stream; empty when it can.
-func (s *Stream) silent(m Metric) string {
-	name, isCount := strings.CutPrefix(m.Name, "messages_")
-	if s.Driver == nil || !isCount && m.Of != "first_message" && m.Of != "message_gap" {
-		return ""
-	}
-	var told drivers.MessageTelling
-	if c, ok := s.Driver.(drivers.Conversing); ok {
-		told = c.Messages()
-	}
-	switch name {
-	case "lost", "undecided", "unexpected":
-		if !told.Counted {
-			return m.Name + " cannot be measured: nothing in the stream says how many messages there must be"
-		}
-	case "duplicated", "reordered":
-		if !told.Tracked {
-			return m.Name + " cannot be measured: nothing in the stream tells its messages apart"
-		}
-	}
-	if !told.Streams {
-		return "the operations of " + s.Name + " are no streams of messages"
-	}
-	return ""
-}
-
 // gaugesOf lists the gauges that a stream's driver and effects declare; false when the stream is not known.
 func gaugesOf(s *Scenario, stream string) (names []string, ok bool) {
 	for i := range s.Traffic {
@@ -362,19 +303,13 @@ func gaugesOf(s *Scenario, stream string) (names []string, ok bool) {
 			continue
 		}
 		if c := s.Traffic[i].Consume; c != nil {
-			if d, ok := c.Source.(drivers.Declarer); ok {
-				names = d.GaugeNames()
-			}
-			if Grouped(c.Source) {
+			told := c.Describe()
+			if names = slices.Clone(told.Gauges); told.Grouped {
 				names = append(names, reports.GroupGauges()...)
 			}
 			return names, c.Source != nil
 		}
-		for _, config := range []any{s.Traffic[i].Driver, s.Traffic[i].Effects} {
-			if d, ok := config.(drivers.Declarer); ok {
-				names = append(names, d.GaugeNames()...)
-			}
-		}
+		names = slices.Concat(s.Traffic[i].Describe().Gauges, DescribeSource(s.Traffic[i].Effects).Gauges)
 		return names, s.Traffic[i].Driver != nil
 	}
 	return nil, false

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"wringer/drivers"
-	"wringer/reports"
 )
 
 // Consume is the `consume:` part of a stream that sends nothing: what others publish is read, and compared with what is
@@ -34,7 +33,7 @@ const (
 // expected lists the counts that must be 0: of the topic, and of the group where one reads. A group that gets all that
 // stands in a topic needs nobody to say what should.
 func (c *Consume) expected(expectation string) []string {
-	grouped := Grouped(c.Source)
+	grouped := c.Describe().Grouped
 	once := func(topic, group string, needed bool) []string {
 		switch {
 		case !grouped:
@@ -67,21 +66,15 @@ func (c *Consume) Plan() string {
 	return cmp.Or(text, "nothing expected")
 }
 
-// Sequenced says whether the records of a source number themselves within their key.
-func Sequenced(source drivers.SourceConfig) bool {
-	s, ok := source.(drivers.Sequenced)
-	return ok && s.Sequenced()
-}
+// Describe is the source's description.
+func (c *Consume) Describe() drivers.SourceDescription { return DescribeSource(c.Source) }
 
-// Grouped says whether a group of consumers reads beside a source.
-func Grouped(source drivers.SourceConfig) bool {
-	g, ok := source.(drivers.Grouped)
-	return ok && g.Grouped()
-}
-
-// OfGroup says whether a metric is of a group of consumers: of its records, or of its rebalances.
-func OfGroup(m Metric) bool {
-	return m.Of == "rebalance" || slices.Contains(reports.GroupNames(), m.Name)
+// DescribeSource is a source's description; the zero value for nil.
+func DescribeSource(source drivers.SourceConfig) drivers.SourceDescription {
+	if source == nil {
+		return drivers.SourceDescription{}
+	}
+	return source.Describe()
 }
 
 // Stream returns the stream of that name, nil when there is none.
@@ -131,7 +124,7 @@ func (r *reader) checkConsume(n *node, s *Stream, sc *Scenario) {
 	}
 	setDefault(&s.Timeout, DefaultTimeout)
 	at := n.get("consume")
-	if of := at.get("of"); of != nil && !r.told(of) {
+	if of := at.get("of"); of != nil && !r.reportedAt(of) {
 		r.checkOf(of, s, sc)
 	}
 	if expect := at.get("expect"); expect != nil && len(expect.items) == len(s.Consume.Expect) {
@@ -159,8 +152,12 @@ func (r *reader) expectations(at *node, s *Stream, sc *Scenario) {
 	}
 	for i, expected := range s.Consume.Expect {
 		for _, name := range s.Consume.expected(expected) {
-			m := metrics[name]
-			if why := s.Consume.unmeasured(m, sc); why != "" {
+			m := r.catalogue.Lookup(name)
+			if m == nil {
+				r.problem(at.items[i], "expect: %s: the language has no metric %s", expected, name)
+				break
+			}
+			if why := s.unmeasured(m, sc); why != "" {
 				r.problem(at.items[i], "expect: %s: %s", expected, why)
 				break
 			}
@@ -170,38 +167,4 @@ func (r *reader) expectations(at *node, s *Stream, sc *Scenario) {
 			}
 		}
 	}
-}
-
-// unmeasured says why a metric cannot be measured of what is read; empty when it can.
-func (c *Consume) unmeasured(m Metric, sc *Scenario) string {
-	if c.Source == nil || m.Class == Gauge { // it could not be read, or is among those that the source declares
-		return ""
-	}
-	of := sc.Stream(c.Of)
-	if OfGroup(m) {
-		if !Grouped(c.Source) {
-			return "no group of consumers reads: give the source one, as in group: {members: 4}"
-		}
-		return ""
-	}
-	switch m.Name {
-	case "seen", "foreign", "log_duplicates", "extra_copies", "max_copies":
-		return ""
-	case "lost", "unseen", "recovered", "phantom", "unexpected":
-		if c.Of == "" {
-			return "records that are missing show only against what was sent: name the stream whose operations must show up, as in of: orders"
-		}
-		return ""
-	case "order_violations":
-		if !Sequenced(c.Source) && (of == nil || of.Keys == 0) {
-			return "nothing tells the order that was meant: give the records' sequence, or of: a stream with keys"
-		}
-		return ""
-	case "regressions", "gaps":
-		if !Sequenced(c.Source) {
-			return "the records carry no number: give their sequence, as in sequence: $.version"
-		}
-		return ""
-	}
-	return "the stream sends nothing; lost, log_duplicates, order_violations and the like are measured of it"
 }

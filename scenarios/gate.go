@@ -3,7 +3,6 @@ package scenarios
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -12,14 +11,16 @@ import (
 	"time"
 
 	"wringer/faults"
-	"wringer/reports"
+	"wringer/reports/metric"
 )
 
 // Gate is one line of `expect`: STREAM.METRIC COMPARISON VALUE [SCOPE].
 type Gate struct {
 	Expr   string // as written
 	Stream string
-	Metric Metric
+	Metric *metric.Metric
+	// Argument of the metric, as in within(250ms); 0 where it takes none.
+	Argument time.Duration
 	// Comparison is one of < <= > >= == !=.
 	Comparison string
 	// Limit in Metric.Unit.
@@ -27,39 +28,6 @@ type Gate struct {
 	Scope Scope
 	Line  int // in the scenario file, from 1; 0 when it came from elsewhere
 }
-
-// Metric names a measurement.
-type Metric struct {
-	// Name without prefix or argument: p99, within, errors, lost, ...
-	Name string
-	// Of is "" (response time) or one of latencyPrefixes, for latency metrics.
-	Of string
-	// Within is the argument of within(250ms).
-	Within time.Duration
-	// Unit: ns, ratio, count, per_second, or empty (amplification, gauges).
-	Unit string
-	// Class tells how the verdict treats it.
-	Class Class
-}
-
-// Full is the name with its prefix.
-func (m Metric) Full() string { return strings.TrimPrefix(m.Of+"."+m.Name, ".") }
-
-// Class of a metric.
-type Class uint8
-
-const (
-	// TimeOrRate metrics mean nothing in seconds in which the generator was the limit.
-	TimeOrRate Class = iota
-	// Outcome metrics (errors, rejected, ...) stand by the target's own evidence.
-	Outcome
-	// Integrity metrics stand by their own evidence.
-	Integrity
-	// Recovery metrics are read from the faults.
-	Recovery
-	// Gauge metrics are a driver's own.
-	Gauge
-)
 
 // Scope says over what a gate is judged.
 type Scope struct {
@@ -69,79 +37,26 @@ type Scope struct {
 	EverySecond bool
 }
 
-// The units of metrics.
-const (
-	UnitNS        = "ns"
-	UnitRatio     = "ratio"
-	UnitCount     = "count"
-	UnitPerSecond = "per_second"
-)
-
-// latencies are the metrics of response time; those of service time and of acked operations have a prefix.
-var latencies = []string{"p50", "p90", "p95", "p99", "p999", "max", "mean"}
-
-// metrics is the vocabulary beside latencies and a driver's own gauges. Counts of traffic belong to TimeOrRate: a
-// generator that falls behind sends less.
-var metrics = func() map[string]Metric {
-	m := map[string]Metric{
-		"within":        {Unit: UnitRatio, Class: TimeOrRate},
-		"rate":          {Unit: UnitPerSecond, Class: TimeOrRate},
-		"amplification": {Class: Outcome},
-	}
-	for unit, group := range map[string]map[Class][]string{
-		UnitNS:    {TimeOrRate: latencies, Recovery: {"detection", "recovery"}},
-		UnitRatio: {Outcome: {"errors", "rejected", "indeterminate", "dropped"}},
-		UnitCount: {
-			TimeOrRate: {"offered", "sent", "acked", "attempts", "retries", "messages_sent", "messages_received"},
-			Outcome:    {"messages_lost", "messages_undecided", "messages_unexpected", "messages_duplicated", "messages_reordered"},
-			Integrity: {"seen", "lost", "unseen", "recovered", "phantom", "unexpected", "foreign", "log_duplicates", "redelivered",
-				"effect_duplicates", "extra_copies", "max_copies", "order_violations", "regressions", "gaps", "ack_collisions",
-				"arrivals", "not_arrived", "arrived_cut", "answered", "arrived_operations", "arrived_twice", "max_arrivals", "hidden_arrivals",
-				"records", "processed", "unprocessed", "group_lost", "redelivered_records", "rebalances", "joins", "leaves", "freezes", "deaths",
-				"replays", "replay_violations", "replay_deviations", "replays_undecided", "replays_skipped"},
-		},
-	} {
-		for class, names := range group {
-			for _, name := range names {
-				m[name] = Metric{Unit: unit, Class: class}
-			}
-		}
-	}
-	for name, metric := range m {
-		metric.Name = name
-		m[name] = metric
-	}
-	return m
-}()
-
-// latencyPrefixes name the times that are not the response time.
-var latencyPrefixes = []string{"service", "acked", "first_message", "message_gap", "rebalance", "effect"}
-
-// OfEffect says whether a metric is a time from the planned start to the effect.
-func OfEffect(m Metric) bool { return m.Of == "effect" }
-
-// bySecond says whether a metric is kept by the second.
-func bySecond(m Metric) bool {
-	return (m.Class == TimeOrRate || m.Class == Outcome) && !OfGroup(m) && !OfEffect(m)
-}
-
-// witnessed says that a metric is read from a witness, replayed that it is read from replays.
-func witnessed(metric string) bool { return slices.Contains(reports.WitnessNames(), metric) }
-func replayed(metric string) bool  { return slices.Contains(reports.ReplayNames(), metric) }
-
 // comparisons are those that a gate may use.
 var comparisons = []string{"<", "<=", ">", ">=", "==", "!="}
 
-// ParseGate reads STREAM.METRIC COMPARISON VALUE [SCOPE]. A word that is no metric is taken for a driver's gauge: only
-// the scenario knows its drivers. Errors name the part that is wrong and what is allowed there.
-func ParseGate(expr string) (Gate, error) {
-	return parseGate(expr, func(string) ([]string, bool) { return nil, false })
+// ParseGate reads STREAM.METRIC COMPARISON VALUE [SCOPE], a metric being one of the catalogue. A word that is no metric is
+// taken for a driver's gauge: only the scenario knows its drivers. Errors name the part that is wrong and what is allowed
+// there.
+func ParseGate(expr string, catalogue *metric.Catalogue) (Gate, error) {
+	p := gateParser{catalogue: catalogue, gauges: func(string) ([]string, bool) { return nil, false }}
+	return p.parse(expr)
 }
 
-// parseGate is ParseGate where gauges lists those of a stream, if they are known.
-func parseGate(expr string, gauges func(stream string) (names []string, known bool)) (Gate, error) {
+// gateParser reads gates. gauges lists the gauges of a stream, if they are known.
+type gateParser struct {
+	catalogue *metric.Catalogue
+	gauges    func(stream string) (names []string, known bool)
+}
+
+func (p *gateParser) parse(expr string) (Gate, error) {
 	g := Gate{Expr: strings.TrimSpace(expr)}
-	if err := g.parse(gauges); err != nil {
+	if err := p.read(&g); err != nil {
 		return Gate{}, fmt.Errorf("gate %s: %w", quote(g.Expr), err)
 	}
 	return g, nil
@@ -149,7 +64,7 @@ func parseGate(expr string, gauges func(stream string) (names []string, known bo
 
 const gateForm = "write STREAM.METRIC COMPARISON VALUE [SCOPE], as in orders.p99 < 250ms during baseline"
 
-func (g *Gate) parse(gauges func(stream string) ([]string, bool)) error {
+func (p *gateParser) read(g *Gate) error {
 	from := strings.IndexAny(g.Expr, "<>=!")
 	if from < 0 {
 		return errors.New("there is no comparison; " + gateForm)
@@ -159,7 +74,7 @@ func (g *Gate) parse(gauges func(stream string) ([]string, bool)) error {
 	if !slices.Contains(comparisons, g.Comparison) {
 		return fmt.Errorf("%s is no comparison; allowed: %s", clip(g.Comparison), strings.Join(comparisons, " "))
 	}
-	stream, metric, ok := strings.Cut(strings.TrimSpace(g.Expr[:from]), ".")
+	stream, name, ok := strings.Cut(strings.TrimSpace(g.Expr[:from]), ".")
 	if !ok || !streamName.MatchString(stream) {
 		return fmt.Errorf("%s names no metric of a stream; %s", quote(g.Expr[:from]), gateForm)
 	}
@@ -168,8 +83,7 @@ func (g *Gate) parse(gauges func(stream string) ([]string, bool)) error {
 	if len(words) == 0 {
 		return errors.New("there is no value after the comparison; " + gateForm)
 	}
-	names, known := gauges(stream)
-	if err := g.parseMetric(metric, names, known); err != nil {
+	if err := p.metric(g, name); err != nil {
 		return err
 	}
 	if err := g.parseLimit(words[0]); err != nil {
@@ -180,52 +94,56 @@ func (g *Gate) parse(gauges func(stream string) ([]string, bool)) error {
 
 var gaugeName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
-// parseMetric reads p99, service.p99, within(250ms), lost.
-func (g *Gate) parseMetric(text string, gauges []string, known bool) error {
+// metric reads p99, service.p99, within(250ms), lost.
+func (p *gateParser) metric(g *Gate, text string) error {
 	name, argument, called := strings.Cut(text, "(")
-	if of, latency, ok := strings.Cut(name, "."); ok && !called && slices.Contains(latencyPrefixes, of) {
-		if !slices.Contains(latencies, latency) {
-			return fmt.Errorf("unknown metric %s; after %s. stands one of %s", quote(text), of, strings.Join(latencies, ", "))
+	if of, _, ok := strings.Cut(name, "."); ok && !called && slices.Contains(p.catalogue.Prefixes(), of) {
+		if g.Metric = p.catalogue.Lookup(name); g.Metric == nil {
+			return fmt.Errorf("unknown metric %s; after %s. stands one of %s", quote(text), of, strings.Join(p.catalogue.Names(of), ", "))
 		}
-		g.Metric = metrics[latency]
-		g.Metric.Of = of
 		return nil
 	}
-	m, ok := metrics[name]
-	switch {
-	case ok && name == "within":
-		return g.parseWithin(m, argument, called)
-	case ok && !called:
-		g.Metric = m
-		return nil
-	case ok:
-		return fmt.Errorf("%s takes no argument", name)
-	case !called && gaugeName.MatchString(name) && (!known || slices.Contains(gauges, name)):
-		g.Metric = Metric{Name: name, Class: Gauge}
+	if g.Metric = p.catalogue.Lookup(name); g.Metric != nil {
+		switch {
+		case g.Metric.Argument:
+			return g.parseArgument(argument, called)
+		case called:
+			return fmt.Errorf("%s takes no argument", name)
+		}
 		return nil
 	}
-	return unknownMetric(text, gauges)
+	gauges, known := p.gauges(g.Stream)
+	if !called && gaugeName.MatchString(name) && (!known || slices.Contains(gauges, name)) {
+		g.Metric = &metric.Metric{Name: name, Class: metric.Gauge}
+		return nil
+	}
+	return p.unknown(text, gauges)
 }
 
-func unknownMetric(text string, gauges []string) error {
-	allowed := append(slices.Collect(maps.Keys(metrics)), gauges...)
-	return fmt.Errorf("unknown metric %s; %s, service.p99, acked.p99, first_message.p99, message_gap.p99, rebalance.p99, effect.p99", quote(text), choices(text, allowed))
+// unknown says what is allowed in place of a word that is no metric.
+func (p *gateParser) unknown(text string, gauges []string) error {
+	allowed := choices(text, append(p.catalogue.Names(""), gauges...))
+	for _, of := range p.catalogue.Prefixes() {
+		allowed += ", " + of + ".p99"
+	}
+	return fmt.Errorf("unknown metric %s; %s", quote(text), allowed)
 }
 
-func (g *Gate) parseWithin(m Metric, argument string, called bool) error {
+// parseArgument reads the time of within(250ms).
+func (g *Gate) parseArgument(argument string, called bool) error {
+	name := g.Metric.Name
 	argument, closed := strings.CutSuffix(argument, ")")
 	if !called || !closed {
-		return errors.New("within takes a time: write within(250ms)")
+		return fmt.Errorf("%s takes a time: write %s(250ms)", name, name)
 	}
 	d, err := parseDuration(strings.TrimSpace(argument))
 	if err != nil {
-		return fmt.Errorf("within: %w", err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	if d == 0 {
-		return errors.New("within: nothing is answered within no time")
+		return fmt.Errorf("%s: the time must be more than 0", name)
 	}
-	g.Metric = m
-	g.Metric.Within = d
+	g.Argument = d
 	return nil
 }
 
@@ -237,18 +155,18 @@ var (
 // parseLimit reads the value in the unit of the metric.
 func (g *Gate) parseLimit(text string) error {
 	switch g.Metric.Unit {
-	case UnitNS:
+	case metric.NS:
 		d, err := parseDuration(text)
 		g.Limit = float64(d)
 		return err
-	case UnitRatio:
+	case metric.Ratio:
 		return g.parseShare(text)
-	case UnitPerSecond:
+	case metric.PerSecond:
 		var p PerSecond
 		err := p.UnmarshalText([]byte(text))
 		g.Limit = float64(p)
 		return err
-	case UnitCount:
+	case metric.Count:
 		n, err := strconv.ParseUint(text, 10, 53) // what a float64 holds exactly
 		if err != nil {
 			return fmt.Errorf("%s counts operations: %s is no whole number such as 0 or 100", g.Metric.Name, quote(text))
@@ -258,7 +176,7 @@ func (g *Gate) parseLimit(text string) error {
 	}
 	limit, err := strconv.ParseFloat(text, 64)
 	if err != nil || !anyValue.MatchString(text) || math.IsInf(limit, 0) {
-		if g.Metric.Class == Gauge {
+		if g.Metric.Class == metric.Gauge {
 			return fmt.Errorf("%s is none of the common metrics, and a driver's gauge takes a plain number, not %s", g.Metric.Name, quote(text))
 		}
 		return fmt.Errorf("%s takes a plain number such as 1.2, not %s", g.Metric.Name, quote(text))
@@ -279,7 +197,7 @@ func (g *Gate) parseShare(text string) error {
 	}
 	limit, err := strconv.ParseFloat(number, 64)
 	if err != nil || limit > 1 {
-		return fmt.Errorf("%s is a share, from 0%% to 100%%: %s is beyond; for a hundredth write 1%% or 0.01", g.Metric.Name, clip(text))
+		return fmt.Errorf("%s is a share between 0%% and 100%%; %s is out of range (write 1%% or 0.01 for a hundredth)", g.Metric.Name, clip(text))
 	}
 	g.Limit = limit
 	return nil
@@ -296,8 +214,8 @@ func (g *Gate) parseScope(words []string) error {
 		}
 		words = words[n:]
 	}
-	if g.Scope.EverySecond && !bySecond(g.Metric) {
-		return fmt.Errorf("%s is not judged by the second: take in every second away", g.Metric.Full())
+	if g.Scope.EverySecond && !g.Metric.BySecond {
+		return fmt.Errorf("%s is not measured for each second: remove `in every second`", g.Metric.Full())
 	}
 	return nil
 }

@@ -4,47 +4,53 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"wringer/reports/metric"
+	"wringer/reports/recordtest"
 )
 
+var catalogue = recordtest.Catalogue()
+
 func TestParseGate(t *testing.T) {
-	latency := Metric{Name: "p99", Unit: UnitNS, Class: TimeOrRate}
-	of := func(of string) Metric { m := latency; m.Of = of; return m }
 	for _, test := range []struct {
 		expr       string
-		metric     Metric
+		metric     string
+		unit       string
+		class      metric.Class
+		argument   time.Duration
 		comparison string
 		limit      float64
 		scope      Scope
 	}{
-		{"orders.p99 < 250ms", latency, "<", 250e6, Scope{}},
-		{"  orders.p99<250ms  ", latency, "<", 250e6, Scope{}},
-		{"orders.p99 <= 1.5s during baseline", latency, "<=", 1.5e9, Scope{Window: "baseline"}},
-		{"orders.service.p99 < 1s during slow-broker", of("service"), "<", 1e9, Scope{Window: "slow-broker"}},
-		{"orders.acked.p99 < 1s after slow-broker", of("acked"), "<", 1e9, Scope{Window: "after slow-broker"}},
-		{"orders.effect.p99 < 2s after slow-broker", of("effect"), "<", 2e9, Scope{Window: "after slow-broker"}},
-		{"orders.p99 < 1s during after slow-broker", latency, "<", 1e9, Scope{Window: "after slow-broker"}},
-		{"orders.p99 < 1s in every second", latency, "<", 1e9, Scope{EverySecond: true}},
-		{"orders.p99 < 1s during a in every second", latency, "<", 1e9, Scope{Window: "a", EverySecond: true}},
-		{"orders.p99 < 1s in every second after a", latency, "<", 1e9, Scope{Window: "after a", EverySecond: true}},
-		{"o.within(250ms) > 99%", Metric{Name: "within", Within: 250 * time.Millisecond, Unit: UnitRatio, Class: TimeOrRate}, ">", 0.99, Scope{}},
-		{"o.errors < 1%", Metric{Name: "errors", Unit: UnitRatio, Class: Outcome}, "<", 0.01, Scope{}},
-		{"o.errors < 0.01", Metric{Name: "errors", Unit: UnitRatio, Class: Outcome}, "<", 0.01, Scope{}},
-		{"o.errors < 0.7%", Metric{Name: "errors", Unit: UnitRatio, Class: Outcome}, "<", 0.007, Scope{}},
-		{"o.errors == 100%", Metric{Name: "errors", Unit: UnitRatio, Class: Outcome}, "==", 1, Scope{}},
-		{"o.rate >= 5000/s", Metric{Name: "rate", Unit: UnitPerSecond, Class: TimeOrRate}, ">=", 5000, Scope{}},
-		{"o.rate >= 24000/m", Metric{Name: "rate", Unit: UnitPerSecond, Class: TimeOrRate}, ">=", 400, Scope{}},
-		{"o.lost == 0", Metric{Name: "lost", Unit: UnitCount, Class: Integrity}, "==", 0, Scope{}},
-		{"o.acked != 5", Metric{Name: "acked", Unit: UnitCount, Class: TimeOrRate}, "!=", 5, Scope{}},
-		{"o.amplification < 1.2", Metric{Name: "amplification", Class: Outcome}, "<", 1.2, Scope{}},
-		{"o.recovery < 5s after f", Metric{Name: "recovery", Unit: UnitNS, Class: Recovery}, "<", 5e9, Scope{Window: "after f"}},
-		{"o.lag < -1e3", Metric{Name: "lag", Class: Gauge}, "<", -1000, Scope{}},
+		{"orders.p99 < 250ms", "p99", metric.NS, metric.TimeOrRate, 0, "<", 250e6, Scope{}},
+		{"  orders.p99<250ms  ", "p99", metric.NS, metric.TimeOrRate, 0, "<", 250e6, Scope{}},
+		{"orders.p99 <= 1.5s during baseline", "p99", metric.NS, metric.TimeOrRate, 0, "<=", 1.5e9, Scope{Window: "baseline"}},
+		{"orders.service.p99 < 1s during slow-broker", "service.p99", metric.NS, metric.TimeOrRate, 0, "<", 1e9, Scope{Window: "slow-broker"}},
+		{"orders.acked.p99 < 1s after slow-broker", "acked.p99", metric.NS, metric.TimeOrRate, 0, "<", 1e9, Scope{Window: "after slow-broker"}},
+		{"orders.effect.p99 < 2s after slow-broker", "effect.p99", metric.NS, metric.TimeOrRate, 0, "<", 2e9, Scope{Window: "after slow-broker"}},
+		{"orders.p99 < 1s during after slow-broker", "p99", metric.NS, metric.TimeOrRate, 0, "<", 1e9, Scope{Window: "after slow-broker"}},
+		{"orders.p99 < 1s in every second", "p99", metric.NS, metric.TimeOrRate, 0, "<", 1e9, Scope{EverySecond: true}},
+		{"orders.p99 < 1s during a in every second", "p99", metric.NS, metric.TimeOrRate, 0, "<", 1e9, Scope{Window: "a", EverySecond: true}},
+		{"orders.p99 < 1s in every second after a", "p99", metric.NS, metric.TimeOrRate, 0, "<", 1e9, Scope{Window: "after a", EverySecond: true}},
+		{"o.within(250ms) > 99%", "within", metric.Ratio, metric.TimeOrRate, 250 * time.Millisecond, ">", 0.99, Scope{}},
+		{"o.errors < 1%", "errors", metric.Ratio, metric.Outcome, 0, "<", 0.01, Scope{}},
+		{"o.errors < 0.01", "errors", metric.Ratio, metric.Outcome, 0, "<", 0.01, Scope{}},
+		{"o.errors < 0.7%", "errors", metric.Ratio, metric.Outcome, 0, "<", 0.007, Scope{}},
+		{"o.errors == 100%", "errors", metric.Ratio, metric.Outcome, 0, "==", 1, Scope{}},
+		{"o.rate >= 5000/s", "rate", metric.PerSecond, metric.TimeOrRate, 0, ">=", 5000, Scope{}},
+		{"o.rate >= 24000/m", "rate", metric.PerSecond, metric.TimeOrRate, 0, ">=", 400, Scope{}},
+		{"o.lost == 0", "lost", metric.Count, metric.Integrity, 0, "==", 0, Scope{}},
+		{"o.acked != 5", "acked", metric.Count, metric.TimeOrRate, 0, "!=", 5, Scope{}},
+		{"o.amplification < 1.2", "amplification", "", metric.Outcome, 0, "<", 1.2, Scope{}},
+		{"o.recovery < 5s after f", "recovery", metric.NS, metric.Recovery, 0, "<", 5e9, Scope{Window: "after f"}},
+		{"o.lag < -1e3", "lag", "", metric.Gauge, 0, "<", -1000, Scope{}},
 	} {
-		g, err := ParseGate(test.expr)
+		g, err := ParseGate(test.expr, catalogue)
 		if err != nil {
 			t.Errorf("%s: %v", test.expr, err)
 			continue
 		}
-		if g.Metric != test.metric || g.Comparison != test.comparison || g.Limit != test.limit || g.Scope != test.scope {
+		if g.Metric.Full() != test.metric || g.Metric.Unit != test.unit || g.Metric.Class != test.class || g.Argument != test.argument || g.Comparison != test.comparison || g.Limit != test.limit || g.Scope != test.scope {
 			t.Errorf("%s: got %+v", test.expr, g)
 		}
 	}
@@ -55,7 +61,7 @@ func TestSharesAreExact(t *testing.T) {
 	for percent, share := range map[string]float64{
 		"1%": 0.01, "0.7%": 0.007, "99.9%": 0.999, "99.99%": 0.9999, "0.1%": 0.001, "5%": 0.05, "29%": 0.29, "57%": 0.57, "0.29%": 0.0029,
 	} {
-		g, err := ParseGate("o.errors < " + percent)
+		g, err := ParseGate("o.errors < "+percent, catalogue)
 		if err != nil || g.Limit != share {
 			t.Errorf("%s is %v (%v), want %v", percent, g.Limit, err, share)
 		}
@@ -72,7 +78,7 @@ func TestGatesThatAreNone(t *testing.T) {
 		"orders.p99 < 5ms after drain", "orders.p99 < 5ms in every second in every second", "orders.lost == 0 in every second", "orders.lag < 5 in every second",
 		"orders.acked.errors < 1%", "orders.p99 < 5ms < 6ms",
 	} {
-		if g, err := ParseGate(expr); err == nil {
+		if g, err := ParseGate(expr, catalogue); err == nil {
 			t.Errorf("%q is taken for %+v", expr, g)
 		}
 	}
@@ -97,14 +103,17 @@ func FuzzParseGate(f *testing.F) {
 		f.Add(expr)
 	}
 	f.Fuzz(func(t *testing.T, expr string) {
-		g, err := ParseGate(expr)
+		g, err := ParseGate(expr, catalogue)
 		if err != nil {
 			return
 		}
 		if math.IsNaN(g.Limit) || math.IsInf(g.Limit, 0) || g.Stream == "" || g.Metric.Name == "" || g.Comparison == "" {
 			t.Errorf("%q is taken for %+v", expr, g)
 		}
-		again, err := ParseGate(g.Expr)
+		again, err := ParseGate(g.Expr, catalogue)
+		if err == nil && again.Metric.Class == metric.Gauge && again.Metric.Name == g.Metric.Name {
+			again.Metric = g.Metric // a gauge stands in no table
+		}
 		if err != nil || again != g {
 			t.Errorf("%q reads differently the second time: %+v, %+v, %v", expr, g, again, err)
 		}

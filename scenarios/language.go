@@ -1,8 +1,11 @@
 package scenarios
 
 import (
+	"slices"
+
 	"wringer/drivers"
 	"wringer/faults"
+	"wringer/reports/metric"
 )
 
 // Language is the open part of the scenario language: each table maps the key that a scenario writes to a constructor of
@@ -17,4 +20,41 @@ type Language struct {
 	Links map[string]func() faults.Protocol
 	// Faults: the key is one that only this kind has, by which it is told: link, pause, kill.
 	Faults map[string]func() faults.Config
+	// Metrics are the tables of what gates can name, one for each measurement that every run makes.
+	Metrics [][]metric.Metric
+	// Checks are checks beyond those, each with its own metrics.
+	Checks []metric.Check
+}
+
+// Catalogue holds the metrics of the language: those of its tables, and those of its checks.
+func (l *Language) Catalogue() (*metric.Catalogue, error) {
+	tables := l.Metrics[:len(l.Metrics):len(l.Metrics)]
+	for _, c := range l.Checks {
+		tables = append(tables, c.Metrics)
+	}
+	return metric.New(tables...)
+}
+
+// driversWith lists the drivers whose descriptions satisfy has, as they stand before anything is configured. It is sorted.
+func (l *Language) driversWith(has func(drivers.Description) bool) []string {
+	var names []string
+	for _, name := range sortedKeys(l.Drivers) {
+		if has(l.Drivers[name]().Describe()) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// statusPrefixes are what may stand before a status in a code: first that of the stream's own driver, then all others'.
+func (l *Language) statusPrefixes(s *Stream) []string {
+	var all []string
+	for _, name := range append([]string{s.DriverName}, sortedKeys(l.Drivers)...) {
+		if open := l.Drivers[name]; open != nil {
+			if p := open().Describe().StatusPrefix; p != "" && !slices.Contains(all, p) {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/faults"
+	"wringer/reports/recordtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -69,7 +71,6 @@ func (c *webConfig) Check(problem func(field, message string)) {
 }
 
 func (*webConfig) Open(context.Context, drivers.Env) (drivers.Driver, error) { return nil, errStandIn }
-func (*webConfig) GaugeNames() []string                                      { return []string{"connections"} }
 
 type callConfig struct {
 	Target  string `yaml:"target" jsonschema:"required"`
@@ -77,8 +78,8 @@ type callConfig struct {
 	Replies int    `yaml:"replies"`
 }
 
-func (c *callConfig) Messages() drivers.MessageTelling {
-	return drivers.MessageTelling{Streams: c.Replies > 0, Counted: c.Replies > 0}
+func (c *callConfig) Describe() drivers.Description {
+	return drivers.Description{Messages: drivers.MessageTelling{Streams: c.Replies > 0, Counted: c.Replies > 0}}
 }
 
 func (*callConfig) Check(func(field, message string))                         {}
@@ -96,8 +97,19 @@ type logConfig struct {
 
 func (*logConfig) Check(func(field, message string))                         {}
 func (*logConfig) Open(context.Context, drivers.Env) (drivers.Driver, error) { return nil, errStandIn }
-func (c *logConfig) Verifies() bool                                          { return c.Verify == nil || *c.Verify }
-func (*logConfig) Peered()                                                   {}
+func (c *logConfig) Describe() drivers.Description {
+	return drivers.Description{Verifies: c.Verify == nil || *c.Verify, Peers: true}
+}
+
+func (*logConfig) CheckBranch(text string) error { return checkLogBranch(text) }
+
+// checkLogBranch: a log's peers are broker-2, or leader(TOPIC,PARTITION).
+func checkLogBranch(text string) error {
+	if !regexp.MustCompile(`^(broker-\d+|leader\(\w+,\d+\))$`).MatchString(text) {
+		return fmt.Errorf("%q is no broker: write broker-2", text)
+	}
+	return nil
+}
 
 type logEffect struct {
 	shared `yaml:",inline"`
@@ -106,6 +118,7 @@ type logEffect struct {
 }
 
 func (*logEffect) Check(func(field, message string))                         {}
+func (*logEffect) Describe() drivers.SourceDescription                       { return drivers.SourceDescription{} }
 func (*logEffect) Open(context.Context, drivers.Env) (drivers.Source, error) { return nil, errStandIn }
 
 type logConsume struct {
@@ -114,13 +127,12 @@ type logConsume struct {
 	Workers  int    `yaml:"workers"`
 }
 
-func (c *logConsume) Grouped() bool                                           { return c.Workers > 0 }
-func (c *logConsume) Churned() bool                                           { return false }
 func (*logConsume) OpenGroup(drivers.Env) (drivers.Group, error)              { return nil, errStandIn }
 func (*logConsume) Check(func(field, message string))                         {}
 func (*logConsume) Open(context.Context, drivers.Env) (drivers.Source, error) { return nil, errStandIn }
-func (c *logConsume) Sequenced() bool                                         { return c.Sequence != "" }
-func (*logConsume) GaugeNames() []string                                      { return []string{"lag"} }
+func (c *logConsume) Describe() drivers.SourceDescription {
+	return drivers.SourceDescription{Gauges: []string{"lag"}, Sequenced: c.Sequence != "", Grouped: c.Workers > 0}
+}
 
 type mallConfig struct {
 	Defects []string `yaml:"defects" jsonschema:"enum=hang,enum=unordered"`
@@ -146,6 +158,7 @@ func (f *linkFault) Check(problem func(field, message string)) {
 	}
 }
 func (*linkFault) Kind() string                          { return "link" }
+func (*linkFault) Describe() faults.Description          { return faults.Description{} }
 func (f *linkFault) On() faults.Place                    { return faults.Place{Link: f.Link} }
 func (*linkFault) Open(faults.Env) (faults.Fault, error) { return nil, errStandIn }
 
@@ -157,6 +170,7 @@ type logLink struct {
 func (*logLink) Check(func(field, message string))       {}
 func (l *logLink) Ends() (listen, upstream string)       { return l.Listen, l.Bootstrap }
 func (*logLink) Prepare(faults.Link, *slog.Logger) error { return errStandIn }
+func (*logLink) CheckBranch(text string) error           { return checkLogBranch(text) }
 func (*logLink) Peers(faults.Link, func(context.Context) ([]string, error), faults.DialFunc) (faults.Peers, error) {
 	return nil, errStandIn
 }
@@ -169,12 +183,14 @@ type partFault struct {
 
 func (*partFault) Check(func(field, message string))     {}
 func (*partFault) Kind() string                          { return "part" }
+func (*partFault) Describe() faults.Description          { return faults.Description{} }
 func (f *partFault) On() faults.Place                    { return faults.Place{Part: f.Pause + f.Kill} }
 func (f *partFault) Excludes(other faults.Config) bool   { return f.On() == other.On() }
 func (*partFault) Open(faults.Env) (faults.Fault, error) { return nil, errStandIn }
 
 func testLanguage() Language {
 	return Language{
+		Metrics: recordtest.Metrics(),
 		Drivers: map[string]func() drivers.Config{
 			"rest":  func() drivers.Config { return new(webConfig) },
 			"grpc":  func() drivers.Config { return new(callConfig) },

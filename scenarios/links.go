@@ -196,7 +196,7 @@ func (r *reader) checkLinkNames(n *node, s *Scenario) {
 func (s *Scenario) breakable() []string {
 	var names []string
 	for i := range s.Traffic {
-		if c := s.Traffic[i].Consume; c == nil || Grouped(c.Source) { // a judge alone sees past the faults
+		if c := s.Traffic[i].Consume; c == nil || c.Describe().Grouped { // a judge alone sees past the faults
 			names = append(names, s.Traffic[i].Name)
 		}
 	}
@@ -208,20 +208,42 @@ func (s *Scenario) breakable() []string {
 
 // branched says whether parts of the link can be broken alone: LINK/BRANCH.
 func (s *Scenario) branched(link string) bool {
+	switch c := s.behind(link).(type) {
+	case drivers.Config:
+		return c.Describe().Peers
+	case drivers.SourceConfig:
+		return c.Describe().Peers
+	case faults.PeeredProtocol:
+		return true
+	default:
+		return c == nil && slices.ContainsFunc(s.Traffic, func(t Stream) bool { return t.Name == link }) // it could not be read: one problem is enough
+	}
+}
+
+// checkBranch asks what is behind the link what is wrong with the text of a branch.
+func (s *Scenario) checkBranch(link, branch string) error {
+	if c, ok := s.behind(link).(drivers.Branched); ok {
+		return c.CheckBranch(branch)
+	}
+	return nil
+}
+
+// behind is the configuration of what is behind a link: a stream's driver, the source of one that reads, or the protocol of a
+// link between services. nil: there is none, or it could not be read.
+func (s *Scenario) behind(link string) any {
 	if i := slices.IndexFunc(s.Traffic, func(t Stream) bool { return t.Name == link }); i >= 0 {
-		if c := s.Traffic[i].Consume; c != nil {
-			_, peered := c.Source.(drivers.Peered)
-			return peered || c.Source == nil
+		switch t := &s.Traffic[i]; {
+		case t.Consume != nil && t.Consume.Source != nil:
+			return t.Consume.Source
+		case t.Consume == nil && t.Driver != nil:
+			return t.Driver
 		}
-		_, peered := s.Traffic[i].Driver.(drivers.Peered)
-		return peered || s.Traffic[i].Driver == nil // it could not be read: one problem is enough
+		return nil
 	}
-	i := slices.IndexFunc(s.Links, func(l Link) bool { return l.Name == link })
-	if i < 0 {
-		return false
+	if i := slices.IndexFunc(s.Links, func(l Link) bool { return l.Name == link }); i >= 0 && s.Links[i].Protocol != nil {
+		return s.Links[i].Protocol
 	}
-	_, peered := s.Links[i].Protocol.(faults.PeeredProtocol)
-	return peered
+	return nil
 }
 
 // ResolveTarget returns the target's configuration with the links' addresses, links.NAME, filled in; nil without a target.

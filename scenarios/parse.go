@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"wringer/faults"
+	"wringer/reports/metric"
 )
 
 // Options are what a scenario is read with.
@@ -23,8 +24,13 @@ type Options struct {
 // Parse reads a scenario strictly. Every error is a Problems that holds all that is wrong. path names the file in
 // messages. In the texts of drivers and effects the target's variables remain, until Resolve.
 func Parse(path string, src []byte, lang Language, opts Options) (*Scenario, error) {
+	catalogue, err := lang.Catalogue()
+	if err != nil {
+		return nil, err
+	}
 	r := newReader(path, lang, opts)
-	s := &Scenario{Path: path, Source: bytes.Clone(src), Settings: maps.Clone(opts.Set)}
+	r.catalogue = catalogue
+	s := &Scenario{Path: path, Source: bytes.Clone(src), Settings: maps.Clone(opts.Set), Metrics: catalogue, Checks: lang.Checks}
 	if root := readDocument(src, r.at); root != nil {
 		r.scenario(root, s)
 	}
@@ -45,6 +51,8 @@ func Parse(path string, src []byte, lang Language, opts Options) (*Scenario, err
 type reader struct {
 	decoder
 	lang Language
+	// catalogue holds the metrics of lang.
+	catalogue *metric.Catalogue
 	// root and the streams' nodes place the problems of what was read.
 	root    *node
 	streams []*node
@@ -302,12 +310,13 @@ func (r *reader) expect(n *node, s *Scenario) {
 		r.problem(n, "expect: expects a list of gates such as orders.errors < 1%%, found %s", n.words())
 		return
 	}
+	parser := gateParser{catalogue: r.catalogue, gauges: func(stream string) ([]string, bool) { return gaugesOf(s, stream) }}
 	for _, item := range n.items {
 		text, _, ok := r.text(item, "expect", "a gate such as orders.errors < 1%")
 		if !ok {
 			continue
 		}
-		g, err := parseGate(text, func(stream string) ([]string, bool) { return gaugesOf(s, stream) })
+		g, err := parser.parse(text)
 		if err != nil {
 			r.problem(item, "%v", err)
 			continue

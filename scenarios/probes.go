@@ -1,25 +1,28 @@
 package scenarios
 
 import (
+	"strings"
+
 	"wringer/drivers"
 )
 
 // checkProbes checks what is asked for beside the traffic itself: a witness, and replays.
 func (r *reader) checkProbes(n *node, s *Stream) {
-	if at := n.get("witness"); at != nil && s.Witness && s.Driver != nil && !r.told(at) {
-		if why := s.unwitnessed(); why != "" {
+	if at := n.get("witness"); at != nil && s.Witness && s.Driver != nil && !r.reportedAt(at) {
+		if why := s.unwitnessed(r.lang.driversWith(func(d drivers.Description) bool { return d.Witness })); why != "" {
 			r.problem(at, "witness: %s", why)
 		}
 	}
 	at := n.get("replay")
-	if at == nil || s.Replay == nil || r.told(at) {
+	if at == nil || s.Replay == nil || r.reportedAt(at) {
 		return
 	}
-	switch {
-	case *s.Replay == 0 || *s.Replay > 1:
+	if *s.Replay == 0 || *s.Replay > 1 {
 		r.problem(at, "replay: is a share of the acknowledged operations, above 0%% and at most 100%%")
-	case s.Driver != nil && s.unreplayed() != "":
-		r.problem(at, "replay: %s", s.unreplayed())
+		return
+	}
+	if why := s.unreplayed(r.lang.driversWith(func(d drivers.Description) bool { return d.Replay })); s.Driver != nil && why != "" {
+		r.problem(at, "replay: %s", why)
 	}
 }
 
@@ -29,46 +32,34 @@ func (r *resolver) probes(s *Stream) {
 	if at == nil {
 		at = &node{}
 	}
-	if why := s.unwitnessed(); s.Witness && why != "" {
+	if why := s.unwitnessed(nil); s.Witness && why != "" {
 		r.problem(at, "%s: witness: %s", s.Name, why)
 	}
-	if why := s.unreplayed(); s.Replay != nil && why != "" {
+	if why := s.unreplayed(nil); s.Replay != nil && why != "" {
 		r.problem(at, "%s: replay: %s", s.Name, why)
 	}
 }
 
-// unwitnessed says why no witness can stand behind the stream, empty when one can.
-func (s *Stream) unwitnessed() string {
-	w, ok := s.Driver.(drivers.Witnessable)
-	if !ok {
-		return "reads HTTP and gRPC, and not " + s.DriverName + ": take it away"
+// unwitnessed says why no witness can stand behind the stream, empty when one can. able are the drivers that go with one.
+func (s *Stream) unwitnessed(able []string) string {
+	if told := s.Describe(); told.Witness {
+		return told.NoWitness
 	}
-	if err := w.Witnessable(); err != nil {
-		return err.Error()
-	}
-	return ""
+	return notOffered(able, s.DriverName)
 }
 
-// unreplayed says why the stream's operations cannot be replayed, empty when they can.
-func (s *Stream) unreplayed() string {
-	p, ok := s.Driver.(drivers.Replayable)
-	if !ok {
-		return "an Idempotency-Key is a header of HTTP requests, so replay goes with rest, and not " + s.DriverName + ": take it away"
+// unreplayed says why the stream's operations cannot be replayed, empty when they can. able are the drivers that replay.
+func (s *Stream) unreplayed(able []string) string {
+	if told := s.Describe(); told.Replay {
+		return told.NoReplay
 	}
-	if err := p.Replayable(); err != nil {
-		return err.Error()
-	}
-	return ""
+	return notOffered(able, s.DriverName)
 }
 
-// probeMissing says what the stream lacks that a gate's metric is read from, empty when nothing.
-func (s *Stream) probeMissing(metric string) string {
-	switch {
-	case s.Driver == nil: // it could not be read: one problem is enough
-	case witnessed(metric) && !s.Witness:
-		return "the stream has no witness: give it witness: true"
-	case replayed(metric) && s.Replay == nil:
-		return "the stream replays nothing: give it a share, as in replay: 1%"
+// notOffered says that a driver lacks something, and which drivers have it where that is known.
+func notOffered(able []string, driver string) string {
+	if len(able) == 0 {
+		return "does not work with " + driver + "; remove it"
 	}
-	return ""
+	return "works with " + strings.Join(able, " and ") + ", not with " + driver + "; remove it"
 }

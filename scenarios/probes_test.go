@@ -1,23 +1,21 @@
 package scenarios
 
 import (
-	"errors"
 	"strings"
 	"testing"
+
+	"wringer/drivers"
 )
 
-func (c *webConfig) Witnessable() error {
+func (c *webConfig) Describe() drivers.Description {
+	d := drivers.Description{Gauges: []string{"connections"}, StatusPrefix: "http_", Witness: true, Replay: true}
 	if strings.Contains(c.Request, "https://") {
-		return errors.New("sees nothing of TLS")
+		d.NoWitness = "sees nothing of TLS"
 	}
-	return nil
-}
-
-func (c *webConfig) Replayable() error {
 	if c.Headers["Idempotency-Key"] == "" {
-		return errors.New("needs a key")
+		d.NoReplay = "needs a key"
 	}
-	return nil
+	return d
 }
 
 const probed = `name: probed

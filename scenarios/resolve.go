@@ -33,7 +33,7 @@ func (s *Scenario) Resolve(vars map[string]string) (*Scenario, error) {
 	}
 	out.Faults = slices.Clone(s.Faults)
 	for i := range out.Faults {
-		if f := &out.Faults[i]; filled(f.Config) {
+		if f := &out.Faults[i]; f.Config.Describe().Templated {
 			f.Config = r.config(f.at, f.Name, f.Config).(faults.Config)
 		}
 	}
@@ -44,12 +44,6 @@ func (s *Scenario) Resolve(vars map[string]string) (*Scenario, error) {
 		return nil, r.problems.tidy(s.Path)
 	}
 	return &out, nil
-}
-
-// filled says whether a fault's texts may hold the target's variables.
-func filled(c faults.Config) bool {
-	_, ok := c.(faults.Filled)
-	return ok
 }
 
 // resolver copies configurations and fills in the variables of their texts.

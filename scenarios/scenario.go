@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/reports/metric"
 )
 
 // Scenario is one file. Times in Run, Faults and windows count from the end of the warm-up.
@@ -28,6 +29,9 @@ type Scenario struct {
 	Path     string            `yaml:"-"`
 	Source   []byte            `yaml:"-"`
 	Settings map[string]string `yaml:"-"`
+	// Metrics are those of the language that the scenario was read in, Checks its checks.
+	Metrics *metric.Catalogue `yaml:"-"`
+	Checks  []metric.Check    `yaml:"-"`
 
 	// entries are the faults as they were written; Faults is what they come to.
 	entries []Entry
@@ -76,6 +80,14 @@ type Stream struct {
 
 	// Where Driver and Effects stand in the file, for problems that show only once the target runs.
 	driverAt, effectsAt *node
+}
+
+// Describe is the driver's description; the zero value while there is no driver.
+func (s *Stream) Describe() drivers.Description {
+	if s.Driver == nil {
+		return drivers.Description{}
+	}
+	return s.Driver.Describe()
 }
 
 // Retry is a stream's own retry policy.

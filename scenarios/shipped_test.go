@@ -20,6 +20,7 @@ import (
 	"wringer/faults/kafkalink"
 	"wringer/faults/part"
 	"wringer/faults/toxi"
+	"wringer/reports/recordtest"
 	"wringer/scenarios"
 	"wringer/scenarios/processes"
 	"wringer/scenarios/shop"
@@ -47,6 +48,7 @@ func shippedLanguage() scenarios.Language {
 			"pause": onPart, "kill": onPart, "restart": onPart, "cpu": onPart, "files": onPart,
 			"exec": func() faults.Config { return new(command.Config) },
 		},
+		Metrics: recordtest.Metrics(),
 	}
 }
 

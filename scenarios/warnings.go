@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"wringer/faults"
+	"wringer/reports/metric"
 )
 
 // Warnings are what the scenario may be meant to be, but probably is not. They were found when it was read.
@@ -23,14 +24,12 @@ func (r *reader) warnings(s *Scenario) Problems {
 	for i := range s.Traffic {
 		t := &s.Traffic[i]
 		if t.Consume != nil {
-			if !slices.ContainsFunc(s.Expect, func(g Gate) bool { return g.Stream == t.Name && g.Metric.Class == Integrity }) {
+			if !slices.ContainsFunc(s.Expect, func(g Gate) bool { return g.Stream == t.Name && g.Metric.Class == metric.Integrity }) {
 				warn(r.names[i].line, r.names[i].col, "%s: nothing is expected of its records: give consume an expect, or a gate", t.Name)
 			}
 			continue
 		}
-		if !slices.ContainsFunc(s.Expect, func(g Gate) bool {
-			return g.Stream == t.Name && (g.Metric.Name == "errors" || g.Metric.Name == "within")
-		}) {
+		if !slices.ContainsFunc(s.Expect, func(g Gate) bool { return g.Stream == t.Name && g.Metric.Failures }) {
 			warn(r.names[i].line, r.names[i].col, "%s: no gate on errors or within: its operations may fail unnoticed", t.Name)
 		}
 	}
@@ -55,11 +54,11 @@ func (r *reader) warnOfGate(g *Gate, s *Scenario, warn func(line, col int, forma
 	i := slices.IndexFunc(s.Traffic, func(t Stream) bool { return t.Name == g.Stream })
 	t := &s.Traffic[i]
 	closed := t.Users > 0 || t.Rate != nil && t.Rate.Max
-	if closed && (slices.Contains(latencies, g.Metric.Name) || g.Metric.Name == "within") {
+	if closed && g.Metric.Class == metric.TimeOrRate && (g.Metric.Unit == metric.NS || g.Metric.Argument) {
 		warn(g.Line, 1, "%s: users wait for answers, so that a stall of the target holds back the operations that would show it "+
 			"(coordinated omission); gate a stream with a rate instead", g.Expr)
 	}
-	if g.Scope.Window == faults.Drain && g.Metric.Class != Integrity && g.Metric.Class != Gauge {
+	if g.Scope.Window == faults.Drain && g.Metric.Class != metric.Integrity && g.Metric.Class != metric.Gauge {
 		warn(g.Line, 1, "%s: no operation is due in the drain, so this is inconclusive", g.Expr)
 	}
 }

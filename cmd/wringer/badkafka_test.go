@@ -44,7 +44,7 @@ expect:
 
 // ended says whether a run ended with a code, or came to nothing because the machine was too busy for the generator.
 func ended(code, want int, said string) bool {
-	return code == want || code == reports.ExitInconclusive && strings.Contains(strings.Join(strings.Fields(said), " "), "the generator was the limit")
+	return code == want || code == reports.ExitInconclusive && strings.Contains(strings.Join(strings.Fields(said), " "), "the load generator was saturated")
 }
 
 func newTopic(t *testing.T, config map[string]string, opts ...kfake.Opt) *kfake.Cluster {

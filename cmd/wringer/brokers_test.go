@@ -9,7 +9,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"wringer/faults"
 	"wringer/reports"
 )
 
@@ -63,7 +62,7 @@ func TestFaultOnALeader(t *testing.T) {
 	if run.Verdict != reports.Pass {
 		t.Fatalf("%s: %q", run.Verdict, run.Why)
 	}
-	want := faults.PeerName(c.LeaderFor("payments", 1))
+	want := fmt.Sprintf("broker-%d", c.LeaderFor("payments", 1))
 	f := run.Faults[0]
 	if !f.Bit || !f.Healed || f.Peer != want || f.Place() != "link payments/leader(payments,1), which was "+want {
 		t.Errorf("bit %v, healed %v, on %s; want %s", f.Bit, f.Healed, f.Place(), want)

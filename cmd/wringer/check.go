@@ -55,12 +55,12 @@ func describe(w io.Writer, sc *scenarios.Scenario) {
 	for i := range sc.Traffic {
 		s := &sc.Traffic[i]
 		if c := s.Consume; c != nil {
-			fmt.Fprintf(table, "  %s\tconsume %s\t%s\t%s\n", s.Name, c.SourceName, s.Plan(), place(c.Source))
+			fmt.Fprintf(table, "  %s\tconsume %s\t%s\t%s\n", s.Name, c.SourceName, s.Plan(), c.Describe().Place)
 			continue
 		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", s.Name, s.DriverName, s.Plan(), place(s.Driver))
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", s.Name, s.DriverName, s.Plan(), s.Describe().Place)
 		if s.Effects != nil {
-			fmt.Fprintf(table, "  \teffects\t%s\t%s\n", s.EffectName, place(s.Effects))
+			fmt.Fprintf(table, "  \teffects\t%s\t%s\n", s.EffectName, s.Effects.Describe().Place)
 		}
 	}
 	table.Flush()
@@ -85,14 +85,6 @@ func links(w io.Writer, sc *scenarios.Scenario) {
 	table.Flush()
 }
 
-// place says where a driver sends, or where effects are looked for.
-func place(config any) string {
-	if s, ok := config.(fmt.Stringer); ok {
-		return s.String()
-	}
-	return ""
-}
-
 // timeline prints the injections in the order of their times, then the windows that they make.
 func timeline(w io.Writer, sc *scenarios.Scenario) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -100,7 +92,7 @@ func timeline(w io.Writer, sc *scenarios.Scenario) {
 	slices.SortStableFunc(plan, func(a, b scenarios.Fault) int { return cmp.Compare(a.At, b.At) })
 	for i := range plan {
 		f := &plan[i]
-		what := fmt.Sprint(f.Config)
+		what := f.Config.Describe().Words
 		if on := f.Config.On(); on != (faults.Place{}) {
 			what = on.Link + on.Part + ": " + what
 		}

@@ -116,7 +116,7 @@ func passes(t *testing.T, bin binary, file string) {
 
 // onceMore says whether a run that decided nothing, for the machine was too busy, is to be tried again.
 func onceMore(t *testing.T, try int, rec *reports.Record) bool {
-	again := try < 5 && strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the generator was the limit")
+	again := try < 5 && strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the load generator was saturated")
 	if again {
 		t.Logf("once more: %s", rec.Run.Validity.Why)
 	}

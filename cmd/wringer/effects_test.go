@@ -97,7 +97,7 @@ func TestEffectsAcrossProtocols(t *testing.T) {
 			defer server.Close()
 			rec := loadRecord(t, runLate(t, server.URL, strings.Join(cluster.ListenAddrs(), ","), c.want))
 			for _, g := range rec.Run.Gates {
-				if g.Verdict != c.want[g.Expr] && !strings.Contains(g.Why, "the generator was the limit") {
+				if g.Verdict != c.want[g.Expr] && !strings.Contains(g.Why, "the load generator was saturated") {
 					t.Errorf("%s: %s, %s", g.Expr, g.Verdict, g.Why)
 				}
 			}

@@ -64,7 +64,7 @@ func decided(t *testing.T, name, src string) *reports.Run {
 		healthy := !slices.ContainsFunc(run.Gates, func(g reports.Gate) bool {
 			return strings.HasSuffix(g.Expr, "during baseline") && g.Verdict != reports.Pass
 		})
-		if limited := strings.Contains(strings.Join(run.Validity.Why, "\n"), "the generator was the limit"); healthy && !limited || try == 4 {
+		if limited := strings.Contains(strings.Join(run.Validity.Why, "\n"), "the load generator was saturated"); healthy && !limited || try == 4 {
 			return run
 		}
 		t.Logf("once more: %q", run.Why)

@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest"
 	"wringer/reports"
 )
 
@@ -24,43 +23,22 @@ type retiring struct {
 	each   int  // requests taken by a connection
 	closes bool // its side at once behind the last answer; else it leaves that to the client
 
-	mu       sync.Mutex
-	taken    map[string]int // by mark
-	turned   map[string]int
-	retired  int
-	listener net.Listener
-	all      sync.WaitGroup
+	mu      sync.Mutex
+	taken   map[string]int // by mark
+	turned  map[string]int
+	retired int
+	server  *drivertest.RawServer
 }
 
 func startRetiring(t *testing.T, each int, closes bool) *retiring {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &retiring{each: each, closes: closes, taken: map[string]int{}, turned: map[string]int{}, listener: l}
-	r.all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			r.all.Go(func() { r.serve(c) })
-		}
-	})
-	t.Cleanup(r.stop)
+	r := &retiring{each: each, closes: closes, taken: map[string]int{}, turned: map[string]int{}}
+	r.server = drivertest.ServeRaw(t, r.serve)
 	return r
 }
 
-// stop waits for the connections, which the clients end.
-func (r *retiring) stop() {
-	r.listener.Close()
-	r.all.Wait()
-}
-
 // serve reads frames until the client closes, so that all that reached the socket is counted.
-func (r *retiring) serve(c net.Conn) {
-	defer c.Close()
-	if _, err := io.CopyN(io.Discard, c, int64(len(http2.ClientPreface))); err != nil {
+func (r *retiring) serve(c *drivertest.RawConn) {
+	if !c.Skip(len(http2.ClientPreface)) {
 		return
 	}
 	f := http2.NewFramer(c, c)
@@ -70,7 +48,7 @@ func (r *retiring) serve(c net.Conn) {
 	finish := func(stream uint32) {
 		answer(f, stream)
 		if delete(open, stream); r.closes && taken >= r.each && len(open) == 0 {
-			c.(*net.TCPConn).CloseWrite()
+			c.HalfClose()
 		}
 	}
 	for {
@@ -173,7 +151,7 @@ func TestRetiredConnections(t *testing.T) {
 		t.Run(fmt.Sprintf("closes %t", closes), func(t *testing.T) {
 			target := startRetiring(t, 20, closes)
 			dir := t.TempDir()
-			for name, text := range map[string]string{"retiring.yaml": fmt.Sprintf(retiringScenario, target.listener.Addr()), "t.proto": retiringProto} {
+			for name, text := range map[string]string{"retiring.yaml": fmt.Sprintf(retiringScenario, target.server.Address()), "t.proto": retiringProto} {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 					t.Fatal(err)
 				}
@@ -183,7 +161,7 @@ func TestRetiredConnections(t *testing.T) {
 			if code != reports.ExitPass && code != reports.ExitInconclusive { // a busy machine
 				t.Fatalf("exit %d:\n%s%s", code, stdout, stderr)
 			}
-			target.stop()
+			target.server.Wait() // for the connections, which the clients end
 			run := loadRecord(t, record).Run
 			for _, stream := range []string{"frames", "calls"} {
 				target.agrees(t, stream, &run.Streams[stream].Total)

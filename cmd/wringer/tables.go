@@ -18,15 +18,24 @@ import (
 	"wringer/faults/toxi"
 	"wringer/faults/toxiproxy"
 	"wringer/reports"
+	"wringer/reports/arrivals"
+	"wringer/reports/effects"
+	"wringer/reports/groups"
 	"wringer/reports/html"
+	"wringer/reports/integrity"
 	"wringer/reports/junit"
 	"wringer/reports/markdown"
+	"wringer/reports/metric"
+	"wringer/reports/metrics"
+	"wringer/reports/recovery"
+	"wringer/reports/replays"
 	"wringer/scenarios"
 	"wringer/scenarios/processes"
 	"wringer/scenarios/shop"
 )
 
-// language is what a scenario may name. A new driver, kind of effect, target, fault or protocol of a link is one line here.
+// language is what a scenario may name. A new driver, kind of effect, target, fault,
+// protocol of a link, table of metrics or check is one line here.
 var language = scenarios.Language{
 	Drivers: map[string]func() drivers.Config{
 		"rest":  func() drivers.Config { return new(rest.Config) },
@@ -58,6 +67,24 @@ var language = scenarios.Language{
 		"files":     func() faults.Config { return new(part.Config) },
 		"exec":      func() faults.Config { return new(command.Config) },
 	},
+	Metrics: [][]metric.Metric{
+		metrics.Metrics,
+		integrity.Metrics,
+		effects.Metrics,
+		arrivals.Metrics,
+		replays.Metrics,
+		groups.Metrics,
+		recovery.Metrics,
+		metrics.MessageMetrics,
+	},
+	Checks: []metric.Check{},
+}
+
+// schemes are the protocols that `wringer load` speaks. A new one is one line here.
+var schemes = []scheme{
+	{key: "rest", names: []string{"http", "https"}, instead: "targets", flags: func() schemeFlags { return new(httpFlags) }},
+	{key: "grpc", names: []string{"grpc", "grpcs"}, flags: func() schemeFlags { return new(grpcFlags) }},
+	{key: "kafka", names: []string{"kafka"}, flags: func() schemeFlags { return new(kafkaFlags) }},
 }
 
 // undoers carry out what the journal of a killed run says is left to undo, by the kind of the entry.

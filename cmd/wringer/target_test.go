@@ -3,92 +3,45 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
+	"wringer/drivers/drivertest"
 	"wringer/reports"
 	"wringer/reports/recordtest"
 )
 
-// hostile serves raw connections; each handler breaks HTTP in its own way.
-var hostile = map[string]func(c net.Conn){
-	"hangs":         func(c net.Conn) { io.Copy(io.Discard, c) },
-	"garbage":       func(c net.Conn) { readSome(c); c.Write([]byte("\x00\x01garbage\r\n\r\n\xff\xfe")) },
-	"half a header": func(c net.Conn) { readSome(c); c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Le")) },
-	"closes mid-body": func(c net.Conn) {
-		readSome(c)
-		c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf"))
+// hostile are scripts of raw connections; each breaks HTTP in its own way.
+var hostile = map[string]func(c *drivertest.RawConn){
+	"hangs":         (*drivertest.RawConn).Hang,
+	"garbage":       func(c *drivertest.RawConn) { c.Some(); c.Say("\x00\x01garbage\r\n\r\n\xff\xfe") },
+	"half a header": func(c *drivertest.RawConn) { c.Some(); c.Say("HTTP/1.1 200 OK\r\nContent-Le") },
+	"closes mid-body": func(c *drivertest.RawConn) {
+		c.Some()
+		c.Say("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
 	},
-	"cuts a chunk": func(c net.Conn) {
-		readSome(c)
-		c.Write([]byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"))
+	"cuts a chunk": func(c *drivertest.RawConn) {
+		c.Some()
+		c.Say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel")
 	},
-	"resets": func(c net.Conn) {
-		readSome(c)
-		c.(*net.TCPConn).SetLinger(0)
+	"resets":         func(c *drivertest.RawConn) { c.Some(); c.Reset() },
+	"closes at once": func(*drivertest.RawConn) {},
+	"sends without end": func(c *drivertest.RawConn) {
+		c.Some()
+		c.Say("HTTP/1.1 200 OK\r\n\r\n")
+		c.Endless("body ")
 	},
-	"closes at once": func(net.Conn) {},
-	"sends without end": func(c net.Conn) {
-		readSome(c)
-		c.Write([]byte("HTTP/1.1 200 OK\r\n\r\n"))
-		flood(c, "body ")
+	"headers without end": func(c *drivertest.RawConn) {
+		c.Some()
+		c.Say("HTTP/1.1 200 OK\r\n")
+		c.Endless("X-Header: " + strings.Repeat("a", 1000) + "\r\n")
 	},
-	"headers without end": func(c net.Conn) {
-		readSome(c)
-		c.Write([]byte("HTTP/1.1 200 OK\r\n"))
-		flood(c, "X-Header: "+strings.Repeat("a", 1000)+"\r\n")
+	"refuses politely": func(c *drivertest.RawConn) {
+		c.Some()
+		c.Say("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 	},
-	"refuses politely": func(c net.Conn) {
-		readSome(c)
-		c.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
-	},
-}
-
-func readSome(c net.Conn) { c.Read(make([]byte, 4096)) }
-
-// flood writes until the peer goes away.
-func flood(c net.Conn, text string) {
-	block := []byte(strings.Repeat(text, 1000))
-	for {
-		if _, err := c.Write(block); err != nil {
-			return
-		}
-	}
-}
-
-// serveHostile answers every connection with handle until the test ends.
-func serveHostile(t *testing.T, handle func(net.Conn)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	var open sync.Map
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			open.Store(c, true)
-			all.Go(func() {
-				defer c.Close()
-				handle(c)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		open.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true })
-		all.Wait()
-	})
-	return l.Addr().String()
 }
 
 // wringer runs the command in this process.
@@ -133,17 +86,14 @@ func TestHostileTargetsNeverPass(t *testing.T) {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
 			// A target that answers fast, only never well, meets what asks for fast answers alone.
-			never(t, serveHostile(t, handle), name == "refuses politely")
+			never(t, drivertest.ServeRaw(t, handle).Address(), name == "refuses politely")
 		})
 	}
 	t.Run("dead", func(t *testing.T) {
 		t.Parallel()
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Close()
-		never(t, l.Addr().String(), false)
+		dead := drivertest.ServeRaw(t, (*drivertest.RawConn).Hang)
+		dead.Refuse()
+		never(t, dead.Address(), false)
 	})
 }
 

@@ -19,7 +19,8 @@ import (
 // view shows a run while it goes on.
 type view interface {
 	start(sc *scenarios.Scenario, dir string)
-	show(l runner.Live)
+	// show takes a partial record and what is known beside it.
+	show(run *reports.Run, p runner.Progress)
 	stop()
 }
 
@@ -49,9 +50,9 @@ func terminal(w io.Writer) (width int, colour bool) {
 
 type silent struct{}
 
-func (silent) start(*scenarios.Scenario, string) {}
-func (silent) show(runner.Live)                  {}
-func (silent) stop()                             {}
+func (silent) start(*scenarios.Scenario, string)  {}
+func (silent) show(*reports.Run, runner.Progress) {}
+func (silent) stop()                              {}
 
 // lines tells of a run in plain lines: one every few seconds, and one at every change of a fault.
 type lines struct {
@@ -69,25 +70,26 @@ func (v *lines) start(sc *scenarios.Scenario, dir string) {
 	fmt.Fprintf(v.w, "run %s: seed %d, %s warm-up, %s measured, record in %s\n", sc.Name, sc.Seed, sc.Run.Warmup, sc.Run.Duration, dir)
 }
 
-func (v *lines) show(l runner.Live) {
-	for _, f := range l.Faults {
+func (v *lines) show(run *reports.Run, p runner.Progress) {
+	for _, f := range p.Faults {
 		if before, known := v.states[f.Name]; known && before != f.State {
-			fmt.Fprintf(v.w, "%s fault %s: %s\n", stamp(l.At), f.Name, f.State)
+			fmt.Fprintf(v.w, "%s fault %s: %s\n", stamp(p.At), f.Name, f.State)
 		}
 		v.states[f.Name] = f.State
 	}
-	if l.At-v.last < linesEvery && l.Done() == v.drain {
+	draining := p.At >= time.Duration(run.PlannedNS)
+	if p.At-v.last < linesEvery && draining == v.drain {
 		return
 	}
-	v.last, v.drain = l.At, l.Done()
+	v.last, v.drain = p.At, draining
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %-12s", stamp(l.At), l.Window)
-	for _, s := range l.Streams {
-		if s.Consumes {
+	fmt.Fprintf(&b, "%s %-12s", stamp(p.At), p.Window)
+	for _, s := range p.Streams {
+		if run.Streams[s.Name].Consumes() {
 			fmt.Fprintf(&b, "  %s seen %s", s.Name, reports.Count(s.Seen))
 			continue
 		}
-		fmt.Fprintf(&b, "  %s %s/s p99 %s errors %s", s.Name, reports.Count(int64(s.Rate)), p99(s), reports.Share(s.Errors))
+		fmt.Fprintf(&b, "  %s %s/s p99 %s errors %s", s.Name, reports.Count(s.Last.Acked), p99(&s.Last), reports.Share(errorShare(&s.Last)))
 		if s.Unseen > 0 {
 			fmt.Fprintf(&b, " unseen %d", s.Unseen)
 		}
@@ -100,14 +102,23 @@ func (*lines) stop() {}
 // stamp is a time of the run, in seconds.
 func stamp(at time.Duration) string { return fmt.Sprintf("%6.1fs", at.Seconds()) }
 
-func p99(s runner.LiveStream) string {
+// p99 puts a second's response time in words.
+func p99(s *reports.Second) string {
 	switch {
 	case s.Offered == 0:
 		return "-"
-	case !s.Answered:
+	case s.P99NS == nil:
 		return "no answer"
 	}
-	return reports.Duration(float64(s.P99))
+	return reports.Duration(float64(*s.P99NS))
+}
+
+// errorShare is the share of a second's operations that were not acked.
+func errorShare(s *reports.Second) float64 {
+	if s.Offered == 0 {
+		return 0
+	}
+	return float64(s.Offered-s.Acked) / float64(s.Offered)
 }
 
 // screen is the live view of a terminal.
@@ -120,7 +131,7 @@ type screen struct {
 
 func (v *screen) start(sc *scenarios.Scenario, dir string) {
 	// Signals are the command's: a live view that swallowed Ctrl-C would keep the faults in force.
-	v.program = tea.NewProgram(model{width: v.width, dir: dir, live: runner.Live{Name: sc.Name}},
+	v.program = tea.NewProgram(model{width: v.width, dir: dir, moment: moment{run: &reports.Run{Name: sc.Name}}},
 		tea.WithOutput(v.w), tea.WithInput(nil), tea.WithoutSignalHandler())
 	v.done = make(chan struct{})
 	go func() {
@@ -129,16 +140,22 @@ func (v *screen) start(sc *scenarios.Scenario, dir string) {
 	}()
 }
 
-func (v *screen) show(l runner.Live) { v.program.Send(l) }
+func (v *screen) show(run *reports.Run, p runner.Progress) { v.program.Send(moment{run, p}) }
 
 func (v *screen) stop() {
 	v.program.Quit()
 	<-v.done
 }
 
+// moment is what show was given last.
+type moment struct {
+	run      *reports.Run
+	progress runner.Progress
+}
+
 // model is the screen's state.
 type model struct {
-	live  runner.Live
+	moment
 	width int
 	dir   string
 }
@@ -147,8 +164,8 @@ func (m model) Init() tea.Cmd { return nil }
 
 func (m model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
-	case runner.Live:
-		m.live = msg
+	case moment:
+		m.moment = msg
 	case tea.WindowSizeMsg:
 		m.width = msg.Width
 	}
@@ -162,59 +179,65 @@ var (
 )
 
 func (m model) View() string {
-	l := m.live
+	p := m.progress
+	length := time.Duration(m.run.PlannedNS)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s of %s  %s\n", bold.Render(l.Name), strings.TrimSpace(stamp(l.At)), l.Duration, window(l))
-	b.WriteString(ruler(l, min(m.width, 100)-2) + "\n\n")
+	fmt.Fprintf(&b, "%s  %s of %s  %s\n", bold.Render(m.run.Name), strings.TrimSpace(stamp(p.At)), length, window(p))
+	b.WriteString(ruler(p, length, min(m.width, 100)-2) + "\n\n")
 	fmt.Fprintf(&b, "%s\n", faint.Render(fmt.Sprintf("%-14s %9s %10s %8s %8s %9s %9s", "stream", "rate", "p99", "errors", "retries", "in flight", "unseen")))
-	for _, s := range l.Streams {
-		unseen := "-"
-		if s.Observed {
-			unseen = reports.Count(s.Unseen)
-		}
-		if s.Consumes {
-			b.WriteString(fmt.Sprintf("%-14s %s seen\n", clip(s.Name, 14), reports.Count(s.Seen)))
-			continue
-		}
-		row := fmt.Sprintf("%-14s %9s %10s %8s %8d %9d %9s", clip(s.Name, 14), reports.Count(int64(s.Rate))+"/s", p99(s), reports.Share(s.Errors), s.Retries, s.InFlight, unseen)
-		if s.Errors > 0 {
-			row = alarm.Render(row)
-		}
-		b.WriteString(row + "\n")
+	for _, s := range p.Streams {
+		b.WriteString(row(&s, m.run.Streams[s.Name].Consumes()) + "\n")
 	}
 	b.WriteString(faint.Render("record in "+m.dir) + "\n")
 	return b.String()
 }
 
+// row is one stream's line on the screen.
+func row(s *runner.StreamProgress, consumes bool) string {
+	if consumes {
+		return fmt.Sprintf("%-14s %s seen", clip(s.Name, 14), reports.Count(s.Seen))
+	}
+	unseen := "-"
+	if s.Observed {
+		unseen = reports.Count(s.Unseen)
+	}
+	errors := errorShare(&s.Last)
+	text := fmt.Sprintf("%-14s %9s %10s %8s %8d %9d %9s", clip(s.Name, 14), reports.Count(s.Last.Acked)+"/s", p99(&s.Last), reports.Share(errors), s.Last.Retries, s.InFlight, unseen)
+	if errors > 0 {
+		return alarm.Render(text)
+	}
+	return text
+}
+
 // window names the window, in alarm while a fault is in force.
-func window(l runner.Live) string {
-	for _, f := range l.Faults {
+func window(p runner.Progress) string {
+	for _, f := range p.Faults {
 		if f.State == "in force" {
 			return alarm.Render("fault " + f.Name)
 		}
 	}
-	return l.Window
+	return p.Window
 }
 
-// ruler draws the timeline: a dot for time to come, a line for time gone by, a block for each fault, and where we are.
-func ruler(l runner.Live, width int) string {
-	if l.Duration <= 0 || width < 10 {
+// ruler draws the timeline: a dot for time to come, a line for time gone by, a block for each fault, and a mark for now.
+func ruler(p runner.Progress, length time.Duration, width int) string {
+	if length <= 0 || width < 10 {
 		return ""
 	}
 	cells := []rune(strings.Repeat("·", width))
-	at := func(d time.Duration) int { return min(max(int(int64(d)*int64(width)/int64(l.Duration)), 0), width-1) }
-	for i := 0; i < at(l.At); i++ {
+	at := func(d time.Duration) int { return min(max(int(int64(d)*int64(width)/int64(length)), 0), width-1) }
+	for i := 0; i < at(p.At); i++ {
 		cells[i] = '─'
 	}
-	for _, f := range l.Faults {
+	for _, f := range p.Faults {
 		for i := at(f.Start); i <= at(f.End-1); i++ {
 			cells[i] = '▒'
-			if i < at(l.At) {
+			if i < at(p.At) {
 				cells[i] = '█'
 			}
 		}
 	}
-	cells[at(l.At)] = '┃'
+	cells[at(p.At)] = '┃'
 	return " " + string(cells)
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"testing"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest"
 	"wringer/reports"
 )
 
@@ -45,8 +45,7 @@ func (l *ledgerTarget) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch drivers.DrawBelow(drivers.Draw(l.seed, h.Sum64(), uint64(nth)), 12) {
 	case 0: // a reset, of the connection or of the stream
 		if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			c.(*net.TCPConn).SetLinger(0)
-			c.Close()
+			drivertest.NewRawConn(c).Reset()
 			return
 		}
 		panic(http.ErrAbortHandler)
@@ -178,11 +177,11 @@ expect:
 
 // A witness that cannot read what passes decides nothing.
 func TestBlindWitnessIsInconclusive(t *testing.T) {
-	address := serveHostile(t, func(c net.Conn) {
-		readSome(c)
-		c.Write([]byte("HTTP/1.1 101 Switching Protocols\r\n\r\n"))
-		io.Copy(io.Discard, c)
-	})
+	address := drivertest.ServeRaw(t, func(c *drivertest.RawConn) {
+		c.Some()
+		c.Say("HTTP/1.1 101 Switching Protocols\r\n\r\n")
+		c.Hang()
+	}).Address()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "blind.yaml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, blindScenario, address), 0o644); err != nil {
@@ -250,7 +249,7 @@ func probe(t *testing.T, bin binary, src []byte, want int) (*reports.Record, *re
 		record := filepath.Join(dir, fmt.Sprintf("record%d", try))
 		code, stdout, stderr := bin.run(t, "run", "--quiet", "--out", record, file)
 		rec := loadRecord(t, record)
-		busy := strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the generator was the limit")
+		busy := strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the load generator was saturated")
 		switch {
 		case code == want:
 		case busy && try < 2:

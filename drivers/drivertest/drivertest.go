@@ -4,6 +4,8 @@
 //	func TestConformance(t *testing.T) {
 //		drivertest.Run(t, drivertest.Subject{Start: startTarget, Codes: ...})
 //	}
+//
+// RawServer is what such a target, and any other test of a protocol's bad manners, can be built of.
 package drivertest
 
 import (
@@ -61,6 +63,7 @@ func Run(t *testing.T, s Subject) {
 	for _, b := range Behaviours {
 		s.run(t, b, func(t *testing.T, r *rig) { r.behaviour(t, b, s.want(b)) })
 	}
+	s.run(t, "description", testDescription)
 	s.run(t, "cancel", testCancel)
 	s.run(t, "ended", testEnded)
 	s.run(t, "many", testMany)

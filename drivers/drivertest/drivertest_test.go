@@ -22,6 +22,7 @@ type memory struct {
 }
 
 func (m *memory) Check(func(field, message string)) {}
+func (m *memory) Describe() drivers.Description     { return drivers.Description{Place: "memory"} }
 
 func (m *memory) Open(context.Context, drivers.Env) (drivers.Driver, error) {
 	if m.pipeline {

@@ -29,6 +29,7 @@ func (r *rig) behaviour(t *testing.T, b Behaviour, want Want) {
 	before := r.count()
 	at := r.attempt(t, t.Context(), l, deadline)
 	want.check(t, &at)
+	statusCode(t, r.target.Config.Describe(), &at)
 	r.received(t, before, at)
 	// A shared connection may be found to have ended between the two: what surely never left is rejected then.
 	again := r.attempt(t, t.Context(), l, deadline)

@@ -285,7 +285,7 @@ func (a act) play(x *exchange) {
 	}
 	x.conn.Write(b.Bytes()[:int(a.cut*float64(b.Len()))])
 	if a.close {
-		x.conn.CloseWrite() // and go on reading: closed with something unread, it would be reset
+		x.conn.HalfClose() // and go on reading: closed with something unread, it would be reset
 	}
 }
 
@@ -312,10 +312,10 @@ func TestPathsAgree(t *testing.T) {
 	var acts []act
 	var sent atomic.Int32
 	raw := startRaw(t, func(x *exchange) { acts[min(int(sent.Add(1)), len(acts))-1].play(x) })
-	defer raw.close()
+	defer raw.Close()
 	env := drivertest.NewEnv(t, time.Now())
 	env.Files = "testdata"
-	c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
+	c := &Config{Target: raw.Address(), Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
 	opened, err := c.Open(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)

@@ -110,7 +110,7 @@ func (d *driver) ask(ctx context.Context, c *Config) (protoreflect.MethodDescrip
 func (d *driver) dialOptions(c *Config) ([]grpc.DialOption, error) {
 	trust := insecure.NewCredentials()
 	if c.TLS != nil {
-		config, err := c.TLS.open(d.env.Files)
+		config, err := c.TLS.Load(d.env.Files)
 		if err != nil {
 			return nil, err
 		}

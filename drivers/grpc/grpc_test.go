@@ -18,6 +18,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
+	"wringer/drivers/tlsconfig"
 )
 
 func reserve(g *target) *Config {
@@ -37,9 +38,9 @@ func TestConformance(t *testing.T) {
 		"shared":         {nil, func(c *Config) { c.Connections = 3 }},
 		"by the library": {nil, byLibrary},
 		"TLS by the library": {[]grpc.ServerOption{grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: certificates}))},
-			func(c *Config) { byLibrary(c); c.TLS = &TLS{Insecure: true} }},
+			func(c *Config) { byLibrary(c); c.TLS = &tlsconfig.Config{Insecure: true} }},
 		"TLS": {[]grpc.ServerOption{grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: certificates}))},
-			func(c *Config) { c.TLS = &TLS{Insecure: true} }},
+			func(c *Config) { c.TLS = &tlsconfig.Config{Insecure: true} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			drivertest.Run(t, drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
@@ -203,7 +204,7 @@ func TestOpenErrors(t *testing.T) {
 		{"oneof", func(c *Config) { c.Message = map[string]any{"shelf": "a", "bin": 1} }, drivers.ErrConfig, "only one of place"},
 		{"template", func(c *Config) { c.Message = map[string]any{"shelf": "{{what}}"} }, drivers.ErrConfig, "unknown name"},
 		{"special", func(c *Config) { c.Message = map[string]any{"at": "{{id}}"} }, drivers.ErrConfig, "is no google.protobuf.Timestamp"},
-		{"TLS file", func(c *Config) { c.TLS = &TLS{CA: "absent.pem"} }, drivers.ErrConfig, "tls.ca"},
+		{"TLS file", func(c *Config) { c.TLS = &tlsconfig.Config{CA: "absent.pem"} }, drivers.ErrConfig, "tls.ca"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := reserve(g)
@@ -236,7 +237,7 @@ func TestCheck(t *testing.T) {
 		{"metadata", Config{Target: "host:1", Method: "a.B/C", Metadata: map[string]string{"grpc-timeout": "1"}}, "metadata.grpc-timeout"},
 		{"metadata value", Config{Target: "host:1", Method: "a.B/C", Metadata: map[string]string{"a": "x\n"}}, "-bin"},
 		{"connections", Config{Target: "host:1", Method: "a.B/C", Connections: -1}, "connections"},
-		{"names", Config{Target: "host:1", Method: "a.B/C", Authority: "a", TLS: &TLS{ServerName: "b"}}, "authority"},
+		{"names", Config{Target: "host:1", Method: "a.B/C", Authority: "a", TLS: &tlsconfig.Config{ServerName: "b"}}, "authority"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got []string

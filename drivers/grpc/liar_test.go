@@ -183,9 +183,7 @@ func (g *target) tell(stream grpc.ServerStream, n note) error {
 	case bloats:
 		return stream.SendMsg(make([]byte, defaultMaxMessage+1))
 	case resets:
-		c := g.conn(stream.Context())
-		c.SetLinger(0)
-		c.Close()
+		g.conn(stream.Context()).Reset()
 		return errHang
 	case closes:
 		g.conn(stream.Context()).Close()

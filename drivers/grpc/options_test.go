@@ -164,7 +164,7 @@ func testCompressedBeyondTheLimit(t *testing.T, change func(*Config)) {
 		}
 		x.trailers("0")
 	})
-	defer raw.close()
+	defer raw.Close()
 	d := openRaw(t, raw, change)
 	if at := do(t, d, drivers.Op{}); at.Code != drivers.CodeTooLarge || at.Outcome != drivers.Indeterminate {
 		t.Errorf("%v %q (%s)", at.Outcome, at.Code, at.Detail)
@@ -263,7 +263,7 @@ func transparentRetriesAreTold(t *testing.T, change func(*Config)) {
 		x.message(0, 2, goodReply...)
 		x.trailers("0")
 	})
-	defer raw.close()
+	defer raw.Close()
 	d := openRaw(t, raw, change)
 	if at := do(t, d, drivers.Op{}); at.Outcome != drivers.Acked || at.Hidden != 1 || at.Transparent != 1 {
 		t.Errorf("%+v", at)

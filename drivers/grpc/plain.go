@@ -41,7 +41,7 @@ func (d *driver) openPlain(c *Config) error {
 		Closed:     d.gauge.ended,
 	}
 	if c.TLS != nil {
-		config, err := c.TLS.open(d.env.Files)
+		config, err := c.TLS.Load(d.env.Files)
 		if err != nil {
 			return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 		}

@@ -1,7 +1,6 @@
 package grpc
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"wringer/drivers/drivertest"
+	"wringer/drivers/tlsconfig"
 )
 
 // Over TLS the target must prove that it has the authority's name, and choose HTTP/2.
@@ -24,19 +24,9 @@ func TestPlainTLS(t *testing.T) {
 		{"no protocol", "example.com", nil, "chose the protocol"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: test.protocols})
-			if err != nil {
-				t.Fatal(err)
-			}
-			served := make(chan struct{})
-			go func() {
-				defer close(served)
-				if c, err := l.Accept(); err == nil {
-					c.(*tls.Conn).HandshakeContext(context.Background())
-					c.Close()
-				}
-			}()
-			c := &Config{Target: l.Addr().String(), Authority: test.authority, TLS: &TLS{CA: cert}}
+			secure := &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: test.protocols}
+			server := drivertest.ServeRawTLS(t, secure, func(c *drivertest.RawConn) { c.Conn.(*tls.Conn).HandshakeContext(t.Context()) })
+			c := &Config{Target: server.Address(), Authority: test.authority, TLS: &tlsconfig.Config{CA: cert}}
 			d := &driver{env: drivertest.NewEnv(t, time.Now()), method: "/test.v1.Inventory/Reserve"}
 			if err := d.openPlain(c); err != nil {
 				t.Fatal(err)
@@ -47,8 +37,7 @@ func TestPlainTLS(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 			d.Close()
-			l.Close()
-			<-served
+			server.Wait()
 		})
 	}
 }

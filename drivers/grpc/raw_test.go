@@ -3,11 +3,8 @@ package grpc
 import (
 	"bytes"
 	"context"
-	"io"
-	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,18 +15,11 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// rawTarget speaks HTTP/2 frame by frame, so that it can break every rule. Types come from a file: it has no reflection.
-type rawTarget struct {
-	address string
-	close   func()
-}
-
 // exchange is one request that reached a raw target.
 type exchange struct {
 	*http2.Framer
-	conn   *net.TCPConn
+	conn   *drivertest.RawConn
 	stream uint32
-	end    <-chan struct{} // the test is over
 }
 
 func (x *exchange) headers(end bool, pairs ...string) {
@@ -61,44 +51,15 @@ func (x *exchange) trailers(status string, pairs ...string) {
 	x.headers(true, append([]string{"grpc-status", status}, pairs...)...)
 }
 
-// startRaw starts a raw target that answers each whole request with answer.
-func startRaw(t *testing.T, answer func(x *exchange)) *rawTarget {
+// startRaw starts a target that speaks HTTP/2 frame by frame, so that it can break every rule, and answers each whole request with
+// answer. Types come from a file: it has no reflection.
+func startRaw(t *testing.T, answer func(x *exchange)) *drivertest.RawServer {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	end := make(chan struct{})
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, c)
-			mu.Unlock()
-			all.Go(func() { serveRaw(c.(*net.TCPConn), end, answer) })
-		}
-	})
-	return &rawTarget{l.Addr().String(), func() {
-		close(end)
-		l.Close()
-		mu.Lock()
-		for _, c := range conns {
-			c.Close()
-		}
-		mu.Unlock()
-		all.Wait()
-	}}
+	return drivertest.ServeRaw(t, func(c *drivertest.RawConn) { serveRaw(c, answer) })
 }
 
-func serveRaw(c *net.TCPConn, end <-chan struct{}, answer func(x *exchange)) {
-	defer c.Close()
-	if _, err := io.CopyN(io.Discard, c, int64(len(http2.ClientPreface))); err != nil {
+func serveRaw(c *drivertest.RawConn, answer func(x *exchange)) {
+	if !c.Skip(len(http2.ClientPreface)) {
 		return
 	}
 	f := http2.NewFramer(c, c)
@@ -119,18 +80,18 @@ func serveRaw(c *net.TCPConn, end <-chan struct{}, answer func(x *exchange)) {
 			}
 		case *http2.DataFrame:
 			if frame.StreamEnded() {
-				answer(&exchange{f, c, frame.StreamID, end})
+				answer(&exchange{f, c, frame.StreamID})
 			}
 		}
 	}
 }
 
 // openRaw opens a driver of the raw target's method; it is closed with the test.
-func openRaw(t *testing.T, raw *rawTarget, change func(*Config)) drivers.Driver {
+func openRaw(t *testing.T, raw *drivertest.RawServer, change func(*Config)) drivers.Driver {
 	t.Helper()
 	env := drivertest.NewEnv(t, time.Now())
 	env.Files = "testdata"
-	c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
+	c := &Config{Target: raw.Address(), Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
 	change(c)
 	d, err := c.Open(t.Context(), env)
 	if err != nil {
@@ -236,7 +197,7 @@ func testBadAnswers(t *testing.T, change func(*Config)) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			raw := startRaw(t, test.answer)
-			defer raw.close()
+			defer raw.Close()
 			d := openRaw(t, raw, change)
 			s, _ := d.Session()
 			for range 2 { // the second shows that the session is usable
@@ -269,7 +230,7 @@ func TestTakenBack(t *testing.T) {
 			}
 			x.trailers("6")
 		})
-		defer raw.close()
+		defer raw.Close()
 		d := openRaw(t, raw, change)
 		if at := do(t, d, drivers.Op{}); at.Outcome != drivers.Indeterminate || at.Transparent > 0 {
 			t.Errorf("%+v", at)
@@ -295,7 +256,7 @@ func TestBehindTheEnd(t *testing.T) {
 					into.trailers("0")
 					x.conn.Write(b.Bytes()) // at once: the library's writer, which forgets the call, is slower
 				})
-				defer raw.close()
+				defer raw.Close()
 				d := openRaw(t, raw, change)
 				for range 20 {
 					if at := do(t, d, drivers.Op{}); at.Outcome != drivers.Indeterminate {

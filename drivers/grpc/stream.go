@@ -71,8 +71,8 @@ func (c *Stream) check(listed int, problem func(field, message string)) {
 	}
 }
 
-// Messages implements drivers.Conversing.
-func (c *Config) Messages() drivers.MessageTelling {
+// messageTelling says what the driver can tell about the messages of a call.
+func (c *Config) messageTelling() drivers.MessageTelling {
 	s := c.Stream
 	if s == nil {
 		return drivers.MessageTelling{}

@@ -2,7 +2,6 @@ package grpc
 
 import (
 	"context"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -172,11 +171,11 @@ func (g *target) close() {
 	g.stop()
 }
 
-func (g *target) conn(ctx context.Context) *net.TCPConn {
+func (g *target) conn(ctx context.Context) *drivertest.RawConn {
 	p, _ := peer.FromContext(ctx)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.conns[p.Addr.String()].(*net.TCPConn)
+	return drivertest.NewRawConn(g.conns[p.Addr.String()])
 }
 
 func (g *target) reserve(_ any, stream grpc.ServerStream) error {
@@ -246,11 +245,9 @@ func (g *target) reply(stream grpc.ServerStream, mode drivertest.Behaviour) erro
 		stream.SendHeader(metadata.Pairs("half", "way"))
 		g.conn(ctx).Close()
 	case drivertest.Reset:
-		c := g.conn(ctx)
-		c.SetLinger(0)
-		c.Close()
+		g.conn(ctx).Reset()
 	case drivertest.Garbage:
-		io.WriteString(g.conn(ctx), strings.Repeat("garbage ", 10_000))
+		g.conn(ctx).Say(strings.Repeat("garbage ", 10_000))
 	}
 	return stream.SendMsg(ok)
 }

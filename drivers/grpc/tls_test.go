@@ -17,6 +17,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
+	"wringer/drivers/tlsconfig"
 )
 
 // certificate lends a certificate for example.com, as PEM files too.
@@ -46,13 +47,13 @@ func TestMutualTLS(t *testing.T) {
 	t.Cleanup(g.close)
 	for _, test := range []struct {
 		name string
-		tls  TLS
+		tls  tlsconfig.Config
 		want string // of the error; empty: none
 	}{
-		{"both prove themselves", TLS{CA: cert, Cert: cert, Key: key, ServerName: "example.com"}, ""},
-		{"no certificate of the client's", TLS{CA: cert, ServerName: "example.com"}, "target unreachable"}, // TLS 1.3: the refusal comes when the client already writes
-		{"an authority that is not trusted", TLS{Cert: cert, Key: key, ServerName: "example.com"}, "certificate"},
-		{"another name", TLS{CA: cert, Cert: cert, Key: key, ServerName: "example.org"}, "example.org"},
+		{"both prove themselves", tlsconfig.Config{CA: cert, Cert: cert, Key: key, ServerName: "example.com"}, ""},
+		{"no certificate of the client's", tlsconfig.Config{CA: cert, ServerName: "example.com"}, "target unreachable"}, // TLS 1.3: the refusal comes when the client already writes
+		{"an authority that is not trusted", tlsconfig.Config{Cert: cert, Key: key, ServerName: "example.com"}, "certificate"},
+		{"another name", tlsconfig.Config{CA: cert, Cert: cert, Key: key, ServerName: "example.org"}, "example.org"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := reserve(g)

@@ -42,7 +42,7 @@ func (d *driver) methodOf(ctx context.Context, c *Config) (protoreflect.MethodDe
 	case len(c.Protos) > 0:
 		find, err = compileProtos(ctx, c, d.env.Files)
 	case c.Descriptors != "":
-		find, err = readDescriptors(resolve(d.env.Files, c.Descriptors))
+		find, err = readDescriptors(drivers.ResolvePath(d.env.Files, c.Descriptors))
 	default:
 		return d.ask(ctx, c)
 	}
@@ -67,7 +67,7 @@ func compileProtos(ctx context.Context, c *Config, folder string) (func(protoref
 		paths = nil
 	}
 	for _, p := range c.ImportPaths {
-		paths = append(paths, resolve(folder, p))
+		paths = append(paths, drivers.ResolvePath(folder, p))
 	}
 	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: paths})}
 	files, err := compiler.Compile(ctx, c.Protos...)

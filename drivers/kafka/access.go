@@ -3,26 +3,16 @@ package kafka
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
+
+	"wringer/drivers/tlsconfig"
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
-
-// TLS is how the brokers are trusted, and how the client proves itself. Paths are relative to the scenario.
-type TLS struct {
-	CA         string `yaml:"ca" jsonschema_description:"PEM file of the authorities to trust. Default: the system's."`
-	Cert       string `yaml:"cert" jsonschema_description:"PEM file of the client's certificate."`
-	Key        string `yaml:"key" jsonschema_description:"PEM file of the client's key."`
-	ServerName string `yaml:"server_name" jsonschema_description:"The name to ask for and to verify. Default: each broker's host."`
-	Insecure   bool   `yaml:"insecure" jsonschema_description:"Do not verify the brokers' certificates."`
-}
 
 // SASL is how the client names itself to the brokers.
 type SASL struct {
@@ -34,19 +24,12 @@ type SASL struct {
 
 // access is what it takes to speak with the brokers; both parts may be nil.
 type access struct {
-	tls  *TLS
+	tls  *tlsconfig.Config
 	sasl *SASL
 }
 
 func (a access) check(problem func(field, message string)) {
-	if t := a.tls; t != nil {
-		if (t.Cert == "") != (t.Key == "") {
-			problem("tls", "cert and key go together")
-		}
-		if t.Insecure && t.CA != "" {
-			problem("tls.insecure", "stands beside ca; keep one of the two")
-		}
-	}
+	a.tls.Check(problem)
 	s := a.sasl
 	if s == nil {
 		return
@@ -73,35 +56,10 @@ func (a access) check(problem func(field, message string)) {
 
 // secure loads the TLS files; nil without TLS.
 func (a access) secure(files string) (*tls.Config, error) {
-	t := a.tls
-	if t == nil {
+	if a.tls == nil {
 		return nil, nil
 	}
-	resolve := func(path string) string {
-		if filepath.IsAbs(path) {
-			return path
-		}
-		return filepath.Join(files, path)
-	}
-	out := &tls.Config{ServerName: t.ServerName, InsecureSkipVerify: t.Insecure, MinVersion: tls.VersionTLS12}
-	if t.CA != "" {
-		pem, err := os.ReadFile(resolve(t.CA))
-		if err != nil {
-			return nil, fmt.Errorf("tls.ca: %w", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("tls.ca: no certificate in " + t.CA)
-		}
-	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(resolve(t.Cert), resolve(t.Key))
-		if err != nil {
-			return nil, fmt.Errorf("tls.cert: %w", err)
-		}
-		out.Certificates = []tls.Certificate{pair}
-	}
-	return out, nil
+	return a.tls.Load(files)
 }
 
 // sign sets how sarama names itself to the brokers.

@@ -17,6 +17,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
 // Config is the `kafka:` part of a stream.
@@ -45,7 +46,7 @@ type Config struct {
 	Replication  int16             `yaml:"replication" jsonschema_description:"Replicas of a topic that is created. Default: the brokers' own."`
 	MinInsync    int16             `yaml:"min_insync" jsonschema_description:"min.insync.replicas of a topic that is created: how many replicas must have a record before acks: all acknowledges it. Default: the brokers' own."`
 	Transactions *Transactions     `yaml:"transactions" jsonschema_description:"Send the records in transactions. Implies idempotent."`
-	TLS          *TLS              `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
+	TLS          *tlsconfig.Config `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
 	SASL         *SASL             `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
 	Version      string            `yaml:"version" jsonschema_description:"Newest protocol version to speak, as in 2.8.0; at least 0.11.0. Default 2.8.0. Older brokers are met on their own."`
 }
@@ -254,18 +255,3 @@ func (c *Config) backoff() time.Duration {
 }
 
 func (c *Config) verify() bool { return c.Verify == nil || *c.Verify }
-
-// Verifies implements drivers.Verifying.
-func (c *Config) Verifies() bool { return c.verify() }
-
-// GaugeNames implements drivers.Declarer: operations in flight, records that left for the brokers, and how many the verifier
-// is behind.
-func (c *Config) GaugeNames() []string {
-	if c.verify() {
-		return []string{"in_flight", "lag", "transmissions", "retransmissions"}
-	}
-	return []string{"in_flight", "transmissions", "retransmissions"}
-}
-
-// String tells where the stream sends, for `wringer check`.
-func (c *Config) String() string { return c.Brokers + " " + c.Topic }

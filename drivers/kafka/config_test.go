@@ -57,7 +57,7 @@ func TestCheck(t *testing.T) {
 
 func TestEffectCheck(t *testing.T) {
 	var fields []string
-	(&Effect{Brokers: "x", ID: "a", Key: "$", Origin: "$.ok"}).Check(func(field, _ string) { fields = append(fields, field) })
+	(&Effect{Brokers: "x", ID: "a", Key: "$.", Origin: "$.ok"}).Check(func(field, _ string) { fields = append(fields, field) })
 	if !slices.Equal(fields, []string{"brokers", "topic", "id", "key"}) {
 		t.Errorf("%q", fields)
 	}

@@ -208,8 +208,7 @@ func (c *fieldConn) Write(p []byte) (int, error) {
 		c.Conn.Close()
 		return 0, net.ErrClosed
 	case drivertest.Reset:
-		c.Conn.(*net.TCPConn).SetLinger(0)
-		c.Conn.Close()
+		drivertest.NewRawConn(c.Conn).Reset()
 		return 0, syscall.ECONNRESET
 	case drivertest.Garbage:
 		c.Conn.Write([]byte("HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\n\r\n"))

@@ -2,23 +2,23 @@ package kafka
 
 import (
 	"context"
-	"fmt"
 
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
 // Consume is the `kafka:` part of `consume:`: a topic that the target publishes to.
 type Consume struct {
-	Brokers       string       `yaml:"brokers" jsonschema:"required" jsonschema_description:"Brokers to begin with: host:port, separated by commas."`
-	Topic         string       `yaml:"topic" jsonschema:"required" jsonschema_description:"The topic to read, from its end at the start of the run."`
-	ID            string       `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the value, as in $.orderId, or header NAME. Default: header wringer-id."`
-	Key           string       `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the value. Default: the record's key."`
-	Sequence      string       `yaml:"sequence" jsonschema_description:"JSON path to a whole number that rises within the key: it tells the order that was meant, and gaps where it counts up by one."`
-	ReadCommitted *bool        `yaml:"read_committed" jsonschema_description:"Do not see what transactions aborted or have not committed. Default true."`
-	Group         *Group       `yaml:"group" jsonschema_description:"A group of consumers that reads the topic too, and is under test. Default: none; a single reader of all partitions judges the topic."`
-	Schema        *Translation `yaml:"schema" jsonschema_description:"Values are encoded by schemas of a Schema Registry."`
-	TLS           *TLS         `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
-	SASL          *SASL        `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
+	Brokers       string            `yaml:"brokers" jsonschema:"required" jsonschema_description:"Brokers to begin with: host:port, separated by commas."`
+	Topic         string            `yaml:"topic" jsonschema:"required" jsonschema_description:"The topic to read, from its end at the start of the run."`
+	ID            string            `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the value, as in $.orderId, or header NAME. Default: header wringer-id."`
+	Key           string            `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the value. Default: the record's key."`
+	Sequence      string            `yaml:"sequence" jsonschema_description:"JSON path to a whole number that rises within the key: it tells the order that was meant, and gaps where it counts up by one."`
+	ReadCommitted *bool             `yaml:"read_committed" jsonschema_description:"Do not see what transactions aborted or have not committed. Default true."`
+	Group         *Group            `yaml:"group" jsonschema_description:"A group of consumers that reads the topic too, and is under test. Default: none; a single reader of all partitions judges the topic."`
+	Schema        *Translation      `yaml:"schema" jsonschema_description:"Values are encoded by schemas of a Schema Registry."`
+	TLS           *tlsconfig.Config `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
+	SASL          *SASL             `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
 }
 
 // Check implements drivers.SourceConfig.
@@ -46,29 +46,4 @@ func (c *Consume) Open(_ context.Context, env drivers.Env) (drivers.Source, erro
 	}
 	s.autoCreate = true
 	return s, nil
-}
-
-// Sequenced implements drivers.Sequenced.
-func (c *Consume) Sequenced() bool { return c.Sequence != "" }
-
-// Grouped implements drivers.Grouped.
-func (c *Consume) Grouped() bool { return c.Group != nil }
-
-// Peered implements drivers.Peered: faults can break the group's way to one broker.
-func (*Consume) Peered() {}
-
-// Churned implements drivers.Grouped.
-func (c *Consume) Churned() bool { return c.Group != nil && c.Group.Churn != nil }
-
-// GaugeNames implements drivers.Declarer: how many records the reader is behind.
-func (c *Consume) GaugeNames() []string { return []string{"lag"} }
-
-// String tells where records are read, for `wringer check`.
-func (c *Consume) String() string {
-	text := c.Brokers + " " + c.Topic
-	if g := c.Group; g != nil {
-		text += fmt.Sprintf(", by a group of %d that commits %s too", g.Members, map[string]string{
-			commitBefore: "before its work", commitAfter: "after its work", commitPeriodic: "periodically"}[g.commit()])
-	}
-	return text
 }

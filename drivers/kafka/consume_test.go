@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"wringer/drivers"
 )
 
 // Identities stand in a header of the target's own, keys and numbers in the value.
@@ -32,7 +30,7 @@ func TestConsume(t *testing.T) {
 	if err := end(); err != nil {
 		t.Fatal(err)
 	}
-	if len(all.all) != 2 || !drivers.Sequenced(&config).Sequenced() {
+	if len(all.all) != 2 || !config.Describe().Sequenced {
 		t.Fatalf("%d seen", len(all.all))
 	}
 	if d := all.all[0]; string(d.ID) != "e1" || string(d.Key) != "c1" || string(d.Sequence) != "41" {
@@ -44,7 +42,7 @@ func TestConsume(t *testing.T) {
 }
 
 func TestConsumeProblems(t *testing.T) {
-	bad := Consume{Brokers: "nowhere", ID: "header ", Key: "customer", Sequence: "$", SASL: &SASL{}}
+	bad := Consume{Brokers: "nowhere", ID: "header ", Key: "customer", Sequence: "$.", SASL: &SASL{}}
 	var fields []string
 	bad.Check(func(field, _ string) { fields = append(fields, field) })
 	if got, want := strings.Join(fields, " "), "brokers topic sasl id key sequence"; got != want {

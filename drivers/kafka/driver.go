@@ -37,11 +37,11 @@ type Driver struct {
 }
 
 var (
-	_ drivers.Driver   = (*Driver)(nil)
-	_ drivers.Pipeline = (*Driver)(nil)
-	_ drivers.Gauger   = (*Driver)(nil)
-	_ drivers.Verifier = (*Driver)(nil)
-	_ drivers.Fleet    = (*Driver)(nil)
+	_ drivers.Driver    = (*Driver)(nil)
+	_ drivers.Pipeline  = (*Driver)(nil)
+	_ drivers.Gauger    = (*Driver)(nil)
+	_ drivers.Verifier  = (*Driver)(nil)
+	_ drivers.Producers = (*Driver)(nil)
 )
 
 // Send implements drivers.Pipeline.
@@ -159,10 +159,10 @@ func (p passage) acked(f *flight, noAcks bool) {
 	switch m := &f.message; {
 	case f.acked:
 		if f.offset >= 0 {
-			f.at.Placed, f.at.Partition, f.at.Offset = true, f.partition, f.offset
+			f.at.Position = drivers.PositionIn(f.partition, f.offset)
 		}
 	case m.Offset >= 0 && !noAcks:
-		f.at.Placed, f.at.Partition, f.at.Offset = true, m.Partition, m.Offset
+		f.at.Position = drivers.PositionIn(m.Partition, m.Offset)
 	}
 }
 

@@ -36,13 +36,13 @@ func TestAckedAndSeen(t *testing.T) {
 			attempts := send(t, d, 0, n, testPatience, 50)
 			places := make(map[[2]int64]bool)
 			for seq, at := range attempts {
-				if at.Outcome != drivers.Acked || at.Hidden != 0 || !at.Wire || !at.Placed || at.Sent < at.Begun {
+				if at.Outcome != drivers.Acked || at.Hidden != 0 || !at.Wire || !at.Position.Known || at.Sent < at.Begun {
 					t.Fatalf("%d: %+v", seq, at)
 				}
 				if w.of(uint64(seq)) != 1 {
 					t.Fatalf("%d arrived %d times", seq, w.of(uint64(seq)))
 				}
-				places[[2]int64{int64(at.Partition), at.Offset}] = true
+				places[[2]int64{int64(at.Position.Log), at.Position.At}] = true
 			}
 			catchUp(t, source)
 			if err := end(); err != nil {
@@ -57,8 +57,8 @@ func TestAckedAndSeen(t *testing.T) {
 				if whose != drivers.Ours || !ok || key != seq%50 {
 					t.Fatalf("saw %q with key %q", s.ID, s.Key)
 				}
-				if at := attempts[seq]; at.Partition != s.Partition || at.Offset != s.Offset {
-					t.Fatalf("%d: acked at %d/%d, seen at %d/%d", seq, at.Partition, at.Offset, s.Partition, s.Offset)
+				if at := attempts[seq]; at.Position != s.Position {
+					t.Fatalf("%d: acked at %+v, seen at %+v", seq, at.Position, s.Position)
 				}
 			}
 		})
@@ -253,7 +253,7 @@ func exactCounts(t *testing.T, seed uint64, config Config) {
 	for _, s := range all.all {
 		seq, _ := d.env.Identity.Parse(s.ID)
 		copies[seq]++
-		places[seq] = [2]int64{int64(s.Partition), s.Offset}
+		places[seq] = [2]int64{int64(s.Position.Log), s.Position.At}
 	}
 	outcomes := make(map[drivers.Outcome]int)
 	for i, at := range attempts {
@@ -270,7 +270,7 @@ func exactCounts(t *testing.T, seed uint64, config Config) {
 		case at.Outcome == drivers.Acked && copies[seq] == 0, at.Outcome == drivers.Rejected && copies[seq] > 0,
 			config.Idempotent && copies[seq] > 1:
 			t.Errorf("%d: %d copies: %+v", seq, copies[seq], at)
-		case at.Placed && copies[seq] == 1 && places[seq] != [2]int64{int64(at.Partition), at.Offset}:
+		case at.Position.Known && copies[seq] == 1 && places[seq] != [2]int64{int64(at.Position.Log), at.Position.At}:
 			t.Errorf("%d: seen at %v: %+v", seq, places[seq], at)
 		}
 	}
@@ -300,13 +300,13 @@ func TestOrderOfKeys(t *testing.T) {
 	for _, s := range all.all {
 		seq, _ := env.Identity.Parse(s.ID)
 		key := string(s.Key)
-		if p, ok := home[key]; ok && p != s.Partition {
-			t.Fatalf("key %s in partitions %d and %d", key, p, s.Partition)
+		if p, ok := home[key]; ok && p != s.Position.Log {
+			t.Fatalf("key %s in partitions %d and %d", key, p, s.Position.Log)
 		}
 		if seq < last[key] {
 			t.Fatalf("key %s: %d after %d", key, seq, last[key])
 		}
-		last[key], home[key] = seq, s.Partition
+		last[key], home[key] = seq, s.Position.Log
 	}
 }
 
@@ -315,7 +315,7 @@ func TestNoAcks(t *testing.T) {
 	w := watch(c, nil)
 	d := openDriver(t, c, Config{Acks: "none"}, newEnv())
 	for _, at := range send(t, d, 0, 100, testPatience, 0) {
-		if at.Outcome != drivers.Acked || at.Placed || !at.Wire || at.Hidden != 0 {
+		if at.Outcome != drivers.Acked || at.Position.Known || !at.Wire || at.Hidden != 0 {
 			t.Fatalf("%+v", at)
 		}
 	}

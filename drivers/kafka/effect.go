@@ -7,19 +7,21 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/jsonpath"
+	"wringer/drivers/tlsconfig"
 )
 
 // Effect is the `kafka:` part of `effects:`: a topic in which every operation must show up.
 type Effect struct {
-	Brokers       string       `yaml:"brokers" jsonschema:"required" jsonschema_description:"Brokers to begin with: host:port, separated by commas."`
-	Topic         string       `yaml:"topic" jsonschema:"required" jsonschema_description:"The topic to read."`
-	ID            string       `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the value, as in $.orderId, or header NAME. Default: header wringer-id."`
-	Key           string       `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the value. Default: the record's key."`
-	Origin        string       `yaml:"origin" jsonschema_description:"JSON path to what identifies the message that this effect came from, which tells a redelivery upstream from a second effect."`
-	ReadCommitted *bool        `yaml:"read_committed" jsonschema_description:"Do not see what transactions aborted or have not committed. Default true."`
-	Schema        *Translation `yaml:"schema" jsonschema_description:"Values are encoded by schemas of a Schema Registry."`
-	TLS           *TLS         `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
-	SASL          *SASL        `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
+	Brokers       string            `yaml:"brokers" jsonschema:"required" jsonschema_description:"Brokers to begin with: host:port, separated by commas."`
+	Topic         string            `yaml:"topic" jsonschema:"required" jsonschema_description:"The topic to read."`
+	ID            string            `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the value, as in $.orderId, or header NAME. Default: header wringer-id."`
+	Key           string            `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the value. Default: the record's key."`
+	Origin        string            `yaml:"origin" jsonschema_description:"JSON path to what identifies the message that this effect came from, which tells a redelivery upstream from a second effect."`
+	ReadCommitted *bool             `yaml:"read_committed" jsonschema_description:"Do not see what transactions aborted or have not committed. Default true."`
+	Schema        *Translation      `yaml:"schema" jsonschema_description:"Values are encoded by schemas of a Schema Registry."`
+	TLS           *tlsconfig.Config `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
+	SASL          *SASL             `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
 }
 
 // Check implements drivers.SourceConfig.
@@ -50,12 +52,6 @@ func (e *Effect) source(env drivers.Env) (*Source, error) {
 	return newSource(env, e.Brokers, e.Topic, e.access(), e.places(), e.Schema, e.ReadCommitted == nil || *e.ReadCommitted)
 }
 
-// GaugeNames implements drivers.Declarer: how many records the source is behind.
-func (e *Effect) GaugeNames() []string { return []string{"lag"} }
-
-// String tells where operations are looked for, for `wringer check`.
-func (e *Effect) String() string { return e.Brokers + " " + e.Topic }
-
 // places are the texts that say where in a record something stands; empty ones are the defaults.
 type places struct{ id, key, origin, sequence string }
 
@@ -76,7 +72,7 @@ func (p places) compile() (l look, err error) {
 	}
 	for _, at := range []struct {
 		field, text string
-		to          **path
+		to          **jsonpath.Path
 	}{{"key", p.key, &l.key}, {"origin", p.origin, &l.origin}, {"sequence", p.sequence, &l.sequence}} {
 		if *at.to, err = compilePath(at.text); err != nil {
 			return l, fmt.Errorf("%s: %w", at.field, err)
@@ -86,7 +82,7 @@ func (p places) compile() (l look, err error) {
 }
 
 // compileID compiles a path, or `header NAME`; an empty text is the header wringer-id.
-func compileID(text string) (p *path, header string, err error) {
+func compileID(text string) (p *jsonpath.Path, header string, err error) {
 	if text == "" {
 		return nil, HeaderID, nil
 	}
@@ -99,4 +95,12 @@ func compileID(text string) (p *path, header string, err error) {
 		return nil, "", errors.New("header names no header: write header x-event-id")
 	}
 	return nil, name, nil
+}
+
+// compilePath compiles a path; an empty text is a nil path.
+func compilePath(text string) (*jsonpath.Path, error) {
+	if text == "" {
+		return nil, nil
+	}
+	return jsonpath.Parse(text)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"wringer/drivers"
+	"wringer/drivers/jsonpath"
 )
 
 const (
@@ -231,7 +232,7 @@ func (s *Source) advance(p *position, next, end int64) {
 // look says where in a record its identity, key, origin and number stand. The identity stands in header when id is nil, the
 // key is the record's own when key is nil; of the others nil is nowhere.
 type look struct {
-	id, key, origin, sequence *path
+	id, key, origin, sequence *jsonpath.Path
 	header                    string
 }
 
@@ -248,7 +249,7 @@ type decoder struct {
 
 // decode delivers the records of block from offset next on, and returns the offset behind what it has dealt with.
 func (d *decoder) decode(partition int32, next int64, block *sarama.FetchResponseBlock, deliver func(*drivers.Delivery)) (int64, error) {
-	d.delivery = drivers.Delivery{Partition: partition, At: d.env.Clock()}
+	d.delivery = drivers.Delivery{Position: drivers.PositionIn(partition, 0), At: d.env.Clock()}
 	aborted := newAborted(block.AbortedTransactions)
 	for _, set := range block.RecordsSet {
 		batch := set.RecordBatch
@@ -294,18 +295,18 @@ func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*d
 		if offset < next {
 			continue
 		}
-		d.delivery.Offset = offset
+		d.delivery.Position.At = offset
 		value := values(i)
 		d.delivery.ID = d.id(r, value)
 		d.delivery.Key = r.Key
 		if d.look.key != nil {
-			d.delivery.Key = d.look.key.find(value, &d.scratch[1])
+			d.delivery.Key = d.look.key.Find(value, &d.scratch[1])
 		}
 		if d.look.origin != nil {
-			d.delivery.Origin = d.look.origin.find(value, &d.scratch[2])
+			d.delivery.Origin = d.look.origin.Find(value, &d.scratch[2])
 		}
 		if d.look.sequence != nil {
-			d.delivery.Sequence = d.look.sequence.find(value, &d.scratch[3])
+			d.delivery.Sequence = d.look.sequence.Find(value, &d.scratch[3])
 		}
 		deliver(&d.delivery)
 	}
@@ -314,7 +315,7 @@ func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*d
 
 func (d *decoder) id(r *sarama.Record, value []byte) []byte {
 	if d.look.id != nil {
-		return d.look.id.find(value, &d.scratch[0])
+		return d.look.id.Find(value, &d.scratch[0])
 	}
 	for _, h := range r.Headers {
 		if string(h.Key) == d.look.header {

@@ -101,9 +101,12 @@ type consumers struct {
 	trouble  error // the last of any member's
 }
 
-var _ drivers.Group = (*consumers)(nil)
+var (
+	_ drivers.Group       = (*consumers)(nil)
+	_ drivers.GroupConfig = (*Consume)(nil)
+)
 
-// OpenGroup implements drivers.Grouped.
+// OpenGroup implements drivers.GroupConfig.
 func (c *Consume) OpenGroup(env drivers.Env) (drivers.Group, error) {
 	g := &consumers{config: c.Group, env: env, topic: c.Topic, access: c.access(), committed: c.committed()}
 	g.id = cmp.Or(c.Group.ID, "wringer-"+env.Stream) + "-" + env.Identity.Run
@@ -182,8 +185,8 @@ func (g *consumers) Run(ctx context.Context, length time.Duration, tell func(dri
 	return fmt.Errorf("no member of group %s was given anything to read: %w", g.id, cmp.Or(g.trouble, errors.New("the brokers did not answer in time")))
 }
 
-// Committed implements drivers.Group.
-func (g *consumers) Committed(ctx context.Context) (map[int32]int64, error) {
+// Settled implements drivers.Group: what the group has committed, the next offset by partition.
+func (g *consumers) Settled(ctx context.Context) (map[int32]int64, error) {
 	partitions := make([]int32, 0, len(g.begin))
 	for p := range g.begin {
 		partitions = append(partitions, p)

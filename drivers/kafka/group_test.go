@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -33,7 +34,7 @@ func (l *told) processed(by int) (records map[string]int, times int) {
 	records = make(map[string]int)
 	for _, e := range l.events {
 		if e.Kind == drivers.Processed && (by == 0 || e.Member == by) {
-			records[fmt.Sprintf("%d/%d", e.Partition, e.Offset)]++
+			records[fmt.Sprintf("%d/%d", e.Position.Log, e.Position.At)]++
 			times++
 		}
 	}
@@ -145,7 +146,7 @@ func TestGroupProcessesEverythingOnce(t *testing.T) {
 			if _, times := b.processed(0); times != 50 {
 				t.Errorf("processed %d times, want 50", times)
 			}
-			committed, err := b.Committed(t.Context())
+			committed, err := b.Settled(t.Context())
 			if err != nil || committed[0] != 51 {
 				t.Errorf("committed %v, %v", committed, err)
 			}
@@ -221,7 +222,7 @@ func (b *band) committedBy(t *testing.T) int64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
 	defer cancel()
-	at, err := b.Committed(ctx)
+	at, err := b.Settled(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,11 +360,11 @@ func TestGroupKnowsItsBrokers(t *testing.T) {
 	if err != nil || len(peers) != 3 || peers["broker-0"] == "" {
 		t.Errorf("%v, %v", peers, err)
 	}
-	leader, err := b.Leader(t.Context(), topic, 0)
+	leader, err := b.Resolve(t.Context(), "leader("+topic+",0)")
 	if err != nil || peers[leader] == "" {
 		t.Errorf("leader %q, %v", leader, err)
 	}
-	if none, err := b.Leader(t.Context(), "nowhere", 0); err != nil || none != "" {
+	if none, err := b.Resolve(t.Context(), "leader(nowhere,0)"); !errors.Is(err, drivers.ErrNoPeer) {
 		t.Errorf("leader %q, %v", none, err)
 	}
 }

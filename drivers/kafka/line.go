@@ -107,5 +107,5 @@ func (d *Driver) lineOf(op *drivers.Op) *line {
 	return d.lines[n%uint64(len(d.lines))]
 }
 
-// Producers implements drivers.Fleet.
+// Producers implements drivers.Producers.
 func (d *Driver) Producers() uint64 { return uint64(len(d.lines)) }

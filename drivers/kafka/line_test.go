@@ -42,7 +42,7 @@ func TestProducers(t *testing.T) {
 			for _, s := range all.all {
 				seq, _ := env.Identity.Parse(s.ID)
 				seen[seq]++
-				in := scope{producer: seq % producers, partition: s.Partition}
+				in := scope{producer: seq % producers, partition: s.Position.Log}
 				if test.keys > 0 {
 					in = scope{key: seq % test.keys}
 				}

@@ -201,7 +201,7 @@ func (c *consumer) tell(kind drivers.GroupKind, generation int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.dead {
-		c.group.tell(drivers.GroupEvent{Kind: kind, Member: c.member.number, Generation: generation, At: c.group.env.Clock()})
+		c.group.tell(drivers.GroupEvent{Kind: kind, Member: c.member.number, Round: generation, At: c.group.env.Clock()})
 	}
 }
 
@@ -280,7 +280,7 @@ func (c *consumer) process(s sarama.ConsumerGroupSession, record *sarama.Consume
 	if c.dead {
 		return false
 	}
-	c.group.tell(drivers.GroupEvent{Kind: drivers.Processed, Member: c.member.number, Generation: s.GenerationID(),
-		Partition: record.Partition, Offset: record.Offset, At: c.group.env.Clock()})
+	c.group.tell(drivers.GroupEvent{Kind: drivers.Processed, Member: c.member.number, Round: s.GenerationID(),
+		Position: drivers.PositionIn(record.Partition, record.Offset), At: c.group.env.Clock()})
 	return true
 }

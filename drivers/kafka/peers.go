@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/IBM/sarama"
@@ -14,36 +13,34 @@ import (
 )
 
 var (
-	_ drivers.Peered  = (*Config)(nil)
-	_ drivers.Cluster = (*Driver)(nil)
-	_ drivers.Cluster = (*consumers)(nil)
+	_ drivers.Peers    = (*Driver)(nil)
+	_ drivers.Peers    = (*consumers)(nil)
+	_ drivers.Branched = (*Config)(nil)
+	_ drivers.Branched = (*Consume)(nil)
 )
 
-// Peered implements drivers.Peered.
-func (*Config) Peered() {}
-
-// Peers implements drivers.Cluster.
+// Peers implements drivers.Peers.
 func (d *Driver) Peers(ctx context.Context) (map[string]string, error) {
 	return d.directory().peers(ctx, d.config.Topic)
 }
 
-// Leader implements drivers.Cluster.
-func (d *Driver) Leader(ctx context.Context, topic string, partition int32) (string, error) {
-	return d.directory().leader(ctx, topic, partition)
+// Resolve implements drivers.Peers.
+func (d *Driver) Resolve(ctx context.Context, branch string) (string, error) {
+	return d.directory().resolve(ctx, branch)
 }
 
 func (d *Driver) directory() directory {
 	return directory{d.env, d.config.Brokers, d.config.access(), d.network.secure}
 }
 
-// Peers implements drivers.Cluster.
+// Peers implements drivers.Peers.
 func (g *consumers) Peers(ctx context.Context) (map[string]string, error) {
 	return g.directory().peers(ctx, g.topic)
 }
 
-// Leader implements drivers.Cluster.
-func (g *consumers) Leader(ctx context.Context, topic string, partition int32) (string, error) {
-	return g.directory().leader(ctx, topic, partition)
+// Resolve implements drivers.Peers.
+func (g *consumers) Resolve(ctx context.Context, branch string) (string, error) {
+	return g.directory().resolve(ctx, branch)
 }
 
 func (g *consumers) directory() directory {
@@ -62,18 +59,19 @@ func (d directory) peers(ctx context.Context, topic string) (all map[string]stri
 	err = d.ask(ctx, topic, func(client sarama.Client) error {
 		all = make(map[string]string)
 		for _, b := range client.Brokers() {
-			all[peerName(b)] = b.Addr()
+			all[brokerName(b.ID())] = b.Addr()
 		}
 		return nil
 	})
 	return all, err
 }
 
+// leader returns the name of the broker that leads a partition, empty when there is no such partition or topic.
 func (d directory) leader(ctx context.Context, topic string, partition int32) (name string, err error) {
 	err = d.ask(ctx, topic, func(client sarama.Client) error {
 		leader, err := client.Leader(topic, partition)
 		if err == nil {
-			name = peerName(leader)
+			name = brokerName(leader.ID())
 		}
 		return err
 	})
@@ -82,8 +80,6 @@ func (d directory) leader(ctx context.Context, topic string, partition int32) (n
 	}
 	return name, err
 }
-
-func peerName(b *sarama.Broker) string { return "broker-" + strconv.Itoa(int(b.ID())) }
 
 // ask gets the metadata of a topic by a client of its own, past the stream's link, and looks into it.
 func (d directory) ask(ctx context.Context, topic string, look func(sarama.Client) error) error {

@@ -2,9 +2,11 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 
 	"wringer/drivers"
@@ -23,7 +25,7 @@ func TestClusterTellsWhoLeads(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		name, err := d.Leader(t.Context(), topic, 1)
+		name, err := d.Resolve(t.Context(), fmt.Sprintf("leader(%s,1)", topic))
 		if want := fmt.Sprintf("broker-%d", id); name != want || err != nil {
 			t.Errorf("%s leads, not %s: %v", name, want, err)
 		}
@@ -35,7 +37,8 @@ func TestClusterTellsWhoLeads(t *testing.T) {
 		topic     string
 		partition int32
 	}{{topic, 3}, {"nothing", 0}, {"no topic!", 0}} {
-		if name, err := d.Leader(t.Context(), absent.topic, absent.partition); name != "" || err != nil {
+		name, err := d.Resolve(t.Context(), fmt.Sprintf("leader(%s,%d)", absent.topic, absent.partition))
+		if !errors.Is(err, drivers.ErrNoPeer) || !strings.Contains(err.Error(), fmt.Sprintf("there is no partition %d of topic %s", absent.partition, absent.topic)) {
 			t.Errorf("%+v: %q leads it, %v", absent, name, err)
 		}
 	}
@@ -51,7 +54,7 @@ func TestClusterIsAskedPastTheLink(t *testing.T) {
 		}
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}
-	var d drivers.Cluster = openDriver(t, c, Config{}, env)
+	var d drivers.Peers = openDriver(t, c, Config{}, env)
 	cut = true
 	if all, err := d.Peers(t.Context()); err != nil || len(all) != 3 {
 		t.Errorf("%v, %v", all, err)

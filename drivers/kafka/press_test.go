@@ -112,7 +112,7 @@ func TestOneBatchUnderWay(t *testing.T) {
 		<-landed
 	}
 	for i := range attempts {
-		if at := attempts[i]; at.Outcome != drivers.Acked || at.Offset != int64(i) {
+		if at := attempts[i]; at.Outcome != drivers.Acked || at.Position.At != int64(i) {
 			t.Fatalf("%d: %+v", i, at)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -167,9 +166,7 @@ func (s *Schema) read(folder string, f *found) error {
 	if path == "" {
 		return nil
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(folder, path)
-	}
+	path = drivers.ResolvePath(folder, path)
 	info, err := os.Stat(path)
 	if err != nil {
 		return err

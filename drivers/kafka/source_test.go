@@ -66,7 +66,7 @@ func TestEffect(t *testing.T) {
 		t.Fatalf("%d seen", len(all.all))
 	}
 	first := all.all[0]
-	if string(first.ID) != "r1.s.7" || string(first.Key) != "k1" || string(first.Origin) != "12" || first.Offset != 1 || first.At <= 0 {
+	if string(first.ID) != "r1.s.7" || string(first.Key) != "k1" || string(first.Origin) != "12" || first.Position.At != 1 || first.At <= 0 {
 		t.Errorf("%+v", first)
 	}
 	for _, d := range all.all[1:] {

@@ -45,7 +45,7 @@ func TestTransactionOutcomes(t *testing.T) {
 	aborted := 0
 	for seq, at := range attempts {
 		switch {
-		case at.Outcome == drivers.Acked && at.Placed && seen[uint64(seq)] == 1:
+		case at.Outcome == drivers.Acked && at.Position.Known && seen[uint64(seq)] == 1:
 		case at.Outcome == drivers.Rejected && at.Code == codeAborted && at.Wire && at.Answered && seen[uint64(seq)] == 0:
 			aborted++
 		default:

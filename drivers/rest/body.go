@@ -72,7 +72,7 @@ func (w *writer) body(r *request, s *Step) texts {
 
 // file reads a file of the scenario.
 func (w *writer) file(field, path string) string {
-	content, err := readBounded(resolve(w.env.Files, path), maxBodyFile)
+	content, err := readBounded(drivers.ResolvePath(w.env.Files, path), maxBodyFile)
 	if err != nil {
 		w.wrong(field, err.Error())
 	}

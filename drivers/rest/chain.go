@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/jsonpath"
 )
 
 // Step is one request of a chain.
@@ -84,7 +85,7 @@ func (j *judge) capture(spec string) (func(*answer) ([]byte, bool), error) {
 	rest = strings.TrimSpace(rest)
 	switch {
 	case strings.HasPrefix(spec, "$"):
-		path, err := parsePath(strings.TrimSpace(spec))
+		path, err := jsonpath.Parse(strings.TrimSpace(spec))
 		j.keep = true
 		return func(a *answer) ([]byte, bool) { return jsonText(a.body, path) }, err
 	case kind == "body" && rest != "":

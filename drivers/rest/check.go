@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/jsonpath"
 )
 
 // Check is one entry of `checks`. All that it names must hold.
@@ -134,14 +135,14 @@ var comparisons = []struct {
 // place is a value that must stand at a path.
 type place struct {
 	spec string
-	path []any // string: a member; int: an element
+	path *jsonpath.Path
 	want func(*drivers.Op) any
 }
 
 func (j *judge) addJSON(wants map[string]any, field string, w *writer) {
 	var places []place
 	for _, spec := range slices.Sorted(maps.Keys(wants)) {
-		path, err := parsePath(spec)
+		path, err := jsonpath.Parse(spec)
 		if err != nil {
 			w.wrong(field, err.Error())
 			continue
@@ -156,7 +157,7 @@ func (j *judge) addJSON(wants map[string]any, field string, w *writer) {
 			return "the body is no JSON document"
 		}
 		for _, p := range places {
-			got, found := lookUp(doc, p.path)
+			got, found := p.path.In(doc)
 			if !found {
 				return "json " + p.spec + " is absent"
 			}
@@ -196,73 +197,13 @@ func (w *writer) want(field string, v any) func(*drivers.Op) any {
 	return func(*drivers.Op) any { return plain }
 }
 
-// parsePath reads $, $.name, $.list[0].name, $["odd name"].
-func parsePath(s string) ([]any, error) {
-	rest, found := strings.CutPrefix(s, "$")
-	if !found {
-		return nil, fmt.Errorf("path %q: begin with $, as in $.items[0].id", s)
-	}
-	var path []any
-	for rest != "" {
-		step, tail, ok := cutStep(rest)
-		if !ok {
-			return nil, fmt.Errorf("path %q: %q is no step: write .name, [0] or [\"name\"]", s, rest)
-		}
-		path, rest = append(path, step), tail
-	}
-	return path, nil
-}
-
-func cutStep(s string) (step any, tail string, ok bool) {
-	if name, found := strings.CutPrefix(s, "."); found {
-		end := strings.IndexAny(name, ".[")
-		if end < 0 {
-			end = len(name)
-		}
-		return name[:end], name[end:], end > 0
-	}
-	if quoted, found := strings.CutPrefix(s, "["); found && strings.HasPrefix(quoted, `"`) {
-		prefix, err := strconv.QuotedPrefix(quoted)
-		if err != nil || !strings.HasPrefix(quoted[len(prefix):], "]") {
-			return nil, "", false
-		}
-		name, err := strconv.Unquote(prefix)
-		return name, quoted[len(prefix)+1:], err == nil
-	}
-	inside, tail, found := strings.Cut(strings.TrimPrefix(s, "["), "]")
-	n, err := strconv.ParseUint(inside, 10, 31)
-	return int(n), tail, found && err == nil
-}
-
-func lookUp(doc any, path []any) (any, bool) {
-	for _, step := range path {
-		switch step := step.(type) {
-		case string:
-			m, ok := doc.(map[string]any)
-			if !ok {
-				return nil, false
-			}
-			if doc, ok = m[step]; !ok {
-				return nil, false
-			}
-		case int:
-			list, ok := doc.([]any)
-			if !ok || step >= len(list) {
-				return nil, false
-			}
-			doc = list[step]
-		}
-	}
-	return doc, true
-}
-
 // jsonText is the value at a path of a JSON body: a string's text, or the value as JSON. null counts as absent.
-func jsonText(body []byte, path []any) ([]byte, bool) {
+func jsonText(body []byte, path *jsonpath.Path) ([]byte, bool) {
 	doc, ok := document(body)
 	if !ok {
 		return nil, false
 	}
-	value, found := lookUp(doc, path)
+	value, found := path.In(doc)
 	if !found || value == nil {
 		return nil, false
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
 // leg is one request of an operation made ready: what is sent, what its answers mean, and what is kept of them.
@@ -132,7 +133,7 @@ func (w *writer) request(s *Step) *request {
 			w.wrong("request", err.Error())
 		}
 	}
-	if line.scheme == "http" && w.config.TLS != (TLS{}) {
+	if line.scheme == "http" && w.config.TLS != (tlsconfig.Config{}) {
 		w.problem("tls", "goes with https:// only")
 	}
 	r.path = texts{{text: w.text("request", line.path, pathPlace, escapeLine)}}

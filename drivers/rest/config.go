@@ -10,11 +10,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
 // Config is the `rest:` part of a stream: one request an operation, a chain of steps, or the targets of a file.
@@ -35,12 +35,12 @@ type Config struct {
 	Targets *Targets      `yaml:"targets" jsonschema_description:"A vegeta targets file instead of one request: the operations take its targets in turn."`
 	Data    *drivers.Data `yaml:"data" jsonschema_description:"A file whose rows feed the templates."`
 
-	HTTP2      bool          `yaml:"http2" jsonschema_description:"HTTP/2: over TLS for https, with prior knowledge (h2c) for http."`
-	TLS        TLS           `yaml:"tls"`
-	Keepalive  *bool         `yaml:"keepalive" jsonschema_description:"Reuse connections. Default true; false makes a connection for each attempt. HTTP/1.1 only."`
-	Connection Connection    `yaml:"connection" jsonschema_description:"How connections are made, and how long they live."`
-	Redirects  int           `yaml:"redirects" jsonschema_description:"Redirects that an attempt follows at most. Default 0: a redirect is an answer like any other."`
-	MaxBody    drivers.Bytes `yaml:"max_body" jsonschema_description:"Bound on the body of an answer; a larger one is not read on, and has the code too_large. Default 1MiB."`
+	HTTP2      bool             `yaml:"http2" jsonschema_description:"HTTP/2: over TLS for https, with prior knowledge (h2c) for http."`
+	TLS        tlsconfig.Config `yaml:"tls"`
+	Keepalive  *bool            `yaml:"keepalive" jsonschema_description:"Reuse connections. Default true; false makes a connection for each attempt. HTTP/1.1 only."`
+	Connection Connection       `yaml:"connection" jsonschema_description:"How connections are made, and how long they live."`
+	Redirects  int              `yaml:"redirects" jsonschema_description:"Redirects that an attempt follows at most. Default 0: a redirect is an answer like any other."`
+	MaxBody    drivers.Bytes    `yaml:"max_body" jsonschema_description:"Bound on the body of an answer; a larger one is not read on, and has the code too_large. Default 1MiB."`
 }
 
 // Auth is how a request says who sends it.
@@ -122,7 +122,7 @@ func (c *Config) assemble(env drivers.Env, legs []leg) (drivers.Driver, error) {
 // checkParts finds parts of the configuration that do not go together.
 func (c *Config) checkParts(problem func(field, message string)) {
 	c.checkKind(problem)
-	c.TLS.check(problem)
+	c.TLS.Check(problem)
 	if c.HTTP2 && !c.reuse() {
 		problem("keepalive", "false goes with HTTP/1.1 only; remove it or http2")
 	}
@@ -204,52 +204,4 @@ func readBounded(path string, bound int64) (string, error) {
 	}
 	b, err := os.ReadFile(path)
 	return string(b), err
-}
-
-// resolve makes a path of the scenario one of this process.
-func resolve(folder, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(folder, path)
-}
-
-// GaugeNames implements drivers.Declarer: connections that are open, those opened so far, and redirects followed.
-func (c *Config) GaugeNames() []string {
-	names := []string{"connections", "connections_opened"}
-	if c.Redirects > 0 {
-		names = append(names, "redirects")
-	}
-	return names
-}
-
-// StepNames implements drivers.Stepped.
-func (c *Config) StepNames() []string {
-	var names []string
-	for i := range c.Steps {
-		names = append(names, c.Steps[i].Name)
-	}
-	return names
-}
-
-// Sources implements drivers.Sourced.
-func (c *Config) Sources() []netip.Addr {
-	var all []netip.Addr
-	for _, s := range c.Connection.Source {
-		if a, err := netip.ParseAddr(s); err == nil {
-			all = append(all, a)
-		}
-	}
-	return all
-}
-
-// String tells where the stream sends, for `wringer check`.
-func (c *Config) String() string {
-	switch {
-	case len(c.Steps) > 0:
-		return fmt.Sprintf("%d steps: %s", len(c.Steps), strings.Join(c.StepNames(), ", "))
-	case c.Targets != nil:
-		return "the targets of " + c.Targets.File
-	}
-	return c.Request
 }

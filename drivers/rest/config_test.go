@@ -10,6 +10,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
+	"wringer/drivers/tlsconfig"
 )
 
 func problems(c *Config) []string {
@@ -54,8 +55,8 @@ func TestCheck(t *testing.T) {
 		{"path", Config{Request: "http://host/", Checks: []Check{{JSON: map[string]any{"a.b": 1}}}}, "begin with $"},
 		{"step", Config{Request: "http://host/", Checks: []Check{{JSON: map[string]any{"$.a[x]": 1}}}}, "is no step"},
 		{"size", Config{Request: "http://host/", Checks: []Check{{Size: "10KiB"}}}, "checks[0].size"},
-		{"TLS pair", Config{Request: "https://host/", TLS: TLS{Cert: "x"}}, "tls: cert and key go together"},
-		{"TLS without https", Config{Request: "http://host/", TLS: TLS{Insecure: true}}, "tls: goes with https"},
+		{"TLS pair", Config{Request: "https://host/", TLS: tlsconfig.Config{Cert: "x"}}, "tls: cert and key go together"},
+		{"TLS without https", Config{Request: "http://host/", TLS: tlsconfig.Config{Insecure: true}}, "tls: goes with https"},
 		{"HTTP/2 closing", Config{Request: "https://host/", HTTP2: true, Keepalive: new(bool)}, "keepalive"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -72,7 +73,7 @@ func TestOpenChecksAgain(t *testing.T) {
 		{Request: "http://${host}/"},
 		{Request: "ftp://host/"},
 		{Request: "http://host/", BodyFile: "absent.json"},
-		{Request: "https://host/", TLS: TLS{CA: "absent.pem"}},
+		{Request: "https://host/", TLS: tlsconfig.Config{CA: "absent.pem"}},
 	} {
 		_, err := c.Open(t.Context(), drivertest.NewEnv(t, time.Now()))
 		if !errors.Is(err, drivers.ErrConfig) {

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
 // fleet holds the origins that a stream sends to, and how connections to them are made. It is safe for concurrent use.
 type fleet struct {
 	env       drivers.Env
-	tls       TLS
+	tls       tlsconfig.Config
 	http2     bool
 	reuse     bool
 	redirects int
@@ -52,7 +53,7 @@ func newFleet(env drivers.Env, c *Config) *fleet {
 		f.maxBody = defaultMaxBody
 	}
 	if c.Connection.Unix != "" {
-		f.unix = resolve(env.Files, c.Connection.Unix)
+		f.unix = drivers.ResolvePath(env.Files, c.Connection.Unix)
 	}
 	return f
 }
@@ -77,10 +78,15 @@ func (f *fleet) origin(l line) (*origin, error) {
 		if f.http2 {
 			protocol = "h2"
 		}
-		secure, err := f.tls.open(&f.env, l.hostname(), protocol)
+		secure, err := f.tls.Load(f.env.Files)
 		if err != nil {
 			return nil, err
 		}
+		if secure.ServerName == "" {
+			secure.ServerName = l.hostname()
+		}
+		secure.NextProtos = []string{protocol}
+		secure.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 		o.secure = secure
 	}
 	if f.http2 {

@@ -175,7 +175,7 @@ func statusCode(status int) string {
 	if s := statusCodes[status]; s != "" {
 		return s
 	}
-	return "http_" + strconv.Itoa(status)
+	return statusPrefix + strconv.Itoa(status)
 }
 
 func statusText(status int) string {
@@ -189,7 +189,7 @@ func statusText(status int) string {
 var statusCodes, statusTexts = func() (codes, texts [1000]string) {
 	for s := range codes {
 		if name := http.StatusText(s); name != "" {
-			codes[s], texts[s] = "http_"+strconv.Itoa(s), strconv.Itoa(s)+" "+name
+			codes[s], texts[s] = statusPrefix+strconv.Itoa(s), strconv.Itoa(s)+" "+name
 		}
 	}
 	return codes, texts

@@ -43,8 +43,8 @@ type loop struct {
 // glance is up to how long an answer may wait to be taken, if it has a stamp: to wake up for it costs as much as to send it.
 const glance = 250 * time.Microsecond
 
-// Loop implements drivers.Looped: for requests in clear text over connections that stay open.
-func (d *driver) Loop() (drivers.Loop, error) {
+// Poller implements drivers.Polled: for requests in clear text over connections that stay open.
+func (d *driver) Poller() (drivers.Poller, error) {
 	if d.secure != nil || d.pool != nil || !d.reuse {
 		return nil, nil
 	}
@@ -53,7 +53,7 @@ func (d *driver) Loop() (drivers.Loop, error) {
 	return l, l.waker.open()
 }
 
-// Send implements drivers.Loop.
+// Send implements drivers.Poller.
 func (l *loop) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -180,7 +180,7 @@ func (l *loop) landed(p *polled) {
 	l.flying = l.flying[:last]
 }
 
-// Await implements drivers.Loop.
+// Await implements drivers.Poller.
 func (l *loop) Await(ctx context.Context, d time.Duration) {
 	now := l.wait(d)
 	for n := len(l.events); n == len(l.events) && !l.few(ctx, now); {
@@ -367,7 +367,7 @@ func (l *loop) drop(p *polled) {
 	p.close()
 }
 
-// Close implements drivers.Loop.
+// Close implements drivers.Poller.
 func (l *loop) Close() error {
 	l.all.Wait()
 	for _, p := range l.conns {

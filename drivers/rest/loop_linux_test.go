@@ -20,7 +20,7 @@ import (
 // byLoop is a session that makes its attempts by a loop of its own.
 type byLoop struct {
 	d *driver
-	drivers.Loop
+	drivers.Poller
 	over atomic.Bool
 	done func()
 }
@@ -31,11 +31,11 @@ func sessionByLoop(d drivers.Driver) (drivers.Session, error) {
 	if !ok {
 		return d.Session()
 	}
-	l, err := plain.Loop()
+	l, err := plain.Poller()
 	if l == nil || err != nil {
 		return plain.lane(), err
 	}
-	b := &byLoop{d: plain, Loop: l}
+	b := &byLoop{d: plain, Poller: l}
 	b.done = func() { b.over.Store(true) }
 	return b, nil
 }
@@ -136,7 +136,7 @@ func TestLoopTellsWhatASessionTells(t *testing.T) {
 					}
 					text = text[n:]
 				}
-				c.(*net.TCPConn).CloseWrite()
+				c.(*drivertest.RawConn).HalfClose()
 				io.Copy(io.Discard, in)
 				return false
 			})
@@ -282,7 +282,7 @@ func TestLoopTellsWhenAnAnswerCame(t *testing.T) {
 // flown is a loop with some idle connections, and attempts that are under way together.
 type flown struct {
 	d  *driver
-	l  drivers.Loop
+	l  drivers.Poller
 	at [16]drivers.Attempt
 	op [16]drivers.Op
 	up int // so many were begun
@@ -294,7 +294,7 @@ type flown struct {
 // fly opens a loop and makes one attempt over each of n connections, which are idle afterwards.
 func fly(t *testing.T, d drivers.Driver, n int) *flown {
 	t.Helper()
-	l, err := d.(*driver).Loop()
+	l, err := d.(*driver).Poller()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -534,7 +534,7 @@ func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
 	})
 	defer close(release)
 	d := open(t, &Config{Request: w.URL + "/{{id}}"})
-	inner, err := d.(*driver).Loop()
+	inner, err := d.(*driver).Poller()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,5 +4,5 @@ package rest
 
 import "wringer/drivers"
 
-// Loop implements drivers.Looped: here every request is a session's.
-func (d *driver) Loop() (drivers.Loop, error) { return nil, nil }
+// Poller implements drivers.Polled: here every request is a session's.
+func (d *driver) Poller() (drivers.Poller, error) { return nil, nil }

@@ -7,8 +7,8 @@ import (
 	"wringer/drivers"
 )
 
-// Witnessable implements drivers.Witnessable.
-func (c *Config) Witnessable() error {
+// witnessable returns what keeps a witness from reading the stream's requests, nil when nothing does.
+func (c *Config) witnessable() error {
 	line, err := parseLine(c.Request)
 	switch {
 	case !c.single():

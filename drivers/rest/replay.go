@@ -15,8 +15,8 @@ import (
 // (draft-ietf-httpapi-idempotency-key-header-07, "The Idempotency-Key HTTP Request Header Field").
 const keyHeader = "Idempotency-Key"
 
-// Replayable implements drivers.Replayable.
-func (c *Config) Replayable() error {
+// replayable returns what keeps the stream's operations from being replayed, nil when nothing does.
+func (c *Config) replayable() error {
 	if c.Request == "" || !c.plain() {
 		return errNotPlain
 	}

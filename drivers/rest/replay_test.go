@@ -82,7 +82,7 @@ func replay(t *testing.T, target *keeper, http2 bool) map[drivers.ReplayKind]dri
 	env := drivertest.NewEnv(t, time.Now())
 	env.Mark, env.Replay = "{{id}}", func(seq uint64) bool { return seq%2 == 1 }
 	c := &Config{Request: "POST " + server.URL, Headers: map[string]string{"idempotency-key": "{{id}}"}, Body: `{"id":"{{id}}","n":2}`, HTTP2: http2}
-	if err := c.Replayable(); err != nil {
+	if err := c.replayable(); err != nil {
 		t.Fatal(err)
 	}
 	d, err := c.Open(t.Context(), env)
@@ -210,14 +210,14 @@ func TestReplayable(t *testing.T) {
 		if header == "" {
 			c.Headers = nil
 		}
-		if err := c.Replayable(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		if err := c.replayable(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", header, err)
 		}
 	}
 }
 
 func TestReplaysOfNoSingleRequest(t *testing.T) {
-	if err := new(Config).Replayable(); err != errNotPlain {
+	if err := new(Config).replayable(); err != errNotPlain {
 		t.Errorf("error %v", err)
 	}
 }
@@ -235,7 +235,7 @@ func TestWitnessable(t *testing.T) {
 		{Config{Request: "POST https://a/"}, "plain http:// port"},
 		{Config{Request: "POST http://a/", Headers: map[string]string{"wringer-op": "x"}}, "take it out of headers"},
 	} {
-		if err := c.config.Witnessable(); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+		if err := c.config.witnessable(); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c.config, err)
 		}
 	}

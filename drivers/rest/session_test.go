@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,25 +18,7 @@ import (
 // serve runs handle for each connection, numbered from 1, until the test ends. It returns the address.
 func serve(t *testing.T, handle func(n int, c net.Conn, in *bufio.Reader)) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for n := 1; ; n++ {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				defer c.Close()
-				handle(n, c, bufio.NewReader(c))
-			})
-		}
-	})
-	t.Cleanup(func() { listener.Close(); all.Wait() })
-	return listener.Addr().String()
+	return drivertest.ServeRaw(t, func(c *drivertest.RawConn) { handle(c.Number, c, c.In) }).Address()
 }
 
 // readRequest reads one request with its body.

@@ -15,6 +15,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
+	"wringer/drivers/tlsconfig"
 )
 
 // target is an HTTP server that behaves as it is told.
@@ -100,11 +101,7 @@ func (g *target) close() {
 func (g *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.received.Add(1)
 	io.Copy(io.Discard, r.Body)
-	conn := r.Context().Value(connKey{}).(net.Conn)
-	raw := conn
-	if t, ok := conn.(*tls.Conn); ok {
-		raw = t.NetConn()
-	}
+	raw := drivertest.NewRawConn(r.Context().Value(connKey{}).(net.Conn))
 	switch g.mode.Load() {
 	case drivertest.Answer:
 		w.Write([]byte(`{"ok":true}`))
@@ -119,18 +116,17 @@ func (g *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		panic(http.ErrAbortHandler)
 	case drivertest.Close:
-		raw.Close()
+		raw.Cut()
 	case drivertest.Cut:
 		w.Header().Set("Content-Length", "100")
 		w.Write([]byte("half"))
 		http.NewResponseController(w).Flush()
-		raw.Close()
+		raw.Cut()
 	case drivertest.Reset:
-		raw.(*net.TCPConn).SetLinger(0)
-		raw.Close()
+		raw.Reset()
 	case drivertest.Garbage:
-		io.WriteString(raw, strings.Repeat("ICY 200 OK\r\n\r\n", 10))
-		raw.Close()
+		raw.Garbage()
+		raw.Cut()
 	case drivertest.Endless:
 		block := make([]byte, 32<<10)
 		for {
@@ -156,7 +152,7 @@ func conformance(t *testing.T, secure, http2 bool, configure func(c *Config)) {
 	subject := drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
 		g := startTarget(t, tlsConfig)
 		c := &Config{Request: "POST " + scheme + "://" + g.address + "/orders/{{id}}", Body: `{"id":"{{id}}"}`,
-			Headers: map[string]string{"Idempotency-Key": "{{id}}"}, TLS: TLS{Insecure: secure}, HTTP2: http2}
+			Headers: map[string]string{"Idempotency-Key": "{{id}}"}, TLS: tlsconfig.Config{Insecure: secure}, HTTP2: http2}
 		configure(c)
 		return drivertest.Target{Config: c, Behave: g.behave(t), Received: g.received.Load, Close: g.close}
 	}}

@@ -51,7 +51,7 @@ func (w *writer) targets() []leg {
 
 // read parses the file with vegeta's own parser.
 func (t *Targets) read(folder string) ([]vegeta.Target, error) {
-	path := resolve(folder, t.File)
+	path := drivers.ResolvePath(folder, t.File)
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err

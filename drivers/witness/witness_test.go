@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -120,8 +121,7 @@ func reset(w http.ResponseWriter) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	c.(*net.TCPConn).SetLinger(0)
-	c.Close()
+	drivertest.NewRawConn(c).Reset()
 }
 
 func startCounting(t testing.TB) (*counting, *httptest.Server) {

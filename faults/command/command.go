@@ -56,11 +56,13 @@ func (*Config) Kind() string { return "exec" }
 // On implements faults.Config: what a command breaks is its own affair.
 func (*Config) On() faults.Place { return faults.Place{} }
 
-// Filled implements faults.Filled: the commands may name the target's ports and processes.
-func (*Config) Filled() {}
+// Describe implements faults.Config: the commands may name the target's ports and processes.
+func (c *Config) Describe() faults.Description {
+	return faults.Description{Words: c.words(), Templated: true}
+}
 
-// String tells the fault in words: "exec tc qdisc add ...".
-func (c *Config) String() string { return "exec " + strings.Join(c.Exec, " ") }
+// words tell the fault: "exec tc qdisc add ...".
+func (c *Config) words() string { return "exec " + strings.Join(c.Exec, " ") }
 
 // Open implements faults.Config.
 func (c *Config) Open(env faults.Env) (faults.Fault, error) {

@@ -43,7 +43,7 @@ func TestConformance(t *testing.T) {
 			Exec: sh("touch " + broken), Undo: sh("rm -f " + broken), Dir: dir,
 			Bites: sh("test -e " + met), Gone: sh("test ! -e " + broken),
 		}
-		return faulttest.Rig{Fault: open(t, c, faults.Env{}), Meet: func(context.Context) error {
+		return faulttest.Rig{Config: c, Fault: open(t, c, faults.Env{}), Meet: func(context.Context) error {
 			if _, err := os.Stat(broken); err != nil {
 				return nil
 			}
@@ -196,7 +196,7 @@ func TestConfig(t *testing.T) {
 		}
 	}
 	c := Config{Exec: []string{"tc", "qdisc"}}
-	if c.String() != "exec tc qdisc" || c.On() != (faults.Place{}) || c.Kind() != "exec" {
-		t.Errorf("%s on %v", c.String(), c.On())
+	if c.words() != "exec tc qdisc" || c.On() != (faults.Place{}) || c.Kind() != "exec" {
+		t.Errorf("%s on %v", c.words(), c.On())
 	}
 }

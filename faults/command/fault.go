@@ -33,7 +33,7 @@ type Fault struct {
 // checkEvery is the time between two looks at whether the fault bites.
 const checkEvery = 500 * time.Millisecond
 
-// Patience implements faults.Patient: Heal may run two commands, and wait for one that Inject or the watch has under way.
+// Patience implements faults.Slow: Heal may run two commands, and wait for one that Inject or the watch has under way.
 func (f *Fault) Patience() time.Duration { return 3*f.base.Timeout + 2*time.Second }
 
 func (f *Fault) take(ctx context.Context) error {
@@ -60,7 +60,7 @@ func (f *Fault) Inject(ctx context.Context) error {
 		return err
 	}
 	undo := f.with(f.config.Undo)
-	done, err := f.env.Journal.Due(UndoKind, f.config.String(), undo)
+	done, err := f.env.Journal.Due(UndoKind, f.config.words(), undo)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package faulttest
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,8 @@ import (
 
 // Rig is one fault on a target of its own. What it needs besides is closed by t.Cleanup.
 type Rig struct {
+	// Config is what the fault was opened from.
+	Config faults.Config
 	// Fault is not in force yet.
 	Fault faults.Fault
 	// Meet sends something that meets the fault while it is in force, and is nil when it was served. It may fail, or block
@@ -29,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) Rig) {
 		name string
 		run  func(t *testing.T, r Rig)
 	}{
+		{"describes itself", describes},
 		{"bites and heals", bitesAndHeals},
 		{"does not bite when nothing met it", idle},
 		{"does not bite outside its time", outside},
@@ -42,6 +46,23 @@ func Run(t *testing.T, open func(t *testing.T) Rig) {
 		{"can be injected again", again},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+	}
+}
+
+// describes checks that what the configuration says of the fault is whole, and the same each time.
+func describes(t *testing.T, r Rig) {
+	kind, on, told := r.Config.Kind(), r.Config.On(), r.Config.Describe()
+	if again := r.Config.Describe(); told != again || kind != r.Config.Kind() || on != r.Config.On() {
+		t.Errorf("described as %+v, and then as %+v", told, again)
+	}
+	if kind == "" || told.Words == "" || strings.ContainsAny(told.Words, "\n\r") {
+		t.Errorf("kind %q, words %q: both must tell something, in one line", kind, told.Words)
+	}
+	if on.Link != "" && on.Part != "" {
+		t.Errorf("breaks %+v: a fault breaks a link or a part", on)
+	}
+	if slow, ok := r.Fault.(faults.Slow); ok && slow.Patience() < 0 {
+		t.Errorf("patience %v", slow.Patience())
 	}
 }
 

@@ -150,8 +150,11 @@ func (c *Config) Kind() string {
 // On implements faults.Config.
 func (c *Config) On() faults.Place { return faults.Place{Link: c.Link} }
 
-// String tells the fault in words: "answer 503, to POST /orders, of 30%".
-func (c *Config) String() string {
+// Describe implements faults.Config.
+func (c *Config) Describe() faults.Description { return faults.Description{Words: c.words()} }
+
+// words tell the fault: "answer 503, to POST /orders, of 30%".
+func (c *Config) words() string {
 	a := &c.Act
 	words := a.verbs()
 	if a.RetryAfter > 0 {
@@ -199,7 +202,7 @@ func contains(all []string, want string) bool {
 	return false
 }
 
-// Prepare implements faults.Preparer.
+// Prepare implements faults.NeedsLayer.
 func (c *Config) Prepare(link faults.Link) error {
 	_, err := layerOn(link)
 	return err
@@ -215,5 +218,5 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Fault{Force: request.Force{First: c.Act.First, Share: c.Act.Share, Seed: env.Seed}, act: c.Act, name: c.String(), layer: l}, nil
+	return &Fault{Force: request.Force{First: c.Act.First, Share: c.Act.Share, Seed: env.Seed}, act: c.Act, name: c.words(), layer: l}, nil
 }

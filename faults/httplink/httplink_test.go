@@ -29,12 +29,12 @@ func TestConformance(t *testing.T) {
 		{Cut: 1},
 		{Discard: true},
 	} {
-		t.Run((&Config{Act: a}).String(), func(t *testing.T) {
+		t.Run((&Config{Act: a}).words(), func(t *testing.T) {
 			both(t, func(t *testing.T, two bool) {
 				faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 					s := serve(t)
 					r := newRig(t, s.address())
-					return faulttest.Rig{Fault: r.open(t, a), Meet: func(ctx context.Context) error {
+					return faulttest.Rig{Config: &Config{Link: "l", Act: a}, Fault: r.open(t, a), Meet: func(ctx context.Context) error {
 						c := client(t, two)
 						defer c.CloseIdleConnections()
 						c.Timeout = 500 * time.Millisecond // what is discarded never comes
@@ -301,7 +301,7 @@ func TestConfig(t *testing.T) {
 		if got := strings.Join(fields, " "); got != tt.problem {
 			t.Errorf("%+v: problems %q, want %q", tt.act, got, tt.problem)
 		}
-		if got := c.String(); got != tt.words {
+		if got := c.words(); got != tt.words {
 			t.Errorf("%+v: %q, want %q", tt.act, got, tt.words)
 		}
 	}

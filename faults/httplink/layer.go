@@ -19,7 +19,7 @@ type layer struct {
 
 // layerOn returns the link's layer, laid at the first call.
 func layerOn(link faults.Link) (*layer, error) {
-	stack, ok := link.(faults.Stack)
+	stack, ok := link.(faults.ListeningLink)
 	if !ok {
 		return nil, fmt.Errorf("link %s: a %T bears no protocol", link.Name(), link)
 	}

@@ -46,7 +46,7 @@ func newRig(t testing.TB, upstream string) *rig {
 	if err := (&Config{}).Prepare(link); err != nil {
 		t.Fatal(err)
 	}
-	address, err := link.(faults.Stack).Listen(faults.Inlet{Address: "127.0.0.1:0", Upstream: func(context.Context) ([]string, error) {
+	address, err := link.(faults.ListeningLink).Listen(faults.Inlet{Address: "127.0.0.1:0", Upstream: func(context.Context) ([]string, error) {
 		return []string{upstream}, nil
 	}})
 	if err != nil {

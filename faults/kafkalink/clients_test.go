@@ -192,7 +192,7 @@ func TestClientsOutliveFaults(t *testing.T) {
 		{API: "produce", Error: "NOT_LEADER_OR_FOLLOWER", First: 2},
 		{API: "produce", Delay: 50 * time.Millisecond},
 	} {
-		t.Run((&FaultConfig{Act: a}).String(), func(t *testing.T) {
+		t.Run((&FaultConfig{Act: a}).words(), func(t *testing.T) {
 			t.Parallel()
 			cl := cluster(t)
 			r := newRig(t, cl.ListenAddrs()...)

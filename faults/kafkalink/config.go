@@ -49,14 +49,14 @@ func (c *Config) Prepare(link faults.Link, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	l.mapping = newMapping(c, link.(faults.Stack))
+	l.mapping = newMapping(c, link.(faults.ListeningLink))
 	l.log = log
 	return nil
 }
 
 // layerOn returns the link's layer, laid at the first call.
 func layerOn(link faults.Link) (*layer, error) {
-	stack, ok := link.(faults.Stack)
+	stack, ok := link.(faults.ListeningLink)
 	if !ok {
 		return nil, fmt.Errorf("link %s: a %T bears no protocol", link.Name(), link)
 	}

@@ -109,8 +109,11 @@ func (c *FaultConfig) Kind() string {
 // On implements faults.Config.
 func (c *FaultConfig) On() faults.Place { return faults.Place{Link: c.Link} }
 
-// String tells the fault in words: "produce: drop answers, 30% of them".
-func (c *FaultConfig) String() string {
+// Describe implements faults.Config.
+func (c *FaultConfig) Describe() faults.Description { return faults.Description{Words: c.words()} }
+
+// words tell the fault: "produce: drop answers, 30% of them".
+func (c *FaultConfig) words() string {
 	a := &c.Act
 	what := strings.ToLower(a.API) + ": "
 	switch {
@@ -130,7 +133,7 @@ func (c *FaultConfig) String() string {
 	return what
 }
 
-// Prepare implements faults.Preparer.
+// Prepare implements faults.NeedsLayer.
 func (c *FaultConfig) Prepare(link faults.Link) error {
 	_, err := layerOn(link)
 	return err
@@ -150,7 +153,7 @@ func (c *FaultConfig) Open(env faults.Env) (faults.Fault, error) {
 	code, _ := codeOf(c.Act.Error)
 	return &Fault{
 		Force: request.Force{First: c.Act.First, Share: c.Act.Share, Seed: env.Seed},
-		act:   c.Act, name: c.String(), key: key, code: code, layer: l, aim: aim,
+		act:   c.Act, name: c.words(), key: key, code: code, layer: l, aim: aim,
 	}, nil
 }
 

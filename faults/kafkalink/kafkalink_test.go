@@ -35,10 +35,10 @@ func TestConformance(t *testing.T) {
 		{API: "produce", Error: "NOT_LEADER_OR_FOLLOWER"},
 		{API: "produce", Delay: 20 * time.Millisecond},
 	} {
-		t.Run((&FaultConfig{Act: a}).String(), func(t *testing.T) {
+		t.Run((&FaultConfig{Act: a}).words(), func(t *testing.T) {
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				r := newRig(t, serve(t, echo))
-				return faulttest.Rig{Fault: r.open(t, a), Meet: func(ctx context.Context) error {
+				return faulttest.Rig{Config: &FaultConfig{Link: "l", Act: a}, Fault: r.open(t, a), Meet: func(ctx context.Context) error {
 					c, err := net.Dial("tcp", r.address)
 					if err != nil {
 						return err
@@ -349,7 +349,7 @@ func FuzzRewritten(f *testing.F) {
 }
 
 // noStack listens nowhere.
-type noStack struct{ faults.Stack }
+type noStack struct{ faults.ListeningLink }
 
 func (noStack) Listen(faults.Inlet) (string, error) { return "", errors.New("no port is free") }
 
@@ -373,7 +373,7 @@ func TestConfigs(t *testing.T) {
 		if got := strings.Join(fields, " "); got != tt.problem {
 			t.Errorf("%+v: problems %q, want %q", tt.act, got, tt.problem)
 		}
-		if got := c.String(); got != tt.words {
+		if got := c.words(); got != tt.words {
 			t.Errorf("%+v: %q, want %q", tt.act, got, tt.words)
 		}
 	}
@@ -390,7 +390,7 @@ func TestConfigs(t *testing.T) {
 	}
 	defer m.Close(t.Context())
 	link, _ := m.Link("l")
-	if _, err := link.(faults.Stack).Lay("http", func() faults.Layer { return newLayer("l") }); err != nil {
+	if _, err := link.(faults.ListeningLink).Lay("http", func() faults.Layer { return newLayer("l") }); err != nil {
 		t.Fatal(err)
 	}
 	if err := (&FaultConfig{Link: "l"}).Prepare(link); err == nil {

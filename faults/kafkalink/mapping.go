@@ -19,7 +19,7 @@ const maxBrokers = 1024
 type mapping struct {
 	host, advertise string
 	port            int // of the bootstrap; 0: any
-	stack           faults.Stack
+	stack           faults.ListeningLink
 
 	mu      sync.Mutex
 	brokers map[int32]*broker
@@ -31,7 +31,7 @@ type broker struct {
 	port     int32
 }
 
-func newMapping(c *Config, stack faults.Stack) *mapping {
+func newMapping(c *Config, stack faults.ListeningLink) *mapping {
 	m := &mapping{host: "127.0.0.1", stack: stack, brokers: make(map[int32]*broker)}
 	if host, port, err := net.SplitHostPort(c.Listen); err == nil {
 		m.host = host

@@ -45,13 +45,13 @@ func (p *peers) Peers(ctx context.Context) (map[string]string, error) {
 	}
 	all := make(map[string]string, len(answer.Brokers))
 	for _, b := range answer.Brokers {
-		all[faults.PeerName(b.NodeID)] = net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
+		all[brokerName(b.NodeID)] = net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
 	}
 	return all, nil
 }
 
-// Leader implements faults.Peers.
-func (p *peers) Leader(ctx context.Context, topic string, partition int32) (string, error) {
+// leader returns the name of the broker that leads a partition, empty when there is no such partition or topic.
+func (p *peers) leader(ctx context.Context, topic string, partition int32) (string, error) {
 	answer, err := p.ask(ctx, &topic)
 	if err != nil {
 		return "", err
@@ -70,7 +70,7 @@ func (p *peers) Leader(ctx context.Context, topic string, partition int32) (stri
 				return "", fmt.Errorf("topic %s, partition %d: nobody leads it now", topic, partition)
 			}
 			if one.Partition == partition {
-				return faults.PeerName(one.Leader), nil
+				return brokerName(one.Leader), nil
 			}
 		}
 	}
@@ -137,7 +137,7 @@ func (m *mapping) seen() map[string]string {
 	defer m.mu.Unlock()
 	all := make(map[string]string, len(m.brokers))
 	for id, b := range m.brokers {
-		all[faults.PeerName(id)] = b.upstream
+		all[brokerName(id)] = b.upstream
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package kafkalink
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -67,7 +68,7 @@ func TestPeersOfALink(t *testing.T) {
 	r := newRig(t, "127.0.0.1:1", cl.ListenAddrs()[2]) // nobody is at the first
 	all, err := r.peers.Peers(t.Context())
 	for i, address := range cl.ListenAddrs() {
-		if got := all[faults.PeerName(int32(i))]; got != address {
+		if got := all[brokerName(int32(i))]; got != address {
 			t.Errorf("broker %d is at %q, not %s: %v", i, got, address, err)
 		}
 	}
@@ -75,7 +76,8 @@ func TestPeersOfALink(t *testing.T) {
 		topic     string
 		partition int32
 	}{{"orders", 6}, {"nothing", 0}} {
-		if name, err := r.peers.Leader(t.Context(), absent.topic, absent.partition); name != "" || err != nil {
+		name, err := r.peers.Resolve(t.Context(), fmt.Sprintf("leader(%s,%d)", absent.topic, absent.partition))
+		if !errors.Is(err, faults.ErrNoPeer) {
 			t.Errorf("%+v: %q leads it, %v", absent, name, err)
 		}
 	}

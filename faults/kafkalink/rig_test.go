@@ -55,7 +55,7 @@ func newRig(t testing.TB, upstream ...string) *rig {
 	if err := c.Prepare(link, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	address, err := link.(faults.Stack).Listen(faults.Inlet{Address: c.Listen, Upstream: func(context.Context) ([]string, error) { return upstream, nil }})
+	address, err := link.(faults.ListeningLink).Listen(faults.Inlet{Address: c.Listen, Upstream: func(context.Context) ([]string, error) { return upstream, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

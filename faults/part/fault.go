@@ -222,9 +222,9 @@ func (f *Fault) Probe(ctx context.Context) error {
 	return nil
 }
 
-// Patience implements faults.Patient: as long as the part itself asks for.
+// Patience implements faults.Slow: as long as the part itself asks for.
 func (f *Fault) Patience() time.Duration {
-	if p, ok := f.part.(interface{ Patience() time.Duration }); ok {
+	if p, ok := f.part.(faults.Slow); ok {
 		return p.Patience()
 	}
 	return 0

@@ -94,8 +94,11 @@ func (c *Config) Excludes(other faults.Config) bool {
 	return ok && o.target().part == c.target().part
 }
 
-// String tells the fault in words: "kill broker-2", "pause stock, every 500ms".
-func (c *Config) String() string {
+// Describe implements faults.Config.
+func (c *Config) Describe() faults.Description { return faults.Description{Words: c.words()} }
+
+// words tell the fault: "kill broker-2", "pause stock, every 500ms".
+func (c *Config) words() string {
 	t := c.target()
 	s := t.kind + " " + t.part
 	switch {
@@ -116,7 +119,7 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fault{name: c.String(), part: p, strike: p.Pause, mend: p.Resume, every: c.Every, turn: make(chan struct{}, 1)}
+	f := &Fault{name: c.words(), part: p, strike: p.Pause, mend: p.Resume, every: c.Every, turn: make(chan struct{}, 1)}
 	switch t.kind {
 	case "kill":
 		f.strike, f.mend = p.Kill, p.Start

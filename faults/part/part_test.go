@@ -102,7 +102,7 @@ func TestConformance(t *testing.T) {
 		t.Run(c.Kind(), func(t *testing.T) {
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				s := &server{}
-				return faulttest.Rig{Fault: open(t, c, s), Meet: s.serve}
+				return faulttest.Rig{Config: &c, Fault: open(t, c, s), Meet: s.serve}
 			})
 		})
 	}
@@ -231,7 +231,7 @@ func TestConfig(t *testing.T) {
 		if got := strings.Join(fields, " "); got != tt.problem {
 			t.Errorf("%+v: problems %q, want %q", tt.config, got, tt.problem)
 		}
-		if got := tt.config.String(); got != tt.words {
+		if got := tt.config.words(); got != tt.words {
 			t.Errorf("%+v: %q, want %q", tt.config, got, tt.words)
 		}
 	}
@@ -246,5 +246,18 @@ func TestExcludes(t *testing.T) {
 	pause, files, elsewhere := &Config{Pause: "x"}, &Config{Files: "x"}, &Config{Kill: "y"}
 	if !pause.Excludes(files) || !files.Excludes(pause) || pause.Excludes(elsewhere) {
 		t.Error("a part is broken by one fault at a time, and that alone is excluded")
+	}
+}
+
+// slowPart is a part whose calls take longer than the timeline's bound.
+type slowPart struct{ server }
+
+func (*slowPart) Patience() time.Duration { return time.Minute }
+
+func TestAFaultOnASlowPartIsSlow(t *testing.T) {
+	for part, want := range map[faults.Part]time.Duration{&server{}: 0, &slowPart{}: time.Minute} {
+		if got := faults.Slow(open(t, Config{Pause: "stock"}, part)).Patience(); got != want {
+			t.Errorf("on a %T: %v, want %v", part, got, want)
+		}
 	}
 }

@@ -90,7 +90,7 @@ func (p *Process) alive() (*child, error) {
 	return p.child, nil
 }
 
-// Patience is how long a call may take.
+// Patience implements faults.Slow.
 func (p *Process) Patience() time.Duration { return p.spec.Within + p.spec.Grace + 2*time.Second }
 
 // Start implements faults.Part. It returns when the process is ready, and at once when it was.

@@ -149,7 +149,7 @@ func TestConformance(t *testing.T) {
 					// It serves all the same, only later.
 					meet = func(ctx context.Context) error { return s.echo(ctx) }
 				}
-				return faulttest.Rig{Fault: f, Meet: meet}
+				return faulttest.Rig{Config: &config, Fault: f, Meet: meet}
 			})
 		})
 	}

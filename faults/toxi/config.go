@@ -106,8 +106,11 @@ func (c *Config) Kind() string {
 // On implements faults.Config.
 func (c *Config) On() faults.Place { return faults.Place{Link: c.Link} }
 
-// String tells the fault in words: "latency 80ms, jitter 20ms"; "partition from-target, drop".
-func (c *Config) String() string {
+// Describe implements faults.Config.
+func (c *Config) Describe() faults.Description { return faults.Description{Words: c.words()} }
+
+// words tell the fault: "latency 80ms, jitter 20ms"; "partition from-target, drop".
+func (c *Config) words() string {
 	var words []string
 	for _, k := range c.kinds() {
 		if k.set {

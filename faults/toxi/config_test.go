@@ -77,8 +77,8 @@ func TestConfig(t *testing.T) {
 		if got := strings.Join(fields, " "); got != tt.problems {
 			t.Errorf("%+v: problems with %q, want %q", tt.config, got, tt.problems)
 		}
-		if tt.config.Kind() != tt.kind || tt.config.String() != tt.words {
-			t.Errorf("%+v: kind %q, words %q; want %q, %q", tt.config, tt.config.Kind(), tt.config.String(), tt.kind, tt.words)
+		if tt.config.Kind() != tt.kind || tt.config.words() != tt.words {
+			t.Errorf("%+v: kind %q, words %q; want %q, %q", tt.config, tt.config.Kind(), tt.config.words(), tt.kind, tt.words)
 		}
 		if on := tt.config.On(); on != (faults.Place{Link: tt.config.Link}) {
 			t.Errorf("%+v: on %+v", tt.config, on)

@@ -14,7 +14,7 @@ type laid struct {
 	protocol string
 }
 
-// Lay implements faults.Stack.
+// Lay implements faults.ListeningLink.
 func (l *Link) Lay(protocol string, layer func() faults.Layer) (faults.Layer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -76,11 +76,11 @@ func (l *Link) Name() string { return l.name }
 // healed or ctx ends; one that cuts only the way back lets it through, so that requests keep arriving whose answers are
 // lost.
 func (l *Link) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	return l.DialBy(ctx, network, address, l.mesh.dial)
+	return l.DialVia(ctx, network, address, l.mesh.dial)
 }
 
-// DialBy implements faults.Through.
-func (l *Link) DialBy(ctx context.Context, network, address string, dial faults.DialFunc) (net.Conn, error) {
+// DialVia implements faults.DialsVia.
+func (l *Link) DialVia(ctx context.Context, network, address string, dial faults.DialFunc) (net.Conn, error) {
 	far, err := l.connect(ctx, network, address, dial)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (l *Link) DialBy(ctx context.Context, network, address string, dial faults.
 	return l.overLayer(ctx, far, address)
 }
 
-// connect is DialBy below the link's layer.
+// connect is DialVia below the link's layer.
 func (l *Link) connect(ctx context.Context, network, address string, dial faults.DialFunc) (net.Conn, error) {
 	f := newFlow(l, l.serial.Add(1))
 	f.address = address

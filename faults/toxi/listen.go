@@ -34,9 +34,9 @@ const (
 	acceptPause = 10 * time.Millisecond
 )
 
-var _ faults.Stack = (*Link)(nil)
+var _ faults.ListeningLink = (*Link)(nil)
 
-// Listen implements faults.Stack.
+// Listen implements faults.ListeningLink.
 func (l *Link) Listen(in faults.Inlet) (string, error) {
 	listener, err := l.mesh.network.Listen("tcp", in.Address)
 	if err != nil {

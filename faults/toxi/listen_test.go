@@ -57,12 +57,12 @@ func TestInletConformance(t *testing.T) {
 		{Partition: Both},
 		{Refuse: true},
 	} {
-		for _, branch := range []string{"", "broker-2"} {
-			t.Run(c.String()+" "+branch, func(t *testing.T) {
+		for _, branch := range []string{"", "peer-2"} {
+			t.Run(c.words()+" "+branch, func(t *testing.T) {
 				faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 					u, l := serve(t, echo), newLink(t)
 					address := listen(t, l, u.address())
-					return faulttest.Rig{Fault: openBranch(t, l, branch, peers{"broker-2": u.address()}, c), Meet: func(ctx context.Context) error {
+					return faulttest.Rig{Config: &c, Fault: openBranch(t, l, branch, peers{"peer-2": u.address()}, c), Meet: func(ctx context.Context) error {
 						conn, err := net.Dial("tcp", address)
 						if err != nil {
 							return err
@@ -78,12 +78,12 @@ func TestInletConformance(t *testing.T) {
 	}
 }
 
-// peers are addresses by name; the first leads.
+// peers are addresses by name; the first has a second name.
 type peers map[string]string
 
 func (p peers) Peers(context.Context) (map[string]string, error) { return p, nil }
-func (p peers) Leader(_ context.Context, _ string, partition int32) (string, error) {
-	return faults.PeerName(partition), nil
+func (p peers) Resolve(_ context.Context, branch string) (string, error) {
+	return strings.Replace(branch, "the first", "peer-1", 1), nil
 }
 
 // openBranch opens a fault on a branch of the link; an empty one is the link.
@@ -106,7 +106,7 @@ func TestBranches(t *testing.T) {
 	first, second, l := serve(t, echo), serve(t, echo), newLink(t)
 	_, port, _ := net.SplitHostPort(second.address())
 	byName := net.JoinHostPort("localhost", port) // the same peer by another name, as a client may have begun with
-	p := peers{"broker-1": first.address(), "broker-2": second.address()}
+	p := peers{"peer-1": first.address(), "peer-2": second.address()}
 	inlets := map[*upstream]string{first: listen(t, l, first.address()), second: listen(t, l, second.address())}
 	type served struct{ dialled, inlet, existing bool }
 	existing := map[*upstream]net.Conn{}
@@ -126,8 +126,8 @@ func TestBranches(t *testing.T) {
 		first, second served
 		peer          string
 	}{
-		{"broker-2", all, served{}, "broker-2"},
-		{"leader(orders,1)", served{}, all, "broker-1"},
+		{"peer-2", all, served{}, "peer-2"},
+		{"the first", served{}, all, "peer-1"},
 		{"", served{}, served{}, ""},
 	} {
 		existing[first], existing[second] = dial(t, l, first.address()), dial(t, l, byName)
@@ -153,8 +153,8 @@ func TestBranches(t *testing.T) {
 // What passes to other peers is no bite, and a fault on nobody is none.
 func TestBranchThatNobodyUses(t *testing.T) {
 	first, second, l := serve(t, echo), serve(t, echo), newLink(t)
-	p := peers{"broker-1": first.address(), "broker-2": second.address()}
-	f := openBranch(t, l, "broker-2", p, Config{Latency: steady(time.Millisecond)})
+	p := peers{"peer-1": first.address(), "peer-2": second.address()}
+	f := openBranch(t, l, "peer-2", p, Config{Latency: steady(time.Millisecond)})
 	if err := f.Inject(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestBranchThatNobodyUses(t *testing.T) {
 		t.Errorf("bit %+v", bite)
 	}
 	heal(t, f)
-	f = openBranch(t, l, "broker-3", p, Config{Refuse: true})
+	f = openBranch(t, l, "peer-3", p, Config{Refuse: true})
 	if err := f.Inject(t.Context()); !errors.Is(err, faults.ErrNoPeer) {
 		t.Errorf("a fault on nobody: %v", err)
 	}

@@ -109,7 +109,7 @@ func soakSwitches(t *testing.T, l *Link, switches int) {
 	for _, f := range all {
 		heal(t, f)
 		if !f.Bite().Bit {
-			t.Logf("%v never bit", &f.config)
+			t.Logf("%s never bit", f.config.words())
 		}
 	}
 }

@@ -41,11 +41,11 @@ func TestConformance(t *testing.T) {
 		{Partition: Both, Requests: 0.5},
 		{Partition: FromTarget, Flap: &Flap{Every: 20 * time.Millisecond, Duty: 0.7}},
 	} {
-		t.Run(c.String(), func(t *testing.T) {
+		t.Run(c.words(), func(t *testing.T) {
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				u, l := serve(t, echo), newLink(t)
 				return faulttest.Rig{
-					Fault: openFault(t, l, c),
+					Config: &c, Fault: openFault(t, l, c),
 					Meet: func(ctx context.Context) error {
 						conn, err := l.Dial(ctx, "tcp", u.address())
 						if err != nil {

@@ -169,7 +169,7 @@ func TestConformanceInMemory(t *testing.T) {
 		{HalfOpen: Accepting},
 		{CloseAfter: &Limit{Bytes: 10}, CloseWith: WithReset, Direction: ToTarget},
 	} {
-		t.Run(c.String(), func(t *testing.T) {
+		t.Run(c.words(), func(t *testing.T) {
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				l, _, address := virtualLink(t)
 				return faulttest.Rig{

@@ -67,8 +67,11 @@ func (c *Config) Excludes(other faults.Config) bool {
 	return ok && c.Down && o.Down && c.Server == o.Server && c.Proxy == o.Proxy
 }
 
-// String tells the fault in words: "toxiproxy latency jitter=20 latency=80, downstream of proxy orders".
-func (c *Config) String() string {
+// Describe implements faults.Config.
+func (c *Config) Describe() faults.Description { return faults.Description{Words: c.words()} }
+
+// words tell the fault: "toxiproxy latency jitter=20 latency=80, downstream of proxy orders".
+func (c *Config) words() string {
 	words := []string{c.Kind()}
 	for _, name := range slices.Sorted(maps.Keys(c.Attributes)) {
 		words = append(words, fmt.Sprintf("%s=%v", name, c.Attributes[name]))

@@ -86,7 +86,7 @@ func (f *Fault) Inject(ctx context.Context) error {
 			return fmt.Errorf("proxy %s of %s is down already", f.config.Proxy, f.server)
 		}
 	}
-	noted, err := f.journal.Due(UndoKind, f.config.String(), f.undo())
+	noted, err := f.journal.Due(UndoKind, f.config.words(), f.undo())
 	if err != nil {
 		return err
 	}

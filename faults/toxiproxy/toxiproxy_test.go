@@ -162,7 +162,7 @@ func TestConformance(t *testing.T) {
 		t.Run(c.Kind(), func(t *testing.T) {
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				r := newRig(t)
-				return faulttest.Rig{Fault: r.open(t, c, nil), Meet: r.meet}
+				return faulttest.Rig{Config: &c, Fault: r.open(t, c, nil), Meet: r.meet}
 			})
 		})
 	}
@@ -400,8 +400,8 @@ func TestConfig(t *testing.T) {
 		if got := strings.Join(fields, " "); got != tt.problems {
 			t.Errorf("%+v: problems with %q, want %q", c, got, tt.problems)
 		}
-		if tt.words != "" && c.String() != tt.words {
-			t.Errorf("words %q, want %q", c.String(), tt.words)
+		if tt.words != "" && c.words() != tt.words {
+			t.Errorf("words %q, want %q", c.words(), tt.words)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 // Result is the account of a stream.
@@ -59,8 +60,24 @@ func (c *cell) take(n *[kinds]int64) {
 	c.hidden += max(n[arrived]-n[sent], 0)
 }
 
-// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing.
-func (a *Account) Finish() Result {
+// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing. A witness sees
+// arrivals without a source: that observation of effects was not complete changes nothing either.
+func (a *Account) Finish(reports.Completeness) reports.Findings {
+	r := a.result()
+	f := reports.Findings{Violations: r.Violations, Unknown: r.Unknown, Write: func(out *reports.Stream) {
+		out.Total.Witness = r.Total
+		for name, m := range out.Windows {
+			m.Witness = r.Windows[name]
+		}
+	}}
+	if r.Why != "" {
+		f.Open = fmt.Sprintf("arrivals of stream %s are not fully known: %s", a.config.Stream, r.Why)
+	}
+	return f
+}
+
+// result closes the account.
+func (a *Account) result() Result {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	cells := a.cells()
@@ -89,23 +106,24 @@ func (a *Account) Finish() Result {
 // cells sums up the operations by window; the first cell is the warm-up's.
 func (a *Account) cells() []cell {
 	cells := make([]cell, len(a.config.Windows)+1)
-	for n, p := range a.dir {
+	a.pages.Each(func(first uint64, p *page) {
+		cell, shared := p.cells.One()
 		switch {
-		case p == nil || p.cell == noCell:
+		case shared && cell == pages.NoCell:
 		case p.plain():
-			c := &cells[p.cell]
+			c := &cells[cell]
 			for k := range c.counts {
-				c.counts[k] += pageOps
+				c.counts[k] += pages.Size
 			}
-			c.operations += pageOps
+			c.operations += pages.Size
 			c.most = max(c.most, 1)
 		default:
-			for i := range uint(pageOps) {
-				one := a.operation(p, uint64(n)<<pageShift|uint64(i), i)
-				cells[p.cellOf(i)].take(&one)
+			for i := range uint(pages.Size) {
+				one := a.operation(p, first|uint64(i), i)
+				cells[p.cells.At(i)].take(&one)
 			}
 		}
-	}
+	})
 	return cells
 }
 
@@ -133,12 +151,12 @@ func (a *Account) counted(c *cell) *reports.Witness {
 		}
 		return &n
 	}
-	told := &c.counts[sent]
+	attempts := &c.counts[sent]
 	if a.full {
-		told = nil
+		attempts = nil
 	}
 	return &reports.Witness{
-		AttemptsSent: told, Arrivals: found(c.counts[arrived]), Answered: found(c.counts[answered]),
+		AttemptsSent: attempts, Arrivals: found(c.counts[arrived]), Answered: found(c.counts[answered]),
 		ArrivedCut:        exact(c.counts[arrived] - c.counts[whole]),
 		ArrivedOperations: found(c.operations), ArrivedTwice: found(c.twice), MaxArrivals: found(c.most),
 		NotArrived: exact(c.missing), HiddenArrivals: found(c.hidden),
@@ -153,12 +171,12 @@ func (a *Account) evidence() []reports.Violation {
 	}
 	var all []found
 	for seq, r := range a.repeats {
-		p, i := a.at(seq)
-		cell := p.cellOf(i)
+		p, i := a.pages.At(seq)
+		cell := p.cells.At(i)
 		if cell <= 0 || r.end == nil && p.counts[sent].at(i) == 0 {
 			continue
 		}
-		all = append(all, found{cell, a.testify(seq, r, a.operation(p, seq, i), a.config.Windows[cell-1])})
+		all = append(all, found{cell, a.addEvidence(seq, r, a.operation(p, seq, i), a.config.Windows[cell-1])})
 	}
 	slices.SortFunc(all, func(x, y found) int { return cmp.Or(cmp.Compare(x.cell, y.cell), cmp.Compare(x.v.Seq, y.v.Seq)) })
 	kept := make([]reports.Violation, len(all))
@@ -168,7 +186,7 @@ func (a *Account) evidence() []reports.Violation {
 	return kept
 }
 
-func (a *Account) testify(seq uint64, r *repeat, n [kinds]int64, window string) reports.Violation {
+func (a *Account) addEvidence(seq uint64, r *repeat, n [kinds]int64, window string) reports.Violation {
 	v := reports.Violation{}
 	if r.end != nil {
 		v = *r.end

@@ -35,6 +35,7 @@ import (
 	"wringer/drivers"
 	"wringer/reports"
 	"wringer/reports/metrics"
+	"wringer/reports/pages"
 )
 
 // Config describes one stream.
@@ -105,15 +106,17 @@ type Account struct {
 	config   Config
 	identity drivers.IdentityReader
 	limits   limits
-	pages    pages
+	pages    pages.Directory[page]
 	table    table
 	cells    []Cell // by window
 	seconds  seconds
 	// planned is above every operation that ended.
 	planned uint64
-	// blur is the lowest operation that was seen beyond the horizon: of those from it on, no sighting is surely the first.
-	blur uint64
-	why  reason // of the first time that is unknown
+	// unsureFrom is the lowest operation that was seen beyond the horizon: of those from it on, no sighting is surely the first.
+	unsureFrom uint64
+	why        reason // of the first time that is unknown
+	// closed: the result is read without the lock, and nothing changes it any more.
+	closed bool
 }
 
 // reason is why a time is unknown.
@@ -122,7 +125,7 @@ type reason uint8
 const (
 	none reason = iota
 	full
-	blurred
+	tooFarAhead
 	early
 	unread // observation was not whole
 )
@@ -132,7 +135,7 @@ func (a *Account) says(r reason, incomplete string) string {
 	switch r {
 	case full:
 		return fmt.Sprintf("more than %d operations waited for their effect, or their end, at once", a.limits.waiting)
-	case blurred:
+	case tooFarAhead:
 		return fmt.Sprintf("an operation was seen more than %d ahead of what had ended", a.limits.horizon)
 	case early:
 		return "effects were seen before their operations were due"
@@ -148,7 +151,7 @@ func New(c Config) *Account { return newAccount(c, usual) }
 func newAccount(c Config, lim limits) *Account {
 	return &Account{
 		config: c, identity: c.Identity.Reader(), limits: lim, table: newTable(lim), cells: make([]Cell, len(c.Windows)),
-		seconds: seconds{keep: lim.seconds}, blur: ^uint64(0),
+		seconds: seconds{keep: lim.seconds}, unsureFrom: ^uint64(0),
 	}
 }
 
@@ -156,6 +159,9 @@ func newAccount(c Config, lim limits) *Account {
 func (a *Account) Ended(batch []reports.Ended) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.closed {
+		return
+	}
 	for i := range batch {
 		a.ended(&batch[i])
 	}
@@ -165,6 +171,9 @@ func (a *Account) Ended(batch []reports.Ended) {
 func (a *Account) Seen(batch []drivers.Delivery) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.closed {
+		return
+	}
 	for i := range batch {
 		if seq, b := a.identity.Parse(batch[i].ID); b == drivers.Ours {
 			a.seen(seq, batch[i].At)
@@ -180,9 +189,9 @@ func (a *Account) ended(e *reports.Ended) {
 	if counts && end.acked {
 		a.seconds.expect(end.at)
 	}
-	p, i := a.pages.at(seq)
-	p.ended.set(i)
-	if !p.seen.has(i) {
+	p, i := a.pages.At(seq)
+	pages.Mark(&p.ended, i, &p.nEnded)
+	if !p.seen.Has(i) {
 		if counts {
 			a.hold(end)
 		}
@@ -200,15 +209,15 @@ func (a *Account) ended(e *reports.Ended) {
 
 func (a *Account) seen(seq uint64, at time.Duration) {
 	if seq >= a.planned+a.limits.horizon {
-		a.blur = min(a.blur, seq)
+		a.unsureFrom = min(a.unsureFrom, seq)
 		return
 	}
-	p, i := a.pages.at(seq)
-	if p.seen.has(i) {
+	p, i := a.pages.At(seq)
+	if p.seen.Has(i) {
 		return
 	}
-	p.seen.set(i)
-	if !p.ended.has(i) {
+	pages.Mark(&p.seen, i, &p.nSeen)
+	if !p.ended.Has(i) {
 		a.hold(half{seq: seq, at: at, sighting: true})
 		return
 	}
@@ -228,8 +237,8 @@ func (a *Account) hold(h half) {
 // join counts an operation of which both halves are known.
 func (a *Account) join(end *half, seen time.Duration) {
 	switch {
-	case end.seq >= a.blur:
-		a.unknown(end, blurred)
+	case end.seq >= a.unsureFrom:
+		a.unknown(end, tooFarAhead)
 	case seen < end.at:
 		a.unknown(end, early)
 	default:
@@ -263,17 +272,54 @@ type Result struct {
 func (r *Result) Second(start time.Duration) (p50, p99 *int64) { return r.seconds.percentiles(start) }
 
 // Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing. Where observation
-// was not whole, incomplete says why, and what was not seen is unknown; else it is empty.
-func (a *Account) Finish(incomplete string) Result {
+// was not complete, what was not seen is unknown.
+func (a *Account) Finish(c reports.Completeness) reports.Findings {
+	r := a.result(c.Reason())
+	f := reports.Findings{Write: r.write, Kept: r.kept}
+	if r.Why != "" {
+		f.Unknown = make(map[string]string)
+		for i := range Metrics {
+			f.Unknown[Metrics[i].Full()] = r.Why
+		}
+	}
+	return f
+}
+
+// write puts the times into the record of the stream.
+func (r *Result) write(out *reports.Stream) {
+	out.Total.Effect = r.Total.Measures()
+	for name, m := range out.Windows {
+		m.Effect = r.Windows[name].Measures()
+	}
+	for i := range out.Seconds {
+		row := &out.Seconds[i]
+		row.EffectP50NS, row.EffectP99NS = r.Second(time.Duration(row.StartNS))
+	}
+}
+
+// kept is the cell of a window, "" being all of them.
+func (r *Result) kept(window string) any {
+	if window == "" {
+		return &r.Total
+	}
+	if c := r.Windows[window]; c != nil {
+		return c
+	}
+	return nil
+}
+
+// result closes the account. incomplete says why observation was not complete; empty when it was.
+func (a *Account) result(incomplete string) Result {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.closed = true
 	a.table.each(func(end *half) {
 		switch {
 		case end.sighting:
 		case incomplete != "":
 			a.unknown(end, unread)
-		case end.seq >= a.blur:
-			a.unknown(end, blurred)
+		case end.seq >= a.unsureFrom:
+			a.unknown(end, tooFarAhead)
 		case end.acked:
 			a.cells[end.window].Lost++
 		}

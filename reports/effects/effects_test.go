@@ -7,6 +7,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 var identity = drivers.Identity{Run: "r1", Stream: "orders"}
@@ -56,7 +57,7 @@ func TestTimeRunsFromPlannedStartToFirstSighting(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := begin(usual)
 			tell(s)
-			r := s.Finish("")
+			r := s.result("")
 			only(t, r.Windows["slow"], 250*ms)
 			only(t, &r.Total, 250*ms)
 			if n := r.Windows["baseline"].Count(); n != 0 {
@@ -93,7 +94,7 @@ func TestWhatDoesNotCount(t *testing.T) {
 				if o.seen && !first {
 					s.see(3, 50*ms)
 				}
-				if r := s.Finish(""); r.Total.Count() != 0 || r.Total.Measures() != nil {
+				if r := s.result(""); r.Total.Count() != 0 || r.Total.Measures() != nil {
 					t.Errorf("%d counted: %+v", r.Total.Count(), r.Total)
 				}
 			}
@@ -105,7 +106,7 @@ func TestForeignRecordsAreNobodys(t *testing.T) {
 	s := begin(usual)
 	s.end(0, 0, 0, drivers.Acked)
 	s.Seen([]drivers.Delivery{{ID: []byte("r2.orders.0"), At: ms}, {At: ms}, {ID: []byte("r1.orders.00"), At: ms}})
-	if r := s.Finish(""); r.Total.Lost != 1 || r.Total.Times.Count() != 0 {
+	if r := s.result(""); r.Total.Lost != 1 || r.Total.Times.Count() != 0 {
 		t.Errorf("%+v", r.Total)
 	}
 }
@@ -119,7 +120,7 @@ func TestLostEffectIsNoGoodTime(t *testing.T) {
 			s.see(seq, 20*ms)
 		}
 	}
-	r := s.Finish("")
+	r := s.result("")
 	m := r.Total.Measures()
 	if r.Total.Lost != 1 || m.P99 != nil || m.P90 == nil || *m.Unanswered != 1 || m.Count != 10 || m.Unknown != 0 {
 		t.Errorf("lost %d, %+v", r.Total.Lost, m)
@@ -137,7 +138,7 @@ func TestObservationCutShort(t *testing.T) {
 	s.end(3, 0, 1, drivers.Acked)
 	s.see(0, 20*ms)
 	s.see(3, 30*ms)
-	r := s.Finish("cut short")
+	r := s.result("cut short")
 	if b := r.Windows["baseline"]; b.Lost != 0 || b.Unknown != 2 || b.Times.Count() != 1 || r.Why != "cut short" {
 		t.Errorf("lost %d, unknown %d, %d times, why %q", b.Lost, b.Unknown, b.Times.Count(), r.Why)
 	}
@@ -174,7 +175,7 @@ func TestBoundOfWhatWaits(t *testing.T) {
 					s.end(seq, 0, 0, drivers.Acked)
 				}
 			}
-			r := s.Finish("")
+			r := s.result("")
 			if r.Total.Times.Count() != 3 || r.Total.Unknown != 1 || r.Total.Lost != 0 || !strings.Contains(r.Why, "more than 1 ") {
 				t.Errorf("%d times, %d unknown, %d lost, why %q", r.Total.Times.Count(), r.Total.Unknown, r.Total.Lost, r.Why)
 			}
@@ -187,7 +188,7 @@ func TestSightingsFarAheadAreNotBelieved(t *testing.T) {
 	s := begin(limits{ring: 8, waiting: 8, horizon: 10, seconds: 4})
 	s.see(12, ms)
 	s.see(1<<60, ms)
-	if n := len(s.pages.dir); n > 1 {
+	if n := s.pages.Len(); n > 1 {
 		t.Fatalf("%d pages", n)
 	}
 	for seq := range uint64(14) {
@@ -198,7 +199,7 @@ func TestSightingsFarAheadAreNotBelieved(t *testing.T) {
 	for seq := range uint64(11) {
 		s.see(seq, 20*ms)
 	}
-	if r := s.Finish(""); r.Total.Times.Count() != 12 || r.Total.Unknown != 2 || r.Total.Lost != 0 || !strings.Contains(r.Why, "ahead") {
+	if r := s.result(""); r.Total.Times.Count() != 12 || r.Total.Unknown != 2 || r.Total.Lost != 0 || !strings.Contains(r.Why, "ahead") {
 		t.Errorf("%d times, %d unknown, %d lost, why %q", r.Total.Times.Count(), r.Total.Unknown, r.Total.Lost, r.Why)
 	}
 }
@@ -213,7 +214,7 @@ func TestSightingBeforeItWasDueIsNoTime(t *testing.T) {
 		if !first {
 			s.see(0, 10*ms)
 		}
-		if r := s.Finish(""); r.Total.Unknown != 1 || r.Total.Times.Count() != 0 || !strings.Contains(r.Why, "before") {
+		if r := s.result(""); r.Total.Unknown != 1 || r.Total.Times.Count() != 0 || !strings.Contains(r.Why, "before") {
 			t.Errorf("%d unknown, %d times, why %q", r.Total.Unknown, r.Total.Times.Count(), r.Why)
 		}
 	}
@@ -235,7 +236,7 @@ func TestSecondsOutliveTheirHistograms(t *testing.T) {
 	s.end(200, 3*time.Second, 0, drivers.Acked)
 	s.see(201, 4*time.Second)
 	s.end(201, 4*time.Second, 0, drivers.Indeterminate)
-	r := s.Finish("")
+	r := s.result("")
 	for i := range 10 {
 		p50, p99 := r.Second(time.Duration(i) * time.Second)
 		if spoilt := i == 3 || i == 4; spoilt != (p50 == nil) || p99 != nil {
@@ -255,17 +256,17 @@ func TestSecondsOutliveTheirHistograms(t *testing.T) {
 // Pages whose operations are all over and seen take no memory.
 func TestWholePagesAreFree(t *testing.T) {
 	s := begin(usual)
-	for seq := range uint64(3 * pageOps) {
+	for seq := range uint64(3 * pages.Size) {
 		s.end(seq, 0, 0, drivers.Acked)
 		s.see(seq, ms)
 	}
-	for n, p := range s.pages.dir {
-		if p.ended.bits != nil || p.seen.bits != nil {
-			t.Errorf("page %d keeps its bits", n)
+	s.pages.Each(func(first uint64, p *page) {
+		if p.ended != pages.Full || p.seen != pages.Full {
+			t.Errorf("the page from %d on keeps its bits", first)
 		}
-	}
+	})
 	s.see(5, 2*ms)
-	if r := s.Finish(""); r.Total.Times.Count() != 3*pageOps {
+	if r := s.result(""); r.Total.Times.Count() != 3*pages.Size {
 		t.Errorf("%d times", r.Total.Times.Count())
 	}
 }

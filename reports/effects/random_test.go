@@ -128,7 +128,7 @@ func TestAccountAgreesWithReference(t *testing.T) {
 		if whole {
 			incomplete = ""
 		}
-		r := a.Finish(incomplete)
+		r := a.result(incomplete)
 		for i, name := range a.config.Windows {
 			want, got := reference(events, whole)[i], r.Windows[name]
 			lost := 0
@@ -160,7 +160,7 @@ func TestBoundsHoldTheTruth(t *testing.T) {
 		lim := limits{ring: 2, waiting: rapid.IntRange(0, 3).Draw(t, "waiting"), horizon: rapid.Uint64Range(4, 100).Draw(t, "horizon"), seconds: 2}
 		a := newAccount(Config{Identity: identity, Windows: []string{"baseline", "slow"}}, lim)
 		tell(t, a, events)
-		r := a.Finish("")
+		r := a.result("")
 		for i, name := range a.config.Windows {
 			want, got := reference(events, true)[i], r.Windows[name]
 			if got.Unknown == 0 && int(got.Count()) != len(want.times) || int(got.Count()) < len(want.times) {

@@ -238,9 +238,26 @@ func TestHostileTextIsHarmlessInABrowser(t *testing.T) {
 	b.quiet()
 }
 
+// The evidence is closed at first, and opens where a count leads to it.
+func TestACountOpensItsEvidence(t *testing.T) {
+	b := openTab(t)
+	b.show(recordtest.Fail(), 1280, "light")
+	open := func() string {
+		return evaluate[string](b, `[...document.querySelectorAll("#evidence details[open] b")].map((b) => b.textContent).join()`)
+	}
+	if got := open(); got != "" {
+		t.Errorf("open at first: %s", got)
+	}
+	evaluate[bool](b, `document.querySelector('td a[href="#evidence-2"]').click(), true`)
+	evaluate[bool](b, `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
+	if got := open(); got != "effect duplicate in orders" {
+		t.Errorf("open after a click: %q", got)
+	}
+}
+
 func TestThePageIsNoWiderThanTheScreen(t *testing.T) {
 	b := openTab(t)
-	records := recordtest.Samples()
+	records := map[string]*reports.Record{"fail": recordtest.Fail(), "probed": recordtest.Probed(), "consuming": recordtest.Consuming()}
 	records["hostile"] = recordtest.Hostile()
 	for name, rec := range records {
 		for _, width := range []int64{1280, 390} {
@@ -283,8 +300,8 @@ func TestThePageIsAccessible(t *testing.T) {
 		{"pass", recordtest.Pass(), 1280, "light"},
 		{"fail", recordtest.Fail(), 1280, "light"},
 		{"fail", recordtest.Fail(), 1280, "dark"},
-		{"fail", recordtest.Fail(), 390, "light"},
 		{"inconclusive", recordtest.Inconclusive(), 390, "dark"},
+		{"fail, and streams that consume", recordtest.Consuming(), 390, "light"},
 	} {
 		b.show(c.rec, c.width, c.scheme)
 		for _, v := range b.audit(string(rules)) {

@@ -36,7 +36,7 @@ type chartStream struct {
 	// Hung is 0 where every percentile was answered, 1 where p99 falls among operations without an answer, 2 where p50
 	// does too.
 	Hung []int `json:"hung"`
-	// Limited is 1 where the generator was the limit.
+	// Limited is 1 where the load generator was saturated.
 	Limited []int `json:"limited"`
 }
 

@@ -14,6 +14,8 @@ import (
 	"wringer/reports"
 	"wringer/reports/recordtest"
 	"wringer/reports/recordtest/golden"
+	"wringer/reports/sections"
+	"wringer/reports/sections/sectionstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -77,7 +79,7 @@ func outline(w io.Writer, rec *reports.Record) error {
 	}
 	elements(root, func(n *dom.Node) {
 		switch n.Data {
-		case "title", "h1", "h2", "caption", "summary", "figcaption", "li":
+		case "title", "h1", "h2", "caption", "summary", "figcaption", "li", "dt", "dd", "p":
 			fmt.Fprintf(w, "%s: %s\n", n.Data, content(n))
 		case "section":
 			fmt.Fprintf(w, "\nsection %s\n", attribute(n, "id"))
@@ -164,42 +166,44 @@ func TestAnEmptyRecordRenders(t *testing.T) {
 	}
 }
 
-func TestWhatWasNotMeasuredIsNoNumber(t *testing.T) {
-	for _, c := range []struct{ name, stream, missing string }{
-		{"nothing observed", "stock", "Integrity: not measured. Nothing observed the effects of this stream."},
-		{"one count", "orders", "Not measured: log duplicates, gaps, ack collisions."},
-	} {
-		run := recordtest.Fail().Run
-		for i, name := range run.StreamNames() {
-			if s := newStream(run, name, i); name == c.stream && s.Missing != c.missing {
-				t.Errorf("%s: %q, want %q", c.name, s.Missing, c.missing)
-			}
-		}
-	}
-	table, missing := integrityTable(recordtest.Inconclusive().Run, "orders")
-	if fmt.Sprint(missing) != "[log duplicates gaps ack collisions]" {
-		t.Errorf("missing %v", missing)
-	}
-	for i, head := range table.Head {
-		if head == "lost" && table.Rows[0].Cells[i-1].Text != reports.NotKnown {
-			t.Errorf("lost is %q where it is not known", table.Rows[0].Cells[i-1].Text)
-		}
-	}
-}
-
 func TestEvidenceTellsHowMuchOfItIsShown(t *testing.T) {
-	groups := newEvidence(recordtest.Fail())
 	var told []string
-	for _, e := range groups {
-		told = append(told, e.Kind+": "+e.Told)
+	for _, e := range newEvidence(recordtest.Fail()) {
+		told = append(told, fmt.Sprintf("%s: %s; %d", e.Title, e.Told, len(e.Table.Rows)))
 	}
 	want := []string{
-		"lost: 12 counted, 1 kept as evidence, all shown",
-		"order_violation: 3 counted, 1 kept as evidence, all shown",
-		"effect_duplicate: 212 counted, 60 kept as evidence, the first 50 shown",
+		"lost in orders: 12 counted, 1 kept as evidence, all shown; 1",
+		"order violation in orders: 3 counted, 1 kept as evidence, all shown; 1",
+		"effect duplicate in orders: 212 counted, 60 kept as evidence, the first 50 shown; 50",
 	}
 	if strings.Join(told, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got %q", told)
+	}
+}
+
+// Every link of the page leads to an element of it: a count to its evidence, and the navigation to the sections.
+func TestLinksLeadSomewhere(t *testing.T) {
+	ids, links := make(map[string]bool), 0
+	root := parse(t, recordtest.Fail())
+	elements(root, func(n *dom.Node) { ids["#"+attribute(n, "id")] = true })
+	elements(root, func(n *dom.Node) {
+		if href := attribute(n, "href"); href != "" {
+			if links++; !ids[href] {
+				t.Errorf("%s leads nowhere", href)
+			}
+		}
+	})
+	if !ids["#evidence-2"] || links < 16 {
+		t.Errorf("%d links, evidence %v", links, ids["#evidence-2"])
+	}
+}
+
+func TestEverySectionIsShown(t *testing.T) {
+	for name, rec := range sectionstest.Records() {
+		t.Run(name, func(t *testing.T) {
+			text := content(parse(t, rec))
+			sectionstest.Shown(t, rec, strings.ReplaceAll(text, "\u00ad", ""), sections.Full)
+		})
 	}
 }
 
@@ -215,35 +219,5 @@ func TestChartsOfARunThatEndedWithinASecond(t *testing.T) {
 	}
 	if s.Errors[0] != 10 || s.Hung[0] != 2 || s.P50[0] != nil || len(s.Effect) > 0 {
 		t.Errorf("got %+v", s)
-	}
-}
-
-func streaming(t *testing.T) string {
-	t.Helper()
-	var b strings.Builder
-	if err := Render(&b, recordtest.Streaming()); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
-
-func TestMessagesWithinCallsAreTold(t *testing.T) {
-	out := strings.Join(strings.Fields(streaming(t)), " ")
-	for _, want := range []string{"3 messages did not come", "message 4 came again", "undecided", "said of "} {
-		if !strings.Contains(out, want) {
-			t.Errorf("%q is not told", want)
-		}
-	}
-}
-
-func TestStepsOfAChain(t *testing.T) {
-	var b bytes.Buffer
-	if err := Render(&b, recordtest.Chain()); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"orders: step read, by window", "orders: step create|`it`, by window", "http_404 3"} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("no %q", want)
-		}
 	}
 }

@@ -105,7 +105,7 @@ func (f *feed) fill(from uint64, n int) {
 func (f *feed) see(seq uint64, at time.Duration) {
 	start := len(f.text)
 	f.text = us.Append(f.text, seq)
-	f.seen = append(f.seen, drivers.Delivery{ID: f.text[start:], Offset: f.offset, At: at})
+	f.seen = append(f.seen, drivers.Delivery{ID: f.text[start:], Position: drivers.PositionIn(0, f.offset), At: at})
 	f.offset++
 }
 

@@ -15,10 +15,14 @@
 //     which it was due if it was planned, else in that in which it was first seen. None of the other checks looks at it.
 //   - foreign: a delivery with no identity, or with one of another run or stream. In the window in which it was seen.
 //   - log duplicate, effect duplicate (the stream's own log, or the place of its effects): a sent operation at more than
-//     one position. extra_copies counts the positions beyond the first. max_copies is the largest number of positions of
+//     one position, or of a queue: in more than one record. extra_copies counts the positions beyond the first. max_copies is the largest number of positions of
 //     one operation: 1 when nothing is there twice, 0 when nothing was seen.
 //   - redelivered: a delivery at a position that was delivered before (this is no copy), or a copy whose origin, the
 //     message that it was made from, had made an effect before. An origin names one message, a position one record.
+//     Where a source has no positions, as a queue, a delivery is a record of its own unless the broker says that it handed
+//     the record out before (Delivery.Redelivered): it then is redelivered, and no copy. log_duplicates of a queue therefore
+//     counts the operations of which the queue held several records. Where a position is known, the position decides what
+//     is a copy, and a mark only adds to redelivered.
 //   - order violation, Sequential: an operation first seen after one of its scope with a higher number. The scope is the
 //     key, or without keys the producer in the partition. Told once per operation that came late.
 //   - order violation, RealTime (linearizability's order, Herlihy and Wing 1990, and no more than that): A was acked
@@ -29,7 +33,9 @@
 //   - regression, Sequential: a delivery with a lower number than the one before it in its scope, replays included.
 //
 // Order is compared within one partition, that of the key's first delivery: between partitions nobody observes an order.
-// When a key's deliveries come from several, what was found in that one stands, and finding nothing is unknown.
+// When a key's deliveries come from several, what was found in that one stands, and finding nothing is unknown. Without
+// positions the order is that in which the queue hands out. A record that it hands out again takes no part; where it is the
+// first that was seen of its operation, finding nothing is unknown.
 //
 // A count belongs to the window in which the operation was due. Operations of the warm-up take part in every comparison
 // and are counted nowhere.

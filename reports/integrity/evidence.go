@@ -78,8 +78,8 @@ func (e *evidence) sorted() []reports.Violation {
 	return all
 }
 
-// testify adds an entry with all that is still known of the operation, and returns it.
-func (l *Ledger) testify(k kind, cell int16, seq uint64, why string) *reports.Violation {
+// addEvidence adds an entry with all that is still known of the operation, and returns it.
+func (l *Ledger) addEvidence(k kind, cell int16, seq uint64, why string) *reports.Violation {
 	v := &reports.Violation{
 		Kind: kindNames[k], Stream: l.config.Stream, Window: l.config.Windows[cell-1],
 		ID: l.config.Identity.Text(seq), Seq: seq, Why: why,
@@ -125,18 +125,21 @@ func (l *Ledger) entry(k kind, cell int16, seq uint64) *reports.Violation {
 	if v := l.evidence.find(k, cell, seq); v != nil || !l.evidence.wants(k, cell) {
 		return v
 	}
-	return l.testify(k, cell, seq, "")
+	return l.addEvidence(k, cell, seq, "")
 }
 
-// tellRepeat tells of a delivery of an operation that was seen before.
-func (l *Ledger) tellRepeat(seq uint64, cell int16, r *repeat) {
+// emitRepeat tells of a delivery of an operation that was seen before.
+func (l *Ledger) emitRepeat(seq uint64, cell int16, r *repeat) {
 	if r.copied {
-		kind, why := kindLogDuplicate, "in the log more than once, the last time at partition %d, offset %d"
-		if l.config.Mode == Effect {
-			kind, why = kindEffectDuplicate, "applied more than once, the last time seen at partition %d, offset %d"
+		kind, why := kindLogDuplicate, "in the log more than once, the last time at "
+		switch {
+		case l.config.Mode == Effect:
+			kind, why = kindEffectDuplicate, "applied more than once, the last time seen at "
+		case r.offset == noOffset:
+			why = "in the queue more than once, the last time at "
 		}
 		if v := l.entry(kind, cell, seq); v != nil {
-			r.describe(v, fmt.Sprintf(why, r.partition, r.offset))
+			r.describe(v, why+r.where())
 		}
 	}
 	if !r.redelivered {
@@ -145,11 +148,25 @@ func (l *Ledger) tellRepeat(seq uint64, cell int16, r *repeat) {
 	v := l.entry(kindRedelivered, cell, seq)
 	switch {
 	case v == nil:
-	case r.copied:
+	case r.copied && r.nOrigin > 0:
 		r.describe(v, fmt.Sprintf("applied again at %s from the same origin %s", moment(r.at), r.report().Origin))
+	case r.offset == noOffset:
+		r.describe(v, fmt.Sprintf("delivered again at %s, as the queue says", moment(r.at)))
 	default:
-		r.describe(v, fmt.Sprintf("partition %d, offset %d was delivered again at %s", r.partition, r.offset, moment(r.at)))
+		r.describe(v, fmt.Sprintf("%s was delivered again at %s", r.where(), moment(r.at)))
 	}
+}
+
+// where tells the place of a sighting in words, or its time where the source has no places.
+func (s *sighting) where() string {
+	if s.offset == noOffset {
+		return moment(s.at)
+	}
+	return placeText(s.partition, s.offset)
+}
+
+func placeText(partition int32, offset int64) string {
+	return fmt.Sprintf("partition %d, offset %d", partition, offset)
 }
 
 // describe adds the sighting to an entry.
@@ -160,39 +177,39 @@ func (s *sighting) describe(v *reports.Violation, why string) {
 	}
 }
 
-// tellPhantom tells of a rejected operation that was seen.
-func (l *Ledger) tellPhantom(seq uint64, cell int16) {
+// emitPhantom tells of a rejected operation that was seen.
+func (l *Ledger) emitPhantom(seq uint64, cell int16) {
 	if !l.evidence.wants(kindPhantom, cell) {
 		return
 	}
-	v := l.testify(kindPhantom, cell, seq, "rejected, yet seen")
+	v := l.addEvidence(kindPhantom, cell, seq, "rejected, yet seen")
 	if r := l.history.find(seq); r != nil && r.seen && r.state == rejected {
 		v.Why = fmt.Sprintf("rejected at %s, yet seen at %s", moment(r.done), moment(r.at))
 	}
 }
 
-// tellLost tells of an acked operation that was not seen.
-func (l *Ledger) tellLost(seq uint64, cell int16) {
+// emitLost tells of an acked operation that was not seen.
+func (l *Ledger) emitLost(seq uint64, cell int16) {
 	if !l.evidence.wants(kindLost, cell) {
 		return
 	}
-	v := l.testify(kindLost, cell, seq, "acked, not seen by the end of the drain")
+	v := l.addEvidence(kindLost, cell, seq, "acked, not seen by the end of the drain")
 	if r := l.history.find(seq); r != nil {
 		v.Why = fmt.Sprintf("acked at %s, not seen by the end of the drain", moment(r.done))
 	}
 }
 
-// tellCollision tells of an operation whose ack named a place that another's had named.
-func (l *Ledger) tellCollision(seq uint64, cell int16, at *drivers.Attempt) {
+// emitCollision tells of an operation whose ack named a place that another's had named.
+func (l *Ledger) emitCollision(seq uint64, cell int16, at *drivers.Attempt) {
 	if l.evidence.wants(kindCollision, cell) {
-		l.testify(kindCollision, cell, seq, fmt.Sprintf("acked at partition %d, offset %d, as another operation was", at.Partition, at.Offset))
+		l.addEvidence(kindCollision, cell, seq, "acked at "+placeText(place(at.Position))+", as another operation was")
 	}
 }
 
-// tellUnexpected tells of an operation that was seen and never sent.
-func (l *Ledger) tellUnexpected(seq uint64, cell int16, why string) {
+// emitUnexpected tells of an operation that was seen and never sent.
+func (l *Ledger) emitUnexpected(seq uint64, cell int16, why string) {
 	if l.evidence.wants(kindUnexpected, cell) {
-		l.testify(kindUnexpected, cell, seq, why)
+		l.addEvidence(kindUnexpected, cell, seq, why)
 	}
 }
 

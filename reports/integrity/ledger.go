@@ -6,6 +6,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 // Mode says what it means that an operation is there more than once.
@@ -27,8 +28,10 @@ type Config struct {
 	Identity drivers.Identity
 	// Windows are the names of the windows, each once. Ended.Window is an index into it, or WindowWarmup.
 	Windows []string
-	Mode    Mode
-	Order   Order
+	// WindowAt is the index of the window that holds a time, or WindowWarmup: for what was seen and never planned.
+	WindowAt func(t time.Duration) int
+	Mode     Mode
+	Order    Order
 	// KeyOf is the key of an operation, a small index: memory grows with the highest. nil: there are no keys. Sequential
 	// order is then that of each partition, and RealTime order is not measured.
 	KeyOf func(seq uint64) uint64
@@ -45,7 +48,7 @@ const defaultEvidence = 100
 type limits struct {
 	ring      int    // recent operations whose details are kept, a power of two
 	waiting   int    // older ones that were not seen yet: evidence without times; in real time, order unknown if one is seen
-	strangers int    // operations seen, not over, and not recent: the time of the first sighting; of far ones, see forgotten
+	unplanned int    // operations seen, not over, and not recent: the time of the first sighting; of those too far ahead, see forgotten
 	horizon   uint64 // operations beyond the highest that ended for which there are bits; seen beyond: order unknown
 	early     int    // operations seen repeatedly before they are over: duplicates and redeliveries unknown
 	copies    int    // operations at three and more positions: max_copies unknown
@@ -57,7 +60,7 @@ type limits struct {
 
 func limitsOf(c *Config) limits {
 	l := limits{
-		ring: 1 << 16, waiting: 1 << 14, strangers: 1 << 16, horizon: 1 << 20, early: 1 << 17, copies: 1 << 20,
+		ring: 1 << 16, waiting: 1 << 14, unplanned: 1 << 16, horizon: 1 << 20, early: 1 << 17, copies: 1 << 20,
 		queued: 1 << 21, offsets: 1 << 17, origins: 1 << 20, buckets: 1 << 14,
 	}
 	if c.Order == RealTime {
@@ -107,7 +110,7 @@ type Ledger struct {
 	identity drivers.IdentityReader
 	limits   limits
 	cells    []cell
-	pages    pages
+	pages    directory
 	places   positions
 	acks     positions // what acks named
 	origins  origins
@@ -122,7 +125,7 @@ type Ledger struct {
 	copies map[uint64]int64
 	// foreign deliveries by the time when they were seen.
 	foreign timeline
-	// forgotten are deliveries of far operations for which there was no room, from the lowest of them on.
+	// forgotten are deliveries of operations too far ahead for which there was no room, from the lowest of them on.
 	forgotten     timeline
 	forgottenFrom uint64
 	latest        time.Duration // of all deliveries
@@ -187,8 +190,8 @@ func (l *Ledger) Seen(batch []drivers.Delivery) {
 func (l *Ledger) ended(e *reports.Ended) {
 	seq, s, cell := e.Op.Seq, stateOf(e.Outcome), int16(e.Window+1)
 	l.planned = max(l.planned, seq+1)
-	p, i := l.pages.at(seq)
-	far := l.history.strangers > 0 && l.adopt(seq, p, i)
+	p, i := l.pages.At(seq)
+	tooFarAhead := l.history.unplanned > 0 && l.adopt(seq, p, i)
 	p.end(i, s, cell)
 	if s == acked {
 		l.cells[cell].acked++
@@ -196,10 +199,10 @@ func (l *Ledger) ended(e *reports.Ended) {
 			l.acknowledged(e, cell)
 		}
 	}
-	seen := p.seen.has(i)
-	l.history.ended(e, s, seen, seen && !far && l.order.rule == RealTime)
-	if far && s.sent() {
-		l.order.blur("an operation was seen more than %d ahead of what had ended", l.limits.horizon)
+	seen := p.seen.Has(i)
+	l.history.ended(e, s, seen, seen && !tooFarAhead && l.order.rule == RealTime)
+	if tooFarAhead && s.sent() {
+		l.order.giveUpOrder("an operation was seen more than %d ahead of what had ended", l.limits.horizon)
 	}
 	if !seen {
 		return
@@ -216,7 +219,7 @@ func (l *Ledger) ended(e *reports.Ended) {
 // acknowledged looks whether another ack named the same place.
 func (l *Ledger) acknowledged(e *reports.Ended, cell int16) {
 	for i := range e.Trail {
-		if e.Trail[i].Placed {
+		if e.Trail[i].Position.Known {
 			l.named(e.Op.Seq, cell, &e.Trail[i])
 		}
 	}
@@ -227,31 +230,34 @@ func (l *Ledger) named(seq uint64, cell int16, at *drivers.Attempt) {
 	if at.Outcome != drivers.Acked {
 		return
 	}
-	again, ok := l.acks.add(l.acks.log(at.Partition), at.Offset)
+	again, ok := l.acks.add(l.acks.log(at.Position.Log), at.Position.At)
 	if !ok {
 		l.acksUnknown = "the offsets that acks named have more gaps than there is room for"
 	}
 	if again {
 		l.cells[cell].collisions++
-		l.tellCollision(seq, cell, at)
+		l.emitCollision(seq, cell, at)
 	}
 }
 
 // seen takes a delivery of one of ours.
 func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
-	log := l.places.log(d.Partition)
-	again, ok := l.places.add(log, d.Offset)
+	log := l.places.log(d.Position.Log)
+	again, ok := d.Redelivered, true
+	if d.Position.Known {
+		again, ok = l.places.add(log, d.Position.At)
+	}
 	copied := !again
-	if !ok || len(d.Origin) > 0 {
-		copied, again = l.told(d, again, ok)
+	if !ok || len(d.Origin) > 0 || d.Redelivered {
+		copied, again = l.classify(d, again, ok)
 	}
 	if seq >= l.planned+l.limits.horizon {
-		l.seenFar(seq, d, copied, again)
+		l.seenTooFarAhead(seq, d, copied, again)
 		return
 	}
-	p, i := l.pages.at(seq)
-	first := !p.seen.has(i)
-	if first && l.history.strangers > 0 {
+	p, i := l.pages.At(seq)
+	first := !p.seen.Has(i)
+	if first && l.history.unplanned > 0 {
 		first = !l.adopt(seq, p, i)
 	}
 	s := p.state(i)
@@ -259,12 +265,12 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 		p.see(i)
 		l.history.sighted(seq, s, d, false)
 		if s != open {
-			l.arrived(seq, s, p.cellOf(i))
+			l.arrived(seq, s, p.cells.At(i))
 		}
 	} else if copied || again {
 		l.seenAgain(seq, s, d, copied, again)
 	}
-	if l.order.rule != None {
+	if l.order.rule != None && (!d.Redelivered || l.inOrder(d, first)) {
 		l.observe(seq, log, first, s)
 	}
 	if len(l.history.kept) > 0 {
@@ -272,10 +278,10 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 	}
 }
 
-// seenFar takes a delivery of an operation far beyond what was planned so far: a target can invent any number, and must
+// seenTooFarAhead takes a delivery of an operation far beyond what was planned so far: a target can invent any number, and must
 // not fill the memory with it.
-func (l *Ledger) seenFar(seq uint64, d *drivers.Delivery, copied, again bool) {
-	if l.history.stranger(seq) != nil {
+func (l *Ledger) seenTooFarAhead(seq uint64, d *drivers.Delivery, copied, again bool) {
+	if l.history.unplannedRecord(seq) != nil {
 		l.seenAgain(seq, open, d, copied, again)
 		return
 	}
@@ -291,15 +297,15 @@ func (l *Ledger) seenFar(seq uint64, d *drivers.Delivery, copied, again bool) {
 // adopt gives an operation that was first seen far ahead its bits, now that there are some. It returns whether there was
 // such an operation.
 func (l *Ledger) adopt(seq uint64, p *page, i uint) bool {
-	r := l.history.stranger(seq)
-	if r == nil || !r.far {
+	r := l.history.unplannedRecord(seq)
+	if r == nil || !r.tooFarAhead {
 		return false
 	}
-	if !p.seen.has(i) {
+	if !p.seen.Has(i) {
 		p.see(i)
 	}
 	if n := l.early[seq]; n != nil && n.extra > 0 {
-		need(&p.copied).set(i)
+		pages.Need(&p.copied).Set(i)
 		if n.extra > 1 {
 			l.copies[seq] = n.extra + 1
 		}
@@ -324,32 +330,25 @@ func (l *Ledger) surprise(seq uint64, s state, cell int16) {
 		c.recovered++
 	case rejected:
 		c.phantom++
-		l.tellPhantom(seq, cell)
+		l.emitPhantom(seq, cell)
 	case dropped:
 		c.unexpected++
-		l.tellUnexpected(seq, cell, "dropped and never sent, yet seen")
+		l.emitUnexpected(seq, cell, "dropped and never sent, yet seen")
 	}
 }
 
 // Settled says that every measured operation that was acked so far was seen: there is nothing left to wait for.
 func (l *Ledger) Settled() bool { return l.Live().Unseen == 0 }
 
-// Live is where the account of the measured operations stands. Nothing of it is a verdict: what is unseen may still come.
-type Live struct {
-	Acked, Seen, Unseen int64
-	// Duplicates are log or effect duplicates, by the mode.
-	Phantom, Duplicates, Redelivered, OrderViolations int64
-}
-
 // Live sums up the windows. Its cost does not grow with the number of operations.
-func (l *Ledger) Live() Live {
+func (l *Ledger) Live() reports.Live {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var c cell
 	for i := warmupCell + 1; i < len(l.cells); i++ {
 		c.add(&l.cells[i])
 	}
-	return Live{
+	return reports.Live{
 		Acked: c.acked, Seen: c.seen(), Unseen: c.acked - c.ackedSeen,
 		Phantom: c.phantom, Duplicates: c.duplicates, Redelivered: c.redelivered, OrderViolations: c.violations,
 	}

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"wringer/reports"
 )
 
 // TestSmallRing: how much of the recent past is kept in the ring, and how far ahead there are bits, changes no count but
@@ -22,7 +24,7 @@ func TestSmallRing(t *testing.T) {
 			}
 		}
 		want, split := h.reference().counts(windowAt)
-		got := l.Finish(Completeness{Known: true}, windowAt)
+		got := l.result(reports.Completeness{Known: true}, windowAt)
 		for w, window := range windows {
 			for _, name := range countNames {
 				n := count(got.Windows[window], name)
@@ -53,12 +55,12 @@ func TestBounds(t *testing.T) {
 		h := draw(t)
 		small := func(name string) int { return rapid.IntRange(0, 3).Draw(t, name) }
 		l := newLedger(h.config, limits{
-			ring: 1, horizon: rapid.Uint64Range(1, 40).Draw(t, "horizon"), waiting: small("waiting"), strangers: small("strangers"),
+			ring: 1, horizon: rapid.Uint64Range(1, 40).Draw(t, "horizon"), waiting: small("waiting"), unplanned: small("unplanned"),
 			early: small("early"), copies: small("copies"), queued: small("queued"), offsets: small("offsets"), origins: small("origins"), buckets: 1 << 10,
 		})
 		h.tell(t, l)
 		byWindow, split := h.reference().counts(windowAt)
-		got := l.Finish(Completeness{Known: true}, windowAt)
+		got := l.result(reports.Completeness{Known: true}, windowAt)
 		want := make(map[string]int64)
 		for _, w := range byWindow {
 			for name, n := range w {

@@ -11,6 +11,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 // long makes a history of several full pages in which little goes wrong, and everything once in a while.
@@ -20,12 +21,12 @@ func long(seed uint64, order Order, partitions int32) *drawn {
 		Stream: "orders", Identity: us, Windows: windows, Order: order, EvidencePerKind: 1 << 20,
 		KeyOf: func(seq uint64) uint64 { return drivers.KeyOf(seed, seq, 97) },
 	}}
-	const operations = 4*pageOps + 100
+	const operations = 4*pages.Size + 100
 	for seq := range uint64(operations) {
 		due := time.Duration(seq)*2*time.Millisecond - 2*time.Second
 		e := op(seq, int(due/time.Millisecond), ack)
 		// Two pages are whole: no operation of them is anything but acked.
-		if rnd.IntN(50) == 0 && seq>>pageShift != 1 && seq>>pageShift != 3 {
+		if rnd.IntN(50) == 0 && seq>>pages.Shift != 1 && seq>>pages.Shift != 3 {
 			e = op(seq, int(due/time.Millisecond), []drivers.Outcome{rej, ind, drp}[rnd.IntN(3)])
 		}
 		if e.Outcome != drp {
@@ -40,7 +41,7 @@ func long(seed uint64, order Order, partitions int32) *drawn {
 		next[p]++
 	}
 	for seq := range uint64(operations) {
-		lost := rnd.IntN(100) == 0 && seq>>pageShift != 1
+		lost := rnd.IntN(100) == 0 && seq>>pages.Shift != 1
 		if e := h.ended[seq]; e.Outcome == ack && !lost || e.Outcome != ack && rnd.IntN(2) == 0 {
 			show(seq)
 		}
@@ -77,7 +78,7 @@ func TestLongHistories(t *testing.T) {
 				batches(h.seen, 100, l.Seen)
 				batches(h.ended, 256, l.Ended)
 			}
-			got := l.Finish(Completeness{Known: true}, windowAt)
+			got := l.result(reports.Completeness{Known: true}, windowAt)
 			h.compare(t, got, want, split)
 			h.evidence(t, got)
 		}
@@ -92,7 +93,7 @@ func TestConcurrent(t *testing.T) {
 		// Which partition of a key is the first would depend on who runs first.
 		h.seen = slices.DeleteFunc(h.seen, func(d drivers.Delivery) bool {
 			seq, b := us.Parse(d.ID)
-			return b == drivers.Ours && h.config.KeyOf(seq)%partitions != uint64(d.Partition)
+			return b == drivers.Ours && h.config.KeyOf(seq)%partitions != uint64(d.Position.Log)
 		})
 		want, split := h.reference().counts(windowAt)
 		l := New(h.config)
@@ -109,7 +110,7 @@ func TestConcurrent(t *testing.T) {
 		for p := range int32(partitions) {
 			told.Go(func() {
 				for i := range h.seen {
-					if h.seen[i].Partition == p {
+					if h.seen[i].Position.Log == p {
 						l.Seen(h.seen[i : i+1])
 					}
 				}
@@ -132,7 +133,7 @@ func TestConcurrent(t *testing.T) {
 		told.Wait()
 		close(over)
 		watching.Wait()
-		got := l.Finish(Completeness{Known: true}, windowAt)
+		got := l.result(reports.Completeness{Known: true}, windowAt)
 		h.compare(t, got, want, split)
 		h.evidence(t, got)
 	}
@@ -147,7 +148,7 @@ func TestInventions(t *testing.T) {
 		l.Seen([]drivers.Delivery{at(1<<62+i*(1<<20), 0, int64(i), 15000)})
 	}
 	l.Seen([]drivers.Delivery{at(2, 1, 0, 400), at(1, 1, 1, 500), at(2, 1, 2, 600)})
-	r := l.Finish(Completeness{Known: true}, windowAt)
+	r := l.result(reports.Completeness{Known: true}, windowAt)
 	want := fmt.Sprintf("acked=3 effect_duplicates=1 extra_copies=1 lost=1 max_copies=2 order_violations=1 regressions=1 seen=2 unexpected=%d", invented)
 	if got := countsText(r.Total, nil); got != want {
 		t.Errorf("total\n got %s\nwant %s", got, want)
@@ -155,8 +156,8 @@ func TestInventions(t *testing.T) {
 	if n := *r.Windows["fault"].Unexpected; n != invented {
 		t.Errorf("unexpected during the fault: %d, want %d", n, invented)
 	}
-	if len(l.history.kept) > l.limits.strangers || len(l.pages.dir) > int(l.limits.horizon/pageOps)+1 {
-		t.Errorf("%d records and %d pages for what was invented", len(l.history.kept), len(l.pages.dir))
+	if len(l.history.kept) > l.limits.unplanned || l.pages.Len() > int(l.limits.horizon/pages.Size)+1 {
+		t.Errorf("%d records and %d pages for what was invented", len(l.history.kept), l.pages.Len())
 	}
 }
 
@@ -167,7 +168,7 @@ func TestEvidenceIsShared(t *testing.T) {
 		l.Ended([]reports.Ended{op(seq, 100, ack)})
 	}
 	l.Ended([]reports.Ended{op(5000, 25000, ack), op(5001, -100, ack)})
-	r := l.Finish(Completeness{Known: true}, windowAt)
+	r := l.result(reports.Completeness{Known: true}, windowAt)
 	if *r.Total.Lost != 5001 || len(r.Violations) != 11 || r.Violations[10].Window != "after fault" {
 		t.Errorf("lost %d, %d entries", *r.Total.Lost, len(r.Violations))
 	}
@@ -188,7 +189,7 @@ func TestEvidence(t *testing.T) {
 		l.Ended([]reports.Ended{op(seq+2, 13000, ack)})
 		l.Seen([]drivers.Delivery{at(seq+2, 0, int64(seq), 13001)})
 	}
-	r := l.Finish(Completeness{Known: true}, windowAt)
+	r := l.result(reports.Completeness{Known: true}, windowAt)
 	if len(r.Violations) != 1 {
 		t.Fatalf("%d entries: %+v", len(r.Violations), r.Violations)
 	}

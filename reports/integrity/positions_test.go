@@ -4,6 +4,9 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"wringer/drivers"
+	"wringer/reports/pages"
 )
 
 // TestPositions compares with a map while pages fill up, in any order, below 0 and far above.
@@ -11,14 +14,14 @@ func TestPositions(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	p, marked := newPositions(1<<17), make(map[position]bool)
 	var offsets []int64
-	for i := range int64(3 * pageOps) {
-		offsets = append(offsets, i-pageOps, i+1<<40)
+	for i := range int64(3 * pages.Size) {
+		offsets = append(offsets, i-pages.Size, i+1<<40)
 	}
 	for range 2 { // the second time, each is there again
 		rnd.Shuffle(len(offsets), func(i, j int) { offsets[i], offsets[j] = offsets[j], offsets[i] })
 		for _, offset := range offsets {
 			for _, partition := range []int32{-1, 5} {
-				at := position{partition, offset}
+				at := position{drivers.PositionIn(partition, offset), 0}
 				if again, ok := p.add(p.log(partition), offset); again != marked[at] || !ok {
 					t.Fatalf("%+v: again %v, ok %v", at, again, ok)
 				}

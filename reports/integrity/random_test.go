@@ -10,6 +10,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 // history of a stream, drawn at random.
@@ -38,7 +39,7 @@ func (h *drawn) drawEnded(t *rapid.T) {
 	outcomes := []drivers.Outcome{ack, ack, ack, ack, rej, ind, drp}
 	due := -2 * time.Second
 	// Operations around a border of pages, where bits change hands.
-	base := rapid.SampledFrom([]uint64{0, pageOps - 20}).Draw(t, "base")
+	base := rapid.SampledFrom([]uint64{0, pages.Size - 20}).Draw(t, "base")
 	for i := range rapid.Uint64Range(0, 60).Draw(t, "operations") {
 		due += time.Duration(rapid.IntRange(0, 1500).Draw(t, "gap")) * time.Millisecond
 		e := op(base+i, 0, rapid.SampledFrom(outcomes).Draw(t, "outcome"))
@@ -48,8 +49,8 @@ func (h *drawn) drawEnded(t *rapid.T) {
 			e.Done = e.Sent + time.Duration(rapid.IntRange(0, 3000).Draw(t, "service"))*time.Millisecond
 		}
 		if e.Outcome == ack && rapid.Bool().Draw(t, "placed") {
-			e.Trail = []drivers.Attempt{{Number: 1, Outcome: ack, Placed: true,
-				Partition: rapid.Int32Range(0, 2).Draw(t, "ack partition"), Offset: rapid.Int64Range(0, 40).Draw(t, "ack offset")}}
+			e.Trail = []drivers.Attempt{{Number: 1, Outcome: ack,
+				Position: drivers.PositionIn(rapid.Int32Range(0, 2).Draw(t, "ack partition"), rapid.Int64Range(0, 40).Draw(t, "ack offset"))}}
 		}
 		h.ended = append(h.ended, e)
 	}
@@ -59,24 +60,27 @@ func (h *drawn) drawSeen(t *rapid.T) {
 	next := map[int32]int64{}
 	partitions := rapid.Int32Range(1, 3).Draw(t, "partitions")
 	keyed := rapid.Bool().Draw(t, "a key lives in one partition")
+	queue := rapid.IntRange(0, 3).Draw(t, "queue") == 0
 	now := -2 * time.Second
 	for range rapid.IntRange(0, 90).Draw(t, "deliveries") {
 		now += time.Duration(rapid.IntRange(0, 700).Draw(t, "pause")) * time.Millisecond
 		what := rapid.IntRange(0, 11).Draw(t, "what")
 		if what == 0 && len(h.seen) > 0 { // the same record again
 			d := h.seen[rapid.IntRange(0, len(h.seen)-1).Draw(t, "again")]
-			d.At = now
+			d.At, d.Redelivered = now, queue || rapid.Bool().Draw(t, "marked")
 			h.seen = append(h.seen, d)
 			continue
 		}
 		d := drivers.Delivery{At: now}
 		seq := h.drawSeq(t, what)
-		d.Partition = int32(rapid.Uint64().Draw(t, "partition") % uint64(partitions))
+		partition := int32(rapid.Uint64().Draw(t, "partition") % uint64(partitions))
 		if keyed && h.config.KeyOf != nil {
-			d.Partition = int32(h.config.KeyOf(seq) % uint64(partitions))
+			partition = int32(h.config.KeyOf(seq) % uint64(partitions))
 		}
-		d.Offset = next[d.Partition]
-		next[d.Partition] += rapid.Int64Range(1, 3).Draw(t, "step")
+		if !queue {
+			d.Position = drivers.PositionIn(partition, next[partition])
+		}
+		next[partition] += rapid.Int64Range(1, 3).Draw(t, "step")
 		d.ID = us.Append(nil, seq)
 		switch rapid.IntRange(0, 20).Draw(t, "identity") {
 		case 0:
@@ -135,7 +139,7 @@ func TestAgreesWithReference(t *testing.T) {
 		h.tell(t, l)
 		want, split := h.reference().counts(windowAt)
 		live, settled := l.Live(), l.Settled()
-		got := l.Finish(Completeness{Known: true}, windowAt)
+		got := l.result(reports.Completeness{Known: true}, windowAt)
 		h.compare(t, got, want, split)
 		h.evidence(t, got)
 		if live.Acked-live.Unseen+live.Phantom > live.Seen || live.Unseen != *got.Total.Lost || live.Duplicates != *duplicates(got.Total) || settled != (*got.Total.Lost == 0) {

@@ -16,9 +16,18 @@ type reference struct {
 	told   []reports.Ended // ended, in the order in which the ledger was told
 }
 
+// position is a place in a log, or the number of a delivery without one.
 type position struct {
-	partition int32
-	offset    int64
+	drivers.Position
+	delivery int
+}
+
+// positionOf is where a delivery stands: one without a position stands for itself.
+func positionOf(d *drivers.Delivery, number int) position {
+	if d.Position.Known {
+		return position{d.Position, 0}
+	}
+	return position{delivery: number + 1}
 }
 
 // tally is what the reference counts, by window and by name.
@@ -71,7 +80,9 @@ func (r *reference) deliveries(t tally, windowAt func(time.Duration) int) map[ui
 				t.add(e.Window, "unexpected", 1)
 			}
 		}
-		positions[seq][position{d.Partition, d.Offset}] = true
+		if d.Position.Known || !d.Redelivered || len(positions[seq]) == 0 {
+			positions[seq][positionOf(d, i)] = true
+		}
 	}
 	return positions
 }
@@ -114,10 +125,10 @@ func (r *reference) collisions(t tally) {
 	named := make(map[position]bool)
 	for _, e := range r.told {
 		for _, at := range e.Trail {
-			if at.Outcome != drivers.Acked || !at.Placed {
+			if at.Outcome != drivers.Acked || !at.Position.Known {
 				continue
 			}
-			p := position{at.Partition, at.Offset}
+			p := position{at.Position, 0}
 			if named[p] {
 				t.add(e.Window, "ack_collisions", 1)
 			}
@@ -135,8 +146,8 @@ func (r *reference) repeats(t tally) {
 		if !ours {
 			continue
 		}
-		at := position{d.Partition, d.Offset}
-		again := positions[at] || d.Origin != nil && origins[string(d.Origin)]
+		at := positionOf(d, i)
+		again := d.Redelivered || positions[at] || d.Origin != nil && origins[string(d.Origin)]
 		if e, ok := r.sent(seq); ok && before[seq] && again {
 			t.add(e.Window, "redelivered", 1)
 		}
@@ -166,17 +177,17 @@ func (r *reference) order(t tally) (split bool) {
 		}
 		first := !before[seq]
 		before[seq] = true
-		if r.config.Order == RealTime && !first {
+		if !first && (r.config.Order == RealTime || !d.Position.Known && d.Redelivered) {
 			continue
 		}
-		lane := uint64(d.Partition)*max(1, r.config.Producers) + seq%max(1, r.config.Producers)
+		lane := uint64(d.Position.Log)*max(1, r.config.Producers) + seq%max(1, r.config.Producers)
 		if r.config.KeyOf != nil {
 			lane = r.config.KeyOf(seq)
 		}
 		if len(lanes[lane]) == 0 {
-			homes[lane] = d.Partition
+			homes[lane] = d.Position.Log
 		}
-		if homes[lane] != d.Partition {
+		if homes[lane] != d.Position.Log {
 			split = true
 			continue
 		}

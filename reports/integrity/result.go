@@ -8,12 +8,6 @@ import (
 	"wringer/reports"
 )
 
-// Completeness says whether the source was read to its end.
-type Completeness struct {
-	Known bool
-	Why   string // when it is not known
-}
-
 // Result is the account of a stream.
 type Result struct {
 	// Total is the sum of Windows (max_copies: the maximum), which holds every window of the Config. Where something is
@@ -28,21 +22,35 @@ type Result struct {
 	Unknown map[string]string
 }
 
-// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing. windowAt
+// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing.
+func (l *Ledger) Finish(c reports.Completeness) reports.Findings {
+	r := l.result(c, l.config.WindowAt)
+	return reports.Findings{Write: r.write, Violations: r.Violations, Unknown: r.Unknown}
+}
+
+// write puts the counts into the record of the stream.
+func (r *Result) write(out *reports.Stream) {
+	out.Total.Integrity = r.Total
+	for name, m := range out.Windows {
+		m.Integrity = r.Windows[name]
+	}
+}
+
+// result closes the account. windowAt
 // gives the window of a time: for what was seen and never planned. It scans one or two bits an operation.
 //
 // When observation was complete, what was acked and not seen is lost, and unseen is 0. When it was not, lost is null,
 // unseen holds the count, and of everything else only what was found stands.
-func (l *Ledger) Finish(c Completeness, windowAt func(t time.Duration) int) Result {
+func (l *Ledger) result(c reports.Completeness, windowAt func(t time.Duration) int) Result {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.advanceAll(true)
 	if l.forgotten.n > 0 && l.forgottenFrom < l.planned && c.Known {
-		c = Completeness{Why: fmt.Sprintf("more than %d operations were seen far ahead of what had ended", l.limits.strangers)}
+		c = reports.Completeness{Why: fmt.Sprintf("more than %d operations were seen far ahead of what had ended", l.limits.unplanned)}
 	}
-	l.closeStrangers(windowAt)
+	l.countUnplanned(windowAt)
 	if c.Known {
-		l.pages.lost(func(seq uint64, cell int16) { l.tellLost(seq, cell) })
+		l.pages.lost(func(seq uint64, cell int16) { l.emitLost(seq, cell) })
 	}
 	unknown := l.unknown(c)
 	r := Result{Windows: make(map[string]*reports.Integrity), Unknown: unknown, Violations: l.evidence.sorted()}
@@ -56,9 +64,9 @@ func (l *Ledger) Finish(c Completeness, windowAt func(t time.Duration) int) Resu
 	return r
 }
 
-// closeStrangers counts what has no due time, in the window in which it was seen: foreign deliveries, and operations that
+// countUnplanned counts what has no due time, in the window in which it was seen: foreign deliveries, and operations that
 // were seen and never planned.
-func (l *Ledger) closeStrangers(windowAt func(t time.Duration) int) {
+func (l *Ledger) countUnplanned(windowAt func(t time.Duration) int) {
 	at := func(t time.Duration) int16 { return int16(max(windowAt(t), reports.WindowWarmup) + 1) }
 	l.foreign.each(func(t time.Duration, n int64) { l.cells[at(t)].foreign += n })
 	l.forgotten.each(func(t time.Duration, n int64) { l.cells[at(t)].unexpected += n })
@@ -69,26 +77,26 @@ func (l *Ledger) closeStrangers(windowAt func(t time.Duration) int) {
 		}
 		cell := at(seen)
 		l.cells[cell].unexpected++
-		l.tellUnexpected(seq, cell, fmt.Sprintf("seen at %s, and no such operation was planned", moment(seen)))
+		l.emitUnexpected(seq, cell, fmt.Sprintf("seen at %s, and no such operation was planned", moment(seen)))
 	}
-	l.pages.strangers(func(seq uint64, _ int16) { count(seq) })
-	for _, seq := range l.history.farStrangers() {
-		if p, i := l.pages.ifThere(seq); p == nil || !p.seen.has(i) {
+	l.pages.unplanned(count)
+	for _, seq := range l.history.unplannedAhead() {
+		if p, i := l.pages.Find(seq); p == nil || !p.seen.Has(i) {
 			count(seq)
 		}
 	}
 }
 
-// farStrangers lists the operations that were first seen far ahead and are not over, in order.
-func (h *history) farStrangers() []uint64 {
-	var far []uint64
+// unplannedAhead lists the operations that were first seen far ahead and are not over, in order.
+func (h *history) unplannedAhead() []uint64 {
+	var seqs []uint64
 	for seq, r := range h.kept {
-		if r.far && r.state == open {
-			far = append(far, seq)
+		if r.tooFarAhead && r.state == open {
+			seqs = append(seqs, seq)
 		}
 	}
-	slices.Sort(far)
-	return far
+	slices.Sort(seqs)
+	return seqs
 }
 
 // The counts by their names in run.json that become unknown together.
@@ -100,7 +108,7 @@ var (
 )
 
 // unknown gathers why counts are not fully known.
-func (l *Ledger) unknown(c Completeness) map[string]string {
+func (l *Ledger) unknown(c reports.Completeness) map[string]string {
 	why := make(map[string]string)
 	mark := func(reason string, names ...string) {
 		for _, name := range names {
@@ -110,11 +118,7 @@ func (l *Ledger) unknown(c Completeness) map[string]string {
 		}
 	}
 	if !c.Known {
-		reason := c.Why
-		if reason == "" {
-			reason = "observation was not complete"
-		}
-		mark(reason, slices.Concat(observedCounts, repeatCounts, orderCounts)...)
+		mark(c.Reason(), slices.Concat(observedCounts, repeatCounts, orderCounts)...)
 	}
 	mark(l.repeatsUnknown, repeatCounts...)
 	mark(l.redeliveredUnknown, "redelivered")
@@ -122,7 +126,7 @@ func (l *Ledger) unknown(c Completeness) map[string]string {
 	mark(l.acksUnknown, ackCounts...)
 	mark(l.order.unknown, orderCounts...)
 	if l.forgotten.n > 0 {
-		mark(fmt.Sprintf("beyond %d invented operations, deliveries were counted", l.limits.strangers), "unexpected")
+		mark(fmt.Sprintf("beyond %d invented operations, deliveries were counted", l.limits.unplanned), "unexpected")
 	}
 	if l.config.Order == RealTime && l.config.KeyOf == nil {
 		mark("order in real time is that of a key, and the stream has none", "order_violations")

@@ -48,7 +48,18 @@ func op(seq uint64, ms int, o drivers.Outcome) reports.Ended {
 
 // at is a delivery of operation seq.
 func at(seq uint64, partition int32, offset int64, ms int) drivers.Delivery {
-	return drivers.Delivery{ID: us.Append(nil, seq), Partition: partition, Offset: offset, At: time.Duration(ms) * time.Millisecond}
+	return drivers.Delivery{ID: us.Append(nil, seq), Position: drivers.PositionIn(partition, offset), At: time.Duration(ms) * time.Millisecond}
+}
+
+// queued is a delivery of operation seq by a queue, which has no positions.
+func queued(seq uint64, ms int) drivers.Delivery {
+	return drivers.Delivery{ID: us.Append(nil, seq), At: time.Duration(ms) * time.Millisecond}
+}
+
+// marked is a delivery that the broker says it handed out before.
+func marked(d drivers.Delivery) drivers.Delivery {
+	d.Redelivered = true
+	return d
 }
 
 func from(d drivers.Delivery, origin string) drivers.Delivery {
@@ -125,8 +136,8 @@ var stories = []story{
 		name:  "foreign",
 		ended: []reports.Ended{op(1, 100, ack)},
 		seen: []drivers.Delivery{
-			at(1, 0, 0, 110), {ID: theirs.Append(nil, 1), Offset: 1, At: time.Second}, {Offset: 2, At: time.Second}, {ID: []byte("r1.orders.01"), Offset: 3},
-			{ID: []byte("r1.orders.1"), Offset: 0}, {At: -time.Second},
+			at(1, 0, 0, 110), {ID: theirs.Append(nil, 1), Position: drivers.PositionIn(0, 1), At: time.Second}, {Position: drivers.PositionIn(0, 2), At: time.Second}, {ID: []byte("r1.orders.01"), Position: drivers.PositionIn(0, 3)},
+			{ID: []byte("r1.orders.1"), Position: drivers.PositionIn(0, 0)}, {At: -time.Second},
 		},
 		want: "acked=1 foreign=3 max_copies=1 redelivered=1 seen=1", where: "redelivered:baseline/1",
 	},
@@ -230,6 +241,81 @@ var stories = []story{
 	},
 }
 
+// queueStories are told of sources that have no positions.
+var queueStories = []story{
+	{
+		name: "a queue: nothing is made of missing positions", order: Sequential, mode: Log,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 200, ack), op(3, 300, ind), op(4, 400, rej)},
+		seen:  []drivers.Delivery{queued(1, 110), queued(2, 210), queued(3, 310)},
+		want:  "acked=2 max_copies=1 recovered=1 seen=3",
+	},
+	{
+		name: "a queue: lost and phantom need no positions", order: Sequential, mode: Log,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 200, rej)},
+		seen:  []drivers.Delivery{queued(2, 210)},
+		want:  "acked=1 lost=1 max_copies=1 phantom=1 seen=1", where: "lost:baseline/1 phantom:baseline/2",
+	},
+	{
+		name: "a queue: marked as redelivered is no copy, and in no order", order: Sequential, mode: Log,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 200, ack), op(3, 300, ack)},
+		seen:  []drivers.Delivery{queued(1, 110), queued(2, 210), marked(queued(1, 310)), queued(3, 320), marked(queued(1, 330))},
+		want:  "acked=3 max_copies=1 redelivered=2 seen=3", where: "redelivered:baseline/1",
+		phrase: "delivered again at 0.33 s, as the queue says",
+	},
+	{
+		name: "a queue: a copy without the mark is a log duplicate", order: Sequential, mode: Log,
+		ended: []reports.Ended{op(1, 15000, ack), op(2, 15100, ack)},
+		seen:  []drivers.Delivery{queued(1, 15010), queued(1, 15020), queued(1, 15030), queued(2, 15110)},
+		want:  "acked=2 extra_copies=2 log_duplicates=1 max_copies=3 seen=2", where: "log_duplicate:fault/1",
+		phrase: "in the queue more than once, the last time at 15.03 s",
+	},
+	{
+		name:  "a queue of effects: a copy without the mark is an effect duplicate, with it a redelivery",
+		ended: []reports.Ended{op(1, 100, ack), op(2, 200, ack)},
+		seen:  []drivers.Delivery{queued(1, 110), queued(2, 210), queued(1, 310), marked(queued(2, 320))},
+		want:  "acked=2 effect_duplicates=1 extra_copies=1 max_copies=2 redelivered=1 seen=2",
+		where: "effect_duplicate:baseline/1 redelivered:baseline/2", phrase: "applied more than once, the last time seen at 0.31 s",
+	},
+	{
+		name:  "a queue of effects: the origin still tells a redelivery upstream",
+		ended: []reports.Ended{op(1, 100, ack)},
+		seen:  []drivers.Delivery{from(queued(1, 110), "3/17"), from(queued(1, 310), "3/17")},
+		want:  "acked=1 effect_duplicates=1 extra_copies=1 max_copies=2 redelivered=1 seen=1",
+		where: "effect_duplicate:baseline/1 redelivered:baseline/1", phrase: "from the same origin 3/17",
+	},
+	{
+		name: "a queue: the order is that in which it hands out", order: Sequential, mode: Log,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 200, ack)},
+		seen:  []drivers.Delivery{queued(2, 210), queued(1, 220)},
+		want:  "acked=2 max_copies=1 order_violations=1 regressions=1 seen=2", where: "order_violation:baseline/1",
+	},
+	{
+		name: "a queue: a first sighting with the mark has no place in the order", order: Sequential, mode: Log,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 200, ack)},
+		seen:  []drivers.Delivery{queued(2, 210), marked(queued(1, 220))},
+		want:  "acked=2 max_copies=1 order_violations=? regressions=? seen=2",
+	},
+	{
+		name: "a queue: the same in real time", order: RealTime, keys: 1,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 12000, ack)},
+		seen:  []drivers.Delivery{queued(2, 12100), marked(queued(1, 12200))},
+		want:  "acked=2 max_copies=1 order_violations=? seen=2",
+	},
+	{
+		name:  "a log: the mark says nothing against a position",
+		ended: []reports.Ended{op(1, 100, ack)},
+		seen:  []drivers.Delivery{at(1, 0, 5, 110), marked(at(1, 0, 6, 120)), marked(at(1, 0, 6, 130))},
+		want:  "acked=1 effect_duplicates=1 extra_copies=1 max_copies=2 redelivered=2 seen=1",
+		where: "effect_duplicate:baseline/1 redelivered:baseline/1",
+	},
+	{
+		name: "a queue: acks without a place collide with none", mode: Log, order: Sequential,
+		ended: []reports.Ended{op(1, 100, ack), op(2, 200, ack)},
+		seen:  []drivers.Delivery{queued(1, 110), queued(2, 210)},
+		want:  "acked=2 max_copies=1 seen=2",
+	},
+}
+
 func (s *story) config() Config {
 	c := Config{Stream: "orders", Identity: us, Windows: windows, Mode: s.mode, Order: s.order}
 	if s.keys > 0 {
@@ -251,13 +337,14 @@ func TestStories(t *testing.T) {
 			l.Seen(s.seen[min(len(s.ended), len(s.seen)):])
 		},
 	}
-	for i := range stories {
-		s := &stories[i]
+	all := slices.Concat(stories, queueStories)
+	for i := range all {
+		s := &all[i]
 		for _, how := range slices.Sorted(maps.Keys(tell)) {
 			t.Run(s.name+"/"+how, func(t *testing.T) {
 				l := New(s.config())
 				tell[how](s, l)
-				s.check(t, l.Finish(Completeness{Known: s.blind == "", Why: s.blind}, windowAt))
+				s.check(t, l.result(reports.Completeness{Known: s.blind == "", Why: s.blind}, windowAt))
 			})
 		}
 	}

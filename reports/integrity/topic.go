@@ -23,6 +23,8 @@ type TopicConfig struct {
 	WindowAt func(t time.Duration) int
 	// Sequenced says that records number themselves within their key.
 	Sequenced bool
+	// OrderAlone: a ledger of the same deliveries stands before, and the topic is asked for the order of its numbers alone.
+	OrderAlone bool
 	// EvidencePerKind bounds the evidence of one kind in one window. 0: 100.
 	EvidencePerKind int
 }
@@ -122,11 +124,24 @@ func (t *Topic) Seen(batch []drivers.Delivery) {
 	for i := range batch {
 		d := &batch[i]
 		cell := int16(max(t.config.WindowAt(d.At), reports.WindowWarmup) + 1)
+		if !d.Position.Known && d.Redelivered && t.handedOut(d) {
+			continue
+		}
 		first := t.identify(d, cell)
 		if t.config.Sequenced {
 			t.number(d, cell, first)
 		}
 	}
+}
+
+// handedOut takes a record without a position that its queue hands out again. It returns whether an identity shows that the
+// record was seen before: it is then neither a copy nor in any order. Otherwise nobody knows where in the order it stood.
+func (t *Topic) handedOut(d *drivers.Delivery) bool {
+	if _, seen := t.ids[maphash.Bytes(t.seed, d.ID)]; seen && len(d.ID) > 0 {
+		return true
+	}
+	t.orderUnknown = cmp.Or(t.orderUnknown, "a record was seen only when the queue had handed it out before, and its place in the order is not known")
+	return false
 }
 
 // identify counts a record by its identity, and says whether it is surely the first of it.
@@ -147,7 +162,9 @@ func (t *Topic) identify(d *drivers.Delivery, cell int16) (first bool) {
 		t.orderUnknown = cmp.Or(t.orderUnknown, t.repeatsUnknown)
 		return false
 	}
-	t.ids[hash] = known{offset: d.Offset, partition: d.Partition, cell: cell, copies: 1}
+	k = known{cell: cell, copies: 1}
+	k.partition, k.offset = place(d.Position)
+	t.ids[hash] = k
 	c := &t.cells[cell]
 	c.seen++
 	c.copies = max(c.copies, 1)
@@ -166,8 +183,11 @@ func (t *Topic) copied(d *drivers.Delivery, hash uint64, k known) {
 	c.extra++
 	c.copies = max(c.copies, int64(k.copies))
 	t.ids[hash] = k
-	t.testify("log_duplicate", k.cell, d, fmt.Sprintf("in the topic at partition %d, offset %d and again at partition %d, offset %d",
-		k.partition, k.offset, d.Partition, d.Offset))
+	why := "in the queue, and again at " + moment(d.At)
+	if d.Position.Known {
+		why = "in the topic at " + placeText(k.partition, k.offset) + " and again at " + placeText(place(d.Position))
+	}
+	t.addEvidence("log_duplicate", k.cell, d, why)
 }
 
 // number compares a record with those before it of its key.
@@ -178,6 +198,7 @@ func (t *Topic) number(d *drivers.Delivery, cell int16, first bool) {
 		return
 	}
 	hash := maphash.Bytes(t.seed, d.Key)
+	partition, _ := place(d.Position)
 	r := t.keys[hash]
 	if r == nil {
 		if len(t.keys) >= t.limits.keys {
@@ -185,11 +206,11 @@ func (t *Topic) number(d *drivers.Delivery, cell int16, first bool) {
 			t.gapsUnknown = t.orderUnknown
 			return
 		}
-		t.keys[hash] = &row{key: string(d.Key), low: n, top: n, home: n, last: n, partition: d.Partition}
+		t.keys[hash] = &row{key: string(d.Key), low: n, top: n, home: n, last: n, partition: partition}
 		return
 	}
 	t.skip(hash, r, n, cell)
-	if d.Partition != r.partition {
+	if partition != r.partition {
 		t.orderUnknown = cmp.Or(t.orderUnknown, "a key was seen in several partitions, between which nobody observes an order")
 	} else {
 		t.order(d, r, n, cell, first)
@@ -201,7 +222,7 @@ func (t *Topic) number(d *drivers.Delivery, cell int16, first bool) {
 func (t *Topic) order(d *drivers.Delivery, r *row, n int64, cell int16, first bool) {
 	if first && n < r.home {
 		t.cells[cell].violations++
-		t.testify("order_violation", cell, d, fmt.Sprintf("number %d of its key was first seen after number %d", n, r.home))
+		t.addEvidence("order_violation", cell, d, fmt.Sprintf("number %d of its key was first seen after number %d", n, r.home))
 	}
 	if n < r.last {
 		t.cells[cell].regressions++
@@ -233,12 +254,12 @@ func (t *Topic) skip(hash uint64, r *row, n int64, cell int16) {
 	}
 }
 
-// testify keeps evidence while there is room for it.
-func (t *Topic) testify(kind string, cell int16, d *drivers.Delivery, why string) {
+// addEvidence keeps evidence while there is room for it.
+func (t *Topic) addEvidence(kind string, cell int16, d *drivers.Delivery, why string) {
 	if of := (topicEvidence{kind, cell}); t.wants(of) {
 		v := t.violation(of, why)
 		v.ID, v.Key = string(d.ID), string(d.Key)
-		v.Seen = []reports.Sighting{{Partition: d.Partition, Offset: d.Offset, AtNS: int64(d.At)}}
+		v.Seen = []reports.Sighting{reports.SightingAt(d.Position, int64(d.At))}
 		t.evidence[of] = append(t.evidence[of], v)
 	}
 }
@@ -252,10 +273,10 @@ func (t *Topic) violation(of topicEvidence, why string) reports.Violation {
 }
 
 // Live is the number of identities that were seen in the measured part so far, and of those seen twice.
-func (t *Topic) Live() Live {
+func (t *Topic) Live() reports.Live {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var l Live
+	var l reports.Live
 	for i := warmupCell + 1; i < len(t.cells); i++ {
 		l.Seen += t.cells[i].seen
 		l.Duplicates += t.cells[i].duplicates
@@ -266,7 +287,40 @@ func (t *Topic) Live() Live {
 
 // Finish closes the account; it is called once, after the last record. When observation was not complete, what was found
 // stands, and gaps are unknown: what is missing may stand behind what was read.
-func (t *Topic) Finish(c Completeness) Result {
+func (t *Topic) Finish(c reports.Completeness) reports.Findings {
+	r := t.result(c)
+	if t.config.OrderAlone {
+		r.orderAlone()
+		return reports.Findings{Write: r.writeOrder, Violations: r.Violations, Unknown: r.Unknown}
+	}
+	return reports.Findings{Write: r.write, Violations: r.Violations, Unknown: r.Unknown}
+}
+
+// orderKinds are the counts of the order within keys, by the kinds of their evidence.
+var orderKinds = map[string]string{"order_violation": "order_violations", "regression": "regressions", "gap": "gaps"}
+
+// orderAlone leaves the evidence and the reasons of the order within keys alone.
+func (r *Result) orderAlone() {
+	r.Violations = slices.DeleteFunc(r.Violations, func(v reports.Violation) bool { return orderKinds[v.Kind] == "" })
+	unknown := make(map[string]string)
+	for _, name := range orderKinds {
+		if why, ok := r.Unknown[name]; ok {
+			unknown[name] = why
+		}
+	}
+	r.Unknown = unknown
+}
+
+// writeOrder puts the counts of the order into the account that stands in the record of the stream already.
+func (r *Result) writeOrder(out *reports.Stream) {
+	out.Total.Integrity.TakeOrder(r.Total)
+	for name, m := range out.Windows {
+		m.Integrity.TakeOrder(r.Windows[name])
+	}
+}
+
+// result closes the account.
+func (t *Topic) result(c reports.Completeness) Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	unknown := t.unknown(c)
@@ -307,7 +361,7 @@ func (t *Topic) closeGaps() {
 }
 
 // unknown gathers why counts are not fully known.
-func (t *Topic) unknown(c Completeness) map[string]string {
+func (t *Topic) unknown(c reports.Completeness) map[string]string {
 	why := make(map[string]string)
 	mark := func(reason string, names ...string) {
 		for _, name := range names {
@@ -318,7 +372,7 @@ func (t *Topic) unknown(c Completeness) map[string]string {
 	}
 	repeats, order := []string{"log_duplicates", "extra_copies", "max_copies"}, []string{"order_violations", "regressions"}
 	if !c.Known {
-		mark(cmp.Or(c.Why, "observation was not complete"), slices.Concat(repeats, order, []string{"gaps", "seen", "foreign"})...)
+		mark(c.Reason(), slices.Concat(repeats, order, []string{"gaps", "seen", "foreign"})...)
 	}
 	if t.nameless > 0 {
 		mark(reports.Count(t.nameless)+" records carry no identity", slices.Concat(repeats, order)...)

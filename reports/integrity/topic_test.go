@@ -21,7 +21,7 @@ type published struct {
 }
 
 func (p published) delivery(offset int64) drivers.Delivery {
-	d := drivers.Delivery{Partition: p.partition, Offset: offset, At: p.at}
+	d := drivers.Delivery{Position: drivers.PositionIn(p.partition, offset), At: p.at}
 	for _, text := range []struct {
 		to   *[]byte
 		text string
@@ -34,16 +34,16 @@ func (p published) delivery(offset int64) drivers.Delivery {
 }
 
 // judged runs records through a topic.
-func judged(sequenced bool, c Completeness, records ...published) Result {
+func judged(sequenced bool, c reports.Completeness, records ...published) Result {
 	return judgedWithin(newTopicLimits(), sequenced, c, records...)
 }
 
-func judgedWithin(limits topicLimits, sequenced bool, c Completeness, records ...published) Result {
+func judgedWithin(limits topicLimits, sequenced bool, c reports.Completeness, records ...published) Result {
 	t := newTopic(TopicConfig{Stream: "s", Windows: windows, WindowAt: windowAt, Sequenced: sequenced}, limits)
 	for i, r := range records {
 		t.Seen([]drivers.Delivery{r.delivery(int64(i))})
 	}
-	return t.Finish(c)
+	return t.result(c)
 }
 
 func counts(i *reports.Integrity) string {
@@ -57,10 +57,10 @@ func counts(i *reports.Integrity) string {
 const nm = reports.NotMeasured
 
 func TestTopicStories(t *testing.T) {
-	whole := Completeness{Known: true}
+	whole := reports.Completeness{Known: true}
 	for name, c := range map[string]struct {
 		sequenced bool
-		known     Completeness
+		known     reports.Completeness
 		records   []published
 		want      string
 	}{
@@ -81,7 +81,7 @@ func TestTopicStories(t *testing.T) {
 			"2 0 0 0 1 0 0 2 "},
 		"missing below the first, one comes": {true, whole, []published{{id: "e", key: "k", number: "5"}, {id: "b", key: "k", number: "2"}, {id: "c", key: "k", number: "3"}},
 			"3 0 0 0 1 2 1 1 "},
-		"missing where the rest was not read": {true, Completeness{}, []published{{id: "a", key: "k", number: "1"}, {id: "c", key: "k", number: "3"}},
+		"missing where the rest was not read": {true, reports.Completeness{}, []published{{id: "a", key: "k", number: "1"}, {id: "c", key: "k", number: "3"}},
 			"2 0 " + nm + " " + nm + " " + nm + " " + nm + " " + nm + " " + nm + " "},
 		"no number": {true, whole, []published{{id: "a", key: "k", number: "x"}, {id: "b", key: "k", number: "2"}},
 			"2 0 0 0 1 " + nm + " " + nm + " " + nm + " "},
@@ -105,7 +105,7 @@ func TestTopicStories(t *testing.T) {
 // A bound that was hit makes unknown what hangs on it, and never finds what is not there.
 func TestTopicBounds(t *testing.T) {
 	limits := topicLimits{ids: 1, keys: 1, missing: 1}
-	r := judgedWithin(limits, true, Completeness{Known: true},
+	r := judgedWithin(limits, true, reports.Completeness{Known: true},
 		published{id: "a", key: "k", number: "5"}, published{id: "b", key: "k", number: "3"}, published{id: "b", key: "k", number: "3"}, published{id: "c", key: "l", number: "1"})
 	if got := counts(r.Total); got != "1 0 "+nm+" "+nm+" "+nm+" "+nm+" 1 "+nm+" " {
 		t.Errorf("counts %s, unknown %v", got, r.Unknown)
@@ -113,7 +113,7 @@ func TestTopicBounds(t *testing.T) {
 }
 
 func TestTopicTellsItsEvidence(t *testing.T) {
-	r := judged(true, Completeness{Known: true}, published{id: "a", key: "k", number: "1"}, published{id: "c", key: "k", number: "4", at: 11 * time.Second},
+	r := judged(true, reports.Completeness{Known: true}, published{id: "a", key: "k", number: "1"}, published{id: "c", key: "k", number: "4", at: 11 * time.Second},
 		published{id: "b", key: "k", number: "2"}, published{id: "a", key: "k", number: "1"})
 	var told []string
 	for _, v := range r.Violations {
@@ -176,11 +176,43 @@ func TestTopicAgreesWithTheReference(t *testing.T) {
 			n := strconv.Itoa(rapid.IntRange(-8, 8).Draw(t, "number"))
 			records = append(records, published{id: key + n, key: key, number: n, at: time.Duration(rapid.IntRange(0, 30).Draw(t, "at")) * time.Second})
 		}
-		r := judged(true, Completeness{Known: true}, records...)
+		r := judged(true, reports.Completeness{Known: true}, records...)
 		seen, duplicates, extra, violations, regressions, gaps := judgedSlowly(records)
 		got := fmt.Sprint(*r.Total.Seen, *r.Total.LogDuplicates, *r.Total.ExtraCopies, *r.Total.OrderViolations, *r.Total.Regressions, *r.Total.Gaps)
 		if want := fmt.Sprint(seen, duplicates, extra, violations, regressions, gaps); got != want {
 			t.Fatalf("seen, duplicates, extra, violations, regressions, gaps: %s, want %s of %+v", got, want, records)
 		}
 	})
+}
+
+// A queue has no positions: what its mark says of a record that comes again is neither a copy nor out of order, and a copy
+// without the mark is one.
+func TestTopicOverAQueue(t *testing.T) {
+	record := func(id, number string, redelivered bool) drivers.Delivery {
+		return drivers.Delivery{ID: []byte(id), Key: []byte("k"), Sequence: []byte(number), Redelivered: redelivered}
+	}
+	for name, c := range map[string]struct {
+		records []drivers.Delivery
+		want    string
+	}{
+		"all is well":                  {[]drivers.Delivery{record("a", "1", false), record("b", "2", false)}, "2 0 0 0 1 0 0 0 "},
+		"handed out again":             {[]drivers.Delivery{record("a", "1", false), record("b", "2", false), record("a", "1", true)}, "2 0 0 0 1 0 0 0 "},
+		"a copy":                       {[]drivers.Delivery{record("a", "1", false), record("b", "2", false), record("a", "1", false)}, "2 0 1 1 2 0 1 0 "},
+		"out of order":                 {[]drivers.Delivery{record("b", "2", false), record("a", "1", false)}, "2 0 0 0 1 1 1 0 "},
+		"only seen when it came again": {[]drivers.Delivery{record("a", "1", false), record("b", "2", true)}, "2 0 0 0 1 " + nm + " " + nm + " 0 "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			topic := newTopic(TopicConfig{Stream: "s", Windows: windows, WindowAt: windowAt, Sequenced: true}, newTopicLimits())
+			topic.Seen(c.records)
+			r := topic.result(reports.Completeness{Known: true})
+			if got := counts(r.Total); got != c.want {
+				t.Errorf("%s; want %s", got, c.want)
+			}
+			for _, v := range r.Violations {
+				if v.Seen[0].Partition != nil || v.Seen[0].Offset != nil {
+					t.Errorf("the evidence names a place in a queue: %+v", v)
+				}
+			}
+		})
+	}
 }

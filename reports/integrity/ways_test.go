@@ -15,7 +15,7 @@ func endOf(seq uint64) *reports.Ended {
 
 // An operation that ends long after a later one with the same place leaves that its place.
 func TestTheLaterKeepsItsPlace(t *testing.T) {
-	h := newHistory(limits{ring: 4, waiting: 10, strangers: 10})
+	h := newHistory(limits{ring: 4, waiting: 10, unplanned: 10})
 	h.ended(endOf(8), acked, true, false)
 	h.ended(endOf(4), acked, true, false)
 	if r := h.find(8); r == nil || r.sent != 8*time.Millisecond {
@@ -31,7 +31,7 @@ func TestTheLaterKeepsItsPlace(t *testing.T) {
 func TestOrderedAsItEnds(t *testing.T) {
 	l := New(Config{Stream: "orders", Identity: us, Windows: windows, Order: Sequential, KeyOf: func(seq uint64) uint64 { return seq % 7 }})
 	for i, seq := range []uint64{1, 1 + drawnKeys} {
-		l.Seen([]drivers.Delivery{{ID: us.Append(nil, seq), Offset: int64(i)}})
+		l.Seen([]drivers.Delivery{{ID: us.Append(nil, seq), Position: drivers.PositionIn(0, int64(i))}})
 	}
 	l.Ended([]reports.Ended{*endOf(1)})
 	if l.order.queued != 1 {

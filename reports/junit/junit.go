@@ -134,7 +134,7 @@ func (s *suite) validity(v *reports.Validity) {
 func (s *suite) fault(f *reports.Fault) {
 	v, why := reports.Pass, []string{}
 	if !f.Bit {
-		why = append(why, "it never bit: no byte, connection or request met it")
+		why = append(why, "it touched no traffic: no byte, connection or request met it")
 	}
 	if !f.Healed {
 		why = append(why, "it was not seen healed")
@@ -145,5 +145,5 @@ func (s *suite) fault(f *reports.Fault) {
 	if len(why) > 0 {
 		v = reports.Inconclusive
 	}
-	s.add(v, "fault "+f.Title()+": bit and healed", fmt.Sprintf("fault %s (%s): %s", f.Title(), f.Spec, strings.Join(why, "; ")))
+	s.add(v, "fault "+f.Title()+": touched traffic and healed", fmt.Sprintf("fault %s (%s): %s", f.Title(), f.Spec, strings.Join(why, "; ")))
 }

@@ -10,6 +10,8 @@ import (
 	"wringer/reports"
 	"wringer/reports/recordtest"
 	"wringer/reports/recordtest/golden"
+	"wringer/reports/sections"
+	"wringer/reports/sections/sectionstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -80,32 +82,14 @@ func TestNothingMeasuredIsNotNothingFound(t *testing.T) {
 	}
 }
 
-func streaming(t *testing.T) string {
-	t.Helper()
-	var b strings.Builder
-	if err := Render(&b, recordtest.Streaming()); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
-
-func TestMessagesWithinCallsAreTold(t *testing.T) {
-	out := strings.Join(strings.Fields(streaming(t)), " ")
-	for _, want := range []string{"3 messages did not come", "message 4 came again", "undecided", "said of "} {
-		if !strings.Contains(out, want) {
-			t.Errorf("%q is not told", want)
-		}
-	}
-}
-
-func TestStepsOfAChain(t *testing.T) {
-	var b bytes.Buffer
-	if err := Render(&b, recordtest.Chain()); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"| `` create\\|`it` `` | 400 | 400 |", "| `read` | 400 | 397 |", "http\\_404 3"} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("no %q in\n%s", want, b.String())
-		}
+func TestEverySectionIsShown(t *testing.T) {
+	for name, rec := range sectionstest.Records() {
+		t.Run(name, func(t *testing.T) {
+			var b strings.Builder
+			if err := Render(&b, rec); err != nil {
+				t.Fatal(err)
+			}
+			sectionstest.Shown(t, rec, strings.ReplaceAll(b.String(), `\`, ""), sections.Usual)
+		})
 	}
 }

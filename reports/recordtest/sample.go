@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"wringer/drivers"
 	"wringer/reports"
 )
 
@@ -92,6 +93,9 @@ func open(expr, stream, metric, unit string, limit float64, verdict reports.Verd
 	g := reports.Gate{Expr: expr, Stream: stream, Metric: metric, Unit: unit, Limit: &limit, Verdict: verdict, Why: why}
 	if strings.HasSuffix(expr, "after lost-answers") {
 		g.Window = ptr("after lost-answers")
+	}
+	if m := Catalogue().Lookup(metric); m != nil && verdict == reports.Fail {
+		g.Beyond = m.Never
 	}
 	return g
 }
@@ -288,7 +292,7 @@ func evidence() []reports.Violation {
 		{
 			Kind: "order_violation", Stream: "orders", Window: "lost-answers", ID: "k3v9q2xa-orders-10500", Seq: 10500, Key: "41", Outcome: "acked",
 			PlannedNS: ptr(26_250 * ms), SentNS: ptr(26_250 * ms), DoneNS: ptr(26_300 * ms),
-			Seen: []reports.Sighting{{Partition: 2, Offset: 3321, AtNS: 27_100 * ms}},
+			Seen: []reports.Sighting{reports.SightingAt(drivers.PositionIn(2, 3321), 27_100*ms)},
 			Why:  "acked at 26.3 s, before orders-10533 was sent at 26.41 s, and seen after it",
 		},
 	}
@@ -297,13 +301,13 @@ func evidence() []reports.Violation {
 		all = append(all, reports.Violation{
 			Kind: "effect_duplicate", Stream: "orders", Window: "lost-answers", ID: fmt.Sprintf("k3v9q2xa-orders-%d", 10000+i), Seq: uint64(10000 + i),
 			Outcome: "acked", PlannedNS: &at, Why: "applied 2 times",
-			Seen: []reports.Sighting{{Partition: 1, Offset: int64(4000 + i), AtNS: at + 30*ms}, {Partition: 1, Offset: int64(4100 + i), AtNS: at + 590*ms}},
+			Seen: []reports.Sighting{reports.SightingAt(drivers.PositionIn(1, int64(4000+i)), at+30*ms), reports.SightingAt(drivers.PositionIn(1, int64(4100+i)), at+590*ms)},
 		})
 	}
 	return all
 }
 
-// Inconclusive is the record of a run that shows nothing: the generator could not keep up, a fault never bit, another was not
+// Inconclusive is the record of a run that shows nothing: the load generator could not keep up, a fault touched no traffic, another was not
 // healed, and observation ended too early.
 func Inconclusive() *reports.Record {
 	run := blank()
@@ -335,15 +339,15 @@ func Inconclusive() *reports.Record {
 	calm := *run.Streams["orders"].Windows["baseline"].Response.P99
 	run.Gates = []reports.Gate{
 		gate("orders.p99 < 250ms during baseline", "orders", "p99", "ns", "baseline", calm, 250e6, reports.Pass, "held in baseline"),
-		open("orders.p99 < 250ms", "orders", "p99", "ns", 250e6, reports.Inconclusive, "the generator was the limit"),
+		open("orders.p99 < 250ms", "orders", "p99", "ns", 250e6, reports.Inconclusive, "the load generator was saturated"),
 		open("orders.recovery < 5s after lost-answers", "orders", "recovery", "ns", 5e9, reports.Inconclusive, "too few seconds after the fault to tell"),
 		open("orders.lost == 0", "orders", "lost", "count", 0, reports.Inconclusive, "not known"),
 	}
 	run.Validity = validity(360,
 		"interrupted after 33 s of 40 s",
-		"fault slow-broker never bit: no byte, connection or request met it",
+		"fault slow-broker touched no traffic: no byte, connection or request met it",
 		"fault lost-answers was not healed: "+stuck.Error,
-		"the generator was the limit in 4 seconds of stream orders (schedule lag, its own drops, or CPU)",
+		"the load generator was saturated in 4 seconds of stream orders (schedule lag, its own drops, or CPU)",
 		"integrity of stream orders is not fully known: the run was interrupted before everything could show up",
 	)
 	run.Why = append([]string{}, run.Validity.Why...)

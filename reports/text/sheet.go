@@ -3,13 +3,13 @@ package text
 import (
 	"cmp"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"wringer/reports"
+	"wringer/reports/sections"
 )
 
-// sheet is text of a limited width. All that comes from a record passes plain before it is written.
+// sheet is text of a limited width. All that comes from a record passes sections.OneLine before it is written.
 type sheet struct {
 	strings.Builder
 	width int
@@ -38,7 +38,7 @@ func (s *sheet) paint(code, text string) string {
 
 // title begins a section. Its note breaks into lines where it does not fit beside it.
 func (s *sheet) title(name, note string) {
-	name, note = plain(name), plain(note)
+	name, note = sections.OneLine(name), sections.OneLine(note)
 	s.WriteString("\n")
 	if runes(name)+2+runes(note) > s.width {
 		s.WriteString(s.paint(bold, clip(name, s.width)) + "\n")
@@ -61,7 +61,7 @@ func (s *sheet) mark(v reports.Verdict, text string) {
 	case reports.Fail:
 		symbol, code = "✗", red
 	}
-	lines := split(plain(text), s.width-2)
+	lines := split(sections.OneLine(text), s.width-2)
 	s.WriteString(s.paint(code, symbol) + " " + strings.Join(lines, "\n  ") + "\n")
 }
 
@@ -74,7 +74,7 @@ func (s *sheet) spread(text, value string, indent int) string {
 
 // wrap writes text in lines of the sheet's width behind an indent.
 func (s *sheet) wrap(indent, text string) {
-	for _, line := range split(plain(text), s.width-len(indent)) {
+	for _, line := range split(sections.OneLine(text), s.width-len(indent)) {
 		s.WriteString(indent + line + "\n")
 	}
 }
@@ -106,61 +106,6 @@ func split(text string, width int) []string {
 	return append(lines, line)
 }
 
-// table has its first column to the left and the others to the right. Its last row is the total.
-type table struct {
-	head []string
-	rows [][]string
-	even bool // the last row is like the others
-	bars bool // the last column is to the left
-}
-
-// table writes t behind an indent of two. Where it is too wide the gaps shrink, then the first column.
-func (s *sheet) table(t table) {
-	widths := make([]int, len(t.head))
-	for _, row := range append([][]string{t.head}, t.rows...) {
-		for i, cell := range row {
-			widths[i] = max(widths[i], runes(plain(cell)))
-		}
-	}
-	numbers := 0
-	for _, w := range widths[1:] {
-		numbers += w
-	}
-	gap, columns := 2, len(widths)-1
-	if 2+widths[0]+numbers+gap*columns > s.width {
-		gap = 1
-	}
-	const least = 6
-	widths[0] = max(min(widths[0], s.width-2-numbers-gap*columns), least)
-	if t.bars {
-		// Bars need no room to their right.
-		widths[len(widths)-1] = 0
-	}
-	s.row(t.head, widths, gap, faint)
-	for i, row := range t.rows {
-		code := ""
-		if i == len(t.rows)-1 && len(t.rows) > 1 && !t.even {
-			code = bold
-		}
-		s.row(row, widths, gap, code)
-	}
-}
-
-func (s *sheet) row(cells []string, widths []int, gap int, code string) {
-	var b strings.Builder
-	first := clip(plain(cells[0]), widths[0])
-	b.WriteString("  " + first + strings.Repeat(" ", widths[0]-runes(first)))
-	for i, cell := range cells[1:] {
-		cell = plain(cell)
-		b.WriteString(strings.Repeat(" ", max(gap+widths[i+1]-runes(cell), gap)) + cell)
-	}
-	line := strings.TrimRight(b.String(), " ")
-	if code != "" {
-		line = s.paint(code, line)
-	}
-	s.WriteString(line + "\n")
-}
-
 // clip shortens text to so many columns.
 func clip(text string, width int) string {
 	if runes(text) <= width {
@@ -170,13 +115,3 @@ func clip(text string, width int) string {
 }
 
 func runes(s string) int { return utf8.RuneCountInString(s) }
-
-// plain replaces whatever could command a terminal: control characters and those that turn the direction of writing.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s)
-}

@@ -14,6 +14,8 @@ import (
 	"wringer/reports"
 	"wringer/reports/recordtest"
 	"wringer/reports/recordtest/golden"
+	"wringer/reports/sections"
+	"wringer/reports/sections/sectionstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,7 +38,7 @@ func rendered(t *testing.T, rec *reports.Record, opt Options) string {
 }
 
 func everyRecord() map[string]*reports.Record {
-	all := recordtest.Samples()
+	all := sectionstest.Records()
 	all["hostile"] = recordtest.Hostile()
 	all["empty"] = &reports.Record{Run: &reports.Run{Name: "empty", Verdict: reports.Inconclusive}}
 	return all
@@ -102,20 +104,28 @@ func TestWhatWasNotMeasuredIsNoNumber(t *testing.T) {
 	}
 }
 
-func TestMessagesWithinCallsAreTold(t *testing.T) {
-	out := strings.Join(strings.Fields(rendered(t, recordtest.Streaming(), Options{})), " ")
-	for _, want := range []string{"3 messages did not come", "message 4 came again", "undecided", "said of "} {
-		if !strings.Contains(out, want) {
-			t.Errorf("%q is not told", want)
-		}
+func TestEverySectionIsShown(t *testing.T) {
+	for name, rec := range sectionstest.Records() {
+		t.Run(name, func(t *testing.T) { sectionstest.Shown(t, rec, rendered(t, rec, Options{}), sections.Vital) })
 	}
 }
 
-func TestStepsOfAChain(t *testing.T) {
-	text := rendered(t, recordtest.Chain(), Options{})
-	for _, want := range []string{"create|`it`", "service p99", "no answer", "read failed: http_404 3"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in\n%s", want, text)
+// A table that has no room for all of its columns goes on in a second one.
+func TestAWideTableBreaks(t *testing.T) {
+	p := sections.Section{Head: []sections.Column{{Name: "window"}}, Rows: []sections.Row{{Label: "a window with a long name"}}}
+	for i := range 12 {
+		p.Head = append(p.Head, sections.Column{Name: strings.Repeat("n", 9), Kind: sections.Count})
+		p.Rows[0].Cells = append(p.Rows[0].Cells, sections.Cell{Text: strings.Repeat(string(rune('a'+i)), 9)})
+	}
+	s := newSheet(Options{Width: 60})
+	s.table(p)
+	lines := strings.Split(strings.TrimSpace(s.String()), "\n")
+	if len(lines) != 6 {
+		t.Errorf("%d lines", len(lines))
+	}
+	for i := range 12 {
+		if !strings.Contains(s.String(), strings.Repeat(string(rune('a'+i)), 9)) {
+			t.Errorf("cell %d is lost in\n%s", i, s.String())
 		}
 	}
 }

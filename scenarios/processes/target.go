@@ -84,11 +84,16 @@ func (t *target) start(ctx context.Context, n string, p *Program) error {
 		t.outputs = append(t.outputs, out)
 		spec.Output = out
 	}
-	if err := t.env.Within(ctx, filled.Ready.asks()...); err != nil {
+	if err := t.env.Within(ctx, filled.Ready.Addresses()...); err != nil {
 		return fmt.Errorf("process %s: ready: %w", n, err)
 	}
-	if err := filled.probe(&spec, t.first(n, p)); err != nil {
+	probe, err := filled.Ready.Probe(t.first(n, p))
+	if err != nil {
 		return fmt.Errorf("process %s: %w", n, err)
+	}
+	if probe != nil {
+		spec.Ready, spec.Begin, spec.Within = probe.Ready, probe.Begin, probe.Within
+		spec.Output = probe.Output(spec.Output)
 	}
 	t.parts[n] = process.New(spec)
 	t.started = append(t.started, n)
@@ -136,11 +141,7 @@ func (p *Program) fill(vars map[string]string) (*Program, error) {
 		out.Env[key] = text(value)
 	}
 	out.Dir = text(p.Dir)
-	if p.Ready != nil {
-		r := *p.Ready
-		r.TCP, r.HTTP, r.GRPC, r.Log = text(r.TCP), text(r.HTTP), text(r.GRPC), text(r.Log)
-		out.Ready = &r
-	}
+	out.Ready = p.Ready.Fill(text)
 	return &out, errors.Join(failed...)
 }
 

@@ -13,19 +13,19 @@ import (
 	"wringer/faults"
 )
 
-// bounds keep a run from loading or breaking what is not the user's own: dials go to this machine and to private networks,
-// and elsewhere only where the user allowed it by name.
+// bounds keep a run from loading or breaking systems of others. Dials go to this machine and to private networks, and elsewhere
+// only to hosts that the user allowed by name. Safe for concurrent use.
 type bounds struct {
 	allowed []string
 	resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 
-	known  sync.Map // error or nil by host, of what was looked at
+	known  sync.Map // by host: nil when it may be dialled, else an error
 	broken atomic.Pointer[beyond]
-	// stop is told of the first dial beyond the bounds, once it is set.
+	// stop is called at the first dial beyond the bounds, if it is set.
 	stop atomic.Pointer[context.CancelCauseFunc]
 }
 
-// beyond is a dial that was not made.
+// beyond is the error of a dial that was refused.
 type beyond struct{ host string }
 
 func (b beyond) Error() string {
@@ -38,8 +38,8 @@ func newBounds(allowed []string) *bounds {
 	}}
 }
 
-// over is a dial within the bounds.
-func (b *bounds) over(dial faults.DialFunc) faults.DialFunc {
+// checked returns dial with the bounds checked first.
+func (b *bounds) checked(dial faults.DialFunc) faults.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if err := b.check(ctx, network, address); err != nil {
 			return nil, err
@@ -48,11 +48,11 @@ func (b *bounds) over(dial faults.DialFunc) faults.DialFunc {
 	}
 }
 
-// check says whether an address may be dialled. A name is looked up once a run.
+// check returns an error when an address may not be dialled. A name is looked up once.
 func (b *bounds) check(ctx context.Context, network, address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil || strings.HasPrefix(network, "unix") {
-		return nil // what is wrong with it, the dial says
+		return nil // the dial reports the error
 	}
 	if known, ok := b.known.Load(host); ok {
 		if known == nil {
@@ -63,19 +63,19 @@ func (b *bounds) check(ctx context.Context, network, address string) error {
 	local, err := b.local(ctx, host)
 	switch {
 	case err != nil:
-		return nil // a name that is not known cannot be dialled either
+		return nil // an unknown name cannot be dialled either
 	case local:
 		b.known.Store(host, nil)
 		return nil
 	}
-	over := beyond{host}
-	b.known.Store(host, over)
-	if b.broken.CompareAndSwap(nil, &over) {
+	outside := beyond{host}
+	b.known.Store(host, outside)
+	if b.broken.CompareAndSwap(nil, &outside) {
 		if stop := b.stop.Load(); stop != nil {
-			(*stop)(over)
+			(*stop)(outside)
 		}
 	}
-	return over
+	return outside
 }
 
 // local says whether every address of a host is allowed.
@@ -101,8 +101,8 @@ func private(ip netip.Addr) bool {
 
 // err is the first dial beyond the bounds; nil when there was none.
 func (b *bounds) err() error {
-	if over := b.broken.Load(); over != nil {
-		return fmt.Errorf("%w: %w", ErrScenario, *over)
+	if outside := b.broken.Load(); outside != nil {
+		return fmt.Errorf("%w: %w", ErrScenario, *outside)
 	}
 	return nil
 }

@@ -3,8 +3,6 @@ package runner
 import (
 	"cmp"
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -12,39 +10,35 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/metrics"
+	"wringer/scenarios/runner/judge"
 )
 
-// collector folds what the streams recorded, once a second, and tells those who watch.
+// collector folds what the streams recorded, once a second.
 type collector struct {
-	t       *trial
+	step    *step
 	mu      sync.Mutex // guards all below and the tallies
-	moments chan Live  // for the watcher
+	watcher *watcher   // nil: nobody watches
 	cores   map[int]float64
 	state   map[string]string // of each fault
-	limited map[string]int    // seconds by stream in which the generator was the limit
+	limited map[string]int    // seconds by stream in which the load generator was saturated
 	failure error
-	aborts  *aborts
-	give    context.CancelCauseFunc // ends the run
+	aborts  *judge.Aborts
+	abort   context.CancelCauseFunc // ends the run
 }
 
-// collect starts collecting. fail is called when the harness itself failed. The returned function collects the rest; call
-// it when every stream has ended and everything was observed.
-func (t *trial) collect(ctx context.Context, fail context.CancelCauseFunc) (finish func()) {
-	c := &collector{t: t, cores: make(map[int]float64), state: make(map[string]string), limited: make(map[string]int)}
-	c.moments = make(chan Live, moments)
-	c.aborts, c.give = newAborts(t.sc.Abort), fail
-	t.collector = c
-	t.timeline.Notify = c.fault
-	stop, done, watched := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(watched)
-		for l := range c.moments {
-			t.opt.Watch(l)
-		}
-	}()
+// collect starts collecting. fail ends the run: because the harness failed, or by the scenario's own rules. The returned
+// function collects the rest and hands it out. It is called when every stream has ended and everything was observed; ended is
+// the end of the measured part.
+func (s *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Duration)) {
+	c := &collector{step: s, cores: make(map[int]float64), state: make(map[string]string), limited: make(map[string]int)}
+	c.aborts, c.abort = judge.NewAborts(s.sc.Abort), fail
+	c.watcher = startWatcher(c)
+	s.collector = c
+	s.timeline.Notify = c.fault
+	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		timer := time.NewTimer(t.untilSecond())
+		timer := time.NewTimer(s.untilSecond())
 		defer timer.Stop()
 		for {
 			select {
@@ -53,27 +47,26 @@ func (t *trial) collect(ctx context.Context, fail context.CancelCauseFunc) (fini
 			case <-timer.C:
 			}
 			c.tick(fail)
-			timer.Reset(t.untilSecond())
+			timer.Reset(s.untilSecond())
 		}
 	}()
-	return func() {
+	return func(ended time.Duration) {
 		close(stop)
 		<-done
-		close(c.moments)
-		<-watched
 		c.mu.Lock()
-		defer c.mu.Unlock()
-		for i := range t.streams {
-			c.gather(i, time.Duration(1<<62))
+		for _, m := range s.streams {
+			c.gather(m, true)
 		}
+		c.mu.Unlock()
+		c.watcher.close(ended)
 	}
 }
 
-// untilSecond is the time to the next whole second of the run's clock, and a little more: so that what was due in the
-// second has begun.
-func (t *trial) untilSecond() time.Duration {
+// untilSecond is the time to the next whole second of the run's clock, and a little more: every operation that was due in the
+// second has then begun.
+func (s *step) untilSecond() time.Duration {
 	const settle = 5 * time.Millisecond
-	now := t.clock()
+	now := s.clock()
 	next := now.Truncate(time.Second)
 	if now >= next {
 		next += time.Second
@@ -85,113 +78,103 @@ func (t *trial) untilSecond() time.Duration {
 func (c *collector) tick(fail context.CancelCauseFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.t
-	now := t.clock()
-	c.cores[int(now/time.Second)-1] = t.machine.cores()
-	for i, s := range t.streams {
-		s.flush()
-		c.gather(i, s.settledBelow())
-		c.gauges(i, now)
-		if err := s.failed(); err != nil {
-			fail(err)
+	s := c.step
+	now := s.clock()
+	c.cores[int(now/time.Second)-1] = s.machine.cores()
+	for _, m := range s.streams {
+		if m.traffic != nil {
+			m.traffic.Flush()
+			if err := m.traffic.Failed(); err != nil {
+				fail(err)
+			}
 		}
+		c.gather(m, false)
+		c.gauges(m, now)
 	}
-	if err := t.book.checkpoint(func() *reports.Run { return t.partial(now) }); err != nil {
+	if err := s.folder.Checkpoint(func() *reports.Run { return s.partial(now) }); err != nil {
 		c.failure = cmp.Or(c.failure, err)
 		fail(err)
 	}
-	c.tell()
+	c.watcher.notify()
 }
 
-// moments is how many moments may wait for the watcher.
-const moments = 16
-
-// tell hands this moment to the watcher, under the lock. A watcher that is held up (a terminal that does not take its
-// output) holds up neither the collector nor a fault's healing: it misses the oldest.
-func (c *collector) tell() {
-	if len(c.moments) == cap(c.moments) {
-		select {
-		case <-c.moments:
-		default:
+// gather takes the slots that can no longer change into the stream's tally. rest: all that is left.
+func (c *collector) gather(m *member, rest bool) {
+	s := c.step
+	taken, until := m.take(rest)
+	m.add(taken)
+	m.tally.Complete(until, func(start time.Duration, sec *judge.Second) {
+		sec.Row.Limited = c.limits(m, start, &sec.Cell)
+		if sec.Row.Limited {
+			c.limited[m.spec.Name]++
 		}
-	}
-	c.moments <- c.live()
-}
-
-// gather takes the slots that are over into the stream's tally.
-func (c *collector) gather(i int, frontier time.Duration) {
-	t, s, tally := c.t, c.t.streams[i], c.t.tallies[i]
-	taken, until := s.recorder.Take(frontier)
-	if s.results != nil {
-		s.results.Settled(s.spec.Name, until)
-	}
-	tally.add(taken)
-	tally.complete(until, func(start time.Duration, sec *second) {
-		sec.row.Limited = c.limits(s, start, &sec.cell)
-		if sec.row.Limited {
-			c.limited[s.spec.Name]++
+		length := min(time.Second, s.sc.Run.Duration-start)
+		m.tally.Judge(start, length, sec)
+		if why := c.aborts.Add(m.spec.Name, start, length, &sec.Cell, sec.Row.Limited); why != "" {
+			c.abort(judge.Stopped{Why: why})
 		}
-		length := min(time.Second, s.end-start)
-		for _, w := range tally.worst {
-			if window := w.gate.Scope.Window; window != "" && !t.plan.within(window, start, start+length) {
-				continue
-			}
-			w.add(start, length, &sec.cell, sec.row.Limited)
-		}
-		if why := c.aborts.add(s.spec.Name, start, length, &sec.cell, sec.row.Limited); why != "" {
-			c.give(stopped{why: why})
-		}
-		if err := t.book.interval(s.spec.Name, t.epoch(), start, sec.cell.Response.Export()); err != nil {
+		if err := s.folder.Interval(m.spec.Name, s.epoch().Add(start), sec.Cell.Response.Export()); err != nil {
 			c.failure = cmp.Or(c.failure, err)
 		}
 	})
 }
 
-// The generator's own lag counts as a sign of saturation from here on, when the CPU is used up as well.
+// saturatedLag is the lag from which a generator that has used up its CPU counts as saturated.
 const saturatedLag = 10 * time.Millisecond
 
-// limits says whether the generator was the limit in a second of a stream: it was late, it dropped, or it had used up the
-// CPU (then a closed model cannot show its own lateness, and a client library may hold up the sender for want of it).
-func (c *collector) limits(s *stream, start time.Duration, cell *metrics.Cell) bool {
-	if s.driver == nil { // the members of a group are ours too
-		return s.effects.group != nil && saturated(c.cores[int(start/time.Second)])
+// limits says whether the load generator was saturated in a second of a stream: it was late, it dropped operations, or it had used
+// up the CPU. Without CPU a closed model cannot show its own lag, and a client library may block the sender.
+func (c *collector) limits(m *member, start time.Duration, cell *metrics.Cell) bool {
+	if m.traffic == nil { // the members of a group run in this process
+		return m.observer.Group != nil && saturated(c.cores[int(start/time.Second)])
 	}
 	lag, known := cell.Lag.Rank(0.99, cell.Lag.Count())
 	full := saturated(c.cores[int(start/time.Second)])
-	_, pipelined := s.driver.(drivers.Pipeline)
-	return cell.DroppedByUs > 0 || known && lag > c.t.sc.Run.MaxLag || full && (s.pacer == nil || pipelined || lag > saturatedLag)
+	hidden := m.traffic.Closed() || m.traffic.Pipelined() // the lag may not show
+	return cell.DroppedByUs > 0 || known && lag > c.step.sc.Run.MaxLag || full && (hidden || lag > saturatedLag)
 }
 
-// gauges reads what only the protocol knows.
-func (c *collector) gauges(i int, now time.Duration) {
-	s, tally := c.t.streams[i], c.t.tallies[i]
+// gauges reads the gauges of a stream's driver, source and group.
+func (c *collector) gauges(m *member, now time.Duration) {
 	emit := func(name string, value float64) {
 		if now >= 0 {
-			tally.gauges[name] = append(tally.gauges[name], reports.Sample{AtNS: int64(now), Value: value})
+			m.tally.Gauges[name] = append(m.tally.Gauges[name], reports.Sample{AtNS: int64(now), Value: value})
 		}
 	}
-	if g, ok := s.driver.(drivers.Gauger); ok {
+	if g, ok := m.driver.(drivers.Gauger); ok {
 		g.Gauges(emit)
 	}
-	if s.effects != nil {
-		if g, ok := s.effects.source.(drivers.Gauger); ok {
-			g.Gauges(emit)
-		}
-		if h := s.effects.group; h != nil {
-			h.account.Gauges(now, emit)
-		}
+	if m.observer != nil {
+		m.observer.Gauges(now, emit)
 	}
 }
 
-// fault takes note of a fault's change of state.
+// baselineHealthy says whether the target is as the gates on the baseline want it, and why not.
+func (c *collector) baselineHealthy() (healthy bool, why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.step
+	if _, ok := s.plan.Index[faults.Baseline]; !ok {
+		return true, ""
+	}
+	var streams []judge.SoFar
+	for _, m := range s.streams {
+		streams = append(streams, judge.SoFar{
+			Spec: m.spec, Tally: m.tally, Baseline: judge.BaselineOf(m.tally, m.open()), InFlight: m.inFlight(), Limited: c.limited[m.spec.Name] > 0,
+		})
+	}
+	return judge.BaselineHealthy(s.plan, s.sc.Expect, streams, s.clock())
+}
+
+// fault keeps a fault's change of state.
 func (c *collector) fault(e faults.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state[e.Injection.Name] = stateOf(e)
-	c.tell()
+	c.watcher.notify()
 }
 
-// stateOf puts a fault's step in words.
+// stateOf is the state of a fault in words.
 func stateOf(e faults.Event) string {
 	switch {
 	case e.Injection.InjectErr != nil, e.Injection.HealErr != nil, e.Injection.ProbeErr != nil:
@@ -203,44 +186,3 @@ func stateOf(e faults.Event) string {
 	}
 	return e.Step.String()
 }
-
-// live describes this moment. Streams are told over the last whole second.
-func (c *collector) live() Live {
-	t := c.t
-	now := t.clock()
-	l := Live{
-		Name: t.sc.Name, At: now, Warmup: t.sc.Run.Warmup, Duration: t.sc.Run.Duration, Drain: t.sc.Run.Drain,
-		Window: "warmup", Windows: t.windows(t.sc.Run.Duration, t.sc.Run.Duration),
-	}
-	if now >= 0 {
-		l.Window = t.plan.names[t.plan.windowAt(now)]
-	}
-	for i := range t.sc.Faults {
-		f := &t.sc.Faults[i]
-		l.Faults = append(l.Faults, LiveFault{Name: f.Label(), Start: f.At, End: f.End(), State: cmp.Or(c.state[f.Label()], "waiting")})
-	}
-	for i, s := range t.streams {
-		l.Streams = append(l.Streams, s.live(t.tallies[i], now))
-	}
-	return l
-}
-
-// live describes the stream over the last whole second before now.
-func (s *stream) live(tally *tally, now time.Duration) LiveStream {
-	l := LiveStream{Name: s.spec.Name, InFlight: s.inFlight.Load(), Consumes: s.spec.Consume != nil}
-	total, last := tally.snapshot(s.recorder.Open(), int(now/time.Second)-1)
-	l.Total, l.Offered, l.Retries, l.Rate = total, last.Offered, last.Retries, float64(last.Acked)
-	if last.Offered > 0 {
-		l.Errors = float64(last.Offered-last.Acked) / float64(last.Offered)
-	}
-	if last.P99NS != nil {
-		l.P99, l.Answered = time.Duration(*last.P99NS), true
-	}
-	if s.effects != nil {
-		v := s.effects.live()
-		l.Observed, l.Seen, l.Unseen = true, v.Seen, v.Unseen
-	}
-	return l
-}
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -6,125 +6,103 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/groups"
 	"wringer/reports/integrity"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/traffic"
+	"wringer/scenarios/runner/watch"
 )
 
 // consumer opens a stream that sends nothing and reads what others publish.
-func (t *trial) consumer(ctx context.Context, spec *scenarios.Stream) error {
-	env := t.env(spec)
-	s := newStream(spec, env, t.plan.slots, t.sc.Run)
+func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
+	env := s.env(spec)
+	m := &member{spec: spec, env: env}
 	c := spec.Consume
 	source, err := c.Source.Open(ctx, env)
 	if err != nil {
-		return blameConsumer(spec, err)
+		return openConsumerError(spec, err)
 	}
-	s.effects = &observer{source: source, place: c.SourceName + " " + placeOf(c.Source)}
-	t.closers = append(t.closers, s.effects.close)
-	s.effects.topic, s.effects.ledger = t.accounts(spec)
+	m.observer = &watch.Observer{Source: source, Place: c.SourceName + " " + c.Describe().Place}
+	s.opened.add(m.observer.Close)
+	m.checks = s.recordChecks(spec)
 	if err := source.Start(ctx); err != nil {
-		return blameConsumer(spec, err)
+		return openConsumerError(spec, err)
 	}
-	if s.effects.group, err = t.herd(ctx, spec, source); err != nil {
-		return blameConsumer(spec, err)
+	if err := s.group(ctx, m); err != nil {
+		return openConsumerError(spec, err)
 	}
-	t.add(s)
+	s.add(m)
 	return nil
 }
 
-// herd opens the group that reads beside a source, nil when there is none. Its members are under test: where a fault names
-// the stream, its link lies between them and the brokers.
-func (t *trial) herd(ctx context.Context, spec *scenarios.Stream, source drivers.Source) (*herd, error) {
-	if !scenarios.Grouped(spec.Consume.Source) {
-		return nil, nil
+// group opens the group of consumers that reads beside the stream's source, if there is one. Its members are under test:
+// where a fault names the stream, its link lies between them and the brokers.
+func (s *step) group(ctx context.Context, m *member) error {
+	if !m.spec.Consume.Describe().Grouped {
+		return nil
 	}
-	env := t.env(spec)
-	if _, err := t.route(spec, &env); err != nil {
-		return nil, fmt.Errorf("open link: %w", err)
+	env := s.env(m.spec)
+	if _, err := s.route(m.spec, &env); err != nil {
+		return fmt.Errorf("open link: %w", err)
 	}
-	group, err := spec.Consume.Source.(drivers.Grouped).OpenGroup(env)
+	group, err := m.spec.Consume.Source.(drivers.GroupConfig).OpenGroup(env)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := group.Start(ctx, source); err != nil {
-		return nil, err
+	if err := group.Start(ctx, m.observer.Source); err != nil {
+		return err
 	}
-	account := integrity.NewGroup(integrity.GroupConfig{Stream: spec.Name, Windows: t.plan.names, WindowAt: t.plan.windowAt})
-	return &herd{group: group, account: account, length: t.sc.Run.Duration}, nil
+	account := groups.New(groups.Config{Stream: m.spec.Name, Windows: s.plan.Names, WindowAt: s.plan.WindowAt})
+	m.observer.Group = &watch.Group{Group: group, Account: account, Length: s.sc.Run.Duration}
+	m.checks = append(m.checks, account)
+	return nil
 }
 
-// accounts are what the records are compared by: the operations of another stream, and the numbers or identities that the
+// recordChecks compare the records with the operations of another stream, and with the numbers or identities that the
 // records carry.
-func (t *trial) accounts(spec *scenarios.Stream) (*integrity.Topic, *integrity.Ledger) {
-	var topic *integrity.Topic
-	numbered := scenarios.Sequenced(spec.Consume.Source)
-	if numbered || spec.Consume.Of == "" {
-		topic = integrity.NewTopic(integrity.TopicConfig{Stream: spec.Name, Windows: t.plan.names, WindowAt: t.plan.windowAt, Sequenced: numbered})
+func (s *step) recordChecks(spec *scenarios.Stream) []reports.Check {
+	numbered := spec.Consume.Describe().Sequenced
+	of := s.sc.Stream(spec.Consume.Of)
+	var checks []reports.Check
+	if of != nil {
+		config := integrity.Config{
+			Stream: spec.Name, Identity: drivers.Identity{Run: s.id, Stream: of.Name}, Windows: s.plan.Names, WindowAt: s.plan.WindowAt,
+			Mode: integrity.Published, Order: integrity.RealTime, KeyOf: s.keyOf(of),
+		}
+		if numbered {
+			config.Order = integrity.None
+		}
+		checks = append(checks, integrity.New(config))
 	}
-	of := t.sc.Stream(spec.Consume.Of)
-	if of == nil {
-		return topic, nil
+	if numbered || of == nil {
+		checks = append(checks, integrity.NewTopic(integrity.TopicConfig{
+			Stream: spec.Name, Windows: s.plan.Names, WindowAt: s.plan.WindowAt, Sequenced: numbered, OrderAlone: of != nil,
+		}))
 	}
-	config := integrity.Config{
-		Stream: spec.Name, Identity: drivers.Identity{Run: t.id, Stream: of.Name}, Windows: t.plan.names,
-		Mode: integrity.Published, Order: integrity.RealTime,
-	}
-	if numbered {
-		config.Order = integrity.None
-	}
-	config.KeyOf = t.keyOf(of)
-	return topic, integrity.New(config)
+	return checks
 }
 
 // keyOf is the key of each of a stream's operations; nil without keys.
-func (t *trial) keyOf(spec *scenarios.Stream) func(seq uint64) uint64 {
+func (s *step) keyOf(spec *scenarios.Stream) func(seq uint64) uint64 {
 	if spec.Keys == 0 {
 		return nil
 	}
-	return drivers.KeysOf(streamSeed(t.sc.Seed, spec.Name), spec.Keys)
+	return drivers.KeysOf(traffic.Seed(s.sc.Seed, spec.Name), spec.Keys)
 }
 
-// join lets the accounts of consumers follow the streams whose operations they look for, once all are open.
-func (t *trial) join() {
-	for _, s := range t.streams {
-		if c := s.spec.Consume; c != nil && s.effects.ledger != nil {
-			of := t.streams[t.streamIndex(c.Of)]
-			of.followers = append(of.followers, s.effects.ledger)
+// join opens the checks of the language, and lets every check take what it follows. The checks of a consumer follow the
+// operations of the stream that they look for; so all streams are open by now.
+func (s *step) join() {
+	for _, m := range s.streams {
+		s.openChecks(m)
+		operations := m.traffic
+		if c := m.spec.Consume; c != nil && c.Of != "" {
+			operations = s.streams[s.streamIndex(c.Of)].traffic
 		}
+		m.subscribe(operations)
 	}
 }
 
-func blameConsumer(spec *scenarios.Stream, err error) error {
-	return blame(spec, fmt.Errorf("consume: %w", err))
+func openConsumerError(spec *scenarios.Stream, err error) error {
+	return openError(spec, fmt.Errorf("consume: %w", err))
 }
-
-// silentTopics names the consumers that saw nothing which they could judge, and the groups that were put to no test.
-func (t *trial) silentTopics(run *reports.Run) []string {
-	var why []string
-	for _, s := range t.streams {
-		if s.spec.Consume == nil {
-			continue
-		}
-		stream := run.Streams[s.spec.Name]
-		total := &stream.Total
-		if g, ok := s.spec.Consume.Source.(drivers.Grouped); ok && g.Churned() && len(stream.Strikes) == 0 {
-			why = append(why, fmt.Sprintf("stream %s: its churn struck no member", s.spec.Name))
-		}
-		switch {
-		case total.Group != nil && total.Group.Records > 0:
-			if failed := s.effects.group.end.Failed; failed != "" {
-				why = append(why, fmt.Sprintf("stream %s: %s", s.spec.Name, failed))
-			}
-		case nothingSeen(total):
-			why = append(why, fmt.Sprintf("stream %s: no record with an identity of its own was seen in %s", s.spec.Name, s.effects.place))
-		}
-	}
-	return why
-}
-
-func nothingSeen(m *reports.Measures) bool {
-	return m == nil || m.Integrity == nil || zero(m.Integrity.Seen)
-}
-
-// needsRecords says of a count that 0 shows nothing unless records were seen: only what was acked can be missed without.
-func needsRecords(name string) bool { return name != "lost" && name != "unseen" && name != "acked" }

@@ -12,6 +12,8 @@ import (
 	"wringer/drivers"
 	"wringer/reports"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
+	"wringer/scenarios/runner/watch"
 )
 
 // reader is a stream that sends nothing and reads a log.
@@ -25,12 +27,14 @@ type numberedPlace struct {
 	numbered bool
 }
 
-func (p numberedPlace) Sequenced() bool { return p.numbered }
+func (p numberedPlace) Describe() drivers.SourceDescription {
+	return drivers.SourceDescription{Sequenced: p.numbered}
+}
 
 // publish appends what the target makes of operation seq.
 func publish(l *ledgerLog, d drivers.Delivery) {
 	l.mu.Lock()
-	d.Offset = int64(len(l.records))
+	d.Position = drivers.PositionIn(0, int64(len(l.records)))
 	l.records = append(l.records, d)
 	l.mu.Unlock()
 	select {
@@ -204,9 +208,9 @@ func TestConsumeSilent(t *testing.T) {
 // The members of a group use our own CPU, and a reader by itself holds nobody up.
 func TestGroupWithoutCPUIsTheLimit(t *testing.T) {
 	sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors == 0")
-	tr := &trial{sc: sc, plan: newPlan(sc)}
-	c := &collector{t: tr, cores: map[int]float64{1: float64(runtime.GOMAXPROCS(0))}}
-	group, alone := &stream{effects: &observer{group: &herd{}}}, &stream{effects: &observer{}}
+	tr := &step{Experiment: &Experiment{}, sc: sc, plan: judge.NewPlan(sc)}
+	c := &collector{step: tr, cores: map[int]float64{1: float64(runtime.GOMAXPROCS(0))}}
+	group, alone := &member{observer: &watch.Observer{Group: &watch.Group{}}}, &member{observer: &watch.Observer{}}
 	for sec, want := range []bool{false, true} {
 		start := time.Duration(sec) * time.Second
 		if got := c.limits(group, start, nil); got != want {

@@ -9,11 +9,11 @@ import (
 	"wringer/faults"
 )
 
-// dials counts the streams' dials that failed, by port: a process that is down cannot count those that it refused.
+// dials counts the streams' failed dials by port. A process that is down cannot count the connections it refused.
 type dials struct{ failed sync.Map } // *atomic.Int64 by port
 
-// over is a dial that counts.
-func (d *dials) over(dial faults.DialFunc) faults.DialFunc {
+// counted returns dial with its failures counted.
+func (d *dials) counted(dial faults.DialFunc) faults.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
 		if err != nil {
@@ -26,7 +26,7 @@ func (d *dials) over(dial faults.DialFunc) faults.DialFunc {
 	}
 }
 
-// refused counts the dials to a port that failed so far.
+// refused is the number of failed dials to a port so far.
 func (d *dials) refused(port string) int64 {
 	if n, ok := d.failed.Load(port); ok {
 		return n.(*atomic.Int64).Load()

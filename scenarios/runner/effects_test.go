@@ -11,8 +11,6 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
-	"wringer/reports/effects"
-	"wringer/reports/metrics"
 	"wringer/scenarios"
 )
 
@@ -252,67 +250,4 @@ func TestNoEffectsNoTimes(t *testing.T) {
 			t.Errorf("effects were measured: %+v", s.Total.Effect)
 		}
 	})
-}
-
-// Seconds in which the generator was the limit leave a gate open, from the window's begin to its last effect; effects that
-// were never seen decide it all the same.
-func TestEffectsUnderALateGenerator(t *testing.T) {
-	run := &reports.Run{DurationNS: int64(4 * time.Second), Streams: map[string]*reports.Stream{"a": {Windows: map[string]*reports.Measures{"baseline": {}, "cut": {}}}}}
-	run.Windows = []reports.Window{{Name: "baseline", EndNS: int64(2 * time.Second)}, {Name: "cut", StartNS: int64(2 * time.Second), EndNS: int64(4 * time.Second)}}
-	for i := range 4 {
-		run.Streams["a"].Seconds = append(run.Streams["a"].Seconds, reports.Second{StartNS: int64(i) * int64(time.Second), Limited: i == 2})
-	}
-	full := float64(1 << 20)
-	for name, c := range map[string]struct {
-		gate   string
-		latest time.Duration
-		lost   int64
-		cores  map[int]float64
-		want   reports.Verdict
-	}{
-		"before it":                  {"a.effect.p99 < 1s during baseline", 1900 * time.Millisecond, 0, nil, reports.Pass},
-		"awaited in it":              {"a.effect.p99 < 1s during baseline", 2100 * time.Millisecond, 0, nil, reports.Inconclusive},
-		"due in it":                  {"a.effect.p99 < 1s during cut", 2100 * time.Millisecond, 0, nil, reports.Inconclusive},
-		"due in it, too slow":        {"a.effect.p99 < 1ms during cut", 2100 * time.Millisecond, 0, nil, reports.Inconclusive},
-		"due in it, never seen":      {"a.effect.max < 1s during cut", 2100 * time.Millisecond, 1, nil, reports.Fail},
-		"the whole run":              {"a.effect.p99 < 1s", 1900 * time.Millisecond, 0, nil, reports.Inconclusive},
-		"the machine was full later": {"a.effect.p99 < 1s during baseline", 1900 * time.Millisecond, 0, map[int]float64{5: full}, reports.Pass},
-		"too slow":                   {"a.effect.p99 < 1ms during baseline", 1900 * time.Millisecond, 0, nil, reports.Fail},
-		"awaited while it was full":  {"a.effect.p99 < 1s during late", 6 * time.Second, 0, map[int]float64{5: full}, reports.Inconclusive},
-	} {
-		t.Run(name, func(t *testing.T) {
-			cell := &effects.Cell{Lost: c.lost, Latest: c.latest}
-			cell.Times.RecordMany(20*time.Millisecond, 100)
-			g := gateOf(t, c.gate)
-			r := &effects.Result{Total: *cell, Windows: map[string]*effects.Cell{"baseline": cell, "cut": cell, "late": cell}}
-			tr := &trial{sc: &scenarios.Scenario{}, effects: map[string]*effects.Result{"a": r}, collector: &collector{cores: c.cores}}
-			run.Streams["a"].Windows["late"] = &reports.Measures{}
-			if got := judge(g, tr.effectJudgement(g, run)); got.Verdict != c.want {
-				t.Errorf("%s (%s), want %s", got.Verdict, got.Why, c.want)
-			}
-		})
-	}
-}
-
-func TestTimesOfEffectsAreLowerBounds(t *testing.T) {
-	c := &effects.Cell{Unknown: 40}
-	c.Times.RecordMany(30*time.Millisecond, 60)
-	for name, want := range map[string]time.Duration{"p50": 30 * time.Millisecond, "p99": 30 * time.Millisecond, "max": 30 * time.Millisecond, "mean": 18 * time.Millisecond} {
-		if o := effectObservation(name, c); math.Abs(o.value-float64(want)) > 0.002*float64(want) || o.missing != "" {
-			t.Errorf("%s is at least %s (%s), want %s", name, time.Duration(o.value), o.missing, want)
-		}
-	}
-	c.Unknown = 70
-	if o := effectObservation("p50", c); o.value > 1e3 {
-		t.Errorf("p50 is at least %s: most is not known", time.Duration(o.value))
-	}
-	if o := effectObservation("p50", &effects.Cell{}); o.missing == "" {
-		t.Error("a time of nothing")
-	}
-	if read := reading("lost"); read != nil {
-		t.Error("a count is read as a time")
-	}
-	if d := reading("mean")(&metrics.Hist{}, 1); !math.IsInf(d, 1) {
-		t.Errorf("the mean of what was never seen is %g", d)
-	}
 }

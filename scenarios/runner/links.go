@@ -8,12 +8,13 @@ import (
 	"sync"
 	"time"
 
+	"wringer/drivers"
 	"wringer/faults"
 	"wringer/scenarios"
 )
 
-// addresses are the variables that are known so far. The links listen before the target starts, because it is pointed at
-// them, and where they lead is known only once it runs: what connects meanwhile waits.
+// addresses are the variables that are known so far. The links listen before the target starts, because the target is pointed
+// at them. Where a link leads is known only once the target runs; until then its connections wait. Safe for concurrent use.
 type addresses struct {
 	mu      sync.Mutex
 	vars    map[string]string
@@ -24,8 +25,8 @@ func newAddresses() *addresses {
 	return &addresses{vars: make(map[string]string), changed: make(chan struct{})}
 }
 
-// tell adds variables. It is safe for concurrent use.
-func (a *addresses) tell(prefix string, vars map[string]string) {
+// add adds variables.
+func (a *addresses) add(prefix string, vars map[string]string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for name, value := range vars {
@@ -35,14 +36,14 @@ func (a *addresses) tell(prefix string, vars map[string]string) {
 	a.changed = make(chan struct{})
 }
 
-// known returns a copy of all.
+// known returns a copy of all variables.
 func (a *addresses) known() map[string]string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return maps.Clone(a.vars)
 }
 
-// upstream waits until it is known where a link leads.
+// upstream waits until it is known where a link leads. It returns an error when ctx ends first.
 func (a *addresses) upstream(ctx context.Context, l *scenarios.Link) ([]string, error) {
 	for {
 		a.mu.Lock()
@@ -60,118 +61,123 @@ func (a *addresses) upstream(ctx context.Context, l *scenarios.Link) ([]string, 
 	}
 }
 
-// openLinks lets every link of the scenario listen, and tells their addresses.
-func (t *trial) openLinks() error {
-	for i := range t.sc.Links {
-		spec := &t.sc.Links[i]
-		address, err := t.listen(spec)
+// openLinks makes every link of the scenario listen and adds their addresses to the variables.
+func (e *Experiment) openLinks() error {
+	for i := range e.scenario.Links {
+		spec := &e.scenario.Links[i]
+		address, err := e.listen(spec)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrScenario, err)
 		}
-		t.addresses.tell("", map[string]string{spec.Variable(): address})
+		e.addresses.add("", map[string]string{spec.Variable(): address})
 	}
 	return nil
 }
 
-func (t *trial) listen(spec *scenarios.Link) (string, error) {
-	link, err := t.link(spec.Name)
+func (e *Experiment) listen(spec *scenarios.Link) (string, error) {
+	link, err := e.link(spec.Name, e.scenario.Faults)
 	if err != nil {
 		return "", err
 	}
-	stack, ok := link.(faults.Stack)
+	stack, ok := link.(faults.ListeningLink)
 	if !ok {
 		return "", fmt.Errorf("link %s: a %T cannot listen", spec.Name, link)
 	}
 	if spec.Protocol != nil {
-		if err := spec.Protocol.Prepare(link, t.opt.Log); err != nil {
+		if err := spec.Protocol.Prepare(link, e.opt.Log); err != nil {
 			return "", err
 		}
 	}
 	return stack.Listen(faults.Inlet{
 		Address:  spec.ListenAddress(),
-		Upstream: t.leadsTo(spec),
+		Upstream: e.leadsTo(spec),
 	})
 }
 
-// leadsTo tells where a link leads.
-func (t *trial) leadsTo(spec *scenarios.Link) func(ctx context.Context) ([]string, error) {
-	return func(ctx context.Context) ([]string, error) { return t.addresses.upstream(ctx, spec) }
+// leadsTo returns a function that waits until it is known where a link leads.
+func (e *Experiment) leadsTo(spec *scenarios.Link) func(ctx context.Context) ([]string, error) {
+	return func(ctx context.Context) ([]string, error) { return e.addresses.upstream(ctx, spec) }
 }
 
-// peers tells who is behind a link: a stream's driver knows the peers that it dials, and a link's protocol those that it
-// leads to.
-func (t *trial) peers(link string) (faults.Peers, error) {
-	if i := t.streamIndex(link); i >= 0 {
-		if p, ok := t.streams[i].driver.(faults.Peers); ok {
+// wholeLink is link for faults. A fault of a kind that cannot break one branch of a link gets the link as a whole.
+func (s *step) wholeLink(name string) (faults.Link, error) {
+	if link, branch := faults.CutBranch(name); branch != "" {
+		return nil, fmt.Errorf("link %s: a fault of this kind breaks it as a whole, without /%s", link, branch)
+	}
+	return s.link(name, s.sc.Faults)
+}
+
+// peers returns the peers behind a link. A stream's driver knows the peers that it dials; a link's protocol knows the peers
+// that the link leads to.
+func (s *step) peers(link string) (faults.Peers, error) {
+	if i := s.streamIndex(link); i >= 0 {
+		if p, ok := s.streams[i].driver.(faults.Peers); ok {
 			return p, nil
 		}
-		if o := t.streams[i].effects; o != nil && o.group != nil {
-			if p, ok := o.group.group.(faults.Peers); ok {
+		if o := s.streams[i].observer; o != nil && o.Group != nil {
+			if p, ok := o.Group.Group.(faults.Peers); ok {
 				return p, nil
 			}
 		}
 	}
-	for i := range t.sc.Links {
-		spec := &t.sc.Links[i]
+	for i := range s.sc.Links {
+		spec := &s.sc.Links[i]
 		p, ok := spec.Protocol.(faults.PeeredProtocol)
 		if !ok || spec.Name != link {
 			continue
 		}
-		opened, err := t.link(link)
+		opened, err := s.link(link, s.sc.Faults)
 		if err != nil {
 			return nil, err
 		}
-		return p.Peers(opened, t.leadsTo(spec), t.bounds.over(t.direct))
+		return p.Peers(opened, s.leadsTo(spec), s.bounds.checked(s.direct))
 	}
-	return nil, fmt.Errorf("link %s: has no brokers that could be told apart; break it as a whole", link)
+	return nil, fmt.Errorf("link %s: has no peers that could be told apart; break it as a whole", link)
 }
 
-// peersLimit bounds the question who is behind a link.
+// peersLimit bounds the request for the peers behind a link.
 const peersLimit = 5 * time.Second
 
-// aim makes sure that a branch names somebody before anything is sent. Who cannot be asked yet is asked when the fault is
-// injected, and that it then fails is told.
-func (t *trial) aim(ctx context.Context, link string) error {
-	name, text := faults.CutBranch(link)
-	if text == "" {
+// aim checks, before anything is sent, that a fault's branch names a peer. If the peers cannot be asked yet, they are asked when
+// the fault is injected; the record tells if that fails.
+func (s *step) aim(ctx context.Context, link string) error {
+	name, branch := faults.CutBranch(link)
+	if branch == "" {
 		return nil
 	}
-	branch, err := faults.ParseBranch(text)
-	if err != nil {
-		return fmt.Errorf("link %s: %w", name, err)
-	}
-	peers, err := t.peers(name)
+	peers, err := s.peers(name)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, peersLimit)
 	defer cancel()
-	_, err = branch.Find(ctx, peers)
-	if errors.Is(err, faults.ErrNoPeer) {
+	_, err = faults.FindPeer(ctx, peers, branch)
+	if errors.Is(err, faults.ErrNoPeer) || errors.Is(err, drivers.ErrNoPeer) {
 		return fmt.Errorf("link %s: %w", name, err)
 	}
 	if err != nil {
-		t.opt.Log.Warn("which broker a fault will break is not known yet", "link", link, "why", err)
+		s.opt.Log.Warn("which peer a fault will break is not known yet", "link", link, "why", err)
 	}
 	return nil
 }
 
-// reachable says whether each link's upstream is known, once the target runs.
-func (t *trial) reachable() error {
-	vars := t.addresses.known()
-	for i := range t.sc.Links {
-		if _, err := t.sc.Links[i].Upstreams(vars); err != nil {
+// reachable returns an error when the upstream of a link is still unknown after the target started.
+func (e *Experiment) reachable() error {
+	vars := e.addresses.known()
+	for i := range e.scenario.Links {
+		if _, err := e.scenario.Links[i].Upstreams(vars); err != nil {
 			return fmt.Errorf("%w: %w", ErrScenario, err)
 		}
 	}
 	return nil
 }
 
-// prepareLink lays the protocols of the faults that are to break the link, before its first connection.
-func (t *trial) prepareLink(link faults.Link) error {
-	for i := range t.sc.Faults {
-		f := &t.sc.Faults[i]
-		p, ok := f.Config.(faults.Preparer)
+// prepareLink prepares the link for the planned faults that will break it. It must be called before the link's first
+// connection; later calls with the same faults do nothing.
+func prepareLink(link faults.Link, planned []scenarios.Fault) error {
+	for i := range planned {
+		f := &planned[i]
+		p, ok := f.Config.(faults.NeedsLayer)
 		if on, _ := faults.CutBranch(f.Config.On().Link); !ok || on != link.Name() {
 			continue
 		}

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/scenarios/runner/traffic"
 )
 
 // byLoop makes the open model's operations of memory drivers go by loops.
 var byLoop = false
 
-// Loop implements drivers.Looped.
-func (m *memory) Loop() (drivers.Loop, error) {
+// Poller implements drivers.Polled.
+func (m *memory) Poller() (drivers.Poller, error) {
 	if !byLoop {
 		return nil, nil
 	}
@@ -76,9 +77,8 @@ func (l *memoryLoop) Close() error {
 
 // What is true of streams holds when a loop carries them.
 func TestByLoop(t *testing.T) {
-	usual := loopRates
-	byLoop, loopRates.from = true, 0
-	defer func() { byLoop, loopRates = false, usual }()
+	byLoop, loopRates = true, traffic.LoopRates{To: 1e9}
+	defer func() { byLoop, loopRates = false, traffic.LoopRates{} }()
 	for name, test := range map[string]func(*testing.T){
 		"honest": TestHonestTargetPasses, "frozen": TestFrozenTargetIsNotOmitted, "small cap": TestSmallInFlightCapDoesNotHideAFreeze,
 		"dead": TestDeadTargetNeverPasses, "interrupt": TestInterruptKeepsWhatWasMeasured, "closed model": TestClosedModel,

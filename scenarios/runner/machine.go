@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// machine reads what the generator's own process uses.
+// machine reads what this process uses.
 type machine struct {
 	virtual bool // time is virtual, and nothing can be measured by it
 	cpu     time.Duration
@@ -42,7 +42,7 @@ func (m *machine) mean() *float64 {
 	if elapsed <= 0 || m.virtual {
 		return nil
 	}
-	return number(float64(processCPU()-m.base) / float64(elapsed))
+	return new(float64(processCPU()-m.base) / float64(elapsed))
 }
 
 // pauseP99 is the 99th percentile of the garbage collector's pauses since newMachine, as the upper end of its bucket; nil
@@ -64,7 +64,7 @@ func (m *machine) pauseP99() *int64 {
 			if math.IsInf(upper, 1) {
 				upper = h.Buckets[i]
 			}
-			return integer(int64(upper * float64(time.Second)))
+			return new(int64(upper * float64(time.Second)))
 		}
 	}
 	return nil
@@ -85,5 +85,5 @@ func processCPU() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// saturated: the process uses what the machine has. An embedded target is part of the process.
+// saturated says whether the process uses nearly all processors. An embedded target is part of the process.
 func saturated(cores float64) bool { return cores > 0.95*float64(runtime.GOMAXPROCS(0)) }

@@ -21,6 +21,7 @@ type memory struct {
 }
 
 func (m *memory) Check(func(field, message string)) {}
+func (m *memory) Describe() drivers.Description     { return drivers.Description{StatusPrefix: "http_"} }
 
 func (m *memory) Open(_ context.Context, env drivers.Env) (drivers.Driver, error) {
 	m.env = env
@@ -67,7 +68,8 @@ type place struct{ log func() *ledgerLog }
 
 func at(l *ledgerLog) place { return place{func() *ledgerLog { return l }} }
 
-func (place) Check(func(field, message string)) {}
+func (place) Check(func(field, message string))   {}
+func (place) Describe() drivers.SourceDescription { return drivers.SourceDescription{} }
 
 func (p place) Open(_ context.Context, env drivers.Env) (drivers.Source, error) {
 	p.log().clock = env.Clock
@@ -88,7 +90,7 @@ func newLog() *ledgerLog { return &ledgerLog{changed: make(chan struct{}, 1)} }
 
 func (l *ledgerLog) append(id []byte) {
 	l.mu.Lock()
-	l.records = append(l.records, drivers.Delivery{ID: id, Offset: int64(len(l.records))})
+	l.records = append(l.records, drivers.Delivery{ID: id, Position: drivers.PositionIn(0, int64(len(l.records)))})
 	l.mu.Unlock()
 	select {
 	case l.changed <- struct{}{}:
@@ -152,9 +154,9 @@ func scenario(t *testing.T, timing scenarios.Timing, streams []scenarios.Stream,
 	if timing.MaxLag == 0 {
 		timing.MaxLag = scenarios.DefaultMaxLag
 	}
-	sc := &scenarios.Scenario{Name: "test", Seed: 1, Run: timing, Traffic: streams, Path: "test.yaml", Source: []byte("name: test\n")}
+	sc := &scenarios.Scenario{Name: "test", Seed: 1, Run: timing, Traffic: streams, Path: "test.yaml", Source: []byte("name: test\n"), Metrics: recordtest.Catalogue()}
 	for _, expr := range gates {
-		g, err := scenarios.ParseGate(expr)
+		g, err := scenarios.ParseGate(expr, recordtest.Catalogue())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,15 +165,26 @@ func scenario(t *testing.T, timing scenarios.Timing, streams []scenarios.Stream,
 	return sc
 }
 
+// sleep waits for d, false when ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // bubble runs f in virtual time.
 func bubble(t *testing.T, f func(t *testing.T)) { synctest.Test(t, f) }
 
-// mustRun runs a scenario and checks its record against the schema and the sums.
+// mustRun runs a scenario in virtual time and checks its record against the schema and the sums.
 func mustRun(t *testing.T, ctx context.Context, sc *scenarios.Scenario, opt Options) *reports.Run {
 	t.Helper()
 	if opt.Dir == "" {
 		opt.Dir = t.TempDir()
 	}
+	opt.Network.Virtual = true
 	run, err := Run(ctx, sc, opt)
 	if err != nil {
 		t.Fatal(err)

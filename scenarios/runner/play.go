@@ -5,143 +5,118 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
+	"wringer/scenarios/runner/traffic"
 )
 
-// direct dials without a link.
-func (t *trial) direct(ctx context.Context, network, address string) (net.Conn, error) {
-	return t.opt.Network.Dial(ctx, network, address)
-}
-
-// meanings turns a stream's `outcomes` into what each code means. A bare number is an HTTP status.
-func meanings(outcomes map[string][]string) map[string]drivers.Outcome {
-	m := make(map[string]drivers.Outcome)
-	for _, o := range []drivers.Outcome{drivers.Acked, drivers.Rejected, drivers.Indeterminate} {
-		for _, code := range outcomes[o.String()] {
-			if _, err := strconv.Atoi(code); err == nil {
-				code = "http_" + code
-			}
-			m[strings.ToLower(code)] = o
-		}
-	}
-	return m
-}
-
-// play sends the traffic, waits for what is under way and for what must show up, and concludes.
-func (t *trial) play(ctx context.Context) (*reports.Run, error) {
-	t.begin()
-	if err := t.book.begin(t.epoch()); err != nil {
+// play sends the traffic, waits for the open operations and for their effects, and judges the run.
+func (s *step) play(ctx context.Context) (*reports.Run, error) {
+	s.begin()
+	if err := s.folder.Begin(s.epoch()); err != nil {
 		return nil, fmt.Errorf("write record: %w", err)
 	}
-	t.machine = newMachine(t.opt.Network.Virtual)
-	for _, s := range t.streams {
-		if s.effects != nil {
-			s.effects.watch(ctx)
+	s.machine = newMachine(s.opt.Network.Virtual)
+	for _, m := range s.streams {
+		if m.observer != nil {
+			m.observer.Watch(ctx)
 		}
-		if t.opt.Results != nil && s.driver != nil {
-			t.opt.Results.Begin(s.spec.Name, placeOf(s.spec.Driver), t.epoch())
-			s.results = t.opt.Results
+		if s.opt.Results != nil && m.driver != nil {
+			s.opt.Results.Begin(m.spec.Name, m.spec.Describe().Place, s.epoch())
 		}
 	}
 
-	// admit ends the plan, fly the attempts under way. Interrupting ends both; a harness failure ends admit.
+	// admit ends new operations, ctx the attempts under way. An interrupt ends both; a failure of the harness ends admit.
 	admit, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	collector := t.collect(admit, stop)
-	t.bounds.stop.Store(&stop)
-	if err := t.bounds.err(); err != nil { // a client's own goroutine was quicker
+	finish := s.collect(stop)
+	s.bounds.stop.Store(&stop)
+	if err := s.bounds.err(); err != nil { // a client library may dial before it sends
 		stop(err)
 	}
-	t.timeline.Admit = func() bool { return t.admit(stop) }
-	t.timeline.start(admit)
-	stuck := t.send(admit, ctx)
-	// The last operation may be over long before the measured part is.
-	sleep(admit, t.sc.Run.Duration-t.clock())
-	injections := t.timeline.stop()
-	// What was due at this very moment may have begun: the end lies beyond it.
-	ended := min(max(t.clock()+1, 0), t.sc.Run.Duration)
-	if ctx.Err() == nil && context.Cause(admit) == nil {
-		ended = t.sc.Run.Duration
+	s.timeline.Admit = func() bool { return s.admit(stop) }
+	s.timeline.start(admit)
+	stuck := s.send(admit, ctx)
+	// The last operation may end long before the measured part.
+	select {
+	case <-time.After(s.sc.Run.Duration - s.clock()):
+	case <-admit.Done():
 	}
-	// Later than this the run's own rules end nothing any more.
-	var early stopped
-	errors.As(context.Cause(admit), &early)
-	unknown := t.drain(ctx)
-	drained := t.clock()
-	collector()
+	injections := s.timeline.stop()
+	// An operation due at this very moment may have begun. So the end lies just after it.
+	ended := min(max(s.clock()+1, 0), s.sc.Run.Duration)
+	if ctx.Err() == nil && context.Cause(admit) == nil {
+		ended = s.sc.Run.Duration
+	}
+	// From here on, the scenario's own rules cannot end the run any more.
+	var stopped judge.Stopped
+	errors.As(context.Cause(admit), &stopped)
+	unobserved := s.drain(ctx)
+	drained := s.clock()
+	finish(ended)
 
-	if err := t.bounds.err(); err != nil {
-		t.book.discard()
+	if err := s.bounds.err(); err != nil {
+		s.folder.Discard()
 		return nil, err
 	}
-	if err := context.Cause(admit); err != nil && ctx.Err() == nil && !errors.As(err, new(stopped)) {
+	if err := context.Cause(admit); err != nil && ctx.Err() == nil && !errors.As(err, new(judge.Stopped)) {
 		stuck = errors.Join(stuck, err)
 	}
-	return t.conclude(conclusion{
-		ended: ended, drained: drained, unknown: unknown, stopped: early,
-		interrupted: ctx.Err() != nil, failure: stuck, injections: injections,
+	return s.conclude(drained, judge.Ending{
+		Ended: ended, Unobserved: unobserved, Stopped: stopped,
+		Interrupted: ctx.Err() != nil, Failure: stuck, Injections: injections,
 	})
 }
 
 // admit lets the faults begin, unless the target is not healthy: then the run ends.
-func (t *trial) admit(stop context.CancelCauseFunc) bool {
-	why := t.steady()
-	if why == "" {
-		return true
+func (s *step) admit(stop context.CancelCauseFunc) bool {
+	healthy, why := s.collector.baselineHealthy()
+	if !healthy {
+		stop(judge.Stopped{Why: "the target was not healthy before anything was broken: " + why, Unhealthy: true})
 	}
-	stop(stopped{why: "the target was not healthy before anything was broken: " + why, unhealthy: true})
-	return false
+	return healthy
 }
 
-// placeOf is where a driver sends or a source reads, as far as its configuration tells.
-func placeOf(config any) string {
-	if s, ok := config.(fmt.Stringer); ok {
-		return s.String()
-	}
-	return ""
-}
-
-// stuckMargin is how long beyond its longest possible operation a stream may take before its driver counts as stuck.
+// stuckMargin is added to the longest possible operation. A stream that takes longer counts as stuck in its driver.
 const stuckMargin = 15 * time.Second
 
-// send runs every stream to its end. A driver that does not give back its operations is told, not waited for.
-func (t *trial) send(admit, fly context.Context) error {
+// send runs every stream to its end. A driver that never completes its operations is an error; send does not wait for it.
+func (s *step) send(admit, ctx context.Context) error {
 	var all sync.WaitGroup
 	var longest time.Duration
-	for _, s := range t.streams {
-		if s.driver == nil {
-			continue // it sends nothing
+	for _, m := range s.streams {
+		if m.traffic == nil {
+			continue
 		}
-		longest = max(longest, s.policy.longest(s.spec.Timeout))
-		all.Go(func() { s.run(admit, fly) })
+		longest = max(longest, m.traffic.Longest())
+		all.Go(func() { m.traffic.Run(admit, ctx) })
 	}
 	done := make(chan struct{})
 	go func() { all.Wait(); close(done) }()
-	limit := time.NewTimer(t.sc.Run.Warmup + t.sc.Run.Duration + longest + stuckMargin)
-	defer limit.Stop()
+	timeout := time.NewTimer(s.sc.Run.Warmup + s.sc.Run.Duration + longest + stuckMargin)
+	defer timeout.Stop()
 	select {
 	case <-done:
-	case <-limit.C:
+	case <-timeout.C:
 		return errors.New("operations did not end: a driver is stuck")
-	case <-fly.Done():
+	case <-ctx.Done():
 		select {
 		case <-done:
 		case <-time.After(stuckMargin):
 			return errors.New("operations did not end after the interrupt: a driver is stuck")
 		}
 	}
-	for _, s := range t.streams {
-		if err := s.failed(); err != nil {
+	for _, m := range s.streams {
+		if m.traffic == nil {
+			continue
+		}
+		if err := m.traffic.Failed(); err != nil {
 			return err
 		}
 	}
@@ -151,32 +126,32 @@ func (t *trial) send(admit, fly context.Context) error {
 // interruptedDrain replaces the drain of a run that was interrupted.
 const interruptedDrain = time.Second
 
-// drain goes on watching where operations must show up. It returns, by stream, why observation was not complete.
-func (t *trial) drain(ctx context.Context) map[string]string {
-	length := t.sc.Run.Drain
+// drain goes on observing effects for the length of the drain. It returns, by stream, why the observation is not complete.
+func (s *step) drain(ctx context.Context) map[string]string {
+	length := s.sc.Run.Drain
 	if ctx.Err() != nil {
 		length = interruptedDrain
 	}
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), length)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), length)
 	defer cancel()
-	// An interrupt during the drain ends it soon as well.
+	// An interrupt shortens the drain too.
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(interruptedDrain, cancel) })()
 
 	unknown := make(map[string]string)
 	var mu sync.Mutex
 	var all sync.WaitGroup
-	for _, s := range t.streams {
-		if s.effects == nil {
+	for _, m := range s.streams {
+		if m.observer == nil {
 			continue
 		}
 		all.Go(func() {
-			if why := s.effects.settle(limit); why != "" {
+			if why := m.observer.Settle(drain); why != "" {
 				mu.Lock()
-				unknown[s.spec.Name] = why
+				unknown[m.spec.Name] = why
 				mu.Unlock()
 			} else if ctx.Err() != nil {
 				mu.Lock()
-				unknown[s.spec.Name] = "the run was interrupted before everything could show up"
+				unknown[m.spec.Name] = "the run was interrupted before everything could show up"
 				mu.Unlock()
 			}
 		})
@@ -194,41 +169,41 @@ type timeline struct {
 }
 
 // openFaults opens every fault of the scenario.
-func (t *trial) openFaults(ctx context.Context) (*timeline, error) {
-	tl := &timeline{Timeline: faults.Timeline{Clock: t.clock}, done: make(chan struct{})}
-	for i := range t.sc.Faults {
-		f := &t.sc.Faults[i]
-		if err := t.aim(ctx, f.Config.On().Link); err != nil {
+func (s *step) openFaults(ctx context.Context) (*timeline, error) {
+	tl := &timeline{Timeline: faults.Timeline{Clock: s.clock}, done: make(chan struct{})}
+	for i := range s.sc.Faults {
+		f := &s.sc.Faults[i]
+		if err := s.aim(ctx, f.Config.On().Link); err != nil {
 			return nil, fmt.Errorf("%w: fault %s: %w", ErrScenario, f.Label(), err)
 		}
 		fault, err := f.Config.Open(faults.Env{
 			Name: fileName(f),
-			Link: t.whole, Peers: t.peers, Part: t.part, Dial: t.bounds.over(t.direct), Log: t.opt.Log, Journal: t.journal, Output: t.faultOutput,
-			Seed: streamSeed(t.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(t.sc.Path),
+			Link: s.wholeLink, Peers: s.peers, Part: s.part, Dial: s.bounds.checked(s.direct), Log: s.opt.Log, Journal: s.journal, Output: s.faultOutput,
+			Seed: traffic.Seed(s.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(s.sc.Path),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%w: fault %s: %w", ErrScenario, f.Label(), err)
 		}
-		tl.Plan = append(tl.Plan, faults.Planned{Name: f.Label(), At: f.At, For: f.For, Fault: fault, Behind: t.behind(f)})
+		tl.Plan = append(tl.Plan, faults.Planned{Name: f.Label(), At: f.At, For: f.For, Fault: fault, Behind: s.mustFollow(f)})
 	}
 	return tl, nil
 }
 
-// behind are the faults that must have ended before f begins: those before it that it excludes.
-func (t *trial) behind(f *scenarios.Fault) (places []int) {
+// mustFollow lists the faults that must have ended before f begins: the earlier ones that f excludes.
+func (s *step) mustFollow(f *scenarios.Fault) (places []int) {
 	exclusive, ok := f.Config.(faults.Exclusive)
 	if !ok {
 		return nil
 	}
-	for i := range t.sc.Faults {
-		if o := &t.sc.Faults[i]; o.End() <= f.At && exclusive.Excludes(o.Config) {
+	for i := range s.sc.Faults {
+		if o := &s.sc.Faults[i]; o.End() <= f.At && exclusive.Excludes(o.Config) {
 			places = append(places, i)
 		}
 	}
 	return places
 }
 
-// fileName names a planned fault in the record's folder.
+// fileName is the name of a planned fault's files in the record's folder.
 func fileName(f *scenarios.Fault) string {
 	if f.Round == 0 {
 		return f.Name
@@ -236,21 +211,21 @@ func fileName(f *scenarios.Fault) string {
 	return fmt.Sprintf("%s-%d", f.Name, f.Round)
 }
 
-// faultOutput opens a file of evidence of a fault.
-func (t *trial) faultOutput(name string) (io.WriteCloser, error) {
-	return t.book.output(filepath.Join("faults", name))
+// faultOutput opens an output file of a fault.
+func (s *step) faultOutput(name string) (io.WriteCloser, error) {
+	return s.folder.Output(filepath.Join("faults", name))
 }
 
-func (t *trial) part(name string) (faults.Part, error) {
-	if t.target != nil {
-		if p, ok := t.target.Parts()[name]; ok {
+func (s *step) part(name string) (faults.Part, error) {
+	if s.target != nil {
+		if p, ok := s.target.Parts()[name]; ok {
 			return p, nil
 		}
 	}
 	return nil, fmt.Errorf("the target has no part %q", name)
 }
 
-// start begins to carry the plan out. Faults in force are healed when ctx ends.
+// start runs the planned faults. Faults in force are healed when ctx ends.
 func (tl *timeline) start(ctx context.Context) {
 	ctx, tl.cancel = context.WithCancel(ctx)
 	go func() {
@@ -259,8 +234,8 @@ func (tl *timeline) start(ctx context.Context) {
 	}()
 }
 
-// stop heals what is still in force, waits for it, and tells what became of each fault. After a run that went its length
-// every fault has had its time.
+// stop heals the faults in force, waits for them to heal, and returns what became of each fault. A run of its full length has
+// given every fault its time.
 func (tl *timeline) stop() []faults.Injection {
 	tl.cancel()
 	<-tl.done

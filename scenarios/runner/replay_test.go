@@ -27,7 +27,7 @@ func (r *replayed) Open(ctx context.Context, env drivers.Env) (drivers.Driver, e
 	return r, err
 }
 
-func (*replayed) Replayable() error             { return nil }
+func (*replayed) Describe() drivers.Description { return drivers.Description{Replay: true} }
 func (*replayed) Replays() []drivers.ReplayKind { return drivers.ReplayKinds }
 
 func (r *replayed) Replay(ctx context.Context, op *drivers.Op, first drivers.Answer, kind drivers.ReplayKind) drivers.Replay {
@@ -178,4 +178,4 @@ func TestWitnessNeedsALinkWithRoom(t *testing.T) {
 
 type witnessable struct{ memory }
 
-func (*witnessable) Witnessable() error { return nil }
+func (*witnessable) Describe() drivers.Description { return drivers.Description{Witness: true} }

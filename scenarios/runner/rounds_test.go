@@ -102,7 +102,7 @@ func TestRecoveryBesideAnother(t *testing.T) {
 	})
 }
 
-// A round that never bit leaves the run open, however well the others did, and the reason names it.
+// A round that touched no traffic leaves the run open, however well the others did, and the reason names it.
 func TestRoundThatNeverBit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var inForce atomic.Int64
@@ -112,7 +112,7 @@ func TestRoundThatNeverBit(t *testing.T) {
 			{Name: "cut", Round: 2, At: 10 * time.Second, For: time.Second, Config: &nowhere{}},
 		}
 		run := mustRun(t, t.Context(), sc, Options{})
-		want := "fault cut #2 never bit: no byte, connection or request met it"
+		want := "fault cut #2 touched no traffic: no byte, connection or request met it"
 		if run.Verdict != reports.Inconclusive || !slices.Contains(run.Why, want) {
 			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
 		}
@@ -153,7 +153,7 @@ func TestRoundsOfAFaultThatHealsSlowly(t *testing.T) {
 			if got := time.Duration(run.Faults[1].StartNS); got != 4*time.Second+c.length+1500*time.Millisecond {
 				t.Errorf("the second round began at %v, before the first was healed", got)
 			}
-			late := slices.ContainsFunc(run.Why, func(why string) bool { return strings.Contains(why, "fault cut #2 was injected 1.5 s late") })
+			late := slices.ContainsFunc(run.Why, func(why string) bool { return strings.Contains(why, "fault cut #2 started 1.5 s late") })
 			if late != c.late || late != (run.Verdict == reports.Inconclusive) {
 				t.Errorf("rounds of %v: verdict %s: %q", c.length, run.Verdict, run.Why)
 			}

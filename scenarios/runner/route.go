@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"wringer/drivers"
@@ -14,49 +15,49 @@ import (
 	"wringer/scenarios"
 )
 
-// route lays the path of a stream's connections: through the link if a fault names it, and behind it past the witness if
-// there is one, whose account it returns. A witness always stands behind a link: a driver that looks at its sockets, or
-// reads and writes them by system calls of its own, then has real ones, and nothing goes past the witness.
-func (t *trial) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Account, error) {
-	if !spec.Witness && !linked(t.sc, spec.Name) {
+// route lays the path of a stream's connections: through the link if a fault names the stream, and past the witness behind
+// that link. It returns the witness's account, nil without a witness. A witness always stands behind a link. The link gives
+// the driver real sockets, so a driver that uses raw system calls still works and cannot bypass the witness.
+func (s *step) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Account, error) {
+	if !spec.Witness && !linked(s.sc, spec.Name) {
 		return nil, nil
 	}
-	link, err := t.link(spec.Name)
+	link, err := s.link(spec.Name, s.sc.Faults)
 	if err != nil {
 		return nil, err
 	}
 	if !spec.Witness {
-		env.Dial = t.dials.over(link.Dial)
+		env.Dial = s.dials.counted(link.Dial)
 		return nil, nil
 	}
-	through, ok := link.(faults.Through)
+	through, ok := link.(faults.DialsVia)
 	if !ok {
 		return nil, fmt.Errorf("a %T has no room for a witness behind it", link)
 	}
-	account := arrivals.New(arrivals.Config{Stream: spec.Name, Identity: env.Identity, Windows: t.plan.names})
+	account := arrivals.New(arrivals.Config{Stream: spec.Name, Identity: env.Identity, Windows: s.plan.Names})
 	past := witness.New(env.Identity, env.Clock, account).Watch(env.Dial)
 	env.Mark = "{{id}}"
 	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		return through.DialBy(ctx, network, address, past)
+		return through.DialVia(ctx, network, address, past)
 	}
 	return account, nil
 }
 
-// leave lets a stream's connections leave from the addresses that it names.
-func (t *trial) leave(spec *scenarios.Stream, env *drivers.Env) error {
-	s, ok := spec.Driver.(drivers.Sourced)
-	if !ok || len(s.Sources()) == 0 {
+// bindLocalAddrs makes a stream's connections leave from the local addresses that the stream names.
+func (s *step) bindLocalAddrs(spec *scenarios.Stream, env *drivers.Env) error {
+	sources := spec.Describe().LocalAddrs
+	if len(sources) == 0 {
 		return nil
 	}
-	if spec.Witness || linked(t.sc, spec.Name) {
+	if spec.Witness || linked(s.sc, spec.Name) {
 		return fmt.Errorf("%w: stream %s: its connections leave from addresses of their own, and a link or a witness makes its own connections; remove one of the two", ErrScenario, spec.Name)
 	}
-	env.Dial = t.dials.over(t.bounds.over(from(s.Sources())))
+	env.Dial = s.dials.counted(s.bounds.checked(dialFrom(sources)))
 	return nil
 }
 
-// from dials without a link, from each of the addresses in turn.
-func from(sources []netip.Addr) drivers.DialFunc {
+// dialFrom dials without a link and binds each of the local addresses in turn.
+func dialFrom(sources []netip.Addr) drivers.DialFunc {
 	var next atomic.Uint64
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		source := sources[(next.Add(1)-1)%uint64(len(sources))]
@@ -65,20 +66,10 @@ func from(sources []netip.Addr) drivers.DialFunc {
 	}
 }
 
-// follow lets those follow the stream's operations who judge them.
-func (s *stream) follow(account *arrivals.Account, windows []string) {
-	if s.effects != nil && s.effects.ledger != nil {
-		s.followers = append(s.followers, s.effects.ledger)
-	}
-	if s.effects != nil && s.effects.times != nil {
-		s.followers = append(s.followers, s.effects.times)
-	}
-	if account != nil {
-		s.witness = account
-		s.followers = append(s.followers, account)
-	}
-	if replayer, ok := s.driver.(drivers.Replayer); ok && s.env.Replay != nil {
-		s.replays = newReplays(s, replayer, windows)
-		s.followers = append(s.followers, s.replays)
-	}
+// linked says whether some fault breaks the stream's own connections.
+func linked(sc *scenarios.Scenario, stream string) bool {
+	return slices.ContainsFunc(sc.Faults, func(f scenarios.Fault) bool {
+		link, _ := faults.CutBranch(f.Config.On().Link)
+		return link == stream
+	})
 }

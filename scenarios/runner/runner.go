@@ -1,5 +1,5 @@
-// Package runner runs a scenario: it starts the target, sends the traffic, breaks and heals on schedule, watches what
-// becomes of every operation, judges the gates and returns the run record.
+// Package runner runs a scenario: it starts the target, sends the traffic, injects and heals the faults, observes the effects,
+// judges the gates and returns the run record.
 package runner
 
 import (
@@ -9,99 +9,78 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
-	"wringer/reports/effects"
-	"wringer/reports/integrity"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/record"
+	"wringer/scenarios/runner/traffic"
 )
 
 // Options of a run.
 type Options struct {
-	// Dir is the record's folder; it must not exist, or be empty.
+	// Dir is the folder of the experiment: the output of its target, and the record of a run of one step. It must not exist,
+	// or be empty.
 	Dir string
 	// Network is where the run and its target listen and dial; the zero value is the system's.
 	Network faults.Network
-	// Mesh opens the links' mesh, which listens on network and reaches the targets by dial; called once, when there is a link.
+	// Mesh opens the links' mesh, which listens on network and reaches the targets by dial. It is called once, when the first
+	// link is opened.
 	Mesh func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error)
-	// Watch is called about once a second and at every change of the faults in force, from one goroutine. When it is slow
-	// it misses moments.
-	Watch func(Live)
+	// Watch takes the run's partial record about once a second and at every change of a fault, and once more after the drain. The
+	// record's sums are those of the whole run so far. Its seconds and gauges are those since the last call alone, each once.
+	// Watch is called from one goroutine, in each step anew. It may block: the next call then comes later and holds more seconds.
+	// It may keep the record and must not change it. Nil: nobody watches.
+	Watch func(run *reports.Run, progress Progress)
 	// Allow names hosts that may be dialled although they are neither on this machine nor in a private network.
 	Allow []string
-	// Results takes every attempt of the measured operations, in a form of its own; nil: nobody does.
-	Results Results
+	// Results takes every finished operation of the measured part. Its Begin is called anew in each step. Nil: none.
+	Results traffic.Results
 	Version string
 	Log     *slog.Logger
 }
 
-// Results is told of operations as they end, from many goroutines. It must not block, nor keep the event.
-type Results interface {
-	// Begin names a stream before its first operation, with the place that it sends to and the zero of the run's clock.
-	Begin(stream, place string, epoch time.Time)
-	Ended(stream string, e *reports.Ended)
-	// Settled says that every measured operation of the stream that was planned before until is over, and was told.
-	Settled(stream string, until time.Duration)
-}
-
-// ErrScenario marks an error that the scenario caused; nothing was sent and no record was left.
+// ErrScenario marks an error that the scenario caused. Nothing was sent and no record was left.
 var ErrScenario = errors.New("scenario error")
 
-// scenarioError is a driver's error, which says by itself that the scenario is at fault.
+// scenarioError is a driver's error that the scenario caused. Its text already says so.
 type scenarioError struct{ error }
 
 func (e scenarioError) Is(target error) bool { return target == ErrScenario }
 func (e scenarioError) Unwrap() error        { return e.error }
 
-// Run runs the scenario and returns its record, which is also saved in opt.Dir. An error means that there is no run to
-// speak of: it wraps ErrScenario where the scenario is at fault, else the harness failed. When ctx ends the run stops,
-// heals every fault, and the record tells of what was measured until then.
+// Run runs the scenario once and returns its record, which is also saved in opt.Dir. It is Open, one Play and Close.
+//
+// An error means that there is no record. The error wraps ErrScenario where the scenario is at fault; otherwise the harness
+// failed. When ctx ends, the run stops, heals every fault, and the record holds what was measured until then.
 func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run, error) {
-	t := &trial{
-		sc: sc, opt: opt, plan: newPlan(sc), id: runID(), addresses: newAddresses(),
-		bounds: newBounds(opt.Allow), linkCosts: make(map[string]int64),
-	}
-	if t.opt.Log == nil {
-		t.opt.Log = slog.New(slog.DiscardHandler)
-	}
-	if t.opt.Watch == nil {
-		t.opt.Watch = func(Live) {}
-	}
-	book, err := openBook(opt.Dir, sc)
+	e, err := newExperiment(sc, opt)
 	if err != nil {
 		return nil, err
 	}
-	t.book = book
-	defer t.close()
-	t.journal = faults.NewJournal(filepath.Join(opt.Dir, faults.JournalFile), sc.Redact)
-	t.closers = append(t.closers, t.journal.Close, book.closeOutputs)
-	if err := t.prepare(ctx); err != nil {
-		if over := t.bounds.err(); over != nil {
-			err = over
+	defer e.Close()
+	if err := e.start(ctx); err != nil {
+		s, stepErr := e.newStep(Step{})
+		if stepErr != nil {
+			return nil, errors.Join(err, stepErr)
 		}
-		if ctx.Err() == nil && errors.Is(err, drivers.ErrUnreachable) {
-			return t.unhealthy(err)
-		}
-		book.discard()
-		return nil, err
+		return s.unopened(ctx, err)
 	}
-	return t.play(ctx)
+	return e.Play(ctx, Step{})
 }
 
-// trial is one run at work.
-type trial struct {
-	sc   *scenarios.Scenario // resolved once the target runs
-	opt  Options
-	plan *plan
-	id   string
-	book *book
-	// journal keeps what must be undone outside this process should it die.
+// Experiment is a scenario at work: the target and the links that every step of it shares. Its methods are not safe for
+// concurrent use.
+type Experiment struct {
+	scenario *scenarios.Scenario // as it was written; each step resolves its own copy
+	opt      Options
+	mark     string // marks the target's processes, and the operations of the first step
+	root     *record.Folder
+	// journal keeps what must be undone outside this process if it dies.
 	journal *faults.Journal
 	dials   dials
 	bounds  *bounds
@@ -109,21 +88,52 @@ type trial struct {
 	addresses *addresses
 	target    scenarios.Target
 	mesh      faults.Mesh
-	linkCosts map[string]int64 // of the links that know theirs, in nanoseconds
-	streams   []*stream
-	tallies   []*tally
-	zero      atomic.Pointer[time.Time] // of the run's clock: the end of the warm-up
-	machine   *machine
-	timeline  *timeline
-	collector *collector
-	closers   []func() error
-	// unknown says why an integrity count is not fully known, by stream and count.
-	unknown map[string]map[string]string
-	// effects holds, by stream, how long effects took.
-	effects map[string]*effects.Result
-	// blind says why what a stream's witness saw is not everything.
-	blind map[string]string
+	linkCosts map[string]int64 // by link, in nanoseconds, where the link measured its cost
+	steps     int              // begun so far
+	rootUsed  bool             // root holds the record of a step
+	closers   closers
 }
+
+// Open starts the scenario's target and opens its links. The caller plays steps and then calls Close. ctx bounds Open alone.
+// An error wraps ErrScenario where the scenario is at fault; then nothing is left running, and no folder.
+func Open(ctx context.Context, sc *scenarios.Scenario, opt Options) (*Experiment, error) {
+	e, err := newExperiment(sc, opt)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.start(ctx); err != nil {
+		if outside := e.bounds.err(); outside != nil {
+			err = outside
+		}
+		e.root.Discard()
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+func newExperiment(sc *scenarios.Scenario, opt Options) (*Experiment, error) {
+	e := &Experiment{
+		scenario: sc, opt: opt, mark: runID(), addresses: newAddresses(),
+		bounds: newBounds(opt.Allow), linkCosts: make(map[string]int64),
+	}
+	if e.opt.Log == nil {
+		e.opt.Log = slog.New(slog.DiscardHandler)
+	}
+	e.closers.log = e.opt.Log
+	root, err := record.Create(opt.Dir, sc.Source, sc.Redact)
+	if err != nil {
+		return nil, err
+	}
+	e.root = root
+	e.journal = faults.NewJournal(filepath.Join(opt.Dir, faults.JournalFile), sc.Redact)
+	e.closers.add(e.journal.Close)
+	e.closers.add(root.CloseOutputs)
+	return e, nil
+}
+
+// Close ends the target and closes the links. Each has a bounded time. An error says that something is left behind; the log
+// names it. Close is idempotent.
+func (e *Experiment) Close() error { return e.closers.close() }
 
 // runID makes the run's part of every identity: 8 characters, 40 bits of chance.
 func runID() string {
@@ -132,225 +142,67 @@ func runID() string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(raw[:]))
 }
 
-// clock is the run's clock: time since the end of the warm-up. Until traffic begins its zero is a guess.
-func (t *trial) clock() time.Duration { return time.Since(t.epoch()) }
-
-func (t *trial) epoch() time.Time { return *t.zero.Load() }
-
-// begin starts the run's clock: the warm-up begins now.
-func (t *trial) begin() {
-	zero := time.Now().Add(t.sc.Run.Warmup)
-	t.zero.Store(&zero)
-}
-
-// startLimit bounds the start of the target and the opening of the drivers.
+// startLimit bounds the start of the target, and the opening of a step's drivers.
 const startLimit = 60 * time.Second
 
-// prepare starts the target and opens links, drivers and sources. Nothing is sent yet.
-func (t *trial) prepare(ctx context.Context) error {
+// start opens the links and starts the target, which is pointed at them.
+func (e *Experiment) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	if err := t.openLinks(); err != nil {
+	if err := e.openLinks(); err != nil {
 		return err
 	}
-	if err := t.startTarget(ctx); err != nil {
+	if err := e.startTarget(ctx); err != nil {
 		return err
 	}
-	if err := t.reachable(); err != nil {
-		return err
-	}
-	resolved, err := t.sc.Resolve(t.addresses.known())
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrScenario, err)
-	}
-	t.sc = resolved
-	t.begin()
-	for _, consumers := range []bool{false, true} { // a topic that is read may be one that a stream creates
-		for i := range t.sc.Traffic {
-			if spec := &t.sc.Traffic[i]; (spec.Consume != nil) == consumers {
-				if err := t.open(ctx, spec); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	t.join()
-	t.timeline, err = t.openFaults(ctx)
-	return err
+	return e.reachable()
 }
 
-// startTarget starts the target, if there is one, and tells its variables with the target's key in front.
-func (t *trial) startTarget(ctx context.Context) error {
-	config, err := t.sc.ResolveTarget(t.addresses.known())
+// startTarget starts the target, if there is one. The names of its variables begin with the target's key.
+func (e *Experiment) startTarget(ctx context.Context) error {
+	config, err := e.scenario.ResolveTarget(e.addresses.known())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrScenario, err)
 	}
 	if config == nil {
 		return nil
 	}
-	tell := func(vars map[string]string) { t.addresses.tell(t.sc.TargetName+".", vars) }
+	known := func(vars map[string]string) { e.addresses.add(e.scenario.TargetName+".", vars) }
 	target, err := config.Start(ctx, scenarios.TargetEnv{
-		Seed: uint64(t.sc.Seed), Log: t.opt.Log, Name: t.sc.TargetName, Run: t.id,
-		Vars: t.addresses.known(), Known: tell,
-		Output: t.book.output, Journal: t.journal, Refused: t.dials.refused, Bounds: t.bounds.check,
-		Network: t.opt.Network,
+		Seed: uint64(e.scenario.Seed), Log: e.opt.Log, Name: e.scenario.TargetName, Run: e.mark,
+		Vars: e.addresses.known(), Known: known,
+		Output: e.root.Output, Journal: e.journal, Refused: e.dials.refused, Bounds: e.bounds.check, Network: e.opt.Network,
 	})
 	if err != nil {
-		return fmt.Errorf("start target %s: %w", t.sc.TargetName, err)
+		return fmt.Errorf("start target %s: %w", e.scenario.TargetName, err)
 	}
-	t.target = target
-	t.closers = append(t.closers, func() error {
-		limit, cancel := context.WithTimeout(context.Background(), closeLimit)
-		defer cancel()
-		return target.Close(limit)
-	})
-	tell(target.Vars())
+	e.target = target
+	e.closers.add(limited(target.Close))
+	known(target.Vars())
 	return nil
 }
 
-// env is what the stream's driver and sources get.
-func (t *trial) env(spec *scenarios.Stream) drivers.Env {
-	return drivers.Env{
-		Stream:   spec.Name,
-		Identity: drivers.Identity{Run: t.id, Stream: spec.Name},
-		Seed:     streamSeed(t.sc.Seed, spec.Name),
-		Clock:    t.clock,
-		Epoch:    t.epoch,
-		Dial:     t.dials.over(t.bounds.over(t.direct)),
-		Direct:   t.bounds.over(t.direct),
-		Timeout:  spec.Timeout,
-		Sessions: sessions(spec),
-		Files:    filepath.Dir(t.sc.Path),
-		Log:      t.opt.Log,
-	}
+// direct dials without a link.
+func (e *Experiment) direct(ctx context.Context, network, address string) (net.Conn, error) {
+	return e.opt.Network.Dial(ctx, network, address)
 }
 
-// open prepares one stream: its link if a fault names it, its driver, and what observes its effects.
-func (t *trial) open(ctx context.Context, spec *scenarios.Stream) error {
-	if spec.Consume != nil {
-		return t.consumer(ctx, spec)
-	}
-	env := t.env(spec)
-	if spec.Replay != nil {
-		env.Replay = chosen(env.Seed, float64(*spec.Replay))
-	}
-	if err := t.leave(spec, &env); err != nil {
-		return err
-	}
-	witness, err := t.route(spec, &env)
-	if err != nil {
-		return fmt.Errorf("stream %s: open link: %w", spec.Name, err)
-	}
-	driver, err := spec.Driver.Open(ctx, env)
-	if err != nil {
-		return blame(spec, err)
-	}
-	t.closers = append(t.closers, driver.Close)
-	s := newStream(spec, env, t.plan.slots, t.sc.Run)
-	s.driver = driver
-	s.virtual = t.opt.Network.Virtual
-	s.meaning = meanings(spec.Outcomes)
-	if s.effects, err = t.observe(ctx, spec, env, driver); err != nil {
-		return blame(spec, err)
-	}
-	s.follow(witness, t.plan.names)
-	t.add(s)
-	return nil
-}
-
-// add adds an open stream, with a tally of its own.
-func (t *trial) add(s *stream) {
-	tally := newTally(t.plan.slots, len(t.plan.names))
-	tally.worst = newWorst(t.sc.Expect, s.spec.Name)
-	t.streams, t.tallies = append(t.streams, s), append(t.tallies, tally)
-}
-
-// blame tells whose fault an error of opening is.
-func blame(spec *scenarios.Stream, err error) error {
-	if errors.Is(err, drivers.ErrConfig) {
-		return scenarioError{fmt.Errorf("stream %s: %s: %w", spec.Name, spec.DriverName, err)}
-	}
-	return fmt.Errorf("stream %s: %s: %w", spec.Name, spec.DriverName, err)
-}
-
-// observe opens the source that tells where the stream's operations show up: its effects, or the driver's own log.
-func (t *trial) observe(ctx context.Context, spec *scenarios.Stream, env drivers.Env, driver drivers.Driver) (*observer, error) {
-	o := &observer{}
-	config := integrity.Config{
-		Stream: spec.Name, Identity: env.Identity, Windows: t.plan.names,
-		Mode: integrity.Effect, Order: integrity.RealTime,
-	}
-	config.KeyOf = t.keyOf(spec)
-	var err error
-	if spec.Effects != nil {
-		o.place = spec.EffectName + " effects"
-		o.times = effects.New(effects.Config{Identity: env.Identity, Windows: t.plan.names})
-		o.source, err = spec.Effects.Open(ctx, env)
-	} else if v, ok := driver.(drivers.Verifier); ok {
-		config.Mode, config.Order = integrity.Log, integrity.Sequential
-		o.place = "its own log"
-		if f, ok := driver.(drivers.Fleet); ok {
-			config.Producers = f.Producers()
-		}
-		o.source, err = v.Source()
-	}
-	if err != nil || o.source == nil {
-		return nil, err
-	}
-	t.closers = append(t.closers, o.close)
-	o.ledger = integrity.New(config)
-	return o, o.source.Start(ctx)
-}
-
-// whole is link for faults: one that asks for a branch as if it were a link cannot aim.
-func (t *trial) whole(name string) (faults.Link, error) {
-	if link, branch := faults.CutBranch(name); branch != "" {
-		return nil, fmt.Errorf("link %s: a fault of this kind breaks it as a whole, without /%s", link, branch)
-	}
-	return t.link(name)
-}
-
-// link returns a link of the mesh, which is opened at the first call.
-func (t *trial) link(name string) (faults.Link, error) {
-	if t.mesh == nil {
-		mesh, err := t.opt.Mesh(t.opt.Network, t.bounds.over(t.direct))
+// link returns a link of the mesh, ready for the planned faults. The mesh is opened at the first call.
+func (e *Experiment) link(name string, planned []scenarios.Fault) (faults.Link, error) {
+	if e.mesh == nil {
+		mesh, err := e.opt.Mesh(e.opt.Network, e.bounds.checked(e.direct))
 		if err != nil {
 			return nil, err
 		}
-		t.mesh = mesh
-		t.closers = append(t.closers, func() error {
-			limit, cancel := context.WithTimeout(context.Background(), closeLimit)
-			defer cancel()
-			return mesh.Close(limit)
-		})
+		e.mesh = mesh
+		e.closers.add(limited(mesh.Close))
 	}
-	link, err := t.mesh.Link(name)
+	link, err := e.mesh.Link(name)
 	if err != nil {
 		return nil, err
 	}
 	if c, ok := link.(faults.Calibrated); ok {
-		t.linkCosts[name] = int64(c.Cost())
+		e.linkCosts[name] = int64(c.Cost())
 	}
-	return link, t.prepareLink(link)
-}
-
-// closeLimit bounds the closing of each thing that a run opened.
-const closeLimit = 15 * time.Second
-
-// close frees everything, the last opened first. Each step is under a watchdog: what does not end is reported, not waited
-// for.
-func (t *trial) close() {
-	for i := len(t.closers) - 1; i >= 0; i-- {
-		done := make(chan error, 1)
-		go func() { done <- t.closers[i]() }()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.opt.Log.Warn("closing failed", "error", err)
-			}
-		case <-time.After(closeLimit + time.Second):
-			t.opt.Log.Error("closing did not end; something of this run is left behind")
-		}
-	}
-	t.closers = nil
+	return link, prepareLink(link, planned)
 }

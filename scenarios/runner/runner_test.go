@@ -18,13 +18,11 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
+	"wringer/scenarios/runner/traffic"
 )
 
-// Virtual time knows no naps: they pass in real time.
-func TestMain(m *testing.M) {
-	newNapper = func() napper { return nil }
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestHonestTargetPasses(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -320,16 +318,6 @@ func TestBackpressureIsTheTargets(t *testing.T) {
 	})
 }
 
-// slowPacer is a generator that is held up by itself for 3 s at its 200th arrival.
-type slowPacer struct{ scenarios.Pacer }
-
-func (p slowPacer) At(n uint64) (time.Duration, bool) {
-	if n == 200 {
-		time.Sleep(3 * time.Second)
-	}
-	return p.Pacer.At(n)
-}
-
 // Messages within calls are gated by window, and what no gate looks at is told.
 func TestMessagesOfStreams(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -381,13 +369,23 @@ func TestLateGeneratorIsTheLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		spec := openStream("a", 100, prompt())
 		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{spec})
-		tr := &trial{sc: sc, plan: newPlan(sc)}
+		tr := &step{Experiment: &Experiment{}, sc: sc, plan: judge.NewPlan(sc)}
 		tr.begin()
-		s := newStream(&spec, drivers.Env{Epoch: tr.epoch, Clock: tr.clock, Seed: 1}, tr.plan.slots, sc.Run)
-		s.driver, s.pacer = prompt(), slowPacer{s.pacer}
-		s.run(t.Context(), t.Context())
-		taken, _ := s.recorder.Take(math.MaxInt64)
-		c := &collector{t: tr, cores: map[int]float64{}}
+		// The generator is held up by itself for 3 s at its 200th arrival.
+		var held atomic.Bool
+		clock := func() time.Duration {
+			if tr.clock() >= 2*time.Second && held.CompareAndSwap(false, true) {
+				time.Sleep(3 * time.Second)
+			}
+			return tr.clock()
+		}
+		s := &member{spec: &spec}
+		s.traffic = traffic.New(traffic.Config{
+			Spec: &spec, Env: drivers.Env{Epoch: tr.epoch, Clock: clock, Seed: 1}, Driver: prompt(), Slots: tr.plan.Slots, Timing: sc.Run, Virtual: true,
+		})
+		s.traffic.Run(t.Context(), t.Context())
+		taken, _ := s.traffic.TakeRest()
+		c := &collector{step: tr, cores: map[int]float64{}}
 		var limited []int
 		var ours int64
 		for sec := range 10 {
@@ -455,7 +453,7 @@ type recordingFault struct{ injected, healed int }
 
 func (f *recordingFault) Check(func(field, message string))     {}
 func (f *recordingFault) Kind() string                          { return "none" }
-func (f *recordingFault) String() string                        { return "nothing" }
+func (f *recordingFault) Describe() faults.Description          { return faults.Description{Words: "nothing"} }
 func (f *recordingFault) On() faults.Place                      { return faults.Place{Part: "x"} }
 func (f *recordingFault) Open(faults.Env) (faults.Fault, error) { return f, nil }
 func (f *recordingFault) Inject(context.Context) error          { f.injected++; return nil }
@@ -470,7 +468,7 @@ func TestBlockedWatcherHoldsUpNothing(t *testing.T) {
 		f := &recordingFault{}
 		sc.Faults = []scenarios.Fault{{Name: "late", At: 4 * time.Second, For: 4 * time.Second, Config: f}}
 		blocked := false
-		run := mustRun(t, t.Context(), sc, Options{Watch: func(Live) {
+		run := mustRun(t, t.Context(), sc, Options{Watch: func(*reports.Run, Progress) {
 			if !blocked {
 				blocked = true
 				time.Sleep(29 * time.Second)

@@ -30,21 +30,15 @@ func TestLeakedFaultIsInconclusive(t *testing.T) {
 	})
 }
 
-func TestIntegrityOfNothingIsInconclusive(t *testing.T) {
-	none, some := int64(0), int64(7)
-	if o := integrityObservation("lost", &reports.Measures{Integrity: &reports.Integrity{Acked: &none, Seen: &none, Lost: &none}}); o.missing == "" {
-		t.Error("nothing acked and nothing seen shows that nothing was lost")
-	}
-	if o := integrityObservation("lost", &reports.Measures{Integrity: &reports.Integrity{Acked: &some, Seen: &some, Lost: &none}}); o.missing != "" {
-		t.Errorf("7 acked and seen: %s", o.missing)
-	}
-}
-
-func TestLimitedSecondsMakeTheRunInconclusive(t *testing.T) {
-	tr := &trial{machine: newMachine(false), collector: &collector{limited: map[string]int{"a": 1}}}
-	run := &reports.Run{Gates: []reports.Gate{{Verdict: reports.Pass}}}
-	tr.verdict(run, conclusion{})
-	if run.Verdict != reports.Inconclusive || run.Validity.Verdict != reports.Inconclusive {
-		t.Errorf("verdict %s, validity %+v", run.Verdict, run.Validity)
-	}
+// Of a fault whose time was cut off, nobody knows whether a second would have been bad.
+func TestFaultThatWasCutOff(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer time.AfterFunc(6*time.Second, cancel).Stop()
+		sc := scenario(t, scenarios.Timing{Duration: 20 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.detection < 1s after cut")
+		sc.Faults = []scenarios.Fault{{Name: "cut", At: 4 * time.Second, For: 10 * time.Second, Config: &recordingFault{}}}
+		if run := mustRun(t, ctx, sc, Options{}); run.Faults[0].PerStream != nil || run.Gates[0].Verdict != reports.Inconclusive {
+			t.Errorf("told as %+v; %+v", run.Faults[0], run.Gates[0])
+		}
+	})
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"wringer/drivers/drivertest"
+
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -52,9 +54,10 @@ func (s *storm) kill(reset bool) {
 	for c := range s.conns {
 		delete(s.conns, c)
 		if reset {
-			c.(*net.TCPConn).SetLinger(0)
+			drivertest.NewRawConn(c).Reset()
+		} else {
+			c.Close()
 		}
-		c.Close()
 		return
 	}
 }

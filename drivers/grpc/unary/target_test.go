@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"io"
 	"net"
-	"sync"
 	"testing"
 	"time"
+
+	"wringer/drivers/drivertest"
 
 	"go.uber.org/goleak"
 	"golang.org/x/net/http2"
@@ -126,44 +126,18 @@ func echo(p *peer) {
 // startTarget starts a target that follows one script a connection, the last one for all after; settings are its own.
 func startTarget(t testing.TB, settings []http2.Setting, scripts ...script) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	all.Go(func() {
-		for n := 0; ; n++ {
-			c, err := l.Accept()
-			if err != nil {
+	var raw []func(*drivertest.RawConn)
+	for _, follow := range scripts {
+		raw = append(raw, func(c *drivertest.RawConn) {
+			if !c.Skip(len(http2.ClientPreface)) {
 				return
 			}
-			mu.Lock()
-			conns = append(conns, c)
-			mu.Unlock()
-			follow := scripts[min(n, len(scripts)-1)]
-			all.Go(func() {
-				defer c.Close()
-				if _, err := io.CopyN(io.Discard, c, int64(len(http2.ClientPreface))); err != nil {
-					return
-				}
-				p := newPeer(t, c)
-				p.WriteSettings(settings...)
-				follow(p)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		mu.Lock()
-		for _, c := range conns {
-			c.Close()
-		}
-		mu.Unlock()
-		all.Wait()
-	})
-	return l.Addr().String()
+			p := newPeer(t, c)
+			p.WriteSettings(settings...)
+			follow(p)
+		})
+	}
+	return drivertest.ServeRaw(t, raw...).Address()
 }
 
 var epoch = time.Now()

@@ -1,0 +1,67 @@
+package rest
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"wringer/drivers"
+)
+
+// statusPrefix stands before an answer's status in an attempt's code: http_503.
+const statusPrefix = "http_"
+
+// Describe implements drivers.Config.
+func (c *Config) Describe() drivers.Description {
+	steps := c.stepNames()
+	return drivers.Description{
+		Place: c.place(steps), Steps: steps, Gauges: c.gauges(), LocalAddrs: c.localAddrs(), StatusPrefix: statusPrefix,
+		Witness: true, NoWitness: words(c.witnessable()),
+		Replay: true, NoReplay: words(c.replayable()),
+	}
+}
+
+// words are an error's, empty without one.
+func words(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// gauges: connections that are open, those opened so far, and redirects followed.
+func (c *Config) gauges() []string {
+	names := []string{"connections", "connections_opened"}
+	if c.Redirects > 0 {
+		names = append(names, "redirects")
+	}
+	return names
+}
+
+func (c *Config) stepNames() []string {
+	var names []string
+	for i := range c.Steps {
+		names = append(names, c.Steps[i].Name)
+	}
+	return names
+}
+
+func (c *Config) localAddrs() []netip.Addr {
+	var all []netip.Addr
+	for _, s := range c.Connection.Source {
+		if a, err := netip.ParseAddr(s); err == nil {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+func (c *Config) place(steps []string) string {
+	switch {
+	case len(steps) > 0:
+		return fmt.Sprintf("%d steps: %s", len(steps), strings.Join(steps, ", "))
+	case c.Targets != nil:
+		return "the targets of " + c.Targets.File
+	}
+	return c.Request
+}

@@ -1,0 +1,100 @@
+// Package checktest is an example of a check with a package of its own: the longest run of errors in a row. A command has it
+// by one line in its table of checks. The gates, the record and every report then know its metric error_run.
+package checktest
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"wringer/drivers"
+	"wringer/reports"
+	"wringer/reports/metric"
+)
+
+// ErrorRun is the line of the command's table.
+var ErrorRun = metric.Check{Metrics: metrics, Open: open}
+
+var metrics = metric.Counts([]metric.Metric{{
+	Name: "error_run", Better: metric.Lower, Needs: metric.Needs{Consuming: metric.Operations},
+	About: "The most operations in a row, in the order in which they were due, that were sent and not acked.",
+}}, untested)
+
+// untested says why a count shows nothing.
+func untested(f *metric.Facts, _ int64) string {
+	if f.Measures.Sent == 0 {
+		return "no operation was sent"
+	}
+	return ""
+}
+
+// bound is how many operations that failed are kept: some 50 MB.
+const bound = 1 << 20
+
+// errorRun keeps the operations that failed, because they do not end in the order in which they were due.
+type errorRun struct {
+	config reports.CheckConfig
+	bound  int
+
+	mu sync.Mutex
+	// failed holds the windows of operations by their numbers.
+	failed map[uint64]int
+	full   bool
+}
+
+func open(c reports.CheckConfig) reports.Check {
+	return &errorRun{config: c, bound: bound, failed: make(map[uint64]int)}
+}
+
+// Ended takes note of operations that failed.
+func (r *errorRun) Ended(batch []reports.Ended) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range batch {
+		e := &batch[i]
+		failed := e.Outcome == drivers.Rejected || e.Outcome == drivers.Indeterminate
+		switch {
+		case !failed || e.Window == reports.WindowWarmup:
+		case len(r.failed) >= r.bound:
+			r.full = true
+		default:
+			r.failed[e.Op.Seq] = e.Window
+		}
+	}
+}
+
+// Finish tells the longest run of each window, and of all of them.
+func (r *errorRun) Finish(reports.Completeness) reports.Findings {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	longest, windows := r.longest()
+	f := reports.Findings{Write: func(out *reports.Stream) {
+		out.Total.SetCheck("error_run", &longest)
+		for name, m := range out.Windows {
+			m.SetCheck("error_run", &windows[slices.Index(r.config.Windows, name)])
+		}
+	}}
+	if r.full {
+		f.Unknown = map[string]string{"error_run": "more operations failed than there is room for"}
+	}
+	return f
+}
+
+// longest returns the longest run of all operations, and that of each window.
+func (r *errorRun) longest() (all int64, windows []int64) {
+	windows = make([]int64, len(r.config.Windows))
+	var run, within int64
+	var last uint64
+	window := reports.WindowWarmup
+	for _, seq := range slices.Sorted(maps.Keys(r.failed)) {
+		if run == 0 || seq != last+1 {
+			run, within = 0, 0
+		}
+		if r.failed[seq] != window {
+			window, within = r.failed[seq], 0
+		}
+		run, within, last = run+1, within+1, seq
+		all, windows[window] = max(all, run), max(windows[window], within)
+	}
+	return all, windows
+}

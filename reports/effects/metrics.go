@@ -1,0 +1,33 @@
+package effects
+
+import (
+	"wringer/reports"
+	"wringer/reports/metric"
+)
+
+// Metrics is the table of how long effects take. Each is read from a *Cell.
+var Metrics = metric.Times(metric.Metric{
+	Of: "effect", About: "of the time from the planned start to the first sighting of the effect",
+	Needs:  metric.Needs{Sending: metric.Effects, Consuming: metric.Operations},
+	Beyond: "effects of acked operations were never seen", Never: reports.NotSeen,
+}, read)
+
+// read reads a time: a lower bound where some time is unknown, and infinite where it falls among the effects that were
+// never seen.
+func read(f *metric.Facts, s metric.Statistic) metric.Reading {
+	c, ok := metric.Kept[*Cell](f)
+	switch {
+	case f.Measures == nil:
+		return metric.Missing(metric.NotReached)
+	case !ok:
+		return metric.Missing("no effects are observed")
+	case c.Count() == 0:
+		return metric.Missing("no operation was acked, and no effect was seen")
+	}
+	r := metric.Found(c.AtLeast().Statistic(s, c.Count()))
+	r.Awaited = c.Latest
+	if c.Unknown > 0 {
+		r.AtLeast = f.Unknown
+	}
+	return r
+}

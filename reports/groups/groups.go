@@ -1,0 +1,511 @@
+// Package groups keeps the account of a group of consumers: what became of a topic's records among its members.
+package groups
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+	"wringer/reports/integrity"
+)
+
+// Config describes a group of consumers.
+type Config struct {
+	// Stream is told in the evidence.
+	Stream string
+	// Windows are the names of the windows, each once; WindowAt is the index of the one that holds a time, or WindowWarmup.
+	Windows  []string
+	WindowAt func(t time.Duration) int
+	// EvidencePerKind bounds the evidence of one kind in one window. 0: 100.
+	EvidencePerKind int
+}
+
+// Account is the account of a group of consumers: what stands in the topic, as a reader of its own found it, against what the
+// members processed.
+//
+//   - records: what the reader found. processed: those of them that some member processed.
+//   - group_lost: a record that no member processed, and that none will: the group has committed a higher offset.
+//   - unprocessed: a record that the group has not come to when observation was over. It is neither lost nor safe, and
+//     makes group_lost and redelivered "at least so many".
+//   - redelivered: a record, by its partition and offset, that was processed before. redelivered_records counts the records.
+//     One message at two offsets is two records, and a log duplicate if its identity is one.
+//   - rebalances: by how much the count of rounds rose, in which the group shares out its source.
+//   - first_message: from when the first member knew that its generation was over, to the first record that was processed
+//     after it, in the next generation or, when that was over before any, in a later one. Where no member knew it, because all
+//     were gone, it begins with the next generation itself. A rebalance after which there was nothing left to process is none
+//     of these.
+//
+// Records, processed and lost ones belong to the window in which the reader found the record; what the members did, to the
+// window in which they did it. What happened in the warm-up is counted nowhere; nor is what happens once the members are
+// told to leave.
+//
+// A record takes two bits, a third where records of its page were processed again. Its methods are safe for concurrent use.
+type Account struct {
+	mu       sync.Mutex
+	config   Config
+	cells    []cell               // of the warm-up, then of each window
+	found    *integrity.Positions // by the reader
+	taken    *integrity.Positions // by some member
+	again    *integrity.Positions // by some member, again
+	parts    map[int32]*part
+	evidence map[evidenceOf][]reports.Violation
+	strikes  []reports.Strike
+	closing  bool
+	end      End
+	unknown  string // why positions are not fully known
+
+	// generation is the latest; lostAt when its first member knew that it was over, if known. Rebalances from waiting on have
+	// not been followed by a record yet.
+	generation int32
+	lostAt     *time.Duration
+	waiting    int
+	rebalances []rebalance
+
+	lag, peak int64
+	peakAge   time.Duration
+}
+
+// cell counts what happened in one window.
+type cell struct {
+	records, lost, unprocessed, redelivered, redeliveredRecords, rebalances int64
+	struck                                                                  [drivers.Died + 1]int64
+}
+
+// part is a partition: where the cells of its records begin, how far the reader and the members are, and when the
+// records ahead of the members were found.
+type part struct {
+	borders   []border
+	end, done int64 // the next offset
+	marks     []findMark
+}
+
+// border says that records from an offset on belong to a cell.
+type border struct {
+	offset int64
+	cell   int16
+}
+
+// findMark says when the records from an offset on were found.
+type findMark struct {
+	offset int64
+	at     time.Duration
+}
+
+// A mark is made every so often, and so many a partition: what lies between counts as found with the one before.
+const (
+	markEvery = 10 * time.Millisecond
+	maxMarks  = 1 << 16
+)
+
+type rebalance struct {
+	cell  int16
+	began time.Duration
+	took  *time.Duration // to the first record; nil: none came
+}
+
+const noGeneration = -1
+
+// noPositions is why nothing is known of a group over a queue.
+const noPositions = "the records have no positions, by which a group's work is told"
+
+// warmup is the cell of the warm-up; window w has cell w+1.
+const warmup = 0
+
+// New opens the account of a group.
+func New(c Config) *Account {
+	if c.EvidencePerKind <= 0 {
+		c.EvidencePerKind = reports.EvidenceLimit
+	}
+	const room = 1 << 17
+	return &Account{
+		config: c, cells: make([]cell, len(c.Windows)+1), found: integrity.NewPositions(room), taken: integrity.NewPositions(room), again: integrity.NewPositions(room),
+		parts: make(map[int32]*part), evidence: make(map[evidenceOf][]reports.Violation), generation: noGeneration,
+	}
+}
+
+func (g *Account) cell(at time.Duration) int16 {
+	return int16(max(g.config.WindowAt(at), reports.WindowWarmup) + 1)
+}
+
+func (g *Account) part(partition int32) *part {
+	p := g.parts[partition]
+	if p == nil {
+		p = &part{}
+		g.parts[partition] = p
+	}
+	return p
+}
+
+// fresh marks a position in a set; false when it was there, or there was no room to tell.
+func (g *Account) fresh(set *integrity.Positions, partition int32, offset int64) bool {
+	again, ok := set.Add(partition, offset)
+	if !ok {
+		g.unknown = "the offsets have more gaps than there is room for"
+	}
+	return ok && !again
+}
+
+// Seen takes records as the reader finds them, those of one partition in order. Nothing of the batch is kept.
+func (g *Account) Seen(batch []drivers.Delivery) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range batch {
+		d := &batch[i]
+		if !d.Position.Known {
+			g.unknown = noPositions
+			continue
+		}
+		partition, offset := d.Position.Log, d.Position.At
+		if !g.fresh(g.found, partition, offset) {
+			continue
+		}
+		cell := g.cell(d.At)
+		g.cells[cell].records++
+		p := g.part(partition)
+		if n := len(p.borders); n == 0 || p.borders[n-1].cell != cell {
+			p.borders = append(p.borders, border{offset, cell})
+		}
+		before := p.behind()
+		p.end = offset + 1
+		if p.behind() == 0 {
+			continue // a member was quicker
+		}
+		g.lag += p.behind() - before
+		g.peak = max(g.peak, g.lag)
+		if n := len(p.marks); n == 0 || d.At-p.marks[n-1].at >= markEvery && n < maxMarks {
+			p.marks = append(p.marks, findMark{offset, d.At})
+		}
+	}
+}
+
+// Happened takes what happened in the group.
+func (g *Account) Happened(e drivers.GroupEvent) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case e.Kind == drivers.Processed:
+		g.processed(e)
+	case g.closing:
+	case e.Kind == drivers.Assigned:
+		g.assigned(e)
+	case e.Kind == drivers.Revoked:
+		if e.Round == g.generation && g.lostAt == nil {
+			g.lostAt = &e.At
+		}
+	default:
+		cell := g.cell(e.At)
+		g.cells[cell].struck[e.Kind]++
+		if cell != warmup {
+			g.strike(e)
+		}
+	}
+}
+
+var strikeKinds = map[drivers.GroupKind]string{drivers.Left: reports.StrikeLeave, drivers.Froze: reports.StrikeFreeze, drivers.Died: reports.StrikeDie}
+
+// strike takes note of a member's absence, or that it is over.
+func (g *Account) strike(e drivers.GroupEvent) {
+	if kind, gone := strikeKinds[e.Kind]; gone {
+		g.strikes = append(g.strikes, reports.Strike{Kind: kind, Member: e.Member, AtNS: int64(e.At)})
+		return
+	}
+	for i := len(g.strikes) - 1; i >= 0; i-- {
+		if s := &g.strikes[i]; s.Member == e.Member && s.BackNS == nil {
+			s.BackNS = new(int64(e.At))
+			return
+		}
+	}
+}
+
+// Closing says that the members are told to leave: what follows is no churn.
+func (g *Account) Closing() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closing = true
+}
+
+// assigned takes a member's part of a generation. The first generation is no rebalance.
+func (g *Account) assigned(e drivers.GroupEvent) {
+	if e.Round <= g.generation {
+		return
+	}
+	if g.generation != noGeneration {
+		cell := g.cell(e.At)
+		g.cells[cell].rebalances += int64(e.Round - g.generation)
+		r := rebalance{cell: cell, began: e.At}
+		if g.lostAt != nil {
+			r.began = *g.lostAt
+		}
+		g.rebalances = append(g.rebalances, r)
+	}
+	g.generation, g.lostAt = e.Round, nil
+}
+
+func (g *Account) processed(e drivers.GroupEvent) {
+	for ; g.waiting < len(g.rebalances) && e.Round == g.generation; g.waiting++ {
+		r := &g.rebalances[g.waiting]
+		took := e.At - r.began
+		r.took = &took
+	}
+	if !e.Position.Known {
+		g.unknown = noPositions
+		return
+	}
+	partition, offset := e.Position.Log, e.Position.At
+	p := g.part(partition)
+	if g.fresh(g.taken, partition, offset) {
+		g.advance(p, e)
+		return
+	}
+	cell := g.cell(e.At)
+	c := &g.cells[cell]
+	c.redelivered++
+	if g.fresh(g.again, partition, offset) {
+		c.redeliveredRecords++
+	}
+	g.addEvidence("redelivered", cell, partition, offset, e.At,
+		fmt.Sprintf("partition %d, offset %d was processed again at %s, by member %d", partition, offset, reports.Moment(int64(e.At)), e.Member))
+}
+
+// advance moves a partition on to behind a record.
+func (g *Account) advance(p *part, e drivers.GroupEvent) {
+	if e.Position.At < p.done {
+		return
+	}
+	if p.behind() > 0 && len(p.marks) > 0 {
+		g.peakAge = max(g.peakAge, e.At-p.marks[0].at)
+	}
+	before := p.behind()
+	p.done = e.Position.At + 1
+	g.lag += p.behind() - before
+	for len(p.marks) > 1 && p.marks[1].offset <= p.done {
+		p.marks = p.marks[1:]
+	}
+	if p.behind() == 0 {
+		p.marks = nil
+	}
+}
+
+// behind is how many offsets the members are behind the reader.
+func (p *part) behind() int64 { return max(0, p.end-max(p.done, p.first())) }
+
+// first is the first offset that the reader found.
+func (p *part) first() int64 {
+	if len(p.borders) == 0 {
+		return p.end
+	}
+	return p.borders[0].offset
+}
+
+// Gauges emits reports.GroupGauges.
+func (g *Account) Gauges(now time.Duration, emit func(name string, value float64)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var age time.Duration
+	for _, p := range g.parts {
+		if p.behind() > 0 && len(p.marks) > 0 {
+			age = max(age, now-p.marks[0].at)
+		}
+	}
+	names := reports.GroupGauges()
+	emit(names[0], float64(max(g.peak, g.lag)))
+	emit(names[1], max(g.peakAge, age).Seconds())
+	g.peak, g.peakAge = g.lag, 0
+}
+
+// End is what is known of a group when it is over.
+type End struct {
+	// Committed holds the next offset that the group has committed, by partition; Why says why it is not known.
+	Committed map[int32]int64
+	Why       string
+	// Failed says why the group could not read at all; empty when it could.
+	Failed string
+}
+
+// Left says how the group ended; it is called once, when the members have left.
+func (g *Account) Left(end End) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.end = end
+}
+
+// Failed says why the group could not read at all; empty when it could.
+func (g *Account) Failed() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.end.Failed
+}
+
+// Finish closes the account; it is called once, when the members have left and the reader was read to its end. Where
+// something is unknown, a count above 0 is "at least so many" and one that would be 0 is null.
+func (g *Account) Finish(c reports.Completeness) reports.Findings {
+	r := g.result(c)
+	return reports.Findings{Violations: r.Violations, Unknown: r.Unknown, Write: func(out *reports.Stream) {
+		out.Total.Group, out.Strikes = r.Total, r.Strikes
+		for name, m := range out.Windows {
+			m.Group = r.Windows[name]
+		}
+	}}
+}
+
+type result struct {
+	Total      *reports.Group
+	Windows    map[string]*reports.Group
+	Strikes    []reports.Strike
+	Violations []reports.Violation
+	Unknown    map[string]string
+}
+
+func (g *Account) result(c reports.Completeness) result {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	unprocessed := g.missing()
+	why := cmp.Or(g.end.Failed, c.Reason(), g.unknown, g.end.Why)
+	if why == "" && unprocessed > 0 {
+		why = fmt.Sprintf("the group had not processed %s records when observation ended", reports.Count(unprocessed))
+	}
+	unknown := make(map[string]string)
+	if why != "" {
+		for _, name := range []string{"group_lost", "redelivered", "redelivered_records"} {
+			unknown[name] = why
+		}
+	}
+	r := result{Windows: make(map[string]*reports.Group), Strikes: slices.Clone(g.strikes), Unknown: unknown}
+	var total cell
+	var all []rebalance
+	for i, name := range g.config.Windows {
+		c := &g.cells[i+1]
+		total.add(c)
+		var own []rebalance
+		for _, b := range g.rebalances {
+			if b.cell == int16(i+1) && (b.took != nil || unprocessed > 0) {
+				own = append(own, b)
+			}
+		}
+		all = append(all, own...)
+		r.Windows[name] = c.report(own, unknown)
+	}
+	r.Total = total.report(all, unknown)
+	r.Violations = g.sorted()
+	return r
+}
+
+// missing counts what was found and not processed, and returns how much of it the group had not come to.
+func (g *Account) missing() (unprocessed int64) {
+	g.found.EachMissing(g.taken, func(partition int32, offset int64) {
+		cell := g.parts[partition].cellOf(offset)
+		committed, known := g.end.Committed[partition]
+		if !known || offset >= committed {
+			g.cells[cell].unprocessed++
+			unprocessed++
+			return
+		}
+		g.cells[cell].lost++
+		g.addEvidence("group_lost", cell, partition, offset, -1,
+			fmt.Sprintf("partition %d, offset %d was processed by no member, and the group has committed offset %d", partition, offset, committed))
+	})
+	return unprocessed
+}
+
+func (p *part) cellOf(offset int64) int16 {
+	i, exact := slices.BinarySearchFunc(p.borders, offset, func(b border, offset int64) int { return cmp.Compare(b.offset, offset) })
+	if !exact {
+		i--
+	}
+	return p.borders[i].cell
+}
+
+// addEvidence keeps evidence while there is room for it. at is when it was seen; below 0: at no time.
+func (g *Account) addEvidence(kind string, cell int16, partition int32, offset int64, at time.Duration, why string) {
+	of := evidenceOf{kind, cell}
+	if cell == warmup || len(g.evidence[of]) >= g.config.EvidencePerKind {
+		return
+	}
+	v := reports.Violation{Kind: kind, Stream: g.config.Stream, Window: g.config.Windows[cell-1], ID: fmt.Sprintf("%d/%d", partition, offset),
+		Attempts: []reports.Try{}, Seen: []reports.Sighting{}, Why: why}
+	if at >= 0 {
+		v.Seen = append(v.Seen, reports.SightingAt(drivers.PositionIn(partition, offset), int64(at)))
+	}
+	g.evidence[of] = append(g.evidence[of], v)
+}
+
+// evidenceOf says of what a violation is evidence.
+type evidenceOf struct {
+	kind string
+	cell int16
+}
+
+// sorted is the evidence by kind, by window, in the order of its finding.
+func (g *Account) sorted() []reports.Violation {
+	keys := slices.SortedFunc(maps.Keys(g.evidence), func(a, b evidenceOf) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.cell, b.cell))
+	})
+	all := []reports.Violation{}
+	for _, of := range keys {
+		all = append(all, g.evidence[of]...)
+	}
+	return all
+}
+
+func (c *cell) add(o *cell) {
+	c.records += o.records
+	c.lost += o.lost
+	c.unprocessed += o.unprocessed
+	c.redelivered += o.redelivered
+	c.redeliveredRecords += o.redeliveredRecords
+	c.rebalances += o.rebalances
+	for kind, n := range o.struck {
+		c.struck[kind] += n
+	}
+}
+
+func (c *cell) report(rebalances []rebalance, unknown map[string]string) *reports.Group {
+	found := func(name string, n int64) *int64 {
+		if unknown[name] != "" && n == 0 {
+			return nil
+		}
+		return &n
+	}
+	return &reports.Group{
+		Records: c.records, Processed: c.records - c.lost - c.unprocessed, Unprocessed: c.unprocessed,
+		Lost: found("group_lost", c.lost), Redelivered: found("redelivered", c.redelivered),
+		RedeliveredRecords: found("redelivered_records", c.redeliveredRecords),
+		Rebalances:         c.rebalances,
+		Joins:              c.struck[drivers.Joined], Leaves: c.struck[drivers.Left], Freezes: c.struck[drivers.Froze], Deaths: c.struck[drivers.Died],
+		FirstMessage: firstMessages(rebalances),
+	}
+}
+
+// firstMessages is the distribution of the waits for a first record, exact to the nearest rank; nil without a rebalance.
+func firstMessages(rebalances []rebalance) *reports.Latency {
+	if len(rebalances) == 0 {
+		return nil
+	}
+	var took []float64
+	sum := 0.0
+	for _, r := range rebalances {
+		if r.took != nil {
+			took = append(took, float64(*r.took))
+			sum += float64(*r.took)
+		}
+	}
+	slices.Sort(took)
+	at := func(permille int) *float64 {
+		if i := (len(rebalances)*permille + 999) / 1000; i <= len(took) {
+			return &took[i-1]
+		}
+		return nil
+	}
+	unanswered := float64(len(rebalances) - len(took))
+	l := &reports.Latency{P50: at(500), P90: at(900), P95: at(950), P99: at(990), P999: at(999), Unanswered: &unanswered}
+	if n := len(took); n > 0 {
+		mean := sum / float64(n)
+		l.Min, l.Mean, l.Max = &took[0], &mean, &took[n-1]
+	}
+	return l
+}

@@ -1,0 +1,132 @@
+package metrics
+
+import (
+	"wringer/reports"
+	"wringer/reports/metric"
+)
+
+// Metrics is the table of what is counted and timed of a stream's operations. Each is read from a *Cell.
+var Metrics = tables(
+	metric.Times(timed("", "of the response time, from the planned start to the answer"), response),
+	shares,
+	rates,
+	counts,
+	metric.Times(timed("service", "of the service time, from the send of an attempt to its answer"), service),
+	metric.Times(timed("acked", "of the response time of the acked operations alone"), ackedTime),
+)
+
+// MessageMetrics is the table of what is counted and timed of the messages within streaming calls.
+var MessageMetrics = tables(
+	metric.Times(messageTime("first_message", "of the time from a call's send to its first message"), firstMessage),
+	metric.Times(messageTime("message_gap", "of the time between two messages of a call"), messageGap),
+	[]metric.Metric{
+		message("sent", metric.TimeOrRate, metric.Messages, metric.Neither, "Messages sent."),
+		message("received", metric.TimeOrRate, metric.Messages, metric.Neither, "Messages received."),
+		message("lost", metric.Outcome, metric.Counted, metric.Lower, "Messages that did not come although the target said that it was done."),
+		message("undecided", metric.Outcome, metric.Counted, metric.Lower, "Messages that did not come in a call that ended without that word."),
+		message("unexpected", metric.Outcome, metric.Counted, metric.Lower, "Messages that came and stand for none of their call."),
+		message("duplicated", metric.Outcome, metric.Tracked, metric.Lower, "Messages that came more than once."),
+		message("reordered", metric.Outcome, metric.Tracked, metric.Lower, "Messages that came after a later one."),
+	},
+)
+
+func tables(all ...[]metric.Metric) []metric.Metric {
+	var rows []metric.Metric
+	for _, t := range all {
+		rows = append(rows, t...)
+	}
+	return rows
+}
+
+var sends = metric.Needs{Consuming: metric.Operations}
+
+func timed(of, about string) metric.Metric {
+	return metric.Metric{Of: of, About: about, BySecond: true, Needs: sends, Beyond: "operations got no answer"}
+}
+
+func messageTime(of, about string) metric.Metric {
+	m := timed(of, about)
+	m.Needs.Sending = metric.Messages
+	return m
+}
+
+// shares of the offered operations.
+var shares = []metric.Metric{
+	{Name: "within", Unit: metric.Ratio, Better: metric.Higher, Argument: true, BySecond: true, Needs: sends, Failures: true, Read: within,
+		About: "Share of the offered operations that were acked within the time."},
+	share("errors", true, "Share of the offered operations that were not acked: rejected, indeterminate or dropped.",
+		func(c *Cell) (n, ours int64) { return c.Rejected + c.Indeterminate + c.Dropped, c.DroppedByUs }),
+	share("rejected", false, "Share of the offered operations that surely took no effect.", func(c *Cell) (n, ours int64) { return c.Rejected, 0 }),
+	share("indeterminate", false, "Share of the offered operations that may have taken effect.", func(c *Cell) (n, ours int64) { return c.Indeterminate, 0 }),
+	share("dropped", false, "Share of the offered operations that could not be sent.", func(c *Cell) (n, ours int64) { return c.Dropped, c.DroppedByUs }),
+}
+
+func share(name string, failures bool, about string, of func(c *Cell) (n, ours int64)) metric.Metric {
+	return metric.Metric{Name: name, Unit: metric.Ratio, Class: metric.Outcome, Better: metric.Lower, BySecond: true, Needs: sends, Failures: failures,
+		About: about, Read: func(f *metric.Facts) metric.Reading {
+			c, none := offered(f)
+			if none != nil {
+				return *none
+			}
+			return shareOf(c, of)
+		}}
+}
+
+var rates = []metric.Metric{
+	{Name: "rate", Unit: metric.PerSecond, Better: metric.Higher, BySecond: true, Needs: sends, About: "Operations acked a second.", Read: rate},
+	{Name: "amplification", Class: metric.Outcome, Better: metric.Lower, BySecond: true, Needs: sends, About: "Attempts for each operation sent.", Read: amplification},
+}
+
+// counts of traffic belong to TimeOrRate: a generator that falls behind sends less.
+var counts = []metric.Metric{
+	count("offered", metric.Neither, "Operations that the plan called for.", func(c *reports.Counts) int64 { return c.Offered }),
+	count("sent", metric.Neither, "Operations of which an attempt was made.", func(c *reports.Counts) int64 { return c.Sent }),
+	count("acked", metric.Higher, "Operations that took effect, by the target's answer.", func(c *reports.Counts) int64 { return c.Acked }),
+	count("attempts", metric.Lower, "Attempts that reached the wire.", func(c *reports.Counts) int64 { return c.Attempts }),
+	count("retries", metric.Lower, "Attempts beyond the first of each operation.", func(c *reports.Counts) int64 { return c.Retries }),
+}
+
+func count(name string, better metric.Direction, about string, of func(*reports.Counts) int64) metric.Metric {
+	return metric.Metric{Name: name, Unit: metric.Count, Better: better, BySecond: true, Needs: sends, About: about,
+		Count: func(m *reports.Measures) *int64 {
+			if m == nil {
+				return nil
+			}
+			n := of(&m.Counts)
+			return &n
+		},
+		Read: func(f *metric.Facts) metric.Reading {
+			c, none := offered(f)
+			if none != nil {
+				return *none
+			}
+			return metric.Found(float64(of(&c.Counts)))
+		}}
+}
+
+// message is the row of a count of messages, whose name in the record has no prefix.
+func message(name string, class metric.Class, needs metric.Need, better metric.Direction, about string) metric.Metric {
+	anomaly := false
+	for _, a := range reports.MessageAnomalies() {
+		anomaly = anomaly || a == name
+	}
+	return metric.Metric{Name: "messages_" + name, Unit: metric.Count, Class: class, Better: better, BySecond: true, About: about, Anomaly: anomaly,
+		Needs: metric.Needs{Sending: needs, Consuming: metric.Operations},
+		Count: func(m *reports.Measures) *int64 {
+			if m == nil {
+				return nil
+			}
+			return m.Messages.Count(name)
+		},
+		Quote: func(m *reports.Measures) string { return m.Messages.Evidence[name] },
+		Read: func(f *metric.Facts) metric.Reading {
+			c, none := offered(f)
+			if none != nil {
+				return *none
+			}
+			if n, shown := c.Messages.Shown(name); shown {
+				return metric.Found(float64(n))
+			}
+			return metric.Missing("no call that ended well could show it")
+		}}
+}

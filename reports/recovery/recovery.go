@@ -1,0 +1,212 @@
+// Package recovery measures, from the seconds of a stream, how soon a fault showed, how soon the stream was as before, and
+// whether it stayed bad although nothing was broken any more.
+package recovery
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"wringer/reports"
+)
+
+// goodSeconds is how many good seconds in a row count as recovered.
+const goodSeconds = 3
+
+// Normal is what a stream was like before anything was broken.
+type Normal struct {
+	errors, offered, acked float64 // a share; operations a second
+	p99                    time.Duration
+	amplification          float64
+	closed                 bool
+	// Of the worst second: no second of the baseline counts as bad.
+	worstErrors, worstAcked float64
+	worstP99                time.Duration
+}
+
+// Of reads the baseline window and its whole seconds, false when it measured nothing or was itself not answered.
+func Of(m *reports.Measures, rows []reports.Second, length time.Duration, closed bool) (Normal, bool) {
+	if m == nil || m.Offered == 0 || length <= 0 || m.Response == nil || m.Response.P99 == nil || m.Sent == 0 {
+		return Normal{}, false
+	}
+	n := Normal{
+		errors:        1 - float64(m.Acked)/float64(m.Offered),
+		offered:       float64(m.Offered) / length.Seconds(),
+		acked:         float64(m.Acked) / length.Seconds(),
+		p99:           time.Duration(*m.Response.P99),
+		amplification: float64(m.Attempts) / float64(m.Sent),
+		closed:        closed,
+	}
+	n.worstAcked = n.acked
+	for i := range rows {
+		s := &rows[i]
+		if time.Duration(s.StartNS)+time.Second > length {
+			break
+		}
+		n.worstAcked = min(n.worstAcked, float64(s.Acked))
+		if s.Offered > 0 {
+			n.worstErrors = max(n.worstErrors, 1-float64(s.Acked)/float64(s.Offered))
+		}
+		if s.P99NS != nil {
+			n.worstP99 = max(n.worstP99, time.Duration(*s.P99NS))
+		}
+	}
+	return n, true
+}
+
+// The tolerances of a good second against the baseline: errors may be a hundredth higher; the 99th percentile may double,
+// or grow by 50 ms where it was short; a closed stream may lose a fifth of its rate. The baseline's own worst second is good.
+const (
+	errorSlack  = 0.01
+	p99Factor   = 2
+	p99Slack    = 50 * time.Millisecond
+	closedSlack = 0.8
+)
+
+// good says whether a second is like the baseline. A second in which nothing was due is neither.
+func (n Normal) good(s *reports.Second) bool {
+	if n.closed && float64(s.Acked) < min(closedSlack*n.acked, n.worstAcked) {
+		return false
+	}
+	if s.Offered == 0 {
+		return !n.closed
+	}
+	failed := 1 - float64(s.Acked)/float64(s.Offered)
+	if failed > max(n.errors+errorSlack, n.worstErrors) || s.P99NS == nil {
+		return false
+	}
+	return time.Duration(*s.P99NS) <= max(p99Factor*n.p99, n.p99+p99Slack, n.worstP99)
+}
+
+// goal tells the tolerances in words.
+const goal = "3 seconds in a row with errors at most 1 point above the baseline's and p99 at most twice the baseline's (or 50 ms above it, or that of its worst second)"
+
+// Measure says how a stream stood a fault that lasted from start to end, given its seconds; until is the start of the next
+// fault, or the end of the run.
+func (n Normal) Measure(rows []reports.Second, start, end, until time.Duration) reports.StreamRecovery {
+	var r reports.StreamRecovery
+	after, unsure := 0, false
+	var all, sure streak
+	for i := range rows {
+		at := time.Duration(rows[i].StartNS)
+		switch {
+		case at+time.Second > until:
+			continue
+		case at+time.Second <= start:
+			r.BadBefore = !rows[i].Limited && !n.good(&rows[i])
+			continue
+		case at < end:
+			if r.DetectionNS == nil && !r.BadBefore && !rows[i].Limited && !n.good(&rows[i]) {
+				r.DetectionNS = ptr(int64(max(at-start, 0)))
+			}
+			continue
+		}
+		after++
+		unsure = unsure || rows[i].Limited
+		good := n.good(&rows[i])
+		all.add(at, good)
+		if good || !rows[i].Limited {
+			sure.add(at, good)
+		}
+	}
+	if all.found {
+		r.RecoveryNS, r.Recovered = ptr(int64(all.first-end)), ptr(true)
+		if sure.first != all.first {
+			r.RecoveryFromNS = ptr(int64(sure.first - end))
+		}
+	}
+	// Fewer good seconds at the end than count, fewer seconds than could have counted, and bad ones that may be the
+	// generator's own doing decide nothing.
+	if r.Recovered == nil && after >= goodSeconds && all.run == 0 && !unsure {
+		r.Recovered = ptr(false)
+	}
+	if after >= metastableAfter {
+		r.Metastable = ptr(n.metastable(rows, until))
+	}
+	return r
+}
+
+// streak looks for the first goodSeconds good seconds in a row.
+type streak struct {
+	run   int // good seconds in a row up to now
+	first time.Duration
+	found bool // first is its start
+}
+
+func (s *streak) add(at time.Duration, good bool) {
+	switch {
+	case !good:
+		s.run = 0
+		return
+	case s.run == 0 && !s.found:
+		s.first = at
+	}
+	s.run++
+	s.found = s.found || s.run == goodSeconds
+}
+
+// metastableAfter is how many seconds after the heal are looked at, at least, before a state is called metastable.
+const metastableAfter = 5
+
+// metastable: the load is what it was, yet in the last seconds goodput stays below and amplification above the baseline
+// (Bronson et al., "Metastable Failures in Distributed Systems", HotOS 2021).
+func (n Normal) metastable(rows []reports.Second, until time.Duration) bool {
+	var offered, acked, sent, attempts int64
+	seconds := 0
+	for i := len(rows) - 1; i >= 0 && seconds < goodSeconds; i-- {
+		if time.Duration(rows[i].StartNS)+time.Second > until {
+			continue
+		}
+		seconds++
+		offered, acked = offered+rows[i].Offered, acked+rows[i].Acked
+		sent, attempts = sent+rows[i].Sent, attempts+rows[i].Attempts
+	}
+	if seconds < goodSeconds || sent == 0 || n.offered == 0 {
+		return false
+	}
+	load := float64(offered) / float64(seconds) / n.offered
+	goodput := float64(acked) / float64(seconds) / n.acked
+	sameLoad := n.closed || (load > 0.9 && load < 1.1)
+	return sameLoad && goodput < 0.9 && float64(attempts)/float64(sent) > 1.1*n.amplification
+}
+
+// Summarize fills a fault's own figures from its streams': the first detection, the slowest recovery.
+func Summarize(f *reports.Fault) {
+	f.RecoveryGoal = goal
+	for name, r := range f.PerStream {
+		if r.DetectionNS != nil && (f.DetectionNS == nil || *r.DetectionNS < *f.DetectionNS ||
+			*r.DetectionNS == *f.DetectionNS && name < f.DetectedBy) {
+			f.DetectionNS, f.DetectedBy = r.DetectionNS, name
+		}
+		if r.Metastable != nil && (f.Metastable == nil || *r.Metastable) {
+			f.Metastable = r.Metastable
+		}
+	}
+	f.Recovered, f.RecoveryNS = allRecovered(f)
+}
+
+// allRecovered: false as soon as one stream did not recover, unknown as soon as one is unknown, else the slowest.
+func allRecovered(f *reports.Fault) (*bool, *int64) {
+	var slowest *int64
+	known := len(f.PerStream) > 0
+	for _, name := range slices.Sorted(maps.Keys(f.PerStream)) {
+		r := f.PerStream[name]
+		switch {
+		case r.Recovered == nil:
+			known = false
+		case !*r.Recovered:
+			f.Unrecovered = append(f.Unrecovered, name)
+		case slowest == nil || *r.RecoveryNS > *slowest:
+			slowest, f.SlowestBack = r.RecoveryNS, name
+		}
+	}
+	if len(f.Unrecovered) > 0 {
+		return ptr(false), nil
+	}
+	if !known {
+		return nil, nil
+	}
+	return ptr(true), slowest
+}
+
+func ptr[T any](v T) *T { return &v }

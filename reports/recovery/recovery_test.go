@@ -1,0 +1,134 @@
+package recovery
+
+import (
+	"testing"
+	"time"
+
+	"wringer/reports"
+	"wringer/reports/metric"
+)
+
+// row is a second of 100 offered operations.
+func row(sec int, acked int64, p99 time.Duration) reports.Second {
+	s := reports.Second{StartNS: int64(sec) * int64(time.Second), Counts: reports.Counts{Offered: 100, Sent: 100, Acked: acked, Attempts: 100}}
+	if p99 > 0 {
+		ns := int64(p99)
+		s.P99NS = &ns
+	}
+	return s
+}
+
+func TestRecovery(t *testing.T) {
+	const good, slow = 20 * time.Millisecond, 200 * time.Millisecond
+	base := Normal{offered: 100, acked: 100, p99: good, amplification: 1}
+	// Ten seconds of baseline, a fault from 10 s to 14 s, and what the case says after.
+	build := func(after ...reports.Second) []reports.Second {
+		var rows []reports.Second
+		for sec := range 14 {
+			if sec < 11 {
+				rows = append(rows, row(sec, 100, good))
+			} else {
+				rows = append(rows, row(sec, 20, 0))
+			}
+		}
+		for i, s := range after {
+			s.StartNS = int64(14+i) * int64(time.Second)
+			rows = append(rows, s)
+		}
+		return rows
+	}
+	ok, bad, late := row(0, 100, good), row(0, 20, 0), row(0, 100, slow)
+	limited := late
+	limited.Limited = true
+	for name, c := range map[string]struct {
+		after     []reports.Second
+		recovered *bool
+		recovery  time.Duration
+		from      time.Duration // 0: the same
+	}{
+		"at once":                         {[]reports.Second{ok, ok, ok, ok}, new(true), 0, 0},
+		"after two bad seconds":           {[]reports.Second{bad, late, ok, ok, ok}, new(true), 2 * time.Second, 0},
+		"two good ones do not count":      {[]reports.Second{ok, ok, bad, ok, ok, ok}, new(true), 3 * time.Second, 0},
+		"never":                           {[]reports.Second{bad, bad, late, bad}, new(false), 0, 0},
+		"flapping":                        {[]reports.Second{ok, bad, ok, ok, bad}, new(false), 0, 0},
+		"too early to tell":               {[]reports.Second{bad, bad, ok, ok}, nil, 0, 0},
+		"too few seconds":                 {[]reports.Second{bad, bad}, nil, 0, 0},
+		"perhaps the generator itself":    {[]reports.Second{limited, limited, limited, late}, nil, 0, 0},
+		"later, perhaps by the generator": {[]reports.Second{bad, ok, limited, ok, ok, ok}, new(true), 3 * time.Second, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rows := build(c.after...)
+			r := base.Measure(rows, 10*time.Second, 14*time.Second, time.Duration(len(rows))*time.Second)
+			if r.DetectionNS == nil || *r.DetectionNS != int64(time.Second) {
+				t.Errorf("detection %v, want 1 s", r.DetectionNS)
+			}
+			switch {
+			case (r.Recovered == nil) != (c.recovered == nil), r.Recovered != nil && *r.Recovered != *c.recovered:
+				t.Errorf("recovered %v, want %v", r.Recovered, c.recovered)
+			case r.Recovered != nil && *r.Recovered && *r.RecoveryNS != int64(c.recovery):
+				t.Errorf("recovery %s, want %s", time.Duration(*r.RecoveryNS), c.recovery)
+			case (r.RecoveryFromNS != nil) != (c.from != 0), c.from != 0 && *r.RecoveryFromNS != int64(c.from):
+				t.Errorf("recovery from %v, want %s", r.RecoveryFromNS, c.from)
+			}
+		})
+	}
+}
+
+// What was bad before a fault began is not told of it.
+func TestDetectionOfWhatWasBadAlready(t *testing.T) {
+	const good = 20 * time.Millisecond
+	base := Normal{offered: 100, acked: 100, p99: good, amplification: 1}
+	limited := row(3, 20, 0)
+	limited.Limited = true
+	for name, c := range map[string]struct {
+		before    reports.Second
+		badBefore bool
+	}{"good": {row(3, 100, good), false}, "bad": {row(3, 20, 0), true}, "perhaps the generator's": {limited, false}} {
+		rows := []reports.Second{row(2, 20, 0), c.before, row(4, 20, 0), row(5, 100, good), row(6, 100, good), row(7, 100, good)}
+		r := base.Measure(rows, 4*time.Second, 5*time.Second, 8*time.Second)
+		if r.BadBefore != c.badBefore || (r.DetectionNS == nil) != c.badBefore || r.Recovered == nil || !*r.Recovered {
+			t.Errorf("%s: %+v", name, r)
+		}
+		f := []reports.Fault{{Name: "f", PerStream: map[string]reports.StreamRecovery{"a": r}}}
+		if got := Metrics[0].Read(&metric.Facts{Name: "a", Fault: "f", Faults: f}); (got.Missing != "") != c.badBefore {
+			t.Errorf("%s: observed %+v", name, got)
+		}
+	}
+}
+
+func TestMetastable(t *testing.T) {
+	base := Normal{offered: 100, acked: 100, p99: 20 * time.Millisecond, amplification: 1}
+	storm := row(0, 50, 0)
+	storm.Attempts = 300
+	calm := row(0, 50, 0)
+	for name, c := range map[string]struct {
+		tail reports.Second
+		want bool
+	}{"low goodput under a storm": {storm, true}, "low goodput without one": {calm, false}, "recovered": {row(0, 100, time.Millisecond), false}} {
+		var rows []reports.Second
+		for sec := range 12 {
+			s := c.tail
+			s.StartNS = int64(sec) * int64(time.Second)
+			rows = append(rows, s)
+		}
+		r := base.Measure(rows, 2*time.Second, 4*time.Second, 12*time.Second)
+		if r.Metastable == nil || *r.Metastable != c.want {
+			t.Errorf("%s: metastable %v, want %v", name, r.Metastable, c.want)
+		}
+	}
+}
+
+// What the record says of one stream and fault is what its gates are judged on.
+func TestRecoveryObservation(t *testing.T) {
+	facts := func(r reports.StreamRecovery) *metric.Facts {
+		return &metric.Facts{Name: "a", Fault: "cut", Faults: []reports.Fault{{Name: "cut", PerStream: map[string]reports.StreamRecovery{"a": r}}}}
+	}
+	between := reports.StreamRecovery{RecoveryNS: new(int64(8 * time.Second)), RecoveryFromNS: new(int64(2 * time.Second)), Recovered: new(true)}
+	if o := Metrics[1].Read(facts(between)); o.Value != float64(8*time.Second) || o.Targets != float64(2*time.Second) {
+		t.Errorf("observed %+v", o)
+	}
+	before := reports.StreamRecovery{BadBefore: true}
+	if o := Metrics[0].Read(facts(before)); o.Missing != "the stream was bad already when the fault began" {
+		t.Errorf("observed %+v", o)
+	}
+}

@@ -1,0 +1,96 @@
+package sections
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"wringer/reports"
+)
+
+// For returns the sections of a stream, in the order in which reports show them. The run must have a stream of that name.
+func For(run *reports.Run, stream string) []Section {
+	b := &builder{run: run, name: stream, stream: run.Streams[stream]}
+	s := b.stream
+	if !s.Consumes() {
+		b.add(b.operations(), b.attempts())
+	}
+	b.add(b.effects(), b.failures(), b.details(), b.messages())
+	for i := range s.Steps {
+		b.add(b.step(&s.Steps[i]))
+	}
+	b.add(b.integrity(), b.witness(), b.replays(), b.group(), b.checks(), b.absences(), b.gauges())
+	return b.sections
+}
+
+// Load returns the sections of a stream for the report of a load test: its totals, and how its times are distributed. The
+// run must have a stream of that name.
+func Load(run *reports.Run, stream string) []Section {
+	b := &builder{run: run, name: stream, stream: run.Streams[stream]}
+	b.add(b.totals(), b.times(), b.failures(), b.details(), b.messages(), b.defects(), b.checks(), b.histogram())
+	return b.sections
+}
+
+// Summary says in a line what a stream was: driver, model, plan, keys and where its effects were looked for.
+func Summary(s *reports.Stream) string {
+	if s.Consumes() {
+		return strings.Join([]string{s.Driver, "sends nothing", "reads " + s.Effects, s.Plan}, " · ")
+	}
+	parts := []string{s.Driver, strings.TrimSpace(s.Model + " model, " + s.Plan)}
+	if s.Keys > 0 {
+		parts = append(parts, reports.Count(int64(s.Keys))+" keys")
+	}
+	if s.Effects != "" {
+		parts = append(parts, "observed in "+s.Effects)
+	} else {
+		parts = append(parts, "effects not observed")
+	}
+	return strings.Join(parts, " · ")
+}
+
+// builder makes the sections of one stream.
+type builder struct {
+	run      *reports.Run
+	name     string
+	stream   *reports.Stream
+	sections []Section
+}
+
+// add appends the sections that have something to show.
+func (b *builder) add(all ...Section) {
+	for _, s := range all {
+		if !s.Empty() {
+			s.Stream = b.name
+			b.sections = append(b.sections, s)
+		}
+	}
+}
+
+// byWindow makes a row for each window in which something was counted, and one for the total.
+func (b *builder) byWindow(s Section, cells func(*reports.Measures) []Cell) Section {
+	s.Head = slices.Insert(s.Head, 0, Column{Name: columnOfWindows})
+	for _, window := range b.run.WindowNames() {
+		if m := b.stream.Windows[window]; m != nil && happened(m) {
+			s.Rows = append(s.Rows, b.row(window, cells(m)))
+		}
+	}
+	s.Rows = append(s.Rows, Row{Label: "total", Total: true, Cells: cells(&b.stream.Total)})
+	return s
+}
+
+func (b *builder) row(window string, cells []Cell) Row {
+	when, fault := spans(b.run, window)
+	return Row{Label: window, Note: when, Fault: fault, Cells: cells}
+}
+
+// happened says whether anything was counted in a window.
+func happened(m *reports.Measures) bool {
+	if m.Offered > 0 || m.Group != nil {
+		return true
+	}
+	names := slices.Concat(reports.IntegrityNames(), reports.WitnessNames(), slices.Collect(maps.Keys(m.Checks)))
+	return slices.ContainsFunc(names, func(name string) bool {
+		n := m.Count(name)
+		return n != nil && *n > 0
+	})
+}

@@ -1,0 +1,52 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// closeLimit bounds the closing of each thing that a run opened.
+const closeLimit = 15 * time.Second
+
+// limited is a close that is given closeLimit.
+func limited(close func(context.Context) error) func() error {
+	return func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+		defer cancel()
+		return close(ctx)
+	}
+}
+
+// errLeftBehind says that something did not end in time; the log names it.
+var errLeftBehind = errors.New("closing did not end: something of this run is left behind")
+
+// closers close what was opened, the last opened first.
+type closers struct {
+	log   *slog.Logger
+	funcs []func() error
+}
+
+func (c *closers) add(f func() error) { c.funcs = append(c.funcs, f) }
+
+// close calls every function, each under a watchdog, and logs their errors. A function that does not end is logged and not
+// waited for. The returned error is nil unless something was left behind.
+func (c *closers) close() (left error) {
+	for i := len(c.funcs) - 1; i >= 0; i-- {
+		done := make(chan error, 1)
+		f := c.funcs[i]
+		go func() { done <- f() }()
+		select {
+		case err := <-done:
+			if err != nil {
+				c.log.Warn("closing failed", "error", err)
+			}
+		case <-time.After(closeLimit + time.Second):
+			c.log.Error("closing did not end; something of this run is left behind")
+			left = errLeftBehind
+		}
+	}
+	c.funcs = nil
+	return left
+}

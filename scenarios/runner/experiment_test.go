@@ -1,0 +1,204 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"wringer/drivers"
+	"wringer/faults"
+	"wringer/reports"
+	"wringer/reports/recordtest"
+	"wringer/scenarios"
+)
+
+// countedTarget is a target that counts its starts and ends.
+type countedTarget struct{ started, closed *atomic.Int64 }
+
+func newCountedTarget() countedTarget { return countedTarget{new(atomic.Int64), new(atomic.Int64)} }
+
+func (countedTarget) Check(func(field, message string)) {}
+func (countedTarget) Variables() []string               { return []string{"rest"} }
+func (countedTarget) PartNames() []string               { return []string{"x"} }
+
+func (c countedTarget) Start(_ context.Context, env scenarios.TargetEnv) (scenarios.Target, error) {
+	c.started.Add(1)
+	out, err := env.Output("x")
+	if err == nil {
+		fmt.Fprintln(out, "started")
+	}
+	return c, err
+}
+
+func (countedTarget) Vars() map[string]string       { return map[string]string{"rest": "memory"} }
+func (countedTarget) Parts() map[string]faults.Part { return nil }
+func (c countedTarget) Close(context.Context) error { c.closed.Add(1); return nil }
+
+// Three steps with rates and lengths of their own run on one target, and each leaves a record of its own.
+func TestStepsShareATarget(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	bubble(t, func(t *testing.T) {
+		dir, log := filepath.Join(t.TempDir(), "steps"), newLog()
+		target := newCountedTarget()
+		stream := openStream("a", 100, &memory{do: func(ctx context.Context, env *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
+			log.append(env.Identity.Append(nil, op.Seq))
+			ack(ctx, at, time.Millisecond)
+		}})
+		stream.Effects, stream.EffectName = at(log), "memory"
+		sc := scenario(t, scenarios.Timing{Warmup: time.Second, Duration: 4 * time.Second, Drain: time.Second},
+			[]scenarios.Stream{stream, openStream("b", 10, prompt())}, "a.errors == 0", "a.lost == 0", "a.effect_duplicates == 0", "b.errors == 0")
+		sc.Target, sc.TargetName = target, "counted"
+		sc.Faults = []scenarios.Fault{{Name: "f", At: time.Second, For: time.Second, Config: &breaker{inForce: new(atomic.Int64)}}}
+
+		e, err := Open(t.Context(), sc, Options{Dir: dir, Network: faults.Network{Virtual: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := make(map[string]bool)
+		for i, step := range []struct {
+			Step
+			rate   float64
+			length time.Duration
+		}{
+			{Step{Dir: filepath.Join(dir, "1")}, 100, 4 * time.Second},
+			{Step{Dir: filepath.Join(dir, "2"), Rates: map[string]*scenarios.Rate{"a": {Constant: 200}}}, 200, 4 * time.Second},
+			{Step{Dir: filepath.Join(dir, "3"), Rates: map[string]*scenarios.Rate{"a": {Constant: 50}}, Duration: 6 * time.Second}, 50, 6 * time.Second},
+		} {
+			run, err := e.Play(t.Context(), step.Step)
+			if err != nil {
+				t.Fatalf("step %d: %v", i+1, err)
+			}
+			rec, err := reports.Load(step.Dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			recordtest.Valid(t, rec.Run)
+			a, b := rec.Run.Streams["a"].Total, rec.Run.Streams["b"].Total
+			seconds := step.length.Seconds()
+			if rec.Run.Verdict != reports.Pass || a.Acked != int64(step.rate*seconds) || b.Acked != int64(10*seconds) {
+				t.Errorf("step %d: %s %q, acked %d and %d, want %v for %s", i+1, rec.Run.Verdict, rec.Run.Why, a.Acked, b.Acked, step.rate, step.length)
+			}
+			if want := fmt.Sprintf("%v/s", step.rate); rec.Run.DurationNS != int64(step.length) || rec.Run.Streams["a"].Plan != want || *a.Integrity.Seen != a.Acked {
+				t.Errorf("step %d: %d ns, plan %q, %d effects seen", i+1, rec.Run.DurationNS, rec.Run.Streams["a"].Plan, *a.Integrity.Seen)
+			}
+			if rec.Run.ID != run.ID || ids[run.ID] {
+				t.Errorf("step %d: the id %s is not its own", i+1, run.ID)
+			}
+			ids[run.ID] = true
+			if target.started.Load() != 1 || target.closed.Load() != 0 {
+				t.Errorf("step %d: the target was started %d times and closed %d times", i+1, target.started.Load(), target.closed.Load())
+			}
+		}
+		for range 2 {
+			if err := e.Close(); err != nil || target.closed.Load() != 1 {
+				t.Errorf("close: %v, the target was closed %d times", err, target.closed.Load())
+			}
+		}
+		if text, _ := os.ReadFile(filepath.Join(dir, "output", "x.log")); string(text) != "started\n" {
+			t.Errorf("output of the target: %q", text)
+		}
+	})
+}
+
+// A step that the scenario does not allow is refused before anything is sent, leaves no folder, and ends no experiment.
+func TestImpossibleStepsAreRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "steps")
+		sc := scenario(t, scenarios.Timing{Duration: 4 * time.Second}, []scenarios.Stream{openStream("a", 100, prompt())}, "a.errors == 0")
+		sc.Faults = []scenarios.Fault{{Name: "f", At: time.Second, For: time.Second, Config: &breaker{inForce: new(atomic.Int64)}}}
+		e, err := Open(t.Context(), sc, Options{Dir: dir, Network: faults.Network{Virtual: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		at := filepath.Join(dir, "1")
+		for want, step := range map[string]Step{
+			"no stream b":        {Dir: at, Rates: map[string]*scenarios.Rate{"b": {Constant: 1}}},
+			"rate of stream a":   {Dir: at, Rates: map[string]*scenarios.Rate{"a": nil}},
+			"fault f ends at 2s": {Dir: at, Duration: time.Second},
+			"negative":           {Dir: at, Duration: -time.Second},
+		} {
+			if _, err := e.Play(t.Context(), step); !errors.Is(err, ErrScenario) || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v, want one with %q", err, want)
+			}
+		}
+		if _, err := os.Stat(at); !os.IsNotExist(err) {
+			t.Errorf("a refused step left its folder: %v", err)
+		}
+		if _, err := e.Play(t.Context(), Step{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Play(t.Context(), Step{}); err == nil || !strings.Contains(err.Error(), "earlier step") {
+			t.Errorf("a second record in one folder: %v", err)
+		}
+	})
+}
+
+// A target that cannot be started leaves nothing behind.
+func TestOpenFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "steps")
+	sc := scenario(t, scenarios.Timing{Duration: time.Second}, []scenarios.Stream{openStream("a", 100, prompt())})
+	sc.Target, sc.TargetName = brokenTarget{newCountedTarget()}, "broken"
+	if _, err := Open(t.Context(), sc, Options{Dir: dir, Network: faults.Network{Virtual: true}}); err == nil || !strings.Contains(err.Error(), "start target broken: no room") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the folder was left: %v", err)
+	}
+}
+
+type brokenTarget struct{ countedTarget }
+
+func (brokenTarget) Start(context.Context, scenarios.TargetEnv) (scenarios.Target, error) {
+	return nil, errors.New("no room")
+}
+
+// Watch gets each second and each sample once, also when it is slow, and at the end all that the record holds.
+func TestWatchGetsEachRowOnce(t *testing.T) {
+	for _, slow := range []time.Duration{0, 2500 * time.Millisecond} {
+		t.Run(slow.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var rows []reports.Second
+				var last *reports.Run
+				var states []string
+				sc := scenario(t, scenarios.Timing{Warmup: time.Second, Duration: 10 * time.Second, Drain: time.Second}, []scenarios.Stream{openStream("a", 100, prompt())}, "a.errors == 0")
+				sc.Faults = []scenarios.Fault{{Name: "f", At: 4 * time.Second, For: 3 * time.Second, Config: &breaker{inForce: new(atomic.Int64)}}}
+				run := mustRun(t, t.Context(), sc, Options{Watch: func(run *reports.Run, p Progress) {
+					rows = append(rows, run.Streams["a"].Seconds...)
+					last = run
+					if s := p.Faults[0].State; s != "injecting" && (len(states) == 0 || states[len(states)-1] != s) {
+						states = append(states, s)
+					}
+					if run.Complete || run.Verdict == reports.Pass || len(p.Streams) != 1 || p.Streams[0].Last.Offered > 100 {
+						t.Errorf("at %s: complete %t, %s, %+v", p.At, run.Complete, run.Verdict, p.Streams)
+					}
+					time.Sleep(slow)
+				}})
+				if got, want := fmt.Sprint(starts(rows)), fmt.Sprint(starts(run.Streams["a"].Seconds)); got != want {
+					t.Errorf("seconds %s, want %s", got, want)
+				}
+				if got, want := last.Streams["a"].Total.Counts, run.Streams["a"].Total.Counts; got != want {
+					t.Errorf("sums at the end %+v, in the record %+v", got, want)
+				}
+				if got := strings.Join(states, ", "); slow == 0 && got != "waiting, in force, healed" {
+					t.Errorf("the fault was %s", got)
+				}
+			})
+		})
+	}
+}
+
+func starts(rows []reports.Second) (at []time.Duration) {
+	for i := range rows {
+		at = append(at, time.Duration(rows[i].StartNS))
+	}
+	return at
+}

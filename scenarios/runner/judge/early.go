@@ -1,0 +1,148 @@
+package judge
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"wringer/faults"
+	"wringer/reports"
+	"wringer/reports/metric"
+	"wringer/reports/metrics"
+	"wringer/scenarios"
+)
+
+// Stopped is why a run was ended before its time, by its own rules. It is no failure of the harness.
+type Stopped struct {
+	Why string
+	// Unhealthy: before anything was broken.
+	Unhealthy bool
+}
+
+func (s Stopped) Error() string { return s.Why }
+
+// leaveOpen takes the verdict of fail from gates that the early end of the run decided. Nothing was tried on an unhealthy
+// target: what it lost or repeated stands all the same. Of a run that was given up, what counts operations over its length
+// says nothing.
+func (s Stopped) leaveOpen(gates []reports.Gate, expect []scenarios.Gate) {
+	for i := range gates {
+		m := expect[i].Metric
+		switch {
+		case s.Why == "" || gates[i].Verdict != reports.Fail || m.Class == metric.Integrity:
+		case s.Unhealthy:
+			gates[i].Verdict = reports.Inconclusive
+			gates[i].Why += "; the target was not healthy before anything was broken"
+		case m.Class == metric.TimeOrRate && (m.Unit == metric.PerSecond || m.Unit == metric.Count):
+			gates[i].Verdict = reports.Inconclusive
+			gates[i].Why += "; the run was aborted"
+		}
+	}
+}
+
+// SoFar is what is known of one stream while the run goes on.
+type SoFar struct {
+	Spec  *scenarios.Stream
+	Tally *Tally
+	// Baseline is what is over of the stream's baseline; InFlight operations are not.
+	Baseline *metrics.Cell
+	InFlight int64
+	// Limited: the load generator was saturated in some second up to now.
+	Limited bool
+}
+
+// BaselineOf is what is over of a stream's baseline: its slots that were taken, and of those that are open what has ended.
+func BaselineOf(t *Tally, open map[int]*metrics.Cell) *metrics.Cell {
+	window := t.plan.Index[faults.Baseline]
+	cell := &metrics.Cell{}
+	cell.Merge(&t.Windows[window])
+	for slot, c := range open {
+		if t.plan.Slots.Slot(slot).Window == window {
+			cell.Merge(c)
+		}
+	}
+	return cell
+}
+
+// BaselineHealthy says whether the target is as the gates on the baseline want it, as far as the operations that are over by
+// now tell, and why not. When too little is known to say otherwise, it is.
+func BaselineHealthy(plan *Plan, expect []scenarios.Gate, streams []SoFar, now time.Duration) (healthy bool, why string) {
+	var ill []string
+	for i := range streams {
+		s := &streams[i]
+		if s.Baseline.Counts.Acked == 0 && s.Baseline.Offered+s.InFlight > 0 {
+			ill = append(ill, "no operation of stream "+s.Spec.Name+" was acked")
+			continue
+		}
+		for j := range expect {
+			g := &expect[j]
+			if g.Stream != s.Spec.Name || g.Scope.Window != faults.Baseline {
+				continue
+			}
+			if out := s.judge(g, plan, now); out.Verdict == reports.Fail {
+				observed, _ := reports.GateValues(&out)
+				ill = append(ill, fmt.Sprintf("%s: %s", g.Expr, observed))
+			}
+		}
+	}
+	return len(ill) == 0, strings.Join(ill, "; ")
+}
+
+// judge judges a gate on the baseline before the run is over. Counts, integrity, recovery and the times of effects are known
+// later.
+func (s *SoFar) judge(g *scenarios.Gate, plan *Plan, now time.Duration) reports.Gate {
+	r := reading{limited: s.Limited}
+	switch {
+	case g.Scope.EverySecond:
+		if w := s.Tally.worstOf(g); w != nil {
+			return w.decide()
+		}
+		r.Reading = metric.Missing("no second is over")
+	case g.Metric.Class == metric.Gauge:
+		f := Facts{Plan: plan}
+		r.Reading = f.gauge(g, s.Tally.Gauges)
+	case !g.Metric.BySecond || g.Metric.Unit == metric.Count:
+		r.Reading = metric.Missing("not known yet")
+	default:
+		cell := s.Baseline
+		if g.Metric.Unit == metric.PerSecond {
+			// What is under way may yet be acked.
+			hopeful := *cell
+			hopeful.Counts.Acked += s.InFlight
+			cell = &hopeful
+		}
+		r.Reading = readCell(g, cell, plan.Length(faults.Baseline, now))
+	}
+	return decide(g, r)
+}
+
+// Aborts follows the conditions on which the run is given up.
+type Aborts struct {
+	conditions []scenarios.Abort
+	streaks    []int // seconds in a row, by condition
+}
+
+// NewAborts follows the conditions of a scenario.
+func NewAborts(conditions []scenarios.Abort) *Aborts {
+	return &Aborts{conditions: conditions, streaks: make([]int, len(conditions))}
+}
+
+// Add looks at one more second of a stream, and says why the run is to be given up; empty when it is not. A second that
+// tells nothing, or in which the load generator was saturated, ends a streak.
+func (a *Aborts) Add(stream string, start, length time.Duration, cell *metrics.Cell, limited bool) string {
+	for i := range a.conditions {
+		c := &a.conditions[i]
+		if c.Gate.Stream != stream {
+			continue
+		}
+		o := readCell(&c.Gate, cell, length)
+		met := o.Missing == "" && holds(c.Gate.Comparison, o.Targets, c.Gate.Limit) && !(limited && c.Gate.Metric.Class == metric.TimeOrRate)
+		if !met {
+			a.streaks[i] = 0
+			continue
+		}
+		if a.streaks[i]++; a.streaks[i] >= c.Seconds {
+			return fmt.Sprintf("aborted: %s, in the second from %s", c.Gate.Expr, reports.Duration(float64(start)))
+		}
+	}
+	return ""
+}

@@ -1,0 +1,108 @@
+package judge
+
+import (
+	"time"
+
+	"wringer/faults"
+	"wringer/reports"
+	"wringer/reports/recovery"
+	"wringer/scenarios"
+)
+
+// faults tells what became of each fault, and how each stream stood it.
+func (f *Facts) faults(run *reports.Run) []reports.Fault {
+	out := []reports.Fault{}
+	ending := &f.Ending
+	for i := range f.Scenario.Faults {
+		planned := &f.Scenario.Faults[i]
+		on := planned.Config.On()
+		r := reports.Fault{Name: planned.Name, Round: planned.Round, Kind: planned.Config.Kind(), Spec: planned.Config.Describe().Words,
+			StartNS: int64(planned.At), EndNS: int64(planned.End())}
+		if on.Link != "" {
+			r.Link = &on.Link
+		}
+		if on.Part != "" {
+			r.Part = &on.Part
+		}
+		if i < len(ending.Injections) {
+			fromInjection(&r, &ending.Injections[i])
+		}
+		if planned.At < ending.Ended && r.Error == "" {
+			f.recoveries(&r, run, planned)
+		}
+		// That no second was bad cannot be said of a fault whose time was cut off.
+		if planned.End() > ending.Ended && r.DetectionNS == nil {
+			r.PerStream = nil
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// fromInjection fills in what the timeline saw of a fault.
+func fromInjection(r *reports.Fault, in *faults.Injection) {
+	r.Bit, r.Healed, r.Peer = in.Bite.Bit, in.Healed, in.Bite.Peer
+	if in.Bite.Connections >= 0 {
+		r.Connections = new(in.Bite.Connections)
+	}
+	if in.Bite.Bytes >= 0 {
+		r.Bytes = new(in.Bite.Bytes)
+	}
+	r.ToTarget, r.FromTarget = passage(in.Bite.ToTarget), passage(in.Bite.FromTarget)
+	if injected(in) {
+		r.StartNS, r.EndNS = int64(in.InjectAt), int64(in.HealedAt)
+	}
+	if err := in.Err(); err != nil {
+		r.Error = err.Error()
+	}
+}
+
+func passage(m *faults.Met) *reports.Passage {
+	if m == nil {
+		return nil
+	}
+	return &reports.Passage{Connections: m.Connections, Bytes: m.Bytes}
+}
+
+// injected says whether the fault was in force at all.
+func injected(in *faults.Injection) bool { return in.Step != faults.Waiting && in.InjectErr == nil }
+
+// recoveries measures detection, recovery and metastability of every stream over one fault.
+func (f *Facts) recoveries(r *reports.Fault, run *reports.Run, planned *scenarios.Fault) {
+	until := min(f.undisturbedUntil(planned), time.Duration(run.DurationNS))
+	r.PerStream = make(map[string]reports.StreamRecovery)
+	for i := range f.Streams {
+		s := &f.Streams[i]
+		out := run.Streams[s.Spec.Name]
+		n, ok := recovery.Of(out.Windows[faults.Baseline], out.Seconds, f.baseline(until), s.Closed)
+		if !ok {
+			continue
+		}
+		r.PerStream[s.Spec.Name] = n.Measure(out.Seconds, planned.At, planned.End(), until)
+	}
+	recovery.Summarize(r)
+}
+
+// undisturbedUntil is until when nothing else was to be in force after a fault: what others break is no recovery of this
+// one's. The second in which the fault ends is its own.
+func (f *Facts) undisturbedUntil(planned *scenarios.Fault) time.Duration {
+	until := f.Scenario.Run.Duration
+	for i := range f.Scenario.Faults {
+		o := &f.Scenario.Faults[i]
+		switch {
+		case o.At >= planned.End():
+			until = min(until, o.At)
+		case o.End() > planned.End():
+			until = min(until, (planned.End() + time.Second - 1).Truncate(time.Second))
+		}
+	}
+	return until
+}
+
+// baseline is the length of the baseline, 0 when the plan has none.
+func (f *Facts) baseline(until time.Duration) time.Duration {
+	if _, ok := f.Plan.Index[faults.Baseline]; !ok {
+		return 0
+	}
+	return f.Plan.Length(faults.Baseline, until)
+}

@@ -1,0 +1,56 @@
+package judge
+
+import (
+	"fmt"
+
+	"wringer/reports"
+	"wringer/reports/metric"
+)
+
+// findings tells of anomalies that no gate asked for, and of what the target says of itself.
+func (f *Facts) findings(run *reports.Run) []reports.Finding {
+	gated := make(map[string]bool)
+	for i := range f.Scenario.Expect {
+		g := &f.Scenario.Expect[i]
+		gated[g.Stream+"."+g.Metric.Full()] = true
+		if g.Metric.Failures {
+			gated[g.Stream] = true
+		}
+	}
+	out := []reports.Finding{}
+	for _, name := range run.StreamNames() {
+		s := run.Streams[name]
+		for _, m := range f.Scenario.Metrics.List() {
+			if text := finding(m, name, &s.Total, gated[name+"."+m.Full()]); text != "" {
+				out = append(out, reports.Finding{Kind: m.Full(), Stream: name, Text: text})
+			}
+		}
+		if !s.Consumes() && !gated[name] {
+			out = append(out, reports.Finding{Kind: "ungated", Stream: name, Text: fmt.Sprintf("stream %s has no gate on errors or within", name)})
+		}
+	}
+	for _, text := range f.Events {
+		out = append(out, reports.Finding{Kind: "target", Text: text})
+	}
+	return out
+}
+
+// finding tells of a count above 0; empty when there is nothing to tell.
+func finding(m *metric.Metric, stream string, measures *reports.Measures, gated bool) string {
+	tells := m.Remark != nil || m.Anomaly && !gated
+	if !tells || m.Count == nil {
+		return ""
+	}
+	n := m.Count(measures)
+	switch {
+	case metric.Zero(n):
+		return ""
+	case m.Remark != nil:
+		return m.Remark(stream, *n)
+	}
+	text := fmt.Sprintf("stream %s: %s is %d, and no gate looks at it", stream, m.Full(), *n)
+	if m.Quote != nil {
+		text += because(m.Quote(measures))
+	}
+	return text
+}

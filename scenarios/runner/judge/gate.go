@@ -1,0 +1,178 @@
+package judge
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"wringer/reports"
+	"wringer/reports/metric"
+	"wringer/reports/metrics"
+	"wringer/scenarios"
+)
+
+// holds compares as the gate says.
+func holds(comparison string, value, limit float64) bool {
+	switch comparison {
+	case "<":
+		return value < limit
+	case "<=":
+		return value <= limit
+	case ">":
+		return value > limit
+	case ">=":
+		return value >= limit
+	case "==":
+		return value == limit
+	case "!=":
+		return value != limit
+	}
+	return false
+}
+
+// reading is what a gate is judged on.
+type reading struct {
+	metric.Reading
+	// limited: the load generator was saturated in some second of the gate's scope.
+	limited bool
+	// where is the window in words for the reason, and the second that decided.
+	where string
+}
+
+func missing(format string, a ...any) reading { return reading{Reading: metric.Missing(format, a...)} }
+
+// decide decides one gate. What is missing is inconclusive, never passed. A time or a rate over seconds in which the load
+// generator was saturated is inconclusive whichever way it points, unless the target's own unanswered operations decide it.
+func decide(g *scenarios.Gate, r reading) reports.Gate {
+	out := reports.Gate{
+		Expr: g.Expr, Stream: g.Stream, Metric: g.Metric.Full(), Unit: g.Metric.Unit,
+		Limit: new(g.Limit), Verdict: reports.Inconclusive,
+	}
+	if g.Scope.Window != "" {
+		out.Window = &g.Scope.Window
+	}
+	if r.Missing != "" {
+		out.Why = r.Missing + r.where
+		return out
+	}
+	if math.IsInf(r.Value, 0) {
+		out.Beyond = g.Metric.Never
+	} else {
+		out.Observed = &r.Value
+	}
+	ok := holds(g.Comparison, r.Value, g.Limit)
+	switch {
+	case r.AtLeast != "" && (ok || !upperBound(g, r.Value)):
+		out.Why = "at least so " + amount(g.Metric) + ", the rest is not known: " + r.AtLeast
+	case g.Metric.Class == metric.Recovery && ok != holds(g.Comparison, r.Targets, g.Limit):
+		out.Why = "decided only by seconds in which the load generator was saturated" + r.where
+	case !ok && standsByItself(g, r):
+		out.Verdict, out.Why = reports.Fail, "violated"+r.where
+		if math.IsInf(r.Value, 1) && g.Metric.Beyond != "" {
+			out.Why = g.Metric.Beyond + r.where
+		}
+	case g.Metric.Class == metric.TimeOrRate && r.limited:
+		out.Why = "the load generator was saturated" + r.where
+	case !ok:
+		out.Why = "violated only by operations that the load generator itself did not send" + r.where
+	default:
+		out.Verdict, out.Why = reports.Pass, "held"+r.where
+	}
+	return out
+}
+
+// amount is the word for a value of the metric.
+func amount(m *metric.Metric) string {
+	if m.Unit == metric.NS {
+		return "long"
+	}
+	return "many"
+}
+
+// upperBound says that a count which is already too high can only get higher.
+func upperBound(g *scenarios.Gate, value float64) bool {
+	switch g.Comparison {
+	case "<", "<=":
+		return true
+	case "==":
+		return value > g.Limit
+	}
+	return false
+}
+
+// standsByItself says that a violation is the target's doing whatever the generator did.
+func standsByItself(g *scenarios.Gate, r reading) bool {
+	violated := !holds(g.Comparison, r.Targets, g.Limit)
+	if g.Metric.Class != metric.TimeOrRate {
+		return violated
+	}
+	return violated && (!r.limited || math.IsInf(r.Targets, 1))
+}
+
+// worst follows a gate that every second must meet: the second that is furthest on the wrong side of the limit decides.
+type worst struct {
+	gate  *scenarios.Gate
+	found bool
+	reading
+}
+
+// newWorst follows the gates of a stream that every second must meet.
+func newWorst(gates []scenarios.Gate, stream string) []*worst {
+	var ws []*worst
+	for i := range gates {
+		if gates[i].Stream == stream && gates[i].Scope.EverySecond {
+			ws = append(ws, &worst{gate: &gates[i]})
+		}
+	}
+	return ws
+}
+
+// add looks at one more second.
+func (w *worst) add(start, length time.Duration, c *metrics.Cell, limited bool) {
+	o := readCell(w.gate, c, length)
+	if o.Missing != "" {
+		return
+	}
+	r := reading{Reading: o, limited: limited, where: fmt.Sprintf(" in the second from %s", reports.Duration(float64(start)))}
+	if !w.found || w.worse(r) {
+		w.found, w.reading = true, r
+	}
+}
+
+// worse ranks a violation that stands by itself above one that does not, then by the distance to the limit.
+func (w *worst) worse(r reading) bool {
+	class := func(r reading) int {
+		switch {
+		case holds(w.gate.Comparison, r.Value, w.gate.Limit) && !r.limited:
+			return 0
+		case standsByItself(w.gate, r):
+			return 2
+		}
+		return 1
+	}
+	if a, b := class(r), class(w.reading); a != b {
+		return a > b
+	}
+	return further(w.gate, r.Value, w.Value)
+}
+
+// decide decides the gate.
+func (w *worst) decide() reports.Gate {
+	if !w.found {
+		return decide(w.gate, missing("no second had operations"))
+	}
+	return decide(w.gate, w.reading)
+}
+
+// further says whether a lies further on the wrong side of the gate's limit than b.
+func further(g *scenarios.Gate, a, b float64) bool {
+	switch g.Comparison {
+	case "<", "<=":
+		return a > b
+	case ">", ">=":
+		return a < b
+	case "!=":
+		return math.Abs(a-g.Limit) < math.Abs(b-g.Limit)
+	}
+	return math.Abs(a-g.Limit) > math.Abs(b-g.Limit)
+}

@@ -1,0 +1,114 @@
+package judge
+
+import (
+	"testing"
+	"time"
+
+	"wringer/reports"
+	"wringer/reports/effects"
+	"wringer/reports/metric"
+	"wringer/scenarios"
+)
+
+func fault(name string, start, end, recovery time.Duration, recovered *bool) reports.Fault {
+	r := reports.StreamRecovery{Recovered: recovered, DetectionNS: new(int64(1))}
+	if recovered != nil && *recovered {
+		r.RecoveryNS = new(int64(recovery))
+	}
+	return reports.Fault{Name: name, StartNS: int64(start), EndNS: int64(end), PerStream: map[string]reports.StreamRecovery{"a": r}}
+}
+
+// Of several rounds the slowest decides, and what is not known of one is not known of all.
+func TestRecoveryOverRounds(t *testing.T) {
+	const s = time.Second
+	yes, no := new(true), new(false)
+	for name, c := range map[string]struct {
+		rounds  []reports.Fault
+		verdict reports.Verdict
+	}{
+		"all quick":                {[]reports.Fault{fault("f", s, 2*s, s, yes), fault("f", 10*s, 11*s, 2*s, yes)}, reports.Pass},
+		"one slow":                 {[]reports.Fault{fault("f", s, 2*s, 9*s, yes), fault("f", 20*s, 21*s, 2*s, yes)}, reports.Fail},
+		"one never":                {[]reports.Fault{fault("f", s, 2*s, 0, no), fault("f", 20*s, 21*s, 2*s, yes)}, reports.Fail},
+		"one unknown":              {[]reports.Fault{fault("f", s, 2*s, s, yes), fault("f", 20*s, 21*s, 0, nil)}, reports.Inconclusive},
+		"one unknown, one never":   {[]reports.Fault{fault("f", s, 2*s, 0, no), fault("f", 20*s, 21*s, 0, nil)}, reports.Fail},
+		"cut off by the next":      {[]reports.Fault{fault("f", s, 2*s, 0, nil), fault("f", 4*s, 5*s, 2*s, yes)}, reports.Pass},
+		"cut off, the last is not": {[]reports.Fault{fault("f", s, 2*s, 0, nil), fault("f", 4*s, 5*s, 0, nil)}, reports.Inconclusive},
+		"several links at once":    {[]reports.Fault{fault("f", s, 2*s, s, yes), fault("f", s, 2*s, s, yes)}, reports.Pass},
+		"another fault":            {[]reports.Fault{fault("g", s, 2*s, s, yes)}, reports.Inconclusive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := gateOf(t, "a.recovery < 5s after f")
+			r := g.Metric.Read(&metric.Facts{Metric: g.Metric, Name: "a", Fault: "f", Faults: c.rounds})
+			if got := decide(g, reading{Reading: r}); got.Verdict != c.verdict {
+				t.Errorf("%s (%s), want %s", got.Verdict, got.Why, c.verdict)
+			}
+		})
+	}
+}
+
+func TestIntegrityOfNothingIsInconclusive(t *testing.T) {
+	none, some := int64(0), int64(7)
+	lost := gateOf(t, "a.lost == 0").Metric
+	read := func(i reports.Integrity) metric.Reading {
+		return lost.Read(&metric.Facts{Metric: lost, Stream: &reports.Stream{}, Measures: &reports.Measures{Integrity: &i}})
+	}
+	if r := read(reports.Integrity{Acked: &none, Seen: &none, Lost: &none}); r.Missing == "" {
+		t.Error("nothing acked and nothing seen shows that nothing was lost")
+	}
+	if r := read(reports.Integrity{Acked: &some, Seen: &some, Lost: &none}); r.Missing != "" {
+		t.Errorf("7 acked and seen: %s", r.Missing)
+	}
+}
+
+func TestLimitedSecondsMakeTheRunInconclusive(t *testing.T) {
+	f := &Facts{Scenario: &scenarios.Scenario{}, Limited: map[string]int{"a": 1}}
+	run := &reports.Run{Gates: []reports.Gate{{Verdict: reports.Pass}}}
+	f.verdict(run)
+	if run.Verdict != reports.Inconclusive || run.Validity.Verdict != reports.Inconclusive {
+		t.Errorf("verdict %s, validity %+v", run.Verdict, run.Validity)
+	}
+}
+
+// Seconds in which the load generator was saturated leave a gate open, from the window's begin to its last effect; effects that
+// were never seen decide it all the same.
+func TestEffectsUnderALateGenerator(t *testing.T) {
+	run := &reports.Run{DurationNS: int64(4 * time.Second), Streams: map[string]*reports.Stream{"a": {Windows: map[string]*reports.Measures{"baseline": {}, "cut": {}}}}}
+	run.Windows = []reports.Window{{Name: "baseline", EndNS: int64(2 * time.Second)}, {Name: "cut", StartNS: int64(2 * time.Second), EndNS: int64(4 * time.Second)}}
+	for i := range 4 {
+		run.Streams["a"].Seconds = append(run.Streams["a"].Seconds, reports.Second{StartNS: int64(i) * int64(time.Second), Limited: i == 2})
+	}
+	for name, c := range map[string]struct {
+		gate   string
+		latest time.Duration
+		lost   int64
+		full   map[int]bool
+		want   reports.Verdict
+	}{
+		"before it":                  {"a.effect.p99 < 1s during baseline", 1900 * time.Millisecond, 0, nil, reports.Pass},
+		"awaited in it":              {"a.effect.p99 < 1s during baseline", 2100 * time.Millisecond, 0, nil, reports.Inconclusive},
+		"due in it":                  {"a.effect.p99 < 1s during cut", 2100 * time.Millisecond, 0, nil, reports.Inconclusive},
+		"due in it, too slow":        {"a.effect.p99 < 1ms during cut", 2100 * time.Millisecond, 0, nil, reports.Inconclusive},
+		"due in it, never seen":      {"a.effect.max < 1s during cut", 2100 * time.Millisecond, 1, nil, reports.Fail},
+		"the whole run":              {"a.effect.p99 < 1s", 1900 * time.Millisecond, 0, nil, reports.Inconclusive},
+		"the machine was full later": {"a.effect.p99 < 1s during baseline", 1900 * time.Millisecond, 0, map[int]bool{5: true}, reports.Pass},
+		"too slow":                   {"a.effect.p99 < 1ms during baseline", 1900 * time.Millisecond, 0, nil, reports.Fail},
+		"awaited while it was full":  {"a.effect.p99 < 1s during late", 6 * time.Second, 0, map[int]bool{5: true}, reports.Inconclusive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cell := &effects.Cell{Lost: c.lost, Latest: c.latest}
+			cell.Times.RecordMany(20*time.Millisecond, 100)
+			g := gateOf(t, c.gate)
+			f := &Facts{
+				Scenario: &scenarios.Scenario{}, Plan: NewPlan(&scenarios.Scenario{}), Saturated: func(second int) bool { return c.full[second] },
+				Streams: []Stream{{
+					Spec: &scenarios.Stream{Name: "a"}, Tally: &Tally{},
+					Findings: []reports.Findings{{Kept: func(string) any { return cell }}},
+				}},
+			}
+			run.Streams["a"].Windows["late"] = &reports.Measures{}
+			if got := decide(g, f.read(g, run)); got.Verdict != c.want {
+				t.Errorf("%s (%s), want %s", got.Verdict, got.Why, c.want)
+			}
+		})
+	}
+}

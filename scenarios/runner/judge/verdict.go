@@ -1,0 +1,227 @@
+package judge
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"wringer/faults"
+	"wringer/reports"
+	"wringer/reports/metric"
+	"wringer/reports/metrics"
+	"wringer/scenarios"
+)
+
+// verdict decides the run. What stands by its own evidence is fail whatever else happened; then whatever leaves the run
+// undecided is inconclusive; only then pass.
+func (f *Facts) verdict(run *reports.Run) {
+	run.Validity = f.validity(run)
+	var failed, open []string
+	for i := range run.Gates {
+		g := &run.Gates[i]
+		switch g.Verdict {
+		case reports.Fail:
+			observed, _ := reports.GateValues(g)
+			failed = append(failed, fmt.Sprintf("%s: %s, %s", g.Expr, observed, g.Why))
+		case reports.Inconclusive:
+			open = append(open, g.Expr+": "+g.Why)
+		}
+	}
+	if len(run.Gates) == 0 {
+		open = append(open, "nothing was expected: the scenario has no gates")
+	}
+	undecided := append(run.Validity.Why[:len(run.Validity.Why):len(run.Validity.Why)], open...)
+	switch {
+	case len(failed) > 0:
+		run.Verdict, run.Exit, run.Why = reports.Fail, reports.ExitFail, append(failed, undecided...)
+	case len(undecided) > 0:
+		run.Verdict, run.Exit, run.Why = reports.Inconclusive, reports.ExitInconclusive, undecided
+	default:
+		run.Verdict, run.Exit, run.Why = reports.Pass, reports.ExitPass, []string{allHeld(len(run.Gates))}
+	}
+	switch {
+	case f.Ending.Failure != nil:
+		run.Exit = reports.ExitHarness
+	case f.Ending.Interrupted:
+		run.Exit = reports.ExitInterrupted
+	}
+}
+
+func allHeld(gates int) string {
+	if gates == 1 {
+		return "its one gate held"
+	}
+	return fmt.Sprintf("all %d gates held", gates)
+}
+
+// validity says whether the generator and the faults did what the plan said, and whether everything was observed.
+func (f *Facts) validity(run *reports.Run) reports.Validity {
+	v := reports.Validity{Verdict: reports.Valid, Why: []string{}, CPU: f.CPU, GCPauseP99NS: f.GCPause, LinkCostNS: f.LinkCosts}
+	f.lag(&v)
+	c := &f.Ending
+	if c.Failure != nil {
+		v.Why = append(v.Why, "the harness failed: "+c.Failure.Error())
+	}
+	if err := f.Unrecorded; err != nil {
+		v.Why = append(v.Why, "the record is not whole: "+err.Error())
+	}
+	if c.Interrupted {
+		v.Why = append(v.Why, fmt.Sprintf("interrupted after %s of %s", reports.Duration(float64(run.DurationNS)), reports.Duration(float64(run.PlannedNS))))
+	}
+	if c.Stopped.Why != "" {
+		v.Why = append(v.Why, c.Stopped.Why)
+	}
+	if !c.Stopped.Unhealthy {
+		v.Why = append(append(v.Why, f.unhealthyStreams(run)...), f.silentTopics(run)...)
+	}
+	v.Why = append(v.Why, f.unfaulted(run)...)
+	for _, name := range sortedKeys(f.Limited) {
+		v.Why = append(v.Why, fmt.Sprintf("the load generator was saturated in %s of stream %s (schedule lag, its own drops, or CPU)", seconds(f.Limited[name]), name))
+	}
+	for _, name := range sortedKeys(c.Unobserved) {
+		v.Why = append(v.Why, fmt.Sprintf("integrity of stream %s is not fully known: %s", name, c.Unobserved[name]))
+	}
+	for i := range f.Streams {
+		for _, found := range f.Streams[i].Findings {
+			if found.Open != "" {
+				v.Why = append(v.Why, found.Open)
+			}
+		}
+	}
+	if len(v.Why) > 0 {
+		v.Verdict = reports.Inconclusive
+	}
+	return v
+}
+
+func seconds(n int) string {
+	if n == 1 {
+		return "1 second"
+	}
+	return fmt.Sprintf("%d seconds", n)
+}
+
+// lag sums up how late the generator was, over all streams.
+func (f *Facts) lag(v *reports.Validity) {
+	var lag metrics.Hist
+	for i := range f.Streams {
+		total := &f.Streams[i].Tally.Total
+		lag.Merge(&total.Lag)
+		v.Dropped += total.Dropped
+	}
+	at := func(q float64) *int64 {
+		if d, ok := lag.Rank(q, lag.Count()); ok {
+			return new(int64(d))
+		}
+		return nil
+	}
+	v.LagP50NS, v.LagP99NS, v.LagMaxNS = at(0.5), at(0.99), at(1)
+}
+
+// unhealthyStreams names the streams whose target answered nothing well before anything was broken: then no fault explains
+// what follows.
+func (f *Facts) unhealthyStreams(run *reports.Run) []string {
+	var dead []string
+	for i := range f.Streams {
+		name := f.Streams[i].Spec.Name
+		m := run.Streams[name].Windows[faults.Baseline]
+		if m == nil {
+			m = &run.Streams[name].Total
+		}
+		if m.Offered > 0 && m.Acked == 0 {
+			dead = append(dead, name)
+		}
+	}
+	switch len(dead) {
+	case 0:
+		return nil
+	case 1:
+		return []string{"the target was never healthy: no operation of stream " + dead[0] + " was acked"}
+	}
+	return []string{"the target was never healthy: no operation of the streams " + strings.Join(dead, ", ") + " was acked"}
+}
+
+// unfaulted names the faults that did not do, or not undo, what they were for.
+func (f *Facts) unfaulted(run *reports.Run) []string {
+	var why []string
+	c := &f.Ending
+	for i := range run.Faults {
+		r := &run.Faults[i]
+		if i >= len(c.Injections) || !injected(&c.Injections[i]) {
+			if !c.Interrupted && c.Stopped.Why == "" || r.Error != "" {
+				why = append(why, fmt.Sprintf("fault %s was not injected%s", r.Title(), because(r.Error)))
+			}
+			continue
+		}
+		if !r.Healed {
+			why = append(why, fmt.Sprintf("fault %s was not healed%s", r.Title(), because(r.Error)))
+		}
+		if late := tooLate(&f.Scenario.Faults[i], &c.Injections[i]); late != "" {
+			why = append(why, fmt.Sprintf("fault %s %s", r.Title(), late))
+		}
+		if !r.Bit {
+			why = append(why, fmt.Sprintf("fault %s touched no traffic: no byte, connection or request met it", r.Title()))
+		}
+	}
+	return why
+}
+
+// tooLate explains why a fault was inactive for most of its window; it returns "" if it was not.
+func tooLate(f *scenarios.Fault, in *faults.Injection) string {
+	window := reports.Duration(float64(f.For))
+	switch late, injecting := in.InjectAt-f.At, in.InjectedAt-in.InjectAt; {
+	case late > f.For/2:
+		return fmt.Sprintf("started %s late, so it was inactive for most of its %s window", reports.Duration(float64(late)), window)
+	case injecting >= f.For:
+		return fmt.Sprintf("took %s to come into force, and was to last %s: make it longer", reports.Duration(float64(injecting)), window)
+	}
+	return ""
+}
+
+func because(err string) string {
+	if err == "" {
+		return ""
+	}
+	return ": " + err
+}
+
+// silentTopics names the consumers that saw nothing which they could judge, and the groups that were put to no test.
+func (f *Facts) silentTopics(run *reports.Run) []string {
+	var why []string
+	for i := range f.Streams {
+		s := &f.Streams[i]
+		if s.Spec.Consume == nil {
+			continue
+		}
+		stream := run.Streams[s.Spec.Name]
+		total := &stream.Total
+		if s.Spec.Consume.Describe().Churned && len(stream.Strikes) == 0 {
+			why = append(why, fmt.Sprintf("stream %s: its churn struck no member", s.Spec.Name))
+		}
+		switch {
+		case total.Group != nil && total.Group.Records > 0:
+			if s.GroupFailed != "" {
+				why = append(why, fmt.Sprintf("stream %s: %s", s.Spec.Name, s.GroupFailed))
+			}
+		case total.Integrity == nil || metric.Zero(total.Integrity.Seen):
+			why = append(why, fmt.Sprintf("stream %s: no record with an identity of its own was seen in %s", s.Spec.Name, s.Place))
+		}
+	}
+	return why
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// Unhealthy fills in the verdict of a run whose target could not even be prepared for.
+func (f *Facts) Unhealthy(run *reports.Run, cause error) {
+	run.Windows = []reports.Window{}
+	for i := range f.Scenario.Expect {
+		run.Gates = append(run.Gates, decide(&f.Scenario.Expect[i], missing("the target was never healthy")))
+	}
+	f.verdict(run)
+	reason := "the target was never healthy: " + cause.Error()
+	run.Validity.Verdict, run.Validity.Why = reports.Inconclusive, []string{reason}
+	run.Verdict, run.Exit, run.Why = reports.Inconclusive, reports.ExitInconclusive, []string{reason}
+	run.Complete = true
+}

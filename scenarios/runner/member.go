@@ -1,0 +1,129 @@
+package runner
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+	"wringer/reports/metric"
+	"wringer/reports/metrics"
+	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
+	"wringer/scenarios/runner/traffic"
+	"wringer/scenarios/runner/watch"
+)
+
+// member is one stream of a run: its traffic, what observes it, its checks, and what was measured of it.
+type member struct {
+	spec     *scenarios.Stream
+	env      drivers.Env
+	driver   drivers.Driver  // nil: the stream consumes and sends nothing
+	traffic  *traffic.Stream // nil: the same
+	observer *watch.Observer // nil: nothing is observed
+	checks   []reports.Check
+	tally    *judge.Tally
+	// summed holds the measures of the windows that did not change since they were summed up: a partial record is made each
+	// second, and summing up is slow (0.2 ms a window).
+	summed map[int]summed
+}
+
+type summed struct {
+	length   time.Duration
+	measures reports.Measures
+}
+
+// closed says whether the stream is of the closed model. A stream that consumes has no planned starts either.
+func (m *member) closed() bool { return m.traffic == nil || m.traffic.Closed() }
+
+// inFlight is the number of operations under way.
+func (m *member) inFlight() int64 {
+	if m.traffic == nil {
+		return 0
+	}
+	return m.traffic.InFlight()
+}
+
+// open returns the sums of the slots that may still change.
+func (m *member) open() map[int]*metrics.Cell {
+	if m.traffic == nil {
+		return nil
+	}
+	return m.traffic.Open()
+}
+
+// consumerLag is subtracted from the clock of a stream that consumes: the second that just ended is complete a second later.
+const consumerLag = time.Second
+
+// take removes and returns the slots that can no longer change. Before until, every slot was taken. rest: all that is left.
+func (m *member) take(rest bool) (taken map[int]*metrics.Cell, until time.Duration) {
+	switch {
+	case m.traffic == nil && rest:
+		return nil, math.MaxInt64
+	case m.traffic == nil:
+		return nil, m.env.Clock() - consumerLag
+	case rest:
+		return m.traffic.TakeRest()
+	}
+	return m.traffic.Take()
+}
+
+// add folds slots into the tally.
+func (m *member) add(taken map[int]*metrics.Cell) {
+	for slot := range taken {
+		delete(m.summed, m.tally.Slot(slot).Window)
+	}
+	m.tally.Add(taken)
+}
+
+// measures sums up a window of that length. Maps and pointers in it are shared between calls: the caller does not change them.
+func (m *member) measures(window int, length time.Duration) reports.Measures {
+	if s, ok := m.summed[window]; ok && s.length == length {
+		return s.measures
+	}
+	if m.summed == nil {
+		m.summed = make(map[int]summed)
+	}
+	s := summed{length, m.tally.Windows[window].Measures(length)}
+	m.summed[window] = s
+	return s.measures
+}
+
+// live is what the first check that says so has seen up to now; false when none says anything.
+func (m *member) live() (reports.Live, bool) {
+	for _, c := range m.checks {
+		if w, ok := c.(reports.Watched); ok {
+			return w.Live(), true
+		}
+	}
+	return reports.Live{}, false
+}
+
+// subscribe lets the stream's checks take what they follow: what the observer sees, and the operations of a stream as they
+// end.
+func (m *member) subscribe(operations *traffic.Stream) {
+	for _, c := range m.checks {
+		if f, ok := c.(reports.FollowsDeliveries); ok && m.observer != nil {
+			m.observer.Checks = append(m.observer.Checks, f)
+		}
+		if f, ok := c.(reports.FollowsEnds); ok && operations != nil {
+			operations.Follow(f)
+		}
+	}
+}
+
+// openChecks opens the checks of the language that can measure something of the stream.
+func (s *step) openChecks(m *member) {
+	for _, kind := range s.sc.Checks {
+		measures := func(row metric.Metric) bool { return m.spec.Measures(&row, s.sc) }
+		if slices.ContainsFunc(kind.Metrics, measures) {
+			m.checks = append(m.checks, kind.Open(s.checkConfig(m.spec.Name, m.env.Identity)))
+		}
+	}
+}
+
+// checkConfig describes a stream to its checks, and whose operations they judge.
+func (s *step) checkConfig(stream string, of drivers.Identity) reports.CheckConfig {
+	return reports.CheckConfig{Stream: stream, Identity: of, Windows: s.plan.Names, WindowAt: s.plan.WindowAt}
+}

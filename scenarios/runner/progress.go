@@ -1,0 +1,159 @@
+package runner
+
+import (
+	"cmp"
+	"time"
+
+	"wringer/reports"
+)
+
+// Progress is the state of a run that its partial record does not hold.
+type Progress struct {
+	At      time.Duration // on the run's clock; negative in the warm-up
+	Drain   time.Duration // its planned length
+	Window  string        // warmup, baseline, a fault, after ..., drain
+	Faults  []FaultProgress
+	Streams []StreamProgress // in the order of the scenario
+}
+
+// FaultProgress is the state of one planned fault.
+type FaultProgress struct {
+	Name       string
+	Start, End time.Duration // as planned
+	State      string        // waiting, injecting, in force, healed, failed
+}
+
+// StreamProgress is the state of one stream.
+type StreamProgress struct {
+	Name string
+	// Last is the last whole second, with the operations counted in that are still open. The partial record holds a second only
+	// once no operation of it is open.
+	Last     reports.Second
+	InFlight int64
+	Observed bool  // Seen and Unseen are measured
+	Seen     int64 // operations whose effect was seen
+	Unseen   int64 // operations that were acked and whose effect was not seen yet
+}
+
+// watchShare bounds the time spent on partial records for Watch to one in so many. A large record is handed out less often.
+const watchShare = 10
+
+// watcher calls Options.Watch from one goroutine. A watcher that is slow (a terminal that takes no output) holds up neither the
+// collector nor the healing of a fault: it gets the next partial record when it returns, with all rows that were added
+// meanwhile.
+type watcher struct {
+	c       *collector
+	changed chan struct{} // holds a signal when there is something new; closed at the end
+	done    chan struct{}
+	sent    []sent        // by stream
+	until   time.Duration // seconds from here on are not handed out
+}
+
+// sent is how much of a stream was handed out.
+type sent struct {
+	seconds int
+	samples map[string]int // by gauge
+}
+
+// startWatcher starts the watcher, nil when nobody watches.
+func startWatcher(c *collector) *watcher {
+	if c.step.opt.Watch == nil {
+		return nil
+	}
+	w := &watcher{
+		c: c, changed: make(chan struct{}, 1), done: make(chan struct{}),
+		sent: make([]sent, len(c.step.streams)), until: c.step.sc.Run.Duration,
+	}
+	go w.run()
+	return w
+}
+
+func (w *watcher) run() {
+	defer close(w.done)
+	var next time.Time
+	for range w.changed {
+		if begun := time.Now(); !begun.Before(next) {
+			run, progress := w.partial()
+			next = begun.Add(watchShare * time.Since(begun))
+			w.c.step.opt.Watch(run, progress)
+		}
+	}
+	w.c.step.opt.Watch(w.partial())
+}
+
+// notify says that there is something new. It does not block.
+func (w *watcher) notify() {
+	if w == nil {
+		return
+	}
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// close hands out the rest and waits for the watcher. The measured part ended at ended.
+func (w *watcher) close(ended time.Duration) {
+	if w == nil {
+		return
+	}
+	w.c.mu.Lock()
+	w.until = ended
+	w.c.mu.Unlock()
+	close(w.changed)
+	<-w.done
+}
+
+// partial returns the record so far: its sums, and the seconds and samples that were not handed out before.
+func (w *watcher) partial() (*reports.Run, Progress) {
+	c := w.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.step.clock()
+	run := c.step.partial(min(now, w.until))
+	c.step.folder.Redact(run, nil)
+	for i, m := range c.step.streams {
+		out, done := run.Streams[m.spec.Name], &w.sent[i]
+		out.Seconds = m.tally.CompleteRows(done.seconds, w.until)
+		done.seconds += len(out.Seconds)
+		if out.Gauges == nil {
+			continue
+		}
+		if done.samples == nil {
+			done.samples = make(map[string]int)
+		}
+		fresh := make(map[string][]reports.Sample)
+		for name, samples := range out.Gauges {
+			fresh[name] = samples[done.samples[name]:]
+			done.samples[name] = len(samples)
+		}
+		out.Gauges = fresh
+	}
+	return run, c.progress(now)
+}
+
+// progress describes the run at now. The caller holds mu.
+func (c *collector) progress(now time.Duration) Progress {
+	s := c.step
+	p := Progress{At: now, Drain: s.sc.Run.Drain, Window: "warmup"}
+	if now >= 0 {
+		p.Window = s.plan.Names[s.plan.WindowAt(now)]
+	}
+	for i := range s.sc.Faults {
+		f := &s.sc.Faults[i]
+		p.Faults = append(p.Faults, FaultProgress{Name: f.Label(), Start: f.At, End: f.End(), State: cmp.Or(c.state[f.Label()], "waiting")})
+	}
+	for _, m := range s.streams {
+		p.Streams = append(p.Streams, m.progress(now))
+	}
+	return p
+}
+
+func (m *member) progress(now time.Duration) StreamProgress {
+	p := StreamProgress{Name: m.spec.Name, InFlight: m.inFlight()}
+	_, p.Last = m.tally.Snapshot(m.open(), int(now/time.Second)-1)
+	if v, ok := m.live(); ok && m.observer != nil {
+		p.Observed, p.Seen, p.Unseen = true, v.Seen, v.Unseen
+	}
+	return p
+}

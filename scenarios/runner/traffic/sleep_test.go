@@ -1,0 +1,53 @@
+package traffic
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"wringer/reports/metrics"
+	"wringer/scenarios"
+)
+
+func TestSleeperNeverWakesUpEarly(t *testing.T) {
+	if s := openPreciseSleeper(); s == nil {
+		t.Log("this system has no precise sleep: the runtime's timers alone are tested")
+	} else {
+		s.close()
+	}
+	for _, d := range []time.Duration{time.Nanosecond, 50 * time.Microsecond, time.Millisecond, 2 * preciseBelow, 10 * time.Millisecond} {
+		s := newSleeper(false)
+		begun := time.Now()
+		for wait := d; wait > 0; wait = d - time.Since(begun) {
+			if !s.wait(t.Context(), wait) {
+				t.Fatal("the wait ended before its time")
+			}
+		}
+		if took := time.Since(begun); took < d {
+			t.Errorf("%s took %s", d, took)
+		}
+		s.close()
+	}
+	s := newSleeper(false)
+	defer s.close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if s.wait(ended, time.Hour) || s.wait(ended, time.Millisecond) {
+		t.Error("waited for a context that ended")
+	}
+}
+
+// In virtual time nothing waits in the kernel: neither the sender nor a driver's loop.
+func TestVirtualTimeWaitsByTimersAlone(t *testing.T) {
+	s := newSleeper(true)
+	defer s.close()
+	if s.precise != nil {
+		t.Error("the sleeper sleeps in the kernel")
+	}
+	for virtual, want := range map[bool]LoopRates{true: {}, false: DefaultLoopRates} {
+		c := Config{Spec: &scenarios.Stream{}, Slots: metrics.NewSlots([]metrics.Span{{End: time.Second}}), Virtual: virtual}
+		if got := New(c).loopRates; got != want {
+			t.Errorf("virtual %v: a loop carries %v, want %v", virtual, got, want)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+// Package watch follows the sources of a run: it hands each delivery to the checks that take them, and leads the group of
+// consumers that reads beside a source.
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+)
+
+// Observer watches where a stream's operations or records must show up. The source was started before.
+type Observer struct {
+	Source drivers.Source
+	Place  string // in words, for the record
+	// Checks take every delivery, in the order in which they stand.
+	Checks []reports.FollowsDeliveries
+	Group  *Group // nil: no group of consumers reads too
+
+	stop context.CancelFunc
+	// over is closed when receiving ended, err being why if it ended by itself.
+	over chan struct{}
+	err  error
+}
+
+// Watch starts receiving, and the group; it does not block. Close ends both.
+func (o *Observer) Watch(ctx context.Context) {
+	ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx))
+	o.over = make(chan struct{})
+	go func() {
+		defer close(o.over)
+		one := make([]drivers.Delivery, 1)
+		o.err = o.Source.Receive(ctx, func(d *drivers.Delivery) {
+			one[0] = *d
+			for _, c := range o.Checks {
+				c.Seen(one)
+			}
+		})
+	}()
+	if o.Group != nil {
+		o.Group.run(ctx)
+	}
+}
+
+// Gauges emits what the source and the group measure of themselves.
+func (o *Observer) Gauges(now time.Duration, emit func(name string, value float64)) {
+	if g, ok := o.Source.(drivers.Gauger); ok {
+		g.Gauges(emit)
+	}
+	if o.Group != nil {
+		o.Group.Account.Gauges(now, emit)
+	}
+}
+
+// Settle goes on watching until drain ends, then makes sure that what stands in the source was read. The whole drain is
+// watched even when all that was acked has been seen: a copy may follow late. The returned reason is empty when
+// observation is complete.
+func (o *Observer) Settle(drain context.Context) (why string) {
+	select {
+	case <-drain.Done():
+	case <-o.over:
+	}
+	// The end of the source is looked for beyond the drain: the wait for the target is over, not that for our reader.
+	limit, cancel := context.WithTimeout(context.WithoutCancel(drain), catchUpLimit)
+	defer cancel()
+	caught := make(chan error, 1)
+	go func() { caught <- o.Source.CatchUp(limit) }()
+	var err error
+	select {
+	case <-o.over:
+		cancel()
+		<-caught
+	case err = <-caught:
+	}
+	// A receiver that had ended may have let the source believe that it was read.
+	select {
+	case <-o.over:
+		return fmt.Sprintf("observing %s failed: %v", o.Place, o.err)
+	default:
+	}
+	if err != nil {
+		return fmt.Sprintf("%s was not read to its end: %v", o.Place, err)
+	}
+	if o.Group != nil {
+		o.Group.settle(limit)
+	}
+	return ""
+}
+
+// catchUpLimit bounds the reading of what already stands in a source.
+const catchUpLimit = 10 * time.Second
+
+// Close ends receiving and frees the source.
+func (o *Observer) Close() error {
+	var failed error
+	if o.Group != nil {
+		failed = o.Group.close()
+	}
+	if o.stop != nil {
+		o.stop()
+		<-o.over
+	}
+	return errors.Join(failed, o.Source.Close())
+}
