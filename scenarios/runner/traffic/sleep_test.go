@@ -33,12 +33,3 @@ func TestSleeperNeverWakesUpEarly(t *testing.T) {
 		t.Error("waited for a context that ended")
 	}
 }
-
-// In virtual time nothing waits in the kernel: such a wait would never end.
-func TestSleeperOfVirtualTimeHasNoKernelTimer(t *testing.T) {
-	s := newSleeper(true)
-	defer s.close()
-	if s.precise != nil {
-		t.Error("a kernel timer is open")
-	}
-}
