@@ -70,11 +70,11 @@ func FindPeer(ctx context.Context, peers Peers, branch string) (Peer, error) {
 type Aim struct {
 	link, branch string
 	peers        Peers
-	at           atomic.Pointer[mark]
+	at           atomic.Pointer[peerAddresses]
 }
 
 // mark is the peer that was aimed at, with the addresses that its name stands for.
-type mark struct {
+type peerAddresses struct {
 	Peer
 	resolved []string
 }
@@ -102,7 +102,7 @@ func (a *Aim) Take(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("link %s: %w", a.link, err)
 	}
-	m := &mark{Peer: peer}
+	m := &peerAddresses{Peer: peer}
 	if host, port, err := net.SplitHostPort(peer.Address); err == nil {
 		// A client may have dialled it by another name, to begin with.
 		ips, _ := new(net.Resolver).LookupHost(ctx, host)

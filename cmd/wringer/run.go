@@ -267,13 +267,16 @@ func (f *runFlags) openResources(dir string, std streams) (*resources, error) {
 	}
 	r := &resources{view: newView(std.err, f.quiet), results: results, release: raiseHeapFloor()}
 	r.options = runner.Options{
-		Dir: dir, Version: version(), Log: f.logger(std.err), Allow: f.allow, Watch: r.view.show,
+		Dir: dir, Version: version(), Log: f.logger(std.err), Allow: f.allow,
 		Mesh: func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error) {
 			return toxi.NewMesh(network, dial)
 		},
 	}
 	if results != nil {
 		r.options.Results = results
+	}
+	if !f.quiet {
+		r.options.Watch = r.view.show
 	}
 	return r, nil
 }

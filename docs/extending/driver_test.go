@@ -25,7 +25,7 @@ func (c *LineConfig) Check(problem func(field, message string)) {
 	}
 }
 
-// Describe implements drivers.Config.
+// Describe implements drivers.Config: the place that the stream sends to, for reports and wringer check.
 func (c *LineConfig) Describe() drivers.Description { return drivers.Description{Place: c.Address} }
 
 // Open implements drivers.Config. It dials nothing: the first attempt does.

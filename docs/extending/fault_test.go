@@ -28,7 +28,7 @@ func (c *ReadOnlyConfig) Kind() string { return "read_only" }
 // On implements faults.Config.
 func (c *ReadOnlyConfig) On() faults.Place { return faults.Place{Part: c.ReadOnly} }
 
-// Describe implements faults.Config. Its words stand in reports and in wringer check.
+// Describe implements faults.Config: the fault in words, for reports and wringer check.
 func (c *ReadOnlyConfig) Describe() faults.Description {
 	return faults.Description{Words: "no writes to " + c.ReadOnly}
 }

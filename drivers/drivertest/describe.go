@@ -22,12 +22,12 @@ func testDescription(t *testing.T, r *rig) {
 	if _, branched := config.(drivers.Branched); branched != d.Peers {
 		t.Errorf("the description says Peers %v; that a %T is Branched is %v", d.Peers, config, branched)
 	}
-	offers(t, d, r.driver)
+	checkOffers(t, d, r.driver)
 	gaugesAreNamed(t, d.Gauges, r.driver)
 
-	l := r.line(t)
-	defer l.end(t)
-	at := r.attempt(t, t.Context(), l, patience)
+	s := r.newSender(t)
+	defer s.end(t)
+	at := r.attempt(t, t.Context(), s, patience)
 	if at.Messages != nil && !d.Messages.Streams {
 		t.Error("an attempt tells of messages, and the description says that there are none")
 	}
@@ -44,7 +44,7 @@ func stepsOf(at *drivers.Attempt) int {
 }
 
 // offers compares the extras that a description names with those that the driver has.
-func offers(t *testing.T, d drivers.Description, driver drivers.Driver) {
+func checkOffers(t *testing.T, d drivers.Description, driver drivers.Driver) {
 	t.Helper()
 	_, verifier := driver.(drivers.Verifier)
 	_, peers := driver.(drivers.Peers)

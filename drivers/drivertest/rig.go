@@ -77,15 +77,15 @@ func (r *rig) close(t *testing.T) {
 }
 
 // line makes attempts one after the other, over a session or over the pipeline.
-type line struct {
+type sender struct {
 	do    func(ctx context.Context, op *drivers.Op, at *drivers.Attempt)
 	close func() error
 }
 
-func (r *rig) line(t *testing.T) line {
+func (r *rig) newSender(t *testing.T) sender {
 	t.Helper()
 	if p, ok := r.driver.(drivers.Pipeline); ok {
-		return line{do: func(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
+		return sender{do: func(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 			done := make(chan struct{})
 			p.Send(ctx, op, at, func() { close(done) })
 			<-done
@@ -95,20 +95,20 @@ func (r *rig) line(t *testing.T) line {
 	if err != nil {
 		t.Fatalf("session: %v", err)
 	}
-	return line{do: s.Do, close: s.Close}
+	return sender{do: s.Do, close: s.Close}
 }
 
-func (l line) end(t *testing.T) {
+func (s sender) end(t *testing.T) {
 	t.Helper()
 	within(t, "Session.Close", func() {
-		if err := l.close(); err != nil {
+		if err := s.close(); err != nil {
 			t.Errorf("close session: %v", err)
 		}
 	})
 }
 
 // attempt makes the first attempt of a new operation and checks what holds for all of them.
-func (r *rig) attempt(t *testing.T, ctx context.Context, l line, deadline time.Duration) drivers.Attempt {
+func (r *rig) attempt(t *testing.T, ctx context.Context, s sender, deadline time.Duration) drivers.Attempt {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
@@ -116,13 +116,13 @@ func (r *rig) attempt(t *testing.T, ctx context.Context, l line, deadline time.D
 	op := drivers.Op{Seq: r.seq, Planned: r.clock()}
 	var at drivers.Attempt
 	at.Reset(1, r.clock())
-	within(t, "the attempt", func() { l.do(ctx, &op, &at) })
-	r.sane(t, &at)
+	within(t, "the attempt", func() { s.do(ctx, &op, &at) })
+	r.checkAttempt(t, &at)
 	return at
 }
 
 // sane checks what is true of every attempt that ended.
-func (r *rig) sane(t *testing.T, at *drivers.Attempt) {
+func (r *rig) checkAttempt(t *testing.T, at *drivers.Attempt) {
 	t.Helper()
 	now := r.clock()
 	if at.Done == 0 {

@@ -74,13 +74,13 @@ func (c *Config) Check(problem func(field, message string)) {
 	}
 }
 
-// listed is how many messages stand under message.
+// listed is the number of messages listed in message.
 func (c *Config) listed() int {
 	list, _ := c.Message.([]any)
 	return len(list)
 }
 
-// checkTarget lets pass what is not resolved yet.
+// checkTarget checks the target. It accepts parts that are not resolved yet.
 func checkTarget(s string) error {
 	if strings.Contains(s, "${") {
 		return nil
@@ -98,7 +98,7 @@ func checkTarget(s string) error {
 	return nil
 }
 
-// cutMethod cuts package.Service/Method up.
+// cutMethod splits package.Service/Method.
 func cutMethod(s string) (service, method string, err error) {
 	service, method, found := strings.Cut(strings.TrimPrefix(s, "/"), "/")
 	switch {
@@ -132,7 +132,7 @@ func printable(s string) bool {
 	return true
 }
 
-// Open implements drivers.Config. It asks the target for the method's types, unless files tell them.
+// Open implements drivers.Config. It asks the target for the method's types, unless files give them.
 func (c *Config) Open(ctx context.Context, env drivers.Env) (drivers.Driver, error) {
 	var problems []error
 	c.Check(func(field, message string) { problems = append(problems, fmt.Errorf("%s: %s", field, message)) })

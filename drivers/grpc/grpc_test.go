@@ -55,7 +55,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// byLibrary has calls made by gRPC's library where the plain path would do.
+// byLibrary makes grpc-go send calls that the plain path could send.
 func byLibrary(c *Config) { c.Keepalive = &Keepalive{Time: time.Hour} }
 
 // onBothPaths runs a test of unary calls on the plain path and by the library.
@@ -121,8 +121,8 @@ func testMeaning(t *testing.T, change func(*Config)) {
 	}
 }
 
-// A status that leaves open what happened is an answer while there is time. Once there is none, it is the target's end of the
-// same deadline. A refusal and an ack are what they are.
+// A status that leaves the effect open is an answer before the deadline. After the deadline it is the target's end of
+// the same deadline. A refusal and an ack do not depend on the deadline.
 func TestStatusesInTimeAndLate(t *testing.T) {
 	for _, test := range []struct {
 		status   codes.Code
@@ -226,7 +226,7 @@ func TestCheck(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		c    Config
-		want string // part of the one problem; empty: none
+		want string // part of the only problem; empty: no problem
 	}{
 		{"plain", Config{Target: "host:1", Method: "a.B/C"}, ""},
 		{"unresolved", Config{Target: "${shop.grpc}", Method: "${m}", Message: map[string]any{"a": "${b}"}}, ""},

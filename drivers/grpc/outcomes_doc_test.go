@@ -10,7 +10,7 @@ import (
 	"wringer/drivers"
 )
 
-// TestOutcomesOfTheDocs: docs/outcomes.md has every code where the driver has it.
+// TestOutcomesOfTheDocs checks that docs/outcomes.md lists every code with the driver's outcome.
 func TestOutcomesOfTheDocs(t *testing.T) {
 	raw, err := os.ReadFile("../../docs/outcomes.md")
 	if err != nil {

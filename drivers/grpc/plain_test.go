@@ -11,7 +11,7 @@ import (
 	"wringer/drivers/tlsconfig"
 )
 
-// Over TLS the target must prove that it has the authority's name, and choose HTTP/2.
+// With TLS the target must prove the authority's name and choose HTTP/2.
 func TestPlainTLS(t *testing.T) {
 	pair, cert, _ := certificate(t)
 	for _, test := range []struct {
@@ -19,7 +19,7 @@ func TestPlainTLS(t *testing.T) {
 		protocols       []string
 		want            string // of the error
 	}{
-		{"the authority's name", "example.com", []string{"h2"}, "the target's settings"}, // past the handshake
+		{"the authority's name", "example.com", []string{"h2"}, "the target's settings"}, // fails after the handshake
 		{"another name", "example.org", []string{"h2"}, "example.org"},
 		{"no protocol", "example.com", nil, "chose the protocol"},
 	} {
@@ -31,7 +31,7 @@ func TestPlainTLS(t *testing.T) {
 			if err := d.openPlain(c); err != nil {
 				t.Fatal(err)
 			}
-			r := d.lines[0].NewCaller().Do(t.Context(), nil, nil)
+			r := d.channels[0].NewCaller().Do(t.Context(), nil, nil)
 			past := test.want == "the target's settings"
 			if r.Sent != 0 || r.Err == nil || !strings.Contains(r.Text, test.want) && !past || errors.Is(r.Err, errHandshake) == past {
 				t.Errorf("%+v", r)

@@ -27,14 +27,15 @@ func uploading(g *target) *Config {
 		Stream: &Stream{Messages: 5, Count: []string{"number"}}}
 }
 
-// converse makes one call in a mode.
+// converse makes one call to a target in a mode.
 func converse(t *testing.T, g *target, c *Config, mode drivertest.Behaviour) drivers.Attempt {
 	t.Helper()
 	return converseFor(t, g, c, mode, 20*time.Second)
 }
 
-// stall converses with a target that falls silent in the middle: the attempt ends at its deadline. On a busy machine the deadline
-// may come before the silence: then stall tries a longer deadline, until the attempt got as far as it can.
+// stall converses with a target that falls silent in the middle. The attempt ends at its deadline. On a busy machine
+// the deadline may come before the silence. Then stall tries a longer deadline, until the attempt got as far as it
+// can.
 func stall(t *testing.T, g *target, c *Config, far func(*drivers.Attempt) bool) drivers.Attempt {
 	t.Helper()
 	for deadline := 300 * time.Millisecond; ; deadline *= 2 {
@@ -44,7 +45,7 @@ func stall(t *testing.T, g *target, c *Config, far func(*drivers.Attempt) bool) 
 	}
 }
 
-// hasSent says of an attempt that it has sent so many messages.
+// hasSent reports whether an attempt has sent n messages.
 func hasSent(n int64) func(*drivers.Attempt) bool {
 	return func(at *drivers.Attempt) bool { return at.Messages.Sent >= n }
 }
@@ -65,7 +66,7 @@ func converseFor(t *testing.T, g *target, c *Config, mode drivertest.Behaviour, 
 	return at
 }
 
-// tally writes the counts of an attempt down.
+// tally is the text of an attempt's counts.
 func tally(at *drivers.Attempt) string {
 	m := at.Messages
 	text := fmt.Sprintf("%s %s sent=%d received=%d", at.Outcome, at.Code, m.Sent, m.Received)
@@ -85,7 +86,7 @@ func TestStreamsThatLie(t *testing.T) {
 	for _, test := range []struct {
 		config func(*target) *Config
 		mode   drivertest.Behaviour
-		want   string // more than one way to count what was under way: separated by |
+		want   string // alternatives, separated by |
 	}{
 		{watching, drivertest.Answer, "acked  sent=1 received=5"},
 		{watching, drops, "indeterminate grpc_messages_lost sent=1 received=4 lost=1"},
@@ -141,7 +142,7 @@ func TestStreamsThatLie(t *testing.T) {
 	}
 }
 
-// The target says OK although messages had still to be sent: it cannot have taken them.
+// The target says OK before all messages were sent, so it cannot have received them.
 func TestEarlyOK(t *testing.T) {
 	t.Parallel()
 	for _, config := range []func(*target) *Config{talking, uploading} {
@@ -154,7 +155,7 @@ func TestEarlyOK(t *testing.T) {
 	}
 }
 
-// In lockstep no message is sent before the one before it came back.
+// In lockstep no message is sent before the previous one came back.
 func TestLockstep(t *testing.T) {
 	t.Parallel()
 	g := start(t, "v1")
@@ -177,7 +178,7 @@ func TestHalfClose(t *testing.T) {
 		if at := converse(t, g, c, drivertest.Answer); tally(&at) != "acked  sent=5 received=5" || !at.Answered {
 			t.Errorf("%s: %s", when, tally(&at))
 		}
-		// Without the last message the target is never told that it may end.
+		// Without the last message the target never learns that it may end.
 		if at := stall(t, g, c, hasSent(5)); at.Code != drivers.CodeTimeout {
 			t.Errorf("%s: %s", when, tally(&at))
 		}
@@ -205,7 +206,7 @@ func TestTooManyMessages(t *testing.T) {
 	}
 }
 
-// A stream whose number of messages is not known still shows holes.
+// A stream with an unknown number of messages still shows gaps.
 func TestHolesOfAnUnknownNumber(t *testing.T) {
 	g := start(t, "v1")
 	c := watching(g)

@@ -21,7 +21,7 @@ import (
 // maxDescriptors bounds a descriptor set's file.
 const maxDescriptors = 64 << 20
 
-// checkTypes checks where the method's types come from.
+// checkTypes checks the source of the method's types.
 func (c *Config) checkTypes(problem func(field, message string)) {
 	if len(c.Protos) > 0 && c.Descriptors != "" {
 		problem("descriptors", "stands beside protos; keep one of the two")
@@ -84,8 +84,8 @@ func compileProtos(ctx context.Context, c *Config, folder string) (func(protoref
 	}, nil
 }
 
-// readDescriptors reads a FileDescriptorSet, as protoc --descriptor_set_out and buf build write it. Files that come with
-// protobuf may be left out of it.
+// readDescriptors reads a FileDescriptorSet as written by protoc --descriptor_set_out and buf build. The set may omit
+// the files that come with protobuf.
 func readDescriptors(path string) (func(protoreflect.FullName) protoreflect.Descriptor, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -124,7 +124,7 @@ func complete(set *descriptorpb.FileDescriptorSet) error {
 	for _, f := range set.File {
 		have[f.GetName()] = true
 	}
-	for i := 0; i < len(set.File); i++ { // the set grows on the way
+	for i := 0; i < len(set.File); i++ { // the set grows in the loop
 		for _, name := range set.File[i].GetDependency() {
 			if have[name] {
 				continue

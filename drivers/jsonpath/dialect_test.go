@@ -18,10 +18,12 @@ func TestOneDialect(t *testing.T) {
 		"a REST capture": func(path string) check {
 			return (&rest.Config{Steps: []rest.Step{{Name: "a", Request: "GET http://host/", Capture: map[string]string{"x": path}}}}).Check
 		},
-		"effects: id":       func(path string) check { return (&kafka.Effect{Brokers: "b:1", Topic: "t", ID: path}).Check },
-		"effects: key":      func(path string) check { return (&kafka.Effect{Brokers: "b:1", Topic: "t", Key: path}).Check },
-		"effects: origin":   func(path string) check { return (&kafka.Effect{Brokers: "b:1", Topic: "t", Origin: path}).Check },
-		"consume: sequence": func(path string) check { return (&kafka.Consume{Brokers: "b:1", Topic: "t", Key: path, Sequence: path}).Check },
+		"effects: id":     func(path string) check { return (&kafka.Effect{Brokers: "b:1", Topic: "t", ID: path}).Check },
+		"effects: key":    func(path string) check { return (&kafka.Effect{Brokers: "b:1", Topic: "t", Key: path}).Check },
+		"effects: origin": func(path string) check { return (&kafka.Effect{Brokers: "b:1", Topic: "t", Origin: path}).Check },
+		"consume: sequence": func(path string) check {
+			return (&kafka.Consume{Brokers: "b:1", Topic: "t", Key: path, Sequence: path}).Check
+		},
 	}
 	for _, path := range []string{
 		"$", "$.a", "$.a.b[0]", "$[0][1]", `$["order id"]`, `$["a"].b[2]["c"]`, "$.order id", "$.café", "$.a[01]",

@@ -73,7 +73,7 @@ func TestSASL(t *testing.T) {
 		t.Run(mechanism, func(t *testing.T) {
 			c := newCluster(t, 1, kfake.EnableSASL(), kfake.Superuser(mechanism, "ann", "secret"))
 			roundTrip(t, c, Config{SASL: &SASL{Mechanism: mechanism, User: "ann", Password: "secret"}}, newEnv())
-			// Some brokers close the connection, as these do; Apache's answer with an error.
+			// Some brokers close the connection, as these do; Apache's brokers answer with an error.
 			wrong := func(err error, kind error) bool {
 				return errors.Is(err, kind) && strings.Contains(err.Error(), "sasl") && !strings.Contains(err.Error(), "guess")
 			}
@@ -102,7 +102,7 @@ func TestSASL(t *testing.T) {
 
 func TestToken(t *testing.T) {
 	config := sarama.NewConfig()
-	access{sasl: &SASL{Mechanism: "OAUTHBEARER", Token: "abc"}}.sign(config)
+	access{sasl: &SASL{Mechanism: "OAUTHBEARER", Token: "abc"}}.setLogin(config)
 	if err := config.Validate(); err != nil {
 		t.Error(err)
 	}

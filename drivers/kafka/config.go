@@ -48,8 +48,8 @@ type Config struct {
 const (
 	// HeaderID is the record header that carries the operation's identity.
 	HeaderID = "wringer-id"
-	// HeaderAttempt is the record header that carries the attempt's number when it is 2 or more: a resend by the stream's
-	// own policy is told by it from a resend by the client library.
+	// HeaderAttempt is the record header that carries the attempt's number when the number is 2 or more. It tells a retry
+	// of the stream's own policy from a resend by the client library.
 	HeaderAttempt = "wringer-attempt"
 
 	defaultValue             = `{"id":"{{id}}"}`
@@ -62,7 +62,7 @@ const (
 	maxBackoff               = time.Minute
 	maxSize                  = 64 << 20
 	maxPartitions            = 10_000
-	// maxLinger bounds how long Close takes: sarama v1.61.1 shuts down only when no batch lingers.
+	// maxLinger bounds how long Close takes: sarama v1.61.1 does not shut down while a batch lingers.
 	maxLinger = 10 * time.Second
 )
 
@@ -179,7 +179,7 @@ func (c *Config) checkTexts(problem func(field, message string)) {
 	}
 }
 
-// checkPlace checks what every part that names a topic has in common.
+// checkPlace checks the brokers and the topic, for streams and sources alike.
 func checkPlace(brokers, topic string, problem func(field, message string)) {
 	if _, err := splitBrokers(brokers); err != nil && !strings.Contains(brokers, "${") {
 		problem("brokers", err.Error())
@@ -234,7 +234,7 @@ func (c *Config) idempotent() bool { return c.Idempotent || c.Transactions != ni
 func (c *Config) openRequests() int {
 	switch {
 	case c.idempotent():
-		return 1 // sarama demands it
+		return 1 // sarama requires it
 	case c.Requests > 0:
 		return c.Requests
 	}

@@ -25,7 +25,7 @@ type Consume struct {
 func (c *Consume) Check(problem func(field, message string)) {
 	checkPlace(c.Brokers, c.Topic, problem)
 	c.access().check(problem)
-	c.places().check(problem)
+	c.fields().check(problem)
 	c.Schema.check(problem)
 	if c.Group != nil {
 		c.Group.check(problem)
@@ -36,11 +36,13 @@ func (c *Consume) committed() bool { return c.ReadCommitted == nil || *c.ReadCom
 
 func (c *Consume) access() access { return access{c.TLS, c.SASL} }
 
-func (c *Consume) places() places { return places{id: c.ID, key: c.Key, sequence: c.Sequence} }
+func (c *Consume) fields() fieldConfig {
+	return fieldConfig{id: c.ID, key: c.Key, sequence: c.Sequence}
+}
 
 // Open implements drivers.SourceConfig. It dials nothing.
 func (c *Consume) Open(_ context.Context, env drivers.Env) (drivers.Source, error) {
-	s, err := newSource(env, c.Brokers, c.Topic, c.access(), c.places(), c.Schema, c.committed())
+	s, err := newSource(env, c.Brokers, c.Topic, c.access(), c.fields(), c.Schema, c.committed())
 	if err != nil {
 		return nil, err
 	}

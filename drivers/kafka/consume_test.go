@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Identities stand in a header of the target's own, keys and numbers in the value.
+// Identities are in a header of the target's own; keys and numbers are in the value.
 func TestConsume(t *testing.T) {
 	c := newCluster(t, 1)
 	cl := client(t, c)

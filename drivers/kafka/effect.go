@@ -28,14 +28,14 @@ type Effect struct {
 func (e *Effect) Check(problem func(field, message string)) {
 	checkPlace(e.Brokers, e.Topic, problem)
 	e.access().check(problem)
-	e.places().check(problem)
+	e.fields().check(problem)
 	e.Schema.check(problem)
 }
 
 func (e *Effect) access() access { return access{e.TLS, e.SASL} }
 
-func (e *Effect) places() places {
-	return places{id: e.ID, key: e.Key, origin: e.Origin}
+func (e *Effect) fields() fieldConfig {
+	return fieldConfig{id: e.ID, key: e.Key, origin: e.Origin}
 }
 
 // Open implements drivers.SourceConfig. It dials nothing.
@@ -49,13 +49,13 @@ func (e *Effect) Open(_ context.Context, env drivers.Env) (drivers.Source, error
 }
 
 func (e *Effect) source(env drivers.Env) (*Source, error) {
-	return newSource(env, e.Brokers, e.Topic, e.access(), e.places(), e.Schema, e.ReadCommitted == nil || *e.ReadCommitted)
+	return newSource(env, e.Brokers, e.Topic, e.access(), e.fields(), e.Schema, e.ReadCommitted == nil || *e.ReadCommitted)
 }
 
-// places are the texts that say where in a record something stands; empty ones are the defaults.
-type places struct{ id, key, origin, sequence string }
+// fieldConfig says where in a record each field stands. Empty texts mean the defaults.
+type fieldConfig struct{ id, key, origin, sequence string }
 
-func (p places) check(problem func(field, message string)) {
+func (p fieldConfig) check(problem func(field, message string)) {
 	if _, _, err := compileID(p.id); err != nil {
 		problem("id", err.Error())
 	}
@@ -66,7 +66,7 @@ func (p places) check(problem func(field, message string)) {
 	}
 }
 
-func (p places) compile() (l look, err error) {
+func (p fieldConfig) compile() (l fieldPaths, err error) {
 	if l.id, l.header, err = compileID(p.id); err != nil {
 		return l, fmt.Errorf("id: %w", err)
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestOutcomesOfTheDocs: docs/outcomes.md lists the codes that refuse a record before the append, and no other.
+// TestOutcomesOfTheDocs: docs/outcomes.md lists exactly the codes that refuse a record before the append.
 func TestOutcomesOfTheDocs(t *testing.T) {
 	raw, err := os.ReadFile("../../docs/outcomes.md")
 	if err != nil {

@@ -1,10 +1,11 @@
 // Package rest is the driver of HTTP: requests over HTTP/1.1 or HTTP/2, with or without TLS.
 //
-// The driver sends each request once. It follows no redirect unless told to, and asks for no compression. It resends one thing
-// only: what an orderly end of an HTTP/2 connection turned away unread. These resends are counted.
+// The driver sends each request once. It follows redirects only if told to, and asks for no compression. It resends a
+// request in one case only: the server ended an HTTP/2 connection in good order and did not read the request. These
+// resends are counted.
 //
-// HTTP/1.1 is spoken by the package itself, one connection a session, with a strict reader of answers: a malformed answer is
-// never acked. HTTP/2 goes by net/http, and its sessions share connections. On Linux one goroutine carries the plain requests
-// of a fast open model (drivers.Loop). Chains, redirects and targets files hand the requests of several drivers to the same
-// sessions.
+// The package has its own HTTP/1.1 client, with one connection a session and a strict reader of answers: a malformed
+// answer is never acked. HTTP/2 uses net/http, and its sessions share connections. On Linux one goroutine sends the
+// plain requests of a fast open model (drivers.Poller). For chains, redirects and targets files, several drivers use
+// the same sessions.
 package rest

@@ -9,7 +9,7 @@ import (
 	"wringer/drivers"
 )
 
-// TestOutcomesOfTheDocs: docs/outcomes.md says of each class of statuses what the driver makes of it.
+// TestOutcomesOfTheDocs holds docs/outcomes.md to the driver: the outcome of each class of statuses.
 func TestOutcomesOfTheDocs(t *testing.T) {
 	raw, err := os.ReadFile("../../docs/outcomes.md")
 	if err != nil {
@@ -22,7 +22,7 @@ func TestOutcomesOfTheDocs(t *testing.T) {
 		t.Fatalf("the row of HTTP has %d cells: %q", len(cells), row)
 	}
 	column := map[drivers.Outcome]int{drivers.Acked: 0, drivers.Rejected: 1, drivers.Indeterminate: 2}
-	var usual judge
+	var usual evaluator
 	for status := 200; status < 300; status++ {
 		usual.ok[status] = true
 	}
@@ -34,7 +34,7 @@ func TestOutcomesOfTheDocs(t *testing.T) {
 		}
 	}
 	var at drivers.Attempt
-	new(judge).decide(&answer{status: 204}, &drivers.Op{}, &at)
+	new(evaluator).decide(&answer{status: 204}, &drivers.Op{}, &at)
 	if at.Outcome != drivers.Indeterminate || !strings.Contains(cells[2], "a 2xx that `ok` leaves out") {
 		t.Errorf("a 2xx that ok leaves out is %v", at.Outcome)
 	}

@@ -55,7 +55,7 @@ func open(t *testing.T, c *Config) drivers.Driver {
 	return d
 }
 
-// newSession makes the sessions that tests speak through; another test puts loops in their place.
+// newSession makes the sessions of the tests; another test replaces them by loops.
 var newSession = drivers.Driver.Session
 
 func session1(t *testing.T, c *Config) drivers.Session {
@@ -68,7 +68,7 @@ func session1(t *testing.T, c *Config) drivers.Session {
 	return s
 }
 
-// do makes one attempt, which must end long before the deadline that it is given.
+// do makes one attempt, which must end long before its deadline.
 func do(t *testing.T, s drivers.Session, seq uint64) drivers.Attempt {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -107,8 +107,8 @@ func TestIdleConnectionClosedByPeer(t *testing.T) {
 	}
 }
 
-func TestAnswerThatNobodyAskedFor(t *testing.T) {
-	// The second answer must not be taken for that of the next request.
+func TestUnrequestedAnswer(t *testing.T) {
+	// The second answer must not be taken for the answer to the next request.
 	address := serve(t, func(n int, c net.Conn, in *bufio.Reader) {
 		for {
 			if _, _, err := readRequest(in); err != nil {
@@ -134,7 +134,7 @@ func TestAnswerBeforeTheRequestIsWhole(t *testing.T) {
 			return
 		}
 		io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
-		<-over // and it reads no further
+		<-over // and reads no further
 	})
 	s := session1(t, &Config{Request: "POST http://" + address, Body: strings.Repeat("x", 32<<20)})
 	at := do(t, s, 1)
@@ -152,7 +152,7 @@ func TestLargeBodyToSlowReader(t *testing.T) {
 		if err != nil {
 			return
 		}
-		tick := time.NewTicker(3 * patience)
+		tick := time.NewTicker(3 * maxUnwatched)
 		defer tick.Stop()
 		n := 0
 		for block := make([]byte, 2<<20); n < size; {

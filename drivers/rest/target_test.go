@@ -18,16 +18,16 @@ import (
 	"wringer/drivers/tlsconfig"
 )
 
-// target is an HTTP server that behaves as it is told.
+// target is an HTTP server with a behaviour that tests choose.
 type target struct {
 	address  string
 	secure   *tls.Config // nil: plain
 	mode     atomic.Value
 	received atomic.Int64
-	released chan struct{} // closed at the end: what hangs lets go
+	released chan struct{} // closed at the end, to release hanging requests
 
 	mu     sync.Mutex
-	server *http.Server // nil while nobody listens
+	server *http.Server // nil while nothing listens
 	served chan struct{}
 }
 
@@ -157,7 +157,7 @@ func conformance(t *testing.T, secure, http2 bool, configure func(c *Config)) {
 		return drivertest.Target{Config: c, Behave: g.behave(t), Received: g.received.Load, Close: g.close}
 	}}
 	if http2 {
-		// net/http reports the end of a connection to its streams as an unexpected EOF, however it came.
+		// net/http reports any end of a connection to its streams as an unexpected EOF.
 		subject.Wants = map[drivertest.Behaviour]drivertest.Want{
 			drivertest.Reset: {Codes: []string{drivers.CodeReset, drivers.CodeClosed}},
 		}
@@ -195,7 +195,8 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// chained makes the request a chain of one step: every other transmission of the suite would be one too many.
+// chained makes the request a chain of one step. Each transmission of the suite beyond the first would be one too
+// many.
 func chained(c *Config) {
 	c.Steps = []Step{{Name: "only", Request: c.Request, Body: c.Body}}
 	c.Request, c.Body = "", ""

@@ -27,7 +27,7 @@ type authority struct {
 	pem  string
 }
 
-// sign makes a certificate; of nil it makes one that signs itself.
+// sign makes a certificate; signed by itself if the authority is nil.
 func sign(t *testing.T, by *authority, name string) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -103,12 +103,12 @@ func TestPrivateAuthorityAndClientCertificate(t *testing.T) {
 		"a stranger":        {tlsconfig.Config{CA: caFile, Cert: otherCert, Key: otherKey}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, http2 bool) {
+			onBothVersions(t, func(t *testing.T, http2 bool) {
 				at := do(t, sessionIn(t, &Config{Request: server.URL, TLS: test.tls, HTTP2: http2}, nil), 0)
 				switch {
 				case test.acked:
 					expect(t, at, drivers.Acked, "")
-				// With TLS 1.3 the client learns only after its request that its certificate was refused.
+				// With TLS 1.3 the client learns only after its request that the peer refused its certificate.
 				case at.Outcome == drivers.Acked || at.Answered || at.Code != drivers.CodeTLS && at.Code != drivers.CodeReset && at.Code != drivers.CodeClosed:
 					t.Errorf("%+v", at)
 				}

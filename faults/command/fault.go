@@ -36,7 +36,7 @@ const checkEvery = 500 * time.Millisecond
 // Patience implements faults.Slow: Heal may run two commands, and wait for one that Inject or the watch has under way.
 func (f *Fault) Patience() time.Duration { return 3*f.base.Timeout + 2*time.Second }
 
-func (f *Fault) take(ctx context.Context) error {
+func (f *Fault) lock(ctx context.Context) error {
 	select {
 	case f.turn <- struct{}{}:
 		return nil
@@ -45,21 +45,21 @@ func (f *Fault) take(ctx context.Context) error {
 	}
 }
 
-func (f *Fault) release() { <-f.turn }
+func (f *Fault) unlock() { <-f.turn }
 
 // Inject implements faults.Fault. The undo is in the journal before the command runs.
 func (f *Fault) Inject(ctx context.Context) error {
-	if err := f.take(ctx); err != nil {
+	if err := f.lock(ctx); err != nil {
 		return err
 	}
-	defer f.release()
+	defer f.unlock()
 	if f.due {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	undo := f.with(f.config.Undo)
+	undo := f.command(f.config.Undo)
 	done, err := f.env.Journal.Due(UndoKind, f.config.words(), undo)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (f *Fault) Inject(ctx context.Context) error {
 	return nil
 }
 
-func (f *Fault) with(words []string) command {
+func (f *Fault) command(words []string) command {
 	c := f.base
 	c.Words = words
 	return c
@@ -80,14 +80,14 @@ func (f *Fault) with(words []string) command {
 
 // run runs one command, and keeps what it wrote.
 func (f *Fault) run(ctx context.Context, words []string) error {
-	c := f.with(words)
+	c := f.command(words)
 	output, err := c.run(ctx)
-	f.keep(c, output, err)
+	f.writeOutput(c, output, err)
 	return err
 }
 
 // keep writes down what a command did. That it cannot is no reason to leave something broken.
-func (f *Fault) keep(c command, output []byte, err error) {
+func (f *Fault) writeOutput(c command, output []byte, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.opened && f.env.Output != nil {
@@ -112,7 +112,7 @@ func (f *Fault) keep(c command, output []byte, err error) {
 // watch asks whether the fault bites until it does.
 func (f *Fault) watch() {
 	if f.config.Bites == nil {
-		f.bites()
+		f.setBit()
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -120,7 +120,7 @@ func (f *Fault) watch() {
 	f.watched.Go(func() {
 		tick := time.NewTicker(checkEvery)
 		defer tick.Stop()
-		for !f.look(ctx) {
+		for !f.checkBites(ctx) {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
@@ -131,18 +131,18 @@ func (f *Fault) watch() {
 }
 
 // look asks once whether the fault bites; true when there is nothing more to ask.
-func (f *Fault) look(ctx context.Context) bool {
+func (f *Fault) checkBites(ctx context.Context) bool {
 	if f.Bite().Bit {
 		return true
 	}
 	if f.run(ctx, f.config.Bites) != nil {
 		return false
 	}
-	f.bites()
+	f.setBit()
 	return true
 }
 
-func (f *Fault) bites() {
+func (f *Fault) setBit() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.bit = true
@@ -150,10 +150,10 @@ func (f *Fault) bites() {
 
 // Heal implements faults.Fault. When undo fails it stays due, in the journal too.
 func (f *Fault) Heal(ctx context.Context) error {
-	if err := f.take(ctx); err != nil {
+	if err := f.lock(ctx); err != nil {
 		return err
 	}
-	defer f.release()
+	defer f.unlock()
 	if !f.due {
 		return nil
 	}
@@ -161,24 +161,24 @@ func (f *Fault) Heal(ctx context.Context) error {
 		f.stop()
 		f.watched.Wait() // its command is killed
 		f.stop = nil
-		f.look(ctx)
+		f.checkBites(ctx)
 	}
 	if err := f.run(ctx, f.config.Undo); err != nil {
 		return fmt.Errorf("undo: %w", err)
 	}
 	f.due = false
-	return errors.Join(f.done(), f.close())
+	return errors.Join(f.done(), f.closeUnlessProbed())
 }
 
 // close ends the file of evidence; a later command opens none.
-func (f *Fault) close() error {
+func (f *Fault) closeUnlessProbed() error {
 	if f.config.Gone != nil {
 		return nil // Probe has something to say yet
 	}
-	return f.shut()
+	return f.closeOutput()
 }
 
-func (f *Fault) shut() error {
+func (f *Fault) closeOutput() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.out == nil {
@@ -191,10 +191,10 @@ func (f *Fault) shut() error {
 
 // Probe implements faults.Fault.
 func (f *Fault) Probe(ctx context.Context) error {
-	if err := f.take(ctx); err != nil {
+	if err := f.lock(ctx); err != nil {
 		return err
 	}
-	defer f.release()
+	defer f.unlock()
 	if f.due {
 		return errors.New("it was not undone")
 	}
@@ -205,7 +205,7 @@ func (f *Fault) Probe(ctx context.Context) error {
 	if err != nil {
 		err = fmt.Errorf("leaked fault: probe: %w", err)
 	}
-	return errors.Join(err, f.shut())
+	return errors.Join(err, f.closeOutput())
 }
 
 // Bite implements faults.Fault. What met a command's work cannot be counted.

@@ -32,7 +32,7 @@ const mostOutput = 64 << 10
 func (c command) run(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	out := &head{}
+	out := &limitedBuffer{}
 	cmd := exec.CommandContext(ctx, c.Words[0], c.Words[1:]...)
 	cmd.Dir, cmd.Env = c.Dir, append(os.Environ(), c.Env...)
 	cmd.Stdout, cmd.Stderr = out, out
@@ -71,9 +71,9 @@ func tail(text string) string {
 }
 
 // head keeps the beginning of what is written to it.
-type head struct{ bytes.Buffer }
+type limitedBuffer struct{ bytes.Buffer }
 
-func (h *head) Write(p []byte) (int, error) {
+func (h *limitedBuffer) Write(p []byte) (int, error) {
 	if room := mostOutput - h.Len(); room > 0 {
 		h.Buffer.Write(p[:min(len(p), room)])
 	}

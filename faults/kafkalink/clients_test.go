@@ -16,12 +16,12 @@ import (
 )
 
 // dials records the addresses that a client dialled.
-type dials struct {
+type dialRecorder struct {
 	mu  sync.Mutex
 	all map[string]bool
 }
 
-func (d *dials) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+func (d *dialRecorder) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	d.mu.Lock()
 	if d.all == nil {
 		d.all = make(map[string]bool)
@@ -33,12 +33,12 @@ func (d *dials) DialContext(ctx context.Context, network, address string) (net.C
 }
 
 // Dial implements sarama's proxy dialer.
-func (d *dials) Dial(network, address string) (net.Conn, error) {
+func (d *dialRecorder) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
 // onLink: no broker was dialled by its own address, and each by one of its own.
-func (d *dials) onLink(t *testing.T, brokers []string) {
+func (d *dialRecorder) onLink(t *testing.T, brokers []string) {
 	t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -52,7 +52,7 @@ func (d *dials) onLink(t *testing.T, brokers []string) {
 	}
 }
 
-func saramaConfig(d *dials) *sarama.Config {
+func saramaConfig(d *dialRecorder) *sarama.Config {
 	c := sarama.NewConfig()
 	c.Version = sarama.V2_8_0_0
 	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, d
@@ -66,7 +66,7 @@ func saramaConfig(d *dials) *sarama.Config {
 
 func TestSaramaStaysOnTheLink(t *testing.T) {
 	brokers := cluster(t).ListenAddrs()
-	r, d := newRig(t, brokers...), &dials{}
+	r, d := newRig(t, brokers...), &dialRecorder{}
 	p, err := sarama.NewSyncProducer([]string{r.address}, saramaConfig(d))
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestSaramaStaysOnTheLink(t *testing.T) {
 	defer group.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	seen := &counter{want: n, enough: cancel}
+	seen := &countingHandler{want: n, enough: cancel}
 	if err := group.Consume(ctx, []string{"orders"}, seen); err != nil {
 		t.Fatal(err)
 	}
@@ -96,16 +96,16 @@ func TestSaramaStaysOnTheLink(t *testing.T) {
 }
 
 // counter is a group's handler that counts messages until it has enough.
-type counter struct {
+type countingHandler struct {
 	want   int
 	enough func()
 	mu     sync.Mutex
 	seen   int
 }
 
-func (*counter) Setup(sarama.ConsumerGroupSession) error   { return nil }
-func (*counter) Cleanup(sarama.ConsumerGroupSession) error { return nil }
-func (c *counter) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+func (*countingHandler) Setup(sarama.ConsumerGroupSession) error   { return nil }
+func (*countingHandler) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+func (c *countingHandler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	for range claim.Messages() {
 		c.mu.Lock()
 		if c.seen++; c.seen == c.want {
@@ -116,9 +116,9 @@ func (c *counter) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consu
 	return nil
 }
 
-func (c *counter) count() int { c.mu.Lock(); defer c.mu.Unlock(); return c.seen }
+func (c *countingHandler) count() int { c.mu.Lock(); defer c.mu.Unlock(); return c.seen }
 
-func franz(t *testing.T, r *rig, d *dials, more ...kgo.Opt) *kgo.Client {
+func franz(t *testing.T, r *rig, d *dialRecorder, more ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	c, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(r.address), kgo.Dialer(d.DialContext), kgo.DefaultProduceTopic("orders"),
@@ -135,7 +135,7 @@ func franz(t *testing.T, r *rig, d *dials, more ...kgo.Opt) *kgo.Client {
 
 func TestFranzStaysOnTheLink(t *testing.T) {
 	brokers := cluster(t).ListenAddrs()
-	r, d := newRig(t, brokers...), &dials{}
+	r, d := newRig(t, brokers...), &dialRecorder{}
 	c := franz(t, r, d, kgo.ConsumerGroup("g"), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -159,7 +159,7 @@ func TestFranzStaysOnTheLink(t *testing.T) {
 func TestMovedLeader(t *testing.T) {
 	cl := cluster(t)
 	brokers := cl.ListenAddrs()
-	r, d := newRig(t, brokers...), &dials{}
+	r, d := newRig(t, brokers...), &dialRecorder{}
 	c := franz(t, r, d, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ConsumeTopics("orders"),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(50*time.Millisecond))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -197,7 +197,7 @@ func TestClientsOutliveFaults(t *testing.T) {
 			t.Parallel()
 			cl := cluster(t)
 			r := newRig(t, cl.ListenAddrs()...)
-			c := franz(t, r, &dials{})
+			c := franz(t, r, &dialRecorder{})
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			if err := c.ProduceSync(ctx, kgo.StringRecord("before")).FirstErr(); err != nil {

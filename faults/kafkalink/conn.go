@@ -29,10 +29,10 @@ type conn struct {
 
 	writing sync.Mutex // held to write to the client, a whole frame at a time
 
-	mu     sync.Mutex
-	queue  []*expected // answers that are to come, in the order of their requests
-	met    map[*Fault]struct{}
-	silent *Fault // set once an answer was dropped: all behind it are
+	mu         sync.Mutex
+	queue      []*expected // answers that are to come, in the order of their requests
+	met        map[*Fault]struct{}
+	silencedBy *Fault // set once an answer was dropped: all behind it are
 }
 
 // expected is an answer that is to come.
@@ -52,7 +52,7 @@ func newConn(l *layer, client, target net.Conn, address string) *conn {
 }
 
 // forget takes the ended connection from the faults that keep it.
-func (c *conn) forget() {
+func (c *conn) releaseFaults() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for f := range c.met {
@@ -66,7 +66,7 @@ func (c *conn) requests() error {
 	for {
 		h, err := readHead(r)
 		if errors.Is(err, errRaw) {
-			return c.raw(c.Target, r)
+			return c.copyRaw(c.Target, r)
 		}
 		if err != nil {
 			return err
@@ -78,9 +78,9 @@ func (c *conn) requests() error {
 }
 
 // raw passes on what is no Kafka, to its end.
-func (c *conn) raw(w io.Writer, r *bufio.Reader) error {
+func (c *conn) copyRaw(w io.Writer, r *bufio.Reader) error {
 	if c.layer.mapping != nil {
-		c.layer.leaks("a connection that is not plain Kafka (TLS?)", errRaw)
+		c.layer.logLeak("a connection that is not plain Kafka (TLS?)", errRaw)
 	}
 	_, err := r.WriteTo(w)
 	return err
@@ -89,9 +89,9 @@ func (c *conn) raw(w io.Writer, r *bufio.Reader) error {
 // request carries one request, or what a fault makes of it.
 func (c *conn) request(r *bufio.Reader, h head) error {
 	e := &expected{head: h}
-	act := c.strike(e)
-	if act == nil && len(e.delays) == 0 && (c.layer.mapping == nil || !names(h.key, h.version)) && !c.busy() {
-		return pass(c.Target, r, h.size) // nothing will ask for its answer
+	act := c.findFaults(e)
+	if act == nil && len(e.delays) == 0 && (c.layer.mapping == nil || !namesBrokers(h.key, h.version)) && !c.awaitsAnswers() {
+		return copyBytes(c.Target, r, h.size) // nothing will ask for its answer
 	}
 	// As much as fits the buffer is enough to see whether an answer is wanted.
 	prefix, _ := r.Peek(min(h.size, bufferSize))
@@ -106,9 +106,9 @@ func (c *conn) request(r *bufio.Reader, h head) error {
 			e.lost = act
 			if answered {
 				act.Silences(c.Ends)
-				c.expect(e)
+				c.addExpected(e)
 			}
-			return pass(io.Discard, r, h.size)
+			return copyBytes(io.Discard, r, h.size)
 		}
 		e.drop = act
 	}
@@ -116,13 +116,13 @@ func (c *conn) request(r *bufio.Reader, h head) error {
 		c.meets(f, h.size)
 	}
 	if answered {
-		c.expect(e)
+		c.addExpected(e)
 	}
-	return pass(c.Target, r, h.size)
+	return copyBytes(c.Target, r, h.size)
 }
 
 // strike finds the faults that act on the request: delays add up, of the others the first one acts.
-func (c *conn) strike(e *expected) (act *Fault) {
+func (c *conn) findFaults(e *expected) (act *Fault) {
 	for _, f := range c.layer.faults.All() {
 		if f.key != e.key || act != nil && f.act.Delay == 0 || !f.aim.Covers(c.address, "") || !f.Takes() {
 			continue
@@ -137,7 +137,7 @@ func (c *conn) strike(e *expected) (act *Fault) {
 }
 
 // busy says whether answers are waited for: then those between them are counted too, for their order.
-func (c *conn) busy() bool {
+func (c *conn) awaitsAnswers() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.queue) > 0
@@ -163,19 +163,19 @@ func (c *conn) refuse(r *bufio.Reader, e *expected, f *Fault, answered bool) (do
 	}
 	if e.ours, err = refusal(e.head, frame, f.code); err != nil {
 		e.ours = nil
-		c.expect(e)
+		c.addExpected(e)
 		_, err = c.Target.Write(frame)
 		return true, err
 	}
 	c.meets(f, e.size)
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	c.expect(e)
-	return true, c.giveOurs()
+	c.addExpected(e)
+	return true, c.writeOurAnswers()
 }
 
 // expect adds an answer that is to come, before its request goes out.
-func (c *conn) expect(e *expected) {
+func (c *conn) addExpected(e *expected) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.queue) >= maxQueue {
@@ -185,10 +185,10 @@ func (c *conn) expect(e *expected) {
 }
 
 // giveOurs writes our own answers that are due. c.writing is held.
-func (c *conn) giveOurs() error {
+func (c *conn) writeOurAnswers() error {
 	for {
 		c.mu.Lock()
-		if len(c.queue) == 0 || c.queue[0].ours == nil || c.silent != nil {
+		if len(c.queue) == 0 || c.queue[0].ours == nil || c.silencedBy != nil {
 			c.mu.Unlock()
 			return nil
 		}
@@ -207,7 +207,7 @@ func (c *conn) answers() error {
 	for {
 		size, correlation, err := readAnswerHead(r)
 		if errors.Is(err, errRaw) {
-			return c.raw(c.Client, r)
+			return c.copyRaw(c.Client, r)
 		}
 		if err != nil {
 			return err
@@ -221,9 +221,9 @@ func (c *conn) answers() error {
 // answer carries one answer, or what a fault makes of it.
 func (c *conn) answer(r *bufio.Reader, size int, correlation int32) error {
 	arrived := time.Now()
-	e, silenced := c.take(correlation)
+	e, silenced := c.matchAnswer(correlation)
 	if silenced {
-		return pass(io.Discard, r, size)
+		return copyBytes(io.Discard, r, size)
 	}
 	if e != nil {
 		for _, f := range e.delays {
@@ -236,12 +236,12 @@ func (c *conn) answer(r *bufio.Reader, size int, correlation int32) error {
 	if err := c.deliver(r, e, size); err != nil {
 		return err
 	}
-	c.done(e)
-	return c.giveOurs()
+	c.removeAnswer(e)
+	return c.writeOurAnswers()
 }
 
 // done takes an answer that was delivered out of the queue: until then our own answers behind it wait.
-func (c *conn) done(e *expected) {
+func (c *conn) removeAnswer(e *expected) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at := slices.Index(c.queue, e); at >= 0 {
@@ -250,10 +250,10 @@ func (c *conn) done(e *expected) {
 }
 
 // take finds whose answer this is. silenced: it is dropped, or stands behind one that is, or that will not come.
-func (c *conn) take(correlation int32) (e *expected, silenced bool) {
+func (c *conn) matchAnswer(correlation int32) (e *expected, silenced bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.silent != nil {
+	if c.silencedBy != nil {
 		return nil, true
 	}
 	at := slices.IndexFunc(c.queue, func(e *expected) bool {
@@ -270,32 +270,32 @@ func (c *conn) take(correlation int32) (e *expected, silenced bool) {
 		return e, false
 	}
 	if e.drop.InForce() {
-		c.silent = e.drop
+		c.silencedBy = e.drop
 		e.drop.Silences(c.Ends)
 	}
-	return e, c.silent != nil
+	return e, c.silencedBy != nil
 }
 
 // deliver writes an answer to the client, brokers' addresses replaced. c.writing is held.
 func (c *conn) deliver(r *bufio.Reader, e *expected, size int) error {
 	if e == nil || c.layer.mapping == nil {
-		return pass(c.Client, r, size)
+		return copyBytes(c.Client, r, size)
 	}
 	switch {
-	case !names(e.key, e.version):
-		return pass(c.Client, r, size)
+	case !namesBrokers(e.key, e.version):
+		return copyBytes(c.Client, r, size)
 	case size > maxRead:
-		c.layer.leaks(fmt.Sprintf("%s of %d bytes", kmsg.NameForKey(e.key), size), errors.New("longer than is read"))
-		return pass(c.Client, r, size)
+		c.layer.logLeak(fmt.Sprintf("%s of %d bytes", kmsg.NameForKey(e.key), size), errors.New("longer than is read"))
+		return copyBytes(c.Client, r, size)
 	}
 	frame := make([]byte, size)
 	if _, err := io.ReadFull(r, frame); err != nil {
 		return err
 	}
 	if body, err := c.layer.mapping.rewritten(e.key, e.version, frame[8:]); err == nil {
-		frame = sized(append(frame[:8:8], body...))
+		frame = withLength(append(frame[:8:8], body...))
 	} else if !unsupported(e.key, frame[8:]) {
-		c.layer.leaks(fmt.Sprintf("%s v%d", kmsg.NameForKey(e.key), e.version), err)
+		c.layer.logLeak(fmt.Sprintf("%s v%d", kmsg.NameForKey(e.key), e.version), err)
 	}
 	_, err := c.Client.Write(frame)
 	return err

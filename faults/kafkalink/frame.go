@@ -38,7 +38,7 @@ type head struct {
 func readHead(r *bufio.Reader) (h head, err error) {
 	b, err := r.Peek(headSize)
 	if err != nil {
-		return h, short(b, err)
+		return h, endedEarly(b, err)
 	}
 	h.size = 4 + int(binary.BigEndian.Uint32(b))
 	h.key, h.version = int16(binary.BigEndian.Uint16(b[4:])), int16(binary.BigEndian.Uint16(b[6:]))
@@ -53,7 +53,7 @@ func readHead(r *bufio.Reader) (h head, err error) {
 func readAnswerHead(r *bufio.Reader) (size int, correlation int32, err error) {
 	b, err := r.Peek(8)
 	if err != nil {
-		return 0, 0, short(b, err)
+		return 0, 0, endedEarly(b, err)
 	}
 	size = 4 + int(binary.BigEndian.Uint32(b))
 	if size < 8 || size > maxFrame {
@@ -63,7 +63,7 @@ func readAnswerHead(r *bufio.Reader) (size int, correlation int32, err error) {
 }
 
 // short: bytes that were followed by an end in order are passed on before it.
-func short(b []byte, err error) error {
+func endedEarly(b []byte, err error) error {
 	if err == io.EOF && len(b) > 0 {
 		return errRaw
 	}
@@ -133,7 +133,7 @@ func skipHeader(answer kmsg.Response, b []byte) ([]byte, error) {
 }
 
 // pass writes the next n bytes of r to w.
-func pass(w io.Writer, r *bufio.Reader, n int) error {
+func copyBytes(w io.Writer, r *bufio.Reader, n int) error {
 	for n > 0 {
 		if _, err := r.Peek(1); err != nil {
 			return err
@@ -174,11 +174,11 @@ func refusal(h head, frame []byte, code int16) ([]byte, error) {
 	if answer.IsFlexible() {
 		out = append(out, 0) // no tagged fields
 	}
-	return sized(answer.AppendTo(out)), nil
+	return withLength(answer.AppendTo(out)), nil
 }
 
 // sized sets a frame's length.
-func sized(frame []byte) []byte {
+func withLength(frame []byte) []byte {
 	binary.BigEndian.PutUint32(frame, uint32(len(frame)-4))
 	return frame
 }

@@ -214,7 +214,7 @@ func TestFirstAndShare(t *testing.T) {
 
 func TestLongAnswersPassUnread(t *testing.T) {
 	long := bytes.Repeat([]byte("long "), 100_000)
-	r := newRig(t, serve(t, func(request []byte) []byte { return sized(append(echo(request)[:8], long...)) }))
+	r := newRig(t, serve(t, func(request []byte) []byte { return withLength(append(echo(request)[:8], long...)) }))
 	c := r.dial(t)
 	send(t, c, frame(int16(kmsg.Fetch), lastPlainFetch, 1, 0))
 	if got, err := readFrame(c); err != nil || !bytes.Equal(got[8:], long) {
@@ -300,7 +300,7 @@ func TestRewritesAddressesAlone(t *testing.T) {
 	back := &mapping{advertise: "broker-1.internal", brokers: map[int32]*broker{1: {port: 9092}}}
 	for _, answer := range answers() {
 		for version := int16(0); version <= answer.MaxVersion(); version++ {
-			if !names(answer.Key(), version) {
+			if !namesBrokers(answer.Key(), version) {
 				continue
 			}
 			answer.SetVersion(version)
@@ -334,7 +334,7 @@ func FuzzRewritten(f *testing.F) {
 		f.Add(answer.Key(), answer.MaxVersion(), answer.AppendTo(body))
 	}
 	f.Fuzz(func(t *testing.T, key, version int16, body []byte) {
-		m := &mapping{advertise: "127.0.0.1", stack: noStack{}, brokers: map[int32]*broker{1: {port: 19094}}}
+		m := &mapping{advertise: "127.0.0.1", link: noListening{}, brokers: map[int32]*broker{1: {port: 19094}}}
 		before := bytes.Clone(body)
 		_, _ = m.rewritten(key, version, body)
 		if !bytes.Equal(before, body) {
@@ -349,9 +349,9 @@ func FuzzRewritten(f *testing.F) {
 }
 
 // noStack listens nowhere.
-type noStack struct{ faults.ListeningLink }
+type noListening struct{ faults.ListeningLink }
 
-func (noStack) Listen(faults.Inlet) (string, error) { return "", errors.New("no port is free") }
+func (noListening) Listen(faults.Inlet) (string, error) { return "", errors.New("no port is free") }
 
 func TestConfigs(t *testing.T) {
 	for _, tt := range []struct {
@@ -405,18 +405,18 @@ func TestOursWaitsForTheAnswerUnderWay(t *testing.T) {
 	c := newConn(newLayer("l"), near, target, "")
 	defer c.End(nil)
 	defer client.Close()
-	c.expect(&expected{head: head{correlation: 1}})
-	c.expect(&expected{head: head{correlation: 2}, ours: []byte("ours")})
-	first, silenced := c.take(1)
+	c.addExpected(&expected{head: head{correlation: 1}})
+	c.addExpected(&expected{head: head{correlation: 2}, ours: []byte("ours")})
+	first, silenced := c.matchAnswer(1)
 	if first == nil || silenced {
 		t.Fatal("the first answer is not known")
 	}
-	if err := c.giveOurs(); err != nil || len(c.queue) != 2 {
+	if err := c.writeOurAnswers(); err != nil || len(c.queue) != 2 {
 		t.Errorf("%d answers are to come, want both: %v", len(c.queue), err)
 	}
-	c.done(first)
+	c.removeAnswer(first)
 	go func() { _, _ = client.Read(make([]byte, 4)) }()
-	if err := c.giveOurs(); err != nil || len(c.queue) != 0 {
+	if err := c.writeOurAnswers(); err != nil || len(c.queue) != 0 {
 		t.Errorf("%d answers are to come, want none: %v", len(c.queue), err)
 	}
 }

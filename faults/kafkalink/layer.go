@@ -29,7 +29,7 @@ func newLayer(link string) *layer {
 }
 
 // leaks says, once of each kind, that a client may learn a broker's own address and walk around the link.
-func (l *layer) leaks(what string, err error) {
+func (l *layer) logLeak(what string, err error) {
 	if _, told := l.warned.LoadOrStore(what, true); !told {
 		l.log.Warn("a Kafka client may learn a broker's own address and walk around the link", "link", l.link, "what", what, "why", err)
 	}
@@ -42,7 +42,7 @@ func (l *layer) Carry(client, target net.Conn, address string) {
 	both.Go(func() { c.End(c.requests()) })
 	both.Go(func() { c.End(c.answers()) })
 	both.Wait()
-	c.forget()
+	c.releaseFaults()
 }
 
 // echo sends a request of the API, of a version that no code reads, through the layer, as if it went to address, and wants
@@ -53,10 +53,10 @@ func (l *layer) echo(ctx context.Context, key int16, address string) error {
 	const correlation = 7
 	question := binary.BigEndian.AppendUint16(make([]byte, 4), uint16(key))
 	question = binary.BigEndian.AppendUint16(question, 0x7fff)
-	question = sized(binary.BigEndian.AppendUint32(question, correlation))
+	question = withLength(binary.BigEndian.AppendUint32(question, correlation))
 	carry := func(client, target net.Conn) { bare.Carry(client, target, address) }
 	answer, err := request.Echo(ctx, carry, question, func(got []byte) []byte {
-		return sized(append([]byte{0, 0, 0, 0}, got[8:]...))
+		return withLength(append([]byte{0, 0, 0, 0}, got[8:]...))
 	})
 	if want := []byte{0, 0, 0, 4, 0, 0, 0, correlation}; err == nil && !bytes.Equal(answer, want) {
 		err = fmt.Errorf("got %x back, want %x", answer, want)

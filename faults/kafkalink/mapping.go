@@ -19,7 +19,7 @@ const maxBrokers = 1024
 type mapping struct {
 	host, advertise string
 	port            int // of the bootstrap; 0: any
-	stack           faults.ListeningLink
+	link            faults.ListeningLink
 
 	mu      sync.Mutex
 	brokers map[int32]*broker
@@ -31,8 +31,8 @@ type broker struct {
 	port     int32
 }
 
-func newMapping(c *Config, stack faults.ListeningLink) *mapping {
-	m := &mapping{host: "127.0.0.1", stack: stack, brokers: make(map[int32]*broker)}
+func newMapping(c *Config, link faults.ListeningLink) *mapping {
+	m := &mapping{host: "127.0.0.1", link: link, brokers: make(map[int32]*broker)}
 	if host, port, err := net.SplitHostPort(c.Listen); err == nil {
 		m.host = host
 		m.port, _ = strconv.Atoi(port) // 0 for what is no number: the listener complains
@@ -44,7 +44,7 @@ func newMapping(c *Config, stack faults.ListeningLink) *mapping {
 }
 
 // through rewrites one broker's address. A broker without an address (no coordinator is known) stays without one.
-func (m *mapping) through(id int32, host *string, port *int32) error {
+func (m *mapping) rewriteAddress(id int32, host *string, port *int32) error {
 	if *host == "" || *port <= 0 {
 		return nil
 	}
@@ -81,11 +81,11 @@ func (m *mapping) open(id int32, upstream string) (*broker, error) {
 	err := fmt.Errorf("no port was chosen")
 	if wanted := m.port + 1 + int(id); m.port > 0 && id >= 0 && wanted <= 65535 {
 		in.Address = net.JoinHostPort(m.host, strconv.Itoa(wanted))
-		address, err = m.stack.Listen(in)
+		address, err = m.link.Listen(in)
 	}
 	if err != nil {
 		in.Address = net.JoinHostPort(m.host, "0")
-		if address, err = m.stack.Listen(in); err != nil {
+		if address, err = m.link.Listen(in); err != nil {
 			return nil, fmt.Errorf("broker %d: %w", id, err)
 		}
 	}
@@ -102,12 +102,12 @@ func (m *mapping) open(id int32, upstream string) (*broker, error) {
 func (m *mapping) rewrite(answer kmsg.Response) (err error) {
 	each := func(id int32, host *string, port *int32) {
 		if err == nil {
-			err = m.through(id, host, port)
+			err = m.rewriteAddress(id, host, port)
 		}
 	}
 	switch a := answer.(type) {
 	case *kmsg.ApiVersionsResponse:
-		offer(a)
+		limitVersions(a)
 	case *kmsg.MetadataResponse:
 		for i := range a.Brokers {
 			each(a.Brokers[i].NodeID, &a.Brokers[i].Host, &a.Brokers[i].Port)
@@ -146,7 +146,7 @@ func (m *mapping) rewrite(answer kmsg.Response) (err error) {
 const lastPlainFetch = 15
 
 // names says whether an answer of this API and version is to be read: it may name brokers, or offers versions.
-func names(key, version int16) bool {
+func namesBrokers(key, version int16) bool {
 	switch kmsg.Key(key) {
 	case kmsg.Metadata, kmsg.FindCoordinator, kmsg.DescribeCluster, kmsg.ShareFetch, kmsg.ShareAcknowledge, kmsg.ApiVersions:
 		return true
@@ -160,11 +160,11 @@ func names(key, version int16) bool {
 
 // offer lowers the versions that a broker offers to those whose addresses can be found: of newer ones a client would learn
 // them unseen, and of Fetch each answer would have to be read.
-func offer(a *kmsg.ApiVersionsResponse) {
+func limitVersions(a *kmsg.ApiVersionsResponse) {
 	for i := range a.ApiKeys {
 		k := &a.ApiKeys[i]
 		most := k.MaxVersion
-		if known := kmsg.ResponseForKey(k.ApiKey); known != nil && names(k.ApiKey, k.MaxVersion) {
+		if known := kmsg.ResponseForKey(k.ApiKey); known != nil && namesBrokers(k.ApiKey, k.MaxVersion) {
 			most = known.MaxVersion()
 		}
 		if kmsg.Key(k.ApiKey) == kmsg.Fetch {

@@ -36,7 +36,7 @@ func TestFaultOnOneBroker(t *testing.T) {
 		for kind, f := range map[string]faults.Fault{
 			"bytes": cut, "protocol": r.openOn(t, r.link.Name()+"/"+branch, Act{API: "produce", Drop: dropRequests}),
 		} {
-			c := franz(t, r, &dials{}, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(0))
+			c := franz(t, r, &dialRecorder{}, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(0))
 			if !produceTo(t, c, 0, patience) || !produceTo(t, c, 1, patience) {
 				t.Fatal("not even without a fault")
 			}
@@ -108,7 +108,7 @@ func TestPeersThatWantALogin(t *testing.T) {
 	}
 	known := r.peers.(*peers).mapping
 	host, port := "10.0.0.7", int32(9092)
-	if err := known.through(4, &host, &port); err != nil {
+	if err := known.rewriteAddress(4, &host, &port); err != nil {
 		t.Fatal(err)
 	}
 	if all, err := r.peers.Peers(t.Context()); err != nil || all["broker-4"] != "10.0.0.7:9092" {

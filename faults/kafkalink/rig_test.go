@@ -188,7 +188,7 @@ func readFrame(c io.Reader) ([]byte, error) {
 }
 
 // echo answers with the request's correlation id and all that stands behind it.
-func echo(request []byte) []byte { return sized(append(make([]byte, 4), request[8:]...)) }
+func echo(request []byte) []byte { return withLength(append(make([]byte, 4), request[8:]...)) }
 
 // frame is a request without a client's id.
 func frame(key, version int16, correlation int32, body ...byte) []byte {
@@ -196,7 +196,7 @@ func frame(key, version int16, correlation int32, body ...byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(version))
 	b = binary.BigEndian.AppendUint32(b, uint32(correlation))
 	b = append(b, 0xff, 0xff)
-	return sized(append(b, body...))
+	return withLength(append(b, body...))
 }
 
 func (r *rig) dial(t testing.TB) net.Conn {

@@ -12,27 +12,27 @@ import (
 
 // Fault takes a part down and brings it back.
 type Fault struct {
-	name         string
-	part         faults.Part
-	strike, mend func(context.Context) error
-	every        time.Duration
-	hold         time.Duration // how long a strike of `every` keeps the part down
+	name                string
+	part                faults.Part
+	takeDown, bringBack func(context.Context) error
+	every               time.Duration
+	downFor             time.Duration // how long a strike of `every` keeps the part down
 
 	turn chan struct{} // holds one while a call into the part is under way
 
-	mu     sync.Mutex
-	wanted bool               // between Inject and Heal
-	cancel context.CancelFunc // of the Inject under way
-	calm   context.CancelFunc // of the strikes under way: an Inject beside them has its own
-	loop   chan struct{}      // closed when the strikes are over; nil without any
-	broke  error              // the first strike that failed
-	begun  bool
-	base   int64 // what the part had met when it was first struck
-	bitten int64 // what it met in earlier times in force
+	mu          sync.Mutex
+	wanted      bool               // between Inject and Heal
+	cancel      context.CancelFunc // of the Inject under way
+	stopStrikes context.CancelFunc // of the strikes under way: an Inject beside them has its own
+	loop        chan struct{}      // closed when the strikes are over; nil without any
+	strikeErr   error              // the first strike that failed
+	counting    bool
+	metAtStart  int64 // what the part had met when it was first struck
+	metBefore   int64 // what it met in earlier times in force
 }
 
 // mendBound is how long an undoing may take that nobody waits for.
-const mendBound = 5 * time.Second
+const bringBackBound = 5 * time.Second
 
 var errHealed = errors.New("healed before it took effect")
 
@@ -42,14 +42,14 @@ func (f *Fault) Inject(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f.begin(cancel)
-	if err := f.take(ctx); err != nil {
+	if err := f.lock(ctx); err != nil {
 		return err
 	}
-	defer f.release()
-	if !f.measure() {
+	defer f.unlock()
+	if !f.startCounting() {
 		return errHealed
 	}
-	if err := f.strike(ctx); err != nil {
+	if err := f.takeDown(ctx); err != nil {
 		return f.undo(ctx, fmt.Errorf("%s: %w", f.name, err))
 	}
 	if !f.isWanted() {
@@ -59,7 +59,7 @@ func (f *Fault) Inject(ctx context.Context) error {
 		return nil
 	}
 	f.keepDown(ctx)
-	if err := f.mend(ctx); err != nil {
+	if err := f.bringBack(ctx); err != nil {
 		return f.undo(ctx, fmt.Errorf("%s: %w", f.name, err))
 	}
 	f.keepStriking(ctx)
@@ -68,10 +68,10 @@ func (f *Fault) Inject(ctx context.Context) error {
 
 // keepDown waits out a strike, or for the end of ctx.
 func (f *Fault) keepDown(ctx context.Context) {
-	if f.hold <= 0 {
+	if f.downFor <= 0 {
 		return
 	}
-	timer := time.NewTimer(f.hold)
+	timer := time.NewTimer(f.downFor)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -86,11 +86,11 @@ func (f *Fault) begin(cancel context.CancelFunc) {
 }
 
 // measure fixes what the part had met before; false when Heal came first.
-func (f *Fault) measure() bool {
+func (f *Fault) startCounting() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.wanted && !f.begun {
-		f.begun, f.base = true, f.part.Met()
+	if f.wanted && !f.counting {
+		f.counting, f.metAtStart = true, f.part.Met()
 	}
 	return f.wanted
 }
@@ -104,9 +104,9 @@ func (f *Fault) isWanted() bool {
 // undo brings the part back without Heal, which may have given up waiting, and returns why, joined with an error of its
 // own.
 func (f *Fault) undo(ctx context.Context, why error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(mendBound, f.Patience()))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(bringBackBound, f.Patience()))
 	defer cancel()
-	if err := f.mend(ctx); err != nil {
+	if err := f.bringBack(ctx); err != nil {
 		return errors.Join(why, fmt.Errorf("undo %s: %w", f.name, err))
 	}
 	return why
@@ -122,7 +122,7 @@ func (f *Fault) keepStriking(ctx context.Context) {
 		cancel()
 		return
 	}
-	f.calm, f.loop = cancel, loop
+	f.stopStrikes, f.loop = cancel, loop
 	go func() {
 		defer close(loop)
 		tick := time.NewTicker(f.every)
@@ -140,11 +140,11 @@ func (f *Fault) keepStriking(ctx context.Context) {
 
 // strikeOnce takes the part down and brings it back.
 func (f *Fault) strikeOnce(ctx context.Context) {
-	if f.take(ctx) != nil {
+	if f.lock(ctx) != nil {
 		return
 	}
-	defer f.release()
-	err := f.strike(ctx)
+	defer f.unlock()
+	err := f.takeDown(ctx)
 	if err == nil {
 		f.keepDown(ctx)
 	}
@@ -155,8 +155,8 @@ func (f *Fault) strikeOnce(ctx context.Context) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.broke == nil {
-		f.broke = fmt.Errorf("%s: a strike failed: %w", f.name, err)
+	if f.strikeErr == nil {
+		f.strikeErr = fmt.Errorf("%s: a strike failed: %w", f.name, err)
 	}
 }
 
@@ -172,14 +172,14 @@ func (f *Fault) Heal(ctx context.Context) error {
 			return fmt.Errorf("heal %s: %w", f.name, ctx.Err())
 		}
 	}
-	if err := f.take(ctx); err != nil {
+	if err := f.lock(ctx); err != nil {
 		return fmt.Errorf("heal %s: %w", f.name, err)
 	}
-	defer f.release()
-	if err := f.mend(ctx); err != nil {
+	defer f.unlock()
+	if err := f.bringBack(ctx); err != nil {
 		return fmt.Errorf("heal %s: %w", f.name, err)
 	}
-	return f.settle()
+	return f.stopCounting()
 }
 
 // stop tells what is under way that the fault is over.
@@ -187,7 +187,7 @@ func (f *Fault) stop() (loop chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.wanted = false
-	for _, cancel := range []context.CancelFunc{f.cancel, f.calm} {
+	for _, cancel := range []context.CancelFunc{f.cancel, f.stopStrikes} {
 		if cancel != nil {
 			cancel()
 		}
@@ -196,15 +196,15 @@ func (f *Fault) stop() (loop chan struct{}) {
 }
 
 // settle closes the account after the part came back.
-func (f *Fault) settle() error {
+func (f *Fault) stopCounting() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.begun {
-		f.bitten += f.part.Met() - f.base
-		f.begun = false
+	if f.counting {
+		f.metBefore += f.part.Met() - f.metAtStart
+		f.counting = false
 	}
-	err := f.broke
-	f.loop, f.broke = nil, nil
+	err := f.strikeErr
+	f.loop, f.strikeErr = nil, nil
 	return err
 }
 
@@ -234,15 +234,15 @@ func (f *Fault) Patience() time.Duration {
 func (f *Fault) Bite() faults.Bite {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	met := f.bitten
-	if f.begun {
-		met += f.part.Met() - f.base
+	met := f.metBefore
+	if f.counting {
+		met += f.part.Met() - f.metAtStart
 	}
 	return faults.Bite{Bit: met > 0, Connections: -1, Bytes: -1}
 }
 
 // take waits for the turn to call into the part.
-func (f *Fault) take(ctx context.Context) error {
+func (f *Fault) lock(ctx context.Context) error {
 	select {
 	case f.turn <- struct{}{}:
 		return nil
@@ -251,4 +251,4 @@ func (f *Fault) take(ctx context.Context) error {
 	}
 }
 
-func (f *Fault) release() { <-f.turn }
+func (f *Fault) unlock() { <-f.turn }

@@ -119,25 +119,25 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fault{name: c.words(), part: p, strike: p.Pause, mend: p.Resume, every: c.Every, turn: make(chan struct{}, 1)}
+	f := &Fault{name: c.words(), part: p, takeDown: p.Pause, bringBack: p.Resume, every: c.Every, turn: make(chan struct{}, 1)}
 	switch t.kind {
 	case "kill":
-		f.strike, f.mend = p.Kill, p.Start
+		f.takeDown, f.bringBack = p.Kill, p.Start
 	case "restart":
 		stopper, ok := p.(faults.Stopper)
 		if !ok {
 			return nil, faults.ErrUnsupported{Part: t.part, Verb: "restart: kill it instead"}
 		}
-		f.strike, f.mend = stopper.Stop, p.Start
+		f.takeDown, f.bringBack = stopper.Stop, p.Start
 	case "cpu":
-		f.every, f.hold = period, time.Duration((1-float64(c.Share))*float64(period))
+		f.every, f.downFor = period, time.Duration((1-float64(c.Share))*float64(period))
 	case "files":
 		limiter, ok := p.(faults.FileLimiter)
 		if !ok {
 			return nil, faults.ErrUnsupported{Part: t.part, Verb: "files"}
 		}
-		f.strike = func(ctx context.Context) error { return limiter.LimitFiles(ctx, c.Limit) }
-		f.mend = limiter.RestoreFiles
+		f.takeDown = func(ctx context.Context) error { return limiter.LimitFiles(ctx, c.Limit) }
+		f.bringBack = limiter.RestoreFiles
 	}
 	return f, nil
 }

@@ -49,14 +49,14 @@ type Process struct {
 	spec Spec
 	turn chan struct{} // holds one while a call is under way
 
-	mu      sync.Mutex
-	child   *child // the last one started
-	frozen  bool
-	down    bool // killed or ended by a fault
-	limit   *limit
-	met     int64 // by faults that are over
-	refused map[string]int64
-	looked  time.Time // at the sockets of a frozen process
+	mu          sync.Mutex
+	child       *child // the last one started
+	frozen      bool
+	down        bool // killed or ended by a fault
+	limit       *limit
+	met         int64 // by faults that are over
+	refused     map[string]int64
+	socketsRead time.Time // at the sockets of a frozen process
 }
 
 // New prepares a process; Start starts it.
@@ -66,7 +66,7 @@ func New(spec Spec) *Process {
 }
 
 // take waits for the turn.
-func (p *Process) take(ctx context.Context) error {
+func (p *Process) lock(ctx context.Context) error {
 	select {
 	case p.turn <- struct{}{}:
 		return nil
@@ -75,7 +75,7 @@ func (p *Process) take(ctx context.Context) error {
 	}
 }
 
-func (p *Process) release() { <-p.turn }
+func (p *Process) unlock() { <-p.turn }
 
 // alive returns the child that runs, or why there is none.
 func (p *Process) alive() (*child, error) {
@@ -84,7 +84,7 @@ func (p *Process) alive() (*child, error) {
 	switch {
 	case p.child == nil:
 		return nil, fmt.Errorf("process %s does not run", p.spec.Name)
-	case p.child.over():
+	case p.child.hasEnded():
 		return nil, fmt.Errorf("process %s does not run: %s", p.spec.Name, p.child.end())
 	}
 	return p.child, nil
@@ -95,10 +95,10 @@ func (p *Process) Patience() time.Duration { return p.spec.Within + p.spec.Grace
 
 // Start implements faults.Part. It returns when the process is ready, and at once when it was.
 func (p *Process) Start(ctx context.Context) error {
-	if err := p.take(ctx); err != nil {
+	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.release()
+	defer p.unlock()
 	c, err := p.alive()
 	if err != nil {
 		if c, err = p.launch(); err != nil {
@@ -108,7 +108,7 @@ func (p *Process) Start(ctx context.Context) error {
 	if err := p.untilReady(ctx, c); err != nil {
 		return err
 	}
-	p.settle()
+	p.stopCounting()
 	return nil
 }
 
@@ -138,23 +138,23 @@ func (p *Process) untilReady(ctx context.Context, c *child) error {
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()
 	for {
-		err := p.look(ctx, c)
+		err := p.checkReady(ctx, c)
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-c.done:
-			return fmt.Errorf("process %s ended before it was ready: %s%s", p.spec.Name, c.end(), c.tail())
+			return fmt.Errorf("process %s ended before it was ready: %s%s", p.spec.Name, c.end(), c.quoteTail())
 		case <-ctx.Done():
-			return fmt.Errorf("process %s is not ready: %w%s", p.spec.Name, err, c.tail())
+			return fmt.Errorf("process %s is not ready: %w%s", p.spec.Name, err, c.quoteTail())
 		case <-tick.C:
 		}
 	}
 }
 
 // look is one look at whether the process is ready.
-func (p *Process) look(ctx context.Context, c *child) error {
-	if c.over() {
+func (p *Process) checkReady(ctx context.Context, c *child) error {
+	if c.hasEnded() {
 		return errors.New(c.end())
 	}
 	if p.spec.Ready == nil {
@@ -180,7 +180,7 @@ func (p *Process) Ready(ctx context.Context) error {
 	case limited:
 		return fmt.Errorf("the files of process %s are limited", p.spec.Name)
 	}
-	if err := p.look(ctx, c); err != nil {
+	if err := p.checkReady(ctx, c); err != nil {
 		return fmt.Errorf("process %s is not ready: %w", p.spec.Name, err)
 	}
 	return nil
@@ -193,10 +193,10 @@ func (p *Process) Kill(ctx context.Context) error { return p.end(ctx, true) }
 func (p *Process) Stop(ctx context.Context) error { return p.end(ctx, false) }
 
 func (p *Process) end(ctx context.Context, atOnce bool) error {
-	if err := p.take(ctx); err != nil {
+	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.release()
+	defer p.unlock()
 	p.mu.Lock()
 	if p.down {
 		p.mu.Unlock()
@@ -209,9 +209,9 @@ func (p *Process) end(ctx context.Context, atOnce bool) error {
 		return err
 	}
 	open := c.sockets()
-	p.strike(open, int64(open.established))
+	p.startCounting(open, int64(open.established))
 	if !atOnce {
-		err = c.ask(ctx, p.spec.Grace)
+		err = c.terminate(ctx, p.spec.Grace)
 	}
 	c.kill()
 	select {
@@ -226,7 +226,7 @@ func (p *Process) end(ctx context.Context, atOnce bool) error {
 }
 
 // strike notes what met the process as it was struck, and the dials refused until then.
-func (p *Process) strike(open sockets, met int64) {
+func (p *Process) startCounting(open sockets, met int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.met += met
@@ -244,7 +244,7 @@ func (p *Process) refusals(port string) int64 {
 }
 
 // settle closes the account of a fault that is over.
-func (p *Process) settle() {
+func (p *Process) stopCounting() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.met += p.refusedSince()
@@ -261,10 +261,10 @@ func (p *Process) refusedSince() (n int64) {
 
 // Pause implements faults.Part by SIGSTOP.
 func (p *Process) Pause(ctx context.Context) error {
-	if err := p.take(ctx); err != nil {
+	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.release()
+	defer p.unlock()
 	c, err := p.alive()
 	if err != nil {
 		return err
@@ -281,16 +281,16 @@ func (p *Process) Pause(ctx context.Context) error {
 
 // lookEvery bounds how often the sockets of a process that is frozen again and again are looked at: reading the kernel's
 // table takes a millisecond for a thousand connections.
-const lookEvery = 200 * time.Millisecond
+const socketsEvery = 200 * time.Millisecond
 
 // Resume implements faults.Part by SIGCONT.
 func (p *Process) Resume(ctx context.Context) error {
-	if err := p.take(ctx); err != nil {
+	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.release()
+	defer p.unlock()
 	p.mu.Lock()
-	c, was, due := p.child, p.frozen, time.Since(p.looked) >= lookEvery
+	c, was, due := p.child, p.frozen, time.Since(p.socketsRead) >= socketsEvery
 	p.mu.Unlock()
 	if !was {
 		_, err := p.alive()
@@ -305,7 +305,7 @@ func (p *Process) Resume(ctx context.Context) error {
 	p.frozen = false
 	p.met += int64(waiting)
 	if due {
-		p.looked = time.Now()
+		p.socketsRead = time.Now()
 	}
 	p.mu.Unlock()
 	_, err := p.alive()
@@ -323,17 +323,17 @@ func (p *Process) Met() int64 {
 		met += int64(c.sockets().waiting)
 	}
 	if limited != nil {
-		met += limited.starved(c)
+		met += limited.waitingForFiles(c)
 	}
 	return met
 }
 
 // LimitFiles implements faults.FileLimiter.
 func (p *Process) LimitFiles(ctx context.Context, most uint64) error {
-	if err := p.take(ctx); err != nil {
+	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.release()
+	defer p.unlock()
 	c, err := p.alive()
 	if err != nil {
 		return err
@@ -352,15 +352,15 @@ func (p *Process) LimitFiles(ctx context.Context, most uint64) error {
 
 // RestoreFiles implements faults.FileLimiter.
 func (p *Process) RestoreFiles(ctx context.Context) error {
-	if err := p.take(ctx); err != nil {
+	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.release()
+	defer p.unlock()
 	p.mu.Lock()
 	l, c := p.limit, p.child
 	p.mu.Unlock()
 	if l != nil {
-		met := l.starved(c)
+		met := l.waitingForFiles(c)
 		if err := l.restore(); err != nil {
 			return fmt.Errorf("restore the files of process %s: %w", p.spec.Name, err)
 		}
@@ -387,7 +387,7 @@ func (p *Process) Vars() map[string]string {
 func (p *Process) Ended() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.child == nil || p.down || !p.child.over() {
+	if p.child == nil || p.down || !p.child.hasEnded() {
 		return ""
 	}
 	return fmt.Sprintf("process %s ended by itself: %s", p.spec.Name, p.child.end())
@@ -402,8 +402,8 @@ func (p *Process) Close(ctx context.Context) error {
 	if c == nil {
 		return nil
 	}
-	if !c.over() {
-		_ = c.ask(ctx, p.spec.Grace) // what does not obey is killed
+	if !c.hasEnded() {
+		_ = c.terminate(ctx, p.spec.Grace) // what does not obey is killed
 	}
 	c.kill()
 	// SIGKILL cannot be refused; a process that is stuck in the kernel can take its time.

@@ -76,7 +76,7 @@ func group(pgid int) []int {
 }
 
 // strays lists the processes that carry a mark, whatever group they are in.
-func strays(mark string) []int {
+func withMark(mark string) []int {
 	var all []int
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
@@ -202,7 +202,7 @@ func (l *limit) restore() error {
 }
 
 // starved counts the connections that wait to be accepted by processes which may open no further file.
-func (l *limit) starved(c *child) int64 {
+func (l *limit) waitingForFiles(c *child) int64 {
 	for pid := range l.before {
 		if uint64(len(files(pid))) >= l.most {
 			return int64(c.sockets().queued)

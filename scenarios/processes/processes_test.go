@@ -20,34 +20,34 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // kept is output in memory.
-type kept struct {
+type outputBuffer struct {
 	mu sync.Mutex
 	bytes.Buffer
 }
 
-func (k *kept) Write(p []byte) (int, error) {
+func (k *outputBuffer) Write(p []byte) (int, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.Buffer.Write(p)
 }
 
-func (k *kept) text() string {
+func (k *outputBuffer) text() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.String()
 }
 
-func (*kept) Close() error { return nil }
+func (*outputBuffer) Close() error { return nil }
 
 func shell(script string) *Program { return &Program{Command: []string{"sh", "-c", script}} }
 
-func run(t *testing.T, c Config) (scenarios.Target, map[string]*kept, error) {
+func run(t *testing.T, c Config) (scenarios.Target, map[string]*outputBuffer, error) {
 	t.Helper()
-	outputs := make(map[string]*kept)
+	outputs := make(map[string]*outputBuffer)
 	target, err := c.Start(t.Context(), scenarios.TargetEnv{
 		Name: "processes", Run: "test",
 		Output: func(name string) (io.WriteCloser, error) {
-			outputs[name] = &kept{}
+			outputs[name] = &outputBuffer{}
 			return outputs[name], nil
 		},
 	})

@@ -65,7 +65,7 @@ func (t *target) reserve(c Config) error {
 
 // start starts one program and returns when it is ready.
 func (t *target) start(ctx context.Context, n string, p *Program) error {
-	filled, err := p.fill(t.named())
+	filled, err := p.fill(t.variables())
 	if err != nil {
 		return fmt.Errorf("process %s: %w", n, err)
 	}
@@ -115,7 +115,7 @@ func (t *target) first(n string, p *Program) string {
 }
 
 // named are the variables as a scenario writes them.
-func (t *target) named() map[string]string {
+func (t *target) variables() map[string]string {
 	vars := make(map[string]string, len(t.vars)+len(t.env.Vars))
 	maps.Copy(vars, t.env.Vars)
 	for name, value := range t.vars {

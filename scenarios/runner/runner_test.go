@@ -385,7 +385,7 @@ func TestLateGeneratorIsTheLimit(t *testing.T) {
 		})
 		s.traffic.Run(t.Context(), t.Context())
 		taken, _ := s.traffic.TakeRest()
-		c := &collector{t: tr, cores: map[int]float64{}}
+		c := &collector{step: tr, cores: map[int]float64{}}
 		var limited []int
 		var ours int64
 		for sec := range 10 {

@@ -20,9 +20,9 @@ import (
 // brokers is the shop's Kafka cluster. It freezes at its connections: what arrives is held back whole and handled when
 // it is resumed, as the kernel would do for a stopped process; answers on their way out are held back too.
 type brokers struct {
-	network faults.Network
-	cluster *kfake.Cluster
-	gate    gate
+	network    faults.Network
+	cluster    *kfake.Cluster
+	pausePoint pausePoint
 	// open counts the listeners and connections.
 	open sync.WaitGroup
 }
@@ -46,7 +46,7 @@ func openBrokers(network faults.Network, first string, partitions int) (*brokers
 				return nil, err
 			}
 			b.open.Add(1)
-			return &heldListener{Listener: l, brokers: b}, nil
+			return &pausableListener{Listener: l, brokers: b}, nil
 		}),
 	)
 	if err != nil {
@@ -91,42 +91,42 @@ func (b *brokers) close() {
 }
 
 // heldListener makes the connections of a broker pass its gate.
-type heldListener struct {
+type pausableListener struct {
 	net.Listener
 	brokers *brokers
 	ended   sync.Once
 }
 
-func (l *heldListener) Accept() (net.Conn, error) {
+func (l *pausableListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		l.ended.Do(l.brokers.open.Done) // kfake stops accepting at the first error
 		return nil, err
 	}
 	l.brokers.open.Add(1)
-	held := &heldConn{Conn: c, brokers: l.brokers, gone: make(chan struct{})}
-	held.greeting.over.Store(!l.brokers.network.Virtual)
-	return held, nil
+	conn := &pausableConn{Conn: c, brokers: l.brokers, gone: make(chan struct{})}
+	conn.versionRequest.over.Store(!l.brokers.network.Virtual)
+	return conn, nil
 }
 
-type heldConn struct {
+type pausableConn struct {
 	net.Conn
 	brokers *brokers
 	closed  atomic.Bool
 	gone    chan struct{}
-	greeting
+	versionRequest
 }
 
 // greeting is the first request of a connection, which asks for the versions that the broker speaks. In virtual time it is
 // answered by frozen brokers too: sarama holds the mutex of a connection until then, see brokers.spread.
-type greeting struct {
+type versionRequest struct {
 	over  atomic.Bool // another request began
 	head  [4]byte     // of the first one: its length. What follows belongs to Read alone
 	taken int
 }
 
 // takes says whether p, which was read, is part of the greeting. kfake reads no further than to the end of a request at once.
-func (g *greeting) takes(p []byte) bool {
+func (g *versionRequest) takes(p []byte) bool {
 	if g.over.Load() {
 		return false
 	}
@@ -142,22 +142,22 @@ func (g *greeting) takes(p []byte) bool {
 }
 
 // Read holds back what it read: the read may have begun before the freeze.
-func (c *heldConn) Read(p []byte) (int, error) {
+func (c *pausableConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 && !c.takes(p[:n]) && !c.brokers.gate.pass(c.gone) {
+	if n > 0 && !c.takes(p[:n]) && !c.brokers.pausePoint.wait(c.gone) {
 		return 0, net.ErrClosed
 	}
 	return n, err
 }
 
-func (c *heldConn) Write(p []byte) (int, error) {
-	if c.over.Load() && !c.brokers.gate.pass(c.gone) {
+func (c *pausableConn) Write(p []byte) (int, error) {
+	if c.over.Load() && !c.brokers.pausePoint.wait(c.gone) {
 		return 0, net.ErrClosed
 	}
 	return c.Conn.Write(p)
 }
 
-func (c *heldConn) Close() error {
+func (c *pausableConn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
@@ -171,9 +171,9 @@ type brokersPart struct{ brokers *brokers }
 
 const partKafka = "kafka"
 
-func (p brokersPart) Pause(context.Context) error  { p.brokers.gate.shut(); return nil }
-func (p brokersPart) Resume(context.Context) error { p.brokers.gate.lift(); return nil }
-func (p brokersPart) Met() int64                   { return p.brokers.gate.met.Load() }
+func (p brokersPart) Pause(context.Context) error  { p.brokers.pausePoint.pause(); return nil }
+func (p brokersPart) Resume(context.Context) error { p.brokers.pausePoint.resume(); return nil }
+func (p brokersPart) Met() int64                   { return p.brokers.pausePoint.met.Load() }
 
 // Kill is not supported: kfake keeps its logs in memory, and a Kafka that forgets them would be a fault of another kind.
 func (p brokersPart) Kill(context.Context) error {

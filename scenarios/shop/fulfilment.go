@@ -27,15 +27,15 @@ type fulfilment struct {
 	defects   defects
 
 	// shipped is the database of what was done; it outlives a kill.
-	shipped *memory[string, bool]
-	gate    gate
+	shipped    *boundedMap[string, bool]
+	pausePoint pausePoint
 
-	mu     sync.Mutex
-	member *member // nil once killed and ended
-	broken map[string]bool
+	mu      sync.Mutex
+	member  *member // nil once killed and ended
+	inForce map[string]bool
 	// met is what met the part in earlier pauses and kills; since is the count of events at the start of this one, less
 	// what was under way then.
-	met, since int64
+	metBefore, publishedAtStart int64
 }
 
 // member is one life of fulfilment, between a start and a kill.
@@ -73,8 +73,8 @@ type shipment struct {
 func openFulfilment(ctx context.Context, network faults.Network, addresses []string, shipments *publisher, l *ledger, d defects) (*fulfilment, error) {
 	f := &fulfilment{
 		network: network, brokers: addresses, shipments: shipments, ledger: l, defects: d,
-		shipped: newMemory[string, bool](memoryLimit),
-		broken:  make(map[string]bool),
+		shipped: newBoundedMap[string, bool](memoryLimit),
+		inForce: make(map[string]bool),
 	}
 	if err := errors.Join(f.Start(ctx), f.Ready(ctx)); err != nil {
 		f.close()
@@ -111,7 +111,7 @@ func (f *fulfilment) Start(ctx context.Context) error {
 	}
 	f.mu.Unlock()
 	if dying != nil {
-		if err := f.bury(ctx, dying); err != nil {
+		if err := f.awaitEnd(ctx, dying); err != nil {
 			return err
 		}
 	}
@@ -120,15 +120,15 @@ func (f *fulfilment) Start(ctx context.Context) error {
 	if f.member != nil {
 		return nil
 	}
-	life, kill := context.WithCancel(context.Background())
+	memberCtx, kill := context.WithCancel(context.Background())
 	f.member = &member{kill: kill, joined: make(chan struct{}), ended: make(chan struct{})}
-	f.mend("kill")
-	go f.live(life, f.member)
+	f.stopCounting("kill")
+	go f.run(memberCtx, f.member)
 	return nil
 }
 
 // live is one life: it ends by its kill alone.
-func (f *fulfilment) live(ctx context.Context, m *member) {
+func (f *fulfilment) run(ctx context.Context, m *member) {
 	defer close(m.ended)
 	for ctx.Err() == nil {
 		if err := f.consume(ctx, m); err != nil {
@@ -161,16 +161,16 @@ func (f *fulfilment) Kill(ctx context.Context) error {
 		return nil
 	}
 	if !m.killed {
-		f.breakBy("kill")
+		f.startCounting("kill")
 		m.killed = true
 		m.kill()
 	}
 	f.mu.Unlock()
-	return f.bury(ctx, m)
+	return f.awaitEnd(ctx, m)
 }
 
 // bury waits until a killed member has ended.
-func (f *fulfilment) bury(ctx context.Context, m *member) error {
+func (f *fulfilment) awaitEnd(ctx context.Context, m *member) error {
 	select {
 	case <-m.ended:
 	case <-ctx.Done():
@@ -191,8 +191,8 @@ func (f *fulfilment) close() { _ = f.Kill(context.Background()) }
 func (f *fulfilment) Pause(context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.breakBy("pause")
-	f.gate.shut()
+	f.startCounting("pause")
+	f.pausePoint.pause()
 	return nil
 }
 
@@ -200,30 +200,30 @@ func (f *fulfilment) Pause(context.Context) error {
 func (f *fulfilment) Resume(context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.gate.lift()
-	f.mend("pause")
+	f.pausePoint.resume()
+	f.stopCounting("pause")
 	return nil
 }
 
 // breakBy begins to count what meets the broken part: events under way, and those published from now on. f.mu is held.
-func (f *fulfilment) breakBy(verb string) {
-	if len(f.broken) == 0 {
-		f.since = f.ledger.count().EventsPublished
+func (f *fulfilment) startCounting(verb string) {
+	if len(f.inForce) == 0 {
+		f.publishedAtStart = f.ledger.count().EventsPublished
 		if f.member != nil {
-			f.since -= f.member.underway.Load()
+			f.publishedAtStart -= f.member.underway.Load()
 		}
 	}
-	f.broken[verb] = true
+	f.inForce[verb] = true
 }
 
 // mend: f.mu is held.
-func (f *fulfilment) mend(verb string) {
-	if !f.broken[verb] {
+func (f *fulfilment) stopCounting(verb string) {
+	if !f.inForce[verb] {
 		return
 	}
-	delete(f.broken, verb)
-	if len(f.broken) == 0 {
-		f.met += f.ledger.count().EventsPublished - f.since
+	delete(f.inForce, verb)
+	if len(f.inForce) == 0 {
+		f.metBefore += f.ledger.count().EventsPublished - f.publishedAtStart
 	}
 }
 
@@ -231,10 +231,10 @@ func (f *fulfilment) mend(verb string) {
 func (f *fulfilment) Met() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.broken) == 0 {
-		return f.met
+	if len(f.inForce) == 0 {
+		return f.metBefore
 	}
-	return f.met + f.ledger.count().EventsPublished - f.since
+	return f.metBefore + f.ledger.count().EventsPublished - f.publishedAtStart
 }
 
 // Ready implements faults.Part.
@@ -246,7 +246,7 @@ func (f *fulfilment) Ready(ctx context.Context) error {
 	if dead {
 		return errors.New("fulfilment is killed")
 	}
-	if f.gate.state() != nil {
+	if f.pausePoint.paused() != nil {
 		return errors.New("fulfilment is paused")
 	}
 	select {
@@ -269,7 +269,7 @@ func (s *session) Setup(group sarama.ConsumerGroupSession) error {
 	switch d := s.fulfilment.defects; {
 	case d[CommitFirst]:
 		s.prefetched = make(chan *sarama.ConsumerMessage, prefetchQueue)
-		s.helpers.Go(func() { s.workOff(group.Context()) })
+		s.helpers.Go(func() { s.shipPrefetched(group.Context()) })
 	case d[Redeliver]:
 		s.helpers.Go(func() { commitOften(group, rareCommitEvery) })
 	default:
@@ -366,7 +366,7 @@ func (s *session) prefetch(ctx context.Context, step []*sarama.ConsumerMessage) 
 }
 
 // workOff is commit-first: it works in rounds, on a full queue at once.
-func (s *session) workOff(ctx context.Context) {
+func (s *session) shipPrefetched(ctx context.Context) {
 	tick := time.NewTicker(workEvery)
 	defer tick.Stop()
 	var round []*sarama.ConsumerMessage
@@ -395,7 +395,7 @@ func (s *session) workOff(ctx context.Context) {
 func (s *session) shipAll(ctx context.Context, events []*sarama.ConsumerMessage) bool {
 	s.member.underway.Add(int64(len(events)))
 	defer s.member.underway.Add(int64(-len(events)))
-	if !s.fulfilment.gate.pass(ctx.Done()) || ctx.Err() != nil {
+	if !s.fulfilment.pausePoint.wait(ctx.Done()) || ctx.Err() != nil {
 		return false
 	}
 	var receipts []*receipt

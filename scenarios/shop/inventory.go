@@ -12,7 +12,7 @@ import (
 // concurrent use.
 type inventory struct {
 	ledger       *ledger
-	reservations *memory[reservationKey, reservation]
+	reservations *boundedMap[reservationKey, reservation]
 
 	mu     sync.Mutex
 	levels map[string]int64
@@ -35,7 +35,7 @@ const (
 func newInventory(l *ledger) *inventory {
 	return &inventory{
 		ledger:       l,
-		reservations: newMemory[reservationKey, reservation](memoryLimit),
+		reservations: newBoundedMap[reservationKey, reservation](memoryLimit),
 		levels:       make(map[string]int64),
 	}
 }

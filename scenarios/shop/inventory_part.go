@@ -25,7 +25,7 @@ const partInventory = "inventory"
 // dead: the connections in use that a kill cuts count instead, and the calls that were under way.
 type inventoryPart struct {
 	network faults.Network
-	face    *inventoryServer
+	service *inventoryServer
 	address string
 	cut     atomic.Int64 // connections in use and calls under way that kills ended
 
@@ -36,8 +36,8 @@ type inventoryPart struct {
 }
 
 // openInventoryPart takes the listener over.
-func openInventoryPart(network faults.Network, l net.Listener, face *inventoryServer) *inventoryPart {
-	p := &inventoryPart{network: network, face: face, address: l.Addr().String()}
+func openInventoryPart(network faults.Network, l net.Listener, service *inventoryServer) *inventoryPart {
+	p := &inventoryPart{network: network, service: service, address: l.Addr().String()}
 	p.serve(l)
 	return p
 }
@@ -45,13 +45,13 @@ func openInventoryPart(network faults.Network, l net.Listener, face *inventorySe
 // serve: p.mu is held, or p not shared yet.
 func (p *inventoryPart) serve(l net.Listener) {
 	conns := &connections{inUse: make(map[*connection]bool)}
-	server := p.face.build(grpc.StatsHandler(conns))
+	server := p.service.build(grpc.StatsHandler(conns))
 	p.server, p.conns = server, conns
 	p.served.Go(func() { _ = server.Serve(l) }) // ends by Stop, without an error
 }
 
-func (p *inventoryPart) Pause(context.Context) error  { p.face.gate.shut(); return nil }
-func (p *inventoryPart) Resume(context.Context) error { p.face.gate.lift(); return nil }
+func (p *inventoryPart) Pause(context.Context) error  { p.service.pausePoint.pause(); return nil }
+func (p *inventoryPart) Resume(context.Context) error { p.service.pausePoint.resume(); return nil }
 
 // Kill implements faults.Part.
 func (p *inventoryPart) Kill(ctx context.Context) error {
@@ -64,7 +64,7 @@ func (p *inventoryPart) stop() {
 	if p.server == nil {
 		return
 	}
-	p.cut.Add(p.conns.count() + p.face.underway.Load())
+	p.cut.Add(p.conns.count() + p.service.underway.Load())
 	p.server.Stop()
 	p.served.Wait()
 	p.server = nil
@@ -86,7 +86,7 @@ func (p *inventoryPart) Start(context.Context) error {
 	return nil
 }
 
-func (p *inventoryPart) Met() int64 { return p.face.gate.met.Load() + p.cut.Load() }
+func (p *inventoryPart) Met() int64 { return p.service.pausePoint.met.Load() + p.cut.Load() }
 
 // Ready implements faults.Part, over a connection of its own.
 func (p *inventoryPart) Ready(ctx context.Context) error {

@@ -27,8 +27,8 @@ type inventoryServer struct {
 	calls     *callLog
 	ledger    *ledger
 
-	gate     gate
-	underway atomic.Int64 // calls in handlers
+	pausePoint pausePoint
+	underway   atomic.Int64 // calls in handlers
 }
 
 // Streams are bounded, as everything is.
@@ -60,8 +60,8 @@ func newInventoryServer(s *inventory, calls *callLog) (*inventoryServer, error) 
 // build returns a server that is ready to serve.
 func (v *inventoryServer) build(options ...grpc.ServerOption) *grpc.Server {
 	server := grpc.NewServer(append(options,
-		grpc.UnaryInterceptor(v.arriveUnary),
-		grpc.StreamInterceptor(v.arriveStream),
+		grpc.UnaryInterceptor(v.interceptUnary),
+		grpc.StreamInterceptor(v.interceptStream),
 		grpc.WaitForHandlers(true),
 	)...)
 	server.RegisterService(v.description(), v)
@@ -76,47 +76,47 @@ func (v *inventoryServer) build(options ...grpc.ServerOption) *grpc.Server {
 
 // arriveUnary records what arrives, and holds it back while the inventory is paused: what arrived then is on record
 // although nobody worked on it.
-func (v *inventoryServer) arriveUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+func (v *inventoryServer) interceptUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	v.underway.Add(1)
 	defer v.underway.Add(-1)
 	if r, ok := request.(reserveRequest); ok && fromOrders(ctx) {
 		v.ledger.inventoryCalled()
 		v.calls.add(call{r.orderID, r.itemID, r.quantity})
 	}
-	if !v.gate.pass(ctx.Done()) {
+	if !v.pausePoint.wait(ctx.Done()) {
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}
 	return handle(ctx, request)
 }
 
-func (v *inventoryServer) arriveStream(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+func (v *inventoryServer) interceptStream(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	v.underway.Add(1)
 	defer v.underway.Add(-1)
-	return handle(service, &heldStream{stream, &v.gate})
+	return handle(service, &pausableStream{stream, &v.pausePoint})
 }
 
 // heldStream passes a gate with every message, either way.
-type heldStream struct {
+type pausableStream struct {
 	grpc.ServerStream
-	gate *gate
+	pausePoint *pausePoint
 }
 
-func (s *heldStream) RecvMsg(m any) error {
+func (s *pausableStream) RecvMsg(m any) error {
 	if err := s.ServerStream.RecvMsg(m); err != nil {
 		return err
 	}
-	return s.pass()
+	return s.wait()
 }
 
-func (s *heldStream) SendMsg(m any) error {
-	if err := s.pass(); err != nil {
+func (s *pausableStream) SendMsg(m any) error {
+	if err := s.wait(); err != nil {
 		return err
 	}
 	return s.ServerStream.SendMsg(m)
 }
 
-func (s *heldStream) pass() error {
-	if !s.gate.pass(s.Context().Done()) {
+func (s *pausableStream) wait() error {
+	if !s.pausePoint.wait(s.Context().Done()) {
 		return status.FromContextError(s.Context().Err()).Err()
 	}
 	return nil
@@ -190,11 +190,11 @@ func (v *inventoryServer) watchStock(_ any, stream grpc.ServerStream) error {
 	if interval == 0 {
 		interval = defaultUpdateInterval
 	}
-	return v.tellLevels(stream, m.text("item_id"), updates, interval)
+	return v.sendLevels(stream, m.text("item_id"), updates, interval)
 }
 
 // tellLevels sends the first level at once.
-func (v *inventoryServer) tellLevels(stream grpc.ServerStream, itemID string, updates int64, interval time.Duration) error {
+func (v *inventoryServer) sendLevels(stream grpc.ServerStream, itemID string, updates int64, interval time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for n := int64(1); ; n++ {

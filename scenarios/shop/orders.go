@@ -24,8 +24,8 @@ type orders struct {
 	seed      uint64
 	patience  time.Duration // of the wait for the broker's confirmation; 0: no end
 
-	byKey  *memory[string, *order] // by Idempotency-Key
-	placed *memory[string, []byte] // the answer of the first placed order by its id
+	byKey  *boundedMap[string, *order] // by Idempotency-Key
+	placed *boundedMap[string, []byte] // the answer of the first placed order by its id
 
 	// slots bounds the orders under way, those in the background included, and the lookups.
 	slots chan struct{}
@@ -61,7 +61,7 @@ type order struct {
 	body [32]byte // the hash of the body that came with the key
 
 	mu  sync.Mutex
-	run *run // the latest; nil before the first
+	run *orderRun // the latest; nil before the first
 
 	// What is done stays done: the next run goes on from here. Only the run under way touches these.
 	reserved int // so many items
@@ -69,7 +69,7 @@ type order struct {
 }
 
 // run is one walk of an order from where the last one failed to its answer.
-type run struct {
+type orderRun struct {
 	done   chan struct{}
 	answer answer // valid after done
 }
@@ -79,11 +79,11 @@ type answer struct {
 	body   []byte
 }
 
-func newOrders(life context.Context, c *Config, seed uint64, inventory *inventoryClient, events *publisher, l *ledger) *orders {
+func newOrders(shopCtx context.Context, c *Config, seed uint64, inventory *inventoryClient, events *publisher, l *ledger) *orders {
 	o := &orders{
 		inventory: inventory, events: events, ledger: l, defects: defectSet(c.Defects), seed: seed,
-		byKey:  newMemory[string, *order](memoryLimit),
-		placed: newMemory[string, []byte](memoryLimit),
+		byKey:  newBoundedMap[string, *order](memoryLimit),
+		placed: newBoundedMap[string, []byte](memoryLimit),
 		slots:  make(chan struct{}, c.capacity()),
 	}
 	if on(c.Timeouts) {
@@ -91,7 +91,7 @@ func newOrders(life context.Context, c *Config, seed uint64, inventory *inventor
 	}
 	if o.defects[AckBeforePublish] {
 		o.queue = make(chan *order, leakyQueue)
-		o.workers.Go(func() { o.publishQueued(life) })
+		o.workers.Go(func() { o.publishQueued(shopCtx) })
 	}
 	return o
 }
@@ -101,7 +101,7 @@ func (o *orders) close() { o.workers.Wait() }
 
 // place returns a run of the order: the one under way, the one that succeeded, or a new one. A request without a key is
 // an order of its own. ok is false when the key came with another body before.
-func (o *orders) place(life context.Context, key string, r request, body [32]byte) (*run, bool) {
+func (o *orders) place(shopCtx context.Context, key string, r request, body [32]byte) (*orderRun, bool) {
 	n := &order{request: r, body: body}
 	if key != "" && !o.defects[NoDedupe] {
 		n, _ = o.byKey.getOrPut(key, func() *order { return n })
@@ -112,13 +112,13 @@ func (o *orders) place(life context.Context, key string, r request, body [32]byt
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.run == nil || n.run.failed() {
-		n.run = o.begin(life, n)
+		n.run = o.begin(shopCtx, n)
 	}
 	return n.run, true
 }
 
 // failed reports whether the run is over and another one may succeed.
-func (r *run) failed() bool {
+func (r *orderRun) failed() bool {
 	select {
 	case <-r.done:
 		return r.answer.status != http.StatusCreated
@@ -127,8 +127,8 @@ func (r *run) failed() bool {
 	}
 }
 
-func (o *orders) begin(life context.Context, n *order) *run {
-	r := &run{done: make(chan struct{})}
+func (o *orders) begin(shopCtx context.Context, n *order) *orderRun {
+	r := &orderRun{done: make(chan struct{})}
 	select {
 	case o.slots <- struct{}{}:
 	default:
@@ -138,10 +138,10 @@ func (o *orders) begin(life context.Context, n *order) *run {
 	}
 	o.workers.Go(func() {
 		defer func() { <-o.slots }()
-		r.answer = o.walk(life, n)
+		r.answer = o.process(shopCtx, n)
 		close(r.done)
 		if o.defects[Unordered] && !r.failed() {
-			o.publishLater(life, n)
+			o.publishLater(shopCtx, n)
 		}
 	})
 	return r
@@ -163,8 +163,8 @@ func (o *orders) lookup(id string) answer {
 }
 
 // walk takes the order through its steps to its answer.
-func (o *orders) walk(life context.Context, n *order) answer {
-	if err := o.reserve(life, n); err != nil {
+func (o *orders) process(shopCtx context.Context, n *order) answer {
+	if err := o.reserve(shopCtx, n); err != nil {
 		return refuse(inventoryCode(err), err)
 	}
 	switch {
@@ -172,7 +172,7 @@ func (o *orders) walk(life context.Context, n *order) answer {
 		o.enqueue(n)
 	case o.defects[Unordered]: // begin publishes it
 	default:
-		if code, err := o.publish(life, n, o.patience); err != nil {
+		if code, err := o.publish(shopCtx, n, o.patience); err != nil {
 			return refuse(code, err)
 		}
 	}
@@ -181,9 +181,9 @@ func (o *orders) walk(life context.Context, n *order) answer {
 
 // reserve calls the inventory for each item that is not reserved yet. The inventory knows an order's item again, so a
 // try whose answer got lost is no second reservation.
-func (o *orders) reserve(life context.Context, n *order) error {
+func (o *orders) reserve(shopCtx context.Context, n *order) error {
 	for ; n.reserved < len(n.Items); n.reserved++ {
-		if err := o.inventory.reserve(life, n.OrderID, n.Items[n.reserved]); err != nil {
+		if err := o.inventory.reserve(shopCtx, n.OrderID, n.Items[n.reserved]); err != nil {
 			return err
 		}
 	}
@@ -193,8 +193,8 @@ func (o *orders) reserve(life context.Context, n *order) error {
 // publish hands the order's event over, unless an earlier run did, and waits until the broker has confirmed it. The
 // event of an order is handed over once, whatever happens: one whose fate is not known is not answered for, and not
 // published again either.
-func (o *orders) publish(life context.Context, n *order, patience time.Duration) (code string, err error) {
-	ctx, cancel := bounded(life, patience)
+func (o *orders) publish(shopCtx context.Context, n *order, patience time.Duration) (code string, err error) {
+	ctx, cancel := bounded(shopCtx, patience)
 	defer cancel()
 	for len(n.events) < o.copies(n) {
 		e := o.handOver(ctx, n)
@@ -241,25 +241,25 @@ func (o *orders) enqueue(n *order) {
 }
 
 // publishQueued publishes what is queued, all that waits at once. What is queued when the shop closes is lost.
-func (o *orders) publishQueued(life context.Context) {
+func (o *orders) publishQueued(shopCtx context.Context) {
 	for {
 		select {
-		case <-life.Done():
+		case <-shopCtx.Done():
 			return
 		case n := <-o.queue:
 			batch := []*order{n}
 			for len(o.queue) > 0 {
 				batch = append(batch, <-o.queue)
 			}
-			o.publishBatch(life, batch)
+			o.publishBatch(shopCtx, batch)
 		}
 	}
 }
 
-func (o *orders) publishBatch(life context.Context, batch []*order) {
+func (o *orders) publishBatch(shopCtx context.Context, batch []*order) {
 	for _, n := range batch {
 		for len(n.events) < o.copies(n) {
-			e := o.handOver(life, n)
+			e := o.handOver(shopCtx, n)
 			if e == nil {
 				return
 			}
@@ -267,14 +267,14 @@ func (o *orders) publishBatch(life context.Context, batch []*order) {
 		}
 	}
 	for _, n := range batch {
-		_, _ = o.publish(life, n, 0)
+		_, _ = o.publish(shopCtx, n, 0)
 	}
 }
 
 // publishLater is unordered. Closing the shop cuts the delay short: nothing is lost.
-func (o *orders) publishLater(life context.Context, n *order) {
+func (o *orders) publishLater(shopCtx context.Context, n *order) {
 	delay := drivers.DrawBelow(draw(o.seed, n.OrderID, placeDelay), uint64(maxEventDelay))
-	sleep(life, time.Duration(delay))
+	sleep(shopCtx, time.Duration(delay))
 	for len(n.events) < o.copies(n) {
 		n.events = append(n.events, o.handOver(context.Background(), n))
 	}

@@ -103,11 +103,11 @@ func (s *Shop) openInventory(l net.Listener, addresses []string) error {
 	}
 	log := openCallLog(calls)
 	s.closers = append(s.closers, log.close)
-	face, err := newInventoryServer(newInventory(s.ledger), log)
+	service, err := newInventoryServer(newInventory(s.ledger), log)
 	if err != nil {
 		return err
 	}
-	part := openInventoryPart(s.network, l, face)
+	part := openInventoryPart(s.network, l, service)
 	s.closers = append(s.closers, part.stop)
 	s.parts[partInventory] = part
 	return nil
@@ -136,12 +136,12 @@ func (s *Shop) openOrders(l net.Listener, inventory string, addresses []string, 
 	if err != nil {
 		return err
 	}
-	life, end := context.WithCancel(context.Background())
-	o := newOrders(life, c, seed, client, events, s.ledger)
-	face := openRest(life, l, o, s.ledger)
+	shopCtx, end := context.WithCancel(context.Background())
+	o := newOrders(shopCtx, c, seed, client, events, s.ledger)
+	server := openRest(shopCtx, l, o, s.ledger)
 	s.closers = append(s.closers, client.close, func() {
 		end()
-		face.close()
+		server.close()
 		o.close()
 	})
 	return nil

@@ -11,83 +11,37 @@ import (
 	"wringer/reports"
 )
 
-// inner says of each scenario below scenarios/inner what it shows.
-var inner = map[string]struct {
-	fails    string      // the gate that fails as shipped; empty: it passes
-	link     string      // what broke
-	suffered []string    // the streams that must show it
-	well     []string    // the streams that must go on without errors
-	sound    [][2]string // what to replace so that it passes; none: it passes as it is
-}{
-	"exhausted": {
-		fails: "lookups.errors < 1%", link: "orders->stock", suffered: []string{"lookups", "orders"}, well: []string{"stock"},
-		sound: [][2]string{{", capacity: 32, timeouts: false, retries: false, breaker: false", ""}},
-	},
-	"storm": {
-		fails: "orders.max_copies <= 6", link: "orders->stock", suffered: []string{"orders"},
-		sound: [][2]string{{", defects: [retry-storm]", ""}},
-	},
-	"breaker": {link: "orders->stock", suffered: []string{"orders"}},
-	"no-breaker": {
-		fails: "orders.p50 < 100ms during slow-stock", link: "orders->stock", suffered: []string{"orders"},
-	},
-	"overload":  {link: "orders"},
-	"lost-acks": {link: "orders->kafka", suffered: []string{"orders"}},
-	"long-timeout": {
-		fails: "orders.recovered < 20", link: "orders->stock", suffered: []string{"orders"},
-		sound: [][2]string{{", call_timeout: 2s", ""}},
-	},
-}
-
-// TestInner runs every scenario of scenarios/inner as shipped, and where its weakness can be taken out also without it. It runs the
-// command as users have it: these scenarios judge response times.
+// TestInner runs one scenario of scenarios/inner in real time, as shipped and without its weakness. It runs the command as users
+// have it: these scenarios judge response times. All of them run in virtual time (TestInnerScenarios in package main).
 func TestInner(t *testing.T) {
 	several(t)
 	bin := buildCommand(t)
-	files, err := filepath.Glob("../../../scenarios/inner/*.yaml")
-	if err != nil || len(files) != len(inner) {
-		t.Fatalf("%d scenarios for %d expectations: %v", len(files), len(inner), err)
+	src, err := os.ReadFile("../../../scenarios/inner/exhausted.yaml")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
-		want := inner[name]
-		src, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Run(name, func(t *testing.T) {
-			several(t)
-			t.Run("as shipped", func(t *testing.T) {
-				scenario(t, usual)
-				run := decided(t, bin, name, string(src))
-				if want.fails == "" && run.Verdict != reports.Pass || want.fails != "" && run.Verdict != reports.Fail {
-					t.Errorf("verdict %s: %q", run.Verdict, run.Why)
-				}
-				for _, g := range run.Gates {
-					if g.Expr == want.fails && g.Verdict != reports.Fail {
-						t.Errorf("%s: %s, want fail", g.Expr, g.Verdict)
-					}
-				}
-				showsWhatBroke(t, run, want.link, want.suffered, want.well)
-			})
-			if len(want.sound) == 0 {
-				return
-			}
-			t.Run("sound", func(t *testing.T) {
-				scenario(t, usual)
-				sound := string(src)
-				for _, swap := range want.sound {
-					if !strings.Contains(sound, swap[0]) {
-						t.Fatalf("the scenario does not hold %q", swap[0])
-					}
-					sound = strings.Replace(sound, swap[0], swap[1], 1)
-				}
-				if run := decided(t, bin, name, sound); run.Verdict != reports.Pass {
-					t.Errorf("verdict %s: %q", run.Verdict, run.Why)
-				}
-			})
+	t.Run("as shipped", func(t *testing.T) {
+		scenario(t, usual)
+		run := decided(t, bin, "exhausted", string(src))
+		failed := slices.ContainsFunc(run.Gates, func(g reports.Gate) bool {
+			return g.Expr == "lookups.errors < 1%" && g.Verdict == reports.Fail
 		})
-	}
+		if run.Verdict != reports.Fail || !failed {
+			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+		}
+		showsWhatBroke(t, run, "orders->stock", []string{"lookups", "orders"}, []string{"stock"})
+	})
+	t.Run("sound", func(t *testing.T) {
+		scenario(t, usual)
+		const weakness = ", capacity: 32, timeouts: false, retries: false, breaker: false"
+		sound := strings.Replace(string(src), weakness, "", 1)
+		if sound == string(src) {
+			t.Fatalf("the scenario does not hold %q", weakness)
+		}
+		if run := decided(t, bin, "exhausted", sound); run.Verdict != reports.Pass {
+			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+		}
+	})
 }
 
 // decided runs a scenario. Where the machine itself was too busy, for the generator or for the target before anything was

@@ -12,30 +12,30 @@ import (
 	"wringer/drivers"
 )
 
-// judge says what an answer means. It is read only once compiled.
-type judge struct {
+// evaluator decides what an answer means. It is read only once compiled.
+type evaluator struct {
 	ok      [1000]bool // by status
 	checks  []check
-	headers []headerCheck // those of checks that look at headers, in the order of answer.matched
-	kept    []keptHeader  // those whose values are kept, in the order of answer.values
-	keep    bool          // some check looks at the body, or answers are kept
-	// chosen says of which operations the answer is kept; nil: of none.
+	headers []headerCheck // the header conditions, in the order of answer.matched
+	kept    []keptHeader  // headers whose values are kept, in the order of answer.values
+	keep    bool          // bodies are kept: a check reads them, or a replay compares them
+	// chosen selects the operations whose answer is kept; nil: none.
 	chosen func(seq uint64) bool
 }
 
-// keptHeader is a header of which the first value is kept that matches: its first group, or the value as a whole.
+// keptHeader is a header whose first matching value is kept: the first group of the match, or the whole value.
 type keptHeader struct {
 	name  string
 	match *regexp.Regexp // nil: any value
 }
 
-// keepHeader asks for the values of a header; the number is that of answer.values.
-func (j *judge) keepHeader(name string, match *regexp.Regexp) int {
+// keepHeader keeps the values of a header. It returns the index in answer.values.
+func (j *evaluator) keepHeader(name string, match *regexp.Regexp) int {
 	j.kept = append(j.kept, keptHeader{name, match})
 	return len(j.kept) - 1
 }
 
-// of returns what is kept of a value, false when it does not match.
+// of returns the kept part of a value, and false if the value does not match.
 func (k *keptHeader) of(value []byte) ([]byte, bool) {
 	if k.match == nil {
 		return value, true
@@ -43,7 +43,7 @@ func (k *keptHeader) of(value []byte) ([]byte, bool) {
 	return group(k.match, value)
 }
 
-// group is the first group of a match, or the match as a whole.
+// group is the first group of a match, or the whole match if the expression has none.
 func group(re *regexp.Regexp, text []byte) ([]byte, bool) {
 	m := re.FindSubmatch(text)
 	switch {
@@ -61,7 +61,7 @@ type keptValue struct {
 	text  []byte
 }
 
-// headerCheck holds when some header line of that name has a value that matches.
+// headerCheck holds when a header line of that name has a value that matches.
 type headerCheck struct {
 	name  string
 	value *regexp.Regexp
@@ -79,7 +79,7 @@ type answer struct {
 }
 
 // reset makes the answer ready for the next response.
-func (a *answer) reset(j *judge) {
+func (a *answer) reset(j *evaluator) {
 	matched, values := a.matched, a.values
 	if len(matched) != len(j.headers) {
 		matched = make([]bool, len(j.headers))
@@ -93,7 +93,7 @@ func (a *answer) reset(j *judge) {
 }
 
 // header takes note of one header line.
-func (a *answer) header(j *judge, name, value []byte) {
+func (a *answer) header(j *evaluator, name, value []byte) {
 	if equalFold(name, "Retry-After") {
 		a.retryAfter = retryAfter(string(value), time.Now())
 	}
@@ -139,7 +139,7 @@ func parseStatus(s string) (low, high int, err error) {
 }
 
 // decide sets the outcome of an attempt whose answer came whole.
-func (j *judge) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
+func (j *evaluator) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
 	at.Answered = true
 	at.Status, at.In = a.status, a.size
 	at.RetryAfter = a.retryAfter
@@ -162,7 +162,7 @@ func (j *judge) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
 }
 
 // failing returns what does not hold, or nothing.
-func (j *judge) failing(a *answer, op *drivers.Op) string {
+func (j *evaluator) failing(a *answer, op *drivers.Op) string {
 	for i := range j.checks {
 		if why := j.checks[i](a, op); why != "" {
 			return why

@@ -4,7 +4,7 @@ import "sync"
 
 // memory is a map that remembers the last limit keys that were put into it: the shop's databases, bounded so that it can
 // run for days. What is forgotten is a million orders old by then; no retry is. Safe for concurrent use.
-type memory[K comparable, V any] struct {
+type boundedMap[K comparable, V any] struct {
 	mu     sync.Mutex
 	values map[K]V
 	order  []K // a ring once it has grown to limit
@@ -15,11 +15,11 @@ type memory[K comparable, V any] struct {
 // memoryLimit is how many orders the shop remembers.
 const memoryLimit = 1 << 20
 
-func newMemory[K comparable, V any](limit int) *memory[K, V] {
-	return &memory[K, V]{values: make(map[K]V), limit: limit}
+func newBoundedMap[K comparable, V any](limit int) *boundedMap[K, V] {
+	return &boundedMap[K, V]{values: make(map[K]V), limit: limit}
 }
 
-func (m *memory[K, V]) get(key K) (V, bool) {
+func (m *boundedMap[K, V]) get(key K) (V, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v, ok := m.values[key]
@@ -27,7 +27,7 @@ func (m *memory[K, V]) get(key K) (V, bool) {
 }
 
 // getOrPut returns what stood under key, or puts what create makes there. fresh tells which.
-func (m *memory[K, V]) getOrPut(key K, create func() V) (value V, fresh bool) {
+func (m *boundedMap[K, V]) getOrPut(key K, create func() V) (value V, fresh bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if v, ok := m.values[key]; ok {
@@ -35,12 +35,12 @@ func (m *memory[K, V]) getOrPut(key K, create func() V) (value V, fresh bool) {
 	}
 	v := create()
 	m.values[key] = v
-	m.remember(key)
+	m.evictOldest(key)
 	return v, true
 }
 
 // remember notes the age of a new key. m.mu is held.
-func (m *memory[K, V]) remember(key K) {
+func (m *boundedMap[K, V]) evictOldest(key K) {
 	if len(m.order) < m.limit {
 		m.order = append(m.order, key)
 		return

@@ -6,7 +6,8 @@ import (
 	"wringer/drivers"
 )
 
-// Several producers send each key's records in its order, and the rest each in its own; in transactions too.
+// Several producers keep the order of each key's records. Records without a key keep the order of their producer. The same
+// holds in transactions.
 func TestProducers(t *testing.T) {
 	const producers, n = 3, 600
 	for name, test := range map[string]struct {

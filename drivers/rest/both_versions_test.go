@@ -18,14 +18,14 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// onBoth runs a test over HTTP/1.1 and over HTTP/2: what a driver says must not depend on the path.
-func onBoth(t *testing.T, test func(t *testing.T, http2 bool)) {
+// onBothVersions runs a test over HTTP/1.1 and over HTTP/2: the outcome must not depend on the version.
+func onBothVersions(t *testing.T, test func(t *testing.T, http2 bool)) {
 	t.Run("http1", func(t *testing.T) { test(t, false) })
 	t.Run("h2c", func(t *testing.T) { test(t, true) })
 }
 
-// web is a server that keeps what came in.
-type web struct {
+// recordingServer is a server that keeps the requests that it gets.
+type recordingServer struct {
 	*httptest.Server
 	mu    sync.Mutex
 	came  []*http.Request
@@ -33,10 +33,10 @@ type web struct {
 	peers map[string]bool
 }
 
-// newWeb serves HTTP/1.1 and h2c on a listener, nil for a loopback port of its own.
-func newWeb(t *testing.T, on net.Listener, handle http.HandlerFunc) *web {
+// newRecordingServer serves HTTP/1.1 and h2c on a listener; nil: on a loopback port of its own.
+func newRecordingServer(t *testing.T, on net.Listener, handle http.HandlerFunc) *recordingServer {
 	t.Helper()
-	w := &web{peers: make(map[string]bool)}
+	w := &recordingServer{peers: make(map[string]bool)}
 	w.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		w.mu.Lock()
@@ -59,28 +59,28 @@ func newWeb(t *testing.T, on net.Listener, handle http.HandlerFunc) *web {
 	return w
 }
 
-// requests, bodies and connections are what came so far.
-func (w *web) requests() []*http.Request {
+// requests, bodies and connections return what arrived so far.
+func (w *recordingServer) requests() []*http.Request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.came)
 }
 
-func (w *web) bodies() []string {
+func (w *recordingServer) bodies() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.body)
 }
 
-func (w *web) connections() int {
+func (w *recordingServer) connections() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.peers)
 }
 
-func fine(http.ResponseWriter, *http.Request) {}
+func answerOK(http.ResponseWriter, *http.Request) {}
 
-// session opens a driver with files in the scenario's folder.
+// sessionIn opens a driver with files in the scenario's folder.
 func sessionIn(t *testing.T, c *Config, files map[string]string) drivers.Session {
 	t.Helper()
 	env := drivertest.NewEnv(t, time.Now())
@@ -112,7 +112,7 @@ func TestWhatIsSent(t *testing.T) {
 	data := &drivers.Data{File: "users.csv"}
 	for name, test := range map[string]struct {
 		config Config
-		check  func(r *http.Request, body string) string // what is wrong
+		check  func(r *http.Request, body string) string // returns what is wrong
 	}{
 		"query": {Config{Request: "/p?a=1", Query: map[string]string{"q": "x&{{data.name}}", "b c": "{{seq}}"}, Data: data}, func(r *http.Request, _ string) string {
 			q := r.URL.Query()
@@ -159,8 +159,8 @@ func TestWhatIsSent(t *testing.T) {
 			}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, http2 bool) {
-				w := newWeb(t, nil, func(rw http.ResponseWriter, r *http.Request) {
+			onBothVersions(t, func(t *testing.T, http2 bool) {
+				w := newRecordingServer(t, nil, func(rw http.ResponseWriter, r *http.Request) {
 					b, _ := io.ReadAll(r.Body)
 					r.Body = io.NopCloser(strings.NewReader(string(b)))
 					io.WriteString(rw, test.check(r, string(b)))
@@ -192,8 +192,8 @@ func differs(got, want string) string {
 }
 
 func TestNoValueAddsAHeader(t *testing.T) {
-	onBoth(t, func(t *testing.T, http2 bool) {
-		w := newWeb(t, nil, fine)
+	onBothVersions(t, func(t *testing.T, http2 bool) {
+		w := newRecordingServer(t, nil, answerOK)
 		c := Config{Request: w.URL, Headers: map[string]string{"X-Token": "{{data.token}}"}, Data: &drivers.Data{File: "u.csv"}, HTTP2: http2}
 		expect(t, do(t, sessionIn(t, &c, map[string]string{"u.csv": "token\n\"t\r\nEvil: 1\"\n"}), 0), drivers.Acked, "")
 		if h := w.requests()[0].Header; h.Get("Evil") != "" || h.Get("X-Token") != "t%0AEvil: 1" {
@@ -205,8 +205,8 @@ func TestNoValueAddsAHeader(t *testing.T) {
 func TestConnectionsEndInTime(t *testing.T) {
 	for name, connection := range map[string]Connection{"requests": {MaxRequests: 2}, "age": {MaxAge: time.Nanosecond}} {
 		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, http2 bool) {
-				w := newWeb(t, nil, fine)
+			onBothVersions(t, func(t *testing.T, http2 bool) {
+				w := newRecordingServer(t, nil, answerOK)
 				s := sessionIn(t, &Config{Request: w.URL, Connection: connection, HTTP2: http2}, nil)
 				for seq := range uint64(6) {
 					expect(t, do(t, s, seq), drivers.Acked, "")
@@ -220,10 +220,10 @@ func TestConnectionsEndInTime(t *testing.T) {
 	}
 }
 
-// Each new connection asks for the name again: nothing is kept of an old answer.
+// Each new connection resolves the name again: no old address is kept.
 func TestNamesAreResolvedForEachConnection(t *testing.T) {
-	onBoth(t, func(t *testing.T, http2 bool) {
-		w := newWeb(t, nil, fine)
+	onBothVersions(t, func(t *testing.T, http2 bool) {
+		w := newRecordingServer(t, nil, answerOK)
 		env := drivertest.NewEnv(t, time.Now())
 		var asked []string
 		env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -247,13 +247,13 @@ func TestNamesAreResolvedForEachConnection(t *testing.T) {
 }
 
 func TestUnixSocket(t *testing.T) {
-	onBoth(t, func(t *testing.T, http2 bool) {
+	onBothVersions(t, func(t *testing.T, http2 bool) {
 		path := filepath.Join(t.TempDir(), "s")
 		l, err := net.Listen("unix", path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := newWeb(t, l, fine)
+		w := newRecordingServer(t, l, answerOK)
 		expect(t, do(t, sessionIn(t, &Config{Request: "http://name/x", Connection: Connection{Unix: path}, HTTP2: http2}, nil), 0), drivers.Acked, "")
 		if w.requests()[0].Host != "name" {
 			t.Errorf("host %q", w.requests()[0].Host)
@@ -264,9 +264,9 @@ func TestUnixSocket(t *testing.T) {
 }
 
 func TestRetryAfter(t *testing.T) {
-	onBoth(t, func(t *testing.T, http2 bool) {
+	onBothVersions(t, func(t *testing.T, http2 bool) {
 		for status, outcome := range map[int]drivers.Outcome{429: drivers.Rejected, 503: drivers.Indeterminate} {
-			w := newWeb(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
+			w := newRecordingServer(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
 				rw.Header().Set("Retry-After", "7")
 				rw.WriteHeader(status)
 			})

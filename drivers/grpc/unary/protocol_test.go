@@ -20,8 +20,8 @@ import (
 	"wringer/drivers"
 )
 
-// A call that was refused by the target and can't be sent again has failed, whatever keeps it from being sent.
-func TestNotSentAgain(t *testing.T) {
+// A call that the target refused fails if it cannot be resent, for whatever reason.
+func TestNotResent(t *testing.T) {
 	small := http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 100}
 	for name, again := range map[string]func(p *peer){
 		"headers that the target takes no more": func(p *peer) {
@@ -49,9 +49,9 @@ func TestNotSentAgain(t *testing.T) {
 				dialled = true
 				return dial(ctx)
 			}
-			l := New(o)
-			defer l.Close()
-			r := l.NewCaller().Do(within(t, long), nil, nil)
+			ch := New(o)
+			defer ch.Close()
+			r := ch.NewCaller().Do(within(t, long), nil, nil)
 			if r.Sent != 1 || r.Fault != drivers.CodeReset || r.Answered || r.Err != nil {
 				t.Errorf("%+v", r)
 			}
@@ -59,7 +59,7 @@ func TestNotSentAgain(t *testing.T) {
 	}
 }
 
-// ending is a context that ends when a test says so.
+// ending is a context that a test can end.
 type ending struct {
 	context.Context
 	mu   sync.Mutex
@@ -92,8 +92,8 @@ func (e *ending) end() {
 	e.call()
 }
 
-// A call whose time is up is not sent again, although the target did not look at it and a connection stands.
-func TestLateAgain(t *testing.T) {
+// A call whose deadline has passed is not resent, although the target did not process it and a connection is up.
+func TestNotResentLate(t *testing.T) {
 	ctx := &ending{Context: t.Context()}
 	o := options(startTarget(t, nil, func(p *peer) {
 		p.request()
@@ -111,9 +111,9 @@ func TestLateAgain(t *testing.T) {
 		}
 		return dial(c)
 	}
-	l := New(o)
-	defer l.Close()
-	caller := l.NewCaller()
+	ch := New(o)
+	defer ch.Close()
+	caller := ch.NewCaller()
 	if r := caller.Do(ctx, nil, nil); r.Sent != 1 || r.Fault != drivers.CodeClosed || r.Answered {
 		t.Errorf("%+v", r)
 	}
@@ -124,27 +124,27 @@ func TestLateAgain(t *testing.T) {
 	}
 }
 
-// What went wrong here is dated, also during the warm-up, when the run's clock is negative.
-func TestRefusedIsDated(t *testing.T) {
+// Local failures have a time, even during the warm-up, when the run's clock is negative.
+func TestLocalFailureHasATime(t *testing.T) {
 	o := options(startTarget(t, []http2.Setting{{ID: http2.SettingMaxHeaderListSize, Val: 100}}, echo))
 	o.Clock = func() time.Duration { return -time.Minute }
-	l := New(o)
-	defer l.Close()
-	if r := l.NewCaller().Do(within(t, long), nil, nil); r.Sent != 0 || r.Err == nil || r.At != -time.Minute {
+	ch := New(o)
+	defer ch.Close()
+	if r := ch.NewCaller().Do(within(t, long), nil, nil); r.Sent != 0 || r.Err == nil || r.At != -time.Minute {
 		t.Errorf("%+v", r)
 	}
 }
 
-// Headers count whole, with the timeout, against what the target takes, also when it takes less by the time that they are sent.
+// The whole headers count against the target's limit, with the timeout. The limit is the one at the time of sending.
 func TestHeaderLimit(t *testing.T) {
-	l := New(options("nowhere:1"))
-	size := uint32(l.size)
-	l.Close()
+	ch := New(options("nowhere:1"))
+	size := uint32(ch.size)
+	ch.Close()
 	o := options(startTarget(t, []http2.Setting{{ID: http2.SettingMaxHeaderListSize, Val: size + 10}}, echo))
 	o.Authority = "nowhere:1"
-	l = New(o)
-	defer l.Close()
-	caller := l.NewCaller()
+	ch = New(o)
+	defer ch.Close()
+	caller := ch.NewCaller()
 	if r := caller.Do(t.Context(), nil, nil); !r.Answered || r.Fault != "" {
 		t.Errorf("without a timeout: %+v", r)
 	}
@@ -152,7 +152,7 @@ func TestHeaderLimit(t *testing.T) {
 		t.Errorf("with one: %+v", r)
 	}
 	waits := make(chan struct{})
-	late := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
+	late := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
 		stream := p.request()
 		<-waits
 		p.WriteSettings(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 100})
@@ -182,17 +182,18 @@ func TestHeaderLimit(t *testing.T) {
 	all.Wait()
 }
 
-// Answers are read although the target reads none of the requests that wait for it: only what it asked for itself stops reading.
+// Answers are read although the target does not read the waiting requests. Only answers that the target asked for
+// stop reading.
 func TestReadsWhileUnread(t *testing.T) {
-	const big = 32 << 20 // more than the kernel keeps
+	const big = 32 << 20 // more than the kernel buffers
 	over := make(chan struct{})
-	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}}, func(p *peer) {
+	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}}, func(p *peer) {
 		p.WriteWindowUpdate(0, 1<<30)
 		first := p.begun()
 		for len(p.bodies[first]) < 100 {
 			p.next(func(http2.Frame) bool { return true })
 		}
-		// From here on it does not read. The answer comes in pieces, so that it is not read at once.
+		// From here on the target does not read. The answer comes in pieces, so that one read does not get all of it.
 		p.begin(first)
 		body := framed(bytes.Repeat([]byte("x"), 900_000))
 		for len(body) > 0 {
@@ -203,32 +204,32 @@ func TestReadsWhileUnread(t *testing.T) {
 		p.fields(first, true, "grpc-status", "0")
 		<-over
 	}))
-	r := l.NewCaller().Do(within(t, patience/2), make([]byte, big), nil)
+	r := ch.NewCaller().Do(within(t, unreadTimeout/2), make([]byte, big), nil)
 	close(over)
 	if !r.Answered || r.Fault != "" || len(r.Message) != 900_000 {
 		t.Errorf("%d bytes, %q %q", len(r.Message), r.Fault, r.Text)
 	}
 }
 
-// Headers that are skipped unread leave the compression's table unknown: nothing on that connection is believed after them.
+// Skipped headers leave the HPACK table unknown, so the connection is not used after them.
 func TestSkippedHeaders(t *testing.T) {
-	l := newLine(t, startTarget(t, nil, func(p *peer) {
-		p.answer(p.request(), nil) // the table's last entry says: status 0
+	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
+		p.answer(p.request(), nil) // the table's last entry is status 0
 		stream := p.request()
 		p.begin(stream)
-		p.fields(stream, true, "grpc-status", "5") // and now: status 5
+		p.fields(stream, true, "grpc-status", "5") // now it is status 5
 		stream = p.request()
 		p.begin(stream)
 		p.encoded.Reset()
-		p.encoder.WriteField(hpack.HeaderField{Name: "grpc-status", Value: "13"}) // the third, in headers with more padding than there is
+		p.encoder.WriteField(hpack.HeaderField{Name: "grpc-status", Value: "13"}) // the third, in headers with more padding than fits
 		block := append([]byte{255}, p.encoded.Bytes()...)
 		p.WriteRawFrame(http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersEndStream|http2.FlagHeadersPadded, stream, block)
 		stream = p.request()
 		p.encoded.Reset()
 		p.encoder.WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
-		p.encoder.WriteField(hpack.HeaderField{Name: "content-type", Value: "application/grpc", Sensitive: true}) // not from the table
+		p.encoder.WriteField(hpack.HeaderField{Name: "content-type", Value: "application/grpc", Sensitive: true}) // without the table
 		p.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: p.encoded.Bytes(), EndHeaders: true})
-		p.fields(stream, true, "grpc-status", "13") // from the table
+		p.fields(stream, true, "grpc-status", "13") // by the table
 		p.request()
 	}, func(p *peer) {
 		stream := p.request()
@@ -236,7 +237,7 @@ func TestSkippedHeaders(t *testing.T) {
 		p.fields(stream, true, "grpc-status", "13")
 		p.request()
 	}))
-	caller := l.NewCaller()
+	caller := ch.NewCaller()
 	for i, want := range []codes.Code{codes.OK, codes.NotFound} {
 		if r := caller.Do(within(t, long), nil, nil); !r.Answered || r.Status != want {
 			t.Errorf("%d: %+v", i, r)
@@ -257,15 +258,15 @@ func TestSkippedHeaders(t *testing.T) {
 	t.Error("no answer on the next connection")
 }
 
-// bad is what a test expects of an answer that is none.
+// bad is the expected result of a malformed answer.
 type bad struct {
 	answered bool
 	status   codes.Code
 	fault    string
 }
 
-// An answer whose parts contradict each other, or the protocol, is no clear word: neither OK nor a rejection.
-func TestNoClearWord(t *testing.T) {
+// An answer that contradicts itself or the protocol is neither OK nor a rejection.
+func TestContradictoryAnswers(t *testing.T) {
 	details := func(code codes.Code) string {
 		b, err := proto.Marshal(&spb.Status{Code: int32(code), Message: "details"})
 		if err != nil {
@@ -322,12 +323,12 @@ func TestNoClearWord(t *testing.T) {
 		}, bad{true, codes.OK, ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLine(t, startTarget(t, nil, func(p *peer) {
+			ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 				for stream := p.request(); stream != 0; stream = p.request() {
 					test.answer(p, stream)
 				}
 			}))
-			caller := l.NewCaller()
+			caller := ch.NewCaller()
 			for range 2 {
 				r := caller.Do(within(t, long), nil, nil)
 				if got := (bad{r.Answered, r.Status, r.Fault}); got != test.want || r.Sent != 1 {
@@ -338,30 +339,30 @@ func TestNoClearWord(t *testing.T) {
 	}
 }
 
-// A target that began to answer has looked, whatever it says afterwards: the call is not sent again.
-func TestLookedAt(t *testing.T) {
+// A target that began to answer has processed the call, whatever it says afterwards. The call is not resent.
+func TestBegunAnswerIsNotResent(t *testing.T) {
 	for name, take := range map[string]func(p *peer, stream uint32){
 		"refused": func(p *peer, stream uint32) { p.WriteRSTStream(stream, http2.ErrCodeRefusedStream) },
 		"GOAWAY":  func(p *peer, stream uint32) { p.WriteGoAway(0, http2.ErrCodeNo, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLine(t, startTarget(t, nil, func(p *peer) {
+			ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 				stream := p.request()
 				p.begin(stream)
 				take(p, stream)
 				echo(p)
 			}, echo))
-			if r := l.NewCaller().Do(within(t, long), nil, nil); r.Sent != 1 || r.Answered || r.Fault == "" {
+			if r := ch.NewCaller().Do(within(t, long), nil, nil); r.Sent != 1 || r.Answered || r.Fault == "" {
 				t.Errorf("%+v", r)
 			}
 		})
 	}
 }
 
-// A frame is no larger than what may wait to be written, however much the target takes.
+// A frame is never larger than outBound, even if the target accepts more.
 func TestLargestFrame(t *testing.T) {
 	largest := 0
-	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}, {ID: http2.SettingMaxFrameSize, Val: 1<<24 - 1}}, func(p *peer) {
+	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}, {ID: http2.SettingMaxFrameSize, Val: 1<<24 - 1}}, func(p *peer) {
 		p.SetMaxReadFrameSize(1<<24 - 1)
 		p.WriteWindowUpdate(0, 1<<30)
 		p.next(func(f http2.Frame) bool {
@@ -375,7 +376,7 @@ func TestLargestFrame(t *testing.T) {
 		p.request()
 	}))
 	fields := []hpack.HeaderField{Field("much", strings.Repeat("~", 100_000))}
-	if r := l.NewCaller().Do(within(t, long), make([]byte, 3<<20), fields); !r.Answered || r.Fault != "" {
+	if r := ch.NewCaller().Do(within(t, long), make([]byte, 3<<20), fields); !r.Answered || r.Fault != "" {
 		t.Errorf("%+v", r)
 	}
 	if largest > outBound {

@@ -11,8 +11,9 @@ import (
 	"wringer/drivers/tlsconfig"
 )
 
-// fleet holds the origins that a stream sends to, and how connections to them are made. It is safe for concurrent use.
-type fleet struct {
+// client holds the origins that a stream sends to, and the settings of their connections. It is safe for concurrent
+// use.
+type client struct {
 	env       drivers.Env
 	tls       tlsconfig.Config
 	http2     bool
@@ -23,7 +24,7 @@ type fleet struct {
 	maxAge    time.Duration
 	maxUses   int
 
-	open, opened, followed atomic.Int64 // connections, and redirects
+	open, opened, followed atomic.Int64 // counts of connections, and of redirects
 
 	mu      sync.Mutex
 	origins map[string]*origin // by scheme and authority
@@ -31,12 +32,12 @@ type fleet struct {
 
 // origin is one place that requests go to.
 type origin struct {
-	fleet   *fleet
+	client  *client
 	env     drivers.Env
 	scheme  string
-	host    string // with its port
+	host    string // with the port
 	network string
-	address string      // what is dialled
+	address string      // the address to dial
 	secure  *tls.Config // nil for http
 	pool    *pool       // nil for HTTP/1.1
 }
@@ -44,8 +45,8 @@ type origin struct {
 // maxOrigins bounds the origins that redirects can lead to.
 const maxOrigins = 256
 
-func newFleet(env drivers.Env, c *Config) *fleet {
-	f := &fleet{
+func newClient(env drivers.Env, c *Config) *client {
+	f := &client{
 		env: env, tls: c.TLS, http2: c.HTTP2, reuse: c.reuse(), redirects: c.Redirects, maxBody: int64(c.MaxBody),
 		maxAge: c.Connection.MaxAge, maxUses: c.Connection.MaxRequests, origins: make(map[string]*origin),
 	}
@@ -58,8 +59,8 @@ func newFleet(env drivers.Env, c *Config) *fleet {
 	return f
 }
 
-// origin finds, or makes, the origin that a request goes to. Nothing is dialled.
-func (f *fleet) origin(l line) (*origin, error) {
+// origin returns the origin of a request, and makes it if needed. It dials nothing.
+func (f *client) origin(l requestLine) (*origin, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	key := l.scheme + "://" + l.address()
@@ -69,7 +70,7 @@ func (f *fleet) origin(l line) (*origin, error) {
 	if len(f.origins) >= maxOrigins {
 		return nil, fmt.Errorf("%s: more than %d places", l.host, maxOrigins)
 	}
-	o := &origin{fleet: f, env: f.env, scheme: l.scheme, host: l.address(), network: "tcp", address: l.address()}
+	o := &origin{client: f, env: f.env, scheme: l.scheme, host: l.address(), network: "tcp", address: l.address()}
 	if f.unix != "" {
 		o.network, o.address = "unix", f.unix
 	}
@@ -97,31 +98,31 @@ func (f *fleet) origin(l line) (*origin, error) {
 }
 
 // driver makes the driver of one request.
-func (f *fleet) driver(r *request, j *judge) (*driver, error) {
+func (f *client) driver(r *request, j *evaluator) (*driver, error) {
 	o, err := f.origin(r.line)
 	if err != nil {
 		return nil, err
 	}
-	return &driver{origin: o, request: r, judge: j, layout: r.head(), reuse: f.reuse, maxBody: f.maxBody}, nil
+	return &driver{origin: o, request: r, evaluator: j, layout: r.head(), reuse: f.reuse, maxBody: f.maxBody}, nil
 }
 
-// life is what a connection has behind it.
+// life is the age and use of a connection.
 type life struct {
 	born time.Time
 	used int
 }
 
-// limited says whether connections end before their time.
-func (f *fleet) limited() bool { return f.maxAge > 0 || f.maxUses > 0 }
+// limited reports whether max_age or max_requests limits the connections.
+func (f *client) limited() bool { return f.maxAge > 0 || f.maxUses > 0 }
 
-// over says whether a connection takes no further request. Each takes one: one that was old before its first request would
-// be replaced without end.
-func (f *fleet) over(l *life) bool {
+// over reports whether a connection takes no further request. Every connection takes one request: otherwise a
+// connection that is too old before its first request would be replaced without end.
+func (f *client) over(l *life) bool {
 	return l.used > 0 && (f.maxUses > 0 && l.used >= f.maxUses || f.maxAge > 0 && time.Since(l.born) >= f.maxAge)
 }
 
 // Close implements drivers.Driver.
-func (f *fleet) Close() error {
+func (f *client) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, o := range f.origins {
@@ -133,7 +134,7 @@ func (f *fleet) Close() error {
 }
 
 // Gauges implements drivers.Gauger.
-func (f *fleet) Gauges(emit func(name string, value float64)) {
+func (f *client) Gauges(emit func(name string, value float64)) {
 	emit("connections", float64(f.open.Load()))
 	emit("connections_opened", float64(f.opened.Load()))
 	if f.redirects > 0 {

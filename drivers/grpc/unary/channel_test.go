@@ -15,7 +15,7 @@ import (
 	"wringer/drivers"
 )
 
-// A line connects anew after failures, and says at once what they were meanwhile.
+// A channel reconnects after failures. Meanwhile calls fail at once with the last error.
 func TestConnecting(t *testing.T) {
 	address := startTarget(t, nil, func(p *peer) {
 		stream := p.request()
@@ -33,8 +33,8 @@ func TestConnecting(t *testing.T) {
 		return dial(ctx)
 	}
 	o.Opened, o.Closed = func() { opened.Add(1) }, func() { closed.Add(1) }
-	l := New(o)
-	caller := l.NewCaller()
+	ch := New(o)
+	caller := ch.NewCaller()
 	refuse.Store(true)
 	for range 3 {
 		if r := caller.Do(within(t, long), nil, nil); r.Sent != 0 || !errors.Is(r.Err, errRefused) {
@@ -57,7 +57,7 @@ func TestConnecting(t *testing.T) {
 		}
 		return r.Answered
 	})
-	l.Close()
+	ch.Close()
 	if r := caller.Do(within(t, long), nil, nil); r.Sent != 0 || !errors.Is(r.Err, ErrClosed) {
 		t.Errorf("%+v", r)
 	}
@@ -66,7 +66,7 @@ func TestConnecting(t *testing.T) {
 	}
 }
 
-// What does not begin as HTTP/2 is no connection.
+// A peer that does not begin with HTTP/2 is not a connection.
 func TestNoHTTP2(t *testing.T) {
 	for name, talk := range map[string]func(c net.Conn){
 		"closes":   func(c net.Conn) {},
@@ -96,11 +96,11 @@ func TestNoHTTP2(t *testing.T) {
 				})
 				return a, nil
 			}
-			l := New(o)
-			if r := l.NewCaller().Do(within(t, long), nil, nil); r.Sent != 0 || r.Err == nil {
+			ch := New(o)
+			if r := ch.NewCaller().Do(within(t, long), nil, nil); r.Sent != 0 || r.Err == nil {
 				t.Errorf("%+v", r)
 			}
-			l.Close()
+			ch.Close()
 			talks.Wait()
 		})
 	}

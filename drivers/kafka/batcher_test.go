@@ -14,12 +14,12 @@ import (
 	"wringer/drivers"
 )
 
-// A press speaks the version of Produce that sarama's producer would.
-func TestPressSpeaksAsSarama(t *testing.T) {
+// A batcher speaks the version of Produce that sarama's producer would.
+func TestBatcherWritesAsSarama(t *testing.T) {
 	once := 1
 	for _, version := range []string{"", "0.11.0.0", "1.0.0", "2.0.0", "2.1.0", "2.4.0", "2.8.0", "3.7.0", "4.0.0"} {
 		pressed, theirs := Config{Version: version}, Config{Version: version, Retries: &once}
-		if !pressed.pressed() || theirs.pressed() {
+		if !pressed.batchesItself() || theirs.batchesItself() {
 			t.Fatal("nothing is compared")
 		}
 		if a, b := versions(t, pressed), versions(t, theirs); len(a) != 1 || !slices.Equal(a, b) {
@@ -28,7 +28,7 @@ func TestPressSpeaksAsSarama(t *testing.T) {
 	}
 }
 
-// versions returns those of the Produce requests of a driver.
+// versions returns the versions of a driver's Produce requests.
 func versions(t *testing.T, config Config) (all []int16) {
 	for _, frame := range requests(t, config, 20) {
 		if head, err := parseHead(frame); err == nil && head.key == produceKey && !slices.Contains(all, head.version) {
@@ -74,7 +74,7 @@ func TestTimeOfRecords(t *testing.T) {
 	}
 }
 
-// What waits behind a batch under way leaves only after it, and in its order.
+// Records behind a batch in flight leave only after the batch, and in order.
 func TestOneBatchUnderWay(t *testing.T) {
 	c := newCluster(t, 1)
 	var holding atomic.Bool
@@ -89,27 +89,27 @@ func TestOneBatchUnderWay(t *testing.T) {
 	d := openDriver(t, c, Config{}, newEnv())
 	const n = 200
 	ops, attempts := make([]drivers.Op, n), make([]drivers.Attempt, n)
-	landed := make(chan int, n)
-	hand := func(i int) {
+	ended := make(chan int, n)
+	send := func(i int) {
 		ops[i].Seq = uint64(i)
 		attempts[i].Reset(1, d.env.Clock())
-		d.Send(t.Context(), &ops[i], &attempts[i], func() { landed <- i })
+		d.Send(t.Context(), &ops[i], &attempts[i], func() { ended <- i })
 	}
-	hand(0)
+	send(0)
 	eventually(t, "the first to arrive", func() bool { return w.of(0) == 1 })
 	for i := 1; i < n; i++ {
-		hand(i)
+		send(i)
 	}
-	press := d.lines[0].press
-	press.mu.Lock()
-	if queue := press.lanes[0].queue; len(queue) != n-1 {
+	b := d.producers[0].batcher
+	b.mu.Lock()
+	if queue := b.queues[0].records; len(queue) != n-1 {
 		t.Errorf("%d wait", len(queue))
 	}
-	press.mu.Unlock()
+	b.mu.Unlock()
 	holding.Store(false)
 	close(release)
 	for range n {
-		<-landed
+		<-ended
 	}
 	for i := range attempts {
 		if at := attempts[i]; at.Outcome != drivers.Acked || at.Position.At != int64(i) {
@@ -118,94 +118,95 @@ func TestOneBatchUnderWay(t *testing.T) {
 	}
 }
 
-// A record that no batch can hold is refused at once, and the next is not.
+// A record that fits no batch is refused at once; the next record is sent.
 func TestTooLargeForABatch(t *testing.T) {
 	c := newCluster(t, 1)
 	d := openDriver(t, c, Config{Value: "{{string 1048576}}"}, newEnv())
 	if at := sendOne(t, d, 1, testPatience); at.Outcome != drivers.Rejected || at.Code != codeClient || at.Wire {
 		t.Errorf("%+v", at)
 	}
-	if waiting := d.flights.remaining(); len(waiting) != 0 {
+	if waiting := d.pending.remaining(); len(waiting) != 0 {
 		t.Errorf("%d still wait", len(waiting))
 	}
 }
 
-// Whatever was withdrawn is neither sent nor kept, the rest leaves in its order, no batch is too large, and bytes are told.
-func TestLane(t *testing.T) {
+// A cancelled record is neither sent nor kept. The rest leaves in order, no batch is too large, and the byte count is
+// exact.
+func TestPartitionQueue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := &press{driver: &Driver{flights: newFlights()}}
-		l := &lane{}
+		b := &batcher{driver: &Driver{pending: newPendingRecords()}}
+		q := &partitionQueue{}
 		var want []uint64
 		for seq := range rapid.Uint64Range(0, 50).Draw(t, "records") {
-			f := &flight{ref: ref{seq, 1}, size: rapid.IntRange(1, 300).Draw(t, "size")}
-			p.driver.flights.enter(f)
-			l.queue, l.bytes = append(l.queue, f), l.bytes+f.size
-			if rapid.Bool().Draw(t, "withdrawn") {
-				f.withdraw()
+			r := &pendingRecord{ref: ref{seq, 1}, size: rapid.IntRange(1, 300).Draw(t, "size")}
+			b.driver.pending.add(r)
+			q.records, q.bytes = append(q.records, r), q.bytes+r.size
+			if rapid.Bool().Draw(t, "cancelled") {
+				r.cancel()
 			} else {
 				want = append(want, seq)
 			}
 		}
 		if rapid.Bool().Draw(t, "swept") {
-			if p.sweep(l); len(l.queue) != len(want) {
-				t.Fatalf("%d of %d are left", len(l.queue), len(want))
+			if b.sweep(q); len(q.records) != len(want) {
+				t.Fatalf("%d of %d are left", len(q.records), len(want))
 			}
 		}
 		var got []uint64
-		for len(l.queue) > 0 {
+		for len(q.records) > 0 {
 			const limit = 500
-			taken, size := p.take(l, limit)
+			taken, size := b.take(q, limit)
 			if size >= limit && len(taken) > 1 {
 				t.Fatalf("%d records of %d bytes", len(taken), size)
 			}
-			for _, f := range taken {
-				got = append(got, f.ref.seq)
-				p.driver.flights.leave(f)
+			for _, r := range taken {
+				got = append(got, r.ref.seq)
+				b.driver.pending.remove(r)
 			}
-			l.spare = taken
+			q.spare = taken
 		}
-		if !slices.Equal(got, want) || l.bytes != 0 || len(p.driver.flights.remaining()) != 0 {
-			t.Fatalf("got %d, want %d; %d bytes, %d known", got, want, l.bytes, len(p.driver.flights.remaining()))
+		if !slices.Equal(got, want) || q.bytes != 0 || len(b.driver.pending.remaining()) != 0 {
+			t.Fatalf("got %d, want %d; %d bytes, %d known", got, want, q.bytes, len(b.driver.pending.remaining()))
 		}
 	})
 }
 
-// A topic may gain partitions, and what waits for one that it lost is given back.
-func TestLanesFollowTheTopic(t *testing.T) {
-	p := &press{}
+// A topic may gain partitions. Records that wait for a removed partition are given back.
+func TestQueuesFollowTheTopic(t *testing.T) {
+	b := &batcher{}
 	partitions := func() (all []int32) {
-		for _, l := range p.lanes {
-			all = append(all, l.partition)
+		for _, q := range b.queues {
+			all = append(all, q.partition)
 		}
 		return all
 	}
-	p.arrange([]int32{0, 1})
-	p.lanes[0].queue = []*flight{{ref: ref{5, 1}}}
-	kept := p.lanes[1]
-	orphans := p.arrange([]int32{1, 2})
-	if fmt.Sprint(partitions()) != "[1 2]" || p.lanes[0] != kept || len(orphans) != 1 || orphans[0].ref.seq != 5 {
+	b.updateQueues([]int32{0, 1})
+	b.queues[0].records = []*pendingRecord{{ref: ref{5, 1}}}
+	kept := b.queues[1]
+	orphans := b.updateQueues([]int32{1, 2})
+	if fmt.Sprint(partitions()) != "[1 2]" || b.queues[0] != kept || len(orphans) != 1 || orphans[0].ref.seq != 5 {
 		t.Errorf("%v, orphans %v", partitions(), orphans)
 	}
 }
 
-// When a connection fails, what has waited for it can be withdrawn again.
-func TestFailedDeskLetsGo(t *testing.T) {
-	d := &desk{over: make(chan struct{})}
-	l := &lane{desk: d, queue: []*flight{{}}}
-	p := &press{lanes: []*lane{l}, led: []*lane{l}}
-	f := l.queue[0]
-	if !f.enlist() || f.withdraw() {
-		t.Fatal("a record in a batch was withdrawn")
+// When a connection fails, the records that wait for it can be cancelled again.
+func TestFailedSenderReleasesItsQueues(t *testing.T) {
+	s := &brokerSender{closed: make(chan struct{})}
+	q := &partitionQueue{sender: s, records: []*pendingRecord{{}}}
+	b := &batcher{queues: []*partitionQueue{q}, led: []*partitionQueue{q}}
+	r := q.records[0]
+	if !r.claim() || r.cancel() {
+		t.Fatal("a record in a batch was cancelled")
 	}
-	p.fail(d)
-	p.fail(d)
-	if !f.withdraw() || l.desk != nil || len(p.led) != 0 {
-		t.Errorf("%+v", l)
+	b.failSender(s)
+	b.failSender(s)
+	if !r.cancel() || q.sender != nil || len(b.led) != 0 {
+		t.Errorf("%+v", q)
 	}
 }
 
-// A broker that is gone for a while is found again by what waits for it.
-func TestPressFindsItsBroker(t *testing.T) {
+// The waiting records find a broker that was gone for a while.
+func TestBatcherFindsItsBroker(t *testing.T) {
 	c := newCluster(t, 3)
 	env := newEnv()
 	n := &outage{}
@@ -227,8 +228,8 @@ func TestPressFindsItsBroker(t *testing.T) {
 	}
 }
 
-// When another broker leads, what the old one refused is told, and the rest goes to the new one.
-func TestPressFollowsTheLeader(t *testing.T) {
+// When the leader changes, records that the old leader refused end as refused; the others go to the new leader.
+func TestBatcherFollowsTheLeader(t *testing.T) {
 	c := newCluster(t, 1)
 	d := openDriver(t, c, Config{}, newEnv())
 	send(t, d, 0, 10, testPatience, 10)
@@ -249,24 +250,24 @@ func TestPressFollowsTheLeader(t *testing.T) {
 	}
 }
 
-// Only what has no key goes around a partition without a leader.
-func TestPressGoesAroundPartitionsWithoutLeaders(t *testing.T) {
-	lanes := []*lane{{partition: 0}, {partition: 1, desk: &desk{}}, {partition: 2}}
-	p := &press{lanes: lanes, partitioner: new(Config).partitioner(1)(topic).(sarama.DynamicConsistencyPartitioner)}
-	p.tally()
+// Only records without a key avoid a partition without a leader.
+func TestBatcherAvoidsPartitionsWithoutLeaders(t *testing.T) {
+	queues := []*partitionQueue{{partition: 0}, {partition: 1, sender: &brokerSender{}}, {partition: 2}}
+	b := &batcher{queues: queues, partitioner: new(Config).partitioner(1)(topic).(sarama.DynamicConsistencyPartitioner)}
+	b.listLed()
 	var keyed [3]int
 	for seq := range uint64(300) {
-		f := &flight{ref: ref{seq, 1}}
-		f.message.Metadata = f
-		if l, err := p.laneOf(f); err != nil || l != lanes[1] {
-			t.Fatalf("%d went to partition %d (%v)", seq, l.partition, err)
+		r := &pendingRecord{ref: ref{seq, 1}}
+		r.message.Metadata = r
+		if q, err := b.queueOf(r); err != nil || q != queues[1] {
+			t.Fatalf("%d went to partition %d (%v)", seq, q.partition, err)
 		}
-		f.message.Key = sarama.StringEncoder(fmt.Sprint("k", seq))
-		l, err := p.laneOf(f)
+		r.message.Key = sarama.StringEncoder(fmt.Sprint("k", seq))
+		q, err := b.queueOf(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		keyed[l.partition]++
+		keyed[q.partition]++
 	}
 	if keyed[0] == 0 || keyed[1] == 0 || keyed[2] == 0 {
 		t.Errorf("keys of partitions %v", keyed)

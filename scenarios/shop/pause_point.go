@@ -6,49 +6,49 @@ import (
 )
 
 // gate holds back what comes to it while it is shut. The zero gate is open. Safe for concurrent use.
-type gate struct {
+type pausePoint struct {
 	mu sync.Mutex
 	// lifted is closed when the gate opens again; nil while it is open.
-	lifted chan struct{}
+	ended chan struct{}
 	// met counts what came while it was shut.
 	met atomic.Int64
 }
 
 // shut is idempotent, as lift is.
-func (g *gate) shut() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.lifted == nil {
-		g.lifted = make(chan struct{})
+func (p *pausePoint) pause() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended == nil {
+		p.ended = make(chan struct{})
 	}
 }
 
-func (g *gate) lift() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.lifted != nil {
-		close(g.lifted)
-		g.lifted = nil
+func (p *pausePoint) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended != nil {
+		close(p.ended)
+		p.ended = nil
 	}
 }
 
 // state returns nil when the gate is open, else a channel that is closed when it opens.
-func (g *gate) state() <-chan struct{} {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.lifted
+func (p *pausePoint) paused() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
 }
 
 // pass returns true once the gate is open, and false when gone is closed first.
-func (g *gate) pass(gone <-chan struct{}) bool {
-	lifted := g.state()
-	if lifted == nil {
+func (p *pausePoint) wait(gone <-chan struct{}) bool {
+	ended := p.paused()
+	if ended == nil {
 		return true
 	}
-	g.met.Add(1)
-	for ; lifted != nil; lifted = g.state() { // it may have been shut again meanwhile
+	p.met.Add(1)
+	for ; ended != nil; ended = p.paused() { // it may have been paused again meanwhile
 		select {
-		case <-lifted:
+		case <-ended:
 		case <-gone:
 			return false
 		}
