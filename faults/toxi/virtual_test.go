@@ -173,7 +173,8 @@ func TestConformanceInMemory(t *testing.T) {
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				l, _, address := virtualLink(t)
 				return faulttest.Rig{
-					Fault: openFault(t, l, c),
+					Config: &c,
+					Fault:  openFault(t, l, c),
 					Meet: func(ctx context.Context) error {
 						conn, err := l.Dial(ctx, "tcp", address)
 						if err != nil {
