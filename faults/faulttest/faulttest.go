@@ -54,12 +54,12 @@ func Run(t *testing.T, open func(t *testing.T) Rig) {
 
 // describes checks that the configuration describes the fault completely, and the same each time.
 func describes(t *testing.T, r Rig) {
-	kind, on, told := r.Config.Kind(), r.Config.On(), r.Config.Describe()
-	if again := r.Config.Describe(); told != again || kind != r.Config.Kind() || on != r.Config.On() {
-		t.Errorf("described as %+v, and then as %+v", told, again)
+	kind, on, described := r.Config.Kind(), r.Config.On(), r.Config.Describe()
+	if again := r.Config.Describe(); described != again || kind != r.Config.Kind() || on != r.Config.On() {
+		t.Errorf("described as %+v, and then as %+v", described, again)
 	}
-	if kind == "" || told.Words == "" || strings.ContainsAny(told.Words, "\n\r") {
-		t.Errorf("kind %q, words %q: both must tell something, in one line", kind, told.Words)
+	if kind == "" || described.Words == "" || strings.ContainsAny(described.Words, "\n\r") {
+		t.Errorf("kind %q, words %q: both must say something, in one line", kind, described.Words)
 	}
 	if on.Link != "" && on.Part != "" {
 		t.Errorf("breaks %+v: a fault breaks a link or a part", on)

@@ -211,7 +211,7 @@ func TestClientsOutliveFaults(t *testing.T) {
 				}
 			}
 			if b := f.Bite(); b == (faults.Bite{}) {
-				t.Error("it never bit")
+				t.Error("it touched no traffic")
 			}
 			heal(t, f)
 			var stored int64

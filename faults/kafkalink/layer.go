@@ -30,7 +30,7 @@ func newLayer(link string) *layer {
 
 // logLeak logs, once per kind, that a client may learn a broker's own address and bypass the link.
 func (l *layer) logLeak(what string, err error) {
-	if _, told := l.warned.LoadOrStore(what, true); !told {
+	if _, logged := l.warned.LoadOrStore(what, true); !logged {
 		l.log.Warn("a Kafka client may learn a broker's own address and walk around the link", "link", l.link, "what", what, "why", err)
 	}
 }

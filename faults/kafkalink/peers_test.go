@@ -105,7 +105,7 @@ func TestPeersThatWantALogin(t *testing.T) {
 	defer func() { l.Close(); <-closing }()
 	r := newRig(t, l.Addr().String())
 	if _, err := r.peers.Peers(t.Context()); err == nil || errors.Is(err, faults.ErrNoPeer) || !strings.Contains(err.Error(), "login") {
-		t.Errorf("before anybody was told: %v", err)
+		t.Errorf("before any answer: %v", err)
 	}
 	known := r.peers.(*peers).mapping
 	host, port := "10.0.0.7", int32(9092)
