@@ -7,7 +7,7 @@
 //	Config --Open--> Driver --Session--> Session.Do(op, attempt)    one attempt at a time
 //	                    |
 //	                    +--> Pipeline.Send(op, attempt, done)       attempts complete in an order of their own
-//	                    +--> Loop.Send, Loop.Await                  attempts on the goroutine that paces them
+//	                    +--> Poller.Send, Poller.Await              attempts on the goroutine that paces them
 //
 //	SourceConfig --Open--> Source.Receive(deliver)                  where operations show up
 //

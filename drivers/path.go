@@ -2,7 +2,8 @@ package drivers
 
 import "path/filepath"
 
-// ResolvePath makes a path of the scenario a path of this process: a relative path lies in folder, which is Env.Files.
+// ResolvePath turns a path of the scenario into a path of this process. A relative path starts in folder, which is
+// Env.Files.
 func ResolvePath(folder, path string) string {
 	if filepath.IsAbs(path) {
 		return path

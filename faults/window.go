@@ -13,11 +13,11 @@ type Span struct {
 	Start, End time.Duration
 }
 
-// Window is an interval of the run, [Start, End), named by the fault in force or the one that ended last.
+// Window is an interval of the run, [Start, End). It has the name of the fault in force, or of the fault that ended last.
 type Window struct {
 	Name       string
 	Start, End time.Duration
-	// Fault is the fault in force; empty where none is.
+	// Fault is the fault in force; empty if there is none.
 	Fault string
 }
 
@@ -30,10 +30,10 @@ const (
 // After names the window that follows a fault.
 func After(fault string) string { return "after " + fault }
 
-// Windows cuts the run: baseline, one window for each fault, "after" the fault that ended last where none is in force,
-// and at the end the drain, which begins at duration and whose End is not known here (it equals its Start). All but the
-// drain partition [0, duration). Where faults overlap, a time belongs to the one that started last (of two that started
-// together, to the later one in the plan); a window cut in two stands there twice, under one name.
+// Windows divides the run: baseline, one window for each fault, and "after" the fault that ended last while none is in
+// force. The drain comes last: it begins at duration, and its End is unknown here (it equals its Start). The other windows
+// partition [0, duration). Where faults overlap, a time belongs to the fault that started last (of two that started
+// together, to the later one in the plan). A window that another splits appears twice, under one name.
 func Windows(plan []Span, duration time.Duration) []Window {
 	duration = max(duration, 0)
 	windows := []Window{}
@@ -49,7 +49,7 @@ func Windows(plan []Span, duration time.Duration) []Window {
 	return append(windows, Window{Name: Drain, Start: duration, End: duration})
 }
 
-// cuts returns the times in [0, duration] at which a window may begin or end, ascending.
+// cuts returns the times in [0, duration] at which a window may begin or end, in ascending order.
 func cuts(plan []Span, duration time.Duration) []time.Duration {
 	at := []time.Duration{0, duration}
 	for _, s := range plan {
@@ -84,8 +84,8 @@ func windowAt(plan []Span, t time.Duration) Window {
 	return Window{Name: Baseline, Start: t}
 }
 
-// WindowAt returns the index of the window that t belongs to: -1 before 0 (the warm-up), the drain from the end on.
-// windows is what Windows returned.
+// WindowAt returns the index of the window that t belongs to: -1 before 0 (the warm-up), and the drain from its start on.
+// windows is the result of Windows.
 func WindowAt(windows []Window, t time.Duration) int {
 	if t < 0 {
 		return -1

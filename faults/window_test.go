@@ -46,7 +46,7 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// TestWindowsPartition checks each time of a small run against the rule, told the slow way.
+// TestWindowsPartition checks each time of a small run against the rule, computed the slow way.
 func TestWindowsPartition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const duration = 30

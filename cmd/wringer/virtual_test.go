@@ -372,6 +372,9 @@ func tellsWhatBroke(t *testing.T, run *reports.Run, want weakness) {
 // TestShippedScenariosInVirtualTime runs scenarios that pass, each for what it holds: a chain of requests, the times of effects,
 // links in front of every protocol, a topic that is consumed, the witness, and a Kafka stream over a slow link.
 func TestShippedScenariosInVirtualTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("scenarios that fail run in virtual time with -short, scenarios that pass without it")
+	}
 	for _, c := range []struct {
 		name  string
 		swaps [][2]string
@@ -416,6 +419,9 @@ expect:
 // TestSameSeedSameRecord runs scenarios twice, with the fault moved to where nothing else is due at the same instant: what their
 // records tell of the streams is the same, times too. Ports, which an error may name, are not.
 func TestSameSeedSameRecord(t *testing.T) {
+	if testing.Short() {
+		t.Skip("with -short each scenario runs once")
+	}
 	port := regexp.MustCompile(`127\.0\.0\.1:\d+`)
 	for _, file := range []string{
 		"defects/unordered.yaml", "defects/hang.yaml", "defects/no-dedupe.yaml", "defects/ack-before-publish.yaml", "inner/long-timeout.yaml",

@@ -9,7 +9,7 @@ import (
 	"wringer/drivers"
 )
 
-// testDescription checks that a description is the same each time, and names what the open driver has.
+// testDescription checks that a description is the same each time, and matches the open driver.
 func testDescription(t *testing.T, r *rig) {
 	config := r.target.Config
 	d := config.Describe()
@@ -43,7 +43,7 @@ func stepsOf(at *drivers.Attempt) int {
 	return len(*at.Steps)
 }
 
-// offers compares the extras that a description names with those that the driver has.
+// checkOffers compares the extras that a description names with those of the driver.
 func checkOffers(t *testing.T, d drivers.Description, driver drivers.Driver) {
 	t.Helper()
 	_, verifier := driver.(drivers.Verifier)
@@ -71,7 +71,7 @@ func checkOffers(t *testing.T, d drivers.Description, driver drivers.Driver) {
 	}
 }
 
-// gaugesAreNamed checks that each figure which is emitted can be named by a gate.
+// gaugesAreNamed checks that a gate can name each figure that is emitted.
 func gaugesAreNamed(t *testing.T, names []string, from any) {
 	t.Helper()
 	g, ok := from.(drivers.Gauger)
@@ -85,7 +85,7 @@ func gaugesAreNamed(t *testing.T, names []string, from any) {
 	})
 }
 
-// statusCode checks that a code which holds an answer's status is written as the description says.
+// statusCode checks that a code with a status has the form that the description says.
 func statusCode(t *testing.T, d drivers.Description, at *drivers.Attempt) {
 	t.Helper()
 	status := strconv.Itoa(at.Status)

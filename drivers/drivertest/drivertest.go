@@ -22,30 +22,30 @@ import (
 type Behaviour string
 
 const (
-	Answer  Behaviour = "answer"  // does what was asked and says so
+	Answer  Behaviour = "answer"  // does the operation, and says so
 	Reject  Behaviour = "reject"  // refuses the operation, for a reason of the operation's own (HTTP 409)
-	Fail    Behaviour = "fail"    // answers that something went wrong on its side (HTTP 500)
+	Fail    Behaviour = "fail"    // answers that it failed (HTTP 500)
 	Hang    Behaviour = "hang"    // takes the operation and never answers
 	Close   Behaviour = "close"   // takes the operation and closes the connection before the first byte of the answer
 	Cut     Behaviour = "cut"     // closes the connection in the middle of the answer
 	Reset   Behaviour = "reset"   // takes the operation and resets the connection (RST)
-	Garbage Behaviour = "garbage" // answers with bytes that are not of the protocol
-	Endless Behaviour = "endless" // sends an answer that is larger than any bound, or has no end
-	Nobody  Behaviour = "nobody"  // closes every connection and listens no more
+	Garbage Behaviour = "garbage" // answers with bytes that are no valid protocol
+	Endless Behaviour = "endless" // sends an answer that is larger than any bound, or endless
+	Nobody  Behaviour = "nobody"  // closes every connection and does not listen
 )
 
-// Behaviours lists all of them in the order in which they are tested.
+// Behaviours lists all behaviours in the order of the tests.
 var Behaviours = []Behaviour{Answer, Reject, Fail, Hang, Close, Cut, Reset, Garbage, Endless, Nobody}
 
-// Target is a running target and the configuration of a driver on it. It answers properly until told otherwise.
+// Target is a running target, and the configuration of a driver for it. It answers normally until told otherwise.
 type Target struct {
-	// Config opens the driver. Every operation that it sends goes to this target.
+	// Config opens the driver. Every operation of the driver goes to this target.
 	Config drivers.Config
-	// Behave makes the target behave so from now on. After Nobody, Answer listens again on the same port.
+	// Behave sets the target's behaviour from now on. After Nobody, Answer listens again on the same port.
 	Behave func(Behaviour)
-	// Received counts the transmissions of operations that came in, from the start; nil when the target cannot count.
+	// Received counts the transmissions of operations since the start. It is nil if the target cannot count.
 	Received func() int64
-	// Close stops the target and waits for what it started.
+	// Close stops the target and waits for its goroutines.
 	Close func()
 }
 
@@ -53,8 +53,8 @@ type Target struct {
 type Subject struct {
 	// Start starts a target.
 	Start func(t testing.TB) Target
-	// Skip names the behaviours that the protocol cannot have, each with the reason. The keys "cancel", "ended" and
-	// "many" skip those tests.
+	// Skip names the behaviours that the protocol cannot have, each with the reason. The keys "cancel", "ended" and "many"
+	// skip those tests.
 	Skip map[Behaviour]string
 	// Wants replaces what the suite expects of a behaviour, field by field.
 	Wants map[Behaviour]Want

@@ -33,31 +33,31 @@ type RawServer struct {
 	all     sync.WaitGroup
 
 	mu       sync.Mutex
-	listener net.Listener // nil while nobody listens
+	listener net.Listener // nil while the server does not listen
 	conns    map[*RawConn]struct{}
 	accepted int
 }
 
-// RawConn is the server's side of one connection. Its methods are for the script's goroutine, Close apart. Those that return a bool
-// say whether all went well: after false the client is gone, or the test is over.
+// RawConn is the server's side of one connection. Its methods, except Close, are for the script's goroutine. A method that
+// returns a bool returns false if the client has gone or the test has ended.
 type RawConn struct {
-	net.Conn // where the server has TLS, above it
-	// In buffers what comes from the client. Read reads from it too.
+	net.Conn // above TLS, if the server has TLS
+	// In buffers the client's bytes. Read reads from it too.
 	In *bufio.Reader
 	// Number of the connection on this server, from 1.
 	Number int
-	// Done is closed when the test is over.
+	// Done is closed when the test ends.
 	Done <-chan struct{}
 }
 
-// ServeRaw listens on a port of the loopback until the test ends. Connections follow the scripts in turn, one each; all that come
-// after the last script follow it too.
+// ServeRaw listens on a loopback port until the test ends. Each connection follows the next script. Connections after the
+// last script follow that one too.
 func ServeRaw(t testing.TB, scripts ...func(*RawConn)) *RawServer {
 	t.Helper()
 	return ServeRawTLS(t, nil, scripts...)
 }
 
-// ServeRawTLS is ServeRaw below TLS. The handshake is made by the script's first read or write.
+// ServeRawTLS is ServeRaw below TLS. The script's first read or write makes the handshake.
 func ServeRawTLS(t testing.TB, secure *tls.Config, scripts ...func(*RawConn)) *RawServer {
 	t.Helper()
 	s := &RawServer{t: t, secure: secure, scripts: scripts, address: "127.0.0.1:0", done: make(chan struct{}), conns: make(map[*RawConn]struct{})}
@@ -66,7 +66,7 @@ func ServeRawTLS(t testing.TB, secure *tls.Config, scripts ...func(*RawConn)) *R
 	return s
 }
 
-// Address is host:port, also while nobody listens.
+// Address is host:port, even while the server does not listen.
 func (s *RawServer) Address() string { return s.address }
 
 // Accepted counts the connections so far.
@@ -102,7 +102,7 @@ func (s *RawServer) accept(l net.Listener) {
 		c := NewRawConn(conn)
 		c.Done = s.done
 		s.mu.Lock()
-		if s.listener != l { // Refuse or Close came between
+		if s.listener != l { // Refuse or Close happened meanwhile
 			s.mu.Unlock()
 			conn.Close()
 			return
@@ -125,7 +125,7 @@ func (s *RawServer) serve(c *RawConn) {
 	s.scripts[min(c.Number, len(s.scripts))-1](c)
 }
 
-// stop listens no more, and returns the connections that are open.
+// stop stops listening, and returns the open connections.
 func (s *RawServer) stop() []*RawConn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,7 +136,7 @@ func (s *RawServer) stop() []*RawConn {
 	return slices.Collect(maps.Keys(s.conns))
 }
 
-// Refuse listens no more and ends every connection without a word, and waits until the scripts have returned.
+// Refuse stops listening, ends every connection without an answer, and waits until the scripts have returned.
 func (s *RawServer) Refuse() {
 	for _, c := range s.stop() {
 		c.Cut()
@@ -144,7 +144,7 @@ func (s *RawServer) Refuse() {
 	s.all.Wait()
 }
 
-// Wait listens no more, and waits until the scripts have returned by themselves: their connections stay open for them.
+// Wait stops listening, and waits until the scripts return by themselves. Their connections stay open meanwhile.
 func (s *RawServer) Wait() {
 	s.stop()
 	s.all.Wait()
@@ -160,7 +160,7 @@ func (s *RawServer) Close() {
 	s.Refuse()
 }
 
-// NewRawConn gives the connection of another server the methods of a RawConn: it has no number, and is never done.
+// NewRawConn gives another server's connection the methods of a RawConn. It has no number, and its Done is never closed.
 func NewRawConn(c net.Conn) *RawConn { return &RawConn{Conn: c, In: bufio.NewReader(c)} }
 
 // Read reads what In holds first.
@@ -172,19 +172,19 @@ func (c *RawConn) Skip(n int) bool {
 	return err == nil
 }
 
-// Line reads up to the next newline, and returns what stands before it, without a carriage return.
+// Line reads up to the next newline. It returns the line without newline and carriage return.
 func (c *RawConn) Line() (line string, ok bool) {
 	text, err := c.In.ReadString('\n')
 	return strings.TrimRight(text, "\r\n"), err == nil
 }
 
-// Some reads what the client's next write brings, up to 4 KiB.
+// Some reads the bytes of the client's next write, up to 4 KiB.
 func (c *RawConn) Some() bool {
 	_, err := c.Read(make([]byte, 4<<10))
 	return err == nil
 }
 
-// Hang takes what comes and answers nothing, until the client closes or the test ends.
+// Hang reads and answers nothing, until the client closes or the test ends.
 func (c *RawConn) Hang() { io.Copy(io.Discard, c.In) }
 
 // Say writes a text.
@@ -193,7 +193,7 @@ func (c *RawConn) Say(text string) bool {
 	return err == nil
 }
 
-// Slowly writes a text a byte at a time, with a pause after each.
+// Slowly writes a text byte by byte, with a pause after each.
 func (c *RawConn) Slowly(text string, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -211,7 +211,7 @@ func (c *RawConn) Slowly(text string, pause time.Duration) bool {
 	return true
 }
 
-// Endless writes a text over and over, until the client is gone or the test ends.
+// Endless writes a text repeatedly, until the client has gone or the test ends.
 func (c *RawConn) Endless(text string) {
 	block := text
 	if n := (32 << 10) / max(len(text), 1); n > 1 {
@@ -221,13 +221,13 @@ func (c *RawConn) Endless(text string) {
 	}
 }
 
-// Garbage writes lines of bytes that are of no protocol: none is text, and taken for a length they are large.
+// Garbage writes bytes that belong to no protocol: they are no text, and are large numbers when read as a length.
 func (c *RawConn) Garbage() bool { return c.Say(strings.Repeat("\xff\xfe\x80\x00\r\n", 64)) }
 
-// HalfClose ends the direction to the client; the other stays open.
+// HalfClose ends the direction to the client; the other direction stays open.
 func (c *RawConn) HalfClose() { c.tcp().CloseWrite() }
 
-// Cut ends the connection with a FIN, also where TLS has a farewell of its own. With bytes unread the kernel makes it an RST.
+// Cut ends the connection with a FIN, without TLS's close message. If bytes are unread, the kernel sends an RST.
 func (c *RawConn) Cut() { c.tcp().Close() }
 
 // Reset ends the connection with an RST.

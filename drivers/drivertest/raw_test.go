@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// dial connects to a raw server; the connection is closed with the test.
+// dial connects to a raw server. The connection closes with the test.
 func dial(t *testing.T, s *RawServer) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", s.Address())
@@ -24,12 +24,12 @@ func dial(t *testing.T, s *RawServer) net.Conn {
 	return c
 }
 
-// TestRawServer tries what a script can do, as the client sees it.
+// TestRawServer tries what a script can do, as a client sees it.
 func TestRawServer(t *testing.T) {
 	for name, test := range map[string]struct {
 		script func(*RawConn)
-		want   string // what the client reads, cut to the length of what is wanted
-		err    error  // how it ends; nil: by the end of the text
+		want   string // what the client reads, cut to the expected length
+		err    error  // how the connection ends; nil: at the end of the text
 	}{
 		"says":        {func(c *RawConn) { c.Some(); c.Say("hello") }, "hello", nil},
 		"skips":       {func(c *RawConn) { c.Skip(3); line, _ := c.Line(); c.Say(line) }, "lo", nil},
@@ -52,7 +52,7 @@ func TestRawServer(t *testing.T) {
 	}
 }
 
-// TestRawServerWithoutEnd reads much of an answer without end, and leaves.
+// TestRawServerWithoutEnd reads part of an endless answer, and closes.
 func TestRawServerWithoutEnd(t *testing.T) {
 	s := ServeRaw(t, func(c *RawConn) { c.Endless("more ") })
 	c := dial(t, s)
@@ -63,7 +63,7 @@ func TestRawServerWithoutEnd(t *testing.T) {
 	s.Wait()
 }
 
-// TestRawServerScripts: each connection has the script of its turn, and the last one serves all after.
+// TestRawServerScripts: each connection follows its script, and the last script serves all later ones.
 func TestRawServerScripts(t *testing.T) {
 	first := func(c *RawConn) { c.Say("first") }
 	later := func(c *RawConn) { c.Say("later") }
@@ -79,7 +79,8 @@ func TestRawServerScripts(t *testing.T) {
 	}
 }
 
-// TestRawServerRefuses: after Refuse nobody listens and what was open has ended; after Listen the same port answers again.
+// TestRawServerRefuses: after Refuse nothing listens and open connections have ended. After Listen the same port answers
+// again.
 func TestRawServerRefuses(t *testing.T) {
 	s := ServeRaw(t, (*RawConn).Hang)
 	open := dial(t, s)
@@ -97,7 +98,7 @@ func TestRawServerRefuses(t *testing.T) {
 	dial(t, s)
 }
 
-// TestRawServerEnds: what hangs, drips or writes without end returns at the end of the test.
+// TestRawServerEnds: scripts that hang, drip or write endlessly return at the end of the test.
 func TestRawServerEnds(t *testing.T) {
 	for _, script := range []func(*RawConn){
 		(*RawConn).Hang,
@@ -124,7 +125,7 @@ func TestRawServerTLS(t *testing.T) {
 		want error
 	}{
 		"farewell": {func(*RawConn) {}, nil},
-		"cut":      {(*RawConn).Cut, nil}, // crypto/tls takes a FIN between records for the end
+		"cut":      {(*RawConn).Cut, nil}, // crypto/tls takes a FIN between records as the end
 		"reset":    {(*RawConn).Reset, syscall.ECONNRESET},
 	} {
 		s := ServeRawTLS(t, lends.TLS.Clone(), func(c *RawConn) {

@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// short is the deadline of an attempt that nothing but its deadline ends.
+	// short is the deadline of an attempt that only its deadline ends.
 	short = 400 * time.Millisecond
-	// timeout is the stream's: what a client library gives itself to connect, or to wait for an answer.
+	// timeout is the stream's timeout: client libraries use it to connect, and to wait for an answer.
 	timeout = 4 * time.Second
-	// patience is the deadline of every other attempt, and how long the suite waits before it calls something hung.
-	// Nothing is measured by it.
+	// patience is the deadline of every other attempt, and how long the suite waits before it reports a hang. Nothing is
+	// measured by it.
 	patience = 20 * time.Second
 )
 
@@ -43,7 +43,7 @@ func openRig(t *testing.T, target Target) *rig {
 	return r
 }
 
-// NewEnv is an environment for a driver under test, with connections made directly and the given zero of the clock.
+// NewEnv is an environment for a driver under test. Its connections are direct, and epoch is the clock's zero.
 func NewEnv(t testing.TB, epoch time.Time) drivers.Env {
 	return drivers.Env{
 		Stream:   "conformance",
@@ -76,7 +76,7 @@ func (r *rig) close(t *testing.T) {
 	})
 }
 
-// line makes attempts one after the other, over a session or over the pipeline.
+// sender makes attempts one after another, by a session or by the pipeline.
 type sender struct {
 	do    func(ctx context.Context, op *drivers.Op, at *drivers.Attempt)
 	close func() error
@@ -107,7 +107,7 @@ func (s sender) end(t *testing.T) {
 	})
 }
 
-// attempt makes the first attempt of a new operation and checks what holds for all of them.
+// attempt makes the first attempt of a new operation, and checks what holds for every attempt.
 func (r *rig) attempt(t *testing.T, ctx context.Context, s sender, deadline time.Duration) drivers.Attempt {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, deadline)
@@ -121,7 +121,7 @@ func (r *rig) attempt(t *testing.T, ctx context.Context, s sender, deadline time
 	return at
 }
 
-// sane checks what is true of every attempt that ended.
+// checkAttempt checks what is true of every ended attempt.
 func (r *rig) checkAttempt(t *testing.T, at *drivers.Attempt) {
 	t.Helper()
 	now := r.clock()
@@ -151,7 +151,7 @@ func (r *rig) checkAttempt(t *testing.T, at *drivers.Attempt) {
 	}
 }
 
-// received checks that the target got as many transmissions more than before as the attempts say.
+// received checks that the target got as many more transmissions as the attempts report.
 func (r *rig) received(t *testing.T, before int64, attempts ...drivers.Attempt) {
 	t.Helper()
 	if r.target.Received == nil {
@@ -176,7 +176,7 @@ func (r *rig) count() int64 {
 	return r.target.Received()
 }
 
-// within fails the test at once when f does not end.
+// within fails the test at once if f does not end.
 func within(t *testing.T, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})

@@ -12,17 +12,17 @@ import (
 	"wringer/drivers"
 )
 
-// Place is a running log or queue, and the configuration of a source over it.
+// Place is a running log or queue, and the configuration of a source for it.
 type Place struct {
 	// Config opens the source.
 	Config drivers.SourceConfig
-	// Put makes a record with this identity appear, as the system under test does. It returns once the record stands there.
+	// Put makes a record with this identity appear, as the system under test does. It returns once the record is there.
 	Put func(id []byte)
-	// Again makes the place hand out once more what it handed out last; nil where it cannot.
+	// Again delivers the last delivered records once more. It is nil if the place cannot do that.
 	Again func()
-	// Untaken counts the records that stand in the system's own queue; nil for a log, which nobody takes from.
+	// Untaken counts the records in the system's own queue. It is nil for a log, because reading takes nothing from a log.
 	Untaken func() int
-	// Close stops the place and waits for what it started.
+	// Close stops the place and waits for its goroutines.
 	Close func()
 }
 
@@ -34,8 +34,8 @@ type SourceSubject struct {
 	Queue bool
 }
 
-// RunSource runs the conformance suite of sources: a source begins where it was started, delivers everything in order and
-// nothing by its own doing twice, knows when it has caught up, and takes nothing away from the system.
+// RunSource is the conformance suite of sources. A source begins where it was started, and delivers everything in order. It
+// causes no redelivery, knows when it has caught up, and takes nothing away from the system.
 func RunSource(t *testing.T, s SourceSubject) {
 	for _, test := range []struct {
 		name string
@@ -58,7 +58,7 @@ func RunSource(t *testing.T, s SourceSubject) {
 	}
 }
 
-// watch is a source over a place, and what it has delivered.
+// sourceRig is a source on a place, and its deliveries.
 type sourceRig struct {
 	place    Place
 	queue    bool
@@ -85,7 +85,7 @@ func (r *sourceRig) start(t *testing.T) {
 	r.source = source
 }
 
-// receive runs Receive; stop ends it, and closes the source.
+// receive runs Receive. stop ends it, and closes the source.
 func (r *sourceRig) receive(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -114,7 +114,7 @@ func (r *sourceRig) close(t *testing.T) {
 
 func (r *sourceRig) deliver(d *drivers.Delivery) {
 	one := *d
-	one.ID = slices.Clone(d.ID) // it is valid during the call
+	one.ID = slices.Clone(d.ID) // the bytes are valid during the call only
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seen = append(r.seen, one)
@@ -126,7 +126,7 @@ func (r *sourceRig) delivered() []drivers.Delivery {
 	return slices.Clone(r.seen)
 }
 
-// put puts the records of operations from first on.
+// put puts the records of n operations, starting at first.
 func (r *sourceRig) put(first uint64, n int) {
 	for i := range n {
 		r.place.Put(r.identity.Append(nil, first+uint64(i)))
@@ -142,7 +142,7 @@ func (r *sourceRig) catchUp(t *testing.T) {
 	}
 }
 
-// is checks that exactly these operations were delivered, each once.
+// checkDelivered checks that exactly these operations were delivered, each once.
 func (r *sourceRig) checkDelivered(t *testing.T, first uint64, n int) {
 	t.Helper()
 	var want, got []string
@@ -228,11 +228,11 @@ func deliversInOrder(t *testing.T, r *sourceRig) {
 	}
 }
 
-// catchesUp puts records while others are being received: when CatchUp returns, those before it were delivered.
+// catchesUp puts records while others are received. When CatchUp returns, the records before it were delivered.
 func catchesUp(t *testing.T, r *sourceRig) {
 	r.start(t)
 	defer r.receive(t)()
-	r.catchUp(t) // nothing stands there
+	r.catchUp(t) // the place is empty
 	for round := range 5 {
 		r.put(uint64(round)*100, 100)
 		r.catchUp(t)
@@ -243,7 +243,7 @@ func catchesUp(t *testing.T, r *sourceRig) {
 	r.checkDelivered(t, 0, 500)
 }
 
-// waitsForReceive: what nobody received is not known to be delivered.
+// waitsForReceive: a record that was not received is not known to be delivered.
 func waitsForReceive(t *testing.T, r *sourceRig) {
 	r.start(t)
 	r.put(1, 1)
@@ -257,7 +257,7 @@ func waitsForReceive(t *testing.T, r *sourceRig) {
 	r.receive(t)()
 }
 
-// tellsAgain: a record that comes once more stands at its old position, or is marked.
+// redelivers: a record that comes again has its old position, or is marked as redelivered.
 func redelivers(t *testing.T, r *sourceRig) {
 	if r.place.Again == nil {
 		t.Log("does not apply: the place hands out nothing twice")

@@ -9,8 +9,8 @@ import (
 	"wringer/drivers"
 )
 
-// behaviour sends one operation to a target that answers, one to a target that behaves so, and then more until the
-// target, well again, is seen to be so: a driver that stays broken after a fault would report its own state as the
+// behaviour sends one operation to a healthy target, and one to a target with the behaviour. It then sends more, until the
+// driver works with the recovered target. A driver that stays broken after a fault would report its own state as the
 // target's.
 func (r *rig) behaviour(t *testing.T, b Behaviour, want Want) {
 	s := r.newSender(t)
@@ -31,7 +31,7 @@ func (r *rig) behaviour(t *testing.T, b Behaviour, want Want) {
 	want.check(t, &at)
 	statusCode(t, r.target.Config.Describe(), &at)
 	r.received(t, before, at)
-	// A shared connection may be found to have ended between the two: what surely never left is rejected then.
+	// A shared connection may be found to have ended between the two: an attempt that never left is then rejected.
 	again := r.attempt(t, t.Context(), s, deadline)
 	if again.Wire || again.Outcome != drivers.Rejected || again.Code != drivers.CodeRefused {
 		want.check(t, &again)
@@ -43,8 +43,8 @@ func (r *rig) behaviour(t *testing.T, b Behaviour, want Want) {
 	})
 }
 
-// notice lets the driver find out that its connections are gone. A shared connection is read by a goroutine of its own,
-// so an attempt may be sent into it before its end is seen: not known to have had no effect, but never acked.
+// letNotice lets the driver notice that its connections have ended. A goroutine of its own reads a shared connection, so an
+// attempt may be sent before the end is noticed. Such an attempt may have taken effect, but is never acked.
 func (r *rig) letNotice(t *testing.T, s sender) {
 	eventually(t, "the end of the connections to be noticed", func() bool {
 		at := r.attempt(t, t.Context(), s, patience)
@@ -85,7 +85,7 @@ func testCancel(t *testing.T, r *rig) {
 	want.check(t, &at)
 }
 
-// testEnded makes an attempt whose context has ended before.
+// testEnded makes an attempt whose context has already ended.
 func testEnded(t *testing.T, r *rig) {
 	s := r.newSender(t)
 	defer s.end(t)
@@ -99,7 +99,7 @@ func testEnded(t *testing.T, r *rig) {
 	}.check(t, &at)
 }
 
-// testMany sends from many lines at once. Under -race it also shows that sessions share nothing that they should not.
+// testMany sends from many senders at once. With -race it also shows data shared between sessions.
 func testMany(t *testing.T, r *rig) {
 	const lines, each = 16, 50
 	before := r.count()
@@ -118,7 +118,7 @@ func testMany(t *testing.T, r *rig) {
 	r.received(t, before, all...)
 }
 
-// fanOut shares the attempts among sessions.
+// fanOut divides the attempts among sessions.
 func (r *rig) fanOut(t *testing.T, senders int, all []drivers.Attempt) {
 	var wg sync.WaitGroup
 	share := len(all) / senders
@@ -142,7 +142,7 @@ func (r *rig) fanOut(t *testing.T, senders int, all []drivers.Attempt) {
 	wg.Wait()
 }
 
-// flood sends everything down the pipeline and flushes it.
+// flood sends all attempts by the pipeline, and flushes it.
 func (r *rig) flood(t *testing.T, p drivers.Pipeline, all []drivers.Attempt) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

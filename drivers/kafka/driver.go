@@ -175,11 +175,11 @@ func (d *Driver) acked(all []*pendingRecord) {
 }
 
 // finish sets the attempt's outcome, once, and hands the attempt back.
-func (d *Driver) finish(r *pendingRecord, tell func()) {
+func (d *Driver) finish(r *pendingRecord, setOutcome func()) {
 	if !r.ended.CompareAndSwap(false, true) {
 		return
 	}
-	tell()
+	setOutcome()
 	done := r.done
 	r.at, r.done = nil, nil
 	done()

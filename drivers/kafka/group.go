@@ -163,8 +163,8 @@ func (g *consumers) commitStart(offsets map[int32]sarama.OffsetAndMetadata) erro
 }
 
 // Run implements drivers.Group.
-func (g *consumers) Run(ctx context.Context, length time.Duration, tell func(drivers.GroupEvent)) error {
-	g.emit = tell
+func (g *consumers) Run(ctx context.Context, length time.Duration, emit func(drivers.GroupEvent)) error {
+	g.emit = emit
 	strikes := g.config.Churn.plan(g.config.Members, length, g.env.Seed)
 	var members sync.WaitGroup
 	for n := range g.config.Members {

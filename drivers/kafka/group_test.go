@@ -152,7 +152,7 @@ func TestGroupProcessesEverythingOnce(t *testing.T) {
 				t.Errorf("committed %v, %v", committed, err)
 			}
 			if n := b.count(drivers.Assigned); n == 0 {
-				t.Error("no generation was told")
+				t.Error("no event has a generation")
 			}
 		})
 	}

@@ -15,7 +15,7 @@ import (
 	"wringer/faults"
 )
 
-// dials records the addresses that a client dialled.
+// dialRecorder records the addresses that a client dialled.
 type dialRecorder struct {
 	mu  sync.Mutex
 	all map[string]bool
@@ -37,7 +37,7 @@ func (d *dialRecorder) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
-// onLink: no broker was dialled by its own address, and each by one of its own.
+// onLink checks that every broker was dialled, and none at its own address.
 func (d *dialRecorder) onLink(t *testing.T, brokers []string) {
 	t.Helper()
 	d.mu.Lock()
@@ -95,7 +95,7 @@ func TestSaramaStaysOnTheLink(t *testing.T) {
 	d.onLink(t, brokers)
 }
 
-// counter is a group's handler that counts messages until it has enough.
+// countingHandler is a group's handler that counts messages until it has enough.
 type countingHandler struct {
 	want   int
 	enough func()
@@ -123,8 +123,8 @@ func franz(t *testing.T, r *rig, d *dialRecorder, more ...kgo.Opt) *kgo.Client {
 	c, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(r.address), kgo.Dialer(d.DialContext), kgo.DefaultProduceTopic("orders"),
 		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.RetryTimeout(patience), kgo.RequestTimeoutOverhead(time.Second),
-		kgo.MetadataMinAge(50 * time.Millisecond),         // how long it waits before it asks again who leads
-		kgo.ProduceRequestTimeout(100 * time.Millisecond), // with the overhead, when an answer counts as lost
+		kgo.MetadataMinAge(50 * time.Millisecond),         // how long the client waits before it asks for the leader again
+		kgo.ProduceRequestTimeout(100 * time.Millisecond), // with the overhead, the time after which an answer counts as lost
 	}, more...)...)
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,8 @@ func TestFranzStaysOnTheLink(t *testing.T) {
 	d.onLink(t, brokers)
 }
 
-// A leader that moved is named in the answer to a Produce (KIP-951): the client must not learn its own address there.
+// A Produce answer names the new leader of a moved partition (KIP-951). The client must not learn the leader's own address
+// there.
 func TestMovedLeader(t *testing.T) {
 	cl := cluster(t)
 	brokers := cl.ListenAddrs()
@@ -185,7 +186,7 @@ func TestMovedLeader(t *testing.T) {
 	d.onLink(t, brokers)
 }
 
-// Whatever is done to Produce, an idempotent client ends up with each record once.
+// Whatever a fault does to Produce, an idempotent client ends up with each record once.
 func TestClientsOutliveFaults(t *testing.T) {
 	for _, a := range []Act{
 		{API: "produce", Drop: "answers", First: 1},
@@ -210,7 +211,7 @@ func TestClientsOutliveFaults(t *testing.T) {
 				}
 			}
 			if b := f.Bite(); b == (faults.Bite{}) {
-				t.Error("it never bit")
+				t.Error("it touched no traffic")
 			}
 			heal(t, f)
 			var stored int64

@@ -9,7 +9,7 @@ import (
 	"wringer/faults"
 )
 
-// protocol is the name under which the layer lies on a link.
+// protocol is the layer's name on a link.
 const protocol = "kafka"
 
 // Config is `kafka:` of an entry of `links`.
@@ -26,7 +26,7 @@ func (c *Config) Check(problem func(field, message string)) {
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if c.Listen == "" || err != nil {
-		return // whoever reads the scenario says so
+		return // the decoder reports it
 	}
 	if ip := net.ParseIP(host); c.Advertise == "" && (host == "" || ip != nil && ip.IsUnspecified()) {
 		problem("listen", "every address of the machine is listened on, and clients must be told one: give advertise, the host under which the target reaches it")
@@ -47,7 +47,7 @@ func (c *Config) Prepare(link faults.Link, log *slog.Logger) error {
 	return nil
 }
 
-// layerOn returns the link's layer, laid at the first call.
+// layerOn returns the link's layer. The first call lays it.
 func layerOn(link faults.Link) (*layer, error) {
 	stack, ok := link.(faults.ListeningLink)
 	if !ok {

@@ -19,7 +19,7 @@ import (
 	"wringer/faults/toxi"
 )
 
-// produce is a Produce of version 3 with these acks for one partition of one topic, and no records.
+// produce is a Produce request of version 3 with these acks. It has one partition of one topic, and no records.
 func produce(correlation int32, acks int16) []byte {
 	r := kmsg.NewPtrProduceRequest()
 	r.SetVersion(3)
@@ -61,7 +61,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// What no fault names and no address is in passes byte for byte, whatever it is.
+// Bytes that no fault names and that hold no address pass unchanged, whatever they are.
 func TestPassesUnchanged(t *testing.T) {
 	var heard [][]byte
 	r := newRig(t, serve(t, func(request []byte) []byte { heard = append(heard, request); return echo(request) }))
@@ -127,7 +127,7 @@ func TestErrorIsAnsweredInItsTurn(t *testing.T) {
 	}))
 	f := r.inject(t, Act{API: "produce", Error: "NOT_LEADER_OR_FOLLOWER"})
 	c := r.dial(t)
-	// With a delay in force on another API the earlier request is one whose answer is waited for.
+	// A delay on another API makes the earlier answer an expected one.
 	slow := r.inject(t, Act{API: "fetch", Delay: time.Millisecond})
 	first := frame(int16(kmsg.Fetch), 4, 1)
 	send(t, c, first, produce(2, -1))
@@ -153,7 +153,7 @@ func TestErrorIsAnsweredInItsTurn(t *testing.T) {
 	heal(t, f)
 }
 
-// What will never be answered silences what is behind it, and healing resets the connection.
+// A request that is never answered silences the answers behind it. Healing resets the connection.
 func TestDropSilencesItsConnection(t *testing.T) {
 	for _, drop := range []string{dropAnswers, dropRequests} {
 		t.Run(drop, func(t *testing.T) {
@@ -222,7 +222,7 @@ func TestLongAnswersPassUnread(t *testing.T) {
 	}
 }
 
-// Clients are offered no version whose answers name brokers where they are not found.
+// Clients are offered no version whose answers name brokers in a place that is not read.
 func TestOffersWhatItReads(t *testing.T) {
 	offered := kmsg.NewPtrApiVersionsResponse()
 	for _, key := range []kmsg.Key{kmsg.Produce, kmsg.Fetch, kmsg.Metadata, kmsg.Heartbeat} {
@@ -253,7 +253,7 @@ func TestOffersWhatItReads(t *testing.T) {
 			t.Errorf("%s is offered up to %d, want %d", kmsg.NameForKey(k.ApiKey), k.MaxVersion, want)
 		}
 	}
-	// A broker that does not know the version of the question says so in version 0.
+	// A broker that does not know the request's version answers so in version 0.
 	old := kmsg.NewPtrApiVersionsResponse()
 	old.ErrorCode = 35
 	if !unsupported(int16(kmsg.ApiVersions), old.AppendTo(nil)) {
@@ -261,7 +261,7 @@ func TestOffersWhatItReads(t *testing.T) {
 	}
 }
 
-// answers are one of each kind that names brokers, with addresses that no link has.
+// answers has one answer of each kind that names brokers, with addresses that no link has.
 func answers() []kmsg.Response {
 	metadata := kmsg.NewPtrMetadataResponse()
 	b := kmsg.NewMetadataResponseBroker()
@@ -294,7 +294,8 @@ func answers() []kmsg.Response {
 	return []kmsg.Response{metadata, coordinator, described, produced, fetched, shared}
 }
 
-// In every version of every answer the address is replaced, and nothing else: putting it back gives the same bytes.
+// In every version of every answer the address is replaced, and nothing else. Putting the address back gives the same
+// bytes.
 func TestRewritesAddressesAlone(t *testing.T) {
 	m := &mapping{advertise: "10.0.0.7", brokers: map[int32]*broker{1: {port: 19094}}}
 	back := &mapping{advertise: "broker-1.internal", brokers: map[int32]*broker{1: {port: 9092}}}
@@ -306,7 +307,7 @@ func TestRewritesAddressesAlone(t *testing.T) {
 			answer.SetVersion(version)
 			var body []byte
 			if answer.IsFlexible() {
-				body = append(body, 1, 5, 2, 'h', 'i') // a tagged field of the header
+				body = append(body, 1, 5, 2, 'h', 'i') // a tagged field in the header
 			}
 			body = answer.AppendTo(body)
 			got, err := m.rewritten(answer.Key(), version, body)
@@ -348,7 +349,7 @@ func FuzzRewritten(f *testing.F) {
 	})
 }
 
-// noStack listens nowhere.
+// noListening is a link that cannot listen.
 type noListening struct{ faults.ListeningLink }
 
 func (noListening) Listen(faults.Inlet) (string, error) { return "", errors.New("no port is free") }
@@ -398,7 +399,7 @@ func TestConfigs(t *testing.T) {
 	}
 }
 
-// An answer that has come, and waits out a delay, still stands before ours.
+// A delayed answer that has arrived still comes before our own.
 func TestOursWaitsForTheAnswerUnderWay(t *testing.T) {
 	client, near := net.Pipe()
 	_, target := net.Pipe()

@@ -16,28 +16,28 @@ type Fault struct {
 	part                faults.Part
 	takeDown, bringBack func(context.Context) error
 	every               time.Duration
-	downFor             time.Duration // how long a strike of `every` keeps the part down
+	downFor             time.Duration // how long each strike of `every` keeps the part down
 
-	turn chan struct{} // holds one while a call into the part is under way
+	turn chan struct{} // holds one element while a call into the part is in progress
 
 	mu          sync.Mutex
 	wanted      bool               // between Inject and Heal
-	cancel      context.CancelFunc // of the Inject under way
-	stopStrikes context.CancelFunc // of the strikes under way: an Inject beside them has its own
-	loop        chan struct{}      // closed when the strikes are over; nil without any
+	cancel      context.CancelFunc // ends the Inject in progress
+	stopStrikes context.CancelFunc // ends the strikes; a concurrent Inject has its own cancel
+	loop        chan struct{}      // closed when the strikes have ended; nil without `every`
 	strikeErr   error              // the first strike that failed
 	counting    bool
-	metAtStart  int64 // what the part had met when it was first struck
-	metBefore   int64 // what it met in earlier times in force
+	metAtStart  int64 // what the part had met when the fault began
+	metBefore   int64 // what the part met in earlier injections
 }
 
-// mendBound is how long an undoing may take that nobody waits for.
+// bringBackBound bounds a bringBack for which nobody waits.
 const bringBackBound = 5 * time.Second
 
 var errHealed = errors.New("healed before it took effect")
 
-// Inject implements faults.Fault. It is idempotent. With `every` it returns after the first strike; the others follow until Heal, whatever
-// becomes of ctx.
+// Inject implements faults.Fault. It is idempotent. With `every` it returns after the first strike. The other strikes
+// follow until Heal, even if ctx ends.
 func (f *Fault) Inject(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -66,7 +66,7 @@ func (f *Fault) Inject(ctx context.Context) error {
 	return nil
 }
 
-// keepDown waits out a strike, or for the end of ctx.
+// keepDown waits for the length of a strike, or until ctx ends.
 func (f *Fault) keepDown(ctx context.Context) {
 	if f.downFor <= 0 {
 		return
@@ -85,7 +85,7 @@ func (f *Fault) begin(cancel context.CancelFunc) {
 	f.wanted, f.cancel = true, cancel
 }
 
-// measure fixes what the part had met before; false when Heal came first.
+// startCounting notes what the part had met before. It returns false if Heal came first.
 func (f *Fault) startCounting() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -101,8 +101,7 @@ func (f *Fault) isWanted() bool {
 	return f.wanted
 }
 
-// undo brings the part back without Heal, which may have given up waiting, and returns why, joined with an error of its
-// own.
+// undo brings the part back without Heal, which may have stopped waiting. It returns why, joined with its own error.
 func (f *Fault) undo(ctx context.Context, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(bringBackBound, f.Patience()))
 	defer cancel()
@@ -112,7 +111,7 @@ func (f *Fault) undo(ctx context.Context, why error) error {
 	return why
 }
 
-// keepStriking strikes each period until Heal.
+// keepStriking strikes once per period until Heal.
 func (f *Fault) keepStriking(ctx context.Context) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	loop := make(chan struct{})
@@ -148,7 +147,7 @@ func (f *Fault) strikeOnce(ctx context.Context) {
 	if err == nil {
 		f.keepDown(ctx)
 	}
-	// Undone even when Heal has come: it may give up before this ends.
+	// The part is brought back even after Heal: Heal may give up before this ends.
 	err = f.undo(ctx, err)
 	if err == nil || ctx.Err() != nil {
 		return
@@ -160,9 +159,9 @@ func (f *Fault) strikeOnce(ctx context.Context) {
 	}
 }
 
-// Heal implements faults.Fault. It waits for the call into the part that is under way; when ctx ends first, an Inject
-// still running undoes itself as it returns. With `every`, a strike that failed is told here: the fault did less than
-// planned, or other than planned.
+// Heal implements faults.Fault. It waits for the call into the part that is in progress. If ctx ends first, a running
+// Inject undoes itself when it returns. With `every`, Heal returns the error of a failed strike: the fault was not as
+// planned.
 func (f *Fault) Heal(ctx context.Context) error {
 	loop := f.stop()
 	if loop != nil {
@@ -182,7 +181,7 @@ func (f *Fault) Heal(ctx context.Context) error {
 	return f.stopCounting()
 }
 
-// stop tells what is under way that the fault is over.
+// stop ends the call and the strikes in progress.
 func (f *Fault) stop() (loop chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -195,7 +194,7 @@ func (f *Fault) stop() (loop chan struct{}) {
 	return f.loop
 }
 
-// settle closes the account after the part came back.
+// stopCounting adds what the part met, after the part came back.
 func (f *Fault) stopCounting() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -222,7 +221,7 @@ func (f *Fault) Probe(ctx context.Context) error {
 	return nil
 }
 
-// Patience implements faults.Slow: as long as the part itself asks for.
+// Patience implements faults.Slow: the part's own patience.
 func (f *Fault) Patience() time.Duration {
 	if p, ok := f.part.(faults.Slow); ok {
 		return p.Patience()
@@ -230,7 +229,7 @@ func (f *Fault) Patience() time.Duration {
 	return 0
 }
 
-// Bite implements faults.Fault. A part counts what met it as a whole, not its connections and bytes.
+// Bite implements faults.Fault. A part counts what it met as a whole, not by connections and bytes.
 func (f *Fault) Bite() faults.Bite {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -241,7 +240,7 @@ func (f *Fault) Bite() faults.Bite {
 	return faults.Bite{Bit: met > 0, Connections: -1, Bytes: -1}
 }
 
-// take waits for the turn to call into the part.
+// lock waits until no other call into the part is in progress.
 func (f *Fault) lock(ctx context.Context) error {
 	select {
 	case f.turn <- struct{}{}:

@@ -1,5 +1,5 @@
-// Package processes is the target `processes:`: local programs that are started with the run, are parts that faults can
-// break, and end with it.
+// Package processes is the target `processes:`: local programs that start with the run and end with it. Each is a part that
+// faults can break.
 package processes
 
 import (
@@ -91,7 +91,8 @@ func (p *Program) check(problem func(field, message string)) {
 
 func (c *Config) names() []string { return slices.Sorted(maps.Keys(*c)) }
 
-// order is the order of starting: each after those that it needs, by name otherwise. stuck are those that never come.
+// order is the starting order: each program after those it needs, otherwise by name. stuck lists the programs that can
+// never start.
 func (c *Config) order() (order, stuck []string) {
 	left := c.names()
 	for {
@@ -115,7 +116,7 @@ func (c *Config) Variables() []string {
 	return all
 }
 
-// Reserved implements scenarios.Reserving: the ports are known before anything starts.
+// Reserved implements scenarios.Reserving: the ports are known before any program starts.
 func (c *Config) Reserved() []string {
 	var all []string
 	for _, n := range c.names() {

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// kept is output in memory.
+// outputBuffer keeps output in memory.
 type outputBuffer struct {
 	mu sync.Mutex
 	bytes.Buffer
@@ -83,7 +83,7 @@ func TestStartsInOrderWithVariables(t *testing.T) {
 	if vars["api.pid"] == "" || len(target.Parts()) != 2 {
 		t.Errorf("variables %v, %d parts", vars, len(target.Parts()))
 	}
-	// The line must be written anew after a restart.
+	// After a restart the line must be written again.
 	if err := target.Parts()["db"].Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestStartFails(t *testing.T) {
 func TestEvents(t *testing.T) {
 	target, _, err := run(t, Config{"a": shell("exit 9")})
 	if err != nil {
-		return // it was over before it was looked at
+		return // the program had ended before the first check
 	}
 	patience := time.NewTimer(20 * time.Second)
 	defer patience.Stop()

@@ -15,7 +15,7 @@ import (
 	"wringer/scenarios"
 )
 
-// target is the programs at work.
+// target is the running programs.
 type target struct {
 	env     scenarios.TargetEnv
 	vars    map[string]string
@@ -24,7 +24,7 @@ type target struct {
 	outputs []io.Closer
 }
 
-// start starts the programs one after the other. What it started is gone when it returns an error.
+// start starts the programs one after another. With an error, no program is left running.
 func start(ctx context.Context, c Config, env scenarios.TargetEnv) (*target, error) {
 	t := &target{env: env, vars: make(map[string]string), parts: make(map[string]*process.Process)}
 	if err := t.reserve(c); err != nil {
@@ -39,7 +39,7 @@ func start(ctx context.Context, c Config, env scenarios.TargetEnv) (*target, err
 	return t, nil
 }
 
-// reserve gives every named port a number.
+// reserve assigns a number to every named port.
 func (t *target) reserve(c Config) error {
 	var names []string
 	for _, n := range c.names() {
@@ -106,7 +106,7 @@ func (t *target) start(ctx context.Context, n string, p *Program) error {
 	return nil
 }
 
-// first is the address of a program's first port, empty when it has none.
+// first is the address of a program's first port; empty without ports.
 func (t *target) first(n string, p *Program) string {
 	if len(p.Ports) == 0 {
 		return ""
@@ -114,7 +114,7 @@ func (t *target) first(n string, p *Program) string {
 	return t.vars[n+"."+p.Ports[0]]
 }
 
-// named are the variables as a scenario writes them.
+// variables returns the variables as a scenario writes them.
 func (t *target) variables() map[string]string {
 	vars := make(map[string]string, len(t.vars)+len(t.env.Vars))
 	maps.Copy(vars, t.env.Vars)
@@ -124,7 +124,7 @@ func (t *target) variables() map[string]string {
 	return vars
 }
 
-// fill is the program with its variables filled in.
+// fill returns the program with its variables filled in.
 func (p *Program) fill(vars map[string]string) (*Program, error) {
 	var failed []error
 	text := func(s string) string {
@@ -157,7 +157,7 @@ func (t *target) Parts() map[string]faults.Part {
 	return parts
 }
 
-// Events implements scenarios.Witness: the programs that ended although nothing told them to.
+// Events implements scenarios.Witness: it reports programs that ended by themselves.
 func (t *target) Events() []string {
 	var all []string
 	for _, n := range t.started {
@@ -168,7 +168,7 @@ func (t *target) Events() []string {
 	return all
 }
 
-// Close implements scenarios.Target: the last started ends first.
+// Close implements scenarios.Target. Programs end in the reverse order of their start.
 func (t *target) Close(ctx context.Context) error {
 	var failed []error
 	for _, n := range slices.Backward(t.started) {

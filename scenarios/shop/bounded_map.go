@@ -2,12 +2,12 @@ package shop
 
 import "sync"
 
-// memory is a map that remembers the last limit keys that were put into it: the shop's databases, bounded so that it can
-// run for days. What is forgotten is a million orders old by then; no retry is. Safe for concurrent use.
+// boundedMap is a map that keeps the last limit keys. The shop's databases are bounded so that the shop can run for days. A
+// forgotten key is a million orders old, older than any retry. Safe for concurrent use.
 type boundedMap[K comparable, V any] struct {
 	mu     sync.Mutex
 	values map[K]V
-	order  []K // a ring once it has grown to limit
+	order  []K // becomes a ring once it has grown to limit
 	next   int
 	limit  int
 }
@@ -26,7 +26,7 @@ func (m *boundedMap[K, V]) get(key K) (V, bool) {
 	return v, ok
 }
 
-// getOrPut returns what stood under key, or puts what create makes there. fresh tells which.
+// getOrPut returns the value of key. If there is none, it stores the result of create, and fresh is true.
 func (m *boundedMap[K, V]) getOrPut(key K, create func() V) (value V, fresh bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -39,7 +39,7 @@ func (m *boundedMap[K, V]) getOrPut(key K, create func() V) (value V, fresh bool
 	return v, true
 }
 
-// remember notes the age of a new key. m.mu is held.
+// evictOldest records the age of a new key, and evicts the oldest key of a full map. m.mu is held.
 func (m *boundedMap[K, V]) evictOldest(key K) {
 	if len(m.order) < m.limit {
 		m.order = append(m.order, key)

@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// both runs a test on the honest shop and on one with the defect.
+// both runs a test on the honest shop, and on a shop with the defect.
 func both(t *testing.T, defect string, test func(t *testing.T, b *bench, broken bool)) {
 	t.Run("honest", func(t *testing.T) { test(t, openBench(t, Config{}), false) })
 	t.Run(defect, func(t *testing.T) { test(t, openBench(t, Config{Defects: []string{defect}}), true) })
 }
 
-// copies counts the records beyond the first of each order.
+// copies counts the records of each order beyond the first.
 func copies(records []logged) int { return len(records) - len(times(records)) }
 
 func TestNoDedupe(t *testing.T) {
@@ -54,7 +54,7 @@ func TestPublishTwice(t *testing.T) {
 	})
 }
 
-// chosen tells whether a defect that picks orders picks this one.
+// chosen says whether the defect picks this order.
 func (b *bench) chosen(defect string, n int) bool {
 	d := defectSet([]string{defect})
 	return d.publishesTwice(orderID(n)) || d.hangs(orderID(n))
@@ -74,7 +74,7 @@ func TestAckBeforePublish(t *testing.T) {
 		}
 		must(t, b.part("kafka").Resume(t.Context()))
 		<-acked
-		// The first ten may themselves have stood in the queue when the brokers froze.
+		// The first ten may have been in the queue when the brokers froze.
 		eventually(t, "the queue drained", func() bool { return b.Audit().Counts.EventsPublished >= leakyQueue })
 		lost := orders - len(times(b.records(topicOrderEvents)))
 		if broken != (lost > 0) {
@@ -207,7 +207,7 @@ func TestSwitches(t *testing.T) {
 	must(t, b.part("inventory").Pause(t.Context()))
 	b.giveUp(1, 2)
 	must(t, b.part("inventory").Resume(t.Context()))
-	b.shipped(1) // it went on in the background, without a time-out
+	b.shipped(1) // the call went on in the background, without a timeout
 }
 
 func (b *bench) shipped(n int64) {

@@ -1,5 +1,5 @@
-// Package shop is the embedded target: a small, real order system with a REST, a gRPC and a Kafka face on loopback ports.
-// The shop is honest by default, and has defects that can be switched on one by one.
+// Package shop is the embedded target: a small, real order system with a REST, a gRPC and a Kafka interface on loopback
+// ports. The shop is honest by default, and has defects that can be switched on one by one.
 //
 //	POST /orders -> orders --Reserve--> inventory --> topic inventory-calls
 //	                  |

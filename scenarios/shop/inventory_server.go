@@ -19,7 +19,7 @@ import (
 	"google.golang.org/protobuf/reflect/protodesc"
 )
 
-// inventoryServer is the gRPC face of the inventory. inventoryPart pauses and kills it.
+// inventoryServer is the gRPC server of the inventory. inventoryPart pauses and kills it.
 type inventoryServer struct {
 	inventory *inventory
 	schema    schema
@@ -31,7 +31,7 @@ type inventoryServer struct {
 	underway   atomic.Int64 // calls in handlers
 }
 
-// Streams are bounded, as everything is.
+// Bounds of the streams.
 const (
 	defaultUpdates        = 3
 	maxUpdates            = 10_000
@@ -39,7 +39,7 @@ const (
 	maxUpdateInterval     = time.Minute
 )
 
-// callerKey is the metadata key by which the order service says who it is.
+// callerKey is the metadata key by which the order service identifies itself.
 const (
 	callerKey    = "shop-caller"
 	callerOrders = "orders"
@@ -74,8 +74,8 @@ func (v *inventoryServer) build(options ...grpc.ServerOption) *grpc.Server {
 	return server
 }
 
-// arriveUnary records what arrives, and holds it back while the inventory is paused: what arrived then is on record
-// although nobody worked on it.
+// interceptUnary records each call that arrives, and holds it back while the inventory is paused. So calls that arrive
+// during a pause are recorded too.
 func (v *inventoryServer) interceptUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	v.underway.Add(1)
 	defer v.underway.Add(-1)
@@ -95,7 +95,7 @@ func (v *inventoryServer) interceptStream(service any, stream grpc.ServerStream,
 	return handle(service, &pausableStream{stream, &v.pausePoint})
 }
 
-// heldStream passes a gate with every message, either way.
+// pausableStream waits at the pause point with every message, in both directions.
 type pausableStream struct {
 	grpc.ServerStream
 	pausePoint *pausePoint
@@ -127,7 +127,7 @@ func fromOrders(ctx context.Context) bool {
 	return len(callers) == 1 && callers[0] == callerOrders
 }
 
-// description is what a generator would write for inventory.proto.
+// description is the code that a generator would write for inventory.proto.
 func (v *inventoryServer) description() *grpc.ServiceDesc {
 	return &grpc.ServiceDesc{
 		ServiceName: inventoryService,
@@ -193,7 +193,7 @@ func (v *inventoryServer) watchStock(_ any, stream grpc.ServerStream) error {
 	return v.sendLevels(stream, m.text("item_id"), updates, interval)
 }
 
-// tellLevels sends the first level at once.
+// sendLevels sends the first level at once.
 func (v *inventoryServer) sendLevels(stream grpc.ServerStream, itemID string, updates int64, interval time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()

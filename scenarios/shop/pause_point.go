@@ -5,16 +5,16 @@ import (
 	"sync/atomic"
 )
 
-// gate holds back what comes to it while it is shut. The zero gate is open. Safe for concurrent use.
+// pausePoint holds back its callers while it is paused. The zero value is not paused. Safe for concurrent use.
 type pausePoint struct {
 	mu sync.Mutex
-	// lifted is closed when the gate opens again; nil while it is open.
+	// ended is closed when the pause ends; nil while not paused.
 	ended chan struct{}
-	// met counts what came while it was shut.
+	// met counts the callers that were held back.
 	met atomic.Int64
 }
 
-// shut is idempotent, as lift is.
+// pause is idempotent, as resume is.
 func (p *pausePoint) pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -32,14 +32,14 @@ func (p *pausePoint) resume() {
 	}
 }
 
-// state returns nil when the gate is open, else a channel that is closed when it opens.
+// paused returns nil while not paused; otherwise a channel that is closed when the pause ends.
 func (p *pausePoint) paused() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.ended
 }
 
-// pass returns true once the gate is open, and false when gone is closed first.
+// wait returns true once no pause is in force, and false if gone is closed first.
 func (p *pausePoint) wait(gone <-chan struct{}) bool {
 	ended := p.paused()
 	if ended == nil {

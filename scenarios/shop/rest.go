@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// restFace is the REST face of the shop.
+// restServer is the shop's REST server.
 type restServer struct {
 	orders *orders
 	ledger *ledger
@@ -28,7 +28,7 @@ const (
 	maxOrderItems = 100
 )
 
-// openRest takes the listener over. life ends before close is called.
+// openRest takes over the listener. shopCtx ends before close is called.
 func openRest(shopCtx context.Context, l net.Listener, o *orders, ledger *ledger) *restServer {
 	s := &restServer{orders: o, ledger: ledger}
 	routes := http.NewServeMux()
@@ -42,7 +42,7 @@ func openRest(shopCtx context.Context, l net.Listener, o *orders, ledger *ledger
 		Handler:           routes,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          log.New(io.Discard, "", 0), // a client's broken connection is its own affair
+		ErrorLog:          log.New(io.Discard, "", 0), // errors of a client's connection concern the client alone
 		ConnState:         s.follow,
 	}
 	s.served.Go(func() { _ = s.server.Serve(l) }) // ends by Close, without another error
@@ -59,7 +59,7 @@ func (s *restServer) follow(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// close cuts every connection and waits for the handlers, which end when the orders' life has.
+// close cuts every connection and waits for the handlers, which end after shopCtx.
 func (s *restServer) close() {
 	_ = s.server.Close()
 	s.served.Wait()
@@ -95,7 +95,7 @@ func (s *restServer) postOrder(shopCtx context.Context, w http.ResponseWriter, r
 	}
 }
 
-// leave waits until the client has gone, or the shop closes, and ends the request without an answer.
+// awaitClientGone waits until the client has gone or the shop closes. It ends the request without an answer.
 func awaitClientGone(shopCtx, client context.Context) {
 	select {
 	case <-client.Done():
@@ -110,7 +110,7 @@ func (s *restServer) getOrder(w http.ResponseWriter, r *http.Request) {
 
 func (s *restServer) getAudit(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(s.ledger.audit()) // fails when the client has gone
+	_ = json.NewEncoder(w).Encode(s.ledger.audit()) // fails if the client has gone
 }
 
 func readRequest(key string, body []byte) (r request, err error) {
@@ -148,10 +148,10 @@ func (i item) check() error {
 func write(w http.ResponseWriter, a answer) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // fails when the client has gone
+	_, _ = w.Write(a.body) // fails if the client has gone
 }
 
-// problem is the body of an answer that is no success.
+// problem is the body of an error answer.
 func problem(code, text string) []byte {
 	body, _ := json.Marshal(struct { // strings: cannot fail
 		Code  string `json:"code"`

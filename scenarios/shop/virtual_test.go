@@ -15,10 +15,10 @@ import (
 	"wringer/scenarios"
 )
 
-// virtually runs test with a shop in a bubble, on a network in memory.
+// virtually runs test with a shop in a synctest bubble, on a network in memory.
 func virtually(t *testing.T, c Config, test func(b *bench)) {
 	t.Helper()
-	metrics.NewMeter().Stop() // go-metrics' goroutine, which never ends, belongs to no bubble
+	metrics.NewMeter().Stop() // go-metrics' goroutine never ends, and must not belong to a bubble
 	synctest.Test(t, func(t *testing.T) {
 		var network memnet.Network
 		s, err := Open(t.Context(), c, scenarios.TargetEnv{
@@ -33,11 +33,11 @@ func virtually(t *testing.T, c Config, test func(b *bench)) {
 		if err := s.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-		time.Sleep(time.Minute) // sarama's consumers take a nap before they end
+		time.Sleep(time.Minute) // sarama's consumers sleep before they end
 	})
 }
 
-// An order takes the linger of its event and nothing else.
+// An order takes as long as the linger of its event, and no longer.
 func TestOrderInVirtualTime(t *testing.T) {
 	virtually(t, Config{}, func(b *bench) {
 		for n := range 20 {
@@ -53,7 +53,7 @@ func TestOrderInVirtualTime(t *testing.T) {
 	})
 }
 
-// Frozen parts hold orders up for as long as they are frozen, and lose none.
+// Frozen parts delay orders for as long as they are frozen, and lose none.
 func TestFrozenPartsInVirtualTime(t *testing.T) {
 	for _, part := range []string{partKafka, partInventory} {
 		virtually(t, Config{Timeouts: new(bool)}, func(b *bench) {
@@ -75,7 +75,8 @@ func TestFrozenPartsInVirtualTime(t *testing.T) {
 	}
 }
 
-// Each topic is led by more than one broker, the same in every run, and the orders' events by none that coordinates their reader.
+// Several brokers lead each topic's partitions, the same in every run. The coordinator of the orders' reader leads none of
+// the orders' events.
 func TestLeadersInVirtualTime(t *testing.T) {
 	virtually(t, Config{}, func(b *bench) {
 		cluster := b.part(partKafka).(brokersPart).brokers.cluster
