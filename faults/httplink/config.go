@@ -95,11 +95,11 @@ func (c *Config) Check(problem func(field, message string)) {
 		problem("http.status", fmt.Sprintf("%d ends no request: write 200 to 599", a.Status))
 	}
 	if a.GRPC != "" && codeOf(a.GRPC) == 0 {
-		problem("http.grpc", fmt.Sprintf("%q is no error of gRPC's: write one of %s", a.GRPC, strings.Join(codes[1:], ", ")))
+		problem("http.grpc", fmt.Sprintf("%q is not a gRPC error: write one of %s", a.GRPC, strings.Join(codes[1:], ", ")))
 	}
 	switch {
 	case a.RetryAfter < 0 || a.RetryAfter%time.Second != 0:
-		problem("http.retry_after", "is told in whole seconds: write 1s, 2s")
+		problem("http.retry_after", "must be in whole seconds: write 1s, 2s")
 	case a.RetryAfter > 0 && a.Status == 0:
 		problem("http.retry_after", "belongs to status, which is not given")
 	}
@@ -114,7 +114,7 @@ func (c *Config) Check(problem func(field, message string)) {
 		problem("http.first", "stands beside share: give one of the two")
 	}
 	if a.Cut > 0 && (a.First > 0 || a.Share > 0) {
-		problem("http.cut", "counts every matching request of its connection: take first and share away")
+		problem("http.cut", "counts every matching request of its connection: remove first and share")
 	}
 	c.checkMatch(problem)
 }
@@ -122,13 +122,13 @@ func (c *Config) Check(problem func(field, message string)) {
 func (c *Config) checkMatch(problem func(field, message string)) {
 	m := &c.Act.Match
 	if m.Method != strings.ToUpper(m.Method) || strings.ContainsAny(m.Method, " *") {
-		problem("http.match.method", fmt.Sprintf("%q is no method: write one in capitals, as in POST", m.Method))
+		problem("http.match.method", fmt.Sprintf("%q is not a method: write one in capitals, as in POST", m.Method))
 	}
 	if m.Path != "" && !strings.HasPrefix(m.Path, "/") {
 		problem("http.match.path", fmt.Sprintf("%q would match nothing: a path begins with /", m.Path))
 	}
 	if strings.Contains(strings.TrimSuffix(m.Path, "*"), "*") || strings.Contains(m.Path, "?") {
-		problem("http.match.path", "holds a * before its end, or a query: it is compared as it stands, without the query")
+		problem("http.match.path", "may hold a * only at its end, and no query")
 	}
 	for name, value := range m.Headers {
 		if name == "" || value == "" {

@@ -26,12 +26,12 @@ type conn struct {
 	writing sync.Mutex // held to write to the client, a whole answer at a time
 
 	mu    sync.Mutex
-	queue []*exchange
+	queue []*pendingRequest
 	met   map[*Fault]int // requests that each fault acted on, or counts for its cut
 }
 
-// exchange is a request whose answer is to come.
-type exchange struct {
+// pendingRequest is a request whose answer is to come.
+type pendingRequest struct {
 	method  string
 	fault   *Fault // acts on the answer; nil: none
 	ours    []byte // the answer, given in the target's place
@@ -44,8 +44,8 @@ func newConn(l *layer, client, target net.Conn) *conn {
 	return &conn{Ends: request.NewEnds(client, target), layer: l, met: make(map[*Fault]int)}
 }
 
-// forget takes the ended connection from the faults that keep it.
-func (c *conn) forget() {
+// releaseFaults takes the ended connection from the faults that keep it.
+func (c *conn) releaseFaults() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for f := range c.met {
@@ -53,17 +53,17 @@ func (c *conn) forget() {
 	}
 }
 
-// meets charges a fault with a request of this connection, whose headers are size bytes; it returns the how manieth it is.
-func (c *conn) meets(f *Fault, size int) (nth int) {
+// charge charges a fault with a request of this connection, whose headers are size bytes; it returns the how manieth it is.
+func (c *conn) charge(f *Fault, size int) (n int) {
 	c.mu.Lock()
 	c.met[f]++
-	nth = c.met[f]
+	n = c.met[f]
 	c.mu.Unlock()
-	if f.act.Cut > nth {
-		return nth // counted, and let through
+	if f.act.Cut > n {
+		return n // counted, and let through
 	}
-	f.Meets(nth == 1 || nth == f.act.Cut, size)
-	return nth
+	f.Meets(n == 1 || n == f.act.Cut, size)
+	return n
 }
 
 // requests carries what the client says.
@@ -71,25 +71,25 @@ func (c *conn) requests(r *bufio.Reader) error {
 	for {
 		head, err := readHead(r)
 		if err != nil {
-			return c.rest(c.Target, r, err)
+			return c.passRest(c.Target, r, err)
 		}
 		req, err := parseRequest(head)
 		if err != nil {
-			return c.rest(c.Target, r, errRaw)
+			return c.passRest(c.Target, r, errNotHTTP)
 		}
 		_, _ = r.Discard(len(head)) // it is in the buffer
 		if err := c.request(r, head, req); err != nil {
 			return err
 		}
 		if upgrades(req) {
-			return c.rest(c.Target, r, errRaw)
+			return c.passRest(c.Target, r, errNotHTTP)
 		}
 	}
 }
 
-// rest passes on what is no HTTP, to its end; another error is returned.
-func (c *conn) rest(w io.Writer, r *bufio.Reader, why error) error {
-	if !errors.Is(why, errRaw) {
+// passRest passes on what is no HTTP, to its end; another error is returned.
+func (c *conn) passRest(w io.Writer, r *bufio.Reader, why error) error {
+	if !errors.Is(why, errNotHTTP) {
 		return why
 	}
 	_, err := r.WriteTo(w)
@@ -102,12 +102,12 @@ func upgrades(r *http.Request) bool {
 
 // request carries one request, or what a fault makes of it.
 func (c *conn) request(r *bufio.Reader, head []byte, req *http.Request) error {
-	e := &exchange{method: req.Method, upgrade: upgrades(req)}
-	f := c.layer.strike(false, req.Method, req.RequestURI, req.Header)
+	e := &pendingRequest{method: req.Method, upgrade: upgrades(req)}
+	f := c.layer.pick(false, req.Method, req.RequestURI, req.Header)
 	if f != nil {
-		nth := c.meets(f, len(head))
+		n := c.charge(f, len(head))
 		switch a := &f.act; {
-		case a.Cut > 0 && nth >= a.Cut:
+		case a.Cut > 0 && n >= a.Cut:
 			return request.ErrCut
 		case a.Cut > 0:
 		case a.Status > 0:
@@ -130,7 +130,7 @@ func (c *conn) request(r *bufio.Reader, head []byte, req *http.Request) error {
 
 // refuse answers in the target's place. A client that asks before it sends its body may keep it back: then nothing can
 // follow on the connection.
-func (c *conn) refuse(r *bufio.Reader, req *http.Request, e *exchange, f *Fault) error {
+func (c *conn) refuse(r *bufio.Reader, req *http.Request, e *pendingRequest, f *Fault) error {
 	e.close = req.Close
 	if strings.EqualFold(req.Header.Get("Expect"), "100-continue") {
 		e.close = true
@@ -141,7 +141,7 @@ func (c *conn) refuse(r *bufio.Reader, req *http.Request, e *exchange, f *Fault)
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.expect(e)
-	return c.giveOurs()
+	return c.writeOurAnswers()
 }
 
 // answer is the whole answer in the target's place.
@@ -156,14 +156,14 @@ func (a *Act) answer(end bool) []byte {
 	return []byte(text + "\r\n")
 }
 
-func (c *conn) expect(e *exchange) {
+func (c *conn) expect(e *pendingRequest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.queue = append(c.queue, e) // bounded by what the target and the client hold unread
 }
 
-// giveOurs writes our own answers that are due. c.writing is held.
-func (c *conn) giveOurs() error {
+// writeOurAnswers writes our own answers that are due. c.writing is held.
+func (c *conn) writeOurAnswers() error {
 	for {
 		e := c.next()
 		if e == nil || e.ours == nil {
@@ -180,7 +180,7 @@ func (c *conn) giveOurs() error {
 }
 
 // next is the exchange whose answer comes next, nil without one.
-func (c *conn) next() *exchange {
+func (c *conn) next() *pendingRequest {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.queue) == 0 {
@@ -201,31 +201,31 @@ func (c *conn) answers() error {
 	for {
 		head, err := readHead(r)
 		if err != nil {
-			return c.rest(c.Client, r, err)
+			return c.passRest(c.Client, r, err)
 		}
 		e := c.next()
 		if e == nil { // nobody asked
-			return c.rest(c.Client, r, errRaw)
+			return c.passRest(c.Client, r, errNotHTTP)
 		}
 		if e.lost { // what it says now answers a later request
-			return c.rest(io.Discard, r, errRaw)
+			return c.passRest(io.Discard, r, errNotHTTP)
 		}
 		answer, err := parseAnswer(head, e.method)
 		if err != nil {
-			return c.rest(c.Client, r, errRaw)
+			return c.passRest(c.Client, r, errNotHTTP)
 		}
 		_, _ = r.Discard(len(head)) // it is in the buffer
 		if err := c.answer(r, head, answer, e); err != nil {
 			return err
 		}
 		if e.upgrade && answer.StatusCode < 300 {
-			return c.rest(c.Client, r, errRaw)
+			return c.passRest(c.Client, r, errNotHTTP)
 		}
 	}
 }
 
 // answer carries one answer, or what a fault makes of it.
-func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *exchange) error {
+func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *pendingRequest) error {
 	arrived := time.Now()
 	act := &Act{}
 	if e.fault != nil && e.fault.InForce() && answer.StatusCode >= 200 {
@@ -254,7 +254,7 @@ func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *ex
 		return err
 	}
 	c.done()
-	return c.giveOurs()
+	return c.writeOurAnswers()
 }
 
 // wait waits out a delay, from its begin to due, or for the end of the fault or the connection.

@@ -197,8 +197,8 @@ func appendFrame(b []byte, kind http2.FrameType, flags http2.Flags, id uint32, p
 	return append(b, payload...)
 }
 
-// credit gives the sender back the room that n bytes took in its stream and in the connection.
-func (s *side) credit(id uint32, n int) error {
+// returnWindow gives the sender back the room that n bytes took in its stream and in the connection.
+func (s *side) returnWindow(id uint32, n int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	room := binary.BigEndian.AppendUint32(nil, uint32(n))
@@ -206,7 +206,7 @@ func (s *side) credit(id uint32, n int) error {
 	return s.put(appendFrame(b, http2.FrameWindowUpdate, 0, id, room))
 }
 
-func (s *side) creditConnection(n int) error {
+func (s *side) returnConnectionWindow(n int) error {
 	if n == 0 {
 		return nil
 	}

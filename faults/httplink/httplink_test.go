@@ -31,12 +31,12 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run((&Config{Act: a}).words(), func(t *testing.T) {
 			t.Parallel()
-			both(t, func(t *testing.T, two bool) {
+			both(t, func(t *testing.T, http2Spoken bool) {
 				faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 					s := serve(t)
 					r := newRig(t, s.address())
 					return faulttest.Rig{Config: &Config{Link: "l", Act: a}, Fault: r.open(t, a), Meet: func(ctx context.Context) error {
-						c := client(t, two)
+						c := client(t, http2Spoken)
 						defer c.CloseIdleConnections()
 						c.Timeout = 500 * time.Millisecond // what is discarded never comes
 						status, body, _, err := get(ctx, c, "http://"+r.address+"/")
@@ -52,9 +52,9 @@ func TestConformance(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	both(t, func(t *testing.T, two bool) {
+	both(t, func(t *testing.T, http2Spoken bool) {
 		s := serve(t)
-		r, c := newRig(t, s.address()), client(t, two)
+		r, c := newRig(t, s.address()), client(t, http2Spoken)
 		f := r.inject(t, Act{Status: 429, RetryAfter: 2 * time.Second, Match: Match{Method: "POST", Path: "/orders/*", Headers: map[string]string{"X-Kind": "big"}}})
 		post := func(path, kind string) (int, string) {
 			req, _ := http.NewRequest(http.MethodPost, "http://"+r.address+path, strings.NewReader(page))
@@ -92,9 +92,9 @@ func TestStatus(t *testing.T) {
 }
 
 func TestTruncateCorruptAndCut(t *testing.T) {
-	both(t, func(t *testing.T, two bool) {
+	both(t, func(t *testing.T, http2Spoken bool) {
 		s := serve(t)
-		r, c := newRig(t, s.address()), client(t, two)
+		r, c := newRig(t, s.address()), client(t, http2Spoken)
 		url := "http://" + r.address + "/"
 		f := r.inject(t, Act{Truncate: number(10)})
 		if status, body, _, err := get(t.Context(), c, url); status != 200 || body != page[:10] || err == nil {
@@ -126,9 +126,9 @@ func TestTruncateCorruptAndCut(t *testing.T) {
 }
 
 func TestDiscardTheFirst(t *testing.T) {
-	both(t, func(t *testing.T, two bool) {
+	both(t, func(t *testing.T, http2Spoken bool) {
 		s := serve(t)
-		r, c := newRig(t, s.address()), client(t, two)
+		r, c := newRig(t, s.address()), client(t, http2Spoken)
 		f := r.inject(t, Act{Discard: true, First: 1})
 		ctx, cancel := context.WithCancel(t.Context())
 		lost := make(chan error, 1)
@@ -147,7 +147,7 @@ func TestDiscardTheFirst(t *testing.T) {
 		if s.n.Load() != 0 {
 			t.Error("the target got it")
 		}
-		if status, body, _, err := get(t.Context(), client(t, two), "http://"+r.address+"/"); status != 200 || body != page {
+		if status, body, _, err := get(t.Context(), client(t, http2Spoken), "http://"+r.address+"/"); status != 200 || body != page {
 			t.Errorf("the second: %d %q, %v", status, body, err)
 		}
 		heal(t, f)

@@ -21,7 +21,7 @@ type layer struct {
 func layerOn(link faults.Link) (*layer, error) {
 	stack, ok := link.(faults.ListeningLink)
 	if !ok {
-		return nil, fmt.Errorf("link %s: a %T bears no protocol", link.Name(), link)
+		return nil, fmt.Errorf("link %s: a %T cannot carry a protocol layer", link.Name(), link)
 	}
 	l, err := stack.Lay(protocol, func() faults.Layer { return &layer{link: link.Name()} })
 	if err != nil {
@@ -34,10 +34,10 @@ func layerOn(link faults.Link) (*layer, error) {
 	return mine, nil
 }
 
-// strike returns the fault that acts on a request: the first in force that matches and takes it.
-func (l *layer) strike(two bool, method, path string, header http.Header) *Fault {
+// pick returns the fault that acts on a request: the first in force that matches and takes it.
+func (l *layer) pick(http2Spoken bool, method, path string, header http.Header) *Fault {
 	for _, f := range l.faults.All() {
-		if (two || f.act.GRPC == "") && f.act.Match.matches(method, path, header) && f.Takes() {
+		if (http2Spoken || f.act.GRPC == "") && f.act.Match.matches(method, path, header) && f.Takes() {
 			return f
 		}
 	}
@@ -49,12 +49,12 @@ func (l *layer) strike(two bool, method, path string, header http.Header) *Fault
 func (l *layer) Carry(client, target net.Conn, _ string) {
 	c := newConn(l, client, target)
 	r := bufio.NewReaderSize(client, maxHead)
-	two, err := speaksTwo(r)
+	http2Spoken, err := isHTTP2(r)
 	var both sync.WaitGroup
 	switch {
 	case err != nil:
 		c.End(err)
-	case two:
+	case http2Spoken:
 		s := newStreams(c)
 		both.Go(func() { c.End(s.requests(r)) })
 		both.Go(func() { c.End(s.answers()) })
@@ -63,11 +63,11 @@ func (l *layer) Carry(client, target net.Conn, _ string) {
 		both.Go(func() { c.End(c.answers()) })
 	}
 	both.Wait()
-	c.forget()
+	c.releaseFaults()
 }
 
-// speaksTwo looks at as many bytes as it takes to tell.
-func speaksTwo(r *bufio.Reader) (bool, error) {
+// isHTTP2 looks at as many bytes as it takes to tell.
+func isHTTP2(r *bufio.Reader) (bool, error) {
 	for n := 1; n <= len(preface); n++ {
 		b, err := r.Peek(n)
 		if err != nil && len(b) == 0 {

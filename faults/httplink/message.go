@@ -12,8 +12,8 @@ import (
 	"wringer/faults/request"
 )
 
-// errRaw: this is no HTTP. What follows passes as it is.
-var errRaw = errors.New("not HTTP")
+// errNotHTTP: this is no HTTP. What follows passes as it is.
+var errNotHTTP = errors.New("not HTTP")
 
 // maxHead bounds the headers of a message; a longer one passes as it is, and all behind it.
 const maxHead = 64 << 10
@@ -22,7 +22,7 @@ const maxHead = 64 << 10
 func readHead(r *bufio.Reader) ([]byte, error) {
 	for n := 1; ; n = r.Buffered() + 1 {
 		if n > maxHead {
-			return nil, errRaw
+			return nil, errNotHTTP
 		}
 		b, err := r.Peek(n)
 		if all, _ := r.Peek(r.Buffered()); len(all) > 0 {
@@ -30,11 +30,11 @@ func readHead(r *bufio.Reader) ([]byte, error) {
 				return bytes.Clone(all[:at+4]), nil
 			}
 			if !startLine(all) {
-				return nil, errRaw
+				return nil, errNotHTTP
 			}
 		}
 		if err == io.EOF && len(b) > 0 {
-			return nil, errRaw
+			return nil, errNotHTTP
 		}
 		if err != nil {
 			return nil, err

@@ -24,10 +24,10 @@ type streams struct {
 	*conn
 	up, down *side // towards the target, and the client
 
-	mu   sync.Mutex
-	last uint32 // the highest stream that the client opened
-	open map[uint32]*stream
-	lost []uint32 // the swallowed ones among them, in their order
+	mu        sync.Mutex
+	last      uint32 // the highest stream that the client opened
+	open      map[uint32]*stream
+	swallowed []uint32 // the swallowed ones among them, in their order
 
 	greeted chan struct{} // closed once the client has the target's first frame, its settings: nothing may come before
 	greet   sync.Once
@@ -39,7 +39,7 @@ type stream struct {
 	fault     *Fault
 	swallowed bool // the target does not know of it
 	answered  bool // the answer's headers came
-	dead      bool // truncated: nothing more of it passes
+	truncated bool // truncated: nothing more of it passes
 	passed    int  // bytes of the answer's body
 	grpc      bool
 	holding   bool // what comes for the client waits in held
@@ -101,12 +101,12 @@ func (s *streams) fromClient(f *frame) error {
 	}
 	if st == nil || !st.swallowed {
 		if f.Type == http2.FrameRSTStream {
-			s.forgets(f.StreamID)
+			s.forget(f.StreamID)
 		}
 		return s.up.write(f)
 	}
 	if f.Type == http2.FrameData && len(f.payload) > 0 {
-		return s.down.credit(f.StreamID, len(f.payload))
+		return s.down.returnWindow(f.StreamID, len(f.payload))
 	}
 	return nil
 }
@@ -114,23 +114,23 @@ func (s *streams) fromClient(f *frame) error {
 // maxLost bounds the swallowed streams of a connection that are remembered.
 const maxLost = 1 << 14
 
-// keep remembers a stream. A swallowed one is remembered after its end: the client's cancel may cross our answer, and of a
+// remember remembers a stream. A swallowed one is remembered after its end: the client's cancel may cross our answer, and of a
 // stream that the target never saw it must not hear (RFC 9113, section 5.1: a connection error).
-func (s *streams) keep(id uint32, st *stream) {
+func (s *streams) remember(id uint32, st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open[id] = st
 	if !st.swallowed {
 		return
 	}
-	s.lost = append(s.lost, id)
-	if len(s.lost) > maxLost {
-		delete(s.open, s.lost[0])
-		s.lost = s.lost[1:]
+	s.swallowed = append(s.swallowed, id)
+	if len(s.swallowed) > maxLost {
+		delete(s.open, s.swallowed[0])
+		s.swallowed = s.swallowed[1:]
 	}
 }
 
-func (s *streams) forgets(id uint32) {
+func (s *streams) forget(id uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, id)
@@ -143,21 +143,21 @@ func (s *streams) request(f *frame) error {
 		header.Add(h.Name, h.Value)
 	}
 	// Pseudo-headers are no canonical names, and stand as they are.
-	fault := s.layer.strike(true, pseudo(f, ":method"), pseudo(f, ":path"), header)
+	fault := s.layer.pick(true, pseudo(f, ":method"), pseudo(f, ":path"), header)
 	if fault == nil {
 		return s.up.write(f)
 	}
-	nth := s.meets(fault, f.size)
+	n := s.charge(fault, f.size)
 	a := &fault.act
 	switch {
-	case a.Cut > 0 && nth >= a.Cut:
+	case a.Cut > 0 && n >= a.Cut:
 		return request.ErrCut
 	case a.Cut > 0:
 		return s.up.write(f)
 	}
 	st := &stream{fault: fault, swallowed: a.Status > 0 || a.GRPC != "" || a.Discard,
 		grpc: strings.HasPrefix(header.Get("Content-Type"), "application/grpc")}
-	s.keep(f.StreamID, st)
+	s.remember(f.StreamID, st)
 	switch {
 	case !st.swallowed:
 		return s.up.write(f)
@@ -205,12 +205,12 @@ func (s *streams) fromTarget(f *frame) error {
 		return s.down.write(f)
 	}
 	if f.ends() {
-		s.forgets(f.StreamID)
+		s.forget(f.StreamID)
 	}
 	a := &st.fault.act
 	switch {
-	case st.dead:
-		return s.dropped(f, len(f.payload))
+	case st.truncated:
+		return s.returnDropped(f, len(f.payload))
 	case f.Type == http2.FrameHeaders && !st.answered && !strings.HasPrefix(pseudo(f, ":status"), "1"):
 		st.answered = true
 		if a.Headers > 0 {
@@ -253,7 +253,7 @@ func (s *streams) truncate(st *stream, f *frame, most int) error {
 	}
 	whole := len(f.payload)
 	part := bytes.Clone(data[:most-st.passed])
-	st.dead, st.passed = true, most
+	st.truncated, st.passed = true, most
 	f.Flags &^= http2.FlagDataEndStream | http2.FlagDataPadded
 	f.payload = part
 	if err := s.toClient(st, f); err != nil {
@@ -265,15 +265,15 @@ func (s *streams) truncate(st *stream, f *frame, most int) error {
 	if err := s.up.write(reset(f.StreamID, http2.ErrCodeCancel)); err != nil {
 		return err
 	}
-	return s.up.creditConnection(whole - len(part))
+	return s.up.returnConnectionWindow(whole - len(part))
 }
 
-// dropped gives the target back the room in the connection that a frame took which goes nowhere.
-func (s *streams) dropped(f *frame, size int) error {
+// returnDropped gives the target back the room in the connection that a frame took which goes nowhere.
+func (s *streams) returnDropped(f *frame, size int) error {
 	if f.Type != http2.FrameData || size == 0 {
 		return nil
 	}
-	return s.up.creditConnection(size)
+	return s.up.returnConnectionWindow(size)
 }
 
 func reset(id uint32, code http2.ErrCode) *frame {
