@@ -1,9 +1,9 @@
-// Package httplink breaks HTTP on a link, above its bytes: HTTP/1.1, and HTTP/2 in clear text as gRPC speaks it.
+// Package httplink breaks HTTP on a link, above its bytes: HTTP/1.1, and HTTP/2 in clear text as gRPC uses it.
 //
-// The layer lies only on links that the scenario breaks so, and acts only while a fault is in force. HTTP/1.1 passes byte
-// for byte; of HTTP/2 the header blocks are written anew, each for itself, because one that is held back or left out would
-// otherwise leave the two ends with different tables for those that follow (RFC 7541, section 2.2). What is no HTTP passes
-// as it is.
+// The layer is put only on links that the scenario breaks this way, and acts only while a fault is in force. HTTP/1.1
+// passes byte for byte. Of HTTP/2 the layer encodes each header block anew, without the dynamic table. Otherwise a
+// delayed or missing block would leave the two ends with different tables (RFC 7541, section 2.2). Other protocols
+// pass unchanged.
 package httplink
 
 import (
@@ -17,7 +17,7 @@ import (
 	"wringer/faults/request"
 )
 
-// protocol is the name under which the layer lies on a link.
+// protocol is the layer's name on a link.
 const protocol = "http"
 
 // Config is a fault on the requests of a link.
@@ -26,7 +26,7 @@ type Config struct {
 	Act  Act    `yaml:"http" jsonschema:"required" jsonschema_description:"What goes wrong with the requests that match."`
 }
 
-// Act is what goes wrong: exactly one of its verbs, with the requests that Match, First and Share leave.
+// Act is what a fault does: exactly one action, on the requests that Match, First and Share select.
 type Act struct {
 	Status     int           `yaml:"status" jsonschema_description:"Answered with this status in the target's place, which gets nothing: 503, 429."`
 	RetryAfter time.Duration `yaml:"retry_after" jsonschema_description:"The Retry-After of that answer, in whole seconds."`
@@ -43,19 +43,19 @@ type Act struct {
 	Match Match        `yaml:"match" jsonschema_description:"Which requests. Default: all."`
 }
 
-// Match says which requests a fault acts on. All that is given must hold.
+// Match selects the requests of a fault. All given conditions must hold.
 type Match struct {
 	Method  string            `yaml:"method" jsonschema_description:"The method: POST."`
 	Path    string            `yaml:"path" jsonschema_description:"The path, without the query; with * at its end, what it begins with: /orders/*, /shop.v1.Inventory/Reserve."`
 	Headers map[string]string `yaml:"headers" jsonschema_description:"Headers and their values; * is any value."`
 }
 
-// codes are gRPC's, by number.
+// codes are the names of gRPC's codes, by number.
 var codes = []string{"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
 	"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL",
 	"UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"}
 
-// codeOf returns the number of a code's name, 0 when it is none that an error can have.
+// codeOf returns the number of a code's name; 0 if it is not an error code.
 func codeOf(name string) int {
 	for n, code := range codes {
 		if code == name {
@@ -65,7 +65,7 @@ func codeOf(name string) int {
 	return 0
 }
 
-// verbs are what is set, in words.
+// verbs describe the actions that are set.
 func (a *Act) verbs() (words []string) {
 	add := func(set bool, format string, args ...any) {
 		if set {
@@ -153,7 +153,7 @@ func (c *Config) On() faults.Place { return faults.Place{Link: c.Link} }
 // Describe implements faults.Config.
 func (c *Config) Describe() faults.Description { return faults.Description{Words: c.words()} }
 
-// words tell the fault: "answer 503, to POST /orders, of 30%".
+// words describe the fault: "answer 503, to POST /orders, of 30%".
 func (c *Config) words() string {
 	a := &c.Act
 	words := a.verbs()
@@ -175,7 +175,7 @@ func (c *Config) words() string {
 	return strings.Join(words, ", ")
 }
 
-// matches says whether the request is one of those.
+// matches reports whether a request meets all conditions.
 func (m *Match) matches(method, path string, header http.Header) bool {
 	path, _, _ = strings.Cut(path, "?")
 	if m.Method != "" && m.Method != method {

@@ -14,27 +14,27 @@ import (
 	"wringer/faults/request"
 )
 
-// errShort ends a connection in order although more was announced.
+// errShort ends a connection in order although more bytes were announced.
 var errShort = fmt.Errorf("short: %w", io.EOF)
 
-// conn carries one connection. Of HTTP/1.1 one goroutine carries requests and another answers, which come in the order of
-// the requests: an answer of our own waits for those before it.
+// conn carries one connection. For HTTP/1.1 one goroutine carries requests and another answers. Answers have the
+// order of the requests, so an answer of our own waits for those before it.
 type conn struct {
 	*request.Ends
 	layer *layer
 
-	writing sync.Mutex // held to write to the client, a whole answer at a time
+	writing sync.Mutex // held to write to the client, one whole answer at a time
 
 	mu    sync.Mutex
 	queue []*pendingRequest
 	met   map[*Fault]int // requests that each fault acted on, or counts for its cut
 }
 
-// pendingRequest is a request whose answer is to come.
+// pendingRequest is a request whose answer has not come.
 type pendingRequest struct {
 	method  string
 	fault   *Fault // acts on the answer; nil: none
-	ours    []byte // the answer, given in the target's place
+	ours    []byte // the answer that replaces the target's
 	close   bool   // the connection ends after ours
 	upgrade bool   // another protocol may follow
 	lost    bool   // no answer comes
@@ -44,7 +44,7 @@ func newConn(l *layer, client, target net.Conn) *conn {
 	return &conn{Ends: request.NewEnds(client, target), layer: l, met: make(map[*Fault]int)}
 }
 
-// releaseFaults takes the ended connection from the faults that keep it.
+// releaseFaults removes the ended connection from the faults that registered it.
 func (c *conn) releaseFaults() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,20 +53,21 @@ func (c *conn) releaseFaults() {
 	}
 }
 
-// charge charges a fault with a request of this connection, whose headers are size bytes; it returns the how manieth it is.
+// charge counts a request of this connection for a fault; size is the size of its headers. It returns the request's
+// number for that fault, from 1.
 func (c *conn) charge(f *Fault, size int) (n int) {
 	c.mu.Lock()
 	c.met[f]++
 	n = c.met[f]
 	c.mu.Unlock()
 	if f.act.Cut > n {
-		return n // counted, and let through
+		return n // counted, and passed on
 	}
 	f.Meets(n == 1 || n == f.act.Cut, size)
 	return n
 }
 
-// requests carries what the client says.
+// requests carries the client's bytes.
 func (c *conn) requests(r *bufio.Reader) error {
 	for {
 		head, err := readHead(r)
@@ -77,7 +78,7 @@ func (c *conn) requests(r *bufio.Reader) error {
 		if err != nil {
 			return c.passRest(c.Target, r, errNotHTTP)
 		}
-		_, _ = r.Discard(len(head)) // it is in the buffer
+		_, _ = r.Discard(len(head)) // cannot fail: the bytes are in the buffer
 		if err := c.request(r, head, req); err != nil {
 			return err
 		}
@@ -87,7 +88,7 @@ func (c *conn) requests(r *bufio.Reader) error {
 	}
 }
 
-// passRest passes on what is no HTTP, to its end; another error is returned.
+// passRest passes the rest of the connection unchanged if it is not HTTP. It returns any other error.
 func (c *conn) passRest(w io.Writer, r *bufio.Reader, why error) error {
 	if !errors.Is(why, errNotHTTP) {
 		return why
@@ -100,7 +101,7 @@ func upgrades(r *http.Request) bool {
 	return r.Method == http.MethodConnect || r.Header.Get("Upgrade") != ""
 }
 
-// request carries one request, or what a fault makes of it.
+// request carries one request, or applies a fault to it.
 func (c *conn) request(r *bufio.Reader, head []byte, req *http.Request) error {
 	e := &pendingRequest{method: req.Method, upgrade: upgrades(req)}
 	f := c.layer.pick(false, req.Method, req.RequestURI, req.Header)
@@ -128,8 +129,8 @@ func (c *conn) request(r *bufio.Reader, head []byte, req *http.Request) error {
 	return bodyOf(req).pass(c.Target, r, nil)
 }
 
-// refuse answers in the target's place. A client that asks before it sends its body may keep it back: then nothing can
-// follow on the connection.
+// refuse answers instead of the target. A client that sent Expect: 100-continue may withhold its body; then the
+// connection has to end.
 func (c *conn) refuse(r *bufio.Reader, req *http.Request, e *pendingRequest, f *Fault) error {
 	e.close = req.Close
 	if strings.EqualFold(req.Header.Get("Expect"), "100-continue") {
@@ -144,7 +145,7 @@ func (c *conn) refuse(r *bufio.Reader, req *http.Request, e *pendingRequest, f *
 	return c.writeOurAnswers()
 }
 
-// answer is the whole answer in the target's place.
+// answer is the whole answer that replaces the target's.
 func (a *Act) answer(end bool) []byte {
 	text := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Length: 0\r\n", a.Status, http.StatusText(a.Status))
 	if a.RetryAfter > 0 {
@@ -159,10 +160,10 @@ func (a *Act) answer(end bool) []byte {
 func (c *conn) expect(e *pendingRequest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.queue = append(c.queue, e) // bounded by what the target and the client hold unread
+	c.queue = append(c.queue, e) // bounded by the requests that the target and the client leave unread
 }
 
-// writeOurAnswers writes our own answers that are due. c.writing is held.
+// writeOurAnswers writes our own answers that are due. The caller holds c.writing.
 func (c *conn) writeOurAnswers() error {
 	for {
 		e := c.next()
@@ -179,7 +180,7 @@ func (c *conn) writeOurAnswers() error {
 	}
 }
 
-// next is the exchange whose answer comes next, nil without one.
+// next is the request whose answer comes next; nil without one.
 func (c *conn) next() *pendingRequest {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -195,7 +196,7 @@ func (c *conn) done() {
 	c.queue = c.queue[1:]
 }
 
-// answers carries what the target says.
+// answers carries the target's bytes.
 func (c *conn) answers() error {
 	r := bufio.NewReaderSize(c.Target, maxHead)
 	for {
@@ -204,17 +205,17 @@ func (c *conn) answers() error {
 			return c.passRest(c.Client, r, err)
 		}
 		e := c.next()
-		if e == nil { // nobody asked
+		if e == nil { // an unrequested answer
 			return c.passRest(c.Client, r, errNotHTTP)
 		}
-		if e.lost { // what it says now answers a later request
+		if e.lost { // these bytes answer a later request
 			return c.passRest(io.Discard, r, errNotHTTP)
 		}
 		answer, err := parseAnswer(head, e.method)
 		if err != nil {
 			return c.passRest(c.Client, r, errNotHTTP)
 		}
-		_, _ = r.Discard(len(head)) // it is in the buffer
+		_, _ = r.Discard(len(head)) // cannot fail: the bytes are in the buffer
 		if err := c.answer(r, head, answer, e); err != nil {
 			return err
 		}
@@ -224,7 +225,7 @@ func (c *conn) answers() error {
 	}
 }
 
-// answer carries one answer, or what a fault makes of it.
+// answer carries one answer, or applies a fault to it.
 func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *pendingRequest) error {
 	arrived := time.Now()
 	act := &Act{}
@@ -238,7 +239,7 @@ func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *pe
 		return err
 	}
 	if answer.StatusCode < 200 && answer.StatusCode != http.StatusSwitchingProtocols {
-		return nil // the answer itself follows
+		return nil // the final answer follows
 	}
 	c.wait(e.fault, arrived.Add(act.Body), act.Body)
 	b := bodyOfAnswer(answer, e.method)
@@ -257,14 +258,14 @@ func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *pe
 	return c.writeOurAnswers()
 }
 
-// wait waits out a delay, from its begin to due, or for the end of the fault or the connection.
+// wait waits until due, or until the fault or the connection ends.
 func (c *conn) wait(f *Fault, due time.Time, delay time.Duration) {
 	if delay > 0 {
 		f.Wait(c.Ends, due)
 	}
 }
 
-// corrupt changes one byte of sixteen of a body; p stands at offset in it.
+// corrupt changes one byte of sixteen of a body. p begins at offset of the body.
 func corrupt(p []byte, offset int) {
 	for i := range p {
 		if (offset+i)%16 == 0 {

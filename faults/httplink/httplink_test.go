@@ -38,7 +38,7 @@ func TestConformance(t *testing.T) {
 					return faulttest.Rig{Config: &Config{Link: "l", Act: a}, Fault: r.open(t, a), Meet: func(ctx context.Context) error {
 						c := client(t, http2Spoken)
 						defer c.CloseIdleConnections()
-						c.Timeout = 500 * time.Millisecond // what is discarded never comes
+						c.Timeout = 500 * time.Millisecond // a discarded request gets no answer
 						status, body, _, err := get(ctx, c, "http://"+r.address+"/")
 						if err == nil && (status != 200 || body != page) {
 							err = fmt.Errorf("status %d, %q", status, body)
@@ -111,7 +111,7 @@ func TestTruncateCorruptAndCut(t *testing.T) {
 		for i := range 3 {
 			a, err := c.Post(url, "text/plain", strings.NewReader("x")) // no client resends a POST
 			if err == nil {
-				_, _ = io.Copy(io.Discard, a.Body) // or the connection would not be used again
+				_, _ = io.Copy(io.Discard, a.Body) // otherwise the connection would not be reused
 				a.Body.Close()
 			}
 			if (err == nil) != (i < 2) {
@@ -154,7 +154,7 @@ func TestDiscardTheFirst(t *testing.T) {
 	})
 }
 
-// HTTP/1.1 that no fault names passes byte for byte, whatever its framing.
+// HTTP/1.1 requests that no fault selects pass byte for byte, whatever their framing.
 func TestPassesUnchanged(t *testing.T) {
 	for name, tt := range map[string][2]string{
 		"plain":         {"GET /a HTTP/1.1\r\nhost:  odd\r\nX-y:z\r\n\r\n", "HTTP/1.1 200 Fine\r\ncontent-length: 3\r\nA:b\r\n\r\nabc"},
@@ -190,7 +190,7 @@ func TestPassesUnchanged(t *testing.T) {
 			}
 			defer c.Close()
 			_ = c.SetDeadline(time.Now().Add(patience))
-			// In two pieces: the layer has to wait for the rest.
+			// In two pieces, so that the layer has to wait for the rest.
 			_, _ = io.WriteString(c, tt[0][:3])
 			_, _ = io.WriteString(c, tt[0][3:])
 			got, err := io.ReadAll(c)
@@ -204,7 +204,7 @@ func TestPassesUnchanged(t *testing.T) {
 	}
 }
 
-// An answer in the target's place waits for those that clients asked for before.
+// An answer that replaces the target's waits for the answers to earlier requests.
 func TestPipelinedAnswersKeepTheirOrder(t *testing.T) {
 	s := serve(t)
 	r := newRig(t, s.address())
@@ -308,7 +308,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// Whatever the ends say, the layer ends.
+// The layer ends, whatever the two ends send.
 func FuzzCarry(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), []byte("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"))
 	f.Add([]byte(preface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x01\x01\x05\x00\x00\x00\x01\x82"), []byte("\x00\x00\x01\x01\x05\x00\x00\x00\x01\x88"))

@@ -11,13 +11,13 @@ import (
 	"wringer/faults/request"
 )
 
-// layer speaks HTTP on one link. It implements faults.Layer.
+// layer reads HTTP on one link. It implements faults.Layer.
 type layer struct {
 	link   string
 	faults request.List[*Fault]
 }
 
-// layerOn returns the link's layer, laid at the first call.
+// layerOn returns the link's layer. The first call creates it.
 func layerOn(link faults.Link) (*layer, error) {
 	stack, ok := link.(faults.ListeningLink)
 	if !ok {
@@ -44,8 +44,8 @@ func (l *layer) pick(http2Spoken bool, method, path string, header http.Header) 
 	return nil
 }
 
-// Carry implements faults.Layer. The first bytes of the client tell which HTTP it speaks, so that a protocol in which the
-// target speaks first does not work over this layer.
+// Carry implements faults.Layer. The client's first bytes show its version of HTTP. So a protocol in which the target
+// speaks first does not work over this layer.
 func (l *layer) Carry(client, target net.Conn, _ string) {
 	c := newConn(l, client, target)
 	r := bufio.NewReaderSize(client, maxHead)
@@ -66,7 +66,7 @@ func (l *layer) Carry(client, target net.Conn, _ string) {
 	c.releaseFaults()
 }
 
-// isHTTP2 looks at as many bytes as it takes to tell.
+// isHTTP2 reads as few bytes as it needs to decide.
 func isHTTP2(r *bufio.Reader) (bool, error) {
 	for n := 1; n <= len(preface); n++ {
 		b, err := r.Peek(n)
@@ -77,7 +77,7 @@ func isHTTP2(r *bufio.Reader) (bool, error) {
 			return false, nil
 		}
 		if err != nil {
-			return false, nil // what came passes
+			return false, nil // the received bytes pass
 		}
 	}
 	return true, nil

@@ -90,7 +90,8 @@ func heal(t testing.TB, f *Fault) {
 
 const page = "a page that is long enough to be cut in two, or to be changed"
 
-// served counts what arrived at a server that answers both HTTPs with the page, and echoes what is posted.
+// served counts the requests of a server. The server answers both versions of HTTP with the page, and echoes posted
+// bodies.
 type served struct {
 	*httptest.Server
 	n atomic.Int64
