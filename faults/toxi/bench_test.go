@@ -89,7 +89,7 @@ func BenchmarkLatency200(b *testing.B) {
 			}
 		})
 		all.Go(func() {
-			w, s := newWander(1, uint64(i), fromTarget), newSpread(shapes[Uniform], 10*ms)
+			w, s := newJitterWalk(1, uint64(i), fromTarget), newSpread(shapes[Uniform], 10*ms)
 			for range trips {
 				begun := time.Now()
 				<-time.After(50*ms + w.next(begun, s, true))

@@ -84,8 +84,8 @@ func (c *Config) directed() bool {
 		c.CloseAfter != nil && c.CloseAfter.Bytes != 0
 }
 
-// goes is where what obeys direction applies.
-func (c *Config) goes() Ways {
+// appliesTo is where what obeys direction applies.
+func (c *Config) appliesTo() Ways {
 	if c.Direction == "" {
 		return FromTarget
 	}

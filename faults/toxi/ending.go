@@ -75,16 +75,16 @@ func (c *Config) checkEnds(problem func(field, message string)) {
 	}
 }
 
-// ender is a fault that closes a connection, and how.
-type ender struct {
-	by   *force
+// closeRule is a fault that closes a connection, and how.
+type closeRule struct {
+	by   *activeFault
 	at   time.Time // zero: never by time
 	most Bytes     // 0: never by bytes
 }
 
 // finish closes the connection as the fault says.
-func (e *ender) finish(f *flow) {
-	if e.by.config.CloseWith == WithReset {
+func (r *closeRule) finish(f *flow) {
+	if r.by.config.CloseWith == WithReset {
 		f.abort()
 		return
 	}

@@ -19,16 +19,16 @@ type source struct {
 
 // WriteTo implements io.WriterTo, so that the library reads by it. w is the way into the lane.
 func (s *source) WriteTo(w io.Writer) (total int64, err error) {
-	detour := s.lane.detour
+	bypass := s.lane.bypass
 	buffer := make([]byte, chunk)
 	for {
 		n, err := s.Conn.Read(buffer)
 		if n > 0 {
 			total += int64(n)
 			s.lane.flow.passes(s.lane.direction)
-			rest := detour.pass(buffer[:n])
+			rest := bypass.pass(buffer[:n])
 			if len(rest) > 0 {
-				detour.entered += int64(len(rest))
+				bypass.entered += int64(len(rest))
 				_, _ = w.Write(rest) // it copies, and never fails
 			}
 		}
@@ -45,9 +45,9 @@ func (s *source) WriteTo(w io.Writer) (total int64, err error) {
 // chunk is the most that is read at once.
 const chunk = 32 << 10
 
-// detour is the way around a lane. It is open while no fault is in force on the link and all that entered the lane has
+// bypass is the way around a lane. It is open while no fault is in force on the link and all that entered the lane has
 // left it, so that bytes never overtake each other.
-type detour struct {
+type bypass struct {
 	lane    *lane
 	to      net.Conn
 	entered int64        // bytes that went into the lane; of the one goroutine that reads
@@ -59,12 +59,12 @@ type detour struct {
 }
 
 // pass writes p around the lane, and returns what has to go through it.
-func (d *detour) pass(p []byte) (rest []byte) {
-	if !d.begin() {
+func (b *bypass) pass(p []byte) (rest []byte) {
+	if !b.begin() {
 		return p
 	}
-	n, err := d.to.Write(p)
-	d.finish()
+	n, err := b.to.Write(p)
+	b.finish()
 	switch {
 	case err == nil:
 		return nil
@@ -72,37 +72,37 @@ func (d *detour) pass(p []byte) (rest []byte) {
 		return p[n:]
 	}
 	// The reader has gone: it would answer with a reset, and so do we.
-	d.lane.flow.abort()
+	b.lane.flow.abort()
 	return nil
 }
 
 // begin says whether the detour is open, and enters it.
-func (d *detour) begin() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	f := d.lane.flow
-	d.writing = f.link.orders.Load().idle() && d.entered == d.left.Load() && !f.silenced.Load() && !f.probing
-	return d.writing
+func (b *bypass) begin() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.lane.flow
+	b.writing = f.link.active.Load().idle() && b.entered == b.left.Load() && !f.silenced.Load() && !f.probing
+	return b.writing
 }
 
-func (d *detour) finish() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.writing = false
-	if d.interrupted {
-		d.interrupted = false
-		_ = d.to.SetWriteDeadline(time.Time{})
+func (b *bypass) finish() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.writing = false
+	if b.interrupted {
+		b.interrupted = false
+		_ = b.to.SetWriteDeadline(time.Time{})
 	}
 }
 
 // close makes a write that waits for its reader give up: a fault is in force, and rules what was not written yet. New
 // orders are there before this is called.
-func (d *detour) close() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.writing {
-		d.interrupted = true
-		_ = d.to.SetWriteDeadline(time.Unix(1, 0))
+func (b *bypass) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.writing {
+		b.interrupted = true
+		_ = b.to.SetWriteDeadline(time.Unix(1, 0))
 	}
 }
 
@@ -114,7 +114,7 @@ type sink struct {
 
 func (s sink) Write(p []byte) (int, error) {
 	n, err := s.conn.Write(p)
-	s.lane.detour.left.Add(int64(n))
+	s.lane.bypass.left.Add(int64(n))
 	if err != nil {
 		// The reader has gone: it would answer with a reset, and so do we.
 		s.lane.flow.abort()
@@ -126,12 +126,12 @@ func (s sink) Write(p []byte) (int, error) {
 // client that did has left.
 func (s sink) Close() error {
 	defer s.lane.flow.link.running.Done()
-	f, ender := s.lane.flow, s.lane.ender.Load()
+	f, rule := s.lane.flow, s.lane.closeRule.Load()
 	switch half, ok := s.conn.(interface{ CloseWrite() error }); {
 	case f.over():
 		// Whoever ended the connection closes both ends, perhaps with a reset that an end in order must not overtake.
-	case ender != nil:
-		ender.finish(f)
+	case rule != nil:
+		rule.finish(f)
 	case s.lane.reset.Load():
 		f.abort()
 	case s.lane.direction == fromTarget && ok:

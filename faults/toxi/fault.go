@@ -48,12 +48,12 @@ func (f *Fault) Inject(ctx context.Context) error {
 		return err
 	}
 	f.begun = time.Now()
-	if err := f.enter(); err != nil {
+	if err := f.activate(); err != nil {
 		return err
 	}
 	f.injected.Store(true)
 	if f.config.Flap != nil {
-		f.flapping = startFlapping(f.config.Flap, f.link.gone, f.enter, f.leave)
+		f.flapping = startFlapping(f.config.Flap, f.link.gone, f.activate, f.deactivate)
 	}
 	return nil
 }
@@ -67,22 +67,22 @@ func (f *Fault) Heal(context.Context) error {
 		f.flapping = nil
 	}
 	f.injected.Store(false)
-	if err := f.leave(); !errors.Is(err, net.ErrClosed) {
+	if err := f.deactivate(); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
 }
 
-// enter puts the fault in force, and leave takes it out.
-func (f *Fault) enter() error {
-	return f.link.command(func(in []*force) []*force {
-		return append(slices.Clone(in), newForce(f, f.link.serial.Load()))
+// activate puts the fault in force, and leave takes it out.
+func (f *Fault) activate() error {
+	return f.link.changeFaults(func(in []*activeFault) []*activeFault {
+		return append(slices.Clone(in), newActiveFault(f, f.link.serial.Load()))
 	})
 }
 
-func (f *Fault) leave() error {
-	return f.link.command(func(in []*force) []*force {
-		return slices.DeleteFunc(slices.Clone(in), func(other *force) bool { return other.Fault == f })
+func (f *Fault) deactivate() error {
+	return f.link.changeFaults(func(in []*activeFault) []*activeFault {
+		return slices.DeleteFunc(slices.Clone(in), func(other *activeFault) bool { return other.Fault == f })
 	})
 }
 

@@ -31,11 +31,11 @@ type flow struct {
 	ended  chan struct{} // closed once both ends are: what is still on its way is lost
 
 	mu  sync.Mutex
-	met map[*Fault]ways
+	met map[*Fault]directions
 }
 
-// ways are the directions in which a connection met a fault, a bit for each.
-type ways uint8
+// directions are the directions in which a connection met a fault, a bit for each.
+type directions uint8
 
 func newFlow(l *Link, id uint64) *flow {
 	f := &flow{link: l, id: id, born: time.Now(), ended: make(chan struct{})}
@@ -63,18 +63,18 @@ func (f *flow) passes(d direction) {
 	}
 }
 
-// meets charges faults with n bytes of this connection in a direction, and with the connection itself at the first time.
-func (f *flow) meets(by []*force, d direction, n int) {
+// charge charges faults with n bytes of this connection in a direction, and with the connection itself at the first time.
+func (f *flow) charge(by []*activeFault, d direction, n int) {
 	if len(by) == 0 {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, force := range by {
-		fault := force.Fault
+	for _, active := range by {
+		fault := active.Fault
 		before := f.met[fault]
 		if f.met == nil {
-			f.met = map[*Fault]ways{}
+			f.met = map[*Fault]directions{}
 		}
 		if before == 0 {
 			fault.connections.Add(1)

@@ -211,11 +211,11 @@ func TestAFaultStopsWhatIsBeingWritten(t *testing.T) {
 	var f *flow
 	for f = range l.flows {
 	}
-	detour := f.lanes[fromTarget].detour
+	bypass := f.lanes[fromTarget].bypass
 	until(t, "the link waits for the reader", func() bool {
-		detour.mu.Lock()
-		defer detour.mu.Unlock()
-		return detour.writing
+		bypass.mu.Lock()
+		defer bypass.mu.Unlock()
+		return bypass.writing
 	})
 	fault := inject(t, l, Config{Partition: FromTarget, Mode: Hold})
 	until(t, "it bit", func() bool { return fault.Bite().FromTarget.Bytes > 0 })

@@ -39,7 +39,7 @@ func newBench(link *Link, d direction) *bench {
 
 func bareLink() *Link {
 	l := &Link{name: "bare", flows: map[*flow]struct{}{}, gone: make(chan struct{})}
-	l.orders.Store(newOrders(nil))
+	l.active.Store(newActiveFaults(nil))
 	return l
 }
 
@@ -150,7 +150,7 @@ func TestLaneJitterKeepsTheMean(t *testing.T) {
 
 func TestSameSeedSameJitter(t *testing.T) {
 	draw := func(seed uint64) (ds []time.Duration) {
-		w, s, now := newWander(seed, 3, fromTarget), newSpread(shapes[Uniform], 10*ms), time.Time{}
+		w, s, now := newJitterWalk(seed, 3, fromTarget), newSpread(shapes[Uniform], 10*ms), time.Time{}
 		for i := range 100 {
 			now = now.Add(ms)
 			ds = append(ds, w.next(now, s, i%3 == 0))
@@ -311,7 +311,7 @@ func switchAtRandom(t *testing.T, l *Link, r *rand.Rand, drops bool) {
 }
 
 func TestCompose(t *testing.T) {
-	var forces []*force
+	var active []*activeFault
 	for i, c := range []Config{
 		{Latency: steady(10 * ms), Jitter: 2 * ms},
 		{Latency: steady(5 * ms), Direction: Both, Bandwidth: 1000},
@@ -319,12 +319,12 @@ func TestCompose(t *testing.T) {
 		{Partition: FromTarget, Mode: Hold},
 		{Partition: Both},
 	} {
-		forces = append(forces, newForce(openFault(t, bareLink(), c), uint64(i)))
+		active = append(active, newActiveFault(openFault(t, bareLink(), c), uint64(i)))
 	}
-	compose := func(d direction, forces ...*force) *way {
-		return newOrders(forces).compose(newFlow(bareLink(), 1), d, 1)
+	compose := func(d direction, active ...*activeFault) *laneRules {
+		return newActiveFaults(active).compose(newFlow(bareLink(), 1), d, 1)
 	}
-	to, from := compose(toTarget, forces...), compose(fromTarget, forces...)
+	to, from := compose(toTarget, active...), compose(fromTarget, active...)
 	if to.most != 5*ms || from.most < 16*ms || from.most > 17*ms || len(from.delays) != 2 {
 		t.Errorf("latencies: at most %v and %v", to.most, from.most)
 	}
@@ -337,10 +337,10 @@ func TestCompose(t *testing.T) {
 	if !to.cut || !to.drop || !from.cut || !from.drop {
 		t.Errorf("cuts: %+v, %+v", to, from)
 	}
-	if held := compose(fromTarget, forces[:4]...); !held.cut || held.drop || compose(toTarget, forces[:4]...).cut {
+	if held := compose(fromTarget, active[:4]...); !held.cut || held.drop || compose(toTarget, active[:4]...).cut {
 		t.Errorf("hold from the target: %+v", held)
 	}
-	if len(to.pacedBy) != 1 || to.pacedBy[0] != forces[2] || len(from.pacedBy) != 0 {
+	if len(to.pacedBy) != 1 || to.pacedBy[0] != active[2] || len(from.pacedBy) != 0 {
 		t.Errorf("paced by %v and %v", to.pacedBy, from.pacedBy)
 	}
 }

@@ -94,7 +94,7 @@ func (i *inlet) serve(c net.Conn) {
 // carry joins c to the upstream. c is left alone when it fails.
 func (i *inlet) carry(ctx context.Context, c net.Conn, address string, free func()) error {
 	l := i.link
-	layer := l.laid()
+	layer := l.currentLayer()
 	if layer == nil {
 		return l.adopt(ctx, c, address, free)
 	}
@@ -102,7 +102,7 @@ func (i *inlet) carry(ctx context.Context, c net.Conn, address string, free func
 	if err != nil {
 		return err
 	}
-	return l.speak(layer, c, far, address, free)
+	return l.runLayer(layer, c, far, address, free)
 }
 
 // adopt makes c the near end of a connection over the link, and dials the far end. free is called when it has ended.
@@ -112,7 +112,7 @@ func (l *Link) adopt(ctx context.Context, c net.Conn, address string, free func(
 	if err := l.admit(ctx, f); err != nil {
 		return err
 	}
-	f.meets(l.orders.Load().taps(f), toTarget, 0)
+	f.charge(l.active.Load().taps(f), toTarget, 0)
 	far, err := l.reach(ctx, f, func(ctx context.Context) (net.Conn, error) {
 		return l.mesh.dial(ctx, "tcp", address)
 	})

@@ -18,9 +18,9 @@ import (
 
 // Mesh holds the links of a run. It implements faults.Mesh and is safe for concurrent use.
 type Mesh struct {
-	server *toxiproxy.ApiServer
-	door   *door
-	dial   faults.DialFunc
+	server   *toxiproxy.ApiServer
+	loopback *loopbackPairs
+	dial     faults.DialFunc
 
 	mu     sync.Mutex
 	closed bool
@@ -29,7 +29,7 @@ type Mesh struct {
 }
 
 // The library keeps its toxics in a table of its own.
-var register = sync.OnceFunc(func() { toxics.Register(toxicType, new(gate)) })
+var register = sync.OnceFunc(func() { toxics.Register(toxicType, new(hook)) })
 
 // NewMesh opens a mesh without links, which make their connections to the targets by dial; nil dials without bounds. It
 // listens on one loopback port until it is closed.
@@ -38,15 +38,15 @@ func NewMesh(dial faults.DialFunc) (*Mesh, error) {
 		dial = new(net.Dialer).DialContext
 	}
 	register()
-	d, err := openDoor()
+	p, err := openLoopbackPairs()
 	if err != nil {
 		return nil, err
 	}
 	return &Mesh{
-		server: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
-		door:   d,
-		dial:   dial,
-		links:  map[string]*Link{},
+		server:   toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
+		loopback: p,
+		dial:     dial,
+		links:    map[string]*Link{},
 	}, nil
 }
 
@@ -75,7 +75,7 @@ func (m *Mesh) Close(ctx context.Context) error {
 	links, inlets := slices.Collect(maps.Values(m.links)), m.inlets
 	m.mu.Unlock()
 
-	errs := []error{m.door.close()}
+	errs := []error{m.loopback.close()}
 	for _, i := range inlets {
 		errs = append(errs, i.close())
 	}

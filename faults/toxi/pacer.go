@@ -23,8 +23,8 @@ func (p *pacer) piece(n int) int {
 	return min(n, max(least, int(p.rate*length.Seconds())))
 }
 
-// book takes the wire for n bytes and returns when they have passed it.
-func (p *pacer) book(now time.Time, n int) time.Time {
+// reserve takes the wire for n bytes and returns when they have passed it.
+func (p *pacer) reserve(now time.Time, n int) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.busy.Before(now) {

@@ -30,7 +30,7 @@ func TestDistributions(t *testing.T) {
 		}
 		var fresh, dense []time.Duration
 		for lane := range uint64(200) {
-			w, now := newWander(9, lane, toTarget), time.Time{}
+			w, now := newJitterWalk(9, lane, toTarget), time.Time{}
 			for range 100 {
 				now = now.Add(time.Second)
 				fresh = append(fresh, w.next(now, s, true))
@@ -204,7 +204,7 @@ func TestHandshakes(t *testing.T) {
 		wait := func(c Config, id uint64) time.Duration {
 			l := bareLink()
 			inject(t, l, c)
-			return newFlow(l, id).handshake(l.orders.Load(), time.Now())
+			return newFlow(l, id).handshake(l.active.Load(), time.Now())
 		}
 		if d := wait(Config{ConnectDelay: 300 * ms, Latency: steady(50 * ms), Direction: Both}, 1); d != 400*ms {
 			t.Errorf("a delay and a latency: %v", d)

@@ -54,5 +54,5 @@ func (s *slicer) next(rule *Slice, now time.Time) (size int, wait time.Duration)
 	return s.piece, s.until.Sub(now)
 }
 
-// gave says that a piece went.
-func (s *slicer) gave(rule *Slice, now time.Time) { s.piece, s.until = 0, now.Add(rule.Gap) }
+// sent says that a piece went.
+func (s *slicer) sent(rule *Slice, now time.Time) { s.piece, s.until = 0, now.Add(rule.Gap) }

@@ -8,9 +8,9 @@ var _ faults.Tapped = (*Link)(nil)
 func (l *Link) Tap(match func(address string) bool) faults.Fault { return &Fault{link: l, tap: match} }
 
 // taps says whether the fault is a tap that counts a connection.
-func (f *force) taps(on *flow) bool { return f.tap != nil && f.tap(on.address) }
+func (f *activeFault) taps(on *flow) bool { return f.tap != nil && f.tap(on.address) }
 
 // taps are those that count a connection.
-func (o *orders) taps(on *flow) []*force {
-	return o.those(func(f *force) bool { return f.taps(on) })
+func (a *activeFaults) taps(on *flow) []*activeFault {
+	return a.selectBy(func(f *activeFault) bool { return f.taps(on) })
 }

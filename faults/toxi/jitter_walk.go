@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// wander draws what a fault's latency is spread by, for one direction of one connection.
+// jitterWalk draws what a fault's latency is spread by, for one direction of one connection.
 //
 // Independent draws would do if bytes could overtake each other. They cannot, so of chunks that follow closely each waits
 // for the slowest before it, and the mean creeps up towards the largest delay (50 +- 50 ms gave 88 ms). So a chunk that
@@ -14,19 +14,19 @@ import (
 // sweeping the quantiles at an even speed it has the distribution's mean, and its shape in as many steps as the coarse
 // table has. A chunk whose predecessor has already been delivered cannot overtake, and gets a fresh draw; one that is half
 // the distribution's width or more behind gets one too, at a cost to the mean of at most a few hundredths.
-type wander struct {
+type jitterWalk struct {
 	random  *rand.Rand
 	at      float64 // the quantile
 	falling bool
 	last    time.Time // arrival of the chunk before
 }
 
-func newWander(seed, connection uint64, d direction) *wander {
-	return &wander{random: rand.New(rand.NewPCG(seed, connection<<1|uint64(d)))}
+func newJitterWalk(seed, connection uint64, d direction) *jitterWalk {
+	return &jitterWalk{random: rand.New(rand.NewPCG(seed, connection<<1|uint64(d)))}
 }
 
 // next returns the deviation of a chunk that arrived at now. free says that all before it was delivered by then.
-func (w *wander) next(now time.Time, s *spread, free bool) time.Duration {
+func (w *jitterWalk) next(now time.Time, s *spread, free bool) time.Duration {
 	gap := now.Sub(w.last)
 	w.last = now
 	if free || gap >= s.width()/2 {
@@ -39,7 +39,7 @@ func (w *wander) next(now time.Time, s *spread, free bool) time.Duration {
 }
 
 // sweep moves by step, at most 1, and turns at the walls.
-func (w *wander) sweep(step float64) {
+func (w *jitterWalk) sweep(step float64) {
 	if w.falling {
 		step = -step
 	}

@@ -8,32 +8,32 @@ import (
 	"sync"
 )
 
-// door makes pairs of connected loopback connections: the client's end, and the near end that a link takes over.
-type door struct {
+// loopbackPairs makes pairs of connected loopback connections: the client's end, and the near end that a link takes over.
+type loopbackPairs struct {
 	mu       sync.Mutex
 	listener net.Listener
 }
 
-func openDoor() (*door, error) {
+func openLoopbackPairs() (*loopbackPairs, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the links' connections: %w", err)
 	}
-	return &door{listener: l}, nil
+	return &loopbackPairs{listener: l}, nil
 }
 
 // pair connects to the door and takes the connection from it. One pair is made at a time, so that what is accepted is
 // what was just connected; anything else that found the port is turned away.
-func (d *door) pair(ctx context.Context) (client, near net.Conn, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+func (p *loopbackPairs) pair(ctx context.Context) (client, near net.Conn, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var dialer net.Dialer
-	client, err = dialer.DialContext(ctx, "tcp", d.listener.Addr().String())
+	client, err = dialer.DialContext(ctx, "tcp", p.listener.Addr().String())
 	if err != nil {
 		return nil, nil, err
 	}
 	for {
-		near, err = d.listener.Accept()
+		near, err = p.listener.Accept()
 		if err != nil {
 			client.Close()
 			return nil, nil, err
@@ -45,8 +45,8 @@ func (d *door) pair(ctx context.Context) (client, near net.Conn, err error) {
 	}
 }
 
-func (d *door) close() error {
-	if err := d.listener.Close(); !errors.Is(err, net.ErrClosed) {
+func (p *loopbackPairs) close() error {
+	if err := p.listener.Close(); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
