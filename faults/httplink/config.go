@@ -101,7 +101,7 @@ func (c *Config) Check(problem func(field, message string)) {
 	case a.RetryAfter < 0 || a.RetryAfter%time.Second != 0:
 		problem("http.retry_after", "must be in whole seconds: write 1s, 2s")
 	case a.RetryAfter > 0 && a.Status == 0:
-		problem("http.retry_after", "belongs to status, which is not given")
+		problem("http.retry_after", "has no effect without status")
 	}
 	for field, negative := range map[string]bool{
 		"delay_headers": a.Headers < 0, "delay_body": a.Body < 0, "truncate": a.Truncate != nil && *a.Truncate < 0, "cut": a.Cut < 0, "first": a.First < 0,

@@ -9,7 +9,7 @@ import (
 	"wringer/faults"
 )
 
-// direction is one of the two ways of a link.
+// direction is one of the two directions of a link.
 type direction int
 
 const (
@@ -19,12 +19,14 @@ const (
 
 func (d direction) String() string { return [...]string{"to-target", "from-target"}[d] }
 
-// activeFaults are the faults in force on a link. They never change: they are replaced, and changed is closed when that happened.
+// activeFaults are the faults in force on a link. The value never changes: another one replaces it, and changed is
+// closed then.
 type activeFaults struct {
 	faults  []*activeFault
 	closed  bool
 	changed chan struct{}
-	// byRequest: some of the faults meet a share of the requests, so that what rules a connection may change with each.
+	// byRequest: some faults act on a share of the requests, so the rules of a connection may change with each
+	// request.
 	byRequest bool
 }
 
@@ -39,7 +41,7 @@ func newActiveFaults(active []*activeFault) *activeFaults {
 type activeFault struct {
 	*Fault
 	since time.Time
-	// before is the highest number of the connections that existed then.
+	// before is the highest connection number at that time.
 	before uint64
 	delay  delay
 	pacers [2]*pacer
@@ -54,8 +56,8 @@ func newActiveFault(f *Fault, before uint64) *activeFault {
 	return now
 }
 
-// picks says whether the fault meets a connection, and a request on it, from 1. 0 is no request: a share of the requests
-// does not meet it. The same seed gives the same answer.
+// picks reports whether the fault acts on a connection, and on a request of it. Requests count from 1. With request 0
+// a fault on a share of the requests does not act. The same seed gives the same answer.
 func (f *activeFault) picks(on *flow, request uint64) bool {
 	if f.config.Requests != 0 && request == 0 || !f.aim.Covers(on.address, on.reached) {
 		return false
@@ -63,27 +65,27 @@ func (f *activeFault) picks(on *flow, request uint64) bool {
 	return picks(f.config.Connections, f.seed, on.id, 0) && picks(f.config.Requests, f.seed, on.id, request)
 }
 
-// picks draws for a connection and a number on it; 0 is no share: all of them.
+// picks draws for a connection and a number on it. Share 0 picks all.
 func picks(s faults.Share, seed, connection, number uint64) bool {
 	return s == 0 || rand.New(rand.NewPCG(seed^number<<32, connection)).Float64() < float64(s)
 }
 
-// silences says whether the fault makes a connection fall silent.
+// silences reports whether the fault silences a connection.
 func (f *activeFault) silences(on *flow) bool {
 	return f.config.HalfOpen != "" && (f.config.HalfOpen == Accepting || on.id <= f.before) && f.picks(on, 0)
 }
 
-// silences says whether a connection falls silent.
+// silences reports whether any fault silences a connection.
 func (a *activeFaults) silences(on *flow) bool {
 	return slices.ContainsFunc(a.faults, func(f *activeFault) bool { return f.silences(on) })
 }
 
-// resets says whether the fault resets connections when it comes into force.
+// resets reports whether the fault resets a connection when the fault comes into force.
 func (f *activeFault) resets(on *flow) bool {
 	return (f.config.Refuse || f.config.Reset && f.config.Requests == 0) && f.picks(on, 0)
 }
 
-// refusing are the faults that refuse a new connection, and killers those that reset an existing one.
+// refusing are the faults that refuse a new connection. resetting are those that reset an existing one.
 func (a *activeFaults) refusing(on *flow) []*activeFault {
 	return a.selectBy(func(f *activeFault) bool { return f.config.Refuse && f.picks(on, 0) })
 }
@@ -101,27 +103,27 @@ func (a *activeFaults) selectBy(do func(f *activeFault) bool) (them []*activeFau
 	return them
 }
 
-// laneRules is what rules one direction of a connection during one of its requests.
+// laneRules are the rules of one direction of a connection during one of its requests.
 type laneRules struct {
-	delays       []*activeFault // with a latency
-	most         time.Duration  // what they, or a loss, can ask for at the most
-	roundTrip    time.Duration  // what the latencies of both directions add to a round trip, on the average
+	delays       []*activeFault // faults with a latency
+	most         time.Duration  // the largest delay that the latencies and losses can cause
+	roundTrip    time.Duration  // the mean that the latencies of both directions add to a round trip
 	loss         faults.Share
 	pacer        *pacer // nil: no limit
-	slice        *Slice // nil: whole
+	slice        *Slice // nil: not sliced
 	closeDelay   time.Duration
-	closeByBytes *closeRule // nil: none by bytes
-	closeByTime  *closeRule // nil: none by time
-	cut, drop    bool       // drop: what is cut is lost, otherwise it waits
+	closeByBytes *closeRule // nil: no limit in bytes
+	closeByTime  *closeRule // nil: no limit in time
+	cut, drop    bool       // cut: no bytes pass. drop: cut bytes are lost; otherwise they wait
 
 	connectDelay time.Duration
 
-	// Whom to charge: meets with every byte that is taken in, cutBy also with those found waiting; the others with what
-	// they did something to.
+	// Which faults count traffic: meets counts every byte read; cutBy also the bytes already queued; the others only
+	// the bytes they affected.
 	meets, cutBy, pacedBy, lossBy, closeDelayBy, resetBy, connectBy []*activeFault
 }
 
-// compose adds up the faults that meet a request of a connection in a direction.
+// compose adds up the faults that act on a request of a connection in a direction.
 func (a *activeFaults) compose(f *flow, d direction, request uint64) *laneRules {
 	r := &laneRules{}
 	for _, active := range a.faults {
@@ -129,7 +131,7 @@ func (a *activeFaults) compose(f *flow, d direction, request uint64) *laneRules 
 			r.add(active, f, d)
 		}
 	}
-	// A fault that is charged with every byte anyway is not charged twice.
+	// A fault in meets counts every byte, so it is not counted again for its pacing or loss.
 	charged := func(f *activeFault) bool { return slices.Contains(r.meets, f) }
 	r.pacedBy, r.lossBy = slices.DeleteFunc(r.pacedBy, charged), slices.DeleteFunc(r.lossBy, charged)
 	return r
@@ -170,7 +172,7 @@ func (r *laneRules) add(f *activeFault, on *flow, d direction) {
 	}
 }
 
-// slow adds what obeys a direction.
+// slow adds the settings that a direction limits.
 func (r *laneRules) slow(f *activeFault, d direction) {
 	c := &f.config
 	if c.Latency.set() {
@@ -197,7 +199,7 @@ func (r *laneRules) slow(f *activeFault, d direction) {
 	}
 }
 
-// expire keeps the earlier end.
+// expire keeps the earlier of two ends.
 func (r *laneRules) expire(rule *closeRule) {
 	if r.closeByTime == nil || rule.at.Before(r.closeByTime.at) {
 		r.closeByTime = rule
@@ -211,7 +213,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// sum adds durations without running over.
+// sum adds durations without overflow.
 func sum(a, b time.Duration) time.Duration {
 	if s := a + b; s >= a || b < 0 {
 		return s
@@ -219,10 +221,10 @@ func sum(a, b time.Duration) time.Duration {
 	return math.MaxInt64
 }
 
-// idle says that bytes pass and nothing else is asked for.
+// idle reports whether bytes pass without any fault.
 func (a *activeFaults) idle() bool { return len(a.faults) == 0 && !a.closed }
 
-// newCutters returns those of by that did not cut before.
+// newCutters returns the faults in cutBy that did not cut before.
 func (r *laneRules) newCutters(before *laneRules) []*activeFault {
 	if before == nil {
 		return r.cutBy

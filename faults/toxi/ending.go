@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// HalfOpen is which connections fall silent; empty: none.
+// HalfOpen selects the connections that fall silent; empty: none.
 type HalfOpen string
 
 const (
@@ -21,7 +21,7 @@ const (
 	WithReset CloseWith = "reset"
 )
 
-// Limit is when a connection is closed: after a time, or after an amount of bytes. One of the two is 0.
+// Limit is the point at which a connection is closed: after a time, or after an amount of bytes. One of the two is 0.
 type Limit struct {
 	Time  time.Duration `yaml:"-"`
 	Bytes Bytes         `yaml:"-"`
@@ -71,15 +71,15 @@ func (c *Config) checkEnds(problem func(field, message string)) {
 	case c.CloseWith != WithFIN && c.CloseWith != WithReset:
 		problem("close_with", fmt.Sprintf("%q is unknown: write fin or reset", c.CloseWith))
 	case c.CloseAfter == nil:
-		problem("close_with", "belongs to close_after, which is not given")
+		problem("close_with", "has no effect without close_after")
 	}
 }
 
-// closeRule is a fault that closes a connection, and how.
+// closeRule closes a connection for a fault, at a time or after an amount of bytes.
 type closeRule struct {
 	by   *activeFault
-	at   time.Time // zero: never by time
-	most Bytes     // 0: never by bytes
+	at   time.Time // zero: no time
+	most Bytes     // 0: no amount
 }
 
 // finish closes the connection as the fault says.

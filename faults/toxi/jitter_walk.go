@@ -5,27 +5,30 @@ import (
 	"time"
 )
 
-// jitterWalk draws what a fault's latency is spread by, for one direction of one connection.
+// jitterWalk draws the jitter of a fault's latency, for one direction of one connection.
 //
-// Independent draws would do if bytes could overtake each other. They cannot, so of chunks that follow closely each waits
-// for the slowest before it, and the mean creeps up towards the largest delay (50 +- 50 ms gave 88 ms). So a chunk that
-// follows closely gets no draw of its own: its quantile moves from the last one, back and forth between 0 and 1, so slowly
-// that the delay changes by at most half the gap between the two. It never lets a chunk catch up with the one before, and
-// sweeping the quantiles at an even speed it has the distribution's mean, and its shape in as many steps as the coarse
-// table has. A chunk whose predecessor has already been delivered cannot overtake, and gets a fresh draw; one that is half
-// the distribution's width or more behind gets one too, at a cost to the mean of at most a few hundredths.
+// Independent draws would do if bytes could overtake each other. They cannot. In a dense stream each chunk waits for
+// the slowest before it, so the mean creeps up towards the largest delay (50 +- 50 ms gave 88 ms). So a chunk that
+// follows closely gets no draw of its own. Its quantile moves from the last one, back and forth between 0 and 1. It
+// moves so slowly that the delay changes by at most half the gap between the two chunks, so a chunk never catches up
+// with the one before. The quantiles are swept at an even speed, so the walk has the distribution's mean. It has the
+// distribution's shape in as many steps as the coarse table has. In a dense stream the tail is rarer and longer than
+// the distribution says, because chunks cannot overtake each other.
+//
+// A chunk whose predecessor was already delivered cannot overtake it, and gets a fresh draw. A chunk that follows by
+// at least half the distribution's width gets one too. That shifts the mean by at most a few hundredths.
 type jitterWalk struct {
 	random  *rand.Rand
 	at      float64 // the quantile
 	falling bool
-	last    time.Time // arrival of the chunk before
+	last    time.Time // arrival of the previous chunk
 }
 
 func newJitterWalk(seed, connection uint64, d direction) *jitterWalk {
 	return &jitterWalk{random: rand.New(rand.NewPCG(seed, connection<<1|uint64(d)))}
 }
 
-// next returns the deviation of a chunk that arrived at now. free says that all before it was delivered by then.
+// next returns the deviation of a chunk that arrived at now. free: all chunks before it were delivered by then.
 func (w *jitterWalk) next(now time.Time, s *spread, free bool) time.Duration {
 	gap := now.Sub(w.last)
 	w.last = now
@@ -38,7 +41,7 @@ func (w *jitterWalk) next(now time.Time, s *spread, free bool) time.Duration {
 	return s.swept(w.at)
 }
 
-// sweep moves by step, at most 1, and turns at the walls.
+// sweep moves the quantile by step, at most 1, and turns at 0 and 1.
 func (w *jitterWalk) sweep(step float64) {
 	if w.falling {
 		step = -step

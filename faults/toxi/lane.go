@@ -11,8 +11,8 @@ import (
 
 const toxicType = "wringer"
 
-// hook is the one toxic of a direction of a link. It finds its connection by the state that the library asks for while it
-// starts one; the link starts one at a time.
+// hook is the only toxic of a direction of a link. The library asks it for a state when it starts a connection, and
+// so hook finds the connection. The link starts one connection at a time.
 type hook struct{ next *lane }
 
 // NewState implements toxics.StatefulToxic.
@@ -27,14 +27,14 @@ func (h *hook) Pipe(stub *toxics.ToxicStub) {
 	l.discard(stub.Input)
 }
 
-// lane carries one direction of one connection, and belongs to the goroutine that runs it.
+// lane carries one direction of one connection. One goroutine runs and owns it.
 type lane struct {
 	flow      *flow
 	direction direction
 	bypass    *bypass
 	reset     atomic.Bool // the source ended with a reset
 
-	// The rules, and what they were made from.
+	// The rules, and the values that they were made from.
 	rules   *laneRules
 	active  *activeFaults
 	request uint64
@@ -43,38 +43,38 @@ type lane struct {
 	waits   int // bytes in queue
 	ended   bool
 	over    time.Time // when the source ended
-	dropped bool      // bytes were dropped: none may follow them
+	dropped bool      // bytes were dropped: no later byte may pass
 
 	walks  map[*Fault]*jitterWalk
 	random *rand.Rand
 	slicer *slicer
-	due    time.Time // when all that was taken in will be delivered, by their delays
+	due    time.Time // when all bytes taken so far are due
 
 	size     int    // bytes of the first parcel that go next
-	reserved *pacer // where the wire was booked for them
+	reserved *pacer // the pacer that has time reserved for them
 	passed   time.Time
 
-	spentBy   *activeFault // whose limit is being spent, and how much of it is
+	spentBy   *activeFault // the fault whose limit is being spent, and the bytes spent
 	spent     Bytes
-	closeRule atomic.Pointer[closeRule] // closed the connection
+	closeRule atomic.Pointer[closeRule] // set when it closes the connection
 
-	totalDelay atomic.Int64 // all the time that bytes were made to wait, for the probe
+	totalDelay atomic.Int64 // the sum of all delays of bytes, for the probe
 }
 
-// parcel is a chunk on its way, due for delivery at a time, though never before those ahead in the queue; zero: at once.
+// parcel is a queued chunk. due is when it may be delivered, after those before it; zero: at once.
 type parcel struct {
 	*stream.StreamChunk
 	due time.Time
 }
 
-// A lane that holds as much takes in no more, and the sender is slowed down as by a full window. It bounds a connection
-// to this much in one latency: 50 MB/s, or 200,000 chunks a second, at 80 ms.
+// A lane that holds as much takes no more bytes. Then the sender is slowed down, as by a full window. For a latency
+// of 80 ms this bounds a connection to 50 MB/s, or 200,000 chunks a second.
 const (
 	window        = 4 << 20
 	windowParcels = 16 << 10
 )
 
-// run carries until the source has ended and all was delivered, or the connection has ended.
+// run carries bytes until the source has ended and all were delivered, or until the connection has ended.
 func (l *lane) run(in <-chan *stream.StreamChunk, out chan<- *stream.StreamChunk) {
 	var timer *time.Timer
 	for {
@@ -101,7 +101,7 @@ func (l *lane) run(in <-chan *stream.StreamChunk, out chan<- *stream.StreamChunk
 		}
 		select {
 		case c := <-take:
-			l.take(c, l.look()) // orders may have changed while this waited: what is in force counts now
+			l.take(c, l.look()) // look again: the faults may have changed during the wait
 		case give <- piece:
 			l.sent(r)
 		case <-tick:
@@ -112,7 +112,7 @@ func (l *lane) run(in <-chan *stream.StreamChunk, out chan<- *stream.StreamChunk
 	}
 }
 
-// applyRules does what the rules ask for at once, and reports whether the lane has come to its end.
+// applyRules applies the rules that act at once. It reports whether the lane has ended.
 func (l *lane) applyRules(r *laneRules) (over bool) {
 	switch {
 	case r.closeByTime != nil && !time.Now().Before(r.closeByTime.at):
@@ -133,7 +133,7 @@ func (l *lane) applyRules(r *laneRules) (over bool) {
 	return false
 }
 
-// close ends the connection by a fault, once what was given has been written.
+// close ends the connection for a fault, once the bytes already sent are written.
 func (l *lane) close(by *closeRule) {
 	l.closeRule.Store(by)
 	if !l.flow.over() {
@@ -141,7 +141,7 @@ func (l *lane) close(by *closeRule) {
 	}
 }
 
-// next says whether a piece can go now, and how long until something has to be looked at again; 0: nothing has.
+// next reports whether a piece can go now. wait is the time until the next look; 0: no look is due.
 func (l *lane) next(r *laneRules) (wait time.Duration, ready bool) {
 	switch {
 	case r.cut:
@@ -159,7 +159,7 @@ func (l *lane) next(r *laneRules) (wait time.Duration, ready bool) {
 	return wait, ready
 }
 
-// discard takes what still comes until the source, which is closed, has ended too.
+// discard drains the closed source until it has ended.
 func (l *lane) discard(in <-chan *stream.StreamChunk) {
 	for !l.ended {
 		l.ended = <-in == nil
@@ -174,7 +174,7 @@ func rewind(t *time.Timer, d time.Duration) *time.Timer {
 	return t
 }
 
-// look returns the rules in force. A partition that was not there before is charged with what waits here.
+// look returns the current rules. A new partition counts the bytes that are queued here.
 func (l *lane) look() *laneRules {
 	a := l.flow.link.active.Load()
 	if a == l.active && (!a.byRequest || l.flow.requests.Load() == l.request) {
@@ -189,7 +189,7 @@ func (l *lane) look() *laneRules {
 	return l.rules
 }
 
-// take takes a chunk in; nil is the end of the source.
+// take takes a chunk; nil is the end of the source.
 func (l *lane) take(c *stream.StreamChunk, r *laneRules) {
 	if c == nil {
 		l.finished(r)
@@ -209,7 +209,7 @@ func (l *lane) take(c *stream.StreamChunk, r *laneRules) {
 	l.push(c, late)
 }
 
-// finished notes the end of the source.
+// finished records the end of the source.
 func (l *lane) finished(r *laneRules) {
 	l.ended, l.over = true, time.Now()
 	if l.flow.over() {
@@ -219,7 +219,7 @@ func (l *lane) finished(r *laneRules) {
 	l.flow.charge(r.closeDelayBy, l.direction, 0)
 }
 
-// push queues what is late by so much.
+// push queues a chunk with a delay.
 func (l *lane) push(c *stream.StreamChunk, late time.Duration) {
 	p := parcel{StreamChunk: c}
 	if late > 0 {
@@ -231,7 +231,7 @@ func (l *lane) push(c *stream.StreamChunk, late time.Duration) {
 	l.waits += len(c.Data)
 }
 
-// lose queues a chunk in parts, of which those that are lost come later, and what is behind them waits.
+// lose queues a chunk in parts. Lost parts come later, and the parts after them wait.
 func (l *lane) lose(c *stream.StreamChunk, r *laneRules, late time.Duration) {
 	lossy := lossy{l.chance()}
 	from := 0
@@ -253,7 +253,7 @@ func (l *lane) lose(c *stream.StreamChunk, r *laneRules, late time.Duration) {
 	part(len(c.Data), late)
 }
 
-// chance is the lane's own source of random numbers, the same for the same seed.
+// chance is the lane's source of random numbers. The same seed gives the same numbers.
 func (l *lane) chance() *rand.Rand {
 	if l.random == nil {
 		var seed uint64
@@ -265,7 +265,7 @@ func (l *lane) chance() *rand.Rand {
 	return l.random
 }
 
-// delay draws the delay of what arrived at now.
+// delay draws the delay of bytes that arrived at now.
 func (l *lane) delay(r *laneRules, now time.Time) (late time.Duration) {
 	free := !now.Before(l.due)
 	for _, f := range r.delays {
@@ -287,7 +287,7 @@ func (l *lane) walk(f *Fault) *jitterWalk {
 	return l.walks[f]
 }
 
-// wait returns how long the next piece has to wait yet, and settles its size.
+// wait returns how long the next piece still has to wait, and sets the piece's size.
 func (l *lane) wait(r *laneRules) time.Duration {
 	first := &l.queue[0]
 	l.size = len(first.Data)
@@ -298,7 +298,7 @@ func (l *lane) wait(r *laneRules) time.Duration {
 		return 0
 	}
 	now := time.Now()
-	// Healing a latency frees what waits for it: nothing waits longer than what is in force now can ask for.
+	// Healing a latency releases its bytes: no bytes wait longer than the current rules allow.
 	due := first.due
 	if most := first.Timestamp.Add(r.most); most.Before(due) {
 		due = most
@@ -317,7 +317,7 @@ func (l *lane) wait(r *laneRules) time.Duration {
 	return 0
 }
 
-// cutUp makes the piece no larger than a slice, and returns how long after the last one it has to come.
+// cutUp limits the piece to a slice. It returns the remaining gap after the last slice.
 func (l *lane) cutUp(r *laneRules, now time.Time) time.Duration {
 	if l.slicer == nil {
 		l.slicer = &slicer{random: l.chance()}
@@ -331,7 +331,8 @@ func (l *lane) cutUp(r *laneRules, now time.Time) time.Duration {
 	return wait
 }
 
-// pace makes the piece no larger than the wire carries in a moment, and returns how long it has to wait for the wire.
+// pace limits the piece to what the bandwidth passes in a moment. It returns how long the piece has to wait for its
+// turn.
 func (l *lane) pace(r *laneRules, now time.Time) time.Duration {
 	l.size = r.pacer.piece(l.size)
 	if l.reserved != r.pacer {
@@ -347,7 +348,7 @@ func (l *lane) pace(r *laneRules, now time.Time) time.Duration {
 	return 0
 }
 
-// spentOf returns how much of a limit is spent.
+// spentOf returns how many bytes of a limit are spent.
 func (l *lane) spentOf(r *closeRule) Bytes {
 	if l.spentBy != r.by {
 		l.spentBy, l.spent = r.by, 0
@@ -355,7 +356,7 @@ func (l *lane) spentOf(r *closeRule) Bytes {
 	return l.spent
 }
 
-// piece returns what goes next.
+// piece returns the next piece.
 func (l *lane) piece() *stream.StreamChunk {
 	first := l.queue[0].StreamChunk
 	if l.size == len(first.Data) {
@@ -364,7 +365,7 @@ func (l *lane) piece() *stream.StreamChunk {
 	return &stream.StreamChunk{Data: first.Data[:l.size], Timestamp: first.Timestamp}
 }
 
-// sent takes what was delivered off the queue.
+// sent removes the delivered piece from the queue.
 func (l *lane) sent(r *laneRules) {
 	l.reserved = nil
 	l.waits -= l.size
@@ -385,7 +386,7 @@ func (l *lane) sent(r *laneRules) {
 	l.queue = l.queue[1:]
 }
 
-// drop loses what waits.
+// drop loses the queued bytes.
 func (l *lane) drop() {
 	if len(l.queue) == 0 {
 		return

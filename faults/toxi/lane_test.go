@@ -47,7 +47,7 @@ func (b *bench) send(data string) {
 	b.in <- &stream.StreamChunk{Data: []byte(data), Timestamp: time.Now()}
 }
 
-// delays takes all that comes out and returns how long each chunk was made to wait.
+// delays takes all output and returns the delay of each chunk.
 func (b *bench) delays() []time.Duration {
 	var ds []time.Duration
 	for c := range b.out {
@@ -72,7 +72,7 @@ func TestLaneLatencyIsExact(t *testing.T) {
 		f := inject(t, l, Config{Latency: steady(80 * ms)})
 		b := newBench(l, fromTarget)
 		go func() {
-			for range 1000 { // far more at once than one latency lets wait for an answer
+			for range 1000 { // far more than one latency could keep waiting
 				b.send("x")
 				time.Sleep(ms)
 			}
@@ -167,7 +167,7 @@ func TestSameSeedSameJitter(t *testing.T) {
 	}
 }
 
-// TestCutChargesWhatItFindsWaiting: bytes that wait for a slow reader meet a partition that begins meanwhile.
+// TestCutChargesWhatItFindsWaiting: a partition that begins counts the bytes that wait for a slow reader.
 func TestCutChargesWhatItFindsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := bareLink()
@@ -189,7 +189,7 @@ func TestCutChargesWhatItFindsWaiting(t *testing.T) {
 	})
 }
 
-// TestLaneBandwidthIsShared: two connections together take what the wire needs for both.
+// TestLaneBandwidthIsShared: two connections together take as long as the wire needs for both.
 func TestLaneBandwidthIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := bareLink()
@@ -225,7 +225,7 @@ func TestLaneBandwidthIsShared(t *testing.T) {
 		if total != 1_000_000 || f.Bite().Bytes != 1_000_000 {
 			t.Errorf("%d bytes arrived, bite %+v", total, f.Bite())
 		}
-		for _, took := range last { // fair: both are done at about 10 s
+		for _, took := range last { // fair: both end at about 10 s
 			if took < 9900*ms || took > 10_100*ms {
 				t.Errorf("a lane was done after %v, want about 10s", took)
 			}
@@ -233,8 +233,8 @@ func TestLaneBandwidthIsShared(t *testing.T) {
 	})
 }
 
-// TestLaneNeverDeliversPastAHole switches at random: what comes out is always a prefix of what went in, and all of it
-// when nothing was dropped.
+// TestLaneNeverDeliversPastAHole switches at random. The output is always a prefix of the input, and all of it if
+// nothing was dropped.
 func TestLaneNeverDeliversPastAHole(t *testing.T) {
 	for seed := range uint64(300) {
 		synctest.Test(t, func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"wringer/faults"
 )
 
-// placedLayer is the layer that lies on a link.
+// placedLayer is the layer on a link.
 type placedLayer struct {
 	faults.Layer
 	protocol string
@@ -27,7 +27,7 @@ func (l *Link) Lay(protocol string, layer func() faults.Layer) (faults.Layer, er
 	return l.layer.Load().Layer, nil
 }
 
-// currentLayer returns the layer, nil without one.
+// currentLayer returns the layer; nil without one.
 func (l *Link) currentLayer() faults.Layer {
 	if has := l.layer.Load(); has != nil {
 		return has.Layer
@@ -35,7 +35,8 @@ func (l *Link) currentLayer() faults.Layer {
 	return nil
 }
 
-// overLayer puts the layer, if there is one, between the client and far, a connection over the bare link to address.
+// overLayer puts the link's layer, if any, between the client and far. far is a connection over the bare link to
+// address.
 func (l *Link) overLayer(ctx context.Context, far net.Conn, address string) (net.Conn, error) {
 	layer := l.currentLayer()
 	if layer == nil {
@@ -54,8 +55,8 @@ func (l *Link) overLayer(ctx context.Context, far net.Conn, address string) (net
 	return client, nil
 }
 
-// runLayer lets the layer carry a connection to address, and calls free when it has ended. On an error c is left alone and far
-// closed.
+// runLayer runs the layer on a connection to address, and calls free at its end. On an error it closes far and leaves
+// c alone.
 func (l *Link) runLayer(layer faults.Layer, c, far net.Conn, address string, free func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -21,8 +21,8 @@ import (
 	"wringer/faults"
 )
 
-// Link is one named path. It implements faults.Link and is safe for concurrent use. All addresses that are dialled over
-// it share its faults and its bandwidth.
+// Link is one named path. It implements faults.Link and is safe for concurrent use. All addresses dialled over it
+// share its faults and its bandwidth.
 type Link struct {
 	name  string
 	mesh  *Mesh
@@ -32,14 +32,14 @@ type Link struct {
 	active  atomic.Pointer[activeFaults]
 	running sync.WaitGroup // two lanes and two sinks for each connection
 
-	gone chan struct{} // closed when the link is
+	gone chan struct{} // closed with the link
 
-	mu     sync.Mutex // held to change what follows, and orders
+	mu     sync.Mutex // held to change the fields below, and active
 	flows  map[*flow]struct{}
 	serial atomic.Uint64
 	layer  atomic.Pointer[placedLayer] // set before the first connection
 
-	// What a round trip takes through the lanes, and what a usual one costs more than one without the link.
+	// The duration of a round trip through the lanes, and the extra duration of a usual round trip over the link.
 	baseline, cost time.Duration
 }
 
@@ -47,7 +47,7 @@ func openLink(m *Mesh, name string) (*Link, error) {
 	l := &Link{
 		name: name,
 		mesh: m,
-		// Never started: it neither listens nor dials.
+		// never started: it neither listens nor dials
 		proxy: toxiproxy.NewProxy(m.server, name, "", ""),
 		gone:  make(chan struct{}),
 		flows: map[*flow]struct{}{},
@@ -71,10 +71,9 @@ func openLink(m *Mesh, name string) (*Link, error) {
 // Name implements faults.Link.
 func (l *Link) Name() string { return l.name }
 
-// Dial implements faults.Link. Errors are those of a dial without a link. A connection is made as late as a latency on the
-// link asks. A partition to the target, which loses the first packet of a connection, holds it until the partition is
-// healed or ctx ends; one that cuts only the way back lets it through, so that requests keep arriving whose answers are
-// lost.
+// Dial implements faults.Link. Errors are those of a dial without a link. A latency on the link delays the
+// connection. A partition to the target loses the first packet, so it blocks the dial until healing or the end of
+// ctx. A partition from the target lets the connection through: requests keep arriving, and their answers are lost.
 func (l *Link) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return l.DialVia(ctx, network, address, l.mesh.dial)
 }
@@ -98,7 +97,7 @@ func (l *Link) connect(ctx context.Context, network, address string, dial faults
 	if err := l.admit(ctx, f); err != nil {
 		return nil, refused(err)
 	}
-	f.charge(l.active.Load().taps(f), toTarget, 0) // a target that refuses was met too
+	f.charge(l.active.Load().taps(f), toTarget, 0) // a connection that the target refuses counts too
 	far, err := l.reach(ctx, f, func(ctx context.Context) (net.Conn, error) { return dial(ctx, network, address) })
 	if err != nil {
 		return nil, err
@@ -110,7 +109,7 @@ func (l *Link) connect(ctx context.Context, network, address string, dial faults
 	return client, nil
 }
 
-// reach dials, or connects to nothing when the connection is half-open from the beginning.
+// reach dials. For a connection that is half-open from the start it returns an end without a peer.
 func (l *Link) reach(ctx context.Context, f *flow, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
 	if l.active.Load().silences(f) {
 		void, _ := net.Pipe()
@@ -119,7 +118,7 @@ func (l *Link) reach(ctx context.Context, f *flow, dial func(context.Context) (n
 	return dial(ctx)
 }
 
-// joinClient joins a connection of the client's to far, which it closes when it fails.
+// joinClient makes a client connection and joins it to far. It closes far on an error.
 func (l *Link) joinClient(ctx context.Context, f *flow, far net.Conn) (client net.Conn, err error) {
 	client, near, err := l.mesh.loopback.pair(ctx)
 	if err != nil {
@@ -158,7 +157,7 @@ func (l *Link) admit(ctx context.Context, f *flow) error {
 	}
 }
 
-// admits is nil when connections are not refused.
+// admits returns nil if connections are not refused.
 func (a *activeFaults) admits(f *flow) error {
 	if a.closed {
 		return net.ErrClosed
@@ -170,8 +169,8 @@ func (a *activeFaults) admits(f *flow) error {
 	return nil
 }
 
-// handshake returns how long a connection that was asked for at begun has to wait yet: its two packets are late by the
-// latency of one way each, and are repeated when they get lost.
+// handshake returns how long a connection asked for at begun still has to wait. Each of its two packets is delayed by
+// the latency of its direction, and is repeated if lost.
 func (f *flow) handshake(a *activeFaults, begun time.Time) time.Duration {
 	var late time.Duration
 	for d, lane := range f.lanes {
@@ -195,10 +194,10 @@ func (f *flow) handshake(a *activeFaults, begun time.Time) time.Duration {
 	return time.Until(begun.Add(late))
 }
 
-// errFaultsChanged says that new orders came.
+// errFaultsChanged: the active faults changed.
 var errFaultsChanged = errors.New("orders changed")
 
-// sleep waits for d, or without end, and returns nil when d is over.
+// sleep waits for d, or without end. It returns nil when d is over.
 func sleep(ctx context.Context, d time.Duration, endless bool, changed <-chan struct{}) error {
 	var over <-chan time.Time
 	if !endless {
@@ -246,7 +245,8 @@ func (l *Link) forget(f *flow) {
 	delete(l.flows, f)
 }
 
-// changeFaults changes what is in force: change gets the faults and returns them changed. It fails when the link is closed.
+// changeFaults changes the faults in force. change gets the faults and returns the new ones. It fails if the link is
+// closed.
 func (l *Link) changeFaults(change func([]*activeFault) []*activeFault) error {
 	l.mu.Lock()
 	before := l.active.Load()
@@ -270,7 +270,7 @@ func (l *Link) changeFaults(change func([]*activeFault) []*activeFault) error {
 	return nil
 }
 
-// notify makes new orders take effect where nobody waits for them.
+// notify applies new active faults where no goroutine waits for changes.
 func (f *flow) notify(before, after *activeFaults) {
 	by := slices.DeleteFunc(after.resetting(f), func(f *activeFault) bool { return slices.Contains(before.faults, f) })
 	if len(by) > 0 {
@@ -304,7 +304,7 @@ func (l *Link) close() {
 	}
 }
 
-// wait returns when all that carried bytes has ended.
+// wait returns when all goroutines that carry bytes have ended.
 func (l *Link) wait(ctx context.Context) error {
 	if err := within(ctx, &l.running); err != nil {
 		return fmt.Errorf("close link %s: some connections did not end: %w", l.name, err)
@@ -312,7 +312,7 @@ func (l *Link) wait(ctx context.Context) error {
 	return nil
 }
 
-// within waits for all that runs, at most until ctx ends.
+// within waits for running, at most until ctx ends.
 func within(ctx context.Context, running *sync.WaitGroup) error {
 	done := make(chan struct{})
 	go func() {
@@ -327,7 +327,7 @@ func within(ctx context.Context, running *sync.WaitGroup) error {
 	}
 }
 
-// target is the address that was asked for, in errors.
+// target is the dialled address, for errors.
 type target struct{ network, address string }
 
 func (t target) Network() string { return t.network }

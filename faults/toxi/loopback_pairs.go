@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// loopbackPairs makes pairs of connected loopback connections: the client's end, and the near end that a link takes over.
+// loopbackPairs makes pairs of connected loopback connections: the client's end, and the near end for the link.
 type loopbackPairs struct {
 	mu       sync.Mutex
 	listener net.Listener
@@ -22,8 +22,8 @@ func openLoopbackPairs() (*loopbackPairs, error) {
 	return &loopbackPairs{listener: l}, nil
 }
 
-// pair connects to the door and takes the connection from it. One pair is made at a time, so that what is accepted is
-// what was just connected; anything else that found the port is turned away.
+// pair connects to its own listener and accepts the connection. It makes one pair at a time, and closes accepted
+// connections that are not its own.
 func (p *loopbackPairs) pair(ctx context.Context) (client, near net.Conn, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

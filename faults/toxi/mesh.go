@@ -28,11 +28,11 @@ type Mesh struct {
 	inlets []*inlet
 }
 
-// The library keeps its toxics in a table of its own.
+// The library has a global table of toxics.
 var register = sync.OnceFunc(func() { toxics.Register(toxicType, new(hook)) })
 
-// NewMesh opens a mesh without links, which make their connections to the targets by dial; nil dials without bounds. It
-// listens on one loopback port until it is closed.
+// NewMesh opens a mesh without links. Its links dial targets by dial; nil dials without bounds. The mesh listens on
+// one loopback port until it is closed.
 func NewMesh(dial faults.DialFunc) (*Mesh, error) {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
@@ -68,7 +68,7 @@ func (m *Mesh) Link(name string) (faults.Link, error) {
 	return l, nil
 }
 
-// Close implements faults.Mesh. Connections over the links end, and dials under way fail.
+// Close implements faults.Mesh. Connections over the links end, and running dials fail.
 func (m *Mesh) Close(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true

@@ -13,9 +13,9 @@ import (
 	"wringer/faults"
 )
 
-// Probe implements faults.Fault. It sends bytes over the link and back through an echo of its own, which the target does
-// not see: nil when they come back unchanged, the link made none of them wait, and a round trip takes no longer than it
-// did when the link was opened. While another fault is in force on the link no more can be seen than that this one is not.
+// Probe implements faults.Fault. It sends bytes over the link to an echo of its own, which the target does not see.
+// It returns nil if they come back unchanged and undelayed, in a round trip no longer than when the link was opened.
+// While another fault is in force on the link, Probe only checks that this one is not.
 func (f *Fault) Probe(ctx context.Context) error {
 	free, err := f.notInForce()
 	if err != nil || !free {
@@ -30,7 +30,7 @@ func (f *Fault) Probe(ctx context.Context) error {
 	return nil
 }
 
-// notInForce is nil when the fault is not in force; free tells that no other one is.
+// notInForce returns nil if the fault is not in force. free: no other fault is either.
 func (f *Fault) notInForce() (free bool, err error) {
 	a := f.link.active.Load()
 	if f.injected.Load() || slices.ContainsFunc(a.faults, func(other *activeFault) bool { return other.Fault == f }) {
@@ -39,11 +39,11 @@ func (f *Fault) notInForce() (free bool, err error) {
 	return len(a.faults) == 0, nil
 }
 
-// tolerance is by how much a round trip may be above the baseline: what a busy machine does to one in a while. A latency
-// below it is still found, by what the lanes made bytes wait.
+// tolerance is how far a round trip may exceed the baseline, because a busy machine delays some. A smaller latency is
+// still found, by the lanes' delays.
 const tolerance = time.Millisecond
 
-// probe makes round trips through the lanes, as a connection to address, until one is back at the baseline, or ctx ends.
+// probe makes round trips through the lanes, as a connection to address, until one is at the baseline, or ctx ends.
 func (l *Link) probe(ctx context.Context, address string) error {
 	e, err := l.openEcho(ctx, address, true)
 	if err != nil {
@@ -74,7 +74,8 @@ const (
 	calibrationBound = 5 * time.Second
 )
 
-// calibrate measures round trips without the link, over it, and through its lanes. No other fault or traffic is there yet.
+// calibrate measures round trips without the link, over the link, and through its lanes. No fault or traffic is on
+// the link yet.
 func (l *Link) calibrate() error {
 	ctx, cancel := context.WithTimeout(context.Background(), calibrationBound)
 	defer cancel()
@@ -94,7 +95,7 @@ func (l *Link) calibrate() error {
 	}
 	defer throughLanes.close()
 
-	// In turns, so that what else goes on in the machine falls on all three.
+	// In turn, so that other load on the machine affects all three.
 	var took [3][]time.Duration
 	for range calibrationTrips {
 		for i, e := range []*echoConn{direct, usual, throughLanes} {
@@ -118,14 +119,14 @@ func median(ds []time.Duration) time.Duration {
 // Cost implements faults.Calibrated.
 func (l *Link) Cost() time.Duration { return l.cost }
 
-// echoConn is a connection to a mirror of ours.
+// echoConn is a connection to an echo of this package.
 type echoConn struct {
 	client, mirror net.Conn
 	flow           *flow // nil: without a link
 	reflecting     chan struct{}
 }
 
-// openDirect connects to a mirror without a link.
+// openDirect connects to an echo without a link.
 func (l *Link) openDirect(ctx context.Context) (*echoConn, error) {
 	client, mirror, err := l.mesh.loopback.pair(ctx)
 	if err != nil {
@@ -134,7 +135,7 @@ func (l *Link) openDirect(ctx context.Context) (*echoConn, error) {
 	return newEchoConn(client, mirror, nil), nil
 }
 
-// openEcho connects to a mirror over the link, as if it were at address.
+// openEcho connects to an echo over the link, as if the echo were at address.
 func (l *Link) openEcho(ctx context.Context, address string, probing bool) (*echoConn, error) {
 	f := newFlow(l, l.serial.Add(1))
 	f.address, f.probing = address, probing
@@ -164,21 +165,21 @@ func newEchoConn(client, mirror net.Conn, f *flow) *echoConn {
 
 func (e *echoConn) close() {
 	if e.flow != nil {
-		e.flow.end() // the mirror sees the end too, whatever is in force
+		e.flow.end() // the mirror sees the end under any fault
 	}
 	e.client.Close()
 	e.mirror.Close()
 	<-e.reflecting
 }
 
-// totalDelay is how long the link made bytes wait so far.
+// totalDelay is the sum of the link's delays so far.
 func (e *echoConn) totalDelay() time.Duration {
 	return time.Duration(e.flow.lanes[toTarget].totalDelay.Load() + e.flow.lanes[fromTarget].totalDelay.Load())
 }
 
 var probeWord = []byte("wringer")
 
-// roundTrip sends a word and takes it back.
+// roundTrip sends a word and reads it back.
 func (e *echoConn) roundTrip(ctx context.Context) (took time.Duration, err error) {
 	defer context.AfterFunc(ctx, func() { e.client.Close() })()
 	begun := time.Now()
