@@ -54,9 +54,9 @@ func (c *Config) checkLatency(problem func(field, message string)) {
 	case l.File != "" && c.Jitter != 0:
 		problem("jitter", "has no effect on recorded delays, which vary already")
 	case c.Jitter > l.least() && c.Jitter != 0:
-		problem("jitter", fmt.Sprintf("%v is more than the smallest latency, %v", c.Jitter, l.least()))
+		problem("jitter", fmt.Sprintf("%v is more than the latency (%v at its smallest)", c.Jitter, l.least()))
 	case c.Distribution == Normal && c.Jitter > l.least()/4:
-		problem("jitter", fmt.Sprintf("%v is more than a quarter of the smallest latency, %v: the normal distribution would need negative delays", c.Jitter, l.least()))
+		problem("jitter", fmt.Sprintf("%v is more than a quarter of the latency (%v at its smallest): the normal distribution would need negative delays", c.Jitter, l.least()))
 	}
 	switch {
 	case c.Distribution == "":

@@ -40,7 +40,7 @@ func (c *Config) Check(problem func(field, message string)) {
 	}
 	switch {
 	case c.Toxic == "" && !c.Down:
-		problem("proxy", "nothing is to go wrong on it: give toxic or down")
+		problem("proxy", "the fault does nothing: give toxic or down")
 	case c.Toxic != "" && c.Down:
 		problem("down", "stands beside toxic: give each a fault of its own")
 	case c.Down && (len(c.Attributes) > 0 || c.Stream != "" || c.Toxicity != nil):
