@@ -57,19 +57,6 @@ func (c *Config) checkDirection(problem func(field, message string)) {
 	}
 }
 
-func (c *Config) checkPartition(problem func(field, message string)) {
-	if c.Partition != "" && !c.Partition.valid() {
-		problem("partition", unknown(string(c.Partition)))
-	}
-	switch {
-	case c.Mode == "":
-	case c.Mode != Drop && c.Mode != Hold:
-		problem("mode", fmt.Sprintf("%q is unknown: write drop or hold", c.Mode))
-	case c.Partition == "":
-		problem("mode", "has no effect without partition")
-	}
-}
-
 func unknown(ways string) string {
 	return fmt.Sprintf("%q is unknown: write both, to-target or from-target", ways)
 }

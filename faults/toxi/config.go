@@ -47,14 +47,6 @@ func (w Ways) covers(d direction) bool { return w == Both || string(w) == d.Stri
 
 func (w Ways) valid() bool { return w == Both || w == ToTarget || w == FromTarget }
 
-// Mode is the fate of bytes that a partition cuts; empty is Drop.
-type Mode string
-
-const (
-	Drop Mode = "drop"
-	Hold Mode = "hold"
-)
-
 // kinds are the kinds of faults, each with its name in the record, whether it is set, and its description.
 func (c *Config) kinds() []kind {
 	return []kind{
@@ -141,14 +133,6 @@ func (c *Config) latencyWords() string {
 		words += " " + string(c.Distribution)
 	}
 	return words
-}
-
-func (c *Config) partitionWords() string {
-	mode := Drop
-	if c.Mode != "" {
-		mode = c.Mode
-	}
-	return fmt.Sprintf("partition %s, %s", c.Partition, mode)
 }
 
 // Open implements faults.Config.

@@ -90,3 +90,53 @@ func (r *closeRule) finish(f *flow) {
 	}
 	f.end()
 }
+
+// closeAfterRule closes connections after a time or an amount. The earliest end of several faults holds.
+type closeAfterRule struct{ *activeFault }
+
+func newCloseAfterRule(f *activeFault) rule { return closeAfterRule{f} }
+
+func (c closeAfterRule) add(r *laneRules, on *flow, d direction) {
+	limit := c.config.CloseAfter
+	if limit.Time > 0 {
+		at := later(c.since, on.born).Add(limit.Time)
+		if r.closeByTime == nil || at.Before(r.closeByTime.at) {
+			r.closeByTime = &closeRule{by: c.activeFault, at: at}
+		}
+	}
+	if limit.Bytes > 0 && c.config.appliesTo().covers(d) && (r.closeByBytes == nil || limit.Bytes < r.closeByBytes.most) {
+		r.closeByBytes = &closeRule{by: c.activeFault, most: limit.Bytes}
+	}
+}
+
+// slowCloseRule delays the end of a connection.
+type slowCloseRule struct{ *activeFault }
+
+func newSlowCloseRule(f *activeFault) rule { return slowCloseRule{f} }
+
+func (s slowCloseRule) add(r *laneRules, _ *flow, d direction) {
+	if s.config.appliesTo().covers(d) {
+		r.closeDelay += s.config.SlowClose
+		r.closeDelayBy = append(r.closeDelayBy, s.activeFault)
+	}
+}
+
+// resetRule resets a connection at its next byte.
+type resetRule struct{ *activeFault }
+
+func newResetRule(f *activeFault) rule { return resetRule{f} }
+
+func (s resetRule) add(r *laneRules, _ *flow, _ direction) {
+	r.resetBy = append(r.resetBy, s.activeFault)
+}
+
+// halfOpenRule silences a connection.
+type halfOpenRule struct{ *activeFault }
+
+func newHalfOpenRule(f *activeFault) rule { return halfOpenRule{f} }
+
+func (h halfOpenRule) add(r *laneRules, on *flow, _ direction) {
+	if h.silences(on) {
+		r.cutOff(h.activeFault, true)
+	}
+}

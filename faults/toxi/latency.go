@@ -99,3 +99,32 @@ func (d *delay) mean(now time.Time) time.Duration {
 	}
 	return d.at(now) + d.spread.mean
 }
+
+// latencyRule delays bytes.
+type latencyRule struct{ *activeFault }
+
+func newLatencyRule(f *activeFault) rule { return latencyRule{f} }
+
+func (l latencyRule) add(r *laneRules, _ *flow, d direction) {
+	applies := l.config.appliesTo()
+	for _, dir := range []direction{toTarget, fromTarget} {
+		if applies.covers(dir) {
+			r.roundTrip += l.delay.mean(time.Now())
+		}
+	}
+	if applies.covers(d) {
+		r.delays = append(r.delays, l.activeFault)
+		r.most = sum(r.most, l.delay.most())
+		r.meet(l.activeFault)
+	}
+}
+
+// connectDelayRule delays new connections.
+type connectDelayRule struct{ *activeFault }
+
+func newConnectDelayRule(f *activeFault) rule { return connectDelayRule{f} }
+
+func (c connectDelayRule) add(r *laneRules, _ *flow, _ direction) {
+	r.connectDelay += c.config.ConnectDelay
+	r.connectBy = append(r.connectBy, c.activeFault)
+}

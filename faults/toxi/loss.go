@@ -1,6 +1,7 @@
 package toxi
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -56,4 +57,18 @@ func (l lossy) handshake(loss faults.Share) (late time.Duration) {
 		rto *= 2
 	}
 	return late
+}
+
+// lossRule loses segments. Losses of several faults are independent.
+type lossRule struct{ *activeFault }
+
+func newLossRule(f *activeFault) rule { return lossRule{f} }
+
+func (l lossRule) add(r *laneRules, _ *flow, d direction) {
+	if !l.config.appliesTo().covers(d) {
+		return
+	}
+	r.loss = 1 - (1-r.loss)*(1-l.config.Loss)
+	r.lossBy = append(r.lossBy, l.activeFault)
+	r.most = math.MaxInt64
 }

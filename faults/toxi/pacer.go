@@ -33,3 +33,20 @@ func (p *pacer) reserve(now time.Time, n int) time.Time {
 	p.busy = p.busy.Add(time.Duration(float64(n) / p.rate * float64(time.Second)))
 	return p.busy
 }
+
+// bandwidthRule limits the bandwidth. The smallest bandwidth of several faults holds.
+type bandwidthRule struct {
+	*activeFault
+	pacers [2]*pacer // by direction
+}
+
+func newBandwidthRule(f *activeFault) rule {
+	rate := float64(f.config.Bandwidth)
+	return &bandwidthRule{f, [2]*pacer{{rate: rate}, {rate: rate}}}
+}
+
+func (b *bandwidthRule) add(r *laneRules, _ *flow, d direction) {
+	if p := b.pacers[d]; b.config.appliesTo().covers(d) && (r.pacer == nil || p.rate < r.pacer.rate) {
+		r.pacer, r.pacedBy = p, []*activeFault{b.activeFault}
+	}
+}

@@ -56,3 +56,18 @@ func (s *slicer) next(rule *Slice, now time.Time) (size int, wait time.Duration)
 
 // sent records that a piece was sent.
 func (s *slicer) sent(rule *Slice, now time.Time) { s.piece, s.until = 0, now.Add(rule.Gap) }
+
+// sliceRule cuts the stream into pieces. The smallest pieces of several faults hold.
+type sliceRule struct{ *activeFault }
+
+func newSliceRule(f *activeFault) rule { return sliceRule{f} }
+
+func (s sliceRule) add(r *laneRules, _ *flow, d direction) {
+	if !s.config.appliesTo().covers(d) {
+		return
+	}
+	if r.slice == nil || s.config.Slice.Size < r.slice.Size {
+		r.slice = s.config.Slice
+	}
+	r.meet(s.activeFault)
+}

@@ -14,3 +14,14 @@ func (f *activeFault) taps(on *flow) bool { return f.tap != nil && f.tap(on.addr
 func (a *activeFaults) taps(on *flow) []*activeFault {
 	return a.selectBy(func(f *activeFault) bool { return f.taps(on) })
 }
+
+// tapRule counts the traffic of the connections that a tap looks for.
+type tapRule struct{ *activeFault }
+
+func newTapRule(f *activeFault) rule { return tapRule{f} }
+
+func (t tapRule) add(r *laneRules, on *flow, _ direction) {
+	if t.taps(on) {
+		r.meet(t.activeFault)
+	}
+}
