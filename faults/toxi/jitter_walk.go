@@ -8,9 +8,9 @@ import (
 // jitterWalk draws the jitter of a fault's latency, for one direction of one connection.
 //
 // Independent draws would do if bytes could overtake each other. They cannot. In a dense stream each chunk waits for
-// the slowest before it, so the mean creeps up towards the largest delay (50 +- 50 ms gave 88 ms). So a chunk that
+// the slowest before it. The mean then creeps up towards the largest delay (50 +- 50 ms gave 88 ms). So a chunk that
 // follows closely gets no draw of its own. Its quantile moves from the last one, back and forth between 0 and 1. It
-// moves so slowly that the delay changes by at most half the gap between the two chunks, so a chunk never catches up
+// moves so slowly that the delay changes by at most half the gap between the two chunks. So a chunk never catches up
 // with the one before. The quantiles are swept at an even speed, so the walk has the distribution's mean. It has the
 // distribution's shape in as many steps as the coarse table has. In a dense stream the tail is rarer and longer than
 // the distribution says, because chunks cannot overtake each other.
