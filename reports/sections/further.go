@@ -31,7 +31,7 @@ func Further(run *reports.Run, stream string, all []Measurement) Section {
 		s.Head = append(s.Head, c)
 		total.Cells = append(total.Cells, m.cell(m.Total))
 	}
-	for _, window := range run.WindowNames() {
+	for _, window := range b.windows() {
 		var cells []Cell
 		measured := false
 		for _, m := range all {

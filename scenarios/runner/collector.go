@@ -155,7 +155,7 @@ func (c *collector) baselineHealthy() (healthy bool, why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.t
-	if _, ok := t.plan.Index[faults.Baseline]; !ok {
+	if len(t.plan.Over(faults.Baseline)) == 0 {
 		return true, ""
 	}
 	var streams []judge.SoFar
@@ -164,7 +164,7 @@ func (c *collector) baselineHealthy() (healthy bool, why string) {
 			Spec: s.spec, Tally: s.tally, Baseline: judge.BaselineOf(s.tally, s.open()), InFlight: s.inFlight(), Limited: c.limited[s.spec.Name] > 0,
 		})
 	}
-	return judge.BaselineHealthy(t.plan, t.sc.Expect, streams, t.clock())
+	return judge.BaselineHealthy(t.sc.Expect, streams, t.clock())
 }
 
 // fault keeps a fault's change of state.

@@ -42,7 +42,7 @@ func (t *step) conclude(drained time.Duration, ending judge.Ending) (*reports.Ru
 func (t *step) facts(ending judge.Ending) *judge.Facts {
 	c := t.collector
 	f := &judge.Facts{
-		Scenario: t.sc, Plan: t.plan, Limited: c.limited, CPU: t.machine.mean(), GCPause: t.machine.pauseP99(),
+		Scenario: t.sc, Limited: c.limited, CPU: t.machine.mean(), GCPause: t.machine.pauseP99(),
 		LinkCosts: t.linkCosts, Unrecorded: c.failure, Ending: ending,
 		Saturated: func(second int) bool { return saturated(c.cores[second]) },
 	}
@@ -84,7 +84,7 @@ func (t *step) record(ended, drained time.Duration) *reports.Run {
 		Validity: reports.Validity{Verdict: reports.Inconclusive, Why: []string{"the run did not end"}},
 	}
 	for _, s := range t.streams {
-		run.Streams[s.spec.Name] = t.streamRecord(s, s.tally, run.Windows, ended)
+		run.Streams[s.spec.Name] = streamRecord(s, ended)
 	}
 	return run
 }
@@ -106,25 +106,8 @@ func (t *step) partial(now time.Duration) *reports.Run {
 	return t.record(now, now)
 }
 
-// windows lists the windows that were reached by ended.
-func (t *step) windows(ended, drained time.Duration) []reports.Window {
-	out := []reports.Window{}
-	for _, p := range t.plan.Pieces {
-		w := reports.Window{Name: p.Name, StartNS: int64(p.Start), EndNS: int64(min(p.End, ended))}
-		if p.Name == "drain" {
-			w.StartNS, w.EndNS = int64(ended), int64(max(drained, ended))
-		} else if p.Start >= ended {
-			continue
-		}
-		if p.Fault != "" {
-			w.Fault = &p.Fault
-		}
-		out = append(out, w)
-	}
-	return out
-}
-
-func (t *step) streamRecord(s *member, tally *judge.Tally, windows []reports.Window, ended time.Duration) *reports.Stream {
+func streamRecord(s *member, ended time.Duration) *reports.Stream {
+	tally := s.tally
 	out := &reports.Stream{
 		Driver: s.spec.DriverName, Model: "open", Keys: s.spec.Keys, Plan: s.spec.Plan(),
 		Total: tally.Total.Measures(ended), Windows: make(map[string]*reports.Measures),
@@ -139,11 +122,12 @@ func (t *step) streamRecord(s *member, tally *judge.Tally, windows []reports.Win
 	if s.observer != nil {
 		out.Effects = s.observer.Place
 	}
-	for _, w := range windows {
-		m := s.measures(t.plan.Index[w.Name], t.plan.Length(w.Name, ended))
-		out.Windows[w.Name] = &m
+	reached := s.plan.Reached(ended)
+	for _, name := range reached {
+		m := s.measures(name, ended)
+		out.Windows[name] = &m
 	}
-	out.Steps = t.stepRecords(s, tally, windows)
+	out.Steps = stepRecords(s, reached)
 	if len(tally.Gauges) > 0 {
 		out.Gauges = tally.Gauges
 	}
@@ -151,13 +135,13 @@ func (t *step) streamRecord(s *member, tally *judge.Tally, windows []reports.Win
 }
 
 // stepRecords tells what became of the steps of a chain, nil when the stream is none.
-func (t *step) stepRecords(s *member, tally *judge.Tally, windows []reports.Window) []reports.Step {
+func stepRecords(s *member, windows []string) []reports.Step {
 	var out []reports.Step
 	for i, name := range s.spec.Describe().Steps {
-		step := reports.Step{Name: name, StepMeasures: tally.Total.Step(i), Windows: make(map[string]*reports.StepMeasures)}
-		for _, w := range windows {
-			m := tally.Windows[t.plan.Index[w.Name]].Step(i)
-			step.Windows[w.Name] = &m
+		step := reports.Step{Name: name, StepMeasures: s.tally.Total.Step(i), Windows: make(map[string]*reports.StepMeasures)}
+		for _, window := range windows {
+			m := s.tally.Over(s.plan.Named(window)).Step(i)
+			step.Windows[window] = &m
 		}
 		out = append(out, step)
 	}

@@ -1,0 +1,69 @@
+package reports
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Covers says whether a gate on the window of that name is judged on this one too: it has the name, or it is a phase or a step
+// that lies inside the baseline or the time after a fault of that name.
+func (w *Window) Covers(name string) bool { return w.Name == name || w.Base == name && name != "" }
+
+// Phase says whether the window is a phase of the scenario, and no fault's, no step's and none that every run has.
+func (w *Window) Phase() bool { return w.Base != "" && w.Stream == "" }
+
+// WindowNames returns the names of the run's windows in the order of their first pieces.
+func (r *Run) WindowNames() []string {
+	var names []string
+	known := make(map[string]bool)
+	for _, w := range r.Windows {
+		if !known[w.Name] {
+			known[w.Name] = true
+			names = append(names, w.Name)
+		}
+	}
+	return names
+}
+
+// WindowsOf returns the windows of a stream, in order: those of the run, without the time of the named steps of its rate, and
+// the steps. A stream that looks for the operations of another one has the steps of that one. The result is the caller's.
+func (r *Run) WindowsOf(stream string) []Window {
+	if s := r.Streams[stream]; s != nil && s.Of != "" {
+		stream = s.Of
+	}
+	var out, steps []Window
+	for _, w := range r.Windows {
+		if w.Stream == stream && w.Stream != "" {
+			steps = append(steps, w)
+		}
+	}
+	for _, w := range r.Windows {
+		if w.Stream == "" {
+			out = append(out, without(w, steps)...)
+		}
+	}
+	out = append(out, steps...)
+	slices.SortStableFunc(out, func(a, b Window) int { return cmp.Compare(a.StartNS, b.StartNS) })
+	return out
+}
+
+// without returns what of a window no step takes. The steps are in order.
+func without(w Window, steps []Window) []Window {
+	var out []Window
+	whole := true
+	for _, step := range steps {
+		if step.EndNS <= w.StartNS || step.StartNS >= w.EndNS {
+			continue
+		}
+		whole = false
+		if before := w; step.StartNS > w.StartNS {
+			before.EndNS = step.StartNS
+			out = append(out, before)
+		}
+		w.StartNS = step.EndNS
+	}
+	if whole || w.StartNS < w.EndNS {
+		out = append(out, w)
+	}
+	return out
+}
