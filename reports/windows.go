@@ -67,3 +67,26 @@ func without(w Window, steps []Window) []Window {
 	}
 	return out
 }
+
+// windows checks that the windows of the run follow each other without a gap, and that each phase and step lies in a base.
+func (c *audit) windows() {
+	var end int64
+	for i := range c.run.Windows {
+		w := &c.run.Windows[i]
+		c.that(w.Stream == "" || c.run.Streams[w.Stream] != nil, "window %s is of stream %s, which is none of the run's", w.Name, w.Stream)
+		c.that(w.Stream == "" || w.Base != "", "window %s is a step and lies in no base", w.Name)
+		c.that(w.Base == "" || w.Fault == nil, "window %s lies in %s, and fault %s is in force", w.Name, w.Base, pointed(w.Fault))
+		if w.Stream != "" {
+			continue
+		}
+		c.that(i == 0 || w.StartNS == end, "window %s does not begin where the one before it ends", w.Name)
+		end = w.EndNS
+	}
+}
+
+func pointed(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
