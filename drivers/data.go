@@ -15,8 +15,8 @@ import (
 	"strings"
 )
 
-// Data is a file whose rows feed the templates of a stream: an operation's row is a pure function of the seed and of its
-// number, so that its retries carry the same values and a run can be repeated.
+// Data is a file whose rows feed the templates of a stream. An operation's row is a pure function of the seed and the
+// operation's number. So retries carry the same values, and a run can be repeated.
 type Data struct {
 	File  string `yaml:"file" jsonschema:"required" jsonschema_description:"CSV with a header, or JSON lines (.jsonl, .ndjson); relative to the scenario. Its columns are {{data.NAME}}."`
 	Order string `yaml:"order" jsonschema:"enum=sequential,enum=shuffled,enum=random" jsonschema_description:"sequential: row after row, over and over; shuffled: each pass in an order of its own; random: any row each time. Default sequential."`
@@ -25,22 +25,19 @@ type Data struct {
 // MaxDataFile bounds the file, which is held in memory.
 const MaxDataFile = 64 << 20
 
-// Feed is a file of data that was read. It is read only, and safe for concurrent use.
+// Feed is a data file that was read. It is read-only, and safe for concurrent use.
 type Feed struct {
 	columns []string
 	text    []byte
-	ends    []uint32 // of each cell in text, row by row
+	ends    []uint32 // the end of each cell in text, row by row
 	rows    uint64
 	seed    uint64
 	order   string
 }
 
-// Open reads the file, relative to folder. Errors name the line at fault.
+// Open reads the file, relative to folder. Errors name the faulty line.
 func (d Data) Open(folder string, seed uint64) (*Feed, error) {
-	path := d.File
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(folder, path)
-	}
+	path := ResolvePath(folder, d.File)
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -89,7 +86,7 @@ func (f *Feed) readCSV(raw []byte) error {
 			return nil
 		}
 		if err != nil {
-			return err // names the line, and a row of another length
+			return err // the error names the line, also for a row of another length
 		}
 		for _, cell := range row {
 			f.add(cell)
@@ -98,7 +95,7 @@ func (f *Feed) readCSV(raw []byte) error {
 	}
 }
 
-// readJSON reads one object a line. The first line's members are the columns, and every line must have them.
+// readJSON reads one object per line. The members of the first line are the columns; every line must have all of them.
 func (f *Feed) readJSON(raw []byte) error {
 	for n, line := range bytes.Split(raw, []byte("\n")) {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
@@ -125,7 +122,7 @@ func (f *Feed) readJSON(raw []byte) error {
 	return nil
 }
 
-// plainText is a JSON string's text, or the value as it is written.
+// plainText is the text of a JSON string, or the value as it is written.
 func plainText(raw json.RawMessage) string {
 	var s string
 	if raw[0] == '"' && json.Unmarshal(raw, &s) == nil {
@@ -156,7 +153,7 @@ func (f *Feed) add(cell string) {
 	f.ends = append(f.ends, uint32(len(f.text)))
 }
 
-// Places are the names under which the columns stand in templates.
+// Places returns the names of the columns in templates.
 func (f *Feed) Places() []string {
 	var names []string
 	for _, c := range f.columns {
@@ -165,7 +162,7 @@ func (f *Feed) Places() []string {
 	return names
 }
 
-// Place renders a column by its name in templates; nil when there is no such column.
+// Place renders a column by its name in templates. It returns nil if there is no such column.
 func (f *Feed) Place(name string) Place {
 	column := slices.Index(f.Places(), name)
 	if column < 0 {
@@ -185,7 +182,7 @@ func (f *Feed) cell(i uint64) []byte {
 	return f.text[from:f.ends[i]]
 }
 
-// row is the row of operation seq.
+// row is the index of the row of operation seq.
 func (f *Feed) row(seq uint64) uint64 {
 	switch f.order {
 	case "random":
@@ -196,9 +193,9 @@ func (f *Feed) row(seq uint64) uint64 {
 	return seq % f.rows
 }
 
-// permute maps 0..n-1 onto itself, in an order that the seed draws: four rounds of a Feistel network (Luby, Rackoff 1988)
-// over the next power of four, walked on until it falls below n (Black, Rogaway 2002: "cycle walking"), which takes fewer
-// than four steps on average. No table of the order is kept.
+// permute maps 0..n-1 onto itself, in an order drawn from the seed. It applies four rounds of a Feistel network (Luby,
+// Rackoff 1988) over the next power of four. It repeats them until the result is below n (Black, Rogaway 2002: "cycle
+// walking"), which takes fewer than four steps on average. It keeps no table.
 func permute(seed, i, n uint64) uint64 {
 	half := uint(bits.Len64(n-1)+1) / 2
 	mask := uint64(1)<<half - 1

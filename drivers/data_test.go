@@ -72,7 +72,7 @@ func TestFeedFilesAtFault(t *testing.T) {
 	}
 }
 
-// Whatever the seed and the length, a pass visits each row once, and no two passes need agree.
+// For any seed and length a pass visits each row once. Two passes may differ.
 func TestPermuteVisitsEachOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.Uint64Range(1, 300).Draw(t, "n")

@@ -2,41 +2,40 @@ package drivers
 
 import "net/netip"
 
-// Description is what a Config says of a stream before anything is opened. The zero value promises nothing: a driver
-// offers only what its description names.
+// Description is what a Config says of a stream before anything is opened. The zero value promises nothing: a driver offers
+// only what its description names.
 type Description struct {
 	// Place says in words where the stream sends: POST http://orders.test/orders.
 	Place string
-	// Steps names the steps that each operation takes, in order; nil when an operation is a single exchange. Attempt.Steps
+	// Steps names the steps of each operation, in order. It is nil if an operation is a single exchange. Attempt.Steps
 	// follows this order.
 	Steps []string
 	// Gauges names every figure that the driver's Gauger can emit. Gates may use these names.
 	Gauges []string
-	// Messages says what the driver can tell about the messages of an operation.
+	// Messages says what the driver can report about the messages of an operation.
 	Messages MessageTelling
 	// Verifies says that the driver is a Verifier and that the scenario leaves verification on.
 	Verifies bool
-	// Peers says that the target is several peers, each with an address of its own. The configuration is then Branched, its
-	// driver has Peers, and a fault can break the way to one peer alone.
+	// Peers says that the target is several peers, each with its own address. The configuration is then Branched, its
+	// driver implements Peers, and a fault can break the path to a single peer.
 	Peers bool
-	// LocalAddrs lists the local addresses that connections leave from, each in turn; nil for the system's choice. Env.Dial
-	// binds them.
+	// LocalAddrs lists the local addresses that connections use in turn; nil: the system chooses. Env.Dial binds them.
 	LocalAddrs []netip.Addr
-	// StatusPrefix is what the driver's codes put before a numeric status: http_ for http_503. Empty: its codes hold no
-	// such number. A scenario may then write the number alone.
+	// StatusPrefix is the part of the driver's codes before a numeric status: http_ in http_503. It is empty if the codes
+	// have no number. A scenario may then write the number alone.
 	StatusPrefix string
-	// Witness says that the driver marks its requests as Env.Mark asks, and that a witness can read them (HTTP/1.1, HTTP/2,
-	// gRPC). NoWitness then names what in this configuration stands in the way, with the remedy; empty: nothing does.
+	// Witness says that the driver marks its requests as Env.Mark says, and that a witness can read them (HTTP/1.1, HTTP/2,
+	// gRPC). If this configuration prevents that, NoWitness names the reason and the remedy.
 	Witness   bool
 	NoWitness string
-	// Replay says that the driver is a Replayer. NoReplay then names what in this configuration stands in the way, with the
-	// remedy; empty: nothing does.
+	// Replay says that the driver is a Replayer. If this configuration prevents replays, NoReplay names the reason and the
+	// remedy.
 	Replay   bool
 	NoReplay string
 }
 
-// MessageTelling says what a driver can tell about the messages of a stream: Streams that operations carry messages, Counted
-// how many must come or arrive, Tracked which message is which.
+// MessageTelling says what a driver can report about the messages of a stream. Streams: operations carry messages. Counted:
+// the expected number is known. Tracked: messages are told apart.
 type MessageTelling struct{ Streams, Counted, Tracked bool }
 
 // SourceDescription is what a SourceConfig says of itself before anything is opened. The zero value promises nothing.
@@ -45,12 +44,12 @@ type SourceDescription struct {
 	Place string
 	// Gauges names every figure that the source's Gauger can emit. Gates may use these names.
 	Gauges []string
-	// Sequenced says that records number themselves within their key: Delivery.Sequence tells the order that was meant,
-	// and which records are missing.
+	// Sequenced says that records have a sequence number within their key. Delivery.Sequence then shows the intended order,
+	// and the missing records.
 	Sequenced bool
-	// Grouped says that a group of consumers reads beside the source: the configuration is then a GroupConfig. Churned
-	// says that the group's members are to be struck.
+	// Grouped says that a group of consumers reads beside the source: the configuration is then a GroupConfig. Churned says
+	// that the group's members leave, freeze or die on a schedule.
 	Grouped, Churned bool
-	// Peers is as a Description's. It speaks of the group's connections: a fault never breaks a source's own.
+	// Peers is as in Description, for the group's connections. A fault never breaks the source's own connections.
 	Peers bool
 }

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// ErrUnreachable marks an error of Config.Open or Source.Start that the target caused: it did not answer, or not as its
-// protocol demands. Such a run is inconclusive ("the target was never healthy"); any other error is the harness's or
-// the scenario's.
+// ErrUnreachable marks an error of Config.Open or Source.Start that the target caused: the target did not answer, or broke
+// its protocol. Such a run is inconclusive ("the target was never healthy"). The harness or the scenario causes all other
+// errors.
 var ErrUnreachable = errors.New("target unreachable")
 
-// ErrConfig marks an error of Config.Open that the scenario caused: no such method, a field that does not exist.
+// ErrConfig marks an error of Config.Open that the scenario caused: an unknown method, an unknown field.
 var ErrConfig = errors.New("scenario error")
 
-// DialFunc opens a connection. A link is handed to a driver as one of these, and the driver knows nothing else of it.
+// DialFunc opens a connection. A driver gets a link as a DialFunc, and knows nothing else of the link.
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// Env is what a driver gets from the runner. All of it is set, and safe for concurrent use.
+// Env is what a driver gets from the runner. Every field is set, and safe for concurrent use.
 type Env struct {
 	// Stream is the stream's name.
 	Stream string
@@ -27,160 +27,161 @@ type Env struct {
 	Identity Identity
 	// Seed feeds every random choice of the stream.
 	Seed uint64
-	// Clock is the run's clock: time since the end of the warm-up, negative before, monotonic.
+	// Clock is the run's clock: time since the end of the warm-up, negative before. It is monotonic.
 	Clock func() time.Duration
-	// Epoch returns the wall time of Clock's zero. It is known once traffic begins.
+	// Epoch returns the wall time at which Clock is zero. It is known once traffic begins.
 	Epoch func() time.Time
-	// Dial opens the stream's own connections, through the stream's link when it has one.
+	// Dial opens the stream's own connections, through the stream's link if there is one.
 	Dial DialFunc
-	// Direct opens connections that no fault touches, for what watches from outside.
+	// Direct opens connections that no fault touches, for observers.
 	Direct DialFunc
-	// Timeout is the stream's timeout of one attempt: a hint for client libraries with timeouts of their own. The
-	// context of Session.Do carries the deadline that counts.
+	// Timeout is the stream's timeout of one attempt, for client libraries with their own timeouts. The deadline in the
+	// context of Session.Do is decisive.
 	Timeout time.Duration
-	// Mark is the text, with {{...}}, of the header MarkHeader that each request carries; empty: none.
+	// Mark is the template of the header MarkHeader in each request; empty: none.
 	Mark string
-	// Replay says of an operation whether it is one that may be replayed once it is acknowledged: the driver then keeps its
-	// Attempt.Answer. A pure function of the operation; nil: none is.
+	// Replay says whether an operation may be replayed once it is acknowledged. The driver then keeps its Attempt.Answer.
+	// It is a pure function of the operation; nil: no operation.
 	Replay func(seq uint64) bool
-	// Sessions is an upper bound of the sessions that will be open at once.
+	// Sessions is an upper bound of the sessions that are open at once.
 	Sessions int
-	// Files is the folder of the scenario file, against which relative paths are resolved.
+	// Files is the folder of the scenario file. Relative paths start there.
 	Files string
 	Log   *slog.Logger
 }
 
-// Config is one protocol's part of a stream, decoded from the scenario by the struct's yaml tags; every string may
-// hold ${...}, resolved before Open. A field's `jsonschema` tags describe it in the schema.
+// Config is one protocol's part of a stream. The struct's yaml tags decode it. Every string may hold ${...}, which is
+// resolved before Open. A field's `jsonschema` tags describe it in the schema.
 type Config interface {
-	// Check reports what is wrong in itself, before anything is sent. field is the yaml path below the driver's key,
-	// for example "request" or "headers.Content-Type".
+	// Check reports errors in the configuration itself, before anything is sent. field is the yaml path below the driver's
+	// key, for example "request" or "headers.Content-Type".
 	Check(problem func(field, message string))
-	// Describe returns what this configuration offers. It does no I/O, and returns the same each time. Texts may still
-	// hold ${...}.
+	// Describe returns what this configuration offers. It does no I/O, and returns the same each time. Texts may still hold
+	// ${...}.
 	Describe() Description
-	// Open prepares the driver of one stream: it may dial, and must return when ctx ends. Errors wrap ErrUnreachable or
-	// ErrConfig where they are the target's or the scenario's.
+	// Open prepares the driver of one stream. It may dial, and must return when ctx ends. Errors wrap ErrUnreachable if the
+	// target caused them, and ErrConfig if the scenario did.
 	Open(ctx context.Context, env Env) (Driver, error)
 }
 
 // Driver sends the operations of one stream.
 type Driver interface {
-	// Session opens one line of traffic. It must not block on the target: connections are made by the first attempt.
+	// Session opens one sequence of attempts. It must not wait for the target: the first attempt makes the connection.
 	Session() (Session, error)
-	// Close frees everything. Every session is closed before.
+	// Close frees everything. All sessions must be closed before.
 	Close() error
 }
 
-// Session makes attempts one after the other; one goroutine uses it at a time.
+// Session makes attempts one after another. One goroutine at a time may use it.
 type Session interface {
-	// Do makes one attempt and blocks until its outcome is known or ctx ends. It never retries by itself (what the
-	// client library does behind its back is counted in Attempt.Hidden), and sets at.Outcome on every path.
+	// Do makes one attempt, and blocks until the outcome is known or ctx ends. It never retries. Resends by a client
+	// library are counted in Attempt.Hidden. Do sets at.Outcome on every path.
 	Do(ctx context.Context, op *Op, at *Attempt)
 	Close() error
 }
 
-// Pipeline is an optional extra of a Driver whose attempts complete by themselves, in an order of their own. The runner
-// then calls Send instead of opening sessions.
+// Pipeline is an optional extra of a Driver whose attempts complete asynchronously, in any order. The runner then calls
+// Send and opens no sessions.
 type Pipeline interface {
-	// Send hands over one attempt; calls come from one goroutine at a time, and transmissions keep their order. The attempt
-	// ends at its Timeout, or when ctx does: attempts share their context, so that none pays for one of its own. Send may
-	// block while the client's own buffer is full, at most until the attempt is over. done is called exactly once, from any
+	// Send hands over one attempt. Calls come from one goroutine at a time, and transmissions keep their order. The attempt
+	// ends at its Timeout, or when ctx ends. Attempts share a context, to save the cost of one each. Send may block while
+	// the client's own buffer is full, at most until the attempt has ended. done is called exactly once, from any
 	// goroutine, possibly before Send returns; it does not block. op and at belong to the driver until then.
 	Send(ctx context.Context, op *Op, at *Attempt, done func())
-	// Flush blocks until done was called for all that was sent, or ctx ends.
+	// Flush blocks until done was called for all attempts, or ctx ends.
 	Flush(ctx context.Context) error
 }
 
-// Polled is an optional extra of a Driver that can carry the open model on the goroutine that paces it. The runner then uses the
-// poller instead of opening sessions; closed models still use sessions.
+// Polled is an optional extra of a Driver that can run the open model on the goroutine that paces it. The runner then uses
+// the poller and no sessions; closed models still use sessions.
 type Polled interface {
-	// Poller opens a poller, or returns nil where the stream's operations need sessions.
+	// Poller opens a poller. It returns nil if the stream's operations need sessions.
 	Poller() (Poller, error)
 }
 
 // Poller is a pipeline whose attempts progress only while its user calls Await.
 type Poller interface {
-	// Send is a Pipeline's, and never blocks. What was seen of the connections by an Await just before holds for it.
+	// Send is as in Pipeline, and never blocks. It relies on the state of the connections that the Await just before saw.
 	Send(ctx context.Context, op *Op, at *Attempt, done func())
-	// Await ends the attempts that are over, and waits for d, or less; only looking when d is not positive. It calls done.
-	// Calls come from one goroutine, as long as attempts are under way. When ctx ends, so do all of them.
+	// Await ends the attempts that are complete, and waits for at most d. If d is not positive it does not wait. It calls
+	// done. Calls come from one goroutine, while attempts are in flight. When ctx ends, all attempts end.
 	Await(ctx context.Context, d time.Duration)
-	// Close frees everything, after every attempt is over.
+	// Close frees everything. All attempts must have ended.
 	Close() error
 }
 
-// Gauger is an optional extra of a Driver or a Source: figures that only this protocol has (connections, lag). It is
-// called about once a second, from one goroutine, and does not block.
+// Gauger is an optional extra of a Driver or a Source: figures specific to the protocol (connections, lag). It is called
+// about once a second, from one goroutine, and must not block.
 type Gauger interface {
 	Gauges(emit func(name string, value float64))
 }
 
 // Verifier is an optional extra of a Driver that can read back what it wrote.
 type Verifier interface {
-	// Source returns nil when the scenario switched verification off.
+	// Source returns nil if the scenario switched verification off.
 	Source() (Source, error)
 }
 
-// Producers is an optional extra of a Verifier that sends by several producers. One producer sends all operations of a key;
-// an operation without a key is sent by producer number Seq modulo Producers. Between producers there is no order.
+// Producers is an optional extra of a Verifier that sends by several producers. One producer sends all operations of a key.
+// Producer number Seq modulo Producers sends an operation without a key. Order holds only within a producer.
 type Producers interface{ Producers() uint64 }
 
 // ErrNoPeer marks an error of Peers.Resolve: the peers answered, and the branch names none of them.
 var ErrNoPeer = errors.New("no such peer")
 
-// Peers is what the driver, or the Group, of a configuration has whose description says Peers. Both methods ask the peers anew
-// each time, over connections that no fault breaks, and block until they have answered or ctx ends. Safe for concurrent use.
+// Peers is implemented by the Driver, or the Group, of a configuration whose description says Peers. Both methods ask the
+// peers anew each time, over connections that no fault breaks. They block until the peers answer or ctx ends. Safe for
+// concurrent use.
 type Peers interface {
-	// Peers returns the addresses, host:port, at which the driver dials them, by name.
+	// Peers returns the peers' addresses, host:port as the driver dials them, by name.
 	Peers(ctx context.Context) (map[string]string, error)
-	// Resolve returns the name of the peer that a branch means now; see Branched. The error wraps ErrNoPeer where there is none.
+	// Resolve returns the name of the peer that a branch means now; see Branched. The error wraps ErrNoPeer if there is
+	// none.
 	Resolve(ctx context.Context, branch string) (name string, err error)
 }
 
-// Branched is a Config or a SourceConfig whose description says Peers. A scenario names one of the peers as a branch of the
-// stream's link, LINK/BRANCH. What may stand as a branch is the protocol's own affair.
+// Branched is a Config or a SourceConfig whose description says Peers. A scenario names one peer as a branch of the
+// stream's link, LINK/BRANCH. The protocol defines the text of a branch.
 type Branched interface {
-	// CheckBranch returns what is wrong with the text of a branch; nil when it can name a peer. It does no I/O.
+	// CheckBranch returns what is wrong with a branch's text, nil if it can name a peer. It does no I/O.
 	CheckBranch(branch string) error
 }
 
 // SourceConfig is one protocol's part of `effects:` or `consume:`.
 type SourceConfig interface {
-	// Check is as a Config's.
+	// Check is as in Config.
 	Check(problem func(field, message string))
-	// Describe is as a Config's.
+	// Describe is as in Config.
 	Describe() SourceDescription
-	// Open prepares a source. Sources do not dial through links: what a fault hides from the target's clients must not
-	// be hidden from the judge.
+	// Open prepares a source. Sources do not dial through links: faults must not hide records from the checks.
 	Open(ctx context.Context, env Env) (Source, error)
 }
 
-// Source observes where operations show up. It watches beside the system under test, and takes nothing away from it.
+// Source observes where operations show up. It reads beside the system under test, and takes nothing away from it.
 //
-// A log (a topic, a table) lets several read side by side. Its deliveries have a Position each.
+// A log (a topic, a table) allows several readers side by side. Each of its deliveries has a Position.
 //
-// A queue hands each record to one consumer. A source over a queue therefore makes a tap of its own, which gets a copy of each
-// record: a queue of its own bound to the same exchange, a subscription of its own to the same topic. It never consumes from
-// the system's own queue, unless the scenario asks for exactly that: what it took would be missing from the system. Its
-// deliveries have no Position, and Redelivered is what the broker says. When the source loses its connection, the broker hands
-// out again what the source had not confirmed. A record that was delivered before is then dropped by the source, or Receive
-// ends with an error: what the source itself caused must not be counted against the system.
+// A queue hands each record to one consumer. A source for a queue therefore makes a tap that gets a copy of each record:
+// its own queue bound to the same exchange, or its own subscription to the same topic. It never consumes from the system's
+// own queue unless the scenario asks for that: records that it took would be missing from the system. Its deliveries have
+// no Position, and Redelivered is what the broker says. When the source loses its connection, the broker delivers
+// unconfirmed records again. The source then drops records that it delivered before, or Receive ends with an error:
+// redeliveries caused by the source must not be counted against the system.
 //
 // drivertest.RunSource checks this contract for logs and queues.
 type Source interface {
-	// Start fixes where observation begins: what stood there before is not this run's. A source over a queue makes its tap
+	// Start fixes where observation begins: earlier records do not belong to this run. A source for a queue makes its tap
 	// here. Called once, before traffic.
 	Start(ctx context.Context) error
-	// Receive delivers what arrives until ctx ends, then returns nil. deliver is called from one goroutine at a time,
-	// and does not keep the slices of the Delivery. The records of one log come in the order of their positions, those of a
-	// queue in the order in which the queue hands them out. A lost connection is mended inside; an error means that
-	// observation is no longer whole (records were removed before they were read, access denied) and integrity is unknown.
+	// Receive delivers records until ctx ends, and then returns nil. deliver is called from one goroutine at a time, and
+	// does not keep the slices of the Delivery. Records of a log come in the order of their positions, records of a queue
+	// in the queue's order. Receive reconnects by itself. An error means that observation is incomplete (records were
+	// removed before they were read, access was denied) and integrity is unknown.
 	Receive(ctx context.Context, deliver func(*Delivery)) error
-	// CatchUp blocks until everything that stood in the source when it was called was handed to deliver: of a queue, until
-	// the tap was drained. An error means that this is not known, and that what was not seen is unknown instead of lost. It
-	// runs beside Receive, and returns when ctx ends.
+	// CatchUp blocks until everything that the source held at the call was delivered; for a queue, until the tap was
+	// drained. After an error this is unknown: records that were not seen count as unknown, not as lost. It runs beside
+	// Receive, and returns when ctx ends.
 	CatchUp(ctx context.Context) error
-	// Close frees everything, the tap too, after Receive returned.
+	// Close frees everything, the tap included. Receive must have returned.
 	Close() error
 }

@@ -5,26 +5,26 @@ import (
 	"time"
 )
 
-// GroupConfig is a SourceConfig beside whose source a group of consumers reads: its description says Grouped.
+// GroupConfig is a SourceConfig with a group of consumers that reads beside the source: its description says Grouped.
 type GroupConfig interface {
 	SourceConfig
-	// OpenGroup prepares the group; env.Dial makes its members' connections, through a link when there is one. It dials
-	// nothing.
+	// OpenGroup prepares the group. env.Dial makes the members' connections, through a link if there is one. It does not
+	// dial.
 	OpenGroup(env Env) (Group, error)
 }
 
-// Group is several consumers that share the records of a source, and of which some leave, freeze and die on a schedule.
+// Group is several consumers that share the records of a source. Some of them leave, freeze and die on a schedule.
 type Group interface {
-	// Start fixes where the group begins: where source, which was started, begins. Called once.
+	// Start fixes where the group begins: at the beginning of source, which was started. Called once.
 	Start(ctx context.Context, source Source) error
-	// Run lets the members join, and strikes them on schedule in the first length of the run's clock. It blocks until ctx
-	// ends and every member has finished what it had in hand and left. tell is called from many goroutines and must not
-	// block. An error means that no member ever got anything to read.
-	Run(ctx context.Context, length time.Duration, tell func(GroupEvent)) error
-	// Settled asks how far the group has come for good: by log (Position.Log), the first position (Position.At) that the group
-	// may still take. The group takes nothing before that position any more. It blocks until this is known or ctx ends.
+	// Run lets the members join, and strikes them on schedule until length on the run's clock. It blocks until ctx ends and
+	// every member has finished its records in hand and left. emit is called from many goroutines and must not block. An
+	// error means that no member ever got anything to read.
+	Run(ctx context.Context, length time.Duration, emit func(GroupEvent)) error
+	// Settled asks how far the group has progressed: by log (Position.Log), the first position (Position.At) that the group
+	// may still read. The group reads nothing before that position any more. It blocks until this is known or ctx ends.
 	Settled(ctx context.Context) (map[int32]int64, error)
-	// Close frees everything, after Run returned.
+	// Close frees everything. Run must have returned.
 	Close() error
 }
 
@@ -32,12 +32,12 @@ type Group interface {
 type GroupKind uint8
 
 const (
-	// Processed: a member is done with a record.
+	// Processed: a member has processed a record.
 	Processed GroupKind = iota
-	// Assigned: a member was given its part of a round. Revoked: the member knows that the round is over.
+	// Assigned: a member got its share of a round. Revoked: the member knows that the round has ended.
 	Assigned
 	Revoked
-	// Joined, Left, Froze, Thawed and Died are what the schedule did with a member.
+	// Joined, Left, Froze, Thawed and Died: the schedule did this to a member.
 	Joined
 	Left
 	Froze
@@ -48,12 +48,12 @@ const (
 // GroupEvent is something that happened in a group of consumers.
 type GroupEvent struct {
 	Kind GroupKind
-	// Member counts from 1. One that comes back after it left or died has its old number.
+	// Member counts from 1. A member that returns after it left or died keeps its number.
 	Member int
-	// Round counts how often the group has shared out its source among the members: of Processed, Assigned and Revoked. It
-	// never falls, and a group that shares out once and for all stays at one number.
+	// Round counts how often the group has divided its source among the members. It is set for Processed, Assigned and
+	// Revoked. It never falls. A group that divides once stays at one number.
 	Round int32
-	// Position is that of a record that was processed. Where it is not known, nothing is said of the group's records.
+	// Position is the position of a processed record. If it is unknown, nothing is concluded about the group's records.
 	Position Position
 	// At is when it happened, on the run's clock.
 	At time.Duration

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Identity writes and reads the identities of one stream's operations: RUN.STREAM.SEQ, where RUN tells this run from
-// every other, so that what an earlier run left in a topic is foreign and never unexpected.
+// Identity writes and reads the identities of one stream's operations: RUN.STREAM.SEQ. RUN tells this run from every other,
+// so records of an earlier run are foreign and never unexpected.
 type Identity struct {
 	Run    string // letters and digits
 	Stream string // no dot
@@ -35,7 +35,7 @@ func (id Identity) Append(dst []byte, seq uint64) []byte {
 func (id Identity) Text(seq uint64) string { return string(id.Append(nil, seq)) }
 
 // Parse reads an identity. It allocates nothing. The text must be exactly what Append writes: a leading zero or a sign
-// makes it foreign. Who reads many does so faster by a Reader.
+// makes it foreign. A Reader is faster for many identities.
 func (id Identity) Parse(text []byte) (seq uint64, b Belonging) {
 	rest, ok := cutField(text, id.Run)
 	if !ok {
@@ -51,13 +51,13 @@ func (id Identity) Parse(text []byte) (seq uint64, b Belonging) {
 	return seq, Ours
 }
 
-// Reader returns what reads as Parse does.
+// Reader returns a reader with the results of Parse.
 func (id Identity) Reader() IdentityReader {
 	return IdentityReader{prefix: id.Run + "." + id.Stream + "."}
 }
 
-// IdentityReader reads the identities of one stream's operations, as Identity.Parse does, and compares what stands before
-// their numbers at once. It is safe for concurrent use.
+// IdentityReader reads the identities of one stream's operations, as Identity.Parse does. It compares the part before the
+// number at once. Safe for concurrent use.
 type IdentityReader struct{ prefix string }
 
 // Parse reads an identity. It allocates nothing.
@@ -106,14 +106,14 @@ func ParseNumber(text []byte) (n uint64, ok bool) {
 // zeros are eight digits 0.
 const zeros = 0x3030303030303030
 
-// leadingDigits is a text of one to eight bytes as a word, filled up to eight with zeros in front: the first in the lowest
-// byte.
+// leadingDigits returns a text of one to eight bytes as a word, padded in front to eight with zeros. The first byte is the
+// lowest.
 func leadingDigits(text []byte) (word uint64) {
 	n := len(text)
 	switch {
 	case n == 8:
 		return binary.LittleEndian.Uint64(text)
-	case n >= 4: // bytes that stand in both halves are the same
+	case n >= 4: // bytes in both halves are the same
 		word = uint64(binary.LittleEndian.Uint32(text)) | uint64(binary.LittleEndian.Uint32(text[n-4:]))<<(8*(n-4))
 	default:
 		for i, c := range text {
@@ -123,34 +123,34 @@ func leadingDigits(text []byte) (word uint64) {
 	return word<<(8*(8-n)) | zeros>>(8*n)
 }
 
-// eightDigits reads eight digits at once, the first in the lowest byte of the word: neighbours are summed up to numbers of
-// two digits, those to numbers of four, those to one of eight (Lemire, "Quickly parsing eight digits", 2018). ok is false
-// when there is anything but digits.
+// eightDigits reads eight digits at once; the first is the lowest byte of the word. Neighbours are summed up to numbers of
+// two digits, these to numbers of four, and these to one of eight (Lemire, "Quickly parsing eight digits", 2018). ok is
+// false unless all bytes are digits.
 func eightDigits(word uint64) (n uint64, ok bool) {
 	const high = 0xf0f0f0f0f0f0f0f0
-	// The high half of a digit is 3, also when 6 is added; no other byte is so.
+	// The high half of a digit is 3, even after adding 6. No other byte has this property.
 	if word&high != zeros || (word+0x0606060606060606)&high != zeros {
 		return 0, false
 	}
 	word -= zeros
-	word = word*10 + word>>8 // of two digits, in every other byte
+	word = word*10 + word>>8 // numbers of two digits, in every other byte
 	const pair = 0x000000ff000000ff
 	return (word&pair*(100+1000000<<32) + word>>16&pair*(1+10000<<32)) >> 32, true
 }
 
-// KeyOf is the key that operation seq of a stream with that seed draws from its key space: a pure function, so that a
-// judge knows an operation's key without having kept it. Uniform; keys of 0 gives 0.
+// KeyOf is the key of operation seq, drawn from keys by the stream's seed. It is a pure function, so a check knows an
+// operation's key without storing it. Uniform. keys of 0 gives 0.
 func KeyOf(seed, seq, keys uint64) uint64 { return DrawBelow(Draw(seed, seq, keyPlace), keys) }
 
-// KeysOf returns KeyOf of one seed and key space, for who draws many keys: what depends on the seed alone is done once. The
-// function is safe for concurrent use.
+// KeysOf returns KeyOf for one seed and key space. It is faster for many keys: the seed is mixed once. The returned function
+// is safe for concurrent use.
 //
 //go:noinline
 func KeysOf(seed, keys uint64) func(seq uint64) uint64 {
-	// Were it inlined, the compiler would copy the closure to the caller's package and call there what it inlines here.
+	// If it were inlined, the compiler would copy the closure to the caller's package, and call there what it inlines here.
 	mixed := mixSeed(seed)
 	return func(seq uint64) uint64 { return DrawBelow(drawMixed(mixed, seq, keyPlace), keys) }
 }
 
-// keyPlace keeps the key's draw apart from those of template places.
+// keyPlace keeps the draws of keys apart from those of template places.
 const keyPlace = 1 << 62

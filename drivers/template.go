@@ -26,24 +26,25 @@ type Template struct {
 	parts  []Place
 }
 
-// Place is one {{...}} of a template: it appends what it renders for op to dst. number tells it from the others of its
-// template, so that its draws differ from theirs. It is safe for concurrent use, and allocates nothing.
+// Place is one {{...}} of a template. It appends its text for op to dst. number is the place's number within its template,
+// so that its draws differ from those of other places. It is safe for concurrent use, and allocates nothing.
 type Place func(dst []byte, env *Env, op *Op, number uint64) []byte
 
-// Dialect is what a template may hold beyond the places that every one has. The zero value adds nothing.
+// Dialect is what a template may hold beyond the standard places. The zero value adds nothing.
 type Dialect struct {
-	// Lookup returns a further place by name, nil when there is none.
+	// Lookup returns a further place by name, nil if there is none.
 	Lookup func(name string) Place
-	// Names are those that Lookup knows, for messages.
+	// Names are the names that Lookup knows, for messages.
 	Names []string
-	// Escape makes dst[from:], which is literal text or what a place rendered, fit for where the template stands.
+	// Escape escapes dst[from:] for the place where the template is used. dst[from:] is literal text or the output of a
+	// place.
 	Escape func(dst []byte, from int) []byte
 }
 
 // MaxTemplateString bounds {{string N}}.
 const MaxTemplateString = 1 << 20
 
-// CompileTemplate compiles text. Errors name the place at fault and the remedy.
+// CompileTemplate compiles text. Errors name the faulty place and the remedy.
 func CompileTemplate(text string) (*Template, error) { return Dialect{}.Compile(text) }
 
 // Literal is a template without places, whatever its text holds.
@@ -80,8 +81,8 @@ func (d Dialect) Compile(text string) (*Template, error) {
 	}
 }
 
-// cutPlace cuts a template's text around its first place: what stands before the braces, between them and behind. Without a place,
-// all of it stands before. Text in quotes between the braces may hold braces.
+// cutPlace cuts a template's text at its first place: the text before the braces, between them and after. Without a place,
+// all text is before. Quoted text between the braces may hold braces.
 func cutPlace(text string) (before, inside, after string, found bool, err error) {
 	before, rest, found := strings.Cut(text, "{{")
 	if !found {
@@ -107,7 +108,7 @@ func cutPlace(text string) (before, inside, after string, found bool, err error)
 	return before, rest[:len(rest)-len(end)], after, true, nil
 }
 
-// quoted reads the inside of a place that is text as it is.
+// quoted reads a place that is quoted text.
 func quoted(inside string) (text string, ok bool) {
 	inside = strings.TrimSpace(inside)
 	if inside == "" || inside[0] != '"' && inside[0] != '`' {
@@ -139,7 +140,7 @@ func AppendKey(dst []byte, key uint64) []byte {
 	return strconv.AppendUint(append(dst, 'k'), key, 10)
 }
 
-// ParseKey reads what AppendKey wrote.
+// ParseKey reads a text written by AppendKey.
 func ParseKey(text []byte) (key uint64, ok bool) {
 	if len(text) < 2 || text[0] != 'k' {
 		return 0, false
@@ -152,7 +153,7 @@ func literal(s string) Place {
 	return func(dst []byte, _ *Env, _ *Op, _ uint64) []byte { return append(dst, s...) }
 }
 
-// literal is text that stands between places, escaped once and for all.
+// literal is the text between places, escaped once.
 func (d Dialect) literal(s string) Place {
 	if d.Escape != nil {
 		s = string(d.Escape([]byte(s), 0))
@@ -160,7 +161,7 @@ func (d Dialect) literal(s string) Place {
 	return literal(s)
 }
 
-// escaped is p with the dialect's escape behind it.
+// escaped is p, followed by the dialect's escape.
 func (d Dialect) escaped(p Place) Place {
 	if d.Escape == nil {
 		return p
@@ -202,14 +203,14 @@ func noArguments(name string, args []string) error {
 	return nil
 }
 
-// names lists what may stand in a place.
+// names lists the names allowed in a place.
 func (d Dialect) names() string {
 	all := slices.Concat(placeNames, d.Names)
 	slices.Sort(all)
 	return strings.Join(all, ", ")
 }
 
-// Reserved says whether a name means something in every template already.
+// Reserved says whether every template has a place with this name.
 func Reserved(name string) bool { return slices.Contains(placeNames, name) }
 
 var placeNames = []string{"choice", "id", "int", "key", "keyseq", "message", "message_id", "seq", "string", "timestamp", "unix_ms", "uuid"}
@@ -312,8 +313,8 @@ func compileChoice(args []string) (Place, error) {
 	}, nil
 }
 
-// Draw returns 64 bits that depend on its arguments alone: SplitMix64's finaliser (Steele, Lea, Flood 2014) over a
-// sponge of the three. It replaces a random number generator where a draw must not depend on the draws before it.
+// Draw returns 64 bits that depend on its arguments alone: SplitMix64's finaliser (Steele, Lea, Flood 2014) over a sponge
+// of the three. It replaces a random number generator where a draw must not depend on earlier draws.
 func Draw(seed, seq, place uint64) uint64 { return drawMixed(mixSeed(seed), seq, place) }
 
 // mixSeed is the part of Draw that depends on the seed alone.
@@ -325,7 +326,7 @@ func drawMixed(mixed, seq, place uint64) uint64 {
 	return mix(x ^ (place+1)*0x94d049bb133111eb)
 }
 
-// draw is Draw for one place of one message. Message 0 draws what an operation without messages does.
+// draw is Draw for one place of one message. Message 0 draws the same as an operation without messages.
 func draw(env *Env, op *Op, place uint64) uint64 {
 	seed := env.Seed
 	if op.Message > 0 {
@@ -343,7 +344,7 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// DrawBelow maps a draw onto 0..n-1; n of 0 gives 0. Lemire's multiply-shift: its bias, n/2^64, is below notice.
+// DrawBelow maps a draw onto 0..n-1; n of 0 gives 0. It is Lemire's multiply-shift. Its bias, n/2^64, is negligible.
 func DrawBelow(draw, n uint64) uint64 {
 	hi, _ := bits.Mul64(draw, n)
 	return hi

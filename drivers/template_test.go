@@ -72,7 +72,7 @@ func TestTemplateProblems(t *testing.T) {
 	}
 }
 
-// Text in quotes renders as it is, wherever it stands, and changes nothing of what stands around it.
+// Quoted text renders unchanged, wherever it stands, and does not affect the text around it.
 func TestQuotedText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.String().Draw(t, "text")
@@ -101,7 +101,7 @@ func TestQuotedText(t *testing.T) {
 	})
 }
 
-// A dialect escapes text in quotes as it does all other text.
+// A dialect escapes quoted text like all other text.
 func TestQuotedTextIsEscaped(t *testing.T) {
 	double := func(dst []byte, from int) []byte { return append(dst, dst[from:]...) }
 	tmpl, err := Dialect{Escape: double}.Compile(`a{{"{{"}}{{seq}}`)
@@ -198,7 +198,7 @@ func FuzzIdentity(f *testing.F) {
 	})
 }
 
-// checkNumber compares with strconv, and with what it writes.
+// checkNumber compares with strconv, in both directions.
 func checkNumber(t interface{ Errorf(string, ...any) }, text []byte) {
 	want, err := strconv.ParseUint(string(text), 10, 64)
 	plain := err == nil && strconv.FormatUint(want, 10) == string(text)
@@ -242,15 +242,15 @@ func TestParseNumber(t *testing.T) {
 	})
 }
 
-// cutPlainly cuts as if no text could stand in quotes.
+// cutPlainly cuts without regard to quotes.
 func cutPlainly(text string) (before, inside, after string) {
 	before, rest, _ := strings.Cut(text, "{{")
 	inside, after, _ = strings.Cut(rest, "}}")
 	return before, inside, after
 }
 
-// FuzzTemplate: what compiles renders, and its literal text, in quotes instead, renders the same. Draws depend on the number of the
-// place, which quotes leave alone.
+// FuzzTemplate: a template that compiles also renders. Its literal text, in quotes instead, renders the same. Draws depend
+// on the number of the place, which quotes do not change.
 func FuzzTemplate(f *testing.F) {
 	for _, text := range []string{"{{id}} {{int 1 2}}", `{{"{{"}}{{uuid}}`, "{{`}}`}}", `{{"\x"}}`, `{{ "a" }}`, "}}{{key}}"} {
 		f.Add(text)
@@ -304,7 +304,7 @@ func TestKeyOfIsUniform(t *testing.T) {
 	}
 }
 
-// TestKeysOf: keys are the same however they are drawn, and those of runs before.
+// TestKeysOf: both ways of drawing give the same keys, and the keys of earlier versions.
 func TestKeysOf(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seed, keys, seq := rapid.Uint64().Draw(t, "seed"), rapid.Uint64().Draw(t, "keys"), rapid.Uint64().Draw(t, "seq")

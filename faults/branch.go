@@ -11,40 +11,39 @@ import (
 	"sync/atomic"
 )
 
-// CutBranch cuts LINK/BRANCH; branch is empty where the link is meant as a whole. A branch is a part of a link behind which
-// are several peers. What may stand there is the protocol's own affair: see Peers.
+// CutBranch cuts LINK/BRANCH. branch is empty if the whole link is meant. A branch names one of several peers behind a
+// link. The protocol defines its text: see Peers.
 func CutBranch(link string) (name, branch string) {
 	name, branch, _ = strings.Cut(link, "/")
 	return name, branch
 }
 
-// Peers tells who is behind a link now. Each call asks them anew, on a way that no fault breaks, and blocks until they have
-// answered or ctx ends. Safe for concurrent use.
+// Peers finds the peers behind a link. Each call asks the peers anew, on a path that no fault breaks, and blocks until they
+// answer or ctx ends. Safe for concurrent use.
 type Peers interface {
-	// Peers returns the addresses, host:port, at which clients dial them, by name.
+	// Peers returns the peers' addresses, host:port as clients dial them, by name.
 	Peers(ctx context.Context) (map[string]string, error)
 	// Resolve returns the name of the peer that a branch means now. The error says why there is none.
 	Resolve(ctx context.Context, branch string) (name string, err error)
 }
 
-// PeeredProtocol is a Protocol behind whose link are several peers.
+// PeeredProtocol is a Protocol whose links can have several peers behind them.
 type PeeredProtocol interface {
 	Protocol
-	// CheckBranch returns what is wrong with the text of a branch; nil when it can name a peer. It does no I/O.
+	// CheckBranch returns what is wrong with a branch's text, nil if it can name a peer. It does no I/O.
 	CheckBranch(branch string) error
-	// Peers returns who they are, who are asked over connections made by dial. upstream tells the addresses behind the
-	// link, as in Inlet.
+	// Peers returns the peers behind the link, and asks them over connections made by dial. upstream returns the addresses
+	// behind the link, as in Inlet.
 	Peers(link Link, upstream func(ctx context.Context) ([]string, error), dial DialFunc) (Peers, error)
 }
 
-// ErrNoPeer says that a branch names no peer that is there.
+// ErrNoPeer says that no peer has the name of a branch.
 var ErrNoPeer = errors.New("no such peer")
 
-// Peer is one of those behind a link.
+// Peer is one of the peers behind a link.
 type Peer struct{ Name, Address string }
 
-// FindPeer asks who it is that a branch means now. The error wraps ErrNoPeer where the peers answered and none of them has
-// the name.
+// FindPeer finds the peer that a branch means now. The error wraps ErrNoPeer if the peers answered and none has the name.
 func FindPeer(ctx context.Context, peers Peers, branch string) (Peer, error) {
 	name, err := peers.Resolve(ctx, branch)
 	if err != nil {
@@ -66,15 +65,15 @@ func FindPeer(ctx context.Context, peers Peers, branch string) (Peer, error) {
 	return Peer{Name: name, Address: address}, nil
 }
 
-// Aim is what a fault on LINK/BRANCH breaks of its link. A nil one is the whole link. Safe for concurrent use.
+// Aim is the part of a link that a fault on LINK/BRANCH breaks. A nil Aim is the whole link. Safe for concurrent use.
 type Aim struct {
 	link, branch string
 	peers        Peers
-	at           atomic.Pointer[mark]
+	at           atomic.Pointer[peerAddresses]
 }
 
-// mark is the peer that was aimed at, with the addresses that its name stands for.
-type mark struct {
+// peerAddresses is the chosen peer, with the addresses that its name resolves to.
+type peerAddresses struct {
 	Peer
 	resolved []string
 }
@@ -93,7 +92,7 @@ func (e Env) Aim(link string) (Link, *Aim, error) {
 	return opened, a, nil
 }
 
-// Take asks who the branch means now; the aim is at that one until it is called again.
+// Take finds the peer that the branch means now. The aim stays on this peer until the next call.
 func (a *Aim) Take(ctx context.Context) error {
 	if a == nil {
 		return nil
@@ -102,9 +101,9 @@ func (a *Aim) Take(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("link %s: %w", a.link, err)
 	}
-	m := &mark{Peer: peer}
+	m := &peerAddresses{Peer: peer}
 	if host, port, err := net.SplitHostPort(peer.Address); err == nil {
-		// A client may have dialled it by another name, to begin with.
+		// A client may have dialled the peer by another name at first.
 		ips, _ := new(net.Resolver).LookupHost(ctx, host)
 		for _, ip := range ips {
 			m.resolved = append(m.resolved, net.JoinHostPort(ip, port))
@@ -114,8 +113,8 @@ func (a *Aim) Take(ctx context.Context) error {
 	return nil
 }
 
-// Covers says whether a connection is part of what is aimed at: address is where it was dialled, reached the address of its
-// far end, empty while there is none.
+// Covers says whether a connection belongs to the aim. address is the address that was dialled; reached is the remote
+// address, empty without a connection.
 func (a *Aim) Covers(address, reached string) bool {
 	if a == nil {
 		return true
@@ -124,7 +123,7 @@ func (a *Aim) Covers(address, reached string) bool {
 	return m != nil && (address == m.Address || reached != "" && slices.Contains(m.resolved, reached))
 }
 
-// Peer is the one that is aimed at; nobody before Take, and for the whole link.
+// Peer is the chosen peer. It is empty before Take, and for a whole link.
 func (a *Aim) Peer() Peer {
 	if a == nil {
 		return Peer{}

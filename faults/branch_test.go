@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// cluster resolves the branches that it was told of.
+// cluster resolves the branches in its table.
 type cluster struct {
 	peers   map[string]string
 	resolve map[string]string

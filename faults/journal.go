@@ -15,15 +15,15 @@ import (
 // JournalFile is the journal's name in a record's folder.
 const JournalFile = "journal.jsonl"
 
-// Undo is what must be undone outside this process, in a form that another process can carry out should this one die.
+// Undo is what must be undone outside this process, in a form that another process can carry out.
 type Undo struct {
-	Kind string          `json:"kind"` // tells who can carry it out
-	What string          `json:"what"` // in words
+	Kind string          `json:"kind"` // names the package that can carry it out
+	What string          `json:"what"` // described in words
 	Data json.RawMessage `json:"data"`
 }
 
-// Journal keeps on disk what a run has done outside its own process and not yet undone: each entry is on the disk before
-// the deed. It holds a lock on its file while the run lives. A nil Journal keeps nothing. Safe for concurrent use.
+// Journal keeps on disk what a run has done outside its own process and not yet undone. Each entry is on the disk before
+// the action. The journal locks its file while the run lives. A nil Journal keeps nothing. Safe for concurrent use.
 type Journal struct {
 	path   string
 	redact func(string) string
@@ -34,21 +34,21 @@ type Journal struct {
 	pending int
 }
 
-// entry is one line: an undo that is due, or the number of one that was done.
+// entry is one line: an undo that is due, or the number of a completed one.
 type entry struct {
 	ID   int   `json:"id"`
 	Undo *Undo `json:"undo,omitempty"`
 	Done bool  `json:"done,omitempty"`
 }
 
-// NewJournal returns the journal at path, whose file is made with the first entry. redact, which may be nil, is applied to
-// every text of an undo: what came from the environment is written as ${env.NAME}. Replay puts it back.
+// NewJournal returns the journal at path. The first entry creates the file. redact, which may be nil, is applied to every
+// text of an undo. Values from the environment are written as ${env.NAME}; Replay puts them back.
 func NewJournal(path string, redact func(string) string) *Journal {
 	return &Journal{path: path, redact: redact}
 }
 
-// Due notes an undo, before what it undoes is done. It returns when the line is on the disk. done takes note that it was
-// undone; it may be called more than once.
+// Due notes an undo before the action that it undoes. It returns once the line is on the disk. done notes that the undo was
+// carried out; it may be called more than once.
 func (j *Journal) Due(kind, what string, data any) (done func() error, err error) {
 	if j == nil {
 		return func() error { return nil }, nil
@@ -84,7 +84,7 @@ func (j *Journal) done(id int) error {
 	return nil
 }
 
-// write appends one line, under the lock.
+// write appends one line. j.mu is held.
 func (j *Journal) write(e entry) error {
 	if j.file == nil {
 		file, err := os.OpenFile(j.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -106,7 +106,7 @@ func (j *Journal) write(e entry) error {
 	return j.file.Sync()
 }
 
-// Close ends the run's hold on the journal. The file goes when nothing is left to undo.
+// Close releases the journal. The file is removed if nothing is left to undo.
 func (j *Journal) Close() error {
 	if j == nil {
 		return nil
@@ -121,14 +121,14 @@ func (j *Journal) Close() error {
 	if j.pending == 0 {
 		err := os.Remove(j.path)
 		if errors.Is(err, fs.ErrNotExist) {
-			err = nil // with the whole record, of a run that never began
+			err = nil // the whole record goes, if the run never began
 		}
 		return errors.Join(err, file.Close())
 	}
 	return file.Close()
 }
 
-// ErrAlive says that the run which writes a journal still goes on: it heals by itself.
+// ErrAlive says that the journal's run is still going on: it heals by itself.
 var ErrAlive = errors.New("the run is still going on: interrupt it, and it heals by itself")
 
 func lock(file *os.File) error {
@@ -139,9 +139,9 @@ func lock(file *os.File) error {
 	return err
 }
 
-// Replay carries out what a journal says is left to undo, the last first, and takes note of each. A run that is still alive
-// is left alone: ErrAlive. It returns the undos that succeeded; the error joins those that did not, which stay in the
-// journal. The file goes when nothing is left.
+// Replay carries out the undos left in a journal, the last first, and notes each. It returns ErrAlive, and does nothing, if
+// the run is still alive. It returns the undos that succeeded; the error joins the failures, which stay in the journal. The
+// file is removed if nothing is left.
 func Replay(path string, carry func(Undo) error) (done []Undo, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
@@ -155,7 +155,7 @@ func Replay(path string, carry func(Undo) error) (done []Undo, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
-	// What is appended must not run on from a line that a crash cut off.
+	// New lines must not continue a line that a crash cut off.
 	if _, err := file.WriteString("\n"); err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func Replay(path string, carry func(Undo) error) (done []Undo, err error) {
 	return done, nil
 }
 
-// restored carries an undo out with what came from the environment put back.
+// restored carries out an undo with its values from the environment put back.
 func restored(u *Undo, carry func(Undo) error) error {
 	whole, err := u.rewritten(fromEnv)
 	if err != nil {
@@ -190,8 +190,8 @@ func restored(u *Undo, carry func(Undo) error) error {
 // maxEntry bounds a line of a journal.
 const maxEntry = 1 << 20
 
-// pending reads the entries that are due and not done, in their order. A line that a crash cut off was not acted upon: the
-// deed follows its line.
+// pending reads the entries that are due and not done, in order. A line cut off by a crash had no action: the action
+// follows its line.
 func pending(r io.Reader) ([]entry, error) {
 	var all []entry
 	done := make(map[int]bool)

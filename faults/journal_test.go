@@ -37,7 +37,7 @@ func TestJournalReplaysWhatWasNotUndone(t *testing.T) {
 	if _, err := Replay(path, func(Undo) error { return nil }); !errors.Is(err, ErrAlive) {
 		t.Fatalf("replay beside the living: %v", err)
 	}
-	// The run dies while it writes: its file is closed by the system, and nothing tidies up.
+	// The run dies while writing: the system closes its file, and nothing cleans up.
 	j.file.WriteString(`{"id":4,"undo":{"kind":"ex`)
 	j.file.Close()
 
@@ -68,13 +68,13 @@ func TestJournalReplaysWhatWasNotUndone(t *testing.T) {
 	}
 }
 
-// secretive has a key that reads like the secret, which must stay: it is the program's own.
+// secretive has a key that equals the secret. Keys are the program's own, and must stay.
 type secretive struct {
 	Hunter2 []string `json:"hunter2"`
 	PID     int64    `json:"pid"`
 }
 
-// Without the environment of the run an undo stays in the journal, and says what it needs.
+// Without the run's environment an undo stays in the journal, and names the missing variable.
 func TestUndoNeedsTheEnvironment(t *testing.T) {
 	path := filepath.Join(t.TempDir(), JournalFile)
 	j := NewJournal(path, func(s string) string { return strings.ReplaceAll(s, "hunter2", "${env.WRINGER_ABSENT}") })
@@ -103,7 +103,7 @@ func TestJournalOfNobody(t *testing.T) {
 	}
 }
 
-// What cannot be written down is not done.
+// An action that cannot be noted is not done.
 func TestJournalThatCannotBeWritten(t *testing.T) {
 	j := NewJournal(filepath.Join(t.TempDir(), "absent", JournalFile), nil)
 	if _, err := j.Due("exec", "x", nil); err == nil {

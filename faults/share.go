@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Share is a part of a whole as a scenario writes it: 30% or 0.3. 0 is what is not given.
+// Share is a part of a whole as a scenario writes it: 30% or 0.3. 0: not given.
 type Share float64
 
-// UnmarshalText reads 30% or 0.3, above 0 and at most the whole.
+// UnmarshalText reads 30% or 0.3, above 0 and at most 100%.
 func (s *Share) UnmarshalText(text []byte) error {
 	number, percent := strings.CutSuffix(strings.TrimSpace(string(text)), "%")
 	value, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
@@ -23,11 +23,11 @@ func (s *Share) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String writes it in percent.
+// String formats the share in percent.
 func (s Share) String() string { return strconv.FormatFloat(float64(s)*100, 'g', 6, 64) + "%" }
 
-// Draws says whether the n-th of many things belongs to the share. It is a pure function of its arguments, even over n
-// (the output function of SplitMix64: Steele, Lea and Flood, OOPSLA 2014). 0 is the whole.
+// Draws says whether the n-th of many things belongs to the share. It is a pure function of its arguments, even over n (the
+// output function of SplitMix64: Steele, Lea and Flood, OOPSLA 2014). A share of 0 is the whole.
 func (s Share) Draws(seed, n uint64) bool {
 	if s == 0 || s >= 1 {
 		return true

@@ -21,7 +21,7 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// The draws of a share are even, the same each time, and others with another seed.
+// The draws of a share are even, the same each time, and different with another seed.
 func TestShareDraws(t *testing.T) {
 	const n = 20_000
 	for _, share := range []Share{0.01, 0.3, 0.9} {

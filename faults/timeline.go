@@ -15,21 +15,22 @@ type Timeline struct {
 	Plan []Planned
 	// Clock is the run's clock: monotonic, negative during the warm-up.
 	Clock func() time.Duration
-	// Notify, when set, is told each step of each fault, one call at a time and before the step is taken where the step
-	// is Injecting or Healing. The fault waits for it.
+	// Notify, when set, is called for each step of each fault, one call at a time. It is called before Injecting and
+	// Healing start. The fault waits for it.
 	Notify func(Event)
-	// Admit, when set, is asked once, when the first fault is due: false leaves out all of them. The others wait for it.
+	// Admit, when set, is called once, when the first fault is due. If it returns false, no fault is injected. The other
+	// faults wait for it.
 	Admit func() bool
-	// InjectWithin, HealWithin and ProbeWithin bound the calls into a fault; DefaultCallBound where they are 0. The
-	// context of a call ends a tenth of its bound early, so that a call which obeys it is never taken for wedged.
+	// InjectWithin, HealWithin and ProbeWithin bound the calls into a fault; 0 means DefaultCallBound. The context of a
+	// call ends a tenth of its bound early, so that a call that obeys its context is never taken for wedged.
 	InjectWithin, HealWithin, ProbeWithin time.Duration
 }
 
-// DefaultCallBound is the time that a call into a fault may take.
+// DefaultCallBound is the default bound of a call into a fault.
 const DefaultCallBound = 5 * time.Second
 
-// ErrWedged says that a call into a fault did not return within its bound, although its context ended. What it broke, or
-// healed, is unknown.
+// ErrWedged says that a call into a fault did not return within its bound, although its context ended. It is unknown what
+// the call broke or healed.
 var ErrWedged = errors.New("did not return in time")
 
 // Planned is one fault of the plan: injected at At, healed at At + For, on the run's clock.
@@ -37,25 +38,25 @@ type Planned struct {
 	Name    string
 	At, For time.Duration
 	Fault   Fault
-	// Behind are the places in the plan of faults that must have ended before this one is injected, however long their
-	// healing takes. They are planned to end before it begins.
+	// Behind lists the indexes in the plan of faults that must have ended before this one is injected, however long they
+	// take to heal. They are planned to end before it begins.
 	Behind []int
 }
 
 // Span is the planned interval of the fault.
 func (p Planned) Span() Span { return Span{Name: p.Name, Start: p.At, End: p.At + p.For} }
 
-// Step is how far a fault has come.
+// Step is how far a fault has progressed.
 type Step uint8
 
 const (
-	// Waiting: its time never came, nothing was broken.
+	// Waiting: its time has not come, and nothing was broken.
 	Waiting Step = iota
-	// Injecting: it is about to be applied.
+	// Injecting: Inject is about to be called.
 	Injecting
 	// Injected: Inject returned, or was given up.
 	Injected
-	// Healing: it is about to be healed.
+	// Healing: Heal is about to be called.
 	Healing
 	// Ended: healed and probed, or given up.
 	Ended
@@ -65,25 +66,25 @@ func (s Step) String() string {
 	return [...]string{"waiting", "injecting", "injected", "healing", "ended"}[s]
 }
 
-// Event is one step of one fault, with all that is known of it so far.
+// Event is one step of one fault, with everything known of it so far.
 type Event struct {
 	Step      Step
 	Injection Injection
 }
 
-// Injection is what became of a planned fault. The stamps are times of the run's clock, each set from its step on.
+// Injection is what became of a planned fault. Its times are on the run's clock; each is set from its step on.
 type Injection struct {
 	Name string
-	// Index is the fault's place in the plan.
+	// Index is the fault's index in the plan.
 	Index int
-	// Step is Waiting where the run was over before the fault's time, otherwise Ended once Run returned.
+	// Step is Waiting if the run ended before the fault's time. Otherwise it is Ended once Run returned.
 	Step Step
-	// InjectAt and HealAt are when the calls began, InjectedAt and HealedAt when they were over. Between InjectAt and
-	// HealedAt the fault may have been in force; between InjectedAt and HealAt it was, when InjectErr is nil.
+	// InjectAt and HealAt are when the calls began; InjectedAt and HealedAt are when they ended. Between InjectAt and
+	// HealedAt the fault may have been in force. Between InjectedAt and HealAt it was, if InjectErr is nil.
 	InjectAt, InjectedAt, HealAt, HealedAt time.Duration
-	// Bite is the fault's own count. Nothing when the fault would not tell.
+	// Bite is the fault's own count. It is empty if the fault gave no count.
 	Bite Bite
-	// The errors of the three calls. A panic is an error here; a call that was given up is ErrWedged.
+	// The errors of the three calls. A panic counts as an error. A call that was given up is ErrWedged.
 	InjectErr, HealErr, ProbeErr error
 	// Wedged: at least one call was given up.
 	Wedged bool
@@ -96,10 +97,10 @@ func (in *Injection) Err() error {
 	return errors.Join(in.InjectErr, in.HealErr, in.ProbeErr)
 }
 
-// Run carries the plan out and returns what became of each fault, in the order of the plan. When ctx ends, faults in force
-// are healed at once and those whose time has not come are left out. Every fault on which Inject was called is healed on
-// a context of its own before Run returns, even if Inject failed, panicked or is wedged; a wedged call itself is never
-// waited for, and an Inject that ends after it was given up is healed once more.
+// Run carries out the plan, and returns what became of each fault, in the order of the plan. When ctx ends, faults in force
+// are healed at once, and the remaining faults are left out. Every fault on which Inject was called is healed before Run
+// returns, on a context of its own, even if Inject failed, panicked or is wedged. Run does not wait for a wedged call. An
+// Inject that returns after it was given up is healed once more.
 func (t Timeline) Run(ctx context.Context) []Injection {
 	r := &run{Timeline: t, injections: make([]Injection, len(t.Plan)), ended: make([]chan struct{}, len(t.Plan))}
 	for i := range r.ended {
@@ -111,37 +112,37 @@ func (t Timeline) Run(ctx context.Context) []Injection {
 		r.injections[i] = Injection{Name: p.Name, Index: i}
 		all.Go(func() {
 			defer close(r.ended[i])
-			r.carry(ctx, p, &r.injections[i])
+			r.runFault(ctx, p, &r.injections[i])
 		})
 	}
 	all.Wait()
 	return r.injections
 }
 
-// run is one Run. Each injection belongs to the goroutine of its fault.
+// run is one call of Run. Each injection belongs to the goroutine of its fault.
 type run struct {
 	Timeline
 	admitted   func() bool
-	ended      []chan struct{} // closed when a fault has come to its end
-	telling    sync.Mutex
+	ended      []chan struct{} // closed when a fault has ended
+	emitting    sync.Mutex
 	injections []Injection
 }
 
-// carry takes one fault through its life.
-func (r *run) carry(ctx context.Context, p Planned, in *Injection) {
-	if !r.until(ctx, p.At) || !r.behind(ctx, p) || !r.admitted() || ctx.Err() != nil {
+// runFault takes one fault through its steps.
+func (r *run) runFault(ctx context.Context, p Planned, in *Injection) {
+	if !r.waitUntil(ctx, p.At) || !r.waitBehind(ctx, p) || !r.admitted() || ctx.Err() != nil {
 		return
 	}
 	r.inject(ctx, p, in)
-	// A fault that did not take is healed at once: part of it may be in force.
+	// A fault whose Inject failed is healed at once: part of it may be in force.
 	if in.InjectErr == nil {
-		r.until(ctx, p.At+p.For)
+		r.waitUntil(ctx, p.At+p.For)
 	}
 	r.heal(context.WithoutCancel(ctx), p, in)
 }
 
-// behind waits for the faults that must have ended; false when ctx ended first.
-func (r *run) behind(ctx context.Context, p Planned) bool {
+// waitBehind waits for the faults that must have ended. It returns false if ctx ends first.
+func (r *run) waitBehind(ctx context.Context, p Planned) bool {
 	for _, i := range p.Behind {
 		select {
 		case <-r.ended[i]:
@@ -154,18 +155,18 @@ func (r *run) behind(ctx context.Context, p Planned) bool {
 
 func (r *run) inject(ctx context.Context, p Planned, in *Injection) {
 	in.InjectAt = r.Clock()
-	r.tell(in, Injecting)
+	r.emit(in, Injecting)
 	in.InjectErr = r.call(ctx, in, call{
 		name: "inject", of: p.Fault, bound: r.InjectWithin, do: p.Fault.Inject,
 		late: func() { r.healLate(context.WithoutCancel(ctx), p.Fault) },
 	})
 	in.InjectedAt = r.Clock()
-	r.tell(in, Injected)
+	r.emit(in, Injected)
 }
 
 func (r *run) heal(ctx context.Context, p Planned, in *Injection) {
 	in.HealAt = r.Clock()
-	r.tell(in, Healing)
+	r.emit(in, Healing)
 	in.HealErr = r.call(ctx, in, call{name: "heal", of: p.Fault, bound: r.HealWithin, do: p.Fault.Heal})
 	in.HealedAt = r.Clock()
 	if in.HealErr == nil {
@@ -173,10 +174,10 @@ func (r *run) heal(ctx context.Context, p Planned, in *Injection) {
 	}
 	in.Healed = in.HealErr == nil && in.ProbeErr == nil
 	in.Bite = r.bite(ctx, p, in)
-	r.tell(in, Ended)
+	r.emit(in, Ended)
 }
 
-// bite reads the fault's count. A fault that panics or is stuck tells nothing, which reads as "never bit".
+// bite reads the fault's count. A fault that panics or is stuck gives none, which means that it touched no traffic.
 func (r *run) bite(ctx context.Context, p Planned, in *Injection) Bite {
 	var b Bite
 	read := func(context.Context) error { b = p.Fault.Bite(); return nil }
@@ -186,7 +187,7 @@ func (r *run) bite(ctx context.Context, p Planned, in *Injection) Bite {
 	return b
 }
 
-// healLate heals after an Inject that was given up and ended after all. Nobody waits for it: the run may be over.
+// healLate heals after an Inject that was given up and returned after all. Nobody waits for it: the run may have ended.
 func (r *run) healLate(ctx context.Context, f Fault) {
 	bound := cmp.Or(r.HealWithin, DefaultCallBound)
 	if p, ok := f.(Slow); ok {
@@ -197,8 +198,8 @@ func (r *run) healLate(ctx context.Context, f Fault) {
 	_ = guard(ctx, f.Heal)
 }
 
-// until waits for a time of the run's clock; false when ctx ended first.
-func (r *run) until(ctx context.Context, at time.Duration) bool {
+// waitUntil waits for a time of the run's clock. It returns false if ctx ends first.
+func (r *run) waitUntil(ctx context.Context, at time.Duration) bool {
 	for ctx.Err() == nil {
 		wait := at - r.Clock()
 		if wait <= 0 {
@@ -214,13 +215,13 @@ func (r *run) until(ctx context.Context, at time.Duration) bool {
 	return false
 }
 
-func (r *run) tell(in *Injection, s Step) {
+func (r *run) emit(in *Injection, s Step) {
 	in.Step = s
 	if r.Notify == nil {
 		return
 	}
-	r.telling.Lock()
-	defer r.telling.Unlock()
+	r.emitting.Lock()
+	defer r.emitting.Unlock()
 	r.Notify(Event{Step: s, Injection: *in})
 }
 
@@ -230,10 +231,10 @@ type call struct {
 	of    Fault
 	bound time.Duration
 	do    func(context.Context) error
-	late  func() // when it ends after it was given up; may be nil
+	late  func() // called if the call ends after it was given up; may be nil
 }
 
-// call makes c under a watchdog.
+// call makes c with a watchdog.
 func (r *run) call(ctx context.Context, in *Injection, c call) error {
 	bound := cmp.Or(c.bound, DefaultCallBound)
 	if p, ok := c.of.(Slow); ok {

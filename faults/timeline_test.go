@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// scripted is a fault whose calls do what a test says; nil: succeed at once.
+// scripted is a fault whose calls a test defines. nil: succeed at once.
 type scripted struct {
 	inject, heal, probe func(context.Context) error
 	bite                func() Bite
@@ -67,7 +67,7 @@ func TestTimelineOnSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := clockFrom(sec(3))
 		slow, gone := &scripted{clock: clock}, &scripted{clock: clock}
-		var told []string
+		var notified []string
 		tl := Timeline{
 			Plan: []Planned{
 				{Name: "slow", At: sec(2), For: sec(6), Fault: slow},
@@ -75,9 +75,9 @@ func TestTimelineOnSchedule(t *testing.T) {
 			},
 			Clock: clock,
 			Notify: func(e Event) {
-				told = append(told, e.Injection.Name+" "+e.Step.String()+" "+clock().String())
+				notified = append(notified, e.Injection.Name+" "+e.Step.String()+" "+clock().String())
 				if f := []*scripted{slow, gone}[e.Injection.Index]; e.Step == Injecting && f.seen() != "" {
-					t.Errorf("%s was applied before it was told", e.Injection.Name)
+					t.Errorf("%s was applied before it was notified", e.Injection.Name)
 				}
 			},
 		}
@@ -86,8 +86,8 @@ func TestTimelineOnSchedule(t *testing.T) {
 			"slow injecting 2s", "slow injected 2s", "gone injecting 4s", "gone injected 4s",
 			"gone healing 5s", "gone ended 5s", "slow healing 8s", "slow ended 8s",
 		}
-		if !reflect.DeepEqual(told, want) {
-			t.Errorf("told %q, want %q", told, want)
+		if !reflect.DeepEqual(notified, want) {
+			t.Errorf("notified %q, want %q", notified, want)
 		}
 		for i, f := range []*scripted{slow, gone} {
 			if f.seen() != "inject heal probe" || !got[i].Healed || got[i].Step != Ended || got[i].Err() != nil || !got[i].Bite.Bit {
@@ -201,7 +201,7 @@ func TestTimelineWedged(t *testing.T) {
 	}
 }
 
-// TestTimelineBehind: a fault waits for those that must have ended, however long their healing takes, and for no others.
+// TestTimelineBehind: a fault waits for the faults that must have ended, however long they take to heal, and for no others.
 func TestTimelineBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := clockFrom(0)
@@ -215,7 +215,7 @@ func TestTimelineBehind(t *testing.T) {
 		if in[0].InjectAt != sec(4) || in[0].HealAt != sec(6) || in[2].InjectAt != sec(2) {
 			t.Errorf("the second from %v to %v, the other at %v; want 4 s to 6 s, and 2 s", in[0].InjectAt, in[0].HealAt, in[2].InjectAt)
 		}
-		// What waits when the run ends is left out.
+		// Faults that wait when the run ends are left out.
 		ctx, cancel := context.WithTimeout(t.Context(), sec(1))
 		defer cancel()
 		begin := clock()

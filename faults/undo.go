@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// rewritten returns u with every text in its data, and its words, changed. Keys and the kind stay: they are the program's own.
+// rewritten returns u with every text in its data and its What changed. Keys and the kind stay: they are the program's own.
 func (u *Undo) rewritten(change func(string) (string, error)) (*Undo, error) {
 	decoder := json.NewDecoder(bytes.NewReader(u.Data))
-	decoder.UseNumber() // numbers keep all their digits
+	decoder.UseNumber() // to keep all digits of numbers
 	var data any
 	if err := decoder.Decode(&data); err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func eachText(value any, change func(string) (string, error)) (any, error) {
 	return value, nil
 }
 
-// fromEnv puts back what was written as ${env.NAME}, from the environment of now.
+// fromEnv replaces ${env.NAME} with the value in the current environment.
 func fromEnv(text string) (string, error) {
 	var b strings.Builder
 	for {

@@ -30,7 +30,7 @@ type Window struct {
 	// Name is the fault in force, else the phase, else the step, else Base.
 	Name       string
 	Start, End time.Duration
-	// Fault is the fault in force; empty where none is.
+	// Fault is the fault in force; empty if there is none.
 	Fault string
 	// Base is the window that the time would belong to without phases and steps: Baseline before the first fault, after that
 	// the name by After of the fault that ended last. It is empty while a fault is in force, and in the drain.
@@ -55,12 +55,12 @@ const (
 // After names the window that follows a fault.
 func After(fault string) string { return "after " + fault }
 
-// Windows cuts the run. A time belongs to the first of these that holds it: a fault in force, a phase, a step, and else to
-// the base, which is "after" the fault that ended last, or the baseline before the first fault. At the end stands the drain,
-// which begins at duration and whose End is not known here (it equals its Start). All but the drain partition [0, duration).
+// Windows divides the run. A time belongs to the first of these that holds it: a fault in force, a phase, a step. Else it
+// belongs to its base: "after" the fault that ended last, or the baseline before the first fault. The drain comes last: it
+// begins at duration, and its End is unknown here (it equals its Start). The other windows partition [0, duration).
 //
 // Where spans of one kind overlap, a time belongs to the span that started last (of two that started together, to the later
-// one in the plan). A window that is cut stands there once for each piece, under one name; so does a phase or a step that
+// one in the plan). A window that another splits appears once for each piece, under one name. So does a phase or a step that
 // lies in two bases.
 func Windows(plan []Span, duration time.Duration) []Window {
 	duration = max(duration, 0)
@@ -81,7 +81,7 @@ func (w *Window) same(o *Window) bool {
 	return w.Name == o.Name && w.Fault == o.Fault && w.Base == o.Base && w.Step == o.Step
 }
 
-// cuts returns the times in [0, duration] at which a window may begin or end, ascending.
+// cuts returns the times in [0, duration] at which a window may begin or end, in ascending order.
 func cuts(plan []Span, duration time.Duration) []time.Duration {
 	at := []time.Duration{0, duration}
 	for _, s := range plan {
@@ -125,8 +125,8 @@ func windowAt(plan []Span, t time.Duration) Window {
 	return w
 }
 
-// WindowAt returns the index of the window that t belongs to: -1 before 0 (the warm-up), the drain from the end on.
-// windows is what Windows returned.
+// WindowAt returns the index of the window that t belongs to: -1 before 0 (the warm-up), and the drain from its start on.
+// windows is the result of Windows.
 func WindowAt(windows []Window, t time.Duration) int {
 	if t < 0 {
 		return -1

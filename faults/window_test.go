@@ -72,7 +72,7 @@ func step(name string, start, end time.Duration) Span {
 	return Span{Name: name, Start: start, End: end, Kind: StepSpan}
 }
 
-// TestWindowsPartition checks each time of a small run against the rule, told the slow way.
+// TestWindowsPartition checks each time of a small run against the rule, computed the slow way.
 func TestWindowsPartition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const duration = 30

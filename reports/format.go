@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -177,12 +178,8 @@ func unobserved(g *Gate) string {
 		return NotKnown
 	case g.Unit != "ns":
 		return NotMeasured
-	case g.Metric == "recovery":
-		return "not recovered"
-	case strings.HasPrefix(g.Metric, "effect."):
-		return NotSeen
 	}
-	return NoAnswer
+	return cmp.Or(g.Beyond, NoAnswer)
 }
 
 // Percentile writes v, a percentile of l: no answer where it falls among operations that were never answered.

@@ -67,8 +67,8 @@ func TestGateValuesTellTheObservationFromTheLimit(t *testing.T) {
 		{gate(at(0.010004), 0.01, "ratio", "errors", reports.Fail), "1.0004 %", "1 %"},
 		{gate(nil, 250e6, "ns", "p99", reports.Fail), "no answer", "250 ms"},
 		{gate(nil, 250e6, "ns", "p99", reports.Inconclusive), "not known", "250 ms"},
-		{gate(nil, 2e9, "ns", "effect.p99", reports.Fail), "not seen", "2 s"},
-		{gate(nil, 5e9, "ns", "recovery", reports.Fail), "not recovered", "5 s"},
+		{&reports.Gate{Limit: at(2e9), Unit: "ns", Metric: "effect.p99", Beyond: "not seen", Verdict: reports.Fail}, "not seen", "2 s"},
+		{&reports.Gate{Limit: at(5e9), Unit: "ns", Metric: "recovery", Beyond: "not recovered", Verdict: reports.Fail}, "not recovered", "5 s"},
 		{gate(nil, 0, "count", "lost", reports.Inconclusive), "not known", "0"},
 		{&reports.Gate{Observed: at(1), Unit: "count"}, "1", ""},
 	} {

@@ -1,5 +1,3 @@
-// Package reports holds the run record: what a run measured and what was made of it. A report is a pure function of the
-// record; each format is a package below it. This package needs the standard library alone.
 package reports
 
 import (
@@ -79,7 +77,10 @@ type Gate struct {
 	Window   *string  `json:"window"`
 	Stream   string   `json:"stream"`
 	Metric   string   `json:"metric"` // with its prefix: p99, service.p99
-	Why      string   `json:"why"`
+	// Beyond says what a time is that lies beyond every measured one, and so is not observed: not recovered, not seen. Absent:
+	// no answer.
+	Beyond string `json:"beyond,omitempty"`
+	Why    string `json:"why"`
 }
 
 // Window is an interval of the run. A window that is cut in two stands here once for each piece, under the same name. Those
@@ -306,7 +307,7 @@ type Second struct {
 	// EffectP50NS and EffectP99NS are of EffectTimes; absent where they are not known, or where the effect was not seen.
 	EffectP50NS *int64 `json:"effect_p50_ns,omitempty"`
 	EffectP99NS *int64 `json:"effect_p99_ns,omitempty"`
-	// Limited: the generator was the limit in this second.
+	// Limited: the load generator was saturated in this second.
 	Limited bool `json:"limited,omitempty"`
 }
 

@@ -16,13 +16,13 @@ import (
 
 // moreThanNone tells of a value that is 0 although it was written down. A place that already has a problem is left alone.
 func (d *decoder) moreThanNone(n *node, name string, zero bool) {
-	if zero && n != nil && !d.told(n) {
+	if zero && n != nil && !d.reportedAt(n) {
 		d.problem(n, "%s: must be more than 0", name)
 	}
 }
 
-// told says that a problem was told of the place of n.
-func (d *decoder) told(n *node) bool {
+// reportedAt says whether a problem was reported at the place of n.
+func (d *decoder) reportedAt(n *node) bool {
 	return slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Line == n.line && p.Col == n.col })
 }
 
@@ -34,14 +34,14 @@ func atMost[T int | int64 | uint64 | time.Duration](d *decoder, n *node, name st
 }
 
 func atLeastOne(d *decoder, n *node, name string, value int) {
-	if value < 1 && n != nil && !d.told(n) {
+	if value < 1 && n != nil && !d.reportedAt(n) {
 		d.problem(n, "%s: must be 1 or more", name)
 	}
 }
 
 // checkTiming checks the run's length and fills its defaults.
 func (r *reader) checkTiming(s *Scenario) {
-	if at := r.root.get("name"); at != nil && !r.told(at) && !scenarioName.MatchString(s.Name) {
+	if at := r.root.get("name"); at != nil && !r.reportedAt(at) && !scenarioName.MatchString(s.Name) {
 		r.problem(at, "name: %s is no name: write letters, digits, - and _, at most 100", quote(s.Name))
 	}
 	if at := r.root.get("seed"); at != nil && s.Seed < 0 {
@@ -131,7 +131,7 @@ func (r *reader) checkRetry(n *node, s *Stream) {
 	atMost(&r.decoder, n.get("attempts"), "attempts", retry.Attempts, MaxAttempts)
 	atMost(&r.decoder, n.get("backoff"), "backoff", retry.Backoff, MaxPlanLength)
 	atMost(&r.decoder, n.get("max_backoff"), "max_backoff", retry.MaxBackoff, MaxPlanLength)
-	if at := n.get("max_backoff"); at != nil && retry.MaxBackoff < retry.Backoff && !r.told(at) {
+	if at := n.get("max_backoff"); at != nil && retry.MaxBackoff < retry.Backoff && !r.reportedAt(at) {
 		r.problem(at, "max_backoff: is below backoff (%s)", retry.Backoff)
 	}
 	if at := n.get("budget"); at != nil && retry.Budget != nil && *retry.Budget > 1 {
@@ -187,7 +187,7 @@ func (r *reader) code(n *node, s *Stream, name, text string) string {
 	}
 	protocol, _, own := strings.Cut(code, "_")
 	_, known := r.lang.Drivers[protocol]
-	if !slices.Contains(commonCodes, code) && !(own && known) && !r.told(n) {
+	if !slices.Contains(commonCodes, code) && !(own && known) && !r.reportedAt(n) {
 		r.problem(n, "%s: unknown code %s; %s, a status such as 503, or a protocol's own such as grpc_unavailable", name, quote(text), choices(code, commonCodes))
 	}
 	return code

@@ -124,7 +124,7 @@ func (r *reader) checkConsume(n *node, s *Stream, sc *Scenario) {
 	}
 	setDefault(&s.Timeout, DefaultTimeout)
 	at := n.get("consume")
-	if of := at.get("of"); of != nil && !r.told(of) {
+	if of := at.get("of"); of != nil && !r.reportedAt(of) {
 		r.checkOf(of, s, sc)
 	}
 	if expect := at.get("expect"); expect != nil && len(expect.items) == len(s.Consume.Expect) {

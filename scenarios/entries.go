@@ -155,7 +155,7 @@ func (r *reader) entryTable(n *node, e *Entry, config faults.Config) {
 func (r *reader) checkEntry(i int, s *Scenario) {
 	e := &s.entries[i]
 	n := e.at
-	if at := n.get("name"); at != nil && !r.told(at) {
+	if at := n.get("name"); at != nil && !r.reportedAt(at) {
 		switch {
 		case !faultName.MatchString(e.Name):
 			r.problem(at, "name: %s is no name of a fault: write letters, digits, - and _, at most 50", quote(e.Name))

@@ -105,7 +105,7 @@ func (r *reader) checkPhase(n *node, p *Phase, s *Scenario) {
 		return
 	}
 	r.moreThanNone(n.get("for"), "for", p.For == 0)
-	if end := p.End(); s.Run.Duration > 0 && (end > s.Run.Duration || end < 0) && !r.told(n) {
+	if end := p.End(); s.Run.Duration > 0 && (end > s.Run.Duration || end < 0) && !r.reportedAt(n) {
 		r.problem(n, "%s: ends at %s, after the run's %s; make the run longer or the phase shorter", p.Name, end, s.Run.Duration)
 	}
 	for i := range s.Phases {
@@ -147,7 +147,7 @@ func (r *reader) stepNames(s *Scenario) {
 		before := len(r.problems)
 		var start time.Duration
 		for j, step := range t.Rate.Steps {
-			if at := items[j].get("name"); at != nil && !r.told(at) && r.windowName(at, step.Name, "step", s) {
+			if at := items[j].get("name"); at != nil && !r.reportedAt(at) && r.windowName(at, step.Name, "step", s) {
 				r.checkStep(at, t, j, start, s)
 			}
 			start += step.For

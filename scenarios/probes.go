@@ -8,13 +8,13 @@ import (
 
 // checkProbes checks what is asked for beside the traffic itself: a witness, and replays.
 func (r *reader) checkProbes(n *node, s *Stream) {
-	if at := n.get("witness"); at != nil && s.Witness && s.Driver != nil && !r.told(at) {
+	if at := n.get("witness"); at != nil && s.Witness && s.Driver != nil && !r.reportedAt(at) {
 		if why := s.unwitnessed(r.lang.driversWith(func(d drivers.Description) bool { return d.Witness })); why != "" {
 			r.problem(at, "witness: %s", why)
 		}
 	}
 	at := n.get("replay")
-	if at == nil || s.Replay == nil || r.told(at) {
+	if at == nil || s.Replay == nil || r.reportedAt(at) {
 		return
 	}
 	if *s.Replay == 0 || *s.Replay > 1 {

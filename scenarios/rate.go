@@ -97,7 +97,7 @@ func (r *Rate) decodeShape(d *decoder, n *node, name string) {
 			r.Ramp = new(Ramp)
 			d.value(f.value, f.key.text, reflect.ValueOf(r.Ramp).Elem())
 			d.moreThanNone(f.value.get("over"), "over", r.Ramp.Over == 0)
-			if at := f.value.get("to"); at != nil && r.Ramp.From == 0 && r.Ramp.To == 0 && !d.told(at) {
+			if at := f.value.get("to"); at != nil && r.Ramp.From == 0 && r.Ramp.To == 0 && !d.reportedAt(at) {
 				d.problem(at, "ramp: from and to are both 0/s")
 			}
 		case "steps":
@@ -139,7 +139,7 @@ func (r *Rate) checkSteps(d *decoder, n *node) {
 			d.problem(n.items[i], "steps: only the last step may leave out for: it stays to the end")
 		}
 	}
-	if highest == 0 && !d.told(n) {
+	if highest == 0 && !d.reportedAt(n) {
 		d.problem(n, "steps: no step has a rate above 0/s")
 	}
 }

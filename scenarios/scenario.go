@@ -1,5 +1,3 @@
-// Package scenarios holds the scenario language: what traffic to send, what to break meanwhile, and what must still
-// hold. Parse reads a scenario strictly and reports every problem at once; Schema describes the language to editors.
 package scenarios
 
 import (
@@ -48,7 +46,7 @@ type Timing struct {
 	Warmup   time.Duration `yaml:"warmup" jsonschema_description:"Traffic before the measured part."`
 	Duration time.Duration `yaml:"duration" jsonschema:"required" jsonschema_description:"The measured part. Faults must end within it."`
 	Drain    time.Duration `yaml:"drain" jsonschema_description:"How long is watched, after the last operation is over, for what was acked to show up, and for late copies. Default 10s."`
-	MaxLag   time.Duration `yaml:"max_lag" jsonschema_description:"A second in which 1 in 100 operations started later than this after its plan is one in which the generator was the limit. Default 100ms."`
+	MaxLag   time.Duration `yaml:"max_lag" jsonschema_description:"A second in which 1 in 100 operations started later than this after its plan is one in which the load generator was saturated. Default 100ms."`
 }
 
 // Stream is one flow of operations.

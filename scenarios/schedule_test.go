@@ -11,7 +11,7 @@ import (
 )
 
 // told writes a plan in a line.
-func told(plan []Fault) string {
+func inWords(plan []Fault) string {
 	var all []string
 	for i := range plan {
 		f := &plan[i]
@@ -43,7 +43,7 @@ func TestSchedules(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := mustParse(t, threeStreams+indent(c.faults))
-			if got := told(s.Faults); got != c.want {
+			if got := inWords(s.Faults); got != c.want {
 				t.Errorf("plan\n%s, want\n%s", got, c.want)
 			}
 		})
@@ -70,7 +70,7 @@ func TestGrudges(t *testing.T) {
 			if len(slices.Compact(links)) != want {
 				t.Fatalf("%s falls upon %v, want %d", grudge, links, want)
 			}
-			hit[told(s.Faults)]++
+			hit[inWords(s.Faults)]++
 		}
 		if drawn := len(hit) > 1; drawn != s.Drawn() {
 			t.Errorf("%s: %d plans over the seeds, and drawn is %v", grudge, len(hit), s.Drawn())
@@ -89,7 +89,7 @@ func TestNemesis(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seed := rapid.Int64().Draw(t, "seed")
 		s.Reseed(seed)
-		first := told(s.Faults)
+		first := inWords(s.Faults)
 		last := 5 * time.Second
 		if len(s.Faults) < 4 {
 			t.Errorf("only %s", first)
@@ -101,13 +101,13 @@ func TestNemesis(t *testing.T) {
 			}
 			last = f.End()
 		}
-		if s.Reseed(seed); told(s.Faults) != first {
-			t.Errorf("the seed %d gives %s, and then %s", seed, first, told(s.Faults))
+		if s.Reseed(seed); inWords(s.Faults) != first {
+			t.Errorf("the seed %d gives %s, and then %s", seed, first, inWords(s.Faults))
 		}
 	})
 	s.Reseed(1)
-	one := told(s.Faults)
-	if s.Reseed(2); told(s.Faults) == one {
+	one := inWords(s.Faults)
+	if s.Reseed(2); inWords(s.Faults) == one {
 		t.Error("two seeds give one plan")
 	}
 }
@@ -124,7 +124,7 @@ func TestNemesisNeverIdle(t *testing.T) {
 		}
 		for i := range s.Faults {
 			if s.Faults[i].End() > 9*time.Second {
-				t.Errorf("the seed %d: %s", seed, told(s.Faults))
+				t.Errorf("the seed %d: %s", seed, inWords(s.Faults))
 			}
 		}
 	}
@@ -136,7 +136,7 @@ func TestPlanOfASeedStays(t *testing.T) {
 	s.Reseed(7)
 	const want = "slow #1 5s-7.025s a; slow #2 7.267s-9.64s a; slow #3 10.195s-13.136s a; cut #1 13.53s-15.619s c; " +
 		"cut #2 16.927s-17.988s c; slow #4 19.447s-21.772s a; slow #5 23.406s-24.701s a"
-	if got := told(s.Faults); got != want {
+	if got := inWords(s.Faults); got != want {
 		t.Errorf("the plan of seed 7 is now\n%s, and was\n%s", got, want)
 	}
 }
@@ -146,10 +146,10 @@ func TestEveryOfAKind(t *testing.T) {
 	const head = "name: s\nrun: {duration: 30s}\ntarget: {mall: {}}\ntraffic:\n  a: {rest: {request: GET http://x/}, rate: 1/s}\nfaults:\n"
 	s := mustParse(t, head+indent("- {name: x, at: 2s, for: 9s, pause: stock, every: 3s}"))
 	if len(s.Faults) != 1 || s.Faults[0].Config.(*partFault).Every != 3*time.Second {
-		t.Errorf("plan %s of %+v", told(s.Faults), s.Faults[0].Config)
+		t.Errorf("plan %s of %+v", inWords(s.Faults), s.Faults[0].Config)
 	}
 	s = mustParse(t, head+indent("- {name: x, at: 2s, for: 1s, pause: stock, every: 3s, times: 2}"))
 	if len(s.Faults) != 2 || s.Faults[0].Config.(*partFault).Every != 0 {
-		t.Errorf("plan %s of %+v", told(s.Faults), s.Faults[0].Config)
+		t.Errorf("plan %s of %+v", inWords(s.Faults), s.Faults[0].Config)
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
+	"wringer/reports"
 	"wringer/reports/text"
 	"wringer/scenarios"
 )
@@ -19,19 +19,14 @@ import (
 // loadFlags are the flags of `wringer load`.
 type loadFlags struct {
 	runFlags
-	grpcFlags
-	http        httpFlags
+	protocols   []*protocol
 	rate        string
 	users       int
 	length      time.Duration
 	warmup      time.Duration
 	timeout     time.Duration
-	method      string
 	data        string
 	headers     []string
-	size        string
-	acks        string
-	partitions  int
 	maxInFlight int
 	expect      []string
 	print       bool
@@ -41,25 +36,13 @@ type loadFlags struct {
 const loadStream = "load"
 
 func loadCommand(std streams) *cobra.Command {
-	f := &loadFlags{runFlags: runFlags{summary: text.RenderLoad}}
+	f := &loadFlags{runFlags: runFlags{summary: text.RenderLoad}, protocols: protocols(schemes)}
 	cmd := &cobra.Command{
 		Use:   "load URL",
 		Short: "Load one target without a scenario file",
-		Long: `Load one target without a scenario file: the same run, the same record, its one stream named load.
-
-  wringer load http://127.0.0.1:8080/healthz --rate 500/s --for 30s
-  wringer load http://127.0.0.1:8080/orders -X POST -d @body.json -H 'Content-Type: application/json' --users 64
-  wringer load grpc://127.0.0.1:9090/shop.v1.Inventory/Reserve -d '{"orderId": "{{id}}", "itemId": "item1", "quantity": 1}'
-  wringer load kafka://127.0.0.1:9092/payments --size 1KiB --acks all --rate max
-
-Data and headers may hold {{id}}, {{seq}}, {{uuid}} and the other places of a scenario.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 || (len(args) == 1) == (f.http.targets != "") {
-				return usage("load: name one URL: http://, https://, grpc://, grpcs:// or kafka://, or --targets")
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error { return f.load(cmd, strings.Join(args, ""), std) },
+		Long:  f.manual(),
+		Args:  func(_ *cobra.Command, args []string) error { return f.checkArgs(args) },
+		RunE:  func(cmd *cobra.Command, args []string) error { return f.load(cmd, strings.Join(args, ""), std) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.rate, "rate", "50/s", "arrivals, as in 500/s, 6000/m or max")
@@ -68,18 +51,45 @@ Data and headers may hold {{id}}, {{seq}}, {{uuid}} and the other places of a sc
 	flags.DurationVar(&f.warmup, "warmup", 0, "traffic before the measured part")
 	flags.DurationVar(&f.timeout, "timeout", scenarios.DefaultTimeout, "of one attempt")
 	flags.IntVar(&f.maxInFlight, "max-in-flight", 0, "bound on operations in flight")
-	flags.StringVarP(&f.method, "request", "X", "", "HTTP `METHOD`; GET, or POST with data")
 	flags.StringVarP(&f.data, "data", "d", "", "body, message or value; @FILE reads a file, @- stdin")
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "`'Name: value'`; gRPC: metadata")
-	flags.StringVar(&f.size, "size", "", "Kafka: pad values to this size, as in 1KiB")
-	flags.StringVar(&f.acks, "acks", "all", "Kafka: none, leader or all")
-	flags.IntVar(&f.partitions, "partitions", 0, "Kafka: create the topic with so many partitions when it is absent")
 	flags.StringArrayVar(&f.expect, "expect", []string{"errors < 1%"}, "a gate, as in `'p99 < 200ms'`; may be repeated")
 	flags.BoolVar(&f.print, "print-scenario", false, "print the equivalent scenario, and send nothing")
-	f.add(cmd)
-	f.http.add(flags)
+	for _, p := range f.protocols {
+		flags.AddFlagSet(p.set)
+	}
 	f.common(cmd)
 	return cmd
+}
+
+// manual is the command's help.
+func (f *loadFlags) manual() string {
+	var b strings.Builder
+	b.WriteString("Load one target without a scenario file: the same run, the same record, its one stream named load.\n\n")
+	for _, p := range f.protocols {
+		for _, example := range p.examples() {
+			b.WriteString("  wringer load " + example + "\n")
+		}
+	}
+	b.WriteString("\nData and headers may hold {{id}}, {{seq}}, {{uuid}} and the other places of a scenario.")
+	return b.String()
+}
+
+// checkArgs wants one URL, or a flag in its place.
+func (f *loadFlags) checkArgs(args []string) error {
+	instead, given := "", 0
+	for _, p := range f.protocols {
+		if p.instead != "" {
+			instead += ", or --" + p.instead
+		}
+		if p.inPlaceOfURL() {
+			given++
+		}
+	}
+	if len(args)+given != 1 {
+		return usage("load: name one URL: %s%s", urls(f.protocols...), instead)
+	}
+	return nil
 }
 
 // load writes the scenario that the flags describe, and runs it.
@@ -97,11 +107,11 @@ func (f *loadFlags) load(cmd *cobra.Command, target string, std streams) error {
 		return err
 	}
 	dir := f.dir(sc, false)
-	if err := f.room(dir); err != nil {
+	if err := f.checkOutputs(dir); err != nil {
 		return err
 	}
-	code, err := f.one(cmd.Context(), sc, dir, std)
-	if err == nil && code != 0 {
+	code, err := f.runScenario(cmd.Context(), sc, dir, std)
+	if err == nil && code != reports.ExitPass {
 		err = exit{code: code}
 	}
 	return err
@@ -109,26 +119,19 @@ func (f *loadFlags) load(cmd *cobra.Command, target string, std streams) error {
 
 // scenario writes the scenario file.
 func (f *loadFlags) scenario(cmd *cobra.Command, target string, stdin io.Reader) ([]byte, error) {
-	u, err := f.parse(target)
-	if err != nil {
+	changed := cmd.Flags().Changed
+	if changed("rate") && f.users > 0 {
+		return nil, fmt.Errorf("--rate and --users exclude each other")
+	}
+	if err := positive(changed, []string{"users", "max-in-flight"}, f.users, f.maxInFlight); err != nil {
 		return nil, err
 	}
-	if err := f.refuseFlags(cmd, u); err != nil {
-		return nil, err
-	}
-	data, err := f.body(stdin)
-	if err != nil {
-		return nil, err
-	}
-	driver, err := f.driver(u, target, data)
+	driver, err := f.driver(target, changed, stdin)
 	if err != nil {
 		return nil, err
 	}
 	stream := yaml.MapSlice{driver}
 	if f.users > 0 {
-		if cmd.Flags().Changed("rate") {
-			return nil, fmt.Errorf("--rate and --users exclude each other")
-		}
 		stream = append(stream, yaml.MapItem{Key: "users", Value: f.users})
 	} else {
 		stream = append(stream, yaml.MapItem{Key: "rate", Value: f.rate})
@@ -154,44 +157,27 @@ func (f *loadFlags) scenario(cmd *cobra.Command, target string, stdin io.Reader)
 	}...))
 }
 
-// parse reads the URL, which is empty beside --targets.
-func (f *loadFlags) parse(target string) (*url.URL, error) {
-	if target != "" && !strings.Contains(target, "://") {
-		return nil, fmt.Errorf("%q has no scheme: write http://%s, https://, grpc://, grpcs:// or kafka://", target, target)
+// driver writes the stream's protocol part.
+func (f *loadFlags) driver(target string, changed func(flag string) bool, stdin io.Reader) (yaml.MapItem, error) {
+	p, u, err := choose(f.protocols, target)
+	if err != nil {
+		return yaml.MapItem{}, err
 	}
-	return url.Parse(target)
-}
-
-// kafkaFlagNames are the flags that only kafka:// knows.
-var kafkaFlagNames = []string{"size", "acks", "partitions"}
-
-// refuseFlags says which flag the target's protocol has no use for, or has a value that says nothing. A flag that were
-// passed over would have the user believe that something else was measured.
-func (f *loadFlags) refuseFlags(cmd *cobra.Command, u *url.URL) error {
-	changed := cmd.Flags().Changed
-	if err := f.http.check(u, changed); err != nil {
-		return err
+	if err := p.refuse(f.protocols, u); err != nil {
+		return yaml.MapItem{}, err
 	}
-	if err := f.refuse(cmd, u.Scheme); err != nil {
-		return err
+	if err := p.check(u, changed); err != nil {
+		return yaml.MapItem{}, err
 	}
-	for _, name := range kafkaFlagNames {
-		if changed(name) && u.Scheme != "kafka" {
-			return fmt.Errorf("--%s goes with kafka:// only", name)
-		}
+	to := loadTarget{text: target, url: u}
+	if to.data, err = f.body(stdin); err != nil {
+		return yaml.MapItem{}, err
 	}
-	if f.method != "" && strings.ContainsFunc(f.method, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("()<>@,;:\\\"/[]?={}", r) }) {
-		return fmt.Errorf("-X %q is no HTTP method", f.method)
+	if to.headers, err = f.headerMap(); err != nil {
+		return yaml.MapItem{}, err
 	}
-	for _, name := range []string{"users", "max-in-flight", "partitions", "connections", "messages", "replies"} {
-		if n, err := cmd.Flags().GetInt(name); err == nil && n < 1 && changed(name) {
-			return fmt.Errorf("--%s %d: must be at least 1", name, n)
-		}
-	}
-	if f.every <= 0 && changed("message-interval") {
-		return fmt.Errorf("--message-interval %s: must be more than 0", f.every)
-	}
-	return nil
+	part, err := p.part(to)
+	return yaml.MapItem{Key: p.key, Value: part}, err
 }
 
 // body reads -d.
@@ -208,64 +194,6 @@ func (f *loadFlags) body(stdin io.Reader) (string, error) {
 		raw, err = os.ReadFile(filepath.Clean(path))
 	}
 	return string(raw), err
-}
-
-// driver writes the stream's protocol part.
-func (f *loadFlags) driver(u *url.URL, target, data string) (yaml.MapItem, error) {
-	headers, err := f.headerMap()
-	if err != nil {
-		return yaml.MapItem{}, err
-	}
-	path := strings.TrimPrefix(u.Path, "/")
-	switch scheme := u.Scheme; {
-	case scheme == "http", scheme == "https", f.http.targets != "":
-		part, err := f.http.apply(f.rest(target, data, headers))
-		return yaml.MapItem{Key: "rest", Value: part}, err
-	case scheme == "grpc", scheme == "grpcs":
-		part, err := f.part(u, data, headers)
-		return yaml.MapItem{Key: "grpc", Value: part}, err
-	case scheme == "kafka":
-		return yaml.MapItem{Key: "kafka", Value: f.kafka(u.Host, path, data, headers)}, nil
-	}
-	return yaml.MapItem{}, fmt.Errorf("%q: write http://, https://, grpc://, grpcs:// or kafka://", target)
-}
-
-func (f *loadFlags) rest(target, data string, headers yaml.MapSlice) yaml.MapSlice {
-	method := f.method
-	if method == "" {
-		method = "GET"
-		if data != "" || len(f.http.form) > 0 {
-			method = "POST"
-		}
-	}
-	var part yaml.MapSlice
-	if target != "" {
-		part = append(part, yaml.MapItem{Key: "request", Value: method + " " + target})
-	}
-	if len(headers) > 0 {
-		part = append(part, yaml.MapItem{Key: "headers", Value: headers})
-	}
-	if data != "" {
-		part = append(part, yaml.MapItem{Key: "body", Value: data})
-	}
-	return part
-}
-
-func (f *loadFlags) kafka(brokers, topic, data string, headers yaml.MapSlice) yaml.MapSlice {
-	part := yaml.MapSlice{{Key: "brokers", Value: brokers}, {Key: "topic", Value: topic}, {Key: "acks", Value: f.acks}}
-	if data != "" {
-		part = append(part, yaml.MapItem{Key: "value", Value: data})
-	}
-	if f.size != "" {
-		part = append(part, yaml.MapItem{Key: "size", Value: f.size})
-	}
-	if f.partitions > 0 {
-		part = append(part, yaml.MapItem{Key: "partitions", Value: f.partitions})
-	}
-	if len(headers) > 0 {
-		part = append(part, yaml.MapItem{Key: "headers", Value: headers})
-	}
-	return part
 }
 
 // headerMap reads -H, in the order given.

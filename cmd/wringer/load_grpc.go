@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
-// grpcFlags are the flags of `wringer load` that only grpc:// and grpcs:// know.
+// grpcFlags are the flags of `wringer load` that only grpc:// and grpcs:// have.
 type grpcFlags struct {
 	protos      []string
 	importPaths []string
@@ -32,12 +32,7 @@ type grpcFlags struct {
 	insecure    bool
 }
 
-// grpcFlagNames are those of add.
-var grpcFlagNames = []string{"proto", "import-path", "protoset", "connections", "lb-strategy", "gzip", "authority",
-	"messages", "message-interval", "replies", "half-close", "grpc-cacert", "grpc-cert", "grpc-key", "grpc-skip-verify"}
-
-func (g *grpcFlags) add(cmd *cobra.Command) {
-	flags := cmd.Flags()
+func (g *grpcFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&g.protos, "proto", nil, "gRPC: a `FILE` that defines the method, instead of server reflection; may be repeated")
 	flags.StringArrayVar(&g.importPaths, "import-path", nil, "gRPC: a `FOLDER` in which --proto and its imports are looked for; may be repeated")
 	flags.StringVar(&g.descriptors, "protoset", "", "gRPC: a descriptor set `FILE`, instead of --proto")
@@ -55,54 +50,62 @@ func (g *grpcFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&g.insecure, "grpc-skip-verify", false, "grpcs: do not verify the target's certificate")
 }
 
-// refuse says which of the flags stands beside a URL that is not gRPC's.
-func (g *grpcFlags) refuse(cmd *cobra.Command, scheme string) error {
-	for _, name := range grpcFlagNames {
-		if cmd.Flags().Changed(name) && scheme != "grpc" && scheme != "grpcs" {
-			return fmt.Errorf("--%s goes with grpc:// or grpcs://, and not with %s://", name, scheme)
-		}
-		if strings.HasPrefix(name, "grpc-") && cmd.Flags().Changed(name) && scheme == "grpc" {
+func (g *grpcFlags) examples() []string {
+	return []string{`grpc://127.0.0.1:9090/shop.v1.Inventory/Reserve -d '{"orderId": "{{id}}", "itemId": "item1", "quantity": 1}'`}
+}
+
+func (g *grpcFlags) check(target *url.URL, changed func(flag string) bool) error {
+	for _, name := range []string{"grpc-cacert", "grpc-cert", "grpc-key", "grpc-skip-verify"} {
+		if changed(name) && target.Scheme == "grpc" {
 			return fmt.Errorf("--%s goes with TLS: write grpcs://", name)
 		}
 	}
-	return nil
+	if g.every <= 0 && changed("message-interval") {
+		return fmt.Errorf("--message-interval %s: must be more than 0", g.every)
+	}
+	return positive(changed, []string{"connections", "messages", "replies"}, g.connections, g.messages, g.replies)
 }
 
-// part writes the `grpc:` part of the stream.
-func (g *grpcFlags) part(u *url.URL, data string, metadata yaml.MapSlice) (yaml.MapSlice, error) {
-	part := yaml.MapSlice{{Key: "target", Value: u.Host}, {Key: "method", Value: strings.TrimPrefix(u.Path, "/")}}
+func (g *grpcFlags) part(to loadTarget) (yaml.MapSlice, error) {
+	part := yaml.MapSlice{{Key: "target", Value: to.url.Host}, {Key: "method", Value: strings.TrimPrefix(to.url.Path, "/")}}
 	put := func(is bool, key string, value any) {
 		if is {
 			part = append(part, yaml.MapItem{Key: key, Value: value})
 		}
 	}
-	if data != "" {
-		message, err := jsonMessage(data)
+	if to.data != "" {
+		message, err := jsonMessage(to.data)
 		if err != nil {
 			return nil, fmt.Errorf("-d is no JSON message: %w", err)
 		}
 		put(true, "message", message)
 	}
-	stream := yaml.MapSlice{}
-	if g.messages > 0 {
-		stream = append(stream, yaml.MapItem{Key: "messages", Value: g.messages})
-	}
-	if g.every > 0 {
-		stream = append(stream, yaml.MapItem{Key: "every", Value: g.every.String()})
-	}
-	if g.replies > 0 {
-		stream = append(stream, yaml.MapItem{Key: "replies", Value: g.replies})
-	}
-	if g.halfClose != "" {
-		stream = append(stream, yaml.MapItem{Key: "half_close", Value: g.halfClose})
-	}
+	stream := g.stream()
 	put(len(stream) > 0, "stream", stream)
-	put(len(metadata) > 0, "metadata", metadata)
+	put(len(to.headers) > 0, "metadata", to.headers)
 	put(g.connections > 0, "connections", g.connections)
 	put(g.balance != "", "balance", g.balance)
 	put(g.gzip, "compression", "gzip")
 	put(g.authority != "", "authority", g.authority)
-	return append(part, g.files(u.Scheme)...), nil
+	return append(part, g.files(to.url.Scheme)...), nil
+}
+
+// stream writes how the messages of a streaming call go.
+func (g *grpcFlags) stream() yaml.MapSlice {
+	part := yaml.MapSlice{}
+	if g.messages > 0 {
+		part = append(part, yaml.MapItem{Key: "messages", Value: g.messages})
+	}
+	if g.every > 0 {
+		part = append(part, yaml.MapItem{Key: "every", Value: g.every.String()})
+	}
+	if g.replies > 0 {
+		part = append(part, yaml.MapItem{Key: "replies", Value: g.replies})
+	}
+	if g.halfClose != "" {
+		part = append(part, yaml.MapItem{Key: "half_close", Value: g.halfClose})
+	}
+	return part
 }
 
 // jsonMessage reads JSON with its whole numbers as they stand: a float64 would lose digits of an int64.

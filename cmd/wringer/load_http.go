@@ -9,8 +9,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// httpFlags are the flags of `wringer load` that only HTTP has. Their names are curl's where curl has them.
+// httpFlags are the flags of `wringer load` that only http:// and https:// have. Their names are curl's where curl has them.
 type httpFlags struct {
+	method     string
 	user       string
 	cert, key  string
 	ca         string
@@ -26,6 +27,7 @@ type httpFlags struct {
 }
 
 func (f *httpFlags) add(flags *pflag.FlagSet) {
+	flags.StringVarP(&f.method, "request", "X", "", "HTTP `METHOD`; GET, or POST with data")
 	flags.StringVarP(&f.user, "user", "u", "", "HTTP: `USER:PASSWORD`; the record keeps what is written here, so write '${env.NAME}' for a secret")
 	flags.StringVar(&f.cert, "cert", "", "HTTP: the client's certificate, a PEM `FILE`")
 	flags.StringVar(&f.key, "key", "", "HTTP: the client's key, a PEM `FILE`")
@@ -41,8 +43,40 @@ func (f *httpFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.feed, "feed", "", "HTTP: a CSV or JSON lines `FILE` whose columns are {{data.NAME}}")
 }
 
-// httpFlagNames are the flags, for a complaint about one that another protocol has no use for.
-var httpFlagNames = []string{"request", "user", "cert", "key", "cacert", "insecure", "http2", "unix-socket", "disable-keepalive", "redirects", "form", "query", "targets", "feed"}
+func (f *httpFlags) examples() []string {
+	return []string{
+		"http://127.0.0.1:8080/healthz --rate 500/s --for 30s",
+		"http://127.0.0.1:8080/orders -X POST -d @body.json -H 'Content-Type: application/json' --users 64",
+	}
+}
+
+func (f *httpFlags) check(*url.URL, func(flag string) bool) error {
+	if strings.ContainsFunc(f.method, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("()<>@,;:\\\"/[]?={}", r) }) {
+		return fmt.Errorf("-X %q is no HTTP method", f.method)
+	}
+	return nil
+}
+
+func (f *httpFlags) part(to loadTarget) (yaml.MapSlice, error) {
+	method := f.method
+	if method == "" {
+		method = "GET"
+		if to.data != "" || len(f.form) > 0 {
+			method = "POST"
+		}
+	}
+	var part yaml.MapSlice
+	if to.text != "" {
+		part = append(part, yaml.MapItem{Key: "request", Value: method + " " + to.text})
+	}
+	if len(to.headers) > 0 {
+		part = append(part, yaml.MapItem{Key: "headers", Value: to.headers})
+	}
+	if to.data != "" {
+		part = append(part, yaml.MapItem{Key: "body", Value: to.data})
+	}
+	return f.apply(part)
+}
 
 // apply adds what the flags say to the rest part of a scenario.
 func (f *httpFlags) apply(part yaml.MapSlice) (yaml.MapSlice, error) {
@@ -117,17 +151,4 @@ func pairs(flag string, all []string) (yaml.MapSlice, error) {
 		out = append(out, yaml.MapItem{Key: name, Value: value})
 	}
 	return out, nil
-}
-
-// check finds flags that go with HTTP only, beside another protocol's URL.
-func (f *httpFlags) check(u *url.URL, changed func(name string) bool) error {
-	if u.Scheme == "http" || u.Scheme == "https" || f.targets != "" {
-		return nil
-	}
-	for _, name := range httpFlagNames {
-		if changed(name) {
-			return fmt.Errorf("--%s goes with http:// and https:// only", name)
-		}
-	}
-	return nil
 }

@@ -17,11 +17,12 @@ import (
 )
 
 func TestLoad(t *testing.T) {
+	t.Parallel()
 	target, err := shop.Open(t.Context(), shop.Config{CallTimeout: 10 * time.Second}, scenarios.TargetEnv{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer target.Close(context.WithoutCancel(t.Context()))
+	t.Cleanup(func() { target.Close(context.WithoutCancel(t.Context())) })
 	vars := target.Vars()
 	broker, _, _ := strings.Cut(vars["kafka"], ",")
 	for name, args := range map[string][]string{
@@ -66,11 +67,12 @@ func TestLoad(t *testing.T) {
 
 // What is wrong is named, and the exit code tells whose fault it is. Nothing is sent and no record left for a slip of the user's.
 func TestLoadProblems(t *testing.T) {
+	t.Parallel()
 	target, err := shop.Open(t.Context(), shop.Config{}, scenarios.TargetEnv{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer target.Close(context.WithoutCancel(t.Context()))
+	t.Cleanup(func() { target.Close(context.WithoutCancel(t.Context())) })
 	vars := target.Vars()
 	broker, _, _ := strings.Cut(vars["kafka"], ",")
 	reserve := "grpc://" + vars["grpc"] + "/shop.v1.Inventory/Reserve"
@@ -111,6 +113,7 @@ func TestLoadProblems(t *testing.T) {
 		{"grpc://x:1/a.B/C -d {}x", reports.ExitUsage, "no JSON message"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
 			record := filepath.Join(t.TempDir(), "record")
 			args := append([]string{"load", "-q", "--for", "300ms", "--out", record}, strings.Split(test.args, " ")...)
 			code, stdout, stderr := wringer(t, args...)

@@ -1,5 +1,3 @@
-// Command wringer puts services through the wringer: it sends traffic, breaks things meanwhile, and judges what was
-// retried, duplicated, lost and reordered, how slow it got, and how long recovery took.
 package main
 
 import (

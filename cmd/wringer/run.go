@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +16,6 @@ import (
 	"wringer/faults"
 	"wringer/faults/toxi"
 	"wringer/reports"
-	"wringer/reports/html"
 	"wringer/reports/text"
 	"wringer/scenarios"
 	"wringer/scenarios/runner"
@@ -115,17 +113,17 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 	dirs := make([]string, len(all))
 	for i, sc := range all {
 		dirs[i] = f.dir(sc, len(all) > 1)
-		if err := f.room(dirs[i]); err != nil {
+		if err := f.checkOutputs(dirs[i]); err != nil {
 			return err
 		}
 	}
 	worst := reports.ExitPass
 	for i, sc := range all {
-		code, err := f.one(ctx, sc, dirs[i], std)
+		code, err := f.runScenario(ctx, sc, dirs[i], std)
 		if err != nil {
 			return err
 		}
-		worst = worse(worst, code)
+		worst = worstExit(worst, code)
 		if ctx.Err() != nil {
 			break
 		}
@@ -136,8 +134,8 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 	return nil
 }
 
-// worse ranks exit codes: interrupted, harness failure, fail, inconclusive, pass.
-func worse(a, b int) int {
+// worstExit is the worse of two exit codes, from the worst: interrupted, harness failure, fail, inconclusive, pass.
+func worstExit(a, b int) int {
 	rank := map[int]int{reports.ExitInterrupted: 4, reports.ExitHarness: 3, reports.ExitFail: 2, reports.ExitInconclusive: 1}
 	if rank[b] > rank[a] {
 		return b
@@ -196,20 +194,21 @@ func (f *runFlags) dir(sc *scenarios.Scenario, several bool) string {
 	return filepath.Join("runs", sc.Name+"-"+time.Now().UTC().Format("20060102T150405.000Z"))
 }
 
-// room finds what could not be written at the end before anything is sent.
-func (f *runFlags) room(dir string) error {
+// checkOutputs finds outputs that could not be written at the end, before anything is sent.
+func (f *runFlags) checkOutputs(dir string) error {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return usage("record folder %s is not empty: name another with --out, or remove it", dir)
 	}
 	for _, format := range formats {
-		if err := folderOf(format.name, *f.files[format.name]); err != nil {
+		if err := requireFolder(format.name, *f.files[format.name]); err != nil {
 			return err
 		}
 	}
-	return folderOf("vegeta", f.vegeta)
+	return requireFolder("vegeta", f.vegeta)
 }
 
-func folderOf(flag, path string) error {
+// requireFolder wants the folder of a file that a flag names to exist.
+func requireFolder(flag, path string) error {
 	if path == "" || path == "-" {
 		return nil
 	}
@@ -220,44 +219,18 @@ func folderOf(flag, path string) error {
 	return nil
 }
 
-// one runs one scenario and renders its record.
-func (f *runFlags) one(ctx context.Context, sc *scenarios.Scenario, dir string, std streams) (int, error) {
-	switch {
-	case f.seed != 0:
-		sc.Reseed(f.seed)
-	case sc.Seed == 0:
-		sc.Reseed(time.Now().UnixNano() & (1<<53 - 1))
-	}
-	defer raiseHeapFloor()()
-	opt := runner.Options{
-		Dir: dir, Version: version(), Log: f.logger(std.err), Allow: f.allow,
-		Mesh: func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error) {
-			return toxi.NewMesh(network, dial)
-		},
-	}
-	results, err := openResults(f.vegeta)
+// runScenario runs one scenario and renders its record. It returns the verdict's exit code.
+func (f *runFlags) runScenario(ctx context.Context, sc *scenarios.Scenario, dir string, std streams) (int, error) {
+	f.reseed(sc)
+	res, err := f.openResources(dir, std)
 	if err != nil {
-		return 0, harness("write results: %w", err)
+		return 0, err
 	}
-	if results != nil {
-		opt.Results = results
-	}
-	view := newView(std.err, f.quiet)
-	if !f.quiet {
-		opt.Watch = view.show
-	}
-	view.start(sc, dir)
-	run, err := runner.Run(ctx, sc, opt)
-	view.stop()
-	unwritten := results.close()
+	res.view.start(sc, dir)
+	run, err := runner.Run(ctx, sc, res.options)
+	unwritten := res.close()
 	if err != nil {
-		if ctx.Err() != nil {
-			return 0, exit{reports.ExitInterrupted, fmt.Errorf("interrupted before the run began")}
-		}
-		if errors.Is(err, runner.ErrScenario) {
-			return 0, exit{reports.ExitUsage, fmt.Errorf("%s: %w", sc.Path, err)}
-		}
-		return 0, harness("%s: %w", sc.Path, err)
+		return 0, explain(ctx, sc, err)
 	}
 	if err := f.render(dir, std); err != nil {
 		return 0, err
@@ -268,74 +241,68 @@ func (f *runFlags) one(ctx context.Context, sc *scenarios.Scenario, dir string, 
 	return run.Exit, nil
 }
 
+// reseed gives a scenario the seed of the flags, or one of the clock where it has none.
+func (f *runFlags) reseed(sc *scenarios.Scenario) {
+	switch {
+	case f.seed != 0:
+		sc.Reseed(f.seed)
+	case sc.Seed == 0:
+		sc.Reseed(time.Now().UnixNano() & (1<<53 - 1))
+	}
+}
+
+// resources are what runs need of this process: the options of the runner, and what they write to.
+type resources struct {
+	options runner.Options
+	view    view
+	results *results // nil: none are asked for
+	release func()   // of the heap's floor
+}
+
+// openResources opens what the flags ask for; dir is the record's folder. The caller closes the result.
+func (f *runFlags) openResources(dir string, std streams) (*resources, error) {
+	results, err := openResults(f.vegeta)
+	if err != nil {
+		return nil, harness("write results: %w", err)
+	}
+	r := &resources{view: newView(std.err, f.quiet), results: results, release: raiseHeapFloor()}
+	r.options = runner.Options{
+		Dir: dir, Version: version(), Log: f.logger(std.err), Allow: f.allow,
+		Mesh: func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error) {
+			return toxi.NewMesh(network, dial)
+		},
+	}
+	if results != nil {
+		r.options.Results = results
+	}
+	if !f.quiet {
+		r.options.Watch = r.view.show
+	}
+	return r, nil
+}
+
+// close ends the view, and returns why the results are not whole.
+func (r *resources) close() error {
+	r.view.stop()
+	defer r.release()
+	return r.results.close()
+}
+
+// explain gives a run that did not come about its exit code.
+func explain(ctx context.Context, sc *scenarios.Scenario, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return exit{reports.ExitInterrupted, fmt.Errorf("interrupted before the run began")}
+	case errors.Is(err, runner.ErrScenario):
+		return exit{reports.ExitUsage, fmt.Errorf("%s: %w", sc.Path, err)}
+	}
+	return harness("%s: %w", sc.Path, err)
+}
+
 func (f *runFlags) logger(w io.Writer) *slog.Logger {
 	level := slog.LevelWarn
 	if f.verbose {
 		level = slog.LevelDebug
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
-}
-
-// render writes the report into the record's folder, the files that the flags name, and the summary to stdout.
-func (f *runFlags) render(dir string, std streams) error {
-	rec, err := reports.Load(dir)
-	if err != nil {
-		return harness("read record back: %w", err)
-	}
-	report := filepath.Join(dir, "report.html")
-	if err := writeFile(report, rec, html.Render); err != nil {
-		return harness("write report: %w", err)
-	}
-	return emit(rec, f.files, f.summary, std, report)
-}
-
-// emit writes what the format flags ask for. Unless one of them took stdout, the summary goes there, and it does so whatever
-// became of the others.
-func emit(rec *reports.Record, files map[string]*string, render summary, std streams, report string) error {
-	taken := false
-	var unwritten []error
-	for _, format := range formats {
-		switch path := *files[format.name]; path {
-		case "":
-		case "-":
-			taken = true
-			if err := format.render(std.out, rec); err != nil {
-				return harness("write %s: %w", format.name, err)
-			}
-		default:
-			if err := writeFile(path, rec, format.render); err != nil {
-				unwritten = append(unwritten, fmt.Errorf("write %s: %w", format.name, err))
-			}
-		}
-	}
-	if !taken {
-		if err := summarize(rec, render, std, report); err != nil {
-			unwritten = append(unwritten, err)
-		}
-	}
-	if len(unwritten) > 0 {
-		return exit{reports.ExitHarness, errors.Join(unwritten...)}
-	}
-	return nil
-}
-
-// summarize writes the summary to stdout.
-func summarize(rec *reports.Record, render summary, std streams, report string) error {
-	width, colour := terminal(std.out)
-	if err := render(std.out, rec, text.Options{Width: width, Color: colour}); err != nil {
-		return fmt.Errorf("write summary: %w", err)
-	}
-	if report != "" {
-		fmt.Fprintf(std.out, "\nreport: %s\n", report)
-	}
-	return nil
-}
-
-// writeFile renders into a file that appears whole or not at all.
-func writeFile(path string, rec *reports.Record, render func(io.Writer, *reports.Record) error) error {
-	var b bytes.Buffer
-	if err := render(&b, rec); err != nil {
-		return err
-	}
-	return reports.WriteFile(path, b.Bytes())
 }

@@ -80,6 +80,13 @@ var language = scenarios.Language{
 	Checks: []metric.Check{},
 }
 
+// schemes are the protocols that `wringer load` speaks. A new one is one line here.
+var schemes = []scheme{
+	{key: "rest", names: []string{"http", "https"}, instead: "targets", flags: func() schemeFlags { return new(httpFlags) }},
+	{key: "grpc", names: []string{"grpc", "grpcs"}, flags: func() schemeFlags { return new(grpcFlags) }},
+	{key: "kafka", names: []string{"kafka"}, flags: func() schemeFlags { return new(kafkaFlags) }},
+}
+
 // undoers carry out what the journal of a killed run says is left to undo, by the kind of the entry.
 var undoers = map[string]func(context.Context, json.RawMessage) error{
 	command.UndoKind:   command.Undo,

@@ -9,7 +9,7 @@ import (
 	"wringer/drivers"
 )
 
-// testDescription checks that a description is the same each time, and names what the open driver has.
+// testDescription checks that a description is the same each time, and matches the open driver.
 func testDescription(t *testing.T, r *rig) {
 	config := r.target.Config
 	d := config.Describe()
@@ -22,12 +22,12 @@ func testDescription(t *testing.T, r *rig) {
 	if _, branched := config.(drivers.Branched); branched != d.Peers {
 		t.Errorf("the description says Peers %v; that a %T is Branched is %v", d.Peers, config, branched)
 	}
-	offers(t, d, r.driver)
+	checkOffers(t, d, r.driver)
 	gaugesAreNamed(t, d.Gauges, r.driver)
 
-	l := r.line(t)
-	defer l.end(t)
-	at := r.attempt(t, t.Context(), l, patience)
+	s := r.newSender(t)
+	defer s.end(t)
+	at := r.attempt(t, t.Context(), s, patience)
 	if at.Messages != nil && !d.Messages.Streams {
 		t.Error("an attempt tells of messages, and the description says that there are none")
 	}
@@ -43,8 +43,8 @@ func stepsOf(at *drivers.Attempt) int {
 	return len(*at.Steps)
 }
 
-// offers compares the extras that a description names with those that the driver has.
-func offers(t *testing.T, d drivers.Description, driver drivers.Driver) {
+// checkOffers compares the extras that a description names with those of the driver.
+func checkOffers(t *testing.T, d drivers.Description, driver drivers.Driver) {
 	t.Helper()
 	_, verifier := driver.(drivers.Verifier)
 	_, peers := driver.(drivers.Peers)
@@ -71,7 +71,7 @@ func offers(t *testing.T, d drivers.Description, driver drivers.Driver) {
 	}
 }
 
-// gaugesAreNamed checks that each figure which is emitted can be named by a gate.
+// gaugesAreNamed checks that a gate can name each figure that is emitted.
 func gaugesAreNamed(t *testing.T, names []string, from any) {
 	t.Helper()
 	g, ok := from.(drivers.Gauger)
@@ -85,7 +85,7 @@ func gaugesAreNamed(t *testing.T, names []string, from any) {
 	})
 }
 
-// statusCode checks that a code which holds an answer's status is written as the description says.
+// statusCode checks that a code with a status has the form that the description says.
 func statusCode(t *testing.T, d drivers.Description, at *drivers.Attempt) {
 	t.Helper()
 	status := strconv.Itoa(at.Status)

@@ -10,9 +10,13 @@ import (
 	"go.uber.org/goleak"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest/tier"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	tier.AtOnce(tier.Waiting)
+	goleak.VerifyTestMain(m)
+}
 
 // memory is a driver whose target is a field of its own. It shows that the suite can be passed, in both forms.
 type memory struct {

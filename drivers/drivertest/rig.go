@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// short is the deadline of an attempt that nothing but its deadline ends.
+	// short is the deadline of an attempt that only its deadline ends.
 	short = 400 * time.Millisecond
-	// timeout is the stream's: what a client library gives itself to connect, or to wait for an answer.
-	timeout = 2 * time.Second
-	// patience is the deadline of every other attempt, and how long the suite waits before it calls something hung.
-	// Nothing is measured by it.
+	// timeout is the stream's timeout: client libraries use it to connect, and to wait for an answer.
+	timeout = 4 * time.Second
+	// patience is the deadline of every other attempt, and how long the suite waits before it reports a hang. Nothing is
+	// measured by it.
 	patience = 20 * time.Second
 )
 
@@ -43,7 +43,7 @@ func openRig(t *testing.T, target Target) *rig {
 	return r
 }
 
-// NewEnv is an environment for a driver under test, with connections made directly and the given zero of the clock.
+// NewEnv is an environment for a driver under test. Its connections are direct, and epoch is the clock's zero.
 func NewEnv(t testing.TB, epoch time.Time) drivers.Env {
 	return drivers.Env{
 		Stream:   "conformance",
@@ -76,16 +76,16 @@ func (r *rig) close(t *testing.T) {
 	})
 }
 
-// line makes attempts one after the other, over a session or over the pipeline.
-type line struct {
+// sender makes attempts one after another, by a session or by the pipeline.
+type sender struct {
 	do    func(ctx context.Context, op *drivers.Op, at *drivers.Attempt)
 	close func() error
 }
 
-func (r *rig) line(t *testing.T) line {
+func (r *rig) newSender(t *testing.T) sender {
 	t.Helper()
 	if p, ok := r.driver.(drivers.Pipeline); ok {
-		return line{do: func(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
+		return sender{do: func(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 			done := make(chan struct{})
 			p.Send(ctx, op, at, func() { close(done) })
 			<-done
@@ -95,20 +95,20 @@ func (r *rig) line(t *testing.T) line {
 	if err != nil {
 		t.Fatalf("session: %v", err)
 	}
-	return line{do: s.Do, close: s.Close}
+	return sender{do: s.Do, close: s.Close}
 }
 
-func (l line) end(t *testing.T) {
+func (s sender) end(t *testing.T) {
 	t.Helper()
 	within(t, "Session.Close", func() {
-		if err := l.close(); err != nil {
+		if err := s.close(); err != nil {
 			t.Errorf("close session: %v", err)
 		}
 	})
 }
 
-// attempt makes the first attempt of a new operation and checks what holds for all of them.
-func (r *rig) attempt(t *testing.T, ctx context.Context, l line, deadline time.Duration) drivers.Attempt {
+// attempt makes the first attempt of a new operation, and checks what holds for every attempt.
+func (r *rig) attempt(t *testing.T, ctx context.Context, s sender, deadline time.Duration) drivers.Attempt {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
@@ -116,13 +116,13 @@ func (r *rig) attempt(t *testing.T, ctx context.Context, l line, deadline time.D
 	op := drivers.Op{Seq: r.seq, Planned: r.clock()}
 	var at drivers.Attempt
 	at.Reset(1, r.clock())
-	within(t, "the attempt", func() { l.do(ctx, &op, &at) })
-	r.sane(t, &at)
+	within(t, "the attempt", func() { s.do(ctx, &op, &at) })
+	r.checkAttempt(t, &at)
 	return at
 }
 
-// sane checks what is true of every attempt that ended.
-func (r *rig) sane(t *testing.T, at *drivers.Attempt) {
+// checkAttempt checks what is true of every ended attempt.
+func (r *rig) checkAttempt(t *testing.T, at *drivers.Attempt) {
 	t.Helper()
 	now := r.clock()
 	if at.Done == 0 {
@@ -151,7 +151,7 @@ func (r *rig) sane(t *testing.T, at *drivers.Attempt) {
 	}
 }
 
-// received checks that the target got as many transmissions more than before as the attempts say.
+// received checks that the target got as many more transmissions as the attempts report.
 func (r *rig) received(t *testing.T, before int64, attempts ...drivers.Attempt) {
 	t.Helper()
 	if r.target.Received == nil {
@@ -176,7 +176,7 @@ func (r *rig) count() int64 {
 	return r.target.Received()
 }
 
-// within fails the test at once when f does not end.
+// within fails the test at once if f does not end.
 func within(t *testing.T, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})

@@ -12,17 +12,17 @@ import (
 	"wringer/drivers"
 )
 
-// Place is a running log or queue, and the configuration of a source over it.
+// Place is a running log or queue, and the configuration of a source for it.
 type Place struct {
 	// Config opens the source.
 	Config drivers.SourceConfig
-	// Put makes a record with this identity appear, as the system under test does. It returns once the record stands there.
+	// Put makes a record with this identity appear, as the system under test does. It returns once the record is there.
 	Put func(id []byte)
-	// Again makes the place hand out once more what it handed out last; nil where it cannot.
+	// Again delivers the last delivered records once more. It is nil if the place cannot do that.
 	Again func()
-	// Untaken counts the records that stand in the system's own queue; nil for a log, which nobody takes from.
+	// Untaken counts the records in the system's own queue. It is nil for a log, because reading takes nothing from a log.
 	Untaken func() int
-	// Close stops the place and waits for what it started.
+	// Close stops the place and waits for its goroutines.
 	Close func()
 }
 
@@ -34,32 +34,32 @@ type SourceSubject struct {
 	Queue bool
 }
 
-// RunSource runs the conformance suite of sources: a source begins where it was started, delivers everything in order and
-// nothing by its own doing twice, knows when it has caught up, and takes nothing away from the system.
+// RunSource is the conformance suite of sources. A source begins where it was started, and delivers everything in order. It
+// causes no redelivery, knows when it has caught up, and takes nothing away from the system.
 func RunSource(t *testing.T, s SourceSubject) {
 	for _, test := range []struct {
 		name string
-		run  func(t *testing.T, w *watch)
+		run  func(t *testing.T, r *sourceRig)
 	}{
 		{"description", describesSource},
 		{"begins at its start", beginsAtStart},
 		{"delivers everything in order", deliversInOrder},
 		{"caught up means drained", catchesUp},
 		{"does not catch up while nobody receives", waitsForReceive},
-		{"told apart from a copy", tellsAgain},
+		{"told apart from a copy", redelivers},
 		{"takes nothing away", takesNothing},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			place := s.Start(t)
 			defer place.Close()
-			w := &watch{place: place, queue: s.Queue, identity: drivers.Identity{Run: "r1", Stream: "conformance"}}
-			test.run(t, w)
+			r := &sourceRig{place: place, queue: s.Queue, identity: drivers.Identity{Run: "r1", Stream: "conformance"}}
+			test.run(t, r)
 		})
 	}
 }
 
-// watch is a source over a place, and what it has delivered.
-type watch struct {
+// sourceRig is a source on a place, and its deliveries.
+type sourceRig struct {
 	place    Place
 	queue    bool
 	identity drivers.Identity
@@ -70,27 +70,27 @@ type watch struct {
 }
 
 // start opens and starts the source.
-func (w *watch) start(t *testing.T) {
+func (r *sourceRig) start(t *testing.T) {
 	t.Helper()
-	w.place.Config.Check(func(field, message string) { t.Errorf("check: %s: %s", field, message) })
+	r.place.Config.Check(func(field, message string) { t.Errorf("check: %s: %s", field, message) })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	source, err := w.place.Config.Open(ctx, NewEnv(t, time.Now()))
+	source, err := r.place.Config.Open(ctx, NewEnv(t, time.Now()))
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
 	if err := source.Start(ctx); err != nil {
 		t.Fatalf("start: %v", err)
 	}
-	w.source = source
+	r.source = source
 }
 
-// receive runs Receive; stop ends it, and closes the source.
-func (w *watch) receive(t *testing.T) (stop func()) {
+// receive runs Receive. stop ends it, and closes the source.
+func (r *sourceRig) receive(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- w.source.Receive(ctx, w.deliver) }()
+	go func() { ended <- r.source.Receive(ctx, r.deliver) }()
 	return func() {
 		t.Helper()
 		cancel()
@@ -99,57 +99,57 @@ func (w *watch) receive(t *testing.T) (stop func()) {
 				t.Errorf("receive: %v", err)
 			}
 		})
-		w.close(t)
+		r.close(t)
 	}
 }
 
-func (w *watch) close(t *testing.T) {
+func (r *sourceRig) close(t *testing.T) {
 	t.Helper()
 	within(t, "Source.Close", func() {
-		if err := w.source.Close(); err != nil {
+		if err := r.source.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
 	})
 }
 
-func (w *watch) deliver(d *drivers.Delivery) {
+func (r *sourceRig) deliver(d *drivers.Delivery) {
 	one := *d
-	one.ID = slices.Clone(d.ID) // it is valid during the call
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.seen = append(w.seen, one)
+	one.ID = slices.Clone(d.ID) // the bytes are valid during the call only
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen = append(r.seen, one)
 }
 
-func (w *watch) delivered() []drivers.Delivery {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.seen)
+func (r *sourceRig) delivered() []drivers.Delivery {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.seen)
 }
 
-// put puts the records of operations from first on.
-func (w *watch) put(first uint64, n int) {
+// put puts the records of n operations, starting at first.
+func (r *sourceRig) put(first uint64, n int) {
 	for i := range n {
-		w.place.Put(w.identity.Append(nil, first+uint64(i)))
+		r.place.Put(r.identity.Append(nil, first+uint64(i)))
 	}
 }
 
-func (w *watch) catchUp(t *testing.T) {
+func (r *sourceRig) catchUp(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := w.source.CatchUp(ctx); err != nil {
+	if err := r.source.CatchUp(ctx); err != nil {
 		t.Fatalf("catch up: %v", err)
 	}
 }
 
-// is checks that exactly these operations were delivered, each once.
-func (w *watch) is(t *testing.T, first uint64, n int) {
+// checkDelivered checks that exactly these operations were delivered, each once.
+func (r *sourceRig) checkDelivered(t *testing.T, first uint64, n int) {
 	t.Helper()
 	var want, got []string
 	for i := range n {
-		want = append(want, w.identity.Text(first+uint64(i)))
+		want = append(want, r.identity.Text(first+uint64(i)))
 	}
-	for _, d := range w.delivered() {
+	for _, d := range r.delivered() {
 		got = append(got, string(d.ID))
 	}
 	slices.Sort(want)
@@ -175,127 +175,127 @@ func firstDifference(got, want []string) string {
 	return "no difference"
 }
 
-func describesSource(t *testing.T, w *watch) {
-	d := w.place.Config.Describe()
-	if again := w.place.Config.Describe(); !reflect.DeepEqual(d, again) {
+func describesSource(t *testing.T, r *sourceRig) {
+	d := r.place.Config.Describe()
+	if again := r.place.Config.Describe(); !reflect.DeepEqual(d, again) {
 		t.Errorf("described as %+v, and then as %+v", d, again)
 	}
 	if d.Place == "" {
 		t.Error("the description names no place")
 	}
-	_, grouped := w.place.Config.(drivers.GroupConfig)
-	_, branched := w.place.Config.(drivers.Branched)
+	_, grouped := r.place.Config.(drivers.GroupConfig)
+	_, branched := r.place.Config.(drivers.Branched)
 	if d.Grouped && !grouped || d.Churned && !d.Grouped || d.Peers && !branched {
-		t.Errorf("described as %+v; that a %T is a GroupConfig is %v, that it is Branched %v", d, w.place.Config, grouped, branched)
+		t.Errorf("described as %+v; that a %T is a GroupConfig is %v, that it is Branched %v", d, r.place.Config, grouped, branched)
 	}
-	w.start(t)
-	defer w.receive(t)()
-	w.put(1, 1)
-	w.catchUp(t)
-	gaugesAreNamed(t, d.Gauges, w.source)
+	r.start(t)
+	defer r.receive(t)()
+	r.put(1, 1)
+	r.catchUp(t)
+	gaugesAreNamed(t, d.Gauges, r.source)
 }
 
-func beginsAtStart(t *testing.T, w *watch) {
-	w.put(1, 20)
-	w.start(t)
-	defer w.receive(t)()
-	w.put(100, 20)
-	w.catchUp(t)
-	w.is(t, 100, 20)
+func beginsAtStart(t *testing.T, r *sourceRig) {
+	r.put(1, 20)
+	r.start(t)
+	defer r.receive(t)()
+	r.put(100, 20)
+	r.catchUp(t)
+	r.checkDelivered(t, 100, 20)
 }
 
-func deliversInOrder(t *testing.T, w *watch) {
+func deliversInOrder(t *testing.T, r *sourceRig) {
 	const n = 500
-	w.start(t)
-	defer w.receive(t)()
-	w.put(0, n)
-	w.catchUp(t)
-	w.is(t, 0, n)
+	r.start(t)
+	defer r.receive(t)()
+	r.put(0, n)
+	r.catchUp(t)
+	r.checkDelivered(t, 0, n)
 	last, before := make(map[int32]int64), uint64(0)
-	for i, d := range w.delivered() {
-		seq, _ := w.identity.Parse(d.ID)
+	for i, d := range r.delivered() {
+		seq, _ := r.identity.Parse(d.ID)
 		switch at, again := last[d.Position.Log]; {
 		case d.Redelivered:
 			t.Fatalf("record %d is marked as redelivered, and was put there once", seq)
-		case d.Position.Known == w.queue:
-			t.Fatalf("queue %v, and the position of record %d is %+v", w.queue, seq, d.Position)
-		case w.queue && i > 0 && seq < before:
+		case d.Position.Known == r.queue:
+			t.Fatalf("queue %v, and the position of record %d is %+v", r.queue, seq, d.Position)
+		case r.queue && i > 0 && seq < before:
 			t.Fatalf("record %d was delivered after record %d", seq, before)
-		case !w.queue && again && d.Position.At <= at:
+		case !r.queue && again && d.Position.At <= at:
 			t.Fatalf("record %d stands at %+v, after %d of its log", seq, d.Position, at)
 		}
 		last[d.Position.Log], before = d.Position.At, seq
 	}
 }
 
-// catchesUp puts records while others are being received: when CatchUp returns, those before it were delivered.
-func catchesUp(t *testing.T, w *watch) {
-	w.start(t)
-	defer w.receive(t)()
-	w.catchUp(t) // nothing stands there
+// catchesUp puts records while others are received. When CatchUp returns, the records before it were delivered.
+func catchesUp(t *testing.T, r *sourceRig) {
+	r.start(t)
+	defer r.receive(t)()
+	r.catchUp(t) // the place is empty
 	for round := range 5 {
-		w.put(uint64(round)*100, 100)
-		w.catchUp(t)
-		if got, want := len(w.delivered()), (round+1)*100; got < want {
+		r.put(uint64(round)*100, 100)
+		r.catchUp(t)
+		if got, want := len(r.delivered()), (round+1)*100; got < want {
 			t.Fatalf("caught up with %d records delivered, and %d were put before", got, want)
 		}
 	}
-	w.is(t, 0, 500)
+	r.checkDelivered(t, 0, 500)
 }
 
-// waitsForReceive: what nobody received is not known to be delivered.
-func waitsForReceive(t *testing.T, w *watch) {
-	w.start(t)
-	w.put(1, 1)
+// waitsForReceive: a record that was not received is not known to be delivered.
+func waitsForReceive(t *testing.T, r *sourceRig) {
+	r.start(t)
+	r.put(1, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), short)
 	defer cancel()
 	within(t, "CatchUp", func() {
-		if err := w.source.CatchUp(ctx); err == nil {
+		if err := r.source.CatchUp(ctx); err == nil {
 			t.Error("caught up, and nobody received anything")
 		}
 	})
-	w.receive(t)()
+	r.receive(t)()
 }
 
-// tellsAgain: a record that comes once more stands at its old position, or is marked.
-func tellsAgain(t *testing.T, w *watch) {
-	if w.place.Again == nil {
+// redelivers: a record that comes again has its old position, or is marked as redelivered.
+func redelivers(t *testing.T, r *sourceRig) {
+	if r.place.Again == nil {
 		t.Log("does not apply: the place hands out nothing twice")
 		return
 	}
-	w.start(t)
-	defer w.receive(t)()
-	w.put(1, 1)
-	w.catchUp(t)
-	w.place.Again()
-	eventually(t, "the record to come again", func() bool { return len(w.delivered()) == 2 })
-	w.put(1, 1)
-	w.catchUp(t)
-	all := w.delivered()
+	r.start(t)
+	defer r.receive(t)()
+	r.put(1, 1)
+	r.catchUp(t)
+	r.place.Again()
+	eventually(t, "the record to come again", func() bool { return len(r.delivered()) == 2 })
+	r.put(1, 1)
+	r.catchUp(t)
+	all := r.delivered()
 	if len(all) != 3 {
 		t.Fatalf("%d deliveries, want 3: %+v", len(all), all)
 	}
 	first, again, copied := all[0], all[1], all[2]
-	if same := again.Position == first.Position; w.queue && !again.Redelivered || !w.queue && !same {
+	if same := again.Position == first.Position; r.queue && !again.Redelivered || !r.queue && !same {
 		t.Errorf("a record that came again: %+v, after %+v", again, first)
 	}
-	if copied.Redelivered || !w.queue && copied.Position == first.Position {
+	if copied.Redelivered || !r.queue && copied.Position == first.Position {
 		t.Errorf("a second record of the operation: %+v, after %+v", copied, first)
 	}
 }
 
-func takesNothing(t *testing.T, w *watch) {
-	if w.place.Untaken == nil {
+func takesNothing(t *testing.T, r *sourceRig) {
+	if r.place.Untaken == nil {
 		t.Log("does not apply: nobody takes from a log")
 		return
 	}
-	w.put(1, 10)
-	w.start(t)
-	stop := w.receive(t)
-	w.put(11, 20)
-	w.catchUp(t)
+	r.put(1, 10)
+	r.start(t)
+	stop := r.receive(t)
+	r.put(11, 20)
+	r.catchUp(t)
 	stop()
-	if got := w.place.Untaken(); got != 30 {
+	if got := r.place.Untaken(); got != 30 {
 		t.Errorf("%d records are left for the system, of 30: the source consumed from the system's own queue", got)
 	}
 }

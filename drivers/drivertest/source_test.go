@@ -10,7 +10,7 @@ import (
 	"wringer/drivers"
 )
 
-// exchange copies each record into every queue that is bound to it, as a broker's fan-out does.
+// exchange copies each record into every bound queue, as a broker's fan-out exchange does.
 type exchange struct {
 	mu     sync.Mutex
 	system [][]byte // the system's own queue
@@ -28,7 +28,7 @@ func (x *exchange) put(id []byte) {
 	}
 }
 
-// again hands out once more what each tap got last.
+// again delivers to each tap its last record once more.
 func (x *exchange) again() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -54,7 +54,7 @@ func (x *exchange) Open(_ context.Context, env drivers.Env) (drivers.Source, err
 	return &tap{exchange: x, clock: env.Clock, changed: make(chan struct{}, 1)}, nil
 }
 
-// tap is a queue of the source's own, bound to the exchange from Start to Close.
+// tap is the source's own queue, bound to the exchange from Start to Close.
 type tap struct {
 	exchange *exchange
 	clock    func() time.Duration

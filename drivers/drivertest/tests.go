@@ -9,45 +9,45 @@ import (
 	"wringer/drivers"
 )
 
-// behaviour sends one operation to a target that answers, one to a target that behaves so, and then more until the
-// target, well again, is seen to be so: a driver that stays broken after a fault would report its own state as the
+// behaviour sends one operation to a healthy target, and one to a target with the behaviour. It then sends more, until the
+// driver works with the recovered target. A driver that stays broken after a fault would report its own state as the
 // target's.
 func (r *rig) behaviour(t *testing.T, b Behaviour, want Want) {
-	l := r.line(t)
-	defer l.end(t)
-	first := r.attempt(t, t.Context(), l, patience)
+	s := r.newSender(t)
+	defer s.end(t)
+	first := r.attempt(t, t.Context(), s, patience)
 	wants[Answer].check(t, &first)
 
 	r.target.Behave(b)
 	if b == Nobody {
-		r.notice(t, l)
+		r.letNotice(t, s)
 	}
 	deadline := patience
 	if b == Hang || b == Endless {
 		deadline = short
 	}
 	before := r.count()
-	at := r.attempt(t, t.Context(), l, deadline)
+	at := r.attempt(t, t.Context(), s, deadline)
 	want.check(t, &at)
 	statusCode(t, r.target.Config.Describe(), &at)
 	r.received(t, before, at)
-	// A shared connection may be found to have ended between the two: what surely never left is rejected then.
-	again := r.attempt(t, t.Context(), l, deadline)
+	// A shared connection may be found to have ended between the two: an attempt that never left is then rejected.
+	again := r.attempt(t, t.Context(), s, deadline)
 	if again.Wire || again.Outcome != drivers.Rejected || again.Code != drivers.CodeRefused {
 		want.check(t, &again)
 	}
 
 	r.target.Behave(Answer)
 	eventually(t, "an ack from the target that is well again", func() bool {
-		return r.attempt(t, t.Context(), l, patience).Outcome == drivers.Acked
+		return r.attempt(t, t.Context(), s, patience).Outcome == drivers.Acked
 	})
 }
 
-// notice lets the driver find out that its connections are gone. A shared connection is read by a goroutine of its own,
-// so an attempt may be sent into it before its end is seen: not known to have had no effect, but never acked.
-func (r *rig) notice(t *testing.T, l line) {
+// letNotice lets the driver notice that its connections have ended. A goroutine of its own reads a shared connection, so an
+// attempt may be sent before the end is noticed. Such an attempt may have taken effect, but is never acked.
+func (r *rig) letNotice(t *testing.T, s sender) {
 	eventually(t, "the end of the connections to be noticed", func() bool {
-		at := r.attempt(t, t.Context(), l, patience)
+		at := r.attempt(t, t.Context(), s, patience)
 		if at.Outcome == drivers.Acked {
 			t.Error("acked by nobody")
 		}
@@ -61,8 +61,8 @@ func testCancel(t *testing.T, r *rig) {
 		t.Log("does not apply: a pipeline's attempts end by themselves")
 		return
 	}
-	l := r.line(t)
-	defer l.end(t)
+	s := r.newSender(t)
+	defer s.end(t)
 	r.target.Behave(Hang)
 	before := r.count()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -71,13 +71,13 @@ func testCancel(t *testing.T, r *rig) {
 	var at drivers.Attempt
 	at.Reset(1, r.clock())
 	done := make(chan struct{})
-	go func() { defer close(done); l.do(ctx, &op, &at) }()
+	go func() { defer close(done); s.do(ctx, &op, &at) }()
 	if r.target.Received != nil {
 		eventually(t, "the target to hold the operation", func() bool { return r.target.Received() > before })
 	}
 	cancel()
 	within(t, "the cancelled attempt", func() { <-done })
-	r.sane(t, &at)
+	r.checkAttempt(t, &at)
 	want := Want{Outcomes: indeterminate, Codes: []string{drivers.CodeCancelled}, Answered: No, Wire: Yes}
 	if r.target.Received == nil {
 		want.Outcomes, want.Wire = append(slices.Clone(indeterminate), drivers.Rejected), Either
@@ -85,13 +85,13 @@ func testCancel(t *testing.T, r *rig) {
 	want.check(t, &at)
 }
 
-// testEnded makes an attempt whose context has ended before.
+// testEnded makes an attempt whose context has already ended.
 func testEnded(t *testing.T, r *rig) {
-	l := r.line(t)
-	defer l.end(t)
+	s := r.newSender(t)
+	defer s.end(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	at := r.attempt(t, ctx, l, patience)
+	at := r.attempt(t, ctx, s, patience)
 	Want{
 		Outcomes: []drivers.Outcome{drivers.Rejected, drivers.Indeterminate},
 		Codes:    []string{drivers.CodeCancelled},
@@ -99,7 +99,7 @@ func testEnded(t *testing.T, r *rig) {
 	}.check(t, &at)
 }
 
-// testMany sends from many lines at once. Under -race it also shows that sessions share nothing that they should not.
+// testMany sends from many senders at once. With -race it also shows data shared between sessions.
 func testMany(t *testing.T, r *rig) {
 	const lines, each = 16, 50
 	before := r.count()
@@ -112,17 +112,17 @@ func testMany(t *testing.T, r *rig) {
 		r.fanOut(t, lines, all)
 	})
 	for i := range all {
-		r.sane(t, &all[i])
+		r.checkAttempt(t, &all[i])
 		wants[Answer].check(t, &all[i])
 	}
 	r.received(t, before, all...)
 }
 
-// fanOut shares the attempts among sessions.
-func (r *rig) fanOut(t *testing.T, lines int, all []drivers.Attempt) {
+// fanOut divides the attempts among sessions.
+func (r *rig) fanOut(t *testing.T, senders int, all []drivers.Attempt) {
 	var wg sync.WaitGroup
-	share := len(all) / lines
-	for n := range lines {
+	share := len(all) / senders
+	for n := range senders {
 		s, err := r.driver.Session()
 		if err != nil {
 			t.Errorf("session: %v", err)
@@ -142,7 +142,7 @@ func (r *rig) fanOut(t *testing.T, lines int, all []drivers.Attempt) {
 	wg.Wait()
 }
 
-// flood sends everything down the pipeline and flushes it.
+// flood sends all attempts by the pipeline, and flushes it.
 func (r *rig) flood(t *testing.T, p drivers.Pipeline, all []drivers.Attempt) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

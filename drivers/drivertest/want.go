@@ -7,11 +7,11 @@ import (
 	"wringer/drivers"
 )
 
-// Want is what an attempt must say about a behaviour. The zero value of a field of Subject.Wants keeps the suite's own.
+// Want is what an attempt must report for a behaviour. A zero field of Subject.Wants keeps the suite's own value.
 type Want struct {
 	// Outcomes that are true.
 	Outcomes []drivers.Outcome
-	// Codes that are allowed. For Reject and Fail the protocol has codes of its own: when none are given, any is right.
+	// Codes that are allowed. Reject and Fail have codes of the protocol: if none are given, any code is allowed.
 	Codes []string
 	// Answered and Wire: yes, no, or either.
 	Answered, Wire Tri
@@ -21,7 +21,7 @@ type Want struct {
 type Tri uint8
 
 const (
-	Default Tri = iota // the suite's own
+	Default Tri = iota // the suite's own value
 	Yes
 	No
 	Either
@@ -37,8 +37,8 @@ var (
 	indeterminate = []drivers.Outcome{drivers.Indeterminate}
 )
 
-// wants is what the outcome table of the design says. A behaviour that ends the connection may be seen as a close or as
-// a reset: which of the two the kernel reports depends on what was still unread.
+// wants is the outcome table of the design. A behaviour that ends the connection may be seen as a close or as a reset: the
+// kernel reports one or the other, depending on unread bytes.
 var wants = map[Behaviour]Want{
 	Answer:  {acked, []string{""}, Yes, Yes},
 	Reject:  {rejected, nil, Yes, Yes},

@@ -9,7 +9,7 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// BenchmarkDo is a whole call over loopback, the target in the same process.
+// BenchmarkDo is a whole call over loopback to a target in the same process.
 func BenchmarkDo(b *testing.B) {
 	g := startTarget(b, []string{"v1"})
 	defer g.close()
@@ -41,7 +41,8 @@ func BenchmarkDo(b *testing.B) {
 	})
 }
 
-// BenchmarkConverse is a bidirectional call of ten messages over loopback, each told apart, the target in the same process.
+// BenchmarkConverse is a bidirectional call of ten identified messages over loopback, to a target in the same
+// process.
 func BenchmarkConverse(b *testing.B) {
 	g := startTarget(b, []string{"v1"})
 	defer g.close()

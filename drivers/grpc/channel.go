@@ -10,7 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	_ "google.golang.org/grpc/encoding/gzip" // what compression: gzip names
+	_ "google.golang.org/grpc/encoding/gzip" // the codec of compression: gzip
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/resolver"
@@ -21,14 +21,14 @@ import (
 	"wringer/drivers/payload"
 )
 
-// Keepalive is the `keepalive:` part: pings by which a dead connection is found while nothing comes over it.
+// Keepalive is the `keepalive:` part: pings that detect a dead connection while it carries no data.
 type Keepalive struct {
 	Time         time.Duration `yaml:"time" jsonschema:"required" jsonschema_description:"Silence after which the target is pinged; 10s and more, gRPC's own bound. A target may refuse frequent pings with GOAWAY."`
 	Timeout      time.Duration `yaml:"timeout" jsonschema_description:"How long a ping may go unanswered before the connection counts as dead. Default 20s."`
 	WithoutCalls bool          `yaml:"without_calls" jsonschema_description:"Ping also while no call is under way."`
 }
 
-// Health is the `health:` part: the target is asked by grpc.health.v1 before traffic begins.
+// Health is the `health:` part. The driver asks the target by grpc.health.v1 before traffic begins.
 type Health struct {
 	Service string        `yaml:"service" jsonschema_description:"The service to ask for. Default: the target as a whole."`
 	Wait    time.Duration `yaml:"wait" jsonschema_description:"How long the target may take to be serving. Default 10s."`
@@ -39,7 +39,7 @@ const (
 	balanceRoundRobin = "round_robin"
 	compressionGzip   = "gzip"
 
-	leastKeepalive    = 10 * time.Second // below it gRPC takes this
+	leastKeepalive    = 10 * time.Second // gRPC raises smaller values to this
 	defaultHealthWait = 10 * time.Second
 	maxHealthWait     = 10 * time.Minute
 	healthInterval    = 100 * time.Millisecond
@@ -71,7 +71,7 @@ func (c *Config) checkChannel(problem func(field, message string)) {
 	}
 }
 
-// serviceConfig writes gRPC's service config; empty when there is nothing to say.
+// serviceConfig writes gRPC's service config; "" if all settings have their defaults.
 func (c *Config) serviceConfig() (string, error) {
 	fields := map[string]any{}
 	if c.ServiceConfig != nil {
@@ -86,7 +86,7 @@ func (c *Config) serviceConfig() (string, error) {
 				return "", errors.New("names a load balancing policy, and so does balance; keep one of the two")
 			}
 		}
-		// A copy: the scenario's own must not change.
+		// A copy, because the scenario's own map must not change.
 		own := map[string]any{"loadBalancingConfig": []any{map[string]any{c.Balance: map[string]any{}}}}
 		for name, value := range fields {
 			own[name] = value
@@ -100,7 +100,7 @@ func (c *Config) serviceConfig() (string, error) {
 	return string(text), err
 }
 
-// jsonTree gives YAML's maps the keys that JSON needs.
+// jsonTree converts the maps of YAML to maps with string keys, which JSON needs.
 func jsonTree(v any) any {
 	switch v := v.(type) {
 	case []any:
@@ -110,7 +110,7 @@ func jsonTree(v any) any {
 		}
 		return out
 	case map[string]any, map[any]any:
-		fields, _ := payload.Map(v) // it is one
+		fields, _ := payload.Map(v) // the caller checked that v is a map
 		out := make(map[string]any, len(fields))
 		for name, value := range fields {
 			out[name] = jsonTree(value)
@@ -120,12 +120,12 @@ func jsonTree(v any) any {
 	return v
 }
 
-// retries says whether gRPC itself may retry.
+// retries reports whether the service config lets gRPC retry.
 func (c *Config) retries() bool { return c.ServiceConfig != nil }
 
-// channelOptions are the dial options that checkChannel is about.
+// channelOptions are the dial options of the fields that checkChannel checks.
 func (c *Config) channelOptions() ([]grpc.DialOption, error) {
-	// The target's name service has no say: what a run does is written in its scenario.
+	// The service config of the target's name service is ignored: the scenario alone decides.
 	options := []grpc.DialOption{grpc.WithDisableServiceConfig(), grpc.WithMaxHeaderListSize(c.maxHeaders())}
 	config, err := c.serviceConfig()
 	if err != nil {
@@ -157,7 +157,7 @@ func (c *Config) maxMessage() int {
 	return defaultMaxMessage
 }
 
-// targets are the addresses under target.
+// targets are the addresses in target.
 func (c *Config) targets() []string {
 	list := strings.Split(c.Target, ",")
 	for i := range list {
@@ -166,8 +166,8 @@ func (c *Config) targets() []string {
 	return list
 }
 
-// connect makes a channel. A single address is dialled by its name, through the stream's link; round_robin needs the
-// addresses behind a name, so that DNS is asked here.
+// connect makes a channel. A single address is dialled by its name, through the stream's link. round_robin needs the
+// addresses behind a name, so for it gRPC asks DNS.
 func (c *Config) connect(options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	list := c.targets()
 	switch {
@@ -185,7 +185,7 @@ func (c *Config) connect(options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+list[0], options...)
 }
 
-// awaitHealth asks the target until it is serving.
+// awaitHealth asks the target until it reports SERVING.
 func (c *Config) awaitHealth(ctx context.Context, conn *grpc.ClientConn) error {
 	wait := c.Health.Wait
 	if wait == 0 {
@@ -207,7 +207,7 @@ func (c *Config) awaitHealth(ctx context.Context, conn *grpc.ClientConn) error {
 			last = "service " + c.Health.Service + " is not known to it"
 		case err == nil:
 			last = answer.GetStatus().String()
-		case status.Code(err) != codes.DeadlineExceeded: // which says nothing of the target
+		case status.Code(err) != codes.DeadlineExceeded: // a deadline says nothing about the target
 			last = err.Error()
 		}
 		select {

@@ -1,22 +1,18 @@
-// Package grpc is the driver of gRPC: one call an operation, whichever of the four kinds its method is. Nothing is retried by policy; what the client library resends by itself is counted.
 package grpc
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"wringer/drivers"
 	"wringer/drivers/payload"
+	"wringer/drivers/tlsconfig"
 )
 
 // Config is the `grpc:` part of a stream.
@@ -26,7 +22,7 @@ type Config struct {
 	Message       any               `yaml:"message" jsonschema_description:"The request, by field name. Strings may hold {{...}}, also where the field is a number. Absent: the empty message. A list where the method takes a stream: its messages, sent in turn."`
 	Stream        *Stream           `yaml:"stream" jsonschema_description:"How the messages of a streaming call go. Default: one is sent, and all that come are read."`
 	Metadata      map[string]string `yaml:"metadata" jsonschema_description:"Metadata by key. Values may hold {{...}}."`
-	TLS           *TLS              `yaml:"tls" jsonschema_description:"Present: TLS; {} trusts the system's authorities. Absent: no TLS."`
+	TLS           *tlsconfig.Config `yaml:"tls" jsonschema_description:"Present: TLS; {} trusts the system's authorities. Absent: no TLS."`
 	Connections   int               `yaml:"connections" jsonschema_description:"Connections that the calls are shared among. Default 1."`
 	Authority     string            `yaml:"authority" jsonschema_description:"The :authority to ask for. Default: the target."`
 	Balance       string            `yaml:"balance" jsonschema:"enum=pick_first,enum=round_robin" jsonschema_description:"How each connection spreads calls over the addresses of target: a list, or for round_robin also those that DNS gives. Default pick_first."`
@@ -39,15 +35,6 @@ type Config struct {
 	Descriptors   string            `yaml:"descriptors" jsonschema_description:"A descriptor set (protoc --descriptor_set_out --include_imports) that defines the method, instead of protos."`
 	MaxHeaders    drivers.Bytes     `yaml:"max_headers" jsonschema_description:"Bound on the headers, or trailers, of an answer; more has the code too_large, and much more, which ends the connection, malformed. Default 1MiB."`
 	MaxMessage    drivers.Bytes     `yaml:"max_message" jsonschema_description:"Bound on an answer's message; a larger one has the code too_large. Default 4MiB."`
-}
-
-// TLS is how the target is trusted, and how the driver proves itself. Paths are relative to the scenario.
-type TLS struct {
-	CA         string `yaml:"ca" jsonschema_description:"PEM file of the authorities to trust. Default: the system's."`
-	Cert       string `yaml:"cert" jsonschema_description:"PEM file of the client's certificate."`
-	Key        string `yaml:"key" jsonschema_description:"PEM file of the client's key."`
-	ServerName string `yaml:"server_name" jsonschema_description:"The name to ask for and to verify. Default: the authority's host."`
-	Insecure   bool   `yaml:"insecure" jsonschema_description:"Do not verify the target's certificate."`
 }
 
 const (
@@ -81,21 +68,19 @@ func (c *Config) Check(problem func(field, message string)) {
 	if c.Connections < 0 || c.Connections > maxConnections {
 		problem("connections", fmt.Sprintf("%d: write 1 to %d", c.Connections, maxConnections))
 	}
-	if c.TLS != nil {
-		c.TLS.check(problem)
-		if c.Authority != "" && c.TLS.ServerName != "" && c.Authority != c.TLS.ServerName {
-			problem("authority", "differs from tls.server_name; gRPC has one name for both, keep one of the two")
-		}
+	c.TLS.Check(problem)
+	if c.TLS != nil && c.Authority != "" && c.TLS.ServerName != "" && c.Authority != c.TLS.ServerName {
+		problem("authority", "differs from tls.server_name; gRPC has one name for both, keep one of the two")
 	}
 }
 
-// listed is how many messages stand under message.
+// listed is the number of messages listed in message.
 func (c *Config) listed() int {
 	list, _ := c.Message.([]any)
 	return len(list)
 }
 
-// checkTarget lets pass what is not resolved yet.
+// checkTarget checks the target. It accepts parts that are not resolved yet.
 func checkTarget(s string) error {
 	if strings.Contains(s, "${") {
 		return nil
@@ -113,7 +98,7 @@ func checkTarget(s string) error {
 	return nil
 }
 
-// cutMethod cuts package.Service/Method up.
+// cutMethod splits package.Service/Method.
 func cutMethod(s string) (service, method string, err error) {
 	service, method, found := strings.Cut(strings.TrimPrefix(s, "/"), "/")
 	switch {
@@ -147,7 +132,7 @@ func printable(s string) bool {
 	return true
 }
 
-// Open implements drivers.Config. It asks the target for the method's types, unless files tell them.
+// Open implements drivers.Config. It asks the target for the method's types, unless files give them.
 func (c *Config) Open(ctx context.Context, env drivers.Env) (drivers.Driver, error) {
 	var problems []error
 	c.Check(func(field, message string) { problems = append(problems, fmt.Errorf("%s: %s", field, message)) })
@@ -162,44 +147,4 @@ func (c *Config) Open(ctx context.Context, env drivers.Env) (drivers.Driver, err
 		return nil, fmt.Errorf("grpc %s: %w", c.Target, err)
 	}
 	return d, nil
-}
-
-func (c *TLS) check(problem func(field, message string)) {
-	if (c.Cert == "") != (c.Key == "") {
-		problem("tls", "cert and key go together")
-	}
-	if c.Insecure && c.CA != "" {
-		problem("tls.insecure", "stands beside ca; keep one of the two")
-	}
-}
-
-// open loads the files.
-func (c *TLS) open(files string) (*tls.Config, error) {
-	out := &tls.Config{ServerName: c.ServerName, InsecureSkipVerify: c.Insecure, MinVersion: tls.VersionTLS12}
-	if c.CA != "" {
-		pem, err := os.ReadFile(resolve(files, c.CA))
-		if err != nil {
-			return nil, fmt.Errorf("tls.ca: %w", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("tls.ca: no certificate in " + c.CA)
-		}
-	}
-	if c.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(resolve(files, c.Cert), resolve(files, c.Key))
-		if err != nil {
-			return nil, fmt.Errorf("tls.cert: %w", err)
-		}
-		out.Certificates = []tls.Certificate{pair}
-	}
-	return out, nil
-}
-
-// resolve makes a path of the scenario one of this process.
-func resolve(folder, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(folder, path)
 }

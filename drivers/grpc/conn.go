@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// conn remembers a reset. The kernel tells of one once, to whichever of gRPC's reader and writer asks first: where that is
-// the writer, the reader finds nothing but an end, and a reset would be told as a close, or not, by chance.
+// conn remembers a reset. The kernel reports a reset once, to the first of gRPC's reader and writer to ask. If that
+// is the writer, the reader sees only an end of file. Without conn a reset would be reported as a close at random.
 type conn struct {
 	net.Conn
 	reset atomic.Bool

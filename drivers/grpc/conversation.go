@@ -13,13 +13,13 @@ import (
 	"wringer/drivers"
 )
 
-// Codes of calls that ended with OK and yet are no ack.
+// Codes of calls that ended with OK and are not acked.
 const (
-	codeEarly = "grpc_early"         // before the last message was sent: the target cannot have taken all of them
-	codeLost  = "grpc_messages_lost" // messages that had to come did not
+	codeEarly = "grpc_early"         // before the last message was sent, so the target cannot have received all messages
+	codeLost  = "grpc_messages_lost" // expected messages did not arrive
 )
 
-// errEnough ends a call whose sending side is never closed, once all that was expected came.
+// errEnough ends a call whose sending side is never closed, once all expected messages arrived.
 var errEnough = errors.New("all expected messages came")
 
 // conversation is one streaming call.
@@ -31,19 +31,19 @@ type conversation struct {
 	cancel context.CancelFunc
 	stream grpc.ClientStream
 	seen   *drivers.Messages
-	// whole is closed once all expected messages came.
+	// whole is closed once all expected messages arrived.
 	whole chan struct{}
-	// came has a token for each message that came, for a sender in lockstep.
+	// came has a token for each received message, for a sender in lockstep.
 	came   chan struct{}
-	last   time.Duration // when the last message came
+	last   time.Duration // when the last message arrived
 	closed bool          // whole is closed
 
-	// sent and failed belong to the sender until it has ended.
+	// sent and failed belong to the sender until the sender has ended.
 	sent   int
 	failed error
 }
 
-// converse makes one streaming call and blocks until it is over, its sender too.
+// converse makes one streaming call. It blocks until the call and its sender have ended.
 func (s *session) converse(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	flow := s.d.flow
 	at.Messages = new(drivers.Messages)
@@ -70,7 +70,7 @@ func (s *session) converse(ctx context.Context, op *drivers.Op, at *drivers.Atte
 	c.conclude(ctx, seen, err)
 }
 
-// receive reads until the call is over: nil when it ended well.
+// receive reads until the call is over. It returns nil if the call ended well.
 func (c *conversation) receive() error {
 	for {
 		c.s.reply.err = nil
@@ -89,7 +89,7 @@ func (c *conversation) receive() error {
 		}
 		c.take()
 		if !c.flow.receives {
-			return nil // gRPC has seen the status behind the only answer
+			return nil // gRPC has read the status after the only answer
 		}
 		if c.flow.halfClose == halfCloseNever && c.closed {
 			return errEnough
@@ -117,17 +117,17 @@ func (c *conversation) take() {
 	if c.came != nil {
 		select {
 		case c.came <- struct{}{}:
-		default: // more came than will be sent
+		default: // more messages arrived than will be sent
 		}
 	}
 }
 
-// send sends the messages and closes the sending side as told. It ends early when the call does.
+// send sends the messages and closes the sending side as configured. It ends early if the call does.
 func (c *conversation) send(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for n := range c.flow.messages {
-		if !c.turn(ctx, timer, n) {
+		if !c.awaitDue(ctx, timer, n) {
 			return
 		}
 		c.op.Message = uint64(n)
@@ -138,18 +138,18 @@ func (c *conversation) send(ctx context.Context) {
 			return
 		}
 		c.s.size = max(c.s.size, len(b))
-		// Counted before it leaves: the target may answer the last message before SendMsg returns.
+		// Counted before SendMsg, because the target may answer the last message before SendMsg returns.
 		c.sent++
 		if err := c.stream.SendMsg(&request{bytes: b}); err != nil {
-			c.sent-- // the call is over; why, the receiver hears
+			c.sent-- // the call is over; the receiver gets the reason
 			return
 		}
 	}
 	c.halfClose(ctx)
 }
 
-// turn waits until message n is due, false when the call is over.
-func (c *conversation) turn(ctx context.Context, timer *time.Timer, n int) bool {
+// awaitDue waits until message n is due. It returns false if the call is over.
+func (c *conversation) awaitDue(ctx context.Context, timer *time.Timer, n int) bool {
 	if n == 0 {
 		return true
 	}
@@ -184,7 +184,7 @@ func (c *conversation) halfClose(ctx context.Context) {
 			return
 		}
 	}
-	// It fails only when the call is over, which the receiver hears of.
+	// CloseSend fails only if the call is over. The receiver gets the reason.
 	_ = c.stream.CloseSend()
 }
 
@@ -207,7 +207,7 @@ func (c *conversation) conclude(ctx context.Context, seen *call, err error) {
 	c.account(err == nil && c.at.Outcome == drivers.Acked, early)
 }
 
-// account counts what did not come, and takes the ack from a call that was not whole.
+// account counts the missing messages. A call with missing messages is not acked.
 func (c *conversation) account(well, early bool) {
 	c.seen.Awaited = !c.at.Answered && (c.flow.receives || c.seen.Received == 0)
 	if well && early {

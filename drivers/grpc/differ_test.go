@@ -21,20 +21,21 @@ import (
 // piece is something that a raw target sends.
 type piece struct {
 	name  string
-	write func(x *exchange)
+	write func(x *rawCall)
 	what  int // bits
 }
 
-// What a piece is, as far as the two paths may tell it differently.
+// Properties of a piece that let the two paths report it differently.
 const (
 	opens     = 1 << iota // headers of gRPC's
 	holds                 // bytes of messages
-	lenient               // the library lets it pass, and a proper client must not
-	leaves                // a GOAWAY that names the call
-	leavesAll             // one that names every call
+	lenient               // the library accepts it, and a strict client must not
+	leaves                // a GOAWAY that includes the call
+	leavesAll             // a GOAWAY that includes every call
 )
 
-// differing is why the library may tell more of a script than the plain path, which calls it indeterminate; empty: it may not.
+// differing is why the library may report more about a script than the plain path, which reports indeterminate; "":
+// it may not.
 func differing(script []piece) (why string) {
 	opened, left := false, false
 	for _, p := range script {
@@ -53,9 +54,9 @@ func differing(script []piece) (why string) {
 	return why
 }
 
-// agree says whether both paths tell the same, or differ as they may. The plain path ends a call with the first thing that makes no
-// sense, and then there was no answer; in the library a status that comes behind it still counts as one, or not: that depends on
-// which of its goroutines is faster. No such call is more than indeterminate.
+// agree reports whether both paths report the same, or differ in an allowed way. The plain path ends a call at the
+// first malformed frame, without an answer. In the library a later status may still count, depending on which
+// goroutine is faster. No such call is more than indeterminate.
 func agree(plain, library drivers.Attempt, why string) bool {
 	switch {
 	case plain.Hidden != library.Hidden:
@@ -68,41 +69,41 @@ func agree(plain, library drivers.Attempt, why string) bool {
 	return plain.Answered == library.Answered || !plain.Answered && plain.Outcome == drivers.Indeterminate && plain.Code == drivers.CodeMalformed
 }
 
-// play is a generator of scripts.
+// play generates scripts.
 type play struct{ *rand.Rand }
 
 func (r play) one(list ...piece) piece { return list[r.IntN(len(list))] }
 
-// aside is a frame that says nothing of the call, whether it is proper or not.
+// aside is a frame that does not concern the call; it may be malformed.
 func (r play) aside() piece {
 	const other = 99
 	return r.one(
-		piece{"ping", func(x *exchange) { x.WritePing(false, [8]byte{1}) }, 0},
-		piece{"ping's answer", func(x *exchange) { x.WritePing(true, [8]byte{1}) }, 0},
-		piece{"settings", func(x *exchange) {
+		piece{"ping", func(x *rawCall) { x.WritePing(false, [8]byte{1}) }, 0},
+		piece{"ping's answer", func(x *rawCall) { x.WritePing(true, [8]byte{1}) }, 0},
+		piece{"settings", func(x *rawCall) {
 			x.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 70_000}, http2.Setting{ID: http2.SettingHeaderTableSize, Val: 0})
 		}, 0},
-		piece{"settings acknowledged", func(x *exchange) { x.WriteSettingsAck() }, 0},
-		piece{"window", func(x *exchange) { x.WriteWindowUpdate(0, 1000) }, 0},
-		piece{"window of the stream", func(x *exchange) { x.WriteWindowUpdate(x.stream, 1000) }, 0},
-		piece{"priority", func(x *exchange) { x.WritePriority(x.stream, http2.PriorityParam{StreamDep: 5}) }, 0},
-		piece{"unknown frame", func(x *exchange) { x.WriteRawFrame(0x77, 0xff, x.stream, []byte("what")) }, 0},
-		piece{"message of no call", func(x *exchange) { x.WriteData(other, false, []byte("what")) }, 0},
-		piece{"headers of no call", func(x *exchange) {
+		piece{"settings acknowledged", func(x *rawCall) { x.WriteSettingsAck() }, 0},
+		piece{"window", func(x *rawCall) { x.WriteWindowUpdate(0, 1000) }, 0},
+		piece{"window of the stream", func(x *rawCall) { x.WriteWindowUpdate(x.stream, 1000) }, 0},
+		piece{"priority", func(x *rawCall) { x.WritePriority(x.stream, http2.PriorityParam{StreamDep: 5}) }, 0},
+		piece{"unknown frame", func(x *rawCall) { x.WriteRawFrame(0x77, 0xff, x.stream, []byte("what")) }, 0},
+		piece{"message of no call", func(x *rawCall) { x.WriteData(other, false, []byte("what")) }, 0},
+		piece{"headers of no call", func(x *rawCall) {
 			o := *x
 			o.stream = other
 			o.begin()
 		}, 0},
-		piece{"reset of no call", func(x *exchange) { x.WriteRSTStream(other, http2.ErrCodeRefusedStream) }, 0},
-		piece{"GOAWAY that keeps all", func(x *exchange) { x.WriteGoAway(1<<31-1, http2.ErrCodeNo, nil) }, leavesAll},
-		piece{"GOAWAY that keeps the call", func(x *exchange) { x.WriteGoAway(x.stream, http2.ErrCodeEnhanceYourCalm, []byte("bye")) }, leaves},
+		piece{"reset of no call", func(x *rawCall) { x.WriteRSTStream(other, http2.ErrCodeRefusedStream) }, 0},
+		piece{"GOAWAY that keeps all", func(x *rawCall) { x.WriteGoAway(1<<31-1, http2.ErrCodeNo, nil) }, leavesAll},
+		piece{"GOAWAY that keeps the call", func(x *rawCall) { x.WriteGoAway(x.stream, http2.ErrCodeEnhanceYourCalm, []byte("bye")) }, leaves},
 	)
 }
 
-// headers begin an answer, more or less.
+// headers begin an answer, sometimes wrongly.
 func (r play) headers() piece {
 	fields := func(name string, what int, pairs ...string) piece {
-		return piece{name, func(x *exchange) { x.headers(false, pairs...) }, what}
+		return piece{name, func(x *rawCall) { x.headers(false, pairs...) }, what}
 	}
 	proper := []string{":status", "200", "content-type", "application/grpc"}
 	if r.IntN(3) > 0 {
@@ -134,7 +135,7 @@ func (r play) chunks(name string, what int, b []byte) piece {
 	}
 	slices.Sort(cuts)
 	padded := r.IntN(4) == 0
-	return piece{name, func(x *exchange) {
+	return piece{name, func(x *rawCall) {
 		for from, i := 0, 0; i < len(cuts); i++ {
 			part := b[from:cuts[i]]
 			if from = cuts[i]; padded {
@@ -172,10 +173,10 @@ func (r play) message() piece {
 	)
 }
 
-// end ends an answer, more or less.
+// end ends an answer, sometimes wrongly.
 func (r play) end() piece {
 	status := func(pairs ...string) piece {
-		return piece{"trailers " + strings.Join(pairs, " "), func(x *exchange) { x.headers(true, pairs...) }, 0}
+		return piece{"trailers " + strings.Join(pairs, " "), func(x *rawCall) { x.headers(true, pairs...) }, 0}
 	}
 	if r.IntN(3) > 0 {
 		return status("grpc-status", []string{"0", "0", "5", "13", "14", "16"}[r.IntN(6)])
@@ -190,44 +191,44 @@ func (r play) end() piece {
 		status("grpc-status", "5", "grpc-status-details-bin", "CA0", "grpc-status-details-bin", "CAU"), status("grpc-status", "5", "x-bin", "===="),
 		status(":status", "200", "content-type", "application/grpc", "grpc-status", "5"), status(":status", "404", "grpc-status", "5"),
 		status(":status", "200", "content-type", "application/grpc", "grpc-status", "0"), status(":status", "100"),
-		piece{"end without status", func(x *exchange) { x.WriteData(x.stream, true, nil) }, holds},
-		piece{"reset " + reset.String(), func(x *exchange) { x.WriteRSTStream(x.stream, reset) }, 0},
-		piece{"closed", func(*exchange) {}, 0},
+		piece{"end without status", func(x *rawCall) { x.WriteData(x.stream, true, nil) }, holds},
+		piece{"reset " + reset.String(), func(x *rawCall) { x.WriteRSTStream(x.stream, reset) }, 0},
+		piece{"closed", func(*rawCall) {}, 0},
 	)
 }
 
-// breach is what ends a connection, or should.
+// breach is a frame that ends a connection, or should.
 func (r play) breach() piece {
 	return r.one(
-		piece{"GOAWAY of a stream that is none", func(x *exchange) { x.WriteGoAway(2, http2.ErrCodeNo, nil) }, lenient},
-		piece{"GOAWAY that takes more than before", func(x *exchange) {
+		piece{"GOAWAY of a stream that is none", func(x *rawCall) { x.WriteGoAway(2, http2.ErrCodeNo, nil) }, lenient},
+		piece{"GOAWAY that takes more than before", func(x *rawCall) {
 			x.WriteGoAway(x.stream, http2.ErrCodeNo, nil)
 			x.WriteGoAway(x.stream+2, http2.ErrCodeNo, nil)
 		}, lenient},
-		piece{"garbage", func(x *exchange) { x.WriteRawFrame('g', 'a', 0x72626167, bytes.Repeat([]byte("garbage "), 3000)) }, 0},
-		piece{"a header that is none", func(x *exchange) {
+		piece{"garbage", func(x *rawCall) { x.WriteRawFrame('g', 'a', 0x72626167, bytes.Repeat([]byte("garbage "), 3000)) }, 0},
+		piece{"a header that is none", func(x *rawCall) {
 			x.WriteRawFrame(http2.FrameHeaders, http2.FlagHeadersEndHeaders, x.stream, []byte{0xff, 0xff, 0xff, 0xff})
 		}, 0},
-		piece{"continuation of nothing", func(x *exchange) { x.WriteRawFrame(http2.FrameContinuation, 4, x.stream, nil) }, 0},
-		piece{"message with too much padding", func(x *exchange) { x.WriteRawFrame(http2.FrameData, http2.FlagDataPadded, x.stream, []byte{9, 1}) }, 0},
-		piece{"window of nothing", func(x *exchange) { x.WriteRawFrame(http2.FrameWindowUpdate, 0, 0, make([]byte, 4)) }, 0},
-		piece{"stream's window of nothing", func(x *exchange) { x.WriteRawFrame(http2.FrameWindowUpdate, 0, x.stream, make([]byte, 4)) }, 0},
-		piece{"short ping", func(x *exchange) { x.WriteRawFrame(http2.FramePing, 0, 0, []byte("short")) }, 0},
-		piece{"push", func(x *exchange) {
+		piece{"continuation of nothing", func(x *rawCall) { x.WriteRawFrame(http2.FrameContinuation, 4, x.stream, nil) }, 0},
+		piece{"message with too much padding", func(x *rawCall) { x.WriteRawFrame(http2.FrameData, http2.FlagDataPadded, x.stream, []byte{9, 1}) }, 0},
+		piece{"window of nothing", func(x *rawCall) { x.WriteRawFrame(http2.FrameWindowUpdate, 0, 0, make([]byte, 4)) }, 0},
+		piece{"stream's window of nothing", func(x *rawCall) { x.WriteRawFrame(http2.FrameWindowUpdate, 0, x.stream, make([]byte, 4)) }, 0},
+		piece{"short ping", func(x *rawCall) { x.WriteRawFrame(http2.FramePing, 0, 0, []byte("short")) }, 0},
+		piece{"push", func(x *rawCall) {
 			x.WritePushPromise(http2.PushPromiseParam{StreamID: x.stream, PromiseID: 2, EndHeaders: true})
 		}, lenient},
-		piece{"window larger than any", func(x *exchange) { x.WriteWindowUpdate(0, 1<<31-1) }, lenient},
-		piece{"stream's window larger than any", func(x *exchange) { x.WriteWindowUpdate(x.stream, 1<<31-1) }, lenient},
-		piece{"setting out of range", func(x *exchange) { x.WriteSettings(http2.Setting{ID: http2.SettingMaxFrameSize, Val: 1}) }, lenient},
-		piece{"skipped headers of no call", func(x *exchange) { x.WriteRawFrame(http2.FrameHeaders, 4|8, 99, []byte{9, 1}) }, lenient},
+		piece{"window larger than any", func(x *rawCall) { x.WriteWindowUpdate(0, 1<<31-1) }, lenient},
+		piece{"stream's window larger than any", func(x *rawCall) { x.WriteWindowUpdate(x.stream, 1<<31-1) }, lenient},
+		piece{"setting out of range", func(x *rawCall) { x.WriteSettings(http2.Setting{ID: http2.SettingMaxFrameSize, Val: 1}) }, lenient},
+		piece{"skipped headers of no call", func(x *rawCall) { x.WriteRawFrame(http2.FrameHeaders, 4|8, 99, []byte{9, 1}) }, lenient},
 	)
 }
 
-// answer is an answer with something amiss, often. Nothing in it says that the target did not look: what the library does then after
-// a part of an answer depends on which of its goroutines is faster.
+// answer is an answer that is often faulty. It never says that the target did not process the call. The library's
+// reaction to that after a partial answer depends on which goroutine is faster.
 func (r play) answer() (script []piece) {
 	if r.IntN(6) == 0 {
-		script = append(script, piece{"interim headers", func(x *exchange) { x.headers(false, ":status", "103") }, 0})
+		script = append(script, piece{"interim headers", func(x *rawCall) { x.headers(false, ":status", "103") }, 0})
 	}
 	script = append(script, r.headers(), r.message(), r.end())
 	for range r.IntN(3) {
@@ -248,22 +249,22 @@ func (r play) answer() (script []piece) {
 	return script
 }
 
-// refusal says that the target did not look. Nothing behind it breaks the connection: whether the next transmission would still be
-// made on it is chance.
+// refusal says that the target did not process the call. No frame after it breaks the connection: whether the next
+// transmission still used that connection would be chance.
 func (r play) refusal() (script []piece) {
 	if r.IntN(4) == 0 {
-		script = append(script, piece{"interim headers", func(x *exchange) { x.headers(false, ":status", "100") }, 0})
+		script = append(script, piece{"interim headers", func(x *rawCall) { x.headers(false, ":status", "100") }, 0})
 	}
 	return append(script, r.one(
-		piece{"refused", func(x *exchange) { x.WriteRSTStream(x.stream, http2.ErrCodeRefusedStream) }, 0},
-		piece{"GOAWAY before the call", func(x *exchange) { x.WriteGoAway(x.stream-min(x.stream, 2), http2.ErrCodeNo, nil) }, 0},
+		piece{"refused", func(x *rawCall) { x.WriteRSTStream(x.stream, http2.ErrCodeRefusedStream) }, 0},
+		piece{"GOAWAY before the call", func(x *rawCall) { x.WriteGoAway(x.stream-min(x.stream, 2), http2.ErrCodeNo, nil) }, 0},
 	))
 }
 
-// act is what a target does with one transmission.
+// act is the target's reaction to one transmission.
 type act struct {
 	pieces []piece
-	cut    float64 // how much of it is sent, of 1
+	cut    float64 // the share that is sent
 	close  bool
 }
 
@@ -275,7 +276,7 @@ func (a act) String() string {
 	return fmt.Sprintf("%s, %.0f%%", strings.Join(names, "; "), 100*a.cut)
 }
 
-func (a act) play(x *exchange) {
+func (a act) play(x *rawCall) {
 	var b bytes.Buffer
 	into := *x
 	into.Framer = http2.NewFramer(&b, nil)
@@ -285,7 +286,7 @@ func (a act) play(x *exchange) {
 	}
 	x.conn.Write(b.Bytes()[:int(a.cut*float64(b.Len()))])
 	if a.close {
-		x.conn.CloseWrite() // and go on reading: closed with something unread, it would be reset
+		x.conn.HalfClose() // and go on reading: closing with unread bytes would reset the connection
 	}
 }
 
@@ -297,7 +298,7 @@ func (r play) act() act {
 	return a
 }
 
-// acts are what a target does with a call, transmission by transmission.
+// acts are the target's reactions to the transmissions of a call.
 func (r play) acts() (acts []act) {
 	for len(acts) < 2 && r.IntN(4) == 0 {
 		acts = append(acts, act{pieces: r.refusal(), cut: 1})
@@ -305,17 +306,18 @@ func (r play) acts() (acts []act) {
 	return append(acts, r.act())
 }
 
-// Both paths tell the same of whatever a target sends: what became of the operation, whether that was an answer, and how often it
-// was sent.
+// Both paths report the same for anything that a target sends: the outcome, whether there was an answer, and the
+// number of transmissions.
 func TestPathsAgree(t *testing.T) {
+	t.Parallel()
 	const seed, cases = 1, 500
 	var acts []act
 	var sent atomic.Int32
-	raw := startRaw(t, func(x *exchange) { acts[min(int(sent.Add(1)), len(acts))-1].play(x) })
-	defer raw.close()
+	raw := startRaw(t, func(x *rawCall) { acts[min(int(sent.Add(1)), len(acts))-1].play(x) })
+	defer raw.Close()
 	env := drivertest.NewEnv(t, time.Now())
 	env.Files = "testdata"
-	c := &Config{Target: raw.address, Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
+	c := &Config{Target: raw.Address(), Method: "test.v1.Inventory/Reserve", Protos: []string{"shop.proto"}}
 	opened, err := c.Open(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)

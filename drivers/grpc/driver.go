@@ -26,17 +26,17 @@ import (
 type driver struct {
 	env      drivers.Env
 	method   string            // /package.Service/Method
-	inputs   []payload.Message // sent in turn; one, where the method does not stream
+	inputs   []payload.Message // sent in turn; a single one if the method does not stream
 	output   *shape
-	flow     *flow // nil where the method does not stream
+	flow     *flow // nil if the method does not stream
 	metadata []pair
 	options  []grpc.CallOption
 	dialling []grpc.DialOption
-	lines    []*unary.Line      // of the plain path
-	conns    []*grpc.ClientConn // of the library's, where there are no lines
-	next     atomic.Uint64      // round robin of sessions over lines or conns
+	channels []*unary.Channel   // for the plain path
+	conns    []*grpc.ClientConn // for the library, if there are no channels
+	next     atomic.Uint64      // round robin of sessions over channels or conns
 	gauge    gauge
-	dialled  atomic.Pointer[dialResult] // the last one
+	dialled  atomic.Pointer[dialResult] // the last attempt to connect
 }
 
 type pair struct {
@@ -44,7 +44,7 @@ type pair struct {
 	value func(op *drivers.Op) string
 }
 
-// dialResult is how the last attempt to connect went. gRPC reports such errors as text alone.
+// dialResult is the result of the last attempt to connect. gRPC reports such errors only as text.
 type dialResult struct{ err error }
 
 func openDriver(ctx context.Context, c *Config, env drivers.Env) (*driver, error) {
@@ -71,7 +71,7 @@ func openDriver(ctx context.Context, c *Config, env drivers.Env) (*driver, error
 	return d, d.openLibrary(c)
 }
 
-// openLibrary prepares calls by gRPC's library.
+// openLibrary prepares calls by grpc-go.
 func (d *driver) openLibrary(c *Config) error {
 	d.options = []grpc.CallOption{grpc.ForceCodecV2(codec{}), grpc.MaxCallRecvMsgSize(c.maxMessage())}
 	if c.Compression == compressionGzip {
@@ -87,7 +87,7 @@ func (d *driver) openLibrary(c *Config) error {
 	return nil
 }
 
-// awaitHealth waits for the target to be serving, over a connection of its own.
+// awaitHealth waits until the target is serving. It uses a connection of its own.
 func (d *driver) awaitHealth(ctx context.Context, c *Config) error {
 	conn, err := c.connect(d.dialling...)
 	if err != nil {
@@ -97,7 +97,7 @@ func (d *driver) awaitHealth(ctx context.Context, c *Config) error {
 	return c.awaitHealth(ctx, conn)
 }
 
-// ask learns the method's types, over a connection of its own.
+// ask gets the method's types from the target. It uses a connection of its own.
 func (d *driver) ask(ctx context.Context, c *Config) (protoreflect.MethodDescriptor, error) {
 	conn, err := c.connect(d.dialling...)
 	if err != nil {
@@ -110,7 +110,7 @@ func (d *driver) ask(ctx context.Context, c *Config) (protoreflect.MethodDescrip
 func (d *driver) dialOptions(c *Config) ([]grpc.DialOption, error) {
 	trust := insecure.NewCredentials()
 	if c.TLS != nil {
-		config, err := c.TLS.open(d.env.Files)
+		config, err := c.TLS.Load(d.env.Files)
 		if err != nil {
 			return nil, err
 		}
@@ -120,8 +120,8 @@ func (d *driver) dialOptions(c *Config) ([]grpc.DialOption, error) {
 		grpc.WithTransportCredentials(trust),
 		grpc.WithContextDialer(d.dial),
 		grpc.WithIdleTimeout(0),
-		// After a failure to connect gRPC fails calls at once until its backoff is over: a long one would show as a
-		// slow recovery of the target. An attempt to connect lasts no longer than one call may.
+		// After a failed connection gRPC fails calls at once until its backoff ends. A long backoff would show as a
+		// slow recovery of the target. An attempt to connect lasts no longer than a call may.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond},
 			MinConnectTimeout: d.connectTimeout(),
@@ -152,7 +152,7 @@ func (d *driver) dial(ctx context.Context, address string) (net.Conn, error) {
 	return &conn{Conn: c}, nil
 }
 
-// compile prepares the requests, and renders one of each to see that the target's type takes it.
+// compile prepares the messages. It renders one of each to check that the target's type accepts it.
 func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error {
 	messages, err := c.messages(method)
 	if err != nil {
@@ -189,7 +189,7 @@ func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error 
 	return d.rehearse(messages, method)
 }
 
-// messages are the messages of a call as the scenario writes them.
+// messages are the messages of a call, as the scenario writes them.
 func (c *Config) messages(method protoreflect.MethodDescriptor) ([]any, error) {
 	streams := method.IsStreamingClient() || method.IsStreamingServer()
 	if !streams && c.Stream != nil {
@@ -223,7 +223,7 @@ func compileMessages(c *payload.Compiler, desc protoreflect.MessageDescriptor, l
 	return out, nil
 }
 
-// rehearse renders each message. Traffic has not begun, so the clock's zero is not known: any will do.
+// rehearse renders each message. Traffic has not begun, so the clock has no zero yet; any time will do.
 func (d *driver) rehearse(messages []any, method protoreflect.MethodDescriptor) error {
 	env := d.env
 	now := time.Now()
@@ -247,8 +247,8 @@ func (d *driver) rehearse(messages []any, method protoreflect.MethodDescriptor) 
 // Session implements drivers.Driver.
 func (d *driver) Session() (drivers.Session, error) {
 	n := d.next.Add(1)
-	if len(d.lines) > 0 {
-		return &plainSession{d: d, caller: d.lines[n%uint64(len(d.lines))].NewCaller()}, nil
+	if len(d.channels) > 0 {
+		return &plainSession{d: d, caller: d.channels[n%uint64(len(d.channels))].NewCaller()}, nil
 	}
 	return newSession(d, d.conns[n%uint64(len(d.conns))]), nil
 }
@@ -259,10 +259,10 @@ func (d *driver) Close() error {
 	for _, conn := range d.conns {
 		all = append(all, conn.Close())
 	}
-	for _, line := range d.lines {
-		line.Close()
+	for _, channel := range d.channels {
+		channel.Close()
 	}
-	d.conns, d.lines = nil, nil
+	d.conns, d.channels = nil, nil
 	return errors.Join(all...)
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
+	"wringer/drivers/tlsconfig"
 )
 
 func reserve(g *target) *Config {
@@ -25,6 +26,7 @@ func reserve(g *target) *Config {
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewUnstartedServer(nil)
 	server.StartTLS() // lends its certificate
 	certificates := server.TLS.Certificates
@@ -37,11 +39,12 @@ func TestConformance(t *testing.T) {
 		"shared":         {nil, func(c *Config) { c.Connections = 3 }},
 		"by the library": {nil, byLibrary},
 		"TLS by the library": {[]grpc.ServerOption{grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: certificates}))},
-			func(c *Config) { byLibrary(c); c.TLS = &TLS{Insecure: true} }},
+			func(c *Config) { byLibrary(c); c.TLS = &tlsconfig.Config{Insecure: true} }},
 		"TLS": {[]grpc.ServerOption{grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: certificates}))},
-			func(c *Config) { c.TLS = &TLS{Insecure: true} }},
+			func(c *Config) { c.TLS = &tlsconfig.Config{Insecure: true} }},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			drivertest.Run(t, drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
 				g := startTarget(t, []string{"v1"}, test.options...)
 				c := reserve(g)
@@ -52,7 +55,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// byLibrary has calls made by gRPC's library where the plain path would do.
+// byLibrary makes grpc-go send calls that the plain path could send.
 func byLibrary(c *Config) { c.Keepalive = &Keepalive{Time: time.Hour} }
 
 // onBothPaths runs a test of unary calls on the plain path and by the library.
@@ -118,8 +121,8 @@ func testMeaning(t *testing.T, change func(*Config)) {
 	}
 }
 
-// A status that leaves open what happened is an answer while there is time. Once there is none, it is the target's end of the
-// same deadline. A refusal and an ack are what they are.
+// A status that leaves the effect open is an answer before the deadline. After the deadline it is the target's end of
+// the same deadline. A refusal and an ack do not depend on the deadline.
 func TestStatusesInTimeAndLate(t *testing.T) {
 	for _, test := range []struct {
 		status   codes.Code
@@ -203,7 +206,7 @@ func TestOpenErrors(t *testing.T) {
 		{"oneof", func(c *Config) { c.Message = map[string]any{"shelf": "a", "bin": 1} }, drivers.ErrConfig, "only one of place"},
 		{"template", func(c *Config) { c.Message = map[string]any{"shelf": "{{what}}"} }, drivers.ErrConfig, "unknown name"},
 		{"special", func(c *Config) { c.Message = map[string]any{"at": "{{id}}"} }, drivers.ErrConfig, "is no google.protobuf.Timestamp"},
-		{"TLS file", func(c *Config) { c.TLS = &TLS{CA: "absent.pem"} }, drivers.ErrConfig, "tls.ca"},
+		{"TLS file", func(c *Config) { c.TLS = &tlsconfig.Config{CA: "absent.pem"} }, drivers.ErrConfig, "tls.ca"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := reserve(g)
@@ -223,7 +226,7 @@ func TestCheck(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		c    Config
-		want string // part of the one problem; empty: none
+		want string // part of the only problem; empty: no problem
 	}{
 		{"plain", Config{Target: "host:1", Method: "a.B/C"}, ""},
 		{"unresolved", Config{Target: "${shop.grpc}", Method: "${m}", Message: map[string]any{"a": "${b}"}}, ""},
@@ -236,7 +239,7 @@ func TestCheck(t *testing.T) {
 		{"metadata", Config{Target: "host:1", Method: "a.B/C", Metadata: map[string]string{"grpc-timeout": "1"}}, "metadata.grpc-timeout"},
 		{"metadata value", Config{Target: "host:1", Method: "a.B/C", Metadata: map[string]string{"a": "x\n"}}, "-bin"},
 		{"connections", Config{Target: "host:1", Method: "a.B/C", Connections: -1}, "connections"},
-		{"names", Config{Target: "host:1", Method: "a.B/C", Authority: "a", TLS: &TLS{ServerName: "b"}}, "authority"},
+		{"names", Config{Target: "host:1", Method: "a.B/C", Authority: "a", TLS: &tlsconfig.Config{ServerName: "b"}}, "authority"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got []string

@@ -13,7 +13,7 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// How the streaming methods lie, each about message 2 of a call, or at it.
+// The faults of the streaming methods. Each concerns message 2 of a call.
 const (
 	drops    drivertest.Behaviour = "leaves a message out"
 	repeats  drivertest.Behaviour = "sends a message three times"
@@ -29,7 +29,7 @@ const (
 	closes   drivertest.Behaviour = "closes the connection in the middle"
 )
 
-// note is an answer that echoes a message: by number, and by its text.
+// note is an answer that echoes a message, by number and by text.
 type note struct {
 	number int64
 	text   string
@@ -42,7 +42,7 @@ func (n note) bytes() []byte {
 
 func (g *target) behaviour() drivertest.Behaviour { return g.mode.Load().(drivertest.Behaviour) }
 
-// begun takes note of a call's first message.
+// begun records a call's first message.
 func (g *target) begun(stream grpc.ServerStream) (over bool, err error) {
 	g.received.Add(1)
 	return g.over(stream)
@@ -73,7 +73,7 @@ func (g *target) watch(_ any, stream grpc.ServerStream) error {
 		return err
 	}
 	for n := range in.number {
-		if err := g.tell(stream, note{n, in.text}); err != nil {
+		if err := g.emit(stream, note{n, in.text}); err != nil {
 			return g.end(err)
 		}
 	}
@@ -97,13 +97,13 @@ func (g *target) talk(_ any, stream grpc.ServerStream) error {
 				return err
 			}
 		}
-		if err := g.tell(stream, in); err != nil {
+		if err := g.emit(stream, in); err != nil {
 			return g.end(err)
 		}
 	}
 }
 
-// upload counts.
+// upload counts the messages.
 func (g *target) upload(_ any, stream grpc.ServerStream) error {
 	count := int64(0)
 	for ; ; count++ {
@@ -120,7 +120,7 @@ func (g *target) upload(_ any, stream grpc.ServerStream) error {
 		}
 		switch mode := g.behaviour(); {
 		case in.number == 2 && (mode == breaks || mode == stalls || mode == resets || mode == closes):
-			return g.end(g.tell(stream, in))
+			return g.end(g.emit(stream, in))
 		case in.number == 2 && mode == early:
 			return stream.SendMsg(note{number: count}.bytes())
 		}
@@ -139,7 +139,7 @@ var (
 	errHang = errors.New("hang")
 )
 
-// end turns the errors of tell into the end of a handler.
+// end turns the errors of emit into the end of a handler.
 func (g *target) end(err error) error {
 	switch {
 	case errors.Is(err, errEnd):
@@ -150,11 +150,11 @@ func (g *target) end(err error) error {
 	return err
 }
 
-// tell sends one answer, or what the target does instead.
-func (g *target) tell(stream grpc.ServerStream, n note) error {
+// emit sends one answer, or does what the fault asks for.
+func (g *target) emit(stream grpc.ServerStream, n note) error {
 	mode := g.behaviour()
 	if mode == swaps && n.number == 1 {
-		return nil // comes after message 2
+		return nil // sent after message 2
 	}
 	if n.number != 2 {
 		return stream.SendMsg(n.bytes())
@@ -183,9 +183,7 @@ func (g *target) tell(stream grpc.ServerStream, n note) error {
 	case bloats:
 		return stream.SendMsg(make([]byte, defaultMaxMessage+1))
 	case resets:
-		c := g.conn(stream.Context())
-		c.SetLinger(0)
-		c.Close()
+		g.conn(stream.Context()).Reset()
 		return errHang
 	case closes:
 		g.conn(stream.Context()).Close()

@@ -6,7 +6,7 @@ import (
 	"wringer/drivers"
 )
 
-// noWitness names what keeps a witness from reading the stream's requests, with the remedy; empty: nothing does.
+// noWitness returns why a witness cannot read the stream's requests, with the remedy; "" if it can.
 func (c *Config) noWitness() string {
 	if c.TLS != nil {
 		return "sees nothing of TLS: point the stream at a plain port of the target and take tls away, or take witness away"

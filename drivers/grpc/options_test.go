@@ -41,7 +41,7 @@ func descriptorSet(t *testing.T) string {
 	return path
 }
 
-// A target without reflection is met with types from files.
+// For a target without reflection the types come from files.
 func TestTypesFromFiles(t *testing.T) {
 	g := start(t)
 	folder, err := filepath.Abs("testdata")
@@ -114,7 +114,7 @@ func TestRoundRobinUsesEveryAddress(t *testing.T) {
 		d := open(t, c)
 		before := [2]int64{a.received.Load(), b.received.Load()}
 		used := func() bool { return a.received.Load() > before[0] && b.received.Load() > before[1] }
-		// The second address is used once its connection stands.
+		// The second address is used once its connection is made.
 		for n := 0; n < 10_000 && !(both && used()) && (both || n < 50); n++ {
 			if at := do(t, d, drivers.Op{}); at.Outcome != drivers.Acked {
 				t.Fatalf("%+v", at)
@@ -129,7 +129,7 @@ func TestRoundRobinUsesEveryAddress(t *testing.T) {
 func TestRoundRobinOverNames(t *testing.T) {
 	g := start(t, "v1")
 	c := reserve(g)
-	c.Balance = balanceRoundRobin // one address, by way of the resolver of names
+	c.Balance = balanceRoundRobin // one address, by the resolver of names
 	if at := do(t, open(t, c), drivers.Op{}); at.Outcome != drivers.Acked {
 		t.Errorf("%+v", at)
 	}
@@ -147,7 +147,7 @@ func TestCompression(t *testing.T) {
 	}
 }
 
-// An answer that is small on the wire and large beyond the limit once decompressed takes no memory.
+// An answer that is small on the wire and larger than the limit when decompressed takes no memory.
 func TestCompressedBeyondTheLimit(t *testing.T) { onBothPaths(t, testCompressedBeyondTheLimit) }
 
 func testCompressedBeyondTheLimit(t *testing.T, change func(*Config)) {
@@ -155,7 +155,7 @@ func testCompressedBeyondTheLimit(t *testing.T, change func(*Config)) {
 	w := gzip.NewWriter(&packed)
 	w.Write(make([]byte, 64<<20))
 	w.Close()
-	raw := startRaw(t, func(x *exchange) {
+	raw := startRaw(t, func(x *rawCall) {
 		x.headers(false, ":status", "200", "content-type", "application/grpc", "grpc-encoding", "gzip")
 		length := uint32(packed.Len())
 		x.WriteData(x.stream, false, []byte{1, byte(length >> 24), byte(length >> 16), byte(length >> 8), byte(length)})
@@ -164,14 +164,14 @@ func testCompressedBeyondTheLimit(t *testing.T, change func(*Config)) {
 		}
 		x.trailers("0")
 	})
-	defer raw.close()
+	defer raw.Close()
 	d := openRaw(t, raw, change)
 	if at := do(t, d, drivers.Op{}); at.Code != drivers.CodeTooLarge || at.Outcome != drivers.Indeterminate {
 		t.Errorf("%v %q (%s)", at.Outcome, at.Code, at.Detail)
 	}
 }
 
-// withHealth starts a target that tells its health.
+// withHealth starts a target that reports its health.
 func withHealth(t *testing.T) (*target, *health.Server) {
 	t.Helper()
 	vitals := health.NewServer()
@@ -183,6 +183,7 @@ func withHealth(t *testing.T) (*target, *health.Server) {
 }
 
 func TestHealth(t *testing.T) {
+	t.Parallel()
 	g, vitals := withHealth(t)
 	c := reserve(g)
 	c.Health = &Health{Service: "test.v1.Inventory", Wait: 300 * time.Millisecond}
@@ -211,7 +212,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// retrying is a service config by which gRPC retries three times.
+// retrying is a service config that makes gRPC retry three times.
 var retrying = map[string]any{"methodConfig": []any{map[any]any{
 	"name": []any{map[string]any{}},
 	"retryPolicy": map[string]any{"maxAttempts": 4, "initialBackoff": "0.001s", "maxBackoff": "0.002s", "backoffMultiplier": 1.5,
@@ -231,7 +232,7 @@ func TestTheLibrarysRetriesAreCounted(t *testing.T) {
 	if n := g.received.Load(); n != 4 {
 		t.Errorf("the target received %d", n)
 	}
-	// A rejection after the library sent the request before says nothing of that transmission.
+	// A rejection after an earlier transmission says nothing about that transmission.
 	var n atomic.Int64
 	g.answers = func() *status.Status {
 		if n.Add(1) == 1 {
@@ -244,17 +245,17 @@ func TestTheLibrarysRetriesAreCounted(t *testing.T) {
 	}
 }
 
-// A target that refuses a stream has not looked at it: gRPC sends it again by itself, once.
-func TestTransparentRetriesAreTold(t *testing.T) {
-	onBothPaths(t, transparentRetriesAreTold)
+// A target that refuses a stream has not processed it. gRPC resends it once by itself.
+func TestTransparentRetriesAreCounted(t *testing.T) {
+	onBothPaths(t, transparentRetriesAreCounted)
 	t.Run("beside its own", func(t *testing.T) {
-		transparentRetriesAreTold(t, func(c *Config) { c.ServiceConfig = retrying })
+		transparentRetriesAreCounted(t, func(c *Config) { c.ServiceConfig = retrying })
 	})
 }
 
-func transparentRetriesAreTold(t *testing.T, change func(*Config)) {
+func transparentRetriesAreCounted(t *testing.T, change func(*Config)) {
 	var n atomic.Int64
-	raw := startRaw(t, func(x *exchange) {
+	raw := startRaw(t, func(x *rawCall) {
 		if n.Add(1) == 1 {
 			x.WriteRSTStream(x.stream, http2.ErrCodeRefusedStream)
 			return
@@ -263,7 +264,7 @@ func transparentRetriesAreTold(t *testing.T, change func(*Config)) {
 		x.message(0, 2, goodReply...)
 		x.trailers("0")
 	})
-	defer raw.close()
+	defer raw.Close()
 	d := openRaw(t, raw, change)
 	if at := do(t, d, drivers.Op{}); at.Outcome != drivers.Acked || at.Hidden != 1 || at.Transparent != 1 {
 		t.Errorf("%+v", at)

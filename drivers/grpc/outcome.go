@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	_ "google.golang.org/genproto/googleapis/rpc/errdetails" // the common details of a status, so that they can be read
+	_ "google.golang.org/genproto/googleapis/rpc/errdetails" // registers the common details of a status, so that they can be printed
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/prototext"
@@ -17,8 +17,8 @@ import (
 	"wringer/drivers"
 )
 
-// decide sets the outcome of a call. A status is the target's word only when it came over the wire: gRPC makes statuses
-// of its own too, with the same codes, and some of those codes mean "rejected".
+// decide sets the outcome of a call. A status is the target's answer only if it came over the wire. gRPC makes
+// statuses of its own with the same codes, and some of those codes mean "rejected".
 func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *drivers.Attempt) {
 	s := status.Convert(err)
 	defer c.doubt(at)
@@ -34,7 +34,7 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 	case madeHere(c, s) != "":
 		at.Fail(drivers.Indeterminate, madeHere(c, s), s.Message())
 	case c.answered.Load():
-		if told(ctx, s, at); at.Outcome == drivers.Rejected && ownWords(s) {
+		if decideByStatus(ctx, s, at); at.Outcome == drivers.Rejected && ownWords(s) {
 			at.Outcome = drivers.Indeterminate
 		}
 	default:
@@ -42,8 +42,8 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 	}
 }
 
-// told sets the outcome of a call that the target ended with a status other than OK.
-func told(ctx context.Context, s *status.Status, at *drivers.Attempt) {
+// decideByStatus sets the outcome of a call that the target ended with a status other than OK.
+func decideByStatus(ctx context.Context, s *status.Status, at *drivers.Attempt) {
 	meaning := meanings[s.Code()]
 	if meaning.code == "" {
 		meaning = meanings[codes.Unknown]
@@ -54,23 +54,24 @@ func told(ctx context.Context, s *status.Status, at *drivers.Attempt) {
 	at.Fail(meaning.outcome, meaning.code, evidence(s))
 }
 
-// expired says that the attempt's time is up. The target keeps the same deadline, and a handler that hangs then ends with
-// DEADLINE_EXCEEDED, CANCELLED or whatever it makes of it: whether that or our own timer is heard first is chance, and neither
-// is an answer that came in time.
+// expired reports whether the attempt's deadline has passed. The target has the same deadline. A hanging handler then
+// ends with DEADLINE_EXCEEDED, CANCELLED or another status. Whether that status or our own timer comes first is
+// chance. Neither is an answer in time.
 func expired(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && !time.Now().Before(deadline)
 }
 
-// doubt takes back that nothing took effect, where the client library had sent the request before: of what became of that
-// transmission the last answer says nothing. Transparent retries follow what the target surely did not look at.
+// doubt turns a rejection into indeterminate if the client library had sent the request before. The last answer says
+// nothing about the earlier transmission. Transparent retries do not count: the target did not process the
+// transmission before them.
 func (c *call) doubt(at *drivers.Attempt) {
 	if at.Outcome == drivers.Rejected && at.Hidden > at.Transparent {
 		at.Outcome = drivers.Indeterminate
 	}
 }
 
-// evidence writes a status down with its details.
+// evidence is the text of a status with its details.
 func evidence(s *status.Status) string {
 	parts := []string{s.Message()}
 	for i, detail := range s.Details() {
@@ -87,7 +88,7 @@ func evidence(s *status.Status) string {
 	return strings.Join(parts, "; ")
 }
 
-// meanings is the outcome table of the design.
+// meanings is the table of outcomes by status.
 var meanings = map[codes.Code]struct {
 	code    string
 	outcome drivers.Outcome
@@ -110,7 +111,7 @@ var meanings = map[codes.Code]struct {
 	codes.DataLoss:           {"grpc_data_loss", drivers.Indeterminate},
 }
 
-// unsentCode tells why no connection could be made. Nothing left, so whatever gRPC says, it had no effect.
+// unsentCode is the code of a failed connection. Nothing was sent, so the call had no effect, whatever gRPC reports.
 func (d *driver) unsentCode(ctx context.Context, s *status.Status) string {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return drivers.CodeCancelled
@@ -126,8 +127,8 @@ func (d *driver) unsentCode(ctx context.Context, s *status.Status) string {
 	return drivers.CodeRefused
 }
 
-// madeHere returns the code of a status that gRPC made here of an answer that it could not use, or nothing. Targets send
-// statuses of the same words about a request; those are bare statuses, without headers before them.
+// madeHere returns the code of a status that gRPC made here because it could not use the answer; otherwise "".
+// Targets send statuses with the same texts about a request. Those are bare statuses, without headers before them.
 func madeHere(c *call, s *status.Status) string {
 	text := s.Message()
 	if s.Code() == codes.Internal && strings.HasPrefix(text, "cardinality violation") {
@@ -145,15 +146,15 @@ func madeHere(c *call, s *status.Status) string {
 	return ""
 }
 
-// ownWords says that gRPC may have made a status here, of a proxy's HTTP status or a reset: some of those codes mean "rejected". A
-// status that the target sends behind that, against the protocol, looks like the answer. Targets that pass on such a status of
-// theirs lose the certainty of a rejection, and no more.
+// ownWords reports whether gRPC may have made the status here, from a proxy's HTTP status or from a reset. Some of
+// these codes mean "rejected". A status that the target sends after its end, against the protocol, looks like the
+// answer. For such statuses a rejection is not certain, so it becomes indeterminate.
 func ownWords(s *status.Status) bool {
 	return strings.HasPrefix(s.Message(), "unexpected HTTP status code received from server") ||
 		strings.HasPrefix(s.Message(), "stream terminated by RST_STREAM")
 }
 
-// unansweredCode tells what became of a call that left, and that no status answered. gRPC has but words for it.
+// unansweredCode is the code of a call that was sent and got no status. gRPC gives the reason only as text.
 func unansweredCode(ctx context.Context, s *status.Status) string {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):

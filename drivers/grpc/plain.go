@@ -19,7 +19,7 @@ import (
 	"wringer/drivers/grpc/unary"
 )
 
-// plain says whether unary calls ask for no more than the plain path does. The rest is the library's.
+// plain reports whether package unary can make the unary calls. Otherwise grpc-go makes them.
 func (c *Config) plain() bool {
 	return c.ServiceConfig == nil && c.Keepalive == nil && c.Compression != compressionGzip &&
 		c.Balance != balanceRoundRobin && len(c.targets()) == 1
@@ -41,7 +41,7 @@ func (d *driver) openPlain(c *Config) error {
 		Closed:     d.gauge.ended,
 	}
 	if c.TLS != nil {
-		config, err := c.TLS.open(d.env.Files)
+		config, err := c.TLS.Load(d.env.Files)
 		if err != nil {
 			return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 		}
@@ -61,7 +61,7 @@ func (d *driver) openPlain(c *Config) error {
 		o.Authority = c.Authority
 	}
 	for range max(c.Connections, 1) {
-		d.lines = append(d.lines, unary.New(o))
+		d.channels = append(d.channels, unary.New(o))
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func hostOf(authority string) string {
 	return authority
 }
 
-// errHandshake marks a failure of TLS.
+// errHandshake is a failure of the TLS handshake.
 var errHandshake = errors.New("TLS handshake")
 
 func (d *driver) dialTLS(ctx context.Context, address string, config *tls.Config) (net.Conn, error) {
@@ -93,7 +93,7 @@ func (d *driver) dialTLS(ctx context.Context, address string, config *tls.Config
 	return c, nil
 }
 
-// plainSession makes unary calls one after the other on the plain path, on a connection that it shares.
+// plainSession makes unary calls one after the other on the plain path. It shares its connection.
 type plainSession struct {
 	d       *driver
 	caller  *unary.Caller
@@ -113,11 +113,11 @@ func (s *plainSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attem
 	}
 	at.Sent = s.d.env.Clock()
 	r := s.caller.Do(ctx, s.message, s.fields)
-	at.Done = max(r.At, at.Sent) // a target can answer what it was not asked yet
+	at.Done = max(r.At, at.Sent) // a target can answer before the request was sent
 	if r.Sent > 0 {
 		at.Wire, at.Hidden, at.Transparent = true, r.Sent-1, r.Sent-1
 	}
-	s.d.judge(ctx, r, at)
+	s.d.decidePlain(ctx, r, at)
 }
 
 // render renders the metadata.
@@ -136,8 +136,8 @@ func (s *plainSession) render(op *drivers.Op) error {
 // Close implements drivers.Session.
 func (s *plainSession) Close() error { return nil }
 
-// judge sets the outcome of a call on the plain path.
-func (d *driver) judge(ctx context.Context, r *unary.Result, at *drivers.Attempt) {
+// decidePlain sets the outcome of a call on the plain path.
+func (d *driver) decidePlain(ctx context.Context, r *unary.Result, at *drivers.Attempt) {
 	switch {
 	case r.Sent == 0:
 		at.Fail(drivers.Rejected, unsent(ctx, r.Err), r.Text)
@@ -145,7 +145,7 @@ func (d *driver) judge(ctx context.Context, r *unary.Result, at *drivers.Attempt
 		at.Answered = r.Answered
 		at.Fail(drivers.Indeterminate, faultOf(ctx, r.Fault), r.Text)
 	case r.Status != codes.OK || r.Details != "" && statusOf(r).Code() != codes.OK:
-		told(ctx, statusOf(r), at)
+		decideByStatus(ctx, statusOf(r), at)
 	default:
 		at.Answered = true
 		if err := d.output.check(r.Message); err != nil {
@@ -156,7 +156,7 @@ func (d *driver) judge(ctx context.Context, r *unary.Result, at *drivers.Attempt
 	}
 }
 
-// unsent tells why nothing was sent, and so had no effect.
+// unsent is the code of a call that was not sent, and so had no effect.
 func unsent(ctx context.Context, err error) string {
 	var name *net.DNSError
 	switch {
@@ -170,8 +170,8 @@ func unsent(ctx context.Context, err error) string {
 	return drivers.CodeRefused
 }
 
-// faultOf is the code of an answer that is none. The target keeps the attempt's deadline too, and may end the stream or the
-// connection as it passes: whether that or our own timer is heard first is chance.
+// faultOf is the code of a broken answer. The target has the same deadline, and may end the stream or the connection
+// when it passes. Whether that end or our own timer comes first is chance.
 func faultOf(ctx context.Context, fault string) string {
 	if fault != drivers.CodeReset && fault != drivers.CodeClosed {
 		return fault
@@ -185,8 +185,8 @@ func faultOf(ctx context.Context, fault string) string {
 	return fault
 }
 
-// statusOf is the status of a call with its details. Details of another status contradict it: that is a failure of the target's, as
-// for gRPC's library, and neither OK nor a rejection.
+// statusOf is the status of a call with its details. Details with another status contradict it. Then the target
+// failed, as for grpc-go: the call is neither OK nor rejected.
 func statusOf(r *unary.Result) *status.Status {
 	whole := new(spb.Status)
 	b, err := unary.Binary(r.Details)

@@ -1,7 +1,6 @@
 package grpc
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"strings"
@@ -9,9 +8,10 @@ import (
 	"time"
 
 	"wringer/drivers/drivertest"
+	"wringer/drivers/tlsconfig"
 )
 
-// Over TLS the target must prove that it has the authority's name, and choose HTTP/2.
+// With TLS the target must prove the authority's name and choose HTTP/2.
 func TestPlainTLS(t *testing.T) {
 	pair, cert, _ := certificate(t)
 	for _, test := range []struct {
@@ -19,36 +19,25 @@ func TestPlainTLS(t *testing.T) {
 		protocols       []string
 		want            string // of the error
 	}{
-		{"the authority's name", "example.com", []string{"h2"}, "the target's settings"}, // past the handshake
+		{"the authority's name", "example.com", []string{"h2"}, "the target's settings"}, // fails after the handshake
 		{"another name", "example.org", []string{"h2"}, "example.org"},
 		{"no protocol", "example.com", nil, "chose the protocol"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: test.protocols})
-			if err != nil {
-				t.Fatal(err)
-			}
-			served := make(chan struct{})
-			go func() {
-				defer close(served)
-				if c, err := l.Accept(); err == nil {
-					c.(*tls.Conn).HandshakeContext(context.Background())
-					c.Close()
-				}
-			}()
-			c := &Config{Target: l.Addr().String(), Authority: test.authority, TLS: &TLS{CA: cert}}
+			secure := &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: test.protocols}
+			server := drivertest.ServeRawTLS(t, secure, func(c *drivertest.RawConn) { c.Conn.(*tls.Conn).HandshakeContext(t.Context()) })
+			c := &Config{Target: server.Address(), Authority: test.authority, TLS: &tlsconfig.Config{CA: cert}}
 			d := &driver{env: drivertest.NewEnv(t, time.Now()), method: "/test.v1.Inventory/Reserve"}
 			if err := d.openPlain(c); err != nil {
 				t.Fatal(err)
 			}
-			r := d.lines[0].NewCaller().Do(t.Context(), nil, nil)
+			r := d.channels[0].NewCaller().Do(t.Context(), nil, nil)
 			past := test.want == "the target's settings"
 			if r.Sent != 0 || r.Err == nil || !strings.Contains(r.Text, test.want) && !past || errors.Is(r.Err, errHandshake) == past {
 				t.Errorf("%+v", r)
 			}
 			d.Close()
-			l.Close()
-			<-served
+			server.Wait()
 		})
 	}
 }

@@ -21,12 +21,12 @@ import (
 )
 
 const (
-	// maxFiles and maxFileBytes bound what a target can make us load.
+	// maxFiles and maxFileBytes bound the types that a target can make us load.
 	maxFiles     = 4096
 	maxFileBytes = 16 << 20
 )
 
-// reflector asks a target for its types. v1 and v1alpha of the protocol have the same bytes, and differ in their names.
+// reflector asks a target for its types. v1 and v1alpha of the protocol differ only in their names.
 type reflector struct {
 	stream grpc.ClientStream
 	files  map[string]*descriptorpb.FileDescriptorProto
@@ -74,7 +74,7 @@ func newReflector(ctx context.Context, conn *grpc.ClientConn, version string) (*
 
 func (r *reflector) ask(question *rpb.ServerReflectionRequest) (*rpb.ServerReflectionResponse, error) {
 	if err := r.stream.SendMsg(question); err != nil {
-		// The stream has ended; why, only receiving tells.
+		// The stream has ended. Only a receive returns the reason.
 		if err := r.stream.RecvMsg(new(rpb.ServerReflectionResponse)); err != nil {
 			return nil, err
 		}
@@ -85,7 +85,7 @@ func (r *reflector) ask(question *rpb.ServerReflectionRequest) (*rpb.ServerRefle
 	return answer, err
 }
 
-// service loads the file of a service, with all that it imports.
+// service loads the file of a service and all imports.
 func (r *reflector) service(name string) (protoreflect.ServiceDescriptor, error) {
 	answer, err := r.ask(&rpb.ServerReflectionRequest{
 		MessageRequest: &rpb.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: name},
@@ -105,7 +105,7 @@ func (r *reflector) service(name string) (protoreflect.ServiceDescriptor, error)
 	return r.link(name)
 }
 
-// unknownService names what there is instead.
+// unknownService is the error for an unknown service. It lists the services that exist.
 func (r *reflector) unknownService(name string, e *rpb.ErrorResponse) error {
 	answer, err := r.ask(&rpb.ServerReflectionRequest{MessageRequest: &rpb.ServerReflectionRequest_ListServices{}})
 	if err != nil {
@@ -137,8 +137,8 @@ func (r *reflector) take(answer *rpb.ServerReflectionResponse) error {
 	return nil
 }
 
-// imports asks for what the files import, until nothing is missing. Some servers leave out the files that come with
-// protobuf, which are known here.
+// imports asks for missing imports until there are none. Some servers leave out the files that come with protobuf;
+// those are known here.
 func (r *reflector) imports() error {
 	for {
 		name := r.missing()

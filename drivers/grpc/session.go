@@ -11,13 +11,13 @@ import (
 	"wringer/drivers"
 )
 
-// session makes calls one after the other by gRPC's library, on a connection that it shares.
+// session makes calls one after the other by grpc-go. It shares its connection.
 type session struct {
 	d       *driver
 	conn    *grpc.ClientConn
 	reply   *reply
-	tracker *tracker // of a method that streams
-	size    int      // of the last request
+	tracker *tracker // for a method that streams
+	size    int      // of the last request, in bytes
 }
 
 func newSession(d *driver, conn *grpc.ClientConn) *session {
@@ -34,7 +34,7 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 		s.converse(ctx, op, at)
 		return
 	}
-	// A buffer for each request: gRPC may still hold it after a call that was cancelled.
+	// Each request has a buffer of its own: gRPC may still use the buffer after a cancelled call.
 	message, err := s.d.inputs[0].Append(make([]byte, 0, s.size), op)
 	if err != nil {
 		at.Fail(drivers.Rejected, codeMessage, err.Error())
@@ -51,7 +51,7 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	s.d.decide(ctx, c, s.reply, err, at)
 }
 
-// carrying gives a call's context the metadata of its operation.
+// carrying adds the metadata of an operation to a call's context.
 func (s *session) carrying(ctx context.Context, op *drivers.Op) context.Context {
 	if len(s.d.metadata) == 0 {
 		return ctx
@@ -73,12 +73,12 @@ func (s *session) headers(op *drivers.Op) metadata.MD {
 // Close implements drivers.Session.
 func (s *session) Close() error { return nil }
 
-// reply takes an answer's message. It is checked whole, although little of it is kept: an answer that does not decode is
-// no ack.
+// reply receives an answer's message. It checks the whole message, because an answer that does not decode is not an
+// ack. It keeps only a small part.
 type reply struct {
 	shape *shape
 	keep  bool
-	bytes []byte // of the last message, when kept
+	bytes []byte // the last message, if kept
 	err   error
 }
 
@@ -89,16 +89,16 @@ func (r *reply) take(b []byte) {
 	}
 }
 
-// request is a message to send, with the place in which gRPC is handed it. It is not used again: gRPC may hold it after its call.
+// request is a message to send. It is not reused, because gRPC may keep it after the call.
 type request struct {
 	bytes   []byte
 	buffers [1]mem.Buffer
 }
 
-// codec sends bytes that are encoded already, and decodes into a reply.
+// codec sends encoded bytes, and decodes into a reply.
 type codec struct{}
 
-// Name is part of the content type: the bytes are protobuf's.
+// Name is part of the content type: the bytes are protobuf.
 func (codec) Name() string { return "proto" }
 
 func (codec) Marshal(v any) (mem.BufferSlice, error) {

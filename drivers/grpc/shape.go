@@ -10,19 +10,19 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// shape checks that bytes are a message of a type as protobuf's own decoder does, without building the message: an answer
-// must decode to be an ack, and nothing else of it is needed. It is read only once made.
+// shape checks that bytes are a message of a type, as protobuf's decoder does, but without building the message. An
+// answer must decode to be an ack; its content is not needed. A shape is read only once made.
 type shape struct {
-	// whole is set where protobuf itself must decode: required fields, groups, extensions and editions have rules that are
-	// not repeated here.
+	// whole is set for types that only protobuf's decoder can check: required fields, groups, extensions and editions
+	// have further rules.
 	whole  protoreflect.MessageDescriptor
 	fields map[protowire.Number]*element
 }
 
 // element is one field of a shape.
 type element struct {
-	wire    protowire.Type // of one value
-	packed  bool           // a list of numbers may also come as bytes that hold them all
+	wire    protowire.Type // the wire type of one value
+	packed  bool           // a list of numbers may also be packed into bytes
 	text    bool           // must be UTF-8
 	message *shape
 }
@@ -40,7 +40,7 @@ func newShape(desc protoreflect.MessageDescriptor) *shape {
 	return shapeOf(desc, make(map[protoreflect.FullName]*shape))
 }
 
-// shapeOf makes each type's shape once: types may hold themselves.
+// shapeOf makes each type's shape once, because types may contain themselves.
 func shapeOf(desc protoreflect.MessageDescriptor, known map[protoreflect.FullName]*shape) *shape {
 	if s := known[desc.FullName()]; s != nil {
 		return s
@@ -72,7 +72,7 @@ var wireTypes = map[protoreflect.Kind]protowire.Type{
 	protoreflect.StringKind: protowire.BytesType, protoreflect.BytesKind: protowire.BytesType, protoreflect.MessageKind: protowire.BytesType,
 }
 
-// check returns an error where protobuf's decoder would.
+// check returns an error if protobuf's decoder would.
 func (s *shape) check(b []byte) error { return s.checkAt(b, 0) }
 
 func (s *shape) checkAt(b []byte, depth int) error {
@@ -103,7 +103,7 @@ func (s *shape) checkAt(b []byte, depth int) error {
 			}
 			b = b[n:]
 		default:
-			// A known number with another wire type is an unknown field, as for protobuf.
+			// For protobuf a known number with another wire type is an unknown field.
 			n := protowire.ConsumeFieldValue(number, wire, b)
 			if n < 0 {
 				return protowire.ParseError(n)
@@ -134,8 +134,8 @@ func (e *element) check(value []byte, depth int) error {
 	return nil
 }
 
-// find returns the last value of the field that path leads to, from bytes that passed check. A number comes as value,
-// everything else as text.
+// find returns the last value of the field at path, from bytes that passed check. A number is returned as value, all
+// else as text.
 func find(b []byte, path []protowire.Number) (value uint64, text []byte, found bool) {
 	for len(b) > 0 {
 		number, wire, n := protowire.ConsumeTag(b)
@@ -155,7 +155,7 @@ func find(b []byte, path []protowire.Number) (value uint64, text []byte, found b
 	return value, text, found
 }
 
-// take reads one occurrence; one of another wire type changes nothing.
+// take reads one occurrence of the field. An occurrence with another wire type is ignored.
 func take(wire protowire.Type, b []byte, rest []protowire.Number, value uint64, text []byte, found bool) (uint64, []byte, bool) {
 	switch wire {
 	case protowire.BytesType:

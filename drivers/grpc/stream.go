@@ -35,7 +35,7 @@ const (
 	defaultMaxReplies = 10_000
 )
 
-// check finds what is wrong whatever the method's types are.
+// check finds problems that do not depend on the method's types.
 func (c *Stream) check(listed int, problem func(field, message string)) {
 	for _, bound := range []struct {
 		field string
@@ -71,7 +71,7 @@ func (c *Stream) check(listed int, problem func(field, message string)) {
 	}
 }
 
-// messageTelling says what the driver can tell about the messages of a call.
+// messageTelling describes what the driver can count about the messages of a call.
 func (c *Config) messageTelling() drivers.MessageTelling {
 	s := c.Stream
 	if s == nil {
@@ -80,7 +80,7 @@ func (c *Config) messageTelling() drivers.MessageTelling {
 	return drivers.MessageTelling{Streams: true, Counted: s.Replies > 0 || s.ID != "" || len(s.Count) > 0 || s.Lockstep, Tracked: s.ID != ""}
 }
 
-// fits finds what the method cannot do.
+// fits finds settings that the method does not support.
 func (c *Stream) fits(method protoreflect.MethodDescriptor) error {
 	sends, receives := method.IsStreamingClient(), method.IsStreamingServer()
 	refuse := func(is bool, field, why string) error {
@@ -101,15 +101,15 @@ func (c *Stream) fits(method protoreflect.MethodDescriptor) error {
 	)
 }
 
-// flow is a Stream made ready. It is read only.
+// flow is a compiled Stream. It is read only.
 type flow struct {
 	sends, receives bool
-	messages        int // to send
+	messages        int // number of messages to send
 	every           time.Duration
 	lockstep        bool
 	halfClose       string
-	expected        int // messages to come; 0: not known
-	most            int // that are received
+	expected        int // number of messages that must arrive; 0: unknown
+	most            int // the largest number of messages received
 	id              *reference
 	first           uint64
 	count           []*reference
@@ -196,7 +196,7 @@ func newReference(desc protoreflect.MessageDescriptor, path string) (*reference,
 	return r, nil
 }
 
-// number reads a number; one that is absent is 0, as proto3 writes it.
+// number reads a number. An absent number is 0, as proto3 writes it.
 func (r *reference) number(b []byte) uint64 {
 	v, _, _ := find(b, r.path)
 	if r.zig {

@@ -2,7 +2,6 @@ package grpc
 
 import (
 	"context"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -26,9 +25,13 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"wringer/drivers/drivertest"
+	"wringer/drivers/drivertest/tier"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	tier.AtOnce(tier.Waiting)
+	goleak.VerifyTestMain(m)
+}
 
 // shop holds the compiled test service.
 var shop = sync.OnceValues(func() (linker.File, error) {
@@ -51,28 +54,28 @@ func inventory(t testing.TB) protoreflect.ServiceDescriptor {
 	return file.Services().ByName("Inventory")
 }
 
-// Behaviours beyond those of the suite.
+// Behaviours beside those of the suite.
 const (
 	undecodable drivertest.Behaviour = "OK with a message that does not decode"
 	noMessage   drivertest.Behaviour = "OK without a message"
 	wordsOf     drivertest.Behaviour = "a status in the words of gRPC's own"
 )
 
-// target is a gRPC server that behaves as it is told.
+// target is a gRPC server with a behaviour that tests choose.
 type target struct {
 	address  string
 	service  protoreflect.ServiceDescriptor
 	reflects []string
 	options  []grpc.ServerOption
 	mode     atomic.Value
-	status   atomic.Pointer[status.Status] // answered in mode Reject and Fail
+	status   atomic.Pointer[status.Status] // the answer in mode Reject and Fail
 	received atomic.Int64
 	last     atomic.Pointer[dynamicpb.Message]
 	header   atomic.Pointer[metadata.MD]
-	hurried  atomic.Bool // the last call came with a deadline
+	hurried  atomic.Bool // the last call had a deadline
 	released chan struct{}
 	register func(*grpc.Server)    // further services; nil: none
-	answers  func() *status.Status // in place of status; nil: none
+	answers  func() *status.Status // instead of status; nil: none
 
 	mu     sync.Mutex
 	conns  map[string]net.Conn // by remote address
@@ -94,7 +97,7 @@ func (g *target) begin(t testing.TB) {
 	g.listen(t)
 }
 
-// listener keeps the connections that it accepts within reach.
+// listener keeps the connections that it accepts.
 type listener struct {
 	net.Listener
 	g *target
@@ -121,7 +124,7 @@ func (g *target) listen(t testing.TB) {
 	g.server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: string(g.service.FullName()),
 		HandlerType: (*any)(nil),
-		// On the wire a unary call is a stream that a proper target answers with one message.
+		// On the wire a unary call is a stream that a correct target answers with one message.
 		Streams: []grpc.StreamDesc{
 			{StreamName: "Reserve", ServerStreams: true, Handler: g.reserve},
 			{StreamName: "Watch", ServerStreams: true, Handler: g.watch},
@@ -172,11 +175,11 @@ func (g *target) close() {
 	g.stop()
 }
 
-func (g *target) conn(ctx context.Context) *net.TCPConn {
+func (g *target) conn(ctx context.Context) *drivertest.RawConn {
 	p, _ := peer.FromContext(ctx)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.conns[p.Addr.String()].(*net.TCPConn)
+	return drivertest.NewRawConn(g.conns[p.Addr.String()])
 }
 
 func (g *target) reserve(_ any, stream grpc.ServerStream) error {
@@ -204,7 +207,7 @@ func (g *target) reserve(_ any, stream grpc.ServerStream) error {
 	}
 }
 
-// over does what the behaviours of the suite do to a call, whatever its kind; false when the call goes on.
+// over applies the suite's behaviours to a call of any kind. It returns false if the call goes on.
 func (g *target) over(stream grpc.ServerStream) (bool, error) {
 	switch mode := g.behaviour(); mode {
 	case drivertest.Reject:
@@ -212,7 +215,8 @@ func (g *target) over(stream grpc.ServerStream) (bool, error) {
 	case drivertest.Fail:
 		return true, g.answer(codes.Internal)
 	case drivertest.Hang:
-		// Not until the context ends: it ends with the client's deadline, and the answer would race with it.
+		// It does not wait for the context, which ends at the client's deadline: the answer would race with the
+		// deadline.
 		<-g.released
 		return true, status.Error(codes.Unknown, "released")
 	case drivertest.Close, drivertest.Cut, drivertest.Reset, drivertest.Garbage, drivertest.Endless:
@@ -231,7 +235,7 @@ func (g *target) answer(otherwise codes.Code) error {
 	return status.Error(otherwise, "as told")
 }
 
-// reply answers, or does with the connection what answering would not.
+// reply answers, or breaks the connection instead.
 func (g *target) reply(stream grpc.ServerStream, mode drivertest.Behaviour) error {
 	ctx := stream.Context()
 	ok := []byte{0x08, 0x01} // ok: true
@@ -246,16 +250,14 @@ func (g *target) reply(stream grpc.ServerStream, mode drivertest.Behaviour) erro
 		stream.SendHeader(metadata.Pairs("half", "way"))
 		g.conn(ctx).Close()
 	case drivertest.Reset:
-		c := g.conn(ctx)
-		c.SetLinger(0)
-		c.Close()
+		g.conn(ctx).Reset()
 	case drivertest.Garbage:
-		io.WriteString(g.conn(ctx), strings.Repeat("garbage ", 10_000))
+		g.conn(ctx).Say(strings.Repeat("garbage ", 10_000))
 	}
 	return stream.SendMsg(ok)
 }
 
-// serverCodec decodes dynamic messages, and sends bytes as they are.
+// serverCodec decodes dynamic messages, and sends bytes unchanged.
 type serverCodec struct{}
 
 func (serverCodec) Name() string { return "proto" }

@@ -17,9 +17,10 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
+	"wringer/drivers/tlsconfig"
 )
 
-// certificate lends a certificate for example.com, as PEM files too.
+// certificate returns a certificate for example.com, also as PEM files.
 func certificate(t *testing.T) (pair tls.Certificate, certFile, keyFile string) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
@@ -46,13 +47,13 @@ func TestMutualTLS(t *testing.T) {
 	t.Cleanup(g.close)
 	for _, test := range []struct {
 		name string
-		tls  TLS
+		tls  tlsconfig.Config
 		want string // of the error; empty: none
 	}{
-		{"both prove themselves", TLS{CA: cert, Cert: cert, Key: key, ServerName: "example.com"}, ""},
-		{"no certificate of the client's", TLS{CA: cert, ServerName: "example.com"}, "target unreachable"}, // TLS 1.3: the refusal comes when the client already writes
-		{"an authority that is not trusted", TLS{Cert: cert, Key: key, ServerName: "example.com"}, "certificate"},
-		{"another name", TLS{CA: cert, Cert: cert, Key: key, ServerName: "example.org"}, "example.org"},
+		{"both prove themselves", tlsconfig.Config{CA: cert, Cert: cert, Key: key, ServerName: "example.com"}, ""},
+		{"no certificate of the client's", tlsconfig.Config{CA: cert, ServerName: "example.com"}, "target unreachable"}, // TLS 1.3: the refusal arrives when the client already writes
+		{"an authority that is not trusted", tlsconfig.Config{Cert: cert, Key: key, ServerName: "example.com"}, "certificate"},
+		{"another name", tlsconfig.Config{CA: cert, Cert: cert, Key: key, ServerName: "example.org"}, "example.org"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := reserve(g)
@@ -78,7 +79,7 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
-// The attempt's deadline goes over the wire, so that a target can give up when nobody waits any more.
+// The attempt's deadline is sent, so that a target can give up calls that nobody waits for.
 func TestDeadlineOnTheWire(t *testing.T) {
 	g := start(t, "v1")
 	if at := do(t, open(t, reserve(g)), drivers.Op{}); at.Outcome != drivers.Acked {

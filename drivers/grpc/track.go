@@ -6,7 +6,7 @@ import (
 	"wringer/drivers"
 )
 
-// tracker tells the messages received in one call apart. It is used again for the next call.
+// tracker identifies the messages received in one call. It is reused for the next call.
 type tracker struct {
 	flow     *flow
 	identity drivers.Identity
@@ -14,7 +14,7 @@ type tracker struct {
 	out      *drivers.Messages
 	once     bits
 	twice    bits
-	highest  int64 // number of the highest message that came, -1 before the first
+	highest  int64 // the highest message number received, -1 before the first message
 	distinct int64
 }
 
@@ -29,7 +29,7 @@ func newTracker(f *flow, identity drivers.Identity) *tracker {
 	return &tracker{flow: f, identity: identity, once: make(bits, words), twice: make(bits, words)}
 }
 
-// begin makes ready for a call.
+// begin resets the tracker for a call.
 func (t *tracker) begin(op uint64, out *drivers.Messages) {
 	t.op, t.out, t.highest, t.distinct = op, out, -1, 0
 	clear(t.once)
@@ -37,7 +37,7 @@ func (t *tracker) begin(op uint64, out *drivers.Messages) {
 	out.Tracked = t.flow.id != nil
 }
 
-// see takes note of one message, whose bytes decode.
+// see records one message, whose bytes decode.
 func (t *tracker) see(b []byte) {
 	if t.flow.id == nil {
 		return
@@ -72,7 +72,7 @@ func (t *tracker) note(into *string, what string) {
 	}
 }
 
-// number reads which message it is, from 0; false when it is none of this call's.
+// number reads the message's number, from 0. It returns false if the message does not belong to this call.
 func (t *tracker) number(b []byte) (uint64, bool) {
 	var n uint64
 	if id := t.flow.id; !id.text {
@@ -102,7 +102,7 @@ func (t *tracker) number(b []byte) (uint64, bool) {
 	return n, n < uint64(bound)
 }
 
-// enough says that all expected messages came.
+// enough reports whether all expected messages arrived.
 func (t *tracker) enough() bool {
 	switch {
 	case t.flow.expected == 0:
@@ -113,8 +113,8 @@ func (t *tracker) enough() bool {
 	return t.distinct >= int64(t.flow.expected)
 }
 
-// end counts what did not come. whole: the target said that it was done. Without that word it is undecided, and of what
-// nobody knows how much there was, nothing is.
+// end counts the missing messages. whole: the target said that it was done. Without that word missing messages are
+// undecided, and none is missing if the expected number is unknown.
 func (t *tracker) end(whole bool) {
 	came, want := t.distinct, int64(t.flow.expected)
 	switch {
@@ -127,13 +127,13 @@ func (t *tracker) end(whole bool) {
 			t.note(&t.out.Evidence.Unexpected, fmt.Sprintf("%d messages came, %d were expected", t.out.Received, want))
 		}
 	case want == 0:
-		want = t.highest + 1 // what is missing below the highest
+		want = t.highest + 1 // gaps below the highest number
 	}
 	t.out.Counted = whole
 	t.miss(want-came, whole)
 }
 
-// counted compares what was sent with what the target says arrived.
+// counted compares the number sent with the number that the target reports.
 func (t *tracker) counted(b []byte) {
 	var arrived uint64
 	for _, r := range t.flow.count {
@@ -168,7 +168,7 @@ func (t *tracker) miss(n int64, whole bool) {
 	t.note(&t.out.Evidence.Lost, what)
 }
 
-// missing is the lowest number that did not come.
+// missing is the lowest number that did not arrive.
 func (t *tracker) missing() (uint64, bool) {
 	for n := uint64(0); t.flow.id != nil && n < uint64(t.flow.most); n++ {
 		if !t.once.has(n) {

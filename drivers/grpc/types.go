@@ -21,7 +21,7 @@ import (
 // maxDescriptors bounds a descriptor set's file.
 const maxDescriptors = 64 << 20
 
-// checkTypes checks where the method's types come from.
+// checkTypes checks the source of the method's types.
 func (c *Config) checkTypes(problem func(field, message string)) {
 	if len(c.Protos) > 0 && c.Descriptors != "" {
 		problem("descriptors", "stands beside protos; keep one of the two")
@@ -42,7 +42,7 @@ func (d *driver) methodOf(ctx context.Context, c *Config) (protoreflect.MethodDe
 	case len(c.Protos) > 0:
 		find, err = compileProtos(ctx, c, d.env.Files)
 	case c.Descriptors != "":
-		find, err = readDescriptors(resolve(d.env.Files, c.Descriptors))
+		find, err = readDescriptors(drivers.ResolvePath(d.env.Files, c.Descriptors))
 	default:
 		return d.ask(ctx, c)
 	}
@@ -67,7 +67,7 @@ func compileProtos(ctx context.Context, c *Config, folder string) (func(protoref
 		paths = nil
 	}
 	for _, p := range c.ImportPaths {
-		paths = append(paths, resolve(folder, p))
+		paths = append(paths, drivers.ResolvePath(folder, p))
 	}
 	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: paths})}
 	files, err := compiler.Compile(ctx, c.Protos...)
@@ -84,8 +84,8 @@ func compileProtos(ctx context.Context, c *Config, folder string) (func(protoref
 	}, nil
 }
 
-// readDescriptors reads a FileDescriptorSet, as protoc --descriptor_set_out and buf build write it. Files that come with
-// protobuf may be left out of it.
+// readDescriptors reads a FileDescriptorSet as written by protoc --descriptor_set_out and buf build. The set may omit
+// the files that come with protobuf.
 func readDescriptors(path string) (func(protoreflect.FullName) protoreflect.Descriptor, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -124,7 +124,7 @@ func complete(set *descriptorpb.FileDescriptorSet) error {
 	for _, f := range set.File {
 		have[f.GetName()] = true
 	}
-	for i := 0; i < len(set.File); i++ { // the set grows on the way
+	for i := 0; i < len(set.File); i++ { // the set grows in the loop
 		for _, name := range set.File[i].GetDependency() {
 			if have[name] {
 				continue

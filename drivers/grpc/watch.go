@@ -9,7 +9,7 @@ import (
 	"wringer/drivers"
 )
 
-// watcher hears from gRPC what becomes of connections and calls.
+// watcher receives gRPC's events of connections and calls.
 type watcher struct{ gauge *gauge }
 
 // gauge counts connections.
@@ -22,17 +22,17 @@ func (g *gauge) began() {
 
 func (g *gauge) ended() { g.open.Add(-1) }
 
-// call is what was seen of one call on the wire. Each call has a call of its own: what is still heard after it ended
-// must not count for the next one.
+// call is what was observed of one call on the wire. Each call has its own, because late events of a call must not
+// count for the next one.
 type call struct {
-	sent     atomic.Int32 // requests whose headers left: 1, and 1 more for each retry by the library
-	unasked  atomic.Int32 // of these, the transparent retries: the library found that the target had not looked at the one before
-	resend   atomic.Bool  // the attempt under way is a transparent retry
-	header   atomic.Bool  // the answer began with headers: it is more than a bare status
-	answered atomic.Bool  // the answer's status came
+	sent     atomic.Int32 // requests whose headers were sent: 1, and 1 more for each retry by the library
+	unasked  atomic.Int32 // the transparent retries among them: the target had not processed the transmission before
+	resend   atomic.Bool  // the current transmission is a transparent retry
+	header   atomic.Bool  // the answer began with headers, so it is more than a bare status
+	answered atomic.Bool  // the answer's status arrived
 }
 
-// count tells an attempt how often it was transmitted, once the call is over.
+// count records how often an attempt was transmitted, once the call is over.
 func (c *call) count(at *drivers.Attempt) {
 	if sent := int(c.sent.Load()); sent > 0 {
 		at.Wire, at.Hidden, at.Transparent = true, sent-1, min(int(c.unasked.Load()), sent-1)
@@ -41,7 +41,8 @@ func (c *call) count(at *drivers.Attempt) {
 
 type callKey struct{}
 
-// HandleRPC implements stats.Handler. Begin counts nothing: it also comes for an attempt that found no connection.
+// HandleRPC implements stats.Handler. Begin counts nothing, because gRPC also reports it for an attempt that found no
+// connection.
 func (*watcher) HandleRPC(ctx context.Context, s stats.RPCStats) {
 	c, ok := ctx.Value(callKey{}).(*call)
 	if !ok {
@@ -49,9 +50,10 @@ func (*watcher) HandleRPC(ctx context.Context, s stats.RPCStats) {
 	}
 	switch s := s.(type) {
 	case *stats.Begin:
-		// A target that began to answer has looked, although it says that it has not; the library sends again all the same.
+		// A target that began to answer has processed the call, even if it says otherwise. The library resends the
+		// call all the same.
 		c.resend.Store(s.IsTransparentRetryAttempt && !c.header.Load())
-		// What an attempt before this one heard is not this one's.
+		// Events of the transmission before do not count for this one.
 		c.header.Store(false)
 		c.answered.Store(false)
 	case *stats.OutHeader:

@@ -3,26 +3,16 @@ package kafka
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
+
+	"wringer/drivers/tlsconfig"
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
-
-// TLS is how the brokers are trusted, and how the client proves itself. Paths are relative to the scenario.
-type TLS struct {
-	CA         string `yaml:"ca" jsonschema_description:"PEM file of the authorities to trust. Default: the system's."`
-	Cert       string `yaml:"cert" jsonschema_description:"PEM file of the client's certificate."`
-	Key        string `yaml:"key" jsonschema_description:"PEM file of the client's key."`
-	ServerName string `yaml:"server_name" jsonschema_description:"The name to ask for and to verify. Default: each broker's host."`
-	Insecure   bool   `yaml:"insecure" jsonschema_description:"Do not verify the brokers' certificates."`
-}
 
 // SASL is how the client names itself to the brokers.
 type SASL struct {
@@ -32,21 +22,14 @@ type SASL struct {
 	Token     string `yaml:"token" jsonschema_description:"The access token of OAUTHBEARER."`
 }
 
-// access is what it takes to speak with the brokers; both parts may be nil.
+// access holds how to reach the brokers securely. Both fields may be nil.
 type access struct {
-	tls  *TLS
+	tls  *tlsconfig.Config
 	sasl *SASL
 }
 
 func (a access) check(problem func(field, message string)) {
-	if t := a.tls; t != nil {
-		if (t.Cert == "") != (t.Key == "") {
-			problem("tls", "cert and key go together")
-		}
-		if t.Insecure && t.CA != "" {
-			problem("tls.insecure", "stands beside ca; keep one of the two")
-		}
-	}
+	a.tls.Check(problem)
 	s := a.sasl
 	if s == nil {
 		return
@@ -71,41 +54,16 @@ func (a access) check(problem func(field, message string)) {
 	}
 }
 
-// secure loads the TLS files; nil without TLS.
-func (a access) secure(files string) (*tls.Config, error) {
-	t := a.tls
-	if t == nil {
+// loadTLS loads the TLS files. It returns nil without TLS.
+func (a access) loadTLS(files string) (*tls.Config, error) {
+	if a.tls == nil {
 		return nil, nil
 	}
-	resolve := func(path string) string {
-		if filepath.IsAbs(path) {
-			return path
-		}
-		return filepath.Join(files, path)
-	}
-	out := &tls.Config{ServerName: t.ServerName, InsecureSkipVerify: t.Insecure, MinVersion: tls.VersionTLS12}
-	if t.CA != "" {
-		pem, err := os.ReadFile(resolve(t.CA))
-		if err != nil {
-			return nil, fmt.Errorf("tls.ca: %w", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("tls.ca: no certificate in " + t.CA)
-		}
-	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(resolve(t.Cert), resolve(t.Key))
-		if err != nil {
-			return nil, fmt.Errorf("tls.cert: %w", err)
-		}
-		out.Certificates = []tls.Certificate{pair}
-	}
-	return out, nil
+	return a.tls.Load(files)
 }
 
-// sign sets how sarama names itself to the brokers.
-func (a access) sign(config *sarama.Config) {
+// setLogin sets sarama's SASL configuration.
+func (a access) setLogin(config *sarama.Config) {
 	s := a.sasl
 	if s == nil {
 		return
@@ -125,7 +83,7 @@ func (a access) sign(config *sarama.Config) {
 	}
 }
 
-// token is a sarama.AccessTokenProvider of one token, which is as long-lived as the run.
+// token is a sarama.AccessTokenProvider of one token. The token is assumed to last for the whole run.
 type token string
 
 // Token implements sarama.AccessTokenProvider.
@@ -133,7 +91,7 @@ func (t token) Token() (*sarama.AccessToken, error) {
 	return &sarama.AccessToken{Token: string(t)}, nil
 }
 
-// scramClient is franz-go's SCRAM as sarama asks for it.
+// scramClient adapts franz-go's SCRAM to sarama's interface.
 type scramClient struct {
 	mechanism func(scram.Auth) sasl.Mechanism
 	session   sasl.Session
@@ -148,7 +106,7 @@ func (c *scramClient) Begin(user, password, authzID string) (err error) {
 	return err
 }
 
-// Step implements sarama.SCRAMClient: the first step has no challenge.
+// Step implements sarama.SCRAMClient. The first step has no challenge.
 func (c *scramClient) Step(challenge string) (string, error) {
 	if first := c.first; first != nil {
 		c.first = nil
@@ -162,12 +120,11 @@ func (c *scramClient) Step(challenge string) (string, error) {
 // Done implements sarama.SCRAMClient.
 func (c *scramClient) Done() bool { return c.done }
 
-// errTLS marks a connection that was not made because the two sides could not agree on TLS.
+// errTLS marks a connection that failed because the TLS handshake failed.
 var errTLS = errors.New("tls handshake")
 
-// shake makes conn, which leads to address, a TLS connection. The tap must see what is said, so that sarama knows nothing
-// of TLS.
-func shake(ctx context.Context, conn net.Conn, address string, config *tls.Config) (net.Conn, error) {
+// handshakeTLS makes conn a TLS connection to address. The tap must see plain bytes, so sarama's own TLS is not used.
+func handshakeTLS(ctx context.Context, conn net.Conn, address string, config *tls.Config) (net.Conn, error) {
 	if config.ServerName == "" {
 		config = config.Clone()
 		config.ServerName, _, _ = net.SplitHostPort(address)

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
 // roundTrip sends a record and reads it back.
@@ -53,15 +54,15 @@ func certificate(t *testing.T, env *drivers.Env) tls.Certificate {
 func TestTLS(t *testing.T) {
 	env := newEnv()
 	c := newCluster(t, 1, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{certificate(t, &env)}}))
-	roundTrip(t, c, Config{TLS: &TLS{CA: "ca.pem"}}, env)
-	roundTrip(t, c, Config{TLS: &TLS{Insecure: true}}, env)
-	for name, access := range map[string]*TLS{"not trusted": {}, "another name": {CA: "ca.pem", ServerName: "elsewhere.test"}} {
+	roundTrip(t, c, Config{TLS: &tlsconfig.Config{CA: "ca.pem"}}, env)
+	roundTrip(t, c, Config{TLS: &tlsconfig.Config{Insecure: true}}, env)
+	for name, access := range map[string]*tlsconfig.Config{"not trusted": {}, "another name": {CA: "ca.pem", ServerName: "elsewhere.test"}} {
 		_, err := (&Config{Brokers: brokers(c), Topic: topic, TLS: access}).Open(t.Context(), env)
 		if !errors.Is(err, drivers.ErrUnreachable) || !strings.Contains(err.Error(), "tls") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	_, err := (&Config{Brokers: brokers(c), Topic: topic, TLS: &TLS{CA: "absent.pem"}}).Open(t.Context(), env)
+	_, err := (&Config{Brokers: brokers(c), Topic: topic, TLS: &tlsconfig.Config{CA: "absent.pem"}}).Open(t.Context(), env)
 	if !errors.Is(err, drivers.ErrConfig) || !strings.Contains(err.Error(), "absent.pem") {
 		t.Errorf("absent file: %v", err)
 	}
@@ -72,7 +73,7 @@ func TestSASL(t *testing.T) {
 		t.Run(mechanism, func(t *testing.T) {
 			c := newCluster(t, 1, kfake.EnableSASL(), kfake.Superuser(mechanism, "ann", "secret"))
 			roundTrip(t, c, Config{SASL: &SASL{Mechanism: mechanism, User: "ann", Password: "secret"}}, newEnv())
-			// Some brokers close the connection, as these do; Apache's answer with an error.
+			// Some brokers close the connection, as these do; Apache's brokers answer with an error.
 			wrong := func(err error, kind error) bool {
 				return errors.Is(err, kind) && strings.Contains(err.Error(), "sasl") && !strings.Contains(err.Error(), "guess")
 			}
@@ -101,7 +102,7 @@ func TestSASL(t *testing.T) {
 
 func TestToken(t *testing.T) {
 	config := sarama.NewConfig()
-	access{sasl: &SASL{Mechanism: "OAUTHBEARER", Token: "abc"}}.sign(config)
+	access{sasl: &SASL{Mechanism: "OAUTHBEARER", Token: "abc"}}.setLogin(config)
 	if err := config.Validate(); err != nil {
 		t.Error(err)
 	}
@@ -116,8 +117,8 @@ func TestAccessCheck(t *testing.T) {
 		fields []string
 	}{
 		{access{}, nil},
-		{access{&TLS{}, &SASL{User: "a", Password: "b"}}, nil},
-		{access{&TLS{Cert: "c", Insecure: true, CA: "x"}, &SASL{}}, []string{"tls", "tls.insecure", "sasl"}},
+		{access{&tlsconfig.Config{}, &SASL{User: "a", Password: "b"}}, nil},
+		{access{&tlsconfig.Config{Cert: "c", Insecure: true, CA: "x"}, &SASL{}}, []string{"tls", "tls.insecure", "sasl"}},
 		{access{nil, &SASL{User: "a", Password: "b", Token: "c"}}, []string{"sasl.token"}},
 		{access{nil, &SASL{Mechanism: "OAUTHBEARER", User: "a"}}, []string{"sasl.token", "sasl"}},
 		{access{nil, &SASL{Mechanism: "GSSAPI"}}, []string{"sasl.mechanism"}},

@@ -27,8 +27,8 @@ import (
 // benchInFlight bounds the records under way in both producers.
 const benchInFlight = 4096
 
-// BenchmarkDriver and BenchmarkBareSarama send the same records to the same kind of cluster (which keeps nothing). What
-// lies between them is the price of the accounting: contexts, identities, transmissions counted on the wire.
+// BenchmarkDriver and BenchmarkBareSarama send the same records to the same kind of cluster, which keeps nothing. The
+// difference is the cost of the accounting: contexts, identities, and transmissions counted on the wire.
 func BenchmarkDriver(b *testing.B) {
 	for _, size := range []drivers.Bytes{100, 1024} {
 		for _, compression := range []string{"none", "lz4"} {
@@ -44,7 +44,7 @@ type loop struct {
 	*Driver
 	fly   context.Context
 	stop  func()
-	slots chan *flightSlot
+	slots chan *attemptSlot
 	seq   uint64
 }
 
@@ -60,10 +60,10 @@ func openLoop(b *testing.B, addresses []string, config Config, requests *atomic.
 	if err != nil {
 		b.Fatal(err)
 	}
-	l := &loop{Driver: opened.(*Driver), slots: make(chan *flightSlot, benchInFlight)}
+	l := &loop{Driver: opened.(*Driver), slots: make(chan *attemptSlot, benchInFlight)}
 	l.fly, l.stop = context.WithCancel(b.Context())
 	for range benchInFlight {
-		l.slots <- &flightSlot{}
+		l.slots <- &attemptSlot{}
 	}
 	return l
 }
@@ -105,8 +105,8 @@ func driverLoop(b *testing.B, addresses []string, config Config) {
 	b.StopTimer()
 }
 
-// measureCPU begins to measure the CPU time of this process, the brokers' included; what it returns reports it. Beside
-// other load it tells more than the wall clock.
+// measureCPU starts to measure the CPU time of this process, the brokers included; the returned function reports it. On a
+// busy machine CPU time says more than wall time.
 func measureCPU(b *testing.B) (report func()) {
 	began := cpuTime(b)
 	return func() { b.ReportMetric(float64(cpuTime(b)-began)/float64(b.N), "cpu-ns/op") }
@@ -120,7 +120,7 @@ func cpuTime(b *testing.B) int64 {
 	return u.Utime.Nano() + u.Stime.Nano()
 }
 
-type flightSlot struct {
+type attemptSlot struct {
 	op drivers.Op
 	at drivers.Attempt
 }
@@ -135,10 +135,11 @@ func BenchmarkBareSarama(b *testing.B) {
 	}
 }
 
-// BenchmarkAgainstBare compares the driver, all accounting on, with the bare loop: the same brokers, in processes of their
-// own, the same records, turn and turn about in one run. It reports both sides' records a second and a CPU-second of this
-// process, the driver's share of the bare loop's (1 is as fast), and the records that a request held. The brokers are Apache Kafka's where
-// WRINGER_KAFKA_HOME names them, otherwise kfake. In a CPU profile each side has its label: pprof -tagfocus side=driver.
+// BenchmarkAgainstBare compares the driver with full accounting to the bare loop, taking turns in one run. Both send the
+// same records to the same brokers, which run in processes of their own. It reports both sides' records a second and a
+// CPU-second of this process. It also reports the driver's speed relative to the bare loop (1 is equal), and the records
+// per request. The brokers are Apache Kafka's if WRINGER_KAFKA_HOME names them, otherwise kfake. In a CPU profile each side
+// has its label: pprof -tagfocus side=driver.
 func BenchmarkAgainstBare(b *testing.B) {
 	addresses := benchBrokers(b)
 	for _, size := range []int{100, 1024} {
@@ -146,20 +147,20 @@ func BenchmarkAgainstBare(b *testing.B) {
 	}
 }
 
-// turns is how often the two sides take turns; each sends b.N records in all.
+// turns is how often the two sides take turns. Each side sends b.N records in all.
 const turns = 20
 
 func againstBare(b *testing.B, addresses []string, size int) {
 	var d *loop
-	var requests [2]atomic.Int64 // that either side sent
+	var requests [2]atomic.Int64 // sent by either side
 	labelled("driver", func() { d = openLoop(b, addresses, Config{Size: drivers.Bytes(size)}, &requests[0]) })
 	defer d.close()
 	var bare *bare
 	labelled("bare", func() { bare = openBare(b, addresses, sarama.CompressionNone, &requests[1]) })
 	defer bare.close()
-	floor := make([]byte, 32<<20) // as wringer has it while a run goes on; it makes the bare loop faster too
+	floor := make([]byte, 32<<20) // as wringer sets it during a run; it makes the bare loop faster too
 	defer runtime.KeepAlive(floor)
-	var side [2]struct{ wall, cpu []float64 } // of each turn, a record
+	var side [2]struct{ wall, cpu []float64 } // time per record, of each turn
 	n := max(1, b.N/turns)
 	d.send(b, n/10+1)
 	bare.send(b, n/10+1, size)
@@ -169,7 +170,7 @@ func againstBare(b *testing.B, addresses []string, size int) {
 	for turn := range turns {
 		for k := range 2 {
 			which := (turn + k) % 2
-			runtime.GC() // each pays for its own garbage
+			runtime.GC() // each side pays for its own garbage collection
 			began, cpu := time.Now(), cpuTime(b)
 			if which == 0 {
 				labelled("driver", func() { d.send(b, n) })
@@ -189,15 +190,15 @@ func againstBare(b *testing.B, addresses []string, size int) {
 	}
 	b.ReportMetric(middle(side[1].wall)/middle(side[0].wall), "rate-share")
 	b.ReportMetric(middle(side[1].cpu)/middle(side[0].cpu), "cpu-share")
-	b.ReportMetric(0, "ns/op") // of both together it tells nothing
+	b.ReportMetric(0, "ns/op") // the sum of both sides says nothing
 }
 
-// labelled runs do under a profiler's label, which the goroutines that it starts inherit.
+// labelled runs do under a profiler's label. Goroutines that do starts inherit the label.
 func labelled(side string, do func()) {
 	pprof.Do(context.Background(), pprof.Labels("side", side), func(context.Context) { do() })
 }
 
-// benchBrokers starts brokers in processes of their own, which end with the benchmark; the topic is there.
+// benchBrokers starts brokers in processes of their own, which end with the benchmark. The topic exists.
 func benchBrokers(b *testing.B) []string {
 	if os.Getenv("WRINGER_KAFKA_HOME") != "" {
 		c := startReal(b)
@@ -233,8 +234,8 @@ func benchBrokers(b *testing.B) []string {
 // serveBrokers, in the environment, makes this program the brokers of a benchmark.
 const serveBrokers = "WRINGER_SERVE_BROKERS"
 
-// brokersOfABenchmark serves brokers that keep nothing until its input ends.
-func brokersOfABenchmark() int {
+// serveBenchmarkBrokers serves brokers that keep nothing, until its input ends.
+func serveBenchmarkBrokers() int {
 	c, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(6, topic), kfake.BlackholeProduce())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -246,7 +247,7 @@ func brokersOfABenchmark() int {
 	return 0
 }
 
-// bare is a producer of sarama's and nothing else.
+// bare is sarama's producer and nothing else.
 type bare struct {
 	producer sarama.AsyncProducer
 	slots    chan struct{}
@@ -260,7 +261,7 @@ func openBare(b *testing.B, addresses []string, codec sarama.CompressionCodec, r
 	config.Producer.Compression = codec
 	config.Producer.Return.Successes = true
 	config.Producer.Retry.Max = 0
-	config.ChannelBufferSize, config.MetricRegistry = 1024, quiet{} // which make it faster
+	config.ChannelBufferSize, config.MetricRegistry = 1024, noMetrics{} // they make it faster
 	p, err := sarama.NewAsyncProducer(addresses, config)
 	if err != nil {
 		b.Fatal(err)
@@ -280,7 +281,7 @@ func openBare(b *testing.B, addresses []string, codec sarama.CompressionCodec, r
 	return l
 }
 
-// counting dials connections that count the Produce requests which they write.
+// counting dials connections that count their Produce requests.
 type counting struct{ requests *atomic.Int64 }
 
 // Dial implements proxy.Dialer.
@@ -337,7 +338,7 @@ func bareLoop(b *testing.B, addresses []string, size int, codec sarama.Compressi
 	b.StopTimer()
 }
 
-// BenchmarkReader is what it costs to look at a record on its way out.
+// BenchmarkReader measures the cost of parsing a record on its way out.
 func BenchmarkReader(b *testing.B) {
 	for _, compression := range []string{"none", "lz4", "zstd"} {
 		b.Run(compression, func(b *testing.B) {

@@ -9,8 +9,8 @@ import (
 	"wringer/drivers"
 )
 
-// branch is what stands behind a link's name and a slash: one broker by its id, broker-2, or whoever leads a partition of a
-// topic, leader(orders,0). The links of faults/kafkalink are named in the same way; cmd's tests compare the two.
+// branch is the text after a link's name and a slash. It names one broker by its id (broker-2), or the leader of a
+// partition (leader(orders,0)). The links of faults/kafkalink use the same names; cmd's tests compare the two.
 type branch struct {
 	broker    string // empty: the leader
 	topic     string
@@ -51,7 +51,7 @@ func (*Config) CheckBranch(text string) error { return checkBranch(text) }
 // CheckBranch implements drivers.Branched.
 func (*Consume) CheckBranch(text string) error { return checkBranch(text) }
 
-// resolve returns the name of the broker that a branch means now.
+// resolve returns the name of the broker that a branch means at this moment.
 func (d directory) resolve(ctx context.Context, text string) (string, error) {
 	b, err := parseBranch(text)
 	if err != nil {

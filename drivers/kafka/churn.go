@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// Churn strikes members of a group on a schedule that is drawn from the seed.
+// Churn strikes members of a group on a schedule drawn from the seed: they leave, freeze or die.
 type Churn struct {
 	Choose []string `yaml:"choose" jsonschema:"required,enum=leave,enum=freeze,enum=die" jsonschema_description:"What strikes, drawn each time: leave (in good order, and back later), freeze (neither reads nor heartbeats, and goes on later with what it had in hand), die (its connections end, what it had in hand is gone, and another takes its place later)."`
 	Every  Span     `yaml:"every" jsonschema:"required" jsonschema_description:"From one strike to the next: 3s, or drawn evenly from 2s..5s. One that finds every member struck, or all but one, is left out."`
 	For    Span     `yaml:"for" jsonschema:"required" jsonschema_description:"How long the member is away each time: 2s, or drawn evenly from 1s..4s. To be missed, one that froze or died must be away for longer than session."`
 }
 
-// Span is a time, or one drawn evenly between two.
+// Span is a duration, or a range from which a duration is drawn evenly.
 type Span struct{ from, to time.Duration }
 
 // UnmarshalText reads 3s or 2s..5s.
@@ -44,7 +44,7 @@ func (s Span) draw(rng *rand.Rand) time.Duration {
 	return s.from + time.Duration(rng.Int64N(int64((s.to-s.from)/time.Millisecond)+1))*time.Millisecond
 }
 
-// What strikes a member.
+// The kinds of strikes.
 const (
 	strikeLeave  = "leave"
 	strikeFreeze = "freeze"
@@ -73,22 +73,22 @@ func (c *Churn) check(problem func(field, message string)) {
 	}
 }
 
-// strike is one member's absence, on the run's clock.
+// strike is one absence of a member, on the run's clock.
 type strike struct {
 	kind    string
 	member  int // from 0
 	at, end time.Duration
 }
 
-// plan draws the strikes of a run of that length, a pure function of its arguments: at most one at a time on a member, never
-// all members at once, unless there is only one, and all over before the end.
+// plan draws the strikes of a run of that length. It is a pure function of its arguments. A member suffers one strike at a
+// time. At least one member stays, unless the group has only one. Every strike ends before the run does.
 func (c *Churn) plan(members int, length time.Duration, seed uint64) []strike {
 	if c == nil {
 		return nil
 	}
 	rng := rand.New(rand.NewPCG(seed, 0))
 	var all []strike
-	free := make([]time.Duration, members) // when each is back
+	free := make([]time.Duration, members) // when each member is back
 	for at := c.Every.draw(rng); at < length && len(all) < maxStrikes; at += c.Every.draw(rng) {
 		s := strike{kind: c.Choose[rng.IntN(len(c.Choose))], at: at}
 		s.end = at + c.For.draw(rng)

@@ -1,9 +1,3 @@
-// Package kafka is the driver of Kafka: one record an operation, sent over sarama's connections, and the source that reads
-// records back to see what became of them.
-//
-// What sarama does behind its caller's back is not guessed: the driver parses the Produce requests that leave on its own
-// connections and the answers that come back, and so knows for every record how often it was transmitted and which of
-// the transmissions the broker surely refused. On that, and not on sarama's last error, its outcomes rest (see passage).
 package kafka
 
 import (
@@ -17,6 +11,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
 // Config is the `kafka:` part of a stream.
@@ -45,7 +40,7 @@ type Config struct {
 	Replication  int16             `yaml:"replication" jsonschema_description:"Replicas of a topic that is created. Default: the brokers' own."`
 	MinInsync    int16             `yaml:"min_insync" jsonschema_description:"min.insync.replicas of a topic that is created: how many replicas must have a record before acks: all acknowledges it. Default: the brokers' own."`
 	Transactions *Transactions     `yaml:"transactions" jsonschema_description:"Send the records in transactions. Implies idempotent."`
-	TLS          *TLS              `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
+	TLS          *tlsconfig.Config `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
 	SASL         *SASL             `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
 	Version      string            `yaml:"version" jsonschema_description:"Newest protocol version to speak, as in 2.8.0; at least 0.11.0. Default 2.8.0. Older brokers are met on their own."`
 }
@@ -53,8 +48,8 @@ type Config struct {
 const (
 	// HeaderID is the record header that carries the operation's identity.
 	HeaderID = "wringer-id"
-	// HeaderAttempt is the record header that carries the attempt's number when it is 2 or more: a resend by the stream's
-	// own policy is told by it from a resend by the client library.
+	// HeaderAttempt is the record header that carries the attempt's number when the number is 2 or more. It tells a retry
+	// of the stream's own policy from a resend by the client library.
 	HeaderAttempt = "wringer-attempt"
 
 	defaultValue             = `{"id":"{{id}}"}`
@@ -67,7 +62,7 @@ const (
 	maxBackoff               = time.Minute
 	maxSize                  = 64 << 20
 	maxPartitions            = 10_000
-	// maxLinger bounds how long Close takes: sarama v1.61.1 shuts down only when no batch lingers.
+	// maxLinger bounds how long Close takes: sarama v1.61.1 does not shut down while a batch lingers.
 	maxLinger = 10 * time.Second
 )
 
@@ -184,7 +179,7 @@ func (c *Config) checkTexts(problem func(field, message string)) {
 	}
 }
 
-// checkPlace checks what every part that names a topic has in common.
+// checkPlace checks the brokers and the topic, for streams and sources alike.
 func checkPlace(brokers, topic string, problem func(field, message string)) {
 	if _, err := splitBrokers(brokers); err != nil && !strings.Contains(brokers, "${") {
 		problem("brokers", err.Error())
@@ -239,7 +234,7 @@ func (c *Config) idempotent() bool { return c.Idempotent || c.Transactions != ni
 func (c *Config) openRequests() int {
 	switch {
 	case c.idempotent():
-		return 1 // sarama demands it
+		return 1 // sarama requires it
 	case c.Requests > 0:
 		return c.Requests
 	}

@@ -57,31 +57,31 @@ func TestCheck(t *testing.T) {
 
 func TestEffectCheck(t *testing.T) {
 	var fields []string
-	(&Effect{Brokers: "x", ID: "a", Key: "$", Origin: "$.ok"}).Check(func(field, _ string) { fields = append(fields, field) })
+	(&Effect{Brokers: "x", ID: "a", Key: "$.", Origin: "$.ok"}).Check(func(field, _ string) { fields = append(fields, field) })
 	if !slices.Equal(fields, []string{"brokers", "topic", "id", "key"}) {
 		t.Errorf("%q", fields)
 	}
 }
 
-// An operation's attempts carry the same bytes, but for the number of the attempt; templates draw apart from each other.
-func TestRecipe(t *testing.T) {
+// All attempts of an operation carry the same bytes, except the attempt's number. Templates draw independently.
+func TestRecordTemplate(t *testing.T) {
 	env := newEnv()
 	c := Config{Topic: topic, Key: "{{int 1 1000000}}", Value: "{{int 1 1000000}}", Size: 20, Headers: map[string]string{"h": "{{seq}}"}}
-	r, err := c.recipe(env, nil)
+	template, err := c.recordTemplate(env, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	op := &drivers.Op{Seq: 3}
-	first, _ := r.flight(op, &drivers.Attempt{Number: 1}, nil)
-	second, _ := r.flight(op, &drivers.Attempt{Number: 2}, nil)
+	first, _ := template.record(op, &drivers.Attempt{Number: 1}, nil)
+	second, _ := template.record(op, &drivers.Attempt{Number: 2}, nil)
 	if string(first.value) != string(second.value) || string(first.key) != string(second.key) || len(first.value) != 20 {
 		t.Errorf("%q %q, then %q %q", first.key, first.value, second.key, second.value)
 	}
 	if string(first.value[:len(first.key)]) == string(first.key) {
 		t.Errorf("key and value both drew %q", first.key)
 	}
-	headers := func(f *flight) (all []string) {
-		for _, h := range f.message.Headers {
+	headers := func(record *pendingRecord) (all []string) {
+		for _, h := range record.message.Headers {
 			all = append(all, string(h.Key)+"="+string(h.Value))
 		}
 		return all

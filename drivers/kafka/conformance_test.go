@@ -15,14 +15,15 @@ import (
 )
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	drivertest.Run(t, drivertest.Subject{Start: startTarget, Skip: map[drivertest.Behaviour]string{
 		drivertest.Endless: "sarama bounds the length of an answer by its first four bytes, which Garbage tests",
 	}})
 }
 
-// startTarget starts a cluster of one broker whose connections misbehave on demand, below the broker.
+// startTarget starts a cluster of one broker. Its connections misbehave on demand, below the broker.
 func startTarget(t testing.TB) drivertest.Target {
-	field := &field{}
+	field := &testBrokers{}
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic), kfake.ListenFn(field.listen))
 	if err != nil {
 		t.Fatal(err)
@@ -65,8 +66,8 @@ func startTarget(t testing.TB) drivertest.Target {
 	}
 }
 
-// field is the network below a broker. It is the broker's listener; the real one comes and goes beneath it.
-type field struct {
+// testBrokers is the network below a broker. It is the broker's listener; the real listener comes and goes beneath it.
+type testBrokers struct {
 	mu        sync.Mutex
 	behaviour drivertest.Behaviour
 	real      net.Listener
@@ -78,7 +79,7 @@ type field struct {
 	accepting sync.WaitGroup
 }
 
-func (f *field) listen(network, address string) (net.Listener, error) {
+func (f *testBrokers) listen(network, address string) (net.Listener, error) {
 	l, err := net.Listen(network, address)
 	if err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func (f *field) listen(network, address string) (net.Listener, error) {
 	return f, nil
 }
 
-func (f *field) serve(l net.Listener) {
+func (f *testBrokers) serve(l net.Listener) {
 	f.real = l
 	f.accepting.Go(func() {
 		for {
@@ -100,7 +101,7 @@ func (f *field) serve(l net.Listener) {
 			f.live = append(f.live, conn)
 			f.mu.Unlock()
 			select {
-			case f.accepted <- &fieldConn{Conn: conn, field: f}:
+			case f.accepted <- &testConn{Conn: conn, field: f}:
 			case <-f.done:
 				conn.Close()
 			}
@@ -108,7 +109,7 @@ func (f *field) serve(l net.Listener) {
 	})
 }
 
-func (f *field) behave(t testing.TB, b drivertest.Behaviour) {
+func (f *testBrokers) behave(t testing.TB, b drivertest.Behaviour) {
 	f.mu.Lock()
 	was := f.behaviour
 	f.behaviour = b
@@ -133,14 +134,14 @@ func (f *field) behave(t testing.TB, b drivertest.Behaviour) {
 	}
 }
 
-func (f *field) is() drivertest.Behaviour {
+func (f *testBrokers) is() drivertest.Behaviour {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.behaviour
 }
 
 // Accept implements net.Listener.
-func (f *field) Accept() (net.Conn, error) {
+func (f *testBrokers) Accept() (net.Conn, error) {
 	select {
 	case c := <-f.accepted:
 		return c, nil
@@ -150,7 +151,7 @@ func (f *field) Accept() (net.Conn, error) {
 }
 
 // Close implements net.Listener.
-func (f *field) Close() error {
+func (f *testBrokers) Close() error {
 	f.once.Do(func() {
 		close(f.done)
 		f.real.Close()
@@ -160,19 +161,19 @@ func (f *field) Close() error {
 }
 
 // Addr implements net.Listener.
-func (f *field) Addr() net.Addr { return f.real.Addr() }
+func (f *testBrokers) Addr() net.Addr { return f.real.Addr() }
 
-// fieldConn is the broker's end of a connection. What it does to an answer depends on the request before it.
-type fieldConn struct {
+// testConn is the broker's end of a connection. How it treats an answer depends on the request before.
+type testConn struct {
 	net.Conn
-	field *field
+	field *testBrokers
 	mu    sync.Mutex
-	keys  []int16 // of the requests that came and were not answered
+	keys  []int16 // of the requests that were received and not answered
 	in    []byte
 }
 
-// Read implements net.Conn, and notes what is asked for.
-func (c *fieldConn) Read(p []byte) (int, error) {
+// Read implements net.Conn, and notes the requests.
+func (c *testConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,7 +190,7 @@ func (c *fieldConn) Read(p []byte) (int, error) {
 }
 
 // Write implements net.Conn: kfake writes one answer with one Write.
-func (c *fieldConn) Write(p []byte) (int, error) {
+func (c *testConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	key := c.keys[0]
 	c.keys = c.keys[1:]
@@ -208,8 +209,7 @@ func (c *fieldConn) Write(p []byte) (int, error) {
 		c.Conn.Close()
 		return 0, net.ErrClosed
 	case drivertest.Reset:
-		c.Conn.(*net.TCPConn).SetLinger(0)
-		c.Conn.Close()
+		drivertest.NewRawConn(c.Conn).Reset()
 		return 0, syscall.ECONNRESET
 	case drivertest.Garbage:
 		c.Conn.Write([]byte("HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\n\r\n"))

@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Identities stand in a header of the target's own, keys and numbers in the value.
+// Identities are in a header of the target's own; keys and numbers are in the value.
 func TestConsume(t *testing.T) {
 	c := newCluster(t, 1)
 	cl := client(t, c)
@@ -42,7 +42,7 @@ func TestConsume(t *testing.T) {
 }
 
 func TestConsumeProblems(t *testing.T) {
-	bad := Consume{Brokers: "nowhere", ID: "header ", Key: "customer", Sequence: "$", SASL: &SASL{}}
+	bad := Consume{Brokers: "nowhere", ID: "header ", Key: "customer", Sequence: "$.", SASL: &SASL{}}
 	var fields []string
 	bad.Check(func(field, _ string) { fields = append(fields, field) })
 	if got, want := strings.Join(fields, " "), "brokers topic sasl id key sequence"; got != want {

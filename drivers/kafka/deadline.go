@@ -5,78 +5,79 @@ import (
 	"time"
 )
 
-// queue holds the flights that have a deadline, the earliest first. A timer and a context for each of them would cost as
-// much as sending it (BenchmarkDriver); the attempts of a stream have the same timeout, so that a new one nearly always
-// belongs at the end. Guarded by flights.mu.
-type queue struct{ first, last *flight }
+// deadlineQueue holds the records that have a deadline, the earliest first. A timer and a context for each record would
+// cost as much as sending it (BenchmarkDriver). The attempts of a stream have the same timeout, so a new record nearly
+// always goes to the end. Guarded by pendingRecords.mu.
+type deadlineQueue struct{ first, last *pendingRecord }
 
-// insert puts f behind every flight whose deadline is not later.
-func (q *queue) insert(f *flight) {
-	f.queued = true
+// insert puts r behind every record whose deadline is not later.
+func (q *deadlineQueue) insert(r *pendingRecord) {
+	r.queued = true
 	after := q.last
-	for after != nil && after.deadline > f.deadline {
+	for after != nil && after.deadline > r.deadline {
 		after = after.prev
 	}
-	f.prev = after
+	r.prev = after
 	if after == nil {
-		f.next, q.first = q.first, f
+		r.next, q.first = q.first, r
 	} else {
-		f.next, after.next = after.next, f
+		r.next, after.next = after.next, r
 	}
-	if f.next == nil {
-		q.last = f
+	if r.next == nil {
+		q.last = r
 	} else {
-		f.next.prev = f
+		r.next.prev = r
 	}
 }
 
-// remove takes f out, if it is in.
-func (q *queue) remove(f *flight) {
-	if !f.queued {
+// remove takes r out, if the queue holds it.
+func (q *deadlineQueue) remove(r *pendingRecord) {
+	if !r.queued {
 		return
 	}
-	if f.prev == nil {
-		q.first = f.next
+	if r.prev == nil {
+		q.first = r.next
 	} else {
-		f.prev.next = f.next
+		r.prev.next = r.next
 	}
-	if f.next == nil {
-		q.last = f.prev
+	if r.next == nil {
+		q.last = r.prev
 	} else {
-		f.next.prev = f.prev
+		r.next.prev = r.prev
 	}
-	f.prev, f.next, f.queued = nil, nil, false
+	r.prev, r.next, r.queued = nil, nil, false
 }
 
-// due takes out the flights whose deadline has come, and returns how long the next one has left; false when there is none.
-func (s *flights) due(now time.Duration) (due []*flight, wait time.Duration, more bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for f := s.queue.first; f != nil && f.deadline <= now; f = s.queue.first {
-		s.queue.remove(f)
-		due = append(due, f)
+// due takes out the records whose deadline has come. It returns the time until the next deadline; more is false if there is
+// none.
+func (p *pendingRecords) due(now time.Duration) (due []*pendingRecord, wait time.Duration, more bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for r := p.deadlines.first; r != nil && r.deadline <= now; r = p.deadlines.first {
+		p.deadlines.remove(r)
+		due = append(due, r)
 	}
-	s.wakeAt = 0
-	if f := s.queue.first; f != nil {
-		s.wakeAt, wait, more = f.deadline, f.deadline-now, true
+	p.wakeAt = 0
+	if r := p.deadlines.first; r != nil {
+		p.wakeAt, wait, more = r.deadline, r.deadline-now, true
 	}
 	return due, wait, more
 }
 
-// keepTime ends attempts at their deadlines, until the driver is closed.
-func (d *Driver) keepTime() {
+// runDeadlines ends attempts at their deadlines, until the driver is closed.
+func (d *Driver) runDeadlines() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-timer.C:
-		case <-d.flights.sooner:
+		case <-d.pending.sooner:
 		case <-d.shutting:
 			return
 		}
-		due, wait, more := d.flights.due(d.env.Clock())
-		for _, f := range due {
-			d.overdue(context.DeadlineExceeded, f)
+		due, wait, more := d.pending.due(d.env.Clock())
+		for _, r := range due {
+			d.expire(context.DeadlineExceeded, r)
 		}
 		if more {
 			timer.Reset(wait)
@@ -84,7 +85,7 @@ func (d *Driver) keepTime() {
 	}
 }
 
-// watch sees to it that the attempts sent with ctx end when it does. Attempts share their context, and the watch over it.
+// watch ends the attempts sent with ctx when ctx ends. Attempts share one context, and one watch.
 func (d *Driver) watch(ctx context.Context) {
 	if latest := d.latest.Load(); latest != nil && *latest == ctx {
 		return
@@ -102,15 +103,15 @@ func (d *Driver) watch(ctx context.Context) {
 			d.latest.Store(nil)
 		}
 		d.watching.Unlock()
-		for _, f := range d.flights.remaining() {
-			if f.ctx == ctx {
-				d.overdue(ctx.Err(), f)
+		for _, r := range d.pending.remaining() {
+			if r.ctx == ctx {
+				d.expire(ctx.Err(), r)
 			}
 		}
 	})
 }
 
-// unwatch ends the watch over every context.
+// unwatch stops watching every context.
 func (d *Driver) unwatch() {
 	d.watching.Lock()
 	defer d.watching.Unlock()

@@ -13,36 +13,36 @@ import (
 	"wringer/drivers"
 )
 
-// Whatever is inserted and removed in whatever order, due hands out what is due, the earliest first.
+// For any order of inserts and removals, due returns the records that are due, the earliest first.
 func TestQueue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := newFlights()
-		in := make(map[*flight]bool)
+		p := newPendingRecords()
+		in := make(map[*pendingRecord]bool)
 		for seq := range rapid.Uint64Range(1, 200).Draw(t, "steps") {
-			f := &flight{ref: ref{seq, 1}, timed: true, deadline: time.Duration(rapid.IntRange(-50, 50).Draw(t, "deadline"))}
-			s.enter(f)
-			in[f] = true
+			r := &pendingRecord{ref: ref{seq, 1}, timed: true, deadline: time.Duration(rapid.IntRange(-50, 50).Draw(t, "deadline"))}
+			p.add(r)
+			in[r] = true
 			if rapid.Bool().Draw(t, "leave") {
-				for f := range in {
-					s.leave(f)
-					delete(in, f)
+				for r := range in {
+					p.remove(r)
+					delete(in, r)
 					break
 				}
 			}
 		}
 		now := time.Duration(rapid.IntRange(-60, 60).Draw(t, "now"))
-		due, wait, more := s.due(now)
+		due, wait, more := p.due(now)
 		last := time.Duration(-100)
-		for _, f := range due {
-			if f.deadline < last || f.deadline > now || !in[f] {
-				t.Fatalf("deadline %d after %d at %d, in the queue: %t", f.deadline, last, now, in[f])
+		for _, r := range due {
+			if r.deadline < last || r.deadline > now || !in[r] {
+				t.Fatalf("deadline %d after %d at %d, in the queue: %t", r.deadline, last, now, in[r])
 			}
-			last = f.deadline
-			delete(in, f)
+			last = r.deadline
+			delete(in, r)
 		}
 		next := time.Duration(1000)
-		for f := range in {
-			next = min(next, f.deadline)
+		for r := range in {
+			next = min(next, r.deadline)
 		}
 		if more != (len(in) > 0) || more && now+wait != next {
 			t.Fatalf("more is %t with %d left, wait is %d, next at %d", more, len(in), wait, next)
@@ -50,24 +50,24 @@ func TestQueue(t *testing.T) {
 	})
 }
 
-// Flights whose numbers name the same place are all found, as are two attempts of one operation.
+// Records whose numbers share a slot are all found, as are two attempts of one operation.
 func TestTable(t *testing.T) {
 	table := newTable()
-	var all []*flight
-	for n := range uint64(3 * placesOf) {
-		all = append(all, &flight{ref: ref{n * 7, 1}}, &flight{ref: ref{n * 7, 2}})
+	var all []*pendingRecord
+	for n := range uint64(3 * tableSlots) {
+		all = append(all, &pendingRecord{ref: ref{n * 7, 1}}, &pendingRecord{ref: ref{n * 7, 2}})
 	}
-	for _, f := range all {
-		table.put(f)
+	for _, r := range all {
+		table.put(r)
 	}
 	for _, n := range rand.Perm(len(all)) {
-		f := all[n]
-		if table.get(f.ref) != f {
-			t.Fatalf("%v is not found", f.ref)
+		r := all[n]
+		if table.get(r.ref) != r {
+			t.Fatalf("%v is not found", r.ref)
 		}
-		table.drop(f)
-		if table.get(f.ref) != nil {
-			t.Fatalf("%v is still found", f.ref)
+		table.drop(r)
+		if table.get(r.ref) != nil {
+			t.Fatalf("%v is still found", r.ref)
 		}
 	}
 	if left := table.all(); len(left) != 0 {
@@ -75,7 +75,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// An attempt ends at its own deadline, and at the end of the context that it shares, whichever is first.
+// An attempt ends at its own deadline, or when its shared context ends, whichever is first.
 func TestEnds(t *testing.T) {
 	c := newCluster(t, 1)
 	watch(c, func(*kmsg.ProduceRequest) (kmsg.Response, error, bool) { return nil, nil, true })

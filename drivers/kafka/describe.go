@@ -6,8 +6,8 @@ import (
 	"wringer/drivers"
 )
 
-// Describe implements drivers.Config. The driver emits the operations in flight and the records that left for the brokers;
-// its verifier emits how many records it is behind.
+// Describe implements drivers.Config. The driver emits the attempts in flight and the records sent to the brokers. Its
+// verifier emits its lag in records.
 func (c *Config) Describe() drivers.Description {
 	d := drivers.Description{
 		Place: c.Brokers + " " + c.Topic, Gauges: []string{"in_flight", "transmissions", "retransmissions"},
@@ -19,13 +19,13 @@ func (c *Config) Describe() drivers.Description {
 	return d
 }
 
-// Describe implements drivers.SourceConfig. lag is how many records the source is behind.
+// Describe implements drivers.SourceConfig. lag is the number of records that the source has yet to read.
 func (e *Effect) Describe() drivers.SourceDescription {
 	return drivers.SourceDescription{Place: e.Brokers + " " + e.Topic, Gauges: []string{"lag"}}
 }
 
-// Describe implements drivers.SourceConfig. lag is how many records the reader is behind; faults can break the group's way
-// to one broker.
+// Describe implements drivers.SourceConfig. lag is the number of records that the reader has yet to read. Faults can break
+// the group's connections to one broker.
 func (c *Consume) Describe() drivers.SourceDescription {
 	d := drivers.SourceDescription{Place: c.Brokers + " " + c.Topic, Gauges: []string{"lag"}, Sequenced: c.Sequence != "", Peers: true}
 	if g := c.Group; g != nil {

@@ -11,29 +11,29 @@ import (
 	"wringer/drivers"
 )
 
-// Driver sends the operations of one stream by one producer, or by several: a press, or sarama's where a press does not do.
-// It is a drivers.Pipeline; a session of it is Send, waited for. Its methods are safe for concurrent use, but the order of the
-// records of one producer is that of the calls to Send.
+// Driver sends the operations of one stream by one producer or several. A producer is a batcher, or sarama's own where the
+// configuration needs it. The driver is a drivers.Pipeline; a session waits for each Send. Its methods are safe for
+// concurrent use. The records of one producer keep the order of the calls to Send.
 //
-// An attempt whose context ends before the producer has answered is over then: rejected when its record had not been put
-// into a batch, indeterminate otherwise. What the producer says later is dropped, and transmissions that it makes later
-// are in no Attempt.Hidden. While no broker can be reached, attempts are rejected at once.
+// An attempt also ends when its context ends before the producer has answered. It is then rejected if its record was in no
+// batch, and indeterminate otherwise. Later answers of the producer are dropped, and later transmissions are not counted in
+// Attempt.Hidden. While no broker can be reached, attempts are rejected at once.
 type Driver struct {
-	config   *Config
-	env      drivers.Env
-	recipe   *recipe
-	noAcks   bool
-	network  *network
-	lines    []*line
-	flights  *flights
-	wires    wires
-	drained  sync.WaitGroup
-	closing  sync.Once
-	shutting chan struct{}
+	config    *Config
+	env       drivers.Env
+	template  *recordTemplate
+	noAcks    bool
+	network   *network
+	producers []*producer
+	pending   *pendingRecords
+	counters  brokerCounters
+	drained   sync.WaitGroup
+	closing   sync.Once
+	shutting  chan struct{}
 
 	watching sync.Mutex
-	watched  map[context.Context]func() bool // the ends of the watches
-	latest   atomic.Pointer[context.Context] // one of watched, or nil; changed while watching is held
+	watched  map[context.Context]func() bool // the functions that stop watching
+	latest   atomic.Pointer[context.Context] // one of watched, or nil; written while watching is held
 }
 
 var (
@@ -47,157 +47,157 @@ var (
 // Send implements drivers.Pipeline.
 func (d *Driver) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) {
 	d.watch(ctx)
-	if f := d.board(ctx, op, at, done); f != nil {
-		d.send(f)
+	if r := d.begin(ctx, op, at, done); r != nil {
+		d.send(r)
 	}
 }
 
-// board makes the flight of an attempt, which is under way from here on; nil when it is over already.
-func (d *Driver) board(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) *flight {
-	f, err := d.recipe.flight(op, at, done)
-	f.ctx, f.line = ctx, d.lineOf(op)
-	d.flights.inFlight.Add(1)
+// begin makes the pending record of an attempt. It returns nil if the attempt has ended already.
+func (d *Driver) begin(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) *pendingRecord {
+	r, err := d.template.record(op, at, done)
+	r.ctx, r.producer = ctx, d.producerOf(op)
+	d.pending.inFlight.Add(1)
 	if err != nil {
-		d.end(f, func() { at.Fail(drivers.Rejected, codeMessage, err.Error()) })
+		d.finish(r, func() { at.Fail(drivers.Rejected, codeMessage, err.Error()) })
 		return nil
 	}
-	return f
+	return r
 }
 
-func (d *Driver) send(f *flight) {
-	if f.ctx.Err() == nil && d.network.isDown() {
-		d.cutOff(f)
+func (d *Driver) send(r *pendingRecord) {
+	if r.ctx.Err() == nil && d.network.isDown() {
+		d.failUnreachable(r)
 		return
 	}
-	d.flights.enter(f)
-	if err := f.ctx.Err(); err != nil { // who watches over it may have looked before the flight was there
-		d.flights.leave(f)
-		d.overdue(err, f)
+	d.pending.add(r)
+	if err := r.ctx.Err(); err != nil { // the context may have ended before the record was added
+		d.pending.remove(r)
+		d.expire(err, r)
 		return
 	}
-	d.hand(f)
+	d.enqueue(r)
 }
 
-// hand hands a flight over once there is room for it, or its attempt is over.
-func (d *Driver) hand(f *flight) {
-	if f.line.press != nil {
-		f.line.press.put(f)
+// enqueue hands a record to its producer. It blocks until the producer has room, or the attempt ends.
+func (d *Driver) enqueue(r *pendingRecord) {
+	if r.producer.batcher != nil {
+		r.producer.batcher.put(r)
 		return
 	}
 	for {
-		departures := *d.flights.departures.Load() // before the look at the flight: a departure in between has closed it
-		if f.departed.Load() {
-			d.flights.leave(f)
+		earlyEnds := *d.pending.earlyEnds.Load() // read before endedEarly: an attempt that ends in between has closed this channel
+		if r.endedEarly.Load() {
+			d.pending.remove(r)
 			return
 		}
 		select {
-		case f.line.input <- &f.message:
+		case r.producer.input <- &r.message:
 			return
-		case <-departures:
+		case <-earlyEnds:
 		}
 	}
 }
 
-// overdue ends a flight whose context or deadline ended first.
-func (d *Driver) overdue(cause error, f *flight) {
-	held := !f.withdraw()
-	d.end(f, func() { d.flights.look(f).overdue(f.at, cause, d.network.lastFailure(), held) })
-	d.flights.depart(f)
+// expire ends an attempt whose context or deadline ended first.
+func (d *Driver) expire(cause error, r *pendingRecord) {
+	held := !r.cancel()
+	d.finish(r, func() { d.pending.history(r).expired(r.at, cause, d.network.lastFailure(), held) })
+	d.pending.endEarly(r)
 }
 
-// cutOff ends a flight for which there is no connection, when it can still be withdrawn.
-func (d *Driver) cutOff(f *flight) {
-	if f.withdraw() {
-		d.end(f, func() { neverLeft(f.at, d.network.lastFailure()) })
-		d.flights.depart(f)
+// failUnreachable ends an attempt that has no connection, if its record can still be cancelled.
+func (d *Driver) failUnreachable(r *pendingRecord) {
+	if r.cancel() {
+		d.finish(r, func() { neverLeft(r.at, d.network.lastFailure()) })
+		d.pending.endEarly(r)
 	}
 }
 
-// unanswered is called when sarama has asked every broker for metadata in vain; it asks on until one answers. When no
-// connection is left, what waits for one ends now instead of at its deadline: connections that are refused are a fast
-// failure, and stay one.
-func (d *Driver) unanswered() {
+// metadataFailed is called when no broker answered sarama's request for metadata. sarama repeats the request until one
+// does. If no connection is left, waiting attempts end now and not at their deadlines: a refused connection is a fast
+// failure.
+func (d *Driver) metadataFailed() {
 	if d.network.fail() {
-		for _, f := range d.flights.remaining() {
-			d.cutOff(f)
+		for _, r := range d.pending.remaining() {
+			d.failUnreachable(r)
 		}
 	}
 }
 
-// lost ends a flight whose transmission can't be answered any more, when sarama will make no other. (sarama says so itself,
-// but only after it has got fresh metadata, which may take as long as the fault.)
-func (d *Driver) lost(f *flight, err error) {
-	d.end(f, func() { d.flights.look(f).failed(f.at, err, d.isShut()) })
-	d.flights.depart(f)
+// connectionLost ends an attempt whose transmission can no longer be answered, if sarama will not resend it. (sarama
+// reports the loss only after it has fresh metadata, which may take as long as the fault.)
+func (d *Driver) connectionLost(r *pendingRecord, err error) {
+	d.finish(r, func() { d.pending.history(r).failed(r.at, err, d.isShut()) })
+	d.pending.endEarly(r)
 }
 
-// returned ends a flight that sarama gave back, or leaves that to the end of its transaction.
+// returned ends the attempt of a record that sarama gave back. Within a transaction, the end of the transaction does so.
 func (d *Driver) returned(m *sarama.ProducerMessage, err error) {
-	f := m.Metadata.(*flight)
-	p := d.flights.leave(f)
-	if t := f.transaction; t != nil {
+	r := m.Metadata.(*pendingRecord)
+	h := d.pending.remove(r)
+	if t := r.transaction; t != nil {
 		if err != nil {
 			t.failed.Store(true)
 		}
-		t.landed()
+		t.recordDone()
 		return
 	}
-	d.end(f, func() {
+	d.finish(r, func() {
 		if err != nil {
-			p.failed(f.at, err, d.isShut())
+			h.failed(r.at, err, d.isShut())
 			return
 		}
-		p.acked(f, d.noAcks)
+		h.acked(r, d.noAcks)
 	})
 }
 
 // acked sets the outcome of an attempt that was acknowledged.
-func (p passage) acked(f *flight, noAcks bool) {
-	p.tell(f.at)
-	f.at.Outcome, f.at.Wire, f.at.Answered = drivers.Acked, true, true
-	// DUPLICATE_SEQUENCE is an ack too, but names no place.
-	switch m := &f.message; {
-	case f.acked:
-		if f.offset >= 0 {
-			f.at.Position = drivers.PositionIn(f.partition, f.offset)
+func (h wireHistory) acked(r *pendingRecord, noAcks bool) {
+	h.writeTo(r.at)
+	r.at.Outcome, r.at.Wire, r.at.Answered = drivers.Acked, true, true
+	// DUPLICATE_SEQUENCE is an ack too, but names no offset.
+	switch m := &r.message; {
+	case r.acked:
+		if r.offset >= 0 {
+			r.at.Position = drivers.PositionIn(r.partition, r.offset)
 		}
 	case m.Offset >= 0 && !noAcks:
-		f.at.Position = drivers.PositionIn(m.Partition, m.Offset)
+		r.at.Position = drivers.PositionIn(m.Partition, m.Offset)
 	}
 }
 
-// acked ends flights that the broker acked on the wire. sarama keeps to itself what it makes of that: to hand each record back
-// over a channel costs as much as half of the accounting (BenchmarkAgainstBare), and tells it later.
-func (d *Driver) acked(all []*flight) {
-	for _, f := range all {
-		d.end(f, func() { f.passage.acked(f, false) })
+// acked ends attempts whose ack was seen on the wire. sarama is told to report no successes: handing back each record over
+// a channel costs half as much as the accounting (BenchmarkAgainstBare), and comes later.
+func (d *Driver) acked(all []*pendingRecord) {
+	for _, r := range all {
+		d.finish(r, func() { r.history.acked(r, false) })
 	}
 }
 
-// end tells the attempt's outcome, once, and hands the attempt back.
-func (d *Driver) end(f *flight, tell func()) {
-	if !f.over.CompareAndSwap(false, true) {
+// finish sets the attempt's outcome, once, and hands the attempt back.
+func (d *Driver) finish(r *pendingRecord, setOutcome func()) {
+	if !r.ended.CompareAndSwap(false, true) {
 		return
 	}
-	tell()
-	done := f.done
-	f.at, f.done = nil, nil
+	setOutcome()
+	done := r.done
+	r.at, r.done = nil, nil
 	done()
-	d.flights.landed()
+	d.pending.completed()
 }
 
-// drain takes back what sarama gives back, until it has shut down, and keeps the deadlines.
-func (d *Driver) drain() {
-	d.drained.Go(d.keepTime)
-	for _, l := range d.lines {
-		l.drain(d)
+// receiveReturns receives the records that sarama gives back until it has shut down, and ends attempts at their deadlines.
+func (d *Driver) receiveReturns() {
+	d.drained.Go(d.runDeadlines)
+	for _, p := range d.producers {
+		p.receiveReturns(d)
 	}
 }
 
 // Flush implements drivers.Pipeline.
 func (d *Driver) Flush(ctx context.Context) error {
 	for {
-		idle := d.flights.idleSignal()
+		idle := d.pending.idleSignal()
 		if idle == nil {
 			return nil
 		}
@@ -212,12 +212,12 @@ func (d *Driver) Flush(ctx context.Context) error {
 // Session implements drivers.Driver.
 func (d *Driver) Session() (drivers.Session, error) { return session{d}, nil }
 
-// Gauges implements drivers.Gauger: in_flight is the number of attempts that the producer holds; transmissions and
-// retransmissions are records that left for the brokers since the driver was opened, for the first time in their attempt and
+// Gauges implements drivers.Gauger. in_flight counts the attempts that the producer holds. transmissions and
+// retransmissions count records sent to the brokers since the driver was opened: the first time in their attempt, and
 // again.
 func (d *Driver) Gauges(emit func(name string, value float64)) {
-	emit("in_flight", float64(d.flights.inFlight.Load()))
-	d.wires.gauges(emit)
+	emit("in_flight", float64(d.pending.inFlight.Load()))
+	d.counters.gauges(emit)
 }
 
 // Source implements drivers.Verifier.
@@ -233,14 +233,14 @@ func (d *Driver) Source() (drivers.Source, error) {
 	return s, nil
 }
 
-// Close implements drivers.Driver. What is still under way ends with the connections, as cancelled. Idempotent. A timer of
-// sarama's circuit breaker may be left to sleep for up to ten seconds when several records waited for a leader.
+// Close implements drivers.Driver. Attempts in flight end with the connections, as cancelled. Idempotent. A timer of
+// sarama's circuit breaker may run for ten more seconds if several records waited for a leader.
 func (d *Driver) Close() (err error) {
 	d.closing.Do(func() { err = d.shut() })
 	return err
 }
 
-// isShut says that Close was called. It is so before any connection ends by that.
+// isShut says whether Close was called. It is true before Close ends any connection.
 func (d *Driver) isShut() bool {
 	select {
 	case <-d.shutting:
@@ -254,18 +254,18 @@ func (d *Driver) shut() error {
 	close(d.shutting)
 	d.unwatch()
 	d.network.close()
-	for _, l := range d.lines {
-		l.end()
+	for _, producer := range d.producers {
+		producer.end()
 	}
 	d.drained.Wait()
-	for _, f := range d.flights.remaining() {
-		p := d.flights.leave(f)
-		d.end(f, func() { p.overdue(f.at, context.Canceled, nil, !f.withdraw()) })
-		d.flights.depart(f)
+	for _, r := range d.pending.remaining() {
+		h := d.pending.remove(r)
+		d.finish(r, func() { h.expired(r.at, context.Canceled, nil, !r.cancel()) })
+		d.pending.endEarly(r)
 	}
 	var all []error
-	for _, l := range d.lines {
-		all = append(all, l.close())
+	for _, producer := range d.producers {
+		all = append(all, producer.close())
 	}
 	return errors.Join(all...)
 }
@@ -276,13 +276,13 @@ type session struct{ driver *Driver }
 // Do implements drivers.Session.
 func (s session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	done := make(chan struct{})
-	f := s.driver.board(ctx, op, at, func() { close(done) })
-	if f == nil {
+	r := s.driver.begin(ctx, op, at, func() { close(done) })
+	if r == nil {
 		return
 	}
-	stop := context.AfterFunc(ctx, func() { s.driver.overdue(ctx.Err(), f) })
+	stop := context.AfterFunc(ctx, func() { s.driver.expire(ctx.Err(), r) })
 	defer stop()
-	s.driver.send(f)
+	s.driver.send(r)
 	<-done
 }
 

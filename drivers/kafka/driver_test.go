@@ -66,6 +66,7 @@ func TestAckedAndSeen(t *testing.T) {
 }
 
 func TestAnswers(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		fault    *kerr.Error
 		outcome  drivers.Outcome
@@ -103,9 +104,10 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestHiddenRetries(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
-		faults  []*kerr.Error // one a transmission
+		faults  []*kerr.Error // one per transmission
 		outcome drivers.Outcome
 		code    string
 	}{
@@ -135,7 +137,7 @@ func TestHiddenRetries(t *testing.T) {
 	}
 }
 
-// The broker appended, and its answer was lost with the connection.
+// The broker appended the record, and its answer was lost with the connection.
 func TestLostAnswer(t *testing.T) {
 	once := 1
 	tests := []struct {
@@ -171,7 +173,7 @@ func TestLostAnswer(t *testing.T) {
 	}
 }
 
-// cutting dials connections of which the next *cut answers to Produce never arrive: the connection ends instead.
+// cutting dials connections that lose the next *cut answers to Produce: the connection ends instead.
 func cutting(cut *atomic.Int64) drivers.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
@@ -204,8 +206,9 @@ func (c *cutConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Under every kind of fault at once, what each attempt says agrees with what the brokers counted and hold.
+// Under all kinds of faults at once, each attempt agrees with the brokers' counts and logs.
 func TestCountsAreExact(t *testing.T) {
+	t.Parallel()
 	retries := 3
 	for seed := range uint64(4) {
 		for _, config := range []Config{{}, {Retries: &retries}, {Idempotent: true}, {Retries: &retries, Compression: "lz4"}} {
@@ -277,8 +280,9 @@ func exactCounts(t *testing.T, seed uint64, config Config) {
 	t.Logf("%v", outcomes)
 }
 
-// The records of a key keep their order, whatever happens to leaders and connections, when the producer is idempotent.
+// An idempotent producer keeps the order of a key's records, whatever happens to leaders and connections.
 func TestOrderOfKeys(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	env := newEnv()
 	var cut atomic.Int64
@@ -322,9 +326,10 @@ func TestNoAcks(t *testing.T) {
 	eventually(t, "the last record", func() bool { return w.of(99) == 1 })
 }
 
-// An attempt of the stream's own policy is told from one of the client library: the first attempt is over, and the client
-// still resends it, while the second's transmissions are counted as its own.
+// A retry by the stream's policy is told from a resend by the client library. The first attempt has ended while the library
+// still resends it. The second attempt counts only its own transmissions.
 func TestSecondAttempt(t *testing.T) {
+	t.Parallel()
 	once := 1
 	c := newCluster(t, 1)
 	var silent atomic.Bool

@@ -15,56 +15,57 @@ import (
 	"github.com/IBM/sarama"
 
 	"wringer/drivers"
+	"wringer/drivers/jsonpath"
 )
 
 const (
-	fetchSize    = 1 << 20  // bytes a partition
-	fetchMax     = 32 << 20 // bytes a response
+	fetchSize    = 1 << 20  // bytes per partition
+	fetchMax     = 32 << 20 // bytes per response
 	fetchWait    = 200 * time.Millisecond
 	fetchVersion = 11
-	// leaderlessWait is how soon a partition that had no leader is looked after again.
+	// leaderlessWait is the time after which a partition without a leader is looked up again.
 	leaderlessWait = 500 * time.Millisecond
 )
 
 var (
-	// errGone marks what no retry mends: observation is not whole.
-	errGone = errors.New("integrity is unknown")
-	// errRemoved says why: the log no longer holds what was to be read.
-	errRemoved = fmt.Errorf("%w: records were removed before they were read", errGone)
+	// errIncomplete marks an error that no retry can repair: records were missed.
+	errIncomplete = errors.New("integrity is unknown")
+	// errRemoved says why: the log no longer holds the records to be read.
+	errRemoved = fmt.Errorf("%w: records were removed before they were read", errIncomplete)
 )
 
 // Receive implements drivers.Source.
 func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) error {
-	// A request that is under way ends with its connection. Nothing is asked of the source after that.
+	// Closing the connections ends a request in flight. Nothing is asked of the source afterwards.
 	stop := context.AfterFunc(ctx, s.network.close)
 	defer stop()
 	for ctx.Err() == nil {
-		err := s.round(ctx, deliver)
-		if errors.Is(err, errGone) {
+		err := s.followLeaders(ctx, deliver)
+		if errors.Is(err, errIncomplete) {
 			err = fmt.Errorf("read %s: %w", s.name, err)
 			if errors.Is(err, errRemoved) {
 				err = fmt.Errorf("%w; %s", err, s.policy())
 			}
-			s.breakOff(err)
+			s.fail(err)
 			return err
 		}
 		if err != nil {
 			s.mu.Lock()
-			s.trouble = err
+			s.lastError = err
 			s.mu.Unlock()
 		}
 		if !pause(ctx, backoff) {
 			break
 		}
-		_ = s.client.RefreshMetadata(s.topic) // what matters shows in the next round
+		_ = s.client.RefreshMetadata(s.topic) // an error that matters shows in the next round
 	}
 	return nil
 }
 
-// policy tells what removes records from the topic, as far as the brokers tell.
+// policy says what removes records from the topic, as far as the brokers tell.
 func (s *Source) policy() string {
 	const key = "cleanup.policy"
-	admin, err := sarama.NewClusterAdminFromClient(s.client) // not to be closed: it would close the client
+	admin, err := sarama.NewClusterAdminFromClient(s.client) // not closed: closing it would close the client
 	if err != nil {
 		return "why is not known: " + err.Error()
 	}
@@ -87,18 +88,18 @@ func (s *Source) policy() string {
 	return "retention overtook the reader" + policy + ", or the topic was made anew"
 }
 
-// breakOff tells who waits in CatchUp that there is no more to come.
-func (s *Source) breakOff(err error) {
+// fail tells a waiting CatchUp that no more records will come.
+func (s *Source) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.broken = err
+	s.failed = err
 	close(s.moved)
 	s.moved = make(chan struct{})
 }
 
-// round follows each leader in a goroutine of its own until one of them has something that leadership or connections must
-// be looked at again for.
-func (s *Source) round(ctx context.Context, deliver func(*drivers.Delivery)) error {
+// followLeaders follows each leader in a goroutine of its own. It returns as soon as leaders or connections must be looked
+// up again.
+func (s *Source) followLeaders(ctx context.Context, deliver func(*drivers.Delivery)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	leaders, orphans := s.leaders()
@@ -118,14 +119,14 @@ func (s *Source) round(ctx context.Context, deliver func(*drivers.Delivery)) err
 	return errors.Join(failures...)
 }
 
-// leader is a broker and the partitions that it leads.
+// leader is a broker, and the partitions that it leads.
 type leader struct {
 	address   string
 	positions []*position
 	epochs    []int32
 }
 
-// leaders groups the partitions by leader; orphans says that some have none.
+// leaders groups the partitions by leader. orphans says that some partitions have no leader.
 func (s *Source) leaders() (all []*leader, orphans bool) {
 	by := make(map[string]*leader)
 	for _, p := range s.positions {
@@ -145,15 +146,15 @@ func (s *Source) leaders() (all []*leader, orphans bool) {
 	return all, orphans
 }
 
-// follow fetches from one leader until ctx ends or something is wrong. It has a connection of its own: a sarama.Broker is
-// locked while a fetch waits for records, and the client would wait with it.
+// follow fetches from one leader until ctx ends or a request fails. It has a connection of its own: a fetch locks its
+// sarama.Broker while it waits for records, and would block the client.
 func (s *Source) follow(ctx context.Context, l *leader, deliver func(*drivers.Delivery)) error {
 	broker := sarama.NewBroker(l.address)
 	if err := broker.Open(s.client.Config()); err != nil {
 		return err
 	}
 	defer broker.Close()
-	decoder := &decoder{env: &s.env, look: s.look, committed: s.committed, translator: s.translator}
+	decoder := &decoder{env: &s.env, fields: s.fields, committed: s.committed, translator: s.translator}
 	for ctx.Err() == nil {
 		response, err := broker.Fetch(s.request(l))
 		if err != nil {
@@ -164,7 +165,7 @@ func (s *Source) follow(ctx context.Context, l *leader, deliver func(*drivers.De
 			if block == nil {
 				return sarama.ErrIncompleteResponse
 			}
-			if err := s.take(p, block, decoder, deliver); err != nil {
+			if err := s.deliverBlock(p, block, decoder, deliver); err != nil {
 				return fmt.Errorf("partition %d at offset %d: %w", p.partition, p.next, err)
 			}
 		}
@@ -183,14 +184,14 @@ func (s *Source) request(l *leader) *sarama.FetchRequest {
 	return r
 }
 
-// take hands over what was fetched of one partition and moves its position.
-func (s *Source) take(p *position, block *sarama.FetchResponseBlock, d *decoder, deliver func(*drivers.Delivery)) error {
+// deliverBlock delivers the fetched records of one partition, and moves its position.
+func (s *Source) deliverBlock(p *position, block *sarama.FetchResponseBlock, d *decoder, deliver func(*drivers.Delivery)) error {
 	switch {
 	case block.Err == sarama.ErrNoError:
 	case block.Err == sarama.ErrOffsetOutOfRange:
 		return fmt.Errorf("%w: %w", errRemoved, block.Err)
 	case block.Err == sarama.ErrTopicAuthorizationFailed:
-		return fmt.Errorf("%w: the login is not allowed to read the topic (Read): %w", errGone, block.Err)
+		return fmt.Errorf("%w: the login is not allowed to read the topic (Read): %w", errIncomplete, block.Err)
 	default:
 		return block.Err
 	}
@@ -206,7 +207,7 @@ func (s *Source) take(p *position, block *sarama.FetchResponseBlock, d *decoder,
 	return err
 }
 
-// grow asks for more when not even one batch fit.
+// grow raises the fetch size when not even one batch fit.
 func (p *position) grow(next int64, block *sarama.FetchResponseBlock) {
 	switch {
 	case next > p.next:
@@ -228,32 +229,32 @@ func (s *Source) advance(p *position, next, end int64) {
 	s.moved = make(chan struct{})
 }
 
-// look says where in a record its identity, key, origin and number stand. The identity stands in header when id is nil, the
-// key is the record's own when key is nil; of the others nil is nowhere.
-type look struct {
-	id, key, origin, sequence *path
+// fieldPaths says where a record holds its identity, key, origin and sequence number. If id is nil, header names the header
+// with the identity. If key is nil, the record's own key is used. The others are absent if nil.
+type fieldPaths struct {
+	id, key, origin, sequence *jsonpath.Path
 	header                    string
 }
 
 // decoder turns fetched batches into deliveries. One goroutine uses it at a time.
 type decoder struct {
 	env       *drivers.Env
-	look      look
+	fields    fieldPaths
 	committed bool
-	// translator shows values as JSON; nil: they are.
+	// translator shows values as JSON; nil: the values are JSON.
 	translator *translator
 	delivery   drivers.Delivery
 	scratch    [4][]byte
 }
 
-// decode delivers the records of block from offset next on, and returns the offset behind what it has dealt with.
+// decode delivers the records of block from offset next on. It returns the offset after the last record that it dealt with.
 func (d *decoder) decode(partition int32, next int64, block *sarama.FetchResponseBlock, deliver func(*drivers.Delivery)) (int64, error) {
 	d.delivery = drivers.Delivery{Position: drivers.PositionIn(partition, 0), At: d.env.Clock()}
-	aborted := newAborted(block.AbortedTransactions)
+	aborted := newAbortedTransactions(block.AbortedTransactions)
 	for _, set := range block.RecordsSet {
 		batch := set.RecordBatch
 		if batch == nil {
-			return next, fmt.Errorf("%w: the topic holds messages of the format before Kafka 0.11, which have no headers", errGone)
+			return next, fmt.Errorf("%w: the topic holds messages of the format before Kafka 0.11, which have no headers", errIncomplete)
 		}
 		if batch.PartialTrailingRecord {
 			return next, nil
@@ -262,7 +263,7 @@ func (d *decoder) decode(partition int32, next int64, block *sarama.FetchRespons
 		if batch.LastOffset() < next {
 			continue
 		}
-		if err := whole(batch, next); err != nil {
+		if err := checkComplete(batch, next); err != nil {
 			return next, err
 		}
 		if !batch.Control && !(d.committed && hidden) {
@@ -275,15 +276,15 @@ func (d *decoder) decode(partition int32, next int64, block *sarama.FetchRespons
 	return next, nil
 }
 
-// whole checks that no record is missing: a log that is not compacted has no gaps, within batches or between them.
-func whole(batch *sarama.RecordBatch, next int64) error {
+// checkComplete checks that no record is missing. A log that is not compacted has no gaps, within batches or between them.
+func checkComplete(batch *sarama.RecordBatch, next int64) error {
 	if batch.FirstOffset > next || len(batch.Records) != int(batch.LastOffsetDelta)+1 {
 		return fmt.Errorf("%w, some up to offset %d", errRemoved, batch.LastOffset())
 	}
 	return nil
 }
 
-// records delivers the records of a batch from offset next on, all of them or, with an error, none.
+// records delivers the records of a batch from offset next on. With an error it delivers none.
 func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*drivers.Delivery)) error {
 	values, err := d.translated(batch)
 	if err != nil {
@@ -298,14 +299,14 @@ func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*d
 		value := values(i)
 		d.delivery.ID = d.id(r, value)
 		d.delivery.Key = r.Key
-		if d.look.key != nil {
-			d.delivery.Key = d.look.key.find(value, &d.scratch[1])
+		if d.fields.key != nil {
+			d.delivery.Key = d.fields.key.Find(value, &d.scratch[1])
 		}
-		if d.look.origin != nil {
-			d.delivery.Origin = d.look.origin.find(value, &d.scratch[2])
+		if d.fields.origin != nil {
+			d.delivery.Origin = d.fields.origin.Find(value, &d.scratch[2])
 		}
-		if d.look.sequence != nil {
-			d.delivery.Sequence = d.look.sequence.find(value, &d.scratch[3])
+		if d.fields.sequence != nil {
+			d.delivery.Sequence = d.fields.sequence.Find(value, &d.scratch[3])
 		}
 		deliver(&d.delivery)
 	}
@@ -313,32 +314,32 @@ func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*d
 }
 
 func (d *decoder) id(r *sarama.Record, value []byte) []byte {
-	if d.look.id != nil {
-		return d.look.id.find(value, &d.scratch[0])
+	if d.fields.id != nil {
+		return d.fields.id.Find(value, &d.scratch[0])
 	}
 	for _, h := range r.Headers {
-		if string(h.Key) == d.look.header {
+		if string(h.Key) == d.fields.header {
 			return h.Value
 		}
 	}
 	return nil
 }
 
-// aborted follows the aborted transactions through the batches of one response: a producer's transactional records are
-// aborted from the offset that the broker names until the producer's abort marker.
-type aborted struct {
+// abortedTransactions tracks the aborted transactions through the batches of one response. A producer's transactional
+// records are aborted from the offset that the broker names to the producer's abort marker.
+type abortedTransactions struct {
 	ahead []*sarama.AbortedTransaction // by first offset
 	now   map[int64]bool               // producers
 }
 
-func newAborted(all []*sarama.AbortedTransaction) *aborted {
+func newAbortedTransactions(all []*sarama.AbortedTransaction) *abortedTransactions {
 	ahead := slices.Clone(all)
 	slices.SortFunc(ahead, func(a, b *sarama.AbortedTransaction) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
-	return &aborted{ahead: ahead, now: make(map[int64]bool)}
+	return &abortedTransactions{ahead: ahead, now: make(map[int64]bool)}
 }
 
-// hides says whether the batch's records were aborted. Batches come in order.
-func (a *aborted) hides(batch *sarama.RecordBatch) bool {
+// hides says whether the batch's records were aborted. It must be called for each batch, in order.
+func (a *abortedTransactions) hides(batch *sarama.RecordBatch) bool {
 	for len(a.ahead) > 0 && a.ahead[0].FirstOffset <= batch.LastOffset() {
 		a.now[a.ahead[0].ProducerID] = true
 		a.ahead = a.ahead[1:]
@@ -352,7 +353,7 @@ func (a *aborted) hides(batch *sarama.RecordBatch) bool {
 	return batch.IsTransactional && a.now[batch.ProducerID]
 }
 
-// isAbort tells an abort marker from a commit marker: the key is a version and a type, 0 for abort.
+// isAbort tells an abort marker from a commit marker. The key is a version and a type; type 0 is abort.
 func isAbort(batch *sarama.RecordBatch) bool {
 	return len(batch.Records) > 0 && len(batch.Records[0].Key) >= 4 && binary.BigEndian.Uint16(batch.Records[0].Key[2:]) == 0
 }

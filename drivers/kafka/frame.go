@@ -13,26 +13,26 @@ import (
 	"wringer/drivers"
 )
 
-// errFrame marks bytes that are not the request that they seem to be.
+// errFrame marks bytes that are no valid Produce request.
 var errFrame = errors.New("not a Kafka request")
 
 const (
 	produceKey = 0
 	// flexibleProduce is the first version of Produce whose headers end with tagged fields (KIP-482).
 	flexibleProduce = 9
-	// batchOverhead is what stands in a record batch before its records, without the first offset and the length.
+	// batchOverhead is the size of a record batch before its records, without the first offset and the length.
 	batchOverhead = 49
 )
 
-// requestHead is what every Kafka request begins with.
+// requestHead is the header of a Kafka request.
 type requestHead struct {
 	key, version int16
 	correlation  int32
-	body         []byte // behind the header
+	body         []byte // after the header
 }
 
-// parseHead reads the header of a whole request: length, key, version, correlation id, client id and, in flexible
-// versions of Produce, tagged fields. Of requests other than Produce the body is not looked for.
+// parseHead reads the header of a whole request: length, key, version, correlation id, client id and, in flexible versions
+// of Produce, tagged fields. It finds the body of Produce requests only.
 func parseHead(frame []byte) (h requestHead, err error) {
 	if len(frame) < 14 || int64(binary.BigEndian.Uint32(frame)) != int64(len(frame)-4) {
 		return h, errFrame
@@ -81,33 +81,32 @@ func skipTags(b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// ref names one attempt: the records of an operation's attempts differ in it.
+// ref names one attempt: the operation's number and the attempt's.
 type ref struct {
 	seq    uint64
 	number int
 }
 
-// carried is the records that a request holds for one partition.
-type carried struct {
+// partitionRefs names the records that a request holds for one partition.
+type partitionRefs struct {
 	partition int32
 	refs      []ref
 }
 
-// reader reads Produce requests. It reuses its memory: what it returns is valid until the next call. Not safe for
-// concurrent use.
+// reader reads Produce requests. It reuses its memory: a result is valid until the next call. Not safe for concurrent use.
 type reader struct {
 	identity drivers.Identity
 	decoder  kgo.Decompressor
 	request  kmsg.ProduceRequest
-	carried  []carried
+	carried  []partitionRefs
 }
 
 func newReader(identity drivers.Identity) *reader {
 	return &reader{identity: identity, decoder: kgo.DefaultDecompressor()}
 }
 
-// read returns the records of a Produce request, by partition and in order. An error means that they are not known.
-func (r *reader) read(h requestHead) (all []carried, acks int16, err error) {
+// read returns the records of a Produce request, by partition and in order. After an error the records are not known.
+func (r *reader) read(h requestHead) (all []partitionRefs, acks int16, err error) {
 	r.request.Version = h.version
 	if err := r.request.UnsafeReadFrom(h.body); err != nil {
 		return nil, 0, fmt.Errorf("produce request: %w", err)
@@ -118,7 +117,7 @@ func (r *reader) read(h requestHead) (all []carried, acks int16, err error) {
 			if len(all) < cap(all) {
 				all = all[:len(all)+1]
 			} else {
-				all = append(all, carried{})
+				all = append(all, partitionRefs{})
 			}
 			c := &all[len(all)-1]
 			c.partition = p.Partition
@@ -181,7 +180,7 @@ func (r *reader) records(refs []ref, b []byte, count int) ([]ref, error) {
 	return refs, nil
 }
 
-// record reads the headers of one record; ok says that it carries an identity of ours.
+// record reads the headers of one record. ok says whether the record carries an identity of this run and stream.
 func (r *reader) record(b []byte) (one ref, ok bool, err error) {
 	b = b[1:] // attributes
 	for range 2 {
@@ -224,7 +223,7 @@ func (r *reader) record(b []byte) (one ref, ok bool, err error) {
 	return one, ok, nil
 }
 
-// cutBytes cuts a field that its length precedes; a negative length is a null.
+// cutBytes cuts a field off that its length precedes. A negative length means null.
 func cutBytes(b []byte) (field, rest []byte, err error) {
 	size, n := binary.Varint(b)
 	if n <= 0 || size > int64(len(b)-n) {
@@ -236,20 +235,22 @@ func cutBytes(b []byte) (field, rest []byte, err error) {
 	return b[n : n+int(size)], b[n+int(size):], nil
 }
 
-// verdict is what a broker answered about one partition of a Produce request.
-type verdict struct {
+// partitionAnswer is the broker's answer about one partition of a Produce request.
+type partitionAnswer struct {
 	partition int32
 	code      int16
-	refused   bool  // surely not appended
-	offset    int64 // of the first record; negative where none was told
+	refused   bool  // the broker surely did not append the records
+	offset    int64 // of the first record; negative if the broker named none
 }
 
-// acks says whether the broker acknowledged the records. DUPLICATE_SEQUENCE_NUMBER does so of those that it has already, and
-// names no place.
-func (v verdict) acks() bool { return v.code == 0 || v.code == kerr.DuplicateSequenceNumber.Code }
+// acks says whether the broker acknowledged the records. DUPLICATE_SEQUENCE_NUMBER acknowledges records that the broker
+// already has, and names no offset.
+func (a partitionAnswer) acks() bool {
+	return a.code == 0 || a.code == kerr.DuplicateSequenceNumber.Code
+}
 
-// readAnswer reads the body of a Produce response, behind its correlation id.
-func readAnswer(version int16, body []byte) ([]verdict, error) {
+// readAnswer reads the body of a Produce response, after its correlation id.
+func readAnswer(version int16, body []byte) ([]partitionAnswer, error) {
 	if version >= flexibleProduce {
 		var err error
 		if body, err = skipTags(body); err != nil {
@@ -260,14 +261,14 @@ func readAnswer(version int16, body []byte) ([]verdict, error) {
 	if err := response.UnsafeReadFrom(body); err != nil {
 		return nil, fmt.Errorf("produce response: %w", err)
 	}
-	var all []verdict
+	var all []partitionAnswer
 	for _, topic := range response.Topics {
 		for _, p := range topic.Partitions {
-			// An error that names a place in the log came after the append: a leader that was deposed while it waited for
-			// its followers answers NOT_LEADER_OR_FOLLOWER like one that never was leader, but beside the offset that it had
-			// given (Kafka's DelayedProduce). Before the append both fields are -1; kfake leaves the offset 0.
+			// An error that names an offset came after the append. A leader deposed while it waited for its followers
+			// answers NOT_LEADER_OR_FOLLOWER, as a broker that never led does, but with the offset of the append (Kafka's
+			// DelayedProduce). Before the append both fields are -1; kfake leaves the offset 0.
 			placed := p.BaseOffset > 0 || p.BaseOffset == 0 && p.LogStartOffset >= 0
-			all = append(all, verdict{partition: p.Partition, code: p.ErrorCode, refused: refusals[p.ErrorCode] && !placed, offset: p.BaseOffset})
+			all = append(all, partitionAnswer{partition: p.Partition, code: p.ErrorCode, refused: refusals[p.ErrorCode] && !placed, offset: p.BaseOffset})
 		}
 	}
 	return all, nil

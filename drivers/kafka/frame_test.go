@@ -12,7 +12,7 @@ import (
 	"wringer/drivers"
 )
 
-// requests returns Produce requests as sarama writes them, by way of a connection that keeps them.
+// requests returns Produce requests as sarama writes them, captured by a recording connection.
 func requests(t testing.TB, config Config, n uint64) [][]byte {
 	t.Helper()
 	c := newCluster(t, 2)
@@ -61,7 +61,7 @@ func TestReaderReadsWhatSaramaWrites(t *testing.T) {
 	}
 }
 
-// A response counts however it is cut into pieces.
+// A response is recognised however it is cut into pieces.
 func TestAssembler(t *testing.T) {
 	var stream []byte
 	for i := range 20 {
@@ -104,7 +104,7 @@ func TestReadAnswer(t *testing.T) {
 	} {
 		for _, version := range []int16{3, 8, 9, 10} {
 			if version < 5 && test.base == 0 {
-				continue // the field that tells does not exist
+				continue // this version has no field that tells
 			}
 			r := kmsg.ProduceResponse{Version: version}
 			p := kmsg.NewProduceResponseTopicPartition()
@@ -115,14 +115,14 @@ func TestReadAnswer(t *testing.T) {
 				body = append([]byte{0}, body...)
 			}
 			got, err := readAnswer(version, body)
-			if err != nil || len(got) != 1 || got[0] != (verdict{3, test.code, test.refused, test.base}) {
+			if err != nil || len(got) != 1 || got[0] != (partitionAnswer{3, test.code, test.refused, test.base}) {
 				t.Errorf("%s, version %d: %+v, %v", test.name, version, got, err)
 			}
 		}
 	}
 }
 
-// FuzzReader: no bytes make the reader fail otherwise than by an error.
+// FuzzReader: for any bytes the reader returns at most an error.
 func FuzzReader(f *testing.F) {
 	for _, config := range []Config{{}, {Compression: "lz4"}, {Version: "3.7.0"}} {
 		for _, frame := range requests(f, config, 3) {
@@ -153,7 +153,7 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// recording dials connections whose writes are kept.
+// recording dials connections that record their writes.
 func recording(dial drivers.DialFunc, frames chan<- []byte) drivers.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)

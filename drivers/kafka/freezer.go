@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// freezer holds a consumer as the kernel holds a stopped process: what it would do waits, what reaches it stays unread, and
-// its connections stay open.
+// freezer holds a consumer as the kernel holds a stopped process. The consumer does nothing, incoming bytes stay unread,
+// and its connections stay open.
 type freezer struct {
 	mu     sync.Mutex
-	thawed chan struct{} // closed while nothing is held
+	thawed chan struct{} // closed while the consumer is not frozen
 }
 
 func newFreezer() *freezer {
@@ -30,28 +30,28 @@ func (f *freezer) thaw() {
 	close(f.thawed)
 }
 
-// pass blocks while the consumer is frozen.
-func (f *freezer) pass() {
+// wait blocks while the consumer is frozen.
+func (f *freezer) wait() {
 	f.mu.Lock()
 	thawed := f.thawed
 	f.mu.Unlock()
 	<-thawed
 }
 
-// frozenConn is a connection of a consumer that may be frozen.
+// frozenConn is a connection of a consumer that can be frozen.
 type frozenConn struct {
 	net.Conn
 	freezer *freezer
 }
 
-// Read holds back what it read: the read may have begun before the freeze.
+// Read holds back the bytes that it read: the read may have begun before the freeze.
 func (c *frozenConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.freezer.pass()
+	c.freezer.wait()
 	return n, err
 }
 
 func (c *frozenConn) Write(p []byte) (int, error) {
-	c.freezer.pass()
+	c.freezer.wait()
 	return c.Conn.Write(p)
 }

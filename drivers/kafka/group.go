@@ -82,7 +82,7 @@ func (g *Group) batch() int             { return cmp.Or(g.Batch, defaultGroupBat
 func (g *Group) session() time.Duration { return cmp.Or(g.Session, defaultSession) }
 func (g *Group) commit() string         { return cmp.Or(g.Commit, commitAfter) }
 
-// consumers is a drivers.Group of sarama's consumer groups, one for each member.
+// consumers is a drivers.Group. Each member is a consumer group client of sarama.
 type consumers struct {
 	config    *Group
 	env       drivers.Env
@@ -90,15 +90,15 @@ type consumers struct {
 	topic     string
 	brokers   []string
 	access    access
-	secure    *tls.Config
+	tlsConfig *tls.Config
 	committed bool
-	admin     sarama.ClusterAdmin // over the client of the source; not ours to close
+	admin     sarama.ClusterAdmin // uses the source's client; must not be closed
 	begin     map[int32]int64
-	tell      func(drivers.GroupEvent)
+	emit      func(drivers.GroupEvent)
 
-	assigned atomic.Bool // some member was given something to read
+	assigned atomic.Bool // at least one member was assigned a partition
 	mu       sync.Mutex
-	trouble  error // the last of any member's
+	failure  error // the last error of any member
 }
 
 var (
@@ -114,13 +114,13 @@ func (c *Consume) OpenGroup(env drivers.Env) (drivers.Group, error) {
 	if g.brokers, err = splitBrokers(c.Brokers); err != nil {
 		return nil, fmt.Errorf("%w: brokers: %w", drivers.ErrConfig, err)
 	}
-	if g.secure, err = g.access.secure(env.Files); err != nil {
+	if g.tlsConfig, err = g.access.loadTLS(env.Files); err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
 	return g, nil
 }
 
-// Start implements drivers.Group: it commits where the source begins, so that no record between is nobody's.
+// Start implements drivers.Group. It commits the offsets at which the source begins, so the group reads the same records.
 func (g *consumers) Start(ctx context.Context, source drivers.Source) error {
 	s := source.(*Source)
 	admin, err := sarama.NewClusterAdminFromClient(s.client)
@@ -136,20 +136,20 @@ func (g *consumers) Start(ctx context.Context, source drivers.Source) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
 	for {
-		err := g.place(offsets)
+		err := g.commitStart(offsets)
 		if err == nil {
 			return nil
 		}
 		if errors.Is(err, sarama.ErrGroupAuthorizationFailed) {
 			return fmt.Errorf("group %s: %w: %w", g.id, drivers.ErrConfig, err)
 		}
-		if !pause(ctx, backoff) { // a coordinator takes a while to appear in a fresh cluster
+		if !pause(ctx, backoff) { // a coordinator takes a while to appear in a new cluster
 			return fmt.Errorf("group %s: %w: commit where it begins: %w", g.id, drivers.ErrUnreachable, err)
 		}
 	}
 }
 
-func (g *consumers) place(offsets map[int32]sarama.OffsetAndMetadata) error {
+func (g *consumers) commitStart(offsets map[int32]sarama.OffsetAndMetadata) error {
 	answer, err := g.admin.AlterConsumerGroupOffsets(g.id, map[string]map[int32]sarama.OffsetAndMetadata{g.topic: offsets}, nil)
 	if err != nil {
 		return err
@@ -163,8 +163,8 @@ func (g *consumers) place(offsets map[int32]sarama.OffsetAndMetadata) error {
 }
 
 // Run implements drivers.Group.
-func (g *consumers) Run(ctx context.Context, length time.Duration, tell func(drivers.GroupEvent)) error {
-	g.tell = tell
+func (g *consumers) Run(ctx context.Context, length time.Duration, emit func(drivers.GroupEvent)) error {
+	g.emit = emit
 	strikes := g.config.Churn.plan(g.config.Members, length, g.env.Seed)
 	var members sync.WaitGroup
 	for n := range g.config.Members {
@@ -174,7 +174,7 @@ func (g *consumers) Run(ctx context.Context, length time.Duration, tell func(dri
 				m.strikes = append(m.strikes, s)
 			}
 		}
-		members.Go(func() { m.live(ctx) })
+		members.Go(func() { m.run(ctx) })
 	}
 	members.Wait()
 	if g.assigned.Load() {
@@ -182,10 +182,10 @@ func (g *consumers) Run(ctx context.Context, length time.Duration, tell func(dri
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return fmt.Errorf("no member of group %s was given anything to read: %w", g.id, cmp.Or(g.trouble, errors.New("the brokers did not answer in time")))
+	return fmt.Errorf("no member of group %s was given anything to read: %w", g.id, cmp.Or(g.failure, errors.New("the brokers did not answer in time")))
 }
 
-// Settled implements drivers.Group: what the group has committed, the next offset by partition.
+// Settled implements drivers.Group. It returns the group's committed offsets: the next offset of each partition.
 func (g *consumers) Settled(ctx context.Context) (map[int32]int64, error) {
 	partitions := make([]int32, 0, len(g.begin))
 	for p := range g.begin {
@@ -224,36 +224,36 @@ func (g *consumers) askCommitted(partitions []int32) (map[int32]int64, error) {
 	return offsets, nil
 }
 
-// Close implements drivers.Group. The members have left; what they committed is of this run alone, and is removed where the
-// brokers allow it.
+// Close implements drivers.Group. The members have left. The group belongs to this run alone, and is deleted if the brokers
+// allow it.
 func (g *consumers) Close() error {
 	if g.admin != nil {
-		_ = g.admin.DeleteConsumerGroup(g.id) // it expires by itself
+		_ = g.admin.DeleteConsumerGroup(g.id) // without a deletion the group expires
 	}
 	return nil
 }
 
-// note keeps why a member is not reading.
-func (g *consumers) note(err error) {
+// noteFailure keeps why a member cannot read.
+func (g *consumers) noteFailure(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.trouble = err
+	g.failure = err
 }
 
-// sarama's configuration of a member's client on a network.
+// client returns sarama's configuration for a member's client on a network.
 func (g *consumers) client(n *network) *sarama.Config {
 	config := clientConfig(g.env, n)
-	g.access.sign(config)
+	g.access.setLogin(config)
 	session := g.config.session()
 	c := &config.Consumer
 	c.Group.Session.Timeout, c.Group.Heartbeat.Interval = session, session/heartbeatsPerSession
 	c.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{strategyByName[g.config.Strategy]()}
 	c.Group.Rebalance.Timeout = 2 * session
 	c.Group.Rebalance.Retry.Backoff = backoff
-	// A join is answered when every member has joined, or was given up.
+	// The coordinator answers a join once every member has joined, or was given up.
 	config.Net.ReadTimeout = max(config.Net.ReadTimeout, c.Group.Rebalance.Timeout+session)
 	c.Offsets.AutoCommit.Enable = false
-	c.Offsets.Initial = sarama.OffsetOldest // where an offset was lost, again is better than never
+	c.Offsets.Initial = sarama.OffsetOldest // if an offset is lost, reading twice is better than missing records
 	c.MaxWaitTime = fetchWait
 	c.Retry.Backoff = backoff
 	if g.committed {

@@ -15,20 +15,20 @@ import (
 	"wringer/drivers"
 )
 
-// told keeps what a group tells.
-type told struct {
+// eventLog keeps the events of a group.
+type eventLog struct {
 	mu     sync.Mutex
 	events []drivers.GroupEvent
 }
 
-func (l *told) tell(e drivers.GroupEvent) {
+func (l *eventLog) add(e drivers.GroupEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events = append(l.events, e)
 }
 
-// processed counts, by record, how often each was processed; by is how many of them one member did, 0 all.
-func (l *told) processed(by int) (records map[string]int, times int) {
+// processed counts how often each record was processed. times counts those of member by; 0 counts all members.
+func (l *eventLog) processed(by int) (records map[string]int, times int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	records = make(map[string]int)
@@ -41,7 +41,7 @@ func (l *told) processed(by int) (records map[string]int, times int) {
 	return records, times
 }
 
-func (l *told) count(kind drivers.GroupKind) (n int) {
+func (l *eventLog) count(kind drivers.GroupKind) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range l.events {
@@ -55,23 +55,23 @@ func (l *told) count(kind drivers.GroupKind) (n int) {
 // testSession is how long the brokers of these tests wait for a heartbeat.
 const testSession = time.Second
 
-// band is a group whose members a test strikes by hand.
-type band struct {
+// testGroup is a group whose members a test controls.
+type testGroup struct {
 	*consumers
-	*told
+	*eventLog
 	members []*member
 	source  *Source
 }
 
-func openBand(t *testing.T, c *kfake.Cluster, config Group) *band {
+func openTestGroup(t *testing.T, c *kfake.Cluster, config Group) *testGroup {
 	t.Helper()
 	config.Session = testSession
 	consume := Consume{Brokers: brokers(c), Topic: topic, Group: &config}
 	consume.Check(func(field, message string) { t.Fatalf("%s: %s", field, message) })
-	return startBand(t, &consume)
+	return startTestGroup(t, &consume)
 }
 
-func startBand(t *testing.T, consume *Consume) *band {
+func startTestGroup(t *testing.T, consume *Consume) *testGroup {
 	t.Helper()
 	source, err := consume.Open(t.Context(), newEnv())
 	if err != nil {
@@ -86,23 +86,23 @@ func startBand(t *testing.T, consume *Consume) *band {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { group.Close() })
-	b := &band{consumers: group.(*consumers), told: &told{}, source: source.(*Source)}
-	b.consumers.tell = b.told.tell
+	b := &testGroup{consumers: group.(*consumers), eventLog: &eventLog{}, source: source.(*Source)}
+	b.consumers.emit = b.eventLog.add
 	for n := range consume.Group.Members {
 		b.members = append(b.members, &member{group: b.consumers, number: n + 1})
 	}
 	return b
 }
 
-// join lets a member join; it leaves with the test.
-func (b *band) join(t *testing.T, n int) *consumer {
+// join lets a member join. The member leaves when the test ends.
+func (b *testGroup) join(t *testing.T, n int) *consumer {
 	c := b.members[n-1].join()
 	t.Cleanup(c.leave)
 	return c
 }
 
-// whole waits until all of n records of one partition are processed.
-func (b *band) whole(t *testing.T, n int) {
+// whole waits until all n records of one partition are processed.
+func (b *testGroup) whole(t *testing.T, n int) {
 	t.Helper()
 	eventually(t, "all records to be processed", func() bool {
 		records, _ := b.processed(0)
@@ -122,8 +122,9 @@ func numbered(n int) []string {
 	return values
 }
 
-// What stood in the topic before is nobody's; of what comes after, each record is processed once while nobody is struck.
+// The group ignores records from before its start. It processes each later record once while no member is struck.
 func TestGroupProcessesEverythingOnce(t *testing.T) {
+	t.Parallel()
 	for _, commit := range []string{"before", "after", "periodic"} {
 		t.Run(commit, func(t *testing.T) {
 			c := groupCluster(t, 1)
@@ -133,10 +134,10 @@ func TestGroupProcessesEverythingOnce(t *testing.T) {
 			if commit == "periodic" {
 				config.Every = 10 * time.Millisecond
 			}
-			b := openBand(t, c, config)
+			b := openTestGroup(t, c, config)
 			ctx, cancel := context.WithCancel(t.Context())
 			over := make(chan error, 1)
-			go func() { over <- b.Run(ctx, 0, b.told.tell) }()
+			go func() { over <- b.Run(ctx, 0, b.eventLog.add) }()
 			produce(t, cl, numbered(50)...)
 			b.whole(t, 50)
 			cancel()
@@ -151,21 +152,21 @@ func TestGroupProcessesEverythingOnce(t *testing.T) {
 				t.Errorf("committed %v, %v", committed, err)
 			}
 			if n := b.count(drivers.Assigned); n == 0 {
-				t.Error("no generation was told")
+				t.Error("no event has a generation")
 			}
 		})
 	}
 }
 
-// step lets a member process one record at a time: it is frozen behind each, until more says what to do with it.
-func (b *band) step(t *testing.T, n int, more func(processed int) bool) *consumer {
+// step lets a member process one record at a time. It freezes the member after each record, until more says how to go on.
+func (b *testGroup) step(t *testing.T, n int, more func(processed int) bool) *consumer {
 	t.Helper()
 	var frozen atomic.Pointer[consumer]
-	b.consumers.tell = func(e drivers.GroupEvent) {
+	b.consumers.emit = func(e drivers.GroupEvent) {
 		if c := frozen.Load(); c != nil && e.Kind == drivers.Processed && e.Member == n {
 			c.freezer.freeze()
 		}
-		b.told.tell(e)
+		b.eventLog.add(e)
 	}
 	c := b.members[n-1].prepare()
 	frozen.Store(c)
@@ -181,18 +182,20 @@ func (b *band) step(t *testing.T, n int, more func(processed int) bool) *consume
 	}
 }
 
-// A member dies with records in hand: whoever commits before the work has lost them, whoever commits after gets them again.
+// A member dies with records in hand. With commit: before, these records are lost; with commit: after, they are processed
+// again.
 func TestDeathWithRecordsInHand(t *testing.T) {
+	t.Parallel()
 	for _, commit := range []string{"before", "after"} {
 		t.Run(commit, func(t *testing.T) {
 			c := groupCluster(t, 1)
 			cl := client(t, c)
-			deathInHand(t, openBand(t, c, Group{Members: 2, Commit: commit}), func(n int) { produce(t, cl, numbered(n)...) })
+			deathInHand(t, openTestGroup(t, c, Group{Members: 2, Commit: commit}), func(n int) { produce(t, cl, numbered(n)...) })
 		})
 	}
 }
 
-func deathInHand(t *testing.T, b *band, produce func(n int)) {
+func deathInHand(t *testing.T, b *testGroup, produce func(n int)) {
 	commit := b.consumers.config.Commit
 	produce(40)
 	var ahead int64 // committed and not processed
@@ -217,8 +220,8 @@ func deathInHand(t *testing.T, b *band, produce func(n int)) {
 	t.Logf("commit %s: %d of 45 processed, %d times", commit, len(all), times)
 }
 
-// committedBy is how far the group has committed in partition 0.
-func (b *band) committedBy(t *testing.T) int64 {
+// committedBy is the group's committed offset in partition 0.
+func (b *testGroup) committedBy(t *testing.T) int64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
 	defer cancel()
@@ -229,17 +232,18 @@ func (b *band) committedBy(t *testing.T) int64 {
 	return at[0]
 }
 
-// A member that is frozen beyond its session is given up, and its records are given to another. Thawed, it goes on with what
-// it had in hand, before it hears of that: records are processed twice, and none is lost.
+// A member frozen for longer than its session is given up, and its records go to another member. Once thawed, the member
+// finishes its records in hand before it learns of that. Records are processed twice, and none is lost.
 func TestFreezeRedelivers(t *testing.T) {
+	t.Parallel()
 	c := groupCluster(t, 1)
 	cl := client(t, c)
-	freezeRedelivers(t, openBand(t, c, Group{Members: 2}), func(n int) { produce(t, cl, numbered(n)...) })
+	freezeRedelivers(t, openTestGroup(t, c, Group{Members: 2}), func(n int) { produce(t, cl, numbered(n)...) })
 }
 
-func freezeRedelivers(t *testing.T, b *band, produce func(n int)) {
+func freezeRedelivers(t *testing.T, b *testGroup, produce func(n int)) {
 	produce(20)
-	first := b.step(t, 1, func(processed int) bool { // until it has in hand what is not committed
+	first := b.step(t, 1, func(processed int) bool { // until the member holds uncommitted records
 		return b.committedBy(t) >= int64(processed) && processed < 15
 	})
 	b.join(t, 2)
@@ -253,13 +257,14 @@ func freezeRedelivers(t *testing.T, b *band, produce func(n int)) {
 	t.Logf("%d of 20 processed, %d times", len(all), times)
 }
 
-// Leaving in good order finishes and commits what is in hand: nothing is lost, and nothing comes again.
+// A graceful leave finishes and commits the records in hand: none is lost, and none comes again.
 func TestLeaveLosesNothing(t *testing.T) {
+	t.Parallel()
 	for _, commit := range []string{"before", "after", "periodic"} {
 		t.Run(commit, func(t *testing.T) {
 			c := groupCluster(t, 1)
 			cl := client(t, c)
-			b := openBand(t, c, Group{Members: 2, Commit: commit, Batch: 5, Work: 2 * time.Millisecond})
+			b := openTestGroup(t, c, Group{Members: 2, Commit: commit, Batch: 5, Work: 2 * time.Millisecond})
 			produce(t, cl, numbered(40)...)
 			first := b.join(t, 1)
 			eventually(t, "the first record", func() bool { _, times := b.processed(1); return times > 0 })
@@ -276,19 +281,20 @@ func TestLeaveLosesNothing(t *testing.T) {
 // A group that cannot read says why.
 func TestGroupThatCannotJoin(t *testing.T) {
 	c := groupCluster(t, 1)
-	b := openBand(t, c, Group{Members: 1})
+	b := openTestGroup(t, c, Group{Members: 1})
 	b.brokers = []string{"127.0.0.1:1"}
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan error, 1)
-	go func() { over <- b.Run(ctx, 0, b.told.tell) }()
-	eventually(t, "trouble", func() bool { return b.consumers.inTrouble() })
+	go func() { over <- b.Run(ctx, 0, b.eventLog.add) }()
+	eventually(t, "trouble", func() bool { return b.consumers.hasFailed() })
 	cancel()
 	if err := <-over; err == nil || !strings.Contains(err.Error(), "no member of group wringer-s-r1 was given anything to read") {
 		t.Errorf("error %v", err)
 	}
 }
 
-// The schedule is a pure function of the seed: no member is struck twice at once, one always stays, and all are back in time.
+// The schedule is a pure function of the seed. No member is struck twice at once, one member always stays, and all are back
+// in time.
 func TestChurnPlan(t *testing.T) {
 	churn := &Churn{Choose: []string{"leave", "freeze", "die"}}
 	for field, text := range map[*Span]string{&churn.Every: "100ms..1s", &churn.For: "1s..3s"} {
@@ -347,15 +353,15 @@ func TestGroupProblems(t *testing.T) {
 	}
 }
 
-func (g *consumers) inTrouble() bool {
+func (g *consumers) hasFailed() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.trouble != nil
+	return g.failure != nil
 }
 
-// Faults can break the members' way to one broker.
+// Faults can break the members' connections to one broker.
 func TestGroupKnowsItsBrokers(t *testing.T) {
-	b := openBand(t, groupCluster(t, 1), Group{Members: 1})
+	b := openTestGroup(t, groupCluster(t, 1), Group{Members: 1})
 	peers, err := b.Peers(t.Context())
 	if err != nil || len(peers) != 3 || peers["broker-0"] == "" {
 		t.Errorf("%v, %v", peers, err)

@@ -15,15 +15,17 @@ import (
 	"go.uber.org/goleak"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest/tier"
 )
 
-// Two goroutines are not ours to end. sarama marks a global meter when it encodes a fetch (see quiet), and go-metrics never
-// ends what counts its time. And a producer that is closed with several records waiting for a leader opens sarama's circuit
-// breaker for them, whose timer sleeps for ten seconds more and ends by itself.
+// Two goroutines belong to libraries, and end late or never. sarama marks a global meter when it encodes a fetch (see
+// noMetrics), and go-metrics never stops that meter's clock. And closing a producer while several records wait for a leader
+// opens sarama's circuit breaker, whose timer runs for ten more seconds.
 func TestMain(m *testing.M) {
 	if os.Getenv(serveBrokers) != "" {
-		os.Exit(brokersOfABenchmark())
+		os.Exit(serveBenchmarkBrokers())
 	}
+	tier.AtOnce(tier.Waiting)
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
 		goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"))
@@ -31,7 +33,7 @@ func TestMain(m *testing.M) {
 
 const (
 	topic = "orders"
-	// patience is how long a test waits before it calls something hung. Nothing is measured by it.
+	// patience is how long a test waits before it reports a hang. Nothing is measured by it.
 	testPatience = 20 * time.Second
 )
 
@@ -64,7 +66,7 @@ func newEnv() drivers.Env {
 
 func brokers(c *kfake.Cluster) string { return strings.Join(c.ListenAddrs(), ", ") }
 
-// openDriver opens a driver on c that ends with the test, before the cluster.
+// openDriver opens a driver on c. The driver closes before the cluster, when the test ends.
 func openDriver(t testing.TB, c *kfake.Cluster, config Config, env drivers.Env) *Driver {
 	t.Helper()
 	config.Brokers, config.Topic = brokers(c), topic
@@ -81,7 +83,7 @@ func openDriver(t testing.TB, c *kfake.Cluster, config Config, env drivers.Env) 
 	return d.(*Driver)
 }
 
-// send sends operations from..from+n-1, with keys when there are some, and returns their attempts once all are over.
+// send sends operations from..from+n-1, with keys if keys is above 0. It returns their attempts once all have ended.
 func send(t testing.TB, d *Driver, from, n uint64, timeout time.Duration, keys uint64) []drivers.Attempt {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -106,17 +108,17 @@ func sendOne(t testing.TB, d *Driver, seq uint64, timeout time.Duration) drivers
 	return send(t, d, seq, 1, timeout, 0)[0]
 }
 
-// witness counts, on the brokers' side, the transmissions of each operation and what was appended.
-type witness struct {
+// produceLog counts, on the brokers' side, the transmissions of each operation and the appended records.
+type produceLog struct {
 	mu       sync.Mutex
 	identity drivers.Identity
 	arrived  map[uint64]int
 }
 
-// watch counts every record of every Produce request that c gets. act, when it is not nil, may answer a request instead
-// of the cluster.
-func watch(c *kfake.Cluster, act func(*kmsg.ProduceRequest) (kmsg.Response, error, bool)) *witness {
-	w := &witness{identity: newEnv().Identity, arrived: make(map[uint64]int)}
+// watch counts every record of every Produce request that c receives. act, if not nil, may answer a request in place of the
+// cluster.
+func watch(c *kfake.Cluster, act func(*kmsg.ProduceRequest) (kmsg.Response, error, bool)) *produceLog {
+	w := &produceLog{identity: newEnv().Identity, arrived: make(map[uint64]int)}
 	c.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		p := r.(*kmsg.ProduceRequest)
@@ -129,7 +131,7 @@ func watch(c *kfake.Cluster, act func(*kmsg.ProduceRequest) (kmsg.Response, erro
 	return w
 }
 
-func (w *witness) note(p *kmsg.ProduceRequest) {
+func (w *produceLog) note(p *kmsg.ProduceRequest) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, t := range p.Topics {
@@ -154,13 +156,13 @@ func (w *witness) note(p *kmsg.ProduceRequest) {
 	}
 }
 
-func (w *witness) of(seq uint64) int {
+func (w *produceLog) of(seq uint64) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.arrived[seq]
 }
 
-// seen keeps what a source delivers.
+// seen keeps the deliveries of a source.
 type seen struct {
 	mu  sync.Mutex
 	all []drivers.Delivery
@@ -187,7 +189,7 @@ func clone(b []byte) []byte {
 	return append([]byte{}, b...)
 }
 
-// receive starts a source and reads it until the returned function is called, which returns what Receive returned.
+// receive starts a source and reads it until the returned function is called. That function returns the result of Receive.
 func receive(t testing.TB, s drivers.Source) (*seen, func() error) {
 	t.Helper()
 	if err := s.Start(t.Context()); err != nil {

@@ -11,40 +11,40 @@ import (
 	"wringer/drivers"
 )
 
-// member is one place in a group, which one consumer after the other takes.
+// member is one place in a group. One consumer after another takes it.
 type member struct {
 	group   *consumers
 	number  int
 	strikes []strike // in order
 }
 
-// leaveLimit is how long beyond its session a consumer may take to leave in good order; then its connections are cut.
+// leaveLimit is how long beyond its session a consumer may take to leave gracefully. Then its connections are cut.
 const leaveLimit = 5 * time.Second
 
-// live takes part in the group until ctx ends, but for the member's strikes.
-func (m *member) live(ctx context.Context) {
+// run takes part in the group until ctx ends, except during the member's strikes.
+func (m *member) run(ctx context.Context) {
 	c := m.join()
 	defer func() { c.leave() }()
 	for _, s := range m.strikes {
-		if !m.until(ctx, s.at) {
+		if !m.waitUntil(ctx, s.at) {
 			return
 		}
 		switch s.kind {
 		case strikeFreeze:
 			c.freezer.freeze()
-			m.tell(drivers.Froze)
-			m.until(ctx, s.end)
-			m.tell(drivers.Thawed)
+			m.emit(drivers.Froze)
+			m.waitUntil(ctx, s.end)
+			m.emit(drivers.Thawed)
 			c.freezer.thaw()
 			continue
 		case strikeDie:
 			c.die()
-			m.tell(drivers.Died)
+			m.emit(drivers.Died)
 		default:
 			c.leave()
-			m.tell(drivers.Left)
+			m.emit(drivers.Left)
 		}
-		if !m.until(ctx, s.end) {
+		if !m.waitUntil(ctx, s.end) {
 			return
 		}
 		c = m.join()
@@ -52,8 +52,8 @@ func (m *member) live(ctx context.Context) {
 	<-ctx.Done()
 }
 
-// until waits for a time of the run's clock, false when ctx ends first.
-func (m *member) until(ctx context.Context, at time.Duration) bool {
+// waitUntil waits for a time of the run's clock. It returns false if ctx ends first.
+func (m *member) waitUntil(ctx context.Context, at time.Duration) bool {
 	for wait := at - m.group.env.Clock(); wait > 0; wait = at - m.group.env.Clock() {
 		if !pause(ctx, wait) {
 			return false
@@ -62,21 +62,21 @@ func (m *member) until(ctx context.Context, at time.Duration) bool {
 	return ctx.Err() == nil
 }
 
-func (m *member) tell(kind drivers.GroupKind) {
-	m.group.tell(drivers.GroupEvent{Kind: kind, Member: m.number, At: m.group.env.Clock()})
+func (m *member) emit(kind drivers.GroupKind) {
+	m.group.emit(drivers.GroupEvent{Kind: kind, Member: m.number, At: m.group.env.Clock()})
 }
 
-// consumer is a member from when it joins to when it leaves or dies: a client with connections of its own. It is sarama's
-// handler of a group's sessions.
+// consumer is a member from its join to its leave or death: a client with connections of its own. It is sarama's handler of
+// the group's sessions.
 type consumer struct {
 	member  *member
 	group   *consumers
 	network *network
 	freezer *freezer
-	stop    context.CancelFunc // of its part in the group
-	ended   chan struct{}      // closed when nothing of it is left
-	death   chan struct{}      // closed when it is dead
-	commits sync.WaitGroup     // what commits periodically
+	stop    context.CancelFunc // ends the consumer's part in the group
+	ended   chan struct{}      // closed when everything of the consumer has ended
+	death   chan struct{}      // closed when the consumer is dead
+	commits sync.WaitGroup     // the goroutines that commit periodically
 
 	mu   sync.Mutex
 	dead bool
@@ -92,23 +92,23 @@ func (m *member) join() *consumer {
 func (m *member) prepare() *consumer {
 	c := &consumer{member: m, group: m.group, freezer: newFreezer(), ended: make(chan struct{}), death: make(chan struct{})}
 	c.network = newNetwork(func(ctx context.Context, network, address string) (net.Conn, error) {
-		c.freezer.pass()
+		c.freezer.wait()
 		return m.group.env.Dial(ctx, network, address)
 	}, patience(m.group.env.Timeout))
-	c.network.secure = m.group.secure
+	c.network.tlsConfig = m.group.tlsConfig
 	c.network.wrap = func(conn net.Conn, _ string) net.Conn { return &frozenConn{conn, c.freezer} }
 	return c
 }
 
-// start lets it join the group.
+// start joins the group.
 func (c *consumer) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
-	c.member.tell(drivers.Joined)
+	c.member.emit(drivers.Joined)
 	go c.run(ctx)
 }
 
-// run takes part in one session after the other.
+// run takes part in one session after another.
 func (c *consumer) run(ctx context.Context) {
 	defer close(c.ended)
 	var sessions sarama.ConsumerGroup
@@ -120,32 +120,33 @@ func (c *consumer) run(ctx context.Context) {
 		if err == nil {
 			err = sessions.Consume(ctx, []string{c.group.topic}, c)
 		} else {
-			sessions = nil // an interface that holds a nil pointer
+			sessions = nil // a nil pointer in an interface is not nil
 		}
 		if err != nil && ctx.Err() == nil {
-			c.group.note(err)
+			c.group.noteFailure(err)
 			pause(ctx, backoff)
 		}
 	}
 	if sessions != nil {
-		_ = sessions.Close() // leaves the group, where the network still lives
+		_ = sessions.Close() // leaves the group while the network is still open
 	}
 }
 
-// leave finishes what is in hand, commits as the policy says, leaves the group and returns. Idempotent.
+// leave finishes the records in hand, commits them as the policy says, leaves the group and returns. Idempotent.
 func (c *consumer) leave() {
 	c.stop()
 	limit := time.NewTimer(c.group.config.session() + leaveLimit)
 	defer limit.Stop()
 	select {
 	case <-c.ended:
-	case <-limit.C: // a join that nobody answers
+	case <-limit.C: // a join that is never answered
 	}
 	c.network.close()
 	<-c.ended
 }
 
-// die ends everything at once, as the death of a process does: nothing is processed, committed or said from here on.
+// die ends everything at once, as the death of a process does. From here on the consumer processes, commits and reports
+// nothing.
 func (c *consumer) die() {
 	c.mu.Lock()
 	c.dead = true
@@ -167,15 +168,15 @@ func (c *consumer) Setup(s sarama.ConsumerGroupSession) error {
 	if len(s.Claims()[c.group.topic]) > 0 {
 		c.group.assigned.Store(true)
 	}
-	c.tell(drivers.Assigned, s.GenerationID())
-	context.AfterFunc(s.Context(), func() { c.tell(drivers.Revoked, s.GenerationID()) })
+	c.emit(drivers.Assigned, s.GenerationID())
+	context.AfterFunc(s.Context(), func() { c.emit(drivers.Revoked, s.GenerationID()) })
 	if c.group.config.commit() == commitPeriodic {
 		c.commits.Go(func() { c.commitPeriodically(s) })
 	}
 	return nil
 }
 
-// Cleanup implements sarama.ConsumerGroupHandler: what was processed by then is committed before others take over.
+// Cleanup implements sarama.ConsumerGroupHandler. It commits processed records before other members take over.
 func (c *consumer) Cleanup(s sarama.ConsumerGroupSession) error {
 	c.commits.Wait()
 	if c.group.config.commit() == commitPeriodic && !c.isDead() {
@@ -184,29 +185,29 @@ func (c *consumer) Cleanup(s sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-// commitPeriodically commits what is marked until the session ends.
+// commitPeriodically commits the marked offsets until the session ends.
 func (c *consumer) commitPeriodically(s sarama.ConsumerGroupSession) {
 	every := c.group.config.Every
 	if every == 0 {
 		every = defaultCommitEvery
 	}
 	for pause(s.Context(), every) {
-		if c.freezer.pass(); s.Context().Err() == nil && !c.isDead() {
+		if c.freezer.wait(); s.Context().Err() == nil && !c.isDead() {
 			s.Commit()
 		}
 	}
 }
 
-func (c *consumer) tell(kind drivers.GroupKind, generation int32) {
+func (c *consumer) emit(kind drivers.GroupKind, generation int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.dead {
-		c.group.tell(drivers.GroupEvent{Kind: kind, Member: c.member.number, Round: generation, At: c.group.env.Clock()})
+		c.group.emit(drivers.GroupEvent{Kind: kind, Member: c.member.number, Round: generation, At: c.group.env.Clock()})
 	}
 }
 
-// ConsumeClaim implements sarama.ConsumerGroupHandler: batch by batch, of which each is finished even when the partition is
-// taken away meanwhile, as consumers in good order do.
+// ConsumeClaim implements sarama.ConsumerGroupHandler. It works batch by batch. A batch is finished even if the partition
+// is revoked meanwhile, as well-behaved consumers do.
 func (c *consumer) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	for {
 		batch := c.take(s, claim)
@@ -233,9 +234,9 @@ func (c *consumer) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Cons
 	}
 }
 
-// take waits for a record and takes what else is there, up to a batch; nothing when the claim has ended.
+// take waits for a record, and adds the records that are ready, up to a batch. It returns nothing when the claim has ended.
 func (c *consumer) take(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) []*sarama.ConsumerMessage {
-	c.freezer.pass()
+	c.freezer.wait()
 	if s.Context().Err() != nil {
 		return nil
 	}
@@ -263,9 +264,9 @@ func (c *consumer) take(s sarama.ConsumerGroupSession, claim sarama.ConsumerGrou
 	return batch
 }
 
-// process works on a record; false when the member died over it.
+// process works on a record. It returns false if the member died meanwhile.
 func (c *consumer) process(s sarama.ConsumerGroupSession, record *sarama.ConsumerMessage) bool {
-	c.freezer.pass()
+	c.freezer.wait()
 	if work := c.group.config.Work; work > 0 {
 		timer := time.NewTimer(work)
 		defer timer.Stop()
@@ -273,14 +274,14 @@ func (c *consumer) process(s sarama.ConsumerGroupSession, record *sarama.Consume
 		case <-timer.C:
 		case <-c.death:
 		}
-		c.freezer.pass() // it may have been frozen over its work
+		c.freezer.wait() // the consumer may have been frozen during the work
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead {
 		return false
 	}
-	c.group.tell(drivers.GroupEvent{Kind: drivers.Processed, Member: c.member.number, Round: s.GenerationID(),
+	c.group.emit(drivers.GroupEvent{Kind: drivers.Processed, Member: c.member.number, Round: s.GenerationID(),
 		Position: drivers.PositionIn(record.Partition, record.Offset), At: c.group.env.Clock()})
 	return true
 }

@@ -11,34 +11,34 @@ import (
 	"wringer/drivers"
 )
 
-// network makes and keeps the connections of one sarama client. sarama's calls know no context: what ends them early is
-// that the connections under them are closed. It is the proxy.Dialer that sarama is given. Safe for concurrent use.
+// network makes the connections of one sarama client, and keeps track of them. sarama's calls take no context: closing the
+// connections is what ends them early. network is the proxy.Dialer given to sarama. Safe for concurrent use.
 type network struct {
-	connect func(network, address string) (net.Conn, error)
-	wrap    func(conn net.Conn, address string) net.Conn // nil: as it is
-	secure  *tls.Config                                  // nil: no TLS. Set before the first dial
-	cancel  context.CancelFunc
+	connect   func(network, address string) (net.Conn, error)
+	wrap      func(conn net.Conn, address string) net.Conn // nil: connections are not wrapped
+	tlsConfig *tls.Config                                  // nil: no TLS. Set before the first dial
+	cancel    context.CancelFunc
 
 	mu      sync.Mutex
 	closed  bool
-	live    map[*kept]struct{}
-	failure error // of the last dial; nil after one that succeeded
+	live    map[*trackedConn]struct{}
+	failure error // of the last dial; nil if it succeeded
 
-	down atomic.Bool // changed while mu is held; asked for each record
+	down atomic.Bool // written while mu is held; read for each record
 }
 
-// newNetwork dials by dial, each for at most timeout (sarama applies no timeout to a dialer that is not its own).
+// newNetwork connects by dial, each time within timeout. (sarama applies no timeout to a custom dialer.)
 func newNetwork(dial drivers.DialFunc, timeout time.Duration) *network {
 	base, cancel := context.WithCancel(context.Background())
-	n := &network{live: make(map[*kept]struct{}), cancel: cancel}
+	n := &network{live: make(map[*trackedConn]struct{}), cancel: cancel}
 	n.connect = func(network, address string) (net.Conn, error) {
 		ctx, done := context.WithTimeout(base, timeout)
 		defer done()
 		conn, err := dial(ctx, network, address)
-		if err != nil || n.secure == nil {
+		if err != nil || n.tlsConfig == nil {
 			return conn, err
 		}
-		return shake(ctx, conn, address, n.secure)
+		return handshakeTLS(ctx, conn, address, n.tlsConfig)
 	}
 	return n
 }
@@ -57,12 +57,12 @@ func (n *network) Dial(network, address string) (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	n.down.Store(false)
-	k := &kept{Conn: conn, network: n}
-	n.live[k] = struct{}{}
+	c := &trackedConn{Conn: conn, network: n}
+	n.live[c] = struct{}{}
 	if n.wrap != nil {
-		return n.wrap(k, address), nil
+		return n.wrap(c, address), nil
 	}
-	return k, nil
+	return c, nil
 }
 
 // close ends every connection and refuses new ones. Idempotent.
@@ -72,8 +72,8 @@ func (n *network) close() {
 	n.live, n.closed = nil, true
 	n.mu.Unlock()
 	n.cancel()
-	for k := range live {
-		k.Conn.Close()
+	for c := range live {
+		c.Conn.Close()
 	}
 }
 
@@ -83,15 +83,15 @@ func (n *network) isClosed() bool {
 	return n.closed
 }
 
-// lastFailure is the error of the last dial, nil when that one succeeded.
+// lastFailure is the error of the last dial, nil if it succeeded.
 func (n *network) lastFailure() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.failure
 }
 
-// fail is told that no broker has answered, and reports whether no connection is left either. If so the network is down
-// until the next dial that succeeds.
+// fail notes that no broker has answered. It reports whether no connection is left. If so, the network is down until a dial
+// succeeds.
 func (n *network) fail() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -102,15 +102,15 @@ func (n *network) fail() bool {
 
 func (n *network) isDown() bool { return n.down.Load() }
 
-// kept is a connection that its network knows of until it is closed.
-type kept struct {
+// trackedConn is a connection that its network tracks until it is closed.
+type trackedConn struct {
 	net.Conn
 	network *network
 }
 
-func (k *kept) Close() error {
-	k.network.mu.Lock()
-	delete(k.network.live, k)
-	k.network.mu.Unlock()
-	return k.Conn.Close()
+func (c *trackedConn) Close() error {
+	c.network.mu.Lock()
+	delete(c.network.live, c)
+	c.network.mu.Unlock()
+	return c.Conn.Close()
 }

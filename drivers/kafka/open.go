@@ -18,17 +18,18 @@ import (
 const (
 	// openLimit bounds how long Open and Start look for a broker that answers.
 	openLimit = 5 * time.Second
-	// leastPatience is the shortest time that a broker is given to answer the client. A shorter timeout of attempts ends
-	// the attempts, and not the connection, which would make of a late answer a lost one.
+	// leastPatience is the shortest time that a broker gets to answer the client. A shorter timeout ends attempts, not the
+	// connection: closing it would turn a late answer into a lost one.
 	leastPatience = time.Second
 	// answerGrace is how much longer than the broker the client waits, so that REQUEST_TIMED_OUT can arrive.
 	answerGrace = 500 * time.Millisecond
 	backoff     = 100 * time.Millisecond
-	// metadataRetries is how often sarama asks for metadata before it reports an error: for about ten minutes.
+	// metadataRetries is how often sarama asks for metadata before it reports an error: enough for about ten minutes.
 	metadataRetries = 6000
-	// never is longer than any patience of sarama's.
+	// never is longer than any timeout in sarama.
 	never = time.Duration(math.MaxInt64 / 4)
-	// roomForRecord is what a record may need beside its value, so that the broker and not sarama judges its size.
+	// roomForRecord is what a record may need besides its value. With it the broker, not sarama, decides whether the record
+	// is too large.
 	roomForRecord = 64 << 10
 )
 
@@ -52,21 +53,21 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	recipe, err := c.recipe(env, message)
+	template, err := c.recordTemplate(env, message)
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{config: c, env: env, recipe: recipe, noAcks: c.Acks == "none", flights: newFlights(),
+	d := &Driver{config: c, env: env, template: template, noAcks: c.Acks == "none", pending: newPendingRecords(),
 		shutting: make(chan struct{}), watched: make(map[context.Context]func() bool)}
 	d.network = newNetwork(env.Dial, patience(env.Timeout))
-	if d.network.secure, err = c.access().secure(env.Files); err != nil {
+	if d.network.tlsConfig, err = c.access().loadTLS(env.Files); err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
 	d.network.wrap = func(conn net.Conn, address string) net.Conn {
-		t := newTap(conn, d.wires.to(address), d.flights, env.Clock, newReader(env.Identity))
+		t := newTap(conn, d.counters.of(address), d.pending, env.Clock, newReader(env.Identity))
 		t.acked = d.acked
 		if c.retries() == 0 {
-			t.lost = d.lost
+			t.lost = d.connectionLost
 		}
 		return t
 	}
@@ -77,7 +78,7 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	guard := context.AfterFunc(ctx, d.network.close)
 	err = d.connect(ctx, brokers, config)
 	if !guard() && err == nil {
-		d.drain()
+		d.receiveReturns()
 		d.Close()
 		return nil, fmt.Errorf("%w: %w", drivers.ErrUnreachable, context.Cause(ctx))
 	}
@@ -86,11 +87,11 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 		return nil, err
 	}
 	opened()
-	d.drain()
+	d.receiveReturns()
 	return d, nil
 }
 
-// connect makes the clients and producers; the topic exists then.
+// connect makes the clients and producers. Afterwards the topic exists.
 func (d *Driver) connect(ctx context.Context, brokers []string, config *sarama.Config) error {
 	wanted := sarama.TopicDetail{NumPartitions: d.config.Partitions, ReplicationFactor: d.config.Replication}
 	if wanted.ReplicationFactor == 0 {
@@ -101,10 +102,10 @@ func (d *Driver) connect(ctx context.Context, brokers []string, config *sarama.C
 		wanted.ConfigEntries = map[string]*string{"min.insync.replicas": &text}
 	}
 	for n := range max(1, d.config.Producers) {
-		l, err := d.openLine(brokers, config, n, func(client sarama.Client) error {
+		p, err := d.openProducer(brokers, config, n, func(client sarama.Client) error {
 			return findTopic(ctx, client, d.config.Topic, &wanted)
 		})
-		d.lines = append(d.lines, l)
+		d.producers = append(d.producers, p)
 		if err != nil {
 			return err
 		}
@@ -112,30 +113,30 @@ func (d *Driver) connect(ctx context.Context, brokers []string, config *sarama.C
 	return nil
 }
 
-// abandon frees what connect had made when it failed.
+// abandon closes what connect had made before it failed.
 func (d *Driver) abandon() {
 	close(d.shutting)
 	d.network.close()
 	d.drained.Wait()
-	for _, l := range d.lines {
-		if l.clerk != nil {
-			l.producer = l.clerk.producer
+	for _, p := range d.producers {
+		if p.transactor != nil {
+			p.async = p.transactor.producer
 		}
-		if l.producer != nil {
-			_ = l.producer.Close() // nothing was sent
+		if p.async != nil {
+			_ = p.async.Close() // no record was sent
 		}
-		_ = l.close()
+		_ = p.close()
 	}
 }
 
-// patience is how long a broker is waited for.
+// patience is how long the client waits for a broker.
 func patience(timeout time.Duration) time.Duration { return max(timeout, leastPatience) }
 
-// clientConfig is what producer and source have in common. One failure to get metadata is enough.
+// clientConfig is the configuration that producers and sources share. One failed metadata request is an error.
 func clientConfig(env drivers.Env, n *network) *sarama.Config {
 	config := sarama.NewConfig()
 	config.ClientID = "wringer"
-	config.MetricRegistry = quiet{}
+	config.MetricRegistry = noMetrics{}
 	config.Net.Proxy.Enable, config.Net.Proxy.Dialer = true, n
 	config.Net.DialTimeout = patience(env.Timeout)
 	config.Net.ReadTimeout = patience(env.Timeout) + answerGrace
@@ -146,15 +147,16 @@ func clientConfig(env drivers.Env, n *network) *sarama.Config {
 	return config
 }
 
-// persist makes the producer ask for metadata until it gets it, from when opened is called to when the network is closed.
+// retryMetadata makes the producer ask for metadata until a broker answers. It does so from the call of opened until the
+// network is closed.
 //
-// sarama must not learn of failures to get metadata: three within ten seconds open a circuit breaker in its producer that
-// no success closes before ten seconds are over, and a partition that has healed would stay down for the stream. What
-// waits for metadata ends by deadlines of its own, or by unanswered.
-func persist(config *sarama.Config, n *network, unanswered func()) (opened func()) {
+// sarama must not learn that metadata requests fail. Three failures within ten seconds open a circuit breaker in its
+// producer, and no success closes the breaker before ten seconds are over. A partition that has healed would stay down
+// meanwhile. Records that wait for metadata end at their deadlines, or by metadataFailed.
+func retryMetadata(config *sarama.Config, n *network, metadataFailed func()) (opened func()) {
 	open := make(chan struct{})
 	config.Metadata.Retry.Max = metadataRetries
-	config.Metadata.Timeout = never / 2 // a backoff beyond it makes sarama give up
+	config.Metadata.Timeout = never / 2 // sarama gives up if the backoff exceeds this timeout
 	config.Metadata.Retry.BackoffFunc = func(int, int) time.Duration {
 		select {
 		case <-open:
@@ -164,7 +166,7 @@ func persist(config *sarama.Config, n *network, unanswered func()) (opened func(
 		if n.isClosed() {
 			return never
 		}
-		unanswered()
+		metadataFailed()
 		return backoff
 	}
 	return func() { close(open) }
@@ -174,8 +176,8 @@ func persist(config *sarama.Config, n *network, unanswered func()) (opened func(
 func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, func(), error) {
 	n := d.network
 	config := clientConfig(env, n)
-	c.access().sign(config)
-	opened := persist(config, n, d.unanswered)
+	c.access().setLogin(config)
+	opened := retryMetadata(config, n, d.metadataFailed)
 	version, err := c.version()
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: version: %w", drivers.ErrConfig, err)
@@ -193,29 +195,29 @@ func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, fun
 	p.Retry.Max, p.Retry.Backoff = c.retries(), c.backoff()
 	p.Retry.BackoffFunc = func(int, int) time.Duration {
 		if n.isClosed() {
-			return 0 // sarama backs off for each record that it gives up: Close would take as long as there are records
+			return 0 // sarama backs off for each record that it gives up: Close would take longer with every record
 		}
 		return c.backoff()
 	}
-	// Its goroutines hand each other the records one by one, and wake each other the less often the more there is room for.
+	// sarama's goroutines pass records on one by one. The larger the buffer, the less often they wake each other.
 	config.ChannelBufferSize = 1024
-	p.Transaction.Retry.Max = 5 // of the request for a producer id
-	// Without acks there is no answer to see, and a transaction's records are acked by its end.
+	p.Transaction.Retry.Max = 5 // retries of the request for a producer id
+	// Without acks there is no answer on the wire. In a transaction the commit acks the records.
 	p.Return.Successes, p.Return.Errors = d.noAcks || c.Transactions != nil, true
-	d.flights.wired = !p.Return.Successes
+	d.pending.wired = !p.Return.Successes
 	p.Partitioner = c.partitioner(env.Seed)
 	p.Flush.Frequency, p.Flush.Bytes = c.Linger, int(c.Batch)
-	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, d.recipe.room+roomForRecord, d.recipe.sizes.largest()+roomForRecord, int(c.Batch))
+	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, d.template.room+roomForRecord, d.template.sizes.largest()+roomForRecord, int(c.Batch))
 	if err := config.Validate(); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
 	return config, opened, nil
 }
 
-// findTopic returns when the topic exists and every partition has a leader. A topic that is absent is created when wanted
-// names a number of partitions.
+// findTopic returns once the topic exists and every partition has a leader. It creates an absent topic if wanted names a
+// number of partitions.
 func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *sarama.TopicDetail) error {
-	created := client.Config().Metadata.AllowAutoTopicCreation // by the very request
+	created := client.Config().Metadata.AllowAutoTopicCreation // the brokers create it on the metadata request
 	for asked := 0; ; asked++ {
 		err := client.RefreshMetadata(topic)
 		switch {
@@ -224,7 +226,7 @@ func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *
 		case ctx.Err() != nil:
 			return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
 		case errors.Is(err, sarama.ErrLeaderNotAvailable):
-			// It is being made, or has lost its leader: only time tells.
+			// The topic is being created, or has lost its leader: wait.
 		case errors.Is(err, sarama.ErrUnknownTopicOrPartition) && wanted != nil && wanted.NumPartitions > 0 && !created:
 			if err := createTopic(client, topic, wanted); err != nil {
 				return err
@@ -257,7 +259,7 @@ func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *
 	}
 }
 
-// isDenied says whether a broker refused because of who asks.
+// isDenied says whether a broker refused for lack of permission.
 func isDenied(err error) bool {
 	for _, code := range []sarama.KError{sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed, sarama.ErrTransactionalIDAuthorizationFailed} {
 		if errors.Is(err, code) {
@@ -267,16 +269,16 @@ func isDenied(err error) bool {
 	return false
 }
 
-// denied names what the login may not do.
+// denied says which permission the login lacks.
 func denied(what string, err error) error {
 	return fmt.Errorf("%w: the login is not allowed %s; grant that, or look at sasl: %w", drivers.ErrConfig, what, err)
 }
 
-// unknownPolls is how often a topic is asked for before it is taken for absent: brokers may create it on demand, and one that
-// exists is not known to each of them at once.
+// unknownPolls is how often an unknown topic is looked up before it counts as absent. Brokers may create topics on demand,
+// and learn of an existing topic at different times.
 const unknownPolls = 10
 
-// createTopic creates a topic; that somebody else just did is as good.
+// createTopic creates a topic. A topic that exists already is no error.
 func createTopic(client sarama.Client, topic string, detail *sarama.TopicDetail) error {
 	admin, err := sarama.NewClusterAdminFromClient(client)
 	if err != nil {
@@ -297,7 +299,7 @@ func createTopic(client sarama.Client, topic string, detail *sarama.TopicDetail)
 	return fmt.Errorf("%w: create the topic: %w", drivers.ErrUnreachable, err)
 }
 
-// pause waits, false when ctx ends first.
+// pause waits. It returns false if ctx ends first.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"errors"
-	"net"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -13,9 +12,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest"
 )
 
 func TestOpen(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	open := func(config Config, ctx context.Context) error {
 		d, err := config.Open(ctx, newEnv())
@@ -45,17 +46,14 @@ func TestOpen(t *testing.T) {
 	if minInsync.Load() != 2 {
 		t.Errorf("min.insync.replicas %d", minInsync.Load())
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	silent := drivertest.ServeRaw(t, (*drivertest.RawConn).Hang)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := open(Config{Brokers: l.Addr().String(), Topic: topic}, ctx); !errors.Is(err, drivers.ErrUnreachable) {
+	if err := open(Config{Brokers: silent.Address(), Topic: topic}, ctx); !errors.Is(err, drivers.ErrUnreachable) {
 		t.Errorf("silent broker: %v", err)
 	}
-	l.Close()
-	if err := open(Config{Brokers: l.Addr().String(), Topic: topic}, t.Context()); !errors.Is(err, drivers.ErrUnreachable) {
+	silent.Refuse()
+	if err := open(Config{Brokers: silent.Address(), Topic: topic}, t.Context()); !errors.Is(err, drivers.ErrUnreachable) {
 		t.Errorf("no broker: %v", err)
 	}
 	if err := open(Config{Brokers: "nowhere.invalid:9092", Topic: topic}, t.Context()); !errors.Is(err, drivers.ErrUnreachable) {

@@ -15,8 +15,9 @@ import (
 	"wringer/drivers"
 )
 
-// A broker that takes everything and says nothing ends attempts at their deadlines, and nothing longer than that.
+// A broker that accepts everything and never answers: attempts end at their deadlines, and no later.
 func TestSilence(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	var silent atomic.Bool
 	w := watch(c, func(*kmsg.ProduceRequest) (kmsg.Response, error, bool) { return nil, nil, silent.Load() })
@@ -37,8 +38,8 @@ func TestSilence(t *testing.T) {
 	eventually(t, "an ack", func() bool { seq++; return sendOne(t, d, seq, 100*time.Millisecond).Outcome == drivers.Acked })
 }
 
-// While no connection can be made, a record that could not be put into a batch was surely not sent; and when the network
-// is back, so is the driver, whatever sarama's circuit breakers think of it.
+// While no connection can be made, a record outside a batch was certainly not sent. When the network is back, the driver
+// works again, despite sarama's circuit breakers.
 func TestOutage(t *testing.T) {
 	c := newCluster(t, 3)
 	env := newEnv()
@@ -74,7 +75,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// outage is a network that can be taken away.
+// outage is a network that can be taken down.
 type outage struct {
 	mu   sync.Mutex
 	down bool
@@ -110,7 +111,7 @@ func (o *outage) end() {
 	o.down = false
 }
 
-// Close ends what is under way, each attempt once.
+// Close ends the attempts in flight, each once.
 func TestCloseUnderWay(t *testing.T) {
 	for _, config := range []Config{{}, {Idempotent: true}, {Linger: 200 * time.Millisecond, Batch: 1 << 20}} {
 		c := newCluster(t, 2)

@@ -16,14 +16,14 @@ import (
 	"wringer/drivers"
 )
 
-// codeClient is the code of a record that the client library itself would not send: it exceeds the library's bounds.
+// codeClient is the code of a record that the client library refuses to send: the record exceeds the library's limits.
 const codeClient = "kafka_client"
 
-// codeMessage is the code of a record whose value could not be rendered; nothing was sent.
+// codeMessage is the code of a record whose value could not be rendered. Such a record is not sent.
 const codeMessage = "message"
 
-// refusals are the codes with which a broker says that it did not append. What may also come after (part of) an append is
-// not among them: REQUEST_TIMED_OUT, NOT_ENOUGH_REPLICAS_AFTER_APPEND, KAFKA_STORAGE_ERROR, UNKNOWN_SERVER_ERROR.
+// refusals are the error codes that prove that the broker did not append. Codes that can also follow a (partial) append are
+// not listed: REQUEST_TIMED_OUT, NOT_ENOUGH_REPLICAS_AFTER_APPEND, KAFKA_STORAGE_ERROR, UNKNOWN_SERVER_ERROR.
 var refusals = refusedCodes(
 	kerr.CorruptMessage, kerr.UnknownTopicOrPartition, kerr.LeaderNotAvailable, kerr.NotLeaderForPartition,
 	kerr.MessageTooLarge, kerr.InvalidTopicException, kerr.RecordListTooLarge, kerr.NotEnoughReplicas,
@@ -42,60 +42,59 @@ func refusedCodes(all ...*kerr.Error) map[int16]bool {
 	return m
 }
 
-// passage is what the driver's own connections saw of one record. A transmission is a Produce request that holds the
-// record and of which a byte may have left.
-type passage struct {
-	first    time.Duration // when the first transmission was about to leave, on the run's clock
+// wireHistory is what the driver's own connections saw of one record. A transmission is a Produce request that holds the
+// record, and of which at least one byte may have been sent.
+type wireHistory struct {
+	first    time.Duration // when the first transmission was about to be sent, on the run's clock
 	sent     int32         // transmissions
 	answered int32         // transmissions that the broker answered
-	refused  int32         // transmissions that the broker surely did not append
+	refused  int32         // transmissions that the broker did not append
 	code     int16         // of the last answer
-	blind    bool          // a request went by that could not be read: the counts are no proof
+	blind    bool          // a request could not be parsed: the counts prove nothing
 }
 
-// tell writes into at what is known of the transmissions, whatever the outcome.
-func (p passage) tell(at *drivers.Attempt) {
-	at.Wire = p.sent > 0
-	at.Hidden = int(max(0, p.sent-1))
-	if p.sent > 0 {
-		at.Sent = p.first
+// writeTo writes into at what is known of the transmissions, for any outcome.
+func (h wireHistory) writeTo(at *drivers.Attempt) {
+	at.Wire = h.sent > 0
+	at.Hidden = int(max(0, h.sent-1))
+	if h.sent > 0 {
+		at.Sent = h.first
 	}
 }
 
-// failed sets the outcome of an attempt whose record sarama gave back with err. sarama's error tells of the last thing
-// that happened, perhaps to another record of the batch; whether the record may have been appended is for the passage to
-// say:
+// failed sets the outcome of an attempt whose record sarama gave back with err. sarama's error describes the last event,
+// perhaps of another record in the batch. The wire history decides whether the record may have been appended:
 //
-//   - never transmitted: it was not;
-//   - every transmission refused before the append: it was not;
-//   - anything else, be it one unanswered transmission before a refused one: it may have been.
-func (p passage) failed(at *drivers.Attempt, err error, closing bool) {
-	p.tell(at)
+//   - never transmitted: not appended;
+//   - every transmission refused before the append: not appended;
+//   - anything else, even one unanswered transmission before a refused one: maybe appended.
+func (h wireHistory) failed(at *drivers.Attempt, err error, closing bool) {
+	h.writeTo(at)
 	code := codeOf(err)
 	if closing {
 		code = drivers.CodeCancelled
 	}
 	switch {
-	case p.sent == 0 && !p.blind:
+	case h.sent == 0 && !h.blind:
 		if !closing && code != drivers.CodeDNS && code != drivers.CodeTLS && code != codeClient {
 			code = drivers.CodeRefused
 		}
 		at.Fail(drivers.Rejected, code, "the record never left the client: "+err.Error())
-	case p.sent > 0 && p.refused == p.sent && !p.blind:
+	case h.sent > 0 && h.refused == h.sent && !h.blind:
 		at.Answered = true
-		at.Fail(drivers.Rejected, answerCode(p.code), err.Error())
+		at.Fail(drivers.Rejected, answerCode(h.code), err.Error())
 	default:
 		at.Wire = true
-		if p.sent > 0 && p.answered == p.sent && p.code != 0 {
-			at.Answered, code = true, answerCode(p.code)
+		if h.sent > 0 && h.answered == h.sent && h.code != 0 {
+			at.Answered, code = true, answerCode(h.code)
 		}
 		at.Fail(drivers.Indeterminate, code, err.Error())
 	}
 }
 
-// overdue sets the outcome of an attempt whose context ended before sarama gave its record back. held says that sarama
-// had put the record into a batch: from there it can't be called back, and may leave yet.
-func (p passage) overdue(at *drivers.Attempt, cause, dial error, held bool) {
+// expired sets the outcome of an attempt whose context ended before sarama gave its record back. held says that the record
+// is in a batch: then it cannot be called back, and may still be sent.
+func (h wireHistory) expired(at *drivers.Attempt, cause, dial error, held bool) {
 	cancelled := !errors.Is(cause, context.DeadlineExceeded)
 	if !held {
 		neverLeft(at, dial)
@@ -103,24 +102,24 @@ func (p passage) overdue(at *drivers.Attempt, cause, dial error, held bool) {
 		case cancelled:
 			at.Code = drivers.CodeCancelled
 		case dial == nil:
-			at.Code = drivers.CodeTimeout // there is a connection, but what went before was not answered
+			at.Code = drivers.CodeTimeout // there is a connection, but earlier requests were not answered
 		}
 		return
 	}
-	p.tell(at)
+	h.writeTo(at)
 	at.Wire = true
 	code, detail := drivers.CodeTimeout, "no answer in time"
 	if cancelled {
 		code, detail = drivers.CodeCancelled, "the attempt was cancelled"
 	}
-	if p.sent == 0 {
+	if h.sent == 0 {
 		detail += "; the record waits in the client's buffer"
 	}
 	at.Fail(drivers.Indeterminate, code, detail)
 }
 
-// neverLeft sets the outcome of an attempt whose record was in no batch, and never will be, for want of a connection. dial is
-// the error of the last dial, nil when that succeeded.
+// neverLeft sets the outcome of an attempt whose record was in no batch, and never will be, for lack of a connection. dial
+// is the error of the last dial, nil if it succeeded.
 func neverLeft(at *drivers.Attempt, dial error) {
 	at.Fail(drivers.Rejected, drivers.CodeRefused, "the record never left the client: it could not be sent in time")
 	if dial != nil {
@@ -134,7 +133,7 @@ func neverLeft(at *drivers.Attempt, dial error) {
 // answerCode names a broker's error code: kafka_not_leader_or_follower.
 func answerCode(code int16) string {
 	if code == kerr.NotLeaderForPartition.Code {
-		return "kafka_not_leader_or_follower" // Kafka's name for it since 2.6
+		return "kafka_not_leader_or_follower" // Kafka's name for this code since 2.6
 	}
 	e := kerr.TypedErrorForCode(code)
 	if e == nil {
@@ -143,7 +142,7 @@ func answerCode(code int16) string {
 	return "kafka_" + strings.TrimPrefix(strings.ToLower(e.Message), "kafka_")
 }
 
-// codeOf is the short code of an error of sarama's.
+// codeOf is the short code for an error of sarama's.
 func codeOf(err error) string {
 	var kafka sarama.KError
 	var config sarama.ConfigurationError

@@ -18,10 +18,10 @@ import (
 
 func TestFailed(t *testing.T) {
 	const notLeader, timedOut = 6, 7
-	none, hidden := passage{}, passage{sent: 3, answered: 3, refused: 3, code: notLeader, first: 5}
+	none, hidden := wireHistory{}, wireHistory{sent: 3, answered: 3, refused: 3, code: notLeader, first: 5}
 	tests := []struct {
 		name     string
-		passage  passage
+		history  wireHistory
 		err      error
 		closing  bool
 		outcome  drivers.Outcome
@@ -33,48 +33,48 @@ func TestFailed(t *testing.T) {
 		{"no such host", none, &net.DNSError{}, false, drivers.Rejected, drivers.CodeDNS, false},
 		{"too large for the client", none, sarama.ConfigurationError("x"), false, drivers.Rejected, codeClient, false},
 		{"never left, closing", none, io.EOF, true, drivers.Rejected, drivers.CodeCancelled, false},
-		{"not seen, but blind", passage{blind: true}, io.EOF, false, drivers.Indeterminate, drivers.CodeClosed, false},
-		{"refused", passage{sent: 1, answered: 1, refused: 1, code: notLeader}, sarama.ErrNotLeaderForPartition, false, drivers.Rejected, "kafka_not_leader_or_follower", true},
+		{"not seen, but blind", wireHistory{blind: true}, io.EOF, false, drivers.Indeterminate, drivers.CodeClosed, false},
+		{"refused", wireHistory{sent: 1, answered: 1, refused: 1, code: notLeader}, sarama.ErrNotLeaderForPartition, false, drivers.Rejected, "kafka_not_leader_or_follower", true},
 		{"refused three times", hidden, sarama.ErrNotLeaderForPartition, false, drivers.Rejected, "kafka_not_leader_or_follower", true},
-		{"refused, but blind", passage{sent: 1, answered: 1, refused: 1, code: notLeader, blind: true}, sarama.ErrNotLeaderForPartition, false, drivers.Indeterminate, "kafka_not_leader_or_follower", true},
-		{"one unanswered, then refused", passage{sent: 2, answered: 1, refused: 1, code: notLeader}, sarama.ErrNotLeaderForPartition, false, drivers.Indeterminate, "kafka_not_leader_or_follower", false},
-		{"timed out at the broker", passage{sent: 1, answered: 1, code: timedOut}, sarama.ErrRequestTimedOut, false, drivers.Indeterminate, "kafka_request_timed_out", true},
-		{"connection gone", passage{sent: 1}, io.EOF, false, drivers.Indeterminate, drivers.CodeClosed, false},
-		{"closing under a request", passage{sent: 1}, io.EOF, true, drivers.Indeterminate, drivers.CodeCancelled, false},
+		{"refused, but blind", wireHistory{sent: 1, answered: 1, refused: 1, code: notLeader, blind: true}, sarama.ErrNotLeaderForPartition, false, drivers.Indeterminate, "kafka_not_leader_or_follower", true},
+		{"one unanswered, then refused", wireHistory{sent: 2, answered: 1, refused: 1, code: notLeader}, sarama.ErrNotLeaderForPartition, false, drivers.Indeterminate, "kafka_not_leader_or_follower", false},
+		{"timed out at the broker", wireHistory{sent: 1, answered: 1, code: timedOut}, sarama.ErrRequestTimedOut, false, drivers.Indeterminate, "kafka_request_timed_out", true},
+		{"connection gone", wireHistory{sent: 1}, io.EOF, false, drivers.Indeterminate, drivers.CodeClosed, false},
+		{"closing under a request", wireHistory{sent: 1}, io.EOF, true, drivers.Indeterminate, drivers.CodeCancelled, false},
 	}
 	for _, test := range tests {
 		var at drivers.Attempt
-		test.passage.failed(&at, test.err, test.closing)
-		wire := test.passage.sent > 0 || test.passage.blind
-		if at.Outcome != test.outcome || at.Code != test.code || at.Answered != test.answered || at.Wire != wire || at.Hidden != int(max(0, test.passage.sent-1)) {
+		test.history.failed(&at, test.err, test.closing)
+		wire := test.history.sent > 0 || test.history.blind
+		if at.Outcome != test.outcome || at.Code != test.code || at.Answered != test.answered || at.Wire != wire || at.Hidden != int(max(0, test.history.sent-1)) {
 			t.Errorf("%s: %+v", test.name, at)
 		}
 	}
 }
 
-func TestOverdue(t *testing.T) {
+func TestExpired(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	tests := []struct {
 		name        string
-		passage     passage
+		history     wireHistory
 		cause, dial error
 		held        bool
 		outcome     drivers.Outcome
 		code        string
 	}{
-		{"waiting", passage{}, context.DeadlineExceeded, refused, false, drivers.Rejected, drivers.CodeRefused},
-		{"waiting, no such host", passage{}, context.DeadlineExceeded, &net.DNSError{}, false, drivers.Rejected, drivers.CodeDNS},
-		{"waiting, with a connection", passage{}, context.DeadlineExceeded, nil, false, drivers.Rejected, drivers.CodeTimeout},
-		{"waiting, cancelled", passage{}, context.Canceled, nil, false, drivers.Rejected, drivers.CodeCancelled},
-		{"in a batch", passage{}, context.DeadlineExceeded, nil, true, drivers.Indeterminate, drivers.CodeTimeout},
-		{"sent", passage{sent: 2}, context.DeadlineExceeded, nil, true, drivers.Indeterminate, drivers.CodeTimeout},
-		{"refused so far", passage{sent: 1, answered: 1, refused: 1}, context.DeadlineExceeded, nil, true, drivers.Indeterminate, drivers.CodeTimeout},
-		{"cancelled", passage{sent: 1}, context.Canceled, nil, true, drivers.Indeterminate, drivers.CodeCancelled},
+		{"waiting", wireHistory{}, context.DeadlineExceeded, refused, false, drivers.Rejected, drivers.CodeRefused},
+		{"waiting, no such host", wireHistory{}, context.DeadlineExceeded, &net.DNSError{}, false, drivers.Rejected, drivers.CodeDNS},
+		{"waiting, with a connection", wireHistory{}, context.DeadlineExceeded, nil, false, drivers.Rejected, drivers.CodeTimeout},
+		{"waiting, cancelled", wireHistory{}, context.Canceled, nil, false, drivers.Rejected, drivers.CodeCancelled},
+		{"in a batch", wireHistory{}, context.DeadlineExceeded, nil, true, drivers.Indeterminate, drivers.CodeTimeout},
+		{"sent", wireHistory{sent: 2}, context.DeadlineExceeded, nil, true, drivers.Indeterminate, drivers.CodeTimeout},
+		{"refused so far", wireHistory{sent: 1, answered: 1, refused: 1}, context.DeadlineExceeded, nil, true, drivers.Indeterminate, drivers.CodeTimeout},
+		{"cancelled", wireHistory{sent: 1}, context.Canceled, nil, true, drivers.Indeterminate, drivers.CodeCancelled},
 	}
 	for _, test := range tests {
 		var at drivers.Attempt
-		test.passage.overdue(&at, test.cause, test.dial, test.held)
-		if at.Outcome != test.outcome || at.Code != test.code || at.Answered || at.Wire != test.held || at.Hidden != int(max(0, test.passage.sent-1)) {
+		test.history.expired(&at, test.cause, test.dial, test.held)
+		if at.Outcome != test.outcome || at.Code != test.code || at.Answered || at.Wire != test.held || at.Hidden != int(max(0, test.history.sent-1)) {
 			t.Errorf("%s: %+v", test.name, at)
 		}
 	}
@@ -104,47 +104,46 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// An attempt that ended keeps what it said, whatever the producer says later.
+// An attempt that ended does not change, whatever the producer reports later.
 func TestEndsOnce(t *testing.T) {
-	d := &Driver{flights: newFlights(), network: newNetwork(nil, time.Second)}
+	d := &Driver{pending: newPendingRecords(), network: newNetwork(nil, time.Second)}
 	defer d.network.close()
 	var at drivers.Attempt
 	calls := 0
-	f := &flight{at: &at, done: func() { calls++ }}
-	f.message.Metadata = f
-	d.flights.inFlight.Add(1)
-	d.flights.enter(f)
-	d.overdue(context.DeadlineExceeded, f)
+	r := &pendingRecord{at: &at, done: func() { calls++ }}
+	r.message.Metadata = r
+	d.pending.inFlight.Add(1)
+	d.pending.add(r)
+	d.expire(context.DeadlineExceeded, r)
 	said := at
-	d.returned(&f.message, nil)
+	d.returned(&r.message, nil)
 	if calls != 1 || at != said || at.Outcome != drivers.Rejected {
 		t.Errorf("%d calls, %+v, then %+v", calls, said, at)
 	}
-	if left := d.flights.remaining(); len(left) != 0 {
-		t.Errorf("%d flights left", len(left))
+	if left := d.pending.remaining(); len(left) != 0 {
+		t.Errorf("%d records left", len(left))
 	}
-	if _, err := (*valueEncoder)(f).Encode(); err == nil {
-		t.Error("a withdrawn record can still be put into a batch")
+	if _, err := (*valueEncoder)(r).Encode(); err == nil {
+		t.Error("a cancelled record can still be put into a batch")
 	}
 }
 
-// A record that went out twice is acked by the first answer that does so, at the place which that one gives; what a later
-// answer says of it changes nothing.
+// The first ack of a record that was sent twice ends the attempt, and sets the offset. Later answers change nothing.
 func TestAckedOnce(t *testing.T) {
-	s := newFlights()
-	s.wired = true
-	f := &flight{ref: ref{seq: 1}}
-	s.enter(f)
-	carries := []carried{{partition: 3, refs: []ref{{seq: 9}, f.ref}}}
-	first, second := s.departing(9, carries, new(wire), 1), s.departing(9, carries, new(wire), 2)
-	if acked := s.answer(first, []verdict{{partition: 3, offset: 40}}); len(acked) != 1 || acked[0] != f {
+	p := newPendingRecords()
+	p.wired = true
+	r := &pendingRecord{ref: ref{seq: 1}}
+	p.add(r)
+	carries := []partitionRefs{{partition: 3, refs: []ref{{seq: 9}, r.ref}}}
+	first, second := p.transmitting(9, carries, new(brokerCounter), 1), p.transmitting(9, carries, new(brokerCounter), 2)
+	if acked := p.answer(first, []partitionAnswer{{partition: 3, offset: 40}}); len(acked) != 1 || acked[0] != r {
 		t.Fatalf("acked %v", acked)
 	}
-	if acked := s.answer(second, []verdict{{partition: 3, offset: 50}}); len(acked) != 0 {
+	if acked := p.answer(second, []partitionAnswer{{partition: 3, offset: 50}}); len(acked) != 0 {
 		t.Errorf("acked again: %v", acked)
 	}
-	s.recall(second)
-	if f.offset != 41 || f.passage.answered != 1 || f.passage.sent != 2 {
-		t.Errorf("at offset %d, want 41; %+v", f.offset, f.passage)
+	p.recall(second)
+	if r.offset != 41 || r.history.answered != 1 || r.history.sent != 2 {
+		t.Errorf("at offset %d, want 41; %+v", r.offset, r.history)
 	}
 }

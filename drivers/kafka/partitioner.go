@@ -6,15 +6,15 @@ import (
 	"wringer/drivers"
 )
 
-// partitioner sends a key's records to one partition, by a hash of the key, and records without a key to partitions drawn
-// from the stream's seed; or it sends all of them where keyless ones go.
+// partitioner sends the records of a key to one partition, by a hash of the key. Records without a key go to partitions
+// drawn from the stream's seed. It can also treat all records as records without a key.
 type partitioner struct {
 	sarama.Partitioner
 	keyless func(seq uint64, n uint64) uint64
-	keyed   bool // false: keys do not matter
+	keyed   bool // false: keys are ignored
 }
 
-// partitionerByName makes sarama's part of a partitioner; where it makes none, keys do not matter.
+// partitionerByName makes sarama's part of a partitioner. A nil result means that keys are ignored.
 var partitionerByName = map[string]func(topic string) sarama.Partitioner{
 	"":            sarama.NewHashPartitioner,
 	"hash":        sarama.NewHashPartitioner,
@@ -24,7 +24,7 @@ var partitionerByName = map[string]func(topic string) sarama.Partitioner{
 	"random":      sarama.NewManualPartitioner,
 }
 
-// keyed says that a key's records go to one partition.
+// keyed says whether the records of a key go to one partition.
 func (c *Config) keyed() bool { return c.Partitioner != "round_robin" && c.Partitioner != "random" }
 
 func (c *Config) partitioner(seed uint64) sarama.PartitionerConstructor {
@@ -44,11 +44,11 @@ func (p partitioner) Partition(m *sarama.ProducerMessage, n int32) (int32, error
 	if p.keyed && m.Key != nil {
 		return p.Partitioner.Partition(m, n)
 	}
-	return int32(p.keyless(m.Metadata.(*flight).ref.seq, uint64(n))), nil
+	return int32(p.keyless(m.Metadata.(*pendingRecord).ref.seq, uint64(n))), nil
 }
 
-// MessageRequiresConsistency implements sarama.DynamicConsistencyPartitioner: a record without a key can go around a
-// partition that has no leader.
+// MessageRequiresConsistency implements sarama.DynamicConsistencyPartitioner. A record without a key can avoid a partition
+// without a leader.
 func (p partitioner) MessageRequiresConsistency(m *sarama.ProducerMessage) bool {
 	return p.keyed && m.Key != nil
 }

@@ -6,15 +6,15 @@ import (
 	"wringer/drivers"
 )
 
-// A key has one partition, the same as with the clients that a partitioner is named after; where keys do not matter, all
-// partitions are used; and the same seed gives the same partitions.
+// A key has one partition, the same as in the client that the partitioner is named after. If keys are ignored, all
+// partitions are used. The same seed gives the same partitions.
 func TestPartitioners(t *testing.T) {
 	const partitions = 6
-	// By Java's client and by librdkafka, for keys k0 to k4 over six partitions.
+	// As Java's client and librdkafka choose them, for keys k0 to k4 over six partitions.
 	known := map[string][]int32{"murmur2": {5, 5, 3, 4, 4}, "crc32": {3, 1, 3, 5, 2}}
 	for name := range partitionerByName {
 		config := Config{Brokers: "a:1", Topic: topic, Partitioner: name}
-		r, err := config.recipe(newEnv(), nil)
+		template, err := config.recordTemplate(newEnv(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -22,13 +22,13 @@ func TestPartitioners(t *testing.T) {
 		used := make(map[int32]bool)
 		homes := make(map[uint64]int32)
 		for seq := range uint64(300) {
-			f, _ := r.flight(&drivers.Op{Seq: seq, Keyed: true, Key: seq % 5}, &drivers.Attempt{Number: 1}, nil)
-			f.message.Metadata = f
-			to, err := p.Partition(&f.message, partitions)
+			record, _ := template.record(&drivers.Op{Seq: seq, Keyed: true, Key: seq % 5}, &drivers.Attempt{Number: 1}, nil)
+			record.message.Metadata = record
+			to, err := p.Partition(&record.message, partitions)
 			if err != nil || to < 0 || to >= partitions {
 				t.Fatalf("%s: partition %d, %v", name, to, err)
 			}
-			if same, _ := again.Partition(&f.message, partitions); same != to {
+			if same, _ := again.Partition(&record.message, partitions); same != to {
 				t.Fatalf("%s: partitions %d and %d", name, to, same)
 			}
 			used[to] = true

@@ -30,7 +30,7 @@ func (d *Driver) Resolve(ctx context.Context, branch string) (string, error) {
 }
 
 func (d *Driver) directory() directory {
-	return directory{d.env, d.config.Brokers, d.config.access(), d.network.secure}
+	return directory{d.env, d.config.Brokers, d.config.access(), d.network.tlsConfig}
 }
 
 // Peers implements drivers.Peers.
@@ -44,15 +44,15 @@ func (g *consumers) Resolve(ctx context.Context, branch string) (string, error) 
 }
 
 func (g *consumers) directory() directory {
-	return directory{g.env, strings.Join(g.brokers, ","), g.access, g.secure}
+	return directory{g.env, strings.Join(g.brokers, ","), g.access, g.tlsConfig}
 }
 
-// directory is where one asks who the brokers are.
+// directory asks the brokers for their names and addresses.
 type directory struct {
-	env     drivers.Env
-	brokers string
-	access  access
-	secure  *tls.Config
+	env       drivers.Env
+	brokers   string
+	access    access
+	tlsConfig *tls.Config
 }
 
 func (d directory) peers(ctx context.Context, topic string) (all map[string]string, err error) {
@@ -66,7 +66,8 @@ func (d directory) peers(ctx context.Context, topic string) (all map[string]stri
 	return all, err
 }
 
-// leader returns the name of the broker that leads a partition, empty when there is no such partition or topic.
+// leader returns the name of the broker that leads a partition. It returns an empty name if the topic or partition does not
+// exist.
 func (d directory) leader(ctx context.Context, topic string, partition int32) (name string, err error) {
 	err = d.ask(ctx, topic, func(client sarama.Client) error {
 		leader, err := client.Leader(topic, partition)
@@ -81,7 +82,7 @@ func (d directory) leader(ctx context.Context, topic string, partition int32) (n
 	return name, err
 }
 
-// ask gets the metadata of a topic by a client of its own, past the stream's link, and looks into it.
+// ask gets the metadata of a topic over a client of its own, outside the stream's link, and passes the client to look.
 func (d directory) ask(ctx context.Context, topic string, look func(sarama.Client) error) error {
 	if err := d.askBrokers(ctx, topic, look); err != nil {
 		return fmt.Errorf("ask kafka %s who its brokers are: %w", d.brokers, errors.Join(ctx.Err(), err))
@@ -95,17 +96,17 @@ func (d directory) askBrokers(ctx context.Context, topic string, look func(saram
 		return err
 	}
 	n := newNetwork(d.env.Direct, patience(d.env.Timeout))
-	n.secure = d.secure
+	n.tlsConfig = d.tlsConfig
 	defer n.close()
 	defer context.AfterFunc(ctx, n.close)()
 	config := clientConfig(d.env, n)
-	d.access.sign(config)
+	d.access.setLogin(config)
 	client, err := sarama.NewClient(brokers, config)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	// A topic of which some partition has no leader is known all the same.
+	// A topic is known even if some partition has no leader.
 	if err := client.RefreshMetadata(topic); err != nil && !errors.Is(err, sarama.ErrLeaderNotAvailable) {
 		return err
 	}

@@ -44,7 +44,7 @@ func TestClusterTellsWhoLeads(t *testing.T) {
 	}
 }
 
-// Whoever asks is not on the stream's link.
+// The request for peers does not use the stream's link.
 func TestClusterIsAskedPastTheLink(t *testing.T) {
 	c, env := newCluster(t, 1), newEnv()
 	cut := false

@@ -20,17 +20,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest/tier"
 )
 
 // realPatience bounds each step with the real brokers.
 const realPatience = 120 * time.Second
 
-// realCluster is three nodes of Apache Kafka, each broker and controller.
+// realCluster is three nodes of Apache Kafka, each a broker and a controller.
 type realCluster struct {
 	script, dir, bootstrap string
 }
 
-// startReal starts a cluster that ends with the test, and skips the test where there is none to start.
+// startReal starts a cluster that ends with the test. It skips the test if no brokers are installed.
 func startReal(t testing.TB) *realCluster {
 	home := os.Getenv("WRINGER_KAFKA_HOME")
 	if home == "" {
@@ -47,8 +48,8 @@ func startReal(t testing.TB) *realCluster {
 	return c
 }
 
-// freePorts finds a port that is free, with those beside it that the cluster takes too: below those that systems hand out,
-// lest a connection of another test takes one before the cluster does.
+// freePorts finds free ports for the cluster, in a row. They lie below the ports that systems assign, so that no connection
+// of another test takes one first.
 func freePorts(t testing.TB) int {
 	for range 100 {
 		base := 12000 + rand.IntN(16000)
@@ -84,12 +85,12 @@ func (c *realCluster) do(t testing.TB, args ...string) {
 	}
 }
 
-// ask calls do with an administrator's client of the cluster. The client sticks to the broker that it found, which may be the
-// one that was killed: so each question has a client of its own.
+// ask calls do with an admin client of the cluster. A client sticks to the broker that it found, and that broker may have
+// been killed. So each call has a client of its own.
 func (c *realCluster) ask(do func(sarama.ClusterAdmin) error) error {
 	config := sarama.NewConfig()
 	config.Version = sarama.V2_8_0_0
-	config.MetricRegistry = quiet{}
+	config.MetricRegistry = noMetrics{}
 	admin, err := sarama.NewClusterAdmin(strings.Split(c.bootstrap, ","), config)
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func (c *realCluster) ask(do func(sarama.ClusterAdmin) error) error {
 	return do(admin)
 }
 
-// eventually asks until do succeeds.
+// eventually calls do until it succeeds.
 func (c *realCluster) eventually(t *testing.T, what string, do func(sarama.ClusterAdmin) error) {
 	t.Helper()
 	var err error
@@ -110,7 +111,7 @@ func (c *realCluster) eventually(t *testing.T, what string, do func(sarama.Clust
 	t.Fatalf("%s: %v", what, err)
 }
 
-// create creates a topic of one partition with these replicas, the first of them its leader.
+// create creates a topic of one partition with these replicas. The first replica leads.
 func (c *realCluster) create(t *testing.T, topic, minInsync, unclean string, replicas ...int32) {
 	t.Helper()
 	configs := map[string]*string{"min.insync.replicas": &minInsync, "unclean.leader.election.enable": &unclean}
@@ -123,7 +124,7 @@ func (c *realCluster) create(t *testing.T, topic, minInsync, unclean string, rep
 	}
 }
 
-// leader waits until the topic's partition is led by one of these.
+// leader waits until one of these brokers leads the topic's partition.
 func (c *realCluster) leader(t *testing.T, topic string, among ...int32) {
 	t.Helper()
 	c.eventually(t, fmt.Sprintf("one of %v leads %s", among, topic), func(admin sarama.ClusterAdmin) error {
@@ -145,7 +146,7 @@ func leads(admin sarama.ClusterAdmin, topic string, among ...int32) error {
 	return nil
 }
 
-// account is one stream under test: a driver, what became of its operations, and what its topic holds.
+// account is one stream under test: a driver, the outcomes of its operations, and the records in its topic.
 type account struct {
 	env      drivers.Env
 	driver   *Driver
@@ -160,7 +161,7 @@ func (c *realCluster) open(t *testing.T, config Config, topic string) *account {
 	t.Helper()
 	a := &account{env: newEnv()}
 	a.env.Timeout = 4 * time.Second
-	config.Brokers, config.Topic, config.Partitions = c.bootstrap, topic, 1 // the broker that is asked may not know of the topic yet
+	config.Brokers, config.Topic, config.Partitions = c.bootstrap, topic, 1 // the broker that is asked may not know the topic yet
 	config.Check(func(field, message string) { t.Fatalf("%s: %s", field, message) })
 	d, err := config.Open(t.Context(), a.env)
 	if err != nil {
@@ -175,7 +176,7 @@ func (c *realCluster) open(t *testing.T, config Config, topic string) *account {
 	return a
 }
 
-// send sends n operations and waits for their ends.
+// send sends n operations and waits until they end.
 func (a *account) send(t *testing.T, n uint64) []drivers.Attempt {
 	t.Helper()
 	a.mu.Lock()
@@ -185,7 +186,7 @@ func (a *account) send(t *testing.T, n uint64) []drivers.Attempt {
 	return sent
 }
 
-// until sends operations a hundred at a time until stop is closed.
+// until sends operations, a hundred at a time, until stop is closed.
 func (a *account) until(t *testing.T, stop <-chan struct{}) {
 	for {
 		select {
@@ -197,11 +198,11 @@ func (a *account) until(t *testing.T, stop <-chan struct{}) {
 	}
 }
 
-// books is what became of a stream's operations.
-type books struct{ acked, rejected, indeterminate, lost, duplicates, phantom int }
+// counts is the number of operations by outcome and by finding.
+type counts struct{ acked, rejected, indeterminate, lost, duplicates, phantom int }
 
 // settle reads the topic to its end and compares.
-func (a *account) settle(t *testing.T) books {
+func (a *account) settle(t *testing.T) counts {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), realPatience)
 	defer cancel()
@@ -216,7 +217,7 @@ func (a *account) settle(t *testing.T) books {
 		seq, _ := a.env.Identity.Parse(s.ID)
 		copies[seq]++
 	}
-	var b books
+	var b counts
 	for i, at := range a.attempts {
 		n := copies[uint64(i)]
 		if n > 1 {
@@ -241,11 +242,12 @@ func (a *account) settle(t *testing.T) books {
 	return b
 }
 
-// A follower hangs, the leader takes records and is killed, the follower comes back and leads: what only the old leader had
-// is gone. With acks=leader (and unclean election, should the follower have been found out of sync) that are acknowledged
-// records, and they are found lost; with acks=all and two replicas in sync demanded, none was acknowledged. A third topic is under load all the time. And a broker that does not lead any more
-// says so before it appends.
+// A follower hangs. The leader accepts records and is killed. The follower comes back and leads, so records that only the
+// old leader had are gone. With acks=leader these records are acknowledged, and the test finds them lost. (Unclean election
+// is on, in case the follower was found out of sync.) With acks=all and two in-sync replicas required, none was
+// acknowledged. A third topic is under load all the time. Finally, a broker that no longer leads says so before it appends.
 func TestRealBrokers(t *testing.T) {
+	tier.Slow(t, "starts three nodes of Apache Kafka")
 	c := startReal(t)
 	c.create(t, "risky", "1", "true", 1, 2)
 	c.create(t, "safe", "2", "false", 1, 2)
@@ -279,7 +281,7 @@ func TestRealBrokers(t *testing.T) {
 	c.do(t, "resume", c.dir, "2")
 	bursts.Wait()
 	c.eventually(t, "2 leads risky", func(admin sarama.ClusterAdmin) error {
-		// Where only a replica that is out of sync is left, brokers elect it by themselves minutes later.
+		// If only an out-of-sync replica is left, brokers elect it by themselves minutes later.
 		_, _ = admin.ElectLeaders(sarama.UncleanElection, map[string][]int32{"risky": {0}})
 		return leads(admin, "risky", 2)
 	})
@@ -291,7 +293,7 @@ func TestRealBrokers(t *testing.T) {
 	end()
 
 	t.Run("not the leader", func(t *testing.T) { notLeader(t, c, risky) })
-	got := map[string]books{"risky": risky.settle(t), "safe": safe.settle(t), "steady": steady.settle(t)}
+	got := map[string]counts{"risky": risky.settle(t), "safe": safe.settle(t), "steady": steady.settle(t)}
 	t.Logf("%+v", got)
 	if b := got["risky"]; b.lost == 0 {
 		t.Error("acks=leader: no loss was shown")
@@ -317,8 +319,8 @@ func eventuallyAcked(t *testing.T, a *account) {
 	t.Fatal("the stream was not served again")
 }
 
-// notLeader moves the leadership behind the client's back: its next record is refused before the append. A client that
-// asked who leads just then knew already: it is moved once more.
+// notLeader moves the leader without the client's knowledge, so that its next record is refused before the append. A client
+// that refreshed its metadata just then knows the new leader; the leader is moved once more.
 func notLeader(t *testing.T, c *realCluster, a *account) {
 	for move := range 50 {
 		order := []int32{1, 2}
@@ -345,20 +347,20 @@ func (c *realCluster) prefer(t *testing.T, topic string, replicas []int32) {
 		if err := admin.AlterPartitionReassignments(topic, [][]int32{replicas}); err != nil {
 			return err
 		}
-		// It may not be in sync yet, or lead already.
+		// The replica may not be in sync yet, or may lead already.
 		_, _ = admin.ElectLeaders(sarama.PreferredElection, map[string][]int32{topic: {0}})
 		return leads(admin, topic, replicas[0])
 	})
 }
 
-// groups are struck as those of the embedded brokers are, and come to the same.
+// groups strikes members as the tests with embedded brokers do, and expects the same.
 func (c *realCluster) groups(t *testing.T) {
 	for name, config := range map[string]Group{"before": {Commit: "before"}, "after": {Commit: "after"}, "frozen": {}} {
 		t.Run(name, func(t *testing.T) {
 			c.create(t, "group-"+name, "2", "false", 1, 2, 3)
 			c.leader(t, "group-"+name, 1)
 			config.Members, config.Session = 2, testSession
-			b := startBand(t, &Consume{Brokers: c.bootstrap, Topic: "group-" + name, Group: &config})
+			b := startTestGroup(t, &Consume{Brokers: c.bootstrap, Topic: "group-" + name, Group: &config})
 			cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(c.bootstrap, ",")...), kgo.DefaultProduceTopic("group-"+name))
 			if err != nil {
 				t.Fatal(err)

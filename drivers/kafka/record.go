@@ -14,58 +14,58 @@ import (
 	"wringer/drivers/payload"
 )
 
-// recipe renders the records of a stream.
-type recipe struct {
+// recordTemplate renders the records of a stream.
+type recordTemplate struct {
 	topic    string
 	identity drivers.Identity
 	key      *text // nil: none
-	keyed    bool  // the key is rendered for operations without a key too
+	keyed    bool  // operations without a key get a rendered key too
 	value    *text
-	message  payload.Message // instead of value; nil: none
+	message  payload.Message // used in place of value; nil: none
 	size     int
 	sizes    sizes
 	sizeSeed uint64
 	headers  []namedText
-	room     int // bytes that a record's texts are likely to need
-	yards    sync.Pool
+	room     int // the bytes that a record's texts usually need
+	arenas   sync.Pool
 }
 
-// yard is room for the flights of some records and for their texts, allocated at once. It is freed when the last of them
-// is: small enough that one record which is stuck holds little.
-type yard struct {
-	flights []flight
+// arena is memory for some records and their texts, allocated at once. It is freed when the last of its records is. It is
+// small, so that one stuck record keeps little memory.
+type arena struct {
+	records []pendingRecord
 	text    []byte
 }
 
 const (
-	yardFlights = 16
-	yardText    = 32 << 10
+	arenaRecords = 16
+	arenaText    = 32 << 10
 )
 
-// flight returns an unused flight and room for n bytes behind one another.
-func (y *yard) flight(n int) (*flight, []byte) {
-	if len(y.flights) == 0 {
-		y.flights = make([]flight, yardFlights)
+// take returns an unused record and memory for n bytes.
+func (a *arena) take(n int) (*pendingRecord, []byte) {
+	if len(a.records) == 0 {
+		a.records = make([]pendingRecord, arenaRecords)
 	}
-	f := &y.flights[0]
-	y.flights = y.flights[1:]
-	if cap(y.text)-len(y.text) < n {
-		y.text = make([]byte, 0, max(yardText, n))
+	r := &a.records[0]
+	a.records = a.records[1:]
+	if cap(a.text)-len(a.text) < n {
+		a.text = make([]byte, 0, max(arenaText, n))
 	}
-	return f, y.text[len(y.text):len(y.text):cap(y.text)]
+	return r, a.text[len(a.text):len(a.text):cap(a.text)]
 }
 
-// took notes that b, which began as what flight returned, is used. When it outgrew the room it lives elsewhere, but what was
-// cut from it before does not.
-func (y *yard) took(b []byte) {
-	if len(b) > cap(y.text)-len(y.text) {
-		y.text = nil
+// used notes that b, which began as the result of take, is in use. If b outgrew its memory, append has moved it; slices cut
+// from b before still use the old memory.
+func (a *arena) used(b []byte) {
+	if len(b) > cap(a.text)-len(a.text) {
+		a.text = nil
 		return
 	}
-	y.text = y.text[:len(y.text)+len(b)]
+	a.text = a.text[:len(a.text)+len(b)]
 }
 
-// text is a template with draws of its own: two templates of a stream must not draw the same values.
+// text is a template with random draws of its own. Two templates of a stream must not draw the same values.
 type text struct {
 	*drivers.Template
 	env drivers.Env
@@ -78,7 +78,7 @@ type namedText struct {
 
 func (t *text) append(dst []byte, op *drivers.Op) []byte { return t.Template.Append(dst, &t.env, op) }
 
-// drawPlace keeps the seeds of templates, and of the partitioner, apart from other draws of the stream.
+// drawPlace separates the seeds of templates, and of the partitioner, from other draws of the stream.
 const drawPlace = 1 << 61
 
 func compileText(source string, env drivers.Env, place uint64) (*text, error) {
@@ -87,17 +87,18 @@ func compileText(source string, env drivers.Env, place uint64) (*text, error) {
 	return &text{t, env}, err
 }
 
-// recipe compiles the texts of c, which Check has passed, and message, which a schema encodes; nil without one.
-func (c *Config) recipe(env drivers.Env, message payload.Message) (*recipe, error) {
-	r := &recipe{topic: c.Topic, identity: env.Identity, keyed: c.Key != "", message: message, size: int(c.Size), sizeSeed: drivers.Draw(env.Seed, 0, drawPlace+3)}
+// recordTemplate compiles the texts of c, which has passed Check. message is the value encoded by a schema; nil without a
+// schema.
+func (c *Config) recordTemplate(env drivers.Env, message payload.Message) (*recordTemplate, error) {
+	template := &recordTemplate{topic: c.Topic, identity: env.Identity, keyed: c.Key != "", message: message, size: int(c.Size), sizeSeed: drivers.Draw(env.Seed, 0, drawPlace+3)}
 	var err error
-	if r.sizes, err = compileSizes(c.Sizes); err != nil {
+	if template.sizes, err = compileSizes(c.Sizes); err != nil {
 		return nil, fmt.Errorf("%w: sizes: %w", drivers.ErrConfig, err)
 	}
-	if r.value, err = compileText(orDefault(c.Value, defaultValue), env, 0); err != nil {
+	if template.value, err = compileText(orDefault(c.Value, defaultValue), env, 0); err != nil {
 		return nil, fmt.Errorf("%w: value: %w", drivers.ErrConfig, err)
 	}
-	if r.key, err = compileText(orDefault(c.Key, defaultKey), env, 1); err != nil {
+	if template.key, err = compileText(orDefault(c.Key, defaultKey), env, 1); err != nil {
 		return nil, fmt.Errorf("%w: key: %w", drivers.ErrConfig, err)
 	}
 	for i, name := range slices.Sorted(maps.Keys(c.Headers)) {
@@ -105,18 +106,18 @@ func (c *Config) recipe(env drivers.Env, message payload.Message) (*recipe, erro
 		if err != nil {
 			return nil, fmt.Errorf("%w: headers.%s: %w", drivers.ErrConfig, name, err)
 		}
-		r.headers = append(r.headers, namedText{[]byte(name), t})
+		template.headers = append(template.headers, namedText{[]byte(name), t})
 	}
-	r.room = max(r.size, 2*len(r.value.String()), roomOf(message)) + 2*len(r.key.String()) + 96
-	for _, h := range r.headers {
-		r.room += 2 * len(h.text.String())
+	template.room = max(template.size, 2*len(template.value.String()), roomOf(message)) + 2*len(template.key.String()) + 96
+	for _, h := range template.headers {
+		template.room += 2 * len(h.text.String())
 	}
-	return r, nil
+	return template, nil
 }
 
-// roomOf is what a message is likely to need, by what its first operation does.
+// roomOf estimates the size of a message by encoding its first operation.
 func roomOf(message payload.Message) int {
-	b, _ := message.Append(nil, new(drivers.Op)) // it was rehearsed
+	b, _ := message.Append(nil, new(drivers.Op)) // rehearsed before: cannot fail
 	return len(b) + len(b)/4
 }
 
@@ -132,50 +133,50 @@ var (
 	headerAttempt = []byte(HeaderAttempt)
 )
 
-// flight makes the record of one attempt. An operation's attempts carry the same bytes, but for the attempt's number.
-// An error means that its value cannot be rendered, and that it must not be sent.
-func (r *recipe) flight(op *drivers.Op, at *drivers.Attempt, done func()) (f *flight, err error) {
-	y, _ := r.yards.Get().(*yard)
-	if y == nil {
-		y = new(yard)
+// record makes the record of one attempt. All attempts of an operation carry the same bytes, except the attempt's number.
+// After an error the value could not be rendered, and the record must not be sent.
+func (t *recordTemplate) record(op *drivers.Op, at *drivers.Attempt, done func()) (record *pendingRecord, err error) {
+	a, _ := t.arenas.Get().(*arena)
+	if a == nil {
+		a = new(arena)
 	}
-	f, b := y.flight(r.room)
-	f.ref, f.at, f.done = ref{op.Seq, at.Number}, at, done
-	f.begun, f.timed, f.deadline = at.Begun, at.Timeout > 0, at.Begun+at.Timeout
-	if r.message != nil {
-		b, err = r.message.Append(b, op)
+	record, b := a.take(t.room)
+	record.ref, record.at, record.done = ref{op.Seq, at.Number}, at, done
+	record.begun, record.timed, record.deadline = at.Begun, at.Timeout > 0, at.Begun+at.Timeout
+	if t.message != nil {
+		b, err = t.message.Append(b, op)
 	} else {
-		b = r.value.append(b, op)
-		b = pad(b, max(r.size, r.sizes.of(r.sizeSeed, op.Seq)))
+		b = t.value.append(b, op)
+		b = pad(b, max(t.size, t.sizes.of(t.sizeSeed, op.Seq)))
 	}
-	f.value, b = cut(b, 0)
-	f.message = sarama.ProducerMessage{Topic: r.topic, Value: (*valueEncoder)(f), Metadata: f, Offset: -1, Headers: f.headers[:0]}
-	if r.keyed || op.Keyed {
+	record.value, b = cut(b, 0)
+	record.message = sarama.ProducerMessage{Topic: t.topic, Value: (*valueEncoder)(record), Metadata: record, Offset: -1, Headers: record.headers[:0]}
+	if t.keyed || op.Keyed {
 		from := len(b)
-		f.key, b = cut(r.key.append(b, op), from)
-		f.message.Key = &f.key
+		record.key, b = cut(t.key.append(b, op), from)
+		record.message.Key = &record.key
 	}
 	from := len(b)
-	id, b := cut(r.identity.Append(b, op.Seq), from)
-	f.message.Headers = append(f.message.Headers, sarama.RecordHeader{Key: headerID, Value: id})
-	for _, h := range r.headers {
+	id, b := cut(t.identity.Append(b, op.Seq), from)
+	record.message.Headers = append(record.message.Headers, sarama.RecordHeader{Key: headerID, Value: id})
+	for _, h := range t.headers {
 		from := len(b)
 		var value []byte
 		value, b = cut(h.text.append(b, op), from)
-		f.message.Headers = append(f.message.Headers, sarama.RecordHeader{Key: h.name, Value: value})
+		record.message.Headers = append(record.message.Headers, sarama.RecordHeader{Key: h.name, Value: value})
 	}
 	if at.Number > 1 {
 		from := len(b)
 		var number []byte
 		number, b = cut(strconv.AppendInt(b, int64(at.Number), 10), from)
-		f.message.Headers = append(f.message.Headers, sarama.RecordHeader{Key: headerAttempt, Value: number})
+		record.message.Headers = append(record.message.Headers, sarama.RecordHeader{Key: headerAttempt, Value: number})
 	}
-	y.took(b)
-	r.yards.Put(y)
-	return f, err
+	a.used(b)
+	t.arenas.Put(a)
+	return record, err
 }
 
-// blanks is what values are padded with.
+// blanks is the padding of values.
 var blanks = bytes.Repeat([]byte{' '}, 4096)
 
 // pad appends blanks until b has size bytes.
@@ -186,5 +187,5 @@ func pad(b []byte, size int) []byte {
 	return b
 }
 
-// cut returns what stands in b behind from, and b to append to.
+// cut returns the bytes of b after from, and b to append to.
 func cut(b []byte, from int) (piece, rest []byte) { return b[from:len(b):len(b)], b }

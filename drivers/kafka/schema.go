@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,8 +18,8 @@ import (
 	"wringer/drivers/payload"
 )
 
-// Schema is how the values of records are encoded, and framed for readers with a Schema Registry: a zero byte, the schema's id
-// in four bytes, of Protobuf the message's place in its file, and the value.
+// Schema says how the values of records are encoded. Values are framed for readers with a Schema Registry: a zero byte, the
+// schema's id in four bytes, for Protobuf the message's index in its file, and the value.
 type Schema struct {
 	Registry string `yaml:"registry" jsonschema_description:"URL of the Schema Registry."`
 	User     string `yaml:"user" jsonschema_description:"Name to log in to the registry with."`
@@ -33,7 +32,7 @@ type Schema struct {
 	ID       int    `yaml:"id" jsonschema_description:"The id that the file's schema has, where no registry is asked."`
 }
 
-// maxSchema bounds the file of a schema.
+// maxSchema bounds a schema file.
 const maxSchema = 4 << 20
 
 func (s *Schema) check(problem func(field, message string)) {
@@ -73,7 +72,7 @@ func (s *Schema) checkAlone(file bool, problem func(field, message string)) {
 	}
 }
 
-// checkMessage checks that message and schema are together, and apart from what they stand for.
+// checkMessage checks that message and schema are given together, and without the fields that they replace.
 func (c *Config) checkMessage(problem func(field, message string)) {
 	if c.Schema == nil {
 		if c.Message != nil {
@@ -93,7 +92,7 @@ func (c *Config) checkMessage(problem func(field, message string)) {
 	}
 }
 
-// framed compiles the stream's message, with the frame in front; nil without a schema.
+// framed compiles the stream's message with its frame. It returns nil without a schema.
 func (c *Config) framed(ctx context.Context, env drivers.Env) (payload.Message, error) {
 	if c.Schema == nil {
 		return nil, nil
@@ -112,7 +111,7 @@ func (c *Config) framed(ctx context.Context, env drivers.Env) (payload.Message, 
 	}
 	value := c.Message
 	if value == nil {
-		value = map[string]any{} // nothing but defaults
+		value = map[string]any{} // default settings only
 	}
 	m, err := kind.message(&payload.Compiler{Env: &env}, value)
 	if err == nil {
@@ -124,18 +123,19 @@ func (c *Config) framed(ctx context.Context, env drivers.Env) (payload.Message, 
 	return m.Behind(frame), nil
 }
 
-// found is a schema with the id that the registry gave it, and those that it refers to, by name and in the order of need.
-type found struct {
+// foundSchema is a schema, its id in the registry, and the schemas that it refers to: by name, each after the schemas it
+// needs.
+type foundSchema struct {
 	sr.Schema
 	id       int
-	referred []named
+	referred []namedSchema
 }
 
-type named struct{ name, text string }
+type namedSchema struct{ name, text string }
 
 // find reads the file, asks the registry, or both.
-func (s *Schema) find(ctx context.Context, env drivers.Env, subject string) (*found, error) {
-	f := &found{id: s.ID}
+func (s *Schema) find(ctx context.Context, env drivers.Env, subject string) (*foundSchema, error) {
+	f := &foundSchema{id: s.ID}
 	if err := s.read(env.Files, f); err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
@@ -161,15 +161,13 @@ func (s *Schema) find(ctx context.Context, env drivers.Env, subject string) (*fo
 	return f, nil
 }
 
-// read reads the file, if there is one.
-func (s *Schema) read(folder string, f *found) error {
+// read reads the file, if one is given.
+func (s *Schema) read(folder string, f *foundSchema) error {
 	path := s.Avro + s.Protobuf
 	if path == "" {
 		return nil
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(folder, path)
-	}
+	path = drivers.ResolvePath(folder, path)
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -188,8 +186,8 @@ func (s *Schema) read(folder string, f *found) error {
 // errUnregistered says that the registry has no such schema.
 var errUnregistered = errors.New("not registered")
 
-// ask finds the schema's id, or the schema itself where no file gave it.
-func (s *Schema) ask(ctx context.Context, client *sr.Client, subject string, f *found) error {
+// ask finds the schema's id, or the schema itself if no file gave it.
+func (s *Schema) ask(ctx context.Context, client *sr.Client, subject string, f *foundSchema) error {
 	if f.Schema.Schema == "" {
 		latest, err := client.SchemaByVersion(ctx, subject, -1)
 		if isNotFound(err) {
@@ -213,13 +211,13 @@ func (s *Schema) ask(ctx context.Context, client *sr.Client, subject string, f *
 	return err
 }
 
-// maxReferences bounds the schemas that one refers to.
+// maxReferences bounds the schemas that a schema refers to.
 const maxReferences = 256
 
-// follow gets the schemas that are referred to, those that they need first.
-func (f *found) follow(ctx context.Context, client *sr.Client, references []sr.SchemaReference) error {
+// follow fetches the referenced schemas, each after the schemas it needs.
+func (f *foundSchema) follow(ctx context.Context, client *sr.Client, references []sr.SchemaReference) error {
 	for _, r := range references {
-		if slices.ContainsFunc(f.referred, func(n named) bool { return n.name == r.Name }) {
+		if slices.ContainsFunc(f.referred, func(n namedSchema) bool { return n.name == r.Name }) {
 			continue
 		}
 		if len(f.referred) >= maxReferences {
@@ -232,7 +230,7 @@ func (f *found) follow(ctx context.Context, client *sr.Client, references []sr.S
 		if err := f.follow(ctx, client, schema.References); err != nil {
 			return err
 		}
-		f.referred = append(f.referred, named{r.Name, schema.Schema.Schema})
+		f.referred = append(f.referred, namedSchema{r.Name, schema.Schema.Schema})
 	}
 	return nil
 }
@@ -242,7 +240,7 @@ func isNotFound(err error) bool {
 	return errors.As(err, &response) && response.StatusCode == http.StatusNotFound
 }
 
-// refusal tells an answer of the registry, which the scenario must look at, from a registry that does not answer.
+// refusal tells a refusal by the registry, which the scenario must fix, from a registry that does not answer.
 func refusal(registry string, err error) error {
 	var response *sr.ResponseError
 	switch {
@@ -254,14 +252,14 @@ func refusal(registry string, err error) error {
 	return fmt.Errorf("%w: registry %s: %w", drivers.ErrUnreachable, registry, err)
 }
 
-// encoding compiles messages of one schema, and reads back what they render.
+// encoding compiles messages of one schema, and decodes what they render.
 type encoding struct {
 	message func(*payload.Compiler, any) (payload.Message, error)
 	decodes func([]byte) error
 	index   []int // of a Protobuf message in its file
 }
 
-func (f *found) compile(ctx context.Context, name string) (*encoding, error) {
+func (f *foundSchema) compile(ctx context.Context, name string) (*encoding, error) {
 	switch f.Type {
 	case sr.TypeAvro:
 		if name != "" {
@@ -274,7 +272,7 @@ func (f *found) compile(ctx context.Context, name string) (*encoding, error) {
 	return nil, fmt.Errorf("the schema is of %s; Avro and Protobuf are known", f.Type)
 }
 
-func (f *found) avro() (*encoding, error) {
+func (f *foundSchema) avro() (*encoding, error) {
 	schema, err := f.parseAvro()
 	if err != nil {
 		return nil, err
@@ -292,7 +290,7 @@ func (f *found) avro() (*encoding, error) {
 	}, nil
 }
 
-func (f *found) protobuf(ctx context.Context, name string) (*encoding, error) {
+func (f *foundSchema) protobuf(ctx context.Context, name string) (*encoding, error) {
 	file, err := f.parseProtobuf(ctx)
 	if err != nil {
 		return nil, err
@@ -308,7 +306,7 @@ func (f *found) protobuf(ctx context.Context, name string) (*encoding, error) {
 	}, nil
 }
 
-// pickMessage is the message of a name, or the first of the file.
+// pickMessage returns the message with the given name, or the first message of the file.
 func pickMessage(file protoreflect.FileDescriptor, name string) (protoreflect.MessageDescriptor, error) {
 	var names []string
 	var walk func(all protoreflect.MessageDescriptors) protoreflect.MessageDescriptor
@@ -332,7 +330,7 @@ func pickMessage(file protoreflect.FileDescriptor, name string) (protoreflect.Me
 	return nil, fmt.Errorf("type: there is no message %s; there are %s", name, strings.Join(names, ", "))
 }
 
-// indexOf is the place of a message: its number in the file, or in the message around it, from the outermost on.
+// indexOf is the index path of a message: its number in the file or in the enclosing message, outermost first.
 func indexOf(m protoreflect.MessageDescriptor) []int {
 	if parent, ok := m.Parent().(protoreflect.MessageDescriptor); ok {
 		return append(indexOf(parent), m.Index())
@@ -340,7 +338,7 @@ func indexOf(m protoreflect.MessageDescriptor) []int {
 	return []int{m.Index()}
 }
 
-// rehearse renders a message and reads it back. Traffic has not begun, so the clock's zero is not known: any will do.
+// rehearse renders a message and decodes the result. The clock's zero is not known before traffic, so it uses any time.
 func (e *encoding) rehearse(env drivers.Env, v any) error {
 	now := time.Now()
 	env.Epoch = func() time.Time { return now }

@@ -45,7 +45,7 @@ func registry(t *testing.T) *srfake.Registry {
 	return r
 }
 
-// produced sends one operation and returns its value as it stands in the topic.
+// produced sends one operation and returns its value as the topic holds it.
 func produced(t *testing.T, config Config, env drivers.Env) []byte {
 	t.Helper()
 	c := newCluster(t, 1)
@@ -61,7 +61,7 @@ func produced(t *testing.T, config Config, env drivers.Env) []byte {
 	return fetches.Records()[0].Value
 }
 
-// unframed takes the frame off, by the library's own reader.
+// unframed removes the frame, by the library's own reader.
 func unframed(t *testing.T, value []byte, indexed bool) (id int, index []int, rest []byte) {
 	t.Helper()
 	var header sr.ConfluentHeader
@@ -75,7 +75,7 @@ func unframed(t *testing.T, value []byte, indexed bool) (id int, index []int, re
 	return id, index, rest
 }
 
-// The registry's schema, and those that it refers to.
+// The registry's schema, and the schemas that it refers to.
 func TestAvroByRegistry(t *testing.T) {
 	r := registry(t)
 	if _, _, err := r.RegisterSchema("accounts", sr.Schema{Schema: accountSchema}); err != nil {
@@ -122,7 +122,7 @@ func write(t *testing.T, env *drivers.Env, name, text string) {
 	}
 }
 
-// A file's schema is looked up, and registered where the scenario says so; of Protobuf the message's place is told.
+// A file's schema is looked up, and registered if the scenario says so. A Protobuf frame carries the message's index.
 func TestProtobufOfAFile(t *testing.T) {
 	env := newEnv()
 	write(t, &env, "payment.proto", protoFile)
@@ -134,7 +134,7 @@ func TestProtobufOfAFile(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		message any
-		frame   []byte // behind the id
+		frame   []byte // after the id
 		index   []int
 		json    string
 	}{
@@ -164,7 +164,7 @@ func TestProtobufOfAFile(t *testing.T) {
 		if err := protojson.Unmarshal([]byte(tt.json), want); err != nil || !proto.Equal(m, want) {
 			t.Errorf("%s: %v, want %v, %v", tt.name, m, want, err)
 		}
-		// The second time it is there.
+		// The second time the schema is registered.
 		config.Schema.Register = false
 		if again, _, _ := unframed(t, produced(t, config, env), true); again != id {
 			t.Errorf("%s: id %d, then %d", tt.name, id, again)
@@ -181,7 +181,7 @@ func TestSchemaWithoutARegistry(t *testing.T) {
 	}
 }
 
-// A value that does not fit its field is not sent.
+// A value that does not match its field is not sent.
 func TestMessageThatDoesNotFit(t *testing.T) {
 	env := newEnv()
 	write(t, &env, "number.avsc", `"int"`)

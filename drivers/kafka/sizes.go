@@ -16,7 +16,7 @@ type sizes struct {
 	sum    uint64
 }
 
-// sizeRange is low to high, both included; end is the sum of its weight and those before.
+// sizeRange is a range of sizes, low to high, both included. end is the sum of its weight and the weights before.
 type sizeRange struct{ low, high, end uint64 }
 
 // compileSizes reads {100: 90, 1KiB-4KiB: 9, 1MiB: 1}: a size or a range of sizes, and its weight.
@@ -56,7 +56,7 @@ func size(text string) (uint64, error) {
 	return uint64(b), nil
 }
 
-// of is the size of operation seq's value: the same for each of its attempts.
+// of is the size of operation seq's value. All attempts of an operation have the same size.
 func (s *sizes) of(seed, seq uint64) int {
 	if s.sum == 0 {
 		return 0
@@ -67,7 +67,7 @@ func (s *sizes) of(seed, seq uint64) int {
 	return int(r.low + drivers.DrawBelow(drivers.Draw(seed, seq, 1), r.high-r.low+1))
 }
 
-// largest is the largest size that may be drawn.
+// largest is the largest size that can be drawn.
 func (s *sizes) largest() int {
 	largest := uint64(0)
 	for _, r := range s.ranges {

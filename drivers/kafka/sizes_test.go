@@ -7,7 +7,7 @@ import (
 	"wringer/drivers"
 )
 
-// Sizes come as often as their weights say, ranges evenly, and an operation's attempts are of one size.
+// Sizes occur as often as their weights say, and ranges evenly. All attempts of an operation have one size.
 func TestSizes(t *testing.T) {
 	s, err := compileSizes(map[string]uint32{"100": 80, "1KiB-2KiB": 20, "5": 0})
 	if err != nil {
@@ -44,18 +44,18 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// A record is as large as was drawn, and never smaller than its text.
+// A record has the size that was drawn, and never less than its text.
 func TestSizesOfRecords(t *testing.T) {
 	config := Config{Brokers: "a:1", Topic: topic, Sizes: map[string]uint32{"3": 1, "50-60": 1}}
-	r, err := config.recipe(newEnv(), nil)
+	template, err := config.recordTemplate(newEnv(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for seq := range uint64(100) {
-		f, _ := r.flight(&drivers.Op{Seq: seq}, &drivers.Attempt{Number: 1}, nil)
-		text := strings.TrimRight(string(f.value), " ")
-		if n := len(f.value); n != len(text) && (n < 50 || n > 60) {
-			t.Errorf("%q has %d bytes", f.value, n)
+		record, _ := template.record(&drivers.Op{Seq: seq}, &drivers.Attempt{Number: 1}, nil)
+		text := strings.TrimRight(string(record.value), " ")
+		if n := len(record.value); n != len(text) && (n < 50 || n > 60) {
+			t.Errorf("%q has %d bytes", record.value, n)
 		}
 	}
 }

@@ -12,22 +12,21 @@ import (
 	"wringer/drivers"
 )
 
-// Source reads a topic from the end that it had at Start, every partition of it, over connections of its own.
+// Source reads all partitions of a topic, from their ends at Start, over connections of its own.
 //
-// It fetches by sarama's Broker and not by its Consumer, for the sake of one number that the latter keeps to itself: the
-// position. Control records and the records of aborted transactions are never delivered, so that the last delivered
-// offset does not tell whether the end was reached.
+// It fetches by sarama's Broker: sarama's Consumer does not reveal its position. Control records and records of aborted
+// transactions are never delivered. So the last delivered offset does not show whether the end was reached.
 type Source struct {
 	name       string
 	brokers    []string
 	topic      string
 	env        drivers.Env
 	committed  bool
-	autoCreate bool // a topic that is absent at Start may be created by the brokers when it is asked for
-	look       look
+	autoCreate bool // the brokers may create a topic that is absent at Start
+	fields     fieldPaths
 	translator *translator
 	access     access
-	secure     *tls.Config
+	tlsConfig  *tls.Config
 
 	network *network
 	client  sarama.Client
@@ -36,18 +35,17 @@ type Source struct {
 
 	mu        sync.Mutex
 	positions []*position
-	broken    error
-	trouble   error         // the last that was mended, or is to be
-	moved     chan struct{} // closed, and made anew, whenever a position has moved or the source broke
+	failed    error
+	lastError error         // the last error that was retried, or will be
+	moved     chan struct{} // closed and replaced whenever a position moves or the source fails
 }
 
-// position is how far one partition was read. next and end are guarded by Source.mu; the rest is the fetching
-// goroutine's.
+// position is how far one partition was read. Source.mu guards next and end; the fetching goroutine owns the rest.
 type position struct {
 	partition int32
-	next      int64 // the first offset that was not handed over yet
-	end       int64 // what could be read at the last fetch; -1 before
-	size      int32 // bytes to fetch at most
+	next      int64 // the first offset that was not delivered yet
+	end       int64 // the end at the last fetch; -1 before
+	size      int32 // bytes to fetch, at most
 }
 
 var (
@@ -56,26 +54,26 @@ var (
 )
 
 // newSource prepares the reader of a topic. It dials nothing.
-func newSource(env drivers.Env, brokers, topic string, access access, places places, schema *Translation, committed bool) (*Source, error) {
+func newSource(env drivers.Env, brokers, topic string, access access, fields fieldConfig, schema *Translation, committed bool) (*Source, error) {
 	s := &Source{name: fmt.Sprintf("kafka %s, topic %s", brokers, topic), topic: topic, env: env, access: access,
 		committed: committed, moved: make(chan struct{})}
 	var err error
 	if s.brokers, err = splitBrokers(brokers); err != nil {
 		return nil, fmt.Errorf("%w: %s: brokers: %w", drivers.ErrConfig, s.name, err)
 	}
-	if s.secure, err = s.access.secure(env.Files); err != nil {
+	if s.tlsConfig, err = s.access.loadTLS(env.Files); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", drivers.ErrConfig, s.name, err)
 	}
 	if s.translator, err = schema.open(env); err != nil {
 		return nil, fmt.Errorf("%w: %s: schema: %w", drivers.ErrConfig, s.name, err)
 	}
-	if s.look, err = places.compile(); err != nil {
+	if s.fields, err = fields.compile(); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", drivers.ErrConfig, s.name, err)
 	}
 	return s, nil
 }
 
-// Start implements drivers.Source. A topic that does not exist, and is not created by being asked for, is an error.
+// Start implements drivers.Source. A topic that does not exist is an error, unless the brokers create it on request.
 func (s *Source) Start(ctx context.Context) error {
 	if err := s.start(ctx); err != nil {
 		return fmt.Errorf("read %s: %w", s.name, err)
@@ -87,11 +85,11 @@ func (s *Source) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
 	s.network = newNetwork(s.env.Direct, patience(s.env.Timeout))
-	s.network.secure = s.secure
+	s.network.tlsConfig = s.tlsConfig
 	guard := context.AfterFunc(ctx, s.network.close)
 	defer guard()
 	config := clientConfig(s.env, s.network)
-	s.access.sign(config)
+	s.access.setLogin(config)
 	config.Metadata.AllowAutoTopicCreation = s.autoCreate
 	var err error
 	if s.client, err = sarama.NewClient(s.brokers, config); err != nil {
@@ -104,7 +102,7 @@ func (s *Source) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
 	}
-	// From the end that counts uncommitted records too: what an open transaction wrote before is not this run's.
+	// The end counts uncommitted records too: records of a transaction that was open before do not belong to this run.
 	ends, err := s.ends(ctx, partitions, sarama.ReadUncommitted)
 	if isDenied(err) {
 		return denied("to read the topic", err)
@@ -118,7 +116,7 @@ func (s *Source) start(ctx context.Context) error {
 	return nil
 }
 
-// ends asks the leaders for the ends of the partitions, until all are known or ctx ends.
+// ends asks the leaders for the ends of the partitions, until all ends are known or ctx ends.
 func (s *Source) ends(ctx context.Context, partitions []int32, level sarama.IsolationLevel) (map[int32]int64, error) {
 	ends := make(map[int32]int64, len(partitions))
 	for {
@@ -132,11 +130,11 @@ func (s *Source) ends(ctx context.Context, partitions []int32, level sarama.Isol
 		if !pause(ctx, backoff) {
 			return nil, fmt.Errorf("ask for the end of the topic: %w", err)
 		}
-		_ = s.client.RefreshMetadata(s.topic) // what matters shows in the next request
+		_ = s.client.RefreshMetadata(s.topic) // an error that matters shows in the next request
 	}
 }
 
-// askEnds asks each leader once for those that are still missing, and adds what it learns to ends.
+// askEnds asks each leader once for the missing ends, and adds the answers to ends.
 func (s *Source) askEnds(ends map[int32]int64, partitions []int32, level sarama.IsolationLevel) error {
 	requests := make(map[*sarama.Broker]*sarama.OffsetRequest)
 	var all []error
@@ -158,7 +156,7 @@ func (s *Source) askEnds(ends map[int32]int64, partitions []int32, level sarama.
 	for leader, request := range requests {
 		response, err := leader.GetAvailableOffsets(request)
 		if err != nil {
-			_ = leader.Close() // it is opened again by the next look for a leader
+			_ = leader.Close() // the next lookup of a leader opens it again
 			all = append(all, fmt.Errorf("broker %s: %w", leader.Addr(), err))
 			continue
 		}
@@ -200,25 +198,25 @@ func (s *Source) catchUp(ctx context.Context) error {
 		return err
 	}
 	for {
-		moved, behind, err := s.behind(ends)
+		moved, behind, err := s.unread(ends)
 		if err != nil || moved == nil {
 			return err
 		}
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", behind, errors.Join(ctx.Err(), s.lastTrouble()))
+			return fmt.Errorf("%s: %w", behind, errors.Join(ctx.Err(), s.recentError()))
 		}
 	}
 }
 
-// behind names a partition that was not read to its end, and returns what is closed when that may change; nil when there
-// is none.
-func (s *Source) behind(ends map[int32]int64) (moved <-chan struct{}, where string, err error) {
+// unread names a partition that was not read to its end, and returns a channel that is closed when that may have changed.
+// It returns nil if every partition was read.
+func (s *Source) unread(ends map[int32]int64) (moved <-chan struct{}, where string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.broken != nil {
-		return nil, "", s.broken
+	if s.failed != nil {
+		return nil, "", s.failed
 	}
 	for _, p := range s.positions {
 		if end := ends[p.partition]; p.next < end {
@@ -228,14 +226,14 @@ func (s *Source) behind(ends map[int32]int64) (moved <-chan struct{}, where stri
 	return nil, "", nil
 }
 
-func (s *Source) lastTrouble() error {
+func (s *Source) recentError() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.trouble
+	return s.lastError
 }
 
-// samePartitions returns the partitions of the topic, which must be those of the start: records of one that was added
-// meanwhile have not been read, and keys have moved.
+// samePartitions returns the partitions of the topic. They must be those of the start: records of an added partition were
+// not read, and keys have moved.
 func (s *Source) samePartitions(ctx context.Context) ([]int32, error) {
 	for {
 		err := s.client.RefreshMetadata(s.topic)
@@ -252,7 +250,7 @@ func (s *Source) samePartitions(ctx context.Context) ([]int32, error) {
 	}
 }
 
-// Gauges implements drivers.Gauger: lag is the number of records between what was read and what could be.
+// Gauges implements drivers.Gauger. lag is the number of records that could be read and were not yet.
 func (s *Source) Gauges(emit func(name string, value float64)) {
 	s.mu.Lock()
 	lag, known := int64(0), len(s.positions) > 0

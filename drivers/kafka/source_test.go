@@ -17,7 +17,7 @@ import (
 	"wringer/drivers"
 )
 
-// client is another program's Kafka client.
+// client is a Kafka client of another program.
 func client(t testing.TB, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner())}, opts...)...)
@@ -76,7 +76,7 @@ func TestEffect(t *testing.T) {
 	}
 }
 
-// Catching up is a matter of positions: at the end of the log stand records that are never delivered.
+// Catching up compares positions: the log ends with records that are never delivered.
 func TestTransactions(t *testing.T) {
 	for _, committed := range []bool{true, false} {
 		c := newCluster(t, 1)
@@ -115,6 +115,7 @@ func TestTransactions(t *testing.T) {
 }
 
 func TestLeadersMoveUnderTheReader(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	d := openDriver(t, c, Config{Idempotent: true}, newEnv())
 	s, err := d.Source()
@@ -136,7 +137,7 @@ func TestLeadersMoveUnderTheReader(t *testing.T) {
 	}
 }
 
-// Records that are gone before they are read make the rest worth nothing: that must be said.
+// Records removed before they were read make the observation incomplete. The source must say so.
 func TestRetentionOvertakes(t *testing.T) {
 	c := newCluster(t, 1)
 	cl := client(t, c)
@@ -149,10 +150,10 @@ func TestRetentionOvertakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.Receive(t.Context(), func(*drivers.Delivery) {}); !errors.Is(err, errGone) || !strings.Contains(err.Error(), topic) || !strings.Contains(err.Error(), "retention overtook the reader (cleanup.policy delete)") {
+	if err := s.Receive(t.Context(), func(*drivers.Delivery) {}); !errors.Is(err, errIncomplete) || !strings.Contains(err.Error(), topic) || !strings.Contains(err.Error(), "retention overtook the reader (cleanup.policy delete)") {
 		t.Errorf("receive: %v", err)
 	}
-	if err := s.CatchUp(t.Context()); !errors.Is(err, errGone) {
+	if err := s.CatchUp(t.Context()); !errors.Is(err, errIncomplete) {
 		t.Errorf("catch up: %v", err)
 	}
 }
@@ -174,7 +175,7 @@ func TestCompactionOvertakes(t *testing.T) {
 	}
 	c.Compact()
 	defer s.Close()
-	if err := s.Receive(t.Context(), func(*drivers.Delivery) {}); !errors.Is(err, errGone) || !strings.Contains(err.Error(), "the topic is compacted (cleanup.policy compact)") {
+	if err := s.Receive(t.Context(), func(*drivers.Delivery) {}); !errors.Is(err, errIncomplete) || !strings.Contains(err.Error(), "the topic is compacted (cleanup.policy compact)") {
 		t.Errorf("receive: %v", err)
 	}
 }
@@ -199,6 +200,7 @@ func TestCatchUpEnds(t *testing.T) {
 }
 
 func TestStart(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	s := openSource(t, c, Effect{Topic: "absent"})
 	if err := s.Start(t.Context()); !errors.Is(err, drivers.ErrConfig) || !strings.Contains(err.Error(), "absent") {
@@ -262,8 +264,9 @@ func addPartitions(t testing.TB, cl *kgo.Client, total int32) {
 	}
 }
 
-// One broker may not have heard yet of a topic that exists.
+// One broker may not know a topic yet that exists.
 func TestTopicThatIsNotKnownEverywhereYet(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	asked := 0
 	c.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
@@ -272,10 +275,10 @@ func TestTopicThatIsNotKnownEverywhereYet(t *testing.T) {
 			return nil, nil, false
 		}
 		asked++
-		return strangers(c, r), nil, true
+		return unknownTopic(c, r), nil, true
 	})
 	env := newEnv()
-	s, err := newSource(env, brokers(c), topic, access{}, places{}, nil, true)
+	s, err := newSource(env, brokers(c), topic, access{}, fieldConfig{}, nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,8 +288,8 @@ func TestTopicThatIsNotKnownEverywhereYet(t *testing.T) {
 	}
 }
 
-// strangers is the answer of a broker that knows its cluster, and not the topic.
-func strangers(c *kfake.Cluster, r kmsg.Request) kmsg.Response {
+// unknownTopic is the answer of a broker that knows its cluster, but not the topic.
+func unknownTopic(c *kfake.Cluster, r kmsg.Request) kmsg.Response {
 	answer := r.ResponseKind().(*kmsg.MetadataResponse)
 	for id, address := range c.ListenAddrs() {
 		b := kmsg.NewMetadataResponseBroker()

@@ -7,62 +7,62 @@ import (
 	"time"
 )
 
-// tap is a connection of the producer that sees what goes over it. It relies on two habits of sarama's Broker: a request
-// is one Write, and there is one Write at a time; and when the first does not hold, flights are told that they can't see.
-// It must stand directly under sarama, above any TLS.
+// tap is a connection of the producer that observes its traffic. It relies on two properties of sarama's Broker: a request
+// is one Write, and Writes do not overlap. If the first fails, the pending records are marked blind. A tap must be directly
+// below sarama, and above any TLS.
 type tap struct {
 	net.Conn
-	wire    *wire
-	flights *flights
+	counter *brokerCounter
+	records *pendingRecords
 	clock   func() time.Duration
 	reader  *reader
-	// lost is told of each flight whose transmission will not be answered any more, because the connection ended; nil when
-	// nobody needs to know.
-	lost func(*flight, error)
-	// acked is told of the flights that an answer acked.
-	acked func([]*flight)
+	// lost is called for each record whose transmission will not be answered, because the connection ended. nil: not
+	// needed.
+	lost func(*pendingRecord, error)
+	// acked is called with the records that an answer acked.
+	acked func([]*pendingRecord)
 
 	mu      sync.Mutex
-	pending map[int32]*transmission // unanswered, by correlation id; at most as many as sarama lets be open
-	answers assembler               // used by Read alone
+	pending map[int32]*transmission // unanswered, by correlation id; bounded by sarama's open requests
+	answers assembler               // used by Read only
 }
 
-func newTap(conn net.Conn, wire *wire, flights *flights, clock func() time.Duration, reader *reader) *tap {
-	return &tap{Conn: conn, wire: wire, flights: flights, clock: clock, reader: reader, pending: make(map[int32]*transmission)}
+func newTap(conn net.Conn, counter *brokerCounter, records *pendingRecords, clock func() time.Duration, reader *reader) *tap {
+	return &tap{Conn: conn, counter: counter, records: records, clock: clock, reader: reader, pending: make(map[int32]*transmission)}
 }
 
-// Write implements net.Conn. A transmission is counted before its first byte leaves: its answer may come before Write
+// Write implements net.Conn. It counts a transmission before the first byte is sent: the answer may come before Write
 // returns.
 func (t *tap) Write(p []byte) (int, error) {
-	sent, correlation := t.depart(p)
+	sent, correlation := t.transmit(p)
 	n, err := t.Conn.Write(p)
 	if err != nil && sent != nil {
 		t.mu.Lock()
 		delete(t.pending, correlation)
 		t.mu.Unlock()
 		if n == 0 {
-			t.flights.recall(sent)
+			t.records.recall(sent)
 		}
 	}
 	return n, err
 }
 
-// depart notes a Produce request; nil when p is another one.
-func (t *tap) depart(p []byte) (*transmission, int32) {
+// transmit notes a Produce request. It returns nil for other requests.
+func (t *tap) transmit(p []byte) (*transmission, int32) {
 	head, err := parseHead(p)
 	if err == nil && head.key != produceKey {
 		return nil, 0
 	}
-	var all []carried
+	var all []partitionRefs
 	var acks int16
 	if err == nil {
 		all, acks, err = t.reader.read(head)
 	}
 	if err != nil {
-		t.flights.blind.Store(true)
+		t.records.blind.Store(true)
 		return nil, 0
 	}
-	sent := t.flights.departing(head.version, all, t.wire, t.clock())
+	sent := t.records.transmitting(head.version, all, t.counter, t.clock())
 	if acks != 0 {
 		t.mu.Lock()
 		t.pending[head.correlation] = sent
@@ -71,7 +71,7 @@ func (t *tap) depart(p []byte) (*transmission, int32) {
 	return sent, head.correlation
 }
 
-// Read implements net.Conn. An answer is noted before sarama can have read its last byte.
+// Read implements net.Conn. It notes an answer before sarama can read the answer's last byte.
 func (t *tap) Read(p []byte) (int, error) {
 	n, err := t.Conn.Read(p)
 	if n > 0 {
@@ -83,7 +83,7 @@ func (t *tap) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end tells of the transmissions that are unanswered. sarama reads no further after an error.
+// end reports the unanswered transmissions as lost. sarama reads no further after an error.
 func (t *tap) end(err error) {
 	t.mu.Lock()
 	pending := t.pending
@@ -91,9 +91,9 @@ func (t *tap) end(err error) {
 	t.mu.Unlock()
 	for _, sent := range pending {
 		for _, h := range sent.partitions {
-			for _, f := range h.flights {
-				if f != nil {
-					t.lost(f, err)
+			for _, r := range h.records {
+				if r != nil {
+					t.lost(r, err)
 				}
 			}
 		}
@@ -111,27 +111,27 @@ func (t *tap) answered(correlation int32, body []byte) {
 	sent := t.pending[correlation]
 	delete(t.pending, correlation)
 	t.mu.Unlock()
-	// An answer that can't be read proves nothing: the transmission stays unanswered.
-	if verdicts, err := readAnswer(sent.version, body); err == nil {
-		if acked := t.flights.answer(sent, verdicts); len(acked) > 0 {
+	// An answer that cannot be parsed proves nothing: the transmission stays unanswered.
+	if answers, err := readAnswer(sent.version, body); err == nil {
+		if acked := t.records.answer(sent, answers); len(acked) > 0 {
 			t.acked(acked)
 		}
 	}
 }
 
-// maxAnswer bounds the answers that are put together: a longer one is no answer to Produce.
+// maxAnswer bounds the assembled responses. A longer response is no answer to Produce.
 const maxAnswer = 8 << 20
 
-// assembler puts responses together from the pieces in which they arrive.
+// assembler assembles responses from the pieces in which they arrive.
 type assembler struct {
 	head [8]byte // length and correlation id
 	got  int     // bytes of head
-	left int64   // bytes of the response behind head that have not come
+	left int64   // missing bytes of the response, after head
 	keep bool    // the response is wanted
 	body []byte
 }
 
-// feed takes the next piece. wanted says whether a response is to be kept; whole gets those that are, the body valid
+// feed takes the next piece. wanted says whether to keep a response. whole gets each kept response; its body is valid
 // during the call.
 func (a *assembler) feed(p []byte, wanted func(int32) bool, whole func(int32, []byte)) {
 	for len(p) > 0 {

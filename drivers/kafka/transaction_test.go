@@ -12,9 +12,9 @@ import (
 	"wringer/drivers"
 )
 
-// transactional sends n operations in transactions while the topic is read back, and returns the attempts and how often
+// sendTransactions sends n operations in transactions while the topic is read back. It returns the attempts, and how often
 // each operation was seen.
-func transactional(t *testing.T, c *kfake.Cluster, config Transactions, n uint64, timeout time.Duration) ([]drivers.Attempt, map[uint64]int) {
+func sendTransactions(t *testing.T, c *kfake.Cluster, config Transactions, n uint64, timeout time.Duration) ([]drivers.Attempt, map[uint64]int) {
 	t.Helper()
 	env := newEnv()
 	d := openDriver(t, c, Config{Transactions: &config}, env)
@@ -39,9 +39,9 @@ func transactional(t *testing.T, c *kfake.Cluster, config Transactions, n uint64
 	return attempts, seen
 }
 
-// What was committed is acked and seen; what was aborted is rejected and not seen.
+// Committed records are acked and seen. Aborted records are rejected and not seen.
 func TestTransactionOutcomes(t *testing.T) {
-	attempts, seen := transactional(t, newCluster(t, 3), Transactions{Records: 20, Abort: 0.4}, 500, testPatience)
+	attempts, seen := sendTransactions(t, newCluster(t, 3), Transactions{Records: 20, Abort: 0.4}, 500, testPatience)
 	aborted := 0
 	for seq, at := range attempts {
 		switch {
@@ -57,7 +57,7 @@ func TestTransactionOutcomes(t *testing.T) {
 	}
 }
 
-// A broker that commits what it was told to abort shows phantoms: rejected, and seen.
+// A broker that commits instead of aborting shows phantoms: rejected, and seen.
 func TestTransactionBrokerLies(t *testing.T) {
 	c := newCluster(t, 1)
 	c.ControlKey(int16(kmsg.EndTxn), func(r kmsg.Request) (kmsg.Response, error, bool) {
@@ -65,7 +65,7 @@ func TestTransactionBrokerLies(t *testing.T) {
 		r.(*kmsg.EndTxnRequest).Commit = true
 		return nil, nil, false
 	})
-	attempts, seen := transactional(t, c, Transactions{Records: 10, Abort: 1}, 50, testPatience)
+	attempts, seen := sendTransactions(t, c, Transactions{Records: 10, Abort: 1}, 50, testPatience)
 	for seq, at := range attempts {
 		if at.Outcome != drivers.Rejected || seen[uint64(seq)] != 1 {
 			t.Errorf("operation %d was seen %d times: %+v", seq, seen[uint64(seq)], at)
@@ -73,7 +73,7 @@ func TestTransactionBrokerLies(t *testing.T) {
 	}
 }
 
-// A commit that was asked for and not confirmed may have been made.
+// A commit that was requested and not confirmed may have happened.
 func TestTransactionUnconfirmed(t *testing.T) {
 	c := newCluster(t, 1)
 	c.ControlKey(int16(kmsg.EndTxn), func(r kmsg.Request) (kmsg.Response, error, bool) {
@@ -82,7 +82,7 @@ func TestTransactionUnconfirmed(t *testing.T) {
 		response.ErrorCode = kerr.UnknownServerError.Code
 		return response, nil, true
 	})
-	attempts, _ := transactional(t, c, Transactions{Records: 10}, 10, testPatience)
+	attempts, _ := sendTransactions(t, c, Transactions{Records: 10}, 10, testPatience)
 	for seq, at := range attempts {
 		if at.Outcome != drivers.Indeterminate {
 			t.Errorf("operation %d: %+v", seq, at)
@@ -90,12 +90,13 @@ func TestTransactionUnconfirmed(t *testing.T) {
 	}
 }
 
-// A record that is refused aborts its transaction: none of it is acked, none of it is seen, and the next goes through.
+// A refused record aborts its transaction: none of its records is acked or seen. The next transaction succeeds.
 func TestTransactionRefused(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	refuse := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.MessageTooLarge, Count: 1})
 	defer refuse.Remove()
-	attempts, seen := transactional(t, c, Transactions{Records: 10}, 20, testPatience)
+	attempts, seen := sendTransactions(t, c, Transactions{Records: 10}, 20, testPatience)
 	acked := 0
 	for seq, at := range attempts {
 		switch {
@@ -111,13 +112,13 @@ func TestTransactionRefused(t *testing.T) {
 	}
 }
 
-// What comes after a transaction has failed goes into the next one.
+// Records that come after a transaction has failed go into the next one.
 func TestTransactionThatFailedTakesNoMore(t *testing.T) {
 	c := newCluster(t, 1)
 	refuse := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.MessageTooLarge, Count: 1})
 	defer refuse.Remove()
 	d := openDriver(t, c, Config{Transactions: &Transactions{Records: 10, Every: 30 * time.Second}}, newEnv())
-	producer := d.lines[0].clerk.producer
+	producer := d.producers[0].transactor.producer
 	attempts, over := make([]drivers.Attempt, 11), make(chan int, 11)
 	post := func(i int) {
 		attempts[i].Reset(1, d.env.Clock())

@@ -21,8 +21,8 @@ import (
 	"wringer/drivers"
 )
 
-// Translation says that values are framed with the id of a schema, and where that is found: JSON paths then look into the
-// value as JSON shows it.
+// Translation says that values are framed with a schema's id, and which registry has the schemas. JSON paths then look into
+// the value as JSON.
 type Translation struct {
 	Registry string `yaml:"registry" jsonschema:"required" jsonschema_description:"URL of the Schema Registry that has the schemas of the values, Avro or Protobuf. JSON paths then look into the value as JSON shows it; Protobuf fields have their JSON names, as in orderId."`
 	User     string `yaml:"user" jsonschema_description:"Name to log in to the registry with."`
@@ -46,39 +46,39 @@ type translator struct {
 	client *sr.Client
 
 	mu    sync.Mutex
-	known map[int]*reading // by id; nil: it cannot be read
+	known map[int]*schemaReader // by id; nil: the schema cannot be used
 }
 
-// reading shows the values of one schema.
-type reading struct {
+// schemaReader shows the values of one schema as JSON.
+type schemaReader struct {
 	avro  *avro.Schema
 	proto protoreflect.FileDescriptor
 }
 
-// open makes the translator; nil without a translation. It asks nothing yet.
+// open makes the translator. It returns nil without a translation. It sends no request yet.
 func (t *Translation) open(env drivers.Env) (*translator, error) {
 	if t == nil {
 		return nil, nil
 	}
 	options := []sr.ClientOpt{sr.URLs(t.Registry), sr.UserAgent("wringer"), sr.HTTPClient(&http.Client{
-		Transport: &http.Transport{DialContext: env.Direct, DisableKeepAlives: true}, // a few requests in all
+		Transport: &http.Transport{DialContext: env.Direct, DisableKeepAlives: true}, // only a few requests are made
 	})}
 	if t.User != "" {
 		options = append(options, sr.BasicAuth(t.User, t.Password))
 	}
 	client, err := sr.NewClient(options...)
-	return &translator{client: client, known: make(map[int]*reading)}, err
+	return &translator{client: client, known: make(map[int]*schemaReader)}, err
 }
 
-// json is a value as JSON, nil where it is not framed, or does not fit the schema that it names. An error means that the
-// registry was asked in vain, and may answer later.
+// json returns a value as JSON. It returns nil if the value is not framed, or does not match the schema that it names. An
+// error means that the registry gave no answer, and may answer later.
 func (t *translator) json(value []byte) ([]byte, error) {
 	var header sr.ConfluentHeader
 	id, rest, err := header.DecodeID(value)
 	if err != nil {
 		return nil, nil
 	}
-	r, err := t.reading(id)
+	r, err := t.schema(id)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("the schema %d of a value: %w", id, err)
@@ -94,14 +94,14 @@ func (t *translator) json(value []byte) ([]byte, error) {
 	return r.ofProtobuf(rest, index), nil
 }
 
-// registryPatience bounds one question to the registry; the reader waits for it.
+// registryPatience bounds one request to the registry. The reader waits for it.
 const registryPatience = 2 * time.Second
 
-// maxNesting bounds the place of a Protobuf message.
+// maxNesting bounds the index path of a Protobuf message.
 const maxNesting = 64
 
-// reading finds a schema by its id.
-func (t *translator) reading(id int) (*reading, error) {
+// schema finds a schema by its id.
+func (t *translator) schema(id int) (*schemaReader, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if r, ok := t.known[id]; ok {
@@ -117,30 +117,30 @@ func (t *translator) reading(id int) (*reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &found{Schema: schema, id: id}
+	f := &foundSchema{Schema: schema, id: id}
 	if err := f.follow(ctx, t.client, schema.References); err != nil {
 		return nil, err
 	}
-	t.known[id] = f.reading(ctx)
+	t.known[id] = f.reader(ctx)
 	return t.known[id], nil
 }
 
-// reading is nil for a schema that cannot be read: of another kind, or broken.
-func (f *found) reading(ctx context.Context) *reading {
+// reader returns nil for a schema that cannot be used: of another kind, or broken.
+func (f *foundSchema) reader(ctx context.Context) *schemaReader {
 	switch f.Type {
 	case sr.TypeAvro:
 		if schema, err := f.parseAvro(); err == nil {
-			return &reading{avro: schema}
+			return &schemaReader{avro: schema}
 		}
 	case sr.TypeProtobuf:
 		if file, err := f.parseProtobuf(ctx); err == nil {
-			return &reading{proto: file}
+			return &schemaReader{proto: file}
 		}
 	}
 	return nil
 }
 
-func (r *reading) ofAvro(b []byte) []byte {
+func (r *schemaReader) ofAvro(b []byte) []byte {
 	var v any
 	if rest, err := r.avro.Decode(b, &v); err != nil || len(rest) > 0 {
 		return nil
@@ -152,7 +152,7 @@ func (r *reading) ofAvro(b []byte) []byte {
 	return text
 }
 
-func (r *reading) ofProtobuf(b []byte, index []int) []byte {
+func (r *schemaReader) ofProtobuf(b []byte, index []int) []byte {
 	var desc protoreflect.MessageDescriptor
 	all := r.proto.Messages()
 	for _, i := range index {
@@ -176,8 +176,8 @@ func (r *reading) ofProtobuf(b []byte, index []int) []byte {
 	return text
 }
 
-// parseAvro parses the schema, with those that it refers to.
-func (f *found) parseAvro() (*avro.Schema, error) {
+// parseAvro parses the schema and the schemas that it refers to.
+func (f *foundSchema) parseAvro() (*avro.Schema, error) {
 	var cache avro.SchemaCache
 	for _, r := range f.referred {
 		if _, err := cache.Parse(r.text); err != nil {
@@ -187,8 +187,8 @@ func (f *found) parseAvro() (*avro.Schema, error) {
 	return cache.Parse(f.Schema.Schema)
 }
 
-// parseProtobuf compiles the file, with those that it imports.
-func (f *found) parseProtobuf(ctx context.Context) (protoreflect.FileDescriptor, error) {
+// parseProtobuf compiles the file and the files that it imports.
+func (f *foundSchema) parseProtobuf(ctx context.Context) (protoreflect.FileDescriptor, error) {
 	const file = "the schema.proto" // a name that no import has
 	sources := map[string]string{file: f.Schema.Schema}
 	for _, r := range f.referred {
@@ -202,8 +202,8 @@ func (f *found) parseProtobuf(ctx context.Context) (protoreflect.FileDescriptor,
 	return files[0], nil
 }
 
-// translated returns what paths look into, by the number of a record in the batch: its value, or that as JSON. All or none
-// are translated, so that nothing is delivered twice when the registry has to be asked again.
+// translated returns the values that paths look into, by a record's number in the batch: the value itself, or the value as
+// JSON. With an error no value is translated, so that no record is delivered twice when the registry is asked again.
 func (d *decoder) translated(batch *sarama.RecordBatch) (value func(i int) []byte, err error) {
 	if d.translator == nil {
 		return func(i int) []byte { return batch.Records[i].Value }, nil

@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// Values of a registry's schemas are looked into as JSON; what is not framed, or of a schema that nobody has, is foreign.
+// Values with a registry's schema are read as JSON. Values without a frame, or with an unknown schema, are foreign.
 func TestTranslation(t *testing.T) {
 	r := registry(t)
 	env := newEnv()
@@ -18,7 +18,7 @@ func TestTranslation(t *testing.T) {
 	write(t, &env, "payment.avsc", `{"type":"record","name":"P","fields":[{"name":"orderId","type":["null","string"]},{"name":"n","type":"int"}]}`)
 	c := newCluster(t, 1)
 	effect := Effect{ID: "$.orderId", Key: "$.n", Schema: &Translation{Registry: r.URL()}}
-	// The registry is away at first: nothing is delivered until it answers, and then once.
+	// The registry is away at first: no record is delivered until it answers, and then each once.
 	var away atomic.Bool
 	away.Store(true)
 	asked := make(chan struct{}, 1)

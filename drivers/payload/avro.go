@@ -15,12 +15,12 @@ import (
 	"wringer/drivers"
 )
 
-// Avro compiles a value of a schema into Avro's binary form; path is its name in errors. Fields that are left out have the
-// schema's defaults. Bytes are written in base64, a value of a union as it is or, where it may be of several types, as
-// {TYPE: value}.
+// Avro compiles a value of a schema into Avro's binary form; path is its name in errors. Absent fields have the
+// schema's defaults. Bytes are written in base64. A value of a union is written as it is, or as {TYPE: value} if
+// several types fit.
 //
-// What holds other values is put together here, so that the entries of a map have an order and an operation's retry the same
-// bytes; scalars, and what a logical type asks of them, are encoded by the schema's own code.
+// This package encodes records, maps and lists itself. So the entries of a map have a fixed order, and every attempt
+// of an operation has the same bytes. The schema's own code encodes scalars and logical types.
 func (c *Compiler) Avro(schema *avro.Schema, v any, path string) (Message, error) {
 	a := &avroCompiler{Compiler: c, named: make(map[string]*avro.SchemaNode)}
 	root := schema.Root()
@@ -30,7 +30,7 @@ func (c *Compiler) Avro(schema *avro.Schema, v any, path string) (Message, error
 
 type avroCompiler struct {
 	*Compiler
-	named map[string]*avro.SchemaNode // records, enums and fixed, by their full names
+	named map[string]*avro.SchemaNode // records, enums and fixed types, by full name
 }
 
 func fullName(n *avro.SchemaNode) string {
@@ -40,7 +40,8 @@ func fullName(n *avro.SchemaNode) string {
 	return n.Namespace + "." + n.Name
 }
 
-// learn collects the named types, and gives references their full names: a short one is of the namespace around it.
+// learn collects the named types, and gives references their full names. A short name belongs to the enclosing
+// namespace.
 func (a *avroCompiler) learn(n *avro.SchemaNode, namespace string) {
 	if n == nil {
 		return
@@ -84,7 +85,7 @@ func (a *avroCompiler) value(n *avro.SchemaNode, v any, path string) (Message, e
 	return a.scalar(n, v, path)
 }
 
-// record is its fields in the order of the schema.
+// record compiles a record: its fields in the order of the schema.
 func (a *avroCompiler) record(n *avro.SchemaNode, v any, path string) (Message, error) {
 	given, err := Map(v)
 	if err != nil {
@@ -117,7 +118,7 @@ func (a *avroCompiler) record(n *avro.SchemaNode, v any, path string) (Message, 
 
 func within(path, name string) string { return strings.TrimPrefix(path+"."+name, ".") }
 
-// absent is what a field has that is left out: its default, or null where that may be.
+// absent compiles an absent field: its default, or null if the type allows null.
 func (a *avroCompiler) absent(f *avro.SchemaField, path string) (Message, error) {
 	if f.HasDefault {
 		return encoded(&f.Type, f.Default, within(path, f.Name))
@@ -128,7 +129,7 @@ func (a *avroCompiler) absent(f *avro.SchemaField, path string) (Message, error)
 	return nil, fmt.Errorf("%s: the field %s is missing, and has no default", path, f.Name)
 }
 
-// encoded is a value that the schema's own code encodes, the same for every operation.
+// encoded is a fixed value that the schema's own code encodes.
 func encoded(n *avro.SchemaNode, v any, path string) (Message, error) {
 	schema, err := n.Schema()
 	if err != nil {
@@ -141,7 +142,7 @@ func encoded(n *avro.SchemaNode, v any, path string) (Message, error) {
 	return Message{{fixed: b}}, nil
 }
 
-// whole is a number as Avro writes lengths, counts and the places of a union's types.
+// whole appends a number as Avro writes lengths, counts and the indexes of a union's types.
 func whole(dst []byte, n int64) []byte {
 	return protowire.AppendVarint(dst, protowire.EncodeZigZag(n))
 }
@@ -179,7 +180,7 @@ func (a *avroCompiler) array(n *avro.SchemaNode, v any, path string) (Message, e
 	return block(len(list), out), nil
 }
 
-// block is so many items, and the end: a block of none.
+// block is the items of one block, followed by the empty block that ends a list.
 func block(n int, items Message) Message {
 	end := Message{{fixed: whole(nil, 0)}}
 	if n == 0 {
@@ -188,7 +189,7 @@ func block(n int, items Message) Message {
 	return Message{{fixed: whole(nil, int64(n))}}.join(items).join(end)
 }
 
-// union compiles a value of one of several types: null, {TYPE: value}, or what can be of one of them alone.
+// union compiles a value of one of several types: null, {TYPE: value}, or a value that fits only one of them.
 func (a *avroCompiler) union(n *avro.SchemaNode, v any, path string) (Message, error) {
 	var names []string
 	null, other, others := -1, -1, 0
@@ -233,10 +234,10 @@ func branchName(b *avro.SchemaNode) string {
 	if b.Name != "" {
 		return fullName(b)
 	}
-	return b.Type // of a reference its full name, see learn
+	return b.Type // a reference has its full name, see learn
 }
 
-// scalar compiles a value without parts.
+// scalar compiles a value that has no parts.
 func (a *avroCompiler) scalar(n *avro.SchemaNode, v any, path string) (Message, error) {
 	if s, ok := v.(string); ok && strings.Contains(s, "{{") {
 		return a.avroPlace(n, s, path)
@@ -313,7 +314,8 @@ func plain(v any) (string, error) {
 	return "", fmt.Errorf("%v is no single value", v)
 }
 
-// scalarOf reads a text as a value of a type. What has a logical type is left to the schema's code where it is no number.
+// scalarOf parses a text as a value of a type. For a logical type, text that is not a number is left to the schema's
+// code.
 func scalarOf(n *avro.SchemaNode, s string) (any, error) {
 	switch n.Type {
 	case "boolean":

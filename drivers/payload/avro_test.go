@@ -41,7 +41,7 @@ func compileAvro(t testing.TB, schema *avro.Schema, v any) Message {
 	return r
 }
 
-// decode reads a record back by the library.
+// decode decodes a record by the library.
 func decode(t *testing.T, schema *avro.Schema, b []byte) map[string]any {
 	t.Helper()
 	var out any
@@ -130,7 +130,7 @@ func TestAvroThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// What never changes is encoded once; what does carries the same bytes for an operation again and again.
+// A fixed message is encoded once. A message with templates has the same bytes for every attempt of an operation.
 func TestAvroIsAPureFunction(t *testing.T) {
 	schema := avro.MustParse(orderSchema)
 	if r := compileAvro(t, schema, map[string]any{"orderId": "a", "amount": 1}); !r.isFixed() {

@@ -1,5 +1,5 @@
-// Package payload renders what operations carry from values of the scenario, with {{...}} in their strings: as Protobuf or as
-// Avro.
+// Package payload renders the messages of operations from values of the scenario, with {{...}} in their strings, as
+// Protobuf or as Avro.
 package payload
 
 import (
@@ -18,17 +18,17 @@ import (
 	"wringer/drivers"
 )
 
-// Message renders messages straight into protobuf's wire format: what is fixed was encoded once, and only the fields with
-// {{...}} are encoded per operation. It is read only once compiled, and safe for concurrent use.
+// Message renders messages directly in protobuf's wire format. Fixed parts are encoded once; only fields with {{...}}
+// are encoded per operation. It is read only once compiled, and safe for concurrent use.
 type Message []part
 
-// part is fixed bytes, or renders them. An error means that what a place rendered is no value of its field.
+// part is fixed bytes, or a function that renders them. An error means that a rendered value does not fit its field.
 type part struct {
 	fixed  []byte
 	render func(dst []byte, op *drivers.Op) ([]byte, error)
 }
 
-// Append appends the message of an operation to dst. An error means that what a place rendered is no value of its field; dst
+// Append appends the message of an operation to dst. An error means that a rendered value does not fit its field; dst
 // then holds a part of the message.
 func (m Message) Append(dst []byte, op *drivers.Op) ([]byte, error) {
 	var err error
@@ -44,10 +44,10 @@ func (m Message) Append(dst []byte, op *drivers.Op) ([]byte, error) {
 	return dst, nil
 }
 
-// Behind returns the message with fixed bytes in front.
+// Behind returns the message with fixed bytes before it.
 func (m Message) Behind(fixed []byte) Message { return Message{{fixed: fixed}}.join(m) }
 
-// join adds parts; fixed bytes that meet become one part.
+// join adds parts. Adjacent fixed parts become one.
 func (m Message) join(parts Message) Message {
 	for _, p := range parts {
 		if last := len(m) - 1; last >= 0 && p.render == nil && m[last].render == nil {
@@ -64,14 +64,15 @@ func (m Message) isFixed() bool {
 	return len(m) == 0 || len(m) == 1 && m[0].render == nil
 }
 
-// Compiler turns values of the scenario into what renders them. Errors name the field, and the allowed ones where it is
-// unknown. It is used by one goroutine.
+// Compiler compiles values of the scenario into messages. Errors name the field; for an unknown field they list the
+// allowed ones. One goroutine uses it.
 type Compiler struct {
 	Env    *drivers.Env
-	places uint64 // templates so far; each has a seed of its own, so that {{uuid}} twice is two of them
+	places uint64 // templates so far; each has a seed of its own, so that two {{uuid}} differ
 }
 
-// Protobuf compiles a message; path is its name in errors. Strings may hold {{...}}, also where the field is no string.
+// Protobuf compiles a message; path is its name in errors. Strings may hold {{...}}, also for fields that are not
+// strings.
 func (c *Compiler) Protobuf(desc protoreflect.MessageDescriptor, v any, path string) (Message, error) {
 	if v == nil {
 		return nil, nil
@@ -131,7 +132,7 @@ func (c *Compiler) field(field protoreflect.FieldDescriptor, v any, path string)
 	return c.element(field, v, path)
 }
 
-// entries compiles a map field: a list of messages of a key and a value.
+// entries compiles a map field: a list of messages with a key and a value.
 func (c *Compiler) entries(field protoreflect.FieldDescriptor, v any, path string) (Message, error) {
 	entries, err := Map(v)
 	if err != nil {
@@ -153,7 +154,7 @@ func (c *Compiler) entries(field protoreflect.FieldDescriptor, v any, path strin
 	return out, nil
 }
 
-// mapKey gives a key, which YAML may have read as anything, the type that the field needs.
+// mapKey converts a key to the field's type. YAML may have read the key as any type.
 func mapKey(field protoreflect.FieldDescriptor, key string) any {
 	if field.Kind() == protoreflect.BoolKind {
 		switch key {
@@ -166,7 +167,7 @@ func mapKey(field protoreflect.FieldDescriptor, key string) any {
 	return key
 }
 
-// element compiles one value: of a plain field, of a list, or of a map.
+// element compiles one value: a plain field, an element of a list, or a value of a map.
 func (c *Compiler) element(field protoreflect.FieldDescriptor, v any, path string) (Message, error) {
 	switch field.Kind() {
 	case protoreflect.MessageKind:
@@ -184,7 +185,7 @@ func (c *Compiler) element(field protoreflect.FieldDescriptor, v any, path strin
 	return fixedScalar(field, v, path)
 }
 
-// nested writes a message within a message, after its length.
+// nested writes a message within a message, with its length before it.
 func nested(field protoreflect.FieldDescriptor, inner Message) Message {
 	tag := protowire.AppendTag(nil, field.Number(), protowire.BytesType)
 	if inner.isFixed() {
@@ -240,7 +241,7 @@ func (c *Compiler) Text(s string) (func(op *drivers.Op) string, error) {
 	return func(op *drivers.Op) string { return string(t(nil, op)) }, err
 }
 
-// appender renders a template behind dst.
+// appender renders a template and appends the text to dst.
 func (c *Compiler) appender(s string) (func(dst []byte, op *drivers.Op) []byte, error) {
 	t, err := drivers.CompileTemplate(s)
 	if err != nil {
@@ -270,7 +271,7 @@ func fixedScalar(field protoreflect.FieldDescriptor, v any, path string) (Messag
 	return Message{{fixed: b}}, nil
 }
 
-// special compiles a message that JSON writes in a form of its own: a timestamp as a string, a wrapper as its value.
+// special compiles a message with a JSON form of its own: a timestamp as a string, a wrapper as its value.
 func (c *Compiler) special(desc protoreflect.MessageDescriptor, v any, path string) (Message, error) {
 	render, dynamic, err := c.value(v)
 	if err != nil {
@@ -297,7 +298,7 @@ func (c *Compiler) special(desc protoreflect.MessageDescriptor, v any, path stri
 	return Message{{fixed: b}}, err
 }
 
-// value prepares a tree whose strings may hold {{...}}.
+// value compiles a tree whose strings may hold {{...}}.
 func (c *Compiler) value(v any) (render func(op *drivers.Op) any, dynamic bool, err error) {
 	switch v := v.(type) {
 	case string:
@@ -365,7 +366,7 @@ func Map(v any) (map[string]any, error) {
 	return nil, fmt.Errorf("%v is no mapping", v)
 }
 
-// isSpecial tells the messages with a JSON form of their own.
+// isSpecial reports whether a message has a JSON form of its own.
 func isSpecial(desc protoreflect.MessageDescriptor) bool {
 	if desc.ParentFile().Package() != "google.protobuf" {
 		return false
@@ -378,7 +379,7 @@ func isSpecial(desc protoreflect.MessageDescriptor) bool {
 	return false
 }
 
-// FindField finds a field by its name in the file, or by its JSON name.
+// FindField finds a field by its name in the .proto file, or by its JSON name.
 func FindField(desc protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
 	if f := desc.Fields().ByName(protoreflect.Name(name)); f != nil {
 		return f

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// reserve is a message with fields of all kinds.
+// reserve is a message with all kinds of fields.
 func reserve(t testing.TB) protoreflect.MessageDescriptor {
 	t.Helper()
 	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: []string{"../grpc/testdata"}})}
@@ -120,7 +120,7 @@ func TestFixedMessageIsEncodedOnce(t *testing.T) {
 	}
 }
 
-// FuzzScalar shows that a rendered string field decodes to what was rendered, whatever its length and content.
+// FuzzScalar shows that a string field decodes to the rendered text, whatever its length and content.
 func FuzzScalar(f *testing.F) {
 	f.Add("a", uint64(1))
 	f.Add(strings.Repeat("x", 200), uint64(1<<40))

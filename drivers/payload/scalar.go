@@ -26,8 +26,8 @@ func scalarOfJSON(field pref.FieldDescriptor, text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A value that equals its type's default would be left out, which changes a list: hence the value is read from the
-	// message and encoded here. AllowPartial: the other fields of a proto2 message are none of ours.
+	// The encoder would omit a value that equals its type's default, which would change a list. So the value is read
+	// from the message and encoded here. AllowPartial: the required fields of a proto2 message are not set here.
 	options := protojson.UnmarshalOptions{AllowPartial: true}
 	if err := options.Unmarshal([]byte("{"+string(name)+":"+value+"}"), m); err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func scalarOfJSON(field pref.FieldDescriptor, text []byte) ([]byte, error) {
 	return appendValue(nil, field, v), nil
 }
 
-// appendScalar encodes what a place rendered as one element of field, tag included.
+// appendScalar encodes a rendered text as one element of field, tag included.
 func appendScalar(dst []byte, field pref.FieldDescriptor, s string) ([]byte, error) {
 	v, err := parseScalar(field, s)
 	if err != nil {
@@ -88,8 +88,8 @@ func parseScalar(field pref.FieldDescriptor, s string) (pref.Value, error) {
 	return pref.Value{}, strconv.ErrSyntax
 }
 
-// appendValue encodes a scalar with its tag. List elements are written one by one: parsers must accept both that and the
-// packed form, and a place among fixed elements keeps its position.
+// appendValue encodes a scalar with its tag. List elements are written one by one. Parsers must accept this form as
+// well as the packed one, and a template among fixed elements keeps its position.
 func appendValue(b []byte, field pref.FieldDescriptor, v pref.Value) []byte {
 	n := field.Number()
 	switch field.Kind() {
@@ -127,7 +127,7 @@ func varint(kind pref.Kind, v pref.Value) uint64 {
 	return v.Uint()
 }
 
-// kindName names a field's type, an enum's with its values.
+// kindName names the type of a field, for an enum with its values.
 func kindName(field pref.FieldDescriptor) string {
 	if field.Kind() != pref.EnumKind {
 		if field.Kind() == pref.BytesKind {
@@ -142,7 +142,7 @@ func kindName(field pref.FieldDescriptor) string {
 	return fmt.Sprintf("%s (%s)", field.Enum().FullName(), strings.Join(names, ", "))
 }
 
-// Decodes says whether b is a message of that type.
+// Decodes reports whether b is a message of that type.
 func Decodes(b []byte, desc pref.MessageDescriptor) error {
 	return proto.Unmarshal(b, dynamicpb.NewMessage(desc))
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// malformed is an error of an answer that broke the protocol.
+// malformed is the error of an answer that broke the protocol.
 type malformed string
 
 func (m malformed) Error() string { return string(m) }
@@ -21,21 +21,21 @@ var (
 // maxHead bounds everything before the body, interim answers included.
 const maxHead = 64 << 10
 
-// reader reads the answer to one request. It is strict where leniency could turn garbage into an ack: fasthttp's parser
-// skips blank lines before the status line and its body reader takes some broken framings for the end of the body, so
-// this driver has its own. It takes nothing that net/http refuses, as a fuzz test shows.
+// reader reads the answer to one request. The driver has its own reader because leniency could turn garbage into an
+// ack: fasthttp's parser skips blank lines before the status line, and its body reader accepts some broken framings
+// as the end of the body. This reader accepts nothing that net/http refuses, as a fuzz test shows.
 type reader struct {
 	c       *conn
-	j       *judge
+	j       *evaluator
 	a       *answer
 	maxBody int64
 	noBody  bool // the request's method is HEAD
 
-	left int // what is left of maxHead
+	left int // bytes of maxHead not yet used
 	framing
 }
 
-// framing says where the body ends (RFC 9112, 6.3).
+// framing states where the body ends (RFC 9112, 6.3).
 type framing struct {
 	old      bool  // HTTP/1.0
 	length   int64 // -1 when not given
@@ -44,7 +44,7 @@ type framing struct {
 	encoding bool
 }
 
-// read reads one answer, whole. Any error leaves the connection unusable.
+// read reads one whole answer. After any error the connection cannot be used again.
 func (r *reader) read(ctx context.Context) error {
 	r.left = maxHead
 	for {
@@ -57,7 +57,7 @@ func (r *reader) read(ctx context.Context) error {
 			break
 		}
 		if r.a.status == 101 {
-			return malformed("101 Switching Protocols, which nobody asked for")
+			return malformed("unrequested 101 Switching Protocols")
 		}
 	}
 	r.a.last = r.close || r.old && !r.keep
@@ -69,7 +69,7 @@ func (r *reader) read(ctx context.Context) error {
 }
 
 func (r *reader) readHead(ctx context.Context) error {
-	line, err := r.line(ctx)
+	line, err := r.headLine(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (r *reader) readHead(ctx context.Context) error {
 		return err
 	}
 	for {
-		line, err := r.line(ctx)
+		line, err := r.headLine(ctx)
 		if err != nil {
 			return err
 		}
@@ -95,8 +95,8 @@ func (r *reader) readHead(ctx context.Context) error {
 	}
 }
 
-// line reads one line of a head, without its end. A lone LF ends a line too (RFC 9112, 2.2).
-func (r *reader) line(ctx context.Context) ([]byte, error) {
+// headLine reads one line of a head, without its end. A lone LF ends a line too (RFC 9112, 2.2).
+func (r *reader) headLine(ctx context.Context) ([]byte, error) {
 	line, err := r.c.readLine(ctx, r.left)
 	if err == io.EOF {
 		err = errCut
@@ -111,7 +111,7 @@ func (r *reader) line(ctx context.Context) ([]byte, error) {
 	return line, nil
 }
 
-// status reads HTTP/1.1 200 OK.
+// status reads a status line, as in HTTP/1.1 200 OK.
 func (r *reader) status(line []byte) error {
 	const example = "HTTP/1.x 200"
 	if len(line) < len(example) || string(line[:7]) != "HTTP/1." || line[8] != ' ' {
@@ -130,7 +130,7 @@ func (r *reader) status(line []byte) error {
 	status := 0
 	for _, c := range line[9:12] {
 		if c < '0' || c > '9' {
-			return malformed("status that is no number")
+			return malformed("status that is not a number")
 		}
 		status = status*10 + int(c-'0')
 	}
@@ -144,7 +144,7 @@ func (r *reader) status(line []byte) error {
 	return nil
 }
 
-// cutHeader cuts a header line up. A line folded over two (obsolete since RFC 7230) counts as malformed.
+// cutHeader splits a header line. A line folded over two lines (obsolete since RFC 7230) counts as malformed.
 func cutHeader(line []byte) (name, value []byte, err error) {
 	i := bytes.IndexByte(line, ':')
 	if i <= 0 {
@@ -153,7 +153,7 @@ func cutHeader(line []byte) (name, value []byte, err error) {
 	name, value = line[:i], line[i+1:]
 	for _, c := range name {
 		if !tokenBytes[c] {
-			return nil, nil, malformed("header name with a character that none may have")
+			return nil, nil, malformed("invalid character in a header name")
 		}
 	}
 	if !validValue(value) {
@@ -182,13 +182,13 @@ func validValue(b []byte) bool {
 	return true
 }
 
-// header takes note of what a header says about the framing.
+// header records what a header says about the framing.
 func (f *framing) header(name, value []byte) error {
 	switch {
 	case equalFold(name, "Content-Length"):
 		n, ok := parseLength(value)
 		if !ok || f.length >= 0 && f.length != n {
-			return malformed("content length that is no number, or two that differ")
+			return malformed("invalid or contradictory content length")
 		}
 		f.length = n
 	case equalFold(name, "Transfer-Encoding"):
@@ -206,7 +206,7 @@ func (f *framing) header(name, value []byte) error {
 	return nil
 }
 
-// parseLength reads 1*DIGIT, below what could overflow.
+// parseLength reads 1*DIGIT, at most 18 digits so that the number cannot overflow.
 func parseLength(b []byte) (int64, bool) {
 	if len(b) == 0 || len(b) > 18 {
 		return 0, false
@@ -226,7 +226,7 @@ func (r *reader) readBody(ctx context.Context) error {
 	case r.noBody || r.a.status == 204 || r.a.status == 304:
 		return nil
 	case r.encoding && (r.old || r.length >= 0):
-		// RFC 9112, 6.1 and 6.3: faulty framing, as of a smuggled answer.
+		// RFC 9112, 6.1 and 6.3: such framing is faulty, and a sign of a smuggled answer.
 		return malformed("transfer encoding in HTTP/1.0, or beside a content length")
 	case r.encoding:
 		return r.readChunks(ctx)
@@ -236,7 +236,7 @@ func (r *reader) readBody(ctx context.Context) error {
 		}
 		return r.take(ctx, r.length)
 	}
-	// Neither: the body ends with the connection, and nobody can tell whether it was cut short.
+	// Without either header the body ends with the connection. A body that was cut short looks the same.
 	r.a.last = true
 	for {
 		if err := r.take(ctx, int64(r.c.w-r.c.r)); err != nil {
@@ -277,7 +277,7 @@ func (r *reader) take(ctx context.Context, n int64) error {
 	return nil
 }
 
-// readChunks reads a chunked body with its trailer (RFC 9112, 7.1). Here lines must end in CRLF.
+// readChunks reads a chunked body with its trailer (RFC 9112, 7.1). In it lines must end in CRLF.
 func (r *reader) readChunks(ctx context.Context) error {
 	for {
 		line, err := r.c.readLine(ctx, maxHead)
@@ -328,7 +328,7 @@ func parseChunk(line []byte) (int64, bool) {
 	return n, true
 }
 
-// readTrailer reads the lines after the last chunk. Nothing in them counts, but they must be there.
+// readTrailer reads the lines after the last chunk. Their content is ignored, but they must be there.
 func (r *reader) readTrailer(ctx context.Context) error {
 	for left := maxHead; ; {
 		line, err := r.c.readLine(ctx, left)

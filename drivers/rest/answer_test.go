@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// script is a connection whose peer says what was written down, and then closes.
+// script is a connection whose peer sends fixed bytes and then closes.
 type script struct{ io.Reader }
 
 func (script) Write(b []byte) (int, error)        { return len(b), nil }
@@ -25,11 +25,11 @@ func (script) SetDeadline(time.Time) error        { return nil }
 func (script) SetReadDeadline(t time.Time) error  { return nil }
 func (script) SetWriteDeadline(t time.Time) error { return nil }
 
-// readAnswer reads one answer; left is what of the script was not used.
+// readAnswer reads one answer; left is the number of unused bytes.
 func readAnswer(from io.Reader, method string) (a *answer, left int, err error) {
 	a = &answer{}
 	c := newConn(script{from}, nil, false)
-	r := reader{c: c, j: &judge{keep: true}, a: a, maxBody: 1 << 10, noBody: method == "HEAD"}
+	r := reader{c: c, j: &evaluator{keep: true}, a: a, maxBody: 1 << 10, noBody: method == "HEAD"}
 	err = r.read(context.Background())
 	return a, c.w - c.r, err
 }
@@ -140,8 +140,8 @@ func TestAnswerThatIsNone(t *testing.T) {
 	}
 }
 
-// FuzzAnswer shows that whatever the reader takes for an answer net/http takes for the same one, and that how the bytes
-// come in does not matter.
+// FuzzAnswer shows that the reader accepts an answer only if net/http reads the same answer. How the bytes are split
+// does not matter.
 func FuzzAnswer(f *testing.F) {
 	for _, s := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",

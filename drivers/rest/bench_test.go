@@ -11,7 +11,7 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// BenchmarkDo is a whole attempt over loopback, against a server that costs next to nothing.
+// BenchmarkDo is a whole attempt over loopback, against a server that costs almost nothing.
 func BenchmarkDo(b *testing.B) { benchmarkDo(b, drivers.Driver.Session) }
 
 func benchmarkDo(b *testing.B, session func(drivers.Driver) (drivers.Session, error)) {
@@ -26,7 +26,7 @@ func benchmarkDo(b *testing.B, session func(drivers.Driver) (drivers.Session, er
 			if err != nil {
 				return
 			}
-			go parrot(c)
+			go answerBlindly(c)
 		}
 	}()
 	c := &Config{Request: "POST http://" + listener.Addr().String() + "/orders/{{id}}", Body: `{"id":"{{id}}","n":{{int 1 9}}}`,
@@ -41,7 +41,7 @@ func benchmarkDo(b *testing.B, session func(drivers.Driver) (drivers.Session, er
 		b.Fatal(err)
 	}
 	defer s.Close()
-	// One context for all: what a context costs is not the driver's.
+	// All attempts share a context, because the cost of a context is not the driver's.
 	ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
 	defer cancel()
 	var at drivers.Attempt
@@ -57,8 +57,8 @@ func benchmarkDo(b *testing.B, session func(drivers.Driver) (drivers.Session, er
 	}
 }
 
-// parrot answers every request of a connection, without looking at it.
-func parrot(c net.Conn) {
+// answerBlindly answers every request of a connection without reading it.
+func answerBlindly(c net.Conn) {
 	defer c.Close()
 	in := bufio.NewReader(c)
 	said := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")
@@ -92,11 +92,11 @@ func cutLength(line []byte) (int, bool) {
 	return int(n), ok
 }
 
-// BenchmarkAnswer reads an answer out of memory.
+// BenchmarkAnswer reads an answer from memory.
 func BenchmarkAnswer(b *testing.B) {
 	text := "HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Tue, 24 Nov 2026 18:04:00 GMT\r\nContent-Type: application/json\r\nContent-Length: 11\r\nConnection: keep-alive\r\n\r\n{\"ok\":true}"
 	c := newConn(script{}, nil, false)
-	r := reader{c: c, j: &judge{}, a: &answer{}, maxBody: 1 << 10}
+	r := reader{c: c, j: &evaluator{}, a: &answer{}, maxBody: 1 << 10}
 	b.ReportAllocs()
 	for b.Loop() {
 		c.r, c.w = 0, copy(c.buf, text)

@@ -20,9 +20,9 @@ type Part struct {
 	Type     string `yaml:"type" jsonschema_description:"The part's Content-Type. Default for files: application/octet-stream."`
 }
 
-// body compiles the body in the one form that the step gives it, and adds the Content-Type that goes with the form unless
-// the scenario names one.
-func (w *writer) body(r *request, s *Step) texts {
+// body compiles the body in the form that the step gives. It adds the form's Content-Type unless the scenario sets
+// one.
+func (w *compiler) body(r *request, s *Step) texts {
 	forms := map[string]bool{
 		"body": s.Body != "", "body_file": s.BodyFile != "", "json": s.JSON != nil, "form": s.Form != nil, "multipart": s.Multipart != nil,
 	}
@@ -32,12 +32,12 @@ func (w *writer) body(r *request, s *Step) texts {
 			continue
 		}
 		if given != "" {
-			w.wrong(form, "stands beside "+given+"; keep one of the two")
+			w.problemAt(form, "stands beside "+given+"; keep one of the two")
 			return nil
 		}
 		given = form
 	}
-	own := named(s.Headers, "Content-Type") || w.path != "" && named(w.config.Headers, "Content-Type")
+	own := named(s.Headers, "Content-Type") || w.prefix != "" && named(w.config.Headers, "Content-Type")
 	kind := func(t string) {
 		if !own {
 			r.add("Content-Type", text{template: drivers.Literal(t)})
@@ -61,7 +61,7 @@ func (w *writer) body(r *request, s *Step) texts {
 		return w.form(s.Form)
 	case "multipart":
 		if own {
-			w.wrong("multipart", "sets the Content-Type with its boundary; remove the header")
+			w.problemAt("multipart", "sets the Content-Type with its boundary; remove the header")
 		}
 		boundary, out := w.multipart(s.Multipart)
 		kind("multipart/form-data; boundary=" + boundary)
@@ -71,22 +71,22 @@ func (w *writer) body(r *request, s *Step) texts {
 }
 
 // file reads a file of the scenario.
-func (w *writer) file(field, path string) string {
-	content, err := readBounded(resolve(w.env.Files, path), maxBodyFile)
+func (w *compiler) file(field, path string) string {
+	content, err := readBounded(drivers.ResolvePath(w.env.Files, path), maxBodyFile)
 	if err != nil {
-		w.wrong(field, err.Error())
+		w.problemAt(field, err.Error())
 	}
 	return content
 }
 
-// jsonBody writes JSON whose texts may be templates.
+// jsonBody writes JSON in which strings may be templates.
 type jsonBody struct {
-	w       *writer
+	w       *compiler
 	out     texts
 	literal strings.Builder
 }
 
-// numbers are the places that render a number: alone in a text, they make it one.
+// numbers are the template functions that render a number. A string that holds nothing else becomes a JSON number.
 var numbers = []string{"int", "keyseq", "seq", "unix_ms"}
 
 func (j *jsonBody) value(v any) {
@@ -116,7 +116,7 @@ func (j *jsonBody) value(v any) {
 	default:
 		b, err := json.Marshal(v)
 		if err != nil {
-			j.w.wrong("json", err.Error())
+			j.w.problemAt("json", err.Error())
 		}
 		j.literal.Write(b)
 	}
@@ -145,7 +145,7 @@ func (j *jsonBody) text(s string) {
 
 func (j *jsonBody) end() texts { return append(j.out, piece{literal: j.literal.String()}) }
 
-func (w *writer) form(fields map[string]string) texts {
+func (w *compiler) form(fields map[string]string) texts {
 	var out texts
 	for i, name := range slices.Sorted(maps.Keys(fields)) {
 		sign := ""
@@ -156,16 +156,16 @@ func (w *writer) form(fields map[string]string) texts {
 		out = append(out, piece{sign + string(escapeQuery([]byte(name), 0)) + "=", value})
 	}
 	if len(out) == 0 {
-		w.wrong("form", "has no fields")
+		w.problemAt("form", "has no fields")
 	}
 	return out
 }
 
-// multipart lays a form with files out (RFC 7578). The boundary depends on all that is fixed in it, so that none of the
-// files can hold it.
-func (w *writer) multipart(parts []Part) (boundary string, out texts) {
+// multipart lays out a form with files (RFC 7578). The boundary is a hash of all fixed content, so that no file can
+// hold it.
+func (w *compiler) multipart(parts []Part) (boundary string, out texts) {
 	if len(parts) == 0 {
-		w.wrong("multipart", "has no parts")
+		w.problemAt("multipart", "has no parts")
 	}
 	contents := make([]text, len(parts))
 	sum := sha256.New()
@@ -189,16 +189,16 @@ func (w *writer) multipart(parts []Part) (boundary string, out texts) {
 	return boundary, append(out, piece{literal: "\r\n--" + boundary + "--\r\n"})
 }
 
-func (w *writer) checkPart(p *Part, field string) {
+func (w *compiler) checkPart(p *Part, field string) {
 	switch {
 	case p.Name == "":
-		w.wrong(field, "has no name")
+		w.problemAt(field, "has no name")
 	case p.File != "" && p.Value != "":
-		w.wrong(field, "has a value and a file; keep one of the two")
+		w.problemAt(field, "has a value and a file; keep one of the two")
 	case p.Filename != "" && p.File == "":
-		w.wrong(field+".filename", "goes with file")
+		w.problemAt(field+".filename", "goes with file")
 	case !validValue([]byte(p.Type)):
-		w.wrong(field+".type", "holds a control character")
+		w.problemAt(field+".type", "holds a control character")
 	}
 }
 

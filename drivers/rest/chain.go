@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/jsonpath"
 )
 
 // Step is one request of a chain.
@@ -36,55 +37,55 @@ type capture struct {
 }
 
 // steps compiles a chain.
-func (w *writer) steps() []leg {
-	var legs []leg
+func (w *compiler) steps() []compiledRequest {
+	var requests []compiledRequest
 	for i := range w.config.Steps {
 		s := &w.config.Steps[i]
-		w.path, w.base = fmt.Sprintf("steps[%d].", i), uint64(i)*stepPlaces
+		w.prefix, w.base = fmt.Sprintf("steps[%d].", i), uint64(i)*stepPlaces
 		switch {
 		case s.Name == "" || !isToken(s.Name):
-			w.wrong("name", fmt.Sprintf("%q is no name: write letters, digits, - and _", s.Name))
+			w.problemAt("name", fmt.Sprintf("%q is no name: write letters, digits, - and _", s.Name))
 		case slices.ContainsFunc(w.config.Steps[:i], func(o Step) bool { return o.Name == s.Name }):
-			w.wrong("name", "two steps are named "+s.Name)
+			w.problemAt("name", "two steps are named "+s.Name)
 		}
-		l := w.leg(s)
-		// What a step captures is known to those after it alone.
+		l := w.compile(s)
+		// Only the steps after this one may use what it captures.
 		for _, name := range slices.Sorted(maps.Keys(s.Capture)) {
-			l.captures = append(l.captures, w.capture(l.judge, name, s.Capture[name]))
+			l.captures = append(l.captures, w.capture(l.evaluator, name, s.Capture[name]))
 		}
-		legs = append(legs, l)
+		requests = append(requests, l)
 	}
-	return legs
+	return requests
 }
 
 var captureName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
 // capture compiles one entry of `capture`.
-func (w *writer) capture(j *judge, name, spec string) capture {
+func (w *compiler) capture(j *evaluator, name, spec string) capture {
 	field := "capture." + name
 	switch {
 	case !captureName.MatchString(name):
-		w.wrong(field, "is no name: write letters, digits, - and _")
+		w.problemAt(field, "is no name: write letters, digits, - and _")
 	case drivers.Reserved(name):
-		w.wrong(field, "{{"+name+"}} has a meaning already; take another name")
+		w.problemAt(field, "{{"+name+"}} is a built-in name; choose another")
 	case slices.Contains(w.captured, name):
-		w.wrong(field, "is captured already; take another name")
+		w.problemAt(field, "is captured already; choose another name")
 	}
 	w.captured = append(w.captured, name)
 	of, err := j.capture(spec)
 	if err != nil {
-		w.wrong(field, err.Error())
+		w.problemAt(field, err.Error())
 	}
 	return capture{name + ": " + spec, of}
 }
 
 // capture compiles $.path, header NAME [REGEXP], or body REGEXP.
-func (j *judge) capture(spec string) (func(*answer) ([]byte, bool), error) {
+func (j *evaluator) capture(spec string) (func(*answer) ([]byte, bool), error) {
 	kind, rest, _ := strings.Cut(strings.TrimSpace(spec), " ")
 	rest = strings.TrimSpace(rest)
 	switch {
 	case strings.HasPrefix(spec, "$"):
-		path, err := parsePath(strings.TrimSpace(spec))
+		path, err := jsonpath.Parse(strings.TrimSpace(spec))
 		j.keep = true
 		return func(a *answer) ([]byte, bool) { return jsonText(a.body, path) }, err
 	case kind == "body" && rest != "":
@@ -109,45 +110,45 @@ func (j *judge) capture(spec string) (func(*answer) ([]byte, bool), error) {
 
 // chain is the driver of a stream whose operations take several steps.
 type chain struct {
-	*fleet
-	legs    []leg
-	drivers []*driver
+	*client
+	requests []compiledRequest
+	drivers  []*driver
 }
 
 // Session implements drivers.Driver.
 func (c *chain) Session() (drivers.Session, error) {
-	return &walker{chain: c, courier: newCourier(c.fleet)}, nil
+	return &chainSession{chain: c, requester: newRequester(c.client)}, nil
 }
 
-// walker is a session of a chain.
-type walker struct {
+// chainSession is a session of a chain.
+type chainSession struct {
 	chain *chain
-	*courier
+	*requester
 	op     drivers.Op
 	values drivers.Values
 }
 
-// Do implements drivers.Session. The attempt is acked when every step was. One that stops at a step has that step's code;
-// it is rejected only when the step was and no step before it could have had an effect (all of them were GET, HEAD or
-// OPTIONS), and indeterminate otherwise: a part of it was done.
-func (w *walker) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
+// Do implements drivers.Session. The attempt is acked when every step was. A chain that stops at a step has that
+// step's code. It is rejected only when the step was rejected and no earlier step could have had an effect (all were
+// GET, HEAD or OPTIONS). Otherwise it is indeterminate: a part of it was done.
+func (w *chainSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	w.op, w.values = *op, w.values[:0]
 	w.op.Values = &w.values
-	steps := make(drivers.Steps, 0, len(w.chain.legs))
+	steps := make(drivers.Steps, 0, len(w.chain.requests))
 	whole := drivers.Attempt{Number: at.Number, Begun: at.Begun}
 	safe := true
-	for i := range w.chain.legs {
+	for i := range w.chain.requests {
 		at.Reset(at.Number, w.chain.env.Clock())
-		a := w.carry(ctx, w.chain.drivers[i], &w.op, at)
+		a := w.attempt(ctx, w.chain.drivers[i], &w.op, at)
 		if at.Outcome == drivers.Acked {
-			w.take(w.chain.legs[i].captures, a, at)
+			w.take(w.chain.requests[i].captures, a, at)
 		}
 		steps = append(steps, drivers.Step{Sent: max(at.Sent, at.Begun), Done: at.Done, Outcome: at.Outcome, Code: at.Code, Answered: at.Answered})
 		join(&whole, at, i == 0)
 		if at.Outcome != drivers.Acked {
 			break
 		}
-		safe = safe && w.chain.legs[i].request.line.safe()
+		safe = safe && w.chain.requests[i].request.line.safe()
 	}
 	if whole.Outcome == drivers.Rejected && !safe {
 		whole.Outcome = drivers.Indeterminate
@@ -156,7 +157,7 @@ func (w *walker) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	*at = whole
 }
 
-// join adds a step to the attempt that it is part of. The last one tells how the attempt ended.
+// join adds a step to the attempt that it is part of. The last step decides how the attempt ended.
 func join(whole, step *drivers.Attempt, first bool) {
 	if first {
 		whole.Sent = step.Sent
@@ -171,7 +172,7 @@ func join(whole, step *drivers.Attempt, first bool) {
 }
 
 // take captures what later steps need.
-func (w *walker) take(captures []capture, a *answer, at *drivers.Attempt) {
+func (w *chainSession) take(captures []capture, a *answer, at *drivers.Attempt) {
 	for i := range captures {
 		value, found := captures[i].of(a)
 		if !found {
@@ -183,7 +184,9 @@ func (w *walker) take(captures []capture, a *answer, at *drivers.Attempt) {
 }
 
 // Close implements drivers.Session.
-func (w *walker) Close() error { return w.courier.close() }
+func (w *chainSession) Close() error { return w.requester.close() }
 
-// safe tells the methods that ask for no effect (RFC 9110, 9.2.1).
-func (l line) safe() bool { return l.method == "GET" || l.method == "HEAD" || l.method == "OPTIONS" }
+// safe reports whether the method asks for no effect (RFC 9110, 9.2.1).
+func (l requestLine) safe() bool {
+	return l.method == "GET" || l.method == "HEAD" || l.method == "OPTIONS"
+}

@@ -22,8 +22,8 @@ func shopSteps(url string) []Step {
 }
 
 func TestChain(t *testing.T) {
-	onBoth(t, func(t *testing.T, http2 bool) {
-		w := newWeb(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
+	onBothVersions(t, func(t *testing.T, http2 bool) {
+		w := newRecordingServer(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("ETag", `"v 1"`)
 			io.WriteString(rw, `{"order":{"id":"o 7/8"},"note":"fine"}`)
 		})
@@ -53,7 +53,7 @@ func TestChain(t *testing.T) {
 	})
 }
 
-// What becomes of a chain that ends early depends on what went before.
+// The outcome of a chain that ends early depends on the steps before.
 func TestChainThatEndsEarly(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -73,10 +73,10 @@ func TestChainThatEndsEarly(t *testing.T) {
 		{"nothing to capture", "POST POST", "empty 200", drivers.Indeterminate, drivers.CodeCheck, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, http2 bool) {
+			onBothVersions(t, func(t *testing.T, http2 bool) {
 				answers := strings.Fields(test.answers)
 				var n atomic.Int64
-				w := newWeb(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
+				w := newRecordingServer(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
 					switch a := answers[n.Add(1)-1]; a {
 					case "close":
 						panic(http.ErrAbortHandler)
@@ -126,7 +126,7 @@ func TestCheckOfChains(t *testing.T) {
 		{"name", step(func(s *Step) { s.Name = "a b" }), "steps[0].name"},
 		{"twice", step(func(s *Step) { s.Name = "b" }), "two steps are named b"},
 		{"no request", step(func(s *Step) { s.Request = "" }), "steps[0].request: is missing"},
-		{"reserved", step(func(s *Step) { s.Capture = map[string]string{"id": "$.id"} }), "has a meaning already"},
+		{"reserved", step(func(s *Step) { s.Capture = map[string]string{"id": "$.id"} }), "is a built-in name"},
 		{"capture", step(func(s *Step) { s.Capture = map[string]string{"x": "id"} }), "steps[0].capture.x: \"id\": write a path"},
 		{"capture path", step(func(s *Step) { s.Capture = map[string]string{"x": "$.a["} }), "is no step"},
 		{"capture name", step(func(s *Step) { s.Capture = map[string]string{"x y": "$"} }), "is no name"},

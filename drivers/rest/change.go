@@ -7,9 +7,10 @@ import (
 	"wringer/drivers"
 )
 
-// changer returns what makes another request of a body, of the same form, that still names the same operation: so that an
-// effect of it shows as a second effect of that operation. In JSON it changes the first number, else the last text that
-// does not hold the identity, else it adds a member. A form gets one more field, and any other body one more character.
+// changer returns a function that makes another request body of the same form. The changed body still names the same
+// operation, so an effect of it shows as a second effect of that operation. In JSON the function changes the first
+// number. Without a number it changes the last string that does not hold the identity, or adds a member. A form gets
+// one more field, any other body one more character.
 func changer(id drivers.Identity) func(body []byte) []byte {
 	prefix := []byte(id.Run + "." + id.Stream + ".")
 	return func(body []byte) []byte {
@@ -25,7 +26,7 @@ func changer(id drivers.Identity) func(body []byte) []byte {
 
 // changeJSON changes a valid JSON text.
 func changeJSON(body, identity []byte) []byte {
-	text := -1 // where the last text that may be changed ends
+	text := -1 // end of the last string that may be changed
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {
 		case c == '"':
@@ -50,7 +51,7 @@ func changeJSON(body, identity []byte) []byte {
 	return append(append([]byte{'['}, body...), ']')
 }
 
-// endOfString returns the place after the closing quote of the string that begins at i.
+// endOfString returns the index after the closing quote of the string that begins at i.
 func endOfString(body []byte, i int) int {
 	for i++; body[i] != '"'; i++ {
 		if body[i] == '\\' {
@@ -60,7 +61,7 @@ func endOfString(body []byte, i int) int {
 	return i + 1
 }
 
-// isName says whether the string that ends before i names a member.
+// isName reports whether the string that ends before i names a member.
 func isName(body []byte, i int) bool {
 	rest := bytes.TrimLeft(body[i:], " \t\r\n")
 	return len(rest) > 0 && rest[0] == ':'

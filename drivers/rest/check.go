@@ -12,9 +12,10 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/jsonpath"
 )
 
-// Check is one entry of `checks`. All that it names must hold.
+// Check is one entry of `checks`. Every condition in it must hold.
 type Check struct {
 	Header map[string]string `yaml:"header" jsonschema_description:"Regular expressions by header name; some value of that header must match."`
 	JSON   map[string]any    `yaml:"json" jsonschema_description:"Values by path ($.items[0].id); the body must be JSON with exactly these values there. Strings may hold {{...}}."`
@@ -22,12 +23,12 @@ type Check struct {
 	Size   string            `yaml:"size" jsonschema_description:"A bound on the body's size, as in < 10KiB."`
 }
 
-// check returns what does not hold, or nothing. It never shows what the answer held: that may be a secret.
+// check returns the condition that does not hold, or "". It never quotes the answer, which may hold a secret.
 type check func(*answer, *drivers.Op) string
 
 // add compiles one entry.
-func (j *judge) add(c *Check, field string, w *writer) {
-	problem := w.wrong
+func (j *evaluator) add(c *Check, field string, w *compiler) {
+	problem := w.problemAt
 	if len(c.Header) == 0 && len(c.JSON) == 0 && c.Body == "" && c.Size == "" {
 		problem(field, "checks nothing; write header, json, body or size")
 	}
@@ -60,8 +61,8 @@ func (j *judge) add(c *Check, field string, w *writer) {
 	}
 }
 
-// pattern compiles a regular expression. One is the same for every operation, and a place for a value in it would stand there
-// for itself, which no answer matches.
+// pattern compiles a regular expression. The expression is the same for every operation, so {{...}} in it would be
+// matched literally. No answer matches that, so it is refused.
 func pattern(s string) (*regexp.Regexp, error) {
 	if strings.Contains(s, "{{") {
 		return nil, fmt.Errorf("%q: a regular expression renders no {{...}}; json: does", s)
@@ -69,7 +70,7 @@ func pattern(s string) (*regexp.Regexp, error) {
 	return regexp.Compile(s)
 }
 
-func (j *judge) addHeader(name string, re *regexp.Regexp) {
+func (j *evaluator) addHeader(name string, re *regexp.Regexp) {
 	n := len(j.headers)
 	why := "header " + name + " is absent or does not match"
 	j.headers = append(j.headers, headerCheck{name, re})
@@ -81,7 +82,7 @@ func (j *judge) addHeader(name string, re *regexp.Regexp) {
 	})
 }
 
-func (j *judge) addBody(re *regexp.Regexp) {
+func (j *evaluator) addBody(re *regexp.Regexp) {
 	j.keep = true
 	why := "the body does not match"
 	j.checks = append(j.checks, func(a *answer, _ *drivers.Op) string {
@@ -92,7 +93,7 @@ func (j *judge) addBody(re *regexp.Regexp) {
 	})
 }
 
-func (j *judge) addSize(spec string, holds func(int64) bool) {
+func (j *evaluator) addSize(spec string, holds func(int64) bool) {
 	j.checks = append(j.checks, func(a *answer, _ *drivers.Op) string {
 		if holds(a.size) {
 			return ""
@@ -118,7 +119,7 @@ func parseSize(s string) (func(int64) bool, error) {
 	return nil, fmt.Errorf("%q: write a comparison and an amount, as in < 10KiB", s)
 }
 
-// comparisons, the longer signs first.
+// comparisons has the longer signs first.
 var comparisons = []struct {
 	sign  string
 	holds func(a, b int64) bool
@@ -131,19 +132,19 @@ var comparisons = []struct {
 	{">", func(a, b int64) bool { return a > b }},
 }
 
-// place is a value that must stand at a path.
+// place is a value that is expected at a path.
 type place struct {
 	spec string
-	path []any // string: a member; int: an element
+	path *jsonpath.Path
 	want func(*drivers.Op) any
 }
 
-func (j *judge) addJSON(wants map[string]any, field string, w *writer) {
+func (j *evaluator) addJSON(wants map[string]any, field string, w *compiler) {
 	var places []place
 	for _, spec := range slices.Sorted(maps.Keys(wants)) {
-		path, err := parsePath(spec)
+		path, err := jsonpath.Parse(spec)
 		if err != nil {
-			w.wrong(field, err.Error())
+			w.problemAt(field, err.Error())
 			continue
 		}
 		want := w.want(field+"."+spec, wants[spec])
@@ -156,7 +157,7 @@ func (j *judge) addJSON(wants map[string]any, field string, w *writer) {
 			return "the body is no JSON document"
 		}
 		for _, p := range places {
-			got, found := lookUp(doc, p.path)
+			got, found := p.path.In(doc)
 			if !found {
 				return "json " + p.spec + " is absent"
 			}
@@ -177,92 +178,33 @@ func document(body []byte) (doc any, ok bool) {
 }
 
 // want prepares an expected value; a string with {{...}} is rendered per operation.
-func (w *writer) want(field string, v any) func(*drivers.Op) any {
+func (w *compiler) want(field string, v any) func(*drivers.Op) any {
 	if s, ok := v.(string); ok && strings.Contains(s, "{{") {
 		t := w.text(field, s, wantPlace, nil)
 		return func(op *drivers.Op) any { return string(t.append(nil, op)) }
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
-		w.wrong(field, "is no JSON value")
+		w.problemAt(field, "is no JSON value")
 		return nil
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	var plain any
 	if err := d.Decode(&plain); err != nil {
-		w.wrong(field, err.Error())
+		w.problemAt(field, err.Error())
 	}
 	return func(*drivers.Op) any { return plain }
 }
 
-// parsePath reads $, $.name, $.list[0].name, $["odd name"].
-func parsePath(s string) ([]any, error) {
-	rest, found := strings.CutPrefix(s, "$")
-	if !found {
-		return nil, fmt.Errorf("path %q: begin with $, as in $.items[0].id", s)
-	}
-	var path []any
-	for rest != "" {
-		step, tail, ok := cutStep(rest)
-		if !ok {
-			return nil, fmt.Errorf("path %q: %q is no step: write .name, [0] or [\"name\"]", s, rest)
-		}
-		path, rest = append(path, step), tail
-	}
-	return path, nil
-}
-
-func cutStep(s string) (step any, tail string, ok bool) {
-	if name, found := strings.CutPrefix(s, "."); found {
-		end := strings.IndexAny(name, ".[")
-		if end < 0 {
-			end = len(name)
-		}
-		return name[:end], name[end:], end > 0
-	}
-	if quoted, found := strings.CutPrefix(s, "["); found && strings.HasPrefix(quoted, `"`) {
-		prefix, err := strconv.QuotedPrefix(quoted)
-		if err != nil || !strings.HasPrefix(quoted[len(prefix):], "]") {
-			return nil, "", false
-		}
-		name, err := strconv.Unquote(prefix)
-		return name, quoted[len(prefix)+1:], err == nil
-	}
-	inside, tail, found := strings.Cut(strings.TrimPrefix(s, "["), "]")
-	n, err := strconv.ParseUint(inside, 10, 31)
-	return int(n), tail, found && err == nil
-}
-
-func lookUp(doc any, path []any) (any, bool) {
-	for _, step := range path {
-		switch step := step.(type) {
-		case string:
-			m, ok := doc.(map[string]any)
-			if !ok {
-				return nil, false
-			}
-			if doc, ok = m[step]; !ok {
-				return nil, false
-			}
-		case int:
-			list, ok := doc.([]any)
-			if !ok || step >= len(list) {
-				return nil, false
-			}
-			doc = list[step]
-		}
-	}
-	return doc, true
-}
-
-// jsonText is the value at a path of a JSON body: a string's text, or the value as JSON. null counts as absent.
-func jsonText(body []byte, path []any) ([]byte, bool) {
+// jsonText is the value at a path of a JSON body: the text of a string, any other value as JSON. null counts as
+// absent.
+func jsonText(body []byte, path *jsonpath.Path) ([]byte, bool) {
 	doc, ok := document(body)
 	if !ok {
 		return nil, false
 	}
-	value, found := lookUp(doc, path)
+	value, found := path.In(doc)
 	if !found || value == nil {
 		return nil, false
 	}
@@ -273,7 +215,7 @@ func jsonText(body []byte, path []any) ([]byte, bool) {
 	return text, err == nil
 }
 
-// same compares decoded JSON; numbers by value, so that 1, 1.0 and 1e0 are the same and 2^53+1 is not 2^53.
+// same compares decoded JSON. Numbers are compared by value: 1, 1.0 and 1e0 are the same, 2^53+1 and 2^53 are not.
 func same(a, b any) bool {
 	switch a := a.(type) {
 	case json.Number:
@@ -293,7 +235,7 @@ func sameNumber(a, b string) bool {
 	if a == b {
 		return true
 	}
-	const longest = 64 // an exponent of a million would take memory of a million digits
+	const longest = 64 // expanding an exponent of a million would take a million digits of memory
 	if len(a) > longest || len(b) > longest || hugeExponent(a) || hugeExponent(b) {
 		return false
 	}

@@ -8,19 +8,21 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
-// leg is one request of an operation made ready: what is sent, what its answers mean, and what is kept of them.
-type leg struct {
-	request  *request
-	judge    *judge
-	captures []capture
+// compiledRequest is one request of an operation, ready to send: the request, the evaluator of its answers, and its
+// captures.
+type compiledRequest struct {
+	request   *request
+	evaluator *evaluator
+	captures  []capture
 }
 
-// compile makes the requests ready and reports what stands in the way of it. Without env, ${...} has not been resolved yet,
-// and what depends on it, or on files, is let pass.
-func (c *Config) compile(env *drivers.Env, problem func(field, message string)) []leg {
-	w := &writer{config: c, env: env, problem: problem}
+// compile compiles the requests and reports every problem. Without env, ${...} is not resolved yet; then compile does
+// not check values that depend on ${...} or on files.
+func (c *Config) compile(env *drivers.Env, problem func(field, message string)) []compiledRequest {
+	w := &compiler{config: c, env: env, problem: problem}
 	if c.Data != nil && env != nil {
 		feed, err := c.Data.Open(env.Files, env.Seed)
 		if err != nil {
@@ -35,31 +37,31 @@ func (c *Config) compile(env *drivers.Env, problem func(field, message string)) 
 	case c.Steps != nil:
 		return w.steps()
 	}
-	return []leg{w.leg(&Step{
+	return []compiledRequest{w.compile(&Step{
 		Request: c.Request, Query: c.Query, Headers: c.Headers, Auth: c.Auth, Body: c.Body, BodyFile: c.BodyFile, JSON: c.JSON,
 		Form: c.Form, Multipart: c.Multipart, OK: c.OK, Checks: c.Checks,
 	})}
 }
 
-// writer compiles the texts of a stream's requests.
-type writer struct {
+// compiler compiles the texts of a stream's requests.
+type compiler struct {
 	config   *Config
 	env      *drivers.Env // nil: ${...} is not resolved yet
 	feed     *drivers.Feed
 	captured []string // the values that the steps so far captured, by number
-	base     uint64   // of the places of the step's texts
-	path     string   // of the step's fields: steps[0].
+	base     uint64   // offset of the step's places
+	prefix   string   // prefix of the step's fields, as in steps[0].
 	problem  func(field, message string)
 }
 
-func (w *writer) wrong(field, message string) { w.problem(w.path+field, message) }
+func (w *compiler) problemAt(field, message string) { w.problem(w.prefix+field, message) }
 
-// text compiles a template; place tells the texts of a request apart, and escape fits it for where it stands.
-func (w *writer) text(field, s string, place uint64, escape func([]byte, int) []byte) text {
+// text compiles a template. place distinguishes the texts of a request, and escape makes the text fit its position.
+func (w *compiler) text(field, s string, place uint64, escape func([]byte, int) []byte) text {
 	d := drivers.Dialect{Lookup: w.lookUp, Names: w.names(), Escape: escape}
 	t, err := d.Compile(s)
 	if err != nil {
-		w.wrong(field, err.Error())
+		w.problemAt(field, err.Error())
 		return text{}
 	}
 	if w.env == nil {
@@ -70,8 +72,8 @@ func (w *writer) text(field, s string, place uint64, escape func([]byte, int) []
 	return text{template: t, env: &own}
 }
 
-// lookUp finds what this stream's templates may hold beyond the places of all: columns, and captured values.
-func (w *writer) lookUp(name string) drivers.Place {
+// lookUp finds the template names of this stream beside the built-in ones: columns of its data, and captured values.
+func (w *compiler) lookUp(name string) drivers.Place {
 	if i := slices.Index(w.captured, name); i >= 0 {
 		return func(dst []byte, _ *drivers.Env, op *drivers.Op, _ uint64) []byte {
 			if op.Values == nil || i >= len(*op.Values) {
@@ -90,7 +92,7 @@ func (w *writer) lookUp(name string) drivers.Place {
 	return nil
 }
 
-func (w *writer) names() []string {
+func (w *compiler) names() []string {
 	names := slices.Clone(w.captured)
 	switch {
 	case w.feed != nil:
@@ -101,7 +103,7 @@ func (w *writer) names() []string {
 	return names
 }
 
-// Places of a request's texts. Headers follow from headerPlace on.
+// The places of a request's texts. Header i has the place headerPlace+i.
 const (
 	pathPlace = iota
 	bodyPlace
@@ -109,37 +111,37 @@ const (
 	queryPlace = 1 << 12
 	partPlace  = 1 << 13
 	wantPlace  = 1 << 14
-	markPlace  = 1 << 15 // of what a witness reads
-	stepPlaces = 1 << 20 // of one step
+	markPlace  = 1 << 15 // of the mark that a witness reads
+	stepPlaces = 1 << 20 // the places of one step
 )
 
-// leg compiles one request with what its answers mean.
-func (w *writer) leg(s *Step) leg {
+// compile compiles one request and the evaluator of its answers.
+func (w *compiler) compile(s *Step) compiledRequest {
 	r := w.request(s)
-	l := leg{request: r, judge: w.judge(s.OK, s.Checks)}
+	l := compiledRequest{request: r, evaluator: w.evaluator(s.OK, s.Checks)}
 	return l
 }
 
-func (w *writer) request(s *Step) *request {
+func (w *compiler) request(s *Step) *request {
 	r := &request{close: !w.config.reuse(), env: w.env}
-	line, err := parseLine(s.Request)
+	line, err := parseRequestLine(s.Request)
 	if err != nil {
-		w.wrong("request", err.Error())
+		w.problemAt("request", err.Error())
 	}
 	r.line = line
 	if err == nil && (w.env != nil || !strings.Contains(s.Request, "${")) {
 		if err := line.checkURL(); err != nil {
-			w.wrong("request", err.Error())
+			w.problemAt("request", err.Error())
 		}
 	}
-	if line.scheme == "http" && w.config.TLS != (TLS{}) {
-		w.problem("tls", "goes with https:// only")
+	if line.scheme == "http" && w.config.TLS != (tlsconfig.Config{}) {
+		w.problem("tls", "works only with https://")
 	}
 	r.path = texts{{text: w.text("request", line.path, pathPlace, escapeLine)}}
 	w.query(r, s)
 	r.body = w.body(r, s)
 	w.headers(r, s.Headers, func(string) bool { return false })
-	if w.path != "" {
+	if w.prefix != "" {
 		w.headers(r, w.config.Headers, func(name string) bool { return named(s.Headers, name) })
 	}
 	w.auth(r, s)
@@ -159,7 +161,7 @@ func named(headers map[string]string, name string) bool {
 }
 
 // query adds parameters to the path.
-func (w *writer) query(r *request, s *Step) {
+func (w *compiler) query(r *request, s *Step) {
 	sign := "?"
 	if strings.Contains(r.line.path, "?") {
 		sign = "&"
@@ -171,12 +173,12 @@ func (w *writer) query(r *request, s *Step) {
 	}
 }
 
-// headers adds the headers that skip does not name.
-func (w *writer) headers(r *request, headers map[string]string, skip func(name string) bool) {
+// headers adds the headers, without those that skip selects.
+func (w *compiler) headers(r *request, headers map[string]string, skip func(name string) bool) {
 	for i, name := range slices.Sorted(maps.Keys(headers)) {
 		field, value := "headers."+name, headers[name]
 		if err := checkHeader(name, value); err != nil {
-			w.wrong(field, err.Error())
+			w.problemAt(field, err.Error())
 		}
 		if !skip(name) {
 			r.add(name, w.text(field, value, headerPlace+uint64(i), escapeHeader))
@@ -185,7 +187,7 @@ func (w *writer) headers(r *request, headers map[string]string, skip func(name s
 }
 
 // auth adds the Authorization header.
-func (w *writer) auth(r *request, s *Step) {
+func (w *compiler) auth(r *request, s *Step) {
 	a := s.Auth
 	if a == (Auth{}) {
 		a = w.config.Auth
@@ -194,12 +196,12 @@ func (w *writer) auth(r *request, s *Step) {
 	case a == (Auth{}):
 		return
 	case a.Basic != nil && a.Bearer != "":
-		w.wrong("auth", "basic and bearer exclude each other; keep one of the two")
+		w.problemAt("auth", "basic and bearer exclude each other; keep one of the two")
 	case r.names("Authorization"):
-		w.wrong("auth", "stands beside the header Authorization; keep one of the two")
+		w.problemAt("auth", "stands beside the header Authorization; keep one of the two")
 	case a.Basic != nil:
 		if strings.Contains(a.Basic.User, ":") {
-			w.wrong("auth.basic.user", "holds a colon, which would end it (RFC 7617)")
+			w.problemAt("auth.basic.user", "holds a colon, which would end it (RFC 7617)")
 		}
 		r.add("Authorization", w.basic(a.Basic))
 	default:
@@ -209,8 +211,8 @@ func (w *writer) auth(r *request, s *Step) {
 
 const authPlace = 1 << 11
 
-// basic is a text whose one place renders user and password in base64.
-func (w *writer) basic(b *Basic) text {
+// basic is a text with a single place, which renders user and password in base64.
+func (w *compiler) basic(b *Basic) text {
 	user := w.text("auth.basic.user", b.User, headerPlace+authPlace, nil)
 	password := w.text("auth.basic.password", b.Password, headerPlace+authPlace+1, nil)
 	if user.template == nil || password.template == nil {
@@ -230,21 +232,21 @@ func (w *writer) basic(b *Basic) text {
 		return nil
 	}}.Compile("Basic {{pair}}")
 	if err != nil {
-		w.wrong("auth.basic", err.Error())
+		w.problemAt("auth.basic", err.Error())
 	}
 	return text{template: t, env: w.env}
 }
 
-// judge reads `ok` and `checks`.
-func (w *writer) judge(ok []string, checks []Check) *judge {
-	j := &judge{}
+// evaluator compiles `ok` and `checks`.
+func (w *compiler) evaluator(ok []string, checks []Check) *evaluator {
+	j := &evaluator{}
 	if len(ok) == 0 {
 		ok = []string{"2xx"}
 	}
 	for i, entry := range ok {
 		low, high, err := parseStatus(entry)
 		if err != nil {
-			w.wrong(fmt.Sprintf("ok[%d]", i), err.Error())
+			w.problemAt(fmt.Sprintf("ok[%d]", i), err.Error())
 			continue
 		}
 		for s := low; s <= high; s++ {

@@ -1,7 +1,3 @@
-// Package rest is the driver of HTTP: requests over HTTP/1.1 or HTTP/2, with or without TLS.
-//
-// It sends what it was asked to send, once. Unless told to, it follows no redirect; it asks for no compression, and resends
-// nothing but what an orderly end of an HTTP/2 connection turned away unread, which it counts. Over HTTP/1.1 every session has a connection of its own; over HTTP/2 the sessions share connections.
 package rest
 
 import (
@@ -10,11 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
 // Config is the `rest:` part of a stream: one request an operation, a chain of steps, or the targets of a file.
@@ -35,15 +31,15 @@ type Config struct {
 	Targets *Targets      `yaml:"targets" jsonschema_description:"A vegeta targets file instead of one request: the operations take its targets in turn."`
 	Data    *drivers.Data `yaml:"data" jsonschema_description:"A file whose rows feed the templates."`
 
-	HTTP2      bool          `yaml:"http2" jsonschema_description:"HTTP/2: over TLS for https, with prior knowledge (h2c) for http."`
-	TLS        TLS           `yaml:"tls"`
-	Keepalive  *bool         `yaml:"keepalive" jsonschema_description:"Reuse connections. Default true; false makes a connection for each attempt. HTTP/1.1 only."`
-	Connection Connection    `yaml:"connection" jsonschema_description:"How connections are made, and how long they live."`
-	Redirects  int           `yaml:"redirects" jsonschema_description:"Redirects that an attempt follows at most. Default 0: a redirect is an answer like any other."`
-	MaxBody    drivers.Bytes `yaml:"max_body" jsonschema_description:"Bound on the body of an answer; a larger one is not read on, and has the code too_large. Default 1MiB."`
+	HTTP2      bool             `yaml:"http2" jsonschema_description:"HTTP/2: over TLS for https, with prior knowledge (h2c) for http."`
+	TLS        tlsconfig.Config `yaml:"tls"`
+	Keepalive  *bool            `yaml:"keepalive" jsonschema_description:"Reuse connections. Default true; false makes a connection for each attempt. HTTP/1.1 only."`
+	Connection Connection       `yaml:"connection" jsonschema_description:"How connections are made, and how long they live."`
+	Redirects  int              `yaml:"redirects" jsonschema_description:"Redirects that an attempt follows at most. Default 0: a redirect is an answer like any other."`
+	MaxBody    drivers.Bytes    `yaml:"max_body" jsonschema_description:"Bound on the body of an answer; a larger one is not read on, and has the code too_large. Default 1MiB."`
 }
 
-// Auth is how a request says who sends it.
+// Auth is the credential that a request carries.
 type Auth struct {
 	Basic  *Basic `yaml:"basic" jsonschema_description:"User and password."`
 	Bearer string `yaml:"bearer" jsonschema_description:"A token. May hold {{...}}."`
@@ -55,8 +51,8 @@ type Basic struct {
 	Password string `yaml:"password" jsonschema_description:"May hold {{...}}."`
 }
 
-// Connection is how connections are made, and how long they live. A name is resolved anew for each connection that is made,
-// so max_age also bounds how long an old address is kept to.
+// Connection says how connections are made and how long they live. A name is resolved anew for each new connection,
+// so max_age also bounds how long an old address stays in use.
 type Connection struct {
 	MaxAge      time.Duration `yaml:"max_age" jsonschema_description:"A connection older than this takes no further request."`
 	MaxRequests int           `yaml:"max_requests" jsonschema_description:"A connection takes at most so many requests."`
@@ -66,7 +62,7 @@ type Connection struct {
 
 const (
 	defaultMaxBody = 1 << 20
-	// maxBodyFile bounds what is held in memory, and copied for each attempt.
+	// maxBodyFile bounds a file that is held in memory and copied for each attempt. In bytes.
 	maxBodyFile = 64 << 20
 	// maxRedirects and maxSteps bound one attempt.
 	maxRedirects = 20
@@ -83,13 +79,13 @@ func (c *Config) Check(problem func(field, message string)) {
 func (c *Config) Open(_ context.Context, env drivers.Env) (drivers.Driver, error) {
 	var problems []error
 	c.checkParts(func(field, message string) { problems = append(problems, fmt.Errorf("%s: %s", field, message)) })
-	legs := c.compile(&env, func(field, message string) {
+	requests := c.compile(&env, func(field, message string) {
 		problems = append(problems, fmt.Errorf("%s: %s", field, message))
 	})
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("%w: rest: %w", drivers.ErrConfig, errors.Join(problems...))
 	}
-	d, err := c.assemble(env, legs)
+	d, err := c.assemble(env, requests)
 	if err != nil {
 		return nil, fmt.Errorf("%w: rest: %w", drivers.ErrConfig, err)
 	}
@@ -99,12 +95,12 @@ func (c *Config) Open(_ context.Context, env drivers.Env) (drivers.Driver, error
 	return d, err
 }
 
-// assemble makes the driver of what was compiled.
-func (c *Config) assemble(env drivers.Env, legs []leg) (drivers.Driver, error) {
-	f := newFleet(env, c)
-	all := make([]*driver, len(legs))
-	for i := range legs {
-		d, err := f.driver(legs[i].request, legs[i].judge)
+// assemble makes the driver of the compiled requests.
+func (c *Config) assemble(env drivers.Env, requests []compiledRequest) (drivers.Driver, error) {
+	f := newClient(env, c)
+	all := make([]*driver, len(requests))
+	for i := range requests {
+		d, err := f.driver(requests[i].request, requests[i].evaluator)
 		if err != nil {
 			return nil, err
 		}
@@ -112,19 +108,19 @@ func (c *Config) assemble(env drivers.Env, legs []leg) (drivers.Driver, error) {
 	}
 	switch {
 	case len(c.Steps) > 0:
-		return &chain{fleet: f, legs: legs, drivers: all}, nil
+		return &chain{client: f, requests: requests, drivers: all}, nil
 	case !c.plain():
-		return &tour{fleet: f, drivers: all}, nil
+		return &rotation{client: f, drivers: all}, nil
 	}
 	return all[0], nil
 }
 
-// checkParts finds parts of the configuration that do not go together.
+// checkParts finds parts of the configuration that exclude each other.
 func (c *Config) checkParts(problem func(field, message string)) {
 	c.checkKind(problem)
-	c.TLS.check(problem)
+	c.TLS.Check(problem)
 	if c.HTTP2 && !c.reuse() {
-		problem("keepalive", "false goes with HTTP/1.1 only; remove it or http2")
+		problem("keepalive", "false works only with HTTP/1.1; remove it or http2")
 	}
 	if c.Redirects < 0 || c.Redirects > maxRedirects {
 		problem("redirects", fmt.Sprintf("must be 0 to %d", maxRedirects))
@@ -145,7 +141,7 @@ func (c *Config) checkParts(problem func(field, message string)) {
 	}
 }
 
-// checkKind: a request, steps or targets.
+// checkKind checks that the stream has exactly one of a request, steps and targets.
 func (c *Config) checkKind(problem func(field, message string)) {
 	kind := ""
 	switch {
@@ -176,20 +172,21 @@ func (c *Config) checkKind(problem func(field, message string)) {
 	}
 }
 
-// single says that each operation is one request: what a witness counts is told of such streams.
+// single reports whether each operation is exactly one request. A witness can count only such streams.
 func (c *Config) single() bool {
 	return c.Request != "" && c.Steps == nil && c.Targets == nil && c.Redirects == 0
 }
 
-// plain says that each operation is one request over connections that stay open: so are replays.
+// plain reports whether each operation is one request over connections that stay open. Only such requests can be
+// replayed.
 func (c *Config) plain() bool {
 	return c.Steps == nil && c.Targets == nil && c.Redirects == 0 && c.Connection.MaxAge == 0 && c.Connection.MaxRequests == 0
 }
 
-// Why a probe does not go with the stream.
+// The reasons why a stream excludes a probe.
 var (
-	errNotSingle = errors.New("goes with streams of one request: take steps, targets and redirects away, or this")
-	errNotPlain  = errors.New("goes with streams of one plain request: take steps, targets, redirects, connection.max_age and connection.max_requests away, or this")
+	errNotSingle = errors.New("works only with streams of one request; remove steps, targets and redirects, or remove this")
+	errNotPlain  = errors.New("works only with streams of one plain request; remove steps, targets, redirects, connection.max_age and connection.max_requests, or remove this")
 )
 
 func (c *Config) reuse() bool { return c.Keepalive == nil || *c.Keepalive }
@@ -204,12 +201,4 @@ func readBounded(path string, bound int64) (string, error) {
 	}
 	b, err := os.ReadFile(path)
 	return string(b), err
-}
-
-// resolve makes a path of the scenario one of this process.
-func resolve(folder, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(folder, path)
 }

@@ -10,6 +10,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
+	"wringer/drivers/tlsconfig"
 )
 
 func problems(c *Config) []string {
@@ -22,7 +23,7 @@ func TestCheck(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		c    Config
-		want string // part of the one problem; empty: none
+		want string // part of the only problem; empty: no problem
 	}{
 		{"plain", Config{Request: "http://host/path?q=1"}, ""},
 		{"all", Config{Request: "POST https://host:8443/{{int 1 9}}", Body: "{{id}}", OK: []string{"2xx", "409"},
@@ -54,8 +55,8 @@ func TestCheck(t *testing.T) {
 		{"path", Config{Request: "http://host/", Checks: []Check{{JSON: map[string]any{"a.b": 1}}}}, "begin with $"},
 		{"step", Config{Request: "http://host/", Checks: []Check{{JSON: map[string]any{"$.a[x]": 1}}}}, "is no step"},
 		{"size", Config{Request: "http://host/", Checks: []Check{{Size: "10KiB"}}}, "checks[0].size"},
-		{"TLS pair", Config{Request: "https://host/", TLS: TLS{Cert: "x"}}, "tls: cert and key go together"},
-		{"TLS without https", Config{Request: "http://host/", TLS: TLS{Insecure: true}}, "tls: goes with https"},
+		{"TLS pair", Config{Request: "https://host/", TLS: tlsconfig.Config{Cert: "x"}}, "tls: cert and key go together"},
+		{"TLS without https", Config{Request: "http://host/", TLS: tlsconfig.Config{Insecure: true}}, "tls: works only with https"},
 		{"HTTP/2 closing", Config{Request: "https://host/", HTTP2: true, Keepalive: new(bool)}, "keepalive"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -72,7 +73,7 @@ func TestOpenChecksAgain(t *testing.T) {
 		{Request: "http://${host}/"},
 		{Request: "ftp://host/"},
 		{Request: "http://host/", BodyFile: "absent.json"},
-		{Request: "https://host/", TLS: TLS{CA: "absent.pem"}},
+		{Request: "https://host/", TLS: tlsconfig.Config{CA: "absent.pem"}},
 	} {
 		_, err := c.Open(t.Context(), drivertest.NewEnv(t, time.Now()))
 		if !errors.Is(err, drivers.ErrConfig) {
@@ -134,12 +135,12 @@ func TestChecks(t *testing.T) {
 			d := open(t, &c).(*driver)
 			text := head + "\r\n" + test.body
 			a := answer{}
-			r := reader{c: newConn(script{strings.NewReader(text)}, nil, false), j: d.judge, a: &a, maxBody: 1 << 20}
+			r := reader{c: newConn(script{strings.NewReader(text)}, nil, false), j: d.evaluator, a: &a, maxBody: 1 << 20}
 			if err := r.read(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			var at drivers.Attempt
-			d.judge.decide(&a, &drivers.Op{Seq: 1}, &at)
+			d.evaluator.decide(&a, &drivers.Op{Seq: 1}, &at)
 			want := drivers.Attempt{Outcome: drivers.Acked, Answered: true, Status: 200, In: int64(len(test.body))}
 			if !test.holds {
 				want = drivers.Attempt{Outcome: drivers.Indeterminate, Code: drivers.CodeCheck, Answered: true, Detail: at.Detail, Status: 200, In: int64(len(test.body))}

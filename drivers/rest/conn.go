@@ -14,27 +14,28 @@ import (
 
 // conn is one HTTP/1.1 connection with its read buffer. One goroutine uses it at a time.
 //
-// Its deadlines are cheap: an attempt that is over within patience, as most are, costs neither a timer nor an allocation
-// of its own. The connection's deadline is kept some way ahead; only an attempt that meets it looks at its context, and
-// is then watched: the full deadline is set, and the end of the context interrupts.
+// Its deadlines are cheap. Most attempts end within maxUnwatched, and cost neither a timer nor an allocation. The
+// connection's own deadline is kept some way ahead. An attempt that meets that deadline checks its context, and is
+// watched from then on: the full deadline is set, and the end of the context interrupts it.
 type conn struct {
 	net.Conn
 	peeker
-	peeking peeking // nil: it is a socket, or cannot be looked at
-	turn    turn
+	peeking peeking // nil: the connection is a socket, or has no Peek
+	direct  rawExchange
 	tls     bool
 	until   time.Time // the deadline that is set; zero when it must be set anew
-	// stop ends the watch over the context of the attempt under way; nil while there is none.
+	// stop ends the watch over the context of the current attempt; nil while no attempt is watched.
 	stop func() bool
 
 	buf  []byte
-	r, w int // buf[r:w] is read from the peer, and not yet used
+	r, w int // buf[r:w] is read from the peer and not yet used
 }
 
 const (
-	// patience is how long an attempt goes unwatched, so how late it may notice that its context was cancelled.
-	patience = 10 * time.Millisecond
-	// smallBuffer holds most answers whole. It grows for long heads, and for long bodies.
+	// maxUnwatched is how long an attempt runs unwatched. It bounds how late the attempt notices that its context was
+	// cancelled.
+	maxUnwatched = 10 * time.Millisecond
+	// smallBuffer holds most answers whole. The buffer grows for long heads and long bodies. In bytes.
 	smallBuffer = 4 << 10
 	largeBuffer = 64 << 10
 )
@@ -44,21 +45,21 @@ func newConn(c net.Conn, raw syscall.RawConn, isTLS bool) *conn {
 	out.peeker.init(raw)
 	out.peeking = peekingOf(c)
 	if !isTLS && raw != nil {
-		out.turn.init(raw)
+		out.direct.init(raw)
 	}
 	return out
 }
 
-// begin sets the deadlines of an attempt that begins now.
+// begin sets the deadlines of an attempt that starts now.
 func (c *conn) begin(ctx context.Context, now time.Time) error {
 	if c.tls {
-		// A TLS connection does not survive a write that timed out: no early deadline for it.
+		// A TLS connection does not survive a write that timed out, so it gets no early deadline.
 		return c.watch(ctx)
 	}
-	end := now.Add(2 * patience)
+	end := now.Add(2 * maxUnwatched)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(end) {
 		end = deadline
-	} else if c.until.Sub(now) > patience {
+	} else if c.until.Sub(now) > maxUnwatched {
 		return nil
 	}
 	c.until = end
@@ -78,7 +79,8 @@ func (c *conn) watch(ctx context.Context) error {
 
 var longAgo = time.Unix(1, 0)
 
-// end ends the watch. It reports whether the connection can be used again: not when the interruption may still come.
+// end ends the watch. It reports whether the connection can be used again. It cannot if the interruption may still
+// come.
 func (c *conn) end() bool {
 	if c.stop == nil {
 		return true
@@ -88,8 +90,9 @@ func (c *conn) end() bool {
 	return stopped
 }
 
-// onward says whether a read or write that failed with err goes on: it met an early deadline, and is watched from now.
-func (c *conn) onward(ctx context.Context, err error) bool {
+// continues reports whether a read or write goes on after err. It does when err is an early deadline; the attempt is
+// watched from then on.
+func (c *conn) continues(ctx context.Context, err error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
 		return false
 	}
@@ -99,21 +102,21 @@ func (c *conn) onward(ctx context.Context, err error) bool {
 	return c.stop != nil || c.watch(ctx) == nil
 }
 
-// takesTurns says whether an idle connection takes its request by exchange.
-func (c *conn) takesTurns() bool { return c.turn.raw != nil && c.r == c.w }
+// hasDirect reports whether the connection can send its next request by exchange.
+func (c *conn) hasDirect() bool { return c.direct.raw != nil && c.r == c.w }
 
-// exchange sends a request over an idle connection and reads what came first of the answer. It returns errStale when the
-// connection cannot carry a request; nothing was sent then.
+// exchange sends a request over an idle connection and reads the first bytes of the answer. It returns errStale when
+// the connection cannot carry a request; then nothing was sent.
 func (c *conn) exchange(ctx context.Context, b []byte) error {
 	c.r, c.w = 0, 0
-	stale, sent, got, err := c.turn.take(b, c.buf)
+	stale, sent, got, err := c.direct.do(b, c.buf)
 	c.w = got
 	switch {
 	case stale:
 		return errStale
 	case sent < len(b) && err == nil:
 		return c.send(ctx, b[sent:])
-	case err != nil && c.onward(ctx, err):
+	case err != nil && c.continues(ctx, err):
 		return nil
 	}
 	return err
@@ -121,8 +124,8 @@ func (c *conn) exchange(ctx context.Context, b []byte) error {
 
 var errStale = errors.New("the idle connection cannot carry a request")
 
-// send writes a request. A peer may answer and read no further before the request is whole: then send returns errEarly,
-// so that the answer is read instead of waited away.
+// send writes a request. A peer may answer before the request is whole, and read no further. Then send returns
+// errEarly, so that the answer is read instead of waiting for the deadline.
 func (c *conn) send(ctx context.Context, b []byte) error {
 	for {
 		n, err := c.Write(b)
@@ -130,13 +133,13 @@ func (c *conn) send(ctx context.Context, b []byte) error {
 		if err == nil {
 			return nil
 		}
-		if c.tls || !c.onward(ctx, err) {
+		if c.tls || !c.continues(ctx, err) {
 			return err
 		}
 		if c.look() == peekData {
 			return errEarly
 		}
-		next := time.Now().Add(patience)
+		next := time.Now().Add(maxUnwatched)
 		if deadline, ok := ctx.Deadline(); ok && deadline.Before(next) {
 			next = deadline
 		}
@@ -148,7 +151,7 @@ func (c *conn) send(ctx context.Context, b []byte) error {
 
 var errEarly = errors.New("answered before the request was whole")
 
-// fill reads more into the buffer, after what is there. Slices of the buffer are void after it.
+// fill reads more bytes into the buffer, after those already there. It invalidates earlier slices of the buffer.
 func (c *conn) fill(ctx context.Context) error {
 	if c.r == c.w {
 		c.r, c.w = 0, 0
@@ -170,7 +173,7 @@ func (c *conn) fill(ctx context.Context) error {
 		if err == nil {
 			return io.ErrNoProgress
 		}
-		if !c.onward(ctx, err) {
+		if !c.continues(ctx, err) {
 			return err
 		}
 	}
@@ -183,7 +186,7 @@ func (c *conn) grow() {
 	c.buf = buf
 }
 
-// readLine takes one line with its LF, reading as needed; a line longer than bound is malformed.
+// readLine takes one line with its LF, and reads more bytes as needed. A line longer than bound is malformed.
 func (c *conn) readLine(ctx context.Context, bound int) ([]byte, error) {
 	for searched := 0; ; {
 		if i := bytes.IndexByte(c.buf[c.r+searched:c.w], '\n'); i >= 0 {
@@ -201,8 +204,8 @@ func (c *conn) readLine(ctx context.Context, bound int) ([]byte, error) {
 	}
 }
 
-// usable reports whether an idle connection can carry another request: the peer has neither closed it nor sent what
-// nobody asked for, which the next request would take for its own answer.
+// usable reports whether an idle connection can carry another request. It cannot if the peer closed it or sent
+// unrequested bytes, which the next request would take for its answer.
 func (c *conn) usable() bool {
 	if c.r != c.w {
 		return false
@@ -216,7 +219,7 @@ func (c *conn) usable() bool {
 	return false
 }
 
-// digest reads TLS records that hold no answer (session tickets), false when there was more to it.
+// digest reads TLS records without application data (session tickets). It returns false if there was more.
 func (c *conn) digest() bool {
 	c.until = time.Time{}
 	if err := c.SetDeadline(time.Now().Add(time.Millisecond)); err != nil {
@@ -228,12 +231,12 @@ func (c *conn) digest() bool {
 
 // peeking is a connection without a socket that can be looked at, as a socket can by system calls.
 type peeking interface {
-	// Peek says whether a byte can be read, and where none can how the peer ended the connection; nil while it has not. It
-	// neither waits nor takes anything.
+	// Peek reports whether a byte can be read. Where none can, err tells how the peer ended the connection; nil: the peer
+	// has not. Peek neither blocks nor consumes anything.
 	Peek() (data bool, err error)
 }
 
-// peekingOf is what lies under c; nil when it cannot be looked at.
+// peekingOf returns the connection under c; nil when that connection has no Peek.
 func peekingOf(c net.Conn) peeking {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
@@ -245,7 +248,7 @@ func peekingOf(c net.Conn) peeking {
 	return p
 }
 
-// look looks at the connection.
+// look peeks at the connection, by a system call or by the connection's own Peek.
 func (c *conn) look() peeked {
 	if c.peeking == nil {
 		return c.peek()
@@ -259,7 +262,7 @@ func (c *conn) look() peeked {
 	return peekNothing
 }
 
-// peeked is what a look at the socket showed.
+// peeked is the result of a look at the socket.
 type peeked uint8
 
 const (

@@ -8,7 +8,7 @@ import (
 	"wringer/drivers"
 )
 
-// statusPrefix stands before an answer's status in an attempt's code: http_503.
+// statusPrefix begins the code of an attempt that ended with an HTTP status, as in http_503.
 const statusPrefix = "http_"
 
 // Describe implements drivers.Config.
@@ -21,7 +21,7 @@ func (c *Config) Describe() drivers.Description {
 	}
 }
 
-// words are an error's, empty without one.
+// words returns the text of an error, or "" without one.
 func words(err error) string {
 	if err == nil {
 		return ""
@@ -29,7 +29,7 @@ func words(err error) string {
 	return err.Error()
 }
 
-// gauges: connections that are open, those opened so far, and redirects followed.
+// gauges are the open connections, all connections opened so far, and the redirects followed.
 func (c *Config) gauges() []string {
 	names := []string{"connections", "connections_opened"}
 	if c.Redirects > 0 {

@@ -13,7 +13,7 @@ import (
 	"wringer/drivers"
 )
 
-// socket is one connection as it was dialled. Closing it again does nothing.
+// socket is one dialled connection. A second Close does nothing.
 type socket struct {
 	net.Conn
 	o    *origin
@@ -23,20 +23,20 @@ type socket struct {
 func (s *socket) Close() error {
 	err := net.ErrClosed
 	s.once.Do(func() {
-		s.o.fleet.open.Add(-1)
+		s.o.client.open.Add(-1)
 		err = s.Conn.Close()
 	})
 	return err
 }
 
-// dial connects, with TLS where the scheme says so. raw is nil where the socket cannot be looked at.
+// dial connects, with TLS if the scheme asks for it. raw is nil if the socket cannot be looked at.
 func (o *origin) dial(ctx context.Context) (c net.Conn, raw syscall.RawConn, err error) {
 	plain, err := o.env.Dial(ctx, o.network, o.address)
 	if err != nil {
 		return nil, nil, err
 	}
-	o.fleet.open.Add(1)
-	o.fleet.opened.Add(1)
+	o.client.open.Add(1)
+	o.client.opened.Add(1)
 	s := &socket{Conn: plain, o: o}
 	if sc, ok := plain.(syscall.Conn); ok {
 		if raw, err = sc.SyscallConn(); err != nil {
@@ -58,13 +58,13 @@ func (o *origin) dial(ctx context.Context) (c net.Conn, raw syscall.RawConn, err
 	return t, raw, nil
 }
 
-// handshakeError marks a failure between the connection and TLS.
+// handshakeError is a failure of the TLS handshake.
 type handshakeError struct{ err error }
 
 func (e *handshakeError) Error() string { return e.err.Error() }
 func (e *handshakeError) Unwrap() error { return e.err }
 
-// unsent ends an attempt for which no connection could be made.
+// unsent ends an attempt that got no connection.
 func unsent(ctx context.Context, at *drivers.Attempt, err error) {
 	code := drivers.CodeRefused
 	var name *net.DNSError
@@ -73,7 +73,7 @@ func unsent(ctx context.Context, at *drivers.Attempt, err error) {
 	case errors.Is(ctx.Err(), context.Canceled):
 		code = drivers.CodeCancelled
 	case errors.As(err, &name):
-		code = drivers.CodeDNS // a resolver that does not answer in time too
+		code = drivers.CodeDNS // also when the resolver does not answer in time
 	case timedOut(ctx, err):
 	case errors.As(err, &shake):
 		code = drivers.CodeTLS
@@ -81,7 +81,7 @@ func unsent(ctx context.Context, at *drivers.Attempt, err error) {
 	at.Fail(drivers.Rejected, code, err.Error())
 }
 
-// unanswered ends an attempt that was sent, and whose answer did not come whole. It may have taken effect.
+// unanswered ends an attempt that was sent and got no whole answer. It may have taken effect.
 func unanswered(ctx context.Context, at *drivers.Attempt, err error) {
 	at.Fail(drivers.Indeterminate, unansweredCode(ctx, err), err.Error())
 }
@@ -108,7 +108,8 @@ func unansweredCode(ctx context.Context, err error) string {
 	return drivers.CodeMalformed
 }
 
-// netCode tells what crypto/tls reports as the network's: an alert of the peer, and records that it cannot read.
+// netCode returns the code for errors that crypto/tls reports as network errors: an alert of the peer, and unreadable
+// records.
 func netCode(op *net.OpError) string {
 	switch op.Op {
 	case "remote error":

@@ -6,53 +6,54 @@ import (
 	"wringer/drivers"
 )
 
-// driver sends one request, over and over: the plain stream, and each request of a stream that has several.
+// driver sends one request over and over. It is the driver of a plain stream, and of each request of a stream with
+// several.
 type driver struct {
 	*origin
-	request *request
-	judge   *judge
-	layout  texts // of an HTTP/1.1 head
-	reuse   bool
-	maxBody int64
-	replays *replaying // nil when there are none
+	request   *request
+	evaluator *evaluator
+	layout    texts // of an HTTP/1.1 head
+	reuse     bool
+	maxBody   int64
+	replays   *replaying // nil when there are none
 }
 
 // Session implements drivers.Driver.
-func (d *driver) Session() (drivers.Session, error) { return d.lane(), nil }
+func (d *driver) Session() (drivers.Session, error) { return d.openSession(), nil }
 
 // Close implements drivers.Driver.
-func (d *driver) Close() error { return errors.Join(d.fleet.Close(), d.replays.close()) }
+func (d *driver) Close() error { return errors.Join(d.client.Close(), d.replays.close()) }
 
 // Gauges implements drivers.Gauger.
-func (d *driver) Gauges(emit func(name string, value float64)) { d.fleet.Gauges(emit) }
+func (d *driver) Gauges(emit func(name string, value float64)) { d.client.Gauges(emit) }
 
-// lane is a session to one origin, which can take the requests of several drivers in turn.
-type lane interface {
+// originSession is a session to one origin. Several drivers of that origin can use it in turn.
+type originSession interface {
 	drivers.Session
-	// turn says whose request is sent from now on; its origin must be the lane's.
-	turn(d *driver)
-	// last is the answer to the last attempt, if that was answered. It is valid until the next.
+	// use selects the driver of the next requests. Its origin must be the session's.
+	use(d *driver)
+	// last is the answer to the last attempt, if that attempt was answered. It is valid until the next attempt.
 	last() *answer
 }
 
-// lane opens a lane to the driver's origin.
-func (d *driver) lane() lane {
+// openSession opens a session to the driver's origin.
+func (d *driver) openSession() originSession {
 	if d.pool != nil {
 		return &session2{d: d}
 	}
 	s := &session{}
 	s.reader.a = &s.answer
-	s.turn(d)
+	s.use(d)
 	return s
 }
 
-func (s *session) turn(d *driver) {
+func (s *session) use(d *driver) {
 	s.d = d
-	s.reader.j, s.reader.maxBody, s.reader.noBody = d.judge, d.maxBody, d.request.line.method == "HEAD"
+	s.reader.j, s.reader.maxBody, s.reader.noBody = d.evaluator, d.maxBody, d.request.line.method == "HEAD"
 }
 
 func (s *session) last() *answer { return &s.answer }
 
-func (s *session2) turn(d *driver) { s.d = d }
+func (s *session2) use(d *driver) { s.d = d }
 
 func (s *session2) last() *answer { return &s.answer }

@@ -1,6 +1,7 @@
 package rest
 
-// The escapes (see drivers.Dialect) make dst[from:] fit for where a text stands, in place where they can. What needs none costs a look at it.
+// The escapes (see drivers.Dialect) make dst[from:] fit its position, in place where possible. Text without special
+// characters costs one scan.
 
 const upperHex = "0123456789ABCDEF"
 
@@ -17,7 +18,7 @@ func escaper(plain func(c byte) bool) func(dst []byte, from int) []byte {
 	}
 }
 
-// rewrite replaces each byte of dst[from:] that is not kept.
+// rewrite replaces each byte of dst[from:] that is not in keep.
 func rewrite(dst []byte, from int, keep *[256]bool, put func(dst []byte, c byte) []byte) []byte {
 	for i := from; i < len(dst); i++ {
 		if keep[dst[i]] {
@@ -37,7 +38,7 @@ func rewrite(dst []byte, from int, keep *[256]bool, put func(dst []byte, c byte)
 	return dst
 }
 
-// escapeLine escapes what a request line cannot carry; what a URL gives a meaning (/ ? & %) keeps it.
+// escapeLine escapes the bytes that a request line cannot carry. It leaves the delimiters of a URL (/ ? & %) alone.
 var escapeLine = escaper(func(c byte) bool { return c > ' ' && c < 0x7f && c != '#' })
 
 // escapeQuery escapes everything but RFC 3986's unreserved characters.
@@ -45,10 +46,10 @@ var escapeQuery = escaper(func(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 })
 
-// escapeHeader escapes what would end a header's line, so that no value can add a header.
+// escapeHeader escapes line ends and control characters, so that no value can add a header.
 var escapeHeader = escaper(func(c byte) bool { return c >= ' ' && c != 0x7f || c == '\t' })
 
-// escapeJSON makes the inside of a JSON text.
+// escapeJSON makes the inside of a JSON string.
 func escapeJSON(dst []byte, from int) []byte {
 	return rewrite(dst, from, &plainJSON, func(dst []byte, c byte) []byte {
 		if c == '"' || c == '\\' {

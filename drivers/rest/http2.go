@@ -16,19 +16,19 @@ import (
 	"wringer/drivers"
 )
 
-// pool holds the HTTP/2 connections to an origin. A request is sent on one http.ClientConn, never by http.Transport,
-// which would resend what the server refused or a closing connection lost.
+// pool holds the HTTP/2 connections to an origin. It sends each request on one http.ClientConn. http.Transport is not
+// used to send: it would resend requests that the server refused or a closing connection lost.
 type pool struct {
 	o         *origin
 	transport *http.Transport
-	dialing   chan struct{} // holds a token while a connection is being made, so that a crowd makes one
+	dialing   chan struct{} // holds a token while a connection is being made, so that concurrent sessions make one together
 
 	mu    sync.Mutex
-	conns []*shared
+	conns []*pooledConn
 }
 
-// shared is one connection that sessions share.
-type shared struct {
+// pooledConn is one connection that sessions share.
+type pooledConn struct {
 	*http.ClientConn
 	life life
 }
@@ -39,7 +39,7 @@ func newPool(o *origin) *pool {
 		c, _, err := o.dial(ctx)
 		return c, err
 	}
-	// A connection that went silent is noticed by pings, or else each of its streams would time out in turn.
+	// Pings detect a connection that went silent. Without them each of its streams would time out in turn.
 	silence := max(o.env.Timeout, time.Second)
 	p.transport = &http.Transport{
 		DialContext:            dial,
@@ -54,7 +54,7 @@ func newPool(o *origin) *pool {
 	return p
 }
 
-// take reserves a place for one request, on a connection made for it where none has room.
+// take reserves a stream for one request. It makes a connection if none has room.
 func (p *pool) take(ctx context.Context) (*http.ClientConn, error) {
 	for {
 		if cc := p.reserve(); cc != nil {
@@ -73,7 +73,7 @@ func (p *pool) take(ctx context.Context) (*http.ClientConn, error) {
 	}
 }
 
-// add makes a connection, unless another session has made room meanwhile.
+// add makes a connection, unless another session made room meanwhile.
 func (p *pool) add(ctx context.Context) error {
 	if p.room() {
 		return nil
@@ -87,24 +87,24 @@ func (p *pool) add(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.conns = append(p.conns, &shared{ClientConn: cc, life: life{born: time.Now()}})
+	p.conns = append(p.conns, &pooledConn{ClientConn: cc, life: life{born: time.Now()}})
 	return nil
 }
 
-// reserve finds a connection with room. Those that are dead are let go, and those that had their time are closed, once
-// nothing is under way on them.
+// reserve finds a connection with room. It closes the connections that are dead or have reached their limits, once no
+// request is pending on them.
 func (p *pool) reserve() *http.ClientConn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.conns = slices.DeleteFunc(p.conns, func(c *shared) bool {
-		if c.InFlight() > 0 || c.Err() == nil && !p.o.fleet.over(&c.life) {
+	p.conns = slices.DeleteFunc(p.conns, func(c *pooledConn) bool {
+		if c.InFlight() > 0 || c.Err() == nil && !p.o.client.over(&c.life) {
 			return false
 		}
 		c.Close()
 		return true
 	})
 	for _, c := range p.conns {
-		if !p.o.fleet.over(&c.life) && c.Reserve() == nil {
+		if !p.o.client.over(&c.life) && c.Reserve() == nil {
 			c.life.used++
 			return c.ClientConn
 		}
@@ -115,7 +115,7 @@ func (p *pool) reserve() *http.ClientConn {
 func (p *pool) room() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.ContainsFunc(p.conns, func(c *shared) bool { return !p.o.fleet.over(&c.life) && c.Available() > 0 })
+	return slices.ContainsFunc(p.conns, func(c *pooledConn) bool { return !p.o.client.over(&c.life) && c.Available() > 0 })
 }
 
 func (p *pool) close() {
@@ -127,18 +127,18 @@ func (p *pool) close() {
 	p.conns = nil
 }
 
-// session2 sends HTTP/2 requests over the connections that all sessions share.
+// session2 sends HTTP/2 requests over connections that all sessions share.
 type session2 struct {
 	d      *driver
 	answer answer
 }
 
-// maxResends bounds how often a request is sent again that the target turned away unread.
+// maxResends bounds how often a request is resent that the target did not process.
 const maxResends = 100
 
-// Do implements drivers.Session. A server that ends a connection in good order names the last stream that it takes (GOAWAY,
-// RFC 9113, 6.8). What was sent beyond it is sent again, as every client of HTTP/2 does, and each time is told: otherwise each
-// connection that a healthy server retires would cost some operations.
+// Do implements drivers.Session. A server that ends a connection in good order names the last stream that it
+// processes (GOAWAY, RFC 9113, 6.8). Requests beyond that stream are resent, as every HTTP/2 client does, and each
+// resend is counted. Without it a healthy server would fail some operations whenever it retires a connection.
 func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	err := ctx.Err()
 	var cc *http.ClientConn
@@ -154,14 +154,14 @@ func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) 
 	at.Sent = s.d.env.Clock()
 	at.Wire, at.Out = true, max(request.ContentLength, 0)
 	err = s.exchange(cc, request)
-	for n := 0; n < maxResends && turnedAway(err); n++ {
+	for n := 0; n < maxResends && unprocessed(err); n++ {
 		if cc, again := s.d.pool.take(ctx); again == nil {
 			if err.Error() != connUnusable {
 				at.Hidden, at.Transparent = at.Hidden+1, at.Transparent+1
 			}
 			err = s.exchange(cc, s.d.request.http2(op).WithContext(ctx))
 		} else {
-			break // what it first met is what there is to tell
+			break // report the first error
 		}
 	}
 	at.Done = s.d.env.Clock()
@@ -169,24 +169,24 @@ func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) 
 		unanswered(ctx, at, http2Error(err))
 		return
 	}
-	s.d.judge.decide(&s.answer, op, at)
+	s.d.evaluator.decide(&s.answer, op, at)
 }
 
-// The words of net/http's HTTP/2, which does not export these errors.
+// The texts of errors that net/http's HTTP/2 does not export.
 const (
 	connGoneAway = "http2: Transport received Server's graceful shutdown GOAWAY"
-	connUnusable = "http2: client conn not usable" // found out before anything left
+	connUnusable = "http2: client conn not usable" // before any byte was sent
 )
 
-// turnedAway says that the target did not look at the request.
-func turnedAway(err error) bool {
+// unprocessed reports whether the target did not process the request.
+func unprocessed(err error) bool {
 	return err != nil && (err.Error() == connGoneAway || err.Error() == connUnusable)
 }
 
 // Close implements drivers.Session.
 func (s *session2) Close() error { return nil }
 
-// http2 renders a request for net/http. GetBody stays nil: nothing can be replayed.
+// http2 renders a request for net/http. GetBody stays nil, so that net/http cannot resend the body.
 func (r *request) http2(op *drivers.Op) *http.Request {
 	path := string(r.path.append(nil, op))
 	u, err := url.ParseRequestURI(path)
@@ -213,7 +213,7 @@ func (s *session2) exchange(cc *http.ClientConn, request *http.Request) error {
 		return err
 	}
 	defer response.Body.Close()
-	j, a := s.d.judge, &s.answer
+	j, a := s.d.evaluator, &s.answer
 	a.reset(j)
 	a.status = response.StatusCode
 	if a.status < 200 || a.status > 599 {
@@ -234,7 +234,7 @@ func (s *session2) readBody(body io.Reader) error {
 	bounded := io.LimitReader(body, s.d.maxBody+1)
 	into := io.Discard
 	var kept bytes.Buffer
-	if s.d.judge.keep {
+	if s.d.evaluator.keep {
 		into = &kept
 	}
 	n, err := io.Copy(into, bounded)
@@ -249,8 +249,8 @@ func (s *session2) readBody(body io.Reader) error {
 }
 
 // http2Error maps the errors of net/http's HTTP/2 onto the driver's own. A stream that the peer reset is a reset; a
-// connection that ended under the stream is a close. All of them stay indeterminate, even those that the standard calls
-// safe to repeat: whether a server keeps to it is what is being tested.
+// connection that ended under the stream is a close. All of them stay indeterminate, even those that the standard
+// calls safe to repeat. Whether the server obeys the standard is under test.
 func http2Error(err error) error {
 	text := err.Error()
 	switch {
@@ -265,7 +265,7 @@ func http2Error(err error) error {
 	return err
 }
 
-// answerError is a kind of failure with the words of another.
+// answerError is an error of a kind, with the text of another error.
 type answerError struct {
 	kind error
 	text string

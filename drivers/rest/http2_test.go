@@ -19,17 +19,17 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// scripted2 is an HTTP/2 peer that reads a request and then says what it was told to, frame by frame or not at all.
-type scripted2 struct {
+// scriptedHTTP2 is an HTTP/2 peer that reads a request and then sends fixed bytes.
+type scriptedHTTP2 struct {
 	frames []byte
-	next   []byte // what it says on further connections; nil: the same
+	next   []byte // bytes for further connections; nil: the same
 	dials  int
 	stay   bool // keep the connection open afterwards
-	early  bool // speak when the request's head is there, its body being under way
+	early  bool // answer after the request's head, before its body is whole
 	all    sync.WaitGroup
 }
 
-func (p *scripted2) dial(context.Context, string, string) (net.Conn, error) {
+func (p *scriptedHTTP2) dial(context.Context, string, string) (net.Conn, error) {
 	near, far := net.Pipe()
 	say := p.frames
 	if p.dials++; p.dials > 1 && p.next != nil {
@@ -39,7 +39,7 @@ func (p *scripted2) dial(context.Context, string, string) (net.Conn, error) {
 	return near, nil
 }
 
-func (p *scripted2) serve(c net.Conn, say []byte) {
+func (p *scriptedHTTP2) serve(c net.Conn, say []byte) {
 	defer c.Close()
 	if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil {
 		return
@@ -47,7 +47,7 @@ func (p *scripted2) serve(c net.Conn, say []byte) {
 	fr := http2.NewFramer(c, c)
 	fr.SetMaxReadFrameSize(1 << 20)
 	began := make(chan struct{})
-	p.all.Go(func() { // goes on reading, so that the client's own frames do not hold it up
+	p.all.Go(func() { // keep reading, so that the client's own frames do not block it
 		once := sync.OnceFunc(func() { close(began) })
 		defer once()
 		for {
@@ -77,7 +77,7 @@ func (p *scripted2) serve(c net.Conn, say []byte) {
 }
 
 // attempt sends one request to the peer.
-func (p *scripted2) attempt(t testing.TB, c Config, deadline time.Duration) drivers.Attempt {
+func (p *scriptedHTTP2) attempt(t testing.TB, c Config, deadline time.Duration) drivers.Attempt {
 	env := drivertest.NewEnv(t, time.Now())
 	env.Dial = p.dial
 	c.HTTP2 = true
@@ -110,7 +110,7 @@ func frames(write func(fr *http2.Framer)) []byte {
 	return b.Bytes()
 }
 
-// head writes a head; fields are name and value in turn.
+// head writes a head; fields are alternating names and values.
 func head(fr *http2.Framer, end bool, fields ...string) {
 	var block bytes.Buffer
 	e := hpack.NewEncoder(&block)
@@ -194,7 +194,7 @@ func TestBadInputOverHTTP2(t *testing.T) {
 		{"a frame larger than allowed", func(fr *http2.Framer) { fr.WriteRawFrame(http2.FrameData, 0, 1, make([]byte, 2<<20)) }, false, drivers.Indeterminate, "malformed closed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			p := &scripted2{frames: frames(test.write), stay: test.stay}
+			p := &scriptedHTTP2{frames: frames(test.write), stay: test.stay}
 			if test.name == "HTTP/1.1" {
 				p.frames = []byte(strings.Repeat("HTTP/1.1 400 Bad Request\r\n\r\n", 10))
 			}
@@ -209,8 +209,8 @@ func TestBadInputOverHTTP2(t *testing.T) {
 	}
 }
 
-// A request that an orderly GOAWAY turned away is sent again, whatever is made of it then, and each time is told.
-func TestTurnedAwayUnread(t *testing.T) {
+// A request that an orderly GOAWAY left unprocessed is resent, and each resend is counted, whatever the outcome.
+func TestUnprocessedRequestIsResent(t *testing.T) {
 	away := frames(func(fr *http2.Framer) { fr.WriteGoAway(0, http2.ErrCodeNo, nil) })
 	for name, test := range map[string]struct {
 		next    []byte
@@ -226,7 +226,7 @@ func TestTurnedAwayUnread(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := Config{Request: "POST http://peer/", Body: "x"}
 			for shape, c := range map[string]Config{"plain": c, "redirects": {Request: c.Request, Body: "x", Redirects: 2}, "chain": {Steps: []Step{{Name: "a", Request: c.Request, Body: "x"}}}} {
-				at := (&scripted2{frames: away, next: test.next, stay: true}).attempt(t, c, 20*time.Second)
+				at := (&scriptedHTTP2{frames: away, next: test.next, stay: true}).attempt(t, c, 20*time.Second)
 				expect(t, at, test.outcome, test.code)
 				if at.Hidden != test.hidden || at.Transparent != test.hidden || !at.Wire || at.Sent > at.Done {
 					t.Errorf("%s: %+v", shape, at)
@@ -236,9 +236,9 @@ func TestTurnedAwayUnread(t *testing.T) {
 	}
 }
 
-// A peer that refuses while a large body is under way has answered.
+// A peer that refuses during a large body has answered.
 func TestAnswerBeforeTheRequestIsWholeOverHTTP2(t *testing.T) {
-	p := &scripted2{early: true, stay: true, frames: frames(func(fr *http2.Framer) {
+	p := &scriptedHTTP2{early: true, stay: true, frames: frames(func(fr *http2.Framer) {
 		head(fr, true, ":status", "413")
 		fr.WriteRSTStream(1, http2.ErrCodeNo)
 	})}
@@ -246,8 +246,9 @@ func TestAnswerBeforeTheRequestIsWholeOverHTTP2(t *testing.T) {
 	expect(t, at, drivers.Rejected, "http_413")
 }
 
-// FuzzHTTP2 answers with anything. What is acked must be an answer that another reader finds there too: a final head of
-// stream 1 with a status of 200 to 299, its stream ended, as many bytes as it says; and every attempt ends.
+// FuzzHTTP2 answers with arbitrary bytes. Every attempt must end. An acked answer must be one that another reader
+// finds too: a final head of stream 1 with a status of 200 to 299, an ended stream, and the announced number of
+// bytes.
 func FuzzHTTP2(f *testing.F) {
 	f.Add(frames(func(fr *http2.Framer) { head(fr, true, ":status", "200") }))
 	f.Add(frames(func(fr *http2.Framer) {
@@ -269,7 +270,7 @@ func FuzzHTTP2(f *testing.F) {
 		if len(raw) > 1<<16 {
 			return
 		}
-		at := (&scripted2{frames: raw}).attempt(t, Config{MaxBody: 1 << 10}, 20*time.Second)
+		at := (&scriptedHTTP2{frames: raw}).attempt(t, Config{MaxBody: 1 << 10}, 20*time.Second)
 		if at.Outcome == drivers.Unknown || at.Code == drivers.CodeTimeout || (at.Outcome == drivers.Acked) != (at.Code == "") {
 			t.Fatalf("%+v", at)
 		}
@@ -281,7 +282,7 @@ func FuzzHTTP2(f *testing.F) {
 	})
 }
 
-// wholeAnswer says what an answer of stream 1 lacks.
+// wholeAnswer returns what an answer of stream 1 lacks.
 func wholeAnswer(raw []byte) error {
 	fr := http2.NewFramer(io.Discard, bytes.NewReader(raw))
 	fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)

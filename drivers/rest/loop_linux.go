@@ -12,52 +12,54 @@ import (
 	"wringer/drivers"
 )
 
-// loop carries plain requests on the goroutine that paces them, so that nobody else has to be woken up for one: it writes a
-// request into an idle socket, and takes the answers that came when it wakes up for the next. When an answer arrived is told
-// by the kernel's stamp, so that it does not matter when it is taken.
+// loop sends plain requests on the goroutine that paces them, so that a request wakes up no other goroutine. It
+// writes a request into an idle socket, and takes the answers when it wakes up for the next request. The kernel's
+// timestamp dates an answer, so it does not matter when the answer is taken.
 //
-// All else is a session's, on a goroutine of its own: connections to be made, connections that are no sockets of the kernel's
-// (links), requests that a socket does not take at once, answers that are long. Its connection joins the loop once it is idle.
+// Sessions on goroutines of their own do the rest: they make connections, use connections that are not sockets
+// (links), send requests that a socket does not take at once, and read long answers. The connection of a session
+// joins the loop once it is idle.
 type loop struct {
 	d      *driver
-	waker  waker
+	epoll  epoll
 	events events
-	// crowded is until when waits are the runtime's.
-	crowded time.Duration
+	// busyUntil is the time until which the loop waits by runtime timers (see busyDelay).
+	busyUntil time.Duration
 
-	mu      sync.Mutex
-	now     time.Duration     // when the clock was last read
-	looked  time.Duration     // all that had come by then was taken
-	conns   map[int32]*polled // by descriptor
-	flying  []*polled         // with an attempt under way
-	idle    []*polled         // the last one back goes first, so that few connections carry what few can
-	spare   []*session        // idle too
-	soonest time.Duration     // no attempt ends by its deadline before
-	stamped bool              // what came last had a stamp
-	page    page
-	answer  answer
-	reader  reader
-	all     sync.WaitGroup // attempts by sessions
+	mu           sync.Mutex
+	now          time.Duration     // the last reading of the clock
+	looked       time.Duration     // all bytes that had arrived by then were taken
+	conns        map[int32]*polled // by descriptor
+	pending      []*polled         // connections with a pending request
+	idle         []*polled         // last in, first out, so that a low rate uses few connections
+	idleSessions []*session        // sessions without a pending request
+	soonest      time.Duration     // the earliest deadline of a pending request
+	stamped      bool              // the last bytes had a timestamp
+	buffer       requestBuffer
+	answer       answer
+	reader       reader
+	sessions     sync.WaitGroup // attempts made by sessions
 }
 
-// glance is up to how long an answer may wait to be taken, if it has a stamp: to wake up for it costs as much as to send it.
-const glance = 250 * time.Microsecond
+// stampedWait is the longest time that a timestamped answer may wait in the socket. Waking up for the answer costs as
+// much as sending the request.
+const stampedWait = 250 * time.Microsecond
 
-// Poller implements drivers.Polled: for requests in clear text over connections that stay open.
+// Poller implements drivers.Polled. It polls requests in clear text over connections that stay open.
 func (d *driver) Poller() (drivers.Poller, error) {
 	if d.secure != nil || d.pool != nil || !d.reuse {
 		return nil, nil
 	}
 	l := &loop{d: d, conns: make(map[int32]*polled), soonest: math.MaxInt64}
-	l.reader = reader{j: d.judge, a: &l.answer, maxBody: d.maxBody, noBody: d.request.line.method == "HEAD"}
-	return l, l.waker.open()
+	l.reader = reader{j: d.evaluator, a: &l.answer, maxBody: d.maxBody, noBody: d.request.line.method == "HEAD"}
+	return l, l.epoll.open()
 }
 
 // Send implements drivers.Poller.
 func (l *loop) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f := flight{op: op, at: at, done: done, deadline: math.MaxInt64}
+	f := pendingRequest{op: op, at: at, done: done, deadline: math.MaxInt64}
 	if at.Timeout > 0 {
 		f.deadline = at.Begun + at.Timeout
 	}
@@ -69,16 +71,16 @@ func (l *loop) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, do
 	l.bySession(ctx, s, f, func(ctx context.Context) { s.Do(ctx, op, at) })
 }
 
-// fresh is how long a look at a connection stands.
-const fresh = 50 * time.Microsecond
+// freshFor is how long the result of a look at a connection is trusted.
+const freshFor = 50 * time.Microsecond
 
-// free takes an idle connection that can carry a request; nil when there is none.
+// free takes an idle connection that can carry a request; nil if there is none.
 func (l *loop) free() *polled {
 	for len(l.idle) > 0 {
 		last := len(l.idle) - 1
 		p := l.idle[last]
 		l.idle = l.idle[:last]
-		if l.now-max(l.looked, p.looked) < fresh || !p.stale() {
+		if l.now-max(l.looked, p.looked) < freshFor || !p.stale() {
 			return p
 		}
 		l.drop(p)
@@ -86,65 +88,66 @@ func (l *loop) free() *polled {
 	return nil
 }
 
-func (l *loop) send(ctx context.Context, p *polled, f flight) {
-	l.page.render(l.d, f.op)
+func (l *loop) send(ctx context.Context, p *polled, f pendingRequest) {
+	l.buffer.render(l.d, f.op)
 	l.now = l.d.env.Clock()
 	f.at.Sent = l.now
-	n, err := p.write(l.page.out)
-	f.at.Wire, f.at.Out = true, int64(len(l.page.body))
-	p.flight = f
-	if err == nil && n == len(l.page.out) {
+	n, err := p.write(l.buffer.out)
+	f.at.Wire, f.at.Out = true, int64(len(l.buffer.body))
+	p.pendingRequest = f
+	if err == nil && n == len(l.buffer.out) {
 		l.soonest = min(l.soonest, f.deadline)
-		p.place = len(l.flying)
-		l.flying = append(l.flying, p)
+		p.place = len(l.pending)
+		l.pending = append(l.pending, p)
 		return
 	}
 	s := l.borrow(false)
-	rest := l.page.out[n:]
-	s.page, l.page = l.page, s.page
-	l.hand(ctx, p, s, rest, err)
+	rest := l.buffer.out[n:]
+	s.requestBuffer, l.buffer = l.buffer, s.requestBuffer
+	l.passToSession(ctx, p, s, rest, err)
 }
 
-// borrow takes an idle session, one with a connection if there is one, or else one without; or makes one.
+// borrow takes an idle session, preferably one with a connection if connected is set, or without one otherwise. It
+// makes a session if it finds none.
 func (l *loop) borrow(connected bool) *session {
 	connects := func(s *session) bool { return (s.conn != nil) == connected }
-	i := slices.IndexFunc(l.spare, connects)
+	i := slices.IndexFunc(l.idleSessions, connects)
 	if i < 0 && connected {
-		i = len(l.spare) - 1
+		i = len(l.idleSessions) - 1
 	}
 	if i < 0 {
-		return l.d.lane().(*session)
+		return l.d.openSession().(*session)
 	}
-	s := l.spare[i]
-	l.spare = slices.Delete(l.spare, i, i+1)
+	s := l.idleSessions[i]
+	l.idleSessions = slices.Delete(l.idleSessions, i, i+1)
 	return s
 }
 
-// bySession has a session make an attempt.
-func (l *loop) bySession(ctx context.Context, s *session, f flight, do func(context.Context)) {
-	l.all.Go(func() {
+// bySession makes an attempt by a session, on a goroutine of its own.
+func (l *loop) bySession(ctx context.Context, s *session, f pendingRequest, do func(context.Context)) {
+	l.sessions.Go(func() {
 		if f.deadline != math.MaxInt64 {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithDeadline(ctx, l.d.env.Epoch().Add(f.deadline))
 			defer cancel()
 		}
 		do(ctx)
-		// Before the attempt counts as over, so that there are never more connections than attempts at once.
+		// This precedes done, so that there are never more connections than concurrent attempts.
 		l.giveBack(s)
 		f.done()
 	})
 }
 
-// giveBack takes back a session, and its connection into the loop if that can be polled.
+// giveBack takes back a session. Its connection joins the loop if the connection can be polled.
 func (l *loop) giveBack(s *session) {
 	p := adopt(s)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.spare = append(l.spare, s)
+	l.idleSessions = append(l.idleSessions, s)
 	if p == nil {
 		return
 	}
-	if l.waker.watch(p.fd) != nil {
+	if l.epoll.watch(p.fd) != nil {
 		p.close()
 		return
 	}
@@ -152,13 +155,13 @@ func (l *loop) giveBack(s *session) {
 	l.idle = append(l.idle, p)
 }
 
-// hand gives a connection, with the attempt under way on it, to a session. rest of the request is not sent yet, and cannot be
-// if that failed.
-func (l *loop) hand(ctx context.Context, p *polled, s *session, rest []byte, failed error) {
-	f := p.flight
+// passToSession moves a connection with its pending request to a session. rest is the unsent part of the request.
+// failed is the error that ended sending.
+func (l *loop) passToSession(ctx context.Context, p *polled, s *session, rest []byte, failed error) {
+	f := p.pendingRequest
 	delete(l.conns, int32(p.fd))
-	l.landed(p)
-	l.waker.unwatch(p.fd)
+	l.removePending(p)
+	l.epoll.unwatch(p.fd)
 	err := p.release(s)
 	l.bySession(ctx, s, f, func(ctx context.Context) {
 		if err != nil {
@@ -169,22 +172,22 @@ func (l *loop) hand(ctx context.Context, p *polled, s *session, rest []byte, fai
 	})
 }
 
-// landed takes a connection from among those with an attempt under way, if it is one.
-func (l *loop) landed(p *polled) {
-	if p.place >= len(l.flying) || l.flying[p.place] != p {
+// removePending removes a connection from l.pending if it is there.
+func (l *loop) removePending(p *polled) {
+	if p.place >= len(l.pending) || l.pending[p.place] != p {
 		return
 	}
-	last := len(l.flying) - 1
-	l.flying[p.place] = l.flying[last]
-	l.flying[p.place].place = p.place
-	l.flying = l.flying[:last]
+	last := len(l.pending) - 1
+	l.pending[p.place] = l.pending[last]
+	l.pending[p.place].place = p.place
+	l.pending = l.pending[:last]
 }
 
 // Await implements drivers.Poller.
 func (l *loop) Await(ctx context.Context, d time.Duration) {
 	now := l.wait(d)
-	for n := len(l.events); n == len(l.events) && !l.few(ctx, now); {
-		n = l.waker.poll(&l.events)
+	for n := len(l.events); n == len(l.events) && !l.receiveFew(ctx, now); {
+		n = l.epoll.poll(&l.events)
 		for i := range l.events[:n] {
 			l.ready(ctx, l.events[i].Fd)
 		}
@@ -198,24 +201,25 @@ func (l *loop) Await(ctx context.Context, d time.Duration) {
 }
 
 const (
-	// fewest is up to how many attempts are under way where each is looked after by itself: to ask for what came on all
-	// connections costs more than to find that nothing came on two.
-	fewest = 2
-	// sweep is how often all connections are looked at all the same.
-	sweep = time.Millisecond
+	// fewPending is the number of pending requests up to which each connection is read directly. One poll of all
+	// connections costs more than two reads that find nothing.
+	fewPending = 2
+	// sweepInterval is how often all connections are polled even so.
+	sweepInterval = time.Millisecond
 )
 
-// few takes what came for the attempts under way, where they are few. false: all connections are to be looked at.
-func (l *loop) few(ctx context.Context, now time.Duration) bool {
+// receiveFew reads the connections of the pending requests if these are few. It returns false if all connections have
+// to be polled.
+func (l *loop) receiveFew(ctx context.Context, now time.Duration) bool {
 	l.mu.Lock()
-	if len(l.flying) > fewest || now-l.looked >= sweep {
+	if len(l.pending) > fewPending || now-l.looked >= sweepInterval {
 		l.mu.Unlock()
 		return false
 	}
-	var over [fewest]flight
+	var over [fewPending]pendingRequest
 	n := 0
-	for i := len(l.flying) - 1; i >= 0; i-- { // from the end: what is over makes room for the last
-		p := l.flying[i]
+	for i := len(l.pending) - 1; i >= 0; i-- { // backwards, because an ended request is replaced by the last one
+		p := l.pending[i]
 		if f, ended := l.receive(ctx, p); ended {
 			over[n] = f
 			n++
@@ -229,37 +233,38 @@ func (l *loop) few(ctx context.Context, now time.Duration) bool {
 	return true
 }
 
-// crowding is how late a wait that the kernel ended goes on at most where there are processors to spare. The runtime puts what
-// comes back from the kernel behind all else that wants one, and what its own timers wake up before: there a loop does
-// better by these, coarse as they are.
-const crowding = 10 * time.Millisecond
+// busyDelay is the wake-up delay above which we assume that the CPUs are busy. A goroutine that returns from a
+// blocking system call queues behind all runnable goroutines. One that a runtime timer wakes up does not. So on a
+// busy machine the loop switches to runtime timers, although they are coarse.
+const busyDelay = 10 * time.Millisecond
 
-// wait waits for d, or less where an attempt would end by its deadline; and for answers, where these tell no time by themselves
-// or the wait is long. It returns the time after it.
+// wait waits for d, or until the earliest deadline. It also ends with an answer if the answers have no timestamps or
+// d is long. It returns the time afterwards.
 func (l *loop) wait(d time.Duration) time.Duration {
 	l.mu.Lock()
 	soonest, stamped := l.soonest, l.stamped
 	l.mu.Unlock()
 	now := l.d.env.Clock()
-	d = min(d, patience, soonest-now)
+	d = min(d, maxUnwatched, soonest-now)
 	switch {
 	case d <= 0:
-		return l.woken(now, math.MaxInt64)
-	case now < l.crowded:
+		return l.noteTime(now, math.MaxInt64)
+	case now < l.busyUntil:
 		time.Sleep(min(d, time.Millisecond))
-		return l.woken(l.d.env.Clock(), math.MaxInt64)
-	case d <= glance && stamped:
-		l.waker.sleep(d)
+		return l.noteTime(l.d.env.Clock(), math.MaxInt64)
+	case d <= stampedWait && stamped:
+		l.epoll.sleep(d)
 	default:
-		l.waker.wait(d)
+		l.epoll.wait(d)
 	}
-	return l.woken(l.d.env.Clock(), now+d)
+	return l.noteTime(l.d.env.Clock(), now+d)
 }
 
-// woken takes note of the time, and whether that is late for a wait of the kernel's that was due then.
-func (l *loop) woken(now, due time.Duration) time.Duration {
-	if now-crowding > due {
-		l.crowded = now + time.Second
+// noteTime records the time. If a wait in the kernel ended more than busyDelay after due, the loop switches to
+// runtime timers.
+func (l *loop) noteTime(now, due time.Duration) time.Duration {
+	if now-busyDelay > due {
+		l.busyUntil = now + time.Second
 	}
 	l.mu.Lock()
 	l.now = now
@@ -267,11 +272,11 @@ func (l *loop) woken(now, due time.Duration) time.Duration {
 	return now
 }
 
-// ready takes what came on a connection.
+// ready handles the bytes that arrived on a connection.
 func (l *loop) ready(ctx context.Context, fd int32) {
 	l.mu.Lock()
 	p := l.conns[fd]
-	if p == nil { // the waker's own, or of a connection that went
+	if p == nil { // the epoll's own timer, or a connection that was dropped
 		l.mu.Unlock()
 		return
 	}
@@ -287,7 +292,7 @@ func (l *loop) ready(ctx context.Context, fd int32) {
 	}
 }
 
-// retire drops an idle connection that was closed, or brought what nobody asked for.
+// retire drops an idle connection that the peer closed or sent unrequested bytes on.
 func (l *loop) retire(p *polled) {
 	if p.stale() {
 		l.idle = slices.DeleteFunc(l.idle, func(q *polled) bool { return q == p })
@@ -295,8 +300,8 @@ func (l *loop) retire(p *polled) {
 	}
 }
 
-// receive takes what came for the attempt under way on p, and tells whether that is over.
-func (l *loop) receive(ctx context.Context, p *polled) (f flight, over bool) {
+// receive takes the bytes that arrived for the pending request of p. over reports whether the request has ended.
+func (l *loop) receive(ctx context.Context, p *polled) (f pendingRequest, over bool) {
 	age, came := p.receive()
 	now := l.d.env.Clock()
 	if !came {
@@ -307,34 +312,34 @@ func (l *loop) receive(ctx context.Context, p *polled) (f flight, over bool) {
 	err := p.parse(ctx, &l.reader)
 	if err == errMore {
 		if !p.room() {
-			l.hand(ctx, p, l.borrow(false), nil, nil)
+			l.passToSession(ctx, p, l.borrow(false), nil, nil)
 		}
 		return f, false
 	}
-	f = p.flight
-	// An answer was not there when it was looked for before.
+	f = p.pendingRequest
+	// The answer arrived after the last look, which did not find it.
 	f.at.Done = max(f.at.Sent, l.looked, p.looked, now-age)
 	l.settle(ctx, f, err)
 	if err != nil || l.answer.last || p.conn.r != p.conn.w {
 		l.drop(p)
 		return f, true
 	}
-	p.flight, p.conn.r, p.conn.w = flight{}, 0, 0
-	l.landed(p)
+	p.pendingRequest, p.conn.r, p.conn.w = pendingRequest{}, 0, 0
+	l.removePending(p)
 	l.idle = append(l.idle, p)
 	return f, true
 }
 
-// settle says what became of an attempt.
-func (l *loop) settle(ctx context.Context, f flight, err error) {
+// settle sets the outcome of an attempt.
+func (l *loop) settle(ctx context.Context, f pendingRequest, err error) {
 	if err != nil {
 		unanswered(ctx, f.at, err)
 		return
 	}
-	l.d.judge.decide(&l.answer, f.op, f.at)
+	l.d.evaluator.decide(&l.answer, f.op, f.at)
 }
 
-// expire ends the attempts whose deadline has passed, and all of them when ctx has ended.
+// expire ends the attempts whose deadline has passed. It ends all attempts once ctx has ended.
 func (l *loop) expire(ctx context.Context, now time.Duration) {
 	l.mu.Lock()
 	if now < l.soonest && ctx.Err() == nil {
@@ -342,14 +347,14 @@ func (l *loop) expire(ctx context.Context, now time.Duration) {
 		return
 	}
 	l.soonest = math.MaxInt64
-	var ended []flight
+	var ended []pendingRequest
 	for _, p := range l.conns {
 		switch {
 		case p.done == nil:
 		case ctx.Err() != nil || now >= p.deadline:
 			p.at.Done = now
-			l.settle(ctx, p.flight, &net.OpError{Op: "read", Net: l.d.network, Err: os.ErrDeadlineExceeded})
-			ended = append(ended, p.flight)
+			l.settle(ctx, p.pendingRequest, &net.OpError{Op: "read", Net: l.d.network, Err: os.ErrDeadlineExceeded})
+			ended = append(ended, p.pendingRequest)
 			l.drop(p)
 		default:
 			l.soonest = min(l.soonest, p.deadline)
@@ -363,18 +368,18 @@ func (l *loop) expire(ctx context.Context, now time.Duration) {
 
 func (l *loop) drop(p *polled) {
 	delete(l.conns, int32(p.fd))
-	l.landed(p)
+	l.removePending(p)
 	p.close()
 }
 
 // Close implements drivers.Poller.
 func (l *loop) Close() error {
-	l.all.Wait()
+	l.sessions.Wait()
 	for _, p := range l.conns {
 		p.close()
 	}
-	for _, s := range l.spare {
+	for _, s := range l.idleSessions {
 		s.Close()
 	}
-	return l.waker.close()
+	return l.epoll.close()
 }

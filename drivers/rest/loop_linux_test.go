@@ -25,7 +25,7 @@ type byLoop struct {
 	done func()
 }
 
-// sessionByLoop opens a session where the driver has no loop.
+// sessionByLoop opens a byLoop, or a plain session if the driver has no loop.
 func sessionByLoop(d drivers.Driver) (drivers.Session, error) {
 	plain, ok := d.(*driver)
 	if !ok {
@@ -33,7 +33,7 @@ func sessionByLoop(d drivers.Driver) (drivers.Session, error) {
 	}
 	l, err := plain.Poller()
 	if l == nil || err != nil {
-		return plain.lane(), err
+		return plain.openSession(), err
 	}
 	b := &byLoop{d: plain, Poller: l}
 	b.done = func() { b.over.Store(true) }
@@ -73,6 +73,7 @@ func TestLoopConformance(t *testing.T) {
 		"GET":  func(c *Config) { c.Request, c.Body = strings.TrimPrefix(c.Request, "POST "), "" },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			drivertest.Run(t, drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
 				g := startTarget(t, nil)
 				c := &Config{Request: "POST http://" + g.address + "/orders/{{id}}", Body: `{"id":"{{id}}"}`,
@@ -84,13 +85,13 @@ func TestLoopConformance(t *testing.T) {
 	}
 }
 
-// What is tested of sessions holds of loops.
+// The tests of sessions hold for loops too.
 func TestLoopDoesWhatSessionsDo(t *testing.T) {
 	plain := newSession
 	newSession = sessionByLoop
 	defer func() { newSession = plain }()
 	for name, test := range map[string]func(*testing.T){
-		"closed by peer": TestIdleConnectionClosedByPeer, "nobody asked": TestAnswerThatNobodyAskedFor, "early": TestAnswerBeforeTheRequestIsWhole,
+		"closed by peer": TestIdleConnectionClosedByPeer, "nobody asked": TestUnrequestedAnswer, "early": TestAnswerBeforeTheRequestIsWhole,
 		"slow reader": TestLargeBodyToSlowReader, "on the wire": TestRequestOnTheWire, "meaning": TestMeaning, "HEAD": TestHead,
 		"what is sent": TestWhatIsSent, "no header": TestNoValueAddsAHeader, "unix": TestUnixSocket, "retry after": TestRetryAfter,
 	} {
@@ -98,7 +99,8 @@ func TestLoopDoesWhatSessionsDo(t *testing.T) {
 	}
 }
 
-// first answers the first request of a connection shortly, so that a loop has the connection, and leaves the others to next.
+// first gives the first request of a connection a short answer, so that a loop gets the connection. It passes the
+// other requests to next.
 func first(t *testing.T, next func(c net.Conn, in *bufio.Reader) bool) string {
 	return serve(t, func(_ int, c net.Conn, in *bufio.Reader) {
 		if _, _, err := readRequest(in); err != nil {
@@ -110,8 +112,8 @@ func first(t *testing.T, next func(c net.Conn, in *bufio.Reader) bool) string {
 	})
 }
 
-// Whatever is answered, and in whatever pieces it comes, a loop and a session say the same of it.
-func TestLoopTellsWhatASessionTells(t *testing.T) {
+// A loop and a session report the same outcome for any answer, however its bytes are split.
+func TestLoopReportsWhatASessionReports(t *testing.T) {
 	type answerText struct{ name, method, text string }
 	var all []answerText
 	for _, a := range answers {
@@ -136,7 +138,7 @@ func TestLoopTellsWhatASessionTells(t *testing.T) {
 					}
 					text = text[n:]
 				}
-				c.(*net.TCPConn).CloseWrite()
+				c.(*drivertest.RawConn).HalfClose()
 				io.Copy(io.Discard, in)
 				return false
 			})
@@ -159,12 +161,12 @@ func TestLoopTellsWhatASessionTells(t *testing.T) {
 	}
 }
 
-// A loop gives what is long to a session, and has the connection back afterwards.
+// A loop passes long answers to a session, and gets the connection back afterwards.
 func TestLoopSharesAConnectionWithSessions(t *testing.T) {
 	body := strings.Repeat("x", 4<<20)
 	for name, answer := range map[string]string{"short": "ok", "long": strings.Repeat("y", 300<<10), "a buffer": strings.Repeat("z", largeBuffer)} {
 		t.Run(name, func(t *testing.T) {
-			w := newWeb(t, nil, func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, answer) })
+			w := newRecordingServer(t, nil, func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, answer) })
 			d := open(t, &Config{Request: "POST " + w.URL, Body: body})
 			s, err := sessionByLoop(d)
 			if err != nil {
@@ -177,18 +179,18 @@ func TestLoopSharesAConnectionWithSessions(t *testing.T) {
 					t.Errorf("%+v", at)
 				}
 			}
-			if w.connections() != 1 || d.(*driver).fleet.open.Load() != 1 || d.(*driver).fleet.opened.Load() != 1 {
+			if w.connections() != 1 || d.(*driver).client.open.Load() != 1 || d.(*driver).client.opened.Load() != 1 {
 				t.Errorf("%d connections", w.connections())
 			}
 			s.Close()
-			if n := d.(*driver).fleet.open.Load(); n != 0 {
+			if n := d.(*driver).client.open.Load(); n != 0 {
 				t.Errorf("%d connections are still open", n)
 			}
 		})
 	}
 }
 
-// An early answer is taken although the request cannot be sent: the loop's own case, in which the connection was idle before.
+// The loop takes an early answer although the request cannot be sent whole. The connection was idle before.
 func TestLoopTakesAnEarlyAnswer(t *testing.T) {
 	over := make(chan struct{})
 	defer close(over)
@@ -209,9 +211,9 @@ func TestLoopTakesAnEarlyAnswer(t *testing.T) {
 	expect(t, do(t, s, 2), drivers.Rejected, "http_413")
 }
 
-// Connections that are no sockets stay with their sessions.
+// Connections that are not sockets stay with their sessions.
 func TestLoopWithoutSockets(t *testing.T) {
-	w := newWeb(t, nil, fine)
+	w := newRecordingServer(t, nil, answerOK)
 	env := drivertest.NewEnv(t, time.Now())
 	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := new(net.Dialer).DialContext(ctx, network, address)
@@ -235,8 +237,8 @@ func TestLoopWithoutSockets(t *testing.T) {
 	}
 }
 
-// What an answer's time is does not depend on when it is looked for.
-func TestLoopTellsWhenAnAnswerCame(t *testing.T) {
+// The time of an answer does not depend on when the loop looks for it.
+func TestLoopTimesAnswers(t *testing.T) {
 	wrote := make(chan struct{}, 1)
 	address := first(t, func(c net.Conn, in *bufio.Reader) bool {
 		if _, _, err := readRequest(in); err != nil {
@@ -254,7 +256,7 @@ func TestLoopTellsWhenAnAnswerCame(t *testing.T) {
 	defer s.Close()
 	expect(t, do(t, s, 0), drivers.Acked, "")
 	l := s.(*byLoop)
-	// The kernel begins to stamp some time after it was asked to.
+	// The kernel begins to timestamp some time after the request for timestamps.
 	for seq := uint64(1); ; seq++ {
 		var at drivers.Attempt
 		at.Reset(1, d.env.Clock())
@@ -279,31 +281,31 @@ func TestLoopTellsWhenAnAnswerCame(t *testing.T) {
 	}
 }
 
-// flown is a loop with some idle connections, and attempts that are under way together.
-type flown struct {
+// polledRun is a loop with some idle connections and several pending attempts.
+type polledRun struct {
 	d  *driver
 	l  drivers.Poller
 	at [16]drivers.Attempt
 	op [16]drivers.Op
-	up int // so many were begun
+	up int // attempts begun
 
-	flying atomic.Int64
-	close  func() // once
+	pending atomic.Int64
+	close   func() // once
 }
 
-// fly opens a loop and makes one attempt over each of n connections, which are idle afterwards.
-func fly(t *testing.T, d drivers.Driver, n int) *flown {
+// startPolled opens a loop and makes one attempt over each of n connections, which are idle afterwards.
+func startPolled(t *testing.T, d drivers.Driver, n int) *polledRun {
 	t.Helper()
 	l, err := d.(*driver).Poller()
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &flown{d: d.(*driver), l: l, close: sync.OnceFunc(func() { l.Close() })}
+	f := &polledRun{d: d.(*driver), l: l, close: sync.OnceFunc(func() { l.Close() })}
 	t.Cleanup(f.close)
 	for range n {
 		f.send(t.Context(), time.Minute)
 	}
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	for i := range n {
 		expect(t, f.at[i], drivers.Acked, "")
 	}
@@ -311,20 +313,20 @@ func fly(t *testing.T, d drivers.Driver, n int) *flown {
 }
 
 // send begins an attempt of the next operation.
-func (f *flown) send(ctx context.Context, timeout time.Duration) {
+func (f *polledRun) send(ctx context.Context, timeout time.Duration) {
 	i := f.up
 	f.up++
 	f.op[i].Seq = uint64(i)
 	f.at[i].Reset(1, f.d.env.Clock())
 	f.at[i].Timeout = timeout
-	f.flying.Add(1)
+	f.pending.Add(1)
 	f.l.Await(ctx, 0)
-	f.l.Send(ctx, &f.op[i], &f.at[i], func() { f.flying.Add(-1) })
+	f.l.Send(ctx, &f.op[i], &f.at[i], func() { f.pending.Add(-1) })
 }
 
-// land turns the loop until every attempt is over.
-func (f *flown) land(ctx context.Context) {
-	for f.flying.Load() > 0 {
+// awaitAll runs the loop until no attempt is pending.
+func (f *polledRun) awaitAll(ctx context.Context) {
+	for f.pending.Load() > 0 {
 		f.l.Await(ctx, time.Millisecond)
 	}
 }
@@ -332,17 +334,17 @@ func (f *flown) land(ctx context.Context) {
 // An attempt whose deadline passes ends alone.
 func TestLoopEndsOneAttempt(t *testing.T) {
 	release := make(chan struct{})
-	w := newWeb(t, nil, func(_ http.ResponseWriter, r *http.Request) {
+	w := newRecordingServer(t, nil, func(_ http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, ".3") {
 			<-release
 		}
 	})
 	defer close(release)
-	f := fly(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 3)
+	f := startPolled(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 3)
 	f.send(t.Context(), 50*time.Millisecond)
 	f.send(t.Context(), time.Minute)
 	f.send(t.Context(), 0)
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	for i := range f.up {
 		if i == 3 {
 			expect(t, f.at[i], drivers.Indeterminate, drivers.CodeTimeout)
@@ -352,36 +354,36 @@ func TestLoopEndsOneAttempt(t *testing.T) {
 	}
 }
 
-// Where processors are scarce, a loop waits by other means, and as well.
-func TestLoopOnACrowdedMachine(t *testing.T) {
-	w := newWeb(t, nil, fine)
-	f := fly(t, open(t, &Config{Request: w.URL}), 1)
+// On a busy machine a loop waits by runtime timers, and works as well.
+func TestLoopOnABusyMachine(t *testing.T) {
+	w := newRecordingServer(t, nil, answerOK)
+	f := startPolled(t, open(t, &Config{Request: w.URL}), 1)
 	l := f.l.(*loop)
-	l.crowded = time.Hour
+	l.busyUntil = time.Hour
 	f.send(t.Context(), time.Minute)
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	expect(t, f.at[1], drivers.Acked, "")
-	l.crowded = 0
-	l.woken(l.d.env.Clock(), time.Hour)
-	if l.crowded != 0 {
+	l.busyUntil = 0
+	l.noteTime(l.d.env.Clock(), time.Hour)
+	if l.busyUntil != 0 {
 		t.Error("crowded, though it woke up in time")
 	}
-	l.woken(3*crowding, crowding)
-	if l.crowded < time.Second {
+	l.noteTime(3*busyDelay, busyDelay)
+	if l.busyUntil < time.Second {
 		t.Error("not crowded, though it woke up late")
 	}
 }
 
-// When the run ends, so does what is under way, by the loop or by a session.
+// When the run ends, the attempts of the loop and of its sessions end too.
 func TestLoopEndsWithItsContext(t *testing.T) {
 	release := make(chan struct{})
-	w := newWeb(t, nil, func(_ http.ResponseWriter, r *http.Request) {
+	w := newRecordingServer(t, nil, func(_ http.ResponseWriter, r *http.Request) {
 		if !strings.HasSuffix(r.URL.Path, ".0") {
 			<-release
 		}
 	})
 	defer close(release)
-	f := fly(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 1)
+	f := startPolled(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	f.send(ctx, time.Hour)
 	f.send(ctx, 0)
@@ -389,12 +391,12 @@ func TestLoopEndsWithItsContext(t *testing.T) {
 		f.l.Await(ctx, time.Millisecond)
 	}
 	cancel()
-	f.land(ctx)
+	f.awaitAll(ctx)
 	expect(t, f.at[1], drivers.Indeterminate, drivers.CodeCancelled)
 	expect(t, f.at[2], drivers.Indeterminate, drivers.CodeCancelled)
 }
 
-// A connection that said its last, or more than it was asked for, carries no further request.
+// A connection that is to be closed, or that got unrequested bytes, carries no further request.
 func TestLoopLeavesConnections(t *testing.T) {
 	for name, text := range map[string]string{
 		"last": "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
@@ -412,19 +414,19 @@ func TestLoopLeavesConnections(t *testing.T) {
 				io.WriteString(c, text)
 				return true
 			})
-			f := fly(t, open(t, &Config{Request: "http://" + address}), 1)
+			f := startPolled(t, open(t, &Config{Request: "http://" + address}), 1)
 			for range 2 {
 				f.send(t.Context(), time.Minute)
-				f.land(t.Context())
+				f.awaitAll(t.Context())
 				expect(t, f.at[f.up-1], drivers.Acked, "")
 			}
 		})
 	}
 }
 
-// What a session still has to send is not overwritten by the next request.
+// The next request does not overwrite the unsent bytes of a session.
 func TestLoopKeepsWhatIsNotSentYet(t *testing.T) {
-	const size = 16 << 20 // more than sockets hold
+	const size = 16 << 20 // more than the socket buffers hold
 	hold := make(chan struct{})
 	address := first(t, func(c net.Conn, in *bufio.Reader) bool {
 		<-hold
@@ -438,12 +440,12 @@ func TestLoopKeepsWhatIsNotSentYet(t *testing.T) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		return true
 	})
-	f := fly(t, open(t, &Config{Request: "POST http://" + address + "/{{seq}}", Body: strings.Repeat("x", size) + "{{seq}}"}), 3)
+	f := startPolled(t, open(t, &Config{Request: "POST http://" + address + "/{{seq}}", Body: strings.Repeat("x", size) + "{{seq}}"}), 3)
 	for range 3 {
 		f.send(t.Context(), time.Minute)
 	}
 	close(hold)
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	for i := range f.up {
 		expect(t, f.at[i], drivers.Acked, "")
 	}
@@ -453,7 +455,7 @@ func TestLoopKeepsWhatIsNotSentYet(t *testing.T) {
 func TestLoopLosesNoConnection(t *testing.T) {
 	long := strings.Repeat("y", 300<<10)
 	release := make(chan struct{})
-	w := newWeb(t, nil, func(rw http.ResponseWriter, r *http.Request) {
+	w := newRecordingServer(t, nil, func(rw http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasSuffix(r.URL.Path, ".2"):
 			io.WriteString(rw, long)
@@ -475,29 +477,29 @@ func TestLoopLosesNoConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	f := fly(t, d, 0)
+	f := startPolled(t, d, 0)
 	f.send(t.Context(), time.Minute) // over a socket
 	for len(w.requests()) < 1 {
 		f.l.Await(t.Context(), time.Millisecond)
 	}
-	f.send(t.Context(), time.Minute) // over what is none
+	f.send(t.Context(), time.Minute) // over a connection that is not a socket
 	close(release)
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	f.send(t.Context(), time.Minute)
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	if at := f.at[2]; at.Outcome != drivers.Acked || at.In != int64(len(long)) {
 		t.Errorf("%+v", at)
 	}
-	if n := f.d.fleet.open.Load(); n != 2 || dials.Load() != 2 {
+	if n := f.d.client.open.Load(); n != 2 || dials.Load() != 2 {
 		t.Errorf("%d connections of %d", n, dials.Load())
 	}
 	f.close()
-	if n := f.d.fleet.open.Load(); n != 0 {
+	if n := f.d.client.open.Load(); n != 0 {
 		t.Errorf("%d connections are still open", n)
 	}
 }
 
-// sound looks whether a loop knows which connections have an attempt under way.
+// sound checks that the loop's list of pending requests matches its connections.
 func sound(t *testing.T, l *loop) {
 	t.Helper()
 	l.mu.Lock()
@@ -508,21 +510,21 @@ func sound(t *testing.T, l *loop) {
 			under++
 		}
 	}
-	for i, p := range l.flying {
+	for i, p := range l.pending {
 		if p.place != i || p.done == nil || l.conns[int32(p.fd)] != p {
 			t.Fatalf("place %d has a connection of place %d, with an attempt: %v", i, p.place, p.done != nil)
 		}
 	}
-	if under != len(l.flying) {
-		t.Fatalf("%d attempts are under way, %d connections are looked after", under, len(l.flying))
+	if under != len(l.pending) {
+		t.Fatalf("%d attempts are under way, %d connections are looked after", under, len(l.pending))
 	}
 }
 
-// However many attempts are under way, and in whatever order they end, each is looked after, and none that is over.
+// The list of pending requests stays right for any number of attempts that end in any order.
 func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
 	release := make(chan struct{})
-	step := make(chan struct{}) // an even operation is answered at some later turn
-	w := newWeb(t, nil, func(rw http.ResponseWriter, r *http.Request) {
+	step := make(chan struct{}) // an even operation is answered at a later step
+	w := newRecordingServer(t, nil, func(rw http.ResponseWriter, r *http.Request) {
 		switch n := r.URL.Path[len(r.URL.Path)-1]; {
 		case n == '9':
 			<-release
@@ -575,21 +577,21 @@ func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
 	}
 }
 
-// Connections that their peer closed are let go of beside an attempt that takes long.
+// Connections closed by their peer are dropped while another attempt takes long.
 func TestLoopLetsIdleConnectionsGo(t *testing.T) {
 	release := make(chan struct{})
-	w := newWeb(t, nil, func(_ http.ResponseWriter, r *http.Request) {
+	w := newRecordingServer(t, nil, func(_ http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, ".4") {
 			<-release
 		}
 	})
-	f := fly(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 4)
+	f := startPolled(t, open(t, &Config{Request: w.URL + "/{{id}}"}), 4)
 	l := f.l.(*loop)
 	f.send(t.Context(), time.Minute)
 	for len(w.requests()) < 5 {
 		l.Await(t.Context(), 100*time.Microsecond)
 	}
-	w.Config.SetKeepAlivesEnabled(false) // closes what is idle
+	w.Config.SetKeepAlivesEnabled(false) // closes idle connections
 	for known := 4; known > 1; {
 		l.Await(t.Context(), 100*time.Microsecond)
 		l.mu.Lock()
@@ -598,7 +600,7 @@ func TestLoopLetsIdleConnectionsGo(t *testing.T) {
 	}
 	sound(t, l)
 	close(release)
-	f.land(t.Context())
+	f.awaitAll(t.Context())
 	expect(t, f.at[4], drivers.Acked, "")
 }
 

@@ -4,5 +4,5 @@ package rest
 
 import "wringer/drivers"
 
-// Poller implements drivers.Polled: here every request is a session's.
+// Poller implements drivers.Polled. On this system sessions send every request.
 func (d *driver) Poller() (drivers.Poller, error) { return nil, nil }

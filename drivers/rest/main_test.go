@@ -6,8 +6,13 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"wringer/drivers/drivertest/tier"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	tier.AtOnce(tier.Waiting)
+	goleak.VerifyTestMain(m)
+}
 
 var discardLog = log.New(io.Discard, "", 0)

@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// briefly bounds what a call moves that the runtime is not told of. In bytes: nobody waits for the processor as long as to notice.
+// briefly bounds the bytes moved by a call that the runtime does not know about. The call is too short for any
+// goroutine to miss the processor.
 const briefly = 64 << 10
 
-// readNow and writeNow are unix.Read and unix.Write for sockets that never block. The runtime is not told that a call may take long,
-// and so takes nothing away meanwhile: that costs as much as a twentieth of a request.
+// readNow and writeNow are unix.Read and unix.Write for sockets that never block. They do not tell the runtime that a
+// call may block. Telling it costs a twentieth of a request.
 func readNow(fd int, b []byte) (int, error) { return briefCall(unix.SYS_READ, unix.Read, fd, b) }
 
 func writeNow(fd int, b []byte) (int, error) { return briefCall(unix.SYS_WRITE, unix.Write, fd, b) }

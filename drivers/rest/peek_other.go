@@ -4,8 +4,8 @@ package rest
 
 import "syscall"
 
-// peeker cannot look at sockets here: a connection that the peer closed while it was idle shows as an attempt that ended
-// with the code closed or reset.
+// peeker cannot look at sockets on this system. A connection that the peer closed while idle shows as an attempt with
+// the code closed or reset.
 type peeker struct{}
 
 func (p *peeker) init(syscall.RawConn) {}

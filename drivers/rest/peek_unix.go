@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peeker looks at a socket without waiting and without taking anything from it. It costs one system call and allocates
-// nothing while there is nothing to see, which is once an attempt.
+// peeker looks at a socket without waiting and without taking bytes from it. A look that finds nothing costs one
+// system call and no allocation. There is one look an attempt.
 type peeker struct {
-	raw  syscall.RawConn // nil when the socket cannot be looked at
+	raw  syscall.RawConn // nil if the socket cannot be looked at
 	look func(fd uintptr)
 	poll [1]unix.PollFd
 	seen peeked
@@ -26,7 +26,8 @@ func (p *peeker) peek() peeked {
 	if p.raw == nil {
 		return peekNothing
 	}
-	// Control instead of Read: the latter fails on a connection whose deadline has passed, as an idle one's may have.
+	// Control is used instead of Read because Read fails on a connection whose deadline has passed. An idle
+	// connection's deadline may have.
 	if err := p.raw.Control(p.look); err != nil {
 		return peekEnd
 	}

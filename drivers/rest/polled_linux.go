@@ -15,40 +15,41 @@ import (
 	"wringer/drivers"
 )
 
-// flight is an attempt under way.
-type flight struct {
+// pendingRequest is an attempt whose request was sent and whose answer is awaited.
+type pendingRequest struct {
 	op       *drivers.Op
 	at       *drivers.Attempt
-	done     func() // nil: there is none
+	done     func() // nil: no request is pending
 	deadline time.Duration
 }
 
-// polled is a connection of a loop: a socket that the runtime's poller knows nothing of, so that nothing else wakes up for it.
+// polled is a connection of a loop. The runtime's poller does not know its socket, so an event on it wakes up no
+// other goroutine.
 type polled struct {
-	flight
+	pendingRequest
 	fd      int
 	network string
-	socket  *socket // as it was dialled
-	conn    conn    // its buffer, at the end of which is the brink
-	brink   brink
-	looked  time.Duration // what had come by then was taken
-	place   int           // among those with an attempt under way
-	stamped bool          // what came last
+	socket  *socket // the dialled connection
+	conn    conn    // its Conn is end
+	end     bufferEnd
+	looked  time.Duration // bytes that had arrived by then were taken
+	place   int           // index in loop.pending
+	stamped bool          // the last bytes had a timestamp
 	stamp   [unix.SizeofCmsghdr + 8*8]byte
 }
 
-// brink is where the reader gets to when it has used what came.
-type brink struct {
+// bufferEnd is the Conn behind the buffer. A reader that has used all received bytes gets its error.
+type bufferEnd struct {
 	net.Conn
 	err error
 }
 
-func (b *brink) Read([]byte) (int, error) { return 0, b.err }
+func (b *bufferEnd) Read([]byte) (int, error) { return 0, b.err }
 
-// errMore is what stands at the brink while more may come.
+// errMore is the error at the end of the buffer while more bytes may come.
 var errMore = errors.New("the answer is not whole yet")
 
-// adopt takes a session's idle connection; nil when there is none, or none that can be polled.
+// adopt takes a session's idle connection. It returns nil if the session has none, or one that cannot be polled.
 func adopt(s *session) *polled {
 	if s.conn == nil || s.conn.r != s.conn.w {
 		return nil
@@ -64,23 +65,23 @@ func adopt(s *session) *polled {
 	}
 	fd := -1
 	err := s.conn.peeker.raw.Control(func(its uintptr) {
-		// The runtime's poller forgets its own descriptor as that is closed; this one it never hears of.
+		// The runtime's poller drops its own descriptor at Close. It does not know this duplicate.
 		fd, _ = unix.FcntlInt(its, unix.F_DUPFD_CLOEXEC, 0)
 	})
 	if err != nil || fd < 0 {
 		return nil
 	}
 	_ = outer.Conn.Close()
-	// Where there are no stamps, what came without one tells.
+	// On failure there are no timestamps, and the loop finds that by their absence.
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
 	p := &polled{fd: fd, network: s.d.network, socket: outer}
 	p.conn.buf = s.conn.buf
-	p.conn.Conn = &p.brink
+	p.conn.Conn = &p.end
 	s.conn, s.reader.c = nil, nil
 	return p
 }
 
-// release makes it a session's connection again, with what came so far.
+// release turns p back into a session's connection, with the bytes received so far.
 func (p *polled) release(s *session) error {
 	file := os.NewFile(uintptr(p.fd), p.network)
 	defer file.Close()
@@ -105,13 +106,13 @@ func (p *polled) close() {
 	_ = p.socket.Close()
 }
 
-// stale says that an idle connection cannot carry a request: its peer closed it, or sent what nobody asked for.
+// stale reports whether an idle connection cannot carry a request: the peer closed it, or sent unrequested bytes.
 func (p *polled) stale() bool {
 	n, err := retry(readNow, uintptr(p.fd), p.conn.buf[:1])
 	return n >= 0 || err != unix.EAGAIN
 }
 
-// write sends what the socket takes at once.
+// write sends as many bytes as the socket takes at once.
 func (p *polled) write(b []byte) (int, error) {
 	n, err := retry(writeNow, uintptr(p.fd), b)
 	if err == unix.EAGAIN {
@@ -127,8 +128,9 @@ func (p *polled) failed(op string, err error) error {
 	return &net.OpError{Op: op, Net: p.network, Err: os.NewSyscallError(op, err)}
 }
 
-// receive takes what came, behind what came before, or puts the end of the connection at the brink. age is how long ago that
-// came, 0 where nobody knows. One byte of the buffer stays free: a reader that meets a full one moves what is in it.
+// receive appends the bytes that arrived to the buffer, or sets the error at the buffer's end. age is the time since
+// the bytes arrived, 0 if unknown. One byte of the buffer stays free, because a reader that finds the buffer full
+// moves its content.
 func (p *polled) receive() (age time.Duration, came bool) {
 	in := p.conn.buf[p.conn.w : len(p.conn.buf)-1]
 	part := unix.Iovec{Base: &in[0]}
@@ -140,18 +142,19 @@ func (p *polled) receive() (age time.Duration, came bool) {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return 0, false
 	case err != 0:
-		p.brink.err = p.failed("read", err)
+		p.end.err = p.failed("read", err)
 	case n == 0:
-		p.brink.err = io.EOF
+		p.end.err = io.EOF
 	default:
-		p.brink.err = errMore
+		p.end.err = errMore
 		p.conn.w += int(n)
 		age, p.stamped = stampAge(p.stamp[:message.Controllen])
 	}
 	return age, true
 }
 
-// stampAge is how long ago the kernel received what came with a control message SCM_TIMESTAMPNS (socket(7)).
+// stampAge is the time since the kernel received the bytes of a message, by its control message SCM_TIMESTAMPNS
+// (socket(7)).
 func stampAge(control []byte) (time.Duration, bool) {
 	const head = unix.SizeofCmsghdr
 	if len(control) < head+int(unsafe.Sizeof(unix.Timespec{})) {
@@ -165,7 +168,7 @@ func stampAge(control []byte) (time.Duration, bool) {
 	return max(0, time.Duration(time.Now().UnixNano()-at.Nano())), true
 }
 
-// parse reads the answer from its beginning. Nothing of it is lost when the rest has not come yet.
+// parse reads the answer from its beginning. It keeps all bytes if the answer is incomplete.
 func (p *polled) parse(ctx context.Context, r *reader) error {
 	buf, w := p.conn.buf, p.conn.w
 	p.conn.r = 0
@@ -181,7 +184,7 @@ func (p *polled) parse(ctx context.Context, r *reader) error {
 	return err
 }
 
-// room sees to it that more can come; false when an answer is too long to be read again from its beginning.
+// room makes room for more bytes. It returns false if the answer is too long to be read again from its beginning.
 func (p *polled) room() bool {
 	if p.conn.w < len(p.conn.buf)-1 {
 		return true
@@ -193,17 +196,17 @@ func (p *polled) room() bool {
 	return true
 }
 
-// waker waits for time to pass, and for sockets.
-type waker struct{ epoll, timer int }
+// epoll waits for a time, and for sockets.
+type epoll struct{ fd, timer int }
 
 type events [128]unix.EpollEvent
 
-func (w *waker) open() (err error) {
-	if w.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+func (w *epoll) open() (err error) {
+	if w.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
 	if w.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC); err != nil {
-		unix.Close(w.epoll)
+		unix.Close(w.fd)
 		return os.NewSyscallError("timerfd_create", err)
 	}
 	if err = w.watch(w.timer); err != nil {
@@ -212,38 +215,38 @@ func (w *waker) open() (err error) {
 	return err
 }
 
-func (w *waker) close() error { return errors.Join(unix.Close(w.timer), unix.Close(w.epoll)) }
+func (w *epoll) close() error { return errors.Join(unix.Close(w.timer), unix.Close(w.fd)) }
 
-func (w *waker) watch(fd int) error {
+func (w *epoll) watch(fd int) error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, fd, &event))
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(w.fd, unix.EPOLL_CTL_ADD, fd, &event))
 }
 
-func (w *waker) unwatch(fd int) { _ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, fd, nil) }
+func (w *epoll) unwatch(fd int) { _ = unix.EpollCtl(w.fd, unix.EPOLL_CTL_DEL, fd, nil) }
 
-// sleep waits for d, exactly: a timer's expiry knows no slack, as that of a sleeping thread does.
-func (w *waker) sleep(d time.Duration) {
+// sleep waits exactly for d: a timerfd has no timer slack, as a sleeping thread has.
+func (w *epoll) sleep(d time.Duration) {
 	w.set(d)
 	var expirations [8]byte
 	_, _ = unix.Read(w.timer, expirations[:])
 }
 
-// wait waits for d, at most patience, or until there is something to take.
-func (w *waker) wait(d time.Duration) {
+// wait waits for d, at most maxUnwatched, or until a socket is readable.
+func (w *epoll) wait(d time.Duration) {
 	w.set(d)
 	var one [1]unix.EpollEvent
-	_, _ = unix.EpollWait(w.epoll, one[:], int(patience/time.Millisecond)+1)
+	_, _ = unix.EpollWait(w.fd, one[:], int(maxUnwatched/time.Millisecond)+1)
 }
 
-func (w *waker) set(d time.Duration) {
+func (w *epoll) set(d time.Duration) {
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(1, int64(d)))}
 	_ = unix.TimerfdSettime(w.timer, 0, &spec, nil)
 }
 
-// poll tells what there is to take.
-func (w *waker) poll(to *events) int {
+// poll fills to with the readable sockets, and returns their number.
+func (w *epoll) poll(to *events) int {
 	const noMask = 0
-	n, _, err := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(w.epoll), uintptr(unsafe.Pointer(&to[0])), uintptr(len(to)), 0, noMask, 0)
+	n, _, err := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(w.fd), uintptr(unsafe.Pointer(&to[0])), uintptr(len(to)), 0, noMask, 0)
 	if err != 0 {
 		return 0
 	}

@@ -9,14 +9,15 @@ import (
 	"wringer/drivers"
 )
 
-// follow follows redirects (RFC 9110, 15.4) as part of the attempt: its service time spans every hop, it stays one attempt,
-// and the last answer decides, with one exception. After a 301, 302 or 303 whose next hop became a GET, the first request
-// may have taken effect ("see other"): what would be rejected then is indeterminate. An answer that is ok is not followed;
-// neither is one beyond the bound, or one that leads to nothing that can be asked: it stands as it is.
-func (c *courier) follow(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt, a *answer) *answer {
+// follow follows redirects (RFC 9110, 15.4) as part of one attempt, whose service time spans every hop. The last
+// answer decides the outcome, with one exception: after a 301, 302 or 303 whose next hop became a GET, the first
+// request may have taken effect ("see other"). An outcome that would be rejected is then indeterminate. follow does
+// not follow an answer that is ok, that exceeds the bound, or whose location cannot be requested. Such an answer
+// stands.
+func (c *requester) follow(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt, a *answer) *answer {
 	sent, out, became := at.Sent, at.Out, false
-	for range c.fleet.redirects {
-		if !leads(at, a) {
+	for range c.client.redirects {
+		if !isRedirect(at, a) {
 			break
 		}
 		next, get, err := c.hop(d, op, a)
@@ -25,7 +26,7 @@ func (c *courier) follow(ctx context.Context, d *driver, op *drivers.Op, at *dri
 			break
 		}
 		became = became || get
-		c.fleet.followed.Add(1)
+		c.client.followed.Add(1)
 		hidden, transparent := at.Hidden, at.Transparent
 		at.Reset(at.Number, at.Begun)
 		a = c.send(ctx, next, op, at)
@@ -41,8 +42,8 @@ func (c *courier) follow(ctx context.Context, d *driver, op *drivers.Op, at *dri
 	return a
 }
 
-// leads says whether an answer asks to go elsewhere.
-func leads(at *drivers.Attempt, a *answer) bool {
+// isRedirect reports whether an answer redirects to another URL.
+func isRedirect(at *drivers.Attempt, a *answer) bool {
 	if !at.Answered || at.Outcome != drivers.Rejected || len(a.values) == 0 || !a.values[0].found {
 		return false
 	}
@@ -53,8 +54,8 @@ func leads(at *drivers.Attempt, a *answer) bool {
 	return false
 }
 
-// hop makes the driver of the request that an answer asks for. get says that another method became a GET.
-func (c *courier) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get bool, err error) {
+// hop makes the driver of the request that an answer redirects to. get reports that another method became a GET.
+func (c *requester) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get bool, err error) {
 	from := d.request
 	base, err := url.Parse(from.line.scheme + "://" + from.line.host + string(from.path.append(nil, op)))
 	if err != nil {
@@ -68,12 +69,12 @@ func (c *courier) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get b
 	if a.status != 307 && a.status != 308 && method != "GET" && method != "HEAD" {
 		method, get = "GET", true
 	}
-	// Not a template: braces in it mean nothing.
+	// The location is not a template, so its braces are escaped.
 	path, err := escapePath(strings.NewReplacer(" ", "%20", "{", "%7B", "}", "%7D").Replace(to.RequestURI()))
 	if err != nil {
 		return nil, false, err
 	}
-	r := &request{line: line{method: method, scheme: to.Scheme, host: to.Host, path: path}, close: from.close, agent: from.agent, env: from.env}
+	r := &request{line: requestLine{method: method, scheme: to.Scheme, host: to.Host, path: path}, close: from.close, agent: from.agent, env: from.env}
 	if err := r.line.checkURL(); err != nil {
 		return nil, false, err
 	}
@@ -83,12 +84,12 @@ func (c *courier) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get b
 		r.host = from.host
 	}
 	from.takeAlong(r, op, same, get)
-	next, err = c.fleet.driver(r, d.judge)
+	next, err = c.client.driver(r, d.evaluator)
 	return next, get, err
 }
 
-// takeAlong copies headers and body to the next hop, except what is meant for another host alone, and what describes a body
-// that is left behind.
+// takeAlong copies headers and body to the next hop. It leaves out credentials if the host changes, and content
+// headers if the body is dropped.
 func (r *request) takeAlong(to *request, op *drivers.Op, same, bare bool) {
 	for _, h := range r.headers {
 		name := strings.ToLower(h.name)

@@ -10,7 +10,7 @@ import (
 )
 
 func TestRedirects(t *testing.T) {
-	other := newWeb(t, nil, fine)
+	other := newRecordingServer(t, nil, answerOK)
 	for _, test := range []struct {
 		name    string
 		method  string
@@ -36,8 +36,8 @@ func TestRedirects(t *testing.T) {
 		{"another host", "GET", "/other", 3, drivers.Acked, "", "GET /other"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, http2 bool) {
-				w := newWeb(t, nil, func(rw http.ResponseWriter, r *http.Request) {
+			onBothVersions(t, func(t *testing.T, http2 bool) {
+				w := newRecordingServer(t, nil, func(rw http.ResponseWriter, r *http.Request) {
 					var status int
 					fmt.Sscanf(r.URL.Path, "/%d", &status)
 					rest := strings.TrimPrefix(r.URL.Path, fmt.Sprintf("/%d", status))
@@ -101,10 +101,10 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// A hop that cannot be reached leaves open what the first request did, unless it surely did nothing.
-func TestRedirectToNobody(t *testing.T) {
+// An unreachable hop leaves the effect of the first request open, unless that request surely had none.
+func TestRedirectToUnreachableTarget(t *testing.T) {
 	for status, outcome := range map[int]drivers.Outcome{303: drivers.Indeterminate, 307: drivers.Rejected} {
-		w := newWeb(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
+		w := newRecordingServer(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Location", "http://127.0.0.1:1/")
 			rw.WriteHeader(status)
 		})

@@ -11,11 +11,11 @@ import (
 	"wringer/drivers"
 )
 
-// keyHeader carries the key by which a target knows a request again
+// keyHeader carries the key by which a target recognises a repeated request
 // (draft-ietf-httpapi-idempotency-key-header-07, "The Idempotency-Key HTTP Request Header Field").
 const keyHeader = "Idempotency-Key"
 
-// replayable returns what keeps the stream's operations from being replayed, nil when nothing does.
+// replayable returns why the stream's operations cannot be replayed; nil if they can.
 func (c *Config) replayable() error {
 	if c.Request == "" || !c.plain() {
 		return errNotPlain
@@ -31,40 +31,40 @@ func (c *Config) replayable() error {
 	return errors.New(`needs a key in each request: add the header Idempotency-Key: "{{id}}"`)
 }
 
-// replaying sends operations again, over connections of its own: as they were, and with a changed body.
+// replaying resends operations over connections of its own: unchanged, and with a changed body.
 type replaying struct {
-	same, changed again
+	same, changed replayDriver
 	kinds         []drivers.ReplayKind
 }
 
-// again is a driver whose sessions are made as they are needed, and kept.
-type again struct {
+// replayDriver is a driver with a pool of sessions that grows as needed.
+type replayDriver struct {
 	d    *driver
 	mu   sync.Mutex
 	idle []drivers.Session
 }
 
-// openReplays prepares the replays of a stream. Their requests are marked apart, so that a witness does not take them for
-// the operation's own.
+// openReplays prepares the replays of a stream. The requests have a mark of their own, so that a witness does not
+// count them as the operation's.
 func (c *Config) openReplays(env drivers.Env) (*replaying, error) {
 	if env.Mark != "" {
 		env.Mark += drivers.ReplayTag
 	}
 	env.Replay = func(uint64) bool { return true }
 	r := &replaying{kinds: drivers.ReplayKinds}
-	for _, a := range []*again{&r.same, &r.changed} {
+	for _, a := range []*replayDriver{&r.same, &r.changed} {
 		// The first compilation found no problem, so this one finds none.
 		one := c.compile(&env, func(string, string) {})[0]
 		if a == &r.changed {
 			one.request.change = changer(env.Identity)
 		}
-		d, err := newFleet(env, c).driver(one.request, one.judge)
+		d, err := newClient(env, c).driver(one.request, one.evaluator)
 		if err != nil {
 			return nil, err
 		}
 		a.d = d
 	}
-	// What stands behind a multipart form's end is no part of it, so that a change there changes nothing.
+	// Bytes after the end of a multipart form are not part of it, so a change there would change nothing.
 	if len(r.same.d.request.body) == 0 || c.Multipart != nil {
 		r.kinds = []drivers.ReplayKind{drivers.ReplaySame, drivers.ReplayConcurrent}
 	}
@@ -78,14 +78,14 @@ func (d *driver) Replays() []drivers.ReplayKind { return d.replays.kinds }
 func (d *driver) Replay(ctx context.Context, op *drivers.Op, first drivers.Answer, kind drivers.ReplayKind) drivers.Replay {
 	switch kind {
 	case drivers.ReplayConcurrent:
-		return judgeConcurrent(first, d.replays.same.twice(ctx, op))
+		return classifyConcurrent(first, d.replays.same.twice(ctx, op))
 	case drivers.ReplayChanged:
-		return judgeChanged(d.replays.changed.send(ctx, op))
+		return classifyChanged(d.replays.changed.send(ctx, op))
 	}
-	return judgeSame(first, d.replays.same.send(ctx, op))
+	return classifySame(first, d.replays.same.send(ctx, op))
 }
 
-func (a *again) send(ctx context.Context, op *drivers.Op) (at drivers.Attempt) {
+func (a *replayDriver) send(ctx context.Context, op *drivers.Op) (at drivers.Attempt) {
 	at.Reset(1, a.d.env.Clock())
 	session, err := a.take()
 	if err != nil {
@@ -99,8 +99,8 @@ func (a *again) send(ctx context.Context, op *drivers.Op) (at drivers.Attempt) {
 	return at
 }
 
-// twice sends an operation two times at once.
-func (a *again) twice(ctx context.Context, op *drivers.Op) (both [2]drivers.Attempt) {
+// twice sends an operation twice at the same time.
+func (a *replayDriver) twice(ctx context.Context, op *drivers.Op) (both [2]drivers.Attempt) {
 	var other sync.WaitGroup
 	one := *op
 	other.Go(func() { both[1] = a.send(ctx, &one) })
@@ -109,7 +109,7 @@ func (a *again) twice(ctx context.Context, op *drivers.Op) (both [2]drivers.Atte
 	return both
 }
 
-func (a *again) take() (drivers.Session, error) {
+func (a *replayDriver) take() (drivers.Session, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if n := len(a.idle); n > 0 {
@@ -120,13 +120,13 @@ func (a *again) take() (drivers.Session, error) {
 	return a.d.Session()
 }
 
-// close frees the connections. No replay is under way.
+// close closes the connections. It must not be called while a replay runs.
 func (r *replaying) close() error {
 	if r == nil {
 		return nil
 	}
 	var all []error
-	for _, a := range []*again{&r.same, &r.changed} {
+	for _, a := range []*replayDriver{&r.same, &r.changed} {
 		for _, session := range a.idle {
 			all = append(all, session.Close())
 		}
@@ -136,23 +136,26 @@ func (r *replaying) close() error {
 	return errors.Join(all...)
 }
 
-// silent says why an answer tells nothing of the key: there is none, or it refuses for another reason.
-func silent(at *drivers.Attempt) string {
+// unrelated returns why an answer says nothing about the key: there is no answer, or it refuses for another reason.
+func unrelated(at *drivers.Attempt) string {
 	switch {
 	case !at.Answered || at.Answer.Status == 0:
 		return "no answer: " + at.Code
 	case at.Answer.Status == 429 || at.Answer.Status >= 500:
-		return "answered " + told(at.Answer)
+		return "answered " + describeAnswer(at.Answer)
 	}
 	return ""
 }
 
-func told(a drivers.Answer) string { return fmt.Sprintf("%d with %d bytes", a.Status, a.Size) }
+func describeAnswer(a drivers.Answer) string {
+	return fmt.Sprintf("%d with %d bytes", a.Status, a.Size)
+}
 
-// judgeSame: "the resource server SHOULD respond with the result of the previously completed operation".
-func judgeSame(first drivers.Answer, at drivers.Attempt) drivers.Replay {
+// classifySame follows the draft: "the resource server SHOULD respond with the result of the previously completed
+// operation".
+func classifySame(first drivers.Answer, at drivers.Attempt) drivers.Replay {
 	r := drivers.Replay{Attempts: []drivers.Attempt{at}}
-	switch why := silent(&at); {
+	switch why := unrelated(&at); {
 	case first.Status == 0:
 		r.Why = "the first answer was not kept"
 	case why != "":
@@ -160,21 +163,22 @@ func judgeSame(first drivers.Answer, at drivers.Attempt) drivers.Replay {
 	case at.Answer == first:
 		r.Judgement = drivers.ReplayHonoured
 	default:
-		r.Judgement, r.Why = drivers.ReplayViolation, another(first, at.Answer)
+		r.Judgement, r.Why = drivers.ReplayViolation, difference(first, at.Answer)
 	}
 	return r
 }
 
-// another says how an answer differs from the first.
-func another(first, now drivers.Answer) string {
+// difference describes how an answer differs from the first one.
+func difference(first, now drivers.Answer) string {
 	if first.Status == now.Status && first.Size == now.Size {
-		return fmt.Sprintf("answered %s, like the first time, but with another body", told(now))
+		return fmt.Sprintf("answered %s, like the first time, but with another body", describeAnswer(now))
 	}
-	return fmt.Sprintf("answered %s, and the first time %s", told(now), told(first))
+	return fmt.Sprintf("answered %s, and the first time %s", describeAnswer(now), describeAnswer(first))
 }
 
-// judgeConcurrent: the result of the first, or 409 while the other is under way; one of the two gets the result.
-func judgeConcurrent(first drivers.Answer, both [2]drivers.Attempt) drivers.Replay {
+// classifyConcurrent expects the first result, or 409 while the other request runs. One of the two must get the
+// result.
+func classifyConcurrent(first drivers.Answer, both [2]drivers.Attempt) drivers.Replay {
 	r := drivers.Replay{Attempts: both[:]}
 	conflicts, open := 0, ""
 	for i := range both {
@@ -183,7 +187,7 @@ func judgeConcurrent(first drivers.Answer, both [2]drivers.Attempt) drivers.Repl
 			conflicts++
 			continue
 		}
-		one := judgeSame(first, *at)
+		one := classifySame(first, *at)
 		switch one.Judgement {
 		case drivers.ReplayViolation:
 			r.Judgement, r.Why = one.Judgement, one.Why
@@ -203,11 +207,11 @@ func judgeConcurrent(first drivers.Answer, both [2]drivers.Attempt) drivers.Repl
 	return r
 }
 
-// judgeChanged: "if there is an attempt to reuse an idempotency key with a different request payload, the resource server
-// SHOULD reply with an HTTP 422 status code".
-func judgeChanged(at drivers.Attempt) drivers.Replay {
+// classifyChanged follows the draft: "if there is an attempt to reuse an idempotency key with a different request
+// payload, the resource server SHOULD reply with an HTTP 422 status code".
+func classifyChanged(at drivers.Attempt) drivers.Replay {
 	r := drivers.Replay{Attempts: []drivers.Attempt{at}}
-	switch why := silent(&at); {
+	switch why := unrelated(&at); {
 	case why != "":
 		r.Why = why
 	case at.Answer.Status == 422:
@@ -215,14 +219,14 @@ func judgeChanged(at drivers.Attempt) drivers.Replay {
 	case at.Answer.Status >= 300:
 		r.Judgement, r.Why = drivers.ReplayDeviation, fmt.Sprintf("a changed body was refused with %d, and not with 422", at.Answer.Status)
 	default:
-		r.Judgement, r.Why = drivers.ReplayViolation, fmt.Sprintf("a changed body was answered %s, and not refused with 422", told(at.Answer))
+		r.Judgement, r.Why = drivers.ReplayViolation, fmt.Sprintf("a changed body was answered %s, and not refused with 422", describeAnswer(at.Answer))
 	}
 	return r
 }
 
 var digestSeed = maphash.MakeSeed()
 
-// kept is what the answer is remembered by.
+// kept is the summary of an answer that is kept for comparison.
 func (a *answer) kept() drivers.Answer {
 	return drivers.Answer{Status: int16(a.status), Size: int32(min(a.size, 1<<31-1)), Digest: maphash.Bytes(digestSeed, a.body)}
 }

@@ -17,8 +17,8 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// keeper is a target that keeps its word about keys, or breaks it in one way.
-type keeper struct {
+// keyedTarget is a target that honours idempotency keys, or breaks them in one way.
+type keyedTarget struct {
 	lie string
 
 	mu       sync.Mutex
@@ -29,12 +29,12 @@ type keeper struct {
 	marks    map[string]int
 }
 
-func newKeeper(lie string) *keeper {
-	return &keeper{lie: lie, answers: map[string]string{}, bodies: map[string]string{}, busy: map[string]bool{},
+func newKeyedTarget(lie string) *keyedTarget {
+	return &keyedTarget{lie: lie, answers: map[string]string{}, bodies: map[string]string{}, busy: map[string]bool{},
 		executed: map[string]int{}, marks: map[string]int{}}
 }
 
-func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (k *keyedTarget) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	key := r.Header.Get("Idempotency-Key")
 	k.mu.Lock()
@@ -70,8 +70,8 @@ func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, k.answers[key])
 }
 
-// replay sends one operation, then again in each way, and returns what was made of the answers.
-func replay(t *testing.T, target *keeper, http2 bool) map[drivers.ReplayKind]drivers.Replay {
+// replay sends one operation, replays it in each way, and returns the classified answers.
+func replay(t *testing.T, target *keyedTarget, http2 bool) map[drivers.ReplayKind]drivers.Replay {
 	t.Helper()
 	server := httptest.NewUnstartedServer(target)
 	server.Config.Protocols = new(http.Protocols)
@@ -122,13 +122,13 @@ func TestReplays(t *testing.T) {
 	} {
 		for _, http2 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s http2=%t", lie, http2), func(t *testing.T) {
-				target := newKeeper(lie)
+				target := newKeyedTarget(lie)
 				for kind, r := range replay(t, target, http2) {
 					if r.Judgement != want[kind] || (r.Why == "") != (r.Judgement == honoured) || len(r.Attempts) != 1+int(kind)%2 {
 						t.Errorf("%s: %+v, want %d", kind, r, want[kind])
 					}
 				}
-				// Four operations, marked as such, and three replays, of which one is two requests.
+				// There are four marked operations and three replays, one of which is two requests.
 				marks := slices.Sorted(maps.Keys(target.marks))
 				if want := []string{"1", "1;replay", "2", "3", "3;replay", "5", "5;replay"}; !slices.Equal(marks, prefixed(want)) || target.marks[marks[4]] != 2 {
 					t.Errorf("marks %v", target.marks)
@@ -145,7 +145,7 @@ func prefixed(seqs []string) (out []string) {
 	return out
 }
 
-// One of two at once may be told that the other is under way; both may not.
+// One of two concurrent requests may be told that the other is running, but not both.
 func TestConcurrentReplays(t *testing.T) {
 	first := drivers.Answer{Status: 201, Size: 3, Digest: 7}
 	result := drivers.Attempt{Answered: true, Answer: first}
@@ -163,11 +163,11 @@ func TestConcurrentReplays(t *testing.T) {
 		{[2]drivers.Attempt{lost, result}, drivers.ReplayUndecided},
 		{[2]drivers.Attempt{lost, conflict}, drivers.ReplayUndecided},
 	} {
-		if r := judgeConcurrent(first, c.both); r.Judgement != c.want {
+		if r := classifyConcurrent(first, c.both); r.Judgement != c.want {
 			t.Errorf("%+v: %+v, want %d", c.both, r, c.want)
 		}
 	}
-	if r := judgeSame(drivers.Answer{}, result); r.Judgement != drivers.ReplayUndecided {
+	if r := classifySame(drivers.Answer{}, result); r.Judgement != drivers.ReplayUndecided {
 		t.Errorf("without the first answer: %+v", r)
 	}
 }
@@ -233,7 +233,7 @@ func TestWitnessable(t *testing.T) {
 		{Config{Request: "POST http://a/", Connection: Connection{MaxRequests: 3}}, ""},
 		{Config{Request: "POST ${shop.rest}/"}, ""},
 		{Config{Request: "POST https://a/"}, "plain http:// port"},
-		{Config{Request: "POST http://a/", Headers: map[string]string{"wringer-op": "x"}}, "take it out of headers"},
+		{Config{Request: "POST http://a/", Headers: map[string]string{"wringer-op": "x"}}, "remove it from headers"},
 	} {
 		if err := c.config.witnessable(); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c.config, err)
@@ -241,10 +241,10 @@ func TestWitnessable(t *testing.T) {
 	}
 }
 
-// The mark goes with every request, whatever carries it.
+// Every request has the mark, whatever connection carries it.
 func TestMarksOnConnectionsThatEnd(t *testing.T) {
-	onBoth(t, func(t *testing.T, http2 bool) {
-		w := newWeb(t, nil, fine)
+	onBothVersions(t, func(t *testing.T, http2 bool) {
+		w := newRecordingServer(t, nil, answerOK)
 		env := drivertest.NewEnv(t, time.Now())
 		env.Mark = "{{id}}"
 		d, err := (&Config{Request: w.URL, Connection: Connection{MaxRequests: 2}, HTTP2: http2}).Open(t.Context(), env)

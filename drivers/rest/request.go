@@ -14,13 +14,13 @@ import (
 
 // request renders the requests of a stream. It is read only once compiled.
 type request struct {
-	line    line
+	line    requestLine
 	path    texts
-	host    string // of the Host header; empty: the URL's
+	host    string // for the Host header; empty: the URL's
 	headers []header
-	agent   bool // the scenario names a User-Agent
+	agent   bool // the scenario sets a User-Agent
 	body    texts
-	change  func(body []byte) []byte // makes another body of it, for replays; nil: none
+	change  func(body []byte) []byte // changes the body, for replays; nil: unchanged
 	close   bool
 	env     *drivers.Env
 }
@@ -40,7 +40,7 @@ func (t text) append(dst []byte, op *drivers.Op) []byte { return t.template.Appe
 
 const textPlace = 1 << 61
 
-// texts is literals and texts in turn.
+// texts are alternating literals and texts.
 type texts []piece
 
 func (t texts) append(dst []byte, op *drivers.Op) []byte {
@@ -53,7 +53,7 @@ func (t texts) append(dst []byte, op *drivers.Op) []byte {
 	return dst
 }
 
-// piece is a literal, then a text, whose template may be nil.
+// piece is a literal followed by a text. The text's template may be nil.
 type piece struct {
 	literal string
 	text    text
@@ -70,12 +70,12 @@ func (r *request) add(name string, value text) {
 	}
 }
 
-// names tells whether the request has a header of that name.
+// names reports whether the request has a header of that name.
 func (r *request) names(name string) bool {
 	return slices.ContainsFunc(r.headers, func(h header) bool { return strings.EqualFold(h.name, name) })
 }
 
-// head lays out everything before the content length, with neighbouring literals joined.
+// head lays out everything before the content length. Adjacent literals are joined.
 func (r *request) head() texts {
 	var out texts
 	var literal strings.Builder
@@ -128,7 +128,7 @@ func (r *request) appendBody(dst []byte, op *drivers.Op) []byte {
 	return dst
 }
 
-// appendHead renders the head, whose layout is what head returned, for a body of n bytes.
+// appendHead renders the head for a body of n bytes. layout is the result of head.
 func (r *request) appendHead(dst []byte, layout texts, op *drivers.Op, n int) []byte {
 	dst = layout.append(dst, op)
 	if n > 0 || r.line.expectsBody() {
@@ -139,18 +139,18 @@ func (r *request) appendHead(dst []byte, layout texts, op *drivers.Op, n int) []
 	return append(dst, "\r\n"...)
 }
 
-// line is the request line of a scenario: METHOD URL.
-type line struct {
+// requestLine is the request line of a scenario: METHOD URL.
+type requestLine struct {
 	method string
 	scheme string // http or https
 	host   string // host, or host:port, as written
 	path   string // path and query, with {{...}}
 }
 
-// parseLine cuts the text up. ${...} and {{...}} may stand anywhere in it.
-func parseLine(s string) (line, error) {
+// parseRequestLine splits a request line. ${...} and {{...}} may stand anywhere in it.
+func parseRequestLine(s string) (requestLine, error) {
 	s = strings.TrimSpace(s)
-	l := line{method: "GET"}
+	l := requestLine{method: "GET"}
 	if first, rest, found := strings.Cut(s, " "); found && isToken(first) && !strings.Contains(first, "{") {
 		l.method, s = first, strings.TrimSpace(rest)
 	}
@@ -169,7 +169,7 @@ func parseLine(s string) (line, error) {
 	} else {
 		l.scheme = strings.ToLower(scheme)
 	}
-	rest, _, _ = strings.Cut(rest, "#") // a fragment is the client's own, and is never sent
+	rest, _, _ = strings.Cut(rest, "#") // a fragment is never sent
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
 		l.host, l.path = rest[:i], rest[i:]
 	} else {
@@ -183,8 +183,8 @@ func parseLine(s string) (line, error) {
 	return l, err
 }
 
-// checkURL checks what must be known before anything is dialled.
-func (l line) checkURL() error {
+// checkURL checks the parts that must be known before dialling.
+func (l requestLine) checkURL() error {
 	switch {
 	case l.scheme != "http" && l.scheme != "https":
 		return fmt.Errorf("scheme %q: write http:// or https://", l.scheme)
@@ -208,8 +208,8 @@ func (l line) checkURL() error {
 	return nil
 }
 
-// address is what is dialled: host:port.
-func (l line) address() string {
+// address is the address to dial: host:port.
+func (l requestLine) address() string {
 	u := url.URL{Host: l.host}
 	port := u.Port()
 	if port == "" {
@@ -219,14 +219,14 @@ func (l line) address() string {
 }
 
 // hostname is the host without its port.
-func (l line) hostname() string { return (&url.URL{Host: l.host}).Hostname() }
+func (l requestLine) hostname() string { return (&url.URL{Host: l.host}).Hostname() }
 
-// expectsBody tells the methods for which an absent body is said (RFC 9110, 8.6).
-func (l line) expectsBody() bool {
+// expectsBody reports whether the method sends Content-Length: 0 for an absent body (RFC 9110, 8.6).
+func (l requestLine) expectsBody() bool {
 	return l.method == "POST" || l.method == "PUT" || l.method == "PATCH"
 }
 
-// escapePath escapes what a request line cannot carry, outside of {{...}}. What is escaped already stays.
+// escapePath escapes the bytes that a request line cannot carry, except inside {{...}}. Existing escapes stay.
 func escapePath(s string) (string, error) {
 	var b strings.Builder
 	inside := 0
@@ -253,7 +253,7 @@ func escapePath(s string) (string, error) {
 	return b.String(), nil
 }
 
-// checkHeader finds headers that would break the request's framing, or that the driver sets itself.
+// checkHeader refuses headers that would break the request's framing, and headers that the driver sets itself.
 func checkHeader(name, value string) error {
 	if !isToken(name) {
 		return fmt.Errorf("%q is no header name", name)
@@ -276,7 +276,7 @@ func checkHeader(name, value string) error {
 	return nil
 }
 
-// isToken tells the names and methods of RFC 9110, 5.6.2.
+// isToken reports whether s is a token (RFC 9110, 5.6.2), as names and methods are.
 func isToken(s string) bool {
 	for i := range len(s) {
 		if !tokenBytes[s[i]] {

@@ -18,7 +18,7 @@ import (
 	"wringer/drivers/drivertest"
 )
 
-// asSent are the bytes of a stream's first requests.
+// asSent returns the bytes of a stream's first requests.
 func asSent(t *testing.T, seed uint64) []byte {
 	t.Helper()
 	env := drivertest.NewEnv(t, time.Now())
@@ -66,7 +66,7 @@ func asSent(t *testing.T, seed uint64) []byte {
 	return all.Bytes()
 }
 
-// One seed gives the same bytes in every process and on every machine, and another one others.
+// One seed gives the same bytes in every process and on every machine. Another seed gives others.
 func TestASeedGivesTheSameBytes(t *testing.T) {
 	first := asSent(t, 7)
 	if string(asSent(t, 7)) != string(first) {

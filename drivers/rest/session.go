@@ -7,12 +7,12 @@ import (
 	"wringer/drivers"
 )
 
-// session sends HTTP/1.1 requests over a connection of its own. Nothing is ever resent: a connection that turns out dead
-// under a request ends the attempt.
+// session sends HTTP/1.1 requests over a connection of its own. It never resends: if the connection fails during a
+// request, the attempt ends.
 type session struct {
 	d    *driver
-	conn *conn // nil while there is none
-	page
+	conn *conn // nil without a connection
+	requestBuffer
 	answer answer
 	reader reader
 }
@@ -21,7 +21,7 @@ type session struct {
 func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	s.render(s.d, op)
 	err := errStale
-	if s.conn != nil && s.conn.takesTurns() {
+	if s.conn != nil && s.conn.hasDirect() {
 		at.Sent = s.d.env.Clock()
 		err = s.attempt(ctx, at.Sent, (*conn).exchange)
 	}
@@ -38,8 +38,8 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	s.settle(ctx, op, at, err)
 }
 
-// resume makes the rest of an attempt that others began on the session's connection: rest of the request is still to be sent,
-// unless sending has failed. What came of the answer so far stands in the connection's buffer.
+// resume finishes an attempt that the loop began on the session's connection. rest is the unsent part of the request;
+// failed is the error that ended sending. The connection's buffer holds the bytes of the answer received so far.
 func (s *session) resume(ctx context.Context, op *drivers.Op, at *drivers.Attempt, rest []byte, failed error) {
 	err := s.attempt(ctx, s.d.env.Clock(), func(c *conn, ctx context.Context, _ []byte) error {
 		if failed != nil || len(rest) == 0 {
@@ -50,18 +50,18 @@ func (s *session) resume(ctx context.Context, op *drivers.Op, at *drivers.Attemp
 	s.settle(ctx, op, at, err)
 }
 
-// settle says what became of an attempt that was sent.
+// settle sets the outcome of an attempt that was sent.
 func (s *session) settle(ctx context.Context, op *drivers.Op, at *drivers.Attempt, err error) {
 	at.Done = s.d.env.Clock()
 	if err != nil {
 		unanswered(ctx, at, err)
 		return
 	}
-	s.d.judge.decide(&s.answer, op, at)
+	s.d.evaluator.decide(&s.answer, op, at)
 }
 
-// connect sees to it that there is a connection, and that it was not closed while it was idle: nothing was sent on it
-// since, so another one in its place is no attempt.
+// connect ensures a usable connection. It replaces one that was closed while idle. Nothing was sent on that
+// connection, so the replacement is not another attempt.
 func (s *session) connect(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -81,21 +81,21 @@ func (s *session) connect(ctx context.Context) error {
 	return nil
 }
 
-// page is a request as it is sent. It is reused.
-type page struct {
+// requestBuffer is a rendered request. It is reused.
+type requestBuffer struct {
 	out  []byte // head and body
 	body []byte
 }
 
-// render makes d's request for op.
-func (p *page) render(d *driver, op *drivers.Op) {
+// render renders d's request for op.
+func (p *requestBuffer) render(d *driver, op *drivers.Op) {
 	p.body = d.request.appendBody(p.body[:0], op)
 	p.out = d.request.appendHead(p.out[:0], d.layout, op, len(p.body))
 	p.out = append(p.out, p.body...)
 }
 
-// attempt sends the request by one of the connection's ways, reads the answer, and keeps the connection when it can be used
-// again. errStale passes through: then nothing was sent.
+// attempt sends the request by send and reads the answer. It keeps the connection if that can be used again. It
+// returns errStale if nothing was sent.
 func (s *session) attempt(ctx context.Context, now time.Duration, send func(*conn, context.Context, []byte) error) error {
 	err := s.conn.begin(ctx, s.d.env.Epoch().Add(now))
 	var early error
@@ -106,7 +106,7 @@ func (s *session) attempt(ctx context.Context, now time.Duration, send func(*con
 			s.drop()
 			return errStale
 		}
-		// What could not be sent may have been answered all the same: a refusal before the end of a large body.
+		// The peer may have answered although sending failed: a refusal before the end of a large body.
 		err = s.reader.read(ctx)
 	}
 	if err != nil && early != nil && early != errEarly {

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,25 +18,7 @@ import (
 // serve runs handle for each connection, numbered from 1, until the test ends. It returns the address.
 func serve(t *testing.T, handle func(n int, c net.Conn, in *bufio.Reader)) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for n := 1; ; n++ {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				defer c.Close()
-				handle(n, c, bufio.NewReader(c))
-			})
-		}
-	})
-	t.Cleanup(func() { listener.Close(); all.Wait() })
-	return listener.Addr().String()
+	return drivertest.ServeRaw(t, func(c *drivertest.RawConn) { handle(c.Number, c, c.In) }).Address()
 }
 
 // readRequest reads one request with its body.
@@ -74,7 +55,7 @@ func open(t *testing.T, c *Config) drivers.Driver {
 	return d
 }
 
-// newSession makes the sessions that tests speak through; another test puts loops in their place.
+// newSession makes the sessions of the tests; another test replaces them by loops.
 var newSession = drivers.Driver.Session
 
 func session1(t *testing.T, c *Config) drivers.Session {
@@ -87,7 +68,7 @@ func session1(t *testing.T, c *Config) drivers.Session {
 	return s
 }
 
-// do makes one attempt, which must end long before the deadline that it is given.
+// do makes one attempt, which must end long before its deadline.
 func do(t *testing.T, s drivers.Session, seq uint64) drivers.Attempt {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -126,8 +107,8 @@ func TestIdleConnectionClosedByPeer(t *testing.T) {
 	}
 }
 
-func TestAnswerThatNobodyAskedFor(t *testing.T) {
-	// The second answer must not be taken for that of the next request.
+func TestUnrequestedAnswer(t *testing.T) {
+	// The second answer must not be taken for the answer to the next request.
 	address := serve(t, func(n int, c net.Conn, in *bufio.Reader) {
 		for {
 			if _, _, err := readRequest(in); err != nil {
@@ -153,7 +134,7 @@ func TestAnswerBeforeTheRequestIsWhole(t *testing.T) {
 			return
 		}
 		io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
-		<-over // and it reads no further
+		<-over // and reads no further
 	})
 	s := session1(t, &Config{Request: "POST http://" + address, Body: strings.Repeat("x", 32<<20)})
 	at := do(t, s, 1)
@@ -171,7 +152,7 @@ func TestLargeBodyToSlowReader(t *testing.T) {
 		if err != nil {
 			return
 		}
-		tick := time.NewTicker(3 * patience)
+		tick := time.NewTicker(3 * maxUnwatched)
 		defer tick.Stop()
 		n := 0
 		for block := make([]byte, 2<<20); n < size; {

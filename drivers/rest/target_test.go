@@ -15,24 +15,25 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
+	"wringer/drivers/tlsconfig"
 )
 
-// target is an HTTP server that behaves as it is told.
+// target is an HTTP server with a behaviour that tests choose.
 type target struct {
 	address  string
 	secure   *tls.Config // nil: plain
 	mode     atomic.Value
 	received atomic.Int64
-	released chan struct{} // closed at the end: what hangs lets go
+	released chan struct{} // closed at the end, to release hanging requests
 
 	mu     sync.Mutex
-	server *http.Server // nil while nobody listens
+	server *http.Server // nil while nothing listens
 	served chan struct{}
 }
 
 func startTarget(t testing.TB, secure *tls.Config) *target {
 	t.Helper()
-	g := &target{address: "127.0.0.1:0", secure: secure, released: make(chan struct{})}
+	g := &target{address: "127.0.0.1:0", secure: secure.Clone(), released: make(chan struct{})}
 	g.mode.Store(drivertest.Answer)
 	g.listen(t)
 	return g
@@ -100,11 +101,7 @@ func (g *target) close() {
 func (g *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.received.Add(1)
 	io.Copy(io.Discard, r.Body)
-	conn := r.Context().Value(connKey{}).(net.Conn)
-	raw := conn
-	if t, ok := conn.(*tls.Conn); ok {
-		raw = t.NetConn()
-	}
+	raw := drivertest.NewRawConn(r.Context().Value(connKey{}).(net.Conn))
 	switch g.mode.Load() {
 	case drivertest.Answer:
 		w.Write([]byte(`{"ok":true}`))
@@ -119,18 +116,17 @@ func (g *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		panic(http.ErrAbortHandler)
 	case drivertest.Close:
-		raw.Close()
+		raw.Cut()
 	case drivertest.Cut:
 		w.Header().Set("Content-Length", "100")
 		w.Write([]byte("half"))
 		http.NewResponseController(w).Flush()
-		raw.Close()
+		raw.Cut()
 	case drivertest.Reset:
-		raw.(*net.TCPConn).SetLinger(0)
-		raw.Close()
+		raw.Reset()
 	case drivertest.Garbage:
-		io.WriteString(raw, strings.Repeat("ICY 200 OK\r\n\r\n", 10))
-		raw.Close()
+		raw.Garbage()
+		raw.Cut()
 	case drivertest.Endless:
 		block := make([]byte, 32<<10)
 		for {
@@ -156,12 +152,12 @@ func conformance(t *testing.T, secure, http2 bool, configure func(c *Config)) {
 	subject := drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
 		g := startTarget(t, tlsConfig)
 		c := &Config{Request: "POST " + scheme + "://" + g.address + "/orders/{{id}}", Body: `{"id":"{{id}}"}`,
-			Headers: map[string]string{"Idempotency-Key": "{{id}}"}, TLS: TLS{Insecure: secure}, HTTP2: http2}
+			Headers: map[string]string{"Idempotency-Key": "{{id}}"}, TLS: tlsconfig.Config{Insecure: secure}, HTTP2: http2}
 		configure(c)
 		return drivertest.Target{Config: c, Behave: g.behave(t), Received: g.received.Load, Close: g.close}
 	}}
 	if http2 {
-		// net/http reports the end of a connection to its streams as an unexpected EOF, however it came.
+		// net/http reports any end of a connection to its streams as an unexpected EOF.
 		subject.Wants = map[drivertest.Behaviour]drivertest.Want{
 			drivertest.Reset: {Codes: []string{drivers.CodeReset, drivers.CodeClosed}},
 		}
@@ -192,11 +188,15 @@ func TestConformance(t *testing.T) {
 		"http1 chain":            {false, false, chained},
 		"h2c chain":              {false, true, chained},
 	} {
-		t.Run(name, func(t *testing.T) { conformance(t, test.secure, test.http2, test.configure) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conformance(t, test.secure, test.http2, test.configure)
+		})
 	}
 }
 
-// chained makes the request a chain of one step: every other transmission of the suite would be one too many.
+// chained makes the request a chain of one step. Each transmission of the suite beyond the first would be one too
+// many.
 func chained(c *Config) {
 	c.Steps = []Step{{Name: "only", Request: c.Request, Body: c.Body}}
 	c.Request, c.Body = "", ""

@@ -12,21 +12,21 @@ import (
 	"wringer/drivers"
 )
 
-// Targets is a vegeta targets file: requests that the operations take in turn, sent as they stand there.
+// Targets is a vegeta targets file. The operations send its requests in turn, exactly as written.
 type Targets struct {
 	File   string `yaml:"file" jsonschema:"required" jsonschema_description:"The file, relative to the scenario. The files that its bodies name (@FILE) are relative to the working directory, as vegeta has it."`
 	Format string `yaml:"format" jsonschema:"enum=http,enum=json" jsonschema_description:"vegeta's http or json. Default: json when the file's name ends in .json or .jsonl, else http."`
 }
 
-// maxTargets bounds what is held in memory, as maxBodyFile does for the file.
+// maxTargets bounds the requests held in memory, as maxBodyFile bounds the file.
 const maxTargets = 100_000
 
 // targets compiles the requests of the file.
-func (w *writer) targets() []leg {
+func (w *compiler) targets() []compiledRequest {
 	t := w.config.Targets
-	j := w.judge(w.config.OK, w.config.Checks)
+	j := w.evaluator(w.config.OK, w.config.Checks)
 	if t.File == "" {
-		w.wrong("targets.file", "is missing")
+		w.problemAt("targets.file", "is missing")
 	}
 	if w.env == nil || t.File == "" {
 		w.headers(&request{}, w.config.Headers, func(string) bool { return false })
@@ -35,23 +35,23 @@ func (w *writer) targets() []leg {
 	}
 	all, err := t.read(w.env.Files)
 	if err != nil {
-		w.wrong("targets", err.Error())
+		w.problemAt("targets", err.Error())
 	}
-	legs := make([]leg, 0, len(all))
+	requests := make([]compiledRequest, 0, len(all))
 	for i := range all {
 		r, err := w.target(&all[i])
 		if err != nil {
-			w.wrong("targets", fmt.Sprintf("target %d of %s: %v", i+1, t.File, err))
+			w.problemAt("targets", fmt.Sprintf("target %d of %s: %v", i+1, t.File, err))
 			return nil
 		}
-		legs = append(legs, leg{request: r, judge: j})
+		requests = append(requests, compiledRequest{request: r, evaluator: j})
 	}
-	return legs
+	return requests
 }
 
 // read parses the file with vegeta's own parser.
 func (t *Targets) read(folder string) ([]vegeta.Target, error) {
-	path := resolve(folder, t.File)
+	path := drivers.ResolvePath(folder, t.File)
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -91,9 +91,9 @@ func (t *Targets) json() bool {
 	return strings.HasSuffix(t.File, ".json") || strings.HasSuffix(t.File, ".jsonl")
 }
 
-// target makes a request of one target. It is sent as it stands: {{...}} in it means nothing.
-func (w *writer) target(t *vegeta.Target) (*request, error) {
-	l, err := parseLine(t.Method + " " + t.URL)
+// target compiles the request of one target. {{...}} in it has no meaning.
+func (w *compiler) target(t *vegeta.Target) (*request, error) {
+	l, err := parseRequestLine(t.Method + " " + t.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (w *writer) target(t *vegeta.Target) (*request, error) {
 	slices.Sort(own)
 	for _, name := range own {
 		if strings.EqualFold(name, "Content-Length") {
-			continue // the driver's own says the same
+			continue // the driver sets the same header itself
 		}
 		for _, value := range t.Header[name] {
 			if err := checkHeader(name, value); err != nil {

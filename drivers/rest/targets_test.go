@@ -15,8 +15,8 @@ func TestTargets(t *testing.T) {
 		"targets.json": `{"method":"GET","url":"URL/a?q={{x}}","header":{"X-One":["1"]}}` + "\n" + `{"method":"POST","url":"URL/b","body":"e3tpZH19","header":{"Content-Type":["text/plain"]}}` + "\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, http2 bool) {
-				w := newWeb(t, nil, fine)
+			onBothVersions(t, func(t *testing.T, http2 bool) {
+				w := newRecordingServer(t, nil, answerOK)
 				body := t.TempDir() + "/body"
 				file := strings.NewReplacer("URL", w.URL, "BODY", body).Replace(file)
 				writeFile(t, body, "{{id}}")

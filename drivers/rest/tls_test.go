@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
 // authority signs certificates for a test.
@@ -26,7 +27,7 @@ type authority struct {
 	pem  string
 }
 
-// sign makes a certificate; of nil it makes one that signs itself.
+// sign makes a certificate; signed by itself if the authority is nil.
 func sign(t *testing.T, by *authority, name string) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -89,25 +90,25 @@ func TestPrivateAuthorityAndClientCertificate(t *testing.T) {
 	caFile, certFile, keyFile := file("ca.pem", ca.pem), file("cert.pem", client.pem), file("key.pem", client.keyPEM(t))
 	otherCert, otherKey, otherCA := file("c2.pem", stranger.pem), file("k2.pem", stranger.keyPEM(t)), file("ca2.pem", stranger.pem)
 	for name, test := range map[string]struct {
-		tls   TLS
+		tls   tlsconfig.Config
 		acked bool
 	}{
-		"both":              {TLS{CA: caFile, Cert: certFile, Key: keyFile}, true},
-		"by name":           {TLS{CA: caFile, Cert: certFile, Key: keyFile, ServerName: "target.test"}, true},
-		"unverified":        {TLS{Insecure: true, Cert: certFile, Key: keyFile}, true},
-		"another name":      {TLS{CA: caFile, Cert: certFile, Key: keyFile, ServerName: "other.test"}, false},
-		"another authority": {TLS{CA: otherCA, Cert: certFile, Key: keyFile}, false},
-		"the system's":      {TLS{Cert: certFile, Key: keyFile}, false},
-		"no certificate":    {TLS{CA: caFile}, false},
-		"a stranger":        {TLS{CA: caFile, Cert: otherCert, Key: otherKey}, false},
+		"both":              {tlsconfig.Config{CA: caFile, Cert: certFile, Key: keyFile}, true},
+		"by name":           {tlsconfig.Config{CA: caFile, Cert: certFile, Key: keyFile, ServerName: "target.test"}, true},
+		"unverified":        {tlsconfig.Config{Insecure: true, Cert: certFile, Key: keyFile}, true},
+		"another name":      {tlsconfig.Config{CA: caFile, Cert: certFile, Key: keyFile, ServerName: "other.test"}, false},
+		"another authority": {tlsconfig.Config{CA: otherCA, Cert: certFile, Key: keyFile}, false},
+		"the system's":      {tlsconfig.Config{Cert: certFile, Key: keyFile}, false},
+		"no certificate":    {tlsconfig.Config{CA: caFile}, false},
+		"a stranger":        {tlsconfig.Config{CA: caFile, Cert: otherCert, Key: otherKey}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, http2 bool) {
+			onBothVersions(t, func(t *testing.T, http2 bool) {
 				at := do(t, sessionIn(t, &Config{Request: server.URL, TLS: test.tls, HTTP2: http2}, nil), 0)
 				switch {
 				case test.acked:
 					expect(t, at, drivers.Acked, "")
-				// With TLS 1.3 the client learns only after its request that its certificate was refused.
+				// With TLS 1.3 the client learns only after its request that the peer refused its certificate.
 				case at.Outcome == drivers.Acked || at.Answered || at.Code != drivers.CodeTLS && at.Code != drivers.CodeReset && at.Code != drivers.CodeClosed:
 					t.Errorf("%+v", at)
 				}

@@ -12,7 +12,7 @@ import (
 	"wringer/drivers"
 )
 
-// none is a Sink that costs nothing.
+// none is a Sink that does nothing.
 type none struct{}
 
 func (none) Arrived(drivers.Mark, uint64, time.Duration) {}
@@ -33,11 +33,11 @@ func BenchmarkReading(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		conn.Write(asked)
-		conn.came(answered, false)
+		conn.received(answered, false)
 	}
 }
 
-// BenchmarkRoundTrip is a request over loopback with and without a witness, side by side.
+// BenchmarkRoundTrip is a request over loopback, with and without a witness.
 func BenchmarkRoundTrip(b *testing.B) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

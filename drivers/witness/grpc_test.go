@@ -20,11 +20,11 @@ import (
 	"wringer/drivers"
 )
 
-// callee is a gRPC target that keeps an account of its own. The method says how it behaves.
+// callee is a gRPC target that counts its calls. The method selects its behaviour.
 type callee struct {
 	counting
 	address string
-	waiting chan string // the calls that it will not answer, once it has them
+	waiting chan string // the calls that it received and will not answer
 	stop    func()
 }
 
@@ -84,7 +84,7 @@ func (c *callee) serve(_ any, s grpc.ServerStream) error {
 	return nil
 }
 
-// add counts one more, and says how many there are now.
+// add counts one more, and returns the count.
 func (c *counting) add(to map[string]int, id string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,7 +105,7 @@ func caller(t testing.TB, address string, dial drivers.DialFunc) *grpc.ClientCon
 	return c
 }
 
-// converse sends so many messages, and reads the answer to its end.
+// converse sends n messages, and reads the answer to its end.
 func converse(ctx context.Context, t *testing.T, c *grpc.ClientConn, method, id string, messages int) error {
 	ctx = metadata.AppendToOutgoingContext(ctx, strings.ToLower(drivers.MarkHeader), "r1.s."+id)
 	s, err := c.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method)
@@ -114,7 +114,7 @@ func converse(ctx context.Context, t *testing.T, c *grpc.ClientConn, method, id 
 	}
 	for range messages {
 		if s.SendMsg(wrapperspb.Bytes(make([]byte, 5_000))) != nil {
-			break // the answer came before; it is read below
+			break // the answer came first; it is read below
 		}
 	}
 	s.CloseSend()
@@ -125,8 +125,8 @@ func converse(ctx context.Context, t *testing.T, c *grpc.ClientConn, method, id 
 	}
 }
 
-// The witness and a gRPC target that counts for itself agree on calls of every shape: with one message and with many,
-// refused with trailers alone, refused before they were read, cancelled, and resent by the client library.
+// The witness and a gRPC target that counts for itself agree on calls of every kind: with one or many messages, with
+// trailers alone, refused unread, cancelled, and resent by the client library.
 func TestAgreesWithAGRPCTarget(t *testing.T) {
 	target := startCallee(t)
 	sink := newTally()
@@ -145,7 +145,7 @@ func TestAgreesWithAGRPCTarget(t *testing.T) {
 						cancel()
 					}()
 				case "SecondTime":
-					answered[id] = 2 // the library keeps the first to itself
+					answered[id] = 2 // the library hides the first answer
 				default:
 					answered[id] = 1
 				}

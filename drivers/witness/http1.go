@@ -7,40 +7,40 @@ import (
 	"wringer/drivers"
 )
 
-// http1 reads an HTTP/1.x connection. Requests may be pipelined: answers come in their order.
-type http1 struct {
+// http1Reader reads an HTTP/1.x connection. Requests may be pipelined: the answers have the order of the requests.
+type http1Reader struct {
 	conn     *conn
 	request  message
 	response message
-	waiting  []exchange // requests whose answer has not ended; the last may still be coming
-	mark     marker     // of the request that is coming
-	current  exchange
+	waiting  []arrivedRequest // requests whose answer has not ended; the last may still be arriving
+	mark     marker           // of the arriving request
+	current  arrivedRequest
 	old      bool // the response is HTTP/1.0
 	status   int
 }
 
-// exchange is a request that arrived.
-type exchange struct {
+// arrivedRequest is a request that arrived at the target.
+type arrivedRequest struct {
 	mark   drivers.Mark
 	marked bool
 	head   bool // its method is HEAD
 }
 
-// pipelineBound is far above what any client has on one connection.
+// pipelineBound is far more requests than any client has pending on one connection.
 const pipelineBound = 1 << 12
 
-func newHTTP1(c *conn) *http1 {
-	h := &http1{conn: c}
+func newHTTP1(c *conn) *http1Reader {
+	h := &http1Reader{conn: c}
 	h.request = message{begin: h.beginRequest, header: h.requestHeader, framed: h.arrived, whole: h.requestWhole}
 	h.response = message{begin: h.beginResponse, header: h.responseHeader, framed: h.answering, whole: h.responseWhole}
 	return h
 }
 
-func (h *http1) asked(b []byte) error    { return h.request.feed(b) }
-func (h *http1) answered(b []byte) error { return h.response.feed(b) }
+func (h *http1Reader) asked(b []byte) error    { return h.request.feed(b) }
+func (h *http1Reader) answered(b []byte) error { return h.response.feed(b) }
 
-// ended ends a body that ends with the connection. Any other answer is cut short by it.
-func (h *http1) ended() error {
+// ended ends a body that lasts until the connection ends. Any other answer is incomplete.
+func (h *http1Reader) ended() error {
 	if h.response.part == untilClose {
 		return h.response.end()
 	}
@@ -48,33 +48,33 @@ func (h *http1) ended() error {
 }
 
 // beginRequest reads METHOD TARGET HTTP/1.x.
-func (h *http1) beginRequest(line []byte) error {
+func (h *http1Reader) beginRequest(line []byte) error {
 	if len(line) == 0 { // RFC 9112, 2.2: a server skips blank lines before a request
 		h.request.part = startLine
 		return nil
 	}
 	method, rest, ok := bytes.Cut(line, []byte(" "))
 	at := bytes.LastIndexByte(rest, ' ')
-	if !ok || !word(method) || at < 1 || !bytes.HasPrefix(rest[at+1:], []byte("HTTP/1.")) || len(rest)-at-1 != len("HTTP/1.1") {
+	if !ok || !isVisible(method) || at < 1 || !bytes.HasPrefix(rest[at+1:], []byte("HTTP/1.")) || len(rest)-at-1 != len("HTTP/1.1") {
 		return errors.New("a request that is no HTTP/1.x; of TLS a witness sees nothing")
 	}
 	if string(method) == "CONNECT" {
 		return errors.New("CONNECT: what follows is no HTTP")
 	}
 	h.mark = marker{}
-	h.current = exchange{head: string(method) == "HEAD"}
+	h.current = arrivedRequest{head: string(method) == "HEAD"}
 	return nil
 }
 
-func (h *http1) requestHeader(name, value []byte) error {
-	if is(name, drivers.MarkHeader) {
+func (h *http1Reader) requestHeader(name, value []byte) error {
+	if equalFold(name, drivers.MarkHeader) {
 		return h.mark.read(h.conn.w.identity, value)
 	}
 	return nil
 }
 
-// arrived: the head of a request is whole.
-func (h *http1) arrived() (framing, error) {
+// arrived handles the end of a request's head.
+func (h *http1Reader) arrived() (framing, error) {
 	f := &h.request.head
 	switch {
 	case f.encoding && (f.length >= 0 || !f.chunked):
@@ -90,7 +90,7 @@ func (h *http1) arrived() (framing, error) {
 	return framing{length: max(f.length, 0), chunked: f.chunked}, nil
 }
 
-func (h *http1) requestWhole() error {
+func (h *http1Reader) requestWhole() error {
 	if h.current.marked {
 		h.conn.w.sink.Whole(h.current.mark)
 	}
@@ -98,7 +98,7 @@ func (h *http1) requestWhole() error {
 }
 
 // beginResponse reads HTTP/1.x STATUS.
-func (h *http1) beginResponse(line []byte) error {
+func (h *http1Reader) beginResponse(line []byte) error {
 	if len(line) < len("HTTP/1.1 200") || string(line[:7]) != "HTTP/1." || line[8] != ' ' {
 		return errors.New("an answer that is no HTTP/1.x")
 	}
@@ -112,11 +112,11 @@ func (h *http1) beginResponse(line []byte) error {
 	return nil
 }
 
-func (h *http1) responseHeader(_, _ []byte) error { return nil }
+func (h *http1Reader) responseHeader(_, _ []byte) error { return nil }
 
-// answering: the head of an answer is whole. RFC 9112, 6.3 says where its body ends. One that nobody asked for, as of a
-// server that closes an idle connection with a 408, is read like any other.
-func (h *http1) answering() (framing, error) {
+// answering handles the end of an answer's head. RFC 9112, 6.3 says where the body ends. An unrequested answer, as
+// the 408 of a server that closes an idle connection, is read like any other.
+func (h *http1Reader) answering() (framing, error) {
 	f := &h.response.head
 	switch {
 	case h.status == 101:
@@ -135,7 +135,7 @@ func (h *http1) answering() (framing, error) {
 	return framing{length: f.length}, nil
 }
 
-func (h *http1) responseWhole() error {
+func (h *http1Reader) responseWhole() error {
 	if len(h.waiting) == 0 {
 		return nil
 	}
@@ -147,13 +147,13 @@ func (h *http1) responseWhole() error {
 	return nil
 }
 
-// marker gathers the mark of one request.
+// marker collects the mark of one request.
 type marker struct {
 	drivers.Mark
 	found bool
 }
 
-// read reads the header. Two of them would tell nothing.
+// read reads the header. A second one makes the mark ambiguous.
 func (m *marker) read(id drivers.Identity, value []byte) error {
 	if m.found {
 		return errors.New("a request with two marks")
@@ -162,5 +162,5 @@ func (m *marker) read(id drivers.Identity, value []byte) error {
 	return nil
 }
 
-// ours says that the request carries a mark of this run and stream.
+// ours reports whether the request carries a mark of this run and stream.
 func (m *marker) ours() bool { return m.found && m.Ours }

@@ -11,35 +11,35 @@ import (
 	"wringer/drivers"
 )
 
-// http2Talk reads an HTTP/2 connection (RFC 9113), after the client's preface. Requests' header blocks are decoded, because
-// the compression has a state; of answers only the frames are read.
-type http2Talk struct {
+// http2Reader reads an HTTP/2 connection (RFC 9113) after the client's preface. It decodes the header blocks of
+// requests, because the compression has a state. Of answers it reads only the frames.
+type http2Reader struct {
 	conn    *conn
 	request frames
 	answers frames
 	decoder *hpack.Decoder
 	mark    marker
-	broken  error // of the block that is being decoded
+	broken  error // the error of the current header block
 	streams map[uint32]*stream2
 }
 
-// stream2 is a request that arrived, until both it and its answer have ended.
+// stream2 is a request that arrived, until the request and its answer have ended.
 type stream2 struct {
 	mark            drivers.Mark
 	marked          bool
 	ended, answered bool
 }
 
-// Bounds far above what clients and servers send and take.
+// The bounds are far above the limits of clients and servers.
 const (
 	blockBound   = 1 << 20 // of a header block, compressed
-	streamBound  = 1 << 16 // streams open at once
-	tableBound   = 1 << 20 // of the compression's table: the target's settings may allow the client more than 4 KiB
+	streamBound  = 1 << 16 // open streams
+	tableBound   = 1 << 20 // of the HPACK table: the target's settings may allow more than 4 KiB
 	literalBound = 1 << 20
 )
 
-func newHTTP2(c *conn) *http2Talk {
-	h := &http2Talk{conn: c, streams: make(map[uint32]*stream2)}
+func newHTTP2(c *conn) *http2Reader {
+	h := &http2Reader{conn: c, streams: make(map[uint32]*stream2)}
 	h.request = frames{begin: h.requestFrame, block: h.decode, end: h.requestEnd}
 	h.answers = frames{begin: h.answerFrame, end: h.answerEnd}
 	h.decoder = hpack.NewDecoder(4096, h.field)
@@ -48,33 +48,33 @@ func newHTTP2(c *conn) *http2Talk {
 	return h
 }
 
-func (h *http2Talk) asked(b []byte) error    { return h.request.feed(b) }
-func (h *http2Talk) answered(b []byte) error { return h.answers.feed(b) }
+func (h *http2Reader) asked(b []byte) error    { return h.request.feed(b) }
+func (h *http2Reader) answered(b []byte) error { return h.answers.feed(b) }
 
-// ended: an HTTP/2 answer never ends with its connection.
-func (h *http2Talk) ended() error { return nil }
+// ended does nothing: an HTTP/2 answer never ends with its connection.
+func (h *http2Reader) ended() error { return nil }
 
-func (h *http2Talk) requestFrame(f *frame) error {
+func (h *http2Reader) requestFrame(f *frame) error {
 	if f.kind == http2.FrameHeaders {
 		h.mark, h.broken = marker{}, nil
 	}
 	return nil
 }
 
-// decode takes a piece of a header block.
-func (h *http2Talk) decode(b []byte) error {
+// decode decodes a piece of a header block.
+func (h *http2Reader) decode(b []byte) error {
 	_, err := h.decoder.Write(b)
 	return errors.Join(err, h.broken)
 }
 
-func (h *http2Talk) field(f hpack.HeaderField) {
+func (h *http2Reader) field(f hpack.HeaderField) {
 	if strings.EqualFold(f.Name, drivers.MarkHeader) && h.broken == nil {
 		h.broken = h.mark.read(h.conn.w.identity, []byte(f.Value))
 	}
 }
 
-// requestEnd: a frame of the client's is whole.
-func (h *http2Talk) requestEnd(f *frame) error {
+// requestEnd handles the end of a client's frame.
+func (h *http2Reader) requestEnd(f *frame) error {
 	switch {
 	case f.kind == http2.FrameRSTStream:
 		delete(h.streams, f.stream)
@@ -97,15 +97,15 @@ func (h *http2Talk) requestEnd(f *frame) error {
 	return nil
 }
 
-// settle lets go of a request that is over.
-func (h *http2Talk) settle(stream uint32, s *stream2) {
+// settle removes a request that is over.
+func (h *http2Reader) settle(stream uint32, s *stream2) {
 	if s.ended && s.answered {
 		delete(h.streams, stream)
 	}
 }
 
-// headersEnd: a header block of the client's is whole: that of a request, or its trailer.
-func (h *http2Talk) headersEnd(stream uint32) error {
+// headersEnd handles the end of a client's header block: the head or the trailer of a request.
+func (h *http2Reader) headersEnd(stream uint32) error {
 	if h.streams[stream] != nil {
 		return nil
 	}
@@ -120,10 +120,10 @@ func (h *http2Talk) headersEnd(stream uint32) error {
 	return nil
 }
 
-func (h *http2Talk) answerFrame(*frame) error { return nil }
+func (h *http2Reader) answerFrame(*frame) error { return nil }
 
-// answerEnd: a frame of the target's is whole.
-func (h *http2Talk) answerEnd(f *frame) error {
+// answerEnd handles the end of a target's frame.
+func (h *http2Reader) answerEnd(f *frame) error {
 	s := h.streams[f.stream]
 	switch {
 	case s == nil:
@@ -139,7 +139,7 @@ func (h *http2Talk) answerEnd(f *frame) error {
 	return nil
 }
 
-// frames reads one direction, frame after frame, from pieces of any size. It keeps nine bytes at most.
+// frames reads the frames of one direction, from pieces of any size. It keeps at most nine bytes.
 type frames struct {
 	frame
 	header [9]byte
@@ -147,28 +147,28 @@ type frames struct {
 	left   int // of the payload
 	begun  bool
 
-	// begin takes a frame's header, block a piece of a header block, end the end of a frame.
+	// begin gets a frame's header, block a piece of a header block, end the end of a frame.
 	begin func(f *frame) error
 	block func(b []byte) error
 	end   func(f *frame) error
 }
 
-// frame is one frame's header, and where in a header block it stands.
+// frame is the header of one frame, and its place in a header block.
 type frame struct {
 	kind   http2.FrameType
 	flags  http2.Flags
 	stream uint32
-	// block: it carries a header block, which it ends when last. open: a header block has begun and not ended, and ends the
-	// stream if closing.
+	// block: the frame carries a header block, and ends it if last is set. open: a header block has begun and not
+	// ended. closing: that block ends the stream.
 	block, last   bool
 	open, closing bool
 	size          int // of the block so far
 
-	skip, pad int  // what of a HEADERS frame comes before the block, and after it
-	padded    bool // pad is still to come
+	skip, pad int  // bytes of a HEADERS frame before and after the block
+	padded    bool // pad is not read yet
 }
 
-// endsStream: nothing of the message follows the frame.
+// endsStream reports whether the frame is the last one of its message.
 func (f *frame) endsStream() bool {
 	switch f.kind {
 	case http2.FrameData:
@@ -236,19 +236,19 @@ func (r *frames) start() error {
 	case http2.FrameContinuation:
 		f.block, f.last = true, f.flags.Has(http2.FlagContinuationEndHeaders)
 	case http2.FramePushPromise:
-		// It may be continued as well, and promises what nobody here waits for.
+		// It could be continued like a header block. No client of ours wants pushes.
 		return errors.New("a PUSH_PROMISE")
 	}
 	return r.begin(f)
 }
 
-// payload reads a piece of a frame's payload. Only header blocks are looked into.
+// payload reads a piece of a frame's payload. It looks only into header blocks.
 func (r *frames) payload(b []byte) error {
 	f := &r.frame
 	if !f.block || r.block == nil || len(b) == 0 {
 		return nil
 	}
-	left := r.left // of the frame, from b on
+	left := r.left // bytes of the frame from b on
 	if f.padded {
 		f.pad, f.padded = int(b[0]), false
 		if f.pad > left-f.skip {

@@ -13,7 +13,7 @@ import (
 	"wringer/drivers"
 )
 
-// lossy is a link that loses what comes from the target, while it is silent.
+// lossy is a link that loses the target's bytes while it is silent.
 type lossy struct {
 	silent atomic.Bool
 	mu     sync.Mutex
@@ -46,7 +46,7 @@ func (l *lossy) over(dial drivers.DialFunc) drivers.DialFunc {
 	}
 }
 
-// heal ends the silence, and the connections that lost something.
+// heal ends the silence, and closes the connections that lost bytes.
 func (l *lossy) heal() {
 	l.silent.Store(false)
 	l.mu.Lock()
@@ -57,7 +57,7 @@ func (l *lossy) heal() {
 	l.conns = nil
 }
 
-// listening tells when an answer has left the target.
+// listening reports when an answer has left the target.
 type listening struct {
 	*tally
 	answers chan string
@@ -71,7 +71,7 @@ func (l listening) Answered(m drivers.Mark) {
 // sender sends one operation, and reads its answer.
 type sender func(ctx context.Context, id string) error
 
-// overHTTP starts a target, and returns what makes clients of it.
+// overHTTP starts a target, and returns a function that makes clients of it.
 func overHTTP(t *testing.T, dial drivers.DialFunc, h2 bool) func() sender {
 	_, server := startCounting(t)
 	return func() sender {
@@ -109,8 +109,8 @@ func overGRPC(t *testing.T, dial drivers.DialFunc) func() sender {
 	}
 }
 
-// An answer that the link loses, and the retry that follows, show as an operation that arrived twice and was answered
-// twice, whatever the protocol.
+// If the link loses an answer and the client retries, the operation arrives twice and is answered twice. This holds
+// for every protocol.
 func TestALostAnswerAndItsRetryArriveTwice(t *testing.T) {
 	for name, start := range map[string]func(drivers.DialFunc) func() sender{
 		"HTTP/1.1": func(dial drivers.DialFunc) func() sender { return overHTTP(t, dial, false) },
@@ -137,7 +137,7 @@ func TestALostAnswerAndItsRetryArriveTwice(t *testing.T) {
 				t.Error("the answer was not lost")
 			}
 			link.heal()
-			// What the link lost is lost for the connection's later answers too: the retry takes another.
+			// The connection that lost bytes cannot carry later answers, so the retry uses another one.
 			if err := connect()(t.Context(), "2"); err != nil {
 				t.Fatal(err)
 			}

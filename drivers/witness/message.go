@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// message reads one direction of an HTTP/1.x connection, message after message, from pieces of any size (RFC 9112). It
-// keeps no more than an unfinished line.
+// message reads the messages of one direction of an HTTP/1.x connection, from pieces of any size (RFC 9112). It keeps
+// at most an unfinished line.
 type message struct {
 	head head
 	line []byte // an unfinished line
-	size int    // of the head so far, or of the trailer
+	size int    // of the head or the trailer so far
 	part part
 	left int64 // of the body, or of the chunk
 
-	// begin takes a start line, header each header line, framed the end of the head: it returns where the body ends.
+	// begin gets a start line, header each header line, framed the end of the head. framed returns where the body
+	// ends.
 	begin  func(line []byte) error
 	header func(name, value []byte) error
 	framed func() (framing, error)
@@ -23,7 +24,7 @@ type message struct {
 	whole func() error
 }
 
-// part of a message that comes next.
+// part is the part of a message that comes next.
 type part uint8
 
 const (
@@ -37,9 +38,9 @@ const (
 	untilClose
 )
 
-// head is what the header lines say of the framing.
+// head is the framing information of the header lines.
 type head struct {
-	length   int64 // -1: not said
+	length   int64 // -1: absent
 	chunked  bool
 	encoding bool
 }
@@ -48,13 +49,13 @@ type head struct {
 type framing struct {
 	length  int64
 	chunked bool
-	close   bool // with the connection
+	close   bool // at the end of the connection
 }
 
-// headBound is far above what clients and servers send and take.
+// headBound is far above the limits of clients and servers.
 const headBound = 1 << 20
 
-// interim marks the end of a head after which another follows: 1xx.
+// errInterim marks the end of a 1xx head, which another head follows.
 var errInterim = errors.New("interim")
 
 // feed reads the next piece.
@@ -90,7 +91,8 @@ func (m *message) feed(b []byte) error {
 	return nil
 }
 
-// cut takes one line, without its end, off b; nil: it is not whole yet. A lone LF ends a line too (RFC 9112, 2.2).
+// cut cuts one line off b, without its line end. It returns a nil line if the line is incomplete. A lone LF ends a
+// line too (RFC 9112, 2.2).
 func (m *message) cut(b []byte) (line, rest []byte, err error) {
 	i := bytes.IndexByte(b, '\n')
 	n := i + 1
@@ -147,24 +149,24 @@ func (m *message) field(line []byte) error {
 	}
 	name, value := line[:i], bytes.Trim(line[i+1:], " \t")
 	switch {
-	case is(name, "Content-Length"):
+	case equalFold(name, "Content-Length"):
 		n, ok := parseLength(value)
 		if !ok || m.head.length >= 0 && m.head.length != n {
 			return errors.New("a content length that is no number, or two that differ")
 		}
 		m.head.length = n
-	case is(name, "Transfer-Encoding"):
+	case equalFold(name, "Transfer-Encoding"):
 		m.head.encoding = true
 		last := value
 		if i := bytes.LastIndexByte(value, ','); i >= 0 {
 			last = bytes.Trim(value[i+1:], " \t")
 		}
-		m.head.chunked = is(last, "chunked")
+		m.head.chunked = equalFold(last, "chunked")
 	}
 	return m.header(name, value)
 }
 
-// body begins what follows a head.
+// body starts the part after a head.
 func (m *message) body() error {
 	f, err := m.framed()
 	m.size = 0
@@ -186,7 +188,7 @@ func (m *message) body() error {
 	return nil
 }
 
-// filled: a body of known length, or a chunk, is whole.
+// filled handles the end of a body of known length, or of a chunk.
 func (m *message) filled() error {
 	if m.part == body {
 		return m.end()
@@ -195,7 +197,7 @@ func (m *message) filled() error {
 	return nil
 }
 
-// chunk reads the line before a chunk: its size in hexadecimal, perhaps an extension.
+// chunk reads the line before a chunk: the size in hexadecimal, with an optional extension.
 func (m *message) chunk(line []byte) error {
 	size, _, _ := bytes.Cut(line, []byte(";"))
 	size = bytes.TrimRight(size, " \t")
@@ -222,7 +224,7 @@ func (m *message) end() error {
 	return m.whole()
 }
 
-// parseLength reads 1*DIGIT, below what could overflow.
+// parseLength reads 1*DIGIT, at most 18 digits so that the number cannot overflow.
 func parseLength(b []byte) (int64, bool) {
 	if len(b) == 0 || len(b) > 18 {
 		return 0, false
@@ -237,8 +239,8 @@ func parseLength(b []byte) (int64, bool) {
 	return n, true
 }
 
-// word says that b is a visible word, as a method is.
-func word(b []byte) bool {
+// isVisible reports whether b consists of visible characters, as a method does.
+func isVisible(b []byte) bool {
 	for _, c := range b {
 		if c <= ' ' || c >= 0x7f {
 			return false
@@ -247,8 +249,8 @@ func word(b []byte) bool {
 	return len(b) > 0
 }
 
-// is compares ASCII letters without case.
-func is(a []byte, b string) bool {
+// equalFold compares ASCII letters without case.
+func equalFold(a []byte, b string) bool {
 	if len(a) != len(b) {
 		return false
 	}

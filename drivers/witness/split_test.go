@@ -10,13 +10,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// exchanges is a conversation, drawn at random, and what a witness must make of it.
+// exchanges is a random sequence of requests and answers, with the counts that a witness must report.
 type exchanges struct {
 	asked, answered []byte
 	want            *tally
 }
 
-// drawHTTP1 draws requests and their answers, with every framing that there is.
+// drawHTTP1 draws requests and answers with every kind of framing.
 func drawHTTP1(t *rapid.T) exchanges {
 	e := exchanges{want: newTally()}
 	n := rapid.IntRange(1, 6).Draw(t, "requests")
@@ -72,14 +72,14 @@ func drawBody(t *rapid.T, to *bytes.Buffer, none bool, body string, close bool, 
 	}
 }
 
-// drawHTTP2 draws requests and their answers, with padding, priorities, continuations and other frames between.
+// drawHTTP2 draws requests and answers, with padding, priorities, continuations and other frames in between.
 func drawHTTP2(t *rapid.T) exchanges {
 	e := exchanges{want: newTally()}
 	var in, out, block bytes.Buffer
 	in.WriteString(preface)
 	ask, answer := http2.NewFramer(&in, nil), http2.NewFramer(&out, nil)
 	encoder := hpack.NewEncoder(&block)
-	// Settings come first from either side.
+	// Each side sends its settings first.
 	ask.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
 	answer.WriteSettings()
 	for i := range rapid.IntRange(1, 6).Draw(t, "requests") {
@@ -122,7 +122,7 @@ func drawHTTP2(t *rapid.T) exchanges {
 	return e
 }
 
-// headers writes a header block, perhaps in several frames.
+// headers writes a header block in one or more frames.
 func headers(t *rapid.T, f *http2.Framer, stream uint32, block []byte, end bool) {
 	cut := rapid.IntRange(0, len(block)).Draw(t, "cut")
 	p := http2.HeadersFrameParam{StreamID: stream, BlockFragment: block[:cut], EndStream: end, EndHeaders: cut == len(block)}
@@ -136,7 +136,7 @@ func headers(t *rapid.T, f *http2.Framer, stream uint32, block []byte, end bool)
 	}
 }
 
-// However a conversation is cut into pieces, the witness sees the same.
+// The witness reports the same however the bytes are split.
 func TestPiecesDoNotMatter(t *testing.T) {
 	for name, draw := range map[string]func(*rapid.T) exchanges{"HTTP/1.1": drawHTTP1, "HTTP/2": drawHTTP2} {
 		t.Run(name, func(t *testing.T) {
@@ -144,10 +144,10 @@ func TestPiecesDoNotMatter(t *testing.T) {
 				e := draw(t)
 				sink := newTally()
 				conn := New(identity, clock, sink).watch(&scripted{takes: 1 << 30})
-				// The target answers what it was asked: all requests come first here, as with pipelining.
+				// The target answers after all requests were sent, as with pipelining.
 				pieces(t, e.asked, func(b []byte) { conn.Write(b) })
-				pieces(t, e.answered, func(b []byte) { conn.came(b, false) })
-				conn.came(nil, true)
+				pieces(t, e.answered, func(b []byte) { conn.received(b, false) })
+				conn.received(nil, true)
 				if sink.String() != e.want.String() {
 					t.Fatalf("%v\nwant %v\nasked %q\nanswered %q", sink, e.want, e.asked, e.answered)
 				}
@@ -164,7 +164,7 @@ func pieces(t *rapid.T, b []byte, give func([]byte)) {
 	}
 }
 
-// Whatever passes, the witness neither fails nor keeps much, and counts no answer without a request.
+// For any bytes, the witness does not fail, keeps a bounded amount, and counts no answer without a request.
 func FuzzConversation(f *testing.F) {
 	f.Add([]byte("POST / HTTP/1.1\r\nWringer-Op: r1.s.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), []byte("HTTP/1.1 200 OK\r\n\r\nhi"), 7)
 	f.Add([]byte(preface+"\x00\x00\x05\x01\x05\x00\x00\x00\x01hello"), []byte("\x00\x00\x00\x00\x01\x00\x00\x00\x01"), 1)
@@ -177,7 +177,7 @@ func FuzzConversation(f *testing.F) {
 			conn.Write(asked[:n])
 			asked = asked[n:]
 			n = min(piece, len(answered))
-			conn.came(answered[:n], len(answered) == n)
+			conn.received(answered[:n], len(answered) == n)
 			answered = answered[n:]
 		}
 		for id, n := range sink.answered {

@@ -1,11 +1,10 @@
-// Package witness stands between a stream's link and its target, and counts what arrives there: driver, link, witness,
-// target. It touches nothing. It is not a proxy that reads requests and writes others: each connection to the target is
-// the very socket that was dialled, with a copy of what passes read beside it. So the order and the case of headers,
-// trailers, interim and early answers, half-closes, resets and refused connections are the target's and the client's own.
+// Package witness stands between a stream's link and its target, and counts the requests and answers there. The order
+// is driver, link, witness, target. It changes nothing. It is not a proxy: each connection to the target is the
+// dialled socket itself, and the witness reads a copy of the bytes. So the case and order of headers, trailers,
+// interim and early answers, half-closes, resets and refused connections stay as they are.
 //
-// What it reads is HTTP/1.x, HTTP/2 with prior knowledge, and gRPC, in plain. Of TLS it would see nothing. A connection
-// on which something cannot be read is told as blind, and nothing of it is counted any more: then counts are lower
-// bounds, never wrong ones.
+// The witness reads HTTP/1.x, HTTP/2 with prior knowledge, and gRPC, all without TLS. It reports a connection that it
+// cannot read as blind, and counts no more on that connection. The counts are then lower bounds, never wrong.
 package witness
 
 import (
@@ -20,15 +19,15 @@ import (
 	"wringer/drivers"
 )
 
-// Sink takes what the witness sees. It is called from many goroutines, and must not block.
+// Sink receives the witness's observations. Many goroutines call it, and it must not block.
 type Sink interface {
-	// Arrived: the head of a request came to the target on connection conn, which are numbered from 1.
+	// Arrived: the head of a request reached the target on connection conn. Connections are numbered from 1.
 	Arrived(m drivers.Mark, conn uint64, at time.Duration)
-	// Whole: that request's body came too, to its end.
+	// Whole: the whole body of that request reached the target.
 	Whole(m drivers.Mark)
-	// Answered: the answer to that request came to its end, before the client gave it up.
+	// Answered: the answer to that request was complete before the client gave it up.
 	Answered(m drivers.Mark)
-	// Blind: something could not be read, and what else passes on its connection is not counted.
+	// Blind: something on a connection could not be read. Later bytes of that connection are not counted.
 	Blind(why string)
 }
 
@@ -40,12 +39,12 @@ type Witness struct {
 	conns    atomic.Uint64
 }
 
-// New makes the witness of a stream, which tells sink of what it sees; clock is the run's.
+// New makes the witness of a stream. It reports to sink, with times of clock, the run's clock.
 func New(identity drivers.Identity, clock func() time.Duration, sink Sink) *Witness {
 	return &Witness{identity: identity, clock: clock, sink: sink}
 }
 
-// Watch returns dial with the witness behind it. Errors are those of dial.
+// Watch returns dial with the witness added. Errors are those of dial.
 func (w *Witness) Watch(dial drivers.DialFunc) drivers.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
@@ -58,35 +57,37 @@ func (w *Witness) Watch(dial drivers.DialFunc) drivers.DialFunc {
 
 func (w *Witness) watch(c net.Conn) *conn {
 	out := &conn{Conn: c, w: w, id: w.conns.Add(1)}
-	out.talk = &opening{conn: out}
+	out.reader = &opening{conn: out}
 	return out
 }
 
-// talk reads both directions of a connection. Its calls come one at a time. An error makes the connection blind.
-type talk interface {
+// protocolReader reads both directions of a connection. Its calls do not overlap. An error makes the connection
+// blind.
+type protocolReader interface {
 	asked(b []byte) error
 	answered(b []byte) error
 	// ended: the target closed its side in order.
 	ended() error
 }
 
-// conn is a connection to the target. Only what the system took from a write counts as sent; only what a read returned,
-// as answered.
+// conn is a connection to the target. Bytes count as sent once the system took them, and as answered once a read
+// returned them.
 type conn struct {
 	net.Conn
 	w  *Witness
 	id uint64
 
-	mu   sync.Mutex
-	talk talk // nil once blind
-	// While a write is under way the target may answer what the copy has not seen yet. What comes back meanwhile waits in
-	// early: reading must never wait for writing, or a target that answers before it reads on would stand still.
+	mu     sync.Mutex
+	reader protocolReader // nil once blind
+	// During a write the target may answer a request that the copy does not have yet. early keeps such answers until
+	// the write ends. Reading must not wait for writing, because a target that answers before it reads on would block
+	// both.
 	writing  bool
 	early    []byte
 	earlyEnd bool
 }
 
-// earlyBound is how much of an answer may come while one write is under way.
+// earlyBound bounds the bytes of answers during one write.
 const earlyBound = 1 << 20
 
 var (
@@ -115,14 +116,14 @@ func (c *conn) endWrite(b []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writing = false
-	if c.talk != nil {
-		c.check(c.talk.asked(b))
+	if c.reader != nil {
+		c.check(c.reader.asked(b))
 	}
-	if c.talk != nil && len(c.early) > 0 {
-		c.check(c.talk.answered(c.early))
+	if c.reader != nil && len(c.early) > 0 {
+		c.check(c.reader.answered(c.early))
 	}
-	if c.talk != nil && c.earlyEnd {
-		c.check(c.talk.ended())
+	if c.reader != nil && c.earlyEnd {
+		c.check(c.reader.ended())
 	}
 	c.earlyEnd = false
 	if c.early = c.early[:0]; cap(c.early) > 64<<10 {
@@ -135,15 +136,15 @@ func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 || err == io.EOF {
 		c.mu.Lock()
-		c.came(b[:n], err == io.EOF)
+		c.received(b[:n], err == io.EOF)
 		c.mu.Unlock()
 	}
 	return n, err
 }
 
-func (c *conn) came(b []byte, end bool) {
+func (c *conn) received(b []byte, end bool) {
 	switch {
-	case c.talk == nil:
+	case c.reader == nil:
 	case c.writing && len(c.early)+len(b) > earlyBound:
 		c.check(errOvertaken)
 	case c.writing:
@@ -151,25 +152,25 @@ func (c *conn) came(b []byte, end bool) {
 		c.earlyEnd = c.earlyEnd || end
 	default:
 		if len(b) > 0 {
-			c.check(c.talk.answered(b))
+			c.check(c.reader.answered(b))
 		}
-		if end && c.talk != nil {
-			c.check(c.talk.ended())
+		if end && c.reader != nil {
+			c.check(c.reader.ended())
 		}
 	}
 }
 
-// check makes the connection blind at an error.
+// check makes the connection blind if err is set.
 func (c *conn) check(err error) {
-	if err == nil || c.talk == nil {
+	if err == nil || c.reader == nil {
 		return
 	}
-	c.talk, c.early = nil, nil
+	c.reader, c.early = nil, nil
 	c.w.sink.Blind(err.Error())
 }
 
-// What follows passes on what a link asks of a socket. Nothing else of *net.TCPConn is offered: bytes that go by ReadFrom,
-// WriteTo or SyscallConn would go past the copy.
+// The next methods are those that a link needs of a socket. conn offers no others of *net.TCPConn: the bytes of
+// ReadFrom, WriteTo or SyscallConn would not be copied.
 
 // CloseWrite ends the client's side in order.
 func (c *conn) CloseWrite() error {
@@ -179,7 +180,7 @@ func (c *conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// SetLinger is that of *net.TCPConn: with 0, Close resets the connection.
+// SetLinger is that of *net.TCPConn. After SetLinger(0), Close resets the connection.
 func (c *conn) SetLinger(sec int) error {
 	if l, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
 		return l.SetLinger(sec)
@@ -187,8 +188,8 @@ func (c *conn) SetLinger(sec int) error {
 	return errors.ErrUnsupported
 }
 
-// opening waits for the client's first bytes, which tell the protocol. The target may speak first: HTTP/2 servers send their
-// settings.
+// opening waits for the client's first bytes, which identify the protocol. The target may send first: HTTP/2 servers
+// send their settings.
 type opening struct {
 	conn   *conn
 	buf    []byte
@@ -217,9 +218,9 @@ func (o *opening) asked(b []byte) error {
 	return nil
 }
 
-func (o *opening) become(t talk, b []byte) error {
-	o.conn.talk = t
-	// What was spoken first is no answer to b.
+func (o *opening) become(t protocolReader, b []byte) error {
+	o.conn.reader = t
+	// Bytes that the target sent first are not an answer to b.
 	if err := t.answered(o.spoken); err != nil {
 		return err
 	}

@@ -17,13 +17,14 @@ import (
 	"go.uber.org/goleak"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var identity = drivers.Identity{Run: "r1", Stream: "s"}
 
-// tally is a Sink that counts by operation, replays apart.
+// tally is a Sink that counts by operation, and counts replays apart.
 type tally struct {
 	mu                       sync.Mutex
 	arrived, whole, answered map[string]int
@@ -65,12 +66,12 @@ func (y *tally) String() string {
 
 func clock() time.Duration { return 0 }
 
-// dialler is a dial function past a witness.
+// dialler is a dial function through a witness.
 func dialler(sink Sink) drivers.DialFunc {
 	return New(identity, clock, sink).Watch(new(net.Dialer).DialContext)
 }
 
-// counting is a target that keeps an account of its own.
+// counting is a target that counts its requests itself.
 type counting struct {
 	mu          sync.Mutex
 	heads, done map[string]int
@@ -82,7 +83,7 @@ func (c *counting) note(to map[string]int, r *http.Request) {
 	to[strings.TrimPrefix(r.Header.Get(drivers.MarkHeader), "r1.s.")]++
 }
 
-// serve counts requests, then answers as the path says.
+// serve counts a request and answers as the path says.
 func (c *counting) serve(w http.ResponseWriter, r *http.Request) {
 	c.note(c.heads, r)
 	if r.URL.Path == "/early" {
@@ -120,8 +121,7 @@ func reset(w http.ResponseWriter) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	c.(*net.TCPConn).SetLinger(0)
-	c.Close()
+	drivertest.NewRawConn(c).Reset()
 }
 
 func startCounting(t testing.TB) (*counting, *httptest.Server) {
@@ -143,7 +143,7 @@ func client(t testing.TB, sink Sink, h2 bool) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// The witness and a target that counts for itself agree to the unit, whatever the answers and the clients are like.
+// The witness and a target that counts for itself agree exactly, for all kinds of answers and clients.
 func TestAgreesWithTheTarget(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("http2 %t", h2), func(t *testing.T) {
@@ -183,13 +183,13 @@ func TestAgreesWithTheTarget(t *testing.T) {
 	}
 }
 
-// request makes one request, and says whether a whole answer came. Bodies of odd numbers are chunked.
+// request makes one request, and reports whether the answer was complete. Bodies of odd numbers are chunked.
 func request(t *testing.T, c *http.Client, method, url, id string, size int) bool {
 	var body io.Reader
 	if method != "GET" && method != "HEAD" {
 		body = bytes.NewReader(make([]byte, size))
 		if id[len(id)-1]%2 == 1 {
-			body = io.MultiReader(body) // its length is not known
+			body = io.MultiReader(body) // hides the body's length
 		}
 	}
 	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
@@ -198,7 +198,7 @@ func request(t *testing.T, c *http.Client, method, url, id string, size int) boo
 	}
 	r.Header.Set(drivers.MarkHeader, "r1.s."+id)
 	if r.GetBody != nil {
-		r.GetBody = nil // net/http resends nothing then
+		r.GetBody = nil // then net/http cannot resend
 	}
 	answer, err := c.Do(r)
 	if err != nil {
@@ -209,7 +209,7 @@ func request(t *testing.T, c *http.Client, method, url, id string, size int) boo
 	return err == nil
 }
 
-// net/http resends a POST that carries an Idempotency-Key when a reused connection dies under it, and tells nobody.
+// net/http silently resends a POST with an Idempotency-Key if a reused connection fails.
 func TestHiddenResendsShow(t *testing.T) {
 	var mu sync.Mutex
 	executed, conns := map[string]int{}, map[string]int{}
@@ -221,7 +221,7 @@ func TestHiddenResendsShow(t *testing.T) {
 		second := conns[r.RemoteAddr] == 2
 		mu.Unlock()
 		if second {
-			reset(w) // executed, and never answered
+			reset(w) // executed but not answered
 		}
 	}))
 	defer server.Close()
@@ -248,7 +248,7 @@ func TestHiddenResendsShow(t *testing.T) {
 	}
 }
 
-// What cannot be read makes its connection blind, once, and is not counted.
+// Unreadable bytes make their connection blind, once, and are not counted.
 func TestBlind(t *testing.T) {
 	mark := "Wringer-Op: r1.s.1\r\n"
 	for name, c := range map[string]struct{ asked, answered string }{
@@ -274,9 +274,9 @@ func TestBlind(t *testing.T) {
 			conn := New(identity, clock, sink).watch(near)
 			go io.Copy(io.Discard, far)
 			conn.Write([]byte(c.asked))
-			conn.came([]byte(c.answered), false)
+			conn.received([]byte(c.answered), false)
 			conn.Write([]byte("GET / HTTP/1.1\r\nWringer-Op: r1.s.9\r\n\r\n"))
-			conn.came([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), true)
+			conn.received([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), true)
 			near.Close()
 			far.Close()
 			if len(sink.blind) != 1 || sink.arrived["9"]+sink.answered["9"] > 0 {
@@ -286,25 +286,25 @@ func TestBlind(t *testing.T) {
 	}
 }
 
-// An answer may come before the write that asked for it has returned.
+// An answer may come before the write of its request has returned.
 func TestAnEarlyAnswerWaitsForItsRequest(t *testing.T) {
 	sink := newTally()
 	inner := &scripted{}
 	conn := New(identity, clock, sink).watch(inner)
-	inner.write = func() { conn.came([]byte("HTTP/1.1 200 OK\r\n\r\nbody"), true) }
+	inner.write = func() { conn.received([]byte("HTTP/1.1 200 OK\r\n\r\nbody"), true) }
 	conn.Write([]byte("GET / HTTP/1.1\r\nWringer-Op: r1.s.1\r\n\r\n"))
 	if sink.arrived["1"] != 1 || sink.answered["1"] != 1 || len(sink.blind) > 0 {
 		t.Error(sink)
 	}
-	// One that is far too large is not kept.
-	inner.write = func() { conn.came(make([]byte, earlyBound+1), false) }
+	// A much too large early answer is not kept.
+	inner.write = func() { conn.received(make([]byte, earlyBound+1), false) }
 	conn.Write([]byte("GET / HTTP/1.1\r\nWringer-Op: r1.s.2\r\n\r\n"))
 	if len(sink.blind) != 1 || sink.arrived["2"] != 0 {
 		t.Error(sink)
 	}
 }
 
-// Only what was written has arrived.
+// Only bytes that were written have arrived.
 func TestAPartialWrite(t *testing.T) {
 	request := "POST / HTTP/1.1\r\nWringer-Op: r1.s.1\r\nContent-Length: 4\r\n\r\nbody"
 	for n := range len(request) + 1 {
@@ -324,7 +324,7 @@ func TestAPartialWrite(t *testing.T) {
 	}
 }
 
-// scripted is a connection that takes so many bytes of a write, all when 0 and write is set.
+// scripted is a connection that accepts n bytes of a write; all bytes if n is 0 and write is set.
 type scripted struct {
 	net.Conn
 	takes int
@@ -342,7 +342,7 @@ func (s *scripted) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// A dial that fails fails as it would without a witness.
+// A failed dial fails as without a witness.
 func TestRefused(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package command breaks by a command and heals by another: for whatever no other fault knows (kubectl, tc, the fault service
-// of a cloud).
+// Package command breaks things by one command and heals them by another. It covers everything that no other fault knows
+// (kubectl, tc, the fault service of a cloud).
 package command
 
 import (
@@ -13,7 +13,7 @@ import (
 	"wringer/faults"
 )
 
-// Config is a fault by commands. Each is a program with its arguments; no shell looks at them.
+// Config is a fault by commands. Each is a program with its arguments; no shell is involved.
 type Config struct {
 	Exec    []string          `yaml:"exec" jsonschema:"required" jsonschema_description:"The command that breaks: a program and its arguments. Its exit status 0 says that the fault is in force."`
 	Undo    []string          `yaml:"undo" jsonschema:"required" jsonschema_description:"The command that heals. It must do no harm when there is nothing to undo; wringer cleanup runs it when the run was killed."`
@@ -53,7 +53,7 @@ func (c *Config) Check(problem func(field, message string)) {
 // Kind implements faults.Config.
 func (*Config) Kind() string { return "exec" }
 
-// On implements faults.Config: what a command breaks is its own affair.
+// On implements faults.Config: what a command breaks is not known.
 func (*Config) On() faults.Place { return faults.Place{} }
 
 // Describe implements faults.Config: the commands may name the target's ports and processes.
@@ -61,7 +61,7 @@ func (c *Config) Describe() faults.Description {
 	return faults.Description{Words: c.words(), Templated: true}
 }
 
-// words tell the fault: "exec tc qdisc add ...".
+// words describes the fault: "exec tc qdisc add ...".
 func (c *Config) words() string { return "exec " + strings.Join(c.Exec, " ") }
 
 // Open implements faults.Config.

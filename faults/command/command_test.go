@@ -16,11 +16,15 @@ import (
 
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/faulttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	tier.AtOnce(tier.Waiting)
+	goleak.VerifyTestMain(m)
+}
 
 func sh(script string) []string { return []string{"sh", "-c", script} }
 
@@ -34,7 +38,7 @@ func open(t *testing.T, c *Config, env faults.Env) *Fault {
 	return f.(*Fault)
 }
 
-// The fault is a file: while it is there nothing is served, and what comes is written down in another one.
+// The fault is a file. While it exists nothing is served, and requests are noted in another file.
 func TestConformance(t *testing.T) {
 	faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 		dir := t.TempDir()
@@ -150,7 +154,8 @@ func TestFailures(t *testing.T) {
 	})
 }
 
-// A run that dies leaves its undo to cleanup; the environment's secrets are not in the journal, and are found again.
+// Cleanup undoes the fault of a run that died. The journal does not hold the environment's secrets; cleanup reads them from
+// the environment.
 func TestUndo(t *testing.T) {
 	dir := t.TempDir()
 	path, mark := filepath.Join(dir, faults.JournalFile), filepath.Join(dir, "mark")

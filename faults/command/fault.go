@@ -16,27 +16,27 @@ type Fault struct {
 	config *Config
 	env    faults.Env
 	base   command
-	turn   chan struct{} // holds one while Inject or Heal is under way
+	turn   chan struct{} // holds one element while Inject or Heal is in progress
 
-	// Of whoever has the turn.
+	// Guarded by turn.
 	due     bool // there is something to undo
 	done    func() error
 	watched sync.WaitGroup
-	stop    context.CancelFunc // of the watch
-	out     io.WriteCloser     // from the first command to the end of a Heal
+	stop    context.CancelFunc // ends the watch
+	out     io.WriteCloser     // from the first command until Heal ends
 	opened  bool
 
 	mu  sync.Mutex
 	bit bool
 }
 
-// checkEvery is the time between two looks at whether the fault bites.
+// checkEvery is the interval between two checks whether the fault touched traffic.
 const checkEvery = 500 * time.Millisecond
 
-// Patience implements faults.Slow: Heal may run two commands, and wait for one that Inject or the watch has under way.
+// Patience implements faults.Slow. Heal may run two commands, and wait for one of Inject or of the watch.
 func (f *Fault) Patience() time.Duration { return 3*f.base.Timeout + 2*time.Second }
 
-func (f *Fault) take(ctx context.Context) error {
+func (f *Fault) lock(ctx context.Context) error {
 	select {
 	case f.turn <- struct{}{}:
 		return nil
@@ -45,49 +45,49 @@ func (f *Fault) take(ctx context.Context) error {
 	}
 }
 
-func (f *Fault) release() { <-f.turn }
+func (f *Fault) unlock() { <-f.turn }
 
-// Inject implements faults.Fault. The undo is in the journal before the command runs.
+// Inject implements faults.Fault. The journal holds the undo before the command runs.
 func (f *Fault) Inject(ctx context.Context) error {
-	if err := f.take(ctx); err != nil {
+	if err := f.lock(ctx); err != nil {
 		return err
 	}
-	defer f.release()
+	defer f.unlock()
 	if f.due {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	undo := f.with(f.config.Undo)
+	undo := f.command(f.config.Undo)
 	done, err := f.env.Journal.Due(UndoKind, f.config.words(), undo)
 	if err != nil {
 		return err
 	}
 	f.due, f.done = true, done
 	if err := f.run(ctx, f.config.Exec); err != nil {
-		return err // whether it did something is unknown: Heal undoes it
+		return err // it is unknown whether the command did anything: Heal undoes it
 	}
 	f.watch()
 	return nil
 }
 
-func (f *Fault) with(words []string) command {
+func (f *Fault) command(words []string) command {
 	c := f.base
 	c.Words = words
 	return c
 }
 
-// run runs one command, and keeps what it wrote.
+// run runs one command and keeps its output.
 func (f *Fault) run(ctx context.Context, words []string) error {
-	c := f.with(words)
+	c := f.command(words)
 	output, err := c.run(ctx)
-	f.keep(c, output, err)
+	f.writeOutput(c, output, err)
 	return err
 }
 
-// keep writes down what a command did. That it cannot is no reason to leave something broken.
-func (f *Fault) keep(c command, output []byte, err error) {
+// writeOutput writes down what a command did. A failure to write must not stop a fault from healing.
+func (f *Fault) writeOutput(c command, output []byte, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.opened && f.env.Output != nil {
@@ -109,10 +109,10 @@ func (f *Fault) keep(c command, output []byte, err error) {
 	fmt.Fprintf(f.out, "$ %s\n%s\n# %s\n", c, output, result)
 }
 
-// watch asks whether the fault bites until it does.
+// watch checks repeatedly whether the fault touched traffic, until it did.
 func (f *Fault) watch() {
 	if f.config.Bites == nil {
-		f.bites()
+		f.setBit()
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -120,7 +120,7 @@ func (f *Fault) watch() {
 	f.watched.Go(func() {
 		tick := time.NewTicker(checkEvery)
 		defer tick.Stop()
-		for !f.look(ctx) {
+		for !f.checkBites(ctx) {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
@@ -130,55 +130,56 @@ func (f *Fault) watch() {
 	})
 }
 
-// look asks once whether the fault bites; true when there is nothing more to ask.
-func (f *Fault) look(ctx context.Context) bool {
+// checkBites checks once whether the fault touched traffic. It returns true when no further check is needed.
+func (f *Fault) checkBites(ctx context.Context) bool {
 	if f.Bite().Bit {
 		return true
 	}
 	if f.run(ctx, f.config.Bites) != nil {
 		return false
 	}
-	f.bites()
+	f.setBit()
 	return true
 }
 
-func (f *Fault) bites() {
+func (f *Fault) setBit() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.bit = true
 }
 
-// Heal implements faults.Fault. When undo fails it stays due, in the journal too.
+// Heal implements faults.Fault. If undo fails it stays due, in the journal too.
 func (f *Fault) Heal(ctx context.Context) error {
-	if err := f.take(ctx); err != nil {
+	if err := f.lock(ctx); err != nil {
 		return err
 	}
-	defer f.release()
+	defer f.unlock()
 	if !f.due {
 		return nil
 	}
 	if f.stop != nil {
 		f.stop()
-		f.watched.Wait() // its command is killed
+		f.watched.Wait() // the watch's command is killed
 		f.stop = nil
-		f.look(ctx)
+		f.checkBites(ctx)
 	}
 	if err := f.run(ctx, f.config.Undo); err != nil {
 		return fmt.Errorf("undo: %w", err)
 	}
 	f.due = false
-	return errors.Join(f.done(), f.close())
+	return errors.Join(f.done(), f.closeUnlessProbed())
 }
 
-// close ends the file of evidence; a later command opens none.
-func (f *Fault) close() error {
+// closeUnlessProbed closes the file of evidence, unless Probe will still write to it. A later command does not open a new
+// one.
+func (f *Fault) closeUnlessProbed() error {
 	if f.config.Gone != nil {
-		return nil // Probe has something to say yet
+		return nil // Probe still writes to it
 	}
-	return f.shut()
+	return f.closeOutput()
 }
 
-func (f *Fault) shut() error {
+func (f *Fault) closeOutput() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.out == nil {
@@ -191,10 +192,10 @@ func (f *Fault) shut() error {
 
 // Probe implements faults.Fault.
 func (f *Fault) Probe(ctx context.Context) error {
-	if err := f.take(ctx); err != nil {
+	if err := f.lock(ctx); err != nil {
 		return err
 	}
-	defer f.release()
+	defer f.unlock()
 	if f.due {
 		return errors.New("it was not undone")
 	}
@@ -205,10 +206,10 @@ func (f *Fault) Probe(ctx context.Context) error {
 	if err != nil {
 		err = fmt.Errorf("leaked fault: probe: %w", err)
 	}
-	return errors.Join(err, f.shut())
+	return errors.Join(err, f.closeOutput())
 }
 
-// Bite implements faults.Fault. What met a command's work cannot be counted.
+// Bite implements faults.Fault. Traffic that met a command's work cannot be counted.
 func (f *Fault) Bite() faults.Bite {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// command is one command to run, in the form in which the journal keeps it.
+// command is one command, in the form that the journal keeps.
 type command struct {
 	Words   []string      `json:"words"`
 	Env     []string      `json:"env,omitempty"`
@@ -24,28 +24,28 @@ type command struct {
 
 func (c command) String() string { return strings.Join(c.Words, " ") }
 
-// mostOutput bounds what is kept of one command's output.
+// mostOutput bounds the output kept of one command.
 const mostOutput = 64 << 10
 
-// run runs the command to its end, at most its timeout or until ctx ends: then it and what it started are killed. An error
-// quotes the end of its output.
+// run runs the command to its end. When its timeout or ctx ends, the command and its descendants are killed. An error
+// quotes the end of the output.
 func (c command) run(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	out := &head{}
+	out := &limitedBuffer{}
 	cmd := exec.CommandContext(ctx, c.Words[0], c.Words[1:]...)
 	cmd.Dir, cmd.Env = c.Dir, append(os.Environ(), c.Env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = ownGroup()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second // something that it started and that left its group may hold on to its output
-	// The kernel kills the command with the thread that started it, should this process be killed: what broke on after its undo
-	// would stay broken.
+	cmd.WaitDelay = time.Second // a descendant outside its group may hold the output open
+	// The kernel kills the command with the thread that started it, so also when this process is killed. Otherwise the
+	// command could break something after its undo.
 	runtime.LockOSThread()
 	err := cmd.Run()
 	runtime.UnlockOSThread()
 	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil // the command itself ended well
+		err = nil // the command itself succeeded
 	}
 	switch {
 	case err == nil:
@@ -61,7 +61,7 @@ func (c command) run(ctx context.Context) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// tail is the end of a text.
+// tail returns the end of a text.
 func tail(text string) string {
 	const most = 300
 	if len(text) > most {
@@ -70,10 +70,10 @@ func tail(text string) string {
 	return strings.ToValidUTF8(text, "?")
 }
 
-// head keeps the beginning of what is written to it.
-type head struct{ bytes.Buffer }
+// limitedBuffer keeps the beginning of the output written to it.
+type limitedBuffer struct{ bytes.Buffer }
 
-func (h *head) Write(p []byte) (int, error) {
+func (h *limitedBuffer) Write(p []byte) (int, error) {
 	if room := mostOutput - h.Len(); room > 0 {
 		h.Buffer.Write(p[:min(len(p), room)])
 	}

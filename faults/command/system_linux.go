@@ -2,7 +2,7 @@ package command
 
 import "syscall"
 
-// ownGroup gives a command a process group of its own; it dies with the thread that started it.
+// ownGroup gives a command a process group of its own. The command dies with the thread that started it.
 func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

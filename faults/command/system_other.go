@@ -4,5 +4,5 @@ package command
 
 import "syscall"
 
-// ownGroup gives a command a process group of its own. Elsewhere than on Linux it outlives a harness that is killed.
+// ownGroup gives a command a process group of its own. On systems other than Linux the command survives a killed harness.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

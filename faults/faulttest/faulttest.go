@@ -1,5 +1,5 @@
-// Package faulttest holds the one conformance suite that every fault passes: it injects, bites, heals, heals twice, after
-// a cancel, after an Inject that failed and beside one that runs, and its probe tells broken from whole.
+// Package faulttest is the conformance suite that every fault passes. A fault injects, bites and heals. It also heals
+// twice, after a cancel, after a failed Inject and beside a running Inject. Its probe tells broken from whole.
 package faulttest
 
 import (
@@ -12,21 +12,21 @@ import (
 	"wringer/faults"
 )
 
-// Rig is one fault on a target of its own. What it needs besides is closed by t.Cleanup.
+// Rig is one fault on a target of its own. t.Cleanup closes everything else it needs.
 type Rig struct {
-	// Config is what the fault was opened from.
+	// Config is the configuration that the fault was opened from.
 	Config faults.Config
 	// Fault is not in force yet.
 	Fault faults.Fault
-	// Meet sends something that meets the fault while it is in force, and is nil when it was served. It may fail, or block
-	// until ctx ends, while the fault is in force; it serves when it is not. It may be called at any time.
+	// Meet sends traffic that meets the fault while it is in force, and returns nil if it was served. While the fault is in
+	// force, Meet may fail, or block until ctx ends; otherwise it must be served. It may be called at any time.
 	Meet func(ctx context.Context) error
 }
 
-// patience bounds what a test waits for; it is no expectation.
+// patience bounds the waits of a test; it is no expectation.
 const patience = 30 * time.Second
 
-// Run runs the suite. open builds a fresh rig.
+// Run runs the suite. open builds a new rig. Each test has a rig of its own, and the tests run in parallel.
 func Run(t *testing.T, open func(t *testing.T) Rig) {
 	for _, test := range []struct {
 		name string
@@ -45,18 +45,21 @@ func Run(t *testing.T, open func(t *testing.T) Rig) {
 		{"returns when the context of heal ends", healReturns},
 		{"can be injected again", again},
 	} {
-		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.run(t, open(t))
+		})
 	}
 }
 
-// describes checks that what the configuration says of the fault is whole, and the same each time.
+// describes checks that the configuration describes the fault completely, and the same each time.
 func describes(t *testing.T, r Rig) {
-	kind, on, told := r.Config.Kind(), r.Config.On(), r.Config.Describe()
-	if again := r.Config.Describe(); told != again || kind != r.Config.Kind() || on != r.Config.On() {
-		t.Errorf("described as %+v, and then as %+v", told, again)
+	kind, on, described := r.Config.Kind(), r.Config.On(), r.Config.Describe()
+	if again := r.Config.Describe(); described != again || kind != r.Config.Kind() || on != r.Config.On() {
+		t.Errorf("described as %+v, and then as %+v", described, again)
 	}
-	if kind == "" || told.Words == "" || strings.ContainsAny(told.Words, "\n\r") {
-		t.Errorf("kind %q, words %q: both must tell something, in one line", kind, told.Words)
+	if kind == "" || described.Words == "" || strings.ContainsAny(described.Words, "\n\r") {
+		t.Errorf("kind %q, words %q: both must say something, in one line", kind, described.Words)
 	}
 	if on.Link != "" && on.Part != "" {
 		t.Errorf("breaks %+v: a fault breaks a link or a part", on)
@@ -115,14 +118,14 @@ func healsAfterCancel(t *testing.T, r Rig) {
 		t.Fatalf("inject: %v", err)
 	}
 	cancel()
-	r.bites(t) // a fault outlives the context that injected it
+	r.bites(t) // a fault continues after the context that injected it ended
 	r.heal(t)
 }
 
 func healsWhenInjectFailed(t *testing.T, r Rig) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_ = r.Fault.Inject(ctx) // whether it fails is its own affair
+	_ = r.Fault.Inject(ctx) // the error does not matter
 	r.heal(t)
 }
 
@@ -168,7 +171,7 @@ func (r Rig) inject(t *testing.T) {
 	}
 }
 
-// heal heals, probes, and checks that traffic is served again.
+// heal heals and probes, and checks that traffic is served again.
 func (r Rig) heal(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -191,7 +194,7 @@ func (r Rig) works(t *testing.T, when string) {
 	}
 }
 
-// bites sends traffic until the fault says that it bit.
+// bites sends traffic until the fault reports that traffic met it.
 func (r Rig) bites(t *testing.T) {
 	t.Helper()
 	if b := r.Fault.Bite(); b.Bit {

@@ -30,6 +30,7 @@ func TestConformance(t *testing.T) {
 		{Discard: true},
 	} {
 		t.Run((&Config{Act: a}).words(), func(t *testing.T) {
+			t.Parallel()
 			both(t, func(t *testing.T, two bool) {
 				faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 					s := serve(t)
@@ -37,7 +38,6 @@ func TestConformance(t *testing.T) {
 					return faulttest.Rig{Config: &Config{Link: "l", Act: a}, Fault: r.open(t, a), Meet: func(ctx context.Context) error {
 						c := client(t, two)
 						defer c.CloseIdleConnections()
-						c.Timeout = 500 * time.Millisecond // what is discarded never comes
 						status, body, _, err := get(ctx, c, "http://"+r.address+"/")
 						if err == nil && (status != 200 || body != page) {
 							err = fmt.Errorf("status %d, %q", status, body)

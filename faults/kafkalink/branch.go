@@ -9,9 +9,8 @@ import (
 	"wringer/faults"
 )
 
-// branch is what stands behind a link's name and a slash: one broker by its id, broker-2, or whoever leads a partition of a
-// topic, leader(orders,0). The streams of
-// drivers/kafka name their brokers in the same way; cmd's tests compare the two.
+// branch is the text after a link's name and a slash. It names one broker by its id (broker-2), or the leader of a
+// partition (leader(orders,0)). The streams of drivers/kafka use the same names; cmd's tests compare the two.
 type branch struct {
 	broker    string // empty: the leader
 	topic     string

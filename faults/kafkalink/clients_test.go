@@ -15,13 +15,13 @@ import (
 	"wringer/faults"
 )
 
-// dials records the addresses that a client dialled.
-type dials struct {
+// dialRecorder records the addresses that a client dialled.
+type dialRecorder struct {
 	mu  sync.Mutex
 	all map[string]bool
 }
 
-func (d *dials) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+func (d *dialRecorder) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	d.mu.Lock()
 	if d.all == nil {
 		d.all = make(map[string]bool)
@@ -33,12 +33,12 @@ func (d *dials) DialContext(ctx context.Context, network, address string) (net.C
 }
 
 // Dial implements sarama's proxy dialer.
-func (d *dials) Dial(network, address string) (net.Conn, error) {
+func (d *dialRecorder) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
-// onLink: no broker was dialled by its own address, and each by one of its own.
-func (d *dials) onLink(t *testing.T, brokers []string) {
+// onLink checks that every broker was dialled, and none at its own address.
+func (d *dialRecorder) onLink(t *testing.T, brokers []string) {
 	t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -52,7 +52,7 @@ func (d *dials) onLink(t *testing.T, brokers []string) {
 	}
 }
 
-func saramaConfig(d *dials) *sarama.Config {
+func saramaConfig(d *dialRecorder) *sarama.Config {
 	c := sarama.NewConfig()
 	c.Version = sarama.V2_8_0_0
 	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, d
@@ -66,7 +66,7 @@ func saramaConfig(d *dials) *sarama.Config {
 
 func TestSaramaStaysOnTheLink(t *testing.T) {
 	brokers := cluster(t).ListenAddrs()
-	r, d := newRig(t, brokers...), &dials{}
+	r, d := newRig(t, brokers...), &dialRecorder{}
 	p, err := sarama.NewSyncProducer([]string{r.address}, saramaConfig(d))
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestSaramaStaysOnTheLink(t *testing.T) {
 	defer group.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	seen := &counter{want: n, enough: cancel}
+	seen := &countingHandler{want: n, enough: cancel}
 	if err := group.Consume(ctx, []string{"orders"}, seen); err != nil {
 		t.Fatal(err)
 	}
@@ -95,17 +95,17 @@ func TestSaramaStaysOnTheLink(t *testing.T) {
 	d.onLink(t, brokers)
 }
 
-// counter is a group's handler that counts messages until it has enough.
-type counter struct {
+// countingHandler is a group's handler that counts messages until it has enough.
+type countingHandler struct {
 	want   int
 	enough func()
 	mu     sync.Mutex
 	seen   int
 }
 
-func (*counter) Setup(sarama.ConsumerGroupSession) error   { return nil }
-func (*counter) Cleanup(sarama.ConsumerGroupSession) error { return nil }
-func (c *counter) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+func (*countingHandler) Setup(sarama.ConsumerGroupSession) error   { return nil }
+func (*countingHandler) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+func (c *countingHandler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	for range claim.Messages() {
 		c.mu.Lock()
 		if c.seen++; c.seen == c.want {
@@ -116,14 +116,15 @@ func (c *counter) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consu
 	return nil
 }
 
-func (c *counter) count() int { c.mu.Lock(); defer c.mu.Unlock(); return c.seen }
+func (c *countingHandler) count() int { c.mu.Lock(); defer c.mu.Unlock(); return c.seen }
 
-func franz(t *testing.T, r *rig, d *dials, more ...kgo.Opt) *kgo.Client {
+func franz(t *testing.T, r *rig, d *dialRecorder, more ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	c, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(r.address), kgo.Dialer(d.DialContext), kgo.DefaultProduceTopic("orders"),
 		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.RetryTimeout(patience), kgo.RequestTimeoutOverhead(time.Second),
-		kgo.ProduceRequestTimeout(100 * time.Millisecond), // with the overhead, when an answer counts as lost
+		kgo.MetadataMinAge(50 * time.Millisecond),         // how long the client waits before it asks for the leader again
+		kgo.ProduceRequestTimeout(100 * time.Millisecond), // with the overhead, the time after which an answer counts as lost
 	}, more...)...)
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +135,7 @@ func franz(t *testing.T, r *rig, d *dials, more ...kgo.Opt) *kgo.Client {
 
 func TestFranzStaysOnTheLink(t *testing.T) {
 	brokers := cluster(t).ListenAddrs()
-	r, d := newRig(t, brokers...), &dials{}
+	r, d := newRig(t, brokers...), &dialRecorder{}
 	c := franz(t, r, d, kgo.ConsumerGroup("g"), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -154,11 +155,12 @@ func TestFranzStaysOnTheLink(t *testing.T) {
 	d.onLink(t, brokers)
 }
 
-// A leader that moved is named in the answer to a Produce (KIP-951): the client must not learn its own address there.
+// A Produce answer names the new leader of a moved partition (KIP-951). The client must not learn the leader's own address
+// there.
 func TestMovedLeader(t *testing.T) {
 	cl := cluster(t)
 	brokers := cl.ListenAddrs()
-	r, d := newRig(t, brokers...), &dials{}
+	r, d := newRig(t, brokers...), &dialRecorder{}
 	c := franz(t, r, d, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ConsumeTopics("orders"),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(50*time.Millisecond))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -184,7 +186,7 @@ func TestMovedLeader(t *testing.T) {
 	d.onLink(t, brokers)
 }
 
-// Whatever is done to Produce, an idempotent client ends up with each record once.
+// Whatever a fault does to Produce, an idempotent client ends up with each record once.
 func TestClientsOutliveFaults(t *testing.T) {
 	for _, a := range []Act{
 		{API: "produce", Drop: "answers", First: 1},
@@ -196,7 +198,7 @@ func TestClientsOutliveFaults(t *testing.T) {
 			t.Parallel()
 			cl := cluster(t)
 			r := newRig(t, cl.ListenAddrs()...)
-			c := franz(t, r, &dials{})
+			c := franz(t, r, &dialRecorder{})
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			if err := c.ProduceSync(ctx, kgo.StringRecord("before")).FirstErr(); err != nil {
@@ -209,7 +211,7 @@ func TestClientsOutliveFaults(t *testing.T) {
 				}
 			}
 			if b := f.Bite(); b == (faults.Bite{}) {
-				t.Error("it never bit")
+				t.Error("it touched no traffic")
 			}
 			heal(t, f)
 			var stored int64

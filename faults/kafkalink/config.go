@@ -1,10 +1,3 @@
-// Package kafkalink breaks Kafka on a link, above its bytes, and keeps a target's own clients on the link: they learn the
-// brokers' addresses from answers, and would walk around it.
-//
-// Every answer that names brokers is rewritten so that each is reached through an inlet of its own. Requests and answers
-// are told apart by their frames; what is not understood (an API, a version, another protocol) passes byte for byte, and
-// where addresses could be in it the log says so. Bodies pass without being read unless they may hold an address or a fault
-// asks for it.
 package kafkalink
 
 import (
@@ -16,7 +9,7 @@ import (
 	"wringer/faults"
 )
 
-// protocol is the name under which the layer lies on a link.
+// protocol is the layer's name on a link.
 const protocol = "kafka"
 
 // Config is `kafka:` of an entry of `links`.
@@ -33,7 +26,7 @@ func (c *Config) Check(problem func(field, message string)) {
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if c.Listen == "" || err != nil {
-		return // whoever reads the scenario says so
+		return // the decoder reports it
 	}
 	if ip := net.ParseIP(host); c.Advertise == "" && (host == "" || ip != nil && ip.IsUnspecified()) {
 		problem("listen", "every address of the machine is listened on, and clients must be told one: give advertise, the host under which the target reaches it")
@@ -54,7 +47,7 @@ func (c *Config) Prepare(link faults.Link, log *slog.Logger) error {
 	return nil
 }
 
-// layerOn returns the link's layer, laid at the first call.
+// layerOn returns the link's layer. The first call lays it.
 func layerOn(link faults.Link) (*layer, error) {
 	stack, ok := link.(faults.ListeningLink)
 	if !ok {

@@ -17,42 +17,42 @@ import (
 	"wringer/faults/request"
 )
 
-// conn carries one connection. One goroutine carries requests, another answers.
+// conn carries one connection: one goroutine carries requests, another carries answers.
 //
-// Brokers answer the requests of a connection in their order, and clients take an answer out of turn for a broken
-// connection. So what will not be answered silences the connection behind it, as a broker that is stuck on a request would,
-// and an answer of our own waits for those before it.
+// Brokers answer the requests of a connection in order, and clients treat an answer out of order as a broken connection. So
+// an unanswered request silences the connection behind it, as a broker stuck on a request would. An answer made here waits
+// for the answers before it.
 type conn struct {
 	*request.Ends
 	layer   *layer
-	address string // where the target was dialled
+	address string // the address that was dialled
 
-	writing sync.Mutex // held to write to the client, a whole frame at a time
+	writing sync.Mutex // held while a whole frame is written to the client
 
-	mu     sync.Mutex
-	queue  []*expected // answers that are to come, in the order of their requests
-	met    map[*Fault]struct{}
-	silent *Fault // set once an answer was dropped: all behind it are
+	mu         sync.Mutex
+	queue      []*expected // the expected answers, in the order of their requests
+	met        map[*Fault]struct{}
+	silencedBy *Fault // set once an answer was dropped: later answers are dropped too
 }
 
-// expected is an answer that is to come.
+// expected is an answer that is expected.
 type expected struct {
 	head
 	delays []*Fault
 	drop   *Fault // the answer is dropped
-	lost   *Fault // the request was: no answer comes
-	ours   []byte // the answer, given in the broker's place
+	lost   *Fault // the request is dropped: no answer comes
+	ours   []byte // the answer given in place of the broker's
 }
 
-// maxQueue bounds the answers that are waited for; beyond it the oldest is forgotten, and passes as it is.
+// maxQueue bounds the expected answers. Beyond it the oldest is forgotten, and passes unchanged.
 const maxQueue = 1 << 16
 
 func newConn(l *layer, client, target net.Conn, address string) *conn {
 	return &conn{Ends: request.NewEnds(client, target), layer: l, address: address, met: make(map[*Fault]struct{})}
 }
 
-// forget takes the ended connection from the faults that keep it.
-func (c *conn) forget() {
+// releaseFaults removes the ended connection from the faults that hold it.
+func (c *conn) releaseFaults() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for f := range c.met {
@@ -60,13 +60,13 @@ func (c *conn) forget() {
 	}
 }
 
-// requests carries what the client says.
+// requests carries the client's bytes.
 func (c *conn) requests() error {
 	r := bufio.NewReaderSize(c.Client, bufferSize)
 	for {
 		h, err := readHead(r)
 		if errors.Is(err, errRaw) {
-			return c.raw(c.Target, r)
+			return c.copyRaw(c.Target, r)
 		}
 		if err != nil {
 			return err
@@ -77,10 +77,10 @@ func (c *conn) requests() error {
 	}
 }
 
-// raw passes on what is no Kafka, to its end.
-func (c *conn) raw(w io.Writer, r *bufio.Reader) error {
+// copyRaw passes on bytes that are not Kafka, until the connection ends.
+func (c *conn) copyRaw(w io.Writer, r *bufio.Reader) error {
 	if c.layer.mapping != nil {
-		c.layer.leaks("a connection that is not plain Kafka (TLS?)", errRaw)
+		c.layer.logLeak("a connection that is not plain Kafka (TLS?)", errRaw)
 	}
 	_, err := r.WriteTo(w)
 	return err
@@ -89,11 +89,11 @@ func (c *conn) raw(w io.Writer, r *bufio.Reader) error {
 // request carries one request, or what a fault makes of it.
 func (c *conn) request(r *bufio.Reader, h head) error {
 	e := &expected{head: h}
-	act := c.strike(e)
-	if act == nil && len(e.delays) == 0 && (c.layer.mapping == nil || !names(h.key, h.version)) && !c.busy() {
-		return pass(c.Target, r, h.size) // nothing will ask for its answer
+	act := c.findFaults(e)
+	if act == nil && len(e.delays) == 0 && (c.layer.mapping == nil || !namesBrokers(h.key, h.version)) && !c.awaitsAnswers() {
+		return copyBytes(c.Target, r, h.size) // the answer needs no treatment
 	}
-	// As much as fits the buffer is enough to see whether an answer is wanted.
+	// One buffer is enough to see whether the client wants an answer.
 	prefix, _ := r.Peek(min(h.size, bufferSize))
 	answered := !h.unanswered(prefix)
 	if act != nil && act.act.Error != "" {
@@ -106,9 +106,9 @@ func (c *conn) request(r *bufio.Reader, h head) error {
 			e.lost = act
 			if answered {
 				act.Silences(c.Ends)
-				c.expect(e)
+				c.addExpected(e)
 			}
-			return pass(io.Discard, r, h.size)
+			return copyBytes(io.Discard, r, h.size)
 		}
 		e.drop = act
 	}
@@ -116,13 +116,13 @@ func (c *conn) request(r *bufio.Reader, h head) error {
 		c.meets(f, h.size)
 	}
 	if answered {
-		c.expect(e)
+		c.addExpected(e)
 	}
-	return pass(c.Target, r, h.size)
+	return copyBytes(c.Target, r, h.size)
 }
 
-// strike finds the faults that act on the request: delays add up, of the others the first one acts.
-func (c *conn) strike(e *expected) (act *Fault) {
+// findFaults finds the faults that act on the request. All delays apply; of the other faults only the first acts.
+func (c *conn) findFaults(e *expected) (act *Fault) {
 	for _, f := range c.layer.faults.All() {
 		if f.key != e.key || act != nil && f.act.Delay == 0 || !f.aim.Covers(c.address, "") || !f.Takes() {
 			continue
@@ -136,14 +136,14 @@ func (c *conn) strike(e *expected) (act *Fault) {
 	return act
 }
 
-// busy says whether answers are waited for: then those between them are counted too, for their order.
-func (c *conn) busy() bool {
+// awaitsAnswers says whether answers are expected. If so, answers between them are expected too, to keep the order.
+func (c *conn) awaitsAnswers() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.queue) > 0
 }
 
-// meets charges a fault with a request of this connection.
+// meets counts a request of this connection for a fault.
 func (c *conn) meets(f *Fault, size int) {
 	c.mu.Lock()
 	_, again := c.met[f]
@@ -152,7 +152,7 @@ func (c *conn) meets(f *Fault, size int) {
 	f.Meets(!again, size)
 }
 
-// refuse answers in the broker's place. done is false, and nothing taken, when the request cannot be answered so.
+// refuse answers in the broker's place. If the request cannot be refused, done is false and nothing was read.
 func (c *conn) refuse(r *bufio.Reader, e *expected, f *Fault, answered bool) (done bool, err error) {
 	if !answered || e.size > maxRead || !e.known() {
 		return false, nil
@@ -163,19 +163,19 @@ func (c *conn) refuse(r *bufio.Reader, e *expected, f *Fault, answered bool) (do
 	}
 	if e.ours, err = refusal(e.head, frame, f.code); err != nil {
 		e.ours = nil
-		c.expect(e)
+		c.addExpected(e)
 		_, err = c.Target.Write(frame)
 		return true, err
 	}
 	c.meets(f, e.size)
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	c.expect(e)
-	return true, c.giveOurs()
+	c.addExpected(e)
+	return true, c.writeOurAnswers()
 }
 
-// expect adds an answer that is to come, before its request goes out.
-func (c *conn) expect(e *expected) {
+// addExpected adds an expected answer, before its request is sent.
+func (c *conn) addExpected(e *expected) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.queue) >= maxQueue {
@@ -184,11 +184,11 @@ func (c *conn) expect(e *expected) {
 	c.queue = append(c.queue, e)
 }
 
-// giveOurs writes our own answers that are due. c.writing is held.
-func (c *conn) giveOurs() error {
+// writeOurAnswers writes our answers that are next in order. c.writing is held.
+func (c *conn) writeOurAnswers() error {
 	for {
 		c.mu.Lock()
-		if len(c.queue) == 0 || c.queue[0].ours == nil || c.silent != nil {
+		if len(c.queue) == 0 || c.queue[0].ours == nil || c.silencedBy != nil {
 			c.mu.Unlock()
 			return nil
 		}
@@ -201,13 +201,13 @@ func (c *conn) giveOurs() error {
 	}
 }
 
-// answers carries what the target says.
+// answers carries the target's bytes.
 func (c *conn) answers() error {
 	r := bufio.NewReaderSize(c.Target, bufferSize)
 	for {
 		size, correlation, err := readAnswerHead(r)
 		if errors.Is(err, errRaw) {
-			return c.raw(c.Client, r)
+			return c.copyRaw(c.Client, r)
 		}
 		if err != nil {
 			return err
@@ -221,9 +221,9 @@ func (c *conn) answers() error {
 // answer carries one answer, or what a fault makes of it.
 func (c *conn) answer(r *bufio.Reader, size int, correlation int32) error {
 	arrived := time.Now()
-	e, silenced := c.take(correlation)
+	e, silenced := c.matchAnswer(correlation)
 	if silenced {
-		return pass(io.Discard, r, size)
+		return copyBytes(io.Discard, r, size)
 	}
 	if e != nil {
 		for _, f := range e.delays {
@@ -236,12 +236,12 @@ func (c *conn) answer(r *bufio.Reader, size int, correlation int32) error {
 	if err := c.deliver(r, e, size); err != nil {
 		return err
 	}
-	c.done(e)
-	return c.giveOurs()
+	c.removeAnswer(e)
+	return c.writeOurAnswers()
 }
 
-// done takes an answer that was delivered out of the queue: until then our own answers behind it wait.
-func (c *conn) done(e *expected) {
+// removeAnswer removes a delivered answer from the queue. Until then our answers behind it wait.
+func (c *conn) removeAnswer(e *expected) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at := slices.Index(c.queue, e); at >= 0 {
@@ -249,11 +249,12 @@ func (c *conn) done(e *expected) {
 	}
 }
 
-// take finds whose answer this is. silenced: it is dropped, or stands behind one that is, or that will not come.
-func (c *conn) take(correlation int32) (e *expected, silenced bool) {
+// matchAnswer finds the request of an answer. silenced says to drop the answer: a fault drops it, or drops an earlier
+// answer or request.
+func (c *conn) matchAnswer(correlation int32) (e *expected, silenced bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.silent != nil {
+	if c.silencedBy != nil {
 		return nil, true
 	}
 	at := slices.IndexFunc(c.queue, func(e *expected) bool {
@@ -270,38 +271,38 @@ func (c *conn) take(correlation int32) (e *expected, silenced bool) {
 		return e, false
 	}
 	if e.drop.InForce() {
-		c.silent = e.drop
+		c.silencedBy = e.drop
 		e.drop.Silences(c.Ends)
 	}
-	return e, c.silent != nil
+	return e, c.silencedBy != nil
 }
 
-// deliver writes an answer to the client, brokers' addresses replaced. c.writing is held.
+// deliver writes an answer to the client, with the brokers' addresses replaced. c.writing is held.
 func (c *conn) deliver(r *bufio.Reader, e *expected, size int) error {
 	if e == nil || c.layer.mapping == nil {
-		return pass(c.Client, r, size)
+		return copyBytes(c.Client, r, size)
 	}
 	switch {
-	case !names(e.key, e.version):
-		return pass(c.Client, r, size)
+	case !namesBrokers(e.key, e.version):
+		return copyBytes(c.Client, r, size)
 	case size > maxRead:
-		c.layer.leaks(fmt.Sprintf("%s of %d bytes", kmsg.NameForKey(e.key), size), errors.New("longer than is read"))
-		return pass(c.Client, r, size)
+		c.layer.logLeak(fmt.Sprintf("%s of %d bytes", kmsg.NameForKey(e.key), size), errors.New("longer than is read"))
+		return copyBytes(c.Client, r, size)
 	}
 	frame := make([]byte, size)
 	if _, err := io.ReadFull(r, frame); err != nil {
 		return err
 	}
 	if body, err := c.layer.mapping.rewritten(e.key, e.version, frame[8:]); err == nil {
-		frame = sized(append(frame[:8:8], body...))
+		frame = withLength(append(frame[:8:8], body...))
 	} else if !unsupported(e.key, frame[8:]) {
-		c.layer.leaks(fmt.Sprintf("%s v%d", kmsg.NameForKey(e.key), e.version), err)
+		c.layer.logLeak(fmt.Sprintf("%s v%d", kmsg.NameForKey(e.key), e.version), err)
 	}
 	_, err := c.Client.Write(frame)
 	return err
 }
 
-// unsupported: a broker answers an unknown version of ApiVersions in version 0, with this error.
+// unsupported recognises the answer to an unknown version of ApiVersions: version 0, with this error.
 func unsupported(key int16, body []byte) bool {
 	return kmsg.Key(key) == kmsg.ApiVersions && len(body) > 1 && int16(binary.BigEndian.Uint16(body)) == kerr.UnsupportedVersion.Code
 }

@@ -69,7 +69,7 @@ func (c *FaultConfig) Check(problem func(field, message string)) {
 	}
 }
 
-// keyOf is the key of an API by its name: find_coordinator is FindCoordinator.
+// keyOf returns the key of an API by its name: find_coordinator is FindCoordinator.
 func keyOf(name string) (int16, bool) {
 	plain := strings.ReplaceAll(strings.ToLower(name), "_", "")
 	for key := int16(0); key <= kmsg.MaxKey; key++ {
@@ -80,11 +80,11 @@ func keyOf(name string) (int16, bool) {
 	return 0, false
 }
 
-// maxCode is beyond every error code of the protocol.
+// maxCode is above every error code of the protocol.
 const maxCode = 512
 
 func codeOf(name string) (int16, bool) {
-	if name == "NOT_LEADER_OR_FOLLOWER" { // its name since Kafka 2.6; the library has the older one
+	if name == "NOT_LEADER_OR_FOLLOWER" { // the name since Kafka 2.6; the library has the older one
 		return kerr.NotLeaderForPartition.Code, true
 	}
 	for code := int16(1); code < maxCode; code++ {
@@ -112,7 +112,7 @@ func (c *FaultConfig) On() faults.Place { return faults.Place{Link: c.Link} }
 // Describe implements faults.Config.
 func (c *FaultConfig) Describe() faults.Description { return faults.Description{Words: c.words()} }
 
-// words tell the fault: "produce: drop answers, 30% of them".
+// words describes the fault: "produce: drop answers, 30% of them".
 func (c *FaultConfig) words() string {
 	a := &c.Act
 	what := strings.ToLower(a.API) + ": "
@@ -157,7 +157,7 @@ func (c *FaultConfig) Open(env faults.Env) (faults.Fault, error) {
 	}, nil
 }
 
-// Fault acts on the requests of one API. It is in force for requests that arrive between Inject and Heal.
+// Fault acts on the requests of one API. It affects requests that arrive between Inject and Heal.
 type Fault struct {
 	request.Force
 	act   Act
@@ -182,22 +182,21 @@ func (f *Fault) Inject(ctx context.Context) error {
 	})
 }
 
-// Heal implements faults.Fault. Answers that were delayed go out, and connections with an answer that will not come are
-// reset.
+// Heal implements faults.Fault. Delayed answers are sent. Connections with an answer that will never come are reset.
 func (f *Fault) Heal(context.Context) error {
 	f.End(func() { f.layer.faults.Remove(f) })
 	return nil
 }
 
-// Bite implements faults.Fault. It counts the connections and bytes of the requests that the fault acted on.
+// Bite implements faults.Fault. It counts the connections and bytes of requests that the fault acted on.
 func (f *Fault) Bite() faults.Bite {
 	b := f.Force.Bite()
 	b.Peer = f.aim.Peer().Name
 	return b
 }
 
-// Probe implements faults.Fault. It sends a request of the API through the layer to an echo of its own; while another
-// fault is in force on the link no more can be seen than that this one is not.
+// Probe implements faults.Fault. It sends a request of the API through the layer to an echo of its own. While another fault
+// is in force on the link, it only checks that this one is not.
 func (f *Fault) Probe(ctx context.Context) error {
 	others := f.layer.faults.All()
 	if slices.Contains(others, f) {

@@ -11,34 +11,34 @@ import (
 )
 
 var (
-	// errRaw: this is no frame of Kafka's. What follows passes as it is.
+	// errRaw marks bytes that are no Kafka frame. They pass unchanged.
 	errRaw = errors.New("not a Kafka frame")
-	// errUnread: an answer that this version of the protocol's code does not understand.
+	// errUnread marks an answer that the library does not understand.
 	errUnread = errors.New("not understood")
 )
 
 const (
 	bufferSize = 32 << 10
-	// maxFrame is beyond what brokers accept: a longer one is another protocol (a TLS record reads as 369 MB).
+	// maxFrame is more than brokers accept. A longer frame is another protocol (a TLS record reads as 369 MB).
 	maxFrame = 256 << 20
-	// maxRead bounds the frames that are read as a whole; others pass unread.
+	// maxRead bounds the frames that are read as a whole. Longer frames pass unread.
 	maxRead = 16 << 20
-	// headSize is length, key, version and correlation id of a request.
+	// headSize is the size of length, key, version and correlation id of a request.
 	headSize = 12
 )
 
 // head is the beginning of a request.
 type head struct {
-	size         int // of the whole frame, the length included
+	size         int // of the whole frame, its length field included
 	key, version int16
 	correlation  int32
 }
 
-// readHead looks at the next request, and takes nothing.
+// readHead peeks at the next request without consuming it.
 func readHead(r *bufio.Reader) (h head, err error) {
 	b, err := r.Peek(headSize)
 	if err != nil {
-		return h, short(b, err)
+		return h, endedEarly(b, err)
 	}
 	h.size = 4 + int(binary.BigEndian.Uint32(b))
 	h.key, h.version = int16(binary.BigEndian.Uint16(b[4:])), int16(binary.BigEndian.Uint16(b[6:]))
@@ -49,11 +49,11 @@ func readHead(r *bufio.Reader) (h head, err error) {
 	return h, nil
 }
 
-// readAnswerHead looks at the next answer, and takes nothing.
+// readAnswerHead peeks at the next answer without consuming it.
 func readAnswerHead(r *bufio.Reader) (size int, correlation int32, err error) {
 	b, err := r.Peek(8)
 	if err != nil {
-		return 0, 0, short(b, err)
+		return 0, 0, endedEarly(b, err)
 	}
 	size = 4 + int(binary.BigEndian.Uint32(b))
 	if size < 8 || size > maxFrame {
@@ -62,16 +62,16 @@ func readAnswerHead(r *bufio.Reader) (size int, correlation int32, err error) {
 	return size, int32(binary.BigEndian.Uint32(b[4:])), nil
 }
 
-// short: bytes that were followed by an end in order are passed on before it.
-func short(b []byte, err error) error {
+// endedEarly turns bytes before a clean end into errRaw, so that they are passed on first.
+func endedEarly(b []byte, err error) error {
 	if err == io.EOF && len(b) > 0 {
 		return errRaw
 	}
 	return err
 }
 
-// known says whether kmsg knows the request, so that its frame can be told from opaque tokens: those of SaslHandshake v0
-// are framed by their length alone, and text reads as a version that does not exist.
+// known says whether kmsg knows the request. That tells its frame from opaque tokens: tokens of SaslHandshake v0 are framed
+// by their length alone. Text reads as a version that does not exist.
 func (h head) known() bool {
 	request := kmsg.RequestForKey(h.key)
 	return request != nil && h.version >= 0 && h.version <= request.MaxVersion()
@@ -80,7 +80,7 @@ func (h head) known() bool {
 // body skips the header of a whole request frame.
 func (h head) body(frame []byte) ([]byte, error) {
 	r := kbin.Reader{Src: frame[headSize:]}
-	r.UnsafeNullableString() // the client's id
+	r.UnsafeNullableString() // the client id
 	if flexible(kmsg.RequestForKey(h.key), h.version) {
 		kmsg.SkipTags(&r)
 	}
@@ -98,7 +98,7 @@ func flexible(m kmsg.Request, version int16) bool {
 	return m.IsFlexible()
 }
 
-// unanswered says whether this is a Produce that asks for no answer. prefix is as much of the frame as is at hand.
+// unanswered says whether this is a Produce request that wants no answer. prefix is the available start of the frame.
 func (h head) unanswered(prefix []byte) bool {
 	if kmsg.Key(h.key) != kmsg.Produce {
 		return false
@@ -110,7 +110,7 @@ func (h head) unanswered(prefix []byte) bool {
 	r := kbin.Reader{Src: body}
 	switch {
 	case h.version >= 9:
-		r.UnsafeCompactNullableString() // the transaction's id
+		r.UnsafeCompactNullableString() // the transactional id
 	case h.version >= 3:
 		r.UnsafeNullableString()
 	}
@@ -118,7 +118,7 @@ func (h head) unanswered(prefix []byte) bool {
 	return r.Ok() && acks == 0
 }
 
-// skipHeader skips what stands between the correlation id and the answer itself.
+// skipHeader skips the header between the correlation id and the answer.
 func skipHeader(answer kmsg.Response, b []byte) ([]byte, error) {
 	// The answer to ApiVersions has the old header in every version (KIP-511).
 	if !answer.IsFlexible() || kmsg.Key(answer.Key()) == kmsg.ApiVersions {
@@ -132,8 +132,8 @@ func skipHeader(answer kmsg.Response, b []byte) ([]byte, error) {
 	return r.Src, nil
 }
 
-// pass writes the next n bytes of r to w.
-func pass(w io.Writer, r *bufio.Reader, n int) error {
+// copyBytes writes the next n bytes of r to w.
+func copyBytes(w io.Writer, r *bufio.Reader, n int) error {
 	for n > 0 {
 		if _, err := r.Peek(1); err != nil {
 			return err
@@ -142,13 +142,13 @@ func pass(w io.Writer, r *bufio.Reader, n int) error {
 		if _, err := w.Write(b); err != nil {
 			return err
 		}
-		_, _ = r.Discard(len(b)) // it is in the buffer
+		_, _ = r.Discard(len(b)) // the bytes are in the buffer
 		n -= len(b)
 	}
 	return nil
 }
 
-// refusal is the answer to a Produce in which every partition has the error code, behind its length.
+// refusal is the answer to a Produce request in which every partition has the error code. It starts with its length.
 func refusal(h head, frame []byte, code int16) ([]byte, error) {
 	body, err := h.body(frame)
 	if err != nil {
@@ -174,11 +174,11 @@ func refusal(h head, frame []byte, code int16) ([]byte, error) {
 	if answer.IsFlexible() {
 		out = append(out, 0) // no tagged fields
 	}
-	return sized(answer.AppendTo(out)), nil
+	return withLength(answer.AppendTo(out)), nil
 }
 
-// sized sets a frame's length.
-func sized(frame []byte) []byte {
+// withLength sets a frame's length.
+func withLength(frame []byte) []byte {
 	binary.BigEndian.PutUint32(frame, uint32(len(frame)-4))
 	return frame
 }

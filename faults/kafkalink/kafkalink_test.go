@@ -19,7 +19,7 @@ import (
 	"wringer/faults/toxi"
 )
 
-// produce is a Produce of version 3 with these acks for one partition of one topic, and no records.
+// produce is a Produce request of version 3 with these acks. It has one partition of one topic, and no records.
 func produce(correlation int32, acks int16) []byte {
 	r := kmsg.NewPtrProduceRequest()
 	r.SetVersion(3)
@@ -36,6 +36,7 @@ func TestConformance(t *testing.T) {
 		{API: "produce", Delay: 20 * time.Millisecond},
 	} {
 		t.Run((&FaultConfig{Act: a}).words(), func(t *testing.T) {
+			t.Parallel()
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				r := newRig(t, serve(t, echo))
 				return faulttest.Rig{Config: &FaultConfig{Link: "l", Act: a}, Fault: r.open(t, a), Meet: func(ctx context.Context) error {
@@ -45,7 +46,6 @@ func TestConformance(t *testing.T) {
 					}
 					defer c.Close()
 					defer context.AfterFunc(ctx, func() { c.Close() })()
-					_ = c.SetDeadline(time.Now().Add(time.Second)) // what is dropped never comes
 					request := produce(9, -1)
 					if _, err := c.Write(request); err != nil {
 						return err
@@ -61,7 +61,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// What no fault names and no address is in passes byte for byte, whatever it is.
+// Bytes that no fault names and that hold no address pass unchanged, whatever they are.
 func TestPassesUnchanged(t *testing.T) {
 	var heard [][]byte
 	r := newRig(t, serve(t, func(request []byte) []byte { heard = append(heard, request); return echo(request) }))
@@ -127,7 +127,7 @@ func TestErrorIsAnsweredInItsTurn(t *testing.T) {
 	}))
 	f := r.inject(t, Act{API: "produce", Error: "NOT_LEADER_OR_FOLLOWER"})
 	c := r.dial(t)
-	// With a delay in force on another API the earlier request is one whose answer is waited for.
+	// A delay on another API makes the earlier answer an expected one.
 	slow := r.inject(t, Act{API: "fetch", Delay: time.Millisecond})
 	first := frame(int16(kmsg.Fetch), 4, 1)
 	send(t, c, first, produce(2, -1))
@@ -153,7 +153,7 @@ func TestErrorIsAnsweredInItsTurn(t *testing.T) {
 	heal(t, f)
 }
 
-// What will never be answered silences what is behind it, and healing resets the connection.
+// A request that is never answered silences the answers behind it. Healing resets the connection.
 func TestDropSilencesItsConnection(t *testing.T) {
 	for _, drop := range []string{dropAnswers, dropRequests} {
 		t.Run(drop, func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestFirstAndShare(t *testing.T) {
 
 func TestLongAnswersPassUnread(t *testing.T) {
 	long := bytes.Repeat([]byte("long "), 100_000)
-	r := newRig(t, serve(t, func(request []byte) []byte { return sized(append(echo(request)[:8], long...)) }))
+	r := newRig(t, serve(t, func(request []byte) []byte { return withLength(append(echo(request)[:8], long...)) }))
 	c := r.dial(t)
 	send(t, c, frame(int16(kmsg.Fetch), lastPlainFetch, 1, 0))
 	if got, err := readFrame(c); err != nil || !bytes.Equal(got[8:], long) {
@@ -222,7 +222,7 @@ func TestLongAnswersPassUnread(t *testing.T) {
 	}
 }
 
-// Clients are offered no version whose answers name brokers where they are not found.
+// Clients are offered no version whose answers name brokers in a place that is not read.
 func TestOffersWhatItReads(t *testing.T) {
 	offered := kmsg.NewPtrApiVersionsResponse()
 	for _, key := range []kmsg.Key{kmsg.Produce, kmsg.Fetch, kmsg.Metadata, kmsg.Heartbeat} {
@@ -253,7 +253,7 @@ func TestOffersWhatItReads(t *testing.T) {
 			t.Errorf("%s is offered up to %d, want %d", kmsg.NameForKey(k.ApiKey), k.MaxVersion, want)
 		}
 	}
-	// A broker that does not know the version of the question says so in version 0.
+	// A broker that does not know the request's version answers so in version 0.
 	old := kmsg.NewPtrApiVersionsResponse()
 	old.ErrorCode = 35
 	if !unsupported(int16(kmsg.ApiVersions), old.AppendTo(nil)) {
@@ -261,7 +261,7 @@ func TestOffersWhatItReads(t *testing.T) {
 	}
 }
 
-// answers are one of each kind that names brokers, with addresses that no link has.
+// answers has one answer of each kind that names brokers, with addresses that no link has.
 func answers() []kmsg.Response {
 	metadata := kmsg.NewPtrMetadataResponse()
 	b := kmsg.NewMetadataResponseBroker()
@@ -294,19 +294,20 @@ func answers() []kmsg.Response {
 	return []kmsg.Response{metadata, coordinator, described, produced, fetched, shared}
 }
 
-// In every version of every answer the address is replaced, and nothing else: putting it back gives the same bytes.
+// In every version of every answer the address is replaced, and nothing else. Putting the address back gives the same
+// bytes.
 func TestRewritesAddressesAlone(t *testing.T) {
 	m := &mapping{advertise: "10.0.0.7", brokers: map[int32]*broker{1: {port: 19094}}}
 	back := &mapping{advertise: "broker-1.internal", brokers: map[int32]*broker{1: {port: 9092}}}
 	for _, answer := range answers() {
 		for version := int16(0); version <= answer.MaxVersion(); version++ {
-			if !names(answer.Key(), version) {
+			if !namesBrokers(answer.Key(), version) {
 				continue
 			}
 			answer.SetVersion(version)
 			var body []byte
 			if answer.IsFlexible() {
-				body = append(body, 1, 5, 2, 'h', 'i') // a tagged field of the header
+				body = append(body, 1, 5, 2, 'h', 'i') // a tagged field in the header
 			}
 			body = answer.AppendTo(body)
 			got, err := m.rewritten(answer.Key(), version, body)
@@ -334,7 +335,7 @@ func FuzzRewritten(f *testing.F) {
 		f.Add(answer.Key(), answer.MaxVersion(), answer.AppendTo(body))
 	}
 	f.Fuzz(func(t *testing.T, key, version int16, body []byte) {
-		m := &mapping{advertise: "127.0.0.1", stack: noStack{}, brokers: map[int32]*broker{1: {port: 19094}}}
+		m := &mapping{advertise: "127.0.0.1", link: noListening{}, brokers: map[int32]*broker{1: {port: 19094}}}
 		before := bytes.Clone(body)
 		_, _ = m.rewritten(key, version, body)
 		if !bytes.Equal(before, body) {
@@ -348,10 +349,10 @@ func FuzzRewritten(f *testing.F) {
 	})
 }
 
-// noStack listens nowhere.
-type noStack struct{ faults.ListeningLink }
+// noListening is a link that cannot listen.
+type noListening struct{ faults.ListeningLink }
 
-func (noStack) Listen(faults.Inlet) (string, error) { return "", errors.New("no port is free") }
+func (noListening) Listen(faults.Inlet) (string, error) { return "", errors.New("no port is free") }
 
 func TestConfigs(t *testing.T) {
 	for _, tt := range []struct {
@@ -398,25 +399,25 @@ func TestConfigs(t *testing.T) {
 	}
 }
 
-// An answer that has come, and waits out a delay, still stands before ours.
+// A delayed answer that has arrived still comes before our own.
 func TestOursWaitsForTheAnswerUnderWay(t *testing.T) {
 	client, near := net.Pipe()
 	_, target := net.Pipe()
 	c := newConn(newLayer("l"), near, target, "")
 	defer c.End(nil)
 	defer client.Close()
-	c.expect(&expected{head: head{correlation: 1}})
-	c.expect(&expected{head: head{correlation: 2}, ours: []byte("ours")})
-	first, silenced := c.take(1)
+	c.addExpected(&expected{head: head{correlation: 1}})
+	c.addExpected(&expected{head: head{correlation: 2}, ours: []byte("ours")})
+	first, silenced := c.matchAnswer(1)
 	if first == nil || silenced {
 		t.Fatal("the first answer is not known")
 	}
-	if err := c.giveOurs(); err != nil || len(c.queue) != 2 {
+	if err := c.writeOurAnswers(); err != nil || len(c.queue) != 2 {
 		t.Errorf("%d answers are to come, want both: %v", len(c.queue), err)
 	}
-	c.done(first)
+	c.removeAnswer(first)
 	go func() { _, _ = client.Read(make([]byte, 4)) }()
-	if err := c.giveOurs(); err != nil || len(c.queue) != 0 {
+	if err := c.writeOurAnswers(); err != nil || len(c.queue) != 0 {
 		t.Errorf("%d answers are to come, want none: %v", len(c.queue), err)
 	}
 }

@@ -16,21 +16,21 @@ import (
 type layer struct {
 	link string
 	log  *slog.Logger
-	// mapping is nil where clients know the brokers' own addresses, as a stream's driver does, which dials over its link.
-	// It is set before the first connection.
+	// mapping is nil if clients know the brokers' own addresses, as a stream's driver does: it dials over its link. Set
+	// before the first connection.
 	mapping *mapping
 
 	faults *request.List[*Fault]
-	warned sync.Map // what was told once
+	warned sync.Map // the kinds of leaks that were logged
 }
 
 func newLayer(link string) *layer {
 	return &layer{link: link, log: slog.New(slog.DiscardHandler), faults: new(request.List[*Fault])}
 }
 
-// leaks says, once of each kind, that a client may learn a broker's own address and walk around the link.
-func (l *layer) leaks(what string, err error) {
-	if _, told := l.warned.LoadOrStore(what, true); !told {
+// logLeak logs, once per kind, that a client may learn a broker's own address and bypass the link.
+func (l *layer) logLeak(what string, err error) {
+	if _, logged := l.warned.LoadOrStore(what, true); !logged {
 		l.log.Warn("a Kafka client may learn a broker's own address and walk around the link", "link", l.link, "what", what, "why", err)
 	}
 }
@@ -42,21 +42,21 @@ func (l *layer) Carry(client, target net.Conn, address string) {
 	both.Go(func() { c.End(c.requests()) })
 	both.Go(func() { c.End(c.answers()) })
 	both.Wait()
-	c.forget()
+	c.releaseFaults()
 }
 
-// echo sends a request of the API, of a version that no code reads, through the layer, as if it went to address, and wants
-// the same bytes back.
+// echo sends a request of the API through the layer, and expects the same bytes back. The request has an unknown version,
+// and is sent as if to address.
 func (l *layer) echo(ctx context.Context, key int16, address string) error {
-	bare := newLayer(l.link) // the same faults, and no addresses to look for in what is no real answer
+	bare := newLayer(l.link) // the same faults, but no addresses to replace: the answer is not real
 	bare.faults = l.faults
 	const correlation = 7
 	question := binary.BigEndian.AppendUint16(make([]byte, 4), uint16(key))
 	question = binary.BigEndian.AppendUint16(question, 0x7fff)
-	question = sized(binary.BigEndian.AppendUint32(question, correlation))
+	question = withLength(binary.BigEndian.AppendUint32(question, correlation))
 	carry := func(client, target net.Conn) { bare.Carry(client, target, address) }
 	answer, err := request.Echo(ctx, carry, question, func(got []byte) []byte {
-		return sized(append([]byte{0, 0, 0, 0}, got[8:]...))
+		return withLength(append([]byte{0, 0, 0, 0}, got[8:]...))
 	})
 	if want := []byte{0, 0, 0, 4, 0, 0, 0, correlation}; err == nil && !bytes.Equal(answer, want) {
 		err = fmt.Errorf("got %x back, want %x", answer, want)

@@ -15,27 +15,27 @@ import (
 // maxBrokers bounds the inlets that one link opens.
 const maxBrokers = 1024
 
-// mapping holds an inlet for each broker that an answer named. Safe for concurrent use.
+// mapping holds an inlet for each broker named in an answer. Safe for concurrent use.
 type mapping struct {
 	host, advertise string
-	port            int // of the bootstrap; 0: any
-	stack           faults.ListeningLink
+	port            int // the bootstrap's port; 0: any
+	link            faults.ListeningLink
 
 	mu      sync.Mutex
 	brokers map[int32]*broker
 }
 
-// broker is one broker and the address by which clients reach it.
+// broker is a broker and the address by which clients reach it.
 type broker struct {
-	upstream string // where the cluster says that it is; guarded by mapping.mu
+	upstream string // the broker's address in the cluster; guarded by mapping.mu
 	port     int32
 }
 
-func newMapping(c *Config, stack faults.ListeningLink) *mapping {
-	m := &mapping{host: "127.0.0.1", stack: stack, brokers: make(map[int32]*broker)}
+func newMapping(c *Config, link faults.ListeningLink) *mapping {
+	m := &mapping{host: "127.0.0.1", link: link, brokers: make(map[int32]*broker)}
 	if host, port, err := net.SplitHostPort(c.Listen); err == nil {
 		m.host = host
-		m.port, _ = strconv.Atoi(port) // 0 for what is no number: the listener complains
+		m.port, _ = strconv.Atoi(port) // 0 if it is no number: the listener reports it
 	}
 	if m.advertise = c.Advertise; m.advertise == "" {
 		m.advertise = m.host
@@ -43,8 +43,9 @@ func newMapping(c *Config, stack faults.ListeningLink) *mapping {
 	return m
 }
 
-// through rewrites one broker's address. A broker without an address (no coordinator is known) stays without one.
-func (m *mapping) through(id int32, host *string, port *int32) error {
+// rewriteAddress replaces one broker's address by that of its inlet. A broker without an address (an unknown coordinator)
+// is left alone.
+func (m *mapping) rewriteAddress(id int32, host *string, port *int32) error {
 	if *host == "" || *port <= 0 {
 		return nil
 	}
@@ -64,7 +65,7 @@ func (m *mapping) through(id int32, host *string, port *int32) error {
 	return nil
 }
 
-// open opens the inlet of a broker; m.mu is held.
+// open opens the inlet of a broker. m.mu is held.
 func (m *mapping) open(id int32, upstream string) (*broker, error) {
 	if len(m.brokers) >= maxBrokers {
 		return nil, fmt.Errorf("broker %d: the link reaches %d brokers already, the most", id, maxBrokers)
@@ -81,11 +82,11 @@ func (m *mapping) open(id int32, upstream string) (*broker, error) {
 	err := fmt.Errorf("no port was chosen")
 	if wanted := m.port + 1 + int(id); m.port > 0 && id >= 0 && wanted <= 65535 {
 		in.Address = net.JoinHostPort(m.host, strconv.Itoa(wanted))
-		address, err = m.stack.Listen(in)
+		address, err = m.link.Listen(in)
 	}
 	if err != nil {
 		in.Address = net.JoinHostPort(m.host, "0")
-		if address, err = m.stack.Listen(in); err != nil {
+		if address, err = m.link.Listen(in); err != nil {
 			return nil, fmt.Errorf("broker %d: %w", id, err)
 		}
 	}
@@ -98,16 +99,16 @@ func (m *mapping) open(id int32, upstream string) (*broker, error) {
 	return b, err
 }
 
-// rewrite replaces every broker's address in an answer, and lowers the versions in an offer of them.
+// rewrite replaces every broker's address in an answer. In an answer to ApiVersions it lowers the versions.
 func (m *mapping) rewrite(answer kmsg.Response) (err error) {
 	each := func(id int32, host *string, port *int32) {
 		if err == nil {
-			err = m.through(id, host, port)
+			err = m.rewriteAddress(id, host, port)
 		}
 	}
 	switch a := answer.(type) {
 	case *kmsg.ApiVersionsResponse:
-		offer(a)
+		limitVersions(a)
 	case *kmsg.MetadataResponse:
 		for i := range a.Brokers {
 			each(a.Brokers[i].NodeID, &a.Brokers[i].Host, &a.Brokers[i].Port)
@@ -141,12 +142,12 @@ func (m *mapping) rewrite(answer kmsg.Response) (err error) {
 	return err
 }
 
-// lastPlainFetch is the last version of Fetch whose answers name no broker. Later ones name new leaders behind the records
-// (KIP-951), where nothing but reading all of them finds it.
+// lastPlainFetch is the last version of Fetch whose answers name no broker. Later answers name new leaders after the
+// records (KIP-951), and only parsing all records finds them.
 const lastPlainFetch = 15
 
-// names says whether an answer of this API and version is to be read: it may name brokers, or offers versions.
-func names(key, version int16) bool {
+// namesBrokers says whether answers of this API and version must be read: they may name brokers, or list versions.
+func namesBrokers(key, version int16) bool {
 	switch kmsg.Key(key) {
 	case kmsg.Metadata, kmsg.FindCoordinator, kmsg.DescribeCluster, kmsg.ShareFetch, kmsg.ShareAcknowledge, kmsg.ApiVersions:
 		return true
@@ -158,13 +159,13 @@ func names(key, version int16) bool {
 	return false
 }
 
-// offer lowers the versions that a broker offers to those whose addresses can be found: of newer ones a client would learn
-// them unseen, and of Fetch each answer would have to be read.
-func offer(a *kmsg.ApiVersionsResponse) {
+// limitVersions lowers the versions that a broker offers to those whose addresses can be replaced. In newer versions a
+// client would learn addresses unseen; of Fetch, each answer would have to be parsed.
+func limitVersions(a *kmsg.ApiVersionsResponse) {
 	for i := range a.ApiKeys {
 		k := &a.ApiKeys[i]
 		most := k.MaxVersion
-		if known := kmsg.ResponseForKey(k.ApiKey); known != nil && names(k.ApiKey, k.MaxVersion) {
+		if known := kmsg.ResponseForKey(k.ApiKey); known != nil && namesBrokers(k.ApiKey, k.MaxVersion) {
 			most = known.MaxVersion()
 		}
 		if kmsg.Key(k.ApiKey) == kmsg.Fetch {
@@ -174,7 +175,7 @@ func offer(a *kmsg.ApiVersionsResponse) {
 	}
 }
 
-// readable returns an empty answer of the API and version, nil when this version of the protocol's code cannot read it.
+// readable returns an empty answer of the API and version. It returns nil if the library cannot read that version.
 func readable(key, version int16) kmsg.Response {
 	answer := kmsg.ResponseForKey(key)
 	if answer == nil || version < 0 || version > answer.MaxVersion() {
@@ -184,8 +185,8 @@ func readable(key, version int16) kmsg.Response {
 	return answer
 }
 
-// rewritten returns body, which stands behind the correlation id, with the brokers' addresses replaced. It comes back
-// unchanged when there are none in it.
+// rewritten returns body, the part after the correlation id, with the brokers' addresses replaced. A body without addresses
+// is returned unchanged.
 func (m *mapping) rewritten(key, version int16, body []byte) ([]byte, error) {
 	answer := readable(key, version)
 	if answer == nil {

@@ -14,8 +14,8 @@ import (
 	"wringer/faults"
 )
 
-// peers asks the brokers behind a link who they are, over a connection that is no part of the link. It speaks plain Kafka
-// and does not log in.
+// peers asks the brokers behind a link for their names and addresses, over a connection outside the link. It speaks plain
+// Kafka and does not log in.
 type peers struct {
 	upstream func(context.Context) ([]string, error)
 	dial     faults.DialFunc
@@ -33,8 +33,7 @@ func (c *Config) Peers(link faults.Link, upstream func(context.Context) ([]strin
 	return &peers{upstream, dial, l.mapping}, nil
 }
 
-// Peers implements faults.Peers. Brokers that do not answer without a login are known from what they told the clients so
-// far.
+// Peers implements faults.Peers. If brokers do not answer without a login, it uses the answers that clients got so far.
 func (p *peers) Peers(ctx context.Context) (map[string]string, error) {
 	answer, err := p.ask(ctx, nil)
 	if err != nil {
@@ -50,7 +49,8 @@ func (p *peers) Peers(ctx context.Context) (map[string]string, error) {
 	return all, nil
 }
 
-// leader returns the name of the broker that leads a partition, empty when there is no such partition or topic.
+// leader returns the name of the broker that leads a partition. It returns an empty name if there is no such partition or
+// topic.
 func (p *peers) leader(ctx context.Context, topic string, partition int32) (string, error) {
 	answer, err := p.ask(ctx, &topic)
 	if err != nil {
@@ -77,7 +77,7 @@ func (p *peers) leader(ctx context.Context, topic string, partition int32) (stri
 	return "", nil
 }
 
-// ask gets the metadata of one topic, or of none, from the first of the addresses that answers.
+// ask gets the metadata of one topic, or of none, from the first address that answers.
 func (p *peers) ask(ctx context.Context, topic *string) (*kmsg.MetadataResponse, error) {
 	addresses, err := p.upstream(ctx)
 	for _, address := range addresses {
@@ -89,7 +89,7 @@ func (p *peers) ask(ctx context.Context, topic *string) (*kmsg.MetadataResponse,
 	return nil, fmt.Errorf("ask the brokers who they are: %w", err)
 }
 
-// metadataVersion is the first that does not create the topics it is asked for. Kafka has had it since 0.11.
+// metadataVersion is the first version that does not create a topic on request. Kafka has had it since 0.11.
 const metadataVersion = 4
 
 func (p *peers) askOne(ctx context.Context, address string, topic *string) (*kmsg.MetadataResponse, error) {
@@ -128,7 +128,7 @@ func (p *peers) askOne(ctx context.Context, address string, topic *string) (*kms
 	return answer, nil
 }
 
-// seen are the brokers that answers have named so far.
+// seen returns the brokers that answers have named so far.
 func (m *mapping) seen() map[string]string {
 	if m == nil {
 		return nil

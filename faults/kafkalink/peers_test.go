@@ -15,7 +15,7 @@ import (
 	"wringer/faults/toxi"
 )
 
-// produceTo sends a record to a partition and says whether it was acknowledged in time.
+// produceTo sends a record to a partition. It says whether the record was acknowledged in time.
 func produceTo(t *testing.T, c *kgo.Client, partition int32, in time.Duration) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), in)
@@ -23,7 +23,8 @@ func produceTo(t *testing.T, c *kgo.Client, partition int32, in time.Duration) b
 	return c.ProduceSync(ctx, &kgo.Record{Topic: "orders", Partition: partition, Value: []byte("x")}).FirstErr() == nil
 }
 
-// Each broker behind the link can be broken alone, in its bytes and in its protocol, by its id or as the leader.
+// Each broker behind the link can be broken alone, at the level of bytes and of the protocol. A fault names it by id or as
+// the leader.
 func TestFaultOnOneBroker(t *testing.T) {
 	cl := cluster(t)
 	r := newRig(t, cl.ListenAddrs()...)
@@ -36,7 +37,7 @@ func TestFaultOnOneBroker(t *testing.T) {
 		for kind, f := range map[string]faults.Fault{
 			"bytes": cut, "protocol": r.openOn(t, r.link.Name()+"/"+branch, Act{API: "produce", Drop: dropRequests}),
 		} {
-			c := franz(t, r, &dials{}, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(0))
+			c := franz(t, r, &dialRecorder{}, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(0))
 			if !produceTo(t, c, 0, patience) || !produceTo(t, c, 1, patience) {
 				t.Fatal("not even without a fault")
 			}
@@ -65,7 +66,7 @@ func TestFaultOnOneBroker(t *testing.T) {
 
 func TestPeersOfALink(t *testing.T) {
 	cl := cluster(t)
-	r := newRig(t, "127.0.0.1:1", cl.ListenAddrs()[2]) // nobody is at the first
+	r := newRig(t, "127.0.0.1:1", cl.ListenAddrs()[2]) // no broker listens at the first address
 	all, err := r.peers.Peers(t.Context())
 	for i, address := range cl.ListenAddrs() {
 		if got := all[brokerName(int32(i))]; got != address {
@@ -83,7 +84,7 @@ func TestPeersOfALink(t *testing.T) {
 	}
 }
 
-// Brokers that want a login answer nobody who has none: they are known from what they told the clients.
+// Brokers that require a login do not answer the request for peers. They are known from the clients' answers.
 func TestPeersThatWantALogin(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -104,11 +105,11 @@ func TestPeersThatWantALogin(t *testing.T) {
 	defer func() { l.Close(); <-closing }()
 	r := newRig(t, l.Addr().String())
 	if _, err := r.peers.Peers(t.Context()); err == nil || errors.Is(err, faults.ErrNoPeer) || !strings.Contains(err.Error(), "login") {
-		t.Errorf("before anybody was told: %v", err)
+		t.Errorf("before any answer: %v", err)
 	}
 	known := r.peers.(*peers).mapping
 	host, port := "10.0.0.7", int32(9092)
-	if err := known.through(4, &host, &port); err != nil {
+	if err := known.rewriteAddress(4, &host, &port); err != nil {
 		t.Fatal(err)
 	}
 	if all, err := r.peers.Peers(t.Context()); err != nil || all["broker-4"] != "10.0.0.7:9092" {

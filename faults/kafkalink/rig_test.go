@@ -15,18 +15,20 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/toxi"
 )
 
 // The metrics of sarama keep one ticker for the whole process.
 func TestMain(m *testing.M) {
+	tier.AtOnce(tier.Waiting)
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
 }
 
 const patience = 30 * time.Second
 
-// rig is a link with an inlet, and what is behind it.
+// rig is a link with an inlet, and the brokers behind it.
 type rig struct {
 	link    faults.Link
 	address string
@@ -75,7 +77,7 @@ func (r *rig) env() faults.Env {
 
 func (r *rig) open(t testing.TB, a Act) *Fault { return r.openOn(t, r.link.Name(), a) }
 
-// openOn opens a fault on the link or a branch of it.
+// openOn opens a fault on the link or on a branch of it.
 func (r *rig) openOn(t testing.TB, link string, a Act) *Fault {
 	t.Helper()
 	c := FaultConfig{Link: link, Act: a}
@@ -132,14 +134,14 @@ func cluster(t testing.TB) *kfake.Cluster {
 	}
 	t.Cleanup(c.Close)
 	for p := range int32(6) {
-		if err := c.MoveTopicPartition("orders", p, p%3); err != nil { // each leads some
+		if err := c.MoveTopicPartition("orders", p, p%3); err != nil { // each broker leads some partitions
 			t.Fatal(err)
 		}
 	}
 	return c
 }
 
-// serve answers every frame that comes by answer; nil closes the connection.
+// serve answers every frame by answer. A nil answer closes the connection.
 func serve(t testing.TB, answer func(request []byte) []byte) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -185,16 +187,16 @@ func readFrame(c io.Reader) ([]byte, error) {
 	return frame, err
 }
 
-// echo answers with the request's correlation id and all that stands behind it.
-func echo(request []byte) []byte { return sized(append(make([]byte, 4), request[8:]...)) }
+// echo answers with the request's correlation id and the bytes after it.
+func echo(request []byte) []byte { return withLength(append(make([]byte, 4), request[8:]...)) }
 
-// frame is a request without a client's id.
+// frame is a request without a client id.
 func frame(key, version int16, correlation int32, body ...byte) []byte {
 	b := binary.BigEndian.AppendUint16(make([]byte, 4), uint16(key))
 	b = binary.BigEndian.AppendUint16(b, uint16(version))
 	b = binary.BigEndian.AppendUint32(b, uint32(correlation))
 	b = append(b, 0xff, 0xff)
-	return sized(append(b, body...))
+	return withLength(append(b, body...))
 }
 
 func (r *rig) dial(t testing.TB) net.Conn {

@@ -12,44 +12,44 @@ import (
 
 // Fault takes a part down and brings it back.
 type Fault struct {
-	name         string
-	part         faults.Part
-	strike, mend func(context.Context) error
-	every        time.Duration
-	hold         time.Duration // how long a strike of `every` keeps the part down
+	name                string
+	part                faults.Part
+	takeDown, bringBack func(context.Context) error
+	every               time.Duration
+	downFor             time.Duration // how long each strike of `every` keeps the part down
 
-	turn chan struct{} // holds one while a call into the part is under way
+	turn chan struct{} // holds one element while a call into the part is in progress
 
-	mu     sync.Mutex
-	wanted bool               // between Inject and Heal
-	cancel context.CancelFunc // of the Inject under way
-	calm   context.CancelFunc // of the strikes under way: an Inject beside them has its own
-	loop   chan struct{}      // closed when the strikes are over; nil without any
-	broke  error              // the first strike that failed
-	begun  bool
-	base   int64 // what the part had met when it was first struck
-	bitten int64 // what it met in earlier times in force
+	mu          sync.Mutex
+	wanted      bool               // between Inject and Heal
+	cancel      context.CancelFunc // ends the Inject in progress
+	stopStrikes context.CancelFunc // ends the strikes; a concurrent Inject has its own cancel
+	loop        chan struct{}      // closed when the strikes have ended; nil without `every`
+	strikeErr   error              // the first strike that failed
+	counting    bool
+	metAtStart  int64 // what the part had met when the fault began
+	metBefore   int64 // what the part met in earlier injections
 }
 
-// mendBound is how long an undoing may take that nobody waits for.
-const mendBound = 5 * time.Second
+// bringBackBound bounds a bringBack for which nobody waits.
+const bringBackBound = 5 * time.Second
 
 var errHealed = errors.New("healed before it took effect")
 
-// Inject implements faults.Fault. It is idempotent. With `every` it returns after the first strike; the others follow until Heal, whatever
-// becomes of ctx.
+// Inject implements faults.Fault. It is idempotent. With `every` it returns after the first strike. The other strikes
+// follow until Heal, even if ctx ends.
 func (f *Fault) Inject(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f.begin(cancel)
-	if err := f.take(ctx); err != nil {
+	if err := f.lock(ctx); err != nil {
 		return err
 	}
-	defer f.release()
-	if !f.measure() {
+	defer f.unlock()
+	if !f.startCounting() {
 		return errHealed
 	}
-	if err := f.strike(ctx); err != nil {
+	if err := f.takeDown(ctx); err != nil {
 		return f.undo(ctx, fmt.Errorf("%s: %w", f.name, err))
 	}
 	if !f.isWanted() {
@@ -59,19 +59,19 @@ func (f *Fault) Inject(ctx context.Context) error {
 		return nil
 	}
 	f.keepDown(ctx)
-	if err := f.mend(ctx); err != nil {
+	if err := f.bringBack(ctx); err != nil {
 		return f.undo(ctx, fmt.Errorf("%s: %w", f.name, err))
 	}
 	f.keepStriking(ctx)
 	return nil
 }
 
-// keepDown waits out a strike, or for the end of ctx.
+// keepDown waits for the length of a strike, or until ctx ends.
 func (f *Fault) keepDown(ctx context.Context) {
-	if f.hold <= 0 {
+	if f.downFor <= 0 {
 		return
 	}
-	timer := time.NewTimer(f.hold)
+	timer := time.NewTimer(f.downFor)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -85,12 +85,12 @@ func (f *Fault) begin(cancel context.CancelFunc) {
 	f.wanted, f.cancel = true, cancel
 }
 
-// measure fixes what the part had met before; false when Heal came first.
-func (f *Fault) measure() bool {
+// startCounting notes what the part had met before. It returns false if Heal came first.
+func (f *Fault) startCounting() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.wanted && !f.begun {
-		f.begun, f.base = true, f.part.Met()
+	if f.wanted && !f.counting {
+		f.counting, f.metAtStart = true, f.part.Met()
 	}
 	return f.wanted
 }
@@ -101,18 +101,17 @@ func (f *Fault) isWanted() bool {
 	return f.wanted
 }
 
-// undo brings the part back without Heal, which may have given up waiting, and returns why, joined with an error of its
-// own.
+// undo brings the part back without Heal, which may have stopped waiting. It returns why, joined with its own error.
 func (f *Fault) undo(ctx context.Context, why error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(mendBound, f.Patience()))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(bringBackBound, f.Patience()))
 	defer cancel()
-	if err := f.mend(ctx); err != nil {
+	if err := f.bringBack(ctx); err != nil {
 		return errors.Join(why, fmt.Errorf("undo %s: %w", f.name, err))
 	}
 	return why
 }
 
-// keepStriking strikes each period until Heal.
+// keepStriking strikes once per period until Heal.
 func (f *Fault) keepStriking(ctx context.Context) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	loop := make(chan struct{})
@@ -122,7 +121,7 @@ func (f *Fault) keepStriking(ctx context.Context) {
 		cancel()
 		return
 	}
-	f.calm, f.loop = cancel, loop
+	f.stopStrikes, f.loop = cancel, loop
 	go func() {
 		defer close(loop)
 		tick := time.NewTicker(f.every)
@@ -140,29 +139,29 @@ func (f *Fault) keepStriking(ctx context.Context) {
 
 // strikeOnce takes the part down and brings it back.
 func (f *Fault) strikeOnce(ctx context.Context) {
-	if f.take(ctx) != nil {
+	if f.lock(ctx) != nil {
 		return
 	}
-	defer f.release()
-	err := f.strike(ctx)
+	defer f.unlock()
+	err := f.takeDown(ctx)
 	if err == nil {
 		f.keepDown(ctx)
 	}
-	// Undone even when Heal has come: it may give up before this ends.
+	// The part is brought back even after Heal: Heal may give up before this ends.
 	err = f.undo(ctx, err)
 	if err == nil || ctx.Err() != nil {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.broke == nil {
-		f.broke = fmt.Errorf("%s: a strike failed: %w", f.name, err)
+	if f.strikeErr == nil {
+		f.strikeErr = fmt.Errorf("%s: a strike failed: %w", f.name, err)
 	}
 }
 
-// Heal implements faults.Fault. It waits for the call into the part that is under way; when ctx ends first, an Inject
-// still running undoes itself as it returns. With `every`, a strike that failed is told here: the fault did less than
-// planned, or other than planned.
+// Heal implements faults.Fault. It waits for the call into the part that is in progress. If ctx ends first, a running
+// Inject undoes itself when it returns. With `every`, Heal returns the error of a failed strike: the fault was not as
+// planned.
 func (f *Fault) Heal(ctx context.Context) error {
 	loop := f.stop()
 	if loop != nil {
@@ -172,22 +171,22 @@ func (f *Fault) Heal(ctx context.Context) error {
 			return fmt.Errorf("heal %s: %w", f.name, ctx.Err())
 		}
 	}
-	if err := f.take(ctx); err != nil {
+	if err := f.lock(ctx); err != nil {
 		return fmt.Errorf("heal %s: %w", f.name, err)
 	}
-	defer f.release()
-	if err := f.mend(ctx); err != nil {
+	defer f.unlock()
+	if err := f.bringBack(ctx); err != nil {
 		return fmt.Errorf("heal %s: %w", f.name, err)
 	}
-	return f.settle()
+	return f.stopCounting()
 }
 
-// stop tells what is under way that the fault is over.
+// stop ends the call and the strikes in progress.
 func (f *Fault) stop() (loop chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.wanted = false
-	for _, cancel := range []context.CancelFunc{f.cancel, f.calm} {
+	for _, cancel := range []context.CancelFunc{f.cancel, f.stopStrikes} {
 		if cancel != nil {
 			cancel()
 		}
@@ -195,16 +194,16 @@ func (f *Fault) stop() (loop chan struct{}) {
 	return f.loop
 }
 
-// settle closes the account after the part came back.
-func (f *Fault) settle() error {
+// stopCounting adds what the part met, after the part came back.
+func (f *Fault) stopCounting() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.begun {
-		f.bitten += f.part.Met() - f.base
-		f.begun = false
+	if f.counting {
+		f.metBefore += f.part.Met() - f.metAtStart
+		f.counting = false
 	}
-	err := f.broke
-	f.loop, f.broke = nil, nil
+	err := f.strikeErr
+	f.loop, f.strikeErr = nil, nil
 	return err
 }
 
@@ -222,7 +221,7 @@ func (f *Fault) Probe(ctx context.Context) error {
 	return nil
 }
 
-// Patience implements faults.Slow: as long as the part itself asks for.
+// Patience implements faults.Slow: the part's own patience.
 func (f *Fault) Patience() time.Duration {
 	if p, ok := f.part.(faults.Slow); ok {
 		return p.Patience()
@@ -230,19 +229,19 @@ func (f *Fault) Patience() time.Duration {
 	return 0
 }
 
-// Bite implements faults.Fault. A part counts what met it as a whole, not its connections and bytes.
+// Bite implements faults.Fault. A part counts what it met as a whole, not by connections and bytes.
 func (f *Fault) Bite() faults.Bite {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	met := f.bitten
-	if f.begun {
-		met += f.part.Met() - f.base
+	met := f.metBefore
+	if f.counting {
+		met += f.part.Met() - f.metAtStart
 	}
 	return faults.Bite{Bit: met > 0, Connections: -1, Bytes: -1}
 }
 
-// take waits for the turn to call into the part.
-func (f *Fault) take(ctx context.Context) error {
+// lock waits until no other call into the part is in progress.
+func (f *Fault) lock(ctx context.Context) error {
 	select {
 	case f.turn <- struct{}{}:
 		return nil
@@ -251,4 +250,4 @@ func (f *Fault) take(ctx context.Context) error {
 	}
 }
 
-func (f *Fault) release() { <-f.turn }
+func (f *Fault) unlock() { <-f.turn }

@@ -1,5 +1,5 @@
-// Package part pauses, kills, restarts, slows and starves parts of a target: components of the embedded one, processes, containers, whatever
-// implements faults.Part.
+// Package part pauses, kills, restarts, slows and starves parts of a target. A part is a component of the embedded target,
+// a process, a container: anything that implements faults.Part.
 package part
 
 import (
@@ -11,7 +11,7 @@ import (
 	"wringer/faults"
 )
 
-// Config is a fault on a part. Exactly one of Pause, Kill, Restart, CPU and Files is set, and names it.
+// Config is a fault on a part. Exactly one of Pause, Kill, Restart, CPU and Files is set, and names the part.
 type Config struct {
 	Pause   string        `yaml:"pause" jsonschema_description:"The part of the target to freeze: it keeps its connections and its state, and answers nothing."`
 	Kill    string        `yaml:"kill" jsonschema_description:"The part of the target to kill: what it had only in memory is gone. It is started again at the end."`
@@ -23,22 +23,23 @@ type Config struct {
 	Limit   uint64        `yaml:"limit" jsonschema_description:"With files: how many it may have open. Default 0: none beyond those that are open."`
 }
 
-// leastEvery keeps a fault from being nothing but its own switching.
+// leastEvery is the shortest period. A shorter one would spend all time on switching.
 const leastEvery = 10 * time.Millisecond
 
-// period is that of a part which gets a share of the time: long against a switch, short against what a client waits for.
+// period is the period of a part that gets a share of the time. It is long compared to a switch, and short compared to a
+// client's timeout.
 const period = 100 * time.Millisecond
 
-// target is one of the keys that name the part.
+// target is one key that names the part.
 type target struct{ kind, part string }
 
-// targets are the keys that are set.
+// targets returns the keys that are set.
 func (c *Config) targets() []target {
 	all := []target{{"pause", c.Pause}, {"kill", c.Kill}, {"restart", c.Restart}, {"cpu", c.CPU}, {"files", c.Files}}
 	return slices.DeleteFunc(all, func(t target) bool { return t.part == "" })
 }
 
-// target is what the fault does and to what; pause of nothing when it says neither.
+// target says what the fault does, and to which part. Without a key it is a pause of nothing.
 func (c *Config) target() target {
 	if all := c.targets(); len(all) > 0 {
 		return all[len(all)-1]
@@ -87,8 +88,8 @@ func (c *Config) Kind() string { return c.target().kind }
 // On implements faults.Config.
 func (c *Config) On() faults.Place { return faults.Place{Part: c.target().part} }
 
-// Excludes implements faults.Exclusive: a part is broken by one fault at a time. It counts what met it as a whole, and is
-// ready or not as a whole.
+// Excludes implements faults.Exclusive: only one fault at a time may break a part. A part counts what it met, and is ready,
+// as a whole.
 func (c *Config) Excludes(other faults.Config) bool {
 	o, ok := other.(*Config)
 	return ok && o.target().part == c.target().part
@@ -97,7 +98,7 @@ func (c *Config) Excludes(other faults.Config) bool {
 // Describe implements faults.Config.
 func (c *Config) Describe() faults.Description { return faults.Description{Words: c.words()} }
 
-// words tell the fault: "kill broker-2", "pause stock, every 500ms".
+// words describes the fault: "kill broker-2", "pause stock, every 500ms".
 func (c *Config) words() string {
 	t := c.target()
 	s := t.kind + " " + t.part
@@ -119,25 +120,25 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fault{name: c.words(), part: p, strike: p.Pause, mend: p.Resume, every: c.Every, turn: make(chan struct{}, 1)}
+	f := &Fault{name: c.words(), part: p, takeDown: p.Pause, bringBack: p.Resume, every: c.Every, turn: make(chan struct{}, 1)}
 	switch t.kind {
 	case "kill":
-		f.strike, f.mend = p.Kill, p.Start
+		f.takeDown, f.bringBack = p.Kill, p.Start
 	case "restart":
 		stopper, ok := p.(faults.Stopper)
 		if !ok {
 			return nil, faults.ErrUnsupported{Part: t.part, Verb: "restart: kill it instead"}
 		}
-		f.strike, f.mend = stopper.Stop, p.Start
+		f.takeDown, f.bringBack = stopper.Stop, p.Start
 	case "cpu":
-		f.every, f.hold = period, time.Duration((1-float64(c.Share))*float64(period))
+		f.every, f.downFor = period, time.Duration((1-float64(c.Share))*float64(period))
 	case "files":
 		limiter, ok := p.(faults.FileLimiter)
 		if !ok {
 			return nil, faults.ErrUnsupported{Part: t.part, Verb: "files"}
 		}
-		f.strike = func(ctx context.Context) error { return limiter.LimitFiles(ctx, c.Limit) }
-		f.mend = limiter.RestoreFiles
+		f.takeDown = func(ctx context.Context) error { return limiter.LimitFiles(ctx, c.Limit) }
+		f.bringBack = limiter.RestoreFiles
 	}
 	return f, nil
 }

@@ -12,20 +12,24 @@ import (
 
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/faulttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	tier.AtOnce(tier.Waiting)
+	goleak.VerifyTestMain(m)
+}
 
-// server is a part that serves as long as it is up.
+// server is a part that serves while it is up.
 type server struct {
 	mu     sync.Mutex
 	down   string
 	met    int64
 	calls  []string
 	fail   map[string]error
-	stuck  chan struct{} // when set, the verb in wedge blocks on it whatever its context says
+	stuck  chan struct{} // if set, the verb in wedge blocks on it and ignores its context
 	wedge  string
 	served int
 }
@@ -100,6 +104,7 @@ func open(t *testing.T, c Config, p faults.Part) *Fault {
 func TestConformance(t *testing.T) {
 	for _, c := range []Config{{Pause: "stock"}, {Kill: "stock"}} {
 		t.Run(c.Kind(), func(t *testing.T) {
+			t.Parallel()
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				s := &server{}
 				return faulttest.Rig{Config: &c, Fault: open(t, c, s), Meet: s.serve}
@@ -116,7 +121,7 @@ func TestEvery(t *testing.T) {
 		if err := f.Inject(ctx); err != nil {
 			t.Fatal(err)
 		}
-		cancel() // the strikes outlive the context of Inject
+		cancel() // the strikes continue after the context of Inject ended
 		wait(1200 * time.Millisecond)
 		if err := s.Ready(t.Context()); err != nil {
 			t.Errorf("between two strikes: %v", err)
@@ -181,7 +186,7 @@ func TestInjectFailedIsUndone(t *testing.T) {
 	}
 }
 
-// TestHealGivesUpOnAStuckInject: the part must come back although Heal could not wait for it.
+// TestHealGivesUpOnAStuckInject: the part must come back although Heal could not wait for Inject.
 func TestHealGivesUpOnAStuckInject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{wedge: "kill", stuck: make(chan struct{})}

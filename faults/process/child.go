@@ -14,18 +14,18 @@ import (
 	"time"
 )
 
-// child is one life of a process. It leads a process group of its own, which ends with it.
+// child is one run of a process. It leads a process group of its own, which ends with it.
 type child struct {
 	pid  int
-	mark string        // in the environment of it and of all that it starts
-	done chan struct{} // closed when it is over, its output is read, and the journal has taken note
-	err  error         // of its end, once done is closed
-	// noted brings what tells the journal that it is over.
-	noted chan func() error
-	last  *lastWords
+	mark string        // in the environment of the child and of all its descendants
+	done chan struct{} // closed when the child has ended, its output is read, and the journal has its entry
+	err  error         // how the child ended; valid once done is closed
+	// undone delivers the function that tells the journal of the end.
+	undone chan func() error
+	tail   *outputTail
 }
 
-// start starts the program. It returns when the process has a number and the journal knows it.
+// start starts the program. It returns once the process has a pid and the journal has its entry.
 func start(spec Spec) (*child, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -35,18 +35,18 @@ func start(spec Spec) (*child, error) {
 	cmd.Dir, cmd.Env = spec.Dir, append(os.Environ(), append(spec.Env, marker+spec.mark())...)
 	cmd.Stdout, cmd.Stderr = write, write
 	cmd.SysProcAttr = ownGroup()
-	c := &child{mark: spec.mark(), done: make(chan struct{}), noted: make(chan func() error, 1), last: &lastWords{}}
+	c := &child{mark: spec.mark(), done: make(chan struct{}), undone: make(chan func() error, 1), tail: &outputTail{}}
 	started := make(chan error)
-	go c.live(cmd, spec, read, write, started)
+	go c.run(cmd, spec, read, write, started)
 	if err := <-started; err != nil {
 		return nil, err
 	}
-	undone, err := spec.Journal.Due(UndoKind, fmt.Sprintf("process %s, pid %d", spec.Name, c.pid), left{c.pid, startOf(c.pid), c.mark})
+	undone, err := spec.Journal.Due(UndoKind, fmt.Sprintf("process %s, pid %d", spec.Name, c.pid), leftover{c.pid, startOf(c.pid), c.mark})
 	if err != nil {
 		undone = func() error { return nil }
 		c.kill()
 	}
-	c.noted <- undone
+	c.undone <- undone
 	if err != nil {
 		<-c.done
 		return nil, err
@@ -54,9 +54,10 @@ func start(spec Spec) (*child, error) {
 	return c, nil
 }
 
-// live is the child's life, from its start to the end of its output.
-func (c *child) live(cmd *exec.Cmd, spec Spec, read, write *os.File, started chan<- error) {
-	// The kernel kills the child when the thread that started it ends: this goroutine keeps its thread as long as the child.
+// run is the child's goroutine, from its start to the end of its output.
+func (c *child) run(cmd *exec.Cmd, spec Spec, read, write *os.File, started chan<- error) {
+	// The kernel kills the child when the thread that started it ends, so this goroutine keeps its thread while the child
+	// lives.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := cmd.Start()
@@ -70,27 +71,27 @@ func (c *child) live(cmd *exec.Cmd, spec Spec, read, write *os.File, started cha
 	copied := make(chan struct{})
 	go func() {
 		defer close(copied)
-		out := io.Writer(c.last)
+		out := io.Writer(c.tail)
 		if spec.Output != nil {
-			out = io.MultiWriter(c.last, spec.Output)
+			out = io.MultiWriter(c.tail, spec.Output)
 		}
 		io.Copy(out, read)
 	}()
 	started <- nil
 	c.err = cmd.Wait()
-	c.kill() // what it started and left in its group
-	// What left the group may hold on to the pipe.
+	c.kill() // the rest of its group
+	// Descendants that left the group may hold the pipe open.
 	read.SetReadDeadline(time.Now().Add(time.Second))
 	<-copied
 	read.Close()
-	// Before anybody hears of the end: the journal may be closed right after. An entry too many is harmless, as cleanup looks for
-	// the process and finds none.
-	_ = (<-c.noted)()
+	// The journal comes first: it may be closed as soon as the end is known. A superfluous entry is harmless: cleanup finds
+	// no process.
+	_ = (<-c.undone)()
 	close(c.done)
 }
 
-// over says whether the child is over.
-func (c *child) over() bool {
+// hasEnded says whether the child has ended.
+func (c *child) hasEnded() bool {
 	select {
 	case <-c.done:
 		return true
@@ -99,7 +100,7 @@ func (c *child) over() bool {
 	}
 }
 
-// end says how the child ended, once it is over.
+// end says how the child ended. Valid once the child has ended.
 func (c *child) end() string {
 	if c.err == nil {
 		return "exit status 0"
@@ -107,22 +108,22 @@ func (c *child) end() string {
 	return c.err.Error()
 }
 
-// kill kills the whole group, and what it started that has left it.
+// kill kills the whole group, and descendants that left the group.
 func (c *child) kill() {
 	_ = syscall.Kill(-c.pid, syscall.SIGKILL)
-	l := left{PID: c.pid, Run: c.mark}
-	for _, pid := range strays(c.mark) {
+	l := leftover{PID: c.pid, Run: c.mark}
+	for _, pid := range withMark(c.mark) {
 		_ = l.kill(pid)
 	}
 }
 
-// ask asks the child to end and waits until it has, or its grace or ctx is over. Only the leader is asked: what it started
-// is its own to end.
-func (c *child) ask(ctx context.Context, grace time.Duration) error {
+// terminate asks the child to end, and waits until it has, or until grace or ctx ends. Only the leader is asked: it is
+// responsible for its own children.
+func (c *child) terminate(ctx context.Context, grace time.Duration) error {
 	if err := syscall.Kill(c.pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return err
 	}
-	c.thaw() // a frozen process cannot obey
+	c.thaw() // a frozen process cannot react
 	patience := time.NewTimer(grace)
 	defer patience.Stop()
 	select {
@@ -154,23 +155,23 @@ func (c *child) freeze(ctx context.Context) error {
 
 func (c *child) thaw() { _ = syscall.Kill(-c.pid, syscall.SIGCONT) }
 
-// tail quotes the end of the child's output for an error.
-func (c *child) tail() string {
-	if text := c.last.String(); text != "" {
+// quoteTail quotes the end of the child's output for an error.
+func (c *child) quoteTail() string {
+	if text := c.tail.String(); text != "" {
 		return "; its last words: " + text
 	}
 	return ""
 }
 
-// lastWords keeps the end of what is written to it.
-type lastWords struct {
+// outputTail keeps the end of the output written to it.
+type outputTail struct {
 	mu   sync.Mutex
 	text []byte
 }
 
 const mostWords = 500
 
-func (w *lastWords) Write(p []byte) (int, error) {
+func (w *outputTail) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.text = append(w.text, p...)
@@ -180,7 +181,7 @@ func (w *lastWords) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (w *lastWords) String() string {
+func (w *outputTail) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return strings.ToValidUTF8(strings.TrimSpace(string(w.text)), "?")

@@ -8,9 +8,9 @@ import (
 	"strconv"
 )
 
-// Ports finds n free ports on loopback that follow each other, and returns the first. They lie outside the range from which
-// the kernel takes the ports of outgoing connections: a client that dials a dead server's port within it can be given that
-// very port, is then connected to itself, and keeps the server from coming back.
+// Ports finds n consecutive free ports on loopback, and returns the first. They lie outside the kernel's range of outgoing
+// ports. Otherwise a client that dials a dead server's port can get that port as its own. It is then connected to itself,
+// and keeps the server from coming back.
 func Ports(n int) (int, error) {
 	const lowest, tries = 10_000, 1000
 	highest := firstOutgoing()
@@ -23,7 +23,7 @@ func Ports(n int) (int, error) {
 	return 0, fmt.Errorf("find %d free ports that follow each other from %d to %d: none in %d tries", n, lowest, highest, tries)
 }
 
-// firstOutgoing is where the kernel's range of outgoing ports begins.
+// firstOutgoing is the start of the kernel's range of outgoing ports.
 func firstOutgoing() int {
 	const usual = 32768
 	raw, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")

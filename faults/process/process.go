@@ -1,5 +1,5 @@
-// Package process runs a local program as a part of a target, which faults can freeze, kill, end in good order and starve
-// of files. What met the program meanwhile is read from the kernel's tables of its sockets.
+// Package process runs a local program as a part of a target. Faults can freeze it, kill it, terminate it gracefully, and
+// limit its open files. What met the program meanwhile is read from the kernel's socket tables.
 package process
 
 import (
@@ -19,24 +19,25 @@ type Spec struct {
 	Name    string
 	Command []string
 	Dir     string
-	Env     []string // KEY=VALUE, beside this process's own environment
-	// Output takes what it writes to its standard output and error, one write at a time; nil: nobody.
+	Env     []string // KEY=VALUE, in addition to this process's own environment
+	// Output receives the program's standard output and error, one write at a time. nil: discarded.
 	Output io.Writer
-	// Ready is nil when the program works, asked again and again after each start until then; nil: a program that runs works.
+	// Ready returns nil when the program works. It is called repeatedly after each start until then. nil: a running program
+	// is ready.
 	Ready func(ctx context.Context) error
 	// Begin, when set, is called before each start.
 	Begin func()
-	// Within is how long it may take to be ready, and Grace how long to obey when it is told to end. Default 30s and 5s.
+	// Within bounds the time to become ready, and Grace the time to end when asked. Defaults: 30s and 5s.
 	Within, Grace time.Duration
-	// Refused counts the dials to a port, by whoever the caller knows of, that failed so far; nil: none is known.
+	// Refused returns how many known dials to a port have failed so far. nil: no dials are known.
 	Refused func(port string) int64
-	// Journal is told of the process as soon as it has a number. May be nil.
+	// Journal gets an entry as soon as the process has a pid. May be nil.
 	Journal *faults.Journal
 	// Run marks the process as this run's own.
 	Run string
 }
 
-// mark tells the processes of this one from all others, of other runs too.
+// mark tells the processes of this part from all others, those of other runs included.
 func (s *Spec) mark() string { return s.Run + "/" + s.Name }
 
 const (
@@ -47,26 +48,26 @@ const (
 // Process is a part of a target. It implements faults.Part, faults.Stopper and faults.FileLimiter.
 type Process struct {
 	spec Spec
-	turn chan struct{} // holds one while a call is under way
+	turn chan struct{} // holds one element while a call is in progress
 
-	mu      sync.Mutex
-	child   *child // the last one started
-	frozen  bool
-	down    bool // killed or ended by a fault
-	limit   *limit
-	met     int64 // by faults that are over
-	refused map[string]int64
-	looked  time.Time // at the sockets of a frozen process
+	mu          sync.Mutex
+	child       *child // the last one started
+	frozen      bool
+	down        bool // killed or ended by a fault
+	limit       *limit
+	met         int64 // by faults that have ended
+	refused     map[string]int64
+	socketsRead time.Time // when a frozen process's sockets were last read
 }
 
-// New prepares a process; Start starts it.
+// New prepares a process. Start starts it.
 func New(spec Spec) *Process {
 	spec.Within, spec.Grace = cmp.Or(spec.Within, defaultWithin), cmp.Or(spec.Grace, defaultGrace)
 	return &Process{spec: spec, turn: make(chan struct{}, 1)}
 }
 
-// take waits for the turn.
-func (p *Process) take(ctx context.Context) error {
+// lock waits until no other call is in progress.
+func (p *Process) lock(ctx context.Context) error {
 	select {
 	case p.turn <- struct{}{}:
 		return nil
@@ -75,16 +76,16 @@ func (p *Process) take(ctx context.Context) error {
 	}
 }
 
-func (p *Process) release() { <-p.turn }
+func (p *Process) unlock() { <-p.turn }
 
-// alive returns the child that runs, or why there is none.
+// alive returns the running child, or why there is none.
 func (p *Process) alive() (*child, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.child == nil:
 		return nil, fmt.Errorf("process %s does not run", p.spec.Name)
-	case p.child.over():
+	case p.child.hasEnded():
 		return nil, fmt.Errorf("process %s does not run: %s", p.spec.Name, p.child.end())
 	}
 	return p.child, nil
@@ -93,12 +94,12 @@ func (p *Process) alive() (*child, error) {
 // Patience implements faults.Slow.
 func (p *Process) Patience() time.Duration { return p.spec.Within + p.spec.Grace + 2*time.Second }
 
-// Start implements faults.Part. It returns when the process is ready, and at once when it was.
+// Start implements faults.Part. It returns when the process is ready; a ready process is left alone.
 func (p *Process) Start(ctx context.Context) error {
-	if err := p.take(ctx); err != nil {
+	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.release()
+	defer p.unlock()
 	c, err := p.alive()
 	if err != nil {
 		if c, err = p.launch(); err != nil {
@@ -108,7 +109,7 @@ func (p *Process) Start(ctx context.Context) error {
 	if err := p.untilReady(ctx, c); err != nil {
 		return err
 	}
-	p.settle()
+	p.stopCounting()
 	return nil
 }
 
@@ -126,7 +127,7 @@ func (p *Process) launch() (*child, error) {
 	return c, nil
 }
 
-// The wait between two looks at whether a process is ready, and the bound of one look.
+// The interval between two checks of readiness, and the bound of one check.
 const (
 	readyEvery = 50 * time.Millisecond
 	readyBound = time.Second
@@ -138,23 +139,23 @@ func (p *Process) untilReady(ctx context.Context, c *child) error {
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()
 	for {
-		err := p.look(ctx, c)
+		err := p.checkReady(ctx, c)
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-c.done:
-			return fmt.Errorf("process %s ended before it was ready: %s%s", p.spec.Name, c.end(), c.tail())
+			return fmt.Errorf("process %s ended before it was ready: %s%s", p.spec.Name, c.end(), c.quoteTail())
 		case <-ctx.Done():
-			return fmt.Errorf("process %s is not ready: %w%s", p.spec.Name, err, c.tail())
+			return fmt.Errorf("process %s is not ready: %w%s", p.spec.Name, err, c.quoteTail())
 		case <-tick.C:
 		}
 	}
 }
 
-// look is one look at whether the process is ready.
-func (p *Process) look(ctx context.Context, c *child) error {
-	if c.over() {
+// checkReady checks once whether the process is ready.
+func (p *Process) checkReady(ctx context.Context, c *child) error {
+	if c.hasEnded() {
 		return errors.New(c.end())
 	}
 	if p.spec.Ready == nil {
@@ -180,38 +181,38 @@ func (p *Process) Ready(ctx context.Context) error {
 	case limited:
 		return fmt.Errorf("the files of process %s are limited", p.spec.Name)
 	}
-	if err := p.look(ctx, c); err != nil {
+	if err := p.checkReady(ctx, c); err != nil {
 		return fmt.Errorf("process %s is not ready: %w", p.spec.Name, err)
 	}
 	return nil
 }
 
-// Kill implements faults.Part: the process and all that it started get SIGKILL.
+// Kill implements faults.Part: the process and its descendants get SIGKILL.
 func (p *Process) Kill(ctx context.Context) error { return p.end(ctx, true) }
 
 // Stop implements faults.Stopper: the process gets SIGTERM, and SIGKILL after its grace.
 func (p *Process) Stop(ctx context.Context) error { return p.end(ctx, false) }
 
 func (p *Process) end(ctx context.Context, atOnce bool) error {
-	if err := p.take(ctx); err != nil {
+	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.release()
+	defer p.unlock()
 	p.mu.Lock()
 	if p.down {
 		p.mu.Unlock()
 		return nil
 	}
 	p.mu.Unlock()
-	// A process that ended by itself cannot be killed: the fault would take credit for the target's own end.
+	// A process that ended by itself cannot be killed: the fault would be credited with the target's own failure.
 	c, err := p.alive()
 	if err != nil {
 		return err
 	}
 	open := c.sockets()
-	p.strike(open, int64(open.established))
+	p.startCounting(open, int64(open.established))
 	if !atOnce {
-		err = c.ask(ctx, p.spec.Grace)
+		err = c.terminate(ctx, p.spec.Grace)
 	}
 	c.kill()
 	select {
@@ -225,8 +226,8 @@ func (p *Process) end(ctx context.Context, atOnce bool) error {
 	return err
 }
 
-// strike notes what met the process as it was struck, and the dials refused until then.
-func (p *Process) strike(open sockets, met int64) {
+// startCounting notes what met the process as it was taken down, and the dials refused until then.
+func (p *Process) startCounting(open sockets, met int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.met += met
@@ -243,15 +244,15 @@ func (p *Process) refusals(port string) int64 {
 	return p.spec.Refused(port)
 }
 
-// settle closes the account of a fault that is over.
-func (p *Process) settle() {
+// stopCounting ends the count of a fault that is over.
+func (p *Process) stopCounting() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.met += p.refusedSince()
 	p.refused, p.down = nil, false
 }
 
-// refusedSince counts the dials that failed since the strike, under mu.
+// refusedSince counts the dials that failed since startCounting. p.mu is held.
 func (p *Process) refusedSince() (n int64) {
 	for port, base := range p.refused {
 		n += p.refusals(port) - base
@@ -261,10 +262,10 @@ func (p *Process) refusedSince() (n int64) {
 
 // Pause implements faults.Part by SIGSTOP.
 func (p *Process) Pause(ctx context.Context) error {
-	if err := p.take(ctx); err != nil {
+	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.release()
+	defer p.unlock()
 	c, err := p.alive()
 	if err != nil {
 		return err
@@ -279,18 +280,18 @@ func (p *Process) Pause(ctx context.Context) error {
 	return c.freeze(ctx)
 }
 
-// lookEvery bounds how often the sockets of a process that is frozen again and again are looked at: reading the kernel's
-// table takes a millisecond for a thousand connections.
-const lookEvery = 200 * time.Millisecond
+// socketsEvery bounds how often a process that is frozen repeatedly has its sockets read. Reading the kernel's table takes
+// a millisecond per thousand connections.
+const socketsEvery = 200 * time.Millisecond
 
 // Resume implements faults.Part by SIGCONT.
 func (p *Process) Resume(ctx context.Context) error {
-	if err := p.take(ctx); err != nil {
+	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.release()
+	defer p.unlock()
 	p.mu.Lock()
-	c, was, due := p.child, p.frozen, time.Since(p.looked) >= lookEvery
+	c, was, due := p.child, p.frozen, time.Since(p.socketsRead) >= socketsEvery
 	p.mu.Unlock()
 	if !was {
 		_, err := p.alive()
@@ -305,15 +306,15 @@ func (p *Process) Resume(ctx context.Context) error {
 	p.frozen = false
 	p.met += int64(waiting)
 	if due {
-		p.looked = time.Now()
+		p.socketsRead = time.Now()
 	}
 	p.mu.Unlock()
 	_, err := p.alive()
 	return err
 }
 
-// Met implements faults.Part. It counts connections: those that a kill cut and those refused since, those on which
-// something waited to be read as the process stood frozen, and those that waited for a file that it could not have.
+// Met implements faults.Part. It counts connections: cut by a kill, refused since, with unread bytes during a pause, or
+// waiting because no file could be opened.
 func (p *Process) Met() int64 {
 	p.mu.Lock()
 	c, met := p.child, p.met+p.refusedSince()
@@ -323,17 +324,17 @@ func (p *Process) Met() int64 {
 		met += int64(c.sockets().waiting)
 	}
 	if limited != nil {
-		met += limited.starved(c)
+		met += limited.waitingForFiles(c)
 	}
 	return met
 }
 
 // LimitFiles implements faults.FileLimiter.
 func (p *Process) LimitFiles(ctx context.Context, most uint64) error {
-	if err := p.take(ctx); err != nil {
+	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.release()
+	defer p.unlock()
 	c, err := p.alive()
 	if err != nil {
 		return err
@@ -352,15 +353,15 @@ func (p *Process) LimitFiles(ctx context.Context, most uint64) error {
 
 // RestoreFiles implements faults.FileLimiter.
 func (p *Process) RestoreFiles(ctx context.Context) error {
-	if err := p.take(ctx); err != nil {
+	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.release()
+	defer p.unlock()
 	p.mu.Lock()
 	l, c := p.limit, p.child
 	p.mu.Unlock()
 	if l != nil {
-		met := l.starved(c)
+		met := l.waitingForFiles(c)
 		if err := l.restore(); err != nil {
 			return fmt.Errorf("restore the files of process %s: %w", p.spec.Name, err)
 		}
@@ -373,7 +374,7 @@ func (p *Process) RestoreFiles(ctx context.Context) error {
 	return err
 }
 
-// Vars are what is known of a process that runs.
+// Vars returns the variables of a running process.
 func (p *Process) Vars() map[string]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -383,17 +384,17 @@ func (p *Process) Vars() map[string]string {
 	return map[string]string{"pid": fmt.Sprint(p.child.pid)}
 }
 
-// Ended tells, when the process ended by itself, how; empty otherwise.
+// Ended says how the process ended by itself; empty otherwise.
 func (p *Process) Ended() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.child == nil || p.down || !p.child.over() {
+	if p.child == nil || p.down || !p.child.hasEnded() {
 		return ""
 	}
 	return fmt.Sprintf("process %s ended by itself: %s", p.spec.Name, p.child.end())
 }
 
-// Close ends the process in good order, and kills it and all that it started when ctx or its grace ends first.
+// Close ends the process gracefully. If ctx or its grace ends first, the process and its descendants are killed.
 func (p *Process) Close(ctx context.Context) error {
 	p.mu.Lock()
 	c := p.child
@@ -402,11 +403,11 @@ func (p *Process) Close(ctx context.Context) error {
 	if c == nil {
 		return nil
 	}
-	if !c.over() {
-		_ = c.ask(ctx, p.spec.Grace) // what does not obey is killed
+	if !c.hasEnded() {
+		_ = c.terminate(ctx, p.spec.Grace) // the kill takes those that ignored SIGTERM
 	}
 	c.kill()
-	// SIGKILL cannot be refused; a process that is stuck in the kernel can take its time.
+	// SIGKILL cannot be ignored, but a process stuck in the kernel can take its time.
 	select {
 	case <-c.done:
 		return nil

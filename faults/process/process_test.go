@@ -20,13 +20,14 @@ import (
 
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/faulttest"
 	"wringer/faults/part"
 	"wringer/faults/process"
 )
 
-// This test's own program doubles as the process under test: it echoes on an address.
+// This test binary also serves as the process under test: it echoes on an address.
 const serveEnv = "WRINGER_TEST_SERVE"
 
 func TestMain(m *testing.M) {
@@ -34,6 +35,7 @@ func TestMain(m *testing.M) {
 		serve(address)
 		return
 	}
+	tier.AtOnce(tier.Waiting)
 	goleak.VerifyTestMain(m)
 }
 
@@ -54,7 +56,7 @@ func serve(address string) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
-			continue // no file left: as net/http does, it tries again
+			continue // no file left: try again, as net/http does
 		}
 		go func() {
 			defer c.Close()
@@ -63,7 +65,7 @@ func serve(address string) {
 	}
 }
 
-// server is a process that echoes, and a client that counts what it could not dial.
+// server is a process that echoes, and a client that counts its failed dials.
 type server struct {
 	*process.Process
 	address string
@@ -108,18 +110,15 @@ func started(t *testing.T, change func(*process.Spec)) *server {
 	return s
 }
 
-// echo is one request on a connection of its own.
+// echo sends one request on its own connection, which ends with ctx.
 func (s *server) echo(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
-	defer cancel()
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", s.address)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	deadline, _ := ctx.Deadline()
-	c.SetDeadline(deadline)
+	defer context.AfterFunc(ctx, func() { c.Close() })()
 	if _, err := c.Write([]byte("x")); err != nil {
 		return err
 	}
@@ -138,6 +137,7 @@ func (s *server) meet(ctx context.Context) error {
 func TestConformance(t *testing.T) {
 	for _, config := range []part.Config{{Pause: "echo"}, {Kill: "echo"}, {Restart: "echo"}, {CPU: "echo", Share: 0.2}, {Files: "echo"}} {
 		t.Run(config.Kind(), func(t *testing.T) {
+			t.Parallel()
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				s := started(t, nil)
 				f, err := config.Open(faults.Env{Part: func(string) (faults.Part, error) { return s, nil }})
@@ -146,7 +146,7 @@ func TestConformance(t *testing.T) {
 				}
 				meet := s.meet
 				if config.CPU != "" {
-					// It serves all the same, only later.
+					// The process still serves, only later.
 					meet = func(ctx context.Context) error { return s.echo(ctx) }
 				}
 				return faulttest.Rig{Config: &config, Fault: f, Meet: meet}
@@ -190,7 +190,7 @@ func TestRestartEndsInGoodOrder(t *testing.T) {
 	}
 }
 
-// faulttestWriter keeps what is written, for one writer at a time.
+// faulttestWriter keeps its output, for one writer at a time.
 type faulttestWriter struct{ got atomic.Pointer[string] }
 
 func (w *faulttestWriter) Write(p []byte) (int, error) {
@@ -206,7 +206,7 @@ func (w *faulttestWriter) text() string {
 	return ""
 }
 
-// A process that ends by itself is nothing that a fault may take credit for.
+// A process that ends by itself must not be credited to a fault.
 func TestEndedByItself(t *testing.T) {
 	s := newServer(t, func(spec *process.Spec) { spec.Command, spec.Ready = []string{"sh", "-c", "exit 5"}, nil })
 	_ = s.Start(t.Context())
@@ -236,7 +236,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// The whole group dies, also what the program started.
+// The whole group dies, the program's children included.
 func TestGroupDies(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pid")
 	s := newServer(t, func(spec *process.Spec) {
@@ -266,17 +266,17 @@ func pidIn(t *testing.T, file string) (pid int) {
 	return pid
 }
 
-// running says whether a process is there and no zombie.
+// running says whether a process exists and is no zombie.
 func running(pid int) bool {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !strings.Contains(string(raw), ") Z ")
 }
 
-// Undo kills what a run left, and nothing that is not the run's.
+// Undo kills the processes that a run left behind, and no others.
 func TestUndo(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "pid")
-	// A group whose leader is gone: the child that is left is known by the mark in its environment.
+	// The group's leader is gone. The remaining child is recognised by the mark in its environment.
 	cmd := exec.Command("sh", "-c", "sleep 600 & echo $! > "+file+"; setsid sleep 600 & echo $! > "+file+"2")
 	cmd.Env = append(os.Environ(), "WRINGER_RUN=mine")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -322,7 +322,7 @@ func TestJournal(t *testing.T) {
 	if err := s.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// The entry is done once the process is known to be over: the run may close the journal right after.
+	// The entry is done once the process has ended: the run may close the journal right after.
 	if err := journal.Close(); err != nil {
 		t.Fatal(err)
 	}

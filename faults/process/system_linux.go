@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownGroup gives a child a process group of its own; it dies with the thread that started it, so also when this process is
-// killed.
+// ownGroup gives a child a process group of its own. The child dies with the thread that started it, and so when this
+// process is killed.
 func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
@@ -26,7 +26,7 @@ func stat(pid int) []string {
 	if err != nil {
 		return nil
 	}
-	// The name stands in parentheses and may hold anything, parentheses too.
+	// The name is in parentheses and may hold any character, parentheses included.
 	after := bytes.LastIndexByte(raw, ')')
 	if after < 0 {
 		return nil
@@ -47,16 +47,16 @@ func statField(pid, field int) string {
 	return ""
 }
 
-// startOf is when a process began, 0 when it is not there.
+// startOf returns the start time of a process, 0 if there is none.
 func startOf(pid int) uint64 {
 	start, _ := strconv.ParseUint(statField(pid, statStart), 10, 64)
 	return start
 }
 
-// stopped says whether a process stands stopped by a signal.
+// stopped says whether a signal has stopped the process.
 func stopped(pid int) bool { return statField(pid, statState) == "T" }
 
-// marked says whether a process began with that entry in its environment.
+// marked says whether a process was started with this entry in its environment.
 func marked(pid int, entry string) bool {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	return err == nil && slices.Contains(strings.Split(string(raw), "\x00"), entry)
@@ -75,8 +75,8 @@ func group(pgid int) []int {
 	return all
 }
 
-// strays lists the processes that carry a mark, whatever group they are in.
-func strays(mark string) []int {
+// withMark lists the processes that carry a mark, in any group.
+func withMark(mark string) []int {
 	var all []int
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
@@ -91,13 +91,13 @@ func (c *child) members() []int { return group(c.pid) }
 
 // sockets are the TCP sockets of a process group.
 type sockets struct {
-	ports       map[string]bool // on which it listens
+	ports       map[string]bool // the ports on which it listens
 	established int
-	waiting     int // connections that it has not accepted, and those on which it has something to read
-	queued      int // of these, not accepted
+	waiting     int // connections not yet accepted, and connections with unread bytes
+	queued      int // connections not yet accepted
 }
 
-// sockets reads the kernel's tables. What cannot be read is not counted.
+// sockets reads the kernel's tables. Sockets that cannot be read are not counted.
 func (c *child) sockets() sockets {
 	s := sockets{ports: make(map[string]bool)}
 	own := make(map[string]bool)
@@ -136,7 +136,7 @@ func (s *sockets) row(fields []string, own map[string]bool) {
 	case stateListen:
 		number, _ := strconv.ParseUint(port, 16, 16)
 		s.ports[strconv.FormatUint(number, 10)] = true
-		s.queued += int(n) // of a listener this is the length of its queue
+		s.queued += int(n) // for a listener, the length of its queue
 		s.waiting += int(n)
 	case stateEstablished:
 		s.established++
@@ -151,7 +151,7 @@ func (s *sockets) row(fields []string, own map[string]bool) {
 	}
 }
 
-// files lists what the open files of a process are.
+// files lists the targets of a process's open files.
 func files(pid int) []string {
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	entries, _ := os.ReadDir(dir)
@@ -164,7 +164,7 @@ func files(pid int) []string {
 	return all
 }
 
-// limit is a limit of open files in force, with the limits that were before.
+// limit is a limit of open files in force, with the previous limits.
 type limit struct {
 	most   uint64
 	before map[int]unix.Rlimit
@@ -187,7 +187,7 @@ func limitFiles(pids []int, most uint64) (*limit, error) {
 	return l, nil
 }
 
-// restore gives every process that is still there its own limit back.
+// restore gives every process that still exists its previous limit.
 func (l *limit) restore() error {
 	var failed []error
 	for pid, old := range l.before {
@@ -201,8 +201,8 @@ func (l *limit) restore() error {
 	return errors.Join(failed...)
 }
 
-// starved counts the connections that wait to be accepted by processes which may open no further file.
-func (l *limit) starved(c *child) int64 {
+// waitingForFiles counts the connections that wait to be accepted by a process at its file limit.
+func (l *limit) waitingForFiles(c *child) int64 {
 	for pid := range l.before {
 		if uint64(len(files(pid))) >= l.most {
 			return int64(c.sockets().queued)

@@ -9,14 +9,14 @@ import (
 	"wringer/faults"
 )
 
-// Elsewhere than on Linux a process can be started, frozen, killed and stopped. What its sockets hold is not known, so that
-// no fault of it is seen to bite; its files cannot be limited; and cleanup finds nothing of it.
+// On systems other than Linux a process can be started, frozen, killed and stopped. Its sockets are unknown, so no fault on
+// it is seen to touch traffic. Its files cannot be limited, and cleanup cannot find it.
 
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 func startOf(int) uint64 { return 0 }
 
-// stopped takes the signal's word for it.
+// stopped trusts the signal.
 func stopped(int) bool { return true }
 
 func marked(int, string) bool { return false }

@@ -12,20 +12,21 @@ import (
 // UndoKind is the kind of this package's entries in a journal.
 const UndoKind = "process"
 
-// marker begins the environment entry that marks a process, and all that it starts, as a run's own.
+// marker is the name of the environment variable that marks a process and its descendants as a run's own.
 const marker = "WRINGER_RUN="
 
-// left is what a run that was killed may leave behind: a process and what it started.
-type left struct {
-	PID   int    `json:"pid"`   // of the leader, and of the group
-	Start uint64 `json:"start"` // of the leader, in the kernel's clock ticks since boot; 0 where the system does not tell
-	Run   string `json:"run"`   // the mark of it and of all that it started
+// leftover is what a killed run may leave behind: a process and its descendants.
+type leftover struct {
+	PID   int    `json:"pid"`   // of the leader, and so of the group
+	Start uint64 `json:"start"` // of the leader, in the kernel's clock ticks since boot; 0 if unknown
+	Run   string `json:"run"`   // the mark of the process and its descendants
 }
 
-// Undo kills what is left of a process, its group and what left the group, frozen or not. It touches only what the run made: the leader by the time of its
-// start, since numbers are used again, and the others by the mark in their environment.
+// Undo kills the rest of a process, its group and the descendants that left the group, frozen or not. It touches only the
+// run's own processes. The leader is recognised by its start time, since pids are reused; the others by the mark in their
+// environment.
 func Undo(_ context.Context, data json.RawMessage) error {
-	var l left
+	var l leftover
 	if err := json.Unmarshal(data, &l); err != nil {
 		return fmt.Errorf("entry of a process: %w", err)
 	}
@@ -33,17 +34,17 @@ func Undo(_ context.Context, data json.RawMessage) error {
 		return fmt.Errorf("entry of a process: pid %d of run %q cannot be", l.PID, l.Run)
 	}
 	var failed []error
-	for _, pid := range append(group(l.PID), strays(l.Run)...) {
+	for _, pid := range append(group(l.PID), withMark(l.Run)...) {
 		failed = append(failed, l.kill(pid))
 	}
 	return errors.Join(failed...)
 }
 
-// kill kills pid if it is the run's own. The handle is taken before the look: it stays with the process that was looked at.
-func (l left) kill(pid int) error {
+// kill kills pid if it is the run's own. The handle is taken before the check, so a reused pid cannot be killed.
+func (l leftover) kill(pid int) error {
 	p, err := os.FindProcess(pid)
 	if err != nil {
-		return nil // it is gone
+		return nil // the process is gone
 	}
 	defer p.Release()
 	leader := pid == l.PID && l.Start != 0 && startOf(pid) == l.Start

@@ -1,5 +1,6 @@
-// Package request holds what faults on single requests have in common, whatever the protocol: when they are in force, which
-// requests they take, what met them, and the connections that they owe an answer. A protocol's layer reads the requests.
+// Package request holds the common parts of faults on single requests, for every protocol: when the faults are in
+// force, which requests they take, what they affected, and the connections with an answer that will not come. A
+// protocol's layer reads the requests.
 package request
 
 import (
@@ -27,12 +28,12 @@ type Ends struct {
 	ended chan struct{}
 }
 
-// NewEnds joins the ends.
+// NewEnds returns the two ends of a connection.
 func NewEnds(client, target net.Conn) *Ends {
 	return &Ends{Client: client, Target: target, ended: make(chan struct{})}
 }
 
-// End closes both ends: in order after an end in order (nil, io.EOF), else with a reset. Only the first call counts.
+// End closes both ends: in order if err is nil or io.EOF, otherwise with a reset. Only the first call counts.
 func (e *Ends) End(why error) {
 	e.once.Do(func() {
 		close(e.ended)
@@ -48,15 +49,15 @@ func (e *Ends) End(why error) {
 // Ended is closed once the connection has ended.
 func (e *Ends) Ended() <-chan struct{} { return e.ended }
 
-// Force is the time in force of a fault that acts on the requests which match, from Begin to End. Its methods are safe for
-// concurrent use; only those that say so block.
+// Force is the time in force of a fault on matching requests, from Begin to End. Its methods are safe for concurrent
+// use. They do not block unless they say so.
 type Force struct {
-	// First requests that match are taken; 0: the share of them, drawn from the seed.
+	// First is the number of matching requests that are taken; 0: the share of them, drawn from the seed.
 	First int
 	Share faults.Share
 	Seed  uint64
 
-	seen                        atomic.Uint64 // requests that match, since Begin
+	seen                        atomic.Uint64 // matching requests since Begin
 	matched, connections, bytes atomic.Int64
 
 	mu     sync.Mutex
@@ -64,7 +65,8 @@ type Force struct {
 	silent map[*Ends]struct{} // connections with an answer that will not come
 }
 
-// Begin puts it into force. When it was out of force join is called before any request can meet it; its error leaves it out.
+// Begin puts the fault into force. If it was out of force, Begin calls join before any request can meet the fault. If
+// join fails, the fault stays out of force.
 func (f *Force) Begin(join func() error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -80,8 +82,8 @@ func (f *Force) Begin(join func() error) error {
 	return nil
 }
 
-// End takes it out of force. When it was in force leave is called: no further request is to meet it. What waits for its end
-// goes on, and connections with an answer that will not come are reset.
+// End takes the fault out of force. If it was in force, End calls leave, which must keep further requests from
+// meeting it. Waiting requests go on. Connections with an answer that will not come are reset.
 func (f *Force) End(leave func()) {
 	f.mu.Lock()
 	if f.over == nil {
@@ -98,7 +100,7 @@ func (f *Force) End(leave func()) {
 	}
 }
 
-// Takes decides whether it acts on the next request that matches.
+// Takes decides whether the fault acts on the next matching request.
 func (f *Force) Takes() bool {
 	n := f.seen.Add(1)
 	if f.First > 0 {
@@ -107,7 +109,7 @@ func (f *Force) Takes() bool {
 	return f.Share.Draws(f.Seed, n)
 }
 
-// Meets charges it with a request of so many bytes that it acted on; first says that it is the first of its connection.
+// Meets counts a request of n bytes that the fault acted on. first: it is the first of its connection.
 func (f *Force) Meets(first bool, bytes int) {
 	if first {
 		f.connections.Add(1)
@@ -116,22 +118,22 @@ func (f *Force) Meets(first bool, bytes int) {
 	f.matched.Add(1)
 }
 
-// Matched is how many requests it acted on.
+// Matched is the number of requests that the fault acted on.
 func (f *Force) Matched() int64 { return f.matched.Load() }
 
-// Bite tells what met it: the requests that it acted on, by their connections and bytes.
+// Bite reports the requests that the fault acted on, with their connections and bytes.
 func (f *Force) Bite() faults.Bite {
 	return faults.Bite{Bit: f.matched.Load() > 0, Connections: f.connections.Load(), Bytes: f.bytes.Load()}
 }
 
-// InForce says whether it is.
+// InForce reports whether the fault is in force.
 func (f *Force) InForce() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.over != nil
 }
 
-// Wait blocks until a time, until it is out of force, or until the connection has ended.
+// Wait blocks until a time, until the fault is out of force, or until the connection has ended.
 func (f *Force) Wait(e *Ends, due time.Time) {
 	f.mu.Lock()
 	over := f.over
@@ -148,7 +150,8 @@ func (f *Force) Wait(e *Ends, due time.Time) {
 	}
 }
 
-// Silences keeps a connection for the reset at the end; one that was just missed is reset at once.
+// Silences registers a connection for the reset at the end. If the fault is already out of force, the connection is
+// reset at once.
 func (f *Force) Silences(e *Ends) {
 	f.mu.Lock()
 	late := f.over == nil
@@ -161,27 +164,27 @@ func (f *Force) Silences(e *Ends) {
 	}
 }
 
-// Silent is how many connections wait for the reset at the end.
+// Silent is the number of connections registered for the reset at the end.
 func (f *Force) Silent() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.silent)
 }
 
-// Releases forgets a connection that has ended.
+// Releases removes a connection that has ended.
 func (f *Force) Releases(e *Ends) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.silent, e)
 }
 
-// List is the faults in force on a link. Reading it takes no lock. The zero value is empty.
+// List holds the faults in force on a link. Reading it takes no lock. The zero value is empty.
 type List[F comparable] struct {
-	mu  sync.Mutex // held to change it
+	mu  sync.Mutex // held to change the list
 	all atomic.Pointer[[]F]
 }
 
-// All returns the faults in force, those that came first in front. It is not to be changed.
+// All returns the faults in force, oldest first. The caller must not change the slice.
 func (l *List[F]) All() []F {
 	if all := l.all.Load(); all != nil {
 		return *all
@@ -194,7 +197,7 @@ func (l *List[F]) Add(fault F) {
 	l.change(func(all []F) []F { return append(all, fault) })
 }
 
-// Remove takes a fault out.
+// Remove removes a fault.
 func (l *List[F]) Remove(fault F) {
 	l.change(func(all []F) []F { return slices.DeleteFunc(all, func(other F) bool { return other == fault }) })
 }
@@ -206,8 +209,8 @@ func (l *List[F]) change(change func([]F) []F) {
 	l.all.Store(&all)
 }
 
-// Echo carries what is asked over a connection whose target gives the reply once it got as many bytes as were asked, and
-// returns what came back. It blocks until then or until ctx ends.
+// Echo sends question through carry to a target that replies once it has received as many bytes. It returns the bytes
+// that came back. It blocks until then or until ctx ends.
 func Echo(ctx context.Context, carry func(client, target net.Conn), question []byte, reply func(got []byte) []byte) ([]byte, error) {
 	client, near := net.Pipe()
 	far, mirror := net.Pipe()

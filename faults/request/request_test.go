@@ -39,7 +39,7 @@ func over(e *Ends) bool {
 
 func TestTakes(t *testing.T) {
 	first, half := &Force{First: 2}, &Force{Share: 0.5, Seed: 3}
-	for range 2 { // each time in force begins to count anew
+	for range 2 { // each time in force counts from zero
 		if err := first.Begin(joined); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func TestBite(t *testing.T) {
 	}
 }
 
-// Whoever reads the list meanwhile sees a whole one.
+// A concurrent reader sees a complete list.
 func TestList(t *testing.T) {
 	var l List[int]
 	var all sync.WaitGroup

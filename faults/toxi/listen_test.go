@@ -59,6 +59,7 @@ func TestInletConformance(t *testing.T) {
 	} {
 		for _, branch := range []string{"", "peer-2"} {
 			t.Run(c.words()+" "+branch, func(t *testing.T) {
+				t.Parallel()
 				faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 					u, l := serve(t, echo), newLink(t)
 					address := listen(t, l, u.address())

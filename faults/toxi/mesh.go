@@ -1,16 +1,3 @@
-// Package toxi breaks network paths on the toxiproxy library, inside this process.
-//
-// What is used of the library is its data path alone: every connection over a link runs through two of its toxic links,
-// each with one toxic of ours in the chain, installed before the first connection and never touched again. The toxic obeys
-// orders that are swapped atomically. This is so because of what the library does (v2.12.0): adding or removing a toxic
-// under load can deadlock a proxy for good; its accept loop dials the upstream one at a time without a timeout, so that one
-// unreachable upstream stalls every client; and a refused upstream looks like an accepted connection that closes. A link
-// therefore accepts and dials by itself: Dial first connects to the target, with the caller's context, and only then joins
-// a loopback connection to it. What a dead target, an unknown host or a late answer to a SYN looks like to a driver is what
-// it looks like without a link, and the target sees exactly one connection for each that the driver made.
-//
-// A connection over a link passes bytes in order and unchanged, or ends; it never skips any. Half-closing works from the
-// target to the client, not the other way: a client that ends its side has left, as for the library itself.
 package toxi
 
 import (

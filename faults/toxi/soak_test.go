@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"wringer/drivers/drivertest/tier"
 )
 
 // TestSoak switches faults under large bodies and impatient clients. WRINGER_SOAK sets the number of switches.
@@ -22,6 +24,7 @@ import (
 // Whatever the switches do, no client ever sees a byte that the target did not send at that place, the link stays alive,
 // and when all is healed every client is served.
 func TestSoak(t *testing.T) {
+	tier.Slow(t, "switches faults a thousand times")
 	switches := 1000
 	if s := os.Getenv("WRINGER_SOAK"); s != "" {
 		n, err := strconv.Atoi(s)

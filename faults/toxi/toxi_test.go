@@ -42,6 +42,7 @@ func TestConformance(t *testing.T) {
 		{Partition: FromTarget, Flap: &Flap{Every: 20 * time.Millisecond, Duty: 0.7}},
 	} {
 		t.Run(c.words(), func(t *testing.T) {
+			t.Parallel()
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				u, l := serve(t, echo), newLink(t)
 				return faulttest.Rig{

@@ -1,5 +1,6 @@
-// Package toxiproxy breaks the proxies of a running Toxiproxy server by its HTTP API: proxies that are defined there, by the
-// server's own toxics. It owns only what it made, and puts back what it found.
+// Package toxiproxy breaks the proxies of a running Toxiproxy server by its HTTP API. The proxies are defined on that
+// server, and the server's own toxics break them. The package removes only toxics that it added, and restores the
+// state that it found.
 package toxiproxy
 
 import (
@@ -58,10 +59,10 @@ func (c *Config) Kind() string {
 	return "toxiproxy " + c.Toxic
 }
 
-// On implements faults.Config: the stream's own connections are where the fault shows.
+// On implements faults.Config. The fault shows on the stream's own connections.
 func (c *Config) On() faults.Place { return faults.Place{Link: c.Through} }
 
-// Excludes implements faults.Exclusive: a proxy is taken down by one fault at a time.
+// Excludes implements faults.Exclusive: one fault at a time takes a proxy down.
 func (c *Config) Excludes(other faults.Config) bool {
 	o, ok := other.(*Config)
 	return ok && c.Down && o.Down && c.Server == o.Server && c.Proxy == o.Proxy
@@ -70,7 +71,7 @@ func (c *Config) Excludes(other faults.Config) bool {
 // Describe implements faults.Config.
 func (c *Config) Describe() faults.Description { return faults.Description{Words: c.words()} }
 
-// words tell the fault: "toxiproxy latency jitter=20 latency=80, downstream of proxy orders".
+// words describe the fault: "toxiproxy latency jitter=20 latency=80, downstream of proxy orders".
 func (c *Config) words() string {
 	words := []string{c.Kind()}
 	for _, name := range slices.Sorted(maps.Keys(c.Attributes)) {
@@ -86,7 +87,7 @@ func (c *Config) words() string {
 	return s + " of proxy " + c.Proxy
 }
 
-// openWithin bounds the look at the server when the fault is opened.
+// openWithin bounds the request to the server at Open.
 const openWithin = 5 * time.Second
 
 // Open implements faults.Config.

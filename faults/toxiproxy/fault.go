@@ -12,7 +12,7 @@ import (
 	"wringer/faults"
 )
 
-// Fault is a fault on a proxy. Its toxic has a name that nobody else uses, so that it can be told from those found there.
+// Fault is a fault on a proxy. Its toxic has a unique name, to distinguish it from toxics found on the server.
 type Fault struct {
 	config  Config
 	server  server
@@ -21,22 +21,22 @@ type Fault struct {
 	journal *faults.Journal
 
 	mu    sync.Mutex
-	made  bool         // something was asked of the server, and not seen undone
-	noted func() error // takes note in the journal that it was undone
+	made  bool         // the server was asked for a change, and the change is not known to be undone
+	noted func() error // records in the journal that the change was undone
 }
 
-// toxicName makes a name of 26 letters and digits, 128 bits of chance.
+// toxicName makes a random name of 26 letters and digits (128 bits).
 func toxicName() string { return "wringer-" + rand.Text() }
 
-// UndoKind marks the entries of this package in a journal.
+// UndoKind is the kind of this package's entries in a journal.
 const UndoKind = "toxiproxy"
 
-// undo is what a journal keeps.
+// undo is the content of a journal entry.
 type undo struct {
 	Server string `json:"server"`
 	Proxy  string `json:"proxy"`
-	Toxic  string `json:"toxic,omitempty"` // to be removed
-	Down   bool   `json:"down,omitempty"`  // to be brought up
+	Toxic  string `json:"toxic,omitempty"` // to remove
+	Down   bool   `json:"down,omitempty"`  // to bring up
 }
 
 // Undo carries out an entry of UndoKind: it removes the toxic, or brings the proxy up. It is idempotent.
@@ -52,7 +52,7 @@ func (u undo) on(ctx context.Context, s server) error {
 	if !u.Down {
 		return s.remove(ctx, u.Proxy, u.Toxic)
 	}
-	// A proxy that is up is left alone: to start it again would cut its connections.
+	// A proxy that is up is left alone, because starting it again would cut its connections.
 	p, err := s.proxy(ctx, u.Proxy)
 	if errors.Is(err, errMissing) || err == nil && p.Enabled {
 		return nil
@@ -79,7 +79,7 @@ func (f *Fault) Inject(ctx context.Context) error {
 		return err
 	}
 	if f.config.Down {
-		// One that is down by another's doing must not be brought up at healing.
+		// A proxy that was down before must stay down after healing.
 		if p, err := f.server.proxy(ctx, f.config.Proxy); err != nil {
 			return err
 		} else if !p.Enabled {
@@ -111,8 +111,8 @@ func (f *Fault) apply(ctx context.Context) error {
 	return f.server.add(ctx, f.config.Proxy, t)
 }
 
-// Heal implements faults.Fault. A server whose proxy is wedged, as removing a toxic under load can make it, does not
-// answer: then the error of ctx is returned.
+// Heal implements faults.Fault. A server with a wedged proxy does not answer; then Heal returns the error of ctx.
+// Removing a toxic under load can wedge a proxy.
 func (f *Fault) Heal(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -126,7 +126,7 @@ func (f *Fault) Heal(ctx context.Context) error {
 	return f.noted()
 }
 
-// Probe implements faults.Fault: nil when the server has the toxic no more, or has the proxy up again.
+// Probe implements faults.Fault. It returns nil if the server no longer has the toxic, or has the proxy up again.
 func (f *Fault) Probe(ctx context.Context) error {
 	p, err := f.server.proxy(ctx, f.config.Proxy)
 	switch {
@@ -140,6 +140,6 @@ func (f *Fault) Probe(ctx context.Context) error {
 	return f.tap.Probe(ctx)
 }
 
-// Bite implements faults.Fault. It counts what passed on the stream's connections to the proxy's port while the fault was
-// in force, and the attempts to make one.
+// Bite implements faults.Fault. It counts the bytes on the stream's connections to the proxy's port while the fault
+// was in force, and the attempts to connect.
 func (f *Fault) Bite() faults.Bite { return f.tap.Bite() }

@@ -17,8 +17,8 @@ import (
 	"wringer/faults"
 )
 
-// server is the API of a Toxiproxy server. The library's own client knows no contexts and waits for 30 seconds, which a
-// wedged proxy makes it do.
+// server is the API of a Toxiproxy server. The library's own client takes no contexts and waits up to 30 seconds; a
+// wedged proxy makes it wait that long.
 type server struct {
 	url  string
 	dial faults.DialFunc // nil: without bounds
@@ -26,7 +26,7 @@ type server struct {
 
 func (s server) String() string { return s.url }
 
-// proxy is a proxy as the server tells of it.
+// proxy is a proxy as the server describes it.
 type proxy struct {
 	Name    string  `json:"name"`
 	Listen  string  `json:"listen"`
@@ -34,7 +34,8 @@ type proxy struct {
 	Toxics  []toxic `json:"toxics"`
 }
 
-// listens says whether an address is the proxy's, by the port: the host may be told by another name.
+// listens reports whether an address is the proxy's. It compares only the ports, because the server may give the host
+// another name.
 func (p *proxy) listens(address string) bool {
 	_, mine, _ := net.SplitHostPort(p.Listen)
 	_, port, err := net.SplitHostPort(address)
@@ -49,10 +50,10 @@ type toxic struct {
 	Attributes map[string]any `json:"attributes"`
 }
 
-// errMissing says that the server does not know what was asked for.
+// errMissing: the server does not know the proxy or toxic.
 var errMissing = errors.New("not found")
 
-// find returns a proxy, or an error that names those that there are.
+// find returns a proxy, or an error that lists the existing proxies.
 func (s server) find(ctx context.Context, name string) (*proxy, error) {
 	p, err := s.proxy(ctx, name)
 	if !errors.Is(err, errMissing) {
@@ -78,7 +79,7 @@ func (s server) add(ctx context.Context, name string, t toxic) error {
 	return s.call(ctx, http.MethodPost, path(name)+"/toxics", t, nil)
 }
 
-// remove is nil when the toxic, or its whole proxy, is there no more.
+// remove removes the toxic. It returns nil if the toxic or its proxy no longer exists.
 func (s server) remove(ctx context.Context, name, toxic string) error {
 	err := s.call(ctx, http.MethodDelete, path(name)+"/toxics/"+url.PathEscape(toxic), nil, nil)
 	if errors.Is(err, errMissing) {
@@ -93,10 +94,10 @@ func (s server) enable(ctx context.Context, name string, enabled bool) error {
 
 func path(proxy string) string { return "/proxies/" + url.PathEscape(proxy) }
 
-// maxAnswer bounds what is read of an answer.
+// maxAnswer bounds the bytes read of an answer.
 const maxAnswer = 4 << 20
 
-// call sends in, which may be nil, and decodes the answer into out, which may be nil.
+// call sends in and decodes the answer into out. Both may be nil.
 func (s server) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
@@ -110,9 +111,9 @@ func (s server) call(ctx context.Context, method, path string, in, out any) erro
 	if err != nil {
 		return err
 	}
-	r.Header.Set("User-Agent", "wringer") // the server turns browsers away
+	r.Header.Set("User-Agent", "wringer") // the server rejects browsers
 	r.Header.Set("Content-Type", "application/json")
-	// Calls are rare, and no idle connection is left behind. No proxy of the environment's stands between.
+	// Calls are rare, so no idle connection is kept. A proxy of the environment is not used.
 	client := http.Client{Transport: &http.Transport{DialContext: s.dial, DisableKeepAlives: true}}
 	answer, err := client.Do(r)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/faulttest"
 	"wringer/faults/toxi"
@@ -37,6 +38,7 @@ func TestMain(m *testing.M) {
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/Shopify/toxiproxy/v2/cmd/server").CombinedOutput(); err != nil {
 		unbuilt = "the Toxiproxy server cannot be built: " + err.Error() + ": " + string(out)
 	}
+	tier.AtOnce(tier.Waiting)
 	code := m.Run()
 	if err := goleak.Find(); err != nil && code == 0 {
 		println(err.Error())
@@ -46,7 +48,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// rig is a running server with a proxy named orders in front of an echo, and a link to dial it over.
+// rig is a running server with a proxy named orders before an echo server, and a link to dial the proxy over.
 type rig struct {
 	server server
 	listen string
@@ -126,7 +128,7 @@ func (r *rig) open(t *testing.T, c Config, j *faults.Journal) *Fault {
 	return f.(*Fault)
 }
 
-// meet sends a request over the link and the proxy.
+// meet sends a request through the link and the proxy.
 func (r *rig) meet(ctx context.Context) error {
 	client := &http.Client{Transport: &http.Transport{DialContext: r.link.Dial, DisableKeepAlives: true}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.listen, strings.NewReader("hello"))
@@ -160,6 +162,7 @@ func TestConformance(t *testing.T) {
 		{Down: true},
 	} {
 		t.Run(c.Kind(), func(t *testing.T) {
+			t.Parallel()
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 				r := newRig(t)
 				return faulttest.Rig{Config: &c, Fault: r.open(t, c, nil), Meet: r.meet}
@@ -168,7 +171,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestRestoresWhatItFound: the toxics of others stay, whatever they are.
+// TestRestoresWhatItFound: toxics of others stay.
 func TestRestoresWhatItFound(t *testing.T) {
 	r := newRig(t)
 	others := toxic{Name: "latency_downstream", Type: "latency", Stream: "downstream", Toxicity: 0.5, Attributes: map[string]any{"latency": 3}}
@@ -193,7 +196,7 @@ func TestRestoresWhatItFound(t *testing.T) {
 	}
 }
 
-// TestEveryToxicOfTheServer: each type goes in by its name and out again while traffic meets it, and leaves nothing.
+// TestEveryToxicOfTheServer adds each type by its name and removes it during traffic. Nothing is left.
 func TestEveryToxicOfTheServer(t *testing.T) {
 	r := newRig(t)
 	before := r.state(t)
@@ -210,7 +213,7 @@ func TestEveryToxicOfTheServer(t *testing.T) {
 			t.Errorf("%s: the server has %+v, %v", kind, p, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		_ = r.meet(ctx) // some of them break it
+		_ = r.meet(ctx) // some toxics break the request
 		cancel()
 		if !f.Bite().Bit {
 			t.Errorf("%s: nothing met it", kind)
@@ -224,7 +227,8 @@ func TestEveryToxicOfTheServer(t *testing.T) {
 	}
 }
 
-// TestWedgedServer: a server that no longer answers is given up and told, and what it was asked stays in the journal.
+// TestWedgedServer: the fault gives up a server that no longer answers, and says so. The journal keeps the changes to
+// undo.
 func TestWedgedServer(t *testing.T) {
 	r := newRig(t)
 	wedged := make(chan struct{})
@@ -272,7 +276,7 @@ func TestWedgedServer(t *testing.T) {
 	}
 }
 
-// TestJournal: what a run that died left behind is undone by another process, twice without harm.
+// TestJournal: another process undoes the changes of a run that died. Undoing twice does no harm.
 func TestJournal(t *testing.T) {
 	r := newRig(t)
 	before := r.state(t)
@@ -331,7 +335,7 @@ func TestErrorsNameTheRemedy(t *testing.T) {
 	}
 }
 
-// The API is reached by the run's own dial, and by nothing that the environment says.
+// Only the run's own dial reaches the API. The environment's proxy settings have no effect.
 func TestReachesTheServerWithinTheRunsBounds(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://192.0.2.1:1")
 	r := newRig(t)

@@ -10,6 +10,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 // Config describes one stream.
@@ -38,7 +39,7 @@ const (
 type Account struct {
 	mu     sync.Mutex
 	config Config
-	dir    []*page
+	pages  pages.Directory[page]
 	ended  uint64 // above every operation that ended
 	// many holds the counts of 3 and more.
 	many map[manyOf]int64
@@ -146,7 +147,7 @@ func (a *Account) count(seq uint64, w what) int {
 		a.lose(fmt.Sprintf("a request was marked as operation %d, far beyond what was sent", seq))
 		return 0
 	}
-	p, i := a.at(seq)
+	p, i := a.pages.At(seq)
 	n := p.counts[w].add(i)
 	if n < 3 {
 		return n
@@ -164,20 +165,6 @@ func (a *Account) count(seq uint64, w what) int {
 	return n
 }
 
-// at returns the page of operation seq, made when it is not there, and the operation's place in it.
-func (a *Account) at(seq uint64) (*page, uint) {
-	n, i := seq>>pageShift, uint(seq%pageOps)
-	for uint64(len(a.dir)) <= n {
-		a.dir = append(a.dir, nil)
-	}
-	p := a.dir[n]
-	if p == nil {
-		p = &page{cell: noCell}
-		a.dir[n] = p
-	}
-	return p, i
-}
-
 // Ended takes operations that are over, each exactly once, in any order. Nothing of the batch is kept.
 func (a *Account) Ended(batch []reports.Ended) {
 	a.mu.Lock()
@@ -185,7 +172,7 @@ func (a *Account) Ended(batch []reports.Ended) {
 	for i := range batch {
 		e := &batch[i]
 		a.ended = max(a.ended, e.Op.Seq+1)
-		p, at := a.at(e.Op.Seq)
+		p, at := a.pages.At(e.Op.Seq)
 		p.end(at, int16(e.Window+1))
 		for j := range e.Trail {
 			if !e.Trail[j].Wire {

@@ -11,6 +11,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 var config = Config{Stream: "s", Identity: drivers.Identity{Run: "r1", Stream: "s"}, Windows: []string{"baseline", "fault"}}
@@ -32,7 +33,7 @@ func TestAgainstAPlainAccount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		account := New(config)
 		type plainly struct{ counts [kinds]int64 }
-		operations := rapid.SampledFrom([]int{3, 50, pageOps + 5}).Draw(t, "operations")
+		operations := rapid.SampledFrom([]int{3, 50, pages.Size + 5}).Draw(t, "operations")
 		varied := rapid.IntRange(0, 20).Draw(t, "varied")
 		want := make([]cell, len(config.Windows)+1)
 		var events []func()
@@ -114,8 +115,8 @@ func TestBlindIsUnknown(t *testing.T) {
 func TestInventedMarks(t *testing.T) {
 	account := New(config)
 	account.Arrived(mark(1<<60), 1, 0)
-	if r := account.result(); len(account.dir) > 0 || !strings.Contains(r.Why, "far beyond") {
-		t.Errorf("%d pages, why %q", len(account.dir), r.Why)
+	if r := account.result(); account.pages.Len() > 0 || !strings.Contains(r.Why, "far beyond") {
+		t.Errorf("%d pages, why %q", account.pages.Len(), r.Why)
 	}
 }
 
@@ -139,7 +140,7 @@ func TestConcurrentUse(t *testing.T) {
 	var all sync.WaitGroup
 	for w := range uint64(4) {
 		all.Go(func() {
-			for i := range uint64(2 * pageOps) {
+			for i := range uint64(2 * pages.Size) {
 				seq := i*4 + w
 				account.Arrived(mark(seq), w, 0)
 				account.Whole(mark(seq))
@@ -150,14 +151,14 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	all.Wait()
 	r := account.result()
-	if n := int64(8 * pageOps); *r.Total.Arrivals != n || *r.Total.Answered != n || *r.Total.ArrivedTwice != 0 || *r.Total.NotArrived != 0 {
+	if n := int64(8 * pages.Size); *r.Total.Arrivals != n || *r.Total.Answered != n || *r.Total.ArrivedTwice != 0 || *r.Total.NotArrived != 0 {
 		t.Error(fmt.Sprint(r.Total))
 	}
-	for _, p := range account.dir {
+	account.pages.Each(func(first uint64, p *page) {
 		if !p.plain() {
-			t.Fatal("a page of operations that came once each takes memory")
+			t.Errorf("the page from %d on takes memory, and its operations came once each", first)
 		}
-	}
+	})
 }
 
 // BenchmarkAccount is the cost of one operation that was sent, came and was answered once.

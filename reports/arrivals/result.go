@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 // Result is the account of a stream.
@@ -116,23 +117,24 @@ func (a *Account) result() Result {
 // cells sums up the operations by window; the first cell is the warm-up's.
 func (a *Account) cells() []cell {
 	cells := make([]cell, len(a.config.Windows)+1)
-	for n, p := range a.dir {
+	a.pages.Each(func(first uint64, p *page) {
+		cell, shared := p.cells.One()
 		switch {
-		case p == nil || p.cell == noCell:
+		case shared && cell == pages.NoCell:
 		case p.plain():
-			c := &cells[p.cell]
+			c := &cells[cell]
 			for k := range c.counts {
-				c.counts[k] += pageOps
+				c.counts[k] += pages.Size
 			}
-			c.operations += pageOps
+			c.operations += pages.Size
 			c.most = max(c.most, 1)
 		default:
-			for i := range uint(pageOps) {
-				one := a.operation(p, uint64(n)<<pageShift|uint64(i), i)
-				cells[p.cellOf(i)].take(&one)
+			for i := range uint(pages.Size) {
+				one := a.operation(p, first|uint64(i), i)
+				cells[p.cells.At(i)].take(&one)
 			}
 		}
-	}
+	})
 	return cells
 }
 
@@ -160,12 +162,12 @@ func (a *Account) counted(c *cell) *reports.Witness {
 		}
 		return &n
 	}
-	told := &c.counts[sent]
+	attempts := &c.counts[sent]
 	if a.full {
-		told = nil
+		attempts = nil
 	}
 	return &reports.Witness{
-		AttemptsSent: told, Arrivals: found(c.counts[arrived]), Answered: found(c.counts[answered]),
+		AttemptsSent: attempts, Arrivals: found(c.counts[arrived]), Answered: found(c.counts[answered]),
 		ArrivedCut:        exact(c.counts[arrived] - c.counts[whole]),
 		ArrivedOperations: found(c.operations), ArrivedTwice: found(c.twice), MaxArrivals: found(c.most),
 		NotArrived: exact(c.missing), HiddenArrivals: found(c.hidden),
@@ -180,8 +182,8 @@ func (a *Account) evidence() []reports.Violation {
 	}
 	var all []found
 	for seq, r := range a.repeats {
-		p, i := a.at(seq)
-		cell := p.cellOf(i)
+		p, i := a.pages.At(seq)
+		cell := p.cells.At(i)
 		if cell <= 0 || r.end == nil && p.counts[sent].at(i) == 0 {
 			continue
 		}

@@ -35,6 +35,7 @@ import (
 	"wringer/drivers"
 	"wringer/reports"
 	"wringer/reports/metrics"
+	"wringer/reports/pages"
 )
 
 // Config describes one stream.
@@ -105,15 +106,15 @@ type Account struct {
 	config   Config
 	identity drivers.IdentityReader
 	limits   limits
-	pages    pages
+	pages    pages.Directory[page]
 	table    table
 	cells    []Cell // by window
 	seconds  seconds
 	// planned is above every operation that ended.
 	planned uint64
-	// blur is the lowest operation that was seen beyond the horizon: of those from it on, no sighting is surely the first.
-	blur uint64
-	why  reason // of the first time that is unknown
+	// unsureFrom is the lowest operation that was seen beyond the horizon: of those from it on, no sighting is surely the first.
+	unsureFrom uint64
+	why        reason // of the first time that is unknown
 	// closed: the result is read without the lock, and nothing changes it any more.
 	closed bool
 }
@@ -124,7 +125,7 @@ type reason uint8
 const (
 	none reason = iota
 	full
-	blurred
+	tooFarAhead
 	early
 	unread // observation was not whole
 )
@@ -134,7 +135,7 @@ func (a *Account) says(r reason, incomplete string) string {
 	switch r {
 	case full:
 		return fmt.Sprintf("more than %d operations waited for their effect, or their end, at once", a.limits.waiting)
-	case blurred:
+	case tooFarAhead:
 		return fmt.Sprintf("an operation was seen more than %d ahead of what had ended", a.limits.horizon)
 	case early:
 		return "effects were seen before their operations were due"
@@ -150,7 +151,7 @@ func New(c Config) *Account { return newAccount(c, usual) }
 func newAccount(c Config, lim limits) *Account {
 	return &Account{
 		config: c, identity: c.Identity.Reader(), limits: lim, table: newTable(lim), cells: make([]Cell, len(c.Windows)),
-		seconds: seconds{keep: lim.seconds}, blur: ^uint64(0),
+		seconds: seconds{keep: lim.seconds}, unsureFrom: ^uint64(0),
 	}
 }
 
@@ -188,9 +189,9 @@ func (a *Account) ended(e *reports.Ended) {
 	if counts && end.acked {
 		a.seconds.expect(end.at)
 	}
-	p, i := a.pages.at(seq)
-	p.ended.set(i)
-	if !p.seen.has(i) {
+	p, i := a.pages.At(seq)
+	pages.Mark(&p.ended, i, &p.nEnded)
+	if !p.seen.Has(i) {
 		if counts {
 			a.hold(end)
 		}
@@ -208,15 +209,15 @@ func (a *Account) ended(e *reports.Ended) {
 
 func (a *Account) seen(seq uint64, at time.Duration) {
 	if seq >= a.planned+a.limits.horizon {
-		a.blur = min(a.blur, seq)
+		a.unsureFrom = min(a.unsureFrom, seq)
 		return
 	}
-	p, i := a.pages.at(seq)
-	if p.seen.has(i) {
+	p, i := a.pages.At(seq)
+	if p.seen.Has(i) {
 		return
 	}
-	p.seen.set(i)
-	if !p.ended.has(i) {
+	pages.Mark(&p.seen, i, &p.nSeen)
+	if !p.ended.Has(i) {
 		a.hold(half{seq: seq, at: at, sighting: true})
 		return
 	}
@@ -236,8 +237,8 @@ func (a *Account) hold(h half) {
 // join counts an operation of which both halves are known.
 func (a *Account) join(end *half, seen time.Duration) {
 	switch {
-	case end.seq >= a.blur:
-		a.unknown(end, blurred)
+	case end.seq >= a.unsureFrom:
+		a.unknown(end, tooFarAhead)
 	case seen < end.at:
 		a.unknown(end, early)
 	default:
@@ -329,8 +330,8 @@ func (a *Account) result(incomplete string) Result {
 		case end.sighting:
 		case incomplete != "":
 			a.unknown(end, unread)
-		case end.seq >= a.blur:
-			a.unknown(end, blurred)
+		case end.seq >= a.unsureFrom:
+			a.unknown(end, tooFarAhead)
 		case end.acked:
 			a.cells[end.window].Lost++
 		}

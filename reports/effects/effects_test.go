@@ -7,6 +7,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 var identity = drivers.Identity{Run: "r1", Stream: "orders"}
@@ -187,7 +188,7 @@ func TestSightingsFarAheadAreNotBelieved(t *testing.T) {
 	s := begin(limits{ring: 8, waiting: 8, horizon: 10, seconds: 4})
 	s.see(12, ms)
 	s.see(1<<60, ms)
-	if n := len(s.pages.dir); n > 1 {
+	if n := s.pages.Len(); n > 1 {
 		t.Fatalf("%d pages", n)
 	}
 	for seq := range uint64(14) {
@@ -255,17 +256,17 @@ func TestSecondsOutliveTheirHistograms(t *testing.T) {
 // Pages whose operations are all over and seen take no memory.
 func TestWholePagesAreFree(t *testing.T) {
 	s := begin(usual)
-	for seq := range uint64(3 * pageOps) {
+	for seq := range uint64(3 * pages.Size) {
 		s.end(seq, 0, 0, drivers.Acked)
 		s.see(seq, ms)
 	}
-	for n, p := range s.pages.dir {
-		if p.ended.bits != nil || p.seen.bits != nil {
-			t.Errorf("page %d keeps its bits", n)
+	s.pages.Each(func(first uint64, p *page) {
+		if p.ended != pages.Full || p.seen != pages.Full {
+			t.Errorf("the page from %d on keeps its bits", first)
 		}
-	}
+	})
 	s.see(5, 2*ms)
-	if r := s.result(""); r.Total.Times.Count() != 3*pageOps {
+	if r := s.result(""); r.Total.Times.Count() != 3*pages.Size {
 		t.Errorf("%d times", r.Total.Times.Count())
 	}
 }

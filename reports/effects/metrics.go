@@ -1,12 +1,15 @@
 package effects
 
-import "wringer/reports/metric"
+import (
+	"wringer/reports"
+	"wringer/reports/metric"
+)
 
 // Metrics is the table of how long effects take. Each is read from a *Cell.
 var Metrics = metric.Times(metric.Metric{
 	Of: "effect", About: "of the time from the planned start to the first sighting of the effect",
 	Needs:  metric.Needs{Sending: metric.Effects, Consuming: metric.Operations},
-	Beyond: "effects of acked operations were never seen",
+	Beyond: "effects of acked operations were never seen", Never: reports.NotSeen,
 }, read)
 
 // read reads a time: a lower bound where some time is unknown, and infinite where it falls among the effects that were

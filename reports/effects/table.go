@@ -1,49 +1,15 @@
 package effects
 
-import "time"
+import (
+	"time"
 
-const (
-	pageShift = 12
-	pageOps   = 1 << pageShift
+	"wringer/reports/pages"
 )
 
-// plane is one bit for each operation of a page; it takes no memory while none is set, nor once all are.
-type plane struct {
-	bits *[pageOps / 64]uint64
-	n    int
-}
-
-func (p *plane) has(i uint) bool {
-	return p.n == pageOps || p.bits != nil && p.bits[i/64]&(1<<(i%64)) != 0
-}
-
-// set sets a bit that was not set.
-func (p *plane) set(i uint) {
-	if p.bits == nil {
-		p.bits = new([pageOps / 64]uint64)
-	}
-	p.bits[i/64] |= 1 << (i % 64)
-	if p.n++; p.n == pageOps {
-		p.bits = nil
-	}
-}
-
-// page holds what is known of pageOps operations.
-type page struct{ ended, seen plane }
-
-// pages is the directory of a stream's operations.
-type pages struct{ dir []*page }
-
-// at returns the page of operation seq, made when it is not there, and the operation's place in it.
-func (d *pages) at(seq uint64) (*page, uint) {
-	n := seq >> pageShift
-	for uint64(len(d.dir)) <= n {
-		d.dir = append(d.dir, nil)
-	}
-	if d.dir[n] == nil {
-		d.dir[n] = new(page)
-	}
-	return d.dir[n], uint(seq % pageOps)
+// page holds what is known of the operations that one page covers.
+type page struct {
+	ended, seen   *pages.Bits
+	nEnded, nSeen int16
 }
 
 // half is what is known of an operation that waits for its other half: its end, or its first sighting.

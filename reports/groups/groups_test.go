@@ -9,6 +9,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 // herd is a group's account as a test writes it.
@@ -97,7 +98,7 @@ func TestGroupStories(t *testing.T) {
 		"again":                      {newHistory().log(0, 0, 10).work(1, 0, 0, 10).work(2, 0, 5, 10).work(3, 0, 9, 10), End{Committed: all}, "10 10 0 0 6 5 0 "},
 		"what stood there before":    {newHistory().log(0, 90, 100).work(1, 0, 90, 100), End{Committed: map[int32]int64{0: 100}}, "10 10 0 0 0 0 0 "},
 		"the warm-up is not counted": {newHistory().at(-1).log(0, 0, 5).work(1, 0, 0, 5).at(0).log(0, 5, 10).work(1, 0, 4, 10), End{Committed: all}, "5 5 0 0 1 1 0 "},
-		"a loss across pages":        {newHistory().log(0, 0, 3*pageOps).work(1, 0, 0, pageOps+3).work(1, 0, 2*pageOps-1, 3*pageOps), End{Committed: map[int32]int64{0: 3 * pageOps}}, fmt.Sprint(3*pageOps, 2*pageOps+4, pageOps-4, 0, 0, 0, 0) + " "},
+		"a loss across pages":        {newHistory().log(0, 0, 3*pages.Size).work(1, 0, 0, pages.Size+3).work(1, 0, 2*pages.Size-1, 3*pages.Size), End{Committed: map[int32]int64{0: 3 * pages.Size}}, fmt.Sprint(3*pages.Size, 2*pages.Size+4, pages.Size-4, 0, 0, 0, 0) + " "},
 		"three generations are two rebalances": {newHistory().happen(drivers.Assigned, 4).happen(drivers.Assigned, 4).happen(drivers.Revoked, 4).happen(drivers.Assigned, 6).log(0, 0, 10).work(6, 0, 0, 10),
 			End{Committed: all}, "10 10 0 0 0 0 2 "},
 	} {

@@ -20,11 +20,12 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/reports"
 	"wringer/reports/recordtest"
 )
 
-// browserLimit bounds a test that a browser does not end.
+// browserLimit bounds the tests that a browser does not end.
 const browserLimit = 5 * time.Minute
 
 // tab is an open page of a real browser, and what happened in it.
@@ -37,9 +38,10 @@ type tab struct {
 	requests []string
 }
 
-// openTab starts a browser without a page. Where there is none the test is skipped, or fails when CI is set.
+// openTab opens a page of the browser that all tests share. Where there is none the test is skipped, or fails when CI is set.
 func openTab(t *testing.T) *tab {
 	t.Helper()
+	tier.Slow(t, "opens the report in a browser")
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -53,18 +55,50 @@ func openTab(t *testing.T) *tab {
 	if path == "" {
 		t.Skip("no chromium in PATH: the report's charts and accessibility are not tested; install chromium")
 	}
-	limit, done := context.WithTimeout(context.Background(), browserLimit)
-	alloc, stop := chromedp.NewExecAllocator(limit, append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox)...)
-	ctx, leave := chromedp.NewContext(alloc)
-	t.Cleanup(func() { leave(); stop(); done() })
+	shared, err := browser.start(path)
+	if err != nil {
+		t.Fatalf("start %s: %v", path, err)
+	}
+	// A tab in a context of its own: no page sees what another one left behind.
+	ctx, leave := chromedp.NewContext(shared, chromedp.WithNewBrowserContext())
+	t.Cleanup(leave)
 	b := &tab{Context: ctx, t: t}
 	if err := chromedp.Listen(ctx, b.hear); err != nil {
-		t.Fatalf("start %s: %v", path, err)
+		t.Fatal(err)
 	}
 	if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// browser is started by the first test that needs a browser, and ended by TestMain.
+var browser chromium
+
+type chromium struct {
+	ctx  context.Context
+	ends []func()
+}
+
+func (c *chromium) start(path string) (context.Context, error) {
+	if c.ctx != nil {
+		return c.ctx, nil
+	}
+	limit, done := context.WithTimeout(context.Background(), browserLimit)
+	alloc, stop := chromedp.NewExecAllocator(limit, append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox)...)
+	ctx, leave := chromedp.NewContext(alloc)
+	c.ends = []func(){leave, stop, done}
+	if err := chromedp.Do(ctx); err != nil {
+		return nil, err
+	}
+	c.ctx = ctx
+	return ctx, nil
+}
+
+func (c *chromium) end() {
+	for _, end := range c.ends {
+		end()
+	}
 }
 
 // hear keeps what must not happen: errors of the console, and requests beyond the page itself.

@@ -1,5 +1,3 @@
-// Package html renders a record as one page that needs nothing else: no network, no other file. It works from a disk, in
-// a mail, and in ten years.
 package html
 
 import (

@@ -78,8 +78,8 @@ func (e *evidence) sorted() []reports.Violation {
 	return all
 }
 
-// testify adds an entry with all that is still known of the operation, and returns it.
-func (l *Ledger) testify(k kind, cell int16, seq uint64, why string) *reports.Violation {
+// addEvidence adds an entry with all that is still known of the operation, and returns it.
+func (l *Ledger) addEvidence(k kind, cell int16, seq uint64, why string) *reports.Violation {
 	v := &reports.Violation{
 		Kind: kindNames[k], Stream: l.config.Stream, Window: l.config.Windows[cell-1],
 		ID: l.config.Identity.Text(seq), Seq: seq, Why: why,
@@ -125,11 +125,11 @@ func (l *Ledger) entry(k kind, cell int16, seq uint64) *reports.Violation {
 	if v := l.evidence.find(k, cell, seq); v != nil || !l.evidence.wants(k, cell) {
 		return v
 	}
-	return l.testify(k, cell, seq, "")
+	return l.addEvidence(k, cell, seq, "")
 }
 
-// tellRepeat tells of a delivery of an operation that was seen before.
-func (l *Ledger) tellRepeat(seq uint64, cell int16, r *repeat) {
+// emitRepeat tells of a delivery of an operation that was seen before.
+func (l *Ledger) emitRepeat(seq uint64, cell int16, r *repeat) {
 	if r.copied {
 		kind, why := kindLogDuplicate, "in the log more than once, the last time at "
 		switch {
@@ -177,39 +177,39 @@ func (s *sighting) describe(v *reports.Violation, why string) {
 	}
 }
 
-// tellPhantom tells of a rejected operation that was seen.
-func (l *Ledger) tellPhantom(seq uint64, cell int16) {
+// emitPhantom tells of a rejected operation that was seen.
+func (l *Ledger) emitPhantom(seq uint64, cell int16) {
 	if !l.evidence.wants(kindPhantom, cell) {
 		return
 	}
-	v := l.testify(kindPhantom, cell, seq, "rejected, yet seen")
+	v := l.addEvidence(kindPhantom, cell, seq, "rejected, yet seen")
 	if r := l.history.find(seq); r != nil && r.seen && r.state == rejected {
 		v.Why = fmt.Sprintf("rejected at %s, yet seen at %s", moment(r.done), moment(r.at))
 	}
 }
 
-// tellLost tells of an acked operation that was not seen.
-func (l *Ledger) tellLost(seq uint64, cell int16) {
+// emitLost tells of an acked operation that was not seen.
+func (l *Ledger) emitLost(seq uint64, cell int16) {
 	if !l.evidence.wants(kindLost, cell) {
 		return
 	}
-	v := l.testify(kindLost, cell, seq, "acked, not seen by the end of the drain")
+	v := l.addEvidence(kindLost, cell, seq, "acked, not seen by the end of the drain")
 	if r := l.history.find(seq); r != nil {
 		v.Why = fmt.Sprintf("acked at %s, not seen by the end of the drain", moment(r.done))
 	}
 }
 
-// tellCollision tells of an operation whose ack named a place that another's had named.
-func (l *Ledger) tellCollision(seq uint64, cell int16, at *drivers.Attempt) {
+// emitCollision tells of an operation whose ack named a place that another's had named.
+func (l *Ledger) emitCollision(seq uint64, cell int16, at *drivers.Attempt) {
 	if l.evidence.wants(kindCollision, cell) {
-		l.testify(kindCollision, cell, seq, "acked at "+placeText(place(at.Position))+", as another operation was")
+		l.addEvidence(kindCollision, cell, seq, "acked at "+placeText(place(at.Position))+", as another operation was")
 	}
 }
 
-// tellUnexpected tells of an operation that was seen and never sent.
-func (l *Ledger) tellUnexpected(seq uint64, cell int16, why string) {
+// emitUnexpected tells of an operation that was seen and never sent.
+func (l *Ledger) emitUnexpected(seq uint64, cell int16, why string) {
 	if l.evidence.wants(kindUnexpected, cell) {
-		l.testify(kindUnexpected, cell, seq, why)
+		l.addEvidence(kindUnexpected, cell, seq, why)
 	}
 }
 

@@ -20,8 +20,8 @@ type record struct {
 	seen                bool
 	// waits: seen and over, and its place in the order is not decided yet.
 	waits bool
-	// far: first seen further ahead of what was planned than bits are kept for, and so never put in order.
-	far bool
+	// tooFarAhead: first seen further ahead of what was planned than bits are kept for, and so never put in order.
+	tooFarAhead bool
 }
 
 // details are what few records have, or those of few streams.
@@ -105,15 +105,15 @@ func (s *sighting) report() reports.Sighting {
 type history struct {
 	ring []record // its length is a power of two
 	kept map[uint64]*record
-	// strangers of kept are open. The others wait.
-	strangers     int
-	strangerBound int
-	waitBound     int
-	spare         *details // of a record that is gone; nil: none
+	// unplanned of kept are open. The others wait.
+	unplanned      int
+	unplannedBound int
+	waitBound      int
+	spare          *details // of a record that is gone; nil: none
 }
 
 func newHistory(l limits) history {
-	return history{ring: make([]record, l.ring), kept: make(map[uint64]*record), strangerBound: l.strangers, waitBound: l.waiting}
+	return history{ring: make([]record, l.ring), kept: make(map[uint64]*record), unplannedBound: l.unplanned, waitBound: l.waiting}
 }
 
 func (h *history) slot(seq uint64) *record { return &h.ring[seq&uint64(len(h.ring)-1)] }
@@ -129,9 +129,9 @@ func (h *history) find(seq uint64) *record {
 	return h.kept[seq]
 }
 
-// stranger returns the record of an operation that is not over and has no place in the ring.
-func (h *history) stranger(seq uint64) *record {
-	if h.strangers == 0 {
+// unplannedRecord returns the record of an operation that is not over and has no place in the ring.
+func (h *history) unplannedRecord(seq uint64) *record {
+	if h.unplanned == 0 {
 		return nil
 	}
 	if r := h.kept[seq]; r != nil && r.state == open {
@@ -143,11 +143,11 @@ func (h *history) stranger(seq uint64) *record {
 // keep moves a record that is needed to the map. false: there is no room.
 func (h *history) keep(r *record) bool {
 	if r.state == open {
-		if h.strangers >= h.strangerBound {
+		if h.unplanned >= h.unplannedBound {
 			return false
 		}
-		h.strangers++
-	} else if len(h.kept)-h.strangers >= h.waitBound {
+		h.unplanned++
+	} else if len(h.kept)-h.unplanned >= h.waitBound {
 		return false
 	}
 	one := *r
@@ -158,7 +158,7 @@ func (h *history) keep(r *record) bool {
 // drop forgets a kept record.
 func (h *history) drop(r *record) {
 	if r.state == open {
-		h.strangers--
+		h.unplanned--
 	}
 	delete(h.kept, r.seq)
 }
@@ -168,7 +168,7 @@ func (h *history) drop(r *record) {
 func (h *history) ended(e *reports.Ended, s state, seen, waits bool) {
 	slot := h.slot(e.Op.Seq)
 	if !slot.holds(e.Op.Seq) {
-		if h.strangers > 0 || slot.used() && slot.seq > e.Op.Seq {
+		if h.unplanned > 0 || slot.used() && slot.seq > e.Op.Seq {
 			h.endedLate(e, s, seen, waits)
 			return
 		}
@@ -183,10 +183,10 @@ func (h *history) ended(e *reports.Ended, s state, seen, waits bool) {
 	}
 }
 
-// endedLate records the end of an operation whose place may be another's, or that may be a stranger.
+// endedLate records the end of an operation whose place may be another's, or that may be a unplannedRecord.
 func (h *history) endedLate(e *reports.Ended, s state, seen, waits bool) {
 	r := record{seq: e.Op.Seq, seen: seen}
-	if old := h.stranger(e.Op.Seq); old != nil {
+	if old := h.unplannedRecord(e.Op.Seq); old != nil {
 		r.more, r.at, r.offset, r.partition = old.more, old.at, old.offset, old.partition
 		h.drop(old)
 	}
@@ -230,11 +230,11 @@ func (h *history) detail(r *record) *details {
 
 // sighted records the first delivery of an operation. It returns false when there was no room to remember that an
 // operation which is not over was seen.
-func (h *history) sighted(seq uint64, s state, d *drivers.Delivery, far bool) bool {
+func (h *history) sighted(seq uint64, s state, d *drivers.Delivery, tooFarAhead bool) bool {
 	slot := h.slot(seq)
 	if !slot.holds(seq) {
-		if s != open || far || len(h.kept) > 0 || slot.used() && slot.seq > seq {
-			return h.sightedLate(seq, s, d, far)
+		if s != open || tooFarAhead || len(h.kept) > 0 || slot.used() && slot.seq > seq {
+			return h.sightedLate(seq, s, d, tooFarAhead)
 		}
 		if slot.more != nil || slot.needed() {
 			h.clear(slot)
@@ -246,16 +246,16 @@ func (h *history) sighted(seq uint64, s state, d *drivers.Delivery, far bool) bo
 }
 
 // sightedLate is sighted for an operation that may have a kept record, or whose place may be another's.
-func (h *history) sightedLate(seq uint64, s state, d *drivers.Delivery, far bool) bool {
+func (h *history) sightedLate(seq uint64, s state, d *drivers.Delivery, tooFarAhead bool) bool {
 	r := h.find(seq)
 	if r == nil {
 		if s != open {
 			return true
 		}
-		if r = h.slot(seq); far || r.used() && r.seq > seq {
-			stranger := record{seq: seq, far: far}
-			h.see(&stranger, d)
-			return h.keep(&stranger)
+		if r = h.slot(seq); tooFarAhead || r.used() && r.seq > seq {
+			late := record{seq: seq, tooFarAhead: tooFarAhead}
+			h.see(&late, d)
+			return h.keep(&late)
 		}
 		h.clear(r)
 		*r = record{seq: seq}

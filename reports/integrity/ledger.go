@@ -6,6 +6,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 // Mode says what it means that an operation is there more than once.
@@ -47,7 +48,7 @@ const defaultEvidence = 100
 type limits struct {
 	ring      int    // recent operations whose details are kept, a power of two
 	waiting   int    // older ones that were not seen yet: evidence without times; in real time, order unknown if one is seen
-	strangers int    // operations seen, not over, and not recent: the time of the first sighting; of far ones, see forgotten
+	unplanned int    // operations seen, not over, and not recent: the time of the first sighting; of those too far ahead, see forgotten
 	horizon   uint64 // operations beyond the highest that ended for which there are bits; seen beyond: order unknown
 	early     int    // operations seen repeatedly before they are over: duplicates and redeliveries unknown
 	copies    int    // operations at three and more positions: max_copies unknown
@@ -59,7 +60,7 @@ type limits struct {
 
 func limitsOf(c *Config) limits {
 	l := limits{
-		ring: 1 << 16, waiting: 1 << 14, strangers: 1 << 16, horizon: 1 << 20, early: 1 << 17, copies: 1 << 20,
+		ring: 1 << 16, waiting: 1 << 14, unplanned: 1 << 16, horizon: 1 << 20, early: 1 << 17, copies: 1 << 20,
 		queued: 1 << 21, offsets: 1 << 17, origins: 1 << 20, buckets: 1 << 14,
 	}
 	if c.Order == RealTime {
@@ -109,7 +110,7 @@ type Ledger struct {
 	identity drivers.IdentityReader
 	limits   limits
 	cells    []cell
-	pages    pages
+	pages    directory
 	places   positions
 	acks     positions // what acks named
 	origins  origins
@@ -124,7 +125,7 @@ type Ledger struct {
 	copies map[uint64]int64
 	// foreign deliveries by the time when they were seen.
 	foreign timeline
-	// forgotten are deliveries of far operations for which there was no room, from the lowest of them on.
+	// forgotten are deliveries of operations too far ahead for which there was no room, from the lowest of them on.
 	forgotten     timeline
 	forgottenFrom uint64
 	latest        time.Duration // of all deliveries
@@ -189,8 +190,8 @@ func (l *Ledger) Seen(batch []drivers.Delivery) {
 func (l *Ledger) ended(e *reports.Ended) {
 	seq, s, cell := e.Op.Seq, stateOf(e.Outcome), int16(e.Window+1)
 	l.planned = max(l.planned, seq+1)
-	p, i := l.pages.at(seq)
-	far := l.history.strangers > 0 && l.adopt(seq, p, i)
+	p, i := l.pages.At(seq)
+	tooFarAhead := l.history.unplanned > 0 && l.adopt(seq, p, i)
 	p.end(i, s, cell)
 	if s == acked {
 		l.cells[cell].acked++
@@ -198,10 +199,10 @@ func (l *Ledger) ended(e *reports.Ended) {
 			l.acknowledged(e, cell)
 		}
 	}
-	seen := p.seen.has(i)
-	l.history.ended(e, s, seen, seen && !far && l.order.rule == RealTime)
-	if far && s.sent() {
-		l.order.blur("an operation was seen more than %d ahead of what had ended", l.limits.horizon)
+	seen := p.seen.Has(i)
+	l.history.ended(e, s, seen, seen && !tooFarAhead && l.order.rule == RealTime)
+	if tooFarAhead && s.sent() {
+		l.order.giveUpOrder("an operation was seen more than %d ahead of what had ended", l.limits.horizon)
 	}
 	if !seen {
 		return
@@ -235,7 +236,7 @@ func (l *Ledger) named(seq uint64, cell int16, at *drivers.Attempt) {
 	}
 	if again {
 		l.cells[cell].collisions++
-		l.tellCollision(seq, cell, at)
+		l.emitCollision(seq, cell, at)
 	}
 }
 
@@ -248,15 +249,15 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 	}
 	copied := !again
 	if !ok || len(d.Origin) > 0 || d.Redelivered {
-		copied, again = l.told(d, again, ok)
+		copied, again = l.classify(d, again, ok)
 	}
 	if seq >= l.planned+l.limits.horizon {
-		l.seenFar(seq, d, copied, again)
+		l.seenTooFarAhead(seq, d, copied, again)
 		return
 	}
-	p, i := l.pages.at(seq)
-	first := !p.seen.has(i)
-	if first && l.history.strangers > 0 {
+	p, i := l.pages.At(seq)
+	first := !p.seen.Has(i)
+	if first && l.history.unplanned > 0 {
 		first = !l.adopt(seq, p, i)
 	}
 	s := p.state(i)
@@ -264,7 +265,7 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 		p.see(i)
 		l.history.sighted(seq, s, d, false)
 		if s != open {
-			l.arrived(seq, s, p.cellOf(i))
+			l.arrived(seq, s, p.cells.At(i))
 		}
 	} else if copied || again {
 		l.seenAgain(seq, s, d, copied, again)
@@ -277,10 +278,10 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 	}
 }
 
-// seenFar takes a delivery of an operation far beyond what was planned so far: a target can invent any number, and must
+// seenTooFarAhead takes a delivery of an operation far beyond what was planned so far: a target can invent any number, and must
 // not fill the memory with it.
-func (l *Ledger) seenFar(seq uint64, d *drivers.Delivery, copied, again bool) {
-	if l.history.stranger(seq) != nil {
+func (l *Ledger) seenTooFarAhead(seq uint64, d *drivers.Delivery, copied, again bool) {
+	if l.history.unplannedRecord(seq) != nil {
 		l.seenAgain(seq, open, d, copied, again)
 		return
 	}
@@ -296,15 +297,15 @@ func (l *Ledger) seenFar(seq uint64, d *drivers.Delivery, copied, again bool) {
 // adopt gives an operation that was first seen far ahead its bits, now that there are some. It returns whether there was
 // such an operation.
 func (l *Ledger) adopt(seq uint64, p *page, i uint) bool {
-	r := l.history.stranger(seq)
-	if r == nil || !r.far {
+	r := l.history.unplannedRecord(seq)
+	if r == nil || !r.tooFarAhead {
 		return false
 	}
-	if !p.seen.has(i) {
+	if !p.seen.Has(i) {
 		p.see(i)
 	}
 	if n := l.early[seq]; n != nil && n.extra > 0 {
-		need(&p.copied).set(i)
+		pages.Need(&p.copied).Set(i)
 		if n.extra > 1 {
 			l.copies[seq] = n.extra + 1
 		}
@@ -329,10 +330,10 @@ func (l *Ledger) surprise(seq uint64, s state, cell int16) {
 		c.recovered++
 	case rejected:
 		c.phantom++
-		l.tellPhantom(seq, cell)
+		l.emitPhantom(seq, cell)
 	case dropped:
 		c.unexpected++
-		l.tellUnexpected(seq, cell, "dropped and never sent, yet seen")
+		l.emitUnexpected(seq, cell, "dropped and never sent, yet seen")
 	}
 }
 

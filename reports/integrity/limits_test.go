@@ -55,7 +55,7 @@ func TestBounds(t *testing.T) {
 		h := draw(t)
 		small := func(name string) int { return rapid.IntRange(0, 3).Draw(t, name) }
 		l := newLedger(h.config, limits{
-			ring: 1, horizon: rapid.Uint64Range(1, 40).Draw(t, "horizon"), waiting: small("waiting"), strangers: small("strangers"),
+			ring: 1, horizon: rapid.Uint64Range(1, 40).Draw(t, "horizon"), waiting: small("waiting"), unplanned: small("unplanned"),
 			early: small("early"), copies: small("copies"), queued: small("queued"), offsets: small("offsets"), origins: small("origins"), buckets: 1 << 10,
 		})
 		h.tell(t, l)

@@ -11,6 +11,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 // long makes a history of several full pages in which little goes wrong, and everything once in a while.
@@ -20,12 +21,12 @@ func long(seed uint64, order Order, partitions int32) *drawn {
 		Stream: "orders", Identity: us, Windows: windows, Order: order, EvidencePerKind: 1 << 20,
 		KeyOf: func(seq uint64) uint64 { return drivers.KeyOf(seed, seq, 97) },
 	}}
-	const operations = 4*pageOps + 100
+	const operations = 4*pages.Size + 100
 	for seq := range uint64(operations) {
 		due := time.Duration(seq)*2*time.Millisecond - 2*time.Second
 		e := op(seq, int(due/time.Millisecond), ack)
 		// Two pages are whole: no operation of them is anything but acked.
-		if rnd.IntN(50) == 0 && seq>>pageShift != 1 && seq>>pageShift != 3 {
+		if rnd.IntN(50) == 0 && seq>>pages.Shift != 1 && seq>>pages.Shift != 3 {
 			e = op(seq, int(due/time.Millisecond), []drivers.Outcome{rej, ind, drp}[rnd.IntN(3)])
 		}
 		if e.Outcome != drp {
@@ -40,7 +41,7 @@ func long(seed uint64, order Order, partitions int32) *drawn {
 		next[p]++
 	}
 	for seq := range uint64(operations) {
-		lost := rnd.IntN(100) == 0 && seq>>pageShift != 1
+		lost := rnd.IntN(100) == 0 && seq>>pages.Shift != 1
 		if e := h.ended[seq]; e.Outcome == ack && !lost || e.Outcome != ack && rnd.IntN(2) == 0 {
 			show(seq)
 		}
@@ -155,8 +156,8 @@ func TestInventions(t *testing.T) {
 	if n := *r.Windows["fault"].Unexpected; n != invented {
 		t.Errorf("unexpected during the fault: %d, want %d", n, invented)
 	}
-	if len(l.history.kept) > l.limits.strangers || len(l.pages.dir) > int(l.limits.horizon/pageOps)+1 {
-		t.Errorf("%d records and %d pages for what was invented", len(l.history.kept), len(l.pages.dir))
+	if len(l.history.kept) > l.limits.unplanned || l.pages.Len() > int(l.limits.horizon/pages.Size)+1 {
+		t.Errorf("%d records and %d pages for what was invented", len(l.history.kept), l.pages.Len())
 	}
 }
 

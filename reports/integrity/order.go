@@ -57,7 +57,7 @@ type order struct {
 	drawn [drawnKeys]drawnKey
 }
 
-func (o *order) blur(format string, args ...any) {
+func (o *order) giveUpOrder(format string, args ...any) {
 	if o.unknown == "" {
 		o.unknown = fmt.Sprintf(format, args...)
 	}
@@ -87,7 +87,7 @@ func (o *order) lane(n uint64) *lane {
 // push queues a delivery. false: there is no room, and nothing is ordered any more.
 func (o *order) push(la *lane, n node) bool {
 	if o.queued >= o.bound {
-		o.blur("more than %d deliveries waited for operations to end", o.bound)
+		o.giveUpOrder("more than %d deliveries waited for operations to end", o.bound)
 		o.rule, o.lanes, o.nodes, o.queued = None, nil, nil, 0
 		return false
 	}
@@ -131,7 +131,7 @@ func (l *Ledger) inOrder(d *drivers.Delivery, first bool) bool {
 		return true
 	}
 	if first {
-		l.order.blur("an operation was seen only when the queue had handed it out before, and its place in the order is not known")
+		l.order.giveUpOrder("an operation was seen only when the queue had handed it out before, and its place in the order is not known")
 	}
 	return false
 }
@@ -143,7 +143,7 @@ func (l *Ledger) observe(seq uint64, log int32, first bool, s state) {
 		return
 	}
 	if l.forgotten.n > 0 && seq >= l.forgottenFrom {
-		o.blur("operations were seen too far ahead of what had ended to remember when")
+		o.giveUpOrder("operations were seen too far ahead of what had ended to remember when")
 		return
 	}
 	n := o.laneOf(seq, log)
@@ -214,7 +214,7 @@ func (l *Ledger) place(la *lane, seq uint64, log int32, first bool, s state) {
 	}
 	here := la.home == log+1
 	if !here {
-		l.order.blur("a key was seen in several partitions")
+		l.order.giveUpOrder("a key was seen in several partitions")
 	}
 	if l.order.rule == RealTime {
 		l.placeInTime(la, seq, here, s)
@@ -256,7 +256,7 @@ func (l *Ledger) placeInTime(la *lane, seq uint64, here bool, s state) {
 	r := l.history.find(seq)
 	if r == nil {
 		if here {
-			l.order.blur("the times of an operation were no longer known when it was seen")
+			l.order.giveUpOrder("the times of an operation were no longer known when it was seen")
 		}
 		return
 	}
@@ -282,7 +282,7 @@ func (l *Ledger) outOfOrder(seq uint64, why string, args ...any) {
 	cell := l.pages.cellOf(seq)
 	l.cells[cell].violations++
 	if l.evidence.wants(kindOrder, cell) {
-		l.testify(kindOrder, cell, seq, fmt.Sprintf(why, args...))
+		l.addEvidence(kindOrder, cell, seq, fmt.Sprintf(why, args...))
 	}
 }
 

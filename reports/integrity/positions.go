@@ -5,6 +5,8 @@ import (
 	"math/bits"
 	"slices"
 	"strconv"
+
+	"wringer/reports/pages"
 )
 
 // positions remembers which (partition, offset) were there: one bit each, and nothing for 4,096 in a row.
@@ -26,11 +28,11 @@ type offsets struct {
 
 type offsetPage struct {
 	n    int
-	bits plane
+	bits pages.Bits
 }
 
 // fullPage stands for every page of which no offset is missing. It is shared and never written to.
-var fullPage = &offsetPage{n: pageOps}
+var fullPage = &offsetPage{n: pages.Size}
 
 func newPositions(room int) positions {
 	return positions{index: make(map[int32]int32), room: room}
@@ -58,7 +60,7 @@ func (p *positions) find(partition int32) int32 {
 // add marks an offset. again: it was marked before. ok is false when there is no room to tell.
 func (p *positions) add(log int32, offset int64) (again, ok bool) {
 	o := &p.logs[log]
-	at, i := offset>>pageShift, uint(offset&(pageOps-1))
+	at, i := offset>>pages.Shift, uint(offset&(pages.Size-1))
 	if o.page == nil || o.at != at {
 		o.at, o.page = at, o.pages[at]
 	}
@@ -72,11 +74,11 @@ func (p *positions) add(log int32, offset int64) (again, ok bool) {
 		o.pages[at] = o.page
 		p.room--
 	}
-	if o.page.bits.has(i) {
+	if o.page.bits.Has(i) {
 		return true, true
 	}
-	o.page.bits.set(i)
-	if o.page.n++; o.page.n == pageOps {
+	o.page.bits.Set(i)
+	if o.page.n++; o.page.n == pages.Size {
 		o.page, o.pages[at] = fullPage, fullPage
 		p.room++
 	}
@@ -95,10 +97,10 @@ func (p *positions) eachMissing(other *positions, visit func(partition int32, of
 			if mine[at] == theirs[at] { // both full
 				continue
 			}
-			for w := range (pageOps + 63) / 64 {
+			for w := range (pages.Size + 63) / 64 {
 				left := mine[at].word(w) &^ theirs[at].word(w)
 				for ; left != 0; left &= left - 1 {
-					visit(partition, at<<pageShift+int64(w*64+bits.TrailingZeros64(left)))
+					visit(partition, at<<pages.Shift+int64(w*64+bits.TrailingZeros64(left)))
 				}
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/reports/pages"
 )
 
 // TestPositions compares with a map while pages fill up, in any order, below 0 and far above.
@@ -13,8 +14,8 @@ func TestPositions(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	p, marked := newPositions(1<<17), make(map[position]bool)
 	var offsets []int64
-	for i := range int64(3 * pageOps) {
-		offsets = append(offsets, i-pageOps, i+1<<40)
+	for i := range int64(3 * pages.Size) {
+		offsets = append(offsets, i-pages.Size, i+1<<40)
 	}
 	for range 2 { // the second time, each is there again
 		rnd.Shuffle(len(offsets), func(i, j int) { offsets[i], offsets[j] = offsets[j], offsets[i] })

@@ -10,6 +10,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/pages"
 )
 
 // history of a stream, drawn at random.
@@ -38,7 +39,7 @@ func (h *drawn) drawEnded(t *rapid.T) {
 	outcomes := []drivers.Outcome{ack, ack, ack, ack, rej, ind, drp}
 	due := -2 * time.Second
 	// Operations around a border of pages, where bits change hands.
-	base := rapid.SampledFrom([]uint64{0, pageOps - 20}).Draw(t, "base")
+	base := rapid.SampledFrom([]uint64{0, pages.Size - 20}).Draw(t, "base")
 	for i := range rapid.Uint64Range(0, 60).Draw(t, "operations") {
 		due += time.Duration(rapid.IntRange(0, 1500).Draw(t, "gap")) * time.Millisecond
 		e := op(base+i, 0, rapid.SampledFrom(outcomes).Draw(t, "outcome"))

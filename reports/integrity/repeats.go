@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"wringer/drivers"
+	"wringer/reports/pages"
 )
 
 // note is what happened to an operation after its first sighting and before its end.
@@ -18,9 +19,9 @@ type repeat struct {
 	copied, redelivered bool
 }
 
-// told says whether a delivery is a record of its own, and whether it is a delivery again: of that record, or of its origin.
+// classify says whether a delivery is a record of its own, and whether it is a delivery again: of that record, or of its origin.
 // known, if ok, says whether the record was delivered before. It holds for an operation that was seen before.
-func (l *Ledger) told(d *drivers.Delivery, known, ok bool) (copied, again bool) {
+func (l *Ledger) classify(d *drivers.Delivery, known, ok bool) (copied, again bool) {
 	if !ok {
 		l.repeatsUnknown = "the offsets have more gaps than there is room for"
 		return false, false
@@ -49,15 +50,15 @@ func (l *Ledger) seenAgain(seq uint64, s state, d *drivers.Delivery, copied, aga
 		}
 		cell := l.pages.cellOf(seq)
 		l.countRepeat(cell, r, n)
-		l.tellRepeat(seq, cell, &r)
+		l.emitRepeat(seq, cell, &r)
 	}
 }
 
 // count counts one more position of an operation that was seen before, and returns how many there are now.
 func (l *Ledger) count(seq uint64) int64 {
-	p, i := l.pages.at(seq)
-	if copied := need(&p.copied); !copied.has(i) {
-		copied.set(i)
+	p, i := l.pages.At(seq)
+	if copied := pages.Need(&p.copied); !copied.Has(i) {
+		copied.Set(i)
 		return 2
 	}
 	n, ok := l.copies[seq]
@@ -102,7 +103,7 @@ func (l *Ledger) seenEarly(seq uint64, r repeat) {
 	}
 	if r.copied {
 		n.extra++
-		if p, i := l.pages.ifThere(seq); p != nil && p.seen.has(i) {
+		if p, i := l.pages.Find(seq); p != nil && p.seen.Has(i) {
 			l.count(seq)
 		}
 	}
@@ -133,6 +134,6 @@ func (l *Ledger) settleEarly(seq uint64, s state, cell int16) {
 	}
 	c.redelivered += n.redelivered
 	for i := range n.repeats {
-		l.tellRepeat(seq, cell, &n.repeats[i])
+		l.emitRepeat(seq, cell, &n.repeats[i])
 	}
 }

@@ -61,11 +61,11 @@ func (l *Ledger) result(c reports.Completeness, windowAt func(t time.Duration) i
 	defer l.mu.Unlock()
 	l.advanceAll(true)
 	if l.forgotten.n > 0 && l.forgottenFrom < l.planned && c.Known {
-		c = reports.Completeness{Why: fmt.Sprintf("more than %d operations were seen far ahead of what had ended", l.limits.strangers)}
+		c = reports.Completeness{Why: fmt.Sprintf("more than %d operations were seen far ahead of what had ended", l.limits.unplanned)}
 	}
-	l.closeStrangers(windowAt)
+	l.countUnplanned(windowAt)
 	if c.Known {
-		l.pages.lost(func(seq uint64, cell int16) { l.tellLost(seq, cell) })
+		l.pages.lost(func(seq uint64, cell int16) { l.emitLost(seq, cell) })
 	}
 	unknown := l.unknown(c)
 	r := Result{Unknown: unknown, Violations: l.evidence.sorted()}
@@ -80,9 +80,9 @@ func (l *Ledger) result(c reports.Completeness, windowAt func(t time.Duration) i
 	return r
 }
 
-// closeStrangers counts what has no due time, in the window in which it was seen: foreign deliveries, and operations that
+// countUnplanned counts what has no due time, in the window in which it was seen: foreign deliveries, and operations that
 // were seen and never planned.
-func (l *Ledger) closeStrangers(windowAt func(t time.Duration) int) {
+func (l *Ledger) countUnplanned(windowAt func(t time.Duration) int) {
 	at := func(t time.Duration) int16 { return int16(max(windowAt(t), reports.WindowWarmup) + 1) }
 	l.foreign.each(func(t time.Duration, n int64) { l.cells[at(t)].foreign += n })
 	l.forgotten.each(func(t time.Duration, n int64) { l.cells[at(t)].unexpected += n })
@@ -93,26 +93,26 @@ func (l *Ledger) closeStrangers(windowAt func(t time.Duration) int) {
 		}
 		cell := at(seen)
 		l.cells[cell].unexpected++
-		l.tellUnexpected(seq, cell, fmt.Sprintf("seen at %s, and no such operation was planned", moment(seen)))
+		l.emitUnexpected(seq, cell, fmt.Sprintf("seen at %s, and no such operation was planned", moment(seen)))
 	}
-	l.pages.strangers(func(seq uint64, _ int16) { count(seq) })
-	for _, seq := range l.history.farStrangers() {
-		if p, i := l.pages.ifThere(seq); p == nil || !p.seen.has(i) {
+	l.pages.unplanned(count)
+	for _, seq := range l.history.unplannedAhead() {
+		if p, i := l.pages.Find(seq); p == nil || !p.seen.Has(i) {
 			count(seq)
 		}
 	}
 }
 
-// farStrangers lists the operations that were first seen far ahead and are not over, in order.
-func (h *history) farStrangers() []uint64 {
-	var far []uint64
+// unplannedAhead lists the operations that were first seen far ahead and are not over, in order.
+func (h *history) unplannedAhead() []uint64 {
+	var seqs []uint64
 	for seq, r := range h.kept {
-		if r.far && r.state == open {
-			far = append(far, seq)
+		if r.tooFarAhead && r.state == open {
+			seqs = append(seqs, seq)
 		}
 	}
-	slices.Sort(far)
-	return far
+	slices.Sort(seqs)
+	return seqs
 }
 
 // The counts by their names in run.json that become unknown together.
@@ -142,7 +142,7 @@ func (l *Ledger) unknown(c reports.Completeness) map[string]string {
 	mark(l.acksUnknown, ackCounts...)
 	mark(l.order.unknown, orderCounts...)
 	if l.forgotten.n > 0 {
-		mark(fmt.Sprintf("beyond %d invented operations, deliveries were counted", l.limits.strangers), "unexpected")
+		mark(fmt.Sprintf("beyond %d invented operations, deliveries were counted", l.limits.unplanned), "unexpected")
 	}
 	if l.config.Order == RealTime && l.config.KeyOf == nil {
 		mark("order in real time is that of a key, and the stream has none", "order_violations")

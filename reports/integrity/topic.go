@@ -187,7 +187,7 @@ func (t *Topic) copied(d *drivers.Delivery, hash uint64, k known) {
 	if d.Position.Known {
 		why = "in the topic at " + placeText(k.partition, k.offset) + " and again at " + placeText(place(d.Position))
 	}
-	t.testify("log_duplicate", k.cell, d, why)
+	t.addEvidence("log_duplicate", k.cell, d, why)
 }
 
 // number compares a record with those before it of its key.
@@ -222,7 +222,7 @@ func (t *Topic) number(d *drivers.Delivery, cell int16, first bool) {
 func (t *Topic) order(d *drivers.Delivery, r *row, n int64, cell int16, first bool) {
 	if first && n < r.home {
 		t.cells[cell].violations++
-		t.testify("order_violation", cell, d, fmt.Sprintf("number %d of its key was first seen after number %d", n, r.home))
+		t.addEvidence("order_violation", cell, d, fmt.Sprintf("number %d of its key was first seen after number %d", n, r.home))
 	}
 	if n < r.last {
 		t.cells[cell].regressions++
@@ -254,8 +254,8 @@ func (t *Topic) skip(hash uint64, r *row, n int64, cell int16) {
 	}
 }
 
-// testify keeps evidence while there is room for it.
-func (t *Topic) testify(kind string, cell int16, d *drivers.Delivery, why string) {
+// addEvidence keeps evidence while there is room for it.
+func (t *Topic) addEvidence(kind string, cell int16, d *drivers.Delivery, why string) {
 	if of := (topicEvidence{kind, cell}); t.wants(of) {
 		v := t.violation(of, why)
 		v.ID, v.Key = string(d.ID), string(d.Key)

@@ -15,7 +15,7 @@ func endOf(seq uint64) *reports.Ended {
 
 // An operation that ends long after a later one with the same place leaves that its place.
 func TestTheLaterKeepsItsPlace(t *testing.T) {
-	h := newHistory(limits{ring: 4, waiting: 10, strangers: 10})
+	h := newHistory(limits{ring: 4, waiting: 10, unplanned: 10})
 	h.ended(endOf(8), acked, true, false)
 	h.ended(endOf(4), acked, true, false)
 	if r := h.find(8); r == nil || r.sent != 8*time.Millisecond {

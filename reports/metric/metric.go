@@ -75,8 +75,9 @@ type Metric struct {
 	Anomaly bool
 	// Evidence is the kind of the violations that are the evidence of the count; empty when there are none.
 	Evidence string
-	// Beyond says why a value beyond every measured one violates a gate: operations got no answer.
-	Beyond string
+	// Beyond says why a value beyond every measured one violates a gate: operations got no answer. Never is the word in place
+	// of such a value: not seen; empty: no answer.
+	Beyond, Never string
 	// Count returns the count from the record, nil when it was not measured or is not known. It is nil for metrics that the
 	// record does not hold as a count.
 	Count func(*reports.Measures) *int64

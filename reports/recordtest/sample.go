@@ -94,6 +94,9 @@ func open(expr, stream, metric, unit string, limit float64, verdict reports.Verd
 	if strings.HasSuffix(expr, "after lost-answers") {
 		g.Window = ptr("after lost-answers")
 	}
+	if m := Catalogue().Lookup(metric); m != nil && verdict == reports.Fail {
+		g.Beyond = m.Never
+	}
 	return g
 }
 

@@ -11,7 +11,7 @@ import (
 var Metrics = []metric.Metric{
 	{Name: "detection", Unit: metric.NS, Class: metric.Recovery, Better: metric.Lower, At: metric.DuringFault, Needs: sends,
 		About: "Time from the fault's start to the first bad second.", Read: read(detection)},
-	{Name: "recovery", Unit: metric.NS, Class: metric.Recovery, Better: metric.Lower, At: metric.AfterFault, Needs: sends, Beyond: "not recovered",
+	{Name: "recovery", Unit: metric.NS, Class: metric.Recovery, Better: metric.Lower, At: metric.AfterFault, Needs: sends, Beyond: "not recovered", Never: "not recovered",
 		About: "Time from the fault's end to the first of 3 good seconds in a row.", Read: read(recovered)},
 }
 

@@ -45,7 +45,7 @@ func (r *Account) Replayed(window int, op *drivers.Op, kind drivers.ReplayKind, 
 	case drivers.ReplayHonoured:
 		k.Honoured++
 	case drivers.ReplayViolation:
-		if k.Violations <= reports.EvidenceLimit {
+		if k.Violations < reports.EvidenceLimit {
 			r.addEvidence(window, op, kind, result)
 		}
 		k.Violations++

@@ -81,7 +81,10 @@ func violation(v *reports.Violation, numbered bool) Row {
 		tries.Notes = append(tries.Notes, text)
 	}
 	for _, at := range v.Seen {
-		text := fmt.Sprintf("%s: partition %d, offset %d", reports.Moment(at.AtNS), at.Partition, at.Offset)
+		text := reports.Moment(at.AtNS)
+		if at.Partition != nil && at.Offset != nil {
+			text += fmt.Sprintf(": partition %d, offset %d", *at.Partition, *at.Offset)
+		}
 		if at.Origin != "" {
 			text += ", from " + at.Origin
 		}

@@ -52,7 +52,6 @@ const (
 	NameChecks      = "checks"
 	NameAbsences    = "absences"
 	NameGauges      = "gauges"
-	NameFurther     = "further"
 	NameTimes       = "times"
 	NameHistogram   = "histogram"
 	NameTotals      = "totals"

@@ -260,29 +260,46 @@ func TestNothingIsToldOfUnmeasuredProbes(t *testing.T) {
 	}
 }
 
-func TestFurtherMeasurements(t *testing.T) {
+func TestChecksWithoutASectionOfTheirOwn(t *testing.T) {
 	run := recordtest.Fail().Run
-	value := func(v float64) *float64 { return &v }
-	if s := sections.Further(run, "orders", nil); !s.Empty() {
-		t.Errorf("a section of nothing: %+v", s)
+	run.Checks = []reports.Described{
+		{Name: "error_run", Unit: "count", Anomaly: true, About: "The longest run of errors."}, {Name: "settled", Unit: "ns"}, {Name: "elsewhere", Unit: "count"},
 	}
-	s := sections.Further(run, "orders", []sections.Measurement{
-		{Name: "longest_error_run", Unit: "count", Defect: true, Total: value(12), Windows: map[string]*float64{"baseline": value(0), "lost-answers": value(12)}},
-		{Name: "settled", Unit: "ns", Windows: map[string]*float64{"lost-answers": nil}},
-	})
-	whole(t, "fail", &s)
-	if lines := s.Lines(); !slices.Equal(lines, []string{"further measurements: longest error run 12, settled not known"}) {
-		t.Errorf("%q", lines)
+	n := func(v int64) *int64 { return &v }
+	orders := run.Streams["orders"]
+	orders.Total.Checks = map[string]*int64{"error_run": n(12), "settled": nil}
+	orders.Windows["baseline"].Checks = map[string]*int64{"error_run": n(0)}
+	orders.Windows["lost-answers"].Checks = map[string]*int64{"error_run": n(12), "settled": nil}
+	orders.Windows["drain"].Checks = map[string]*int64{"error_run": n(1)}
+	all := sections.For(run, "orders")
+	at := slices.IndexFunc(all, func(s sections.Section) bool { return s.Name == sections.NameChecks })
+	if at < 0 {
+		t.Fatal("no section of checks")
 	}
-	all := []sections.Section{s}
-	if c := find(t, all, "further", "lost-answers", "longest error run"); c.State != sections.Bad || c.Unit != "count" {
-		t.Errorf("%+v", c)
+	s := &all[at]
+	whole(t, "fail", s)
+	if lines := s.Lines(); !slices.Equal(lines, []string{"further checks: error run 12, settled not known"}) || !slices.Equal(s.Notes, []string{"error_run: The longest run of errors"}) {
+		t.Errorf("%q, %q", lines, s.Notes)
 	}
-	if c := find(t, all, "further", "baseline", "settled"); c.State != sections.Unmeasured || c.Kind != sections.Time {
-		t.Errorf("%+v", c)
+	for _, c := range []struct {
+		row, column, text string
+		kind              sections.Kind
+		state             sections.State
+	}{
+		{"lost-answers", "error run", "12", sections.Count, sections.Bad},
+		{"baseline", "settled", reports.NotMeasured, sections.Time, sections.Unmeasured},
+		{"lost-answers", "settled", reports.NotKnown, sections.Time, sections.Unknown},
+		{"drain", "error run", "1", sections.Count, sections.Bad},
+	} {
+		if got := find(t, all, sections.NameChecks, c.row, c.column); got.Text != c.text || got.Kind != c.kind || got.State != c.state {
+			t.Errorf("%s, %s: %+v", c.row, c.column, got)
+		}
 	}
-	if len(s.Rows) != 3 || !s.Rows[1].Fault || s.Rows[1].Note != "25 s – 29 s" {
-		t.Errorf("%d rows, %+v", len(s.Rows), s.Rows[1])
+	if i := sections.Integrity(run); !slices.ContainsFunc(i.Rows, func(r sections.Row) bool { return r.Cells[0].Text == "error run" && r.Cells[1].Text == "12" }) {
+		t.Error("a check's anomaly is not among those of the run")
+	}
+	if load := sections.Load(run, "orders"); !slices.ContainsFunc(load, func(s sections.Section) bool { return s.Name == sections.NameChecks }) {
+		t.Error("the report of a load test has no section of checks")
 	}
 }
 

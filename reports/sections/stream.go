@@ -1,6 +1,7 @@
 package sections
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -90,7 +91,8 @@ func happened(m *reports.Measures) bool {
 	if m.Offered > 0 || m.Group != nil {
 		return true
 	}
-	return slices.ContainsFunc(slices.Concat(reports.IntegrityNames(), reports.WitnessNames()), func(name string) bool {
+	names := slices.Concat(reports.IntegrityNames(), reports.WitnessNames(), slices.Collect(maps.Keys(m.Checks)))
+	return slices.ContainsFunc(names, func(name string) bool {
 		n := m.Count(name)
 		return n != nil && *n > 0
 	})

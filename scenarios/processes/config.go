@@ -1,5 +1,5 @@
-// Package processes is the target `processes:`: local programs that are started with the run, are parts that faults can
-// break, and end with it.
+// Package processes is the target `processes:`: local programs that start with the run and end with it. Each is a part that
+// faults can break.
 package processes
 
 import (
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"wringer/scenarios"
+	"wringer/scenarios/ready"
 )
 
 // Config is `target: {processes: {NAME: {...}}}`.
@@ -23,24 +24,14 @@ type Program struct {
 	Env     map[string]string `yaml:"env" jsonschema_description:"Environment variables, beside the harness's own."`
 	Dir     string            `yaml:"dir" jsonschema_description:"The working directory. Default: the harness's own."`
 	Ports   []string          `yaml:"ports" jsonschema_description:"Names of free loopback ports, which follow each other: ${processes.PROCESS.NAME} is the address, ${processes.PROCESS.NAME.port} the number."`
-	Ready   *Ready            `yaml:"ready" jsonschema_description:"How to see that it works. Default: its first port takes connections; without ports, that it runs."`
+	Ready   *ready.Config     `yaml:"ready" jsonschema_description:"How to see that it works. Default: its first port takes connections; without ports, that it runs."`
 	Needs   []string          `yaml:"needs" jsonschema_description:"Processes that must be ready before this one is started."`
 	Grace   time.Duration     `yaml:"grace" jsonschema_description:"How long it may take to end when it is asked to, before it is killed. Default 5s."`
-}
-
-// Ready is one way to see that a program works.
-type Ready struct {
-	TCP    string        `yaml:"tcp" jsonschema_description:"Address that takes connections."`
-	HTTP   string        `yaml:"http" jsonschema_description:"URL that answers with a status below 400."`
-	GRPC   string        `yaml:"grpc" jsonschema_description:"Address whose grpc.health.v1 service says SERVING."`
-	Log    string        `yaml:"log" jsonschema_description:"Regular expression that a line of its output matches."`
-	Within time.Duration `yaml:"within" jsonschema_description:"How long it may take to be ready. Default 30s."`
 }
 
 const (
 	maxPrograms = 64
 	maxPorts    = 64
-	maxWithin   = 50 * time.Second // the runner gives a target a minute
 	maxGrace    = time.Minute
 )
 
@@ -95,27 +86,13 @@ func (p *Program) check(problem func(field, message string)) {
 	if p.Grace > maxGrace {
 		problem("grace", fmt.Sprintf("%v is more than the most, %v", p.Grace, maxGrace))
 	}
-	if p.Ready != nil {
-		p.Ready.check(problem)
-	}
-}
-
-func (r *Ready) check(problem func(field, message string)) {
-	ways := slices.DeleteFunc([]string{r.TCP, r.HTTP, r.GRPC, r.Log}, func(s string) bool { return s == "" })
-	if len(ways) != 1 {
-		problem("ready", "takes exactly one key of tcp, http, grpc, log")
-	}
-	if _, err := regexp.Compile(r.Log); err != nil {
-		problem("ready.log", fmt.Sprintf("%q is no regular expression: %v", r.Log, err))
-	}
-	if r.Within > maxWithin {
-		problem("ready.within", fmt.Sprintf("%v is more than the most, %v", r.Within, maxWithin))
-	}
+	p.Ready.Check(problem)
 }
 
 func (c *Config) names() []string { return slices.Sorted(maps.Keys(*c)) }
 
-// order is the order of starting: each after those that it needs, by name otherwise. stuck are those that never come.
+// order is the starting order: each program after those it needs, otherwise by name. stuck lists the programs that can
+// never start.
 func (c *Config) order() (order, stuck []string) {
 	left := c.names()
 	for {
@@ -139,7 +116,7 @@ func (c *Config) Variables() []string {
 	return all
 }
 
-// Reserved implements scenarios.Reserving: the ports are known before anything starts.
+// Reserved implements scenarios.Reserving: the ports are known before any program starts.
 func (c *Config) Reserved() []string {
 	var all []string
 	for _, n := range c.names() {

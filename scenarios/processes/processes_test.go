@@ -3,11 +3,7 @@ package processes
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,45 +12,42 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
-	"google.golang.org/grpc/health/grpc_health_v1"
 
-	"wringer/faults/process"
 	"wringer/scenarios"
+	"wringer/scenarios/ready"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// kept is output in memory.
-type kept struct {
+// outputBuffer keeps output in memory.
+type outputBuffer struct {
 	mu sync.Mutex
 	bytes.Buffer
 }
 
-func (k *kept) Write(p []byte) (int, error) {
+func (k *outputBuffer) Write(p []byte) (int, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.Buffer.Write(p)
 }
 
-func (k *kept) text() string {
+func (k *outputBuffer) text() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.String()
 }
 
-func (*kept) Close() error { return nil }
+func (*outputBuffer) Close() error { return nil }
 
 func shell(script string) *Program { return &Program{Command: []string{"sh", "-c", script}} }
 
-func run(t *testing.T, c Config) (scenarios.Target, map[string]*kept, error) {
+func run(t *testing.T, c Config) (scenarios.Target, map[string]*outputBuffer, error) {
 	t.Helper()
-	outputs := make(map[string]*kept)
+	outputs := make(map[string]*outputBuffer)
 	target, err := c.Start(t.Context(), scenarios.TargetEnv{
 		Name: "processes", Run: "test",
 		Output: func(name string) (io.WriteCloser, error) {
-			outputs[name] = &kept{}
+			outputs[name] = &outputBuffer{}
 			return outputs[name], nil
 		},
 	})
@@ -72,9 +65,9 @@ func TestStartsInOrderWithVariables(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "order")
 	db := shell("echo db >> " + file + "; echo port $PORT; echo up; exec sleep 600")
 	db.Ports, db.Env = []string{"sql", "admin"}, map[string]string{"PORT": "${processes.db.admin.port}"}
-	db.Ready = &Ready{Log: "^up$"}
+	db.Ready = &ready.Config{Log: "^up$"}
 	api := shell("echo api ${processes.db.sql} >> " + file + "; echo here; exec sleep 600")
-	api.Needs, api.Ready, api.Dir = []string{"db"}, &Ready{Log: "here"}, t.TempDir()
+	api.Needs, api.Ready, api.Dir = []string{"db"}, &ready.Config{Log: "here"}, t.TempDir()
 	target, outputs, err := run(t, Config{"api": api, "db": db})
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +83,7 @@ func TestStartsInOrderWithVariables(t *testing.T) {
 	if vars["api.pid"] == "" || len(target.Parts()) != 2 {
 		t.Errorf("variables %v, %d parts", vars, len(target.Parts()))
 	}
-	// The line must be written anew after a restart.
+	// After a restart the line must be written again.
 	if err := target.Parts()["db"].Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +101,7 @@ func TestStartFails(t *testing.T) {
 		t.Fatalf("started %v, %v", target, err)
 	}
 	b := shell("echo no table orders; exit 4")
-	b.Ready = &Ready{Log: "never"}
+	b.Ready = &ready.Config{Log: "never"}
 	if _, _, err := run(t, Config{"a": shell("exec sleep 600"), "b": b}); err == nil || !strings.Contains(err.Error(), "exit status 4; its last words: no table orders") {
 		t.Errorf("error %v", err)
 	}
@@ -121,7 +114,7 @@ func TestStartFails(t *testing.T) {
 func TestEvents(t *testing.T) {
 	target, _, err := run(t, Config{"a": shell("exit 9")})
 	if err != nil {
-		return // it was over before it was looked at
+		return // the program had ended before the first check
 	}
 	patience := time.NewTimer(20 * time.Second)
 	defer patience.Stop()
@@ -136,75 +129,6 @@ func TestEvents(t *testing.T) {
 		case <-patience.C:
 			t.Fatal("the end of the process was not told")
 		}
-	}
-}
-
-func TestReady(t *testing.T) {
-	ill := false
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if ill {
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-	}))
-	defer web.Close()
-	if err := get(t.Context(), web.URL); err != nil {
-		t.Error(err)
-	}
-	ill = true
-	if err := get(t.Context(), web.URL); err == nil || !strings.Contains(err.Error(), "503") {
-		t.Errorf("ill: %v", err)
-	}
-	if err := dial(t.Context(), web.Listener.Addr().String()); err != nil {
-		t.Error(err)
-	}
-
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, state := grpc.NewServer(), health.NewServer()
-	grpc_health_v1.RegisterHealthServer(server, state)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	defer func() { server.Stop(); <-served }()
-	if err := serving(t.Context(), l.Addr().String()); err != nil {
-		t.Error(err)
-	}
-	state.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
-	if err := serving(t.Context(), l.Addr().String()); err == nil || !strings.Contains(err.Error(), "NOT_SERVING") {
-		t.Errorf("not serving: %v", err)
-	}
-}
-
-func specOf(t *testing.T, p *Program) *process.Spec {
-	t.Helper()
-	spec := &process.Spec{}
-	if err := p.probe(spec, ""); err != nil {
-		t.Fatal(err)
-	}
-	return spec
-}
-
-func TestWatcher(t *testing.T) {
-	p := shell("")
-	p.Ready = &Ready{Log: `listening on \d+`}
-	spec := specOf(t, p)
-	for _, piece := range []string{"star", "ting\nlisten", "ing on 80", "80\nmore"} {
-		if err := spec.Ready(t.Context()); !errors.Is(err, errNoLine) {
-			t.Errorf("before %q: %v", piece, err)
-		}
-		spec.Output.Write([]byte(piece))
-	}
-	if err := spec.Ready(t.Context()); err != nil {
-		t.Error(err)
-	}
-	spec.Begin()
-	if err := spec.Ready(t.Context()); err == nil {
-		t.Error("an earlier life's line counts")
-	}
-	spec.Output.Write(bytes.Repeat([]byte("x"), 1<<20))
-	if w := spec.Output.(*watcher); len(w.part) > longestLine {
-		t.Errorf("%d bytes of a line are kept", len(w.part))
 	}
 }
 
@@ -226,9 +150,9 @@ func TestCheck(t *testing.T) {
 		"a.ports: two":   with(func(p *Program) { p.Ports = []string{"x", "x"} }),
 		"a.env":          with(func(p *Program) { p.Env = map[string]string{"A=B": "c"} }),
 		"a.grace":        with(func(p *Program) { p.Grace = time.Hour }),
-		"a.ready: takes": with(func(p *Program) { p.Ready = &Ready{} }),
-		"a.ready.log":    with(func(p *Program) { p.Ready = &Ready{Log: "("} }),
-		"a.ready.within": with(func(p *Program) { p.Ready = &Ready{TCP: "x", Within: time.Hour} }),
+		"a.ready: takes": with(func(p *Program) { p.Ready = &ready.Config{} }),
+		"a.ready.log":    with(func(p *Program) { p.Ready = &ready.Config{Log: "("} }),
+		"a.ready.within": with(func(p *Program) { p.Ready = &ready.Config{TCP: "x", Within: time.Hour} }),
 	} {
 		var got []string
 		c.Check(func(field, message string) { got = append(got, field+": "+message) })

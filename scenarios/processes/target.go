@@ -15,7 +15,7 @@ import (
 	"wringer/scenarios"
 )
 
-// target is the programs at work.
+// target is the running programs.
 type target struct {
 	env     scenarios.TargetEnv
 	vars    map[string]string
@@ -24,7 +24,7 @@ type target struct {
 	outputs []io.Closer
 }
 
-// start starts the programs one after the other. What it started is gone when it returns an error.
+// start starts the programs one after another. With an error, no program is left running.
 func start(ctx context.Context, c Config, env scenarios.TargetEnv) (*target, error) {
 	t := &target{env: env, vars: make(map[string]string), parts: make(map[string]*process.Process)}
 	if err := t.reserve(c); err != nil {
@@ -39,7 +39,7 @@ func start(ctx context.Context, c Config, env scenarios.TargetEnv) (*target, err
 	return t, nil
 }
 
-// reserve gives every named port a number.
+// reserve assigns a number to every named port.
 func (t *target) reserve(c Config) error {
 	var names []string
 	for _, n := range c.names() {
@@ -65,7 +65,7 @@ func (t *target) reserve(c Config) error {
 
 // start starts one program and returns when it is ready.
 func (t *target) start(ctx context.Context, n string, p *Program) error {
-	filled, err := p.fill(t.named())
+	filled, err := p.fill(t.variables())
 	if err != nil {
 		return fmt.Errorf("process %s: %w", n, err)
 	}
@@ -84,11 +84,16 @@ func (t *target) start(ctx context.Context, n string, p *Program) error {
 		t.outputs = append(t.outputs, out)
 		spec.Output = out
 	}
-	if err := t.env.Within(ctx, filled.Ready.asks()...); err != nil {
+	if err := t.env.Within(ctx, filled.Ready.Addresses()...); err != nil {
 		return fmt.Errorf("process %s: ready: %w", n, err)
 	}
-	if err := filled.probe(&spec, t.first(n, p)); err != nil {
+	probe, err := filled.Ready.Probe(t.first(n, p))
+	if err != nil {
 		return fmt.Errorf("process %s: %w", n, err)
+	}
+	if probe != nil {
+		spec.Ready, spec.Begin, spec.Within = probe.Ready, probe.Begin, probe.Within
+		spec.Output = probe.Output(spec.Output)
 	}
 	t.parts[n] = process.New(spec)
 	t.started = append(t.started, n)
@@ -101,7 +106,7 @@ func (t *target) start(ctx context.Context, n string, p *Program) error {
 	return nil
 }
 
-// first is the address of a program's first port, empty when it has none.
+// first is the address of a program's first port; empty without ports.
 func (t *target) first(n string, p *Program) string {
 	if len(p.Ports) == 0 {
 		return ""
@@ -109,8 +114,8 @@ func (t *target) first(n string, p *Program) string {
 	return t.vars[n+"."+p.Ports[0]]
 }
 
-// named are the variables as a scenario writes them.
-func (t *target) named() map[string]string {
+// variables returns the variables as a scenario writes them.
+func (t *target) variables() map[string]string {
 	vars := make(map[string]string, len(t.vars)+len(t.env.Vars))
 	maps.Copy(vars, t.env.Vars)
 	for name, value := range t.vars {
@@ -119,7 +124,7 @@ func (t *target) named() map[string]string {
 	return vars
 }
 
-// fill is the program with its variables filled in.
+// fill returns the program with its variables filled in.
 func (p *Program) fill(vars map[string]string) (*Program, error) {
 	var failed []error
 	text := func(s string) string {
@@ -136,11 +141,7 @@ func (p *Program) fill(vars map[string]string) (*Program, error) {
 		out.Env[key] = text(value)
 	}
 	out.Dir = text(p.Dir)
-	if p.Ready != nil {
-		r := *p.Ready
-		r.TCP, r.HTTP, r.GRPC, r.Log = text(r.TCP), text(r.HTTP), text(r.GRPC), text(r.Log)
-		out.Ready = &r
-	}
+	out.Ready = p.Ready.Fill(text)
 	return &out, errors.Join(failed...)
 }
 
@@ -156,7 +157,7 @@ func (t *target) Parts() map[string]faults.Part {
 	return parts
 }
 
-// Events implements scenarios.Witness: the programs that ended although nothing told them to.
+// Events implements scenarios.Witness: it reports programs that ended by themselves.
 func (t *target) Events() []string {
 	var all []string
 	for _, n := range t.started {
@@ -167,7 +168,7 @@ func (t *target) Events() []string {
 	return all
 }
 
-// Close implements scenarios.Target: the last started ends first.
+// Close implements scenarios.Target. Programs end in the reverse order of their start.
 func (t *target) Close(ctx context.Context) error {
 	var failed []error
 	for _, n := range slices.Backward(t.started) {

@@ -38,8 +38,8 @@ func newBounds(allowed []string) *bounds {
 	}}
 }
 
-// over returns dial with the bounds checked first.
-func (b *bounds) over(dial faults.DialFunc) faults.DialFunc {
+// checked returns dial with the bounds checked first.
+func (b *bounds) checked(dial faults.DialFunc) faults.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if err := b.check(ctx, network, address); err != nil {
 			return nil, err
@@ -68,14 +68,14 @@ func (b *bounds) check(ctx context.Context, network, address string) error {
 		b.known.Store(host, nil)
 		return nil
 	}
-	over := beyond{host}
-	b.known.Store(host, over)
-	if b.broken.CompareAndSwap(nil, &over) {
+	outside := beyond{host}
+	b.known.Store(host, outside)
+	if b.broken.CompareAndSwap(nil, &outside) {
 		if stop := b.stop.Load(); stop != nil {
-			(*stop)(over)
+			(*stop)(outside)
 		}
 	}
-	return over
+	return outside
 }
 
 // local says whether every address of a host is allowed.
@@ -101,8 +101,8 @@ func private(ip netip.Addr) bool {
 
 // err is the first dial beyond the bounds; nil when there was none.
 func (b *bounds) err() error {
-	if over := b.broken.Load(); over != nil {
-		return fmt.Errorf("%w: %w", ErrScenario, *over)
+	if outside := b.broken.Load(); outside != nil {
+		return fmt.Errorf("%w: %w", ErrScenario, *outside)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 
 // collector folds what the streams recorded, once a second.
 type collector struct {
-	t       *step
+	step    *step
 	mu      sync.Mutex // guards all below and the tallies
 	watcher *watcher   // nil: nobody watches
 	cores   map[int]float64
@@ -29,16 +29,16 @@ type collector struct {
 // collect starts collecting. fail ends the run: because the harness failed, or by the scenario's own rules. The returned
 // function collects the rest and hands it out. It is called when every stream has ended and everything was observed; ended is
 // the end of the measured part.
-func (t *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Duration)) {
-	c := &collector{t: t, cores: make(map[int]float64), state: make(map[string]string), limited: make(map[string]int)}
-	c.aborts, c.abort = judge.NewAborts(t.sc.Abort), fail
+func (s *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Duration)) {
+	c := &collector{step: s, cores: make(map[int]float64), state: make(map[string]string), limited: make(map[string]int)}
+	c.aborts, c.abort = judge.NewAborts(s.sc.Abort), fail
 	c.watcher = startWatcher(c)
-	t.collector = c
-	t.timeline.Notify = c.fault
+	s.collector = c
+	s.timeline.Notify = c.fault
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		timer := time.NewTimer(t.untilSecond())
+		timer := time.NewTimer(s.untilSecond())
 		defer timer.Stop()
 		for {
 			select {
@@ -47,15 +47,15 @@ func (t *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Dur
 			case <-timer.C:
 			}
 			c.tick(fail)
-			timer.Reset(t.untilSecond())
+			timer.Reset(s.untilSecond())
 		}
 	}()
 	return func(ended time.Duration) {
 		close(stop)
 		<-done
 		c.mu.Lock()
-		for i := range t.streams {
-			c.gather(i, true)
+		for _, m := range s.streams {
+			c.gather(m, true)
 		}
 		c.mu.Unlock()
 		c.watcher.close(ended)
@@ -64,9 +64,9 @@ func (t *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Dur
 
 // untilSecond is the time to the next whole second of the run's clock, and a little more: every operation that was due in the
 // second has then begun.
-func (t *step) untilSecond() time.Duration {
+func (s *step) untilSecond() time.Duration {
 	const settle = 5 * time.Millisecond
-	now := t.clock()
+	now := s.clock()
 	next := now.Truncate(time.Second)
 	if now >= next {
 		next += time.Second
@@ -78,20 +78,20 @@ func (t *step) untilSecond() time.Duration {
 func (c *collector) tick(fail context.CancelCauseFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.t
-	now := t.clock()
-	c.cores[int(now/time.Second)-1] = t.machine.cores()
-	for i, s := range t.streams {
-		if s.traffic != nil {
-			s.traffic.Flush()
-			if err := s.traffic.Failed(); err != nil {
+	s := c.step
+	now := s.clock()
+	c.cores[int(now/time.Second)-1] = s.machine.cores()
+	for _, m := range s.streams {
+		if m.traffic != nil {
+			m.traffic.Flush()
+			if err := m.traffic.Failed(); err != nil {
 				fail(err)
 			}
 		}
-		c.gather(i, false)
-		c.gauges(i, now)
+		c.gather(m, false)
+		c.gauges(m, now)
 	}
-	if err := t.folder.Checkpoint(func() *reports.Run { return t.partial(now) }); err != nil {
+	if err := s.folder.Checkpoint(func() *reports.Run { return s.partial(now) }); err != nil {
 		c.failure = cmp.Or(c.failure, err)
 		fail(err)
 	}
@@ -99,21 +99,21 @@ func (c *collector) tick(fail context.CancelCauseFunc) {
 }
 
 // gather takes the slots that can no longer change into the stream's tally. rest: all that is left.
-func (c *collector) gather(i int, rest bool) {
-	t, s, tally := c.t, c.t.streams[i], c.t.streams[i].tally
-	taken, until := s.take(rest)
-	s.add(taken)
-	tally.Complete(until, func(start time.Duration, sec *judge.Second) {
-		sec.Row.Limited = c.limits(s, start, &sec.Cell)
+func (c *collector) gather(m *member, rest bool) {
+	s := c.step
+	taken, until := m.take(rest)
+	m.add(taken)
+	m.tally.Complete(until, func(start time.Duration, sec *judge.Second) {
+		sec.Row.Limited = c.limits(m, start, &sec.Cell)
 		if sec.Row.Limited {
-			c.limited[s.spec.Name]++
+			c.limited[m.spec.Name]++
 		}
-		length := min(time.Second, t.sc.Run.Duration-start)
-		tally.Judge(start, length, sec)
-		if why := c.aborts.Add(s.spec.Name, start, length, &sec.Cell, sec.Row.Limited); why != "" {
+		length := min(time.Second, s.sc.Run.Duration-start)
+		m.tally.Judge(start, length, sec)
+		if why := c.aborts.Add(m.spec.Name, start, length, &sec.Cell, sec.Row.Limited); why != "" {
 			c.abort(judge.Stopped{Why: why})
 		}
-		if err := t.folder.Interval(s.spec.Name, t.epoch().Add(start), sec.Cell.Response.Export()); err != nil {
+		if err := s.folder.Interval(m.spec.Name, s.epoch().Add(start), sec.Cell.Response.Export()); err != nil {
 			c.failure = cmp.Or(c.failure, err)
 		}
 	})
@@ -124,29 +124,28 @@ const saturatedLag = 10 * time.Millisecond
 
 // limits says whether the load generator was saturated in a second of a stream: it was late, it dropped operations, or it had used
 // up the CPU. Without CPU a closed model cannot show its own lag, and a client library may block the sender.
-func (c *collector) limits(s *member, start time.Duration, cell *metrics.Cell) bool {
-	if s.traffic == nil { // the members of a group run in this process
-		return s.observer.Group != nil && saturated(c.cores[int(start/time.Second)])
+func (c *collector) limits(m *member, start time.Duration, cell *metrics.Cell) bool {
+	if m.traffic == nil { // the members of a group run in this process
+		return m.observer.Group != nil && saturated(c.cores[int(start/time.Second)])
 	}
 	lag, known := cell.Lag.Rank(0.99, cell.Lag.Count())
 	full := saturated(c.cores[int(start/time.Second)])
-	hidden := s.traffic.Closed() || s.traffic.Pipelined() // the lag may not show
-	return cell.DroppedByUs > 0 || known && lag > c.t.sc.Run.MaxLag || full && (hidden || lag > saturatedLag)
+	hidden := m.traffic.Closed() || m.traffic.Pipelined() // the lag may not show
+	return cell.DroppedByUs > 0 || known && lag > c.step.sc.Run.MaxLag || full && (hidden || lag > saturatedLag)
 }
 
 // gauges reads the gauges of a stream's driver, source and group.
-func (c *collector) gauges(i int, now time.Duration) {
-	s, tally := c.t.streams[i], c.t.streams[i].tally
+func (c *collector) gauges(m *member, now time.Duration) {
 	emit := func(name string, value float64) {
 		if now >= 0 {
-			tally.Gauges[name] = append(tally.Gauges[name], reports.Sample{AtNS: int64(now), Value: value})
+			m.tally.Gauges[name] = append(m.tally.Gauges[name], reports.Sample{AtNS: int64(now), Value: value})
 		}
 	}
-	if g, ok := s.driver.(drivers.Gauger); ok {
+	if g, ok := m.driver.(drivers.Gauger); ok {
 		g.Gauges(emit)
 	}
-	if s.observer != nil {
-		s.observer.Gauges(now, emit)
+	if m.observer != nil {
+		m.observer.Gauges(now, emit)
 	}
 }
 
@@ -154,17 +153,17 @@ func (c *collector) gauges(i int, now time.Duration) {
 func (c *collector) baselineHealthy() (healthy bool, why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.t
-	if len(t.plan.Over(faults.Baseline)) == 0 {
+	s := c.step
+	if len(s.plan.Over(faults.Baseline)) == 0 {
 		return true, ""
 	}
 	var streams []judge.SoFar
-	for _, s := range t.streams {
+	for _, m := range s.streams {
 		streams = append(streams, judge.SoFar{
-			Spec: s.spec, Tally: s.tally, Baseline: judge.BaselineOf(s.tally, s.open()), InFlight: s.inFlight(), Limited: c.limited[s.spec.Name] > 0,
+			Spec: m.spec, Tally: m.tally, Baseline: judge.BaselineOf(m.tally, m.open()), InFlight: m.inFlight(), Limited: c.limited[m.spec.Name] > 0,
 		})
 	}
-	return judge.BaselineHealthy(t.sc.Expect, streams, t.clock())
+	return judge.BaselineHealthy(s.sc.Expect, streams, s.clock())
 }
 
 // fault keeps a fault's change of state.

@@ -12,79 +12,79 @@ import (
 )
 
 // conclude closes the checks, judges the run and saves its record. drained is the end of the drain.
-func (t *step) conclude(drained time.Duration, ending judge.Ending) (*reports.Run, error) {
-	run := t.record(ending.Ended, drained)
+func (s *step) conclude(drained time.Duration, ending judge.Ending) (*reports.Run, error) {
+	run := s.record(ending.Ended, drained)
 	run.Complete = ending.Failure == nil
-	facts := t.facts(ending)
+	facts := s.facts(ending)
 	var violations []reports.Violation
-	for i, s := range t.streams {
-		why, incomplete := ending.Unobserved[s.spec.Name]
-		for _, check := range s.checks {
+	for i, m := range s.streams {
+		why, incomplete := ending.Unobserved[m.spec.Name]
+		for _, check := range m.checks {
 			found := check.Finish(reports.Completeness{Known: !incomplete, Why: why})
 			if found.Write != nil {
-				found.Write(run.Streams[s.spec.Name])
+				found.Write(run.Streams[m.spec.Name])
 			}
 			violations = append(violations, found.Violations...)
 			facts.Streams[i].Findings = append(facts.Streams[i].Findings, found)
 		}
-		if o := s.observer; o != nil && o.Group != nil {
+		if o := m.observer; o != nil && o.Group != nil {
 			facts.Streams[i].GroupFailed = o.Group.Account.Failed()
 		}
 	}
 	facts.Judge(run)
-	if err := t.folder.Finish(run, violations); err != nil {
+	if err := s.folder.Finish(run, violations); err != nil {
 		return nil, fmt.Errorf("write record: %w", err)
 	}
 	return run, nil
 }
 
 // facts gathers what the verdict is made of, apart from what the checks found.
-func (t *step) facts(ending judge.Ending) *judge.Facts {
-	c := t.collector
+func (s *step) facts(ending judge.Ending) *judge.Facts {
+	c := s.collector
 	f := &judge.Facts{
-		Scenario: t.sc, Limited: c.limited, CPU: t.machine.mean(), GCPause: t.machine.pauseP99(),
-		LinkCosts: t.linkCosts, Unrecorded: c.failure, Ending: ending,
+		Scenario: s.sc, Limited: c.limited, CPU: s.machine.mean(), GCPause: s.machine.pauseP99(),
+		LinkCosts: s.linkCosts, Unrecorded: c.failure, Ending: ending,
 		Saturated: func(second int) bool { return saturated(c.cores[second]) },
 	}
-	for _, s := range t.streams {
-		one := judge.Stream{Spec: s.spec, Closed: s.closed(), Tally: s.tally}
-		if s.observer != nil {
-			one.Place = s.observer.Place
+	for _, m := range s.streams {
+		one := judge.Stream{Spec: m.spec, Closed: m.closed(), Tally: m.tally}
+		if m.observer != nil {
+			one.Place = m.observer.Place
 		}
 		f.Streams = append(f.Streams, one)
 	}
-	if w, ok := t.target.(scenarios.Witness); ok {
+	if w, ok := s.target.(scenarios.Witness); ok {
 		f.Events = w.Events()
 	}
 	return f
 }
 
 // unhealthy is the record of a run whose target could not even be prepared for.
-func (t *step) unhealthy(cause error) (*reports.Run, error) {
-	t.begin()
-	t.machine, t.collector = newMachine(t.opt.Network.Virtual), &collector{t: t}
+func (s *step) unhealthy(cause error) (*reports.Run, error) {
+	s.begin()
+	s.machine, s.collector = newMachine(s.opt.Network.Virtual), &collector{step: s}
 	// Streams that were opened before this one sent nothing.
-	t.streams = nil
-	run := t.record(0, 0)
-	t.facts(judge.Ending{}).Unhealthy(run, cause)
-	return run, t.folder.Finish(run, nil)
+	s.streams = nil
+	run := s.record(0, 0)
+	s.facts(judge.Ending{}).Unhealthy(run, cause)
+	return run, s.folder.Finish(run, nil)
 }
 
 // record assembles what was measured until ended; drained is the end of the drain.
-func (t *step) record(ended, drained time.Duration) *reports.Run {
+func (s *step) record(ended, drained time.Duration) *reports.Run {
 	run := &reports.Run{
-		Schema: reports.Schema, Name: t.sc.Name, About: t.sc.About, Seed: t.sc.Seed, ID: t.id, Version: t.opt.Version,
-		Started: t.epoch().Add(-t.sc.Run.Warmup).UTC(), WarmupNS: int64(t.sc.Run.Warmup),
-		DurationNS: int64(ended), PlannedNS: int64(t.sc.Run.Duration),
+		Schema: reports.Schema, Name: s.sc.Name, About: s.sc.About, Seed: s.sc.Seed, ID: s.id, Version: s.opt.Version,
+		Started: s.epoch().Add(-s.sc.Run.Warmup).UTC(), WarmupNS: int64(s.sc.Run.Warmup),
+		DurationNS: int64(ended), PlannedNS: int64(s.sc.Run.Duration),
 		Verdict: reports.Inconclusive, Exit: reports.ExitHarness, Why: []string{"the run did not end"},
 		Gates: []reports.Gate{}, Faults: []reports.Fault{}, Findings: []reports.Finding{},
-		Windows: t.windows(ended, drained), Streams: make(map[string]*reports.Stream),
+		Windows: s.windows(ended, drained), Streams: make(map[string]*reports.Stream),
 		Host:     reports.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()},
-		Settings: t.sc.Settings, Checks: described(t.sc.Checks),
+		Settings: s.sc.Settings, Checks: described(s.sc.Checks),
 		Validity: reports.Validity{Verdict: reports.Inconclusive, Why: []string{"the run did not end"}},
 	}
-	for _, s := range t.streams {
-		run.Streams[s.spec.Name] = streamRecord(s, ended)
+	for _, m := range s.streams {
+		run.Streams[m.spec.Name] = streamRecord(m, ended)
 	}
 	return run
 }
@@ -101,33 +101,33 @@ func described(checks []metric.Check) []reports.Described {
 }
 
 // partial is the record of a run that is still going on.
-func (t *step) partial(now time.Duration) *reports.Run {
-	now = min(max(now, 0), t.sc.Run.Duration)
-	return t.record(now, now)
+func (s *step) partial(now time.Duration) *reports.Run {
+	now = min(max(now, 0), s.sc.Run.Duration)
+	return s.record(now, now)
 }
 
-func streamRecord(s *member, ended time.Duration) *reports.Stream {
-	tally := s.tally
+func streamRecord(m *member, ended time.Duration) *reports.Stream {
+	tally := m.tally
 	out := &reports.Stream{
-		Driver: s.spec.DriverName, Model: "open", Keys: s.spec.Keys, Plan: s.spec.Plan(),
+		Driver: m.spec.DriverName, Model: "open", Keys: m.spec.Keys, Plan: m.spec.Plan(),
 		Total: tally.Total.Measures(ended), Windows: make(map[string]*reports.Measures),
 		Seconds: tally.Rows(ended), Histogram: tally.Total.Response.Buckets(),
 	}
-	switch c := s.spec.Consume; {
+	switch c := m.spec.Consume; {
 	case c != nil:
 		out.Driver, out.Model, out.Plan, out.Of = c.SourceName, reports.ModelConsume, c.Plan(), c.Of
-	case s.closed():
+	case m.closed():
 		out.Model = "closed"
 	}
-	if s.observer != nil {
-		out.Effects = s.observer.Place
+	if m.observer != nil {
+		out.Effects = m.observer.Place
 	}
-	reached := s.plan.Reached(ended)
+	reached := m.plan.Reached(ended)
 	for _, name := range reached {
-		m := s.measures(name, ended)
-		out.Windows[name] = &m
+		sum := m.measures(name, ended)
+		out.Windows[name] = &sum
 	}
-	out.Steps = stepRecords(s, reached)
+	out.Steps = stepRecords(m, reached)
 	if len(tally.Gauges) > 0 {
 		out.Gauges = tally.Gauges
 	}
@@ -135,13 +135,13 @@ func streamRecord(s *member, ended time.Duration) *reports.Stream {
 }
 
 // stepRecords tells what became of the steps of a chain, nil when the stream is none.
-func stepRecords(s *member, windows []string) []reports.Step {
+func stepRecords(m *member, windows []string) []reports.Step {
 	var out []reports.Step
-	for i, name := range s.spec.Describe().Steps {
-		step := reports.Step{Name: name, StepMeasures: s.tally.Total.Step(i), Windows: make(map[string]*reports.StepMeasures)}
+	for i, name := range m.spec.Describe().Steps {
+		step := reports.Step{Name: name, StepMeasures: m.tally.Total.Step(i), Windows: make(map[string]*reports.StepMeasures)}
 		for _, window := range windows {
-			m := s.tally.Over(s.plan.Named(window)).Step(i)
-			step.Windows[window] = &m
+			sum := m.tally.Over(m.plan.Named(window)).Step(i)
+			step.Windows[window] = &sum
 		}
 		out = append(out, step)
 	}
@@ -149,9 +149,9 @@ func stepRecords(s *member, windows []string) []reports.Step {
 }
 
 // streamIndex is the place of a stream among those that are open, -1 when it is none.
-func (t *step) streamIndex(name string) int {
-	for i, s := range t.streams {
-		if s.spec.Name == name {
+func (s *step) streamIndex(name string) int {
+	for i, m := range s.streams {
+		if m.spec.Name == name {
 			return i
 		}
 	}

@@ -12,8 +12,8 @@ import (
 // dials counts the streams' failed dials by port. A process that is down cannot count the connections it refused.
 type dials struct{ failed sync.Map } // *atomic.Int64 by port
 
-// over returns dial with its failures counted.
-func (d *dials) over(dial faults.DialFunc) faults.DialFunc {
+// counted returns dial with its failures counted.
+func (d *dials) counted(dial faults.DialFunc) faults.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
 		if err != nil {

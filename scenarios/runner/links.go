@@ -130,7 +130,7 @@ func (s *step) peers(link string) (faults.Peers, error) {
 		if err != nil {
 			return nil, err
 		}
-		return p.Peers(opened, s.leadsTo(spec), s.bounds.over(s.direct))
+		return p.Peers(opened, s.leadsTo(spec), s.bounds.checked(s.direct))
 	}
 	return nil, fmt.Errorf("link %s: has no peers that could be told apart; break it as a whole", link)
 }

@@ -55,8 +55,8 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 		ended = s.sc.Run.Duration
 	}
 	// From here on, the scenario's own rules cannot end the run any more.
-	var early judge.Stopped
-	errors.As(context.Cause(admit), &early)
+	var stopped judge.Stopped
+	errors.As(context.Cause(admit), &stopped)
 	unobserved := s.drain(ctx)
 	drained := s.clock()
 	finish(ended)
@@ -69,7 +69,7 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 		stuck = errors.Join(stuck, err)
 	}
 	return s.conclude(drained, judge.Ending{
-		Ended: ended, Unobserved: unobserved, Stopped: early,
+		Ended: ended, Unobserved: unobserved, Stopped: stopped,
 		Interrupted: ctx.Err() != nil, Failure: stuck, Injections: injections,
 	})
 }
@@ -99,11 +99,11 @@ func (s *step) send(admit, ctx context.Context) error {
 	}
 	done := make(chan struct{})
 	go func() { all.Wait(); close(done) }()
-	limit := time.NewTimer(s.sc.Run.Warmup + s.sc.Run.Duration + longest + stuckMargin)
-	defer limit.Stop()
+	timeout := time.NewTimer(s.sc.Run.Warmup + s.sc.Run.Duration + longest + stuckMargin)
+	defer timeout.Stop()
 	select {
 	case <-done:
-	case <-limit.C:
+	case <-timeout.C:
 		return errors.New("operations did not end: a driver is stuck")
 	case <-ctx.Done():
 		select {
@@ -132,7 +132,7 @@ func (s *step) drain(ctx context.Context) map[string]string {
 	if ctx.Err() != nil {
 		length = interruptedDrain
 	}
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), length)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), length)
 	defer cancel()
 	// An interrupt shortens the drain too.
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(interruptedDrain, cancel) })()
@@ -145,7 +145,7 @@ func (s *step) drain(ctx context.Context) map[string]string {
 			continue
 		}
 		all.Go(func() {
-			if why := m.observer.Settle(limit); why != "" {
+			if why := m.observer.Settle(drain); why != "" {
 				mu.Lock()
 				unknown[m.spec.Name] = why
 				mu.Unlock()
@@ -178,7 +178,7 @@ func (s *step) openFaults(ctx context.Context) (*timeline, error) {
 		}
 		fault, err := f.Config.Open(faults.Env{
 			Name: fileName(f),
-			Link: s.wholeLink, Peers: s.peers, Part: s.part, Dial: s.bounds.over(s.direct), Log: s.opt.Log, Journal: s.journal, Output: s.faultOutput,
+			Link: s.wholeLink, Peers: s.peers, Part: s.part, Dial: s.bounds.checked(s.direct), Log: s.opt.Log, Journal: s.journal, Output: s.faultOutput,
 			Seed: traffic.Seed(s.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(s.sc.Path),
 		})
 		if err != nil {

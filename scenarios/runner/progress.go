@@ -36,7 +36,7 @@ type StreamProgress struct {
 }
 
 // watchShare bounds the time spent on partial records for Watch to one in so many. A large record is handed out less often.
-const watchShare = 50
+const watchShare = 10
 
 // watcher calls Options.Watch from one goroutine. A watcher that is slow (a terminal that takes no output) holds up neither the
 // collector nor the healing of a fault: it gets the next partial record when it returns, with all rows that were added
@@ -57,12 +57,12 @@ type sent struct {
 
 // startWatcher starts the watcher, nil when nobody watches.
 func startWatcher(c *collector) *watcher {
-	if c.t.opt.Watch == nil {
+	if c.step.opt.Watch == nil {
 		return nil
 	}
 	w := &watcher{
 		c: c, changed: make(chan struct{}, 1), done: make(chan struct{}),
-		sent: make([]sent, len(c.t.streams)), until: c.t.sc.Run.Duration,
+		sent: make([]sent, len(c.step.streams)), until: c.step.sc.Run.Duration,
 	}
 	go w.run()
 	return w
@@ -75,10 +75,10 @@ func (w *watcher) run() {
 		if begun := time.Now(); !begun.Before(next) {
 			run, progress := w.partial()
 			next = begun.Add(watchShare * time.Since(begun))
-			w.c.t.opt.Watch(run, progress)
+			w.c.step.opt.Watch(run, progress)
 		}
 	}
-	w.c.t.opt.Watch(w.partial())
+	w.c.step.opt.Watch(w.partial())
 }
 
 // notify says that there is something new. It does not block.
@@ -109,10 +109,10 @@ func (w *watcher) partial() (*reports.Run, Progress) {
 	c := w.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.t.clock()
-	run := c.t.partial(min(now, w.until))
-	c.t.folder.Redact(run, nil)
-	for i, m := range c.t.streams {
+	now := c.step.clock()
+	run := c.step.partial(min(now, w.until))
+	c.step.folder.Redact(run, nil)
+	for i, m := range c.step.streams {
 		out, done := run.Streams[m.spec.Name], &w.sent[i]
 		out.Seconds = m.tally.CompleteRows(done.seconds, w.until)
 		done.seconds += len(out.Seconds)
@@ -134,16 +134,16 @@ func (w *watcher) partial() (*reports.Run, Progress) {
 
 // progress describes the run at now. The caller holds mu.
 func (c *collector) progress(now time.Duration) Progress {
-	t := c.t
-	p := Progress{At: now, Drain: t.sc.Run.Drain, Window: "warmup"}
+	s := c.step
+	p := Progress{At: now, Drain: s.sc.Run.Drain, Window: "warmup"}
 	if now >= 0 {
-		p.Window = t.plan.Names[t.plan.WindowAt(now)]
+		p.Window = s.plan.Names[s.plan.WindowAt(now)]
 	}
-	for i := range t.sc.Faults {
-		f := &t.sc.Faults[i]
+	for i := range s.sc.Faults {
+		f := &s.sc.Faults[i]
 		p.Faults = append(p.Faults, FaultProgress{Name: f.Label(), Start: f.At, End: f.End(), State: cmp.Or(c.state[f.Label()], "waiting")})
 	}
-	for _, m := range t.streams {
+	for _, m := range s.streams {
 		p.Streams = append(p.Streams, m.progress(now))
 	}
 	return p

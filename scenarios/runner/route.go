@@ -28,7 +28,7 @@ func (s *step) route(spec *scenarios.Stream, env *drivers.Env, plan *judge.Plan)
 		return nil, err
 	}
 	if !spec.Witness {
-		env.Dial = s.dials.over(link.Dial)
+		env.Dial = s.dials.counted(link.Dial)
 		return nil, nil
 	}
 	through, ok := link.(faults.DialsVia)
@@ -53,12 +53,12 @@ func (s *step) bindLocalAddrs(spec *scenarios.Stream, env *drivers.Env) error {
 	if spec.Witness || linked(s.sc, spec.Name) {
 		return fmt.Errorf("%w: stream %s: its connections leave from addresses of their own, and a link or a witness makes its own connections; remove one of the two", ErrScenario, spec.Name)
 	}
-	env.Dial = s.dials.over(s.bounds.over(from(sources)))
+	env.Dial = s.dials.counted(s.bounds.checked(dialFrom(sources)))
 	return nil
 }
 
-// from dials without a link and binds each of the local addresses in turn.
-func from(sources []netip.Addr) drivers.DialFunc {
+// dialFrom dials without a link and binds each of the local addresses in turn.
+func dialFrom(sources []netip.Addr) drivers.DialFunc {
 	var next atomic.Uint64
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		source := sources[(next.Add(1)-1)%uint64(len(sources))]

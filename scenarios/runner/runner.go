@@ -102,8 +102,8 @@ func Open(ctx context.Context, sc *scenarios.Scenario, opt Options) (*Experiment
 		return nil, err
 	}
 	if err := e.start(ctx); err != nil {
-		if over := e.bounds.err(); over != nil {
-			err = over
+		if outside := e.bounds.err(); outside != nil {
+			err = outside
 		}
 		e.root.Discard()
 		return nil, errors.Join(err, e.Close())
@@ -190,7 +190,7 @@ func (e *Experiment) direct(ctx context.Context, network, address string) (net.C
 // link returns a link of the mesh, ready for the planned faults. The mesh is opened at the first call.
 func (e *Experiment) link(name string, planned []scenarios.Fault) (faults.Link, error) {
 	if e.mesh == nil {
-		mesh, err := e.opt.Mesh(e.opt.Network, e.bounds.over(e.direct))
+		mesh, err := e.opt.Mesh(e.opt.Network, e.bounds.checked(e.direct))
 		if err != nil {
 			return nil, err
 		}

@@ -385,7 +385,7 @@ func TestLateGeneratorIsTheLimit(t *testing.T) {
 		})
 		s.traffic.Run(t.Context(), t.Context())
 		taken, _ := s.traffic.TakeRest()
-		c := &collector{t: tr, cores: map[int]float64{}}
+		c := &collector{step: tr, cores: map[int]float64{}}
 		var limited []int
 		var ours int64
 		for sec := range 10 {
@@ -428,7 +428,7 @@ func TestFaultsOutliveTheTraffic(t *testing.T) {
 			t.Errorf("fault %+v", got)
 		}
 		if run.DurationNS != int64(10*time.Second) || run.Verdict != reports.Inconclusive {
-			t.Errorf("duration %d, verdict %s: a fault that never bit leaves the run open", run.DurationNS, run.Verdict)
+			t.Errorf("duration %d, verdict %s: a fault that touched no traffic leaves the run open", run.DurationNS, run.Verdict)
 		}
 	})
 }

@@ -171,8 +171,8 @@ func (s *step) prepare(ctx context.Context) error {
 
 // unopened ends a step that could not be opened. A target that does not answer makes a record, which is inconclusive.
 func (s *step) unopened(ctx context.Context, err error) (*reports.Run, error) {
-	if over := s.bounds.err(); over != nil {
-		err = over
+	if outside := s.bounds.err(); outside != nil {
+		err = outside
 	}
 	if ctx.Err() == nil && errors.Is(err, drivers.ErrUnreachable) {
 		return s.unhealthy(err)

@@ -114,7 +114,7 @@ func TestConnectionsLeaveFromEachAddressInTurn(t *testing.T) {
 		return
 	}
 	first.Close()
-	dial := from([]netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")})
+	dial := dialFrom([]netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")})
 	for _, want := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.1"} {
 		c, err := dial(t.Context(), "tcp", l.Addr().String())
 		if err != nil {

@@ -11,19 +11,19 @@ import (
 )
 
 // planOf is the plan of a stream: that of the run, where the stream has no windows of its own.
-func (t *step) planOf(stream string) *judge.Plan {
-	own := slices.ContainsFunc(t.sc.Spans(stream), func(s faults.Span) bool { return s.Kind == faults.StepSpan })
+func (s *step) planOf(stream string) *judge.Plan {
+	own := slices.ContainsFunc(s.sc.Spans(stream), func(span faults.Span) bool { return span.Kind == faults.StepSpan })
 	if !own {
-		return t.plan
+		return s.plan
 	}
-	return judge.NewPlan(t.sc, stream)
+	return judge.NewPlan(s.sc, stream)
 }
 
 // windows lists the windows that were reached by ended: those of the run, and over them the steps of the streams.
-func (t *step) windows(ended, drained time.Duration) []reports.Window {
+func (s *step) windows(ended, drained time.Duration) []reports.Window {
 	out := []reports.Window{}
-	for i := range t.plan.Pieces {
-		p := &t.plan.Pieces[i]
+	for i := range s.plan.Pieces {
+		p := &s.plan.Pieces[i]
 		w := reports.Window{Name: p.Name, StartNS: int64(p.Start), EndNS: int64(min(p.End, ended))}
 		if p.Name == faults.Drain {
 			w.StartNS, w.EndNS = int64(ended), int64(max(drained, ended))
@@ -38,7 +38,7 @@ func (t *step) windows(ended, drained time.Duration) []reports.Window {
 		}
 		out = append(out, w)
 	}
-	for _, m := range t.streams {
+	for _, m := range s.streams {
 		if m.traffic != nil {
 			out = append(out, steps(m, ended)...)
 		}

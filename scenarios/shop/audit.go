@@ -2,10 +2,10 @@ package shop
 
 import "sync"
 
-// Audit is every effect that the shop applied, as GET /audit shows it.
+// Audit lists every effect that the shop applied, as GET /audit shows it.
 type Audit struct {
 	Counts Counts `json:"counts"`
-	// Effects in the order in which they were applied, the first maxEffects of them.
+	// Effects are in the order in which they were applied; only the first maxEffects are kept.
 	Effects []Effect `json:"effects"`
 	// Truncated says that there were more effects. Counts are exact nevertheless.
 	Truncated bool `json:"truncated"`
@@ -13,9 +13,9 @@ type Audit struct {
 
 // Counts are exact.
 type Counts struct {
-	OrdersPlaced    int64 `json:"orders_placed"`    // executions that were acknowledged, or about to be
+	OrdersPlaced    int64 `json:"orders_placed"`    // executions that were acknowledged, or are about to be
 	EventsPublished int64 `json:"events_published"` // records that the broker confirmed on order-events
-	Reservations    int64 `json:"reservations"`     // by whomever
+	Reservations    int64 `json:"reservations"`     // by any caller
 	Shipments       int64 `json:"shipments"`        // records that the broker confirmed on shipments
 	InventoryCalls  int64 `json:"inventory_calls"`  // Reserve calls of the order service that arrived
 }
@@ -38,7 +38,7 @@ const (
 	Shipped        EffectKind = "shipped"
 )
 
-// maxEffects bounds the memory of an audit to some 50 MB.
+// maxEffects bounds the memory of an audit to about 50 MB.
 const maxEffects = 1 << 18
 
 // ledger records effects. Safe for concurrent use.
@@ -95,7 +95,7 @@ func (l *ledger) count() Counts {
 	return l.counts
 }
 
-// audit returns a copy that nobody changes: the effects are only ever appended to.
+// audit returns a copy that does not change: effects are only appended.
 func (l *ledger) audit() Audit {
 	l.mu.Lock()
 	defer l.mu.Unlock()

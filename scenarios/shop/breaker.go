@@ -11,20 +11,20 @@ const (
 	breakerPause    = 500 * time.Millisecond
 )
 
-// breaker is a circuit breaker: after breakerFailures failures in a row, over breakerSpan at least, it lets nothing
-// through for breakerPause, then one call to try; its failure opens it again. The span keeps a short stall of the
-// machine, which ends all calls under way at one moment, from opening it. A nil breaker lets everything through. Safe
-// for concurrent use.
+// breaker is a circuit breaker. It opens after breakerFailures failures in a row that span at least breakerSpan. While open
+// it lets nothing through for breakerPause, then one trial call; if that call fails, the breaker opens again. The span
+// prevents a short stall of the machine, which ends all calls in flight at once, from opening it. A nil breaker lets
+// everything through. Safe for concurrent use.
 type breaker struct {
 	mu       sync.Mutex
 	failures int       // in a row
-	since    time.Time // of the first of them
+	since    time.Time // when the first of them happened
 	open     bool
-	until    time.Time // when the open breaker lets the next call try
+	until    time.Time // when the open breaker lets the trial call through
 	trying   bool
 }
 
-// allow reports whether a call may go out. Each call that did is followed by one report.
+// allow reports whether a call may be sent. The caller reports the result of each allowed call.
 func (b *breaker) allow() bool {
 	if b == nil {
 		return true

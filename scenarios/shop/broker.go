@@ -17,12 +17,12 @@ import (
 	"wringer/faults"
 )
 
-// brokers is the shop's Kafka cluster. It freezes at its connections: what arrives is held back whole and handled when
-// it is resumed, as the kernel would do for a stopped process; answers on their way out are held back too.
+// brokers is the shop's Kafka cluster. It freezes at its connections: incoming bytes are held back and handled on resume,
+// as the kernel does for a stopped process. Outgoing answers are held back too.
 type brokers struct {
-	network faults.Network
-	cluster *kfake.Cluster
-	gate    gate
+	network    faults.Network
+	cluster    *kfake.Cluster
+	pausePoint pausePoint
 	// open counts the listeners and connections.
 	open sync.WaitGroup
 }
@@ -46,7 +46,7 @@ func openBrokers(network faults.Network, first string, partitions int) (*brokers
 				return nil, err
 			}
 			b.open.Add(1)
-			return &heldListener{Listener: l, brokers: b}, nil
+			return &pausableListener{Listener: l, brokers: b}, nil
 		}),
 	)
 	if err != nil {
@@ -61,9 +61,10 @@ func openBrokers(network faults.Network, first string, partitions int) (*brokers
 	return b, nil
 }
 
-// spread gives every partition a leader, the same in every run, and none of the orders' events to the coordinator of who reads
-// them. sarama holds a broker's mutex from a request to its answer, and a fetch waits for records up to half a second: a commit
-// to the same broker would wait for that mutex, and time that is virtual stands still while anybody waits for one.
+// spread gives every partition a leader, the same in every run. The coordinator of the orders' reader leads no partition of
+// the orders' events. The reason is sarama: it holds a broker's mutex from a request to its answer, and a fetch waits up to
+// half a second for records. A commit to the same broker would wait for that mutex, and virtual time stands still while a
+// goroutine waits for a mutex.
 func (b *brokers) spread(partitions int) error {
 	coordinator := b.cluster.CoordinatorFor(fulfilmentName)
 	for _, topic := range []string{topicPayments, topicOrderEvents, topicShipments, topicInventoryCalls} {
@@ -90,43 +91,43 @@ func (b *brokers) close() {
 	b.open.Wait()
 }
 
-// heldListener makes the connections of a broker pass its gate.
-type heldListener struct {
+// pausableListener makes connections that stop while the brokers are paused.
+type pausableListener struct {
 	net.Listener
 	brokers *brokers
 	ended   sync.Once
 }
 
-func (l *heldListener) Accept() (net.Conn, error) {
+func (l *pausableListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		l.ended.Do(l.brokers.open.Done) // kfake stops accepting at the first error
 		return nil, err
 	}
 	l.brokers.open.Add(1)
-	held := &heldConn{Conn: c, brokers: l.brokers, gone: make(chan struct{})}
-	held.greeting.over.Store(!l.brokers.network.Virtual)
-	return held, nil
+	conn := &pausableConn{Conn: c, brokers: l.brokers, gone: make(chan struct{})}
+	conn.versionRequest.over.Store(!l.brokers.network.Virtual)
+	return conn, nil
 }
 
-type heldConn struct {
+type pausableConn struct {
 	net.Conn
 	brokers *brokers
 	closed  atomic.Bool
 	gone    chan struct{}
-	greeting
+	versionRequest
 }
 
-// greeting is the first request of a connection, which asks for the versions that the broker speaks. In virtual time it is
-// answered by frozen brokers too: sarama holds the mutex of a connection until then, see brokers.spread.
-type greeting struct {
-	over  atomic.Bool // another request began
-	head  [4]byte     // of the first one: its length. What follows belongs to Read alone
+// versionRequest is the first request of a connection: it asks which versions the broker speaks. In virtual time frozen
+// brokers answer it too: sarama holds the connection's mutex until then, see brokers.spread.
+type versionRequest struct {
+	over  atomic.Bool // a later request has begun
+	head  [4]byte     // the length of the first request. Read alone uses the fields from here on
 	taken int
 }
 
-// takes says whether p, which was read, is part of the greeting. kfake reads no further than to the end of a request at once.
-func (g *greeting) takes(p []byte) bool {
+// takes says whether p, just read, belongs to the version request. kfake never reads past the end of a request.
+func (g *versionRequest) takes(p []byte) bool {
 	if g.over.Load() {
 		return false
 	}
@@ -141,23 +142,23 @@ func (g *greeting) takes(p []byte) bool {
 	return true
 }
 
-// Read holds back what it read: the read may have begun before the freeze.
-func (c *heldConn) Read(p []byte) (int, error) {
+// Read holds back the bytes that it read: the read may have begun before the freeze.
+func (c *pausableConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 && !c.takes(p[:n]) && !c.brokers.gate.pass(c.gone) {
+	if n > 0 && !c.takes(p[:n]) && !c.brokers.pausePoint.wait(c.gone) {
 		return 0, net.ErrClosed
 	}
 	return n, err
 }
 
-func (c *heldConn) Write(p []byte) (int, error) {
-	if c.over.Load() && !c.brokers.gate.pass(c.gone) {
+func (c *pausableConn) Write(p []byte) (int, error) {
+	if c.over.Load() && !c.brokers.pausePoint.wait(c.gone) {
 		return 0, net.ErrClosed
 	}
 	return c.Conn.Write(p)
 }
 
-func (c *heldConn) Close() error {
+func (c *pausableConn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
@@ -171,11 +172,11 @@ type brokersPart struct{ brokers *brokers }
 
 const partKafka = "kafka"
 
-func (p brokersPart) Pause(context.Context) error  { p.brokers.gate.shut(); return nil }
-func (p brokersPart) Resume(context.Context) error { p.brokers.gate.lift(); return nil }
-func (p brokersPart) Met() int64                   { return p.brokers.gate.met.Load() }
+func (p brokersPart) Pause(context.Context) error  { p.brokers.pausePoint.pause(); return nil }
+func (p brokersPart) Resume(context.Context) error { p.brokers.pausePoint.resume(); return nil }
+func (p brokersPart) Met() int64                   { return p.brokers.pausePoint.met.Load() }
 
-// Kill is not supported: kfake keeps its logs in memory, and a Kafka that forgets them would be a fault of another kind.
+// Kill is not supported: kfake keeps its logs in memory. A Kafka that loses its logs would be another kind of fault.
 func (p brokersPart) Kill(context.Context) error {
 	return faults.ErrUnsupported{Part: partKafka, Verb: "kill"}
 }
@@ -185,7 +186,7 @@ func (p brokersPart) Start(context.Context) error {
 	return faults.ErrUnsupported{Part: partKafka, Verb: "start"}
 }
 
-// Ready asks every broker for the topics.
+// Ready asks every broker for its topics.
 func (p brokersPart) Ready(ctx context.Context) error {
 	return within(ctx, func() error {
 		var problems []error
@@ -208,7 +209,7 @@ func askBroker(network faults.Network, address string) error {
 	return err
 }
 
-// within runs f and waits for it until ctx ends. f must be bounded by itself.
+// within runs f and waits for the result until ctx ends. f must end by itself.
 func within(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()

@@ -1,12 +1,3 @@
-// Package shop is the embedded target: a small, real order system with a REST, a gRPC and a Kafka face on loopback
-// ports, honest by default, with defects that can be switched on one by one.
-//
-//	POST /orders -> orders --Reserve--> inventory --> topic inventory-calls
-//	                  |
-//	                  +--> topic order-events --> fulfilment --> topic shipments
-//
-// The shop is honest about this: an order that was answered 201 was reserved and published exactly once, whatever was
-// retried; every event is shipped exactly once; events and shipments of a customer keep their order.
 package shop
 
 import (
@@ -42,7 +33,7 @@ type Config struct {
 
 const (
 	brokerCount       = 3
-	leastSession      = 100 * time.Millisecond // of a member of a group
+	leastSession      = 100 * time.Millisecond // session timeout of a member of a group
 	mostSession       = 5 * time.Minute        // kfake's own bound
 	defaultListen     = "127.0.0.1:0"
 	defaultPartitions = 6
@@ -51,7 +42,7 @@ const (
 
 // The topics.
 const (
-	topicPayments       = "payments" // for traffic of the scenario's own
+	topicPayments       = "payments" // for the scenario's own traffic
 	topicOrderEvents    = "order-events"
 	topicShipments      = "shipments"
 	topicInventoryCalls = "inventory-calls"
@@ -74,7 +65,7 @@ func (c *Config) Check(problem func(field, message string)) {
 	checkDefects(c.Defects, func(message string) { problem("defects", message) })
 }
 
-// checkInner checks how the shop's services reach each other.
+// checkInner checks the settings of the calls between the shop's services.
 func (c *Config) checkInner(problem func(field, message string)) {
 	for _, f := range []struct{ name, addresses string }{{"stock", c.Stock}, {"broker", c.Broker}} {
 		if f.addresses == "" || strings.Contains(f.addresses, "${") {
@@ -107,7 +98,7 @@ func (c *Config) PartNames() []string { return []string{partFulfilment, partInve
 func (c *Config) Start(ctx context.Context, env scenarios.TargetEnv) (scenarios.Target, error) {
 	s, err := Open(ctx, *c, env)
 	if err != nil {
-		return nil, err // not s: a nil *Shop in the interface would not be nil
+		return nil, err // s would be a nil *Shop in an interface, which is not nil
 	}
 	return s, nil
 }
@@ -116,10 +107,10 @@ func (c *Config) partitions() int { return cmp.Or(c.Partitions, defaultPartition
 
 func (c *Config) capacity() int { return cmp.Or(c.Capacity, maxOrdersUnderWay) }
 
-// on reads a switch that is on by default.
+// on reads a switch whose default is on.
 func on(b *bool) bool { return b == nil || *b }
 
-// checkAddress calls the address what it is in messages.
+// checkAddress reports a malformed listen address. what names the address in messages.
 func checkAddress(what, address string) error {
 	if address == "" {
 		return nil
@@ -134,18 +125,19 @@ func checkAddress(what, address string) error {
 	return nil
 }
 
-// brokerAddresses returns the listen address of every broker: the given one and the ports that follow it.
+// brokerAddresses returns the listen address of every broker: the given address, and the same host with the ports that
+// follow.
 func brokerAddresses(first string) ([]string, error) {
 	host, port, err := net.SplitHostPort(cmp.Or(first, defaultListen))
 	if err != nil {
-		return nil, nil // checkAddress says so
+		return nil, nil // checkAddress reports it
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		return nil, fmt.Errorf("listen address %q: brokers tell clients the address that they listen on: name one host, as in %s", first, defaultListen)
 	}
 	base, err := strconv.Atoi(port)
 	if err != nil {
-		return nil, nil // checkAddress says so
+		return nil, nil // checkAddress reports it
 	}
 	if base > 65535-brokerCount+1 {
 		return nil, fmt.Errorf("listen address %q: %d brokers need ports %d to %d: choose a lower one", first, brokerCount, base, base+brokerCount-1)

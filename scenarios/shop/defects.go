@@ -9,10 +9,10 @@ import (
 	"wringer/drivers"
 )
 
-// Defect is one switchable fault of the shop's own making. The zero shop has none.
+// Defect is one fault built into the shop that can be switched on. The zero shop has none.
 type Defect struct {
 	Name string
-	// About says in a line what the defect does.
+	// About describes the defect in one line.
 	About string
 }
 
@@ -42,10 +42,10 @@ func Defects() []Defect {
 	}
 }
 
-// opposed are defects that would each do something else at the same place.
+// opposed lists pairs of defects that change the same place in different ways.
 var opposed = [][2]string{{AckBeforePublish, Unordered}, {CommitFirst, Redeliver}}
 
-// defects is the set that is switched on.
+// defects is the set of defects that are switched on.
 type defects map[string]bool
 
 func defectSet(names []string) defects {
@@ -56,7 +56,7 @@ func defectSet(names []string) defects {
 	return set
 }
 
-// checkDefects reports every name that is unknown, with the nearest spelling, and every pair that excludes each other.
+// checkDefects reports every unknown name with the nearest spelling, and every pair that excludes each other.
 func checkDefects(names []string, problem func(message string)) {
 	known := make([]string, 0, len(Defects()))
 	for _, d := range Defects() {
@@ -100,14 +100,14 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// Places of the draws by order id, so that the defects choose their orders apart from each other.
+// The places of the draws by order id. Different places make the defects choose their orders independently.
 const (
 	placeTwice = iota
 	placeHang
 	placeDelay
 )
 
-// draw is a pure function of the order: every attempt of it meets the same fate.
+// draw is a pure function of the order: all its attempts draw the same.
 func draw(seed uint64, orderID string, place uint64) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(orderID))

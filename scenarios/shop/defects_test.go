@@ -9,16 +9,17 @@ import (
 	"testing"
 )
 
-// both runs a test on the honest shop and on one with the defect.
+// both runs a test on the honest shop, and on a shop with the defect.
 func both(t *testing.T, defect string, test func(t *testing.T, b *bench, broken bool)) {
 	t.Run("honest", func(t *testing.T) { test(t, openBench(t, Config{}), false) })
 	t.Run(defect, func(t *testing.T) { test(t, openBench(t, Config{Defects: []string{defect}}), true) })
 }
 
-// copies counts the records beyond the first of each order.
+// copies counts the records of each order beyond the first.
 func copies(records []logged) int { return len(records) - len(times(records)) }
 
 func TestNoDedupe(t *testing.T) {
+	t.Parallel()
 	both(t, NoDedupe, func(t *testing.T, b *bench, broken bool) {
 		for range 2 {
 			b.mustPlace(0, 10)
@@ -37,6 +38,7 @@ func TestNoDedupe(t *testing.T) {
 }
 
 func TestPublishTwice(t *testing.T) {
+	t.Parallel()
 	both(t, PublishTwice, func(t *testing.T, b *bench, broken bool) {
 		const orders = 200
 		b.mustPlace(0, orders)
@@ -52,13 +54,14 @@ func TestPublishTwice(t *testing.T) {
 	})
 }
 
-// chosen tells whether a defect that picks orders picks this one.
+// chosen says whether the defect picks this order.
 func (b *bench) chosen(defect string, n int) bool {
 	d := defectSet([]string{defect})
 	return d.publishesTwice(orderID(n)) || d.hangs(orderID(n))
 }
 
 func TestAckBeforePublish(t *testing.T) {
+	t.Parallel()
 	both(t, AckBeforePublish, func(t *testing.T, b *bench, broken bool) {
 		b.mustPlace(0, 10)
 		must(t, b.part("kafka").Pause(t.Context()))
@@ -71,7 +74,7 @@ func TestAckBeforePublish(t *testing.T) {
 		}
 		must(t, b.part("kafka").Resume(t.Context()))
 		<-acked
-		// The first ten may themselves have stood in the queue when the brokers froze.
+		// The first ten may have been in the queue when the brokers froze.
 		eventually(t, "the queue drained", func() bool { return b.Audit().Counts.EventsPublished >= leakyQueue })
 		lost := orders - len(times(b.records(topicOrderEvents)))
 		if broken != (lost > 0) {
@@ -81,6 +84,7 @@ func TestAckBeforePublish(t *testing.T) {
 }
 
 func TestAckBeforePublishLosesNothingInPeace(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{Defects: []string{AckBeforePublish}})
 	stop := b.traffic(300)
 	b.waitPlaced(300)
@@ -90,6 +94,7 @@ func TestAckBeforePublishLosesNothingInPeace(t *testing.T) {
 }
 
 func TestUnordered(t *testing.T) {
+	t.Parallel()
 	both(t, Unordered, func(t *testing.T, b *bench, broken bool) {
 		const orders = 200
 		for n := range orders {
@@ -104,6 +109,7 @@ func TestUnordered(t *testing.T) {
 }
 
 func TestCommitFirst(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{Defects: []string{CommitFirst}})
 	orders := b.killFulfilment(5)
 	b.mustPlace(orders, orders+1)
@@ -116,6 +122,7 @@ func TestCommitFirst(t *testing.T) {
 }
 
 func TestCommitFirstLosesNothingInPeace(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{Defects: []string{CommitFirst}})
 	b.mustPlace(0, 200)
 	b.settled()
@@ -123,6 +130,7 @@ func TestCommitFirstLosesNothingInPeace(t *testing.T) {
 }
 
 func TestRedeliver(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{Defects: []string{Redeliver}})
 	orders := b.killFulfilment(3)
 	b.mustPlace(orders, orders+1)
@@ -141,6 +149,7 @@ func TestRedeliver(t *testing.T) {
 }
 
 func TestRedeliverShipsOnceInPeace(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{Defects: []string{Redeliver}})
 	b.mustPlace(0, 100)
 	b.settled()
@@ -148,6 +157,7 @@ func TestRedeliverShipsOnceInPeace(t *testing.T) {
 }
 
 func TestHang(t *testing.T) {
+	t.Parallel()
 	both(t, Hang, func(t *testing.T, b *bench, broken bool) {
 		victim := 0
 		for !b.chosen(Hang, victim) {
@@ -166,6 +176,7 @@ func TestHang(t *testing.T) {
 }
 
 func TestRetryStorm(t *testing.T) {
+	t.Parallel()
 	both(t, RetryStorm, func(t *testing.T, b *bench, broken bool) {
 		must(t, b.part("inventory").Pause(t.Context()))
 		if a := b.post(context.Background(), 1); a.status != http.StatusServiceUnavailable {
@@ -183,6 +194,7 @@ func TestRetryStorm(t *testing.T) {
 }
 
 func TestSwitches(t *testing.T) {
+	t.Parallel()
 	off := false
 	p := newCallPolicy(&Config{Timeouts: &off, Retries: &off})
 	if p.timeout != 0 || p.tries != 1 {
@@ -195,7 +207,7 @@ func TestSwitches(t *testing.T) {
 	must(t, b.part("inventory").Pause(t.Context()))
 	b.giveUp(1, 2)
 	must(t, b.part("inventory").Resume(t.Context()))
-	b.shipped(1) // it went on in the background, without a time-out
+	b.shipped(1) // the call went on in the background, without a timeout
 }
 
 func (b *bench) shipped(n int64) {

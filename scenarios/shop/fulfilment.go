@@ -14,11 +14,11 @@ import (
 	"wringer/faults"
 )
 
-// fulfilment reads order-events and publishes a shipment for each order, once.
+// fulfilment reads order-events and publishes one shipment for each order. It is a faults.Part.
 //
-// It works in steps: some events of one partition, shipped together. A kill takes effect between two steps, so that
-// remembering an order as shipped and publishing its shipment are one, as they would be in a transaction; what was not
-// committed by then is delivered again, and recognised. It is a faults.Part.
+// It works in steps: some events of one partition, shipped together. A kill takes effect between two steps. So marking an
+// order as shipped and publishing its shipment are atomic, as in a transaction. Events that were not committed by then are
+// delivered again, and recognised.
 type fulfilment struct {
 	network   faults.Network
 	brokers   []string
@@ -26,40 +26,40 @@ type fulfilment struct {
 	ledger    *ledger
 	defects   defects
 
-	// shipped is the database of what was done; it outlives a kill.
-	shipped *memory[string, bool]
-	gate    gate
+	// shipped is the database of shipped orders. It survives a kill.
+	shipped    *boundedMap[string, bool]
+	pausePoint pausePoint
 
-	mu     sync.Mutex
-	member *member // nil once killed and ended
-	broken map[string]bool
-	// met is what met the part in earlier pauses and kills; since is the count of events at the start of this one, less
-	// what was under way then.
-	met, since int64
+	mu      sync.Mutex
+	member  *member // nil once killed and ended
+	inForce map[string]bool
+	// metBefore counts what met the part in earlier pauses and kills. publishedAtStart is the number of published events
+	// when this one began, less the events in flight then.
+	metBefore, publishedAtStart int64
 }
 
-// member is one life of fulfilment, between a start and a kill.
+// member is one run of fulfilment, between a start and a kill.
 type member struct {
 	kill   context.CancelFunc
-	killed bool          // guarded by fulfilment.mu; it may take a step yet until it has ended
+	killed bool          // guarded by fulfilment.mu; a step may still be running until ended is closed
 	joined chan struct{} // closed once partitions were assigned
 	ended  chan struct{}
 
 	once     sync.Once
-	underway atomic.Int64 // events taken from the brokers and not dealt with
+	underway atomic.Int64 // events taken from the brokers and not processed yet
 }
 
 const (
 	partFulfilment = "fulfilment"
 	fulfilmentName = "fulfilment" // of the consumer group
-	maxStep        = 64           // events of a step
+	maxStep        = 64           // events per step
 	commitEvery    = 100 * time.Millisecond
 	rejoinPause    = 50 * time.Millisecond
 
-	// commit-first: what is committed waits in a queue for the next round of work.
+	// commit-first: committed events wait in a queue for the next round of work.
 	prefetchQueue = 64
 	workEvery     = 200 * time.Millisecond
-	// redeliver: how long what is done stays uncommitted.
+	// redeliver: how long processed events stay uncommitted.
 	rareCommitEvery = 3 * time.Second
 )
 
@@ -69,12 +69,12 @@ type shipment struct {
 	Origin     string `json:"origin"` // the event's partition/offset
 }
 
-// openFulfilment starts it and returns when it has its partitions.
+// openFulfilment starts fulfilment and returns once it has its partitions.
 func openFulfilment(ctx context.Context, network faults.Network, addresses []string, shipments *publisher, l *ledger, d defects) (*fulfilment, error) {
 	f := &fulfilment{
 		network: network, brokers: addresses, shipments: shipments, ledger: l, defects: d,
-		shipped: newMemory[string, bool](memoryLimit),
-		broken:  make(map[string]bool),
+		shipped: newBoundedMap[string, bool](memoryLimit),
+		inForce: make(map[string]bool),
 	}
 	if err := errors.Join(f.Start(ctx), f.Ready(ctx)); err != nil {
 		f.close()
@@ -86,22 +86,22 @@ func openFulfilment(ctx context.Context, network faults.Network, addresses []str
 func groupConfig(network faults.Network) *sarama.Config {
 	c := clientConfig(network)
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
-	c.Consumer.Offsets.AutoCommit.Enable = false // it would commit on leaving, which a killed process cannot
+	c.Consumer.Offsets.AutoCommit.Enable = false // automatic commits would also happen on leaving; a killed process cannot commit
 	c.Consumer.Retry.Backoff = rejoinPause
 	c.Consumer.Group.Rebalance.Retry.Backoff = rejoinPause
-	// Longer than any pause of the brokers: the group's clock runs on while they are frozen.
+	// The session must outlast any pause of the brokers: the group's clock runs on while they are frozen.
 	c.Consumer.Group.Session.Timeout = time.Minute
 	c.Consumer.Group.Heartbeat.Interval = 3 * time.Second
 	if network.Virtual {
-		// A heartbeat that frozen brokers do not answer holds the mutex that commits need, see brokers.spread: the first
-		// heartbeat comes after the longest session that the brokers allow, and so after the end of a scenario.
+		// A heartbeat that frozen brokers do not answer holds the mutex that commits need, see brokers.spread. The first
+		// heartbeat therefore comes after the longest session that the brokers allow, which is after the end of a scenario.
 		c.Consumer.Group.Session.Timeout = mostSession
 		c.Consumer.Group.Heartbeat.Interval = mostSession - time.Second
 	}
 	return c
 }
 
-// Start implements faults.Part. Ready tells when it works again.
+// Start implements faults.Part. Ready says when it works again.
 func (f *fulfilment) Start(ctx context.Context) error {
 	f.mu.Lock()
 	dying := f.member
@@ -111,7 +111,7 @@ func (f *fulfilment) Start(ctx context.Context) error {
 	}
 	f.mu.Unlock()
 	if dying != nil {
-		if err := f.bury(ctx, dying); err != nil {
+		if err := f.awaitEnd(ctx, dying); err != nil {
 			return err
 		}
 	}
@@ -120,15 +120,15 @@ func (f *fulfilment) Start(ctx context.Context) error {
 	if f.member != nil {
 		return nil
 	}
-	life, kill := context.WithCancel(context.Background())
+	memberCtx, kill := context.WithCancel(context.Background())
 	f.member = &member{kill: kill, joined: make(chan struct{}), ended: make(chan struct{})}
-	f.mend("kill")
-	go f.live(life, f.member)
+	f.stopCounting("kill")
+	go f.run(memberCtx, f.member)
 	return nil
 }
 
-// live is one life: it ends by its kill alone.
-func (f *fulfilment) live(ctx context.Context, m *member) {
+// run consumes until its kill.
+func (f *fulfilment) run(ctx context.Context, m *member) {
 	defer close(m.ended)
 	for ctx.Err() == nil {
 		if err := f.consume(ctx, m); err != nil {
@@ -137,13 +137,13 @@ func (f *fulfilment) live(ctx context.Context, m *member) {
 	}
 }
 
-// consume works as a member of the group, one session after the other, until ctx ends or the brokers are lost.
+// consume takes part in the group, one session after another, until ctx ends or the brokers are lost.
 func (f *fulfilment) consume(ctx context.Context, m *member) error {
 	group, err := sarama.NewConsumerGroup(f.brokers, fulfilmentName, groupConfig(f.network))
 	if err != nil {
 		return err
 	}
-	defer group.Close() // the group learns that the member has gone, and waits for no time-out
+	defer group.Close() // the group learns at once that the member has left, without a timeout
 	for ctx.Err() == nil {
 		if err := group.Consume(ctx, []string{topicOrderEvents}, &session{fulfilment: f, member: m}); err != nil {
 			return err
@@ -161,16 +161,16 @@ func (f *fulfilment) Kill(ctx context.Context) error {
 		return nil
 	}
 	if !m.killed {
-		f.breakBy("kill")
+		f.startCounting("kill")
 		m.killed = true
 		m.kill()
 	}
 	f.mu.Unlock()
-	return f.bury(ctx, m)
+	return f.awaitEnd(ctx, m)
 }
 
-// bury waits until a killed member has ended.
-func (f *fulfilment) bury(ctx context.Context, m *member) error {
+// awaitEnd waits until a killed member has ended.
+func (f *fulfilment) awaitEnd(ctx context.Context, m *member) error {
 	select {
 	case <-m.ended:
 	case <-ctx.Done():
@@ -184,15 +184,15 @@ func (f *fulfilment) bury(ctx context.Context, m *member) error {
 	return nil
 }
 
-// close ends it without a bound of its own; steps end by themselves while the brokers answer.
+// close ends fulfilment, without a bound of its own. Steps end by themselves while the brokers answer.
 func (f *fulfilment) close() { _ = f.Kill(context.Background()) }
 
-// Pause implements faults.Part: the step under way is finished, the next one waits.
+// Pause implements faults.Part. The current step is finished; the next one waits.
 func (f *fulfilment) Pause(context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.breakBy("pause")
-	f.gate.shut()
+	f.startCounting("pause")
+	f.pausePoint.pause()
 	return nil
 }
 
@@ -200,30 +200,31 @@ func (f *fulfilment) Pause(context.Context) error {
 func (f *fulfilment) Resume(context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.gate.lift()
-	f.mend("pause")
+	f.pausePoint.resume()
+	f.stopCounting("pause")
 	return nil
 }
 
-// breakBy begins to count what meets the broken part: events under way, and those published from now on. f.mu is held.
-func (f *fulfilment) breakBy(verb string) {
-	if len(f.broken) == 0 {
-		f.since = f.ledger.count().EventsPublished
+// startCounting starts to count what meets the broken part: the events in flight, and events published from now on. f.mu is
+// held.
+func (f *fulfilment) startCounting(verb string) {
+	if len(f.inForce) == 0 {
+		f.publishedAtStart = f.ledger.count().EventsPublished
 		if f.member != nil {
-			f.since -= f.member.underway.Load()
+			f.publishedAtStart -= f.member.underway.Load()
 		}
 	}
-	f.broken[verb] = true
+	f.inForce[verb] = true
 }
 
-// mend: f.mu is held.
-func (f *fulfilment) mend(verb string) {
-	if !f.broken[verb] {
+// stopCounting ends the count of one kind of fault. f.mu is held.
+func (f *fulfilment) stopCounting(verb string) {
+	if !f.inForce[verb] {
 		return
 	}
-	delete(f.broken, verb)
-	if len(f.broken) == 0 {
-		f.met += f.ledger.count().EventsPublished - f.since
+	delete(f.inForce, verb)
+	if len(f.inForce) == 0 {
+		f.metBefore += f.ledger.count().EventsPublished - f.publishedAtStart
 	}
 }
 
@@ -231,10 +232,10 @@ func (f *fulfilment) mend(verb string) {
 func (f *fulfilment) Met() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.broken) == 0 {
-		return f.met
+	if len(f.inForce) == 0 {
+		return f.metBefore
 	}
-	return f.met + f.ledger.count().EventsPublished - f.since
+	return f.metBefore + f.ledger.count().EventsPublished - f.publishedAtStart
 }
 
 // Ready implements faults.Part.
@@ -246,7 +247,7 @@ func (f *fulfilment) Ready(ctx context.Context) error {
 	if dead {
 		return errors.New("fulfilment is killed")
 	}
-	if f.gate.state() != nil {
+	if f.pausePoint.paused() != nil {
 		return errors.New("fulfilment is paused")
 	}
 	select {
@@ -269,7 +270,7 @@ func (s *session) Setup(group sarama.ConsumerGroupSession) error {
 	switch d := s.fulfilment.defects; {
 	case d[CommitFirst]:
 		s.prefetched = make(chan *sarama.ConsumerMessage, prefetchQueue)
-		s.helpers.Go(func() { s.workOff(group.Context()) })
+		s.helpers.Go(func() { s.shipPrefetched(group.Context()) })
 	case d[Redeliver]:
 		s.helpers.Go(func() { commitOften(group, rareCommitEvery) })
 	default:
@@ -284,7 +285,7 @@ func (s *session) Cleanup(sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-// commitOften commits what is marked, until the session ends.
+// commitOften commits the marked offsets until the session ends.
 func commitOften(group sarama.ConsumerGroupSession, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -312,7 +313,8 @@ func (s *session) ConsumeClaim(group sarama.ConsumerGroupSession, claim sarama.C
 	}
 }
 
-// take waits for a message and returns it with those that wait behind it; nothing when the session has ended.
+// take waits for a message and returns it with the messages queued behind it. It returns nothing when the session has
+// ended.
 func take(ctx context.Context, messages <-chan *sarama.ConsumerMessage) []*sarama.ConsumerMessage {
 	var step []*sarama.ConsumerMessage
 	select {
@@ -338,7 +340,7 @@ func take(ctx context.Context, messages <-chan *sarama.ConsumerMessage) []*saram
 	return step
 }
 
-// work does one step, or reports false when a kill came first. Its end is the step's boundary.
+// work does one step. It returns false if a kill came first. A step ends when work returns.
 func (s *session) work(ctx context.Context, group sarama.ConsumerGroupSession, step []*sarama.ConsumerMessage) bool {
 	last := step[len(step)-1]
 	if s.prefetched != nil {
@@ -353,7 +355,7 @@ func (s *session) work(ctx context.Context, group sarama.ConsumerGroupSession, s
 	return true
 }
 
-// prefetch is commit-first: a kill loses what is in the queue.
+// prefetch is part of commit-first: a kill loses the queued events.
 func (s *session) prefetch(ctx context.Context, step []*sarama.ConsumerMessage) bool {
 	for _, m := range step {
 		select {
@@ -365,8 +367,8 @@ func (s *session) prefetch(ctx context.Context, step []*sarama.ConsumerMessage) 
 	return true
 }
 
-// workOff is commit-first: it works in rounds, on a full queue at once.
-func (s *session) workOff(ctx context.Context) {
+// shipPrefetched is part of commit-first. It works in rounds, and at once when the queue is full.
+func (s *session) shipPrefetched(ctx context.Context) {
 	tick := time.NewTicker(workEvery)
 	defer tick.Stop()
 	var round []*sarama.ConsumerMessage
@@ -390,12 +392,12 @@ func (s *session) workOff(ctx context.Context) {
 	}
 }
 
-// shipAll is a step: it ships the orders of these events that were not shipped before. It reports false when nothing of
-// it was begun. Once begun it is not interrupted.
+// shipAll is a step: it ships the orders of these events that were not shipped before. It returns false if nothing was
+// started. Once started, a step is not interrupted.
 func (s *session) shipAll(ctx context.Context, events []*sarama.ConsumerMessage) bool {
 	s.member.underway.Add(int64(len(events)))
 	defer s.member.underway.Add(int64(-len(events)))
-	if !s.fulfilment.gate.pass(ctx.Done()) || ctx.Err() != nil {
+	if !s.fulfilment.pausePoint.wait(ctx.Done()) || ctx.Err() != nil {
 		return false
 	}
 	var receipts []*receipt
@@ -410,11 +412,11 @@ func (s *session) shipAll(ctx context.Context, events []*sarama.ConsumerMessage)
 	return true
 }
 
-// ship publishes the shipment of an event, or returns nil when there is nothing to ship.
+// ship publishes the shipment of an event. It returns nil if there is nothing to ship.
 func (f *fulfilment) ship(event *sarama.ConsumerMessage) *receipt {
 	var order request
 	if err := json.Unmarshal(event.Value, &order); err != nil {
-		return nil // not from the order service: the topic is open to everyone
+		return nil // not from the order service: anyone can write to the topic
 	}
 	if !f.defects[Redeliver] {
 		if _, fresh := f.shipped.getOrPut(order.OrderID, func() bool { return true }); !fresh {

@@ -8,11 +8,11 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// inventory is the stock and what is set aside of it: the inventory service's database, which outlives a kill. Safe for
+// inventory holds the stock and its reservations: the inventory service's database, which survives a kill. Safe for
 // concurrent use.
 type inventory struct {
 	ledger       *ledger
-	reservations *memory[reservationKey, reservation]
+	reservations *boundedMap[reservationKey, reservation]
 
 	mu     sync.Mutex
 	levels map[string]int64
@@ -26,7 +26,8 @@ type reservation struct {
 }
 
 const (
-	// openingStock of every item. Orders beyond it go on back order, so that no run is too long for the stock.
+	// openingStock is the stock of every item. Orders beyond it go on back order, so the stock suffices for any length of
+	// run.
 	openingStock = 1_000_000
 	maxItems     = 100_000
 	maxQuantity  = 1_000_000
@@ -35,12 +36,12 @@ const (
 func newInventory(l *ledger) *inventory {
 	return &inventory{
 		ledger:       l,
-		reservations: newMemory[reservationKey, reservation](memoryLimit),
+		reservations: newBoundedMap[reservationKey, reservation](memoryLimit),
 		levels:       make(map[string]int64),
 	}
 }
 
-// reserve sets stock aside, once for each order and item.
+// reserve reserves stock, once for each order and item.
 func (s *inventory) reserve(orderID, itemID string, quantity int64) (r reservation, replayed bool, err error) {
 	switch {
 	case orderID == "":
@@ -61,7 +62,7 @@ func (s *inventory) reserve(orderID, itemID string, quantity int64) (r reservati
 	return r, false, err
 }
 
-// change adds delta to an item's level and returns the new level; a delta of 0 only looks.
+// change adds delta to an item's level and returns the new level. A delta of 0 only reads the level.
 func (s *inventory) change(itemID string, delta int64) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +80,7 @@ func (s *inventory) change(itemID string, delta int64) (int64, error) {
 	return level + delta, nil
 }
 
-// callLog appends one record to inventory-calls for each call of the order service, beside the call, in order.
+// callLog appends a record to inventory-calls for each call of the order service. It does so beside the call, in order.
 type callLog struct {
 	calls     chan call
 	publisher *publisher
@@ -92,7 +93,7 @@ type call struct {
 	Quantity int64  `json:"quantity"`
 }
 
-// maxCallsQueued is what stands in memory while the brokers are frozen. When it is full calls wait: none is left out.
+// maxCallsQueued bounds the calls in memory while the brokers are frozen. When it is reached, calls wait; none is left out.
 const maxCallsQueued = 1 << 16
 
 func openCallLog(p *publisher) *callLog {
@@ -108,7 +109,7 @@ func openCallLog(p *publisher) *callLog {
 
 func (l *callLog) add(c call) { l.calls <- c }
 
-// close writes what is queued. Nobody calls add any more.
+// close writes the queued calls. add must not be called any more.
 func (l *callLog) close() {
 	close(l.calls)
 	l.writer.Wait()

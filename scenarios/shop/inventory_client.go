@@ -18,7 +18,7 @@ import (
 	"wringer/faults"
 )
 
-// inventoryClient is the order service's own client of the inventory. Safe for concurrent use.
+// inventoryClient is the order service's client of the inventory. Safe for concurrent use.
 type inventoryClient struct {
 	conn    *grpc.ClientConn
 	schema  schema
@@ -28,15 +28,15 @@ type inventoryClient struct {
 
 // callPolicy says how long and how often the inventory is called for one item.
 type callPolicy struct {
-	timeout time.Duration // of one try; 0: none
+	timeout time.Duration // of one try; 0: unlimited
 	tries   int           // 0: as many as fit into budget
 	backoff time.Duration // before the second try; doubles
-	budget  time.Duration // of all tries; 0: none
+	budget  time.Duration // of all tries; 0: unlimited
 	wait    bool          // whether a try waits for a connection
 }
 
-// The honest policy leaves room within a client's time-out of 500 ms. The storm's would call an inventory that hangs 50
-// times for one order.
+// The honest policy fits into a client's timeout of 500 ms. The storm's policy calls a hanging inventory 50 times for one
+// order.
 const (
 	callTimeout  = 150 * time.Millisecond
 	callTries    = 2
@@ -68,7 +68,7 @@ func openInventoryClient(network faults.Network, address string, c *Config) (*in
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(overTCP(network)),
 		grpc.WithDisableRetry(),
-		// The default waits up to two minutes before it connects again: longer than any fault.
+		// grpc-go's default waits up to two minutes before it reconnects: longer than any fault.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond},
 			MinConnectTimeout: time.Second,
@@ -91,7 +91,7 @@ func overTCP(network faults.Network) func(ctx context.Context, address string) (
 	return func(ctx context.Context, address string) (net.Conn, error) { return network.Dial(ctx, "tcp", address) }
 }
 
-// reserve calls the inventory for one item until it answers, or the policy ends it.
+// reserve calls the inventory for one item until the inventory answers, or the policy ends the calls.
 func (c *inventoryClient) reserve(ctx context.Context, orderID string, i item) error {
 	ctx = metadata.AppendToOutgoingContext(ctx, callerKey, callerOrders)
 	ctx, cancel := bounded(ctx, c.policy.budget)
@@ -126,7 +126,7 @@ func (c *inventoryClient) call(ctx context.Context, orderID string, i item) erro
 
 func (c *inventoryClient) close() { _ = c.conn.Close() }
 
-// inventoryCode is the reason code of an answer to an order that the inventory did not reserve.
+// inventoryCode is the reason code in the answer to an order that the inventory did not reserve.
 func inventoryCode(err error) string {
 	switch {
 	case errors.Is(err, errBreakerOpen):
@@ -138,7 +138,7 @@ func inventoryCode(err error) string {
 	}
 }
 
-// bounded is context.WithTimeout where 0 means no timeout.
+// bounded is context.WithTimeout, except that 0 means no timeout.
 func bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if d == 0 {
 		return context.WithCancel(ctx)
@@ -146,7 +146,7 @@ func bounded(ctx context.Context, d time.Duration) (context.Context, context.Can
 	return context.WithTimeout(ctx, d)
 }
 
-// sleep waits for d and reports false when ctx ended first.
+// sleep waits for d. It returns false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

@@ -18,16 +18,16 @@ import (
 
 const partInventory = "inventory"
 
-// inventoryPart runs the inventory's server, pauses and kills it.
+// inventoryPart runs the inventory's server, and pauses and kills it.
 //
-// While it is paused, calls arrive and hang until it is resumed or their callers give up. A kill takes the listener and
-// every connection down; the reservations stand in the database. Nothing can be counted of what is refused while it is
-// dead: the connections in use that a kill cuts count instead, and the calls that were under way.
+// While it is paused, calls arrive and hang until it resumes or their callers give up. A kill closes the listener and every
+// connection; the reservations stay in the database. Calls refused by a dead server cannot be counted. The connections in
+// use that a kill closed are counted instead, and the calls in flight.
 type inventoryPart struct {
 	network faults.Network
-	face    *inventoryServer
+	service *inventoryServer
 	address string
-	cut     atomic.Int64 // connections in use and calls under way that kills ended
+	cut     atomic.Int64 // connections in use and calls in flight that kills ended
 
 	mu     sync.Mutex
 	server *grpc.Server // nil while killed
@@ -35,23 +35,23 @@ type inventoryPart struct {
 	served sync.WaitGroup
 }
 
-// openInventoryPart takes the listener over.
-func openInventoryPart(network faults.Network, l net.Listener, face *inventoryServer) *inventoryPart {
-	p := &inventoryPart{network: network, face: face, address: l.Addr().String()}
+// openInventoryPart takes over the listener.
+func openInventoryPart(network faults.Network, l net.Listener, service *inventoryServer) *inventoryPart {
+	p := &inventoryPart{network: network, service: service, address: l.Addr().String()}
 	p.serve(l)
 	return p
 }
 
-// serve: p.mu is held, or p not shared yet.
+// serve needs p.mu, or a p that is not shared yet.
 func (p *inventoryPart) serve(l net.Listener) {
 	conns := &connections{inUse: make(map[*connection]bool)}
-	server := p.face.build(grpc.StatsHandler(conns))
+	server := p.service.build(grpc.StatsHandler(conns))
 	p.server, p.conns = server, conns
 	p.served.Go(func() { _ = server.Serve(l) }) // ends by Stop, without an error
 }
 
-func (p *inventoryPart) Pause(context.Context) error  { p.face.gate.shut(); return nil }
-func (p *inventoryPart) Resume(context.Context) error { p.face.gate.lift(); return nil }
+func (p *inventoryPart) Pause(context.Context) error  { p.service.pausePoint.pause(); return nil }
+func (p *inventoryPart) Resume(context.Context) error { p.service.pausePoint.resume(); return nil }
 
 // Kill implements faults.Part.
 func (p *inventoryPart) Kill(ctx context.Context) error {
@@ -64,14 +64,14 @@ func (p *inventoryPart) stop() {
 	if p.server == nil {
 		return
 	}
-	p.cut.Add(p.conns.count() + p.face.underway.Load())
+	p.cut.Add(p.conns.count() + p.service.underway.Load())
 	p.server.Stop()
 	p.served.Wait()
 	p.server = nil
 }
 
-// Start implements faults.Part. The port is the one it had: between a kill and a start another program may have taken
-// it, though Linux draws the ports of outgoing connections apart from those of listeners while there are enough.
+// Start implements faults.Part, on the same port as before. Another program may have taken the port meanwhile. Linux makes
+// that unlikely: while ports last, it assigns outgoing ports apart from those of listeners.
 func (p *inventoryPart) Start(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,7 +86,7 @@ func (p *inventoryPart) Start(context.Context) error {
 	return nil
 }
 
-func (p *inventoryPart) Met() int64 { return p.face.gate.met.Load() + p.cut.Load() }
+func (p *inventoryPart) Met() int64 { return p.service.pausePoint.met.Load() + p.cut.Load() }
 
 // Ready implements faults.Part, over a connection of its own.
 func (p *inventoryPart) Ready(ctx context.Context) error {
@@ -105,8 +105,8 @@ func (p *inventoryPart) Ready(ctx context.Context) error {
 	return nil
 }
 
-// connections counts the open connections that carried a call of the inventory itself: who only asks for its health or
-// its schema is no traffic. It is a stats.Handler.
+// connections counts the open connections that carried a call of the inventory service. Requests for health or reflection
+// are no traffic. It is a stats.Handler.
 type connections struct {
 	mu    sync.Mutex
 	inUse map[*connection]bool

@@ -19,7 +19,7 @@ import (
 	"google.golang.org/protobuf/reflect/protodesc"
 )
 
-// inventoryServer is the gRPC face of the inventory. inventoryPart pauses and kills it.
+// inventoryServer is the gRPC server of the inventory. inventoryPart pauses and kills it.
 type inventoryServer struct {
 	inventory *inventory
 	schema    schema
@@ -27,11 +27,11 @@ type inventoryServer struct {
 	calls     *callLog
 	ledger    *ledger
 
-	gate     gate
-	underway atomic.Int64 // calls in handlers
+	pausePoint pausePoint
+	underway   atomic.Int64 // calls in handlers
 }
 
-// Streams are bounded, as everything is.
+// Bounds of the streams.
 const (
 	defaultUpdates        = 3
 	maxUpdates            = 10_000
@@ -39,7 +39,7 @@ const (
 	maxUpdateInterval     = time.Minute
 )
 
-// callerKey is the metadata key by which the order service says who it is.
+// callerKey is the metadata key by which the order service identifies itself.
 const (
 	callerKey    = "shop-caller"
 	callerOrders = "orders"
@@ -60,8 +60,8 @@ func newInventoryServer(s *inventory, calls *callLog) (*inventoryServer, error) 
 // build returns a server that is ready to serve.
 func (v *inventoryServer) build(options ...grpc.ServerOption) *grpc.Server {
 	server := grpc.NewServer(append(options,
-		grpc.UnaryInterceptor(v.arriveUnary),
-		grpc.StreamInterceptor(v.arriveStream),
+		grpc.UnaryInterceptor(v.interceptUnary),
+		grpc.StreamInterceptor(v.interceptStream),
 		grpc.WaitForHandlers(true),
 	)...)
 	server.RegisterService(v.description(), v)
@@ -74,49 +74,49 @@ func (v *inventoryServer) build(options ...grpc.ServerOption) *grpc.Server {
 	return server
 }
 
-// arriveUnary records what arrives, and holds it back while the inventory is paused: what arrived then is on record
-// although nobody worked on it.
-func (v *inventoryServer) arriveUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+// interceptUnary records each call that arrives, and holds it back while the inventory is paused. So calls that arrive
+// during a pause are recorded too.
+func (v *inventoryServer) interceptUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	v.underway.Add(1)
 	defer v.underway.Add(-1)
 	if r, ok := request.(reserveRequest); ok && fromOrders(ctx) {
 		v.ledger.inventoryCalled()
 		v.calls.add(call{r.orderID, r.itemID, r.quantity})
 	}
-	if !v.gate.pass(ctx.Done()) {
+	if !v.pausePoint.wait(ctx.Done()) {
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}
 	return handle(ctx, request)
 }
 
-func (v *inventoryServer) arriveStream(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+func (v *inventoryServer) interceptStream(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	v.underway.Add(1)
 	defer v.underway.Add(-1)
-	return handle(service, &heldStream{stream, &v.gate})
+	return handle(service, &pausableStream{stream, &v.pausePoint})
 }
 
-// heldStream passes a gate with every message, either way.
-type heldStream struct {
+// pausableStream waits at the pause point with every message, in both directions.
+type pausableStream struct {
 	grpc.ServerStream
-	gate *gate
+	pausePoint *pausePoint
 }
 
-func (s *heldStream) RecvMsg(m any) error {
+func (s *pausableStream) RecvMsg(m any) error {
 	if err := s.ServerStream.RecvMsg(m); err != nil {
 		return err
 	}
-	return s.pass()
+	return s.wait()
 }
 
-func (s *heldStream) SendMsg(m any) error {
-	if err := s.pass(); err != nil {
+func (s *pausableStream) SendMsg(m any) error {
+	if err := s.wait(); err != nil {
 		return err
 	}
 	return s.ServerStream.SendMsg(m)
 }
 
-func (s *heldStream) pass() error {
-	if !s.gate.pass(s.Context().Done()) {
+func (s *pausableStream) wait() error {
+	if !s.pausePoint.wait(s.Context().Done()) {
 		return status.FromContextError(s.Context().Err()).Err()
 	}
 	return nil
@@ -127,7 +127,7 @@ func fromOrders(ctx context.Context) bool {
 	return len(callers) == 1 && callers[0] == callerOrders
 }
 
-// description is what a generator would write for inventory.proto.
+// description is the code that a generator would write for inventory.proto.
 func (v *inventoryServer) description() *grpc.ServiceDesc {
 	return &grpc.ServiceDesc{
 		ServiceName: inventoryService,
@@ -190,11 +190,11 @@ func (v *inventoryServer) watchStock(_ any, stream grpc.ServerStream) error {
 	if interval == 0 {
 		interval = defaultUpdateInterval
 	}
-	return v.tellLevels(stream, m.text("item_id"), updates, interval)
+	return v.sendLevels(stream, m.text("item_id"), updates, interval)
 }
 
-// tellLevels sends the first level at once.
-func (v *inventoryServer) tellLevels(stream grpc.ServerStream, itemID string, updates int64, interval time.Duration) error {
+// sendLevels sends the first level at once.
+func (v *inventoryServer) sendLevels(stream grpc.ServerStream, itemID string, updates int64, interval time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for n := int64(1); ; n++ {

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// dialInventory returns a client of the bench's inventory, and its schema.
+// dialInventory returns a client of the bench's inventory, and the schema.
 func (b *bench) dialInventory() (*grpc.ClientConn, schema) {
 	b.t.Helper()
 	s, err := inventorySchema()
@@ -65,7 +65,7 @@ func TestReserveRefusesBadInput(t *testing.T) {
 	}
 }
 
-// stream opens a stream on the inventory.
+// stream opens a stream to the inventory.
 func stream(t *testing.T, conn *grpc.ClientConn, method string) grpc.ClientStream {
 	t.Helper()
 	s, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/shop.v1.Inventory/"+method)

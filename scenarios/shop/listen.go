@@ -10,7 +10,7 @@ import (
 	"wringer/faults"
 )
 
-// listen opens the listen address of a face. field names it in the configuration.
+// listen opens the listener of a server. field names the address in the configuration.
 func listen(network faults.Network, field, address string) (net.Listener, error) {
 	address = cmp.Or(address, defaultListen)
 	l, err := network.Listen("tcp", address)

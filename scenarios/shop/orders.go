@@ -11,25 +11,25 @@ import (
 	"wringer/drivers"
 )
 
-// orders is the order service: it has an order reserved, publishes its event, and answers. An order that was answered
-// 201 is reserved and published exactly once.
+// orders is the order service. It reserves an order, publishes its event, and answers. An order answered 201 is reserved
+// and published exactly once.
 //
-// An order works on in the background when its client has gone, and a later request with the same key joins it there. So
-// its context is not the request's but life, which ends when the shop closes. Safe for concurrent use.
+// An order continues in the background when its client has gone, and a later request with the same key joins it. So its
+// context is not the request's, but shopCtx, which ends when the shop closes. Safe for concurrent use.
 type orders struct {
 	inventory *inventoryClient
 	events    *publisher
 	ledger    *ledger
 	defects   defects
 	seed      uint64
-	patience  time.Duration // of the wait for the broker's confirmation; 0: no end
+	patience  time.Duration // of the wait for the broker's confirmation; 0: unlimited
 
-	byKey  *memory[string, *order] // by Idempotency-Key
-	placed *memory[string, []byte] // the answer of the first placed order by its id
+	byKey  *boundedMap[string, *order] // by Idempotency-Key
+	placed *boundedMap[string, []byte] // the answer to the first order with each id
 
-	// slots bounds the orders under way, those in the background included, and the lookups.
+	// slots bounds the orders in flight, those in the background included, and the lookups.
 	slots chan struct{}
-	// queue holds what ack-before-publish has answered and not published.
+	// queue holds orders that ack-before-publish has answered and not published.
 	queue   chan *order
 	workers sync.WaitGroup
 }
@@ -37,9 +37,9 @@ type orders struct {
 const (
 	maxOrdersUnderWay = 8192
 	publishPatience   = 3 * time.Second
-	// leakyQueue is the queue of ack-before-publish.
+	// leakyQueue is the length of ack-before-publish's queue.
 	leakyQueue = 64
-	// maxEventDelay is the delay of unordered.
+	// maxEventDelay is the longest delay of the defect unordered.
 	maxEventDelay = 300 * time.Millisecond
 )
 
@@ -55,21 +55,21 @@ type item struct {
 	Quantity int64  `json:"quantity"`
 }
 
-// order is one order on its way, over all requests that carry its key.
+// order is one order in progress, across all requests with its key.
 type order struct {
 	request
-	body [32]byte // the hash of the body that came with the key
+	body [32]byte // the hash of the body of the first request with the key
 
 	mu  sync.Mutex
-	run *run // the latest; nil before the first
+	run *orderRun // the latest; nil before the first
 
-	// What is done stays done: the next run goes on from here. Only the run under way touches these.
-	reserved int // so many items
+	// Completed steps stay completed: the next run continues from here. Only the current run uses these fields.
+	reserved int // the number of items reserved
 	events   []*receipt
 }
 
-// run is one walk of an order from where the last one failed to its answer.
-type run struct {
+// orderRun is one run of an order's steps, from where the last run failed to an answer.
+type orderRun struct {
 	done   chan struct{}
 	answer answer // valid after done
 }
@@ -79,11 +79,11 @@ type answer struct {
 	body   []byte
 }
 
-func newOrders(life context.Context, c *Config, seed uint64, inventory *inventoryClient, events *publisher, l *ledger) *orders {
+func newOrders(shopCtx context.Context, c *Config, seed uint64, inventory *inventoryClient, events *publisher, l *ledger) *orders {
 	o := &orders{
 		inventory: inventory, events: events, ledger: l, defects: defectSet(c.Defects), seed: seed,
-		byKey:  newMemory[string, *order](memoryLimit),
-		placed: newMemory[string, []byte](memoryLimit),
+		byKey:  newBoundedMap[string, *order](memoryLimit),
+		placed: newBoundedMap[string, []byte](memoryLimit),
 		slots:  make(chan struct{}, c.capacity()),
 	}
 	if on(c.Timeouts) {
@@ -91,17 +91,17 @@ func newOrders(life context.Context, c *Config, seed uint64, inventory *inventor
 	}
 	if o.defects[AckBeforePublish] {
 		o.queue = make(chan *order, leakyQueue)
-		o.workers.Go(func() { o.publishQueued(life) })
+		o.workers.Go(func() { o.publishQueued(shopCtx) })
 	}
 	return o
 }
 
-// close waits for the work under way, after life ended. Nobody calls place any more.
+// close waits for the work in progress, after shopCtx ended. place must not be called any more.
 func (o *orders) close() { o.workers.Wait() }
 
-// place returns a run of the order: the one under way, the one that succeeded, or a new one. A request without a key is
-// an order of its own. ok is false when the key came with another body before.
-func (o *orders) place(life context.Context, key string, r request, body [32]byte) (*run, bool) {
+// place returns a run of the order: the current one, the one that succeeded, or a new one. A request without a key is an
+// order of its own. ok is false if the key came with another body before.
+func (o *orders) place(shopCtx context.Context, key string, r request, body [32]byte) (*orderRun, bool) {
 	n := &order{request: r, body: body}
 	if key != "" && !o.defects[NoDedupe] {
 		n, _ = o.byKey.getOrPut(key, func() *order { return n })
@@ -112,13 +112,13 @@ func (o *orders) place(life context.Context, key string, r request, body [32]byt
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.run == nil || n.run.failed() {
-		n.run = o.begin(life, n)
+		n.run = o.begin(shopCtx, n)
 	}
 	return n.run, true
 }
 
-// failed reports whether the run is over and another one may succeed.
-func (r *run) failed() bool {
+// failed reports whether the run has ended and another run may succeed.
+func (r *orderRun) failed() bool {
 	select {
 	case <-r.done:
 		return r.answer.status != http.StatusCreated
@@ -127,8 +127,8 @@ func (r *run) failed() bool {
 	}
 }
 
-func (o *orders) begin(life context.Context, n *order) *run {
-	r := &run{done: make(chan struct{})}
+func (o *orders) begin(shopCtx context.Context, n *order) *orderRun {
+	r := &orderRun{done: make(chan struct{})}
 	select {
 	case o.slots <- struct{}{}:
 	default:
@@ -138,16 +138,16 @@ func (o *orders) begin(life context.Context, n *order) *run {
 	}
 	o.workers.Go(func() {
 		defer func() { <-o.slots }()
-		r.answer = o.walk(life, n)
+		r.answer = o.process(shopCtx, n)
 		close(r.done)
 		if o.defects[Unordered] && !r.failed() {
-			o.publishLater(life, n)
+			o.publishLater(shopCtx, n)
 		}
 	})
 	return r
 }
 
-// lookup returns the answer to the first placed order of this id. Like every request it takes a slot.
+// lookup returns the answer to the first order with this id. Like every request it takes a slot.
 func (o *orders) lookup(id string) answer {
 	select {
 	case o.slots <- struct{}{}:
@@ -162,9 +162,9 @@ func (o *orders) lookup(id string) answer {
 	return answer{http.StatusOK, body}
 }
 
-// walk takes the order through its steps to its answer.
-func (o *orders) walk(life context.Context, n *order) answer {
-	if err := o.reserve(life, n); err != nil {
+// process takes the order through its steps to an answer.
+func (o *orders) process(shopCtx context.Context, n *order) answer {
+	if err := o.reserve(shopCtx, n); err != nil {
 		return refuse(inventoryCode(err), err)
 	}
 	switch {
@@ -172,29 +172,28 @@ func (o *orders) walk(life context.Context, n *order) answer {
 		o.enqueue(n)
 	case o.defects[Unordered]: // begin publishes it
 	default:
-		if code, err := o.publish(life, n, o.patience); err != nil {
+		if code, err := o.publish(shopCtx, n, o.patience); err != nil {
 			return refuse(code, err)
 		}
 	}
 	return o.accept(n)
 }
 
-// reserve calls the inventory for each item that is not reserved yet. The inventory knows an order's item again, so a
-// try whose answer got lost is no second reservation.
-func (o *orders) reserve(life context.Context, n *order) error {
+// reserve calls the inventory for each item that is not reserved yet. The inventory recognises an order's item, so a retry
+// after a lost answer is no second reservation.
+func (o *orders) reserve(shopCtx context.Context, n *order) error {
 	for ; n.reserved < len(n.Items); n.reserved++ {
-		if err := o.inventory.reserve(life, n.OrderID, n.Items[n.reserved]); err != nil {
+		if err := o.inventory.reserve(shopCtx, n.OrderID, n.Items[n.reserved]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// publish hands the order's event over, unless an earlier run did, and waits until the broker has confirmed it. The
-// event of an order is handed over once, whatever happens: one whose fate is not known is not answered for, and not
-// published again either.
-func (o *orders) publish(life context.Context, n *order, patience time.Duration) (code string, err error) {
-	ctx, cancel := bounded(life, patience)
+// publish hands over the order's event, unless an earlier run did, and waits until the broker has confirmed it. The event
+// is handed over once in any case. An event whose outcome is unknown is neither acknowledged nor published again.
+func (o *orders) publish(shopCtx context.Context, n *order, patience time.Duration) (code string, err error) {
+	ctx, cancel := bounded(shopCtx, patience)
 	defer cancel()
 	for len(n.events) < o.copies(n) {
 		e := o.handOver(ctx, n)
@@ -232,7 +231,7 @@ func (o *orders) handOver(ctx context.Context, n *order) *receipt {
 	})
 }
 
-// enqueue is ack-before-publish: what does not fit is lost.
+// enqueue is part of ack-before-publish. Orders that do not fit into the queue are lost.
 func (o *orders) enqueue(n *order) {
 	select {
 	case o.queue <- n:
@@ -240,26 +239,26 @@ func (o *orders) enqueue(n *order) {
 	}
 }
 
-// publishQueued publishes what is queued, all that waits at once. What is queued when the shop closes is lost.
-func (o *orders) publishQueued(life context.Context) {
+// publishQueued publishes the queued orders, all that are waiting at once. Orders queued when the shop closes are lost.
+func (o *orders) publishQueued(shopCtx context.Context) {
 	for {
 		select {
-		case <-life.Done():
+		case <-shopCtx.Done():
 			return
 		case n := <-o.queue:
 			batch := []*order{n}
 			for len(o.queue) > 0 {
 				batch = append(batch, <-o.queue)
 			}
-			o.publishBatch(life, batch)
+			o.publishBatch(shopCtx, batch)
 		}
 	}
 }
 
-func (o *orders) publishBatch(life context.Context, batch []*order) {
+func (o *orders) publishBatch(shopCtx context.Context, batch []*order) {
 	for _, n := range batch {
 		for len(n.events) < o.copies(n) {
-			e := o.handOver(life, n)
+			e := o.handOver(shopCtx, n)
 			if e == nil {
 				return
 			}
@@ -267,14 +266,14 @@ func (o *orders) publishBatch(life context.Context, batch []*order) {
 		}
 	}
 	for _, n := range batch {
-		_, _ = o.publish(life, n, 0)
+		_, _ = o.publish(shopCtx, n, 0)
 	}
 }
 
-// publishLater is unordered. Closing the shop cuts the delay short: nothing is lost.
-func (o *orders) publishLater(life context.Context, n *order) {
+// publishLater is the defect unordered. Closing the shop cuts the delay short; nothing is lost.
+func (o *orders) publishLater(shopCtx context.Context, n *order) {
 	delay := drivers.DrawBelow(draw(o.seed, n.OrderID, placeDelay), uint64(maxEventDelay))
-	sleep(life, time.Duration(delay))
+	sleep(shopCtx, time.Duration(delay))
 	for len(n.events) < o.copies(n) {
 		n.events = append(n.events, o.handOver(context.Background(), n))
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// postAll places orders first to last-1, some at once, and returns the answers by number.
+// postAll places orders first to last-1, some at once. It returns the answers by number.
 func (b *bench) postAll(first, last int) map[int]answered {
 	var (
 		all   sync.WaitGroup
@@ -33,8 +33,8 @@ func (b *bench) postAll(first, last int) map[int]answered {
 	return got
 }
 
-// traffic places orders at about rate a second, 64 at once at most, each until it is accepted, until stop is called, which returns how many
-// there were.
+// traffic places about rate orders a second, at most 64 at once, each until it is accepted. It goes on until stop is
+// called. stop returns how many orders were placed.
 func (b *bench) traffic(rate int) (stop func() int) {
 	var (
 		all    sync.WaitGroup
@@ -69,7 +69,7 @@ func (b *bench) traffic(rate int) (stop func() int) {
 		all.Wait()
 		return orders
 	})
-	b.t.Cleanup(func() { stop() }) // a test that fails leaves none behind
+	b.t.Cleanup(func() { stop() }) // a failed test leaves no goroutine behind
 	return stop
 }
 
@@ -80,7 +80,7 @@ func (b *bench) waitPlaced(n int64) {
 	eventually(b.t, "orders placed", func() bool { return b.Audit().Counts.OrdersPlaced >= until })
 }
 
-// killFulfilment kills and starts fulfilment a few times under traffic, and returns how many orders were placed.
+// killFulfilment kills and starts fulfilment a few times under traffic. It returns how many orders were placed.
 func (b *bench) killFulfilment(times int) int {
 	b.t.Helper()
 	stop := b.traffic(300)
@@ -95,6 +95,7 @@ func (b *bench) killFulfilment(times int) int {
 }
 
 func TestFulfilmentShipsOnceOverKills(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	orders := b.killFulfilment(5)
 	b.settled()
@@ -106,6 +107,7 @@ func TestFulfilmentShipsOnceOverKills(t *testing.T) {
 }
 
 func TestFulfilmentPausesAndResumes(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	f := b.part("fulfilment")
 	b.mustPlace(0, 20)
@@ -135,6 +137,7 @@ func TestFulfilmentPausesAndResumes(t *testing.T) {
 }
 
 func TestFulfilmentKillWhilePaused(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	f := b.part("fulfilment")
 	must(t, f.Pause(t.Context()))
@@ -154,6 +157,7 @@ func TestFulfilmentKillWhilePaused(t *testing.T) {
 }
 
 func TestOrdersSurviveInventoryPause(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	inventory := b.part("inventory")
 	must(t, inventory.Pause(t.Context()))
@@ -186,6 +190,7 @@ func TestOrdersSurviveInventoryPause(t *testing.T) {
 }
 
 func TestOrdersSurviveInventoryKill(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	inventory := b.part("inventory")
 	b.mustPlace(0, 10)
@@ -226,6 +231,7 @@ func TestKillWithoutTrafficMeetsNothing(t *testing.T) {
 }
 
 func TestOrdersSurviveBrokerPause(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	kafka := b.part("kafka")
 	b.mustPlace(0, 10)
@@ -245,7 +251,7 @@ func TestOrdersSurviveBrokerPause(t *testing.T) {
 	}
 	must(t, kafka.Resume(t.Context()))
 	must(t, kafka.Ready(t.Context()))
-	b.mustPlace(10, orders) // joins what went on in the background
+	b.mustPlace(10, orders) // joins the order that continued in the background
 	b.settled()
 	b.wantOnce(topicOrderEvents, 0, orders)
 	b.wantOnce(topicShipments, 0, orders)
@@ -254,7 +260,7 @@ func TestOrdersSurviveBrokerPause(t *testing.T) {
 	}
 }
 
-// giveUp posts orders whose clients wait no longer than a moment, which is longer than two calls of the inventory.
+// giveUp posts orders with clients that wait only briefly, but longer than two calls of the inventory.
 func (b *bench) giveUp(first, last int) {
 	b.t.Helper()
 	var all sync.WaitGroup
@@ -271,6 +277,7 @@ func (b *bench) giveUp(first, last int) {
 }
 
 func TestPublishTimeoutIsAnsweredAndResumed(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	b.mustPlace(0, 1)
 	must(t, b.part("kafka").Pause(t.Context()))

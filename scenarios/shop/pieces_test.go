@@ -58,23 +58,23 @@ func TestNoBreakerLetsEverythingThrough(t *testing.T) {
 
 func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g gate
-		if !g.pass(nil) || g.met.Load() != 0 {
-			t.Error("an open gate holds something back")
+		var g pausePoint
+		if !g.wait(nil) || g.met.Load() != 0 {
+			t.Error("a pause point that is not paused holds something back")
 		}
-		g.shut()
-		g.shut()
+		g.pause()
+		g.pause()
 		gone, passed := make(chan struct{}), make(chan bool, 2)
-		go func() { passed <- g.pass(gone) }()
+		go func() { passed <- g.wait(gone) }()
 		synctest.Wait()
 		close(gone)
 		if <-passed {
-			t.Error("passed a shut gate")
+			t.Error("passed while paused")
 		}
-		go func() { passed <- g.pass(nil) }()
+		go func() { passed <- g.wait(nil) }()
 		synctest.Wait()
-		g.lift()
-		g.lift()
+		g.resume()
+		g.resume()
 		if !<-passed || g.met.Load() != 2 {
 			t.Errorf("%d met", g.met.Load())
 		}
@@ -82,7 +82,7 @@ func TestGate(t *testing.T) {
 }
 
 func TestMemoryForgetsTheOldest(t *testing.T) {
-	m := newMemory[int, int](3)
+	m := newBoundedMap[int, int](3)
 	for key := range 5 {
 		if v, fresh := m.getOrPut(key, func() int { return key * 10 }); v != key*10 || !fresh {
 			t.Errorf("%d: %d, %v", key, v, fresh)

@@ -13,39 +13,39 @@ import (
 	"wringer/faults"
 )
 
-// publisher publishes records: idempotent, confirmed by all replicas, in order per key. It never gives up while the
-// shop runs: sarama keeps a batch's sequence number over its resends, so that the brokers know them again, but would
-// draw a new one if the shop handed over the record a second time. A caller that is tired of waiting leaves; the record
-// stays under way. Safe for concurrent use.
+// publisher publishes records: idempotent, confirmed by all replicas, in order per key. It never gives up while the shop
+// runs. sarama keeps a batch's sequence number across its resends, so the brokers recognise them. If the shop handed over
+// the record again, sarama would assign a new number. A caller may stop waiting; the record is still published. Safe for
+// concurrent use.
 type publisher struct {
 	producer sarama.AsyncProducer
 	readers  sync.WaitGroup
 }
 
-// receipt is a record under way.
+// receipt is a record that is being published.
 type receipt struct {
 	done chan struct{}
-	// err is why the record may be missing in the log. Valid after done. It is set only when the brokers were gone for
+	// err says why the record may be missing in the log. Valid after done. It is set only if the brokers were gone for
 	// minutes, or the shop closed.
 	err  error
 	then func(error)
 }
 
-// publishRetries lasts for minutes of refused connections; a frozen broker costs one for each read timeout.
+// publishRetries suffices for minutes of refused connections. A frozen broker uses up one retry per read timeout.
 const publishRetries = 1000
 
-// clientConfig is what all Kafka clients of the shop have in common.
+// clientConfig is the configuration that all Kafka clients of the shop share.
 func clientConfig(network faults.Network) *sarama.Config {
 	c := sarama.NewConfig()
 	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, dialer{network, c.Net.DialTimeout}
 	c.ClientID = "shop"
 	c.Version = sarama.V2_8_0_0
-	c.MetricRegistry = silence{metrics.NewRegistry()}
+	c.MetricRegistry = noMetrics{metrics.NewRegistry()}
 	c.Metadata.Retry.Max = 20
 	return c
 }
 
-// dialer dials for sarama, which applies no timeout to a dialer that is not its own.
+// dialer dials for sarama, which applies no timeout to a custom dialer.
 type dialer struct {
 	network faults.Network
 	timeout time.Duration
@@ -62,7 +62,7 @@ func producerConfig(network faults.Network, linger time.Duration) *sarama.Config
 	c := clientConfig(network)
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Idempotent = true
-	c.Net.MaxOpenRequests = 1 // Idempotent demands it
+	c.Net.MaxOpenRequests = 1 // required by Idempotent
 	c.Producer.Retry.Max = publishRetries
 	c.Producer.Retry.Backoff = 100 * time.Millisecond
 	c.Producer.Return.Successes = true
@@ -98,8 +98,8 @@ func (r *receipt) settle(err error) {
 	close(r.done)
 }
 
-// publish hands a record over. It blocks while the producer is full, until gone is closed, and then returns nil: the
-// record was not handed over. then, if not nil, is called once the outcome is known; it must not block.
+// publish hands over a record. It blocks while the producer is full. If gone is closed meanwhile, it returns nil: the
+// record was not handed over. then, if not nil, is called once the outcome is known; then must not block.
 func (p *publisher) publish(gone <-chan struct{}, topic, key string, value []byte, then func(error)) *receipt {
 	r := &receipt{done: make(chan struct{}), then: then}
 	m := &sarama.ProducerMessage{
@@ -113,16 +113,16 @@ func (p *publisher) publish(gone <-chan struct{}, topic, key string, value []byt
 	}
 }
 
-// close sends what was handed over and waits for it. Nobody publishes any more.
+// close sends the records that were handed over and waits for them. publish must not be called any more.
 func (p *publisher) close() {
 	p.producer.AsyncClose()
 	p.readers.Wait()
 }
 
-// silence is a metrics registry that measures nothing: the shop needs no metrics, and they cost time at each request.
-type silence struct{ metrics.Registry }
+// noMetrics is a metrics registry that measures nothing. The shop needs no metrics, and they cost time in each request.
+type noMetrics struct{ metrics.Registry }
 
-func (silence) GetOrRegister(_ string, create any) any {
+func (noMetrics) GetOrRegister(_ string, create any) any {
 	switch create.(type) {
 	case func() metrics.Meter:
 		return metrics.NilMeter{}

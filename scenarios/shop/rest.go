@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// restFace is the REST face of the shop.
-type restFace struct {
+// restServer is the shop's REST server.
+type restServer struct {
 	orders *orders
 	ledger *ledger
 	server *http.Server
@@ -28,44 +28,44 @@ const (
 	maxOrderItems = 100
 )
 
-// openRest takes the listener over. life ends before close is called.
-func openRest(life context.Context, l net.Listener, o *orders, ledger *ledger) *restFace {
-	f := &restFace{orders: o, ledger: ledger}
+// openRest takes over the listener. shopCtx ends before close is called.
+func openRest(shopCtx context.Context, l net.Listener, o *orders, ledger *ledger) *restServer {
+	s := &restServer{orders: o, ledger: ledger}
 	routes := http.NewServeMux()
-	routes.HandleFunc("POST /orders", func(w http.ResponseWriter, r *http.Request) { f.postOrder(life, w, r) })
-	routes.HandleFunc("GET /orders/{id}", f.getOrder)
-	routes.HandleFunc("GET /audit", f.getAudit)
+	routes.HandleFunc("POST /orders", func(w http.ResponseWriter, r *http.Request) { s.postOrder(shopCtx, w, r) })
+	routes.HandleFunc("GET /orders/{id}", s.getOrder)
+	routes.HandleFunc("GET /audit", s.getAudit)
 	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, answer{http.StatusOK, []byte(`{"status":"ok"}`)})
 	})
-	f.server = &http.Server{
+	s.server = &http.Server{
 		Handler:           routes,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          log.New(io.Discard, "", 0), // a client's broken connection is its own affair
-		ConnState:         f.follow,
+		ErrorLog:          log.New(io.Discard, "", 0), // errors of a client's connection concern the client alone
+		ConnState:         s.follow,
 	}
-	f.served.Go(func() { _ = f.server.Serve(l) }) // ends by Close, without another error
-	return f
+	s.served.Go(func() { _ = s.server.Serve(l) }) // ends by Close, without another error
+	return s
 }
 
 // follow counts the connections. StateNew comes from the accept loop, StateClosed once the handler has returned.
-func (f *restFace) follow(_ net.Conn, state http.ConnState) {
+func (s *restServer) follow(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
-		f.served.Add(1)
+		s.served.Add(1)
 	case http.StateClosed:
-		f.served.Done()
+		s.served.Done()
 	}
 }
 
-// close cuts every connection and waits for the handlers, which end when the orders' life has.
-func (f *restFace) close() {
-	_ = f.server.Close()
-	f.served.Wait()
+// close cuts every connection and waits for the handlers, which end after shopCtx.
+func (s *restServer) close() {
+	_ = s.server.Close()
+	s.served.Wait()
 }
 
-func (f *restFace) postOrder(life context.Context, w http.ResponseWriter, r *http.Request) {
+func (s *restServer) postOrder(shopCtx context.Context, w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		write(w, answer{http.StatusBadRequest, problem("bad_request", "read the body: "+err.Error())})
@@ -77,10 +77,10 @@ func (f *restFace) postOrder(life context.Context, w http.ResponseWriter, r *htt
 		write(w, answer{http.StatusBadRequest, problem("bad_request", err.Error())})
 		return
 	}
-	if f.orders.defects.hangs(placed.OrderID) {
-		leave(life, r.Context())
+	if s.orders.defects.hangs(placed.OrderID) {
+		awaitClientGone(shopCtx, r.Context())
 	}
-	run, ok := f.orders.place(life, key, placed, sha256.Sum256(body))
+	run, ok := s.orders.place(shopCtx, key, placed, sha256.Sum256(body))
 	if !ok {
 		write(w, answer{http.StatusUnprocessableEntity, problem("key_reused", "this Idempotency-Key came with another body before")})
 		return
@@ -89,28 +89,28 @@ func (f *restFace) postOrder(life context.Context, w http.ResponseWriter, r *htt
 	case <-run.done:
 		write(w, run.answer)
 	case <-r.Context().Done():
-		leave(life, r.Context())
-	case <-life.Done():
-		leave(life, r.Context())
+		awaitClientGone(shopCtx, r.Context())
+	case <-shopCtx.Done():
+		awaitClientGone(shopCtx, r.Context())
 	}
 }
 
-// leave waits until the client has gone, or the shop closes, and ends the request without an answer.
-func leave(life, client context.Context) {
+// awaitClientGone waits until the client has gone or the shop closes. It ends the request without an answer.
+func awaitClientGone(shopCtx, client context.Context) {
 	select {
 	case <-client.Done():
-	case <-life.Done():
+	case <-shopCtx.Done():
 	}
 	panic(http.ErrAbortHandler)
 }
 
-func (f *restFace) getOrder(w http.ResponseWriter, r *http.Request) {
-	write(w, f.orders.lookup(r.PathValue("id")))
+func (s *restServer) getOrder(w http.ResponseWriter, r *http.Request) {
+	write(w, s.orders.lookup(r.PathValue("id")))
 }
 
-func (f *restFace) getAudit(w http.ResponseWriter, _ *http.Request) {
+func (s *restServer) getAudit(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(f.ledger.audit()) // fails when the client has gone
+	_ = json.NewEncoder(w).Encode(s.ledger.audit()) // fails if the client has gone
 }
 
 func readRequest(key string, body []byte) (r request, err error) {
@@ -148,10 +148,10 @@ func (i item) check() error {
 func write(w http.ResponseWriter, a answer) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // fails when the client has gone
+	_, _ = w.Write(a.body) // fails if the client has gone
 }
 
-// problem is the body of an answer that is no success.
+// problem is the body of an error answer.
 func problem(code, text string) []byte {
 	body, _ := json.Marshal(struct { // strings: cannot fail
 		Code  string `json:"code"`

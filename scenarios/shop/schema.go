@@ -21,7 +21,7 @@ const (
 	inventoryService = "shop.v1.Inventory"
 )
 
-// inventorySchema compiles inventory.proto once. The shop has no generated code, so that it builds with Go alone.
+// inventorySchema compiles inventory.proto once. The shop has no generated code, so Go alone builds it.
 var inventorySchema = sync.OnceValues(func() (schema, error) {
 	compiler := protocompile.Compiler{Resolver: &protocompile.SourceResolver{
 		Accessor: protocompile.SourceAccessorFromMap(map[string]string{inventoryFile: inventoryProto}),
@@ -36,12 +36,12 @@ var inventorySchema = sync.OnceValues(func() (schema, error) {
 // schema is the compiled inventory.proto.
 type schema struct{ file protoreflect.FileDescriptor }
 
-// message returns an empty message. name must be one of inventory.proto.
+// message returns an empty message. name must be a message of inventory.proto.
 func (s schema) message(name protoreflect.Name) record {
 	return record{dynamicpb.NewMessage(s.file.Messages().ByName(name))}
 }
 
-// record reads and writes the fields of a message by name; the names must be those of inventory.proto.
+// record reads and writes the fields of a message by name. The names must be fields of inventory.proto.
 type record struct{ *dynamicpb.Message }
 
 func (r record) field(name protoreflect.Name) protoreflect.FieldDescriptor {
@@ -56,7 +56,7 @@ func (r record) with(name protoreflect.Name, value any) record {
 	return r
 }
 
-// resolver answers reflection: the inventory's own file, then what is linked into the program (health, reflection).
+// resolver serves reflection: the inventory's own file, then the files linked into the program (health, reflection).
 type resolver struct{ own *protoregistry.Files }
 
 func newResolver(s schema) (protodesc.Resolver, error) {

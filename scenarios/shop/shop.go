@@ -22,17 +22,18 @@ type Shop struct {
 	parts   map[string]faults.Part
 	closers []func() // in the order of opening
 	closed  sync.Once
-	force   func() // ends what a close waits for
+	force   func() // ends the work that close waits for
 }
 
-// The linger of the producers: an order waits for its event; the others batch.
+// The linger of the producers. An order waits for its event; the others batch.
 const (
 	eventLinger    = time.Millisecond
 	shipmentLinger = 2 * time.Millisecond
 	callLinger     = 20 * time.Millisecond
 )
 
-// Open starts a shop and returns when it serves, or an error and nothing left running. The configuration was checked.
+// Open starts a shop and returns once it serves. With an error, nothing is left running. The configuration must have been
+// checked.
 func Open(ctx context.Context, c Config, env scenarios.TargetEnv) (*Shop, error) {
 	s := &Shop{network: env.Network, ledger: newLedger(), parts: make(map[string]faults.Part)}
 	if err := s.open(ctx, &c, env); err != nil {
@@ -62,7 +63,7 @@ func (s *Shop) open(ctx context.Context, c *Config, env scenarios.TargetEnv) err
 	s.vars = map[string]string{
 		"rest": "http://" + rest.Addr().String(), "grpc": grpc.Addr().String(), "kafka": brokerList(addresses),
 	}
-	env.Tell(s.vars) // before anything here calls anything over a link
+	env.Tell(s.vars) // before any call goes over a link
 	if err := s.openInventory(grpc, addresses); err != nil {
 		return err
 	}
@@ -103,11 +104,11 @@ func (s *Shop) openInventory(l net.Listener, addresses []string) error {
 	}
 	log := openCallLog(calls)
 	s.closers = append(s.closers, log.close)
-	face, err := newInventoryServer(newInventory(s.ledger), log)
+	service, err := newInventoryServer(newInventory(s.ledger), log)
 	if err != nil {
 		return err
 	}
-	part := openInventoryPart(s.network, l, face)
+	part := openInventoryPart(s.network, l, service)
 	s.closers = append(s.closers, part.stop)
 	s.parts[partInventory] = part
 	return nil
@@ -136,12 +137,12 @@ func (s *Shop) openOrders(l net.Listener, inventory string, addresses []string, 
 	if err != nil {
 		return err
 	}
-	life, end := context.WithCancel(context.Background())
-	o := newOrders(life, c, seed, client, events, s.ledger)
-	face := openRest(life, l, o, s.ledger)
+	shopCtx, end := context.WithCancel(context.Background())
+	o := newOrders(shopCtx, c, seed, client, events, s.ledger)
+	server := openRest(shopCtx, l, o, s.ledger)
 	s.closers = append(s.closers, client.close, func() {
 		end()
-		face.close()
+		server.close()
 		o.close()
 	})
 	return nil
@@ -166,11 +167,11 @@ func (s *Shop) Close(ctx context.Context) error {
 	return nil
 }
 
-// closeAll closes in the reverse order of opening: who calls goes before whom it calls. Nothing stays frozen, so that
-// all ends by itself.
+// closeAll closes in the reverse order of opening: callers before the services that they call. Nothing stays paused, so
+// everything ends by itself.
 func (s *Shop) closeAll() {
 	for _, p := range s.parts {
-		_ = p.Resume(context.Background()) // lifts a gate: cannot fail
+		_ = p.Resume(context.Background()) // ends a pause: cannot fail
 	}
 	for _, c := range slices.Backward(s.closers) {
 		c()

@@ -17,17 +17,19 @@ import (
 	"github.com/IBM/sarama"
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/scenarios"
 )
 
 func TestMain(m *testing.M) {
-	// sarama sizes each fetch request against go-metrics' default registry, whatever its configuration says, and the
-	// first meter starts a ticker for the rest of the process.
+	// sarama sizes each fetch request against go-metrics' default registry, whatever its configuration says. The first
+	// meter starts a ticker that runs until the process ends.
+	tier.AtOnce(tier.Waiting)
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
 }
 
-// patience bounds every wait of a test. It is no expectation: a test that passes never waits so long.
+// patience bounds every wait of a test. It is no expectation: a passing test never waits so long.
 const patience = 30 * time.Second
 
 var (
@@ -63,7 +65,7 @@ func openBench(t testing.TB, c Config) *bench {
 	return &bench{s, t, &http.Client{Transport: transport}}
 }
 
-// answered is an answer of the REST face; err is set when none came.
+// answered is an answer of the REST server. err is set if there was none.
 type answered struct {
 	status int
 	body   string
@@ -76,7 +78,7 @@ func (b *bench) do(ctx context.Context, method, path, key, body string) answered
 		b.t.Fatal(err)
 	}
 	if key != "" {
-		// As it stands, net/http would resend a request with this header by itself.
+		// By default net/http would resend a request with this header by itself.
 		r.Header["Idempotency-Key"] = []string{key}
 		r.GetBody = nil
 	}
@@ -101,8 +103,8 @@ func (b *bench) post(ctx context.Context, n int) answered {
 func orderID(n int) string  { return fmt.Sprintf("o%d", n) }
 func customer(n int) string { return fmt.Sprintf("c%d", n%20) }
 
-// accepted does a request again until it is answered 201. An honest shop on a machine that has no time for it answers 503,
-// and takes the same key again.
+// accepted repeats a request until the answer is 201. An honest shop on an overloaded machine answers 503, and accepts the
+// same key again.
 func (b *bench) accepted(request func() answered) answered {
 	for deadline := time.Now().Add(patience); ; {
 		a := request()
@@ -143,11 +145,11 @@ type logged struct {
 	offset                      int64
 }
 
-// records returns what stands in a topic now.
+// records returns the records that the topic holds now.
 func (b *bench) records(topic string) []logged {
 	b.t.Helper()
 	config := clientConfig(faults.Network{})
-	config.Consumer.MaxWaitTime = 10 * time.Millisecond // closing waits for the fetch under way
+	config.Consumer.MaxWaitTime = 10 * time.Millisecond // closing waits for the fetch in progress
 	client, err := sarama.NewClient(strings.Split(b.Vars()["kafka"], ","), config)
 	if err != nil {
 		b.t.Fatal(err)
@@ -162,7 +164,7 @@ func (b *bench) records(topic string) []logged {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	// At once: sarama takes 100 ms to begin each.
+	// In parallel: sarama takes 100 ms to start each.
 	found, problems := make([][]logged, len(partitions)), make([]error, len(partitions))
 	var readers sync.WaitGroup
 	for i, p := range partitions {
@@ -227,13 +229,13 @@ func eventually(t testing.TB, what string, condition func() bool) {
 	}
 }
 
-// settled waits until fulfilment has worked off all events.
+// settled waits until fulfilment has processed all events.
 func (b *bench) settled() {
 	b.t.Helper()
 	eventually(b.t, "every event shipped", func() bool { c := b.Audit().Counts; return c.Shipments >= c.OrdersPlaced })
 }
 
-// wantOnce fails unless each order first to last-1 stands in the topic exactly once, and nothing else does.
+// wantOnce fails unless the topic holds each order first to last-1 exactly once, and nothing else.
 func (b *bench) wantOnce(topic string, first, last int) {
 	b.t.Helper()
 	got := times(b.records(topic))
@@ -258,6 +260,7 @@ func must(t testing.TB, err error) {
 }
 
 func TestOrderTakesEffectOnceEverywhere(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	const orders = 200
 	b.mustPlace(0, orders)
@@ -281,6 +284,7 @@ func TestOrderTakesEffectOnceEverywhere(t *testing.T) {
 }
 
 func TestSameKeyGetsTheFirstAnswer(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	ctx := context.Background()
 	first := b.place(1)
@@ -297,8 +301,9 @@ func TestSameKeyGetsTheFirstAnswer(t *testing.T) {
 }
 
 func TestConcurrentDuplicatesExecuteOnce(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
-	must(t, b.part("inventory").Pause(t.Context())) // so that they meet under way
+	must(t, b.part("inventory").Pause(t.Context())) // so that the orders overlap
 	answers := make(chan answered, 20)
 	for range cap(answers) {
 		go func() { answers <- b.place(1) }()
@@ -317,6 +322,7 @@ func TestConcurrentDuplicatesExecuteOnce(t *testing.T) {
 }
 
 func TestWithoutKeyNothingIsDeduplicated(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	for range 2 {
 		b.accepted(func() answered { return b.do(context.Background(), "POST", "/orders", "", orderBody("o1", "c1")) })
@@ -327,10 +333,11 @@ func TestWithoutKeyNothingIsDeduplicated(t *testing.T) {
 }
 
 func TestCustomersKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	const orders = 60
 	for n := range orders {
-		b.place(n) // one acknowledged before the next is sent
+		b.place(n) // each acknowledged before the next is sent
 	}
 	b.settled()
 	for _, topic := range []string{topicOrderEvents, topicShipments} {
@@ -340,7 +347,7 @@ func TestCustomersKeepTheirOrder(t *testing.T) {
 	}
 }
 
-// inversions counts records that stand behind a later order of their customer.
+// inversions counts the records that come after a later order of their customer.
 func inversions(records []logged) (n int) {
 	highest := make(map[string]int)
 	for _, r := range records {
@@ -370,6 +377,7 @@ func TestReading(t *testing.T) {
 }
 
 func TestBadInputIsRefused(t *testing.T) {
+	t.Parallel()
 	b := openBench(t, Config{})
 	for _, body := range []string{
 		``, `{`, `[]`, `{}`, `{"orderId":1}`,

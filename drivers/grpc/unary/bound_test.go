@@ -15,8 +15,8 @@ import (
 	"wringer/drivers"
 )
 
-// A call that ended keeps no place among those whose bodies wait, however it ended.
-func TestNothingHeldBehind(t *testing.T) {
+// A call that ended is not among those whose bodies wait, however it ended.
+func TestEndedCallHoldsNoPlace(t *testing.T) {
 	for name, end := range map[string]func(p *peer, stream uint32){
 		"timeout": func(*peer, uint32) {},
 		"reset":   func(p *peer, stream uint32) { p.WriteRSTStream(stream, http2.ErrCodeInternal) },
@@ -25,7 +25,7 @@ func TestNothingHeldBehind(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 0}}, func(p *peer) {
+			ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 0}}, func(p *peer) {
 				for stream := p.begun(); stream != 0; stream = p.begun() {
 					end(p, stream)
 				}
@@ -34,13 +34,13 @@ func TestNothingHeldBehind(t *testing.T) {
 			if name == "timeout" {
 				patience = 20 * time.Millisecond
 			}
-			caller := l.NewCaller()
+			caller := ch.NewCaller()
 			for range 3 {
 				if r := caller.Do(within(t, patience), nil, nil); r.Sent != 1 {
 					t.Fatalf("%+v", r)
 				}
 			}
-			c := l.standing()
+			c := ch.standing()
 			if held := c.count(func() int { return len(c.held) }); held > 0 {
 				t.Errorf("%d are held", held)
 			}
@@ -48,7 +48,7 @@ func TestNothingHeldBehind(t *testing.T) {
 	}
 }
 
-// An answer may be as large as the limit, and no larger; it is whole to the byte, and no longer.
+// An answer may be exactly as large as the limit, and exactly as long as it says.
 func TestAnswerToTheByte(t *testing.T) {
 	const most = 1 << 20
 	for name, test := range map[string]struct {
@@ -62,7 +62,7 @@ func TestAnswerToTheByte(t *testing.T) {
 		"no length":      {framed(nil)[:prefix-1], drivers.CodeMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLine(t, startTarget(t, nil, func(p *peer) {
+			ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 				stream := p.request()
 				p.begin(stream)
 				for b := test.body; len(b) > 0; {
@@ -73,15 +73,15 @@ func TestAnswerToTheByte(t *testing.T) {
 				p.fields(stream, true, "grpc-status", "0")
 				p.request()
 			}))
-			if r := l.NewCaller().Do(within(t, long), nil, nil); r.Fault != test.fault || test.fault == "" && len(r.Message) != most {
+			if r := ch.NewCaller().Do(within(t, long), nil, nil); r.Fault != test.fault || test.fault == "" && len(r.Message) != most {
 				t.Errorf("%q (%s), %d bytes", r.Fault, r.Text, len(r.Message))
 			}
 		})
 	}
 }
 
-// What was received is given back to the target once, byte for byte, with the padding.
-func TestGivenBack(t *testing.T) {
+// Received bytes are returned to the target's window exactly once, with the padding.
+func TestWindowReturned(t *testing.T) {
 	const frames, size, padding = 3000, 4000, 255
 	given := make(map[uint32]int)
 	var stream uint32
@@ -109,9 +109,9 @@ func TestGivenBack(t *testing.T) {
 	})
 	o := options(target)
 	o.MaxMessage = frames * size
-	l := New(o)
-	defer l.Close()
-	caller := l.NewCaller()
+	ch := New(o)
+	defer ch.Close()
+	caller := ch.NewCaller()
 	if r := caller.Do(within(t, long), nil, nil); r.Fault != "" || len(r.Message) != frames*size-prefix {
 		t.Fatalf("%q: %d bytes", r.Text, len(r.Message))
 	}
@@ -121,8 +121,8 @@ func TestGivenBack(t *testing.T) {
 	const all = frames * (size + 1 + padding)
 	for id, window := range map[uint32]int{0: connWindow, stream: streamWindow} {
 		if id == 0 {
-			c := l.standing()
-			if kept := c.count(func() int { return c.credit }); given[id]+kept != all {
+			c := ch.standing()
+			if kept := c.count(func() int { return c.unacknowledged }); given[id]+kept != all {
 				t.Errorf("the connection: %d given back and %d kept, of %d", given[id], kept, all)
 			}
 		}
@@ -132,9 +132,9 @@ func TestGivenBack(t *testing.T) {
 	}
 }
 
-// A target that asks for answers and reads none is not read without bound.
+// The bytes read from a target are bounded while it asks for answers and does not read them.
 func TestUnreadAnswers(t *testing.T) {
-	const most = 4 * outBound / 17 // pings, of which each answer has 17 bytes
+	const most = 4 * outBound / 17 // pings, with an answer of 17 bytes each
 	var talk sync.WaitGroup
 	o := options("pipe:1")
 	pings := 0
@@ -157,25 +157,25 @@ func TestUnreadAnswers(t *testing.T) {
 		})
 		return a, nil
 	}
-	l := New(o)
-	if r := l.NewCaller().Do(within(t, long), nil, nil); r.Answered {
+	ch := New(o)
+	if r := ch.NewCaller().Do(within(t, long), nil, nil); r.Answered {
 		t.Errorf("%+v", r)
 	}
-	l.Close()
+	ch.Close()
 	talk.Wait()
 	if pings >= most {
 		t.Errorf("%d pings were read", pings)
 	}
 }
 
-// A connection's numbers end, and the next call has a new connection.
-func TestLastNumber(t *testing.T) {
-	l := newLine(t, startTarget(t, nil, echo))
-	caller := l.NewCaller()
+// A connection runs out of stream numbers, and the next call makes a new connection.
+func TestStreamNumbersRunOut(t *testing.T) {
+	ch := newChannel(t, startTarget(t, nil, echo))
+	caller := ch.NewCaller()
 	if r := caller.Do(within(t, long), nil, nil); !r.Answered {
 		t.Fatalf("%+v", r)
 	}
-	first := l.standing()
+	first := ch.standing()
 	first.count(func() int {
 		first.next = maxStream - 1
 		return 0
@@ -185,17 +185,17 @@ func TestLastNumber(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if second := l.standing(); second == first || first.next != maxStream+1 {
+	if second := ch.standing(); second == first || first.next != maxStream+1 {
 		t.Errorf("the number after the last is %d, on another connection: %v", first.next, second != first)
 	}
 	until(t, func() bool {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return len(l.live) == 1
+		ch.mu.Lock()
+		defer ch.mu.Unlock()
+		return len(ch.live) == 1
 	})
 }
 
-// Who waits for room gets it when the target reads on, although it answers nobody.
+// A call that waits for room gets it when the target reads on, even if the target answers no call.
 func TestRoomAgain(t *testing.T) {
 	const calls = 100 // more than fit into two buffers
 	var talk sync.WaitGroup
@@ -218,15 +218,15 @@ func TestRoomAgain(t *testing.T) {
 		})
 		return a, nil
 	}
-	l := New(o)
+	ch := New(o)
 	var all sync.WaitGroup
 	for range calls {
 		all.Go(func() {
-			l.NewCaller().Do(within(t, 2*long), nil, []hpack.HeaderField{Field("much", strings.Repeat("~", 10_000))})
+			ch.NewCaller().Do(within(t, 2*long), nil, []hpack.HeaderField{Field("much", strings.Repeat("~", 10_000))})
 		})
 	}
 	until(t, func() bool {
-		c := l.standing()
+		c := ch.standing()
 		return c != nil && c.count(func() int { return len(c.waiting) + len(c.streams) }) == calls
 	})
 	close(full)
@@ -234,21 +234,21 @@ func TestRoomAgain(t *testing.T) {
 	if came != calls {
 		t.Errorf("%d of %d came", came, calls)
 	}
-	l.Close()
+	ch.Close()
 	all.Wait()
 }
 
-// A connection that takes no more calls, and has none, is closed.
-func TestIdleLeft(t *testing.T) {
+// A draining connection without calls is closed.
+func TestDrainedConnectionCloses(t *testing.T) {
 	ended := make(chan struct{})
-	l := newLine(t, startTarget(t, nil, func(p *peer) {
+	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		stream := p.request()
 		p.answer(stream, nil)
 		p.WriteGoAway(stream, http2.ErrCodeNo, nil)
 		p.request()
 		close(ended)
 	}))
-	if r := l.NewCaller().Do(within(t, long), nil, nil); !r.Answered {
+	if r := ch.NewCaller().Do(within(t, long), nil, nil); !r.Answered {
 		t.Errorf("%+v", r)
 	}
 	select {

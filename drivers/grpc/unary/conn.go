@@ -18,60 +18,63 @@ import (
 )
 
 const (
-	// streamWindow and connWindow are how much a target may send ahead on one stream, and on all of a connection. In bytes.
+	// streamWindow and connWindow are the bytes that a target may send ahead, on one stream and on the whole
+	// connection.
 	streamWindow = 1 << 20
 	connWindow   = 16 << 20
-	// readBuffer is how much is read at once. In bytes.
+	// readBuffer is the size of the read buffer. In bytes.
 	readBuffer = 64 << 10
-	// firstWindow, firstFrame and firstTable are what holds before the target's settings say otherwise. In bytes.
+	// firstWindow, firstFrame and firstTable hold until the target's settings arrive. In bytes.
 	firstWindow = 65_535
 	firstFrame  = 16 << 10
 	firstTable  = 4 << 10
-	// maxStream is where a connection's numbers are given up for those of a new one.
+	// maxStream is the highest stream number. After it the channel makes a new connection.
 	maxStream = 1 << 30
 )
 
-// conn is one HTTP/2 connection. Callers put frames into out, and one goroutine writes them; one reads what comes.
+// conn is one HTTP/2 connection. Callers append frames to out, and one goroutine writes them. Another goroutine
+// reads.
 type conn struct {
-	line   *Line
-	net    net.Conn
-	framer *http2.Framer // reads
-	in     stamped
-	filled chan struct{} // holds one token: there is something to write, or nothing ever again
-	room   chan struct{} // holds one token: what waited was written
+	channel *Channel
+	net     net.Conn
+	framer  *http2.Framer // for reading
+	in      stamped
+	filled  chan struct{} // holds one token: the writer has bytes to write, or has to end
+	room    chan struct{} // holds one token: waiting bytes were written
 
-	mu       sync.Mutex
-	out      []byte
-	asked    int  // how much of out the target asked for, in bytes
-	writing  bool // the writer has been told of out
-	closed   bool // nothing more is read, or sent
-	drained  bool // it takes no more calls
-	mute     bool // it can't be written to
-	streams  map[uint32]*exchange
-	waiting  []*exchange // for a stream, or for room in out
-	held     []*exchange // whose bodies wait for the target's windows, or for room in out
-	next     uint32
-	allowed  allowance
-	credit   int    // received and not given back to the target
-	leaving  bool   // there was a GOAWAY
-	lastKept uint32 // the last stream that it named
-	block    bytes.Buffer
-	encoder  *hpack.Encoder
-	timeout  []byte
-	// kept is the block of what calls have in common, for the time keptTimeout; empty: it has to be encoded.
+	mu             sync.Mutex
+	out            []byte
+	asked          int  // bytes of out that the target asked for
+	writing        bool // the writer was woken up for out
+	closed         bool // nothing more is read or sent
+	drained        bool // the connection takes no more calls
+	writeClosed    bool // nothing can be written any more
+	streams        map[uint32]*call
+	waiting        []*call // calls that wait for a stream, or for room in out
+	held           []*call // calls whose bodies wait for the target's windows, or for room in out
+	next           uint32
+	allowed        allowance
+	unacknowledged int    // bytes received and not returned to the target's window
+	gotGoAway      bool   // the target sent GOAWAY
+	lastProcessed  uint32 // the last stream that the GOAWAY names
+	block          bytes.Buffer
+	encoder        *hpack.Encoder
+	timeout        []byte
+	// kept is the encoded block of the fields that all calls share, with the timeout keptTimeout. Empty: it has to be
+	// encoded.
 	kept        []byte
 	keptTimeout string
 }
 
-// allowance is what the target lets us do.
+// allowance holds the limits that the target sets.
 type allowance struct {
 	streams            int64
-	window, eachWindow int64 // of the connection, and of a stream when it is opened; in bytes
+	window, eachWindow int64 // of the connection, and of a new stream; in bytes
 	frame              int   // payload of a frame, in bytes
 	headers            int64 // of the request, in bytes as RFC 9113 counts them (6.5.2)
 }
 
-// stamped reads, and remembers when.
+// stamped is a connection that records the time of its last read.
 type stamped struct {
 	net.Conn
 	clock func() time.Duration
@@ -84,10 +87,10 @@ func (s *stamped) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// newConn begins HTTP/2 on a connection, and waits for the target's settings.
-func newConn(l *Line, raw net.Conn) (*conn, error) {
+// newConn starts HTTP/2 on a connection, and waits for the target's settings.
+func newConn(ch *Channel, raw net.Conn) (*conn, error) {
 	c := &conn{
-		line: l, net: raw, in: stamped{raw, l.options.Clock, 0}, streams: make(map[uint32]*exchange), next: 1,
+		channel: ch, net: raw, in: stamped{raw, ch.options.Clock, 0}, streams: make(map[uint32]*call), next: 1,
 		filled: make(chan struct{}, 1), room: make(chan struct{}, 1),
 		allowed: allowance{1<<31 - 1, firstWindow, firstWindow, firstFrame, 1<<63 - 1},
 	}
@@ -96,8 +99,8 @@ func newConn(l *Line, raw net.Conn) (*conn, error) {
 	c.framer.SetReuseFrames()
 	c.framer.SetMaxReadFrameSize(firstFrame)
 	c.framer.ReadMetaHeaders = hpack.NewDecoder(firstTable, nil)
-	c.framer.MaxHeaderListSize = l.options.MaxHeaders
-	c.putPreface(l.options.MaxHeaders)
+	c.framer.MaxHeaderListSize = ch.options.MaxHeaders
+	c.putPreface(ch.options.MaxHeaders)
 	if _, err := raw.Write(c.out); err != nil {
 		return nil, fmt.Errorf("begin HTTP/2: %w", err)
 	}
@@ -116,13 +119,13 @@ func newConn(l *Line, raw net.Conn) (*conn, error) {
 	return c, nil
 }
 
-// open sends a call, or lets it wait for a stream. It returns false where the connection takes no more calls.
-func (c *conn) open(x *exchange) bool {
+// open sends a call, or queues it until a stream is free. It returns false if the connection takes no more calls.
+func (c *conn) open(x *call) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.closed || c.drained || c.mute:
-		c.line.lost(c)
+	case c.closed || c.drained || c.writeClosed:
+		c.channel.retire(c)
 		return false
 	case len(c.waiting) > 0 || !c.free():
 		x.state = queued
@@ -133,46 +136,46 @@ func (c *conn) open(x *exchange) bool {
 	return true
 }
 
-// sizeOf is the size of a call's headers, with the longest timeout.
-func (c *conn) sizeOf(x *exchange) (size int64) {
+// sizeOf is the size of a call's headers, with the longest timeout. In bytes.
+func (c *conn) sizeOf(x *call) (size int64) {
 	for i := range x.fields {
 		size += int64(x.fields[i].Size())
 	}
 	if !x.deadline.IsZero() {
 		size += timeoutSize
 	}
-	return size + c.line.size
+	return size + c.channel.size
 }
 
-// start gives a call a stream, or refuses it: what the target takes may be less than when the call began to wait.
-func (c *conn) start(x *exchange) {
+// start gives a call a stream, or refuses it. The target may have lowered its limit since the call began to wait.
+func (c *conn) start(x *call) {
 	if c.sizeOf(x) > c.allowed.headers {
 		x.refuse(fmt.Errorf("the headers are larger than the target takes, %d bytes", c.allowed.headers))
-		x.At = c.line.options.Clock()
-		c.tellOf(x)
+		x.At = c.channel.options.Clock()
+		c.notify(x)
 		return
 	}
 	x.id, x.state, x.window = c.next, open, c.allowed.eachWindow
 	x.Sent++
-	x.Fault, x.Text = "", "" // those of the transmission before
+	x.Fault, x.Text = "", "" // of the transmission before
 	c.streams[x.id] = x
 	c.putHeaders(x)
 	if c.pump(x); len(x.rest) > 0 {
 		x.held = true
 		c.held = append(c.held, x)
 	}
-	c.tell()
+	c.wakeWriter()
 	if c.next += 2; c.next > maxStream {
 		c.drain()
 	}
 }
 
-// free says whether a call can be sent now: the target lets us have a stream, and reads what is sent.
+// free reports whether a call can be sent now: the target allows another stream and reads what we send.
 func (c *conn) free() bool {
 	return int64(len(c.streams)) < c.allowed.streams && len(c.out) < outBound
 }
 
-// admit starts calls that wait, as far as they can be sent.
+// admit starts waiting calls, as many as can be sent.
 func (c *conn) admit() {
 	for !c.closed && !c.drained && len(c.waiting) > 0 && c.free() {
 		first := c.waiting[0]
@@ -181,15 +184,15 @@ func (c *conn) admit() {
 	}
 }
 
-// await blocks until a call that was opened is over, or its time is up.
-func (c *conn) await(ctx context.Context, x *exchange) {
+// await blocks until an opened call is over, or its deadline passes.
+func (c *conn) await(ctx context.Context, x *call) {
 	for {
 		<-x.wake
 		if x.done.Load() {
 			return
 		}
 		if !x.late.Load() {
-			continue // a token that the call before left
+			continue // a token left by the call before
 		}
 		c.mu.Lock()
 		if !x.done.Load() {
@@ -200,8 +203,8 @@ func (c *conn) await(ctx context.Context, x *exchange) {
 	}
 }
 
-// abandon gives up a call whose time is up, or whose run is.
-func (c *conn) abandon(ctx context.Context, x *exchange) {
+// abandon ends a call whose deadline has passed, or whose run was cancelled.
+func (c *conn) abandon(ctx context.Context, x *call) {
 	err, fault := context.DeadlineExceeded, drivers.CodeTimeout
 	if errors.Is(ctx.Err(), context.Canceled) {
 		err, fault = context.Canceled, drivers.CodeCancelled
@@ -211,36 +214,36 @@ func (c *conn) abandon(ctx context.Context, x *exchange) {
 	} else {
 		x.refuse(err)
 	}
-	x.At = c.line.options.Clock()
+	x.At = c.channel.options.Clock()
 	if x.state == queued {
-		c.waiting = slices.DeleteFunc(c.waiting, func(other *exchange) bool { return other == x })
+		c.waiting = slices.DeleteFunc(c.waiting, func(other *call) bool { return other == x })
 	} else {
 		c.putReset(x, http2.ErrCodeCancel)
 		c.leave(x)
 	}
-	c.tellOf(x)
+	c.notify(x)
 }
 
-// end ends a call that has a stream; its result is set. at is when that was read.
-func (c *conn) end(x *exchange, at time.Duration) {
+// end ends a call that has a stream. Its result is set. at is when the end was read.
+func (c *conn) end(x *call, at time.Duration) {
 	c.leave(x)
 	x.At = at
-	c.tellOf(x)
+	c.notify(x)
 }
 
-// tellOf tells a call's caller that it is over.
-func (c *conn) tellOf(x *exchange) {
+// notify wakes up the caller of a call that is over.
+func (c *conn) notify(x *call) {
 	x.state = idle
 	x.done.Store(true)
-	x.rouse()
+	x.wakeCaller()
 }
 
-// leave takes a call off its stream, which is then the next one's.
-func (c *conn) leave(x *exchange) {
+// leave takes a call off its stream, which makes room for the next call.
+func (c *conn) leave(x *call) {
 	delete(c.streams, x.id)
 	if x.held {
 		x.held = false
-		c.held = slices.DeleteFunc(c.held, func(other *exchange) bool { return other == x })
+		c.held = slices.DeleteFunc(c.held, func(other *call) bool { return other == x })
 	}
 	if c.drained && len(c.streams) == 0 {
 		c.net.Close()
@@ -248,38 +251,38 @@ func (c *conn) leave(x *exchange) {
 	c.admit()
 }
 
-// drain lets the calls under way end, and takes no more.
+// drain lets the current calls end, and takes no more.
 func (c *conn) drain() {
 	c.drained = true
-	c.line.lost(c)
-	c.sendAway()
+	c.channel.retire(c)
+	c.requeueWaiting()
 	if len(c.streams) == 0 {
 		c.net.Close()
 	}
 }
 
-// sendAway has the calls that wait for a stream look for another connection.
-func (c *conn) sendAway() {
+// requeueWaiting makes the calls that wait for a stream try another connection.
+func (c *conn) requeueWaiting() {
 	for _, x := range c.waiting {
 		x.unseen = true
-		c.tellOf(x)
+		c.notify(x)
 	}
 	c.waiting = nil
 }
 
-// close ends every call that is under way: nothing more is read.
+// close ends all calls on the connection: nothing more is read.
 func (c *conn) close(fault, text string) {
 	c.net.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.closed = true // before another connection is made: nobody is sent to his end here
-	c.line.lost(c)
-	c.line.gone(c)
-	c.sendAway()
-	now := c.line.options.Clock()
+	c.closed = true // Set closed before a new connection is made, so that no call is started on this one.
+	c.channel.retire(c)
+	c.channel.remove(c)
+	c.requeueWaiting()
+	now := c.channel.options.Clock()
 	for _, x := range c.streams {
 		x.fail(fault, text)
 		c.end(x, now)
 	}
-	c.tell() // the writer, to end
+	c.wakeWriter() // so that the writer ends
 }

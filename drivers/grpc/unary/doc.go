@@ -1,9 +1,9 @@
-// Package unary makes unary gRPC calls over HTTP/2 with little more than what has to go over the wire: the plain path of the gRPC
-// driver. Frames are read by x/net's Framer and headers compressed by its hpack; what is here is the state of connections and
-// calls, which the answer itself tells of: a status that came is the target's, and nothing has to be guessed from words.
+// Package unary makes unary gRPC calls over HTTP/2, with few bytes beside those that the protocol needs. It is the
+// plain path of the gRPC driver. x/net reads the frames and compresses the headers. This package holds the state of
+// connections and calls. A status that arrived is the target's, and nothing has to be guessed from error texts.
 //
-// It follows "gRPC over HTTP2" (the grpc project's PROTOCOL-HTTP2) and RFC 9113, and connects, waits and resends as grpc-go does
-// with the policy pick_first and retries disabled, so that both paths of the driver measure the same.
-// It is stricter in two things: what a target began to answer is not sent again, and a target that breaks the protocol is not
-// believed any more. Either way a call is then indeterminate.
+// The package follows "gRPC over HTTP2" (the grpc project's PROTOCOL-HTTP2) and RFC 9113. It connects, waits and
+// resends as grpc-go does with the policy pick_first and with retries disabled, so that both paths of the driver
+// measure the same. It is stricter in two ways. It does not resend a call that the target began to answer. It drops a
+// connection whose target breaks the protocol. In both cases the call is indeterminate.
 package unary

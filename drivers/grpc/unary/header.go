@@ -20,8 +20,9 @@ import (
 
 const gzipped = "gzip"
 
-// Field is a field of the request's headers: the name in lower case, the bytes of a name that ends in -bin in base64. It is sent
-// as one that is not worth keeping in the compression's table, which what differs from call to call would only turn over.
+// Field is a field of the request's headers. The name is in lower case. The value of a name that ends in -bin is sent
+// in base64. It is sent without indexing: values that change with every call would evict useful entries from the
+// HPACK table.
 func Field(name, value string) hpack.HeaderField {
 	if strings.HasSuffix(name, "-bin") {
 		value = base64.RawStdEncoding.EncodeToString([]byte(value))
@@ -29,7 +30,7 @@ func Field(name, value string) hpack.HeaderField {
 	return hpack.HeaderField{Name: name, Value: value, Sensitive: true}
 }
 
-// shared are the fields that all calls of a line have.
+// shared are the fields that all calls of a channel have.
 func (o *Options) shared() []hpack.HeaderField {
 	return []hpack.HeaderField{
 		{Name: ":method", Value: "POST"},
@@ -45,13 +46,13 @@ func (o *Options) shared() []hpack.HeaderField {
 
 const (
 	timeoutField = "grpc-timeout"
-	// timeoutSize is the size of the field at its longest, as RFC 9113 counts (6.5.2).
+	// timeoutSize is the largest size of the timeout field, as RFC 9113 counts it (6.5.2).
 	timeoutSize = int64(len(timeoutField) + len("99999999m") + 32)
 )
 
-// appendTimeout writes a time that is left as grpc-timeout does, rounded up to the millisecond: to the microsecond it would be
-// another one each time, which neither side's compression can keep. A call that waited until its end has one left, since none
-// can't be said.
+// appendTimeout writes a remaining time in the format of grpc-timeout, rounded up to the millisecond. In microseconds
+// the value would change with every call, and the compression of neither side could keep it. A call without time left
+// gets 1 ms, because the format has no zero.
 func appendTimeout(dst []byte, left time.Duration) []byte {
 	const most = 99_999_999 // eight digits
 	ms := int64((max(left, 1) + time.Millisecond - 1) / time.Millisecond)
@@ -61,21 +62,21 @@ func appendTimeout(dst []byte, left time.Duration) []byte {
 	return append(strconv.AppendInt(dst, min((ms+999)/1000, most), 10), 'S')
 }
 
-// head is what the first headers of an answer say.
+// head is the information in the first headers of an answer.
 type head struct {
-	proper   bool // it is gRPC's
-	interim  bool // a 1xx: more follow
+	proper   bool // a correct gRPC head
+	interim  bool // a 1xx: more headers follow
 	status   string
 	kind     string // content type
 	encoding string
-	fault    string // what is wrong with them; empty: nothing
+	fault    string // an error in the headers; empty: none
 }
 
-// trailers is how the target ends a call.
+// trailers are the target's end of a call.
 type trailers struct {
 	status           codes.Code
 	message, details string
-	fault            string // what is wrong with them; empty: nothing
+	fault            string // an error in the trailers; empty: none
 }
 
 func headOf(f *http2.MetaHeadersFrame) head {
@@ -101,7 +102,7 @@ func headOf(f *http2.MetaHeadersFrame) head {
 	return h
 }
 
-// flaw is what is wrong with a field of the answer's metadata; empty: nothing.
+// flaw is the error in a field of the answer's metadata; empty: none.
 func flaw(f hpack.HeaderField) string {
 	if strings.HasSuffix(f.Name, "-bin") {
 		if _, err := Binary(f.Value); err != nil {
@@ -111,7 +112,7 @@ func flaw(f hpack.HeaderField) string {
 	return ""
 }
 
-// trailersOf reads a call's end. A status that is missing is the code Unknown, as for grpc-go.
+// trailersOf reads the end of a call. A missing status is the code Unknown, as for grpc-go.
 func trailersOf(f *http2.MetaHeadersFrame) trailers {
 	t := trailers{status: codes.Unknown}
 	details := 0
@@ -133,12 +134,12 @@ func trailersOf(f *http2.MetaHeadersFrame) trailers {
 		}
 	}
 	if details > 1 {
-		t.details = "" // of two it is not known which are meant
+		t.details = "" // with two it is unknown which one is meant
 	}
 	return t
 }
 
-// unescape reads the percent-encoding of grpc-message. What is not encoded well stands as it is.
+// unescape decodes the percent-encoding of grpc-message. Invalid escapes stay as they are.
 func unescape(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
@@ -157,7 +158,7 @@ func unescape(s string) string {
 	return strings.ToValidUTF8(b.String(), "\ufffd")
 }
 
-// Binary reads the value of a field whose name ends in -bin: base64, padded or not.
+// Binary decodes the value of a field whose name ends in -bin: base64, padded or not.
 func Binary(s string) ([]byte, error) {
 	if len(s)%4 == 0 {
 		return base64.StdEncoding.DecodeString(s)
@@ -165,7 +166,7 @@ func Binary(s string) ([]byte, error) {
 	return base64.RawStdEncoding.DecodeString(s)
 }
 
-// gunzip decompresses a message; most bounds what comes of it.
+// gunzip decompresses a message; most bounds the result. In bytes.
 func gunzip(b []byte, most int) (message []byte, fault, text string) {
 	r, err := gzip.NewReader(bytes.NewReader(b))
 	if err == nil {

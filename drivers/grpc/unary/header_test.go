@@ -12,18 +12,18 @@ import (
 	"pgregory.net/rapid"
 )
 
-// However calls follow each other, and whatever the target says of its table, it reads the fields that were meant.
+// The target decodes the intended fields for any order of calls and any table size that it announces.
 func TestHeadersAsTheyAreRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := Options{Scheme: "http", Authority: "host:1", Path: "/a.B/" + strings.Repeat("c", rapid.SampledFrom([]int{1, 2000, 3900, 5000}).Draw(t, "path"))}
-		c := &conn{line: &Line{fields: o.shared()}, allowed: allowance{frame: 1000}}
+		c := &conn{channel: &Channel{fields: o.shared()}, allowed: allowance{frame: 1000}}
 		c.encoder = hpack.NewEncoder(&c.block)
 		var wire bytes.Buffer
 		read := http2.NewFramer(nil, &wire)
 		decoder := hpack.NewDecoder(firstTable, nil)
 		read.ReadMetaHeaders = decoder
 		for n := range rapid.IntRange(1, 40).Draw(t, "calls") {
-			x := newExchange()
+			x := newCall()
 			x.id = uint32(2*n + 1)
 			if left := rapid.SampledFrom([]time.Duration{0, time.Hour, 2 * time.Hour, time.Duration(n+3) * time.Hour}).Draw(t, "left"); left > 0 {
 				x.deadline = time.Now().Add(left)

@@ -15,10 +15,10 @@ import (
 	"wringer/drivers"
 )
 
-// errProtocol marks what a target must not send.
+// errProtocol is a violation of the protocol by the target.
 var errProtocol = errors.New("not HTTP/2")
 
-// read takes what comes, until the connection is closed or makes no sense.
+// read reads frames until the connection is closed or breaks the protocol.
 func (c *conn) read() {
 	for {
 		var frame http2.Frame
@@ -32,10 +32,11 @@ func (c *conn) read() {
 			err = c.take(frame)
 		case errors.As(err, &stream) && (head.Type != http2.FrameHeaders || stream.Cause != nil):
 			err = nil
-			c.spoil(stream, c.framer.ErrorDetail())
+			c.failMalformed(stream, c.framer.ErrorDetail())
 		case stream.StreamID > 0:
-			// The Framer skipped them, and with them what they add to the compression's table: later headers would be read wrong.
-			err = fmt.Errorf("%w: headers with more padding than there is room for", errProtocol)
+			// The Framer skipped these headers without adding them to the HPACK table. It would decode later headers
+			// wrongly.
+			err = fmt.Errorf("%w: headers with more padding than fits in the frame", errProtocol)
 		}
 		if err != nil {
 			c.close(codeOf(err), err.Error())
@@ -44,7 +45,7 @@ func (c *conn) read() {
 	}
 }
 
-// codeOf tells the end of a connection.
+// codeOf is the code of a connection's end.
 func codeOf(err error) string {
 	var protocol http2.ConnectionError
 	var network net.Error
@@ -59,26 +60,26 @@ func codeOf(err error) string {
 	return drivers.CodeMalformed
 }
 
-// spoil ends a call of whose answer a frame makes no sense.
-func (c *conn) spoil(e http2.StreamError, detail error) {
+// failMalformed ends a call whose answer has a malformed frame.
+func (c *conn) failMalformed(e http2.StreamError, detail error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if x := c.streams[e.StreamID]; x != nil {
 		if detail == nil {
 			detail = e
 		}
-		c.spoilt(x, drivers.CodeMalformed, detail.Error())
+		c.failAnswer(x, drivers.CodeMalformed, detail.Error())
 	}
 }
 
-// take takes one frame. An error ends the connection.
+// take handles one frame. An error ends the connection.
 func (c *conn) take(frame http2.Frame) error {
 	c.mu.Lock()
 	err := c.taken(frame)
-	if c.mute {
+	if c.writeClosed {
 		c.out, c.asked = c.out[:0], 0
 	} else if len(c.out) > 0 {
-		c.tell()
+		c.wakeWriter()
 	}
 	full := c.asked > outBound
 	c.mu.Unlock()
@@ -88,10 +89,10 @@ func (c *conn) take(frame http2.Frame) error {
 	return err
 }
 
-// awaitRoom blocks until what the target asked for and waits to be written is within its bound. Requests that wait stop no
-// reading: a target that answers before it reads on would wait for us as we for it.
+// awaitRoom blocks while too many bytes that the target asked for wait to be written. Waiting requests do not block
+// reading: a target that answers before it reads on would wait for us as we wait for it.
 func (c *conn) awaitRoom() error {
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(unreadTimeout)
 	defer limit.Stop()
 	for {
 		select {
@@ -100,7 +101,7 @@ func (c *conn) awaitRoom() error {
 			return fmt.Errorf("%w: the target asks for answers and does not read them", errProtocol)
 		}
 		c.mu.Lock()
-		full := c.asked > outBound && !c.mute
+		full := c.asked > outBound && !c.writeClosed
 		c.mu.Unlock()
 		if !full {
 			return nil
@@ -122,50 +123,50 @@ func (c *conn) taken(frame http2.Frame) error {
 		}
 	case *http2.PingFrame:
 		if !f.IsAck() {
-			c.putAsked(http2.FramePing, http2.FlagPingAck, 0, f.Data[:])
+			c.putReply(http2.FramePing, http2.FlagPingAck, 0, f.Data[:])
 		}
 	case *http2.GoAwayFrame:
 		return c.goAway(f)
 	case *http2.WindowUpdateFrame:
-		return c.granted(f)
+		return c.windowUpdate(f)
 	case *http2.PushPromiseFrame:
-		return fmt.Errorf("%w: a push that nobody asked for", errProtocol)
+		return fmt.Errorf("%w: an unrequested push", errProtocol)
 	}
 	return nil
 }
 
-// spoilt ends a call with what was wrong with its answer, and asks the target for no more of it.
-func (c *conn) spoilt(x *exchange, fault, text string) {
+// failAnswer ends a call with the fault of its answer, and resets the stream.
+func (c *conn) failAnswer(x *call, fault, text string) {
 	x.fail(fault, text)
 	c.putReset(x, http2.ErrCodeProtocol)
 	c.end(x, c.in.at)
 }
 
-// headers takes an answer's headers or trailers, or both in one.
+// headers handles an answer's headers, its trailers, or both in one.
 func (c *conn) headers(f *http2.MetaHeadersFrame) {
 	x := c.streams[f.StreamID]
 	switch {
-	case x == nil: // it was given up
+	case x == nil: // the call was given up
 	case f.Truncated:
-		c.spoilt(x, drivers.CodeTooLarge, fmt.Sprintf("the headers are larger than the limit, %d bytes", c.framer.MaxHeaderListSize))
+		c.failAnswer(x, drivers.CodeTooLarge, fmt.Sprintf("the headers are larger than the limit, %d bytes", c.framer.MaxHeaderListSize))
 	case x.headed && f.StreamEnded():
 		c.trailers(x, f)
 	case x.headed:
-		c.spoilt(x, drivers.CodeMalformed, "headers came in the middle of an answer")
+		c.failAnswer(x, drivers.CodeMalformed, "headers came in the middle of an answer")
 	default:
 		c.begun(x, f)
 	}
 }
 
-func (c *conn) begun(x *exchange, f *http2.MetaHeadersFrame) {
+func (c *conn) begun(x *call, f *http2.MetaHeadersFrame) {
 	h := headOf(f)
 	switch {
 	case h.interim && !f.StreamEnded():
 	case !h.proper:
 		code, _ := strconv.Atoi(h.status)
-		c.spoilt(x, drivers.CodeMalformed, fmt.Sprintf("the answer is not gRPC's: HTTP status %s %s, content type %q", h.status, http.StatusText(code), h.kind))
+		c.failAnswer(x, drivers.CodeMalformed, fmt.Sprintf("the answer is not gRPC's: HTTP status %s %s, content type %q", h.status, http.StatusText(code), h.kind))
 	case h.fault != "":
-		c.spoilt(x, drivers.CodeMalformed, h.fault)
+		c.failAnswer(x, drivers.CodeMalformed, h.fault)
 	case f.StreamEnded():
 		c.trailers(x, f)
 	default:
@@ -173,13 +174,13 @@ func (c *conn) begun(x *exchange, f *http2.MetaHeadersFrame) {
 	}
 }
 
-func (c *conn) trailers(x *exchange, f *http2.MetaHeadersFrame) {
+func (c *conn) trailers(x *call, f *http2.MetaHeadersFrame) {
 	t := trailersOf(f)
 	if t.fault != "" {
-		c.spoilt(x, drivers.CodeMalformed, t.fault)
+		c.failAnswer(x, drivers.CodeMalformed, t.fault)
 		return
 	}
-	if len(x.rest) > 0 { // the request need not be whole any more
+	if len(x.rest) > 0 { // the rest of the request is not needed any more
 		c.putReset(x, http2.ErrCodeNo)
 	}
 	x.settle(t)
@@ -187,25 +188,25 @@ func (c *conn) trailers(x *exchange, f *http2.MetaHeadersFrame) {
 }
 
 func (c *conn) data(f *http2.DataFrame) {
-	if c.credit += int(f.Length); c.credit >= connWindow/2 {
-		c.putGrant(0, c.credit)
-		c.credit = 0
+	if c.unacknowledged += int(f.Length); c.unacknowledged >= connWindow/2 {
+		c.putWindowUpdate(0, c.unacknowledged)
+		c.unacknowledged = 0
 	}
 	x := c.streams[f.StreamID]
 	if x == nil {
 		return
 	}
-	if fault, text := x.receive(f.Data(), c.line.options.MaxMessage); fault != "" {
-		c.spoilt(x, fault, text)
+	if fault, text := x.receive(f.Data(), c.channel.options.MaxMessage); fault != "" {
+		c.failAnswer(x, fault, text)
 		return
 	}
 	if f.StreamEnded() {
-		c.spoilt(x, drivers.CodeMalformed, "the answer ended without a status")
+		c.failAnswer(x, drivers.CodeMalformed, "the answer ended without a status")
 		return
 	}
-	if x.credit += int(f.Length); x.credit >= streamWindow/2 {
-		c.putGrant(x.id, x.credit)
-		x.credit = 0
+	if x.unacknowledged += int(f.Length); x.unacknowledged >= streamWindow/2 {
+		c.putWindowUpdate(x.id, x.unacknowledged)
+		x.unacknowledged = 0
 	}
 }
 
@@ -219,42 +220,43 @@ func (c *conn) resetBy(f *http2.RSTStreamFrame) {
 	c.end(x, c.in.at)
 }
 
-// goAway takes the target's word that it takes no more streams. Those after the last that it names it has not looked at.
+// goAway handles the target's GOAWAY: the target takes no more streams. It did not process the streams after the last
+// one that it names.
 func (c *conn) goAway(f *http2.GoAwayFrame) error {
 	last := f.LastStreamID
-	if last > 0 && last%2 == 0 || c.leaving && last > c.lastKept {
+	if last > 0 && last%2 == 0 || c.gotGoAway && last > c.lastProcessed {
 		return fmt.Errorf("%w: GOAWAY names stream %d", errProtocol, last)
 	}
-	c.leaving, c.lastKept = true, last
-	c.drained = true // before streams are free
+	c.gotGoAway, c.lastProcessed = true, last
+	c.drained = true // before streams become free
 	for id, x := range c.streams {
 		if id > last {
 			x.unseen = !x.headed
 			x.fail(drivers.CodeClosed, fmt.Sprintf("the target went away: %s %s", f.ErrCode, f.DebugData()))
-			c.end(x, c.line.options.Clock())
+			c.end(x, c.channel.options.Clock())
 		}
 	}
 	c.drain()
 	return nil
 }
 
-// granted takes the target's leave to send more.
-func (c *conn) granted(f *http2.WindowUpdateFrame) error {
+// windowUpdate handles the target's permission to send more.
+func (c *conn) windowUpdate(f *http2.WindowUpdateFrame) error {
 	const most = 1<<31 - 1
 	if f.StreamID == 0 {
 		if c.allowed.window += int64(f.Increment); c.allowed.window > most {
-			return fmt.Errorf("%w: the window is larger than any", errProtocol)
+			return fmt.Errorf("%w: the window exceeds 2^31-1 bytes", errProtocol)
 		}
 	} else if x := c.streams[f.StreamID]; x != nil {
 		if x.window += int64(f.Increment); x.window > most {
-			c.spoilt(x, drivers.CodeMalformed, "the stream's window is larger than any")
+			c.failAnswer(x, drivers.CodeMalformed, "the window of the stream exceeds 2^31-1 bytes")
 		}
 	}
 	c.pumpHeld()
 	return nil
 }
 
-// allow takes the target's settings, and says so.
+// allow applies the target's settings, and acknowledges them.
 func (c *conn) allow(f *http2.SettingsFrame) error {
 	err := f.ForeachSetting(func(s http2.Setting) error {
 		if err := s.Valid(); err != nil {
@@ -280,8 +282,8 @@ func (c *conn) allow(f *http2.SettingsFrame) error {
 	if err != nil {
 		return err
 	}
-	c.putAsked(http2.FrameSettings, http2.FlagSettingsAck, 0, nil)
-	c.tell()
+	c.putReply(http2.FrameSettings, http2.FlagSettingsAck, 0, nil)
+	c.wakeWriter()
 	c.admit()
 	c.pumpHeld()
 	return nil

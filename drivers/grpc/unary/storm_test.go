@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"wringer/drivers/drivertest"
+
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -20,7 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// storm is a target that misbehaves at random, and remembers what arrived.
+// storm is a target that misbehaves at random. It records the calls that arrived.
 type storm struct {
 	net.Listener
 	mu      sync.Mutex
@@ -45,16 +47,17 @@ func (s *storm) draw(n int) int {
 	return s.random.IntN(n)
 }
 
-// kill ends a connection, whichever comes first, by a close or a reset.
+// kill ends a random connection, by a close or a reset.
 func (s *storm) kill(reset bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
 		delete(s.conns, c)
 		if reset {
-			c.(*net.TCPConn).SetLinger(0)
+			drivertest.NewRawConn(c).Reset()
+		} else {
+			c.Close()
 		}
-		c.Close()
 		return
 	}
 }
@@ -87,7 +90,7 @@ func (s *storm) handle(_ any, ctx context.Context, decode func(any) error, _ grp
 	return &message, nil
 }
 
-// In a storm every answer belongs to its call, what was acknowledged arrived, and nothing arrived that was not told as sent.
+// In a storm every answer belongs to its call. Acknowledged calls arrived, and only calls reported as sent arrived.
 func TestStorm(t *testing.T) {
 	const callers, calls = 24, 250
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -101,7 +104,7 @@ func TestStorm(t *testing.T) {
 		Methods: []grpc.MethodDesc{{MethodName: "Echo", Handler: s.handle}}}, struct{}{})
 	var served sync.WaitGroup
 	served.Go(func() { server.Serve(s) })
-	line := New(options(listener.Addr().String()))
+	ch := New(options(listener.Addr().String()))
 	var acked atomic.Int64
 	sent := make([][calls]int, callers)
 	whole := make([][calls]bool, callers)
@@ -109,7 +112,7 @@ func TestStorm(t *testing.T) {
 	for n := range callers {
 		all.Go(func() {
 			random := rand.New(rand.NewPCG(3, uint64(n)))
-			caller := line.NewCaller()
+			caller := ch.NewCaller()
 			for i := range calls {
 				message := binary.BigEndian.AppendUint64(nil, uint64(n*calls+i))
 				if random.IntN(10) == 0 {
@@ -137,7 +140,7 @@ func TestStorm(t *testing.T) {
 		})
 	}
 	all.Wait()
-	line.Close()
+	ch.Close()
 	server.Stop()
 	served.Wait()
 	for n := range callers {
@@ -153,9 +156,9 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-// Calls end whichever comes first at their deadline: it, the target's refusal, or a connection that takes no more calls.
+// Calls end at their deadline by the deadline, the target's refusal, or a draining connection, whichever comes first.
 func TestRefusedAtTheDeadline(t *testing.T) {
-	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 4}}, func(p *peer) {
+	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 4}}, func(p *peer) {
 		for n := 1; ; n++ {
 			stream := p.request()
 			switch {
@@ -172,7 +175,7 @@ func TestRefusedAtTheDeadline(t *testing.T) {
 	for n := range 8 {
 		all.Go(func() {
 			random := rand.New(rand.NewPCG(4, uint64(n)))
-			caller := l.NewCaller()
+			caller := ch.NewCaller()
 			for range 150 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(1000))*time.Microsecond)
 				if r := caller.Do(ctx, nil, nil); r.Answered || r.Sent > 2 || (r.Sent == 0) == (r.Err == nil) || (r.Sent > 0) == (r.Fault == "") {
@@ -185,11 +188,11 @@ func TestRefusedAtTheDeadline(t *testing.T) {
 	all.Wait()
 }
 
-// Closing a line ends the calls on it, and those to come, and leaves nothing.
+// Closing a channel ends current and later calls, and leaves no goroutine.
 func TestCloseBesideCalls(t *testing.T) {
 	for n := range 20 {
 		under := make(chan struct{}, 1)
-		l := New(options(startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 3}}, func(p *peer) {
+		ch := New(options(startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 3}}, func(p *peer) {
 			for stream := p.request(); stream != 0; stream = p.request() {
 				select {
 				case under <- struct{}{}:
@@ -203,7 +206,7 @@ func TestCloseBesideCalls(t *testing.T) {
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
-				caller := l.NewCaller()
+				caller := ch.NewCaller()
 				for {
 					r := caller.Do(t.Context(), nil, nil)
 					if errors.Is(r.Err, ErrClosed) {
@@ -218,7 +221,7 @@ func TestCloseBesideCalls(t *testing.T) {
 		if n%4 > 0 {
 			<-under
 		}
-		l.Close()
+		ch.Close()
 		all.Wait()
 	}
 }

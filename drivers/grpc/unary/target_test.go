@@ -4,23 +4,29 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"io"
 	"net"
-	"sync"
 	"testing"
 	"time"
+
+	"wringer/drivers/drivertest"
 
 	"go.uber.org/goleak"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"wringer/drivers/drivertest/tier"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	tier.AtOnce(tier.Waiting)
+	goleak.VerifyTestMain(m)
+}
 
-// script is what a target does with one connection, once both sides have begun. It ends the connection by returning.
+// script is the target's behaviour on one connection, after both sides have started HTTP/2. It ends the connection by
+// returning.
 type script func(p *peer)
 
-// peer is the target's side of one connection. It reads frame by frame, and keeps what requests are made of.
+// peer is the target's side of one connection. It reads frames, and keeps the parts of requests.
 type peer struct {
 	*http2.Framer
 	t       testing.TB
@@ -41,7 +47,7 @@ func newPeer(t testing.TB, c net.Conn) *peer {
 	return p
 }
 
-// next reads until a frame for which want holds. It returns false when there are no more.
+// next reads until want accepts a frame. It returns false at the end of the connection.
 func (p *peer) next(want func(http2.Frame) bool) bool {
 	for {
 		frame, err := p.ReadFrame()
@@ -64,7 +70,7 @@ func (p *peer) next(want func(http2.Frame) bool) bool {
 	}
 }
 
-// request reads until a request is whole, and returns its stream; 0 when there are no more.
+// request reads until a request is complete, and returns its stream; 0 at the end of the connection.
 func (p *peer) request() (stream uint32) {
 	p.next(func(f http2.Frame) bool {
 		d, ok := f.(*http2.DataFrame)
@@ -116,54 +122,29 @@ func (p *peer) answer(stream uint32, message []byte) {
 	p.fields(stream, true, "grpc-status", "0")
 }
 
-// echo answers requests with what they hold, until there are no more.
+// echo answers each request with its own message, until the connection ends.
 func echo(p *peer) {
 	for stream := p.request(); stream != 0; stream = p.request() {
 		p.answer(stream, p.bodies[stream][prefix:])
 	}
 }
 
-// startTarget starts a target that follows one script a connection, the last one for all after; settings are its own.
+// startTarget starts a target that follows one script a connection, the last one for all further connections.
+// settings are the target's.
 func startTarget(t testing.TB, settings []http2.Setting, scripts ...script) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	all.Go(func() {
-		for n := 0; ; n++ {
-			c, err := l.Accept()
-			if err != nil {
+	var raw []func(*drivertest.RawConn)
+	for _, follow := range scripts {
+		raw = append(raw, func(c *drivertest.RawConn) {
+			if !c.Skip(len(http2.ClientPreface)) {
 				return
 			}
-			mu.Lock()
-			conns = append(conns, c)
-			mu.Unlock()
-			follow := scripts[min(n, len(scripts)-1)]
-			all.Go(func() {
-				defer c.Close()
-				if _, err := io.CopyN(io.Discard, c, int64(len(http2.ClientPreface))); err != nil {
-					return
-				}
-				p := newPeer(t, c)
-				p.WriteSettings(settings...)
-				follow(p)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		mu.Lock()
-		for _, c := range conns {
-			c.Close()
-		}
-		mu.Unlock()
-		all.Wait()
-	})
-	return l.Addr().String()
+			p := newPeer(t, c)
+			p.WriteSettings(settings...)
+			follow(p)
+		})
+	}
+	return drivertest.ServeRaw(t, raw...).Address()
 }
 
 var epoch = time.Now()
@@ -185,24 +166,24 @@ func options(address string) Options {
 	}
 }
 
-// newLine returns a line to a target, closed with the test.
-func newLine(t testing.TB, address string) *Line {
-	l := New(options(address))
-	t.Cleanup(l.Close)
-	return l
+// newChannel returns a channel to a target. The test closes it.
+func newChannel(t testing.TB, address string) *Channel {
+	ch := New(options(address))
+	t.Cleanup(ch.Close)
+	return ch
 }
 
-// within is a context that no call of a test should outlast.
+// within is a context with a deadline that no call of a test should reach.
 func within(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-func (l *Line) standing() *conn {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.conn
+func (ch *Channel) standing() *conn {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.conn
 }
 
 func (c *conn) count(of func() int) int {
@@ -211,7 +192,7 @@ func (c *conn) count(of func() int) int {
 	return of()
 }
 
-// until waits for what other goroutines are about to do.
+// until waits for other goroutines to make a condition true.
 func until(t *testing.T, what func() bool) {
 	t.Helper()
 	for ends := time.Now().Add(long); !what(); time.Sleep(100 * time.Microsecond) {

@@ -26,27 +26,28 @@ import (
 	"wringer/drivers"
 )
 
-const long = 20 * time.Second
+// long bounds the waits of tests. It measures nothing.
+const long = time.Minute
 
-// A call carries what it is given, and brings back what the target says.
+// A call sends the given fields and message, and returns the target's answer.
 func TestCall(t *testing.T) {
 	heads := make(chan *http2.MetaHeadersFrame, 1)
-	l := newLine(t, startTarget(t, nil, func(p *peer) {
+	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		stream := p.request()
 		heads <- p.headers[stream]
 		p.answer(stream, p.bodies[stream][prefix:])
 		echo(p)
 	}))
-	before := l.options.Clock()
-	r := l.NewCaller().Do(within(t, 1500*time.Millisecond), []byte("hello"), []hpack.HeaderField{Field("who", "me"), Field("raw-bin", "\x00\xff")})
-	if !r.Answered || r.Fault != "" || r.Status != codes.OK || string(r.Message) != "hello" || r.Sent != 1 || r.At < before || r.At > l.options.Clock() {
+	before := ch.options.Clock()
+	r := ch.NewCaller().Do(within(t, 1500*time.Millisecond), []byte("hello"), []hpack.HeaderField{Field("who", "me"), Field("raw-bin", "\x00\xff")})
+	if !r.Answered || r.Fault != "" || r.Status != codes.OK || string(r.Message) != "hello" || r.Sent != 1 || r.At < before || r.At > ch.options.Clock() {
 		t.Fatalf("%+v", r)
 	}
 	got := make(map[string]string)
 	for _, f := range (<-heads).Fields {
 		got[f.Name] = f.Value
 	}
-	for name, want := range map[string]string{":method": "POST", ":scheme": "http", ":path": "/test.Echo/Echo", ":authority": l.options.Authority,
+	for name, want := range map[string]string{":method": "POST", ":scheme": "http", ":path": "/test.Echo/Echo", ":authority": ch.options.Authority,
 		"content-type": "application/grpc", "te": "trailers", "who": "me", "raw-bin": "AP8"} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
@@ -68,7 +69,7 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// serverCodec hands bytes on.
+// serverCodec passes bytes on.
 type serverCodec struct{ encoding.CodecV2 }
 
 func (serverCodec) Name() string { return "proto" }
@@ -82,7 +83,7 @@ func (serverCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// A grpc-go server gets every message whole, whatever its size, and every caller the answer to its own call.
+// A grpc-go server gets every message whole, whatever its size. Every caller gets the answer to its own call.
 func TestManyAgainstGRPC(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -115,13 +116,13 @@ func TestManyAgainstGRPC(t *testing.T) {
 		server.Stop()
 		<-served
 	}()
-	line := newLine(t, l.Addr().String())
+	ch := newChannel(t, l.Addr().String())
 	var all sync.WaitGroup
 	var sent atomic.Int64
 	for n := range 12 {
 		all.Go(func() {
 			random := rand.New(rand.NewPCG(1, uint64(n)))
-			caller := line.NewCaller()
+			caller := ch.NewCaller()
 			for i := range 60 {
 				kind, patience := "echo", long
 				switch random.IntN(10) {
@@ -157,11 +158,11 @@ func TestManyAgainstGRPC(t *testing.T) {
 	}
 }
 
-// A target that lets us have few streams gets no more, and who waits in vain has sent nothing.
+// A channel opens no more streams than the target allows. A call that waits in vain has sent nothing.
 func TestFewStreams(t *testing.T) {
 	for _, most := range []uint32{1, 3} {
 		var total atomic.Int64
-		l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: most}}, func(p *peer) {
+		ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: most}}, func(p *peer) {
 			for range 3 {
 				var streams []uint32
 				for range most {
@@ -185,7 +186,7 @@ func TestFewStreams(t *testing.T) {
 		var all sync.WaitGroup
 		for range 10 {
 			all.Go(func() {
-				caller := l.NewCaller()
+				caller := ch.NewCaller()
 				for range 50 {
 					if r := caller.Do(within(t, long), nil, nil); r.Fault != "" || !r.Answered {
 						t.Errorf("%+v", r)
@@ -198,17 +199,17 @@ func TestFewStreams(t *testing.T) {
 			t.Errorf("%d requests", total.Load())
 		}
 	}
-	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 0}}, func(p *peer) {
+	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 0}}, func(p *peer) {
 		if p.begun() != 0 {
 			p.t.Error("a stream was opened")
 		}
 	}))
-	if r := l.NewCaller().Do(within(t, 50*time.Millisecond), nil, nil); r.Sent != 0 || !errors.Is(r.Err, context.DeadlineExceeded) {
+	if r := ch.NewCaller().Do(within(t, 50*time.Millisecond), nil, nil); r.Sent != 0 || !errors.Is(r.Err, context.DeadlineExceeded) {
 		t.Errorf("%+v", r)
 	}
 }
 
-// A body goes no faster than the target's windows let it, and in frames no larger than it takes.
+// A body is sent no faster than the target's windows allow, and in frames no larger than the target accepts.
 func TestWindows(t *testing.T) {
 	message := bytes.Repeat([]byte("0123456789"), 20_000)
 	overrun := make(chan string, 100)
@@ -249,11 +250,11 @@ func TestWindows(t *testing.T) {
 			}
 		}
 	})
-	l := newLine(t, target)
+	ch := newChannel(t, target)
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			if r := l.NewCaller().Do(within(t, long), message, nil); !bytes.Equal(r.Message, message) {
+			if r := ch.NewCaller().Do(within(t, long), message, nil); !bytes.Equal(r.Message, message) {
 				t.Errorf("%q: %d bytes of %d", r.Text, len(r.Message), len(message))
 			}
 		})
@@ -265,10 +266,10 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// Settings that come later hold for what is under way.
+// Later settings apply to current calls.
 func TestSettingsChange(t *testing.T) {
 	message := bytes.Repeat([]byte("x"), 5000)
-	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 0}, {ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
+	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 0}, {ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
 		p.begun()
 		p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 100_000}, http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 2},
 			http2.Setting{ID: http2.SettingHeaderTableSize, Val: 0})
@@ -285,7 +286,7 @@ func TestSettingsChange(t *testing.T) {
 	var all sync.WaitGroup
 	for range 2 {
 		all.Go(func() {
-			caller := l.NewCaller()
+			caller := ch.NewCaller()
 			for range 3 {
 				if r := caller.Do(within(t, long), message, nil); !bytes.Equal(r.Message, message) {
 					t.Errorf("%+v", r)
@@ -296,10 +297,10 @@ func TestSettingsChange(t *testing.T) {
 	all.Wait()
 }
 
-// Headers larger than the target takes are not sent; those larger than a frame are, in several.
+// Headers larger than the target's limit are not sent. Headers larger than a frame are sent in several frames.
 func TestLargeHeaders(t *testing.T) {
-	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxHeaderListSize, Val: 50_000}}, echo))
-	caller := l.NewCaller()
+	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxHeaderListSize, Val: 50_000}}, echo))
+	caller := ch.NewCaller()
 	if r := caller.Do(within(t, long), nil, []hpack.HeaderField{Field("much", strings.Repeat("y", 60_000))}); r.Sent != 0 || r.Err == nil {
 		t.Errorf("%+v", r)
 	}
@@ -308,8 +309,8 @@ func TestLargeHeaders(t *testing.T) {
 	}
 }
 
-// What a target says that it has not looked at is sent again, once, on the connection that takes it.
-func TestSentAgain(t *testing.T) {
+// A call that the target says it did not process is resent once, on a connection that takes it.
+func TestResent(t *testing.T) {
 	refuse := func(p *peer) {
 		p.WriteRSTStream(p.request(), http2.ErrCodeRefusedStream)
 		echo(p)
@@ -344,8 +345,8 @@ func TestSentAgain(t *testing.T) {
 		"an end that says nothing": {[]script{func(p *peer) { p.request() }, echo}, 1, drivers.CodeClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLine(t, startTarget(t, nil, test.scripts...))
-			caller := l.NewCaller()
+			ch := newChannel(t, startTarget(t, nil, test.scripts...))
+			caller := ch.NewCaller()
 			r := caller.Do(within(t, long), []byte("m"), nil)
 			if r.Sent != test.sent || r.Fault != test.fault || r.Answered != (test.fault == "") {
 				t.Errorf("%+v", r)
@@ -359,12 +360,12 @@ func TestSentAgain(t *testing.T) {
 	}
 }
 
-// Who waits for a stream while the target goes away is served by the next connection, and has sent nothing twice.
+// A call that waits for a stream when the target goes away uses the next connection. It is not sent twice.
 func TestWaitingAcrossConnections(t *testing.T) {
 	var gone sync.Once
 	var requests atomic.Int64
 	wait := make(chan struct{}) // all callers but one wait
-	l := newLine(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
+	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 1}}, func(p *peer) {
 		for stream := p.request(); stream != 0; stream = p.request() {
 			requests.Add(1)
 			gone.Do(func() {
@@ -377,13 +378,13 @@ func TestWaitingAcrossConnections(t *testing.T) {
 	var all sync.WaitGroup
 	for range 5 {
 		all.Go(func() {
-			if r := l.NewCaller().Do(within(t, long), nil, nil); r.Sent != 1 || !r.Answered || r.Fault != "" {
+			if r := ch.NewCaller().Do(within(t, long), nil, nil); r.Sent != 1 || !r.Answered || r.Fault != "" {
 				t.Errorf("%+v", r)
 			}
 		})
 	}
 	until(t, func() bool {
-		c := l.standing()
+		c := ch.standing()
 		return c != nil && c.count(func() int { return len(c.waiting) }) == 4
 	})
 	close(wait)
@@ -393,10 +394,10 @@ func TestWaitingAcrossConnections(t *testing.T) {
 	}
 }
 
-// A call that is given up is taken back from the target, and its stream's late answer is nobody else's.
-func TestGivenUp(t *testing.T) {
+// A call that is given up is cancelled at the target. A late answer on its stream reaches no other call.
+func TestCancelledCall(t *testing.T) {
 	taken := make(chan http2.ErrCode, 1)
-	l := newLine(t, startTarget(t, nil, func(p *peer) {
+	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		late := p.request()
 		p.next(func(f http2.Frame) bool { _, ok := f.(*http2.RSTStreamFrame); return ok })
 		taken <- p.resets[late]
@@ -405,7 +406,7 @@ func TestGivenUp(t *testing.T) {
 		p.answer(stream, []byte("now"))
 		echo(p)
 	}))
-	caller := l.NewCaller()
+	caller := ch.NewCaller()
 	if r := caller.Do(within(t, 30*time.Millisecond), nil, nil); r.Fault != drivers.CodeTimeout || r.Answered || r.Sent != 1 {
 		t.Errorf("%+v", r)
 	}
@@ -427,10 +428,10 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
-// An answer before the request is whole stands, and no more of the request is sent.
+// An answer before the request is complete is valid. The rest of the request is not sent.
 func TestAnsweredEarly(t *testing.T) {
 	stopped := make(chan http2.ErrCode, 1)
-	l := newLine(t, startTarget(t, nil, func(p *peer) {
+	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		stream := p.begun()
 		p.fields(stream, true, ":status", "200", "content-type", "application/grpc", "grpc-status", "8", "grpc-message", "too%20much")
 		p.next(func(f http2.Frame) bool { _, ok := f.(*http2.RSTStreamFrame); return ok })
@@ -438,7 +439,7 @@ func TestAnsweredEarly(t *testing.T) {
 		p.WriteWindowUpdate(0, 1<<20)
 		echo(p)
 	}))
-	caller := l.NewCaller()
+	caller := ch.NewCaller()
 	r := caller.Do(within(t, long), make([]byte, 900_000), nil)
 	if !r.Answered || r.Status != codes.ResourceExhausted || r.Text != "too much" || r.Fault != "" {
 		t.Errorf("%+v", r)
@@ -453,14 +454,14 @@ func TestAnsweredEarly(t *testing.T) {
 	}
 }
 
-// A target that does not read gets no more than a bounded amount, and what was not sent is told as that.
+// A target that does not read gets a bounded number of bytes. Unsent calls are reported as unsent.
 func TestUnread(t *testing.T) {
 	release := make(chan struct{})
-	l := newLine(t, startTarget(t, nil, func(p *peer) {
+	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		<-release
 	}))
 	defer close(release)
-	caller := l.NewCaller()
+	caller := ch.NewCaller()
 	sent, unsent := 0, 0
 	for range 3000 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -475,7 +476,7 @@ func TestUnread(t *testing.T) {
 	if sent == 0 || unsent == 0 {
 		t.Errorf("%d sent, %d not", sent, unsent)
 	}
-	c := l.standing()
+	c := ch.standing()
 	if c == nil {
 		t.Fatal("the connection is gone")
 	}
@@ -486,9 +487,9 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// Pings are answered, but not without bound for a target that does not read the answers.
+// Pings are answered, but a target that does not read the answers gets a bounded number.
 func TestPings(t *testing.T) {
-	l := newLine(t, startTarget(t, nil, func(p *peer) {
+	ch := newChannel(t, startTarget(t, nil, func(p *peer) {
 		stream := p.request()
 		for range 10 {
 			p.WritePing(false, [8]byte{1})
@@ -500,14 +501,14 @@ func TestPings(t *testing.T) {
 		for p.WritePing(false, [8]byte{2}) == nil {
 		}
 	}))
-	caller := l.NewCaller()
+	caller := ch.NewCaller()
 	if r := caller.Do(within(t, long), nil, nil); !r.Answered || r.Fault != "" {
 		t.Errorf("%+v", r)
 	}
 	if r := caller.Do(within(t, 500*time.Millisecond), nil, nil); r.Fault != drivers.CodeTimeout {
 		t.Errorf("%+v", r)
 	}
-	c := l.standing()
+	c := ch.standing()
 	if c == nil {
 		t.Fatal("the connection is gone")
 	}
@@ -526,7 +527,7 @@ func TestUnescape(t *testing.T) {
 	}
 }
 
-// Whatever a target sends, a call ends in time, with a result that claims no more than was sent.
+// For any bytes that a target sends, a call ends in time. Its result claims no more transmissions than there were.
 func FuzzAnswer(f *testing.F) {
 	var whole bytes.Buffer
 	p := &peer{Framer: http2.NewFramer(&whole, nil)}
@@ -555,14 +556,14 @@ func FuzzAnswer(f *testing.F) {
 			})
 			return a, nil
 		}
-		l := New(o)
+		ch := New(o)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		r := l.NewCaller().Do(ctx, []byte("request"), nil)
+		r := ch.NewCaller().Do(ctx, []byte("request"), nil)
 		cancel()
 		if r.Answered && r.Sent == 0 || r.Sent > 2 || r.Sent > 0 && r.Err != nil || len(r.Message) > o.MaxMessage {
 			t.Errorf("%+v", r)
 		}
-		l.Close()
+		ch.Close()
 		talks.Wait()
 	})
 }

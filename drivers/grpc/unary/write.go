@@ -11,27 +11,27 @@ import (
 )
 
 const (
-	// outBound bounds what waits to be written: no more calls and no more of their bodies join it. Beside that it bounds what the
-	// target asked for: nothing is read meanwhile that would ask for more. In bytes.
+	// outBound bounds the bytes that wait to be written: beyond it no calls and no bodies are added. It separately
+	// bounds the bytes that the target asked for: beyond it nothing is read that would ask for more. In bytes.
 	outBound = 256 << 10
-	// lastAnswers is how long what the target sent may still be read once nothing can be sent to it.
+	// lastAnswers is how long answers may still be read after writing failed.
 	lastAnswers = time.Second
-	// patience is how long a target that asks for answers may leave them unread.
-	patience = 10 * time.Second
+	// unreadTimeout is how long a target may leave answers unread that it asked for.
+	unreadTimeout = 10 * time.Second
 )
 
-// write writes what out holds, until the connection is closed.
+// write writes the bytes of out, until the connection is closed.
 func (c *conn) write() {
 	var buffer []byte
 	for range c.filled {
-		runtime.Gosched() // whoever is about to call joins in
+		runtime.Gosched() // lets goroutines that are about to call add their frames
 		for {
 			c.mu.Lock()
 			buffer, c.out, c.asked = c.out, buffer[:0], 0
 			c.writing = len(buffer) > 0
 			c.pumpHeld()
 			c.admit()
-			over := c.closed || c.mute
+			over := c.closed || c.writeClosed
 			c.mu.Unlock()
 			if over {
 				return
@@ -40,7 +40,7 @@ func (c *conn) write() {
 				break
 			}
 			if _, err := c.net.Write(buffer); err != nil {
-				c.silence()
+				c.closeWrite()
 				return
 			}
 			c.roomier()
@@ -51,8 +51,8 @@ func (c *conn) write() {
 	}
 }
 
-// tell tells the writer that there is something to write, or to end.
-func (c *conn) tell() {
+// wakeWriter wakes up the writer, to write or to end.
+func (c *conn) wakeWriter() {
 	if !c.writing {
 		c.writing = true
 		c.filled <- struct{}{}
@@ -66,19 +66,19 @@ func (c *conn) roomier() {
 	}
 }
 
-// silence takes note that nothing can be sent any more. What the target sent before is still read.
-func (c *conn) silence() {
+// closeWrite records that nothing can be sent any more. Bytes that the target sent before are still read.
+func (c *conn) closeWrite() {
 	c.net.SetReadDeadline(time.Now().Add(lastAnswers))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mute = true
-	c.line.lost(c)
-	c.sendAway()
+	c.writeClosed = true
+	c.channel.retire(c)
+	c.requeueWaiting()
 	c.roomier()
 }
 
-// pump puts as much of a call's body into out as the target's windows and out itself let.
-func (c *conn) pump(x *exchange) {
+// pump appends a call's body to out, as far as the target's windows and outBound allow.
+func (c *conn) pump(x *call) {
 	for len(x.rest) > 0 && len(c.out) < outBound {
 		n := min(int64(len(x.rest)), int64(c.allowed.frame), x.window, c.allowed.window)
 		if n <= 0 {
@@ -95,7 +95,7 @@ func (c *conn) pump(x *exchange) {
 	}
 }
 
-// pumpHeld goes on with the bodies that wait, those that have waited longest first.
+// pumpHeld continues the waiting bodies, oldest first.
 func (c *conn) pumpHeld() {
 	if len(c.held) == 0 {
 		return
@@ -103,7 +103,7 @@ func (c *conn) pumpHeld() {
 	for _, x := range c.held {
 		c.pump(x)
 	}
-	c.held = slices.DeleteFunc(c.held, func(x *exchange) bool {
+	c.held = slices.DeleteFunc(c.held, func(x *call) bool {
 		x.held = len(x.rest) > 0
 		return !x.held
 	})
@@ -121,11 +121,11 @@ func (c *conn) putPreface(maxHeaders uint32) {
 		c.out = binary.BigEndian.AppendUint16(c.out, uint16(s.ID))
 		c.out = binary.BigEndian.AppendUint32(c.out, s.Val)
 	}
-	c.putGrant(0, connWindow-firstWindow)
+	c.putWindowUpdate(0, connWindow-firstWindow)
 }
 
-// putHeaders puts the headers of a call into out.
-func (c *conn) putHeaders(x *exchange) {
+// putHeaders appends the headers of a call to out.
+func (c *conn) putHeaders(x *call) {
 	c.block.Reset()
 	c.putShared(x)
 	for _, f := range x.fields {
@@ -142,8 +142,8 @@ func (c *conn) putHeaders(x *exchange) {
 	}
 }
 
-// putShared puts what calls have in common into block: the line's fields and, mostly, the time that is left.
-func (c *conn) putShared(x *exchange) {
+// putShared encodes the shared fields into block: those of the channel and, usually, the timeout.
+func (c *conn) putShared(x *call) {
 	timeout := c.timeout[:0]
 	if !x.deadline.IsZero() {
 		timeout = appendTimeout(timeout, time.Until(x.deadline))
@@ -152,7 +152,7 @@ func (c *conn) putShared(x *exchange) {
 		c.block.Write(c.kept)
 		return
 	}
-	for _, f := range c.line.fields {
+	for _, f := range c.channel.fields {
 		c.encoder.WriteField(f)
 	}
 	c.keptTimeout = string(timeout)
@@ -165,37 +165,37 @@ func (c *conn) putShared(x *exchange) {
 	}
 }
 
-// indexed says that a block of headers is nothing but places in the table, of one byte each (RFC 7541, 6.1): it leaves the table as it
-// is, and so means the same the next time.
+// indexed reports whether a block of headers consists of one-byte indexes into the table alone (RFC 7541, 6.1). Such
+// a block does not change the table, so it can be sent again unchanged.
 func indexed(block []byte) bool {
 	return !slices.ContainsFunc(block, func(b byte) bool { return b < 0x80 || b == 0xff })
 }
 
-// resizeTable keeps the compression's table within what the target takes.
+// resizeTable keeps the HPACK table within the target's limit.
 func (c *conn) resizeTable(most uint32) {
 	c.encoder.SetMaxDynamicTableSizeLimit(most)
 	c.encoder.SetMaxDynamicTableSize(min(most, firstTable))
 	c.kept = c.kept[:0]
 }
 
-func (c *conn) putReset(x *exchange, code http2.ErrCode) {
-	c.putAsked(http2.FrameRSTStream, 0, x.id, binary.BigEndian.AppendUint32(nil, uint32(code)))
-	c.tell()
+func (c *conn) putReset(x *call, code http2.ErrCode) {
+	c.putReply(http2.FrameRSTStream, 0, x.id, binary.BigEndian.AppendUint32(nil, uint32(code)))
+	c.wakeWriter()
 }
 
-// putGrant lets the target send more: on a stream, or with 0 on the connection.
-func (c *conn) putGrant(stream uint32, bytes int) {
-	c.putAsked(http2.FrameWindowUpdate, 0, stream, binary.BigEndian.AppendUint32(nil, uint32(bytes)))
+// putWindowUpdate lets the target send more: on a stream, or with 0 on the connection.
+func (c *conn) putWindowUpdate(stream uint32, bytes int) {
+	c.putReply(http2.FrameWindowUpdate, 0, stream, binary.BigEndian.AppendUint32(nil, uint32(bytes)))
 }
 
-// putAsked puts a frame into out that the target asked for, by what it sent.
-func (c *conn) putAsked(kind http2.FrameType, flags http2.Flags, stream uint32, payload []byte) {
+// putReply appends a frame that a frame of the target asked for.
+func (c *conn) putReply(kind http2.FrameType, flags http2.Flags, stream uint32, payload []byte) {
 	before := len(c.out)
 	c.put(kind, flags, stream, payload)
 	c.asked += len(c.out) - before
 }
 
-// put puts one frame into out.
+// put appends one frame to out.
 func (c *conn) put(kind http2.FrameType, flags http2.Flags, stream uint32, payload []byte) {
 	c.putHeader(kind, flags, stream, len(payload))
 	c.out = append(c.out, payload...)

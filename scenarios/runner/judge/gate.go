@@ -55,7 +55,9 @@ func decide(g *scenarios.Gate, r reading) reports.Gate {
 		out.Why = r.Missing + r.where
 		return out
 	}
-	if !math.IsInf(r.Value, 0) {
+	if math.IsInf(r.Value, 0) {
+		out.Beyond = g.Metric.Never
+	} else {
 		out.Observed = &r.Value
 	}
 	ok := holds(g.Comparison, r.Value, g.Limit)

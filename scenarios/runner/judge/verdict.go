@@ -170,11 +170,11 @@ func (f *Facts) unfaulted(run *reports.Run) []string {
 // tooLate explains why a fault was inactive for most of its window; it returns "" if it was not.
 func tooLate(f *scenarios.Fault, in *faults.Injection) string {
 	window := reports.Duration(float64(f.For))
-	switch late, took := in.InjectAt-f.At, in.InjectedAt-in.InjectAt; {
+	switch late, injecting := in.InjectAt-f.At, in.InjectedAt-in.InjectAt; {
 	case late > f.For/2:
 		return fmt.Sprintf("started %s late, so it was inactive for most of its %s window", reports.Duration(float64(late)), window)
-	case took >= f.For:
-		return fmt.Sprintf("took %s to come into force, and was to last %s: make it longer", reports.Duration(float64(took)), window)
+	case injecting >= f.For:
+		return fmt.Sprintf("took %s to come into force, and was to last %s: make it longer", reports.Duration(float64(injecting)), window)
 	}
 	return ""
 }

@@ -116,9 +116,9 @@ func (r *replays) finish() {
 		return
 	}
 	close(r.jobs)
-	limit := time.AfterFunc(replayGrace, r.stop)
+	grace := time.AfterFunc(replayGrace, r.stop)
 	r.workers.Wait()
-	limit.Stop()
+	grace.Stop()
 	r.stop()
 }
 

@@ -50,8 +50,8 @@ type Results interface {
 // LoopRates are the arrivals a second between which a driver's Loop sends a stream.
 type LoopRates struct{ From, To float64 }
 
-// DefaultLoopRates: below From, sessions cost next to nothing, and a session that waits is woken sooner when processors are
-// scarce. Above To, one goroutine may be too slow for all arrivals.
+// DefaultLoopRates are the rates at which a loop pays. Below From, sessions cost next to nothing, and a session that waits is woken
+// sooner when processors are scarce. Above To, one goroutine may be too slow for all arrivals.
 var DefaultLoopRates = LoopRates{From: 1000, To: 40_000}
 
 // Stream is one flow of operations. It plans operations, runs their attempts, counts finished operations and hands them to

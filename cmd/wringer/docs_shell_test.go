@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"wringer/reports"
+	"wringer/scenarios"
+)
+
+// otherPrograms may stand at the beginning of a command line in the documents.
+var otherPrograms = []string{"git", "cd", "go", "curl", "vegeta", ".ci/run", "gofmt", "staticcheck"}
+
+// TestDocsShell reads every line of the shell blocks. A line that calls wringer must be one that wringer understands. Lines
+// that cost nothing are run, a run is checked, and a load prints its scenario.
+func TestDocsShell(t *testing.T) {
+	all := documents(t)
+	here, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sandbox(t, all, here)
+	seen := 0
+	for _, d := range all {
+		for _, b := range d.blocks() {
+			if b.lang != "sh" && b.lang != "console" {
+				continue
+			}
+			for _, line := range b.commands() {
+				seen++
+				if err := understood(t, line, here); err != nil {
+					t.Errorf("%s:%d: %s: %v", d.path, b.line, line, err)
+				}
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d command lines were found", seen)
+	}
+}
+
+// sandbox goes to a folder that holds the files which the documents name.
+func sandbox(t *testing.T, all []document, here string) {
+	dir := t.TempDir()
+	for name, content := range map[string]string{"users.csv": "name\nann\n", "targets.txt": "GET http://127.0.0.1:8080/healthz\n", "body.json": "{}"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, folder := range []string{"scenarios", "drivers"} {
+		if err := os.Symlink(filepath.Join(here, folder), filepath.Join(dir, folder)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range all {
+		for _, b := range d.blocks() {
+			name := regexp.MustCompile(`(?m)^name: (\S+)$`).FindStringSubmatch(b.text)
+			if b.lang != "yaml" || b.part != "" || name == nil {
+				continue
+			}
+			if err := os.WriteFile(filepath.Join(dir, name[1]+".yaml"), []byte(b.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Chdir(dir)
+}
+
+// commands lists the command lines: all of a sh block, those behind "$ " of a console block.
+func (b block) commands() (all []string) {
+	for _, line := range strings.Split(strings.ReplaceAll(b.text, "\\\n", " "), "\n") {
+		line = strings.TrimSpace(line)
+		if b.lang == "console" {
+			typed, isCommand := strings.CutPrefix(line, "$ ")
+			if !isCommand {
+				continue
+			}
+			line = typed
+		}
+		if i := strings.Index(" "+line, " #"); i >= 0 {
+			line = strings.TrimSpace(line[:i])
+		}
+		if line != "" {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// understood says why a command line is wrong; nil when it is not.
+func understood(t *testing.T, line, here string) error {
+	line = strings.Replace(line, "go run ./cmd/wringer", "wringer", 1)
+	words := split(line)
+	if end := slices.IndexFunc(words, func(w string) bool { return slices.Contains([]string{"|", ">", "&", "&&", "||", ";"}, w) }); end >= 0 {
+		words = words[:end]
+	}
+	switch {
+	case words[0] == "go":
+		return goLine(words, here)
+	case words[0] != "wringer" && words[0] != "./wringer":
+		if !slices.Contains(otherPrograms, words[0]) {
+			return fmt.Errorf("%s is not known", words[0])
+		}
+		return nil
+	}
+	return wringerLine(t, words[1:])
+}
+
+// goLine: the packages that are named are there.
+func goLine(words []string, here string) error {
+	for _, w := range words {
+		if folder := strings.TrimSuffix(w, "..."); strings.HasPrefix(w, "./") {
+			if _, err := os.Stat(filepath.Join(here, folder)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func wringerLine(t *testing.T, args []string) error {
+	top := rootCommand(streams{})
+	cmd, rest, err := top.Find(args)
+	if err != nil || cmd == top && !strings.HasPrefix(args[0], "--") {
+		return fmt.Errorf("there is no such command: %v", err)
+	}
+	if slices.Contains(rest, "--help") || slices.Contains(rest, "--version") {
+		return runs(t, args)
+	}
+	if err := cmd.ParseFlags(rest); err != nil {
+		return err
+	}
+	if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {
+		return err
+	}
+	switch cmd.Name() {
+	case "check", "schema":
+		return runs(t, args)
+	case "load":
+		return printed(t, args)
+	case "run":
+		settings, err := cmd.Flags().GetStringArray("set")
+		if err != nil {
+			return err
+		}
+		check := append([]string{"check"}, cmd.Flags().Args()...)
+		for _, s := range settings {
+			check = append(check, "--set", s)
+		}
+		return runs(t, check)
+	}
+	return nil
+}
+
+// runs runs a command that costs nothing.
+func runs(t *testing.T, args []string) error {
+	if code, stdout, stderr := wringer(t, args...); code != reports.ExitPass {
+		return fmt.Errorf("exit %d:\n%s%s", code, stdout, stderr)
+	}
+	return nil
+}
+
+// printed: the scenario that a line of wringer load stands for is a scenario.
+func printed(t *testing.T, args []string) error {
+	var out, told bytes.Buffer
+	code := run(t.Context(), append(slices.Clone(args), "--print-scenario"), streams{strings.NewReader("{}"), &out, &told})
+	if code != reports.ExitPass {
+		return fmt.Errorf("exit %d: %s", code, told.String())
+	}
+	_, err := scenarios.Parse("load", out.Bytes(), language, scenarios.Options{})
+	return err
+}
+
+// split cuts a line into words as a shell does, single quotes alone.
+func split(line string) (words []string) {
+	for _, w := range regexp.MustCompile(`('[^']*'|[^ '])+`).FindAllString(line, -1) {
+		words = append(words, strings.ReplaceAll(w, "'", ""))
+	}
+	return words
+}

@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"wringer/reports"
+)
+
+// realDefects are the scenarios of scenarios/defects that run in real time too, where a group's heartbeats and commits meet its
+// fetches as they do not in virtual time: what must fail, and the count that is above 0 in the window in which most of it lies.
+// TestDefectScenarios runs all of them.
+var realDefects = map[string]struct{ gate, window, count string }{
+	"redeliver": {"orders.effect_duplicates == 0", "crashes", "redelivered"},
+}
+
+// TestDefects runs a defect's scenario twice: as shipped it fails, for its own reason; without its defect it passes. It runs the
+// command as users have it: under the race detector the embedded shop takes five times the CPU, and two of them at once saturate the
+// load generator.
+func TestDefects(t *testing.T) {
+	several(t)
+	bin := buildCommand(t)
+	for name := range realDefects {
+		file := filepath.Join("../../../scenarios/defects", name+".yaml")
+		t.Run(name, func(t *testing.T) {
+			several(t)
+			t.Run("on", func(t *testing.T) { scenario(t, usual); defective(t, bin, name, file) })
+			t.Run("off", func(t *testing.T) { scenario(t, usual); honest(t, bin, name, file) })
+		})
+	}
+}
+
+func defective(t *testing.T, bin binary, name, file string) {
+	want := realDefects[name]
+	dir := filepath.Join(t.TempDir(), "record")
+	file = brief(t, file)
+	code, stdout, stderr := bin.run(t, "run", "--quiet", "--out", dir, file)
+	if code != reports.ExitFail {
+		t.Fatalf("exit %d, want fail:\n%s%s", code, stdout, stderr)
+	}
+	rec := loadRecord(t, dir)
+	for _, g := range rec.Run.Gates {
+		if failed := g.Verdict == reports.Fail; g.Expr == want.gate && !failed {
+			t.Errorf("%s: %s, want fail", g.Expr, g.Verdict)
+		}
+	}
+	counted(t, rec, want.window, want.count)
+}
+
+// brief cuts the drain of a scenario of which only the failure is wanted.
+func brief(t *testing.T, file string) string {
+	t.Helper()
+	src, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := bytes.Replace(src, []byte("drain: 5s}"), []byte("drain: 1s}"), 1)
+	if bytes.Equal(cut, src) {
+		t.Fatal("the scenario has no drain of 5s")
+	}
+	short := filepath.Join(t.TempDir(), filepath.Base(file))
+	if err := os.WriteFile(short, cut, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return short
+}
+
+// counted checks that a count is above 0 in its window, is highest there, and comes with evidence.
+func counted(t *testing.T, rec *reports.Record, window, count string) {
+	t.Helper()
+	in := func(window string) int64 {
+		if n := rec.Run.Streams["orders"].Windows[window].Integrity.Count(count); n != nil {
+			return *n
+		}
+		return 0
+	}
+	most := in(window)
+	if most == 0 {
+		t.Errorf("%s is 0 in %s", count, window)
+	}
+	for _, other := range rec.Run.WindowNames() {
+		if n := in(other); n > most {
+			t.Errorf("%s is %d in %s and %d in %s, where it belongs", count, n, other, most, window)
+		}
+	}
+	kind := strings.TrimSuffix(strings.Replace(count, "extra_copies", "effect_duplicates", 1), "s")
+	for _, v := range rec.Violations {
+		if v.Window == window && v.Kind == kind && v.ID != "" && v.Why != "" {
+			return
+		}
+	}
+	t.Errorf("no evidence of kind %s in %s among %d violations", kind, window, len(rec.Violations))
+}
+
+// honest runs the scenario with its defect taken out.
+func honest(t *testing.T, bin binary, name, file string) {
+	src, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mended := bytes.Replace(src, []byte("{shop: {defects: ["+name+"]}}"), []byte("{shop: {}}"), 1)
+	if bytes.Equal(mended, src) {
+		t.Fatal("the scenario names no defect")
+	}
+	dir := t.TempDir()
+	file = filepath.Join(dir, name+".yaml")
+	if err := os.WriteFile(file, mended, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	passes(t, bin, file)
+}
+
+// passes runs a scenario that must pass. Where the machine itself was too busy the run says so and decides nothing: it is
+// run again.
+func passes(t *testing.T, bin binary, file string) {
+	t.Helper()
+	dir := t.TempDir()
+	for try := 1; ; try++ {
+		record := filepath.Join(dir, fmt.Sprintf("record%d", try))
+		code, stdout, stderr := bin.run(t, "run", "--quiet", "--out", record, file)
+		rec := loadRecord(t, record)
+		if (code == reports.ExitInconclusive || code == reports.ExitFail && starved(rec.Run)) && onceMore(t, try, rec) {
+			continue
+		}
+		if code != reports.ExitPass {
+			t.Errorf("exit %d, want pass:\n%s%s", code, stdout, stderr)
+		}
+		return
+	}
+}

@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
+
+	"wringer/drivers/drivertest/tier"
+	"wringer/reports"
+	"wringer/reports/recordtest"
+)
+
+// TestMain builds the commands that the tests ask for at most once, and fails when the tests leave a goroutine behind.
+func TestMain(m *testing.M) {
+	testscript.Main(suite{m}, map[string]func(){"toxiserver": serveToxiproxy})
+}
+
+type suite struct{ m *testing.M }
+
+func (s suite) Run() int {
+	flag.Parse()
+	// The slots say how many scenarios run at once, not the number of processors.
+	if err := flag.Set("test.parallel", "100"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	dir, err := os.MkdirTemp("", "wringer-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	builds = dir
+	code := s.m.Run()
+	// Encoding a fetch, sarama marks a meter of go-metrics' global registry, which starts a goroutine that never ends: one
+	// a process, and nothing of a run's.
+	arbiter := goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")
+	if err := goleak.Find(arbiter); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, "goroutines left behind:", err)
+		return 1
+	}
+	return code
+}
+
+// binary is a built wringer.
+type binary string
+
+// builds is the folder of the built commands.
+var builds string
+
+// plain is the command as users have it. Under the race detector the embedded shop takes five times the CPU.
+var plain = sync.OnceValues(func() (binary, error) { return build("wringer") })
+
+// checked is the command with the race detector, where these tests have it.
+var checked = sync.OnceValues(func() (binary, error) {
+	if !tier.Raced() {
+		return plain()
+	}
+	return build("wringer-race", "-race")
+})
+
+func build(name string, flags ...string) (binary, error) {
+	// A folder of its own each: scripts find the command by its name.
+	bin := filepath.Join(builds, name, "wringer")
+	args := append(append([]string{"build"}, flags...), "-o", bin, "wringer/cmd/wringer")
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return binary(bin), nil
+}
+
+// buildCommand returns wringer without the race detector.
+func buildCommand(t *testing.T) binary { return built(t, plain) }
+
+func built(t *testing.T, build func() (binary, error)) binary {
+	t.Helper()
+	bin, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// run runs the command to its end.
+func (b binary) run(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), string(b), args...)
+	cmd.Stdout, cmd.Stderr = &out, &err
+	var ended *exec.ExitError
+	if failed := cmd.Run(); failed != nil && !errors.As(failed, &ended) {
+		t.Fatal(failed)
+	}
+	if strings.Contains(err.String(), "WARNING: DATA RACE") {
+		t.Errorf("wringer %s:\n%s", strings.Join(args, " "), err.String())
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), err.String()
+}
+
+// wringer runs the command to its end, with the race detector where this test has it.
+func wringer(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return built(t, checked).run(t, args...)
+}
+
+// loadRecord reads a record and checks it against the schema and its sums.
+func loadRecord(t *testing.T, dir string) *reports.Record {
+	t.Helper()
+	rec, err := reports.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recordtest.Valid(t, rec.Run)
+	return rec
+}
+
+// onceMore says whether a run that decided nothing, for the machine was too busy, is to be tried again.
+func onceMore(t *testing.T, try int, rec *reports.Record) bool {
+	again := try < 5 && (strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the load generator was saturated") || starved(rec.Run))
+	if again {
+		t.Logf("once more: %q", rec.Run.Why)
+	}
+	return again
+}
+
+// starved says whether the machine was too busy for the target: the run broke nothing for that, or all that failed are the errors
+// before the first fault.
+func starved(run *reports.Run) bool {
+	if strings.Contains(strings.Join(run.Validity.Why, "\n"), "the target was not healthy before anything was broken") {
+		return true
+	}
+	failed := 0
+	for _, g := range run.Gates {
+		if g.Verdict == reports.Fail {
+			if failed++; !strings.HasSuffix(g.Expr, ".errors < 1% during baseline") {
+				return false
+			}
+		}
+	}
+	return failed > 0
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"wringer/reports"
+	"wringer/reports/html"
+	"wringer/reports/text"
+)
+
+// render writes the report into the record's folder, the files that the flags name, and the summary to stdout.
+func (f *runFlags) render(dir string, std streams) error {
+	rec, err := reports.Load(dir)
+	if err != nil {
+		return harness("read record back: %w", err)
+	}
+	report := filepath.Join(dir, "report.html")
+	if err := writeFile(report, rec, html.Render); err != nil {
+		return harness("write report: %w", err)
+	}
+	return writeReports(rec, f.files, f.summary, std, report)
+}
+
+// writeReports writes what the format flags ask for. Unless one of them took stdout, the summary goes there, and it does so whatever
+// became of the others.
+func writeReports(rec *reports.Record, files map[string]*string, render summary, std streams, report string) error {
+	taken := false
+	var unwritten []error
+	for _, format := range formats {
+		switch path := *files[format.name]; path {
+		case "":
+		case "-":
+			taken = true
+			if err := format.render(std.out, rec); err != nil {
+				return harness("write %s: %w", format.name, err)
+			}
+		default:
+			if err := writeFile(path, rec, format.render); err != nil {
+				unwritten = append(unwritten, fmt.Errorf("write %s: %w", format.name, err))
+			}
+		}
+	}
+	if !taken {
+		if err := summarize(rec, render, std, report); err != nil {
+			unwritten = append(unwritten, err)
+		}
+	}
+	if len(unwritten) > 0 {
+		return exit{reports.ExitHarness, errors.Join(unwritten...)}
+	}
+	return nil
+}
+
+// summarize writes the summary to stdout.
+func summarize(rec *reports.Record, render summary, std streams, report string) error {
+	width, colour := terminal(std.out)
+	if err := render(std.out, rec, text.Options{Width: width, Color: colour}); err != nil {
+		return fmt.Errorf("write summary: %w", err)
+	}
+	if report != "" {
+		fmt.Fprintf(std.out, "\nreport: %s\n", report)
+	}
+	return nil
+}
+
+// writeFile renders into a file that appears whole or not at all.
+func writeFile(path string, rec *reports.Record, render func(io.Writer, *reports.Record) error) error {
+	var b bytes.Buffer
+	if err := render(&b, rec); err != nil {
+		return err
+	}
+	return reports.WriteFile(path, b.Bytes())
+}

@@ -1,0 +1,454 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/cryptotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/rcrowley/go-metrics"
+
+	"wringer/faults"
+	"wringer/faults/memnet"
+	"wringer/faults/toxi"
+	"wringer/reports"
+	"wringer/reports/recordtest"
+	"wringer/scenarios"
+	"wringer/scenarios/runner"
+)
+
+// aftermath is how long what a run leaves to end by itself may take, in virtual time: sarama's consumers and circuit breakers
+// sleep up to ten seconds.
+const aftermath = time.Minute
+
+// virtually runs a scenario in virtual time, its target and its links on a network in memory, and returns its record. How busy
+// the machine is has no part in it. The run's own word, of which every identity and what is drawn by identities is made, is the
+// same each time: the test cannot be parallel.
+//
+// Virtual time stands still while a goroutine waits for a mutex. A test that hangs here has a goroutine "[sync.Mutex.Lock]" in the
+// bubble's dump; its usual place is a broker of sarama's, which holds its mutex from a request to its answer.
+func virtually(t *testing.T, path string, src []byte) *reports.Record {
+	t.Helper()
+	sc, err := scenarios.Parse(path, src, language, scenarios.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The goroutine that go-metrics starts at its first meter, and never ends, belongs to no bubble.
+	metrics.NewMeter().Stop()
+	cryptotest.SetGlobalRandom(t, 1)
+	dir := filepath.Join(t.TempDir(), "record")
+	synctest.Test(t, func(t *testing.T) {
+		var network memnet.Network
+		_, err = runner.Run(t.Context(), sc, runner.Options{
+			Dir:     dir,
+			Network: faults.Network{ListenFunc: network.Listen, DialFunc: network.Dial, Virtual: true},
+			Mesh: func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error) {
+				return toxi.NewMesh(network, dial)
+			},
+		})
+		time.Sleep(aftermath)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := reports.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recordtest.Valid(t, rec.Run)
+	punctual(t, sc, rec.Run)
+	return rec
+}
+
+// punctual: in virtual time every operation of the plan was sent at its planned start, as exactly as lags are counted.
+func punctual(t *testing.T, sc *scenarios.Scenario, run *reports.Run) {
+	t.Helper()
+	if len(run.Validity.Why) > 0 {
+		t.Errorf("validity %q", run.Validity.Why)
+	}
+	if lag := run.Validity.LagMaxNS; lag != nil && *lag >= int64(time.Microsecond) { // nil: nothing is paced
+		t.Errorf("a lag of %d ns", *lag)
+	}
+	for i := range sc.Traffic {
+		spec := &sc.Traffic[i]
+		if spec.Rate == nil {
+			continue
+		}
+		planned := int64(spec.Rate.Peak() * sc.Run.Duration.Seconds()) // a constant rate
+		if total := run.Streams[spec.Name].Total; total.Offered != planned || total.Sent != planned {
+			t.Errorf("%s: offered %d, sent %d of %d planned", spec.Name, total.Offered, total.Sent, planned)
+		}
+	}
+}
+
+// between is a count of a stream over the whole run. Its bounds differ where operations are due at the very instant at which a
+// fault begins or ends, or a place is free again: which comes first is not decided.
+type between struct {
+	stream, count string
+	least, most   int64
+}
+
+// exactly holds a record to the counts that follow from its scenario.
+func exactly(t *testing.T, run *reports.Run, counts []between) {
+	t.Helper()
+	for _, c := range counts {
+		total := run.Streams[c.stream].Total
+		var got int64
+		switch c.count {
+		case "acked":
+			got = total.Acked
+		case "rejected":
+			got = total.Rejected
+		case "indeterminate":
+			got = total.Indeterminate
+		default:
+			if code, ok := strings.CutPrefix(c.count, "errors."); ok {
+				got = total.Errors[code]
+			} else if n := total.Count(c.count); n != nil {
+				got = *n
+			} else {
+				t.Errorf("%s.%s was not measured", c.stream, c.count)
+				continue
+			}
+		}
+		if got < c.least || got > c.most {
+			t.Errorf("%s.%s is %d, want %d to %d", c.stream, c.count, got, c.least, c.most)
+		}
+	}
+}
+
+// gateOf returns a gate of a run.
+func gateOf(t *testing.T, run *reports.Run, expr string) *reports.Gate {
+	t.Helper()
+	i := slices.IndexFunc(run.Gates, func(g reports.Gate) bool { return g.Expr == expr })
+	if i < 0 {
+		t.Fatalf("no gate %s", expr)
+	}
+	return &run.Gates[i]
+}
+
+// swapped replaces a part of a scenario, which must hold it.
+func swapped(t *testing.T, src []byte, from, to string) []byte {
+	t.Helper()
+	if !strings.Contains(string(src), from) {
+		t.Fatalf("the scenario does not hold %q", from)
+	}
+	return []byte(strings.Replace(string(src), from, to, 1))
+}
+
+// shipped calls test for each scenario of a folder, whose names must be those of the table.
+func shipped[E any](t *testing.T, folder string, table map[string]E, test func(t *testing.T, path string, src []byte, want E)) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("../../scenarios", folder, "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, file := range files {
+		names = append(names, strings.TrimSuffix(filepath.Base(file), ".yaml"))
+	}
+	if want := slices.Sorted(maps.Keys(table)); !slices.Equal(names, want) {
+		t.Fatalf("scenarios %q, expectations for %q", names, want)
+	}
+	for i, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(names[i], func(t *testing.T) { test(t, file, src, table[names[i]]) })
+	}
+}
+
+// defect is what a scenario of scenarios/defects shows: the gate that fails, the window in which most of it lies, and the
+// integrity count that is above 0 there; without a count it is a timeout.
+type defect struct {
+	gate, window, count string
+	counts              []between
+}
+
+// With 150 orders a second, three seconds of a fault meet 450.
+var defectScenarios = map[string]defect{
+	"no-dedupe": {"orders.effect_duplicates == 0", "lost-answers", "effect_duplicates", []between{
+		{"orders", "effect_duplicates", 449, 451},
+	}},
+	"publish-twice": {"orders.effect_duplicates == 0", "baseline", "effect_duplicates", []between{
+		{"orders", "acked", 900, 900}, {"orders", "max_copies", 2, 2},
+	}},
+	// All that is acked meanwhile is lost but for the queue of 64 and what its reader holds: one order, or two of one instant.
+	"ack-before-publish": {"orders.lost == 0", "frozen-broker", "lost", []between{
+		{"orders", "acked", 1500, 1500}, {"orders", "lost", 384, 387},
+	}},
+	"unordered":    {"orders.order_violations == 0", "baseline", "order_violations", []between{{"orders", "acked", 900, 900}}},
+	"commit-first": {"orders.lost == 0", "crashes", "lost", []between{{"orders", "acked", 1500, 1500}, {"orders", "effect_duplicates", 0, 0}}},
+	"redeliver": {"orders.effect_duplicates == 0", "crashes", "redelivered", []between{
+		{"orders", "acked", 1500, 1500}, {"orders", "lost", 0, 0},
+	}},
+	"hang": {"orders.errors < 1%", "baseline", "", nil},
+	// An order service that calls for 2 s and waits 40 ms for each answer calls 50 times.
+	"retry-storm": {"orders.max_copies <= 6", "frozen-inventory", "extra_copies", []between{
+		{"orders", "max_copies", 50, 50}, {"orders", "lost", 0, 0},
+	}},
+}
+
+// TestDefectScenarios runs every scenario of scenarios/defects twice: as shipped it fails, for its own reason; without its defect
+// it passes.
+func TestDefectScenarios(t *testing.T) {
+	shipped(t, "defects", defectScenarios, func(t *testing.T, path string, src []byte, want defect) {
+		t.Run("on", func(t *testing.T) { showsDefect(t, virtually(t, path, src), want) })
+		t.Run("off", func(t *testing.T) {
+			name := strings.TrimSuffix(filepath.Base(path), ".yaml")
+			run := virtually(t, path, swapped(t, src, "{shop: {defects: ["+name+"]}}", "{shop: {}}")).Run
+			if run.Exit != reports.ExitPass {
+				t.Errorf("exit %d: %q", run.Exit, run.Why)
+			}
+		})
+	})
+}
+
+func showsDefect(t *testing.T, rec *reports.Record, want defect) {
+	t.Helper()
+	if rec.Run.Exit != reports.ExitFail {
+		t.Fatalf("exit %d, want fail: %q", rec.Run.Exit, rec.Run.Why)
+	}
+	if g := gateOf(t, rec.Run, want.gate); g.Verdict != reports.Fail {
+		t.Errorf("%s: %s, want fail", g.Expr, g.Verdict)
+	}
+	exactly(t, rec.Run, want.counts)
+	if want.count != "" {
+		mostIn(t, rec, want.window, want.count)
+		return
+	}
+	// Each of an order's three attempts is left without an answer.
+	m := rec.Run.Streams["orders"].Windows[want.window]
+	if m.Indeterminate == 0 || m.Errors["timeout"] != 3*m.Indeterminate {
+		t.Errorf("%d orders without an answer, and %d timeouts", m.Indeterminate, m.Errors["timeout"])
+	}
+}
+
+// mostIn: a count is above 0 in its window, is highest there, and comes with evidence.
+func mostIn(t *testing.T, rec *reports.Record, window, count string) {
+	t.Helper()
+	in := func(window string) int64 {
+		if n := rec.Run.Streams["orders"].Windows[window].Integrity.Count(count); n != nil {
+			return *n
+		}
+		return 0
+	}
+	most := in(window)
+	if most == 0 {
+		t.Errorf("%s is 0 in %s", count, window)
+	}
+	for _, other := range rec.Run.WindowNames() {
+		if n := in(other); n > most {
+			t.Errorf("%s is %d in %s and %d in %s, where it belongs", count, n, other, most, window)
+		}
+	}
+	kind := strings.TrimSuffix(strings.Replace(count, "extra_copies", "effect_duplicates", 1), "s")
+	for _, v := range rec.Violations {
+		if v.Window == window && v.Kind == kind && v.ID != "" && v.Why != "" {
+			return
+		}
+	}
+	t.Errorf("no evidence of kind %s in %s among %d violations", kind, window, len(rec.Violations))
+}
+
+// weakness is what a scenario of scenarios/inner shows.
+type weakness struct {
+	fails    string      // the gate that fails as shipped; empty: it passes
+	link     string      // what broke
+	suffered []string    // the streams that must show it
+	well     []string    // the streams that must go on without errors
+	sound    [][2]string // what to replace so that it passes; none: it passes as it is
+	counts   []between
+}
+
+var innerScenarios = map[string]weakness{
+	"exhausted": {
+		fails: "lookups.errors < 1%", link: "orders->stock", suffered: []string{"lookups", "orders"}, well: []string{"stock"},
+		sound:  [][2]string{{", capacity: 32, timeouts: false, retries: false, breaker: false", ""}},
+		counts: []between{{"stock", "acked", 200, 200}, {"orders", "acked", 297, 303}},
+	},
+	"storm": {
+		fails: "orders.max_copies <= 6", link: "orders->stock", suffered: []string{"orders"},
+		sound: [][2]string{{", defects: [retry-storm]", ""}},
+		// 50 calls within 2 s, those at the fault's end aside.
+		counts: []between{{"orders", "max_copies", 40, 50}, {"orders", "indeterminate", 73, 76}},
+	},
+	"breaker": {
+		link: "orders->stock", suffered: []string{"orders"}, counts: []between{{"orders", "acked", 385, 388}},
+	},
+	"no-breaker": {
+		fails: "orders.p50 < 100ms during slow-stock", link: "orders->stock", suffered: []string{"orders"},
+		counts: []between{{"orders", "acked", 414, 417}, {"orders", "errors.http_503", 183, 186}},
+	},
+	"overload": {
+		link: "orders", counts: []between{{"orders", "acked", 650, 650}, {"orders", "effect_duplicates", 0, 0}},
+	},
+	"lost-acks": {
+		link: "orders->kafka", suffered: []string{"orders"},
+		counts: []between{{"orders", "effect_duplicates", 0, 0}, {"orders", "lost", 0, 0}},
+	},
+	"long-timeout": {
+		fails: "orders.recovered < 20", link: "orders->stock", suffered: []string{"orders"},
+		sound: [][2]string{{", call_timeout: 2s", ""}},
+		// Who waits for 500 ms meets 800 ms of latency from 500 ms before its end on no more: 3.5 s of 50 orders each.
+		counts: []between{{"orders", "recovered", 174, 177}, {"orders", "errors.timeout", 174, 177}},
+	},
+}
+
+// TestInnerScenarios runs every scenario of scenarios/inner as shipped, and where its weakness can be taken out also without it.
+func TestInnerScenarios(t *testing.T) {
+	shipped(t, "inner", innerScenarios, func(t *testing.T, path string, src []byte, want weakness) {
+		t.Run("as shipped", func(t *testing.T) { weak(t, virtually(t, path, src).Run, want) })
+		if len(want.sound) == 0 {
+			return
+		}
+		t.Run("sound", func(t *testing.T) {
+			for _, swap := range want.sound {
+				src = swapped(t, src, swap[0], swap[1])
+			}
+			if run := virtually(t, path, src).Run; run.Verdict != reports.Pass {
+				t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+			}
+		})
+	})
+}
+
+func weak(t *testing.T, run *reports.Run, want weakness) {
+	t.Helper()
+	verdict := reports.Pass
+	if want.fails != "" {
+		verdict = reports.Fail
+		if g := gateOf(t, run, want.fails); g.Verdict != reports.Fail {
+			t.Errorf("%s: %s, want fail", g.Expr, g.Verdict)
+		}
+	}
+	if run.Verdict != verdict {
+		t.Errorf("verdict %s, want %s: %q", run.Verdict, verdict, run.Why)
+	}
+	for _, g := range run.Gates {
+		if strings.HasSuffix(g.Expr, "during baseline") && g.Verdict != reports.Pass {
+			t.Errorf("%s: %s before anything was broken", g.Expr, g.Verdict)
+		}
+	}
+	exactly(t, run, want.counts)
+	tellsWhatBroke(t, run, want)
+	for _, name := range want.well {
+		if slices.Contains(run.Faults[0].Suffered(), name) {
+			t.Errorf("%s is told to have suffered, and is on no path over %s", name, want.link)
+		}
+	}
+}
+
+// tellsWhatBroke: the record names the link that broke and the streams that suffered.
+func tellsWhatBroke(t *testing.T, run *reports.Run, want weakness) {
+	t.Helper()
+	f := run.Faults[0]
+	if f.Link == nil || *f.Link != want.link || !f.Bit || !f.Healed {
+		t.Errorf("the fault is told as %+v, on %s", f, f.Place())
+	}
+	suffered := f.Suffered()
+	for _, name := range want.suffered {
+		if !slices.Contains(suffered, name) {
+			t.Errorf("%s did not suffer: %v", name, suffered)
+		}
+	}
+	for _, name := range want.well {
+		// In real time a bad second may be the machine's; errors are not.
+		if m := run.Streams[name].Windows[f.Name]; m.Offered == 0 || m.Acked*100 < m.Offered*99 {
+			t.Errorf("%s has %d of %d acked, and is on no path over %s", name, m.Acked, m.Offered, want.link)
+		}
+	}
+}
+
+// TestShippedScenariosInVirtualTime runs scenarios that pass, each for what it holds: a chain of requests, the times of effects,
+// links in front of every protocol, a topic that is consumed, the witness, and a Kafka stream over a slow link.
+func TestShippedScenariosInVirtualTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("scenarios that fail run in virtual time with -short, scenarios that pass without it")
+	}
+	for _, c := range []struct {
+		name  string
+		swaps [][2]string
+	}{
+		{"chain", nil}, {"effects", nil}, {"links", nil}, {"published", nil}, {"witness", nil},
+		// Virtual time is not for free where much is sent.
+		{"checkout", [][2]string{{"rate: 400/s", "rate: 40/s"}, {"rate: 200/s", "rate: 20/s"}, {"rate: 2000/s", "rate: 100/s"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join("../../scenarios", c.name+".yaml")
+			src, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, swap := range c.swaps {
+				src = swapped(t, src, swap[0], swap[1])
+			}
+			if run := virtually(t, path, src).Run; run.Verdict != reports.Pass {
+				t.Errorf("verdict %s: %q", run.Verdict, run.Why)
+			}
+		})
+	}
+}
+
+// TestClosedModelInVirtualTime: five users who think for a millisecond get 5,000 answers a second. Without a think time they would
+// go on for ever: virtual time passes only while nobody can go on.
+func TestClosedModelInVirtualTime(t *testing.T) {
+	src := []byte(`name: closed
+target: {shop: {}}
+run: {duration: 1s}
+traffic:
+  lookups: {rest: {request: "GET ${shop.rest}/orders/none", ok: [404]}, users: 5, think: 1ms}
+expect:
+  - lookups.errors == 0
+`)
+	run := virtually(t, "closed.yaml", src).Run
+	if total := run.Streams["lookups"].Total; run.Verdict != reports.Pass || total.Offered != 5000 || total.Acked != 5000 {
+		t.Errorf("verdict %s, offered %d, acked %d: %q", run.Verdict, total.Offered, total.Acked, run.Why)
+	}
+}
+
+// TestSameSeedSameRecord runs scenarios twice, with the fault moved to where nothing else is due at the same instant: what their
+// records tell of the streams is the same, times too. Ports, which an error may name, are not.
+func TestSameSeedSameRecord(t *testing.T) {
+	if testing.Short() {
+		t.Skip("with -short each scenario runs once")
+	}
+	port := regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	for _, file := range []string{
+		"defects/unordered.yaml", "defects/hang.yaml", "defects/no-dedupe.yaml", "defects/ack-before-publish.yaml", "inner/long-timeout.yaml",
+	} {
+		t.Run(file, func(t *testing.T) {
+			path := filepath.Join("../../scenarios", file)
+			src, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			src = bytes.Replace(src, []byte("at: 3s"), []byte("at: 3003ms"), 1)
+			var first []string
+			for range 2 {
+				text, err := json.MarshalIndent(virtually(t, path, src).Run.Streams, "", " ")
+				if err != nil {
+					t.Fatal(err)
+				}
+				lines := strings.Split(port.ReplaceAllString(string(text), "127.0.0.1:0"), "\n")
+				if first == nil {
+					first = lines
+				}
+				for i := range max(len(lines), len(first)) {
+					if i >= len(lines) || i >= len(first) || lines[i] != first[i] {
+						t.Fatalf("the records differ from line %d on: %q, %q", i+1, first[min(i, len(first)-1)], lines[min(i, len(lines)-1)])
+					}
+				}
+			}
+		})
+	}
+}

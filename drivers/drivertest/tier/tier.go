@@ -1,0 +1,41 @@
+// Package tier tells slow tests from quick ones, and says how many of a package's parallel tests run at once.
+package tier
+
+import (
+	"flag"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"testing"
+)
+
+// Slow skips the test under -short. The test's log says why the test is slow.
+func Slow(t testing.TB, why string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("slow, left out by -short: " + why)
+	}
+}
+
+// Waiting is how many tests run at once in a package whose parallel tests wait for deadlines more than they work. Under the
+// race detector they work several times as much.
+var Waiting = func() int {
+	if Raced() {
+		return 4
+	}
+	return 8
+}()
+
+// Raced says whether this test was built with the race detector.
+func Raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// AtOnce sets how many of a package's parallel tests run at once: go test's own number is that of the processors. TestMain
+// calls AtOnce before Run. The flag -parallel overrides it.
+func AtOnce(n int) {
+	if err := flag.Set("test.parallel", strconv.Itoa(n)); err != nil {
+		panic(err) // only outside of tests
+	}
+}

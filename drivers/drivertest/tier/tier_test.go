@@ -1,0 +1,26 @@
+package tier
+
+import (
+	"flag"
+	"testing"
+)
+
+func TestSlow(t *testing.T) {
+	var skipped bool
+	t.Run("slow", func(t *testing.T) {
+		defer func() { skipped = t.Skipped() }()
+		Slow(t, "as a test of -short")
+	})
+	if skipped != testing.Short() {
+		t.Errorf("skipped %t under -short=%t", skipped, testing.Short())
+	}
+}
+
+func TestAtOnce(t *testing.T) {
+	parallel := flag.Lookup("test.parallel").Value
+	was := parallel.String()
+	defer parallel.Set(was)
+	if AtOnce(5); parallel.String() != "5" {
+		t.Errorf("-parallel is %s, want 5", parallel)
+	}
+}

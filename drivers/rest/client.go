@@ -1,0 +1,143 @@
+package rest
+
+import (
+	"crypto/tls"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
+)
+
+// client holds the origins that a stream sends to, and the settings of their connections. It is safe for concurrent
+// use.
+type client struct {
+	env       drivers.Env
+	tls       tlsconfig.Config
+	http2     bool
+	reuse     bool
+	redirects int
+	maxBody   int64
+	unix      string
+	maxAge    time.Duration
+	maxUses   int
+
+	open, opened, followed atomic.Int64 // counts of connections, and of redirects
+
+	mu      sync.Mutex
+	origins map[string]*origin // by scheme and authority
+}
+
+// origin is one place that requests go to.
+type origin struct {
+	client  *client
+	env     drivers.Env
+	scheme  string
+	host    string // with the port
+	network string
+	address string      // the address to dial
+	secure  *tls.Config // nil for http
+	pool    *pool       // nil for HTTP/1.1
+}
+
+// maxOrigins bounds the origins that redirects can lead to.
+const maxOrigins = 256
+
+func newClient(env drivers.Env, c *Config) *client {
+	f := &client{
+		env: env, tls: c.TLS, http2: c.HTTP2, reuse: c.reuse(), redirects: c.Redirects, maxBody: int64(c.MaxBody),
+		maxAge: c.Connection.MaxAge, maxUses: c.Connection.MaxRequests, origins: make(map[string]*origin),
+	}
+	if f.maxBody == 0 {
+		f.maxBody = defaultMaxBody
+	}
+	if c.Connection.Unix != "" {
+		f.unix = drivers.ResolvePath(env.Files, c.Connection.Unix)
+	}
+	return f
+}
+
+// origin returns the origin of a request, and makes it if needed. It dials nothing.
+func (f *client) origin(l requestLine) (*origin, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := l.scheme + "://" + l.address()
+	if o := f.origins[key]; o != nil {
+		return o, nil
+	}
+	if len(f.origins) >= maxOrigins {
+		return nil, fmt.Errorf("%s: more than %d places", l.host, maxOrigins)
+	}
+	o := &origin{client: f, env: f.env, scheme: l.scheme, host: l.address(), network: "tcp", address: l.address()}
+	if f.unix != "" {
+		o.network, o.address = "unix", f.unix
+	}
+	if l.scheme == "https" {
+		protocol := "http/1.1"
+		if f.http2 {
+			protocol = "h2"
+		}
+		secure, err := f.tls.Load(f.env.Files)
+		if err != nil {
+			return nil, err
+		}
+		if secure.ServerName == "" {
+			secure.ServerName = l.hostname()
+		}
+		secure.NextProtos = []string{protocol}
+		secure.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+		o.secure = secure
+	}
+	if f.http2 {
+		o.pool = newPool(o)
+	}
+	f.origins[key] = o
+	return o, nil
+}
+
+// driver makes the driver of one request.
+func (f *client) driver(r *request, j *evaluator) (*driver, error) {
+	o, err := f.origin(r.line)
+	if err != nil {
+		return nil, err
+	}
+	return &driver{origin: o, request: r, evaluator: j, layout: r.head(), reuse: f.reuse, maxBody: f.maxBody}, nil
+}
+
+// life is the age and use of a connection.
+type life struct {
+	born time.Time
+	used int
+}
+
+// limited reports whether max_age or max_requests limits the connections.
+func (f *client) limited() bool { return f.maxAge > 0 || f.maxUses > 0 }
+
+// over reports whether a connection takes no further request. Every connection takes one request: otherwise a
+// connection that is too old before its first request would be replaced without end.
+func (f *client) over(l *life) bool {
+	return l.used > 0 && (f.maxUses > 0 && l.used >= f.maxUses || f.maxAge > 0 && time.Since(l.born) >= f.maxAge)
+}
+
+// Close implements drivers.Driver.
+func (f *client) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, o := range f.origins {
+		if o.pool != nil {
+			o.pool.close()
+		}
+	}
+	return nil
+}
+
+// Gauges implements drivers.Gauger.
+func (f *client) Gauges(emit func(name string, value float64)) {
+	emit("connections", float64(f.open.Load()))
+	emit("connections_opened", float64(f.opened.Load()))
+	if f.redirects > 0 {
+		emit("redirects", float64(f.followed.Load()))
+	}
+}

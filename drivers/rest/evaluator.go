@@ -1,0 +1,216 @@
+package rest
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"wringer/drivers"
+)
+
+// evaluator decides what an answer means. It is read only once compiled.
+type evaluator struct {
+	ok      [1000]bool // by status
+	checks  []check
+	headers []headerCheck // the header conditions, in the order of answer.matched
+	kept    []keptHeader  // headers whose values are kept, in the order of answer.values
+	keep    bool          // bodies are kept: a check reads them, or a replay compares them
+	// chosen selects the operations whose answer is kept; nil: none.
+	chosen func(seq uint64) bool
+}
+
+// keptHeader is a header whose first matching value is kept: the first group of the match, or the whole value.
+type keptHeader struct {
+	name  string
+	match *regexp.Regexp // nil: any value
+}
+
+// keepHeader keeps the values of a header. It returns the index in answer.values.
+func (j *evaluator) keepHeader(name string, match *regexp.Regexp) int {
+	j.kept = append(j.kept, keptHeader{name, match})
+	return len(j.kept) - 1
+}
+
+// of returns the kept part of a value, and false if the value does not match.
+func (k *keptHeader) of(value []byte) ([]byte, bool) {
+	if k.match == nil {
+		return value, true
+	}
+	return group(k.match, value)
+}
+
+// group is the first group of a match, or the whole match if the expression has none.
+func group(re *regexp.Regexp, text []byte) ([]byte, bool) {
+	m := re.FindSubmatch(text)
+	switch {
+	case m == nil:
+		return nil, false
+	case len(m) > 1:
+		return m[1], m[1] != nil
+	}
+	return m[0], true
+}
+
+// keptValue is what a keptHeader found.
+type keptValue struct {
+	found bool
+	text  []byte
+}
+
+// headerCheck holds when a header line of that name has a value that matches.
+type headerCheck struct {
+	name  string
+	value *regexp.Regexp
+}
+
+// answer is a response as far as the judge needs it. It is reused: body is valid until the next one is read.
+type answer struct {
+	status     int
+	size       int64  // of the body
+	body       []byte // nil unless the judge keeps bodies
+	matched    []bool // by headerCheck
+	values     []keptValue
+	retryAfter time.Duration
+	last       bool // the connection cannot be used again
+}
+
+// reset makes the answer ready for the next response.
+func (a *answer) reset(j *evaluator) {
+	matched, values := a.matched, a.values
+	if len(matched) != len(j.headers) {
+		matched = make([]bool, len(j.headers))
+	}
+	if len(values) != len(j.kept) {
+		values = make([]keptValue, len(j.kept))
+	}
+	clear(matched)
+	clear(values)
+	*a = answer{body: a.body[:0], matched: matched, values: values}
+}
+
+// header takes note of one header line.
+func (a *answer) header(j *evaluator, name, value []byte) {
+	if equalFold(name, "Retry-After") {
+		a.retryAfter = retryAfter(string(value), time.Now())
+	}
+	for i := range j.headers {
+		h := &j.headers[i]
+		a.matched[i] = a.matched[i] || equalFold(name, h.name) && h.value.Match(value)
+	}
+	for i := range j.kept {
+		if h := &j.kept[i]; !a.values[i].found && equalFold(name, h.name) {
+			if value, ok := h.of(value); ok {
+				a.values[i] = keptValue{true, bytes.Clone(value)}
+			}
+		}
+	}
+}
+
+// retryAfter reads seconds or a date (RFC 9110, 10.2.3); 0 when it is neither, or past.
+func retryAfter(value string, now time.Time) time.Duration {
+	const longest = 365 * 24 * time.Hour
+	value = strings.TrimSpace(value)
+	if s, err := strconv.ParseUint(value, 10, 32); err == nil {
+		return min(time.Duration(s)*time.Second, longest)
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return min(max(at.Sub(now), 0), longest)
+	}
+	return 0
+}
+
+// parseStatus reads 409, or 2xx.
+func parseStatus(s string) (low, high int, err error) {
+	s = strings.ToLower(strings.TrimSpace(s))
+	if len(s) == 3 && s[0] >= '2' && s[0] <= '5' {
+		if s[1:] == "xx" {
+			low = int(s[0]-'0') * 100
+			return low, low + 99, nil
+		}
+		if n, err := strconv.ParseUint(s, 10, 16); err == nil {
+			return int(n), int(n), nil
+		}
+	}
+	return 0, 0, fmt.Errorf("%q is no status: write 200 to 599, or a class as in 2xx", s)
+}
+
+// decide sets the outcome of an attempt whose answer came whole.
+func (j *evaluator) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
+	at.Answered = true
+	at.Status, at.In = a.status, a.size
+	at.RetryAfter = a.retryAfter
+	if j.chosen != nil && j.chosen(op.Seq) {
+		at.Answer = a.kept()
+	}
+	if j.ok[a.status] {
+		if why := j.failing(a, op); why != "" {
+			at.Fail(drivers.Indeterminate, drivers.CodeCheck, why)
+			return
+		}
+		at.Outcome = drivers.Acked
+		return
+	}
+	outcome := drivers.Indeterminate
+	if a.status >= 300 && a.status < 500 {
+		outcome = drivers.Rejected
+	}
+	at.Fail(outcome, statusCode(a.status), statusText(a.status))
+}
+
+// failing returns what does not hold, or nothing.
+func (j *evaluator) failing(a *answer, op *drivers.Op) string {
+	for i := range j.checks {
+		if why := j.checks[i](a, op); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func statusCode(status int) string {
+	if s := statusCodes[status]; s != "" {
+		return s
+	}
+	return statusPrefix + strconv.Itoa(status)
+}
+
+func statusText(status int) string {
+	if s := statusTexts[status]; s != "" {
+		return s
+	}
+	return strconv.Itoa(status)
+}
+
+// statusCodes and statusTexts hold the registered statuses, so that an attempt that met one allocates nothing.
+var statusCodes, statusTexts = func() (codes, texts [1000]string) {
+	for s := range codes {
+		if name := http.StatusText(s); name != "" {
+			codes[s], texts[s] = statusPrefix+strconv.Itoa(s), strconv.Itoa(s)+" "+name
+		}
+	}
+	return codes, texts
+}()
+
+// equalFold compares ASCII letters without case.
+func equalFold(a []byte, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}

@@ -1,0 +1,59 @@
+// Package tlsconfig is the `tls:` part of a stream, the same for every protocol.
+package tlsconfig
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"wringer/drivers"
+)
+
+// Config is how the target is trusted, and how the driver proves itself. Paths are relative to the scenario.
+type Config struct {
+	CA         string `yaml:"ca" jsonschema_description:"PEM file of the authorities to trust. Default: the system's."`
+	Cert       string `yaml:"cert" jsonschema_description:"PEM file of the client's certificate."`
+	Key        string `yaml:"key" jsonschema_description:"PEM file of the client's key."`
+	ServerName string `yaml:"server_name" jsonschema_description:"The name to ask for and to verify. Default: the target's host; in gRPC the authority's, in Kafka each broker's."`
+	Insecure   bool   `yaml:"insecure" jsonschema_description:"Do not verify the target's certificate."`
+}
+
+// Check reports settings that contradict each other, by the field's name below the stream's part. A nil Config has none.
+func (c *Config) Check(problem func(field, message string)) {
+	if c == nil {
+		return
+	}
+	if (c.Cert == "") != (c.Key == "") {
+		problem("tls", "cert and key go together")
+	}
+	if c.Insecure && c.CA != "" {
+		problem("tls.insecure", "stands beside ca; keep one of the two")
+	}
+}
+
+// Load reads the files, which are relative to folder. TLS 1.2 is the least version. The result has no ServerName where the
+// scenario names none: the caller sets its protocol's default, and the protocols to agree on (ALPN). An error names the field
+// at fault.
+func (c *Config) Load(folder string) (*tls.Config, error) {
+	out := &tls.Config{ServerName: c.ServerName, InsecureSkipVerify: c.Insecure, MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		pem, err := os.ReadFile(drivers.ResolvePath(folder, c.CA))
+		if err != nil {
+			return nil, fmt.Errorf("tls.ca: %w", err)
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("tls.ca: no certificate in " + c.CA)
+		}
+	}
+	if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(drivers.ResolvePath(folder, c.Cert), drivers.ResolvePath(folder, c.Key))
+		if err != nil {
+			return nil, fmt.Errorf("tls.cert: %w", err)
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}
