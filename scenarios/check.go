@@ -196,7 +196,7 @@ func (r *reader) code(n *node, s *Stream, name, text string) string {
 // reserved are the words of windows that no fault may take for its name.
 var reserved = []string{faults.Baseline, faults.Drain, "warmup", "after"}
 
-// checkPlace: what a fault breaks must exist, or it would never bite.
+// checkPlace: what a fault breaks must exist, or it would touch no traffic.
 func (r *reader) checkPlace(name string, place faults.Place, n *node, s *Scenario) {
 	if link, path := faults.CutBranch(place.Link); place.Link != "" {
 		names := s.breakable()
