@@ -14,7 +14,8 @@ type Result struct {
 	// unknown, a count above 0 is of what stands by its own evidence, "at least so many", and a count that would be 0 is
 	// null; so a window's may be null beside a total that is not.
 	Total   *reports.Integrity
-	Windows map[string]*reports.Integrity
+	Windows map[string]*reports.Integrity // by name
+	over    func(windows []int) *reports.Integrity
 	// Violations is the evidence, sorted by kind, window and operation.
 	Violations []reports.Violation
 	// Unknown says of each count that is not fully known why, by its name in run.json. A gate that holds on such a count
@@ -25,7 +26,7 @@ type Result struct {
 // Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing.
 func (l *Ledger) Finish(c reports.Completeness) reports.Findings {
 	r := l.result(c, l.config.WindowAt)
-	return reports.Findings{Write: r.write, Violations: r.Violations, Unknown: r.Unknown}
+	return reports.Findings{Write: r.write, Measure: r.measure, Violations: r.Violations, Unknown: r.Unknown}
 }
 
 // write puts the counts into the record of the stream.
@@ -34,6 +35,20 @@ func (r *Result) write(out *reports.Stream) {
 	for name, m := range out.Windows {
 		m.Integrity = r.Windows[name]
 	}
+}
+
+// measure puts the counts of some windows together into m.
+func (r *Result) measure(m *reports.Measures, windows []int) { m.Integrity = r.over(windows) }
+
+// sum sums windows up, and sets the counts of each name and the total.
+func (r *Result) sum(names []string, over func(windows []int) *reports.Integrity) {
+	r.over, r.Windows = over, make(map[string]*reports.Integrity)
+	var all []int
+	for name, windows := range reports.ByName(names) {
+		r.Windows[name] = over(windows)
+		all = append(all, windows...)
+	}
+	r.Total = over(all)
 }
 
 // result closes the account. windowAt
@@ -53,14 +68,15 @@ func (l *Ledger) result(c reports.Completeness, windowAt func(t time.Duration) i
 		l.pages.lost(func(seq uint64, cell int16) { l.emitLost(seq, cell) })
 	}
 	unknown := l.unknown(c)
-	r := Result{Windows: make(map[string]*reports.Integrity), Unknown: unknown, Violations: l.evidence.sorted()}
-	var total cell
-	for i, name := range l.config.Windows {
-		w := &l.cells[i+1]
-		total.add(w)
-		r.Windows[name] = l.integrity(*w, unknown)
-	}
-	r.Total = l.integrity(total, unknown)
+	r := Result{Unknown: unknown, Violations: l.evidence.sorted()}
+	cells := slices.Clone(l.cells) // what comes later changes nothing
+	r.sum(l.config.Windows, func(windows []int) *reports.Integrity {
+		var sum cell
+		for _, w := range windows {
+			sum.add(&cells[w+1])
+		}
+		return l.integrity(sum, unknown)
+	})
 	return r
 }
 
