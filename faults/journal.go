@@ -129,7 +129,7 @@ func (j *Journal) Close() error {
 }
 
 // ErrAlive says that the journal's run is still going on: it heals by itself.
-var ErrAlive = errors.New("the run is still going on: interrupt it, and it heals by itself")
+var ErrAlive = errors.New("the run is still in progress: interrupt it, and it heals its faults by itself")
 
 func lock(file *os.File) error {
 	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

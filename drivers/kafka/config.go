@@ -136,7 +136,7 @@ func (c *Config) checkAmounts(problem func(field, message string)) {
 		problem("sizes", err.Error())
 	}
 	if c.Size > 0 && len(c.Sizes) > 0 {
-		problem("sizes", "goes without size: add that to the sizes, or leave it out")
+		problem("sizes", "conflicts with size: add that size to sizes, or leave size out")
 	}
 	if c.Linger < 0 || c.Linger > maxLinger {
 		problem("linger", fmt.Sprintf("must be at most %v", maxLinger))

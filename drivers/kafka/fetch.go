@@ -67,12 +67,12 @@ func (s *Source) policy() string {
 	const key = "cleanup.policy"
 	admin, err := sarama.NewClusterAdminFromClient(s.client) // not closed: closing it would close the client
 	if err != nil {
-		return "why is not known: " + err.Error()
+		return "the reason is unknown: " + err.Error()
 	}
 	asked := &sarama.ConfigResource{Type: sarama.TopicResource, Name: s.topic, ConfigNames: []string{key}}
 	topics, err := admin.DescribeConfigs([]*sarama.ConfigResource{asked}, sarama.DescribeConfigsOptions{})
 	if err != nil {
-		return "why is not known: " + err.Error()
+		return "the reason is unknown: " + err.Error()
 	}
 	policy := ""
 	for _, topic := range topics {
@@ -83,9 +83,9 @@ func (s *Source) policy() string {
 		}
 	}
 	if strings.Contains(policy, "compact") {
-		return "the topic is compacted" + policy + ": take one that is not"
+		return "the topic is compacted" + policy + ": use a topic without compaction"
 	}
-	return "retention overtook the reader" + policy + ", or the topic was made anew"
+	return "retention overtook the reader" + policy + ", or the topic was recreated"
 }
 
 // fail tells a waiting CatchUp that no more records will come.

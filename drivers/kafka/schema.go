@@ -76,7 +76,7 @@ func (s *Schema) checkAlone(file bool, problem func(field, message string)) {
 func (c *Config) checkMessage(problem func(field, message string)) {
 	if c.Schema == nil {
 		if c.Message != nil {
-			problem("message", "needs schema, by which it is encoded; without one write value")
+			problem("message", "needs schema to encode it; without a schema write value")
 		}
 		return
 	}
