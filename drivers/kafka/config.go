@@ -48,8 +48,8 @@ type Config struct {
 const (
 	// HeaderID is the record header that carries the operation's identity.
 	HeaderID = "wringer-id"
-	// HeaderAttempt is the record header that carries the attempt's number when the number is 2 or more. It tells a retry
-	// of the stream's own policy from a resend by the client library.
+	// HeaderAttempt is the record header that carries the attempt's number when the number is 2 or more. It distinguishes a
+	// retry by the stream's own policy from a resend by the client library.
 	HeaderAttempt = "wringer-attempt"
 
 	defaultValue             = `{"id":"{{id}}"}`

@@ -13,7 +13,7 @@ import (
 // known transaction.
 //
 // A record is acked if the commit of its transaction was confirmed. It is rejected if the commit was never requested: even
-// if the abort fails, nobody else can commit. It is indeterminate if the commit was requested and not confirmed.
+// if the abort fails, no other client can commit. It is indeterminate if the commit was requested and not confirmed.
 type transactor struct {
 	driver      *Driver
 	client      sarama.Client
