@@ -18,6 +18,7 @@ func (f *runFlags) render(dir string, std streams) error {
 	if err != nil {
 		return harness("read record back: %w", err)
 	}
+	f.record = rec
 	report := filepath.Join(dir, "report.html")
 	if err := writeFile(report, rec, html.Render); err != nil {
 		return harness("write report: %w", err)
@@ -39,7 +40,7 @@ func writeReports(rec *reports.Record, files map[string]*string, render summary,
 				return harness("write %s: %w", format.name, err)
 			}
 		default:
-			if err := writeFile(path, rec, format.render); err != nil {
+			if err := writeOutput(path, rec, format.render); err != nil {
 				unwritten = append(unwritten, fmt.Errorf("write %s: %w", format.name, err))
 			}
 		}
@@ -50,7 +51,7 @@ func writeReports(rec *reports.Record, files map[string]*string, render summary,
 		}
 	}
 	if len(unwritten) > 0 {
-		return exit{reports.ExitHarness, errors.Join(unwritten...)}
+		return exit{code: reports.ExitHarness, err: errors.Join(unwritten...)}
 	}
 	return nil
 }
