@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -16,10 +14,8 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal ends the run in good order. From then on a signal has its usual effect: a second one kills.
-	context.AfterFunc(ctx, stop)
-	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	ctx, std, stop := withSignals(context.Background())
+	code := run(ctx, os.Args[1:], std)
 	stop()
 	os.Exit(code)
 }
@@ -46,7 +42,9 @@ func (e exit) Error() string {
 
 func (e exit) Unwrap() error { return e.err }
 
-func usage(format string, a ...any) error { return exit{code: reports.ExitUsage, err: fmt.Errorf(format, a...)} }
+func usage(format string, a ...any) error {
+	return exit{code: reports.ExitUsage, err: fmt.Errorf(format, a...)}
+}
 func harness(format string, a ...any) error {
 	return exit{code: reports.ExitHarness, err: fmt.Errorf(format, a...)}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"syscall"
 
 	"wringer/reports"
 	"wringer/reports/html"
@@ -59,7 +60,11 @@ func writeReports(rec *reports.Record, files map[string]*string, render summary,
 // summarize writes the summary to stdout.
 func summarize(rec *reports.Record, render summary, std streams, report string) error {
 	width, colour := terminal(std.out)
-	if err := render(std.out, rec, text.Options{Width: width, Color: colour}); err != nil {
+	err := render(std.out, rec, text.Options{Width: width, Color: colour})
+	if errors.Is(err, syscall.EPIPE) {
+		return nil // whoever closed the pipe wants no more, and the record holds all of it
+	}
+	if err != nil {
 		return fmt.Errorf("write summary: %w", err)
 	}
 	if report != "" {
