@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"syscall"
 
 	"wringer/reports"
 	"wringer/reports/html"
@@ -18,6 +19,7 @@ func (f *runFlags) render(dir string, std streams) error {
 	if err != nil {
 		return harness("read record back: %w", err)
 	}
+	f.record = rec
 	report := filepath.Join(dir, "report.html")
 	if err := writeFile(report, rec, html.Render); err != nil {
 		return harness("write report: %w", err)
@@ -39,7 +41,7 @@ func writeReports(rec *reports.Record, files map[string]*string, render summary,
 				return harness("write %s: %w", format.name, err)
 			}
 		default:
-			if err := writeFile(path, rec, format.render); err != nil {
+			if err := writeOutput(path, rec, format.render); err != nil {
 				unwritten = append(unwritten, fmt.Errorf("write %s: %w", format.name, err))
 			}
 		}
@@ -50,7 +52,7 @@ func writeReports(rec *reports.Record, files map[string]*string, render summary,
 		}
 	}
 	if len(unwritten) > 0 {
-		return exit{reports.ExitHarness, errors.Join(unwritten...)}
+		return exit{code: reports.ExitHarness, err: errors.Join(unwritten...)}
 	}
 	return nil
 }
@@ -58,7 +60,11 @@ func writeReports(rec *reports.Record, files map[string]*string, render summary,
 // summarize writes the summary to stdout.
 func summarize(rec *reports.Record, render summary, std streams, report string) error {
 	width, colour := terminal(std.out)
-	if err := render(std.out, rec, text.Options{Width: width, Color: colour}); err != nil {
+	err := render(std.out, rec, text.Options{Width: width, Color: colour})
+	if errors.Is(err, syscall.EPIPE) {
+		return nil // whoever closed the pipe wants no more, and the record holds all of it
+	}
+	if err != nil {
 		return fmt.Errorf("write summary: %w", err)
 	}
 	if report != "" {

@@ -25,8 +25,8 @@ type Schema struct {
 	User     string `yaml:"user" jsonschema_description:"Name to log in to the registry with."`
 	Password string `yaml:"password" jsonschema_description:"Password to log in to the registry with. Write ${env.NAME}: what comes from the environment is never recorded."`
 	Subject  string `yaml:"subject" jsonschema_description:"Where the registry has the schema. Default: the topic's name and -value."`
-	Avro     string `yaml:"avro" jsonschema_description:"File of an Avro schema. Without a file the registry's latest schema of the subject is taken."`
-	Protobuf string `yaml:"protobuf" jsonschema_description:"File of a Protobuf schema, .proto."`
+	Avro     string `yaml:"avro" path:"file" jsonschema_description:"File of an Avro schema. Without a file the registry's latest schema of the subject is taken."`
+	Protobuf string `yaml:"protobuf" path:"file" jsonschema_description:"File of a Protobuf schema, .proto."`
 	Type     string `yaml:"type" jsonschema_description:"Of Protobuf: the message's name, as in shop.v1.Payment. Default: the first in the file."`
 	Register bool   `yaml:"register" jsonschema_description:"Register the file's schema under the subject where it is absent. Default: that is an error."`
 	ID       int    `yaml:"id" jsonschema_description:"The id that the file's schema has, where no registry is asked."`
@@ -176,7 +176,7 @@ func (s *Schema) read(folder string, f *foundSchema) error {
 		return fmt.Errorf("%s is larger than %s", path, drivers.Bytes(maxSchema))
 	}
 	text, err := os.ReadFile(path)
-	f.Schema.Schema = string(text)
+	f.Schema.Schema = strings.TrimPrefix(string(text), "\ufeff")
 	if s.Protobuf != "" {
 		f.Type = sr.TypeProtobuf
 	}

@@ -15,7 +15,7 @@ import (
 type Part struct {
 	Name     string `yaml:"name" jsonschema:"required" jsonschema_description:"The field's name."`
 	Value    string `yaml:"value" jsonschema_description:"The field's value. May hold {{...}}."`
-	File     string `yaml:"file" jsonschema_description:"A file to upload instead of a value, relative to the scenario; read once, sent as it is."`
+	File     string `yaml:"file" path:"file" jsonschema_description:"A file to upload instead of a value, relative to the scenario; read once, sent as it is."`
 	Filename string `yaml:"filename" jsonschema_description:"The name that is given to the file. Default: its own."`
 	Type     string `yaml:"type" jsonschema_description:"The part's Content-Type. Default for files: application/octet-stream."`
 }

@@ -21,7 +21,7 @@ type Step struct {
 	Headers   map[string]string `yaml:"headers" jsonschema_description:"Headers by name, in addition to the stream's."`
 	Auth      Auth              `yaml:"auth" jsonschema_description:"The Authorization header. Default: the stream's."`
 	Body      string            `yaml:"body" jsonschema_description:"The body."`
-	BodyFile  string            `yaml:"body_file" jsonschema_description:"A file that holds the body."`
+	BodyFile  string            `yaml:"body_file" path:"file" jsonschema_description:"A file that holds the body."`
 	JSON      any               `yaml:"json" jsonschema_description:"The body, written as YAML and sent as JSON."`
 	Form      map[string]string `yaml:"form" jsonschema_description:"The body, as a form's fields."`
 	Multipart []Part            `yaml:"multipart" jsonschema_description:"The body, as a form with files."`

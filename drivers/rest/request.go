@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -178,10 +179,16 @@ func parseRequestLine(s string) (requestLine, error) {
 	if !strings.HasPrefix(l.path, "/") {
 		l.path = "/" + l.path
 	}
+	if version := httpVersion.FindString(s); version != "" {
+		return l, fmt.Errorf("the URL ends in%s: leave the version away; http2: true asks for HTTP/2", version)
+	}
 	var err error
 	l.path, err = escapePath(l.path)
 	return l, err
 }
+
+// httpVersion is the end of a request line as it goes over the wire.
+var httpVersion = regexp.MustCompile(`\sHTTP/[0-9.]+$`)
 
 // checkURL checks the parts that must be known before dialling.
 func (l requestLine) checkURL() error {
