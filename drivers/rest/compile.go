@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/syntax"
 	"wringer/drivers/tlsconfig"
 )
 
@@ -48,17 +49,18 @@ type compiler struct {
 	config   *Config
 	env      *drivers.Env // nil: ${...} is not resolved yet
 	feed     *drivers.Feed
-	captured []string // the values that the steps so far captured, by number
-	base     uint64   // offset of the step's places
-	prefix   string   // prefix of the step's fields, as in steps[0].
+	captured []string      // the values that the steps so far captured, by number
+	base     uint64        // offset of the step's places
+	prefix   string        // prefix of the step's fields, as in steps[0].
+	guarded  []guardedText // of the request that is being compiled
 	problem  func(field, message string)
 }
 
 func (w *compiler) problemAt(field, message string) { w.problem(w.prefix+field, message) }
 
-// text compiles a template. place distinguishes the texts of a request, and escape makes the text fit its position.
-func (w *compiler) text(field, s string, place uint64, escape func([]byte, int) []byte) text {
-	d := drivers.Dialect{Lookup: w.lookUp, Names: w.names(), Escape: escape}
+// text compiles a template. place distinguishes the texts of a request. where is the syntax of the text; nil: none.
+func (w *compiler) text(field, s string, place uint64, where drivers.Syntax) text {
+	d := drivers.Dialect{Lookup: w.lookUp, Names: w.names(), Syntax: where}
 	t, err := d.Compile(s)
 	if err != nil {
 		w.problemAt(field, err.Error())
@@ -69,7 +71,11 @@ func (w *compiler) text(field, s string, place uint64, escape func([]byte, int) 
 	}
 	own := *w.env
 	own.Seed = drivers.Draw(w.env.Seed, w.base+place, textPlace)
-	return text{template: t, env: &own}
+	out := text{template: t, env: &own}
+	if t.Guarded() {
+		w.guarded = append(w.guarded, guardedText{w.prefix + field, out})
+	}
+	return out
 }
 
 // lookUp finds the template names of this stream beside the built-in ones: columns of its data, and captured values.
@@ -137,7 +143,7 @@ func (w *compiler) request(s *Step) *request {
 	if line.scheme == "http" && w.config.TLS != (tlsconfig.Config{}) {
 		w.problem("tls", "works only with https://")
 	}
-	r.path = texts{{text: w.text("request", line.path, pathPlace, escapeLine)}}
+	r.path = texts{{text: w.text("request", line.path, pathPlace, syntax.Path())}}
 	w.query(r, s)
 	r.body = w.body(r, s)
 	w.headers(r, s.Headers, func(string) bool { return false })
@@ -148,6 +154,7 @@ func (w *compiler) request(s *Step) *request {
 	if w.env != nil && w.env.Mark != "" {
 		r.add(drivers.MarkHeader, w.text("witness", w.env.Mark, markPlace, nil))
 	}
+	r.guarded, w.guarded = w.guarded, nil
 	return r
 }
 
@@ -167,8 +174,8 @@ func (w *compiler) query(r *request, s *Step) {
 		sign = "&"
 	}
 	for i, name := range slices.Sorted(maps.Keys(s.Query)) {
-		value := w.text("query."+name, s.Query[name], queryPlace+uint64(i), escapeQuery)
-		r.path = append(r.path, piece{sign + string(escapeQuery([]byte(name), 0)) + "=", value})
+		value := w.text("query."+name, s.Query[name], queryPlace+uint64(i), drivers.Uniform(syntax.Query))
+		r.path = append(r.path, piece{sign + string(syntax.Query([]byte(name), 0)) + "=", value})
 		sign = "&"
 	}
 }
@@ -181,7 +188,7 @@ func (w *compiler) headers(r *request, headers map[string]string, skip func(name
 			w.problemAt(field, err.Error())
 		}
 		if !skip(name) {
-			r.add(name, w.text(field, value, headerPlace+uint64(i), escapeHeader))
+			r.add(name, w.text(field, value, headerPlace+uint64(i), syntax.Header()))
 		}
 	}
 }
@@ -205,7 +212,7 @@ func (w *compiler) auth(r *request, s *Step) {
 		}
 		r.add("Authorization", w.basic(a.Basic))
 	default:
-		r.add("Authorization", w.text("auth.bearer", "Bearer "+a.Bearer, headerPlace+authPlace, escapeHeader))
+		r.add("Authorization", w.text("auth.bearer", "Bearer "+a.Bearer, headerPlace+authPlace, syntax.Header()))
 	}
 }
 
@@ -213,7 +220,7 @@ const authPlace = 1 << 11
 
 // basic is a text with a single place, which renders user and password in base64.
 func (w *compiler) basic(b *Basic) text {
-	user := w.text("auth.basic.user", b.User, headerPlace+authPlace, nil)
+	user := w.text("auth.basic.user", b.User, headerPlace+authPlace, syntax.User())
 	password := w.text("auth.basic.password", b.Password, headerPlace+authPlace+1, nil)
 	if user.template == nil || password.template == nil {
 		return text{}

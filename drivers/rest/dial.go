@@ -96,6 +96,15 @@ func unsent(ctx context.Context, at *drivers.Attempt, err error) {
 	at.Fail(drivers.Rejected, code, err.Error())
 }
 
+// codeMessage is the code of an attempt whose request could not be rendered.
+const codeMessage = "message"
+
+// unrendered ends an attempt whose request could not be rendered: nothing was sent.
+func unrendered(env drivers.Env, at *drivers.Attempt, err error) {
+	at.Done = env.Clock()
+	at.Fail(drivers.Rejected, codeMessage, err.Error())
+}
+
 // unanswered ends an attempt that was sent and got no whole answer. It may have taken effect.
 func unanswered(ctx context.Context, at *drivers.Attempt, err error) {
 	at.Fail(drivers.Indeterminate, unansweredCode(ctx, err), err.Error())

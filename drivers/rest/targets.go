@@ -100,6 +100,9 @@ func (w *compiler) target(t *vegeta.Target) (*request, error) {
 	if err := l.checkURL(); err != nil {
 		return nil, err
 	}
+	if strings.ContainsAny(l.path, " \t") { // between braces, which mean nothing here
+		return nil, errors.New("a blank in the URL: write %20")
+	}
 	r := &request{line: l, path: texts{{literal: l.path}}, close: !w.config.reuse(), env: w.env}
 	if len(t.Body) > 0 {
 		r.body = texts{{literal: string(t.Body)}}

@@ -44,6 +44,7 @@ func TestTargetsAtFault(t *testing.T) {
 		"second":    {"GET http://h/\n\nGET nothing\n", "target 2"},
 		"host":      {"GET http:///x\n", "target 1"},
 		"framing":   {"GET http://h/\nConnection: close\n", "set by the driver"},
+		"blank":     {"GET http://h/{{a b}}\n", "write %20"},
 		"body file": {"POST http://h/\n@absent\n", "absent"},
 	} {
 		t.Run(name, func(t *testing.T) {
