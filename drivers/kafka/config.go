@@ -173,7 +173,11 @@ func (c *Config) checkTexts(problem func(field, message string)) {
 		}
 	}
 	for _, field := range slices.Sorted(maps.Keys(texts)) {
-		if _, err := drivers.CompileTemplate(texts[field]); err != nil {
+		compile := drivers.CompileTemplate
+		if field == "value" {
+			compile = compileValue
+		}
+		if _, err := compile(texts[field]); err != nil {
 			problem(field, err.Error())
 		}
 	}

@@ -93,7 +93,7 @@ func TestLoopDoesWhatSessionsDo(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
 		"closed by peer": TestIdleConnectionClosedByPeer, "nobody asked": TestUnrequestedAnswer, "early": TestAnswerBeforeTheRequestIsWhole,
 		"slow reader": TestLargeBodyToSlowReader, "on the wire": TestRequestOnTheWire, "meaning": TestMeaning, "HEAD": TestHead,
-		"what is sent": TestWhatIsSent, "no header": TestNoValueAddsAHeader, "unix": TestUnixSocket, "retry after": TestRetryAfter,
+		"what is sent": TestWhatIsSent, "no header": TestNoValueAddsAHeader, "unfit": TestValueThatDoesNotFit, "unix": TestUnixSocket, "retry after": TestRetryAfter,
 	} {
 		t.Run(name, test)
 	}

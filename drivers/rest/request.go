@@ -24,6 +24,24 @@ type request struct {
 	change  func(body []byte) []byte // changes the body, for replays; nil: unchanged
 	close   bool
 	env     *drivers.Env
+	guarded []guardedText // the texts whose values may be unfit for where they stand
+}
+
+// guardedText is a text of the request, with its field in the scenario.
+type guardedText struct {
+	field string
+	text  text
+}
+
+// fits returns why a value of op cannot stand where it would; nil if all can. It renders into the free room of scratch.
+func (r *request) fits(scratch []byte, op *drivers.Op) error {
+	for i := range r.guarded {
+		g := &r.guarded[i]
+		if err := g.text.template.Fits(scratch, g.text.env, op); err != nil {
+			return fmt.Errorf("%s: %w", g.field, err)
+		}
+	}
+	return nil
 }
 
 type header struct {
