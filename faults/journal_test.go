@@ -85,12 +85,12 @@ func TestUndoNeedsTheEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	carried := 0
-	carry := func(u Undo) error { carried++; return nil }
-	if _, err := Replay(path, carry); err == nil || !strings.Contains(err.Error(), "WRINGER_ABSENT") || carried != 0 {
+	undo := func(u Undo) error { carried++; return nil }
+	if _, err := Replay(path, undo); err == nil || !strings.Contains(err.Error(), "WRINGER_ABSENT") || carried != 0 {
 		t.Errorf("%d carried out, %v", carried, err)
 	}
 	t.Setenv("WRINGER_ABSENT", "hunter2")
-	if done, err := Replay(path, carry); err != nil || len(done) != 1 || carried != 1 {
+	if done, err := Replay(path, undo); err != nil || len(done) != 1 || carried != 1 {
 		t.Errorf("%v, %d carried out, %v", done, carried, err)
 	}
 }

@@ -26,8 +26,8 @@ type transactor struct {
 	number      uint64 // of the transaction
 }
 
-func newTransactor(d *Driver, config *Transactions, client sarama.Client, producer sarama.AsyncProducer, line uint64) *transactor {
-	return &transactor{driver: d, config: config, client: client, producer: producer, draws: drivers.Draw(d.env.Seed, line, drawPlace+2), in: make(chan *sarama.ProducerMessage, 256)}
+func newTransactor(d *Driver, config *Transactions, client sarama.Client, producer sarama.AsyncProducer, number uint64) *transactor {
+	return &transactor{driver: d, config: config, client: client, producer: producer, draws: drivers.Draw(d.env.Seed, number, drawPlace+2), in: make(chan *sarama.ProducerMessage, 256)}
 }
 
 // run sends transactions until the driver shuts down.

@@ -49,11 +49,11 @@ func (c *Config) Prepare(link faults.Link, log *slog.Logger) error {
 
 // layerOn returns the link's layer. The first call lays it.
 func layerOn(link faults.Link) (*layer, error) {
-	stack, ok := link.(faults.ListeningLink)
+	listening, ok := link.(faults.ListeningLink)
 	if !ok {
 		return nil, fmt.Errorf("link %s: a %T bears no protocol", link.Name(), link)
 	}
-	l, err := stack.Lay(protocol, func() faults.Layer { return newLayer(link.Name()) })
+	l, err := listening.Lay(protocol, func() faults.Layer { return newLayer(link.Name()) })
 	if err != nil {
 		return nil, err
 	}
