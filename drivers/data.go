@@ -43,7 +43,7 @@ func (d Data) Open(folder string, seed uint64) (*Feed, error) {
 		return nil, err
 	}
 	if info.Size() > MaxDataFile {
-		return nil, fmt.Errorf("%s has %d bytes, more than the most, %d", d.File, info.Size(), MaxDataFile)
+		return nil, fmt.Errorf("%s has %d bytes; the maximum is %d", d.File, info.Size(), MaxDataFile)
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {

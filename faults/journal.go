@@ -129,7 +129,7 @@ func (j *Journal) Close() error {
 }
 
 // ErrAlive says that the journal's run is still going on: it heals by itself.
-var ErrAlive = errors.New("the run is still going on: interrupt it, and it heals by itself")
+var ErrAlive = errors.New("the run is still in progress: interrupt it, and it heals its faults by itself")
 
 func lock(file *os.File) error {
 	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -142,7 +142,7 @@ func lock(file *os.File) error {
 // Replay carries out the undos left in a journal, the last first, and notes each. It returns ErrAlive, and does nothing, if
 // the run is still alive. It returns the undos that succeeded; the error joins the failures, which stay in the journal. The
 // file is removed if nothing is left.
-func Replay(path string, carry func(Undo) error) (done []Undo, err error) {
+func Replay(path string, undo func(Undo) error) (done []Undo, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func Replay(path string, carry func(Undo) error) (done []Undo, err error) {
 	j := &Journal{path: path, file: file}
 	var failed []error
 	for i := len(left) - 1; i >= 0; i-- {
-		if err := restored(left[i].Undo, carry); err != nil {
+		if err := restored(left[i].Undo, undo); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", left[i].Undo.What, err))
 			continue
 		}
@@ -179,12 +179,12 @@ func Replay(path string, carry func(Undo) error) (done []Undo, err error) {
 }
 
 // restored carries out an undo with its values from the environment put back.
-func restored(u *Undo, carry func(Undo) error) error {
+func restored(u *Undo, undo func(Undo) error) error {
 	whole, err := u.rewritten(fromEnv)
 	if err != nil {
 		return err
 	}
-	return carry(*whole)
+	return undo(*whole)
 }
 
 // maxEntry bounds a line of a journal.

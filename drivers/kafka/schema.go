@@ -76,7 +76,7 @@ func (s *Schema) checkAlone(file bool, problem func(field, message string)) {
 func (c *Config) checkMessage(problem func(field, message string)) {
 	if c.Schema == nil {
 		if c.Message != nil {
-			problem("message", "needs schema, by which it is encoded; without one write value")
+			problem("message", "needs schema to encode it; without a schema write value")
 		}
 		return
 	}
@@ -240,7 +240,7 @@ func isNotFound(err error) bool {
 	return errors.As(err, &response) && response.StatusCode == http.StatusNotFound
 }
 
-// refusal tells a refusal by the registry, which the scenario must fix, from a registry that does not answer.
+// refusal distinguishes two errors: the registry refuses, so the scenario must be fixed; or the registry does not answer.
 func refusal(registry string, err error) error {
 	var response *sr.ResponseError
 	switch {

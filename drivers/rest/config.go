@@ -21,7 +21,7 @@ type Config struct {
 	Auth      Auth              `yaml:"auth" jsonschema_description:"The Authorization header."`
 	Body      string            `yaml:"body" jsonschema_description:"The body. May hold {{...}}."`
 	BodyFile  string            `yaml:"body_file" jsonschema_description:"A file that holds the body, relative to the scenario; read once. May hold {{...}}."`
-	JSON      any               `yaml:"json" jsonschema_description:"The body, written as YAML and sent as JSON. Texts may hold {{...}}; a text that is one {{int}}, {{seq}}, {{keyseq}} or {{unix_ms}} and nothing else becomes a number."`
+	JSON      any               `yaml:"json" jsonschema_description:"The body, written as YAML and sent as JSON. Strings may hold {{...}}; a string of only one {{int}}, {{seq}}, {{keyseq}} or {{unix_ms}} becomes a number."`
 	Form      map[string]string `yaml:"form" jsonschema_description:"The body, as a form's fields (application/x-www-form-urlencoded). Values may hold {{...}}."`
 	Multipart []Part            `yaml:"multipart" jsonschema_description:"The body, as a form with files (multipart/form-data)."`
 	OK        []string          `yaml:"ok" jsonschema_description:"Statuses (409) and classes (2xx) that mean that it took effect. Default: 2xx."`
@@ -55,7 +55,7 @@ type Basic struct {
 // so max_age also bounds how long an old address stays in use.
 type Connection struct {
 	MaxAge      time.Duration `yaml:"max_age" jsonschema_description:"A connection older than this takes no further request."`
-	MaxRequests int           `yaml:"max_requests" jsonschema_description:"A connection takes at most so many requests."`
+	MaxRequests int           `yaml:"max_requests" jsonschema_description:"The largest number of requests on one connection."`
 	Source      []string      `yaml:"source" jsonschema_description:"Local addresses that connections leave from, each in turn. Not with a fault on the stream's link."`
 	Unix        string        `yaml:"unix" jsonschema_description:"Path of a Unix socket to connect to, whatever the URL's host."`
 }
@@ -97,10 +97,10 @@ func (c *Config) Open(_ context.Context, env drivers.Env) (drivers.Driver, error
 
 // assemble makes the driver of the compiled requests.
 func (c *Config) assemble(env drivers.Env, requests []compiledRequest) (drivers.Driver, error) {
-	f := newClient(env, c)
+	cl := newClient(env, c)
 	all := make([]*driver, len(requests))
 	for i := range requests {
-		d, err := f.driver(requests[i].request, requests[i].evaluator)
+		d, err := cl.driver(requests[i].request, requests[i].evaluator)
 		if err != nil {
 			return nil, err
 		}
@@ -108,9 +108,9 @@ func (c *Config) assemble(env drivers.Env, requests []compiledRequest) (drivers.
 	}
 	switch {
 	case len(c.Steps) > 0:
-		return &chain{client: f, requests: requests, drivers: all}, nil
+		return &chain{client: cl, requests: requests, drivers: all}, nil
 	case !c.plain():
-		return &rotation{client: f, drivers: all}, nil
+		return &rotation{client: cl, drivers: all}, nil
 	}
 	return all[0], nil
 }

@@ -29,7 +29,7 @@ func (c *Config) Check(problem func(field, message string)) {
 		return // the decoder reports it
 	}
 	if ip := net.ParseIP(host); c.Advertise == "" && (host == "" || ip != nil && ip.IsUnspecified()) {
-		problem("listen", "every address of the machine is listened on, and clients must be told one: give advertise, the host under which the target reaches it")
+		problem("listen", "the link listens on every address of the machine, and clients need one of them: give advertise, the host by which the target reaches the link")
 	}
 }
 

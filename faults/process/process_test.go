@@ -80,7 +80,7 @@ func newServer(t *testing.T, change func(*process.Spec)) *server {
 	}
 	s := &server{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(base))}
 	spec := process.Spec{
-		// Under the race detector a program sleeps a second before it exits, unless told otherwise.
+		// Under the race detector a program sleeps a second before it exits by default.
 		Name: "echo", Command: []string{os.Args[0]}, Env: []string{serveEnv + "=" + s.address, "GORACE=atexit_sleep_ms=0"}, Run: "test" + strconv.Itoa(base),
 		Ready: s.echo, Refused: func(port string) int64 {
 			if port != strconv.Itoa(base) {

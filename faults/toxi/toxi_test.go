@@ -52,7 +52,7 @@ func TestConformance(t *testing.T) {
 						if err != nil {
 							return err
 						}
-						defer l.empty(ctx) // or its end would meet what comes next
+						defer l.empty(ctx) // otherwise later faults would count its end
 						defer conn.Close()
 						defer context.AfterFunc(ctx, func() { conn.Close() })()
 						return say(conn, "a word that is long enough to take more than a moment on a slow line")
@@ -141,7 +141,7 @@ func TestDialFailsAsWithoutALink(t *testing.T) {
 	}
 }
 
-// isCanceled: package net has an error of its own for a context that was cancelled.
+// isCanceled: package net has an error of its own for a cancelled context.
 func isCanceled(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Err.Error() == "operation was canceled"
@@ -173,8 +173,8 @@ func TestRefuse(t *testing.T) {
 }
 
 func TestPartitionHolds(t *testing.T) {
-	for _, ways := range []Ways{Both, ToTarget, FromTarget} {
-		t.Run(string(ways), func(t *testing.T) {
+	for _, given := range []Ways{Both, ToTarget, FromTarget} {
+		t.Run(string(given), func(t *testing.T) {
 			heard := make(chan []byte, 10)
 			u := serve(t, func(c net.Conn) { _, _ = io.Copy(io.MultiWriter(c, reporter(heard)), c) })
 			l := newLink(t)
@@ -183,10 +183,10 @@ func TestPartitionHolds(t *testing.T) {
 				t.Fatal(err)
 			}
 			<-heard
-			f := inject(t, l, Config{Partition: ways, Mode: Hold})
+			f := inject(t, l, Config{Partition: given, Mode: Hold})
 			_, _ = io.WriteString(c, "during")
 			until(t, "it bit", func() bool { return f.Bite().Bit })
-			if ways == FromTarget {
+			if given == FromTarget {
 				if got := <-heard; string(got) != "during" {
 					t.Errorf("the target heard %q", got)
 				}
@@ -195,7 +195,7 @@ func TestPartitionHolds(t *testing.T) {
 			if err := hear(c, "during"); err == nil {
 				t.Error("an answer came through the partition")
 			}
-			if ways != FromTarget && len(heard) > 0 {
+			if given != FromTarget && len(heard) > 0 {
 				t.Error("a request came through the partition")
 			}
 			_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -237,7 +237,7 @@ func TestPartitionDrops(t *testing.T) {
 
 	heal(t, f)
 	for _, c := range []net.Conn{busy, fresh} {
-		// What lost bytes may not deliver others after them.
+		// A connection that lost bytes may not deliver later ones.
 		if got, err := io.ReadAll(c); len(got) > 0 || !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("a connection with a hole gave %q, %v", got, err)
 		}
@@ -247,7 +247,7 @@ func TestPartitionDrops(t *testing.T) {
 	}
 }
 
-// TestALeavingClientDoesNotMeetAPartitionFromTheTarget: the link itself closes the target's side then.
+// TestALeavingClientDoesNotMeetAPartitionFromTheTarget: then the link itself closes the target's side.
 func TestALeavingClientDoesNotMeetAPartitionFromTheTarget(t *testing.T) {
 	u, l := serve(t, echo), newLink(t)
 	f := inject(t, l, Config{Partition: FromTarget})
@@ -262,10 +262,10 @@ func TestALeavingClientDoesNotMeetAPartitionFromTheTarget(t *testing.T) {
 }
 
 func TestPartitionHoldsDials(t *testing.T) {
-	for _, ways := range []Ways{Both, ToTarget} {
-		t.Run(string(ways), func(t *testing.T) {
+	for _, given := range []Ways{Both, ToTarget} {
+		t.Run(string(given), func(t *testing.T) {
 			u, l := serve(t, echo), newLink(t)
-			f := inject(t, l, Config{Partition: ways})
+			f := inject(t, l, Config{Partition: given})
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
 			_, err := l.Dial(ctx, "tcp", u.address())

@@ -66,7 +66,7 @@ func (p *Program) check(problem func(field, message string)) {
 		problem("command", "names no program: write [program, argument, ...]")
 	}
 	if len(p.Ports) > maxPorts {
-		problem("ports", fmt.Sprintf("holds %d, and %d is the most", len(p.Ports), maxPorts))
+		problem("ports", fmt.Sprintf("%d ports; the maximum is %d", len(p.Ports), maxPorts))
 	}
 	for i, port := range p.Ports {
 		switch {
@@ -84,7 +84,7 @@ func (p *Program) check(problem func(field, message string)) {
 		}
 	}
 	if p.Grace > maxGrace {
-		problem("grace", fmt.Sprintf("%v is more than the most, %v", p.Grace, maxGrace))
+		problem("grace", fmt.Sprintf("%v is more than the maximum of %v", p.Grace, maxGrace))
 	}
 	p.Ready.Check(problem)
 }
