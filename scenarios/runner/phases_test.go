@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/checktest"
 	"wringer/reports/metric"
@@ -255,6 +256,28 @@ func TestPhaseThatWasNotReached(t *testing.T) {
 		}
 		if names := run.WindowNames(); !slices.Equal(names, []string{"baseline", "drain"}) {
 			t.Errorf("windows %q", names)
+		}
+	})
+}
+
+// A step of an experiment that replaces a rate has none of its named steps: a gate on one decides nothing.
+func TestReplacedRateHasNoSteps(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := openStream("a", 1, prompt())
+		s.Rate = &scenarios.Rate{Steps: []scenarios.Step{{Rate: 10, For: time.Second, Name: "warm"}, {Rate: 20}}}
+		sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second}, []scenarios.Stream{s}, "a.errors == 0 during warm", "a.offered == 150")
+		e, err := Open(t.Context(), sc, Options{Dir: t.TempDir(), Network: faults.Network{Virtual: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		run, err := e.Play(t.Context(), Step{Rates: map[string]*scenarios.Rate{"a": {Constant: 50}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		recordtest.Valid(t, run)
+		if g := run.Gates; g[0].Verdict != reports.Inconclusive || g[0].Why != "the plan of this run has no such window during warm" || g[1].Verdict != reports.Pass {
+			t.Errorf("gates %+v", g)
 		}
 	})
 }
