@@ -217,6 +217,28 @@ func TestOutputsIntoDevices(t *testing.T) {
 	}
 }
 
+// A record of others may hold a link in the report's place: what it leads to stays as it is.
+func TestReportWritesNothingElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	record, victim := filepath.Join(dir, "record"), filepath.Join(dir, "victim")
+	wringer(t, "load", "-q", "--for", "100ms", "--out", record, "http://127.0.0.1:1/")
+	write(t, victim, "mine")
+	page := filepath.Join(record, "report.html")
+	if err := os.Remove(page); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, page); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := wringer(t, "report", record)
+	if text := readFile(t, victim); code != reports.ExitPass || text != "mine" {
+		t.Errorf("exit %d: %s; the file now holds %.40q", code, stderr, text)
+	}
+	if text := readFile(t, page); !strings.Contains(text, "<html") {
+		t.Errorf("report %.40q", text)
+	}
+}
+
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"syscall"
 
@@ -21,10 +22,21 @@ func (f *runFlags) render(dir string, std streams) error {
 	}
 	f.record = rec
 	report := filepath.Join(dir, "report.html")
-	if err := writeFile(report, rec, html.Render); err != nil {
+	if err := writeReport(report, rec); err != nil {
 		return harness("write report: %w", err)
 	}
 	return writeReports(rec, f.files, f.summary, std, report)
+}
+
+// writeReport writes a record's own report. What stands in its place and leads elsewhere, a link of a record that others made, is
+// removed: reading a record writes nothing outside it.
+func writeReport(path string, rec *reports.Record) error {
+	if at, err := os.Lstat(path); err == nil && !at.Mode().IsRegular() && !at.IsDir() {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	return writeFile(path, rec, html.Render)
 }
 
 // writeReports writes what the format flags ask for. Unless one of them took stdout, the summary goes there, and it does so whatever

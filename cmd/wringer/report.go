@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"wringer/reports"
-	"wringer/reports/html"
 	"wringer/reports/text"
 )
 
@@ -52,7 +51,7 @@ func report(dir string, out *outputs, std streams) error {
 	page := ""
 	if !asked {
 		page = filepath.Join(dir, "report.html")
-		if err := writeFile(page, rec, html.Render); err != nil {
+		if err := writeReport(page, rec); err != nil {
 			return harness("write report: %w", err)
 		}
 	}

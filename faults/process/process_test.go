@@ -316,7 +316,7 @@ func TestJournal(t *testing.T) {
 	if err != nil || !strings.Contains(string(raw), s.Vars()["pid"]) {
 		t.Errorf("journal %s (%v)", raw, err)
 	}
-	if _, err := faults.Replay(path, func(faults.Undo) error { return nil }); !errors.Is(err, faults.ErrAlive) {
+	if _, err := faults.Replay(path, false, func(faults.Undo) error { return nil }); !errors.Is(err, faults.ErrAlive) {
 		t.Errorf("replay beside a living run: %v", err)
 	}
 	if err := s.Kill(t.Context()); err != nil {
