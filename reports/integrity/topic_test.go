@@ -102,7 +102,7 @@ func TestTopicStories(t *testing.T) {
 	}
 }
 
-// A bound that was hit makes unknown what hangs on it, and never finds what is not there.
+// A bound that was hit makes the counts that depend on it unknown, and never invents a finding.
 func TestTopicBounds(t *testing.T) {
 	limits := topicLimits{ids: 1, keys: 1, missing: 1}
 	r := judgedWithin(limits, true, reports.Completeness{Known: true},
@@ -129,7 +129,7 @@ func TestTopicTellsItsEvidence(t *testing.T) {
 	}
 }
 
-// judgedSlowly judges by looking at everything again for each record.
+// judgedSlowly looks at all records again for each record.
 func judgedSlowly(records []published) (seen, duplicates, extra, violations, regressions, gaps int64) {
 	copies := map[string]int64{}
 	numbers := map[string]map[int]bool{}
@@ -185,8 +185,7 @@ func TestTopicAgreesWithTheReference(t *testing.T) {
 	})
 }
 
-// A queue has no positions: what its mark says of a record that comes again is neither a copy nor out of order, and a copy
-// without the mark is one.
+// A queue has no positions. A marked repeat is neither a copy nor out of order; a copy without the mark is a copy.
 func TestTopicOverAQueue(t *testing.T) {
 	record := func(id, number string, redelivered bool) drivers.Delivery {
 		return drivers.Delivery{ID: []byte(id), Key: []byte("k"), Sequence: []byte(number), Redelivered: redelivered}
