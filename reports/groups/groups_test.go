@@ -12,7 +12,7 @@ import (
 	"wringer/reports/pages"
 )
 
-// herd is a group's account as a test writes it.
+// groupAccount is a group's account as a test writes it.
 type history struct {
 	*Account
 	now time.Duration
@@ -41,7 +41,7 @@ func windowAt(t time.Duration) int {
 	return 2
 }
 
-// over closes the account of a group that ended so.
+// over closes the account of a group that ended in this way.
 func (h *history) over(end End, observed reports.Completeness) result {
 	h.Left(end)
 	return h.result(observed)
@@ -114,7 +114,7 @@ func TestGroupStories(t *testing.T) {
 	}
 }
 
-// A group that could not read, and a topic that was not read to its end, prove nothing.
+// Nothing is proven by a group that could not read, or by a topic that was not read to its end.
 func TestGroupThatIsNotKnown(t *testing.T) {
 	for _, c := range []struct {
 		end      End
@@ -127,8 +127,8 @@ func TestGroupThatIsNotKnown(t *testing.T) {
 	}
 }
 
-// The wait for a first record runs from when the first member knew, over generations in which nobody got one; one after
-// which nothing was left to process is none.
+// The wait for a first record runs from the moment at which the first member knew, over generations without a record. A
+// rebalance after which nothing was left to process has no wait.
 func TestGroupWaits(t *testing.T) {
 	const s = time.Second
 	h := newHistory().at(0).happen(drivers.Assigned, 1).log(0, 0, 100).work(1, 0, 0, 50)
@@ -263,7 +263,7 @@ func TestGroupAgreesWithTheReference(t *testing.T) {
 	})
 }
 
-// Without positions nothing tells which records a group has processed: nothing is lost or redelivered by that.
+// Without positions the processed records of a group are unknown: nothing is lost or redelivered.
 func TestGroupOverAQueue(t *testing.T) {
 	g := newHistory()
 	g.Seen([]drivers.Delivery{{ID: []byte("a")}, {ID: []byte("b")}})
