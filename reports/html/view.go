@@ -9,7 +9,7 @@ import (
 	"wringer/reports/sections"
 )
 
-// view is what the template shows.
+// view is the data of the template.
 type view struct {
 	Run       *reports.Run
 	Policy    string
@@ -41,14 +41,14 @@ type stream struct {
 	Name, ID string
 	Summary  string
 	Tables   []*table
-	Sends    bool // it has operations and times of its own to draw
+	Sends    bool // the stream has operations and times of its own to draw
 	Timed    bool // the times of its effects are drawn
 }
 
-// evidence is what the record keeps of one kind of violation.
+// evidence holds the record's evidence of one kind of violation.
 type evidence struct {
 	part
-	Told string // how many there are, were kept and are shown
+	Numbers string // the numbers of violations found, kept and shown
 }
 
 func newView(rec *reports.Record) *view {
@@ -91,7 +91,7 @@ func newStream(run *reports.Run, name string, i int, ids map[string]string) stre
 
 func streamID(i int) string { return "stream-" + strconv.Itoa(i) }
 
-// shownEvidence is how many violations of a kind in a stream the page shows.
+// shownEvidence is the number of violations of a kind in a stream that the page shows.
 const shownEvidence = 50
 
 func newEvidence(rec *reports.Record) []evidence {

@@ -147,7 +147,7 @@ func TestCells(t *testing.T) {
 	}
 }
 
-// The anchor of a count leads to its evidence, and the evidence says how much of it the record keeps.
+// The anchor of a count leads to its evidence, and the evidence gives the number that the record keeps.
 func TestEvidenceOfCounts(t *testing.T) {
 	rec := recordtest.Probed()
 	var told []string
