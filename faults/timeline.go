@@ -124,7 +124,7 @@ type run struct {
 	Timeline
 	admitted   func() bool
 	ended      []chan struct{} // closed when a fault has ended
-	emitting    sync.Mutex
+	emitting   sync.Mutex
 	injections []Injection
 }
 

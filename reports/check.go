@@ -40,10 +40,20 @@ type Live struct {
 type CheckConfig struct {
 	Stream   string
 	Identity drivers.Identity
-	// Windows are the names of the windows, each once. Ended.Window is an index into it, or WindowWarmup. WindowAt is the index
-	// of the window that holds a time on the run's clock, or WindowWarmup.
+	// Windows are the names of the windows. Ended.Window is an index into it, or WindowWarmup. A phase or a step that lies
+	// partly before and partly after a fault is two windows of one name: see ByName. WindowAt is the index of the window that
+	// holds a time on the run's clock, or WindowWarmup.
 	Windows  []string
 	WindowAt func(time.Duration) int
+}
+
+// ByName returns, for each name of a window, the indices of the windows that have it.
+func ByName(windows []string) map[string][]int {
+	indices := make(map[string][]int, len(windows))
+	for i, name := range windows {
+		indices[name] = append(indices[name], i)
+	}
+	return indices
 }
 
 // Completeness says whether observation covered everything.
@@ -68,6 +78,9 @@ type Findings struct {
 	// Write puts the counts into the record of the stream. The record's windows are those that the run reached; nil: there are
 	// none.
 	Write func(*Stream)
+	// Measure puts the counts of some windows together into m, for a gate on the baseline or on the time after a fault in which
+	// phases or steps lie. The windows are indices into CheckConfig.Windows. nil: such a gate finds no counts.
+	Measure func(m *Measures, windows []int)
 	// Violations is the evidence.
 	Violations []Violation
 	// Unknown holds the reason for each count that is not fully known, by the count's name. A gate on such a count cannot be
@@ -76,7 +89,7 @@ type Findings struct {
 	// Open is the reason why the run is inconclusive for any result of the gates, because the check did not see everything. It
 	// is empty otherwise.
 	Open string
-	// Kept returns the check's data of a window beyond the record, for its own metrics to read; "" is the whole run. nil:
-	// nothing.
-	Kept func(window string) any
+	// Kept returns what the check keeps of some windows together beyond the record, for its own metrics to read. The windows
+	// are indices into CheckConfig.Windows. nil: nothing.
+	Kept func(windows []int) any
 }

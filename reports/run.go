@@ -83,12 +83,19 @@ type Gate struct {
 	Why    string `json:"why"`
 }
 
-// Window is an interval of the run. A window that another fault cuts in two is listed once for each piece, under the same name.
+// Window is an interval of the run. A window that is cut in two stands here once for each piece, under the same name. Those
+// without a Stream follow each other without a gap; the named steps of a stream's rate lie over them.
 type Window struct {
 	Name    string  `json:"name"`
 	StartNS int64   `json:"start_ns"`
 	EndNS   int64   `json:"end_ns"`
 	Fault   *string `json:"fault"`
+	// Base is, of a phase and of a step, the window that it lies inside: the baseline, or the time after a fault. A gate on
+	// that window is judged on this one too.
+	Base string `json:"base,omitempty"`
+	// Stream is, of a step, the stream whose window it is, in place of those that it lies over. A stream that looks for the
+	// operations of that stream has it too.
+	Stream string `json:"stream,omitempty"`
 }
 
 // Stream holds the results of one stream.

@@ -37,7 +37,7 @@ func (c *audit) stream(name string, s *Stream) {
 	var windows, seconds Counts
 	errors := make(map[string]int64)
 	known := make(map[string]bool)
-	for _, w := range c.run.Windows {
+	for _, w := range c.run.WindowsOf(name) {
 		known[w.Name] = true
 	}
 	for _, window := range sortedKeys(s.Windows) {
@@ -302,6 +302,7 @@ func (c *audit) faults() {
 	for _, w := range c.run.Windows {
 		c.that(w.EndNS >= w.StartNS, "window %s ends before it starts", w.Name)
 	}
+	c.windows()
 }
 
 // verdict checks that a pass is justified: a wrong pass is the worst error of a record.

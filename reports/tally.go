@@ -53,16 +53,3 @@ func (i *Integrity) TakeOrder(from *Integrity) {
 
 // StreamNames returns the names of the run's streams, sorted.
 func (r *Run) StreamNames() []string { return sortedKeys(r.Streams) }
-
-// WindowNames returns the names of the run's windows in the order of their first pieces.
-func (r *Run) WindowNames() []string {
-	var names []string
-	known := make(map[string]bool)
-	for _, w := range r.Windows {
-		if !known[w.Name] {
-			known[w.Name] = true
-			names = append(names, w.Name)
-		}
-	}
-	return names
-}

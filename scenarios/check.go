@@ -196,7 +196,7 @@ func (r *reader) code(n *node, s *Stream, name, text string) string {
 // reserved are the words of windows that no fault may take for its name.
 var reserved = []string{faults.Baseline, faults.Drain, "warmup", "after"}
 
-// checkPlace: what a fault breaks must exist, or it would never bite.
+// checkPlace: what a fault breaks must exist, or it would touch no traffic.
 func (r *reader) checkPlace(name string, place faults.Place, n *node, s *Scenario) {
 	if link, path := faults.CutBranch(place.Link); place.Link != "" {
 		names := s.breakable()
@@ -264,7 +264,7 @@ func (g *Gate) nameFault(s *Scenario) bool {
 		g.Scope.Window = faults.After(s.entries[0].Name)
 	}
 	window := strings.TrimPrefix(g.Scope.Window, faults.After(""))
-	return window != "" && window != faults.Baseline && window != faults.Drain
+	return window != "" && window != faults.Baseline && window != faults.Drain && !s.isPhase(window) && s.stepOf(window) == ""
 }
 
 // checkScope: the window must be one of the run, and have a length.
@@ -272,12 +272,7 @@ func (r *reader) checkScope(n *node, g *Gate, s *Scenario) {
 	if g.Scope.Window == "" || s.Run.Duration == 0 || r.blurred {
 		return
 	}
-	names := s.possible()
-	for _, w := range faults.Windows(s.Spans(), s.Run.Duration) {
-		if !slices.Contains(names, w.Name) {
-			names = append(names, w.Name)
-		}
-	}
+	names := s.windowsOf(g.Stream)
 	window := g.Scope.Window
 	fault := strings.TrimPrefix(window, faults.After(""))
 	switch g.Metric.At {
@@ -289,11 +284,16 @@ func (r *reader) checkScope(n *node, g *Gate, s *Scenario) {
 	if slices.Contains(names, window) {
 		return
 	}
-	if fault == faults.Baseline || find(s.entries, fault) != nil {
+	switch step := s.stepOf(fault); {
+	case fault != window && (s.isPhase(fault) || step != ""):
+		r.problem(n, "gate %s: after takes the name of a fault, and %s is none; write during %s", quote(g.Expr), fault, fault)
+	case step != "" && step != s.stepsOf(g.Stream):
+		r.problem(n, "gate %s: %s is a step of %s, and a step is a window of its stream alone; %s", quote(g.Expr), window, step, choices(window, names))
+	case fault == faults.Baseline || s.isFault(fault) || s.isPhase(fault) || step != "":
 		r.problem(n, "gate %s: the window %s has no length in this plan; %s", quote(g.Expr), quote(window), choices(window, names))
-		return
+	default:
+		r.problem(n, "gate %s: there is no window %s; %s", quote(g.Expr), quote(window), choices(window, names))
 	}
-	r.problem(n, "gate %s: there is no window %s; %s", quote(g.Expr), quote(window), choices(window, names))
 }
 
 // gaugesOf lists the gauges that a stream's driver and effects declare; false when the stream is not known.

@@ -61,10 +61,10 @@ func TestCountsAreExact(t *testing.T) {
 		{Rate{Ramp: &Ramp{From: 10, To: 100, Over: 10 * time.Second}}, time.Second, 20 * time.Second, 10, 550 + 1000},
 		{Rate{Ramp: &Ramp{From: 50, To: 50, Over: 10 * time.Second}}, 0, 20 * time.Second, 0, 1000},
 		{Rate{Ramp: &Ramp{From: 10, Over: 10 * time.Second}}, 0, 20 * time.Second, 0, 50},
-		{Rate{Steps: []Step{{10, 10 * time.Second}, {0, 5 * time.Second}, {20, 5 * time.Second}}}, time.Second, 20 * time.Second, 10, 200},
-		{Rate{Steps: []Step{{10, 10 * time.Second}, {20, 0}}}, 0, 20 * time.Second, 0, 300},
-		{Rate{Steps: []Step{{10, time.Second}, {0, 0}}}, 0, 20 * time.Second, 0, 10},
-		{Rate{Steps: []Step{{PerSecond(perMinute(20)), time.Minute}, {1000, 0}}}, 0, 61 * time.Second, 0, 1020},
+		{Rate{Steps: []Step{{Rate: 10, For: 10 * time.Second}, {Rate: 0, For: 5 * time.Second}, {Rate: 20, For: 5 * time.Second}}}, time.Second, 20 * time.Second, 10, 200},
+		{Rate{Steps: []Step{{Rate: 10, For: 10 * time.Second}, {Rate: 20, For: 0}}}, 0, 20 * time.Second, 0, 300},
+		{Rate{Steps: []Step{{Rate: 10, For: time.Second}, {Rate: 0, For: 0}}}, 0, 20 * time.Second, 0, 10},
+		{Rate{Steps: []Step{{Rate: PerSecond(perMinute(20)), For: time.Minute}, {Rate: 1000, For: 0}}}, 0, 61 * time.Second, 0, 1020},
 		{Rate{Sine: &Sine{100, 100, 5 * time.Second}}, time.Second, 10 * time.Second, 100, 1000},
 		{Rate{Sine: &Sine{100, 0, 3 * time.Second}}, 0, 10 * time.Second, 0, 1000},
 	} {
@@ -76,7 +76,7 @@ func TestCountsAreExact(t *testing.T) {
 }
 
 func TestPauseSendsNothing(t *testing.T) {
-	all := starts(t, &Rate{Steps: []Step{{0, time.Second}, {10, time.Second}, {0, time.Second}, {10, 0}}}, 0, 4*time.Second, 1)
+	all := starts(t, &Rate{Steps: []Step{{Rate: 0, For: time.Second}, {Rate: 10, For: time.Second}, {Rate: 0, For: time.Second}, {Rate: 10, For: 0}}}, 0, 4*time.Second, 1)
 	if all[0] != time.Second || all[9] != 1900*time.Millisecond || all[10] != 3*time.Second || len(all) != 20 {
 		t.Errorf("got %v", all)
 	}
@@ -149,7 +149,7 @@ func anyRate(t *rapid.T) *Rate {
 		if rapid.IntRange(0, 3).Draw(t, "pause") == 0 {
 			step = 0
 		}
-		r.Steps = append(r.Steps, Step{step, span("for")})
+		r.Steps = append(r.Steps, Step{Rate: step, For: span("for")})
 	}
 	return r
 }
@@ -236,7 +236,7 @@ func TestRetryWait(t *testing.T) {
 
 func BenchmarkPacer(b *testing.B) {
 	for name, r := range map[string]*Rate{
-		"constant": {Constant: 1e6}, "ramp": {Ramp: &Ramp{To: 1e6}}, "steps": {Steps: []Step{{1e6, time.Hour}, {2e6, 0}}},
+		"constant": {Constant: 1e6}, "ramp": {Ramp: &Ramp{To: 1e6}}, "steps": {Steps: []Step{{Rate: 1e6, For: time.Hour}, {Rate: 2e6, For: 0}}},
 		"sine": {Sine: &Sine{1e6, 5e5, time.Minute}}, "poisson": {Poisson: 1e6},
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"wringer/faults"
 	"wringer/reports/metric"
 )
 
@@ -79,7 +78,7 @@ func (r *reader) redacted(s *Scenario, ps Problems) Problems {
 func (r *reader) scenario(root *node, s *Scenario) {
 	r.root = root
 	elsewhere := open{}
-	for _, key := range []string{"target", "links", "traffic", "faults", "abort", "expect"} {
+	for _, key := range []string{"target", "links", "traffic", "faults", "phases", "abort", "expect"} {
 		elsewhere[key] = func(field) {}
 	}
 	r.linkNames(root.get("links"))
@@ -104,6 +103,10 @@ func (r *reader) scenario(root *node, s *Scenario) {
 	if n := root.get("faults"); n != nil {
 		r.plan(n, s)
 	}
+	if n := root.get("phases"); n != nil {
+		r.phases(n, s)
+	}
+	r.stepNames(s)
 	if n := root.get("abort"); n != nil {
 		r.abort(n, s)
 	}
@@ -325,13 +328,4 @@ func (r *reader) expect(n *node, s *Scenario) {
 		r.checkGate(item, &g, s)
 		s.Expect = append(s.Expect, g)
 	}
-}
-
-// Spans are the planned intervals of the faults, for faults.Windows.
-func (s *Scenario) Spans() []faults.Span {
-	out := make([]faults.Span, len(s.Faults))
-	for i := range s.Faults {
-		out[i] = faults.Span{Name: s.Faults[i].Name, Start: s.Faults[i].At, End: s.Faults[i].End()}
-	}
-	return out
 }

@@ -124,8 +124,8 @@ func TestWholeScenario(t *testing.T) {
 		t.Errorf("outcomes are %q", orders.Outcomes)
 	}
 	if want := []faults.Span{{Name: "slow-broker", Start: 10 * time.Second, End: 18 * time.Second}, {Name: "lost-answers", Start: 25 * time.Second, End: 29 * time.Second},
-		{Name: "frozen", Start: 35 * time.Second, End: 36 * time.Second}}; !reflect.DeepEqual(s.Spans(), want) {
-		t.Errorf("faults are %+v", s.Spans())
+		{Name: "frozen", Start: 35 * time.Second, End: 36 * time.Second}}; !reflect.DeepEqual(s.Spans(""), want) {
+		t.Errorf("faults are %+v", s.Spans(""))
 	}
 	if s.TargetName != "mall" || s.Target.(*mallConfig).Port != 8080 || s.Seed != 7 || len(s.Expect) != 15 || s.Expect[0].Line != 45 {
 		t.Errorf("target %s, seed %d, %d gates, first in line %d", s.TargetName, s.Seed, len(s.Expect), s.Expect[0].Line)

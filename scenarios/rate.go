@@ -33,6 +33,7 @@ type Ramp struct {
 type Step struct {
 	Rate PerSecond     `yaml:"rate" jsonschema:"required"`
 	For  time.Duration `yaml:"for"`
+	Name string        `yaml:"name" jsonschema_description:"Names the step's window, for gates of this stream: orders.p99 < 1s during NAME."`
 }
 
 // Sine swings around a mean.
@@ -172,7 +173,7 @@ func (r *Rate) String() string {
 	case len(r.Steps) > 0:
 		words := make([]string, len(r.Steps))
 		for i, s := range r.Steps {
-			words[i] = s.Rate.String()
+			words[i] = strings.TrimPrefix(s.Name+" "+s.Rate.String(), " ")
 			if s.For > 0 {
 				words[i] += " for " + s.For.String()
 			}

@@ -20,6 +20,7 @@ type Scenario struct {
 	Links      []Link       `yaml:"links" jsonschema_description:"Paths that the target is pointed at in place of the services it calls, by name: orders->stock. ${links.orders->stock} is the address."`
 	Traffic    []Stream     `yaml:"traffic" jsonschema:"required" jsonschema_description:"The streams, by name."`
 	Faults     []Fault      `yaml:"faults" jsonschema_description:"What goes wrong, and when."`
+	Phases     []Phase      `yaml:"phases" jsonschema_description:"Spans of the run that gates can name, by name: peak: {at: 20s, for: 10s} for gates during peak. They do not overlap."`
 	Abort      []Abort      `yaml:"abort" jsonschema_description:"Conditions on which the run is given up and healed: STREAM.METRIC COMPARISON VALUE [for TIME]. An aborted run never passes."`
 	Expect     []Gate       `yaml:"expect" jsonschema_description:"The gates: STREAM.METRIC COMPARISON VALUE [SCOPE]."`
 

@@ -22,6 +22,8 @@ func Schema(lang Language) ([]byte, error) {
 	w.defs["stream"] = w.stream(tableOf(w, "driver", lang.Drivers))
 	w.defs["link"] = w.link(tableOf(w, "link", lang.Links))
 	w.defs["fault"] = w.fault(lang)
+	w.defs["phase"] = w.reflect(reflect.TypeFor[Phase]())
+	w.defs["phase"].Description = "A span of the run that gates can name."
 	root := w.reflect(reflect.TypeFor[Scenario]())
 	root.Version = jsonschema.Version
 	root.Title = "A scenario"
@@ -145,6 +147,10 @@ func schemaOf(t reflect.Type) *jsonschema.Schema {
 		one, most := uint64(1), uint64(MaxLinks)
 		names := &jsonschema.Schema{Pattern: linkName.String()}
 		return &jsonschema.Schema{Type: "object", PropertyNames: names, AdditionalProperties: ref("link"), MinProperties: &one, MaxProperties: &most}
+	case reflect.TypeFor[[]Phase]():
+		one, most := uint64(1), uint64(MaxPhases)
+		names := &jsonschema.Schema{Pattern: faultName.String()}
+		return &jsonschema.Schema{Type: "object", PropertyNames: names, AdditionalProperties: ref("phase"), MinProperties: &one, MaxProperties: &most}
 	case reflect.TypeFor[[]Stream]():
 		one := uint64(1)
 		most := uint64(MaxStreams)

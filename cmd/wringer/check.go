@@ -85,18 +85,11 @@ func links(w io.Writer, sc *scenarios.Scenario) {
 	table.Flush()
 }
 
-// timeline prints the injections in the order of their times, then the windows that they make.
+// timeline prints the injections, the phases and the named steps in the order of their times, then the windows that they make.
 func timeline(w io.Writer, sc *scenarios.Scenario) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	plan := slices.Clone(sc.Faults)
-	slices.SortStableFunc(plan, func(a, b scenarios.Fault) int { return cmp.Compare(a.At, b.At) })
-	for i := range plan {
-		f := &plan[i]
-		what := f.Config.Describe().Words
-		if on := f.Config.On(); on != (faults.Place{}) {
-			what = on.Link + on.Part + ": " + what
-		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", seconds(f.At), seconds(f.End()), f.Label(), what)
+	for _, e := range planned(sc) {
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", seconds(e.start), seconds(e.end), e.name, e.what)
 	}
 	table.Flush()
 	if sc.Drawn() && sc.Seed == 0 {
@@ -105,13 +98,63 @@ func timeline(w io.Writer, sc *scenarios.Scenario) {
 		fmt.Fprintf(w, "  drawn with the seed %d\n", sc.Seed)
 	}
 	fmt.Fprintln(w, "\nwindows")
-	for _, p := range faults.Windows(sc.Spans(), sc.Run.Duration) {
-		if p.Name == faults.Drain {
-			continue
+	windows(w, sc, "")
+	for i := range sc.Traffic {
+		t := &sc.Traffic[i]
+		if t.Consume == nil && slices.ContainsFunc(sc.Spans(t.Name), isStep) {
+			fmt.Fprintf(w, "\nwindows of %s, whose rate has named steps\n", t.Name)
+			windows(w, sc, t.Name)
 		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\n", seconds(p.Start), seconds(p.End), p.Name)
+	}
+}
+
+// windows prints the windows of a stream, or those that all streams have in common.
+func windows(w io.Writer, sc *scenarios.Scenario, stream string) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, p := range faults.Windows(sc.Spans(stream), sc.Run.Duration) {
+		switch {
+		case p.Name == faults.Drain:
+		case p.Named():
+			fmt.Fprintf(table, "  %s\t%s\t%s, inside %s\n", seconds(p.Start), seconds(p.End), p.Name, p.Base)
+		default:
+			fmt.Fprintf(table, "  %s\t%s\t%s\n", seconds(p.Start), seconds(p.End), p.Name)
+		}
 	}
 	table.Flush()
 }
+
+// event is one line of the timeline.
+type event struct {
+	start, end time.Duration
+	name, what string
+}
+
+// planned lists the injections, the phases and the named steps in the order of their times.
+func planned(sc *scenarios.Scenario) []event {
+	var all []event
+	for i := range sc.Faults {
+		f := &sc.Faults[i]
+		what := f.Config.Describe().Words
+		if on := f.Config.On(); on != (faults.Place{}) {
+			what = on.Link + on.Part + ": " + what
+		}
+		all = append(all, event{f.At, f.End(), f.Label(), what})
+	}
+	for i := range sc.Phases {
+		all = append(all, event{sc.Phases[i].At, sc.Phases[i].End(), sc.Phases[i].Name, "phase"})
+	}
+	for i := range sc.Traffic {
+		t := &sc.Traffic[i]
+		for _, s := range sc.Spans(t.Name) {
+			if t.Consume == nil && isStep(s) {
+				all = append(all, event{s.Start, s.End, s.Name, "step of " + t.Name})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b event) int { return cmp.Compare(a.start, b.start) })
+	return all
+}
+
+func isStep(s faults.Span) bool { return s.Kind == faults.StepSpan }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%gs", float64(d)/float64(time.Second)) }

@@ -93,6 +93,7 @@ func (w *referenceWriter) sections() (all []section) {
 			all = append(all, section{"faults: " + key, "fault_" + key, "common"})
 		}
 	}
+	all = append(all, section{"phases.NAME", "phase", ""})
 	add("target.%s", "target_", "")
 	return all
 }

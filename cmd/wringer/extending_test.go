@@ -25,7 +25,7 @@ func windowsCommand(std streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, w := range faults.Windows(sc.Spans(), sc.Run.Duration) {
+			for _, w := range faults.Windows(sc.Spans(""), sc.Run.Duration) {
 				fmt.Fprintln(std.out, w.Name)
 			}
 			return nil

@@ -25,11 +25,11 @@ const maxHead = 64 << 10
 // ack: fasthttp's parser skips blank lines before the status line, and its body reader accepts some broken framings
 // as the end of the body. This reader accepts nothing that net/http refuses, as a fuzz test shows.
 type reader struct {
-	c       *conn
-	j       *evaluator
-	a       *answer
-	maxBody int64
-	noBody  bool // the request's method is HEAD
+	c         *conn
+	evaluator *evaluator
+	a         *answer
+	maxBody   int64
+	noBody    bool // the request's method is HEAD
 
 	left int // bytes of maxHead not yet used
 	framing
@@ -49,7 +49,7 @@ func (r *reader) read(ctx context.Context) error {
 	r.left = maxHead
 	for {
 		r.framing = framing{length: -1}
-		r.a.reset(r.j)
+		r.a.reset(r.evaluator)
 		if err := r.readHead(ctx); err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func (r *reader) readHead(ctx context.Context) error {
 		if err := r.framing.header(name, value); err != nil {
 			return err
 		}
-		r.a.header(r.j, name, value)
+		r.a.header(r.evaluator, name, value)
 	}
 }
 
@@ -268,7 +268,7 @@ func (r *reader) take(ctx context.Context, n int64) error {
 			}
 		}
 		have := int(min(n, int64(c.w-c.r)))
-		if r.j.keep {
+		if r.evaluator.keep {
 			r.a.body = append(r.a.body, c.buf[c.r:c.r+have]...)
 		}
 		c.r += have

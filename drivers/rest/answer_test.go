@@ -29,7 +29,7 @@ func (script) SetWriteDeadline(t time.Time) error { return nil }
 func readAnswer(from io.Reader, method string) (a *answer, left int, err error) {
 	a = &answer{}
 	c := newConn(script{from}, nil, false)
-	r := reader{c: c, j: &evaluator{keep: true}, a: a, maxBody: 1 << 10, noBody: method == "HEAD"}
+	r := reader{c: c, evaluator: &evaluator{keep: true}, a: a, maxBody: 1 << 10, noBody: method == "HEAD"}
 	err = r.read(context.Background())
 	return a, c.w - c.r, err
 }

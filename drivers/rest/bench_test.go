@@ -96,7 +96,7 @@ func cutLength(line []byte) (int, bool) {
 func BenchmarkAnswer(b *testing.B) {
 	text := "HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Tue, 24 Nov 2026 18:04:00 GMT\r\nContent-Type: application/json\r\nContent-Length: 11\r\nConnection: keep-alive\r\n\r\n{\"ok\":true}"
 	c := newConn(script{}, nil, false)
-	r := reader{c: c, j: &evaluator{}, a: &answer{}, maxBody: 1 << 10}
+	r := reader{c: c, evaluator: &evaluator{}, a: &answer{}, maxBody: 1 << 10}
 	b.ReportAllocs()
 	for b.Loop() {
 		c.r, c.w = 0, copy(c.buf, text)

@@ -22,7 +22,7 @@ type Part struct {
 
 // body compiles the body in the form that the step gives. It adds the form's Content-Type unless the scenario sets
 // one.
-func (w *compiler) body(r *request, s *Step) texts {
+func (cp *compiler) body(r *request, s *Step) texts {
 	forms := map[string]bool{
 		"body": s.Body != "", "body_file": s.BodyFile != "", "json": s.JSON != nil, "form": s.Form != nil, "multipart": s.Multipart != nil,
 	}
@@ -32,12 +32,12 @@ func (w *compiler) body(r *request, s *Step) texts {
 			continue
 		}
 		if given != "" {
-			w.problemAt(form, "stands beside "+given+"; keep one of the two")
+			cp.problemAt(form, "stands beside "+given+"; keep one of the two")
 			return nil
 		}
 		given = form
 	}
-	own := named(s.Headers, "Content-Type") || w.prefix != "" && named(w.config.Headers, "Content-Type")
+	own := named(s.Headers, "Content-Type") || cp.prefix != "" && named(cp.config.Headers, "Content-Type")
 	kind := func(t string) {
 		if !own {
 			r.add("Content-Type", text{template: drivers.Literal(t)})
@@ -45,25 +45,25 @@ func (w *compiler) body(r *request, s *Step) texts {
 	}
 	switch given {
 	case "body":
-		return texts{{text: w.text("body", s.Body, bodyPlace, nil)}}
+		return texts{{text: cp.text("body", s.Body, bodyPlace, nil)}}
 	case "body_file":
-		if w.env == nil {
+		if cp.env == nil {
 			return nil
 		}
-		return texts{{text: w.text("body_file", w.file("body_file", s.BodyFile), bodyPlace, nil)}}
+		return texts{{text: cp.text("body_file", cp.file("body_file", s.BodyFile), bodyPlace, nil)}}
 	case "json":
 		kind("application/json")
-		j := jsonBody{w: w}
+		j := jsonBody{w: cp}
 		j.value(s.JSON)
 		return j.end()
 	case "form":
 		kind("application/x-www-form-urlencoded")
-		return w.form(s.Form)
+		return cp.form(s.Form)
 	case "multipart":
 		if own {
-			w.problemAt("multipart", "sets the Content-Type with its boundary; remove the header")
+			cp.problemAt("multipart", "sets the Content-Type with its boundary; remove the header")
 		}
-		boundary, out := w.multipart(s.Multipart)
+		boundary, out := cp.multipart(s.Multipart)
 		kind("multipart/form-data; boundary=" + boundary)
 		return out
 	}
@@ -71,10 +71,10 @@ func (w *compiler) body(r *request, s *Step) texts {
 }
 
 // file reads a file of the scenario.
-func (w *compiler) file(field, path string) string {
-	content, err := readBounded(drivers.ResolvePath(w.env.Files, path), maxBodyFile)
+func (cp *compiler) file(field, path string) string {
+	content, err := readBounded(drivers.ResolvePath(cp.env.Files, path), maxBodyFile)
 	if err != nil {
-		w.problemAt(field, err.Error())
+		cp.problemAt(field, err.Error())
 	}
 	return content
 }
@@ -145,39 +145,39 @@ func (j *jsonBody) text(s string) {
 
 func (j *jsonBody) end() texts { return append(j.out, piece{literal: j.literal.String()}) }
 
-func (w *compiler) form(fields map[string]string) texts {
+func (cp *compiler) form(fields map[string]string) texts {
 	var out texts
 	for i, name := range slices.Sorted(maps.Keys(fields)) {
 		sign := ""
 		if i > 0 {
 			sign = "&"
 		}
-		value := w.text("form."+name, fields[name], partPlace+uint64(i), escapeQuery)
+		value := cp.text("form."+name, fields[name], partPlace+uint64(i), escapeQuery)
 		out = append(out, piece{sign + string(escapeQuery([]byte(name), 0)) + "=", value})
 	}
 	if len(out) == 0 {
-		w.problemAt("form", "has no fields")
+		cp.problemAt("form", "has no fields")
 	}
 	return out
 }
 
 // multipart lays out a form with files (RFC 7578). The boundary is a hash of all fixed content, so that no file can
 // hold it.
-func (w *compiler) multipart(parts []Part) (boundary string, out texts) {
+func (cp *compiler) multipart(parts []Part) (boundary string, out texts) {
 	if len(parts) == 0 {
-		w.problemAt("multipart", "has no parts")
+		cp.problemAt("multipart", "has no parts")
 	}
 	contents := make([]text, len(parts))
 	sum := sha256.New()
 	for i := range parts {
 		p, field := &parts[i], fmt.Sprintf("multipart[%d]", i)
-		w.checkPart(p, field)
+		cp.checkPart(p, field)
 		switch {
 		case p.File == "":
-			contents[i] = w.text(field+".value", p.Value, partPlace+uint64(i), nil)
+			contents[i] = cp.text(field+".value", p.Value, partPlace+uint64(i), nil)
 			sum.Write([]byte(p.Value))
-		case w.env != nil:
-			content := w.file(field+".file", p.File)
+		case cp.env != nil:
+			content := cp.file(field+".file", p.File)
 			contents[i] = text{template: drivers.Literal(content)}
 			sum.Write([]byte(content))
 		}
@@ -189,23 +189,23 @@ func (w *compiler) multipart(parts []Part) (boundary string, out texts) {
 	return boundary, append(out, piece{literal: "\r\n--" + boundary + "--\r\n"})
 }
 
-func (w *compiler) checkPart(p *Part, field string) {
+func (cp *compiler) checkPart(p *Part, field string) {
 	switch {
 	case p.Name == "":
-		w.problemAt(field, "has no name")
+		cp.problemAt(field, "has no name")
 	case p.File != "" && p.Value != "":
-		w.problemAt(field, "has a value and a file; keep one of the two")
+		cp.problemAt(field, "has a value and a file; keep one of the two")
 	case p.Filename != "" && p.File == "":
-		w.problemAt(field+".filename", "goes with file")
+		cp.problemAt(field+".filename", "goes with file")
 	case !validValue([]byte(p.Type)):
-		w.problemAt(field+".type", "holds a control character")
+		cp.problemAt(field+".type", "holds a control character")
 	}
 }
 
 // quoteName escapes a name as browsers do (RFC 7578, 4.2).
 var quoteName = strings.NewReplacer("\r", "%0D", "\n", "%0A", `"`, "%22")
 
-// head is what stands before a part's content.
+// head is the text before a part's content.
 func (p *Part) head(boundary string, first bool) string {
 	var b strings.Builder
 	if !first {

@@ -37,21 +37,21 @@ type capture struct {
 }
 
 // steps compiles a chain.
-func (w *compiler) steps() []compiledRequest {
+func (cp *compiler) steps() []compiledRequest {
 	var requests []compiledRequest
-	for i := range w.config.Steps {
-		s := &w.config.Steps[i]
-		w.prefix, w.base = fmt.Sprintf("steps[%d].", i), uint64(i)*stepPlaces
+	for i := range cp.config.Steps {
+		s := &cp.config.Steps[i]
+		cp.prefix, cp.base = fmt.Sprintf("steps[%d].", i), uint64(i)*stepPlaces
 		switch {
 		case s.Name == "" || !isToken(s.Name):
-			w.problemAt("name", fmt.Sprintf("%q is no name: write letters, digits, - and _", s.Name))
-		case slices.ContainsFunc(w.config.Steps[:i], func(o Step) bool { return o.Name == s.Name }):
-			w.problemAt("name", "two steps are named "+s.Name)
+			cp.problemAt("name", fmt.Sprintf("%q is no name: write letters, digits, - and _", s.Name))
+		case slices.ContainsFunc(cp.config.Steps[:i], func(o Step) bool { return o.Name == s.Name }):
+			cp.problemAt("name", "two steps are named "+s.Name)
 		}
-		l := w.compile(s)
+		l := cp.compile(s)
 		// Only the steps after this one may use what it captures.
 		for _, name := range slices.Sorted(maps.Keys(s.Capture)) {
-			l.captures = append(l.captures, w.capture(l.evaluator, name, s.Capture[name]))
+			l.captures = append(l.captures, cp.capture(l.evaluator, name, s.Capture[name]))
 		}
 		requests = append(requests, l)
 	}
@@ -61,36 +61,36 @@ func (w *compiler) steps() []compiledRequest {
 var captureName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
 // capture compiles one entry of `capture`.
-func (w *compiler) capture(j *evaluator, name, spec string) capture {
+func (cp *compiler) capture(ev *evaluator, name, spec string) capture {
 	field := "capture." + name
 	switch {
 	case !captureName.MatchString(name):
-		w.problemAt(field, "is no name: write letters, digits, - and _")
+		cp.problemAt(field, "is no name: write letters, digits, - and _")
 	case drivers.Reserved(name):
-		w.problemAt(field, "{{"+name+"}} is a built-in name; choose another")
-	case slices.Contains(w.captured, name):
-		w.problemAt(field, "is captured already; choose another name")
+		cp.problemAt(field, "{{"+name+"}} is a built-in name; choose another")
+	case slices.Contains(cp.captured, name):
+		cp.problemAt(field, "is captured already; choose another name")
 	}
-	w.captured = append(w.captured, name)
-	of, err := j.capture(spec)
+	cp.captured = append(cp.captured, name)
+	of, err := ev.capture(spec)
 	if err != nil {
-		w.problemAt(field, err.Error())
+		cp.problemAt(field, err.Error())
 	}
 	return capture{name + ": " + spec, of}
 }
 
 // capture compiles $.path, header NAME [REGEXP], or body REGEXP.
-func (j *evaluator) capture(spec string) (func(*answer) ([]byte, bool), error) {
+func (ev *evaluator) capture(spec string) (func(*answer) ([]byte, bool), error) {
 	kind, rest, _ := strings.Cut(strings.TrimSpace(spec), " ")
 	rest = strings.TrimSpace(rest)
 	switch {
 	case strings.HasPrefix(spec, "$"):
 		path, err := jsonpath.Parse(strings.TrimSpace(spec))
-		j.keep = true
+		ev.keep = true
 		return func(a *answer) ([]byte, bool) { return jsonText(a.body, path) }, err
 	case kind == "body" && rest != "":
 		re, err := pattern(rest)
-		j.keep = true
+		ev.keep = true
 		return func(a *answer) ([]byte, bool) { return group(re, a.body) }, err
 	case kind == "header" && rest != "":
 		name, match, some := strings.Cut(rest, " ")
@@ -102,7 +102,7 @@ func (j *evaluator) capture(spec string) (func(*answer) ([]byte, bool), error) {
 		if some {
 			re, err = pattern(strings.TrimSpace(match))
 		}
-		n := j.keepHeader(name, re)
+		n := ev.keepHeader(name, re)
 		return func(a *answer) ([]byte, bool) { return a.values[n].text, a.values[n].found }, err
 	}
 	return nil, fmt.Errorf("%q: write a path ($.order.id), header NAME [REGEXP], or body REGEXP", spec)
@@ -171,7 +171,7 @@ func join(whole, step *drivers.Attempt, first bool) {
 	whole.Out += step.Out
 }
 
-// take captures what later steps need.
+// take captures the values that later steps need.
 func (w *chainSession) take(captures []capture, a *answer, at *drivers.Attempt) {
 	for i := range captures {
 		value, found := captures[i].of(a)

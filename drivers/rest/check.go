@@ -27,8 +27,8 @@ type Check struct {
 type check func(*answer, *drivers.Op) string
 
 // add compiles one entry.
-func (j *evaluator) add(c *Check, field string, w *compiler) {
-	problem := w.problemAt
+func (ev *evaluator) add(c *Check, field string, cp *compiler) {
+	problem := cp.problemAt
 	if len(c.Header) == 0 && len(c.JSON) == 0 && c.Body == "" && c.Size == "" {
 		problem(field, "checks nothing; write header, json, body or size")
 	}
@@ -39,24 +39,24 @@ func (j *evaluator) add(c *Check, field string, w *compiler) {
 		if re, err := pattern(c.Header[name]); err != nil {
 			problem(field+".header."+name, err.Error())
 		} else {
-			j.addHeader(name, re)
+			ev.addHeader(name, re)
 		}
 	}
 	if len(c.JSON) > 0 {
-		j.addJSON(c.JSON, field+".json", w)
+		ev.addJSON(c.JSON, field+".json", cp)
 	}
 	if c.Body != "" {
 		if re, err := pattern(c.Body); err != nil {
 			problem(field+".body", err.Error())
 		} else {
-			j.addBody(re)
+			ev.addBody(re)
 		}
 	}
 	if c.Size != "" {
 		if holds, err := parseSize(c.Size); err != nil {
 			problem(field+".size", err.Error())
 		} else {
-			j.addSize(c.Size, holds)
+			ev.addSize(c.Size, holds)
 		}
 	}
 }
@@ -70,11 +70,11 @@ func pattern(s string) (*regexp.Regexp, error) {
 	return regexp.Compile(s)
 }
 
-func (j *evaluator) addHeader(name string, re *regexp.Regexp) {
-	n := len(j.headers)
+func (ev *evaluator) addHeader(name string, re *regexp.Regexp) {
+	n := len(ev.headers)
 	why := "header " + name + " is absent or does not match"
-	j.headers = append(j.headers, headerCheck{name, re})
-	j.checks = append(j.checks, func(a *answer, _ *drivers.Op) string {
+	ev.headers = append(ev.headers, headerCheck{name, re})
+	ev.checks = append(ev.checks, func(a *answer, _ *drivers.Op) string {
 		if a.matched[n] {
 			return ""
 		}
@@ -82,10 +82,10 @@ func (j *evaluator) addHeader(name string, re *regexp.Regexp) {
 	})
 }
 
-func (j *evaluator) addBody(re *regexp.Regexp) {
-	j.keep = true
+func (ev *evaluator) addBody(re *regexp.Regexp) {
+	ev.keep = true
 	why := "the body does not match"
-	j.checks = append(j.checks, func(a *answer, _ *drivers.Op) string {
+	ev.checks = append(ev.checks, func(a *answer, _ *drivers.Op) string {
 		if re.Match(a.body) {
 			return ""
 		}
@@ -93,8 +93,8 @@ func (j *evaluator) addBody(re *regexp.Regexp) {
 	})
 }
 
-func (j *evaluator) addSize(spec string, holds func(int64) bool) {
-	j.checks = append(j.checks, func(a *answer, _ *drivers.Op) string {
+func (ev *evaluator) addSize(spec string, holds func(int64) bool) {
+	ev.checks = append(ev.checks, func(a *answer, _ *drivers.Op) string {
 		if holds(a.size) {
 			return ""
 		}
@@ -139,19 +139,19 @@ type place struct {
 	want func(*drivers.Op) any
 }
 
-func (j *evaluator) addJSON(wants map[string]any, field string, w *compiler) {
+func (ev *evaluator) addJSON(wants map[string]any, field string, cp *compiler) {
 	var places []place
 	for _, spec := range slices.Sorted(maps.Keys(wants)) {
 		path, err := jsonpath.Parse(spec)
 		if err != nil {
-			w.problemAt(field, err.Error())
+			cp.problemAt(field, err.Error())
 			continue
 		}
-		want := w.want(field+"."+spec, wants[spec])
+		want := cp.want(field+"."+spec, wants[spec])
 		places = append(places, place{spec, path, want})
 	}
-	j.keep = true
-	j.checks = append(j.checks, func(a *answer, op *drivers.Op) string {
+	ev.keep = true
+	ev.checks = append(ev.checks, func(a *answer, op *drivers.Op) string {
 		doc, ok := document(a.body)
 		if !ok {
 			return "the body is no JSON document"
@@ -178,21 +178,21 @@ func document(body []byte) (doc any, ok bool) {
 }
 
 // want prepares an expected value; a string with {{...}} is rendered per operation.
-func (w *compiler) want(field string, v any) func(*drivers.Op) any {
+func (cp *compiler) want(field string, v any) func(*drivers.Op) any {
 	if s, ok := v.(string); ok && strings.Contains(s, "{{") {
-		t := w.text(field, s, wantPlace, nil)
+		t := cp.text(field, s, wantPlace, nil)
 		return func(op *drivers.Op) any { return string(t.append(nil, op)) }
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
-		w.problemAt(field, "is no JSON value")
+		cp.problemAt(field, "is no JSON value")
 		return nil
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	var plain any
 	if err := d.Decode(&plain); err != nil {
-		w.problemAt(field, err.Error())
+		cp.problemAt(field, err.Error())
 	}
 	return func(*drivers.Op) any { return plain }
 }

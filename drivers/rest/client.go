@@ -46,40 +46,40 @@ type origin struct {
 const maxOrigins = 256
 
 func newClient(env drivers.Env, c *Config) *client {
-	f := &client{
+	cl := &client{
 		env: env, tls: c.TLS, http2: c.HTTP2, reuse: c.reuse(), redirects: c.Redirects, maxBody: int64(c.MaxBody),
 		maxAge: c.Connection.MaxAge, maxUses: c.Connection.MaxRequests, origins: make(map[string]*origin),
 	}
-	if f.maxBody == 0 {
-		f.maxBody = defaultMaxBody
+	if cl.maxBody == 0 {
+		cl.maxBody = defaultMaxBody
 	}
 	if c.Connection.Unix != "" {
-		f.unix = drivers.ResolvePath(env.Files, c.Connection.Unix)
+		cl.unix = drivers.ResolvePath(env.Files, c.Connection.Unix)
 	}
-	return f
+	return cl
 }
 
 // origin returns the origin of a request, and makes it if needed. It dials nothing.
-func (f *client) origin(l requestLine) (*origin, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (cl *client) origin(l requestLine) (*origin, error) {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
 	key := l.scheme + "://" + l.address()
-	if o := f.origins[key]; o != nil {
+	if o := cl.origins[key]; o != nil {
 		return o, nil
 	}
-	if len(f.origins) >= maxOrigins {
+	if len(cl.origins) >= maxOrigins {
 		return nil, fmt.Errorf("%s: more than %d places", l.host, maxOrigins)
 	}
-	o := &origin{client: f, env: f.env, scheme: l.scheme, host: l.address(), network: "tcp", address: l.address()}
-	if f.unix != "" {
-		o.network, o.address = "unix", f.unix
+	o := &origin{client: cl, env: cl.env, scheme: l.scheme, host: l.address(), network: "tcp", address: l.address()}
+	if cl.unix != "" {
+		o.network, o.address = "unix", cl.unix
 	}
 	if l.scheme == "https" {
 		protocol := "http/1.1"
-		if f.http2 {
+		if cl.http2 {
 			protocol = "h2"
 		}
-		secure, err := f.tls.Load(f.env.Files)
+		secure, err := cl.tls.Load(cl.env.Files)
 		if err != nil {
 			return nil, err
 		}
@@ -90,20 +90,20 @@ func (f *client) origin(l requestLine) (*origin, error) {
 		secure.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 		o.secure = secure
 	}
-	if f.http2 {
+	if cl.http2 {
 		o.pool = newPool(o)
 	}
-	f.origins[key] = o
+	cl.origins[key] = o
 	return o, nil
 }
 
 // driver makes the driver of one request.
-func (f *client) driver(r *request, j *evaluator) (*driver, error) {
-	o, err := f.origin(r.line)
+func (cl *client) driver(r *request, ev *evaluator) (*driver, error) {
+	o, err := cl.origin(r.line)
 	if err != nil {
 		return nil, err
 	}
-	return &driver{origin: o, request: r, evaluator: j, layout: r.head(), reuse: f.reuse, maxBody: f.maxBody}, nil
+	return &driver{origin: o, request: r, evaluator: ev, layout: r.head(), reuse: cl.reuse, maxBody: cl.maxBody}, nil
 }
 
 // life is the age and use of a connection.
@@ -113,19 +113,19 @@ type life struct {
 }
 
 // limited reports whether max_age or max_requests limits the connections.
-func (f *client) limited() bool { return f.maxAge > 0 || f.maxUses > 0 }
+func (cl *client) limited() bool { return cl.maxAge > 0 || cl.maxUses > 0 }
 
 // over reports whether a connection takes no further request. Every connection takes one request: otherwise a
 // connection that is too old before its first request would be replaced without end.
-func (f *client) over(l *life) bool {
-	return l.used > 0 && (f.maxUses > 0 && l.used >= f.maxUses || f.maxAge > 0 && time.Since(l.born) >= f.maxAge)
+func (cl *client) over(l *life) bool {
+	return l.used > 0 && (cl.maxUses > 0 && l.used >= cl.maxUses || cl.maxAge > 0 && time.Since(l.born) >= cl.maxAge)
 }
 
 // Close implements drivers.Driver.
-func (f *client) Close() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, o := range f.origins {
+func (cl *client) Close() error {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	for _, o := range cl.origins {
 		if o.pool != nil {
 			o.pool.close()
 		}
@@ -134,10 +134,10 @@ func (f *client) Close() error {
 }
 
 // Gauges implements drivers.Gauger.
-func (f *client) Gauges(emit func(name string, value float64)) {
-	emit("connections", float64(f.open.Load()))
-	emit("connections_opened", float64(f.opened.Load()))
-	if f.redirects > 0 {
-		emit("redirects", float64(f.followed.Load()))
+func (cl *client) Gauges(emit func(name string, value float64)) {
+	emit("connections", float64(cl.open.Load()))
+	emit("connections_opened", float64(cl.opened.Load()))
+	if cl.redirects > 0 {
+		emit("redirects", float64(cl.followed.Load()))
 	}
 }

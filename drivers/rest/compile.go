@@ -22,22 +22,22 @@ type compiledRequest struct {
 // compile compiles the requests and reports every problem. Without env, ${...} is not resolved yet; then compile does
 // not check values that depend on ${...} or on files.
 func (c *Config) compile(env *drivers.Env, problem func(field, message string)) []compiledRequest {
-	w := &compiler{config: c, env: env, problem: problem}
+	cp := &compiler{config: c, env: env, problem: problem}
 	if c.Data != nil && env != nil {
 		feed, err := c.Data.Open(env.Files, env.Seed)
 		if err != nil {
 			problem("data", err.Error())
 			return nil
 		}
-		w.feed = feed
+		cp.feed = feed
 	}
 	switch {
 	case c.Targets != nil:
-		return w.targets()
+		return cp.targets()
 	case c.Steps != nil:
-		return w.steps()
+		return cp.steps()
 	}
-	return []compiledRequest{w.compile(&Step{
+	return []compiledRequest{cp.compile(&Step{
 		Request: c.Request, Query: c.Query, Headers: c.Headers, Auth: c.Auth, Body: c.Body, BodyFile: c.BodyFile, JSON: c.JSON,
 		Form: c.Form, Multipart: c.Multipart, OK: c.OK, Checks: c.Checks,
 	})}
@@ -54,27 +54,27 @@ type compiler struct {
 	problem  func(field, message string)
 }
 
-func (w *compiler) problemAt(field, message string) { w.problem(w.prefix+field, message) }
+func (cp *compiler) problemAt(field, message string) { cp.problem(cp.prefix+field, message) }
 
 // text compiles a template. place distinguishes the texts of a request, and escape makes the text fit its position.
-func (w *compiler) text(field, s string, place uint64, escape func([]byte, int) []byte) text {
-	d := drivers.Dialect{Lookup: w.lookUp, Names: w.names(), Escape: escape}
+func (cp *compiler) text(field, s string, place uint64, escape func([]byte, int) []byte) text {
+	d := drivers.Dialect{Lookup: cp.lookUp, Names: cp.names(), Escape: escape}
 	t, err := d.Compile(s)
 	if err != nil {
-		w.problemAt(field, err.Error())
+		cp.problemAt(field, err.Error())
 		return text{}
 	}
-	if w.env == nil {
+	if cp.env == nil {
 		return text{template: t}
 	}
-	own := *w.env
-	own.Seed = drivers.Draw(w.env.Seed, w.base+place, textPlace)
+	own := *cp.env
+	own.Seed = drivers.Draw(cp.env.Seed, cp.base+place, textPlace)
 	return text{template: t, env: &own}
 }
 
 // lookUp finds the template names of this stream beside the built-in ones: columns of its data, and captured values.
-func (w *compiler) lookUp(name string) drivers.Place {
-	if i := slices.Index(w.captured, name); i >= 0 {
+func (cp *compiler) lookUp(name string) drivers.Place {
+	if i := slices.Index(cp.captured, name); i >= 0 {
 		return func(dst []byte, _ *drivers.Env, op *drivers.Op, _ uint64) []byte {
 			if op.Values == nil || i >= len(*op.Values) {
 				return dst
@@ -82,22 +82,22 @@ func (w *compiler) lookUp(name string) drivers.Place {
 			return append(dst, (*op.Values)[i]...)
 		}
 	}
-	if w.feed != nil {
-		return w.feed.Place(name)
+	if cp.feed != nil {
+		return cp.feed.Place(name)
 	}
-	if w.config.Data != nil && w.env == nil && strings.HasPrefix(name, "data.") {
+	if cp.config.Data != nil && cp.env == nil && strings.HasPrefix(name, "data.") {
 		// The columns are known once the file is read.
 		return func(dst []byte, _ *drivers.Env, _ *drivers.Op, _ uint64) []byte { return dst }
 	}
 	return nil
 }
 
-func (w *compiler) names() []string {
-	names := slices.Clone(w.captured)
+func (cp *compiler) names() []string {
+	names := slices.Clone(cp.captured)
 	switch {
-	case w.feed != nil:
-		names = append(names, w.feed.Places()...)
-	case w.config.Data != nil:
+	case cp.feed != nil:
+		names = append(names, cp.feed.Places()...)
+	case cp.config.Data != nil:
 		names = append(names, "data.NAME")
 	}
 	return names
@@ -116,37 +116,37 @@ const (
 )
 
 // compile compiles one request and the evaluator of its answers.
-func (w *compiler) compile(s *Step) compiledRequest {
-	r := w.request(s)
-	l := compiledRequest{request: r, evaluator: w.evaluator(s.OK, s.Checks)}
+func (cp *compiler) compile(s *Step) compiledRequest {
+	r := cp.request(s)
+	l := compiledRequest{request: r, evaluator: cp.evaluator(s.OK, s.Checks)}
 	return l
 }
 
-func (w *compiler) request(s *Step) *request {
-	r := &request{close: !w.config.reuse(), env: w.env}
+func (cp *compiler) request(s *Step) *request {
+	r := &request{close: !cp.config.reuse(), env: cp.env}
 	line, err := parseRequestLine(s.Request)
 	if err != nil {
-		w.problemAt("request", err.Error())
+		cp.problemAt("request", err.Error())
 	}
 	r.line = line
-	if err == nil && (w.env != nil || !strings.Contains(s.Request, "${")) {
+	if err == nil && (cp.env != nil || !strings.Contains(s.Request, "${")) {
 		if err := line.checkURL(); err != nil {
-			w.problemAt("request", err.Error())
+			cp.problemAt("request", err.Error())
 		}
 	}
-	if line.scheme == "http" && w.config.TLS != (tlsconfig.Config{}) {
-		w.problem("tls", "works only with https://")
+	if line.scheme == "http" && cp.config.TLS != (tlsconfig.Config{}) {
+		cp.problem("tls", "works only with https://")
 	}
-	r.path = texts{{text: w.text("request", line.path, pathPlace, escapeLine)}}
-	w.query(r, s)
-	r.body = w.body(r, s)
-	w.headers(r, s.Headers, func(string) bool { return false })
-	if w.prefix != "" {
-		w.headers(r, w.config.Headers, func(name string) bool { return named(s.Headers, name) })
+	r.path = texts{{text: cp.text("request", line.path, pathPlace, escapeLine)}}
+	cp.query(r, s)
+	r.body = cp.body(r, s)
+	cp.headers(r, s.Headers, func(string) bool { return false })
+	if cp.prefix != "" {
+		cp.headers(r, cp.config.Headers, func(name string) bool { return named(s.Headers, name) })
 	}
-	w.auth(r, s)
-	if w.env != nil && w.env.Mark != "" {
-		r.add(drivers.MarkHeader, w.text("witness", w.env.Mark, markPlace, nil))
+	cp.auth(r, s)
+	if cp.env != nil && cp.env.Mark != "" {
+		r.add(drivers.MarkHeader, cp.text("witness", cp.env.Mark, markPlace, nil))
 	}
 	return r
 }
@@ -161,60 +161,60 @@ func named(headers map[string]string, name string) bool {
 }
 
 // query adds parameters to the path.
-func (w *compiler) query(r *request, s *Step) {
+func (cp *compiler) query(r *request, s *Step) {
 	sign := "?"
 	if strings.Contains(r.line.path, "?") {
 		sign = "&"
 	}
 	for i, name := range slices.Sorted(maps.Keys(s.Query)) {
-		value := w.text("query."+name, s.Query[name], queryPlace+uint64(i), escapeQuery)
+		value := cp.text("query."+name, s.Query[name], queryPlace+uint64(i), escapeQuery)
 		r.path = append(r.path, piece{sign + string(escapeQuery([]byte(name), 0)) + "=", value})
 		sign = "&"
 	}
 }
 
 // headers adds the headers, without those that skip selects.
-func (w *compiler) headers(r *request, headers map[string]string, skip func(name string) bool) {
+func (cp *compiler) headers(r *request, headers map[string]string, skip func(name string) bool) {
 	for i, name := range slices.Sorted(maps.Keys(headers)) {
 		field, value := "headers."+name, headers[name]
 		if err := checkHeader(name, value); err != nil {
-			w.problemAt(field, err.Error())
+			cp.problemAt(field, err.Error())
 		}
 		if !skip(name) {
-			r.add(name, w.text(field, value, headerPlace+uint64(i), escapeHeader))
+			r.add(name, cp.text(field, value, headerPlace+uint64(i), escapeHeader))
 		}
 	}
 }
 
 // auth adds the Authorization header.
-func (w *compiler) auth(r *request, s *Step) {
+func (cp *compiler) auth(r *request, s *Step) {
 	a := s.Auth
 	if a == (Auth{}) {
-		a = w.config.Auth
+		a = cp.config.Auth
 	}
 	switch {
 	case a == (Auth{}):
 		return
 	case a.Basic != nil && a.Bearer != "":
-		w.problemAt("auth", "basic and bearer exclude each other; keep one of the two")
+		cp.problemAt("auth", "basic and bearer exclude each other; keep one of the two")
 	case r.names("Authorization"):
-		w.problemAt("auth", "stands beside the header Authorization; keep one of the two")
+		cp.problemAt("auth", "stands beside the header Authorization; keep one of the two")
 	case a.Basic != nil:
 		if strings.Contains(a.Basic.User, ":") {
-			w.problemAt("auth.basic.user", "holds a colon, which would end it (RFC 7617)")
+			cp.problemAt("auth.basic.user", "holds a colon, which would end it (RFC 7617)")
 		}
-		r.add("Authorization", w.basic(a.Basic))
+		r.add("Authorization", cp.basic(a.Basic))
 	default:
-		r.add("Authorization", w.text("auth.bearer", "Bearer "+a.Bearer, headerPlace+authPlace, escapeHeader))
+		r.add("Authorization", cp.text("auth.bearer", "Bearer "+a.Bearer, headerPlace+authPlace, escapeHeader))
 	}
 }
 
 const authPlace = 1 << 11
 
 // basic is a text with a single place, which renders user and password in base64.
-func (w *compiler) basic(b *Basic) text {
-	user := w.text("auth.basic.user", b.User, headerPlace+authPlace, nil)
-	password := w.text("auth.basic.password", b.Password, headerPlace+authPlace+1, nil)
+func (cp *compiler) basic(b *Basic) text {
+	user := cp.text("auth.basic.user", b.User, headerPlace+authPlace, nil)
+	password := cp.text("auth.basic.password", b.Password, headerPlace+authPlace+1, nil)
 	if user.template == nil || password.template == nil {
 		return text{}
 	}
@@ -232,35 +232,35 @@ func (w *compiler) basic(b *Basic) text {
 		return nil
 	}}.Compile("Basic {{pair}}")
 	if err != nil {
-		w.problemAt("auth.basic", err.Error())
+		cp.problemAt("auth.basic", err.Error())
 	}
-	return text{template: t, env: w.env}
+	return text{template: t, env: cp.env}
 }
 
 // evaluator compiles `ok` and `checks`.
-func (w *compiler) evaluator(ok []string, checks []Check) *evaluator {
-	j := &evaluator{}
+func (cp *compiler) evaluator(ok []string, checks []Check) *evaluator {
+	ev := &evaluator{}
 	if len(ok) == 0 {
 		ok = []string{"2xx"}
 	}
 	for i, entry := range ok {
 		low, high, err := parseStatus(entry)
 		if err != nil {
-			w.problemAt(fmt.Sprintf("ok[%d]", i), err.Error())
+			cp.problemAt(fmt.Sprintf("ok[%d]", i), err.Error())
 			continue
 		}
 		for s := low; s <= high; s++ {
-			j.ok[s] = true
+			ev.ok[s] = true
 		}
 	}
-	if w.env != nil && w.env.Replay != nil {
-		j.chosen, j.keep = w.env.Replay, true
+	if cp.env != nil && cp.env.Replay != nil {
+		ev.chosen, ev.keep = cp.env.Replay, true
 	}
 	for i := range checks {
-		j.add(&checks[i], fmt.Sprintf("checks[%d]", i), w)
+		ev.add(&checks[i], fmt.Sprintf("checks[%d]", i), cp)
 	}
-	if w.config.Redirects > 0 {
-		j.keepHeader("Location", nil)
+	if cp.config.Redirects > 0 {
+		ev.keepHeader("Location", nil)
 	}
-	return j
+	return ev
 }

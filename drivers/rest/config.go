@@ -97,10 +97,10 @@ func (c *Config) Open(_ context.Context, env drivers.Env) (drivers.Driver, error
 
 // assemble makes the driver of the compiled requests.
 func (c *Config) assemble(env drivers.Env, requests []compiledRequest) (drivers.Driver, error) {
-	f := newClient(env, c)
+	cl := newClient(env, c)
 	all := make([]*driver, len(requests))
 	for i := range requests {
-		d, err := f.driver(requests[i].request, requests[i].evaluator)
+		d, err := cl.driver(requests[i].request, requests[i].evaluator)
 		if err != nil {
 			return nil, err
 		}
@@ -108,9 +108,9 @@ func (c *Config) assemble(env drivers.Env, requests []compiledRequest) (drivers.
 	}
 	switch {
 	case len(c.Steps) > 0:
-		return &chain{client: f, requests: requests, drivers: all}, nil
+		return &chain{client: cl, requests: requests, drivers: all}, nil
 	case !c.plain():
-		return &rotation{client: f, drivers: all}, nil
+		return &rotation{client: cl, drivers: all}, nil
 	}
 	return all[0], nil
 }

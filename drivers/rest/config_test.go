@@ -135,7 +135,7 @@ func TestChecks(t *testing.T) {
 			d := open(t, &c).(*driver)
 			text := head + "\r\n" + test.body
 			a := answer{}
-			r := reader{c: newConn(script{strings.NewReader(text)}, nil, false), j: d.evaluator, a: &a, maxBody: 1 << 20}
+			r := reader{c: newConn(script{strings.NewReader(text)}, nil, false), evaluator: d.evaluator, a: &a, maxBody: 1 << 20}
 			if err := r.read(t.Context()); err != nil {
 				t.Fatal(err)
 			}

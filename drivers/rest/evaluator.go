@@ -30,9 +30,9 @@ type keptHeader struct {
 }
 
 // keepHeader keeps the values of a header. It returns the index in answer.values.
-func (j *evaluator) keepHeader(name string, match *regexp.Regexp) int {
-	j.kept = append(j.kept, keptHeader{name, match})
-	return len(j.kept) - 1
+func (ev *evaluator) keepHeader(name string, match *regexp.Regexp) int {
+	ev.kept = append(ev.kept, keptHeader{name, match})
+	return len(ev.kept) - 1
 }
 
 // of returns the kept part of a value, and false if the value does not match.
@@ -79,30 +79,30 @@ type answer struct {
 }
 
 // reset makes the answer ready for the next response.
-func (a *answer) reset(j *evaluator) {
+func (a *answer) reset(ev *evaluator) {
 	matched, values := a.matched, a.values
-	if len(matched) != len(j.headers) {
-		matched = make([]bool, len(j.headers))
+	if len(matched) != len(ev.headers) {
+		matched = make([]bool, len(ev.headers))
 	}
-	if len(values) != len(j.kept) {
-		values = make([]keptValue, len(j.kept))
+	if len(values) != len(ev.kept) {
+		values = make([]keptValue, len(ev.kept))
 	}
 	clear(matched)
 	clear(values)
 	*a = answer{body: a.body[:0], matched: matched, values: values}
 }
 
-// header takes note of one header line.
-func (a *answer) header(j *evaluator, name, value []byte) {
+// header records one header line.
+func (a *answer) header(ev *evaluator, name, value []byte) {
 	if equalFold(name, "Retry-After") {
 		a.retryAfter = retryAfter(string(value), time.Now())
 	}
-	for i := range j.headers {
-		h := &j.headers[i]
+	for i := range ev.headers {
+		h := &ev.headers[i]
 		a.matched[i] = a.matched[i] || equalFold(name, h.name) && h.value.Match(value)
 	}
-	for i := range j.kept {
-		if h := &j.kept[i]; !a.values[i].found && equalFold(name, h.name) {
+	for i := range ev.kept {
+		if h := &ev.kept[i]; !a.values[i].found && equalFold(name, h.name) {
 			if value, ok := h.of(value); ok {
 				a.values[i] = keptValue{true, bytes.Clone(value)}
 			}
@@ -138,16 +138,16 @@ func parseStatus(s string) (low, high int, err error) {
 	return 0, 0, fmt.Errorf("%q is no status: write 200 to 599, or a class as in 2xx", s)
 }
 
-// decide sets the outcome of an attempt whose answer came whole.
-func (j *evaluator) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
+// decide sets the outcome of an attempt that got a whole answer.
+func (ev *evaluator) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
 	at.Answered = true
 	at.Status, at.In = a.status, a.size
 	at.RetryAfter = a.retryAfter
-	if j.chosen != nil && j.chosen(op.Seq) {
+	if ev.chosen != nil && ev.chosen(op.Seq) {
 		at.Answer = a.kept()
 	}
-	if j.ok[a.status] {
-		if why := j.failing(a, op); why != "" {
+	if ev.ok[a.status] {
+		if why := ev.failing(a, op); why != "" {
 			at.Fail(drivers.Indeterminate, drivers.CodeCheck, why)
 			return
 		}
@@ -161,10 +161,10 @@ func (j *evaluator) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
 	at.Fail(outcome, statusCode(a.status), statusText(a.status))
 }
 
-// failing returns what does not hold, or nothing.
-func (j *evaluator) failing(a *answer, op *drivers.Op) string {
-	for i := range j.checks {
-		if why := j.checks[i](a, op); why != "" {
+// failing returns the condition that does not hold, or "".
+func (ev *evaluator) failing(a *answer, op *drivers.Op) string {
+	for i := range ev.checks {
+		if why := ev.checks[i](a, op); why != "" {
 			return why
 		}
 	}

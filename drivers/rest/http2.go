@@ -213,15 +213,15 @@ func (s *session2) exchange(cc *http.ClientConn, request *http.Request) error {
 		return err
 	}
 	defer response.Body.Close()
-	j, a := s.d.evaluator, &s.answer
-	a.reset(j)
+	ev, a := s.d.evaluator, &s.answer
+	a.reset(ev)
 	a.status = response.StatusCode
 	if a.status < 200 || a.status > 599 {
 		return malformed("status outside of 200 to 599")
 	}
 	for name, values := range response.Header {
 		for _, v := range values {
-			a.header(j, []byte(name), []byte(v))
+			a.header(ev, []byte(name), []byte(v))
 		}
 	}
 	if response.ContentLength > s.d.maxBody && request.Method != "HEAD" {

@@ -51,7 +51,7 @@ func (d *driver) Poller() (drivers.Poller, error) {
 		return nil, nil
 	}
 	l := &loop{d: d, conns: make(map[int32]*polled), soonest: math.MaxInt64}
-	l.reader = reader{j: d.evaluator, a: &l.answer, maxBody: d.maxBody, noBody: d.request.line.method == "HEAD"}
+	l.reader = reader{evaluator: d.evaluator, a: &l.answer, maxBody: d.maxBody, noBody: d.request.line.method == "HEAD"}
 	return l, l.epoll.open()
 }
 

@@ -32,9 +32,9 @@ const (
 	waiting
 )
 
-func (t *rawExchange) init(raw syscall.RawConn) {
-	t.raw = raw
-	t.step = t.advance
+func (x *rawExchange) init(raw syscall.RawConn) {
+	x.raw = raw
+	x.step = x.advance
 }
 
 // do makes one exchange on an idle connection: it sends out and reads the first bytes of the answer into in. If stale
@@ -43,48 +43,48 @@ func (t *rawExchange) init(raw syscall.RawConn) {
 //
 // Subtleness ahead: preparing the poller clears its state. The look at the socket finds bytes that arrived before.
 // Bytes after the request raise a new event. So the look must stay between the two.
-func (t *rawExchange) do(out, in []byte) (stale bool, sent, got int, err error) {
-	t.out, t.in = out, in
-	t.stage, t.sent, t.got, t.err = looking, 0, 0, nil
-	err = t.raw.Read(t.step)
+func (x *rawExchange) do(out, in []byte) (stale bool, sent, got int, err error) {
+	x.out, x.in = out, in
+	x.stage, x.sent, x.got, x.err = looking, 0, 0, nil
+	err = x.raw.Read(x.step)
 	if err == nil {
-		err = t.err
+		err = x.err
 	}
-	t.out, t.in = nil, nil
-	return t.stage == looking, t.sent, t.got, err
+	x.out, x.in = nil, nil
+	return x.stage == looking, x.sent, x.got, err
 }
 
 // advance does as many steps as it can. It returns false to wait until the socket is readable.
-func (t *rawExchange) advance(fd uintptr) (done bool) {
-	if t.stage == looking {
-		if n, err := retry(readNow, fd, t.in[:1]); n >= 0 || err != unix.EAGAIN {
+func (x *rawExchange) advance(fd uintptr) (done bool) {
+	if x.stage == looking {
+		if n, err := retry(readNow, fd, x.in[:1]); n >= 0 || err != unix.EAGAIN {
 			return true
 		}
-		t.stage = sending
+		x.stage = sending
 	}
-	if t.stage == sending {
-		n, err := retry(writeNow, fd, t.out)
-		t.sent = max(n, 0)
+	if x.stage == sending {
+		n, err := retry(writeNow, fd, x.out)
+		x.sent = max(n, 0)
 		if err != nil && err != unix.EAGAIN {
-			t.err = err
+			x.err = err
 			return true
 		}
-		if t.sent < len(t.out) {
+		if x.sent < len(x.out) {
 			return true
 		}
-		t.stage = waiting
+		x.stage = waiting
 		return false
 	}
-	n, err := retry(readNow, fd, t.in)
+	n, err := retry(readNow, fd, x.in)
 	switch {
 	case n > 0:
-		t.got = n
+		x.got = n
 	case err == unix.EAGAIN:
 		return false
 	case err != nil:
-		t.err = err
+		x.err = err
 	default:
-		t.err = io.EOF
+		x.err = io.EOF
 	}
 	return true
 }

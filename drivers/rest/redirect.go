@@ -14,22 +14,22 @@ import (
 // request may have taken effect ("see other"). An outcome that would be rejected is then indeterminate. follow does
 // not follow an answer that is ok, that exceeds the bound, or whose location cannot be requested. Such an answer
 // stands.
-func (c *requester) follow(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt, a *answer) *answer {
+func (rq *requester) follow(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt, a *answer) *answer {
 	sent, out, became := at.Sent, at.Out, false
-	for range c.client.redirects {
+	for range rq.client.redirects {
 		if !isRedirect(at, a) {
 			break
 		}
-		next, get, err := c.hop(d, op, a)
+		next, get, err := rq.hop(d, op, a)
 		if err != nil {
 			at.Detail += ": not followed: " + err.Error()
 			break
 		}
 		became = became || get
-		c.client.followed.Add(1)
+		rq.client.followed.Add(1)
 		hidden, transparent := at.Hidden, at.Transparent
 		at.Reset(at.Number, at.Begun)
-		a = c.send(ctx, next, op, at)
+		a = rq.send(ctx, next, op, at)
 		at.Sent, at.Wire = sent, true
 		at.Hidden, at.Transparent = at.Hidden+hidden, at.Transparent+transparent
 		out += at.Out
@@ -55,7 +55,7 @@ func isRedirect(at *drivers.Attempt, a *answer) bool {
 }
 
 // hop makes the driver of the request that an answer redirects to. get reports that another method became a GET.
-func (c *requester) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get bool, err error) {
+func (rq *requester) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get bool, err error) {
 	from := d.request
 	base, err := url.Parse(from.line.scheme + "://" + from.line.host + string(from.path.append(nil, op)))
 	if err != nil {
@@ -84,7 +84,7 @@ func (c *requester) hop(d *driver, op *drivers.Op, a *answer) (next *driver, get
 		r.host = from.host
 	}
 	from.takeAlong(r, op, same, get)
-	next, err = c.client.driver(r, d.evaluator)
+	next, err = rq.client.driver(r, d.evaluator)
 	return next, get, err
 }
 

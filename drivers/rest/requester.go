@@ -26,66 +26,66 @@ type countedSession struct {
 // maxSessions bounds the connections that a requester keeps open, because redirects may lead to any origin.
 const maxSessions = 16
 
-func newRequester(f *client) *requester {
-	return &requester{client: f, sessions: make(map[*origin]*countedSession)}
+func newRequester(cl *client) *requester {
+	return &requester{client: cl, sessions: make(map[*origin]*countedSession)}
 }
 
 // attempt makes one attempt with the request of d, and follows redirects as far as the stream allows. The answer is
 // valid until the next attempt, and only if this attempt was answered.
-func (c *requester) attempt(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt) *answer {
-	a := c.send(ctx, d, op, at)
-	if c.client.redirects > 0 {
-		a = c.follow(ctx, d, op, at, a)
+func (rq *requester) attempt(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt) *answer {
+	a := rq.send(ctx, d, op, at)
+	if rq.client.redirects > 0 {
+		a = rq.follow(ctx, d, op, at, a)
 	}
 	return a
 }
 
 // send makes one request.
-func (c *requester) send(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt) *answer {
-	l := c.session(d)
-	l.use(d)
-	l.retire(c.client)
-	l.Do(ctx, op, at)
-	l.countUse()
-	return l.last()
+func (rq *requester) send(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt) *answer {
+	s := rq.session(d)
+	s.use(d)
+	s.retire(rq.client)
+	s.Do(ctx, op, at)
+	s.countUse()
+	return s.last()
 }
 
-func (c *requester) session(d *driver) *countedSession {
-	l := c.sessions[d.origin]
-	if l == nil {
-		if len(c.sessions) >= maxSessions {
-			_ = c.close()
+func (rq *requester) session(d *driver) *countedSession {
+	s := rq.sessions[d.origin]
+	if s == nil {
+		if len(rq.sessions) >= maxSessions {
+			_ = rq.close()
 		}
-		l = &countedSession{originSession: d.openSession()}
-		l.plain, _ = l.originSession.(*session)
-		c.sessions[d.origin] = l
+		s = &countedSession{originSession: d.openSession()}
+		s.plain, _ = s.originSession.(*session)
+		rq.sessions[d.origin] = s
 	}
-	return l
+	return s
 }
 
 // retire closes a connection that has reached its limits.
-func (l *countedSession) retire(f *client) {
-	if f.limited() && l.plain != nil && l.plain.conn != nil && f.over(&l.life) {
-		l.plain.drop()
+func (s *countedSession) retire(cl *client) {
+	if cl.limited() && s.plain != nil && s.plain.conn != nil && cl.over(&s.life) {
+		s.plain.drop()
 	}
 }
 
 // countUse counts a request on the session's connection.
-func (l *countedSession) countUse() {
-	if l.plain == nil || l.plain.conn == nil {
+func (s *countedSession) countUse() {
+	if s.plain == nil || s.plain.conn == nil {
 		return
 	}
-	if l.counted != l.plain.conn {
-		l.counted, l.life = l.plain.conn, life{born: time.Now()}
+	if s.counted != s.plain.conn {
+		s.counted, s.life = s.plain.conn, life{born: time.Now()}
 	}
-	l.life.used++
+	s.life.used++
 }
 
-func (c *requester) close() error {
+func (rq *requester) close() error {
 	var all []error
-	for o, l := range c.sessions {
-		all = append(all, l.Close())
-		delete(c.sessions, o)
+	for o, s := range rq.sessions {
+		all = append(all, s.Close())
+		delete(rq.sessions, o)
 	}
 	return errors.Join(all...)
 }

@@ -22,29 +22,29 @@ type Targets struct {
 const maxTargets = 100_000
 
 // targets compiles the requests of the file.
-func (w *compiler) targets() []compiledRequest {
-	t := w.config.Targets
-	j := w.evaluator(w.config.OK, w.config.Checks)
+func (cp *compiler) targets() []compiledRequest {
+	t := cp.config.Targets
+	ev := cp.evaluator(cp.config.OK, cp.config.Checks)
 	if t.File == "" {
-		w.problemAt("targets.file", "is missing")
+		cp.problemAt("targets.file", "is missing")
 	}
-	if w.env == nil || t.File == "" {
-		w.headers(&request{}, w.config.Headers, func(string) bool { return false })
-		w.auth(&request{}, &Step{})
+	if cp.env == nil || t.File == "" {
+		cp.headers(&request{}, cp.config.Headers, func(string) bool { return false })
+		cp.auth(&request{}, &Step{})
 		return nil
 	}
-	all, err := t.read(w.env.Files)
+	all, err := t.read(cp.env.Files)
 	if err != nil {
-		w.problemAt("targets", err.Error())
+		cp.problemAt("targets", err.Error())
 	}
 	requests := make([]compiledRequest, 0, len(all))
 	for i := range all {
-		r, err := w.target(&all[i])
+		r, err := cp.target(&all[i])
 		if err != nil {
-			w.problemAt("targets", fmt.Sprintf("target %d of %s: %v", i+1, t.File, err))
+			cp.problemAt("targets", fmt.Sprintf("target %d of %s: %v", i+1, t.File, err))
 			return nil
 		}
-		requests = append(requests, compiledRequest{request: r, evaluator: j})
+		requests = append(requests, compiledRequest{request: r, evaluator: ev})
 	}
 	return requests
 }
@@ -92,7 +92,7 @@ func (t *Targets) json() bool {
 }
 
 // target compiles the request of one target. {{...}} in it has no meaning.
-func (w *compiler) target(t *vegeta.Target) (*request, error) {
+func (cp *compiler) target(t *vegeta.Target) (*request, error) {
 	l, err := parseRequestLine(t.Method + " " + t.URL)
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (w *compiler) target(t *vegeta.Target) (*request, error) {
 	if err := l.checkURL(); err != nil {
 		return nil, err
 	}
-	r := &request{line: l, path: texts{{literal: l.path}}, close: !w.config.reuse(), env: w.env}
+	r := &request{line: l, path: texts{{literal: l.path}}, close: !cp.config.reuse(), env: cp.env}
 	if len(t.Body) > 0 {
 		r.body = texts{{literal: string(t.Body)}}
 	}
@@ -120,9 +120,9 @@ func (w *compiler) target(t *vegeta.Target) (*request, error) {
 			r.add(name, text{template: drivers.Literal(value)})
 		}
 	}
-	w.headers(r, w.config.Headers, func(name string) bool { return r.names(name) })
+	cp.headers(r, cp.config.Headers, func(name string) bool { return r.names(name) })
 	if !r.names("Authorization") {
-		w.auth(r, &Step{})
+		cp.auth(r, &Step{})
 	}
 	return r, nil
 }

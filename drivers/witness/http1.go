@@ -56,10 +56,10 @@ func (h *http1Reader) beginRequest(line []byte) error {
 	method, rest, ok := bytes.Cut(line, []byte(" "))
 	at := bytes.LastIndexByte(rest, ' ')
 	if !ok || !isVisible(method) || at < 1 || !bytes.HasPrefix(rest[at+1:], []byte("HTTP/1.")) || len(rest)-at-1 != len("HTTP/1.1") {
-		return errors.New("a request that is no HTTP/1.x; of TLS a witness sees nothing")
+		return errors.New("a request that is not HTTP/1.x; a witness cannot read TLS")
 	}
 	if string(method) == "CONNECT" {
-		return errors.New("CONNECT: what follows is no HTTP")
+		return errors.New("CONNECT: the rest is not HTTP")
 	}
 	h.mark = marker{}
 	h.current = arrivedRequest{head: string(method) == "HEAD"}
@@ -100,7 +100,7 @@ func (h *http1Reader) requestWhole() error {
 // beginResponse reads HTTP/1.x STATUS.
 func (h *http1Reader) beginResponse(line []byte) error {
 	if len(line) < len("HTTP/1.1 200") || string(line[:7]) != "HTTP/1." || line[8] != ' ' {
-		return errors.New("an answer that is no HTTP/1.x")
+		return errors.New("an answer that is not HTTP/1.x")
 	}
 	h.old, h.status = line[7] == '0', 0
 	for _, c := range line[9:12] {
@@ -120,7 +120,7 @@ func (h *http1Reader) answering() (framing, error) {
 	f := &h.response.head
 	switch {
 	case h.status == 101:
-		return framing{}, errors.New("101 Switching Protocols: what follows is no HTTP/1.x")
+		return framing{}, errors.New("101 Switching Protocols: the rest is not HTTP/1.x")
 	case h.status < 200:
 		return framing{}, errInterim
 	case h.status == 204 || h.status == 304 || len(h.waiting) > 0 && h.waiting[0].head:

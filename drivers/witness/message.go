@@ -152,7 +152,7 @@ func (m *message) field(line []byte) error {
 	case equalFold(name, "Content-Length"):
 		n, ok := parseLength(value)
 		if !ok || m.head.length >= 0 && m.head.length != n {
-			return errors.New("a content length that is no number, or two that differ")
+			return errors.New("an invalid or contradictory content length")
 		}
 		m.head.length = n
 	case equalFold(name, "Transfer-Encoding"):

@@ -1,9 +1,9 @@
-// Package httplink breaks HTTP on a link, above its bytes: HTTP/1.1, and HTTP/2 in clear text as gRPC speaks it.
+// Package httplink breaks HTTP on a link, above its bytes: HTTP/1.1, and HTTP/2 in clear text as gRPC uses it.
 //
-// The layer lies only on links that the scenario breaks so, and acts only while a fault is in force. HTTP/1.1 passes byte
-// for byte; of HTTP/2 the header blocks are written anew, each for itself, because one that is held back or left out would
-// otherwise leave the two ends with different tables for those that follow (RFC 7541, section 2.2). What is no HTTP passes
-// as it is.
+// The layer is put only on links that the scenario breaks this way, and acts only while a fault is in force. HTTP/1.1
+// passes byte for byte. Of HTTP/2 the layer encodes each header block anew, without the dynamic table. Otherwise a
+// delayed or missing block would leave the two ends with different tables (RFC 7541, section 2.2). Other protocols
+// pass unchanged.
 package httplink
 
 import (
@@ -17,7 +17,7 @@ import (
 	"wringer/faults/request"
 )
 
-// protocol is the name under which the layer lies on a link.
+// protocol is the layer's name on a link.
 const protocol = "http"
 
 // Config is a fault on the requests of a link.
@@ -26,7 +26,7 @@ type Config struct {
 	Act  Act    `yaml:"http" jsonschema:"required" jsonschema_description:"What goes wrong with the requests that match."`
 }
 
-// Act is what goes wrong: exactly one of its verbs, with the requests that Match, First and Share leave.
+// Act is what a fault does: exactly one action, on the requests that Match, First and Share select.
 type Act struct {
 	Status     int           `yaml:"status" jsonschema_description:"Answered with this status in the target's place, which gets nothing: 503, 429."`
 	RetryAfter time.Duration `yaml:"retry_after" jsonschema_description:"The Retry-After of that answer, in whole seconds."`
@@ -43,19 +43,19 @@ type Act struct {
 	Match Match        `yaml:"match" jsonschema_description:"Which requests. Default: all."`
 }
 
-// Match says which requests a fault acts on. All that is given must hold.
+// Match selects the requests of a fault. All given conditions must hold.
 type Match struct {
 	Method  string            `yaml:"method" jsonschema_description:"The method: POST."`
 	Path    string            `yaml:"path" jsonschema_description:"The path, without the query; with * at its end, what it begins with: /orders/*, /shop.v1.Inventory/Reserve."`
 	Headers map[string]string `yaml:"headers" jsonschema_description:"Headers and their values; * is any value."`
 }
 
-// codes are gRPC's, by number.
+// codes are the names of gRPC's codes, by number.
 var codes = []string{"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
 	"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL",
 	"UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"}
 
-// codeOf returns the number of a code's name, 0 when it is none that an error can have.
+// codeOf returns the number of a code's name; 0 if it is not an error code.
 func codeOf(name string) int {
 	for n, code := range codes {
 		if code == name {
@@ -65,7 +65,7 @@ func codeOf(name string) int {
 	return 0
 }
 
-// verbs are what is set, in words.
+// verbs describe the actions that are set.
 func (a *Act) verbs() (words []string) {
 	add := func(set bool, format string, args ...any) {
 		if set {
@@ -95,13 +95,13 @@ func (c *Config) Check(problem func(field, message string)) {
 		problem("http.status", fmt.Sprintf("%d ends no request: write 200 to 599", a.Status))
 	}
 	if a.GRPC != "" && codeOf(a.GRPC) == 0 {
-		problem("http.grpc", fmt.Sprintf("%q is no error of gRPC's: write one of %s", a.GRPC, strings.Join(codes[1:], ", ")))
+		problem("http.grpc", fmt.Sprintf("%q is not a gRPC error: write one of %s", a.GRPC, strings.Join(codes[1:], ", ")))
 	}
 	switch {
 	case a.RetryAfter < 0 || a.RetryAfter%time.Second != 0:
-		problem("http.retry_after", "is told in whole seconds: write 1s, 2s")
+		problem("http.retry_after", "must be in whole seconds: write 1s, 2s")
 	case a.RetryAfter > 0 && a.Status == 0:
-		problem("http.retry_after", "belongs to status, which is not given")
+		problem("http.retry_after", "has no effect without status")
 	}
 	for field, negative := range map[string]bool{
 		"delay_headers": a.Headers < 0, "delay_body": a.Body < 0, "truncate": a.Truncate != nil && *a.Truncate < 0, "cut": a.Cut < 0, "first": a.First < 0,
@@ -114,7 +114,7 @@ func (c *Config) Check(problem func(field, message string)) {
 		problem("http.first", "stands beside share: give one of the two")
 	}
 	if a.Cut > 0 && (a.First > 0 || a.Share > 0) {
-		problem("http.cut", "counts every matching request of its connection: take first and share away")
+		problem("http.cut", "counts every matching request of its connection: remove first and share")
 	}
 	c.checkMatch(problem)
 }
@@ -122,13 +122,13 @@ func (c *Config) Check(problem func(field, message string)) {
 func (c *Config) checkMatch(problem func(field, message string)) {
 	m := &c.Act.Match
 	if m.Method != strings.ToUpper(m.Method) || strings.ContainsAny(m.Method, " *") {
-		problem("http.match.method", fmt.Sprintf("%q is no method: write one in capitals, as in POST", m.Method))
+		problem("http.match.method", fmt.Sprintf("%q is not a method: write one in capitals, as in POST", m.Method))
 	}
 	if m.Path != "" && !strings.HasPrefix(m.Path, "/") {
 		problem("http.match.path", fmt.Sprintf("%q would match nothing: a path begins with /", m.Path))
 	}
 	if strings.Contains(strings.TrimSuffix(m.Path, "*"), "*") || strings.Contains(m.Path, "?") {
-		problem("http.match.path", "holds a * before its end, or a query: it is compared as it stands, without the query")
+		problem("http.match.path", "may hold a * only at its end, and no query")
 	}
 	for name, value := range m.Headers {
 		if name == "" || value == "" {
@@ -153,7 +153,7 @@ func (c *Config) On() faults.Place { return faults.Place{Link: c.Link} }
 // Describe implements faults.Config.
 func (c *Config) Describe() faults.Description { return faults.Description{Words: c.words()} }
 
-// words tell the fault: "answer 503, to POST /orders, of 30%".
+// words describe the fault: "answer 503, to POST /orders, of 30%".
 func (c *Config) words() string {
 	a := &c.Act
 	words := a.verbs()
@@ -175,7 +175,7 @@ func (c *Config) words() string {
 	return strings.Join(words, ", ")
 }
 
-// matches says whether the request is one of those.
+// matches reports whether a request meets all conditions.
 func (m *Match) matches(method, path string, header http.Header) bool {
 	path, _, _ = strings.Cut(path, "?")
 	if m.Method != "" && m.Method != method {

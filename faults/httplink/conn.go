@@ -14,27 +14,27 @@ import (
 	"wringer/faults/request"
 )
 
-// errShort ends a connection in order although more was announced.
+// errShort ends a connection in order although more bytes were announced.
 var errShort = fmt.Errorf("short: %w", io.EOF)
 
-// conn carries one connection. Of HTTP/1.1 one goroutine carries requests and another answers, which come in the order of
-// the requests: an answer of our own waits for those before it.
+// conn carries one connection. For HTTP/1.1 one goroutine carries requests and another answers. Answers have the
+// order of the requests, so an answer of our own waits for those before it.
 type conn struct {
 	*request.Ends
 	layer *layer
 
-	writing sync.Mutex // held to write to the client, a whole answer at a time
+	writing sync.Mutex // held to write to the client, one whole answer at a time
 
 	mu    sync.Mutex
-	queue []*exchange
+	queue []*pendingRequest
 	met   map[*Fault]int // requests that each fault acted on, or counts for its cut
 }
 
-// exchange is a request whose answer is to come.
-type exchange struct {
+// pendingRequest is a request whose answer has not come.
+type pendingRequest struct {
 	method  string
 	fault   *Fault // acts on the answer; nil: none
-	ours    []byte // the answer, given in the target's place
+	ours    []byte // the answer that replaces the target's
 	close   bool   // the connection ends after ours
 	upgrade bool   // another protocol may follow
 	lost    bool   // no answer comes
@@ -44,8 +44,8 @@ func newConn(l *layer, client, target net.Conn) *conn {
 	return &conn{Ends: request.NewEnds(client, target), layer: l, met: make(map[*Fault]int)}
 }
 
-// forget takes the ended connection from the faults that keep it.
-func (c *conn) forget() {
+// releaseFaults removes the ended connection from the faults that registered it.
+func (c *conn) releaseFaults() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for f := range c.met {
@@ -53,43 +53,44 @@ func (c *conn) forget() {
 	}
 }
 
-// meets charges a fault with a request of this connection, whose headers are size bytes; it returns the how manieth it is.
-func (c *conn) meets(f *Fault, size int) (nth int) {
+// charge counts a request of this connection for a fault; size is the size of its headers. It returns the request's
+// number for that fault, from 1.
+func (c *conn) charge(f *Fault, size int) (n int) {
 	c.mu.Lock()
 	c.met[f]++
-	nth = c.met[f]
+	n = c.met[f]
 	c.mu.Unlock()
-	if f.act.Cut > nth {
-		return nth // counted, and let through
+	if f.act.Cut > n {
+		return n // counted, and passed on
 	}
-	f.Meets(nth == 1 || nth == f.act.Cut, size)
-	return nth
+	f.Meets(n == 1 || n == f.act.Cut, size)
+	return n
 }
 
-// requests carries what the client says.
+// requests carries the client's bytes.
 func (c *conn) requests(r *bufio.Reader) error {
 	for {
 		head, err := readHead(r)
 		if err != nil {
-			return c.rest(c.Target, r, err)
+			return c.passRest(c.Target, r, err)
 		}
 		req, err := parseRequest(head)
 		if err != nil {
-			return c.rest(c.Target, r, errRaw)
+			return c.passRest(c.Target, r, errNotHTTP)
 		}
-		_, _ = r.Discard(len(head)) // it is in the buffer
+		_, _ = r.Discard(len(head)) // cannot fail: the bytes are in the buffer
 		if err := c.request(r, head, req); err != nil {
 			return err
 		}
 		if upgrades(req) {
-			return c.rest(c.Target, r, errRaw)
+			return c.passRest(c.Target, r, errNotHTTP)
 		}
 	}
 }
 
-// rest passes on what is no HTTP, to its end; another error is returned.
-func (c *conn) rest(w io.Writer, r *bufio.Reader, why error) error {
-	if !errors.Is(why, errRaw) {
+// passRest passes the rest of the connection unchanged if it is not HTTP. It returns any other error.
+func (c *conn) passRest(w io.Writer, r *bufio.Reader, why error) error {
+	if !errors.Is(why, errNotHTTP) {
 		return why
 	}
 	_, err := r.WriteTo(w)
@@ -100,14 +101,14 @@ func upgrades(r *http.Request) bool {
 	return r.Method == http.MethodConnect || r.Header.Get("Upgrade") != ""
 }
 
-// request carries one request, or what a fault makes of it.
+// request carries one request, or applies a fault to it.
 func (c *conn) request(r *bufio.Reader, head []byte, req *http.Request) error {
-	e := &exchange{method: req.Method, upgrade: upgrades(req)}
-	f := c.layer.strike(false, req.Method, req.RequestURI, req.Header)
+	e := &pendingRequest{method: req.Method, upgrade: upgrades(req)}
+	f := c.layer.pick(false, req.Method, req.RequestURI, req.Header)
 	if f != nil {
-		nth := c.meets(f, len(head))
+		n := c.charge(f, len(head))
 		switch a := &f.act; {
-		case a.Cut > 0 && nth >= a.Cut:
+		case a.Cut > 0 && n >= a.Cut:
 			return request.ErrCut
 		case a.Cut > 0:
 		case a.Status > 0:
@@ -128,9 +129,9 @@ func (c *conn) request(r *bufio.Reader, head []byte, req *http.Request) error {
 	return bodyOf(req).pass(c.Target, r, nil)
 }
 
-// refuse answers in the target's place. A client that asks before it sends its body may keep it back: then nothing can
-// follow on the connection.
-func (c *conn) refuse(r *bufio.Reader, req *http.Request, e *exchange, f *Fault) error {
+// refuse answers instead of the target. A client that sent Expect: 100-continue may withhold its body; then the
+// connection has to end.
+func (c *conn) refuse(r *bufio.Reader, req *http.Request, e *pendingRequest, f *Fault) error {
 	e.close = req.Close
 	if strings.EqualFold(req.Header.Get("Expect"), "100-continue") {
 		e.close = true
@@ -141,10 +142,10 @@ func (c *conn) refuse(r *bufio.Reader, req *http.Request, e *exchange, f *Fault)
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.expect(e)
-	return c.giveOurs()
+	return c.writeOurAnswers()
 }
 
-// answer is the whole answer in the target's place.
+// answer is the whole answer that replaces the target's.
 func (a *Act) answer(end bool) []byte {
 	text := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Length: 0\r\n", a.Status, http.StatusText(a.Status))
 	if a.RetryAfter > 0 {
@@ -156,14 +157,14 @@ func (a *Act) answer(end bool) []byte {
 	return []byte(text + "\r\n")
 }
 
-func (c *conn) expect(e *exchange) {
+func (c *conn) expect(e *pendingRequest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.queue = append(c.queue, e) // bounded by what the target and the client hold unread
+	c.queue = append(c.queue, e) // bounded by the requests that the target and the client leave unread
 }
 
-// giveOurs writes our own answers that are due. c.writing is held.
-func (c *conn) giveOurs() error {
+// writeOurAnswers writes our own answers that are due. The caller holds c.writing.
+func (c *conn) writeOurAnswers() error {
 	for {
 		e := c.next()
 		if e == nil || e.ours == nil {
@@ -179,8 +180,8 @@ func (c *conn) giveOurs() error {
 	}
 }
 
-// next is the exchange whose answer comes next, nil without one.
-func (c *conn) next() *exchange {
+// next is the request whose answer comes next; nil without one.
+func (c *conn) next() *pendingRequest {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.queue) == 0 {
@@ -195,37 +196,37 @@ func (c *conn) done() {
 	c.queue = c.queue[1:]
 }
 
-// answers carries what the target says.
+// answers carries the target's bytes.
 func (c *conn) answers() error {
 	r := bufio.NewReaderSize(c.Target, maxHead)
 	for {
 		head, err := readHead(r)
 		if err != nil {
-			return c.rest(c.Client, r, err)
+			return c.passRest(c.Client, r, err)
 		}
 		e := c.next()
-		if e == nil { // nobody asked
-			return c.rest(c.Client, r, errRaw)
+		if e == nil { // an unrequested answer
+			return c.passRest(c.Client, r, errNotHTTP)
 		}
-		if e.lost { // what it says now answers a later request
-			return c.rest(io.Discard, r, errRaw)
+		if e.lost { // these bytes answer a later request
+			return c.passRest(io.Discard, r, errNotHTTP)
 		}
 		answer, err := parseAnswer(head, e.method)
 		if err != nil {
-			return c.rest(c.Client, r, errRaw)
+			return c.passRest(c.Client, r, errNotHTTP)
 		}
-		_, _ = r.Discard(len(head)) // it is in the buffer
+		_, _ = r.Discard(len(head)) // cannot fail: the bytes are in the buffer
 		if err := c.answer(r, head, answer, e); err != nil {
 			return err
 		}
 		if e.upgrade && answer.StatusCode < 300 {
-			return c.rest(c.Client, r, errRaw)
+			return c.passRest(c.Client, r, errNotHTTP)
 		}
 	}
 }
 
-// answer carries one answer, or what a fault makes of it.
-func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *exchange) error {
+// answer carries one answer, or applies a fault to it.
+func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *pendingRequest) error {
 	arrived := time.Now()
 	act := &Act{}
 	if e.fault != nil && e.fault.InForce() && answer.StatusCode >= 200 {
@@ -238,7 +239,7 @@ func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *ex
 		return err
 	}
 	if answer.StatusCode < 200 && answer.StatusCode != http.StatusSwitchingProtocols {
-		return nil // the answer itself follows
+		return nil // the final answer follows
 	}
 	c.wait(e.fault, arrived.Add(act.Body), act.Body)
 	b := bodyOfAnswer(answer, e.method)
@@ -254,17 +255,17 @@ func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *ex
 		return err
 	}
 	c.done()
-	return c.giveOurs()
+	return c.writeOurAnswers()
 }
 
-// wait waits out a delay, from its begin to due, or for the end of the fault or the connection.
+// wait waits until due, or until the fault or the connection ends.
 func (c *conn) wait(f *Fault, due time.Time, delay time.Duration) {
 	if delay > 0 {
 		f.Wait(c.Ends, due)
 	}
 }
 
-// corrupt changes one byte of sixteen of a body; p stands at offset in it.
+// corrupt changes one byte of sixteen of a body. p begins at offset of the body.
 func corrupt(p []byte, offset int) {
 	for i := range p {
 		if (offset+i)%16 == 0 {

@@ -9,7 +9,7 @@ import (
 	"wringer/faults/request"
 )
 
-// Fault acts on the requests that match, between Inject and Heal.
+// Fault acts on the matching requests between Inject and Heal.
 type Fault struct {
 	request.Force
 	act   Act
@@ -28,14 +28,14 @@ func (f *Fault) Inject(ctx context.Context) error {
 	})
 }
 
-// Heal implements faults.Fault. What was delayed goes out, and connections with an answer that will not come are reset.
+// Heal implements faults.Fault. Delayed answers go out. Connections with an answer that will not come are reset.
 func (f *Fault) Heal(context.Context) error {
 	f.End(func() { f.layer.faults.Remove(f) })
 	return nil
 }
 
-// Probe implements faults.Fault. It sends a request through the layer to an answer of its own; while another fault is in
-// force on the link no more can be seen than that this one is not.
+// Probe implements faults.Fault. It sends a request through the layer to an answerer of its own. While another fault
+// is in force on the link, Probe only checks that this fault is not.
 func (f *Fault) Probe(ctx context.Context) error {
 	others := f.layer.faults.All()
 	if slices.Contains(others, f) {
@@ -55,7 +55,7 @@ const (
 	reply    = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 )
 
-// ask sends a question through the layer, and wants the reply.
+// ask sends a question through the layer, and expects the reply.
 func (l *layer) ask(ctx context.Context) error {
 	carry := func(client, target net.Conn) { l.Carry(client, target, "") }
 	got, err := request.Echo(ctx, carry, []byte(question), func([]byte) []byte { return []byte(reply) })

@@ -13,12 +13,12 @@ import (
 	"wringer/faults/request"
 )
 
-// frame is one frame of HTTP/2 as it came, or a header block with its continuations.
+// frame is one received HTTP/2 frame, or a header block with its continuations.
 type frame struct {
 	http2.FrameHeader
 	payload []byte
 	fields  []hpack.HeaderField // of a header block
-	prefix  []byte              // before the block: the priority, or the promised stream
+	prefix  []byte              // the bytes before the block: the priority, or the promised stream
 	block   bool
 	size    int // on the wire
 }
@@ -29,7 +29,7 @@ func (f *frame) add(name, value string) *frame {
 	return f
 }
 
-// ends says whether the stream's sender has nothing more to say.
+// ends reports whether the frame ends its side of the stream.
 func (f *frame) ends() bool {
 	return f.Type == http2.FrameRSTStream ||
 		(f.Type == http2.FrameHeaders || f.Type == http2.FrameData) && f.Flags.Has(http2.FlagDataEndStream)
@@ -45,14 +45,14 @@ func (f *frame) data() []byte {
 }
 
 const (
-	// maxPayload bounds the frames that are read; the peers settle on 16 KiB unless they say otherwise.
+	// maxPayload bounds the frames that are read. The peers use 16 KiB unless they agree on more.
 	maxPayload = 1 << 20
 	maxBlock   = 1 << 20
 	maxTable   = 1 << 20
-	leastFrame = 16 << 10 // what every peer takes
+	leastFrame = 16 << 10 // the size that every peer accepts
 )
 
-// frames reads frames. Header blocks are decoded whether or not they matter, because each builds on those before.
+// frames reads frames. It decodes every header block, because each depends on the blocks before.
 type frames struct {
 	r       *bufio.Reader
 	decoder *hpack.Decoder
@@ -111,7 +111,7 @@ func (in *frames) raw() (*frame, error) {
 	return f, nil
 }
 
-// strip takes padding and prefix from the beginning of a header block.
+// strip removes padding and prefix from a header block.
 func (f *frame) strip() ([]byte, error) {
 	p := f.payload
 	if f.Flags.Has(http2.FlagHeadersPadded) {
@@ -146,7 +146,7 @@ type side struct {
 func newSide(w io.Writer) *side {
 	s := &side{w: w}
 	s.encoder = hpack.NewEncoder(&s.block)
-	// Without a table each block stands for itself, and may be late or missing.
+	// Without a table the blocks do not depend on each other, and may be late or missing.
 	s.encoder.SetMaxDynamicTableSize(0)
 	return s
 }
@@ -162,7 +162,7 @@ func (s *side) put(b []byte) error {
 	return err
 }
 
-// bytes is the frame as it goes out; a block that is longer than a frame is continued. s.mu is held.
+// bytes encodes a frame. A block longer than a frame is continued. The caller holds s.mu.
 func (s *side) bytes(f *frame) []byte {
 	if !f.block {
 		return appendFrame(nil, f.Type, f.Flags, f.StreamID, f.payload)
@@ -170,7 +170,7 @@ func (s *side) bytes(f *frame) []byte {
 	s.block.Reset()
 	s.block.Write(f.prefix)
 	for _, h := range f.fields {
-		_ = s.encoder.WriteField(h) // into memory: cannot fail
+		_ = s.encoder.WriteField(h) // cannot fail: it writes into memory
 	}
 	rest := s.block.Bytes()
 	kind, flags := f.Type, f.Flags
@@ -197,8 +197,8 @@ func appendFrame(b []byte, kind http2.FrameType, flags http2.Flags, id uint32, p
 	return append(b, payload...)
 }
 
-// credit gives the sender back the room that n bytes took in its stream and in the connection.
-func (s *side) credit(id uint32, n int) error {
+// returnWindow returns n bytes to the sender's windows, of the stream and of the connection.
+func (s *side) returnWindow(id uint32, n int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	room := binary.BigEndian.AppendUint32(nil, uint32(n))
@@ -206,7 +206,7 @@ func (s *side) credit(id uint32, n int) error {
 	return s.put(appendFrame(b, http2.FrameWindowUpdate, 0, id, room))
 }
 
-func (s *side) creditConnection(n int) error {
+func (s *side) returnConnectionWindow(n int) error {
 	if n == 0 {
 		return nil
 	}

@@ -31,12 +31,12 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run((&Config{Act: a}).words(), func(t *testing.T) {
 			t.Parallel()
-			both(t, func(t *testing.T, two bool) {
+			both(t, func(t *testing.T, http2Spoken bool) {
 				faulttest.Run(t, func(t *testing.T) faulttest.Rig {
 					s := serve(t)
 					r := newRig(t, s.address())
 					return faulttest.Rig{Config: &Config{Link: "l", Act: a}, Fault: r.open(t, a), Meet: func(ctx context.Context) error {
-						c := client(t, two)
+						c := client(t, http2Spoken)
 						defer c.CloseIdleConnections()
 						status, body, _, err := get(ctx, c, "http://"+r.address+"/")
 						if err == nil && (status != 200 || body != page) {
@@ -51,9 +51,9 @@ func TestConformance(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	both(t, func(t *testing.T, two bool) {
+	both(t, func(t *testing.T, http2Spoken bool) {
 		s := serve(t)
-		r, c := newRig(t, s.address()), client(t, two)
+		r, c := newRig(t, s.address()), client(t, http2Spoken)
 		f := r.inject(t, Act{Status: 429, RetryAfter: 2 * time.Second, Match: Match{Method: "POST", Path: "/orders/*", Headers: map[string]string{"X-Kind": "big"}}})
 		post := func(path, kind string) (int, string) {
 			req, _ := http.NewRequest(http.MethodPost, "http://"+r.address+path, strings.NewReader(page))
@@ -91,9 +91,9 @@ func TestStatus(t *testing.T) {
 }
 
 func TestTruncateCorruptAndCut(t *testing.T) {
-	both(t, func(t *testing.T, two bool) {
+	both(t, func(t *testing.T, http2Spoken bool) {
 		s := serve(t)
-		r, c := newRig(t, s.address()), client(t, two)
+		r, c := newRig(t, s.address()), client(t, http2Spoken)
 		url := "http://" + r.address + "/"
 		f := r.inject(t, Act{Truncate: number(10)})
 		if status, body, _, err := get(t.Context(), c, url); status != 200 || body != page[:10] || err == nil {
@@ -110,7 +110,7 @@ func TestTruncateCorruptAndCut(t *testing.T) {
 		for i := range 3 {
 			a, err := c.Post(url, "text/plain", strings.NewReader("x")) // no client resends a POST
 			if err == nil {
-				_, _ = io.Copy(io.Discard, a.Body) // or the connection would not be used again
+				_, _ = io.Copy(io.Discard, a.Body) // otherwise the connection would not be reused
 				a.Body.Close()
 			}
 			if (err == nil) != (i < 2) {
@@ -125,9 +125,9 @@ func TestTruncateCorruptAndCut(t *testing.T) {
 }
 
 func TestDiscardTheFirst(t *testing.T) {
-	both(t, func(t *testing.T, two bool) {
+	both(t, func(t *testing.T, http2Spoken bool) {
 		s := serve(t)
-		r, c := newRig(t, s.address()), client(t, two)
+		r, c := newRig(t, s.address()), client(t, http2Spoken)
 		f := r.inject(t, Act{Discard: true, First: 1})
 		ctx, cancel := context.WithCancel(t.Context())
 		lost := make(chan error, 1)
@@ -146,14 +146,14 @@ func TestDiscardTheFirst(t *testing.T) {
 		if s.n.Load() != 0 {
 			t.Error("the target got it")
 		}
-		if status, body, _, err := get(t.Context(), client(t, two), "http://"+r.address+"/"); status != 200 || body != page {
+		if status, body, _, err := get(t.Context(), client(t, http2Spoken), "http://"+r.address+"/"); status != 200 || body != page {
 			t.Errorf("the second: %d %q, %v", status, body, err)
 		}
 		heal(t, f)
 	})
 }
 
-// HTTP/1.1 that no fault names passes byte for byte, whatever its framing.
+// HTTP/1.1 requests that no fault selects pass byte for byte, whatever their framing.
 func TestPassesUnchanged(t *testing.T) {
 	for name, tt := range map[string][2]string{
 		"plain":         {"GET /a HTTP/1.1\r\nhost:  odd\r\nX-y:z\r\n\r\n", "HTTP/1.1 200 Fine\r\ncontent-length: 3\r\nA:b\r\n\r\nabc"},
@@ -189,7 +189,7 @@ func TestPassesUnchanged(t *testing.T) {
 			}
 			defer c.Close()
 			_ = c.SetDeadline(time.Now().Add(patience))
-			// In two pieces: the layer has to wait for the rest.
+			// In two pieces, so that the layer has to wait for the rest.
 			_, _ = io.WriteString(c, tt[0][:3])
 			_, _ = io.WriteString(c, tt[0][3:])
 			got, err := io.ReadAll(c)
@@ -203,7 +203,7 @@ func TestPassesUnchanged(t *testing.T) {
 	}
 }
 
-// An answer in the target's place waits for those that clients asked for before.
+// An answer that replaces the target's waits for the answers to earlier requests.
 func TestPipelinedAnswersKeepTheirOrder(t *testing.T) {
 	s := serve(t)
 	r := newRig(t, s.address())
@@ -307,7 +307,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// Whatever the ends say, the layer ends.
+// The layer ends, whatever the two ends send.
 func FuzzCarry(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), []byte("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"))
 	f.Add([]byte(preface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x01\x01\x05\x00\x00\x00\x01\x82"), []byte("\x00\x00\x01\x01\x05\x00\x00\x00\x01\x88"))

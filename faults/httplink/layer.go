@@ -11,17 +11,17 @@ import (
 	"wringer/faults/request"
 )
 
-// layer speaks HTTP on one link. It implements faults.Layer.
+// layer reads HTTP on one link. It implements faults.Layer.
 type layer struct {
 	link   string
 	faults request.List[*Fault]
 }
 
-// layerOn returns the link's layer, laid at the first call.
+// layerOn returns the link's layer. The first call creates it.
 func layerOn(link faults.Link) (*layer, error) {
 	stack, ok := link.(faults.ListeningLink)
 	if !ok {
-		return nil, fmt.Errorf("link %s: a %T bears no protocol", link.Name(), link)
+		return nil, fmt.Errorf("link %s: a %T cannot carry a protocol layer", link.Name(), link)
 	}
 	l, err := stack.Lay(protocol, func() faults.Layer { return &layer{link: link.Name()} })
 	if err != nil {
@@ -34,27 +34,27 @@ func layerOn(link faults.Link) (*layer, error) {
 	return mine, nil
 }
 
-// strike returns the fault that acts on a request: the first in force that matches and takes it.
-func (l *layer) strike(two bool, method, path string, header http.Header) *Fault {
+// pick returns the fault that acts on a request: the first in force that matches and takes it.
+func (l *layer) pick(http2Spoken bool, method, path string, header http.Header) *Fault {
 	for _, f := range l.faults.All() {
-		if (two || f.act.GRPC == "") && f.act.Match.matches(method, path, header) && f.Takes() {
+		if (http2Spoken || f.act.GRPC == "") && f.act.Match.matches(method, path, header) && f.Takes() {
 			return f
 		}
 	}
 	return nil
 }
 
-// Carry implements faults.Layer. The first bytes of the client tell which HTTP it speaks, so that a protocol in which the
-// target speaks first does not work over this layer.
+// Carry implements faults.Layer. The client's first bytes show its version of HTTP. So a protocol in which the target
+// speaks first does not work over this layer.
 func (l *layer) Carry(client, target net.Conn, _ string) {
 	c := newConn(l, client, target)
 	r := bufio.NewReaderSize(client, maxHead)
-	two, err := speaksTwo(r)
+	http2Spoken, err := isHTTP2(r)
 	var both sync.WaitGroup
 	switch {
 	case err != nil:
 		c.End(err)
-	case two:
+	case http2Spoken:
 		s := newStreams(c)
 		both.Go(func() { c.End(s.requests(r)) })
 		both.Go(func() { c.End(s.answers()) })
@@ -63,11 +63,11 @@ func (l *layer) Carry(client, target net.Conn, _ string) {
 		both.Go(func() { c.End(c.answers()) })
 	}
 	both.Wait()
-	c.forget()
+	c.releaseFaults()
 }
 
-// speaksTwo looks at as many bytes as it takes to tell.
-func speaksTwo(r *bufio.Reader) (bool, error) {
+// isHTTP2 reads as few bytes as it needs to decide.
+func isHTTP2(r *bufio.Reader) (bool, error) {
 	for n := 1; n <= len(preface); n++ {
 		b, err := r.Peek(n)
 		if err != nil && len(b) == 0 {
@@ -77,7 +77,7 @@ func speaksTwo(r *bufio.Reader) (bool, error) {
 			return false, nil
 		}
 		if err != nil {
-			return false, nil // what came passes
+			return false, nil // the received bytes pass
 		}
 	}
 	return true, nil

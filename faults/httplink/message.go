@@ -12,17 +12,17 @@ import (
 	"wringer/faults/request"
 )
 
-// errRaw: this is no HTTP. What follows passes as it is.
-var errRaw = errors.New("not HTTP")
+// errNotHTTP: the bytes are not HTTP. They and all later bytes pass unchanged.
+var errNotHTTP = errors.New("not HTTP")
 
-// maxHead bounds the headers of a message; a longer one passes as it is, and all behind it.
+// maxHead bounds the headers of a message. A longer message and all bytes after it pass unchanged. In bytes.
 const maxHead = 64 << 10
 
-// readHead looks at the start line and the headers of the next message, and takes nothing.
+// readHead looks at the start line and headers of the next message, without consuming them.
 func readHead(r *bufio.Reader) ([]byte, error) {
 	for n := 1; ; n = r.Buffered() + 1 {
 		if n > maxHead {
-			return nil, errRaw
+			return nil, errNotHTTP
 		}
 		b, err := r.Peek(n)
 		if all, _ := r.Peek(r.Buffered()); len(all) > 0 {
@@ -30,11 +30,11 @@ func readHead(r *bufio.Reader) ([]byte, error) {
 				return bytes.Clone(all[:at+4]), nil
 			}
 			if !startLine(all) {
-				return nil, errRaw
+				return nil, errNotHTTP
 			}
 		}
 		if err == io.EOF && len(b) > 0 {
-			return nil, errRaw
+			return nil, errNotHTTP
 		}
 		if err != nil {
 			return nil, err
@@ -42,7 +42,7 @@ func readHead(r *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// startLine says whether b may begin a message of HTTP/1. What cannot passes at once, and does not wait for headers.
+// startLine reports whether b may begin an HTTP/1 message. Other bytes pass at once, without waiting for headers.
 func startLine(b []byte) bool {
 	line, _, whole := bytes.Cut(b, []byte("\n"))
 	for _, c := range bytes.TrimSuffix(line, []byte("\r")) {
@@ -61,12 +61,12 @@ func parseAnswer(head []byte, method string) (*http.Response, error) {
 	return http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), &http.Request{Method: method})
 }
 
-// body is how a message's body is framed.
+// body is the framing of a message's body.
 type body struct {
-	length  int64 // of a plain one; negative: until the end of the connection
+	length  int64 // of a body without chunks; negative: until the end of the connection
 	chunked bool
 
-	cut  bool // it ends after most bytes
+	cut  bool // the body ends after most bytes
 	most int
 
 	passed int
@@ -90,14 +90,14 @@ func bodyOfAnswer(a *http.Response, method string) *body {
 	return &body{length: a.ContentLength}
 }
 
-// pass writes the body to w, changed by change where that is not nil.
+// pass writes the body to w. A non-nil change may change its bytes.
 func (b *body) pass(w io.Writer, r *bufio.Reader, change func([]byte, int)) error {
 	switch {
 	case b.chunked:
 		return b.chunks(w, r, change)
 	case b.length < 0:
 		err := b.some(w, r, 1<<62, change)
-		return err // the end of the connection is that of the body
+		return err // the end of the connection ends the body
 	}
 	return b.some(w, r, b.length, change)
 }
@@ -122,7 +122,7 @@ func (b *body) some(w io.Writer, r *bufio.Reader, n int64, change func([]byte, i
 		if _, err := w.Write(p); err != nil {
 			return err
 		}
-		_, _ = r.Discard(size) // it is in the buffer
+		_, _ = r.Discard(size) // cannot fail: the bytes are in the buffer
 		b.passed += size
 		n -= int64(size)
 	}
@@ -139,7 +139,7 @@ func (b *body) chunks(w io.Writer, r *bufio.Reader, change func([]byte, int)) er
 		size, _, _ := strings.Cut(line, ";")
 		n, err := strconv.ParseUint(strings.TrimSpace(size), 16, 62)
 		if err != nil {
-			return request.ErrCut // the reader at the other end could not go on either
+			return request.ErrCut // the other end could not go on either
 		}
 		if n == 0 {
 			break
@@ -158,7 +158,7 @@ func (b *body) chunks(w io.Writer, r *bufio.Reader, change func([]byte, int)) er
 	}
 }
 
-// line passes a line of the framing and returns it without its end.
+// line passes a line of the framing. It returns the line without its line end.
 func (b *body) line(w io.Writer, r *bufio.Reader) (string, error) {
 	line, err := r.ReadSlice('\n')
 	if len(line) > 0 {

@@ -90,7 +90,8 @@ func heal(t testing.TB, f *Fault) {
 
 const page = "a page that is long enough to be cut in two, or to be changed"
 
-// served counts what arrived at a server that answers both HTTPs with the page, and echoes what is posted.
+// served counts the requests of a server. The server answers both versions of HTTP with the page, and echoes posted
+// bodies.
 type served struct {
 	*httptest.Server
 	n atomic.Int64
@@ -117,10 +118,10 @@ func serve(t testing.TB) *served {
 
 func (s *served) address() string { return s.Listener.Addr().String() }
 
-func client(t testing.TB, two bool) *http.Client {
+func client(t testing.TB, http2Spoken bool) *http.Client {
 	p := new(http.Protocols)
-	p.SetHTTP1(!two)
-	p.SetUnencryptedHTTP2(two)
+	p.SetHTTP1(!http2Spoken)
+	p.SetUnencryptedHTTP2(http2Spoken)
 	tr := &http.Transport{Protocols: p}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: patience}
@@ -140,7 +141,7 @@ func get(ctx context.Context, c *http.Client, url string) (status int, body stri
 	return a.StatusCode, string(b), a.Header, err
 }
 
-func both(t *testing.T, test func(t *testing.T, two bool)) {
+func both(t *testing.T, test func(t *testing.T, http2Spoken bool)) {
 	t.Run("HTTP/1.1", func(t *testing.T) { test(t, false) })
 	t.Run("HTTP/2", func(t *testing.T) { test(t, true) })
 }

@@ -24,25 +24,25 @@ type streams struct {
 	*conn
 	up, down *side // towards the target, and the client
 
-	mu   sync.Mutex
-	last uint32 // the highest stream that the client opened
-	open map[uint32]*stream
-	lost []uint32 // the swallowed ones among them, in their order
+	mu        sync.Mutex
+	last      uint32 // the highest stream number that the client opened
+	open      map[uint32]*stream
+	swallowed []uint32 // the swallowed streams in open, oldest first
 
-	greeted chan struct{} // closed once the client has the target's first frame, its settings: nothing may come before
+	greeted chan struct{} // closed once the client has the target's first frame, the settings; no other frame may precede that one
 	greet   sync.Once
-	timers  sync.WaitGroup // of what is delayed
+	timers  sync.WaitGroup // of delayed frames
 }
 
-// stream is one on which a fault acts.
+// stream is a stream that a fault acts on.
 type stream struct {
 	fault     *Fault
-	swallowed bool // the target does not know of it
+	swallowed bool // the target does not know the stream
 	answered  bool // the answer's headers came
-	dead      bool // truncated: nothing more of it passes
-	passed    int  // bytes of the answer's body
+	truncated bool // the rest of the stream is dropped
+	passed    int  // bytes of the answer's body passed so far
 	grpc      bool
-	holding   bool // what comes for the client waits in held
+	holding   bool // frames for the client wait in held
 	held      [][]byte
 }
 
@@ -50,7 +50,7 @@ func newStreams(c *conn) *streams {
 	return &streams{conn: c, up: newSide(c.Target), down: newSide(c.Client), open: make(map[uint32]*stream), greeted: make(chan struct{})}
 }
 
-// requests carries what the client says.
+// requests carries the client's frames.
 func (s *streams) requests(r *bufio.Reader) error {
 	hello := make([]byte, len(preface))
 	if _, err := io.ReadFull(r, hello); err != nil {
@@ -71,7 +71,7 @@ func (s *streams) requests(r *bufio.Reader) error {
 	}
 }
 
-// answers carries what the target says.
+// answers carries the target's frames.
 func (s *streams) answers() error {
 	defer s.timers.Wait()
 	in := newFrames(bufio.NewReaderSize(s.Target, maxHead))
@@ -82,7 +82,7 @@ func (s *streams) answers() error {
 			s.greet.Do(func() { close(s.greeted) })
 		}
 		if err != nil {
-			s.End(err) // what is delayed ends with it
+			s.End(err) // delayed frames end with it
 			return err
 		}
 	}
@@ -101,12 +101,12 @@ func (s *streams) fromClient(f *frame) error {
 	}
 	if st == nil || !st.swallowed {
 		if f.Type == http2.FrameRSTStream {
-			s.forgets(f.StreamID)
+			s.forget(f.StreamID)
 		}
 		return s.up.write(f)
 	}
 	if f.Type == http2.FrameData && len(f.payload) > 0 {
-		return s.down.credit(f.StreamID, len(f.payload))
+		return s.down.returnWindow(f.StreamID, len(f.payload))
 	}
 	return nil
 }
@@ -114,50 +114,50 @@ func (s *streams) fromClient(f *frame) error {
 // maxLost bounds the swallowed streams of a connection that are remembered.
 const maxLost = 1 << 14
 
-// keep remembers a stream. A swallowed one is remembered after its end: the client's cancel may cross our answer, and of a
-// stream that the target never saw it must not hear (RFC 9113, section 5.1: a connection error).
-func (s *streams) keep(id uint32, st *stream) {
+// remember adds a stream. A swallowed one is remembered after its end, because the client's cancel may cross our
+// answer. The target must not get a frame of a stream that it never saw (RFC 9113, section 5.1: a connection error).
+func (s *streams) remember(id uint32, st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open[id] = st
 	if !st.swallowed {
 		return
 	}
-	s.lost = append(s.lost, id)
-	if len(s.lost) > maxLost {
-		delete(s.open, s.lost[0])
-		s.lost = s.lost[1:]
+	s.swallowed = append(s.swallowed, id)
+	if len(s.swallowed) > maxLost {
+		delete(s.open, s.swallowed[0])
+		s.swallowed = s.swallowed[1:]
 	}
 }
 
-func (s *streams) forgets(id uint32) {
+func (s *streams) forget(id uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, id)
 }
 
-// request carries the headers of a new request, or what a fault makes of it.
+// request carries the headers of a new request, or applies a fault to it.
 func (s *streams) request(f *frame) error {
 	header := make(http.Header)
 	for _, h := range f.fields {
 		header.Add(h.Name, h.Value)
 	}
-	// Pseudo-headers are no canonical names, and stand as they are.
-	fault := s.layer.strike(true, pseudo(f, ":method"), pseudo(f, ":path"), header)
+	// Pseudo-headers are not canonical names, and stay as they are.
+	fault := s.layer.pick(true, pseudo(f, ":method"), pseudo(f, ":path"), header)
 	if fault == nil {
 		return s.up.write(f)
 	}
-	nth := s.meets(fault, f.size)
+	n := s.charge(fault, f.size)
 	a := &fault.act
 	switch {
-	case a.Cut > 0 && nth >= a.Cut:
+	case a.Cut > 0 && n >= a.Cut:
 		return request.ErrCut
 	case a.Cut > 0:
 		return s.up.write(f)
 	}
 	st := &stream{fault: fault, swallowed: a.Status > 0 || a.GRPC != "" || a.Discard,
 		grpc: strings.HasPrefix(header.Get("Content-Type"), "application/grpc")}
-	s.keep(f.StreamID, st)
+	s.remember(f.StreamID, st)
 	switch {
 	case !st.swallowed:
 		return s.up.write(f)
@@ -182,7 +182,7 @@ func pseudo(f *frame, name string) string {
 	return ""
 }
 
-// answerFrame is the whole answer in the target's place.
+// answerFrame is the whole answer that replaces the target's.
 func (a *Act) answerFrame(id uint32) *frame {
 	f := &frame{FrameHeader: http2.FrameHeader{Type: http2.FrameHeaders, Flags: http2.FlagHeadersEndStream | http2.FlagHeadersEndHeaders, StreamID: id}}
 	if a.GRPC != "" {
@@ -205,12 +205,12 @@ func (s *streams) fromTarget(f *frame) error {
 		return s.down.write(f)
 	}
 	if f.ends() {
-		s.forgets(f.StreamID)
+		s.forget(f.StreamID)
 	}
 	a := &st.fault.act
 	switch {
-	case st.dead:
-		return s.dropped(f, len(f.payload))
+	case st.truncated:
+		return s.returnDropped(f, len(f.payload))
 	case f.Type == http2.FrameHeaders && !st.answered && !strings.HasPrefix(pseudo(f, ":status"), "1"):
 		st.answered = true
 		if a.Headers > 0 {
@@ -229,8 +229,7 @@ func (s *streams) fromTarget(f *frame) error {
 	return s.toClient(st, f)
 }
 
-// grpcPrefix is the flag and the length before each message, which must stay what they are: a body is to be wrong, not its
-// framing.
+// grpcPrefix is the length of the flag and the size before each message. A fault corrupts the body, not this framing.
 const grpcPrefix = 5
 
 func (st *stream) corrupt(f *frame) {
@@ -244,7 +243,7 @@ func (st *stream) corrupt(f *frame) {
 	st.passed += len(data)
 }
 
-// truncate lets the stream's body end early: with a reset of the stream, as nothing else ends one short.
+// truncate ends the stream's body early. It resets the stream, because no other end may follow a short body.
 func (s *streams) truncate(st *stream, f *frame, most int) error {
 	data := f.data()
 	if st.passed+len(data) <= most {
@@ -253,7 +252,7 @@ func (s *streams) truncate(st *stream, f *frame, most int) error {
 	}
 	whole := len(f.payload)
 	part := bytes.Clone(data[:most-st.passed])
-	st.dead, st.passed = true, most
+	st.truncated, st.passed = true, most
 	f.Flags &^= http2.FlagDataEndStream | http2.FlagDataPadded
 	f.payload = part
 	if err := s.toClient(st, f); err != nil {
@@ -265,23 +264,23 @@ func (s *streams) truncate(st *stream, f *frame, most int) error {
 	if err := s.up.write(reset(f.StreamID, http2.ErrCodeCancel)); err != nil {
 		return err
 	}
-	return s.up.creditConnection(whole - len(part))
+	return s.up.returnConnectionWindow(whole - len(part))
 }
 
-// dropped gives the target back the room in the connection that a frame took which goes nowhere.
-func (s *streams) dropped(f *frame, size int) error {
+// returnDropped returns the connection's window for a frame that is dropped.
+func (s *streams) returnDropped(f *frame, size int) error {
 	if f.Type != http2.FrameData || size == 0 {
 		return nil
 	}
-	return s.up.creditConnection(size)
+	return s.up.returnConnectionWindow(size)
 }
 
 func reset(id uint32, code http2.ErrCode) *frame {
 	return &frame{FrameHeader: http2.FrameHeader{Type: http2.FrameRSTStream, StreamID: id}, payload: binary.BigEndian.AppendUint32(nil, uint32(code))}
 }
 
-// toClient writes a frame, or keeps it with those of its stream that wait. What waits is bounded by the window that the
-// client gave the stream.
+// toClient writes a frame, or queues it behind the waiting frames of its stream. The client's window for the stream
+// bounds the queue.
 func (s *streams) toClient(st *stream, f *frame) error {
 	s.down.mu.Lock()
 	defer s.down.mu.Unlock()
@@ -292,7 +291,7 @@ func (s *streams) toClient(st *stream, f *frame) error {
 	return s.down.put(s.down.bytes(f))
 }
 
-// hold makes the stream's frames wait from now on, until the delay is over, the fault is healed or the connection ended.
+// hold makes the stream's frames wait until the delay is over, the fault is healed or the connection has ended.
 func (s *streams) hold(st *stream, delay time.Duration) {
 	s.down.mu.Lock()
 	st.holding = true
@@ -305,7 +304,7 @@ func (s *streams) hold(st *stream, delay time.Duration) {
 		st.holding = false
 		for _, b := range st.held {
 			if s.down.put(b) != nil {
-				break // the reader of the client meets the same end
+				break // the goroutine that reads the client gets the same error
 			}
 		}
 		st.held = nil

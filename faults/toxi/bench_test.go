@@ -13,16 +13,16 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// path is a way to the target that a benchmark compares.
+// path is a path to the target that a benchmark measures.
 type path struct {
 	name string
 	dial func(context.Context, string, string) (net.Conn, error)
 }
 
-// paths are no link, a link without a fault, one whose bytes take the way through the lanes, and the library's own proxy.
+// paths are: no link, a link without a fault, a link whose bytes go through the lanes, and the library's own proxy.
 func paths(b *testing.B, target string) []path {
 	faulty := newLink(b)
-	inject(b, faulty, Config{Latency: steady(time.Hour), Connections: 1e-12}) // in force, and meets nobody
+	inject(b, faulty, Config{Latency: steady(time.Hour), Connections: 1e-12}) // in force, and acts on no connection
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	proxy := toxiproxy.NewProxy(server, "library", "127.0.0.1:0", target)
 	if err := proxy.Start(); err != nil {
@@ -39,7 +39,8 @@ func paths(b *testing.B, target string) []path {
 	}
 }
 
-// BenchmarkRoundTrip compares the paths, a round trip on each in turn, so that what else the machine does falls on all.
+// BenchmarkRoundTrip compares the paths. It makes a round trip on each in turn, so that other load on the machine
+// affects all.
 func BenchmarkRoundTrip(b *testing.B) {
 	u := serve(b, echo)
 	all := paths(b, u.address())
@@ -66,9 +67,9 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 }
 
-// BenchmarkLatency200 shows how exact 50 +- 10 ms are at 200 connections, requests one after the other on each. The ideal
-// p50 is 50 ms and the ideal p99 59.8 ms; what bare timers of the same process make of the same draws stands beside it,
-// as on a busy machine no link can be better than that.
+// BenchmarkLatency200 shows how exact 50 +- 10 ms are at 200 connections with sequential requests on each. The ideal
+// p50 is 50 ms and the ideal p99 59.8 ms. Beside them stands the result of bare timers with the same draws, because
+// on a busy machine no link can be better.
 func BenchmarkLatency200(b *testing.B) {
 	u, l := serve(b, echo), newLink(b)
 	conns := make([]net.Conn, 200)
@@ -89,7 +90,7 @@ func BenchmarkLatency200(b *testing.B) {
 			}
 		})
 		all.Go(func() {
-			w, s := newWander(1, uint64(i), fromTarget), newSpread(shapes[Uniform], 10*ms)
+			w, s := newJitterWalk(1, uint64(i), fromTarget), newSpread(shapes[Uniform], 10*ms)
 			for range trips {
 				begun := time.Now()
 				<-time.After(50*ms + w.next(begun, s, true))
@@ -117,9 +118,9 @@ func roundTrip(b *testing.B, c net.Conn, message []byte) time.Duration {
 	return time.Since(begun)
 }
 
-// BenchmarkBulk reads as fast as it goes. The target sends a part for each byte that it reads, a few of which are always
-// asked for ahead, so that nothing is on its way at the end: of a download that its client abandons, the library leaves a
-// goroutine behind.
+// BenchmarkBulk reads as fast as possible. The target sends a part for each byte that it reads. A few parts are
+// always requested ahead, so that no bytes are left at the end. If a client abandons a download, the library leaks a
+// goroutine.
 func BenchmarkBulk(b *testing.B) {
 	part := make([]byte, 1<<20)
 	u := serve(b, func(c net.Conn) {

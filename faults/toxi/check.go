@@ -17,7 +17,7 @@ func (c *Config) Check(problem func(field, message string)) {
 		for _, k := range c.kinds() {
 			names = append(names, k.name)
 		}
-		problem("link", "nothing is to go wrong on it: give one of "+strings.Join(names, ", "))
+		problem("link", "the fault does nothing: give one of "+strings.Join(names, ", "))
 	}
 	c.checkLatency(problem)
 	c.checkAmounts(problem)
@@ -53,20 +53,7 @@ func (c *Config) checkDirection(problem func(field, message string)) {
 	case !c.Direction.valid():
 		problem("direction", unknown(string(c.Direction)))
 	case !c.directed():
-		problem("direction", "belongs to latency, bandwidth, loss, slice, slow_close or an amount of close_after, and none is given; a partition names its own")
-	}
-}
-
-func (c *Config) checkPartition(problem func(field, message string)) {
-	if c.Partition != "" && !c.Partition.valid() {
-		problem("partition", unknown(string(c.Partition)))
-	}
-	switch {
-	case c.Mode == "":
-	case c.Mode != Drop && c.Mode != Hold:
-		problem("mode", fmt.Sprintf("%q is unknown: write drop or hold", c.Mode))
-	case c.Partition == "":
-		problem("mode", "belongs to partition, which is not given")
+		problem("direction", "has no effect here: use it with latency, bandwidth, loss, slice, slow_close or an amount of close_after; for a partition write partition: to-target")
 	}
 }
 
@@ -74,7 +61,7 @@ func unknown(ways string) string {
 	return fmt.Sprintf("%q is unknown: write both, to-target or from-target", ways)
 }
 
-// checkShares: what has no request to be drawn for cannot have a share of them.
+// checkShares refuses a share of requests for kinds that act on whole connections.
 func (c *Config) checkShares(problem func(field, message string)) {
 	for _, s := range []struct {
 		key   string
@@ -91,7 +78,7 @@ func (c *Config) checkShares(problem func(field, message string)) {
 		switch k.name {
 		case "connect_delay", "refuse", "half_open", "slow_close", "close_after":
 			if k.set {
-				problem("requests", fmt.Sprintf("%s meets whole connections: write connections in place of requests", k.name))
+				problem("requests", fmt.Sprintf("%s acts on whole connections: write connections instead of requests", k.name))
 			}
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"wringer/faults"
 )
 
-// Config is a fault on a link. Its keys may be joined in one fault; faults that overlap on a link add up: latencies add,
-// of bandwidths, slices and limits the smallest rules, partitions unite (drop before hold), and refuse wins over all.
+// Config is a fault on a link. One fault may combine several keys. Overlapping faults on a link add up: latencies
+// add, the smallest bandwidth, slice or limit holds, drop wins over hold for partitions, and refuse wins over all.
 type Config struct {
 	Link         string         `yaml:"link" jsonschema:"required" jsonschema_description:"The link: a stream's name stands for its own connections. Of Kafka, NAME/broker-2 is one broker's, and NAME/leader(TOPIC,PARTITION) that of the broker which leads when the fault is injected."`
 	Latency      Latency        `yaml:"latency" jsonschema_description:"Delays what the target sends, so that each round trip takes this much longer; direction changes that. New connections are made as much later. 80ms; {from: 0ms, to: 500ms} changes over the fault's time; {file: delays.txt} draws from recorded delays."`
@@ -47,15 +47,7 @@ func (w Ways) covers(d direction) bool { return w == Both || string(w) == d.Stri
 
 func (w Ways) valid() bool { return w == Both || w == ToTarget || w == FromTarget }
 
-// Mode is what becomes of bytes that a partition cuts; empty is Drop.
-type Mode string
-
-const (
-	Drop Mode = "drop"
-	Hold Mode = "hold"
-)
-
-// kinds are what may go wrong, by the name for the record: whether it does, and its words.
+// kinds are the kinds of faults, each with its name in the record, whether it is set, and its description.
 func (c *Config) kinds() []kind {
 	return []kind{
 		{"latency", c.Latency.set(), c.latencyWords()},
@@ -78,21 +70,21 @@ type kind struct {
 	words string
 }
 
-// directed says whether something of the fault obeys direction.
+// directed reports whether direction limits any setting of the fault.
 func (c *Config) directed() bool {
 	return c.Latency.set() || c.Bandwidth != 0 || c.Loss != 0 || c.Slice != nil || c.SlowClose != 0 ||
 		c.CloseAfter != nil && c.CloseAfter.Bytes != 0
 }
 
-// goes is where what obeys direction applies.
-func (c *Config) goes() Ways {
+// appliesTo is the direction of the settings that direction limits.
+func (c *Config) appliesTo() Ways {
 	if c.Direction == "" {
 		return FromTarget
 	}
 	return c.Direction
 }
 
-// Kind implements faults.Config: what goes wrong, joined by +.
+// Kind implements faults.Config: the kinds that are set, joined by +.
 func (c *Config) Kind() string {
 	var names []string
 	for _, k := range c.kinds() {
@@ -109,7 +101,7 @@ func (c *Config) On() faults.Place { return faults.Place{Link: c.Link} }
 // Describe implements faults.Config.
 func (c *Config) Describe() faults.Description { return faults.Description{Words: c.words()} }
 
-// words tell the fault: "latency 80ms, jitter 20ms"; "partition from-target, drop".
+// words describe the fault: "latency 80ms, jitter 20ms"; "partition from-target, drop".
 func (c *Config) words() string {
 	var words []string
 	for _, k := range c.kinds() {
@@ -143,14 +135,6 @@ func (c *Config) latencyWords() string {
 	return words
 }
 
-func (c *Config) partitionWords() string {
-	mode := Drop
-	if c.Mode != "" {
-		mode = c.Mode
-	}
-	return fmt.Sprintf("partition %s, %s", c.Partition, mode)
-}
-
 // Open implements faults.Config.
 func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	link, aim, err := env.Aim(c.Link)
@@ -163,7 +147,7 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	}
 	f := &Fault{config: *c, link: l, aim: aim, seed: env.Seed, lasts: env.For}
 	if c.Latency.From != c.Latency.To && env.For <= 0 {
-		return nil, fmt.Errorf("link %s: the latency changes over the fault's time, which is not known: give the fault its for", c.Link)
+		return nil, fmt.Errorf("link %s: the latency changes over the fault's duration, which is unknown: give the fault a for", c.Link)
 	}
 	switch {
 	case c.Latency.File != "":

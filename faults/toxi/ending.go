@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// HalfOpen is which connections fall silent; empty: none.
+// HalfOpen selects the connections that fall silent; empty: none.
 type HalfOpen string
 
 const (
@@ -21,7 +21,7 @@ const (
 	WithReset CloseWith = "reset"
 )
 
-// Limit is when a connection is closed: after a time, or after an amount of bytes. One of the two is 0.
+// Limit is the point at which a connection is closed: after a time, or after an amount of bytes. One of the two is 0.
 type Limit struct {
 	Time  time.Duration `yaml:"-"`
 	Bytes Bytes         `yaml:"-"`
@@ -71,22 +71,72 @@ func (c *Config) checkEnds(problem func(field, message string)) {
 	case c.CloseWith != WithFIN && c.CloseWith != WithReset:
 		problem("close_with", fmt.Sprintf("%q is unknown: write fin or reset", c.CloseWith))
 	case c.CloseAfter == nil:
-		problem("close_with", "belongs to close_after, which is not given")
+		problem("close_with", "has no effect without close_after")
 	}
 }
 
-// ender is a fault that closes a connection, and how.
-type ender struct {
-	by   *force
-	at   time.Time // zero: never by time
-	most Bytes     // 0: never by bytes
+// closeRule closes a connection for a fault, at a time or after an amount of bytes.
+type closeRule struct {
+	by   *activeFault
+	at   time.Time // zero: no time
+	most Bytes     // 0: no amount
 }
 
 // finish closes the connection as the fault says.
-func (e *ender) finish(f *flow) {
-	if e.by.config.CloseWith == WithReset {
+func (r *closeRule) finish(f *flow) {
+	if r.by.config.CloseWith == WithReset {
 		f.abort()
 		return
 	}
 	f.end()
+}
+
+// closeAfterRule closes connections after a time or an amount. The earliest end of several faults holds.
+type closeAfterRule struct{ *activeFault }
+
+func newCloseAfterRule(f *activeFault) rule { return closeAfterRule{f} }
+
+func (c closeAfterRule) add(r *laneRules, on *flow, d direction) {
+	limit := c.config.CloseAfter
+	if limit.Time > 0 {
+		at := later(c.since, on.born).Add(limit.Time)
+		if r.closeByTime == nil || at.Before(r.closeByTime.at) {
+			r.closeByTime = &closeRule{by: c.activeFault, at: at}
+		}
+	}
+	if limit.Bytes > 0 && c.config.appliesTo().covers(d) && (r.closeByBytes == nil || limit.Bytes < r.closeByBytes.most) {
+		r.closeByBytes = &closeRule{by: c.activeFault, most: limit.Bytes}
+	}
+}
+
+// slowCloseRule delays the end of a connection.
+type slowCloseRule struct{ *activeFault }
+
+func newSlowCloseRule(f *activeFault) rule { return slowCloseRule{f} }
+
+func (s slowCloseRule) add(r *laneRules, _ *flow, d direction) {
+	if s.config.appliesTo().covers(d) {
+		r.closeDelay += s.config.SlowClose
+		r.closeDelayBy = append(r.closeDelayBy, s.activeFault)
+	}
+}
+
+// resetRule resets a connection at its next byte.
+type resetRule struct{ *activeFault }
+
+func newResetRule(f *activeFault) rule { return resetRule{f} }
+
+func (s resetRule) add(r *laneRules, _ *flow, _ direction) {
+	r.resetBy = append(r.resetBy, s.activeFault)
+}
+
+// halfOpenRule silences a connection.
+type halfOpenRule struct{ *activeFault }
+
+func newHalfOpenRule(f *activeFault) rule { return halfOpenRule{f} }
+
+func (h halfOpenRule) add(r *laneRules, on *flow, _ direction) {
+	if h.silences(on) {
+		r.cutOff(h.activeFault, true)
+	}
 }

@@ -10,26 +10,26 @@ import (
 	"time"
 )
 
-// source is where a lane's bytes come from. While nothing is asked of the link but to pass bytes, it writes them to the
-// other end by itself: that spares two goroutines and two copies a chunk.
+// source is the connection that a lane reads. Without a fault on the link it writes the bytes to the other end
+// itself. That saves two goroutines and two copies a chunk.
 type source struct {
 	net.Conn
 	lane *lane
 }
 
-// WriteTo implements io.WriterTo, so that the library reads by it. w is the way into the lane.
+// WriteTo implements io.WriterTo, which the library uses to read. w leads into the lane.
 func (s *source) WriteTo(w io.Writer) (total int64, err error) {
-	detour := s.lane.detour
+	bypass := s.lane.bypass
 	buffer := make([]byte, chunk)
 	for {
 		n, err := s.Conn.Read(buffer)
 		if n > 0 {
 			total += int64(n)
 			s.lane.flow.passes(s.lane.direction)
-			rest := detour.pass(buffer[:n])
+			rest := bypass.pass(buffer[:n])
 			if len(rest) > 0 {
-				detour.entered += int64(len(rest))
-				_, _ = w.Write(rest) // it copies, and never fails
+				bypass.entered += int64(len(rest))
+				_, _ = w.Write(rest) // cannot fail: it copies
 			}
 		}
 		switch {
@@ -42,71 +42,71 @@ func (s *source) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// chunk is the most that is read at once.
+// chunk bounds one read. In bytes.
 const chunk = 32 << 10
 
-// detour is the way around a lane. It is open while no fault is in force on the link and all that entered the lane has
-// left it, so that bytes never overtake each other.
-type detour struct {
+// bypass passes bytes around a lane. It is open while no fault is in force on the link and the lane is empty, so that
+// bytes never overtake each other.
+type bypass struct {
 	lane    *lane
 	to      net.Conn
-	entered int64        // bytes that went into the lane; of the one goroutine that reads
-	left    atomic.Int64 // bytes that came out
+	entered int64        // bytes that went into the lane; only the reading goroutine uses it
+	left    atomic.Int64 // bytes that left the lane
 
 	mu          sync.Mutex
 	writing     bool
 	interrupted bool
 }
 
-// pass writes p around the lane, and returns what has to go through it.
-func (d *detour) pass(p []byte) (rest []byte) {
-	if !d.begin() {
+// pass writes p around the lane. It returns the bytes that have to go through the lane.
+func (b *bypass) pass(p []byte) (rest []byte) {
+	if !b.begin() {
 		return p
 	}
-	n, err := d.to.Write(p)
-	d.finish()
+	n, err := b.to.Write(p)
+	b.finish()
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return p[n:]
 	}
-	// The reader has gone: it would answer with a reset, and so do we.
-	d.lane.flow.abort()
+	// The reader of the bytes has closed. Its kernel would answer with a reset, so the link resets too.
+	b.lane.flow.abort()
 	return nil
 }
 
-// begin says whether the detour is open, and enters it.
-func (d *detour) begin() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	f := d.lane.flow
-	d.writing = f.link.orders.Load().idle() && d.entered == d.left.Load() && !f.silenced.Load() && !f.probing
-	return d.writing
+// begin reports whether the bypass is open, and enters it.
+func (b *bypass) begin() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.lane.flow
+	b.writing = f.link.active.Load().idle() && b.entered == b.left.Load() && !f.silenced.Load() && !f.probing
+	return b.writing
 }
 
-func (d *detour) finish() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.writing = false
-	if d.interrupted {
-		d.interrupted = false
-		_ = d.to.SetWriteDeadline(time.Time{})
+func (b *bypass) finish() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.writing = false
+	if b.interrupted {
+		b.interrupted = false
+		_ = b.to.SetWriteDeadline(time.Time{})
 	}
 }
 
-// close makes a write that waits for its reader give up: a fault is in force, and rules what was not written yet. New
-// orders are there before this is called.
-func (d *detour) close() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.writing {
-		d.interrupted = true
-		_ = d.to.SetWriteDeadline(time.Unix(1, 0))
+// close interrupts a blocked write, because a fault in force rules the unwritten bytes. The new active faults are
+// stored before this call.
+func (b *bypass) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.writing {
+		b.interrupted = true
+		_ = b.to.SetWriteDeadline(time.Unix(1, 0))
 	}
 }
 
-// sink is where a lane's bytes go. The library closes it once, after the last byte or the first error.
+// sink is the connection that a lane writes. The library closes it once, after the last byte or the first error.
 type sink struct {
 	conn net.Conn
 	lane *lane
@@ -114,24 +114,25 @@ type sink struct {
 
 func (s sink) Write(p []byte) (int, error) {
 	n, err := s.conn.Write(p)
-	s.lane.detour.left.Add(int64(n))
+	s.lane.bypass.left.Add(int64(n))
 	if err != nil {
-		// The reader has gone: it would answer with a reset, and so do we.
+		// The reader of the bytes has closed. Its kernel would answer with a reset, so the link resets too.
 		s.lane.flow.abort()
 	}
 	return n, err
 }
 
-// Close passes on how the source ended: with a reset, or in order. A target that ended in order may still listen; a
-// client that did has left.
+// Close passes on the end of the source: a reset, or an orderly close. A target that closed may still read; a client
+// that closed has left.
 func (s sink) Close() error {
 	defer s.lane.flow.link.running.Done()
-	f, ender := s.lane.flow, s.lane.ender.Load()
+	f, rule := s.lane.flow, s.lane.closeRule.Load()
 	switch half, ok := s.conn.(interface{ CloseWrite() error }); {
 	case f.over():
-		// Whoever ended the connection closes both ends, perhaps with a reset that an end in order must not overtake.
-	case ender != nil:
-		ender.finish(f)
+		// The end was not the source's. Both ends are being closed, perhaps with a reset, which an orderly close must
+		// not overtake.
+	case rule != nil:
+		rule.finish(f)
 	case s.lane.reset.Load():
 		f.abort()
 	case s.lane.direction == fromTarget && ok:

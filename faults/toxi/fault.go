@@ -12,20 +12,20 @@ import (
 	"wringer/faults"
 )
 
-// Fault is a fault on a link. It is in force when Inject returns, on existing connections too, and out of force when Heal
-// returns: then what a latency or a bandwidth kept waiting goes out, what a partition held is delivered, and connections
-// that lost bytes to it are reset. Both take effect at once and neither blocks on traffic. A latency comes out late by what
-// the runtime's timers are late: about 1 ms in an idle process, less in a busy one; never early.
+// Fault is a fault on a link. It is in force when Inject returns, also on existing connections, and out of force when
+// Heal returns. Then bytes that waited for latency or bandwidth go out, held bytes are delivered, and connections
+// that lost bytes are reset. Neither call blocks on traffic. Timers of the runtime add to a latency: about 1 ms in an
+// idle process, less in a busy one. A latency is never too short.
 type Fault struct {
 	config Config
 	link   *Link
 	seed   uint64
 	lasts  time.Duration
 	spread *spread
-	tap    func(address string) bool // nil: the fault is no tap
+	tap    func(address string) bool // nil: the fault is not a tap
 	aim    *faults.Aim
 
-	mu       sync.Mutex // held while it is injected or healed
+	mu       sync.Mutex // held during Inject and Heal
 	injected atomic.Bool
 	begun    time.Time
 	flapping *flapping
@@ -48,17 +48,17 @@ func (f *Fault) Inject(ctx context.Context) error {
 		return err
 	}
 	f.begun = time.Now()
-	if err := f.enter(); err != nil {
+	if err := f.activate(); err != nil {
 		return err
 	}
 	f.injected.Store(true)
 	if f.config.Flap != nil {
-		f.flapping = startFlapping(f.config.Flap, f.link.gone, f.enter, f.leave)
+		f.flapping = startFlapping(f.config.Flap, f.link.gone, f.activate, f.deactivate)
 	}
 	return nil
 }
 
-// Heal implements faults.Fault. The faults of a link that is closed went with it.
+// Heal implements faults.Fault. Closing a link also removes its faults.
 func (f *Fault) Heal(context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -67,28 +67,28 @@ func (f *Fault) Heal(context.Context) error {
 		f.flapping = nil
 	}
 	f.injected.Store(false)
-	if err := f.leave(); !errors.Is(err, net.ErrClosed) {
+	if err := f.deactivate(); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
 }
 
-// enter puts the fault in force, and leave takes it out.
-func (f *Fault) enter() error {
-	return f.link.command(func(in []*force) []*force {
-		return append(slices.Clone(in), newForce(f, f.link.serial.Load()))
+// activate puts the fault in force, and deactivate takes it out.
+func (f *Fault) activate() error {
+	return f.link.changeFaults(func(in []*activeFault) []*activeFault {
+		return append(slices.Clone(in), newActiveFault(f, f.link.serial.Load()))
 	})
 }
 
-func (f *Fault) leave() error {
-	return f.link.command(func(in []*force) []*force {
-		return slices.DeleteFunc(slices.Clone(in), func(other *force) bool { return other.Fault == f })
+func (f *Fault) deactivate() error {
+	return f.link.changeFaults(func(in []*activeFault) []*activeFault {
+		return slices.DeleteFunc(slices.Clone(in), func(other *activeFault) bool { return other.Fault == f })
 	})
 }
 
-// Bite implements faults.Fault. It counts the bytes and connections that were delayed, held, dropped, cut up or lost, or
-// made to wait for bandwidth, and the connections that were refused, reset or closed. A connection that was never made
-// counts as going to the target.
+// Bite implements faults.Fault. It counts the bytes and connections that were delayed, held, dropped, sliced, lost or
+// slowed down, and the connections that were refused, reset or closed. A connection that was never made counts for
+// the direction to the target.
 func (f *Fault) Bite() faults.Bite {
 	var met [2]faults.Met
 	for d := range met {

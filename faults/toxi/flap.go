@@ -8,13 +8,13 @@ import (
 	"wringer/faults"
 )
 
-// Flap is how a fault comes and goes: at the start of each period it is in force, for the duty's share of it.
+// Flap switches a fault on and off. The fault is in force at the start of each period, for the duty's share of it.
 type Flap struct {
 	Every time.Duration `yaml:"every" jsonschema:"required" jsonschema_description:"The length of a period. At least 10ms."`
 	Duty  faults.Share  `yaml:"duty" jsonschema:"required" jsonschema_description:"The part of each period, from its start, in which the fault is in force: 30%."`
 }
 
-// leastFlap keeps a fault from being nothing but its own switching.
+// leastFlap bounds the rate of switching.
 const leastFlap = 10 * time.Millisecond
 
 func (f *Flap) String() string { return fmt.Sprint("flap every ", f.Every, ", ", f.Duty) }
@@ -24,17 +24,17 @@ func (f *Flap) check(problem func(field, message string)) {
 		problem("flap.every", fmt.Sprintf("%v is less than %v", f.Every, leastFlap))
 	}
 	if f.Duty <= 0 || f.Duty >= 1 {
-		problem("flap.duty", "must be more than 0% and less than 100%: without a pause leave flap away")
+		problem("flap.duty", "must be more than 0% and less than 100%: without pauses remove flap")
 	}
 }
 
-// flapping turns a fault off and on until it is stopped.
+// flapping switches a fault off and on until it is stopped.
 type flapping struct {
 	stop chan struct{}
 	over sync.WaitGroup
 }
 
-// startFlapping begins with the fault on. It ends by itself when a switch fails, which is when the link is closed.
+// startFlapping begins with the fault on. It ends by itself when a switch fails because the link is closed.
 func startFlapping(f *Flap, gone <-chan struct{}, on, off func() error) *flapping {
 	p := &flapping{stop: make(chan struct{})}
 	p.over.Go(func() {
@@ -64,7 +64,7 @@ func (p *flapping) until(at time.Time, gone <-chan struct{}) bool {
 	return false
 }
 
-// end stops the switching and waits until it has. It is called once.
+// end stops the switching and waits for its goroutine. It must be called only once.
 func (p *flapping) end() {
 	close(p.stop)
 	p.over.Wait()

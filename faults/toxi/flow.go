@@ -7,35 +7,35 @@ import (
 	"time"
 )
 
-// flow is one connection over a link: the near end faces the client, the far end the target, and a lane carries bytes in
-// each direction.
+// flow is one connection over a link. The near end faces the client, the far end the target. A lane carries the bytes
+// of each direction.
 type flow struct {
 	link      *Link
 	id        uint64
-	address   string // that is dialled; empty where the link is not told
+	address   string // the dialled address; empty if unknown
 	reached   string // the address of the far end; empty before there is one
 	born      time.Time
 	near, far net.Conn
-	free      func() // called when both ends are closed; nil: nobody waits for it
+	free      func() // called when both ends are closed; may be nil
 	lanes     [2]*lane
 
-	// requests counts the requests; answered says that a byte came from the target since the last one began.
+	// requests counts the requests. answered: a byte came from the target since the last request began.
 	requests atomic.Uint64
 	answered atomic.Bool
-	// silenced: a fault made it half-open, and it never carries anything again.
+	// silenced: a fault made the connection half-open. It never carries bytes again.
 	silenced atomic.Bool
-	// probing: bytes take the way through the lanes even when they need not.
+	// probing: bytes go through the lanes even without a fault.
 	probing bool
 
 	ending sync.Once
-	ended  chan struct{} // closed once both ends are: what is still on its way is lost
+	ended  chan struct{} // closed once both ends are; bytes still in the lanes are lost
 
 	mu  sync.Mutex
-	met map[*Fault]ways
+	met map[*Fault]directions
 }
 
-// ways are the directions in which a connection met a fault, a bit for each.
-type ways uint8
+// directions are the directions in which a fault acted on a connection, one bit for each.
+type directions uint8
 
 func newFlow(l *Link, id uint64) *flow {
 	f := &flow{link: l, id: id, born: time.Now(), ended: make(chan struct{})}
@@ -45,16 +45,17 @@ func newFlow(l *Link, id uint64) *flow {
 	return f
 }
 
-// joins gives the connection its ends, before it carries anything.
+// joins sets the two ends, before the connection carries bytes.
 func (f *flow) joins(near, far net.Conn) {
 	f.near, f.far, f.reached = near, far, far.RemoteAddr().String()
 }
 
-// passes counts requests: one begins with the first byte to the target, and with the first after one from the target.
+// passes counts requests. A request begins with the first byte to the target, and with the first one after a byte
+// from the target.
 func (f *flow) passes(d direction) {
 	switch {
 	case d == fromTarget:
-		if !f.answered.Load() { // a load is shared by both directions, a store is not
+		if !f.answered.Load() { // loads do not contend between the two directions, stores do
 			f.answered.Store(true)
 		}
 	case f.requests.Load() == 0 || f.answered.Load():
@@ -63,18 +64,19 @@ func (f *flow) passes(d direction) {
 	}
 }
 
-// meets charges faults with n bytes of this connection in a direction, and with the connection itself at the first time.
-func (f *flow) meets(by []*force, d direction, n int) {
+// charge counts n bytes of this connection in a direction for each fault. The first time it also counts the
+// connection.
+func (f *flow) charge(by []*activeFault, d direction, n int) {
 	if len(by) == 0 {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, force := range by {
-		fault := force.Fault
+	for _, active := range by {
+		fault := active.Fault
 		before := f.met[fault]
 		if f.met == nil {
-			f.met = map[*Fault]ways{}
+			f.met = map[*Fault]directions{}
 		}
 		if before == 0 {
 			fault.connections.Add(1)
@@ -87,7 +89,7 @@ func (f *flow) meets(by []*force, d direction, n int) {
 	}
 }
 
-// end closes both ends in the usual way.
+// end closes both ends in order.
 func (f *flow) end() { f.finish(func(net.Conn) {}) }
 
 // abort closes both ends with a reset.

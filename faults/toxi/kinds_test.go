@@ -30,7 +30,7 @@ func TestResetReachesIdleConnections(t *testing.T) {
 		t.Errorf("the target saw %v, not a reset", err)
 	}
 	fresh := dial(t, l, u.address())
-	inject(t, l, Config{Latency: steady(ms)}) // which is nothing to a connection that said nothing yet
+	inject(t, l, Config{Latency: steady(ms)}) // no fault for a connection that has sent nothing yet
 	if l.count() != 1 {
 		t.Error("a new connection was reset before its first byte")
 	}
@@ -73,7 +73,7 @@ func TestHalfOpenTakesIdleConnectionsToo(t *testing.T) {
 	u, l := serve(t, echo), newLink(t)
 	old := dial(t, l, u.address())
 	f := inject(t, l, Config{HalfOpen: Existing})
-	heal(t, f) // however quickly: the peer has forgotten the connection
+	heal(t, f) // however soon: the peer has forgotten the connection
 	if err := say(old, "hello"); err == nil {
 		t.Error("the connection came back to life")
 	}
@@ -156,7 +156,7 @@ func TestSharesOfConnections(t *testing.T) {
 	heal(t, f)
 }
 
-// TestSharesOfRequests: exactly the requests that the seed picks are met, with their answers.
+// TestSharesOfRequests: the fault acts on exactly the requests that the seed picks, and on their answers.
 func TestSharesOfRequests(t *testing.T) {
 	u, l := serve(t, echo), newLink(t)
 	f := inject(t, l, Config{Latency: steady(time.Millisecond), Direction: Both, Requests: 0.4})
@@ -202,8 +202,8 @@ func TestFlap(t *testing.T) {
 	}
 }
 
-// TestAFaultStopsWhatIsBeingWritten: a target that writes to a slow reader fills every buffer; the partition rules all
-// that the link had not written yet, and nothing is lost or doubled at the switch between its two ways.
+// TestAFaultStopsWhatIsBeingWritten: a target writes to a slow reader and fills every buffer. The partition rules all
+// bytes that the link had not written. No byte is lost or doubled when the link switches between bypass and lane.
 func TestAFaultStopsWhatIsBeingWritten(t *testing.T) {
 	const size = 24 << 20
 	u, l := serve(t, func(c net.Conn) { _, _ = io.Copy(c, body(5, size)) }), newLink(t)
@@ -211,11 +211,11 @@ func TestAFaultStopsWhatIsBeingWritten(t *testing.T) {
 	var f *flow
 	for f = range l.flows {
 	}
-	detour := f.lanes[fromTarget].detour
+	bypass := f.lanes[fromTarget].bypass
 	until(t, "the link waits for the reader", func() bool {
-		detour.mu.Lock()
-		defer detour.mu.Unlock()
-		return detour.writing
+		bypass.mu.Lock()
+		defer bypass.mu.Unlock()
+		return bypass.writing
 	})
 	fault := inject(t, l, Config{Partition: FromTarget, Mode: Hold})
 	until(t, "it bit", func() bool { return fault.Bite().FromTarget.Bytes > 0 })
@@ -231,7 +231,7 @@ func TestALeakedLatencyIsFound(t *testing.T) {
 	if err := f.Heal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	l.baseline = -time.Hour // what a link that became an hour slower looks like
+	l.baseline = -time.Hour // as if the link became an hour slower
 	ctx, stop := contextThatEnds(t)
 	defer stop()
 	if err := f.Probe(ctx); !errors.Is(err, faults.ErrLeaked) || !strings.Contains(err.Error(), "a round trip takes") {

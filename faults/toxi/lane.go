@@ -11,15 +11,15 @@ import (
 
 const toxicType = "wringer"
 
-// gate is the one toxic of a direction of a link. It finds its connection by the state that the library asks for while it
-// starts one; the link starts one at a time.
-type gate struct{ next *lane }
+// hook is the only toxic of a direction of a link. The library asks it for a state when it starts a connection, and
+// so hook finds the connection. The link starts one connection at a time.
+type hook struct{ next *lane }
 
 // NewState implements toxics.StatefulToxic.
-func (g *gate) NewState() any { return g.next }
+func (h *hook) NewState() any { return h.next }
 
 // Pipe implements toxics.Toxic. It is never interrupted, because the chain never changes.
-func (g *gate) Pipe(stub *toxics.ToxicStub) {
+func (h *hook) Pipe(stub *toxics.ToxicStub) {
 	l := stub.State.(*lane)
 	defer l.flow.link.running.Done()
 	l.run(stub.Input, stub.Output)
@@ -27,59 +27,59 @@ func (g *gate) Pipe(stub *toxics.ToxicStub) {
 	l.discard(stub.Input)
 }
 
-// lane carries one direction of one connection, and belongs to the goroutine that runs it.
+// lane carries one direction of one connection. One goroutine runs and owns it.
 type lane struct {
 	flow      *flow
 	direction direction
-	detour    *detour
+	bypass    *bypass
 	reset     atomic.Bool // the source ended with a reset
 
-	// The rules, and what they were made from.
-	rules   *way
-	orders  *orders
+	// The rules, and the values that they were made from.
+	rules   *laneRules
+	active  *activeFaults
 	request uint64
 
-	queue []parcel
-	waits int // bytes in queue
-	ended bool
-	over  time.Time // when the source ended
-	holed bool      // bytes were dropped: none may follow them
+	queue   []parcel
+	waits   int // bytes in queue
+	ended   bool
+	over    time.Time // when the source ended
+	dropped bool      // bytes were dropped: no later byte may pass
 
-	wanders map[*Fault]*wander
-	random  *rand.Rand
-	slicer  *slicer
-	due     time.Time // when all that was taken in will be delivered, by their delays
+	walks  map[*Fault]*jitterWalk
+	random *rand.Rand
+	slicer *slicer
+	due    time.Time // when all bytes taken so far are due
 
-	size   int    // bytes of the first parcel that go next
-	booked *pacer // where the wire was booked for them
-	passed time.Time
+	size     int    // bytes of the first parcel that go next
+	reserved *pacer // the pacer that has time reserved for them
+	passed   time.Time
 
-	spentBy *force // whose limit is being spent, and how much of it is
-	spent   Bytes
-	ender   atomic.Pointer[ender] // closed the connection
+	spentBy   *activeFault // the fault whose limit is being spent, and the bytes spent
+	spent     Bytes
+	closeRule atomic.Pointer[closeRule] // set when it closes the connection
 
-	imposed atomic.Int64 // all the time that bytes were made to wait, for the probe
+	totalDelay atomic.Int64 // the sum of all delays of bytes, for the probe
 }
 
-// parcel is a chunk on its way, due for delivery at a time, though never before those ahead in the queue; zero: at once.
+// parcel is a queued chunk. due is when it may be delivered, after those before it; zero: at once.
 type parcel struct {
 	*stream.StreamChunk
 	due time.Time
 }
 
-// A lane that holds as much takes in no more, and the sender is slowed down as by a full window. It bounds a connection
-// to this much in one latency: 50 MB/s, or 200,000 chunks a second, at 80 ms.
+// A lane that holds as much takes no more bytes. Then the sender is slowed down, as by a full window. For a latency
+// of 80 ms this bounds a connection to 50 MB/s, or 200,000 chunks a second.
 const (
 	window        = 4 << 20
 	windowParcels = 16 << 10
 )
 
-// run carries until the source has ended and all was delivered, or the connection has ended.
+// run carries bytes until the source has ended and all were delivered, or until the connection has ended.
 func (l *lane) run(in <-chan *stream.StreamChunk, out chan<- *stream.StreamChunk) {
 	var timer *time.Timer
 	for {
-		w := l.look()
-		if l.obey(w) {
+		r := l.look()
+		if l.applyRules(r) {
 			return
 		}
 		var (
@@ -91,7 +91,7 @@ func (l *lane) run(in <-chan *stream.StreamChunk, out chan<- *stream.StreamChunk
 		if l.ended || l.waits >= window || len(l.queue) >= windowParcels {
 			take = nil
 		}
-		wait, ready := l.next(w)
+		wait, ready := l.next(r)
 		if ready {
 			give, piece = out, l.piece()
 		}
@@ -101,65 +101,65 @@ func (l *lane) run(in <-chan *stream.StreamChunk, out chan<- *stream.StreamChunk
 		}
 		select {
 		case c := <-take:
-			l.take(c, l.look()) // orders may have changed while this waited: what is in force counts now
+			l.take(c, l.look()) // look again: the faults may have changed during the wait
 		case give <- piece:
-			l.gave(w)
+			l.sent(r)
 		case <-tick:
-		case <-l.orders.changed:
+		case <-l.active.changed:
 		case <-l.flow.ended:
 			return
 		}
 	}
 }
 
-// obey does what the rules ask for at once, and reports whether the lane has come to its end.
-func (l *lane) obey(w *way) (over bool) {
+// applyRules applies the rules that act at once. It reports whether the lane has ended.
+func (l *lane) applyRules(r *laneRules) (over bool) {
 	switch {
-	case w.expiry != nil && !time.Now().Before(w.expiry.at):
-		l.close(w.expiry)
+	case r.closeByTime != nil && !time.Now().Before(r.closeByTime.at):
+		l.close(r.closeByTime)
 		return true
-	case w.drop:
+	case r.drop:
 		l.drop()
-	case w.cut:
-	case l.holed || l.flow.silenced.Load():
+	case r.cut:
+	case l.dropped || l.flow.silenced.Load():
 		l.flow.abort()
 		return true
-	case w.ender != nil && l.spentBy == w.ender.by && l.spent >= w.ender.most:
-		l.close(w.ender)
+	case r.closeByBytes != nil && l.spentBy == r.closeByBytes.by && l.spent >= r.closeByBytes.most:
+		l.close(r.closeByBytes)
 		return true
 	case l.ended && len(l.queue) == 0:
-		return time.Until(l.over.Add(w.lull)) <= 0
+		return time.Until(l.over.Add(r.closeDelay)) <= 0
 	}
 	return false
 }
 
-// close ends the connection by a fault, once what was given has been written.
-func (l *lane) close(by *ender) {
-	l.ender.Store(by)
+// close ends the connection for a fault, once the bytes already sent are written.
+func (l *lane) close(by *closeRule) {
+	l.closeRule.Store(by)
 	if !l.flow.over() {
-		l.flow.meets([]*force{by.by}, l.direction, 0)
+		l.flow.charge([]*activeFault{by.by}, l.direction, 0)
 	}
 }
 
-// next says whether a piece can go now, and how long until something has to be looked at again; 0: nothing has.
-func (l *lane) next(w *way) (wait time.Duration, ready bool) {
+// next reports whether a piece can go now. wait is the time until the next look; 0: no look is due.
+func (l *lane) next(r *laneRules) (wait time.Duration, ready bool) {
 	switch {
-	case w.cut:
+	case r.cut:
 	case len(l.queue) > 0:
-		wait = l.wait(w)
+		wait = l.wait(r)
 		ready = wait <= 0
 	case l.ended:
-		wait = max(time.Until(l.over.Add(w.lull)), 1)
+		wait = max(time.Until(l.over.Add(r.closeDelay)), 1)
 	}
-	if w.expiry != nil {
-		if end := max(time.Until(w.expiry.at), 1); wait <= 0 || end < wait {
+	if r.closeByTime != nil {
+		if end := max(time.Until(r.closeByTime.at), 1); wait <= 0 || end < wait {
 			wait = end
 		}
 	}
 	return wait, ready
 }
 
-// discard takes what still comes until the source, which is closed, has ended too.
+// discard drains the closed source until it has ended.
 func (l *lane) discard(in <-chan *stream.StreamChunk) {
 	for !l.ended {
 		l.ended = <-in == nil
@@ -174,65 +174,65 @@ func rewind(t *time.Timer, d time.Duration) *time.Timer {
 	return t
 }
 
-// look returns the rules in force. A partition that was not there before is charged with what waits here.
-func (l *lane) look() *way {
-	o := l.flow.link.orders.Load()
-	if o == l.orders && (!o.byRequest || l.flow.requests.Load() == l.request) {
+// look returns the current rules. A new partition counts the bytes that are queued here.
+func (l *lane) look() *laneRules {
+	a := l.flow.link.active.Load()
+	if a == l.active && (!a.byRequest || l.flow.requests.Load() == l.request) {
 		return l.rules
 	}
 	before := l.rules
-	l.orders, l.request = o, l.flow.requests.Load()
-	l.rules = o.compose(l.flow, l.direction, l.request)
+	l.active, l.request = a, l.flow.requests.Load()
+	l.rules = a.compose(l.flow, l.direction, l.request)
 	if len(l.queue) > 0 || l.ended {
-		l.flow.meets(l.rules.cutters(before), l.direction, l.waits)
+		l.flow.charge(l.rules.newCutters(before), l.direction, l.waits)
 	}
 	return l.rules
 }
 
-// take takes a chunk in; nil is the end of the source.
-func (l *lane) take(c *stream.StreamChunk, w *way) {
+// take takes a chunk; nil is the end of the source.
+func (l *lane) take(c *stream.StreamChunk, r *laneRules) {
 	if c == nil {
-		l.finished(w)
+		l.finished(r)
 		return
 	}
-	if len(w.resetBy) > 0 {
-		l.flow.meets(w.resetBy, l.direction, len(c.Data))
+	if len(r.resetBy) > 0 {
+		l.flow.charge(r.resetBy, l.direction, len(c.Data))
 		l.flow.abort()
 		return
 	}
-	l.flow.meets(w.meets, l.direction, len(c.Data))
-	late := l.delay(w, c.Timestamp)
-	if w.loss > 0 {
-		l.lose(c, w, late)
+	l.flow.charge(r.meets, l.direction, len(c.Data))
+	late := l.delay(r, c.Timestamp)
+	if r.loss > 0 {
+		l.lose(c, r, late)
 		return
 	}
 	l.push(c, late)
 }
 
-// finished notes the end of the source.
-func (l *lane) finished(w *way) {
+// finished records the end of the source.
+func (l *lane) finished(r *laneRules) {
 	l.ended, l.over = true, time.Now()
 	if l.flow.over() {
 		return
 	}
-	l.flow.meets(w.cutBy, l.direction, 0)
-	l.flow.meets(w.lullBy, l.direction, 0)
+	l.flow.charge(r.cutBy, l.direction, 0)
+	l.flow.charge(r.closeDelayBy, l.direction, 0)
 }
 
-// push queues what is late by so much.
+// push queues a chunk with a delay.
 func (l *lane) push(c *stream.StreamChunk, late time.Duration) {
 	p := parcel{StreamChunk: c}
 	if late > 0 {
 		p.due = c.Timestamp.Add(late)
 		l.due = later(l.due, p.due)
-		l.imposed.Add(int64(late))
+		l.totalDelay.Add(int64(late))
 	}
 	l.queue = append(l.queue, p)
 	l.waits += len(c.Data)
 }
 
-// lose queues a chunk in parts, of which those that are lost come later, and what is behind them waits.
-func (l *lane) lose(c *stream.StreamChunk, w *way, late time.Duration) {
+// lose queues a chunk in parts. Lost parts come later, and the parts after them wait.
+func (l *lane) lose(c *stream.StreamChunk, r *laneRules, late time.Duration) {
 	lossy := lossy{l.chance()}
 	from := 0
 	part := func(to int, late time.Duration) {
@@ -244,20 +244,20 @@ func (l *lane) lose(c *stream.StreamChunk, w *way, late time.Duration) {
 	for at := 0; at < len(c.Data); at += segment {
 		end := min(at+segment, len(c.Data))
 		following := (len(c.Data) - end + segment - 1) / segment
-		if stall := lossy.stall(w.loss, following, w.roundTrip); stall > 0 {
+		if stall := lossy.stall(r.loss, following, r.roundTrip); stall > 0 {
 			part(at, late)
 			part(end, late+stall)
-			l.flow.meets(w.lossBy, l.direction, end-at)
+			l.flow.charge(r.lossBy, l.direction, end-at)
 		}
 	}
 	part(len(c.Data), late)
 }
 
-// chance is the lane's own source of random numbers, the same for the same seed.
+// chance is the lane's source of random numbers. The same seed gives the same numbers.
 func (l *lane) chance() *rand.Rand {
 	if l.random == nil {
 		var seed uint64
-		for _, f := range l.orders.forces {
+		for _, f := range l.active.faults {
 			seed ^= f.seed
 		}
 		l.random = rand.New(rand.NewPCG(seed, l.flow.id<<1|uint64(l.direction)))
@@ -265,80 +265,81 @@ func (l *lane) chance() *rand.Rand {
 	return l.random
 }
 
-// delay draws the delay of what arrived at now.
-func (l *lane) delay(w *way, now time.Time) (late time.Duration) {
+// delay draws the delay of bytes that arrived at now.
+func (l *lane) delay(r *laneRules, now time.Time) (late time.Duration) {
 	free := !now.Before(l.due)
-	for _, f := range w.delays {
+	for _, f := range r.delays {
 		late = sum(late, f.delay.at(now))
 		if s := f.delay.spread; s != nil {
-			late = sum(late, l.wander(f.Fault).next(now, s, free))
+			late = sum(late, l.walk(f.Fault).next(now, s, free))
 		}
 	}
 	return late
 }
 
-func (l *lane) wander(f *Fault) *wander {
-	if l.wanders == nil {
-		l.wanders = map[*Fault]*wander{}
+func (l *lane) walk(f *Fault) *jitterWalk {
+	if l.walks == nil {
+		l.walks = map[*Fault]*jitterWalk{}
 	}
-	if l.wanders[f] == nil {
-		l.wanders[f] = newWander(f.seed, l.flow.id, l.direction)
+	if l.walks[f] == nil {
+		l.walks[f] = newJitterWalk(f.seed, l.flow.id, l.direction)
 	}
-	return l.wanders[f]
+	return l.walks[f]
 }
 
-// wait returns how long the next piece has to wait yet, and settles its size.
-func (l *lane) wait(w *way) time.Duration {
+// wait returns how long the next piece still has to wait, and sets the piece's size.
+func (l *lane) wait(r *laneRules) time.Duration {
 	first := &l.queue[0]
 	l.size = len(first.Data)
-	if w.ender != nil {
-		l.size = min(l.size, int(w.ender.most-l.spentOf(w.ender)))
+	if r.closeByBytes != nil {
+		l.size = min(l.size, int(r.closeByBytes.most-l.spentOf(r.closeByBytes)))
 	}
-	if first.due.IsZero() && w.pacer == nil && w.slice == nil {
+	if first.due.IsZero() && r.pacer == nil && r.slice == nil {
 		return 0
 	}
 	now := time.Now()
-	// Healing a latency frees what waits for it: nothing waits longer than what is in force now can ask for.
+	// Healing a latency releases its bytes: no bytes wait longer than the current rules allow.
 	due := first.due
-	if most := first.Timestamp.Add(w.most); most.Before(due) {
+	if most := first.Timestamp.Add(r.most); most.Before(due) {
 		due = most
 	}
 	if wait := due.Sub(now); wait > 0 {
 		return wait
 	}
-	if w.slice != nil {
-		if wait := l.cutUp(w, now); wait > 0 {
+	if r.slice != nil {
+		if wait := l.cutUp(r, now); wait > 0 {
 			return wait
 		}
 	}
-	if w.pacer != nil {
-		return l.pace(w, now)
+	if r.pacer != nil {
+		return l.pace(r, now)
 	}
 	return 0
 }
 
-// cutUp makes the piece no larger than a slice, and returns how long after the last one it has to come.
-func (l *lane) cutUp(w *way, now time.Time) time.Duration {
+// cutUp limits the piece to a slice. It returns the remaining gap after the last slice.
+func (l *lane) cutUp(r *laneRules, now time.Time) time.Duration {
 	if l.slicer == nil {
 		l.slicer = &slicer{random: l.chance()}
 	}
-	size, wait := l.slicer.next(w.slice, now)
+	size, wait := l.slicer.next(r.slice, now)
 	l.size = min(l.size, size)
 	if wait < finestWait {
 		return 0
 	}
-	l.imposed.Add(int64(wait))
+	l.totalDelay.Add(int64(wait))
 	return wait
 }
 
-// pace makes the piece no larger than the wire carries in a moment, and returns how long it has to wait for the wire.
-func (l *lane) pace(w *way, now time.Time) time.Duration {
-	l.size = w.pacer.piece(l.size)
-	if l.booked != w.pacer {
-		l.booked, l.passed = w.pacer, w.pacer.book(now, l.size)
+// pace limits the piece to what the bandwidth passes in a moment. It returns how long the piece has to wait for its
+// turn.
+func (l *lane) pace(r *laneRules, now time.Time) time.Duration {
+	l.size = r.pacer.piece(l.size)
+	if l.reserved != r.pacer {
+		l.reserved, l.passed = r.pacer, r.pacer.reserve(now, l.size)
 		if wait := l.passed.Sub(now); wait >= finestWait {
-			l.imposed.Add(int64(wait))
-			l.flow.meets(w.pacedBy, l.direction, l.size)
+			l.totalDelay.Add(int64(wait))
+			l.flow.charge(r.pacedBy, l.direction, l.size)
 		}
 	}
 	if wait := l.passed.Sub(now); wait >= finestWait {
@@ -347,15 +348,15 @@ func (l *lane) pace(w *way, now time.Time) time.Duration {
 	return 0
 }
 
-// spentOf returns how much of a limit is spent.
-func (l *lane) spentOf(e *ender) Bytes {
-	if l.spentBy != e.by {
-		l.spentBy, l.spent = e.by, 0
+// spentOf returns how many bytes of a limit are spent.
+func (l *lane) spentOf(r *closeRule) Bytes {
+	if l.spentBy != r.by {
+		l.spentBy, l.spent = r.by, 0
 	}
 	return l.spent
 }
 
-// piece returns what goes next.
+// piece returns the next piece.
 func (l *lane) piece() *stream.StreamChunk {
 	first := l.queue[0].StreamChunk
 	if l.size == len(first.Data) {
@@ -364,15 +365,15 @@ func (l *lane) piece() *stream.StreamChunk {
 	return &stream.StreamChunk{Data: first.Data[:l.size], Timestamp: first.Timestamp}
 }
 
-// gave takes what was delivered off the queue.
-func (l *lane) gave(w *way) {
-	l.booked = nil
+// sent removes the delivered piece from the queue.
+func (l *lane) sent(r *laneRules) {
+	l.reserved = nil
 	l.waits -= l.size
-	if w.ender != nil {
+	if r.closeByBytes != nil {
 		l.spent += Bytes(l.size)
 	}
-	if w.slice != nil {
-		l.slicer.gave(w.slice, time.Now())
+	if r.slice != nil {
+		l.slicer.sent(r.slice, time.Now())
 	}
 	first := &l.queue[0]
 	if l.size < len(first.Data) {
@@ -385,10 +386,10 @@ func (l *lane) gave(w *way) {
 	l.queue = l.queue[1:]
 }
 
-// drop loses what waits.
+// drop loses the queued bytes.
 func (l *lane) drop() {
 	if len(l.queue) == 0 {
 		return
 	}
-	l.holed, l.queue, l.waits, l.booked = true, nil, 0, nil
+	l.dropped, l.queue, l.waits, l.reserved = true, nil, 0, nil
 }

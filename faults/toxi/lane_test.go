@@ -39,7 +39,7 @@ func newBench(link *Link, d direction) *bench {
 
 func bareLink() *Link {
 	l := &Link{name: "bare", flows: map[*flow]struct{}{}, gone: make(chan struct{})}
-	l.orders.Store(newOrders(nil))
+	l.active.Store(newActiveFaults(nil))
 	return l
 }
 
@@ -47,7 +47,7 @@ func (b *bench) send(data string) {
 	b.in <- &stream.StreamChunk{Data: []byte(data), Timestamp: time.Now()}
 }
 
-// delays takes all that comes out and returns how long each chunk was made to wait.
+// delays takes all output and returns the delay of each chunk.
 func (b *bench) delays() []time.Duration {
 	var ds []time.Duration
 	for c := range b.out {
@@ -72,7 +72,7 @@ func TestLaneLatencyIsExact(t *testing.T) {
 		f := inject(t, l, Config{Latency: steady(80 * ms)})
 		b := newBench(l, fromTarget)
 		go func() {
-			for range 1000 { // far more at once than one latency lets wait for an answer
+			for range 1000 { // far more than one latency could keep waiting
 				b.send("x")
 				time.Sleep(ms)
 			}
@@ -150,7 +150,7 @@ func TestLaneJitterKeepsTheMean(t *testing.T) {
 
 func TestSameSeedSameJitter(t *testing.T) {
 	draw := func(seed uint64) (ds []time.Duration) {
-		w, s, now := newWander(seed, 3, fromTarget), newSpread(shapes[Uniform], 10*ms), time.Time{}
+		w, s, now := newJitterWalk(seed, 3, fromTarget), newSpread(shapes[Uniform], 10*ms), time.Time{}
 		for i := range 100 {
 			now = now.Add(ms)
 			ds = append(ds, w.next(now, s, i%3 == 0))
@@ -167,7 +167,7 @@ func TestSameSeedSameJitter(t *testing.T) {
 	}
 }
 
-// TestCutChargesWhatItFindsWaiting: bytes that wait for a slow reader meet a partition that begins meanwhile.
+// TestCutChargesWhatItFindsWaiting: a partition that begins counts the bytes that wait for a slow reader.
 func TestCutChargesWhatItFindsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := bareLink()
@@ -189,7 +189,7 @@ func TestCutChargesWhatItFindsWaiting(t *testing.T) {
 	})
 }
 
-// TestLaneBandwidthIsShared: two connections together take what the wire needs for both.
+// TestLaneBandwidthIsShared: two connections together take as long as the wire needs for both.
 func TestLaneBandwidthIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := bareLink()
@@ -225,7 +225,7 @@ func TestLaneBandwidthIsShared(t *testing.T) {
 		if total != 1_000_000 || f.Bite().Bytes != 1_000_000 {
 			t.Errorf("%d bytes arrived, bite %+v", total, f.Bite())
 		}
-		for _, took := range last { // fair: both are done at about 10 s
+		for _, took := range last { // fair: both end at about 10 s
 			if took < 9900*ms || took > 10_100*ms {
 				t.Errorf("a lane was done after %v, want about 10s", took)
 			}
@@ -233,8 +233,8 @@ func TestLaneBandwidthIsShared(t *testing.T) {
 	})
 }
 
-// TestLaneNeverDeliversPastAHole switches at random: what comes out is always a prefix of what went in, and all of it
-// when nothing was dropped.
+// TestLaneNeverDeliversPastAHole switches at random. The output is always a prefix of the input, and all of it if
+// nothing was dropped.
 func TestLaneNeverDeliversPastAHole(t *testing.T) {
 	for seed := range uint64(300) {
 		synctest.Test(t, func(t *testing.T) {
@@ -311,7 +311,7 @@ func switchAtRandom(t *testing.T, l *Link, r *rand.Rand, drops bool) {
 }
 
 func TestCompose(t *testing.T) {
-	var forces []*force
+	var active []*activeFault
 	for i, c := range []Config{
 		{Latency: steady(10 * ms), Jitter: 2 * ms},
 		{Latency: steady(5 * ms), Direction: Both, Bandwidth: 1000},
@@ -319,12 +319,12 @@ func TestCompose(t *testing.T) {
 		{Partition: FromTarget, Mode: Hold},
 		{Partition: Both},
 	} {
-		forces = append(forces, newForce(openFault(t, bareLink(), c), uint64(i)))
+		active = append(active, newActiveFault(openFault(t, bareLink(), c), uint64(i)))
 	}
-	compose := func(d direction, forces ...*force) *way {
-		return newOrders(forces).compose(newFlow(bareLink(), 1), d, 1)
+	compose := func(d direction, active ...*activeFault) *laneRules {
+		return newActiveFaults(active).compose(newFlow(bareLink(), 1), d, 1)
 	}
-	to, from := compose(toTarget, forces...), compose(fromTarget, forces...)
+	to, from := compose(toTarget, active...), compose(fromTarget, active...)
 	if to.most != 5*ms || from.most < 16*ms || from.most > 17*ms || len(from.delays) != 2 {
 		t.Errorf("latencies: at most %v and %v", to.most, from.most)
 	}
@@ -337,10 +337,10 @@ func TestCompose(t *testing.T) {
 	if !to.cut || !to.drop || !from.cut || !from.drop {
 		t.Errorf("cuts: %+v, %+v", to, from)
 	}
-	if held := compose(fromTarget, forces[:4]...); !held.cut || held.drop || compose(toTarget, forces[:4]...).cut {
+	if held := compose(fromTarget, active[:4]...); !held.cut || held.drop || compose(toTarget, active[:4]...).cut {
 		t.Errorf("hold from the target: %+v", held)
 	}
-	if len(to.pacedBy) != 1 || to.pacedBy[0] != forces[2] || len(from.pacedBy) != 0 {
+	if len(to.pacedBy) != 1 || to.pacedBy[0] != active[2] || len(from.pacedBy) != 0 {
 		t.Errorf("paced by %v and %v", to.pacedBy, from.pacedBy)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Latency is how late bytes are, as a scenario writes it: 80ms, a ramp, or recorded delays.
+// Latency is a delay of bytes as a scenario writes it: 80ms, a ramp, or recorded delays.
 type Latency struct {
 	From time.Duration `yaml:"from" jsonschema_description:"The latency when the fault begins; it changes evenly from there. Absent: 0ms."`
 	To   time.Duration `yaml:"to" jsonschema_description:"The latency when the fault ends. Absent: 0ms."`
@@ -19,7 +19,7 @@ func steady(d time.Duration) Latency { return Latency{From: d, To: d} }
 func (l *Latency) UnmarshalText(text []byte) error {
 	d, err := time.ParseDuration(string(text))
 	if err != nil || d < 0 {
-		return fmt.Errorf("%q is no latency: write 80ms, {from: 0ms, to: 500ms} or {file: delays.txt}", text)
+		return fmt.Errorf("%q is not a latency: write 80ms, {from: 0ms, to: 500ms} or {file: delays.txt}", text)
 	}
 	*l = steady(d)
 	return nil
@@ -48,34 +48,34 @@ func (c *Config) checkLatency(problem func(field, message string)) {
 	case l.From < 0 || l.To < 0:
 		problem("latency", "is negative")
 	case l.File != "" && l.From+l.To != 0:
-		problem("latency", "has a file beside from and to: recorded delays are whole by themselves")
+		problem("latency", "has both a file and from or to: keep one of them")
 	case c.Jitter < 0:
 		problem("jitter", "is negative")
 	case l.File != "" && c.Jitter != 0:
-		problem("jitter", "spreads a latency, and recorded delays are spread already")
+		problem("jitter", "has no effect on recorded delays, which vary already")
 	case c.Jitter > l.least() && c.Jitter != 0:
-		problem("jitter", fmt.Sprintf("%v is more than the latency, %v at its least, that it spreads", c.Jitter, l.least()))
+		problem("jitter", fmt.Sprintf("%v is more than the latency (%v at its smallest)", c.Jitter, l.least()))
 	case c.Distribution == Normal && c.Jitter > l.least()/4:
-		problem("jitter", fmt.Sprintf("%v is more than a quarter of the latency, %v at its least: a normal distribution so wide would need delays below 0", c.Jitter, l.least()))
+		problem("jitter", fmt.Sprintf("%v is more than a quarter of the latency (%v at its smallest): the normal distribution would need negative delays", c.Jitter, l.least()))
 	}
 	switch {
 	case c.Distribution == "":
 	case shapes[c.Distribution] == nil:
 		problem("distribution", fmt.Sprintf("%q is unknown: write uniform, normal or pareto", c.Distribution))
 	case c.Jitter == 0:
-		problem("distribution", "is the shape of the jitter, which is not given")
+		problem("distribution", "has no effect without jitter")
 	}
 }
 
 // delay is the latency of one fault while it is in force.
 type delay struct {
 	Latency
-	since  time.Time     // when the fault began
-	over   time.Duration // how long it lasts
-	spread *spread       // nil: none
+	since  time.Time     // start of the fault
+	over   time.Duration // duration of the fault
+	spread *spread       // nil: no jitter
 }
 
-// at is the latency at a time, without its spread.
+// at is the latency at a time, without jitter.
 func (d *delay) at(now time.Time) time.Duration {
 	if d.From == d.To {
 		return d.From
@@ -84,7 +84,7 @@ func (d *delay) at(now time.Time) time.Duration {
 	return d.From + time.Duration(min(max(part, 0), 1)*float64(d.To-d.From))
 }
 
-// most is what it can ask for at the most, and mean what it asks for at a time on the average.
+// most is the largest possible delay. mean is the mean delay at a time.
 func (d *delay) most() time.Duration {
 	most := max(d.From, d.To)
 	if d.spread != nil {
@@ -98,4 +98,33 @@ func (d *delay) mean(now time.Time) time.Duration {
 		return d.at(now)
 	}
 	return d.at(now) + d.spread.mean
+}
+
+// latencyRule delays bytes.
+type latencyRule struct{ *activeFault }
+
+func newLatencyRule(f *activeFault) rule { return latencyRule{f} }
+
+func (l latencyRule) add(r *laneRules, _ *flow, d direction) {
+	applies := l.config.appliesTo()
+	for _, dir := range []direction{toTarget, fromTarget} {
+		if applies.covers(dir) {
+			r.roundTrip += l.delay.mean(time.Now())
+		}
+	}
+	if applies.covers(d) {
+		r.delays = append(r.delays, l.activeFault)
+		r.most = sum(r.most, l.delay.most())
+		r.meet(l.activeFault)
+	}
+}
+
+// connectDelayRule delays new connections.
+type connectDelayRule struct{ *activeFault }
+
+func newConnectDelayRule(f *activeFault) rule { return connectDelayRule{f} }
+
+func (c connectDelayRule) add(r *laneRules, _ *flow, _ direction) {
+	r.connectDelay += c.config.ConnectDelay
+	r.connectBy = append(r.connectBy, c.activeFault)
 }

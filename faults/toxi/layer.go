@@ -8,8 +8,8 @@ import (
 	"wringer/faults"
 )
 
-// laid is the layer that lies on a link.
-type laid struct {
+// placedLayer is the layer on a link.
+type placedLayer struct {
 	faults.Layer
 	protocol string
 }
@@ -20,33 +20,34 @@ func (l *Link) Lay(protocol string, layer func() faults.Layer) (faults.Layer, er
 	defer l.mu.Unlock()
 	switch has := l.layer.Load(); {
 	case has == nil:
-		l.layer.Store(&laid{layer(), protocol})
+		l.layer.Store(&placedLayer{layer(), protocol})
 	case has.protocol != protocol:
 		return nil, fmt.Errorf("link %s: speaks %s already, and cannot be broken as %s too", l.name, has.protocol, protocol)
 	}
 	return l.layer.Load().Layer, nil
 }
 
-// laid returns the layer, nil without one.
-func (l *Link) laid() faults.Layer {
+// currentLayer returns the layer; nil without one.
+func (l *Link) currentLayer() faults.Layer {
 	if has := l.layer.Load(); has != nil {
 		return has.Layer
 	}
 	return nil
 }
 
-// overLayer puts the layer, if there is one, between the client and far, a connection over the bare link to address.
+// overLayer puts the link's layer, if any, between the client and far. far is a connection over the bare link to
+// address.
 func (l *Link) overLayer(ctx context.Context, far net.Conn, address string) (net.Conn, error) {
-	layer := l.laid()
+	layer := l.currentLayer()
 	if layer == nil {
 		return far, nil
 	}
-	client, near, err := l.mesh.door.pair(ctx)
+	client, near, err := l.mesh.loopback.pair(ctx)
 	if err != nil {
 		far.Close()
 		return nil, err
 	}
-	if err := l.speak(layer, near, far, address, func() {}); err != nil {
+	if err := l.runLayer(layer, near, far, address, func() {}); err != nil {
 		client.Close()
 		near.Close()
 		return nil, err
@@ -54,12 +55,12 @@ func (l *Link) overLayer(ctx context.Context, far net.Conn, address string) (net
 	return client, nil
 }
 
-// speak lets the layer carry a connection to address, and calls free when it has ended. On an error c is left alone and far
-// closed.
-func (l *Link) speak(layer faults.Layer, c, far net.Conn, address string, free func()) error {
+// runLayer runs the layer on a connection to address, and calls free at its end. On an error it closes far and leaves
+// c alone.
+func (l *Link) runLayer(layer faults.Layer, c, far net.Conn, address string, free func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.orders.Load().closed {
+	if l.active.Load().closed {
 		far.Close()
 		return net.ErrClosed
 	}

@@ -21,25 +21,25 @@ import (
 	"wringer/faults"
 )
 
-// Link is one named path. It implements faults.Link and is safe for concurrent use. All addresses that are dialled over
-// it share its faults and its bandwidth.
+// Link is one named path. It implements faults.Link and is safe for concurrent use. All addresses dialled over it
+// share its faults and its bandwidth.
 type Link struct {
 	name  string
 	mesh  *Mesh
 	proxy *toxiproxy.Proxy
-	gates [2]*gate
+	hooks [2]*hook
 
-	orders  atomic.Pointer[orders]
+	active  atomic.Pointer[activeFaults]
 	running sync.WaitGroup // two lanes and two sinks for each connection
 
-	gone chan struct{} // closed when the link is
+	gone chan struct{} // closed with the link
 
-	mu     sync.Mutex // held to change what follows, and orders
+	mu     sync.Mutex // held to change the fields below, and active
 	flows  map[*flow]struct{}
 	serial atomic.Uint64
-	layer  atomic.Pointer[laid] // set before the first connection
+	layer  atomic.Pointer[placedLayer] // set before the first connection
 
-	// What a round trip takes through the lanes, and what a usual one costs more than one without the link.
+	// The duration of a round trip through the lanes, and the extra duration of a usual round trip over the link.
 	baseline, cost time.Duration
 }
 
@@ -47,19 +47,19 @@ func openLink(m *Mesh, name string) (*Link, error) {
 	l := &Link{
 		name: name,
 		mesh: m,
-		// Never started: it neither listens nor dials.
+		// never started: it neither listens nor dials
 		proxy: toxiproxy.NewProxy(m.server, name, "", ""),
 		gone:  make(chan struct{}),
 		flows: map[*flow]struct{}{},
 	}
-	l.orders.Store(newOrders(nil))
-	for d, way := range [2]stream.Direction{toTarget: stream.Upstream, fromTarget: stream.Downstream} {
-		attributes := fmt.Sprintf(`{"type": %q, "stream": %q, "toxicity": 1}`, toxicType, way)
+	l.active.Store(newActiveFaults(nil))
+	for d, dir := range [2]stream.Direction{toTarget: stream.Upstream, fromTarget: stream.Downstream} {
+		attributes := fmt.Sprintf(`{"type": %q, "stream": %q, "toxicity": 1}`, toxicType, dir)
 		toxic, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(attributes))
 		if err != nil {
 			return nil, err
 		}
-		l.gates[d] = toxic.Toxic.(*gate)
+		l.hooks[d] = toxic.Toxic.(*hook)
 	}
 	if err := l.calibrate(); err != nil {
 		l.close()
@@ -71,10 +71,9 @@ func openLink(m *Mesh, name string) (*Link, error) {
 // Name implements faults.Link.
 func (l *Link) Name() string { return l.name }
 
-// Dial implements faults.Link. Errors are those of a dial without a link. A connection is made as late as a latency on the
-// link asks. A partition to the target, which loses the first packet of a connection, holds it until the partition is
-// healed or ctx ends; one that cuts only the way back lets it through, so that requests keep arriving whose answers are
-// lost.
+// Dial implements faults.Link. Errors are those of a dial without a link. A latency on the link delays the
+// connection. A partition to the target loses the first packet, so it blocks the dial until healing or the end of
+// ctx. A partition from the target lets the connection through: requests keep arriving, and their answers are lost.
 func (l *Link) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return l.DialVia(ctx, network, address, l.mesh.dial)
 }
@@ -98,30 +97,30 @@ func (l *Link) connect(ctx context.Context, network, address string, dial faults
 	if err := l.admit(ctx, f); err != nil {
 		return nil, refused(err)
 	}
-	f.meets(l.orders.Load().taps(f), toTarget, 0) // a target that refuses was met too
+	f.charge(l.active.Load().taps(f), toTarget, 0) // a connection that the target refuses counts too
 	far, err := l.reach(ctx, f, func(ctx context.Context) (net.Conn, error) { return dial(ctx, network, address) })
 	if err != nil {
 		return nil, err
 	}
-	client, err := l.carry(ctx, f, far)
+	client, err := l.joinClient(ctx, f, far)
 	if err != nil {
 		return nil, refused(err)
 	}
 	return client, nil
 }
 
-// reach dials, or connects to nothing when the connection is half-open from the beginning.
+// reach dials. For a connection that is half-open from the start it returns an end without a peer.
 func (l *Link) reach(ctx context.Context, f *flow, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
-	if l.orders.Load().silences(f) {
+	if l.active.Load().silences(f) {
 		void, _ := net.Pipe()
 		return void, nil
 	}
 	return dial(ctx)
 }
 
-// carry joins a connection of the client's to far, which it closes when it fails.
-func (l *Link) carry(ctx context.Context, f *flow, far net.Conn) (client net.Conn, err error) {
-	client, near, err := l.mesh.door.pair(ctx)
+// joinClient makes a client connection and joins it to far. It closes far on an error.
+func (l *Link) joinClient(ctx context.Context, f *flow, far net.Conn) (client net.Conn, err error) {
+	client, near, err := l.mesh.loopback.pair(ctx)
 	if err != nil {
 		far.Close()
 		return nil, err
@@ -140,65 +139,65 @@ func (l *Link) carry(ctx context.Context, f *flow, far net.Conn) (client net.Con
 func (l *Link) admit(ctx context.Context, f *flow) error {
 	begun := time.Now()
 	for {
-		o := l.orders.Load()
-		if err := o.admits(f); err != nil {
+		a := l.active.Load()
+		if err := a.admits(f); err != nil {
 			return err
 		}
-		w := o.compose(f, toTarget, 0)
-		held := w.cut && !o.silences(f)
+		r := a.compose(f, toTarget, 0)
+		held := r.cut && !a.silences(f)
 		var wait time.Duration
 		if held {
-			f.meets(w.cutBy, toTarget, 0)
-		} else if wait = f.handshake(o, begun); wait <= 0 {
+			f.charge(r.cutBy, toTarget, 0)
+		} else if wait = f.handshake(a, begun); wait <= 0 {
 			return nil
 		}
-		if err := sleep(ctx, wait, held, o.changed); err != errChanged {
+		if err := sleep(ctx, wait, held, a.changed); err != errFaultsChanged {
 			return err
 		}
 	}
 }
 
-// admits is nil when connections are not refused.
-func (o *orders) admits(f *flow) error {
-	if o.closed {
+// admits returns nil if connections are not refused.
+func (a *activeFaults) admits(f *flow) error {
+	if a.closed {
 		return net.ErrClosed
 	}
-	if by := o.refusers(f); len(by) > 0 {
-		f.meets(by, toTarget, 0)
+	if by := a.refusing(f); len(by) > 0 {
+		f.charge(by, toTarget, 0)
 		return os.NewSyscallError("connect", syscall.ECONNREFUSED)
 	}
 	return nil
 }
 
-// handshake returns how long a connection that was asked for at begun has to wait yet: its two packets are late by the
-// latency of one way each, and are repeated when they get lost.
-func (f *flow) handshake(o *orders, begun time.Time) time.Duration {
+// handshake returns how long a connection asked for at begun still has to wait. Each of its two packets is delayed by
+// the latency of its direction, and is repeated if lost.
+func (f *flow) handshake(a *activeFaults, begun time.Time) time.Duration {
 	var late time.Duration
 	for d, lane := range f.lanes {
-		w := lane.look()
-		late = sum(late, lane.delay(w, begun))
-		if w.loss > 0 {
-			stall := lossy{lane.chance()}.handshake(w.loss)
+		r := lane.look()
+		late = sum(late, lane.delay(r, begun))
+		if r.loss > 0 {
+			stall := lossy{lane.chance()}.handshake(r.loss)
 			late = sum(late, stall)
 			if stall > 0 {
-				f.meets(w.lossBy, direction(d), 0)
+				f.charge(r.lossBy, direction(d), 0)
 			}
 		}
-		f.meets(w.delays, direction(d), 0)
+		f.charge(r.delays, direction(d), 0)
 	}
-	w := o.compose(f, toTarget, 0)
-	f.meets(w.connectBy, toTarget, 0)
-	late = sum(late, w.connectDelay)
+	r := a.compose(f, toTarget, 0)
+	f.charge(r.connectBy, toTarget, 0)
+	late = sum(late, r.connectDelay)
 	if late == 0 {
 		return 0
 	}
 	return time.Until(begun.Add(late))
 }
 
-// errChanged says that new orders came.
-var errChanged = errors.New("orders changed")
+// errFaultsChanged: the active faults changed.
+var errFaultsChanged = errors.New("orders changed")
 
-// sleep waits for d, or without end, and returns nil when d is over.
+// sleep waits for d, or without end. It returns nil when d is over.
 func sleep(ctx context.Context, d time.Duration, endless bool, changed <-chan struct{}) error {
 	var over <-chan time.Time
 	if !endless {
@@ -210,7 +209,7 @@ func sleep(ctx context.Context, d time.Duration, endless bool, changed <-chan st
 	case <-over:
 		return nil
 	case <-changed:
-		return errChanged
+		return errFaultsChanged
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -220,22 +219,22 @@ func sleep(ctx context.Context, d time.Duration, endless bool, changed <-chan st
 func (l *Link) join(f *flow) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	o := l.orders.Load()
-	if err := o.admits(f); err != nil {
+	a := l.active.Load()
+	if err := a.admits(f); err != nil {
 		return err
 	}
-	f.silenced.Store(o.silences(f))
+	f.silenced.Store(a.silences(f))
 	l.flows[f] = struct{}{}
 	l.running.Add(4)
 	id := strconv.FormatUint(f.id, 10)
 	for _, lane := range f.lanes {
-		from, to, way := f.near, f.far, stream.Upstream
+		from, to, dir := f.near, f.far, stream.Upstream
 		if lane.direction == fromTarget {
-			from, to, way = f.far, f.near, stream.Downstream
+			from, to, dir = f.far, f.near, stream.Downstream
 		}
-		lane.detour = &detour{lane: lane, to: to}
-		l.gates[lane.direction].next = lane
-		l.proxy.Toxics.StartLink(l.mesh.server, id+way.String(), &source{from, lane}, sink{to, lane}, way)
+		lane.bypass = &bypass{lane: lane, to: to}
+		l.hooks[lane.direction].next = lane
+		l.proxy.Toxics.StartLink(l.mesh.server, id+dir.String(), &source{from, lane}, sink{to, lane}, dir)
 	}
 	return nil
 }
@@ -246,42 +245,43 @@ func (l *Link) forget(f *flow) {
 	delete(l.flows, f)
 }
 
-// command changes what is in force: change gets the faults and returns them changed. It fails when the link is closed.
-func (l *Link) command(change func([]*force) []*force) error {
+// changeFaults changes the faults in force. change gets the faults and returns the new ones. It fails if the link is
+// closed.
+func (l *Link) changeFaults(change func([]*activeFault) []*activeFault) error {
 	l.mu.Lock()
-	before := l.orders.Load()
+	before := l.active.Load()
 	if before.closed {
 		l.mu.Unlock()
 		return fmt.Errorf("link %s: %w", l.name, net.ErrClosed)
 	}
-	after := newOrders(change(before.forces))
+	after := newActiveFaults(change(before.faults))
 	flows := slices.Collect(maps.Keys(l.flows))
 	for _, f := range flows {
 		if after.silences(f) {
 			f.silenced.Store(true)
 		}
 	}
-	l.orders.Store(after)
+	l.active.Store(after)
 	l.mu.Unlock()
 	close(before.changed)
 	for _, f := range flows {
-		f.told(before, after)
+		f.notify(before, after)
 	}
 	return nil
 }
 
-// told makes new orders take effect where nobody waits for them.
-func (f *flow) told(before, after *orders) {
-	by := slices.DeleteFunc(after.killers(f), func(f *force) bool { return slices.Contains(before.forces, f) })
+// notify applies new active faults where no goroutine waits for changes.
+func (f *flow) notify(before, after *activeFaults) {
+	by := slices.DeleteFunc(after.resetting(f), func(f *activeFault) bool { return slices.Contains(before.faults, f) })
 	if len(by) > 0 {
-		f.meets(by, toTarget, 0)
-		f.meets(by, fromTarget, 0)
+		f.charge(by, toTarget, 0)
+		f.charge(by, fromTarget, 0)
 		f.abort()
 		return
 	}
 	if before.idle() {
 		for _, lane := range f.lanes {
-			lane.detour.close()
+			lane.bypass.close()
 		}
 	}
 }
@@ -289,12 +289,12 @@ func (f *flow) told(before, after *orders) {
 // close ends every connection and refuses new ones.
 func (l *Link) close() {
 	l.mu.Lock()
-	before := l.orders.Load()
+	before := l.active.Load()
 	if before.closed {
 		l.mu.Unlock()
 		return
 	}
-	l.orders.Store(&orders{closed: true, changed: make(chan struct{})})
+	l.active.Store(&activeFaults{closed: true, changed: make(chan struct{})})
 	close(l.gone)
 	flows := slices.Collect(maps.Keys(l.flows))
 	l.mu.Unlock()
@@ -304,7 +304,7 @@ func (l *Link) close() {
 	}
 }
 
-// wait returns when all that carried bytes has ended.
+// wait returns when all goroutines that carry bytes have ended.
 func (l *Link) wait(ctx context.Context) error {
 	if err := within(ctx, &l.running); err != nil {
 		return fmt.Errorf("close link %s: some connections did not end: %w", l.name, err)
@@ -312,7 +312,7 @@ func (l *Link) wait(ctx context.Context) error {
 	return nil
 }
 
-// within waits for all that runs, at most until ctx ends.
+// within waits for running, at most until ctx ends.
 func within(ctx context.Context, running *sync.WaitGroup) error {
 	done := make(chan struct{})
 	go func() {
@@ -327,7 +327,7 @@ func within(ctx context.Context, running *sync.WaitGroup) error {
 	}
 }
 
-// target is the address that was asked for, in errors.
+// target is the dialled address, for errors.
 type target struct{ network, address string }
 
 func (t target) Network() string { return t.network }

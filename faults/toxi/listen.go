@@ -11,9 +11,10 @@ import (
 	"wringer/faults"
 )
 
-// inlet accepts the target's own connections for a link. Each is carried by a goroutine of its own from the start, so that
-// an upstream which does not answer delays nobody else. An upstream that refuses, or cannot be reached in time, shows as
-// a reset: a listener cannot refuse what the kernel has accepted, and an end in order would look like an answer.
+// inlet accepts the target's own connections for a link. Each has a goroutine of its own from the start, so that an
+// unresponsive upstream delays no other connection. An upstream that refuses, or cannot be reached in time, shows as
+// a reset. A listener cannot refuse a connection that the kernel accepted, and an orderly close would look like an
+// answer.
 type inlet struct {
 	faults.Inlet
 	link     *Link
@@ -21,16 +22,16 @@ type inlet struct {
 	life     context.Context
 	end      context.CancelFunc
 	slots    chan struct{}
-	running  sync.WaitGroup // the loop, and the connections on their way to being carried
+	running  sync.WaitGroup // the loop, and the connections that are being set up
 }
 
 const (
-	// maxInlet bounds the connections of an inlet; the kernel's queue holds what comes beyond.
+	// maxInlet bounds the connections of an inlet; further ones wait in the kernel's queue.
 	maxInlet = 4096
-	// reachWithin bounds the time from the accept until the upstream is connected, waiting for its address and for a
-	// partition included. A client that is held longer meets a reset, as it would meet its own time-out.
+	// reachWithin bounds the time from the accept until the upstream is connected. The time includes waiting for its
+	// address and for a partition. A client that waits longer gets a reset, as if its own timeout had passed.
 	reachWithin = 10 * time.Second
-	// acceptPause is how long the loop rests after a failed accept: descriptors run out for a while, not for good.
+	// acceptPause is the pause after a failed accept: a lack of descriptors is temporary.
 	acceptPause = 10 * time.Millisecond
 )
 
@@ -81,7 +82,7 @@ func (i *inlet) serve(c net.Conn) {
 	free := func() { <-i.slots }
 	ctx, cancel := context.WithTimeout(i.life, reachWithin)
 	defer cancel()
-	addresses, _ := i.Upstream(ctx) // none: nothing to connect to in time
+	addresses, _ := i.Upstream(ctx) // empty: no upstream in time
 	for _, address := range addresses {
 		if i.carry(ctx, c, address, free) == nil {
 			return
@@ -91,10 +92,10 @@ func (i *inlet) serve(c net.Conn) {
 	free()
 }
 
-// carry joins c to the upstream. c is left alone when it fails.
+// carry joins c to the upstream. On an error it leaves c alone.
 func (i *inlet) carry(ctx context.Context, c net.Conn, address string, free func()) error {
 	l := i.link
-	layer := l.laid()
+	layer := l.currentLayer()
 	if layer == nil {
 		return l.adopt(ctx, c, address, free)
 	}
@@ -102,17 +103,18 @@ func (i *inlet) carry(ctx context.Context, c net.Conn, address string, free func
 	if err != nil {
 		return err
 	}
-	return l.speak(layer, c, far, address, free)
+	return l.runLayer(layer, c, far, address, free)
 }
 
-// adopt makes c the near end of a connection over the link, and dials the far end. free is called when it has ended.
+// adopt makes c the near end of a connection over the link, and dials the far end. It calls free when the connection
+// has ended.
 func (l *Link) adopt(ctx context.Context, c net.Conn, address string, free func()) error {
 	f := newFlow(l, l.serial.Add(1))
 	f.address = address
 	if err := l.admit(ctx, f); err != nil {
 		return err
 	}
-	f.meets(l.orders.Load().taps(f), toTarget, 0)
+	f.charge(l.active.Load().taps(f), toTarget, 0)
 	far, err := l.reach(ctx, f, func(ctx context.Context) (net.Conn, error) {
 		return l.mesh.dial(ctx, "tcp", address)
 	})
@@ -136,7 +138,7 @@ func reset(c net.Conn) {
 	c.Close()
 }
 
-// close stops to listen. Connections that wait for their upstream meet a reset.
+// close stops listening. Connections that wait for their upstream are reset.
 func (i *inlet) close() error {
 	i.end()
 	if err := i.listener.Close(); !errors.Is(err, net.ErrClosed) {

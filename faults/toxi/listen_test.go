@@ -27,7 +27,7 @@ func listen(t testing.TB, l *Link, upstream ...string) string {
 	return address
 }
 
-// knock connects to address as a client that knows nothing of links.
+// knock connects to address as a client that does not know of links.
 func knock(t testing.TB, address string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -39,7 +39,7 @@ func knock(t testing.TB, address string) net.Conn {
 	return c
 }
 
-// greeted says whether an echo answers at address. A reset may come before the connection was made.
+// greeted reports whether an echo answers at address. A reset may come before the connection was made.
 func greeted(address string) bool {
 	c, err := net.Dial("tcp", address)
 	if err != nil {
@@ -87,7 +87,7 @@ func (p peers) Resolve(_ context.Context, branch string) (string, error) {
 	return strings.Replace(branch, "the first", "peer-1", 1), nil
 }
 
-// openBranch opens a fault on a branch of the link; an empty one is the link.
+// openBranch opens a fault on a branch of the link; an empty branch is the whole link.
 func openBranch(t testing.TB, l *Link, branch string, p faults.Peers, c Config) *Fault {
 	t.Helper()
 	c.Link = strings.TrimSuffix(l.name+"/"+branch, "/")
@@ -101,12 +101,12 @@ func openBranch(t testing.TB, l *Link, branch string, p faults.Peers, c Config) 
 	return f.(*Fault)
 }
 
-// A fault on the link breaks the way to every peer, one on a branch that to one alone: of connections that are dialled over the
-// link, of those that come to it, and of those that exist.
+// A fault on the link breaks the path to every peer; one on a branch breaks only that path. This holds for dialled,
+// accepted and existing connections.
 func TestBranches(t *testing.T) {
 	first, second, l := serve(t, echo), serve(t, echo), newLink(t)
 	_, port, _ := net.SplitHostPort(second.address())
-	byName := net.JoinHostPort("localhost", port) // the same peer by another name, as a client may have begun with
+	byName := net.JoinHostPort("localhost", port) // the same peer by another name, as a client may know it
 	p := peers{"peer-1": first.address(), "peer-2": second.address()}
 	inlets := map[*upstream]string{first: listen(t, l, first.address()), second: listen(t, l, second.address())}
 	type served struct{ dialled, inlet, existing bool }
@@ -151,7 +151,7 @@ func TestBranches(t *testing.T) {
 	}
 }
 
-// What passes to other peers is no bite, and a fault on nobody is none.
+// Traffic to other peers is not counted, and a fault on no peer does nothing.
 func TestBranchThatNobodyUses(t *testing.T) {
 	first, second, l := serve(t, echo), serve(t, echo), newLink(t)
 	p := peers{"peer-1": first.address(), "peer-2": second.address()}
@@ -197,7 +197,7 @@ func TestInletTakesTheUpstreamThatAnswers(t *testing.T) {
 	}
 }
 
-// What connects before the upstream is known waits for it, and holds up nobody.
+// A connection made before the upstream is known waits for it, without blocking others.
 func TestInletBeforeItsUpstream(t *testing.T) {
 	u, l := serve(t, echo), newLink(t)
 	known := make(chan struct{})
@@ -268,7 +268,7 @@ func TestInletClosesWithTheMesh(t *testing.T) {
 	}
 }
 
-// shout is a layer that answers for itself and passes the rest on.
+// shout is a layer that adds its own answer and passes the rest on.
 type shout struct{}
 
 func (shout) Carry(client, target net.Conn, _ string) {
@@ -300,7 +300,8 @@ func TestLayerLiesOverDialsAndInlets(t *testing.T) {
 	l.empty(t.Context())
 }
 
-// A tap counts what passes an inlet, and what the target refused, where the address is the one that it looks for.
+// A tap counts the traffic of an inlet and the connections that the target refused, for the address that it looks
+// for.
 func TestTapOnAnInlet(t *testing.T) {
 	u, l := serve(t, echo), newLink(t)
 	gone := serve(t, echo)
@@ -331,7 +332,7 @@ func TestTapOnAnInlet(t *testing.T) {
 	}
 }
 
-// Every connection to a target is made by the mesh's own dial, which keeps the bounds of a run.
+// The mesh's own dial makes every connection to a target, within the bounds of a run.
 func TestMeshDials(t *testing.T) {
 	u := serve(t, echo)
 	var asked []string

@@ -1,14 +1,15 @@
 package toxi
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
 	"wringer/faults"
 )
 
-// What a sender does about a segment that is lost, after RFC 6298 (the retransmission timer, with the least of 200 ms that
-// Linux has) and RFC 5681 (fast retransmit by the third duplicate acknowledgement).
+// The reaction of a sender to a lost segment: RFC 6298 (retransmission timer, with Linux's minimum of 200 ms) and RFC
+// 5681 (fast retransmit after the third duplicate acknowledgement).
 const (
 	segment       = 1460 // bytes
 	duplicates    = 3    // segments that must follow a lost one for a fast retransmit
@@ -16,14 +17,14 @@ const (
 	mostRTO       = 120 * time.Second
 	handshakeRTO  = time.Second
 	mostLoss      = faults.Share(0.9)
-	mostHandshake = 6 // a connection is given up after so many repetitions (tcp_syn_retries of Linux)
+	mostHandshake = 6 // a connection fails after this many repetitions (tcp_syn_retries of Linux)
 )
 
 // lossy loses segments of one direction of one connection.
 type lossy struct{ random *rand.Rand }
 
-// stall returns how late a segment is because it, and its repetitions, are lost. following is how many segments follow
-// it at once, roundTrip what the link adds to a round trip.
+// stall returns the delay of a segment by its loss and the loss of its repetitions. following is the number of
+// segments sent right after it. roundTrip is the link's share of a round trip.
 func (l lossy) stall(loss faults.Share, following int, roundTrip time.Duration) time.Duration {
 	if l.random.Float64() >= float64(loss) {
 		return 0
@@ -36,7 +37,7 @@ func (l lossy) stall(loss faults.Share, following int, roundTrip time.Duration) 
 	return late + l.repeat(loss, rto)
 }
 
-// repeat returns how late the repetition is because it is lost too: each is sent twice as long after the one before.
+// repeat returns the delay by lost repetitions. The time between them doubles.
 func (l lossy) repeat(loss faults.Share, rto time.Duration) (late time.Duration) {
 	for l.random.Float64() < float64(loss) {
 		rto = min(2*rto, mostRTO)
@@ -45,7 +46,7 @@ func (l lossy) repeat(loss faults.Share, rto time.Duration) (late time.Duration)
 	return late
 }
 
-// handshake returns how late a connection is made because a packet of its handshake is lost.
+// handshake returns the delay of a connection by lost packets of its handshake.
 func (l lossy) handshake(loss faults.Share) (late time.Duration) {
 	rto := handshakeRTO
 	for range mostHandshake {
@@ -56,4 +57,18 @@ func (l lossy) handshake(loss faults.Share) (late time.Duration) {
 		rto *= 2
 	}
 	return late
+}
+
+// lossRule loses segments. Losses of several faults are independent.
+type lossRule struct{ *activeFault }
+
+func newLossRule(f *activeFault) rule { return lossRule{f} }
+
+func (l lossRule) add(r *laneRules, _ *flow, d direction) {
+	if !l.config.appliesTo().covers(d) {
+		return
+	}
+	r.loss = 1 - (1-r.loss)*(1-l.config.Loss)
+	r.lossBy = append(r.lossBy, l.activeFault)
+	r.most = math.MaxInt64
 }

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// upstream is a target that serves each connection by a function and counts them.
+// upstream is a target that serves each connection by a function and counts the connections.
 type upstream struct {
 	net.Listener
 	mu       sync.Mutex
@@ -133,12 +133,12 @@ func dial(t testing.TB, l *Link, address string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	// A bound, so that a test which fails does not hang.
+	// The bound keeps a failing test from hanging.
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 	return c
 }
 
-// say sends what and reads as many bytes back.
+// say writes data and reads as many bytes back.
 func say(c net.Conn, what string) error {
 	if _, err := io.WriteString(c, what); err != nil {
 		return err

@@ -17,10 +17,10 @@ import (
 
 // Mesh holds the links of a run. It implements faults.Mesh and is safe for concurrent use.
 type Mesh struct {
-	server  *toxiproxy.ApiServer
-	network faults.Network
-	door    *door
-	dial    faults.DialFunc
+	server   *toxiproxy.ApiServer
+	network  faults.Network
+	loopback *loopbackPairs
+	dial     faults.DialFunc
 
 	mu     sync.Mutex
 	closed bool
@@ -28,26 +28,26 @@ type Mesh struct {
 	inlets []*inlet
 }
 
-// The library keeps its toxics in a table of its own.
-var register = sync.OnceFunc(func() { toxics.Register(toxicType, new(gate)) })
+// The library has a global table of toxics.
+var register = sync.OnceFunc(func() { toxics.Register(toxicType, new(hook)) })
 
-// NewMesh opens a mesh without links, which listen on network and make their connections to the targets by dial; nil dials on
-// network, without bounds. It listens on one loopback port until it is closed.
+// NewMesh opens a mesh without links. Its links listen on network and dial targets by dial; nil dials on network, without
+// bounds. The mesh listens on one loopback port until it is closed.
 func NewMesh(network faults.Network, dial faults.DialFunc) (*Mesh, error) {
 	if dial == nil {
 		dial = network.Dial
 	}
 	register()
-	d, err := openDoor(network)
+	p, err := openLoopbackPairs(network)
 	if err != nil {
 		return nil, err
 	}
 	return &Mesh{
-		server:  toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
-		network: network,
-		door:    d,
-		dial:    dial,
-		links:   map[string]*Link{},
+		server:   toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
+		network:  network,
+		loopback: p,
+		dial:     dial,
+		links:    map[string]*Link{},
 	}, nil
 }
 
@@ -69,14 +69,14 @@ func (m *Mesh) Link(name string) (faults.Link, error) {
 	return l, nil
 }
 
-// Close implements faults.Mesh. Connections over the links end, and dials under way fail.
+// Close implements faults.Mesh. Connections over the links end, and running dials fail.
 func (m *Mesh) Close(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true
 	links, inlets := slices.Collect(maps.Values(m.links)), m.inlets
 	m.mu.Unlock()
 
-	errs := []error{m.door.close()}
+	errs := []error{m.loopback.close()}
 	for _, i := range inlets {
 		errs = append(errs, i.close())
 	}

@@ -13,16 +13,16 @@ import (
 	"wringer/faults"
 )
 
-// Probe implements faults.Fault. It sends bytes over the link and back through an echo of its own, which the target does
-// not see: nil when they come back unchanged, the link made none of them wait, and a round trip takes no longer than it
-// did when the link was opened. While another fault is in force on the link no more can be seen than that this one is not.
+// Probe implements faults.Fault. It sends bytes over the link to an echo of its own, which the target does not see.
+// It returns nil if they come back unchanged and undelayed, in a round trip no longer than when the link was opened.
+// While another fault is in force on the link, Probe only checks that this one is not.
 func (f *Fault) Probe(ctx context.Context) error {
-	free, err := f.out()
+	free, err := f.notInForce()
 	if err != nil || !free {
 		return err
 	}
 	if err := f.link.probe(ctx, f.aim.Peer().Address); err != nil {
-		if free, out := f.out(); out == nil && !free {
+		if free, out := f.notInForce(); out == nil && !free {
 			return nil // another fault began meanwhile
 		}
 		return fmt.Errorf("%w: probe link %s: %w", faults.ErrLeaked, f.link.name, err)
@@ -30,30 +30,30 @@ func (f *Fault) Probe(ctx context.Context) error {
 	return nil
 }
 
-// out is nil when the fault is not in force; free tells that no other one is.
-func (f *Fault) out() (free bool, err error) {
-	o := f.link.orders.Load()
-	if f.injected.Load() || slices.ContainsFunc(o.forces, func(other *force) bool { return other.Fault == f }) {
+// notInForce returns nil if the fault is not in force. free: no other fault is either.
+func (f *Fault) notInForce() (free bool, err error) {
+	a := f.link.active.Load()
+	if f.injected.Load() || slices.ContainsFunc(a.faults, func(other *activeFault) bool { return other.Fault == f }) {
 		return false, fmt.Errorf("probe link %s: %s is still in force", f.link.name, f.config.Kind())
 	}
-	return len(o.forces) == 0, nil
+	return len(a.faults) == 0, nil
 }
 
-// tolerance is by how much a round trip may be above the baseline: what a busy machine does to one in a while. A latency
-// below it is still found, by what the lanes made bytes wait.
+// tolerance is how far a round trip may exceed the baseline, because a busy machine delays some. A smaller latency is
+// still found, by the lanes' delays.
 const tolerance = time.Millisecond
 
-// probe makes round trips through the lanes, as a connection to address, until one is back at the baseline, or ctx ends.
+// probe makes round trips through the lanes, as a connection to address, until one is at the baseline, or ctx ends.
 func (l *Link) probe(ctx context.Context, address string) error {
-	e, err := l.openLoop(ctx, address, true)
+	e, err := l.openEcho(ctx, address, true)
 	if err != nil {
 		return err
 	}
 	defer e.close()
 	var least time.Duration
 	for {
-		took, err := e.trip(ctx)
-		switch late := e.imposed(); {
+		took, err := e.roundTrip(ctx)
+		switch late := e.totalDelay(); {
 		case err != nil && least > 0 && ctx.Err() != nil:
 			return fmt.Errorf("a round trip takes %v and took %v before: %w", least, l.baseline, ctx.Err())
 		case err != nil:
@@ -74,7 +74,8 @@ const (
 	calibrationBound = 5 * time.Second
 )
 
-// calibrate measures round trips without the link, over it, and through its lanes. No other fault or traffic is there yet.
+// calibrate measures round trips without the link, over the link, and through its lanes. No fault or traffic is on
+// the link yet.
 func (l *Link) calibrate() error {
 	ctx, cancel := context.WithTimeout(context.Background(), calibrationBound)
 	defer cancel()
@@ -83,22 +84,22 @@ func (l *Link) calibrate() error {
 		return err
 	}
 	defer direct.close()
-	usual, err := l.openLoop(ctx, "", false)
+	usual, err := l.openEcho(ctx, "", false)
 	if err != nil {
 		return err
 	}
 	defer usual.close()
-	scenic, err := l.openLoop(ctx, "", true)
+	throughLanes, err := l.openEcho(ctx, "", true)
 	if err != nil {
 		return err
 	}
-	defer scenic.close()
+	defer throughLanes.close()
 
-	// In turns, so that what else goes on in the machine falls on all three.
+	// In turn, so that other load on the machine affects all three.
 	var took [3][]time.Duration
 	for range calibrationTrips {
-		for i, e := range []*loop{direct, usual, scenic} {
-			d, err := e.trip(ctx)
+		for i, e := range []*echoConn{direct, usual, throughLanes} {
+			d, err := e.roundTrip(ctx)
 			if err != nil {
 				return err
 			}
@@ -118,43 +119,43 @@ func median(ds []time.Duration) time.Duration {
 // Cost implements faults.Calibrated.
 func (l *Link) Cost() time.Duration { return l.cost }
 
-// loop is a connection to a mirror of ours.
-type loop struct {
+// echoConn is a connection to an echo of this package.
+type echoConn struct {
 	client, mirror net.Conn
 	flow           *flow // nil: without a link
 	reflecting     chan struct{}
 }
 
-// openDirect connects to a mirror without a link.
-func (l *Link) openDirect(ctx context.Context) (*loop, error) {
-	client, mirror, err := l.mesh.door.pair(ctx)
+// openDirect connects to an echo without a link.
+func (l *Link) openDirect(ctx context.Context) (*echoConn, error) {
+	client, mirror, err := l.mesh.loopback.pair(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return newLoop(client, mirror, nil), nil
+	return newEchoConn(client, mirror, nil), nil
 }
 
-// openLoop connects to a mirror over the link, as if it were at address.
-func (l *Link) openLoop(ctx context.Context, address string, probing bool) (*loop, error) {
+// openEcho connects to an echo over the link, as if the echo were at address.
+func (l *Link) openEcho(ctx context.Context, address string, probing bool) (*echoConn, error) {
 	f := newFlow(l, l.serial.Add(1))
 	f.address, f.probing = address, probing
 	if err := l.admit(ctx, f); err != nil {
 		return nil, err
 	}
-	mirror, far, err := l.mesh.door.pair(ctx)
+	mirror, far, err := l.mesh.loopback.pair(ctx)
 	if err != nil {
 		return nil, err
 	}
-	client, err := l.carry(ctx, f, far)
+	client, err := l.joinClient(ctx, f, far)
 	if err != nil {
 		mirror.Close()
 		return nil, err
 	}
-	return newLoop(client, mirror, f), nil
+	return newEchoConn(client, mirror, f), nil
 }
 
-func newLoop(client, mirror net.Conn, f *flow) *loop {
-	e := &loop{client: client, mirror: mirror, flow: f, reflecting: make(chan struct{})}
+func newEchoConn(client, mirror net.Conn, f *flow) *echoConn {
+	e := &echoConn{client: client, mirror: mirror, flow: f, reflecting: make(chan struct{})}
 	go func() {
 		defer close(e.reflecting)
 		_, _ = io.Copy(mirror, mirror)
@@ -162,24 +163,24 @@ func newLoop(client, mirror net.Conn, f *flow) *loop {
 	return e
 }
 
-func (e *loop) close() {
+func (e *echoConn) close() {
 	if e.flow != nil {
-		e.flow.end() // the mirror sees the end too, whatever is in force
+		e.flow.end() // the mirror sees the end under any fault
 	}
 	e.client.Close()
 	e.mirror.Close()
 	<-e.reflecting
 }
 
-// imposed is how long the link made bytes wait so far.
-func (e *loop) imposed() time.Duration {
-	return time.Duration(e.flow.lanes[toTarget].imposed.Load() + e.flow.lanes[fromTarget].imposed.Load())
+// totalDelay is the sum of the link's delays so far.
+func (e *echoConn) totalDelay() time.Duration {
+	return time.Duration(e.flow.lanes[toTarget].totalDelay.Load() + e.flow.lanes[fromTarget].totalDelay.Load())
 }
 
-var word = []byte("wringer")
+var probeWord = []byte("wringer")
 
-// trip sends a word and takes it back.
-func (e *loop) trip(ctx context.Context) (took time.Duration, err error) {
+// roundTrip sends a word and reads it back.
+func (e *echoConn) roundTrip(ctx context.Context) (took time.Duration, err error) {
 	defer context.AfterFunc(ctx, func() { e.client.Close() })()
 	begun := time.Now()
 	err = exchange(e.client)
@@ -187,15 +188,15 @@ func (e *loop) trip(ctx context.Context) (took time.Duration, err error) {
 }
 
 func exchange(c net.Conn) error {
-	if _, err := c.Write(word); err != nil {
+	if _, err := c.Write(probeWord); err != nil {
 		return err
 	}
-	back := make([]byte, len(word))
+	back := make([]byte, len(probeWord))
 	if _, err := io.ReadFull(c, back); err != nil {
 		return err
 	}
-	if !bytes.Equal(back, word) {
-		return fmt.Errorf("sent %q, got %q back", word, back)
+	if !bytes.Equal(back, probeWord) {
+		return fmt.Errorf("sent %q, got %q back", probeWord, back)
 	}
 	return nil
 }

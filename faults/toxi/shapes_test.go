@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// contextThatEnds is a context that is over soon.
+// contextThatEnds is a context that ends soon.
 func contextThatEnds(t *testing.T) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(t.Context(), 50*time.Millisecond)
 }
 
-// TestDistributions: each has its mean and its deviation, whether chunks come one after the other, or densely on many
-// connections.
+// TestDistributions: each distribution has its mean and its deviation, for chunks one by one and for dense chunks on
+// many connections.
 func TestDistributions(t *testing.T) {
 	recorded := newSpread(integralOf([]time.Duration{5 * ms, 10 * ms, 10 * ms, 15 * ms, 60 * ms}), time.Nanosecond)
 	for name, s := range map[string]*spread{
@@ -30,7 +30,7 @@ func TestDistributions(t *testing.T) {
 		}
 		var fresh, dense []time.Duration
 		for lane := range uint64(200) {
-			w, now := newWander(9, lane, toTarget), time.Time{}
+			w, now := newJitterWalk(9, lane, toTarget), time.Time{}
 			for range 100 {
 				now = now.Add(time.Second)
 				fresh = append(fresh, w.next(now, s, true))
@@ -95,8 +95,8 @@ func TestRamp(t *testing.T) {
 	})
 }
 
-// TestLossLooksLikeRetransmissions: what is late is late by a retransmission timeout and its doublings, in a burst by a
-// round trip; all else comes at once unless it is behind something lost; and the share is right.
+// TestLossLooksLikeRetransmissions: lost segments are late by a retransmission timeout and its doublings, in a burst
+// by a round trip. Other segments come at once unless they follow a lost one. The share of lost segments is right.
 func TestLossLooksLikeRetransmissions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := bareLink()
@@ -106,7 +106,7 @@ func TestLossLooksLikeRetransmissions(t *testing.T) {
 		go func() {
 			for range n {
 				b.send("x")
-				time.Sleep(time.Minute) // long enough that none waits for the one before
+				time.Sleep(time.Minute) // long enough that no chunk waits for the previous one
 			}
 			close(b.in)
 		}()
@@ -198,13 +198,13 @@ func TestSlowClose(t *testing.T) {
 	})
 }
 
-// TestHandshakes: what new connections wait for.
+// TestHandshakes: the delays of new connections.
 func TestHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wait := func(c Config, id uint64) time.Duration {
 			l := bareLink()
 			inject(t, l, c)
-			return newFlow(l, id).handshake(l.orders.Load(), time.Now())
+			return newFlow(l, id).handshake(l.active.Load(), time.Now())
 		}
 		if d := wait(Config{ConnectDelay: 300 * ms, Latency: steady(50 * ms), Direction: Both}, 1); d != 400*ms {
 			t.Errorf("a delay and a latency: %v", d)
@@ -222,7 +222,7 @@ func TestHandshakes(t *testing.T) {
 	})
 }
 
-// TestRequestsAreCounted: a byte stream's requests are bursts to the target after something came from it.
+// TestRequestsAreCounted: a request of a byte stream is a burst to the target after bytes from the target.
 func TestRequestsAreCounted(t *testing.T) {
 	f := newFlow(bareLink(), 1)
 	for i, step := range []struct {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Slice cuts what passes into small pieces.
+// Slice cuts the stream into small pieces.
 type Slice struct {
 	Size Bytes         `yaml:"size" jsonschema:"required" jsonschema_description:"Bytes of a piece: 64B."`
 	Vary Bytes         `yaml:"vary" jsonschema_description:"Pieces are up to so much smaller or larger, drawn evenly. Less than size."`
@@ -39,11 +39,11 @@ func (s *Slice) check(problem func(field, message string)) {
 // slicer cuts one direction of one connection.
 type slicer struct {
 	random *rand.Rand
-	piece  int       // bytes of the piece that is next; 0: not drawn yet
+	piece  int       // bytes of the next piece; 0: not drawn yet
 	until  time.Time // no piece goes before this
 }
 
-// next returns the size of the next piece, and how long it has to wait.
+// next returns the size of the next piece, and how long the piece has to wait.
 func (s *slicer) next(rule *Slice, now time.Time) (size int, wait time.Duration) {
 	if s.piece == 0 {
 		s.piece = int(rule.Size)
@@ -54,5 +54,20 @@ func (s *slicer) next(rule *Slice, now time.Time) (size int, wait time.Duration)
 	return s.piece, s.until.Sub(now)
 }
 
-// gave says that a piece went.
-func (s *slicer) gave(rule *Slice, now time.Time) { s.piece, s.until = 0, now.Add(rule.Gap) }
+// sent records that a piece was sent.
+func (s *slicer) sent(rule *Slice, now time.Time) { s.piece, s.until = 0, now.Add(rule.Gap) }
+
+// sliceRule cuts the stream into pieces. The smallest pieces of several faults hold.
+type sliceRule struct{ *activeFault }
+
+func newSliceRule(f *activeFault) rule { return sliceRule{f} }
+
+func (s sliceRule) add(r *laneRules, _ *flow, d direction) {
+	if !s.config.appliesTo().covers(d) {
+		return
+	}
+	if r.slice == nil || s.config.Slice.Size < r.slice.Size {
+		r.slice = s.config.Slice
+	}
+	r.meet(s.activeFault)
+}

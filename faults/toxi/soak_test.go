@@ -21,8 +21,8 @@ import (
 
 // TestSoak switches faults under large bodies and impatient clients. WRINGER_SOAK sets the number of switches.
 //
-// Whatever the switches do, no client ever sees a byte that the target did not send at that place, the link stays alive,
-// and when all is healed every client is served.
+// A client never sees a byte that the target did not send at that position. The link stays alive. After healing every
+// client is served.
 func TestSoak(t *testing.T) {
 	tier.Slow(t, "switches faults a thousand times")
 	switches := 1000
@@ -41,7 +41,7 @@ func TestSoak(t *testing.T) {
 	for i := range 6 {
 		clients.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(i), 1))
-			pause := time.NewTicker(ms) // what is refused is tried again, but not as fast as it goes
+			pause := time.NewTicker(ms) // a refused transfer is retried, after a pause
 			defer pause.Stop()
 			for ; ctx.Err() == nil; <-pause.C {
 				impatient := i%2 == 0
@@ -122,7 +122,7 @@ var (
 	table      = crc64.MakeTable(crc64.ECMA)
 )
 
-// transfer sends a large body to the echo and checks what comes back against it, as far as it comes.
+// transfer sends a large body to the echo and compares the bytes that come back.
 func transfer(ctx context.Context, l *Link, address string, r *rand.Rand, impatient bool) error {
 	patience := 5 * time.Second
 	if impatient {

@@ -21,9 +21,9 @@ const (
 	Pareto  Distribution = "pareto"  // of shape 3: jitter is its standard deviation, the least is latency - 0.58 jitter
 )
 
-// shapes are the distributions with mean 0 and unit 1, each by the integral of its quantile function from 0 to u. The
-// difference of two values is the mean of what lies between two quantiles, so a table made of such means has the mean of
-// the distribution exactly, however coarse it is.
+// shapes are the distributions with mean 0 and unit 1, each as the integral of its quantile function from 0 to u. The
+// difference of two integrals is the mean between two quantiles. So a table of such means has exactly the mean of the
+// distribution, however coarse the table is.
 var shapes = map[Distribution]func(u float64) float64{
 	Uniform: func(u float64) float64 { return u*u - u },
 	Normal: func(u float64) float64 {
@@ -39,13 +39,13 @@ var shapes = map[Distribution]func(u float64) float64{
 	},
 }
 
-// spread is a distribution as a table of equally likely values, ascending. There are two: a fine one for independent
-// draws, and a coarse one, whose values lie no further apart than a delay can move in reasonable time, for the draws that
-// depend on each other (see wander).
+// spread is a distribution as a table of equally likely values, ascending. A fine table serves independent draws. A
+// coarse table serves dependent draws (see jitterWalk): its values lie no further apart than a delay can move in
+// reasonable time.
 type spread struct {
 	fine, coarse []time.Duration
 	mean         time.Duration
-	slope        float64 // of the coarse table, at its steepest: change of the value over that of the quantile
+	slope        float64 // the steepest slope of the coarse table: change of the value over change of the quantile
 }
 
 const (
@@ -53,7 +53,7 @@ const (
 	coarseLevels = 32
 )
 
-// newSpread makes the tables of a distribution, given by the integral of its quantile function, with a unit.
+// newSpread makes the tables of a distribution from the integral of its quantile function and a unit.
 func newSpread(integral func(u float64) float64, unit time.Duration) *spread {
 	table := func(levels int) []time.Duration {
 		values := make([]time.Duration, levels)
@@ -78,20 +78,20 @@ func (s *spread) width() time.Duration { return s.coarse[coarseLevels-1] - s.coa
 // draw returns the value at a quantile in [0, 1).
 func (s *spread) draw(u float64) time.Duration { return s.fine[int(u*fineLevels)] }
 
-// swept returns a value that moves continuously with the quantile.
+// swept returns a value that changes continuously with the quantile.
 func (s *spread) swept(u float64) time.Duration {
 	at := min(max(u*coarseLevels-0.5, 0), coarseLevels-1)
 	i := min(int(at), coarseLevels-2)
 	return s.coarse[i] + time.Duration((at-float64(i))*float64(s.coarse[i+1]-s.coarse[i]))
 }
 
-// A file of recorded delays holds at most so much.
+// The bounds of a file of recorded delays.
 const (
 	mostRecorded    = 1 << 20
 	longestRecorded = time.Hour
 )
 
-// recorded reads the distribution that a file holds: one duration a line; empty lines and # comments do not count.
+// recorded reads the distribution in a file: one duration a line, without empty lines and # comments.
 func recorded(path string) (*spread, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -115,14 +115,14 @@ func readDelays(r io.Reader) ([]time.Duration, error) {
 		}
 		d, err := time.ParseDuration(word)
 		if err != nil || d < 0 || d > longestRecorded {
-			return nil, fmt.Errorf("line %d: %q is no delay: write 12.5ms, at most %v", n, word, longestRecorded)
+			return nil, fmt.Errorf("line %d: %q is not a delay: write 12.5ms, at most %v", n, word, longestRecorded)
 		}
 		if values = append(values, d); len(values) > mostRecorded {
 			return nil, fmt.Errorf("more than %d delays: thin them out", mostRecorded)
 		}
 	}
 	if len(values) == 0 && lines.Err() == nil {
-		return nil, errors.New("it holds no delay: write one a line, such as 12.5ms")
+		return nil, errors.New("the file holds no delay: write one a line, such as 12.5ms")
 	}
 	slices.Sort(values)
 	return values, lines.Err()

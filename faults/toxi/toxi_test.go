@@ -52,7 +52,7 @@ func TestConformance(t *testing.T) {
 						if err != nil {
 							return err
 						}
-						defer l.empty(ctx) // or its end would meet what comes next
+						defer l.empty(ctx) // otherwise later faults would count its end
 						defer conn.Close()
 						defer context.AfterFunc(ctx, func() { conn.Close() })()
 						return say(conn, "a word that is long enough to take more than a moment on a slow line")
@@ -141,7 +141,7 @@ func TestDialFailsAsWithoutALink(t *testing.T) {
 	}
 }
 
-// isCanceled: package net has an error of its own for a context that was cancelled.
+// isCanceled: package net has an error of its own for a cancelled context.
 func isCanceled(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Err.Error() == "operation was canceled"
@@ -237,7 +237,7 @@ func TestPartitionDrops(t *testing.T) {
 
 	heal(t, f)
 	for _, c := range []net.Conn{busy, fresh} {
-		// What lost bytes may not deliver others after them.
+		// A connection that lost bytes may not deliver later ones.
 		if got, err := io.ReadAll(c); len(got) > 0 || !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("a connection with a hole gave %q, %v", got, err)
 		}
@@ -247,7 +247,7 @@ func TestPartitionDrops(t *testing.T) {
 	}
 }
 
-// TestALeavingClientDoesNotMeetAPartitionFromTheTarget: the link itself closes the target's side then.
+// TestALeavingClientDoesNotMeetAPartitionFromTheTarget: then the link itself closes the target's side.
 func TestALeavingClientDoesNotMeetAPartitionFromTheTarget(t *testing.T) {
 	u, l := serve(t, echo), newLink(t)
 	f := inject(t, l, Config{Partition: FromTarget})

@@ -40,7 +40,7 @@ func (c *Config) Check(problem func(field, message string)) {
 	}
 	switch {
 	case c.Toxic == "" && !c.Down:
-		problem("proxy", "nothing is to go wrong on it: give toxic or down")
+		problem("proxy", "the fault does nothing: give toxic or down")
 	case c.Toxic != "" && c.Down:
 		problem("down", "stands beside toxic: give each a fault of its own")
 	case c.Down && (len(c.Attributes) > 0 || c.Stream != "" || c.Toxicity != nil):
@@ -98,7 +98,7 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	}
 	tapped, ok := link.(faults.Tapped)
 	if !ok {
-		return nil, fmt.Errorf("link %s: a %T cannot count what passes it", c.Through, link)
+		return nil, fmt.Errorf("link %s: a %T cannot count its traffic", c.Through, link)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openWithin)
 	defer cancel()
@@ -108,7 +108,7 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 		return nil, err
 	}
 	if c.Down && !p.Enabled {
-		return nil, fmt.Errorf("proxy %s of %s is down already: start it, or take the fault away", c.Proxy, c.Server)
+		return nil, fmt.Errorf("proxy %s of %s is down already: start it, or remove the fault", c.Proxy, c.Server)
 	}
 	return &Fault{config: *c, server: s, toxic: toxicName(), tap: tapped.Tap(p.listens), journal: env.Journal}, nil
 }

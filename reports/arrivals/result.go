@@ -15,7 +15,8 @@ type Result struct {
 	// Total is the sum of Windows (max_arrivals: the maximum), which holds every window of the Config. Where the witness was
 	// blind, counts above 0 mean "at least". Counts that would be 0, or may be too high, are null.
 	Total   *reports.Witness
-	Windows map[string]*reports.Witness
+	Windows map[string]*reports.Witness // by name
+	over    func(windows []int) *reports.Witness
 	// Violations is the evidence of operations that arrived more than once, sorted by window and operation.
 	Violations []reports.Violation
 	// Unknown holds the reason for each count that is not fully known, by the count's name in run.json.
@@ -64,7 +65,7 @@ func (c *cell) take(n *[kinds]int64) {
 // source, so an incomplete observation of effects changes nothing either.
 func (a *Account) Finish(reports.Completeness) reports.Findings {
 	r := a.result()
-	f := reports.Findings{Violations: r.Violations, Unknown: r.Unknown, Write: func(out *reports.Stream) {
+	f := reports.Findings{Violations: r.Violations, Unknown: r.Unknown, Measure: r.measure, Write: func(out *reports.Stream) {
 		out.Total.Witness = r.Total
 		for name, m := range out.Windows {
 			m.Witness = r.Windows[name]
@@ -75,6 +76,9 @@ func (a *Account) Finish(reports.Completeness) reports.Findings {
 	}
 	return f
 }
+
+// measure puts the counts of some windows together into m.
+func (r *Result) measure(m *reports.Measures, windows []int) { m.Witness = r.over(windows) }
 
 // result closes the account.
 func (a *Account) result() Result {
@@ -94,12 +98,19 @@ func (a *Account) result() Result {
 		}
 		delete(r.Unknown, "attempts_sent")
 	}
-	var total cell
-	for i, name := range a.config.Windows {
-		total.add(&cells[i+1])
-		r.Windows[name] = a.counted(&cells[i+1])
+	r.over = func(windows []int) *reports.Witness {
+		var sum cell
+		for _, w := range windows {
+			sum.add(&cells[w+1])
+		}
+		return a.counted(&sum)
 	}
-	r.Total = a.counted(&total)
+	var all []int
+	for name, windows := range reports.ByName(a.config.Windows) {
+		r.Windows[name] = r.over(windows)
+		all = append(all, windows...)
+	}
+	r.Total = r.over(all)
 	return r
 }
 

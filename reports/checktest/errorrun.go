@@ -67,11 +67,12 @@ func (r *errorRun) Ended(batch []reports.Ended) {
 func (r *errorRun) Finish(reports.Completeness) reports.Findings {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	longest, windows := r.longest()
-	f := reports.Findings{Write: func(out *reports.Stream) {
-		out.Total.SetCheck("error_run", &longest)
+	measure := func(m *reports.Measures, windows []int) { m.SetCheck("error_run", r.longest(windows)) }
+	windows := reports.ByName(r.config.Windows)
+	f := reports.Findings{Measure: measure, Write: func(out *reports.Stream) {
+		measure(&out.Total, slices.Concat(slices.Collect(maps.Values(windows))...))
 		for name, m := range out.Windows {
-			m.SetCheck("error_run", &windows[slices.Index(r.config.Windows, name)])
+			measure(m, windows[name])
 		}
 	}}
 	if r.full {
@@ -80,21 +81,21 @@ func (r *errorRun) Finish(reports.Completeness) reports.Findings {
 	return f
 }
 
-// longest returns the longest run of all operations, and that of each window.
-func (r *errorRun) longest() (all int64, windows []int64) {
-	windows = make([]int64, len(r.config.Windows))
-	var run, within int64
+// longest returns the longest run of the operations of some windows together.
+func (r *errorRun) longest(windows []int) *int64 {
+	var longest, run int64
 	var last uint64
-	window := reports.WindowWarmup
 	for _, seq := range slices.Sorted(maps.Keys(r.failed)) {
-		if run == 0 || seq != last+1 {
-			run, within = 0, 0
+		switch {
+		case !slices.Contains(windows, r.failed[seq]):
+			continue
+		case run > 0 && seq == last+1:
+			run++
+		default:
+			run = 1
 		}
-		if r.failed[seq] != window {
-			window, within = r.failed[seq], 0
-		}
-		run, within, last = run+1, within+1, seq
-		all, windows[window] = max(all, run), max(windows[window], within)
+		last = seq
+		longest = max(longest, run)
 	}
-	return all, windows
+	return &longest
 }

@@ -39,7 +39,7 @@ import (
 // Config describes one stream.
 type Config struct {
 	Identity drivers.Identity
-	// Windows are the names of the windows, each once. Ended.Window is an index into it, or WindowWarmup.
+	// Windows are the names of the windows, as in reports.CheckConfig. Ended.Window is an index into it, or WindowWarmup.
 	Windows []string
 }
 
@@ -257,9 +257,10 @@ func (a *Account) unknown(end *half, why reason) {
 
 // Result is the account of a stream.
 type Result struct {
-	// Total is the sum of Windows, which holds every window of the Config.
+	// Total is the sum of Windows, which holds every window of the Config by its name.
 	Total   Cell
 	Windows map[string]*Cell
+	cells   []Cell // by window
 	// The reason why some time is unknown; empty when none is.
 	Why string
 
@@ -275,7 +276,7 @@ func (r *Result) Second(start time.Duration) (p50, p99 *int64) { return r.second
 // effects that were not seen are unknown.
 func (a *Account) Finish(c reports.Completeness) reports.Findings {
 	r := a.result(c.Reason())
-	f := reports.Findings{Write: r.write, Kept: r.kept}
+	f := reports.Findings{Write: r.write, Measure: r.measure, Kept: r.kept}
 	if r.Why != "" {
 		f.Unknown = make(map[string]string)
 		for i := range Metrics {
@@ -297,15 +298,26 @@ func (r *Result) write(out *reports.Stream) {
 	}
 }
 
-// kept is the cell of a window; "" stands for all windows.
-func (r *Result) kept(window string) any {
-	if window == "" {
-		return &r.Total
+// measure puts the times of some windows together into m.
+func (r *Result) measure(m *reports.Measures, windows []int) { m.Effect = r.over(windows).Measures() }
+
+// kept is the cell of some windows together, nil without any.
+func (r *Result) kept(windows []int) any {
+	if len(windows) == 0 {
+		return nil
 	}
-	if c := r.Windows[window]; c != nil {
-		return c
+	return r.over(windows)
+}
+
+func (r *Result) over(windows []int) *Cell {
+	if len(windows) == 1 {
+		return &r.cells[windows[0]]
 	}
-	return nil
+	sum := &Cell{}
+	for _, w := range windows {
+		sum.merge(&r.cells[w])
+	}
+	return sum
 }
 
 // result closes the account. incomplete is the reason why observation was not complete; empty when it was.
@@ -324,10 +336,10 @@ func (a *Account) result(incomplete string) Result {
 			a.cells[end.window].Lost++
 		}
 	})
-	r := Result{Windows: make(map[string]*Cell, len(a.cells)), Why: a.says(a.why, incomplete), seconds: &a.seconds}
-	for i, name := range a.config.Windows {
-		r.Windows[name] = &a.cells[i]
-		r.Total.merge(&a.cells[i])
+	r := Result{Windows: make(map[string]*Cell, len(a.cells)), Why: a.says(a.why, incomplete), cells: a.cells, seconds: &a.seconds}
+	for name, windows := range reports.ByName(a.config.Windows) {
+		r.Windows[name] = r.over(windows)
+		r.Total.merge(r.Windows[name])
 	}
 	return r
 }

@@ -18,7 +18,7 @@ import (
 type Config struct {
 	// Stream is the name in the evidence.
 	Stream string
-	// Windows are the names of the windows, each once. WindowAt is the index of the window that holds a time, or WindowWarmup.
+	// Windows are the names of the windows, as in reports.CheckConfig; WindowAt is the index of the one that holds a time, or WindowWarmup.
 	Windows  []string
 	WindowAt func(t time.Duration) int
 	// EvidencePerKind bounds the evidence of one kind in one window. 0: 100.
@@ -345,7 +345,8 @@ func (g *Account) Failed() string {
 // unknown, a count above 0 means "at least", and a count that would be 0 is null.
 func (g *Account) Finish(c reports.Completeness) reports.Findings {
 	r := g.result(c)
-	return reports.Findings{Violations: r.Violations, Unknown: r.Unknown, Write: func(out *reports.Stream) {
+	measure := func(m *reports.Measures, windows []int) { m.Group = r.over(windows) }
+	return reports.Findings{Violations: r.Violations, Unknown: r.Unknown, Measure: measure, Write: func(out *reports.Stream) {
 		out.Total.Group, out.Strikes = r.Total, r.Strikes
 		for name, m := range out.Windows {
 			m.Group = r.Windows[name]
@@ -355,7 +356,8 @@ func (g *Account) Finish(c reports.Completeness) reports.Findings {
 
 type result struct {
 	Total      *reports.Group
-	Windows    map[string]*reports.Group
+	Windows    map[string]*reports.Group // by name
+	over       func(windows []int) *reports.Group
 	Strikes    []reports.Strike
 	Violations []reports.Violation
 	Unknown    map[string]string
@@ -376,21 +378,27 @@ func (g *Account) result(c reports.Completeness) result {
 		}
 	}
 	r := result{Windows: make(map[string]*reports.Group), Strikes: slices.Clone(g.strikes), Unknown: unknown}
-	var total cell
-	var all []rebalance
-	for i, name := range g.config.Windows {
-		c := &g.cells[i+1]
-		total.add(c)
+	cells := slices.Clone(g.cells) // what comes later changes nothing
+	rebalances := slices.DeleteFunc(slices.Clone(g.rebalances), func(b rebalance) bool { return b.took == nil && unprocessed == 0 })
+	r.over = func(windows []int) *reports.Group {
+		var sum cell
 		var own []rebalance
-		for _, b := range g.rebalances {
-			if b.cell == int16(i+1) && (b.took != nil || unprocessed > 0) {
+		for _, w := range windows {
+			sum.add(&cells[w+1])
+		}
+		for _, b := range rebalances {
+			if slices.Contains(windows, int(b.cell)-1) {
 				own = append(own, b)
 			}
 		}
-		all = append(all, own...)
-		r.Windows[name] = c.report(own, unknown)
+		return sum.report(own, unknown)
 	}
-	r.Total = total.report(all, unknown)
+	var all []int
+	for name, windows := range reports.ByName(g.config.Windows) {
+		r.Windows[name] = r.over(windows)
+		all = append(all, windows...)
+	}
+	r.Total = r.over(all)
 	r.Violations = g.sorted()
 	return r
 }

@@ -186,10 +186,10 @@ const pixels = `[...document.querySelectorAll(".chart")].map((figure) => {
 		for (let i = 0; i < data.length; i += 4) if (data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255) n++;
 		return n;
 	};
-	return {line: count(rgb(figure.dataset.kind === "times" ? "p50" : "acked")), fault: count(rgb("fault")), none: count(rgb("errors"))};
+	return {line: count(rgb(figure.dataset.kind === "times" ? "p50" : "acked")), fault: count(rgb("fault")), phase: count(rgb("phase")), none: count(rgb("errors"))};
 })`
 
-type painted struct{ Line, Fault, None int }
+type painted struct{ Line, Fault, Phase, None int }
 
 func TestChartsAreDrawn(t *testing.T) {
 	b := openTab(t)
@@ -203,9 +203,12 @@ func TestChartsAreDrawn(t *testing.T) {
 			if c.Line < 200 || c.Fault < 200 {
 				t.Errorf("%s: chart %d has %d pixels of its line and %d of faults", name, i, c.Line, c.Fault)
 			}
+			if phased := c.Phase > 100; phased != (name == "phased") {
+				t.Errorf("%s: chart %d has %d pixels of phases", name, i, c.Phase)
+			}
 		}
 		// Among the sample streams, orders alone has seconds whose percentiles were not answered. It comes first.
-		if marked := charts[0].None > 100; marked != (name != "pass") {
+		if marked := charts[0].None > 100; marked != (name == "fail" || name == "inconclusive") {
 			t.Errorf("%s: no answer is marked by %d pixels", name, charts[0].None)
 		}
 	}

@@ -10,12 +10,12 @@ import (
 // times milliseconds, rates a second.
 type charts struct {
 	Length  float64       `json:"length"`
-	Faults  []chartFault  `json:"faults"`
+	Faults  []chartBand   `json:"faults"`
 	Streams []chartStream `json:"streams"`
 }
 
-// chartFault is a fault's bar in the charts.
-type chartFault struct {
+// chartBand is a fault, a phase or a step as it is drawn.
+type chartBand struct {
 	Name  string  `json:"name"`
 	Start float64 `json:"start"`
 	End   float64 `json:"end"`
@@ -38,18 +38,33 @@ type chartStream struct {
 	Hung []int `json:"hung"`
 	// Limited is 1 where the load generator was saturated.
 	Limited []int `json:"limited"`
+	// Phases are those of the run, and the named steps of this stream's rate.
+	Phases []chartBand `json:"phases"`
 }
 
 func newCharts(run *reports.Run) charts {
-	c := charts{Length: seconds(run.DurationNS), Faults: []chartFault{}, Streams: []chartStream{}}
+	c := charts{Length: seconds(run.DurationNS), Faults: []chartBand{}, Streams: []chartStream{}}
 	for i := range run.Faults {
 		f := &run.Faults[i]
-		c.Faults = append(c.Faults, chartFault{f.Name, seconds(f.StartNS), seconds(f.EndNS)})
+		c.Faults = append(c.Faults, chartBand{f.Name, seconds(f.StartNS), seconds(f.EndNS)})
 	}
 	for i, name := range run.StreamNames() {
-		c.Streams = append(c.Streams, newChartStream(run, streamID(i), run.Streams[name]))
+		s := newChartStream(run, streamID(i), run.Streams[name])
+		s.Phases = bands(run, name)
+		c.Streams = append(c.Streams, s)
 	}
 	return c
+}
+
+// bands are the phases of the run and the steps of a stream, piece by piece.
+func bands(run *reports.Run, stream string) []chartBand {
+	all := []chartBand{}
+	for _, w := range run.WindowsOf(stream) {
+		if w.Base != "" {
+			all = append(all, chartBand{w.Name, seconds(w.StartNS), seconds(w.EndNS)})
+		}
+	}
+	return all
 }
 
 func newChartStream(run *reports.Run, id string, stream *reports.Stream) chartStream {

@@ -43,6 +43,7 @@ type stream struct {
 	Tables   []*table
 	Sends    bool // the stream has operations and times of its own to draw
 	Timed    bool // the times of its effects are drawn
+	Phased   bool // phases or steps are drawn
 }
 
 // evidence holds the record's evidence of one kind of violation.
@@ -82,7 +83,7 @@ func newView(rec *reports.Record) *view {
 
 func newStream(run *reports.Run, name string, i int, ids map[string]string) stream {
 	s := run.Streams[name]
-	out := stream{Name: name, ID: streamID(i), Summary: sections.Summary(s), Sends: !s.Consumes(), Timed: s.Total.Effect != nil}
+	out := stream{Name: name, ID: streamID(i), Summary: sections.Summary(s), Sends: !s.Consumes(), Timed: s.Total.Effect != nil, Phased: len(bands(run, name)) > 0}
 	for _, section := range sections.For(run, name) {
 		out.Tables = append(out.Tables, newTable(&section, ids))
 	}

@@ -26,7 +26,7 @@ const (
 type Config struct {
 	Stream   string
 	Identity drivers.Identity
-	// Windows are the names of the windows, each once. Ended.Window is an index into it, or WindowWarmup.
+	// Windows are the names of the windows, as in reports.CheckConfig. Ended.Window is an index into it, or WindowWarmup.
 	Windows []string
 	// WindowAt is the index of the window that holds a time, or WindowWarmup. It places sightings that were never planned.
 	WindowAt func(t time.Duration) int

@@ -14,7 +14,8 @@ type Result struct {
 	// count above 0 is proven by its own evidence and means "at least". A count that would be 0 is null. So a window's count
 	// may be null beside a total that is not.
 	Total   *reports.Integrity
-	Windows map[string]*reports.Integrity
+	Windows map[string]*reports.Integrity // by name
+	over    func(windows []int) *reports.Integrity
 	// Violations is the evidence, sorted by kind, window and operation.
 	Violations []reports.Violation
 	// Unknown holds the reason for each count that is not fully known, by the count's name in run.json. A gate on such a count
@@ -25,7 +26,7 @@ type Result struct {
 // Finish closes the account. Call it once, after the last Ended; later events change nothing.
 func (l *Ledger) Finish(c reports.Completeness) reports.Findings {
 	r := l.result(c, l.config.WindowAt)
-	return reports.Findings{Write: r.write, Violations: r.Violations, Unknown: r.Unknown}
+	return reports.Findings{Write: r.write, Measure: r.measure, Violations: r.Violations, Unknown: r.Unknown}
 }
 
 // write puts the counts into the record of the stream.
@@ -36,8 +37,22 @@ func (r *Result) write(out *reports.Stream) {
 	}
 }
 
-// result closes the account. windowAt gives the window of a time; it places sightings that were never planned. result scans one
-// or two bits per operation.
+// measure puts the counts of some windows together into m.
+func (r *Result) measure(m *reports.Measures, windows []int) { m.Integrity = r.over(windows) }
+
+// sum sums windows up, and sets the counts of each name and the total.
+func (r *Result) sum(names []string, over func(windows []int) *reports.Integrity) {
+	r.over, r.Windows = over, make(map[string]*reports.Integrity)
+	var all []int
+	for name, windows := range reports.ByName(names) {
+		r.Windows[name] = over(windows)
+		all = append(all, windows...)
+	}
+	r.Total = over(all)
+}
+
+// result closes the account. windowAt
+// gives the window of a time: for what was seen and never planned. It scans one or two bits an operation.
 //
 // After a complete observation, operations acked and not seen are lost, and unseen is 0. After an incomplete one, lost is null,
 // unseen holds the count, and of all other counts only findings stand.
@@ -53,14 +68,15 @@ func (l *Ledger) result(c reports.Completeness, windowAt func(t time.Duration) i
 		l.pages.lost(func(seq uint64, cell int16) { l.emitLost(seq, cell) })
 	}
 	unknown := l.unknown(c)
-	r := Result{Windows: make(map[string]*reports.Integrity), Unknown: unknown, Violations: l.evidence.sorted()}
-	var total cell
-	for i, name := range l.config.Windows {
-		w := &l.cells[i+1]
-		total.add(w)
-		r.Windows[name] = l.integrity(*w, unknown)
-	}
-	r.Total = l.integrity(total, unknown)
+	r := Result{Unknown: unknown, Violations: l.evidence.sorted()}
+	cells := slices.Clone(l.cells) // what comes later changes nothing
+	r.sum(l.config.Windows, func(windows []int) *reports.Integrity {
+		var sum cell
+		for _, w := range windows {
+			sum.add(&cells[w+1])
+		}
+		return l.integrity(sum, unknown)
+	})
 	return r
 }
 

@@ -18,7 +18,7 @@ import (
 type TopicConfig struct {
 	// Stream is the name in the evidence.
 	Stream string
-	// Windows are the names of the windows, each once. WindowAt is the index of the window that holds a time, or WindowWarmup.
+	// Windows are the names of the windows, as in reports.CheckConfig; WindowAt is the index of the one that holds a time, or WindowWarmup.
 	Windows  []string
 	WindowAt func(t time.Duration) int
 	// Sequenced says that records number themselves within their key.
@@ -292,9 +292,9 @@ func (t *Topic) Finish(c reports.Completeness) reports.Findings {
 	r := t.result(c)
 	if t.config.OrderAlone {
 		r.orderAlone()
-		return reports.Findings{Write: r.writeOrder, Violations: r.Violations, Unknown: r.Unknown}
+		return reports.Findings{Write: r.writeOrder, Measure: r.measureOrder, Violations: r.Violations, Unknown: r.Unknown}
 	}
-	return reports.Findings{Write: r.write, Violations: r.Violations, Unknown: r.Unknown}
+	return reports.Findings{Write: r.write, Measure: r.measure, Violations: r.Violations, Unknown: r.Unknown}
 }
 
 // orderKinds are the counts of the order within keys, by the kinds of their evidence.
@@ -320,6 +320,11 @@ func (r *Result) writeOrder(out *reports.Stream) {
 	}
 }
 
+// measureOrder puts the counts of the order in some windows into the account that stands in m already.
+func (r *Result) measureOrder(m *reports.Measures, windows []int) {
+	m.Integrity.TakeOrder(r.over(windows))
+}
+
 // result closes the account.
 func (t *Topic) result(c reports.Completeness) Result {
 	t.mu.Lock()
@@ -328,14 +333,15 @@ func (t *Topic) result(c reports.Completeness) Result {
 	if unknown["gaps"] == "" {
 		t.closeGaps()
 	}
-	r := Result{Windows: make(map[string]*reports.Integrity), Unknown: unknown, Violations: t.sorted()}
-	var total topicCell
-	for i, name := range t.config.Windows {
-		w := &t.cells[i+1]
-		total.add(w)
-		r.Windows[name] = t.integrity(*w, unknown)
-	}
-	r.Total = t.integrity(total, unknown)
+	r := Result{Unknown: unknown, Violations: t.sorted()}
+	cells := slices.Clone(t.cells) // what comes later changes nothing
+	r.sum(t.config.Windows, func(windows []int) *reports.Integrity {
+		var sum topicCell
+		for _, w := range windows {
+			sum.add(&cells[w+1])
+		}
+		return t.integrity(sum, unknown)
+	})
 	return r
 }
 

@@ -147,11 +147,12 @@ func (b beat) second(start int) reports.Second {
 // play adds the stream that f describes to the run.
 func (f flow) play(run *reports.Run, name string) {
 	s := &reports.Stream{Driver: f.driver, Model: f.model, Plan: f.plan, Keys: f.keys, Effects: f.effects, Windows: map[string]*reports.Measures{}}
+	own := run.WindowsOf(name)
 	total, windows := &cell{errors: map[string]int64{}}, map[string]*cell{}
 	for i := range int(run.DurationNS / int64(time.Second)) {
 		b := f.beat(i)
 		s.Seconds = append(s.Seconds, b.second(i))
-		w := windowAt(run, int64(i)*int64(time.Second))
+		w := windowAt(own, int64(i)*int64(time.Second))
 		if windows[w] == nil {
 			windows[w] = &cell{errors: map[string]int64{}}
 		}
@@ -160,12 +161,12 @@ func (f flow) play(run *reports.Run, name string) {
 	}
 	s.Total = *total.measures(time.Duration(run.DurationNS))
 	s.Histogram = total.histogram()
-	for _, w := range run.WindowNames() {
+	for _, w := range (&reports.Run{Windows: own}).WindowNames() {
 		c := windows[w]
 		if c == nil {
 			c = &cell{errors: map[string]int64{}}
 		}
-		s.Windows[w] = c.measures(length(run, w))
+		s.Windows[w] = c.measures(length(own, w))
 	}
 	f.integrity(s)
 	run.Streams[name] = s
@@ -262,9 +263,9 @@ func value(v *float64) float64 {
 }
 
 // windowAt is the name of the window that holds a time: the piece that began last decides.
-func windowAt(run *reports.Run, at int64) string {
+func windowAt(windows []reports.Window, at int64) string {
 	name := ""
-	for _, w := range run.Windows {
+	for _, w := range windows {
 		if w.StartNS <= at && at < w.EndNS {
 			name = w.Name
 		}
@@ -272,9 +273,9 @@ func windowAt(run *reports.Run, at int64) string {
 	return name
 }
 
-func length(run *reports.Run, window string) time.Duration {
+func length(windows []reports.Window, window string) time.Duration {
 	var sum int64
-	for _, w := range run.Windows {
+	for _, w := range windows {
 		if w.Name == window {
 			sum += w.EndNS - w.StartNS
 		}

@@ -86,29 +86,38 @@ func (r *Account) Finish(reports.Completeness) reports.Findings {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	windows := make(map[string]*reports.Replays)
-	total, skipped := make(map[string]reports.ReplayCounts), int64(0)
-	for i := range r.windows {
-		w := &r.windows[i]
-		skipped += w.skipped
-		kinds := make(map[string]reports.ReplayCounts)
-		for kind, k := range w.kinds {
-			kinds[kind] = k
-			sum := total[kind]
-			sum.Add(k)
-			total[kind] = sum
-		}
-		windows[r.names[i]] = reports.NewReplays(kinds, w.skipped)
+	var all []int
+	for name, indices := range reports.ByName(r.names) {
+		windows[name] = r.over(indices)
+		all = append(all, indices...)
 	}
+	total := r.over(all)
 	slices.SortStableFunc(r.evidence, func(a, b reports.Violation) int {
 		if a.Window != b.Window {
 			return slices.Index(r.names, a.Window) - slices.Index(r.names, b.Window)
 		}
 		return int(int64(a.Seq) - int64(b.Seq))
 	})
-	return reports.Findings{Violations: r.evidence, Write: func(out *reports.Stream) {
-		out.Total.Replays = reports.NewReplays(total, skipped)
+	measure := func(m *reports.Measures, windows []int) { m.Replays = r.over(windows) }
+	return reports.Findings{Violations: r.evidence, Measure: measure, Write: func(out *reports.Stream) {
+		out.Total.Replays = total
 		for name, m := range out.Windows {
 			m.Replays = windows[name]
 		}
 	}}
+}
+
+// over sums up some windows.
+func (r *Account) over(windows []int) *reports.Replays {
+	kinds, skipped := make(map[string]reports.ReplayCounts), int64(0)
+	for _, i := range windows {
+		w := &r.windows[i]
+		skipped += w.skipped
+		for kind, k := range w.kinds {
+			sum := kinds[kind]
+			sum.Add(k)
+			kinds[kind] = sum
+		}
+	}
+	return reports.NewReplays(kinds, skipped)
 }

@@ -52,7 +52,7 @@ func (b *builder) step(step *reports.Step) Section {
 		{Name: "service p50", Kind: Time}, {Name: "service p99", Kind: Time}, {Name: "max", Kind: Time},
 		{Name: "failures by code"},
 	}}
-	for _, window := range b.run.WindowNames() {
+	for _, window := range b.windows() {
 		if m := step.Windows[window]; m != nil && m.Attempts > 0 {
 			s.Rows = append(s.Rows, b.row(window, stepCells(m)))
 		}

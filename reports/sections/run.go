@@ -93,17 +93,45 @@ func pairs(name string) []Column { return []Column{{Name: name}, {Name: "value",
 // Windows shows when each window of the run was.
 func Windows(run *reports.Run) Section {
 	s := Section{Name: NameWindows, Title: "Windows", Rank: Vital, Pairs: true, Head: pairs(columnOfWindows)}
-	for _, name := range run.WindowNames() {
-		when, fault := spans(run, name)
-		s.Rows = append(s.Rows, Row{Label: name, Fault: fault, Cells: []Cell{{Text: when, Kind: Moment}}})
+	common := slices.DeleteFunc(slices.Clone(run.Windows), func(w reports.Window) bool { return w.Stream != "" })
+	add := func(label, name string, of []reports.Window) {
+		when, fault := spans(of, name)
+		s.Rows = append(s.Rows, Row{Label: label, Fault: fault, Cells: []Cell{{Text: when, Kind: Moment}}})
 	}
+	for _, name := range names(common) {
+		add(name, name, common)
+	}
+	for _, stream := range run.StreamNames() {
+		steps := slices.DeleteFunc(slices.Clone(run.Windows), func(w reports.Window) bool { return w.Stream != stream })
+		for _, name := range names(steps) {
+			add(name+" of "+stream, name, steps)
+		}
+	}
+	s.Notes = inside(run)
 	return s
 }
 
-// spans returns the pieces of a window in words, and whether it is a fault's window.
-func spans(run *reports.Run, window string) (when string, fault bool) {
-	var pieces []string
+// names returns the names of windows, each once.
+func names(windows []reports.Window) []string { return (&reports.Run{Windows: windows}).WindowNames() }
+
+// inside says which phases and steps lie inside which window, and what that means for gates.
+func inside(run *reports.Run) []string {
+	var notes []string
+	told := make(map[string]bool)
 	for _, w := range run.Windows {
+		text := fmt.Sprintf("%s lies inside %s: gates on %s count it too", w.Name, w.Base, w.Base)
+		if w.Base != "" && !told[text] {
+			told[text] = true
+			notes = append(notes, text)
+		}
+	}
+	return notes
+}
+
+// spans returns the pieces of a window in words, and whether it is a fault's window.
+func spans(windows []reports.Window, window string) (when string, fault bool) {
+	var pieces []string
+	for _, w := range windows {
 		if w.Name == window {
 			pieces = append(pieces, reports.Span(w.StartNS, w.EndNS))
 			fault = fault || w.Fault != nil

@@ -69,7 +69,7 @@ func (b *builder) add(all ...Section) {
 // byWindow makes a row for each window in which something was counted, and one for the total.
 func (b *builder) byWindow(s Section, cells func(*reports.Measures) []Cell) Section {
 	s.Head = slices.Insert(s.Head, 0, Column{Name: columnOfWindows})
-	for _, window := range b.run.WindowNames() {
+	for _, window := range b.windows() {
 		if m := b.stream.Windows[window]; m != nil && happened(m) {
 			s.Rows = append(s.Rows, b.row(window, cells(m)))
 		}
@@ -78,8 +78,11 @@ func (b *builder) byWindow(s Section, cells func(*reports.Measures) []Cell) Sect
 	return s
 }
 
+// windows returns the names of the stream's windows, in the order in which they begin.
+func (b *builder) windows() []string { return names(b.run.WindowsOf(b.name)) }
+
 func (b *builder) row(window string, cells []Cell) Row {
-	when, fault := spans(b.run, window)
+	when, fault := spans(b.run.WindowsOf(b.name), window)
 	return Row{Label: window, Note: when, Fault: fault, Cells: cells}
 }
 

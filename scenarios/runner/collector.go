@@ -154,7 +154,7 @@ func (c *collector) baselineHealthy() (healthy bool, why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.step
-	if _, ok := s.plan.Index[faults.Baseline]; !ok {
+	if len(s.plan.Over(faults.Baseline)) == 0 {
 		return true, ""
 	}
 	var streams []judge.SoFar
@@ -163,7 +163,7 @@ func (c *collector) baselineHealthy() (healthy bool, why string) {
 			Spec: m.spec, Tally: m.tally, Baseline: judge.BaselineOf(m.tally, m.open()), InFlight: m.inFlight(), Limited: c.limited[m.spec.Name] > 0,
 		})
 	}
-	return judge.BaselineHealthy(s.plan, s.sc.Expect, streams, s.clock())
+	return judge.BaselineHealthy(s.sc.Expect, streams, s.clock())
 }
 
 // fault keeps a fault's change of state.

@@ -42,7 +42,7 @@ func (s *step) conclude(drained time.Duration, ending judge.Ending) (*reports.Ru
 func (s *step) facts(ending judge.Ending) *judge.Facts {
 	c := s.collector
 	f := &judge.Facts{
-		Scenario: s.sc, Plan: s.plan, Limited: c.limited, CPU: s.machine.mean(), GCPause: s.machine.pauseP99(),
+		Scenario: s.sc, Limited: c.limited, CPU: s.machine.mean(), GCPause: s.machine.pauseP99(),
 		LinkCosts: s.linkCosts, Unrecorded: c.failure, Ending: ending,
 		Saturated: func(second int) bool { return saturated(c.cores[second]) },
 	}
@@ -84,7 +84,7 @@ func (s *step) record(ended, drained time.Duration) *reports.Run {
 		Validity: reports.Validity{Verdict: reports.Inconclusive, Why: []string{"the run did not end"}},
 	}
 	for _, m := range s.streams {
-		run.Streams[m.spec.Name] = s.streamRecord(m, m.tally, run.Windows, ended)
+		run.Streams[m.spec.Name] = streamRecord(m, ended)
 	}
 	return run
 }
@@ -106,25 +106,8 @@ func (s *step) partial(now time.Duration) *reports.Run {
 	return s.record(now, now)
 }
 
-// windows lists the windows that were reached by ended.
-func (s *step) windows(ended, drained time.Duration) []reports.Window {
-	out := []reports.Window{}
-	for _, p := range s.plan.Pieces {
-		w := reports.Window{Name: p.Name, StartNS: int64(p.Start), EndNS: int64(min(p.End, ended))}
-		if p.Name == "drain" {
-			w.StartNS, w.EndNS = int64(ended), int64(max(drained, ended))
-		} else if p.Start >= ended {
-			continue
-		}
-		if p.Fault != "" {
-			w.Fault = &p.Fault
-		}
-		out = append(out, w)
-	}
-	return out
-}
-
-func (s *step) streamRecord(m *member, tally *judge.Tally, windows []reports.Window, ended time.Duration) *reports.Stream {
+func streamRecord(m *member, ended time.Duration) *reports.Stream {
+	tally := m.tally
 	out := &reports.Stream{
 		Driver: m.spec.DriverName, Model: "open", Keys: m.spec.Keys, Plan: m.spec.Plan(),
 		Total: tally.Total.Measures(ended), Windows: make(map[string]*reports.Measures),
@@ -139,11 +122,12 @@ func (s *step) streamRecord(m *member, tally *judge.Tally, windows []reports.Win
 	if m.observer != nil {
 		out.Effects = m.observer.Place
 	}
-	for _, w := range windows {
-		sum := m.measures(s.plan.Index[w.Name], s.plan.Length(w.Name, ended))
-		out.Windows[w.Name] = &sum
+	reached := m.plan.Reached(ended)
+	for _, name := range reached {
+		sum := m.measures(name, ended)
+		out.Windows[name] = &sum
 	}
-	out.Steps = s.stepRecords(m, tally, windows)
+	out.Steps = stepRecords(m, reached)
 	if len(tally.Gauges) > 0 {
 		out.Gauges = tally.Gauges
 	}
@@ -151,13 +135,13 @@ func (s *step) streamRecord(m *member, tally *judge.Tally, windows []reports.Win
 }
 
 // stepRecords tells what became of the steps of a chain, nil when the stream is none.
-func (s *step) stepRecords(m *member, tally *judge.Tally, windows []reports.Window) []reports.Step {
+func stepRecords(m *member, windows []string) []reports.Step {
 	var out []reports.Step
 	for i, name := range m.spec.Describe().Steps {
-		step := reports.Step{Name: name, StepMeasures: tally.Total.Step(i), Windows: make(map[string]*reports.StepMeasures)}
-		for _, w := range windows {
-			m := tally.Windows[s.plan.Index[w.Name]].Step(i)
-			step.Windows[w.Name] = &m
+		step := reports.Step{Name: name, StepMeasures: m.tally.Total.Step(i), Windows: make(map[string]*reports.StepMeasures)}
+		for _, window := range windows {
+			sum := m.tally.Over(m.plan.Named(window)).Step(i)
+			step.Windows[window] = &sum
 		}
 		out = append(out, step)
 	}

@@ -16,7 +16,7 @@ import (
 // consumer opens a stream that sends nothing and reads what others publish.
 func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
 	env := s.env(spec)
-	m := &member{spec: spec, env: env}
+	m := &member{spec: spec, env: env, plan: s.planOf(spec.Name)}
 	c := spec.Consume
 	source, err := c.Source.Open(ctx, env)
 	if err != nil {
@@ -24,7 +24,7 @@ func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
 	}
 	m.observer = &watch.Observer{Source: source, Place: c.SourceName + " " + c.Describe().Place}
 	s.opened.add(m.observer.Close)
-	m.checks = s.recordChecks(spec)
+	m.checks = s.recordChecks(m)
 	if err := source.Start(ctx); err != nil {
 		return openConsumerError(spec, err)
 	}
@@ -42,7 +42,7 @@ func (s *step) group(ctx context.Context, m *member) error {
 		return nil
 	}
 	env := s.env(m.spec)
-	if _, err := s.route(m.spec, &env); err != nil {
+	if _, err := s.route(m.spec, &env, m.plan); err != nil {
 		return fmt.Errorf("open link: %w", err)
 	}
 	group, err := m.spec.Consume.Source.(drivers.GroupConfig).OpenGroup(env)
@@ -52,7 +52,7 @@ func (s *step) group(ctx context.Context, m *member) error {
 	if err := group.Start(ctx, m.observer.Source); err != nil {
 		return err
 	}
-	account := groups.New(groups.Config{Stream: m.spec.Name, Windows: s.plan.Names, WindowAt: s.plan.WindowAt})
+	account := groups.New(groups.Config{Stream: m.spec.Name, Windows: m.plan.Names, WindowAt: m.plan.WindowAt})
 	m.observer.Group = &watch.Group{Group: group, Account: account, Length: s.sc.Run.Duration}
 	m.checks = append(m.checks, account)
 	return nil
@@ -60,13 +60,14 @@ func (s *step) group(ctx context.Context, m *member) error {
 
 // recordChecks compare the records with the operations of another stream, and with the numbers or identities that the
 // records carry.
-func (s *step) recordChecks(spec *scenarios.Stream) []reports.Check {
+func (s *step) recordChecks(m *member) []reports.Check {
+	spec := m.spec
 	numbered := spec.Consume.Describe().Sequenced
 	of := s.sc.Stream(spec.Consume.Of)
 	var checks []reports.Check
 	if of != nil {
 		config := integrity.Config{
-			Stream: spec.Name, Identity: drivers.Identity{Run: s.id, Stream: of.Name}, Windows: s.plan.Names, WindowAt: s.plan.WindowAt,
+			Stream: spec.Name, Identity: drivers.Identity{Run: s.id, Stream: of.Name}, Windows: m.plan.Names, WindowAt: m.plan.WindowAt,
 			Mode: integrity.Published, Order: integrity.RealTime, KeyOf: s.keyOf(of),
 		}
 		if numbered {
@@ -76,7 +77,7 @@ func (s *step) recordChecks(spec *scenarios.Stream) []reports.Check {
 	}
 	if numbered || of == nil {
 		checks = append(checks, integrity.NewTopic(integrity.TopicConfig{
-			Stream: spec.Name, Windows: s.plan.Names, WindowAt: s.plan.WindowAt, Sequenced: numbered, OrderAlone: of != nil,
+			Stream: spec.Name, Windows: m.plan.Names, WindowAt: m.plan.WindowAt, Sequenced: numbered, OrderAlone: of != nil,
 		}))
 	}
 	return checks

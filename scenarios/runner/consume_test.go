@@ -208,7 +208,7 @@ func TestConsumeSilent(t *testing.T) {
 // The members of a group use our own CPU, and a reader by itself holds nobody up.
 func TestGroupWithoutCPUIsTheLimit(t *testing.T) {
 	sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors == 0")
-	tr := &step{Experiment: &Experiment{}, sc: sc, plan: judge.NewPlan(sc)}
+	tr := &step{Experiment: &Experiment{}, sc: sc, plan: judge.NewPlan(sc, "")}
 	c := &collector{step: tr, cores: map[int]float64{1: float64(runtime.GOMAXPROCS(0))}}
 	group, alone := &member{observer: &watch.Observer{Group: &watch.Group{}}}, &member{observer: &watch.Observer{}}
 	for sec, want := range []bool{false, true} {

@@ -23,10 +23,11 @@ type member struct {
 	traffic  *traffic.Stream // nil: the same
 	observer *watch.Observer // nil: nothing is observed
 	checks   []reports.Check
+	plan     *judge.Plan
 	tally    *judge.Tally
-	// summed holds the measures of the windows that did not change since they were summed up: a partial record is made each
-	// second, and summing up is slow (0.2 ms a window).
-	summed map[int]summed
+	// summed holds, by name, the measures of the windows that did not change since they were summed up: a partial record is
+	// made each second, and summing up is slow (0.2 ms a window).
+	summed map[string]summed
 }
 
 type summed struct {
@@ -72,21 +73,24 @@ func (m *member) take(rest bool) (taken map[int]*metrics.Cell, until time.Durati
 // add folds slots into the tally.
 func (m *member) add(taken map[int]*metrics.Cell) {
 	for slot := range taken {
-		delete(m.summed, m.tally.Slot(slot).Window)
+		delete(m.summed, m.plan.Names[m.tally.Slot(slot).Window])
 	}
 	m.tally.Add(taken)
 }
 
-// measures sums up a window of that length. Maps and pointers in it are shared between calls: the caller does not change them.
-func (m *member) measures(window int, length time.Duration) reports.Measures {
-	if s, ok := m.summed[window]; ok && s.length == length {
+// measures sums up the window of that name until ended. Maps and pointers in it are shared between calls: the caller does not
+// change them.
+func (m *member) measures(name string, ended time.Duration) reports.Measures {
+	windows := m.plan.Named(name)
+	length := m.plan.Length(windows, ended)
+	if s, ok := m.summed[name]; ok && s.length == length {
 		return s.measures
 	}
 	if m.summed == nil {
-		m.summed = make(map[int]summed)
+		m.summed = make(map[string]summed)
 	}
-	s := summed{length, m.tally.Windows[window].Measures(length)}
-	m.summed[window] = s
+	s := summed{length, m.tally.Over(windows).Measures(length)}
+	m.summed[name] = s
 	return s.measures
 }
 
@@ -118,12 +122,12 @@ func (s *step) openChecks(m *member) {
 	for _, kind := range s.sc.Checks {
 		measures := func(row metric.Metric) bool { return m.spec.Measures(&row, s.sc) }
 		if slices.ContainsFunc(kind.Metrics, measures) {
-			m.checks = append(m.checks, kind.Open(s.checkConfig(m.spec.Name, m.env.Identity)))
+			m.checks = append(m.checks, kind.Open(checkConfig(m)))
 		}
 	}
 }
 
-// checkConfig describes a stream to its checks, and whose operations they judge.
-func (s *step) checkConfig(stream string, of drivers.Identity) reports.CheckConfig {
-	return reports.CheckConfig{Stream: stream, Identity: of, Windows: s.plan.Names, WindowAt: s.plan.WindowAt}
+// checkConfig describes a stream to its checks.
+func checkConfig(m *member) reports.CheckConfig {
+	return reports.CheckConfig{Stream: m.spec.Name, Identity: m.env.Identity, Windows: m.plan.Names, WindowAt: m.plan.WindowAt}
 }

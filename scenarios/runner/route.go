@@ -13,12 +13,13 @@ import (
 	"wringer/faults"
 	"wringer/reports/arrivals"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/judge"
 )
 
 // route lays the path of a stream's connections: through the link if a fault names the stream, and past the witness behind
 // that link. It returns the witness's account, nil without a witness. A witness always stands behind a link. The link gives
 // the driver real sockets, so a driver that uses raw system calls still works and cannot bypass the witness.
-func (s *step) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Account, error) {
+func (s *step) route(spec *scenarios.Stream, env *drivers.Env, plan *judge.Plan) (*arrivals.Account, error) {
 	if !spec.Witness && !linked(s.sc, spec.Name) {
 		return nil, nil
 	}
@@ -34,7 +35,7 @@ func (s *step) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Accoun
 	if !ok {
 		return nil, fmt.Errorf("a %T has no room for a witness behind it", link)
 	}
-	account := arrivals.New(arrivals.Config{Stream: spec.Name, Identity: env.Identity, Windows: s.plan.Names})
+	account := arrivals.New(arrivals.Config{Stream: spec.Name, Identity: env.Identity, Windows: plan.Names})
 	past := witness.New(env.Identity, env.Clock, account).Watch(env.Dial)
 	env.Mark = "{{id}}"
 	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -369,7 +369,7 @@ func TestLateGeneratorIsTheLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		spec := openStream("a", 100, prompt())
 		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{spec})
-		tr := &step{Experiment: &Experiment{}, sc: sc, plan: judge.NewPlan(sc)}
+		tr := &step{Experiment: &Experiment{}, sc: sc, plan: judge.NewPlan(sc, "")}
 		tr.begin()
 		// The generator is held up by itself for 3 s at its 200th arrival.
 		var held atomic.Bool

@@ -46,7 +46,7 @@ func (e *Experiment) Play(ctx context.Context, st Step) (*reports.Run, error) {
 type step struct {
 	*Experiment
 	sc     *scenarios.Scenario // with the step's rates and length; resolved once prepare has begun
-	plan   *judge.Plan
+	plan   *judge.Plan         // of what all streams have in common
 	id     string
 	folder *record.Folder
 
@@ -63,7 +63,7 @@ func (e *Experiment) newStep(st Step) (*step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: step: %w", ErrScenario, err)
 	}
-	s := &step{Experiment: e, sc: sc, plan: judge.NewPlan(sc), id: e.mark, opened: closers{log: e.opt.Log}}
+	s := &step{Experiment: e, sc: sc, plan: judge.NewPlan(sc, ""), id: e.mark, opened: closers{log: e.opt.Log}}
 	if e.steps > 0 {
 		s.id = runID()
 	}
@@ -107,6 +107,11 @@ func (st Step) of(sc *scenarios.Scenario) (*scenarios.Scenario, error) {
 		for i := range out.Faults {
 			if f := &out.Faults[i]; f.End() > st.Duration {
 				return nil, fmt.Errorf("fault %s ends at %s, after the step's end at %s: make the step longer", f.Label(), f.End(), st.Duration)
+			}
+		}
+		for i := range out.Phases {
+			if p := &out.Phases[i]; p.End() > st.Duration {
+				return nil, fmt.Errorf("phase %s ends at %s, after the step's end at %s: make the step longer", p.Name, p.End(), st.Duration)
 			}
 		}
 	}

@@ -48,7 +48,8 @@ func (s *step) open(ctx context.Context, spec *scenarios.Stream) error {
 	if err := s.bindLocalAddrs(spec, &env); err != nil {
 		return err
 	}
-	witness, err := s.route(spec, &env)
+	plan := s.planOf(spec.Name)
+	witness, err := s.route(spec, &env, plan)
 	if err != nil {
 		return fmt.Errorf("stream %s: open link: %w", spec.Name, err)
 	}
@@ -57,9 +58,9 @@ func (s *step) open(ctx context.Context, spec *scenarios.Stream) error {
 		return openError(spec, err)
 	}
 	s.opened.add(driver.Close)
-	m := &member{spec: spec, env: env, driver: driver}
+	m := &member{spec: spec, env: env, driver: driver, plan: plan}
 	m.traffic = traffic.New(traffic.Config{
-		Spec: spec, Env: env, Driver: driver, Slots: s.plan.Slots, Timing: s.sc.Run, Results: s.opt.Results,
+		Spec: spec, Env: env, Driver: driver, Slots: plan.Slots, Timing: s.sc.Run, Results: s.opt.Results,
 		Loop: loopRates, Virtual: s.opt.Network.Virtual,
 	})
 	if err := s.observe(ctx, m); err != nil {
@@ -69,7 +70,7 @@ func (s *step) open(ctx context.Context, spec *scenarios.Stream) error {
 		m.checks = append(m.checks, witness)
 	}
 	if env.Replay != nil {
-		if account := replays.New(spec.Name, env.Identity, s.plan.Names); m.traffic.Replay(account) {
+		if account := replays.New(spec.Name, env.Identity, plan.Names); m.traffic.Replay(account) {
 			m.checks = append(m.checks, account)
 		}
 	}
@@ -79,7 +80,7 @@ func (s *step) open(ctx context.Context, spec *scenarios.Stream) error {
 
 // add adds an open stream, with a tally of its own.
 func (s *step) add(m *member) {
-	m.tally = judge.NewTally(s.plan, s.sc.Expect, m.spec.Name)
+	m.tally = judge.NewTally(m.plan, s.sc.Expect, m.spec.Name)
 	s.streams = append(s.streams, m)
 }
 
@@ -96,7 +97,7 @@ func openError(spec *scenarios.Stream, err error) error {
 func (s *step) observe(ctx context.Context, m *member) error {
 	o := &watch.Observer{}
 	config := integrity.Config{
-		Stream: m.spec.Name, Identity: m.env.Identity, Windows: s.plan.Names, WindowAt: s.plan.WindowAt,
+		Stream: m.spec.Name, Identity: m.env.Identity, Windows: m.plan.Names, WindowAt: m.plan.WindowAt,
 		Mode: integrity.Effect, Order: integrity.RealTime, KeyOf: s.keyOf(m.spec),
 	}
 	var err error
@@ -118,7 +119,7 @@ func (s *step) observe(ctx context.Context, m *member) error {
 	m.observer = o
 	m.checks = append(m.checks, integrity.New(config))
 	if m.spec.Effects != nil {
-		m.checks = append(m.checks, effects.New(effects.Config{Identity: m.env.Identity, Windows: s.plan.Names}))
+		m.checks = append(m.checks, effects.New(effects.Config{Identity: m.env.Identity, Windows: m.plan.Names}))
 	}
 	return o.Source.Start(ctx)
 }

@@ -3,7 +3,7 @@
 // connections and calls. A status that arrived is the target's, and nothing has to be guessed from error texts.
 //
 // The package follows "gRPC over HTTP2" (the grpc project's PROTOCOL-HTTP2) and RFC 9113. It connects, waits and
-// resends as grpc-go does with the policy pick_first and with retries disabled, so that both paths of the driver
+// resends as grpc-go with the policy pick_first and without retries, so that both paths of the driver
 // measure the same. It is stricter in two ways. It does not resend a call that the target began to answer. It drops a
 // connection whose target breaks the protocol. In both cases the call is indeterminate.
 package unary

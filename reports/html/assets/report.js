@@ -58,13 +58,18 @@
 		return [time, ...out];
 	}
 
-	// Each fault has a bar above the curves, with its name in it or beside it; those that would overlap stand in lanes of
-	// their own. lanes returns the lane of each fault in a chart of this width.
-	function lanes(width) {
+	// The faults, the phases of the run and the steps of a stream, which no other stream's charts show.
+	function bandsOf(stream) {
+		return [...data.faults.map((f) => ({ ...f, kind: "fault" })), ...stream.phases.map((p) => ({ ...p, kind: "phase" }))];
+	}
+
+	// Each band has a bar above the curves, with its name in it or beside it; those that would overlap stand in lanes of
+	// their own. lanes returns the lane of each band in a chart of this width.
+	function lanes(bands, width) {
 		const ctx = document.createElement("canvas").getContext("2d");
 		ctx.font = font;
 		const scale = (width - left - right) / (data.length || 1), taken = [];
-		return data.faults.map((f) => {
+		return bands.map((f) => {
 			const name = ctx.measureText(f.name).width + 2 * pad;
 			let from = left + f.start * scale, to = left + f.end * scale;
 			if (name > to - from) [from, to] = to + name <= width ? [from, to + name] : [from - name, to];
@@ -75,21 +80,21 @@
 		});
 	}
 
-	// Fault windows: a shade behind the curves, and the bars above.
-	function shade(u, lane) {
+	// The bands: a shade behind the curves, and the bars above.
+	function shade(u, bands, lane) {
 		const { ctx, bbox } = u, dpr = devicePixelRatio, count = Math.max(0, ...lane.map((l) => l + 1));
-		const fill = colour("fault"), inside = colour("fault-ink"), outside = colour("ink");
+		const outside = colour("ink");
 		ctx.save();
 		ctx.scale(dpr, dpr);
 		ctx.font = font;
 		ctx.textBaseline = "middle";
 		const box = { top: bbox.top / dpr, height: bbox.height / dpr };
 		const x = (t) => clamp(u.valToPos(t, "x", true), bbox) / dpr;
-		const bars = data.faults.map((f, i) => ({ name: f.name, from: x(f.start), to: x(f.end), lane: lane[i] })).filter((b) => b.to > b.from);
+		const bars = bands.map((f, i) => ({ name: f.name, kind: f.kind, from: x(f.start), to: x(f.end), lane: lane[i] })).filter((b) => b.to > b.from);
 		for (const b of bars) {
 			const top = box.top - (count - b.lane) * laneHeight;
-			ctx.fillStyle = fill;
-			ctx.globalAlpha = 0.13;
+			ctx.fillStyle = colour(b.kind);
+			ctx.globalAlpha = b.kind === "fault" ? 0.13 : 0.06;
 			ctx.fillRect(b.from, box.top, b.to - b.from, box.height);
 			ctx.globalAlpha = 0.6;
 			ctx.fillRect(b.from, box.top, 1, box.height);
@@ -97,7 +102,7 @@
 			ctx.globalAlpha = 1;
 			ctx.fillRect(b.from, top, Math.max(b.to - b.from, 2), laneHeight - 3);
 			const [text, at, within] = label(ctx, b, bars.filter((o) => o !== b && o.lane === b.lane), u.width);
-			ctx.fillStyle = within ? inside : outside;
+			ctx.fillStyle = within ? colour(b.kind + "-ink") : outside;
 			ctx.fillText(text, at, top + (laneHeight - 3) / 2);
 		}
 		ctx.restore();
@@ -160,7 +165,7 @@
 	}
 
 	function options(kind, stream, width, show) {
-		const lane = lanes(width), above = Math.max(0, ...lane.map((l) => l + 1)) * laneHeight;
+		const bands = bandsOf(stream), lane = lanes(bands, width), above = Math.max(0, ...lane.map((l) => l + 1)) * laneHeight;
 		const axis = { stroke: colour("soft"), grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("grid"), width: 1 }, font: "12px system-ui, sans-serif" };
 		return {
 			width, height: plotHeight + above + 34,
@@ -176,13 +181,13 @@
 				label, stroke: colour(name), width: name === "max" || name === "offered" ? 1 : 2, dash: name === "offered" ? [5, 4] : undefined,
 				show: show[i], points: { show: false },
 			}))],
-			hooks: { drawClear: [(u) => shade(u, lane)], draw: [(u) => kind.marks(u, stream)] },
+			hooks: { drawClear: [(u) => shade(u, bands, lane)], draw: [(u) => kind.marks(u, stream)] },
 		};
 	}
 
-	function during(start) {
-		const names = data.faults.filter((f) => f.start < start + 1 && f.end > start).map((f) => f.name);
-		return names.length > 0 ? ", during " + names.join(", ") : "";
+	function during(stream, start) {
+		const names = bandsOf(stream).filter((f) => f.start < start + 1 && f.end > start).map((f) => f.name);
+		return names.length > 0 ? ", during " + [...new Set(names)].join(", ") : "";
 	}
 
 	// A chart with its legend. It is drawn anew when the colours change.
@@ -202,7 +207,7 @@
 		}
 		function read() {
 			const i = u === null ? -1 : second();
-			at.textContent = i < 0 ? "" : "at " + moment(stream.time[i]) + during(stream.time[i]);
+			at.textContent = i < 0 ? "" : "at " + moment(stream.time[i]) + during(stream, stream.time[i]);
 			buttons.forEach((b, s) => {
 				const v = i < 0 ? undefined : u.data[s + 1][2 * i];
 				b.querySelector("b").textContent = v === undefined ? "" : v === null ? kind.absent(stream, i, s) : kind.text(v);

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,13 +51,13 @@ type SoFar struct {
 	Limited bool
 }
 
-// BaselineOf is what is over of a stream's baseline: its slots that were taken, and of those that are open what has ended.
+// BaselineOf is what is over of a stream's baseline, with the phases and the steps inside it: its slots that were taken, and of those that are open what has ended.
 func BaselineOf(t *Tally, open map[int]*metrics.Cell) *metrics.Cell {
-	window := t.plan.Index[faults.Baseline]
+	windows := t.plan.Over(faults.Baseline)
 	cell := &metrics.Cell{}
-	cell.Merge(&t.Windows[window])
+	cell.Merge(t.Over(windows))
 	for slot, c := range open {
-		if t.plan.Slots.Slot(slot).Window == window {
+		if slices.Contains(windows, t.plan.Slots.Slot(slot).Window) {
 			cell.Merge(c)
 		}
 	}
@@ -65,7 +66,7 @@ func BaselineOf(t *Tally, open map[int]*metrics.Cell) *metrics.Cell {
 
 // BaselineHealthy says whether the target is as the gates on the baseline want it, as far as the operations that are over by
 // now tell, and why not. When too little is known to say otherwise, it is.
-func BaselineHealthy(plan *Plan, expect []scenarios.Gate, streams []SoFar, now time.Duration) (healthy bool, why string) {
+func BaselineHealthy(expect []scenarios.Gate, streams []SoFar, now time.Duration) (healthy bool, why string) {
 	var ill []string
 	for i := range streams {
 		s := &streams[i]
@@ -78,7 +79,7 @@ func BaselineHealthy(plan *Plan, expect []scenarios.Gate, streams []SoFar, now t
 			if g.Stream != s.Spec.Name || g.Scope.Window != faults.Baseline {
 				continue
 			}
-			if out := s.judge(g, plan, now); out.Verdict == reports.Fail {
+			if out := s.judge(g, now); out.Verdict == reports.Fail {
 				observed, _ := reports.GateValues(&out)
 				ill = append(ill, fmt.Sprintf("%s: %s", g.Expr, observed))
 			}
@@ -89,7 +90,8 @@ func BaselineHealthy(plan *Plan, expect []scenarios.Gate, streams []SoFar, now t
 
 // judge judges a gate on the baseline before the run is over. Counts, integrity, recovery and the times of effects are known
 // later.
-func (s *SoFar) judge(g *scenarios.Gate, plan *Plan, now time.Duration) reports.Gate {
+func (s *SoFar) judge(g *scenarios.Gate, now time.Duration) reports.Gate {
+	plan := s.Tally.plan
 	r := reading{limited: s.Limited}
 	switch {
 	case g.Scope.EverySecond:
@@ -98,8 +100,7 @@ func (s *SoFar) judge(g *scenarios.Gate, plan *Plan, now time.Duration) reports.
 		}
 		r.Reading = metric.Missing("no second is over")
 	case g.Metric.Class == metric.Gauge:
-		f := Facts{Plan: plan}
-		r.Reading = f.gauge(g, s.Tally.Gauges)
+		r.Reading = s.Tally.gauge(g)
 	case !g.Metric.BySecond || g.Metric.Unit == metric.Count:
 		r.Reading = metric.Missing("not known yet")
 	default:
@@ -110,7 +111,7 @@ func (s *SoFar) judge(g *scenarios.Gate, plan *Plan, now time.Duration) reports.
 			hopeful.Counts.Acked += s.InFlight
 			cell = &hopeful
 		}
-		r.Reading = readCell(g, cell, plan.Length(faults.Baseline, now))
+		r.Reading = readCell(g, cell, plan.Length(plan.Over(faults.Baseline), now))
 	}
 	return decide(g, r)
 }

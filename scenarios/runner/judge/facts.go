@@ -13,7 +13,6 @@ import (
 // Facts is all that a verdict is made of. The judge changes none of it.
 type Facts struct {
 	Scenario *scenarios.Scenario
-	Plan     *Plan
 	// Streams are those of the run, in the order in which they were opened.
 	Streams []Stream
 	// Saturated says whether the load generator used up the machine in a second of the run.
@@ -66,12 +65,12 @@ func (s *Stream) unknown(count string) string {
 	return ""
 }
 
-// kept is what the checks of the stream keep of a window beyond the record; "" is the whole run.
-func (s *Stream) kept(window string) []any {
+// kept is what the checks of the stream keep of some windows beyond the record.
+func (s *Stream) kept(windows []int) []any {
 	var all []any
 	for i := range s.Findings {
 		if kept := s.Findings[i].Kept; kept != nil {
-			if k := kept(window); k != nil {
+			if k := kept(windows); k != nil {
 				all = append(all, k)
 			}
 		}

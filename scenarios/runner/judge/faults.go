@@ -73,8 +73,9 @@ func (f *Facts) recoveries(r *reports.Fault, run *reports.Run, planned *scenario
 	r.PerStream = make(map[string]reports.StreamRecovery)
 	for i := range f.Streams {
 		s := &f.Streams[i]
-		out := run.Streams[s.Spec.Name]
-		n, ok := recovery.Of(out.Windows[faults.Baseline], out.Seconds, f.baseline(until), s.Closed)
+		out, baseline := run.Streams[s.Spec.Name], s.over(run, faults.Baseline)
+		length := s.Tally.plan.Length(baseline.windows, until)
+		n, ok := recovery.Of(baseline.measures, out.Seconds, length, s.Closed)
 		if !ok {
 			continue
 		}
@@ -97,12 +98,4 @@ func (f *Facts) undisturbedUntil(planned *scenarios.Fault) time.Duration {
 		}
 	}
 	return until
-}
-
-// baseline is the length of the baseline, 0 when the plan has none.
-func (f *Facts) baseline(until time.Duration) time.Duration {
-	if _, ok := f.Plan.Index[faults.Baseline]; !ok {
-		return 0
-	}
-	return f.Plan.Length(faults.Baseline, until)
 }

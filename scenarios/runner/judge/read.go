@@ -2,6 +2,7 @@ package judge
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,43 +52,28 @@ func where(run *reports.Run, g *scenarios.Gate) string {
 
 // read reads a gate's metric over its scope.
 func (f *Facts) read(g *scenarios.Gate, run *reports.Run) reading {
-	r := reading{limited: limitedIn(g, run), where: scope(g.Scope.Window)}
 	s := f.stream(g.Stream)
+	r := reading{limited: limitedIn(g, run), where: s.Tally.plan.scope(g.Scope.Window)}
+	over := s.over(run, g.Scope.Window)
 	facts := metric.Facts{
-		Metric: g.Metric, Argument: g.Argument, Kept: s.kept(g.Scope.Window), Length: time.Duration(run.DurationNS),
-		Stream: run.Streams[g.Stream], Unknown: s.unknown(g.Metric.Full()),
+		Metric: g.Metric, Argument: g.Argument, Kept: s.kept(over.windows), Length: over.length,
+		Stream: run.Streams[g.Stream], Measures: over.measures, Unknown: s.unknown(g.Metric.Full()),
 		Name: g.Stream, Fault: strings.TrimPrefix(g.Scope.Window, faults.After("")), Faults: run.Faults,
-	}
-	facts.Measures = &facts.Stream.Total
-	cell := &s.Tally.Total
-	if window := g.Scope.Window; window != "" {
-		facts.Measures = facts.Stream.Windows[window]
-		cell, facts.Length = f.window(s, window, time.Duration(run.DurationNS))
 	}
 	switch {
 	case g.Metric.Class == metric.Gauge:
-		r.Reading = f.gauge(g, facts.Stream.Gauges)
+		r.Reading = s.Tally.gauge(g)
 		return r
-	case cell == nil && g.Metric.BySecond:
+	case over.cell == nil && g.Metric.BySecond:
 		r.Reading = metric.Missing("the schedule that this seed draws has no such window")
 		return r
 	}
-	facts.Kept = append(facts.Kept, cell)
+	facts.Kept = append(facts.Kept, over.cell)
 	r.Reading = g.Metric.Read(&facts)
 	if r.Awaited > 0 {
 		r.limited = r.limited || f.limitedUntil(g, run, r.Awaited)
 	}
 	return r
-}
-
-// window is what was measured of a stream's operations in a window, and its length until a time; nil where the plan has no
-// such window.
-func (f *Facts) window(s *Stream, name string, until time.Duration) (*metrics.Cell, time.Duration) {
-	i, ok := f.Plan.Index[name]
-	if !ok {
-		return nil, 0
-	}
-	return &s.Tally.Windows[i], f.Plan.Length(name, until)
 }
 
 // readCell reads a gate's metric from the operations of some time alone.
@@ -105,15 +91,17 @@ func scope(window string) string {
 }
 
 // gauge is the sample within the gate's scope that is furthest on the wrong side of the limit: every one must hold.
-func (f *Facts) gauge(g *scenarios.Gate, samples map[string][]reports.Sample) metric.Reading {
+func (t *Tally) gauge(g *scenarios.Gate) metric.Reading {
+	over := t.plan.Over(g.Scope.Window)
+	samples := t.Gauges[g.Metric.Name]
 	var worst *float64
-	for _, sample := range samples[g.Metric.Name] {
-		at := f.Plan.WindowAt(time.Duration(sample.AtNS))
-		if g.Scope.Window != "" && (at == reports.WindowWarmup || f.Plan.Names[at] != g.Scope.Window) {
+	for i := range samples {
+		at := t.plan.WindowAt(time.Duration(samples[i].AtNS))
+		if g.Scope.Window != "" && !slices.Contains(over, at) {
 			continue
 		}
-		if worst == nil || further(g, sample.Value, *worst) {
-			worst = &sample.Value
+		if worst == nil || further(g, samples[i].Value, *worst) {
+			worst = &samples[i].Value
 		}
 	}
 	if worst == nil {
@@ -124,6 +112,7 @@ func (f *Facts) gauge(g *scenarios.Gate, samples map[string][]reports.Sample) me
 
 // limitedIn says whether the load generator was saturated in some second that the gate's scope touches.
 func limitedIn(g *scenarios.Gate, run *reports.Run) bool {
+	windows := run.WindowsOf(g.Stream)
 	for _, s := range run.Streams[g.Stream].Seconds {
 		if !s.Limited {
 			continue
@@ -131,8 +120,8 @@ func limitedIn(g *scenarios.Gate, run *reports.Run) bool {
 		if g.Scope.Window == "" {
 			return true
 		}
-		for _, w := range run.Windows {
-			if w.Name == g.Scope.Window && w.StartNS < s.StartNS+int64(time.Second) && w.EndNS > s.StartNS {
+		for _, w := range windows {
+			if w.Covers(g.Scope.Window) && w.StartNS < s.StartNS+int64(time.Second) && w.EndNS > s.StartNS {
 				return true
 			}
 		}
@@ -144,8 +133,8 @@ func limitedIn(g *scenarios.Gate, run *reports.Run) bool {
 // reader is part of the generator.
 func (f *Facts) limitedUntil(g *scenarios.Gate, run *reports.Run, awaited time.Duration) bool {
 	from := int64(math.MaxInt64)
-	for _, w := range run.Windows {
-		if g.Scope.Window == "" || w.Name == g.Scope.Window {
+	for _, w := range run.WindowsOf(g.Stream) {
+		if g.Scope.Window == "" || w.Covers(g.Scope.Window) {
 			from = min(from, w.StartNS)
 		}
 	}

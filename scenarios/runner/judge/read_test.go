@@ -99,10 +99,10 @@ func TestEffectsUnderALateGenerator(t *testing.T) {
 			cell.Times.RecordMany(20*time.Millisecond, 100)
 			g := gateOf(t, c.gate)
 			f := &Facts{
-				Scenario: &scenarios.Scenario{}, Plan: NewPlan(&scenarios.Scenario{}), Saturated: func(second int) bool { return c.full[second] },
+				Scenario: &scenarios.Scenario{}, Saturated: func(second int) bool { return c.full[second] },
 				Streams: []Stream{{
-					Spec: &scenarios.Stream{Name: "a"}, Tally: &Tally{},
-					Findings: []reports.Findings{{Kept: func(string) any { return cell }}},
+					Spec: &scenarios.Stream{Name: "a"}, Tally: NewTally(NewPlan(&scenarios.Scenario{}, ""), nil, "a"),
+					Findings: []reports.Findings{{Kept: func([]int) any { return cell }}},
 				}},
 			}
 			run.Streams["a"].Windows["late"] = &reports.Measures{}

@@ -97,6 +97,18 @@ func (t *Tally) CompleteRows(first int, until time.Duration) []reports.Second {
 	return rows
 }
 
+// Over is what was measured over some windows together. It may be a part of the tally: the caller does not change it.
+func (t *Tally) Over(windows []int) *metrics.Cell {
+	if len(windows) == 1 {
+		return &t.Windows[windows[0]]
+	}
+	sum := &metrics.Cell{}
+	for _, w := range windows {
+		sum.Merge(&t.Windows[w])
+	}
+	return sum
+}
+
 // Slot says of which window and second a slot is.
 func (t *Tally) Slot(slot int) metrics.Slot { return t.plan.Slots.Slot(slot) }
 

@@ -125,7 +125,7 @@ func (f *Facts) unhealthyStreams(run *reports.Run) []string {
 	var dead []string
 	for i := range f.Streams {
 		name := f.Streams[i].Spec.Name
-		m := run.Streams[name].Windows[faults.Baseline]
+		m := f.Streams[i].over(run, faults.Baseline).measures
 		if m == nil {
 			m = &run.Streams[name].Total
 		}

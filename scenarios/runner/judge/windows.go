@@ -1,6 +1,9 @@
 package judge
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"wringer/faults"
@@ -9,24 +12,29 @@ import (
 	"wringer/scenarios"
 )
 
-// Plan is what the scenario's times come to: the windows, and the slots that counts are kept in.
+// Plan is what the scenario's times come to for one stream: the windows, and the slots that counts are kept in. Counts are
+// kept for each window of a name and a base, because a gate on the baseline counts what a phase holds before the first fault,
+// and not what the same phase holds after it. A window has an index; windows of one name are one window of the record.
 type Plan struct {
-	Pieces []faults.Window
-	Names  []string       // of the windows, each once, in order of appearance
-	Index  map[string]int // of a name in Names
-	Slots  *metrics.Slots
+	Pieces  []faults.Window
+	Names   []string // of the windows, by index, in order of appearance
+	Slots   *metrics.Slots
+	windows []faults.Window // by index: the first piece of each
+	at      []int           // of each piece, the index of its window
 }
 
-// NewPlan makes the plan of a scenario.
-func NewPlan(sc *scenarios.Scenario) *Plan {
-	p := &Plan{Index: make(map[string]int), Pieces: faults.Windows(sc.Spans(), sc.Run.Duration)}
+// NewPlan makes the plan of a stream. An empty name stands for what all streams have in common.
+func NewPlan(sc *scenarios.Scenario, stream string) *Plan {
+	p := &Plan{Pieces: faults.Windows(sc.Spans(stream), sc.Run.Duration)}
 	cuts := make([]metrics.Span, 0, len(p.Pieces))
 	for _, w := range p.Pieces {
-		if _, ok := p.Index[w.Name]; !ok {
-			p.Index[w.Name] = len(p.Names)
-			p.Names = append(p.Names, w.Name)
+		i := slices.IndexFunc(p.windows, func(o faults.Window) bool { return o.Name == w.Name && o.Base == w.Base })
+		if i < 0 {
+			i = len(p.windows)
+			p.windows, p.Names = append(p.windows, w), append(p.Names, w.Name)
 		}
-		cuts = append(cuts, metrics.Span{Start: w.Start, End: w.End, Window: p.Index[w.Name]})
+		p.at = append(p.at, i)
+		cuts = append(cuts, metrics.Span{Start: w.Start, End: w.End, Window: i})
 	}
 	p.Slots = metrics.NewSlots(cuts)
 	return p
@@ -38,20 +46,115 @@ func (p *Plan) WindowAt(t time.Duration) int {
 	if i < 0 {
 		return reports.WindowWarmup
 	}
-	return p.Index[p.Pieces[i].Name]
+	return p.at[i]
 }
 
-// Length is the time that a window's pieces cover up to the time until.
-func (p *Plan) Length(name string, until time.Duration) time.Duration {
-	return p.Slots.Length(p.Index[name], until)
+// Named are the windows that the record shows under that name.
+func (p *Plan) Named(name string) []int {
+	return p.those(func(w *faults.Window) bool { return w.Name == name })
 }
 
-// within says whether [start, end) lies in the window as a whole.
-func (p *Plan) within(window string, start, end time.Duration) bool {
-	for _, w := range p.Pieces {
-		if w.Name == window && w.Start <= start && end <= w.End {
-			return true
+// Over are the windows that a gate on the window of that name is judged on: those of the name, and the phases and the steps
+// that lie inside it.
+func (p *Plan) Over(name string) []int {
+	return p.those(func(w *faults.Window) bool { return w.Covers(name) })
+}
+
+func (p *Plan) those(is func(*faults.Window) bool) (indices []int) {
+	for i := range p.windows {
+		if is(&p.windows[i]) {
+			indices = append(indices, i)
 		}
 	}
-	return false
+	return indices
+}
+
+// all are the windows of the plan.
+func (p *Plan) all() []int { return p.those(func(*faults.Window) bool { return true }) }
+
+// Reached are the names of the windows that begin before ended, and the drain, in order of appearance.
+func (p *Plan) Reached(ended time.Duration) (names []string) {
+	for i := range p.Pieces {
+		w := &p.Pieces[i]
+		if (w.Start < ended || w.Name == faults.Drain) && !slices.Contains(names, w.Name) {
+			names = append(names, w.Name)
+		}
+	}
+	return names
+}
+
+// Length is the time that the pieces of some windows cover up to the time until.
+func (p *Plan) Length(windows []int, until time.Duration) time.Duration {
+	var sum time.Duration
+	for _, w := range windows {
+		sum += p.Slots.Length(w, until)
+	}
+	return sum
+}
+
+// within says whether a gate on the window of that name is judged on [start, end) as a whole.
+func (p *Plan) within(name string, start, end time.Duration) bool {
+	for i := max(faults.WindowAt(p.Pieces, start), 0); i < len(p.Pieces) && p.Pieces[i].Start < end; i++ {
+		if !p.Pieces[i].Covers(name) {
+			return false
+		}
+	}
+	return true
+}
+
+// scope puts a window in words, with the phases and the steps that lie inside it.
+func (p *Plan) scope(window string) string {
+	text := scope(window)
+	var inside []string
+	for _, i := range p.Over(window) {
+		if name := p.Names[i]; name != window {
+			inside = append(inside, name)
+		}
+	}
+	if len(inside) > 0 {
+		text += fmt.Sprintf(" (with %s inside it)", strings.Join(inside, ", "))
+	}
+	return text
+}
+
+// overWindows is what is known of a stream over the scope of a gate.
+type overWindows struct {
+	windows  []int             // of the plan
+	measures *reports.Measures // nil: the scope was not reached
+	cell     *metrics.Cell     // nil: the plan has no such window
+	length   time.Duration
+}
+
+// over gathers what is known of the stream over the window of that name, the phases and the steps inside it included; an
+// empty name is the whole run.
+func (s *Stream) over(run *reports.Run, name string) overWindows {
+	out, ended := run.Streams[s.Spec.Name], time.Duration(run.DurationNS)
+	plan := s.Tally.plan
+	if name == "" {
+		return overWindows{plan.all(), &out.Total, &s.Tally.Total, ended}
+	}
+	o := overWindows{windows: plan.Over(name), measures: out.Windows[name]}
+	if len(o.windows) == 0 {
+		return o
+	}
+	o.cell, o.length = s.Tally.Over(o.windows), plan.Length(o.windows, ended)
+	if !slices.Equal(o.windows, plan.Named(name)) {
+		o.measures = s.sum(run, name, &o)
+	}
+	return o
+}
+
+// sum sums up a window with the phases and the steps inside it; nil when no part of it was reached.
+func (s *Stream) sum(run *reports.Run, name string, o *overWindows) *reports.Measures {
+	reached := func(w reports.Window) bool { return w.Covers(name) }
+	if !slices.ContainsFunc(run.WindowsOf(s.Spec.Name), reached) {
+		return nil
+	}
+	m := o.cell.Measures(o.length)
+	for i := range s.Findings {
+		if measure := s.Findings[i].Measure; measure != nil {
+			measure(&m, o.windows)
+		}
+	}
+	return &m
 }
