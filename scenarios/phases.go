@@ -121,7 +121,7 @@ func (r *reader) windowName(at *node, name, kind string, s *Scenario) bool {
 	case !faultName.MatchString(name):
 		r.problem(at, "%s is no name of a %s: write letters, digits, - and _, at most 50", quote(name), kind)
 	case slices.Contains(reserved, name):
-		r.problem(at, "%s %s: this is a word for the windows of every run; take another name", kind, name)
+		r.problem(at, "%s %s: this is a word for the windows of every run; choose another name", kind, name)
 	case s.isFault(name):
 		r.problem(at, "%s %s: a fault has this name, and its window too; take another name", kind, name)
 	case s.isPhase(name):
