@@ -13,7 +13,7 @@ import (
 	"wringer/scenarios"
 )
 
-// cellOf has acked operations that took 1 to n ms, some that got no answer, and some that the generator did not send.
+// cellOf has acked operations that took 1 to n ms, some without an answer, and some that the load generator did not send.
 func cellOf(acked, unanswered, ours int) *metrics.Cell {
 	c := &metrics.Cell{}
 	for i := range acked {
