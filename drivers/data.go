@@ -18,7 +18,7 @@ import (
 // Data is a file whose rows feed the templates of a stream. An operation's row is a pure function of the seed and the
 // operation's number. So retries carry the same values, and a run can be repeated.
 type Data struct {
-	File  string `yaml:"file" jsonschema:"required" jsonschema_description:"CSV with a header, or JSON lines (.jsonl, .ndjson); relative to the scenario. Its columns are {{data.NAME}}."`
+	File  string `yaml:"file" path:"file" jsonschema:"required" jsonschema_description:"CSV with a header, or JSON lines (.jsonl, .ndjson); relative to the scenario. Its columns are {{data.NAME}}."`
 	Order string `yaml:"order" jsonschema:"enum=sequential,enum=shuffled,enum=random" jsonschema_description:"sequential: row after row, over and over; shuffled: each pass in an order of its own; random: any row each time. Default sequential."`
 }
 
@@ -43,7 +43,7 @@ func (d Data) Open(folder string, seed uint64) (*Feed, error) {
 		return nil, err
 	}
 	if info.Size() > MaxDataFile {
-		return nil, fmt.Errorf("%s has %d bytes, more than the most, %d", d.File, info.Size(), MaxDataFile)
+		return nil, fmt.Errorf("%s has %d bytes; the maximum is %d", d.File, info.Size(), MaxDataFile)
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {

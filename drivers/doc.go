@@ -11,6 +11,6 @@
 //
 //	SourceConfig --Open--> Source.Receive(deliver)                  where operations show up
 //
-// Drivers never retry and never see links: connections are made by Env.Dial. Templates, identities and keys are pure
-// functions of the seed and the operation's number, so that a retry carries the same bytes and a run can be repeated.
+// Drivers never retry and never see links: Env.Dial makes the connections. Templates, identities and keys are pure functions
+// of the seed and the operation's number. So a retry carries the same bytes, and a run can be repeated.
 package drivers

@@ -20,10 +20,21 @@ import (
 // planned start as RFC 3339 in UTC; {{unix_ms}} the same in milliseconds; {{message}} the number of a message within its
 // operation, and {{message_id}} its identity, where an operation sends more than one; {{"text"}} or {{`text`}}, Go's string
 // literals, for text as it is: {{"{{"}} renders {{.
+//
+// A value is escaped for where it stands, as the dialect's Syntax says. {{raw NAME}} is not.
 type Template struct {
 	text   string
 	static bool
 	parts  []Place
+	guards []guard
+}
+
+// guard checks what a place renders.
+type guard struct {
+	place  Place // without an escape
+	number uint64
+	words  string // the place as written
+	check  func(value []byte) string
 }
 
 // Place is one {{...}} of a template. It appends its text for op to dst. number is the place's number within its template,
@@ -36,9 +47,8 @@ type Dialect struct {
 	Lookup func(name string) Place
 	// Names are the names that Lookup knows, for messages.
 	Names []string
-	// Escape escapes dst[from:] for the place where the template is used. dst[from:] is literal text or the output of a
-	// place.
-	Escape func(dst []byte, from int) []byte
+	// Syntax makes text fit for where the template stands; nil: everything fits. It serves one Compile.
+	Syntax Syntax
 }
 
 // MaxTemplateString bounds {{string N}}.
@@ -72,13 +82,41 @@ func (d Dialect) Compile(text string) (*Template, error) {
 			t.parts = append(t.parts, d.literal(plain))
 			continue
 		}
-		p, err := d.place(strings.Fields(inside))
-		if err != nil {
+		if err := t.add(d, inside); err != nil {
 			return nil, fmt.Errorf("template %q: {{%s}}: %w", clip(text), inside, err)
 		}
 		t.static = false
-		t.parts = append(t.parts, d.escaped(p))
 	}
+}
+
+// add adds a place.
+func (t *Template) add(d Dialect, inside string) error {
+	words := strings.Fields(inside)
+	raw := len(words) > 1 && words[0] == "raw"
+	if raw {
+		words = words[1:]
+	}
+	fit, kind := Fit{}, KindOf(words)
+	if d.Syntax != nil {
+		fit = d.Syntax.Value(kind, raw)
+	}
+	if kind == Words && len(words) > 1 {
+		p, err := compileChoice(words[1:], fit)
+		t.parts = append(t.parts, p)
+		return err
+	}
+	if fit.Never != "" {
+		return errors.New(fit.Never)
+	}
+	p, err := d.place(words)
+	if err != nil {
+		return err
+	}
+	if fit.Check != nil {
+		t.guards = append(t.guards, guard{p, uint64(len(t.parts)), strings.Join(words, " "), fit.Check})
+	}
+	t.parts = append(t.parts, fit.escaped(p))
+	return nil
 }
 
 // cutPlace cuts a template's text at its first place: the text before the braces, between them and after. Without a place,
@@ -132,6 +170,22 @@ func (t *Template) Append(dst []byte, env *Env, op *Op) []byte {
 	return dst
 }
 
+// Guarded says whether Fits can find anything.
+func (t *Template) Guarded() bool { return len(t.guards) > 0 }
+
+// Fits returns why what the template renders for op cannot stand where it stands; nil if it can. The error names the place, not
+// the value. Fits renders into the free room of scratch.
+func (t *Template) Fits(scratch []byte, env *Env, op *Op) error {
+	from := len(scratch)
+	for i := range t.guards {
+		g := &t.guards[i]
+		if why := g.check(g.place(scratch, env, op, g.number)[from:]); why != "" {
+			return fmt.Errorf("{{%s}} %s", g.words, why)
+		}
+	}
+	return nil
+}
+
 // Render is Append as a string.
 func (t *Template) Render(env *Env, op *Op) string { return string(t.Append(nil, env, op)) }
 
@@ -155,21 +209,10 @@ func literal(s string) Place {
 
 // literal is the text between places, escaped once.
 func (d Dialect) literal(s string) Place {
-	if d.Escape != nil {
-		s = string(d.Escape([]byte(s), 0))
+	if d.Syntax != nil {
+		s = d.Syntax.Literal(s)
 	}
 	return literal(s)
-}
-
-// escaped is p, followed by the dialect's escape.
-func (d Dialect) escaped(p Place) Place {
-	if d.Escape == nil {
-		return p
-	}
-	return func(dst []byte, env *Env, op *Op, number uint64) []byte {
-		from := len(dst)
-		return d.Escape(p(dst, env, op, number), from)
-	}
 }
 
 func (d Dialect) place(words []string) (Place, error) {
@@ -191,7 +234,7 @@ func (d Dialect) place(words []string) (Place, error) {
 	case "string":
 		return compileString(args)
 	case "choice":
-		return compileChoice(args)
+		return compileChoice(args, Fit{})
 	}
 	return nil, fmt.Errorf("unknown name %q; allowed: %s", name, d.names())
 }
@@ -213,7 +256,7 @@ func (d Dialect) names() string {
 // Reserved says whether every template has a place with this name.
 func Reserved(name string) bool { return slices.Contains(placeNames, name) }
 
-var placeNames = []string{"choice", "id", "int", "key", "keyseq", "message", "message_id", "seq", "string", "timestamp", "unix_ms", "uuid"}
+var placeNames = []string{"choice", "id", "int", "key", "keyseq", "message", "message_id", "raw", "seq", "string", "timestamp", "unix_ms", "uuid"}
 
 var plainPlaces = map[string]Place{
 	"id": func(dst []byte, env *Env, op *Op, _ uint64) []byte { return env.Identity.Append(dst, op.Seq) },
@@ -280,7 +323,8 @@ func compileString(args []string) (Place, error) {
 	}, nil
 }
 
-func compileChoice(args []string) (Place, error) {
+// compileChoice makes the words fit at once.
+func compileChoice(args []string, fit Fit) (Place, error) {
 	if len(args) == 0 {
 		return nil, fmt.Errorf("choice takes the words to choose from")
 	}
@@ -295,6 +339,14 @@ func compileChoice(args []string) (Place, error) {
 				return nil, fmt.Errorf("weight of %q is not a whole number", a)
 			}
 			word, weight = a[:i], w
+		}
+		if fit.Check != nil {
+			if why := fit.Check([]byte(word)); why != "" {
+				return nil, fmt.Errorf("%q %s", word, why)
+			}
+		}
+		if fit.Escape != nil {
+			word = string(fit.Escape([]byte(word), 0))
 		}
 		sum += weight
 		words, ends = append(words, word), append(ends, sum)

@@ -104,11 +104,11 @@ func TestQuotedText(t *testing.T) {
 // A dialect escapes quoted text like all other text.
 func TestQuotedTextIsEscaped(t *testing.T) {
 	double := func(dst []byte, from int) []byte { return append(dst, dst[from:]...) }
-	tmpl, err := Dialect{Escape: double}.Compile(`a{{"{{"}}{{seq}}`)
+	tmpl, err := Dialect{Syntax: Uniform(double)}.Compile(`a{{"{{"}}{{key}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := tmpl.Render(testEnv(), &Op{Seq: 7}); got != "aa{{{{77" {
+	if got := tmpl.Render(testEnv(), &Op{Key: 7}); got != "aa{{{{k7k7" {
 		t.Errorf("renders %q", got)
 	}
 }

@@ -79,7 +79,7 @@ type Env struct {
 	// Files is the folder for relative file names.
 	Files string
 	Log   *slog.Logger
-	// Journal is told what the fault does outside this process, before the fault does it. May be nil.
+	// Journal notes what the fault does outside this process, before the fault does it. May be nil.
 	Journal *Journal
 	// Output opens a file of evidence in the record, of bounded length. nil: no evidence is kept.
 	Output func(name string) (io.WriteCloser, error)

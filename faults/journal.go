@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 )
@@ -30,6 +31,7 @@ type Journal struct {
 
 	mu      sync.Mutex
 	file    *os.File // nil before the first entry
+	seal    *seal    // nil: there is no key, and the journal is nobody's
 	last    int
 	pending int
 }
@@ -39,10 +41,13 @@ type entry struct {
 	ID   int   `json:"id"`
 	Undo *Undo `json:"undo,omitempty"`
 	Done bool  `json:"done,omitempty"`
+	// MAC seals the line and those before it.
+	MAC string `json:"mac,omitempty"`
 }
 
 // NewJournal returns the journal at path. The first entry creates the file. redact, which may be nil, is applied to every
-// text of an undo. Values from the environment are written as ${env.NAME}; Replay puts them back.
+// text of an undo. Values from the environment are written as ${env.NAME}; Replay puts them back. A key in the user's state
+// folder binds the journal to this machine, this user and its folder.
 func NewJournal(path string, redact func(string) string) *Journal {
 	return &Journal{path: path, redact: redact}
 }
@@ -95,6 +100,14 @@ func (j *Journal) write(e entry) error {
 			return errors.Join(err, file.Close())
 		}
 		j.file = file
+		// Without a seal the journal is still worth having: cleanup lists it, and runs it where it is trusted.
+		j.seal, _ = newSeal(filepath.Dir(j.path))
+	}
+	if j.seal != nil {
+		var err error
+		if e.MAC, err = j.seal.mac(e); err != nil {
+			return err
+		}
 	}
 	line, err := json.Marshal(e)
 	if err != nil {
@@ -129,7 +142,7 @@ func (j *Journal) Close() error {
 }
 
 // ErrAlive says that the journal's run is still going on: it heals by itself.
-var ErrAlive = errors.New("the run is still going on: interrupt it, and it heals by itself")
+var ErrAlive = errors.New("the run is still in progress: interrupt it, and it heals its faults by itself")
 
 func lock(file *os.File) error {
 	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -141,9 +154,10 @@ func lock(file *os.File) error {
 
 // Replay carries out the undos left in a journal, the last first, and notes each. It returns ErrAlive, and does nothing, if
 // the run is still alive. It returns the undos that succeeded; the error joins the failures, which stay in the journal. The
-// file is removed if nothing is left.
-func Replay(path string, carry func(Undo) error) (done []Undo, err error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+// file is removed if nothing is left. Replay returns ErrForeign, and changes nothing, if this user did not write the journal
+// here; Left tells its content. With trusted it carries out such a journal too.
+func Replay(path string, trusted bool, undo func(Undo) error) (done []Undo, err error) {
+	file, err := openJournal(path)
 	if err != nil {
 		return nil, err
 	}
@@ -151,18 +165,23 @@ func Replay(path string, carry func(Undo) error) (done []Undo, err error) {
 	if err := lock(file); err != nil {
 		return nil, err
 	}
-	left, err := pending(file)
+	all, err := entries(file)
 	if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
+	seal, err := sealOf(filepath.Dir(path), all)
+	if err != nil && !trusted {
+		return nil, err
+	}
+	left := pending(all)
 	// New lines must not continue a line that a crash cut off.
 	if _, err := file.WriteString("\n"); err != nil {
 		return nil, err
 	}
-	j := &Journal{path: path, file: file}
+	j := &Journal{path: path, file: file, seal: seal}
 	var failed []error
 	for i := len(left) - 1; i >= 0; i-- {
-		if err := restored(left[i].Undo, carry); err != nil {
+		if err := restored(left[i].Undo, undo); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", left[i].Undo.What, err))
 			continue
 		}
@@ -179,41 +198,84 @@ func Replay(path string, carry func(Undo) error) (done []Undo, err error) {
 }
 
 // restored carries out an undo with its values from the environment put back.
-func restored(u *Undo, carry func(Undo) error) error {
+func restored(u *Undo, undo func(Undo) error) error {
 	whole, err := u.rewritten(fromEnv)
 	if err != nil {
 		return err
 	}
-	return carry(*whole)
+	return undo(*whole)
 }
 
 // maxEntry bounds a line of a journal.
 const maxEntry = 1 << 20
 
-// pending reads the entries that are due and not done, in order. A line cut off by a crash had no action: the action
-// follows its line.
-func pending(r io.Reader) ([]entry, error) {
+// entries reads the lines of a journal. A line cut off by a crash had no action: the action follows its line.
+func entries(r io.Reader) ([]entry, error) {
 	var all []entry
-	done := make(map[int]bool)
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxEntry)
 	for lines.Scan() {
 		var e entry
-		if json.Unmarshal(lines.Bytes(), &e) != nil {
-			continue
-		}
-		switch {
-		case e.Done:
-			done[e.ID] = true
-		case e.Undo != nil:
+		if json.Unmarshal(lines.Bytes(), &e) == nil && (e.Done || e.Undo != nil) {
 			all = append(all, e)
 		}
 	}
-	left := all[:0]
+	return all, lines.Err()
+}
+
+// pending are the entries that are due and not done, in their order.
+func pending(all []entry) (left []entry) {
+	done := make(map[int]bool)
 	for _, e := range all {
-		if !done[e.ID] {
+		if e.Done {
+			done[e.ID] = true
+		}
+	}
+	for _, e := range all {
+		if e.Undo != nil && !e.Done && !done[e.ID] {
 			left = append(left, e)
 		}
 	}
-	return left, lines.Err()
+	return left
+}
+
+// sealOf is the seal of a journal after its last line, or ErrForeign.
+func sealOf(dir string, all []entry) (*seal, error) {
+	s, err := newSeal(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrForeign, err)
+	}
+	for _, e := range all {
+		if !s.holds(e) {
+			return nil, ErrForeign
+		}
+	}
+	return s, nil
+}
+
+// Left lists what a journal says is left to undo, whoever wrote it.
+func Left(path string) ([]Undo, error) {
+	file, err := openJournal(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	all, err := entries(file)
+	var out []Undo
+	for _, e := range pending(all) {
+		out = append(out, *e.Undo)
+	}
+	return out, err
+}
+
+// openJournal opens a journal that is a file, and no way to another.
+func openJournal(path string) (*os.File, error) {
+	at, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !at.Mode().IsRegular() {
+		return nil, fmt.Errorf("journal %s is no file", path)
+	}
+	return os.OpenFile(path, os.O_RDWR|os.O_APPEND|syscall.O_NOFOLLOW, 0)
 }

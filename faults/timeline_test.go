@@ -188,7 +188,7 @@ func TestTimelineWedged(t *testing.T) {
 				before := f.seen()
 				close(release)
 				synctest.Wait()
-				// What an abandoned Inject broke after all must not stay broken.
+				// An abandoned Inject that breaks something after all must be healed.
 				want := before
 				if which == "inject" {
 					want += " heal"

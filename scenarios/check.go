@@ -29,7 +29,7 @@ func (d *decoder) reportedAt(n *node) bool {
 // atMost reports a value beyond its bound.
 func atMost[T int | int64 | uint64 | time.Duration](d *decoder, n *node, name string, value, most T) {
 	if value > most && n != nil {
-		d.problem(n, "%s: %v is above the maximum, %v", name, value, most)
+		d.problem(n, "%s: %v is more than the maximum of %v", name, value, most)
 	}
 }
 

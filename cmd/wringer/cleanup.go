@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -14,13 +15,17 @@ import (
 )
 
 func cleanupCommand(std streams) *cobra.Command {
-	return &cobra.Command{
+	trust := false
+	cmd := &cobra.Command{
 		Use:   "cleanup [DIR]",
 		Short: "Undo what a run that was killed left behind",
 		Long: `Undo what a run that was killed left behind outside its own process: programs that it started, what it changed on a Toxiproxy server, and the undo commands of its exec faults.
 
 DIR is a record's folder, or one of records; default: runs. A run heals by itself however it ends, except by kill -9 or a
-crash; it keeps a journal for this. Only what the journal names is touched, and only where it is still the run's own.`,
+crash; it keeps a journal for this. Only what the journal names is touched, and only where it is still the run's own.
+
+A journal is bound to the machine, the user and the folder in which it was written. One that was moved, changed or written
+elsewhere is listed and not carried out: whoever wrote it chose the commands. --trust carries it out.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage("cleanup: name one folder")
@@ -28,13 +33,18 @@ crash; it keeps a journal for this. Only what the journal names is touched, and 
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return cleanup(cmd.Context(), append(args, "runs")[0], std)
+			if trust && len(args) == 0 {
+				return usage("cleanup: --trust needs the folder: wringer cleanup --trust DIR")
+			}
+			return cleanup(cmd.Context(), append(args, "runs")[0], trust, std)
 		},
 	}
+	cmd.Flags().BoolVar(&trust, "trust", false, "carry out journals too that were moved, changed, or written by others or elsewhere: read them first")
+	return cmd
 }
 
 // cleanup replays every journal in dir and in the folders right below it.
-func cleanup(ctx context.Context, dir string, std streams) error {
+func cleanup(ctx context.Context, dir string, trust bool, std streams) error {
 	if _, err := os.Stat(dir); err != nil {
 		return usage("cleanup: %w; name the folder of a record", err)
 	}
@@ -46,11 +56,16 @@ func cleanup(ctx context.Context, dir string, std streams) error {
 	found := 0
 	var failed []error
 	for _, path := range append(journals, below...) {
-		done, err := faults.Replay(path, func(u faults.Undo) error { return undo(ctx, u) })
+		done, err := faults.Replay(path, trust, func(u faults.Undo) error { return undo(ctx, u) })
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		found++
+		if errors.Is(err, faults.ErrForeign) {
+			listForeign(path, std)
+			failed = append(failed, fmt.Errorf("%s: %w; if you trust it: wringer cleanup --trust %s", filepath.Dir(path), err, filepath.Dir(path)))
+			continue
+		}
 		for _, u := range done {
 			fmt.Fprintf(std.out, "%s: undone: %s\n", filepath.Dir(path), u.What)
 		}
@@ -65,6 +80,17 @@ func cleanup(ctx context.Context, dir string, std streams) error {
 		fmt.Fprintf(std.out, "nothing was left behind in %s\n", dir)
 	}
 	return nil
+}
+
+// listForeign tells what a journal of others would have done. Its words are theirs.
+func listForeign(path string, std streams) {
+	left, err := faults.Left(path)
+	if err != nil {
+		return
+	}
+	for _, u := range left {
+		fmt.Fprintf(std.out, "%s: not carried out: %q, %s %s\n", filepath.Dir(path), u.What, strconv.Quote(u.Kind), strconv.Quote(string(u.Data)))
+	}
 }
 
 func undo(ctx context.Context, u faults.Undo) error {

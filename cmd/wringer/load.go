@@ -58,7 +58,7 @@ func loadCommand(std streams) *cobra.Command {
 	for _, p := range f.protocols {
 		flags.AddFlagSet(p.set)
 	}
-	f.common(cmd)
+	f.common(cmd, std)
 	return cmd
 }
 
@@ -94,6 +94,9 @@ func (f *loadFlags) checkArgs(args []string) error {
 
 // load writes the scenario that the flags describe, and runs it.
 func (f *loadFlags) load(cmd *cobra.Command, target string, std streams) error {
+	if err := f.outputs.check(); err != nil {
+		return err
+	}
 	src, err := f.scenario(cmd, target, std.in)
 	if err != nil {
 		return usage("load: %w", err)
@@ -108,6 +111,12 @@ func (f *loadFlags) load(cmd *cobra.Command, target string, std streams) error {
 	}
 	dir := f.dir(sc, false)
 	if err := f.checkOutputs(dir); err != nil {
+		return err
+	}
+	if err := f.readsFiles(sc); err != nil {
+		return err
+	}
+	if err := f.begin(sc.Name); err != nil {
 		return err
 	}
 	code, err := f.runScenario(cmd.Context(), sc, dir, std)

@@ -140,11 +140,16 @@ func TestLoadKeepsLargeNumbers(t *testing.T) {
 
 // A file that cannot be written takes nothing from what stdout shows.
 func TestSummaryOutlivesAFileThatCannotBeWritten(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "taken")
+	folder := filepath.Join(t.TempDir(), "gone")
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	code, stdout, stderr := wringer(t, "load", "-q", "--for", "300ms", "--out", filepath.Join(t.TempDir(), "record"), "http://127.0.0.1:1/", "--json", folder)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		os.RemoveAll(folder)
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	t.Cleanup(server.Close)
+	code, stdout, stderr := wringer(t, "load", "-q", "--for", "300ms", "--out", filepath.Join(t.TempDir(), "record"), server.URL, "--json", filepath.Join(folder, "x"))
 	if code != reports.ExitHarness || !strings.Contains(stdout, "FAIL  load") || !strings.Contains(stderr, "write json") {
 		t.Errorf("exit %d:\n%s%s", code, stdout, stderr)
 	}

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -16,10 +14,8 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal ends the run in good order. From then on a signal has its usual effect: a second one kills.
-	context.AfterFunc(ctx, stop)
-	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	ctx, std, stop := withSignals(context.Background())
+	code := run(ctx, os.Args[1:], std)
 	stop()
 	os.Exit(code)
 }
@@ -34,6 +30,7 @@ type streams struct {
 type exit struct {
 	code int
 	err  error
+	told error // what was told already, when err is nil
 }
 
 func (e exit) Error() string {
@@ -45,9 +42,11 @@ func (e exit) Error() string {
 
 func (e exit) Unwrap() error { return e.err }
 
-func usage(format string, a ...any) error { return exit{reports.ExitUsage, fmt.Errorf(format, a...)} }
+func usage(format string, a ...any) error {
+	return exit{code: reports.ExitUsage, err: fmt.Errorf(format, a...)}
+}
 func harness(format string, a ...any) error {
-	return exit{reports.ExitHarness, fmt.Errorf(format, a...)}
+	return exit{code: reports.ExitHarness, err: fmt.Errorf(format, a...)}
 }
 
 // run is the whole command: it returns the exit code.
@@ -57,14 +56,14 @@ func run(ctx context.Context, args []string, std streams) int {
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
-	err := root.ExecuteContext(ctx)
+	err := root.ExecuteContext(context.WithValue(ctx, lineKey{}, args))
 	if err == nil {
 		return reports.ExitPass
 	}
 	var e exit
 	if !errors.As(err, &e) {
 		// cobra's own: an unknown command or flag.
-		e = exit{reports.ExitUsage, fmt.Errorf("%w; see wringer --help", err)}
+		e = exit{code: reports.ExitUsage, err: fmt.Errorf("%w; see wringer --help", err)}
 	}
 	if text := e.Error(); text != "" {
 		fmt.Fprintln(std.err, "wringer: "+text)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"syscall"
 
 	"wringer/reports"
 	"wringer/reports/html"
@@ -18,11 +20,23 @@ func (f *runFlags) render(dir string, std streams) error {
 	if err != nil {
 		return harness("read record back: %w", err)
 	}
+	f.record = rec
 	report := filepath.Join(dir, "report.html")
-	if err := writeFile(report, rec, html.Render); err != nil {
+	if err := writeReport(report, rec); err != nil {
 		return harness("write report: %w", err)
 	}
 	return writeReports(rec, f.files, f.summary, std, report)
+}
+
+// writeReport writes a record's own report. What stands in its place and leads elsewhere, a link of a record that others made, is
+// removed: reading a record writes nothing outside it.
+func writeReport(path string, rec *reports.Record) error {
+	if at, err := os.Lstat(path); err == nil && !at.Mode().IsRegular() && !at.IsDir() {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	return writeFile(path, rec, html.Render)
 }
 
 // writeReports writes what the format flags ask for. Unless one of them took stdout, the summary goes there, and it does so whatever
@@ -39,7 +53,7 @@ func writeReports(rec *reports.Record, files map[string]*string, render summary,
 				return harness("write %s: %w", format.name, err)
 			}
 		default:
-			if err := writeFile(path, rec, format.render); err != nil {
+			if err := writeOutput(path, rec, format.render); err != nil {
 				unwritten = append(unwritten, fmt.Errorf("write %s: %w", format.name, err))
 			}
 		}
@@ -50,7 +64,7 @@ func writeReports(rec *reports.Record, files map[string]*string, render summary,
 		}
 	}
 	if len(unwritten) > 0 {
-		return exit{reports.ExitHarness, errors.Join(unwritten...)}
+		return exit{code: reports.ExitHarness, err: errors.Join(unwritten...)}
 	}
 	return nil
 }
@@ -58,7 +72,11 @@ func writeReports(rec *reports.Record, files map[string]*string, render summary,
 // summarize writes the summary to stdout.
 func summarize(rec *reports.Record, render summary, std streams, report string) error {
 	width, colour := terminal(std.out)
-	if err := render(std.out, rec, text.Options{Width: width, Color: colour}); err != nil {
+	err := render(std.out, rec, text.Options{Width: width, Color: colour})
+	if errors.Is(err, syscall.EPIPE) {
+		return nil // whoever closed the pipe wants no more, and the record holds all of it
+	}
+	if err != nil {
 		return fmt.Errorf("write summary: %w", err)
 	}
 	if report != "" {

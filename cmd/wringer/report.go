@@ -6,12 +6,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"wringer/reports"
-	"wringer/reports/html"
 	"wringer/reports/text"
 )
 
 func reportCommand(std streams) *cobra.Command {
-	var files map[string]*string
+	var out *outputs
 	cmd := &cobra.Command{
 		Use:   "report DIR",
 		Short: "Render a record again: the same record gives the same bytes",
@@ -25,28 +24,36 @@ The exit code says whether rendering worked, not what the run's verdict was.`,
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			return report(args[0], files, std)
+			return report(args[0], out, std)
 		},
 	}
-	files = formatFlags(cmd)
+	out = newOutputs(cmd, std, nil)
 	return cmd
 }
 
-func report(dir string, files map[string]*string, std streams) error {
+func report(dir string, out *outputs, std streams) error {
+	if err := out.check(); err != nil {
+		return err
+	}
+	for _, name := range []string{reports.RunFile, reports.ScenarioFile, reports.IntervalsFile, reports.ViolationsFile} {
+		if err := out.reads(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
 	rec, err := reports.Load(dir)
 	if err != nil {
 		return usage("open record: %w", err)
 	}
 	asked := false
-	for _, path := range files {
+	for _, path := range out.files {
 		asked = asked || *path != ""
 	}
 	page := ""
 	if !asked {
 		page = filepath.Join(dir, "report.html")
-		if err := writeFile(page, rec, html.Render); err != nil {
+		if err := writeReport(page, rec); err != nil {
 			return harness("write report: %w", err)
 		}
 	}
-	return writeReports(rec, files, text.Render, std, page)
+	return writeReports(rec, out.files, text.Render, std, page)
 }

@@ -18,11 +18,19 @@ func openResults(path string) (*results, error) {
 	if path == "" {
 		return nil, nil
 	}
-	file, err := os.Create(path)
+	file, err := createOutput(path)
 	if err != nil {
 		return nil, err
 	}
 	return &results{vegeta.New(file), file}, nil
+}
+
+// createOutput opens what begin made of an output: an empty file, or a pipe or device.
+func createOutput(path string) (*os.File, error) {
+	if special(path) {
+		return os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	}
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 }
 
 // close writes what is left. The error says why the file is not whole.

@@ -30,7 +30,7 @@ type runFlags struct {
 	quiet   bool
 	verbose bool
 	vegeta  string
-	files   map[string]*string // by format
+	*outputs
 	summary summary
 }
 
@@ -51,12 +51,12 @@ The record goes to runs/NAME-TIME/ or to --out DIR (with several scenarios: to D
 		},
 	}
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "define ${name} in the scenario, `name=value`; may be repeated")
-	f.common(cmd)
+	f.common(cmd, std)
 	return cmd
 }
 
 // common gives a command the flags of every run.
-func (f *runFlags) common(cmd *cobra.Command) {
+func (f *runFlags) common(cmd *cobra.Command, std streams) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.out, "out", "", "the record's folder, `DIR`")
 	flags.Int64Var(&f.seed, "seed", 0, "the seed of every random choice; default: the scenario's, or one that is printed")
@@ -64,7 +64,7 @@ func (f *runFlags) common(cmd *cobra.Command) {
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what the harness does")
 	flags.StringVar(&f.vegeta, "vegeta", "", "write each attempt of the measured part to `FILE` in vegeta's encoding")
-	f.files = formatFlags(cmd)
+	f.outputs = newOutputs(cmd, std, map[string]*string{"vegeta": &f.vegeta})
 }
 
 // formatFlags gives a command one flag a report format.
@@ -97,10 +97,13 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 			}
 		}
 	}
+	if err := f.check(); err != nil {
+		return err
+	}
 	var all []*scenarios.Scenario
 	from := make(map[string]string)
 	for _, path := range paths {
-		sc, err := load(path, f.set, std)
+		sc, err := f.read(path, std)
 		if err != nil {
 			return err
 		}
@@ -116,6 +119,9 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 		if err := f.checkOutputs(dirs[i]); err != nil {
 			return err
 		}
+	}
+	if err := f.begin(all[0].Name); err != nil {
+		return err
 	}
 	worst := reports.ExitPass
 	for i, sc := range all {
@@ -149,14 +155,14 @@ func load(path string, set []string, std streams) (*scenarios.Scenario, error) {
 	if err != nil {
 		return nil, usage("read scenario: %w", err)
 	}
-	if path == "-" {
-		path = "stdin"
-	}
 	return parse(path, src, set, std)
 }
 
 // parse reads a scenario's text. Problems and warnings go to stderr.
 func parse(path string, src []byte, set []string, std streams) (*scenarios.Scenario, error) {
+	if path == "-" {
+		path = "stdin"
+	}
 	settings := make(map[string]string)
 	for _, s := range set {
 		name, value, ok := strings.Cut(s, "=")
@@ -168,7 +174,7 @@ func parse(path string, src []byte, set []string, std streams) (*scenarios.Scena
 	sc, err := scenarios.Parse(path, src, language, scenarios.Options{Set: settings, Env: os.LookupEnv})
 	if err != nil {
 		fmt.Fprintln(std.err, strings.TrimRight(err.Error(), "\n"))
-		return nil, exit{code: reports.ExitUsage}
+		return nil, exit{code: reports.ExitUsage, told: err}
 	}
 	for _, w := range sc.Warnings() {
 		fmt.Fprintln(std.err, "warning: "+w.String())
@@ -194,29 +200,41 @@ func (f *runFlags) dir(sc *scenarios.Scenario, several bool) string {
 	return filepath.Join("runs", sc.Name+"-"+time.Now().UTC().Format("20060102T150405.000Z"))
 }
 
-// checkOutputs finds outputs that could not be written at the end, before anything is sent.
+// read reads a scenario, and refuses outputs that would overwrite what it names.
+func (f *runFlags) read(path string, std streams) (*scenarios.Scenario, error) {
+	src, err := readScenario(path, std.in)
+	if err != nil {
+		return nil, usage("read scenario: %w", err)
+	}
+	f.outputs.name = filepath.Base(path)
+	sc, err := parse(path, src, f.set, std)
+	if err != nil {
+		return nil, errors.Join(err, f.readsTexts(filepath.Dir(path), src))
+	}
+	return sc, f.readsFiles(sc)
+}
+
+// readsFiles refuses outputs that are among the files which a scenario names.
+func (f *runFlags) readsFiles(sc *scenarios.Scenario) error {
+	var paths []string
+	for _, file := range sc.Files() {
+		paths = append(paths, file.Path)
+	}
+	return f.reads(paths...)
+}
+
+// checkOutputs wants the record's folder to be free, and no output in it.
 func (f *runFlags) checkOutputs(dir string) error {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return usage("record folder %s is not empty: name another with --out, or remove it", dir)
 	}
-	for _, format := range formats {
-		if err := requireFolder(format.name, *f.files[format.name]); err != nil {
-			return err
+	all := f.all()
+	for _, name := range f.named() {
+		if sameFile(filepath.Dir(*all[name]), dir) {
+			return usage("--%s %s lies in the record's folder, which the run fills itself: name a place outside", name, *all[name])
 		}
 	}
-	return requireFolder("vegeta", f.vegeta)
-}
-
-// requireFolder wants the folder of a file that a flag names to exist.
-func requireFolder(flag, path string) error {
-	if path == "" || path == "-" {
-		return nil
-	}
-	folder := filepath.Dir(path)
-	if at, err := os.Stat(folder); err != nil || !at.IsDir() {
-		return usage("--%s %s: there is no folder %s", flag, path, folder)
-	}
-	return nil
+	return noJSON("out", f.out)
 }
 
 // runScenario runs one scenario and renders its record. It returns the verdict's exit code.
@@ -292,9 +310,9 @@ func (r *resources) close() error {
 func explain(ctx context.Context, sc *scenarios.Scenario, err error) error {
 	switch {
 	case ctx.Err() != nil:
-		return exit{reports.ExitInterrupted, fmt.Errorf("interrupted before the run began")}
+		return exit{code: reports.ExitInterrupted, err: fmt.Errorf("interrupted before the run began")}
 	case errors.Is(err, runner.ErrScenario):
-		return exit{reports.ExitUsage, fmt.Errorf("%s: %w", sc.Path, err)}
+		return exit{code: reports.ExitUsage, err: fmt.Errorf("%s: %w", sc.Path, err)}
 	}
 	return harness("%s: %w", sc.Path, err)
 }

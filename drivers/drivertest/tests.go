@@ -101,15 +101,15 @@ func testEnded(t *testing.T, r *rig) {
 
 // testMany sends from many senders at once. With -race it also shows data shared between sessions.
 func testMany(t *testing.T, r *rig) {
-	const lines, each = 16, 50
+	const senders, each = 16, 50
 	before := r.count()
-	all := make([]drivers.Attempt, lines*each)
+	all := make([]drivers.Attempt, senders*each)
 	within(t, "the traffic", func() {
 		if p, ok := r.driver.(drivers.Pipeline); ok {
 			r.flood(t, p, all)
 			return
 		}
-		r.fanOut(t, lines, all)
+		r.fanOut(t, senders, all)
 	})
 	for i := range all {
 		r.checkAttempt(t, &all[i])

@@ -343,20 +343,20 @@ func TestPathsAgree(t *testing.T) {
 		}
 		return at
 	}
-	told := make(map[drivers.Outcome]int)
+	reported := make(map[drivers.Outcome]int)
 	for n := range cases {
 		acts = play{rand.New(rand.NewPCG(seed, uint64(n)))}.acts()
 		plain := try(func(d *driver) error { return d.openPlain(c) })
 		library := try(func(d *driver) error { return d.openLibrary(c) })
-		told[plain.Outcome]++
+		reported[plain.Outcome]++
 		if why := differing(acts[len(acts)-1].pieces); !agree(plain, library, why) {
 			t.Errorf("case %d: %v\nplain   %v %q answered %v hidden %d (%s)\nlibrary %v %q answered %v hidden %d (%s)", n, acts,
 				plain.Outcome, plain.Code, plain.Answered, plain.Hidden, plain.Detail, library.Outcome, library.Code, library.Answered, library.Hidden, library.Detail)
 		}
 	}
 	for _, outcome := range []drivers.Outcome{drivers.Acked, drivers.Rejected, drivers.Indeterminate} {
-		if told[outcome] < cases/20 {
-			t.Errorf("%d of %d %v: the scripts are lopsided", told[outcome], cases, outcome)
+		if reported[outcome] < cases/20 {
+			t.Errorf("%d of %d %v: the scripts are lopsided", reported[outcome], cases, outcome)
 		}
 	}
 }

@@ -20,9 +20,9 @@ type Stream struct {
 	Lockstep   bool          `yaml:"lockstep" jsonschema_description:"Send a message only when one has come for the message before it (bidirectional)."`
 	HalfClose  string        `yaml:"half_close" jsonschema:"enum=sent,enum=replies,enum=never" jsonschema_description:"When the sending side is closed: after the last message, once all expected messages came, or never: the call is then cancelled, and counts as acked, once they came. Default sent."`
 	Replies    int           `yaml:"replies" jsonschema_description:"Messages that the target must send in a call. Fewer are lost, more unexpected. Default: not known; bidirectional with id or lockstep: as many as are sent."`
-	ID         string        `yaml:"id" jsonschema_description:"The field of a received message, as in level.id, that tells which one it is: a number, or the text of {{message_id}}. It finds lost, duplicated and reordered messages."`
+	ID         string        `yaml:"id" jsonschema_description:"The field that identifies a received message, as in level.id: a number, or the text of {{message_id}}. It finds lost, duplicated and reordered messages."`
 	First      uint64        `yaml:"first" jsonschema_description:"The lowest number under id. Default 0."`
-	Count      []string      `yaml:"count" jsonschema_description:"Fields of the answer (client streaming) whose sum is how many messages arrived."`
+	Count      []string      `yaml:"count" jsonschema_description:"Fields of the answer (client streaming) whose sum is the number of messages that arrived."`
 	MaxReplies int           `yaml:"max_replies" jsonschema_description:"Bound on the messages received in a call; beyond it the code is too_large. Default 10000."`
 }
 

@@ -193,7 +193,7 @@ func signal(c chan struct{}) {
 	}
 }
 
-// serve sends what is ready until the connection fails or the driver is closed, and closes the connection.
+// serve sends ready batches until the connection fails or the driver is closed. Then it closes the connection.
 func (b *batcher) serve(s *brokerSender) {
 	for {
 		select {

@@ -18,11 +18,11 @@ import (
 func TestBatcherWritesAsSarama(t *testing.T) {
 	once := 1
 	for _, version := range []string{"", "0.11.0.0", "1.0.0", "2.0.0", "2.1.0", "2.4.0", "2.8.0", "3.7.0", "4.0.0"} {
-		pressed, theirs := Config{Version: version}, Config{Version: version, Retries: &once}
-		if !pressed.batchesItself() || theirs.batchesItself() {
+		plain, theirs := Config{Version: version}, Config{Version: version, Retries: &once}
+		if !plain.batchesItself() || theirs.batchesItself() {
 			t.Fatal("nothing is compared")
 		}
-		if a, b := versions(t, pressed), versions(t, theirs); len(a) != 1 || !slices.Equal(a, b) {
+		if a, b := versions(t, plain), versions(t, theirs); len(a) != 1 || !slices.Equal(a, b) {
 			t.Errorf("brokers of %q: %d and %d", version, a, b)
 		}
 	}

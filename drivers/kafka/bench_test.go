@@ -224,11 +224,11 @@ func benchBrokers(b *testing.B) []string {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { in.Close(); _ = command.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
+	text, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		b.Fatal(err)
 	}
-	return strings.Split(strings.TrimSpace(line), ",")
+	return strings.Split(strings.TrimSpace(text), ",")
 }
 
 // serveBrokers, in the environment, makes this program the brokers of a benchmark.

@@ -48,8 +48,8 @@ type Config struct {
 const (
 	// HeaderID is the record header that carries the operation's identity.
 	HeaderID = "wringer-id"
-	// HeaderAttempt is the record header that carries the attempt's number when the number is 2 or more. It tells a retry
-	// of the stream's own policy from a resend by the client library.
+	// HeaderAttempt is the record header that carries the attempt's number when the number is 2 or more. It distinguishes a
+	// retry by the stream's own policy from a resend by the client library.
 	HeaderAttempt = "wringer-attempt"
 
 	defaultValue             = `{"id":"{{id}}"}`
@@ -136,7 +136,7 @@ func (c *Config) checkAmounts(problem func(field, message string)) {
 		problem("sizes", err.Error())
 	}
 	if c.Size > 0 && len(c.Sizes) > 0 {
-		problem("sizes", "goes without size: add that to the sizes, or leave it out")
+		problem("sizes", "conflicts with size: add that size to sizes, or leave size out")
 	}
 	if c.Linger < 0 || c.Linger > maxLinger {
 		problem("linger", fmt.Sprintf("must be at most %v", maxLinger))
@@ -173,7 +173,11 @@ func (c *Config) checkTexts(problem func(field, message string)) {
 		}
 	}
 	for _, field := range slices.Sorted(maps.Keys(texts)) {
-		if _, err := drivers.CompileTemplate(texts[field]); err != nil {
+		compile := drivers.CompileTemplate
+		if field == "value" {
+			compile = compileValue
+		}
+		if _, err := compile(texts[field]); err != nil {
 			problem(field, err.Error())
 		}
 	}

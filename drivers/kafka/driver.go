@@ -166,8 +166,8 @@ func (h wireHistory) acked(r *pendingRecord, noAcks bool) {
 	}
 }
 
-// acked ends attempts whose ack was seen on the wire. sarama is told to report no successes: handing back each record over
-// a channel costs half as much as the accounting (BenchmarkAgainstBare), and comes later.
+// acked ends attempts whose ack was seen on the wire. sarama is configured to report no successes: handing back each record
+// over a channel costs half as much as the accounting (BenchmarkAgainstBare), and comes later.
 func (d *Driver) acked(all []*pendingRecord) {
 	for _, r := range all {
 		d.finish(r, func() { r.history.acked(r, false) })

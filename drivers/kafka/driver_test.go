@@ -326,8 +326,8 @@ func TestNoAcks(t *testing.T) {
 	eventually(t, "the last record", func() bool { return w.of(99) == 1 })
 }
 
-// A retry by the stream's policy is told from a resend by the client library. The first attempt has ended while the library
-// still resends it. The second attempt counts only its own transmissions.
+// A retry by the stream's policy is not confused with a resend by the client library. The first attempt has ended while the
+// library still resends it. The second attempt counts only its own transmissions.
 func TestSecondAttempt(t *testing.T) {
 	t.Parallel()
 	once := 1

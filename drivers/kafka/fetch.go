@@ -67,12 +67,12 @@ func (s *Source) policy() string {
 	const key = "cleanup.policy"
 	admin, err := sarama.NewClusterAdminFromClient(s.client) // not closed: closing it would close the client
 	if err != nil {
-		return "why is not known: " + err.Error()
+		return "the reason is unknown: " + err.Error()
 	}
 	asked := &sarama.ConfigResource{Type: sarama.TopicResource, Name: s.topic, ConfigNames: []string{key}}
 	topics, err := admin.DescribeConfigs([]*sarama.ConfigResource{asked}, sarama.DescribeConfigsOptions{})
 	if err != nil {
-		return "why is not known: " + err.Error()
+		return "the reason is unknown: " + err.Error()
 	}
 	policy := ""
 	for _, topic := range topics {
@@ -83,12 +83,12 @@ func (s *Source) policy() string {
 		}
 	}
 	if strings.Contains(policy, "compact") {
-		return "the topic is compacted" + policy + ": take one that is not"
+		return "the topic is compacted" + policy + ": use a topic without compaction"
 	}
-	return "retention overtook the reader" + policy + ", or the topic was made anew"
+	return "retention overtook the reader" + policy + ", or the topic was recreated"
 }
 
-// fail tells a waiting CatchUp that no more records will come.
+// fail wakes up a waiting CatchUp with an error: no more records will come.
 func (s *Source) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -353,7 +353,7 @@ func (a *abortedTransactions) hides(batch *sarama.RecordBatch) bool {
 	return batch.IsTransactional && a.now[batch.ProducerID]
 }
 
-// isAbort tells an abort marker from a commit marker. The key is a version and a type; type 0 is abort.
+// isAbort distinguishes an abort marker from a commit marker. The key is a version and a type; type 0 is abort.
 func isAbort(batch *sarama.RecordBatch) bool {
 	return len(batch.Records) > 0 && len(batch.Records[0].Key) >= 4 && binary.BigEndian.Uint16(batch.Records[0].Key[2:]) == 0
 }

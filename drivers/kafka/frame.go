@@ -95,10 +95,10 @@ type partitionRefs struct {
 
 // reader reads Produce requests. It reuses its memory: a result is valid until the next call. Not safe for concurrent use.
 type reader struct {
-	identity drivers.Identity
-	decoder  kgo.Decompressor
-	request  kmsg.ProduceRequest
-	carried  []partitionRefs
+	identity   drivers.Identity
+	decoder    kgo.Decompressor
+	request    kmsg.ProduceRequest
+	partitions []partitionRefs
 }
 
 func newReader(identity drivers.Identity) *reader {
@@ -111,7 +111,7 @@ func (r *reader) read(h requestHead) (all []partitionRefs, acks int16, err error
 	if err := r.request.UnsafeReadFrom(h.body); err != nil {
 		return nil, 0, fmt.Errorf("produce request: %w", err)
 	}
-	all = r.carried[:0]
+	all = r.partitions[:0]
 	for _, topic := range r.request.Topics {
 		for _, p := range topic.Partitions {
 			if len(all) < cap(all) {
@@ -126,7 +126,7 @@ func (r *reader) read(h requestHead) (all []partitionRefs, acks int16, err error
 			}
 		}
 	}
-	r.carried = all
+	r.partitions = all
 	return all, r.request.Acks, nil
 }
 

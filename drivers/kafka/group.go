@@ -68,7 +68,7 @@ func (g *Group) check(problem func(field, message string)) {
 		problem("group.session", fmt.Sprintf("must be %v to %v", leastSession, maxSession))
 	}
 	if busy := time.Duration(g.batch()) * g.Work; busy > g.session() {
-		problem("group.work", fmt.Sprintf("a batch of %d takes %v, longer than the session of %v: the group would take a busy member for a dead one; make batch smaller", g.batch(), busy, g.session()))
+		problem("group.work", fmt.Sprintf("a batch of %d takes %v, longer than the session of %v: the group would take a busy member for dead; make batch smaller", g.batch(), busy, g.session()))
 	}
 	if strategyByName[g.Strategy] == nil {
 		problem("group.strategy", fmt.Sprintf("%q is not one of range, round_robin, sticky", g.Strategy))
@@ -144,7 +144,7 @@ func (g *consumers) Start(ctx context.Context, source drivers.Source) error {
 			return fmt.Errorf("group %s: %w: %w", g.id, drivers.ErrConfig, err)
 		}
 		if !pause(ctx, backoff) { // a coordinator takes a while to appear in a new cluster
-			return fmt.Errorf("group %s: %w: commit where it begins: %w", g.id, drivers.ErrUnreachable, err)
+			return fmt.Errorf("group %s: %w: commit its starting offsets: %w", g.id, drivers.ErrUnreachable, err)
 		}
 	}
 }

@@ -101,8 +101,8 @@ func (b *testGroup) join(t *testing.T, n int) *consumer {
 	return c
 }
 
-// whole waits until all n records of one partition are processed.
-func (b *testGroup) whole(t *testing.T, n int) {
+// awaitProcessed waits until all n records of one partition are processed.
+func (b *testGroup) awaitProcessed(t *testing.T, n int) {
 	t.Helper()
 	eventually(t, "all records to be processed", func() bool {
 		records, _ := b.processed(0)
@@ -139,7 +139,7 @@ func TestGroupProcessesEverythingOnce(t *testing.T) {
 			over := make(chan error, 1)
 			go func() { over <- b.Run(ctx, 0, b.eventLog.add) }()
 			produce(t, cl, numbered(50)...)
-			b.whole(t, 50)
+			b.awaitProcessed(t, 50)
 			cancel()
 			if err := <-over; err != nil {
 				t.Fatal(err)
@@ -270,7 +270,7 @@ func TestLeaveLosesNothing(t *testing.T) {
 			eventually(t, "the first record", func() bool { _, times := b.processed(1); return times > 0 })
 			first.leave()
 			b.join(t, 2)
-			b.whole(t, 40)
+			b.awaitProcessed(t, 40)
 			if _, times := b.processed(0); times != 40 {
 				t.Errorf("processed %d times, want 40", times)
 			}

@@ -239,7 +239,7 @@ func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *
 		case errors.Is(err, sarama.ErrSASLAuthenticationFailed), errors.Is(err, sarama.ErrUnsupportedSASLMechanism):
 			return fmt.Errorf("%w: the brokers refuse the login; look at sasl: %w", drivers.ErrConfig, err)
 		case client.Config().Net.SASL.Enable && errors.Is(err, io.EOF):
-			return fmt.Errorf("%w: the connection was closed at the login, which may be how it is refused; look at sasl: %w", drivers.ErrUnreachable, err)
+			return fmt.Errorf("%w: the connection was closed during the login, perhaps because the brokers refuse it; look at sasl: %w", drivers.ErrUnreachable, err)
 		case errors.Is(err, errTLS):
 			return fmt.Errorf("%w: look at tls: %w", drivers.ErrUnreachable, err)
 		case errors.Is(err, sarama.ErrInvalidTopic):
@@ -249,7 +249,7 @@ func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *
 		case errors.As(err, new(*net.DNSError)):
 			return fmt.Errorf("%w: no broker was found; look at brokers: %w", drivers.ErrUnreachable, err)
 		case errors.Is(err, io.EOF):
-			return fmt.Errorf("%w: the connection was closed without an answer, as by brokers that want a login or TLS; look at sasl and tls: %w", drivers.ErrUnreachable, err)
+			return fmt.Errorf("%w: the connection was closed without an answer; the brokers may require a login or TLS; look at sasl and tls: %w", drivers.ErrUnreachable, err)
 		default:
 			return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
 		}

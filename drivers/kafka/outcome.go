@@ -42,8 +42,8 @@ func refusedCodes(all ...*kerr.Error) map[int16]bool {
 	return m
 }
 
-// wireHistory is what the driver's own connections saw of one record. A transmission is a Produce request that holds the
-// record, and of which at least one byte may have been sent.
+// wireHistory is what the driver's own connections saw of one record. A transmission is a Produce request with the record
+// that was sent, at least in part.
 type wireHistory struct {
 	first    time.Duration // when the first transmission was about to be sent, on the run's clock
 	sent     int32         // transmissions
@@ -53,7 +53,7 @@ type wireHistory struct {
 	blind    bool          // a request could not be parsed: the counts prove nothing
 }
 
-// writeTo writes into at what is known of the transmissions, for any outcome.
+// writeTo writes the known facts about the transmissions into at, for any outcome.
 func (h wireHistory) writeTo(at *drivers.Attempt) {
 	at.Wire = h.sent > 0
 	at.Hidden = int(max(0, h.sent-1))

@@ -45,8 +45,8 @@ func TestFailed(t *testing.T) {
 	for _, test := range tests {
 		var at drivers.Attempt
 		test.history.failed(&at, test.err, test.closing)
-		wire := test.history.sent > 0 || test.history.blind
-		if at.Outcome != test.outcome || at.Code != test.code || at.Answered != test.answered || at.Wire != wire || at.Hidden != int(max(0, test.history.sent-1)) {
+		onWire := test.history.sent > 0 || test.history.blind
+		if at.Outcome != test.outcome || at.Code != test.code || at.Answered != test.answered || at.Wire != onWire || at.Hidden != int(max(0, test.history.sent-1)) {
 			t.Errorf("%s: %+v", test.name, at)
 		}
 	}

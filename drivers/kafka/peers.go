@@ -85,7 +85,7 @@ func (d directory) leader(ctx context.Context, topic string, partition int32) (n
 // ask gets the metadata of a topic over a client of its own, outside the stream's link, and passes the client to look.
 func (d directory) ask(ctx context.Context, topic string, look func(sarama.Client) error) error {
 	if err := d.askBrokers(ctx, topic, look); err != nil {
-		return fmt.Errorf("ask kafka %s who its brokers are: %w", d.brokers, errors.Join(ctx.Err(), err))
+		return fmt.Errorf("ask kafka %s for its brokers: %w", d.brokers, errors.Join(ctx.Err(), err))
 	}
 	return nil
 }

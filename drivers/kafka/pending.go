@@ -247,7 +247,7 @@ func (p *pendingRecords) transmitting(version int16, all []partitionRefs, to *br
 	return t
 }
 
-// recall takes back a transmission of which no byte was sent.
+// recall takes back a transmission that failed before its first byte was sent.
 func (p *pendingRecords) recall(t *transmission) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -265,10 +265,10 @@ func TestRealBrokers(t *testing.T) {
 	}
 
 	stop := make(chan struct{})
-	var load sync.WaitGroup
-	end := sync.OnceFunc(func() { close(stop); load.Wait() })
+	var background sync.WaitGroup
+	end := sync.OnceFunc(func() { close(stop); background.Wait() })
 	defer end()
-	load.Go(func() { steady.until(t, stop) })
+	background.Go(func() { steady.until(t, stop) })
 	c.do(t, "pause", c.dir, "2")
 	var bursts sync.WaitGroup
 	bursts.Go(func() { safe.send(t, 500) })

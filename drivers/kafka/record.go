@@ -12,6 +12,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/payload"
+	"wringer/drivers/syntax"
 )
 
 // recordTemplate renders the records of a stream.
@@ -83,8 +84,18 @@ const drawPlace = 1 << 61
 
 func compileText(source string, env drivers.Env, place uint64) (*text, error) {
 	t, err := drivers.CompileTemplate(source)
+	return seeded(t, env, place), err
+}
+
+// compileValue compiles a record's value. A value that is JSON has its texts escaped.
+func compileValue(source string) (*drivers.Template, error) {
+	return drivers.Dialect{Syntax: syntax.Body("", source)}.Compile(source)
+}
+
+// seeded gives a template draws of its own.
+func seeded(t *drivers.Template, env drivers.Env, place uint64) *text {
 	env.Seed = drivers.Draw(env.Seed, place, drawPlace)
-	return &text{t, env}, err
+	return &text{t, env}
 }
 
 // recordTemplate compiles the texts of c, which has passed Check. message is the value encoded by a schema; nil without a
@@ -95,9 +106,11 @@ func (c *Config) recordTemplate(env drivers.Env, message payload.Message) (*reco
 	if template.sizes, err = compileSizes(c.Sizes); err != nil {
 		return nil, fmt.Errorf("%w: sizes: %w", drivers.ErrConfig, err)
 	}
-	if template.value, err = compileText(orDefault(c.Value, defaultValue), env, 0); err != nil {
+	value, err := compileValue(orDefault(c.Value, defaultValue))
+	if err != nil {
 		return nil, fmt.Errorf("%w: value: %w", drivers.ErrConfig, err)
 	}
+	template.value = seeded(value, env, 0)
 	if template.key, err = compileText(orDefault(c.Key, defaultKey), env, 1); err != nil {
 		return nil, fmt.Errorf("%w: key: %w", drivers.ErrConfig, err)
 	}

@@ -25,8 +25,8 @@ type Schema struct {
 	User     string `yaml:"user" jsonschema_description:"Name to log in to the registry with."`
 	Password string `yaml:"password" jsonschema_description:"Password to log in to the registry with. Write ${env.NAME}: what comes from the environment is never recorded."`
 	Subject  string `yaml:"subject" jsonschema_description:"Where the registry has the schema. Default: the topic's name and -value."`
-	Avro     string `yaml:"avro" jsonschema_description:"File of an Avro schema. Without a file the registry's latest schema of the subject is taken."`
-	Protobuf string `yaml:"protobuf" jsonschema_description:"File of a Protobuf schema, .proto."`
+	Avro     string `yaml:"avro" path:"file" jsonschema_description:"File of an Avro schema. Without a file the registry's latest schema of the subject is taken."`
+	Protobuf string `yaml:"protobuf" path:"file" jsonschema_description:"File of a Protobuf schema, .proto."`
 	Type     string `yaml:"type" jsonschema_description:"Of Protobuf: the message's name, as in shop.v1.Payment. Default: the first in the file."`
 	Register bool   `yaml:"register" jsonschema_description:"Register the file's schema under the subject where it is absent. Default: that is an error."`
 	ID       int    `yaml:"id" jsonschema_description:"The id that the file's schema has, where no registry is asked."`
@@ -76,7 +76,7 @@ func (s *Schema) checkAlone(file bool, problem func(field, message string)) {
 func (c *Config) checkMessage(problem func(field, message string)) {
 	if c.Schema == nil {
 		if c.Message != nil {
-			problem("message", "needs schema, by which it is encoded; without one write value")
+			problem("message", "needs schema to encode it; without a schema write value")
 		}
 		return
 	}
@@ -176,7 +176,7 @@ func (s *Schema) read(folder string, f *foundSchema) error {
 		return fmt.Errorf("%s is larger than %s", path, drivers.Bytes(maxSchema))
 	}
 	text, err := os.ReadFile(path)
-	f.Schema.Schema = string(text)
+	f.Schema.Schema = strings.TrimPrefix(string(text), "\ufeff")
 	if s.Protobuf != "" {
 		f.Type = sr.TypeProtobuf
 	}
@@ -240,7 +240,7 @@ func isNotFound(err error) bool {
 	return errors.As(err, &response) && response.StatusCode == http.StatusNotFound
 }
 
-// refusal tells a refusal by the registry, which the scenario must fix, from a registry that does not answer.
+// refusal distinguishes two errors: the registry refuses, so the scenario must be fixed; or the registry does not answer.
 func refusal(registry string, err error) error {
 	var response *sr.ResponseError
 	switch {

@@ -131,9 +131,9 @@ type assembler struct {
 	body []byte
 }
 
-// feed takes the next piece. wanted says whether to keep a response. whole gets each kept response; its body is valid
+// feed takes the next piece. wanted says whether to keep a response. complete gets each kept response; its body is valid
 // during the call.
-func (a *assembler) feed(p []byte, wanted func(int32) bool, whole func(int32, []byte)) {
+func (a *assembler) feed(p []byte, wanted func(int32) bool, complete func(int32, []byte)) {
 	for len(p) > 0 {
 		if a.got < len(a.head) {
 			n := copy(a.head[a.got:], p)
@@ -155,7 +155,7 @@ func (a *assembler) feed(p []byte, wanted func(int32) bool, whole func(int32, []
 		}
 		a.got = 0
 		if a.keep {
-			whole(a.correlation(), a.body)
+			complete(a.correlation(), a.body)
 		}
 	}
 }

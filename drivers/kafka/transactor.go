@@ -13,7 +13,7 @@ import (
 // known transaction.
 //
 // A record is acked if the commit of its transaction was confirmed. It is rejected if the commit was never requested: even
-// if the abort fails, nobody else can commit. It is indeterminate if the commit was requested and not confirmed.
+// if the abort fails, no other client can commit. It is indeterminate if the commit was requested and not confirmed.
 type transactor struct {
 	driver      *Driver
 	client      sarama.Client
@@ -26,8 +26,8 @@ type transactor struct {
 	number      uint64 // of the transaction
 }
 
-func newTransactor(d *Driver, config *Transactions, client sarama.Client, producer sarama.AsyncProducer, line uint64) *transactor {
-	return &transactor{driver: d, config: config, client: client, producer: producer, draws: drivers.Draw(d.env.Seed, line, drawPlace+2), in: make(chan *sarama.ProducerMessage, 256)}
+func newTransactor(d *Driver, config *Transactions, client sarama.Client, producer sarama.AsyncProducer, number uint64) *transactor {
+	return &transactor{driver: d, config: config, client: client, producer: producer, draws: drivers.Draw(d.env.Seed, number, drawPlace+2), in: make(chan *sarama.ProducerMessage, 256)}
 }
 
 // run sends transactions until the driver shuts down.
@@ -157,12 +157,12 @@ func (tr *transactor) fill(t *transaction, m *sarama.ProducerMessage) {
 // finish commits or aborts the transaction, and ends its attempts accordingly.
 func (tr *transactor) finish(t *transaction) {
 	draw := drivers.DrawUnit(drivers.Draw(tr.draws, tr.number, 0))
-	why := "it was to be aborted"
+	why := "its abort was drawn"
 	switch {
 	case t.failed.Load():
-		why = "a record of it failed"
+		why = "one of its records failed"
 	case tr.producer.TxnStatus()&sarama.ProducerTxnFlagInError != 0:
-		why = "the client could not go on with it"
+		why = "the client could not continue it"
 	case draw >= float64(tr.config.Abort):
 		err := tr.producer.CommitTxn()
 		for _, r := range t.records {

@@ -197,7 +197,7 @@ func (f *foundSchema) parseProtobuf(ctx context.Context) (protoreflect.FileDescr
 	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{Accessor: protocompile.SourceAccessorFromMap(sources)})}
 	files, err := compiler.Compile(ctx, file)
 	if err != nil {
-		return nil, fmt.Errorf("%w (what a .proto file imports is found in the registry, and of a file only what comes with Protobuf)", err)
+		return nil, fmt.Errorf("%w (imports of a .proto file come from the registry; without a registry it can import only the files that come with Protobuf)", err)
 	}
 	return files[0], nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 )
@@ -16,6 +17,7 @@ func (m malformed) Error() string { return string(m) }
 var (
 	errTooLarge = errors.New("the answer's body exceeds max_body")
 	errCut      = errors.New("closed before the answer was whole")
+	errCutTLS   = fmt.Errorf("%w: no TLS close_notify ended the body", errCut)
 )
 
 // maxHead bounds everything before the body, interim answers included.
@@ -236,13 +238,17 @@ func (r *reader) readBody(ctx context.Context) error {
 		}
 		return r.take(ctx, r.length)
 	}
-	// Without either header the body ends with the connection. A body that was cut short looks the same.
+	// Without either header the body ends with the connection. In clear text a body that was cut short looks the same.
+	// Over TLS only a close_notify ends it (RFC 9112, 9.8).
 	r.a.last = true
 	for {
 		if err := r.take(ctx, int64(r.c.w-r.c.r)); err != nil {
 			return err
 		}
 		if err := r.c.fill(ctx); err == io.EOF {
+			if r.c.truncated() {
+				return errCutTLS
+			}
 			return nil
 		} else if err != nil {
 			return err

@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/syntax"
 )
 
 // Part is one part of a form with files.
 type Part struct {
 	Name     string `yaml:"name" jsonschema:"required" jsonschema_description:"The field's name."`
 	Value    string `yaml:"value" jsonschema_description:"The field's value. May hold {{...}}."`
-	File     string `yaml:"file" jsonschema_description:"A file to upload instead of a value, relative to the scenario; read once, sent as it is."`
+	File     string `yaml:"file" path:"file" jsonschema_description:"A file to upload instead of a value, relative to the scenario; read once, sent as it is."`
 	Filename string `yaml:"filename" jsonschema_description:"The name that is given to the file. Default: its own."`
 	Type     string `yaml:"type" jsonschema_description:"The part's Content-Type. Default for files: application/octet-stream."`
 }
@@ -45,12 +46,13 @@ func (cp *compiler) body(r *request, s *Step) texts {
 	}
 	switch given {
 	case "body":
-		return texts{{text: cp.text("body", s.Body, bodyPlace, nil)}}
+		return texts{{text: cp.text("body", s.Body, bodyPlace, syntax.Body(cp.contentType(s), s.Body))}}
 	case "body_file":
 		if cp.env == nil {
 			return nil
 		}
-		return texts{{text: cp.text("body_file", cp.file("body_file", s.BodyFile), bodyPlace, nil)}}
+		content := cp.file("body_file", s.BodyFile)
+		return texts{{text: cp.text("body_file", content, bodyPlace, syntax.Body(cp.contentType(s), content))}}
 	case "json":
 		kind("application/json")
 		j := jsonBody{w: cp}
@@ -68,6 +70,18 @@ func (cp *compiler) body(r *request, s *Step) texts {
 		return out
 	}
 	return nil
+}
+
+// contentType is the content type that the scenario gives the body; "" where it gives none.
+func (cp *compiler) contentType(s *Step) string {
+	for _, headers := range []map[string]string{s.Headers, cp.config.Headers} {
+		for name, value := range headers {
+			if strings.EqualFold(name, "Content-Type") {
+				return value
+			}
+		}
+	}
+	return ""
 }
 
 // file reads a file of the scenario.
@@ -123,7 +137,7 @@ func (j *jsonBody) value(v any) {
 }
 
 func (j *jsonBody) plain(s string) {
-	j.literal.WriteString(`"` + string(escapeJSON([]byte(s), 0)) + `"`)
+	j.literal.WriteString(`"` + string(syntax.JSONString([]byte(s), 0)) + `"`)
 }
 
 func (j *jsonBody) text(s string) {
@@ -138,7 +152,7 @@ func (j *jsonBody) text(s string) {
 		}
 	}
 	j.literal.WriteString(quote)
-	j.out = append(j.out, piece{j.literal.String(), j.w.text("json", s, partPlace+uint64(len(j.out)), escapeJSON)})
+	j.out = append(j.out, piece{j.literal.String(), j.w.text("json", s, partPlace+uint64(len(j.out)), drivers.Uniform(syntax.JSONString))})
 	j.literal.Reset()
 	j.literal.WriteString(quote)
 }
@@ -152,8 +166,8 @@ func (cp *compiler) form(fields map[string]string) texts {
 		if i > 0 {
 			sign = "&"
 		}
-		value := cp.text("form."+name, fields[name], partPlace+uint64(i), escapeQuery)
-		out = append(out, piece{sign + string(escapeQuery([]byte(name), 0)) + "=", value})
+		value := cp.text("form."+name, fields[name], partPlace+uint64(i), drivers.Uniform(syntax.Query))
+		out = append(out, piece{sign + string(syntax.Query([]byte(name), 0)) + "=", value})
 	}
 	if len(out) == 0 {
 		cp.problemAt("form", "has no fields")
@@ -174,7 +188,7 @@ func (cp *compiler) multipart(parts []Part) (boundary string, out texts) {
 		cp.checkPart(p, field)
 		switch {
 		case p.File == "":
-			contents[i] = cp.text(field+".value", p.Value, partPlace+uint64(i), nil)
+			contents[i] = cp.text(field+".value", p.Value, partPlace+uint64(i), syntax.Body(p.Type, p.Value))
 			sum.Write([]byte(p.Value))
 		case cp.env != nil:
 			content := cp.file(field+".file", p.File)

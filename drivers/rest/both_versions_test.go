@@ -192,14 +192,19 @@ func differs(got, want string) string {
 }
 
 func TestNoValueAddsAHeader(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, http2 bool) {
-		w := newRecordingServer(t, nil, answerOK)
-		c := Config{Request: w.URL, Headers: map[string]string{"X-Token": "{{data.token}}"}, Data: &drivers.Data{File: "u.csv"}, HTTP2: http2}
-		expect(t, do(t, sessionIn(t, &c, map[string]string{"u.csv": "token\n\"t\r\nEvil: 1\"\n"}), 0), drivers.Acked, "")
-		if h := w.requests()[0].Header; h.Get("Evil") != "" || h.Get("X-Token") != "t%0AEvil: 1" {
-			t.Errorf("%v", h)
-		}
-	})
+	for name, header := range map[string]string{"escaped": "{{data.token}}", "raw": "{{raw data.token}}"} {
+		t.Run(name, func(t *testing.T) {
+			onBothVersions(t, func(t *testing.T, http2 bool) {
+				w := newRecordingServer(t, nil, answerOK)
+				c := Config{Request: w.URL, Headers: map[string]string{"X-Token": header}, Data: &drivers.Data{File: "u.csv"}, HTTP2: http2}
+				at := do(t, sessionIn(t, &c, map[string]string{"u.csv": "token\n\"t\r\nEvil: 1\"\n"}), 0)
+				expect(t, at, drivers.Rejected, codeMessage)
+				if want := "headers.X-Token: {{data.token}} holds a line end, and no header can"; at.Detail != want || at.Wire || len(w.requests()) != 0 {
+					t.Errorf("%+v", at)
+				}
+			})
+		})
+	}
 }
 
 func TestConnectionsEndInTime(t *testing.T) {

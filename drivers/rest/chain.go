@@ -16,16 +16,16 @@ import (
 // Step is one request of a chain.
 type Step struct {
 	Name      string            `yaml:"name" jsonschema:"required" jsonschema_description:"Names the step in the record."`
-	Request   string            `yaml:"request" jsonschema:"required" jsonschema_description:"METHOD URL. Path and query may hold {{...}}, what earlier steps captured included."`
+	Request   string            `yaml:"request" jsonschema:"required" jsonschema_description:"METHOD URL. Path and query may hold {{...}}, also values captured by earlier steps."`
 	Query     map[string]string `yaml:"query" jsonschema_description:"Parameters that are added to the URL, escaped."`
-	Headers   map[string]string `yaml:"headers" jsonschema_description:"Headers by name, beside those of the stream."`
+	Headers   map[string]string `yaml:"headers" jsonschema_description:"Headers by name, in addition to the stream's."`
 	Auth      Auth              `yaml:"auth" jsonschema_description:"The Authorization header. Default: the stream's."`
 	Body      string            `yaml:"body" jsonschema_description:"The body."`
-	BodyFile  string            `yaml:"body_file" jsonschema_description:"A file that holds the body."`
+	BodyFile  string            `yaml:"body_file" path:"file" jsonschema_description:"A file that holds the body."`
 	JSON      any               `yaml:"json" jsonschema_description:"The body, written as YAML and sent as JSON."`
 	Form      map[string]string `yaml:"form" jsonschema_description:"The body, as a form's fields."`
 	Multipart []Part            `yaml:"multipart" jsonschema_description:"The body, as a form with files."`
-	OK        []string          `yaml:"ok" jsonschema_description:"Statuses and classes with which the chain goes on. Default: 2xx."`
+	OK        []string          `yaml:"ok" jsonschema_description:"Statuses and classes after which the chain continues. Default: 2xx."`
 	Checks    []Check           `yaml:"checks" jsonschema_description:"What must hold of an answer that is ok."`
 	Capture   map[string]string `yaml:"capture" jsonschema_description:"Values for the templates of later steps, as {{NAME}}: a path into a JSON body ($.order.id), header NAME [REGEXP], or body REGEXP (its first group, or all of the match). One that is absent fails the step with the code check."`
 }

@@ -34,7 +34,7 @@ func TestChain(t *testing.T) {
 		for _, r := range w.requests() {
 			paths = append(paths, r.Method+" "+r.RequestURI+" "+r.Header.Get("X-All"))
 		}
-		want := "POST /orders r1.conformance.4, GET /orders/o%207/8?w=fine r1.conformance.4, DELETE /orders/o%207/8 r1.conformance.4"
+		want := "POST /orders r1.conformance.4, GET /orders/o%207%2F8?w=fine r1.conformance.4, DELETE /orders/o%207%2F8 r1.conformance.4"
 		if got := strings.Join(paths, ", "); got != want || w.requests()[2].Header.Get("If-Match") != "v 1" {
 			t.Errorf("%s, If-Match %q", got, w.requests()[2].Header.Get("If-Match"))
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/syntax"
 	"wringer/drivers/tlsconfig"
 )
 
@@ -48,17 +49,18 @@ type compiler struct {
 	config   *Config
 	env      *drivers.Env // nil: ${...} is not resolved yet
 	feed     *drivers.Feed
-	captured []string // the values that the steps so far captured, by number
-	base     uint64   // offset of the step's places
-	prefix   string   // prefix of the step's fields, as in steps[0].
+	captured []string      // the values that the steps so far captured, by number
+	base     uint64        // offset of the step's places
+	prefix   string        // prefix of the step's fields, as in steps[0].
+	guarded  []guardedText // of the request that is being compiled
 	problem  func(field, message string)
 }
 
 func (cp *compiler) problemAt(field, message string) { cp.problem(cp.prefix+field, message) }
 
-// text compiles a template. place distinguishes the texts of a request, and escape makes the text fit its position.
-func (cp *compiler) text(field, s string, place uint64, escape func([]byte, int) []byte) text {
-	d := drivers.Dialect{Lookup: cp.lookUp, Names: cp.names(), Escape: escape}
+// text compiles a template. place distinguishes the texts of a request. where is the syntax of the text; nil: none.
+func (cp *compiler) text(field, s string, place uint64, where drivers.Syntax) text {
+	d := drivers.Dialect{Lookup: cp.lookUp, Names: cp.names(), Syntax: where}
 	t, err := d.Compile(s)
 	if err != nil {
 		cp.problemAt(field, err.Error())
@@ -69,7 +71,11 @@ func (cp *compiler) text(field, s string, place uint64, escape func([]byte, int)
 	}
 	own := *cp.env
 	own.Seed = drivers.Draw(cp.env.Seed, cp.base+place, textPlace)
-	return text{template: t, env: &own}
+	out := text{template: t, env: &own}
+	if t.Guarded() {
+		cp.guarded = append(cp.guarded, guardedText{cp.prefix + field, out})
+	}
+	return out
 }
 
 // lookUp finds the template names of this stream beside the built-in ones: columns of its data, and captured values.
@@ -137,7 +143,7 @@ func (cp *compiler) request(s *Step) *request {
 	if line.scheme == "http" && cp.config.TLS != (tlsconfig.Config{}) {
 		cp.problem("tls", "works only with https://")
 	}
-	r.path = texts{{text: cp.text("request", line.path, pathPlace, escapeLine)}}
+	r.path = texts{{text: cp.text("request", line.path, pathPlace, syntax.Path())}}
 	cp.query(r, s)
 	r.body = cp.body(r, s)
 	cp.headers(r, s.Headers, func(string) bool { return false })
@@ -148,6 +154,7 @@ func (cp *compiler) request(s *Step) *request {
 	if cp.env != nil && cp.env.Mark != "" {
 		r.add(drivers.MarkHeader, cp.text("witness", cp.env.Mark, markPlace, nil))
 	}
+	r.guarded, cp.guarded = cp.guarded, nil
 	return r
 }
 
@@ -167,8 +174,8 @@ func (cp *compiler) query(r *request, s *Step) {
 		sign = "&"
 	}
 	for i, name := range slices.Sorted(maps.Keys(s.Query)) {
-		value := cp.text("query."+name, s.Query[name], queryPlace+uint64(i), escapeQuery)
-		r.path = append(r.path, piece{sign + string(escapeQuery([]byte(name), 0)) + "=", value})
+		value := cp.text("query."+name, s.Query[name], queryPlace+uint64(i), drivers.Uniform(syntax.Query))
+		r.path = append(r.path, piece{sign + string(syntax.Query([]byte(name), 0)) + "=", value})
 		sign = "&"
 	}
 }
@@ -181,7 +188,7 @@ func (cp *compiler) headers(r *request, headers map[string]string, skip func(nam
 			cp.problemAt(field, err.Error())
 		}
 		if !skip(name) {
-			r.add(name, cp.text(field, value, headerPlace+uint64(i), escapeHeader))
+			r.add(name, cp.text(field, value, headerPlace+uint64(i), syntax.Header()))
 		}
 	}
 }
@@ -205,7 +212,7 @@ func (cp *compiler) auth(r *request, s *Step) {
 		}
 		r.add("Authorization", cp.basic(a.Basic))
 	default:
-		r.add("Authorization", cp.text("auth.bearer", "Bearer "+a.Bearer, headerPlace+authPlace, escapeHeader))
+		r.add("Authorization", cp.text("auth.bearer", "Bearer "+a.Bearer, headerPlace+authPlace, syntax.Header()))
 	}
 }
 
@@ -213,7 +220,7 @@ const authPlace = 1 << 11
 
 // basic is a text with a single place, which renders user and password in base64.
 func (cp *compiler) basic(b *Basic) text {
-	user := cp.text("auth.basic.user", b.User, headerPlace+authPlace, nil)
+	user := cp.text("auth.basic.user", b.User, headerPlace+authPlace, syntax.User())
 	password := cp.text("auth.basic.password", b.Password, headerPlace+authPlace+1, nil)
 	if user.template == nil || password.template == nil {
 		return text{}

@@ -20,8 +20,8 @@ type Config struct {
 	Headers   map[string]string `yaml:"headers" jsonschema_description:"Headers by name. Values may hold {{...}}. With steps: of each step that does not name them itself."`
 	Auth      Auth              `yaml:"auth" jsonschema_description:"The Authorization header."`
 	Body      string            `yaml:"body" jsonschema_description:"The body. May hold {{...}}."`
-	BodyFile  string            `yaml:"body_file" jsonschema_description:"A file that holds the body, relative to the scenario; read once. May hold {{...}}."`
-	JSON      any               `yaml:"json" jsonschema_description:"The body, written as YAML and sent as JSON. Texts may hold {{...}}; a text that is one {{int}}, {{seq}}, {{keyseq}} or {{unix_ms}} and nothing else becomes a number."`
+	BodyFile  string            `yaml:"body_file" path:"file" jsonschema_description:"A file that holds the body, relative to the scenario; read once. May hold {{...}}."`
+	JSON      any               `yaml:"json" jsonschema_description:"The body, written as YAML and sent as JSON. Strings may hold {{...}}; a string of only one {{int}}, {{seq}}, {{keyseq}} or {{unix_ms}} becomes a number."`
 	Form      map[string]string `yaml:"form" jsonschema_description:"The body, as a form's fields (application/x-www-form-urlencoded). Values may hold {{...}}."`
 	Multipart []Part            `yaml:"multipart" jsonschema_description:"The body, as a form with files (multipart/form-data)."`
 	OK        []string          `yaml:"ok" jsonschema_description:"Statuses (409) and classes (2xx) that mean that it took effect. Default: 2xx."`
@@ -55,9 +55,9 @@ type Basic struct {
 // so max_age also bounds how long an old address stays in use.
 type Connection struct {
 	MaxAge      time.Duration `yaml:"max_age" jsonschema_description:"A connection older than this takes no further request."`
-	MaxRequests int           `yaml:"max_requests" jsonschema_description:"A connection takes at most so many requests."`
+	MaxRequests int           `yaml:"max_requests" jsonschema_description:"The largest number of requests on one connection."`
 	Source      []string      `yaml:"source" jsonschema_description:"Local addresses that connections leave from, each in turn. Not with a fault on the stream's link."`
-	Unix        string        `yaml:"unix" jsonschema_description:"Path of a Unix socket to connect to, whatever the URL's host."`
+	Unix        string        `yaml:"unix" path:"socket" jsonschema_description:"Path of a Unix socket to connect to, whatever the URL's host."`
 }
 
 const (

@@ -23,6 +23,7 @@ type conn struct {
 	peeking peeking // nil: the connection is a socket, or has no Peek
 	direct  rawExchange
 	tls     bool
+	below   *socket   // below TLS; nil without TLS
 	until   time.Time // the deadline that is set; zero when it must be set anew
 	// stop ends the watch over the context of the current attempt; nil while no attempt is watched.
 	stop func() bool
@@ -44,6 +45,9 @@ func newConn(c net.Conn, raw syscall.RawConn, isTLS bool) *conn {
 	out := &conn{Conn: c, tls: isTLS, buf: make([]byte, smallBuffer)}
 	out.peeker.init(raw)
 	out.peeking = peekingOf(c)
+	if t, ok := c.(*tls.Conn); ok {
+		out.below, _ = t.NetConn().(*socket)
+	}
 	if !isTLS && raw != nil {
 		out.direct.init(raw)
 	}
@@ -185,6 +189,10 @@ func (c *conn) grow() {
 	c.r = 0
 	c.buf = buf
 }
+
+// truncated reports whether the peer's bytes ended without the close_notify that ends them over TLS (RFC 8446, 6.1).
+// Whoever cuts a TCP connection can cause such an end.
+func (c *conn) truncated() bool { return c.below != nil && c.below.ended }
 
 // readLine takes one line with its LF, and reads more bytes as needed. A line longer than bound is malformed.
 func (c *conn) readLine(ctx context.Context, bound int) ([]byte, error) {

@@ -16,8 +16,23 @@ import (
 // socket is one dialled connection. A second Close does nothing.
 type socket struct {
 	net.Conn
-	o    *origin
-	once sync.Once
+	o     *origin
+	once  sync.Once
+	ended bool // Read found the end of the peer's bytes
+}
+
+// Read notes the end of the peer's bytes. crypto/tls reports this end like a close_notify, as io.EOF, but reads no
+// further after a close_notify. So the end is never returned together with bytes, which may hold the close_notify.
+func (s *socket) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	switch {
+	case err == nil:
+	case n > 0:
+		err = nil // the next Read meets the error again
+	case errors.Is(err, io.EOF):
+		s.ended = true
+	}
+	return n, err
 }
 
 func (s *socket) Close() error {
@@ -79,6 +94,15 @@ func unsent(ctx context.Context, at *drivers.Attempt, err error) {
 		code = drivers.CodeTLS
 	}
 	at.Fail(drivers.Rejected, code, err.Error())
+}
+
+// codeMessage is the code of an attempt whose request could not be rendered.
+const codeMessage = "message"
+
+// unrendered ends an attempt whose request could not be rendered: nothing was sent.
+func unrendered(env drivers.Env, at *drivers.Attempt, err error) {
+	at.Done = env.Clock()
+	at.Fail(drivers.Rejected, codeMessage, err.Error())
 }
 
 // unanswered ends an attempt that was sent and got no whole answer. It may have taken effect.

@@ -140,6 +140,10 @@ const maxResends = 100
 // processes (GOAWAY, RFC 9113, 6.8). Requests beyond that stream are resent, as every HTTP/2 client does, and each
 // resend is counted. Without it a healthy server would fail some operations whenever it retires a connection.
 func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
+	if err := s.d.request.fits(nil, op); err != nil {
+		unrendered(s.d.env, at, err)
+		return
+	}
 	err := ctx.Err()
 	var cc *http.ClientConn
 	if err == nil {

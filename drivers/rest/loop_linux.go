@@ -57,6 +57,13 @@ func (d *driver) Poller() (drivers.Poller, error) {
 
 // Send implements drivers.Poller.
 func (l *loop) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) {
+	if !l.begin(ctx, op, at, done) {
+		done()
+	}
+}
+
+// begin begins an attempt. It returns false if the attempt has ended at once.
+func (l *loop) begin(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := pendingRequest{op: op, at: at, done: done, deadline: math.MaxInt64}
@@ -64,11 +71,17 @@ func (l *loop) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, do
 		f.deadline = at.Begun + at.Timeout
 	}
 	if p := l.free(); p != nil && ctx.Err() == nil {
+		if err := l.buffer.render(l.d, op); err != nil {
+			l.idle = append(l.idle, p)
+			unrendered(l.d.env, at, err)
+			return false
+		}
 		l.send(ctx, p, f)
-		return
+		return true
 	}
 	s := l.borrow(true)
 	l.bySession(ctx, s, f, func(ctx context.Context) { s.Do(ctx, op, at) })
+	return true
 }
 
 // freshFor is how long the result of a look at a connection is trusted.
@@ -89,7 +102,6 @@ func (l *loop) free() *polled {
 }
 
 func (l *loop) send(ctx context.Context, p *polled, f pendingRequest) {
-	l.buffer.render(l.d, f.op)
 	l.now = l.d.env.Clock()
 	f.at.Sent = l.now
 	n, err := p.write(l.buffer.out)

@@ -93,7 +93,7 @@ func TestLoopDoesWhatSessionsDo(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
 		"closed by peer": TestIdleConnectionClosedByPeer, "nobody asked": TestUnrequestedAnswer, "early": TestAnswerBeforeTheRequestIsWhole,
 		"slow reader": TestLargeBodyToSlowReader, "on the wire": TestRequestOnTheWire, "meaning": TestMeaning, "HEAD": TestHead,
-		"what is sent": TestWhatIsSent, "no header": TestNoValueAddsAHeader, "unix": TestUnixSocket, "retry after": TestRetryAfter,
+		"what is sent": TestWhatIsSent, "no header": TestNoValueAddsAHeader, "unfit": TestValueThatDoesNotFit, "unix": TestUnixSocket, "retry after": TestRetryAfter,
 	} {
 		t.Run(name, test)
 	}
@@ -542,7 +542,7 @@ func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
 	}
 	defer inner.Close()
 	l := inner.(*loop)
-	var flying atomic.Int64
+	var pending atomic.Int64
 	seq := uint64(0)
 	send := func() {
 		at, op := new(drivers.Attempt), &drivers.Op{Seq: seq}
@@ -552,13 +552,13 @@ func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
 			at.Timeout = 3 * time.Millisecond
 		}
 		seq++
-		flying.Add(1)
-		l.Send(t.Context(), op, at, func() { flying.Add(-1) })
+		pending.Add(1)
+		l.Send(t.Context(), op, at, func() { pending.Add(-1) })
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 400 {
 		for range random.IntN(4) {
-			if flying.Load() < 10 {
+			if pending.Load() < 10 {
 				send()
 				sound(t, l)
 			}
@@ -571,7 +571,7 @@ func TestLoopKnowsWhatIsUnderWay(t *testing.T) {
 		sound(t, l)
 	}
 	close(step)
-	for flying.Load() > 0 {
+	for pending.Load() > 0 {
 		l.Await(t.Context(), time.Millisecond)
 		sound(t, l)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,24 @@ type request struct {
 	change  func(body []byte) []byte // changes the body, for replays; nil: unchanged
 	close   bool
 	env     *drivers.Env
+	guarded []guardedText // the texts whose values may be unfit for where they stand
+}
+
+// guardedText is a text of the request, with its field in the scenario.
+type guardedText struct {
+	field string
+	text  text
+}
+
+// fits returns why a value of op cannot stand where it would; nil if all can. It renders into the free room of scratch.
+func (r *request) fits(scratch []byte, op *drivers.Op) error {
+	for i := range r.guarded {
+		g := &r.guarded[i]
+		if err := g.text.template.Fits(scratch, g.text.env, op); err != nil {
+			return fmt.Errorf("%s: %w", g.field, err)
+		}
+	}
+	return nil
 }
 
 type header struct {
@@ -178,10 +197,16 @@ func parseRequestLine(s string) (requestLine, error) {
 	if !strings.HasPrefix(l.path, "/") {
 		l.path = "/" + l.path
 	}
+	if version := httpVersion.FindString(s); version != "" {
+		return l, fmt.Errorf("the URL ends in%s: leave the version away; http2: true asks for HTTP/2", version)
+	}
 	var err error
 	l.path, err = escapePath(l.path)
 	return l, err
 }
+
+// httpVersion is the end of a request line as it goes over the wire.
+var httpVersion = regexp.MustCompile(`\sHTTP/[0-9.]+$`)
 
 // checkURL checks the parts that must be known before dialling.
 func (l requestLine) checkURL() error {

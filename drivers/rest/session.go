@@ -19,7 +19,10 @@ type session struct {
 
 // Do implements drivers.Session.
 func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
-	s.render(s.d, op)
+	if err := s.render(s.d, op); err != nil {
+		unrendered(s.d.env, at, err)
+		return
+	}
 	err := errStale
 	if s.conn != nil && s.conn.hasDirect() {
 		at.Sent = s.d.env.Clock()
@@ -87,11 +90,17 @@ type requestBuffer struct {
 	body []byte
 }
 
-// render renders d's request for op.
-func (p *requestBuffer) render(d *driver, op *drivers.Op) {
+// render renders d's request for op. An error means that a value cannot stand where it would; then nothing may be sent.
+func (p *requestBuffer) render(d *driver, op *drivers.Op) error {
+	if len(d.request.guarded) > 0 {
+		if err := d.request.fits(p.out[:0], op); err != nil {
+			return err
+		}
+	}
 	p.body = d.request.appendBody(p.body[:0], op)
 	p.out = d.request.appendHead(p.out[:0], d.layout, op, len(p.body))
 	p.out = append(p.out, p.body...)
+	return nil
 }
 
 // attempt sends the request by send and reads the answer. It keeps the connection if that can be used again. It

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -14,7 +15,7 @@ import (
 
 // Targets is a vegeta targets file. The operations send its requests in turn, exactly as written.
 type Targets struct {
-	File   string `yaml:"file" jsonschema:"required" jsonschema_description:"The file, relative to the scenario. The files that its bodies name (@FILE) are relative to the working directory, as vegeta has it."`
+	File   string `yaml:"file" path:"file" jsonschema:"required" jsonschema_description:"The file, relative to the scenario. The files that its bodies name (@FILE) are relative to the working directory, as vegeta has it."`
 	Format string `yaml:"format" jsonschema:"enum=http,enum=json" jsonschema_description:"vegeta's http or json. Default: json when the file's name ends in .json or .jsonl, else http."`
 }
 
@@ -64,9 +65,13 @@ func (t *Targets) read(folder string) ([]vegeta.Target, error) {
 		return nil, err
 	}
 	defer file.Close()
-	next := vegeta.NewHTTPTargeter(file, nil, nil)
+	text := bufio.NewReader(file)
+	if mark, _ := text.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
+		_, _ = text.Discard(len(byteOrderMark))
+	}
+	next := vegeta.NewHTTPTargeter(text, nil, nil)
 	if t.json() {
-		next = vegeta.NewJSONTargeter(file, nil, nil)
+		next = vegeta.NewJSONTargeter(text, nil, nil)
 	}
 	var all []vegeta.Target
 	for {
@@ -84,6 +89,22 @@ func (t *Targets) read(folder string) ([]vegeta.Target, error) {
 	}
 }
 
+// byteOrderMark may begin a text of UTF-8, and is no part of it.
+const byteOrderMark = "\ufeff"
+
+// escapeBytes escapes the bytes above 0x7f.
+func escapeBytes(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c > 0x7f {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
 func (t *Targets) json() bool {
 	if t.Format != "" {
 		return t.Format == "json"
@@ -97,6 +118,11 @@ func (cp *compiler) target(t *vegeta.Target) (*request, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What stands in {{...}} is escaped like the rest.
+	if strings.ContainsFunc(l.path, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return nil, errors.New("a blank or control character in the URL: write %20")
+	}
+	l.path = escapeBytes(l.path)
 	if err := l.checkURL(); err != nil {
 		return nil, err
 	}

@@ -37,6 +37,21 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// A byte order mark is no part of the first method, and what stands in braces is escaped like the rest of a URL.
+func TestTargetsAsEditorsWriteThem(t *testing.T) {
+	for name, file := range map[string]string{
+		"targets.txt":  "\ufeffGET URL/{{é}}\n",
+		"targets.json": "\ufeff" + `{"method":"GET","url":"URL/{{é}}"}` + "\n",
+	} {
+		w := newRecordingServer(t, nil, answerOK)
+		s := sessionIn(t, &Config{Targets: &Targets{File: name}}, map[string]string{name: strings.ReplaceAll(file, "URL", w.URL)})
+		expect(t, do(t, s, 0), drivers.Acked, "")
+		if got := w.requests()[0].RequestURI; got != "/{{%C3%A9}}" {
+			t.Errorf("%s: sent %q", name, got)
+		}
+	}
+}
+
 func TestTargetsAtFault(t *testing.T) {
 	for name, test := range map[string]struct{ file, want string }{
 		"empty":     {"", "no targets"},
@@ -44,6 +59,10 @@ func TestTargetsAtFault(t *testing.T) {
 		"second":    {"GET http://h/\n\nGET nothing\n", "target 2"},
 		"host":      {"GET http:///x\n", "target 1"},
 		"framing":   {"GET http://h/\nConnection: close\n", "set by the driver"},
+		"version":   {"GET http://h/ HTTP/1.1\n", "leave the version away"},
+		"host only": {"GET http://h HTTP/1.1\n", "target 1"},
+		"in braces": {"GET http://h/{{a b}}\n", "write %20"},
+		"tab":       {"GET http://h/{{a\tb}}\n", "target 1"},
 		"body file": {"POST http://h/\n@absent\n", "absent"},
 	} {
 		t.Run(name, func(t *testing.T) {

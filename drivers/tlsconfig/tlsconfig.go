@@ -13,9 +13,9 @@ import (
 
 // Config is how the target is trusted, and how the driver proves itself. Paths are relative to the scenario.
 type Config struct {
-	CA         string `yaml:"ca" jsonschema_description:"PEM file of the authorities to trust. Default: the system's."`
-	Cert       string `yaml:"cert" jsonschema_description:"PEM file of the client's certificate."`
-	Key        string `yaml:"key" jsonschema_description:"PEM file of the client's key."`
+	CA         string `yaml:"ca" path:"file" jsonschema_description:"PEM file of the authorities to trust. Default: the system's."`
+	Cert       string `yaml:"cert" path:"file" jsonschema_description:"PEM file of the client's certificate."`
+	Key        string `yaml:"key" path:"file" jsonschema_description:"PEM file of the client's key."`
 	ServerName string `yaml:"server_name" jsonschema_description:"The name to ask for and to verify. Default: the target's host; in gRPC the authority's, in Kafka each broker's."`
 	Insecure   bool   `yaml:"insecure" jsonschema_description:"Do not verify the target's certificate."`
 }

@@ -41,7 +41,7 @@ func (c *Config) Check(problem func(field, message string)) {
 		}
 	}
 	if c.Timeout > maxTimeout {
-		problem("timeout", fmt.Sprintf("%v is more than the most, %v", c.Timeout, maxTimeout))
+		problem("timeout", fmt.Sprintf("%v is more than the maximum of %v", c.Timeout, maxTimeout))
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Env)) {
 		if key == "" || strings.ContainsAny(key, "=\x00") {

@@ -167,11 +167,11 @@ func TestUndo(t *testing.T) {
 	}
 	carry := func(u faults.Undo) error { return Undo(t.Context(), u.Data) }
 	os.Unsetenv("TOKEN")
-	if _, err := faults.Replay(path, carry); err == nil || !strings.Contains(err.Error(), "TOKEN") {
+	if _, err := faults.Replay(path, false, carry); err == nil || !strings.Contains(err.Error(), "TOKEN") {
 		t.Errorf("without the variable: %v", err)
 	}
 	os.Setenv("TOKEN", "s3cret")
-	if done, err := faults.Replay(path, carry); err != nil || len(done) != 1 {
+	if done, err := faults.Replay(path, false, carry); err != nil || len(done) != 1 {
 		t.Fatalf("%v, %v", done, err)
 	}
 	if raw, _ := os.ReadFile(mark); string(raw) != "s3cret" {

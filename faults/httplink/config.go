@@ -23,22 +23,22 @@ const protocol = "http"
 // Config is a fault on the requests of a link.
 type Config struct {
 	Link string `yaml:"link" jsonschema:"required" jsonschema_description:"The link: of a REST or gRPC stream, or one of links."`
-	Act  Act    `yaml:"http" jsonschema:"required" jsonschema_description:"What goes wrong with the requests that match."`
+	Act  Act    `yaml:"http" jsonschema:"required" jsonschema_description:"The fault on the matching requests."`
 }
 
 // Act is what a fault does: exactly one action, on the requests that Match, First and Share select.
 type Act struct {
-	Status     int           `yaml:"status" jsonschema_description:"Answered with this status in the target's place, which gets nothing: 503, 429."`
+	Status     int           `yaml:"status" jsonschema_description:"The status of an answer that replaces the target's: 503, 429. The target does not get the request."`
 	RetryAfter time.Duration `yaml:"retry_after" jsonschema_description:"The Retry-After of that answer, in whole seconds."`
-	GRPC       string        `yaml:"grpc" jsonschema_description:"Answered with this code of gRPC in the target's place: UNAVAILABLE, RESOURCE_EXHAUSTED."`
-	Headers    time.Duration `yaml:"delay_headers" jsonschema_description:"The answer comes this much later."`
-	Body       time.Duration `yaml:"delay_body" jsonschema_description:"The answer's headers come at once, its body this much later."`
-	Truncate   *int          `yaml:"truncate" jsonschema_description:"The answer ends after so many bytes of its body, although more was announced."`
-	Corrupt    bool          `yaml:"corrupt" jsonschema_description:"Bytes of the answer's body are other ones; its length is right."`
-	Cut        int           `yaml:"cut" jsonschema_description:"The connection is reset when the so-manieth of its requests arrives, which the target does not get."`
-	Discard    bool          `yaml:"discard" jsonschema_description:"The target does not get the request, and no answer comes."`
+	GRPC       string        `yaml:"grpc" jsonschema_description:"The gRPC code of an answer that replaces the target's: UNAVAILABLE, RESOURCE_EXHAUSTED."`
+	Headers    time.Duration `yaml:"delay_headers" jsonschema_description:"The delay of the answer."`
+	Body       time.Duration `yaml:"delay_body" jsonschema_description:"The delay of the answer's body; its headers come at once."`
+	Truncate   *int          `yaml:"truncate" jsonschema_description:"The number of bytes of the body after which the answer ends, although more were announced."`
+	Corrupt    bool          `yaml:"corrupt" jsonschema_description:"Changes bytes of the answer's body, but not its length."`
+	Cut        int           `yaml:"cut" jsonschema_description:"The connection is reset at its request of this number, which the target does not get."`
+	Discard    bool          `yaml:"discard" jsonschema_description:"The request does not reach the target, and no answer comes."`
 
-	First int          `yaml:"first" jsonschema_description:"Only the first so many requests. Default: all."`
+	First int          `yaml:"first" jsonschema_description:"The number of requests to act on, from the first. Default: all."`
 	Share faults.Share `yaml:"share" jsonschema_description:"Only this share of the requests, drawn from the seed. Default: all."`
 	Match Match        `yaml:"match" jsonschema_description:"Which requests. Default: all."`
 }
@@ -46,7 +46,7 @@ type Act struct {
 // Match selects the requests of a fault. All given conditions must hold.
 type Match struct {
 	Method  string            `yaml:"method" jsonschema_description:"The method: POST."`
-	Path    string            `yaml:"path" jsonschema_description:"The path, without the query; with * at its end, what it begins with: /orders/*, /shop.v1.Inventory/Reserve."`
+	Path    string            `yaml:"path" jsonschema_description:"The path, without the query; with * at its end, a prefix: /orders/*, /shop.v1.Inventory/Reserve."`
 	Headers map[string]string `yaml:"headers" jsonschema_description:"Headers and their values; * is any value."`
 }
 

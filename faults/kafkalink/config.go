@@ -29,7 +29,7 @@ func (c *Config) Check(problem func(field, message string)) {
 		return // the decoder reports it
 	}
 	if ip := net.ParseIP(host); c.Advertise == "" && (host == "" || ip != nil && ip.IsUnspecified()) {
-		problem("listen", "every address of the machine is listened on, and clients must be told one: give advertise, the host under which the target reaches it")
+		problem("listen", "the link listens on every address of the machine, and clients need one of them: give advertise, the host by which the target reaches the link")
 	}
 }
 
@@ -49,11 +49,11 @@ func (c *Config) Prepare(link faults.Link, log *slog.Logger) error {
 
 // layerOn returns the link's layer. The first call lays it.
 func layerOn(link faults.Link) (*layer, error) {
-	stack, ok := link.(faults.ListeningLink)
+	listening, ok := link.(faults.ListeningLink)
 	if !ok {
 		return nil, fmt.Errorf("link %s: a %T bears no protocol", link.Name(), link)
 	}
-	l, err := stack.Lay(protocol, func() faults.Layer { return newLayer(link.Name()) })
+	l, err := listening.Lay(protocol, func() faults.Layer { return newLayer(link.Name()) })
 	if err != nil {
 		return nil, err
 	}

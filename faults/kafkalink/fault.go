@@ -40,7 +40,7 @@ func (c *FaultConfig) Check(problem func(field, message string)) {
 	a := &c.Act
 	key, ok := keyOf(a.API)
 	if !ok {
-		problem("kafka.api", fmt.Sprintf("%q is no API of Kafka's: write produce, fetch, metadata, find_coordinator or another by its name in the protocol", a.API))
+		problem("kafka.api", fmt.Sprintf("%q is not a Kafka API: write produce, fetch, metadata, find_coordinator or another by its name in the protocol", a.API))
 	}
 	ways := 0
 	for _, set := range []bool{a.Drop != "", a.Error != "", a.Delay != 0} {
@@ -53,7 +53,7 @@ func (c *FaultConfig) Check(problem func(field, message string)) {
 	}
 	if a.Error != "" {
 		if _, known := codeOf(a.Error); !known {
-			problem("kafka.error", fmt.Sprintf("%q is no error of Kafka's: write NOT_LEADER_OR_FOLLOWER, NOT_ENOUGH_REPLICAS or another by its name in the protocol", a.Error))
+			problem("kafka.error", fmt.Sprintf("%q is not a Kafka error: write NOT_LEADER_OR_FOLLOWER, NOT_ENOUGH_REPLICAS or another by its name in the protocol", a.Error))
 		}
 		if ok && kmsg.Key(key) != kmsg.Produce {
 			problem("kafka.error", "is answered to produce alone: use drop or delay for another API")

@@ -70,8 +70,8 @@ func endedEarly(b []byte, err error) error {
 	return err
 }
 
-// known says whether kmsg knows the request. That tells its frame from opaque tokens: tokens of SaslHandshake v0 are framed
-// by their length alone. Text reads as a version that does not exist.
+// known says whether kmsg knows the request. An opaque token of SaslHandshake v0 is framed by its length alone, and its
+// text reads as a version that does not exist.
 func (h head) known() bool {
 	request := kmsg.RequestForKey(h.key)
 	return request != nil && h.version >= 0 && h.version <= request.MaxVersion()

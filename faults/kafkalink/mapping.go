@@ -68,7 +68,7 @@ func (m *mapping) rewriteAddress(id int32, host *string, port *int32) error {
 // open opens the inlet of a broker. m.mu is held.
 func (m *mapping) open(id int32, upstream string) (*broker, error) {
 	if len(m.brokers) >= maxBrokers {
-		return nil, fmt.Errorf("broker %d: the link reaches %d brokers already, the most", id, maxBrokers)
+		return nil, fmt.Errorf("broker %d: the link already reaches %d brokers, the maximum", id, maxBrokers)
 	}
 	b := &broker{upstream: upstream}
 	in := faults.Inlet{

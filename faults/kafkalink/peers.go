@@ -67,7 +67,7 @@ func (p *peers) leader(ctx context.Context, topic string, partition int32) (stri
 		}
 		for _, one := range t.Partitions {
 			if one.Partition == partition && one.Leader < 0 {
-				return "", fmt.Errorf("topic %s, partition %d: nobody leads it now", topic, partition)
+				return "", fmt.Errorf("topic %s, partition %d: no broker leads it now", topic, partition)
 			}
 			if one.Partition == partition {
 				return brokerName(one.Leader), nil
@@ -86,7 +86,7 @@ func (p *peers) ask(ctx context.Context, topic *string) (*kmsg.MetadataResponse,
 			return answer, nil
 		}
 	}
-	return nil, fmt.Errorf("ask the brokers who they are: %w", err)
+	return nil, fmt.Errorf("ask the brokers for their names: %w", err)
 }
 
 // metadataVersion is the first version that does not create a topic on request. Kafka has had it since 0.11.
@@ -110,7 +110,7 @@ func (p *peers) askOne(ctx context.Context, address string, topic *string) (*kms
 	}
 	head := make([]byte, 8) // length and correlation id
 	if _, err := io.ReadFull(conn, head); err != nil {
-		return nil, errors.Join(ctx.Err(), fmt.Errorf("%s closed the connection, as brokers do that want a login or TLS: %w", address, err))
+		return nil, errors.Join(ctx.Err(), fmt.Errorf("%s closed the connection; the broker may require a login or TLS: %w", address, err))
 	}
 	size := int(head[0])<<24 | int(head[1])<<16 | int(head[2])<<8 | int(head[3])
 	if size < 4 || size > maxRead {

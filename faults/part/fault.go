@@ -31,7 +31,7 @@ type Fault struct {
 	metBefore   int64 // what the part met in earlier injections
 }
 
-// bringBackBound bounds a bringBack for which nobody waits.
+// bringBackBound bounds a bringBack that runs without a waiting caller.
 const bringBackBound = 5 * time.Second
 
 var errHealed = errors.New("healed before it took effect")

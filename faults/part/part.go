@@ -65,7 +65,7 @@ func (c *Config) Check(problem func(field, message string)) {
 	switch {
 	case c.Every == 0:
 	case kind == "pause":
-		problem("every", "would freeze the part for no time: give times beside it, to repeat the whole fault, or write cpu with a share of the time")
+		problem("every", "would not freeze the part at all: add times to repeat the whole fault, or use cpu with a share of the time")
 	case kind == "cpu" || kind == "files":
 		problem("every", "goes with kill and restart; "+kind+" lasts as long as the fault does")
 	}
@@ -73,7 +73,7 @@ func (c *Config) Check(problem func(field, message string)) {
 	case kind == "cpu" && c.Share == 0:
 		problem("share", "is missing: write how much of the time the part keeps, as in share: 20%")
 	case kind == "cpu" && c.Share >= 1:
-		problem("share", "leaves the part all of its time: write less, as in 20%")
+		problem("share", "leaves the part all its time: write less, as in 20%")
 	case kind != "cpu" && c.Share != 0:
 		problem("share", "goes with cpu")
 	}

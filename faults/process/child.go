@@ -20,7 +20,7 @@ type child struct {
 	mark string        // in the environment of the child and of all its descendants
 	done chan struct{} // closed when the child has ended, its output is read, and the journal has its entry
 	err  error         // how the child ended; valid once done is closed
-	// undone delivers the function that tells the journal of the end.
+	// undone delivers the function that notes the end in the journal.
 	undone chan func() error
 	tail   *outputTail
 }

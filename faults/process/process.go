@@ -1,5 +1,5 @@
 // Package process runs a local program as a part of a target. Faults can freeze it, kill it, terminate it gracefully, and
-// limit its open files. What met the program meanwhile is read from the kernel's socket tables.
+// limit its open files. The kernel's socket tables show which connections met the program meanwhile.
 package process
 
 import (
@@ -37,7 +37,7 @@ type Spec struct {
 	Run string
 }
 
-// mark tells the processes of this part from all others, those of other runs included.
+// mark identifies the processes of this part among all processes, those of other runs included.
 func (s *Spec) mark() string { return s.Run + "/" + s.Name }
 
 const (
@@ -329,51 +329,6 @@ func (p *Process) Met() int64 {
 	return met
 }
 
-// LimitFiles implements faults.FileLimiter.
-func (p *Process) LimitFiles(ctx context.Context, most uint64) error {
-	if err := p.lock(ctx); err != nil {
-		return err
-	}
-	defer p.unlock()
-	c, err := p.alive()
-	if err != nil {
-		return err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.limit != nil {
-		return nil
-	}
-	p.limit, err = limitFiles(c.members(), most)
-	if err != nil {
-		return fmt.Errorf("limit the files of process %s: %w", p.spec.Name, err)
-	}
-	return nil
-}
-
-// RestoreFiles implements faults.FileLimiter.
-func (p *Process) RestoreFiles(ctx context.Context) error {
-	if err := p.lock(ctx); err != nil {
-		return err
-	}
-	defer p.unlock()
-	p.mu.Lock()
-	l, c := p.limit, p.child
-	p.mu.Unlock()
-	if l != nil {
-		met := l.waitingForFiles(c)
-		if err := l.restore(); err != nil {
-			return fmt.Errorf("restore the files of process %s: %w", p.spec.Name, err)
-		}
-		p.mu.Lock()
-		p.limit = nil
-		p.met += met
-		p.mu.Unlock()
-	}
-	_, err := p.alive()
-	return err
-}
-
 // Vars returns the variables of a running process.
 func (p *Process) Vars() map[string]string {
 	p.mu.Lock()
@@ -404,7 +359,7 @@ func (p *Process) Close(ctx context.Context) error {
 		return nil
 	}
 	if !c.hasEnded() {
-		_ = c.terminate(ctx, p.spec.Grace) // the kill takes those that ignored SIGTERM
+		_ = c.terminate(ctx, p.spec.Grace) // the kill ends processes that ignored SIGTERM
 	}
 	c.kill()
 	// SIGKILL cannot be ignored, but a process stuck in the kernel can take its time.

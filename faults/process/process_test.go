@@ -80,7 +80,7 @@ func newServer(t *testing.T, change func(*process.Spec)) *server {
 	}
 	s := &server{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(base))}
 	spec := process.Spec{
-		// Under the race detector a program sleeps a second before it exits, unless told otherwise.
+		// Under the race detector a program sleeps a second before it exits by default.
 		Name: "echo", Command: []string{os.Args[0]}, Env: []string{serveEnv + "=" + s.address, "GORACE=atexit_sleep_ms=0"}, Run: "test" + strconv.Itoa(base),
 		Ready: s.echo, Refused: func(port string) int64 {
 			if port != strconv.Itoa(base) {
@@ -316,7 +316,7 @@ func TestJournal(t *testing.T) {
 	if err != nil || !strings.Contains(string(raw), s.Vars()["pid"]) {
 		t.Errorf("journal %s (%v)", raw, err)
 	}
-	if _, err := faults.Replay(path, func(faults.Undo) error { return nil }); !errors.Is(err, faults.ErrAlive) {
+	if _, err := faults.Replay(path, false, func(faults.Undo) error { return nil }); !errors.Is(err, faults.ErrAlive) {
 		t.Errorf("replay beside a living run: %v", err)
 	}
 	if err := s.Kill(t.Context()); err != nil {

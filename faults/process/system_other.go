@@ -23,7 +23,7 @@ func marked(int, string) bool { return false }
 
 func group(int) []int { return nil }
 
-func strays(string) []int { return nil }
+func withMark(string) []int { return nil }
 
 func (c *child) members() []int { return []int{c.pid} }
 
@@ -40,5 +40,5 @@ func limitFiles([]int, uint64) (*limit, error) {
 	return nil, fmt.Errorf("on this system: %w", faults.ErrUnsupported{Part: "process", Verb: "a limit of files"})
 }
 
-func (*limit) restore() error       { return nil }
-func (*limit) starved(*child) int64 { return 0 }
+func (*limit) restore() error               { return nil }
+func (*limit) waitingForFiles(*child) int64 { return 0 }

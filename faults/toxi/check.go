@@ -57,8 +57,8 @@ func (c *Config) checkDirection(problem func(field, message string)) {
 	}
 }
 
-func unknown(ways string) string {
-	return fmt.Sprintf("%q is unknown: write both, to-target or from-target", ways)
+func unknown(given string) string {
+	return fmt.Sprintf("%q is unknown: write both, to-target or from-target", given)
 }
 
 // checkShares refuses a share of requests for kinds that act on whole connections.

@@ -258,6 +258,9 @@ func TestRecordedDelays(t *testing.T) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	for _, bad := range []string{"", "# nothing\n", "10\n", "-1ms\n", "2h\n", "1ms 2ms\n"} {
+		if _, err := readDelays(strings.NewReader("\ufeff12ms\n")); err != nil {
+			t.Errorf("with a byte order mark: %v", err)
+		}
 		if _, err := readDelays(strings.NewReader(bad)); err == nil {
 			t.Errorf("%q was taken", bad)
 		}

@@ -9,7 +9,7 @@ import (
 type Latency struct {
 	From time.Duration `yaml:"from" jsonschema_description:"The latency when the fault begins; it changes evenly from there. Absent: 0ms."`
 	To   time.Duration `yaml:"to" jsonschema_description:"The latency when the fault ends. Absent: 0ms."`
-	File string        `yaml:"file" jsonschema_description:"A file of recorded delays, one duration a line (12.5ms), from which each is drawn as often as it stands there. Relative to the scenario."`
+	File string        `yaml:"file" path:"file" jsonschema_description:"A file of recorded delays, one duration a line (12.5ms). Each line is equally likely. Relative to the scenario."`
 }
 
 // steady is a latency that does not change.

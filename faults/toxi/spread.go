@@ -109,7 +109,11 @@ func readDelays(r io.Reader) ([]time.Duration, error) {
 	var values []time.Duration
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
-		word, _, _ := strings.Cut(lines.Text(), "#")
+		text := lines.Text()
+		if n == 1 {
+			text = strings.TrimPrefix(text, "\ufeff")
+		}
+		word, _, _ := strings.Cut(text, "#")
 		if word = strings.TrimSpace(word); word == "" {
 			continue
 		}

@@ -173,8 +173,8 @@ func TestRefuse(t *testing.T) {
 }
 
 func TestPartitionHolds(t *testing.T) {
-	for _, ways := range []Ways{Both, ToTarget, FromTarget} {
-		t.Run(string(ways), func(t *testing.T) {
+	for _, given := range []Ways{Both, ToTarget, FromTarget} {
+		t.Run(string(given), func(t *testing.T) {
 			heard := make(chan []byte, 10)
 			u := serve(t, func(c net.Conn) { _, _ = io.Copy(io.MultiWriter(c, reporter(heard)), c) })
 			l := newLink(t)
@@ -183,10 +183,10 @@ func TestPartitionHolds(t *testing.T) {
 				t.Fatal(err)
 			}
 			<-heard
-			f := inject(t, l, Config{Partition: ways, Mode: Hold})
+			f := inject(t, l, Config{Partition: given, Mode: Hold})
 			_, _ = io.WriteString(c, "during")
 			until(t, "it bit", func() bool { return f.Bite().Bit })
-			if ways == FromTarget {
+			if given == FromTarget {
 				if got := <-heard; string(got) != "during" {
 					t.Errorf("the target heard %q", got)
 				}
@@ -195,7 +195,7 @@ func TestPartitionHolds(t *testing.T) {
 			if err := hear(c, "during"); err == nil {
 				t.Error("an answer came through the partition")
 			}
-			if ways != FromTarget && len(heard) > 0 {
+			if given != FromTarget && len(heard) > 0 {
 				t.Error("a request came through the partition")
 			}
 			_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -262,10 +262,10 @@ func TestALeavingClientDoesNotMeetAPartitionFromTheTarget(t *testing.T) {
 }
 
 func TestPartitionHoldsDials(t *testing.T) {
-	for _, ways := range []Ways{Both, ToTarget} {
-		t.Run(string(ways), func(t *testing.T) {
+	for _, given := range []Ways{Both, ToTarget} {
+		t.Run(string(given), func(t *testing.T) {
 			u, l := serve(t, echo), newLink(t)
-			f := inject(t, l, Config{Partition: ways})
+			f := inject(t, l, Config{Partition: given})
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
 			_, err := l.Dial(ctx, "tcp", u.address())

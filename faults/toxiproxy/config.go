@@ -19,7 +19,7 @@ import (
 type Config struct {
 	Server     string         `yaml:"toxiproxy" jsonschema:"required" jsonschema_description:"The API of the running server: http://host:8474."`
 	Proxy      string         `yaml:"proxy" jsonschema:"required" jsonschema_description:"The name of a proxy that is defined there."`
-	Through    string         `yaml:"through" jsonschema:"required" jsonschema_description:"The stream whose connections go to the proxy. What passes on those to the proxy's port is counted: that the fault bit."`
+	Through    string         `yaml:"through" jsonschema:"required" jsonschema_description:"The stream whose connections go to the proxy. The traffic on its connections to the proxy's port shows whether the fault had an effect."`
 	Toxic      string         `yaml:"toxic" jsonschema_description:"The type of a toxic of the server: latency, bandwidth, slow_close, timeout, reset_peer, slicer, limit_data."`
 	Attributes map[string]any `yaml:"attributes" jsonschema_description:"The toxic's attributes: {latency: 80, jitter: 20}, in the server's units."`
 	Stream     string         `yaml:"stream" jsonschema:"enum=upstream,enum=downstream" jsonschema_description:"Where the toxic applies: to the target (upstream) or from it. Default downstream."`

@@ -267,7 +267,7 @@ func TestWedgedServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	close(wedged)
-	done, err := faults.Replay(path, func(u faults.Undo) error { return Undo(t.Context(), u.Data) })
+	done, err := faults.Replay(path, false, func(u faults.Undo) error { return Undo(t.Context(), u.Data) })
 	if err != nil || len(done) != 1 {
 		t.Errorf("%v undone, %v", done, err)
 	}
@@ -289,7 +289,7 @@ func TestJournal(t *testing.T) {
 		if err := j.Close(); err != nil {
 			t.Fatal(err)
 		}
-		done, err := faults.Replay(path, func(u faults.Undo) error {
+		done, err := faults.Replay(path, false, func(u faults.Undo) error {
 			if u.Kind != UndoKind {
 				t.Errorf("an undo of kind %s", u.Kind)
 			}

@@ -75,6 +75,7 @@ func TestAgainstAPlainAccount(t *testing.T) {
 			same(t, name, r.Windows[name], account.counted(&want[i+1]))
 		}
 		same(t, "total", r.Total, account.counted(&total))
+		same(t, "the second window alone", r.over([]int{1}), account.counted(&want[2]))
 		if r.Why != "" || len(r.Unknown) > 0 || r.Replays != 1 {
 			t.Fatalf("why %q, unknown %v, replays %d", r.Why, r.Unknown, r.Replays)
 		}

@@ -257,6 +257,11 @@ func TestGroupAgreesWithTheReference(t *testing.T) {
 				t.Fatalf("%s: %+v, want %+v", name, got, w)
 			}
 		}
+		both, first, second := r.over([]int{0, 1}), &want[0], &want[1]
+		if both.Records != first.Records+second.Records || both.Processed != first.Processed+second.Processed ||
+			value(both.Lost) != value(first.Lost)+value(second.Lost) || both.Rebalances != r.Windows[windows[0]].Rebalances+r.Windows[windows[1]].Rebalances {
+			t.Fatalf("two windows together: %+v, want %+v and %+v", both, *first, *second)
+		}
 		if value(r.Total.Redelivered) != redelivered {
 			t.Fatalf("redelivered %d, want %d", value(r.Total.Redelivered), redelivered)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,9 +93,21 @@ func properties(run *reports.Run) []property {
 	}
 }
 
+// unique is the name, with a number if another case of the suite has the name: pipelines keep one case for each name.
+func (s *suite) unique(name string) string {
+	taken := func(name string) bool {
+		return slices.ContainsFunc(s.Cases, func(c testcase) bool { return c.Name == name })
+	}
+	out := name
+	for n := 2; taken(out); n++ {
+		out = fmt.Sprintf("%s (%d)", name, n)
+	}
+	return out
+}
+
 // add appends a test case; its text is used unless the verdict is pass.
 func (s *suite) add(v reports.Verdict, name, text string) {
-	c := testcase{Class: s.Name, Name: name}
+	c := testcase{Class: s.Name, Name: s.unique(name)}
 	message, _, _ := strings.Cut(text, "\n")
 	switch v {
 	case reports.Pass, reports.Valid:

@@ -70,3 +70,19 @@ func TestHostileTextStaysText(t *testing.T) {
 		t.Errorf("the name came back as %q", name)
 	}
 }
+
+// Pipelines keep one case a name: of two equal gates neither may hide the other.
+func TestEqualGatesHaveNamesOfTheirOwn(t *testing.T) {
+	rec := recordtest.Pass()
+	rec.Run.Gates = append(rec.Run.Gates, rec.Run.Gates[0], rec.Run.Gates[0])
+	seen := make(map[string]bool)
+	for _, c := range rendered(t, rec).Suites[0].Cases {
+		if seen[c.Name] {
+			t.Errorf("two cases are named %q", c.Name)
+		}
+		seen[c.Name] = true
+	}
+	if !seen[rec.Run.Gates[0].Expr+" (3)"] {
+		t.Errorf("cases %v", seen)
+	}
+}

@@ -114,16 +114,22 @@ func Windows(run *reports.Run) Section {
 // names returns the names of windows, each once.
 func names(windows []reports.Window) []string { return (&reports.Run{Windows: windows}).WindowNames() }
 
-// inside says which phases and steps lie inside which window, and what that means for gates.
+// inside says which phases and steps lie inside which window, and that gates on that window count them.
 func inside(run *reports.Run) []string {
-	var notes []string
-	told := make(map[string]bool)
+	var bases []string
+	lie := make(map[string][]string)
 	for _, w := range run.Windows {
-		text := fmt.Sprintf("%s lies inside %s: gates on %s count it too", w.Name, w.Base, w.Base)
-		if w.Base != "" && !told[text] {
-			told[text] = true
-			notes = append(notes, text)
+		if w.Base == "" || slices.Contains(lie[w.Base], w.Name) {
+			continue
 		}
+		if lie[w.Base] == nil {
+			bases = append(bases, w.Base)
+		}
+		lie[w.Base] = append(lie[w.Base], w.Name)
+	}
+	var notes []string
+	for _, base := range bases {
+		notes = append(notes, fmt.Sprintf("Gates on %s also count what lies inside it: %s", base, strings.Join(lie[base], ", ")))
 	}
 	return notes
 }

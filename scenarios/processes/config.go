@@ -84,7 +84,7 @@ func (p *Program) check(problem func(field, message string)) {
 		}
 	}
 	if p.Grace > maxGrace {
-		problem("grace", fmt.Sprintf("%v is above the maximum, %v", p.Grace, maxGrace))
+		problem("grace", fmt.Sprintf("%v is more than the maximum of %v", p.Grace, maxGrace))
 	}
 	p.Ready.Check(problem)
 }

@@ -44,7 +44,7 @@ func (c *Config) Check(problem func(field, message string)) {
 		problem("ready.log", fmt.Sprintf("%q is no regular expression: %v", c.Log, err))
 	}
 	if c.Within > MaxWithin {
-		problem("ready.within", fmt.Sprintf("%v is above the maximum, %v", c.Within, MaxWithin))
+		problem("ready.within", fmt.Sprintf("%v is more than the maximum of %v", c.Within, MaxWithin))
 	}
 }
 

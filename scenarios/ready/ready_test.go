@@ -160,7 +160,7 @@ func TestCheck(t *testing.T) {
 		"ready: takes exactly one key":      {},
 		"ready: takes exactly one key of":   {TCP: "x", Log: "y"},
 		"ready.log: \"(\" is no regular":    {Log: "("},
-		"ready.within: 1h0m0s is above the": {TCP: "x", Within: time.Hour},
+		"ready.within: 1h0m0s is more than the": {TCP: "x", Within: time.Hour},
 	} {
 		var got []string
 		c.Check(func(field, message string) { got = append(got, field+": "+message) })

@@ -115,6 +115,7 @@ func TestImpossibleStepsAreRefused(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "steps")
 		sc := scenario(t, scenarios.Timing{Duration: 4 * time.Second}, []scenarios.Stream{openStream("a", 100, prompt())}, "a.errors == 0")
 		sc.Faults = []scenarios.Fault{{Name: "f", At: time.Second, For: time.Second, Config: &breaker{inForce: new(atomic.Int64)}}}
+		sc.Phases = []scenarios.Phase{{Name: "p", At: 3 * time.Second, For: time.Second}}
 		e, err := Open(t.Context(), sc, Options{Dir: dir, Network: faults.Network{Virtual: true}})
 		if err != nil {
 			t.Fatal(err)
@@ -125,6 +126,7 @@ func TestImpossibleStepsAreRefused(t *testing.T) {
 			"no stream b":        {Dir: at, Rates: map[string]*scenarios.Rate{"b": {Constant: 1}}},
 			"rate of stream a":   {Dir: at, Rates: map[string]*scenarios.Rate{"a": nil}},
 			"fault f ends at 2s": {Dir: at, Duration: time.Second},
+			"phase p ends at 4s": {Dir: at, Duration: 3 * time.Second},
 			"negative":           {Dir: at, Duration: -time.Second},
 		} {
 			if _, err := e.Play(t.Context(), step); !errors.Is(err, ErrScenario) || !strings.Contains(err.Error(), want) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/checktest"
 	"wringer/reports/metric"
@@ -38,14 +39,14 @@ func (u *uneven) Session() (drivers.Session, error) { return u, nil }
 func (u *uneven) Gauges(emit func(string, float64)) { emit("age", u.env.Clock().Seconds()) }
 
 func (u *uneven) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
-	took := time.Duration(1+op.Seq%17) * time.Millisecond
+	elapsed := time.Duration(1+op.Seq%17) * time.Millisecond
 	switch {
 	case u.inForce.Load() > 0, op.Seq%41 == 0:
 		at.Wire, at.Answered = true, true
 		at.Fail(drivers.Rejected, "http_400", "")
 		return
 	case op.Planned > 9*time.Second && op.Planned < 11*time.Second: // slow to come back
-		took += 100 * time.Millisecond
+		elapsed += 100 * time.Millisecond
 	}
 	copies := 1
 	switch {
@@ -54,7 +55,7 @@ func (u *uneven) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	case op.Seq%89 == 7:
 		copies = 2 + int(op.Seq/89)%3
 	}
-	ack(ctx, at, took)
+	ack(ctx, at, elapsed)
 	for range copies {
 		u.log.append(u.env.Identity.Append(nil, op.Seq))
 		u.topic.append(u.env.Identity.Append(nil, op.Seq))
@@ -131,7 +132,7 @@ func TestPhasesTakeNothingFromGates(t *testing.T) {
 	for i := range plain.Gates {
 		p, q := &plain.Gates[i], &phased.Gates[i]
 		if p.Verdict != q.Verdict || !reflect.DeepEqual(p.Observed, q.Observed) {
-			t.Errorf("%s: %s, observed %s (%s), and with phases %s, %s (%s)", p.Expr, p.Verdict, told(p.Observed), p.Why, q.Verdict, told(q.Observed), q.Why)
+			t.Errorf("%s: %s, observed %s (%s), and with phases %s, %s (%s)", p.Expr, p.Verdict, inWords(p.Observed), p.Why, q.Verdict, inWords(q.Observed), q.Why)
 		}
 		if p.Verdict != reports.Inconclusive {
 			decided++
@@ -162,7 +163,7 @@ func asJSON(v any) string {
 	return string(text)
 }
 
-func told(v *float64) string {
+func inWords(v *float64) string {
 	if v == nil {
 		return "nothing"
 	}
@@ -210,7 +211,7 @@ func TestPhasesAndStepsAreWindows(t *testing.T) {
 		}
 		for _, g := range run.Gates {
 			if g.Verdict != reports.Pass {
-				t.Errorf("%s: %s, observed %s (%s)", g.Expr, g.Verdict, told(g.Observed), g.Why)
+				t.Errorf("%s: %s, observed %s (%s)", g.Expr, g.Verdict, inWords(g.Observed), g.Why)
 			}
 		}
 	})
@@ -255,6 +256,28 @@ func TestPhaseThatWasNotReached(t *testing.T) {
 		}
 		if names := run.WindowNames(); !slices.Equal(names, []string{"baseline", "drain"}) {
 			t.Errorf("windows %q", names)
+		}
+	})
+}
+
+// A step of an experiment that replaces a rate has none of its named steps: a gate on one decides nothing.
+func TestReplacedRateHasNoSteps(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := openStream("a", 1, prompt())
+		s.Rate = &scenarios.Rate{Steps: []scenarios.Step{{Rate: 10, For: time.Second, Name: "warm"}, {Rate: 20}}}
+		sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second}, []scenarios.Stream{s}, "a.errors == 0 during warm", "a.offered == 150")
+		e, err := Open(t.Context(), sc, Options{Dir: t.TempDir(), Network: faults.Network{Virtual: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		run, err := e.Play(t.Context(), Step{Rates: map[string]*scenarios.Rate{"a": {Constant: 50}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		recordtest.Valid(t, run)
+		if g := run.Gates; g[0].Verdict != reports.Inconclusive || g[0].Why != "the plan of this run has no such window during warm" || g[1].Verdict != reports.Pass {
+			t.Errorf("gates %+v", g)
 		}
 	})
 }

@@ -145,8 +145,8 @@ func TestStuckReplaysAreBounded(t *testing.T) {
 		if run.Verdict != reports.Inconclusive || replays.Skipped < 900 || replays.Sent+replays.Skipped != 2000 || replays.Undecided != replays.Sent {
 			t.Errorf("%s, %+v", run.Verdict, replays)
 		}
-		if took := time.Since(begun); took > 40*time.Second {
-			t.Errorf("the run took %s of virtual time", took)
+		if elapsed := time.Since(begun); elapsed > 40*time.Second {
+			t.Errorf("the run took %s of virtual time", elapsed)
 		}
 	})
 }

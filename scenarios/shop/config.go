@@ -133,7 +133,7 @@ func brokerAddresses(first string) ([]string, error) {
 		return nil, nil // checkAddress reports it
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		return nil, fmt.Errorf("listen address %q: brokers tell clients the address that they listen on: name one host, as in %s", first, defaultListen)
+		return nil, fmt.Errorf("listen address %q: clients get the address that the brokers listen on: name one host, as in %s", first, defaultListen)
 	}
 	base, err := strconv.Atoi(port)
 	if err != nil {

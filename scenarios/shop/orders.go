@@ -132,7 +132,7 @@ func (o *orders) begin(shopCtx context.Context, n *order) *orderRun {
 	select {
 	case o.slots <- struct{}{}:
 	default:
-		r.answer = refuse("overloaded", fmt.Errorf("%d requests are under way", cap(o.slots)))
+		r.answer = refuse("overloaded", fmt.Errorf("%d requests are in progress", cap(o.slots)))
 		close(r.done)
 		return r
 	}
@@ -153,7 +153,7 @@ func (o *orders) lookup(id string) answer {
 	case o.slots <- struct{}{}:
 		defer func() { <-o.slots }()
 	default:
-		return refuse("overloaded", fmt.Errorf("%d requests are under way", cap(o.slots)))
+		return refuse("overloaded", fmt.Errorf("%d requests are in progress", cap(o.slots)))
 	}
 	body, ok := o.placed.get(id)
 	if !ok {
@@ -209,7 +209,7 @@ func (o *orders) publish(shopCtx context.Context, n *order, patience time.Durati
 			return "publish_timeout", fmt.Errorf("the broker has not confirmed the event yet: %w", ctx.Err())
 		}
 		if e.err != nil {
-			return "publish_unknown", fmt.Errorf("whether the broker has the event is not known: %w", e.err)
+			return "publish_unknown", fmt.Errorf("it is unknown whether the broker has the event: %w", e.err)
 		}
 	}
 	return "", nil

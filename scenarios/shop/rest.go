@@ -115,7 +115,7 @@ func (s *restServer) getAudit(w http.ResponseWriter, _ *http.Request) {
 
 func readRequest(key string, body []byte) (r request, err error) {
 	if err := json.Unmarshal(body, &r); err != nil {
-		return r, fmt.Errorf("the body is no order: %w", err)
+		return r, fmt.Errorf("the body is not an order: %w", err)
 	}
 	switch {
 	case len(key) > maxText:

@@ -37,6 +37,7 @@ func TestScripts(t *testing.T) {
 			}
 			env.Defer(give)
 			env.Setenv("NO_COLOR", "1")
+			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("PATH", filepath.Dir(string(bin))+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			return reservePorts(env, "API", "PROXY", "SPARE", "REST")
 		},

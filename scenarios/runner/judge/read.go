@@ -65,7 +65,7 @@ func (f *Facts) read(g *scenarios.Gate, run *reports.Run) reading {
 		r.Reading = s.Tally.gauge(g)
 		return r
 	case over.cell == nil && g.Metric.BySecond:
-		r.Reading = metric.Missing("the schedule that this seed draws has no such window")
+		r.Reading = f.windowMissing()
 		return r
 	}
 	facts.Kept = append(facts.Kept, over.cell)
@@ -74,6 +74,14 @@ func (f *Facts) read(g *scenarios.Gate, run *reports.Run) reading {
 		r.limited = r.limited || f.limitedUntil(g, run, r.Awaited)
 	}
 	return r
+}
+
+// windowMissing says why the run has no window although a gate names one: other faults were drawn, or a stream has another rate.
+func (f *Facts) windowMissing() metric.Reading {
+	if f.Scenario.Drawn() {
+		return metric.Missing("the schedule that this seed draws has no such window")
+	}
+	return metric.Missing("the plan of this run has no such window")
 }
 
 // readCell reads a gate's metric from the operations of some time alone.

@@ -40,10 +40,10 @@ func (g *Group) settle(ctx context.Context) {
 	if g.err != nil {
 		end.Failed = g.err.Error()
 	}
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), catchUpLimit)
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), catchUpLimit)
 	defer cancel()
 	var err error
-	if end.Committed, err = g.Group.Settled(limit); err != nil {
+	if end.Committed, err = g.Group.Settled(bounded); err != nil {
 		end.Why = err.Error()
 	}
 	g.Account.Left(end)

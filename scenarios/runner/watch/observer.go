@@ -64,10 +64,10 @@ func (o *Observer) Settle(drain context.Context) (why string) {
 	case <-o.over:
 	}
 	// The end of the source is looked for beyond the drain: the wait for the target is over, the wait for our reader is not.
-	limit, cancel := context.WithTimeout(context.WithoutCancel(drain), catchUpLimit)
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(drain), catchUpLimit)
 	defer cancel()
 	caught := make(chan error, 1)
-	go func() { caught <- o.Source.CatchUp(limit) }()
+	go func() { caught <- o.Source.CatchUp(bounded) }()
 	var err error
 	select {
 	case <-o.over:
@@ -85,7 +85,7 @@ func (o *Observer) Settle(drain context.Context) (why string) {
 		return fmt.Sprintf("%s was not read to its end: %v", o.Place, err)
 	}
 	if o.Group != nil {
-		o.Group.settle(limit)
+		o.Group.settle(bounded)
 	}
 	return ""
 }

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// withSignals returns a context that ends at the first signal which asks the command to end, or when its output was closed. The
+// caller calls stop at the end.
+func withSignals(parent context.Context) (ctx context.Context, std streams, stop func()) {
+	ctx, stopFirst := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(ctx)
+	// The first signal ends the run in good order. From then on a signal has its usual effect: a second one kills.
+	context.AfterFunc(ctx, stopFirst)
+	stopHangUp := onHangUp(ctx, cancel)
+	// A write to a closed pipe is an error and not the command's end. The signal also comes from sockets that a peer closed: nobody
+	// asks for it.
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	std = streams{os.Stdin, outputOf(os.Stdout, cancel), outputOf(os.Stderr, cancel)}
+	return ctx, std, func() {
+		stopHangUp()
+		cancel()
+	}
+}
+
+// onHangUp calls end at the first SIGHUP. A terminal that goes away sends several, by the kernel and by the shell: the later ones
+// must not kill a command that is healing. A command that was started to outlive its terminal (nohup) goes on.
+func onHangUp(ctx context.Context, end func()) (stop func()) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return func() {}
+	}
+	hangUps := make(chan os.Signal, 1)
+	signal.Notify(hangUps, syscall.SIGHUP)
+	go func() {
+		select {
+		case <-hangUps:
+			end()
+		case <-ctx.Done():
+		}
+	}()
+	return func() { signal.Stop(hangUps) }
+}
+
+// outputOf is a standard stream; end is called when its reader is gone. A terminal has no reader that could go.
+func outputOf(file *os.File, end func()) io.Writer {
+	if width, _ := terminal(file); width > 0 {
+		return file
+	}
+	return &readerWatch{file, end}
+}
+
+// readerWatch is a file that tells when nobody reads it any more.
+type readerWatch struct {
+	file *os.File
+	end  func()
+}
+
+func (w *readerWatch) Write(p []byte) (int, error) {
+	n, err := w.file.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		w.end()
+	}
+	return n, err
+}

@@ -1,0 +1,51 @@
+package process
+
+import (
+	"context"
+	"fmt"
+)
+
+// LimitFiles implements faults.FileLimiter.
+func (p *Process) LimitFiles(ctx context.Context, most uint64) error {
+	if err := p.lock(ctx); err != nil {
+		return err
+	}
+	defer p.unlock()
+	c, err := p.alive()
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.limit != nil {
+		return nil
+	}
+	p.limit, err = limitFiles(c.members(), most)
+	if err != nil {
+		return fmt.Errorf("limit the files of process %s: %w", p.spec.Name, err)
+	}
+	return nil
+}
+
+// RestoreFiles implements faults.FileLimiter.
+func (p *Process) RestoreFiles(ctx context.Context) error {
+	if err := p.lock(ctx); err != nil {
+		return err
+	}
+	defer p.unlock()
+	p.mu.Lock()
+	l, c := p.limit, p.child
+	p.mu.Unlock()
+	if l != nil {
+		met := l.waitingForFiles(c)
+		if err := l.restore(); err != nil {
+			return fmt.Errorf("restore the files of process %s: %w", p.spec.Name, err)
+		}
+		p.mu.Lock()
+		p.limit = nil
+		p.met += met
+		p.mu.Unlock()
+	}
+	_, err := p.alive()
+	return err
+}
