@@ -303,8 +303,8 @@ func gaugesOf(s *Scenario, stream string) (names []string, ok bool) {
 			continue
 		}
 		if c := s.Traffic[i].Consume; c != nil {
-			told := c.Describe()
-			if names = slices.Clone(told.Gauges); told.Grouped {
+			d := c.Describe()
+			if names = slices.Clone(d.Gauges); d.Grouped {
 				names = append(names, reports.GroupGauges()...)
 			}
 			return names, c.Source != nil

@@ -43,8 +43,8 @@ func (r *resolver) probes(s *Stream) {
 // unwitnessed is the reason why no witness can stand behind the stream, empty when one can. able are the drivers that work with
 // a witness.
 func (s *Stream) unwitnessed(able []string) string {
-	if told := s.Describe(); told.Witness {
-		return told.NoWitness
+	if d := s.Describe(); d.Witness {
+		return d.NoWitness
 	}
 	return notOffered(able, s.DriverName)
 }
@@ -52,8 +52,8 @@ func (s *Stream) unwitnessed(able []string) string {
 // unreplayed is the reason why the stream's operations cannot be replayed, empty when they can. able are the drivers that
 // replay.
 func (s *Stream) unreplayed(able []string) string {
-	if told := s.Describe(); told.Replay {
-		return told.NoReplay
+	if d := s.Describe(); d.Replay {
+		return d.NoReplay
 	}
 	return notOffered(able, s.DriverName)
 }

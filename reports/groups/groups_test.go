@@ -184,11 +184,11 @@ func TestGroupLag(t *testing.T) {
 func TestGroupEvidence(t *testing.T) {
 	h := newHistory().log(2, 0, 10).at(12*time.Second).log(2, 10, 20).work(1, 2, 5, 6).work(2, 2, 5, 6)
 	r := h.over(End{Committed: map[int32]int64{2: 20}}, known)
-	var told []string
+	var listed []string
 	for _, v := range r.Violations {
-		told = append(told, v.Kind+" "+v.Window+" "+v.ID)
+		listed = append(listed, v.Kind+" "+v.Window+" "+v.ID)
 	}
-	if got, want := fmt.Sprint(told), "[group_lost baseline 2/0 group_lost baseline 2/1 group_lost baseline 2/2 group_lost fault 2/10 group_lost fault 2/11 group_lost fault 2/12 redelivered fault 2/5]"; got != want {
+	if got, want := fmt.Sprint(listed), "[group_lost baseline 2/0 group_lost baseline 2/1 group_lost baseline 2/2 group_lost fault 2/10 group_lost fault 2/11 group_lost fault 2/12 redelivered fault 2/5]"; got != want {
 		t.Errorf("evidence %s", got)
 	}
 	if *r.Windows["baseline"].Lost != 9 || *r.Windows["fault"].Lost != 10 || r.Windows["baseline"].Processed != 1 {

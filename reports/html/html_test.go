@@ -176,17 +176,17 @@ func TestAnEmptyRecordRenders(t *testing.T) {
 }
 
 func TestEvidenceTellsHowMuchOfItIsShown(t *testing.T) {
-	var told []string
+	var shown []string
 	for _, e := range newEvidence(recordtest.Fail()) {
-		told = append(told, fmt.Sprintf("%s: %s; %d", e.Title, e.Numbers, len(e.Table.Rows)))
+		shown = append(shown, fmt.Sprintf("%s: %s; %d", e.Title, e.Numbers, len(e.Table.Rows)))
 	}
 	want := []string{
 		"lost in orders: 12 counted, 1 kept as evidence, all shown; 1",
 		"order violation in orders: 3 counted, 1 kept as evidence, all shown; 1",
 		"effect duplicate in orders: 212 counted, 60 kept as evidence, the first 50 shown; 50",
 	}
-	if strings.Join(told, "\n") != strings.Join(want, "\n") {
-		t.Errorf("got %q", told)
+	if strings.Join(shown, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got %q", shown)
 	}
 }
 

@@ -98,12 +98,12 @@ const shownEvidence = 50
 func newEvidence(rec *reports.Record) []evidence {
 	var all []evidence
 	for i, s := range sections.Evidence(rec) {
-		told := ", all shown"
+		shown := ", all shown"
 		if len(s.Rows) > shownEvidence {
 			s.Rows = s.Rows[:shownEvidence]
-			told = fmt.Sprintf(", the first %d shown", shownEvidence)
+			shown = fmt.Sprintf(", the first %d shown", shownEvidence)
 		}
-		all = append(all, evidence{part{s, "evidence-" + strconv.Itoa(i), newTable(&s, nil)}, s.Aside + told})
+		all = append(all, evidence{part{s, "evidence-" + strconv.Itoa(i), newTable(&s, nil)}, s.Aside + shown})
 	}
 	return all
 }

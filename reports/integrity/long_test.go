@@ -98,9 +98,9 @@ func TestConcurrent(t *testing.T) {
 		})
 		want, split := h.reference().counts(windowAt)
 		l := New(h.config)
-		var told, watching sync.WaitGroup
+		var feeding, watching sync.WaitGroup
 		for shard := range 3 {
-			told.Go(func() {
+			feeding.Go(func() {
 				var mine []reports.Ended
 				for i := shard; i < len(h.ended); i += 3 {
 					mine = append(mine, h.ended[i])
@@ -109,7 +109,7 @@ func TestConcurrent(t *testing.T) {
 			})
 		}
 		for p := range int32(partitions) {
-			told.Go(func() {
+			feeding.Go(func() {
 				for i := range h.seen {
 					if h.seen[i].Position.Log == p {
 						l.Seen(h.seen[i : i+1])
@@ -131,7 +131,7 @@ func TestConcurrent(t *testing.T) {
 				}
 			}
 		})
-		told.Wait()
+		feeding.Wait()
 		close(over)
 		watching.Wait()
 		got := l.result(reports.Completeness{Known: true}, windowAt)

@@ -124,7 +124,7 @@ func (h *drawn) deliver(t *rapid.T, l *Ledger) {
 }
 
 func (h *drawn) reference() *reference {
-	r := &reference{config: h.config, ended: make(map[uint64]reports.Ended), seen: h.seen, told: h.ended}
+	r := &reference{config: h.config, ended: make(map[uint64]reports.Ended), seen: h.seen, arrivals: h.ended}
 	for _, e := range h.ended {
 		r.ended[e.Op.Seq] = e
 	}

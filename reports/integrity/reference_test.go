@@ -10,10 +10,10 @@ import (
 // reference repeats the checks in a slow and obvious way: whole histories in maps and slices, each check by its definition. It
 // has no bounds, and does not depend on the order of arrival.
 type reference struct {
-	config Config
-	ended  map[uint64]reports.Ended
-	seen   []drivers.Delivery
-	told   []reports.Ended // ended, in the order in which the ledger received them
+	config   Config
+	ended    map[uint64]reports.Ended
+	seen     []drivers.Delivery
+	arrivals []reports.Ended // ended, in the order in which the ledger received them
 }
 
 // position is a place in a log, or the number of a delivery without one.
@@ -123,7 +123,7 @@ func (r *reference) outcomes(t tally, positions map[uint64]map[position]bool) {
 // collisions counts acks of one place, beyond the first.
 func (r *reference) collisions(t tally) {
 	named := make(map[position]bool)
-	for _, e := range r.told {
+	for _, e := range r.arrivals {
 		for _, at := range e.Trail {
 			if at.Outcome != drivers.Acked || !at.Position.Known {
 				continue

@@ -115,17 +115,17 @@ func TestTopicBounds(t *testing.T) {
 func TestTopicTellsItsEvidence(t *testing.T) {
 	r := judged(true, reports.Completeness{Known: true}, published{id: "a", key: "k", number: "1"}, published{id: "c", key: "k", number: "4", at: 11 * time.Second},
 		published{id: "b", key: "k", number: "2"}, published{id: "a", key: "k", number: "1"})
-	var told []string
+	var listed []string
 	for _, v := range r.Violations {
-		told = append(told, v.Kind+" "+v.Window+" "+v.ID+" "+v.Key+": "+v.Why)
+		listed = append(listed, v.Kind+" "+v.Window+" "+v.ID+" "+v.Key+": "+v.Why)
 	}
 	want := []string{
 		"gap " + windows[windowAt(11*time.Second)] + "  k: number 3 is missing: the numbers of the key run from 1 to 4",
 		"log_duplicate " + windows[windowAt(0)] + " a k: in the topic at partition 0, offset 0 and again at partition 0, offset 3",
 		"order_violation " + windows[windowAt(0)] + " b k: number 2 of its key was first seen after number 4",
 	}
-	if fmt.Sprint(told) != fmt.Sprint(want) {
-		t.Errorf("evidence\n%q, want\n%q", told, want)
+	if fmt.Sprint(listed) != fmt.Sprint(want) {
+		t.Errorf("evidence\n%q, want\n%q", listed, want)
 	}
 }
 

@@ -99,13 +99,13 @@ func (s *sheet) part(p sections.Section) {
 func (s *sheet) marked(p sections.Section) {
 	short, long := p.Within(sections.Vital), p.Within(sections.Usual)
 	for i := range p.Rows {
-		told := &long
+		rows := &long
 		if p.Rows[i].Verdict == reports.Pass {
-			told = &short
+			rows = &short
 		}
-		r := told.Rows[i]
+		r := rows.Rows[i]
 		s.mark(r.Verdict, s.spread(sections.OneLine(r.Label), r.Cells[0].Text, 4))
-		rest := *told
+		rest := *rows
 		rest.Head, r.Cells = rest.Head[1:], r.Cells[1:]
 		if clauses := rest.Clauses(&r); len(clauses) > 0 {
 			s.wrap("    ", strings.Join(clauses, "; "))
