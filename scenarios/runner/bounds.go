@@ -13,13 +13,13 @@ import (
 	"wringer/faults"
 )
 
-// bounds keep a run from loading or breaking systems of others. Dials go to this machine and to private networks, and elsewhere
-// only to hosts that the user allowed by name. Safe for concurrent use.
+// bounds keep a run from loading or breaking other people's systems. A run may dial this machine and private networks, and
+// other hosts only if the user allowed them by name. bounds are safe for concurrent use.
 type bounds struct {
 	allowed []string
 	resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 
-	known  sync.Map // by host: nil when it may be dialled, else an error
+	known  sync.Map // by host: nil if it may be dialled, otherwise an error
 	broken atomic.Pointer[beyond]
 	// stop is called at the first dial beyond the bounds, if it is set.
 	stop atomic.Pointer[context.CancelCauseFunc]
@@ -78,7 +78,7 @@ func (b *bounds) check(ctx context.Context, network, address string) error {
 	return outside
 }
 
-// local says whether every address of a host is allowed.
+// local reports whether every address of a host is allowed.
 func (b *bounds) local(ctx context.Context, host string) (bool, error) {
 	if slices.ContainsFunc(b.allowed, func(a string) bool { return strings.EqualFold(a, host) }) {
 		return true, nil
@@ -93,7 +93,7 @@ func (b *bounds) local(ctx context.Context, host string) (bool, error) {
 	return !slices.ContainsFunc(all, func(ip netip.Addr) bool { return !private(ip) }), nil
 }
 
-// private says whether an address is of this machine or of a private network. The unspecified address is this machine.
+// private reports whether an address is of this machine or of a private network. The unspecified address is this machine.
 func private(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsUnspecified()

@@ -45,7 +45,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// A run that would leave its bounds ends at once and leaves nothing.
+// A run that would leave its bounds ends at once, and leaves nothing behind.
 func TestRunKeepsItsBounds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := &memory{do: func(ctx context.Context, env *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {

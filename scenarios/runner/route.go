@@ -67,7 +67,7 @@ func dialFrom(sources []netip.Addr) drivers.DialFunc {
 	}
 }
 
-// linked says whether some fault breaks the stream's own connections.
+// linked reports whether some fault breaks the stream's own connections.
 func linked(sc *scenarios.Scenario, stream string) bool {
 	return slices.ContainsFunc(sc.Faults, func(f scenarios.Fault) bool {
 		link, _ := faults.CutBranch(f.Config.On().Link)
