@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"wringer/faults"
 )
 
 // command is one command to run, in the form in which the journal keeps it.
@@ -34,7 +36,7 @@ func (c command) run(ctx context.Context) ([]byte, error) {
 	defer cancel()
 	out := &outputEnd{}
 	cmd := exec.CommandContext(ctx, c.Words[0], c.Words[1:]...)
-	cmd.Dir, cmd.Env = c.Dir, append(os.Environ(), c.Env...)
+	cmd.Dir, cmd.Env = c.Dir, append(append(os.Environ(), faults.CommandMark+"=1"), c.Env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = ownGroup()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -10,7 +10,7 @@ import (
 )
 
 // Elsewhere than on Linux a process can be started, frozen, killed and stopped. What its sockets hold is not known, so that
-// no fault of it is seen to bite; its files cannot be limited; and cleanup finds nothing of it.
+// no fault of it is seen to bite; its files cannot be limited; what leaves its group is not found; and cleanup finds nothing of it.
 
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
@@ -23,9 +23,27 @@ func marked(int, string) bool { return false }
 
 func group(int) []int { return nil }
 
-func strays(string) []int { return nil }
+func withMark(string) []int { return nil }
 
-func (c *child) members() []int { return []int{c.pid} }
+func killLeftGroup(string) {}
+
+// family is the process alone.
+type family struct {
+	folder string
+	leader int
+}
+
+func newFamily(string) *family { return &family{} }
+
+func (*family) attributes() (*syscall.SysProcAttr, func()) { return ownGroup(), func() {} }
+func (*family) leave()                                     {}
+func (f *family) begin(pid int)                            { f.leader = pid }
+func (f *family) members() []int                           { return []int{f.leader} }
+func (*family) adopt()                                     {}
+func (f *family) main() int                                { return 0 }
+func (*family) outside() bool                              { return false }
+func (*family) kill()                                      {}
+func (*family) end()                                       {}
 
 type sockets struct {
 	ports                        map[string]bool
@@ -40,5 +58,5 @@ func limitFiles([]int, uint64) (*limit, error) {
 	return nil, fmt.Errorf("on this system: %w", faults.ErrUnsupported{Part: "process", Verb: "a limit of files"})
 }
 
-func (*limit) restore() error       { return nil }
-func (*limit) starved(*child) int64 { return 0 }
+func (*limit) restore() error               { return nil }
+func (*limit) waitingForFiles(*child) int64 { return 0 }

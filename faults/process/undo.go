@@ -20,6 +20,8 @@ type leftover struct {
 	PID   int    `json:"pid"`   // of the leader, and of the group
 	Start uint64 `json:"start"` // of the leader, in the kernel's clock ticks since boot; 0 where the system does not tell
 	Run   string `json:"run"`   // the mark of it and of all that it started
+	// Group is the folder of the cgroup that holds it and all that it started; empty where there is none.
+	Group string `json:"cgroup,omitempty"`
 }
 
 // Undo kills what is left of a process, its group and what left the group, frozen or not. It touches only what the run made: the leader by the time of its
@@ -32,6 +34,7 @@ func Undo(_ context.Context, data json.RawMessage) error {
 	if l.PID <= 1 || l.Run == "" {
 		return fmt.Errorf("entry of a process: pid %d of run %q cannot be", l.PID, l.Run)
 	}
+	killLeftGroup(l.Group)
 	var failed []error
 	for _, pid := range append(group(l.PID), withMark(l.Run)...) {
 		failed = append(failed, l.kill(pid))
