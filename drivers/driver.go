@@ -33,6 +33,8 @@ type Env struct {
 	Epoch func() time.Time
 	// Dial opens the stream's own connections, through the stream's link when it has one.
 	Dial DialFunc
+	// Linked says that faults may break what Dial opens.
+	Linked bool
 	// Direct opens connections that no fault touches, for what watches from outside.
 	Direct DialFunc
 	// Timeout is the stream's timeout of one attempt: a hint for client libraries with timeouts of their own. The

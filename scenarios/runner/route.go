@@ -26,6 +26,7 @@ func (s *step) route(spec *scenarios.Stream, env *drivers.Env) (*arrivals.Accoun
 	if err != nil {
 		return nil, err
 	}
+	env.Linked = true
 	if !spec.Witness {
 		env.Dial = s.dials.counted(link.Dial)
 		return nil, nil
