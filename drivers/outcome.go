@@ -166,4 +166,7 @@ type Delivery struct {
 	// At is when it was observed, on the run's clock: what the observation takes is in it (the way here, a fetch that gathers, an
 	// interval of polling, the wait for a commit). A source that reads several at once gives them one time, that of the arrival.
 	At time.Duration
+	// Anew says that this is no record: what the source delivered before is gone from its log, some or all of it. All earlier
+	// deliveries are taken back. The source goes on with what the log holds now, from the start of the run.
+	Anew bool
 }
