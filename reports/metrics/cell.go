@@ -162,6 +162,8 @@ type Cell struct {
 	Details map[string]string
 	// Steps holds the steps of a chain, in order.
 	Steps []StepCell
+	// Overtaken are the operations that were due before a fault's injection and not over at it. They are counted above too.
+	Overtaken []*reports.Ended
 }
 
 // Drop counts an operation that the plan called for and that was not sent; ours when the generator was to blame.
@@ -260,6 +262,7 @@ func (c *Cell) Merge(o *Cell) {
 	c.Lag.Merge(&o.Lag)
 	c.mergeMessages(o)
 	c.mergeSteps(o.Steps)
+	c.Overtaken = append(c.Overtaken, o.Overtaken...)
 }
 
 // Measures sums the cell up; length is the time it covers, for the rate.
