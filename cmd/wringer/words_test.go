@@ -13,13 +13,17 @@ import (
 
 // oldWords are names that were given up for plainer ones, by the folder in which they stood. One idea has one word.
 var oldWords = map[string]string{
-	"scenarios/runner": "trial crew worker hire quit ride leave launch land carry flight keeper limit post alarm napper nap book herd blame " +
+	"scenarios/runner": "trial crew worker hire quit home park ride leave launch land carry flight keeper limit post alarm napper nap book herd blame " +
 		"whole took alone behind early steady",
-	"reports":       "testify tellOf told stranger strangers far blur",
-	"drivers/kafka": "press desk lane clerk yard recipe passage wires board enlist withdraw cutOff overdue",
-	"drivers/rest":  "courier ridden tour tourist fleet leg waker lane",
-	"drivers/grpc":  "exchange sendAway mute",
-	"cmd/wringer":   "room emit worse folderOf",
+	"reports":        "testify tellOf told stranger strangers far blur",
+	"drivers":        "Declarer Conversing Peered Sourced Looped Fleet Stepped Verifying Witnessable Replayable",
+	"drivers/kafka":  "press desk lane load line clerk yard recipe passage wires board hand enlist withdraw cutOff overdue flight",
+	"drivers/rest":   "courier ridden tour tourist fleet leg writer turn waker lane flight",
+	"drivers/grpc":   "Line line exchange sendAway mute credit",
+	"faults":         "Filled Patient Stack Preparer",
+	"faults/toxi":    "door wander orders way force lull ender detour gate obey",
+	"scenarios/shop": "bury breakBy mend",
+	"cmd/wringer":    "room emit worse folderOf",
 }
 
 // TestOldWordsAreGone looks at every declared name below the folders, tests aside.
