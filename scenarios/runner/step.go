@@ -72,6 +72,9 @@ func (e *Experiment) newStep(st Step) (*step, error) {
 	if s.folder, err = e.folder(st.Dir, sc); err != nil {
 		return nil, err
 	}
+	if s.folder != e.root { // the experiment closes its own
+		s.opened.add(s.folder.CloseOutputs)
+	}
 	e.steps++
 	return s, nil
 }
