@@ -20,6 +20,9 @@ const (
 	Valid Verdict = "valid"
 )
 
+// PartEnded is the kind of a finding about a part of the target that ended by itself and may not: it fails the run.
+const PartEnded = "ended"
+
 // Exit codes of the commands that judge a run.
 const (
 	ExitPass         = 0

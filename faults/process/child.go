@@ -25,6 +25,7 @@ type child struct {
 	ending atomic.Bool   // it was told to end
 	done   chan struct{} // closed when it is over, its output is read, and the journal has taken note
 	err    error         // of its end, once done is closed
+	ended  time.Time     // once done is closed
 	// noted brings what tells the journal that it is over.
 	undone chan func() error
 	tail   *outputTail
@@ -82,6 +83,7 @@ func (c *child) run(cmd *exec.Cmd, spec Spec, read, write *os.File, started chan
 	}()
 	started <- nil
 	c.err = cmd.Wait()
+	c.ended = time.Now()
 	if c.becameDaemon() {
 		c.follow(spec)
 	}
@@ -146,7 +148,7 @@ func (c *child) follow(spec Spec) {
 			c.main.Store(int64(pid))
 		}
 	}
-	c.err = errors.New("its daemon ended")
+	c.err, c.ended = errors.New("its daemon ended"), time.Now()
 }
 
 // pid is the number of the process that leads.

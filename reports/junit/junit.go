@@ -65,6 +65,11 @@ func Render(w io.Writer, rec *reports.Record) error {
 		s.add(run.Gates[i].Verdict, run.Gates[i].Expr, gateText(&run.Gates[i]))
 	}
 	s.validity(&run.Validity)
+	for i := range run.Findings {
+		if f := &run.Findings[i]; f.Kind == reports.PartEnded {
+			s.add(reports.Fail, "target: a part ended by itself", f.Text)
+		}
+	}
 	for i := range run.Faults {
 		s.fault(&run.Faults[i])
 	}
