@@ -325,7 +325,8 @@ type Fault struct {
 	ToTarget     *Passage `json:"to_target,omitempty"` // the same, by direction
 	FromTarget   *Passage `json:"from_target,omitempty"`
 	Healed       bool     `json:"healed"`
-	Error        string   `json:"error,omitempty"` // of injecting, healing or probing
+	NotInjected  bool     `json:"not_injected,omitempty"` // the run ended before the fault's time, or injecting failed
+	Error        string   `json:"error,omitempty"`        // of injecting, healing or probing
 	DetectionNS  *int64   `json:"detection_ns"`
 	RecoveryNS   *int64   `json:"recovery_ns"`
 	Recovered    *bool    `json:"recovered"`

@@ -79,3 +79,22 @@ func TestProgramsOfTheScenario(t *testing.T) {
 		t.Errorf("exit %d: %s", code, text)
 	}
 }
+
+// A fault that the steady-state stop left out is told as not injected, everywhere.
+func TestFaultThatWasNotInjected(t *testing.T) {
+	dir := t.TempDir()
+	path, record := filepath.Join(dir, "s.yaml"), filepath.Join(dir, "record")
+	write(t, path, "name: s\nseed: 1\nrun: {duration: 2s, drain: 10ms}\ntraffic: {a: {rest: {request: \"GET http://127.0.0.1:1/\"}, rate: 20/s}}\nfaults: [{name: slow, at: 500ms, for: 1s, link: a, latency: 20ms}]\nexpect: [a.errors < 1% during baseline]\n")
+	_, stdout, stderr := wringer(t, "run", "--out", record, "--junit", filepath.Join(dir, "junit"), path)
+	if f := loadRecord(t, record).Run.Faults[0]; !f.NotInjected || f.Healed || f.Bit {
+		t.Errorf("fault %+v", f)
+	}
+	for what, text := range map[string]string{"the summary": stdout, "JUnit": readFile(t, filepath.Join(dir, "junit"))} {
+		if !strings.Contains(text, "not injected") || strings.Contains(text, "not healed") || strings.Contains(text, "not seen healed") || strings.Contains(text, "no traffic") {
+			t.Errorf("%s:\n%s", what, text)
+		}
+	}
+	if !strings.Contains(stderr, "stopped: not healthy; draining") {
+		t.Errorf("progress:\n%s", stderr)
+	}
+}

@@ -43,8 +43,9 @@ type chartStream struct {
 func newCharts(run *reports.Run) charts {
 	c := charts{Length: seconds(run.DurationNS), Faults: []chartFault{}, Streams: []chartStream{}}
 	for i := range run.Faults {
-		f := &run.Faults[i]
-		c.Faults = append(c.Faults, chartFault{f.Name, seconds(f.StartNS), seconds(f.EndNS)})
+		if f := &run.Faults[i]; !f.NotInjected {
+			c.Faults = append(c.Faults, chartFault{f.Name, seconds(f.StartNS), seconds(f.EndNS)})
+		}
 	}
 	for i, name := range run.StreamNames() {
 		c.Streams = append(c.Streams, newChartStream(run, streamID(i), run.Streams[name]))

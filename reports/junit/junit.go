@@ -151,10 +151,13 @@ func (s *suite) validity(v *reports.Validity) {
 // inconclusive.
 func (s *suite) fault(f *reports.Fault) {
 	v, why := reports.Pass, []string{}
-	if !f.Bit {
+	if f.NotInjected {
+		why = append(why, "it was not injected")
+	}
+	if !f.Bit && !f.NotInjected {
 		why = append(why, "it touched no traffic: no byte, connection or request met it")
 	}
-	if !f.Healed {
+	if !f.Healed && (!f.NotInjected || f.Error != "") {
 		why = append(why, "it was not seen healed")
 	}
 	if f.Error != "" {

@@ -56,6 +56,7 @@ type step struct {
 	timeline  *timeline
 	collector *collector
 	opened    closers
+	stopped   atomic.Pointer[string] // why the run ended before its time; nil: it did not
 }
 
 func (e *Experiment) newStep(st Step) (*step, error) {
