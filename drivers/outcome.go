@@ -1,6 +1,12 @@
 package drivers
 
-import "time"
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"time"
+)
 
 // Outcome says what is known of an attempt or of an operation.
 type Outcome uint8
@@ -31,9 +37,9 @@ func (o Outcome) String() string {
 // Short codes that every driver uses for the same failure. A protocol adds its own: http_503, grpc_unavailable,
 // kafka_not_leader_or_follower. Codes are stable: records are compared by them.
 const (
-	CodeTimeout   = "timeout"   // the attempt's deadline passed without a whole answer
+	CodeTimeout   = "timeout"   // the attempt's deadline passed without a whole answer, or without a connection
 	CodeCancelled = "cancelled" // the run ended or was interrupted under the attempt
-	CodeRefused   = "refused"   // no connection: refused, unreachable, or not made in time
+	CodeRefused   = "refused"   // no connection: refused, or unreachable
 	CodeDNS       = "dns"       // no connection: the name did not resolve
 	CodeTLS       = "tls"       // no connection: the TLS handshake failed
 	CodeReset     = "reset"     // the connection was reset under the attempt
@@ -42,6 +48,12 @@ const (
 	CodeTooLarge  = "too_large" // the answer exceeded the driver's bound
 	CodeCheck     = "check"     // the answer came, and a response check failed
 )
+
+// IsTimeout says whether an error is that of a dial, a handshake, a read or a write that did not end in time.
+func IsTimeout(err error) bool {
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &network) && network.Timeout()
+}
 
 // Op is one logical intent with an identity: (run, stream, Seq), and (Key, KeySeq) where keys are used.
 type Op struct {
