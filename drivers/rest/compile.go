@@ -18,6 +18,7 @@ type compiledRequest struct {
 	request   *request
 	evaluator *evaluator
 	captures  []capture
+	step      string // its name in a chain
 }
 
 // compile compiles the requests and reports every problem. Without env, ${...} is not resolved yet; then compile does
@@ -246,7 +247,13 @@ func (w *compiler) basic(b *Basic) text {
 
 // evaluator compiles `ok` and `checks`.
 func (w *compiler) evaluator(ok []string, checks []Check) *evaluator {
-	j := &evaluator{}
+	j := &evaluator{maxBody: int64(w.config.MaxBody)}
+	if j.maxBody == 0 {
+		j.maxBody = defaultMaxBody
+	}
+	if w.env != nil {
+		j.name = w.env.Identity.Text
+	}
 	if len(ok) == 0 {
 		ok = []string{"2xx"}
 	}
