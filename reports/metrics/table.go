@@ -84,6 +84,8 @@ var counts = []metric.Metric{
 	count("acked", metric.Higher, "Operations that took effect, by the target's answer.", func(c *reports.Counts) int64 { return c.Acked }),
 	count("attempts", metric.Lower, "Attempts that reached the wire.", func(c *reports.Counts) int64 { return c.Attempts }),
 	count("retries", metric.Lower, "Attempts beyond the first of each operation.", func(c *reports.Counts) int64 { return c.Retries }),
+	count("client_retries", metric.Lower, "Retries that the driver made by itself, beneath the stream's policy.", func(c *reports.Counts) int64 { return c.ClientRetries }),
+	count("transparent_retries", metric.Lower, "Client retries after a transmission that the target surely had not read.", func(c *reports.Counts) int64 { return c.TransparentRetries }),
 }
 
 func count(name string, better metric.Direction, about string, of func(*reports.Counts) int64) metric.Metric {

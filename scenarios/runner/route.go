@@ -27,6 +27,7 @@ func (s *step) route(spec *scenarios.Stream, env *drivers.Env, plan *judge.Plan)
 	if err != nil {
 		return nil, err
 	}
+	env.Linked = true
 	if !spec.Witness {
 		env.Dial = s.dials.counted(link.Dial)
 		return nil, nil

@@ -38,6 +38,9 @@ type Options struct {
 	Watch func(run *reports.Run, progress Progress)
 	// Allow names hosts that may be dialled although they are neither on this machine nor in a private network.
 	Allow []string
+	// LoopbackOnly keeps private networks out too: only this machine's loopback addresses and Allow may be dialled. Names other than
+	// localhost and those of Allow are not even looked up.
+	LoopbackOnly bool
 	// Results takes every finished operation of the measured part. Its Begin is called anew in each step. Nil: none.
 	Results traffic.Results
 	Version string
@@ -114,7 +117,7 @@ func Open(ctx context.Context, sc *scenarios.Scenario, opt Options) (*Experiment
 func newExperiment(sc *scenarios.Scenario, opt Options) (*Experiment, error) {
 	e := &Experiment{
 		scenario: sc, opt: opt, mark: runID(), addresses: newAddresses(),
-		bounds: newBounds(opt.Allow), linkCosts: make(map[string]int64),
+		bounds: newBounds(opt.Allow, opt.LoopbackOnly), linkCosts: make(map[string]int64),
 	}
 	if e.opt.Log == nil {
 		e.opt.Log = slog.New(slog.DiscardHandler)
