@@ -382,8 +382,8 @@ func tellsWhatBroke(t *testing.T, run *reports.Run, want weakness) {
 	}
 }
 
-// TestShippedScenariosInVirtualTime runs scenarios that pass, each for what it holds: a chain of requests, the times of effects,
-// links in front of every protocol, phases and steps of the load, a topic that is consumed, the witness, and a Kafka stream over a slow link.
+// TestShippedScenariosInVirtualTime runs scenarios that pass, each for its own features: chains, times of effects, links in
+// front of every protocol, phases and steps, a consumed topic, the witness, and a Kafka stream over a slow link.
 func TestShippedScenariosInVirtualTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("scenarios that fail run in virtual time with -short, scenarios that pass without it")
