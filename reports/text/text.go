@@ -58,6 +58,9 @@ func (s *sheet) verdict(run *reports.Run) {
 	// The other reasons stand with the gates, faults and validity from which they come.
 	s.mark(run.Verdict, strings.ToUpper(string(run.Verdict))+"  "+run.Name)
 	s.wrap("  ", run.Headline())
+	if v := &run.Validity; run.Verdict == reports.Fail && v.Verdict == reports.Inconclusive && len(v.Why) > 0 {
+		s.wrap("  ", "the run itself is inconclusive: "+v.Why[0])
+	}
 	s.part(sections.Gates(run))
 }
 
@@ -166,7 +169,7 @@ func (s *sheet) load(all []sections.Section) {
 	}
 }
 
-// evidence writes how much evidence the record keeps.
+// evidence says how much evidence the record keeps, with the first example of each kind.
 func (s *sheet) evidence(all []sections.Section) {
 	if len(all) == 0 {
 		return
@@ -174,5 +177,26 @@ func (s *sheet) evidence(all []sections.Section) {
 	s.title("Evidence", "")
 	for _, section := range all {
 		s.wrap("  ", section.Title+": "+section.Aside)
+		s.example(&section)
 	}
+}
+
+// example writes the operation of the first row, when it was due, and why it is a violation.
+func (s *sheet) example(p *sections.Section) {
+	if len(p.Rows) == 0 {
+		return
+	}
+	r := &p.Rows[0]
+	told := r.Label
+	for i := range r.Cells {
+		if text := r.Cells[i].Sentence(); text != "" {
+			switch p.Head[i+1].Name {
+			case "due":
+				told += ", due at " + text
+			case "why":
+				told += ": " + text
+			}
+		}
+	}
+	s.wrap("    ", "for example "+told)
 }
