@@ -125,7 +125,8 @@ const (
 	full
 	tooFarAhead
 	early
-	unread // observation was not whole
+	unread    // observation was not whole
+	takenBack // effects that were seen are gone
 )
 
 // says puts a reason in words; incomplete is the reason why observation was incomplete.
@@ -139,6 +140,8 @@ func (a *Account) says(r reason, incomplete string) string {
 		return "effects were seen before their operations were due"
 	case unread:
 		return incomplete
+	case takenBack:
+		return "effects that were seen are gone: the log was made anew or cut back"
 	}
 	return ""
 }
@@ -173,6 +176,10 @@ func (a *Account) Seen(batch []drivers.Delivery) {
 		return
 	}
 	for i := range batch {
+		if batch[i].Anew {
+			a.why = takenBack
+			continue
+		}
 		if seq, b := a.identity.Parse(batch[i].ID); b == drivers.Ours {
 			a.seen(seq, batch[i].At)
 		}

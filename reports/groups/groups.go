@@ -116,12 +116,14 @@ const noPositions = "the records have no positions, by which a group's work is t
 // warmup is the cell of the warm-up; window w has cell w+1.
 const warmup = 0
 
+// room is how many pages of positions with gaps a set remembers.
+const room = 1 << 17
+
 // New opens the account of a group.
 func New(c Config) *Account {
 	if c.EvidencePerKind <= 0 {
 		c.EvidencePerKind = reports.EvidenceLimit
 	}
-	const room = 1 << 17
 	return &Account{
 		config: c, cells: make([]cell, len(c.Windows)+1), found: integrity.NewPositions(room), taken: integrity.NewPositions(room), again: integrity.NewPositions(room),
 		parts: make(map[int32]*part), evidence: make(map[evidenceOf][]reports.Violation), generation: noGeneration,
@@ -156,6 +158,12 @@ func (g *Account) Seen(batch []drivers.Delivery) {
 	defer g.mu.Unlock()
 	for i := range batch {
 		d := &batch[i]
+		if d.Anew {
+			g.cutBack()
+		}
+		if g.unknown == cutBackReason {
+			continue
+		}
 		if !d.Position.Known {
 			g.unknown = noPositions
 			continue
@@ -181,6 +189,21 @@ func (g *Account) Seen(batch []drivers.Delivery) {
 			p.marks = append(p.marks, findMark{offset, d.At})
 		}
 	}
+}
+
+// cutBackReason is why nothing is known of a group whose log was cut back.
+const cutBackReason = "records that were read are gone from the log: it was made anew or cut back, and its places are used twice"
+
+// cutBack takes back what was said of records processed again: new records stand in the places of those that are gone.
+func (g *Account) cutBack() {
+	g.unknown = cutBackReason
+	for i := range g.cells {
+		g.cells[i].redelivered, g.cells[i].redeliveredRecords = 0, 0
+	}
+	clear(g.evidence)
+	g.found, g.taken, g.again = integrity.NewPositions(room), integrity.NewPositions(room), integrity.NewPositions(room)
+	clear(g.parts)
+	g.lag = 0
 }
 
 // Happened takes an event of the group.
@@ -251,6 +274,9 @@ func (g *Account) processed(e drivers.GroupEvent) {
 		r := &g.rebalances[g.waiting]
 		took := e.At - r.began
 		r.took = &took
+	}
+	if g.unknown == cutBackReason {
+		return
 	}
 	if !e.Position.Known {
 		g.unknown = noPositions

@@ -129,6 +129,8 @@ type Ledger struct {
 	forgotten     timeline
 	forgottenFrom uint64
 	latest        time.Duration // of all deliveries
+	// cutBack: the log was cut back, and acks name positions of records that are gone.
+	cutBack bool
 	// The reasons why some counts are not fully known; empty when they are.
 	repeatsUnknown, redeliveredUnknown, copiesUnknown, acksUnknown string
 }
@@ -179,6 +181,10 @@ func (l *Ledger) Seen(batch []drivers.Delivery) {
 	for i := range batch {
 		d := &batch[i]
 		l.latest = max(l.latest, d.At)
+		if d.Anew {
+			l.startAnew()
+			continue
+		}
 		if seq, b := l.identity.Parse(d.ID); b == drivers.Ours {
 			l.seen(seq, d)
 		} else {
@@ -227,7 +233,7 @@ func (l *Ledger) acknowledged(e *reports.Ended, cell int16) {
 
 // named takes the place that an ack named, if the ack named one.
 func (l *Ledger) named(seq uint64, cell int16, at *drivers.Attempt) {
-	if at.Outcome != drivers.Acked {
+	if at.Outcome != drivers.Acked || l.cutBack {
 		return
 	}
 	again, ok := l.acks.add(l.acks.log(at.Position.Log), at.Position.At)

@@ -123,6 +123,10 @@ func (t *Topic) Seen(batch []drivers.Delivery) {
 	defer t.mu.Unlock()
 	for i := range batch {
 		d := &batch[i]
+		if d.Anew {
+			t.startAnew()
+			continue
+		}
 		cell := int16(max(t.config.WindowAt(d.At), reports.WindowWarmup) + 1)
 		if !d.Position.Known && d.Redelivered && t.handedOut(d) {
 			continue
@@ -132,6 +136,18 @@ func (t *Topic) Seen(batch []drivers.Delivery) {
 			t.number(d, cell, first)
 		}
 	}
+}
+
+// startAnew forgets all records: the source reads what its log holds now. The windows in which records were first seen are
+// lost with that.
+func (t *Topic) startAnew() {
+	clear(t.cells)
+	clear(t.ids)
+	clear(t.keys)
+	clear(t.missing)
+	clear(t.evidence)
+	t.nameless, t.unnumbered = 0, 0
+	t.repeatsUnknown, t.orderUnknown, t.gapsUnknown = cutBackReason, cutBackReason, cutBackReason
 }
 
 // handedOut takes a record without a position that its queue hands out again. It returns true if an identity shows that the
