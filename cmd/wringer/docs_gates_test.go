@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +13,7 @@ import (
 )
 
 // metricRow is one line of the table of metrics in docs/gates.md.
-type metricRow struct{ name, class, value, meaning string }
+type metricRow struct{ name, class, value, better, meaning string }
 
 // metricRows lists every metric that a gate may name, in the order of the tables. Statistics of one time (p50 to mean) are one
 // row.
@@ -33,11 +34,11 @@ func metricRows(t *testing.T) (rows []metricRow) {
 			if m.Argument {
 				shown += "(TIME)"
 			}
-			rows = append(rows, metricRow{"`" + shown + "`", classWords[m.Class], unitWords[m.Unit], m.About})
+			rows = append(rows, metricRow{"`" + shown + "`", classWords[m.Class], unitWords[m.Unit], cmp.Or(m.Better, "-"), m.About})
 		}
 		if len(times) > 0 {
 			first := all.Lookup(times[0])
-			rows = append(rows, metricRow{"`" + strings.Join(times, "` `") + "`", classWords[first.Class], unitWords[first.Unit], strings.Replace(first.About, "The median of", "Of", 1) + "."})
+			rows = append(rows, metricRow{"`" + strings.Join(times, "` `") + "`", classWords[first.Class], unitWords[first.Unit], first.Better, strings.Replace(first.About, "The median of", "Of", 1) + "."})
 		}
 	}
 	return rows
@@ -62,11 +63,11 @@ func TestMetricsOfTheDocs(t *testing.T) {
 		t.Fatal("docs/gates.md has no place for the table of metrics")
 	}
 	var table strings.Builder
-	table.WriteString("| metric | class | value | meaning |\n|---|---|---|---|\n")
+	table.WriteString("| metric | class | value | better | meaning |\n|---|---|---|---|---|\n")
 	rows := metricRows(t)
 	slices.SortStableFunc(rows, func(a, b metricRow) int { return strings.Compare(a.class, b.class) })
 	for _, r := range rows {
-		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", r.name, r.class, r.value, cell(r.meaning))
+		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |\n", r.name, r.class, r.value, r.better, cell(r.meaning))
 	}
 	if *update {
 		if err := os.WriteFile(filepath.Join(root, "docs/gates.md"), []byte(before+metricsBegin+table.String()+metricsEnd+after), 0o644); err != nil {

@@ -78,3 +78,37 @@ func TestCheckOfItsOwn(t *testing.T) {
 		}
 	})
 }
+
+// mute is a check that finds nothing out.
+type mute struct{}
+
+func (mute) Finish(reports.Completeness) reports.Findings { return reports.Findings{} }
+
+// A gate on a count that its check does not tell is inconclusive, over the run, a phase and the baseline around it.
+func TestCheckThatTellsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sc := scenario(t, scenarios.Timing{Duration: 4 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors == 0")
+		untested := func(*metric.Facts, int64) string { return "" }
+		language := scenarios.Language{Metrics: recordtest.Metrics(), Checks: []metric.Check{{
+			Metrics: metric.Counts([]metric.Metric{{Name: "silence", Better: metric.Lower}}, untested),
+			Open:    func(reports.CheckConfig) reports.Check { return mute{} },
+		}}}
+		catalogue, err := language.Catalogue()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sc.Metrics, sc.Checks = catalogue, language.Checks
+		sc.Phases = []scenarios.Phase{{Name: "p", At: time.Second, For: time.Second}}
+		for _, scope := range []string{"", " during p", " during baseline"} {
+			g, err := scenarios.ParseGate("a.silence == 0"+scope, catalogue)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sc.Expect = append(sc.Expect, g)
+		}
+		run := mustRun(t, t.Context(), sc, Options{})
+		if got := gateVerdicts(run); got != "errors pass, silence inconclusive, silence inconclusive, silence inconclusive" || run.Verdict != reports.Inconclusive {
+			t.Errorf("%s: %s", run.Verdict, got)
+		}
+	})
+}

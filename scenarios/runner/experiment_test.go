@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,6 +143,92 @@ func TestImpossibleStepsAreRefused(t *testing.T) {
 		if _, err := e.Play(t.Context(), Step{}); err == nil || !strings.Contains(err.Error(), "earlier step") {
 			t.Errorf("a second record in one folder: %v", err)
 		}
+	})
+}
+
+// A fault that writes output and never closes it.
+type chatty struct {
+	breaker
+	out *io.WriteCloser
+}
+
+func (c *chatty) Open(env faults.Env) (_ faults.Fault, err error) {
+	*c.out, err = env.Output(env.Name)
+	return c, err
+}
+
+// unsteady is a driver whose target cannot be spoken to while broken is set. It counts what is open.
+type unsteady struct {
+	memory
+	broken bool
+	open   int
+}
+
+func (u *unsteady) Open(ctx context.Context, env drivers.Env) (drivers.Driver, error) {
+	if u.broken {
+		return nil, errors.New("no such host")
+	}
+	u.open++
+	_, err := u.memory.Open(ctx, env)
+	return u, err
+}
+
+func (u *unsteady) Close() error { u.open--; return nil }
+
+// A step that fails or that is interrupted leaves nothing open, and the next one is as if it had been the first.
+func TestStepsAfterAnErrorAndAnInterrupt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "steps")
+		first, second := &unsteady{memory: *prompt()}, &unsteady{memory: *prompt()}
+		a, b := openStream("a", 100, nil), openStream("b", 10, nil)
+		a.Driver, b.Driver = first, second
+		sc := scenario(t, scenarios.Timing{Duration: 4 * time.Second}, []scenarios.Stream{a, b}, "a.errors == 0", "a.offered > 100")
+		var inForce atomic.Int64
+		var output io.WriteCloser
+		sc.Faults = []scenarios.Fault{{Name: "f", At: time.Second, For: 2 * time.Second, Config: &chatty{breaker{inForce: &inForce}, &output}}}
+		e, err := Open(t.Context(), sc, Options{Dir: dir, Network: faults.Network{Virtual: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		left := func(when string) {
+			t.Helper()
+			if first.open != 0 || second.open != 0 || inForce.Load() != 0 {
+				t.Errorf("%s: %d and %d drivers are open, %d faults in force", when, first.open, second.open, inForce.Load())
+			}
+		}
+		second.broken = true
+		if _, err := e.Play(t.Context(), Step{Dir: filepath.Join(dir, "1")}); err == nil || !strings.Contains(err.Error(), "no such host") {
+			t.Errorf("error %v", err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "1")); !os.IsNotExist(err) {
+			t.Errorf("a step that was not opened left its folder: %v", err)
+		}
+		left("after an error")
+		second.broken = false
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		run, err := e.Play(ctx, Step{Dir: filepath.Join(dir, "1")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		recordtest.Valid(t, run)
+		if run.Exit != reports.ExitInterrupted || run.Verdict == reports.Pass || !run.Faults[0].Healed {
+			t.Errorf("the interrupted step: %s, exit %d, %q", run.Verdict, run.Exit, run.Why)
+		}
+		left("after an interrupt")
+		fmt.Fprintln(output, "late")
+		if text, _ := os.ReadFile(filepath.Join(dir, "1", "output", "faults", "f.log")); len(text) != 0 {
+			t.Errorf("the output of the step's fault was not closed: %q", text)
+		}
+		if run, err = e.Play(t.Context(), Step{Dir: filepath.Join(dir, "2")}); err != nil {
+			t.Fatal(err)
+		}
+		recordtest.Valid(t, run)
+		if run.Verdict != reports.Pass || run.Streams["a"].Total.Acked != 400 {
+			t.Errorf("the last step: %s, %q", run.Verdict, run.Why)
+		}
+		left("after the last step")
 	})
 }
 

@@ -1,5 +1,3 @@
-// Package runner runs a scenario: it starts the target, sends the traffic, injects and heals the faults, observes the effects,
-// judges the gates and returns the run record.
 package runner
 
 import (
@@ -172,7 +170,7 @@ func (e *Experiment) startTarget(ctx context.Context) error {
 	}
 	known := func(vars map[string]string) { e.addresses.add(e.scenario.TargetName+".", vars) }
 	target, err := config.Start(ctx, scenarios.TargetEnv{
-		Seed: uint64(e.scenario.Seed), Log: e.opt.Log, Name: e.scenario.TargetName, Run: e.mark,
+		Seed: uint64(e.scenario.Seed), Log: e.opt.Log, Name: e.scenario.TargetName, Run: e.mark, Files: filepath.Dir(e.scenario.Path),
 		Vars: e.addresses.known(), Known: known,
 		Output: e.root.Output, Journal: e.journal, Refused: e.dials.refused, Bounds: e.bounds.check, Network: e.opt.Network,
 	})

@@ -58,6 +58,7 @@ type step struct {
 	cuts      metrics.Cuts // the faults that were injected
 	collector *collector
 	opened    closers
+	stopped   atomic.Pointer[string] // why the run ended before its time; nil: it did not
 }
 
 func (e *Experiment) newStep(st Step) (*step, error) {
@@ -71,6 +72,9 @@ func (e *Experiment) newStep(st Step) (*step, error) {
 	}
 	if s.folder, err = e.folder(st.Dir, sc); err != nil {
 		return nil, err
+	}
+	if s.folder != e.root { // the experiment closes its own
+		s.opened.add(s.folder.CloseOutputs)
 	}
 	e.steps++
 	return s, nil

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -110,5 +111,46 @@ func TestEffectsUnderALateGenerator(t *testing.T) {
 				t.Errorf("%s (%s), want %s", got.Verdict, got.Why, c.want)
 			}
 		})
+	}
+}
+
+// A saturated second of a phase or a step leaves the gates open that cover it: on the phase, and on the baseline around it.
+func TestSaturatedSecondsOfPhasesAndSteps(t *testing.T) {
+	at := func(second int) int64 { return int64(second) * int64(time.Second) }
+	run := &reports.Run{DurationNS: at(6), Streams: map[string]*reports.Stream{"a": {}, "b": {}}, Windows: []reports.Window{
+		{Name: "baseline", EndNS: at(1)}, {Name: "p", StartNS: at(1), EndNS: at(2), Base: "baseline"}, {Name: "baseline", StartNS: at(2), EndNS: at(4)},
+		{Name: "s", StartNS: at(2), EndNS: at(3), Base: "baseline", Stream: "a"}, {Name: "f", StartNS: at(4), EndNS: at(5), Fault: new("f")}, {Name: "after f", StartNS: at(5), EndNS: at(6)},
+	}}
+	for _, c := range []struct {
+		second int
+		stream string
+		open   []string
+	}{
+		{0, "a", []string{"baseline"}},
+		{1, "a", []string{"baseline", "p"}},
+		{2, "a", []string{"baseline", "s"}},
+		{2, "b", []string{"baseline"}},
+		{4, "a", []string{"f"}},
+		{5, "a", []string{"after f"}},
+	} {
+		run.Streams[c.stream].Seconds = []reports.Second{{StartNS: at(c.second), Counts: reports.Counts{}, Limited: true}}
+		f := &Facts{Saturated: func(int) bool { return false }}
+		for _, window := range []string{"baseline", "p", "s", "f", "after f"} {
+			g := &scenarios.Gate{Stream: c.stream, Scope: scenarios.Scope{Window: window}}
+			if got := limitedIn(g, run); got != slices.Contains(c.open, window) {
+				t.Errorf("second %d of %s: a gate on %s is open: %t", c.second, c.stream, window, got)
+			}
+		}
+		// What is awaited from the window's first piece on: a baseline's begins at 0, whichever phase stands there.
+		for window, from := range map[string]int{"baseline": 0, "p": 1, "f": 4} {
+			g := &scenarios.Gate{Stream: c.stream, Scope: scenarios.Scope{Window: window}}
+			if got := f.limitedUntil(g, run, 6*time.Second); got != (c.second >= from) {
+				t.Errorf("second %d of %s: a gate on %s that awaits is open: %t", c.second, c.stream, window, got)
+			}
+			if got := f.limitedUntil(g, run, time.Duration(at(c.second))-1); got {
+				t.Errorf("second %d of %s: a gate on %s that awaited nothing in it is open", c.second, c.stream, window)
+			}
+		}
+		run.Streams[c.stream].Seconds = nil
 	}
 }
