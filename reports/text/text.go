@@ -201,16 +201,16 @@ func (s *sheet) example(p *sections.Section) {
 		return
 	}
 	r := &p.Rows[0]
-	told := r.Label
+	line := r.Label
 	for i := range r.Cells {
 		if text := r.Cells[i].Sentence(); text != "" {
 			switch p.Head[i+1].Name {
 			case "due":
-				told += ", due at " + text
+				line += ", due at " + text
 			case "why":
-				told += ": " + text
+				line += ": " + text
 			}
 		}
 	}
-	s.wrap("    ", "for example "+told)
+	s.wrap("    ", "for example "+line)
 }
