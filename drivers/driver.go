@@ -33,6 +33,8 @@ type Env struct {
 	Epoch func() time.Time
 	// Dial opens the stream's own connections, through the stream's link if there is one.
 	Dial DialFunc
+	// Linked says that faults may break what Dial opens.
+	Linked bool
 	// Direct opens connections that no fault touches, for observers.
 	Direct DialFunc
 	// Timeout is the stream's timeout of one attempt, for client libraries with their own timeouts. The deadline in the

@@ -167,4 +167,7 @@ type Delivery struct {
 	// gathers records, a polling interval, the wait for a commit. Records read together have one time, that of their
 	// arrival.
 	At time.Duration
+	// Anew says that this is no record: what the source delivered before is gone from its log, some or all of it. All earlier
+	// deliveries are taken back. The source goes on with what the log holds now, from the start of the run.
+	Anew bool
 }

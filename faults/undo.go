@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// CommandMark is in the environment of a fault's commands and of their descendants, which are no part of the target.
+const CommandMark = "WRINGER_FAULT"
+
 // rewritten returns u with every text in its data and its What changed. Keys and the kind stay: they are the program's own.
 func (u *Undo) rewritten(change func(string) (string, error)) (*Undo, error) {
 	decoder := json.NewDecoder(bytes.NewReader(u.Data))

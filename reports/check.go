@@ -6,33 +6,33 @@ import (
 	"wringer/drivers"
 )
 
-// Check follows one stream and says in the end what it found. What it follows is told by the methods that it has beside:
-// FollowsEnds and FollowsDeliveries. The methods are called from several goroutines; they do not block beyond a short lock.
+// Check follows one stream and gives its findings at the end. Its input depends on its optional methods: see FollowsEnds and
+// FollowsDeliveries. Several goroutines call the methods; they do not block beyond a short lock.
 type Check interface {
-	// Finish closes the check; it is called once, after everything else. What comes later changes nothing.
+	// Finish closes the check. It is called once, after everything else. Later events change nothing.
 	Finish(Completeness) Findings
 }
 
 // FollowsEnds are checks that take the stream's operations as they end.
 type FollowsEnds interface {
-	// Ended takes operations that are over, each exactly once, in any order. Nothing of the batch is kept.
+	// Ended takes operations that are over, each exactly once, in any order. It keeps nothing of the batch.
 	Ended(batch []Ended)
 }
 
-// FollowsDeliveries are checks that take what a source observed.
+// FollowsDeliveries are checks that take the deliveries of a source.
 type FollowsDeliveries interface {
-	// Seen takes deliveries in the order in which they were observed. Nothing of the batch is kept.
+	// Seen takes deliveries in the order of observation. It keeps nothing of the batch.
 	Seen(batch []drivers.Delivery)
 }
 
-// Watched are checks that say while the run goes on what they have seen.
+// Watched are checks that report counts while the run goes on.
 type Watched interface{ Live() Live }
 
-// Live is where a check stands while the run goes on: counts of the measured operations so far. Nothing of it is a verdict:
-// what is unseen may still come.
+// Live is the state of a check while the run goes on: counts of the measured operations so far. It is no verdict: an unseen
+// effect may still come.
 type Live struct {
 	Acked, Seen, Unseen int64
-	// Duplicates are log or effect duplicates, by what is observed.
+	// Duplicates are log or effect duplicates, depending on the place of observation.
 	Phantom, Duplicates, Redelivered, OrderViolations int64
 }
 
@@ -56,13 +56,13 @@ func ByName(windows []string) map[string][]int {
 	return indices
 }
 
-// Completeness says whether everything was observed that there was to observe.
+// Completeness says whether observation covered everything.
 type Completeness struct {
 	Known bool
 	Why   string // when it is not known
 }
 
-// Reason says why observation was not complete; empty when it was.
+// Reason is the reason why observation was not complete; empty when it was.
 func (c Completeness) Reason() string {
 	switch {
 	case c.Known:
@@ -73,20 +73,21 @@ func (c Completeness) Reason() string {
 	return c.Why
 }
 
-// Findings are what a check found.
+// Findings are the results of a check.
 type Findings struct {
-	// Write puts the counts into the record of the stream, whose windows are those that were reached; nil: there are none.
+	// Write puts the counts into the record of the stream. The record's windows are those that the run reached; nil: there are
+	// none.
 	Write func(*Stream)
 	// Measure puts the counts of some windows together into m, for a gate on the baseline or on the time after a fault in which
 	// phases or steps lie. The windows are indices into CheckConfig.Windows. nil: such a gate finds no counts.
 	Measure func(m *Measures, windows []int)
 	// Violations is the evidence.
 	Violations []Violation
-	// Unknown says of each count that is not fully known why, by its name. A gate that holds on such a count has not been
+	// Unknown holds the reason for each count that is not fully known, by the count's name. A gate on such a count cannot be
 	// shown to hold.
 	Unknown map[string]string
-	// Open says why the run is inconclusive whatever the gates say, because the check did not see everything; empty when it
-	// is not.
+	// Open is the reason why the run is inconclusive for any result of the gates, because the check did not see everything. It
+	// is empty otherwise.
 	Open string
 	// Kept returns what the check keeps of some windows together beyond the record, for its own metrics to read. The windows
 	// are indices into CheckConfig.Windows. nil: nothing.

@@ -71,7 +71,7 @@ func TestSumsFindEachBrokenIdentity(t *testing.T) {
 	}
 }
 
-// A wrong pass is the worst that a record can say.
+// A wrong pass is the worst error of a record.
 func TestSumsFindAWrongPass(t *testing.T) {
 	for want, spoil := range map[string]func(*reports.Run){
 		"does not":           func(r *reports.Run) { r.Gates[1].Verdict = reports.Inconclusive },
@@ -117,7 +117,7 @@ func TestEveryIntegrityCountIsReadByItsName(t *testing.T) {
 	}
 }
 
-// spoilRecovery says of a stream that without the generator's doing it would have taken longer to recover.
+// spoilRecovery gives a stream a longer recovery without the load generator's part.
 func spoilRecovery(r *reports.Run) {
 	for i := range r.Faults {
 		for name, s := range r.Faults[i].PerStream {

@@ -1,12 +1,12 @@
 package reports
 
-// The directions in which a metric is better. Of one that is neither, such as the number of records, the direction is empty.
+// The directions in which a metric is better. A neutral one, such as the number of records, has an empty direction.
 const (
 	Lower  = "lower"
 	Higher = "higher"
 )
 
-// Described is what a report of the record must know of a count, beside its value.
+// Described holds the facts about a count, beside its value, that a report of the record needs.
 type Described struct {
 	Name   string `json:"name"`
 	Unit   string `json:"unit"`   // ns, ratio, count, per_second, or empty
@@ -14,12 +14,12 @@ type Described struct {
 	About  string `json:"about,omitempty"`
 	// Anomaly: above 0 it is a defect.
 	Anomaly bool `json:"anomaly,omitempty"`
-	// Evidence is the kind of the violations that are the evidence of the count; empty when there are none.
+	// Evidence is the kind of the violations that prove the count; empty when there are none.
 	Evidence string `json:"evidence,omitempty"`
 }
 
-// described are the counts of the record's own fields that are an anomaly, or that evidence speaks of. The tables of metrics
-// take both from here.
+// described are the counts of the record's own fields that are an anomaly or have evidence. The tables of metrics take both
+// from here.
 var described = []Described{
 	{Name: "lost", Anomaly: true, Evidence: "lost"},
 	{Name: "phantom", Anomaly: true, Evidence: "phantom"},
@@ -38,7 +38,7 @@ var described = []Described{
 	{Name: "group_lost", Anomaly: true, Evidence: "group_lost"},
 }
 
-// Describe describes a count of the record's own fields; false when there is nothing to say of it.
+// Describe describes a count of the record's own fields; false when there is no description.
 func Describe(name string) (Described, bool) {
 	for _, d := range described {
 		if d.Name == name {
@@ -63,7 +63,7 @@ func (r *Run) Anomalous(count string) bool {
 	return false
 }
 
-// CountOf returns the name of the count that violations of a kind are evidence of; empty for a kind that has none.
+// CountOf returns the name of the count that violations of a kind prove; empty for a kind that has none.
 func (r *Run) CountOf(kind string) string {
 	for _, d := range r.Described() {
 		if d.Evidence == kind && kind != "" {

@@ -1,9 +1,9 @@
 package reports
 
-// NotSeen stands in place of a time that falls among operations whose effect was never seen.
+// NotSeen stands for a time that falls among operations whose effect was never seen.
 const NotSeen = "not seen"
 
-// Unseen is how many acked operations had no effect by the end of the observation.
+// Unseen is the number of acked operations without an effect at the end of the observation.
 func (e *EffectTimes) Unseen() int64 {
 	if e.Unanswered == nil {
 		return 0

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// What stands in place of a figure that there is not.
+// The words for a missing figure.
 const (
 	NotMeasured = "not measured"
 	NotKnown    = "not known"
 	NoAnswer    = "no answer"
 )
 
-// Significant digits of a figure, and of one that had to be told from another.
+// Significant digits of a figure, and of one that must differ visibly from another.
 const (
 	usualDigits = 3
 	mostDigits  = 12
@@ -112,7 +112,7 @@ func prefixed(v float64, digits int) (number, prefix string) {
 	return significant(v, digits), ""
 }
 
-// Share writes a ratio of 0 to 1 in percent: 1.25 %. What is not exactly none or all is not shown as such.
+// Share writes a ratio of 0 to 1 in percent: 1.25 %. Only exactly none or all reads as 0 % or 100 %.
 func Share(ratio float64) string { return share(ratio, usualDigits) }
 
 func share(ratio float64, digits int) string {
@@ -152,8 +152,8 @@ func value(v float64, unit string, digits int) string {
 	return significant(v, digits)
 }
 
-// GateValues writes what a gate observed and its limit, with as many digits as it takes to tell them apart: a gate that
-// misses 250 ms by a little must not read "250 ms, not below 250 ms".
+// GateValues writes the observed value and the limit of a gate, with enough digits to tell them apart. A gate that misses 250
+// ms by a little must not read "250 ms, not below 250 ms".
 func GateValues(g *Gate) (observed, limit string) {
 	if g.Limit != nil {
 		limit = Value(*g.Limit, g.Unit)
@@ -171,7 +171,7 @@ func GateValues(g *Gate) (observed, limit string) {
 	return observed, limit
 }
 
-// unobserved tells a time that is beyond every answer, which decides a gate, from what leaves it open.
+// unobserved separates a time beyond every answer, which decides a gate, from one that leaves it open.
 func unobserved(g *Gate) string {
 	switch {
 	case g.Verdict == Inconclusive:
@@ -182,7 +182,7 @@ func unobserved(g *Gate) string {
 	return cmp.Or(g.Beyond, NoAnswer)
 }
 
-// Percentile writes v, a percentile of l: no answer where it falls among operations that were never answered.
+// Percentile writes v, a percentile of l: no answer if it falls among operations that were never answered.
 func Percentile(l *Latency, v *float64) string {
 	switch {
 	case l != nil && v != nil:
@@ -193,7 +193,7 @@ func Percentile(l *Latency, v *float64) string {
 	return NotMeasured
 }
 
-// IntegrityCount writes the count of that name. Where observation ended too early, what is unseen may be lost, or late.
+// IntegrityCount writes the count of that name. If observation ended too early, an unseen operation may be lost, or late.
 func IntegrityCount(i *Integrity, name string) string {
 	if n := i.Count(name); n != nil {
 		return Count(*n)
@@ -212,7 +212,7 @@ func Measured[T any](v *T, write func(T) string) string {
 	return write(*v)
 }
 
-// round keeps so many significant digits.
+// round keeps that many significant digits.
 func round(v float64, digits int) float64 {
 	if v == 0 || math.IsInf(v, 0) || math.IsNaN(v) {
 		return v
@@ -221,7 +221,7 @@ func round(v float64, digits int) float64 {
 	return r
 }
 
-// significant writes so many significant digits, never an exponent, no zeros at the end of a fraction.
+// significant writes that many significant digits, never an exponent, no zeros at the end of a fraction.
 func significant(v float64, digits int) string {
 	s := strconv.FormatFloat(round(v, digits), 'f', -1, 64)
 	if strings.Contains(s, ".") {

@@ -1,24 +1,24 @@
 package reports
 
-// Group is what became of a topic's records in a group of consumers. The counts of records belong to the window in which a
-// reader beside the group found the record, the others to the window in which it happened. The doc of package integrity's
-// Group defines each. null: not known.
+// Group counts the records of a topic by their fate in a group of consumers. The counts of records belong to the window in
+// which a separate reader found the record, the others to the window in which they happened. The documentation of package
+// groups defines each. null: not known.
 type Group struct {
 	Records     int64 `json:"records"`     // in the topic
-	Processed   int64 `json:"processed"`   // of them, by some member
-	Unprocessed int64 `json:"unprocessed"` // of them, not come to when observation was over
-	// Lost were processed by no member, and the group has committed beyond them.
+	Processed   int64 `json:"processed"`   // records of these that some member processed
+	Unprocessed int64 `json:"unprocessed"` // records that the group had not reached when observation was over
+	// Lost were processed by no member, and the group has committed a higher offset.
 	Lost *int64 `json:"group_lost"`
-	// Redelivered are processings of a record beyond its first, RedeliveredRecords the records.
+	// Redelivered counts processings of a record beyond its first, RedeliveredRecords the records.
 	Redelivered        *int64 `json:"redelivered"`
 	RedeliveredRecords *int64 `json:"redelivered_records"`
-	Rebalances         int64  `json:"rebalances"` // by how much the brokers' count of generations rose
-	Joins              int64  `json:"joins"`      // of members, the first ones included
+	Rebalances         int64  `json:"rebalances"` // the rise of the brokers' count of generations
+	Joins              int64  `json:"joins"`      // members that joined, the first ones included
 	Leaves             int64  `json:"leaves"`     // in good order
 	Freezes            int64  `json:"freezes"`
 	Deaths             int64  `json:"deaths"`
-	// FirstMessage is from the beginning of a rebalance to the first record that was processed after it; Unanswered counts the
-	// rebalances that no record followed before the next or the end. nil without rebalances.
+	// FirstMessage is the time from the begin of a rebalance to the first record that was processed after it. Unanswered counts
+	// the rebalances that no record followed before the next rebalance or the end. nil without rebalances.
 	FirstMessage *Latency `json:"first_message_ns"`
 }
 
@@ -55,8 +55,8 @@ var groupCounts = []struct {
 	{"deaths", func(g *Group) *int64 { return &g.Deaths }},
 }
 
-// GroupGauges are the gauges of a group: by how many offsets its members are behind the end of the topic, and how long the
-// oldest record that they have not come to has stood there, each at its highest since the reading before.
+// GroupGauges are the gauges of a group. One is the number of offsets by which its members are behind the end of the topic. The
+// other is the age of the oldest record that the members have not reached. Each is the highest value since the reading before.
 func GroupGauges() []string { return []string{"group_lag", "group_lag_seconds"} }
 
 // GroupNames lists the counts of Group by their names in the record, in the order in which reports show them.
@@ -81,7 +81,7 @@ func (g *Group) Count(name string) *int64 {
 	return nil
 }
 
-// grouped checks what became of a group's records: the windows add up, and every record has one end.
+// grouped checks the counts of a group's records: the windows add up, and every record has one end.
 func (c *audit) grouped(name string, s *Stream) {
 	if s.Total.Group == nil {
 		return

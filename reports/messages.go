@@ -1,24 +1,24 @@
 package reports
 
-// Messages are what was measured of the messages within streaming calls. Counts are of messages; a message that came three
-// times is one duplicate. null: nothing in the window could show it.
+// Messages are the measurements of the messages within streaming calls. Counts are of messages; a message that came three times
+// is one duplicate. null: nothing in the window could show it.
 type Messages struct {
 	// Calls counts the attempts that were streams.
 	Calls    int64 `json:"calls"`
 	Sent     int64 `json:"sent"`
 	Received int64 `json:"received"`
-	// Lost did not come although the target said that it was done; Undecided did not come in a call that ended without
-	// that word; Unexpected came and stand for no message of their call.
+	// Lost messages did not come although the target ended the call well. Undecided ones did not come in a call without a good
+	// end. Unexpected ones came and belong to none of the expected messages.
 	Lost       *int64 `json:"lost"`
 	Undecided  *int64 `json:"undecided"`
 	Unexpected *int64 `json:"unexpected"`
 	Duplicated *int64 `json:"duplicated"`
 	Reordered  *int64 `json:"reordered"`
-	// First is the time from a call's send to its first message, Gap that between two messages. A wait that no message
-	// ended is longer than every one that did.
+	// First is the time from a call's send to its first message, Gap the time between two messages. If the call ends while a
+	// message is awaited, that gap counts as longer than every measured gap.
 	First *Latency `json:"first_ns"`
 	Gap   *Latency `json:"gap_ns"`
-	// Evidence tells the first anomaly of each kind in words.
+	// Evidence describes the first anomaly of each kind in words.
 	Evidence map[string]string `json:"evidence,omitempty"`
 }
 

@@ -16,7 +16,7 @@ func TestSumsOfProbes(t *testing.T) {
 		"answered of the windows":         func(r *reports.Run) { witness(r).Answered = number(1) },
 		"max_arrivals of the windows":     func(r *reports.Run) { witness(r).MaxArrivals = number(9) },
 		"exceeds arrivals":                func(r *reports.Run) { witness(r).ArrivedCut = number(1 << 40) },
-		"the witness was told of":         func(r *reports.Run) { witness(r).AttemptsSent = number(1) },
+		"the witness has":                 func(r *reports.Run) { witness(r).AttemptsSent = number(1) },
 		"hidden are not":                  func(r *reports.Run) { witness(r).HiddenArrivals = number(1) },
 		"hidden_arrivals is below 0":      func(r *reports.Run) { witness(r).HiddenArrivals = number(-1) },
 		"the kinds of replays do not add": func(r *reports.Run) { r.Streams["orders"].Total.Replays.Sent++ },

@@ -1,22 +1,22 @@
 package reports
 
-// Replays is what became of acknowledged operations that were sent again. The counts are operations: each was probed once,
-// in one of three ways. Sent = Honoured + Violations + Deviations + Undecided.
+// Replays counts acknowledged operations that were sent again, by the answer. The counts are operations: each was replayed
+// once, in one of three ways. Sent = Honoured + Violations + Deviations + Undecided.
 type Replays struct {
 	Sent int64 `json:"sent"`
-	// Honoured: answered as the idempotency-key draft describes. Violations: another result, or a second one taken.
-	// Deviations: a changed body was refused, though not with 422. Undecided: no answer, or one that says nothing (429, 5xx).
+	// Honoured: answered as the idempotency-key draft describes. Violations: another result, or a second one. Deviations: a
+	// changed body was refused with a status other than 422. Undecided: no answer, or one that decides nothing (429, 5xx).
 	Honoured   int64 `json:"honoured"`
 	Violations int64 `json:"violations"`
 	Deviations int64 `json:"deviations"`
 	Undecided  int64 `json:"undecided"`
-	// Skipped were chosen and not sent: too many waited, or the stream was over.
+	// Skipped operations were chosen and not sent again: too many waited, or the stream was over.
 	Skipped int64 `json:"skipped"`
-	// Kinds tells them by the way: same, concurrent, changed.
+	// Kinds holds the counts by the kind of replay: same, concurrent, changed.
 	Kinds map[string]ReplayCounts `json:"kinds"`
 }
 
-// ReplayCounts are those of one way to send an operation again.
+// ReplayCounts are the counts of one kind of replay.
 type ReplayCounts struct {
 	Sent       int64 `json:"sent"`
 	Honoured   int64 `json:"honoured"`
@@ -45,7 +45,7 @@ func NewReplays(kinds map[string]ReplayCounts, skipped int64) *Replays {
 	return r
 }
 
-// Count returns the count of that name of a gate, nil when it was not measured; r may be nil.
+// Count returns the count that has this name in gates, nil when it was not measured; r may be nil.
 func (r *Replays) Count(name string) *int64 {
 	if r == nil {
 		return nil
@@ -70,7 +70,7 @@ func ReplayNames() []string {
 	return []string{"replays", "replay_violations", "replay_deviations", "replays_undecided", "replays_skipped"}
 }
 
-// Open names a kind of replay none of which was decided, although some were sent; empty when there is no such kind.
+// Open names a kind of replay of which some were sent and none was decided; empty when there is no such kind.
 func (r *Replays) Open() string {
 	for _, kind := range sortedKeys(r.Kinds) {
 		if k := r.Kinds[kind]; k.Sent > 0 && k.Undecided == k.Sent {

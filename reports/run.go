@@ -41,11 +41,11 @@ type Run struct {
 	Version    string             `json:"version"`
 	Started    time.Time          `json:"started"`
 	WarmupNS   int64              `json:"warmup_ns"`
-	DurationNS int64              `json:"duration_ns"` // of the measured part, as it was run
-	PlannedNS  int64              `json:"planned_ns"`  // of the measured part, as it was planned
+	DurationNS int64              `json:"duration_ns"` // duration of the measured part, as it was run
+	PlannedNS  int64              `json:"planned_ns"`  // duration of the measured part, as it was planned
 	Verdict    Verdict            `json:"verdict"`
 	Exit       int                `json:"exit"`
-	Why        []string           `json:"why"` // the reasons behind the verdict, the first is the headline
+	Why        []string           `json:"why"` // the reasons behind the verdict; the first is the headline
 	Complete   bool               `json:"complete"`
 	Gates      []Gate             `json:"gates"`
 	Windows    []Window           `json:"windows"`
@@ -55,11 +55,11 @@ type Run struct {
 	Findings   []Finding          `json:"findings"`
 	Host       Host               `json:"host"`
 	Settings   map[string]string  `json:"settings,omitempty"` // --set name=value, as given
-	// Checks describes the counts of the checks that have no fields of their own in the record: Measures.Checks holds them.
+	// Checks describes the counts of the checks without fields of their own in the record: Measures.Checks holds the counts.
 	Checks []Described `json:"checks,omitempty"`
 }
 
-// Host is where the generator ran.
+// Host is the machine of the load generator.
 type Host struct {
 	OS   string `json:"os"`
 	Arch string `json:"arch"`
@@ -67,7 +67,7 @@ type Host struct {
 	Go   string `json:"go"`
 }
 
-// Gate is one line of `expect` and what became of it.
+// Gate is one line of `expect` and its result.
 type Gate struct {
 	Expr     string   `json:"expr"`
 	Verdict  Verdict  `json:"verdict"`
@@ -77,8 +77,8 @@ type Gate struct {
 	Window   *string  `json:"window"`
 	Stream   string   `json:"stream"`
 	Metric   string   `json:"metric"` // with its prefix: p99, service.p99
-	// Beyond says what a time is that lies beyond every measured one, and so is not observed: not recovered, not seen. Absent:
-	// no answer.
+	// Beyond is the meaning of a time beyond every measured one, which is not observed: not recovered, not seen. Absent: no
+	// answer.
 	Beyond string `json:"beyond,omitempty"`
 	Why    string `json:"why"`
 }
@@ -98,33 +98,33 @@ type Window struct {
 	Stream string `json:"stream,omitempty"`
 }
 
-// Stream is what one stream did.
+// Stream holds the results of one stream.
 type Stream struct {
 	Driver  string               `json:"driver"`
 	Model   string               `json:"model"` // "open", "closed", or "consume"
-	Plan    string               `json:"plan"`  // the rate or the users, as written; of a stream that only consumes, what is expected
+	Plan    string               `json:"plan"`  // the rate or the users, as written; for a consuming stream, the expectation
 	Keys    uint64               `json:"keys,omitempty"`
-	Effects string               `json:"effects,omitempty"` // where operations were looked for; empty: nowhere
-	Of      string               `json:"of,omitempty"`      // of a stream that only consumes: whose operations must show up
+	Effects string               `json:"effects,omitempty"` // the place where effects were observed; empty: none
+	Of      string               `json:"of,omitempty"`      // for a consuming stream: the stream whose operations must show up
 	Total   Measures             `json:"total"`
 	Windows map[string]*Measures `json:"windows"`
 	Seconds []Second             `json:"seconds"`
 	Gauges  map[string][]Sample  `json:"gauges,omitempty"`
-	// Strikes are what the churn of a group did to its members, in order.
+	// Strikes are the absences that the churn of a group caused, in order.
 	Strikes []Strike `json:"strikes,omitempty"`
-	// Steps are those of a chain, in order; absent for streams whose operations are a single exchange.
+	// Steps are the steps of a chain, in order. Absent for streams whose operations are a single exchange.
 	Steps []Step `json:"steps,omitempty"`
-	// Histogram counts the response times of the answered operations of Total; what was not answered is in no bucket.
+	// Histogram counts the response times of the answered operations of Total. An unanswered operation is in no bucket.
 	Histogram []Bucket `json:"histogram,omitempty"`
 }
 
-// ModelConsume is the model of a stream that sends nothing, and verifies what others publish.
+// ModelConsume is the model of a stream that sends nothing, and verifies the records of others.
 const ModelConsume = "consume"
 
-// Consumes says whether the stream sends nothing.
+// Consumes reports whether the stream sends nothing.
 func (s *Stream) Consumes() bool { return s.Model == ModelConsume }
 
-// Bucket counts the times above the one before it, up to its own bound.
+// Bucket counts the times above the bucket before it, up to its own bound.
 type Bucket struct {
 	UpToNS int64 `json:"up_to_ns"`
 	Count  int64 `json:"count"`
@@ -137,8 +137,8 @@ type Step struct {
 	Windows map[string]*StepMeasures `json:"windows"`
 }
 
-// StepMeasures are what was measured of a step. Attempts counts how often it was begun, in every attempt of an operation;
-// the attempts that ended before it are not among them.
+// StepMeasures are the measurements of a step. Attempts counts how often the step was begun, in every attempt of an operation.
+// Attempts that ended before the step do not count.
 type StepMeasures struct {
 	Attempts int64            `json:"attempts"`
 	Acked    int64            `json:"acked"`
@@ -161,14 +161,14 @@ type Counts struct {
 	Rejected      int64 `json:"rejected"`
 	Indeterminate int64 `json:"indeterminate"`
 	Dropped       int64 `json:"dropped"`
-	// DroppedByUs of Dropped could not be sent because the generator was late; the others because the target held
-	// every slot.
+	// DroppedByUs of Dropped could not be sent because the load generator was late; the others because the target held every
+	// slot.
 	DroppedByUs int64 `json:"dropped_by_generator"`
 	Attempts    int64 `json:"attempts"`
 	Retries     int64 `json:"retries"`
 	// ClientRetries of Retries were made by the client library, not by the stream's policy.
 	ClientRetries int64 `json:"client_retries"`
-	// TransparentRetries of ClientRetries followed transmissions that the target surely had not looked at.
+	// TransparentRetries of ClientRetries followed transmissions that the target surely had not processed.
 	TransparentRetries int64 `json:"transparent_retries"`
 }
 
@@ -187,7 +187,7 @@ func (c *Counts) Add(o Counts) {
 	c.TransparentRetries += o.TransparentRetries
 }
 
-// Measures are what was measured of a stream in a window.
+// Measures are the measurements of a stream in a window.
 type Measures struct {
 	Counts
 	Amplification *float64         `json:"amplification"`
@@ -196,26 +196,25 @@ type Measures struct {
 	Response      *Latency         `json:"response_ns"`
 	Service       *Latency         `json:"service_ns"`
 	AckedResponse *Latency         `json:"acked_ns"`
-	// Effect is the time from the planned start to the first sighting of the effect; absent where no effects are observed, or
-	// none was to be.
+	// Effect is the time from the planned start to the first sighting of the effect. Absent if no effects are observed, or none
+	// was due.
 	Effect *EffectTimes `json:"effect_ns,omitempty"`
-	// Failures classes the attempts that were not acked by when they ended.
+	// Failures classes the attempts that were not acked, by the time of their end.
 	Failures  *Failures  `json:"failures"`
 	Integrity *Integrity `json:"integrity"`
-	Messages  *Messages  `json:"messages,omitempty"` // of a stream whose operations are streams of messages
-	// Details holds, by code, what the first failed attempt said.
+	Messages  *Messages  `json:"messages,omitempty"` // only for a stream whose operations are streams of messages
+	// Details holds, by code, the text of the first failed attempt.
 	Details map[string]string `json:"details,omitempty"`
-	// Witness and Replays are absent where the scenario did not ask for them.
+	// Witness and Replays are absent if the scenario did not ask for them.
 	Witness *Witness `json:"witness,omitempty"`
 	Replays *Replays `json:"replays,omitempty"`
-	// Group is absent where no group of consumers reads.
+	// Group is absent if no group of consumers reads.
 	Group *Group `json:"group,omitempty"`
 	// Checks holds, by name, the counts that Run.Checks describes; null: not known.
 	Checks map[string]*int64 `json:"checks,omitempty"`
 }
 
-// Count returns the count of what was observed that has that name, nil when it was not measured or is not known; m may
-// be nil.
+// Count returns the observed count of that name, nil when it was not measured or is not known; m may be nil.
 func (m *Measures) Count(name string) *int64 {
 	if m == nil {
 		return nil
@@ -243,8 +242,9 @@ type Failures struct {
 	BeyondDeadline int64 `json:"beyond_deadline"`
 }
 
-// Latency is a distribution in nanoseconds. Percentiles cover all that was offered (or sent), what was not answered
-// counted as slower than every answer; null where one falls among the unanswered. Min, mean and max are over answers.
+// Latency is a distribution in nanoseconds. Percentiles cover everything that was offered (or sent); an unanswered operation
+// counts as slower than every answer. A percentile is null if it falls among the unanswered. Min, mean and max are over
+// answers.
 type Latency struct {
 	Min        *float64 `json:"min"`
 	Mean       *float64 `json:"mean"`
@@ -257,44 +257,45 @@ type Latency struct {
 	Unanswered *float64 `json:"unanswered"`
 }
 
-// EffectTimes is the distribution of the time from an operation's planned start to the first sighting of its effect, what the
-// observation takes included. It is over the acked operations and those indeterminate ones that were seen. Unanswered are
-// those of which no time is known: acked and never seen, or unknown.
+// EffectTimes is the distribution of the time from an operation's planned start to the first sighting of its effect, including
+// the time of the observation. It is over the acked operations and the indeterminate ones that were seen. Unanswered operations
+// have no known time: acked and never seen, or unknown.
 type EffectTimes struct {
 	Latency
 	Count int64 `json:"count"` // of operations
-	// Unknown of Unanswered count, or may count, at a time that is not known: then every percentile is an upper bound.
+	// Unknown of Unanswered count, or may count, at a time that is not known. Then every percentile is an upper bound.
 	Unknown int64 `json:"unknown,omitempty"`
 }
 
-// Integrity holds counts of operations, except Redelivered and Foreign (deliveries), ExtraCopies (copies beyond the first)
-// and Gaps (numbers missing within a key). null: not measured, or not known. Of a stream that only consumes, the operations
-// are those of Stream.Of, or without it the identities in the topic.
+// Integrity holds counts of operations, except Redelivered and Foreign (deliveries), ExtraCopies (copies beyond the first) and
+// Gaps (numbers missing within a key). null: not measured, or not known. For a stream that only consumes, the operations are
+// those of Stream.Of, or without it the identities in the topic.
 type Integrity struct {
 	Acked *int64 `json:"acked"` // any attempt was acknowledged
 	Seen  *int64 `json:"seen"`  // seen where their effect must show up
-	// Lost were acked, and not seen after the drain. Unseen were acked and are not seen yet, while the run goes on.
+	// Lost operations were acked, and not seen after the drain. Unseen ones were acked and are not seen yet, while the run goes
+	// on.
 	Lost   *int64 `json:"lost"`
 	Unseen *int64 `json:"unseen"`
-	// Recovered were indeterminate, yet seen, which does no harm. Phantom were rejected, yet seen. Unexpected were seen, and
-	// never sent.
+	// Recovered operations were indeterminate, yet seen, which does no harm. Phantom ones were rejected, yet seen. Unexpected
+	// ones were seen, and never sent.
 	Recovered  *int64 `json:"recovered"`
 	Phantom    *int64 `json:"phantom"`
 	Unexpected *int64 `json:"unexpected"`
 	Foreign    *int64 `json:"foreign"` // deliveries that are not of this stream
-	// LogDuplicates are at more than one offset. Redelivered are deliveries of an offset that was delivered before.
-	// EffectDuplicates were applied more than once.
+	// LogDuplicates are at more than one offset. Redelivered are repeated deliveries of an offset. EffectDuplicates were
+	// applied more than once.
 	LogDuplicates    *int64 `json:"log_duplicates"`
 	Redelivered      *int64 `json:"redelivered"`
 	EffectDuplicates *int64 `json:"effect_duplicates"`
 	ExtraCopies      *int64 `json:"extra_copies"`
 	MaxCopies        *int64 `json:"max_copies"` // of one operation
-	// OrderViolations were first seen after a later one of their key or partition. Regressions are decreases of any kind,
+	// OrderViolations were first seen after a later operation of their key or partition. Regressions are decreases of any kind,
 	// repeats included.
 	OrderViolations *int64 `json:"order_violations"`
 	Regressions     *int64 `json:"regressions"`
 	Gaps            *int64 `json:"gaps"`           // numbers missing within a key
-	AckCollisions   *int64 `json:"ack_collisions"` // acknowledged at a place at which another one was
+	AckCollisions   *int64 `json:"ack_collisions"` // acknowledged at a place that another operation's ack had named
 }
 
 // Second is one second of a stream.
@@ -304,22 +305,22 @@ type Second struct {
 	P50NS *int64 `json:"p50_ns"`
 	P99NS *int64 `json:"p99_ns"`
 	MaxNS *int64 `json:"max_ns"`
-	// EffectP50NS and EffectP99NS are of EffectTimes; absent where they are not known, or where the effect was not seen.
+	// EffectP50NS and EffectP99NS are percentiles of EffectTimes. Absent if they are not known, or if the effect was not seen.
 	EffectP50NS *int64 `json:"effect_p50_ns,omitempty"`
 	EffectP99NS *int64 `json:"effect_p99_ns,omitempty"`
 	// Limited: the load generator was saturated in this second.
 	Limited bool `json:"limited,omitempty"`
 }
 
-// Fault is what became of one fault.
+// Fault holds the facts about one fault.
 type Fault struct {
 	Name         string   `json:"name"`
-	Round        int      `json:"round,omitempty"` // of several injections of this name, from 1
+	Round        int      `json:"round,omitempty"` // number among several injections of this name, from 1
 	Link         *string  `json:"link"`
 	Part         *string  `json:"part,omitempty"`
-	Peer         string   `json:"peer,omitempty"` // of several behind the link, the one that was broken: broker-2
+	Peer         string   `json:"peer,omitempty"` // the broken one of several targets behind the link: broker-2
 	Kind         string   `json:"kind"`
-	Spec         string   `json:"spec"` // what it does, in words: "latency 80ms, jitter 20ms"
+	Spec         string   `json:"spec"` // its effect, in words: "latency 80ms, jitter 20ms"
 	StartNS      int64    `json:"start_ns"`
 	EndNS        int64    `json:"end_ns"`
 	Bit          bool     `json:"bit"`
@@ -328,7 +329,7 @@ type Fault struct {
 	ToTarget     *Passage `json:"to_target,omitempty"` // the same, by direction
 	FromTarget   *Passage `json:"from_target,omitempty"`
 	Healed       bool     `json:"healed"`
-	Error        string   `json:"error,omitempty"` // of injecting, healing or probing
+	Error        string   `json:"error,omitempty"` // the error of injecting, healing or probing
 	DetectionNS  *int64   `json:"detection_ns"`
 	RecoveryNS   *int64   `json:"recovery_ns"`
 	Recovered    *bool    `json:"recovered"`
@@ -336,30 +337,30 @@ type Fault struct {
 	DetectedBy   string   `json:"detected_by,omitempty"` // the stream that showed it first
 	Unrecovered  []string `json:"unrecovered,omitempty"` // the streams that did not recover
 	SlowestBack  string   `json:"slowest_back,omitempty"`
-	RecoveryGoal string   `json:"recovery_goal,omitempty"` // what counts as recovered, in words
+	RecoveryGoal string   `json:"recovery_goal,omitempty"` // the definition of recovered, in words
 	// PerStream holds the same by stream.
 	PerStream map[string]StreamRecovery `json:"per_stream,omitempty"`
 }
 
-// Passage is what met a fault in one direction. A connection that met it in both counts in both.
+// Passage counts the traffic that met a fault in one direction. A connection that met it in both counts in both.
 type Passage struct {
 	Connections int64 `json:"connections"`
 	Bytes       int64 `json:"bytes"`
 }
 
-// StreamRecovery is how one stream took one fault.
+// StreamRecovery describes how one stream suffered from one fault and recovered.
 type StreamRecovery struct {
 	DetectionNS *int64 `json:"detection_ns"`
-	// BadBefore is set when the last second before the fault was bad already: what came then is not the fault's to tell.
+	// BadBefore is set when the last second before the fault was bad already: later bad seconds say nothing about the fault.
 	BadBefore  bool   `json:"bad_before,omitempty"`
 	RecoveryNS *int64 `json:"recovery_ns"`
-	// RecoveryFromNS is set when bad seconds may have been the generator's own doing: without them recovery took so long.
+	// RecoveryFromNS is set when the load generator may have caused some bad seconds. It is the recovery without them.
 	RecoveryFromNS *int64 `json:"recovery_from_ns,omitempty"`
 	Recovered      *bool  `json:"recovered"`
 	Metastable     *bool  `json:"metastable"`
 }
 
-// Validity says whether the generator and the faults did what the plan said.
+// Validity says whether the load generator and the faults followed the plan.
 type Validity struct {
 	Verdict      Verdict  `json:"verdict"`
 	Why          []string `json:"why"`
@@ -369,12 +370,12 @@ type Validity struct {
 	Dropped      int64    `json:"dropped"`
 	CPU          *float64 `json:"cpu"`
 	GCPauseP99NS *int64   `json:"gc_pause_p99_ns"`
-	// LinkCostNS is, by link, how much longer a round trip takes over it than without it, measured when it was opened.
+	// LinkCostNS is, by link, the extra time of a round trip over it, measured when the link was opened.
 	LinkCostNS map[string]int64 `json:"link_cost_ns,omitempty"`
 }
 
-// Finding is an observation that no gate asked for, told in the report: a duplicate nobody gated, a fault that
-// touched no traffic, a stream with no gate on errors.
+// Finding is an observation without a gate, shown in the report: a duplicate, a fault that touched no traffic, a stream with no
+// gate on errors.
 type Finding struct {
 	Kind   string `json:"kind"`
 	Stream string `json:"stream,omitempty"`
@@ -382,8 +383,8 @@ type Finding struct {
 	Text   string `json:"text"`
 }
 
-// Violation is the evidence of one anomaly, a line of violations.jsonl. Times count from the end of the warm-up; null
-// where no longer known (only the most recent operations keep their details).
+// Violation is the evidence of one anomaly, a line of violations.jsonl. Times count from the end of the warm-up. A time is null
+// if it is no longer known: only the most recent operations keep their details.
 type Violation struct {
 	Kind      string     `json:"kind"` // lost, phantom, effect_duplicate, ...
 	Stream    string     `json:"stream"`
@@ -393,7 +394,7 @@ type Violation struct {
 	Key       string     `json:"key,omitempty"`
 	Outcome   string     `json:"outcome,omitempty"`
 	PlannedNS *int64     `json:"planned_ns"`
-	SentNS    *int64     `json:"sent_ns"` // of the first attempt
+	SentNS    *int64     `json:"sent_ns"` // begin of the first attempt
 	DoneNS    *int64     `json:"done_ns"`
 	Attempts  []Try      `json:"attempts"`
 	Seen      []Sighting `json:"seen"`
@@ -417,7 +418,7 @@ type Sighting struct {
 	Origin    string `json:"origin,omitempty"`
 }
 
-// SightingAt is a sighting at a position, or at none where it is not known.
+// SightingAt is a sighting at a position, or without one if the position is not known.
 func SightingAt(p drivers.Position, atNS int64) Sighting {
 	s := Sighting{AtNS: atNS}
 	if p.Known {

@@ -20,7 +20,7 @@ const (
 	ViolationsFile = "violations.jsonl"
 )
 
-// Record is all that a report is made of.
+// Record is the input of a report.
 type Record struct {
 	Run *Run
 	// Scenario is the text of the scenario as it was run; empty when the folder holds none.
@@ -61,9 +61,8 @@ func WriteJSON(w io.Writer, rec *Record) error {
 	return err
 }
 
-// WriteFile replaces the file at path in one step: readers see the old bytes or the new ones, also after a crash. A link
-// keeps pointing where it did. What is no file (a pipe, a device) is written to and not replaced. At most one call per path
-// at a time.
+// WriteFile replaces the file at path in one step: readers see the old bytes or the new ones, also after a crash. A symbolic
+// link stays a link. A pipe or a device is written to and not replaced. At most one call per path at a time.
 func WriteFile(path string, data []byte) error {
 	target := path
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
@@ -110,7 +109,7 @@ func fill(path string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// syncDir puts a rename on the disk. Not every file system can sync a folder; the rename is atomic all the same.
+// syncDir puts a rename on the disk. Some file systems cannot sync a folder; the rename is atomic all the same.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -120,7 +119,8 @@ func syncDir(dir string) error {
 	return d.Close()
 }
 
-// Load reads the record in a folder. run.json must be there; what a crash cut off at the end of the evidence is left out.
+// Load reads the record in a folder. run.json must be there. A line at the end of the evidence that a crash truncated is left
+// out.
 func Load(dir string) (*Record, error) {
 	path := filepath.Join(dir, RunFile)
 	data, err := os.ReadFile(path)
@@ -159,8 +159,8 @@ func readOptional(path string) ([]byte, error) {
 	return data, nil
 }
 
-// decodeViolations reads JSON lines. A last line without its newline was cut by a crash and is left out, as is one that
-// the newline outlived; a broken line elsewhere is an error.
+// decodeViolations reads JSON lines. A last line without its newline was truncated by a crash and is left out, and so is a
+// truncated line before a final newline. A broken line elsewhere is an error.
 func decodeViolations(r io.Reader) ([]Violation, error) {
 	var all []Violation
 	lines := bufio.NewReader(r)
@@ -185,8 +185,8 @@ func decodeViolations(r io.Reader) ([]Violation, error) {
 	}
 }
 
-// filled copies run with empty lists and maps in place of nil ones: in the record an empty list is [] and not null. What
-// was not measured stays nil.
+// filled copies run with empty lists and maps in place of nil ones: an empty list in the record is [] and not null. An
+// unmeasured value stays nil.
 func filled(run *Run) *Run {
 	r := *run
 	list(&r.Why)

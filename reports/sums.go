@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// Sums checks the record against itself and returns each identity that does not hold, in words and in a fixed order:
-// offered = sent + dropped; sent = acked + rejected + indeterminate; the windows and the seconds add up to the total; a
-// verdict agrees with what it was made of. An empty list is a record whose numbers add up.
+// Sums checks the record against itself. It returns each identity that does not hold, in words and in a fixed order: offered =
+// sent + dropped; sent = acked + rejected + indeterminate; the windows and the seconds add up to the total; a verdict agrees
+// with its reasons. An empty list means that the numbers add up.
 func Sums(run *Run) []string {
 	c := &audit{run: run}
 	for _, name := range run.StreamNames() {
@@ -19,7 +19,7 @@ func Sums(run *Run) []string {
 	return c.broken
 }
 
-// audit gathers what is broken in one record.
+// audit gathers the broken identities of one record.
 type audit struct {
 	run    *Run
 	broken []string
@@ -68,8 +68,8 @@ func (c *audit) stream(name string, s *Stream) {
 	c.grouped(name, s)
 }
 
-// steps: each step's windows add up to it, its failures are the attempts that were not acked, and a step is begun when the
-// one before it was acked, within an attempt.
+// steps checks the steps of a chain. Each step's windows add up to it. Its failures are the attempts that were not acked. A
+// step is begun when the one before it was acked, within an attempt.
 func (c *audit) steps(name string, s *Stream) {
 	for i := range s.Steps {
 		step := &s.Steps[i]
@@ -130,7 +130,7 @@ func (c *audit) measures(where string, m *Measures) {
 	c.latency(where+": service", m.Service, -1)
 }
 
-// describes says whether the record says what a count of a check is.
+// describes reports whether the record describes a check's count.
 func (c *audit) describes(name string) bool {
 	for _, d := range c.run.Checks {
 		if d.Name == name {
@@ -140,8 +140,8 @@ func (c *audit) describes(name string) bool {
 	return false
 }
 
-// operations are the counts of the operations that a stream's integrity speaks of, in a window or in all: its own, or those
-// of the stream whose operations it looks for; nil where it knows of none.
+// operations are the counts that a stream's integrity refers to, in a window or in all: its own operations, or those of the
+// stream whose operations it looks for. nil if there are none.
 func (c *audit) operations(s *Stream, window string) *Counts {
 	of := s
 	if s.Consumes() {
@@ -177,7 +177,7 @@ func (c *audit) latency(where string, l *Latency, total int64) {
 		c.that(last == nil || *p >= *last*0.998, "%s: percentile %d is below the one before", where, i)
 		last = p
 	}
-	above := false // of a percentile that is null
+	above := false // percentiles that are null
 	for _, p := range []*float64{l.P50, l.P90, l.P95, l.P99, l.P999} {
 		c.that(!above || p == nil, "%s: a percentile is known above one that is not", where)
 		above = above || p == nil
@@ -223,7 +223,7 @@ func (c *audit) second(name string, i int, s *Second) {
 	c.that(i == 0 || s.StartNS > c.run.Streams[name].Seconds[i-1].StartNS, "%s: seconds are not in order", where)
 }
 
-// known checks the integrity counts of one window against the operations that they speak of, nil when there are none.
+// known checks the integrity counts of one window against the operations to which they refer, nil when there are none.
 func (c *audit) known(where string, m *Measures, of *Counts) {
 	i := m.Integrity
 	if i == nil {
@@ -236,7 +236,7 @@ func (c *audit) known(where string, m *Measures, of *Counts) {
 	}
 	if of == nil {
 		for _, name := range []string{"acked", "lost", "unseen", "recovered", "phantom", "unexpected"} {
-			c.that(i.Count(name) == nil, "%s: %s is told, and there are no operations", where, name)
+			c.that(i.Count(name) == nil, "%s: %s has a value, and there are no operations", where, name)
 		}
 		of = &Counts{}
 	}
@@ -275,7 +275,7 @@ func (c *audit) integrity(name string, s *Stream) {
 				continue
 			}
 			n := i.Count(count)
-			// What is only known to be "at least" is null where nothing of it was found.
+			// A count that is only a lower bound is null in a window without findings.
 			c.that(n != nil || *total > 0, "%s: %s is known in total and not in %s", name, count, window)
 			if n == nil {
 				continue
@@ -305,7 +305,7 @@ func (c *audit) faults() {
 	c.windows()
 }
 
-// verdict checks that a pass is one: the worst that a record can say wrongly.
+// verdict checks that a pass is justified: a wrong pass is the worst error of a record.
 func (c *audit) verdict() {
 	r := c.run
 	failed := false
@@ -313,7 +313,7 @@ func (c *audit) verdict() {
 		g := &r.Gates[i]
 		failed = failed || g.Verdict == Fail
 		c.that(g.Verdict == Pass || r.Verdict != Pass, "the run passes and gate %q does not", g.Expr)
-		// A time may be beyond every answer, which is null and still decides.
+		// A time may be beyond every answer: it is null and still decides.
 		c.that(g.Verdict != Pass || g.Observed != nil || g.Unit == "ns", "gate %q passes and nothing was observed", g.Expr)
 	}
 	c.that(r.Verdict != Fail || failed, "the run fails and no gate does")

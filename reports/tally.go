@@ -46,7 +46,7 @@ func (i *Integrity) Count(name string) *int64 {
 	return nil
 }
 
-// TakeOrder takes the counts of the order within keys over from another account of the same deliveries.
+// TakeOrder takes the counts of the order within keys from another account of the same deliveries.
 func (i *Integrity) TakeOrder(from *Integrity) {
 	i.OrderViolations, i.Regressions, i.Gaps = from.OrderViolations, from.Regressions, from.Gaps
 }

@@ -10,12 +10,12 @@ import (
 	"sync"
 )
 
-// EvidenceLimit is how many violations of one kind, stream and window are kept.
+// EvidenceLimit is the number of violations of one kind, stream and window that are kept.
 const EvidenceLimit = 100
 
-// ViolationWriter appends evidence to violations.jsonl, one JSON object a line. Of each kind it keeps the first
-// EvidenceLimit per stream and window, so that one flood does not hide the others; how many there were stands in the run.
-// It is safe for concurrent use.
+// ViolationWriter appends evidence to violations.jsonl, one JSON object per line. Of each kind it keeps the first EvidenceLimit
+// per stream and window, so that one flood does not hide the others. The run holds the full numbers. It is safe for concurrent
+// use.
 type ViolationWriter struct {
 	mu   sync.Mutex
 	file *os.File
@@ -36,7 +36,7 @@ func NewViolationWriter(dir string) (*ViolationWriter, error) {
 }
 
 // Write appends one violation, or leaves it out when enough of its kind were kept. A line goes out in one write: a crash
-// cuts the last line at most. After an error nothing more is written and the error is returned again.
+// truncates at most the last line. After an error Write writes nothing more and returns the same error again.
 func (w *ViolationWriter) Write(v *Violation) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -56,7 +56,7 @@ func (w *ViolationWriter) Write(v *Violation) error {
 	return nil
 }
 
-// Close puts the evidence on the disk. The writer is of no use after.
+// Close puts the evidence on the disk. The writer cannot be used afterwards.
 func (w *ViolationWriter) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

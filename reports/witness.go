@@ -1,13 +1,13 @@
 package reports
 
-// Witness is what arrived at the target of a stream, beside what was sent. Each request belongs to the window in which its
-// operation was due. null: not known. The counts are requests, except ArrivedOperations and ArrivedTwice (operations) and
-// MaxArrivals (requests of one operation). Replays are not among them.
+// Witness counts the requests that arrived at the target of a stream, beside the attempts sent. Each request belongs to the
+// window in which its operation was due. null: not known. The counts are requests, except ArrivedOperations and ArrivedTwice
+// (operations) and MaxArrivals (requests of one operation). Replays are not included.
 type Witness struct {
-	// AttemptsSent are the attempts that may have reached the wire, as the client knows them: its own resends included.
+	// AttemptsSent are the attempts that may have reached the wire, as the client knows them, its own resends included.
 	AttemptsSent *int64 `json:"attempts_sent"`
-	// Arrivals are requests whose head came to the target; ArrivedCut those of them whose body did not come whole;
-	// Answered those whose answer left the target whole while it was awaited.
+	// Arrivals are requests whose head arrived at the target. ArrivedCut are the ones whose body did not arrive whole. Answered
+	// are the ones whose answer left the target whole while it was awaited.
 	Arrivals   *int64 `json:"arrivals"`
 	ArrivedCut *int64 `json:"arrived_cut"`
 	Answered   *int64 `json:"answered"`
@@ -15,8 +15,8 @@ type Witness struct {
 	ArrivedOperations *int64 `json:"arrived_operations"`
 	ArrivedTwice      *int64 `json:"arrived_twice"` // at least twice
 	MaxArrivals       *int64 `json:"max_arrivals"`
-	// NotArrived are attempts sent beyond the arrivals of their operation; HiddenArrivals arrivals beyond the attempts sent:
-	// resends that nobody told of.
+	// NotArrived are attempts sent beyond the arrivals of their operation. HiddenArrivals are arrivals beyond the attempts
+	// sent: resends that the client did not report.
 	NotArrived     *int64 `json:"not_arrived"`
 	HiddenArrivals *int64 `json:"hidden_arrivals"`
 }
@@ -59,7 +59,7 @@ func (w *Witness) Count(name string) *int64 {
 	return nil
 }
 
-// witnessed checks what the witness counted: the windows add up, and no count exceeds what it is part of.
+// witnessed checks the witness's counts: the windows add up, and no count exceeds the count that includes it.
 func (c *audit) witnessed(name string, s *Stream) {
 	if s.Total.Witness == nil {
 		return
@@ -103,7 +103,7 @@ func (c *audit) arrivals(where string, m *Measures) {
 	atMost("hidden_arrivals", "arrivals")
 	atMost("not_arrived", "attempts_sent")
 	if sent := w.Count("attempts_sent"); sent != nil && c.run.Complete {
-		c.that(*sent == m.Attempts, "%s: the witness was told of %d attempts, the counts have %d", where, *sent, m.Attempts)
+		c.that(*sent == m.Attempts, "%s: the witness has %d attempts, the counts have %d", where, *sent, m.Attempts)
 		missing, hidden, came := w.Count("not_arrived"), w.Count("hidden_arrivals"), w.Count("arrivals")
 		if missing != nil && hidden != nil && came != nil {
 			c.that(*sent-*missing+*hidden == *came, "%s: %d attempts sent - %d not arrived + %d hidden are not %d arrivals", where, *sent, *missing, *hidden, *came)

@@ -23,10 +23,10 @@ func (r *Run) Others() []string {
 	return r.Why[1:]
 }
 
-// Title names the fault apart from others of its name.
+// Title tells the fault apart from others of its name.
 func (f *Fault) Title() string { return faults.Label(f.Name, f.Round) }
 
-// Place says what the fault broke: link orders, part fulfilment; empty when the record does not say.
+// Place names the broken thing: link orders, part fulfilment; empty when the record does not have it.
 func (f *Fault) Place() string {
 	switch {
 	case f.Link != nil && f.Peer != "" && !strings.HasSuffix(*f.Link, "/"+f.Peer):

@@ -9,9 +9,9 @@ import (
 	"wringer/reports/metric"
 )
 
-// Abort is a condition on which a run is given up: a gate turned round, true for so many seconds in a row.
+// Abort is a condition that ends a run early: an inverted gate that is true for a number of seconds in a row.
 type Abort struct {
-	// Gate is what must be true; it has no scope.
+	// Gate is the condition; it has no scope.
 	Gate Gate
 	// Seconds in a row, 1 or more.
 	Seconds int
@@ -19,7 +19,7 @@ type Abort struct {
 
 const abortForm = "write STREAM.METRIC COMPARISON VALUE [for TIME], as in orders.errors > 50% for 5s"
 
-// longestAbort bounds how long a condition must hold.
+// longestAbort bounds the time for which a condition must hold.
 const longestAbort = time.Hour
 
 // abort reads one condition or a list of them.
@@ -43,7 +43,7 @@ func (r *reader) abort(n *node, s *Scenario) {
 			continue
 		}
 		if c := s.Stream(a.Gate.Stream).Consume; c != nil {
-			r.problem(item, "abort %s: %s sends nothing; take a stream that does", quote(text), a.Gate.Stream)
+			r.problem(item, "abort %s: %s sends nothing; choose a stream that sends", quote(text), a.Gate.Stream)
 			continue
 		}
 		s.Abort = append(s.Abort, a)
@@ -59,7 +59,7 @@ func parseAbort(text string, catalogue *metric.Catalogue) (Abort, error) {
 		case err != nil:
 			return a, fmt.Errorf("for: %w; %s", err, abortForm)
 		case d < time.Second || d > longestAbort:
-			return a, fmt.Errorf("for: %s is not from 1s to %s: a run is looked at by the second", d, longestAbort)
+			return a, fmt.Errorf("for: %s is not between 1s and %s: the condition is checked once a second", d, longestAbort)
 		}
 		a.Seconds = int((d + time.Second - 1) / time.Second)
 	}
@@ -71,7 +71,7 @@ func parseAbort(text string, catalogue *metric.Catalogue) (Abort, error) {
 		return a, fmt.Errorf("takes no scope; %s", abortForm)
 	}
 	if !g.Metric.BySecond {
-		return a, fmt.Errorf("%s is not measured for each second: take a share, a time or a rate", g.Metric.Full())
+		return a, fmt.Errorf("%s is not measured for each second: use a share, a time or a rate", g.Metric.Full())
 	}
 	a.Gate = g
 	a.Gate.Expr = strings.TrimSpace(text)

@@ -14,22 +14,22 @@ import (
 	"wringer/reports/metric"
 )
 
-// moreThanNone tells of a value that is 0 although it was written down. A place that already has a problem is left alone.
+// moreThanNone reports a value that is 0 although it was written down. It leaves a place alone that already has a problem.
 func (d *decoder) moreThanNone(n *node, name string, zero bool) {
 	if zero && n != nil && !d.reportedAt(n) {
 		d.problem(n, "%s: must be more than 0", name)
 	}
 }
 
-// reportedAt says whether a problem was reported at the place of n.
+// reportedAt returns true if a problem was reported at the place of n.
 func (d *decoder) reportedAt(n *node) bool {
 	return slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Line == n.line && p.Col == n.col })
 }
 
-// atMost tells of a value beyond its bound.
+// atMost reports a value beyond its bound.
 func atMost[T int | int64 | uint64 | time.Duration](d *decoder, n *node, name string, value, most T) {
 	if value > most && n != nil {
-		d.problem(n, "%s: %v is more than the most, %v", name, value, most)
+		d.problem(n, "%s: %v is more than the maximum of %v", name, value, most)
 	}
 }
 
@@ -68,7 +68,7 @@ func setDefault[T comparable](p *T, value T) {
 	}
 }
 
-// checkStream checks a stream in itself and fills its defaults.
+// checkStream checks a stream by itself and fills its defaults.
 func (r *reader) checkStream(key, n *node, s *Stream) {
 	if n.kind != table {
 		return
@@ -81,7 +81,7 @@ func (r *reader) checkStream(key, n *node, s *Stream) {
 		r.problem(key, "%s: has no load; give rate (open model) or users (closed model)", s.Name)
 	}
 	if think := n.get("think"); think != nil && users == nil {
-		r.problem(think, "think: goes with users; a rate does not wait for answers")
+		r.problem(think, "think: works only with users; a rate does not wait for answers")
 	}
 	atLeastOne(&r.decoder, users, "users", s.Users)
 	atMost(&r.decoder, users, "users", s.Users, MaxUsers)
@@ -100,7 +100,7 @@ func (r *reader) checkStream(key, n *node, s *Stream) {
 	}
 	if at := n.get("outcomes"); at != nil && at.kind == table {
 		if len(s.Describe().Steps) > 0 {
-			r.problem(at, "outcomes: does not go with steps, whose codes do not tell what the steps before did; write ok in the step")
+			r.problem(at, "outcomes: does not work with steps, because the code of a step says nothing about earlier steps; write ok in the step")
 		}
 		r.checkOutcomes(at, s)
 	}
@@ -108,7 +108,7 @@ func (r *reader) checkStream(key, n *node, s *Stream) {
 
 func (r *reader) checkInFlight(at *node, s *Stream) {
 	if at != nil && s.Users > 0 {
-		r.problem(at, "max_in_flight: goes with rate; %d users have at most %d operations in flight", s.Users, s.Users)
+		r.problem(at, "max_in_flight: works only with rate; %d users have at most %d operations in flight", s.Users, s.Users)
 	}
 	atLeastOne(&r.decoder, at, "max_in_flight", s.MaxInFlight)
 	atMost(&r.decoder, at, "max_in_flight", s.MaxInFlight, MaxUsers)
@@ -141,7 +141,7 @@ func (r *reader) checkRetry(n *node, s *Stream) {
 	setDefault(&retry.Jitter, JitterFull)
 	if at := n.get("on"); at != nil && len(at.items) == len(retry.On) {
 		if len(retry.On) == 0 {
-			r.problem(at, "on: is empty; leave it out to retry whatever is indeterminate")
+			r.problem(at, "on: is empty; leave it out to retry every indeterminate attempt")
 		}
 		for i := range retry.On {
 			retry.On[i] = r.code(at.items[i], s, "on", retry.On[i])
@@ -149,7 +149,7 @@ func (r *reader) checkRetry(n *node, s *Stream) {
 	}
 }
 
-// checkOutcomes checks that each code has one meaning, and brings the codes into their usual form.
+// checkOutcomes checks that each code has one meaning, and normalizes the codes.
 func (r *reader) checkOutcomes(n *node, s *Stream) {
 	allowed := []string{drivers.Acked.String(), drivers.Rejected.String(), drivers.Indeterminate.String()}
 	seen := make(map[string]string)
@@ -163,7 +163,7 @@ func (r *reader) checkOutcomes(n *node, s *Stream) {
 		for i := range codes {
 			codes[i] = r.code(f.value.items[i], s, meaning, codes[i])
 			if before, ok := seen[codes[i]]; ok {
-				r.problem(f.value.items[i], "%s: %s stands under %s already; an answer has one meaning", meaning, codes[i], before)
+				r.problem(f.value.items[i], "%s: %s is listed under %s already; a code has one meaning", meaning, codes[i], before)
 			}
 			seen[codes[i]] = meaning
 		}
@@ -176,7 +176,7 @@ var commonCodes = []string{drivers.CodeTimeout, drivers.CodeCancelled, drivers.C
 
 var statusCode = regexp.MustCompile(`^[1-5][0-9][0-9]$`)
 
-// code brings an outcome's code into the form in which drivers report it: 503 gets the driver's prefix of a status, and all
+// code normalizes an outcome's code to the form in which drivers report it: 503 gets the driver's prefix of a status, and all
 // letters are small.
 func (r *reader) code(n *node, s *Stream, name, text string) string {
 	code := strings.ToLower(text)
@@ -193,7 +193,7 @@ func (r *reader) code(n *node, s *Stream, name, text string) string {
 	return code
 }
 
-// reserved are the words of windows that no fault may take for its name.
+// reserved are the words for windows that no fault may take as its name.
 var reserved = []string{faults.Baseline, faults.Drain, "warmup", "after"}
 
 // checkPlace: what a fault breaks must exist, or it would touch no traffic.
@@ -206,9 +206,9 @@ func (r *reader) checkPlace(name string, place faults.Place, n *node, s *Scenari
 				r.problem(placeOf(n, place.Link), "%s: %v", name, err)
 			}
 		case path != "" && slices.Contains(names, link):
-			r.problem(placeOf(n, place.Link), "%s: a link is broken as a whole: write %s, without %s", name, quote(link), quote("/"+path))
+			r.problem(placeOf(n, place.Link), "%s: this link breaks only as a whole: write %s, without %s", name, quote(link), quote("/"+path))
 		case !slices.Contains(names, link):
-			r.problem(placeOf(n, place.Link), "%s: there is no link %s; a link has the name of a stream, or stands under links; %s", name, quote(place.Link), choices(link, names))
+			r.problem(placeOf(n, place.Link), "%s: there is no link %s; a link has the name of a stream, or is listed under links; %s", name, quote(place.Link), choices(link, names))
 		}
 	}
 	if place.Part == "" || r.vars.anyLate {
@@ -236,7 +236,7 @@ func placeOf(n *node, name string) *node {
 	return n
 }
 
-// checkGate checks a gate against the rest of the scenario: what it asks for must be there to be judged.
+// checkGate checks a gate against the rest of the scenario: its stream, metric and window must exist.
 func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 	i := slices.IndexFunc(s.Traffic, func(t Stream) bool { return t.Name == g.Stream })
 	if i < 0 {
@@ -258,7 +258,7 @@ func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
 	r.checkScope(n, g, s)
 }
 
-// nameFault gives a gate on recovery without a scope the only fault that there is.
+// nameFault gives a gate on recovery without a scope the scenario's only fault.
 func (g *Gate) nameFault(s *Scenario) bool {
 	if g.Scope.Window == "" && len(s.entries) == 1 {
 		g.Scope.Window = faults.After(s.entries[0].Name)
@@ -303,8 +303,8 @@ func gaugesOf(s *Scenario, stream string) (names []string, ok bool) {
 			continue
 		}
 		if c := s.Traffic[i].Consume; c != nil {
-			told := c.Describe()
-			if names = slices.Clone(told.Gauges); told.Grouped {
+			d := c.Describe()
+			if names = slices.Clone(d.Gauges); d.Grouped {
 				names = append(names, reports.GroupGauges()...)
 			}
 			return names, c.Source != nil
@@ -315,7 +315,7 @@ func gaugesOf(s *Scenario, stream string) (names []string, ok bool) {
 	return nil, false
 }
 
-// Plan says in words how much the stream sends.
+// Plan describes in words how much the stream sends.
 func (s *Stream) Plan() string {
 	switch {
 	case s.Consume != nil:

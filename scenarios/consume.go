@@ -9,17 +9,17 @@ import (
 	"wringer/drivers"
 )
 
-// Consume is the `consume:` part of a stream that sends nothing: what others publish is read, and compared with what is
-// expected of it.
+// Consume is the `consume:` part of a stream that sends nothing. The stream reads records of others and compares them with an
+// expectation.
 type Consume struct {
-	// SourceName is the key under which Source stood: kafka.
+	// SourceName is the key under which the file has Source: kafka.
 	SourceName string               `yaml:"-"`
 	Source     drivers.SourceConfig `yaml:"-"`
 
-	Of     string   `yaml:"of" jsonschema_description:"The stream whose acked operations must show up, each under its {{id}}. Without it the records are judged by themselves, and none can be found lost."`
-	Expect []string `yaml:"expect" jsonschema:"enum=exactly once,enum=at least once,enum=at most once,enum=ordered per key" jsonschema_description:"What must hold; each stands for gates. at least once: lost == 0, and needs of; at most once: log_duplicates == 0; exactly once: both; with a group of consumers also group_lost == 0 and redelivered == 0; ordered per key: order_violations == 0, and needs a sequence, or of a stream with keys."`
+	Of     string   `yaml:"of" jsonschema_description:"The stream whose acked operations must show up, each under its {{id}}. Without of, the records are judged by themselves, and no loss can be found."`
+	Expect []string `yaml:"expect" jsonschema:"enum=exactly once,enum=at least once,enum=at most once,enum=ordered per key" jsonschema_description:"The expectations; each adds gates. at least once: lost == 0, and needs of; at most once: log_duplicates == 0; exactly once: both; with a group of consumers also group_lost == 0 and redelivered == 0; ordered per key: order_violations == 0, and needs a sequence, or of a stream with keys."`
 
-	at *node // where Source stands in the file
+	at *node // the place of Source in the file
 }
 
 // The expectations.
@@ -30,8 +30,8 @@ const (
 	OrderedPerKey = "ordered per key"
 )
 
-// expected lists the counts that must be 0: of the topic, and of the group where one reads. A group that gets all that
-// stands in a topic needs nobody to say what should.
+// expected lists the counts that must be 0: those of the topic, and those of the group if one reads. A group that must read the
+// whole topic needs no list of expected records.
 func (c *Consume) expected(expectation string) []string {
 	grouped := c.Describe().Grouped
 	once := func(topic, group string, needed bool) []string {
@@ -57,7 +57,7 @@ func (c *Consume) expected(expectation string) []string {
 	return nil
 }
 
-// Plan says in words what is expected.
+// Plan describes the expectation in words.
 func (c *Consume) Plan() string {
 	text := strings.Join(c.Expect, ", ")
 	if c.Of != "" {
@@ -97,13 +97,13 @@ func (r *reader) consume(n *node, s *Stream) {
 	}
 	r.table(n, "consume", reflect.ValueOf(c).Elem(), elsewhere)
 	if n.kind == table && c.SourceName == "" {
-		r.problem(n, "consume: says not where to read; give one of %s", strings.Join(sortedKeys(r.lang.Consume), ", "))
+		r.problem(n, "consume: names no place to read; give one of %s", strings.Join(sortedKeys(r.lang.Consume), ", "))
 	}
 }
 
 func (r *reader) consumeFrom(f field, c *Consume) {
 	if c.SourceName != "" {
-		r.problem(f.key, "consume: has %s already; a stream reads one place", c.SourceName)
+		r.problem(f.key, "consume: has %s already; a stream reads from one place", c.SourceName)
 		return
 	}
 	config := r.lang.Consume[f.key.text]()
@@ -115,11 +115,12 @@ func (r *reader) consumeFrom(f field, c *Consume) {
 	})
 }
 
-// checkConsume: what sends nothing has nothing of a load, and is held only to what it can show. Every stream has been read.
+// checkConsume: a stream that sends nothing has no load, and can be held only to the checks that its records allow. Every
+// stream has been read.
 func (r *reader) checkConsume(n *node, s *Stream, sc *Scenario) {
 	for _, f := range n.fields {
 		if f.key.text != "consume" {
-			r.problem(f.key, "%s: %s does not go with consume, which sends nothing; take one of the two away", s.Name, f.key.text)
+			r.problem(f.key, "%s: %s does not work with consume, which sends nothing; remove one of the two", s.Name, f.key.text)
 		}
 	}
 	setDefault(&s.Timeout, DefaultTimeout)
@@ -145,7 +146,7 @@ func (r *reader) checkOf(at *node, s *Stream, sc *Scenario) {
 	}
 }
 
-// expectations turns what is expected into gates, of which each must be measurable.
+// expectations turns the expectations into gates, each of which must be measurable.
 func (r *reader) expectations(at *node, s *Stream, sc *Scenario) {
 	if len(at.items) == 0 {
 		r.problem(at, "expect: is empty; leave it out, or write [exactly once]")

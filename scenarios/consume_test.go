@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A group that gets all that stands in a topic is held to it by itself; what should stand there, only another stream tells.
+// A group is compared with the whole topic by itself. The expected content of the topic comes only from another stream.
 func TestExpectationsStandForGates(t *testing.T) {
 	for _, c := range []struct {
 		workers  int

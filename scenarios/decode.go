@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// decoder fills Go values from nodes by their yaml tags, strictly, and gathers every problem on the way. A field may be
-// tagged jsonschema:"required" and, being a text, jsonschema:"enum=a,enum=b"; both are enforced.
+// decoder fills Go values from nodes by their yaml tags, strictly, and gathers every problem on the way. It enforces the tags
+// jsonschema:"required" and, for a text, jsonschema:"enum=a,enum=b".
 type decoder struct {
 	file     string
 	problems Problems
@@ -23,7 +23,7 @@ type decoder struct {
 	late bool
 }
 
-// nodeDecoder is a type with a form of its own.
+// nodeDecoder is a type with its own form in the file.
 type nodeDecoder interface {
 	decodeNode(d *decoder, n *node, name string)
 }
@@ -47,7 +47,7 @@ type part struct {
 	enum     []string
 }
 
-// parts lists the fields of a struct that have a key. Inlined structs count as if their fields stood in it.
+// parts lists the fields of a struct that have a key. Fields of inlined structs count as the struct's own.
 func parts(t reflect.Type) []part {
 	var out []part
 	for i := range t.NumField() {
@@ -88,7 +88,7 @@ func keysOf(t reflect.Type) []string {
 	return keys
 }
 
-// table decodes n into the struct v. Keys in elsewhere are left to their functions, which are called in file order.
+// table decodes n into the struct v. Keys in elsewhere go to their functions, which are called in file order.
 func (d *decoder) table(n *node, name string, v reflect.Value, elsewhere open) {
 	if n.kind != table {
 		d.problem(n, "%s: expects a table of keys, found %s", name, n.words())
@@ -179,7 +179,7 @@ func (d *decoder) value(n *node, name string, v reflect.Value) {
 	}
 }
 
-// tabular says that a type which has a text form may also be written as a table of keys.
+// tabular reports whether a type with a text form may also be written as a table of keys.
 func tabular(t reflect.Type) bool { return t.Kind() == reflect.Struct && len(parts(t)) > 0 }
 
 func (d *decoder) list(n *node, name string, v reflect.Value) {
@@ -210,8 +210,8 @@ func (d *decoder) mapping(n *node, name string, v reflect.Value) {
 	}
 }
 
-// text reads a scalar with its variables filled in. late says that the target's variables are still in it; the text is
-// then, and wherever late variables are permitted, encoded for fill.
+// text reads a scalar with its variables filled in. late means that the text still holds variables of the target. Where late
+// variables are permitted, the text is encoded for fill.
 func (d *decoder) text(n *node, name, wanted string) (text string, late, ok bool) {
 	if n.kind != scalar || n.null() {
 		d.problem(n, "%s: expects %s, found %s", name, wanted, n.words())
@@ -224,7 +224,7 @@ func (d *decoder) text(n *node, name, wanted string) (text string, late, ok bool
 	for _, p := range pieces {
 		late = late || p.late
 		if p.late && !d.late {
-			d.problem(n, "%s: ${%s} is known only once the target runs; it may stand in the texts of a driver, of effects and of links", name, p.text)
+			d.problem(n, "%s: ${%s} is known only once the target runs; it may be used in the texts of a driver, of effects and of links", name, p.text)
 			errs = append(errs, errors.New("late"))
 		}
 	}
@@ -234,7 +234,7 @@ func (d *decoder) text(n *node, name, wanted string) (text string, late, ok bool
 	return plain(pieces), late, len(errs) == 0
 }
 
-// wanted says in words what a scalar of type t is, with its form.
+// wanted describes a scalar of type t in words, with its form.
 func wanted(t reflect.Type) string {
 	switch {
 	case t == durationType:
@@ -273,7 +273,7 @@ func (d *decoder) scalar(n *node, name string, v reflect.Value) {
 	case v.Type() == durationType:
 		err = setDuration(v, text)
 	case n.quoted && text == n.text:
-		err = fmt.Errorf("expects %s, found the text %s: take the quotes away", want, quote(text))
+		err = fmt.Errorf("expects %s, found the text %s: remove the quotes", want, quote(text))
 	default:
 		err = setNumber(v, text, want)
 	}
@@ -288,7 +288,7 @@ func setDuration(v reflect.Value, text string) error {
 	return err
 }
 
-// parseDuration reads 500ms, 1.5s, 1h30m. Nothing in a scenario lasts a negative time, and a bare number has no meaning.
+// parseDuration reads 500ms, 1.5s, 1h30m. A negative duration or a bare number is an error.
 func parseDuration(text string) (time.Duration, error) {
 	if anyValue.MatchString(text) {
 		return 0, fmt.Errorf("%s has no unit: write %sms, %ss or %sm", clip(text), clip(text), clip(text), clip(text))
@@ -384,8 +384,8 @@ var (
 	noJSONNumber = regexp.MustCompile(`^[-+]?\.(inf|Inf|INF|nan|NaN|NAN)$`)
 )
 
-// plainValue gives an unquoted scalar its type, as YAML 1.2's core schema has it. What other readers of YAML see
-// differently, or what does not fit, is an error.
+// plainValue gives an unquoted scalar its type by YAML 1.2's core schema. A scalar that other readers of YAML see differently,
+// or that does not fit, is an error.
 func plainValue(text string) (any, error) {
 	switch {
 	case text == "true" || text == "True" || text == "TRUE":
@@ -393,7 +393,7 @@ func plainValue(text string) (any, error) {
 	case text == "false" || text == "False" || text == "FALSE":
 		return false, nil
 	case leadingZero.MatchString(text) && wholeNumber.MatchString(text):
-		return text, fmt.Errorf("%s begins with a zero: quote it if it is a text, or take the zero away", clip(text))
+		return text, fmt.Errorf("%s begins with a zero: quote it if it is a text, or remove the zero", clip(text))
 	case wholeNumber.MatchString(text), otherNumber.MatchString(text):
 		i, err := strconv.ParseInt(text, 0, 64)
 		if err != nil {
@@ -403,7 +403,7 @@ func plainValue(text string) (any, error) {
 	case floatNumber.MatchString(text):
 		f, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			return text, fmt.Errorf("%s is too large a number: quote it", clip(text))
+			return text, fmt.Errorf("%s is too large for a number: quote it", clip(text))
 		}
 		return f, nil
 	case noJSONNumber.MatchString(text):

@@ -1,9 +1,10 @@
-// Package scenarios holds the scenario language: what traffic to send, what to break meanwhile, and what must still hold.
+// Package scenarios holds the scenario language: the traffic to send, the faults to inject meanwhile, and the expectations to
+// check.
 //
-// Parse reads a scenario strictly and reports every problem at once, with positions and remedies. Its Language holds the
-// tables of drivers, effects, targets, links and faults, so the package knows no protocol. A scenario whose texts wait for the
-// target's addresses is completed by Resolve, once the target runs. Schema describes the language to editors.
+// Parse reads a scenario strictly and reports every problem at once, with positions and remedies. Its Language holds the tables
+// of drivers, effects, targets, links and faults, so the package knows no protocol. Resolve completes a scenario whose texts
+// hold the target's addresses, once the target runs. Schema describes the language to editors.
 //
-// Schedules are planned here: repetitions, grudges and a nemesis become planned faults, a pure function of the entries and the
-// seed. A Pacer says when operation n is due, whatever the target does.
+// This package plans schedules: repetitions, grudges and a nemesis become planned faults, a pure function of the entries and
+// the seed. A Pacer gives the planned start of operation n, independent of the target.
 package scenarios

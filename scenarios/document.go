@@ -15,13 +15,13 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// node is a value of the YAML file and its place. The tree is a plain one: anchors, aliases and merge keys are resolved,
-// and a scalar is its text, whose type depends on what is wanted of it.
+// node is a value of the YAML file with its place. The tree is plain: anchors, aliases and merge keys are resolved. A scalar is
+// a text, and its type depends on the field that it is decoded into.
 type node struct {
 	kind      kind
 	line, col int
 	text      string // of a scalar
-	quoted    bool   // quoted or a block: text, whatever it looks like
+	quoted    bool   // quoted or a block: always a text
 	items     []*node
 	fields    []field
 	size      int // values in it, aliases written out
@@ -51,7 +51,7 @@ func (n *node) get(key string) *node {
 	return nil
 }
 
-// null says that nothing stands there.
+// null reports whether the value is empty.
 func (n *node) null() bool {
 	if n.kind != scalar || n.quoted {
 		return false
@@ -76,8 +76,8 @@ func (n *node) words() string {
 	return quote(n.text)
 }
 
-// The bounds of a file beside its size. The parser is recursive, and its time grows with the square of the keys of a
-// table: within these it takes below a second.
+// Bounds of a file beside its size. The parser is recursive, and its time grows with the square of the keys of a table. Within
+// these bounds it takes less than a second.
 const (
 	maxTokens = 50_000
 	maxDepth  = 200
@@ -91,10 +91,10 @@ type document struct {
 	problem func(line, col int, message string)
 }
 
-// readDocument reads src. It returns nil after problems that leave nothing to go on with, and an empty table for an empty file.
+// readDocument reads src. It returns nil after problems that leave nothing to decode, and an empty table for an empty file.
 func readDocument(src []byte, problem func(line, col int, message string)) (root *node) {
 	d := &document{anchors: make(map[string]*node), problem: problem}
-	// The YAML library is not ours and the file may be anything: whatever it trips over is a problem of the file.
+	// The YAML library is not ours and the file may be anything: each of the library's panics is a problem of the file.
 	defer func() {
 		if r := recover(); r != nil {
 			problem(1, 1, fmt.Sprintf("this YAML cannot be read: %v", r))
@@ -109,7 +109,7 @@ func readDocument(src []byte, problem func(line, col int, message string)) (root
 	if !ok {
 		return nil
 	}
-	// Keys that stand twice are our own problem, told together with the rest.
+	// Duplicate keys are reported by this package, together with the other problems.
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		d.syntax(err, src)
@@ -118,7 +118,7 @@ func readDocument(src []byte, problem func(line, col int, message string)) (root
 	return d.body(file)
 }
 
-// plain checks size and encoding, and takes away what only other editors put there.
+// plain checks size and encoding, and removes a byte order mark and carriage returns.
 func (d *document) plain(src []byte) ([]byte, bool) {
 	if len(src) > MaxScenarioFileBytes {
 		d.problem(1, 1, fmt.Sprintf("the file is longer than %d bytes", MaxScenarioFileBytes))
@@ -132,7 +132,7 @@ func (d *document) plain(src []byte) ([]byte, bool) {
 			return nil, false
 		}
 		if at := bytes.IndexByte(line, 0); at >= 0 {
-			d.problem(i+1, utf8.RuneCount(line[:at])+1, "a zero byte stands here")
+			d.problem(i+1, utf8.RuneCount(line[:at])+1, "a zero byte is here")
 			return nil, false
 		}
 	}
@@ -184,7 +184,7 @@ func (d *depth) beyond(t *token.Token) bool {
 	return d.brackets > maxDepth
 }
 
-// syntax tells of an error of the YAML library, without its picture of the source.
+// syntax reports an error of the YAML library, without its excerpt of the source.
 func (d *document) syntax(err error, src []byte) {
 	var syntax *yaml.SyntaxError
 	if !errors.As(err, &syntax) || syntax.Token == nil {
@@ -194,7 +194,7 @@ func (d *document) syntax(err error, src []byte) {
 	at := syntax.Token.Position
 	message := "not YAML: " + strings.ReplaceAll(syntax.Message, "\t", `\t`)
 	if strings.Contains(syntax.Message, "\t") {
-		message += "; indent with blanks"
+		message += "; indent with spaces"
 	}
 	lines := bytes.Split(src, []byte("\n"))
 	if i := at.Line - 1; i >= 0 && i < len(lines) && (bytes.Contains(lines[i], []byte("{{")) || bytes.Contains(lines[i], []byte("${"))) {
@@ -212,7 +212,7 @@ func (d *document) body(file *ast.File) *node {
 		}
 		at := doc.Body.GetToken().Position
 		if _, ok := doc.Body.(*ast.DirectiveNode); ok {
-			d.problem(at.Line, at.Column, "YAML directives are not supported: take the line away")
+			d.problem(at.Line, at.Column, "YAML directives are not supported: remove the line")
 			return nil
 		}
 		body := d.node(doc.Body, &node{line: 1, col: 1})
@@ -232,7 +232,7 @@ func (d *document) body(file *ast.File) *node {
 	return root
 }
 
-// node reads one value; near is the place to name when it has none of its own.
+// node reads one value; near is the place to name when the value has no place of its own.
 func (d *document) node(n ast.Node, near *node) *node {
 	out := &node{line: near.line, col: near.col, size: 1}
 	if n == nil {
@@ -273,7 +273,7 @@ func (d *document) node(n ast.Node, near *node) *node {
 	return out
 }
 
-// alias is the anchored value itself: an alias stands after its anchor, so there is no cycle.
+// alias is the anchored value itself: an alias follows its anchor, so there is no cycle.
 func (d *document) alias(n *ast.AliasNode, at *node) *node {
 	name := n.Value.GetToken().Value
 	if value, ok := d.anchors[name]; ok {
@@ -283,10 +283,10 @@ func (d *document) alias(n *ast.AliasNode, at *node) *node {
 	return at
 }
 
-// grow adds sizes; aliases of aliases make numbers beyond every integer.
+// grow adds sizes and saturates: aliases of aliases make numbers beyond every integer.
 func grow(a, b int) int { return min(a+b, 1<<40) }
 
-// table reads the keys and values of a table into out. Merged keys give way to those that stand in the table itself.
+// table reads the keys and values of a table into out. The table's own keys override merged ones.
 func (d *document) table(out *node, values []*ast.MappingValueNode) {
 	out.kind = table
 	if len(values) > 0 { // the place of a block table is that of its first key
@@ -307,7 +307,7 @@ func (d *document) table(out *node, values []*ast.MappingValueNode) {
 			continue
 		}
 		if first, ok := seen[key.text]; ok {
-			d.problem(key.line, key.col, fmt.Sprintf("key %s stands here twice, first in line %d", quote(key.text), first.line))
+			d.problem(key.line, key.col, fmt.Sprintf("key %s is here twice, first in line %d", quote(key.text), first.line))
 			continue
 		}
 		seen[key.text] = key
@@ -337,7 +337,7 @@ func (d *document) merge(out, from *node, seen map[string]*node) {
 		}
 		for _, f := range t.fields {
 			if d.values++; d.values > maxValues {
-				out.size = grow(out.size, maxValues) // told once, of the whole file
+				out.size = grow(out.size, maxValues) // reported once, for the whole file
 				return
 			}
 			if _, ok := seen[f.key.text]; !ok {
@@ -348,7 +348,7 @@ func (d *document) merge(out, from *node, seen map[string]*node) {
 	}
 }
 
-// key reads a key, which is taken as it is written; false when it cannot be one.
+// key reads a key as it is written; false when the node cannot be a key.
 func (d *document) key(k ast.MapKeyNode, near *node) (*node, bool) {
 	n := ast.Node(k)
 	if explicit, ok := n.(*ast.MappingKeyNode); ok {
@@ -360,7 +360,7 @@ func (d *document) key(k ast.MapKeyNode, near *node) (*node, bool) {
 		return out, false
 	}
 	if strings.Contains(out.text, "${") {
-		d.problem(out.line, out.col, "${...} stands in a key: only values may hold it")
+		d.problem(out.line, out.col, "${...} is in a key: only values may hold it")
 	}
 	return out, true
 }

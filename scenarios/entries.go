@@ -19,7 +19,7 @@ func (r *reader) plan(n *node, s *Scenario) {
 	}
 	if len(n.items) > MaxFaults {
 		r.blurred = true
-		r.problem(n, "faults: holds %d, and %d is the most", len(n.items), MaxFaults)
+		r.problem(n, "faults: %d entries; the maximum is %d", len(n.items), MaxFaults)
 		return
 	}
 	before := len(r.problems)
@@ -33,7 +33,7 @@ func (r *reader) plan(n *node, s *Scenario) {
 	}
 	sound := len(r.problems) == before
 	for i := range s.entries {
-		// What waits for another can be placed in time only where nothing is wrong.
+		// An entry that waits for another can be placed in time only if nothing is wrong.
 		if e := &s.entries[i]; sound || e.At != nil {
 			r.checkEnd(e, s)
 		}
@@ -49,7 +49,7 @@ func (r *reader) plan(n *node, s *Scenario) {
 	}
 }
 
-// entry reads one entry. The key that only its kind has tells what the other keys are.
+// entry reads one entry. The key that only its kind has decides the meaning of the other keys.
 func (r *reader) entry(n *node) (e Entry, ok bool) {
 	e.at = n
 	if n.kind != table {
@@ -74,7 +74,7 @@ func title(n *node) string {
 	return "fault"
 }
 
-// several reads an entry on several links as if it stood there once for each.
+// several reads an entry on several links as one entry for each link.
 func (r *reader) several(n *node, e *Entry) bool {
 	at := n.get("links")
 	if at.kind != list || len(at.items) == 0 {
@@ -106,7 +106,7 @@ func (r *reader) kind(n *node, e *Entry) bool {
 	}
 	lead, ok := r.lead(found)
 	if !ok {
-		r.problem(n, "faults: each takes exactly one key of %s, which says what is broken, or nemesis", strings.Join(leads, ", "))
+		r.problem(n, "faults: each entry takes exactly one key of %s, the thing to break, or nemesis", strings.Join(leads, ", "))
 		return false
 	}
 	config := r.lang.Faults[lead]()
@@ -119,7 +119,7 @@ func (r *reader) kind(n *node, e *Entry) bool {
 	return true
 }
 
-// lead is the one of several keys whose kind has them all: of link and kafka it is kafka, which breaks a link's protocol.
+// lead is the one of several keys whose kind has all the others. Of link and kafka it is kafka, which breaks a link's protocol.
 func (r *reader) lead(found []string) (lead string, ok bool) {
 	for _, key := range found {
 		keys := keysOf(reflect.TypeOf(r.lang.Faults[key]()).Elem())
@@ -134,7 +134,7 @@ func (r *reader) lead(found []string) (lead string, ok bool) {
 	return lead, ok
 }
 
-// entryTable decodes the keys that every entry has and those of its kind, which stand beside each other.
+// entryTable decodes the keys of every entry and those of its kind, which are keys of one table.
 func (r *reader) entryTable(n *node, e *Entry, config faults.Config) {
 	kindOf := reflect.ValueOf(config).Elem()
 	own := &node{kind: table, line: n.line, col: n.col}
@@ -160,7 +160,7 @@ func (r *reader) checkEntry(i int, s *Scenario) {
 		case !faultName.MatchString(e.Name):
 			r.problem(at, "name: %s is no name of a fault: write letters, digits, - and _, at most 50", quote(e.Name))
 		case slices.Contains(reserved, e.Name):
-			r.problem(at, "name: %s is a word for the windows of every run; take another", e.Name)
+			r.problem(at, "name: %s is a word for the windows of every run; choose another", e.Name)
 		case slices.ContainsFunc(s.entries[:i], func(o Entry) bool { return o.Name == e.Name }):
 			r.problem(at, "name: two faults are named %s", e.Name)
 		}
@@ -183,7 +183,7 @@ func (r *reader) checkTime(e *Entry, s *Scenario) {
 	timed := e.At != nil || e.After != ""
 	switch {
 	case by >= 0 && (timed || n.get("for") != nil || n.get("every") != nil && e.Every > 0):
-		r.problem(n, "%s: the nemesis %s chooses its times; take at, after, for and every away, or its name out of choose", e.Name, s.entries[by].Name)
+		r.problem(n, "%s: the nemesis %s chooses its times; remove at, after, for and every, or remove its name from choose", e.Name, s.entries[by].Name)
 	case by >= 0:
 		return
 	case !timed && n.get("at") == nil:
@@ -192,7 +192,7 @@ func (r *reader) checkTime(e *Entry, s *Scenario) {
 		r.problem(n.get("after"), "%s: has at and after; give one of them", e.Name)
 	}
 	if at := n.get("delay"); at != nil && e.After == "" {
-		r.problem(at, "delay: goes with after")
+		r.problem(at, "delay: works only with after")
 	}
 	if n.get("for") == nil {
 		r.problem(n, "%s: the key for is missing", title(n))
@@ -203,7 +203,7 @@ func (r *reader) checkTime(e *Entry, s *Scenario) {
 	}
 }
 
-// checkAfter: what the entry waits for must come to an end.
+// checkAfter: the fault for which the entry waits must come to an end.
 func (r *reader) checkAfter(e *Entry, s *Scenario) {
 	at := e.at.get("after")
 	seen := []string{e.Name}
@@ -238,14 +238,14 @@ func (r *reader) checkRepeat(e *Entry) {
 	atLeastOne(&r.decoder, times, "times", e.Times)
 	switch {
 	case times != nil && every == nil:
-		r.problem(times, "times: goes with every: how long from one beginning to the next")
+		r.problem(times, "times: works only with every, the time from one beginning to the next")
 	case e.Every > 0 && e.Every < e.For:
 		r.problem(every, "every: %s is shorter than the fault, %s: it would begin again before it has ended", e.Every, e.For)
 	case times != nil:
 		r.moreThanNone(every, "every", e.Every == 0)
 	}
 	if e.Nemesis != nil && (times != nil || every != nil) {
-		r.problem(n, "%s: every and times of a nemesis stand inside it", e.Name)
+		r.problem(n, "%s: every and times of a nemesis belong inside nemesis", e.Name)
 	}
 }
 
@@ -253,7 +253,7 @@ func (r *reader) checkGrudge(e *Entry) {
 	links, grudge := e.at.get("links"), e.at.get("grudge")
 	if links == nil {
 		if grudge != nil {
-			r.problem(grudge, "grudge: goes with links: [a, b, c]")
+			r.problem(grudge, "grudge: works only with links: [a, b, c]")
 		}
 		return
 	}
@@ -270,7 +270,7 @@ func (r *reader) checkGrudge(e *Entry) {
 	}
 }
 
-// leastTurn keeps a turn in a ring from being nothing but its own switching.
+// leastTurn bounds a turn in a ring from below: a shorter turn would be switching alone.
 const leastTurn = 10 * time.Millisecond
 
 func (r *reader) checkNemesis(e *Entry, s *Scenario) {
@@ -294,11 +294,11 @@ func (r *reader) checkNemesis(e *Entry, s *Scenario) {
 		}
 	}
 	if at.kind == table && e.For > 0 && e.Nemesis.For.From > e.For {
-		r.problem(at.get("for"), "for: %s is longer than the nemesis goes on, %s: nothing would ever be injected", e.Nemesis.For.From, e.For)
+		r.problem(at.get("for"), "for: %s is longer than the nemesis lasts, %s: nothing would ever be injected", e.Nemesis.For.From, e.For)
 	}
 }
 
-// checkEnd: every fault must be over when the run is.
+// checkEnd: every fault must be over when the run ends.
 func (r *reader) checkEnd(e *Entry, s *Scenario) {
 	start, ok := e.start(s.entries)
 	if end := e.last(start); ok && s.Run.Duration > 0 && (end > s.Run.Duration || end < 0) {
@@ -306,18 +306,18 @@ func (r *reader) checkEnd(e *Entry, s *Scenario) {
 	}
 }
 
-// checkCount bounds what the entries come to.
+// checkCount bounds the number of injections of all entries.
 func (r *reader) checkCount(n *node, s *Scenario) {
 	total := 0
 	for i := range s.entries {
 		if total += s.entries[i].most(s.entries, s.Run.Duration); total > MaxRounds || total < 0 {
-			r.problem(n, "faults: the schedule comes to more than %d injections; repeat less often", MaxRounds)
+			r.problem(n, "faults: the schedule has more than %d injections; repeat less often", MaxRounds)
 			return
 		}
 	}
 }
 
-// possible lists the names of the windows that some seed may give the run.
+// possible lists the names of the windows that the run has with some seed.
 func (s *Scenario) possible() (names []string) {
 	for _, e := range s.entries {
 		if e.Nemesis == nil {
@@ -330,7 +330,7 @@ func (s *Scenario) possible() (names []string) {
 	return names
 }
 
-// String tells a range as it was written.
+// String writes a range as a scenario does.
 func (r Range) String() string {
 	if r.From == r.To {
 		return r.From.String()

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/faults"
 )
 
 // File is a path that a scenario names by a field with the tag path: "file", "folder" or "socket".
@@ -36,10 +37,8 @@ func (s *Scenario) Files() []File {
 			w.walk(at+"consume."+t.Consume.SourceName, reflect.ValueOf(t.Consume.Source), "")
 		}
 	}
-	for i := range s.entries {
-		for _, config := range s.entries[i].configs {
-			w.walk("fault "+s.entries[i].Name, reflect.ValueOf(config), "")
-		}
+	for _, b := range s.Breaks() {
+		w.walk("fault "+b.Name, reflect.ValueOf(b.Config), "")
 	}
 	return w.found
 }
@@ -90,4 +89,21 @@ func (w *pathWalker) fields(at string, v reflect.Value) {
 		}
 		w.walk(place, v.Field(i), f.Tag.Get("path"))
 	}
+}
+
+// Break is one way in which a fault of the scenario breaks something.
+type Break struct {
+	Name   string // of the fault
+	Config faults.Config
+}
+
+// Breaks lists what the faults of the scenario can do, those that a nemesis may choose too, in the order of the scenario.
+func (s *Scenario) Breaks() []Break {
+	var all []Break
+	for i := range s.entries {
+		for _, config := range s.entries[i].configs {
+			all = append(all, Break{s.entries[i].Name, config})
+		}
+	}
+	return all
 }

@@ -19,7 +19,7 @@ type Gate struct {
 	Expr   string // as written
 	Stream string
 	Metric *metric.Metric
-	// Argument of the metric, as in within(250ms); 0 where it takes none.
+	// Argument of the metric, as in within(250ms); 0 if the metric takes none.
 	Argument time.Duration
 	// Comparison is one of < <= > >= == !=.
 	Comparison string
@@ -29,9 +29,9 @@ type Gate struct {
 	Line  int // in the scenario file, from 1; 0 when it came from elsewhere
 }
 
-// Scope says over what a gate is judged.
+// Scope is the part of the run over which a gate is judged.
 type Scope struct {
-	// Window is the window's name; empty: all that was measured.
+	// Window is the window's name; empty: the whole measured part.
 	Window string
 	// EverySecond: the worst second decides.
 	EverySecond bool
@@ -40,9 +40,8 @@ type Scope struct {
 // comparisons are those that a gate may use.
 var comparisons = []string{"<", "<=", ">", ">=", "==", "!="}
 
-// ParseGate reads STREAM.METRIC COMPARISON VALUE [SCOPE], a metric being one of the catalogue. A word that is no metric is
-// taken for a driver's gauge: only the scenario knows its drivers. Errors name the part that is wrong and what is allowed
-// there.
+// ParseGate reads STREAM.METRIC COMPARISON VALUE [SCOPE] with a metric of the catalogue. It takes an unknown metric for a
+// driver's gauge: only the scenario knows its drivers. Errors name the wrong part and the allowed words.
 func ParseGate(expr string, catalogue *metric.Catalogue) (Gate, error) {
 	p := gateParser{catalogue: catalogue, gauges: func(string) ([]string, bool) { return nil, false }}
 	return p.parse(expr)
@@ -99,7 +98,7 @@ func (p *gateParser) metric(g *Gate, text string) error {
 	name, argument, called := strings.Cut(text, "(")
 	if of, _, ok := strings.Cut(name, "."); ok && !called && slices.Contains(p.catalogue.Prefixes(), of) {
 		if g.Metric = p.catalogue.Lookup(name); g.Metric == nil {
-			return fmt.Errorf("unknown metric %s; after %s. stands one of %s", quote(text), of, strings.Join(p.catalogue.Names(of), ", "))
+			return fmt.Errorf("unknown metric %s; after %s. write one of %s", quote(text), of, strings.Join(p.catalogue.Names(of), ", "))
 		}
 		return nil
 	}
@@ -120,7 +119,7 @@ func (p *gateParser) metric(g *Gate, text string) error {
 	return p.unknown(text, gauges)
 }
 
-// unknown says what is allowed in place of a word that is no metric.
+// unknown lists the allowed words in place of a word that is no metric.
 func (p *gateParser) unknown(text string, gauges []string) error {
 	allowed := choices(text, append(p.catalogue.Names(""), gauges...))
 	for _, of := range p.catalogue.Prefixes() {
@@ -167,7 +166,7 @@ func (g *Gate) parseLimit(text string) error {
 		g.Limit = float64(p)
 		return err
 	case metric.Count:
-		n, err := strconv.ParseUint(text, 10, 53) // what a float64 holds exactly
+		n, err := strconv.ParseUint(text, 10, 53) // a float64 holds such a number exactly
 		if err != nil {
 			return fmt.Errorf("%s counts operations: %s is no whole number such as 0 or 100", g.Metric.Name, quote(text))
 		}
@@ -185,8 +184,8 @@ func (g *Gate) parseLimit(text string) error {
 	return nil
 }
 
-// parseShare reads 1% or 0.01. The percent sign becomes an exponent, so that 0.7% is the same number as 0.007: dividing
-// by 100 would round twice.
+// parseShare reads 1% or 0.01. The percent sign becomes an exponent, so that 0.7% is the same number as 0.007: dividing by 100
+// would round twice.
 func (g *Gate) parseShare(text string) error {
 	number, percent := strings.CutSuffix(text, "%")
 	if !decimal.MatchString(number) {
@@ -205,7 +204,7 @@ func (g *Gate) parseShare(text string) error {
 
 const scopeForm = "a scope is one of: during WINDOW, after FAULT, in every second"
 
-// parseScope reads the scopes, of which a window and every second may stand together.
+// parseScope reads the scopes. A window and `in every second` may be combined.
 func (g *Gate) parseScope(words []string) error {
 	for len(words) > 0 {
 		n, err := g.scope(words)
@@ -220,14 +219,14 @@ func (g *Gate) parseScope(words []string) error {
 	return nil
 }
 
-// scope reads one scope and returns how many words it took.
+// scope reads one scope and returns the number of words that it took.
 func (g *Gate) scope(words []string) (int, error) {
 	if len(words) >= 3 && slices.Equal(words[:3], []string{"in", "every", "second"}) && !g.Scope.EverySecond {
 		g.Scope.EverySecond = true
 		return 3, nil
 	}
 	if len(words) < 2 || g.Scope.Window != "" || (words[0] != "during" && words[0] != "after") {
-		return 0, fmt.Errorf("%s is not understood; %s", quote(strings.Join(words, " ")), scopeForm)
+		return 0, fmt.Errorf("%s is not a scope; %s", quote(strings.Join(words, " ")), scopeForm)
 	}
 	taken, after := 2, words[0] == "after"
 	if words[0] == "during" && words[1] == "after" && len(words) > 2 {
@@ -238,9 +237,9 @@ func (g *Gate) scope(words []string) (int, error) {
 	case !faultName.MatchString(name):
 		return 0, fmt.Errorf("%s is no name of a window; %s", quote(name), scopeForm)
 	case name == "warmup":
-		return 0, errors.New("the warm-up is not measured; take another window")
+		return 0, errors.New("the warm-up is not measured; choose another window")
 	case after && slices.Contains(reserved, name):
-		return 0, fmt.Errorf("after takes the name of a fault, and not %s", name)
+		return 0, fmt.Errorf("after takes the name of a fault, not %s", name)
 	}
 	g.Scope.Window = name
 	if after {

@@ -56,7 +56,7 @@ func TestParseGate(t *testing.T) {
 	}
 }
 
-// A share is the number that it says, to the last bit, whichever way it is written.
+// A share is the exact number, to the last bit, in each way to write it.
 func TestSharesAreExact(t *testing.T) {
 	for percent, share := range map[string]float64{
 		"1%": 0.01, "0.7%": 0.007, "99.9%": 0.999, "99.99%": 0.9999, "0.1%": 0.001, "5%": 0.05, "29%": 0.29, "57%": 0.57, "0.29%": 0.0029,
@@ -112,7 +112,7 @@ func FuzzParseGate(f *testing.F) {
 		}
 		again, err := ParseGate(g.Expr, catalogue)
 		if err == nil && again.Metric.Class == metric.Gauge && again.Metric.Name == g.Metric.Name {
-			again.Metric = g.Metric // a gauge stands in no table
+			again.Metric = g.Metric // no table has a gauge
 		}
 		if err != nil || again != g {
 			t.Errorf("%q reads differently the second time: %+v, %+v, %v", expr, g, again, err)

@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// variables gives ${name} its value. --set names and ${env.NAME} are known while the scenario is read; the target's
-// names only once it runs: they stay in the text until Resolve.
+// variables gives ${name} its value. --set names and ${env.NAME} are known while the scenario is read. The target's names are
+// known only once it runs: they stay in the text until Resolve.
 type variables struct {
 	set map[string]string
 	env func(string) (string, bool)
-	// late are the target's names, with the target's key in front. anyLate: the target itself could not be read, so
-	// that nothing can be said of its names.
+	// late are the target's names, with the target's key in front. anyLate: the target itself could not be read, so any name
+	// may be one of them.
 	late    []string
 	anyLate bool
 
@@ -32,8 +32,8 @@ type piece struct {
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_>-]+)*$`)
 
-// split cuts text into literal pieces, values filled in, and late variables. $${ is a literal ${. What is filled in is
-// not looked at again. Each error names one place.
+// split cuts text into literal pieces, values filled in, and late variables. $${ is a literal ${. A filled-in value is not
+// searched for variables. Each error names one place.
 func (v *variables) split(text string) (pieces []piece, errs []error) {
 	literal := func(s string) {
 		if n := len(pieces); n > 0 && !pieces[n-1].late {
@@ -116,7 +116,7 @@ func clip(s string) string {
 // The dollar variable is how encoded text holds a $ that would otherwise begin a variable.
 const dollar = "${$}"
 
-// encode joins pieces into text for fill. It leaves the late variables readable, because Config.Check looks at it.
+// encode joins pieces into text for fill. It leaves the late variables readable, because Config.Check reads the text.
 func encode(pieces []piece) string {
 	var b strings.Builder
 	for i, p := range pieces {
@@ -173,12 +173,12 @@ func fill(text string, vars map[string]string) (string, error) {
 	}
 }
 
-// shortestSecret is the length from which a value is taken for a secret: hiding shorter ones would tear figures and
-// words apart, and they hide nothing. Warnings tells of them.
+// shortestSecret is the length from which a value counts as a secret. Hiding shorter values would mangle figures and words, and
+// would hide nothing. Warnings reports them.
 const shortestSecret = 4
 
-// Redact replaces every value that came from ${env.NAME} by ${env.NAME}, also where it stands escaped for a URL, JSON
-// or Go. It is for texts that may quote the system under test, before they are written anywhere. Safe for concurrent use.
+// Redact replaces every value that came from ${env.NAME} by ${env.NAME}, also in a form escaped for a URL, JSON or Go. It is
+// for texts that may quote the system under test, before they are written anywhere. It is safe for concurrent use.
 func (s *Scenario) Redact(text string) string {
 	if s.redactor == nil {
 		return text
@@ -186,7 +186,8 @@ func (s *Scenario) Redact(text string) string {
 	return s.redactor.Replace(text)
 }
 
-// newRedactor replaces the longest secrets first, so that one inside another does not leave the rest of it readable.
+// newRedactor replaces the longest secrets first. So a secret inside another does not leave the rest of the longer one
+// readable.
 func newRedactor(secrets map[string]string) *strings.Replacer {
 	type pair struct{ value, name string }
 	var pairs []pair
@@ -210,7 +211,7 @@ func newRedactor(secrets map[string]string) *strings.Replacer {
 	return strings.NewReplacer(words...)
 }
 
-// inner is value as it stands inside a JSON string.
+// inner is value in its form inside a JSON string.
 func inner(value string) string {
 	raw, err := json.Marshal(value)
 	if err != nil {

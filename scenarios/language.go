@@ -8,19 +8,19 @@ import (
 	"wringer/reports/metric"
 )
 
-// Language is the open part of the scenario language: each table maps the key that a scenario writes to a constructor of
-// the empty configuration that is decoded there. The command holds the one instance.
+// Language is the open part of the scenario language. Each table maps a key of a scenario to a constructor of the empty
+// configuration that is decoded there. The command holds the one instance.
 type Language struct {
 	Drivers map[string]func() drivers.Config
 	Effects map[string]func() drivers.SourceConfig
-	// Consume: where a stream that sends nothing reads what others publish.
+	// Consume: the places from which a stream that sends nothing reads.
 	Consume map[string]func() drivers.SourceConfig
 	Targets map[string]func() TargetConfig
-	// Links: the protocols that a link between the target's own services can speak.
+	// Links: the protocols of a link between the target's own services.
 	Links map[string]func() faults.Protocol
-	// Faults: the key is one that only this kind has, by which it is told: link, pause, kill.
+	// Faults: each key belongs to one kind alone and identifies it: link, pause, kill.
 	Faults map[string]func() faults.Config
-	// Metrics are the tables of what gates can name, one for each measurement that every run makes.
+	// Metrics are the tables of the metrics that gates can name, one for each measurement that every run makes.
 	Metrics [][]metric.Metric
 	// Checks are checks beyond those, each with its own metrics.
 	Checks []metric.Check
@@ -35,7 +35,7 @@ func (l *Language) Catalogue() (*metric.Catalogue, error) {
 	return metric.New(tables...)
 }
 
-// driversWith lists the drivers whose descriptions satisfy has, as they stand before anything is configured. It is sorted.
+// driversWith lists the drivers whose unconfigured description satisfies has, sorted.
 func (l *Language) driversWith(has func(drivers.Description) bool) []string {
 	var names []string
 	for _, name := range sortedKeys(l.Drivers) {
@@ -46,7 +46,7 @@ func (l *Language) driversWith(has func(drivers.Description) bool) []string {
 	return names
 }
 
-// statusPrefixes are what may stand before a status in a code: first that of the stream's own driver, then all others'.
+// statusPrefixes are the possible prefixes of a status in a code: first that of the stream's own driver, then all others.
 func (l *Language) statusPrefixes(s *Stream) []string {
 	var all []string
 	for _, name := range append([]string{s.DriverName}, sortedKeys(l.Drivers)...) {

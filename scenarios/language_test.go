@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// The language of these tests: stand-ins with the shapes of real drivers, that open nothing.
+// The language of these tests: stand-ins with the shapes of real drivers. They open nothing.
 
 var errStandIn = errors.New("a stand-in opens nothing")
 
@@ -216,7 +216,7 @@ func testOptions() Options {
 	}
 }
 
-// head is the beginning of a scenario in which one stream is still to be written.
+// head is the beginning of a scenario whose one stream is still to be written.
 const head = "name: t\nrun: {duration: 10s}\n"
 
 func parse(t *testing.T, src string) (*Scenario, error) {

@@ -15,13 +15,13 @@ import (
 	"wringer/faults"
 )
 
-// Link is one entry of `links`: a path that the target is pointed at in place of the service it calls.
+// Link is one entry of `links`: a path between the target and a service that it calls.
 type Link struct {
 	Name     string `yaml:"-"`
 	Listen   string `yaml:"listen" jsonschema_description:"The address to listen on. Default 127.0.0.1:0, a free port."`
-	Upstream string `yaml:"upstream" jsonschema_description:"The service behind it: host:port, or a URL; several, separated by commas, are tried in turn. It may hold the target's variables."`
+	Upstream string `yaml:"upstream" jsonschema_description:"The service behind the link: host:port, or a URL. Several, separated by commas, are tried in turn. May hold the target's variables."`
 
-	// ProtocolName is the key under which Protocol stood: kafka. Empty: the link passes bytes.
+	// ProtocolName is the key under which the file has Protocol: kafka. Empty: the link passes bytes.
 	ProtocolName string          `yaml:"-"`
 	Protocol     faults.Protocol `yaml:"-"`
 
@@ -31,10 +31,10 @@ type Link struct {
 // Variable is the name of the link's address: ${links.orders->stock}.
 func (l *Link) Variable() string { return linkPrefix + l.Name }
 
-// ListenAddress is where the link is to listen.
+// ListenAddress is the address on which the link listens.
 func (l *Link) ListenAddress() string { return cmp.Or(l.listen, "127.0.0.1:0") }
 
-// Upstreams returns host:port of what is behind the link, or an error while a variable in it is not known.
+// Upstreams returns host:port of the services behind the link. It returns an error while a variable in them is not known.
 func (l *Link) Upstreams(vars map[string]string) ([]string, error) {
 	text, err := fill(l.upstream, vars)
 	if err != nil {
@@ -47,7 +47,7 @@ func (l *Link) Upstreams(vars map[string]string) ([]string, error) {
 	return addresses, nil
 }
 
-// String tells the link in words, for `wringer check`.
+// String describes the link in words, for `wringer check`.
 func (l *Link) String() string {
 	return cmp.Or(l.ProtocolName, "tcp") + " " + l.ListenAddress() + " to " + l.upstream
 }
@@ -90,7 +90,7 @@ func checkHostport(address string, least uint64) error {
 	return nil
 }
 
-// linkNames makes the addresses of the links known to everything else: they are chosen before the target starts.
+// linkNames makes the addresses of the links known to all other parts: they are chosen before the target starts.
 func (r *reader) linkNames(n *node) {
 	if n == nil || n.kind != table {
 		return
@@ -100,7 +100,7 @@ func (r *reader) linkNames(n *node) {
 	}
 }
 
-// links reads the links, in the order of the file. The target's names are known by now.
+// links reads the links, in the order of the file. The target's names are already known.
 func (r *reader) links(n *node, s *Scenario) {
 	switch {
 	case n.kind != table:
@@ -109,7 +109,7 @@ func (r *reader) links(n *node, s *Scenario) {
 	case len(n.fields) == 0:
 		r.problem(n, "links: holds no link; leave it out, or name one such as orders->stock")
 	case len(n.fields) > MaxLinks:
-		r.problem(n, "links: holds %d links, and %d is the most", len(n.fields), MaxLinks)
+		r.problem(n, "links: %d links; the maximum is %d", len(n.fields), MaxLinks)
 		return
 	}
 	for _, f := range n.fields {
@@ -139,7 +139,7 @@ func (r *reader) link(f field) Link {
 	if l.Protocol != nil {
 		at = f.value.get(l.ProtocolName)
 		if l.Listen != "" || l.Upstream != "" {
-			r.problem(f.value, "%s: listen and upstream stand beside %s, which has its own", l.Name, l.ProtocolName)
+			r.problem(f.value, "%s: %s has its own listen and upstream; remove these", l.Name, l.ProtocolName)
 			return l
 		}
 		l.listen, l.upstream = l.Protocol.Ends()
@@ -154,7 +154,7 @@ func (r *reader) link(f field) Link {
 // checkEnds checks the addresses as far as they are known.
 func (r *reader) checkEnds(at *node, l *Link) {
 	if strings.Contains(l.listen, "${") {
-		r.problem(at.find("listen"), "%s: listen: is needed before the target starts, and may hold none of its variables", l.Name)
+		r.problem(at.find("listen"), "%s: listen: is needed before the target starts, so it may hold none of the target's variables", l.Name)
 	} else if err := checkHostport(l.ListenAddress(), 0); err != nil {
 		r.problem(at.find("listen"), "%s: listen: %v", l.Name, err)
 	}
@@ -176,27 +176,27 @@ func (r *reader) protocol(f field, l *Link) {
 	r.config(f.value, l.Name+": "+f.key.text, l.Protocol)
 }
 
-// lateTexts decodes with variables allowed whose values are not known yet.
+// lateTexts decodes texts in which variables may still have no value.
 func (r *reader) lateTexts(decode func()) {
 	r.late = true
 	defer func() { r.late = false }()
 	decode()
 }
 
-// checkLinkNames: a fault must know which of two it breaks.
+// checkLinkNames: each name must identify one link to a fault.
 func (r *reader) checkLinkNames(n *node, s *Scenario) {
 	for i, f := range n.fields {
 		if i < len(s.Links) && slices.ContainsFunc(s.Traffic, func(t Stream) bool { return t.Name == f.key.text }) {
-			r.problem(f.key, "%s: a stream has this name; its own connections are the link %s: take another name", f.key.text, f.key.text)
+			r.problem(f.key, "%s: a stream has this name, and its own connections are the link %s; choose another name", f.key.text, f.key.text)
 		}
 	}
 }
 
-// breakable lists what a fault may name as its link.
+// breakable lists the links that a fault may name.
 func (s *Scenario) breakable() []string {
 	var names []string
 	for i := range s.Traffic {
-		if c := s.Traffic[i].Consume; c == nil || c.Describe().Grouped { // a judge alone sees past the faults
+		if c := s.Traffic[i].Consume; c == nil || c.Describe().Grouped { // without a group, the source reads past the faults
 			names = append(names, s.Traffic[i].Name)
 		}
 	}
@@ -206,7 +206,7 @@ func (s *Scenario) breakable() []string {
 	return names
 }
 
-// branched says whether parts of the link can be broken alone: LINK/BRANCH.
+// branched reports whether parts of the link can be broken alone: LINK/BRANCH.
 func (s *Scenario) branched(link string) bool {
 	switch c := s.behind(link).(type) {
 	case drivers.Config:
@@ -216,11 +216,11 @@ func (s *Scenario) branched(link string) bool {
 	case faults.PeeredProtocol:
 		return true
 	default:
-		return c == nil && slices.ContainsFunc(s.Traffic, func(t Stream) bool { return t.Name == link }) // it could not be read: one problem is enough
+		return c == nil && slices.ContainsFunc(s.Traffic, func(t Stream) bool { return t.Name == link }) // its driver could not be read: one problem is enough
 	}
 }
 
-// checkBranch asks what is behind the link what is wrong with the text of a branch.
+// checkBranch asks the configuration behind the link to check the text of a branch.
 func (s *Scenario) checkBranch(link, branch string) error {
 	if c, ok := s.behind(link).(drivers.Branched); ok {
 		return c.CheckBranch(branch)
@@ -228,8 +228,8 @@ func (s *Scenario) checkBranch(link, branch string) error {
 	return nil
 }
 
-// behind is the configuration of what is behind a link: a stream's driver, the source of one that reads, or the protocol of a
-// link between services. nil: there is none, or it could not be read.
+// behind is the configuration behind a link: a stream's driver, the source of a consuming stream, or the protocol of a link
+// between services. nil: there is none, or it could not be read.
 func (s *Scenario) behind(link string) any {
 	if i := slices.IndexFunc(s.Traffic, func(t Stream) bool { return t.Name == link }); i >= 0 {
 		switch t := &s.Traffic[i]; {
@@ -246,8 +246,8 @@ func (s *Scenario) behind(link string) any {
 	return nil
 }
 
-// ResolveTarget returns the target's configuration with the links' addresses, links.NAME, filled in; nil without a target.
-// A Reserving one fills in its texts itself. The error is a Problems.
+// ResolveTarget returns the target's configuration with the links' addresses, links.NAME, filled in; nil without a target. A
+// Reserving target fills in its texts itself. The error is a Problems.
 func (s *Scenario) ResolveTarget(links map[string]string) (TargetConfig, error) {
 	if _, itself := s.Target.(Reserving); s.Target == nil || itself {
 		return s.Target, nil

@@ -5,62 +5,62 @@ import (
 	"wringer/reports/metric"
 )
 
-// need says when a stream has what a metric needs, and what to tell when it has not.
+// need decides whether a stream has what a metric needs. It also holds the message if the stream does not.
 type need struct {
 	met func(s *Stream, sc *Scenario) bool
 	why string
 }
 
-// needs are those that the tables of metrics name. A driver or source that could not be read meets all of them: one problem
+// needs are the needs that the tables of metrics name. A driver or source that could not be read meets all of them: one problem
 // is enough.
 var needs = map[metric.Need]need{
 	metric.Nothing: {func(*Stream, *Scenario) bool { return true }, ""},
 	metric.Operations: {func(s *Stream, _ *Scenario) bool { return s.Consume == nil },
-		"the stream sends nothing; lost, log_duplicates, order_violations and the like are measured of it"},
-	metric.Observed: {sending((*Stream).observed), "the stream has no effects, and its driver does not read back what it wrote"},
+		"the stream sends nothing; it has lost, log_duplicates, order_violations and the like"},
+	metric.Observed: {sending((*Stream).observed), "the stream has no effects, and its driver does not read its own records back"},
 	metric.Effects:  {sending((*Stream).effective), "the stream has no effects; give it effects, the place where its operations must show up"},
 	metric.Witness: {sending(func(s *Stream) bool { return s.Witness }),
 		"the stream has no witness: give it witness: true"},
 	metric.Replay: {sending(func(s *Stream) bool { return s.Replay != nil }),
 		"the stream replays nothing: give it a share, as in replay: 1%"},
 	metric.Messages: {sending(func(s *Stream) bool { return s.messages().Streams }),
-		"the operations of the stream are no streams of messages"},
+		"the operations of the stream are not streams of messages"},
 	metric.Counted: {sending(func(s *Stream) bool { return s.messages().Counted }),
-		"nothing in the stream says how many messages there must be"},
+		"the number of expected messages is not known"},
 	metric.Tracked: {sending(func(s *Stream) bool { return s.messages().Tracked }),
-		"nothing in the stream tells its messages apart"},
+		"the messages of the stream cannot be told apart"},
 	metric.Group: {consuming(func(s *Stream, _ *Scenario) bool { return s.Consume.Describe().Grouped }),
 		"no group of consumers reads; it needs a stream with consume: and a group, as in group: {members: 4}"},
 	metric.Origin: {consuming(func(s *Stream, _ *Scenario) bool { return s.Consume.Of != "" }),
-		"records that are missing show only against what was sent: name the stream whose operations must show up, as in of: orders"},
+		"missing records can be found only against a stream that sends: name the stream whose operations must show up, as in of: orders"},
 	metric.Sequence: {consuming(func(s *Stream, _ *Scenario) bool { return s.Consume.Describe().Sequenced }),
 		"no records with a number are read; it needs a stream with consume: and a sequence, as in sequence: $.version"},
 	metric.Order: {consuming(ordered),
-		"nothing tells the order that was meant: give the records' sequence, or of: a stream with keys"},
+		"the intended order is not known: give the records' sequence, or of: a stream with keys"},
 }
 
-// sending is met by a stream that sends and has something.
+// sending is met by a stream that sends and satisfies has.
 func sending(has func(s *Stream) bool) func(*Stream, *Scenario) bool {
 	return func(s *Stream, _ *Scenario) bool { return s.Consume == nil && (s.Driver == nil || has(s)) }
 }
 
-// consuming is met by a stream that consumes and has something.
+// consuming is met by a stream that consumes and satisfies has.
 func consuming(has func(s *Stream, sc *Scenario) bool) func(*Stream, *Scenario) bool {
 	return func(s *Stream, sc *Scenario) bool {
 		return s.Consume != nil && (s.Consume.Source == nil || has(s, sc))
 	}
 }
 
-// ordered says whether the order of a consumer's records can be judged.
+// ordered reports whether the order of a consumer's records can be judged.
 func ordered(s *Stream, sc *Scenario) bool {
 	of := sc.Stream(s.Consume.Of)
 	return s.Consume.Describe().Sequenced || of != nil && of.Keys > 0
 }
 
-// Measures says whether a metric can be measured of the stream.
+// Measures reports whether a metric can be measured for the stream.
 func (s *Stream) Measures(m *metric.Metric, sc *Scenario) bool { return s.unmeasured(m, sc) == "" }
 
-// unmeasured says why a metric cannot be measured of the stream; empty when it can.
+// unmeasured is the reason why a metric cannot be measured for the stream; empty when it can.
 func (s *Stream) unmeasured(m *metric.Metric, sc *Scenario) string {
 	lacking := m.Needs.Sending
 	if s.Consume != nil {
@@ -72,10 +72,10 @@ func (s *Stream) unmeasured(m *metric.Metric, sc *Scenario) string {
 	return ""
 }
 
-// effective says whether the stream says where its operations must show up, be it with an error.
+// effective reports whether the stream has effects, even with an error in them.
 func (s *Stream) effective() bool { return s.Effects != nil || s.EffectName != "" }
 
-// observed says whether it is read back what became of the stream's operations.
+// observed reports whether the fate of the stream's operations is read back.
 func (s *Stream) observed() bool {
 	if s.effective() {
 		return true
@@ -83,5 +83,5 @@ func (s *Stream) observed() bool {
 	return s.Describe().Verifies
 }
 
-// messages is what the driver can tell of the messages within an operation.
+// messages is the driver's description of the messages within an operation.
 func (s *Stream) messages() drivers.MessageTelling { return s.Describe().Messages }

@@ -107,7 +107,7 @@ func TestNoDriftOverADay(t *testing.T) {
 	}
 }
 
-// integral is what a rate brings until t, by its definition.
+// integral is the number of operations of a rate until t, by its definition.
 func integral(r *Rate, duration time.Duration, t float64) float64 {
 	switch {
 	case r.Ramp != nil:
@@ -154,7 +154,7 @@ func anyRate(t *rapid.T) *Rate {
 	return r
 }
 
-// At every start, as many operations have begun as the integral of the rate says.
+// At every start, the number of begun operations is the integral of the rate.
 func TestPlansFollowTheirRate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := anyRate(t)
@@ -181,7 +181,7 @@ func TestPoisson(t *testing.T) {
 	if mean, sd := rate*duration.Seconds(), math.Sqrt(rate*duration.Seconds()); math.Abs(n-mean) > 5*sd {
 		t.Errorf("%v operations, expected about %v", n, mean)
 	}
-	// In a Poisson process the counts of equal intervals vary as much as they are large.
+	// In a Poisson process the variance of the counts of equal intervals is equal to their mean.
 	counts := make([]float64, 100)
 	for _, at := range all {
 		if at >= 0 {

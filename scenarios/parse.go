@@ -12,15 +12,15 @@ import (
 	"wringer/reports/metric"
 )
 
-// Options are what a scenario is read with.
+// Options are the inputs of Parse beside the file.
 type Options struct {
 	// Set gives ${name} its value: the command's --set.
 	Set map[string]string
-	// Env looks ${env.NAME} up; nil knows none. What it returns is a secret: see Scenario.Redact.
+	// Env looks ${env.NAME} up; nil knows none. Its values are secrets: see Scenario.Redact.
 	Env func(string) (string, bool)
 }
 
-// Parse reads a scenario strictly. Every error is a Problems that holds all that is wrong. path names the file in
+// Parse reads a scenario strictly. Every error is a Problems that holds all problems of the file. path names the file in
 // messages. In the texts of drivers and effects the target's variables remain, until Resolve.
 func Parse(path string, src []byte, lang Language, opts Options) (*Scenario, error) {
 	catalogue, err := lang.Catalogue()
@@ -42,7 +42,7 @@ func Parse(path string, src []byte, lang Language, opts Options) (*Scenario, err
 	if s.Target != nil || len(s.Links) > 0 {
 		return s, nil
 	}
-	// Without a target and links nothing is left to wait for.
+	// Without a target and links no variable is left to wait for.
 	return s.Resolve(nil)
 }
 
@@ -56,7 +56,7 @@ type reader struct {
 	root    *node
 	streams []*node
 	names   []*node
-	// blurred: the plan has problems, so that nothing can be said of its windows.
+	// blurred: the plan has problems, so that its windows are unknown.
 	blurred bool
 }
 
@@ -73,8 +73,8 @@ func (r *reader) redacted(s *Scenario, ps Problems) Problems {
 	return ps.tidy(r.file)
 }
 
-// scenario reads the whole. The target comes first: its variables may stand in everything that follows. The gates come
-// last: they are checked against everything that stands before.
+// scenario reads the whole file. The target comes first: its variables may occur in everything that follows. The gates come
+// last: they are checked against everything before them.
 func (r *reader) scenario(root *node, s *Scenario) {
 	r.root = root
 	elsewhere := open{}
@@ -140,12 +140,13 @@ func (d *decoder) one(n *node, name string, keys []string) (field, bool) {
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// checker is what every configuration can do.
+// checker has the methods of every configuration.
 type checker interface {
 	Check(problem func(field, message string))
 }
 
-// config decodes one configuration of the open language, a pointer to a struct or to a map of them, and lets it check itself.
+// config decodes one configuration of the open language, a pointer to a struct or to a map of them. The configuration then
+// checks itself.
 func (d *decoder) config(n *node, name string, c checker) (ok bool) {
 	before := len(d.problems)
 	if v := reflect.ValueOf(c).Elem(); v.Kind() == reflect.Map {
@@ -192,7 +193,7 @@ func (n *node) find(path string) *node {
 
 // target reads `target: {shop: {...}}`.
 func (r *reader) target(n *node, s *Scenario) {
-	r.vars.anyLate = true // until the target is known, what its variables are cannot be told
+	r.vars.anyLate = true // until the target is known, its variables are unknown
 	f, ok := r.one(n, "target", sortedKeys(r.lang.Targets))
 	if !ok {
 		return
@@ -201,7 +202,7 @@ func (r *reader) target(n *node, s *Scenario) {
 	reserving, ok := config.(Reserving)
 	r.vars.anyLate = ok
 	var sound bool
-	r.lateTexts(func() { sound = r.config(f.value, f.key.text, config) }) // with problems too, its names are what they are
+	r.lateTexts(func() { sound = r.config(f.value, f.key.text, config) }) // its names are valid even if it has problems
 	r.vars.anyLate = false
 	s.TargetName, s.Target, s.targetAt = f.key.text, config, f.value
 	if ok && sound {
@@ -212,7 +213,7 @@ func (r *reader) target(n *node, s *Scenario) {
 	}
 }
 
-// checkReserved looks at the variables in the target's own texts: no other than those known before it starts may stand there.
+// checkReserved checks the variables in the target's own texts: only those known before its start are allowed.
 func (r *reader) checkReserved(f field, c Reserving) {
 	known := make(map[string]string)
 	for _, name := range r.vars.late { // the links' addresses
@@ -226,7 +227,7 @@ func (r *reader) checkReserved(f field, c Reserving) {
 	r.problems = append(r.problems, trial.problems...)
 }
 
-// Names stand in gates, identities and windows, between dots and blanks.
+// Names occur in gates, identities and windows, between dots and blanks.
 var (
 	scenarioName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
 	streamName   = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,49}$`)
@@ -243,7 +244,7 @@ func (r *reader) traffic(n *node, s *Scenario) {
 	case len(n.fields) == 0:
 		r.problem(n, "traffic: holds no stream")
 	case len(n.fields) > MaxStreams:
-		r.problem(n, "traffic: holds %d streams, and %d is the most", len(n.fields), MaxStreams)
+		r.problem(n, "traffic: %d streams; the maximum is %d", len(n.fields), MaxStreams)
 		return
 	}
 	for _, f := range n.fields {

@@ -161,7 +161,7 @@ func TestMergeAndAliases(t *testing.T) {
 	}
 }
 
-// Hostile files end soon, with a problem and not with a crash.
+// A hostile file ends soon, with a problem and not with a crash.
 func TestBoundedInput(t *testing.T) {
 	laughs := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
 	for c := byte('b'); c < 'z'; c++ {

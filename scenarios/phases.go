@@ -84,7 +84,7 @@ func (r *reader) phases(n *node, s *Scenario) {
 		r.problem(n, "phases: holds no phase; leave it out, or name one, as in peak: {at: 20s, for: 10s}")
 	case len(n.fields) > MaxPhases:
 		r.blurred = true
-		r.problem(n, "phases: holds %d phases, and %d is the most", len(n.fields), MaxPhases)
+		r.problem(n, "phases: %d phases; the maximum is %d", len(n.fields), MaxPhases)
 		return
 	}
 	before := len(r.problems)
@@ -121,11 +121,11 @@ func (r *reader) windowName(at *node, name, kind string, s *Scenario) bool {
 	case !faultName.MatchString(name):
 		r.problem(at, "%s is no name of a %s: write letters, digits, - and _, at most 50", quote(name), kind)
 	case slices.Contains(reserved, name):
-		r.problem(at, "%s %s: this is a word for the windows of every run; take another name", kind, name)
+		r.problem(at, "%s %s: this is a word for the windows of every run; choose another name", kind, name)
 	case s.isFault(name):
-		r.problem(at, "%s %s: a fault has this name, and its window too; take another name", kind, name)
+		r.problem(at, "%s %s: a fault has this name, and its window too; choose another name", kind, name)
 	case s.isPhase(name):
-		r.problem(at, "%s %s: a phase has this name already; take another name", kind, name)
+		r.problem(at, "%s %s: a phase has this name already; choose another name", kind, name)
 	default:
 		return true
 	}
@@ -160,7 +160,7 @@ func (r *reader) stepNames(s *Scenario) {
 func (r *reader) checkStep(at *node, t *Stream, i int, start time.Duration, s *Scenario) {
 	step := &t.Rate.Steps[i]
 	if slices.ContainsFunc(t.Rate.Steps[:i], func(o Step) bool { return o.Name == step.Name }) {
-		r.problem(at, "step %s: a step of %s has this name already; take another name", step.Name, t.Name)
+		r.problem(at, "step %s: a step of %s has this name already; choose another name", step.Name, t.Name)
 	}
 	if s.Run.Duration > 0 && start >= s.Run.Duration {
 		r.problem(at, "step %s: begins at %s, and the run ends at %s; make the run longer or the steps before it shorter", step.Name, start, s.Run.Duration)

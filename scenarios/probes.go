@@ -6,7 +6,7 @@ import (
 	"wringer/drivers"
 )
 
-// checkProbes checks what is asked for beside the traffic itself: a witness, and replays.
+// checkProbes checks the measurements beside the traffic itself: a witness, and replays.
 func (r *reader) checkProbes(n *node, s *Stream) {
 	if at := n.get("witness"); at != nil && s.Witness && s.Driver != nil && !r.reportedAt(at) {
 		if why := s.unwitnessed(r.lang.driversWith(func(d drivers.Description) bool { return d.Witness })); why != "" {
@@ -26,7 +26,7 @@ func (r *reader) checkProbes(n *node, s *Stream) {
 	}
 }
 
-// probes checks once more what depends on variables that had no value before.
+// probes checks again the values that depend on variables, once these are known.
 func (r *resolver) probes(s *Stream) {
 	at := s.driverAt
 	if at == nil {
@@ -40,23 +40,25 @@ func (r *resolver) probes(s *Stream) {
 	}
 }
 
-// unwitnessed says why no witness can stand behind the stream, empty when one can. able are the drivers that go with one.
+// unwitnessed is the reason why no witness can stand behind the stream, empty when one can. able are the drivers that work with
+// a witness.
 func (s *Stream) unwitnessed(able []string) string {
-	if told := s.Describe(); told.Witness {
-		return told.NoWitness
+	if d := s.Describe(); d.Witness {
+		return d.NoWitness
 	}
 	return notOffered(able, s.DriverName)
 }
 
-// unreplayed says why the stream's operations cannot be replayed, empty when they can. able are the drivers that replay.
+// unreplayed is the reason why the stream's operations cannot be replayed, empty when they can. able are the drivers that
+// replay.
 func (s *Stream) unreplayed(able []string) string {
-	if told := s.Describe(); told.Replay {
-		return told.NoReplay
+	if d := s.Describe(); d.Replay {
+		return d.NoReplay
 	}
 	return notOffered(able, s.DriverName)
 }
 
-// notOffered says that a driver lacks something, and which drivers have it where that is known.
+// notOffered reports that a driver lacks something, and lists the drivers that have it, if known.
 func notOffered(able []string, driver string) string {
 	if len(able) == 0 {
 		return "does not work with " + driver + "; remove it"

@@ -32,7 +32,7 @@ expect:
   - orders.replay_violations == 0 during baseline
 `
 
-// What a target's address comes to is known only once it runs.
+// A target's address is known only once the target runs.
 func TestProbesAreCheckedOnceMore(t *testing.T) {
 	s := mustParse(t, probed)
 	if !s.Traffic[0].Witness || *s.Traffic[0].Replay != 0.01 {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with a scenario, and what to write instead.
+// Problem is one error in a scenario, with its remedy.
 type Problem struct {
 	File      string // empty when the scenario was not read from a file
 	Line, Col int    // from 1; 0 when the problem is not at a place of the file
@@ -24,7 +24,7 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Col, p.Message)
 }
 
-// Problems are all that is wrong with a scenario, in the order of their places.
+// Problems are all errors of a scenario, in the order of their places.
 type Problems []Problem
 
 // Error prints one problem a line.
@@ -36,10 +36,10 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// maxProblems bounds what is printed: a file of another kind would otherwise give one problem a line of it.
+// maxProblems bounds the printed problems: a file of another kind would otherwise give one problem per line.
 const maxProblems = 100
 
-// tidy sorts the problems and drops repetitions and what lies beyond the bound.
+// tidy sorts the problems, and drops repetitions and those beyond the bound.
 func (ps Problems) tidy(file string) Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
@@ -62,7 +62,7 @@ func quote(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// choices says what is allowed where word stood, with the nearest spelling first.
+// choices lists the words allowed in place of word, the nearest spelling first.
 func choices(word string, allowed []string) string {
 	if len(allowed) == 0 {
 		return "nothing is allowed here"
@@ -75,9 +75,9 @@ func choices(word string, allowed []string) string {
 	return text
 }
 
-// nearest is the allowed word that word was probably meant to be, or "".
+// nearest is the allowed word nearest to word, or "" when none is near.
 func nearest(word string, allowed []string) string {
-	const longest = 64 // a longer word is no slip of the pen
+	const longest = 64 // a longer word is no typing error
 	if len(word) > longest {
 		return ""
 	}

@@ -13,7 +13,7 @@ import (
 type Rate struct {
 	// Constant arrivals a second: "400/s" in the scenario, also "24000/m".
 	Constant float64
-	// Max: as fast as the target answers, with MaxInFlight users. In truth a closed model.
+	// Max: as fast as the target answers, with MaxInFlight users. In effect it is a closed model.
 	Max bool
 
 	Ramp    *Ramp
@@ -22,7 +22,7 @@ type Rate struct {
 	Poisson float64
 }
 
-// Ramp grows (or falls) linearly and then stays.
+// Ramp grows (or falls) linearly and then stays constant.
 type Ramp struct {
 	From PerSecond     `yaml:"from"`
 	To   PerSecond     `yaml:"to" jsonschema:"required"`
@@ -36,7 +36,7 @@ type Step struct {
 	Name string        `yaml:"name" jsonschema_description:"Names the step's window, for gates of this stream: orders.p99 < 1s during NAME."`
 }
 
-// Sine swings around a mean.
+// Sine oscillates around a mean.
 type Sine struct {
 	Mean      PerSecond     `yaml:"mean" jsonschema:"required"`
 	Amplitude PerSecond     `yaml:"amplitude" jsonschema:"required"`
@@ -125,7 +125,7 @@ func positiveRate(d *decoder, n *node, name string) float64 {
 	return float64(p)
 }
 
-// checkSteps: every step but the last has a length, and something is sent at some time.
+// checkSteps: every step but the last has a length, and at least one step sends something.
 func (r *Rate) checkSteps(d *decoder, n *node) {
 	if n.kind != list || len(r.Steps) != len(n.items) {
 		return
@@ -144,7 +144,7 @@ func (r *Rate) checkSteps(d *decoder, n *node) {
 	}
 }
 
-// Peak is the highest rate that is planned, in arrivals a second; of poisson its mean, and 0 of max.
+// Peak is the highest planned rate, in arrivals a second; for poisson its mean, and 0 for max.
 func (r *Rate) Peak() float64 {
 	switch {
 	case r.Ramp != nil:

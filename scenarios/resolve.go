@@ -8,9 +8,9 @@ import (
 	"wringer/faults"
 )
 
-// Resolve returns a copy of the scenario in which the target's variables, named as in ${shop.rest}, have their values in
-// every text of drivers, effects and those faults that take them, which check themselves once more. The original stays as it is. The error is a
-// Problems. A scenario without a target is resolved from the start.
+// Resolve returns a copy of the scenario with the values of the target's variables, named as in ${shop.rest}. It fills them
+// into every text of drivers, effects and those faults that take them; each then checks itself once more. The original stays
+// unchanged. The error is a Problems. A scenario without a target is resolved from the start.
 func (s *Scenario) Resolve(vars map[string]string) (*Scenario, error) {
 	out := *s
 	out.Traffic = slices.Clone(s.Traffic)
@@ -53,7 +53,7 @@ type resolver struct {
 	done bool // nothing is left to fill in
 }
 
-// config copies and fills one configuration, which stands at n, nil when it was not read from a file.
+// config copies and fills one configuration. n is its place, nil when it was not read from a file.
 func (r *resolver) config(n *node, name string, c checker) checker {
 	if n == nil {
 		n = &node{}
@@ -67,7 +67,7 @@ func (r *resolver) config(n *node, name string, c checker) checker {
 	return c
 }
 
-// fill replaces v by a deep copy of itself with its variables filled in. What a struct keeps to itself is copied as it is.
+// fill replaces v by a deep copy of itself with its variables filled in. It copies unexported fields unchanged.
 func (r *resolver) fill(v reflect.Value, n *node, name string) {
 	switch v.Kind() {
 	case reflect.String:

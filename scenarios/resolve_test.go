@@ -40,7 +40,7 @@ func TestResolve(t *testing.T) {
 	for what, pair := range map[string][2]string{
 		"request": {web.Request, "POST http://h:1/orders"},
 		"A":       {web.Headers["A"], "http://h:1"},
-		"B":       {web.Headers["B"], "${mall.web}"}, // a value is not looked at again
+		"B":       {web.Headers["B"], "${mall.web}"}, // a value is not searched again
 		"C":       {web.Headers["C"], "${mall.web}"},
 		"D":       {web.Headers["D"], "ends in $http://h:1"},
 		"E":       {web.Headers["E"], "$${mall.web}"},
@@ -83,7 +83,7 @@ func TestResolveTellsProblems(t *testing.T) {
 	}
 }
 
-// Whatever the texts and values are, what comes out is the text with the values in it, once.
+// For any texts and values, the result is the text with the values in it, filled in once.
 func TestInterpolationIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		part := rapid.SampledFrom([]string{"$", "$$", "{", "}", "a", "${", ".", " "})

@@ -11,21 +11,21 @@ import (
 	"wringer/faults"
 )
 
-// Entry is one entry of `faults`: what breaks, and when, once or again and again. Its schedule comes to planned faults, which
-// are all that a run knows.
+// Entry is one entry of `faults`: the thing that breaks, and the times, once or again and again. Its schedule gives planned
+// faults; a run knows only these.
 type Entry struct {
-	Name    string         `yaml:"name" jsonschema:"required" jsonschema_description:"Names the fault's windows too."`
-	At      *time.Duration `yaml:"at" jsonschema_description:"When it is injected, from the end of the warm-up."`
-	After   string         `yaml:"after" jsonschema_description:"Instead of at: injected when the fault of this name has ended, for the last time where it is repeated."`
-	Delay   time.Duration  `yaml:"delay" jsonschema_description:"With after: how much later."`
-	For     time.Duration  `yaml:"for" jsonschema_description:"How long it lasts, each time. Of a nemesis: how long it goes on."`
-	Every   time.Duration  `yaml:"every" jsonschema_description:"The whole fault is repeated, from one beginning to the next; where its kind has an every of its own, only beside times."`
-	Times   int            `yaml:"times" jsonschema_description:"How often it happens in all, with every. Absent: as often as it fits into the run."`
-	Links   []string       `yaml:"links" jsonschema_description:"Instead of link: several links, of which grudge says which are broken."`
-	Grudge  Grudge         `yaml:"grudge" jsonschema:"enum=all,enum=one,enum=halves,enum=majority,enum=leader,enum=ring" jsonschema_description:"Of links: all of them (default), one, a half, the smallest majority, the leader (the first one), or ring: each in its turn for an equal share of the time. Drawn anew from the seed each time."`
-	Nemesis *Nemesis       `yaml:"nemesis" jsonschema_description:"Breaks nothing by itself: injects faults that have no time of their own, one at a time, on a schedule drawn from the seed."`
+	Name    string         `yaml:"name" jsonschema:"required" jsonschema_description:"The fault's name, also of its windows."`
+	At      *time.Duration `yaml:"at" jsonschema_description:"Time of the injection, from the end of the warm-up."`
+	After   string         `yaml:"after" jsonschema_description:"Instead of at: the fault is injected when the fault of this name has ended, for the last time if that one is repeated."`
+	Delay   time.Duration  `yaml:"delay" jsonschema_description:"With after: the delay."`
+	For     time.Duration  `yaml:"for" jsonschema_description:"How long the fault lasts, each time. For a nemesis: how long the nemesis lasts."`
+	Every   time.Duration  `yaml:"every" jsonschema_description:"The time from one beginning to the next, if the whole fault is repeated. If the fault's kind has its own every, times must be given too."`
+	Times   int            `yaml:"times" jsonschema_description:"With every: the number of times in all. Absent: as often as it fits into the run."`
+	Links   []string       `yaml:"links" jsonschema_description:"Instead of link: several links, from which grudge chooses."`
+	Grudge  Grudge         `yaml:"grudge" jsonschema:"enum=all,enum=one,enum=halves,enum=majority,enum=leader,enum=ring" jsonschema_description:"The links to break: all of them (default), one, a half, the smallest majority, the leader (the first one), or ring: each in its turn for an equal share of the time. Drawn anew from the seed each time."`
+	Nemesis *Nemesis       `yaml:"nemesis" jsonschema_description:"Injects faults without a time of their own, one at a time, on a schedule drawn from the seed. The entry itself breaks nothing."`
 
-	// configs are what breaks: one, or one for each link.
+	// configs are the faults' configurations: one, or one for each link.
 	configs []faults.Config
 	at      *node
 }
@@ -33,11 +33,11 @@ type Entry struct {
 // Nemesis draws faults at random, from the seed (after Jepsen's).
 type Nemesis struct {
 	Choose []string `yaml:"choose" jsonschema:"required" jsonschema_description:"Names of faults without a time of their own."`
-	Every  Range    `yaml:"every" jsonschema:"required" jsonschema_description:"From one injection to the next: 5s, or drawn evenly from 5s..15s. The next one waits until the last is healed."`
-	For    Range    `yaml:"for" jsonschema:"required" jsonschema_description:"How long each lasts: 2s, or drawn evenly from 1s..4s."`
+	Every  Range    `yaml:"every" jsonschema:"required" jsonschema_description:"From one injection to the next: 5s, or drawn evenly from 5s..15s. The next injection waits until the last fault is healed."`
+	For    Range    `yaml:"for" jsonschema:"required" jsonschema_description:"How long each fault lasts: 2s, or drawn evenly from 1s..4s."`
 }
 
-// Grudge says which of several links are broken together.
+// Grudge decides which of several links are broken together.
 type Grudge string
 
 const (
@@ -77,7 +77,7 @@ func (r *Range) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// draw takes whole milliseconds, which a plan can be read by.
+// draw takes whole milliseconds, so that a plan is easy to read.
 func (r Range) draw(rng *rand.Rand) time.Duration {
 	return r.From + time.Duration(rng.Uint64N(uint64((r.To-r.From)/time.Millisecond)+1))*time.Millisecond
 }
@@ -99,7 +99,7 @@ func (f *Fault) End() time.Duration { return f.At + f.For }
 // Label names the planned fault apart from others of its name.
 func (f *Fault) Label() string { return faults.Label(f.Name, f.Round) }
 
-// Reseed gives the scenario another seed, and draws what its schedule leaves to chance from it.
+// Reseed gives the scenario another seed, and draws the random part of its schedule from it.
 func (s *Scenario) Reseed(seed int64) {
 	s.Seed = seed
 	if len(s.entries) > 0 {
@@ -107,7 +107,7 @@ func (s *Scenario) Reseed(seed int64) {
 	}
 }
 
-// Drawn says whether the seed decides when or what the scenario breaks.
+// Drawn reports whether the seed decides the times or the targets of faults.
 func (s *Scenario) Drawn() bool {
 	return slices.ContainsFunc(s.entries, func(e Entry) bool {
 		return e.Nemesis != nil || e.Grudge == GrudgeOne || e.Grudge == GrudgeHalves || e.Grudge == GrudgeMajority || e.Grudge == GrudgeRing
@@ -161,7 +161,7 @@ func number(plan []Fault) {
 	}
 }
 
-// start is when the entry happens first; false where it has no time of its own. Circles were refused before.
+// start is the first time of the entry; false when it has no time of its own. Circles were refused before.
 func (e *Entry) start(entries []Entry) (time.Duration, bool) {
 	switch {
 	case e.At != nil:
@@ -182,12 +182,12 @@ func find(entries []Entry, name string) *Entry {
 	return &entries[i]
 }
 
-// last is when an entry that begins at start has ended for the last time.
+// last is the last end of an entry that begins at start.
 func (e *Entry) last(start time.Duration) time.Duration {
 	return start + time.Duration(max(e.Times, 1)-1)*e.Every + e.For
 }
 
-// rounds is how often the entry happens.
+// rounds is the number of times that the entry happens.
 func (e *Entry) rounds(start, duration time.Duration) int {
 	switch {
 	case e.Times > 0:
@@ -198,7 +198,7 @@ func (e *Entry) rounds(start, duration time.Duration) int {
 	return 1
 }
 
-// strike is the entry once: each of its links that the grudge falls upon.
+// strike is one round of the entry: each of its links that the grudge chooses.
 func (e *Entry) strike(at, length time.Duration, rng *rand.Rand) []Fault {
 	var plan []Fault
 	for i, c := range e.fallsUpon(rng) {
@@ -212,7 +212,7 @@ func (e *Entry) strike(at, length time.Duration, rng *rand.Rand) []Fault {
 	return plan
 }
 
-// fallsUpon is what the grudge falls upon.
+// fallsUpon returns the links that the grudge chooses.
 func (e *Entry) fallsUpon(rng *rand.Rand) []faults.Config {
 	n := len(e.configs)
 	drawn := slices.Clone(e.configs)
@@ -230,8 +230,8 @@ func (e *Entry) fallsUpon(rng *rand.Rand) []faults.Config {
 	return drawn
 }
 
-// nemesis draws faults one after the other until the time of the entry is over. One that would not end in time is left out;
-// the first is made to fit, so that something always goes wrong.
+// nemesis draws faults one after the other until the time of the entry is over. It leaves out one that would not end in time.
+// The first is made to fit, so that at least one fault is always injected.
 func (e *Entry) nemesis(entries []Entry, start time.Duration, rng *rand.Rand) []Fault {
 	var plan []Fault
 	for at := start; at < start+e.For; {
@@ -248,7 +248,7 @@ func (e *Entry) nemesis(entries []Entry, start time.Duration, rng *rand.Rand) []
 	return plan
 }
 
-// most is an upper bound of what the entry comes to.
+// most is an upper bound of the entry's injections.
 func (e *Entry) most(entries []Entry, duration time.Duration) int {
 	if e.Nemesis == nil {
 		start, ok := e.start(entries)

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// told writes a plan in a line.
+// inWords writes a plan in a line.
 func inWords(plan []Fault) string {
 	var all []string
 	for i := range plan {
@@ -83,7 +83,7 @@ const chaotic = threeStreams + `  - {name: slow, link: a, latency: 1s}
   - {name: chaos, at: 5s, for: 20s, nemesis: {choose: [slow, cut], every: 2s..4s, for: 1s..3s}}
 `
 
-// A nemesis keeps to its time, one fault at a time, whatever the seed; the same seed gives the same plan.
+// A nemesis keeps to its time, one fault at a time, with every seed. The same seed gives the same plan.
 func TestNemesis(t *testing.T) {
 	s := mustParse(t, chaotic)
 	rapid.Check(t, func(t *rapid.T) {
@@ -112,7 +112,7 @@ func TestNemesis(t *testing.T) {
 	}
 }
 
-// Whatever the seed, a nemesis breaks something: a run in which nothing was broken would say nothing.
+// A nemesis breaks something with every seed: a run without a fault would show nothing.
 func TestNemesisNeverIdle(t *testing.T) {
 	s := mustParse(t, threeStreams+`  - {name: slow, link: a, latency: 1s}
   - {name: chaos, at: 5s, for: 4s, nemesis: {choose: [slow], every: 1s, for: 1s..60s}}
@@ -130,7 +130,7 @@ func TestNemesisNeverIdle(t *testing.T) {
 	}
 }
 
-// A seed's plan is part of what a run promises to repeat: it must not change with the program.
+// A seed's plan is part of the reproducibility of a run: it must not change with the program.
 func TestPlanOfASeedStays(t *testing.T) {
 	s := mustParse(t, chaotic)
 	s.Reseed(7)
@@ -141,7 +141,7 @@ func TestPlanOfASeedStays(t *testing.T) {
 	}
 }
 
-// every of a kind stays the kind's own where times does not stand beside it.
+// every of a kind stays the kind's own unless the entry has times.
 func TestEveryOfAKind(t *testing.T) {
 	const head = "name: s\nrun: {duration: 30s}\ntarget: {mall: {}}\ntraffic:\n  a: {rest: {request: GET http://x/}, rate: 1/s}\nfaults:\n"
 	s := mustParse(t, head+indent("- {name: x, at: 2s, for: 9s, pause: stock, every: 3s}"))

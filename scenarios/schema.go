@@ -11,13 +11,13 @@ import (
 	"wringer/drivers"
 )
 
-// Schema describes the language to editors, as a JSON Schema (2020-12). What is valid for Parse is valid for it; what
-// Parse refuses beyond the shape (streams that do not exist, times beyond the run) it cannot see. The same language gives
-// the same bytes.
+// Schema describes the language to editors, as a JSON Schema (2020-12). Every text that Parse accepts is valid for it. It
+// cannot see the errors that Parse finds beyond the shape: streams that do not exist, times beyond the run. The same language
+// gives the same bytes.
 func Schema(lang Language) ([]byte, error) {
 	w := &schemaWriter{defs: values()}
-	w.defs["target"] = w.choice("What to start before the run.", tableOf(w, "target", lang.Targets))
-	w.defs["effects"] = w.choice("Where each operation must show up.", tableOf(w, "effects", lang.Effects))
+	w.defs["target"] = w.choice("The target to start before the run.", tableOf(w, "target", lang.Targets))
+	w.defs["effects"] = w.choice("The place where each operation must show up.", tableOf(w, "effects", lang.Effects))
 	w.defs["consume"] = w.consume(tableOf(w, "consume", lang.Consume))
 	w.defs["stream"] = w.stream(tableOf(w, "driver", lang.Drivers))
 	w.defs["link"] = w.link(tableOf(w, "link", lang.Links))
@@ -27,7 +27,7 @@ func Schema(lang Language) ([]byte, error) {
 	root := w.reflect(reflect.TypeFor[Scenario]())
 	root.Version = jsonschema.Version
 	root.Title = "A scenario"
-	root.Description = "One run: what traffic to send, what to break meanwhile, and what must still hold."
+	root.Description = "One run: the traffic to send, the faults to inject meanwhile, and the expectations."
 	root.Definitions = w.defs
 	out, err := json.MarshalIndent(root, "", "  ")
 	return append(out, '\n'), err
@@ -38,15 +38,15 @@ type schemaWriter struct{ defs jsonschema.Definitions }
 
 func ref(name string) *jsonschema.Schema { return &jsonschema.Schema{Ref: "#/$defs/" + name} }
 
-// variable is what any scalar may be instead: text with a variable in it.
+// variable is the alternative for every scalar: text with a variable in it.
 const variable = `\$\{`
 
-// text is a scalar written in a form of its own.
+// text is a scalar with a text form of its own.
 func text(description, pattern string, examples ...any) *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "string", Description: description, Pattern: pattern + "|" + variable, Examples: examples}
 }
 
-// orVariable is a scalar that is no text, or a variable that stands for it.
+// orVariable is a scalar that is no text, or a variable in its place.
 func orVariable(s *jsonschema.Schema) *jsonschema.Schema {
 	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{s, {Type: "string", Pattern: variable}}}
 }
@@ -167,7 +167,7 @@ func schemaOf(t reflect.Type) *jsonschema.Schema {
 	return nil
 }
 
-// loosen lets every scalar be a variable, and a text be written without quotes where it looks like a number.
+// loosen lets every scalar be a variable, and lets a text be written without quotes if it looks like a number.
 func loosen(s *jsonschema.Schema) {
 	if s == nil {
 		return
@@ -225,7 +225,7 @@ func eachRequired(s *jsonschema.Schema) []*jsonschema.Schema {
 // stream describes the keys of a stream, one driver and effects.
 func (w *schemaWriter) stream(drivers *jsonschema.Schema) *jsonschema.Schema {
 	s := w.reflect(reflect.TypeFor[Stream]())
-	s.Description = "One flow of operations: its driver, its load, and what counts as an answer."
+	s.Description = "One flow of operations: its driver, its load, and the outcomes of answers."
 	s.Properties.Set("consume", ref("consume"))
 	load := []*jsonschema.Schema{{Required: []string{"rate"}}, {Required: []string{"users"}}}
 	sends := &jsonschema.Schema{AllOf: []*jsonschema.Schema{{OneOf: eachRequired(drivers)}, {OneOf: load}}}
@@ -237,10 +237,10 @@ func (w *schemaWriter) stream(drivers *jsonschema.Schema) *jsonschema.Schema {
 	return s
 }
 
-// consume describes what is read, from one place, and what is expected of it.
+// consume describes the one place to read from, and the expectations.
 func (w *schemaWriter) consume(sources *jsonschema.Schema) *jsonschema.Schema {
 	s := w.reflect(reflect.TypeFor[Consume]())
-	s.Description = "Instead of a driver and a load: the stream sends nothing, and verifies what others publish."
+	s.Description = "Instead of a driver and a load: the stream sends nothing, and verifies records that others publish."
 	s.OneOf = eachRequired(sources)
 	for p := sources.Properties.Oldest(); p != nil; p = p.Next() {
 		s.Properties.Set(p.Key, p.Value)
@@ -251,7 +251,7 @@ func (w *schemaWriter) consume(sources *jsonschema.Schema) *jsonschema.Schema {
 // link describes a link by its addresses, or by its protocol, which has its own.
 func (w *schemaWriter) link(protocols *jsonschema.Schema) *jsonschema.Schema {
 	s := w.reflect(reflect.TypeFor[Link]())
-	s.Description = "A path that the target is pointed at in place of a service it calls."
+	s.Description = "A path between the target and a service that it calls."
 	s.OneOf = append(eachRequired(protocols), &jsonschema.Schema{Required: []string{"upstream"}})
 	for p := protocols.Properties.Oldest(); p != nil; p = p.Next() {
 		s.Properties.Set(p.Key, p.Value)
@@ -259,9 +259,9 @@ func (w *schemaWriter) link(protocols *jsonschema.Schema) *jsonschema.Schema {
 	return s
 }
 
-// fault describes each kind of fault: its own keys beside those that every entry has.
+// fault describes each kind of fault: its own keys beside those of every entry.
 func (w *schemaWriter) fault(lang Language) *jsonschema.Schema {
-	out := &jsonschema.Schema{Description: "One thing that goes wrong, and when."}
+	out := &jsonschema.Schema{Description: "One fault, with its times."}
 	for _, key := range sortedKeys(lang.Faults) {
 		s := w.entry("nemesis")
 		own := w.reflect(reflect.TypeOf(lang.Faults[key]()).Elem())
@@ -289,7 +289,7 @@ func (w *schemaWriter) fault(lang Language) *jsonschema.Schema {
 	return out
 }
 
-// entry describes the keys that every entry of `faults` has, without some of them.
+// entry describes the keys of every entry of `faults`, without some of them.
 func (w *schemaWriter) entry(without ...string) *jsonschema.Schema {
 	s := w.reflect(reflect.TypeFor[Entry]())
 	for _, key := range without {

@@ -31,7 +31,7 @@ func compiled(t *testing.T) *jsonschema.Schema {
 	return schema
 }
 
-// asJSON reads YAML as an editor would hand it to a validator.
+// asJSON reads YAML as an editor would pass it to a validator.
 func asJSON(t *testing.T, src []byte) any {
 	t.Helper()
 	raw, err := yaml.YAMLToJSON(src)
@@ -54,7 +54,7 @@ func TestSchemaAcceptsWhatParses(t *testing.T) {
 	}
 }
 
-// The files whose name begins with shape- are wrong in what a schema can see.
+// The files whose name begins with shape- have errors that a schema can see.
 func TestSchemaRefusesWrongShapes(t *testing.T) {
 	schema := compiled(t)
 	for _, path := range files(t, "testdata/err/shape-*.yaml") {
@@ -111,7 +111,7 @@ func TestSchemaIsTheSameEachTime(t *testing.T) {
 			t.Fatalf("the schema differs (%v)", err)
 		}
 	}
-	for _, text := range []string{`"$schema": "https://json-schema.org/draft/2020-12/schema"`, `"additionalProperties": false`, "Attempts at most, the first included."} {
+	for _, text := range []string{`"$schema": "https://json-schema.org/draft/2020-12/schema"`, `"additionalProperties": false`, "The most attempts, the first included."} {
 		if !bytes.Contains(first, []byte(text)) {
 			t.Errorf("%s is missing", text)
 		}

@@ -26,7 +26,7 @@ import (
 	"wringer/scenarios/shop"
 )
 
-// shippedLanguage is the language that the shipped scenarios are written in. The command's own table cannot be imported.
+// shippedLanguage is the language of the shipped scenarios. The command's own table cannot be imported.
 func shippedLanguage() scenarios.Language {
 	onPart := func() faults.Config { return new(part.Config) }
 	return scenarios.Language{
@@ -52,7 +52,7 @@ func shippedLanguage() scenarios.Language {
 	}
 }
 
-// The shipped scenarios parse without a warning, and editors find nothing wrong with them either.
+// The shipped scenarios parse without a warning, and editors find no errors in them either.
 func TestShippedScenarios(t *testing.T) {
 	raw, err := scenarios.Schema(shippedLanguage())
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 // TargetConfig is one kind of `target:`, decoded by its yaml tags.
 type TargetConfig interface {
-	// Check reports what is wrong in itself.
+	// Check reports the problems of the configuration itself.
 	Check(problem func(field, message string))
 	// Variables lists the names that Target.Vars will define, for `wringer check`.
 	Variables() []string
@@ -21,38 +21,39 @@ type TargetConfig interface {
 	Start(ctx context.Context, env TargetEnv) (Target, error)
 }
 
-// Reserving is a TargetConfig whose own texts may hold some of its variables: those that are known before it starts. It
-// fills them in by Fill when it starts.
+// Reserving is a TargetConfig whose own texts may hold some of its variables: those known before it starts. It fills them in by
+// Fill when it starts.
 type Reserving interface {
 	TargetConfig
-	// Reserved lists those variables; they are among Variables.
+	// Reserved lists those variables; Variables lists them too.
 	Reserved() []string
 }
 
-// TargetEnv is what a target gets from the runner.
+// TargetEnv is the environment that a target gets from the runner.
 type TargetEnv struct {
 	Seed uint64
 	Log  *slog.Logger
-	// Name is the target's key, Run the run's own word.
+	// Name is the target's key, Run the run's identity.
 	Name, Run string
 	// Vars are variables that are known before the target starts, as the scenario writes them. May be nil.
 	Vars map[string]string
-	// Known is told variables as Target.Vars will have them, as soon as they are known; nil: nobody asks. A target whose
-	// own parts call each other over links while it starts needs it: a link must know where it leads.
+	// Known takes variables, named as in Target.Vars, as soon as they are known; nil: not needed. A target calls Known if its
+	// own parts call each other over links while it starts: a link must know its upstream.
 	Known func(vars map[string]string)
-	// Output opens a file in the record for what a part of the target writes, of bounded length. May be nil.
+	// Output opens a file in the record for the output of a part of the target, of bounded length. May be nil.
 	Output func(name string) (io.WriteCloser, error)
-	// Journal is told what the target starts outside this process. May be nil.
+	// Journal records the processes that the target starts outside this one. May be nil.
 	Journal *faults.Journal
-	// Refused counts the dials to a port that failed so far, over all streams. May be nil.
+	// Refused counts the failed dials to a port so far, over all streams. May be nil.
 	Refused func(port string) int64
 	// Network is where the target listens and dials inside this process; the zero value is the system's.
 	Network faults.Network
-	// Bounds says why an address must not be dialled; nil: every one may.
+	// Bounds returns the reason why an address must not be dialled. nil: every address may be dialled.
 	Bounds func(ctx context.Context, network, address string) error
 }
 
-// Within is nil when all addresses may be dialled. A target asks before it first calls what its configuration names.
+// Within returns nil when all addresses may be dialled. A target calls Within before it first calls an address of its
+// configuration.
 func (e TargetEnv) Within(ctx context.Context, addresses ...string) error {
 	if e.Bounds == nil {
 		return nil
@@ -65,17 +66,17 @@ func (e TargetEnv) Within(ctx context.Context, addresses ...string) error {
 	return nil
 }
 
-// Tell tells Known, if there is anyone to tell.
+// Tell calls Known, if Known is set.
 func (e TargetEnv) Tell(vars map[string]string) {
 	if e.Known != nil {
 		e.Known(vars)
 	}
 }
 
-// Witness is a Target that saw what the report should tell: parts that ended by themselves.
+// Witness is a Target that reports events: parts that ended by themselves.
 type Witness interface {
 	Target
-	// Events are told at the end of the run, before Close.
+	// Events returns the events. It is called at the end of the run, before Close.
 	Events() []string
 }
 
@@ -83,7 +84,7 @@ type Witness interface {
 type Target interface {
 	// Vars defines ${...} for the scenario, without the target's own prefix: rest, grpc, kafka.
 	Vars() map[string]string
-	// Parts are what faults can pause and kill.
+	// Parts are the parts that faults can pause and kill.
 	Parts() map[string]faults.Part
 	// Close stops everything and waits for it, at most until ctx ends.
 	Close(ctx context.Context) error

@@ -13,7 +13,8 @@ type presence struct {
 	start, end time.Duration
 }
 
-// presences are those of the entry's faults that exclude others. What a nemesis chooses may be in force at any time of it.
+// presences are those of the entry's faults that exclude others. A fault that a nemesis may choose can be in force at any time
+// of the nemesis.
 func (e *Entry) presences(entries []Entry, duration time.Duration) (all []presence) {
 	start, ok := e.start(entries)
 	add := func(configs []faults.Config, start, end time.Duration) {
@@ -37,20 +38,20 @@ func (e *Entry) presences(entries []Entry, duration time.Duration) (all []presen
 	return all
 }
 
-// checkTogether: faults that exclude each other are never in force at the same time, whatever the seed.
+// checkTogether: faults that exclude each other are never in force at the same time, with any seed.
 func (r *reader) checkTogether(s *Scenario) {
 	var before []presence
 	for i := range s.entries {
 		e := &s.entries[i]
 		own := e.presences(s.entries, s.Run.Duration)
 		if other := clash(own, before); other != nil {
-			r.problem(e.at, "%s: may be in force together with %s, which would heal it, or be healed by it: let one follow the other, as with after", e.Name, other.Name)
+			r.problem(e.at, "%s: may overlap with %s, and healing one would also heal the other; run one after the other (after: %s)", e.Name, other.Name, other.Name)
 		}
 		before = append(before, own...)
 	}
 }
 
-// clash returns the entry of those before that one of own excludes at the same time; nil without any.
+// clash returns the earlier entry that one of own excludes at the same time; nil without any.
 func clash(own, before []presence) *Entry {
 	for _, p := range own {
 		for _, b := range before {

@@ -9,23 +9,23 @@ import (
 	"wringer/reports/metric"
 )
 
-// Warnings are what the scenario may be meant to be, but probably is not. They were found when it was read.
+// Warnings are parts of the scenario that are valid but probably not intended. Parse found them.
 func (s *Scenario) Warnings() []Problem { return slices.Clone(s.warnings) }
 
-// warnings looks for gates that are missing, gates that can say little, and settings without effect.
+// warnings looks for missing gates, gates that can show little, and settings without effect.
 func (r *reader) warnings(s *Scenario) Problems {
 	var out Problems
 	warn := func(line, col int, format string, args ...any) {
 		out = append(out, Problem{File: r.file, Line: line, Col: col, Message: fmt.Sprintf(format, args...)})
 	}
 	if len(s.Expect) == 0 {
-		warn(r.root.line, r.root.col, "expect holds no gate: nothing of what the run measures can fail it")
+		warn(r.root.line, r.root.col, "expect holds no gate: no measurement can fail the run")
 	}
 	for i := range s.Traffic {
 		t := &s.Traffic[i]
 		if t.Consume != nil {
 			if !slices.ContainsFunc(s.Expect, func(g Gate) bool { return g.Stream == t.Name && g.Metric.Class == metric.Integrity }) {
-				warn(r.names[i].line, r.names[i].col, "%s: nothing is expected of its records: give consume an expect, or a gate", t.Name)
+				warn(r.names[i].line, r.names[i].col, "%s: its records have no expectation: give consume an expect, or write a gate", t.Name)
 			}
 			continue
 		}
@@ -49,16 +49,16 @@ func (r *reader) warnings(s *Scenario) Problems {
 	return out
 }
 
-// warnOfGate warns of gates that look stronger than they are.
+// warnOfGate reports gates that look stronger than they are.
 func (r *reader) warnOfGate(g *Gate, s *Scenario, warn func(line, col int, format string, args ...any)) {
 	i := slices.IndexFunc(s.Traffic, func(t Stream) bool { return t.Name == g.Stream })
 	t := &s.Traffic[i]
 	closed := t.Users > 0 || t.Rate != nil && t.Rate.Max
 	if closed && g.Metric.Class == metric.TimeOrRate && (g.Metric.Unit == metric.NS || g.Metric.Argument) {
-		warn(g.Line, 1, "%s: users wait for answers, so that a stall of the target holds back the operations that would show it "+
+		warn(g.Line, 1, "%s: users wait for answers, so a stall of the target delays the operations that would show the stall "+
 			"(coordinated omission); gate a stream with a rate instead", g.Expr)
 	}
 	if g.Scope.Window == faults.Drain && g.Metric.Class != metric.Integrity && g.Metric.Class != metric.Gauge {
-		warn(g.Line, 1, "%s: no operation is due in the drain, so this is inconclusive", g.Expr)
+		warn(g.Line, 1, "%s: no operation is due in the drain, so the gate is inconclusive", g.Expr)
 	}
 }

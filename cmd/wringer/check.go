@@ -17,26 +17,38 @@ import (
 func checkCommand(std streams) *cobra.Command {
 	var set []string
 	var seed int64
+	var allow []string
+	restrict := &restriction{}
 	cmd := &cobra.Command{
 		Use:   "check SCENARIO...",
 		Short: "Validate scenarios; print their targets and timeline, and send nothing",
 		Args:  atLeastOne("SCENARIO"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := restrict.check(); err != nil {
+				return err
+			}
 			for _, path := range args {
-				sc, err := load(path, set, std)
+				restrict.asked = nil
+				sc, err := loadWithin(path, set, restrict, std)
 				if err != nil {
+					return err
+				}
+				if err := restrict.admit(sc); err != nil {
 					return err
 				}
 				if seed != 0 {
 					sc.Reseed(seed)
 				}
 				describe(std.out, sc)
+				restrict.tellAbilities(std.out, sc)
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringArrayVar(&set, "set", nil, "define ${name} in the scenario, `name=value`; may be repeated")
 	cmd.Flags().Int64Var(&seed, "seed", 0, "show the schedule that this seed draws; default: the scenario's")
+	restrict.flags(cmd, &allow)
+	cmd.Flags().StringArrayVar(&allow, "allow", nil, "with --restrict: a `HOST` on which links may listen; may be repeated")
 	return cmd
 }
 

@@ -156,8 +156,8 @@ func (w *referenceWriter) below(path string, value yaml.MapSlice) {
 	if items := tableAt(value, "items"); items != nil {
 		w.rows(path+"[].", items, nil)
 	}
-	for _, one := range tablesAt(value, "anyOf") {
-		w.rows(path+".", one, nil)
+	for _, choice := range tablesAt(value, "anyOf") {
+		w.rows(path+".", choice, nil)
 	}
 }
 
@@ -189,11 +189,11 @@ func form(s yaml.MapSlice) string {
 		return "text"
 	}
 	var all []string
-	for _, one := range tablesAt(s, "anyOf") {
-		if textAt(one, "pattern") == `\$\{` {
+	for _, choice := range tablesAt(s, "anyOf") {
+		if textAt(choice, "pattern") == `\$\{` {
 			continue // a variable may stand for any value
 		}
-		if f := form(one); !slices.Contains(all, f) {
+		if f := form(choice); !slices.Contains(all, f) {
 			all = append(all, f)
 		}
 	}
@@ -209,14 +209,14 @@ func (w *referenceWriter) values() {
 	for _, name := range []string{"duration", "per_second", "share", "bytes", "rate", "gate", "abort"} {
 		s := w.def(name)
 		about := textAt(s, "description")
-		for _, one := range tablesAt(s, "anyOf") {
-			about = strings.TrimSpace(about + " " + textAt(one, "description"))
+		for _, choice := range tablesAt(s, "anyOf") {
+			about = strings.TrimSpace(about + " " + textAt(choice, "description"))
 		}
 		fmt.Fprintf(w, "| %s | %s |\n", strings.ReplaceAll(name, "_", " "), cell(about))
 	}
 	w.WriteString("\nThe shapes of a rate:\n\n| key | value | meaning |\n|---|---|---|\n")
-	for _, one := range tablesAt(w.def("rate"), "anyOf") {
-		w.rows("rate.", one, nil)
+	for _, choice := range tablesAt(w.def("rate"), "anyOf") {
+		w.rows("rate.", choice, nil)
 	}
 }
 

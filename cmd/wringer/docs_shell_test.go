@@ -168,10 +168,10 @@ func runs(t *testing.T, args []string) error {
 
 // printed: the scenario that a line of wringer load stands for is a scenario.
 func printed(t *testing.T, args []string) error {
-	var out, told bytes.Buffer
-	code := run(t.Context(), append(slices.Clone(args), "--print-scenario"), streams{strings.NewReader("{}"), &out, &told})
+	var out, stderr bytes.Buffer
+	code := run(t.Context(), append(slices.Clone(args), "--print-scenario"), streams{strings.NewReader("{}"), &out, &stderr})
 	if code != reports.ExitPass {
-		return fmt.Errorf("exit %d: %s", code, told.String())
+		return fmt.Errorf("exit %d: %s", code, stderr.String())
 	}
 	_, err := scenarios.Parse("load", out.Bytes(), language, scenarios.Options{})
 	return err

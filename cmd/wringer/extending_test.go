@@ -46,8 +46,8 @@ func TestWindowsCommand(t *testing.T) {
 		{[]string{"windows"}, reports.ExitUsage, ""},
 		{[]string{"windows", "absent.yaml"}, reports.ExitUsage, ""},
 	} {
-		var out, told bytes.Buffer
-		std := streams{strings.NewReader(""), &out, &told}
+		var out, stderr bytes.Buffer
+		std := streams{strings.NewReader(""), &out, &stderr}
 		top := rootCommand(std)
 		top.AddCommand(windowsCommand(std))
 		top.SetArgs(test.args)
@@ -56,7 +56,7 @@ func TestWindowsCommand(t *testing.T) {
 			t.Fatal(err)
 		}
 		if e.code != test.code || out.String() != test.want {
-			t.Errorf("%q: exit %d, %q, %q", test.args, e.code, out.String(), told.String())
+			t.Errorf("%q: exit %d, %q, %q", test.args, e.code, out.String(), stderr.String())
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (f *loadFlags) load(cmd *cobra.Command, target string, std streams) error {
 		_, err := std.out.Write(src)
 		return err
 	}
-	sc, err := parse("load", src, nil, std)
+	sc, err := parse("load", src, nil, &f.restriction, std)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type runFlags struct {
 	vegeta  string
 	*outputs
 	summary summary
+	restriction
 }
 
 // summary writes what a terminal shows of a record at the end.
@@ -52,6 +53,7 @@ The record goes to runs/NAME-TIME/ or to --out DIR (with several scenarios: to D
 	}
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "define ${name} in the scenario, `name=value`; may be repeated")
 	f.common(cmd, std)
+	f.restriction.flags(cmd, &f.allow)
 	return cmd
 }
 
@@ -97,7 +99,7 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 			}
 		}
 	}
-	if err := f.check(); err != nil {
+	if err := errors.Join(f.outputs.check(), f.restriction.check()); err != nil {
 		return err
 	}
 	var all []*scenarios.Scenario
@@ -151,15 +153,20 @@ func worstExit(a, b int) int {
 
 // load reads a scenario; - is stdin. Its warnings go to stderr.
 func load(path string, set []string, std streams) (*scenarios.Scenario, error) {
+	return loadWithin(path, set, &restriction{}, std)
+}
+
+// loadWithin is load for a scenario that may not do everything.
+func loadWithin(path string, set []string, restrict *restriction, std streams) (*scenarios.Scenario, error) {
 	src, err := readScenario(path, std.in)
 	if err != nil {
 		return nil, usage("read scenario: %w", err)
 	}
-	return parse(path, src, set, std)
+	return parse(path, src, set, restrict, std)
 }
 
 // parse reads a scenario's text. Problems and warnings go to stderr.
-func parse(path string, src []byte, set []string, std streams) (*scenarios.Scenario, error) {
+func parse(path string, src []byte, set []string, restrict *restriction, std streams) (*scenarios.Scenario, error) {
 	if path == "-" {
 		path = "stdin"
 	}
@@ -171,7 +178,10 @@ func parse(path string, src []byte, set []string, std streams) (*scenarios.Scena
 		}
 		settings[name] = value
 	}
-	sc, err := scenarios.Parse(path, src, language, scenarios.Options{Set: settings, Env: os.LookupEnv})
+	sc, err := scenarios.Parse(path, src, language, scenarios.Options{Set: settings, Env: restrict.env})
+	if refused := restrict.refusedEnv(); refused != nil {
+		return nil, refused
+	}
 	if err != nil {
 		fmt.Fprintln(std.err, strings.TrimRight(err.Error(), "\n"))
 		return nil, exit{code: reports.ExitUsage, told: err}
@@ -207,11 +217,11 @@ func (f *runFlags) read(path string, std streams) (*scenarios.Scenario, error) {
 		return nil, usage("read scenario: %w", err)
 	}
 	f.outputs.name = filepath.Base(path)
-	sc, err := parse(path, src, f.set, std)
+	sc, err := parse(path, src, f.set, &f.restriction, std)
 	if err != nil {
 		return nil, errors.Join(err, f.readsTexts(filepath.Dir(path), src))
 	}
-	return sc, f.readsFiles(sc)
+	return sc, errors.Join(f.readsFiles(sc), f.admit(sc))
 }
 
 // readsFiles refuses outputs that are among the files which a scenario names.
@@ -285,7 +295,7 @@ func (f *runFlags) openResources(dir string, std streams) (*resources, error) {
 	}
 	r := &resources{view: newView(std.err, f.quiet), results: results, release: raiseHeapFloor()}
 	r.options = runner.Options{
-		Dir: dir, Version: version(), Log: f.logger(std.err), Allow: f.allow,
+		Dir: dir, Version: version(), Log: f.logger(std.err), Allow: f.allow, LoopbackOnly: f.restriction.on,
 		Mesh: func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error) {
 			return toxi.NewMesh(network, dial)
 		},

@@ -176,7 +176,7 @@ func testAnswersThatAreNone(t *testing.T, change func(*Config)) {
 func TestOpenErrors(t *testing.T) {
 	g := start(t, "v1")
 	old := start(t, "v1alpha")
-	mute := start(t)
+	bare := start(t)
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func TestOpenErrors(t *testing.T) {
 		want   string
 	}{
 		{"old reflection", func(c *Config) { c.Target = old.address }, nil, ""},
-		{"no reflection", func(c *Config) { c.Target = mute.address }, drivers.ErrConfig, "does not offer server reflection"},
+		{"no reflection", func(c *Config) { c.Target = bare.address }, drivers.ErrConfig, "does not offer server reflection"},
 		{"nobody", func(c *Config) { c.Target = gone.Addr().String() }, drivers.ErrUnreachable, "refused"},
 		{"service", func(c *Config) { c.Method = "test.v1.Stock/Reserve" }, drivers.ErrConfig, "no service test.v1.Stock at the target; it has grpc.reflection.v1.ServerReflection, test.v1.Inventory"},
 		{"method", func(c *Config) { c.Method = "test.v1.Inventory/Release" }, drivers.ErrConfig, "it has Reserve, Talk, Upload, Watch"},

@@ -11,6 +11,8 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
@@ -81,6 +83,23 @@ func (a access) setLogin(config *sarama.Config) {
 	case sarama.SASLTypeOAuth:
 		to.TokenProvider = token(s.Token)
 	}
+}
+
+// mechanism is the login in franz-go's terms; nil: none.
+func (a access) mechanism() sasl.Mechanism {
+	s := a.sasl
+	if s == nil {
+		return nil
+	}
+	switch s.Mechanism {
+	case sarama.SASLTypeSCRAMSHA256:
+		return scram.Auth{User: s.User, Pass: s.Password}.AsSha256Mechanism()
+	case sarama.SASLTypeSCRAMSHA512:
+		return scram.Auth{User: s.User, Pass: s.Password}.AsSha512Mechanism()
+	case sarama.SASLTypeOAuth:
+		return oauth.Auth{Token: s.Token}.AsMechanism()
+	}
+	return plain.Auth{User: s.User, Pass: s.Password}.AsMechanism()
 }
 
 // token is a sarama.AccessTokenProvider of one token. The token is assumed to last for the whole run.

@@ -134,14 +134,14 @@ func (d *Driver) connectionLost(r *pendingRecord, err error) {
 // returned ends the attempt of a record that sarama gave back. Within a transaction, the end of the transaction does so.
 func (d *Driver) returned(m *sarama.ProducerMessage, err error) {
 	r := m.Metadata.(*pendingRecord)
-	h := d.pending.remove(r)
 	if t := r.transaction; t != nil {
 		if err != nil {
 			t.failed.Store(true)
 		}
-		t.recordDone()
+		t.recordDone() // the record stays pending, so that the attempt can end before the transaction does
 		return
 	}
+	h := d.pending.remove(r)
 	d.finish(r, func() {
 		if err != nil {
 			h.failed(r.at, err, d.isShut())

@@ -19,10 +19,11 @@ import (
 )
 
 const (
-	fetchSize    = 1 << 20  // bytes per partition
-	fetchMax     = 32 << 20 // bytes per response
-	fetchWait    = 200 * time.Millisecond
-	fetchVersion = 11
+	fetchSize = 1 << 20  // bytes per partition
+	fetchMax  = 32 << 20 // bytes per response
+	fetchWait = 200 * time.Millisecond
+	// hurriedWait replaces fetchWait while CatchUp waits for an answer.
+	hurriedWait = 10 * time.Millisecond
 	// leaderlessWait is the time after which a partition without a leader is looked up again.
 	leaderlessWait = 500 * time.Millisecond
 )
@@ -32,6 +33,8 @@ var (
 	errIncomplete = errors.New("integrity is unknown")
 	// errRemoved says why: the log no longer holds the records to be read.
 	errRemoved = fmt.Errorf("%w: records were removed before they were read", errIncomplete)
+	// errCut says that records which were delivered are gone. All positions must be read again from the start.
+	errCut = errors.New("records that were read are gone from the log")
 )
 
 // Receive implements drivers.Source.
@@ -39,17 +42,26 @@ func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) e
 	// Closing the connections ends a request in flight. Nothing is asked of the source afterwards.
 	stop := context.AfterFunc(ctx, s.network.close)
 	defer stop()
+	s.mu.Lock()
+	s.receiving = true
+	s.mu.Unlock()
 	for ctx.Err() == nil {
 		err := s.followLeaders(ctx, deliver)
-		if errors.Is(err, errIncomplete) {
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, errIncomplete):
 			err = fmt.Errorf("read %s: %w", s.name, err)
 			if errors.Is(err, errRemoved) {
 				err = fmt.Errorf("%w; %s", err, s.policy())
 			}
 			s.fail(err)
 			return err
-		}
-		if err != nil {
+		case errors.Is(err, errCut):
+			s.env.Log.Warn("the log was cut back: all of it is read again", "source", s.name, "why", err)
+			s.readAgain(deliver)
+			continue
+		case err != nil:
 			s.mu.Lock()
 			s.lastError = err
 			s.mu.Unlock()
@@ -57,9 +69,21 @@ func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) e
 		if !pause(ctx, backoff) {
 			break
 		}
-		_ = s.client.RefreshMetadata(s.topic) // an error that matters shows in the next round
 	}
 	return nil
+}
+
+// readAgain takes back everything that was delivered, and goes back to where each partition began.
+func (s *Source) readAgain(deliver func(*drivers.Delivery)) {
+	s.mu.Lock()
+	for _, p := range s.positions {
+		p.next, p.end, p.confirmed, p.delivered = p.start, -1, 0, 0
+		p.epochs = p.epochs[:min(1, len(p.epochs))]
+	}
+	s.mu.Unlock()
+	s.delivering.Lock()
+	deliver(&drivers.Delivery{Anew: true, At: s.env.Clock()})
+	s.delivering.Unlock()
 }
 
 // policy says what removes records from the topic, as far as the brokers tell.
@@ -85,7 +109,7 @@ func (s *Source) policy() string {
 	if strings.Contains(policy, "compact") {
 		return "the topic is compacted" + policy + ": use a topic without compaction"
 	}
-	return "retention overtook the reader" + policy + ", or the topic was recreated"
+	return "retention, or a deletion of records, overtook the reader" + policy
 }
 
 // fail wakes up a waiting CatchUp with an error: no more records will come.
@@ -102,7 +126,10 @@ func (s *Source) fail(err error) {
 func (s *Source) followLeaders(ctx context.Context, deliver func(*drivers.Delivery)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	leaders, orphans := s.leaders()
+	leaders, orphans, err := s.leaders(ctx)
+	if err != nil {
+		return err
+	}
 	if orphans {
 		timer := time.AfterFunc(leaderlessWait, cancel)
 		defer timer.Stop()
@@ -115,81 +142,58 @@ func (s *Source) followLeaders(ctx context.Context, deliver func(*drivers.Delive
 			failures[i] = s.follow(ctx, l, deliver)
 		})
 	}
+	if len(leaders) == 0 {
+		<-ctx.Done()
+	}
 	followers.Wait()
 	return errors.Join(failures...)
 }
 
-// leader is a broker, and the partitions that it leads.
-type leader struct {
-	address   string
-	positions []*position
-	epochs    []int32
-}
-
-// leaders groups the partitions by leader. orphans says that some partitions have no leader.
-func (s *Source) leaders() (all []*leader, orphans bool) {
-	by := make(map[string]*leader)
-	for _, p := range s.positions {
-		broker, epoch, err := s.client.LeaderAndEpoch(s.topic, p.partition)
-		if err != nil {
-			orphans = true
-			continue
-		}
-		l := by[broker.Addr()]
-		if l == nil {
-			l = &leader{address: broker.Addr()}
-			by[l.address] = l
-			all = append(all, l)
-		}
-		l.positions, l.epochs = append(l.positions, p), append(l.epochs, epoch)
-	}
-	return all, orphans
-}
-
-// follow fetches from one leader until ctx ends or a request fails. It has a connection of its own: a fetch locks its
-// sarama.Broker while it waits for records, and would block the client.
+// follow fetches from one leader until ctx ends or a request fails.
 func (s *Source) follow(ctx context.Context, l *leader, deliver func(*drivers.Delivery)) error {
-	broker := sarama.NewBroker(l.address)
-	if err := broker.Open(s.client.Config()); err != nil {
+	decoder := &decoder{env: &s.env, fields: s.fields, committed: s.committed, translator: s.translator}
+	if err := s.compareEpochs(ctx, l); err != nil {
 		return err
 	}
-	defer broker.Close()
-	decoder := &decoder{env: &s.env, fields: s.fields, committed: s.committed, translator: s.translator}
 	for ctx.Err() == nil {
-		response, err := broker.Fetch(s.request(l))
+		wanted := s.wanted.Load()
+		blocks, err := s.fetch(ctx, l, wanted)
 		if err != nil {
 			return err
 		}
-		for _, p := range l.positions {
-			block := response.GetBlock(s.topic, p.partition)
-			if block == nil {
+		for i, p := range l.positions {
+			if blocks[i] == nil {
 				return sarama.ErrIncompleteResponse
 			}
-			if err := s.deliverBlock(p, block, decoder, deliver); err != nil {
+			if err := s.deliverBlock(ctx, l, p, blocks[i], decoder, deliver); err != nil {
 				return fmt.Errorf("partition %d at offset %d: %w", p.partition, p.next, err)
 			}
+			s.confirm(p, wanted)
 		}
 	}
 	return nil
 }
 
-func (s *Source) request(l *leader) *sarama.FetchRequest {
-	r := &sarama.FetchRequest{Version: fetchVersion, MaxWaitTime: int32(fetchWait / time.Millisecond), MinBytes: 1, MaxBytes: fetchMax, SessionEpoch: -1}
-	if s.committed {
-		r.Isolation = sarama.ReadCommitted
+// confirm notes that a leader answered a request made after CatchUp number wanted began.
+func (s *Source) confirm(p *position, wanted int64) {
+	if p.confirmed == wanted {
+		return
 	}
-	for i, p := range l.positions {
-		r.AddBlock(s.topic, p.partition, p.next, p.size, l.epochs[i])
-	}
-	return r
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.confirmed = wanted
+	close(s.moved)
+	s.moved = make(chan struct{})
 }
 
 // deliverBlock delivers the fetched records of one partition, and moves its position.
-func (s *Source) deliverBlock(p *position, block *sarama.FetchResponseBlock, d *decoder, deliver func(*drivers.Delivery)) error {
+func (s *Source) deliverBlock(ctx context.Context, l *leader, p *position, block *sarama.FetchResponseBlock, d *decoder, deliver func(*drivers.Delivery)) error {
 	switch {
+	case block.DivergingEpoch != nil:
+		return s.diverged(p, block.DivergingEpoch.Epoch, block.DivergingEpoch.EndOffset)
 	case block.Err == sarama.ErrNoError:
 	case block.Err == sarama.ErrOffsetOutOfRange:
-		return fmt.Errorf("%w: %w", errRemoved, block.Err)
+		return s.outOfRange(ctx, l, p)
 	case block.Err == sarama.ErrTopicAuthorizationFailed:
 		return fmt.Errorf("%w: the login is not allowed to read the topic (Read): %w", errIncomplete, block.Err)
 	default:
@@ -202,6 +206,7 @@ func (s *Source) deliverBlock(p *position, block *sarama.FetchResponseBlock, d *
 	if s.committed && block.LastStableOffset >= 0 {
 		end = block.LastStableOffset
 	}
+	p.noteEpochs(next, block)
 	p.grow(next, block)
 	s.advance(p, next, end)
 	return err

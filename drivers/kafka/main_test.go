@@ -162,15 +162,21 @@ func (w *produceLog) of(seq uint64) int {
 	return w.arrived[seq]
 }
 
-// seen keeps the deliveries of a source.
+// seen keeps the deliveries of a source. anew counts how often they were taken back.
 type seen struct {
-	mu  sync.Mutex
-	all []drivers.Delivery
+	mu   sync.Mutex
+	all  []drivers.Delivery
+	anew int
 }
 
 func (s *seen) deliver(d *drivers.Delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if d.Anew {
+		s.all = nil
+		s.anew++
+		return
+	}
 	c := *d
 	c.ID, c.Key, c.Origin, c.Sequence = clone(d.ID), clone(d.Key), clone(d.Origin), clone(d.Sequence)
 	s.all = append(s.all, c)

@@ -17,6 +17,7 @@ type network struct {
 	connect   func(network, address string) (net.Conn, error)
 	wrap      func(conn net.Conn, address string) net.Conn // nil: connections are not wrapped
 	tlsConfig *tls.Config                                  // nil: no TLS. Set before the first dial
+	open      context.Context                              // ends when the network is closed
 	cancel    context.CancelFunc
 
 	mu      sync.Mutex
@@ -30,7 +31,7 @@ type network struct {
 // newNetwork connects by dial, each time within timeout. (sarama applies no timeout to a custom dialer.)
 func newNetwork(dial drivers.DialFunc, timeout time.Duration) *network {
 	base, cancel := context.WithCancel(context.Background())
-	n := &network{live: make(map[*trackedConn]struct{}), cancel: cancel}
+	n := &network{live: make(map[*trackedConn]struct{}), open: base, cancel: cancel}
 	n.connect = func(network, address string) (net.Conn, error) {
 		ctx, done := context.WithTimeout(base, timeout)
 		defer done()

@@ -18,6 +18,8 @@ import (
 const (
 	// openLimit bounds how long Open and Start look for a broker that answers.
 	openLimit = 5 * time.Second
+	// openTransactionsLimit is openLimit where there are transactions. A fresh cluster first makes a topic for them.
+	openTransactionsLimit = 30 * time.Second
 	// leastPatience is the shortest time that a broker gets to answer the client. A shorter timeout ends attempts, not the
 	// connection: closing it would turn a late answer into a lost one.
 	leastPatience = time.Second
@@ -47,7 +49,11 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: brokers: %w", drivers.ErrConfig, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	limit := openLimit
+	if c.Transactions != nil {
+		limit = openTransactionsLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	message, err := c.framed(ctx, env)
 	if err != nil {
@@ -153,6 +159,9 @@ func clientConfig(env drivers.Env, n *network) *sarama.Config {
 // sarama must not learn that metadata requests fail. Three failures within ten seconds open a circuit breaker in its
 // producer, and no success closes the breaker before ten seconds are over. A partition that has healed would stay down
 // meanwhile. Records that wait for metadata end at their deadlines, or by metadataFailed.
+//
+// The backoff `never` ends a request for metadata at once: it exceeds the timeout. sarama's search for a coordinator knows no
+// timeout and would sleep so long; see coordinated.
 func retryMetadata(config *sarama.Config, n *network, metadataFailed func()) (opened func()) {
 	open := make(chan struct{})
 	config.Metadata.Retry.Max = metadataRetries
@@ -201,7 +210,13 @@ func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, fun
 	}
 	// sarama's goroutines pass records on one by one. The larger the buffer, the less often they wake each other.
 	config.ChannelBufferSize = 1024
-	p.Transaction.Retry.Max = 5 // retries of the request for a producer id
+	p.Transaction.Retry.Max = 5 // retries of the requests for a producer id and for a commit
+	p.Transaction.Retry.BackoffFunc = func(int, int) time.Duration {
+		if n.isClosed() {
+			return 0
+		}
+		return backoff
+	}
 	// Without acks there is no answer on the wire. In a transaction the commit acks the records.
 	p.Return.Successes, p.Return.Errors = d.noAcks || c.Transactions != nil, true
 	d.pending.wired = !p.Return.Successes

@@ -38,7 +38,13 @@ func (d *Driver) openProducer(brokers []string, config *sarama.Config, number in
 		}
 		return p, nil
 	}
+	if d.config.Transactions != nil {
+		p.client = &coordinated{Client: p.client, driver: d}
+	}
 	producer, err := sarama.NewAsyncProducerFromClient(p.client)
+	for notYet(err) && d.wait() {
+		producer, err = sarama.NewAsyncProducerFromClient(p.client)
+	}
 	switch {
 	case isDenied(err) && d.config.Transactions != nil:
 		return p, denied("to send in transactions (Write on the transactional id "+config.Producer.Transaction.ID+")", err)

@@ -6,16 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"wringer/drivers"
 )
 
 // Source reads all partitions of a topic, from their ends at Start, over connections of its own.
 //
-// It fetches by sarama's Broker: sarama's Consumer does not reveal its position. Control records and records of aborted
-// transactions are never delivered. So the last delivered offset does not show whether the end was reached.
+// An offset alone does not name a record: a topic may be deleted and made anew, and an unclean election cuts a log back. So
+// each fetch carries the topic's id and the epoch of the last record (KIP-516, KIP-320), which sarama cannot send; franz-go
+// can. When records that were delivered are gone, the source takes back everything and reads again from the start.
+//
+// Control records and records of aborted transactions are never delivered. So the last delivered offset does not show
+// whether the end was reached.
 type Source struct {
 	name       string
 	brokers    []string
@@ -30,22 +36,33 @@ type Source struct {
 
 	network *network
 	client  sarama.Client
+	reader  *kgo.Client
 
-	delivering sync.Mutex // held around deliver
+	id   [16]byte              // of the topic; zero: the brokers give topics no ids. Receive owns it, as gone
+	gone map[[16]byte]struct{} // ids of topics of this name that were deleted
+
+	delivering sync.Mutex   // held around deliver
+	wanted     atomic.Int64 // the number of the latest CatchUp
 
 	mu        sync.Mutex
+	receiving bool // Receive was called
 	positions []*position
 	failed    error
 	lastError error         // the last error that was retried, or will be
 	moved     chan struct{} // closed and replaced whenever a position moves or the source fails
 }
 
-// position is how far one partition was read. Source.mu guards next and end; the fetching goroutine owns the rest.
+// position is how far one partition was read. Source.mu guards next, end and confirmed; the fetching goroutine owns the
+// rest.
 type position struct {
 	partition int32
+	start     int64 // the first offset that belongs to the run
 	next      int64 // the first offset that was not delivered yet
 	end       int64 // the end at the last fetch; -1 before
+	confirmed int64 // the last CatchUp since which the leader answered
 	size      int32 // bytes to fetch, at most
+	delivered int64 // above every offset with a record that was delivered; 0: none
+	epochs    []epochStart
 }
 
 var (
@@ -95,6 +112,9 @@ func (s *Source) start(ctx context.Context) error {
 	if s.client, err = sarama.NewClient(s.brokers, config); err != nil {
 		return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
+	if s.reader, err = s.newReader(); err != nil {
+		return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+	}
 	if err := findTopic(ctx, s.client, s.topic, nil); err != nil {
 		return err
 	}
@@ -110,15 +130,40 @@ func (s *Source) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
 	}
-	for _, p := range partitions {
-		s.positions = append(s.positions, &position{partition: p, next: ends[p], end: -1, size: fetchSize})
+	for _, n := range partitions {
+		p := &position{partition: n, start: ends[n].offset, next: ends[n].offset, end: -1, size: fetchSize}
+		if ends[n].epoch >= 0 {
+			p.epochs = []epochStart{{ends[n].epoch, p.start}}
+		}
+		s.positions = append(s.positions, p)
 	}
+	described, err := s.describe(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
+	}
+	s.id = described.TopicID
 	return nil
 }
 
+// logEnd is the end of a partition, and the epoch of the last record before it; -1: not known.
+type logEnd struct {
+	offset int64
+	epoch  int32
+}
+
+// firstWithEpoch is the first version of ListOffsets whose answers name an epoch.
+const firstWithEpoch = 4
+
+func epochOf(request *sarama.OffsetRequest, block *sarama.OffsetResponseBlock) int32 {
+	if request.Version < firstWithEpoch {
+		return -1
+	}
+	return block.LeaderEpoch
+}
+
 // ends asks the leaders for the ends of the partitions, until all ends are known or ctx ends.
-func (s *Source) ends(ctx context.Context, partitions []int32, level sarama.IsolationLevel) (map[int32]int64, error) {
-	ends := make(map[int32]int64, len(partitions))
+func (s *Source) ends(ctx context.Context, partitions []int32, level sarama.IsolationLevel) (map[int32]logEnd, error) {
+	ends := make(map[int32]logEnd, len(partitions))
 	for {
 		err := s.askEnds(ends, partitions, level)
 		if err == nil {
@@ -135,7 +180,7 @@ func (s *Source) ends(ctx context.Context, partitions []int32, level sarama.Isol
 }
 
 // askEnds asks each leader once for the missing ends, and adds the answers to ends.
-func (s *Source) askEnds(ends map[int32]int64, partitions []int32, level sarama.IsolationLevel) error {
+func (s *Source) askEnds(ends map[int32]logEnd, partitions []int32, level sarama.IsolationLevel) error {
 	requests := make(map[*sarama.Broker]*sarama.OffsetRequest)
 	var all []error
 	for _, p := range partitions {
@@ -165,7 +210,7 @@ func (s *Source) askEnds(ends map[int32]int64, partitions []int32, level sarama.
 				all = append(all, fmt.Errorf("partition %d: %w", p, block.Err))
 				continue
 			}
-			ends[p] = block.Offset
+			ends[p] = logEnd{block.Offset, epochOf(request, block)}
 		}
 	}
 	for _, p := range partitions {
@@ -187,7 +232,7 @@ func (s *Source) CatchUp(ctx context.Context) error {
 func (s *Source) catchUp(ctx context.Context) error {
 	partitions, err := s.samePartitions(ctx)
 	if err != nil {
-		return err
+		return errors.Join(err, s.recentError())
 	}
 	level := sarama.ReadUncommitted
 	if s.committed {
@@ -197,8 +242,10 @@ func (s *Source) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Only an answer to a request made from now on shows that the log still holds what was read of it.
+	wanted := s.wanted.Add(1)
 	for {
-		moved, behind, err := s.unread(ends)
+		moved, behind, err := s.unread(ends, wanted)
 		if err != nil || moved == nil {
 			return err
 		}
@@ -212,14 +259,14 @@ func (s *Source) catchUp(ctx context.Context) error {
 
 // unread names a partition that was not read to its end, and returns a channel that is closed when that may have changed.
 // It returns nil if every partition was read.
-func (s *Source) unread(ends map[int32]int64) (moved <-chan struct{}, where string, err error) {
+func (s *Source) unread(ends map[int32]logEnd, wanted int64) (moved <-chan struct{}, where string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failed != nil {
 		return nil, "", s.failed
 	}
 	for _, p := range s.positions {
-		if end := ends[p.partition]; p.next < end {
+		if end := ends[p.partition].offset; p.next < end || s.receiving && p.confirmed < wanted {
 			return s.moved, fmt.Sprintf("partition %d was read to offset %d of %d", p.partition, p.next, end), nil
 		}
 	}
@@ -236,16 +283,20 @@ func (s *Source) recentError() error {
 // not read, and keys have moved.
 func (s *Source) samePartitions(ctx context.Context) ([]int32, error) {
 	for {
-		err := s.client.RefreshMetadata(s.topic)
-		partitions, perr := s.client.Partitions(s.topic)
-		if perr == nil && len(partitions) > 0 && (err == nil || errors.Is(err, sarama.ErrLeaderNotAvailable)) {
-			if len(partitions) != len(s.positions) {
-				return nil, fmt.Errorf("the topic has %d partitions, and had %d at the start", len(partitions), len(s.positions))
+		topic, err := s.describe(ctx)
+		if err == nil {
+			if len(topic.Partitions) != len(s.positions) {
+				return nil, fmt.Errorf("the topic has %d partitions, and had %d at the start", len(topic.Partitions), len(s.positions))
 			}
-			return partitions, nil
+			all := make([]int32, len(s.positions))
+			for i, p := range s.positions {
+				all[i] = p.partition
+			}
+			_ = s.client.RefreshMetadata(s.topic) // an error that matters shows in the next request
+			return all, nil
 		}
 		if !pause(ctx, backoff) {
-			return nil, errors.Join(err, perr, ctx.Err())
+			return nil, errors.Join(err, ctx.Err())
 		}
 	}
 }
@@ -270,6 +321,9 @@ func (s *Source) Close() error {
 		return nil
 	}
 	s.network.close()
+	if s.reader != nil {
+		s.reader.Close()
+	}
 	if s.client == nil {
 		return nil
 	}

@@ -1,6 +1,9 @@
 package kafka
 
 import (
+	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,5 +137,78 @@ func TestTransactionThatFailedTakesNoMore(t *testing.T) {
 		if want := map[bool]drivers.Outcome{true: drivers.Rejected, false: drivers.Acked}[i == 0]; attempts[i].Outcome != want {
 			t.Errorf("operation %d: %+v", i, attempts[i])
 		}
+	}
+}
+
+// A fresh cluster has no coordinator of transactions yet: opening waits for it, and ends with its context.
+func TestTransactionsOnFreshBrokers(t *testing.T) {
+	c := newCluster(t, 1)
+	var asked atomic.Int64
+	var ready atomic.Bool
+	c.ControlKey(int16(kmsg.FindCoordinator), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if asked.Add(1); ready.Load() {
+			return nil, nil, false
+		}
+		answer := r.ResponseKind().(*kmsg.FindCoordinatorResponse)
+		answer.ErrorCode = kerr.CoordinatorNotAvailable.Code
+		return answer, nil, true
+	})
+	config := Config{Brokers: brokers(c), Topic: topic, Transactions: &Transactions{Records: 10}}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := config.Open(ctx, newEnv())
+		ended <- err
+	}()
+	eventually(t, "the search for a coordinator", func() bool { return asked.Load() > 1 })
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, drivers.ErrUnreachable) {
+			t.Errorf("opening was cancelled: %v", err)
+		}
+	case <-time.After(testPatience):
+		t.Fatal("opening does not end with its context")
+	}
+	time.AfterFunc(300*time.Millisecond, func() { ready.Store(true) })
+	d := openDriver(t, c, config, newEnv())
+	for _, at := range send(t, d, 0, 20, testPatience, 0) {
+		if at.Outcome != drivers.Acked {
+			t.Errorf("%+v", at)
+		}
+	}
+}
+
+// The coordinator is lost while a commit waits for it. The driver closes all the same.
+func TestCloseWhileNoCoordinatorIsFound(t *testing.T) {
+	c := newCluster(t, 1)
+	d := openDriver(t, c, Config{Transactions: &Transactions{Records: 10}}, newEnv())
+	var asked atomic.Int64
+	c.ControlKey(int16(kmsg.EndTxn), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		answer := r.ResponseKind().(*kmsg.EndTxnResponse)
+		answer.ErrorCode = kerr.NotCoordinator.Code
+		return answer, nil, true
+	})
+	c.ControlKey(int16(kmsg.FindCoordinator), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		asked.Add(1)
+		answer := r.ResponseKind().(*kmsg.FindCoordinatorResponse)
+		answer.ErrorCode = kerr.CoordinatorNotAvailable.Code
+		return answer, nil, true
+	})
+	for _, at := range send(t, d, 0, 10, time.Second, 0) {
+		if at.Outcome != drivers.Indeterminate {
+			t.Errorf("%+v", at)
+		}
+	}
+	eventually(t, "the search for a coordinator", func() bool { return asked.Load() > 1 })
+	closed := make(chan struct{})
+	go func() { d.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(testPatience):
+		t.Fatal("closing waits for the coordinator")
 	}
 }

@@ -184,12 +184,13 @@ func (tr *transactor) finish(t *transaction) {
 
 // committed ends an attempt after the commit of its transaction was requested. err is nil if the commit was confirmed.
 func (d *Driver) committed(r *pendingRecord, err error) {
+	h := d.pending.remove(r)
 	d.finish(r, func() {
 		if err == nil {
-			d.pending.history(r).acked(r, d.noAcks)
+			h.acked(r, d.noAcks)
 			return
 		}
-		d.pending.history(r).writeTo(r.at)
+		h.writeTo(r.at)
 		r.at.Wire = true
 		code := codeOf(err)
 		if d.isShut() {
@@ -201,8 +202,8 @@ func (d *Driver) committed(r *pendingRecord, err error) {
 
 // aborted ends an attempt whose transaction was never committed.
 func (d *Driver) aborted(r *pendingRecord, why string) {
+	h := d.pending.remove(r)
 	d.finish(r, func() {
-		h := d.pending.history(r)
 		h.writeTo(r.at)
 		r.at.Answered = h.answered > 0
 		r.at.Fail(drivers.Rejected, codeAborted, "the transaction was aborted: "+why)

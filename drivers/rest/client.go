@@ -23,6 +23,7 @@ type client struct {
 	unix      string
 	maxAge    time.Duration
 	maxUses   int
+	resends   bool // requests that the target surely did not read are sent again
 
 	open, opened, followed atomic.Int64 // counts of connections, and of redirects
 
@@ -48,7 +49,8 @@ const maxOrigins = 256
 func newClient(env drivers.Env, c *Config) *client {
 	cl := &client{
 		env: env, tls: c.TLS, http2: c.HTTP2, reuse: c.reuse(), redirects: c.Redirects, maxBody: int64(c.MaxBody),
-		maxAge: c.Connection.MaxAge, maxUses: c.Connection.MaxRequests, origins: make(map[string]*origin),
+		maxAge: c.Connection.MaxAge, maxUses: c.Connection.MaxRequests,
+		resends: c.Connection.resend(), origins: make(map[string]*origin),
 	}
 	if cl.maxBody == 0 {
 		cl.maxBody = defaultMaxBody

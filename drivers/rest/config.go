@@ -57,6 +57,7 @@ type Connection struct {
 	MaxAge      time.Duration `yaml:"max_age" jsonschema_description:"A connection older than this takes no further request."`
 	MaxRequests int           `yaml:"max_requests" jsonschema_description:"The largest number of requests on one connection."`
 	Source      []string      `yaml:"source" jsonschema_description:"Local addresses that connections leave from, each in turn. Not with a fault on the stream's link."`
+	Resend      *bool         `yaml:"resend" jsonschema_description:"Send a request again, over another connection, that the target surely did not read: it had closed the idle connection, or says so (HTTP/2). Default true; each is counted in client_retries and transparent_retries."`
 	Unix        string        `yaml:"unix" path:"socket" jsonschema_description:"Path of a Unix socket to connect to, whatever the URL's host."`
 }
 
@@ -188,6 +189,8 @@ var (
 	errNotSingle = errors.New("works only with streams of one request; remove steps, targets and redirects, or remove this")
 	errNotPlain  = errors.New("works only with streams of one plain request; remove steps, targets, redirects, connection.max_age and connection.max_requests, or remove this")
 )
+
+func (c *Connection) resend() bool { return c.Resend == nil || *c.Resend }
 
 func (c *Config) reuse() bool { return c.Keepalive == nil || *c.Keepalive }
 

@@ -3,7 +3,6 @@ package rest
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -23,10 +22,14 @@ type conn struct {
 	peeking peeking // nil: the connection is a socket, or has no Peek
 	direct  rawExchange
 	tls     bool
-	below   *socket   // below TLS; nil without TLS
+	socket  *socket   // nil if something else was dialled
 	until   time.Time // the deadline that is set; zero when it must be set anew
 	// stop ends the watch over the context of the current attempt; nil while no attempt is watched.
 	stop func() bool
+
+	reused bool          // the connection carried a request before
+	since  time.Duration // on the run's clock: idle since then
+	base   int64         // bytes that were written before the current request
 
 	buf  []byte
 	r, w int // buf[r:w] is read from the peer and not yet used
@@ -45,9 +48,7 @@ func newConn(c net.Conn, raw syscall.RawConn, isTLS bool) *conn {
 	out := &conn{Conn: c, tls: isTLS, buf: make([]byte, smallBuffer)}
 	out.peeker.init(raw)
 	out.peeking = peekingOf(c)
-	if t, ok := c.(*tls.Conn); ok {
-		out.below, _ = t.NetConn().(*socket)
-	}
+	out.socket = socketOf(c)
 	if !isTLS && raw != nil {
 		out.direct.init(raw)
 	}
@@ -115,6 +116,12 @@ func (c *conn) exchange(ctx context.Context, b []byte) error {
 	c.r, c.w = 0, 0
 	stale, sent, got, err := c.direct.do(b, c.buf)
 	c.w = got
+	if c.socket != nil {
+		c.socket.sent.Add(int64(sent))
+		if err != nil {
+			c.socket.note(err)
+		}
+	}
 	switch {
 	case stale:
 		return errStale
@@ -190,9 +197,16 @@ func (c *conn) grow() {
 	c.buf = buf
 }
 
+// mark notes that a request begins.
+func (c *conn) mark() {
+	if c.socket != nil {
+		c.base = c.socket.sent.Load()
+	}
+}
+
 // truncated reports whether the peer's bytes ended without the close_notify that ends them over TLS (RFC 8446, 6.1).
 // Whoever cuts a TCP connection can cause such an end.
-func (c *conn) truncated() bool { return c.below != nil && c.below.ended }
+func (c *conn) truncated() bool { return c.tls && c.socket != nil && c.socket.ended.Load() }
 
 // readLine takes one line with its LF, and reads more bytes as needed. A line longer than bound is malformed.
 func (c *conn) readLine(ctx context.Context, bound int) ([]byte, error) {
@@ -246,10 +260,7 @@ type peeking interface {
 
 // peekingOf returns the connection under c; nil when that connection has no Peek.
 func peekingOf(c net.Conn) peeking {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
-	}
-	if s, ok := c.(*socket); ok {
+	if s := socketOf(c); s != nil {
 		c = s.Conn
 	}
 	p, _ := c.(peeking)

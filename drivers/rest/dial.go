@@ -8,7 +8,9 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"wringer/drivers"
 )
@@ -18,7 +20,26 @@ type socket struct {
 	net.Conn
 	o     *origin
 	once  sync.Once
-	ended bool // Read found the end of the peer's bytes
+	raw   syscall.RawConn // nil if the socket cannot be looked at
+	sent  atomic.Int64    // bytes written so far
+	ended atomic.Bool     // Read found the end of the peer's bytes
+	reset atomic.Bool     // a read or write told of an RST that no FIN preceded
+
+	// Set by Close for a shared connection: see keepEnd.
+	ackedAtEnd int64
+	turnedAway bool
+}
+
+func (s *socket) Close() error {
+	err := net.ErrClosed
+	s.once.Do(func() {
+		s.o.client.open.Add(-1)
+		if s.o.pool != nil {
+			s.keepEnd()
+		}
+		err = s.Conn.Close()
+	})
+	return err
 }
 
 // Read notes the end of the peer's bytes. crypto/tls reports this end like a close_notify, as io.EOF, but reads no
@@ -30,18 +51,37 @@ func (s *socket) Read(p []byte) (int, error) {
 	case n > 0:
 		err = nil // the next Read meets the error again
 	case errors.Is(err, io.EOF):
-		s.ended = true
+		s.ended.Store(true)
+	default:
+		s.note(err)
 	}
 	return n, err
 }
 
-func (s *socket) Close() error {
-	err := net.ErrClosed
-	s.once.Do(func() {
-		s.o.client.open.Add(-1)
-		err = s.Conn.Close()
-	})
-	return err
+// Write counts the bytes.
+func (s *socket) Write(p []byte) (int, error) {
+	n, err := s.Conn.Write(p)
+	s.sent.Add(int64(n))
+	if err != nil {
+		s.note(err)
+	}
+	return n, err
+}
+
+// note remembers an RST that no FIN preceded. (After a FIN the kernel says EPIPE.)
+func (s *socket) note(err error) {
+	if errors.Is(err, syscall.ECONNRESET) {
+		s.reset.Store(true)
+	}
+}
+
+// socketOf returns the socket below a connection; nil if there is none.
+func socketOf(c net.Conn) *socket {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	s, _ := c.(*socket)
+	return s
 }
 
 // dial connects, with TLS if the scheme asks for it. raw is nil if the socket cannot be looked at.
@@ -58,6 +98,7 @@ func (o *origin) dial(ctx context.Context) (c net.Conn, raw syscall.RawConn, err
 			raw = nil
 		}
 	}
+	s.raw = raw
 	if o.secure == nil {
 		return s, raw, nil
 	}
@@ -104,6 +145,24 @@ func unrendered(env drivers.Env, at *drivers.Attempt, err error) {
 	at.Done = env.Clock()
 	at.Fail(drivers.Rejected, codeMessage, err.Error())
 }
+
+// reusedError is the failure of a request on a connection that had been idle. The peer may have closed the connection
+// before it got the request; whether it did is not known.
+type reusedError struct {
+	err  error
+	idle time.Duration
+}
+
+func (e *reusedError) Error() string {
+	return e.err.Error() + ", on a reused connection that had been idle for " + e.idle.Round(100*time.Microsecond).String()
+}
+
+func (e *reusedError) Unwrap() error { return e.err }
+
+// unreadError is the failure of a request that the peer surely did not read.
+type unreadError struct{ error }
+
+func (e *unreadError) Unwrap() error { return e.error }
 
 // unanswered ends an attempt that was sent and got no whole answer. It may have taken effect.
 func unanswered(ctx context.Context, at *drivers.Attempt, err error) {

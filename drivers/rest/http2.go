@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 // used to send: it would resend requests that the server refused or a closing connection lost.
 type pool struct {
 	o         *origin
+	dialed    *socket // of the connection that is being made, by the holder of the token
 	transport *http.Transport
 	dialing   chan struct{} // holds a token while a connection is being made, so that concurrent sessions make one together
 
@@ -30,13 +32,25 @@ type pool struct {
 // pooledConn is one connection that sessions share.
 type pooledConn struct {
 	*http.ClientConn
-	life life
+	socket *socket
+	life   life
+}
+
+// reserved is a stream that was reserved for one request.
+type reserved struct {
+	*http.ClientConn
+	socket *socket
+	reused bool  // the connection carried requests before
+	base   int64 // bytes that were written before
 }
 
 func newPool(o *origin) *pool {
 	p := &pool{o: o, dialing: make(chan struct{}, 1)}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		c, _, err := o.dial(ctx)
+		if err == nil {
+			p.dialed = socketOf(c)
+		}
 		return c, err
 	}
 	// Pings detect a connection that went silent. Without them each of its streams would time out in turn.
@@ -55,20 +69,20 @@ func newPool(o *origin) *pool {
 }
 
 // take reserves a stream for one request. It makes a connection if none has room.
-func (p *pool) take(ctx context.Context) (*http.ClientConn, error) {
+func (p *pool) take(ctx context.Context) (reserved, error) {
 	for {
-		if cc := p.reserve(); cc != nil {
-			return cc, nil
+		if r, ok := p.reserve(); ok {
+			return r, nil
 		}
 		select {
 		case p.dialing <- struct{}{}:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return reserved{}, ctx.Err()
 		}
 		err := p.add(ctx)
 		<-p.dialing
 		if err != nil {
-			return nil, err
+			return reserved{}, err
 		}
 	}
 }
@@ -87,13 +101,13 @@ func (p *pool) add(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.conns = append(p.conns, &pooledConn{ClientConn: cc, life: life{born: time.Now()}})
+	p.conns = append(p.conns, &pooledConn{ClientConn: cc, socket: p.dialed, life: life{born: time.Now()}})
 	return nil
 }
 
 // reserve finds a connection with room. It closes the connections that are dead or have reached their limits, once no
 // request is pending on them.
-func (p *pool) reserve() *http.ClientConn {
+func (p *pool) reserve() (r reserved, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.conns = slices.DeleteFunc(p.conns, func(c *pooledConn) bool {
@@ -106,10 +120,10 @@ func (p *pool) reserve() *http.ClientConn {
 	for _, c := range p.conns {
 		if !p.o.client.over(&c.life) && c.Reserve() == nil {
 			c.life.used++
-			return c.ClientConn
+			return reserved{c.ClientConn, c.socket, c.life.used > 1, c.socket.sent.Load()}, true
 		}
 	}
-	return nil
+	return reserved{}, false
 }
 
 func (p *pool) room() bool {
@@ -133,21 +147,25 @@ type session2 struct {
 	answer answer
 }
 
-// maxResends bounds how often a request is resent that the target did not process.
-const maxResends = 100
+// How often a request is sent again that the target did not process, and how often one that it refused (REFUSED_STREAM).
+const (
+	maxResends = 100
+	maxRefused = 3
+)
 
 // Do implements drivers.Session. A server that ends a connection in good order names the last stream that it
 // processes (GOAWAY, RFC 9113, 6.8). Requests beyond that stream are resent, as every HTTP/2 client does, and each
-// resend is counted. Without it a healthy server would fail some operations whenever it retires a connection.
+// resend is counted. Without it a healthy server would fail some operations whenever it retires a connection. Requests
+// that the server refused before any processing (8.7), or that met an idle connection as the server closed it, are the same.
 func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	if err := s.d.request.fits(nil, op); err != nil {
 		unrendered(s.d.env, at, err)
 		return
 	}
 	err := ctx.Err()
-	var cc *http.ClientConn
+	var stream reserved
 	if err == nil {
-		cc, err = s.d.pool.take(ctx)
+		stream, err = s.d.pool.take(ctx)
 	}
 	if err != nil {
 		at.Done = s.d.env.Clock()
@@ -157,35 +175,69 @@ func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) 
 	request := s.d.request.http2(op).WithContext(ctx)
 	at.Sent = s.d.env.Clock()
 	at.Wire, at.Out = true, max(request.ContentLength, 0)
-	err = s.exchange(cc, request)
-	for n := 0; n < maxResends && unprocessed(err); n++ {
-		if cc, again := s.d.pool.take(ctx); again == nil {
-			if err.Error() != connUnusable {
-				at.Hidden, at.Transparent = at.Hidden+1, at.Transparent+1
-			}
-			err = s.exchange(cc, s.d.request.http2(op).WithContext(ctx))
-		} else {
-			break // report the first error
+	err = s.exchange(stream, request)
+	for sent := 1; err != nil; sent++ {
+		failed := s.d.env.Clock()
+		if !s.turnedAway(ctx, stream, err, sent) {
+			at.Done = failed
+			unanswered(ctx, at, s.described(stream, err))
+			return
 		}
+		again, unmade := s.d.pool.take(ctx)
+		if unmade != nil { // report the first error
+			at.Done = failed
+			unanswered(ctx, at, s.described(stream, err))
+			return
+		}
+		if err.Error() != connUnusable {
+			at.Hidden, at.Transparent = at.Hidden+1, at.Transparent+1
+		}
+		stream = again
+		err = s.exchange(stream, s.d.request.http2(op).WithContext(ctx))
 	}
 	at.Done = s.d.env.Clock()
-	if err != nil {
-		unanswered(ctx, at, http2Error(err))
-		return
-	}
 	s.d.evaluator.decide(&s.answer, op, at)
+}
+
+// turnedAway reports whether a request may be sent again: the target surely did not process its last transmission.
+func (s *session2) turnedAway(ctx context.Context, stream reserved, err error, sent int) bool {
+	text := err.Error()
+	switch {
+	case text == connUnusable:
+		return sent <= maxResends
+	case !s.d.client.resends:
+		return false
+	case text == connGoneAway:
+		return sent <= maxResends
+	case s.d.env.Linked: // one of our faults may have cut it
+		return false
+	case strings.HasPrefix(text, "stream error:"):
+		return sent <= maxRefused && strings.Contains(text, "REFUSED_STREAM") && strings.HasSuffix(text, fromPeer)
+	}
+	return sent <= maxResends && stream.reused && isCut(ctx, err) && stream.socket.unread(ctx, stream.base)
+}
+
+// isCut reports whether an error is the end of a connection.
+func isCut(ctx context.Context, err error) bool {
+	code := unansweredCode(ctx, http2Error(err))
+	return code == drivers.CodeReset || code == drivers.CodeClosed
+}
+
+// described is an error with what its connection was.
+func (s *session2) described(stream reserved, err error) error {
+	mapped := http2Error(err)
+	if stream.reused && isCut(context.Background(), err) && !strings.HasPrefix(err.Error(), "stream error:") {
+		return fmt.Errorf("%w, on a reused connection", mapped)
+	}
+	return mapped
 }
 
 // The texts of errors that net/http's HTTP/2 does not export.
 const (
 	connGoneAway = "http2: Transport received Server's graceful shutdown GOAWAY"
 	connUnusable = "http2: client conn not usable" // before any byte was sent
+	fromPeer     = "; received from peer"
 )
-
-// unprocessed reports whether the target did not process the request.
-func unprocessed(err error) bool {
-	return err != nil && (err.Error() == connGoneAway || err.Error() == connUnusable)
-}
 
 // Close implements drivers.Session.
 func (s *session2) Close() error { return nil }
@@ -211,7 +263,7 @@ func (r *request) http2(op *drivers.Op) *http.Request {
 	return req
 }
 
-func (s *session2) exchange(cc *http.ClientConn, request *http.Request) error {
+func (s *session2) exchange(cc reserved, request *http.Request) error {
 	response, err := cc.RoundTrip(request)
 	if err != nil {
 		return err
@@ -258,7 +310,7 @@ func (s *session2) readBody(body io.Reader) error {
 func http2Error(err error) error {
 	text := err.Error()
 	switch {
-	case strings.HasPrefix(text, "stream error:") && strings.HasSuffix(text, "; received from peer"):
+	case strings.HasPrefix(text, "stream error:") && strings.HasSuffix(text, fromPeer):
 		return &answerError{syscall.ECONNRESET, text}
 	case strings.HasPrefix(text, "http2: server sent GOAWAY"),
 		strings.HasPrefix(text, "http2: Transport received GOAWAY"),

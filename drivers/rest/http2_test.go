@@ -139,7 +139,6 @@ func TestBadInputOverHTTP2(t *testing.T) {
 	}{
 		{"fine", func(fr *http2.Framer) { head(fr, false, ":status", "200"); fr.WriteData(1, true, []byte("x")) }, false, drivers.Acked, ""},
 		{"reset", func(fr *http2.Framer) { fr.WriteRSTStream(1, http2.ErrCodeInternal) }, true, drivers.Indeterminate, "reset"},
-		{"refused stream", func(fr *http2.Framer) { fr.WriteRSTStream(1, http2.ErrCodeRefusedStream) }, true, drivers.Indeterminate, "reset"},
 		{"reset in the body", func(fr *http2.Framer) {
 			head(fr, false, ":status", "200")
 			fr.WriteData(1, false, []byte("half"))

@@ -93,7 +93,9 @@ func (l *loop) free() *polled {
 		last := len(l.idle) - 1
 		p := l.idle[last]
 		l.idle = l.idle[:last]
-		if l.now-max(l.looked, p.looked) < freshFor || !p.stale() {
+		// What a look before the last answer found says nothing: the peer may have closed the connection with that answer.
+		looked := max(l.looked, p.looked)
+		if looked > p.conn.since && l.now-looked < freshFor || !p.stale() {
 			return p
 		}
 		l.drop(p)
@@ -104,6 +106,7 @@ func (l *loop) free() *polled {
 func (l *loop) send(ctx context.Context, p *polled, f pendingRequest) {
 	l.now = l.d.env.Clock()
 	f.at.Sent = l.now
+	p.conn.base = p.socket.sent.Load()
 	n, err := p.write(l.buffer.out)
 	f.at.Wire, f.at.Out = true, int64(len(l.buffer.body))
 	p.pendingRequest = f
@@ -328,6 +331,10 @@ func (l *loop) receive(ctx context.Context, p *polled) (f pendingRequest, over b
 		}
 		return f, false
 	}
+	if err != nil && p.conn.w == 0 { // perhaps the peer closed the connection before it got the request
+		l.passToSession(ctx, p, l.borrow(false), nil, err)
+		return f, false
+	}
 	f = p.pendingRequest
 	// The answer arrived after the last look, which did not find it.
 	f.at.Done = max(f.at.Sent, l.looked, p.looked, now-age)
@@ -336,7 +343,7 @@ func (l *loop) receive(ctx context.Context, p *polled) (f pendingRequest, over b
 		l.drop(p)
 		return f, true
 	}
-	p.pendingRequest, p.conn.r, p.conn.w = pendingRequest{}, 0, 0
+	p.pendingRequest, p.conn.r, p.conn.w, p.conn.since = pendingRequest{}, 0, 0, now
 	l.removePending(p)
 	l.idle = append(l.idle, p)
 	return f, true

@@ -75,7 +75,7 @@ func adopt(s *session) *polled {
 	// On failure there are no timestamps, and the loop finds that by their absence.
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
 	p := &polled{fd: fd, network: s.d.network, socket: outer}
-	p.conn.buf = s.conn.buf
+	p.conn.buf, p.conn.since = s.conn.buf, s.conn.since
 	p.conn.Conn = &p.end
 	s.conn, s.reader.c = nil, nil
 	return p
@@ -95,7 +95,9 @@ func (p *polled) release(s *session) error {
 	if err != nil {
 		raw = nil
 	}
+	p.socket.raw = raw
 	s.conn = newConn(p.socket, raw, false)
+	s.conn.reused, s.conn.since, s.conn.base = true, p.conn.since, p.conn.base
 	s.conn.buf, s.conn.w = p.conn.buf, p.conn.w
 	s.reader.c = s.conn
 	return nil
@@ -118,13 +120,16 @@ func (p *polled) write(b []byte) (int, error) {
 	if err == unix.EAGAIN {
 		err = nil
 	}
-	return max(n, 0), p.failed("write", err)
+	n = max(n, 0)
+	p.socket.sent.Add(int64(n))
+	return n, p.failed("write", err)
 }
 
 func (p *polled) failed(op string, err error) error {
 	if err == nil {
 		return nil
 	}
+	p.socket.note(err)
 	return &net.OpError{Op: op, Net: p.network, Err: os.NewSyscallError(op, err)}
 }
 

@@ -2,19 +2,21 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"wringer/drivers"
 )
 
-// session sends HTTP/1.1 requests over a connection of its own. It never resends: if the connection fails during a
-// request, the attempt ends.
+// session sends HTTP/1.1 requests over a connection of its own. If a connection fails during a request, the attempt
+// ends, unless the peer surely read nothing of the request.
 type session struct {
 	d    *driver
 	conn *conn // nil without a connection
 	requestBuffer
 	answer answer
 	reader reader
+	failed time.Duration // when the last transmission failed; 0: not noted
 }
 
 // Do implements drivers.Session.
@@ -23,22 +25,13 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 		unrendered(s.d.env, at, err)
 		return
 	}
-	err := errStale
+	var err error = errStale
 	if s.conn != nil && s.conn.hasDirect() {
+		s.conn.mark()
 		at.Sent = s.d.env.Clock()
 		err = s.attempt(ctx, at.Sent, (*conn).exchange)
 	}
-	if err == errStale {
-		if err := s.connect(ctx); err != nil {
-			at.Done = s.d.env.Clock()
-			unsent(ctx, at, err)
-			return
-		}
-		at.Sent = s.d.env.Clock()
-		err = s.attempt(ctx, at.Sent, (*conn).send)
-	}
-	at.Wire, at.Out = true, int64(len(s.body))
-	s.settle(ctx, op, at, err)
+	s.finish(ctx, op, at, err)
 }
 
 // resume finishes an attempt that the loop began on the session's connection. rest is the unsent part of the request;
@@ -50,6 +43,34 @@ func (s *session) resume(ctx context.Context, op *drivers.Op, at *drivers.Attemp
 		}
 		return c.send(ctx, rest)
 	})
+	if err != nil {
+		_ = s.render(s.d, op) // it may have to be sent again; it was rendered before
+	}
+	s.finish(ctx, op, at, err)
+}
+
+// finish ends an attempt after a transmission that ended with err. A request of which nothing was sent is sent over
+// another connection, and so is one that the peer surely did not read.
+func (s *session) finish(ctx context.Context, op *drivers.Op, at *drivers.Attempt, err error) {
+	var unread *unreadError
+	for err == errStale || errors.As(err, &unread) {
+		if failed := s.connect(ctx); failed != nil && unread != nil {
+			break // report the first error
+		} else if failed != nil {
+			at.Done, at.Wire, at.Out = s.d.env.Clock(), false, 0
+			unsent(ctx, at, failed)
+			return
+		}
+		s.conn.mark()
+		now := s.d.env.Clock()
+		if unread == nil {
+			at.Sent = now
+		} else {
+			at.Hidden, at.Transparent, unread = at.Hidden+1, at.Transparent+1, nil
+		}
+		err = s.attempt(ctx, now, (*conn).send)
+	}
+	at.Wire, at.Out = true, int64(len(s.body))
 	s.settle(ctx, op, at, err)
 }
 
@@ -57,8 +78,14 @@ func (s *session) resume(ctx context.Context, op *drivers.Op, at *drivers.Attemp
 func (s *session) settle(ctx context.Context, op *drivers.Op, at *drivers.Attempt, err error) {
 	at.Done = s.d.env.Clock()
 	if err != nil {
+		if s.failed > 0 {
+			at.Done, s.failed = s.failed, 0
+		}
 		unanswered(ctx, at, err)
 		return
+	}
+	if s.conn != nil {
+		s.conn.reused, s.conn.since = true, at.Done
 	}
 	s.d.evaluator.decide(&s.answer, op, at)
 }
@@ -82,6 +109,28 @@ func (s *session) connect(ctx context.Context) error {
 	s.conn = newConn(c, raw, s.d.secure != nil)
 	s.reader.c = s.conn
 	return nil
+}
+
+// examine says more of the failure of a request that got no byte of an answer on a reused connection. It returns errStale
+// if nothing of the request was sent, an unreadError if the peer surely read nothing of it, and otherwise err with the
+// circumstances. The connection was perhaps closed because it had been idle.
+func (s *session) examine(ctx context.Context, err error) error {
+	c := s.conn
+	if !c.reused || c.socket == nil || c.r != c.w || s.reader.left != maxHead {
+		return err
+	}
+	if code := unansweredCode(ctx, err); code != drivers.CodeReset && code != drivers.CodeClosed {
+		return err
+	}
+	if c.socket.sent.Load() == c.base {
+		return errStale
+	}
+	s.failed = s.d.env.Clock()
+	err = &reusedError{err, s.failed - c.since}
+	if s.d.client.resends && !s.d.env.Linked && c.socket.unread(ctx, c.base) {
+		return &unreadError{err}
+	}
+	return err
 }
 
 // requestBuffer is a rendered request. It is reused.
@@ -122,6 +171,9 @@ func (s *session) attempt(ctx context.Context, now time.Duration, send func(*con
 		err = early
 	}
 	again := s.conn.end()
+	if err != nil {
+		err = s.examine(ctx, err)
+	}
 	if err != nil || early != nil || !again || s.answer.last || !s.d.reuse {
 		s.drop()
 	}

@@ -62,11 +62,11 @@ func TestBodyThatEndsWithATLSConnection(t *testing.T) {
 func TestEndInTheReadOfTheLastBytes(t *testing.T) {
 	s := &socket{Conn: &lastRead{text: "bytes"}}
 	p := make([]byte, 16)
-	if n, err := s.Read(p); n != 5 || err != nil || s.ended {
-		t.Fatalf("%d bytes, %v, ended %v", n, err, s.ended)
+	if n, err := s.Read(p); n != 5 || err != nil || s.ended.Load() {
+		t.Fatalf("%d bytes, %v, ended %v", n, err, s.ended.Load())
 	}
-	if n, err := s.Read(p); n != 0 || err != io.EOF || !s.ended {
-		t.Fatalf("then %d bytes, %v, ended %v", n, err, s.ended)
+	if n, err := s.Read(p); n != 0 || err != io.EOF || !s.ended.Load() {
+		t.Fatalf("then %d bytes, %v, ended %v", n, err, s.ended.Load())
 	}
 }
 

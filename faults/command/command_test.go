@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -203,5 +205,40 @@ func TestConfig(t *testing.T) {
 	c := Config{Exec: []string{"tc", "qdisc"}}
 	if c.words() != "exec tc qdisc" || c.On() != (faults.Place{}) || c.Kind() != "exec" {
 		t.Errorf("%s on %v", c.words(), c.On())
+	}
+}
+
+// Of a command that writes without end the last lines are kept, in bounded memory.
+func TestOutputWithoutEnd(t *testing.T) {
+	c := command{Words: sh("head -c 50000000 /dev/zero | tr '\\0' 'x'; echo; echo the last line; exit 3"), Timeout: time.Minute}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	text, err := c.run(t.Context())
+	runtime.ReadMemStats(&after)
+	if len(text) > mostOutput+100 || !strings.HasSuffix(string(text), "\nthe last line\n") || !strings.HasPrefix(string(text), "[") {
+		t.Errorf("kept %d bytes: %.60q...", len(text), text)
+	}
+	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "the last line") {
+		t.Errorf("error %.400v", err)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 {
+		t.Errorf("it took %d bytes of memory", used)
+	}
+}
+
+func TestOutputEnd(t *testing.T) {
+	var o outputEnd
+	for i := range 1 << 14 {
+		fmt.Fprintf(&o, "line %d\n", i)
+	}
+	want := int64(0)
+	for i := range 1 << 14 {
+		want += int64(len(fmt.Sprintf("line %d\n", i)))
+	}
+	if got := int64(len(o.text)) + o.cut; got != want || len(o.text) != mostOutput {
+		t.Errorf("%d bytes kept and left out of %d", got, want)
+	}
+	if _, first, _ := strings.Cut(string(o.bytes()), "\n"); !strings.HasPrefix(first, "line ") {
+		t.Errorf("begins with %.30q", first)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"wringer/faults"
 )
 
 // command is one command, in the form that the journal keeps.
@@ -24,7 +26,7 @@ type command struct {
 
 func (c command) String() string { return strings.Join(c.Words, " ") }
 
-// mostOutput bounds the output kept of one command.
+// mostOutput bounds the output kept of one command: the end of it.
 const mostOutput = 64 << 10
 
 // run runs the command to its end. When its timeout or ctx ends, the command and its descendants are killed. An error
@@ -32,9 +34,9 @@ const mostOutput = 64 << 10
 func (c command) run(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	out := &limitedBuffer{}
+	out := &outputEnd{}
 	cmd := exec.CommandContext(ctx, c.Words[0], c.Words[1:]...)
-	cmd.Dir, cmd.Env = c.Dir, append(os.Environ(), c.Env...)
+	cmd.Dir, cmd.Env = c.Dir, append(append(os.Environ(), faults.CommandMark+"=1"), c.Env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = ownGroup()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -49,16 +51,16 @@ func (c command) run(ctx context.Context) ([]byte, error) {
 	}
 	switch {
 	case err == nil:
-		return out.Bytes(), nil
+		return out.bytes(), nil
 	case ctx.Err() != nil:
 		err = fmt.Errorf("%s: %w", c, ctx.Err())
 	default:
 		err = fmt.Errorf("%s: %w", c, err)
 	}
-	if text := strings.TrimSpace(tail(out.String())); text != "" {
+	if text := strings.TrimSpace(tail(string(out.text))); text != "" {
 		err = fmt.Errorf("%w: %s", err, text)
 	}
-	return out.Bytes(), err
+	return out.bytes(), err
 }
 
 // tail returns the end of a text.
@@ -70,14 +72,34 @@ func tail(text string) string {
 	return strings.ToValidUTF8(text, "?")
 }
 
-// limitedBuffer keeps the beginning of the output written to it.
-type limitedBuffer struct{ bytes.Buffer }
+// outputEnd keeps the end of the output written to it. It embeds no bytes.Buffer, whose ReadFrom would pass the bound.
+type outputEnd struct {
+	text []byte
+	cut  int64 // bytes written before text
+}
 
-func (h *limitedBuffer) Write(p []byte) (int, error) {
-	if room := mostOutput - h.Len(); room > 0 {
-		h.Buffer.Write(p[:min(len(p), room)])
+func (o *outputEnd) Write(p []byte) (int, error) {
+	n := len(p)
+	if over := n - mostOutput; over > 0 {
+		p, o.cut = p[over:], o.cut+int64(over)
 	}
-	return len(p), nil
+	if over := len(o.text) + len(p) - mostOutput; over > 0 {
+		o.text, o.cut = append(o.text[:0], o.text[over:]...), o.cut+int64(over)
+	}
+	o.text = append(o.text, p...)
+	return n, nil
+}
+
+// bytes is what is kept, from the beginning of a line where some was left out.
+func (o *outputEnd) bytes() []byte {
+	if o.cut == 0 {
+		return o.text
+	}
+	text, cut := o.text, o.cut
+	if line := bytes.IndexByte(text, '\n') + 1; line < len(text) {
+		text, cut = text[line:], cut+int64(line)
+	}
+	return fmt.Appendf(nil, "[%d bytes left out]\n%s", cut, text)
 }
 
 // UndoKind is the kind of this package's entries in a journal.

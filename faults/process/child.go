@@ -10,16 +10,21 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// child is one run of a process. It leads a process group of its own, which ends with it.
+// child is one run of a process: the program and its descendants, which end with it. A program may end and leave a daemon: the
+// child then lives on in the daemon.
 type child struct {
-	pid  int
-	mark string        // in the environment of the child and of all its descendants
-	done chan struct{} // closed when the child has ended, its output is read, and the journal has its entry
-	err  error         // how the child ended; valid once done is closed
+	main   atomic.Int64 // the pid of the process that leads now
+	leader int          // the pid of the process that was started, and of its group
+	family *family
+	ready  atomic.Bool   // the child was seen to work
+	ending atomic.Bool   // the child was told to end
+	done   chan struct{} // closed when the child has ended, its output is read, and the journal has its entry
+	err    error         // how the child ended; valid once done is closed
 	// undone delivers the function that notes the end in the journal.
 	undone chan func() error
 	tail   *outputTail
@@ -34,14 +39,13 @@ func start(spec Spec) (*child, error) {
 	cmd := exec.Command(spec.Command[0], spec.Command[1:]...)
 	cmd.Dir, cmd.Env = spec.Dir, append(os.Environ(), append(spec.Env, marker+spec.mark())...)
 	cmd.Stdout, cmd.Stderr = write, write
-	cmd.SysProcAttr = ownGroup()
-	c := &child{mark: spec.mark(), done: make(chan struct{}), undone: make(chan func() error, 1), tail: &outputTail{}}
+	c := &child{family: newFamily(spec.mark()), done: make(chan struct{}), undone: make(chan func() error, 1), tail: &outputTail{}}
 	started := make(chan error)
 	go c.run(cmd, spec, read, write, started)
 	if err := <-started; err != nil {
 		return nil, err
 	}
-	undone, err := spec.Journal.Due(UndoKind, fmt.Sprintf("process %s, pid %d", spec.Name, c.pid), leftover{c.pid, startOf(c.pid), c.mark})
+	undone, err := spec.Journal.Due(UndoKind, fmt.Sprintf("process %s, pid %d", spec.Name, c.leader), leftover{c.leader, startOf(c.leader), spec.mark(), c.family.folder})
 	if err != nil {
 		undone = func() error { return nil }
 		c.kill()
@@ -60,14 +64,14 @@ func (c *child) run(cmd *exec.Cmd, spec Spec, read, write *os.File, started chan
 	// lives.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err := cmd.Start()
+	cmd, err := c.begin(cmd)
 	write.Close()
 	if err != nil {
+		c.family.end()
 		read.Close()
 		started <- err
 		return
 	}
-	c.pid = cmd.Process.Pid
 	copied := make(chan struct{})
 	go func() {
 		defer close(copied)
@@ -79,6 +83,9 @@ func (c *child) run(cmd *exec.Cmd, spec Spec, read, write *os.File, started chan
 	}()
 	started <- nil
 	c.err = cmd.Wait()
+	if c.becameDaemon() {
+		c.follow(spec)
+	}
 	c.kill() // the rest of its group
 	// Descendants that left the group may hold the pipe open.
 	read.SetReadDeadline(time.Now().Add(time.Second))
@@ -87,8 +94,64 @@ func (c *child) run(cmd *exec.Cmd, spec Spec, read, write *os.File, started chan
 	// The journal comes first: it may be closed as soon as the end is known. A superfluous entry is harmless: cleanup finds
 	// no process.
 	_ = (<-c.undone)()
+	c.family.end()
 	close(c.done)
 }
+
+// begin starts the program in the family's cgroup, or without one where the kernel does not do that.
+func (c *child) begin(cmd *exec.Cmd) (*exec.Cmd, error) {
+	attributes, release := c.family.attributes()
+	defer release()
+	cmd.SysProcAttr = attributes
+	err := cmd.Start()
+	if err != nil && c.family.folder != "" && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission) {
+		c.family.leave()
+		again := exec.Command(cmd.Args[0], cmd.Args[1:]...)
+		again.Dir, again.Env, again.Stdout, again.Stderr, again.SysProcAttr = cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, ownGroup()
+		cmd, err = again, again.Start()
+	}
+	if err != nil {
+		return cmd, err
+	}
+	c.leader = cmd.Process.Pid
+	c.main.Store(int64(c.leader))
+	c.family.begin(c.leader)
+	return cmd, nil
+}
+
+// becameDaemon says whether the program ended well and left what it is for: before it was ready, or in a session of its own.
+func (c *child) becameDaemon() bool {
+	if c.err != nil || c.ending.Load() {
+		return false
+	}
+	c.family.adopt()
+	return c.family.main() > 0 && (!c.ready.Load() || c.family.outside())
+}
+
+// daemonEvery is the time between two looks at whether a daemon lives.
+const daemonEvery = 20 * time.Millisecond
+
+// follow waits until the daemon is over. The journal knows it.
+func (c *child) follow(spec Spec) {
+	pid := c.family.main()
+	c.main.Store(int64(pid))
+	if c.family.folder == "" && pid > 0 {
+		done, err := spec.Journal.Due(UndoKind, fmt.Sprintf("process %s, pid %d (a daemon)", spec.Name, pid), leftover{pid, startOf(pid), spec.mark(), ""})
+		if err == nil {
+			defer done()
+		}
+	}
+	for pid > 0 {
+		time.Sleep(daemonEvery)
+		if pid = c.family.main(); pid > 0 {
+			c.main.Store(int64(pid))
+		}
+	}
+	c.err = errors.New("its daemon ended")
+}
+
+// pid is the number of the process that leads.
+func (c *child) pid() int { return int(c.main.Load()) }
 
 // hasEnded says whether the child has ended.
 func (c *child) hasEnded() bool {
@@ -110,17 +173,16 @@ func (c *child) end() string {
 
 // kill kills the whole group, and descendants that left the group.
 func (c *child) kill() {
-	_ = syscall.Kill(-c.pid, syscall.SIGKILL)
-	l := leftover{PID: c.pid, Run: c.mark}
-	for _, pid := range withMark(c.mark) {
-		_ = l.kill(pid)
-	}
+	c.ending.Store(true)
+	_ = syscall.Kill(-c.leader, syscall.SIGKILL)
+	c.family.kill()
 }
 
 // terminate asks the child to end, and waits until it has, or until grace or ctx ends. Only the leader is asked: it is
 // responsible for its own children.
 func (c *child) terminate(ctx context.Context, grace time.Duration) error {
-	if err := syscall.Kill(c.pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+	c.ending.Store(true)
+	if err := syscall.Kill(c.pid(), syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return err
 	}
 	c.thaw() // a frozen process cannot react
@@ -134,26 +196,47 @@ func (c *child) terminate(ctx context.Context, grace time.Duration) error {
 	return nil
 }
 
-// freeze stops the group and waits until its leader is stopped.
+// freeze stops the whole family and waits until all of it is stopped, also what it started meanwhile.
 func (c *child) freeze(ctx context.Context) error {
-	if err := syscall.Kill(-c.pid, syscall.SIGSTOP); err != nil {
-		return fmt.Errorf("stop pid %d: %w", c.pid, err)
+	// The group at once: no worker of it serves on while the others are being stopped.
+	if err := syscall.Kill(-c.leader, syscall.SIGSTOP); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("stop pid %d: %w", c.leader, err)
 	}
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for !stopped(c.pid) {
+	for !c.stopAll() {
 		select {
 		case <-tick.C:
 		case <-c.done:
 			return errors.New(c.end())
 		case <-ctx.Done():
-			return fmt.Errorf("pid %d does not stop: %w", c.pid, ctx.Err())
+			return fmt.Errorf("pid %d does not stop: %w", c.pid(), ctx.Err())
 		}
 	}
 	return nil
 }
 
-func (c *child) thaw() { _ = syscall.Kill(-c.pid, syscall.SIGCONT) }
+// stopAll stops the members that run; true when all stand still.
+func (c *child) stopAll() bool {
+	all := c.family.members()
+	still := len(all) > 0
+	for _, pid := range all {
+		if !stopped(pid) {
+			still = false
+			_ = syscall.Kill(pid, syscall.SIGSTOP)
+		}
+	}
+	return still
+}
+
+func (c *child) thaw() {
+	_ = syscall.Kill(-c.leader, syscall.SIGCONT)
+	for _, pid := range c.family.members() {
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+	}
+}
+
+func (c *child) members() []int { return c.family.members() }
 
 // quoteTail quotes the end of the child's output for an error.
 func (c *child) quoteTail() string {

@@ -102,7 +102,7 @@ func (p *Process) Start(ctx context.Context) error {
 	defer p.unlock()
 	c, err := p.alive()
 	if err != nil {
-		if c, err = p.launch(); err != nil {
+		if c, err = p.launch(ctx); err != nil {
 			return err
 		}
 	}
@@ -113,9 +113,25 @@ func (p *Process) Start(ctx context.Context) error {
 	return nil
 }
 
-func (p *Process) launch() (*child, error) {
+// unanswered refuses a ready check that something else answers: the process would seem to work whatever became of it.
+func (p *Process) unanswered(ctx context.Context) error {
+	if p.spec.Ready == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyBound)
+	defer cancel()
+	if p.spec.Ready(ctx) != nil {
+		return nil
+	}
+	return fmt.Errorf("start process %s: its ready check succeeds before the process is started: something else answers there; end it, or let the process have a port of ports", p.spec.Name)
+}
+
+func (p *Process) launch(ctx context.Context) (*child, error) {
 	if p.spec.Begin != nil {
 		p.spec.Begin()
+	}
+	if err := p.unanswered(ctx); err != nil {
+		return nil, err
 	}
 	c, err := start(p.spec)
 	if err != nil {
@@ -141,6 +157,7 @@ func (p *Process) untilReady(ctx context.Context, c *child) error {
 	for {
 		err := p.checkReady(ctx, c)
 		if err == nil {
+			c.ready.Store(true)
 			return nil
 		}
 		select {
@@ -336,7 +353,7 @@ func (p *Process) Vars() map[string]string {
 	if p.child == nil {
 		return nil
 	}
-	return map[string]string{"pid": fmt.Sprint(p.child.pid)}
+	return map[string]string{"pid": fmt.Sprint(p.child.pid())}
 }
 
 // Ended says how the process ended by itself; empty otherwise.
@@ -367,6 +384,6 @@ func (p *Process) Close(ctx context.Context) error {
 	case <-c.done:
 		return nil
 	case <-time.After(p.spec.Grace):
-		return fmt.Errorf("process %s, pid %d, did not die", p.spec.Name, c.pid)
+		return fmt.Errorf("process %s, pid %d, did not die", p.spec.Name, c.pid())
 	}
 }

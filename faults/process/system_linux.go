@@ -35,9 +35,10 @@ func stat(pid int) []string {
 }
 
 const (
-	statState = 0  // field 3
-	statGroup = 2  // field 5
-	statStart = 19 // field 22
+	statState  = 0  // field 3
+	statParent = 1  // field 4
+	statGroup  = 2  // field 5
+	statStart  = 19 // field 22
 )
 
 func statField(pid, field int) string {
@@ -87,9 +88,7 @@ func withMark(mark string) []int {
 	return all
 }
 
-func (c *child) members() []int { return group(c.pid) }
-
-// sockets are the TCP sockets of a process group.
+// sockets are the TCP sockets of a family.
 type sockets struct {
 	ports       map[string]bool // the ports on which it listens
 	established int
@@ -109,7 +108,7 @@ func (c *child) sockets() sockets {
 		}
 	}
 	for _, table := range []string{"tcp", "tcp6"} {
-		raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", c.pid, table))
+		raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", c.pid(), table))
 		for line := range strings.Lines(string(raw)) {
 			s.row(strings.Fields(line), own)
 		}

@@ -10,7 +10,8 @@ import (
 )
 
 // On systems other than Linux a process can be started, frozen, killed and stopped. Its sockets are unknown, so no fault on
-// it is seen to touch traffic. Its files cannot be limited, and cleanup cannot find it.
+// it is seen to touch traffic. Its files cannot be limited, and cleanup cannot find it. Descendants that leave the
+// group are not found.
 
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
@@ -25,7 +26,25 @@ func group(int) []int { return nil }
 
 func withMark(string) []int { return nil }
 
-func (c *child) members() []int { return []int{c.pid} }
+func killLeftGroup(string) {}
+
+// family is the process alone.
+type family struct {
+	folder string
+	leader int
+}
+
+func newFamily(string) *family { return &family{} }
+
+func (*family) attributes() (*syscall.SysProcAttr, func()) { return ownGroup(), func() {} }
+func (*family) leave()                                     {}
+func (f *family) begin(pid int)                            { f.leader = pid }
+func (f *family) members() []int                           { return []int{f.leader} }
+func (*family) adopt()                                     {}
+func (f *family) main() int                                { return 0 }
+func (*family) outside() bool                              { return false }
+func (*family) kill()                                      {}
+func (*family) end()                                       {}
 
 type sockets struct {
 	ports                        map[string]bool

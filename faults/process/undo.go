@@ -20,6 +20,8 @@ type leftover struct {
 	PID   int    `json:"pid"`   // of the leader, and so of the group
 	Start uint64 `json:"start"` // of the leader, in the kernel's clock ticks since boot; 0 if unknown
 	Run   string `json:"run"`   // the mark of the process and its descendants
+	// Group is the folder of the cgroup that holds the process and its descendants; empty if there is none.
+	Group string `json:"cgroup,omitempty"`
 }
 
 // Undo kills the rest of a process, its group and the descendants that left the group, frozen or not. It touches only the
@@ -33,6 +35,7 @@ func Undo(_ context.Context, data json.RawMessage) error {
 	if l.PID <= 1 || l.Run == "" {
 		return fmt.Errorf("entry of a process: pid %d of run %q cannot be", l.PID, l.Run)
 	}
+	killLeftGroup(l.Group)
 	var failed []error
 	for _, pid := range append(group(l.PID), withMark(l.Run)...) {
 		failed = append(failed, l.kill(pid))

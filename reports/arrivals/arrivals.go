@@ -1,6 +1,6 @@
-// Package arrivals keeps the account of what a witness saw arrive at a target: how often each operation was sent, arrived
-// and was answered, by the window in which it was due. It takes some bits for each operation, and next to none where each
-// was sent, came and was answered once.
+// Package arrivals keeps the account of the requests that a witness saw arrive at a target. It counts how often each operation
+// was sent, arrived and was answered, by the window in which it was due. It takes some bits for each operation, and almost none
+// where each was sent, arrived and was answered once.
 package arrivals
 
 import (
@@ -21,21 +21,22 @@ type Config struct {
 	Windows []string
 }
 
-// Bounds of what is not a bit for each operation.
+// Bounds of the memory beyond the bits of each operation.
 const (
-	// ahead is how far beyond the highest operation that ended a mark is believed: a broken one must not fill the memory.
+	// ahead is the largest believable distance beyond the highest operation that ended: a broken mark must not fill the memory.
 	ahead = 1 << 22
-	// manyBound is how many operations may have counts of 3 and more.
+	// manyBound is the number of operations that may have counts of 3 and more.
 	manyBound = 1 << 20
-	// recentBound is how many arrivals are remembered for the evidence, repeatBound how many operations that came again.
+	// recentBound is the number of arrivals that are remembered for the evidence. repeatBound is the number of operations that
+	// came again.
 	recentBound = 1 << 15
 	repeatBound = 1 << 13
-	// timesBound is how many arrivals the evidence of one operation lists.
+	// timesBound is the number of arrivals in the evidence of one operation.
 	timesBound = 16
 )
 
-// Account takes what is sent and what arrives. It implements the witness's Sink; its methods are safe for concurrent use,
-// and do not block beyond a short lock.
+// Account takes sent operations and arrivals. It implements the witness's Sink. Its methods are safe for concurrent use, and do
+// not block beyond a short lock.
 type Account struct {
 	mu     sync.Mutex
 	config Config
@@ -43,7 +44,7 @@ type Account struct {
 	ended  uint64 // above every operation that ended
 	// many holds the counts of 3 and more.
 	many map[manyOf]int64
-	// recent holds the latest first arrivals by their number, repeats the evidence of operations that came again.
+	// recent holds the latest first arrivals by their number. repeats holds the evidence of operations that came again.
 	recent  []arrival
 	repeats map[uint64]*repeat
 	replays int64
@@ -66,7 +67,7 @@ type arrival struct {
 // repeat is the evidence of an operation that arrived more than once.
 type repeat struct {
 	times []arrival
-	end   *reports.Violation // its end as far as it is known
+	end   *reports.Violation // its end as far as known
 }
 
 // New opens the account of a stream.
@@ -76,7 +77,7 @@ func New(c Config) *Account {
 	}
 }
 
-// Arrived takes a request whose head came to the target.
+// Arrived takes a request whose head arrived at the target.
 func (a *Account) Arrived(m drivers.Mark, conn uint64, at time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -110,10 +111,10 @@ func (a *Account) Arrived(m drivers.Mark, conn uint64, at time.Duration) {
 	}
 }
 
-// Whole takes a request that came to its end.
+// Whole takes a request that arrived to its end.
 func (a *Account) Whole(m drivers.Mark) { a.note(m, whole) }
 
-// Answered takes a request whose answer came to its end.
+// Answered takes a request whose answer arrived to its end.
 func (a *Account) Answered(m drivers.Mark) { a.note(m, answered) }
 
 func (a *Account) note(m drivers.Mark, w what) {
@@ -125,7 +126,7 @@ func (a *Account) note(m drivers.Mark, w what) {
 	a.count(m.Seq, w)
 }
 
-// Blind takes a connection that could not be read any further.
+// Blind takes a connection that the witness could not read any further.
 func (a *Account) Blind(why string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -140,8 +141,7 @@ func (a *Account) lose(why string) {
 	}
 }
 
-// count counts one more of an operation, and returns how many there are now, 3 standing for 3 and more; 0 when it was
-// not counted.
+// count counts one more of an operation, and returns the new count; 3 stands for 3 and more. It returns 0 if there was no room.
 func (a *Account) count(seq uint64, w what) int {
 	if seq >= a.ended+ahead {
 		a.lose(fmt.Sprintf("a request was marked as operation %d, far beyond what was sent", seq))
@@ -165,7 +165,7 @@ func (a *Account) count(seq uint64, w what) int {
 	return n
 }
 
-// Ended takes operations that are over, each exactly once, in any order. Nothing of the batch is kept.
+// Ended takes operations that are over, each exactly once, in any order. It keeps nothing of the batch.
 func (a *Account) Ended(batch []reports.Ended) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -188,7 +188,7 @@ func (a *Account) Ended(batch []reports.Ended) {
 	}
 }
 
-// describe keeps what the evidence tells of an operation's end.
+// describe keeps the facts about an operation's end that the evidence lists.
 func describe(e *reports.Ended) *reports.Violation {
 	planned, begun, done := int64(e.Op.Planned), int64(e.Sent), int64(e.Done)
 	v := &reports.Violation{Outcome: e.Outcome.String(), PlannedNS: &planned, SentNS: &begun, DoneNS: &done}

@@ -18,7 +18,7 @@ var config = Config{Stream: "s", Identity: drivers.Identity{Run: "r1", Stream: "
 
 func mark(seq uint64) drivers.Mark { return drivers.Mark{Seq: seq, Ours: true} }
 
-// end makes the end of an operation that was sent so many times.
+// end makes the end of an operation that was sent that many times.
 func end(seq uint64, window, sent int) reports.Ended {
 	e := reports.Ended{Op: drivers.Op{Seq: seq}, Window: window, Outcome: drivers.Acked}
 	for range sent {
@@ -28,7 +28,7 @@ func end(seq uint64, window, sent int) reports.Ended {
 	return e
 }
 
-// The account agrees with one kept by hand, whatever the order of the events.
+// The account agrees with one kept by hand, for any order of the events.
 func TestAgainstAPlainAccount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		account := New(config)
@@ -59,7 +59,7 @@ func TestAgainstAPlainAccount(t *testing.T) {
 			}
 			events = append(events, func() { account.Ended([]reports.Ended{end(seq, window, int(n.counts[sent]))}) })
 		}
-		// Swaps within reach are order enough, and cheap.
+		// Swaps within a short distance give enough disorder at low cost.
 		for i := range min(len(events)-1, 60) {
 			j := rapid.IntRange(i, min(len(events)-1, i+20)).Draw(t, "swap")
 			events[i], events[j] = events[j], events[i]
@@ -90,7 +90,7 @@ func same(t interface{ Fatalf(string, ...any) }, where string, got, want *report
 	}
 }
 
-// Where the witness was blind nothing is 0, and what may be too high is not told.
+// Where the witness was blind no count is 0, and a count that may be too high is left out.
 func TestBlindIsUnknown(t *testing.T) {
 	account := New(config)
 	account.Arrived(mark(0), 1, 0)
@@ -112,7 +112,7 @@ func TestBlindIsUnknown(t *testing.T) {
 	}
 }
 
-// A mark that the target or the client invented does not fill the memory, and is told.
+// A mark that the target or the client invented does not fill the memory, and is reported.
 func TestInventedMarks(t *testing.T) {
 	account := New(config)
 	account.Arrived(mark(1<<60), 1, 0)
@@ -162,7 +162,7 @@ func TestConcurrentUse(t *testing.T) {
 	})
 }
 
-// BenchmarkAccount is the cost of one operation that was sent, came and was answered once.
+// BenchmarkAccount is the cost of one operation that was sent, arrived and was answered once.
 func BenchmarkAccount(b *testing.B) {
 	account := New(config)
 	batch := []reports.Ended{end(0, 0, 1)}

@@ -2,14 +2,14 @@ package arrivals
 
 import "wringer/reports/pages"
 
-// counter counts to 3 for each operation of a page, in two bits: low for 1 and more, and high for 2 and more; with both
-// and many it is 3 and more. Where each operation has exactly one, which is how most pages end, it takes no memory.
+// counter counts to 3 for each operation of a page, in two bits: low for 1 and more, and high for 2 and more. With both bits
+// and many it is 3 and more. It takes no memory where each operation has exactly one, as in most finished pages.
 type counter struct {
 	low, high, many *pages.Bits
 	n               int16 // operations with low
 }
 
-// add counts one more, and returns how many there are now, 3 standing for 3 and more.
+// add counts one more, and returns the new count; 3 stands for 3 and more.
 func (c *counter) add(i uint) int {
 	switch {
 	case !c.low.Has(i):
@@ -24,7 +24,7 @@ func (c *counter) add(i uint) int {
 	return 3
 }
 
-// at is the count of an operation, 3 standing for 3 and more.
+// at is the count of an operation; 3 stands for 3 and more.
 func (c *counter) at(i uint) int {
 	switch {
 	case c.many.Has(i):
@@ -37,10 +37,10 @@ func (c *counter) at(i uint) int {
 	return 0
 }
 
-// once says that each operation has exactly one.
+// once reports whether each operation has exactly one.
 func (c *counter) once() bool { return c.low == pages.Full && c.high == nil }
 
-// what is counted of each operation.
+// the counts of each operation
 type what uint8
 
 const (
@@ -51,7 +51,7 @@ const (
 	kinds
 )
 
-// page holds what is known of the operations that one page covers.
+// page holds the known facts of the operations that it covers.
 type page struct {
 	counts [kinds]counter
 	cells  pages.Cells
@@ -63,7 +63,8 @@ func (p *page) end(i uint, cell int16) {
 	p.cells.Set(i, cell)
 }
 
-// plain says that all operations of the page are over, of one window, and went as they should.
+// plain reports whether all operations of the page are over, belong to one window, and were sent, arrived and were answered
+// once.
 func (p *page) plain() bool {
 	for k := range p.counts {
 		if !p.counts[k].once() {

@@ -13,21 +13,21 @@ import (
 // Result is the account of a stream.
 type Result struct {
 	// Total is the sum of Windows (max_arrivals: the maximum), which holds every window of the Config. Where the witness was
-	// blind, counts above 0 are "at least so many", and those that would be 0, or may be too high, are null.
+	// blind, counts above 0 mean "at least". Counts that would be 0, or may be too high, are null.
 	Total   *reports.Witness
 	Windows map[string]*reports.Witness // by name
 	over    func(windows []int) *reports.Witness
-	// Violations is the evidence of what arrived more than once, sorted by window and operation.
+	// Violations is the evidence of operations that arrived more than once, sorted by window and operation.
 	Violations []reports.Violation
-	// Unknown says of each count that is not fully known why, by its name in run.json.
+	// Unknown holds the reason for each count that is not fully known, by the count's name in run.json.
 	Unknown map[string]string
-	// Why says in words why not everything is known; empty when it is.
+	// Why is the reason, in words, why some counts are not known; empty when all are.
 	Why string
-	// Replays are the arrivals of replays, which are in none of the counts.
+	// Replays are the arrivals of replays, which no count includes.
 	Replays int64
 }
 
-// cell counts what became of the operations of one window.
+// cell counts the operations of one window by what happened to them.
 type cell struct {
 	counts                             [kinds]int64
 	operations, twice, missing, hidden int64
@@ -61,8 +61,8 @@ func (c *cell) take(n *[kinds]int64) {
 	c.hidden += max(n[arrived]-n[sent], 0)
 }
 
-// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing. A witness sees
-// arrivals without a source: that observation of effects was not complete changes nothing either.
+// Finish closes the account. Call it once, after the last Ended; later events change nothing. A witness sees arrivals without a
+// source, so an incomplete observation of effects changes nothing either.
 func (a *Account) Finish(reports.Completeness) reports.Findings {
 	r := a.result()
 	f := reports.Findings{Violations: r.Violations, Unknown: r.Unknown, Measure: r.measure, Write: func(out *reports.Stream) {
@@ -114,7 +114,7 @@ func (a *Account) result() Result {
 	return r
 }
 
-// cells sums up the operations by window; the first cell is the warm-up's.
+// cells sums up the operations by window; the first cell is for the warm-up.
 func (a *Account) cells() []cell {
 	cells := make([]cell, len(a.config.Windows)+1)
 	a.pages.Each(func(first uint64, p *page) {
@@ -155,7 +155,7 @@ func (a *Account) counted(c *cell) *reports.Witness {
 		}
 		return &n
 	}
-	// What may be too high when something was not seen is not told at all.
+	// A count that may be too high because something was not seen is left out.
 	exact := func(n int64) *int64 {
 		if a.unknown != "" {
 			return nil
@@ -174,7 +174,7 @@ func (a *Account) counted(c *cell) *reports.Witness {
 	}
 }
 
-// evidence tells of the operations that arrived more than once, those of the warm-up aside.
+// evidence lists the operations that arrived more than once, except those of the warm-up.
 func (a *Account) evidence() []reports.Violation {
 	type found struct {
 		cell int16

@@ -2,7 +2,7 @@ package arrivals
 
 import "wringer/reports/metric"
 
-// Metrics is the table of what a witness counts. reports.Witness defines each.
+// Metrics is the table of a witness's counts. reports.Witness defines each.
 var Metrics = metric.Counts([]metric.Metric{
 	{Name: "arrivals", Needs: seen, Better: metric.Lower, About: "Requests whose head came to the target."},
 	{Name: "not_arrived", Needs: seen, Better: metric.Lower, About: "Attempts sent beyond the arrivals of their operation."},

@@ -20,7 +20,7 @@ var metrics = metric.Counts([]metric.Metric{{
 	About: "The most operations in a row, in the order in which they were due, that were sent and not acked.",
 }}, untested)
 
-// untested says why a count shows nothing.
+// untested gives the reason why a count shows nothing.
 func untested(f *metric.Facts, _ int64) string {
 	if f.Measures.Sent == 0 {
 		return "no operation was sent"
@@ -28,10 +28,10 @@ func untested(f *metric.Facts, _ int64) string {
 	return ""
 }
 
-// bound is how many operations that failed are kept: some 50 MB.
+// bound is the number of failed operations that are kept: some 50 MB.
 const bound = 1 << 20
 
-// errorRun keeps the operations that failed, because they do not end in the order in which they were due.
+// errorRun keeps the operations that failed, because operations do not end in the order in which they were due.
 type errorRun struct {
 	config reports.CheckConfig
 	bound  int
@@ -46,7 +46,7 @@ func open(c reports.CheckConfig) reports.Check {
 	return &errorRun{config: c, bound: bound, failed: make(map[uint64]int)}
 }
 
-// Ended takes note of operations that failed.
+// Ended records operations that failed.
 func (r *errorRun) Ended(batch []reports.Ended) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -63,7 +63,7 @@ func (r *errorRun) Ended(batch []reports.Ended) {
 	}
 }
 
-// Finish tells the longest run of each window, and of all of them.
+// Finish writes the longest run of each window, and of all windows.
 func (r *errorRun) Finish(reports.Completeness) reports.Findings {
 	r.mu.Lock()
 	defer r.mu.Unlock()

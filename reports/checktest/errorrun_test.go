@@ -8,8 +8,8 @@ import (
 	"wringer/reports"
 )
 
-// play ends operations in a random order, those of failed being rejected: the first 100 in the first window, the others in
-// the second. It returns what the record tells of the run and of each window.
+// play ends operations in a random order; those in failed are rejected. The first 100 are in the first window, the others in
+// the second. It returns the record's counts for the run and for each window.
 func play(r *errorRun, n uint64, failed func(seq uint64) bool) (out reports.Stream, f reports.Findings) {
 	out.Windows = map[string]*reports.Measures{"first": {}, "second": {}}
 	for _, i := range rand.Perm(int(n)) {
@@ -52,7 +52,7 @@ func TestLongestRun(t *testing.T) {
 	}
 }
 
-// Beyond its room the check knows a lower bound, and says so.
+// Beyond its room the check knows a lower bound, and reports it as one.
 func TestRunBeyondItsRoom(t *testing.T) {
 	r := newRun()
 	r.bound = 10

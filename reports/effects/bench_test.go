@@ -8,7 +8,7 @@ import (
 	"wringer/reports"
 )
 
-// BenchmarkAccount is the cost of one operation, its end and its sighting, each in a batch of 256; the sightings come first, or
+// BenchmarkAccount is the cost of one operation, its end and its sighting, each in a batch of 256. The sightings come first, or
 // a thousand operations later.
 func BenchmarkAccount(b *testing.B) {
 	const size = 256

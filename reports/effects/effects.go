@@ -1,30 +1,28 @@
-// Package effects measures the end-to-end time of a stream's operations: from the planned start of each to the first
-// sighting of its effect, wherever that is observed.
+// Package effects measures the end-to-end time of a stream's operations: from the planned start of each to the first sighting
+// of its effect.
 //
 // # What counts
 //
-// An acked operation counts at its time, and as slower than every time when its effect was never seen. An indeterminate one
-// counts at its time when its effect was seen, and else not at all. Rejected and dropped operations do not count, nor does
-// anything of the warm-up. An operation belongs to the window in which it was due. Only its first sighting counts: copies
-// and redeliveries are the business of package integrity.
+// An acked operation counts at its time. If its effect was never seen, the operation counts as slower than every time. An
+// indeterminate one counts at its time if its effect was seen, and otherwise not at all. Rejected and dropped operations do not
+// count, nor does any of the warm-up. An operation belongs to the window in which it was due. Only its first sighting counts:
+// package integrity counts copies and redeliveries.
 //
 // # What a time includes
 //
-// A sighting's time is drivers.Delivery.At, when the effect was observed, on the one clock of the run. So the time includes
-// whatever the observation takes: the way to the reader, how long the source gathers before it answers a fetch, or the
-// interval at which it is asked, and with read_committed the wait for the commit. It is never too short. Times that a record
-// carries are not looked at: other machines' clocks wrote them.
+// A sighting's time is drivers.Delivery.At: when the effect was observed, on the one clock of the run. So the time includes the
+// observation itself: the way to the reader, the wait of a fetch or the interval of a poll, and with read_committed the wait
+// for the commit. It is never too short. Timestamps in a record are not used: other machines' clocks wrote them.
 //
 // # What is not known
 //
-// Where a bound of memory was met, where observation was not whole, or where a sighting came before its operation was due,
-// the time is unknown: it is counted as such, never guessed.
+// A time is unknown if a bound of memory was hit, if observation was incomplete, or if a sighting came before its operation was
+// due. An unknown time is counted as unknown, never guessed.
 //
 // # Cost
 //
-// An operation is two bits, and none once all of its page of 4,096 are over and seen; one of which only the end or only the
-// sighting is known takes a place in a bounded table besides. Histograms are kept by window, and by second for the last
-// minute.
+// Each operation costs two bits; a page of 4,096 that is finished and seen costs nothing. An operation of which only one half
+// is known also takes an entry in a bounded table. Histograms are kept by window, and by second for the last minute.
 package effects
 
 import (
@@ -45,33 +43,33 @@ type Config struct {
 	Windows []string
 }
 
-// limits bound what is not a bit for each operation. Beyond, times are unknown.
+// limits bound the memory beyond the bits of each operation. Times beyond a bound are unknown.
 type limits struct {
 	ring    int    // latest operations that wait for their other half, a power of two
-	waiting int    // older ones that still do
-	horizon uint64 // operations beyond the highest that ended of which a sighting is believed: a target can invent any number
+	waiting int    // older ones that still wait
+	horizon uint64 // operations beyond the highest that ended whose sighting is believed: a target can invent any number
 	seconds int    // latest seconds with a histogram
 }
 
 var usual = limits{ring: 1 << 16, waiting: 1 << 19, horizon: 1 << 20, seconds: 64}
 
-// Cell is what was measured in one window.
+// Cell holds the measurements of one window.
 type Cell struct {
 	// Times of the operations whose effect was seen.
 	Times metrics.Hist
 	// Lost operations were acked, and their effect was never seen.
 	Lost int64
-	// Unknown is of operations that count, or may count, at a time that is not known.
+	// Unknown counts the operations that count, or may count, at a time that is not known.
 	Unknown int64
-	// Latest is when the last of Times was observed, on the run's clock.
+	// Latest is the time at which the last of Times was observed, on the run's clock.
 	Latest time.Duration
 }
 
-// Count is how many operations count, the unknown ones included.
+// Count is the number of operations that count, the unknown ones included.
 func (c *Cell) Count() int64 { return c.Times.Count() + c.Lost + c.Unknown }
 
-// AtLeast is Times with every unknown time at 0: over Count operations, of which those beyond its own count are slower than
-// all, it gives lower bounds.
+// AtLeast is Times with every unknown time at 0. It gives lower bounds over Count operations, of which those beyond its own
+// count are slower than all others.
 func (c *Cell) AtLeast() *metrics.Hist {
 	if c.Unknown == 0 {
 		return &c.Times
@@ -82,7 +80,7 @@ func (c *Cell) AtLeast() *metrics.Hist {
 	return h
 }
 
-// Measures sums the cell up: nil where nothing counts. What is lost or unknown counts as slower than every time.
+// Measures sums the cell up: nil if nothing counts. A lost or unknown operation counts as slower than every time.
 func (c *Cell) Measures() *reports.EffectTimes {
 	l := c.Times.Summary(c.Count())
 	if l == nil {
@@ -99,8 +97,8 @@ func (c *Cell) merge(o *Cell) {
 	c.Latest = max(c.Latest, o.Latest)
 }
 
-// Account keeps the times of one stream. Its methods are safe for concurrent use, and do not block beyond a short lock.
-// Whichever of an operation's end and its sighting comes first, the account comes to the same.
+// Account keeps the times of one stream. Its methods are safe for concurrent use, and do not block beyond a short lock. The
+// result does not depend on whether an operation's end or its sighting comes first.
 type Account struct {
 	mu       sync.Mutex
 	config   Config
@@ -112,14 +110,14 @@ type Account struct {
 	seconds  seconds
 	// planned is above every operation that ended.
 	planned uint64
-	// unsureFrom is the lowest operation that was seen beyond the horizon: of those from it on, no sighting is surely the first.
+	// unsureFrom is the lowest operation that was seen beyond the horizon. From there on, no sighting is surely the first.
 	unsureFrom uint64
-	why        reason // of the first time that is unknown
-	// closed: the result is read without the lock, and nothing changes it any more.
+	why        reason // the reason for the first time that is unknown
+	// closed: the result is read without the lock, and nothing changes any more.
 	closed bool
 }
 
-// reason is why a time is unknown.
+// reason is the reason why a time is unknown.
 type reason uint8
 
 const (
@@ -127,10 +125,11 @@ const (
 	full
 	tooFarAhead
 	early
-	unread // observation was not whole
+	unread    // observation was not whole
+	takenBack // effects that were seen are gone
 )
 
-// says puts a reason in words; incomplete says why observation was not whole.
+// says puts a reason in words; incomplete is the reason why observation was incomplete.
 func (a *Account) says(r reason, incomplete string) string {
 	switch r {
 	case full:
@@ -141,6 +140,8 @@ func (a *Account) says(r reason, incomplete string) string {
 		return "effects were seen before their operations were due"
 	case unread:
 		return incomplete
+	case takenBack:
+		return "effects that were seen are gone: the log was made anew or cut back"
 	}
 	return ""
 }
@@ -155,7 +156,7 @@ func newAccount(c Config, lim limits) *Account {
 	}
 }
 
-// Ended takes operations that are over, each exactly once, in any order. Nothing of the batch is kept.
+// Ended takes operations that are over, each exactly once, in any order. It keeps nothing of the batch.
 func (a *Account) Ended(batch []reports.Ended) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -167,7 +168,7 @@ func (a *Account) Ended(batch []reports.Ended) {
 	}
 }
 
-// Seen takes deliveries in the order in which they were observed. Nothing of the batch is kept.
+// Seen takes deliveries in the order of observation. It keeps nothing of the batch.
 func (a *Account) Seen(batch []drivers.Delivery) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -175,6 +176,10 @@ func (a *Account) Seen(batch []drivers.Delivery) {
 		return
 	}
 	for i := range batch {
+		if batch[i].Anew {
+			a.why = takenBack
+			continue
+		}
 		if seq, b := a.identity.Parse(batch[i].ID); b == drivers.Ours {
 			a.seen(seq, batch[i].At)
 		}
@@ -221,13 +226,14 @@ func (a *Account) seen(seq uint64, at time.Duration) {
 		a.hold(half{seq: seq, at: at, sighting: true})
 		return
 	}
-	// An end that is not held does not count, or was counted as unknown when it was let go.
+	// An end that is not held does not count, or was counted as unknown when the table dropped it.
 	if end, held := a.table.take(seq); held {
 		a.join(&end, at)
 	}
 }
 
-// hold keeps half of what is to be known of an operation. A sighting that is let go for it is missed at its operation's end.
+// hold keeps one half of an operation's facts. If another operation's sighting is dropped for it, that operation's end will
+// miss the sighting.
 func (a *Account) hold(h half) {
 	if old, spilt := a.table.put(h); spilt && !old.sighting {
 		a.unknown(&old, full)
@@ -262,18 +268,19 @@ type Result struct {
 	Total   Cell
 	Windows map[string]*Cell
 	cells   []Cell // by window
-	// Why some time is unknown; empty when none is.
+	// The reason why some time is unknown; empty when none is.
 	Why string
 
 	seconds *seconds
 }
 
-// Second returns percentiles of the operations that were due in the second that begins then, in nanoseconds: nil where one
-// falls among those that were not seen, or not within the last minute's seconds, or where nothing counts.
+// Second returns percentiles of the operations that were due in the second that begins at that time, in nanoseconds. A
+// percentile is nil if it falls among effects that were not seen. All are nil outside the last minute's seconds, or if nothing
+// counts.
 func (r *Result) Second(start time.Duration) (p50, p99 *int64) { return r.seconds.percentiles(start) }
 
-// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing. Where observation
-// was not complete, what was not seen is unknown.
+// Finish closes the account. Call it once, after the last Ended; later events change nothing. If observation was incomplete,
+// effects that were not seen are unknown.
 func (a *Account) Finish(c reports.Completeness) reports.Findings {
 	r := a.result(c.Reason())
 	f := reports.Findings{Write: r.write, Measure: r.measure, Kept: r.kept}
@@ -320,7 +327,7 @@ func (r *Result) over(windows []int) *Cell {
 	return sum
 }
 
-// result closes the account. incomplete says why observation was not complete; empty when it was.
+// result closes the account. incomplete is the reason why observation was not complete; empty when it was.
 func (a *Account) result(incomplete string) Result {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -14,7 +14,7 @@ var identity = drivers.Identity{Run: "r1", Stream: "orders"}
 
 const ms = time.Millisecond
 
-// story tells an account what happened, one event a batch.
+// story hands events to an account, one event a batch.
 type story struct{ *Account }
 
 func begin(lim limits) story {
@@ -29,7 +29,7 @@ func (s story) see(seq uint64, at time.Duration) {
 	s.Seen([]drivers.Delivery{{ID: identity.Append(nil, seq), At: at}})
 }
 
-// only checks that a cell holds one time, and nothing else.
+// only checks that a cell holds this one time, and nothing else.
 func only(t *testing.T, c *Cell, want time.Duration) {
 	t.Helper()
 	if c.Times.Count() != 1 || c.Lost != 0 || c.Unknown != 0 {
@@ -41,7 +41,7 @@ func only(t *testing.T, c *Cell, want time.Duration) {
 }
 
 func TestTimeRunsFromPlannedStartToFirstSighting(t *testing.T) {
-	for name, tell := range map[string]func(story){
+	for name, deliver := range map[string]func(story){
 		"seen after the end":  func(s story) { s.end(0, 100*ms, 1, drivers.Acked); s.see(0, 350*ms) },
 		"seen before the end": func(s story) { s.see(0, 350*ms); s.end(0, 100*ms, 1, drivers.Acked) },
 		"copies after":        func(s story) { s.end(0, 100*ms, 1, drivers.Acked); s.see(0, 350*ms); s.see(0, 500*ms) },
@@ -56,7 +56,7 @@ func TestTimeRunsFromPlannedStartToFirstSighting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := begin(usual)
-			tell(s)
+			deliver(s)
 			r := s.result("")
 			only(t, r.Windows["slow"], 250*ms)
 			only(t, &r.Total, 250*ms)
@@ -146,7 +146,7 @@ func TestObservationCutShort(t *testing.T) {
 	if m := r.Total.Measures(); m.Unknown != 2 || *m.Unanswered != 2 || m.Count != 4 || m.P90 != nil {
 		t.Errorf("%+v", m)
 	}
-	// The lower bounds take what is unknown for no time at all.
+	// The lower bounds take an unknown time as zero.
 	low := r.Total.AtLeast()
 	if d, ok := low.Rank(0.5, r.Total.Count()); !ok || d > time.Microsecond {
 		t.Errorf("p50 is at least %s, %v", d, ok)
@@ -156,17 +156,17 @@ func TestObservationCutShort(t *testing.T) {
 	}
 }
 
-// Room for two in the ring and one beside: the fourth that waits lets go of one, whose time is then unknown, though it comes.
+// Room for two in the ring and one beside: the fourth operation that waits drops another, whose time is then unknown.
 func TestBoundOfWhatWaits(t *testing.T) {
 	tight := limits{ring: 2, waiting: 1, horizon: 100, seconds: 4}
-	for name, tell := range map[string]func(s story, seq uint64){
+	for name, deliver := range map[string]func(s story, seq uint64){
 		"ends":      func(s story, seq uint64) { s.end(seq, 0, 0, drivers.Acked) },
 		"sightings": func(s story, seq uint64) { s.see(seq, 20*ms) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := begin(tight)
 			for seq := range uint64(4) {
-				tell(s, seq)
+				deliver(s, seq)
 			}
 			for seq := range uint64(4) {
 				if name == "ends" {
@@ -183,7 +183,7 @@ func TestBoundOfWhatWaits(t *testing.T) {
 	}
 }
 
-// A target that invents numbers fills no memory, and makes no time of an operation that gets its number later.
+// A target that invents numbers fills no memory. An operation that gets such a number later has no time.
 func TestSightingsFarAheadAreNotBelieved(t *testing.T) {
 	s := begin(limits{ring: 8, waiting: 8, horizon: 10, seconds: 4})
 	s.see(12, ms)
@@ -220,7 +220,7 @@ func TestSightingBeforeItWasDueIsNoTime(t *testing.T) {
 	}
 }
 
-// The percentiles of a second stay when its histogram is let go, and those that fell among the missing stay unknown.
+// The percentiles of a second stay when its histogram is dropped. Those that fell among the missing stay unknown.
 func TestSecondsOutliveTheirHistograms(t *testing.T) {
 	s := begin(limits{ring: 1 << 10, waiting: 1 << 10, horizon: 1 << 10, seconds: 2})
 	for seq := range uint64(100) {
@@ -229,10 +229,10 @@ func TestSecondsOutliveTheirHistograms(t *testing.T) {
 			s.see(seq, time.Duration(seq/10)*time.Second+time.Duration(10+seq%10)*ms)
 		}
 	}
-	for i := range 7 { // late, but for their second
+	for i := range 7 { // too late for their second only
 		s.see(uint64(10*i+8), 20*time.Second)
 	}
-	// A second that another operation turns out to belong to has no percentiles any more.
+	// A second to which another operation turns out to belong has no percentiles any more.
 	s.end(200, 3*time.Second, 0, drivers.Acked)
 	s.see(201, 4*time.Second)
 	s.end(201, 4*time.Second, 0, drivers.Indeterminate)

@@ -12,8 +12,7 @@ var Metrics = metric.Times(metric.Metric{
 	Beyond: "effects of acked operations were never seen", Never: reports.NotSeen,
 }, read)
 
-// read reads a time: a lower bound where some time is unknown, and infinite where it falls among the effects that were
-// never seen.
+// read reads a time. It is a lower bound if some time is unknown, and infinite if it falls among effects that were never seen.
 func read(f *metric.Facts, s metric.Statistic) metric.Reading {
 	c, ok := metric.Kept[*Cell](f)
 	switch {

@@ -40,7 +40,7 @@ func readTime(name string, c *Cell) metric.Reading {
 	panic("no metric " + name)
 }
 
-// What comes once the account is closed changes nothing, although a source may still hand deliveries over.
+// An event after the account is closed changes nothing, although a source may still hand deliveries over.
 func TestNothingChangesAClosedAccount(t *testing.T) {
 	id := drivers.Identity{Run: "r", Stream: "s"}
 	a := New(Config{Identity: id, Windows: []string{"baseline"}})

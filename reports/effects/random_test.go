@@ -18,7 +18,7 @@ type event struct {
 	seen *drivers.Delivery
 }
 
-// history draws operations, their sightings and the order in which both are told.
+// history draws operations, their sightings and the order in which an account gets both.
 func history(t *rapid.T) []event {
 	var events []event
 	n := rapid.Uint64Range(0, 60).Draw(t, "operations")
@@ -38,8 +38,8 @@ func history(t *rapid.T) []event {
 	return rapid.Permutation(events).Draw(t, "order")
 }
 
-// tell hands the events over in their order, those of a kind that follow each other in batches.
-func tell(t *rapid.T, a *Account, events []event) {
+// deliver hands the events over in their order, consecutive ones of a kind in batches.
+func deliver(t *rapid.T, a *Account, events []event) {
 	var ends []reports.Ended
 	var seen []drivers.Delivery
 	for _, e := range events {
@@ -63,10 +63,10 @@ func tell(t *rapid.T, a *Account, events []event) {
 	a.Seen(seen)
 }
 
-// truth is what the events come to, by window: the times, the longest of all for what was lost.
+// truth is the correct result, by window: the times, with the longest of all for each lost effect.
 type truth struct {
 	times   []time.Duration
-	unknown int // not seen, though that is not known for sure
+	unknown int // not seen, though the absence is not certain
 }
 
 const never = time.Duration(math.MaxInt64)
@@ -117,13 +117,13 @@ func about(a, b time.Duration) bool {
 
 var quantiles = []float64{0.5, 0.9, 0.99, 1}
 
-// With room enough the account is the truth, in whatever order it was told.
+// With enough room the account is the truth, for any order of the events.
 func TestAccountAgreesWithReference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		events := history(t)
 		whole := rapid.Bool().Draw(t, "whole")
 		a := newAccount(Config{Identity: identity, Windows: []string{"baseline", "slow"}}, limits{ring: 4, waiting: 1000, horizon: 1000, seconds: 2})
-		tell(t, a, events)
+		deliver(t, a, events)
 		incomplete := "cut short"
 		if whole {
 			incomplete = ""
@@ -153,13 +153,13 @@ func TestAccountAgreesWithReference(t *testing.T) {
 	})
 }
 
-// With too little room the truth lies between the bounds: at least as AtLeast says, at most as the record does.
+// With too little room the truth lies between the bounds: at least AtLeast's value, at most the record's.
 func TestBoundsHoldTheTruth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		events := history(t)
 		lim := limits{ring: 2, waiting: rapid.IntRange(0, 3).Draw(t, "waiting"), horizon: rapid.Uint64Range(4, 100).Draw(t, "horizon"), seconds: 2}
 		a := newAccount(Config{Identity: identity, Windows: []string{"baseline", "slow"}}, lim)
-		tell(t, a, events)
+		deliver(t, a, events)
 		r := a.result("")
 		for i, name := range a.config.Windows {
 			want, got := reference(events, true)[i], r.Windows[name]

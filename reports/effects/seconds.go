@@ -9,17 +9,17 @@ import (
 // second holds the operations that were due in one second.
 type second struct {
 	times    metrics.Hist
-	count    int64 // that count: acked, or seen
-	over     bool  // its histogram was let go
+	count    int64 // operations that count: acked, or seen
+	over     bool  // its histogram was dropped
 	p50, p99 *int64
 }
 
-// seconds holds all of them, with histograms of the latest alone. When a second's histogram is let go, every time that is
-// still missing is longer than those that are there: its percentiles are final, and nil where they fall among the missing.
+// seconds holds all of them, with histograms of the latest alone. When a second's histogram is dropped, every missing time is
+// longer than the times in it. Its percentiles are final, and nil where they fall among the missing.
 type seconds struct {
 	all  []second
 	keep int
-	done int // seconds below it are over
+	done int // seconds below done are over
 }
 
 // of returns the second of a planned start, which is not negative.
@@ -53,7 +53,7 @@ func (s *seconds) record(end *half, took time.Duration) {
 	}
 }
 
-// spoil gives up percentiles that were made of fewer operations than there are.
+// spoil gives up percentiles that were computed from too few operations.
 func (s *second) spoil() {
 	if s.over {
 		s.p50, s.p99 = nil, nil

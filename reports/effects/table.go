@@ -6,16 +6,16 @@ import (
 	"wringer/reports/pages"
 )
 
-// page holds what is known of the operations that one page covers.
+// page holds the known facts of the operations that it covers.
 type page struct {
 	ended, seen   *pages.Bits
 	nEnded, nSeen int16
 }
 
-// half is what is known of an operation that waits for its other half: its end, or its first sighting.
+// half is the known half of an operation that waits for the other: its end, or its first sighting.
 type half struct {
 	seq uint64
-	// at is the planned start of an end, and when a sighting was observed, on the run's clock.
+	// at is the planned start for an end, and the time of observation for a sighting, on the run's clock.
 	at       time.Duration
 	window   int16
 	acked    bool
@@ -23,8 +23,8 @@ type half struct {
 	used     bool // false: an empty place of the ring
 }
 
-// table holds the halves, one of an operation at most: in a ring, placed by the operation's number, and in a bounded map once
-// another took that place.
+// table holds the halves, at most one per operation: in a ring, placed by the operation's number, and in a bounded map once
+// another operation took that place.
 type table struct {
 	ring  []half
 	older map[uint64]half
@@ -37,7 +37,7 @@ func newTable(l limits) table {
 
 func (t *table) place(seq uint64) *half { return &t.ring[seq&uint64(len(t.ring)-1)] }
 
-// put keeps h. spilt says that old found no room any more, and is let go.
+// put keeps h. spilt means that old found no room any more, and is dropped.
 func (t *table) put(h half) (old half, spilt bool) {
 	place := t.place(h.seq)
 	old = *place
@@ -53,7 +53,7 @@ func (t *table) put(h half) (old half, spilt bool) {
 	return half{}, false
 }
 
-// take returns the half that is kept of an operation, and keeps it no longer.
+// take returns the half that is kept of an operation, and drops it from the table.
 func (t *table) take(seq uint64) (h half, ok bool) {
 	if place := t.place(seq); place.used && place.seq == seq {
 		h = *place
@@ -69,7 +69,7 @@ func (t *table) take(seq uint64) (h half, ok bool) {
 	return h, ok
 }
 
-// each visits what is kept, in no order.
+// each visits the kept halves, in no order.
 func (t *table) each(visit func(*half)) {
 	for i := range t.ring {
 		if t.ring[i].used {

@@ -1,4 +1,4 @@
-// Package groups keeps the account of a group of consumers: what became of a topic's records among its members.
+// Package groups keeps the account of a group of consumers: which records of a topic its members processed, repeated or lost.
 package groups
 
 import (
@@ -16,7 +16,7 @@ import (
 
 // Config describes a group of consumers.
 type Config struct {
-	// Stream is told in the evidence.
+	// Stream is the name in the evidence.
 	Stream string
 	// Windows are the names of the windows, as in reports.CheckConfig; WindowAt is the index of the one that holds a time, or WindowWarmup.
 	Windows  []string
@@ -25,42 +25,41 @@ type Config struct {
 	EvidencePerKind int
 }
 
-// Account is the account of a group of consumers: what stands in the topic, as a reader of its own found it, against what the
-// members processed.
+// Account is the account of a group of consumers. It compares the records in the topic, as a separate reader found them, with
+// the records that the members processed.
 //
-//   - records: what the reader found. processed: those of them that some member processed.
+//   - records: the records that the reader found. processed: the records of these that some member processed.
 //   - group_lost: a record that no member processed, and that none will: the group has committed a higher offset.
-//   - unprocessed: a record that the group has not come to when observation was over. It is neither lost nor safe, and
-//     makes group_lost and redelivered "at least so many".
+//   - unprocessed: a record that the group had not reached when observation was over. Such a record is neither lost nor safe:
+//     it turns group_lost and redelivered into lower bounds.
 //   - redelivered: a record, by its partition and offset, that was processed before. redelivered_records counts the records.
 //     One message at two offsets is two records, and a log duplicate if its identity is one.
-//   - rebalances: by how much the count of rounds rose, in which the group shares out its source.
-//   - first_message: from when the first member knew that its generation was over, to the first record that was processed
-//     after it, in the next generation or, when that was over before any, in a later one. Where no member knew it, because all
-//     were gone, it begins with the next generation itself. A rebalance after which there was nothing left to process is none
-//     of these.
+//   - rebalances: the increase of the generation, in which the group shares out its source.
+//   - first_message: the wait from the moment at which the first member knew that its generation was over. The wait ends with
+//     the first record processed after it: in the next generation, or in a later one if the next ended without a record. If no
+//     member knew, because all were gone, the wait begins with the next generation itself. A rebalance after which nothing was
+//     left to process has no wait.
 //
-// Records, processed and lost ones belong to the window in which the reader found the record; what the members did, to the
-// window in which they did it. What happened in the warm-up is counted nowhere; nor is what happens once the members are
-// told to leave.
+// Records, processed and lost ones belong to the window in which the reader found the record. Events of the members belong to
+// the window in which they happened. Events of the warm-up count nowhere, nor do events after the members were told to leave.
 //
-// A record takes two bits, a third where records of its page were processed again. Its methods are safe for concurrent use.
+// A record takes two bits, and a third where records of its page were processed again. The methods are safe for concurrent use.
 type Account struct {
 	mu       sync.Mutex
 	config   Config
-	cells    []cell               // of the warm-up, then of each window
+	cells    []cell               // cells of the warm-up, then of each window
 	found    *integrity.Positions // by the reader
 	taken    *integrity.Positions // by some member
-	again    *integrity.Positions // by some member, again
+	again    *integrity.Positions // records that some member processed again
 	parts    map[int32]*part
 	evidence map[evidenceOf][]reports.Violation
 	strikes  []reports.Strike
 	closing  bool
 	end      End
-	unknown  string // why positions are not fully known
+	unknown  string // the reason why positions are not fully known
 
-	// generation is the latest; lostAt when its first member knew that it was over, if known. Rebalances from waiting on have
-	// not been followed by a record yet.
+	// generation is the latest. lostAt is the time at which its first member knew that it was over, if known. Rebalances from
+	// waiting on have not been followed by a record yet.
 	generation int32
 	lostAt     *time.Duration
 	waiting    int
@@ -70,13 +69,13 @@ type Account struct {
 	peakAge   time.Duration
 }
 
-// cell counts what happened in one window.
+// cell counts the events of one window.
 type cell struct {
 	records, lost, unprocessed, redelivered, redeliveredRecords, rebalances int64
 	struck                                                                  [drivers.Died + 1]int64
 }
 
-// part is a partition: where the cells of its records begin, how far the reader and the members are, and when the
+// part is a partition: the cells of its records, the progress of the reader and of the members, and the times at which the
 // records ahead of the members were found.
 type part struct {
 	borders   []border
@@ -84,19 +83,20 @@ type part struct {
 	marks     []findMark
 }
 
-// border says that records from an offset on belong to a cell.
+// border marks the offset from which records belong to a cell.
 type border struct {
 	offset int64
 	cell   int16
 }
 
-// findMark says when the records from an offset on were found.
+// findMark is the time at which the records from an offset on were found.
 type findMark struct {
 	offset int64
 	at     time.Duration
 }
 
-// A mark is made every so often, and so many a partition: what lies between counts as found with the one before.
+// A mark is made at this interval, and at most this often in a partition. Records between two marks count as found with the
+// earlier one.
 const (
 	markEvery = 10 * time.Millisecond
 	maxMarks  = 1 << 16
@@ -110,18 +110,20 @@ type rebalance struct {
 
 const noGeneration = -1
 
-// noPositions is why nothing is known of a group over a queue.
+// noPositions is the reason why nothing is known of a group over a queue.
 const noPositions = "the records have no positions, by which a group's work is told"
 
 // warmup is the cell of the warm-up; window w has cell w+1.
 const warmup = 0
+
+// room is how many pages of positions with gaps a set remembers.
+const room = 1 << 17
 
 // New opens the account of a group.
 func New(c Config) *Account {
 	if c.EvidencePerKind <= 0 {
 		c.EvidencePerKind = reports.EvidenceLimit
 	}
-	const room = 1 << 17
 	return &Account{
 		config: c, cells: make([]cell, len(c.Windows)+1), found: integrity.NewPositions(room), taken: integrity.NewPositions(room), again: integrity.NewPositions(room),
 		parts: make(map[int32]*part), evidence: make(map[evidenceOf][]reports.Violation), generation: noGeneration,
@@ -141,7 +143,7 @@ func (g *Account) part(partition int32) *part {
 	return p
 }
 
-// fresh marks a position in a set; false when it was there, or there was no room to tell.
+// fresh marks a position in a set. It returns false if the position was marked, or if there was no room to know.
 func (g *Account) fresh(set *integrity.Positions, partition int32, offset int64) bool {
 	again, ok := set.Add(partition, offset)
 	if !ok {
@@ -150,12 +152,18 @@ func (g *Account) fresh(set *integrity.Positions, partition int32, offset int64)
 	return ok && !again
 }
 
-// Seen takes records as the reader finds them, those of one partition in order. Nothing of the batch is kept.
+// Seen takes records as the reader finds them, those of one partition in order. It keeps nothing of the batch.
 func (g *Account) Seen(batch []drivers.Delivery) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i := range batch {
 		d := &batch[i]
+		if d.Anew {
+			g.cutBack()
+		}
+		if g.unknown == cutBackReason {
+			continue
+		}
 		if !d.Position.Known {
 			g.unknown = noPositions
 			continue
@@ -173,7 +181,7 @@ func (g *Account) Seen(batch []drivers.Delivery) {
 		before := p.behind()
 		p.end = offset + 1
 		if p.behind() == 0 {
-			continue // a member was quicker
+			continue // a member was faster than the reader
 		}
 		g.lag += p.behind() - before
 		g.peak = max(g.peak, g.lag)
@@ -183,7 +191,22 @@ func (g *Account) Seen(batch []drivers.Delivery) {
 	}
 }
 
-// Happened takes what happened in the group.
+// cutBackReason is why nothing is known of a group whose log was cut back.
+const cutBackReason = "records that were read are gone from the log: it was made anew or cut back, and its places are used twice"
+
+// cutBack takes back what was said of records processed again: new records stand in the places of those that are gone.
+func (g *Account) cutBack() {
+	g.unknown = cutBackReason
+	for i := range g.cells {
+		g.cells[i].redelivered, g.cells[i].redeliveredRecords = 0, 0
+	}
+	clear(g.evidence)
+	g.found, g.taken, g.again = integrity.NewPositions(room), integrity.NewPositions(room), integrity.NewPositions(room)
+	clear(g.parts)
+	g.lag = 0
+}
+
+// Happened takes an event of the group.
 func (g *Account) Happened(e drivers.GroupEvent) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -208,7 +231,7 @@ func (g *Account) Happened(e drivers.GroupEvent) {
 
 var strikeKinds = map[drivers.GroupKind]string{drivers.Left: reports.StrikeLeave, drivers.Froze: reports.StrikeFreeze, drivers.Died: reports.StrikeDie}
 
-// strike takes note of a member's absence, or that it is over.
+// strike records the begin of a member's absence, or its end.
 func (g *Account) strike(e drivers.GroupEvent) {
 	if kind, gone := strikeKinds[e.Kind]; gone {
 		g.strikes = append(g.strikes, reports.Strike{Kind: kind, Member: e.Member, AtNS: int64(e.At)})
@@ -222,14 +245,14 @@ func (g *Account) strike(e drivers.GroupEvent) {
 	}
 }
 
-// Closing says that the members are told to leave: what follows is no churn.
+// Closing announces that the members are told to leave: later events are no churn.
 func (g *Account) Closing() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closing = true
 }
 
-// assigned takes a member's part of a generation. The first generation is no rebalance.
+// assigned takes a member's share of a generation. The first generation is no rebalance.
 func (g *Account) assigned(e drivers.GroupEvent) {
 	if e.Round <= g.generation {
 		return
@@ -252,6 +275,9 @@ func (g *Account) processed(e drivers.GroupEvent) {
 		took := e.At - r.began
 		r.took = &took
 	}
+	if g.unknown == cutBackReason {
+		return
+	}
 	if !e.Position.Known {
 		g.unknown = noPositions
 		return
@@ -272,7 +298,7 @@ func (g *Account) processed(e drivers.GroupEvent) {
 		fmt.Sprintf("partition %d, offset %d was processed again at %s, by member %d", partition, offset, reports.Moment(int64(e.At)), e.Member))
 }
 
-// advance moves a partition on to behind a record.
+// advance moves a partition on, behind a record.
 func (g *Account) advance(p *part, e drivers.GroupEvent) {
 	if e.Position.At < p.done {
 		return
@@ -291,7 +317,7 @@ func (g *Account) advance(p *part, e drivers.GroupEvent) {
 	}
 }
 
-// behind is how many offsets the members are behind the reader.
+// behind is the number of offsets by which the members are behind the reader.
 func (p *part) behind() int64 { return max(0, p.end-max(p.done, p.first())) }
 
 // first is the first offset that the reader found.
@@ -318,31 +344,31 @@ func (g *Account) Gauges(now time.Duration, emit func(name string, value float64
 	g.peak, g.peakAge = g.lag, 0
 }
 
-// End is what is known of a group when it is over.
+// End is the known state of a group at its end.
 type End struct {
-	// Committed holds the next offset that the group has committed, by partition; Why says why it is not known.
+	// Committed holds the next offset that the group has committed, by partition. Why is the reason why it is not known.
 	Committed map[int32]int64
 	Why       string
-	// Failed says why the group could not read at all; empty when it could.
+	// Failed is the reason why the group could not read at all; empty if it could.
 	Failed string
 }
 
-// Left says how the group ended; it is called once, when the members have left.
+// Left takes the end of the group. Call it once, when the members have left.
 func (g *Account) Left(end End) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.end = end
 }
 
-// Failed says why the group could not read at all; empty when it could.
+// Failed is the reason why the group could not read at all; empty if it could.
 func (g *Account) Failed() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.end.Failed
 }
 
-// Finish closes the account; it is called once, when the members have left and the reader was read to its end. Where
-// something is unknown, a count above 0 is "at least so many" and one that would be 0 is null.
+// Finish closes the account. Call it once, when the members have left and the reader has read to its end. If something is
+// unknown, a count above 0 means "at least", and a count that would be 0 is null.
 func (g *Account) Finish(c reports.Completeness) reports.Findings {
 	r := g.result(c)
 	measure := func(m *reports.Measures, windows []int) { m.Group = r.over(windows) }
@@ -403,7 +429,7 @@ func (g *Account) result(c reports.Completeness) result {
 	return r
 }
 
-// missing counts what was found and not processed, and returns how much of it the group had not come to.
+// missing counts the records found and not processed, and returns the number of them that the group had not reached.
 func (g *Account) missing() (unprocessed int64) {
 	g.found.EachMissing(g.taken, func(partition int32, offset int64) {
 		cell := g.parts[partition].cellOf(offset)
@@ -428,7 +454,7 @@ func (p *part) cellOf(offset int64) int16 {
 	return p.borders[i].cell
 }
 
-// addEvidence keeps evidence while there is room for it. at is when it was seen; below 0: at no time.
+// addEvidence keeps evidence while there is room for it. at is the time of the sighting; below 0: none.
 func (g *Account) addEvidence(kind string, cell int16, partition int32, offset int64, at time.Duration, why string) {
 	of := evidenceOf{kind, cell}
 	if cell == warmup || len(g.evidence[of]) >= g.config.EvidencePerKind {
@@ -442,13 +468,13 @@ func (g *Account) addEvidence(kind string, cell int16, partition int32, offset i
 	g.evidence[of] = append(g.evidence[of], v)
 }
 
-// evidenceOf says of what a violation is evidence.
+// evidenceOf names the record or member that a violation is about.
 type evidenceOf struct {
 	kind string
 	cell int16
 }
 
-// sorted is the evidence by kind, by window, in the order of its finding.
+// sorted is the evidence by kind, then by window, then in the order of finding.
 func (g *Account) sorted() []reports.Violation {
 	keys := slices.SortedFunc(maps.Keys(g.evidence), func(a, b evidenceOf) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.cell, b.cell))

@@ -12,7 +12,7 @@ import (
 	"wringer/reports/pages"
 )
 
-// herd is a group's account as a test writes it.
+// groupAccount is a group's account as a test writes it.
 type history struct {
 	*Account
 	now time.Duration
@@ -41,7 +41,7 @@ func windowAt(t time.Duration) int {
 	return 2
 }
 
-// over closes the account of a group that ended so.
+// over closes the account of a group that ended in this way.
 func (h *history) over(end End, observed reports.Completeness) result {
 	h.Left(end)
 	return h.result(observed)
@@ -114,7 +114,7 @@ func TestGroupStories(t *testing.T) {
 	}
 }
 
-// A group that could not read, and a topic that was not read to its end, prove nothing.
+// Nothing is proven by a group that could not read, or by a topic that was not read to its end.
 func TestGroupThatIsNotKnown(t *testing.T) {
 	for _, c := range []struct {
 		end      End
@@ -127,8 +127,8 @@ func TestGroupThatIsNotKnown(t *testing.T) {
 	}
 }
 
-// The wait for a first record runs from when the first member knew, over generations in which nobody got one; one after
-// which nothing was left to process is none.
+// The wait for a first record runs from the moment at which the first member knew, over generations without a record. A
+// rebalance after which nothing was left to process has no wait.
 func TestGroupWaits(t *testing.T) {
 	const s = time.Second
 	h := newHistory().at(0).happen(drivers.Assigned, 1).log(0, 0, 100).work(1, 0, 0, 50)
@@ -184,11 +184,11 @@ func TestGroupLag(t *testing.T) {
 func TestGroupEvidence(t *testing.T) {
 	h := newHistory().log(2, 0, 10).at(12*time.Second).log(2, 10, 20).work(1, 2, 5, 6).work(2, 2, 5, 6)
 	r := h.over(End{Committed: map[int32]int64{2: 20}}, known)
-	var told []string
+	var listed []string
 	for _, v := range r.Violations {
-		told = append(told, v.Kind+" "+v.Window+" "+v.ID)
+		listed = append(listed, v.Kind+" "+v.Window+" "+v.ID)
 	}
-	if got, want := fmt.Sprint(told), "[group_lost baseline 2/0 group_lost baseline 2/1 group_lost baseline 2/2 group_lost fault 2/10 group_lost fault 2/11 group_lost fault 2/12 redelivered fault 2/5]"; got != want {
+	if got, want := fmt.Sprint(listed), "[group_lost baseline 2/0 group_lost baseline 2/1 group_lost baseline 2/2 group_lost fault 2/10 group_lost fault 2/11 group_lost fault 2/12 redelivered fault 2/5]"; got != want {
 		t.Errorf("evidence %s", got)
 	}
 	if *r.Windows["baseline"].Lost != 9 || *r.Windows["fault"].Lost != 10 || r.Windows["baseline"].Processed != 1 {
@@ -268,7 +268,7 @@ func TestGroupAgreesWithTheReference(t *testing.T) {
 	})
 }
 
-// Without positions nothing tells which records a group has processed: nothing is lost or redelivered by that.
+// Without positions the processed records of a group are unknown: nothing is lost or redelivered.
 func TestGroupOverAQueue(t *testing.T) {
 	g := newHistory()
 	g.Seen([]drivers.Delivery{{ID: []byte("a")}, {ID: []byte("b")}})

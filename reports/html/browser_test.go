@@ -25,10 +25,10 @@ import (
 	"wringer/reports/recordtest"
 )
 
-// browserLimit bounds the tests that a browser does not end.
+// browserLimit bounds a test that the browser does not end.
 const browserLimit = 5 * time.Minute
 
-// tab is an open page of a real browser, and what happened in it.
+// tab is an open page of a real browser, with the events that it reported.
 type tab struct {
 	context.Context
 	t *testing.T
@@ -38,7 +38,7 @@ type tab struct {
 	requests []string
 }
 
-// openTab opens a page of the browser that all tests share. Where there is none the test is skipped, or fails when CI is set.
+// openTab opens a page of the browser that all tests share. Without a browser the test is skipped, or fails when CI is set.
 func openTab(t *testing.T) *tab {
 	t.Helper()
 	tier.Slow(t, "opens the report in a browser")
@@ -59,7 +59,7 @@ func openTab(t *testing.T) *tab {
 	if err != nil {
 		t.Fatalf("start %s: %v", path, err)
 	}
-	// A tab in a context of its own: no page sees what another one left behind.
+	// A tab has a context of its own: no page sees the state of another one.
 	ctx, leave := chromedp.NewContext(shared, chromedp.WithNewBrowserContext())
 	t.Cleanup(leave)
 	b := &tab{Context: ctx, t: t}
@@ -101,7 +101,7 @@ func (c *chromium) end() {
 	}
 }
 
-// hear keeps what must not happen: errors of the console, and requests beyond the page itself.
+// hear keeps forbidden events: errors of the console, and requests beyond the page itself.
 func (b *tab) hear(ev any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -117,7 +117,7 @@ func (b *tab) hear(ev any) {
 	}
 }
 
-// show opens the record's report, as wide as asked, in light or dark.
+// show opens the record's report, in the given width, in light or dark.
 func (b *tab) show(rec *reports.Record, width int64, scheme string) {
 	b.t.Helper()
 	var page bytes.Buffer
@@ -138,7 +138,7 @@ func (b *tab) show(rec *reports.Record, width int64, scheme string) {
 	}
 }
 
-// quiet fails the test unless the page was all that was ever asked for, and nothing complained.
+// quiet fails the test unless the browser requested the page alone and reported no error.
 func (b *tab) quiet() {
 	b.t.Helper()
 	b.mu.Lock()
@@ -169,7 +169,8 @@ func evaluate[T any](b *tab, expression string) T {
 	return v
 }
 
-// pixels counts, for every chart, those that have the colour of its first line and those of the fault windows' bars.
+// pixels counts, for every chart, the pixels in the colour of its first line and those in the colour of the fault windows'
+// bars.
 const pixels = `[...document.querySelectorAll(".chart")].map((figure) => {
 	const canvas = figure.querySelector("canvas");
 	const copy = Object.assign(document.createElement("canvas"), {width: canvas.width, height: canvas.height});
@@ -206,7 +207,7 @@ func TestChartsAreDrawn(t *testing.T) {
 				t.Errorf("%s: chart %d has %d pixels of phases", name, i, c.Phase)
 			}
 		}
-		// Of the sample streams orders alone has seconds whose percentiles were not answered; it comes first.
+		// Among the sample streams, orders alone has seconds whose percentiles were not answered. It comes first.
 		if marked := charts[0].None > 100; marked != (name == "fail" || name == "inconclusive") {
 			t.Errorf("%s: no answer is marked by %d pixels", name, charts[0].None)
 		}
@@ -249,7 +250,7 @@ func TestLinesAreHiddenAndShownByTheirButtons(t *testing.T) {
 		if err := chromedp.Do(b, chromedp.Focus(".legend button"), chromedp.KeyEvent(kb.Enter)); err != nil {
 			t.Fatal(err)
 		}
-		// A chart paints in a microtask; a frame later it has.
+		// A chart paints in a microtask: it is complete one frame later.
 		evaluate[bool](b, `new Promise((done) => requestAnimationFrame(() => done(true)))`)
 		return evaluate[[]painted](b, pixels)[0].Line
 	}
@@ -262,7 +263,7 @@ func TestLinesAreHiddenAndShownByTheirButtons(t *testing.T) {
 	b.quiet()
 }
 
-// What a target or a scenario wrote must not run, and must not make the page ask for anything.
+// Text of a target or a scenario must not run, and must not make the page request anything.
 func TestHostileTextIsHarmlessInABrowser(t *testing.T) {
 	b := openTab(t)
 	b.show(recordtest.Hostile(), 1280, "light")
@@ -275,7 +276,7 @@ func TestHostileTextIsHarmlessInABrowser(t *testing.T) {
 	b.quiet()
 }
 
-// The evidence is closed at first, and opens where a count leads to it.
+// The evidence is closed at first, and opens when a link from a count leads to it.
 func TestACountOpensItsEvidence(t *testing.T) {
 	b := openTab(t)
 	b.show(recordtest.Fail(), 1280, "light")
@@ -307,7 +308,7 @@ func TestThePageIsNoWiderThanTheScreen(t *testing.T) {
 	b.quiet()
 }
 
-// complaint is what axe-core finds wrong with a page.
+// complaint is a defect that axe-core finds in a page.
 type complaint struct {
 	ID, Impact, Help string
 	Nodes            []string

@@ -28,7 +28,7 @@ type chartStream struct {
 	P50     []*float64 `json:"p50"`
 	P99     []*float64 `json:"p99"`
 	Max     []*float64 `json:"max"`
-	Effect  []*float64 `json:"effect"` // p99 of the time to the effect; empty where that was not measured
+	Effect  []*float64 `json:"effect"` // p99 of the time to the effect; empty if not measured
 	Offered []float64  `json:"offered"`
 	Acked   []float64  `json:"acked"`
 	Errors  []float64  `json:"errors"`

@@ -15,7 +15,7 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// The parts of every page. uPlot's files stand as they were released.
+// The parts of every page. uPlot's files are unchanged releases.
 var (
 	style   = asset("assets/uplot/uPlot.min.css") + asset("assets/report.css")
 	library = asset("assets/uplot/uPlot.iife.min.js")
@@ -27,13 +27,13 @@ var (
 func asset(name string) string {
 	data, err := assets.ReadFile(name)
 	if err != nil {
-		panic(err) // embedded: it is there, or the program does not build
+		panic(err) // embedded: a missing file is a build error
 	}
 	return string(data)
 }
 
-// Render writes the report. The same record gives the same bytes. Whatever a target or a scenario put into the record
-// stays text: it is escaped, and the page's policy runs no script but its own and lets nothing be fetched.
+// Render writes the report. The same record gives the same bytes. Text that a target or a scenario put into the record stays
+// text: it is escaped. The page's policy runs no script but its own, and allows no request.
 func Render(w io.Writer, rec *reports.Record) error {
 	var b strings.Builder
 	if err := page.Execute(&b, newView(rec)); err != nil {

@@ -76,7 +76,7 @@ func content(n *dom.Node) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// outline lists the page's sections, headings, tables and rows: its structure without its looks.
+// outline lists the page's sections, headings, tables and rows: its structure without its styles.
 func outline(w io.Writer, rec *reports.Record) error {
 	var b bytes.Buffer
 	if err := Render(&b, rec); err != nil {
@@ -176,21 +176,22 @@ func TestAnEmptyRecordRenders(t *testing.T) {
 }
 
 func TestEvidenceTellsHowMuchOfItIsShown(t *testing.T) {
-	var told []string
+	var shown []string
 	for _, e := range newEvidence(recordtest.Fail()) {
-		told = append(told, fmt.Sprintf("%s: %s; %d", e.Title, e.Told, len(e.Table.Rows)))
+		shown = append(shown, fmt.Sprintf("%s: %s; %d", e.Title, e.Numbers, len(e.Table.Rows)))
 	}
 	want := []string{
 		"lost in orders: 12 counted, 1 kept as evidence, all shown; 1",
 		"order violation in orders: 3 counted, 1 kept as evidence, all shown; 1",
 		"effect duplicate in orders: 212 counted, 60 kept as evidence, the first 50 shown; 50",
 	}
-	if strings.Join(told, "\n") != strings.Join(want, "\n") {
-		t.Errorf("got %q", told)
+	if strings.Join(shown, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got %q", shown)
 	}
 }
 
-// Every link of the page leads to an element of it: a count to its evidence, and the navigation to the sections.
+// Every link of the page leads to an element of the page: from a count to its evidence, and from the navigation to the
+// sections.
 func TestLinksLeadSomewhere(t *testing.T) {
 	ids, links := make(map[string]bool), 0
 	root := parse(t, recordtest.Fail())

@@ -7,7 +7,7 @@ import (
 	"wringer/reports/sections"
 )
 
-// table is a section as a table of HTML, whose first column names its rows.
+// table is a section as an HTML table, whose first column names its rows.
 type table struct {
 	Caption  string
 	Class    string // dense: many narrow columns; stack: a card for each row on a phone
@@ -27,9 +27,9 @@ type row struct {
 
 type cell struct {
 	sections.Cell
-	Class string // n: a figure; na: there is none; bad, good, doubt; short: on one line
+	Class string // n: a figure; na: no figure; bad, good, doubt; short: on one line
 	Label string // of its column
-	Href  string // of its evidence; empty where there is none
+	Href  string // anchor of the evidence; empty without evidence
 }
 
 // wide is the number of columns from which a table is dense.
@@ -103,7 +103,7 @@ func numeric(kind sections.Kind) string {
 	return ""
 }
 
-// soft lets long words of a column's head break.
+// soft lets long words in a column's head break.
 var soft = strings.NewReplacer("unexpected", "unex\u00adpected", "recovered", "re\u00adcovered", "redelivered", "re\u00addelivered",
 	"violations", "viola\u00adtions", "regressions", "regres\u00adsions", "duplicates", "dupli\u00adcates", "collisions", "colli\u00adsions",
 	"acknowledgement", "acknow\u00adledge\u00adment", "indeterminate", "indeter\u00adminate", "amplification", "ampli\u00adfication", "unanswered", "un\u00adanswered",

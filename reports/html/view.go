@@ -9,7 +9,7 @@ import (
 	"wringer/reports/sections"
 )
 
-// view is what the template shows.
+// view is the data of the template.
 type view struct {
 	Run       *reports.Run
 	Policy    string
@@ -41,15 +41,15 @@ type stream struct {
 	Name, ID string
 	Summary  string
 	Tables   []*table
-	Sends    bool // it has operations and times of its own to draw
+	Sends    bool // the stream has operations and times of its own to draw
 	Timed    bool // the times of its effects are drawn
 	Phased   bool // phases or steps are drawn
 }
 
-// evidence is what the record keeps of one kind of violation.
+// evidence holds the record's evidence of one kind of violation.
 type evidence struct {
 	part
-	Told string // how many there are, were kept and are shown
+	Numbers string // the numbers of violations found, kept and shown
 }
 
 func newView(rec *reports.Record) *view {
@@ -92,18 +92,18 @@ func newStream(run *reports.Run, name string, i int, ids map[string]string) stre
 
 func streamID(i int) string { return "stream-" + strconv.Itoa(i) }
 
-// shownEvidence is how many violations of a kind in a stream the page shows.
+// shownEvidence is the number of violations of a kind in a stream that the page shows.
 const shownEvidence = 50
 
 func newEvidence(rec *reports.Record) []evidence {
 	var all []evidence
 	for i, s := range sections.Evidence(rec) {
-		told := ", all shown"
+		shown := ", all shown"
 		if len(s.Rows) > shownEvidence {
 			s.Rows = s.Rows[:shownEvidence]
-			told = fmt.Sprintf(", the first %d shown", shownEvidence)
+			shown = fmt.Sprintf(", the first %d shown", shownEvidence)
 		}
-		all = append(all, evidence{part{s, "evidence-" + strconv.Itoa(i), newTable(&s, nil)}, s.Aside + told})
+		all = append(all, evidence{part{s, "evidence-" + strconv.Itoa(i), newTable(&s, nil)}, s.Aside + shown})
 	}
 	return all
 }

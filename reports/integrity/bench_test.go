@@ -9,18 +9,18 @@ import (
 	"wringer/reports"
 )
 
-// BenchmarkLedger accounts for operations that end and are seen, in batches of 256. One op of the benchmark is one
-// operation, which is two events; ns/event is the CPU time of one core that the ledger takes for one (ns/op has the making of
-// the history in it), events/cpu-s the same the other way round, B/100Mops what the ledger holds at the end, for 100 million
-// operations (run it with -benchtime=100000000x to measure just that).
+// BenchmarkLedger accounts for operations that end and are seen, in batches of 256. One op of the benchmark is one operation,
+// hence two events. ns/event is the ledger's CPU time for one event, on one core; ns/op also holds the making of the history.
+// events/cpu-s is the inverse. B/100Mops is what the ledger holds at the end, for 100 million operations; -benchtime=100000000x
+// measures exactly that.
 func BenchmarkLedger(b *testing.B) {
 	histories := []struct {
 		name    string
 		order   Order
 		keys    uint64
-		shuffle uint64 // deliveries are shuffled within so many
-		repeat  uint64 // one in so many is there twice
-		lose    uint64 // one in so many is lost
+		shuffle uint64 // Deliveries are shuffled within this distance.
+		repeat  uint64 // One operation in this many is delivered twice.
+		lose    uint64 // One operation in this many is lost.
 		seen    bool   // a batch is seen before it ends
 	}{
 		{name: "in order", order: Sequential},
@@ -89,7 +89,7 @@ func (f *feed) fill(from uint64, n int) {
 		f.ended = append(f.ended, reports.Ended{
 			Op: drivers.Op{Seq: seq, Planned: at}, Window: int(min(seq>>24, 2)), Outcome: ack, Sent: at, Done: at + time.Millisecond, Trail: f.trail,
 		})
-		// 37 is prime to the shuffle's length: a permutation within each stretch of it.
+		// 37 is prime to the shuffle's length, so the steps permute each stretch.
 		block := i - i%f.shuffle
 		shown := from + block + (i%f.shuffle)*37%f.shuffle
 		if f.lose > 0 && shown%f.lose == 1 {
@@ -116,7 +116,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// BenchmarkLive asks for the live account of ten million operations.
+// BenchmarkLive reads the live account of ten million operations.
 func BenchmarkLive(b *testing.B) {
 	l := New(Config{Stream: "orders", Identity: us, Windows: windows, Order: Sequential})
 	f := newFeed(1, 0, 100)

@@ -11,7 +11,7 @@ import (
 	"wringer/reports"
 )
 
-// kind of an anomaly, in the order in which the evidence is told.
+// kind of an anomaly, in the order in which the evidence is listed.
 type kind uint8
 
 const (
@@ -27,7 +27,7 @@ const (
 
 var kindNames = [...]string{"lost", "phantom", "unexpected", "log_duplicate", "effect_duplicate", "redelivered", "order_violation", "ack_collision"}
 
-// evidence keeps the first anomalies of each kind and window, one entry an operation, so that no flood hides another.
+// evidence keeps the first anomalies of each kind and window, one entry per operation. So no flood hides another anomaly.
 type evidence struct {
 	limit   int
 	entries map[evidenceOf][]*reports.Violation
@@ -38,7 +38,7 @@ type evidenceOf struct {
 	cell int16
 }
 
-// wants says whether there is room for one more. What belongs to the warm-up is not told.
+// wants reports whether there is room for one more entry. Anomalies of the warm-up are left out.
 func (e *evidence) wants(k kind, cell int16) bool {
 	return cell != warmupCell && len(e.entries[evidenceOf{k, cell}]) < e.limit
 }
@@ -78,7 +78,7 @@ func (e *evidence) sorted() []reports.Violation {
 	return all
 }
 
-// addEvidence adds an entry with all that is still known of the operation, and returns it.
+// addEvidence adds an entry with all that is still known of the operation, and returns the entry.
 func (l *Ledger) addEvidence(k kind, cell int16, seq uint64, why string) *reports.Violation {
 	v := &reports.Violation{
 		Kind: kindNames[k], Stream: l.config.Stream, Window: l.config.Windows[cell-1],
@@ -120,7 +120,7 @@ func (r *record) describe(v *reports.Violation) {
 // sightingsPerEntry bounds how many deliveries one entry lists.
 const sightingsPerEntry = 16
 
-// entry returns the entry of an operation, made when there is room for it, else nil.
+// entry returns the entry of an operation. It makes one if there is room, and otherwise returns nil.
 func (l *Ledger) entry(k kind, cell int16, seq uint64) *reports.Violation {
 	if v := l.evidence.find(k, cell, seq); v != nil || !l.evidence.wants(k, cell) {
 		return v
@@ -128,7 +128,7 @@ func (l *Ledger) entry(k kind, cell int16, seq uint64) *reports.Violation {
 	return l.addEvidence(k, cell, seq, "")
 }
 
-// emitRepeat tells of a delivery of an operation that was seen before.
+// emitRepeat reports a delivery of an operation that was seen before.
 func (l *Ledger) emitRepeat(seq uint64, cell int16, r *repeat) {
 	if r.copied {
 		kind, why := kindLogDuplicate, "in the log more than once, the last time at "
@@ -157,7 +157,7 @@ func (l *Ledger) emitRepeat(seq uint64, cell int16, r *repeat) {
 	}
 }
 
-// where tells the place of a sighting in words, or its time where the source has no places.
+// where names the place of a sighting, or its time if the source has no places.
 func (s *sighting) where() string {
 	if s.offset == noOffset {
 		return moment(s.at)
@@ -177,7 +177,7 @@ func (s *sighting) describe(v *reports.Violation, why string) {
 	}
 }
 
-// emitPhantom tells of a rejected operation that was seen.
+// emitPhantom reports a rejected operation that was seen.
 func (l *Ledger) emitPhantom(seq uint64, cell int16) {
 	if !l.evidence.wants(kindPhantom, cell) {
 		return
@@ -188,7 +188,7 @@ func (l *Ledger) emitPhantom(seq uint64, cell int16) {
 	}
 }
 
-// emitLost tells of an acked operation that was not seen.
+// emitLost reports an acked operation that was not seen.
 func (l *Ledger) emitLost(seq uint64, cell int16) {
 	if !l.evidence.wants(kindLost, cell) {
 		return
@@ -199,14 +199,14 @@ func (l *Ledger) emitLost(seq uint64, cell int16) {
 	}
 }
 
-// emitCollision tells of an operation whose ack named a place that another's had named.
+// emitCollision reports an operation whose ack named the same place as another operation's ack.
 func (l *Ledger) emitCollision(seq uint64, cell int16, at *drivers.Attempt) {
 	if l.evidence.wants(kindCollision, cell) {
 		l.addEvidence(kindCollision, cell, seq, "acked at "+placeText(place(at.Position))+", as another operation was")
 	}
 }
 
-// emitUnexpected tells of an operation that was seen and never sent.
+// emitUnexpected reports an operation that was seen and never sent.
 func (l *Ledger) emitUnexpected(seq uint64, cell int16, why string) {
 	if l.evidence.wants(kindUnexpected, cell) {
 		l.addEvidence(kindUnexpected, cell, seq, why)

@@ -7,8 +7,8 @@ import (
 	"wringer/reports"
 )
 
-// record is what is remembered of one operation beyond its bits: times for the evidence and for the order in real time. It
-// fits a line of the processor's cache, which is what most operations cost.
+// record holds the details of one operation beyond its bits: times for the evidence and for the order in real time. A record
+// fits a cache line: cache misses are the main cost of an operation.
 type record struct {
 	more                *details // nil: nothing more is known
 	seq                 uint64
@@ -16,15 +16,15 @@ type record struct {
 	at                  time.Duration // of the first sighting, as offset and partition are
 	offset              int64         // noOffset where the source gave no position
 	partition           int32
-	state               state // open: seen, and not over; or, where not seen either, an empty place of the ring
+	state               state // open: seen, and not over. An open record that was not seen is an empty place of the ring.
 	seen                bool
 	// waits: seen and over, and its place in the order is not decided yet.
 	waits bool
-	// tooFarAhead: first seen further ahead of what was planned than bits are kept for, and so never put in order.
+	// tooFarAhead: first seen further ahead of the plan than the bits reach. Such an operation is never put in order.
 	tooFarAhead bool
 }
 
-// details are what few records have, or those of few streams.
+// details are facts that few records have, or only those of few streams.
 type details struct {
 	tries   []reports.Try // nil for a single acked attempt
 	origin  [originBytes]byte
@@ -44,7 +44,7 @@ func (r *record) first() sighting {
 	return s
 }
 
-// tries are the attempts, where they are not those of a single acked one.
+// tries are the attempts, unless the operation had a single acked one.
 func (r *record) tries() []reports.Try {
 	if r.more == nil {
 		return nil
@@ -52,7 +52,7 @@ func (r *record) tries() []reports.Try {
 	return r.more.tries
 }
 
-// needed says that the record must outlive its place in the ring: what it waits for may still come.
+// needed reports whether the record must outlive its place in the ring: the event for which it waits may still come.
 func (r *record) needed() bool {
 	return r.state == open || r.waits || !r.seen && (r.state == acked || r.state == indeterminate)
 }
@@ -69,7 +69,7 @@ type sighting struct {
 // noOffset stands for an unknown position. Known ones are never negative.
 const noOffset = -1
 
-// place takes a position apart. A record keeps the two parts: together with a flag they would no longer fit its line.
+// place splits a position. A record keeps the two parts: together with a flag they would not fit its cache line.
 func place(p drivers.Position) (partition int32, offset int64) {
 	if !p.Known {
 		p.At = noOffset
@@ -100,16 +100,16 @@ func (s *sighting) report() reports.Sighting {
 	return out
 }
 
-// history holds the records of the most recent operations in a ring, placed by seq, and those that are still needed when
-// a later operation takes their place in a bounded map.
+// history holds the records of the most recent operations in a ring, placed by seq. A record that is still needed when a later
+// operation takes its place moves to a bounded map.
 type history struct {
 	ring []record // its length is a power of two
 	kept map[uint64]*record
-	// unplanned of kept are open. The others wait.
+	// unplanned counts the open records of kept. The others wait.
 	unplanned      int
 	unplannedBound int
 	waitBound      int
-	spare          *details // of a record that is gone; nil: none
+	spare          *details // details of records that are gone; nil: none
 }
 
 func newHistory(l limits) history {
@@ -140,7 +140,7 @@ func (h *history) unplannedRecord(seq uint64) *record {
 	return nil
 }
 
-// keep moves a record that is needed to the map. false: there is no room.
+// keep moves a record that is needed to the map. It returns false if there is no room.
 func (h *history) keep(r *record) bool {
 	if r.state == open {
 		if h.unplanned >= h.unplannedBound {
@@ -163,8 +163,7 @@ func (h *history) drop(r *record) {
 	delete(h.kept, r.seq)
 }
 
-// ended records the end of an operation. seen says whether it was seen before, waits whether its place in the order is
-// undecided.
+// ended records the end of an operation. seen: the operation was seen before. waits: its place in the order is undecided.
 func (h *history) ended(e *reports.Ended, s state, seen, waits bool) {
 	slot := h.slot(e.Op.Seq)
 	if !slot.holds(e.Op.Seq) {
@@ -183,7 +182,7 @@ func (h *history) ended(e *reports.Ended, s state, seen, waits bool) {
 	}
 }
 
-// endedLate records the end of an operation whose place may be another's, or that may be a unplannedRecord.
+// endedLate records the end of an operation that may have an unplannedRecord, or whose place another one may hold.
 func (h *history) endedLate(e *reports.Ended, s state, seen, waits bool) {
 	r := record{seq: e.Op.Seq, seen: seen}
 	if old := h.unplannedRecord(e.Op.Seq); old != nil {
@@ -228,8 +227,8 @@ func (h *history) detail(r *record) *details {
 	return r.more
 }
 
-// sighted records the first delivery of an operation. It returns false when there was no room to remember that an
-// operation which is not over was seen.
+// sighted records the first delivery of an operation. It returns false if there was no room to remember the sighting of an
+// operation that is not over.
 func (h *history) sighted(seq uint64, s state, d *drivers.Delivery, tooFarAhead bool) bool {
 	slot := h.slot(seq)
 	if !slot.holds(seq) {
@@ -245,7 +244,7 @@ func (h *history) sighted(seq uint64, s state, d *drivers.Delivery, tooFarAhead 
 	return true
 }
 
-// sightedLate is sighted for an operation that may have a kept record, or whose place may be another's.
+// sightedLate is sighted for an operation that may have a kept record, or whose place another one may hold.
 func (h *history) sightedLate(seq uint64, s state, d *drivers.Delivery, tooFarAhead bool) bool {
 	r := h.find(seq)
 	if r == nil {
@@ -264,7 +263,7 @@ func (h *history) sightedLate(seq uint64, s state, d *drivers.Delivery, tooFarAh
 	return true
 }
 
-// clear moves what stands in the slot into the map if it is needed, before something else is put there.
+// clear moves the record in the slot into the map if the record is needed, before the slot is used again.
 func (h *history) clear(slot *record) {
 	switch {
 	case slot.used() && slot.needed():
@@ -285,7 +284,7 @@ func (h *history) release(seq uint64) {
 	}
 }
 
-// eventful says whether the attempts tell more than the end does.
+// eventful reports whether the attempts say more than the end does.
 func eventful(e *reports.Ended) bool {
 	return len(e.Trail) > 1 || len(e.Trail) == 1 && e.Outcome != drivers.Acked
 }
@@ -293,7 +292,7 @@ func eventful(e *reports.Ended) bool {
 // keepTries keeps the attempts.
 func (h *history) keepTries(r *record, e *reports.Ended) { h.detail(r).tries = triesOf(e) }
 
-// triesOf keeps the attempts for the evidence: the first and the last three of many.
+// triesOf keeps the attempts for the evidence: the first and the last three if there are many.
 func triesOf(e *reports.Ended) []reports.Try {
 	const most = 4
 	tries := make([]reports.Try, 0, min(len(e.Trail), most))

@@ -9,7 +9,7 @@ import (
 	"wringer/reports/pages"
 )
 
-// Mode says what it means that an operation is there more than once.
+// Mode gives the meaning of an operation that is there more than once.
 type Mode uint8
 
 const (
@@ -17,8 +17,8 @@ const (
 	Effect Mode = iota
 	// Log: the source is the log that the stream itself writes, and copies are log duplicates.
 	Log
-	// Published: the source is a topic to which the target publishes in the stream's name. Copies are log duplicates; acks
-	// do not speak of places in it, and redelivery is not measured.
+	// Published: the source is a topic to which the target publishes in the stream's name. Copies are log duplicates. Acks do
+	// not name places in the topic, and redelivery is not measured.
 	Published
 )
 
@@ -28,15 +28,15 @@ type Config struct {
 	Identity drivers.Identity
 	// Windows are the names of the windows, as in reports.CheckConfig. Ended.Window is an index into it, or WindowWarmup.
 	Windows []string
-	// WindowAt is the index of the window that holds a time, or WindowWarmup: for what was seen and never planned.
+	// WindowAt is the index of the window that holds a time, or WindowWarmup. It places sightings that were never planned.
 	WindowAt func(t time.Duration) int
 	Mode     Mode
 	Order    Order
-	// KeyOf is the key of an operation, a small index: memory grows with the highest. nil: there are no keys. Sequential
-	// order is then that of each partition, and RealTime order is not measured.
+	// KeyOf is the key of an operation, a small index: memory grows with the highest. nil: there are no keys. Then Sequential
+	// order is the order of each partition, and RealTime order is not measured.
 	KeyOf func(seq uint64) uint64
-	// Producers is how many send the operations that have no key: operation seq is sent by number seq modulo Producers.
-	// Sequential order without keys is that of each producer in each partition. 0: one.
+	// Producers is the number of producers that send the operations without a key: operation seq comes from number seq modulo
+	// Producers. Sequential order without keys is the order of each producer in each partition. 0: one.
 	Producers uint64
 	// EvidencePerKind bounds the evidence of one kind in one window. 0: 100.
 	EvidencePerKind int
@@ -44,12 +44,12 @@ type Config struct {
 
 const defaultEvidence = 100
 
-// limits bound what is not a bit per operation. What each costs when it is hit stands beside it.
+// limits bound the memory beyond the bits of each operation. The effect of each bound stands beside it.
 type limits struct {
-	ring      int    // recent operations whose details are kept, a power of two
-	waiting   int    // older ones that were not seen yet: evidence without times; in real time, order unknown if one is seen
-	unplanned int    // operations seen, not over, and not recent: the time of the first sighting; of those too far ahead, see forgotten
-	horizon   uint64 // operations beyond the highest that ended for which there are bits; seen beyond: order unknown
+	ring      int    // recent operations with details, a power of two
+	waiting   int    // older ones not seen yet: evidence without times; in real time, order unknown if one is seen
+	unplanned int    // operations seen, not over and not recent: the time of the first sighting; for those too far ahead, see forgotten
+	horizon   uint64 // operations with bits beyond the highest that ended; seen beyond: order unknown
 	early     int    // operations seen repeatedly before they are over: duplicates and redeliveries unknown
 	copies    int    // operations at three and more positions: max_copies unknown
 	queued    int    // deliveries that wait for ends: order unknown
@@ -69,7 +69,7 @@ func limitsOf(c *Config) limits {
 	return l
 }
 
-// cell counts what became of the operations of one window.
+// cell counts the operations of one window by their fate.
 type cell struct {
 	acked, ackedSeen, recovered, phantom, unexpected, foreign                   int64
 	duplicates, extra, copies, redelivered, violations, regressions, collisions int64
@@ -119,17 +119,19 @@ type Ledger struct {
 	evidence evidence
 	// planned is above every operation that is over.
 	planned uint64
-	// early holds what repeats of operations that are not over came to; their window is not known yet.
+	// early holds the repeats of operations that are not over: their window is not known yet.
 	early map[uint64]*note
 	// copies counts the positions of operations that are at three and more.
 	copies map[uint64]int64
-	// foreign deliveries by the time when they were seen.
+	// foreign counts foreign deliveries by the time of sighting.
 	foreign timeline
-	// forgotten are deliveries of operations too far ahead for which there was no room, from the lowest of them on.
+	// forgotten counts the deliveries, without room, of operations too far ahead, from the lowest such operation on.
 	forgotten     timeline
 	forgottenFrom uint64
 	latest        time.Duration // of all deliveries
-	// Why some counts are not fully known; empty when they are.
+	// cutBack: the log was cut back, and acks name positions of records that are gone.
+	cutBack bool
+	// The reasons why some counts are not fully known; empty when they are.
 	repeatsUnknown, redeliveredUnknown, copiesUnknown, acksUnknown string
 }
 
@@ -160,7 +162,7 @@ func newLedger(c Config, lim limits) *Ledger {
 	}
 }
 
-// Ended takes operations that are over, each exactly once, in any order. Nothing of the batch is kept.
+// Ended takes operations that are over, each exactly once, in any order. It keeps nothing of the batch.
 func (l *Ledger) Ended(batch []reports.Ended) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -172,13 +174,17 @@ func (l *Ledger) Ended(batch []reports.Ended) {
 	}
 }
 
-// Seen takes deliveries, those of one partition in the order in which they were observed. Nothing of the batch is kept.
+// Seen takes deliveries, those of one partition in the order of observation. It keeps nothing of the batch.
 func (l *Ledger) Seen(batch []drivers.Delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range batch {
 		d := &batch[i]
 		l.latest = max(l.latest, d.At)
+		if d.Anew {
+			l.startAnew()
+			continue
+		}
 		if seq, b := l.identity.Parse(d.ID); b == drivers.Ours {
 			l.seen(seq, d)
 		} else {
@@ -216,7 +222,7 @@ func (l *Ledger) ended(e *reports.Ended) {
 	}
 }
 
-// acknowledged looks whether another ack named the same place.
+// acknowledged checks whether another ack named the same place.
 func (l *Ledger) acknowledged(e *reports.Ended, cell int16) {
 	for i := range e.Trail {
 		if e.Trail[i].Position.Known {
@@ -225,9 +231,9 @@ func (l *Ledger) acknowledged(e *reports.Ended, cell int16) {
 	}
 }
 
-// named takes the place that an ack named, if it was one.
+// named takes the place that an ack named, if the ack named one.
 func (l *Ledger) named(seq uint64, cell int16, at *drivers.Attempt) {
-	if at.Outcome != drivers.Acked {
+	if at.Outcome != drivers.Acked || l.cutBack {
 		return
 	}
 	again, ok := l.acks.add(l.acks.log(at.Position.Log), at.Position.At)
@@ -240,7 +246,7 @@ func (l *Ledger) named(seq uint64, cell int16, at *drivers.Attempt) {
 	}
 }
 
-// seen takes a delivery of one of ours.
+// seen takes a delivery of this run and stream.
 func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 	log := l.places.log(d.Position.Log)
 	again, ok := d.Redelivered, true
@@ -278,8 +284,8 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 	}
 }
 
-// seenTooFarAhead takes a delivery of an operation far beyond what was planned so far: a target can invent any number, and must
-// not fill the memory with it.
+// seenTooFarAhead takes a delivery of an operation far beyond the plan so far. A target can invent any number, and must not
+// fill the memory with inventions.
 func (l *Ledger) seenTooFarAhead(seq uint64, d *drivers.Delivery, copied, again bool) {
 	if l.history.unplannedRecord(seq) != nil {
 		l.seenAgain(seq, open, d, copied, again)
@@ -294,8 +300,8 @@ func (l *Ledger) seenTooFarAhead(seq uint64, d *drivers.Delivery, copied, again 
 	l.forgotten.add(d.At)
 }
 
-// adopt gives an operation that was first seen far ahead its bits, now that there are some. It returns whether there was
-// such an operation.
+// adopt gives an operation that was first seen far ahead its bits, once they exist. It returns whether there was such an
+// operation.
 func (l *Ledger) adopt(seq uint64, p *page, i uint) bool {
 	r := l.history.unplannedRecord(seq)
 	if r == nil || !r.tooFarAhead {
@@ -337,7 +343,7 @@ func (l *Ledger) surprise(seq uint64, s state, cell int16) {
 	}
 }
 
-// Settled says that every measured operation that was acked so far was seen: there is nothing left to wait for.
+// Settled reports whether every measured operation that was acked so far was seen: nothing is left to wait for.
 func (l *Ledger) Settled() bool { return l.Live().Unseen == 0 }
 
 // Live sums up the windows. Its cost does not grow with the number of operations.

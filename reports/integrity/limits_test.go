@@ -8,8 +8,8 @@ import (
 	"wringer/reports"
 )
 
-// TestSmallRing: how much of the recent past is kept in the ring, and how far ahead there are bits, changes no count but
-// that of the order, and that only to what is said to be unknown.
+// TestSmallRing: the ring's length and the horizon of the bits change no count except the order's. They change the order only
+// to a count that is reported as unknown.
 func TestSmallRing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := draw(t)
@@ -17,7 +17,7 @@ func TestSmallRing(t *testing.T) {
 		lim.ring = rapid.SampledFrom([]int{1, 4, 16}).Draw(t, "ring")
 		lim.horizon = rapid.SampledFrom([]uint64{1, 8, 1 << 20}).Draw(t, "horizon")
 		l := newLedger(h.config, lim)
-		h.tell(t, l)
+		h.deliver(t, l)
 		for seq, r := range l.history.kept {
 			if !r.needed() {
 				t.Errorf("the record of %d is kept, and nothing waits for it: %+v", seq, *r)
@@ -29,7 +29,7 @@ func TestSmallRing(t *testing.T) {
 			for _, name := range countNames {
 				n := count(got.Windows[window], name)
 				if _, unknown := got.Unknown[name]; unknown && (name == "order_violations" || name == "regressions") {
-					// Which of a key's partitions is looked at may differ; what is found there is so.
+					// Which of a key's partitions is compared may differ; a finding in that partition is true.
 					if n != nil && (*n == 0 || *n > want[w][name] && !split) {
 						t.Errorf("%s in %s is %d and unknown, want null or 1 to %d", name, window, *n, want[w][name])
 					}
@@ -38,7 +38,7 @@ func TestSmallRing(t *testing.T) {
 				}
 			}
 		}
-		// A rejected operation is not waited for: seen late, its times may be gone.
+		// The ledger does not wait for a rejected operation. Seen late, its times may be gone.
 		excused := split || lim.horizon < 1<<20 || h.rejectedSeen() || h.config.KeyOf == nil
 		if why, unknown := got.Unknown["order_violations"]; unknown && !excused {
 			t.Errorf("order is unknown: %s", why)
@@ -48,8 +48,8 @@ func TestSmallRing(t *testing.T) {
 	})
 }
 
-// TestBounds: with every bound hit at once, a count is right, or said to be unknown and then null or no more than what is
-// true. Deliveries stand in for invented operations beyond the bound, and say so.
+// TestBounds: with every bound hit at once, a count is right or reported as unknown. An unknown count is null, or at most the
+// true one. Deliveries stand in for invented operations beyond the bound, and are reported so.
 func TestBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := draw(t)
@@ -58,7 +58,7 @@ func TestBounds(t *testing.T) {
 			ring: 1, horizon: rapid.Uint64Range(1, 40).Draw(t, "horizon"), waiting: small("waiting"), unplanned: small("unplanned"),
 			early: small("early"), copies: small("copies"), queued: small("queued"), offsets: small("offsets"), origins: small("origins"), buckets: 1 << 10,
 		})
-		h.tell(t, l)
+		h.deliver(t, l)
 		byWindow, split := h.reference().counts(windowAt)
 		got := l.result(reports.Completeness{Known: true}, windowAt)
 		want := make(map[string]int64)
@@ -77,7 +77,7 @@ func TestBounds(t *testing.T) {
 			switch {
 			case !h.measured(name):
 			case name == "unexpected":
-				// What was first seen in the warm-up may be counted later, its time forgotten.
+				// An operation first seen in the warm-up may be counted later, when its time is forgotten.
 				if n != nil && *n < want[name] && !unknown {
 					t.Errorf("%s is %d, want %d at least", name, *n, want[name])
 				}
@@ -94,7 +94,7 @@ func TestBounds(t *testing.T) {
 	})
 }
 
-// rejectedSeen says whether some rejected operation was seen, of the warm-up too.
+// rejectedSeen reports whether some rejected operation was seen, of the warm-up too.
 func (h *drawn) rejectedSeen() bool {
 	r := h.reference()
 	for i := range h.seen {

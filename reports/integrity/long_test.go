@@ -14,7 +14,7 @@ import (
 	"wringer/reports/pages"
 )
 
-// long makes a history of several full pages in which little goes wrong, and everything once in a while.
+// long makes a history of several full pages in which little goes wrong, and everything does sometimes.
 func long(seed uint64, order Order, partitions int32) *drawn {
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	h := &drawn{config: Config{
@@ -25,7 +25,7 @@ func long(seed uint64, order Order, partitions int32) *drawn {
 	for seq := range uint64(operations) {
 		due := time.Duration(seq)*2*time.Millisecond - 2*time.Second
 		e := op(seq, int(due/time.Millisecond), ack)
-		// Two pages are whole: no operation of them is anything but acked.
+		// Two pages are whole: all their operations are acked.
 		if rnd.IntN(50) == 0 && seq>>pages.Shift != 1 && seq>>pages.Shift != 3 {
 			e = op(seq, int(due/time.Millisecond), []drivers.Outcome{rej, ind, drp}[rnd.IntN(3)])
 		}
@@ -85,21 +85,22 @@ func TestLongHistories(t *testing.T) {
 	}
 }
 
-// TestConcurrent: ends come from several shards, each partition from a reader of its own, and someone looks on.
+// TestConcurrent: several shards hand over ends, each partition has a reader of its own, and another goroutine reads the live
+// account.
 func TestConcurrent(t *testing.T) {
 	for _, order := range []Order{Sequential, RealTime} {
 		const partitions = 3
 		h := long(99, order, partitions)
-		// Which partition of a key is the first would depend on who runs first.
+		// Otherwise the scheduler would decide which partition of a key is the first.
 		h.seen = slices.DeleteFunc(h.seen, func(d drivers.Delivery) bool {
 			seq, b := us.Parse(d.ID)
 			return b == drivers.Ours && h.config.KeyOf(seq)%partitions != uint64(d.Position.Log)
 		})
 		want, split := h.reference().counts(windowAt)
 		l := New(h.config)
-		var told, watching sync.WaitGroup
+		var feeding, watching sync.WaitGroup
 		for shard := range 3 {
-			told.Go(func() {
+			feeding.Go(func() {
 				var mine []reports.Ended
 				for i := shard; i < len(h.ended); i += 3 {
 					mine = append(mine, h.ended[i])
@@ -108,7 +109,7 @@ func TestConcurrent(t *testing.T) {
 			})
 		}
 		for p := range int32(partitions) {
-			told.Go(func() {
+			feeding.Go(func() {
 				for i := range h.seen {
 					if h.seen[i].Position.Log == p {
 						l.Seen(h.seen[i : i+1])
@@ -130,7 +131,7 @@ func TestConcurrent(t *testing.T) {
 				}
 			}
 		})
-		told.Wait()
+		feeding.Wait()
 		close(over)
 		watching.Wait()
 		got := l.result(reports.Completeness{Known: true}, windowAt)
@@ -161,7 +162,7 @@ func TestInventions(t *testing.T) {
 	}
 }
 
-// TestEvidenceIsShared: the flood of one window does not hide the one loss of another, and counts go beyond the evidence.
+// TestEvidenceIsShared: a flood in one window does not hide the single loss of another, and counts go beyond the evidence.
 func TestEvidenceIsShared(t *testing.T) {
 	l := New(Config{Stream: "orders", Identity: us, Windows: windows, EvidencePerKind: 10})
 	for seq := range uint64(5000) {
@@ -174,7 +175,7 @@ func TestEvidenceIsShared(t *testing.T) {
 	}
 }
 
-// TestEvidence: an entry holds what a reviewer asks for, also of an operation that is long over.
+// TestEvidence: an entry holds the facts that a reviewer needs, also for an operation that is long over.
 func TestEvidence(t *testing.T) {
 	l := New(Config{Stream: "orders", Identity: us, Windows: windows, KeyOf: func(seq uint64) uint64 { return seq + 7 }})
 	e := op(1, 12026, ack)
@@ -184,7 +185,7 @@ func TestEvidence(t *testing.T) {
 		e.Trail = append(e.Trail, drivers.Attempt{Number: i + 1, Sent: sent, Done: sent + time.Millisecond, Outcome: ind, Code: fmt.Sprintf("http_50%d", i), Detail: "why"})
 	}
 	l.Ended([]reports.Ended{e})
-	clear(e.Trail) // the caller uses it again
+	clear(e.Trail) // the caller uses the slice again
 	for seq := range uint64(1 << 17) {
 		l.Ended([]reports.Ended{op(seq+2, 13000, ack)})
 		l.Seen([]drivers.Delivery{at(seq+2, 0, int64(seq), 13001)})

@@ -7,7 +7,7 @@ import (
 	"wringer/drivers"
 )
 
-// Order says which order a stream promises.
+// Order is the order that a stream promises.
 type Order uint8
 
 const (
@@ -15,24 +15,24 @@ const (
 	None Order = iota
 	// Sequential: one producer sends in sequence order, and each scope must show it.
 	Sequential
-	// RealTime: calls run side by side, and what was acked before another was sent must show up before it.
+	// RealTime: calls overlap. An operation that was acked before another was sent must show up before the other.
 	RealTime
 )
 
-// lane is one scope of the order: a key, or a partition. Its first deliveries are compared in the order in which they
-// were observed, each as soon as its operation and those before it are over; until then they queue.
-type lane struct {
-	// top, with tag seq+1: the highest operation so far; in real time, the one that was sent last. 0: none.
+// scope holds the operations that are compared with each other: of a key, or of a partition. The first deliveries are compared in the order of observation, each as
+// soon as its operation and the ones before it are over. Until then they queue.
+type scope struct {
+	// top, with tag seq+1: the highest operation so far; in real time, the operation that was sent last. 0: none.
 	top uint64
-	// mark is the tag of the delivery before; in real time, when top was sent.
+	// mark is the tag of the delivery before; in real time, the time at which top was sent.
 	mark int64
-	// home is the log, plus 1, that the lane lives in. 0: not known yet.
-	home int32
+	// log is the partition's log, plus 1. 0: not known yet.
+	log int32
 	// head and tail of the queue are indexes into nodes. 0: none.
 	head, tail int32
 }
 
-// node is a delivery that waits for the end of its operation, or behind one that does.
+// node is a delivery that waits for the end of its operation, or behind such a delivery.
 type node struct {
 	seq   uint64
 	log   int32
@@ -40,20 +40,20 @@ type node struct {
 	first bool
 }
 
-// order holds the lanes, as many as the highest key, or as there are producers in partitions.
+// order holds the scopes: as many as the highest key, or as there are producers in partitions.
 type order struct {
 	rule  Order
 	keyOf func(seq uint64) uint64
 	// producers share the operations that have no key.
 	producers uint64
-	lanes     []lane
+	scopes    []scope
 	nodes     []node // nodes[0] is not used
 	free      int32
 	// queued is the number of nodes in use, at most bound.
 	queued, bound int
-	// unknown says why order is not fully known; empty when it is.
+	// unknown is the reason why order is not fully known; empty when it is.
 	unknown string
-	// drawn holds the keys of those that queued last, each in the place of its number.
+	// drawn holds the keys of the operations that queued last, each in the place of its number.
 	drawn [drawnKeys]drawnKey
 }
 
@@ -63,32 +63,32 @@ func (o *order) giveUpOrder(format string, args ...any) {
 	}
 }
 
-// drawnKeys is how many keys of operations that wait are remembered: to look one up takes less than to draw it again.
+// drawnKeys is the number of remembered keys of waiting operations. Looking a key up is cheaper than drawing it again.
 const drawnKeys = 1 << 10
 
-// drawnKey is the key of operation tag-1. The zero value is nobody's.
+// drawnKey is the key of operation tag-1. The zero value belongs to no operation.
 type drawnKey struct{ tag, key uint64 }
 
-// laneOf is the index of the lane that an operation seen in a log belongs to.
-func (o *order) laneOf(seq uint64, log int32) uint64 {
+// scopeOf is the index of the scope that an operation seen in a log belongs to.
+func (o *order) scopeOf(seq uint64, log int32) uint64 {
 	if o.keyOf != nil {
 		return o.keyOf(seq)
 	}
 	return uint64(log)*o.producers + seq%o.producers
 }
 
-func (o *order) lane(n uint64) *lane {
-	for uint64(len(o.lanes)) <= n {
-		o.lanes = append(o.lanes, lane{})
+func (o *order) scope(n uint64) *scope {
+	for uint64(len(o.scopes)) <= n {
+		o.scopes = append(o.scopes, scope{})
 	}
-	return &o.lanes[n]
+	return &o.scopes[n]
 }
 
-// push queues a delivery. false: there is no room, and nothing is ordered any more.
-func (o *order) push(la *lane, n node) bool {
+// push queues a delivery. It returns false if there is no room; then nothing is ordered any more.
+func (o *order) push(sc *scope, n node) bool {
 	if o.queued >= o.bound {
 		o.giveUpOrder("more than %d deliveries waited for operations to end", o.bound)
-		o.rule, o.lanes, o.nodes, o.queued = None, nil, nil, 0
+		o.rule, o.scopes, o.nodes, o.queued = None, nil, nil, 0
 		return false
 	}
 	at := o.free
@@ -102,30 +102,31 @@ func (o *order) push(la *lane, n node) bool {
 		o.nodes = append(o.nodes, node{})
 	}
 	o.nodes[at] = n
-	if la.tail != 0 {
-		o.nodes[la.tail].next = at
+	if sc.tail != 0 {
+		o.nodes[sc.tail].next = at
 	} else {
-		la.head = at
+		sc.head = at
 	}
-	la.tail = at
+	sc.tail = at
 	o.queued++
 	return true
 }
 
 // pop takes the head of the queue, which is not empty.
-func (o *order) pop(la *lane) node {
-	at := la.head
+func (o *order) pop(sc *scope) node {
+	at := sc.head
 	n := o.nodes[at]
-	if la.head = n.next; la.head == 0 {
-		la.tail = 0
+	if sc.head = n.next; sc.head == 0 {
+		sc.tail = 0
 	}
 	o.nodes[at].next, o.free = o.free, at
 	o.queued--
 	return n
 }
 
-// inOrder says whether a delivery that is marked as redelivered takes part in the order. A record without a position that a queue hands out again comes late
-// by the queue's doing. When it is the first that was seen of its operation, nobody knows where it stood.
+// inOrder reports whether a delivery that is marked as redelivered takes part in the order. A record without a position that a
+// queue hands out again is late because of the queue. If such a record is the first sighting of its operation, its place is not
+// known.
 func (l *Ledger) inOrder(d *drivers.Delivery, first bool) bool {
 	if d.Position.Known {
 		return true
@@ -136,7 +137,7 @@ func (l *Ledger) inOrder(d *drivers.Delivery, first bool) bool {
 	return false
 }
 
-// observe takes a delivery into the order: at once when its operation is over and nothing waits before it.
+// observe takes a delivery into the order: at once if its operation is over and no delivery waits before it.
 func (l *Ledger) observe(seq uint64, log int32, first bool, s state) {
 	o := &l.order
 	if o.rule == RealTime && !first {
@@ -146,23 +147,23 @@ func (l *Ledger) observe(seq uint64, log int32, first bool, s state) {
 		o.giveUpOrder("operations were seen too far ahead of what had ended to remember when")
 		return
 	}
-	n := o.laneOf(seq, log)
-	la := o.lane(n)
-	if la.head == 0 && s != open {
-		l.place(la, seq, log, first, s)
+	n := o.scopeOf(seq, log)
+	sc := o.scope(n)
+	if sc.head == 0 && s != open {
+		l.place(sc, seq, log, first, s)
 		return
 	}
 	if o.keyOf != nil {
 		o.drawn[seq%drawnKeys] = drawnKey{tag: seq + 1, key: n}
 	}
-	if o.push(la, node{seq: seq, log: log, first: first}) && s != open && o.rule == RealTime {
+	if o.push(sc, node{seq: seq, log: log, first: first}) && s != open && o.rule == RealTime {
 		if r := l.history.find(seq); r != nil {
 			r.waits = true
 		}
 	}
 }
 
-// advance orders what waited for the end of operation seq, of a stream with keys.
+// advance orders the deliveries that waited for the end of operation seq, of a stream with keys.
 func (l *Ledger) advance(seq uint64, s state) {
 	o := &l.order
 	d := &o.drawn[seq%drawnKeys]
@@ -170,72 +171,73 @@ func (l *Ledger) advance(seq uint64, s state) {
 	if d.tag != seq+1 {
 		k = o.keyOf(seq)
 	}
-	if k >= uint64(len(o.lanes)) {
+	if k >= uint64(len(o.scopes)) {
 		return
 	}
-	la := &o.lanes[k]
-	if la.head != 0 && o.nodes[la.head].seq == seq { // mostly it waits for nobody else
-		n := o.pop(la)
-		l.place(la, seq, n.log, n.first, s)
+	sc := &o.scopes[k]
+	if sc.head != 0 && o.nodes[sc.head].seq == seq { // mostly no other delivery waits
+		n := o.pop(sc)
+		l.place(sc, seq, n.log, n.first, s)
 	}
-	if la.head != 0 {
-		l.drain(la, false)
+	if sc.head != 0 {
+		l.drain(sc, false)
 	}
 }
 
-// advanceAll orders what waited in any lane. last: nothing more will end, and what did not was never sent.
+// advanceAll orders the deliveries that waited in any scope. last: no operation will end any more, and one that did not end was
+// never sent.
 func (l *Ledger) advanceAll(last bool) {
-	for i := range l.order.lanes {
+	for i := range l.order.scopes {
 		if l.order.queued == 0 {
 			return
 		}
-		l.drain(&l.order.lanes[i], last)
+		l.drain(&l.order.scopes[i], last)
 	}
 }
 
-func (l *Ledger) drain(la *lane, last bool) {
-	for la.head != 0 {
-		s := l.pages.stateOf(l.order.nodes[la.head].seq)
+func (l *Ledger) drain(sc *scope, last bool) {
+	for sc.head != 0 {
+		s := l.pages.stateOf(l.order.nodes[sc.head].seq)
 		if s == open && !last {
 			return
 		}
-		n := l.order.pop(la)
-		l.place(la, n.seq, n.log, n.first, s)
+		n := l.order.pop(sc)
+		l.place(sc, n.seq, n.log, n.first, s)
 	}
 }
 
-// place compares one delivery, whose turn it is, with those before it in its lane.
-func (l *Ledger) place(la *lane, seq uint64, log int32, first bool, s state) {
+// place compares a delivery at the head of its scope with those before it.
+func (l *Ledger) place(sc *scope, seq uint64, log int32, first bool, s state) {
 	if !s.sent() {
 		return
 	}
-	if la.home == 0 {
-		la.home = log + 1
+	if sc.log == 0 {
+		sc.log = log + 1
 	}
-	here := la.home == log+1
+	here := sc.log == log+1
 	if !here {
 		l.order.giveUpOrder("a key was seen in several partitions")
 	}
 	if l.order.rule == RealTime {
-		l.placeInTime(la, seq, here, s)
+		l.placeInTime(sc, seq, here, s)
 		return
 	}
 	if !here {
 		return
 	}
-	top := la.top
-	if late, back := la.follow(seq+1, first); late || back {
+	top := sc.top
+	if late, back := sc.follow(seq+1, first); late || back {
 		l.disorder(seq, top, late, back)
 	}
 }
 
-// follow takes the next tag in sequence: late if a higher one was first seen before, back if the one before was higher.
-func (la *lane) follow(tag uint64, first bool) (late, back bool) {
-	late, back = first && tag < la.top, tag < uint64(la.mark)
+// follow takes the next tag in sequence. late: a higher one was first seen before. back: the one before was higher.
+func (sc *scope) follow(tag uint64, first bool) (late, back bool) {
+	late, back = first && tag < sc.top, tag < uint64(sc.mark)
 	if first && !late {
-		la.top = tag
+		sc.top = tag
 	}
-	la.mark = int64(tag)
+	sc.mark = int64(tag)
 	return late, back
 }
 
@@ -249,10 +251,10 @@ func (l *Ledger) disorder(seq, top uint64, late, back bool) {
 	}
 }
 
-// placeInTime looks, if the delivery is one of its lane's home, for an operation that was observed before this one although
-// it was sent after this one was acked. Done is never earlier than the answer, and Sent never later than the request: what it
-// finds is so.
-func (l *Ledger) placeInTime(la *lane, seq uint64, here bool, s state) {
+// placeInTime looks for an operation that was observed before this one, although it was sent after this one was acked. It looks
+// only if the delivery is of its scope's partition. Done is never earlier than the answer, and Sent never later than the
+// request. So each finding is true.
+func (l *Ledger) placeInTime(sc *scope, seq uint64, here bool, s state) {
 	r := l.history.find(seq)
 	if r == nil {
 		if here {
@@ -260,11 +262,11 @@ func (l *Ledger) placeInTime(la *lane, seq uint64, here bool, s state) {
 		}
 		return
 	}
-	if here && s == acked && la.top != 0 && r.done < time.Duration(la.mark) {
-		l.overtaken(seq, r.done, la)
+	if here && s == acked && sc.top != 0 && r.done < time.Duration(sc.mark) {
+		l.overtaken(seq, r.done, sc)
 	}
-	if here && (la.top == 0 || int64(r.sent) > la.mark) {
-		la.top, la.mark = seq+1, int64(r.sent)
+	if here && (sc.top == 0 || int64(r.sent) > sc.mark) {
+		sc.top, sc.mark = seq+1, int64(r.sent)
 	}
 	r.waits = false
 	if len(l.history.kept) > 0 {
@@ -272,10 +274,10 @@ func (l *Ledger) placeInTime(la *lane, seq uint64, here bool, s state) {
 	}
 }
 
-// overtaken counts an operation that was acked before another was sent, and first seen after it.
-func (l *Ledger) overtaken(seq uint64, done time.Duration, la *lane) {
+// overtaken counts an operation that was acked before another was sent, and first seen after the other.
+func (l *Ledger) overtaken(seq uint64, done time.Duration, sc *scope) {
 	l.outOfOrder(seq, "acked at %s, before operation %d of its key was sent at %s, yet seen after it",
-		moment(done), la.top-1, moment(time.Duration(la.mark)))
+		moment(done), sc.top-1, moment(time.Duration(sc.mark)))
 }
 
 func (l *Ledger) outOfOrder(seq uint64, why string, args ...any) {

@@ -5,7 +5,7 @@ import (
 	"wringer/reports/pages"
 )
 
-// state is what is known of an operation's end. It is the number that a page's bits low, high and drop make.
+// state is the known end of an operation. Its value is the number that a page's bits low, high and drop make.
 type state uint8
 
 const (
@@ -16,7 +16,7 @@ const (
 	dropped       state = 4
 )
 
-// sent says that some attempt was made.
+// sent reports whether some attempt was made.
 func (s state) sent() bool { return s&indeterminate != 0 }
 
 func (s state) String() string {
@@ -35,8 +35,8 @@ func stateOf(o drivers.Outcome) state {
 	return dropped
 }
 
-// page holds what is known of the operations that one page covers: state in the two bits low and high (acked 01, rejected 10,
-// indeterminate 11) or in drop. Low and seen are full when they hold for all, which is where most pages end.
+// page holds the known facts of its operations. state is in the two bits low and high (acked 01, rejected 10, indeterminate 11)
+// or in drop. Low and seen are full when they hold for all operations, as in most finished pages.
 type page struct {
 	low, high, drop, seen, copied *pages.Bits
 	cells                         pages.Cells
@@ -62,7 +62,7 @@ func (p *page) end(i uint, s state, cell int16) {
 
 func (p *page) see(i uint) { pages.Mark(&p.seen, i, &p.nSeen) }
 
-// directory is the pages of a stream's operations.
+// directory holds the pages of a stream's operations.
 type directory struct{ pages.Directory[page] }
 
 func (d *directory) stateOf(seq uint64) state {

@@ -4,15 +4,15 @@ package integrity
 // for concurrent use.
 type Positions struct{ set positions }
 
-// NewPositions makes an empty set, with room for so many pages that are neither empty nor full.
+// NewPositions makes an empty set, with room for that many pages that are neither empty nor full.
 func NewPositions(room int) *Positions { return &Positions{newPositions(room)} }
 
-// Add marks a place. again: it was marked before. ok is false when there is no room to tell.
+// Add marks a place. again: the place was marked before. ok is false if there is no room to know.
 func (p *Positions) Add(partition int32, offset int64) (again, ok bool) {
 	return p.set.add(p.set.log(partition), offset)
 }
 
-// EachMissing visits, by partition and offset in order, what p has and other has not.
+// EachMissing visits the places that p has and other lacks, by partition and offset in order.
 func (p *Positions) EachMissing(other *Positions, visit func(partition int32, offset int64)) {
 	p.set.eachMissing(&other.set, visit)
 }

@@ -9,17 +9,17 @@ import (
 	"wringer/reports/pages"
 )
 
-// positions remembers which (partition, offset) were there: one bit each, and nothing for 4,096 in a row.
+// positions remembers which (partition, offset) pairs were seen: one bit each, and nothing for 4,096 in a row.
 type positions struct {
 	logs []offsets
-	// index finds a partition's place in logs; last and lastLog are the answer to the question asked most recently.
+	// index finds a partition's place in logs. last and lastLog are the answer to the most recent lookup.
 	index   map[int32]int32
 	last    int32
 	lastLog int32
 	room    int // pages that may still be made
 }
 
-// offsets of one partition. at and page are the page asked for most recently: logs are mostly read in order.
+// offsets of one partition. at and page are the most recently used page: logs are mostly read in order.
 type offsets struct {
 	pages map[int64]*offsetPage
 	at    int64
@@ -31,7 +31,7 @@ type offsetPage struct {
 	bits pages.Bits
 }
 
-// fullPage stands for every page of which no offset is missing. It is shared and never written to.
+// fullPage stands for every page without a missing offset. It is shared and never written to.
 var fullPage = &offsetPage{n: pages.Size}
 
 func newPositions(room int) positions {
@@ -57,7 +57,7 @@ func (p *positions) find(partition int32) int32 {
 	return n
 }
 
-// add marks an offset. again: it was marked before. ok is false when there is no room to tell.
+// add marks an offset. again: the offset was marked before. ok is false if there is no room to know.
 func (p *positions) add(log int32, offset int64) (again, ok bool) {
 	o := &p.logs[log]
 	at, i := offset>>pages.Shift, uint(offset&(pages.Size-1))
@@ -85,7 +85,7 @@ func (p *positions) add(log int32, offset int64) (again, ok bool) {
 	return false, true
 }
 
-// eachMissing visits, by partition and offset in order, what p has and other has not.
+// eachMissing visits the places that p has and other lacks, by partition and offset in order.
 func (p *positions) eachMissing(other *positions, visit func(partition int32, offset int64)) {
 	for _, partition := range slices.Sorted(maps.Keys(p.index)) {
 		mine := p.logs[p.index[partition]].pages
@@ -107,7 +107,7 @@ func (p *positions) eachMissing(other *positions, visit func(partition int32, of
 	}
 }
 
-// word is 64 of the page's offsets, a bit each; a page that is not there has none.
+// word is 64 of the page's offsets, a bit each; a missing page has none.
 func (o *offsetPage) word(w int) uint64 {
 	switch o {
 	case nil:
@@ -118,15 +118,15 @@ func (o *offsetPage) word(w int) uint64 {
 	return o.bits[w]
 }
 
-// origins remembers which messages effects were made from. An origin written PARTITION/OFFSET is kept as a position;
-// any other as its 64-bit hash, up to a bound.
+// origins remembers the messages from which effects were made. An origin written PARTITION/OFFSET is kept as a position, any
+// other as its 64-bit hash, up to a bound.
 type origins struct {
 	placed positions
 	hashed map[uint64]struct{}
 	bound  int
 }
 
-// add marks an origin. again: it was marked before. ok is false when there is no room to tell.
+// add marks an origin. again: the origin was marked before. ok is false if there is no room to know.
 func (o *origins) add(text []byte) (again, ok bool) {
 	if partition, offset, placed := parseOrigin(text); placed {
 		return o.placed.add(o.placed.log(partition), offset)

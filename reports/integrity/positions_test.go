@@ -64,7 +64,7 @@ func TestParseOrigin(t *testing.T) {
 	}
 }
 
-// TestTimeline: however wide the buckets become, none is forgotten, and none is moved by more than a bucket's width.
+// TestTimeline: however wide the buckets become, no event is forgotten, and none is moved by more than a bucket's width.
 func TestTimeline(t *testing.T) {
 	tl := newTimeline(16)
 	tl.add(-time.Microsecond)

@@ -109,8 +109,8 @@ func (h *drawn) drawSeq(t *rapid.T, what int) uint64 {
 	return h.ended[rapid.IntRange(0, len(h.ended)-1).Draw(t, "operation")].Op.Seq
 }
 
-// tell hands the history over in a random interleaving: ends shuffled and in batches, deliveries in their order.
-func (h *drawn) tell(t *rapid.T, l *Ledger) {
+// deliver hands the history over in a random interleaving: ends shuffled and in batches, deliveries in their order.
+func (h *drawn) deliver(t *rapid.T, l *Ledger) {
 	ends, seen := slices.Clone(h.ended), h.seen
 	ends = rapid.Permutation(ends).Draw(t, "ends")
 	h.ended = ends
@@ -124,19 +124,19 @@ func (h *drawn) tell(t *rapid.T, l *Ledger) {
 }
 
 func (h *drawn) reference() *reference {
-	r := &reference{config: h.config, ended: make(map[uint64]reports.Ended), seen: h.seen, told: h.ended}
+	r := &reference{config: h.config, ended: make(map[uint64]reports.Ended), seen: h.seen, arrivals: h.ended}
 	for _, e := range h.ended {
 		r.ended[e.Op.Seq] = e
 	}
 	return r
 }
 
-// TestAgreesWithReference: whatever happened, and in whatever order it was told, every count is the reference's.
+// TestAgreesWithReference: for any history and any order of its events, every count agrees with the reference.
 func TestAgreesWithReference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := draw(t)
 		l := New(h.config)
-		h.tell(t, l)
+		h.deliver(t, l)
 		want, split := h.reference().counts(windowAt)
 		live, settled := l.Live(), l.Settled()
 		got := l.result(reports.Completeness{Known: true}, windowAt)

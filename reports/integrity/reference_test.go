@@ -7,13 +7,13 @@ import (
 	"wringer/reports"
 )
 
-// reference is the checks once more, slow and obvious: whole histories in maps and slices, each check by its definition.
-// It knows nothing of bounds, and nothing of when it was told what.
+// reference repeats the checks in a slow and obvious way: whole histories in maps and slices, each check by its definition. It
+// has no bounds, and does not depend on the order of arrival.
 type reference struct {
-	config Config
-	ended  map[uint64]reports.Ended
-	seen   []drivers.Delivery
-	told   []reports.Ended // ended, in the order in which the ledger was told
+	config   Config
+	ended    map[uint64]reports.Ended
+	seen     []drivers.Delivery
+	arrivals []reports.Ended // ended, in the order in which the ledger received them
 }
 
 // position is a place in a log, or the number of a delivery without one.
@@ -22,7 +22,7 @@ type position struct {
 	delivery int
 }
 
-// positionOf is where a delivery stands: one without a position stands for itself.
+// positionOf is the place of a delivery: a delivery without a position is a place of its own.
 func positionOf(d *drivers.Delivery, number int) position {
 	if d.Position.Known {
 		return position{d.Position, 0}
@@ -30,7 +30,7 @@ func positionOf(d *drivers.Delivery, number int) position {
 	return position{delivery: number + 1}
 }
 
-// tally is what the reference counts, by window and by name.
+// tally holds the reference's counts, by window and by name.
 type tally []map[string]int64
 
 func (r *reference) counts(windowAt func(time.Duration) int) (t tally, split bool) {
@@ -62,7 +62,7 @@ func (r *reference) sent(seq uint64) (reports.Ended, bool) {
 	return e, ok && e.Outcome != drivers.Unknown
 }
 
-// deliveries counts what is foreign and unexpected, and returns the positions of every operation of ours.
+// deliveries counts foreign and unexpected deliveries, and returns the positions of every other operation.
 func (r *reference) deliveries(t tally, windowAt func(time.Duration) int) map[uint64]map[position]bool {
 	positions := make(map[uint64]map[position]bool)
 	for i := range r.seen {
@@ -123,7 +123,7 @@ func (r *reference) outcomes(t tally, positions map[uint64]map[position]bool) {
 // collisions counts acks of one place, beyond the first.
 func (r *reference) collisions(t tally) {
 	named := make(map[position]bool)
-	for _, e := range r.told {
+	for _, e := range r.arrivals {
 		for _, at := range e.Trail {
 			if at.Outcome != drivers.Acked || !at.Position.Known {
 				continue
@@ -158,7 +158,7 @@ func (r *reference) repeats(t tally) {
 	}
 }
 
-// order counts violations and regressions, lane by lane. split: some key was seen in several partitions.
+// order counts violations and regressions, scope by scope. split: some key was seen in several partitions.
 func (r *reference) order(t tally) (split bool) {
 	if r.config.Order == None || r.config.Order == RealTime && r.config.KeyOf == nil {
 		return false
@@ -167,7 +167,7 @@ func (r *reference) order(t tally) (split bool) {
 		seq   uint64
 		first bool
 	}
-	lanes, homes, before := make(map[uint64][]observation), make(map[uint64]int32), make(map[uint64]bool)
+	scopes, homes, before := make(map[uint64][]observation), make(map[uint64]int32), make(map[uint64]bool)
 	for i := range r.seen {
 		d := &r.seen[i]
 		seq, ours := r.parse(d)
@@ -180,29 +180,29 @@ func (r *reference) order(t tally) (split bool) {
 		if !first && (r.config.Order == RealTime || !d.Position.Known && d.Redelivered) {
 			continue
 		}
-		lane := uint64(d.Position.Log)*max(1, r.config.Producers) + seq%max(1, r.config.Producers)
+		scope := uint64(d.Position.Log)*max(1, r.config.Producers) + seq%max(1, r.config.Producers)
 		if r.config.KeyOf != nil {
-			lane = r.config.KeyOf(seq)
+			scope = r.config.KeyOf(seq)
 		}
-		if len(lanes[lane]) == 0 {
-			homes[lane] = d.Position.Log
+		if len(scopes[scope]) == 0 {
+			homes[scope] = d.Position.Log
 		}
-		if homes[lane] != d.Position.Log {
+		if homes[scope] != d.Position.Log {
 			split = true
 			continue
 		}
-		lanes[lane] = append(lanes[lane], observation{seq, first})
+		scopes[scope] = append(scopes[scope], observation{seq, first})
 	}
-	for _, lane := range lanes {
-		for i, a := range lane {
+	for _, scope := range scopes {
+		for i, a := range scope {
 			late := false
-			for _, b := range lane[:i] {
+			for _, b := range scope[:i] {
 				late = late || a.first && b.first && r.late(a.seq, b.seq)
 			}
 			if late {
 				t.add(r.ended[a.seq].Window, "order_violations", 1)
 			}
-			if r.config.Order == Sequential && i > 0 && a.seq < lane[i-1].seq {
+			if r.config.Order == Sequential && i > 0 && a.seq < scope[i-1].seq {
 				t.add(r.ended[a.seq].Window, "regressions", 1)
 			}
 		}
@@ -210,7 +210,7 @@ func (r *reference) order(t tally) (split bool) {
 	return split
 }
 
-// late says whether a, first seen after b, ought to have been seen before it.
+// late reports whether a, first seen after b, ought to have been seen before b.
 func (r *reference) late(a, b uint64) bool {
 	if r.config.Order == Sequential {
 		return a < b

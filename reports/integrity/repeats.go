@@ -7,7 +7,7 @@ import (
 	"wringer/reports/pages"
 )
 
-// note is what happened to an operation after its first sighting and before its end.
+// note holds the repeats of an operation between its first sighting and its end.
 type note struct {
 	extra, redelivered int64
 	repeats            []repeat // the first few, for the evidence
@@ -19,8 +19,8 @@ type repeat struct {
 	copied, redelivered bool
 }
 
-// classify says whether a delivery is a record of its own, and whether it is a delivery again: of that record, or of its origin.
-// known, if ok, says whether the record was delivered before. It holds for an operation that was seen before.
+// classify decides whether a delivery is a record of its own, and whether it repeats that record or its origin. known, if ok,
+// means that the record was delivered before. The operation must have been seen before.
 func (l *Ledger) classify(d *drivers.Delivery, known, ok bool) (copied, again bool) {
 	if !ok {
 		l.repeatsUnknown = "the offsets have more gaps than there is room for"
@@ -54,7 +54,7 @@ func (l *Ledger) seenAgain(seq uint64, s state, d *drivers.Delivery, copied, aga
 	}
 }
 
-// count counts one more position of an operation that was seen before, and returns how many there are now.
+// count counts one more position of an operation that was seen before, and returns the number of its positions.
 func (l *Ledger) count(seq uint64) int64 {
 	p, i := l.pages.At(seq)
 	if copied := pages.Need(&p.copied); !copied.Has(i) {
@@ -72,7 +72,7 @@ func (l *Ledger) count(seq uint64) int64 {
 	return n + 1
 }
 
-// countRepeat counts a repeat; copies is the number of positions with it.
+// countRepeat counts a repeat; copies is the number of positions including this one.
 func (l *Ledger) countRepeat(cell int16, r repeat, copies int64) {
 	c := &l.cells[cell]
 	if r.copied {
@@ -110,13 +110,13 @@ func (l *Ledger) seenEarly(seq uint64, r repeat) {
 	if r.redelivered {
 		n.redelivered++
 	}
-	// The first of each sort is always evidence.
+	// The first repeat of each sort is always evidence.
 	if len(n.repeats) < repeatsPerNote || r.copied && n.extra == 1 || r.redelivered && n.redelivered == 1 {
 		n.repeats = append(n.repeats, r)
 	}
 }
 
-// settleEarly counts what was noted before the operation was over.
+// settleEarly counts the repeats that were noted before the operation was over.
 func (l *Ledger) settleEarly(seq uint64, s state, cell int16) {
 	n := l.early[seq]
 	if n == nil {

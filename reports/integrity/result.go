@@ -10,20 +10,20 @@ import (
 
 // Result is the account of a stream.
 type Result struct {
-	// Total is the sum of Windows (max_copies: the maximum), which holds every window of the Config. Where something is
-	// unknown, a count above 0 is of what stands by its own evidence, "at least so many", and a count that would be 0 is
-	// null; so a window's may be null beside a total that is not.
+	// Total is the sum of Windows (max_copies: the maximum), which holds every window of the Config. If something is unknown, a
+	// count above 0 is proven by its own evidence and means "at least". A count that would be 0 is null. So a window's count
+	// may be null beside a total that is not.
 	Total   *reports.Integrity
 	Windows map[string]*reports.Integrity // by name
 	over    func(windows []int) *reports.Integrity
 	// Violations is the evidence, sorted by kind, window and operation.
 	Violations []reports.Violation
-	// Unknown says of each count that is not fully known why, by its name in run.json. A gate that holds on such a count
-	// has not been shown to hold.
+	// Unknown holds the reason for each count that is not fully known, by the count's name in run.json. A gate on such a count
+	// cannot be shown to hold.
 	Unknown map[string]string
 }
 
-// Finish closes the account; it is called once, after the last Ended, and what comes later changes nothing.
+// Finish closes the account. Call it once, after the last Ended; later events change nothing.
 func (l *Ledger) Finish(c reports.Completeness) reports.Findings {
 	r := l.result(c, l.config.WindowAt)
 	return reports.Findings{Write: r.write, Measure: r.measure, Violations: r.Violations, Unknown: r.Unknown}
@@ -54,8 +54,8 @@ func (r *Result) sum(names []string, over func(windows []int) *reports.Integrity
 // result closes the account. windowAt
 // gives the window of a time: for what was seen and never planned. It scans one or two bits an operation.
 //
-// When observation was complete, what was acked and not seen is lost, and unseen is 0. When it was not, lost is null,
-// unseen holds the count, and of everything else only what was found stands.
+// After a complete observation, operations acked and not seen are lost, and unseen is 0. After an incomplete one, lost is null,
+// unseen holds the count, and of all other counts only findings stand.
 func (l *Ledger) result(c reports.Completeness, windowAt func(t time.Duration) int) Result {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,14 +80,14 @@ func (l *Ledger) result(c reports.Completeness, windowAt func(t time.Duration) i
 	return r
 }
 
-// countUnplanned counts what has no due time, in the window in which it was seen: foreign deliveries, and operations that
+// countUnplanned counts the events without a due time, in the window of their sighting: foreign deliveries, and operations that
 // were seen and never planned.
 func (l *Ledger) countUnplanned(windowAt func(t time.Duration) int) {
 	at := func(t time.Duration) int16 { return int16(max(windowAt(t), reports.WindowWarmup) + 1) }
 	l.foreign.each(func(t time.Duration, n int64) { l.cells[at(t)].foreign += n })
 	l.forgotten.each(func(t time.Duration, n int64) { l.cells[at(t)].unexpected += n })
 	count := func(seq uint64) {
-		seen := l.latest // where the time is no longer known
+		seen := l.latest // the reason if the time is no longer known
 		if r := l.history.find(seq); r != nil {
 			seen = r.at
 		}
@@ -115,7 +115,7 @@ func (h *history) unplannedAhead() []uint64 {
 	return seqs
 }
 
-// The counts by their names in run.json that become unknown together.
+// Counts that become unknown together, by their names in run.json.
 var (
 	observedCounts = []string{"lost", "recovered", "phantom", "unexpected", "foreign"}
 	repeatCounts   = []string{"log_duplicates", "effect_duplicates", "extra_copies", "max_copies", "redelivered"}
@@ -123,7 +123,7 @@ var (
 	orderCounts    = []string{"order_violations", "regressions"}
 )
 
-// unknown gathers why counts are not fully known.
+// unknown gathers the reasons why counts are not fully known.
 func (l *Ledger) unknown(c reports.Completeness) map[string]string {
 	why := make(map[string]string)
 	mark := func(reason string, names ...string) {

@@ -56,7 +56,7 @@ func queued(seq uint64, ms int) drivers.Delivery {
 	return drivers.Delivery{ID: us.Append(nil, seq), At: time.Duration(ms) * time.Millisecond}
 }
 
-// marked is a delivery that the broker says it handed out before.
+// marked is a delivery that the broker marks as handed out before.
 func marked(d drivers.Delivery) drivers.Delivery {
 	d.Redelivered = true
 	return d
@@ -75,10 +75,10 @@ type story struct {
 	keys   uint64 // 0: none
 	ended  []reports.Ended
 	seen   []drivers.Delivery
-	blind  string // why observation was not complete
-	want   string // the counts of the total that are not 0, and "name=?" for what is unknown
+	blind  string // the reason why observation was not complete
+	want   string // the counts of the total that are not 0; "name=?" stands for an unknown count
 	where  string // the windows of the anomalies: "kind:window/seq"
-	phrase string // in some entry's why
+	phrase string // text that some entry's why contains
 }
 
 const (
@@ -241,7 +241,7 @@ var stories = []story{
 	},
 }
 
-// queueStories are told of sources that have no positions.
+// queueStories use sources that have no positions.
 var queueStories = []story{
 	{
 		name: "a queue: nothing is made of missing positions", order: Sequential, mode: Log,
@@ -324,9 +324,9 @@ func (s *story) config() Config {
 	return c
 }
 
-// TestStories tells each story in several interleavings, which must make no difference.
+// TestStories runs each story in several interleavings, which must make no difference.
 func TestStories(t *testing.T) {
-	tell := map[string]func(s *story, l *Ledger){
+	interleavings := map[string]func(s *story, l *Ledger){
 		"ended first": func(s *story, l *Ledger) { l.Ended(s.ended); l.Seen(s.seen) },
 		"seen first":  func(s *story, l *Ledger) { l.Seen(s.seen); l.Ended(s.ended) },
 		"ended last to first": func(s *story, l *Ledger) {
@@ -340,10 +340,10 @@ func TestStories(t *testing.T) {
 	all := slices.Concat(stories, queueStories)
 	for i := range all {
 		s := &all[i]
-		for _, how := range slices.Sorted(maps.Keys(tell)) {
+		for _, how := range slices.Sorted(maps.Keys(interleavings)) {
 			t.Run(s.name+"/"+how, func(t *testing.T) {
 				l := New(s.config())
-				tell[how](s, l)
+				interleavings[how](s, l)
 				s.check(t, l.result(reports.Completeness{Known: s.blind == "", Why: s.blind}, windowAt))
 			})
 		}
@@ -386,7 +386,7 @@ func count(i *reports.Integrity, name string) *int64 {
 	}[name]
 }
 
-// countsText lists the counts that are not 0. A count that is null and said to be unknown is "?".
+// countsText lists the counts that are not 0. A count that is null and reported as unknown is "?".
 func countsText(i *reports.Integrity, unknown map[string]string) string {
 	var parts []string
 	for _, name := range countNames {
@@ -406,7 +406,7 @@ type tester interface {
 	Errorf(format string, args ...any)
 }
 
-// addUp checks that the windows come to the total.
+// addUp checks that the windows add up to the total.
 func addUp(t tester, r Result) {
 	t.Helper()
 	for _, name := range countNames {

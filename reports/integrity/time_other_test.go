@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// threadTime is the wall clock, where a thread's own time is not told: run it on a quiet machine.
+// threadTime is the wall clock, where a thread's own time is not available: run it on a quiet machine.
 func threadTime(*testing.B) time.Duration { return time.Duration(time.Now().UnixNano()) }

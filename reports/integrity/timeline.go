@@ -2,8 +2,8 @@ package integrity
 
 import "time"
 
-// timeline counts events by when they happened, in a bounded number of buckets of a millisecond. When there are more,
-// buckets become twice as wide: an event may then be counted up to a bucket's width too early.
+// timeline counts events by their time, in a bounded number of buckets of a millisecond. When there are more, buckets become
+// twice as wide: an event may then be counted up to a bucket's width too early.
 type timeline struct {
 	buckets map[int64]int64
 	width   time.Duration

@@ -16,33 +16,32 @@ import (
 
 // TopicConfig describes a topic that is judged by itself.
 type TopicConfig struct {
-	// Stream is told in the evidence.
+	// Stream is the name in the evidence.
 	Stream string
 	// Windows are the names of the windows, as in reports.CheckConfig; WindowAt is the index of the one that holds a time, or WindowWarmup.
 	Windows  []string
 	WindowAt func(t time.Duration) int
 	// Sequenced says that records number themselves within their key.
 	Sequenced bool
-	// OrderAlone: a ledger of the same deliveries stands before, and the topic is asked for the order of its numbers alone.
+	// OrderAlone: a ledger accounts for the same deliveries, and the topic checks only the order of its numbers.
 	OrderAlone bool
 	// EvidencePerKind bounds the evidence of one kind in one window. 0: 100.
 	EvidencePerKind int
 }
 
-// Topic judges what a target published by the records alone, without a list of what should be there.
+// Topic judges a target's published records by the records alone, without a list of expected ones.
 //
-// It can prove that an identity stands at two places (log_duplicates, extra_copies, max_copies), that a key's record came
-// after one with a higher number (order_violations, regressions), and that a number between the first and the last of its
-// key is missing (gaps). It cannot tell that a record is lost whose key shows no gap, and says nothing of it: lost, phantom
-// and the like are null. seen counts the identities, foreign the records that carry none.
+// It can prove that an identity stands at two places (log_duplicates, extra_copies, max_copies). It can prove that a key's
+// record came after one with a higher number (order_violations, regressions). It can prove that a number between the first and
+// the last of its key is missing (gaps). It cannot prove the loss of a record whose key shows no gap, and says nothing of it:
+// lost, phantom and the like are null. seen counts the identities, foreign the records without one.
 //
-// Everything belongs to the window in which the identity was first seen, a gap to that in which the number behind it was.
-// What was seen in the warm-up takes part in every comparison and is counted nowhere. A record without an identity, or
-// without a key or a number where these are asked for, might be the very copy that is looked for: the counts are then only
-// known to be at least so many.
+// A count belongs to the window in which the identity was first seen, a gap to the window of the number behind it. Sightings of
+// the warm-up take part in every comparison and are counted nowhere. A record that lacks an identity, a key or a number that
+// the stream asks for might be a copy of another. The counts then are lower bounds.
 //
-// An identity takes about 30 bytes and is known by a 64-bit hash: of four million, the bound, two are taken for one with a
-// probability below one in a million. A key takes about 100 bytes beside its text.
+// An identity takes about 30 bytes and is known by a 64-bit hash. Among four million, the bound, two collide with a probability
+// below one in a million. A key takes about 100 bytes beside its text.
 //
 // Its methods are safe for concurrent use.
 type Topic struct {
@@ -50,31 +49,32 @@ type Topic struct {
 	config TopicConfig
 	limits topicLimits
 	seed   maphash.Seed
-	cells  []topicCell // of the warm-up, then of each window
+	cells  []topicCell // cells of the warm-up, then of each window
 	ids    map[uint64]known
 	keys   map[uint64]*row
-	// missing are the numbers that were skipped so far, with the cell of the record that skipped them.
+	// missing holds the numbers that were skipped so far, with the cell of the record that skipped them.
 	missing  map[skipped]int16
 	evidence map[topicEvidence][]reports.Violation
 	// nameless records had no identity, unnumbered ones no key or number.
 	nameless, unnumbered int64
-	// Why some counts are not fully known; empty when they are.
+	// The reasons why some counts are not fully known; empty when they are.
 	repeatsUnknown, orderUnknown, gapsUnknown string
 }
 
-// topicLimits bound what grows with the records; what a bound costs that was hit is unknown, never 0.
+// topicLimits bound the memory that grows with the records. When a bound is hit, the counts that depend on it are unknown,
+// never 0.
 type topicLimits struct{ ids, keys, missing int }
 
 func newTopicLimits() topicLimits {
 	return topicLimits{ids: 1 << 22, keys: 1 << 20, missing: 1 << 20}
 }
 
-// topicCell counts what was found in one window.
+// topicCell counts the findings of one window.
 type topicCell struct {
 	seen, foreign, duplicates, extra, copies, violations, regressions, gaps int64
 }
 
-// known is an identity: where it was first seen, how often, and in which cell it is counted.
+// known is an identity: the place and cell of its first sighting, and the number of its sightings.
 type known struct {
 	offset    int64
 	partition int32
@@ -84,13 +84,13 @@ type known struct {
 
 const maxCopies = 1<<16 - 1
 
-// row is a key's records: their lowest and highest number; and in the partition of the first one, where alone order is
-// compared, the highest so far and the last.
+// row holds the lowest and highest number of a key's records. For the partition of the first record, in which alone order is
+// compared, it holds the highest number so far and the last.
 type row struct {
-	key        string
-	low, top   int64
-	home, last int64
-	partition  int32
+	key           string
+	low, top      int64
+	highest, last int64
+	partition     int32
 }
 
 type skipped struct {
@@ -117,12 +117,16 @@ func newTopic(c TopicConfig, limits topicLimits) *Topic {
 	}
 }
 
-// Seen takes records, each once, those of one partition in the order of their offsets. Nothing of the batch is kept.
+// Seen takes records, each once, those of one partition in the order of their offsets. It keeps nothing of the batch.
 func (t *Topic) Seen(batch []drivers.Delivery) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range batch {
 		d := &batch[i]
+		if d.Anew {
+			t.startAnew()
+			continue
+		}
 		cell := int16(max(t.config.WindowAt(d.At), reports.WindowWarmup) + 1)
 		if !d.Position.Known && d.Redelivered && t.handedOut(d) {
 			continue
@@ -134,8 +138,21 @@ func (t *Topic) Seen(batch []drivers.Delivery) {
 	}
 }
 
-// handedOut takes a record without a position that its queue hands out again. It returns whether an identity shows that the
-// record was seen before: it is then neither a copy nor in any order. Otherwise nobody knows where in the order it stood.
+// startAnew forgets all records: the source reads what its log holds now. The windows in which records were first seen are
+// lost with that.
+func (t *Topic) startAnew() {
+	clear(t.cells)
+	clear(t.ids)
+	clear(t.keys)
+	clear(t.missing)
+	clear(t.evidence)
+	t.nameless, t.unnumbered = 0, 0
+	t.repeatsUnknown, t.orderUnknown, t.gapsUnknown = cutBackReason, cutBackReason, cutBackReason
+}
+
+// handedOut takes a record without a position that its queue hands out again. It returns true if an identity shows that the
+// record was seen before: the record is then neither a copy nor in any order. Otherwise the record's place in the order is not
+// known.
 func (t *Topic) handedOut(d *drivers.Delivery) bool {
 	if _, seen := t.ids[maphash.Bytes(t.seed, d.ID)]; seen && len(d.ID) > 0 {
 		return true
@@ -144,7 +161,7 @@ func (t *Topic) handedOut(d *drivers.Delivery) bool {
 	return false
 }
 
-// identify counts a record by its identity, and says whether it is surely the first of it.
+// identify counts a record by its identity, and reports whether it surely is the first record of that identity.
 func (t *Topic) identify(d *drivers.Delivery, cell int16) (first bool) {
 	if len(d.ID) == 0 {
 		t.nameless++
@@ -190,7 +207,7 @@ func (t *Topic) copied(d *drivers.Delivery, hash uint64, k known) {
 	t.addEvidence("log_duplicate", k.cell, d, why)
 }
 
-// number compares a record with those before it of its key.
+// number compares a record with the earlier ones of its key.
 func (t *Topic) number(d *drivers.Delivery, cell int16, first bool) {
 	n, err := strconv.ParseInt(string(d.Sequence), 10, 64)
 	if err != nil || d.Key == nil {
@@ -206,7 +223,7 @@ func (t *Topic) number(d *drivers.Delivery, cell int16, first bool) {
 			t.gapsUnknown = t.orderUnknown
 			return
 		}
-		t.keys[hash] = &row{key: string(d.Key), low: n, top: n, home: n, last: n, partition: partition}
+		t.keys[hash] = &row{key: string(d.Key), low: n, top: n, highest: n, last: n, partition: partition}
 		return
 	}
 	t.skip(hash, r, n, cell)
@@ -218,24 +235,24 @@ func (t *Topic) number(d *drivers.Delivery, cell int16, first bool) {
 	r.low, r.top = min(r.low, n), max(r.top, n)
 }
 
-// order looks for a number below one before it. A copy that comes late is a regression, and no order violation.
+// order looks for a number below an earlier one. A late copy is a regression, and no order violation.
 func (t *Topic) order(d *drivers.Delivery, r *row, n int64, cell int16, first bool) {
-	if first && n < r.home {
+	if first && n < r.highest {
 		t.cells[cell].violations++
-		t.addEvidence("order_violation", cell, d, fmt.Sprintf("number %d of its key was first seen after number %d", n, r.home))
+		t.addEvidence("order_violation", cell, d, fmt.Sprintf("number %d of its key was first seen after number %d", n, r.highest))
 	}
 	if n < r.last {
 		t.cells[cell].regressions++
 	}
-	r.home, r.last = max(r.home, n), n
+	r.highest, r.last = max(r.highest, n), n
 }
 
-// skip keeps account of the numbers between the lowest and the highest of a key that were not seen.
+// skip keeps account of the unseen numbers between the lowest and the highest of a key.
 func (t *Topic) skip(hash uint64, r *row, n int64, cell int16) {
 	if t.gapsUnknown != "" {
 		return
 	}
-	from, to := r.top+1, n // of a number above all before it
+	from, to := r.top+1, n // The number is above all earlier ones.
 	switch {
 	case n < r.low:
 		from, to = n+1, r.low
@@ -272,7 +289,7 @@ func (t *Topic) violation(of topicEvidence, why string) reports.Violation {
 	return reports.Violation{Kind: of.kind, Stream: t.config.Stream, Window: t.config.Windows[of.cell-1], Attempts: []reports.Try{}, Why: why}
 }
 
-// Live is the number of identities that were seen in the measured part so far, and of those seen twice.
+// Live is the number of identities seen in the measured part so far, and of those seen twice.
 func (t *Topic) Live() reports.Live {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -285,8 +302,8 @@ func (t *Topic) Live() reports.Live {
 	return l
 }
 
-// Finish closes the account; it is called once, after the last record. When observation was not complete, what was found
-// stands, and gaps are unknown: what is missing may stand behind what was read.
+// Finish closes the account. Call it once, after the last record. After an incomplete observation, findings stand and gaps are
+// unknown: a missing number may stand behind the last record read.
 func (t *Topic) Finish(c reports.Completeness) reports.Findings {
 	r := t.result(c)
 	if t.config.OrderAlone {
@@ -299,7 +316,7 @@ func (t *Topic) Finish(c reports.Completeness) reports.Findings {
 // orderKinds are the counts of the order within keys, by the kinds of their evidence.
 var orderKinds = map[string]string{"order_violation": "order_violations", "regression": "regressions", "gap": "gaps"}
 
-// orderAlone leaves the evidence and the reasons of the order within keys alone.
+// orderAlone keeps only the evidence and the reasons of the order within keys.
 func (r *Result) orderAlone() {
 	r.Violations = slices.DeleteFunc(r.Violations, func(v reports.Violation) bool { return orderKinds[v.Kind] == "" })
 	unknown := make(map[string]string)
@@ -311,7 +328,7 @@ func (r *Result) orderAlone() {
 	r.Unknown = unknown
 }
 
-// writeOrder puts the counts of the order into the account that stands in the record of the stream already.
+// writeOrder puts the counts of the order into the account that is already in the stream's record.
 func (r *Result) writeOrder(out *reports.Stream) {
 	out.Total.Integrity.TakeOrder(r.Total)
 	for name, m := range out.Windows {
@@ -366,7 +383,7 @@ func (t *Topic) closeGaps() {
 	}
 }
 
-// unknown gathers why counts are not fully known.
+// unknown gathers the reasons why counts are not fully known.
 func (t *Topic) unknown(c reports.Completeness) map[string]string {
 	why := make(map[string]string)
 	mark := func(reason string, names ...string) {
@@ -436,7 +453,7 @@ func (c *topicCell) add(o *topicCell) {
 
 func (t *Topic) sorted() []reports.Violation { return sortedEvidence(t.evidence) }
 
-// sortedEvidence is the evidence by kind, by window, in the order of its finding.
+// sortedEvidence is the evidence by kind, then by window, then in the order of finding.
 func sortedEvidence(evidence map[topicEvidence][]reports.Violation) []reports.Violation {
 	keys := make([]topicEvidence, 0, len(evidence))
 	for of := range evidence {

@@ -102,7 +102,7 @@ func TestTopicStories(t *testing.T) {
 	}
 }
 
-// A bound that was hit makes unknown what hangs on it, and never finds what is not there.
+// A bound that was hit makes the counts that depend on it unknown, and never invents a finding.
 func TestTopicBounds(t *testing.T) {
 	limits := topicLimits{ids: 1, keys: 1, missing: 1}
 	r := judgedWithin(limits, true, reports.Completeness{Known: true},
@@ -115,21 +115,21 @@ func TestTopicBounds(t *testing.T) {
 func TestTopicTellsItsEvidence(t *testing.T) {
 	r := judged(true, reports.Completeness{Known: true}, published{id: "a", key: "k", number: "1"}, published{id: "c", key: "k", number: "4", at: 11 * time.Second},
 		published{id: "b", key: "k", number: "2"}, published{id: "a", key: "k", number: "1"})
-	var told []string
+	var listed []string
 	for _, v := range r.Violations {
-		told = append(told, v.Kind+" "+v.Window+" "+v.ID+" "+v.Key+": "+v.Why)
+		listed = append(listed, v.Kind+" "+v.Window+" "+v.ID+" "+v.Key+": "+v.Why)
 	}
 	want := []string{
 		"gap " + windows[windowAt(11*time.Second)] + "  k: number 3 is missing: the numbers of the key run from 1 to 4",
 		"log_duplicate " + windows[windowAt(0)] + " a k: in the topic at partition 0, offset 0 and again at partition 0, offset 3",
 		"order_violation " + windows[windowAt(0)] + " b k: number 2 of its key was first seen after number 4",
 	}
-	if fmt.Sprint(told) != fmt.Sprint(want) {
-		t.Errorf("evidence\n%q, want\n%q", told, want)
+	if fmt.Sprint(listed) != fmt.Sprint(want) {
+		t.Errorf("evidence\n%q, want\n%q", listed, want)
 	}
 }
 
-// judgedSlowly judges by looking at everything again for each record.
+// judgedSlowly looks at all records again for each record.
 func judgedSlowly(records []published) (seen, duplicates, extra, violations, regressions, gaps int64) {
 	copies := map[string]int64{}
 	numbers := map[string]map[int]bool{}
@@ -185,8 +185,7 @@ func TestTopicAgreesWithTheReference(t *testing.T) {
 	})
 }
 
-// A queue has no positions: what its mark says of a record that comes again is neither a copy nor out of order, and a copy
-// without the mark is one.
+// A queue has no positions. A marked repeat is neither a copy nor out of order; a copy without the mark is a copy.
 func TestTopicOverAQueue(t *testing.T) {
 	record := func(id, number string, redelivered bool) drivers.Delivery {
 		return drivers.Delivery{ID: []byte(id), Key: []byte("k"), Sequence: []byte(number), Redelivered: redelivered}

@@ -13,7 +13,7 @@ func endOf(seq uint64) *reports.Ended {
 	return &reports.Ended{Op: drivers.Op{Seq: seq, Planned: at}, Outcome: drivers.Acked, Sent: at, Done: at + time.Microsecond}
 }
 
-// An operation that ends long after a later one with the same place leaves that its place.
+// An operation that ends long after a later one with the same place leaves the place to the later one.
 func TestTheLaterKeepsItsPlace(t *testing.T) {
 	h := newHistory(limits{ring: 4, waiting: 10, unplanned: 10})
 	h.ended(endOf(8), acked, true, false)
@@ -27,7 +27,8 @@ func TestTheLaterKeepsItsPlace(t *testing.T) {
 	}
 }
 
-// What waits for its end is ordered as it ends, also where the key of a later operation was drawn into its place.
+// A delivery that waits for its operation's end is ordered at that end, even if a later operation's key was drawn into its
+// place.
 func TestOrderedAsItEnds(t *testing.T) {
 	l := New(Config{Stream: "orders", Identity: us, Windows: windows, Order: Sequential, KeyOf: func(seq uint64) uint64 { return seq % 7 }})
 	for i, seq := range []uint64{1, 1 + drawnKeys} {

@@ -1,4 +1,4 @@
-// Package junit renders a record as JUnit XML, which pipelines turn into a list of tests.
+// Package junit renders a record as JUnit XML, which CI pipelines show as a list of tests.
 package junit
 
 import (
@@ -49,15 +49,15 @@ type testcase struct {
 	Error   *outcome `xml:"error"`
 }
 
-// outcome is why a test case is red.
+// outcome is the reason why a test case is red.
 type outcome struct {
 	Message string `xml:"message,attr"`
 	Type    string `xml:"type,attr"`
 	Text    string `xml:",chardata"`
 }
 
-// Render writes one test suite: a test case for each gate, one for the run's validity and one for each fault. What failed
-// is a failure, what is inconclusive an error: both turn a pipeline red. A run that does not pass is never all green.
+// Render writes one test suite: a test case for each gate, one for the run's validity and one for each fault. A failed gate is
+// a failure, an inconclusive result an error: both turn a pipeline red. A run that does not pass is never all green.
 func Render(w io.Writer, rec *reports.Record) error {
 	run := rec.Run
 	s := suite{Name: run.Name, ID: run.ID, Timestamp: run.Started.UTC().Format(time.RFC3339), Properties: properties(run)}
@@ -93,7 +93,7 @@ func properties(run *reports.Run) []property {
 	}
 }
 
-// unique is the name, numbered where another case of the suite has it: pipelines keep one case a name.
+// unique is the name, with a number if another case of the suite has the name: pipelines keep one case for each name.
 func (s *suite) unique(name string) string {
 	taken := func(name string) bool {
 		return slices.ContainsFunc(s.Cases, func(c testcase) bool { return c.Name == name })
@@ -105,7 +105,7 @@ func (s *suite) unique(name string) string {
 	return out
 }
 
-// add appends a test case; its text is used where the verdict is not pass.
+// add appends a test case; its text is used unless the verdict is pass.
 func (s *suite) add(v reports.Verdict, name, text string) {
 	c := testcase{Class: s.Name, Name: s.unique(name)}
 	message, _, _ := strings.Cut(text, "\n")
@@ -142,8 +142,8 @@ func (s *suite) validity(v *reports.Validity) {
 	s.add(v.Verdict, "validity", text)
 }
 
-// fault adds whether the fault did what it was for. That it did not is no finding about the target: the run is
-// inconclusive.
+// fault adds the test case of a fault. A fault that touched no traffic or was not healed is no finding about the target: the
+// run is inconclusive.
 func (s *suite) fault(f *reports.Fault) {
 	v, why := reports.Pass, []string{}
 	if !f.Bit {

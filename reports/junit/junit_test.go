@@ -30,7 +30,7 @@ func rendered(t *testing.T, rec *reports.Record) suites {
 	return all
 }
 
-// A pipeline reads the colour alone: no run that does not pass may be all green, for whatever reason.
+// A pipeline reads the colour alone: a run that does not pass may never be all green.
 func TestOnlyAPassIsGreen(t *testing.T) {
 	for _, v := range []reports.Verdict{reports.Fail, reports.Inconclusive} {
 		rec := recordtest.Pass()

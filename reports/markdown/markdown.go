@@ -56,7 +56,7 @@ func (p *page) list(items []string) {
 	}
 }
 
-// part writes a section of the run under a heading of its own.
+// part writes a section of the run under its own heading.
 func (p *page) part(s sections.Section) {
 	if s.Empty() {
 		return
@@ -79,7 +79,7 @@ func (p *page) pairs(s *sections.Section) {
 	p.line("%s%s\n", verdict, text(s.Paragraph()))
 }
 
-// stream writes the sections of a stream: a table of what matters most, and the others below it.
+// stream writes the sections of a stream: a table of the most important figures, and the others below.
 func (p *page) stream(all []sections.Section) {
 	p.table(sections.Overview(all, sections.Usual))
 	for _, s := range all {
@@ -95,7 +95,7 @@ func (p *page) stream(all []sections.Section) {
 	}
 }
 
-// evidence says how much evidence the record keeps.
+// evidence writes how much evidence the record keeps.
 func (p *page) evidence(all []sections.Section) {
 	if len(all) == 0 {
 		return
@@ -156,7 +156,7 @@ func label(r *sections.Row) string {
 	return text(r.Label)
 }
 
-// mark shows by which cells the run stands or is undecided.
+// mark shows which cells decide the run or leave it undecided.
 func mark(s sections.State) string {
 	switch s {
 	case sections.Good:
@@ -177,7 +177,7 @@ func symbol(v reports.Verdict) string {
 	return "❔"
 }
 
-// text escapes what Markdown and HTML would read as their own; it stays on one line.
+// text escapes the characters with a meaning in Markdown and HTML. The text stays on one line.
 func text(s string) string {
 	var b strings.Builder
 	for _, r := range sections.OneLine(s) {
@@ -189,8 +189,8 @@ func text(s string) string {
 	return b.String()
 }
 
-// code is s as a code span, fit for a table: the fence is longer than any run of backticks in it, and a pipe, which ends
-// a cell even inside of code, is escaped.
+// code is s as a code span, fit for a table. The fence is longer than any run of backticks in s. A pipe is escaped, because it
+// ends a cell even inside code.
 func code(s string) string {
 	s = sections.OneLine(s)
 	fence := "`"

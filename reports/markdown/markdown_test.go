@@ -46,7 +46,7 @@ func TestTextStaysText(t *testing.T) {
 	}
 }
 
-// Each row of a table has as many cells as its head, whatever the text in them.
+// Each row of a table has as many cells as its head, for any text in them.
 func TestHostileTextLeavesTheTablesWhole(t *testing.T) {
 	var b bytes.Buffer
 	if err := Render(&b, recordtest.Hostile()); err != nil {

@@ -54,7 +54,7 @@ func (c *Catalogue) Prefixes() []string {
 	return all
 }
 
-// Names lists the names that stand behind a prefix, "" for those without one, in the order of the tables.
+// Names lists the names behind a prefix, "" for names without one, in the order of the tables.
 func (c *Catalogue) Names(prefix string) []string {
 	var all []string
 	for _, m := range c.List() {

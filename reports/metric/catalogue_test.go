@@ -39,7 +39,7 @@ func TestCatalogue(t *testing.T) {
 	}
 }
 
-// A count that is not fully known is a lower bound, and without a value the reason is told.
+// A count that is not fully known is a lower bound. Without a value the reading carries the reason.
 func TestReadCount(t *testing.T) {
 	m := Counts([]Metric{{Name: "lost"}}, func(_ *Facts, n int64) string {
 		if n == 7 {

@@ -2,7 +2,7 @@ package metric
 
 import "wringer/reports"
 
-// Check is a kind of check with its metrics. It is opened for each stream that one of its metrics can be measured of.
+// Check is a kind of check with its metrics. A Check is opened for each stream that has at least one of them.
 type Check struct {
 	Metrics []Metric
 	Open    func(reports.CheckConfig) reports.Check

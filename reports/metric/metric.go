@@ -1,7 +1,6 @@
-// Package metric holds the nouns of the catalogue of metrics: what gates can name, in which unit, in which direction it is
-// better, what it needs of a stream, and how it is read. Each measurement has a table of its metrics beside its code. The
-// scenario language, the judge and the reports read the tables, and know no metric by name. This package needs the standard
-// library and package reports.
+// Package metric holds the catalogue of metrics. A metric has a name for gates, a unit, a better direction, the needs of its
+// stream, and a reader. Each measurement has a table of its metrics beside its code. The scenario language, the judge and the
+// reports read the tables, and know no metric by name. This package needs the standard library and package reports.
 package metric
 
 import (
@@ -18,7 +17,7 @@ const (
 	PerSecond = "per_second"
 )
 
-// Class tells how the verdict treats a metric.
+// Class decides how the verdict treats a metric.
 type Class uint8
 
 const (
@@ -34,7 +33,7 @@ const (
 	Gauge
 )
 
-// Direction says which values of a metric are better.
+// Direction is the direction in which a metric gets better.
 type Direction = string
 
 const (
@@ -43,7 +42,7 @@ const (
 	Neither Direction = ""
 )
 
-// Moment says during which window of a fault a metric is measured, whichever window the gate names.
+// Moment is the part of a fault's time in which a metric is measured, whichever window the gate names.
 type Moment uint8
 
 const (
@@ -52,38 +51,38 @@ const (
 	AfterFault                // from the fault's end on
 )
 
-// Metric describes one measurement. A row of a table is complete: whoever deals with a metric reads its fields.
+// Metric describes one measurement. A row of a table is complete: all code that handles a metric reads its fields.
 type Metric struct {
 	// Name without prefix or argument: p99, within, errors, lost, ...
 	Name string
-	// Of names the time that a statistic is of: service, acked, effect, ...; empty for the response time.
+	// Of names the time of a statistic: service, acked, effect, ...; empty for the response time.
 	Of     string
 	Unit   string
 	Class  Class
 	Better Direction
-	// About says in a sentence what is measured, for documents.
+	// About is the metric's definition in a sentence, for documents.
 	About string
 	// Argument: the metric takes a time in parentheses, as in within(250ms).
 	Argument bool
-	// BySecond: it is kept for each second, so that gates `in every second` and abort conditions can name it.
+	// BySecond: the metric is kept for each second, so that gates `in every second` and abort conditions can name it.
 	BySecond bool
 	Needs    Needs
 	At       Moment
 	// Failures: a gate on it notices operations that fail.
 	Failures bool
-	// Anomaly: above 0 it is a defect, which is told even when no gate looks at it.
+	// Anomaly: above 0 it is a defect, which is reported even without a gate.
 	Anomaly bool
-	// Evidence is the kind of the violations that are the evidence of the count; empty when there are none.
+	// Evidence is the kind of the violations that prove the count; empty when there are none.
 	Evidence string
-	// Beyond says why a value beyond every measured one violates a gate: operations got no answer. Never is the word in place
-	// of such a value: not seen; empty: no answer.
+	// Beyond is the reason why a value beyond every measured one violates a gate: operations got no answer. Never is the word
+	// in place of such a value: not seen; empty: no answer.
 	Beyond, Never string
 	// Count returns the count from the record, nil when it was not measured or is not known. It is nil for metrics that the
 	// record does not hold as a count.
 	Count func(*reports.Measures) *int64
-	// Quote returns what the record says of the first anomaly; nil: nothing.
+	// Quote returns the record's text about the first anomaly; nil: nothing.
 	Quote func(*reports.Measures) string
-	// Remark is told of a count above 0, whether a gate looks at it or not; nil: nothing is.
+	// Remark is a note on a count above 0, with or without a gate; nil: none.
 	Remark func(stream string, n int64) string
 	// Read reads the metric over a scope; nil for gauges, which the judge reads from the record.
 	Read func(*Facts) Reading
@@ -97,32 +96,32 @@ func (m *Metric) Full() string {
 	return m.Of + "." + m.Name
 }
 
-// Describe is what a record says of the metric, so that reports of the record need no catalogue.
+// Describe is the record's description of the metric, so that reports of the record need no catalogue.
 func (m *Metric) Describe() reports.Described {
 	return reports.Described{Name: m.Full(), Unit: m.Unit, Better: m.Better, Anomaly: m.Anomaly, Evidence: m.Evidence, About: m.About}
 }
 
-// Facts are what a metric is read from: one stream over the scope of one gate.
+// Facts are the input of a metric: one stream over the scope of one gate.
 type Facts struct {
 	Metric *Metric
-	// Argument of the gate, where the metric takes one.
+	// Argument of the gate, if the metric takes one.
 	Argument time.Duration
-	// Kept is what the measuring packages keep of the scope beyond the record: a *metrics.Cell, an *effects.Cell. Each metric
-	// finds its own by type, see Kept.
+	// Kept holds what the measuring packages keep of the scope beyond the record: a *metrics.Cell, an *effects.Cell. Each
+	// metric finds its own by type, see Kept.
 	Kept []any
 	// Length is the time that Kept covers.
 	Length time.Duration
 	Stream *reports.Stream
-	// Measures are those of the scope; nil when its window was not reached.
+	// Measures are the scope's measures; nil when its window was not reached.
 	Measures *reports.Measures
-	// Unknown says why the metric's count is not fully known; empty when it is.
+	// Unknown is the reason why the metric's count is not fully known; empty when it is.
 	Unknown string
 	// Name of the stream, and the Fault that the gate's window belongs to, among Faults.
 	Name, Fault string
 	Faults      []reports.Fault
 }
 
-// Kept finds what a metric's own package keeps of the scope; false when it keeps nothing.
+// Kept finds the data that a metric's own package keeps of the scope; false when there is none.
 func Kept[T any](f *Facts) (kept T, ok bool) {
 	for _, k := range f.Kept {
 		if kept, ok = k.(T); ok {
@@ -132,20 +131,21 @@ func Kept[T any](f *Facts) (kept T, ok bool) {
 	return kept, false
 }
 
-// Reading is what a metric came to.
+// Reading is the result of reading a metric.
 type Reading struct {
-	// Value is +Inf where it lies beyond every measured one.
+	// Value is +Inf if it lies beyond every measured one.
 	Value float64
-	// Targets is the value without what the generator itself failed to send: what stands by the target's evidence.
+	// Targets is the value without operations that the load generator itself failed to send: the part that the target's
+	// evidence proves.
 	Targets float64
-	// Missing says why there is no value; empty when there is one.
+	// Missing is the reason why there is no value; empty when there is one.
 	Missing string
-	// AtLeast says why the value is a lower bound only; empty when it is exact.
+	// AtLeast is the reason why the value is only a lower bound; empty when it is exact.
 	AtLeast string
-	// Awaited is until when, on the run's clock, the measurement was still awaited, beyond its scope: a saturated generator
-	// can have made it late until then. 0: within its scope.
+	// Awaited is the time, on the run's clock, until which the measurement was still awaited, beyond its scope. A saturated
+	// load generator can have made it late until then. 0: within its scope.
 	Awaited time.Duration
 }
 
-// MarshalText writes the full name: a metric within other data stands there by its name.
+// MarshalText writes the full name: a metric within other data is written as its name.
 func (m *Metric) MarshalText() ([]byte, error) { return []byte(m.Full()), nil }

@@ -7,10 +7,10 @@ import (
 	"wringer/reports"
 )
 
-// Infinite is the value of what lies beyond every measured one.
+// Infinite is a value beyond every measured one.
 var Infinite = math.Inf(1)
 
-// Found is a reading that the generator had no part in.
+// Found is a reading in which the load generator had no part.
 func Found(v float64) Reading { return Reading{Value: v, Targets: v} }
 
 // Missing is a reading without a value.
@@ -22,8 +22,8 @@ const (
 	NotReached = "the window was not reached"
 )
 
-// Counts completes the rows of counts that stand in the record: each is read by its Count. untested says why a count shows
-// nothing, because nothing was put to the test; empty when it does.
+// Counts completes the rows of counts in the record: each is read by its Count. untested returns the reason why a count shows
+// nothing, because nothing was tested; empty otherwise.
 func Counts(rows []Metric, untested func(f *Facts, n int64) string) []Metric {
 	for i := range rows {
 		m := &rows[i]
@@ -40,7 +40,7 @@ func Counts(rows []Metric, untested func(f *Facts, n int64) string) []Metric {
 	return rows
 }
 
-// readCount reads a count from the record. One that is not fully known is a lower bound.
+// readCount reads a count from the record. A count that is not fully known is a lower bound.
 func readCount(f *Facts, untested func(f *Facts, n int64) string) Reading {
 	if f.Measures == nil {
 		return Missing(NotReached)
@@ -60,7 +60,7 @@ func readCount(f *Facts, untested func(f *Facts, n int64) string) Reading {
 	return r
 }
 
-// Zero says whether a count is 0, or not there.
+// Zero reports whether a count is 0 or absent.
 func Zero(n *int64) bool { return n == nil || *n == 0 }
 
 // Statistic is one way to sum up a distribution of times.
@@ -77,8 +77,8 @@ var statistics = []Statistic{
 	{"p999", 0.999, "The 99.9th percentile"}, {"max", 1, "The longest"}, {"mean", 0, "The mean"},
 }
 
-// Times makes the rows of a time, one for each statistic. row holds what they share; its About goes on after the name of
-// the statistic: "of the response time".
+// Times makes the rows of a time, one for each statistic. row holds their common fields; its About continues the name of the
+// statistic: "of the response time".
 func Times(row Metric, read func(f *Facts, s Statistic) Reading) []Metric {
 	var rows []Metric
 	for _, s := range statistics {

@@ -10,14 +10,14 @@ import (
 	"wringer/reports"
 )
 
-// Histograms keep three significant digits from a microsecond to an hour, in nanoseconds; beyond is clamped.
+// Histograms keep three significant digits from a microsecond to an hour, in nanoseconds. Longer times are clamped.
 const (
 	lowest  = int64(time.Microsecond)
 	highest = int64(time.Hour)
 	digits  = 3
 )
 
-// Hist is a histogram of durations that costs nothing until it is used. The zero value is ready.
+// Hist is a histogram of durations that takes no memory until it is used. The zero value is ready.
 type Hist struct{ h *hdrhistogram.Histogram }
 
 // Record adds one duration; below 0 counts as 0.
@@ -28,7 +28,7 @@ func (h *Hist) RecordMany(d time.Duration, n int64) {
 	if h.h == nil {
 		h.h = hdrhistogram.New(lowest, highest, digits)
 	}
-	// RecordValues fails only out of range, which the clamp excludes.
+	// RecordValues fails only out of range, and the clamp excludes that.
 	_ = h.h.RecordValues(min(max(int64(d), 0), highest), n)
 }
 
@@ -54,9 +54,8 @@ func (h *Hist) Count() int64 {
 // Export returns the underlying histogram, nil when empty.
 func (h *Hist) Export() *hdrhistogram.Histogram { return h.h }
 
-// Rank returns the value at quantile q (0 to 1) of total values, of which those beyond Count are slower than every
-// recorded one. ok is false where the quantile falls among those, or where there is none. The rank is ceil(q*total),
-// the nearest-rank definition.
+// Rank returns the value at quantile q (0 to 1) of total values. The values beyond Count are slower than every recorded one. ok
+// is false if the quantile falls among these, or if there is none. The rank is ceil(q*total), the nearest-rank definition.
 func (h *Hist) Rank(q float64, total int64) (d time.Duration, ok bool) {
 	n := h.Count()
 	rank := max(int64(math.Ceil(q*float64(total)-1e-9)), 1)
@@ -66,7 +65,7 @@ func (h *Hist) Rank(q float64, total int64) (d time.Duration, ok bool) {
 	return time.Duration(h.h.ValueAtPercentile(100 * float64(rank) / float64(n))), true
 }
 
-// Max is over what was recorded; 0 when empty.
+// Max is the largest recorded value; 0 when empty.
 func (h *Hist) Max() time.Duration {
 	if h.h == nil {
 		return 0
@@ -74,8 +73,8 @@ func (h *Hist) Max() time.Duration {
 	return time.Duration(h.h.Max())
 }
 
-// AtMost counts the values that are surely at most d: a bucket that d cuts in two is left out, so that a share within a
-// limit is never overstated.
+// AtMost counts the values that are surely at most d. It leaves out a bucket that d cuts in two, so that a share within a limit
+// is never overstated.
 func (h *Hist) AtMost(d time.Duration) int64 {
 	if h.h == nil {
 		return 0
@@ -121,8 +120,8 @@ func boundAbove(v int64) int64 {
 	}
 }
 
-// Summary describes the histogram within total values, of which those beyond Count are slower than every recorded one; nil
-// where there is none.
+// Summary describes the histogram within total values; those beyond Count are slower than every recorded one. It is nil if
+// there is none.
 func (h *Hist) Summary(total int64) *reports.Latency {
 	if total == 0 {
 		return nil
@@ -145,26 +144,26 @@ func (h *Hist) Summary(total int64) *reports.Latency {
 
 func number(v float64) *float64 { return &v }
 
-// Cell holds what was measured of one stream in one interval. The zero value is empty and ready. Not safe for concurrent
+// Cell holds the measurements of one stream in one interval. The zero value is empty and ready. It is not safe for concurrent
 // use.
 type Cell struct {
 	reports.Counts
 	Errors   map[string]int64
 	Failures reports.Failures
-	// Response holds the answered operations, Acked those acknowledged, both from the planned start; Service the
-	// answered attempts from their send. Lag holds the delays of the generator's own making: start less planned start.
+	// Response holds the answered operations, and Acked the acknowledged ones, both from the planned start. Service holds the
+	// answered attempts, from their send. Lag holds the delays that the load generator caused: start minus planned start.
 	Response, Acked, Service, Lag Hist
-	// Tries counts the attempts handed to the driver, those that never reached the wire included: what Service is a share of.
+	// Tries counts the attempts handed to the driver, including those that never reached the wire. Service is a share of these.
 	Tries int64
 	// Messages is nil until an attempt is a stream of messages.
 	Messages *Messages
-	// Details holds, by code, what the first failed attempt said.
+	// Details holds, by code, the text of the first failed attempt.
 	Details map[string]string
 	// Steps holds the steps of a chain, in order.
 	Steps []StepCell
 }
 
-// Drop counts an operation that the plan called for and that was not sent; ours when the generator was to blame.
+// Drop counts a planned operation that was not sent. ours: the load generator was the cause.
 func (c *Cell) Drop(ours bool) {
 	c.Offered++
 	c.Dropped++
@@ -201,7 +200,7 @@ func (c *Cell) try(at *drivers.Attempt, timeout time.Duration) {
 	c.classify(at.Done-at.Begun, timeout)
 }
 
-// classify tells a failure that came at once from one that took the whole deadline, with a tolerance of a tenth.
+// classify separates a failure that came at once from one that took the whole deadline, with a tolerance of a tenth.
 func (c *Cell) classify(took, timeout time.Duration) {
 	switch {
 	case took < timeout-timeout/10:

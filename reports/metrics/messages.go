@@ -5,13 +5,14 @@ import (
 	"wringer/reports"
 )
 
-// Messages folds what streaming attempts saw of their messages.
+// Messages folds the messages of streaming attempts.
 type Messages struct {
 	Calls, Sent, Received                              int64
 	Lost, Undecided, Unexpected, Duplicated, Reordered int64
-	// Counted and Tracked are the calls that could show lost messages, and those that could show copies and wrong order.
+	// Counted are the calls that could show lost messages. Tracked are the calls that could show copies and wrong order.
 	Counted, Tracked int64
-	// First holds the times to the first message, of Waits; Gap those between messages, of Gaps. The rest never ended.
+	// First holds the times to the first message, of Waits. Gap holds the times between messages, of Gaps. The other waits
+	// never ended.
 	First, Gap  Hist
 	Waits, Gaps int64
 	Evidence    drivers.MessageEvidence
@@ -82,8 +83,8 @@ func (m *Messages) merge(o *Messages) {
 	m.note(&o.Evidence)
 }
 
-// Shown returns a count by the name that reports give it; false where no call could show it. A count above 0 stands by
-// itself; 0 needs a call that ended with the target's word.
+// Shown returns a count by its name in reports; false if no call could show it. A count above 0 stands by itself. A count of 0
+// needs a call that ended with the target's status.
 func (m *Messages) Shown(name string) (n int64, ok bool) {
 	if m == nil {
 		return 0, false
@@ -145,7 +146,7 @@ func (c *Cell) converse(m *drivers.Messages) {
 	c.Messages.add(m)
 }
 
-// quote keeps what the first failed attempt with a code said.
+// quote keeps the text of the first failed attempt with each code.
 func (c *Cell) quote(code, detail string) {
 	if detail == "" || c.Details[code] != "" {
 		return
@@ -170,7 +171,7 @@ func (c *Cell) mergeMessages(o *Cell) {
 	c.Messages.merge(o.Messages)
 }
 
-// details copies them for a record, nil when there are none.
+// details copies the details for a record; nil when there are none.
 func (c *Cell) details() map[string]string {
 	if len(c.Details) == 0 {
 		return nil

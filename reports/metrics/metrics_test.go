@@ -39,7 +39,7 @@ func TestSlotsLieInOneSecondAndOneWindow(t *testing.T) {
 	}
 }
 
-// Percentiles cover what was not answered: the nearest-rank value over sorted values with the unanswered as infinite.
+// Percentiles cover unanswered operations: the nearest-rank value over sorted values, with the unanswered as infinite.
 func TestRankAgreesWithSortedValues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.Int64Range(int64(time.Microsecond), int64(time.Minute)), 0, 300).Draw(t, "answered")

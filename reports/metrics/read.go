@@ -4,7 +4,7 @@ import (
 	"wringer/reports/metric"
 )
 
-// offered returns the cell that a metric is read from, or why nothing can be read: no operation was due.
+// offered returns the cell from which a metric is read. If no operation was due, it returns the reason why nothing can be read.
 func offered(f *metric.Facts) (*Cell, *metric.Reading) {
 	c, ok := metric.Kept[*Cell](f)
 	if !ok || c.Offered == 0 {
@@ -14,7 +14,7 @@ func offered(f *metric.Facts) (*Cell, *metric.Reading) {
 	return c, nil
 }
 
-// response reads the time from the planned start to the answer, and once more without the generator's own drops.
+// response reads the time from the planned start to the answer, and once more without the load generator's own drops.
 func response(f *metric.Facts, s metric.Statistic) metric.Reading {
 	c, none := offered(f)
 	if none != nil {
@@ -61,7 +61,7 @@ func messageGap(f *metric.Facts, s metric.Statistic) metric.Reading {
 	return statistic(&c.Messages.Gap, s, c.Messages.Gaps, 0)
 }
 
-// statistic reads a time over total values, of which the generator itself did not send ours.
+// statistic reads a time over total values. The load generator itself did not send ours of them.
 func statistic(h *Hist, s metric.Statistic, total, ours int64) metric.Reading {
 	if total == 0 {
 		return metric.Missing("no samples")
@@ -73,8 +73,8 @@ func statistic(h *Hist, s metric.Statistic, total, ours int64) metric.Reading {
 	return r
 }
 
-// Statistic sums the histogram up within total values, of which those beyond Count are slower than every recorded one: in
-// nanoseconds, and metric.Infinite where the statistic falls among those. The mean does as soon as there is one.
+// Statistic sums the histogram up within total values, in nanoseconds. The values beyond Count are slower than every recorded
+// one: a statistic that falls among these is metric.Infinite. The mean is infinite as soon as there is one.
 func (h *Hist) Statistic(s metric.Statistic, total int64) float64 {
 	if s.Quantile == 0 {
 		if h.Count() < total {
@@ -102,7 +102,8 @@ func within(f *metric.Facts) metric.Reading {
 	return r
 }
 
-// shareOf reads a share of the offered operations, and once more without those that the generator itself did not send.
+// shareOf reads a share of the offered operations, and once more without the operations that the load generator itself did not
+// send.
 func shareOf(c *Cell, of func(c *Cell) (n, ours int64)) metric.Reading {
 	n, ours := of(c)
 	r := metric.Found(float64(n) / float64(c.Offered))

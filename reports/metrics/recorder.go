@@ -7,8 +7,8 @@ import (
 	"wringer/reports"
 )
 
-// Recorder collects what one stream's workers report, spread over shards so that they seldom wait for each other. Every
-// method is safe for concurrent use.
+// Recorder collects the reports of one stream's workers, spread over shards so that the workers seldom wait for each other.
+// Every method is safe for concurrent use.
 type Recorder struct {
 	shards []shard
 	slots  *Slots
@@ -17,7 +17,7 @@ type Recorder struct {
 type shard struct {
 	mu    sync.Mutex
 	cells map[int]*cell
-	// Most calls come for the slot of the one before.
+	// Most calls are for the slot of the call before.
 	last     *cell
 	lastSlot int
 	_        [64]byte // keeps neighbours off one cache line
@@ -38,7 +38,7 @@ func NewRecorder(slots *Slots, n int) *Recorder {
 	return r
 }
 
-// shard returns the shard that an operation of that number is kept in.
+// shard returns the shard that holds the operation of that number.
 func (r *Recorder) shard(n uint64) *shard { return &r.shards[n%uint64(len(r.shards))] }
 
 // cell returns the cell of a slot, under the shard's lock.
@@ -55,11 +55,11 @@ func (s *shard) cell(slot int) *cell {
 	return c
 }
 
-// NoLag is the lag of an operation that no plan called for: a closed model's.
+// NoLag is the lag of an operation without a planned start, in the closed model.
 const NoLag = time.Duration(-1)
 
-// Begin opens an operation of a slot: the slot cannot be taken before End. lag is start less planned start. The warm-up is
-// not recorded, here and below.
+// Begin opens an operation of a slot: Take cannot remove the slot before End. lag is start minus planned start. Neither Begin
+// nor the methods below record the warm-up.
 func (r *Recorder) Begin(shard uint64, slot int, lag time.Duration) {
 	if slot == Warmup {
 		return
@@ -87,7 +87,8 @@ func (r *Recorder) Drop(shard uint64, slot int, ours bool, lag time.Duration) {
 	s.mu.Unlock()
 }
 
-// End closes an operation with all its attempts; shard must be that of its Begin, timeout is the stream's of one attempt.
+// End closes an operation with all its attempts. shard must be that of its Begin. timeout is the stream's timeout of one
+// attempt.
 func (r *Recorder) End(shard uint64, slot int, e *reports.Ended, timeout time.Duration) {
 	if slot == Warmup {
 		return
@@ -100,8 +101,8 @@ func (r *Recorder) End(shard uint64, slot int, e *reports.Ended, timeout time.Du
 	s.mu.Unlock()
 }
 
-// Take removes and returns the cells of all slots that are over: every slot below frontier, the time below which no
-// operation will begin any more, of which no operation is open in any shard. Before until, every slot has been taken.
+// Take removes and returns the cells of all finished slots: slots that end before frontier and have no open operation in any
+// shard. No operation will start before frontier. Every slot before until has been taken.
 func (r *Recorder) Take(frontier time.Duration) (taken map[int]*Cell, until time.Duration) {
 	open := make(map[int]bool)
 	r.each(func(slot int, c *cell) { open[slot] = open[slot] || c.open != 0 })
@@ -129,7 +130,7 @@ func (r *Recorder) Take(frontier time.Duration) (taken map[int]*Cell, until time
 	return taken, until
 }
 
-// Open returns the sums of the slots that are not over, for a live view.
+// Open returns the sums of the unfinished slots, for a live view.
 func (r *Recorder) Open() map[int]*Cell {
 	sums := make(map[int]*Cell)
 	r.each(func(slot int, c *cell) {

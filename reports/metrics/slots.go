@@ -13,8 +13,8 @@ type Span struct {
 	Window     int
 }
 
-// Slots cuts the measured time at every second and at every window's border. A slot lies in one second and in one window,
-// so that sums over seconds and sums over windows are sums of the same slots: they cannot disagree.
+// Slots cuts the measured time at every second and at every window's border. A slot lies in one second and in one window. Sums
+// over seconds and sums over windows are sums of the same slots, so they cannot disagree.
 type Slots struct {
 	slots []Slot
 	first []int // of second i: its first slot
@@ -27,10 +27,10 @@ type Slot struct {
 	Window     int
 }
 
-// Warmup is the slot index of what is not measured.
+// Warmup is the slot index of the unmeasured warm-up.
 const Warmup = -1
 
-// NewSlots cuts the spans, which must follow each other without a gap from 0 on. Empty spans are ignored.
+// NewSlots cuts the spans, which must follow each other without a gap from 0 on. It ignores empty spans.
 func NewSlots(spans []Span) *Slots {
 	s := &Slots{}
 	for _, span := range spans {
@@ -50,7 +50,7 @@ func NewSlots(spans []Span) *Slots {
 // Len is the number of slots.
 func (s *Slots) Len() int { return len(s.slots) }
 
-// Seconds is the number of seconds, the last of which may be cut short.
+// Seconds is the number of seconds. The last one may be cut short.
 func (s *Slots) Seconds() int { return len(s.first) }
 
 // Slot returns slot i.
@@ -80,7 +80,7 @@ func (s *Slots) Window(i int) int {
 	return s.slots[i].Window
 }
 
-// Length is the time that the slots of a window cover up to the time until.
+// Length is the time that the slots of a window cover before the time until.
 func (s *Slots) Length(window int, until time.Duration) time.Duration {
 	var sum time.Duration
 	n := sort.Search(len(s.slots), func(i int) bool { return s.slots[i].Start >= until })

@@ -7,7 +7,7 @@ import (
 	"wringer/reports"
 )
 
-// StepCell holds what was measured of one step of a chain.
+// StepCell holds the measurements of one step of a chain.
 type StepCell struct {
 	Attempts, Acked int64
 	Errors          map[string]int64
@@ -56,7 +56,7 @@ func (c *Cell) mergeSteps(o []StepCell) {
 	}
 }
 
-// Step sums step i up, which may never have been begun.
+// Step sums step i up. The step may never have been begun.
 func (c *Cell) Step(i int) reports.StepMeasures {
 	if i >= len(c.Steps) {
 		return reports.StepMeasures{Errors: map[string]int64{}}

@@ -5,7 +5,7 @@ import (
 	"wringer/reports/metric"
 )
 
-// Metrics is the table of what is counted and timed of a stream's operations. Each is read from a *Cell.
+// Metrics is the table of the counts and times of a stream's operations. Each is read from a *Cell.
 var Metrics = tables(
 	metric.Times(timed("", "of the response time, from the planned start to the answer"), response),
 	shares,
@@ -15,16 +15,16 @@ var Metrics = tables(
 	metric.Times(timed("acked", "of the response time of the acked operations alone"), ackedTime),
 )
 
-// MessageMetrics is the table of what is counted and timed of the messages within streaming calls.
+// MessageMetrics is the table of the counts and times of the messages within streaming calls.
 var MessageMetrics = tables(
 	metric.Times(messageTime("first_message", "of the time from a call's send to its first message"), firstMessage),
 	metric.Times(messageTime("message_gap", "of the time between two messages of a call"), messageGap),
 	[]metric.Metric{
 		message("sent", metric.TimeOrRate, metric.Messages, metric.Neither, "Messages sent."),
 		message("received", metric.TimeOrRate, metric.Messages, metric.Neither, "Messages received."),
-		message("lost", metric.Outcome, metric.Counted, metric.Lower, "Messages that did not come although the target said that it was done."),
-		message("undecided", metric.Outcome, metric.Counted, metric.Lower, "Messages that did not come in a call that ended without that word."),
-		message("unexpected", metric.Outcome, metric.Counted, metric.Lower, "Messages that came and stand for none of their call."),
+		message("lost", metric.Outcome, metric.Counted, metric.Lower, "Messages that did not come although the target ended the call well."),
+		message("undecided", metric.Outcome, metric.Counted, metric.Lower, "Messages that did not come in a call without a good end."),
+		message("unexpected", metric.Outcome, metric.Counted, metric.Lower, "Messages that came and belong to none of the expected ones."),
 		message("duplicated", metric.Outcome, metric.Tracked, metric.Lower, "Messages that came more than once."),
 		message("reordered", metric.Outcome, metric.Tracked, metric.Lower, "Messages that came after a later one."),
 	},
@@ -77,13 +77,15 @@ var rates = []metric.Metric{
 	{Name: "amplification", Class: metric.Outcome, Better: metric.Lower, BySecond: true, Needs: sends, About: "Attempts for each operation sent.", Read: amplification},
 }
 
-// counts of traffic belong to TimeOrRate: a generator that falls behind sends less.
+// counts of traffic belong to TimeOrRate: a load generator that falls behind sends less.
 var counts = []metric.Metric{
 	count("offered", metric.Neither, "Operations that the plan called for.", func(c *reports.Counts) int64 { return c.Offered }),
-	count("sent", metric.Neither, "Operations of which an attempt was made.", func(c *reports.Counts) int64 { return c.Sent }),
+	count("sent", metric.Neither, "Operations with at least one attempt.", func(c *reports.Counts) int64 { return c.Sent }),
 	count("acked", metric.Higher, "Operations that took effect, by the target's answer.", func(c *reports.Counts) int64 { return c.Acked }),
 	count("attempts", metric.Lower, "Attempts that reached the wire.", func(c *reports.Counts) int64 { return c.Attempts }),
 	count("retries", metric.Lower, "Attempts beyond the first of each operation.", func(c *reports.Counts) int64 { return c.Retries }),
+	count("client_retries", metric.Lower, "Retries that the driver made by itself, beneath the stream's policy.", func(c *reports.Counts) int64 { return c.ClientRetries }),
+	count("transparent_retries", metric.Lower, "Client retries after a transmission that the target surely had not read.", func(c *reports.Counts) int64 { return c.TransparentRetries }),
 }
 
 func count(name string, better metric.Direction, about string, of func(*reports.Counts) int64) metric.Metric {

@@ -5,13 +5,13 @@ package pages
 
 import "math/bits"
 
-// Size is how many operations a page covers; operation seq is number seq%Size of page seq>>Shift.
+// Size is the number of operations in a page; operation seq is number seq%Size of page seq>>Shift.
 const (
 	Shift = 12
 	Size  = 1 << Shift
 )
 
-// Words is how many words a page's bits fill.
+// Words is the number of words in a page's bits.
 const Words = Size / 64
 
 // Bits is one bit for each operation of a page. No bit of a nil *Bits is set.
@@ -26,7 +26,7 @@ var Full = func() *Bits {
 	return b
 }()
 
-// Has says whether the bit of operation i is set.
+// Has reports whether the bit of operation i is set.
 func (b *Bits) Has(i uint) bool { return b != nil && b[i/64]&(1<<(i%64)) != 0 }
 
 // Bit is 1 where Has is true, and 0 elsewhere.
@@ -67,11 +67,11 @@ func Mark(b **Bits, i uint, n *int16) {
 // NoCell is the cell of an operation that has none.
 const NoCell = -1
 
-// Cells is a small number, as that of a window, for each operation of a page. It takes no memory while all have the same.
+// Cells is a small number, such as that of a window, for each operation of a page. It takes no memory while all have the same.
 // In the zero value no operation has a cell. While a page has one cell, every operation of the page reads as having it.
 type Cells struct {
 	each *[Size]int16
-	one  int16 // the cell of all, plus 1; 0: none has one. Of no meaning beside each
+	one  int16 // the cell of all, plus 1; 0: none has one. It has no meaning beside each.
 }
 
 // Set gives operation i a cell, from 0 on.
@@ -83,7 +83,7 @@ func (c *Cells) Set(i uint, cell int16) {
 	}
 }
 
-// differ gives operation i the page's first cell, or the first that is not the others'.
+// differ gives operation i the page's first cell, or the first one that differs from the others'.
 func (c *Cells) differ(i uint, cell int16) {
 	if c.one == 0 {
 		c.one = cell + 1
@@ -107,11 +107,11 @@ func (c *Cells) At(i uint) int16 {
 // One is the cell of every operation of the page, if they share one; NoCell when none has one.
 func (c *Cells) One() (cell int16, shared bool) { return c.one - 1, c.each == nil }
 
-// Directory is the pages of a stream, each a P, whose zero value is the page of operations of which nothing is known.
+// Directory holds the pages of a stream, each a P. The zero value of P is a page of unknown operations.
 type Directory[P any] struct{ pages []*P }
 
-// At returns the page of operation seq, made when it is not there, and the operation's place in it. The directory grows to
-// that page: the caller bounds seq.
+// At returns the page of operation seq and the operation's place in it. A missing page is made. The directory grows to that
+// page: the caller bounds seq.
 func (d *Directory[P]) At(seq uint64) (*P, uint) {
 	n := seq >> Shift
 	if n < uint64(len(d.pages)) && d.pages[n] != nil {
@@ -128,7 +128,7 @@ func (d *Directory[P]) add(n uint64) *P {
 	return d.pages[n]
 }
 
-// Find returns the page of operation seq for reading, nil when it was never made, and the operation's place in it.
+// Find returns the page of operation seq for reading, nil if it was never made, and the operation's place in it.
 func (d *Directory[P]) Find(seq uint64) (*P, uint) {
 	n, i := seq>>Shift, uint(seq%Size)
 	if n >= uint64(len(d.pages)) {
@@ -137,7 +137,7 @@ func (d *Directory[P]) Find(seq uint64) (*P, uint) {
 	return d.pages[n], i
 }
 
-// Len is how many pages the directory has room for: the number of the last page that was made, plus 1.
+// Len is the number of the last page that was made, plus 1.
 func (d *Directory[P]) Len() int { return len(d.pages) }
 
 // Each visits the pages that were made, in order, with the number of their first operation.

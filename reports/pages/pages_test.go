@@ -104,7 +104,7 @@ func TestCells(t *testing.T) {
 	}
 }
 
-// TestDirectoryOfNothing: what was never made takes no page.
+// TestDirectoryOfNothing: an operation that was never marked takes no page.
 func TestDirectoryOfNothing(t *testing.T) {
 	var d Directory[kept]
 	if p, i := d.Find(Size + 3); p != nil || i != 3 || d.Len() != 0 {

@@ -7,11 +7,11 @@ import (
 	"wringer/reports"
 )
 
-// beat is what one second of a sample stream was like. What was not rejected, indeterminate or dropped was acked.
+// beat describes one second of a sample stream. Operations that were not rejected, indeterminate or dropped were acked.
 type beat struct {
 	offered, rejected, indeterminate int64
-	dropped, ours                    int64 // ours of dropped: by the generator
-	retries, hidden                  int64 // hidden of retries: by the client library
+	dropped, ours                    int64 // ours: the part of dropped that the load generator caused
+	retries, hidden                  int64 // hidden: the part of retries that the client library made
 	p50, p99, max                    float64
 	code                             string // of what failed
 	limited                          bool
@@ -73,7 +73,7 @@ func (c *cell) add(o *cell) {
 	c.failures.AtDeadline += o.failures.AtDeadline
 }
 
-// at interpolates a percentile of total operations, nil where it falls among the unanswered.
+// at interpolates a percentile of total operations; nil if it falls among the unanswered.
 func (c *cell) at(q float64, total, unanswered int64) *float64 {
 	if total == 0 || math.Ceil(q*float64(total)) > float64(total-unanswered) {
 		return nil
@@ -99,7 +99,7 @@ func (c *cell) latency(total, unanswered int64, factor float64) *reports.Latency
 	return l
 }
 
-// histogram has half of the answers up to the median, a few beyond p99, and the others between.
+// histogram puts half of the answers up to the median, a few beyond p99, and the others between.
 func (c *cell) histogram() []reports.Bucket {
 	answered := c.Offered - c.unanswered
 	if answered == 0 {
@@ -226,8 +226,8 @@ func assemble(counts map[string]int64, unmeasured map[string]bool) *reports.Inte
 	}
 }
 
-// effectTimes lets the effects of a stream follow their operations after so many milliseconds, but for those that were lost,
-// or of which it is not known.
+// effectTimes lets each effect of a stream follow its operation after a fixed time, except effects that were lost or are
+// unknown.
 func effectTimes(s *reports.Stream, after float64) {
 	var total reports.EffectTimes
 	slow := &cell{}
@@ -262,7 +262,7 @@ func value(v *float64) float64 {
 	return *v
 }
 
-// windowAt is the name of the window that holds a time, the last piece that began deciding.
+// windowAt is the name of the window that holds a time: the piece that began last decides.
 func windowAt(windows []reports.Window, at int64) string {
 	name := ""
 	for _, w := range windows {

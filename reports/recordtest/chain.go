@@ -2,7 +2,7 @@ package recordtest
 
 import "wringer/reports"
 
-// Chain is Pass with the steps of a chain, one of which failed at times.
+// Chain is Pass with the steps of a chain, one of which sometimes failed.
 func Chain() *reports.Record {
 	rec := Pass()
 	measures := func(attempts, acked int64, p99 *float64) reports.StepMeasures {

@@ -2,8 +2,8 @@ package recordtest
 
 import "wringer/reports"
 
-// Consuming is Fail with two streams that send nothing: events reads what became of the orders, and shipments a topic by
-// itself, of which some records carry no identity.
+// Consuming is Fail with two streams that send nothing. events reads the effects of the orders. shipments reads a topic by
+// itself, in which some records carry no identity.
 func Consuming() *reports.Record {
 	rec := Fail()
 	windows := rec.Run.WindowNames()
@@ -41,7 +41,7 @@ func total(s *reports.Stream) *reports.Integrity {
 	return s.Total.Integrity
 }
 
-// group lets a group read a stream: a record of each window is lost to it, one comes twice, and each has a rebalance.
+// group lets a group read a stream: it loses one record in each window, repeats one, and rebalances in each.
 func group(s *reports.Stream, windows []string) {
 	total := &reports.Group{Lost: ptr(int64(0)), Redelivered: ptr(int64(0)), RedeliveredRecords: ptr(int64(0))}
 	for i, window := range windows {

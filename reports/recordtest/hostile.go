@@ -2,7 +2,7 @@ package recordtest
 
 import "wringer/reports"
 
-// Hostile is a sample whose every text tries to break out of the format that it is rendered in.
+// Hostile is a sample in which every text tries to break out of the format that renders it.
 func Hostile() *reports.Record {
 	const text = "</script></style><script>alert(1)</script> \"'`|*_[x](javascript:alert(1))\\ ]]> <!-- {{.}} \x1b[31m\x00\n# new line &amp;"
 	rec := Fail()

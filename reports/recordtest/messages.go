@@ -2,8 +2,8 @@ package recordtest
 
 import "wringer/reports"
 
-// Streaming is a failed record whose stream stock is of calls with messages, of which some were lost and some came again,
-// and whose failed attempts say something.
+// Streaming is a failed record. Its stream stock consists of calls with messages, of which some were lost and some came again.
+// Its failed attempts carry details.
 func Streaming() *reports.Record {
 	rec := Fail()
 	s := rec.Run.Streams["stock"]

@@ -100,7 +100,7 @@ func open(expr, stream, metric, unit string, limit float64, verdict reports.Verd
 	return g
 }
 
-// fault makes a fault on a link that bit and was healed.
+// fault makes a fault on a link that touched traffic and was healed.
 func fault(name, link, kind, spec string, start, end, connections, bytes int64) reports.Fault {
 	return reports.Fault{
 		Name: name, Link: &link, Kind: kind, Spec: spec, StartNS: start * sec, EndNS: end * sec,
@@ -109,8 +109,8 @@ func fault(name, link, kind, spec string, start, end, connections, bytes int64) 
 	}
 }
 
-// took says how a fault was taken by one stream; a negative recovery is one that never came.
-func took(f reports.Fault, stream string, detection, recovery int64, metastable bool) reports.Fault {
+// recovered describes how one stream recovered from a fault; a negative recovery never came.
+func recovered(f reports.Fault, stream string, detection, recovery int64, metastable bool) reports.Fault {
 	one := reports.StreamRecovery{DetectionNS: ptr(detection), Recovered: ptr(recovery >= 0), Metastable: &metastable}
 	f.DetectionNS, f.DetectedBy, f.Recovered, f.Metastable = one.DetectionNS, stream, one.Recovered, &metastable
 	if recovery >= 0 {
@@ -126,7 +126,7 @@ func took(f reports.Fault, stream string, detection, recovery int64, metastable 
 // noise is a figure from 0 to 1 that looks irregular and is the same in every run.
 func noise(second, salt int) float64 { return float64((second*37+salt*11+second*second*5)%23) / 22 }
 
-// steady is a stream's second in which nothing is wrong.
+// steady is a second of a stream without any fault.
 func steady(rate int64, p50, p99 float64) func(int) beat {
 	return func(i int) beat {
 		return beat{offered: rate, p50: p50 * (0.9 + 0.2*noise(i, 1)), p99: p99 * (0.8 + 0.4*noise(i, 2)), max: p99 * (1.5 + noise(i, 3))}
@@ -137,7 +137,7 @@ func orders(effects string) flow {
 	return flow{driver: "rest", model: "open", plan: "400/s", keys: 500, effects: effects}
 }
 
-// Pass is the record of a run in which two faults were met well.
+// Pass is the record of a run that passed two faults well.
 func Pass() *reports.Record { return pass(blank()) }
 
 func pass(run *reports.Run) *reports.Record {
@@ -162,8 +162,8 @@ func pass(run *reports.Run) *reports.Record {
 	stock().play(run, "stock")
 	run.Streams["payments"].Gauges = map[string][]reports.Sample{"lag": lag(run)}
 	run.Faults = []reports.Fault{
-		took(fault("slow-broker", "payments", "latency", "latency 80ms, jitter 20ms", 10, 18, 6, 4_210_000), "payments", 0, 0, false),
-		took(fault("lost-answers", "orders", "partition", "partition from-target, hold", 25, 29, 64, 1_830_211), "orders", sec, 2*sec, false),
+		recovered(fault("slow-broker", "payments", "latency", "latency 80ms, jitter 20ms", 10, 18, 6, 4_210_000), "payments", 0, 0, false),
+		recovered(fault("lost-answers", "orders", "partition", "partition from-target, hold", 25, 29, 64, 1_830_211), "orders", sec, 2*sec, false),
 	}
 	calm := *run.Streams["orders"].Windows["baseline"].Response.P99
 	run.Gates = []reports.Gate{
@@ -192,7 +192,7 @@ func payments(calm func(int) beat, slow func(int) bool, delay float64) flow {
 	}
 }
 
-// stock is a gRPC stream whose effects nobody watches.
+// stock is a gRPC stream whose effects nothing observes.
 func stock() flow {
 	return flow{driver: "grpc", model: "closed", plan: "50 users", beat: steady(200, 1.2, 4)}
 }
@@ -210,7 +210,7 @@ func lag(run *reports.Run) []reports.Sample {
 }
 
 // Fail is the record of a run in which operations were lost and applied twice, faults overlapped, and the system did not
-// come back.
+// recover.
 func Fail() *reports.Record {
 	run := blank()
 	run.Verdict, run.Exit = reports.Fail, reports.ExitFail
@@ -226,9 +226,9 @@ func Fail() *reports.Record {
 	paused := fault("fulfilment-paused", "", "pause", "paused", 12, 15, 1_204, 0)
 	paused.Link, paused.Part, paused.Bytes = nil, ptr("fulfilment"), nil
 	run.Faults = []reports.Fault{
-		took(fault("slow-broker", "payments", "latency", "latency 80ms, jitter 20ms", 10, 18, 6, 4_210_000), "payments", 0, sec, false),
-		took(paused, "payments", sec, 3*sec, false),
-		took(fault("lost-answers", "orders", "partition", "partition from-target, drop", 25, 29, 64, 1_830_211), "orders", 0, -1, true),
+		recovered(fault("slow-broker", "payments", "latency", "latency 80ms, jitter 20ms", 10, 18, 6, 4_210_000), "payments", 0, sec, false),
+		recovered(paused, "payments", sec, 3*sec, false),
+		recovered(fault("lost-answers", "orders", "partition", "partition from-target, drop", 25, 29, 64, 1_830_211), "orders", 0, -1, true),
 	}
 	calm := *run.Streams["orders"].Windows["baseline"].Response.P99
 	run.Gates = []reports.Gate{
@@ -278,7 +278,7 @@ func failingOrders() flow {
 	return o
 }
 
-// evidence is a few violations in detail and a crowd of like ones.
+// evidence is a few violations in detail and a crowd of similar ones.
 func evidence() []reports.Violation {
 	all := []reports.Violation{
 		{
@@ -308,8 +308,8 @@ func evidence() []reports.Violation {
 	return all
 }
 
-// Inconclusive is the record of a run that shows nothing: the load generator could not keep up, a fault touched no traffic, another was not
-// healed, and observation ended too early.
+// Inconclusive is the record of a run that shows nothing. The load generator could not keep up, one fault touched no traffic,
+// another was not healed, and observation ended too early.
 func Inconclusive() *reports.Record {
 	run := blank()
 	run.Verdict, run.Exit = reports.Inconclusive, reports.ExitInterrupted

@@ -33,7 +33,7 @@ func TestCheckFindsWhatTheContractForbids(t *testing.T) {
 	}
 }
 
-// The schema in the tree says what the types do: a new field is described there, or this test fails.
+// The schema in the tree agrees with the types: describe a new field in the schema, or this test fails.
 func TestTheRecordsSchemaIsUpToDate(t *testing.T) {
 	want, err := schema()
 	if err != nil {
@@ -50,7 +50,7 @@ func TestTheRecordsSchemaIsUpToDate(t *testing.T) {
 	}
 }
 
-// What the record's schema does not know is no record.
+// A document that the record's schema does not accept is no record.
 func TestCheckFindsWhatIsNotDescribed(t *testing.T) {
 	if err := validate([]byte(`{"schema": "wringer.run/v1", "surprise": 1}`), reports.RecordSchema()); err == nil {
 		t.Error("a field that nobody described went unnoticed")

@@ -10,8 +10,8 @@ import (
 	"wringer/reports"
 )
 
-// schema makes the JSON Schema of all that run.json can hold, from the types of package reports and the comments in its
-// source. It works where this package's source is the working directory.
+// schema makes the JSON Schema of everything that run.json can hold, from the types of package reports and the comments in its
+// source. The working directory must be this package's source.
 func schema() ([]byte, error) {
 	r := &jsonschema.Reflector{Anonymous: true}
 	if err := r.AddGoComments("wringer/reports/recordtest", "..", jsonschema.WithFullComment()); err != nil {
@@ -28,7 +28,7 @@ func schema() ([]byte, error) {
 	return append(out, '\n'), err
 }
 
-// nullable lets the pointers of a type, and of those within it, be null, where they are not left out.
+// nullable lets the pointers of a type, and of the types within it, be null, unless the field is left out when empty.
 func nullable(all jsonschema.Definitions, seen map[reflect.Type]bool, t reflect.Type) {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:

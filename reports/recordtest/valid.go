@@ -1,5 +1,5 @@
-// Package recordtest helps to test whatever makes or renders run records: it checks that a record keeps its contract,
-// and has rich sample records to render.
+// Package recordtest helps to test code that makes or renders run records. It checks that a record keeps its contract, and has
+// rich sample records to render.
 package recordtest
 
 import (
@@ -13,8 +13,8 @@ import (
 	"wringer/reports"
 )
 
-// Valid fails the test unless the run, as it would be written, validates against the contract and the record's own
-// schema, and its numbers add up.
+// Valid fails the test unless the encoded run validates against the contract and the record's own schema, and its numbers add
+// up.
 func Valid(t testing.TB, run *reports.Run) {
 	t.Helper()
 	if err := Check(run); err != nil {

@@ -1,5 +1,5 @@
-// Package recovery measures, from the seconds of a stream, how soon a fault showed, how soon the stream was as before, and
-// whether it stayed bad although nothing was broken any more.
+// Package recovery measures a fault's effect from the seconds of a stream. It finds how soon the fault showed, how soon the
+// stream was as before, and whether the stream stayed bad after every fault was gone.
 package recovery
 
 import (
@@ -13,18 +13,19 @@ import (
 // goodSeconds is how many good seconds in a row count as recovered.
 const goodSeconds = 3
 
-// Normal is what a stream was like before anything was broken.
+// Normal is the behaviour of a stream before any fault.
 type Normal struct {
-	errors, offered, acked float64 // a share; operations a second
+	errors, offered, acked float64 // a share; operations per second
 	p99                    time.Duration
 	amplification          float64
 	closed                 bool
-	// Of the worst second: no second of the baseline counts as bad.
+	// Figures of the worst second: no second of the baseline counts as bad.
 	worstErrors, worstAcked float64
 	worstP99                time.Duration
 }
 
-// Of reads the baseline window and its whole seconds, false when it measured nothing or was itself not answered.
+// Of reads the baseline window and its whole seconds. It returns false if the baseline measured nothing or was itself not
+// answered.
 func Of(m *reports.Measures, rows []reports.Second, length time.Duration, closed bool) (Normal, bool) {
 	if m == nil || m.Offered == 0 || length <= 0 || m.Response == nil || m.Response.P99 == nil || m.Sent == 0 {
 		return Normal{}, false
@@ -54,8 +55,8 @@ func Of(m *reports.Measures, rows []reports.Second, length time.Duration, closed
 	return n, true
 }
 
-// The tolerances of a good second against the baseline: errors may be a hundredth higher; the 99th percentile may double,
-// or grow by 50 ms where it was short; a closed stream may lose a fifth of its rate. The baseline's own worst second is good.
+// The tolerances of a good second against the baseline. Errors may be a hundredth higher. The 99th percentile may double, or
+// grow by 50 ms if it was short. A closed stream may lose a fifth of its rate. The baseline's own worst second is good.
 const (
 	errorSlack  = 0.01
 	p99Factor   = 2
@@ -63,7 +64,7 @@ const (
 	closedSlack = 0.8
 )
 
-// good says whether a second is like the baseline. A second in which nothing was due is neither.
+// good reports whether a second is like the baseline. A second in which nothing was due is neither good nor bad.
 func (n Normal) good(s *reports.Second) bool {
 	if n.closed && float64(s.Acked) < min(closedSlack*n.acked, n.worstAcked) {
 		return false
@@ -78,11 +79,11 @@ func (n Normal) good(s *reports.Second) bool {
 	return time.Duration(*s.P99NS) <= max(p99Factor*n.p99, n.p99+p99Slack, n.worstP99)
 }
 
-// goal tells the tolerances in words.
+// goal puts the tolerances in words.
 const goal = "3 seconds in a row with errors at most 1 point above the baseline's and p99 at most twice the baseline's (or 50 ms above it, or that of its worst second)"
 
-// Measure says how a stream stood a fault that lasted from start to end, given its seconds; until is the start of the next
-// fault, or the end of the run.
+// Measure computes the recovery of a stream, given its seconds, from a fault that lasted from start to end. until is the start
+// of the next fault, or the end of the run.
 func (n Normal) Measure(rows []reports.Second, start, end, until time.Duration) reports.StreamRecovery {
 	var r reports.StreamRecovery
 	after, unsure := 0, false
@@ -115,8 +116,8 @@ func (n Normal) Measure(rows []reports.Second, start, end, until time.Duration) 
 			r.RecoveryFromNS = ptr(int64(sure.first - end))
 		}
 	}
-	// Fewer good seconds at the end than count, fewer seconds than could have counted, and bad ones that may be the
-	// generator's own doing decide nothing.
+	// Recovery stays undecided if too few good seconds stand at the end, if too few seconds remained, or if bad ones may be the
+	// load generator's doing.
 	if r.Recovered == nil && after >= goodSeconds && all.run == 0 && !unsure {
 		r.Recovered = ptr(false)
 	}
@@ -128,9 +129,9 @@ func (n Normal) Measure(rows []reports.Second, start, end, until time.Duration) 
 
 // streak looks for the first goodSeconds good seconds in a row.
 type streak struct {
-	run   int // good seconds in a row up to now
+	run   int // good seconds in a row so far
 	first time.Duration
-	found bool // first is its start
+	found bool // start of the row
 }
 
 func (s *streak) add(at time.Duration, good bool) {
@@ -145,11 +146,11 @@ func (s *streak) add(at time.Duration, good bool) {
 	s.found = s.found || s.run == goodSeconds
 }
 
-// metastableAfter is how many seconds after the heal are looked at, at least, before a state is called metastable.
+// metastableAfter is the least number of seconds after the heal that a state must last to be called metastable.
 const metastableAfter = 5
 
-// metastable: the load is what it was, yet in the last seconds goodput stays below and amplification above the baseline
-// (Bronson et al., "Metastable Failures in Distributed Systems", HotOS 2021).
+// metastable: the load is as before, yet in the last seconds goodput stays below and amplification above the baseline (Bronson
+// et al., "Metastable Failures in Distributed Systems", HotOS 2021).
 func (n Normal) metastable(rows []reports.Second, until time.Duration) bool {
 	var offered, acked, sent, attempts int64
 	seconds := 0
@@ -170,7 +171,7 @@ func (n Normal) metastable(rows []reports.Second, until time.Duration) bool {
 	return sameLoad && goodput < 0.9 && float64(attempts)/float64(sent) > 1.1*n.amplification
 }
 
-// Summarize fills a fault's own figures from its streams': the first detection, the slowest recovery.
+// Summarize fills a fault's own figures from its streams' figures: the first detection, the slowest recovery.
 func Summarize(f *reports.Fault) {
 	f.RecoveryGoal = goal
 	for name, r := range f.PerStream {
@@ -185,7 +186,7 @@ func Summarize(f *reports.Fault) {
 	f.Recovered, f.RecoveryNS = allRecovered(f)
 }
 
-// allRecovered: false as soon as one stream did not recover, unknown as soon as one is unknown, else the slowest.
+// allRecovered: false as soon as one stream did not recover, unknown as soon as one is unknown, otherwise the slowest.
 func allRecovered(f *reports.Fault) (*bool, *int64) {
 	var slowest *int64
 	known := len(f.PerStream) > 0

@@ -21,7 +21,7 @@ func row(sec int, acked int64, p99 time.Duration) reports.Second {
 func TestRecovery(t *testing.T) {
 	const good, slow = 20 * time.Millisecond, 200 * time.Millisecond
 	base := Normal{offered: 100, acked: 100, p99: good, amplification: 1}
-	// Ten seconds of baseline, a fault from 10 s to 14 s, and what the case says after.
+	// Ten seconds of baseline, a fault from 10 s to 14 s, and then the seconds of the case.
 	build := func(after ...reports.Second) []reports.Second {
 		var rows []reports.Second
 		for sec := range 14 {
@@ -74,7 +74,7 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
-// What was bad before a fault began is not told of it.
+// A second that was bad before a fault began is not blamed on the fault.
 func TestDetectionOfWhatWasBadAlready(t *testing.T) {
 	const good = 20 * time.Millisecond
 	base := Normal{offered: 100, acked: 100, p99: good, amplification: 1}
@@ -118,7 +118,7 @@ func TestMetastable(t *testing.T) {
 	}
 }
 
-// What the record says of one stream and fault is what its gates are judged on.
+// The gates of one stream and fault are judged on the record's figures for them.
 func TestRecoveryObservation(t *testing.T) {
 	facts := func(r reports.StreamRecovery) *metric.Facts {
 		return &metric.Facts{Name: "a", Fault: "cut", Faults: []reports.Fault{{Name: "cut", PerStream: map[string]reports.StreamRecovery{"a": r}}}}

@@ -7,7 +7,7 @@ import (
 	"wringer/reports/metric"
 )
 
-// Metrics is the table of what is measured of a fault. Each is read from the faults of the record.
+// Metrics is the table of a fault's measurements. Each is read from the faults of the record.
 var Metrics = []metric.Metric{
 	{Name: "detection", Unit: metric.NS, Class: metric.Recovery, Better: metric.Lower, At: metric.DuringFault, Needs: sends,
 		About: "Time from the fault's start to the first bad second.", Read: read(detection)},
@@ -17,11 +17,11 @@ var Metrics = []metric.Metric{
 
 var sends = metric.Needs{Consuming: metric.Operations}
 
-// round reads one fault of the record; false where it says nothing, so that only another round of its name can.
+// round reads one fault of the record. It returns false if the fault says nothing, so that only another round of its name can.
 type round func(f *metric.Facts, i int) (metric.Reading, bool)
 
-// read reads a metric of a stream and a fault. A stream that did not recover took forever. Of a fault with several rounds
-// the slowest decides; while one of them is unknown the slowest is only known to be at least so slow.
+// read reads a metric of a stream and a fault. The recovery of a stream that did not recover is infinite. For a fault with
+// several rounds the slowest decides. While one of them is unknown, the slowest is a lower bound.
 func read(one round) func(f *metric.Facts) metric.Reading {
 	return func(f *metric.Facts) metric.Reading {
 		var slowest, unknown *metric.Reading
@@ -82,8 +82,7 @@ func recovered(f *metric.Facts, i int) (metric.Reading, bool) {
 	return o, true
 }
 
-// cutOff says whether another round of the fault began, or a part of it still went on, within the seconds that recovery is
-// told by.
+// cutOff reports whether another round of the fault, or a part of it, was in force within the seconds that decide the recovery.
 func cutOff(faults []reports.Fault, i int) bool {
 	f := &faults[i]
 	soon := f.EndNS + int64(goodSeconds*time.Second) + int64(time.Second)

@@ -1,5 +1,5 @@
-// Package replays keeps the account of acknowledged operations that were sent again: whether a second result was taken, by
-// the window in which each operation was due and by the way in which it was sent again.
+// Package replays keeps the account of acknowledged operations that were sent again. It counts whether the target took a second
+// result, by the window in which each operation was due and by the kind of the replay.
 package replays
 
 import (
@@ -31,7 +31,7 @@ func New(stream string, identity drivers.Identity, windows []string) *Account {
 	return &Account{stream: stream, identity: identity, names: windows, windows: make([]tally, len(windows))}
 }
 
-// Replayed takes what came of sending an operation of a window again.
+// Replayed takes the outcome of sending an operation of a window again.
 func (r *Account) Replayed(window int, op *drivers.Op, kind drivers.ReplayKind, result *drivers.Replay) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -81,7 +81,7 @@ func (r *Account) addEvidence(window int, op *drivers.Op, kind drivers.ReplayKin
 	r.evidence = append(r.evidence, v)
 }
 
-// Finish closes the account; it is called once, when the last replay is over.
+// Finish closes the account. Call it once, when the last replay is over.
 func (r *Account) Finish(reports.Completeness) reports.Findings {
 	r.mu.Lock()
 	defer r.mu.Unlock()

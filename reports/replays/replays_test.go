@@ -37,7 +37,7 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// What was never sent again, or never decided, has not been shown.
+// A replay that was never sent, or never decided, shows nothing.
 func TestUntested(t *testing.T) {
 	violations := &Metrics[1]
 	for name, c := range map[string]struct {

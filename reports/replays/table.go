@@ -6,18 +6,18 @@ import (
 	"wringer/reports/metric"
 )
 
-// Metrics is the table of what becomes of replays. reports.Replays defines each.
+// Metrics is the table of the outcomes of replays. reports.Replays defines each.
 var Metrics = metric.Counts([]metric.Metric{
 	{Name: "replays", Needs: replayed, Better: metric.Neither, About: "Acked operations that were sent again."},
-	{Name: "replay_violations", Needs: replayed, Better: metric.Lower, About: "Replays with another result, or a second one taken."},
-	{Name: "replay_deviations", Needs: replayed, Better: metric.Lower, About: "Changed replays that were refused, though not with 422."},
-	{Name: "replays_undecided", Needs: replayed, Better: metric.Lower, About: "Replays without an answer, or with one that says nothing."},
+	{Name: "replay_violations", Needs: replayed, Better: metric.Lower, About: "Replays with another result, or with a second one."},
+	{Name: "replay_deviations", Needs: replayed, Better: metric.Lower, About: "Changed replays that were refused with a status other than 422."},
+	{Name: "replays_undecided", Needs: replayed, Better: metric.Lower, About: "Replays without an answer, or with an answer that decides nothing."},
 	{Name: "replays_skipped", Needs: replayed, Better: metric.Lower, About: "Operations chosen for a replay that were not sent again."},
 }, untested)
 
 var replayed = metric.Needs{Sending: metric.Replay, Consuming: metric.Operations}
 
-// untested says why a count shows nothing: what was never sent again, or never decided, has not been shown.
+// untested gives the reason why a count shows nothing: no replay was sent, or none was decided.
 func untested(f *metric.Facts, n int64) string {
 	r := f.Measures.Replays
 	if r.Sent == 0 {

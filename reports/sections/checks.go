@@ -6,7 +6,7 @@ import (
 	"wringer/reports"
 )
 
-// checks shows the counts of the checks that have no section of their own. The record describes each count.
+// checks shows the counts of the checks without a section of their own. The record describes each count.
 func (b *builder) checks() Section {
 	s := Section{Name: NameChecks, Title: "further checks", Rank: Usual}
 	var measured []reports.Described

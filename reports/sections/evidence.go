@@ -9,8 +9,8 @@ import (
 	"wringer/reports"
 )
 
-// Evidence returns a section for each kind of violation in each stream, in the order in which the record has them. The
-// Aside of a section says how many violations were counted and how many the record keeps; each row is one of these.
+// Evidence returns a section for each kind of violation in each stream, in the record's order. Each row is a violation that the
+// record keeps. The Aside gives the numbers of violations counted and kept.
 func Evidence(rec *reports.Record) []Section {
 	type group struct{ stream, kind string }
 	var order []group
@@ -57,7 +57,7 @@ func anchor(stream, count string) string {
 	return count + " in " + stream
 }
 
-// numbered says whether a violation of that kind is of an operation, which has a number; else it is of a record.
+// numbered reports whether a violation of that kind is of an operation, which has a number. Otherwise it is of a record.
 func numbered(s *reports.Stream, kind string) bool {
 	return !s.Consumes() || s.Of != "" && !slices.Contains([]string{"group_lost", "redelivered", "gap"}, kind)
 }

@@ -50,7 +50,7 @@ func faultRow(f *reports.Fault) Row {
 	return r
 }
 
-// did is a cell of what the run relies on: that a fault touched traffic, and was healed.
+// did is a cell for a condition of a valid run: the fault touched traffic, or was healed.
 func did(yes bool, done, not string) Cell {
 	if yes {
 		return Cell{Text: done, State: Good}
@@ -60,7 +60,7 @@ func did(yes bool, done, not string) Cell {
 
 const touchedNothing = "no traffic"
 
-// touched says how much traffic the fault met.
+// touched describes how much traffic the fault met.
 func touched(f *reports.Fault) string {
 	var met []string
 	if f.Connections != nil {
@@ -93,7 +93,8 @@ func directions(f *reports.Fault) string {
 	return fmt.Sprintf(" (%s to the target, %s from it)", reports.Bytes(to.Bytes), reports.Bytes(from.Bytes))
 }
 
-// detection is the time from the fault's start to the first bad second: of the stream that showed it first, and of the others.
+// detection is the time from the fault's start to the first bad second: of the stream that showed the fault first, and of the
+// others.
 func detection(f *reports.Fault) Cell {
 	text := byStream(f, f.DetectedBy, streamDetection)
 	if text == "" {

@@ -7,11 +7,11 @@ import (
 	"wringer/reports"
 )
 
-// alwaysLookedFor are the counts of copies. A stream that only consumes looks for copies in any case: a count of them that
-// is not there is not known.
+// alwaysLookedFor are the counts of copies. A stream that only consumes always looks for copies: a missing count of copies is
+// not known.
 var alwaysLookedFor = []string{"log_duplicates", "extra_copies"}
 
-// published are the counts that matter of what a stream that only consumes has read.
+// published are the counts that matter for the records that a consuming stream has read.
 var published = []string{"seen", "lost", "log_duplicates", "extra_copies", "order_violations", "gaps", "phantom", "unexpected", "foreign"}
 
 // integrity shows the counts of lost, repeated and reordered operations, or of the records that a stream has read.
@@ -61,7 +61,7 @@ func (b *builder) split() (names, missing []string) {
 	return names, missing
 }
 
-// measured says whether a count was measured in total or in some window. A count that is not known was measured.
+// measured reports whether a count was measured in total or in some window. A count that is not known was measured.
 func (b *builder) measured(name string) bool {
 	if b.integrityCell(b.stream.Total.Integrity, name).State != Unmeasured {
 		return true

@@ -6,10 +6,10 @@ import (
 	"wringer/reports"
 )
 
-// label is how reports call a count of the record.
+// label is the name of a record's count in reports.
 type label struct {
 	name, short string
-	vital       bool // among the counts of integrity
+	vital       bool // one of the counts of integrity
 }
 
 // labels are the labels of counts, by the counts' names in the record. The label of any other count is its name with spaces.

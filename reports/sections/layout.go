@@ -28,7 +28,7 @@ func (s Section) Within(most Rank) Section {
 	return s
 }
 
-// Overview is one table of what matters most of a stream: the columns up to a rank of its vital sections. It is empty where
+// Overview is one table of a stream's most important figures: the columns up to a rank of its vital sections. It is empty if
 // there are none.
 func Overview(all []Section, most Rank) Section {
 	var vital []Section
@@ -43,7 +43,7 @@ func Overview(all []Section, most Rank) Section {
 // InOverview says whether the section's rows are in the overview of its stream.
 func (s *Section) InOverview() bool { return s.Rank == Vital && s.ByWindow() }
 
-// Join puts the columns of sections beside each other that have the same rows, as the sections of a stream by window do.
+// Join puts the columns of sections with the same rows beside each other, such as the sections of a stream by window.
 func Join(all []Section) Section {
 	var joined Section
 	for i, s := range all {

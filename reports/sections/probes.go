@@ -100,7 +100,7 @@ func (b *builder) group() Section {
 	return s
 }
 
-// lag says how far the group was behind at most.
+// lag writes how far the group was behind at most.
 func (b *builder) lag() string {
 	gauges := reports.GroupGauges()
 	offsets := b.highest(gauges[0], func(v float64) string { return reports.Count(int64(v)) })

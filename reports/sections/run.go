@@ -42,7 +42,7 @@ func gateRow(g *reports.Gate) Row {
 	}
 	kind := kindOf(g.Unit)
 	seen := figure(kind, observed, g.Observed, g.Unit)
-	seen.State = Plain // the row's verdict says how to take it
+	seen.State = Plain // the row's verdict says whether the figure is good
 	return Row{Label: g.Expr, Code: true, Verdict: g.Verdict, Cells: []Cell{
 		seen, {Text: limit, Kind: kind, Value: g.Limit, Unit: g.Unit}, words(where), {Text: g.Why},
 	}}
@@ -63,7 +63,7 @@ func kindOf(unit string) Kind {
 	return Factor
 }
 
-// Validity says whether the load generator and the faults did what the plan said.
+// Validity shows whether the load generator and the faults followed the plan.
 func Validity(run *reports.Run) Section {
 	v := &run.Validity
 	s := Section{

@@ -4,7 +4,7 @@ import "wringer/reports"
 
 // Section is one measurement, or one part of the verdict: a table with its notes.
 type Section struct {
-	Name   string // of what it holds, the same in every report: Operations, Gates
+	Name   string // names its content, the same in every report: Operations, Gates
 	Title  string // in plain words: response time and outcomes of operations
 	Aside  string // a few words beside the title; may be empty
 	Stream string // the stream that was measured; empty for a section of the run
@@ -12,9 +12,9 @@ type Section struct {
 	Anchor string
 	// Verdict is of the whole section; empty where it has none.
 	Verdict reports.Verdict
-	// Rank is of the rows that are no total. A report with less room shows the totals alone.
+	// Rank is the rank of all rows except the total. A report with less room shows the totals alone.
 	Rank Rank
-	// Pairs says that each row is a name and its one value.
+	// Pairs: each row is a name and its one value.
 	Pairs bool
 	// Head names the columns. The first one is of the rows' labels, and the cells of a row stand under the others.
 	Head []Column
@@ -53,7 +53,7 @@ const (
 	columnOfWindows = "window"
 )
 
-// Rank says how soon something is left out where there is little room: the highest first.
+// Rank decides the order in which things are left out if there is little room: the highest first.
 type Rank int
 
 const (
@@ -62,13 +62,13 @@ const (
 	Full              // shown where there is room for everything
 )
 
-// Column names what stands in it.
+// Column describes one column.
 type Column struct {
 	Name  string // in plain words: indeterminate
 	Short string // the same where there is little room; empty: Name
 	Kind  Kind
 	Rank  Rank
-	// Plain says that the cells speak for themselves: a sentence of them needs no name before them.
+	// Plain: the cells speak for themselves, and a sentence of them needs no name before them.
 	Plain bool
 }
 
@@ -91,7 +91,7 @@ type Row struct {
 	Cells   []Cell
 }
 
-// Kind says what the texts of cells are.
+// Kind is the kind of the texts of cells.
 type Kind int
 
 const (
@@ -105,21 +105,21 @@ const (
 	Factor             // a plain number
 )
 
-// Numeric says whether the texts are figures, which a report aligns to the right.
+// Numeric reports whether the texts are figures, which a report aligns to the right.
 func (k Kind) Numeric() bool {
 	return k == Count || k == Share || k == Time || k == Rate || k == Factor
 }
 
-// State says how a cell is to be taken.
+// State is the meaning of a cell for the verdict.
 type State int
 
 const (
 	Plain      State = iota
 	Good             // as it should be
-	Bad              // a defect, or what a target failed to do
+	Bad              // a defect, or a failure of the target
 	Doubt            // it leaves the run undecided
-	Unmeasured       // there is no figure: nothing measured it
-	Unknown          // there is no figure: it was measured, and is not known
+	Unmeasured       // no figure: nothing measured it
+	Unknown          // no figure: it was measured, and is not known
 )
 
 // Cell is one text of a table, with the figure behind it.
@@ -127,16 +127,16 @@ type Cell struct {
 	Text  string
 	Kind  Kind
 	State State
-	// Value is the figure in Unit; nil where there is none, or where the text is no figure.
+	// Value is the figure in Unit; nil if there is none, or if the text is no figure.
 	Value *float64
 	Unit  string   // ns, ratio, count, per_second, or empty for a plain number
 	Notes []string // further lines of the same cell
-	// Anchor is that of the section with the evidence of the figure. The record may hold no such section.
+	// Anchor is the anchor of the section with the figure's evidence. The record may hold no such section.
 	Anchor string
 }
 
-// ByWindow says whether the rows are the windows of the run.
+// ByWindow reports whether the rows are the windows of the run.
 func (s *Section) ByWindow() bool { return len(s.Head) > 0 && s.Head[0].Name == columnOfWindows }
 
-// Empty says that the section has nothing to show.
+// Empty reports whether the section has nothing to show.
 func (s *Section) Empty() bool { return len(s.Rows) == 0 && len(s.Notes) == 0 }

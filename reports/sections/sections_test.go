@@ -147,13 +147,13 @@ func TestCells(t *testing.T) {
 	}
 }
 
-// The anchor of a count leads to its evidence, and the evidence says how much of it the record keeps.
+// The anchor of a count leads to its evidence, and the evidence gives the number that the record keeps.
 func TestEvidenceOfCounts(t *testing.T) {
 	rec := recordtest.Probed()
-	var told []string
+	var shown []string
 	anchors := make(map[string]bool)
 	for _, s := range sections.Evidence(rec) {
-		told = append(told, s.Title+": "+s.Aside)
+		shown = append(shown, s.Title+": "+s.Aside)
 		anchors[s.Anchor] = true
 	}
 	want := []string{
@@ -162,8 +162,8 @@ func TestEvidenceOfCounts(t *testing.T) {
 		"effect duplicate in orders: 212 counted, 60 kept as evidence",
 		"replay violation in orders: 6 counted, 1 kept as evidence",
 	}
-	if !slices.Equal(told, want) {
-		t.Errorf("got %q", told)
+	if !slices.Equal(shown, want) {
+		t.Errorf("got %q", shown)
 	}
 	all := sections.For(rec.Run, "orders")
 	for _, c := range [][2]string{{"integrity", "lost"}, {"integrity", "order violations"}, {"replays", "violations"}} {

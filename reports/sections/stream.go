@@ -23,15 +23,15 @@ func For(run *reports.Run, stream string) []Section {
 	return b.sections
 }
 
-// Load returns the sections of a stream for the report of a load test: its totals, and how its times are distributed. The
-// run must have a stream of that name.
+// Load returns the sections of a stream for the report of a load test: its totals, and the distributions of its times. The run
+// must have a stream of that name.
 func Load(run *reports.Run, stream string) []Section {
 	b := &builder{run: run, name: stream, stream: run.Streams[stream]}
 	b.add(b.totals(), b.times(), b.failures(), b.details(), b.messages(), b.defects(), b.checks(), b.histogram())
 	return b.sections
 }
 
-// Summary says in a line what a stream was: driver, model, plan, keys and where its effects were looked for.
+// Summary describes a stream in a line: driver, model, plan, keys and the place of its effects.
 func Summary(s *reports.Stream) string {
 	if s.Consumes() {
 		return strings.Join([]string{s.Driver, "sends nothing", "reads " + s.Effects, s.Plan}, " · ")

@@ -9,7 +9,7 @@ import (
 	"wringer/reports/sections"
 )
 
-// sheet is text of a limited width. All that comes from a record passes sections.OneLine before it is written.
+// sheet is text of a limited width. All text of a record passes sections.OneLine before the sheet gets it.
 type sheet struct {
 	strings.Builder
 	width int
@@ -36,7 +36,7 @@ func (s *sheet) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-// title begins a section. Its note breaks into lines where it does not fit beside it.
+// title begins a section. Its note breaks into lines if there is no room beside it.
 func (s *sheet) title(name, note string) {
 	name, note = sections.OneLine(name), sections.OneLine(note)
 	s.WriteString("\n")
@@ -65,8 +65,8 @@ func (s *sheet) mark(v reports.Verdict, text string) {
 	s.WriteString(s.paint(code, symbol) + " " + strings.Join(lines, "\n  ") + "\n")
 }
 
-// spread puts a value at the right end of a line that stands behind so many columns, or two spaces behind the text when
-// there is no room.
+// spread puts a value at the right end of a line that already has that many columns. Without room, the value stands two spaces
+// behind the text.
 func (s *sheet) spread(text, value string, indent int) string {
 	gap := s.width - indent - runes(text) - runes(value)
 	return text + strings.Repeat(" ", max(gap, 2)) + value
@@ -79,7 +79,7 @@ func (s *sheet) wrap(indent, text string) {
 	}
 }
 
-// split breaks text between words into lines of at most so many columns. A text that fits keeps its spaces.
+// split breaks text between words into lines of at most that many columns. A text that fits keeps its spaces.
 func split(text string, width int) []string {
 	if runes(text) <= width {
 		return []string{text}
@@ -106,7 +106,7 @@ func split(text string, width int) []string {
 	return append(lines, line)
 }
 
-// clip shortens text to so many columns.
+// clip shortens text to that many columns.
 func clip(text string, width int) string {
 	if runes(text) <= width {
 		return text

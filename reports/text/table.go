@@ -8,7 +8,7 @@ import (
 	"wringer/reports/sections"
 )
 
-// The marks of a table in place of words for which there is no room.
+// The marks in place of words for which a table has no room.
 const (
 	dash     = "-"
 	question = "?"
@@ -18,8 +18,8 @@ const (
 // leastLabel is the width to which a label shrinks before a table breaks into two.
 const leastLabel = 12
 
-// table writes a section as a table behind an indent of two. Figures are aligned to the right. Where the table is too wide
-// its gaps shrink, then its words, then its first column; what still has no room follows in a second table.
+// table writes a section as a table behind an indent of two. Figures are aligned to the right. If the table is too wide, its
+// gaps shrink, then its words, then its first column. Columns that still have no room follow in a second table.
 func (s *sheet) table(p sections.Section) {
 	if len(p.Rows) == 0 {
 		return
@@ -74,7 +74,7 @@ func newGrid(p sections.Section) *grid {
 		name := c.Brief()
 		switch {
 		case i == 0 && p.ByWindow():
-			name = "" // the rows say so themselves
+			name = "" // the rows show it themselves
 		case times[name] > 1:
 			name = c.Name
 		}
@@ -91,7 +91,7 @@ func newGrid(p sections.Section) *grid {
 	return g
 }
 
-// short is a mark for what was not measured or is not known: a table has no room for the words.
+// short is a mark for a figure that was not measured or is not known: a table has no room for the words.
 func short(c sections.Cell) string {
 	switch c.State {
 	case sections.Unmeasured:
@@ -125,7 +125,7 @@ func (g *grid) width(from, to int) int {
 	return 2 + min(g.column(0), leastLabel) + g.numbers(from, to)
 }
 
-// fits says whether the whole grid has room, its labels in full.
+// fits reports whether the whole grid has room, its labels in full.
 func (g *grid) fits(width int) bool { return 2+g.column(0)+g.numbers(1, len(g.head)) <= width }
 
 func (g *grid) replace(text, with string) {
@@ -184,7 +184,7 @@ func (s *sheet) bars(p sections.Section) {
 	g.write(s, 1, len(g.head))
 }
 
-// bar is n of most as a bar in eighths of a column; what is above 0 shows.
+// bar is n of most as a bar in eighths of a column; a value above 0 is never invisible.
 func bar(n, most float64) string {
 	if n <= 0 || most <= 0 {
 		return ""

@@ -1,4 +1,4 @@
-// Package text renders a record as the summary that stands in a terminal at the end of a run.
+// Package text renders a record as the summary in a terminal at the end of a run.
 package text
 
 import (
@@ -11,7 +11,7 @@ import (
 
 // Options of Render.
 type Options struct {
-	// Width of the terminal in columns; 0 is 80, and less than 60 is 60. Nothing but an unbreakable word exceeds it.
+	// Width of the terminal in columns; 0 means 80, and less than 60 means 60. Only an unbreakable word exceeds it.
 	Width int
 	// Color uses ANSI colours.
 	Color bool
@@ -39,8 +39,8 @@ func Render(w io.Writer, rec *reports.Record, opt Options) error {
 	return s.end(w, run)
 }
 
-// RenderLoad writes the record of a run of one stream, as `wringer load` has it: the stream's times are in full
-// instead of by window, and there are no faults and windows.
+// RenderLoad writes the record of a run of one stream, for `wringer load`. The stream's times are in full instead of by window,
+// and there are no faults and windows.
 func RenderLoad(w io.Writer, rec *reports.Record, opt Options) error {
 	run := rec.Run
 	s := newSheet(opt)
@@ -55,13 +55,13 @@ func RenderLoad(w io.Writer, rec *reports.Record, opt Options) error {
 
 // verdict writes the verdict with its reason, and the gates.
 func (s *sheet) verdict(run *reports.Run) {
-	// The other reasons stand with the gates, faults and validity that they come from.
+	// The other reasons stand with the gates, faults and validity from which they come.
 	s.mark(run.Verdict, strings.ToUpper(string(run.Verdict))+"  "+run.Name)
 	s.wrap("  ", run.Headline())
 	s.part(sections.Gates(run))
 }
 
-// end writes the findings, which run it was, and the validity, and hands the sheet over.
+// end writes the findings, the run's identity and the validity, and hands the sheet over.
 func (s *sheet) end(w io.Writer, run *reports.Run) error {
 	s.part(sections.Findings(run))
 	s.part(sections.About(run))
@@ -70,7 +70,7 @@ func (s *sheet) end(w io.Writer, run *reports.Run) error {
 	return err
 }
 
-// part writes a section of the run under a title of its own.
+// part writes a section of the run under its own title.
 func (s *sheet) part(p sections.Section) {
 	if p.Empty() {
 		return
@@ -94,18 +94,18 @@ func (s *sheet) part(p sections.Section) {
 	}
 }
 
-// marked writes rows behind the symbols of their verdicts, with their first cell at the right end. The cells that do not
-// matter everywhere are left out of a row that passed.
+// marked writes rows behind the symbols of their verdicts, with their first cell at the right end. A row that passed leaves out
+// the cells of low rank.
 func (s *sheet) marked(p sections.Section) {
 	short, long := p.Within(sections.Vital), p.Within(sections.Usual)
 	for i := range p.Rows {
-		told := &long
+		rows := &long
 		if p.Rows[i].Verdict == reports.Pass {
-			told = &short
+			rows = &short
 		}
-		r := told.Rows[i]
+		r := rows.Rows[i]
 		s.mark(r.Verdict, s.spread(sections.OneLine(r.Label), r.Cells[0].Text, 4))
-		rest := *told
+		rest := *rows
 		rest.Head, r.Cells = rest.Head[1:], r.Cells[1:]
 		if clauses := rest.Clauses(&r); len(clauses) > 0 {
 			s.wrap("    ", strings.Join(clauses, "; "))
@@ -113,7 +113,7 @@ func (s *sheet) marked(p sections.Section) {
 	}
 }
 
-// stream writes the sections of a stream: a table of what matters most, and the totals of the others in lines.
+// stream writes the sections of a stream: a table of the most important figures, and the totals of the others in lines.
 func (s *sheet) stream(all []sections.Section) {
 	s.table(sections.Overview(all, sections.Vital))
 	for _, section := range all {
@@ -166,7 +166,7 @@ func (s *sheet) load(all []sections.Section) {
 	}
 }
 
-// evidence says how much evidence the record keeps.
+// evidence writes how much evidence the record keeps.
 func (s *sheet) evidence(all []sections.Section) {
 	if len(all) == 0 {
 		return

@@ -74,7 +74,7 @@ func TestColoursChangeNothingElse(t *testing.T) {
 	}
 }
 
-// What a target answered must not command the terminal.
+// A target's answer must not control the terminal.
 func TestNothingCommandsTheTerminal(t *testing.T) {
 	rec := recordtest.Hostile()
 	rec.Run.Why = []string{"\x1b]0;owned\a \u202e turned \u009b31m"}
@@ -110,7 +110,7 @@ func TestEverySectionIsShown(t *testing.T) {
 	}
 }
 
-// A table that has no room for all of its columns goes on in a second one.
+// A table without room for all of its columns continues in a second one.
 func TestAWideTableBreaks(t *testing.T) {
 	p := sections.Section{Head: []sections.Column{{Name: "window"}}, Rows: []sections.Row{{Label: "a window with a long name"}}}
 	for i := range 12 {

@@ -1,5 +1,5 @@
-// Package vegeta writes attempts as results in the encoding of vegeta (github.com/tsenart/vegeta), so that `vegeta report`
-// and `vegeta plot` read them. It is told of operations while a run goes on; everything else of a run is in its record.
+// Package vegeta writes attempts as results in the encoding of vegeta (github.com/tsenart/vegeta), so that `vegeta report` and
+// `vegeta plot` can read them. It receives operations while a run goes on; all other facts of a run are in its record.
 package vegeta
 
 import (
@@ -21,14 +21,14 @@ import (
 )
 
 const (
-	// queued bounds what waits for the writer, held what waits for results before it: `vegeta plot` wants the results of an
-	// attack numbered in the order of their time, and attempts end in another.
+	// queued bounds the entries that wait for the writer. held bounds the results that wait for earlier ones: `vegeta plot`
+	// needs the results of an attack numbered in the order of their time, and attempts end in another order.
 	queued = 1 << 16
 	held   = 1 << 20
 )
 
-// Results writes to one file. Its methods but Close are safe for concurrent use, and do not block: a result that finds the
-// queue full is lost, and Close says so.
+// Results writes to one file. Its methods except Close are safe for concurrent use, and do not block. A result that finds the
+// queue full is lost, and Close reports the loss.
 type Results struct {
 	queue chan entry
 	stop  chan struct{}
@@ -38,7 +38,7 @@ type Results struct {
 	mu      sync.RWMutex
 	attacks map[string]*attack
 
-	// Of the writer alone.
+	// used by the writer alone
 	out     *bufio.Writer
 	encode  vegeta.Encoder
 	holds   int
@@ -63,7 +63,7 @@ type result struct {
 	err         string
 }
 
-// entry is a result, or the news that all that was planned before settled is known.
+// entry is a result, or the notice that all operations planned before settled are known.
 type entry struct {
 	attack  *attack
 	result  result
@@ -82,8 +82,8 @@ func New(w io.Writer) *Results {
 	return r
 }
 
-// Begin names a stream before its first operation. place is where it sends, as in POST http://host/path; epoch is the zero
-// of the run's clock.
+// Begin names a stream before its first operation. place is the target, as in POST http://host/path. epoch is the zero of the
+// run's clock.
 func (r *Results) Begin(stream, place string, epoch time.Time) {
 	a := &attack{name: stream, url: place, epoch: epoch}
 	if method, url, ok := strings.Cut(place, " "); ok && method == strings.ToUpper(method) {
@@ -111,8 +111,8 @@ func (r *Results) Ended(stream string, e *reports.Ended) {
 	}
 }
 
-// Settled says that every operation of the stream that was planned before until is over, and was told. News that finds the
-// queue full is left out: there will be more.
+// Settled announces that every operation of the stream that was planned before until is over, and was handed over. A notice
+// that finds the queue full is left out: more will follow.
 func (r *Results) Settled(stream string, until time.Duration) {
 	r.mu.RLock()
 	a := r.attacks[stream]
@@ -126,8 +126,8 @@ func (r *Results) Settled(stream string, until time.Duration) {
 	}
 }
 
-// newResult tells an attempt as vegeta does: from its send. vegeta counts a status of 200 to 399 as a success; so an answer
-// that failed a check has none, and an ack without a status, of another protocol, has 200.
+// newResult describes an attempt as vegeta does: from its send. vegeta counts a status of 200 to 399 as a success. So an answer
+// that failed a check has no status, and an ack without a status, of another protocol, has 200.
 func newResult(at *drivers.Attempt) result {
 	out := result{at: at.Sent, latency: at.Done - at.Sent, in: at.In, out: at.Out, status: uint16(at.Status)}
 	switch {
@@ -143,7 +143,8 @@ func newResult(at *drivers.Attempt) result {
 	return out
 }
 
-// Close writes what is left and waits for it. The error says what is missing from the file.
+// Close writes the remaining results and waits for the writer. The error names the number of results that are missing from the
+// file.
 func (r *Results) Close() error {
 	close(r.stop)
 	<-r.done
@@ -167,7 +168,7 @@ func (r *Results) write() {
 	}
 }
 
-// finish writes everything that was told before Close.
+// finish writes all results that arrived before Close.
 func (r *Results) finish() {
 	for {
 		select {

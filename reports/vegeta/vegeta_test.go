@@ -96,7 +96,7 @@ func TestResultsAreVegetas(t *testing.T) {
 	if len(all) != len(want) {
 		t.Errorf("%d results, want %d", len(all), len(want))
 	}
-	// What `vegeta report` and `vegeta plot` do.
+	// The same steps as in `vegeta report` and `vegeta plot`.
 	var metrics vegeta.Metrics
 	p := plot.New()
 	for i := range all {
@@ -150,7 +150,7 @@ func TestManyWriters(t *testing.T) {
 	p.Close()
 }
 
-// stuck is a disk that takes nothing until it is let go.
+// stuck is a disk that takes nothing until it is released.
 type stuck struct{ release chan struct{} }
 
 func (s stuck) Write(b []byte) (int, error) { <-s.release; return len(b), nil }

@@ -20,13 +20,13 @@ type Config map[string]*Program
 
 // Program is one local program.
 type Program struct {
-	Command []string          `yaml:"command" jsonschema:"required" jsonschema_description:"The program and its arguments; no shell looks at them."`
+	Command []string          `yaml:"command" jsonschema:"required" jsonschema_description:"The program and its arguments; no shell interprets them."`
 	Env     map[string]string `yaml:"env" jsonschema_description:"Environment variables, beside the harness's own."`
 	Dir     string            `yaml:"dir" jsonschema_description:"The working directory. Default: the harness's own."`
 	Ports   []string          `yaml:"ports" jsonschema_description:"Names of free loopback ports, which follow each other: ${processes.PROCESS.NAME} is the address, ${processes.PROCESS.NAME.port} the number."`
-	Ready   *ready.Config     `yaml:"ready" jsonschema_description:"How to see that it works. Default: its first port takes connections; without ports, that it runs."`
-	Needs   []string          `yaml:"needs" jsonschema_description:"Processes that must be ready before this one is started."`
-	Grace   time.Duration     `yaml:"grace" jsonschema_description:"How long it may take to end when it is asked to, before it is killed. Default 5s."`
+	Ready   *ready.Config     `yaml:"ready" jsonschema_description:"How to see that the program works. Default: its first port takes connections; without ports: the program runs."`
+	Needs   []string          `yaml:"needs" jsonschema_description:"Processes that must be ready before this one starts."`
+	Grace   time.Duration     `yaml:"grace" jsonschema_description:"The time between the request to end and the kill. Default 5s."`
 }
 
 const (
@@ -73,7 +73,7 @@ func (p *Program) check(problem func(field, message string)) {
 		case !name.MatchString(port):
 			problem("ports", fmt.Sprintf("%q is no name: write letters, digits, - and _", port))
 		case port == "pid":
-			problem("ports", "pid is the number of the process; take another name")
+			problem("ports", "pid is the number of the process; choose another name")
 		case slices.Contains(p.Ports[:i], port):
 			problem("ports", "two ports are named "+port)
 		}
@@ -91,8 +91,8 @@ func (p *Program) check(problem func(field, message string)) {
 
 func (c *Config) names() []string { return slices.Sorted(maps.Keys(*c)) }
 
-// order is the starting order: each program after those it needs, otherwise by name. stuck lists the programs that can
-// never start.
+// order is the starting order: each program after those it needs, otherwise by name. stuck lists the programs that can never
+// start.
 func (c *Config) order() (order, stuck []string) {
 	left := c.names()
 	for {

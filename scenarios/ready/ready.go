@@ -1,5 +1,5 @@
-// Package ready is the `ready:` part of a target's program or container: one way to see that it works. Whatever starts the part
-// asks the Probe again and again until the answer is nil.
+// Package ready is the `ready:` part of a target's program or container: one way to see that the part works. The target that
+// starts the part asks the Probe again and again until the answer is nil.
 package ready
 
 import (
@@ -24,14 +24,14 @@ type Config struct {
 	TCP    string        `yaml:"tcp" jsonschema_description:"Address that takes connections."`
 	HTTP   string        `yaml:"http" jsonschema_description:"URL that answers with a status below 400."`
 	GRPC   string        `yaml:"grpc" jsonschema_description:"Address whose grpc.health.v1 service says SERVING."`
-	Log    string        `yaml:"log" jsonschema_description:"Regular expression that a line of its output matches."`
-	Within time.Duration `yaml:"within" jsonschema_description:"How long it may take to be ready. Default 30s."`
+	Log    string        `yaml:"log" jsonschema_description:"Regular expression that must match a line of the part's output."`
+	Within time.Duration `yaml:"within" jsonschema_description:"The most time until the part is ready. Default 30s."`
 }
 
 // MaxWithin bounds Within: the runner gives a target a minute to start.
 const MaxWithin = 50 * time.Second
 
-// Check reports what is wrong, by the field's name below the part. A nil Config has no problem.
+// Check reports problems, by the field's name below the part. A nil Config has no problem.
 func (c *Config) Check(problem func(field, message string)) {
 	if c == nil {
 		return
@@ -44,11 +44,11 @@ func (c *Config) Check(problem func(field, message string)) {
 		problem("ready.log", fmt.Sprintf("%q is no regular expression: %v", c.Log, err))
 	}
 	if c.Within > MaxWithin {
-		problem("ready.within", fmt.Sprintf("%v is more than the most, %v", c.Within, MaxWithin))
+		problem("ready.within", fmt.Sprintf("%v is more than the maximum of %v", c.Within, MaxWithin))
 	}
 }
 
-// Fill is c with each text replaced by what text makes of it; nil for a nil c.
+// Fill is c with each text replaced by the result of text; nil for a nil c.
 func (c *Config) Fill(text func(string) string) *Config {
 	if c == nil {
 		return nil
@@ -58,7 +58,7 @@ func (c *Config) Fill(text func(string) string) *Config {
 	return &out
 }
 
-// Addresses are host:port of what a Probe will ask, for a caller that has to allow them first. A log needs none.
+// Addresses are the host:port that a Probe will ask, for a caller that has to allow them first. A log needs none.
 func (c *Config) Addresses() []string {
 	switch {
 	case c == nil:
@@ -75,8 +75,8 @@ func (c *Config) Addresses() []string {
 	return nil
 }
 
-// Probe makes the way to ask. A nil c asks whether first, the address of the part's first port, takes connections; where first is
-// empty too, the Probe is nil: a part that runs works.
+// Probe makes the probe. A nil c asks whether first, the address of the part's first port, takes connections. If first is empty
+// too, the Probe is nil: a running part counts as working.
 func (c *Config) Probe(first string) (*Probe, error) {
 	if c == nil {
 		if first == "" {
@@ -107,25 +107,25 @@ func (c *Config) Probe(first string) (*Probe, error) {
 
 // Probe asks whether a part works. Its methods are safe for concurrent use.
 type Probe struct {
-	// Within is how long the part may take; 0: the default of whatever starts it.
+	// Within is the time that the part may take; 0: the default of the target that starts the part.
 	Within time.Duration
 
 	ask func(context.Context) error
-	log *watcher // nil unless a line of the part's output says that it works
+	log *watcher // nil unless a line of the part's output shows that the part works
 }
 
-// Ready is nil when the part works, and else says why it does not seem to. It asks once, over a connection of its own, and blocks
-// until there is an answer or ctx ends.
+// Ready returns nil when the part works, and otherwise the reason why it does not seem to. It asks once, over a connection of
+// its own, and blocks until there is an answer or ctx ends.
 func (p *Probe) Ready(ctx context.Context) error { return p.ask(ctx) }
 
-// Begin is called before each start of the part: what an earlier life wrote counts no more.
+// Begin is called before each start of the part: output of an earlier life does not count any more.
 func (p *Probe) Begin() {
 	if p.log != nil {
 		p.log.begin()
 	}
 }
 
-// Output is where the part's output has to go on its way to next, which may be nil.
+// Output returns a writer for the part's output, which passes everything on to next. next may be nil.
 func (p *Probe) Output(next io.Writer) io.Writer {
 	if p.log == nil {
 		return next

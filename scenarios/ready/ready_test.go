@@ -88,7 +88,7 @@ func TestGRPC(t *testing.T) {
 	}
 }
 
-// TestSilence: a target that accepts and says nothing is not ready, and holds nobody up beyond the context.
+// TestSilence: a target that accepts and sends nothing is not ready, and blocks no caller beyond the context.
 func TestSilence(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -156,10 +156,10 @@ func TestNothingToAsk(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	for want, c := range map[string]*Config{
-		"":                                      {HTTP: "http://x/", Within: MaxWithin},
-		"ready: takes exactly one key":          {},
-		"ready: takes exactly one key of":       {TCP: "x", Log: "y"},
-		"ready.log: \"(\" is no regular":        {Log: "("},
+		"":                                  {HTTP: "http://x/", Within: MaxWithin},
+		"ready: takes exactly one key":      {},
+		"ready: takes exactly one key of":   {TCP: "x", Log: "y"},
+		"ready.log: \"(\" is no regular":    {Log: "("},
 		"ready.within: 1h0m0s is more than the": {TCP: "x", Within: time.Hour},
 	} {
 		var got []string

@@ -9,13 +9,13 @@ import (
 	"sync"
 )
 
-// watcher looks for a line in what passes through it.
+// watcher looks for a matching line in the output that passes through.
 type watcher struct {
 	line *regexp.Regexp
 	next io.Writer
 
 	mu   sync.Mutex
-	part []byte // of a line whose end has not come
+	part []byte // the begin of a line whose end has not come
 	seen bool
 }
 
@@ -24,7 +24,7 @@ const longestLine = 64 << 10
 
 var errNoLine = errors.New("no line of its output matched ready.log yet")
 
-// begin forgets what an earlier life of the process wrote.
+// begin forgets the output of an earlier life of the process.
 func (w *watcher) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

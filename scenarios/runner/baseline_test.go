@@ -12,7 +12,7 @@ import (
 	"wringer/scenarios"
 )
 
-// failing acks all but the operations from a time on.
+// failing acks all operations except those from a time on.
 func failing(from time.Duration) *memory {
 	return &memory{do: func(ctx context.Context, env *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
 		if env.Clock() >= from {
@@ -24,7 +24,7 @@ func failing(from time.Duration) *memory {
 	}}
 }
 
-// Nothing is broken on a target that is not healthy, and the run is neither passed nor failed for it.
+// No fault is injected on a target that is not healthy, and the run neither passes nor fails.
 func TestSteadyStateFirst(t *testing.T) {
 	slow := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
 		ack(ctx, at, 300*time.Millisecond)
@@ -59,7 +59,7 @@ func TestSteadyStateFirst(t *testing.T) {
 				if run.Verdict != reports.Inconclusive || run.Exit != reports.ExitInconclusive || !strings.Contains(run.Why[0], "the target was not healthy before anything was broken: ") {
 					t.Errorf("verdict %s, exit %d: %q", run.Verdict, run.Exit, run.Why)
 				}
-				// What was under way had its timeout.
+				// an operation under way may take its timeout
 				if run.DurationNS > int64(4*time.Second+scenarios.DefaultTimeout)+1 {
 					t.Errorf("it went on for %v", time.Duration(run.DurationNS))
 				}
@@ -68,7 +68,7 @@ func TestSteadyStateFirst(t *testing.T) {
 	}
 }
 
-// A run that is given up heals, ends early, and is never a pass.
+// An aborted run heals, ends early, and is never a pass.
 func TestAbort(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sc := scenario(t, scenarios.Timing{Duration: 60 * time.Second}, []scenarios.Stream{openStream("a", 10, failing(6*time.Second))}, "a.p50 < 1s during baseline")
@@ -89,7 +89,7 @@ func TestAbort(t *testing.T) {
 				t.Errorf("%s: %s, %s", g.Expr, g.Verdict, g.Why)
 			}
 		}
-		// What the fault did until then is told; what became of it after is not known.
+		// The record holds the fault's effect until then; its later effect is not known.
 		if got := run.Faults[0]; got.DetectionNS == nil || *got.DetectionNS != int64(2*time.Second) || got.Recovered != nil {
 			t.Errorf("the fault is told as %+v", got)
 		}

@@ -13,27 +13,34 @@ import (
 	"wringer/faults"
 )
 
-// bounds keep a run from loading or breaking systems of others. Dials go to this machine and to private networks, and elsewhere
-// only to hosts that the user allowed by name. Safe for concurrent use.
+// bounds keep a run from loading or breaking other people's systems. A run may dial this machine and private networks, and
+// other hosts only if the user allowed them by name. bounds are safe for concurrent use.
 type bounds struct {
 	allowed []string
+	strict  bool // private networks are not allowed either
 	resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 
-	known  sync.Map // by host: nil when it may be dialled, else an error
+	known  sync.Map // by host: nil if it may be dialled, otherwise an error
 	broken atomic.Pointer[beyond]
 	// stop is called at the first dial beyond the bounds, if it is set.
 	stop atomic.Pointer[context.CancelCauseFunc]
 }
 
 // beyond is the error of a dial that was refused.
-type beyond struct{ host string }
+type beyond struct {
+	host   string
+	strict bool
+}
 
 func (b beyond) Error() string {
+	if b.strict {
+		return fmt.Sprintf("%s is no loopback address: add --allow %s if it may be loaded", b.host, b.host)
+	}
 	return fmt.Sprintf("%s is neither on this machine nor in a private network: add --allow %s if it may be loaded", b.host, b.host)
 }
 
-func newBounds(allowed []string) *bounds {
-	return &bounds{allowed: allowed, resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
+func newBounds(allowed []string, strict bool) *bounds {
+	return &bounds{allowed: allowed, strict: strict, resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
 		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	}}
 }
@@ -68,7 +75,7 @@ func (b *bounds) check(ctx context.Context, network, address string) error {
 		b.known.Store(host, nil)
 		return nil
 	}
-	outside := beyond{host}
+	outside := beyond{host, b.strict}
 	b.known.Store(host, outside)
 	if b.broken.CompareAndSwap(nil, &outside) {
 		if stop := b.stop.Load(); stop != nil {
@@ -78,12 +85,16 @@ func (b *bounds) check(ctx context.Context, network, address string) error {
 	return outside
 }
 
-// local says whether every address of a host is allowed.
+// local reports whether every address of a host is allowed.
 func (b *bounds) local(ctx context.Context, host string) (bool, error) {
 	if slices.ContainsFunc(b.allowed, func(a string) bool { return strings.EqualFold(a, host) }) {
 		return true, nil
 	}
-	if ip, err := netip.ParseAddr(host); err == nil {
+	ip, err := netip.ParseAddr(host)
+	if b.strict {
+		return err == nil && ip.Unmap().IsLoopback() || strings.EqualFold(host, "localhost"), nil
+	}
+	if err == nil {
 		return private(ip), nil
 	}
 	all, err := b.resolve(ctx, host)
@@ -93,7 +104,7 @@ func (b *bounds) local(ctx context.Context, host string) (bool, error) {
 	return !slices.ContainsFunc(all, func(ip netip.Addr) bool { return !private(ip) }), nil
 }
 
-// private says whether an address is of this machine or of a private network. The unspecified address is this machine.
+// private reports whether an address is of this machine or of a private network. The unspecified address is this machine.
 func private(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsUnspecified()

@@ -16,7 +16,7 @@ import (
 
 func TestBounds(t *testing.T) {
 	names := map[string]string{"inner.test": "10.1.2.3", "outer.test": "93.184.216.34", "both.test": "10.1.2.3 93.184.216.34"}
-	b := newBounds([]string{"Allowed.test", "8.8.8.8"})
+	b := newBounds([]string{"Allowed.test", "8.8.8.8"}, false)
 	b.resolve = func(_ context.Context, host string) (all []netip.Addr, err error) {
 		for text := range strings.FieldsSeq(names[host]) {
 			all = append(all, netip.MustParseAddr(text))
@@ -45,7 +45,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// A run that would leave its bounds ends at once and leaves nothing.
+// A run that would leave its bounds ends at once, and leaves nothing behind.
 func TestRunKeepsItsBounds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := &memory{do: func(ctx context.Context, env *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {

@@ -19,7 +19,8 @@ import (
 	"wringer/scenarios"
 )
 
-// A check with a package of its own and one line in the table of checks is known by the gates, the record and every report.
+// A check with its own package needs one line in the table of checks. Then the gates, the record and every report have its
+// metrics.
 func TestCheckOfItsOwn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := &memory{do: func(ctx context.Context, env *drivers.Env, op *drivers.Op, at *drivers.Attempt) {

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// closeLimit bounds the closing of each thing that a run opened.
+// closeLimit bounds each close.
 const closeLimit = 15 * time.Second
 
-// limited is a close that is given closeLimit.
+// limited is a close with the bound closeLimit.
 func limited(close func(context.Context) error) func() error {
 	return func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
@@ -19,10 +19,10 @@ func limited(close func(context.Context) error) func() error {
 	}
 }
 
-// errLeftBehind says that something did not end in time; the log names it.
+// errLeftBehind says that a close did not end in time; the log names it.
 var errLeftBehind = errors.New("closing did not end: something of this run is left behind")
 
-// closers close what was opened, the last opened first.
+// closers holds the close functions of a run, called in reverse order.
 type closers struct {
 	log   *slog.Logger
 	funcs []func() error

@@ -13,7 +13,7 @@ import (
 	"wringer/scenarios/runner/judge"
 )
 
-// collector folds what the streams recorded, once a second.
+// collector folds the recordings of the streams, once a second.
 type collector struct {
 	step    *step
 	mu      sync.Mutex // guards all below and the tallies
@@ -27,8 +27,8 @@ type collector struct {
 }
 
 // collect starts collecting. fail ends the run: because the harness failed, or by the scenario's own rules. The returned
-// function collects the rest and hands it out. It is called when every stream has ended and everything was observed; ended is
-// the end of the measured part.
+// function collects the rest and returns it. Call it when every stream has ended and observation is over; ended is the end of
+// the measured part.
 func (s *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Duration)) {
 	c := &collector{step: s, cores: make(map[int]float64), state: make(map[string]string), limited: make(map[string]int)}
 	c.aborts, c.abort = judge.NewAborts(s.sc.Abort), fail
@@ -62,8 +62,8 @@ func (s *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Dur
 	}
 }
 
-// untilSecond is the time to the next whole second of the run's clock, and a little more: every operation that was due in the
-// second has then begun.
+// untilSecond is the time to the next whole second of the run's clock, and a little more. By then every operation that was due
+// in the second has begun.
 func (s *step) untilSecond() time.Duration {
 	const settle = 5 * time.Millisecond
 	now := s.clock()
@@ -98,7 +98,7 @@ func (c *collector) tick(fail context.CancelCauseFunc) {
 	c.watcher.notify()
 }
 
-// gather takes the slots that can no longer change into the stream's tally. rest: all that is left.
+// gather takes the slots that can no longer change into the stream's tally. rest: all remaining slots.
 func (c *collector) gather(m *member, rest bool) {
 	s := c.step
 	taken, until := m.take(rest)
@@ -119,11 +119,12 @@ func (c *collector) gather(m *member, rest bool) {
 	})
 }
 
-// saturatedLag is the lag from which a generator that has used up its CPU counts as saturated.
+// saturatedLag is the lag from which a load generator that has used up its CPU counts as saturated.
 const saturatedLag = 10 * time.Millisecond
 
-// limits says whether the load generator was saturated in a second of a stream: it was late, it dropped operations, or it had used
-// up the CPU. Without CPU a closed model cannot show its own lag, and a client library may block the sender.
+// limits reports whether the load generator was saturated in a second of a stream: it was late, it dropped operations, or it
+// had used up the CPU. The CPU counts because a closed model cannot show its own lag, and a client library may block the
+// sender.
 func (c *collector) limits(m *member, start time.Duration, cell *metrics.Cell) bool {
 	if m.traffic == nil { // the members of a group run in this process
 		return m.observer.Group != nil && saturated(c.cores[int(start/time.Second)])
@@ -149,7 +150,7 @@ func (c *collector) gauges(m *member, now time.Duration) {
 	}
 }
 
-// baselineHealthy says whether the target is as the gates on the baseline want it, and why not.
+// baselineHealthy reports whether the target meets the gates on the baseline, and if not, why.
 func (c *collector) baselineHealthy() (healthy bool, why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -38,7 +38,7 @@ func (s *step) conclude(drained time.Duration, ending judge.Ending) (*reports.Ru
 	return run, nil
 }
 
-// facts gathers what the verdict is made of, apart from what the checks found.
+// facts gathers the input of the verdict, apart from the findings of the checks.
 func (s *step) facts(ending judge.Ending) *judge.Facts {
 	c := s.collector
 	f := &judge.Facts{
@@ -59,7 +59,7 @@ func (s *step) facts(ending judge.Ending) *judge.Facts {
 	return f
 }
 
-// unhealthy is the record of a run whose target could not even be prepared for.
+// unhealthy is the record of a run whose target did not even let the streams open.
 func (s *step) unhealthy(cause error) (*reports.Run, error) {
 	s.begin()
 	s.machine, s.collector = newMachine(s.opt.Network.Virtual), &collector{step: s}
@@ -70,7 +70,7 @@ func (s *step) unhealthy(cause error) (*reports.Run, error) {
 	return run, s.folder.Finish(run, nil)
 }
 
-// record assembles what was measured until ended; drained is the end of the drain.
+// record assembles the measurements until ended; drained is the end of the drain.
 func (s *step) record(ended, drained time.Duration) *reports.Run {
 	run := &reports.Run{
 		Schema: reports.Schema, Name: s.sc.Name, About: s.sc.About, Seed: s.sc.Seed, ID: s.id, Version: s.opt.Version,
@@ -89,7 +89,7 @@ func (s *step) record(ended, drained time.Duration) *reports.Run {
 	return run
 }
 
-// described says in the record what the checks of the language count.
+// described puts the descriptions of the checks' counts into the record.
 func described(checks []metric.Check) []reports.Described {
 	var all []reports.Described
 	for _, c := range checks {
@@ -134,7 +134,7 @@ func streamRecord(m *member, ended time.Duration) *reports.Stream {
 	return out
 }
 
-// stepRecords tells what became of the steps of a chain, nil when the stream is none.
+// stepRecords describes the steps of a chain; nil when the stream is none.
 func stepRecords(m *member, windows []string) []reports.Step {
 	var out []reports.Step
 	for i, name := range m.spec.Describe().Steps {
@@ -148,7 +148,7 @@ func stepRecords(m *member, windows []string) []reports.Step {
 	return out
 }
 
-// streamIndex is the place of a stream among those that are open, -1 when it is none.
+// streamIndex is the place of a stream among the open ones, -1 when it is not open.
 func (s *step) streamIndex(name string) int {
 	for i, m := range s.streams {
 		if m.spec.Name == name {

@@ -13,7 +13,7 @@ import (
 	"wringer/scenarios/runner/watch"
 )
 
-// consumer opens a stream that sends nothing and reads what others publish.
+// consumer opens a stream that sends nothing and reads the records of others.
 func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
 	env := s.env(spec)
 	m := &member{spec: spec, env: env, plan: s.planOf(spec.Name)}
@@ -35,8 +35,8 @@ func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
 	return nil
 }
 
-// group opens the group of consumers that reads beside the stream's source, if there is one. Its members are under test:
-// where a fault names the stream, its link lies between them and the brokers.
+// group opens the group of consumers that reads beside the stream's source, if there is one. Its members are under test: if a
+// fault names the stream, its link lies between the members and the brokers.
 func (s *step) group(ctx context.Context, m *member) error {
 	if !m.spec.Consume.Describe().Grouped {
 		return nil
@@ -91,8 +91,8 @@ func (s *step) keyOf(spec *scenarios.Stream) func(seq uint64) uint64 {
 	return drivers.KeysOf(traffic.Seed(s.sc.Seed, spec.Name), spec.Keys)
 }
 
-// join opens the checks of the language, and lets every check take what it follows. The checks of a consumer follow the
-// operations of the stream that they look for; so all streams are open by now.
+// join opens the checks of the language, and lets every check follow its events. The checks of a consumer follow the operations
+// of the stream that they look for, so all streams are open by now.
 func (s *step) join() {
 	for _, m := range s.streams {
 		s.openChecks(m)

@@ -31,7 +31,7 @@ func (p numberedPlace) Describe() drivers.SourceDescription {
 	return drivers.SourceDescription{Sequenced: p.numbered}
 }
 
-// publish appends what the target makes of operation seq.
+// publish appends the target's record of operation seq.
 func publish(l *ledgerLog, d drivers.Delivery) {
 	l.mu.Lock()
 	d.Position = drivers.PositionIn(0, int64(len(l.records)))
@@ -43,7 +43,7 @@ func publish(l *ledgerLog, d drivers.Delivery) {
 	}
 }
 
-// target acks each operation and publishes it so many times.
+// target acks each operation and publishes it a number of times.
 func publishing(l *ledgerLog, copies func(seq uint64) int) *memory {
 	return &memory{do: func(ctx context.Context, env *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
 		ack(ctx, at, time.Millisecond)
@@ -62,8 +62,8 @@ func gateVerdicts(run *reports.Run) string {
 	return strings.Join(all, ", ")
 }
 
-// What is published of another stream's operations: an honest target passes, a liar fails for what it did, in the window of
-// the operation, and a silent one has lost everything.
+// Records published from another stream's operations: an honest target passes. A liar fails, in the window of the operation. A
+// silent target has lost everything.
 func TestConsumeOfAnotherStream(t *testing.T) {
 	for name, c := range map[string]struct {
 		copies func(seq uint64) int
@@ -103,7 +103,7 @@ func TestConsumeOfAnotherStream(t *testing.T) {
 	}
 }
 
-// A topic by itself: copies, order and gaps are found; nothing seen, and nothing with an identity, decide nothing.
+// A topic by itself: copies, order and gaps are found. An empty topic decides nothing, nor does one without identities.
 func TestConsumeAlone(t *testing.T) {
 	record := func(id, number string) drivers.Delivery {
 		d := drivers.Delivery{Key: []byte("k"), Sequence: []byte(number)}
@@ -147,7 +147,7 @@ func TestConsumeAlone(t *testing.T) {
 	}
 }
 
-// What was not read to its end is no proof.
+// A topic that was not read to its end proves nothing.
 func TestConsumeBroken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := newLog()
@@ -166,7 +166,7 @@ func TestConsumeBroken(t *testing.T) {
 	})
 }
 
-// The numbers of the records tell the order, the operations of another stream what is lost.
+// The numbers of the records give the order, the operations of another stream the losses.
 func TestConsumeOfWithNumbers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := newLog()
@@ -194,7 +194,7 @@ func TestConsumeOfWithNumbers(t *testing.T) {
 	})
 }
 
-// A consumer that saw nothing says so, though no gate asks it for anything.
+// A consumer that saw nothing makes the run inconclusive, even without a gate.
 func TestConsumeSilent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second, Drain: time.Second}, []scenarios.Stream{openStream("a", 10, prompt()), reader(newLog(), "", false)}, "a.errors == 0")
@@ -205,18 +205,18 @@ func TestConsumeSilent(t *testing.T) {
 	})
 }
 
-// The members of a group use our own CPU, and a reader by itself holds nobody up.
+// The members of a group use our own CPU, and a slow reader blocks nothing else.
 func TestGroupWithoutCPUIsTheLimit(t *testing.T) {
 	sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors == 0")
 	tr := &step{Experiment: &Experiment{}, sc: sc, plan: judge.NewPlan(sc, "")}
 	c := &collector{step: tr, cores: map[int]float64{1: float64(runtime.GOMAXPROCS(0))}}
-	group, alone := &member{observer: &watch.Observer{Group: &watch.Group{}}}, &member{observer: &watch.Observer{}}
+	group, ungrouped := &member{observer: &watch.Observer{Group: &watch.Group{}}}, &member{observer: &watch.Observer{}}
 	for sec, want := range []bool{false, true} {
 		start := time.Duration(sec) * time.Second
 		if got := c.limits(group, start, nil); got != want {
 			t.Errorf("second %d: limited %t, want %t", sec, got, want)
 		}
-		if c.limits(alone, start, nil) {
+		if c.limits(ungrouped, start, nil) {
 			t.Errorf("second %d: a reader is limited", sec)
 		}
 	}

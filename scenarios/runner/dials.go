@@ -9,7 +9,7 @@ import (
 	"wringer/faults"
 )
 
-// dials counts the streams' failed dials by port. A process that is down cannot count the connections it refused.
+// dials counts the streams' failed dials by port. A process that is down cannot count the connections that it refused.
 type dials struct{ failed sync.Map } // *atomic.Int64 by port
 
 // counted returns dial with its failures counted.

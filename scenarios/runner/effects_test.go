@@ -20,7 +20,7 @@ func effective(s scenarios.Stream, l *ledgerLog) scenarios.Stream {
 	return s
 }
 
-// delaying acks each operation after a millisecond, and publishes its effect so long after its planned start; below 0: never.
+// delaying acks each operation after a millisecond, and publishes its effect this long after its planned start; below 0: never.
 func delaying(l *ledgerLog, after func(*drivers.Op) time.Duration) *memory {
 	return &memory{do: func(ctx context.Context, env *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
 		if d := after(op); d >= 0 {
@@ -72,7 +72,7 @@ func TestEffectTimes(t *testing.T) {
 	})
 }
 
-// An operation belongs to the window in which it was due, wherever its effect was seen.
+// An operation belongs to the window in which it was due, whatever the time of its effect.
 func TestEffectTimesByWindow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := newLog()
@@ -134,7 +134,7 @@ func TestLostEffectsFailEveryLimit(t *testing.T) {
 	})
 }
 
-// What got no answer and took effect counts at its time; what was rejected does not count.
+// An operation without an answer that took effect counts at its time. A rejected one does not count.
 func TestEffectsOfUnansweredOperations(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := newLog()
@@ -204,7 +204,7 @@ func TestEffectsThatNothingCanBeSaidOf(t *testing.T) {
 	}
 }
 
-// An interrupt leaves open what had not shown up.
+// An interrupt leaves effects open that had not shown up.
 func TestEffectsOfAnInterruptedRun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -217,7 +217,7 @@ func TestEffectsOfAnInterruptedRun(t *testing.T) {
 		if g := run.Gates[0]; g.Verdict != reports.Inconclusive || e.Unseen() != 0 || e.Unknown < 150 || e.Count < 490 {
 			t.Errorf("%s (%s), %+v", g.Verdict, g.Why, e)
 		}
-		time.Sleep(5 * time.Second) // what is still to be published is
+		time.Sleep(5 * time.Second) // effects still to be published
 	})
 }
 
@@ -238,7 +238,7 @@ func TestEffectsDoNotStopARunEarly(t *testing.T) {
 	})
 }
 
-// A gate on effects that nobody observes, which the language does not let through, decides nothing.
+// A gate on effects that nothing observes, which the language does not accept, decides nothing.
 func TestNoEffectsNoTimes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: 2 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors < 1%", "a.effect.p99 < 1s"), Options{})

@@ -11,7 +11,7 @@ import (
 	"wringer/scenarios"
 )
 
-// liar is a target that loses, repeats, swaps and applies what it refused, on demand of a seed, and counts for itself.
+// liar is a target that loses, repeats, swaps and applies refused operations on demand of a seed, and counts for itself.
 type liar struct {
 	mu   sync.Mutex
 	log  *ledgerLog
@@ -38,7 +38,7 @@ func (l *liar) do(ctx context.Context, env *drivers.Env, op *drivers.Op, at *dri
 		l.apply(op.Key, id, id, id)
 		l.duplicates++
 		l.copies += 2
-	case 2: // refused, and applied all the same
+	case 2: // refused, and applied nevertheless
 		l.phantoms++
 		l.apply(op.Key, id)
 		at.Fail(drivers.Rejected, "http_409", "")
@@ -63,7 +63,7 @@ func (l *liar) do(ctx context.Context, env *drivers.Env, op *drivers.Op, at *dri
 	l.acked++
 }
 
-// apply appends, and then what was held back for this.
+// apply appends an operation, and then the ones held back for it.
 func (l *liar) apply(key uint64, ids ...[]byte) {
 	for _, id := range ids {
 		l.log.append(id)
@@ -75,7 +75,7 @@ func (l *liar) apply(key uint64, ids ...[]byte) {
 	delete(l.held, key)
 }
 
-// flush appends what is still held back: late, but after nothing of its key.
+// flush appends the operations still held back: late, but after nothing of their key.
 func (l *liar) flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -43,7 +43,7 @@ func (countedTarget) Vars() map[string]string       { return map[string]string{"
 func (countedTarget) Parts() map[string]faults.Part { return nil }
 func (c countedTarget) Close(context.Context) error { c.closed.Add(1); return nil }
 
-// Three steps with rates and lengths of their own run on one target, and each leaves a record of its own.
+// Three steps with their own rates and lengths run on one target, and each leaves its own record.
 func TestStepsShareATarget(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	bubble(t, func(t *testing.T) {
@@ -109,7 +109,8 @@ func TestStepsShareATarget(t *testing.T) {
 	})
 }
 
-// A step that the scenario does not allow is refused before anything is sent, leaves no folder, and ends no experiment.
+// A step that the scenario does not allow is refused before anything is sent. It leaves no folder, and does not end the
+// experiment.
 func TestImpossibleStepsAreRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "steps")
@@ -250,7 +251,7 @@ func (brokenTarget) Start(context.Context, scenarios.TargetEnv) (scenarios.Targe
 	return nil, errors.New("no room")
 }
 
-// Watch gets each second and each sample once, also when it is slow, and at the end all that the record holds.
+// Watch gets each second and each sample once, also when it is slow. At the end it has everything that the record holds.
 func TestWatchGetsEachRowOnce(t *testing.T) {
 	for _, slow := range []time.Duration{0, 2500 * time.Millisecond} {
 		t.Run(slow.String(), func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"wringer/scenarios"
 )
 
-// groupPlace is a log that a group reads too.
+// groupPlace is a log that a group reads as well.
 type groupPlace struct {
 	place
 	group   func() *memoryGroup
@@ -30,7 +30,7 @@ func (p groupPlace) OpenGroup(env drivers.Env) (drivers.Group, error) {
 	return g, nil
 }
 
-// memoryGroup processes what it is told to of each record when it is over, and says that it has committed so far.
+// memoryGroup processes each record, when it ends, as often as times says. It reports the given committed offset.
 type memoryGroup struct {
 	env       drivers.Env
 	log       *ledgerLog
@@ -42,14 +42,14 @@ type memoryGroup struct {
 func (g *memoryGroup) Start(context.Context, drivers.Source) error { return nil }
 func (g *memoryGroup) Close() error                                { return nil }
 
-func (g *memoryGroup) Run(ctx context.Context, _ time.Duration, tell func(drivers.GroupEvent)) error {
-	tell(drivers.GroupEvent{Kind: drivers.Assigned, Member: 1, Round: 1, At: g.env.Clock()})
+func (g *memoryGroup) Run(ctx context.Context, _ time.Duration, emit func(drivers.GroupEvent)) error {
+	emit(drivers.GroupEvent{Kind: drivers.Assigned, Member: 1, Round: 1, At: g.env.Clock()})
 	<-ctx.Done()
 	g.log.mu.Lock()
 	defer g.log.mu.Unlock()
 	for i := range g.log.records {
 		for range g.times(int64(i)) {
-			tell(drivers.GroupEvent{Kind: drivers.Processed, Member: 1, Round: 1, Position: drivers.PositionIn(0, int64(i)), At: g.env.Clock()})
+			emit(drivers.GroupEvent{Kind: drivers.Processed, Member: 1, Round: 1, Position: drivers.PositionIn(0, int64(i)), At: g.env.Clock()})
 		}
 	}
 	return g.run
@@ -59,8 +59,8 @@ func (g *memoryGroup) Settled(context.Context) (map[int32]int64, error) {
 	return map[int32]int64{0: g.committed}, g.ask
 }
 
-// A group is held to what stands in the topic: what it skips over is lost to it, what it gets twice is redelivered, and what
-// nobody knows decides nothing. A log duplicate is neither.
+// A group is compared with the topic: a skipped record is lost to it, a record got twice is redelivered, and an unknown one
+// decides nothing. A log duplicate is neither.
 func TestGroupIsJudged(t *testing.T) {
 	once := func(int64) int { return 1 }
 	for name, c := range map[string]struct {
@@ -104,7 +104,7 @@ func TestGroupIsJudged(t *testing.T) {
 	}
 }
 
-// Without a record, a group has shown nothing.
+// A group without a record has shown nothing.
 func TestGroupWithoutRecords(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := newLog()
@@ -138,7 +138,7 @@ func TestConsumeInterrupted(t *testing.T) {
 	})
 }
 
-// A churn that struck nobody has put nothing to the test; records that a group did not come to are told.
+// A churn that struck no member has tested nothing. Records that a group did not reach are reported.
 func TestGroupThatWasNotStruck(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := newLog()

@@ -13,8 +13,8 @@ import (
 	"wringer/scenarios"
 )
 
-// addresses are the variables that are known so far. The links listen before the target starts, because the target is pointed
-// at them. Where a link leads is known only once the target runs; until then its connections wait. Safe for concurrent use.
+// addresses are the variables known so far. The links listen before the target starts, because the target gets their addresses.
+// A link's upstream is known only once the target runs; until then its connections wait. addresses are safe for concurrent use.
 type addresses struct {
 	mu      sync.Mutex
 	vars    map[string]string
@@ -43,7 +43,7 @@ func (a *addresses) known() map[string]string {
 	return maps.Clone(a.vars)
 }
 
-// upstream waits until it is known where a link leads. It returns an error when ctx ends first.
+// upstream waits until the upstream of a link is known. It returns an error when ctx ends first.
 func (a *addresses) upstream(ctx context.Context, l *scenarios.Link) ([]string, error) {
 	for {
 		a.mu.Lock()
@@ -94,7 +94,7 @@ func (e *Experiment) listen(spec *scenarios.Link) (string, error) {
 	})
 }
 
-// leadsTo returns a function that waits until it is known where a link leads.
+// leadsTo returns a function that waits until the upstream of a link is known.
 func (e *Experiment) leadsTo(spec *scenarios.Link) func(ctx context.Context) ([]string, error) {
 	return func(ctx context.Context) ([]string, error) { return e.addresses.upstream(ctx, spec) }
 }

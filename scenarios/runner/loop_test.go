@@ -10,7 +10,7 @@ import (
 	"wringer/scenarios/runner/traffic"
 )
 
-// byLoop makes the open model's operations of memory drivers go by loops.
+// byLoop makes loops run the open model's operations of memory drivers.
 var byLoop = false
 
 // Poller implements drivers.Polled.
@@ -21,20 +21,20 @@ func (m *memory) Poller() (drivers.Poller, error) {
 	return &memoryLoop{m: m, ended: make(chan func(), 1<<16)}, nil
 }
 
-// memoryLoop makes its attempts beside its user, and tells of them only when it is turned.
+// memoryLoop makes its attempts in goroutines, and completes them only when its user calls Await.
 type memoryLoop struct {
-	m      *memory
-	ended  chan func()
-	flying atomic.Int64
-	turned atomic.Int64 // by how many at this time
-	closed atomic.Bool
+	m        *memory
+	ended    chan func()
+	inFlight atomic.Int64
+	awaiting atomic.Int64 // calls of Await at this time
+	closed   atomic.Bool
 }
 
 func (l *memoryLoop) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) {
 	if l.closed.Load() {
 		panic("sent after the end")
 	}
-	l.flying.Add(1)
+	l.inFlight.Add(1)
 	cancel := func() {}
 	if at.Timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, at.Timeout)
@@ -47,10 +47,10 @@ func (l *memoryLoop) Send(ctx context.Context, op *drivers.Op, at *drivers.Attem
 }
 
 func (l *memoryLoop) Await(_ context.Context, d time.Duration) {
-	if l.turned.Add(1) > 1 {
-		panic("turned twice at a time")
+	if l.awaiting.Add(1) > 1 {
+		panic("Await called twice at a time")
 	}
-	defer l.turned.Add(-1)
+	defer l.awaiting.Add(-1)
 	timer := time.NewTimer(max(0, d))
 	defer timer.Stop()
 	select {
@@ -64,18 +64,18 @@ func (l *memoryLoop) Await(_ context.Context, d time.Duration) {
 }
 
 func (l *memoryLoop) over(done func()) {
-	l.flying.Add(-1)
+	l.inFlight.Add(-1)
 	done()
 }
 
 func (l *memoryLoop) Close() error {
-	if l.closed.Swap(true) || l.flying.Load() != 0 {
+	if l.closed.Swap(true) || l.inFlight.Load() != 0 {
 		panic("closed twice, or over attempts under way")
 	}
 	return nil
 }
 
-// What is true of streams holds when a loop carries them.
+// The rules for streams hold when a loop runs them.
 func TestByLoop(t *testing.T) {
 	byLoop, loopRates = true, traffic.LoopRates{To: 1e9}
 	defer func() { byLoop, loopRates = false, traffic.LoopRates{} }()

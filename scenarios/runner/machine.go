@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// machine reads what this process uses.
+// machine reads the CPU and memory use of this process.
 type machine struct {
-	virtual bool // time is virtual, and nothing can be measured by it
+	virtual bool // time is virtual, and cannot measure the process
 	cpu     time.Duration
 	at      time.Time
 	base    time.Duration
@@ -85,5 +85,5 @@ func processCPU() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// saturated says whether the process uses nearly all processors. An embedded target is part of the process.
+// saturated reports whether the process uses nearly all processors. An embedded target is part of the process.
 func saturated(cores float64) bool { return cores > 0.95*float64(runtime.GOMAXPROCS(0)) }

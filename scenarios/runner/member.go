@@ -15,7 +15,7 @@ import (
 	"wringer/scenarios/runner/watch"
 )
 
-// member is one stream of a run: its traffic, what observes it, its checks, and what was measured of it.
+// member is one stream of a run: its traffic, its observer, its checks, and its measurements.
 type member struct {
 	spec     *scenarios.Stream
 	env      drivers.Env
@@ -35,7 +35,7 @@ type summed struct {
 	measures reports.Measures
 }
 
-// closed says whether the stream is of the closed model. A stream that consumes has no planned starts either.
+// closed reports whether the stream is of the closed model. A stream that consumes has no planned starts either.
 func (m *member) closed() bool { return m.traffic == nil || m.traffic.Closed() }
 
 // inFlight is the number of operations under way.
@@ -57,7 +57,7 @@ func (m *member) open() map[int]*metrics.Cell {
 // consumerLag is subtracted from the clock of a stream that consumes: the second that just ended is complete a second later.
 const consumerLag = time.Second
 
-// take removes and returns the slots that can no longer change. Before until, every slot was taken. rest: all that is left.
+// take removes and returns the slots that can no longer change. Before until, every slot was taken. rest: all remaining slots.
 func (m *member) take(rest bool) (taken map[int]*metrics.Cell, until time.Duration) {
 	switch {
 	case m.traffic == nil && rest:
@@ -94,7 +94,7 @@ func (m *member) measures(name string, ended time.Duration) reports.Measures {
 	return s.measures
 }
 
-// live is what the first check that says so has seen up to now; false when none says anything.
+// live returns the counts of the first check that has some while the run goes on; false when none has.
 func (m *member) live() (reports.Live, bool) {
 	for _, c := range m.checks {
 		if w, ok := c.(reports.Watched); ok {
@@ -104,8 +104,8 @@ func (m *member) live() (reports.Live, bool) {
 	return reports.Live{}, false
 }
 
-// subscribe lets the stream's checks take what they follow: what the observer sees, and the operations of a stream as they
-// end.
+// subscribe lets the stream's checks follow their events: the deliveries of the observer, and the operations of a stream as
+// they end.
 func (m *member) subscribe(operations *traffic.Stream) {
 	for _, c := range m.checks {
 		if f, ok := c.(reports.FollowsDeliveries); ok && m.observer != nil {

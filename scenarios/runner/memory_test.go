@@ -63,7 +63,7 @@ func hang(ctx context.Context, at *drivers.Attempt) {
 	lapse(ctx, at)
 }
 
-// place is the SourceConfig of a log: a run resolves a copy of it, which must lead to the same log.
+// place is the SourceConfig of a log. A run resolves a copy of it, which must lead to the same log.
 type place struct{ log func() *ledgerLog }
 
 func at(l *ledgerLog) place { return place{func() *ledgerLog { return l }} }
@@ -148,7 +148,7 @@ func openStream(name string, rate float64, m *memory) scenarios.Stream {
 	}
 }
 
-// scenario is one of the given streams and gates.
+// scenario is a scenario of the given streams and gates.
 func scenario(t *testing.T, timing scenarios.Timing, streams []scenarios.Stream, gates ...string) *scenarios.Scenario {
 	t.Helper()
 	if timing.MaxLag == 0 {

@@ -39,14 +39,14 @@ func (u *uneven) Session() (drivers.Session, error) { return u, nil }
 func (u *uneven) Gauges(emit func(string, float64)) { emit("age", u.env.Clock().Seconds()) }
 
 func (u *uneven) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
-	took := time.Duration(1+op.Seq%17) * time.Millisecond
+	elapsed := time.Duration(1+op.Seq%17) * time.Millisecond
 	switch {
 	case u.inForce.Load() > 0, op.Seq%41 == 0:
 		at.Wire, at.Answered = true, true
 		at.Fail(drivers.Rejected, "http_400", "")
 		return
 	case op.Planned > 9*time.Second && op.Planned < 11*time.Second: // slow to come back
-		took += 100 * time.Millisecond
+		elapsed += 100 * time.Millisecond
 	}
 	copies := 1
 	switch {
@@ -55,7 +55,7 @@ func (u *uneven) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	case op.Seq%89 == 7:
 		copies = 2 + int(op.Seq/89)%3
 	}
-	ack(ctx, at, took)
+	ack(ctx, at, elapsed)
 	for range copies {
 		u.log.append(u.env.Identity.Append(nil, op.Seq))
 		u.topic.append(u.env.Identity.Append(nil, op.Seq))
@@ -132,7 +132,7 @@ func TestPhasesTakeNothingFromGates(t *testing.T) {
 	for i := range plain.Gates {
 		p, q := &plain.Gates[i], &phased.Gates[i]
 		if p.Verdict != q.Verdict || !reflect.DeepEqual(p.Observed, q.Observed) {
-			t.Errorf("%s: %s, observed %s (%s), and with phases %s, %s (%s)", p.Expr, p.Verdict, told(p.Observed), p.Why, q.Verdict, told(q.Observed), q.Why)
+			t.Errorf("%s: %s, observed %s (%s), and with phases %s, %s (%s)", p.Expr, p.Verdict, inWords(p.Observed), p.Why, q.Verdict, inWords(q.Observed), q.Why)
 		}
 		if p.Verdict != reports.Inconclusive {
 			decided++
@@ -163,7 +163,7 @@ func asJSON(v any) string {
 	return string(text)
 }
 
-func told(v *float64) string {
+func inWords(v *float64) string {
 	if v == nil {
 		return "nothing"
 	}
@@ -211,7 +211,7 @@ func TestPhasesAndStepsAreWindows(t *testing.T) {
 		}
 		for _, g := range run.Gates {
 			if g.Verdict != reports.Pass {
-				t.Errorf("%s: %s, observed %s (%s)", g.Expr, g.Verdict, told(g.Observed), g.Why)
+				t.Errorf("%s: %s, observed %s (%s)", g.Expr, g.Verdict, inWords(g.Observed), g.Why)
 			}
 		}
 	})

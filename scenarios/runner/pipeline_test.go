@@ -9,7 +9,7 @@ import (
 	"wringer/scenarios"
 )
 
-// orderly is a pipeline that notes where the numbers of what it is given do not follow each other.
+// orderly is a pipeline that notes each gap or decrease in the numbers of its operations.
 type orderly struct {
 	memory
 	strays  *[]uint64
@@ -31,8 +31,8 @@ func (o *orderly) Send(_ context.Context, op *drivers.Op, at *drivers.Attempt, d
 	})
 }
 
-// Users that send at the same time are numbered in the order in which the driver gets their operations: the judge of order
-// takes the numbers for it.
+// Users that send at the same time are numbered in the order in which the driver gets their operations: the check of order
+// relies on the numbers.
 func TestUsersOfAPipelineAreNumberedAsTheySend(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var strays []uint64

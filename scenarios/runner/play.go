@@ -54,7 +54,7 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 	if ctx.Err() == nil && context.Cause(admit) == nil {
 		ended = s.sc.Run.Duration
 	}
-	// From here on, the scenario's own rules cannot end the run any more.
+	// From here on, the scenario's own rules cannot end the run.
 	var stopped judge.Stopped
 	errors.As(context.Cause(admit), &stopped)
 	unobserved := s.drain(ctx)
@@ -74,7 +74,7 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 	})
 }
 
-// admit lets the faults begin, unless the target is not healthy: then the run ends.
+// admit lets the faults begin. If the target is not healthy, admit ends the run instead.
 func (s *step) admit(stop context.CancelCauseFunc) bool {
 	healthy, why := s.collector.baselineHealthy()
 	if !healthy {
@@ -126,7 +126,8 @@ func (s *step) send(admit, ctx context.Context) error {
 // interruptedDrain replaces the drain of a run that was interrupted.
 const interruptedDrain = time.Second
 
-// drain goes on observing effects for the length of the drain. It returns, by stream, why the observation is not complete.
+// drain goes on observing effects for the length of the drain. It returns, by stream, the reason why the observation is not
+// complete.
 func (s *step) drain(ctx context.Context) map[string]string {
 	length := s.sc.Run.Drain
 	if ctx.Err() != nil {
@@ -234,8 +235,8 @@ func (tl *timeline) start(ctx context.Context) {
 	}()
 }
 
-// stop heals the faults in force, waits for them to heal, and returns what became of each fault. A run of its full length has
-// given every fault its time.
+// stop heals the faults in force, waits for them to heal, and returns the result of each fault. A run of full length has given
+// every fault its time.
 func (tl *timeline) stop() []faults.Injection {
 	tl.cancel()
 	<-tl.done

@@ -35,27 +35,26 @@ type StreamProgress struct {
 	Unseen   int64 // operations that were acked and whose effect was not seen yet
 }
 
-// watchShare bounds the time spent on partial records for Watch to one in so many. A large record is handed out less often.
+// watchShare bounds the share of time spent on partial records for Watch. A large record is passed on less often.
 const watchShare = 10
 
-// watcher calls Options.Watch from one goroutine. A watcher that is slow (a terminal that takes no output) holds up neither the
-// collector nor the healing of a fault: it gets the next partial record when it returns, with all rows that were added
-// meanwhile.
+// watcher calls Options.Watch from one goroutine. A slow Watch (a terminal that takes no output) blocks neither the collector
+// nor the healing of a fault. It gets the next partial record when it returns, with all rows that were added meanwhile.
 type watcher struct {
 	c       *collector
 	changed chan struct{} // holds a signal when there is something new; closed at the end
 	done    chan struct{}
 	sent    []sent        // by stream
-	until   time.Duration // seconds from here on are not handed out
+	until   time.Duration // seconds from here on are not passed on
 }
 
-// sent is how much of a stream was handed out.
+// sent counts the parts of a stream that were passed on.
 type sent struct {
 	seconds int
 	samples map[string]int // by gauge
 }
 
-// startWatcher starts the watcher, nil when nobody watches.
+// startWatcher starts the watcher; nil without a Watch.
 func startWatcher(c *collector) *watcher {
 	if c.step.opt.Watch == nil {
 		return nil
@@ -81,7 +80,7 @@ func (w *watcher) run() {
 	w.c.step.opt.Watch(w.partial())
 }
 
-// notify says that there is something new. It does not block.
+// notify announces that there is something new. It does not block.
 func (w *watcher) notify() {
 	if w == nil {
 		return
@@ -92,7 +91,7 @@ func (w *watcher) notify() {
 	}
 }
 
-// close hands out the rest and waits for the watcher. The measured part ended at ended.
+// close passes on the rest and waits for the watcher. The measured part ended at ended.
 func (w *watcher) close(ended time.Duration) {
 	if w == nil {
 		return
@@ -104,7 +103,7 @@ func (w *watcher) close(ended time.Duration) {
 	<-w.done
 }
 
-// partial returns the record so far: its sums, and the seconds and samples that were not handed out before.
+// partial returns the record so far: its sums, and the seconds and samples that were not passed on before.
 func (w *watcher) partial() (*reports.Run, Progress) {
 	c := w.c
 	c.mu.Lock()

@@ -23,7 +23,7 @@ func prompt() *memory {
 	}}
 }
 
-// A crash leaves the last good second readable: the record on disk in the middle of a run is whole as far as it goes.
+// A crash leaves the last good second readable: the record on disk in the middle of a run is consistent as far as it goes.
 func TestRecordIsReadableWhileRunning(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "record")

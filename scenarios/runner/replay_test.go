@@ -50,7 +50,7 @@ func replayStream(share float64, r *replayed) scenarios.Stream {
 	return s
 }
 
-// Replays are told apart from the stream's own operations, come from the measured part alone, and are the same in each run.
+// Replays are kept apart from the stream's own operations, come from the measured part alone, and are the same in each run.
 func TestReplaysAreApart(t *testing.T) {
 	var runs [2][]uint64
 	for i := range runs {
@@ -110,7 +110,7 @@ func TestReplayViolationsFail(t *testing.T) {
 	})
 }
 
-// A way to replay of which nothing was decided has not been shown to be honoured; what nobody asked for is a finding.
+// A kind of replay that was never decided does not count as honoured. A violation without a gate is a finding.
 func TestUndecidedReplaysAreInconclusive(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &replayed{memory: memory{do: keep}}
@@ -128,7 +128,7 @@ func TestUndecidedReplaysAreInconclusive(t *testing.T) {
 	})
 }
 
-// A target that holds replays up holds up neither the stream nor the end of the run; what could not be sent is told.
+// A target that delays replays delays neither the stream nor the end of the run. Replays that could not be sent are reported.
 func TestStuckReplaysAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &replayed{memory: memory{do: keep}}
@@ -145,8 +145,8 @@ func TestStuckReplaysAreBounded(t *testing.T) {
 		if run.Verdict != reports.Inconclusive || replays.Skipped < 900 || replays.Sent+replays.Skipped != 2000 || replays.Undecided != replays.Sent {
 			t.Errorf("%s, %+v", run.Verdict, replays)
 		}
-		if took := time.Since(begun); took > 40*time.Second {
-			t.Errorf("the run took %s of virtual time", took)
+		if elapsed := time.Since(begun); elapsed > 40*time.Second {
+			t.Errorf("the run took %s of virtual time", elapsed)
 		}
 	})
 }

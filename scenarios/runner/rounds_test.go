@@ -37,8 +37,8 @@ func refusingIn(inForce *atomic.Int64) *memory {
 	}}
 }
 
-// A fault with rounds: each is injected and healed by itself, told by its number, and all share their windows. The gates on
-// those look at all of them.
+// A fault with rounds: each is injected and healed by itself and has its number, and all share their windows. Gates on these
+// windows cover all rounds.
 func TestRoundsOfAFault(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var inForce atomic.Int64
@@ -51,7 +51,8 @@ func TestRoundsOfAFault(t *testing.T) {
 			rounds = append(rounds, b)
 			return scenarios.Fault{Name: "cut", Round: round, At: at*time.Second + 5*time.Millisecond, For: length * time.Second, Config: b}
 		}
-		// The first two at once, as of a grudge upon two links. No operation is due just as they begin or end.
+		// The first two rounds are at the same time, as for a grudge on two links. No operation is due exactly at their begin
+		// or end.
 		sc.Faults = []scenarios.Fault{plan(1, 5, 2), plan(2, 5, 2), plan(3, 15, 3)}
 		run := mustRun(t, t.Context(), sc, Options{})
 		for i, b := range rounds {
@@ -79,8 +80,8 @@ func TestRoundsOfAFault(t *testing.T) {
 	})
 }
 
-// Faults that overlap: the one that ends first is not said to have failed to recover because of the other, and what the first
-// one broke is not told of the one that came later.
+// Two faults overlap. The one that ends first must not fail to recover because of the other. Its own bad seconds must not count
+// for the later one.
 func TestRecoveryBesideAnother(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var inForce atomic.Int64
@@ -102,7 +103,7 @@ func TestRecoveryBesideAnother(t *testing.T) {
 	})
 }
 
-// A round that touched no traffic leaves the run open, however well the others did, and the reason names it.
+// A round that touched no traffic leaves the run inconclusive, whatever the others did, and the reason names the round.
 func TestRoundThatNeverBit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var inForce atomic.Int64
@@ -119,13 +120,13 @@ func TestRoundThatNeverBit(t *testing.T) {
 	})
 }
 
-// nowhere breaks what nothing meets.
+// nowhere is a fault that touches no traffic.
 type nowhere struct{ recordingFault }
 
 func (m *nowhere) Open(faults.Env) (faults.Fault, error) { return m, nil }
 func (m *nowhere) Bite() faults.Bite                     { return faults.Bite{Connections: -1, Bytes: -1} }
 
-// slowToHeal is a fault that takes its time to heal, and that no other may overlap.
+// slowToHeal is a fault that heals slowly and excludes every other.
 type slowToHeal struct{ breaker }
 
 func (s *slowToHeal) Open(faults.Env) (faults.Fault, error) { return s, nil }
@@ -135,7 +136,7 @@ func (s *slowToHeal) Heal(ctx context.Context) error {
 	return s.breaker.Heal(ctx)
 }
 
-// A round waits for the one before it to be healed, and a window that looks at little of its fault decides nothing.
+// A round waits until the one before it is healed. A window that mostly lies outside its fault decides nothing.
 func TestRoundsOfAFaultThatHealsSlowly(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for _, c := range []struct {

@@ -27,6 +27,7 @@ func (s *step) route(spec *scenarios.Stream, env *drivers.Env, plan *judge.Plan)
 	if err != nil {
 		return nil, err
 	}
+	env.Linked = true
 	if !spec.Witness {
 		env.Dial = s.dials.counted(link.Dial)
 		return nil, nil
@@ -67,7 +68,7 @@ func dialFrom(sources []netip.Addr) drivers.DialFunc {
 	}
 }
 
-// linked says whether some fault breaks the stream's own connections.
+// linked reports whether some fault breaks the stream's own connections.
 func linked(sc *scenarios.Scenario, stream string) bool {
 	return slices.ContainsFunc(sc.Faults, func(f scenarios.Fault) bool {
 		link, _ := faults.CutBranch(f.Config.On().Link)

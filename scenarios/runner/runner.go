@@ -36,6 +36,9 @@ type Options struct {
 	Watch func(run *reports.Run, progress Progress)
 	// Allow names hosts that may be dialled although they are neither on this machine nor in a private network.
 	Allow []string
+	// LoopbackOnly keeps private networks out too: only this machine's loopback addresses and Allow may be dialled. Names other than
+	// localhost and those of Allow are not even looked up.
+	LoopbackOnly bool
 	// Results takes every finished operation of the measured part. Its Begin is called anew in each step. Nil: none.
 	Results traffic.Results
 	Version string
@@ -53,8 +56,8 @@ func (e scenarioError) Unwrap() error        { return e.error }
 
 // Run runs the scenario once and returns its record, which is also saved in opt.Dir. It is Open, one Play and Close.
 //
-// An error means that there is no record. The error wraps ErrScenario where the scenario is at fault; otherwise the harness
-// failed. When ctx ends, the run stops, heals every fault, and the record holds what was measured until then.
+// An error means that there is no record. The error wraps ErrScenario if the scenario is the cause; otherwise the harness
+// failed. When ctx ends, the run stops and heals every fault, and the record holds the measurements until then.
 func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run, error) {
 	e, err := newExperiment(sc, opt)
 	if err != nil {
@@ -71,14 +74,14 @@ func Run(ctx context.Context, sc *scenarios.Scenario, opt Options) (*reports.Run
 	return e.Play(ctx, Step{})
 }
 
-// Experiment is a scenario at work: the target and the links that every step of it shares. Its methods are not safe for
-// concurrent use.
+// Experiment is a running scenario: the target and the links that all its steps share. Its methods are not safe for concurrent
+// use.
 type Experiment struct {
 	scenario *scenarios.Scenario // as it was written; each step resolves its own copy
 	opt      Options
 	mark     string // marks the target's processes, and the operations of the first step
 	root     *record.Folder
-	// journal keeps what must be undone outside this process if it dies.
+	// journal records how to undo the run's effects outside this process if it dies.
 	journal *faults.Journal
 	dials   dials
 	bounds  *bounds
@@ -92,8 +95,8 @@ type Experiment struct {
 	closers   closers
 }
 
-// Open starts the scenario's target and opens its links. The caller plays steps and then calls Close. ctx bounds Open alone.
-// An error wraps ErrScenario where the scenario is at fault; then nothing is left running, and no folder.
+// Open starts the scenario's target and opens its links. The caller plays steps and then calls Close. ctx bounds Open alone. An
+// error wraps ErrScenario if the scenario is the cause; then nothing is left running, and no folder.
 func Open(ctx context.Context, sc *scenarios.Scenario, opt Options) (*Experiment, error) {
 	e, err := newExperiment(sc, opt)
 	if err != nil {
@@ -112,7 +115,7 @@ func Open(ctx context.Context, sc *scenarios.Scenario, opt Options) (*Experiment
 func newExperiment(sc *scenarios.Scenario, opt Options) (*Experiment, error) {
 	e := &Experiment{
 		scenario: sc, opt: opt, mark: runID(), addresses: newAddresses(),
-		bounds: newBounds(opt.Allow), linkCosts: make(map[string]int64),
+		bounds: newBounds(opt.Allow, opt.LoopbackOnly), linkCosts: make(map[string]int64),
 	}
 	if e.opt.Log == nil {
 		e.opt.Log = slog.New(slog.DiscardHandler)
@@ -133,7 +136,7 @@ func newExperiment(sc *scenarios.Scenario, opt Options) (*Experiment, error) {
 // names it. Close is idempotent.
 func (e *Experiment) Close() error { return e.closers.close() }
 
-// runID makes the run's part of every identity: 8 characters, 40 bits of chance.
+// runID makes the run's part of every identity: 8 characters, 40 random bits.
 func runID() string {
 	var raw [5]byte
 	rand.Read(raw[:])
@@ -143,7 +146,7 @@ func runID() string {
 // startLimit bounds the start of the target, and the opening of a step's drivers.
 const startLimit = 60 * time.Second
 
-// start opens the links and starts the target, which is pointed at them.
+// start opens the links and starts the target, which gets the links' addresses.
 func (e *Experiment) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()

@@ -214,7 +214,7 @@ func TestRetriesFollowThePolicy(t *testing.T) {
 	})
 }
 
-// A wait that the target asks for is kept to when the policy says so, and one without measure ends the operation.
+// A policy with retry_after waits as long as the target asks. A wait beyond the bound ends the operation.
 func TestRetryAfter(t *testing.T) {
 	for name, test := range map[string]struct {
 		asked    time.Duration
@@ -303,8 +303,8 @@ func TestOutcomesOverride(t *testing.T) {
 	})
 }
 
-// A client library that holds up the sender, because the target takes nothing, is the target's doing: what could not be sent
-// counts against it, and the run is not put down to the generator.
+// A client library blocks the sender, because the target takes nothing: the target is the cause. Arrivals that could not be
+// sent count against it, and the load generator does not count as saturated.
 func TestBackpressureIsTheTargets(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var calls atomic.Int64
@@ -318,7 +318,7 @@ func TestBackpressureIsTheTargets(t *testing.T) {
 	})
 }
 
-// Messages within calls are gated by window, and what no gate looks at is told.
+// Messages within calls are gated by window, and a defect without a gate is a finding.
 func TestMessagesOfStreams(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := &memory{do: func(ctx context.Context, _ *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
@@ -335,10 +335,10 @@ func TestMessagesOfStreams(t *testing.T) {
 		if run.Verdict != reports.Pass {
 			t.Errorf("verdict %s: %q", run.Verdict, run.Why)
 		}
-		told := slices.ContainsFunc(run.Findings, func(f reports.Finding) bool {
+		found := slices.ContainsFunc(run.Findings, func(f reports.Finding) bool {
 			return f.Kind == "messages_reordered" && strings.Contains(f.Text, "message 0 came after message 1")
 		})
-		if !told {
+		if !found {
 			t.Errorf("findings %v", run.Findings)
 		}
 		if broken := reports.Sums(run); len(broken) > 0 {
@@ -371,7 +371,7 @@ func TestLateGeneratorIsTheLimit(t *testing.T) {
 		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{spec})
 		tr := &step{Experiment: &Experiment{}, sc: sc, plan: judge.NewPlan(sc, "")}
 		tr.begin()
-		// The generator is held up by itself for 3 s at its 200th arrival.
+		// The load generator itself blocks for 3 s at its 200th arrival.
 		var held atomic.Bool
 		clock := func() time.Duration {
 			if tr.clock() >= 2*time.Second && held.CompareAndSwap(false, true) {
@@ -401,7 +401,7 @@ func TestLateGeneratorIsTheLimit(t *testing.T) {
 	})
 }
 
-// blockingPipeline holds up the sender for 3 s at its 200th operation.
+// blockingPipeline blocks the sender for 3 s at its 200th operation.
 type blockingPipeline struct {
 	memory
 	calls *atomic.Int64
@@ -417,7 +417,7 @@ func (p *blockingPipeline) Send(_ context.Context, _ *drivers.Op, at *drivers.At
 	done()
 }
 
-// A stream whose last operation is early does not cut the run short.
+// A stream whose last operation is early does not shorten the run.
 func TestFaultsOutliveTheTraffic(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{openStream("a", 0.1, prompt())}, "a.errors < 1%")
@@ -433,7 +433,7 @@ func TestFaultsOutliveTheTraffic(t *testing.T) {
 	})
 }
 
-// An interrupt heals what is in force.
+// An interrupt heals the faults in force.
 func TestInterruptHeals(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -461,7 +461,7 @@ func (f *recordingFault) Heal(context.Context) error            { f.healed++; re
 func (f *recordingFault) Probe(context.Context) error           { return nil }
 func (f *recordingFault) Bite() faults.Bite                     { return faults.Bite{Connections: -1, Bytes: -1} }
 
-// A watcher that blocks holds up neither the run nor the healing.
+// A watcher that blocks delays neither the run nor the healing.
 func TestBlockedWatcherHoldsUpNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sc := scenario(t, scenarios.Timing{Duration: 30 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors < 1%")

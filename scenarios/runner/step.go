@@ -42,7 +42,7 @@ func (e *Experiment) Play(ctx context.Context, st Step) (*reports.Run, error) {
 	return s.play(ctx)
 }
 
-// step is one step at work: all that is opened, measured and judged anew in each.
+// step is a running step: everything that is opened, measured and judged anew in each step.
 type step struct {
 	*Experiment
 	sc     *scenarios.Scenario // with the step's rates and length; resolved once prepare has begun
@@ -98,7 +98,7 @@ func (e *Experiment) folder(dir string, sc *scenarios.Scenario) (*record.Folder,
 	return f, nil
 }
 
-// of returns the scenario with the step's rates and length. Faults that the seed draws are drawn for the new length.
+// of returns the scenario with the step's rates and length. Faults that the seed decides are drawn anew for the new length.
 func (st Step) of(sc *scenarios.Scenario) (*scenarios.Scenario, error) {
 	out := *sc
 	if st.Duration < 0 {
@@ -172,7 +172,7 @@ func (s *step) prepare(ctx context.Context) error {
 	return err
 }
 
-// unopened ends a step that could not be opened. A target that does not answer makes a record, which is inconclusive.
+// unopened ends a step that could not be opened. A target that does not answer gives an inconclusive record.
 func (s *step) unopened(ctx context.Context, err error) (*reports.Run, error) {
 	if outside := s.bounds.err(); outside != nil {
 		err = outside

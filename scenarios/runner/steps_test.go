@@ -14,7 +14,7 @@ import (
 	"wringer/scenarios"
 )
 
-// stepped is a memory whose operations take two steps.
+// stepped is a memory driver whose operations take two steps.
 type stepped struct{ *memory }
 
 func (stepped) Describe() drivers.Description {
@@ -56,14 +56,14 @@ func TestStepsAreToldByWindow(t *testing.T) {
 	})
 }
 
-// memo keeps what it is told.
+// memo keeps the operations that it gets.
 type memo struct {
-	mu      sync.Mutex
-	stream  string
-	epoch   time.Time
-	told    []time.Duration // planned starts
-	settled time.Duration
-	early   int // operations told after the time before which all were
+	mu        sync.Mutex
+	stream    string
+	epoch     time.Time
+	planned   []time.Duration // planned starts
+	settled   time.Duration
+	unsettled int // operations reported after the time before which all were settled
 }
 
 func (m *memo) Begin(stream, _ string, epoch time.Time) { m.stream, m.epoch = stream, epoch }
@@ -71,9 +71,9 @@ func (m *memo) Begin(stream, _ string, epoch time.Time) { m.stream, m.epoch = st
 func (m *memo) Ended(_ string, e *reports.Ended) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.told = append(m.told, e.Op.Planned)
+	m.planned = append(m.planned, e.Op.Planned)
 	if e.Op.Planned < m.settled {
-		m.early++
+		m.unsettled++
 	}
 }
 
@@ -83,7 +83,8 @@ func (m *memo) Settled(_ string, until time.Duration) {
 	m.mu.Unlock()
 }
 
-// Every measured operation is told once, and none after the news that all of its time were; the warm-up is not.
+// Every measured operation is reported once, and none after the notice that all of its time are settled. The warm-up is not
+// reported.
 func TestResultsAreToldInTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := &memory{do: func(ctx context.Context, _ *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
@@ -93,8 +94,8 @@ func TestResultsAreToldInTime(t *testing.T) {
 		s.Timeout = 2500 * time.Millisecond
 		results := &memo{}
 		run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Warmup: time.Second, Duration: 8 * time.Second}, []scenarios.Stream{s}, "a.errors < 60%"), Options{Results: results})
-		if got, want := int64(len(results.told)), run.Streams["a"].Total.Sent; got != want || results.early > 0 || slices.Min(results.told) < 0 {
-			t.Errorf("%d of %d operations told, %d too late, the first of %v", got, want, results.early, slices.Min(results.told))
+		if got, want := int64(len(results.planned)), run.Streams["a"].Total.Sent; got != want || results.unsettled > 0 || slices.Min(results.planned) < 0 {
+			t.Errorf("%d of %d operations told, %d too late, the first of %v", got, want, results.unsettled, slices.Min(results.planned))
 		}
 		if results.settled < 8*time.Second || results.stream != "a" || !results.epoch.Equal(run.Started.Add(time.Second)) {
 			t.Errorf("settled up to %v; stream %q, epoch %v of a run started %v", results.settled, results.stream, results.epoch, run.Started)

@@ -33,7 +33,7 @@ func (s *step) env(spec *scenarios.Stream) drivers.Env {
 	}
 }
 
-// loopRates is set by tests alone.
+// loopRates is set only by tests.
 var loopRates traffic.LoopRates
 
 // open opens one stream: its link if a fault names the stream, its driver, and the source of its effects.
@@ -92,8 +92,7 @@ func openError(spec *scenarios.Stream, err error) error {
 	return fmt.Errorf("stream %s: %s: %w", spec.Name, spec.DriverName, err)
 }
 
-// observe opens the source that tells where the stream's operations show up, its effects or the driver's own log, and the
-// checks of what is seen there.
+// observe opens the source of the stream's effects, or the driver's own log, and the checks of its deliveries.
 func (s *step) observe(ctx context.Context, m *member) error {
 	o := &watch.Observer{}
 	config := integrity.Config{

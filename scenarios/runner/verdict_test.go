@@ -12,7 +12,7 @@ import (
 	"wringer/scenarios"
 )
 
-// leakedFault bites and cannot be seen to be gone.
+// leakedFault touches traffic, and its heal cannot be confirmed.
 type leakedFault struct{ recordingFault }
 
 func (f *leakedFault) Open(faults.Env) (faults.Fault, error) { return f, nil }
@@ -30,7 +30,7 @@ func TestLeakedFaultIsInconclusive(t *testing.T) {
 	})
 }
 
-// Of a fault whose time was cut off, nobody knows whether a second would have been bad.
+// A fault's time was cut off: a later second might have been bad.
 func TestFaultThatWasCutOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -18,7 +18,7 @@ const (
 type breaker struct {
 	mu       sync.Mutex
 	failures int       // in a row
-	since    time.Time // when the first of them happened
+	firstAt  time.Time // when the first of them happened
 	open     bool
 	until    time.Time // when the open breaker lets the trial call through
 	trying   bool
@@ -54,10 +54,10 @@ func (b *breaker) report(ok bool) {
 	}
 	now := time.Now()
 	if b.failures == 0 {
-		b.since = now
+		b.firstAt = now
 	}
 	b.failures++
-	if b.failures >= breakerFailures && now.Sub(b.since) >= breakerSpan {
+	if b.failures >= breakerFailures && now.Sub(b.firstAt) >= breakerSpan {
 		b.open, b.until = true, now.Add(breakerPause)
 	}
 }

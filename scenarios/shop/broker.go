@@ -174,7 +174,7 @@ const partKafka = "kafka"
 
 func (p brokersPart) Pause(context.Context) error  { p.brokers.pausePoint.pause(); return nil }
 func (p brokersPart) Resume(context.Context) error { p.brokers.pausePoint.resume(); return nil }
-func (p brokersPart) Met() int64                   { return p.brokers.pausePoint.met.Load() }
+func (p brokersPart) Met() int64                   { return p.brokers.pausePoint.held.Load() }
 
 // Kill is not supported: kfake keeps its logs in memory. A Kafka that loses its logs would be another kind of fault.
 func (p brokersPart) Kill(context.Context) error {

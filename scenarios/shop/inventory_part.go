@@ -86,7 +86,7 @@ func (p *inventoryPart) Start(context.Context) error {
 	return nil
 }
 
-func (p *inventoryPart) Met() int64 { return p.service.pausePoint.met.Load() + p.cut.Load() }
+func (p *inventoryPart) Met() int64 { return p.service.pausePoint.held.Load() + p.cut.Load() }
 
 // Ready implements faults.Part, over a connection of its own.
 func (p *inventoryPart) Ready(ctx context.Context) error {

@@ -101,8 +101,8 @@ func TestFulfilmentShipsOnceOverKills(t *testing.T) {
 	b.settled()
 	b.wantOnce(topicOrderEvents, 0, orders)
 	b.wantOnce(topicShipments, 0, orders)
-	if met := b.part("fulfilment").Met(); met < 5*30 {
-		t.Errorf("%d events met a dead fulfilment", met)
+	if count := b.part("fulfilment").Met(); count < 5*30 {
+		t.Errorf("%d events met a dead fulfilment", count)
 	}
 }
 
@@ -120,8 +120,8 @@ func TestFulfilmentPausesAndResumes(t *testing.T) {
 	if err := f.Ready(t.Context()); err == nil {
 		t.Error("ready while paused")
 	}
-	if met := f.Met(); met != 40 {
-		t.Errorf("%d events met the pause", met)
+	if count := f.Met(); count != 40 {
+		t.Errorf("%d events met the pause", count)
 	}
 	if n := b.Audit().Counts.Shipments; n != 20 {
 		t.Errorf("%d shipments while paused", n)
@@ -131,8 +131,8 @@ func TestFulfilmentPausesAndResumes(t *testing.T) {
 	}
 	b.settled()
 	b.wantOnce(topicShipments, 0, 60)
-	if met := f.Met(); met != 40 {
-		t.Errorf("%d events met the pause, once it was over", met)
+	if count := f.Met(); count != 40 {
+		t.Errorf("%d events met the pause, once it was over", count)
 	}
 }
 
@@ -224,8 +224,8 @@ func TestKillWithoutTrafficMeetsNothing(t *testing.T) {
 		must(t, b.part(name).Kill(t.Context()))
 		must(t, b.part(name).Start(t.Context()))
 		must(t, b.part(name).Ready(t.Context()))
-		if met := b.part(name).Met(); met != 0 {
-			t.Errorf("%s: %d met a kill without traffic", name, met)
+		if count := b.part(name).Met(); count != 0 {
+			t.Errorf("%s: %d met a kill without traffic", name, count)
 		}
 	}
 }

@@ -10,8 +10,8 @@ type pausePoint struct {
 	mu sync.Mutex
 	// ended is closed when the pause ends; nil while not paused.
 	ended chan struct{}
-	// met counts the callers that were held back.
-	met atomic.Int64
+	// held counts the callers that were held back.
+	held atomic.Int64
 }
 
 // pause is idempotent, as resume is.
@@ -45,7 +45,7 @@ func (p *pausePoint) wait(gone <-chan struct{}) bool {
 	if ended == nil {
 		return true
 	}
-	p.met.Add(1)
+	p.held.Add(1)
 	for ; ended != nil; ended = p.paused() { // it may have been paused again meanwhile
 		select {
 		case <-ended:

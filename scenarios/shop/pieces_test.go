@@ -59,7 +59,7 @@ func TestNoBreakerLetsEverythingThrough(t *testing.T) {
 func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g pausePoint
-		if !g.wait(nil) || g.met.Load() != 0 {
+		if !g.wait(nil) || g.held.Load() != 0 {
 			t.Error("a pause point that is not paused holds something back")
 		}
 		g.pause()
@@ -75,8 +75,8 @@ func TestGate(t *testing.T) {
 		synctest.Wait()
 		g.resume()
 		g.resume()
-		if !<-passed || g.met.Load() != 2 {
-			t.Errorf("%d met", g.met.Load())
+		if !<-passed || g.held.Load() != 2 {
+			t.Errorf("%d met", g.held.Load())
 		}
 	})
 }

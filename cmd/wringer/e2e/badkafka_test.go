@@ -184,7 +184,7 @@ func TestKafkaThatForgets(t *testing.T) {
 		forget func(c *kfake.Cluster) error
 		says   string
 	}{
-		"retention":  {nil, func(c *kfake.Cluster) error { return c.DeleteRecords("payments", 0, -1) }, "retention overtook the reader"},
+		"retention":  {nil, func(c *kfake.Cluster) error { return c.DeleteRecords("payments", 0, -1) }, "overtook the reader"},
 		"compaction": {map[string]string{"cleanup.policy": "compact"}, func(c *kfake.Cluster) error { c.Compact(); return nil }, "the topic is compacted"},
 	} {
 		c := newTopic(t, tt.config)

@@ -1,4 +1,4 @@
-// Package sectionstest checks that a report shows what the sections of a record hold.
+// Package sectionstest checks that a report shows the sections of a record.
 package sectionstest
 
 import (
@@ -10,7 +10,7 @@ import (
 	"wringer/reports/sections"
 )
 
-// Records are the sample records, with those of chains, of streaming calls, of probes and of streams that only consume.
+// Records are the sample records, including those of chains, of streaming calls, of probes and of consuming streams.
 func Records() map[string]*reports.Record {
 	all := recordtest.Samples()
 	all["chain"], all["streaming"], all["probed"], all["consuming"] = recordtest.Chain(), recordtest.Streaming(), recordtest.Probed(), recordtest.Consuming()
@@ -27,9 +27,9 @@ func Of(rec *reports.Record) []sections.Section {
 	return append(all, sections.Integrity(run), sections.Findings(run), sections.About(run))
 }
 
-// Shown fails the test unless a report, as plain text, shows every section of the record: its title, its notes and its
-// rows. A report with little room shows the columns up to a rank, the totals alone where the rows have a higher one, and
-// marks in place of words.
+// Shown fails the test unless a report, as plain text, shows every section of the record: its title, its notes and its rows. A
+// report with little room shows the columns up to a rank, only the totals of rows with a higher one, and marks in place of
+// words.
 func Shown(t *testing.T, rec *reports.Record, report string, most sections.Rank) {
 	t.Helper()
 	report = strings.Join(strings.Fields(report), " ")

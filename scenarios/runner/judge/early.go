@@ -13,18 +13,17 @@ import (
 	"wringer/scenarios"
 )
 
-// Stopped is why a run was ended before its time, by its own rules. It is no failure of the harness.
+// Stopped is the reason why the scenario's own rules ended a run early. It is no failure of the harness.
 type Stopped struct {
 	Why string
-	// Unhealthy: before anything was broken.
+	// Unhealthy: the target was not healthy before the first fault.
 	Unhealthy bool
 }
 
 func (s Stopped) Error() string { return s.Why }
 
-// leaveOpen takes the verdict of fail from gates that the early end of the run decided. Nothing was tried on an unhealthy
-// target: what it lost or repeated stands all the same. Of a run that was given up, what counts operations over its length
-// says nothing.
+// leaveOpen takes the verdict of fail from gates that the early end of the run decided. No fault was tried on an unhealthy
+// target; its losses and repetitions stand. In an aborted run, counts over the run's length say nothing.
 func (s Stopped) leaveOpen(gates []reports.Gate, expect []scenarios.Gate) {
 	for i := range gates {
 		m := expect[i].Metric
@@ -40,14 +39,14 @@ func (s Stopped) leaveOpen(gates []reports.Gate, expect []scenarios.Gate) {
 	}
 }
 
-// SoFar is what is known of one stream while the run goes on.
+// SoFar is the state of one stream while the run goes on.
 type SoFar struct {
 	Spec  *scenarios.Stream
 	Tally *Tally
-	// Baseline is what is over of the stream's baseline; InFlight operations are not.
+	// Baseline holds the ended part of the stream's baseline, without the InFlight operations.
 	Baseline *metrics.Cell
 	InFlight int64
-	// Limited: the load generator was saturated in some second up to now.
+	// Limited: the load generator was saturated in some second so far.
 	Limited bool
 }
 
@@ -64,8 +63,8 @@ func BaselineOf(t *Tally, open map[int]*metrics.Cell) *metrics.Cell {
 	return cell
 }
 
-// BaselineHealthy says whether the target is as the gates on the baseline want it, as far as the operations that are over by
-// now tell, and why not. When too little is known to say otherwise, it is.
+// BaselineHealthy reports whether the target meets the gates on the baseline, judged by the operations that have ended so far,
+// and if not, why. With too little data to say otherwise, the target is healthy.
 func BaselineHealthy(expect []scenarios.Gate, streams []SoFar, now time.Duration) (healthy bool, why string) {
 	var ill []string
 	for i := range streams {
@@ -106,7 +105,7 @@ func (s *SoFar) judge(g *scenarios.Gate, now time.Duration) reports.Gate {
 	default:
 		cell := s.Baseline
 		if g.Metric.Unit == metric.PerSecond {
-			// What is under way may yet be acked.
+			// An operation under way may still be acked.
 			hopeful := *cell
 			hopeful.Counts.Acked += s.InFlight
 			cell = &hopeful
@@ -116,7 +115,7 @@ func (s *SoFar) judge(g *scenarios.Gate, now time.Duration) reports.Gate {
 	return decide(g, r)
 }
 
-// Aborts follows the conditions on which the run is given up.
+// Aborts follows the conditions that end the run early.
 type Aborts struct {
 	conditions []scenarios.Abort
 	streaks    []int // seconds in a row, by condition
@@ -127,8 +126,8 @@ func NewAborts(conditions []scenarios.Abort) *Aborts {
 	return &Aborts{conditions: conditions, streaks: make([]int, len(conditions))}
 }
 
-// Add looks at one more second of a stream, and says why the run is to be given up; empty when it is not. A second that
-// tells nothing, or in which the load generator was saturated, ends a streak.
+// Add checks one more second of a stream. It returns the reason to abort the run; empty without one. A second without data, or
+// in which the load generator was saturated, ends a streak.
 func (a *Aborts) Add(stream string, start, length time.Duration, cell *metrics.Cell, limited bool) string {
 	for i := range a.conditions {
 		c := &a.conditions[i]

@@ -1,5 +1,5 @@
-// Package judge decides what a run came to: its gates, what became of its faults, its findings and its verdict. It is pure:
-// it reads Facts, and starts, sends and writes nothing.
+// Package judge decides the result of a run: its gates, its faults, its findings and its verdict. It is pure: it reads Facts,
+// and starts, sends and writes nothing.
 package judge
 
 import (
@@ -10,30 +10,30 @@ import (
 	"wringer/scenarios"
 )
 
-// Facts is all that a verdict is made of. The judge changes none of it.
+// Facts is the whole input of a verdict. The judge changes none of it.
 type Facts struct {
 	Scenario *scenarios.Scenario
 	// Streams are those of the run, in the order in which they were opened.
 	Streams []Stream
-	// Saturated says whether the load generator used up the machine in a second of the run.
+	// Saturated reports whether the load generator used up the machine in a second of the run.
 	Saturated func(second int) bool
 	// Limited counts, by stream, the seconds in which the load generator was saturated.
 	Limited map[string]int
 	CPU     *float64
 	GCPause *int64 // the 99th percentile, in nanoseconds
-	// LinkCosts are those of the links that know theirs, in nanoseconds.
+	// LinkCosts holds the costs of the links that measured them, in nanoseconds.
 	LinkCosts map[string]int64
-	// Unrecorded says why the record is not whole; nil when it is.
+	// Unrecorded is the reason why the record is not whole; nil when it is.
 	Unrecorded error
 	Ending     Ending
-	// Events are what the target says of its own parts.
+	// Events are the target's reports about its own parts.
 	Events []string
 }
 
-// Ending is how a run went, apart from what was measured.
+// Ending describes the end of a run, apart from the measurements.
 type Ending struct {
 	Ended time.Duration // of the measured part
-	// Unobserved says, by stream, why observation was not complete.
+	// Unobserved holds, by stream, the reason why observation was not complete.
 	Unobserved  map[string]string
 	Interrupted bool
 	Stopped     Stopped // by the run's own rules
@@ -41,7 +41,7 @@ type Ending struct {
 	Injections  []faults.Injection
 }
 
-// Stream is what is known of one stream.
+// Stream holds the facts about one stream.
 type Stream struct {
 	Spec *scenarios.Stream
 	// Closed: the stream is of the closed model, and slows down with its target.
@@ -49,13 +49,13 @@ type Stream struct {
 	Tally  *Tally
 	// Findings are those of its checks.
 	Findings []reports.Findings
-	// Place is where its operations or records are looked for, in words.
+	// Place is the place of its operations or records, in words.
 	Place string
-	// GroupFailed says why its group of consumers could not read; empty when it could, or when there is none.
+	// GroupFailed is the reason why its group of consumers could not read; empty when it could, or when there is none.
 	GroupFailed string
 }
 
-// unknown says why a count of the stream is not fully known; empty when it is.
+// unknown is the reason why a count of the stream is not fully known; empty when it is.
 func (s *Stream) unknown(count string) string {
 	for i := range s.Findings {
 		if why := s.Findings[i].Unknown[count]; why != "" {
@@ -87,7 +87,7 @@ func (f *Facts) stream(name string) *Stream {
 	return nil
 }
 
-// Judge fills in what the record says of the faults, the gates, the findings and the verdict.
+// Judge fills in the record's faults, gates, findings and verdict.
 func (f *Facts) Judge(run *reports.Run) {
 	run.Faults = f.faults(run)
 	run.Gates = f.gates(run)

@@ -9,7 +9,7 @@ import (
 	"wringer/scenarios"
 )
 
-// faults tells what became of each fault, and how each stream stood it.
+// faults fills in the result of each fault, and how each stream recovered from it.
 func (f *Facts) faults(run *reports.Run) []reports.Fault {
 	out := []reports.Fault{}
 	ending := &f.Ending
@@ -30,7 +30,7 @@ func (f *Facts) faults(run *reports.Run) []reports.Fault {
 		if planned.At < ending.Ended && r.Error == "" {
 			f.recoveries(&r, run, planned)
 		}
-		// That no second was bad cannot be said of a fault whose time was cut off.
+		// If a fault's time was cut off, "no second was bad" cannot be said.
 		if planned.End() > ending.Ended && r.DetectionNS == nil {
 			r.PerStream = nil
 		}
@@ -39,7 +39,7 @@ func (f *Facts) faults(run *reports.Run) []reports.Fault {
 	return out
 }
 
-// fromInjection fills in what the timeline saw of a fault.
+// fromInjection fills in the timeline's facts about a fault.
 func fromInjection(r *reports.Fault, in *faults.Injection) {
 	r.Bit, r.Healed, r.Peer = in.Bite.Bit, in.Healed, in.Bite.Peer
 	if in.Bite.Connections >= 0 {
@@ -64,7 +64,7 @@ func passage(m *faults.Met) *reports.Passage {
 	return &reports.Passage{Connections: m.Connections, Bytes: m.Bytes}
 }
 
-// injected says whether the fault was in force at all.
+// injected reports whether the fault was in force at all.
 func injected(in *faults.Injection) bool { return in.Step != faults.Waiting && in.InjectErr == nil }
 
 // recoveries measures detection, recovery and metastability of every stream over one fault.
@@ -84,8 +84,8 @@ func (f *Facts) recoveries(r *reports.Fault, run *reports.Run, planned *scenario
 	recovery.Summarize(r)
 }
 
-// undisturbedUntil is until when nothing else was to be in force after a fault: what others break is no recovery of this
-// one's. The second in which the fault ends is its own.
+// undisturbedUntil is the time after a fault until which no other fault was due: another fault's bad seconds say nothing about
+// this one's recovery. The second in which the fault ends is its own.
 func (f *Facts) undisturbedUntil(planned *scenarios.Fault) time.Duration {
 	until := f.Scenario.Run.Duration
 	for i := range f.Scenario.Faults {

@@ -7,7 +7,7 @@ import (
 	"wringer/reports/metric"
 )
 
-// findings tells of anomalies that no gate asked for, and of what the target says of itself.
+// findings reports anomalies without a gate, and the target's own events.
 func (f *Facts) findings(run *reports.Run) []reports.Finding {
 	gated := make(map[string]bool)
 	for i := range f.Scenario.Expect {
@@ -35,7 +35,7 @@ func (f *Facts) findings(run *reports.Run) []reports.Finding {
 	return out
 }
 
-// finding tells of a count above 0; empty when there is nothing to tell.
+// finding describes a count above 0; empty when there is nothing to report.
 func finding(m *metric.Metric, stream string, measures *reports.Measures, gated bool) string {
 	tells := m.Remark != nil || m.Anomaly && !gated
 	if !tells || m.Count == nil {

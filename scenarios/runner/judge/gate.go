@@ -30,7 +30,7 @@ func holds(comparison string, value, limit float64) bool {
 	return false
 }
 
-// reading is what a gate is judged on.
+// reading is the value on which a gate is judged.
 type reading struct {
 	metric.Reading
 	// limited: the load generator was saturated in some second of the gate's scope.
@@ -41,8 +41,8 @@ type reading struct {
 
 func missing(format string, a ...any) reading { return reading{Reading: metric.Missing(format, a...)} }
 
-// decide decides one gate. What is missing is inconclusive, never passed. A time or a rate over seconds in which the load
-// generator was saturated is inconclusive whichever way it points, unless the target's own unanswered operations decide it.
+// decide decides one gate. A missing value is inconclusive, never passed. A time or a rate over seconds in which the load
+// generator was saturated is inconclusive in both directions, unless the target's own unanswered operations decide it.
 func decide(g *scenarios.Gate, r reading) reports.Gate {
 	out := reports.Gate{
 		Expr: g.Expr, Stream: g.Stream, Metric: g.Metric.Full(), Unit: g.Metric.Unit,
@@ -89,7 +89,7 @@ func amount(m *metric.Metric) string {
 	return "many"
 }
 
-// upperBound says that a count which is already too high can only get higher.
+// upperBound reports whether a count that is already too high can only get higher.
 func upperBound(g *scenarios.Gate, value float64) bool {
 	switch g.Comparison {
 	case "<", "<=":
@@ -100,7 +100,7 @@ func upperBound(g *scenarios.Gate, value float64) bool {
 	return false
 }
 
-// standsByItself says that a violation is the target's doing whatever the generator did.
+// standsByItself reports whether a violation is the target's doing, whatever the load generator did.
 func standsByItself(g *scenarios.Gate, r reading) bool {
 	violated := !holds(g.Comparison, r.Targets, g.Limit)
 	if g.Metric.Class != metric.TimeOrRate {
@@ -109,7 +109,7 @@ func standsByItself(g *scenarios.Gate, r reading) bool {
 	return violated && (!r.limited || math.IsInf(r.Targets, 1))
 }
 
-// worst follows a gate that every second must meet: the second that is furthest on the wrong side of the limit decides.
+// worst follows a gate that every second must meet. It keeps the second that is furthest on the wrong side of the limit.
 type worst struct {
 	gate  *scenarios.Gate
 	found bool
@@ -127,7 +127,7 @@ func newWorst(gates []scenarios.Gate, stream string) []*worst {
 	return ws
 }
 
-// add looks at one more second.
+// add checks one more second.
 func (w *worst) add(start, length time.Duration, c *metrics.Cell, limited bool) {
 	o := readCell(w.gate, c, length)
 	if o.Missing != "" {
@@ -164,7 +164,7 @@ func (w *worst) decide() reports.Gate {
 	return decide(w.gate, w.reading)
 }
 
-// further says whether a lies further on the wrong side of the gate's limit than b.
+// further reports whether a lies further on the wrong side of the gate's limit than b.
 func further(g *scenarios.Gate, a, b float64) bool {
 	switch g.Comparison {
 	case "<", "<=":

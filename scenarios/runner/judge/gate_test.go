@@ -13,12 +13,12 @@ import (
 	"wringer/scenarios"
 )
 
-// cellOf has acked operations that took 1 to n ms, some that got no answer, and some that the generator did not send.
+// cellOf has acked operations that took 1 to n ms, some without an answer, and some that the load generator did not send.
 func cellOf(acked, unanswered, ours int) *metrics.Cell {
 	c := &metrics.Cell{}
 	for i := range acked {
-		took := time.Duration(i+1) * time.Millisecond
-		c.End(&reports.Ended{Outcome: drivers.Acked, Done: took, Trail: []drivers.Attempt{{Outcome: drivers.Acked, Wire: true, Answered: true, Done: took}}}, time.Second)
+		elapsed := time.Duration(i+1) * time.Millisecond
+		c.End(&reports.Ended{Outcome: drivers.Acked, Done: elapsed, Trail: []drivers.Attempt{{Outcome: drivers.Acked, Wire: true, Answered: true, Done: elapsed}}}, time.Second)
 	}
 	for range unanswered {
 		c.End(&reports.Ended{Outcome: drivers.Indeterminate, Trail: []drivers.Attempt{{Outcome: drivers.Indeterminate, Code: drivers.CodeTimeout, Wire: true}}}, time.Second)

@@ -32,7 +32,7 @@ func (f *Facts) gates(run *reports.Run) []reports.Gate {
 	return out
 }
 
-// where tells in which windows a count was found.
+// where lists the windows in which a count was found.
 func where(run *reports.Run, g *scenarios.Gate) string {
 	var parts []string
 	for _, name := range run.WindowNames() {
@@ -98,7 +98,7 @@ func scope(window string) string {
 	return " during " + window
 }
 
-// gauge is the sample within the gate's scope that is furthest on the wrong side of the limit: every one must hold.
+// gauge is the sample within the gate's scope that is furthest on the wrong side of the limit: every sample must hold.
 func (t *Tally) gauge(g *scenarios.Gate) metric.Reading {
 	over := t.plan.Over(g.Scope.Window)
 	samples := t.Gauges[g.Metric.Name]
@@ -118,7 +118,7 @@ func (t *Tally) gauge(g *scenarios.Gate) metric.Reading {
 	return metric.Found(*worst)
 }
 
-// limitedIn says whether the load generator was saturated in some second that the gate's scope touches.
+// limitedIn reports whether the load generator was saturated in some second that the gate's scope touches.
 func limitedIn(g *scenarios.Gate, run *reports.Run) bool {
 	windows := run.WindowsOf(g.Stream)
 	for _, s := range run.Streams[g.Stream].Seconds {
@@ -137,8 +137,8 @@ func limitedIn(g *scenarios.Gate, run *reports.Run) bool {
 	return false
 }
 
-// limitedUntil says whether the load generator was saturated while what belongs to a gate's window was still awaited: its
-// reader is part of the generator.
+// limitedUntil reports whether the load generator was saturated while events of a gate's window were still awaited: the reader
+// of effects is part of the load generator.
 func (f *Facts) limitedUntil(g *scenarios.Gate, run *reports.Run, awaited time.Duration) bool {
 	from := int64(math.MaxInt64)
 	for _, w := range run.WindowsOf(g.Stream) {

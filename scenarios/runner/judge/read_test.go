@@ -19,7 +19,7 @@ func fault(name string, start, end, recovery time.Duration, recovered *bool) rep
 	return reports.Fault{Name: name, StartNS: int64(start), EndNS: int64(end), PerStream: map[string]reports.StreamRecovery{"a": r}}
 }
 
-// Of several rounds the slowest decides, and what is not known of one is not known of all.
+// Of several rounds the slowest decides, and if one is unknown, the whole is unknown.
 func TestRecoveryOverRounds(t *testing.T) {
 	const s = time.Second
 	yes, no := new(true), new(false)
@@ -70,8 +70,8 @@ func TestLimitedSecondsMakeTheRunInconclusive(t *testing.T) {
 	}
 }
 
-// Seconds in which the load generator was saturated leave a gate open, from the window's begin to its last effect; effects that
-// were never seen decide it all the same.
+// Seconds in which the load generator was saturated leave a gate open, from the window's begin to its last effect. Effects that
+// were never seen decide it nevertheless.
 func TestEffectsUnderALateGenerator(t *testing.T) {
 	run := &reports.Run{DurationNS: int64(4 * time.Second), Streams: map[string]*reports.Stream{"a": {Windows: map[string]*reports.Measures{"baseline": {}, "cut": {}}}}}
 	run.Windows = []reports.Window{{Name: "baseline", EndNS: int64(2 * time.Second)}, {Name: "cut", StartNS: int64(2 * time.Second), EndNS: int64(4 * time.Second)}}

@@ -13,8 +13,8 @@ import (
 	"wringer/scenarios"
 )
 
-// verdict decides the run. What stands by its own evidence is fail whatever else happened; then whatever leaves the run
-// undecided is inconclusive; only then pass.
+// verdict decides the run. A violation that stands by itself is a fail in every case. Otherwise a reason that leaves the run
+// undecided makes it inconclusive. Only then it is a pass.
 func (f *Facts) verdict(run *reports.Run) {
 	run.Validity = f.validity(run)
 	var failed, open []string
@@ -55,7 +55,7 @@ func allHeld(gates int) string {
 	return fmt.Sprintf("all %d gates held", gates)
 }
 
-// validity says whether the generator and the faults did what the plan said, and whether everything was observed.
+// validity reports whether the load generator and the faults followed the plan, and whether everything was observed.
 func (f *Facts) validity(run *reports.Run) reports.Validity {
 	v := reports.Validity{Verdict: reports.Valid, Why: []string{}, CPU: f.CPU, GCPauseP99NS: f.GCPause, LinkCostNS: f.LinkCosts}
 	f.lag(&v)
@@ -102,7 +102,7 @@ func seconds(n int) string {
 	return fmt.Sprintf("%d seconds", n)
 }
 
-// lag sums up how late the generator was, over all streams.
+// lag sums up how late the load generator was, over all streams.
 func (f *Facts) lag(v *reports.Validity) {
 	var lag metrics.Hist
 	for i := range f.Streams {
@@ -119,8 +119,7 @@ func (f *Facts) lag(v *reports.Validity) {
 	v.LagP50NS, v.LagP99NS, v.LagMaxNS = at(0.5), at(0.99), at(1)
 }
 
-// unhealthyStreams names the streams whose target answered nothing well before anything was broken: then no fault explains
-// what follows.
+// unhealthyStreams names the streams that had no good answers before the first fault: then no fault explains later errors.
 func (f *Facts) unhealthyStreams(run *reports.Run) []string {
 	var dead []string
 	for i := range f.Streams {
@@ -142,7 +141,7 @@ func (f *Facts) unhealthyStreams(run *reports.Run) []string {
 	return []string{"the target was never healthy: no operation of the streams " + strings.Join(dead, ", ") + " was acked"}
 }
 
-// unfaulted names the faults that did not do, or not undo, what they were for.
+// unfaulted names the faults that were not injected, touched no traffic, or were not healed.
 func (f *Facts) unfaulted(run *reports.Run) []string {
 	var why []string
 	c := &f.Ending
@@ -186,7 +185,7 @@ func because(err string) string {
 	return ": " + err
 }
 
-// silentTopics names the consumers that saw nothing which they could judge, and the groups that were put to no test.
+// silentTopics names the consumers that saw no record that they could judge, and the groups that were not tested.
 func (f *Facts) silentTopics(run *reports.Run) []string {
 	var why []string
 	for i := range f.Streams {
@@ -213,7 +212,7 @@ func (f *Facts) silentTopics(run *reports.Run) []string {
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// Unhealthy fills in the verdict of a run whose target could not even be prepared for.
+// Unhealthy fills in the verdict of a run whose target did not even let the streams open.
 func (f *Facts) Unhealthy(run *reports.Run, cause error) {
 	run.Windows = []reports.Window{}
 	for i := range f.Scenario.Expect {

@@ -25,7 +25,7 @@ func create(t *testing.T, dir string) *Folder {
 	return f
 }
 
-// quoting is a record whose every text quotes a secret.
+// quoting is a record in which every text quotes a secret.
 func quoting() *reports.Run {
 	m := func() reports.Measures {
 		return reports.Measures{Details: map[string]string{"http_500": "bad password hunter2"}}

@@ -30,7 +30,7 @@ type timedChild struct {
 	cancel context.CancelFunc
 }
 
-// begin makes c the context of a new attempt. Nobody holds c any more from the attempt before.
+// begin makes c the context of a new attempt. The attempt before has released c.
 func (c *attemptContext) begin(deadline time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,7 +158,7 @@ func (c *attemptContext) check(now time.Time) (deadline time.Time, waiting bool)
 }
 
 // end ends the attempt and calls the callback that still waits. It reports whether c can be reused: no callback is pending or
-// running, and nobody holds the channel from Done.
+// running, and no caller holds the channel from Done.
 func (c *attemptContext) end() (reusable bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

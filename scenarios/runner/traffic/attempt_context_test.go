@@ -72,9 +72,9 @@ func TestDeadlineTimer(t *testing.T) {
 			slots[n].timer = timer
 			return slots[n].begin(run, time.Now().Add(timeout))
 		}
-		late, early := attempt(0, time.Second), attempt(1, time.Second/2)
+		late, soon := attempt(0, time.Second), attempt(1, time.Second/2)
 		await(0, late)
-		await(1, early) // its deadline is before the one that the timer is set to
+		await(1, soon) // its deadline is before the one that the timer is set to
 		if stop := await(2, attempt(2, time.Second/4)); !stop() || stop() {
 			t.Error("a callback is stopped once")
 		}

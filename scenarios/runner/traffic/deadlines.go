@@ -115,7 +115,7 @@ func (s *attemptSlot) begin(ctx context.Context, deadline time.Time) context.Con
 	return s.context
 }
 
-// end ends the attempt's context. A context that somebody may still hold is not reused.
+// end ends the attempt's context. A context that a caller may still hold is not reused.
 func (s *attemptSlot) end() {
 	if s.context != nil && !s.context.end() {
 		s.release()

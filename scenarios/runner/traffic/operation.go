@@ -62,7 +62,7 @@ func (o *operation) endAttempt(env *drivers.Env, outcomes map[string]drivers.Out
 	return at.Done
 }
 
-// outcome is acked when any attempt was, rejected only when every attempt was, and else indeterminate.
+// outcome is acked when any attempt was, rejected only when every attempt was, and otherwise indeterminate.
 func (o *operation) outcome() drivers.Outcome {
 	all := drivers.Rejected
 	for i := range o.trail {

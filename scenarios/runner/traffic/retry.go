@@ -32,7 +32,7 @@ func (p *policy) offered() {
 	}
 }
 
-// next says whether op is tried again after its last attempt, and after which wait.
+// next reports whether op is tried again after its last attempt, and after which wait.
 func (p *policy) next(op *operation, now time.Duration) (wait time.Duration, again bool) {
 	last := &op.trail[len(op.trail)-1]
 	if p.retry == nil || len(op.trail) >= p.retry.Attempts || last.Code == drivers.CodeCancelled || !p.retriable(last) {
@@ -54,8 +54,8 @@ func (p *policy) next(op *operation, now time.Duration) (wait time.Duration, aga
 	return wait, true
 }
 
-// retriable says whether an attempt may be followed by another. By default these may: an attempt that may or may not have taken
-// effect, and one that never reached the wire. A rejection is final, unless the policy names its code.
+// retriable reports whether an attempt may be followed by another. By default these may: an attempt that may or may not have
+// taken effect, and one that never reached the wire. A rejection is final, unless the policy names its code.
 func (p *policy) retriable(at *drivers.Attempt) bool {
 	if at.Outcome == drivers.Acked {
 		return false

@@ -20,8 +20,8 @@ func TestSleeperNeverWakesUpEarly(t *testing.T) {
 				t.Fatal("the wait ended before its time")
 			}
 		}
-		if took := time.Since(begun); took < d {
-			t.Errorf("%s took %s", d, took)
+		if elapsed := time.Since(begun); elapsed < d {
+			t.Errorf("%s took %s", d, elapsed)
 		}
 		s.close()
 	}

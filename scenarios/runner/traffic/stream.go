@@ -18,12 +18,12 @@ import (
 	"wringer/scenarios"
 )
 
-// Config is what a Stream is made of. Spec, Env, Driver, Slots and Timing are required.
+// Config is the input of New. Spec, Env, Driver, Slots and Timing are required.
 type Config struct {
 	Spec   *scenarios.Stream
 	Env    drivers.Env
 	Driver drivers.Driver
-	// Slots are the pieces of time that counts are kept by.
+	// Slots are the pieces of time by which counts are kept.
 	Slots  *metrics.Slots
 	Timing scenarios.Timing
 	// Results takes every finished operation of the measured part. Nil: none.
@@ -36,20 +36,20 @@ type Config struct {
 	Virtual bool
 }
 
-// Results is told of operations as they end, from many goroutines. Its methods must not block, nor keep the event.
+// Results takes operations as they end, from many goroutines. Its methods must not block, nor keep the event.
 type Results interface {
-	// Begin names a stream before its first operation. place is where the stream sends to, epoch the zero of the run's clock.
+	// Begin names a stream before its first operation. place is the stream's target address, epoch the zero of the run's clock.
 	Begin(stream, place string, epoch time.Time)
 	Ended(stream string, e *reports.Ended)
-	// Settled says that every measured operation of the stream planned before until has ended and was told.
+	// Settled says that every measured operation of the stream planned before until has ended and was passed to Ended.
 	Settled(stream string, until time.Duration)
 }
 
 // LoopRates are the arrivals a second between which a driver's Loop sends a stream.
 type LoopRates struct{ From, To float64 }
 
-// DefaultLoopRates are the rates at which a loop pays. Below From, sessions cost next to nothing, and a session that waits is woken
-// sooner when processors are scarce. Above To, one goroutine may be too slow for all arrivals.
+// DefaultLoopRates are the rates at which a loop pays. Below From, sessions are cheap, and a waiting session is woken sooner
+// when processors are scarce. Above To, one goroutine may be too slow for all arrivals.
 var DefaultLoopRates = LoopRates{From: 1000, To: 40_000}
 
 // Stream is one flow of operations. It plans operations, runs their attempts, counts finished operations and hands them to
@@ -228,8 +228,8 @@ func (s *Stream) openLoop() drivers.Poller {
 type executor interface {
 	// start starts an operation and returns at once. complete is called when the operation has ended.
 	start(op *operation, complete func())
-	// user returns what one user runs its operations with, one after the other. run numbers an operation and blocks until the
-	// operation has ended. The user calls done after its last operation.
+	// user returns the function by which one user runs its operations, one after the other. run numbers an operation and blocks
+	// until the operation has ended. The user calls done after its last operation.
 	user() (run func(*operation), done func())
 	// wait blocks until every operation has ended, and frees the sessions. start is not called after wait.
 	wait()

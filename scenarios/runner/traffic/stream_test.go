@@ -42,7 +42,7 @@ func (e *ended) Ended(batch []reports.Ended) {
 
 // run sends a stream for 2 s of virtual time, after a second of warm-up. It returns the counts, the operations, and the time
 // that the traffic took.
-func run(t *testing.T, spec scenarios.Stream, driver drivers.Driver) (counts reports.Counts, all []reports.Ended, took time.Duration) {
+func run(t *testing.T, spec scenarios.Stream, driver drivers.Driver) (counts reports.Counts, all []reports.Ended, elapsed time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		timing := scenarios.Timing{Warmup: time.Second, Duration: 2 * time.Second, MaxLag: scenarios.DefaultMaxLag}
@@ -59,7 +59,7 @@ func run(t *testing.T, spec scenarios.Stream, driver drivers.Driver) (counts rep
 		follower := &ended{}
 		s.Follow(follower)
 		s.Run(t.Context(), t.Context())
-		took = time.Since(zero)
+		elapsed = time.Since(zero)
 		taken, _ := s.Take()
 		for _, cell := range taken {
 			counts.Add(cell.Counts)
@@ -75,7 +75,7 @@ func run(t *testing.T, spec scenarios.Stream, driver drivers.Driver) (counts rep
 			t.Fatalf("operation %d has the number %d", i, all[i].Op.Seq)
 		}
 	}
-	return counts, all, took
+	return counts, all, elapsed
 }
 
 // after acks after d, or times out.
@@ -112,9 +112,9 @@ func TestFullMaxInFlightDrops(t *testing.T) {
 
 // The closed model begins an operation when the one before has ended, and none after the end.
 func TestUsersWaitForAnswers(t *testing.T) {
-	counts, all, took := run(t, scenarios.Stream{Users: 4}, after(100*time.Millisecond))
-	if len(all) != 120 || counts.Offered != 80 || counts.Acked != 80 || took != 2*time.Second {
-		t.Errorf("%d operations, %+v, in %s", len(all), counts, took)
+	counts, all, elapsed := run(t, scenarios.Stream{Users: 4}, after(100*time.Millisecond))
+	if len(all) != 120 || counts.Offered != 80 || counts.Acked != 80 || elapsed != 2*time.Second {
+		t.Errorf("%d operations, %+v, in %s", len(all), counts, elapsed)
 	}
 }
 

@@ -8,14 +8,14 @@ import (
 	"wringer/reports/groups"
 )
 
-// Group is a group of consumers at work beside the reader of a topic.
+// Group is a group of consumers that reads beside the reader of a topic.
 type Group struct {
 	Group   drivers.Group
 	Account *groups.Account
 	Length  time.Duration // of the measured part
 
 	stop context.CancelFunc
-	// over is closed when the members have left, err being why none of them could read.
+	// over is closed when the members have left; err is the reason why none of them could read.
 	over chan struct{}
 	err  error
 }
@@ -30,8 +30,8 @@ func (g *Group) run(ctx context.Context) {
 	}()
 }
 
-// settle lets the members finish what they have in hand and leave, and asks how far they have committed. The topic was read
-// to its end before.
+// settle lets the members finish their current records and leave, and asks for their committed offsets. The topic was read to
+// its end before.
 func (g *Group) settle(ctx context.Context) {
 	g.Account.Closing()
 	g.stop()
@@ -40,16 +40,16 @@ func (g *Group) settle(ctx context.Context) {
 	if g.err != nil {
 		end.Failed = g.err.Error()
 	}
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), catchUpLimit)
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), catchUpLimit)
 	defer cancel()
 	var err error
-	if end.Committed, err = g.Group.Settled(limit); err != nil {
+	if end.Committed, err = g.Group.Settled(bounded); err != nil {
 		end.Why = err.Error()
 	}
 	g.Account.Left(end)
 }
 
-// close ends the members, if they still are there, and frees the group.
+// close ends the members, if they are still there, and frees the group.
 func (g *Group) close() error {
 	if g.stop != nil {
 		g.stop()

@@ -1,4 +1,4 @@
-// Package watch follows the sources of a run: it hands each delivery to the checks that take them, and leads the group of
+// Package watch follows the sources of a run: it passes each delivery to the checks that take deliveries, and runs the group of
 // consumers that reads beside a source.
 package watch
 
@@ -12,16 +12,16 @@ import (
 	"wringer/reports"
 )
 
-// Observer watches where a stream's operations or records must show up. The source was started before.
+// Observer watches the place where a stream's operations or records must show up. The source was started before.
 type Observer struct {
 	Source drivers.Source
 	Place  string // in words, for the record
-	// Checks take every delivery, in the order in which they stand.
+	// Checks take every delivery, in this order.
 	Checks []reports.FollowsDeliveries
-	Group  *Group // nil: no group of consumers reads too
+	Group  *Group // nil: no group of consumers reads
 
 	stop context.CancelFunc
-	// over is closed when receiving ended, err being why if it ended by itself.
+	// over is closed when receiving ended; err is the reason if it ended by itself.
 	over chan struct{}
 	err  error
 }
@@ -45,7 +45,7 @@ func (o *Observer) Watch(ctx context.Context) {
 	}
 }
 
-// Gauges emits what the source and the group measure of themselves.
+// Gauges emits the gauges of the source and of the group.
 func (o *Observer) Gauges(now time.Duration, emit func(name string, value float64)) {
 	if g, ok := o.Source.(drivers.Gauger); ok {
 		g.Gauges(emit)
@@ -55,19 +55,19 @@ func (o *Observer) Gauges(now time.Duration, emit func(name string, value float6
 	}
 }
 
-// Settle goes on watching until drain ends, then makes sure that what stands in the source was read. The whole drain is
-// watched even when all that was acked has been seen: a copy may follow late. The returned reason is empty when
-// observation is complete.
+// Settle continues watching until drain ends, and then makes sure that the source was read to its end. The whole drain is
+// watched even when all acked operations have been seen: a copy may follow late. The returned reason is empty when observation
+// is complete.
 func (o *Observer) Settle(drain context.Context) (why string) {
 	select {
 	case <-drain.Done():
 	case <-o.over:
 	}
-	// The end of the source is looked for beyond the drain: the wait for the target is over, not that for our reader.
-	limit, cancel := context.WithTimeout(context.WithoutCancel(drain), catchUpLimit)
+	// The end of the source is looked for beyond the drain: the wait for the target is over, the wait for our reader is not.
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(drain), catchUpLimit)
 	defer cancel()
 	caught := make(chan error, 1)
-	go func() { caught <- o.Source.CatchUp(limit) }()
+	go func() { caught <- o.Source.CatchUp(bounded) }()
 	var err error
 	select {
 	case <-o.over:
@@ -75,7 +75,7 @@ func (o *Observer) Settle(drain context.Context) (why string) {
 		<-caught
 	case err = <-caught:
 	}
-	// A receiver that had ended may have let the source believe that it was read.
+	// A receiver that had ended may have let the source report a read to its end.
 	select {
 	case <-o.over:
 		return fmt.Sprintf("observing %s failed: %v", o.Place, o.err)
@@ -85,12 +85,12 @@ func (o *Observer) Settle(drain context.Context) (why string) {
 		return fmt.Sprintf("%s was not read to its end: %v", o.Place, err)
 	}
 	if o.Group != nil {
-		o.Group.settle(limit)
+		o.Group.settle(bounded)
 	}
 	return ""
 }
 
-// catchUpLimit bounds the reading of what already stands in a source.
+// catchUpLimit bounds the reading of records that a source already holds.
 const catchUpLimit = 10 * time.Second
 
 // Close ends receiving and frees the source.

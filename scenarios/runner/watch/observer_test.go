@@ -9,7 +9,7 @@ import (
 	"wringer/drivers"
 )
 
-// brokenSource ended by itself, and takes all for read.
+// brokenSource ended by itself, and reports that everything was read.
 type brokenSource struct{ drivers.Source }
 
 func (brokenSource) Receive(context.Context, func(*drivers.Delivery)) error {
@@ -18,7 +18,7 @@ func (brokenSource) Receive(context.Context, func(*drivers.Delivery)) error {
 func (brokenSource) CatchUp(context.Context) error { return nil }
 func (brokenSource) Close() error                  { return nil }
 
-// What a source says once nothing receives from it any more completes no observation, whichever is heard first.
+// A source's report after the end of receiving completes no observation, in whichever order the two arrive.
 func TestObserverThatEndedIsNeverComplete(t *testing.T) {
 	drain, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"wringer/reports"
+)
+
+// A scenario of others does nothing that no flag lists: it runs, reads and dials nothing, and each refusal names the flag.
+func TestRestrict(t *testing.T) {
+	dir := t.TempDir()
+	outside := t.TempDir()
+	secret, marker := filepath.Join(outside, "secret.csv"), filepath.Join(outside, "ran")
+	write(t, secret, "name\nanna\n")
+	write(t, filepath.Join(dir, "rows.csv"), "name\nanna\n")
+	write(t, filepath.Join(dir, "bodies"), "POST http://127.0.0.1:1/\n@"+secret+"\n")
+	if err := os.Symlink(secret, filepath.Join(dir, "link.csv")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TOKEN_OF_CI", "hunter2hunter2")
+	for name, test := range map[string]struct {
+		text   string // beside a stream
+		stream string // of the stream's rest part
+		grant  []string
+		want   string // in the refusal; empty: it runs
+	}{
+		"nothing":       {},
+		"own data":      {stream: ", data: {file: rows.csv}"},
+		"other data":    {stream: ", data: {file: " + secret + "}", want: "--grant " + secret, grant: []string{"--grant", secret}},
+		"a folder":      {stream: ", data: {file: " + secret + "}", want: "--grant " + secret, grant: []string{"--grant", outside}},
+		"a link":        {stream: ", data: {file: link.csv}", want: "link.csv", grant: []string{"--grant", outside}},
+		"body file":     {stream: ", body_file: ../../etc/passwd", want: "rest.body_file would read"},
+		"certificate":   {stream: ", tls: {ca: /etc/ssl/cert.pem}", want: "tls.ca would read /etc/ssl/cert.pem"},
+		"unix socket":   {stream: ", connection: {unix: /var/run/docker.sock}", want: "connection.unix would dial /var/run/docker.sock"},
+		"environment":   {stream: ", headers: {A: \"${env.TOKEN_OF_CI}\"}", want: "--grant env.TOKEN_OF_CI", grant: []string{"--grant", "env.TOKEN_OF_CI"}},
+		"exec":          {text: "faults: [{name: f, at: 0s, for: 100ms, exec: [touch, " + marker + "], undo: [\"true\"]}]", want: "fault f would run touch " + marker + ": add --grant exec", grant: []string{"--grant", "exec"}},
+		"nemesis":       {text: "faults: [{name: f, exec: [touch, " + marker + "], undo: [\"true\"]}, {name: n, at: 0s, for: 300ms, nemesis: {choose: [f], every: 100ms, for: 10ms}}]", want: "--grant exec"},
+		"processes":     {text: "target: {processes: {p: {command: [touch, " + marker + "]}}}", want: "process p would run touch " + marker + ": add --grant processes"},
+		"a delays file": {text: "links: {l: {upstream: \"127.0.0.1:1\"}}\nfaults: [{name: f, at: 0s, for: 100ms, link: l, latency: {file: " + secret + "}}]", want: "--grant " + secret},
+		"an open link":  {text: "links: {l: {listen: \"0.0.0.0:0\", upstream: \"127.0.0.1:1\"}}", want: "link l would listen 0.0.0.0:0: add --allow 0.0.0.0", grant: []string{"--allow", "0.0.0.0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			os.Remove(marker)
+			path := filepath.Join(dir, "s.yaml")
+			scheme := "http"
+			if strings.Contains(test.stream, "tls:") {
+				scheme = "https"
+			}
+			write(t, path, "name: s\nseed: 1\nrun: {duration: 400ms, drain: 10ms}\ntraffic: {a: {rest: {request: \"POST "+scheme+"://127.0.0.1:1/\""+test.stream+"}, rate: 20/s}}\n"+test.text+"\nexpect: [a.errors < 1%]\n")
+			check := func(want string, args ...string) {
+				t.Helper()
+				for _, verb := range []string{"check", "run"} {
+					args := append([]string{verb, path, "--restrict"}, args...)
+					if verb == "run" {
+						args = append(args, "-q", "--out", filepath.Join(t.TempDir(), "r"))
+					}
+					code, stdout, stderr := wringer(t, args...)
+					if refused := strings.Contains(stderr, "--restrict: "); refused != (want != "") || !strings.Contains(stderr, want) || refused && code != reports.ExitUsage {
+						t.Errorf("%s: exit %d, %q is not told:\n%s%s", verb, code, want, stdout, stderr)
+					}
+					if strings.Contains(stdout+stderr, "hunter2") {
+						t.Error("the secret is told")
+					}
+				}
+			}
+			check(test.want)
+			if _, err := os.Stat(marker); err == nil {
+				t.Error("it ran")
+			}
+			if test.grant != nil {
+				check("", test.grant...)
+			}
+		})
+	}
+	path := filepath.Join(dir, "targets.yaml")
+	write(t, path, "name: s\nrun: {duration: 400ms}\ntraffic: {a: {rest: {targets: {file: bodies}}, rate: 20/s}}\nexpect: [a.errors < 1%]\n")
+	if code, _, stderr := wringer(t, "check", path, "--restrict"); code != reports.ExitUsage || !strings.Contains(stderr, "would read "+secret) {
+		t.Errorf("bodies of targets: exit %d, %s", code, stderr)
+	}
+}
+
+// Private networks are out of reach, and names are not looked up.
+func TestRestrictReachesLoopbackAlone(t *testing.T) {
+	for _, host := range []string{"10.1.2.3", "192.168.1.1", "metadata.google.internal", "169.254.169.254"} {
+		path := filepath.Join(t.TempDir(), "s.yaml")
+		write(t, path, "name: s\nrun: {duration: 300ms}\ntraffic: {a: {rest: {request: \"GET http://"+host+":81/\"}, rate: 20/s, timeout: 100ms}}\nexpect: [a.errors < 1%]\n")
+		code, _, stderr := wringer(t, "run", "-q", "--restrict", "--out", filepath.Join(t.TempDir(), "r"), path)
+		if code != reports.ExitUsage || !strings.Contains(stderr, "--allow "+host) {
+			t.Errorf("%s: exit %d, %s", host, code, stderr)
+		}
+	}
+}
+
+// check tells what a scenario would be able to do.
+func TestCheckTellsAbilities(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.yaml")
+	write(t, path, "name: s\nrun: {duration: 1s}\ntarget: {processes: {web: {command: [nginx, -c, x.conf]}}}\ntraffic: {a: {rest: {request: \"GET http://127.0.0.1:1/\", body_file: /etc/hosts}, rate: 5/s}}\nfaults: [{name: f, at: 0s, for: 100ms, exec: [touch, x], undo: [rm, x]}]\nexpect: [a.errors < 1%]\n")
+	_, stdout, stderr := wringer(t, "check", path)
+	for _, want := range []string{"able to", "nginx -c x.conf", "process web", "--grant processes", "touch x", "rm x", "--grant exec", "/etc/hosts", "--grant /etc/hosts"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in\n%s%s", want, stdout, stderr)
+		}
+	}
+	if code, _, _ := wringer(t, "check", path, "--grant", "exec"); code != reports.ExitUsage {
+		t.Errorf("--grant alone: exit %d", code)
+	}
+}

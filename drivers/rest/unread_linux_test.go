@@ -1,0 +1,392 @@
+package rest
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"wringer/drivers"
+	"wringer/drivers/drivertest"
+	"wringer/drivers/tlsconfig"
+)
+
+const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+// What the end of a connection proves of the bytes that were written last.
+func TestUnread(t *testing.T) {
+	for name, test := range map[string]struct {
+		peer func(c *drivertest.RawConn, written <-chan struct{})
+		want bool
+	}{
+		"closed before": {func(c *drivertest.RawConn, _ <-chan struct{}) { c.Cut() }, true},
+		"read, then closed": {func(c *drivertest.RawConn, written <-chan struct{}) {
+			<-written
+			c.Skip(3)
+			c.Cut()
+		}, false},
+		"received, closed unread (an RST)": {func(c *drivertest.RawConn, written <-chan struct{}) {
+			<-written
+			time.Sleep(50 * time.Millisecond)
+			c.Cut()
+		}, false},
+		"reset before": {func(c *drivertest.RawConn, _ <-chan struct{}) { c.Reset() }, false},
+		"half closed, then read": {func(c *drivertest.RawConn, written <-chan struct{}) {
+			c.HalfClose()
+			<-written
+			c.Skip(3)
+			<-c.Done
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			written, ended := make(chan struct{}), make(chan struct{})
+			server := drivertest.ServeRaw(t, func(c *drivertest.RawConn) {
+				c.Skip(5)
+				test.peer(c, written)
+				close(ended)
+			})
+			o := &origin{client: &client{}, env: drivertest.NewEnv(t, time.Now()), network: "tcp", address: server.Address()}
+			conn, _, err := o.dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			s := conn.(*socket)
+			io.WriteString(s, "first")
+			if test.want {
+				<-ended
+			}
+			if strings.HasSuffix(name, "before") {
+				<-ended
+			} else {
+				time.Sleep(10 * time.Millisecond)
+			}
+			base := s.sent.Load()
+			io.WriteString(s, "new")
+			close(written)
+			_, err = s.Read(make([]byte, 1))
+			if got := s.unread(t.Context(), base); got != test.want {
+				t.Errorf("unread: %v, after %v", got, err)
+			}
+		})
+	}
+}
+
+// blind hides from the driver that the peer has closed an idle connection, as if the FIN were still on its way.
+type blind struct{ net.Conn }
+
+func (blind) Peek() (bool, error) { return false, nil }
+
+func (b blind) SyscallConn() (syscall.RawConn, error) { return b.Conn.(syscall.Conn).SyscallConn() }
+
+// closesIdle answers every request of a connection but the nth, which it reads or does not, and closes the connection.
+type closesIdle struct {
+	*drivertest.RawServer
+	read   atomic.Int64
+	close  chan struct{} // must be closed before a connection is; nil: at once
+	closed chan struct{} // after a connection was closed
+}
+
+func startClosesIdle(t *testing.T, secure *tls.Config, n int, reads bool, when ...chan struct{}) *closesIdle {
+	s := &closesIdle{closed: make(chan struct{}, 100)}
+	if len(when) > 0 {
+		s.close = when[0]
+	}
+	s.RawServer = drivertest.ServeRawTLS(t, secure, func(c *drivertest.RawConn) {
+		defer func() { s.closed <- struct{}{} }()
+		defer c.Cut()
+		if s.close != nil {
+			defer func() { <-s.close }()
+		}
+		for i := 1; i < n || reads; i++ {
+			if _, _, err := readRequest(c.In); err != nil {
+				return
+			}
+			s.read.Add(1)
+			if i == n || !c.Say(okAnswer) {
+				return
+			}
+		}
+	})
+	return s
+}
+
+// A request that meets an idle connection as the server closes it is sent again, once, and counted.
+func TestRequestThatCrossedTheEnd(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(c *Config, env *drivers.Env)
+		resent bool
+	}{
+		"resent":       {func(*Config, *drivers.Env) {}, true},
+		"switched off": {func(c *Config, _ *drivers.Env) { c.Connection.Resend = new(bool) }, false},
+		"through a link, whose fault may have cut it": {func(_ *Config, env *drivers.Env) { env.Linked = true }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := startClosesIdle(t, secureRaw(t), 3, false)
+			env := drivertest.NewEnv(t, time.Now())
+			env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := new(net.Dialer).DialContext(ctx, network, address)
+				return blind{c}, err
+			}
+			c := &Config{Request: "POST https://" + server.Address(), Body: "{{id}}", TLS: tlsconfig.Config{Insecure: true}}
+			test.change(c, &env)
+			d, err := c.Open(t.Context(), env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			s, _ := d.Session()
+			defer s.Close()
+			for seq := range uint64(2) {
+				expect(t, do(t, s, seq), drivers.Acked, "")
+			}
+			<-server.closed
+			at := do(t, s, 2)
+			if !test.resent {
+				if at.Outcome != drivers.Indeterminate || at.Hidden != 0 || !strings.Contains(at.Detail, "on a reused connection that had been idle for") || server.read.Load() != 2 {
+					t.Errorf("%+v, %d read", at, server.read.Load())
+				}
+				return
+			}
+			expect(t, at, drivers.Acked, "")
+			if at.Hidden != 1 || at.Transparent != 1 || server.read.Load() != 3 {
+				t.Errorf("%+v, %d read", at, server.read.Load())
+			}
+		})
+	}
+}
+
+// The same request of a loop goes on by a session.
+func TestRequestOfALoopThatCrossedTheEnd(t *testing.T) {
+	idle := make(chan struct{})
+	server := startClosesIdle(t, nil, 2, false, idle)
+	f := startPolled(t, open(t, &Config{Request: "POST http://" + server.Address(), Body: "{{id}}"}), 1)
+	close(idle)
+	<-server.closed
+	l := f.l.(*loop)
+	l.mu.Lock()
+	l.idle[0].conn.since, l.looked, l.now = -time.Hour, 0, 0 // as if it had just been looked at
+	l.mu.Unlock()
+	i := f.up
+	f.up++
+	f.op[i].Seq = uint64(i)
+	f.at[i].Reset(1, f.d.env.Clock())
+	f.pending.Add(1)
+	f.l.Send(t.Context(), &f.op[i], &f.at[i], func() { f.pending.Add(-1) })
+	f.awaitAll(t.Context())
+	expect(t, f.at[i], drivers.Acked, "")
+	if at := f.at[i]; at.Hidden != 1 || at.Transparent != 1 || server.read.Load() != 2 {
+		t.Errorf("%+v, %d read", at, server.read.Load())
+	}
+}
+
+// A read that brought an answer is no look for the end that may have come with it.
+func TestLoopLooksBeforeEachRequest(t *testing.T) {
+	server := startClosesIdle(t, nil, 3, false)
+	f := startPolled(t, open(t, &Config{Request: "GET http://" + server.Address()}), 1)
+	f.send(t.Context(), time.Minute) // the second and last of its connection
+	<-server.closed
+	for f.pending.Load() > 0 {
+		f.l.Await(t.Context(), 0)
+	}
+	i := f.up
+	f.up++
+	f.at[i].Reset(1, f.d.env.Clock())
+	f.pending.Add(1)
+	f.l.Send(t.Context(), &f.op[i], &f.at[i], func() { f.pending.Add(-1) }) // no Await between the answer and this
+	f.awaitAll(t.Context())
+	expect(t, f.at[i], drivers.Acked, "")
+	if f.at[i].Hidden != 0 || server.Accepted() != 2 {
+		t.Errorf("%+v, %d connections", f.at[i], server.Accepted())
+	}
+}
+
+// A server that reads a request and closes fails the operation, whatever its method, and sees the operation once.
+func TestRequestThatWasReadIsNotResent(t *testing.T) {
+	test := func(t *testing.T) {
+		for _, method := range []string{"GET", "POST"} {
+			server := startClosesIdle(t, nil, 3, true)
+			s := session1(t, &Config{Request: method + " http://" + server.Address() + "/{{seq}}"})
+			failed := 0
+			for seq := range uint64(12) {
+				at := do(t, s, seq)
+				if at.Outcome != drivers.Acked {
+					failed++
+					if at.Outcome != drivers.Indeterminate || at.Code != drivers.CodeClosed && at.Code != drivers.CodeReset || !strings.Contains(at.Detail, "reused connection") {
+						t.Errorf("%+v", at)
+					}
+				}
+				if at.Hidden != 0 {
+					t.Errorf("%+v", at)
+				}
+			}
+			if failed != 4 || server.read.Load() != 12 {
+				t.Errorf("%s: %d failed, %d read", method, failed, server.read.Load())
+			}
+		}
+	}
+	t.Run("sessions", test)
+	t.Run("loop", func(t *testing.T) {
+		plain := newSession
+		newSession = sessionByLoop
+		defer func() { newSession = plain }()
+		test(t)
+	})
+}
+
+// serveHTTP2 serves connections that greet, and hands each request's stream to handle.
+func serveHTTP2(t *testing.T, handle func(c *drivertest.RawConn, fr *http2.Framer, stream uint32, n int) bool) *drivertest.RawServer {
+	return drivertest.ServeRaw(t, func(c *drivertest.RawConn) {
+		if !c.Skip(len(http2.ClientPreface)) {
+			return
+		}
+		fr := http2.NewFramer(c.Conn, c.In)
+		fr.WriteSettings()
+		for n := 0; ; {
+			f, err := fr.ReadFrame()
+			if err != nil {
+				return
+			}
+			if f.Header().Flags.Has(http2.FlagDataEndStream) && (f.Header().Type == http2.FrameData || f.Header().Type == http2.FrameHeaders) {
+				if n++; !handle(c, fr, f.Header().StreamID, n) {
+					return
+				}
+			}
+		}
+	})
+}
+
+func okHTTP2(fr *http2.Framer, stream uint32) {
+	block := frames(func(fr *http2.Framer) { head(fr, true, ":status", "204") })
+	block[8] = byte(stream) // of a frame for stream 1
+	fr.WriteRawFrame(http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersEndStream, stream, block[9:])
+}
+
+// A stream that the server refused was not processed (RFC 9113, 8.7).
+func TestRefusedStream(t *testing.T) {
+	for name, test := range map[string]struct {
+		refused int
+		resend  bool
+		hidden  int
+		outcome drivers.Outcome
+		code    string
+	}{
+		"once":         {1, true, 1, drivers.Acked, ""},
+		"always":       {1000, true, maxRefused, drivers.Indeterminate, drivers.CodeReset},
+		"switched off": {1, false, 0, drivers.Indeterminate, drivers.CodeReset},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := serveHTTP2(t, func(_ *drivertest.RawConn, fr *http2.Framer, stream uint32, n int) bool {
+				if n <= test.refused {
+					return fr.WriteRSTStream(stream, http2.ErrCodeRefusedStream) == nil
+				}
+				okHTTP2(fr, stream)
+				return true
+			})
+			at := do(t, session1(t, &Config{Request: "GET http://" + server.Address(), HTTP2: true, Connection: Connection{Resend: &test.resend}}), 1)
+			expect(t, at, test.outcome, test.code)
+			if at.Hidden != test.hidden || at.Transparent != test.hidden {
+				t.Errorf("%+v", at)
+			}
+		})
+	}
+}
+
+// Over HTTP/2 too: a connection that ends while idle costs no operation, and a request that was read is not sent again.
+func TestHTTP2RequestAtTheEndOfItsConnection(t *testing.T) {
+	for name, reads := range map[string]bool{"crossed": false, "read": true} {
+		t.Run(name, func(t *testing.T) {
+			closed := make(chan struct{}, 10)
+			var came atomic.Int64
+			server := serveHTTP2(t, func(c *drivertest.RawConn, fr *http2.Framer, stream uint32, n int) bool {
+				came.Add(1)
+				if reads && n == 2 {
+					return false
+				}
+				okHTTP2(fr, stream)
+				if !reads {
+					time.AfterFunc(20*time.Millisecond, func() { // after all that the client sent was read
+						c.Cut()
+						closed <- struct{}{}
+					})
+				}
+				return true
+			})
+			env := drivertest.NewEnv(t, time.Now())
+			var last atomic.Pointer[late]
+			env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := new(net.Dialer).DialContext(ctx, network, address)
+				l := &late{TCPConn: c.(*net.TCPConn), wrote: make(chan struct{}, 100), over: make(chan struct{})}
+				last.Store(l)
+				return l, err
+			}
+			d, err := (&Config{Request: "POST http://" + server.Address(), Body: "x", HTTP2: true}).Open(t.Context(), env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			s, _ := d.Session()
+			expect(t, do(t, s, 1), drivers.Acked, "")
+			if !reads {
+				last.Load().hold.Store(true) // the end is seen only after the next write
+				<-closed
+			}
+			at := do(t, s, 2)
+			if reads {
+				if at.Outcome != drivers.Indeterminate || at.Hidden != 0 || came.Load() != 2 || !strings.Contains(at.Detail, "reused connection") {
+					t.Errorf("%+v, %d came", at, came.Load())
+				}
+				return
+			}
+			expect(t, at, drivers.Acked, "")
+			if at.Hidden != 1 || at.Transparent != 1 || came.Load() != 2 {
+				t.Errorf("%+v, %d came", at, came.Load())
+			}
+		})
+	}
+}
+
+// late is a connection that holds back its end until something is written.
+type late struct {
+	*net.TCPConn
+	hold  atomic.Bool
+	wrote chan struct{}
+	over  chan struct{} // closed by Close
+	once  sync.Once
+}
+
+func (c *late) Close() error {
+	c.once.Do(func() { close(c.over) })
+	return c.TCPConn.Close()
+}
+
+func (c *late) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	if err != nil && c.hold.Load() {
+		for len(c.wrote) > 0 {
+			<-c.wrote
+		}
+		select {
+		case <-c.wrote:
+		case <-c.over:
+		}
+	}
+	return n, err
+}
+
+func (c *late) Write(p []byte) (int, error) {
+	n, err := c.TCPConn.Write(p)
+	select {
+	case c.wrote <- struct{}{}:
+	default:
+	}
+	return n, err
+}
