@@ -112,8 +112,8 @@ type Poller interface {
 	Close() error
 }
 
-// Gauger is an optional extra of a Driver or a Source: figures specific to the protocol (connections, lag). It is called
-// about once a second, from one goroutine, and must not block.
+// Gauger is an optional extra of a Driver or a Source: figures specific to the protocol (connections, lag), never below 0. It
+// is called about once a second, from one goroutine, and must not block.
 type Gauger interface {
 	Gauges(emit func(name string, value float64))
 }

@@ -187,9 +187,28 @@ func (c *Counts) Add(o Counts) {
 	c.TransparentRetries += o.TransparentRetries
 }
 
+// Subtract takes away all of o.
+func (c *Counts) Subtract(o Counts) {
+	c.Offered -= o.Offered
+	c.Sent -= o.Sent
+	c.Acked -= o.Acked
+	c.Rejected -= o.Rejected
+	c.Indeterminate -= o.Indeterminate
+	c.Dropped -= o.Dropped
+	c.DroppedByUs -= o.DroppedByUs
+	c.Attempts -= o.Attempts
+	c.Retries -= o.Retries
+	c.ClientRetries -= o.ClientRetries
+	c.TransparentRetries -= o.TransparentRetries
+}
+
 // Measures are the measurements of a stream in a window.
 type Measures struct {
 	Counts
+	// Overtaken operations were due before a fault's injection and not over at it. They are counted where they were due.
+	// OvertakenLong of them had already waited long at the injection: longer than twice the window's 99th percentile.
+	Overtaken     int64            `json:"overtaken,omitempty"`
+	OvertakenLong int64            `json:"overtaken_long,omitempty"`
 	Amplification *float64         `json:"amplification"`
 	Rate          *float64         `json:"rate"` // acked a second
 	Errors        map[string]int64 `json:"errors"`

@@ -54,7 +54,7 @@ func parseAbort(text string, catalogue *metric.Catalogue) (Abort, error) {
 	a := Abort{Seconds: 1}
 	gate, length, long := strings.Cut(text, " for ")
 	if long {
-		d, err := parseDuration(strings.TrimSpace(length))
+		d, err := parseDuration(joined(length))
 		switch {
 		case err != nil:
 			return a, fmt.Errorf("for: %w; %s", err, abortForm)
@@ -63,15 +63,22 @@ func parseAbort(text string, catalogue *metric.Catalogue) (Abort, error) {
 		}
 		a.Seconds = int((d + time.Second - 1) / time.Second)
 	}
-	g, err := ParseGate(gate, catalogue)
-	if err != nil {
-		return a, err
+	g := Gate{Expr: strings.TrimSpace(gate)}
+	p := gateParser{catalogue: catalogue, gauges: noGauges}
+	if err := p.read(&g); err != nil {
+		return a, fmt.Errorf("gate %s: %w", quote(g.Expr), err)
 	}
 	if g.Scope != (Scope{}) {
 		return a, fmt.Errorf("takes no scope; %s", abortForm)
 	}
 	if !g.Metric.BySecond {
 		return a, fmt.Errorf("%s is not measured for each second: use a share, a time or a rate", g.Metric.Full())
+	}
+	switch {
+	case g.never():
+		return a, fmt.Errorf("can never be true, and so aborts nothing: %s; %s", g.bounds(), abortForm)
+	case g.always():
+		return a, fmt.Errorf("is always true, and would abort every run: %s; %s", g.bounds(), abortForm)
 	}
 	a.Gate = g
 	a.Gate.Expr = strings.TrimSpace(text)

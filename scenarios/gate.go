@@ -43,7 +43,7 @@ var comparisons = []string{"<", "<=", ">", ">=", "==", "!="}
 // ParseGate reads STREAM.METRIC COMPARISON VALUE [SCOPE] with a metric of the catalogue. It takes an unknown metric for a
 // driver's gauge: only the scenario knows its drivers. Errors name the wrong part and the allowed words.
 func ParseGate(expr string, catalogue *metric.Catalogue) (Gate, error) {
-	p := gateParser{catalogue: catalogue, gauges: func(string) ([]string, bool) { return nil, false }}
+	p := gateParser{catalogue: catalogue, gauges: noGauges}
 	return p.parse(expr)
 }
 
@@ -53,9 +53,16 @@ type gateParser struct {
 	gauges    func(stream string) (names []string, known bool)
 }
 
+// noGauges knows no stream.
+func noGauges(string) (names []string, known bool) { return nil, false }
+
 func (p *gateParser) parse(expr string) (Gate, error) {
 	g := Gate{Expr: strings.TrimSpace(expr)}
-	if err := p.read(&g); err != nil {
+	err := p.read(&g)
+	if err == nil {
+		err = g.decidable()
+	}
+	if err != nil {
 		return Gate{}, fmt.Errorf("gate %s: %w", quote(g.Expr), err)
 	}
 	return g, nil
@@ -85,11 +92,23 @@ func (p *gateParser) read(g *Gate) error {
 	if err := p.metric(g, name); err != nil {
 		return err
 	}
-	if err := g.parseLimit(words[0]); err != nil {
+	value, rest := cutValue(words)
+	if err := g.parseLimit(value); err != nil {
 		return err
 	}
-	return g.parseScope(words[1:])
+	return g.parseScope(rest)
 }
+
+// cutValue takes the value from the front of the words. Its unit may stand apart, as reports print it: 250 ms, 1 %.
+func cutValue(words []string) (value string, rest []string) {
+	if len(words) > 1 && anyValue.MatchString(words[0]) && unit.MatchString(words[1]) {
+		return words[0] + words[1], words[2:]
+	}
+	return words[0], words[1:]
+}
+
+// unit is what may stand apart from a number. No word of a scope is one.
+var unit = regexp.MustCompile(`^(%|ns|us|µs|μs|ms|s|m|h|/s|/m|/h)$`)
 
 var gaugeName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
@@ -113,7 +132,8 @@ func (p *gateParser) metric(g *Gate, text string) error {
 	}
 	gauges, known := p.gauges(g.Stream)
 	if !called && gaugeName.MatchString(name) && (!known || slices.Contains(gauges, name)) {
-		g.Metric = &metric.Metric{Name: name, Class: metric.Gauge}
+		// A driver's gauges are never below 0. What no driver is known to have may be anything.
+		g.Metric = &metric.Metric{Name: name, Class: metric.Gauge, Bounded: known}
 		return nil
 	}
 	return p.unknown(text, gauges)
@@ -135,7 +155,7 @@ func (g *Gate) parseArgument(argument string, called bool) error {
 	if !called || !closed {
 		return fmt.Errorf("%s takes a time: write %s(250ms)", name, name)
 	}
-	d, err := parseDuration(strings.TrimSpace(argument))
+	d, err := parseDuration(joined(argument))
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -191,8 +211,11 @@ func (g *Gate) parseShare(text string) error {
 	if !decimal.MatchString(number) {
 		return fmt.Errorf("%s is a share: write 1%% or 0.01, and not %s", g.Metric.Name, quote(text))
 	}
-	if percent {
+	switch {
+	case percent:
 		number += "e-2"
+	case !strings.Contains(number, ".") && strings.Trim(number, "0") != "":
+		return fmt.Errorf("%s is a share, and %s has no unit: write %s%%, or a fraction such as 0.01 (1.0 is all)", g.Metric.Name, clip(number), clip(number))
 	}
 	limit, err := strconv.ParseFloat(number, 64)
 	if err != nil || limit > 1 {

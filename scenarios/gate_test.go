@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,6 +37,13 @@ func TestParseGate(t *testing.T) {
 		{"o.errors < 1%", "errors", metric.Ratio, metric.Outcome, 0, "<", 0.01, Scope{}},
 		{"o.errors < 0.01", "errors", metric.Ratio, metric.Outcome, 0, "<", 0.01, Scope{}},
 		{"o.errors < 0.7%", "errors", metric.Ratio, metric.Outcome, 0, "<", 0.007, Scope{}},
+		{"o.errors < 1 % during baseline", "errors", metric.Ratio, metric.Outcome, 0, "<", 0.01, Scope{Window: "baseline"}},
+		{"o.errors < 0.001", "errors", metric.Ratio, metric.Outcome, 0, "<", 0.001, Scope{}},
+		{"o.errors == 0", "errors", metric.Ratio, metric.Outcome, 0, "==", 0, Scope{}},
+		{"o.errors < 1.0", "errors", metric.Ratio, metric.Outcome, 0, "<", 1, Scope{}},
+		{"orders.p99 < 250 ms in every second", "p99", metric.NS, metric.TimeOrRate, 0, "<", 250e6, Scope{EverySecond: true}},
+		{"o.within( 250 ms ) > 99 %", "within", metric.Ratio, metric.TimeOrRate, 250 * time.Millisecond, ">", 0.99, Scope{}},
+		{"o.rate >= 5000 /s", "rate", metric.PerSecond, metric.TimeOrRate, 0, ">=", 5000, Scope{}},
 		{"o.errors == 100%", "errors", metric.Ratio, metric.Outcome, 0, "==", 1, Scope{}},
 		{"o.rate >= 5000/s", "rate", metric.PerSecond, metric.TimeOrRate, 0, ">=", 5000, Scope{}},
 		{"o.rate >= 24000/m", "rate", metric.PerSecond, metric.TimeOrRate, 0, ">=", 400, Scope{}},
@@ -80,6 +88,45 @@ func TestGatesThatAreNone(t *testing.T) {
 	} {
 		if g, err := ParseGate(expr, catalogue); err == nil {
 			t.Errorf("%q is taken for %+v", expr, g)
+		}
+	}
+}
+
+// For every metric of the catalogue, a gate at the edge of what the metric can be is refused, and one inside is not.
+func TestGatesThatDecideNothing(t *testing.T) {
+	units := map[string][]string{metric.NS: {"0s", "1s"}, metric.Ratio: {"0", "1%"}, metric.Count: {"0", "1"}, metric.PerSecond: {"0/s", "1/s"}, "": {"0", "1"}}
+	for _, m := range catalogue.List() {
+		name := "o." + m.Full()
+		if m.Argument {
+			name += "(1s)"
+		}
+		for _, vain := range []string{">=", "<"} {
+			expr := name + " " + vain + " " + units[m.Unit][0]
+			if _, err := ParseGate(expr, catalogue); err == nil || !strings.Contains(err.Error(), "can never") || !strings.Contains(err.Error(), "write") {
+				t.Errorf("%s: %v", expr, err)
+			}
+			if m.BySecond {
+				if _, err := parseAbort(expr, catalogue); err == nil || !strings.Contains(err.Error(), m.Full()+" ") {
+					t.Errorf("abort %s: %v", expr, err)
+				}
+			}
+		}
+		for _, comparison := range comparisons {
+			if _, err := ParseGate(name+" "+comparison+" "+units[m.Unit][1], catalogue); err != nil {
+				t.Error(err)
+			}
+		}
+		if m.Unit == metric.Ratio {
+			for _, vain := range []string{"<= 100%", "> 100%", "<= 1.0"} {
+				if _, err := ParseGate(name+" "+vain, catalogue); err == nil {
+					t.Errorf("%s %s is taken", name, vain)
+				}
+			}
+			for _, bare := range []string{"< 1", "> 1", "== 1", "< 01"} {
+				if _, err := ParseGate(name+" "+bare, catalogue); err == nil || !strings.Contains(err.Error(), "%") {
+					t.Errorf("%s %s: %v", name, bare, err)
+				}
+			}
 		}
 	}
 }

@@ -27,13 +27,16 @@ type conn struct {
 
 	mu    sync.Mutex
 	queue []*pendingRequest
-	met   map[*Fault]int // requests that each fault acted on, or counts for its cut
+	taken map[*Fault]int  // requests that each fault took
+	met   map[*Fault]bool // faults that changed a request or an answer
 }
 
 // pendingRequest is a request whose answer has not come.
 type pendingRequest struct {
 	method  string
+	size    int    // of the headers
 	fault   *Fault // acts on the answer; nil: none
+	changed bool   // the fault changed the answer
 	ours    []byte // the answer that replaces the target's
 	close   bool   // the connection ends after ours
 	upgrade bool   // another protocol may follow
@@ -41,30 +44,41 @@ type pendingRequest struct {
 }
 
 func newConn(l *layer, client, target net.Conn) *conn {
-	return &conn{Ends: request.NewEnds(client, target), layer: l, met: make(map[*Fault]int)}
+	return &conn{Ends: request.NewEnds(client, target), layer: l, taken: make(map[*Fault]int), met: make(map[*Fault]bool)}
 }
 
 // releaseFaults removes the ended connection from the faults that registered it.
 func (c *conn) releaseFaults() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for f := range c.met {
+	for f := range c.taken {
 		f.Releases(c.Ends)
 	}
 }
 
-// charge counts a request of this connection for a fault; size is the size of its headers. It returns the request's
-// number for that fault, from 1.
-func (c *conn) charge(f *Fault, size int) (n int) {
+// number returns the number of a request that a fault takes, from 1 on each connection.
+func (c *conn) number(f *Fault) int {
 	c.mu.Lock()
-	c.met[f]++
-	n = c.met[f]
+	defer c.mu.Unlock()
+	c.taken[f]++
+	return c.taken[f]
+}
+
+// meets counts a request that a fault changed, or whose answer the fault changed. size is the size of its headers.
+func (c *conn) meets(f *Fault, size int) {
+	c.mu.Lock()
+	again := c.met[f]
+	c.met[f] = true
 	c.mu.Unlock()
-	if f.act.Cut > n {
-		return n // counted, and passed on
+	f.Meets(!again, size)
+}
+
+// changes counts a request whose answer a fault changed, once.
+func (c *conn) changes(e *pendingRequest) {
+	if !e.changed {
+		e.changed = true
+		c.meets(e.fault, e.size)
 	}
-	f.Meets(n == 1 || n == f.act.Cut, size)
-	return n
 }
 
 // requests carries the client's bytes.
@@ -103,17 +117,20 @@ func upgrades(r *http.Request) bool {
 
 // request carries one request, or applies a fault to it.
 func (c *conn) request(r *bufio.Reader, head []byte, req *http.Request) error {
-	e := &pendingRequest{method: req.Method, upgrade: upgrades(req)}
+	e := &pendingRequest{method: req.Method, size: len(head), upgrade: upgrades(req)}
 	f := c.layer.pick(false, req.Method, req.RequestURI, req.Header)
 	if f != nil {
-		n := c.charge(f, len(head))
+		n := c.number(f)
 		switch a := &f.act; {
 		case a.Cut > 0 && n >= a.Cut:
+			c.meets(f, e.size)
 			return request.ErrCut
 		case a.Cut > 0:
 		case a.Status > 0:
+			c.meets(f, e.size)
 			return c.refuse(r, req, e, f)
 		case a.Discard:
+			c.meets(f, e.size)
 			e.lost = true
 			f.Silences(c.Ends)
 			c.expect(e)
@@ -229,47 +246,62 @@ func (c *conn) answers() error {
 func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *pendingRequest) error {
 	arrived := time.Now()
 	act := &Act{}
-	if e.fault != nil && e.fault.InForce() && answer.StatusCode >= 200 {
+	if e.fault != nil && e.fault.InForce() && final(answer) {
 		act = &e.fault.act
 	}
-	c.wait(e.fault, arrived.Add(act.Headers), act.Headers)
+	if act.Headers > 0 {
+		c.changes(e)
+		e.fault.Wait(c.Ends, arrived.Add(act.Headers))
+	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	if _, err := c.Client.Write(head); err != nil {
 		return err
 	}
-	if answer.StatusCode < 200 && answer.StatusCode != http.StatusSwitchingProtocols {
+	if !final(answer) {
 		return nil // the final answer follows
 	}
-	c.wait(e.fault, arrived.Add(act.Body), act.Body)
 	b := bodyOfAnswer(answer, e.method)
-	if act.Truncate != nil {
-		b.most = *act.Truncate
-		b.cut = true
+	if act.Body > 0 && !b.empty() {
+		c.delayBody(r, e, arrived.Add(act.Body))
 	}
-	var change func([]byte, int)
-	if act.Corrupt {
-		change = corrupt
-	}
-	if err := b.pass(c.Client, r, change); err != nil {
+	if err := b.pass(c.Client, r, c.bodyFault(act, e)); err != nil {
 		return err
 	}
 	c.done()
 	return c.writeOurAnswers()
 }
 
-// wait waits until due, or until the fault or the connection ends.
-func (c *conn) wait(f *Fault, due time.Time, delay time.Duration) {
-	if delay > 0 {
-		f.Wait(c.Ends, due)
-	}
+// final reports whether no other answer to the request follows. After 101 another protocol does.
+func final(answer *http.Response) bool {
+	return answer.StatusCode >= 200 || answer.StatusCode == http.StatusSwitchingProtocols
 }
 
-// corrupt changes one byte of sixteen of a body. p begins at offset of the body.
-func corrupt(p []byte, offset int) {
+// delayBody makes a body wait until due, or until the fault or the connection ends. A body that begins later than due is
+// not delayed.
+func (c *conn) delayBody(r *bufio.Reader, e *pendingRequest, due time.Time) {
+	if _, err := r.Peek(1); err != nil || !time.Now().Before(due) || !e.fault.InForce() {
+		return
+	}
+	c.changes(e)
+	e.fault.Wait(c.Ends, due)
+}
+
+// bodyFault is what the fault of a request does to the body of its answer; nil: nothing.
+func (c *conn) bodyFault(act *Act, e *pendingRequest) *bodyFault {
+	if act.Truncate == nil && !act.Corrupt {
+		return nil
+	}
+	return &bodyFault{act: act, inForce: e.fault.InForce, changed: func() { c.changes(e) }}
+}
+
+// corrupt changes one byte of sixteen of a body. p begins at offset of the body. It reports whether it changed any.
+func corrupt(p []byte, offset int) (changed bool) {
 	for i := range p {
 		if (offset+i)%16 == 0 {
 			p[i] ^= 0xff
+			changed = true
 		}
 	}
+	return changed
 }

@@ -66,10 +66,32 @@ type body struct {
 	length  int64 // of a body without chunks; negative: until the end of the connection
 	chunked bool
 
-	cut  bool // the body ends after most bytes
-	most int
-
 	passed int
+}
+
+// empty reports whether nothing follows the headers.
+func (b *body) empty() bool { return !b.chunked && b.length == 0 }
+
+// bodyFault changes the bytes of a body, or ends it early.
+type bodyFault struct {
+	act     *Act
+	inForce func() bool
+	changed func() // called for each change
+}
+
+// room returns how many of the next n bytes pass, after passed bytes of the body.
+func (f *bodyFault) room(n int64, passed int) int64 {
+	if f == nil || f.act.Truncate == nil || !f.inForce() {
+		return n
+	}
+	return min(n, int64(max(*f.act.Truncate-passed, 0)))
+}
+
+// change changes bytes of the body, from offset on.
+func (f *bodyFault) change(p []byte, offset int) {
+	if f != nil && f.act.Corrupt && f.inForce() && corrupt(p, offset) {
+		f.changed()
+	}
 }
 
 func bodyOf(r *http.Request) *body {
@@ -90,35 +112,33 @@ func bodyOfAnswer(a *http.Response, method string) *body {
 	return &body{length: a.ContentLength}
 }
 
-// pass writes the body to w. A non-nil change may change its bytes.
-func (b *body) pass(w io.Writer, r *bufio.Reader, change func([]byte, int)) error {
+// pass writes the body to w. fault may be nil.
+func (b *body) pass(w io.Writer, r *bufio.Reader, fault *bodyFault) error {
 	switch {
 	case b.chunked:
-		return b.chunks(w, r, change)
+		return b.chunks(w, r, fault)
 	case b.length < 0:
-		err := b.some(w, r, 1<<62, change)
-		return err // the end of the connection ends the body
+		return b.some(w, r, 1<<62, fault) // the end of the connection ends the body
 	}
-	return b.some(w, r, b.length, change)
+	return b.some(w, r, b.length, fault)
 }
 
 // some passes n bytes of the body.
-func (b *body) some(w io.Writer, r *bufio.Reader, n int64, change func([]byte, int)) error {
+func (b *body) some(w io.Writer, r *bufio.Reader, n int64, fault *bodyFault) error {
 	for n > 0 {
-		if b.cut && b.passed >= b.most {
+		room := fault.room(n, b.passed)
+		if room > 0 || b.length < 0 { // only a body of no announced length may end here by itself
+			if _, err := r.Peek(1); err != nil {
+				return err
+			}
+		}
+		if room == 0 {
+			fault.changed()
 			return errShort
 		}
-		if _, err := r.Peek(1); err != nil {
-			return err
-		}
-		size := int(min(n, int64(r.Buffered())))
-		if b.cut {
-			size = min(size, b.most-b.passed)
-		}
+		size := int(min(room, int64(r.Buffered())))
 		p, _ := r.Peek(size)
-		if change != nil {
-			change(p, b.passed)
-		}
+		fault.change(p, b.passed)
 		if _, err := w.Write(p); err != nil {
 			return err
 		}
@@ -130,7 +150,7 @@ func (b *body) some(w io.Writer, r *bufio.Reader, n int64, change func([]byte, i
 }
 
 // chunks passes a chunked body with its trailers (RFC 9112, section 7.1).
-func (b *body) chunks(w io.Writer, r *bufio.Reader, change func([]byte, int)) error {
+func (b *body) chunks(w io.Writer, r *bufio.Reader, fault *bodyFault) error {
 	for {
 		line, err := b.line(w, r)
 		if err != nil {
@@ -144,7 +164,7 @@ func (b *body) chunks(w io.Writer, r *bufio.Reader, change func([]byte, int)) er
 		if n == 0 {
 			break
 		}
-		if err := b.some(w, r, int64(n), change); err != nil {
+		if err := b.some(w, r, int64(n), fault); err != nil {
 			return err
 		}
 		if _, err := b.line(w, r); err != nil {

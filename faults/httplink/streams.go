@@ -37,6 +37,8 @@ type streams struct {
 // stream is a stream that a fault acts on.
 type stream struct {
 	fault     *Fault
+	size      int  // of the request's headers
+	changed   bool // the fault changed the answer; guarded by down.mu
 	swallowed bool // the target does not know the stream
 	answered  bool // the answer's headers came
 	truncated bool // the rest of the stream is dropped
@@ -147,20 +149,24 @@ func (s *streams) request(f *frame) error {
 	if fault == nil {
 		return s.up.write(f)
 	}
-	n := s.charge(fault, f.size)
+	n := s.number(fault)
 	a := &fault.act
 	switch {
 	case a.Cut > 0 && n >= a.Cut:
+		s.meets(fault, f.size)
 		return request.ErrCut
 	case a.Cut > 0:
 		return s.up.write(f)
 	}
-	st := &stream{fault: fault, swallowed: a.Status > 0 || a.GRPC != "" || a.Discard,
+	st := &stream{fault: fault, size: f.size, swallowed: a.Status > 0 || a.GRPC != "" || a.Discard,
 		grpc: strings.HasPrefix(header.Get("Content-Type"), "application/grpc")}
 	s.remember(f.StreamID, st)
 	switch {
 	case !st.swallowed:
 		return s.up.write(f)
+	}
+	s.meets(fault, f.size)
+	switch {
 	case a.Discard:
 		fault.Silences(s.Ends)
 		return nil
@@ -207,12 +213,15 @@ func (s *streams) fromTarget(f *frame) error {
 	if f.ends() {
 		s.forget(f.StreamID)
 	}
+	head := f.Type == http2.FrameHeaders && !st.answered && !strings.HasPrefix(pseudo(f, ":status"), "1")
+	st.answered = st.answered || head
 	a := &st.fault.act
 	switch {
 	case st.truncated:
 		return s.returnDropped(f, len(f.payload))
-	case f.Type == http2.FrameHeaders && !st.answered && !strings.HasPrefix(pseudo(f, ":status"), "1"):
-		st.answered = true
+	case !st.fault.InForce():
+		return s.toClient(st, f)
+	case head:
 		if a.Headers > 0 {
 			s.hold(st, a.Headers)
 		}
@@ -222,7 +231,9 @@ func (s *streams) fromTarget(f *frame) error {
 		}
 		return err
 	case f.Type == http2.FrameData && a.Corrupt:
-		st.corrupt(f)
+		if st.corrupt(f) {
+			s.changesNow(st)
+		}
 	case f.Type == http2.FrameData && a.Truncate != nil:
 		return s.truncate(st, f, *a.Truncate)
 	}
@@ -232,15 +243,32 @@ func (s *streams) fromTarget(f *frame) error {
 // grpcPrefix is the length of the flag and the size before each message. A fault corrupts the body, not this framing.
 const grpcPrefix = 5
 
-func (st *stream) corrupt(f *frame) {
+// corrupt reports whether it changed a byte.
+func (st *stream) corrupt(f *frame) (changed bool) {
 	data := f.data()
 	if st.grpc {
 		skip := min(len(data), max(grpcPrefix-st.passed, 0))
-		corrupt(data[skip:], max(st.passed-grpcPrefix, 0))
+		changed = corrupt(data[skip:], max(st.passed-grpcPrefix, 0))
 	} else {
-		corrupt(data, st.passed)
+		changed = corrupt(data, st.passed)
 	}
 	st.passed += len(data)
+	return changed
+}
+
+// changes counts a request whose answer a fault changed, once. The caller holds down.mu.
+func (s *streams) changes(st *stream) {
+	if !st.changed {
+		st.changed = true
+		s.meets(st.fault, st.size)
+	}
+}
+
+// changesNow is changes for a caller that does not hold down.mu.
+func (s *streams) changesNow(st *stream) {
+	s.down.mu.Lock()
+	defer s.down.mu.Unlock()
+	s.changes(st)
 }
 
 // truncate ends the stream's body early. It resets the stream, because no other end may follow a short body.
@@ -250,6 +278,7 @@ func (s *streams) truncate(st *stream, f *frame, most int) error {
 		st.passed += len(data)
 		return s.toClient(st, f)
 	}
+	s.changesNow(st)
 	whole := len(f.payload)
 	part := bytes.Clone(data[:most-st.passed])
 	st.truncated, st.passed = true, most
@@ -285,6 +314,7 @@ func (s *streams) toClient(st *stream, f *frame) error {
 	s.down.mu.Lock()
 	defer s.down.mu.Unlock()
 	if st.holding {
+		s.changes(st)
 		st.held = append(st.held, s.down.bytes(f))
 		return nil
 	}
@@ -298,7 +328,7 @@ func (s *streams) hold(st *stream, delay time.Duration) {
 	s.down.mu.Unlock()
 	due := time.Now().Add(delay)
 	s.timers.Go(func() {
-		s.wait(st.fault, due, delay)
+		st.fault.Wait(s.Ends, due)
 		s.down.mu.Lock()
 		defer s.down.mu.Unlock()
 		st.holding = false

@@ -67,7 +67,7 @@ func (f *flow) passes(d direction) {
 // charge counts n bytes of this connection in a direction for each fault. The first time it also counts the
 // connection.
 func (f *flow) charge(by []*activeFault, d direction, n int) {
-	if len(by) == 0 {
+	if len(by) == 0 || f.probing { // the link's own bytes are no traffic
 		return
 	}
 	f.mu.Lock()

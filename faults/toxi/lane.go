@@ -2,6 +2,7 @@ package toxi
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +54,7 @@ type lane struct {
 	size     int    // bytes of the first parcel that go next
 	reserved *pacer // the pacer that has time reserved for them
 	passed   time.Time
+	sliced   bool // a slice limits the piece that goes next, or made it wait
 
 	spentBy   *activeFault // the fault whose limit is being spent, and the bytes spent
 	spent     Bytes
@@ -61,10 +63,12 @@ type lane struct {
 	totalDelay atomic.Int64 // the sum of all delays of bytes, for the probe
 }
 
-// parcel is a queued chunk. due is when it may be delivered, after those before it; zero: at once.
+// parcel is a queued chunk, or the rest of one.
 type parcel struct {
 	*stream.StreamChunk
-	due time.Time
+	due     time.Time      // when it may be delivered, after those before it; zero: at once
+	sliced  bool           // a slice cut the chunk
+	charged []*activeFault // faults that counted these bytes, and do not count them again
 }
 
 // A lane that holds as much takes no more bytes. Then the sender is slowed down, as by a full window. For a latency
@@ -128,9 +132,20 @@ func (l *lane) applyRules(r *laneRules) (over bool) {
 		l.close(r.closeByBytes)
 		return true
 	case l.ended && len(l.queue) == 0:
-		return time.Until(l.over.Add(r.closeDelay)) <= 0
+		return !l.delaysEnd(r)
 	}
 	return false
+}
+
+// delaysEnd reports whether the end of the source has to wait, and counts the wait.
+func (l *lane) delaysEnd(r *laneRules) bool {
+	if time.Until(l.over.Add(r.closeDelay)) <= 0 {
+		return false
+	}
+	if !l.flow.over() {
+		l.flow.charge(r.closeDelayBy, l.direction, 0)
+	}
+	return true
 }
 
 // close ends the connection for a fault, once the bytes already sent are written.
@@ -201,12 +216,13 @@ func (l *lane) take(c *stream.StreamChunk, r *laneRules) {
 		return
 	}
 	l.flow.charge(r.meets, l.direction, len(c.Data))
-	late := l.delay(r, c.Timestamp)
+	late, delayed := l.delay(r, c.Timestamp)
+	l.flow.charge(delayed, l.direction, len(c.Data))
 	if r.loss > 0 {
-		l.lose(c, r, late)
+		l.lose(c, r, late, delayed)
 		return
 	}
-	l.push(c, late)
+	l.push(c, late, delayed)
 }
 
 // finished records the end of the source.
@@ -216,12 +232,11 @@ func (l *lane) finished(r *laneRules) {
 		return
 	}
 	l.flow.charge(r.cutBy, l.direction, 0)
-	l.flow.charge(r.closeDelayBy, l.direction, 0)
 }
 
-// push queues a chunk with a delay.
-func (l *lane) push(c *stream.StreamChunk, late time.Duration) {
-	p := parcel{StreamChunk: c}
+// push queues a chunk with a delay. charged are the faults that counted it.
+func (l *lane) push(c *stream.StreamChunk, late time.Duration, charged []*activeFault) {
+	p := parcel{StreamChunk: c, charged: charged}
 	if late > 0 {
 		p.due = c.Timestamp.Add(late)
 		l.due = later(l.due, p.due)
@@ -229,28 +244,6 @@ func (l *lane) push(c *stream.StreamChunk, late time.Duration) {
 	}
 	l.queue = append(l.queue, p)
 	l.waits += len(c.Data)
-}
-
-// lose queues a chunk in parts. Lost parts come later, and the parts after them wait.
-func (l *lane) lose(c *stream.StreamChunk, r *laneRules, late time.Duration) {
-	lossy := lossy{l.chance()}
-	from := 0
-	part := func(to int, late time.Duration) {
-		if to > from {
-			l.push(&stream.StreamChunk{Data: c.Data[from:to], Timestamp: c.Timestamp}, late)
-			from = to
-		}
-	}
-	for at := 0; at < len(c.Data); at += segment {
-		end := min(at+segment, len(c.Data))
-		following := (len(c.Data) - end + segment - 1) / segment
-		if stall := lossy.stall(r.loss, following, r.roundTrip); stall > 0 {
-			part(at, late)
-			part(end, late+stall)
-			l.flow.charge(r.lossBy, l.direction, end-at)
-		}
-	}
-	part(len(c.Data), late)
 }
 
 // chance is the lane's source of random numbers. The same seed gives the same numbers.
@@ -265,26 +258,12 @@ func (l *lane) chance() *rand.Rand {
 	return l.random
 }
 
-// delay draws the delay of bytes that arrived at now.
-func (l *lane) delay(r *laneRules, now time.Time) (late time.Duration) {
-	free := !now.Before(l.due)
-	for _, f := range r.delays {
-		late = sum(late, f.delay.at(now))
-		if s := f.delay.spread; s != nil {
-			late = sum(late, l.walk(f.Fault).next(now, s, free))
-		}
+// without returns the faults of all that are not among those.
+func without(all, those []*activeFault) []*activeFault {
+	if len(all) == 0 || len(those) == 0 {
+		return all
 	}
-	return late
-}
-
-func (l *lane) walk(f *Fault) *jitterWalk {
-	if l.walks == nil {
-		l.walks = map[*Fault]*jitterWalk{}
-	}
-	if l.walks[f] == nil {
-		l.walks[f] = newJitterWalk(f.seed, l.flow.id, l.direction)
-	}
-	return l.walks[f]
+	return slices.DeleteFunc(slices.Clone(all), func(f *activeFault) bool { return slices.Contains(those, f) })
 }
 
 // wait returns how long the next piece still has to wait, and sets the piece's size.
@@ -317,20 +296,6 @@ func (l *lane) wait(r *laneRules) time.Duration {
 	return 0
 }
 
-// cutUp limits the piece to a slice. It returns the remaining gap after the last slice.
-func (l *lane) cutUp(r *laneRules, now time.Time) time.Duration {
-	if l.slicer == nil {
-		l.slicer = &slicer{random: l.chance()}
-	}
-	size, wait := l.slicer.next(r.slice, now)
-	l.size = min(l.size, size)
-	if wait < finestWait {
-		return 0
-	}
-	l.totalDelay.Add(int64(wait))
-	return wait
-}
-
 // pace limits the piece to what the bandwidth passes in a moment. It returns how long the piece has to wait for its
 // turn.
 func (l *lane) pace(r *laneRules, now time.Time) time.Duration {
@@ -339,7 +304,7 @@ func (l *lane) pace(r *laneRules, now time.Time) time.Duration {
 		l.reserved, l.passed = r.pacer, r.pacer.reserve(now, l.size)
 		if wait := l.passed.Sub(now); wait >= finestWait {
 			l.totalDelay.Add(int64(wait))
-			l.flow.charge(r.pacedBy, l.direction, l.size)
+			l.flow.charge(without(r.pacedBy, l.queue[0].charged), l.direction, l.size)
 		}
 	}
 	if wait := l.passed.Sub(now); wait >= finestWait {
@@ -372,16 +337,22 @@ func (l *lane) sent(r *laneRules) {
 	if r.closeByBytes != nil {
 		l.spent += Bytes(l.size)
 	}
+	first := &l.queue[0]
 	if r.slice != nil {
 		l.slicer.sent(r.slice, time.Now())
+		if first.sliced || l.sliced {
+			l.flow.charge(without(r.slicedBy, first.charged), l.direction, l.size)
+		}
 	}
-	first := &l.queue[0]
 	if l.size < len(first.Data) {
+		first.sliced = first.sliced || l.sliced
+		l.sliced = false
 		rest := *first.StreamChunk
 		rest.Data = rest.Data[l.size:]
 		first.StreamChunk = &rest
 		return
 	}
+	l.sliced = false
 	*first = parcel{}
 	l.queue = l.queue[1:]
 }

@@ -14,8 +14,9 @@ type laneRules struct {
 	most         time.Duration  // the largest delay that the latencies and losses can cause
 	roundTrip    time.Duration  // the mean that the latencies of both directions add to a round trip
 	loss         faults.Share
-	pacer        *pacer // nil: no limit
-	slice        *Slice // nil: not sliced
+	pacer        *pacer         // nil: no limit
+	slice        *Slice         // nil: not sliced
+	slicedBy     []*activeFault // the fault that slices
 	closeDelay   time.Duration
 	closeByBytes *closeRule // nil: no limit in bytes
 	closeByTime  *closeRule // nil: no limit in time
@@ -23,8 +24,8 @@ type laneRules struct {
 
 	connectDelay time.Duration
 
-	// Which faults count traffic: meets counts every byte read; cutBy also the bytes already queued; the others only
-	// the bytes they affected.
+	// Which faults count traffic: meets counts every byte read; cutBy also the bytes already queued; the others, and delays
+	// that may be 0, only the bytes they affected.
 	meets, cutBy, pacedBy, lossBy, closeDelayBy, resetBy, connectBy []*activeFault
 }
 
@@ -73,6 +74,7 @@ func (a *activeFaults) compose(f *flow, d direction, request uint64) *laneRules 
 	// A fault in meets counts every byte, so it is not counted again for its pacing or loss.
 	charged := func(f *activeFault) bool { return slices.Contains(r.meets, f) }
 	r.pacedBy, r.lossBy = slices.DeleteFunc(r.pacedBy, charged), slices.DeleteFunc(r.lossBy, charged)
+	r.slicedBy = slices.DeleteFunc(r.slicedBy, charged)
 	return r
 }
 

@@ -84,6 +84,15 @@ func (d *delay) at(now time.Time) time.Duration {
 	return d.From + time.Duration(min(max(part, 0), 1)*float64(d.To-d.From))
 }
 
+// always reports whether every byte is delayed. A ramp from 0 and recorded delays may delay some bytes by nothing.
+func (d *delay) always() bool {
+	least := d.least()
+	if d.spread != nil {
+		least += d.spread.fine[0]
+	}
+	return least > 0
+}
+
 // most is the largest possible delay. mean is the mean delay at a time.
 func (d *delay) most() time.Duration {
 	most := max(d.From, d.To)
@@ -115,7 +124,9 @@ func (l latencyRule) add(r *laneRules, _ *flow, d direction) {
 	if applies.covers(d) {
 		r.delays = append(r.delays, l.activeFault)
 		r.most = sum(r.most, l.delay.most())
-		r.meet(l.activeFault)
+		if l.delay.always() {
+			r.meet(l.activeFault)
+		}
 	}
 }
 
@@ -127,4 +138,30 @@ func newConnectDelayRule(f *activeFault) rule { return connectDelayRule{f} }
 func (c connectDelayRule) add(r *laneRules, _ *flow, _ direction) {
 	r.connectDelay += c.config.ConnectDelay
 	r.connectBy = append(r.connectBy, c.activeFault)
+}
+
+// delay draws the delay of bytes that arrived at now. delayed are the faults that delay these bytes and might not have.
+func (l *lane) delay(r *laneRules, now time.Time) (late time.Duration, delayed []*activeFault) {
+	free := !now.Before(l.due)
+	for _, f := range r.delays {
+		by := f.delay.at(now)
+		if s := f.delay.spread; s != nil {
+			by = sum(by, l.walk(f.Fault).next(now, s, free))
+		}
+		if by > 0 && !f.delay.always() {
+			delayed = append(delayed, f)
+		}
+		late = sum(late, by)
+	}
+	return late, delayed
+}
+
+func (l *lane) walk(f *Fault) *jitterWalk {
+	if l.walks == nil {
+		l.walks = map[*Fault]*jitterWalk{}
+	}
+	if l.walks[f] == nil {
+		l.walks[f] = newJitterWalk(f.seed, l.flow.id, l.direction)
+	}
+	return l.walks[f]
 }

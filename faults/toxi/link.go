@@ -173,25 +173,35 @@ func (a *activeFaults) admits(f *flow) error {
 // the latency of its direction, and is repeated if lost.
 func (f *flow) handshake(a *activeFaults, begun time.Time) time.Duration {
 	var late time.Duration
+	var by [len(f.lanes)][]*activeFault
 	for d, lane := range f.lanes {
 		r := lane.look()
-		late = sum(late, lane.delay(r, begun))
-		if r.loss > 0 {
-			stall := lossy{lane.chance()}.handshake(r.loss)
-			late = sum(late, stall)
-			if stall > 0 {
-				f.charge(r.lossBy, direction(d), 0)
+		delay, delayed := lane.delay(r, begun)
+		late = sum(late, delay)
+		for _, fault := range r.delays {
+			if fault.delay.always() {
+				delayed = append(delayed, fault)
 			}
 		}
-		f.charge(r.delays, direction(d), 0)
+		if r.loss > 0 {
+			if stall := (lossy{lane.chance()}).handshake(r.loss); stall > 0 {
+				late = sum(late, stall)
+				delayed = append(delayed, r.lossBy...)
+			}
+		}
+		by[d] = delayed
 	}
 	r := a.compose(f, toTarget, 0)
-	f.charge(r.connectBy, toTarget, 0)
+	by[toTarget] = append(by[toTarget], r.connectBy...)
 	late = sum(late, r.connectDelay)
-	if late == 0 {
-		return 0
+	wait := time.Until(begun.Add(late))
+	if late == 0 || wait <= 0 {
+		return 0 // what held the connection until now took longer
 	}
-	return time.Until(begun.Add(late))
+	for d, delayed := range by {
+		f.charge(delayed, direction(d), 0)
+	}
+	return wait
 }
 
 // errFaultsChanged: the active faults changed.
@@ -272,6 +282,9 @@ func (l *Link) changeFaults(change func([]*activeFault) []*activeFault) error {
 
 // notify applies new active faults where no goroutine waits for changes.
 func (f *flow) notify(before, after *activeFaults) {
+	if f.over() {
+		return
+	}
 	by := slices.DeleteFunc(after.resetting(f), func(f *activeFault) bool { return slices.Contains(before.faults, f) })
 	if len(by) > 0 {
 		f.charge(by, toTarget, 0)

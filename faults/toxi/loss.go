@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/Shopify/toxiproxy/v2/stream"
+
 	"wringer/faults"
 )
 
@@ -71,4 +73,26 @@ func (l lossRule) add(r *laneRules, _ *flow, d direction) {
 	r.loss = 1 - (1-r.loss)*(1-l.config.Loss)
 	r.lossBy = append(r.lossBy, l.activeFault)
 	r.most = math.MaxInt64
+}
+
+// lose queues a chunk in parts. Lost parts come later, and the parts after them wait.
+func (l *lane) lose(c *stream.StreamChunk, r *laneRules, late time.Duration, charged []*activeFault) {
+	lossy := lossy{l.chance()}
+	from := 0
+	part := func(to int, late time.Duration) {
+		if to > from {
+			l.push(&stream.StreamChunk{Data: c.Data[from:to], Timestamp: c.Timestamp}, late, charged)
+			from = to
+		}
+	}
+	for at := 0; at < len(c.Data); at += segment {
+		end := min(at+segment, len(c.Data))
+		following := (len(c.Data) - end + segment - 1) / segment
+		if stall := lossy.stall(r.loss, following, r.roundTrip); stall > 0 {
+			part(at, late)
+			part(end, late+stall)
+			l.flow.charge(without(r.lossBy, charged), l.direction, end-at)
+		}
+	}
+	part(len(c.Data), late)
 }

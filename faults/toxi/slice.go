@@ -67,7 +67,21 @@ func (s sliceRule) add(r *laneRules, _ *flow, d direction) {
 		return
 	}
 	if r.slice == nil || s.config.Slice.Size < r.slice.Size {
-		r.slice = s.config.Slice
+		r.slice, r.slicedBy = s.config.Slice, []*activeFault{s.activeFault}
 	}
-	r.meet(s.activeFault)
+}
+
+// cutUp limits the piece to a slice. It returns the remaining gap after the last slice.
+func (l *lane) cutUp(r *laneRules, now time.Time) time.Duration {
+	if l.slicer == nil {
+		l.slicer = &slicer{random: l.chance()}
+	}
+	size, wait := l.slicer.next(r.slice, now)
+	l.sliced = l.sliced || size < l.size || wait >= finestWait
+	l.size = min(l.size, size)
+	if wait < finestWait {
+		return 0
+	}
+	l.totalDelay.Add(int64(wait))
+	return wait
 }

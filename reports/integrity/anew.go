@@ -17,7 +17,7 @@ func (l *Ledger) startAnew() {
 	clear(l.copies)
 	l.foreign, l.forgotten, l.forgottenFrom = newTimeline(l.limits.buckets), newTimeline(l.limits.buckets), 0
 	o := &l.order
-	o.lanes, o.nodes, o.free, o.queued, o.drawn = nil, nil, 0, 0, [drawnKeys]drawnKey{}
+	o.scopes, o.nodes, o.free, o.queued, o.drawn = nil, nil, 0, 0, [drawnKeys]drawnKey{}
 	if o.rule == RealTime {
 		o.giveUpOrder(cutBackReason)
 	}

@@ -4,6 +4,7 @@
 package metric
 
 import (
+	"math"
 	"time"
 
 	"wringer/reports"
@@ -66,8 +67,10 @@ type Metric struct {
 	Argument bool
 	// BySecond: the metric is kept for each second, so that gates `in every second` and abort conditions can name it.
 	BySecond bool
-	Needs    Needs
-	At       Moment
+	// Bounded: a metric that is a plain number is never below 0. The units tell the bounds of all others, see Bounds.
+	Bounded bool
+	Needs   Needs
+	At      Moment
 	// Failures: a gate on it notices operations that fail.
 	Failures bool
 	// Anomaly: above 0 it is a defect, which is reported even without a gate.
@@ -94,6 +97,17 @@ func (m *Metric) Full() string {
 		return m.Name
 	}
 	return m.Of + "." + m.Name
+}
+
+// Bounds are the lowest and the highest value that the metric can have, ±Inf where there is none.
+func (m *Metric) Bounds() (lowest, highest float64) {
+	switch {
+	case m.Unit == Ratio:
+		return 0, 1
+	case m.Unit == "" && !m.Bounded:
+		return math.Inf(-1), Infinite
+	}
+	return 0, Infinite
 }
 
 // Describe is the record's description of the metric, so that reports of the record need no catalogue.

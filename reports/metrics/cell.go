@@ -161,6 +161,8 @@ type Cell struct {
 	Details map[string]string
 	// Steps holds the steps of a chain, in order.
 	Steps []StepCell
+	// Overtaken are the operations that were due before a fault's injection and not over at it. They are counted above too.
+	Overtaken []*reports.Ended
 }
 
 // Drop counts a planned operation that was not sent. ours: the load generator was the cause.
@@ -259,6 +261,7 @@ func (c *Cell) Merge(o *Cell) {
 	c.Lag.Merge(&o.Lag)
 	c.mergeMessages(o)
 	c.mergeSteps(o.Steps)
+	c.Overtaken = append(c.Overtaken, o.Overtaken...)
 }
 
 // Measures sums the cell up; length is the time it covers, for the rate.

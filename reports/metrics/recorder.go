@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wringer/reports"
@@ -12,6 +13,9 @@ import (
 type Recorder struct {
 	shards []shard
 	slots  *Slots
+	// Cuts are the injections that overtake operations; nil: there are none. It is set before the first operation.
+	Cuts      *Cuts
+	overtaken atomic.Int64
 }
 
 type shard struct {
@@ -98,6 +102,9 @@ func (r *Recorder) End(shard uint64, slot int, e *reports.Ended, timeout time.Du
 	c := s.cell(slot)
 	c.open--
 	c.Cell.End(e, timeout)
+	if r.Cuts.overtake(e.Op.Planned, e.Done) && r.overtaken.Add(1) <= mostOvertaken {
+		c.keepOvertaken(e)
+	}
 	s.mu.Unlock()
 }
 

@@ -74,7 +74,7 @@ func share(name string, failures bool, about string, of func(c *Cell) (n, ours i
 
 var rates = []metric.Metric{
 	{Name: "rate", Unit: metric.PerSecond, Better: metric.Higher, BySecond: true, Needs: sends, About: "Operations acked a second.", Read: rate},
-	{Name: "amplification", Class: metric.Outcome, Better: metric.Lower, BySecond: true, Needs: sends, About: "Attempts for each operation sent.", Read: amplification},
+	{Name: "amplification", Bounded: true, Class: metric.Outcome, Better: metric.Lower, BySecond: true, Needs: sends, About: "Attempts for each operation sent.", Read: amplification},
 }
 
 // counts of traffic belong to TimeOrRate: a load generator that falls behind sends less.

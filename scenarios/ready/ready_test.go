@@ -156,10 +156,10 @@ func TestNothingToAsk(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	for want, c := range map[string]*Config{
-		"":                                  {HTTP: "http://x/", Within: MaxWithin},
-		"ready: takes exactly one key":      {},
-		"ready: takes exactly one key of":   {TCP: "x", Log: "y"},
-		"ready.log: \"(\" is no regular":    {Log: "("},
+		"":                                      {HTTP: "http://x/", Within: MaxWithin},
+		"ready: takes exactly one key":          {},
+		"ready: takes exactly one key of":       {TCP: "x", Log: "y"},
+		"ready.log: \"(\" is no regular":        {Log: "("},
 		"ready.within: 1h0m0s is more than the": {TCP: "x", Within: time.Hour},
 	} {
 		var got []string

@@ -169,6 +169,9 @@ func (c *collector) baselineHealthy() (healthy bool, why string) {
 
 // fault keeps a fault's change of state.
 func (c *collector) fault(e faults.Event) {
+	if e.Step == faults.Injecting {
+		c.step.cuts.Add(e.Injection.InjectAt)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state[e.Injection.Name] = stateOf(e)

@@ -185,6 +185,7 @@ func (s *step) openFaults(ctx context.Context) (*timeline, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: fault %s: %w", ErrScenario, f.Label(), err)
 		}
+		s.cuts.Add(f.At)
 		tl.Plan = append(tl.Plan, faults.Planned{Name: f.Label(), At: f.At, For: f.For, Fault: fault, Behind: s.mustFollow(f)})
 	}
 	return tl, nil

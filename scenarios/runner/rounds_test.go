@@ -44,7 +44,7 @@ func TestRoundsOfAFault(t *testing.T) {
 		var inForce atomic.Int64
 		m := refusingIn(&inForce)
 		sc := scenario(t, scenarios.Timing{Duration: 30 * time.Second}, []scenarios.Stream{openStream("a", 100, m)},
-			"a.errors == 0 during baseline", "a.errors == 1 during cut", "a.errors == 0 after cut", "a.recovery < 1s after cut", "a.detection < 1s after cut")
+			"a.errors == 0 during baseline", "a.errors == 100% during cut", "a.errors == 0 after cut", "a.recovery < 1s after cut", "a.detection < 1s after cut")
 		var rounds []*breaker
 		plan := func(round int, at, length time.Duration) scenarios.Fault {
 			b := &breaker{inForce: &inForce}

@@ -11,6 +11,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/metrics"
 	"wringer/scenarios"
 	"wringer/scenarios/runner/judge"
 	"wringer/scenarios/runner/record"
@@ -54,6 +55,7 @@ type step struct {
 	zero      atomic.Pointer[time.Time] // of the run's clock: the end of the warm-up
 	machine   *machine
 	timeline  *timeline
+	cuts      metrics.Cuts // the faults that were injected
 	collector *collector
 	opened    closers
 }

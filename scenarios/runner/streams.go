@@ -61,7 +61,7 @@ func (s *step) open(ctx context.Context, spec *scenarios.Stream) error {
 	m := &member{spec: spec, env: env, driver: driver, plan: plan}
 	m.traffic = traffic.New(traffic.Config{
 		Spec: spec, Env: env, Driver: driver, Slots: plan.Slots, Timing: s.sc.Run, Results: s.opt.Results,
-		Loop: loopRates, Virtual: s.opt.Network.Virtual,
+		Loop: loopRates, Virtual: s.opt.Network.Virtual, Cuts: &s.cuts,
 	})
 	if err := s.observe(ctx, m); err != nil {
 		return openError(spec, err)

@@ -89,6 +89,10 @@ func (f *Facts) stream(name string) *Stream {
 
 // Judge fills in the record's faults, gates, findings and verdict.
 func (f *Facts) Judge(run *reports.Run) {
+	all := f.overtakings()
+	for i := range f.Streams {
+		f.Streams[i].overtakes(run, all)
+	}
 	run.Faults = f.faults(run)
 	run.Gates = f.gates(run)
 	f.Ending.Stopped.leaveOpen(run.Gates, f.Scenario.Expect)

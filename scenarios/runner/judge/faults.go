@@ -75,13 +75,25 @@ func (f *Facts) recoveries(r *reports.Fault, run *reports.Run, planned *scenario
 		s := &f.Streams[i]
 		out, baseline := run.Streams[s.Spec.Name], s.over(run, faults.Baseline)
 		length := s.Tally.plan.Length(baseline.windows, until)
-		n, ok := recovery.Of(baseline.measures, out.Seconds, length, s.Closed)
+		all := f.overtakings()
+		rows := s.rowsBefore(out.Seconds, all, planned.At)
+		n, ok := recovery.Of(s.baseline(&baseline, all), rows, length, s.Closed)
 		if !ok {
 			continue
 		}
-		r.PerStream[s.Spec.Name] = n.Measure(out.Seconds, planned.At, planned.End(), until)
+		r.PerStream[s.Spec.Name] = n.Measure(rows, planned.At, planned.End(), until)
 	}
 	recovery.Summarize(r)
+}
+
+// baseline returns the measures of the baseline, without operations that a fault overtook before they had waited long.
+func (s *Stream) baseline(over *overWindows, all overtakings) *reports.Measures {
+	found := all.overtaken(over.cell)
+	if gone := found.spared(); len(gone) > 0 {
+		m := over.cell.Without(gone).Measures(over.length)
+		return &m
+	}
+	return over.measures
 }
 
 // undisturbedUntil is the time after a fault until which no other fault was due: another fault's bad seconds say nothing about

@@ -3,6 +3,7 @@ package judge
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"wringer/reports"
@@ -114,6 +115,15 @@ type worst struct {
 	gate  *scenarios.Gate
 	found bool
 	reading
+	// cut are the seconds with overtaken operations; whole is the worst of the others.
+	cut   []cutSecond
+	whole *worst
+}
+
+// cutSecond is a second that a fault cut into: as it was, and without the overtaken operations.
+type cutSecond struct {
+	overtaken    []*reports.Ended
+	all, without reading
 }
 
 // newWorst follows the gates of a stream that every second must meet.
@@ -129,14 +139,46 @@ func newWorst(gates []scenarios.Gate, stream string) []*worst {
 
 // add checks one more second.
 func (w *worst) add(start, length time.Duration, c *metrics.Cell, limited bool) {
-	o := readCell(w.gate, c, length)
-	if o.Missing != "" {
+	read := func(c *metrics.Cell) reading {
+		where := fmt.Sprintf(" in the second from %s", reports.Duration(float64(start)))
+		return reading{Reading: readCell(w.gate, c, length), limited: limited, where: where}
+	}
+	r := read(c)
+	w.take(r)
+	if len(c.Overtaken) > 0 {
+		w.cut = append(w.cut, cutSecond{c.Overtaken, r, read(c.Without(c.Overtaken))})
 		return
 	}
-	r := reading{Reading: o, limited: limited, where: fmt.Sprintf(" in the second from %s", reports.Duration(float64(start)))}
-	if !w.found || w.worse(r) {
+	if w.whole == nil {
+		w.whole = &worst{gate: w.gate}
+	}
+	w.whole.take(r)
+}
+
+// take keeps a second's reading when it is the worst.
+func (w *worst) take(r reading) {
+	if r.Missing == "" && (!w.found || w.worse(r)) {
 		w.found, w.reading = true, r
 	}
+}
+
+// decideWithout decides the gate without the operations that were overtaken before they had waited long, and returns them. A
+// second in which others had waited long stands as it was.
+func (w *worst) decideWithout(o *overtaken) (gate reports.Gate, gone []*reports.Ended) {
+	again := worst{gate: w.gate}
+	if w.whole != nil {
+		again = *w.whole
+	}
+	for _, second := range w.cut {
+		long := func(e *reports.Ended) bool { return !o.short(e) }
+		if slices.ContainsFunc(second.overtaken, long) {
+			again.take(second.all)
+			continue
+		}
+		again.take(second.without)
+		gone = append(gone, second.overtaken...)
+	}
+	return again.decide(), gone
 }
 
 // worse ranks a violation that stands by itself above one that does not, then by the distance to the limit.

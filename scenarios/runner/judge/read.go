@@ -27,7 +27,7 @@ func (f *Facts) gates(run *reports.Run) []reports.Gate {
 		if gate.Verdict == reports.Fail && g.Metric.Class == metric.Integrity && g.Scope.Window == "" {
 			gate.Why += where(run, g)
 		}
-		out = append(out, gate)
+		out = append(out, f.spare(g, run, gate))
 	}
 	return out
 }
@@ -52,9 +52,13 @@ func where(run *reports.Run, g *scenarios.Gate) string {
 
 // read reads a gate's metric over its scope.
 func (f *Facts) read(g *scenarios.Gate, run *reports.Run) reading {
+	return f.readOver(g, run, f.stream(g.Stream).over(run, g.Scope.Window))
+}
+
+// readOver reads a gate's metric from what is known of its stream over its scope.
+func (f *Facts) readOver(g *scenarios.Gate, run *reports.Run, over overWindows) reading {
 	s := f.stream(g.Stream)
 	r := reading{limited: limitedIn(g, run), where: s.Tally.plan.scope(g.Scope.Window)}
-	over := s.over(run, g.Scope.Window)
 	facts := metric.Facts{
 		Metric: g.Metric, Argument: g.Argument, Kept: s.kept(over.windows), Length: over.length,
 		Stream: run.Streams[g.Stream], Measures: over.measures, Unknown: s.unknown(g.Metric.Full()),

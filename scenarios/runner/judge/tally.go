@@ -23,6 +23,9 @@ type Tally struct {
 type Second struct {
 	Cell metrics.Cell
 	Row  reports.Second
+	// Overtaken operations are among them; Without is the row without those.
+	Overtaken int
+	Without   reports.Second
 }
 
 // NewTally makes the tally of a stream, which also follows those gates that every second must meet.
@@ -62,6 +65,9 @@ func (t *Tally) Complete(until time.Duration, visit func(start time.Duration, s 
 			t.rows[t.next] = s
 		}
 		s.Row = s.Cell.Second(start)
+		if s.Overtaken = len(s.Cell.Overtaken); s.Overtaken > 0 {
+			s.Without = s.Cell.Without(s.Cell.Overtaken).Second(start)
+		}
 		visit(start, s)
 		s.Cell = metrics.Cell{}
 	}

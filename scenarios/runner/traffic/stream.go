@@ -34,6 +34,8 @@ type Config struct {
 	// Virtual says that time is virtual (testing/synctest). The sender then waits with the runtime's timers alone, because a
 	// timer of the kernel runs in real time.
 	Virtual bool
+	// Cuts are the injections of faults, by which operations are overtaken. Nil: none.
+	Cuts *metrics.Cuts
 }
 
 // Results takes operations as they end, from many goroutines. Its methods must not block, nor keep the event.
@@ -101,6 +103,7 @@ func New(c Config) *Stream {
 	if s.loopRates == (LoopRates{}) && !s.virtual {
 		s.loopRates = DefaultLoopRates
 	}
+	s.recorder.Cuts = c.Cuts
 	s.frontier.Store(math.MinInt64)
 	s.unblocked.Store(math.MinInt64)
 	if c.Spec.Rate != nil && !c.Spec.Rate.Max {
