@@ -261,6 +261,6 @@ func (x spanned) compareGate(t *testing.T, g *reports.Gate, all map[string][]end
 	case g.Observed == nil && early:
 	case g.Observed == nil && want.acked == 0 && g.Metric == "lost": // nothing was put to the test
 	case g.Observed == nil || *g.Observed != expected:
-		t.Errorf("%s: observed %s (%s), want %v", g.Expr, told(g.Observed), g.Why, expected)
+		t.Errorf("%s: observed %s (%s), want %v", g.Expr, inWords(g.Observed), g.Why, expected)
 	}
 }
