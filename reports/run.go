@@ -20,6 +20,9 @@ const (
 	Valid Verdict = "valid"
 )
 
+// PartEnded is the kind of a finding about a part of the target that ended by itself and may not: it fails the run.
+const PartEnded = "ended"
+
 // Exit codes of the commands that judge a run.
 const (
 	ExitPass         = 0
@@ -348,7 +351,8 @@ type Fault struct {
 	ToTarget     *Passage `json:"to_target,omitempty"` // the same, by direction
 	FromTarget   *Passage `json:"from_target,omitempty"`
 	Healed       bool     `json:"healed"`
-	Error        string   `json:"error,omitempty"` // the error of injecting, healing or probing
+	NotInjected  bool     `json:"not_injected,omitempty"` // the run ended before the fault's time, or injecting failed
+	Error        string   `json:"error,omitempty"`        // the error of injecting, healing or probing
 	DetectionNS  *int64   `json:"detection_ns"`
 	RecoveryNS   *int64   `json:"recovery_ns"`
 	Recovered    *bool    `json:"recovered"`

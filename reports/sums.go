@@ -316,6 +316,11 @@ func (c *audit) verdict() {
 		// A time may be beyond every answer: it is null and still decides.
 		c.that(g.Verdict != Pass || g.Observed != nil || g.Unit == "ns", "gate %q passes and nothing was observed", g.Expr)
 	}
+	for i := range r.Findings {
+		ended := r.Findings[i].Kind == PartEnded
+		failed = failed || ended
+		c.that(!ended || r.Verdict != Pass, "the run passes and a part of its target ended by itself")
+	}
 	c.that(r.Verdict != Fail || failed, "the run fails and no gate does")
 	c.that((r.Validity.Verdict == Valid) == (len(r.Validity.Why) == 0), "validity is %s for %d reasons", r.Validity.Verdict, len(r.Validity.Why))
 	c.that((r.Exit == ExitPass) == (r.Verdict == Pass), "exit %d of a run that is %s", r.Exit, r.Verdict)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"wringer/faults"
 )
@@ -35,6 +36,8 @@ type TargetEnv struct {
 	Log  *slog.Logger
 	// Name is the target's key, Run the run's identity.
 	Name, Run string
+	// Files is the scenario's folder, where relative paths lie.
+	Files string
 	// Vars are variables that are known before the target starts, as the scenario writes them. May be nil.
 	Vars map[string]string
 	// Known takes variables, named as in Target.Vars, as soon as they are known; nil: not needed. A target calls Known if its
@@ -78,6 +81,20 @@ type Witness interface {
 	Target
 	// Events returns the events. It is called at the end of the run, before Close.
 	Events() []string
+}
+
+// Mortal is a Witness whose parts are not to end by themselves: an end that no fault explains fails the run.
+type Mortal interface {
+	Witness
+	// Deaths are asked for at the end of the run, before Close. Events tells them too.
+	Deaths() []Death
+}
+
+// Death is the end of a part that nothing asked for.
+type Death struct {
+	Part string
+	Text string // how, with the last lines of its output
+	At   time.Time
 }
 
 // Target is a running target.

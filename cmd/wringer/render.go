@@ -72,7 +72,11 @@ func writeReports(rec *reports.Record, files map[string]*string, render summary,
 // summarize writes the summary to stdout.
 func summarize(rec *reports.Record, render summary, std streams, report string) error {
 	width, colour := terminal(std.out)
-	err := render(std.out, rec, text.Options{Width: width, Color: colour})
+	options := text.Options{Width: width, Color: colour}
+	err := render(std.out, rec, options)
+	if err == nil {
+		err = text.Verdict(std.out, rec, options)
+	}
 	if errors.Is(err, syscall.EPIPE) {
 		return nil // whoever closed the pipe wants no more, and the record holds all of it
 	}
@@ -80,7 +84,7 @@ func summarize(rec *reports.Record, render summary, std streams, report string) 
 		return fmt.Errorf("write summary: %w", err)
 	}
 	if report != "" {
-		fmt.Fprintf(std.out, "\nreport: %s\n", report)
+		fmt.Fprintf(std.out, "report: %s\n", report)
 	}
 	return nil
 }

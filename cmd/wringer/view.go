@@ -3,14 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
-	"golang.org/x/term"
-
+	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
 	"wringer/scenarios/runner"
@@ -24,28 +20,15 @@ type view interface {
 	stop()
 }
 
-// newView chooses by what w is: a terminal gets a live view, a pipe plain lines.
+// newView chooses by what w is: a terminal that can be drawn on gets a live view, a pipe or a plain terminal lines.
 func newView(w io.Writer, quiet bool) view {
 	if quiet {
 		return silent{}
 	}
-	if width, _ := terminal(w); width > 0 {
-		return &screen{w: w, width: width}
+	if width, _ := terminal(w); width > 0 && drawable() {
+		return &screen{w: w}
 	}
 	return &lines{w: w}
-}
-
-// terminal returns the width of w, 0 when it is not a terminal, and whether to use colour.
-func terminal(w io.Writer) (width int, colour bool) {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return 0, false
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || width <= 0 {
-		width = 80
-	}
-	return width, os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 type silent struct{}
@@ -60,6 +43,7 @@ type lines struct {
 	last   time.Duration
 	states map[string]string
 	drain  bool
+	over   bool // the run was stopped, and that was told
 }
 
 // linesEvery is the time between two progress lines.
@@ -77,13 +61,17 @@ func (v *lines) show(run *reports.Run, p runner.Progress) {
 		}
 		v.states[f.Name] = f.State
 	}
+	if p.Stopped != "" && !v.over {
+		v.over = true
+		fmt.Fprintf(v.w, "%s %s\n", stamp(p.At), stoppedText(p))
+	}
 	draining := p.At >= time.Duration(run.PlannedNS)
 	if p.At-v.last < linesEvery && draining == v.drain {
 		return
 	}
 	v.last, v.drain = p.At, draining
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %-12s", stamp(p.At), p.Window)
+	fmt.Fprintf(&b, "%s %-12s", stamp(p.At), windowName(p))
 	for _, s := range p.Streams {
 		if run.Streams[s.Name].Consumes() {
 			fmt.Fprintf(&b, "  %s seen %s", s.Name, reports.Count(s.Seen))
@@ -121,105 +109,19 @@ func errorShare(s *reports.Second) float64 {
 	return float64(s.Offered-s.Acked) / float64(s.Offered)
 }
 
-// screen is the live view of a terminal.
-type screen struct {
-	w       io.Writer
-	width   int
-	program *tea.Program
-	done    chan struct{}
-}
-
-func (v *screen) start(sc *scenarios.Scenario, dir string) {
-	// Signals are the command's: a live view that swallowed Ctrl-C would keep the faults in force.
-	v.program = tea.NewProgram(model{width: v.width, dir: dir, moment: moment{run: &reports.Run{Name: sc.Name}}},
-		tea.WithOutput(v.w), tea.WithInput(nil), tea.WithoutSignalHandler())
-	v.done = make(chan struct{})
-	go func() {
-		defer close(v.done)
-		v.program.Run()
-	}()
-}
-
-func (v *screen) show(run *reports.Run, p runner.Progress) { v.program.Send(moment{run, p}) }
-
-func (v *screen) stop() {
-	v.program.Quit()
-	<-v.done
-}
-
-// moment is what show was given last.
-type moment struct {
-	run      *reports.Run
-	progress runner.Progress
-}
-
-// model is the screen's state.
-type model struct {
-	moment
-	width int
-	dir   string
-}
-
-func (m model) Init() tea.Cmd { return nil }
-
-func (m model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	switch msg := msg.(type) {
-	case moment:
-		m.moment = msg
-	case tea.WindowSizeMsg:
-		m.width = msg.Width
-	}
-	return m, nil
-}
-
-var (
-	bold  = lipgloss.NewStyle().Bold(true)
-	faint = lipgloss.NewStyle().Faint(true)
-	alarm = lipgloss.NewStyle().Foreground(lipgloss.Color("1")).Bold(true)
-)
-
-func (m model) View() string {
-	p := m.progress
-	length := time.Duration(m.run.PlannedNS)
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s of %s  %s\n", bold.Render(m.run.Name), strings.TrimSpace(stamp(p.At)), length, window(p))
-	b.WriteString(ruler(p, length, min(m.width, 100)-2) + "\n\n")
-	fmt.Fprintf(&b, "%s\n", faint.Render(fmt.Sprintf("%-14s %9s %10s %8s %8s %9s %9s", "stream", "rate", "p99", "errors", "retries", "in flight", "unseen")))
-	for _, s := range p.Streams {
-		b.WriteString(row(&s, m.run.Streams[s.Name].Consumes()) + "\n")
-	}
-	b.WriteString(faint.Render("record in "+m.dir) + "\n")
-	return b.String()
-}
-
-// row is one stream's line on the screen.
-func row(s *runner.StreamProgress, consumes bool) string {
-	if consumes {
-		return fmt.Sprintf("%-14s %s seen", clip(s.Name, 14), reports.Count(s.Seen))
-	}
-	unseen := "-"
-	if s.Observed {
-		unseen = reports.Count(s.Unseen)
-	}
-	errors := errorShare(&s.Last)
-	text := fmt.Sprintf("%-14s %9s %10s %8s %8d %9d %9s", clip(s.Name, 14), reports.Count(s.Last.Acked)+"/s", p99(&s.Last), reports.Share(errors), s.Last.Retries, s.InFlight, unseen)
-	if errors > 0 {
-		return alarm.Render(text)
-	}
-	return text
-}
-
-// window names the window, in alarm while a fault is in force.
-func window(p runner.Progress) string {
-	for _, f := range p.Faults {
-		if f.State == "in force" {
-			return alarm.Render("fault " + f.Name)
-		}
+// windowName is the window; after an early stop it is the drain, whatever the plan says.
+func windowName(p runner.Progress) string {
+	if p.Stopped != "" {
+		return faults.Drain
 	}
 	return p.Window
 }
 
-// ruler draws the timeline: a dot for time to come, a line for time gone by, a block for each fault, and a mark for now.
+// stoppedText says that the run sends no more.
+func stoppedText(p runner.Progress) string { return "stopped: " + p.Stopped + "; draining" }
+
+// ruler draws the timeline: a dot for time to come, a line for time gone by, a block for each fault, a dashed line for one that was
+// not injected, and a mark for now.
 func ruler(p runner.Progress, length time.Duration, width int) string {
 	if length <= 0 || width < 10 {
 		return ""
@@ -231,9 +133,13 @@ func ruler(p runner.Progress, length time.Duration, width int) string {
 	}
 	for _, f := range p.Faults {
 		for i := at(f.Start); i <= at(f.End-1); i++ {
-			cells[i] = '▒'
-			if i < at(p.At) {
+			switch {
+			case missed(p, &f):
+				cells[i] = '╌'
+			case i < at(p.At):
 				cells[i] = '█'
+			default:
+				cells[i] = '▒'
 			}
 		}
 	}
@@ -241,9 +147,24 @@ func ruler(p runner.Progress, length time.Duration, width int) string {
 	return " " + string(cells)
 }
 
+// missed says whether a fault was not injected, and will not be.
+func missed(p runner.Progress, f *runner.FaultProgress) bool {
+	return f.State == "waiting" && (p.Stopped != "" || p.At >= f.End)
+}
+
+// clip is at most n characters of a text, on one line.
 func clip(s string, n int) string {
-	if len(s) > n {
-		return s[:n-1] + "…"
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, s)
+	if n <= 0 {
+		return ""
+	}
+	if all := []rune(s); len(all) > n {
+		return string(all[:n-1]) + "…"
 	}
 	return s
 }

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"wringer/reports"
 	"wringer/scenarios"
@@ -49,11 +52,85 @@ func TestLinesOfProgress(t *testing.T) {
 
 func TestScreenShowsThePartialRecord(t *testing.T) {
 	run, progress := shown(5*time.Second, "in force", reports.Second{Counts: reports.Counts{Offered: 100, Acked: 75, Retries: 9}, P99NS: integer(2e6)})
-	next, _ := model{width: 60, dir: "runs/demo"}.Update(moment{run, progress})
-	text := next.View()
+	text := moment{run, progress}.picture(80, "runs/demo", false)
 	for _, want := range []string{"demo  5.0s of 10s  fault cut", "┃", "orders              75/s       2 ms     25 %        9         7         3", "shipments      42 seen", "record in runs/demo"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
+	}
+}
+
+// After the steady-state stop the view says so, and faults that were not injected are not drawn as if they were.
+func TestViewAfterTheStop(t *testing.T) {
+	run, progress := shown(7*time.Second, "waiting", reports.Second{Counts: reports.Counts{Offered: 100}})
+	progress.Stopped = "not healthy"
+	text := moment{run, progress}.picture(80, "runs/demo", false)
+	if !strings.Contains(text, "stopped: not healthy; draining") || !strings.Contains(text, "╌") || strings.ContainsAny(text, "█▒") {
+		t.Errorf("the screen shows\n%s", text)
+	}
+	var b bytes.Buffer
+	v := &lines{w: &b}
+	v.start(&scenarios.Scenario{Name: "demo"}, "runs/demo")
+	v.show(run, progress)
+	v.show(run, progress)
+	if got := b.String(); strings.Count(got, "7.0s stopped: not healthy; draining\n") != 1 || strings.Contains(got, "7.0s cut") {
+		t.Errorf("the lines are\n%s", got)
+	}
+}
+
+// No line is wider than the terminal, nor the picture higher: the cursor could not go back.
+func TestScreenFitsTheTerminal(t *testing.T) {
+	run, progress := shown(7*time.Second, "in force", reports.Second{Counts: reports.Counts{Offered: 100}})
+	run.Name = strings.Repeat("long", 50)
+	progress.Stopped = strings.Repeat("reason\n", 50)
+	for _, width := range []int{20, 40, 80, 200} {
+		for line := range strings.Lines(moment{run, progress}.picture(width, strings.Repeat("dir/", 50), false)) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
+				t.Errorf("%d columns in a terminal of %d: %s", n, width, line)
+			}
+		}
+	}
+	for i := range 50 {
+		progress.Streams = append(progress.Streams, runner.StreamProgress{Name: fmt.Sprint("s", i)})
+		run.Streams[fmt.Sprint("s", i)] = &reports.Stream{Model: "open"}
+	}
+	var b bytes.Buffer
+	v := &screen{w: &b, shown: moment{run, progress}}
+	v.draw()
+	if n := strings.Count(b.String(), "\n"); n > 23 {
+		t.Errorf("%d lines in a terminal of 24", n)
+	}
+}
+
+func TestColour(t *testing.T) {
+	for _, test := range []struct {
+		force, no, term string
+		isTerminal      bool
+		want            bool
+	}{
+		{"", "", "xterm", true, true},
+		{"", "", "xterm", false, false},
+		{"", "", "dumb", true, false},
+		{"", "1", "xterm", true, false},
+		{"1", "1", "dumb", false, true},
+		{"0", "", "xterm", true, false},
+	} {
+		t.Setenv("FORCE_COLOR", test.force)
+		t.Setenv("NO_COLOR", test.no)
+		t.Setenv("TERM", test.term)
+		if got := coloured(test.isTerminal); got != test.want {
+			t.Errorf("%+v: %t", test, got)
+		}
+	}
+}
+
+// The last lines of a run are its verdict, the reason, and where the report is.
+func TestLastLinesOfARun(t *testing.T) {
+	record := filepath.Join(t.TempDir(), "record")
+	_, stdout, _ := wringer(t, "load", "-q", "--for", "300ms", "--out", record, "http://127.0.0.1:1/")
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	end := strings.Join(lines[len(lines)-4:], "\n")
+	if !strings.Contains(end, "FAIL  load") || !strings.Contains(end, "load.errors < 1%: ") || !strings.HasPrefix(lines[len(lines)-1], "report: ") {
+		t.Errorf("it ends with\n%s", end)
 	}
 }

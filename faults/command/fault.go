@@ -74,7 +74,7 @@ func (f *Fault) Inject(ctx context.Context) error {
 
 func (f *Fault) command(words []string) command {
 	c := f.base
-	c.Words = words
+	c.Words = append([]string{faults.Program(f.env.Files, words[0])}, words[1:]...)
 	return c
 }
 

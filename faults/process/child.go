@@ -25,6 +25,7 @@ type child struct {
 	ending atomic.Bool   // the child was told to end
 	done   chan struct{} // closed when the child has ended, its output is read, and the journal has its entry
 	err    error         // how the child ended; valid once done is closed
+	ended  time.Time     // when the child ended; valid once done is closed
 	// undone delivers the function that notes the end in the journal.
 	undone chan func() error
 	tail   *outputTail
@@ -83,6 +84,7 @@ func (c *child) run(cmd *exec.Cmd, spec Spec, read, write *os.File, started chan
 	}()
 	started <- nil
 	c.err = cmd.Wait()
+	c.ended = time.Now()
 	if c.becameDaemon() {
 		c.follow(spec)
 	}
@@ -147,7 +149,7 @@ func (c *child) follow(spec Spec) {
 			c.main.Store(int64(pid))
 		}
 	}
-	c.err = errors.New("its daemon ended")
+	c.err, c.ended = errors.New("its daemon ended"), time.Now()
 }
 
 // pid is the number of the process that leads.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,7 +52,8 @@ type Process struct {
 	turn chan struct{} // holds one element while a call is in progress
 
 	mu          sync.Mutex
-	child       *child // the last one started
+	child       *child  // the last one started
+	deaths      []Death // of earlier lives
 	frozen      bool
 	down        bool // killed or ended by a fault
 	limit       *limit
@@ -139,6 +141,9 @@ func (p *Process) launch(ctx context.Context) (*child, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.endedByItself() {
+		p.deaths = append(p.deaths, p.death())
+	}
 	p.child = c
 	return c, nil
 }
@@ -360,10 +365,36 @@ func (p *Process) Vars() map[string]string {
 func (p *Process) Ended() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.child == nil || p.down || !p.child.hasEnded() {
+	if !p.endedByItself() {
 		return ""
 	}
-	return fmt.Sprintf("process %s ended by itself: %s", p.spec.Name, p.child.end())
+	return p.death().Text
+}
+
+// endedByItself says so of the last life, under mu.
+func (p *Process) endedByItself() bool { return p.child != nil && !p.down && p.child.hasEnded() }
+
+// Death is an end that nothing asked for.
+type Death struct {
+	Text string // "process web ended by itself: exit status 3; its last words: ..."
+	At   time.Time
+}
+
+// death is the end of the last life, under mu.
+func (p *Process) death() Death {
+	c := p.child
+	return Death{fmt.Sprintf("process %s ended by itself: %s%s", p.spec.Name, c.end(), c.quoteTail()), c.ended}
+}
+
+// Deaths are the ends that nothing asked for, of all lives so far.
+func (p *Process) Deaths() []Death {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := slices.Clone(p.deaths)
+	if p.endedByItself() {
+		all = append(all, p.death())
+	}
+	return all
 }
 
 // Close ends the process gracefully. If ctx or its grace ends first, the process and its descendants are killed.

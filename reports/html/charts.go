@@ -45,8 +45,9 @@ type chartStream struct {
 func newCharts(run *reports.Run) charts {
 	c := charts{Length: seconds(run.DurationNS), Faults: []chartBand{}, Streams: []chartStream{}}
 	for i := range run.Faults {
-		f := &run.Faults[i]
-		c.Faults = append(c.Faults, chartBand{f.Name, seconds(f.StartNS), seconds(f.EndNS)})
+		if f := &run.Faults[i]; !f.NotInjected {
+			c.Faults = append(c.Faults, chartBand{f.Name, seconds(f.StartNS), seconds(f.EndNS)})
+		}
 	}
 	for i, name := range run.StreamNames() {
 		s := newChartStream(run, streamID(i), run.Streams[name])

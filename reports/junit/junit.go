@@ -65,6 +65,11 @@ func Render(w io.Writer, rec *reports.Record) error {
 		s.add(run.Gates[i].Verdict, run.Gates[i].Expr, gateText(&run.Gates[i]))
 	}
 	s.validity(&run.Validity)
+	for i := range run.Findings {
+		if f := &run.Findings[i]; f.Kind == reports.PartEnded {
+			s.add(reports.Fail, "target: a part ended by itself", f.Text)
+		}
+	}
 	for i := range run.Faults {
 		s.fault(&run.Faults[i])
 	}
@@ -146,10 +151,13 @@ func (s *suite) validity(v *reports.Validity) {
 // run is inconclusive.
 func (s *suite) fault(f *reports.Fault) {
 	v, why := reports.Pass, []string{}
-	if !f.Bit {
+	if f.NotInjected {
+		why = append(why, "it was not injected")
+	}
+	if !f.Bit && !f.NotInjected {
 		why = append(why, "it touched no traffic: no byte, connection or request met it")
 	}
-	if !f.Healed {
+	if !f.Healed && (!f.NotInjected || f.Error != "") {
 		why = append(why, "it was not seen healed")
 	}
 	if f.Error != "" {

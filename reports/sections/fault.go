@@ -41,12 +41,18 @@ func faultRow(f *reports.Fault) Row {
 	if !f.Bit || !f.Healed || f.Error != "" {
 		r.Verdict = reports.Inconclusive
 	}
-	healed := did(f.Healed, "healed", "not healed")
+	touched, healed := did(f.Bit, touched(f), touchedNothing), did(f.Healed, "healed", "not healed")
+	if f.NotInjected {
+		touched, healed = Cell{Text: "not injected", State: Doubt}, Cell{Text: "nothing to heal"}
+		if f.Error != "" {
+			healed = did(f.Healed, "healed", "not healed") // part of it may have been in force
+		}
+	}
 	if f.Error != "" {
 		healed.Notes = []string{f.Error}
 	}
 	when := Cell{Text: reports.Span(f.StartNS, f.EndNS), Kind: Moment}
-	r.Cells = []Cell{when, words(f.Spec), words(f.Place()), did(f.Bit, touched(f), touchedNothing), healed, detection(f), recovery(f), metastable(f)}
+	r.Cells = []Cell{when, words(f.Spec), words(f.Place()), touched, healed, detection(f), recovery(f), metastable(f)}
 	return r
 }
 

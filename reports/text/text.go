@@ -53,12 +53,25 @@ func RenderLoad(w io.Writer, rec *reports.Record, opt Options) error {
 	return s.end(w, run)
 }
 
+// Verdict writes the verdict with its reason once more, for the last lines: of a long summary a terminal shows the end.
+func Verdict(w io.Writer, rec *reports.Record, opt Options) error {
+	s := newSheet(opt)
+	s.WriteByte('\n')
+	s.headline(rec.Run)
+	_, err := io.WriteString(w, s.String())
+	return err
+}
+
 // verdict writes the verdict with its reason, and the gates.
 func (s *sheet) verdict(run *reports.Run) {
-	// The other reasons stand with the gates, faults and validity from which they come.
+	s.headline(run)
+	s.part(sections.Gates(run))
+}
+
+// headline writes the verdict with its reason. The other reasons stand with the gates, faults and validity from which they come.
+func (s *sheet) headline(run *reports.Run) {
 	s.mark(run.Verdict, strings.ToUpper(string(run.Verdict))+"  "+run.Name)
 	s.wrap("  ", run.Headline())
-	s.part(sections.Gates(run))
 }
 
 // end writes the findings, the run's identity and the validity, and hands the sheet over.

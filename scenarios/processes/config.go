@@ -20,12 +20,13 @@ type Config map[string]*Program
 
 // Program is one local program.
 type Program struct {
-	Command []string          `yaml:"command" jsonschema:"required" jsonschema_description:"The program and its arguments; no shell interprets them."`
+	Command []string          `yaml:"command" jsonschema:"required" jsonschema_description:"The program and its arguments; no shell interprets them. A path with a slash starts at the scenario's folder."`
 	Env     map[string]string `yaml:"env" jsonschema_description:"Environment variables, beside the harness's own."`
-	Dir     string            `yaml:"dir" jsonschema_description:"The working directory. Default: the harness's own."`
+	Dir     string            `yaml:"dir" jsonschema_description:"The working directory, relative to the scenario. Default: the harness's own."`
 	Ports   []string          `yaml:"ports" jsonschema_description:"Names of free loopback ports, which follow each other: ${processes.PROCESS.NAME} is the address, ${processes.PROCESS.NAME.port} the number."`
 	Ready   *ready.Config     `yaml:"ready" jsonschema_description:"How to see that the program works. Default: its first port takes connections; without ports: the program runs."`
 	Needs   []string          `yaml:"needs" jsonschema_description:"Processes that must be ready before this one starts."`
+	MayEnd  bool              `yaml:"may_end" jsonschema_description:"The program may end by itself. Otherwise such an end fails the run, unless a fault on the program, or an exec fault, was in force."`
 	Grace   time.Duration     `yaml:"grace" jsonschema_description:"The time between the request to end and the kill. Default 5s."`
 }
 

@@ -21,12 +21,13 @@ type target struct {
 	vars    map[string]string
 	parts   map[string]*process.Process
 	started []string
+	mayEnd  map[string]bool
 	outputs []io.Closer
 }
 
 // start starts the programs one after another. With an error, no program is left running.
 func start(ctx context.Context, c Config, env scenarios.TargetEnv) (*target, error) {
-	t := &target{env: env, vars: make(map[string]string), parts: make(map[string]*process.Process)}
+	t := &target{env: env, vars: make(map[string]string), parts: make(map[string]*process.Process), mayEnd: make(map[string]bool)}
 	if err := t.reserve(c); err != nil {
 		return nil, err
 	}
@@ -69,6 +70,10 @@ func (t *target) start(ctx context.Context, n string, p *Program) error {
 	if err != nil {
 		return fmt.Errorf("process %s: %w", n, err)
 	}
+	if filled.Dir, err = faults.WorkingFolder(t.env.Files, filled.Dir); err != nil {
+		return fmt.Errorf("process %s: %w", n, err)
+	}
+	filled.Command[0] = faults.Program(t.env.Files, filled.Command[0])
 	spec := process.Spec{
 		Name: n, Command: filled.Command, Dir: filled.Dir, Grace: filled.Grace,
 		Refused: t.env.Refused, Journal: t.env.Journal, Run: t.env.Run,
@@ -95,7 +100,7 @@ func (t *target) start(ctx context.Context, n string, p *Program) error {
 		spec.Ready, spec.Begin, spec.Within = probe.Ready, probe.Begin, probe.Within
 		spec.Output = probe.Output(spec.Output)
 	}
-	t.parts[n] = process.New(spec)
+	t.parts[n], t.mayEnd[n] = process.New(spec), p.MayEnd
 	t.started = append(t.started, n)
 	if err := t.parts[n].Start(ctx); err != nil {
 		return err
@@ -161,8 +166,21 @@ func (t *target) Parts() map[string]faults.Part {
 func (t *target) Events() []string {
 	var all []string
 	for _, n := range t.started {
-		if text := t.parts[n].Ended(); text != "" {
-			all = append(all, text)
+		for _, d := range t.parts[n].Deaths() {
+			all = append(all, d.Text)
+		}
+	}
+	return all
+}
+
+// Deaths implements scenarios.Mortal: a program that may end is left out.
+func (t *target) Deaths() []scenarios.Death {
+	var all []scenarios.Death
+	for _, n := range t.started {
+		for _, d := range t.parts[n].Deaths() {
+			if !t.mayEnd[n] {
+				all = append(all, scenarios.Death{Part: n, Text: d.Text, At: d.At})
+			}
 		}
 	}
 	return all

@@ -12,11 +12,11 @@ import (
 	"wringer/scenarios"
 )
 
-// cutBy answers each operation after the time that took says, unless the fault comes into force meanwhile: then it is reset.
-func cutBy(inForce *atomic.Int64, took func(op *drivers.Op) time.Duration) *memory {
+// cutBy answers each operation after its duration, unless the fault comes into force meanwhile: then it is reset.
+func cutBy(inForce *atomic.Int64, duration func(op *drivers.Op) time.Duration) *memory {
 	return &memory{do: func(ctx context.Context, _ *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
 		at.Wire = true
-		for left := took(op); left > 0; left -= 10 * time.Millisecond {
+		for left := duration(op); left > 0; left -= 10 * time.Millisecond {
 			if inForce.Load() > 0 {
 				at.Fail(drivers.Indeterminate, drivers.CodeReset, "")
 				return
@@ -42,10 +42,10 @@ func half(op *drivers.Op) time.Duration {
 	return 10 * time.Millisecond
 }
 
-func overtakenRun(t *testing.T, took func(*drivers.Op) time.Duration, at time.Duration, gates ...string) *reports.Run {
+func overtakenRun(t *testing.T, duration func(*drivers.Op) time.Duration, at time.Duration, gates ...string) *reports.Run {
 	t.Helper()
 	inForce := new(atomic.Int64)
-	s := openStream("orders", 20, cutBy(inForce, took))
+	s := openStream("orders", 20, cutBy(inForce, duration))
 	s.Timeout = 5 * time.Second
 	sc := scenario(t, scenarios.Timing{Duration: at + 8*time.Second}, []scenarios.Stream{s}, gates...)
 	sc.Faults = []scenarios.Fault{{Name: "cut", At: at, For: 2 * time.Second, Config: &breaker{recordingFault{}, inForce}}}

@@ -35,6 +35,7 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 	// admit ends new operations, ctx the attempts under way. An interrupt ends both; a failure of the harness ends admit.
 	admit, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	defer context.AfterFunc(admit, func() { s.noteStop(admit, ctx) })()
 	finish := s.collect(stop)
 	s.bounds.stop.Store(&stop)
 	if err := s.bounds.err(); err != nil { // a client library may dial before it sends
@@ -81,6 +82,22 @@ func (s *step) admit(stop context.CancelCauseFunc) bool {
 		stop(judge.Stopped{Why: "the target was not healthy before anything was broken: " + why, Unhealthy: true})
 	}
 	return healthy
+}
+
+// noteStop keeps why the run ended before its time, in words, for those who watch it.
+func (s *step) noteStop(admit, ctx context.Context) {
+	var why judge.Stopped
+	text := "interrupted"
+	switch cause := context.Cause(admit); {
+	case errors.As(cause, &why) && why.Unhealthy:
+		text = "not healthy"
+	case errors.As(cause, &why):
+		text = why.Why
+	case ctx.Err() == nil:
+		text = fmt.Sprint(cause)
+	}
+	text = s.sc.Redact(text)
+	s.stopped.Store(&text)
 }
 
 // stuckMargin is added to the longest possible operation. A stream that takes longer counts as stuck in its driver.

@@ -12,6 +12,9 @@ type Progress struct {
 	At      time.Duration // on the run's clock; negative in the warm-up
 	Drain   time.Duration // its planned length
 	Window  string        // warmup, baseline, a fault, after ..., drain
+	// Stopped says why the run sends no more before its planned end: "not healthy", "interrupted", or the rule that gave it up.
+	// Empty: it goes on.
+	Stopped string
 	Faults  []FaultProgress
 	Streams []StreamProgress // in the order of the scenario
 }
@@ -135,6 +138,9 @@ func (w *watcher) partial() (*reports.Run, Progress) {
 func (c *collector) progress(now time.Duration) Progress {
 	s := c.step
 	p := Progress{At: now, Drain: s.sc.Run.Drain, Window: "warmup"}
+	if why := s.stopped.Load(); why != nil {
+		p.Stopped = *why
+	}
 	if now >= 0 {
 		p.Window = s.plan.Names[s.plan.WindowAt(now)]
 	}

@@ -170,7 +170,7 @@ func (e *Experiment) startTarget(ctx context.Context) error {
 	}
 	known := func(vars map[string]string) { e.addresses.add(e.scenario.TargetName+".", vars) }
 	target, err := config.Start(ctx, scenarios.TargetEnv{
-		Seed: uint64(e.scenario.Seed), Log: e.opt.Log, Name: e.scenario.TargetName, Run: e.mark,
+		Seed: uint64(e.scenario.Seed), Log: e.opt.Log, Name: e.scenario.TargetName, Run: e.mark, Files: filepath.Dir(e.scenario.Path),
 		Vars: e.addresses.known(), Known: known,
 		Output: e.root.Output, Journal: e.journal, Refused: e.dials.refused, Bounds: e.bounds.check, Network: e.opt.Network,
 	})

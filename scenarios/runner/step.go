@@ -58,6 +58,7 @@ type step struct {
 	cuts      metrics.Cuts // the faults that were injected
 	collector *collector
 	opened    closers
+	stopped   atomic.Pointer[string] // why the run ended before its time; nil: it did not
 }
 
 func (e *Experiment) newStep(st Step) (*step, error) {

@@ -28,7 +28,45 @@ type Facts struct {
 	Ending     Ending
 	// Events are the target's reports about its own parts.
 	Events []string
+	// Deaths are parts that ended by themselves and may not, with the times of the run's clock.
+	Deaths []Death
 }
+
+// Death is the end of a part of the target without a request.
+type Death struct {
+	Part, Text string
+	At         time.Duration
+}
+
+// unexplained lists the deaths that no fault explains: neither a fault on that part nor an exec fault was in force.
+func (f *Facts) unexplained() (texts []string) {
+	for _, d := range f.Deaths {
+		if !f.explained(d) {
+			texts = append(texts, d.Text)
+		}
+	}
+	return texts
+}
+
+func (f *Facts) explained(d Death) bool {
+	for i := range f.Ending.Injections {
+		in := &f.Ending.Injections[i]
+		over := in.HealedAt
+		if in.Step != faults.Ended {
+			over = f.Ending.Ended
+		}
+		if in.Step == faults.Waiting || d.At < in.InjectAt || d.At > over {
+			continue
+		}
+		if config := f.Scenario.Faults[in.Index].Config; config.On().Part == d.Part || config.Kind() == commandKind {
+			return true
+		}
+	}
+	return false
+}
+
+// commandKind is the kind of faults by commands, which can end any part.
+const commandKind = "exec"
 
 // Ending describes the end of a run, apart from the measurements.
 type Ending struct {

@@ -24,6 +24,7 @@ func (f *Facts) faults(run *reports.Run) []reports.Fault {
 		if on.Part != "" {
 			r.Part = &on.Part
 		}
+		r.NotInjected = i >= len(ending.Injections) || !injected(&ending.Injections[i])
 		if i < len(ending.Injections) {
 			fromInjection(&r, &ending.Injections[i])
 		}

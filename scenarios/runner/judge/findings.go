@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"slices"
 
 	"wringer/reports"
 	"wringer/reports/metric"
@@ -17,7 +18,7 @@ func (f *Facts) findings(run *reports.Run) []reports.Finding {
 			gated[g.Stream] = true
 		}
 	}
-	out := []reports.Finding{}
+	out, unexplained := []reports.Finding{}, f.unexplained()
 	for _, name := range run.StreamNames() {
 		s := run.Streams[name]
 		for _, m := range f.Scenario.Metrics.List() {
@@ -30,7 +31,11 @@ func (f *Facts) findings(run *reports.Run) []reports.Finding {
 		}
 	}
 	for _, text := range f.Events {
-		out = append(out, reports.Finding{Kind: "target", Text: text})
+		kind := "target"
+		if slices.Contains(unexplained, text) {
+			kind = reports.PartEnded
+		}
+		out = append(out, reports.Finding{Kind: kind, Text: text})
 	}
 	return out
 }

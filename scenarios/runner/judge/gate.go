@@ -115,9 +115,9 @@ type worst struct {
 	gate  *scenarios.Gate
 	found bool
 	reading
-	// cut are the seconds with overtaken operations; whole is the worst of the others.
-	cut   []cutSecond
-	whole *worst
+	// cut are the seconds with overtaken operations; undisturbed is the worst of the others.
+	cut         []cutSecond
+	undisturbed *worst
 }
 
 // cutSecond is a second that a fault cut into: as it was, and without the overtaken operations.
@@ -149,10 +149,10 @@ func (w *worst) add(start, length time.Duration, c *metrics.Cell, limited bool) 
 		w.cut = append(w.cut, cutSecond{c.Overtaken, r, read(c.Without(c.Overtaken))})
 		return
 	}
-	if w.whole == nil {
-		w.whole = &worst{gate: w.gate}
+	if w.undisturbed == nil {
+		w.undisturbed = &worst{gate: w.gate}
 	}
-	w.whole.take(r)
+	w.undisturbed.take(r)
 }
 
 // take keeps a second's reading when it is the worst.
@@ -166,8 +166,8 @@ func (w *worst) take(r reading) {
 // second in which others had waited long stands as it was.
 func (w *worst) decideWithout(o *overtaken) (gate reports.Gate, gone []*reports.Ended) {
 	again := worst{gate: w.gate}
-	if w.whole != nil {
-		again = *w.whole
+	if w.undisturbed != nil {
+		again = *w.undisturbed
 	}
 	for _, second := range w.cut {
 		long := func(e *reports.Ended) bool { return !o.short(e) }

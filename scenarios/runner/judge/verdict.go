@@ -28,6 +28,7 @@ func (f *Facts) verdict(run *reports.Run) {
 			open = append(open, g.Expr+": "+g.Why)
 		}
 	}
+	failed = append(failed, f.unexplained()...)
 	if len(run.Gates) == 0 {
 		open = append(open, "nothing was expected: the scenario has no gates")
 	}
