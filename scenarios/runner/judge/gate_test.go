@@ -155,3 +155,16 @@ func TestWorstSecondDecides(t *testing.T) {
 		t.Errorf("with a bad one: %s (%s)", got.Verdict, got.Why)
 	}
 }
+
+// A saturated second that held leaves the gate open, though another one that held was worse.
+func TestSaturatedSecondThatHeldLeavesTheGateOpen(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		w := worst{gate: gateOf(t, "a.rate >= 40/s in every second")}
+		w.add(0, time.Second, cellOf(90, 0, 0), first)
+		w.add(time.Second, time.Second, cellOf(50, 0, 0), false)
+		w.add(2*time.Second, time.Second, cellOf(95, 0, 0), !first)
+		if got := w.decide(); got.Verdict != reports.Inconclusive {
+			t.Errorf("%s (%s), want inconclusive", got.Verdict, got.Why)
+		}
+	}
+}

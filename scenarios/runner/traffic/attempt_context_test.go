@@ -100,11 +100,57 @@ func TestDeadlineTimer(t *testing.T) {
 			t.Errorf("its time was up: %v", late.Err())
 		}
 		cancel()
-		await(4, attempt(4, time.Hour)) // begins after the run's end
+		synctest.Wait()                 // the timer has seen the run's end
+		await(4, attempt(4, time.Hour)) // begins after it
 		synctest.Wait()
 		for _, n := range []int{2, 4} {
 			if got := time.Duration(called[n].Load()) - 1; got != 2*time.Second {
 				t.Errorf("attempt %d: called after %s, want at the run's end", n, got)
+			}
+		}
+	})
+}
+
+// A context that is used again keeps nothing of the attempt before: an earlier deadline sets the timer anew, and a context whose
+// callback was called at its deadline is given up.
+func TestDeadlineTimerOfContextsUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		timer := newDeadlineTimer(t.Context())
+		defer timer.close()
+		slot := attemptSlot{timer: timer}
+		begun := time.Now()
+		var called atomic.Int64 // when
+		await := func(timeout time.Duration) (*attemptContext, func() bool) {
+			c := slot.begin(t.Context(), time.Now().Add(timeout)).(*attemptContext)
+			return c, c.AfterFunc(func() { called.Store(int64(time.Since(begun))) })
+		}
+		first, stop := await(time.Hour)
+		stop()
+		slot.end()
+		if again, _ := await(time.Second); again != first {
+			t.Fatal("a context that nobody holds is not reused")
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := time.Duration(called.Load()); got != time.Second {
+			t.Errorf("called after %s, want at the earlier deadline", got)
+		}
+		if slot.end(); slot.context != nil {
+			t.Error("a context whose callback was called at its deadline is reused")
+		}
+	})
+}
+
+// The earlier of the two deadlines counts: the attempt's or its parent's.
+func TestAttemptContextHasTheEarlierDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		soon, late := time.Now().Add(time.Second), time.Now().Add(time.Hour)
+		for _, c := range [][2]time.Time{{soon, late}, {late, soon}} {
+			parent, cancel := context.WithDeadline(t.Context(), c[0])
+			defer cancel()
+			child := &attemptContext{parent: parent, deadline: c[1]}
+			if d, ok := child.Deadline(); !ok || !d.Equal(soon) {
+				t.Errorf("of %v the deadline is %v", c, d)
 			}
 		}
 	})
