@@ -25,6 +25,8 @@ type Description struct {
 	// StatusPrefix is what the driver's codes put before a numeric status: http_ for http_503. Empty: its codes hold no
 	// such number. A scenario may then write the number alone.
 	StatusPrefix string
+	// Checks says that the configuration checks what is answered: attempts can end with CodeCheck.
+	Checks bool
 	// Witness says that the driver marks its requests as Env.Mark asks, and that a witness can read them (HTTP/1.1, HTTP/2,
 	// gRPC). NoWitness then names what in this configuration stands in the way, with the remedy; empty: nothing does.
 	Witness   bool
