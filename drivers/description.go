@@ -24,6 +24,8 @@ type Description struct {
 	// StatusPrefix is the part of the driver's codes before a numeric status: http_ in http_503. It is empty if the codes
 	// have no number. A scenario may then write the number alone.
 	StatusPrefix string
+	// Checks says that the configuration checks answers: attempts can end with CodeCheck.
+	Checks bool
 	// Witness says that the driver marks its requests as Env.Mark says, and that a witness can read them (HTTP/1.1, HTTP/2,
 	// gRPC). If this configuration prevents that, NoWitness names the reason and the remedy.
 	Witness   bool

@@ -3,6 +3,7 @@ package rest
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"wringer/drivers"
@@ -16,9 +17,14 @@ func (c *Config) Describe() drivers.Description {
 	steps := c.stepNames()
 	return drivers.Description{
 		Place: c.place(steps), Steps: steps, Gauges: c.gauges(), LocalAddrs: c.localAddrs(), StatusPrefix: statusPrefix,
-		Witness: true, NoWitness: words(c.witnessable()),
+		Checks: c.checks(), Witness: true, NoWitness: words(c.witnessable()),
 		Replay: true, NoReplay: words(c.replayable()),
 	}
+}
+
+// checks reports whether an answer can fail a check or a capture.
+func (c *Config) checks() bool {
+	return len(c.Checks) > 0 || slices.ContainsFunc(c.Steps, func(s Step) bool { return len(s.Checks) > 0 || len(s.Capture) > 0 })
 }
 
 // words returns the text of an error, or "" without one.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"wringer/drivers"
+	"wringer/reports/answers"
 	"wringer/reports/effects"
 	"wringer/reports/integrity"
 	"wringer/reports/replays"
@@ -68,6 +69,9 @@ func (s *step) open(ctx context.Context, spec *scenarios.Stream) error {
 	}
 	if witness != nil {
 		m.checks = append(m.checks, witness)
+	}
+	if spec.Describe().Checks {
+		m.checks = append(m.checks, answers.New(s.checkConfig(spec.Name, env.Identity)))
 	}
 	if env.Replay != nil {
 		if account := replays.New(spec.Name, env.Identity, plan.Names); m.traffic.Replay(account) {
