@@ -9,9 +9,9 @@ import (
 
 // Progress is the state of a run that its partial record does not hold.
 type Progress struct {
-	At      time.Duration // on the run's clock; negative in the warm-up
-	Drain   time.Duration // its planned length
-	Window  string        // warmup, baseline, a fault, after ..., drain
+	At     time.Duration // on the run's clock; negative in the warm-up
+	Drain  time.Duration // its planned length
+	Window string        // warmup, baseline, a fault, after ..., drain
 	// Stopped says why the run sends no more before its planned end: "not healthy", "interrupted", or the rule that gave it up.
 	// Empty: it goes on.
 	Stopped string
