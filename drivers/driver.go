@@ -16,6 +16,20 @@ var ErrUnreachable = errors.New("target unreachable")
 // ErrConfig marks an error of Config.Open that the scenario caused: an unknown method, an unknown field.
 var ErrConfig = errors.New("scenario error")
 
+// ErrOutside marks the error of a dial that the run's bounds forbid: a host that nobody allowed by name.
+var ErrOutside = errors.New("outside of the run's bounds")
+
+// NamedByTarget returns ctx for a dial to an address that the target named in an answer: a redirect, a broker of a cluster. Where
+// the bounds forbid such a dial, only the dial fails. Where they forbid one that the scenario names, the run ends.
+func NamedByTarget(ctx context.Context) context.Context {
+	return context.WithValue(ctx, namedByTarget{}, true)
+}
+
+// IsNamedByTarget says whether ctx came from NamedByTarget.
+func IsNamedByTarget(ctx context.Context) bool { return ctx.Value(namedByTarget{}) != nil }
+
+type namedByTarget struct{}
+
 // DialFunc opens a connection. A driver gets a link as a DialFunc, and knows nothing else of the link.
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 

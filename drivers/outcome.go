@@ -1,6 +1,12 @@
 package drivers
 
-import "time"
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"time"
+)
 
 // Outcome is the known result of an attempt or of an operation.
 type Outcome uint8
@@ -31,9 +37,9 @@ func (o Outcome) String() string {
 // Short codes that all drivers use for the same failures. A protocol adds its own: http_503, grpc_unavailable,
 // kafka_not_leader_or_follower. Codes are stable, because records are compared by them.
 const (
-	CodeTimeout   = "timeout"   // the attempt's deadline passed without a complete answer
+	CodeTimeout   = "timeout"   // the attempt's deadline passed without a complete answer, or without a connection
 	CodeCancelled = "cancelled" // the run ended or was interrupted during the attempt
-	CodeRefused   = "refused"   // no connection: refused, unreachable, or not in time
+	CodeRefused   = "refused"   // no connection: refused, or unreachable
 	CodeDNS       = "dns"       // no connection: the name did not resolve
 	CodeTLS       = "tls"       // no connection: the TLS handshake failed
 	CodeReset     = "reset"     // the connection was reset during the attempt
@@ -42,6 +48,12 @@ const (
 	CodeTooLarge  = "too_large" // the answer exceeded the driver's limit
 	CodeCheck     = "check"     // the answer came, and a response check failed
 )
+
+// IsTimeout says whether an error is the timeout of a dial, a handshake, a read or a write.
+func IsTimeout(err error) bool {
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &network) && network.Timeout()
+}
 
 // Op is one logical intent with an identity: (run, stream, Seq), and (Key, KeySeq) if keys are used.
 type Op struct {

@@ -86,6 +86,8 @@ type Injection struct {
 	Bite Bite
 	// The errors of the three calls. A panic counts as an error. A call that was given up is ErrWedged.
 	InjectErr, HealErr, ProbeErr error
+	// LapseErr says that the fault was not in force for a part of its time: see Watched.
+	LapseErr error
 	// Wedged: at least one call was given up.
 	Wedged bool
 	// Healed: Heal and Probe both succeeded.
@@ -94,7 +96,7 @@ type Injection struct {
 
 // Err joins what went wrong, nil if nothing did.
 func (in *Injection) Err() error {
-	return errors.Join(in.InjectErr, in.HealErr, in.ProbeErr)
+	return errors.Join(in.InjectErr, in.HealErr, in.ProbeErr, in.LapseErr)
 }
 
 // Run carries out the plan, and returns what became of each fault, in the order of the plan. When ctx ends, faults in force
@@ -173,6 +175,9 @@ func (r *run) heal(ctx context.Context, p Planned, in *Injection) {
 		in.ProbeErr = r.call(ctx, in, call{name: "probe", of: p.Fault, bound: r.ProbeWithin, do: p.Fault.Probe})
 	}
 	in.Healed = in.HealErr == nil && in.ProbeErr == nil
+	if w, ok := p.Fault.(Watched); ok && in.InjectErr == nil {
+		in.LapseErr = r.call(ctx, in, call{name: "fault", of: p.Fault, bound: r.ProbeWithin, do: func(context.Context) error { return w.Lapse() }})
+	}
 	in.Bite = r.bite(ctx, p, in)
 	r.emit(in, Ended)
 }

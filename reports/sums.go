@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// Sums checks the record against itself. It returns each identity that does not hold, in words and in a fixed order: offered =
-// sent + dropped; sent = acked + rejected + indeterminate; the windows and the seconds add up to the total; a verdict agrees
-// with its reasons. An empty list means that the numbers add up.
+// Sums checks the record against itself. It returns each identity that does not hold, in words and in a fixed order. Counts:
+// offered = sent + dropped; sent = acked + rejected + indeterminate; the windows and the seconds add up to the total. A verdict
+// agrees with its reasons. An empty list means that the numbers add up.
 func Sums(run *Run) []string {
 	c := &audit{run: run}
 	for _, name := range run.StreamNames() {

@@ -290,7 +290,7 @@ func (r *reader) checkScope(n *node, g *Gate, s *Scenario) {
 	case step != "" && step != s.stepsOf(g.Stream):
 		r.problem(n, "gate %s: %s is a step of %s, and a step is a window of its stream alone; %s", quote(g.Expr), window, step, choices(window, names))
 	case fault == faults.Baseline || s.isFault(fault) || s.isPhase(fault) || step != "":
-		r.problem(n, "gate %s: the window %s has no length in this plan; %s", quote(g.Expr), quote(window), choices(window, names))
+		r.problem(n, "gate %s: the window %s has no length in this plan%s; %s", quote(g.Expr), quote(window), s.takenBy(g.Stream, window), choices(window, names))
 	default:
 		r.problem(n, "gate %s: there is no window %s; %s", quote(g.Expr), quote(window), choices(window, names))
 	}

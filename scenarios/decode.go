@@ -90,10 +90,6 @@ func keysOf(t reflect.Type) []string {
 
 // table decodes n into the struct v. Keys in elsewhere go to their functions, which are called in file order.
 func (d *decoder) table(n *node, name string, v reflect.Value, elsewhere open) {
-	if n.kind != table {
-		d.problem(n, "%s: expects a table of keys, found %s", name, n.words())
-		return
-	}
 	ps := parts(v.Type())
 	byKey := make(map[string]part)
 	var allowed []string
@@ -103,6 +99,10 @@ func (d *decoder) table(n *node, name string, v reflect.Value, elsewhere open) {
 	}
 	for key := range elsewhere {
 		allowed = append(allowed, key)
+	}
+	if n.kind != table {
+		d.problem(n, "%s: expects a table of keys, found %s; %s", name, n.words(), choices("", allowed))
+		return
 	}
 	for _, f := range n.fields {
 		if handle, ok := elsewhere[f.key.text]; ok {

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"wringer/faults"
@@ -193,4 +194,23 @@ func (s *Scenario) windowsOf(stream string) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// takenBy says which faults and phases hold the time of a phase or a step, as in ": its time belongs to peak"; "" if none does.
+func (s *Scenario) takenBy(stream, window string) string {
+	spans := s.Spans(stream)
+	at := slices.IndexFunc(spans, func(span faults.Span) bool { return span.Kind != faults.FaultSpan && span.Name == window })
+	if at < 0 {
+		return ""
+	}
+	var names []string
+	for _, span := range spans {
+		if span.Kind < spans[at].Kind && span.Start < spans[at].End && spans[at].Start < span.End && !slices.Contains(names, span.Name) {
+			names = append(names, span.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return ": its time belongs to " + strings.Join(names, ", ")
 }

@@ -15,8 +15,8 @@ import (
 // metricRow is one line of the table of metrics in docs/gates.md.
 type metricRow struct{ name, class, value, better, meaning string }
 
-// metricRows lists every metric that a gate may name, in the order of the tables. Statistics of one time (p50 to mean) are one
-// row.
+// metricRows lists every metric that a gate may name, in the order of the tables. The statistics of one time (p50 to mean)
+// share a row.
 func metricRows(t *testing.T) (rows []metricRow) {
 	all, err := language.Catalogue()
 	if err != nil {
@@ -54,7 +54,7 @@ const (
 	metricsEnd   = "<!-- end of metrics -->\n"
 )
 
-// TestMetricsOfTheDocs keeps the table of metrics in docs/gates.md true to the catalogue. -update writes it.
+// TestMetricsOfTheDocs keeps the table of metrics in docs/gates.md equal to the catalogue. -update writes it.
 func TestMetricsOfTheDocs(t *testing.T) {
 	text := readDocument(t, "docs/gates.md").text
 	before, rest, found := strings.Cut(text, metricsBegin)

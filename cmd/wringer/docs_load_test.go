@@ -51,7 +51,7 @@ func TestDocsExamplesOfLoad(t *testing.T) {
 			if code == reports.ExitUsage || code == reports.ExitHarness {
 				t.Fatalf("exit %d:\n%s%s", code, stdout, stderr)
 			}
-			// How much a busy machine's shop answers in time is not the question.
+			// A busy machine's shop may answer only a part in time.
 			if total := loadRecord(t, record).Run.Streams[loadStream].Total; total.Acked == 0 {
 				t.Errorf("nothing was acked:\n%s", stdout)
 			}

@@ -12,7 +12,7 @@ import (
 
 var shownGate = regexp.MustCompile(`(?m)^[✓✗] (\w+\..*?)  +`)
 
-// TestReadmeShowsRealGates: the outputs in README.md are of the gates that its scenarios have.
+// TestReadmeShowsRealGates: the outputs in README.md show the gates of its scenarios.
 func TestReadmeShowsRealGates(t *testing.T) {
 	readme := readDocument(t, "README.md")
 	demo := gatesOf(t, readDocument(t, "scenarios/checkout.yaml").text)

@@ -14,10 +14,10 @@ import (
 	"wringer/scenarios"
 )
 
-// scenarioReference is the document that is made from the schema of the language.
+// scenarioReference is the document that is generated from the schema of the language.
 const scenarioReference = "docs/scenario.md"
 
-// TestScenarioReference keeps docs/scenario.md true to the schema. -update writes it.
+// TestScenarioReference keeps docs/scenario.md equal to the schema. -update writes it.
 func TestScenarioReference(t *testing.T) {
 	raw, err := scenarios.Schema(language)
 	if err != nil {
@@ -74,7 +74,7 @@ func reference(raw []byte) ([]byte, error) {
 	return w.Bytes(), nil
 }
 
-// sections lists what follows the stream: one for each entry of the language's tables.
+// sections lists the sections after the stream: one for each entry of the language's tables.
 func (w *referenceWriter) sections() (all []section) {
 	add := func(title, prefix, without string) {
 		for _, key := range prefixed(w.defs, prefix) {
@@ -161,10 +161,10 @@ func (w *referenceWriter) below(path string, value yaml.MapSlice) {
 	}
 }
 
-// cell is text that may stand in a table.
+// cell is text that fits a cell of a table.
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
-// form says in words what a value may be.
+// form describes the possible values in words.
 func form(s yaml.MapSlice) string {
 	if ref := textAt(s, "$ref"); ref != "" {
 		name := ref[strings.LastIndex(ref, "/")+1:]
@@ -220,7 +220,7 @@ func (w *referenceWriter) values() {
 	}
 }
 
-// prefixed lists the definitions whose name begins so, without the beginning.
+// prefixed lists the definitions whose name begins with prefix, without the prefix.
 func prefixed(defs yaml.MapSlice, prefix string) (all []string) {
 	for _, item := range defs {
 		if name, ok := strings.CutPrefix(fmt.Sprint(item.Key), prefix); ok {

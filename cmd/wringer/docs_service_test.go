@@ -13,7 +13,7 @@ import (
 	"wringer/reports"
 )
 
-// orderService is the service of a reader of README.md. It gives each order a number.
+// orderService is the service in README.md's first scenario. It gives each order a number.
 type orderService struct {
 	honest bool // it honours Idempotency-Key
 	mu     sync.Mutex
@@ -21,7 +21,7 @@ type orderService struct {
 	taken  map[string]taken
 }
 
-// taken is an order that was taken, by its key.
+// taken holds accepted orders, by their key.
 type taken struct{ body, answer string }
 
 func (s *orderService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -47,7 +47,7 @@ func (s *orderService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // TestReadmeServiceHasABug runs the scenario of README.md against a service that ignores Idempotency-Key, and against one that
-// honours it: the first is found out, the second is not accused.
+// honours it. The first fails, the second passes.
 func TestReadmeServiceHasABug(t *testing.T) {
 	if testing.Short() {
 		t.Skip("two runs of 12 s; run without -short")

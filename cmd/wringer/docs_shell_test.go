@@ -14,7 +14,7 @@ import (
 	"wringer/scenarios"
 )
 
-// otherPrograms may stand at the beginning of a command line in the documents.
+// otherPrograms may begin a command line in the documents.
 var otherPrograms = []string{"git", "cd", "go", "curl", "vegeta", ".ci/run", "gofmt", "staticcheck"}
 
 // TestDocsShell reads every line of the shell blocks. A line that calls wringer must be one that wringer understands. Lines
@@ -45,7 +45,7 @@ func TestDocsShell(t *testing.T) {
 	}
 }
 
-// sandbox goes to a folder that holds the files which the documents name.
+// sandbox changes to a folder that holds the files named in the documents.
 func sandbox(t *testing.T, all []document, here string) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{"users.csv": "name\nann\n", "targets.txt": "GET http://127.0.0.1:8080/healthz\n", "body.json": "{}"} {
@@ -72,7 +72,7 @@ func sandbox(t *testing.T, all []document, here string) {
 	t.Chdir(dir)
 }
 
-// commands lists the command lines: all of a sh block, those behind "$ " of a console block.
+// commands lists the command lines: all lines of a sh block, and the lines behind "$ " of a console block.
 func (b block) commands() (all []string) {
 	for _, line := range strings.Split(strings.ReplaceAll(b.text, "\\\n", " "), "\n") {
 		line = strings.TrimSpace(line)
@@ -93,7 +93,7 @@ func (b block) commands() (all []string) {
 	return all
 }
 
-// understood says why a command line is wrong; nil when it is not.
+// understood returns the reason why a command line is wrong; nil when it is right.
 func understood(t *testing.T, line, here string) error {
 	line = strings.Replace(line, "go run ./cmd/wringer", "wringer", 1)
 	words := split(line)
@@ -112,7 +112,7 @@ func understood(t *testing.T, line, here string) error {
 	return wringerLine(t, words[1:])
 }
 
-// goLine: the packages that are named are there.
+// goLine: the packages in the command exist.
 func goLine(words []string, here string) error {
 	for _, w := range words {
 		if folder := strings.TrimSuffix(w, "..."); strings.HasPrefix(w, "./") {
@@ -166,7 +166,7 @@ func runs(t *testing.T, args []string) error {
 	return nil
 }
 
-// printed: the scenario that a line of wringer load stands for is a scenario.
+// printed: a line of wringer load prints a valid scenario.
 func printed(t *testing.T, args []string) error {
 	var out, stderr bytes.Buffer
 	code := run(t.Context(), append(slices.Clone(args), "--print-scenario"), streams{strings.NewReader("{}"), &out, &stderr})
@@ -177,7 +177,7 @@ func printed(t *testing.T, args []string) error {
 	return err
 }
 
-// split cuts a line into words as a shell does, single quotes alone.
+// split cuts a line into words as a shell does, with single quotes alone.
 func split(line string) (words []string) {
 	for _, w := range regexp.MustCompile(`('[^']*'|[^ '])+`).FindAllString(line, -1) {
 		words = append(words, strings.ReplaceAll(w, "'", ""))

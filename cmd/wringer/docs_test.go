@@ -84,12 +84,12 @@ func (d document) blocks() (all []block) {
 	return all
 }
 
-// prose is the text outside of the fenced blocks.
+// prose is the text outside the fenced blocks.
 func (d document) prose() string {
 	return regexp.MustCompile("(?ms)^\\s*```.*?^\\s*```$").ReplaceAllString(d.text, "")
 }
 
-// code is the text that is set as code: in blocks, and between backquotes.
+// code is the text marked as code: in blocks, and between backquotes.
 func (d document) code() string {
 	var all strings.Builder
 	for _, b := range d.blocks() {
@@ -101,7 +101,7 @@ func (d document) code() string {
 	return all.String()
 }
 
-// written is all that the README and docs/ set as code, without what a generator wrote.
+// written is all text marked as code in the README and docs/, without generated parts.
 func written(t *testing.T) string {
 	var all strings.Builder
 	for _, d := range documents(t) {
@@ -116,7 +116,7 @@ func names(text, word string) bool {
 	return regexp.MustCompile(`(^|[^\w-])` + regexp.QuoteMeta(word) + `($|[^\w-])`).MatchString(text)
 }
 
-// TestDocsNameEveryKey: every key of the scenario language is explained by hand, beside the generated reference.
+// TestDocsNameEveryKey: a person explains every key of the scenario language, beside the generated reference.
 func TestDocsNameEveryKey(t *testing.T) {
 	raw, err := scenarios.Schema(language)
 	if err != nil {
@@ -157,7 +157,7 @@ func eachKey(schema any, visit func(string)) {
 	}
 }
 
-// TestDocsNameEveryCommand: every command stands in the documents, and the flags of wringer load, which no scenario describes.
+// TestDocsNameEveryCommand: the documents have every command, and the flags of wringer load, which no scenario describes.
 func TestDocsNameEveryCommand(t *testing.T) {
 	text := written(t)
 	for _, c := range rootCommand(streams{}).Commands() {
@@ -175,7 +175,7 @@ func TestDocsNameEveryCommand(t *testing.T) {
 	}
 }
 
-// TestDocsKeepTheirSizes: a page that is short is read to its end.
+// TestDocsKeepTheirSizes: readers finish a short page.
 func TestDocsKeepTheirSizes(t *testing.T) {
 	for path, most := range map[string]struct{ lines, bytes int }{"README.md": {200, 9 << 10}, "ARCHITECTURE.md": {150, 12 << 10}} {
 		text := readDocument(t, path).text
@@ -191,7 +191,7 @@ func TestDocsKeepTheirSizes(t *testing.T) {
 	}
 }
 
-// TestReadmeBeginsWithTheTwoCommands: they are what a newcomer types first, and other tools look for them.
+// TestReadmeBeginsWithTheTwoCommands: newcomers type them first, and other tools look for them.
 func TestReadmeBeginsWithTheTwoCommands(t *testing.T) {
 	head, _, _ := strings.Cut(readDocument(t, "README.md").text, "\n## ")
 	for _, command := range []string{"go run ./cmd/wringer run scenarios/checkout.yaml", "go test ./..."} {
@@ -207,7 +207,7 @@ var (
 	notInSlug  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
-// anchors are the names under which GitHub lets a document's headings be linked to.
+// anchors are the names by which GitHub lets links lead to a document's headings.
 func (d document) anchors() (all []string) {
 	for _, h := range heading.FindAllStringSubmatch(d.prose(), -1) {
 		all = append(all, strings.ReplaceAll(notInSlug.ReplaceAllString(strings.ToLower(strings.TrimSpace(h[1])), ""), " ", "-"))
@@ -215,7 +215,7 @@ func (d document) anchors() (all []string) {
 	return all
 }
 
-// TestDocsLinksResolve: what a document links to is there, headings included.
+// TestDocsLinksResolve: the target of each link exists, headings included.
 func TestDocsLinksResolve(t *testing.T) {
 	for _, d := range documents(t) {
 		for _, l := range linkTarget.FindAllStringSubmatch(d.prose(), -1) {
@@ -236,7 +236,7 @@ func TestDocsLinksResolve(t *testing.T) {
 	}
 }
 
-// TestDecisions: each decision is dated, has its three parts, and stands in the index.
+// TestDecisions: each decision has a date and its three parts, and is in the index.
 func TestDecisions(t *testing.T) {
 	index := readDocument(t, "docs/decisions/README.md").text
 	paths, err := filepath.Glob(filepath.Join(root, "docs/decisions/[0-9]*.md"))

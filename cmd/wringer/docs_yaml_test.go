@@ -10,7 +10,7 @@ import (
 	"wringer/scenarios"
 )
 
-// whole is the scenario that fragments are read as parts of.
+// whole is the scenario into which fragments are put.
 const whole = `name: fragment
 run: {duration: 60s}
 target: {shop: {}}
@@ -67,7 +67,7 @@ func TestDocsYAML(t *testing.T) {
 
 func noSecrets(string) (string, bool) { return "a-secret", true }
 
-// scenario is the scenario that the block stands for; nil for what is none.
+// scenario is the scenario made from the block; nil if the block is none.
 func (b block) scenario() ([]byte, error) {
 	if b.part == "" {
 		return []byte(b.text), nil
@@ -109,13 +109,13 @@ func (b block) scenario() ([]byte, error) {
 	return yaml.Marshal(all)
 }
 
-// target keeps no stream that speaks to the shop.
+// target removes the streams that call the shop.
 func target(all yaml.MapSlice) ([]byte, error) {
 	all = with(all, yaml.MapItem{Key: "traffic", Value: yaml.MapSlice{{Key: "orders", Value: stream(nil)}}})
 	return yaml.Marshal(without(without(all, "faults"), "expect"))
 }
 
-// stream completes the keys of a stream by a driver and a load, where they are missing.
+// stream adds a driver and a load to a stream that lacks them.
 func stream(keys yaml.MapSlice) yaml.MapSlice {
 	has := func(some ...string) bool {
 		return slices.ContainsFunc(keys, func(i yaml.MapItem) bool { return slices.Contains(some, fmt.Sprint(i.Key)) })

@@ -35,7 +35,7 @@ func windowsCommand(std streams) *cobra.Command {
 	return cmd
 }
 
-// TestWindowsCommand runs the command as a user does: arguments in, exit code and texts out.
+// TestWindowsCommand runs the command as a user does: it takes arguments, and gives an exit code and texts.
 func TestWindowsCommand(t *testing.T) {
 	for _, test := range []struct {
 		args []string

@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// pkg is what `go list` tells of a package.
+// pkg is the description of a package by `go list`.
 type pkg struct {
 	ImportPath string
 	Imports    []string
 	Standard   bool
 }
 
-// TestImportsRunOneWay keeps the house in order: cmd -> scenarios/runner -> scenarios, drivers/*, faults/*, reports/*.
+// TestImportsRunOneWay checks the import rule: cmd -> scenarios/runner -> scenarios, drivers/*, faults/*, reports/*.
 func TestImportsRunOneWay(t *testing.T) {
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "wringer/...").Output()
 	if err != nil {
@@ -42,7 +42,7 @@ func TestImportsRunOneWay(t *testing.T) {
 	}
 }
 
-// roots need the standard library alone, and what is listed here.
+// roots need the standard library alone, and the packages listed here.
 var roots = map[string][]string{
 	"wringer/drivers": nil,
 	"wringer/faults":  nil,
@@ -51,7 +51,7 @@ var roots = map[string][]string{
 	"wringer/reports/metric": {"wringer/reports"},
 }
 
-// layers may not import what is listed; a trailing slash covers all below.
+// layers may not import the listed packages; a trailing slash covers all below.
 var layers = []struct {
 	of  string
 	not []string
@@ -65,7 +65,7 @@ var layers = []struct {
 // nouns are the packages that the language may use: the three roots, and the catalogue of metrics.
 var nouns = []string{"wringer/drivers", "wringer/faults", "wringer/reports", "wringer/reports/metric"}
 
-// forbidden says why from must not import to, empty when it may.
+// forbidden returns the reason why from must not import to, empty when it may.
 func forbidden(from, to string) string {
 	if allowed, ok := roots[from]; ok && !slices.Contains(allowed, to) && !standard(to) {
 		return "a root needs the standard library alone"
@@ -96,13 +96,14 @@ func standard(path string) bool {
 	return !strings.Contains(path, ".") && !strings.HasPrefix(path, "wringer")
 }
 
-// within says whether path is the package, or below it.
+// within reports whether path is the package, or below it.
 func within(path, layer string) bool {
 	return path == strings.TrimSuffix(layer, "/") && !strings.HasSuffix(layer, "/") || strings.HasPrefix(path, strings.TrimSuffix(layer, "/")+"/")
 }
 
-// siblings says whether both are different packages below the folder. open are the packages below it that all others may use:
-// the conformance suite first, which may use all of them, then the packages that several protocols or mechanisms share.
+// siblings reports whether both are different packages below the folder. open are the packages below it that all others may
+// use. The first of them is the conformance suite, which may use all others. The rest are packages that several protocols or
+// mechanisms share.
 func siblings(from, to, folder string, open ...string) bool {
 	if !strings.HasPrefix(from, folder) || !strings.HasPrefix(to, folder) {
 		return false

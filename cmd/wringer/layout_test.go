@@ -7,13 +7,14 @@ import (
 	"testing"
 )
 
-// topLevel is what the repository's first folder may hold, beside files that begin with a dot and what .gitignore names.
+// topLevel lists the allowed entries of the repository's first folder, beside files that begin with a dot and the entries of
+// .gitignore.
 var topLevel = []string{
 	"cmd", "docs", "drivers", "faults", "reports", "scenarios", "go.mod", "go.sum",
 	"README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "runs", "wringer",
 }
 
-// TestTopLevel: the six folders are the house, and nothing stands beside them.
+// TestTopLevel: the repository has these folders and no others.
 func TestTopLevel(t *testing.T) {
 	entries, err := os.ReadDir(root)
 	if err != nil {

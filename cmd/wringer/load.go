@@ -75,7 +75,7 @@ func (f *loadFlags) manual() string {
 	return b.String()
 }
 
-// checkArgs wants one URL, or a flag in its place.
+// checkArgs requires one URL, or a flag in its place.
 func (f *loadFlags) checkArgs(args []string) error {
 	instead, given := "", 0
 	for _, p := range f.protocols {
@@ -92,7 +92,7 @@ func (f *loadFlags) checkArgs(args []string) error {
 	return nil
 }
 
-// load writes the scenario that the flags describe, and runs it.
+// load writes the scenario for the flags, and runs it.
 func (f *loadFlags) load(cmd *cobra.Command, target string, std streams) error {
 	if err := f.outputs.check(); err != nil {
 		return err

@@ -90,7 +90,7 @@ func (g *grpcFlags) part(to loadTarget) (yaml.MapSlice, error) {
 	return append(part, g.files(to.url.Scheme)...), nil
 }
 
-// stream writes how the messages of a streaming call go.
+// stream writes the schedule of the messages of a streaming call.
 func (g *grpcFlags) stream() yaml.MapSlice {
 	part := yaml.MapSlice{}
 	if g.messages > 0 {
@@ -108,7 +108,7 @@ func (g *grpcFlags) stream() yaml.MapSlice {
 	return part
 }
 
-// jsonMessage reads JSON with its whole numbers as they stand: a float64 would lose digits of an int64.
+// jsonMessage reads JSON and keeps whole numbers exact: a float64 would lose digits of an int64.
 func jsonMessage(data string) (any, error) {
 	if !json.Valid([]byte(data)) {
 		var nothing any
@@ -121,7 +121,7 @@ func jsonMessage(data string) (any, error) {
 	return exact(message), err
 }
 
-// exact puts numbers in the place of their texts.
+// exact replaces the texts of numbers by the numbers.
 func exact(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -145,8 +145,8 @@ func exact(v any) any {
 	return v
 }
 
-// files writes what lies in files. A scenario looks for them beside itself, and this one has no place: hence the paths are
-// made absolute, except for a --proto within an --import-path.
+// files writes the names of files. A scenario looks for files beside itself, and this scenario has no place. So the paths
+// become absolute, except a --proto within an --import-path.
 func (g *grpcFlags) files(scheme string) yaml.MapSlice {
 	var part yaml.MapSlice
 	protos, folders := g.protos, g.importPaths
@@ -185,7 +185,7 @@ func (g *grpcFlags) files(scheme string) yaml.MapSlice {
 	return append(part, yaml.MapItem{Key: "tls", Value: tls})
 }
 
-// absolute leaves a path alone that has no absolute form.
+// absolute leaves a path unchanged that has no absolute form.
 func absolute(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs

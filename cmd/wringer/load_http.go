@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// httpFlags are the flags of `wringer load` that only http:// and https:// have. Their names are curl's where curl has them.
+// httpFlags are the flags of `wringer load` that only http:// and https:// have. They have curl's names if curl has them.
 type httpFlags struct {
 	method     string
 	user       string
@@ -78,7 +78,7 @@ func (f *httpFlags) part(to loadTarget) (yaml.MapSlice, error) {
 	return f.apply(part)
 }
 
-// apply adds what the flags say to the rest part of a scenario.
+// apply adds the flags' values to the rest part of a scenario.
 func (f *httpFlags) apply(part yaml.MapSlice) (yaml.MapSlice, error) {
 	put := func(key string, value any, given bool) {
 		if given {

@@ -56,7 +56,7 @@ func TestLoad(t *testing.T) {
 					t.Errorf("%q is missing in\n%s", part, stdout)
 				}
 			}
-			// What --print-scenario shows is, to the byte, what ran.
+			// The output of --print-scenario is the scenario of the run, byte for byte.
 			_, printed, _ := wringer(t, append(args, "--print-scenario")...)
 			if ran, err := os.ReadFile(filepath.Join(record, "scenario.yaml")); err != nil || printed != string(ran) {
 				t.Errorf("printed %s\nran %s (%v)", printed, ran, err)
@@ -65,7 +65,8 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// What is wrong is named, and the exit code tells whose fault it is. Nothing is sent and no record left for a slip of the user's.
+// An error is named, and the exit code tells a user's error from a failed run. After a user's error nothing is sent and no
+// record is left.
 func TestLoadProblems(t *testing.T) {
 	t.Parallel()
 	target, err := shop.Open(t.Context(), shop.Config{}, scenarios.TargetEnv{Seed: 1})
@@ -117,7 +118,7 @@ func TestLoadProblems(t *testing.T) {
 			record := filepath.Join(t.TempDir(), "record")
 			args := append([]string{"load", "-q", "--for", "300ms", "--out", record}, strings.Split(test.args, " ")...)
 			code, stdout, stderr := wringer(t, args...)
-			// Lines are broken where a terminal would.
+			// Lines break where a terminal would break them.
 			if said := strings.Join(strings.Fields(stdout+stderr), " "); code != test.code || !strings.Contains(said, test.want) {
 				t.Errorf("exit %d, want %d and %q:\n%s%s", code, test.code, test.want, stdout, stderr)
 			}
@@ -138,7 +139,7 @@ func TestLoadKeepsLargeNumbers(t *testing.T) {
 	}
 }
 
-// A file that cannot be written takes nothing from what stdout shows.
+// A file that cannot be written leaves stdout complete.
 func TestSummaryOutlivesAFileThatCannotBeWritten(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "gone")
 	if err := os.Mkdir(folder, 0o700); err != nil {
@@ -187,13 +188,13 @@ func TestLoadPrintsAScenarioThatParses(t *testing.T) {
 	}
 }
 
-// At a rate that one goroutine carries, the record's counts are the target's own.
+// At a rate that one goroutine can send, the record's counts are the target's own.
 func TestLoadCountsAtSpeed(t *testing.T) {
 	var came, refused atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := came.Add(1)
 		if n%50 == 0 {
-			w.Write(make([]byte, 200<<10)) // longer than what is read at once
+			w.Write(make([]byte, 200<<10)) // longer than one read
 			return
 		}
 		if n%7 == 0 {

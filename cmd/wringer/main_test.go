@@ -61,7 +61,7 @@ expect:
   - orders.lost == 0
 `
 
-// A run in this process, with a target, links, faults, a witness and effects: TestMain finds what the run leaves behind.
+// A run in this process, with a target, links, faults, a witness and effects: TestMain finds leaks of the run.
 func TestRunLeavesNothingBehind(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "whole.yaml")
@@ -73,7 +73,7 @@ func TestRunLeavesNothingBehind(t *testing.T) {
 	if code == reports.ExitUsage || code == reports.ExitHarness {
 		t.Fatalf("exit %d:\n%s%s", code, stdout, stderr)
 	}
-	// What a busy machine answers in time is not the question, only that every driver had work.
+	// A busy machine may answer few in time; every driver must have had work.
 	for name, s := range loadRecord(t, record).Run.Streams {
 		if s.Total.Sent == 0 {
 			t.Errorf("%s: nothing was sent of %+v", name, s.Total.Counts)

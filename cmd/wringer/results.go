@@ -7,7 +7,7 @@ import (
 	"wringer/reports/vegeta"
 )
 
-// results is the file of --vegeta. nil is none.
+// results is the file of --vegeta; nil without the flag.
 type results struct {
 	*vegeta.Results
 	file *os.File
@@ -33,7 +33,7 @@ func createOutput(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 }
 
-// close writes what is left. The error says why the file is not whole.
+// close writes the rest. The error is the reason why the file is incomplete.
 func (r *results) close() error {
 	if r == nil {
 		return nil

@@ -10,11 +10,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// scheme is a protocol that `wringer load` speaks: its URLs, and the flags that only it has.
+// scheme is a protocol of `wringer load`: its URLs, and the flags that only it has.
 type scheme struct {
-	key     string   // of the protocol's part in a stream
-	names   []string // of its URLs, without ://
-	instead string   // the flag that may stand in place of a URL; empty: none
+	key     string   // the key of the protocol's part in a stream
+	names   []string // the beginnings of its URLs, without ://
+	instead string   // the flag that may replace the URL; empty: none
 	flags   func() schemeFlags
 }
 
@@ -24,14 +24,14 @@ type schemeFlags interface {
 	add(*pflag.FlagSet)
 	// examples are lines of the command's help, without `wringer load`.
 	examples() []string
-	// check finds a flag whose value says nothing, or that this URL has no use for. changed says which flags are given.
+	// check finds a flag whose value is empty, or that this URL cannot use. changed reports which flags are given.
 	check(target *url.URL, changed func(flag string) bool) error
 	// part writes the protocol's part of the stream.
 	part(loadTarget) (yaml.MapSlice, error)
 }
 
-// loadTarget is what the flags that every protocol has say of an operation. Beside the flag that stands in place of a URL, text is
-// empty, and so is every part of url.
+// loadTarget holds the values of the flags that every protocol has. With a flag in place of a URL, text is empty, and so is
+// every part of url.
 type loadTarget struct {
 	text    string // the URL as given
 	url     *url.URL
@@ -43,7 +43,7 @@ type loadTarget struct {
 type protocol struct {
 	scheme
 	schemeFlags
-	set *pflag.FlagSet // the flags of its own
+	set *pflag.FlagSet // its own flags
 }
 
 // protocols makes the flags of all schemes.
@@ -71,12 +71,12 @@ func urls(of ...*protocol) string {
 	return strings.Join(all, "")
 }
 
-// inPlaceOfURL says whether the flag is given that stands in place of a URL.
+// inPlaceOfURL reports whether the flag that replaces the URL is given.
 func (p *protocol) inPlaceOfURL() bool {
 	return p.instead != "" && p.set.Lookup(p.instead).Value.String() != ""
 }
 
-// choose finds the protocol of a URL, or of the flag that stands in place of one; target is empty then.
+// choose finds the protocol of a URL, or of the flag that replaces one; target is empty then.
 func choose(all []*protocol, target string) (*protocol, *url.URL, error) {
 	if target != "" && !strings.Contains(target, "://") {
 		first, rest, _ := strings.Cut(urls(all...), "://")
@@ -94,7 +94,7 @@ func choose(all []*protocol, target string) (*protocol, *url.URL, error) {
 	return nil, nil, fmt.Errorf("%q: write %s", target, urls(all...))
 }
 
-// refuse finds a flag of another protocol. Passed over, the flag would have the user believe that something else was measured.
+// refuse finds a flag of another protocol. If the flag were ignored, the user would believe in a measurement that was not made.
 func (p *protocol) refuse(all []*protocol, u *url.URL) error {
 	here := u.Scheme + "://"
 	if u.Scheme == "" {

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// postFlags are those of a protocol that the table does not have.
+// postFlags are the flags of a protocol that the table does not have.
 type postFlags struct{ stamp string }
 
 func (p *postFlags) add(flags *pflag.FlagSet) {
@@ -23,7 +23,8 @@ func (p *postFlags) part(to loadTarget) (yaml.MapSlice, error) {
 	return yaml.MapSlice{{Key: "office", Value: to.url.Host}, {Key: "stamp", Value: p.stamp}}, nil
 }
 
-// TestSchemeIsOneLine: with one line more in the table, `load` takes its URLs and flags, explains them, and refuses the flags elsewhere.
+// TestSchemeIsOneLine: with one more line in the table, `load` takes its URLs and flags, explains them, and refuses the flags
+// elsewhere.
 func TestSchemeIsOneLine(t *testing.T) {
 	was := schemes
 	defer func() { schemes = was }()
@@ -55,7 +56,7 @@ func TestEveryFlagOfAScheme(t *testing.T) {
 			}
 			for _, other := range schemes {
 				if other.key == of.key || f.Name == of.instead {
-					continue // beside a URL this one is an argument too many
+					continue // beside a URL this argument is one too many
 				}
 				code, _, stderr := wringer(t, "load", other.names[0]+"://127.0.0.1:1/a", "--"+f.Name+"="+value, "--print-scenario")
 				if code == 0 || !strings.Contains(stderr, "--"+f.Name+" goes with "+urls(of)) {

@@ -31,8 +31,8 @@ type leakless struct{ m *testing.M }
 
 func (l leakless) Run() int {
 	code := l.m.Run()
-	// Encoding a fetch, sarama marks a meter of go-metrics' global registry, which starts a goroutine that never ends: one
-	// a process, and nothing of a run's.
+	// When it encodes a fetch, sarama marks a meter in go-metrics' global registry. The registry starts one goroutine per
+	// process that never ends. It is no leak of a run.
 	arbiter := goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")
 	if err := goleak.Find(arbiter); code == 0 && err != nil {
 		os.Stderr.WriteString("goroutines left behind: " + err.Error() + "\n")

@@ -30,7 +30,7 @@ func shopCommand(std streams) *cobra.Command {
 	return cmd
 }
 
-// defectManual lists what the shop can be made to do wrong.
+// defectManual lists the defects that the shop can have.
 func defectManual() string {
 	var b strings.Builder
 	b.WriteString("Defects:\n")

@@ -34,8 +34,8 @@ import (
 	"wringer/scenarios/shop"
 )
 
-// language is what a scenario may name. A new driver, kind of effect, target, fault,
-// protocol of a link, table of metrics or check is one line here.
+// language holds everything that a scenario may name. A new driver, kind of effect, target, fault, protocol of a link, table of
+// metrics or check is one line here.
 var language = scenarios.Language{
 	Drivers: map[string]func() drivers.Config{
 		"rest":  func() drivers.Config { return new(rest.Config) },
@@ -80,14 +80,14 @@ var language = scenarios.Language{
 	Checks: []metric.Check{},
 }
 
-// schemes are the protocols that `wringer load` speaks. A new one is one line here.
+// schemes are the protocols of `wringer load`. A new one is one line here.
 var schemes = []scheme{
 	{key: "rest", names: []string{"http", "https"}, instead: "targets", flags: func() schemeFlags { return new(httpFlags) }},
 	{key: "grpc", names: []string{"grpc", "grpcs"}, flags: func() schemeFlags { return new(grpcFlags) }},
 	{key: "kafka", names: []string{"kafka"}, flags: func() schemeFlags { return new(kafkaFlags) }},
 }
 
-// undoers carry out what the journal of a killed run says is left to undo, by the kind of the entry.
+// undoers undo the entries in the journal of a killed run, by the kind of the entry.
 var undoers = map[string]func(context.Context, json.RawMessage) error{
 	command.UndoKind:   command.Undo,
 	process.UndoKind:   process.Undo,
@@ -101,7 +101,7 @@ type format struct {
 	render func(w io.Writer, rec *reports.Record) error
 }
 
-// formats are the report formats, by the flag that asks for each. A new one is one line here.
+// formats are the report formats, by their flags. A new one is one line here.
 var formats = []format{
 	{"html", "the report as one HTML file", html.Render},
 	{"junit", "the gates as JUnit XML", junit.Render},

@@ -8,7 +8,7 @@ import (
 	"wringer/reports/recordtest"
 )
 
-// Every metric says all that the language, the judge and the reports read of it, and tests elsewhere know the same ones.
+// Every metric has all fields that the language, the judge and the reports read, and tests elsewhere know the same metrics.
 func TestMetrics(t *testing.T) {
 	catalogue, err := language.Catalogue()
 	if err != nil {

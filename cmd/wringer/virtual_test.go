@@ -25,16 +25,16 @@ import (
 	"wringer/scenarios/runner"
 )
 
-// aftermath is how long what a run leaves to end by itself may take, in virtual time: sarama's consumers and circuit breakers
+// aftermath bounds the virtual time in which the leftovers of a run end by themselves: sarama's consumers and circuit breakers
 // sleep up to ten seconds.
 const aftermath = time.Minute
 
-// virtually runs a scenario in virtual time, its target and its links on a network in memory, and returns its record. How busy
-// the machine is has no part in it. The run's own word, of which every identity and what is drawn by identities is made, is the
-// same each time: the test cannot be parallel.
+// virtually runs a scenario in virtual time, with its target and its links on a network in memory, and returns its record. The
+// machine's load does not matter. The run's own identity, from which every other identity and draw is made, is the same each
+// time: the test cannot be parallel.
 //
-// Virtual time stands still while a goroutine waits for a mutex. A test that hangs here has a goroutine "[sync.Mutex.Lock]" in the
-// bubble's dump; its usual place is a broker of sarama's, which holds its mutex from a request to its answer.
+// Virtual time stands still while a goroutine waits for a mutex. A test that hangs here has a goroutine "[sync.Mutex.Lock]" in
+// the bubble's dump. Its usual place is a broker of sarama's, which holds its mutex from a request to its answer.
 func virtually(t *testing.T, path string, src []byte) *reports.Record {
 	t.Helper()
 	sc, err := scenarios.Parse(path, src, language, scenarios.Options{})
@@ -79,13 +79,13 @@ func plannedBy(rate *scenarios.Rate, duration time.Duration) (n int64) {
 	}
 }
 
-// punctual: in virtual time every operation of the plan was sent at its planned start, as exactly as lags are counted.
+// punctual: in virtual time every planned operation was sent exactly at its planned start, within the precision of lags.
 func punctual(t *testing.T, sc *scenarios.Scenario, run *reports.Run) {
 	t.Helper()
 	if len(run.Validity.Why) > 0 {
 		t.Errorf("validity %q", run.Validity.Why)
 	}
-	if lag := run.Validity.LagMaxNS; lag != nil && *lag >= int64(time.Microsecond) { // nil: nothing is paced
+	if lag := run.Validity.LagMaxNS; lag != nil && *lag >= int64(time.Microsecond) { // nil: no pacing
 		t.Errorf("a lag of %d ns", *lag)
 	}
 	for i := range sc.Traffic {
@@ -100,8 +100,8 @@ func punctual(t *testing.T, sc *scenarios.Scenario, run *reports.Run) {
 	}
 }
 
-// between is a count of a stream over the whole run. Its bounds differ where operations are due at the very instant at which a
-// fault begins or ends, or a place is free again: which comes first is not decided.
+// between is a count of a stream over the whole run. Its bounds differ where the order of simultaneous events is not decided:
+// an operation due when a fault begins or ends, or when a place becomes free.
 type between struct {
 	stream, count string
 	least, most   int64
@@ -146,7 +146,7 @@ func gateOf(t *testing.T, run *reports.Run, expr string) *reports.Gate {
 	return &run.Gates[i]
 }
 
-// swapped replaces a part of a scenario, which must hold it.
+// swapped replaces a part of a scenario, which must have the part.
 func swapped(t *testing.T, src []byte, from, to string) []byte {
 	t.Helper()
 	if !strings.Contains(string(src), from) {
@@ -178,8 +178,8 @@ func shipped[E any](t *testing.T, folder string, table map[string]E, test func(t
 	}
 }
 
-// defect is what a scenario of scenarios/defects shows: the gate that fails, the window in which most of it lies, and the
-// integrity count that is above 0 there; without a count it is a timeout.
+// defect describes the result of a scenario of scenarios/defects: the failing gate, the window with most of the defect, and the
+// integrity count above 0 there. Without a count the defect is a timeout.
 type defect struct {
 	gate, window, count string
 	counts              []between
@@ -193,7 +193,8 @@ var defectScenarios = map[string]defect{
 	"publish-twice": {"orders.effect_duplicates == 0", "baseline", "effect_duplicates", []between{
 		{"orders", "acked", 900, 900}, {"orders", "max_copies", 2, 2},
 	}},
-	// All that is acked meanwhile is lost but for the queue of 64 and what its reader holds: one order, or two of one instant.
+	// All acked orders of this time are lost, except the queue of 64 and those in its reader's hand: one order, or two of one
+	// instant.
 	"ack-before-publish": {"orders.lost == 0", "frozen-broker", "lost", []between{
 		{"orders", "acked", 1500, 1500}, {"orders", "lost", 384, 387},
 	}},
@@ -203,14 +204,14 @@ var defectScenarios = map[string]defect{
 		{"orders", "acked", 1500, 1500}, {"orders", "lost", 0, 0},
 	}},
 	"hang": {"orders.errors < 1%", "baseline", "", nil},
-	// An order service that calls for 2 s and waits 40 ms for each answer calls 50 times.
+	// An order service that calls for 2 s and waits 40 ms for each answer makes 50 calls.
 	"retry-storm": {"orders.max_copies <= 6", "frozen-inventory", "extra_copies", []between{
 		{"orders", "max_copies", 50, 50}, {"orders", "lost", 0, 0},
 	}},
 }
 
-// TestDefectScenarios runs every scenario of scenarios/defects twice: as shipped it fails, for its own reason; without its defect
-// it passes.
+// TestDefectScenarios runs every scenario of scenarios/defects twice. As shipped it fails, for its own reason; without its
+// defect it passes.
 func TestDefectScenarios(t *testing.T) {
 	shipped(t, "defects", defectScenarios, func(t *testing.T, path string, src []byte, want defect) {
 		t.Run("on", func(t *testing.T) { showsDefect(t, virtually(t, path, src), want) })
@@ -237,7 +238,7 @@ func showsDefect(t *testing.T, rec *reports.Record, want defect) {
 		mostIn(t, rec, want.window, want.count)
 		return
 	}
-	// Each of an order's three attempts is left without an answer.
+	// Each of an order's three attempts gets no answer.
 	m := rec.Run.Streams["orders"].Windows[want.window]
 	if m.Indeterminate == 0 || m.Errors["timeout"] != 3*m.Indeterminate {
 		t.Errorf("%d orders without an answer, and %d timeouts", m.Indeterminate, m.Errors["timeout"])
@@ -271,13 +272,13 @@ func mostIn(t *testing.T, rec *reports.Record, window, count string) {
 	t.Errorf("no evidence of kind %s in %s among %d violations", kind, window, len(rec.Violations))
 }
 
-// weakness is what a scenario of scenarios/inner shows.
+// weakness describes the result of a scenario of scenarios/inner.
 type weakness struct {
-	fails    string      // the gate that fails as shipped; empty: it passes
+	fails    string      // the gate that fails as shipped; empty: the scenario passes
 	link     string      // what broke
-	suffered []string    // the streams that must show it
-	well     []string    // the streams that must go on without errors
-	sound    [][2]string // what to replace so that it passes; none: it passes as it is
+	suffered []string    // the streams that must suffer
+	well     []string    // the streams that must continue without errors
+	sound    [][2]string // the replacement with which the scenario passes; none: it passes as shipped
 	counts   []between
 }
 
@@ -290,7 +291,7 @@ var innerScenarios = map[string]weakness{
 	"storm": {
 		fails: "orders.max_copies <= 6", link: "orders->stock", suffered: []string{"orders"},
 		sound: [][2]string{{", defects: [retry-storm]", ""}},
-		// 50 calls within 2 s, those at the fault's end aside.
+		// 50 calls within 2 s, apart from those at the fault's end.
 		counts: []between{{"orders", "max_copies", 40, 50}, {"orders", "indeterminate", 73, 76}},
 	},
 	"breaker": {
@@ -310,12 +311,13 @@ var innerScenarios = map[string]weakness{
 	"long-timeout": {
 		fails: "orders.recovered < 20", link: "orders->stock", suffered: []string{"orders"},
 		sound: [][2]string{{", call_timeout: 2s", ""}},
-		// Who waits for 500 ms meets 800 ms of latency from 500 ms before its end on no more: 3.5 s of 50 orders each.
+		// A call that waits 500 ms does not meet the latency of 800 ms in the fault's last 500 ms: 3.5 s of 50 orders each.
 		counts: []between{{"orders", "recovered", 174, 177}, {"orders", "errors.timeout", 174, 177}},
 	},
 }
 
-// TestInnerScenarios runs every scenario of scenarios/inner as shipped, and where its weakness can be taken out also without it.
+// TestInnerScenarios runs every scenario of scenarios/inner as shipped, and also without its weakness if the weakness can be
+// removed.
 func TestInnerScenarios(t *testing.T) {
 	shipped(t, "inner", innerScenarios, func(t *testing.T, path string, src []byte, want weakness) {
 		t.Run("as shipped", func(t *testing.T) { weak(t, virtually(t, path, src).Run, want) })
@@ -373,15 +375,15 @@ func tellsWhatBroke(t *testing.T, run *reports.Run, want weakness) {
 		}
 	}
 	for _, name := range want.well {
-		// In real time a bad second may be the machine's; errors are not.
+		// In real time the machine may cause a bad second, but no errors.
 		if m := run.Streams[name].Windows[f.Name]; m.Offered == 0 || m.Acked*100 < m.Offered*99 {
 			t.Errorf("%s has %d of %d acked, and is on no path over %s", name, m.Acked, m.Offered, want.link)
 		}
 	}
 }
 
-// TestShippedScenariosInVirtualTime runs scenarios that pass, each for what it holds: a chain of requests, the times of effects,
-// links in front of every protocol, phases and steps of the load, a topic that is consumed, the witness, and a Kafka stream over a slow link.
+// TestShippedScenariosInVirtualTime runs scenarios that pass, each for its own features: chains, times of effects, links in
+// front of every protocol, phases and steps, a consumed topic, the witness, and a Kafka stream over a slow link.
 func TestShippedScenariosInVirtualTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("scenarios that fail run in virtual time with -short, scenarios that pass without it")
@@ -391,7 +393,7 @@ func TestShippedScenariosInVirtualTime(t *testing.T) {
 		swaps [][2]string
 	}{
 		{"chain", nil}, {"effects", nil}, {"links", nil}, {"phases", nil}, {"published", nil}, {"witness", nil},
-		// Virtual time is not for free where much is sent.
+		// Virtual time is not free in runs with much traffic.
 		{"checkout", [][2]string{{"rate: 400/s", "rate: 40/s"}, {"rate: 200/s", "rate: 20/s"}, {"rate: 2000/s", "rate: 100/s"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -410,8 +412,8 @@ func TestShippedScenariosInVirtualTime(t *testing.T) {
 	}
 }
 
-// TestClosedModelInVirtualTime: five users who think for a millisecond get 5,000 answers a second. Without a think time they would
-// go on for ever: virtual time passes only while nobody can go on.
+// TestClosedModelInVirtualTime: five users with a think time of a millisecond get 5,000 answers a second. Without a think time
+// they would never end: virtual time passes only while every goroutine waits.
 func TestClosedModelInVirtualTime(t *testing.T) {
 	src := []byte(`name: closed
 target: {shop: {}}
@@ -427,8 +429,8 @@ expect:
 	}
 }
 
-// TestSameSeedSameRecord runs scenarios twice, with the fault moved to where nothing else is due at the same instant: what their
-// records tell of the streams is the same, times too. Ports, which an error may name, are not.
+// TestSameSeedSameRecord runs scenarios twice. The fault is moved to an instant at which nothing else is due. The records'
+// facts about the streams are the same, times included. Ports, which an error may name, differ.
 func TestSameSeedSameRecord(t *testing.T) {
 	if testing.Short() {
 		t.Skip("with -short each scenario runs once")

@@ -37,6 +37,7 @@ type driver struct {
 	next     atomic.Uint64      // round robin of sessions over channels or conns
 	gauge    gauge
 	dialled  atomic.Pointer[dialResult] // the last attempt to connect
+	secure   bool                       // connections have TLS
 }
 
 type pair struct {
@@ -48,7 +49,7 @@ type pair struct {
 type dialResult struct{ err error }
 
 func openDriver(ctx context.Context, c *Config, env drivers.Env) (*driver, error) {
-	d := &driver{env: env, method: "/" + strings.TrimPrefix(c.Method, "/")}
+	d := &driver{env: env, method: "/" + strings.TrimPrefix(c.Method, "/"), secure: c.TLS != nil}
 	options, err := d.dialOptions(c)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)

@@ -30,7 +30,7 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 		at.Answered = true
 		at.Outcome = drivers.Acked
 	case !at.Wire:
-		at.Fail(drivers.Rejected, d.unsentCode(ctx, s), s.Message())
+		d.failUnsent(at, d.unsentCode(ctx, s), s.Message())
 	case madeHere(c, s) != "":
 		at.Fail(drivers.Indeterminate, madeHere(c, s), s.Message())
 	case c.answered.Load():
@@ -111,6 +111,17 @@ var meanings = map[codes.Code]struct {
 	codes.DataLoss:           {"grpc_data_loss", drivers.Indeterminate},
 }
 
+// failUnsent ends an attempt that had no connection.
+func (d *driver) failUnsent(at *drivers.Attempt, code, detail string) {
+	switch {
+	case code == drivers.CodeTimeout && d.secure:
+		detail = "the dial, or the TLS handshake, did not end in time: " + detail
+	case code == drivers.CodeTimeout:
+		detail = "the dial did not end in time: " + detail
+	}
+	at.Fail(drivers.Rejected, code, detail)
+}
+
 // unsentCode is the code of a failed connection. Nothing was sent, so the call had no effect, whatever gRPC reports.
 func (d *driver) unsentCode(ctx context.Context, s *status.Status) string {
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -121,6 +132,8 @@ func (d *driver) unsentCode(ctx context.Context, s *status.Status) string {
 	switch {
 	case last != nil && errors.As(last.err, &name):
 		return drivers.CodeDNS
+	case last != nil && drivers.IsTimeout(last.err), errors.Is(ctx.Err(), context.DeadlineExceeded) && (last == nil || last.err == nil):
+		return drivers.CodeTimeout // of the dial or of the TLS handshake
 	case strings.Contains(s.Message(), "authentication handshake failed"):
 		return drivers.CodeTLS
 	}

@@ -140,7 +140,7 @@ func (s *plainSession) Close() error { return nil }
 func (d *driver) decidePlain(ctx context.Context, r *unary.Result, at *drivers.Attempt) {
 	switch {
 	case r.Sent == 0:
-		at.Fail(drivers.Rejected, unsent(ctx, r.Err), r.Text)
+		d.failUnsent(at, unsent(ctx, r.Err), r.Text)
 	case r.Fault != "":
 		at.Answered = r.Answered
 		at.Fail(drivers.Indeterminate, faultOf(ctx, r.Fault), r.Text)
@@ -164,6 +164,8 @@ func unsent(ctx context.Context, err error) string {
 		return drivers.CodeCancelled
 	case errors.As(err, &name):
 		return drivers.CodeDNS
+	case drivers.IsTimeout(err) || errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return drivers.CodeTimeout // of the dial or of the TLS handshake
 	case errors.Is(err, errHandshake):
 		return drivers.CodeTLS
 	}

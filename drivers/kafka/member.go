@@ -94,7 +94,7 @@ func (m *member) prepare() *consumer {
 	c.network = newNetwork(func(ctx context.Context, network, address string) (net.Conn, error) {
 		c.freezer.wait()
 		return m.group.env.Dial(ctx, network, address)
-	}, patience(m.group.env.Timeout))
+	}, patience(m.group.env.Timeout), m.group.brokers)
 	c.network.tlsConfig = m.group.tlsConfig
 	c.network.wrap = func(conn net.Conn, _ string) net.Conn { return &frozenConn{conn, c.freezer} }
 	return c

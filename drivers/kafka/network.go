@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ type network struct {
 	wrap      func(conn net.Conn, address string) net.Conn // nil: connections are not wrapped
 	tlsConfig *tls.Config                                  // nil: no TLS. Set before the first dial
 	open      context.Context                              // ends when the network is closed
+	named     []string                                     // the addresses that the scenario names; the brokers name all others
 	cancel    context.CancelFunc
 
 	mu      sync.Mutex
@@ -29,12 +31,16 @@ type network struct {
 }
 
 // newNetwork connects by dial, each time within timeout. (sarama applies no timeout to a custom dialer.)
-func newNetwork(dial drivers.DialFunc, timeout time.Duration) *network {
+// brokers are the addresses that the scenario names.
+func newNetwork(dial drivers.DialFunc, timeout time.Duration, brokers []string) *network {
 	base, cancel := context.WithCancel(context.Background())
-	n := &network{live: make(map[*trackedConn]struct{}), open: base, cancel: cancel}
+	n := &network{named: brokers, live: make(map[*trackedConn]struct{}), open: base, cancel: cancel}
 	n.connect = func(network, address string) (net.Conn, error) {
 		ctx, done := context.WithTimeout(base, timeout)
 		defer done()
+		if !slices.Contains(n.named, address) {
+			ctx = drivers.NamedByTarget(ctx)
+		}
 		conn, err := dial(ctx, network, address)
 		if err != nil || n.tlsConfig == nil {
 			return conn, err

@@ -65,7 +65,7 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	}
 	d := &Driver{config: c, env: env, template: template, noAcks: c.Acks == "none", pending: newPendingRecords(),
 		shutting: make(chan struct{}), watched: make(map[context.Context]func() bool)}
-	d.network = newNetwork(env.Dial, patience(env.Timeout))
+	d.network = newNetwork(env.Dial, patience(env.Timeout), brokers)
 	if d.network.tlsConfig, err = c.access().loadTLS(env.Files); err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}

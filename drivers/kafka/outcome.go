@@ -123,7 +123,8 @@ func (h wireHistory) expired(at *drivers.Attempt, cause, dial error, held bool) 
 func neverLeft(at *drivers.Attempt, dial error) {
 	at.Fail(drivers.Rejected, drivers.CodeRefused, "the record never left the client: it could not be sent in time")
 	if dial != nil {
-		if code := codeOf(dial); code == drivers.CodeDNS || code == drivers.CodeTLS {
+		switch code := codeOf(dial); code {
+		case drivers.CodeDNS, drivers.CodeTLS, drivers.CodeTimeout:
 			at.Code = code
 		}
 		at.Detail = "the record never left the client: " + dial.Error()
@@ -157,7 +158,7 @@ func codeOf(err error) string {
 		return codeClient
 	case errors.As(err, &decoding), errors.Is(err, sarama.ErrIncompleteResponse), errors.Is(err, sarama.ErrInsufficientData):
 		return drivers.CodeMalformed
-	case errors.Is(err, errTLS):
+	case errors.Is(err, errTLS) && !drivers.IsTimeout(err):
 		return drivers.CodeTLS
 	case errors.As(err, &dns):
 		return drivers.CodeDNS

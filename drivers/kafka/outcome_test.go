@@ -106,7 +106,7 @@ func TestCodes(t *testing.T) {
 
 // An attempt that ended does not change, whatever the producer reports later.
 func TestEndsOnce(t *testing.T) {
-	d := &Driver{pending: newPendingRecords(), network: newNetwork(nil, time.Second)}
+	d := &Driver{pending: newPendingRecords(), network: newNetwork(nil, time.Second, nil)}
 	defer d.network.close()
 	var at drivers.Attempt
 	calls := 0

@@ -95,7 +95,7 @@ func (d directory) askBrokers(ctx context.Context, topic string, look func(saram
 	if err != nil {
 		return err
 	}
-	n := newNetwork(d.env.Direct, patience(d.env.Timeout))
+	n := newNetwork(d.env.Direct, patience(d.env.Timeout), brokers)
 	n.tlsConfig = d.tlsConfig
 	defer n.close()
 	defer context.AfterFunc(ctx, n.close)()

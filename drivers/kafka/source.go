@@ -101,7 +101,7 @@ func (s *Source) Start(ctx context.Context) error {
 func (s *Source) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
-	s.network = newNetwork(s.env.Direct, patience(s.env.Timeout))
+	s.network = newNetwork(s.env.Direct, patience(s.env.Timeout), s.brokers)
 	s.network.tlsConfig = s.tlsConfig
 	guard := context.AfterFunc(ctx, s.network.close)
 	defer guard()

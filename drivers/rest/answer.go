@@ -15,7 +15,7 @@ type malformed string
 func (m malformed) Error() string { return string(m) }
 
 var (
-	errTooLarge = errors.New("the answer's body exceeds max_body")
+	errTooLarge = errors.New("the answer's body exceeds max_body, and a check, a capture or a replay needs all of it")
 	errCut      = errors.New("closed before the answer was whole")
 	errCutTLS   = fmt.Errorf("%w: no TLS close_notify ended the body", errCut)
 )
@@ -274,13 +274,21 @@ func (r *reader) take(ctx context.Context, n int64) error {
 			}
 		}
 		have := int(min(n, int64(c.w-c.r)))
-		if r.evaluator.keep {
-			r.a.body = append(r.a.body, c.buf[c.r:c.r+have]...)
-		}
+		r.evaluator.take(r.a, c.buf[c.r:c.r+have])
 		c.r += have
 		n -= int64(have)
 	}
 	return nil
+}
+
+// take keeps what is needed of the body's next bytes.
+func (j *evaluator) take(a *answer, part []byte) {
+	switch {
+	case j.keep:
+		a.body = append(a.body, part...)
+	case !j.ok[a.status] && len(a.body) < shownBody+1:
+		a.body = append(a.body, part[:min(len(part), shownBody+1-len(a.body))]...)
+	}
 }
 
 // readChunks reads a chunked body with its trailer (RFC 9112, 7.1). In it lines must end in CRLF.

@@ -49,6 +49,7 @@ func (cp *compiler) steps() []compiledRequest {
 			cp.problemAt("name", "two steps are named "+s.Name)
 		}
 		l := cp.compile(s)
+		l.step = s.Name
 		// Only the steps after this one may use what it captures.
 		for _, name := range slices.Sorted(maps.Keys(s.Capture)) {
 			l.captures = append(l.captures, cp.capture(l.evaluator, name, s.Capture[name]))
@@ -141,7 +142,10 @@ func (w *chainSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attem
 		at.Reset(at.Number, w.chain.env.Clock())
 		a := w.attempt(ctx, w.chain.drivers[i], &w.op, at)
 		if at.Outcome == drivers.Acked {
-			w.take(w.chain.requests[i].captures, a, at)
+			w.take(&w.chain.requests[i], a, at)
+		}
+		if at.Outcome != drivers.Acked {
+			at.Fail(at.Outcome, at.Code, "step "+w.chain.requests[i].step+": "+at.Detail)
 		}
 		steps = append(steps, drivers.Step{Sent: max(at.Sent, at.Begun), Done: at.Done, Outcome: at.Outcome, Code: at.Code, Answered: at.Answered})
 		join(&whole, at, i == 0)
@@ -171,12 +175,13 @@ func join(whole, step *drivers.Attempt, first bool) {
 	whole.Out += step.Out
 }
 
-// take captures the values that later steps need.
-func (w *chainSession) take(captures []capture, a *answer, at *drivers.Attempt) {
+// take captures what later steps need.
+func (w *chainSession) take(step *compiledRequest, a *answer, at *drivers.Attempt) {
+	captures, evaluator := step.captures, step.evaluator
 	for i := range captures {
 		value, found := captures[i].of(a)
 		if !found {
-			at.Fail(drivers.Indeterminate, drivers.CodeCheck, "capture "+captures[i].what+" is absent")
+			at.Fail(drivers.Indeterminate, drivers.CodeCheck, "capture "+captures[i].what+" is absent: "+clip(a.body, shownBody)+evaluator.operation(&w.op))
 			return
 		}
 		w.values = append(w.values, bytes.Clone(value))

@@ -23,7 +23,7 @@ type Check struct {
 	Size   string            `yaml:"size" jsonschema_description:"A bound on the body's size, as in < 10KiB."`
 }
 
-// check returns the condition that does not hold, or "". It never quotes the answer, which may hold a secret.
+// check returns the condition that does not hold, or "". It quotes a little of the answer.
 type check func(*answer, *drivers.Op) string
 
 // add compiles one entry.
@@ -72,24 +72,25 @@ func pattern(s string) (*regexp.Regexp, error) {
 
 func (ev *evaluator) addHeader(name string, re *regexp.Regexp) {
 	n := len(ev.headers)
-	why := "header " + name + " is absent or does not match"
 	ev.headers = append(ev.headers, headerCheck{name, re})
 	ev.checks = append(ev.checks, func(a *answer, _ *drivers.Op) string {
-		if a.matched[n] {
+		switch {
+		case a.matched[n]:
 			return ""
+		case a.unmatched[n] != "":
+			return "header " + name + " is " + strconv.Quote(a.unmatched[n]) + ", which does not match " + re.String()
 		}
-		return why
+		return "header " + name + " is absent, or empty and does not match " + re.String()
 	})
 }
 
 func (ev *evaluator) addBody(re *regexp.Regexp) {
 	ev.keep = true
-	why := "the body does not match"
 	ev.checks = append(ev.checks, func(a *answer, _ *drivers.Op) string {
 		if re.Match(a.body) {
 			return ""
 		}
-		return why
+		return "the body does not match " + clip(re.String(), shownValue) + ": " + clip(a.body, shownBody)
 	})
 }
 
@@ -154,19 +155,28 @@ func (ev *evaluator) addJSON(wants map[string]any, field string, cp *compiler) {
 	ev.checks = append(ev.checks, func(a *answer, op *drivers.Op) string {
 		doc, ok := document(a.body)
 		if !ok {
-			return "the body is no JSON document"
+			return "the body is no JSON document: " + clip(a.body, shownBody)
 		}
 		for _, p := range places {
 			got, found := p.path.In(doc)
 			if !found {
-				return "json " + p.spec + " is absent"
+				return "json " + p.spec + " is absent: " + clip(a.body, shownBody)
 			}
-			if !same(got, p.want(op)) {
-				return "json " + p.spec + " has another value"
+			if want := p.want(op); !same(got, want) {
+				return "json " + p.spec + " is " + shown(got) + ", not " + shown(want)
 			}
 		}
 		return ""
 	})
+}
+
+// shown is a JSON value as the text of a failure shows it.
+func shown(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return "no JSON value"
+	}
+	return clip(text, shownValue)
 }
 
 // document decodes a body that is one JSON value and nothing more.

@@ -3,6 +3,7 @@ package rest
 import (
 	"crypto/tls"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,7 @@ type client struct {
 	http2     bool
 	reuse     bool
 	redirects int
-	maxBody   int64
+	maxBody   int64 // 0: not set
 	unix      string
 	maxAge    time.Duration
 	maxUses   int
@@ -51,9 +52,6 @@ func newClient(env drivers.Env, c *Config) *client {
 		env: env, tls: c.TLS, http2: c.HTTP2, reuse: c.reuse(), redirects: c.Redirects, maxBody: int64(c.MaxBody),
 		maxAge: c.Connection.MaxAge, maxUses: c.Connection.MaxRequests,
 		resends: c.Connection.resend(), origins: make(map[string]*origin),
-	}
-	if cl.maxBody == 0 {
-		cl.maxBody = defaultMaxBody
 	}
 	if c.Connection.Unix != "" {
 		cl.unix = drivers.ResolvePath(env.Files, c.Connection.Unix)
@@ -105,7 +103,18 @@ func (cl *client) driver(r *request, ev *evaluator) (*driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &driver{origin: o, request: r, evaluator: ev, layout: r.head(), reuse: cl.reuse, maxBody: cl.maxBody}, nil
+	return &driver{origin: o, request: r, evaluator: ev, layout: r.head(), reuse: cl.reuse, maxBody: cl.bound(ev)}, nil
+}
+
+// bound is the bound on bodies. A body that nobody needs is counted and not kept, so it needs none.
+func (cl *client) bound(ev *evaluator) int64 {
+	switch {
+	case cl.maxBody > 0:
+		return cl.maxBody
+	case ev.keep:
+		return defaultMaxBody
+	}
+	return math.MaxInt64
 }
 
 // life is the age and use of a connection.

@@ -18,6 +18,7 @@ type compiledRequest struct {
 	request   *request
 	evaluator *evaluator
 	captures  []capture
+	step      string // its name in a chain
 }
 
 // compile compiles the requests and reports every problem. Without env, ${...} is not resolved yet; then compile does
@@ -246,7 +247,13 @@ func (cp *compiler) basic(b *Basic) text {
 
 // evaluator compiles `ok` and `checks`.
 func (cp *compiler) evaluator(ok []string, checks []Check) *evaluator {
-	ev := &evaluator{}
+	ev := &evaluator{maxBody: int64(cp.config.MaxBody)}
+	if ev.maxBody == 0 {
+		ev.maxBody = defaultMaxBody
+	}
+	if cp.env != nil {
+		ev.name = cp.env.Identity.Text
+	}
 	if len(ok) == 0 {
 		ok = []string{"2xx"}
 	}

@@ -30,6 +30,7 @@ type conn struct {
 	reused bool          // the connection carried a request before
 	since  time.Duration // on the run's clock: idle since then
 	base   int64         // bytes that were written before the current request
+	rest   []byte        // of the current request: to be written while the answer is read
 
 	buf  []byte
 	r, w int // buf[r:w] is read from the peer and not yet used
@@ -126,7 +127,8 @@ func (c *conn) exchange(ctx context.Context, b []byte) error {
 	case stale:
 		return errStale
 	case sent < len(b) && err == nil:
-		return c.send(ctx, b[sent:])
+		c.rest = b[sent:]
+		return nil
 	case err != nil && c.continues(ctx, err):
 		return nil
 	}
@@ -135,9 +137,24 @@ func (c *conn) exchange(ctx context.Context, b []byte) error {
 
 var errStale = errors.New("the idle connection cannot carry a request")
 
-// send writes a request. A peer may answer before the request is whole, and read no further. Then send returns
-// errEarly, so that the answer is read instead of waiting for the deadline.
+// sentAtOnce is the longest request that send writes by itself: a new socket has room for it. In bytes.
+const sentAtOnce = 64 << 10
+
+// takeRest returns the part of the request that is yet to be written.
+func (c *conn) takeRest() []byte {
+	rest := c.rest
+	c.rest = nil
+	return rest
+}
+
+// send writes a request. It leaves a long one to be written while the answer is read: a peer may answer before the request
+// is whole, and read no further. A short one can meet such a peer too. Then send returns errEarly, so that the answer is
+// read instead of waiting for the deadline.
 func (c *conn) send(ctx context.Context, b []byte) error {
+	if len(b) > sentAtOnce {
+		c.rest = b
+		return nil
+	}
 	for {
 		n, err := c.Write(b)
 		b = b[n:]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -130,12 +131,23 @@ func unsent(ctx context.Context, at *drivers.Attempt, err error) {
 		code = drivers.CodeCancelled
 	case errors.As(err, &name):
 		code = drivers.CodeDNS // also when the resolver does not answer in time
-	case timedOut(ctx, err):
+	case errors.Is(err, drivers.ErrOutside):
+		code = codeOutside
+	case timedOut(ctx, err) || drivers.IsTimeout(err):
+		code = drivers.CodeTimeout
+		if errors.As(err, &shake) {
+			err = fmt.Errorf("the TLS handshake did not end in time: %w", err)
+		} else {
+			err = fmt.Errorf("the dial did not end in time: %w", err)
+		}
 	case errors.As(err, &shake):
 		code = drivers.CodeTLS
 	}
 	at.Fail(drivers.Rejected, code, err.Error())
 }
+
+// codeOutside is the code of an attempt whose connection the run's bounds forbid.
+const codeOutside = "outside"
 
 // codeMessage is the code of an attempt whose request could not be rendered.
 const codeMessage = "message"

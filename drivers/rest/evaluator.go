@@ -2,12 +2,14 @@ package rest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"wringer/drivers"
 )
@@ -16,9 +18,11 @@ import (
 type evaluator struct {
 	ok      [1000]bool // by status
 	checks  []check
-	headers []headerCheck // the header conditions, in the order of answer.matched
-	kept    []keptHeader  // headers whose values are kept, in the order of answer.values
-	keep    bool          // bodies are kept: a check reads them, or a replay compares them
+	headers []headerCheck           // the header conditions, in the order of answer.matched
+	kept    []keptHeader            // headers whose values are kept, in the order of answer.values
+	keep    bool                    // bodies are kept: a check reads them, or a replay compares them
+	maxBody int64                   // bound on a kept body, decoded
+	name    func(seq uint64) string // names an operation in the text of a failure; nil: none is named
 	// chosen selects the operations whose answer is kept; nil: none.
 	chosen func(seq uint64) bool
 }
@@ -70,9 +74,12 @@ type headerCheck struct {
 // answer is a response as far as the judge needs it. It is reused: body is valid until the next one is read.
 type answer struct {
 	status     int
-	size       int64  // of the body
-	body       []byte // nil unless the judge keeps bodies
-	matched    []bool // by headerCheck
+	size       int64    // of the body
+	body       []byte   // the whole body if the evaluator keeps bodies, else the start of one whose status is not ok
+	spare      []byte   // memory for another body
+	codings    string   // Content-Encoding
+	matched    []bool   // by headerCheck
+	unmatched  []string // by headerCheck: the value that did not match
 	values     []keptValue
 	retryAfter time.Duration
 	last       bool // the connection cannot be used again
@@ -80,16 +87,17 @@ type answer struct {
 
 // reset makes the answer ready for the next response.
 func (a *answer) reset(ev *evaluator) {
-	matched, values := a.matched, a.values
+	matched, unmatched, values := a.matched, a.unmatched, a.values
 	if len(matched) != len(ev.headers) {
-		matched = make([]bool, len(ev.headers))
+		matched, unmatched = make([]bool, len(ev.headers)), make([]string, len(ev.headers))
 	}
 	if len(values) != len(ev.kept) {
 		values = make([]keptValue, len(ev.kept))
 	}
 	clear(matched)
+	clear(unmatched)
 	clear(values)
-	*a = answer{body: a.body[:0], matched: matched, values: values}
+	*a = answer{body: a.body[:0], spare: a.spare, matched: matched, unmatched: unmatched, values: values}
 }
 
 // header records one header line.
@@ -97,9 +105,17 @@ func (a *answer) header(ev *evaluator, name, value []byte) {
 	if equalFold(name, "Retry-After") {
 		a.retryAfter = retryAfter(string(value), time.Now())
 	}
+	if equalFold(name, "Content-Encoding") {
+		a.codings += "," + string(value)
+	}
 	for i := range ev.headers {
 		h := &ev.headers[i]
-		a.matched[i] = a.matched[i] || equalFold(name, h.name) && h.value.Match(value)
+		if a.matched[i] || !equalFold(name, h.name) {
+			continue
+		}
+		if a.matched[i] = h.value.Match(value); !a.matched[i] {
+			a.unmatched[i] = clip(value, shownValue)
+		}
 	}
 	for i := range ev.kept {
 		if h := &ev.kept[i]; !a.values[i].found && equalFold(name, h.name) {
@@ -138,17 +154,26 @@ func parseStatus(s string) (low, high int, err error) {
 	return 0, 0, fmt.Errorf("%q is no status: write 200 to 599, or a class as in 2xx", s)
 }
 
-// decide sets the outcome of an attempt that got a whole answer.
+// decide sets the outcome of an attempt whose answer came whole.
 func (ev *evaluator) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
+	at.In = a.size
+	if ev.keep {
+		if err := a.decode(ev.maxBody); err != nil && ev.ok[a.status] {
+			unanswered(context.Background(), at, err)
+			return
+		} else if err != nil { // the status says enough
+			a.body = a.body[:0]
+		}
+	}
 	at.Answered = true
-	at.Status, at.In = a.status, a.size
+	at.Status = a.status
 	at.RetryAfter = a.retryAfter
 	if ev.chosen != nil && ev.chosen(op.Seq) {
 		at.Answer = a.kept()
 	}
 	if ev.ok[a.status] {
 		if why := ev.failing(a, op); why != "" {
-			at.Fail(drivers.Indeterminate, drivers.CodeCheck, why)
+			at.Fail(drivers.Indeterminate, drivers.CodeCheck, why+ev.operation(op))
 			return
 		}
 		at.Outcome = drivers.Acked
@@ -158,7 +183,30 @@ func (ev *evaluator) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
 	if a.status >= 300 && a.status < 500 {
 		outcome = drivers.Rejected
 	}
-	at.Fail(outcome, statusCode(a.status), statusText(a.status))
+	at.Fail(outcome, statusCode(a.status), a.said())
+}
+
+// operation names an operation, as the end of a sentence.
+func (j *evaluator) operation(op *drivers.Op) string {
+	if j.name == nil {
+		return ""
+	}
+	return " (operation " + j.name(op.Seq) + ")"
+}
+
+// What a failure shows of an answer, in bytes.
+const (
+	shownBody  = 200
+	shownValue = 60
+)
+
+// said is the status of an answer, with the start of its body.
+func (a *answer) said() string {
+	text := statusText(a.status)
+	if len(a.body) == 0 || a.codings != "" && !utf8.Valid(a.body) {
+		return text
+	}
+	return text + ": " + clip(a.body, shownBody)
 }
 
 // failing returns the condition that does not hold, or "".

@@ -287,22 +287,27 @@ func (s *session2) exchange(cc reserved, request *http.Request) error {
 }
 
 func (s *session2) readBody(body io.Reader) error {
-	bounded := io.LimitReader(body, s.d.maxBody+1)
-	into := io.Discard
-	var kept bytes.Buffer
-	if s.d.evaluator.keep {
-		into = &kept
+	a, buf := &s.answer, blocks.Get().(*[blockSize]byte)
+	defer blocks.Put(buf)
+	for {
+		n, err := body.Read(buf[:])
+		if a.size += int64(n); a.size > s.d.maxBody {
+			return errTooLarge
+		}
+		s.d.evaluator.take(a, buf[:n])
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
 	}
-	n, err := io.Copy(into, bounded)
-	s.answer.size, s.answer.body = n, kept.Bytes()
-	switch {
-	case err != nil:
-		return err
-	case n > s.d.maxBody:
-		return errTooLarge
-	}
-	return nil
 }
+
+// blocks are buffers for the bodies of HTTP/2 answers.
+var blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
+
+const blockSize = 16 << 10
 
 // http2Error maps the errors of net/http's HTTP/2 onto the driver's own. A stream that the peer reset is a reset; a
 // connection that ended under the stream is a close. All of them stay indeterminate, even those that the standard

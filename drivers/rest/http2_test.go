@@ -197,7 +197,7 @@ func TestBadInputOverHTTP2(t *testing.T) {
 			if test.name == "HTTP/1.1" {
 				p.frames = []byte(strings.Repeat("HTTP/1.1 400 Bad Request\r\n\r\n", 10))
 			}
-			at := p.attempt(t, Config{}, 20*time.Second)
+			at := p.attempt(t, Config{MaxBody: 1 << 20}, 20*time.Second)
 			if at.Outcome != test.outcome || !(test.codes == "" && at.Code == "" || strings.Contains(" "+test.codes+" ", " "+at.Code+" ")) {
 				t.Errorf("%v, code %q (%q); want %v, %q", at.Outcome, at.Code, at.Detail, test.outcome, test.codes)
 			}

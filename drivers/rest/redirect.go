@@ -12,8 +12,8 @@ import (
 // follow follows redirects (RFC 9110, 15.4) as part of one attempt, whose service time spans every hop. The last
 // answer decides the outcome, with one exception: after a 301, 302 or 303 whose next hop became a GET, the first
 // request may have taken effect ("see other"). An outcome that would be rejected is then indeterminate. follow does
-// not follow an answer that is ok, that exceeds the bound, or whose location cannot be requested. Such an answer
-// stands.
+// not follow an answer that is ok, that exceeds the bound, or whose location cannot be requested or lies outside of the
+// run's bounds. Such an answer stands.
 func (rq *requester) follow(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt, a *answer) *answer {
 	sent, out, became := at.Sent, at.Out, false
 	for range rq.client.redirects {
@@ -25,11 +25,17 @@ func (rq *requester) follow(ctx context.Context, d *driver, op *drivers.Op, at *
 			at.Detail += ": not followed: " + err.Error()
 			break
 		}
-		became = became || get
-		rq.client.followed.Add(1)
+		redirect, answered := *at, a
 		hidden, transparent := at.Hidden, at.Transparent
 		at.Reset(at.Number, at.Begun)
-		a = rq.send(ctx, next, op, at)
+		a = rq.send(drivers.NamedByTarget(ctx), next, op, at)
+		if at.Code == codeOutside {
+			*at, a = redirect, answered
+			at.Detail += ": not followed: " + next.request.line.hostname() + " needs --allow"
+			break
+		}
+		became = became || get
+		rq.client.followed.Add(1)
 		at.Sent, at.Wire = sent, true
 		at.Hidden, at.Transparent = at.Hidden+hidden, at.Transparent+transparent
 		out += at.Out

@@ -1,10 +1,14 @@
 package rest
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+	"wringer/drivers/drivertest"
 
 	"wringer/drivers"
 )
@@ -113,4 +117,45 @@ func TestRedirectToUnreachableTarget(t *testing.T) {
 			t.Errorf("%+v", at)
 		}
 	}
+}
+
+// A redirect beyond the run's bounds is not followed: the redirect stands, and nothing else ends.
+func TestRedirectBeyondTheBounds(t *testing.T) {
+	onBothVersions(t, func(t *testing.T, http2 bool) {
+		w := newRecordingServer(t, nil, func(rw http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/away" {
+				rw.Header().Set("Location", "http://foreign.test/x")
+				rw.WriteHeader(http.StatusFound)
+			}
+		})
+		env := drivertest.NewEnv(t, time.Now())
+		env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if strings.HasPrefix(address, "foreign.test") {
+				if !drivers.IsNamedByTarget(ctx) {
+					t.Error("the dial does not say that the target named the host")
+				}
+				return nil, fmt.Errorf("%w: foreign.test", drivers.ErrOutside)
+			}
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}
+		d, err := (&Config{Request: "POST " + w.URL + "/{{choice away}}", Redirects: 3, HTTP2: http2}).Open(t.Context(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		s, _ := d.Session()
+		defer s.Close()
+		for seq := range uint64(2) {
+			at := do(t, s, seq)
+			expect(t, at, drivers.Rejected, "http_302")
+			if at.Detail != "302 Found: not followed: foreign.test needs --allow" || !at.Answered || !at.Wire || at.Status != 302 {
+				t.Errorf("%+v", at)
+			}
+		}
+		gauges := map[string]float64{}
+		d.(drivers.Gauger).Gauges(func(name string, v float64) { gauges[name] = v })
+		if gauges["redirects"] != 0 {
+			t.Errorf("%v", gauges)
+		}
+	})
 }

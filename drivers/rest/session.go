@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"wringer/drivers"
@@ -16,7 +17,7 @@ type session struct {
 	requestBuffer
 	answer answer
 	reader reader
-	failed time.Duration // when the last transmission failed; 0: not noted
+	known  time.Duration // when the outcome of the last transmission was known; 0: not noted
 }
 
 // Do implements drivers.Session.
@@ -38,10 +39,8 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 // failed is the error that ended sending. The connection's buffer holds the bytes of the answer received so far.
 func (s *session) resume(ctx context.Context, op *drivers.Op, at *drivers.Attempt, rest []byte, failed error) {
 	err := s.attempt(ctx, s.d.env.Clock(), func(c *conn, ctx context.Context, _ []byte) error {
-		if failed != nil || len(rest) == 0 {
-			return failed
-		}
-		return c.send(ctx, rest)
+		c.rest = rest
+		return failed
 	})
 	if err != nil {
 		_ = s.render(s.d, op) // it may have to be sent again; it was rendered before
@@ -76,11 +75,11 @@ func (s *session) finish(ctx context.Context, op *drivers.Op, at *drivers.Attemp
 
 // settle sets the outcome of an attempt that was sent.
 func (s *session) settle(ctx context.Context, op *drivers.Op, at *drivers.Attempt, err error) {
-	at.Done = s.d.env.Clock()
+	at.Done = s.known
+	if s.known = 0; at.Done == 0 {
+		at.Done = s.d.env.Clock()
+	}
 	if err != nil {
-		if s.failed > 0 {
-			at.Done, s.failed = s.failed, 0
-		}
 		unanswered(ctx, at, err)
 		return
 	}
@@ -125,8 +124,8 @@ func (s *session) examine(ctx context.Context, err error) error {
 	if c.socket.sent.Load() == c.base {
 		return errStale
 	}
-	s.failed = s.d.env.Clock()
-	err = &reusedError{err, s.failed - c.since}
+	s.known = s.d.env.Clock()
+	err = &reusedError{err, s.known - c.since}
 	if s.d.client.resends && !s.d.env.Linked && c.socket.unread(ctx, c.base) {
 		return &unreadError{err}
 	}
@@ -155,6 +154,7 @@ func (p *requestBuffer) render(d *driver, op *drivers.Op) error {
 // attempt sends the request by send and reads the answer. It keeps the connection if that can be used again. It
 // returns errStale if nothing was sent.
 func (s *session) attempt(ctx context.Context, now time.Duration, send func(*conn, context.Context, []byte) error) error {
+	s.known = 0
 	err := s.conn.begin(ctx, s.d.env.Epoch().Add(now))
 	var early error
 	if err == nil {
@@ -165,7 +165,11 @@ func (s *session) attempt(ctx context.Context, now time.Duration, send func(*con
 			return errStale
 		}
 		// The peer may have answered although sending failed: a refusal before the end of a large body.
-		err = s.reader.read(ctx)
+		if rest := s.conn.takeRest(); len(rest) > 0 && early == nil {
+			early, err = s.readWhileWriting(ctx, rest)
+		} else {
+			err = s.reader.read(ctx)
+		}
 	}
 	if err != nil && early != nil && early != errEarly {
 		err = early
@@ -178,6 +182,32 @@ func (s *session) attempt(ctx context.Context, now time.Duration, send func(*con
 		s.drop()
 	}
 	return err
+}
+
+// readWhileWriting writes the rest of a request, and reads the answer at the same time. A peer may answer before the request is
+// whole, and read no further. An answer that refuses the request, and an end of the connection, end the writing; early
+// then says that the connection is of no further use.
+func (s *session) readWhileWriting(ctx context.Context, rest []byte) (early, err error) {
+	c := s.conn
+	if c.stop == nil {
+		if err := c.watch(ctx); err != nil {
+			return nil, err
+		}
+	}
+	written := make(chan error, 1)
+	go func() {
+		_, err := c.Write(rest)
+		written <- err
+	}()
+	err = s.reader.read(ctx)
+	s.known = s.d.env.Clock()
+	if err != nil || s.answer.status >= 300 {
+		_ = c.SetWriteDeadline(longAgo)
+	}
+	if early = <-written; errors.Is(early, os.ErrDeadlineExceeded) {
+		early = errEarly
+	}
+	return early, err
 }
 
 func (s *session) drop() {

@@ -271,7 +271,7 @@ func TestNoConnection(t *testing.T) {
 		"silence": {func(ctx context.Context, _, _ string) (net.Conn, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
-		}, drivers.CodeRefused},
+		}, drivers.CodeTimeout},
 	} {
 		for _, http2 := range []bool{false, true} {
 			env := drivertest.NewEnv(t, time.Now())

@@ -2,9 +2,15 @@ package rest
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
@@ -80,4 +86,48 @@ func (c *lastRead) Read(p []byte) (int, error) {
 	n := copy(p, c.text)
 	c.text = c.text[n:]
 	return n, io.EOF
+}
+
+// A connection that is not made in time is a time-out, and says of what. Nothing was sent.
+func TestConnectionNotMadeInTime(t *testing.T) {
+	hung := drivertest.ServeRaw(t, func(c *drivertest.RawConn) { c.Hang() })
+	onBothVersions(t, func(t *testing.T, http2 bool) {
+		for name, test := range map[string]struct {
+			config Config
+			dial   drivers.DialFunc
+			detail string
+		}{
+			"TLS handshake": {Config{Request: "https://" + hung.Address(), TLS: tlsconfig.Config{Insecure: true}}, nil, "the TLS handshake did not end in time"},
+			"dial": {Config{Request: "http://" + hung.Address()}, func(ctx context.Context, _, _ string) (net.Conn, error) {
+				<-ctx.Done()
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: ctx.Err()}
+			}, "the dial did not end in time"},
+			"dial, by the system": {Config{Request: "http://" + hung.Address()}, func(context.Context, string, string) (net.Conn, error) {
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ETIMEDOUT)}
+			}, "the dial did not end in time"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				env := drivertest.NewEnv(t, time.Now())
+				if test.dial != nil {
+					env.Dial = test.dial
+				}
+				test.config.HTTP2 = http2
+				d, err := test.config.Open(t.Context(), env)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer d.Close()
+				s, _ := d.Session()
+				defer s.Close()
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				defer cancel()
+				var at drivers.Attempt
+				s.Do(ctx, &drivers.Op{}, &at)
+				expect(t, at, drivers.Rejected, drivers.CodeTimeout)
+				if at.Wire || !strings.Contains(at.Detail, test.detail) {
+					t.Errorf("%+v", at)
+				}
+			})
+		}
+	})
 }

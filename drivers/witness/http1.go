@@ -142,7 +142,7 @@ func (h *http1Reader) responseWhole() error {
 	first := h.waiting[0]
 	h.waiting = h.waiting[:copy(h.waiting, h.waiting[1:])]
 	if first.marked {
-		h.conn.w.sink.Answered(first.mark)
+		h.conn.tellAnswered(first.mark)
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func (h *http2Reader) answerEnd(f *frame) error {
 		s.answered = true
 		h.settle(f.stream, s)
 		if s.marked {
-			h.conn.w.sink.Answered(s.mark)
+			h.conn.tellAnswered(s.mark)
 		}
 	}
 	return nil

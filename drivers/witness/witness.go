@@ -85,6 +85,14 @@ type conn struct {
 	writing  bool
 	early    []byte
 	earlyEnd bool
+	left     bool // the client has ended its side
+}
+
+// tellAnswered reports a complete answer, unless the client has ended its side. The caller holds c.mu.
+func (c *conn) tellAnswered(m drivers.Mark) {
+	if !c.left {
+		c.w.sink.Answered(m)
+	}
 }
 
 // earlyBound bounds the bytes of answers during one write.
@@ -172,8 +180,12 @@ func (c *conn) check(err error) {
 // The next methods are those that a link needs of a socket. conn offers no others of *net.TCPConn: the bytes of
 // ReadFrom, WriteTo or SyscallConn would not be copied.
 
-// CloseWrite ends the client's side in order.
+// CloseWrite ends the client's side in order. Later answers pass, but are not reported as Answered: a link tells the end of
+// a client in this way also when the client has left.
 func (c *conn) CloseWrite() error {
+	c.mu.Lock()
+	c.left = true
+	c.mu.Unlock()
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}

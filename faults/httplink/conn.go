@@ -14,8 +14,11 @@ import (
 	"wringer/faults/request"
 )
 
-// errShort ends a connection in order although more bytes were announced.
-var errShort = fmt.Errorf("short: %w", io.EOF)
+// Both end a connection in order: errShort although more bytes were announced, errLast after our own last answer.
+var (
+	errShort = fmt.Errorf("short: %w", io.EOF)
+	errLast  = fmt.Errorf("the last answer: %w", io.EOF)
+)
 
 // conn carries one connection. For HTTP/1.1 one goroutine carries requests and another answers. Answers have the
 // order of the requests, so an answer of our own waits for those before it.
@@ -192,7 +195,7 @@ func (c *conn) writeOurAnswers() error {
 			return err
 		}
 		if e.close {
-			return io.EOF
+			return errLast
 		}
 	}
 }

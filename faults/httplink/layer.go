@@ -3,6 +3,7 @@ package httplink
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -52,15 +53,15 @@ func (l *layer) Carry(client, target net.Conn, _ string) {
 	http2Spoken, err := isHTTP2(r)
 	var both sync.WaitGroup
 	switch {
-	case err != nil:
+	case err != nil && err != io.EOF:
 		c.End(err)
 	case http2Spoken:
 		s := newStreams(c)
-		both.Go(func() { c.End(s.requests(r)) })
-		both.Go(func() { c.End(s.answers()) })
+		both.Go(func() { c.Finish(target, s.requests(r)) })
+		both.Go(func() { c.Finish(client, s.answers()) })
 	default:
-		both.Go(func() { c.End(c.requests(r)) })
-		both.Go(func() { c.End(c.answers()) })
+		both.Go(func() { c.Finish(target, c.requests(r)) })
+		both.Go(func() { c.Finish(client, c.answers()) })
 	}
 	both.Wait()
 	c.releaseFaults()

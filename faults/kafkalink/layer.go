@@ -39,8 +39,8 @@ func (l *layer) logLeak(what string, err error) {
 func (l *layer) Carry(client, target net.Conn, address string) {
 	c := newConn(l, client, target, address)
 	var both sync.WaitGroup
-	both.Go(func() { c.End(c.requests()) })
-	both.Go(func() { c.End(c.answers()) })
+	both.Go(func() { c.Finish(target, c.requests()) })
+	both.Go(func() { c.Finish(client, c.answers()) })
 	both.Wait()
 	c.releaseFaults()
 }

@@ -87,7 +87,7 @@ func (c *conn) reset() {
 
 // CloseWrite ends this side's writing in order.
 func (c *conn) CloseWrite() error {
-	if c.isClosed() {
+	if c.Closed() {
 		return c.failed("close", net.ErrClosed)
 	}
 	finished, broken := c.out.over()
@@ -100,7 +100,7 @@ func (c *conn) CloseWrite() error {
 
 // CloseRead ends this side's reading; what comes later is lost.
 func (c *conn) CloseRead() error {
-	if c.isClosed() {
+	if c.Closed() {
 		return c.failed("close", net.ErrClosed)
 	}
 	c.in.deafen()
@@ -118,7 +118,8 @@ func (c *conn) SetLinger(sec int) error {
 	return nil
 }
 
-func (c *conn) isClosed() bool {
+// Closed reports whether this side was closed.
+func (c *conn) Closed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.closed

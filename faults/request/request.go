@@ -24,8 +24,9 @@ var ErrCut = errors.New("cut")
 type Ends struct {
 	Client, Target net.Conn
 
-	once  sync.Once
-	ended chan struct{}
+	once   sync.Once
+	ended  chan struct{}
+	halves atomic.Int32 // directions that have ended in order
 }
 
 // NewEnds returns the two ends of a connection.
@@ -44,6 +45,24 @@ func (e *Ends) End(why error) {
 			side.Close()
 		}
 	})
+}
+
+// Finish ends the direction towards side. After an end in order (why is nil or io.EOF itself) side is told that nothing more
+// comes, and the other direction goes on; both ends are closed once both directions have ended so, or the client has closed its own. Any other error ends the
+// connection as End does, and so does a side that cannot be told alone.
+func (e *Ends) Finish(side net.Conn, why error) {
+	if (why == nil || why == io.EOF) && (side == e.Client || !left(e.Client)) && e.halves.Add(1) < 2 {
+		if half, ok := side.(interface{ CloseWrite() error }); ok && !errors.Is(half.CloseWrite(), errors.ErrUnsupported) {
+			return
+		}
+	}
+	e.End(why)
+}
+
+// left reports whether a client is known to have closed its end, and not only its writing side.
+func left(client net.Conn) bool {
+	c, ok := client.(interface{ Left() bool })
+	return ok && c.Left()
 }
 
 // Ended is closed once the connection has ended.

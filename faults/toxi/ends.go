@@ -5,8 +5,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -122,12 +124,12 @@ func (s sink) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close passes on the end of the source: a reset, or an orderly close. A target that closed may still read; a client
-// that closed has left.
+// Close passes on the end of the source: a reset, or an end in order. The other direction goes on after an end in order:
+// who ended may still read. The connection is over once both directions are, or once the client has closed it.
 func (s sink) Close() error {
 	defer s.lane.flow.link.running.Done()
 	f, rule := s.lane.flow, s.lane.closeRule.Load()
-	switch half, ok := s.conn.(interface{ CloseWrite() error }); {
+	switch {
 	case f.over():
 		// The end was not the source's. Both ends are being closed, perhaps with a reset, which an orderly close must
 		// not overtake.
@@ -135,10 +137,55 @@ func (s sink) Close() error {
 		rule.finish(f)
 	case s.lane.reset.Load():
 		f.abort()
-	case s.lane.direction == fromTarget && ok:
-		_ = half.CloseWrite()
-	default:
+	case s.lane.direction == toTarget && closed(f.client), f.halves.Add(1) == 2, !closeWrite(s.conn):
 		f.end()
+	case s.lane.direction == toTarget:
+		f.link.clientEnded(f)
 	}
 	return nil
+}
+
+// closeWrite ends the writing side of a connection. It returns false if the connection has no writing side to end alone.
+func closeWrite(c net.Conn) bool {
+	half, ok := c.(interface{ CloseWrite() error })
+	return ok && !errors.Is(half.CloseWrite(), errors.ErrUnsupported)
+}
+
+// closed reports whether a connection of this process was closed; false if that is not known.
+func closed(c net.Conn) bool {
+	switch c := c.(type) {
+	case syscall.Conn:
+		raw, err := c.SyscallConn()
+		return err != nil || raw.Control(func(uintptr) {}) != nil
+	case interface{ Closed() bool }:
+		return c.Closed()
+	}
+	return false
+}
+
+// maxClientEnded bounds the connections of a link whose clients have ended while their targets have not.
+const maxClientEnded = 512
+
+// clientEnded registers a connection whose client has ended. A client of another process that closed looks like one that
+// only ended its writing side. So a target that does not answer would keep a connection for every client that gave up: beyond a bound the
+// connection whose client ended first is closed.
+func (l *Link) clientEnded(f *flow) {
+	if oldest := l.registerEnded(f); oldest != nil {
+		oldest.end()
+	}
+}
+
+// registerEnded returns the connection to close; nil: none.
+func (l *Link) registerEnded(f *flow) (oldest *flow) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.ended) >= maxClientEnded {
+		l.ended = slices.DeleteFunc(l.ended, (*flow).over)
+	}
+	if len(l.ended) >= maxClientEnded {
+		oldest = l.ended[0]
+		l.ended = slices.Delete(l.ended, 0, 1)
+	}
+	l.ended = append(l.ended, f)
+	return oldest
 }

@@ -16,7 +16,8 @@ type flow struct {
 	reached   string // the address of the far end; empty before there is one
 	born      time.Time
 	near, far net.Conn
-	free      func() // called when both ends are closed; may be nil
+	client    net.Conn // the other end of near; nil: not of this process
+	free      func()   // called when both ends are closed; may be nil
 	lanes     [2]*lane
 
 	// requests counts the requests. answered: a byte came from the target since the last request began.
@@ -27,6 +28,7 @@ type flow struct {
 	// probing: bytes go through the lanes even without a fault.
 	probing bool
 
+	halves atomic.Int32 // directions that have ended in order
 	ending sync.Once
 	ended  chan struct{} // closed once both ends are; bytes still in the lanes are lost
 

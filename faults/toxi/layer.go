@@ -2,6 +2,7 @@ package toxi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
@@ -47,12 +48,37 @@ func (l *Link) overLayer(ctx context.Context, far net.Conn, address string) (net
 		far.Close()
 		return nil, err
 	}
-	if err := l.runLayer(layer, near, far, address, func() {}); err != nil {
+	if err := l.runLayer(layer, layered{near, client}, far, address, func() {}); err != nil {
 		client.Close()
 		near.Close()
 		return nil, err
 	}
 	return client, nil
+}
+
+// layered is the layer's end of a client's connection. It can tell whether the client has closed the other end.
+type layered struct {
+	net.Conn
+	client net.Conn
+}
+
+// Left reports whether the client has closed its end.
+func (c layered) Left() bool { return closed(c.client) }
+
+// CloseWrite ends the writing side.
+func (c layered) CloseWrite() error {
+	if !closeWrite(c.Conn) {
+		return errors.ErrUnsupported
+	}
+	return nil
+}
+
+// SetLinger is that of *net.TCPConn.
+func (c layered) SetLinger(sec int) error {
+	if tcp, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
+		return tcp.SetLinger(sec)
+	}
+	return errors.ErrUnsupported
 }
 
 // runLayer runs the layer on a connection to address, and calls free at its end. On an error it closes far and leaves

@@ -36,6 +36,7 @@ type Link struct {
 
 	mu     sync.Mutex // held to change the fields below, and active
 	flows  map[*flow]struct{}
+	ended  []*flow // whose clients have ended, in this order; some are over
 	serial atomic.Uint64
 	layer  atomic.Pointer[placedLayer] // set before the first connection
 
@@ -125,6 +126,7 @@ func (l *Link) joinClient(ctx context.Context, f *flow, far net.Conn) (client ne
 		far.Close()
 		return nil, err
 	}
+	f.client = client
 	f.joins(near, far)
 	if err := l.join(f); err != nil {
 		for _, c := range []net.Conn{client, near, far} {

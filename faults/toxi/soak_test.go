@@ -112,7 +112,7 @@ func soakSwitches(t *testing.T, l *Link, switches int) {
 	for _, f := range all {
 		heal(t, f)
 		if !f.Bite().Bit {
-			t.Logf("%s never bit", f.config.words())
+			t.Logf("%s touched no traffic", f.config.words())
 		}
 	}
 }

@@ -23,6 +23,8 @@ type Fault struct {
 	mu    sync.Mutex
 	made  bool         // the server was asked for a change, and the change is not known to be undone
 	noted func() error // records in the journal that the change was undone
+	watch *watch       // nil while not in force
+	lapse error        // why the fault was not in force for a part of its time
 }
 
 // toxicName makes a random name of 26 letters and digits (128 bits).
@@ -78,6 +80,7 @@ func (f *Fault) Inject(ctx context.Context) error {
 	if err := ctx.Err(); err != nil || f.made {
 		return err
 	}
+	f.lapse = nil
 	if f.config.Down {
 		// A proxy that was down before must stay down after healing.
 		if p, err := f.server.proxy(ctx, f.config.Proxy); err != nil {
@@ -94,7 +97,11 @@ func (f *Fault) Inject(ctx context.Context) error {
 	if err := f.tap.Inject(ctx); err != nil {
 		return err
 	}
-	return f.apply(ctx)
+	if err := f.apply(ctx); err != nil {
+		return err
+	}
+	f.watch, err = f.startWatch(ctx)
+	return err
 }
 
 func (f *Fault) apply(ctx context.Context) error {
@@ -119,11 +126,22 @@ func (f *Fault) Heal(ctx context.Context) error {
 	if !f.made {
 		return nil
 	}
+	if f.watch != nil {
+		f.lapse = f.watch.end(ctx)
+		f.watch = nil
+	}
 	if err := errors.Join(f.tap.Heal(ctx), f.undo().on(ctx, f.server)); err != nil {
 		return err
 	}
 	f.made = false
 	return f.noted()
+}
+
+// Lapse implements faults.Watched.
+func (f *Fault) Lapse() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lapse
 }
 
 // Probe implements faults.Fault. It returns nil if the server no longer has the toxic, or has the proxy up again.

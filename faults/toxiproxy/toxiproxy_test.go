@@ -283,9 +283,12 @@ func TestJournal(t *testing.T) {
 	for _, c := range []Config{{Toxic: "timeout", Attributes: map[string]any{"timeout": 0}}, {Down: true}} {
 		path := filepath.Join(t.TempDir(), "journal")
 		j := faults.NewJournal(path, nil)
-		if err := r.open(t, c, j).Inject(t.Context()); err != nil {
+		f := r.open(t, c, j)
+		if err := f.Inject(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		f.watch.stop() // it died with the run
+		f.watch.ended.Wait()
 		if err := j.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -2,8 +2,8 @@ package recordtest
 
 import "wringer/reports"
 
-// Phased is Pass with phases and named steps: peak lies around a fault, late after the faults, and the rates of two streams
-// have steps, of which one name is the same.
+// Phased is Pass with phases and named steps. The phase peak lies around a fault, late after the faults. The rates of two
+// streams have steps, and both have a step of one name.
 func Phased() *reports.Record {
 	run := blank()
 	const baseline, slow, lost = "baseline", "after slow-broker", "after lost-answers"

@@ -70,9 +70,12 @@ const touchedNothing = "no traffic"
 func touched(f *reports.Fault) string {
 	var met []string
 	if f.Connections != nil {
-		what := "connections"
+		what := "connection"
 		if f.Part != nil {
-			what = "requests"
+			what = "request"
+		}
+		if *f.Connections != 1 {
+			what += "s"
 		}
 		met = append(met, reports.Count(*f.Connections)+" "+what)
 	}

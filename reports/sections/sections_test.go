@@ -208,7 +208,7 @@ func TestFaultsByStream(t *testing.T) {
 }
 
 func TestWhatAFaultWasOnAndTouched(t *testing.T) {
-	link, own, part, n := "payments/leader(orders,0)", "payments/broker-2", "stock", int64(3)
+	link, own, part, n, one := "payments/leader(orders,0)", "payments/broker-2", "stock", int64(3), int64(1)
 	for _, c := range []struct {
 		fault       reports.Fault
 		on, touched string
@@ -219,6 +219,8 @@ func TestWhatAFaultWasOnAndTouched(t *testing.T) {
 			"link payments/broker-2", "3 B (1 B to the target, 2 B from it)"},
 		{reports.Fault{Part: &part, Bit: true, Connections: &n, Bytes: &n, ToTarget: &reports.Passage{Bytes: 3}, FromTarget: &reports.Passage{}},
 			"part stock", "3 requests, 3 B to the target"},
+		{reports.Fault{Part: &part, Bit: true, Connections: &one}, "part stock", "1 request"},
+		{reports.Fault{Link: &own, Bit: true, Connections: &one}, "link payments/broker-2", "1 connection"},
 		{reports.Fault{Connections: &n}, "", "no traffic"},
 	} {
 		s := sections.Faults(&reports.Run{Faults: []reports.Fault{c.fault}})

@@ -68,10 +68,14 @@ func (s *sheet) verdict(run *reports.Run) {
 	s.part(sections.Gates(run))
 }
 
-// headline writes the verdict with its reason. The other reasons stand with the gates, faults and validity from which they come.
+// headline writes the verdict with its reason, and of a failed run what makes the run itself inconclusive. The other reasons
+// stand with the gates, faults and validity from which they come.
 func (s *sheet) headline(run *reports.Run) {
 	s.mark(run.Verdict, strings.ToUpper(string(run.Verdict))+"  "+run.Name)
 	s.wrap("  ", run.Headline())
+	if v := &run.Validity; run.Verdict == reports.Fail && v.Verdict == reports.Inconclusive && len(v.Why) > 0 {
+		s.wrap("  ", "the run itself is inconclusive: "+v.Why[0])
+	}
 }
 
 // end writes the findings, the run's identity and the validity, and hands the sheet over.
@@ -179,7 +183,7 @@ func (s *sheet) load(all []sections.Section) {
 	}
 }
 
-// evidence writes how much evidence the record keeps.
+// evidence says how much evidence the record keeps, with the first example of each kind.
 func (s *sheet) evidence(all []sections.Section) {
 	if len(all) == 0 {
 		return
@@ -187,5 +191,26 @@ func (s *sheet) evidence(all []sections.Section) {
 	s.title("Evidence", "")
 	for _, section := range all {
 		s.wrap("  ", section.Title+": "+section.Aside)
+		s.example(&section)
 	}
+}
+
+// example writes the operation of the first row, when it was due, and why it is a violation.
+func (s *sheet) example(p *sections.Section) {
+	if len(p.Rows) == 0 {
+		return
+	}
+	r := &p.Rows[0]
+	line := r.Label
+	for i := range r.Cells {
+		if text := r.Cells[i].Sentence(); text != "" {
+			switch p.Head[i+1].Name {
+			case "due":
+				line += ", due at " + text
+			case "why":
+				line += ": " + text
+			}
+		}
+	}
+	s.wrap("    ", "for example "+line)
 }

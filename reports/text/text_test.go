@@ -129,3 +129,17 @@ func TestAWideTableBreaks(t *testing.T) {
 		}
 	}
 }
+
+// A violation stands beside whatever made the run itself inconclusive, and the first lines say both.
+func TestAFailureOfAnInconclusiveRun(t *testing.T) {
+	rec := recordtest.Fail()
+	rec.Run.Validity.Verdict, rec.Run.Validity.Why = reports.Inconclusive, []string{"the load generator was saturated in 9 seconds of stream orders"}
+	head, _, _ := strings.Cut(rendered(t, rec, Options{Width: 132}), "Gates")
+	if !strings.Contains(head, "the run itself is inconclusive: the load generator was saturated in 9 seconds") {
+		t.Errorf("the first lines hide it:\n%s", head)
+	}
+	rec.Run.Verdict = reports.Inconclusive
+	if head, _, _ := strings.Cut(rendered(t, rec, Options{Width: 132}), "Gates"); strings.Contains(head, "the run itself") {
+		t.Errorf("the verdict says it already:\n%s", head)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"wringer/drivers"
 	"wringer/faults"
 )
 
@@ -39,6 +40,9 @@ func (b beyond) Error() string {
 	return fmt.Sprintf("%s is neither on this machine nor in a private network: add --allow %s if it may be loaded", b.host, b.host)
 }
 
+// Is makes it a drivers.ErrOutside.
+func (b beyond) Is(target error) bool { return target == drivers.ErrOutside }
+
 func newBounds(allowed []string, strict bool) *bounds {
 	return &bounds{allowed: allowed, strict: strict, resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
 		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
@@ -65,7 +69,7 @@ func (b *bounds) check(ctx context.Context, network, address string) error {
 		if known == nil {
 			return nil
 		}
-		return known.(beyond)
+		return b.forbid(ctx, known.(beyond))
 	}
 	local, err := b.local(ctx, host)
 	switch {
@@ -77,6 +81,14 @@ func (b *bounds) check(ctx context.Context, network, address string) error {
 	}
 	outside := beyond{host, b.strict}
 	b.known.Store(host, outside)
+	return b.forbid(ctx, outside)
+}
+
+// forbid ends the run, unless the target named the host: then only the dial fails.
+func (b *bounds) forbid(ctx context.Context, outside beyond) error {
+	if drivers.IsNamedByTarget(ctx) {
+		return outside
+	}
 	if b.broken.CompareAndSwap(nil, &outside) {
 		if stop := b.stop.Load(); stop != nil {
 			(*stop)(outside)

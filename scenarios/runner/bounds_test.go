@@ -66,3 +66,23 @@ func TestRunKeepsItsBounds(t *testing.T) {
 		}
 	})
 }
+
+// A host that the target names fails its own dial. The run goes on, and ends only for a host that the scenario names.
+func TestHostThatTheTargetNames(t *testing.T) {
+	b := newBounds(nil, false)
+	ended := false
+	stop := context.CancelCauseFunc(func(error) { ended = true })
+	b.stop.Store(&stop)
+	named := drivers.NamedByTarget(t.Context())
+	for range 2 {
+		if err := b.check(named, "tcp", "1.1.1.1:80"); !errors.Is(err, drivers.ErrOutside) {
+			t.Errorf("dialled: %v", err)
+		}
+	}
+	if b.err() != nil || ended {
+		t.Errorf("the run ended: %v", b.err())
+	}
+	if err := b.check(t.Context(), "tcp", "1.1.1.1:80"); err == nil || b.err() == nil || !ended {
+		t.Errorf("%v, the run's error %v", err, b.err())
+	}
+}

@@ -25,8 +25,8 @@ type member struct {
 	checks   []reports.Check
 	plan     *judge.Plan
 	tally    *judge.Tally
-	// summed holds, by name, the measures of the windows that did not change since they were summed up: a partial record is
-	// made each second, and summing up is slow (0.2 ms a window).
+	// summed holds, by name, the measures of the windows that did not change since their last sum. A partial record is made
+	// each second, and summing up is slow (0.2 ms per window).
 	summed map[string]summed
 }
 

@@ -33,8 +33,8 @@ expect:
   - orders.lost == 0
 `
 
-// TestRecordAgreesWithTheShopsAudit runs against a shop that counts for itself: what the record says was seen, repeated and
-// acked is what the shop did, to the unit.
+// TestRecordAgreesWithTheShopsAudit runs against a shop that counts for itself. The record's counts of seen, repeated and acked
+// operations are exactly the shop's.
 func TestRecordAgreesWithTheShopsAudit(t *testing.T) {
 	several(t)
 	for _, defects := range [][]string{nil, {shop.NoDedupe}, {shop.PublishTwice}} {

@@ -16,7 +16,7 @@ import (
 	"wringer/reports"
 )
 
-// runKafka runs a scenario of one Kafka stream for two seconds; more stands in its `kafka:`.
+// runKafka runs a scenario of one Kafka stream for two seconds; more is added to its `kafka:`.
 func runKafka(t *testing.T, addresses, topic, more string) (record string, code int, said string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -42,7 +42,7 @@ expect:
 	}
 }
 
-// ended says whether a run ended with a code, or came to nothing because the machine was too busy for the generator.
+// ended reports whether a run ended with a code, or decided nothing because the machine was too busy for the load generator.
 func ended(code, want int, said string) bool {
 	return code == want || code == reports.ExitInconclusive && strings.Contains(strings.Join(strings.Fields(said), " "), "the load generator was saturated")
 }
@@ -82,7 +82,7 @@ func login(user, password string) string {
 
 func addresses(c *kfake.Cluster) string { return strings.Join(c.ListenAddrs(), ",") }
 
-// What is wrong with the cluster is named before anything is sent.
+// An error of the cluster is named before anything is sent.
 func TestKafkaThatCannotBeUsed(t *testing.T) {
 	checkedScenario(t, light)
 	plain, guarded := newTopic(t, nil), guarded(t)
@@ -109,7 +109,7 @@ func TestKafkaThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// A login that may not write, or not read: everything is rejected, or unknown, and nothing is lost.
+// A login that may not write, or not read: all operations are rejected, or unknown, and none is lost.
 func TestKafkaThatDenies(t *testing.T) {
 	checkedScenario(t, light)
 	c := guarded(t)
@@ -126,7 +126,7 @@ func TestKafkaThatDenies(t *testing.T) {
 	}
 }
 
-// during does something once the run has put a record into the topic.
+// during calls a function once the run has put a record into the topic.
 func during(t *testing.T, c *kfake.Cluster, do func()) (wait func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -146,7 +146,7 @@ func during(t *testing.T, c *kfake.Cluster, do func()) (wait func()) {
 	return func() { cancel(); <-done }
 }
 
-// Records of others, with an identity or without, are foreign: never unexpected, never lost, never copies.
+// Foreign records, with an identity or without, are foreign: never unexpected, never lost, never copies.
 func TestKafkaForeignRecords(t *testing.T) {
 	checkedScenario(t, light)
 	c := newTopic(t, nil)
@@ -176,7 +176,7 @@ func TestKafkaForeignRecords(t *testing.T) {
 	}
 }
 
-// What was removed before it was read is unknown, not lost; the record says what removed it.
+// A record that was removed before it was read is unknown, not lost. The run's record names the cause.
 func TestKafkaThatForgets(t *testing.T) {
 	checkedScenario(t, light)
 	for name, tt := range map[string]struct {
@@ -188,7 +188,7 @@ func TestKafkaThatForgets(t *testing.T) {
 		"compaction": {map[string]string{"cleanup.policy": "compact"}, func(c *kfake.Cluster) error { c.Compact(); return nil }, "the topic is compacted"},
 	} {
 		c := newTopic(t, tt.config)
-		// The reader comes to nothing until the records are gone.
+		// The reader gets nothing until the records are gone.
 		held := make(chan struct{})
 		c.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
 			c.KeepControl()

@@ -55,7 +55,7 @@ func newBrokers(t *testing.T) *kfake.Cluster {
 	return c
 }
 
-// The leader of one partition is cut off: a third of the records fails, and the record tells which broker it was.
+// The leader of one partition is cut off: a third of the records fails, and the run's record names the broker.
 func TestFaultOnALeader(t *testing.T) {
 	checkedScenario(t, usual)
 	c := newBrokers(t)
@@ -68,7 +68,7 @@ func TestFaultOnALeader(t *testing.T) {
 	if !f.Bit || !f.Healed || f.Peer != want || f.Place() != "link payments/leader(payments,1), which was "+want {
 		t.Errorf("bit %v, healed %v, on %s; want %s", f.Bit, f.Healed, f.Place(), want)
 	}
-	// A third is cut off, and what was sent shortly before as well.
+	// A third is cut off, and so are records that were sent shortly before.
 	m := run.Streams["payments"].Windows["cut"]
 	if failed := float64(m.Offered-m.Acked) / float64(m.Offered); failed < 0.1 || failed > 0.7 {
 		t.Errorf("%.0f%% of the records failed while one of three brokers was cut off", 100*failed)

@@ -11,15 +11,15 @@ import (
 	"wringer/reports"
 )
 
-// realDefects are the scenarios of scenarios/defects that run in real time too, where a group's heartbeats and commits meet its
-// fetches as they do not in virtual time: what must fail, and the count that is above 0 in the window in which most of it lies.
-// TestDefectScenarios runs all of them.
+// realDefects are the scenarios of scenarios/defects that run in real time too. There a group's heartbeats and commits meet its
+// fetches, as they do not in virtual time. Each names the failing gate, and the count above 0 in the window with most of the
+// defect. TestDefectScenarios runs all scenarios.
 var realDefects = map[string]struct{ gate, window, count string }{
 	"redeliver": {"orders.effect_duplicates == 0", "crashes", "redelivered"},
 }
 
-// TestDefects runs a defect's scenario twice: as shipped it fails, for its own reason; without its defect it passes. It runs the
-// command as users have it: under the race detector the embedded shop takes five times the CPU, and two of them at once saturate the
+// TestDefects runs a defect's scenario twice. As shipped it fails, for its own reason; without its defect it passes. It runs
+// the command as users have it: under the race detector the embedded shop takes five times the CPU, and two shops saturate the
 // load generator.
 func TestDefects(t *testing.T) {
 	several(t)
@@ -51,7 +51,7 @@ func defective(t *testing.T, bin binary, name, file string) {
 	counted(t, rec, want.window, want.count)
 }
 
-// brief cuts the drain of a scenario of which only the failure is wanted.
+// brief shortens the drain of a scenario that only has to fail.
 func brief(t *testing.T, file string) string {
 	t.Helper()
 	src, err := os.ReadFile(file)
@@ -96,7 +96,7 @@ func counted(t *testing.T, rec *reports.Record, window, count string) {
 	t.Errorf("no evidence of kind %s in %s among %d violations", kind, window, len(rec.Violations))
 }
 
-// honest runs the scenario with its defect taken out.
+// honest runs the scenario without its defect.
 func honest(t *testing.T, bin binary, name, file string) {
 	src, err := os.ReadFile(file)
 	if err != nil {
@@ -114,8 +114,8 @@ func honest(t *testing.T, bin binary, name, file string) {
 	passes(t, bin, file)
 }
 
-// passes runs a scenario that must pass. Where the machine itself was too busy the run says so and decides nothing: it is
-// run again.
+// passes runs a scenario that must pass. If the machine itself was too busy, the run says so and decides nothing: it is run
+// again.
 func passes(t *testing.T, bin binary, file string) {
 	t.Helper()
 	dir := t.TempDir()

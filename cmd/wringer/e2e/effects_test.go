@@ -19,8 +19,8 @@ import (
 	"wringer/reports"
 )
 
-// From an order to its shipment: a part that freezes for three seconds delays what was due meanwhile, by half of that in the
-// middle, while every order is answered as before.
+// From an order to its shipment: a part that freezes for three seconds delays the effects due meanwhile, the median by half of
+// that. Every order is answered as before.
 func TestEffectsOfAFrozenPart(t *testing.T) {
 	checkedScenario(t, usual)
 	src, err := os.ReadFile("../../../scenarios/effects.yaml")
@@ -44,7 +44,7 @@ func TestEffectsOfAFrozenPart(t *testing.T) {
 	}
 }
 
-// late is a REST service that answers at once, and publishes so long after.
+// late is a REST service that answers at once, and publishes later.
 type late struct {
 	client *kgo.Client
 	delay  time.Duration
@@ -69,8 +69,8 @@ func (l *late) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusCreated)
 }
 
-// A REST operation against a Kafka topic: what the service publishes 150 ms late takes at least that, though its answers do
-// not, and what it forgets is no good time at any limit.
+// A REST operation against a Kafka topic. An effect that the service publishes 150 ms late takes at least that time, although
+// its answers do not. An effect that the service forgets misses every limit.
 func TestEffectsAcrossProtocols(t *testing.T) {
 	several(t)
 	for name, c := range map[string]struct {

@@ -33,7 +33,7 @@ expect:
 `
 
 // TestFreezeOverHTTP freezes a real server for 2 s of 12 s, at 100 requests a second: p99 is 1.88 s by arithmetic. A cap on
-// what is in flight, behind which other tools hide the freeze, does not pass.
+// operations in flight, with which other tools hide the freeze, fails the test.
 func TestFreezeOverHTTP(t *testing.T) {
 	checkedScenario(t, light)
 	rec := freeze(t)

@@ -11,8 +11,9 @@ import (
 	"wringer/reports"
 )
 
-// TestInner runs one scenario of scenarios/inner in real time, as shipped and without its weakness. It runs the command as users
-// have it: these scenarios judge response times. All of them run in virtual time (TestInnerScenarios in package main).
+// TestInner runs one scenario of scenarios/inner in real time, as shipped and without its weakness. It runs the command as
+// users have it, because these scenarios judge response times. All of them run in virtual time (TestInnerScenarios in package
+// main).
 func TestInner(t *testing.T) {
 	several(t)
 	bin := buildCommand(t)
@@ -44,8 +45,8 @@ func TestInner(t *testing.T) {
 	})
 }
 
-// decided runs a scenario. Where the machine itself was too busy, for the generator or for the target before anything was
-// broken, the run shows nothing: it is run again.
+// decided runs a scenario. If the machine was too busy, for the load generator or for the target before the first fault, the
+// run shows nothing: it is run again.
 func decided(t *testing.T, bin binary, name, src string) *reports.Run {
 	t.Helper()
 	dir := t.TempDir()
@@ -84,7 +85,7 @@ func showsWhatBroke(t *testing.T, run *reports.Run, link string, suffered, well 
 		}
 	}
 	for _, name := range well {
-		// A bad second may be the machine's; errors are not.
+		// The machine may cause a bad second, but no errors.
 		if m := run.Streams[name].Windows[f.Name]; m.Offered == 0 || m.Acked*100 < m.Offered*99 {
 			t.Errorf("%s has %d of %d acked, and is on no path over %s", name, m.Acked, m.Offered, link)
 		}

@@ -42,8 +42,8 @@ func (s suite) Run() int {
 	defer os.RemoveAll(dir)
 	builds = dir
 	code := s.m.Run()
-	// Encoding a fetch, sarama marks a meter of go-metrics' global registry, which starts a goroutine that never ends: one
-	// a process, and nothing of a run's.
+	// When it encodes a fetch, sarama marks a meter in go-metrics' global registry. The registry starts one goroutine per
+	// process that never ends. It is no leak of a run.
 	arbiter := goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")
 	if err := goleak.Find(arbiter); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, "goroutines left behind:", err)
@@ -61,7 +61,7 @@ var builds string
 // plain is the command as users have it. Under the race detector the embedded shop takes five times the CPU.
 var plain = sync.OnceValues(func() (binary, error) { return build("wringer") })
 
-// checked is the command with the race detector, where these tests have it.
+// checked is the command with the race detector, if these tests have it.
 var checked = sync.OnceValues(func() (binary, error) {
 	if !tier.Raced() {
 		return plain()
@@ -107,7 +107,7 @@ func (b binary) run(t *testing.T, args ...string) (code int, stdout, stderr stri
 	return cmd.ProcessState.ExitCode(), out.String(), err.String()
 }
 
-// wringer runs the command to its end, with the race detector where this test has it.
+// wringer runs the command to its end, with the race detector if this test has it.
 func wringer(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	return built(t, checked).run(t, args...)
@@ -124,7 +124,7 @@ func loadRecord(t *testing.T, dir string) *reports.Record {
 	return rec
 }
 
-// onceMore says whether a run that decided nothing, for the machine was too busy, is to be tried again.
+// onceMore reports whether a run that decided nothing, because the machine was too busy, is to be repeated.
 func onceMore(t *testing.T, try int, rec *reports.Record) bool {
 	again := try < 5 && (strings.Contains(strings.Join(rec.Run.Validity.Why, "\n"), "the load generator was saturated") || starved(rec.Run))
 	if again {
@@ -133,8 +133,8 @@ func onceMore(t *testing.T, try int, rec *reports.Record) bool {
 	return again
 }
 
-// starved says whether the machine was too busy for the target: the run broke nothing for that, or all that failed are the errors
-// before the first fault.
+// starved reports whether the machine was too busy for the target: the run injected no fault for this reason, or its only
+// failures are errors before the first fault.
 func starved(run *reports.Run) bool {
 	if strings.Contains(strings.Join(run.Validity.Why, "\n"), "the target was not healthy before anything was broken") {
 		return true

@@ -11,8 +11,8 @@ import (
 	"wringer/reports"
 )
 
-// The shipped scenarios of streams that only consume pass on the honest shop, and with workers that commit after their work.
-// A shop that publishes twice is caught, and so are workers that lose what dies in hand, and those that get it twice.
+// The shipped scenarios of consuming streams pass on the honest shop, and with workers that commit after their work. A shop
+// that publishes twice fails, and so do workers that lose records when they die, or get records twice.
 func TestPublished(t *testing.T) {
 	several(t)
 	bin := buildCommand(t)

@@ -17,11 +17,11 @@ import (
 	"wringer/reports"
 )
 
-// retiring is an HTTP/2 target that retires each connection, in good order, once it has taken some requests: it says so (GOAWAY),
-// answers those, and turns away what comes after. It counts for itself.
+// retiring is an HTTP/2 target that retires each connection, in good order, once the connection has taken some requests. It
+// sends GOAWAY, answers the requests taken, and refuses later ones. It counts for itself.
 type retiring struct {
 	each   int  // requests taken by a connection
-	closes bool // its side at once behind the last answer; else it leaves that to the client
+	closes bool // it closes its side at once after the last answer; otherwise the client closes
 
 	mu      sync.Mutex
 	taken   map[string]int // by mark
@@ -36,7 +36,7 @@ func startRetiring(t *testing.T, each int, closes bool) *retiring {
 	return r
 }
 
-// serve reads frames until the client closes, so that all that reached the socket is counted.
+// serve reads frames until the client closes, so that it counts everything that reached the socket.
 func (r *retiring) serve(c *drivertest.RawConn) {
 	if !c.Skip(len(http2.ClientPreface)) {
 		return
@@ -143,9 +143,9 @@ expect:
 
 const retiringProto = `syntax = "proto3"; package t; message M {} service Service { rpc Call(M) returns (M); }`
 
-// TestRetiredConnections: a target that retires its connections costs no operation, and to the unit all that reached its socket is an
-// arrival, the requests that it turned away too. Not arrived is at most what was turned away: what a client had begun to send
-// when it heard of the end, and never sent or could not.
+// TestRetiredConnections: a target that retires its connections costs no operation. Every request that reached its socket is
+// exactly one arrival, refused requests included. Not arrived is at most the number of refused ones: requests that the client
+// had begun when it heard of the end, and could not send.
 func TestRetiredConnections(t *testing.T) {
 	several(t)
 	for _, closes := range []bool{false, true} {
@@ -172,7 +172,7 @@ func TestRetiredConnections(t *testing.T) {
 	}
 }
 
-// agrees compares what a stream's record says with the target's own account.
+// agrees compares a stream's record with the target's own account.
 func (r *retiring) agrees(t *testing.T, stream string, m *reports.Measures) {
 	t.Helper()
 	taken, turned := r.of(stream)

@@ -10,8 +10,8 @@ import (
 	"wringer/drivers/drivertest/tier"
 )
 
-// capacity is what the scenarios of all tests may use at once, in hundredths of a processor: three usual ones on two processors.
-// The rest is for the seconds in which a run uses more than its share.
+// capacity is the share that the scenarios of all tests may use at once, in hundredths of a processor: three usual ones on two
+// processors. The rest is for the seconds in which a run uses more than its share.
 var capacity = int64(60 * runtime.NumCPU())
 
 var slots = semaphore.NewWeighted(capacity)
@@ -22,28 +22,28 @@ const (
 	usual = 40 // the embedded shop, or three brokers, and some hundred operations a second
 )
 
-// several is how a test begins whose subtests are scenarios.
+// several begins a test whose subtests are scenarios.
 func several(t *testing.T) {
 	t.Helper()
 	tier.Slow(t, "runs whole scenarios in real time")
 	t.Parallel()
 }
 
-// scenario is how a test begins that runs scenarios, one after the other. The test waits until a share of the machine is free, and
-// gives it back when the test ends. -short leaves the test out.
+// scenario begins a test that runs scenarios, one after the other. The test waits until a share of the machine is free, and
+// returns it at its end. -short leaves the test out.
 func scenario(t *testing.T, share int64) {
 	t.Helper()
 	several(t)
 	acquire(t, share)
 }
 
-// checkedScenario is scenario for runs of the command that has the race detector, where the tests have it.
+// checkedScenario is scenario for runs of the command with the race detector, if the tests have it.
 func checkedScenario(t *testing.T, share int64) {
 	t.Helper()
 	scenario(t, checkedShare(share))
 }
 
-// checkedShare is what a share becomes under the race detector, where the tests have it: a run takes 1.5 to 2 times the CPU.
+// checkedShare is a share under the race detector, if the tests have it: a run takes 1.5 to 2 times the CPU.
 func checkedShare(share int64) int64 {
 	if tier.Raced() {
 		return share * 3 / 2
@@ -61,8 +61,8 @@ func acquire(t *testing.T, share int64) {
 	t.Cleanup(give)
 }
 
-// take waits until a share is free. A share larger than the machine is the whole machine. Shares are given in the order in which the
-// tests ask for them.
+// take waits until a share is free. A share larger than the machine is the whole machine. Shares are given in the order in
+// which the tests ask for them.
 func take(ctx context.Context, share int64) (give func(), err error) {
 	share = min(share, capacity)
 	if err := slots.Acquire(ctx, share); err != nil {

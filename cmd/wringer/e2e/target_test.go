@@ -65,7 +65,7 @@ func TestHostileTargetsNeverPass(t *testing.T) {
 	for name, handle := range hostile {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			checkedScenario(t, light)
-			// A target that answers fast, only never well, meets what asks for fast answers alone.
+			// A target that answers fast, but never well, violates gates that ask for fast answers alone.
 			never(t, drivertest.ServeRaw(t, handle).Address(), name == "refuses politely")
 		})
 	}
@@ -77,7 +77,7 @@ func TestHostileTargetsNeverPass(t *testing.T) {
 	})
 }
 
-// never runs a scenario of which no gate may pass; the last three may where the target answers.
+// never runs a scenario of which no gate may pass; the last three may if the target answers.
 func never(t *testing.T, address string, answers bool) {
 	t.Helper()
 	dir := t.TempDir()

@@ -18,7 +18,7 @@ import (
 	"wringer/reports"
 )
 
-// ledgerTarget is a target that counts what arrives, and treats its clients badly by turns.
+// ledgerTarget is a target that counts arrivals, and treats its clients badly in turns.
 type ledgerTarget struct {
 	seed uint64
 	over chan struct{}
@@ -89,9 +89,9 @@ expect:
   - plain.arrived_twice > 0
 `
 
-// TestWitnessAgreesWithTheTarget runs against a target that counts for itself, through faults, resets, silence and retries:
-// what the record says has arrived is what the target got, to the unit. No frames are lost, only late: a client that finds its
-// HTTP/2 connection broken resets it, and what the target had not read by then is gone from its socket.
+// TestWitnessAgreesWithTheTarget runs against a target that counts for itself, through faults, resets, silence and retries. The
+// record's arrivals are exactly the requests that the target got. Frames come late, and none is lost: a client that finds its
+// HTTP/2 connection broken resets it, and frames that the target had not read by then are gone from its socket.
 func TestWitnessAgreesWithTheTarget(t *testing.T) {
 	several(t)
 	for seed := range uint64(3) {
@@ -132,7 +132,7 @@ func TestWitnessAgreesWithTheTarget(t *testing.T) {
 	}
 }
 
-// agrees compares what the witness of a stream saw with the target's own account.
+// agrees compares the witness's counts of a stream with the target's own account.
 func (l *ledgerTarget) agrees(t *testing.T, stream string, w *reports.Witness) {
 	t.Helper()
 	var arrivals, whole, operations, twice, most int64
@@ -177,7 +177,7 @@ expect:
   - a.arrivals > 0
 `
 
-// A witness that cannot read what passes decides nothing.
+// A witness that cannot read the traffic decides nothing.
 func TestBlindWitnessIsInconclusive(t *testing.T) {
 	checkedScenario(t, light)
 	address := drivertest.ServeRaw(t, func(c *drivertest.RawConn) {
@@ -205,7 +205,7 @@ func TestBlindWitnessIsInconclusive(t *testing.T) {
 	}
 }
 
-// TestWitnessScenario runs the shipped scenario, and once more with a shop that ignores the key: the probe finds it.
+// TestWitnessScenario runs the shipped scenario, and once more with a shop that ignores the key: the replays find the defect.
 func TestWitnessScenario(t *testing.T) {
 	several(t)
 	src, err := os.ReadFile("../../../scenarios/witness.yaml")
@@ -226,7 +226,7 @@ func TestWitnessScenario(t *testing.T) {
 		src := bytes.Replace(src, []byte("target: {shop: {}}"), []byte("target: {shop: {defects: [no-dedupe]}}"), 1)
 		rec, run := probe(t, bin, src, reports.ExitFail)
 		orders := run.Streams["orders"].Total
-		// A shop without a memory takes each replay as an order: the answers of those that are the same are the same, too.
+		// A shop without a memory takes each replay as an order: the answers to the unchanged ones are equal, too.
 		changed := orders.Replays.Kinds["changed"]
 		if changed.Violations == 0 || changed.Honoured > 0 || *orders.Integrity.EffectDuplicates == 0 {
 			t.Errorf("%+v, %d effect duplicates", orders.Replays, *orders.Integrity.EffectDuplicates)
@@ -240,8 +240,8 @@ func TestWitnessScenario(t *testing.T) {
 	})
 }
 
-// probe runs a scenario, once more where the machine was too busy to decide. Where it is so again, what was measured must
-// still have met every gate.
+// probe runs a scenario, and repeats it if the machine was too busy to decide. If the second run decides nothing either, every
+// measured value must still meet its gate.
 func probe(t *testing.T, bin binary, src []byte, want int) (*reports.Record, *reports.Run) {
 	t.Helper()
 	dir := t.TempDir()

@@ -50,7 +50,8 @@ type SoFar struct {
 	Limited bool
 }
 
-// BaselineOf is what is over of a stream's baseline, with the phases and the steps inside it: its slots that were taken, and of those that are open what has ended.
+// BaselineOf is the ended part of a stream's baseline, with the phases and the steps inside it: its slots that were taken, and
+// the ended operations of the open ones.
 func BaselineOf(t *Tally, open map[int]*metrics.Cell) *metrics.Cell {
 	windows := t.plan.Over(faults.Baseline)
 	cell := &metrics.Cell{}

@@ -160,6 +160,9 @@ func (f *Facts) unfaulted(run *reports.Run) []string {
 		if late := tooLate(&f.Scenario.Faults[i], &c.Injections[i]); late != "" {
 			why = append(why, fmt.Sprintf("fault %s %s", r.Title(), late))
 		}
+		if err := c.Injections[i].LapseErr; err != nil && r.Healed {
+			why = append(why, err.Error())
+		}
 		if !r.Bit {
 			why = append(why, fmt.Sprintf("fault %s touched no traffic: no byte, connection or request met it", r.Title()))
 		}
