@@ -23,7 +23,8 @@ type conn struct {
 
 // pair makes the two ends of a connection: that of who dialled, and that of who accepts.
 func pair(network string, from, to net.Addr) (near, far *conn) {
-	up, down := newWay(), newWay()
+	dialler, accepter := new(end), new(end)
+	up, down := newWay(accepter, dialler), newWay(dialler, accepter)
 	near = &conn{network: network, local: from, remote: to, in: down, out: up, linger: -1}
 	far = &conn{network: network, local: to, remote: from, in: up, out: down, linger: -1}
 	return near, far
@@ -65,6 +66,9 @@ func (c *conn) Close() error {
 	}
 	c.closed = true
 	if unread := c.in.leave(); unread || c.linger == 0 {
+		if finished, _ := c.out.over(); !finished { // after an end in order the peer's next write fails as after any
+			c.in.writer.met()
+		}
 		c.out.reset()
 		c.in.reset()
 		c.out.abandon()
@@ -85,6 +89,10 @@ func (c *conn) reset() {
 func (c *conn) CloseWrite() error {
 	if c.Closed() {
 		return c.failed("close", net.ErrClosed)
+	}
+	finished, broken := c.out.over()
+	if ended, _ := c.in.over(); broken || finished && ended {
+		return c.failed("shutdown", syscall.ENOTCONN)
 	}
 	c.out.finish()
 	return nil

@@ -265,3 +265,30 @@ func TestWindow(t *testing.T) {
 		}
 	})
 }
+
+// As on Linux, one call tells of a reset, and the next ones do not; after an end in order none does.
+func TestAResetIsToldOnce(t *testing.T) {
+	write := func(c net.Conn) error { _, err := c.Write([]byte("x")); return err }
+	read := func(c net.Conn) error { _, err := c.Read(make([]byte, 1)); return err }
+	end := func(c net.Conn) error { return c.(*conn).CloseWrite() }
+	for name, c := range map[string]struct {
+		finished bool
+		calls    []func(net.Conn) error
+		want     []error
+	}{
+		"write first":           {false, []func(net.Conn) error{write, write, read, end}, []error{syscall.ECONNRESET, syscall.EPIPE, io.EOF, syscall.ENOTCONN}},
+		"read first":            {false, []func(net.Conn) error{read, read, write}, []error{syscall.ECONNRESET, io.EOF, syscall.EPIPE}},
+		"after an end in order": {true, []func(net.Conn) error{write, read, end}, []error{syscall.EPIPE, io.EOF, syscall.ENOTCONN}},
+	} {
+		near, far := connected(t)
+		if c.finished {
+			_ = near.(*conn).CloseWrite()
+		}
+		near.(*conn).reset()
+		for i, call := range c.calls {
+			if err := call(far); !errors.Is(err, c.want[i]) {
+				t.Errorf("%s: call %d: %v, want %v", name, i, err, c.want[i])
+			}
+		}
+	}
+}

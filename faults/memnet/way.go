@@ -22,14 +22,41 @@ type way struct {
 	deaf     bool // the reader wants no more
 	gone     bool // the writer has closed
 
+	// reader and writer are the two ends that the way lies between.
+	reader, writer *end
+
 	reading, writing deadline
+}
+
+// end is what a reset left at one end of a connection, in both ways: as on Linux, one call says so, and the next ones do not.
+type end struct {
+	mu    sync.Mutex
+	reset bool // and no call has said so
+}
+
+// met notes a reset.
+func (e *end) met() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reset = true
+}
+
+// tell returns the error of a reset that no call has told yet, else instead.
+func (e *end) tell(instead error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.reset {
+		e.reset = false
+		return syscall.ECONNRESET
+	}
+	return instead
 }
 
 // window is how many bytes wait for their reader before a writer waits.
 const window = 1 << 20
 
-func newWay() *way {
-	w := &way{}
+func newWay(reader, writer *end) *way {
+	w := &way{reader: reader, writer: writer}
 	w.changed.L = &w.mu
 	return w
 }
@@ -50,7 +77,10 @@ func (w *way) read(p []byte) (int, error) {
 			w.take(n)
 			return n, nil
 		}
-		if ended := w.ended(); ended != nil {
+		switch ended := w.ended(); {
+		case ended == syscall.ECONNRESET:
+			return 0, w.reader.tell(io.EOF)
+		case ended != nil:
 			return 0, ended
 		}
 		w.changed.Wait()
@@ -66,13 +96,13 @@ func (w *way) take(n int) {
 	w.changed.Broadcast()
 }
 
-// ended is how the writer ended, nil while it has not.
+// ended is how the writer ended, nil while it has not. An end in order is the last word: a reset that follows does not show.
 func (w *way) ended() error {
 	switch {
-	case w.broken:
-		return syscall.ECONNRESET
 	case w.finished || w.deaf:
 		return io.EOF
+	case w.broken:
+		return syscall.ECONNRESET
 	}
 	return nil
 }
@@ -87,11 +117,9 @@ func (w *way) write(p []byte) (written int, err error) {
 		case w.writing.passed:
 			return written, os.ErrDeadlineExceeded
 		case w.finished:
-			return written, syscall.EPIPE
-		case w.broken && w.left:
-			return written, syscall.EPIPE
+			return written, w.writer.tell(syscall.EPIPE)
 		case w.broken:
-			return written, syscall.ECONNRESET
+			return written, w.writer.tell(syscall.EPIPE)
 		case w.left:
 			w.broken = true // what this write was answered with shows at the next one
 			return written + len(p), nil
@@ -146,6 +174,13 @@ func (w *way) finish() { w.change(func() { w.finished = true }) }
 
 // reset breaks the way.
 func (w *way) reset() { w.change(func() { w.broken = true }) }
+
+// over says whether there is nothing left to end in order.
+func (w *way) over() (finished, broken bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.finished, w.broken
+}
 
 // deafen ends the reading, but not the connection.
 func (w *way) deafen() { w.change(func() { w.deaf = true }) }
