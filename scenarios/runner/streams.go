@@ -71,7 +71,7 @@ func (s *step) open(ctx context.Context, spec *scenarios.Stream) error {
 		m.checks = append(m.checks, witness)
 	}
 	if spec.Describe().Checks {
-		m.checks = append(m.checks, answers.New(s.checkConfig(spec.Name, env.Identity)))
+		m.checks = append(m.checks, answers.New(checkConfig(m)))
 	}
 	if env.Replay != nil {
 		if account := replays.New(spec.Name, env.Identity, plan.Names); m.traffic.Replay(account) {
