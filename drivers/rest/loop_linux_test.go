@@ -77,7 +77,7 @@ func TestLoopConformance(t *testing.T) {
 			drivertest.Run(t, drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
 				g := startTarget(t, nil)
 				c := &Config{Request: "POST http://" + g.address + "/orders/{{id}}", Body: `{"id":"{{id}}"}`,
-					Headers: map[string]string{"Idempotency-Key": "{{id}}"}}
+					Headers: map[string]string{"Idempotency-Key": "{{id}}"}, MaxBody: 1 << 20}
 				configure(c)
 				return drivertest.Target{Config: loopConfig{c}, Behave: g.behave(t), Received: g.received.Load, Close: g.close}
 			}})

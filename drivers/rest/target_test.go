@@ -152,7 +152,7 @@ func conformance(t *testing.T, secure, http2 bool, configure func(c *Config)) {
 	subject := drivertest.Subject{Start: func(t testing.TB) drivertest.Target {
 		g := startTarget(t, tlsConfig)
 		c := &Config{Request: "POST " + scheme + "://" + g.address + "/orders/{{id}}", Body: `{"id":"{{id}}"}`,
-			Headers: map[string]string{"Idempotency-Key": "{{id}}"}, TLS: tlsconfig.Config{Insecure: secure}, HTTP2: http2}
+			Headers: map[string]string{"Idempotency-Key": "{{id}}"}, TLS: tlsconfig.Config{Insecure: secure}, HTTP2: http2, MaxBody: 1 << 20}
 		configure(c)
 		return drivertest.Target{Config: c, Behave: g.behave(t), Received: g.received.Load, Close: g.close}
 	}}
