@@ -126,7 +126,9 @@ type Facts struct {
 	Kept []any
 	// Length is the time that Kept covers.
 	Length time.Duration
-	Stream *reports.Stream
+	// Attempts are the most that an operation of the stream can take; 0 where no policy is known.
+	Attempts int64
+	Stream   *reports.Stream
 	// Measures are those of the scope; nil when its window was not reached.
 	Measures *reports.Measures
 	// Unknown says why the metric's count is not fully known; empty when it is.
@@ -150,7 +152,8 @@ func Kept[T any](f *Facts) (kept T, ok bool) {
 type Reading struct {
 	// Value is +Inf where it lies beyond every measured one.
 	Value float64
-	// Targets is the value without what the generator itself failed to send: what stands by the target's evidence.
+	// Targets is the other end of what the value can have been without the generator's own part: what it did not send met the
+	// other fate, and its lag is taken off. A gate is decided only where all between Value and Targets agrees.
 	Targets float64
 	// Missing says why there is no value; empty when there is one.
 	Missing string

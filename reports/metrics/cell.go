@@ -58,12 +58,19 @@ func (h *Hist) Export() *hdrhistogram.Histogram { return h.h }
 // recorded one. ok is false where the quantile falls among those, or where there is none. The rank is ceil(q*total),
 // the nearest-rank definition.
 func (h *Hist) Rank(q float64, total int64) (d time.Duration, ok bool) {
-	n := h.Count()
-	rank := max(int64(math.Ceil(q*float64(total)-1e-9)), 1)
-	if total == 0 || rank > n {
+	rank := rankOf(q, total)
+	if total == 0 || rank > h.Count() {
 		return 0, false
 	}
-	return time.Duration(h.h.ValueAtPercentile(100 * float64(rank) / float64(n))), true
+	return h.at(rank), true
+}
+
+// rankOf is the nearest rank of quantile q, from 1.
+func rankOf(q float64, total int64) int64 { return max(int64(math.Ceil(q*float64(total)-1e-9)), 1) }
+
+// at returns the value of a rank from 1 to Count.
+func (h *Hist) at(rank int64) time.Duration {
+	return time.Duration(h.h.ValueAtPercentile(100 * float64(rank) / float64(h.Count())))
 }
 
 // Max is over what was recorded; 0 when empty.

@@ -9,7 +9,9 @@ import (
 )
 
 // Cuts are the times at which faults are injected, as planned and as it came. The zero value has none. Safe for concurrent use.
-type Cuts struct{ times atomic.Pointer[[]time.Duration] }
+type Cuts struct {
+	times atomic.Pointer[[]time.Duration]
+}
 
 // Add adds an injection that begins at the time at.
 func (c *Cuts) Add(at time.Duration) {
