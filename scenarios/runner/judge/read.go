@@ -27,7 +27,7 @@ func (f *Facts) gates(run *reports.Run) []reports.Gate {
 		if gate.Verdict == reports.Fail && g.Metric.Class == metric.Integrity && g.Scope.Window == "" {
 			gate.Why += where(run, g)
 		}
-		out = append(out, f.spare(g, run, gate))
+		out = append(out, f.undecided(g, run, f.spare(g, run, gate)))
 	}
 	return out
 }
