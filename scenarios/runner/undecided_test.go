@@ -29,7 +29,9 @@ func TestFaultThatWasNotInForceDecidesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				log := newLog()
-				target := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) { ack(ctx, at, time.Millisecond) }}
+				target := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+					ack(ctx, at, time.Millisecond)
+				}}
 				s := openStream("a", 20, target)
 				s.Effects, s.EffectName = place{func() *ledgerLog { return log }}, "log"
 				all := append([]string{"a.lost == 0 during dead"}, gates...)
