@@ -107,6 +107,19 @@ func (r *Recorder) End(shard uint64, slot int, e *reports.Ended, timeout time.Du
 	s.mu.Unlock()
 }
 
+// Unsend closes an operation of which nothing left, by the generator's own doing; shard must be that of its Begin.
+func (r *Recorder) Unsend(shard uint64, slot int) {
+	if slot == Warmup {
+		return
+	}
+	s := r.shard(shard)
+	s.mu.Lock()
+	c := s.cell(slot)
+	c.open--
+	c.Cell.Drop(true)
+	s.mu.Unlock()
+}
+
 // Take removes and returns the cells of all slots that are over: every slot below frontier, the time below which no
 // operation will begin any more, of which no operation is open in any shard. Before until, every slot has been taken.
 func (r *Recorder) Take(frontier time.Duration) (taken map[int]*Cell, until time.Duration) {

@@ -51,6 +51,8 @@ type Stream struct {
 	Findings []reports.Findings
 	// Place is where its operations or records are looked for, in words.
 	Place string
+	// Shortage says what to do about operations that never left because the generator ran out of something; empty: all left.
+	Shortage string
 	// GroupFailed says why its group of consumers could not read; empty when it could, or when there is none.
 	GroupFailed string
 }
