@@ -361,6 +361,10 @@ type Fault struct {
 	Unrecovered  []string `json:"unrecovered,omitempty"` // the streams that did not recover
 	SlowestBack  string   `json:"slowest_back,omitempty"`
 	RecoveryGoal string   `json:"recovery_goal,omitempty"` // the definition of recovered, in words
+	// Untouched are the streams that the fault's own counters did not meet: the figures above are not theirs. AlsoChanged of
+	// them had a bad second all the same, or did not recover.
+	Untouched   []string `json:"untouched,omitempty"`
+	AlsoChanged []string `json:"also_changed,omitempty"`
 	// PerStream holds the same by stream.
 	PerStream map[string]StreamRecovery `json:"per_stream,omitempty"`
 }

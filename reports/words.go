@@ -43,7 +43,7 @@ func (f *Fault) Place() string {
 func (f *Fault) Suffered() []string {
 	var names []string
 	for name, r := range f.PerStream {
-		if r.DetectionNS != nil {
+		if r.DetectionNS != nil && !slices.Contains(f.Untouched, name) {
 			names = append(names, name)
 		}
 	}

@@ -3,6 +3,7 @@ package effects
 import (
 	"wringer/reports"
 	"wringer/reports/metric"
+	"wringer/reports/metrics"
 )
 
 // Metrics is the table of how long effects take. Each is read from a *Cell.
@@ -24,6 +25,9 @@ func read(f *metric.Facts, s metric.Statistic) metric.Reading {
 		return metric.Missing("no operation was acked, and no effect was seen")
 	}
 	r := metric.Found(c.AtLeast().Statistic(s, c.Count()))
+	if sent, ok := metric.Kept[*metrics.Cell](f); ok {
+		r.Targets = c.AtLeast().AtBest(&sent.Lag, s, c.Count()+sent.DroppedByUs, sent.DroppedByUs)
+	}
 	r.Awaited = c.Latest
 	if c.Unknown > 0 {
 		r.AtLeast = f.Unknown

@@ -125,7 +125,9 @@ type Facts struct {
 	Kept []any
 	// Length is the time that Kept covers.
 	Length time.Duration
-	Stream *reports.Stream
+	// Attempts are the most that an operation of the stream can take; 0 where no policy is known.
+	Attempts int64
+	Stream   *reports.Stream
 	// Measures are the scope's measures; nil when its window was not reached.
 	Measures *reports.Measures
 	// Unknown is the reason why the metric's count is not fully known; empty when it is.
@@ -149,8 +151,8 @@ func Kept[T any](f *Facts) (kept T, ok bool) {
 type Reading struct {
 	// Value is +Inf if it lies beyond every measured one.
 	Value float64
-	// Targets is the value without operations that the load generator itself failed to send: the part that the target's
-	// evidence proves.
+	// Targets is the other end of what the value can have been without the generator's own part: what it did not send met the
+	// other fate, and its lag is taken off. A gate is decided only where all between Value and Targets agrees.
 	Targets float64
 	// Missing is the reason why there is no value; empty when there is one.
 	Missing string

@@ -57,12 +57,19 @@ func (h *Hist) Export() *hdrhistogram.Histogram { return h.h }
 // Rank returns the value at quantile q (0 to 1) of total values. The values beyond Count are slower than every recorded one. ok
 // is false if the quantile falls among these, or if there is none. The rank is ceil(q*total), the nearest-rank definition.
 func (h *Hist) Rank(q float64, total int64) (d time.Duration, ok bool) {
-	n := h.Count()
-	rank := max(int64(math.Ceil(q*float64(total)-1e-9)), 1)
-	if total == 0 || rank > n {
+	rank := rankOf(q, total)
+	if total == 0 || rank > h.Count() {
 		return 0, false
 	}
-	return time.Duration(h.h.ValueAtPercentile(100 * float64(rank) / float64(n))), true
+	return h.at(rank), true
+}
+
+// rankOf is the nearest rank of quantile q, from 1.
+func rankOf(q float64, total int64) int64 { return max(int64(math.Ceil(q*float64(total)-1e-9)), 1) }
+
+// at returns the value of a rank from 1 to Count.
+func (h *Hist) at(rank int64) time.Duration {
+	return time.Duration(h.h.ValueAtPercentile(100 * float64(rank) / float64(h.Count())))
 }
 
 // Max is the largest recorded value; 0 when empty.

@@ -14,29 +14,40 @@ func offered(f *metric.Facts) (*Cell, *metric.Reading) {
 	return c, nil
 }
 
-// response reads the time from the planned start to the answer, and once more without the load generator's own drops.
+// What the generator itself did not send has either of two fates: answered at once, or never answered. Value is read with one of
+// them and Targets with the other, so that a gate is decided only where both agree.
+
+// response reads the time from the planned start to the answer.
 func response(f *metric.Facts, s metric.Statistic) metric.Reading {
 	c, none := offered(f)
 	if none != nil {
 		return *none
 	}
-	return statistic(&c.Response, s, c.Offered, c.DroppedByUs)
+	return statistic(&c.Response, &c.Lag, s, c.Offered, c.DroppedByUs)
 }
+
+// noLag is that of what is timed from its send.
+var noLag Hist
 
 func service(f *metric.Facts, s metric.Statistic) metric.Reading {
 	c, none := offered(f)
 	if none != nil {
 		return *none
 	}
-	return statistic(&c.Service, s, c.Tries, 0)
+	return statistic(&c.Service, &noLag, s, c.Tries+c.DroppedByUs, c.DroppedByUs)
 }
 
+// ackedTime reads the response time of the acked operations, among which one that was never answered is not.
 func ackedTime(f *metric.Facts, s metric.Statistic) metric.Reading {
 	c, none := offered(f)
 	if none != nil {
 		return *none
 	}
-	return statistic(&c.Acked, s, c.Counts.Acked, 0)
+	r := statistic(&c.Acked, &c.Lag, s, c.Counts.Acked, 0)
+	if r.Missing == "" {
+		r.Targets = c.Acked.AtBest(&c.Lag, s, c.Counts.Acked+c.DroppedByUs, c.DroppedByUs)
+	}
+	return r
 }
 
 func firstMessage(f *metric.Facts, s metric.Statistic) metric.Reading {
@@ -47,7 +58,7 @@ func firstMessage(f *metric.Facts, s metric.Statistic) metric.Reading {
 	if c.Messages == nil {
 		return metric.Missing("no messages")
 	}
-	return statistic(&c.Messages.First, s, c.Messages.Waits, 0)
+	return statistic(&c.Messages.First, &noLag, s, c.Messages.Waits+c.DroppedByUs, c.DroppedByUs)
 }
 
 func messageGap(f *metric.Facts, s metric.Statistic) metric.Reading {
@@ -58,19 +69,16 @@ func messageGap(f *metric.Facts, s metric.Statistic) metric.Reading {
 	if c.Messages == nil {
 		return metric.Missing("no messages")
 	}
-	return statistic(&c.Messages.Gap, s, c.Messages.Gaps, 0)
+	return statistic(&c.Messages.Gap, &noLag, s, c.Messages.Gaps, 0)
 }
 
-// statistic reads a time over total values. The load generator itself did not send ours of them.
-func statistic(h *Hist, s metric.Statistic, total, ours int64) metric.Reading {
-	if total == 0 {
+// statistic reads a time over total values, of which the generator itself did not send ours: never answered in Value, answered
+// at once in Targets, from which the generator's lag is taken off too.
+func statistic(h, lag *Hist, s metric.Statistic, total, ours int64) metric.Reading {
+	if total-ours <= 0 && h.Count() == 0 && ours == 0 {
 		return metric.Missing("no samples")
 	}
-	r := metric.Reading{Value: h.Statistic(s, total)}
-	if total > ours {
-		r.Targets = h.Statistic(s, total-ours)
-	}
-	return r
+	return metric.Reading{Value: h.Statistic(s, total), Targets: h.AtBest(lag, s, total, ours)}
 }
 
 // Statistic sums the histogram up within total values, in nanoseconds. The values beyond Count are slower than every recorded
@@ -94,24 +102,18 @@ func within(f *metric.Facts) metric.Reading {
 	if none != nil {
 		return *none
 	}
-	n := c.Acked.AtMost(f.Argument)
-	r := metric.Found(float64(n) / float64(c.Offered))
-	if rest := c.Offered - c.DroppedByUs; rest > 0 {
-		r.Targets = float64(n) / float64(rest)
-	}
-	return r
+	all := float64(c.Offered)
+	best := c.Acked.withinAtBest(&c.Lag, f.Argument) + c.DroppedByUs
+	return metric.Reading{Value: float64(c.Acked.AtMost(f.Argument)) / all, Targets: float64(best) / all}
 }
 
-// shareOf reads a share of the offered operations, and once more without the operations that the load generator itself did not
-// send.
-func shareOf(c *Cell, of func(c *Cell) (n, ours int64)) metric.Reading {
-	n, ours := of(c)
-	r := metric.Found(float64(n) / float64(c.Offered))
-	r.Targets = 0
-	if rest := c.Offered - ours; rest > 0 {
-		r.Targets = float64(n-ours) / float64(rest)
-	}
-	return r
+// fates counts operations: those of the one fate of what the generator did not send, and those of the other.
+type fates func(c *Cell) (value, targets int64)
+
+// shareOf reads a share of the offered operations.
+func shareOf(c *Cell, of fates) metric.Reading {
+	value, targets := of(c)
+	return metric.Reading{Value: float64(value) / float64(c.Offered), Targets: float64(targets) / float64(c.Offered)}
 }
 
 func rate(f *metric.Facts) metric.Reading {
@@ -119,9 +121,11 @@ func rate(f *metric.Facts) metric.Reading {
 	if !ok || f.Length <= 0 {
 		return metric.Missing("no time was measured")
 	}
-	return metric.Found(float64(c.Counts.Acked) / f.Length.Seconds())
+	seconds := f.Length.Seconds()
+	return metric.Reading{Value: float64(c.Counts.Acked) / seconds, Targets: float64(c.Counts.Acked+c.DroppedByUs) / seconds}
 }
 
+// amplification of what was not sent is 1 when it was answered at once, and that of the retry policy when it never was.
 func amplification(f *metric.Facts) metric.Reading {
 	c, none := offered(f)
 	if none != nil {
@@ -130,5 +134,11 @@ func amplification(f *metric.Facts) metric.Reading {
 	if c.Sent == 0 {
 		return metric.Missing("no operation was sent")
 	}
-	return metric.Found(float64(c.Attempts) / float64(c.Sent))
+	r := metric.Found(float64(c.Attempts) / float64(c.Sent))
+	if ours := c.DroppedByUs; ours > 0 {
+		sent := float64(c.Sent + ours)
+		least, most := float64(c.Attempts+ours)/sent, float64(c.Attempts+ours*max(f.Attempts, 1))/sent
+		r.Value, r.Targets = max(r.Value, most), min(r.Value, least)
+	}
+	return r
 }

@@ -108,6 +108,19 @@ func (r *Recorder) End(shard uint64, slot int, e *reports.Ended, timeout time.Du
 	s.mu.Unlock()
 }
 
+// Unsend closes an operation of which nothing left, by the generator's own doing; shard must be that of its Begin.
+func (r *Recorder) Unsend(shard uint64, slot int) {
+	if slot == Warmup {
+		return
+	}
+	s := r.shard(shard)
+	s.mu.Lock()
+	c := s.cell(slot)
+	c.open--
+	c.Cell.Drop(true)
+	s.mu.Unlock()
+}
+
 // Take removes and returns the cells of all finished slots: slots that end before frontier and have no open operation in any
 // shard. No operation will start before frontier. Every slot before until has been taken.
 func (r *Recorder) Take(frontier time.Duration) (taken map[int]*Cell, until time.Duration) {

@@ -55,13 +55,18 @@ var shares = []metric.Metric{
 	{Name: "within", Unit: metric.Ratio, Better: metric.Higher, Argument: true, BySecond: true, Needs: sends, Failures: true, Read: within,
 		About: "Share of the offered operations that were acked within the time."},
 	share("errors", true, "Share of the offered operations that were not acked: rejected, indeterminate or dropped.",
-		func(c *Cell) (n, ours int64) { return c.Rejected + c.Indeterminate + c.Dropped, c.DroppedByUs }),
-	share("rejected", false, "Share of the offered operations that surely took no effect.", func(c *Cell) (n, ours int64) { return c.Rejected, 0 }),
-	share("indeterminate", false, "Share of the offered operations that may have taken effect.", func(c *Cell) (n, ours int64) { return c.Indeterminate, 0 }),
-	share("dropped", false, "Share of the offered operations that could not be sent.", func(c *Cell) (n, ours int64) { return c.Dropped, c.DroppedByUs }),
+		func(c *Cell) (value, targets int64) {
+			failed := c.Rejected + c.Indeterminate + c.Dropped
+			return failed, failed - c.DroppedByUs
+		}),
+	share("rejected", false, "Share of the offered operations that surely took no effect.", func(c *Cell) (value, targets int64) { return c.Rejected, c.Rejected }),
+	share("indeterminate", false, "Share of the offered operations that may have taken effect.", func(c *Cell) (value, targets int64) {
+		return c.Indeterminate, c.Indeterminate + c.DroppedByUs
+	}),
+	share("dropped", false, "Share of the offered operations that could not be sent.", func(c *Cell) (value, targets int64) { return c.Dropped, c.Dropped - c.DroppedByUs }),
 }
 
-func share(name string, failures bool, about string, of func(c *Cell) (n, ours int64)) metric.Metric {
+func share(name string, failures bool, about string, of fates) metric.Metric {
 	return metric.Metric{Name: name, Unit: metric.Ratio, Class: metric.Outcome, Better: metric.Lower, BySecond: true, Needs: sends, Failures: failures,
 		About: about, Read: func(f *metric.Facts) metric.Reading {
 			c, none := offered(f)
@@ -79,16 +84,22 @@ var rates = []metric.Metric{
 
 // counts of traffic belong to TimeOrRate: a load generator that falls behind sends less.
 var counts = []metric.Metric{
-	count("offered", metric.Neither, "Operations that the plan called for.", func(c *reports.Counts) int64 { return c.Offered }),
-	count("sent", metric.Neither, "Operations with at least one attempt.", func(c *reports.Counts) int64 { return c.Sent }),
-	count("acked", metric.Higher, "Operations that took effect, by the target's answer.", func(c *reports.Counts) int64 { return c.Acked }),
-	count("attempts", metric.Lower, "Attempts that reached the wire.", func(c *reports.Counts) int64 { return c.Attempts }),
-	count("retries", metric.Lower, "Attempts beyond the first of each operation.", func(c *reports.Counts) int64 { return c.Retries }),
-	count("client_retries", metric.Lower, "Retries that the driver made by itself, beneath the stream's policy.", func(c *reports.Counts) int64 { return c.ClientRetries }),
-	count("transparent_retries", metric.Lower, "Client retries after a transmission that the target surely had not read.", func(c *reports.Counts) int64 { return c.TransparentRetries }),
+	count("offered", metric.Neither, "Operations that the plan called for.", func(c *reports.Counts) int64 { return c.Offered }, never),
+	count("sent", metric.Neither, "Operations of which an attempt was made.", func(c *reports.Counts) int64 { return c.Sent }, once),
+	count("acked", metric.Higher, "Operations that took effect, by the target's answer.", func(c *reports.Counts) int64 { return c.Acked }, once),
+	count("attempts", metric.Lower, "Attempts that reached the wire.", func(c *reports.Counts) int64 { return c.Attempts }, tried),
+	count("retries", metric.Lower, "Attempts beyond the first of each operation.", func(c *reports.Counts) int64 { return c.Retries }, retried),
+	count("client_retries", metric.Lower, "Retries that the driver made by itself, beneath the stream's policy.", func(c *reports.Counts) int64 { return c.ClientRetries }, once),
+	count("transparent_retries", metric.Lower, "Client retries after a transmission that the target surely had not read.", func(c *reports.Counts) int64 { return c.TransparentRetries }, once),
 }
 
-func count(name string, better metric.Direction, about string, of func(*reports.Counts) int64) metric.Metric {
+// What one operation that the generator did not send can add to a count.
+func never(int64) int64            { return 0 }
+func once(int64) int64             { return 1 }
+func tried(attempts int64) int64   { return max(attempts, 1) }
+func retried(attempts int64) int64 { return max(attempts, 1) - 1 }
+
+func count(name string, better metric.Direction, about string, of func(*reports.Counts) int64, more func(attempts int64) int64) metric.Metric {
 	return metric.Metric{Name: name, Unit: metric.Count, Better: better, BySecond: true, Needs: sends, About: about,
 		Count: func(m *reports.Measures) *int64 {
 			if m == nil {
@@ -102,7 +113,8 @@ func count(name string, better metric.Direction, about string, of func(*reports.
 			if none != nil {
 				return *none
 			}
-			return metric.Found(float64(of(&c.Counts)))
+			n := of(&c.Counts)
+			return metric.Reading{Value: float64(n), Targets: float64(n + c.DroppedByUs*more(f.Attempts))}
 		}}
 }
 

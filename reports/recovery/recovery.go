@@ -72,11 +72,33 @@ func (n Normal) good(s *reports.Second) bool {
 	if s.Offered == 0 {
 		return !n.closed
 	}
-	failed := 1 - float64(s.Acked)/float64(s.Offered)
-	if failed > max(n.errors+errorSlack, n.worstErrors) || s.P99NS == nil {
+	if n.failing(s) {
 		return false
 	}
 	return time.Duration(*s.P99NS) <= max(p99Factor*n.p99, n.p99+p99Slack, n.worstP99)
+}
+
+// failing says whether a second is bad by its errors, or by what was not answered: one such second is no noise.
+func (n Normal) failing(s *reports.Second) bool {
+	if s.Offered == 0 {
+		return false
+	}
+	failed := 1 - float64(s.Acked)/float64(s.Offered)
+	return failed > max(n.errors+errorSlack, n.worstErrors) || s.P99NS == nil
+}
+
+// shows says whether row i shows a fault: by its errors at once, by its times or its rate only when the next second is bad too.
+func (n Normal) shows(rows []reports.Second, i int, until time.Duration) bool {
+	switch {
+	case rows[i].Limited || n.good(&rows[i]):
+		return false
+	case n.failing(&rows[i]):
+		return true
+	}
+	if i+1 == len(rows) || time.Duration(rows[i+1].StartNS)+time.Second > until {
+		return false
+	}
+	return !rows[i+1].Limited && !n.good(&rows[i+1])
 }
 
 // goal puts the tolerances in words.
@@ -97,7 +119,7 @@ func (n Normal) Measure(rows []reports.Second, start, end, until time.Duration) 
 			r.BadBefore = !rows[i].Limited && !n.good(&rows[i])
 			continue
 		case at < end:
-			if r.DetectionNS == nil && !r.BadBefore && !rows[i].Limited && !n.good(&rows[i]) {
+			if r.DetectionNS == nil && !r.BadBefore && n.shows(rows, i, until) {
 				r.DetectionNS = ptr(int64(max(at-start, 0)))
 			}
 			continue
@@ -171,10 +193,18 @@ func (n Normal) metastable(rows []reports.Second, until time.Duration) bool {
 	return sameLoad && goodput < 0.9 && float64(attempts)/float64(sent) > 1.1*n.amplification
 }
 
-// Summarize fills a fault's own figures from its streams' figures: the first detection, the slowest recovery.
-func Summarize(f *reports.Fault) {
+// Summarize fills a fault's own figures from those of the streams that it touched: the first detection, the slowest recovery.
+// The others that changed are told apart.
+func Summarize(f *reports.Fault, touched func(stream string) bool) {
 	f.RecoveryGoal = goal
 	for name, r := range f.PerStream {
+		if !touched(name) {
+			if r.DetectionNS != nil || r.Recovered != nil && !*r.Recovered {
+				f.AlsoChanged = append(f.AlsoChanged, name)
+			}
+			f.Untouched = append(f.Untouched, name)
+			continue
+		}
 		if r.DetectionNS != nil && (f.DetectionNS == nil || *r.DetectionNS < *f.DetectionNS ||
 			*r.DetectionNS == *f.DetectionNS && name < f.DetectedBy) {
 			f.DetectionNS, f.DetectedBy = r.DetectionNS, name
@@ -183,14 +213,19 @@ func Summarize(f *reports.Fault) {
 			f.Metastable = r.Metastable
 		}
 	}
+	slices.Sort(f.AlsoChanged)
+	slices.Sort(f.Untouched)
 	f.Recovered, f.RecoveryNS = allRecovered(f)
 }
 
 // allRecovered: false as soon as one stream did not recover, unknown as soon as one is unknown, otherwise the slowest.
 func allRecovered(f *reports.Fault) (*bool, *int64) {
 	var slowest *int64
-	known := len(f.PerStream) > 0
+	known := len(f.PerStream) > len(f.Untouched)
 	for _, name := range slices.Sorted(maps.Keys(f.PerStream)) {
+		if slices.Contains(f.Untouched, name) {
+			continue
+		}
 		r := f.PerStream[name]
 		switch {
 		case r.Recovered == nil:

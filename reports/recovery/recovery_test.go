@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -130,5 +131,52 @@ func TestRecoveryObservation(t *testing.T) {
 	before := reports.StreamRecovery{BadBefore: true}
 	if o := Metrics[0].Read(facts(before)); o.Missing != "the stream was bad already when the fault began" {
 		t.Errorf("observed %+v", o)
+	}
+}
+
+// One slow second is noise, two in a row are not. One second with errors is none.
+func TestDetectionByTimeNeedsTwoSeconds(t *testing.T) {
+	const good, slow = 20 * time.Millisecond, 163 * time.Millisecond
+	base := Normal{offered: 100, acked: 100, p99: good, amplification: 1}
+	ok, late, bad := row(0, 100, good), row(0, 100, slow), row(0, 20, 0)
+	limited := late
+	limited.Limited = true
+	for name, c := range map[string]struct {
+		during []reports.Second // from 3 s on
+		want   *int64
+	}{
+		"one slow second":              {[]reports.Second{ok, late, ok, ok}, nil},
+		"two, apart":                   {[]reports.Second{late, ok, late, ok}, nil},
+		"two in a row":                 {[]reports.Second{ok, late, late, ok}, new(int64(time.Second))},
+		"slow, then with errors":       {[]reports.Second{late, bad, ok, ok}, new(int64(0))},
+		"one with errors":              {[]reports.Second{ok, ok, bad, ok}, new(int64(2 * time.Second))},
+		"the second one is not ours":   {[]reports.Second{late, limited, ok, ok}, nil},
+		"the last of the fault, alone": {[]reports.Second{ok, ok, ok, late}, nil},
+	} {
+		rows := []reports.Second{ok, ok, ok}
+		rows = append(append(rows, c.during...), ok, ok, ok)
+		for i := range rows {
+			rows[i].StartNS = int64(i) * int64(time.Second)
+		}
+		got := base.Measure(rows, 3*time.Second, 7*time.Second, 10*time.Second).DetectionNS
+		if (got == nil) != (c.want == nil) || got != nil && *got != *c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// The figures of a fault are those of the streams that it touched.
+func TestStreamsThatTheFaultDidNotTouch(t *testing.T) {
+	f := reports.Fault{PerStream: map[string]reports.StreamRecovery{
+		"on":    {DetectionNS: new(int64(2)), Recovered: new(true), RecoveryNS: new(int64(5))},
+		"idle":  {DetectionNS: new(int64(1)), Recovered: new(false), Metastable: new(true)},
+		"quiet": {Recovered: new(true), RecoveryNS: new(int64(9))},
+	}}
+	Summarize(&f, func(stream string) bool { return stream == "on" })
+	if f.DetectedBy != "on" || *f.DetectionNS != 2 || f.Recovered == nil || !*f.Recovered || *f.RecoveryNS != 5 || f.Metastable != nil || len(f.Unrecovered) > 0 {
+		t.Errorf("%+v", f)
+	}
+	if !slices.Equal(f.AlsoChanged, []string{"idle"}) || !slices.Equal(f.Untouched, []string{"idle", "quiet"}) || len(f.Suffered()) != 1 {
+		t.Errorf("also changed %v, untouched %v", f.AlsoChanged, f.Untouched)
 	}
 }

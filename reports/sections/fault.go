@@ -109,7 +109,11 @@ func detection(f *reports.Fault) Cell {
 	if text == "" {
 		text = reports.Measured(f.DetectionNS, nanoseconds)
 	}
-	return figure(Time, text, float(f.DetectionNS), unitTime)
+	c := figure(Time, text, float(f.DetectionNS), unitTime)
+	if len(f.AlsoChanged) > 0 {
+		c.Notes = []string{"also changed: " + strings.Join(f.AlsoChanged, ", ")}
+	}
+	return c
 }
 
 func streamDetection(r reports.StreamRecovery) string {
@@ -172,7 +176,9 @@ func byStream(f *reports.Fault, first string, describe func(reports.StreamRecove
 	}
 	add(first)
 	for _, name := range slices.Sorted(maps.Keys(f.PerStream)) {
-		add(name)
+		if !slices.Contains(f.Untouched, name) {
+			add(name)
+		}
 	}
 	if len(order) == 1 && state(order[0]) == Unmeasured {
 		return order[0]

@@ -122,6 +122,20 @@ func (c *collector) gather(m *member, rest bool) {
 // saturatedLag is the lag from which a load generator that has used up its CPU counts as saturated.
 const saturatedLag = 10 * time.Millisecond
 
+// In a saturated second, at least leastLate operations and more than one of lateShare, or all, were late or not sent.
+const (
+	leastLate = 5
+	lateShare = 100
+)
+
+// late says whether so many operations of a second were later than maxLag, or not sent by the generator's own doing, that it was
+// saturated.
+func late(cell *metrics.Cell, maxLag time.Duration) bool {
+	n := cell.Lag.Beyond(maxLag) + cell.DroppedByUs
+	all := max(cell.Lag.Count(), cell.DroppedByUs)
+	return n > 0 && n >= all || n >= leastLate && n*lateShare > all
+}
+
 // limits reports whether the load generator was saturated in a second of a stream: it was late, it dropped operations, or it
 // had used up the CPU. The CPU counts because a closed model cannot show its own lag, and a client library may block the
 // sender.
@@ -129,10 +143,10 @@ func (c *collector) limits(m *member, start time.Duration, cell *metrics.Cell) b
 	if m.traffic == nil { // the members of a group run in this process
 		return m.observer.Group != nil && saturated(c.cores[int(start/time.Second)])
 	}
-	lag, known := cell.Lag.Rank(0.99, cell.Lag.Count())
+	lag, _ := cell.Lag.Rank(0.99, cell.Lag.Count())
 	full := saturated(c.cores[int(start/time.Second)])
 	hidden := m.traffic.Closed() || m.traffic.Pipelined() // the lag may not show
-	return cell.DroppedByUs > 0 || known && lag > c.step.sc.Run.MaxLag || full && (hidden || lag > saturatedLag)
+	return late(cell, c.step.sc.Run.MaxLag) || full && (hidden || lag > saturatedLag)
 }
 
 // gauges reads the gauges of a stream's driver, source and group.

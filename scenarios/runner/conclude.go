@@ -51,6 +51,9 @@ func (s *step) facts(ending judge.Ending) *judge.Facts {
 		if m.observer != nil {
 			one.Place = m.observer.Place
 		}
+		if m.traffic != nil {
+			one.Shortage = m.traffic.Shortage()
+		}
 		f.Streams = append(f.Streams, one)
 	}
 	if w, ok := s.target.(scenarios.Witness); ok {

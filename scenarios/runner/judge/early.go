@@ -136,7 +136,7 @@ func (a *Aborts) Add(stream string, start, length time.Duration, cell *metrics.C
 			continue
 		}
 		o := readCell(&c.Gate, cell, length)
-		met := o.Missing == "" && holds(c.Gate.Comparison, o.Targets, c.Gate.Limit) && !(limited && c.Gate.Metric.Class == metric.TimeOrRate)
+		met := o.Missing == "" && surely(&c.Gate, o, true) && !(limited && c.Gate.Metric.Class == metric.TimeOrRate)
 		if !met {
 			a.streaks[i] = 0
 			continue

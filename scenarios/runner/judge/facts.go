@@ -89,6 +89,8 @@ type Stream struct {
 	Findings []reports.Findings
 	// Place is the place of its operations or records, in words.
 	Place string
+	// Shortage says what to do about operations that never left because the generator ran out of something; empty: all left.
+	Shortage string
 	// GroupFailed is the reason why its group of consumers could not read; empty when it could, or when there is none.
 	GroupFailed string
 }

@@ -84,7 +84,14 @@ func (f *Facts) recoveries(r *reports.Fault, run *reports.Run, planned *scenario
 		}
 		r.PerStream[s.Spec.Name] = n.Measure(rows, planned.At, planned.End(), until)
 	}
-	recovery.Summarize(r)
+	recovery.Summarize(r, func(stream string) bool { return f.touched(planned, stream) })
+}
+
+// touched says whether a fault can have touched a stream, by its own counters. Those on the link of one stream count that stream
+// alone. All others, on parts and on the links inside the target, count as touching every stream.
+func (f *Facts) touched(planned *scenarios.Fault, stream string) bool {
+	link, _ := faults.CutBranch(planned.Config.On().Link)
+	return link == "" || f.Scenario.Stream(link) == nil || link == stream
 }
 
 // baseline returns the measures of the baseline, without operations that a fault overtook before they had waited long.

@@ -65,7 +65,7 @@ func decide(g *scenarios.Gate, r reading) reports.Gate {
 	switch {
 	case r.AtLeast != "" && (ok || !upperBound(g, r.Value)):
 		out.Why = "at least so " + amount(g.Metric) + ", the rest is not known: " + r.AtLeast
-	case g.Metric.Class == metric.Recovery && ok != holds(g.Comparison, r.Targets, g.Limit):
+	case g.Metric.Class == metric.Recovery && !surely(g, r.Reading, ok):
 		out.Why = "decided only by seconds in which the load generator was saturated" + r.where
 	case !ok && standsByItself(g, r):
 		out.Verdict, out.Why = reports.Fail, "violated"+r.where
@@ -74,12 +74,22 @@ func decide(g *scenarios.Gate, r reading) reports.Gate {
 		}
 	case g.Metric.Class == metric.TimeOrRate && r.limited:
 		out.Why = "the load generator was saturated" + r.where
-	case !ok:
-		out.Why = "violated only by operations that the load generator itself did not send" + r.where
+	case !surely(g, r.Reading, ok):
+		out.Why = "decided only by operations that the load generator itself did not send, or sent late" + r.where
 	default:
 		out.Verdict, out.Why = reports.Pass, "held"+r.where
 	}
 	return out
+}
+
+// surely says that a gate holds, or is violated, whatever the value was between both ends of a reading.
+func surely(g *scenarios.Gate, r metric.Reading, held bool) bool {
+	if holds(g.Comparison, r.Value, g.Limit) != held || holds(g.Comparison, r.Targets, g.Limit) != held {
+		return false
+	}
+	// Between two values that differ from the limit there may be one that does not.
+	apart := (r.Value < g.Limit) == (r.Targets < g.Limit)
+	return apart || g.Comparison != "==" && g.Comparison != "!="
 }
 
 // amount is the word for a value of the metric.
@@ -103,7 +113,7 @@ func upperBound(g *scenarios.Gate, value float64) bool {
 
 // standsByItself reports whether a violation is the target's doing, whatever the load generator did.
 func standsByItself(g *scenarios.Gate, r reading) bool {
-	violated := !holds(g.Comparison, r.Targets, g.Limit)
+	violated := surely(g, r.Reading, false)
 	if g.Metric.Class != metric.TimeOrRate {
 		return violated
 	}

@@ -104,6 +104,107 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// What the generator itself did not send may have been answered at once, or never: a gate is decided where both agree.
+func TestUnsentOperationsAreUnknown(t *testing.T) {
+	for expr, want := range map[string]struct {
+		cell    *metrics.Cell
+		verdict reports.Verdict
+	}{
+		"a.p50 < 100s":                 {cellOf(20, 30, 100), reports.Inconclusive}, // the frozen time alone is not what was asked for
+		"a.p99 < 100s":                 {cellOf(20, 30, 10), reports.Fail},
+		"a.p99 > 200ms":                {cellOf(100, 0, 50), reports.Inconclusive},
+		"a.p50 < 95ms":                 {cellOf(100, 0, 5), reports.Pass},
+		"a.p50 < 10ms":                 {cellOf(100, 0, 5), reports.Fail},
+		"a.max < 1s":                   {cellOf(100, 0, 1), reports.Inconclusive},
+		"a.service.p99 < 1s":           {cellOf(100, 0, 50), reports.Inconclusive},
+		"a.acked.p50 > 40ms":           {cellOf(100, 0, 50), reports.Inconclusive},
+		"a.acked.p99 < 200ms":          {cellOf(100, 0, 50), reports.Pass},
+		"a.within(1s) > 90%":           {cellOf(100, 0, 50), reports.Inconclusive},
+		"a.within(1s) < 90%":           {cellOf(100, 0, 50), reports.Inconclusive},
+		"a.within(1s) > 50%":           {cellOf(100, 0, 50), reports.Pass},
+		"a.within(10ms) > 50%":         {cellOf(100, 0, 10), reports.Fail},
+		"a.errors > 10%":               {cellOf(100, 0, 50), reports.Inconclusive},
+		"a.errors == 0":                {cellOf(100, 0, 1), reports.Inconclusive},
+		"a.errors != 10%":              {cellOf(100, 0, 50), reports.Inconclusive},
+		"a.rejected < 1%":              {cellOf(100, 0, 50), reports.Pass},
+		"a.indeterminate < 1%":         {cellOf(100, 0, 50), reports.Inconclusive},
+		"a.dropped < 1%":               {cellOf(100, 0, 50), reports.Inconclusive},
+		"a.rate > 12/s":                {cellOf(100, 0, 50), reports.Inconclusive},
+		"a.rate < 12/s":                {cellOf(100, 0, 50), reports.Inconclusive},
+		"a.rate > 9/s":                 {cellOf(100, 0, 50), reports.Pass},
+		"a.rate > 20/s":                {cellOf(100, 0, 50), reports.Fail},
+		"a.acked < 120":                {cellOf(100, 0, 50), reports.Inconclusive},
+		"a.offered == 150":             {cellOf(100, 0, 50), reports.Pass},
+		"a.amplification < 1.2":        {cellOf(100, 0, 50), reports.Pass},
+		"a.p50 < 95ms in every second": {cellOf(100, 0, 5), reports.Pass},
+	} {
+		g := gateOf(t, expr)
+		if got := decide(g, reading{Reading: readCell(g, want.cell, 10*time.Second)}); got.Verdict != want.verdict || got.Why == "" {
+			t.Errorf("%s: %s (%s), want %s", expr, got.Verdict, got.Why, want.verdict)
+		}
+	}
+}
+
+// late has 1000 operations that the service answered in took after they were sent, each after its own delay.
+func lateCell(took time.Duration, delay func(i int) time.Duration) *metrics.Cell {
+	c := &metrics.Cell{}
+	for i := range 1000 {
+		d := delay(i)
+		c.Lag.Record(d)
+		at := drivers.Attempt{Outcome: drivers.Acked, Wire: true, Answered: true, Sent: d, Done: d + took}
+		c.End(&reports.Ended{Outcome: drivers.Acked, Done: d + took, Trail: []drivers.Attempt{at}}, time.Second)
+	}
+	return c
+}
+
+// A time is violated only where it is without the generator's own lag, which is below max_lag.
+func TestViolationsHoldWithoutTheLag(t *testing.T) {
+	throttled := func(i int) time.Duration {
+		if i%20 == 0 {
+			return time.Duration(i%25+1) * time.Millisecond
+		}
+		return 0
+	}
+	one := func(i int) time.Duration {
+		if i == 7 {
+			return 90 * time.Millisecond
+		}
+		return 50 * time.Microsecond
+	}
+	for name, c := range map[string]struct {
+		cell *metrics.Cell
+		expr string
+		want reports.Verdict
+	}{
+		"throttled":             {lateCell(400*time.Microsecond, throttled), "a.p99 < 15ms", reports.Inconclusive},
+		"throttled, max":        {lateCell(400*time.Microsecond, throttled), "a.max < 15ms", reports.Inconclusive},
+		"throttled, within":     {lateCell(400*time.Microsecond, throttled), "a.within(15ms) > 99.5%", reports.Inconclusive},
+		"throttled, acked":      {lateCell(400*time.Microsecond, throttled), "a.acked.p99 < 15ms", reports.Inconclusive},
+		"throttled, mean":       {lateCell(400*time.Microsecond, throttled), "a.mean < 500us", reports.Inconclusive},
+		"throttled, every":      {lateCell(400*time.Microsecond, throttled), "a.p99 < 15ms in every second", reports.Inconclusive},
+		"throttled, claimed":    {lateCell(400*time.Microsecond, throttled), "a.p99 > 15ms", reports.Inconclusive},
+		"throttled, holds":      {lateCell(400*time.Microsecond, throttled), "a.p99 < 50ms", reports.Pass},
+		"throttled, service":    {lateCell(400*time.Microsecond, throttled), "a.service.p99 < 15ms", reports.Pass},
+		"throttled and slow":    {lateCell(60*time.Millisecond, throttled), "a.p99 < 15ms", reports.Fail},
+		"slow, within":          {lateCell(60*time.Millisecond, throttled), "a.within(15ms) > 99%", reports.Fail},
+		"slow, mean":            {lateCell(60*time.Millisecond, throttled), "a.mean < 15ms", reports.Fail},
+		"one late operation":    {lateCell(60*time.Millisecond, one), "a.p99 < 15ms", reports.Fail},
+		"one late, max":         {lateCell(time.Millisecond, one), "a.max < 15ms", reports.Inconclusive},
+		"one late, max is ours": {lateCell(20*time.Millisecond, one), "a.max < 50ms", reports.Inconclusive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := gateOf(t, c.expr)
+			w := &worst{gate: g}
+			w.add(0, time.Second, c.cell, false)
+			for _, got := range []reports.Gate{decide(g, reading{Reading: readCell(g, c.cell, time.Second)}), w.decide()} {
+				if got.Verdict != c.want {
+					t.Errorf("%s (%s), want %s", got.Verdict, got.Why, c.want)
+				}
+			}
+		})
+	}
+}
+
 func TestLowerBoundsNeverPass(t *testing.T) {
 	for _, c := range []struct {
 		expr  string

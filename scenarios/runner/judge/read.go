@@ -27,7 +27,7 @@ func (f *Facts) gates(run *reports.Run) []reports.Gate {
 		if gate.Verdict == reports.Fail && g.Metric.Class == metric.Integrity && g.Scope.Window == "" {
 			gate.Why += where(run, g)
 		}
-		out = append(out, f.spare(g, run, gate))
+		out = append(out, f.undecided(g, run, f.spare(g, run, gate)))
 	}
 	return out
 }
@@ -60,7 +60,7 @@ func (f *Facts) readOver(g *scenarios.Gate, run *reports.Run, over overWindows) 
 	s := f.stream(g.Stream)
 	r := reading{limited: limitedIn(g, run), where: s.Tally.plan.scope(g.Scope.Window)}
 	facts := metric.Facts{
-		Metric: g.Metric, Argument: g.Argument, Kept: s.kept(over.windows), Length: over.length,
+		Metric: g.Metric, Argument: g.Argument, Kept: s.kept(over.windows), Length: over.length, Attempts: attempts(s.Spec),
 		Stream: run.Streams[g.Stream], Measures: over.measures, Unknown: s.unknown(g.Metric.Full()),
 		Name: g.Stream, Fault: strings.TrimPrefix(g.Scope.Window, faults.After("")), Faults: run.Faults,
 	}
@@ -72,7 +72,9 @@ func (f *Facts) readOver(g *scenarios.Gate, run *reports.Run, over overWindows) 
 		r.Reading = f.windowMissing()
 		return r
 	}
-	facts.Kept = append(facts.Kept, over.cell)
+	if over.cell != nil {
+		facts.Kept = append(facts.Kept, over.cell)
+	}
 	r.Reading = g.Metric.Read(&facts)
 	if r.Awaited > 0 {
 		r.limited = r.limited || f.limitedUntil(g, run, r.Awaited)
@@ -86,6 +88,14 @@ func (f *Facts) windowMissing() metric.Reading {
 		return metric.Missing("the schedule that this seed draws has no such window")
 	}
 	return metric.Missing("the plan of this run has no such window")
+}
+
+// attempts are the most that an operation of a stream can take.
+func attempts(s *scenarios.Stream) int64 {
+	if s.Retry == nil {
+		return 1
+	}
+	return int64(s.Retry.Attempts)
 }
 
 // readCell reads a gate's metric from the operations of some time alone.

@@ -78,7 +78,13 @@ func (f *Facts) validity(run *reports.Run) reports.Validity {
 	}
 	v.Why = append(v.Why, f.unfaulted(run)...)
 	for _, name := range sortedKeys(f.Limited) {
-		v.Why = append(v.Why, fmt.Sprintf("the load generator was saturated in %s of stream %s (schedule lag, its own drops, or CPU)", seconds(f.Limited[name]), name))
+		v.Why = append(v.Why, fmt.Sprintf("the load generator was saturated in %s of stream %s (operations later than run.max_lag, %s, or not sent, or CPU)",
+			seconds(f.Limited[name]), name, reports.Duration(float64(f.Scenario.Run.MaxLag))))
+	}
+	for i := range f.Streams {
+		if remedy := f.Streams[i].Shortage; remedy != "" {
+			v.Why = append(v.Why, fmt.Sprintf("operations of stream %s never left the load generator: %s", f.Streams[i].Spec.Name, remedy))
+		}
 	}
 	for _, name := range sortedKeys(c.Unobserved) {
 		v.Why = append(v.Why, fmt.Sprintf("integrity of stream %s is not fully known: %s", name, c.Unobserved[name]))

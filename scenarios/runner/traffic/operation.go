@@ -77,6 +77,20 @@ func (o *operation) outcome() drivers.Outcome {
 	return all
 }
 
+// neverLeft says what to do about an operation of which no attempt left because this machine ran out of something; empty for
+// all others.
+func (o *operation) neverLeft() (remedy string) {
+	for i := range o.trail {
+		if o.trail[i].Outcome == drivers.Acked {
+			return "" // most operations
+		}
+		if remedy = o.trail[i].Shortage(); remedy == "" {
+			return ""
+		}
+	}
+	return remedy
+}
+
 // ended describes the operation after its last attempt. The trail still belongs to o.
 func (o *operation) ended() reports.Ended {
 	e := reports.Ended{Op: o.op, Window: o.window, Trail: o.trail, Sent: o.begun}

@@ -85,6 +85,7 @@ type Stream struct {
 	operations sync.Pool
 	outboxes   []outbox
 	failure    atomic.Pointer[error]
+	shortage   atomic.Pointer[string] // the remedy of the first operation that never left
 }
 
 // New returns a stream that has sent nothing yet.
@@ -183,6 +184,14 @@ func (s *Stream) Failed() error {
 		return *p
 	}
 	return nil
+}
+
+// Shortage says what to do about operations that never left because this machine ran out of something; empty when all left.
+func (s *Stream) Shortage() string {
+	if remedy := s.shortage.Load(); remedy != nil {
+		return *remedy
+	}
+	return ""
 }
 
 // Run sends the stream's operations until the plan or admit ends. It returns when all operations have ended. Cancelling ctx
@@ -306,6 +315,13 @@ func (s *Stream) prepare(op *operation, now time.Duration) bool {
 // finish closes an operation whose last attempt has ended, and reuses its memory.
 func (s *Stream) finish(op *operation) {
 	e := op.ended()
+	if remedy := op.neverLeft(); remedy != "" {
+		s.shortage.CompareAndSwap(nil, &remedy)
+		s.recorder.Unsend(op.shard, op.slot)
+		s.notify(op.shard, reports.Ended{Op: op.op, Window: op.window})
+		s.operations.Put(op)
+		return
+	}
 	if s.results != nil && op.slot != metrics.Warmup {
 		s.results.Ended(s.spec.Name, &e) // before the slot can be taken, see Take
 	}

@@ -1,0 +1,106 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wringer/drivers"
+	"wringer/faults"
+	"wringer/reports"
+	"wringer/scenarios"
+)
+
+// impossible is a fault that cannot be injected.
+type impossible struct{ recordingFault }
+
+func (f *impossible) Open(faults.Env) (faults.Fault, error) { return f, nil }
+func (f *impossible) Inject(context.Context) error          { return errors.New("exit status 1") }
+func (f *impossible) Bite() faults.Bite                     { return faults.Bite{Bit: true, Connections: -1, Bytes: -1} }
+
+// A fault that never happened decides nothing, whichever way a gate on its windows points. Integrity stands all the same.
+func TestFaultThatWasNotInForceDecidesNothing(t *testing.T) {
+	gates := []string{"a.errors > 50% during dead", "a.errors < 1% during dead", "a.p99 < 1s during dead", "a.errors < 1% after dead",
+		"a.recovery < 5s after dead", "a.rate > 1/s in every second during dead"}
+	for name, config := range map[string]faults.Config{"inject failed": &impossible{}, "touched nothing": &nowhere{}, "came too late": &slowToBreak{breaker{inForce: new(atomic.Int64)}}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				log := newLog()
+				target := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+					ack(ctx, at, time.Millisecond)
+				}}
+				s := openStream("a", 20, target)
+				s.Effects, s.EffectName = place{func() *ledgerLog { return log }}, "log"
+				all := append([]string{"a.lost == 0 during dead"}, gates...)
+				sc := scenario(t, scenarios.Timing{Duration: 12 * time.Second, Drain: time.Second}, []scenarios.Stream{s}, all...)
+				sc.Faults = []scenarios.Fault{{Name: "dead", At: 3 * time.Second, For: 2 * time.Second, Config: config}}
+				run := mustRun(t, t.Context(), sc, Options{})
+				if g := run.Gates[0]; g.Verdict != reports.Fail { // nothing reaches this log
+					t.Errorf("%s: %s (%s)", g.Expr, g.Verdict, g.Why)
+				}
+				for _, g := range run.Gates[1:] {
+					late := name == "came too late" && strings.Contains(g.Expr, "after dead")
+					if !late && (g.Verdict != reports.Inconclusive || !strings.Contains(g.Why, "the fault was not in force")) {
+						t.Errorf("%s: %s (%s)", g.Expr, g.Verdict, g.Why)
+					}
+				}
+			})
+		})
+	}
+}
+
+// After the steady-state stop no gate on a fault's window has held.
+func TestGatesOfFaultsThatWereLeftOut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{openStream("a", 20, failing(time.Second))},
+			"a.errors < 1% during baseline", "a.errors < 100% during slow", "a.p99 < 10s after slow")
+		sc.Faults = []scenarios.Fault{{Name: "slow", At: 4 * time.Second, For: time.Second, Config: &recordingFault{}}}
+		run := mustRun(t, t.Context(), sc, Options{})
+		for _, g := range run.Gates[1:] {
+			if g.Verdict != reports.Inconclusive || !strings.Contains(g.Why, "the fault was not in force") {
+				t.Errorf("%s: %s (%s)", g.Expr, g.Verdict, g.Why)
+			}
+		}
+	})
+}
+
+// A stream of which nothing was answered was never healthy, and its gates are undecided. An answer of any status is alive.
+func TestDeadTargetHasOneRule(t *testing.T) {
+	status := func(outcome drivers.Outcome, code string) func(context.Context, *drivers.Attempt) {
+		return func(_ context.Context, at *drivers.Attempt) {
+			at.Wire, at.Answered = true, true
+			at.Fail(outcome, code, "")
+		}
+	}
+	for name, c := range map[string]struct {
+		answer func(context.Context, *drivers.Attempt)
+		exit   int
+	}{
+		"refused":      {func(_ context.Context, at *drivers.Attempt) { at.Fail(drivers.Rejected, drivers.CodeRefused, "") }, reports.ExitInconclusive},
+		"unresolvable": {func(_ context.Context, at *drivers.Attempt) { at.Fail(drivers.Rejected, drivers.CodeDNS, "") }, reports.ExitInconclusive},
+		"hangs":        {hang, reports.ExitInconclusive},
+		"reset": {func(_ context.Context, at *drivers.Attempt) {
+			at.Wire = true
+			at.Fail(drivers.Indeterminate, drivers.CodeReset, "")
+		}, reports.ExitInconclusive},
+		"all 503": {status(drivers.Indeterminate, "http_503"), reports.ExitFail},
+		"all 404": {status(drivers.Rejected, "http_404"), reports.ExitFail},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				m := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) { c.answer(ctx, at) }}
+				s := openStream("a", 20, m)
+				s.Timeout = 100 * time.Millisecond
+				sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second}, []scenarios.Stream{s, openStream("b", 20, prompt())},
+					"a.errors < 1%", "a.within(1s) > 99%", "b.errors < 1%")
+				run := mustRun(t, t.Context(), sc, Options{})
+				if run.Exit != c.exit || run.Gates[2].Verdict != reports.Pass {
+					t.Errorf("exit %d, want %d: %q", run.Exit, c.exit, run.Why)
+				}
+			})
+		})
+	}
+}
