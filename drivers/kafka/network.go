@@ -25,6 +25,9 @@ type network struct {
 	live    map[*trackedConn]struct{}
 	failure error // of the last dial; nil if it succeeded
 
+	// logins: a new connection needs a login, which the network cannot make.
+	logins bool
+
 	down atomic.Bool // written while mu is held; read for each record
 }
 
@@ -58,7 +61,7 @@ func (n *network) Dial(network, address string) (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	n.down.Store(false)
-	c := &trackedConn{Conn: conn, network: n}
+	c := &trackedConn{conn: conn, network: n, address: address, dialled: network}
 	n.live[c] = struct{}{}
 	if n.wrap != nil {
 		return n.wrap(c, address), nil
@@ -74,7 +77,7 @@ func (n *network) close() {
 	n.mu.Unlock()
 	n.cancel()
 	for c := range live {
-		c.Conn.Close()
+		c.current().Close()
 	}
 }
 
@@ -102,16 +105,3 @@ func (n *network) fail() bool {
 }
 
 func (n *network) isDown() bool { return n.down.Load() }
-
-// trackedConn is a connection that its network tracks until it is closed.
-type trackedConn struct {
-	net.Conn
-	network *network
-}
-
-func (c *trackedConn) Close() error {
-	c.network.mu.Lock()
-	delete(c.network.live, c)
-	c.network.mu.Unlock()
-	return c.Conn.Close()
-}
