@@ -39,9 +39,27 @@ type driver struct {
 	dialled  atomic.Pointer[dialResult] // the last attempt to connect
 }
 
+// pair is a key of the metadata and the text of its value.
 type pair struct {
-	key   string
-	value func(op *drivers.Op) string
+	key  string
+	text func(op *drivers.Op) string
+}
+
+// value is the value of an operation as the target gets it. Of a key that ends in -bin the text is base64 of the value's
+// bytes, with or without padding.
+func (p *pair) value(op *drivers.Op) (string, error) {
+	text := p.text(op)
+	if strings.HasSuffix(p.key, "-bin") {
+		b, err := unary.Binary(text)
+		if err != nil {
+			return "", fmt.Errorf("metadata.%s: %q is no base64, which a key with the suffix -bin needs", p.key, text)
+		}
+		return string(b), nil
+	}
+	if !printable(text) {
+		return "", fmt.Errorf("metadata.%s: %q holds more than printable ASCII; give the key the suffix -bin, and write base64", p.key, text)
+	}
+	return text, nil
 }
 
 // dialResult is the result of the last attempt to connect. gRPC reports such errors only as text.

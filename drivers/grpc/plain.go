@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -123,10 +122,11 @@ func (s *plainSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attem
 // render renders the metadata.
 func (s *plainSession) render(op *drivers.Op) error {
 	s.fields = s.fields[:0]
-	for _, p := range s.d.metadata {
-		value := p.value(op)
-		if !strings.HasSuffix(p.key, "-bin") && !printable(value) {
-			return fmt.Errorf("metadata.%s: %q holds more than printable ASCII; give the key the suffix -bin", p.key, value)
+	for i := range s.d.metadata {
+		p := &s.d.metadata[i]
+		value, err := p.value(op)
+		if err != nil {
+			return err
 		}
 		s.fields = append(s.fields, unary.Field(p.key, value))
 	}
