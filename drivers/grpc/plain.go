@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -141,6 +142,8 @@ func (d *driver) decidePlain(ctx context.Context, r *unary.Result, at *drivers.A
 	switch {
 	case r.Sent == 0:
 		at.Fail(drivers.Rejected, unsent(ctx, r.Err), r.Text)
+	case strings.HasPrefix(r.Fault, unary.ProxyPrefix):
+		decideByProxy(ctx, r.Fault, r.Text, at)
 	case r.Fault != "":
 		at.Answered = r.Answered
 		at.Fail(drivers.Indeterminate, faultOf(ctx, r.Fault), r.Text)
