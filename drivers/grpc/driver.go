@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	"wringer/drivers"
 	"wringer/drivers/grpc/unary"
@@ -28,7 +29,8 @@ type driver struct {
 	method   string            // /package.Service/Method
 	inputs   []payload.Message // sent in turn; a single one if the method does not stream
 	output   *shape
-	flow     *flow // nil if the method does not stream
+	types    *dynamicpb.Types // that messages may name
+	flow     *flow            // nil if the method does not stream
 	metadata []pair
 	options  []grpc.CallOption
 	dialling []grpc.DialOption
@@ -122,7 +124,9 @@ func (d *driver) ask(ctx context.Context, c *Config) (protoreflect.MethodDescrip
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
 	defer conn.Close()
-	return findMethod(ctx, conn, c.Method)
+	method, types, err := findMethod(ctx, conn, c.Method, payload.AnyTypes(c.Message))
+	d.types = types
+	return method, err
 }
 
 func (d *driver) dialOptions(c *Config) ([]grpc.DialOption, error) {
@@ -185,7 +189,7 @@ func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error 
 			return err
 		}
 	}
-	compiler := &payload.Compiler{Env: &d.env}
+	compiler := &payload.Compiler{Env: &d.env, Types: d.types}
 	if d.inputs, err = compileMessages(compiler, method.Input(), messages); err != nil {
 		return err
 	}
@@ -246,7 +250,7 @@ func (d *driver) rehearse(messages []any, method protoreflect.MethodDescriptor) 
 	env := d.env
 	now := time.Now()
 	env.Epoch = func() time.Time { return now }
-	samples, err := compileMessages(&payload.Compiler{Env: &env}, method.Input(), messages)
+	samples, err := compileMessages(&payload.Compiler{Env: &env, Types: d.types}, method.Input(), messages)
 	if err != nil {
 		return err
 	}
