@@ -264,7 +264,7 @@ func testNoConnection(t *testing.T, change func(*Config)) {
 		{"name", func(context.Context, string, string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "nowhere.invalid", IsNotFound: true}}
 		}, drivers.CodeDNS},
-		{"silence", func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }, drivers.CodeRefused},
+		{"silence", func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }, drivers.CodeTimeout},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			env := drivertest.NewEnv(t, time.Now())

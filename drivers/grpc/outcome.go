@@ -155,7 +155,12 @@ func (d *driver) unsentCode(ctx context.Context, s *status.Status) string {
 	switch {
 	case last != nil && errors.As(last.err, &name):
 		return drivers.CodeDNS
+	case s.Code() == codes.DeadlineExceeded, last != nil && last.err != nil && timedOut(last.err):
+		return drivers.CodeTimeout
 	case strings.Contains(s.Message(), "authentication handshake failed"):
+		if strings.Contains(s.Message(), "deadline exceeded") || strings.Contains(s.Message(), "i/o timeout") {
+			return drivers.CodeTimeout
+		}
 		return drivers.CodeTLS
 	}
 	return drivers.CodeRefused

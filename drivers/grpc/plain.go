@@ -167,10 +167,18 @@ func unsent(ctx context.Context, err error) string {
 		return drivers.CodeCancelled
 	case errors.As(err, &name):
 		return drivers.CodeDNS
+	case timedOut(err):
+		return drivers.CodeTimeout // of the dial or the TLS handshake; the text says which
 	case errors.Is(err, errHandshake):
 		return drivers.CodeTLS
 	}
 	return drivers.CodeRefused
+}
+
+// timedOut says whether a connection was not made in time.
+func timedOut(err error) bool {
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
 }
 
 // faultOf is the code of a broken answer. The target has the same deadline, and may end the stream or the connection

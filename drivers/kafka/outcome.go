@@ -123,7 +123,7 @@ func (h wireHistory) expired(at *drivers.Attempt, cause, dial error, held bool) 
 func neverLeft(at *drivers.Attempt, dial error) {
 	at.Fail(drivers.Rejected, drivers.CodeRefused, "the record never left the client: it could not be sent in time")
 	if dial != nil {
-		if code := codeOf(dial); code == drivers.CodeDNS || code == drivers.CodeTLS {
+		if code := codeOf(dial); code == drivers.CodeDNS || code == drivers.CodeTLS || code == drivers.CodeTimeout {
 			at.Code = code
 		}
 		at.Detail = "the record never left the client: " + dial.Error()
@@ -159,7 +159,7 @@ func codeOf(err error) string {
 		return codeClient
 	case errors.As(err, &decoding), errors.Is(err, sarama.ErrIncompleteResponse), errors.Is(err, sarama.ErrInsufficientData):
 		return drivers.CodeMalformed
-	case errors.Is(err, errTLS):
+	case errors.Is(err, errTLS) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded):
 		return drivers.CodeTLS
 	case errors.As(err, &dns):
 		return drivers.CodeDNS
