@@ -397,6 +397,9 @@ func plainValue(text string) (any, error) {
 	case wholeNumber.MatchString(text), otherNumber.MatchString(text):
 		i, err := strconv.ParseInt(text, 0, 64)
 		if err != nil {
+			if u, err := strconv.ParseUint(text, 0, 64); err == nil {
+				return u, nil // above the largest int64
+			}
 			return text, fmt.Errorf("%s does not fit in 64 bits: quote it", clip(text))
 		}
 		return i, nil

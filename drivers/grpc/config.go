@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/grpc/unary"
 	"wringer/drivers/payload"
 	"wringer/drivers/tlsconfig"
 )
@@ -21,7 +22,7 @@ type Config struct {
 	Method        string            `yaml:"method" jsonschema:"required" jsonschema_description:"The method, of any kind: package.Service/Method."`
 	Message       any               `yaml:"message" jsonschema_description:"The request, by field name. Strings may hold {{...}}, also where the field is a number. Absent: the empty message. A list where the method takes a stream: its messages, sent in turn."`
 	Stream        *Stream           `yaml:"stream" jsonschema_description:"How the messages of a streaming call go. Default: one is sent, and all that come are read."`
-	Metadata      map[string]string `yaml:"metadata" jsonschema_description:"Metadata by key. Values may hold {{...}}."`
+	Metadata      map[string]string `yaml:"metadata" jsonschema_description:"Metadata by key. Values may hold {{...}}. The value of a key that ends in -bin is base64, with or without padding."`
 	TLS           *tlsconfig.Config `yaml:"tls" jsonschema_description:"Present: TLS; {} trusts the system's authorities. Absent: no TLS."`
 	Connections   int               `yaml:"connections" jsonschema_description:"Connections that the calls are shared among. Default 1."`
 	Authority     string            `yaml:"authority" jsonschema_description:"The :authority to ask for. Default: the target."`
@@ -117,7 +118,11 @@ func checkMetadata(key, value string) error {
 	case strings.HasPrefix(lower, "grpc-"), lower == "content-type", lower == "te", lower == "user-agent":
 		return errors.New("is set by the driver; remove it")
 	case !strings.HasSuffix(lower, "-bin") && !printable(value):
-		return errors.New("holds more than printable ASCII; give the key the suffix -bin")
+		return errors.New("holds more than printable ASCII; give the key the suffix -bin, and write base64")
+	case strings.HasSuffix(lower, "-bin") && !strings.Contains(value, "{{") && !strings.Contains(value, "${"):
+		if _, err := unary.Binary(value); err != nil {
+			return fmt.Errorf("%q is no base64, which a key with the suffix -bin needs", value)
+		}
 	}
 	_, err := drivers.CompileTemplate(value)
 	return err

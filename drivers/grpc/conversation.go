@@ -49,7 +49,12 @@ func (s *session) converse(ctx context.Context, op *drivers.Op, at *drivers.Atte
 	at.Messages = new(drivers.Messages)
 	s.tracker.begin(op.Seq, at.Messages)
 	seen := new(call)
-	callCtx, cancel := context.WithCancel(s.carrying(context.WithValue(ctx, callKey{}, seen), op))
+	carrying, err := s.carrying(context.WithValue(ctx, callKey{}, seen), op)
+	if err != nil {
+		at.Fail(drivers.Rejected, codeMessage, err.Error())
+		return
+	}
+	callCtx, cancel := context.WithCancel(carrying)
 	defer cancel()
 	c := &conversation{s: s, flow: flow, op: *op, at: at, cancel: cancel, seen: at.Messages, whole: make(chan struct{})}
 	if flow.lockstep {
@@ -57,7 +62,6 @@ func (s *session) converse(ctx context.Context, op *drivers.Op, at *drivers.Atte
 	}
 	at.Sent = s.d.env.Clock()
 	desc := &grpc.StreamDesc{ClientStreams: flow.sends, ServerStreams: flow.receives}
-	var err error
 	if c.stream, err = s.conn.NewStream(callCtx, desc, s.d.method, s.d.options...); err == nil {
 		var sender sync.WaitGroup
 		sender.Go(func() { c.send(callCtx) })

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	"wringer/drivers"
 	"wringer/drivers/grpc/unary"
@@ -28,7 +29,8 @@ type driver struct {
 	method   string            // /package.Service/Method
 	inputs   []payload.Message // sent in turn; a single one if the method does not stream
 	output   *shape
-	flow     *flow // nil if the method does not stream
+	types    *dynamicpb.Types // that messages may name
+	flow     *flow            // nil if the method does not stream
 	metadata []pair
 	options  []grpc.CallOption
 	dialling []grpc.DialOption
@@ -40,9 +42,27 @@ type driver struct {
 	secure   bool                       // connections have TLS
 }
 
+// pair is a key of the metadata and the text of its value.
 type pair struct {
-	key   string
-	value func(op *drivers.Op) string
+	key  string
+	text func(op *drivers.Op) string
+}
+
+// value is the value of an operation as the target gets it. Of a key that ends in -bin the text is base64 of the value's
+// bytes, with or without padding.
+func (p *pair) value(op *drivers.Op) (string, error) {
+	text := p.text(op)
+	if strings.HasSuffix(p.key, "-bin") {
+		b, err := unary.Binary(text)
+		if err != nil {
+			return "", fmt.Errorf("metadata.%s: %q is no base64, which a key with the suffix -bin needs", p.key, text)
+		}
+		return string(b), nil
+	}
+	if !printable(text) {
+		return "", fmt.Errorf("metadata.%s: %q holds more than printable ASCII; give the key the suffix -bin, and write base64", p.key, text)
+	}
+	return text, nil
 }
 
 // dialResult is the result of the last attempt to connect. gRPC reports such errors only as text.
@@ -105,7 +125,9 @@ func (d *driver) ask(ctx context.Context, c *Config) (protoreflect.MethodDescrip
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
 	defer conn.Close()
-	return findMethod(ctx, conn, c.Method)
+	method, types, err := findMethod(ctx, conn, c.Method, payload.AnyTypes(c.Message))
+	d.types = types
+	return method, err
 }
 
 func (d *driver) dialOptions(c *Config) ([]grpc.DialOption, error) {
@@ -168,7 +190,7 @@ func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error 
 			return err
 		}
 	}
-	compiler := &payload.Compiler{Env: &d.env}
+	compiler := &payload.Compiler{Env: &d.env, Types: d.types}
 	if d.inputs, err = compileMessages(compiler, method.Input(), messages); err != nil {
 		return err
 	}
@@ -229,7 +251,7 @@ func (d *driver) rehearse(messages []any, method protoreflect.MethodDescriptor) 
 	env := d.env
 	now := time.Now()
 	env.Epoch = func() time.Time { return now }
-	samples, err := compileMessages(&payload.Compiler{Env: &env}, method.Input(), messages)
+	samples, err := compileMessages(&payload.Compiler{Env: &env, Types: d.types}, method.Input(), messages)
 	if err != nil {
 		return err
 	}

@@ -238,6 +238,7 @@ func TestCheck(t *testing.T) {
 		{"message", Config{Target: "host:1", Method: "a.B/C", Message: map[string]any{"a": []any{"{{what}}"}}}, "message: template"},
 		{"metadata", Config{Target: "host:1", Method: "a.B/C", Metadata: map[string]string{"grpc-timeout": "1"}}, "metadata.grpc-timeout"},
 		{"metadata value", Config{Target: "host:1", Method: "a.B/C", Metadata: map[string]string{"a": "x\n"}}, "-bin"},
+		{"binary metadata", Config{Target: "host:1", Method: "a.B/C", Metadata: map[string]string{"a-bin": "\x00\x01"}}, "no base64"},
 		{"connections", Config{Target: "host:1", Method: "a.B/C", Connections: -1}, "connections"},
 		{"names", Config{Target: "host:1", Method: "a.B/C", Authority: "a", TLS: &tlsconfig.Config{ServerName: "b"}}, "authority"},
 	} {
@@ -301,13 +302,13 @@ func testMetadata(t *testing.T, change func(*Config)) {
 	g := start(t, "v1")
 	c := reserve(g)
 	change(c)
-	c.Metadata = map[string]string{"Idempotency-Key": "{{id}}", "raw-bin": "\x01"}
+	c.Metadata = map[string]string{"Idempotency-Key": "{{id}}", "raw-bin": "AAEC/w==", "bare-bin": "AAEC/w"}
 	c.Authority = "shop.example"
 	if at := do(t, open(t, c), drivers.Op{Seq: 9}); at.Outcome != drivers.Acked {
 		t.Fatalf("%+v", at)
 	}
 	md := *g.header.Load()
-	for key, want := range map[string]string{"idempotency-key": "r1.conformance.9", "raw-bin": "\x01", ":authority": "shop.example"} {
+	for key, want := range map[string]string{"idempotency-key": "r1.conformance.9", "raw-bin": "\x00\x01\x02\xff", "bare-bin": "\x00\x01\x02\xff", ":authority": "shop.example"} {
 		if got := md.Get(key); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %q, want %q", key, got, want)
 		}

@@ -100,7 +100,7 @@ func FuzzDescriptors(f *testing.F) {
 		if err := os.WriteFile(path, raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if find, err := readDescriptors(path); err == nil {
+		if find, _, err := readDescriptors(path); err == nil {
 			find("test.v1.Inventory")
 		}
 	})

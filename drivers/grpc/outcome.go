@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"wringer/drivers"
+	"wringer/drivers/grpc/unary"
 )
 
 // decide sets the outcome of a call. A status is the target's answer only if it came over the wire. gRPC makes
@@ -31,6 +33,8 @@ func (d *driver) decide(ctx context.Context, c *call, r *reply, err error, at *d
 		at.Outcome = drivers.Acked
 	case !at.Wire:
 		d.failUnsent(at, d.unsentCode(ctx, s), s.Message())
+	case proxyCode(s) != "":
+		decideByProxy(ctx, proxyCode(s), s.Message(), at)
 	case madeHere(c, s) != "":
 		at.Fail(drivers.Indeterminate, madeHere(c, s), s.Message())
 	case c.answered.Load():
@@ -52,6 +56,36 @@ func decideByStatus(ctx context.Context, s *status.Status, at *drivers.Attempt) 
 		meaning.code = drivers.CodeTimeout
 	}
 	at.Fail(meaning.outcome, meaning.code, evidence(s))
+}
+
+// decideByProxy sets the outcome of a call that a proxy answered with an HTTP status. It is that of the status's gRPC code.
+func decideByProxy(ctx context.Context, code, text string, at *drivers.Attempt) {
+	meant := drivers.ProxiedCode(code)
+	outcome := drivers.Indeterminate
+	for _, m := range meanings {
+		if m.code == meant {
+			outcome = m.outcome
+		}
+	}
+	if at.Answered = outcome == drivers.Rejected || !expired(ctx); !at.Answered {
+		code = drivers.CodeTimeout
+	}
+	at.Fail(outcome, code, text)
+}
+
+const proxyWords = "unexpected HTTP status code received from server: "
+
+// proxyCode is the code of a status that gRPC made of a proxy's HTTP status, as http_503; otherwise "".
+func proxyCode(s *status.Status) string {
+	rest, ok := strings.CutPrefix(s.Message(), proxyWords)
+	if !ok || len(rest) < 3 {
+		return ""
+	}
+	n, err := strconv.Atoi(rest[:3])
+	if err != nil {
+		return ""
+	}
+	return unary.ProxyCode(n)
 }
 
 // expired reports whether the attempt's deadline has passed. The target has the same deadline. A hanging handler then
@@ -135,6 +169,9 @@ func (d *driver) unsentCode(ctx context.Context, s *status.Status) string {
 	case last != nil && drivers.IsTimeout(last.err), errors.Is(ctx.Err(), context.DeadlineExceeded) && (last == nil || last.err == nil):
 		return drivers.CodeTimeout // of the dial or of the TLS handshake
 	case strings.Contains(s.Message(), "authentication handshake failed"):
+		if strings.Contains(s.Message(), "deadline exceeded") || strings.Contains(s.Message(), "i/o timeout") {
+			return drivers.CodeTimeout
+		}
 		return drivers.CodeTLS
 	}
 	return drivers.CodeRefused
@@ -159,12 +196,10 @@ func madeHere(c *call, s *status.Status) string {
 	return ""
 }
 
-// ownWords reports whether gRPC may have made the status here, from a proxy's HTTP status or from a reset. Some of
-// these codes mean "rejected". A status that the target sends after its end, against the protocol, looks like the
+// ownWords reports whether gRPC may have made the status here, from a reset. Some of these codes mean "rejected". A status that the target sends after its end, against the protocol, looks like the
 // answer. For such statuses a rejection is not certain, so it becomes indeterminate.
 func ownWords(s *status.Status) bool {
-	return strings.HasPrefix(s.Message(), "unexpected HTTP status code received from server") ||
-		strings.HasPrefix(s.Message(), "stream terminated by RST_STREAM")
+	return strings.HasPrefix(s.Message(), "stream terminated by RST_STREAM")
 }
 
 // unansweredCode is the code of a call that was sent and got no status. gRPC gives the reason only as text.

@@ -123,10 +123,11 @@ func (s *plainSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attem
 // render renders the metadata.
 func (s *plainSession) render(op *drivers.Op) error {
 	s.fields = s.fields[:0]
-	for _, p := range s.d.metadata {
-		value := p.value(op)
-		if !strings.HasSuffix(p.key, "-bin") && !printable(value) {
-			return fmt.Errorf("metadata.%s: %q holds more than printable ASCII; give the key the suffix -bin", p.key, value)
+	for i := range s.d.metadata {
+		p := &s.d.metadata[i]
+		value, err := p.value(op)
+		if err != nil {
+			return err
 		}
 		s.fields = append(s.fields, unary.Field(p.key, value))
 	}
@@ -141,6 +142,8 @@ func (d *driver) decidePlain(ctx context.Context, r *unary.Result, at *drivers.A
 	switch {
 	case r.Sent == 0:
 		d.failUnsent(at, unsent(ctx, r.Err), r.Text)
+	case strings.HasPrefix(r.Fault, unary.ProxyPrefix):
+		decideByProxy(ctx, r.Fault, r.Text, at)
 	case r.Fault != "":
 		at.Answered = r.Answered
 		at.Fail(drivers.Indeterminate, faultOf(ctx, r.Fault), r.Text)

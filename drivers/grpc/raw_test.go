@@ -153,8 +153,12 @@ func testBadAnswers(t *testing.T, change func(*Config)) {
 		{"a proxy's 503", func(x *rawCall) {
 			x.headers(false, ":status", "503", "content-type", "text/html")
 			x.WriteData(x.stream, true, []byte("<html>"))
-		}, drivers.Indeterminate, []string{"malformed"}, false},
-		{"a proxy's 404", func(x *rawCall) { x.headers(true, ":status", "404", "content-type", "text/html") }, drivers.Indeterminate, []string{"malformed"}, false},
+		}, drivers.Indeterminate, []string{"http_503"}, true},
+		{"a proxy's 429", func(x *rawCall) { x.headers(true, ":status", "429") }, drivers.Indeterminate, []string{"http_429"}, true},
+		{"a proxy's 500", func(x *rawCall) { x.headers(true, ":status", "500") }, drivers.Indeterminate, []string{"http_500"}, true},
+		{"a proxy's 302", func(x *rawCall) { x.headers(true, ":status", "302", "location", "/login") }, drivers.Indeterminate, []string{"http_302"}, true},
+		{"a proxy's 401", func(x *rawCall) { x.headers(true, ":status", "401") }, drivers.Rejected, []string{"http_401"}, true},
+		{"a proxy's 404", func(x *rawCall) { x.headers(true, ":status", "404", "content-type", "text/html") }, drivers.Rejected, []string{"http_404"}, true},
 		{"another content type", func(x *rawCall) {
 			x.headers(false, ":status", "200", "content-type", "text/plain")
 			x.WriteData(x.stream, true, []byte("hello"))
@@ -238,14 +242,12 @@ func TestDisclaimedCall(t *testing.T) {
 	})
 }
 
-// A status after the end of an answer is neither an answer nor a rejection. The library makes statuses of its own
-// from a reset and from a proxy's HTTP status.
+// A status after the end of an answer is neither an answer nor a rejection. The library makes statuses of its own from a
+// reset.
 func TestStatusAfterTheEnd(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, change func(*Config)) {
 		for name, end := range map[string]func(x *rawCall){
-			"a proxy's 404": func(x *rawCall) { x.headers(true, ":status", "404") },
-			"a proxy's 403": func(x *rawCall) { x.headers(true, ":status", "403") },
-			"a reset":       func(x *rawCall) { x.WriteRSTStream(x.stream, http2.ErrCodeEnhanceYourCalm) },
+			"a reset": func(x *rawCall) { x.WriteRSTStream(x.stream, http2.ErrCodeEnhanceYourCalm) },
 		} {
 			t.Run(name, func(t *testing.T) {
 				raw := startRaw(t, func(x *rawCall) {

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	"wringer/drivers"
 )
@@ -33,21 +34,25 @@ type reflector struct {
 }
 
 // findMethod returns the descriptor of a method. Errors wrap ErrUnreachable or ErrConfig.
-func findMethod(ctx context.Context, conn *grpc.ClientConn, name string) (protoreflect.MethodDescriptor, error) {
+//
+// wanted are the types that the messages name. Those that the target does not tell are left out.
+func findMethod(ctx context.Context, conn *grpc.ClientConn, name string, wanted []string) (protoreflect.MethodDescriptor, *dynamicpb.Types, error) {
 	service, method, err := cutMethod(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+		return nil, nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for _, version := range []string{"v1", "v1alpha"} {
 		var r *reflector
 		var d protoreflect.ServiceDescriptor
+		var types *dynamicpb.Types
 		if r, err = newReflector(ctx, conn, version); err == nil {
-			d, err = r.service(service)
+			d, types, err = r.service(service, wanted)
 		}
 		if err == nil {
-			return pick(d, method)
+			found, err := pick(d, method)
+			return found, types, err
 		}
 		if status.Code(err) != codes.Unimplemented {
 			break
@@ -55,11 +60,11 @@ func findMethod(ctx context.Context, conn *grpc.ClientConn, name string) (protor
 	}
 	switch {
 	case errors.Is(err, drivers.ErrConfig):
-		return nil, err
+		return nil, nil, err
 	case status.Code(err) == codes.Unimplemented:
-		return nil, fmt.Errorf("%w: the target does not offer server reflection, which tells the method's types; switch it on there, or name protos or descriptors", drivers.ErrConfig)
+		return nil, nil, fmt.Errorf("%w: the target does not offer server reflection, which tells the method's types; switch it on there, or name protos or descriptors", drivers.ErrConfig)
 	}
-	return nil, fmt.Errorf("%w: server reflection: %w", drivers.ErrUnreachable, err)
+	return nil, nil, fmt.Errorf("%w: server reflection: %w", drivers.ErrUnreachable, err)
 }
 
 func newReflector(ctx context.Context, conn *grpc.ClientConn, version string) (*reflector, error) {
@@ -86,21 +91,32 @@ func (r *reflector) ask(question *rpb.ServerReflectionRequest) (*rpb.ServerRefle
 }
 
 // service loads the file of a service and all imports.
-func (r *reflector) service(name string) (protoreflect.ServiceDescriptor, error) {
+func (r *reflector) service(name string, wanted []string) (protoreflect.ServiceDescriptor, *dynamicpb.Types, error) {
 	answer, err := r.ask(&rpb.ServerReflectionRequest{
 		MessageRequest: &rpb.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: name},
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if e := answer.GetErrorResponse(); e != nil {
-		return nil, r.unknownService(name, e)
+		return nil, nil, r.unknownService(name, e)
 	}
 	if err := r.take(answer); err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	for _, symbol := range wanted {
+		answer, err := r.ask(&rpb.ServerReflectionRequest{
+			MessageRequest: &rpb.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: symbol},
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := r.take(answer); err != nil { // an error response holds no files
+			return nil, nil, err
+		}
 	}
 	if err := r.imports(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return r.link(name)
 }
@@ -176,24 +192,24 @@ func (r *reflector) missing() string {
 	return ""
 }
 
-func (r *reflector) link(name string) (protoreflect.ServiceDescriptor, error) {
+func (r *reflector) link(name string) (protoreflect.ServiceDescriptor, *dynamicpb.Types, error) {
 	set := new(descriptorpb.FileDescriptorSet)
 	for _, file := range r.files {
 		set.File = append(set.File, file)
 	}
 	files, err := protodesc.NewFiles(set)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the target's types: %w", drivers.ErrConfig, err)
+		return nil, nil, fmt.Errorf("%w: the target's types: %w", drivers.ErrConfig, err)
 	}
 	d, err := files.FindDescriptorByName(protoreflect.FullName(name))
 	if err != nil {
-		return nil, fmt.Errorf("%w: service %s: %w", drivers.ErrConfig, name, err)
+		return nil, nil, fmt.Errorf("%w: service %s: %w", drivers.ErrConfig, name, err)
 	}
 	service, ok := d.(protoreflect.ServiceDescriptor)
 	if !ok {
-		return nil, fmt.Errorf("%w: %s is no service", drivers.ErrConfig, name)
+		return nil, nil, fmt.Errorf("%w: %s is no service", drivers.ErrConfig, name)
 	}
-	return service, nil
+	return service, dynamicpb.NewTypes(files), nil
 }
 
 // pick returns the method of a service.

@@ -43,7 +43,11 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	s.size = len(message)
 	s.reply.err = nil
 	c := new(call)
-	callCtx := s.carrying(context.WithValue(ctx, callKey{}, c), op)
+	callCtx, err := s.carrying(context.WithValue(ctx, callKey{}, c), op)
+	if err != nil {
+		at.Fail(drivers.Rejected, codeMessage, err.Error())
+		return
+	}
 	at.Sent = s.d.env.Clock()
 	err = s.conn.Invoke(callCtx, s.d.method, &request{bytes: message}, s.reply, s.d.options...)
 	at.Done = s.d.env.Clock()
@@ -52,23 +56,24 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 }
 
 // carrying adds the metadata of an operation to a call's context.
-func (s *session) carrying(ctx context.Context, op *drivers.Op) context.Context {
+func (s *session) carrying(ctx context.Context, op *drivers.Op) (context.Context, error) {
 	if len(s.d.metadata) == 0 {
-		return ctx
+		return ctx, nil
 	}
-	return metadata.NewOutgoingContext(ctx, s.headers(op))
+	md := make(metadata.MD, len(s.d.metadata))
+	for i := range s.d.metadata {
+		p := &s.d.metadata[i]
+		value, err := p.value(op)
+		if err != nil {
+			return nil, err
+		}
+		md[p.key] = []string{value}
+	}
+	return metadata.NewOutgoingContext(ctx, md), nil
 }
 
 // codeMessage is the code of an operation whose message could not be rendered; nothing was sent.
 const codeMessage = "message"
-
-func (s *session) headers(op *drivers.Op) metadata.MD {
-	md := make(metadata.MD, len(s.d.metadata))
-	for _, p := range s.d.metadata {
-		md[p.key] = []string{p.value(op)}
-	}
-	return md
-}
 
 // Close implements drivers.Session.
 func (s *session) Close() error { return nil }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -14,8 +15,10 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	"wringer/drivers"
+	"wringer/drivers/payload"
 )
 
 // maxDescriptors bounds a descriptor set's file.
@@ -40,9 +43,9 @@ func (d *driver) methodOf(ctx context.Context, c *Config) (protoreflect.MethodDe
 	var err error
 	switch {
 	case len(c.Protos) > 0:
-		find, err = compileProtos(ctx, c, d.env.Files)
+		find, d.types, err = compileProtos(ctx, c, d.env.Files)
 	case c.Descriptors != "":
-		find, err = readDescriptors(drivers.ResolvePath(d.env.Files, c.Descriptors))
+		find, d.types, err = readDescriptors(drivers.ResolvePath(d.env.Files, c.Descriptors))
 	default:
 		return d.ask(ctx, c)
 	}
@@ -61,7 +64,7 @@ func (d *driver) methodOf(ctx context.Context, c *Config) (protoreflect.MethodDe
 }
 
 // compileProtos compiles .proto files, by their names within the import paths.
-func compileProtos(ctx context.Context, c *Config, folder string) (func(protoreflect.FullName) protoreflect.Descriptor, error) {
+func compileProtos(ctx context.Context, c *Config, folder string) (func(protoreflect.FullName) protoreflect.Descriptor, *dynamicpb.Types, error) {
 	paths := []string{folder}
 	if len(c.ImportPaths) > 0 {
 		paths = nil
@@ -69,10 +72,18 @@ func compileProtos(ctx context.Context, c *Config, folder string) (func(protoref
 	for _, p := range c.ImportPaths {
 		paths = append(paths, drivers.ResolvePath(folder, p))
 	}
+	names := make([]string, len(c.Protos))
+	for i, name := range c.Protos {
+		names[i], paths = withinPaths(name, paths)
+	}
 	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: paths})}
-	files, err := compiler.Compile(ctx, c.Protos...)
+	files, err := compiler.Compile(ctx, names...)
 	if err != nil {
-		return nil, fmt.Errorf("protos: %w (looked in %s)", err, strings.Join(paths, ", "))
+		return nil, nil, fmt.Errorf("protos: %w (looked in %s)", err, strings.Join(paths, ", "))
+	}
+	all := make([]protoreflect.FileDescriptor, len(files))
+	for i, f := range files {
+		all[i] = f
 	}
 	return func(name protoreflect.FullName) protoreflect.Descriptor {
 		for _, f := range files {
@@ -81,33 +92,52 @@ func compileProtos(ctx context.Context, c *Config, folder string) (func(protoref
 			}
 		}
 		return nil
-	}, nil
+	}, payload.TypesOf(all...), nil
+}
+
+// withinPaths returns the name of a file within the import paths. The folder of an absolute one is searched last, for its
+// imports, and for itself where it lies in none of the paths.
+func withinPaths(name string, paths []string) (string, []string) {
+	if !filepath.IsAbs(name) {
+		return name, paths
+	}
+	more := append(slices.Clone(paths), filepath.Dir(name))
+	for _, p := range paths {
+		whole, err := filepath.Abs(p)
+		if err != nil {
+			continue
+		}
+		if inner, err := filepath.Rel(whole, name); err == nil && filepath.IsLocal(inner) {
+			return filepath.ToSlash(inner), more
+		}
+	}
+	return filepath.Base(name), more
 }
 
 // readDescriptors reads a FileDescriptorSet as written by protoc --descriptor_set_out and buf build. The set may omit
 // the files that come with protobuf.
-func readDescriptors(path string) (func(protoreflect.FullName) protoreflect.Descriptor, error) {
+func readDescriptors(path string) (func(protoreflect.FullName) protoreflect.Descriptor, *dynamicpb.Types, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("descriptors: %w", err)
+		return nil, nil, fmt.Errorf("descriptors: %w", err)
 	}
 	if info.Size() > maxDescriptors {
-		return nil, fmt.Errorf("descriptors: %s is larger than %s", path, drivers.Bytes(maxDescriptors))
+		return nil, nil, fmt.Errorf("descriptors: %s is larger than %s", path, drivers.Bytes(maxDescriptors))
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("descriptors: %w", err)
+		return nil, nil, fmt.Errorf("descriptors: %w", err)
 	}
 	set := new(descriptorpb.FileDescriptorSet)
 	if err := proto.Unmarshal(raw, set); err != nil {
-		return nil, fmt.Errorf("descriptors: %s is no descriptor set: %w", path, err)
+		return nil, nil, fmt.Errorf("descriptors: %s is no descriptor set: %w", path, err)
 	}
 	if err := complete(set); err != nil {
-		return nil, fmt.Errorf("descriptors: %s: %w", path, err)
+		return nil, nil, fmt.Errorf("descriptors: %s: %w", path, err)
 	}
 	files, err := protodesc.NewFiles(set)
 	if err != nil {
-		return nil, fmt.Errorf("descriptors: %s: %w", path, err)
+		return nil, nil, fmt.Errorf("descriptors: %s: %w", path, err)
 	}
 	return func(name protoreflect.FullName) protoreflect.Descriptor {
 		d, err := files.FindDescriptorByName(name)
@@ -115,7 +145,7 @@ func readDescriptors(path string) (func(protoreflect.FullName) protoreflect.Desc
 			return nil
 		}
 		return d
-	}, nil
+	}, dynamicpb.NewTypes(files), nil
 }
 
 // complete adds the files that the set needs and that are known here.

@@ -47,6 +47,9 @@ type partitionQueue struct {
 	bytes     int              // of records
 	sweepAt   int              // the length of records at which cancelled records are removed
 	spare     []*pendingRecord // memory for the next batch
+	parts     []int            // the lengths of the next batches: parts of one that was too large
+	limit     int              // bytes of a batch; 0: batcher.batchBytes
+	fit       int              // bytes of the largest batch that was not too large
 	busy      bool             // a batch is in flight
 	listed    bool             // sender.ready has this queue
 	sender    *brokerSender    // nil: the leader is not known
@@ -65,6 +68,7 @@ type brokerSender struct {
 type batch struct {
 	queue   *partitionQueue
 	records []*pendingRecord
+	size    int // in bytes, at most
 }
 
 // errNoPartition says that the topic has lost a partition.
@@ -229,7 +233,7 @@ func (b *batcher) collect(s *brokerSender) (all []batch) {
 		room -= size
 		if len(records) > 0 {
 			q.busy = true
-			all = append(all, batch{q, records})
+			all = append(all, batch{q, records, size})
 		}
 	}
 	if len(s.ready) == 0 {
@@ -241,9 +245,16 @@ func (b *batcher) collect(s *brokerSender) (all []batch) {
 // take takes a batch from the front of a queue: at most limit bytes, and at least one record. b.mu is held.
 func (b *batcher) take(q *partitionQueue, limit int) (taken []*pendingRecord, size int) {
 	taken, q.spare, size = q.spare[:0], nil, batchOverhead+12
+	most := len(q.records)
+	if len(q.parts) > 0 {
+		most, q.parts = q.parts[0], q.parts[1:]
+	}
+	if q.limit > 0 {
+		limit = min(limit, q.limit)
+	}
 	n := 0
 	for _, r := range q.records {
-		if len(taken) > 0 && size+r.size >= limit {
+		if len(taken) > 0 && size+r.size >= limit || n == most {
 			break
 		}
 		n++
@@ -301,13 +312,15 @@ func (b *batcher) encode(pending []*pendingRecord) *sarama.RecordBatch {
 // answered ends the batches of one request: by response, or by err if no response came. Records that the broker acked have
 // ended already: the tap saw the ack on the wire.
 func (b *batcher) answered(s *brokerSender, all []batch, response *sarama.ProduceResponse, err error) {
-	failed := make([]bool, len(all))
+	fates := make([]fate, len(all))
 	for i, batch := range all {
 		why, offset := err, int64(-1)
 		if err == nil {
 			offset, why = answerOf(response.GetBlock(b.topic, batch.queue.partition))
 		}
-		failed[i] = why != nil
+		if fates[i] = fateOf(batch, why); fates[i] == again || fates[i] == halved {
+			continue
+		}
 		for k, r := range batch.records {
 			if why == nil && r.acked { // the tap saw this ack before sarama did
 				continue
@@ -323,7 +336,7 @@ func (b *batcher) answered(s *brokerSender, all []batch, response *sarama.Produc
 		b.failSender(s)
 	}
 	for i, batch := range all {
-		b.finishBatch(batch, failed[i])
+		b.finishBatch(batch, fates[i])
 	}
 	idle := s
 	if len(s.ready) == 0 {
@@ -331,6 +344,53 @@ func (b *batcher) answered(s *brokerSender, all []batch, response *sarama.Produc
 	}
 	b.mu.Unlock()
 	idle.signal()
+}
+
+// fate is what became of a batch.
+type fate uint8
+
+const (
+	accepted fate = iota
+	failed
+	again   // nothing of it was written
+	halved  // it was too large, and its halves may not be
+	refused // a record that is too large by itself; the leader stays known
+)
+
+func fateOf(done batch, why error) fate {
+	switch {
+	case why == nil:
+		return accepted
+	case errors.Is(why, errIdleClosed):
+		return again
+	case tooLarge(why) && len(done.records) > 1:
+		return halved
+	case tooLarge(why):
+		return refused
+	}
+	return failed
+}
+
+// tooLarge says whether a broker refused a batch for its size: it is above the topic's max.message.bytes.
+func tooLarge(why error) bool {
+	return errors.Is(why, sarama.ErrMessageSizeTooLarge) || errors.Is(why, sarama.ErrMessageSetSizeTooLarge)
+}
+
+// putBack puts the records of a batch before those that wait: order is kept. batcher.mu is held.
+func (q *partitionQueue) putBack(done batch) {
+	q.records = append(slices.Clone(done.records), q.records...)
+	for _, r := range done.records {
+		q.bytes += r.size
+	}
+}
+
+// split puts a batch back that was too large, to be sent in two halves. What is too large by itself is alone at last, and is
+// refused. Later batches are smaller from the start. batcher.mu is held.
+func (q *partitionQueue) split(done batch) {
+	q.putBack(done)
+	n := len(done.records)
+	q.parts = append([]int{n - n/2, n / 2}, q.parts...)
+	q.limit = max(done.size/2, q.fit)
 }
 
 // answerOf reads a partition's part of a response: the offset of the first record, negative if there is none, and the
@@ -354,11 +414,22 @@ func broken(err error) bool {
 
 // finishBatch ends the batch in flight of a queue. After a failure the queue waits until its leader is known again. b.mu is
 // held.
-func (b *batcher) finishBatch(done batch, failed bool) {
+func (b *batcher) finishBatch(done batch, became fate) {
 	q := done.queue
+	switch became {
+	case accepted:
+		q.fit = max(q.fit, done.size)
+	case again:
+		q.putBack(done)
+		for _, r := range done.records {
+			r.stage.CompareAndSwap(batched, waiting)
+		}
+	case halved:
+		q.split(done)
+	}
 	clear(done.records)
 	q.spare, q.busy = done.records[:0], false
-	if failed && q.sender != nil {
+	if (became == failed || became == again) && q.sender != nil {
 		q.sender = nil
 		b.listLed()
 	}

@@ -27,6 +27,9 @@ type network struct {
 	live    map[*trackedConn]struct{}
 	failure error // of the last dial; nil if it succeeded
 
+	// logins: a new connection needs a login, which the network cannot make.
+	logins bool
+
 	down atomic.Bool // written while mu is held; read for each record
 }
 
@@ -64,7 +67,7 @@ func (n *network) Dial(network, address string) (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	n.down.Store(false)
-	c := &trackedConn{Conn: conn, network: n}
+	c := &trackedConn{conn: conn, network: n, address: address, dialled: network}
 	n.live[c] = struct{}{}
 	if n.wrap != nil {
 		return n.wrap(c, address), nil
@@ -80,7 +83,7 @@ func (n *network) close() {
 	n.mu.Unlock()
 	n.cancel()
 	for c := range live {
-		c.Conn.Close()
+		c.current().Close()
 	}
 }
 
@@ -108,16 +111,3 @@ func (n *network) fail() bool {
 }
 
 func (n *network) isDown() bool { return n.down.Load() }
-
-// trackedConn is a connection that its network tracks until it is closed.
-type trackedConn struct {
-	net.Conn
-	network *network
-}
-
-func (c *trackedConn) Close() error {
-	c.network.mu.Lock()
-	delete(c.network.live, c)
-	c.network.mu.Unlock()
-	return c.Conn.Close()
-}

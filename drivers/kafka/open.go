@@ -69,6 +69,7 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	if d.network.tlsConfig, err = c.access().loadTLS(env.Files); err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
+	d.network.logins = c.SASL != nil
 	d.network.wrap = func(conn net.Conn, address string) net.Conn {
 		t := newTap(conn, d.counters.of(address), d.pending, env.Clock, newReader(env.Identity))
 		t.acked = d.acked

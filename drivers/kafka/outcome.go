@@ -76,7 +76,7 @@ func (h wireHistory) failed(at *drivers.Attempt, err error, closing bool) {
 	}
 	switch {
 	case h.sent == 0 && !h.blind:
-		if !closing && code != drivers.CodeDNS && code != drivers.CodeTLS && code != codeClient {
+		if !closing && code != drivers.CodeDNS && code != drivers.CodeTLS && code != codeClient && code != answerCode(kerr.MessageTooLarge.Code) {
 			code = drivers.CodeRefused
 		}
 		at.Fail(drivers.Rejected, code, "the record never left the client: "+err.Error())
@@ -152,6 +152,8 @@ func codeOf(err error) string {
 	var dns *net.DNSError
 	var network net.Error
 	switch {
+	case errors.As(err, &config) && strings.Contains(err.Error(), "MaxMessageBytes"):
+		return answerCode(kerr.MessageTooLarge.Code) // the topic's limit; see limitBatches
 	case errors.As(err, &kafka):
 		return answerCode(int16(kafka))
 	case errors.As(err, &config), errors.As(err, &encoding):

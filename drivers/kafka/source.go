@@ -102,7 +102,7 @@ func (s *Source) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
 	s.network = newNetwork(s.env.Direct, patience(s.env.Timeout), s.brokers)
-	s.network.tlsConfig = s.tlsConfig
+	s.network.tlsConfig, s.network.logins = s.tlsConfig, s.access.sasl != nil
 	guard := context.AfterFunc(ctx, s.network.close)
 	defer guard()
 	config := clientConfig(s.env, s.network)

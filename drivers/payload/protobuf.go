@@ -67,7 +67,10 @@ func (m Message) isFixed() bool {
 // Compiler compiles values of the scenario into messages. Errors name the field; for an unknown field they list the
 // allowed ones. One goroutine uses it.
 type Compiler struct {
-	Env    *drivers.Env
+	Env *drivers.Env
+	// Types are those that an Any and extensions may name. nil: those of the file of the first message that is compiled, and
+	// of its imports.
+	Types  *dynamicpb.Types
 	places uint64 // templates so far; each has a seed of its own, so that two {{uuid}} differ
 }
 
@@ -77,6 +80,7 @@ func (c *Compiler) Protobuf(desc protoreflect.MessageDescriptor, v any, path str
 	if v == nil {
 		return nil, nil
 	}
+	types := c.types(desc)
 	if isSpecial(desc) {
 		return c.special(desc, v, path)
 	}
@@ -92,6 +96,9 @@ func (c *Compiler) Protobuf(desc protoreflect.MessageDescriptor, v any, path str
 		}
 		at := strings.TrimPrefix(path+"."+name, ".")
 		field := FindField(desc, name)
+		if inner, ok := strings.CutPrefix(name, "["); ok {
+			field = extension(types, desc, strings.TrimSuffix(inner, "]"))
+		}
 		if field == nil {
 			return nil, fmt.Errorf("%s: %s has no such field; it has %s", at, desc.FullName(), FieldNames(desc))
 		}
@@ -170,19 +177,35 @@ func mapKey(field protoreflect.FieldDescriptor, key string) any {
 // element compiles one value: a plain field, an element of a list, or a value of a map.
 func (c *Compiler) element(field protoreflect.FieldDescriptor, v any, path string) (Message, error) {
 	switch field.Kind() {
-	case protoreflect.MessageKind:
+	case protoreflect.MessageKind, protoreflect.GroupKind:
 		inner, err := c.Protobuf(field.Message(), v, path)
 		if err != nil {
 			return nil, err
 		}
+		if field.Kind() == protoreflect.GroupKind {
+			return delimited(field, inner), nil
+		}
 		return nested(field, inner), nil
-	case protoreflect.GroupKind:
-		return nil, fmt.Errorf("%s: groups are not supported", path)
 	}
 	if s, ok := v.(string); ok && strings.Contains(s, "{{") {
 		return c.place(field, s, path)
 	}
-	return fixedScalar(field, v, path)
+	return c.fixedScalar(field, v, path)
+}
+
+// extension finds an extension of a message by its full name; nil: there is none.
+func extension(types *dynamicpb.Types, desc protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
+	t, err := types.FindExtensionByName(protoreflect.FullName(name))
+	if err != nil || t.TypeDescriptor().ContainingMessage().FullName() != desc.FullName() {
+		return nil
+	}
+	return t.TypeDescriptor()
+}
+
+// delimited writes a message within a message, between two tags: a group, or a DELIMITED field of editions.
+func delimited(field protoreflect.FieldDescriptor, inner Message) Message {
+	start := Message{{fixed: protowire.AppendTag(nil, field.Number(), protowire.StartGroupType)}}
+	return start.join(inner).join(Message{{fixed: protowire.AppendTag(nil, field.Number(), protowire.EndGroupType)}})
 }
 
 // nested writes a message within a message, with its length before it.
@@ -256,7 +279,7 @@ func (c *Compiler) appender(s string) (func(dst []byte, op *drivers.Op) []byte, 
 const textPlace = 1 << 61
 
 // fixedScalar encodes a value without {{...}} by protobuf's JSON mapping.
-func fixedScalar(field protoreflect.FieldDescriptor, v any, path string) (Message, error) {
+func (c *Compiler) fixedScalar(field protoreflect.FieldDescriptor, v any, path string) (Message, error) {
 	if v == nil {
 		return nil, fmt.Errorf("%s: is null; only a whole field can be", path)
 	}
@@ -264,7 +287,7 @@ func fixedScalar(field protoreflect.FieldDescriptor, v any, path string) (Messag
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	b, err := scalarOfJSON(field, text)
+	b, err := scalarOfJSON(field, c.types(field.ContainingMessage()), text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s is no %s", path, text, kindName(field))
 	}
@@ -277,14 +300,15 @@ func (c *Compiler) special(desc protoreflect.MessageDescriptor, v any, path stri
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	options := protojson.UnmarshalOptions{Resolver: c.types(desc)}
 	encode := func(op *drivers.Op) ([]byte, error) {
 		text, err := json.Marshal(render(op))
 		if err != nil {
 			return nil, err
 		}
 		m := dynamicpb.NewMessage(desc)
-		if err := protojson.Unmarshal(text, m); err != nil {
-			return nil, fmt.Errorf("%s: %s is no %s", path, text, desc.FullName())
+		if err := options.Unmarshal(text, m); err != nil {
+			return nil, fmt.Errorf("%s: %s is no %s: %w", path, text, desc.FullName(), err)
 		}
 		return proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	}

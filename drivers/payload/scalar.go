@@ -16,7 +16,7 @@ import (
 )
 
 // scalarOfJSON encodes a JSON value as one element of field, tag included.
-func scalarOfJSON(field pref.FieldDescriptor, text []byte) ([]byte, error) {
+func scalarOfJSON(field pref.FieldDescriptor, types *dynamicpb.Types, text []byte) ([]byte, error) {
 	m := dynamicpb.NewMessage(field.ContainingMessage())
 	value := string(text)
 	if field.IsList() {
@@ -28,7 +28,7 @@ func scalarOfJSON(field pref.FieldDescriptor, text []byte) ([]byte, error) {
 	}
 	// The encoder would omit a value that equals its type's default, which would change a list. So the value is read
 	// from the message and encoded here. AllowPartial: the required fields of a proto2 message are not set here.
-	options := protojson.UnmarshalOptions{AllowPartial: true}
+	options := protojson.UnmarshalOptions{AllowPartial: true, Resolver: types}
 	if err := options.Unmarshal([]byte("{"+string(name)+":"+value+"}"), m); err != nil {
 		return nil, err
 	}

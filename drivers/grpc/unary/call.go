@@ -64,11 +64,16 @@ type call struct {
 	unacknowledged int    // bytes received and not returned to the target's window
 	headed         bool   // the answer's headers arrived
 	encoding       string
+	proxy          string // the code of an answer that is a proxy's; its body is discarded
+	proxied        int    // bytes of that body
 	answer         []byte // the bytes of the message so far, with its prefix
 	// unseen: the target did not process the transmission. A first transmission is then repeated once. A target that
 	// began to answer has processed the call, whatever it says.
 	unseen bool
 }
+
+// maxProxied is how much of a proxy's answer is awaited. What is longer counts as whole. In bytes; as for grpc-go.
+const maxProxied = 1024
 
 // prefix is the length of a message's prefix: a flag and the message's length. In bytes.
 const prefix = 5
@@ -102,6 +107,7 @@ func (x *call) begin(message []byte, fields []hpack.HeaderField) {
 func (x *call) renew() {
 	x.done.Store(false)
 	x.rest, x.unacknowledged, x.headed, x.encoding, x.answer, x.unseen = x.body, 0, false, "", x.answer[:0], false
+	x.proxy, x.proxied = "", 0
 }
 
 // refuse ends a call that cannot be sent. An earlier transmission has its own fault.

@@ -102,6 +102,17 @@ func headOf(f *http2.MetaHeadersFrame) head {
 	return h
 }
 
+// ProxyPrefix begins the code of an answer that is not gRPC's: http_503.
+const ProxyPrefix = "http_"
+
+// ProxyCode is the code of an HTTP status with which a proxy answers in the target's place; "" if a proxy does not.
+func ProxyCode(status int) string {
+	if status < 201 || status > 599 {
+		return ""
+	}
+	return ProxyPrefix + strconv.Itoa(status)
+}
+
 // flaw is the error in a field of the answer's metadata; empty: none.
 func flaw(f hpack.HeaderField) string {
 	if strings.HasSuffix(f.Name, "-bin") {

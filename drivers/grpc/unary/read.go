@@ -1,6 +1,7 @@
 package unary
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -149,6 +150,10 @@ func (c *conn) headers(f *http2.MetaHeadersFrame) {
 	case x == nil: // the call was given up
 	case f.Truncated:
 		c.failAnswer(x, drivers.CodeTooLarge, fmt.Sprintf("the headers are larger than the limit, %d bytes", c.framer.MaxHeaderListSize))
+	case x.proxy != "":
+		if f.StreamEnded() {
+			c.failAnswer(x, x.proxy, x.Text)
+		}
 	case x.headed && f.StreamEnded():
 		c.trailers(x, f)
 	case x.headed:
@@ -164,7 +169,12 @@ func (c *conn) begun(x *call, f *http2.MetaHeadersFrame) {
 	case h.interim && !f.StreamEnded():
 	case !h.proper:
 		code, _ := strconv.Atoi(h.status)
-		c.failAnswer(x, drivers.CodeMalformed, fmt.Sprintf("the answer is not gRPC's: HTTP status %s %s, content type %q", h.status, http.StatusText(code), h.kind))
+		text := fmt.Sprintf("the answer is not gRPC's: HTTP status %s %s, content type %q", h.status, http.StatusText(code), h.kind)
+		if proxy := ProxyCode(code); proxy != "" && !f.StreamEnded() {
+			x.headed, x.proxy, x.Text = true, proxy, text // its body follows
+			return
+		}
+		c.failAnswer(x, cmp.Or(ProxyCode(code), drivers.CodeMalformed), text)
 	case h.fault != "":
 		c.failAnswer(x, drivers.CodeMalformed, h.fault)
 	case f.StreamEnded():
@@ -194,6 +204,12 @@ func (c *conn) data(f *http2.DataFrame) {
 	}
 	x := c.streams[f.StreamID]
 	if x == nil {
+		return
+	}
+	if x.proxy != "" {
+		if x.proxied += len(f.Data()); x.proxied >= maxProxied || f.StreamEnded() {
+			c.failAnswer(x, x.proxy, x.Text)
+		}
 		return
 	}
 	if fault, text := x.receive(f.Data(), c.channel.options.MaxMessage); fault != "" {

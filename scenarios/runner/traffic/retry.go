@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,6 +62,9 @@ func (p *policy) retriable(at *drivers.Attempt) bool {
 		return false
 	}
 	if len(p.retry.On) > 0 {
+		if strings.HasPrefix(at.Code, "http_") && slices.Contains(p.retry.On, drivers.ProxiedCode(at.Code)) {
+			return true // a proxy's answer in the place of a gRPC target
+		}
 		return slices.Contains(p.retry.On, at.Code)
 	}
 	return at.Outcome == drivers.Indeterminate || !at.Wire
