@@ -88,9 +88,9 @@ func TestLoadProblems(t *testing.T) {
 		want string // of what is said
 	}{
 		{vars["rest"] + "/nowhere", reports.ExitFail, "http_404"},
-		{"http://" + nobody + "/", reports.ExitFail, "refused: dial tcp " + nobody},
-		{"http://" + vars["grpc"] + "/", reports.ExitFail, "failed attempts"},
-		{"https://" + strings.TrimPrefix(vars["rest"], "http://"), reports.ExitFail, "tls"},
+		{"http://" + nobody + "/", reports.ExitInconclusive, "refused: dial tcp " + nobody},
+		{"http://" + vars["grpc"] + "/", reports.ExitInconclusive, "failed attempts"},
+		{"https://" + strings.TrimPrefix(vars["rest"], "http://"), reports.ExitInconclusive, "tls"},
 		{"grpc://" + nobody + "/a.B/C", reports.ExitInconclusive, nobody},
 		{"kafka://" + nobody + "/a", reports.ExitInconclusive, nobody},
 		{reserve + "Nothing", reports.ExitUsage, "it has Reserve"},

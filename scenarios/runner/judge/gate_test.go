@@ -145,14 +145,14 @@ func TestUnsentOperationsAreUnknown(t *testing.T) {
 	}
 }
 
-// late has 1000 operations that the service answered in took after they were sent, each after its own delay.
-func lateCell(took time.Duration, delay func(i int) time.Duration) *metrics.Cell {
+// lateCell returns 1000 operations. Each is sent after its own delay, and answered after the service time.
+func lateCell(service time.Duration, delay func(i int) time.Duration) *metrics.Cell {
 	c := &metrics.Cell{}
 	for i := range 1000 {
 		d := delay(i)
 		c.Lag.Record(d)
-		at := drivers.Attempt{Outcome: drivers.Acked, Wire: true, Answered: true, Sent: d, Done: d + took}
-		c.End(&reports.Ended{Outcome: drivers.Acked, Done: d + took, Trail: []drivers.Attempt{at}}, time.Second)
+		at := drivers.Attempt{Outcome: drivers.Acked, Wire: true, Answered: true, Sent: d, Done: d + service}
+		c.End(&reports.Ended{Outcome: drivers.Acked, Done: d + service, Trail: []drivers.Attempt{at}}, time.Second)
 	}
 	return c
 }
