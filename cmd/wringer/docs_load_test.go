@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"wringer/drivers/drivertest/tier"
 
 	"wringer/reports"
 	"wringer/scenarios"
@@ -14,6 +15,7 @@ import (
 
 // TestDocsExamplesOfLoad runs the first examples of docs/load.md against the shop.
 func TestDocsExamplesOfLoad(t *testing.T) {
+	tier.Slow(t, "it runs every load example in real time")
 	target, err := shop.Open(t.Context(), shop.Config{}, scenarios.TargetEnv{Seed: 1})
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"wringer/drivers/drivertest/tier"
 
 	"wringer/reports"
 )
@@ -49,9 +50,7 @@ func (s *orderService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // TestReadmeServiceHasABug runs the scenario of README.md against a service that ignores Idempotency-Key, and against one that
 // honours it. The first fails, the second passes.
 func TestReadmeServiceHasABug(t *testing.T) {
-	if testing.Short() {
-		t.Skip("two runs of 12 s; run without -short")
-	}
+	tier.Slow(t, "two runs of 12 s")
 	var scenario string
 	for _, b := range readDocument(t, "README.md").blocks() {
 		if b.lang == "yaml" && b.part == "" {

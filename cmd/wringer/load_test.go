@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"wringer/drivers/drivertest/tier"
 
 	"wringer/reports"
 	"wringer/scenarios"
@@ -17,6 +18,7 @@ import (
 )
 
 func TestLoad(t *testing.T) {
+	tier.Slow(t, "it sends load in real time, for every scheme")
 	t.Parallel()
 	target, err := shop.Open(t.Context(), shop.Config{CallTimeout: 10 * time.Second}, scenarios.TargetEnv{Seed: 1})
 	if err != nil {

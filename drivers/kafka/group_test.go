@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"wringer/drivers/drivertest/tier"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
@@ -259,6 +260,7 @@ func freezeRedelivers(t *testing.T, b *testGroup, produce func(n int)) {
 
 // A graceful leave finishes and commits the records in hand: none is lost, and none comes again.
 func TestLeaveLosesNothing(t *testing.T) {
+	tier.Slow(t, "members leave a real group, one round after another")
 	t.Parallel()
 	for _, commit := range []string{"before", "after", "periodic"} {
 		t.Run(commit, func(t *testing.T) {
