@@ -51,6 +51,19 @@ func (s *session) resume(ctx context.Context, op *drivers.Op, at *drivers.Attemp
 // finish ends an attempt after a transmission that ended with err. A request of which nothing was sent is sent over
 // another connection, and so is one that the peer surely did not read.
 func (s *session) finish(ctx context.Context, op *drivers.Op, at *drivers.Attempt, err error) {
+	if err != nil { // apart, because resend allocates
+		var sent bool
+		if err, sent = s.resend(ctx, at, err); !sent {
+			return
+		}
+	}
+	at.Wire, at.Out = true, int64(len(s.body))
+	s.settle(ctx, op, at, err)
+}
+
+// resend sends the request again while the target surely did not read it. It returns the error of the last transmission. sent
+// is false if nothing was sent, because no connection could be made: the outcome is then set.
+func (s *session) resend(ctx context.Context, at *drivers.Attempt, err error) (last error, sent bool) {
 	var unread *unreadError
 	for err == errStale || errors.As(err, &unread) {
 		if failed := s.connect(ctx); failed != nil && unread != nil {
@@ -58,7 +71,7 @@ func (s *session) finish(ctx context.Context, op *drivers.Op, at *drivers.Attemp
 		} else if failed != nil {
 			at.Done, at.Wire, at.Out = s.d.env.Clock(), false, 0
 			unsent(ctx, at, failed)
-			return
+			return failed, false
 		}
 		s.conn.mark()
 		now := s.d.env.Clock()
@@ -69,8 +82,7 @@ func (s *session) finish(ctx context.Context, op *drivers.Op, at *drivers.Attemp
 		}
 		err = s.attempt(ctx, now, (*conn).send)
 	}
-	at.Wire, at.Out = true, int64(len(s.body))
-	s.settle(ctx, op, at, err)
+	return err, true
 }
 
 // settle sets the outcome of an attempt that was sent.
