@@ -11,8 +11,8 @@ import (
 // The result is a part of doc or of scratch, which grows as needed and may be used again once the result is not. Of members
 // with one name the first counts. Find does not look at what follows the place, so a document that is not JSON may have a result.
 //
-// The search is written here because jsonparser, which still undoes the escapes, takes its key [0] for an element and for a
-// member of that name, panics where it looks for an empty name in a list, and reads a list to its end.
+// The search is our own, and jsonparser only undoes the escapes. jsonparser's search takes the key [0] for an element and for
+// a member of that name. It panics on an empty name in a list, and it reads a list to its end.
 func (p *Path) Find(doc []byte, scratch *[]byte) []byte {
 	at := space(doc, 0)
 	for i := range p.steps {

@@ -269,3 +269,20 @@ func TestSaturatedSecondThatHeldLeavesTheGateOpen(t *testing.T) {
 		}
 	}
 }
+
+// Both ends of a reading differ from the limit, and a value between them does not: the gate is undecided.
+func TestLimitBetweenBothEnds(t *testing.T) {
+	for expr, want := range map[string]reports.Verdict{
+		"orders.acked == 1000": reports.Inconclusive,
+		"orders.acked != 1000": reports.Inconclusive,
+		"orders.acked == 900":  reports.Fail,
+		"orders.acked != 900":  reports.Pass,
+		"orders.acked < 980":   reports.Fail,
+		"orders.acked < 1000":  reports.Inconclusive,
+	} {
+		got := decide(gateOf(t, expr), reading{Reading: metric.Reading{Value: 990, Targets: 1010}})
+		if got.Verdict != want {
+			t.Errorf("%s: %s (%s), want %s", expr, got.Verdict, got.Why, want)
+		}
+	}
+}
