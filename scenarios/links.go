@@ -34,6 +34,9 @@ func (l *Link) Variable() string { return linkPrefix + l.Name }
 // ListenAddress is the address on which the link listens.
 func (l *Link) ListenAddress() string { return cmp.Or(l.listen, "127.0.0.1:0") }
 
+// Listens says that the scenario chose the address on which the link listens.
+func (l *Link) Listens() bool { return l.listen != "" }
+
 // Upstreams returns host:port of the services behind the link. It returns an error while a variable in them is not known.
 func (l *Link) Upstreams(vars map[string]string) ([]string, error) {
 	text, err := fill(l.upstream, vars)

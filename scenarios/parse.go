@@ -209,7 +209,7 @@ func (r *reader) target(n *node, s *Scenario) {
 		r.checkReserved(f, reserving)
 	}
 	for _, name := range config.Variables() {
-		r.vars.late = append(r.vars.late, s.TargetName+"."+name)
+		r.vars.late = append(r.vars.late, VariablePrefix(s.TargetName, config)+name)
 	}
 }
 
@@ -220,7 +220,7 @@ func (r *reader) checkReserved(f field, c Reserving) {
 		known[name] = ""
 	}
 	for _, name := range c.Reserved() {
-		known[f.key.text+"."+name] = ""
+		known[VariablePrefix(f.key.text, c)+name] = ""
 	}
 	trial := resolver{decoder{file: r.file}, known, false}
 	trial.fill(reflect.ValueOf(&c).Elem(), f.value, f.key.text)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"sync"
 	"time"
 
@@ -89,9 +90,17 @@ func (e *Experiment) listen(spec *scenarios.Link) (string, error) {
 		}
 	}
 	return stack.Listen(faults.Inlet{
-		Address:  spec.ListenAddress(),
+		Address:  e.listenAddress(spec),
 		Upstream: e.leadsTo(spec),
 	})
+}
+
+// listenAddress is where a link listens: where the scenario says, else where the target's parts reach it.
+func (e *Experiment) listenAddress(spec *scenarios.Link) string {
+	if e.prepared != nil && e.prepared.LinkHost() != "" && !spec.Listens() {
+		return net.JoinHostPort(e.prepared.LinkHost(), "0")
+	}
+	return spec.ListenAddress()
 }
 
 // leadsTo returns a function that waits until the upstream of a link is known.
