@@ -58,6 +58,22 @@ type Prepared interface {
 	Close(ctx context.Context) error
 }
 
+// Aliasing is a Hosting target in which a link can take the place of one part for another part alone, by the part's name. Its
+// Prepared is an Aliased.
+type Aliasing interface {
+	Hosting
+	// CheckAlias returns why a link cannot stand between the two at these ports of the callee; nil: it can.
+	CheckAlias(caller, callee string, ports []uint16) error
+}
+
+// Aliased is a Prepared target in which links take the place of parts.
+type Aliased interface {
+	Prepared
+	// Alias leads the caller's connections to the callee's name to the returned host, where the link listens on the ports. It is
+	// called before Start.
+	Alias(ctx context.Context, caller, callee string, ports []uint16) (host string, err error)
+}
+
 // VariablePrefix is what the names of a target's variables begin with.
 func VariablePrefix(key string, config TargetConfig) string {
 	if _, none := config.(Unprefixed); none {

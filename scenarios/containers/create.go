@@ -2,6 +2,7 @@ package containers
 
 import (
 	"context"
+	"net"
 
 	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
@@ -57,7 +58,11 @@ func (p *prepared) settle(s *Service, ports map[uint16]uint16, config *moby.Conf
 		host.PortBindings[s.bound(port)] = []network.PortBinding{{HostIP: p.publishOn(), HostPort: portText(outer)}}
 	}
 	for _, h := range s.Hosts {
-		host.ExtraHosts = append(host.ExtraHosts, h.Name+":"+h.Address)
+		address := h.Address
+		if only, _, err := net.SplitHostPort(address); err == nil {
+			address = only // of ${links.NAME}: a hosts file has no ports
+		}
+		host.ExtraHosts = append(host.ExtraHosts, h.Name+":"+address)
 	}
 	if s.Change != nil {
 		s.Change(config, host)

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/moby/moby/client"
-
 	"wringer/faults/container"
 	"wringer/faults/process"
 	"wringer/scenarios"
@@ -28,6 +26,9 @@ type prepared struct {
 	local   bool         // the gateway is an address of this machine
 	done    func() error // notes in the journal that nothing is left
 	closed  bool
+
+	aliases []alias
+	held    map[string][]uint16 // ports that links listen on, by the address of this machine
 }
 
 // prepare connects to the engine and makes the run's network. With an error, nothing is left.
@@ -48,24 +49,10 @@ func prepare(ctx context.Context, env scenarios.TargetEnv) (*prepared, error) {
 	return p, nil
 }
 
-func (p *prepared) makeNetwork(ctx context.Context) error {
-	made, err := p.engine.NetworkCreate(ctx, p.network, client.NetworkCreateOptions{
-		Driver: "bridge", Labels: map[string]string{container.LabelRun: p.run},
-	})
-	if err != nil {
-		return fmt.Errorf("make the run's network: %w", err)
-	}
-	seen, err := p.engine.NetworkInspect(ctx, made.ID, client.NetworkInspectOptions{})
-	if err != nil {
-		return fmt.Errorf("make the run's network: %w", err)
-	}
-	for _, c := range seen.Network.IPAM.Config {
-		if c.Gateway.Is4() {
-			p.gateway = c.Gateway
-		}
-	}
+func (p *prepared) makeNetwork(ctx context.Context) (err error) {
+	p.gateway, err = p.addNetwork(ctx, p.network)
 	p.local = p.gateway.IsValid() && container.OnThisMachine(p.gateway)
-	return nil
+	return err
 }
 
 // LinkHost implements scenarios.Prepared: the network's gateway, and there alone; empty where this machine does not have it.

@@ -72,6 +72,7 @@ func (p *preparedConfig) Start(ctx context.Context, env scenarios.TargetEnv) (sc
 					return nil, fmt.Errorf("container %s: %w", s.Name, err)
 				}
 				e.settle(s, env.Files, outside)
+				s.Hosts = append(s.Hosts, p.hosts(n)...)
 			}
 		}
 	}
