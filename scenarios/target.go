@@ -36,6 +36,13 @@ type Unprefixed interface {
 	Unprefixed()
 }
 
+// Located is a TargetConfig that reads files beside the scenario before it is checked.
+type Located interface {
+	TargetConfig
+	// Locate gives the scenario's folder. It is called once, before Check.
+	Locate(folder string)
+}
+
 // Patient is a TargetConfig whose start may take longer than other targets'.
 type Patient interface {
 	TargetConfig
