@@ -71,7 +71,7 @@ func (p *preparedConfig) Start(ctx context.Context, env scenarios.TargetEnv) (sc
 				if err := e.fill(s, env.Files, seen, outside); err != nil {
 					return nil, fmt.Errorf("container %s: %w", s.Name, err)
 				}
-				e.settle(s, env.Files, outside)
+				e.settle(n, s, env.Files, outside)
 				s.Hosts = append(s.Hosts, p.hosts(n)...)
 			}
 		}
