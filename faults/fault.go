@@ -111,7 +111,7 @@ type Slow interface {
 	Patience() time.Duration
 }
 
-// Watched is an optional extra of a Fault that others can undo while it is in force.
+// Watched is an optional extra of a Fault, or of its Part, that others can undo while it is in force.
 type Watched interface {
 	// Lapse is called after Heal. It says for how long the fault was not in force between Inject and Heal, and why, as the rest
 	// of a sentence that begins with the fault: "was not in force for 3s of its time: ...". nil: it was in force throughout.
