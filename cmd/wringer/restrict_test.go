@@ -49,7 +49,7 @@ func TestRestrict(t *testing.T) {
 			if strings.Contains(test.stream, "tls:") {
 				scheme = "https"
 			}
-			write(t, path, "name: s\nseed: 1\nrun: {duration: 400ms, drain: 10ms}\ntraffic: {a: {rest: {request: \"POST "+scheme+"://127.0.0.1:1/\""+test.stream+"}, rate: 20/s}}\n"+test.text+"\nexpect: [a.errors < 1%]\n")
+			write(t, path, "name: s\nseed: 1\nrun: {duration: 150ms, drain: 10ms}\ntraffic: {a: {rest: {request: \"POST "+scheme+"://127.0.0.1:1/\""+test.stream+"}, rate: 20/s}}\n"+test.text+"\nexpect: [a.errors < 1%]\n")
 			check := func(want string, args ...string) {
 				t.Helper()
 				for _, verb := range []string{"check", "run"} {
