@@ -58,6 +58,7 @@ func deleteTopic(t testing.TB, cl *kgo.Client, name string) {
 // A topic is deleted, made anew and loaded with more records than it had. The source takes back what it delivered, and
 // delivers what the new topic holds. It does so whether it looks while the topic is gone, or only afterwards.
 func TestTopicMadeAnew(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	cl := client(t, c)
 	s := openSource(t, c, Effect{ID: "$.id"})
@@ -101,6 +102,7 @@ func TestTopicMadeAnewWithOtherPartitions(t *testing.T) {
 
 // Brokers before 2.8 give topics no ids.
 func TestBrokersWithoutTopicIDs(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 2, kfake.MaxVersions(kversion.V2_6_0()))
 	d := openDriver(t, c, Config{Version: "2.6.0", Idempotent: true}, newEnv())
 	s, err := d.Source()

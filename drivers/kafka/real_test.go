@@ -389,7 +389,7 @@ func (c *realCluster) groups(t *testing.T) {
 			c.create(t, "group-"+name, "2", "false", 1, 2, 3)
 			c.leader(t, "group-"+name, 1)
 			config.Members, config.Session = 2, testSession
-			b := startTestGroup(t, &Consume{Brokers: c.bootstrap, Topic: "group-" + name, Group: &config})
+			b := startTestGroup(t, &Consume{Brokers: c.bootstrap, Topic: "group-" + name, Group: &config}, newEnv())
 			cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(c.bootstrap, ",")...), kgo.DefaultProduceTopic("group-"+name))
 			if err != nil {
 				t.Fatal(err)

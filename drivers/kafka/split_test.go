@@ -22,6 +22,7 @@ import (
 // A topic takes 20,000 bytes a batch. Records of 3 KiB fit, and are all acked in their order; only records that are too large
 // by themselves are refused.
 func TestBatchesAboveTheTopicsLimit(t *testing.T) {
+	t.Parallel()
 	const limit = 20_000
 	for name, config := range map[string]Config{
 		"own batches":      {},
@@ -204,6 +205,7 @@ func refuse(p *kmsg.ProduceRequest, code int16) kmsg.Response {
 
 // The brokers close connections that are idle. The next record is written on a new one.
 func TestBrokersCloseIdleConnections(t *testing.T) {
+	t.Parallel()
 	for name, config := range map[string]Config{"own batches": {}, "linger": {Linger: time.Millisecond}, "with a login": {SASL: &SASL{User: "u", Password: "p"}}} {
 		t.Run(name, func(t *testing.T) {
 			opts := []kfake.Opt(nil)
