@@ -38,7 +38,7 @@ func serviceCommand(name string, std streams) *cobra.Command {
 	flags.StringVar(&config.Listen, "listen", shop.DefaultListen(name), "`ADDRESS` to listen on; in a container write :PORT")
 	flags.StringVar(&config.Kafka, "kafka", "127.0.0.1:9092", "`ADDRESSES` of brokers to ask first, with commas")
 	flags.IntVar(&config.Config.Partitions, "partitions", 0, "partitions of a topic that is created; 0: 6")
-	flags.IntVar(&config.Replicas, "replicas", 0, "replicas of a topic that is created; 0: as many as there are brokers, at most 3")
+	flags.IntVar(&config.Replicas, "replicas", 0, "replicas of a topic that is created; 0: as many as there are brokers or --kafka names, at most 3")
 	flags.DurationVar(&config.Within, "within", shop.DefaultWithin, "how long the start may wait for the brokers")
 	switch name {
 	case "orders":

@@ -19,7 +19,7 @@ type ServiceConfig struct {
 	Listen    string        // the address of its interface; default: DefaultListen
 	Kafka     string        // the brokers to ask first, with commas
 	Inventory string        // the address of the inventory; orders alone
-	Replicas  int           // of the topics that it creates; 0: as many as there are brokers, at most 3
+	Replicas  int           // of the topics that it creates; 0: as many as there are brokers or Kafka names, at most 3
 	Within    time.Duration // how long the start may wait for the brokers; 0: DefaultWithin
 	Session   time.Duration // so long after a kill its partitions go to another member; 0: DefaultSession. Fulfilment alone
 

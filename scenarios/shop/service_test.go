@@ -180,6 +180,22 @@ func TestServiceNamesBrokersThatDoNotAnswer(t *testing.T) {
 	}
 }
 
+// A topic waits for the brokers that are named, and is not made with fewer replicas meanwhile.
+func TestTopicsWaitForTheirReplicas(t *testing.T) {
+	t.Parallel()
+	one := bareKafka(t, 1)
+	for _, wait := range []topics{
+		{brokers: []string{one}, partitions: 1, replicas: 3},
+		{brokers: []string{one, "127.0.0.1:1"}, partitions: 1}, // the second is not up
+	} {
+		for range 2 { // a topic of the first try would have its leader by now
+			if err := wait.tryEnsure(); err == nil || !strings.Contains(err.Error(), "replicas at 1 brokers") {
+				t.Errorf("%q, replicas %d: %v", wait.brokers, wait.replicas, err)
+			}
+		}
+	}
+}
+
 func TestServiceConfigProblems(t *testing.T) {
 	off := false
 	for want, c := range map[string]ServiceConfig{

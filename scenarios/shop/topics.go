@@ -19,7 +19,7 @@ type topics struct {
 	network    faults.Network
 	brokers    []string
 	partitions int
-	replicas   int // 0: as many as there are brokers, at most brokerCount
+	replicas   int // 0: as many as there are brokers, or are named, at most brokerCount
 	log        *slog.Logger
 }
 
@@ -76,7 +76,8 @@ func (t topics) create(admin sarama.ClusterAdmin, name string) error {
 	if err != nil {
 		return err
 	}
-	replicas := cmp.Or(t.replicas, min(len(brokers), brokerCount))
+	// A broker that is named and not up yet counts: a topic made too early would stay without its replicas.
+	replicas := cmp.Or(t.replicas, min(max(len(brokers), len(t.brokers)), brokerCount))
 	// One replica may fail without loss and without a halt, where there is one to spare.
 	insync := strconv.Itoa(max(1, replicas-1))
 	err = admin.CreateTopic(name, &sarama.TopicDetail{
@@ -84,7 +85,7 @@ func (t topics) create(admin sarama.ClusterAdmin, name string) error {
 		ConfigEntries: map[string]*string{"min.insync.replicas": &insync},
 	}, false)
 	if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) { // another service may have been quicker
-		return fmt.Errorf("topic %s: %w", name, err)
+		return fmt.Errorf("topic %s, %d replicas at %d brokers: %w", name, replicas, len(brokers), err)
 	}
 	return fmt.Errorf("topic %s: %w", name, errFresh)
 }
