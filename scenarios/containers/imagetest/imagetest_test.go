@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds every wait of a test. It is no expectation: a passing test never waits so long.
-const patience = 90 * time.Second
+const patience = 5 * time.Minute
 
 // container is a container that ends with the test.
 type container struct {

@@ -22,7 +22,7 @@ initialise() {
   printf '%s\n' "${POSTGRES_PASSWORD:-none}" >"$passwords"
   chown postgres "$passwords"
   # shellcheck disable=SC2086 # arguments
-  $run initdb -D "$PGDATA" --username="$user" --pwfile="$passwords" --auth-local=trust ${POSTGRES_INITDB_ARGS:-}
+  $run initdb --no-sync -D "$PGDATA" --username="$user" --pwfile="$passwords" --auth-local=trust ${POSTGRES_INITDB_ARGS:-}
   rm -f "$passwords"
   echo "host all all all ${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}" >>"$PGDATA/pg_hba.conf"
   # Without a port until it is complete: who can connect finds the tables.
