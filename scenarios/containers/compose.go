@@ -215,7 +215,7 @@ func (c *Compose) Prepare(ctx context.Context, env scenarios.TargetEnv) (scenari
 	if c.project == nil {
 		return nil, fmt.Errorf("compose file %s: %w", c.File, c.err)
 	}
-	p, err := prepare(ctx, env, c.project)
+	p, err := prepare(ctx, env, composeSources{c})
 	if err != nil {
 		return nil, err
 	}
