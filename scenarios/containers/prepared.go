@@ -14,6 +14,9 @@ import (
 	"wringer/scenarios"
 )
 
+// tellAfter is how long an engine may take to answer before the wait for it is told.
+const tellAfter = 900 * time.Millisecond
+
 // startLimit bounds the start of a target of containers, images included.
 const startLimit = 20 * time.Minute
 
@@ -39,7 +42,9 @@ type prepared struct {
 // prepare connects to the engine and makes the run's network, or finds the one that an earlier run of the same configuration
 // kept. With an error, nothing is left.
 func prepare(ctx context.Context, env scenarios.TargetEnv, config sources) (*prepared, error) {
+	slow := time.AfterFunc(tellAfter, func() { env.Report(scenarios.StartStep{Verb: "wait for", What: "the container engine"}) })
 	engine, err := container.Open(ctx)
+	slow.Stop()
 	if err != nil {
 		return nil, err
 	}
