@@ -31,7 +31,9 @@ type bench struct {
 	engine *container.Engine
 	dir    string
 	name   string // of the container web: nobody else's
-	begun  time.Time
+
+	mu   sync.Mutex
+	made []string
 }
 
 // onEngine begins a test on a real engine, and skips it where none answers.
@@ -44,7 +46,9 @@ func onEngine(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { engine.Close() })
-	return &bench{t, engine, t.TempDir(), "web-" + strings.ToLower(rand.Text()[:10]), time.Now()}
+	b := &bench{T: t, engine: engine, dir: t.TempDir(), name: "web-" + strings.ToLower(rand.Text()[:10])}
+	b.listen()
+	return b
 }
 
 // write writes a file of the test, with IMAGE in place of the tool's image and WEB in place of the container's name.
@@ -78,27 +82,38 @@ target:
 
 const gateOfErrors = "expect: [web.errors < 90%]"
 
-// runs are the marks of the runs that made the container WEB, by what the engine tells.
-func (b *bench) runs() []string {
+// listen hears which runs make the container WEB, until the test ends.
+func (b *bench) listen() {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
-	defer cancel()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))
 	stream := b.engine.Events(ctx, client.EventsListOptions{
-		Since: fmt.Sprint(b.begun.Unix()), Until: fmt.Sprint(time.Now().Unix() + 1),
 		Filters: make(client.Filters).Add("label", container.LabelPart+"="+b.name).Add("event", "create"),
 	})
-	var all []string
-	for {
-		select {
-		case m := <-stream.Messages:
-			all = append(all, m.Actor.Attributes[container.LabelRun])
-		case err := <-stream.Err:
-			if err != nil && err != io.EOF {
-				b.Fatal(err)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case m := <-stream.Messages:
+				b.mu.Lock()
+				b.made = append(b.made, m.Actor.Attributes[container.LabelRun])
+				b.mu.Unlock()
+			case <-stream.Err:
+				return
 			}
-			return all
 		}
-	}
+	}()
+	b.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+}
+
+// runs are the marks of the runs that made the container WEB, by what the engine told.
+func (b *bench) runs() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.made)
 }
 
 // left is what the engine holds of a run.
