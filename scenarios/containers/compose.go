@@ -133,7 +133,8 @@ func (c *Compose) parts(n string) []string {
 // ports are the TCP ports of a service that this process reaches. The engine publishes none of a container that is in internal
 // networks alone.
 func (c *Compose) ports(n string) []uint16 {
-	if c.enclosed(n) {
+	mode := c.project.Services[n].NetworkMode
+	if c.enclosed(n) || mode == "none" || strings.HasPrefix(mode, types.NetworkModeServicePrefix) {
 		return nil
 	}
 	var all []uint16

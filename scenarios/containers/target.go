@@ -247,11 +247,17 @@ func (t *target) probe(s *Service, spec *container.Spec, health bool) error {
 	if err != nil || probe == nil {
 		return err
 	}
-	if s.Ready == nil {
-		// The engine's own proxy takes connections before the container does: it must also keep them.
-		probe = ready.Open(first)
-	}
 	spec.Ready, spec.Begin = probe.Ready, probe.Begin
+	if port, ok := t.portOfReady(s); ok {
+		// The engine's own proxy takes connections before the container does: it must also keep them.
+		through := ready.Open(t.outside(t.ports)(s.Name, port))
+		spec.Ready = func(ctx context.Context) error {
+			if err := t.listens(ctx, spec.ID, s.bound(port).Port()); err != nil {
+				return err
+			}
+			return through.Ready(ctx)
+		}
+	}
 	spec.Output = probe.Output(spec.Output)
 	return nil
 }

@@ -148,10 +148,16 @@ func (b *bench) no(err error) {
 // clean wants nothing to be left of any run of this test, of which there was at least one.
 func (b *bench) clean() {
 	b.Helper()
-	runs := b.runs()
-	if len(runs) == 0 {
+	if len(b.runs()) == 0 {
 		b.Error("the engine tells of no run")
 	}
+	b.bare()
+}
+
+// bare wants nothing to be left of any run of this test.
+func (b *bench) bare() {
+	b.Helper()
+	runs := b.runs()
 	for _, run := range runs {
 		if left := b.left(run); len(left) > 0 {
 			b.Errorf("run %s left %q", run, left)
@@ -293,13 +299,22 @@ func (w *waiting) text() string {
 
 // An interrupt heals and removes everything, whatever the run was doing.
 func TestContainersInterrupted(t *testing.T) {
+	// A registry that takes connections and says nothing.
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
 	for name, c := range map[string]struct{ entry, more, word string }{
+		"pull":  {`{image: "` + silent.Addr().String() + `/a:1", ports: [8080]}`, gateOfErrors, "pull " + silent.Addr().String()},
+		"build": {`{build: image, ports: [8080]}`, gateOfErrors, "build WEB"},
 		"start": {`{image: IMAGE, ports: [8080], env: {TOOL_READY_AFTER: 1h}, ready: {http: /healthz, within: 5m}}`, gateOfErrors, "start WEB"},
 		"run": {`{image: IMAGE, ports: [8080]}`,
 			gateOfErrors + "\nfaults: [{name: frozen, at: 500ms, for: 50s, pause: WEB}]", "frozen"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := onEngine(t)
+			b.write("image/Dockerfile", "FROM IMAGE\nRUN [\"/tool\"]\n") // it serves, and never ends
 			file := b.scenario("s", "60s", "  containers:\n    WEB: "+c.entry, c.more)
 			cmd := b.begin(file, strings.ReplaceAll(c.word, "WEB", b.name))
 			b.no(cmd.Process.Signal(os.Interrupt))
@@ -307,15 +322,7 @@ func TestContainersInterrupted(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); code != reports.ExitInterrupted {
 				t.Errorf("exit %d", code)
 			}
-			if name == "run" {
-				b.clean() // before the start the container may not have been made
-				return
-			}
-			for _, run := range b.runs() {
-				if left := b.left(run); len(left) > 0 {
-					t.Errorf("left %q", left)
-				}
-			}
+			b.bare()
 		})
 	}
 }
@@ -357,7 +364,7 @@ func TestContainersSideBySide(t *testing.T) {
   WEB: {image: IMAGE, container_name: the-web, ports: ["18080:8080"], volumes: ["data:/data"]}
 volumes: {data: {}}
 `)
-	file := b.scenario("s", "15s", "  compose: {file: compose.yaml}", gateOfErrors+"\nfaults: [{name: away, at: 1s, for: 10s, kill: WEB}]")
+	file := b.scenario("s", "15s", "  compose: {file: compose.yaml}", "expect: [web.errors < 1% during baseline]\nfaults: [{name: away, at: 1s, for: 10s, kill: WEB}]")
 	var all sync.WaitGroup
 	for i := range 2 {
 		all.Go(func() {
