@@ -36,10 +36,15 @@ func checkCommand(std streams) *cobra.Command {
 				if err := restrict.admit(sc); err != nil {
 					return err
 				}
+				later, err := checkFiles(sc, std)
+				if err != nil {
+					return err
+				}
 				if seed != 0 {
 					sc.Reseed(seed)
 				}
 				describe(std.out, sc)
+				tellLater(std.out, later)
 				restrict.tellAbilities(std.out, sc)
 			}
 			return nil
@@ -81,6 +86,17 @@ func describe(w io.Writer, sc *scenarios.Scenario) {
 	fmt.Fprintf(w, "\nexpect: %d gates\n", len(sc.Expect))
 	for _, g := range sc.Expect {
 		fmt.Fprintf(w, "  %s\n", g.Expr)
+	}
+}
+
+// tellLater prints the files that are not looked at before the run.
+func tellLater(w io.Writer, later []scenarios.Later) {
+	if len(later) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nnot checked before the run")
+	for _, l := range later {
+		fmt.Fprintf(w, "  %v\n", l.Problem)
 	}
 }
 

@@ -183,8 +183,7 @@ func parse(path string, src []byte, set []string, restrict *restriction, std str
 		return nil, refused
 	}
 	if err != nil {
-		fmt.Fprintln(std.err, strings.TrimRight(err.Error(), "\n"))
-		return nil, exit{code: reports.ExitUsage, told: err}
+		return nil, misread(err, std)
 	}
 	for _, w := range sc.Warnings() {
 		fmt.Fprintln(std.err, "warning: "+w.String())
@@ -221,7 +220,26 @@ func (f *runFlags) read(path string, std streams) (*scenarios.Scenario, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.readsTexts(filepath.Dir(path), src))
 	}
-	return sc, errors.Join(f.readsFiles(sc), f.admit(sc))
+	if err := errors.Join(f.readsFiles(sc), f.admit(sc)); err != nil {
+		return nil, err
+	}
+	_, err = checkFiles(sc, std)
+	return sc, err
+}
+
+// checkFiles opens what a scenario names. Problems go to stderr.
+func checkFiles(sc *scenarios.Scenario, std streams) ([]scenarios.Later, error) {
+	later, err := sc.CheckFiles()
+	if err != nil {
+		return nil, misread(err, std)
+	}
+	return later, nil
+}
+
+// misread prints the problems of a scenario.
+func misread(err error, std streams) error {
+	fmt.Fprintln(std.err, strings.TrimRight(err.Error(), "\n"))
+	return exit{code: reports.ExitUsage, told: err}
 }
 
 // readsFiles refuses outputs that are among the files which a scenario names.
