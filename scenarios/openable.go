@@ -101,6 +101,7 @@ func (o *opener) content(p *placed, c drivers.FileChecker) {
 	}
 	ready := func(path string) error { return o.lookAt(path, false) }
 	c.CheckFiles(o.folder, ready, func(field, message string) {
+		message = strings.ReplaceAll(message, "\u00a0", " ") // protobuf's errors hold either blank, by the build
 		o.problem(n.find(field), "%s: %s: %s", p.name, field, message)
 	})
 }

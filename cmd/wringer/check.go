@@ -44,6 +44,7 @@ func checkCommand(std streams) *cobra.Command {
 					sc.Reseed(seed)
 				}
 				describe(std.out, sc)
+				tellNeeds(std.out, sc, thisMachine())
 				tellLater(std.out, later)
 				restrict.tellAbilities(std.out, sc)
 			}

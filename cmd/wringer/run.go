@@ -227,12 +227,13 @@ func (f *runFlags) read(path string, std streams) (*scenarios.Scenario, error) {
 	return sc, err
 }
 
-// checkFiles opens what a scenario names. Problems go to stderr.
+// checkFiles opens what a scenario names, and looks at what the machine has for it. Problems and warnings go to stderr.
 func checkFiles(sc *scenarios.Scenario, std streams) ([]scenarios.Later, error) {
 	later, err := sc.CheckFiles()
 	if err != nil {
 		return nil, misread(err, std)
 	}
+	warnOfNeeds(std.err, sc, thisMachine())
 	return later, nil
 }
 
