@@ -239,6 +239,9 @@ func (o *opener) program(f File) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return o.absent("program", shown, fs.ErrNotExist)
 	case errors.Is(err, fs.ErrPermission):
+		if _, hidden := os.Stat(shown); errors.Is(hidden, fs.ErrPermission) {
+			return unreadable(shown, hidden)
+		}
 		return fmt.Errorf("%s is not executable: chmod +x", shown)
 	case err != nil:
 		return fmt.Errorf("%s cannot be run: %w", shown, errors.Unwrap(err))

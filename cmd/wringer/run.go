@@ -103,9 +103,14 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 		return err
 	}
 	var all []*scenarios.Scenario
+	var failed error
 	from := make(map[string]string)
 	for _, path := range paths {
 		sc, err := f.read(path, std)
+		if isTold(err) {
+			failed = err
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -114,6 +119,9 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 		}
 		from[sc.Name] = path
 		all = append(all, sc)
+	}
+	if failed != nil {
+		return failed
 	}
 	dirs := make([]string, len(all))
 	for i, sc := range all {
@@ -235,6 +243,12 @@ func checkFiles(sc *scenarios.Scenario, std streams) ([]scenarios.Later, error) 
 	}
 	warnOfNeeds(std.err, sc, thisMachine())
 	return later, nil
+}
+
+// isTold says whether an error was printed already, so that the next scenario can be read.
+func isTold(err error) bool {
+	var e exit
+	return errors.As(err, &e) && e.err == nil
 }
 
 // misread prints the problems of a scenario.
