@@ -27,8 +27,10 @@ type File struct {
 const (
 	pathFile    = "file"
 	pathFolder  = "folder"
+	pathAny     = "any"     // a file or a folder
 	pathSocket  = "socket"  // to connect to
 	pathImport  = "import"  // a file within folders that another field names
+	pathWithin  = "within"  // a file within a folder that is listed itself
 	pathProgram = "program" // to run; without a slash it is looked for in PATH
 	pathWorkDir = "workdir" // the working directory of a program
 )
@@ -36,7 +38,7 @@ const (
 // Files lists the paths to read that the scenario's streams, effects, faults and target name, in the order of the scenario. A path
 // that holds a variable of the target appears as it is written.
 func (s *Scenario) Files() []File {
-	return slices.DeleteFunc(s.paths(), func(f File) bool { return f.tag == pathProgram || f.tag == pathWorkDir })
+	return slices.DeleteFunc(s.paths(), func(f File) bool { return slices.Contains([]string{pathProgram, pathWorkDir, pathWithin}, f.tag) })
 }
 
 // placed is a configuration of the open language, and its place in the scenario.
@@ -129,7 +131,7 @@ func (w *pathWalker) walk(at, field string, v reflect.Value, tag string) {
 func (w *pathWalker) add(at, field, text, tag string) {
 	f := File{At: at, Path: drivers.ResolvePath(w.folder, text), Kind: tag, part: w.part, field: field, text: text, tag: tag}
 	switch tag {
-	case pathImport:
+	case pathImport, pathAny:
 		f.Kind = pathFile
 	case pathProgram:
 		f.Path = faults.Program(w.folder, text)

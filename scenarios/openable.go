@@ -67,7 +67,7 @@ type opener struct {
 func (o *opener) open(f File) {
 	var err error
 	switch f.tag {
-	case pathImport:
+	case pathImport, pathWithin:
 		return // the configuration knows where it lies
 	case pathSocket:
 		err = o.socket(f)
@@ -75,6 +75,9 @@ func (o *opener) open(f File) {
 		err = o.program(f)
 	case pathFolder, pathWorkDir:
 		err = o.lookAt(f.text, true)
+	case pathAny:
+		at, failed := os.Stat(f.Path)
+		err = o.lookAt(f.text, failed == nil && at.IsDir())
 	case pathFile:
 		err = o.lookAt(f.text, false)
 	}
