@@ -187,7 +187,7 @@ func readDescriptors(path string) (*typeFiles, error) {
 	if err != nil {
 		return nil, fmt.Errorf("descriptors: %s: %w", path, err)
 	}
-	out := &typeFiles{types: dynamicpb.NewTypes(files), find: func(name protoreflect.FullName) protoreflect.Descriptor {
+	out := &typeFiles{types: payload.TypesIn(files), find: func(name protoreflect.FullName) protoreflect.Descriptor {
 		d, err := files.FindDescriptorByName(name)
 		if err != nil {
 			return nil
