@@ -12,6 +12,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/host"
 	"wringer/scenarios/runner/judge"
 	"wringer/scenarios/runner/traffic"
 )
@@ -23,6 +24,7 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 		return nil, fmt.Errorf("write record: %w", err)
 	}
 	s.machine = newMachine(s.opt.Network.Virtual)
+	s.measureMachine()
 	for _, m := range s.streams {
 		if m.observer != nil {
 			m.observer.Watch(ctx)
@@ -73,6 +75,19 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 		Ended: ended, Unobserved: unobserved, Stopped: stopped,
 		Interrupted: ctx.Err() != nil, Failure: stuck, Injections: injections,
 	})
+}
+
+// measureMachine begins to read what the machine does beside the run.
+func (s *step) measureMachine() {
+	if s.opt.Network.Virtual {
+		return
+	}
+	if s.meter = newMeter(host.New(), &s.reached, s.clock()); s.meter == nil {
+		return
+	}
+	for _, m := range s.streams {
+		m.tally.Follow()
+	}
 }
 
 // admit lets the faults begin. If the target is not healthy, admit ends the run instead.

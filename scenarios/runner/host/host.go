@@ -111,3 +111,9 @@ func (r *Reader) pressure() *time.Duration {
 	}
 	return nil
 }
+
+// Runs reports whether a process was there.
+func (r *Reading) Runs(pid int) bool {
+	_, ok := r.table[pid]
+	return ok
+}

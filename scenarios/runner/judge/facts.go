@@ -8,6 +8,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/host"
 )
 
 // Facts is the whole input of a verdict. The judge changes none of it.
@@ -19,6 +20,12 @@ type Facts struct {
 	Saturated func(second int) bool
 	// Limited counts, by stream, the seconds in which the load generator was saturated.
 	Limited map[string]int
+	// Machine is what the machine did in a second of the run, zero where that is not known.
+	Machine func(second int) host.Usage
+	// MachineSum sums the seconds up for the record; nil: the machine was not read.
+	MachineSum *reports.Machine
+	// Unowned are addresses on this machine that the run dialled, and whose program was not found.
+	Unowned []string
 	CPU     *float64
 	GCPause *int64 // the 99th percentile, in nanoseconds
 	// LinkCosts holds the costs of the links that measured them, in nanoseconds.
