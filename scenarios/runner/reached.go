@@ -25,11 +25,11 @@ func (r *reached) add(conn net.Conn) {
 	if !ok {
 		return
 	}
-	at := tcp.AddrPort()
+	at := netip.AddrPortFrom(tcp.AddrPort().Addr().Unmap().WithZone(""), uint16(tcp.Port))
 	if _, ok := r.known.Load(at); ok {
 		return
 	}
-	if !at.Addr().Unmap().IsLoopback() && !r.own(at.Addr().Unmap().WithZone("")) {
+	if !at.Addr().IsLoopback() && !r.own(at.Addr()) {
 		return
 	}
 	r.mu.Lock()

@@ -17,6 +17,8 @@ type Reader struct {
 	Root fs.FS
 	// PID is this process.
 	PID int
+	// Now is the clock.
+	Now func() time.Time
 	// levels are the control groups of this process, the innermost first; found at the first reading.
 	levels []string
 	found  bool
@@ -24,7 +26,7 @@ type Reader struct {
 }
 
 // New returns a Reader of this process.
-func New() *Reader { return &Reader{Root: os.DirFS("/"), PID: os.Getpid()} }
+func New() *Reader { return &Reader{Root: os.DirFS("/"), PID: os.Getpid(), Now: time.Now} }
 
 // Reading is one look at counters that only grow. Two of them make a Usage.
 type Reading struct {
@@ -45,7 +47,7 @@ type Reading struct {
 // Read reads the counters. owners are processes of the target that this process did not start. ok is false where the machine
 // cannot be read.
 func (r *Reader) Read(owners []int) (out Reading, ok bool) {
-	out.self, out.at = r.PID, time.Now()
+	out.self, out.at = r.PID, r.Now()
 	if !r.cpu(&out) {
 		return out, false
 	}

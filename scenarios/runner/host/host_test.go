@@ -37,12 +37,11 @@ func (t tree) cpu(programs, interrupts, steal int) tree {
 
 func read(t *testing.T, r *Reader, files tree, after time.Duration, owners ...int) *Reading {
 	t.Helper()
-	r.Root, r.PID = fstest.MapFS(files), self
+	r.Root, r.PID, r.Now = fstest.MapFS(files), self, func() time.Time { return time.Unix(0, 0).Add(after) }
 	out, ok := r.Read(owners)
 	if !ok {
 		t.Fatal("no reading")
 	}
-	out.at = time.Unix(0, 0).Add(after)
 	return &out
 }
 
@@ -258,7 +257,7 @@ func TestOwners(t *testing.T) {
 
 // Off Linux nothing can be read, and nothing is told.
 func TestAMachineWithoutCountersHasNoReading(t *testing.T) {
-	r := Reader{Root: fstest.MapFS{}, PID: self}
+	r := Reader{Root: fstest.MapFS{}, PID: self, Now: time.Now}
 	if _, ok := r.Read(nil); ok {
 		t.Error("a reading of nothing")
 	}
