@@ -25,7 +25,7 @@ type meter struct {
 	unowned map[netip.AddrPort]bool // false: its program was found once
 }
 
-// newMeter starts reading at now; nil where the machine cannot be read, and in virtual time.
+// newMeter starts reading at now; nil without a reader, and where the machine cannot be read.
 func newMeter(reader *host.Reader, reached *reached, now time.Duration) *meter {
 	if reader == nil {
 		return nil

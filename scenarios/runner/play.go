@@ -12,7 +12,6 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
-	"wringer/scenarios/runner/host"
 	"wringer/scenarios/runner/judge"
 	"wringer/scenarios/runner/traffic"
 )
@@ -79,10 +78,7 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 
 // measureMachine begins to read what the machine does beside the run.
 func (s *step) measureMachine() {
-	if s.opt.Network.Virtual {
-		return
-	}
-	if s.meter = newMeter(host.New(), &s.reached, s.clock()); s.meter == nil {
+	if s.meter = newMeter(s.opt.Machine, &s.reached, s.clock()); s.meter == nil {
 		return
 	}
 	for _, m := range s.streams {

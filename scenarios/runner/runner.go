@@ -15,6 +15,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/host"
 	"wringer/scenarios/runner/record"
 	"wringer/scenarios/runner/traffic"
 )
@@ -41,6 +42,8 @@ type Options struct {
 	LoopbackOnly bool
 	// Results takes every finished operation of the measured part. Its Begin is called anew in each step. Nil: none.
 	Results traffic.Results
+	// Machine reads what other programs do to the machine; nil: it is not read, and excuses nothing.
+	Machine *host.Reader
 	Version string
 	Log     *slog.Logger
 }
