@@ -85,7 +85,7 @@ func (f *Facts) without(g *scenarios.Gate, run *reports.Run, want reports.Verdic
 		again, _ := w.calm.decideWithout(&found)
 		return again, again.Verdict == want
 	case g.Metric.Class == metric.Gauge:
-		again := decide(g, reading{Reading: s.Tally.gauge(g, busyAt(run, g.Stream))})
+		again := decide(g, reading{Reading: s.Tally.gauge(g, f.stained(g, s.Tally.Gauges[g.Metric.Name]))})
 		return again, again.Verdict == want
 	case g.Metric.Class == metric.Recovery:
 		// Its busy seconds count as undecided already, but for the detection.
@@ -129,6 +129,9 @@ func (f *Facts) withoutCells(g *scenarios.Gate, run *reports.Run, want reports.V
 
 // busyIn lists the busy seconds that a gate's scope touches, and those later ones in which its effects were still awaited.
 func (f *Facts) busyIn(g *scenarios.Gate, run *reports.Run) (seconds []int) {
+	if g.Metric.Class == metric.Gauge {
+		return f.sampledIn(g, f.stream(g.Stream))
+	}
 	windows := run.WindowsOf(g.Stream)
 	for _, s := range run.Streams[g.Stream].Seconds {
 		if s.Busy && (g.Scope.Window == "" || touches(windows, g.Scope.Window, s.StartNS)) {
@@ -170,13 +173,43 @@ func touches(windows []reports.Window, window string, start int64) bool {
 	return false
 }
 
-// busyAt says which times of a stream lie in busy seconds.
-func busyAt(run *reports.Run, stream string) func(at time.Duration) bool {
-	busy := make(map[int64]bool)
-	for _, s := range run.Streams[stream].Seconds {
-		busy[s.StartNS/int64(time.Second)] = s.Busy
+// busy says whether the machine was the limit in a second or in one beside it.
+func (f *Facts) busy(second int) bool {
+	for at := second - 1; at <= second+1; at++ {
+		if u := f.Machine(at); u.Limits() != 0 {
+			return true
+		}
 	}
-	return func(at time.Duration) bool { return busy[int64(at/time.Second)] }
+	return false
+}
+
+// stained says which samples of a gauge busy seconds may have caused: those in them, and those after them that are on the wrong
+// side of the limit, until one was on the right side again. What piled up is worked off later.
+func (f *Facts) stained(g *scenarios.Gate, samples []reports.Sample) func(at time.Duration) bool {
+	skip, stain := make(map[int64]bool), false
+	for _, s := range samples {
+		switch {
+		case f.busy(int(s.AtNS / int64(time.Second))):
+			stain = true
+		case holds(g.Comparison, s.Value, g.Limit):
+			stain = false
+		}
+		skip[s.AtNS] = stain
+	}
+	return func(at time.Duration) bool { return skip[int64(at)] }
+}
+
+// sampledIn lists the busy seconds in which a gauge was read, the drain included.
+func (f *Facts) sampledIn(g *scenarios.Gate, s *Stream) (seconds []int) {
+	over := s.Tally.plan.Over(g.Scope.Window)
+	for _, sample := range s.Tally.Gauges[g.Metric.Name] {
+		second := int(sample.AtNS / int64(time.Second))
+		inScope := g.Scope.Window == "" || slices.Contains(over, s.Tally.plan.WindowAt(time.Duration(sample.AtNS)))
+		if inScope && f.busy(second) && !slices.Contains(seconds, second) {
+			seconds = append(seconds, second)
+		}
+	}
+	return seconds
 }
 
 // held puts in words what held the machine in busy seconds: "other programs took 1.4 of 2 cores".

@@ -234,3 +234,40 @@ func TestRecoveryOnABusyMachine(t *testing.T) {
 		t.Error("a detection by busy seconds alone is taken")
 	}
 }
+
+// What piled up in busy seconds is worked off later, in the drain too. A gauge that was bad before them, or anew after it was
+// good, is the target's own doing.
+func TestGaugesOnABusyMachine(t *testing.T) {
+	for name, c := range map[string]struct {
+		values []float64 // one a second
+		busy   int       // the second
+		want   reports.Verdict
+	}{
+		"in the busy second":         {[]float64{1, 1, 9, 1, 1, 1}, 2, reports.Inconclusive},
+		"worked off later":           {[]float64{1, 1, 9, 9, 9, 9}, 2, reports.Inconclusive},
+		"in the drain":               {[]float64{1, 1, 1, 1, 9, 9}, 4, reports.Inconclusive},
+		"before":                     {[]float64{9, 1, 1, 1, 1, 1}, 3, reports.Fail},
+		"anew after it was good":     {[]float64{1, 1, 9, 9, 1, 9}, 1, reports.Fail},
+		"never busy":                 {[]float64{1, 9, 1, 1, 1, 1}, 99, reports.Fail},
+		"it held":                    {[]float64{1, 1, 1, 1, 1, 1}, 2, reports.Pass},
+		"bad before and while it is": {[]float64{9, 9, 9, 9, 9, 9}, 4, reports.Fail},
+	} {
+		sc := &scenarios.Scenario{}
+		sc.Run.Duration = 4 * time.Second
+		tally := NewTally(NewPlan(sc, ""), nil, "a")
+		for i, v := range c.values {
+			tally.Gauges["lag"] = append(tally.Gauges["lag"], reports.Sample{AtNS: int64(i)*int64(time.Second) + 5e6, Value: v})
+		}
+		f := &Facts{Scenario: sc, Streams: []Stream{{Spec: &scenarios.Stream{Name: "a"}, Tally: tally}}, Machine: func(at int) host.Usage {
+			if at == c.busy {
+				return others
+			}
+			return host.Usage{}
+		}}
+		run := &reports.Run{DurationNS: int64(sc.Run.Duration), Streams: map[string]*reports.Stream{"a": {}}}
+		g := gateOf(t, "a.lag < 8")
+		if got := f.excuse(g, run, decide(g, reading{Reading: tally.gauge(g, nil)})); got.Verdict != c.want {
+			t.Errorf("%s: %s (%s), want %s", name, got.Verdict, got.Why, c.want)
+		}
+	}
+}
