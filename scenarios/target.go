@@ -30,6 +30,65 @@ type Reserving interface {
 	Reserved() []string
 }
 
+// Unprefixed is a TargetConfig whose variables do not begin with the target's key: ${orders.8080}.
+type Unprefixed interface {
+	TargetConfig
+	Unprefixed()
+}
+
+// Located is a TargetConfig that reads files beside the scenario before it is checked.
+type Located interface {
+	TargetConfig
+	// Locate gives the scenario's folder. It is called once, before Check.
+	Locate(folder string)
+}
+
+// Patient is a TargetConfig whose start may take longer than other targets'.
+type Patient interface {
+	TargetConfig
+	StartLimit() time.Duration
+}
+
+// Hosting is a TargetConfig with a network of its own, which must stand before the links listen: its parts reach them there.
+type Hosting interface {
+	TargetConfig
+	// Prepare makes the network. An error leaves nothing.
+	Prepare(ctx context.Context, env TargetEnv) (Prepared, error)
+}
+
+// Prepared is a target whose network stands. Either Start returns a target, or Close is called.
+type Prepared interface {
+	// LinkHost is the host on which links listen for the target's parts. Empty: loopback.
+	LinkHost() string
+	// Start starts the target and returns when it is ready. Its Close ends the network too. After an error Close is called.
+	Start(ctx context.Context, env TargetEnv) (Target, error)
+	Close(ctx context.Context) error
+}
+
+// Aliasing is a Hosting target in which a link can take the place of one part for another part alone, by the part's name. Its
+// Prepared is an Aliased.
+type Aliasing interface {
+	Hosting
+	// CheckAlias returns why a link cannot stand between the two at these ports of the callee; nil: it can.
+	CheckAlias(caller, callee string, ports []uint16) error
+}
+
+// Aliased is a Prepared target in which links take the place of parts.
+type Aliased interface {
+	Prepared
+	// Alias leads the caller's connections to the callee's name to the returned host, where the link listens on the ports. It is
+	// called before Start.
+	Alias(ctx context.Context, caller, callee string, ports []uint16) (host string, err error)
+}
+
+// VariablePrefix is what the names of a target's variables begin with.
+func VariablePrefix(key string, config TargetConfig) string {
+	if _, none := config.(Unprefixed); none {
+		return ""
+	}
+	return key + "."
+}
+
 // TargetEnv is the environment that a target gets from the runner.
 type TargetEnv struct {
 	Seed uint64
