@@ -1,12 +1,14 @@
 package runner
 
 import (
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
 	"time"
 
 	"wringer/reports"
+	"wringer/scenarios"
 	"wringer/scenarios/runner/host"
 )
 
@@ -14,6 +16,7 @@ import (
 type meter struct {
 	reader  *host.Reader
 	reached *reached
+	target  scenarios.Target // nil: none was started
 	last    host.Reading
 	until   int // seconds before this one were read
 	seconds map[int]host.Usage
@@ -26,14 +29,14 @@ type meter struct {
 }
 
 // newMeter starts reading at now; nil without a reader, and where the machine cannot be read.
-func newMeter(reader *host.Reader, reached *reached, now time.Duration) *meter {
+func newMeter(reader *host.Reader, target scenarios.Target, reached *reached, now time.Duration) *meter {
 	if reader == nil {
 		return nil
 	}
-	m := &meter{reader: reader, reached: reached, seconds: make(map[int]host.Usage), until: secondOf(now), unowned: make(map[netip.AddrPort]bool)}
+	m := &meter{reader: reader, target: target, reached: reached, seconds: make(map[int]host.Usage), until: secondOf(now), unowned: make(map[netip.AddrPort]bool)}
 	m.look()
 	var ok bool
-	if m.last, ok = reader.Read(m.owners); !ok {
+	if m.last, ok = reader.Read(m.owners, m.groups()); !ok {
 		return nil
 	}
 	return m
@@ -55,7 +58,7 @@ func (m *meter) read(now time.Duration, last bool) {
 		return
 	}
 	m.look()
-	reading, ok := m.reader.Read(m.owners)
+	reading, ok := m.reader.Read(m.owners, m.groups())
 	if !ok {
 		return
 	}
@@ -111,10 +114,23 @@ func (m *meter) busy(second int) bool {
 	return false
 }
 
-// lost lists the addresses whose program was never found.
+// groups are parts of the paths of the target's control groups.
+func (m *meter) groups() []string {
+	if g, ok := m.target.(scenarios.Grouped); ok {
+		return g.ControlGroups()
+	}
+	return nil
+}
+
+// lost lists the addresses whose program was never found. Those of a target whose processes were found by their control groups
+// are held by what forwards to it.
 func (m *meter) lost() (texts []string) {
+	var own map[string]string
+	if m.last.Grouped {
+		own = m.target.Vars()
+	}
 	for a, missing := range m.unowned {
-		if missing {
+		if missing && !slices.Contains(slices.Collect(maps.Values(own)), a.String()) {
 			texts = append(texts, a.String())
 		}
 	}

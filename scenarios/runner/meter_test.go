@@ -26,7 +26,7 @@ func (m fakeMachine) at(programs, server int) {
 
 func fakeMeter(t *testing.T, m fakeMachine, clock *time.Time, now time.Duration, r *reached) *meter {
 	t.Helper()
-	meter := newMeter(&host.Reader{Root: fstest.MapFS(m), PID: 100, Now: func() time.Time { return *clock }}, r, now)
+	meter := newMeter(&host.Reader{Root: fstest.MapFS(m), PID: 100, Now: func() time.Time { return *clock }}, nil, r, now)
 	if meter == nil {
 		t.Fatal("no meter")
 	}
@@ -110,7 +110,7 @@ func TestAMeterFindsTheTargetsProgram(t *testing.T) {
 
 // A machine that cannot be read has no meter, and nothing is told of it.
 func TestNoMeter(t *testing.T) {
-	m := newMeter(&host.Reader{Root: fstest.MapFS{}, PID: 100, Now: time.Now}, &reached{}, 0)
+	m := newMeter(&host.Reader{Root: fstest.MapFS{}, PID: 100, Now: time.Now}, nil, &reached{}, 0)
 	if m != nil {
 		t.Fatal("a meter of nothing")
 	}

@@ -78,7 +78,7 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 
 // measureMachine begins to read what the machine does beside the run.
 func (s *step) measureMachine() {
-	if s.meter = newMeter(s.opt.Machine, &s.reached, s.clock()); s.meter == nil {
+	if s.meter = newMeter(s.opt.Machine, s.target, &s.reached, s.clock()); s.meter == nil {
 		return
 	}
 	for _, m := range s.streams {

@@ -16,10 +16,12 @@ type throttle struct {
 	time  time.Duration // summed over the CPUs
 }
 
-// membership is the control group of a process.
+// membership says whether a process is in the control group that is asked for.
 type membership struct {
 	start  uint64
 	inside bool
+	// sure: it was asked for twice. A container's program begins in the group of what starts it.
+	sure bool
 }
 
 // throttling reads the control groups of this process: its own and those around it, whose quotas hold it back too.
@@ -141,6 +143,29 @@ func (r *Reader) mount(version2 bool) (root, folder string) {
 	return "", ""
 }
 
+// grouped are the processes whose control group has one of some texts in its path.
+func (r *Reader) grouped(table processes, texts []string) (pids []int) {
+	if len(texts) == 0 {
+		return nil
+	}
+	known := make(map[int]membership, len(table))
+	for pid, p := range table {
+		m, ok := r.named[pid]
+		if !ok || m.start != p.start || !m.sure {
+			text, _ := fs.ReadFile(r.Root, "proc/"+strconv.Itoa(pid)+"/cgroup")
+			names := func(part string) bool { return strings.Contains(string(text), part) }
+			m = membership{p.start, slices.ContainsFunc(texts, names), ok && m.start == p.start}
+		}
+		known[pid] = m
+		if m.inside {
+			pids = append(pids, pid)
+		}
+	}
+	r.named = known
+	slices.Sort(pids)
+	return pids
+}
+
 // sharing are the processes of a family, apart from this one, in its control group or in one inside it.
 func (r *Reader) sharing(table processes, family map[int]bool) map[int]bool {
 	own, _ := r.group(r.PID)
@@ -152,7 +177,7 @@ func (r *Reader) sharing(table processes, family map[int]bool) map[int]bool {
 		m, ok := r.inside[pid]
 		if !ok || m.start != table[pid].start {
 			group, _ := r.group(pid)
-			m = membership{table[pid].start, group == own || strings.HasPrefix(group, strings.TrimSuffix(own, "/")+"/")}
+			m = membership{start: table[pid].start, inside: group == own || strings.HasPrefix(group, strings.TrimSuffix(own, "/")+"/")}
 		}
 		known[pid], sharing[pid] = m, m.inside
 	}

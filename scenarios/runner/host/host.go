@@ -6,6 +6,7 @@ package host
 import (
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ type Reader struct {
 	levels []string
 	found  bool
 	inside map[int]membership
+	named  map[int]membership
 }
 
 // New returns a Reader of this process.
@@ -30,7 +32,9 @@ func New() *Reader { return &Reader{Root: os.DirFS("/"), PID: os.Getpid(), Now: 
 
 // Reading is one look at counters that only grow. Two of them make a Usage.
 type Reading struct {
-	self     int
+	self int
+	// Grouped: some process was found by its control group.
+	Grouped  bool
 	at       time.Time
 	cores    int
 	programs time.Duration // user and system time of all programs
@@ -44,9 +48,9 @@ type Reading struct {
 	inside   map[int]bool // those of the family, apart from this process, that share its control group
 }
 
-// Read reads the counters. owners are processes of the target that this process did not start. ok is false where the machine
-// cannot be read.
-func (r *Reader) Read(owners []int) (out Reading, ok bool) {
+// Read reads the counters. The target's processes that this process did not start are the owners, and those whose control group
+// has one of groups in its path, such as the ID of a container. ok is false where the machine cannot be read.
+func (r *Reader) Read(owners []int, groups []string) (out Reading, ok bool) {
 	out.self, out.at = r.PID, r.Now()
 	if !r.cpu(&out) {
 		return out, false
@@ -56,7 +60,9 @@ func (r *Reader) Read(owners []int) (out Reading, ok bool) {
 	if !ok {
 		return out, false
 	}
-	out.family = out.table.family(own, owners)
+	grouped := r.grouped(out.table, groups)
+	out.Grouped = len(grouped) > 0
+	out.family = out.table.family(own, slices.Concat(owners, grouped))
 	out.pressure = r.pressure()
 	r.throttling(&out)
 	if out.quota > 0 {

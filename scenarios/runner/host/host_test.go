@@ -38,7 +38,7 @@ func (t tree) cpu(programs, interrupts, steal int) tree {
 func read(t *testing.T, r *Reader, files tree, after time.Duration, owners ...int) *Reading {
 	t.Helper()
 	r.Root, r.PID, r.Now = fstest.MapFS(files), self, func() time.Time { return time.Unix(0, 0).Add(after) }
-	out, ok := r.Read(owners)
+	out, ok := r.Read(owners, nil)
 	if !ok {
 		t.Fatal("no reading")
 	}
@@ -206,6 +206,26 @@ func TestWhatOfTheTargetSharesTheQuota(t *testing.T) {
 	}
 }
 
+// The processes of a container are found by its ID. Nothing else ties them to the run.
+func TestContainersAreTheTarget(t *testing.T) {
+	world := func(n int) tree {
+		f := tree{}.cpu(200*n, 0, 0).process(self, 1, 70, 0, 0).process(1, 0, 1, 0, 0).
+			process(80, 1, 80, 0, 0).process(81, 80, 81, 150*n, 0). // a shim, and the container's program
+			process(82, 80, 82, 40*n, 0)                            // another container's
+		f.file("proc/81/cgroup", "4:cpu:/docker/ab12cd\n0::/\n").file("proc/82/cgroup", "0::/system.slice/docker-ffee.scope\n")
+		return f
+	}
+	look := func(n int) *Reading {
+		r := Reader{Root: fstest.MapFS(world(n)), PID: self, Now: func() time.Time { return time.Unix(int64(n), 0) }}
+		out, _ := r.Read(nil, []string{"ab12cd"})
+		return &out
+	}
+	b := look(2)
+	if u := b.Since(look(1)); !near(u.Target, 1.5) || !near(u.Others, 0.5) || !b.Grouped {
+		t.Errorf("%+v, grouped %t", u, b.Grouped)
+	}
+}
+
 func TestPressure(t *testing.T) {
 	world := func(us int) tree {
 		return tree{}.cpu(0, 0, 0).process(self, 1, 70, 0, 0).
@@ -258,7 +278,7 @@ func TestOwners(t *testing.T) {
 // Off Linux nothing can be read, and nothing is told.
 func TestAMachineWithoutCountersHasNoReading(t *testing.T) {
 	r := Reader{Root: fstest.MapFS{}, PID: self, Now: time.Now}
-	if _, ok := r.Read(nil); ok {
+	if _, ok := r.Read(nil, nil); ok {
 		t.Error("a reading of nothing")
 	}
 }
@@ -269,7 +289,7 @@ func TestThisMachine(t *testing.T) {
 		t.Skip("reads /proc of Linux")
 	}
 	r := New()
-	a, ok := r.Read(nil)
+	a, ok := r.Read(nil, nil)
 	if !ok {
 		t.Fatal("no reading")
 	}
@@ -281,7 +301,7 @@ func TestThisMachine(t *testing.T) {
 	if pids, unowned := r.Owners([]netip.AddrPort{netip.MustParseAddrPort(l.Addr().String())}); !slices.Equal(pids, []int{os.Getpid()}) || unowned != nil {
 		t.Errorf("owners %v, unowned %v", pids, unowned)
 	}
-	b, _ := r.Read([]int{os.Getppid()})
+	b, _ := r.Read([]int{os.Getppid()}, nil)
 	if u := b.Since(&a); u.Cores < 1 || u.Others < 0 || u.Used < 0 {
 		t.Errorf("%+v", u)
 	}
