@@ -49,11 +49,11 @@ func TestRunsBesideOtherPrograms(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				begun := time.Now()
 				target := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
-					took := time.Millisecond
+					lasts := time.Millisecond
 					if c.slowAt(time.Since(begun)) {
-						took = 300 * time.Millisecond
+						lasts = 300 * time.Millisecond
 					}
-					ack(ctx, at, took)
+					ack(ctx, at, lasts)
 				}}
 				sc := scenario(t, scenarios.Timing{Duration: 8 * time.Second}, []scenarios.Stream{openStream("a", 50, target)}, "a.max < 100ms")
 				run := mustRun(t, t.Context(), sc, Options{Machine: &host.Reader{

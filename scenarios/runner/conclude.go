@@ -50,7 +50,7 @@ func (s *step) facts(ending judge.Ending) *judge.Facts {
 		Saturated: func(second int) bool { return saturated(c.cores[second]) },
 	}
 	if s.meter != nil {
-		f.Machine, f.Unowned, f.MachineSum = s.meter.at, s.meter.lost(), s.meter.sum(ending.Ended)
+		f.Machine, f.Unowned, f.MachineSum = s.meter.load, s.meter.lost(), s.meter.sum(ending.Ended)
 	}
 	for _, m := range s.streams {
 		one := judge.Stream{Spec: m.spec, Closed: m.closed(), Tally: m.tally}

@@ -10,6 +10,7 @@ import (
 	"wringer/reports"
 	"wringer/scenarios"
 	"wringer/scenarios/runner/host"
+	"wringer/scenarios/runner/judge"
 )
 
 // meter reads the machine once a second. Its methods are called by one goroutine at a time.
@@ -101,8 +102,15 @@ func (m *meter) look() {
 	}
 }
 
-// at is what the machine did in a second; zero where that is not known.
-func (m *meter) at(second int) host.Usage { return m.seconds[second] }
+// load is what held the machine in a second; zero where that is not known.
+func (m *meter) load(second int) judge.Load {
+	u := m.seconds[second]
+	why := u.Limits()
+	return judge.Load{
+		Others: why&host.ByOthers != 0, Steal: why&host.BySteal != 0, Throttled: why&host.ByQuota != 0,
+		OthersCores: u.Others, StealCores: u.Steal, Quota: u.Quota, Cores: u.Cores,
+	}
+}
 
 // busy says whether the machine was the limit in a second or in one beside it.
 func (m *meter) busy(second int) bool {
@@ -167,8 +175,7 @@ func round(v float64) float64 { return math.Round(v*1000) / 1000 }
 // sum sums up the seconds of the measured part; nil when none was read.
 func (m *meter) sum(ended time.Duration) *reports.Machine {
 	out := &reports.Machine{}
-	var n, told float64
-	var pressure float64
+	var n, pressed, pressure float64
 	for second := 0; time.Duration(second)*time.Second < ended; second++ {
 		u, ok := m.seconds[second]
 		if !ok {
@@ -179,7 +186,7 @@ func (m *meter) sum(ended time.Duration) *reports.Machine {
 		out.Used, out.Run, out.Target, out.Others, out.Steal = out.Used+u.Used, out.Run+u.Run, out.Target+u.Target, out.Others+u.Others, out.Steal+u.Steal
 		out.OthersMax = max(out.OthersMax, round(u.Others))
 		if u.Pressure != nil {
-			told, pressure = told+1, pressure+*u.Pressure
+			pressed, pressure = pressed+1, pressure+*u.Pressure
 		}
 		if u.Throttled != nil {
 			if out.ThrottledNS == nil {
@@ -201,8 +208,8 @@ func (m *meter) sum(ended time.Duration) *reports.Machine {
 	for _, v := range []*float64{&out.Used, &out.Run, &out.Target, &out.Others, &out.Steal} {
 		*v = round(*v / n)
 	}
-	if told > 0 {
-		out.Pressure = new(round(pressure / told))
+	if pressed > 0 {
+		out.Pressure = new(round(pressure / pressed))
 	}
 	out.Unowned = m.lost()
 	return out

@@ -90,7 +90,7 @@ func TestAMeterFindsTheTargetsProgram(t *testing.T) {
 	meter.looked = meter.looked.Add(-2 * patience)
 	clock = clock.Add(time.Second)
 	meter.read(time.Second, false)
-	if u := meter.at(0); u.Target < 1.7 || u.Others > 0.2 || len(meter.lost()) != 0 {
+	if u := meter.seconds[0]; u.Target < 1.7 || u.Others > 0.2 || len(meter.lost()) != 0 {
 		t.Errorf("%+v, lost %v", u, meter.lost())
 	}
 	// It ends, and another takes its place.

@@ -70,7 +70,7 @@ func (t processes) family(own process, owners []int) map[int]bool {
 		children[p.parent] = append(children[p.parent], pid)
 		groups[p.group] = append(groups[p.group], pid)
 	}
-	family, alone := map[int]bool{own.pid: true}, t.ancestors(own)
+	family, single := map[int]bool{own.pid: true}, t.ancestors(own)
 	queue := slices.Concat([]int{own.pid}, owners)
 	for len(queue) > 0 {
 		p, ok := t[queue[0]]
@@ -79,7 +79,7 @@ func (t processes) family(own process, owners []int) map[int]bool {
 			continue
 		}
 		family[p.pid] = true
-		if alone[p.pid] || p.pid == 1 {
+		if single[p.pid] || p.pid == 1 {
 			continue
 		}
 		next := children[p.pid]

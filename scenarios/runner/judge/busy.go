@@ -9,7 +9,6 @@ import (
 	"wringer/reports"
 	"wringer/reports/metric"
 	"wringer/scenarios"
-	"wringer/scenarios/runner/host"
 )
 
 // A busy second is one in which the machine was the limit, and neither the run nor its target, or one beside it: work that
@@ -143,7 +142,7 @@ func (f *Facts) busyIn(g *scenarios.Gate, run *reports.Run) (seconds []int) {
 	}
 	awaited := int(f.read(g, run).Awaited / time.Second)
 	for at := int(endOf(windows, g.Scope.Window, run) / int64(time.Second)); at <= awaited; at++ {
-		if u := f.Machine(at); u.Limits() != 0 && !slices.Contains(seconds, at) {
+		if f.Machine(at).busy() && !slices.Contains(seconds, at) {
 			seconds = append(seconds, at)
 		}
 	}
@@ -176,7 +175,7 @@ func touches(windows []reports.Window, window string, start int64) bool {
 // busy says whether the machine was the limit in a second or in one beside it.
 func (f *Facts) busy(second int) bool {
 	for at := second - 1; at <= second+1; at++ {
-		if u := f.Machine(at); u.Limits() != 0 {
+		if f.Machine(at).busy() {
 			return true
 		}
 	}
@@ -219,18 +218,15 @@ func (f *Facts) held(seconds []int) string {
 	seen := make(map[int]bool)
 	for _, second := range seconds {
 		for at := second - 1; at <= second+1; at++ {
-			u := f.Machine(at)
+			load := f.Machine(at)
 			if seen[at] {
 				continue
 			}
 			seen[at] = true
-			why := u.Limits()
-			cores = max(cores, u.Cores)
-			others.add(u.Others, why&host.ByOthers != 0)
-			steal.add(u.Steal, why&host.BySteal != 0)
-			if u.Throttled != nil {
-				throttled.add(u.Quota, why&host.ByQuota != 0)
-			}
+			cores = max(cores, load.Cores)
+			others.add(load.OthersCores, load.Others)
+			steal.add(load.StealCores, load.Steal)
+			throttled.add(load.Quota, load.Throttled)
 		}
 	}
 	var parts []string

@@ -12,24 +12,23 @@ import (
 	"wringer/reports/effects"
 	"wringer/reports/metrics"
 	"wringer/scenarios"
-	"wringer/scenarios/runner/host"
 )
 
 // second is what the target did in one second: operations of one kind each.
 type second struct {
 	acked, timeouts, wrong, rejected int
-	took                             time.Duration // of the acked ones
+	lasted                           time.Duration // of the acked ones
 }
 
 func (s second) cell(start time.Duration) *metrics.Cell {
 	c := &metrics.Cell{}
-	end := func(n int, outcome drivers.Outcome, code string, took time.Duration) {
-		at := drivers.Attempt{Outcome: outcome, Code: code, Wire: true, Answered: code != drivers.CodeTimeout, Begun: start, Sent: start, Done: start + took}
+	end := func(n int, outcome drivers.Outcome, code string, lasted time.Duration) {
+		at := drivers.Attempt{Outcome: outcome, Code: code, Wire: true, Answered: code != drivers.CodeTimeout, Begun: start, Sent: start, Done: start + lasted}
 		for range n {
-			c.End(&reports.Ended{Op: drivers.Op{Planned: start}, Outcome: outcome, Sent: start, Done: start + took, Trail: []drivers.Attempt{at}}, time.Second)
+			c.End(&reports.Ended{Op: drivers.Op{Planned: start}, Outcome: outcome, Sent: start, Done: start + lasted, Trail: []drivers.Attempt{at}}, time.Second)
 		}
 	}
-	end(s.acked, drivers.Acked, "", s.took)
+	end(s.acked, drivers.Acked, "", s.lasted)
 	end(s.timeouts, drivers.Indeterminate, drivers.CodeTimeout, time.Second)
 	end(s.wrong, drivers.Indeterminate, drivers.CodeCheck, time.Millisecond)
 	end(s.rejected, drivers.Rejected, "http_404", time.Millisecond)
@@ -37,19 +36,19 @@ func (s second) cell(start time.Duration) *metrics.Cell {
 }
 
 var (
-	good  = second{acked: 100, took: time.Millisecond}
-	slow  = second{acked: 100, took: 500 * time.Millisecond}
-	late  = second{acked: 80, timeouts: 20, took: time.Millisecond}
-	few   = second{acked: 98, timeouts: 2, took: time.Millisecond}
-	wrong = second{acked: 80, wrong: 20, took: time.Millisecond}
-	gone  = second{acked: 80, rejected: 20, took: time.Millisecond}
+	good  = second{acked: 100, lasted: time.Millisecond}
+	slow  = second{acked: 100, lasted: 500 * time.Millisecond}
+	late  = second{acked: 80, timeouts: 20, lasted: time.Millisecond}
+	few   = second{acked: 98, timeouts: 2, lasted: time.Millisecond}
+	wrong = second{acked: 80, wrong: 20, lasted: time.Millisecond}
+	gone  = second{acked: 80, rejected: 20, lasted: time.Millisecond}
 )
 
 // others is a second in which other programs held the machine.
-var others = host.Usage{Cores: 2, Used: 2, Run: 0.2, Target: 0.4, Others: 1.4, Elapsed: time.Second}
+var others = Load{Others: true, OthersCores: 1.4, Cores: 2}
 
 // judged plays seconds and returns the run. The machine is busy as busy says; nil: it is not known.
-func judged(t *testing.T, expr string, seconds []second, busy map[int]host.Usage) *reports.Run {
+func judged(t *testing.T, expr string, seconds []second, busy map[int]Load) *reports.Run {
 	t.Helper()
 	sc := &scenarios.Scenario{Expect: []scenarios.Gate{*gateOf(t, expr)}, Traffic: []scenarios.Stream{{Name: "a"}}}
 	sc.Run.Duration = time.Duration(len(seconds)) * time.Second
@@ -60,7 +59,7 @@ func judged(t *testing.T, expr string, seconds []second, busy map[int]host.Usage
 	}
 	beside := func(at int) bool {
 		for _, i := range []int{at - 1, at, at + 1} {
-			if u := busy[i]; u.Limits() != 0 {
+			if busy[i].busy() {
 				return true
 			}
 		}
@@ -86,7 +85,7 @@ func judged(t *testing.T, expr string, seconds []second, busy map[int]host.Usage
 		Streams: []Stream{{Spec: &sc.Traffic[0], Tally: tally}},
 	}
 	if busy != nil {
-		f.Machine = func(at int) host.Usage { return busy[at] }
+		f.Machine = func(at int) Load { return busy[at] }
 	}
 	f.Judge(run)
 	return run
@@ -96,27 +95,25 @@ func repeat(s second, n int) []second { return slices.Repeat([]second{s}, n) }
 
 // What other programs do is never a failure. What the target does by itself is none of their doing. Neither ever makes a pass.
 func TestBusySeconds(t *testing.T) {
-	at := func(u host.Usage, seconds ...int) map[int]host.Usage {
-		m := make(map[int]host.Usage)
+	at := func(u Load, seconds ...int) map[int]Load {
+		m := make(map[int]Load)
 		for _, s := range seconds {
 			m[s] = u
 		}
 		return m
 	}
-	ownLoad := host.Usage{Cores: 2, Used: 2, Run: 0.2, Target: 1.75, Others: 0.05, Elapsed: time.Second}
 	all := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
 	onlyBusy := func(s second) []second { return slices.Concat(repeat(good, 4), repeat(s, 1), repeat(good, 5)) }
 	const fail, open, pass = reports.Fail, reports.Inconclusive, reports.Pass
 	for name, c := range map[string]struct {
 		expr    string
 		seconds []second
-		busy    map[int]host.Usage
+		busy    map[int]Load
 		want    reports.Verdict
 	}{
 		"a time, all busy":                   {"a.p99 < 20ms", repeat(slow, 10), at(others, all...), open},
 		"a time, not busy":                   {"a.p99 < 20ms", repeat(slow, 10), at(others), fail},
 		"a time, not known":                  {"a.p99 < 20ms", repeat(slow, 10), nil, fail},
-		"a time, the target's own load":      {"a.p99 < 20ms", repeat(slow, 10), at(ownLoad, all...), fail},
 		"a time, only in the busy second":    {"a.p99 < 20ms", onlyBusy(slow), at(others, 4), open},
 		"a time, in the second beside it":    {"a.p99 < 20ms", onlyBusy(slow), at(others, 5), open},
 		"a time, work left from before":      {"a.p99 < 20ms", onlyBusy(slow), at(others, 3), open},
@@ -148,11 +145,9 @@ func TestBusySeconds(t *testing.T) {
 		"it holds, nothing else is known":    {"a.p99 > 100ms", repeat(slow, 10), at(others, all...), open},
 		"breaking is asked for, by time":     {"a.errors > 1%", onlyBusy(late), at(others, 4), open},
 		"slowness is asked for, each second": {"a.p99 > 100ms in every second", repeat(slow, 10), at(others, 4), open},
-		"steal":                              {"a.p99 < 20ms", repeat(slow, 10), at(host.Usage{Cores: 2, Used: 1, Steal: 0.9, Elapsed: time.Second}, all...), open},
+		"steal":                              {"a.p99 < 20ms", repeat(slow, 10), at(Load{Steal: true, StealCores: 0.9, Cores: 2}, all...), open},
 		"the quota": {"a.p99 < 20ms", repeat(slow, 10),
-			at(host.Usage{Cores: 2, Run: 0.1, Quota: 0.15, Throttled: new(900 * time.Millisecond), Elapsed: time.Second}, all...), open},
-		"the quota, used by the target": {"a.p99 < 20ms", repeat(slow, 10),
-			at(host.Usage{Cores: 2, Run: 0.1, Target: 0.9, Inside: 0.9, Quota: 1, Throttled: new(900 * time.Millisecond), Elapsed: time.Second}, all...), fail},
+			at(Load{Throttled: true, Quota: 0.15, Cores: 2}, all...), open},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := judged(t, c.expr, c.seconds, c.busy)
@@ -165,11 +160,11 @@ func TestBusySeconds(t *testing.T) {
 
 // The reason names what held the machine, and an address whose program may be the target.
 func TestTheReasonNamesWhatHeldTheMachine(t *testing.T) {
-	run := judged(t, "a.p99 < 20ms", repeat(slow, 3), map[int]host.Usage{0: others, 1: others, 2: others})
+	run := judged(t, "a.p99 < 20ms", repeat(slow, 3), map[int]Load{0: others, 1: others, 2: others})
 	if want := "a.p99 < 20ms: violated only by seconds in which other programs took 1.4 of 2 cores (3 busy seconds)"; run.Why[0] != want {
 		t.Errorf("%q, want %q", run.Why[0], want)
 	}
-	f := Facts{Unowned: []string{"127.0.0.1:8080"}, Machine: func(int) host.Usage { return others }}
+	f := Facts{Unowned: []string{"127.0.0.1:8080"}, Machine: func(int) Load { return others }}
 	if got := f.held([]int{1}); !strings.Contains(got, "what listens on 127.0.0.1:8080") || !strings.Contains(got, "1 busy second)") {
 		t.Errorf("%q", got)
 	}
@@ -178,7 +173,7 @@ func TestTheReasonNamesWhatHeldTheMachine(t *testing.T) {
 // Integrity stands by its own evidence, however busy the machine was.
 func TestIntegrityStandsOnABusyMachine(t *testing.T) {
 	g := gateOf(t, "a.lost == 0")
-	f := &Facts{Machine: func(int) host.Usage { return others }}
+	f := &Facts{Machine: func(int) Load { return others }}
 	run := &reports.Run{Streams: map[string]*reports.Stream{"a": {Seconds: []reports.Second{{Busy: true}}}}}
 	if got := f.excuse(g, run, reports.Gate{Verdict: reports.Fail}); got.Verdict != reports.Fail {
 		t.Errorf("%+v", got)
@@ -206,11 +201,11 @@ func TestEffectsOnABusyMachine(t *testing.T) {
 		g := gateOf(t, "a.effect.p99 < 1s")
 		f := &Facts{
 			Scenario: &scenarios.Scenario{}, Saturated: func(int) bool { return false },
-			Machine: func(at int) host.Usage {
+			Machine: func(at int) Load {
 				if at == c.busy {
 					return others
 				}
-				return host.Usage{}
+				return Load{}
 			},
 			Streams: []Stream{{
 				Spec: &scenarios.Stream{Name: "a"}, Tally: NewTally(NewPlan(&scenarios.Scenario{}, ""), nil, "a"),
@@ -258,11 +253,11 @@ func TestGaugesOnABusyMachine(t *testing.T) {
 		for i, v := range c.values {
 			tally.Gauges["lag"] = append(tally.Gauges["lag"], reports.Sample{AtNS: int64(i)*int64(time.Second) + 5e6, Value: v})
 		}
-		f := &Facts{Scenario: sc, Streams: []Stream{{Spec: &scenarios.Stream{Name: "a"}, Tally: tally}}, Machine: func(at int) host.Usage {
+		f := &Facts{Scenario: sc, Streams: []Stream{{Spec: &scenarios.Stream{Name: "a"}, Tally: tally}}, Machine: func(at int) Load {
 			if at == c.busy {
 				return others
 			}
-			return host.Usage{}
+			return Load{}
 		}}
 		run := &reports.Run{DurationNS: int64(sc.Run.Duration), Streams: map[string]*reports.Stream{"a": {}}}
 		g := gateOf(t, "a.lag < 8")
