@@ -57,7 +57,9 @@ type Run struct {
 	Validity   Validity           `json:"validity"`
 	Findings   []Finding          `json:"findings"`
 	Host       Host               `json:"host"`
-	Settings   map[string]string  `json:"settings,omitempty"` // --set name=value, as given
+	// Kept are the addresses of the target that was left up, by variable.
+	Kept     map[string]string `json:"kept,omitempty"`
+	Settings map[string]string `json:"settings,omitempty"` // --set name=value, as given
 	// Machine holds the seconds of the load generator's machine. Absent where it cannot be read: off Linux.
 	Machine []MachineSecond `json:"machine,omitempty"`
 	// Checks describes the counts of the checks without fields of their own in the record: Measures.Checks holds the counts.
@@ -353,7 +355,8 @@ type Fault struct {
 	Bit          bool     `json:"bit"`
 	Connections  *int64   `json:"connections"`
 	Bytes        *int64   `json:"bytes"`
-	ToTarget     *Passage `json:"to_target,omitempty"` // the same, by direction
+	Unmeasured   string   `json:"unmeasured,omitempty"` // why it cannot be told whether the fault touched the traffic that there was
+	ToTarget     *Passage `json:"to_target,omitempty"`  // the same, by direction
 	FromTarget   *Passage `json:"from_target,omitempty"`
 	Healed       bool     `json:"healed"`
 	NotInjected  bool     `json:"not_injected,omitempty"` // the run ended before the fault's time, or injecting failed

@@ -348,12 +348,26 @@ func (c *Container) Resume(ctx context.Context) error {
 func (c *Container) Close(ctx context.Context) error {
 	c.expect(true)
 	_, err := c.spec.Engine.ContainerRemove(ctx, c.spec.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-	if err := c.logs.close(ctx); err != nil {
+	if err := c.logs.close(ctx, false); err != nil {
 		return fmt.Errorf("keep the output of container %s: %w", c.spec.Name, err)
 	}
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("remove container %s: %w", c.spec.Name, err)
 	}
+	return nil
+}
+
+// Detach ends the reading of the container's output. The container stays.
+func (c *Container) Detach(ctx context.Context) error { return c.logs.close(ctx, true) }
+
+// Adopt takes over a container that an earlier run kept: its output counts from now on. A paused container is resumed. It is
+// called before Start.
+func (c *Container) Adopt(ctx context.Context) error {
+	c.logs.since = time.Now()
+	if err := c.Resume(ctx); err != nil {
+		return err
+	}
+	c.logs.follow()
 	return nil
 }
 

@@ -215,7 +215,7 @@ func (c *Compose) Prepare(ctx context.Context, env scenarios.TargetEnv) (scenari
 	if c.project == nil {
 		return nil, fmt.Errorf("compose file %s: %w", c.File, c.err)
 	}
-	p, err := prepare(ctx, env)
+	p, err := prepare(ctx, env, c.project)
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +251,7 @@ func (p *preparedCompose) Start(ctx context.Context, env scenarios.TargetEnv) (s
 	if err != nil {
 		return nil, err
 	}
-	ports, err := publish(services)
+	ports, err := p.publish(services)
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,10 @@ type Options struct {
 	// LoopbackOnly keeps private networks out too: only this machine's loopback addresses and Allow may be dialled. Names other than
 	// localhost and those of Allow are not even looked up.
 	LoopbackOnly bool
+	// Keep leaves the target up at the end, and Reuse takes over one that an earlier run kept, where the target can.
+	Keep, Reuse bool
+	// Starting takes what the start of the target is busy with, from several goroutines. Nil: nobody watches.
+	Starting func(scenarios.StartStep)
 	// Results takes every finished operation of the measured part. Its Begin is called anew in each step. Nil: none.
 	Results traffic.Results
 	// Machine reads what other programs do to the machine; nil: it is not read, and excuses nothing.
@@ -193,6 +197,7 @@ func (e *Experiment) targetEnv() scenarios.TargetEnv {
 		Seed: uint64(e.scenario.Seed), Log: e.opt.Log, Name: e.scenario.TargetName, Run: e.mark, Files: filepath.Dir(e.scenario.Path),
 		Vars: e.addresses.known(), Known: func(vars map[string]string) { e.addresses.add(prefix, vars) },
 		Output: e.root.Output, Journal: e.journal, Refused: e.dials.refused, Bounds: e.bounds.check, Network: e.opt.Network,
+		Keep: e.opt.Keep || e.opt.Reuse, Reuse: e.opt.Reuse, Doing: e.opt.Starting,
 	}
 }
 
