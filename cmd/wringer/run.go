@@ -347,7 +347,7 @@ func (f *runFlags) openResources(dir string, std streams) (*resources, error) {
 	}
 	r := &resources{view: newView(std.err, f.quiet), results: results, release: raiseHeapFloor()}
 	r.options = runner.Options{
-		Dir: dir, Keep: f.keep, Reuse: f.reuse, Version: version(), Log: f.logger(std.err), Allow: f.allow, LoopbackOnly: f.restriction.on,
+		Dir: dir, Keep: f.keep, Reuse: f.reuse, Version: version(), Machine: machine(), Log: f.logger(std.err), Allow: f.allow, LoopbackOnly: f.restriction.on,
 		Mesh: func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error) {
 			return toxi.NewMesh(network, dial)
 		},
