@@ -8,16 +8,16 @@ import (
 )
 
 // unread reports whether the peer surely read nothing of what was written after the first base bytes of the connection:
-// the peer's FIN came, it acknowledged none of these bytes, and the peer answered them with an RST. A FIN acknowledges
-// all that its sender had received, so the peer had closed before. An RST alone proves nothing: it acknowledges nothing,
-// and may follow bytes that were read.
+// none were written; or the peer's FIN came, it acknowledged none of these bytes, and the peer answered them with an RST. A
+// FIN acknowledges all that its sender had received, so the peer had closed before. An RST alone proves nothing: it
+// acknowledges nothing, and may follow bytes that were read. The caller writes nothing more.
 func (s *socket) unread(ctx context.Context, base int64) bool {
 	acked, turnedAway, open := s.awaitRST(ctx, base)
 	if !open { // its other user closed the connection, and kept what it saw
 		_ = s.Close()
 		acked, turnedAway = s.ackedAtEnd, s.turnedAway
 	}
-	return turnedAway && acked <= base+1 // the count may hold the SYN
+	return s.sent.Load() <= base || turnedAway && acked <= base+1 // the count may hold the SYN
 }
 
 // awaitRST waits until the peer answered what it did not read with an RST, which takes one round trip. It returns the
