@@ -45,6 +45,12 @@ func (s *socket) keepEnd() {
 	}
 }
 
+// wasReset reports whether an RST ended the connection: what came before it can be read, and then the end.
+func (s *socket) wasReset() bool {
+	state, _, open := s.acknowledged()
+	return open && state == tcpClose
+}
+
 const unreadWait = 500 * time.Millisecond
 
 // TCP_CLOSE and TCP_CLOSE_WAIT of the kernel's states: here, that an RST came, and that a FIN came.

@@ -372,7 +372,7 @@ func TestHTTP2RequestThatWasRead(t *testing.T) {
 	s := session1(t, &Config{Request: "POST http://" + server.Address(), Body: "x", HTTP2: true})
 	expect(t, do(t, s, 1), drivers.Acked, "")
 	at := do(t, s, 2)
-	if at.Outcome != drivers.Indeterminate || at.Hidden != 0 || came.Load() != 2 || !strings.Contains(at.Detail, "reused connection") {
+	if at.Outcome != drivers.Indeterminate || at.Hidden != 0 || came.Load() != 2 || !strings.Contains(at.Detail, "on a reused connection that had been idle for") {
 		t.Errorf("%+v, %d came", at, came.Load())
 	}
 }
