@@ -35,6 +35,10 @@ func TestAnswersDuringAnUpload(t *testing.T) {
 			c.Say(refusal)
 			<-c.Done
 		}, drivers.Rejected, "http_413", false},
+		"refused, with a body that never ends": {func(c *drivertest.RawConn, _ int64, _ *atomic.Int64) {
+			c.Say("HTTP/1.1 413 Content Too Large\r\nContent-Length: 20\r\n\r\nno")
+			<-c.Done
+		}, drivers.Rejected, "http_413", false},
 		"refused after a part": {func(c *drivertest.RawConn, length int64, read *atomic.Int64) {
 			read.Add(drain(c, length/2))
 			c.Say(refusal)

@@ -202,6 +202,9 @@ func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) 
 		err = s.exchange(&stream, s.d.request.http2(op).WithContext(ctx))
 	}
 	at.Done = s.d.env.Clock()
+	if s.answer.came > 0 {
+		at.Done = s.answer.came
+	}
 	s.d.evaluator.decide(&s.answer, op, at)
 }
 
@@ -295,17 +298,32 @@ func (s *session2) exchange(stream *reserved, request *http.Request) error {
 			a.header(ev, []byte(name), []byte(v))
 		}
 	}
-	if response.ContentLength > s.d.maxBody && request.Method != "HEAD" {
-		return errTooLarge
+	if !ev.ok[a.status] {
+		return s.readRefusal(request.Context(), response)
 	}
-	return s.readBody(response.Body)
+	return s.readBody(response)
 }
 
-func (s *session2) readBody(body io.Reader) error {
+// readRefusal is reader.readRefusal over HTTP/2.
+func (s *session2) readRefusal(ctx context.Context, response *http.Response) error {
+	came := s.d.env.Clock()
+	timer := time.AfterFunc(refusalWait, func() { response.Body.Close() }) // ends the read
+	err := s.readBody(response)
+	if late := !timer.Stop(); err != nil && (late && ctx.Err() == nil || isUnended(ctx, err)) {
+		s.answer.came = max(came, 1)
+		return nil
+	}
+	return err
+}
+
+func (s *session2) readBody(response *http.Response) error {
+	if response.ContentLength > s.d.maxBody && response.Request.Method != "HEAD" {
+		return errTooLarge
+	}
 	a, buf := &s.answer, blocks.Get().(*[blockSize]byte)
 	defer blocks.Put(buf)
 	for {
-		n, err := body.Read(buf[:])
+		n, err := response.Body.Read(buf[:])
 		if a.size += int64(n); a.size > s.d.maxBody {
 			return errTooLarge
 		}
