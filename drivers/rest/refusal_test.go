@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 
@@ -77,10 +78,11 @@ func neverEnds(t *testing.T, c *Config, byLoop bool) {
 	}
 	defer s.Close()
 	for i, want := range unended {
-		ctx, cancel := context.WithCancel(t.Context())
+		timeout := 20 * time.Second
 		if want.code == drivers.CodeTimeout { // in vain
-			ctx, cancel = context.WithTimeout(t.Context(), 2*refusalWait)
+			timeout = 2 * refusalWait
 		}
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		var at drivers.Attempt
 		at.Reset(1, 0)
 		s.Do(ctx, &drivers.Op{Seq: uint64(i)}, &at)
