@@ -47,7 +47,7 @@ func (s *step) facts(ending judge.Ending) *judge.Facts {
 		Saturated: func(second int) bool { return saturated(c.cores[second]) },
 	}
 	for _, m := range s.streams {
-		one := judge.Stream{Spec: m.spec, Closed: m.closed(), Tally: m.tally}
+		one := judge.Stream{Spec: m.spec, Closed: m.closed(), Tally: m.tally, Broken: m.broken}
 		if m.observer != nil {
 			one.Place = m.observer.Place
 		}
