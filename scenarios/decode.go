@@ -288,7 +288,10 @@ func setDuration(v reflect.Value, text string) error {
 	return err
 }
 
-// parseDuration reads 500ms, 1.5s, 1h30m. A negative duration or a bare number is an error.
+// maxDuration bounds every duration of the language, so that sums of a file's durations stay far from the end of time.Duration.
+const maxDuration = 1000 * time.Hour
+
+// parseDuration reads 500ms, 1.5s, 1h30m. A negative duration, one beyond maxDuration and a bare number are errors.
 func parseDuration(text string) (time.Duration, error) {
 	if anyValue.MatchString(text) {
 		return 0, fmt.Errorf("%s has no unit: write %sms, %ss or %sm", clip(text), clip(text), clip(text), clip(text))
@@ -299,6 +302,9 @@ func parseDuration(text string) (time.Duration, error) {
 	}
 	if value < 0 {
 		return 0, fmt.Errorf("%s is negative", text)
+	}
+	if value > maxDuration {
+		return 0, fmt.Errorf("%s is more than any duration may be (%.0fh)", text, maxDuration.Hours())
 	}
 	return value, nil
 }

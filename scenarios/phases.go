@@ -105,8 +105,13 @@ func (r *reader) checkPhase(n *node, p *Phase, s *Scenario) {
 	if n.kind != table {
 		return
 	}
+	for _, key := range []string{"at", "for"} {
+		if at := n.get(key); at != nil && r.reportedAt(at) {
+			return // what the phase overlaps is not known
+		}
+	}
 	r.moreThanNone(n.get("for"), "for", p.For == 0)
-	if end := p.End(); s.Run.Duration > 0 && (end > s.Run.Duration || end < 0) && !r.reportedAt(n) {
+	if end := p.End(); s.Run.Duration > 0 && end > s.Run.Duration && !r.reportedAt(n) {
 		r.problem(n, "%s: ends at %s, after the run's %s; make the run longer or the phase shorter", p.Name, end, s.Run.Duration)
 	}
 	for i := range s.Phases {
