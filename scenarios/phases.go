@@ -201,6 +201,19 @@ func (s *Scenario) windowsOf(stream string) []string {
 	return slices.Compact(names)
 }
 
+// PhasesOver lists the phases that take a part of a named step of a stream; the rest of the step has the step's window. It is
+// nil for windows that are no step.
+func (s *Scenario) PhasesOver(stream, window string) (phases []string) {
+	for _, step := range s.steps(stream) {
+		for i := range s.Phases {
+			if p := &s.Phases[i]; step.Name == window && p.At < step.End && step.Start < p.End() {
+				phases = append(phases, p.Name)
+			}
+		}
+	}
+	return phases
+}
+
 // takenBy says which faults and phases hold the time of a phase or a step, as in ": its time belongs to peak"; "" if none does.
 func (s *Scenario) takenBy(stream, window string) string {
 	spans := s.Spans(stream)
