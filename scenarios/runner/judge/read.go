@@ -27,7 +27,7 @@ func (f *Facts) gates(run *reports.Run) []reports.Gate {
 		if gate.Verdict == reports.Fail && g.Metric.Class == metric.Integrity && g.Scope.Window == "" {
 			gate.Why += where(run, g)
 		}
-		gate = f.undecided(g, run, f.spare(g, run, gate))
+		gate = f.undecided(g, run, f.interrupted(g, run, f.spare(g, run, gate)))
 		if why := f.stream(g.Stream).broken(g.Metric.Full()); why != "" {
 			gate = decide(g, missing("%s", why))
 		}
