@@ -120,8 +120,8 @@ func windowName(p runner.Progress) string {
 // stoppedText says that the run sends no more.
 func stoppedText(p runner.Progress) string { return "stopped: " + p.Stopped + "; draining" }
 
-// ruler draws the timeline: a dot for time to come, a line for time gone by, a double line for a phase (dotted while it is to come),
-// a block for each fault, a dashed line for one that was not injected, and a mark for now. A fault takes time from a phase.
+// ruler draws the timeline: a dot for time to come, a line for time gone by, and a mark for now. A phase is a double line, dotted
+// while it is to come. A fault is a block, or a dashed line when it was not injected; it takes time from a phase.
 func ruler(p runner.Progress, length time.Duration, width int) string {
 	if length <= 0 || width < 10 {
 		return ""

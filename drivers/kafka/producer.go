@@ -65,8 +65,8 @@ func (d *Driver) openProducer(brokers []string, config *sarama.Config, number in
 }
 
 // limitBatches keeps the batches of sarama's producer below the topic's max.message.bytes: sarama does not split a batch that
-// is too large. A batch takes no more room than the records' sizes as sarama counts them, so that a record is refused here
-// only if it is too large by itself. How small compression makes records is not known before: their batches stay as they are.
+// is too large. A batch takes no more room than the records' sizes as sarama counts them. A record is refused here only
+// if it is too large by itself. How small compression makes records is not known before: their batches stay as they are.
 // Where the limit is not told, too.
 func (d *Driver) limitBatches(client sarama.Client) {
 	config := client.Config()

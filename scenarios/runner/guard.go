@@ -27,7 +27,7 @@ const (
 // mostWaiting bounds the batches that wait for a guarded check. Beyond it, the sender waits too, up to callLimit.
 const mostWaiting = 256
 
-// guard keeps a check of the language from ending the run by a panic, or from holding it up by a call that does not return. A
+// guard keeps a check of the language from ending the run by a panic, and from holding it up by a call without end. A
 // check that broke is called no more. Nothing that it measures is known then, and the run is inconclusive. A call that does
 // not return keeps its goroutine.
 //

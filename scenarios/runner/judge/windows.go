@@ -13,8 +13,8 @@ import (
 )
 
 // Plan is what the scenario's times come to for one stream: the windows, and the slots that counts are kept in. Counts are
-// kept for each window of a name and a base, because a gate on the baseline counts what a phase holds before the first fault,
-// and not what the same phase holds after it. A window has an index; windows of one name are one window of the record.
+// kept for each window of a name and a base. A gate on the baseline counts what a phase holds before the first fault, and not
+// what the same phase holds after it. A window has an index; windows of one name are one window of the record.
 type Plan struct {
 	Pieces  []faults.Window
 	Names   []string // of the windows, by index, in order of appearance
