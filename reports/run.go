@@ -57,7 +57,9 @@ type Run struct {
 	Validity   Validity           `json:"validity"`
 	Findings   []Finding          `json:"findings"`
 	Host       Host               `json:"host"`
-	Settings   map[string]string  `json:"settings,omitempty"` // --set name=value, as given
+	// Kept are the addresses of the target that was left up, by variable.
+	Kept     map[string]string `json:"kept,omitempty"`
+	Settings map[string]string `json:"settings,omitempty"` // --set name=value, as given
 	// Checks describes the counts of the checks without fields of their own in the record: Measures.Checks holds the counts.
 	Checks []Described `json:"checks,omitempty"`
 }

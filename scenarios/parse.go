@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -162,6 +163,9 @@ func (d *decoder) config(n *node, name string, c checker) (ok bool) {
 
 // check lets a configuration check itself, and places its problems.
 func (d *decoder) check(n *node, name string, c checker) {
+	if located, ok := c.(Located); ok {
+		located.Locate(filepath.Dir(d.file))
+	}
 	c.Check(func(path, message string) {
 		if path != "" {
 			message = path + ": " + message
@@ -209,7 +213,7 @@ func (r *reader) target(n *node, s *Scenario) {
 		r.checkReserved(f, reserving)
 	}
 	for _, name := range config.Variables() {
-		r.vars.late = append(r.vars.late, s.TargetName+"."+name)
+		r.vars.late = append(r.vars.late, VariablePrefix(s.TargetName, config)+name)
 	}
 }
 
@@ -220,7 +224,7 @@ func (r *reader) checkReserved(f field, c Reserving) {
 		known[name] = ""
 	}
 	for _, name := range c.Reserved() {
-		known[f.key.text+"."+name] = ""
+		known[VariablePrefix(f.key.text, c)+name] = ""
 	}
 	trial := resolver{decoder{file: r.file}, known, false}
 	trial.fill(reflect.ValueOf(&c).Elem(), f.value, f.key.text)

@@ -30,6 +30,65 @@ type Reserving interface {
 	Reserved() []string
 }
 
+// Unprefixed is a TargetConfig whose variables do not begin with the target's key: ${orders.8080}.
+type Unprefixed interface {
+	TargetConfig
+	Unprefixed()
+}
+
+// Located is a TargetConfig that reads files beside the scenario before it is checked.
+type Located interface {
+	TargetConfig
+	// Locate gives the scenario's folder. It is called once, before Check.
+	Locate(folder string)
+}
+
+// Patient is a TargetConfig whose start may take longer than other targets'.
+type Patient interface {
+	TargetConfig
+	StartLimit() time.Duration
+}
+
+// Hosting is a TargetConfig with a network of its own, which must stand before the links listen: its parts reach them there.
+type Hosting interface {
+	TargetConfig
+	// Prepare makes the network. An error leaves nothing.
+	Prepare(ctx context.Context, env TargetEnv) (Prepared, error)
+}
+
+// Prepared is a target whose network stands. Either Start returns a target, or Close is called.
+type Prepared interface {
+	// LinkAddress is the address on which a link listens for the target's parts. Empty: loopback.
+	LinkAddress(link string) string
+	// Start starts the target and returns when it is ready. Its Close ends the network too. After an error Close is called.
+	Start(ctx context.Context, env TargetEnv) (Target, error)
+	Close(ctx context.Context) error
+}
+
+// Aliasing is a Hosting target in which a link can take the place of one part for another part alone, by the part's name. Its
+// Prepared is an Aliased.
+type Aliasing interface {
+	Hosting
+	// CheckAlias returns why a link cannot stand between the two at these ports of the callee; nil: it can.
+	CheckAlias(caller, callee string, ports []uint16) error
+}
+
+// Aliased is a Prepared target in which links take the place of parts.
+type Aliased interface {
+	Prepared
+	// Alias leads the caller's connections to the callee's name to the returned host, where the link listens on the ports. It is
+	// called before Start.
+	Alias(ctx context.Context, caller, callee string, ports []uint16) (host string, err error)
+}
+
+// VariablePrefix is what the names of a target's variables begin with.
+func VariablePrefix(key string, config TargetConfig) string {
+	if _, none := config.(Unprefixed); none {
+		return ""
+	}
+	return key + "."
+}
+
 // TargetEnv is the environment that a target gets from the runner.
 type TargetEnv struct {
 	Seed uint64
@@ -51,8 +110,42 @@ type TargetEnv struct {
 	Refused func(port string) int64
 	// Network is where the target listens and dials inside this process; the zero value is the system's.
 	Network faults.Network
+	// Keep leaves everything up at the end, and Reuse takes over what an earlier run of the same configuration kept, if there is
+	// anything. For a Hosting target.
+	Keep, Reuse bool
+	// Doing takes what the start is busy with, from several goroutines. May be nil.
+	Doing func(StartStep)
 	// Bounds returns the reason why an address must not be dialled. nil: every address may be dialled.
 	Bounds func(ctx context.Context, network, address string) error
+}
+
+// StartStep is one thing that the start of a target waits for: an image that is pulled, a container that becomes ready.
+type StartStep struct {
+	What string // apache/kafka:4.1.0, orders
+	Verb string // pull, build, start
+	// Done and Total are bytes, where they are known.
+	Done, Total int64
+	// Ended says that it is over, after Took.
+	Ended bool
+	Took  time.Duration
+}
+
+// Report calls Doing, if Doing is set.
+func (e TargetEnv) Report(s StartStep) {
+	if e.Doing != nil {
+		e.Doing(s)
+	}
+}
+
+// Timed reports the begin and the end of a step around do.
+func (e TargetEnv) Timed(verb, what string, do func() error) error {
+	e.Report(StartStep{What: what, Verb: verb})
+	begun := time.Now()
+	err := do()
+	if err == nil {
+		e.Report(StartStep{What: what, Verb: verb, Ended: true, Took: time.Since(begun)})
+	}
+	return err
 }
 
 // Within returns nil when all addresses may be dialled. A target calls Within before it first calls an address of its

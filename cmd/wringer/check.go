@@ -58,7 +58,7 @@ func describe(w io.Writer, sc *scenarios.Scenario) {
 	if sc.Target != nil {
 		fmt.Fprintf(w, "\ntarget %s, started with the run; its addresses are chosen then:\n", sc.TargetName)
 		for _, name := range sc.Target.Variables() {
-			fmt.Fprintf(w, "  ${%s.%s}\n", sc.TargetName, name)
+			fmt.Fprintf(w, "  ${%s%s}\n", scenarios.VariablePrefix(sc.TargetName, sc.Target), name)
 		}
 	}
 	links(w, sc)

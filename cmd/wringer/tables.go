@@ -11,6 +11,7 @@ import (
 	"wringer/drivers/rest"
 	"wringer/faults"
 	"wringer/faults/command"
+	"wringer/faults/container"
 	"wringer/faults/httplink"
 	"wringer/faults/kafkalink"
 	"wringer/faults/part"
@@ -30,6 +31,7 @@ import (
 	"wringer/reports/recovery"
 	"wringer/reports/replays"
 	"wringer/scenarios"
+	"wringer/scenarios/containers"
 	"wringer/scenarios/processes"
 	"wringer/scenarios/shop"
 )
@@ -49,8 +51,10 @@ var language = scenarios.Language{
 		"kafka": func() drivers.SourceConfig { return new(kafka.Consume) },
 	},
 	Targets: map[string]func() scenarios.TargetConfig{
-		"shop":      func() scenarios.TargetConfig { return new(shop.Config) },
-		"processes": func() scenarios.TargetConfig { return new(processes.Config) },
+		"shop":       func() scenarios.TargetConfig { return new(shop.Config) },
+		"processes":  func() scenarios.TargetConfig { return new(processes.Config) },
+		"containers": func() scenarios.TargetConfig { return new(containers.Config) },
+		"compose":    func() scenarios.TargetConfig { return new(containers.Compose) },
 	},
 	Links: map[string]func() faults.Protocol{
 		"kafka": func() faults.Protocol { return new(kafkalink.Config) },
@@ -91,6 +95,7 @@ var schemes = []scheme{
 var undoers = map[string]func(context.Context, json.RawMessage) error{
 	command.UndoKind:   command.Undo,
 	process.UndoKind:   process.Undo,
+	container.UndoKind: container.Undo,
 	toxiproxy.UndoKind: toxiproxy.Undo,
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"time"
@@ -132,6 +133,30 @@ func (p *Probe) Output(next io.Writer) io.Writer {
 	}
 	p.log.next = next
 	return p.log
+}
+
+// keeps is how long a connection must stay open to count as taken by the part itself.
+const keeps = 100 * time.Millisecond
+
+// Open makes the probe of an address that something may take connections for before the part does, and close them at once: the
+// connection must stay open for a tenth of a second, or bring bytes.
+func Open(address string) *Probe {
+	return &Probe{ask: func(ctx context.Context) error {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.SetReadDeadline(time.Now().Add(keeps)); err != nil {
+			return err
+		}
+		_, err = c.Read(make([]byte, 1))
+		if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil
+		}
+		return fmt.Errorf("%s takes connections and closes them at once: %w", address, err)
+	}}
 }
 
 func dial(ctx context.Context, address string) error {

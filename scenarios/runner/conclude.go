@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"wringer/reports"
@@ -88,13 +89,27 @@ func (s *step) record(ended, drained time.Duration) *reports.Run {
 		Gates: []reports.Gate{}, Faults: []reports.Fault{}, Findings: []reports.Finding{},
 		Windows: s.windows(ended, drained), Streams: make(map[string]*reports.Stream),
 		Host:     reports.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()},
-		Settings: s.sc.Settings, Checks: described(s.sc.Checks),
+		Settings: s.sc.Settings, Checks: described(s.sc.Checks), Kept: s.kept(),
 		Validity: reports.Validity{Verdict: reports.Inconclusive, Why: []string{"the run did not end"}},
 	}
 	for _, m := range s.streams {
 		run.Streams[m.spec.Name] = streamRecord(m, ended)
 	}
 	return run
+}
+
+// kept are the addresses of a target that stays up.
+func (s *step) kept() map[string]string {
+	if s.prepared == nil || s.target == nil || !s.opt.Keep && !s.opt.Reuse {
+		return nil
+	}
+	out := make(map[string]string)
+	for name, value := range s.target.Vars() {
+		if !strings.HasSuffix(name, ".port") && !strings.HasSuffix(name, ".id") {
+			out[name] = value
+		}
+	}
+	return out
 }
 
 // described puts the descriptions of the checks' counts into the record.

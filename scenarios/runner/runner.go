@@ -39,6 +39,10 @@ type Options struct {
 	// LoopbackOnly keeps private networks out too: only this machine's loopback addresses and Allow may be dialled. Names other than
 	// localhost and those of Allow are not even looked up.
 	LoopbackOnly bool
+	// Keep leaves the target up at the end, and Reuse takes over one that an earlier run kept, where the target can.
+	Keep, Reuse bool
+	// Starting takes what the start of the target is busy with, from several goroutines. Nil: nobody watches.
+	Starting func(scenarios.StartStep)
 	// Results takes every finished operation of the measured part. Its Begin is called anew in each step. Nil: none.
 	Results traffic.Results
 	Version string
@@ -87,6 +91,7 @@ type Experiment struct {
 	bounds  *bounds
 
 	addresses *addresses
+	prepared  scenarios.Prepared // nil unless the target has a network of its own
 	target    scenarios.Target
 	mesh      faults.Mesh
 	linkCosts map[string]int64 // by link, in nanoseconds, where the link measured its cost
@@ -148,9 +153,16 @@ const startLimit = 60 * time.Second
 
 // start opens the links and starts the target, which gets the links' addresses.
 func (e *Experiment) start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	limit := startLimit
+	if p, ok := e.scenario.Target.(scenarios.Patient); ok {
+		limit = p.StartLimit()
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := e.openLinks(); err != nil {
+	if err := e.prepareTarget(ctx); err != nil {
+		return err
+	}
+	if err := e.openLinks(ctx); err != nil {
 		return err
 	}
 	if err := e.startTarget(ctx); err != nil {
@@ -159,7 +171,33 @@ func (e *Experiment) start(ctx context.Context) error {
 	return e.reachable()
 }
 
-// startTarget starts the target, if there is one. The names of its variables begin with the target's key.
+// prepareTarget makes the network of a target that has its own: the links will listen there.
+func (e *Experiment) prepareTarget(ctx context.Context) error {
+	hosting, ok := e.scenario.Target.(scenarios.Hosting)
+	if !ok {
+		return nil
+	}
+	prepared, err := hosting.Prepare(ctx, e.targetEnv())
+	if err != nil {
+		return fmt.Errorf("prepare target %s: %w", e.scenario.TargetName, err)
+	}
+	e.prepared = prepared
+	e.closers.add(limited(prepared.Close))
+	return nil
+}
+
+// targetEnv is what the target gets. The names of its variables begin with the target's key, unless it is Unprefixed.
+func (e *Experiment) targetEnv() scenarios.TargetEnv {
+	prefix := scenarios.VariablePrefix(e.scenario.TargetName, e.scenario.Target)
+	return scenarios.TargetEnv{
+		Seed: uint64(e.scenario.Seed), Log: e.opt.Log, Name: e.scenario.TargetName, Run: e.mark, Files: filepath.Dir(e.scenario.Path),
+		Vars: e.addresses.known(), Known: func(vars map[string]string) { e.addresses.add(prefix, vars) },
+		Output: e.root.Output, Journal: e.journal, Refused: e.dials.refused, Bounds: e.bounds.check, Network: e.opt.Network,
+		Keep: e.opt.Keep || e.opt.Reuse, Reuse: e.opt.Reuse, Doing: e.opt.Starting,
+	}
+}
+
+// startTarget starts the target, if there is one.
 func (e *Experiment) startTarget(ctx context.Context) error {
 	config, err := e.scenario.ResolveTarget(e.addresses.known())
 	if err != nil {
@@ -168,18 +206,17 @@ func (e *Experiment) startTarget(ctx context.Context) error {
 	if config == nil {
 		return nil
 	}
-	known := func(vars map[string]string) { e.addresses.add(e.scenario.TargetName+".", vars) }
-	target, err := config.Start(ctx, scenarios.TargetEnv{
-		Seed: uint64(e.scenario.Seed), Log: e.opt.Log, Name: e.scenario.TargetName, Run: e.mark, Files: filepath.Dir(e.scenario.Path),
-		Vars: e.addresses.known(), Known: known,
-		Output: e.root.Output, Journal: e.journal, Refused: e.dials.refused, Bounds: e.bounds.check, Network: e.opt.Network,
-	})
+	start, env := config.Start, e.targetEnv()
+	if e.prepared != nil {
+		start = e.prepared.Start
+	}
+	target, err := start(ctx, env)
 	if err != nil {
 		return fmt.Errorf("start target %s: %w", e.scenario.TargetName, err)
 	}
 	e.target = target
 	e.closers.add(limited(target.Close))
-	known(target.Vars())
+	env.Tell(target.Vars())
 	return nil
 }
 

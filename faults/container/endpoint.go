@@ -1,0 +1,163 @@
+package container
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// endpoint is one place where an engine may answer.
+type endpoint struct {
+	url   string
+	from  string // what named it
+	certs string // the folder of ca.pem, cert.pem and key.pem; empty without TLS
+}
+
+func (e endpoint) file(name string) string { return filepath.Join(e.certs, name) }
+
+// defaultSocket is Docker's own.
+const defaultSocket = "/var/run/docker.sock"
+
+// endpoints are the places to try, in turn: the one that the user named, else the usual sockets that exist. An error says that a
+// named context cannot be read.
+func endpoints() ([]endpoint, error) {
+	if host := os.Getenv("DOCKER_HOST"); host != "" {
+		e := endpoint{url: host, from: "DOCKER_HOST"}
+		if os.Getenv("DOCKER_TLS_VERIFY") != "" {
+			e.certs = os.Getenv("DOCKER_CERT_PATH")
+			if e.certs == "" {
+				e.certs = dockerFolder()
+			}
+		}
+		return []endpoint{e}, e.supported()
+	}
+	named, err := chosenContext()
+	if named != nil || err != nil {
+		return []endpoint{*named}, err
+	}
+	var all []endpoint
+	for _, socket := range sockets() {
+		if info, err := os.Stat(socket); err == nil && info.Mode().Type() == fs.ModeSocket {
+			all = append(all, endpoint{url: "unix://" + socket, from: "a usual socket"})
+		}
+	}
+	return all, nil
+}
+
+// supported refuses the schemes that need a helper of the Docker command.
+func (e endpoint) supported() error {
+	if strings.HasPrefix(e.url, "ssh://") {
+		return fmt.Errorf("%s (%s): ssh is not supported; forward the socket (ssh -L /tmp/docker.sock:%s HOST) and set DOCKER_HOST=unix:///tmp/docker.sock", e.url, e.from, defaultSocket)
+	}
+	return nil
+}
+
+// sockets lists where Docker, Docker Desktop, Podman and Colima listen by default.
+func sockets() []string {
+	all := []string{defaultSocket}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		all = append(all, filepath.Join(dir, "docker.sock"), filepath.Join(dir, "podman/podman.sock"))
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		all = append(all, filepath.Join(home, ".docker/run/docker.sock"), filepath.Join(home, ".docker/desktop/docker.sock"),
+			filepath.Join(home, ".colima/default/docker.sock"), filepath.Join(home, ".local/share/containers/podman/machine/podman.sock"))
+	}
+	return append(all, "/run/podman/podman.sock")
+}
+
+// dockerFolder is the folder of the Docker command's configuration.
+func dockerFolder() string {
+	if dir := os.Getenv("DOCKER_CONFIG"); dir != "" {
+		return dir
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ".docker"
+	}
+	return filepath.Join(home, ".docker")
+}
+
+// chosenContext is the endpoint of the Docker command's context, if one is chosen; nil for the default context.
+func chosenContext() (*endpoint, error) {
+	name, from := os.Getenv("DOCKER_CONTEXT"), "DOCKER_CONTEXT"
+	if name == "" {
+		var config struct{ CurrentContext string }
+		raw, err := os.ReadFile(filepath.Join(dockerFolder(), "config.json"))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, nil
+		case err != nil:
+			return &endpoint{}, err
+		}
+		if err := json.Unmarshal(raw, &config); err != nil {
+			return &endpoint{}, fmt.Errorf("%s: %w", filepath.Join(dockerFolder(), "config.json"), err)
+		}
+		name, from = config.CurrentContext, "the current context"
+	}
+	if name == "" || name == "default" {
+		return nil, nil
+	}
+	return readContext(name, from+" "+name)
+}
+
+// readContext reads a context as the Docker command stores it: a folder named by the hash of the context's name.
+func readContext(name, from string) (*endpoint, error) {
+	hash := sha256.Sum256([]byte(name))
+	id := hex.EncodeToString(hash[:])
+	raw, err := os.ReadFile(filepath.Join(dockerFolder(), "contexts/meta", id, "meta.json"))
+	if err != nil {
+		return &endpoint{}, fmt.Errorf("%s: %w", from, err)
+	}
+	var meta struct {
+		Endpoints map[string]struct{ Host string }
+	}
+	if err := json.Unmarshal(raw, &meta); err != nil {
+		return &endpoint{}, fmt.Errorf("%s: %w", from, err)
+	}
+	e := &endpoint{url: meta.Endpoints["docker"].Host, from: from}
+	if e.url == "" {
+		return e, fmt.Errorf("%s names no Docker endpoint", from)
+	}
+	certs := filepath.Join(dockerFolder(), "contexts/tls", id, "docker")
+	if _, err := os.Stat(filepath.Join(certs, "ca.pem")); err == nil {
+		e.certs = certs
+	}
+	return e, e.supported()
+}
+
+// defaultGateway is the gateway to the machine that runs this process's container; empty outside of a container.
+func defaultGateway() string {
+	if _, err := os.Stat("/.dockerenv"); err != nil || runtime.GOOS != "linux" {
+		return ""
+	}
+	file, err := os.Open("/proc/net/route")
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		// Interface, destination and gateway; the addresses are the kernel's words in hexadecimal digits.
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 3 || fields[1] != "00000000" {
+			continue
+		}
+		word, err := hex.DecodeString(fields[2])
+		if err != nil || len(word) != 4 {
+			continue
+		}
+		var address [4]byte
+		binary.NativeEndian.PutUint32(address[:], binary.BigEndian.Uint32(word))
+		return netip.AddrFrom4(address).String()
+	}
+	return ""
+}

@@ -1,0 +1,152 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/log"
+)
+
+// Engine is a connection to a container engine. It is safe for concurrent use.
+type Engine struct {
+	*client.Client
+	// Provider creates containers and builds images in the engine.
+	Provider *testcontainers.DockerProvider
+	// Endpoint is the URL of the engine's API.
+	Endpoint string
+	// hosts are the hosts on which published ports may be reached, the likeliest first.
+	hosts []string
+}
+
+// openLimit bounds the search for an engine: a user who has none learns so within a second.
+const openLimit = 900 * time.Millisecond
+
+// ErrNoEngine says that no container engine answers.
+var ErrNoEngine = errors.New("no container engine answers")
+
+// Open connects to the engine that DOCKER_HOST, DOCKER_CONTEXT, the Docker command's current context or a usual socket names.
+// An engine that DOCKER_HOST or a context names is the only one tried. ctx bounds the search, and so does a second.
+func Open(ctx context.Context) (*Engine, error) {
+	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	defer cancel()
+	var tried []string
+	candidates, err := endpoints()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoEngine, err)
+	}
+	for _, e := range candidates {
+		if err := e.ping(ctx); err != nil {
+			tried = append(tried, fmt.Sprintf("%s (%s): %v", e.url, e.from, err))
+			continue
+		}
+		return e.open(ctx)
+	}
+	if len(tried) == 0 {
+		tried = []string{"DOCKER_HOST is not set, and there is no socket of Docker, Podman or Colima"}
+	}
+	return nil, fmt.Errorf("%w: %s; start Docker or Podman, or name the engine in DOCKER_HOST", ErrNoEngine, strings.Join(tried, "; "))
+}
+
+// ping asks the endpoint for its API version.
+func (e endpoint) ping(ctx context.Context) error {
+	c, err := client.New(append(e.options(), client.WithTimeout(openLimit))...)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Ping(ctx, client.PingOptions{})
+	return err
+}
+
+func (e endpoint) options() []client.Opt {
+	opts := []client.Opt{client.WithHost(e.url)}
+	if e.certs != "" {
+		opts = append(opts, client.WithTLSClientConfig(e.file("ca.pem"), e.file("cert.pem"), e.file("key.pem")))
+	}
+	return opts
+}
+
+// open makes the engine of an endpoint that answered. testcontainers-go reads its endpoint from the environment, once.
+func (e endpoint) open(ctx context.Context) (*Engine, error) {
+	for name, value := range e.environment() {
+		if err := os.Setenv(name, value); err != nil {
+			return nil, fmt.Errorf("use the engine at %s: %w", e.url, err)
+		}
+	}
+	log.SetDefault(silent{})
+	provider, err := testcontainers.NewDockerProvider(testcontainers.Generic2DockerOptions(testcontainers.WithLogger(silent{}))...)
+	if err != nil {
+		return nil, fmt.Errorf("use the engine at %s: %w", e.url, err)
+	}
+	c, err := client.New(e.options()...)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("use the engine at %s: %w", e.url, err), provider.Close())
+	}
+	if _, err := c.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		return nil, errors.Join(fmt.Errorf("use the engine at %s: %w", e.url, err), provider.Close(), c.Close())
+	}
+	return &Engine{Client: c, Provider: provider, Endpoint: e.url, hosts: e.hosts()}, nil
+}
+
+// environment is what testcontainers-go reads. Its reaper is an image of its own: labels and the journal do the reaper's work,
+// so the reaper is used only where its user turned it on.
+func (e endpoint) environment() map[string]string {
+	env := map[string]string{"DOCKER_HOST": e.url}
+	if e.certs != "" {
+		env["DOCKER_CERT_PATH"], env["DOCKER_TLS_VERIFY"] = e.certs, "1"
+	}
+	if _, chosen := os.LookupEnv("TESTCONTAINERS_RYUK_DISABLED"); !chosen {
+		env["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+	}
+	return env
+}
+
+// hosts are the hosts on which the engine's published ports may be reached: the engine's own host; or this machine, and, where
+// this process runs in a container itself, the gateway to the machine that runs it.
+func (e endpoint) hosts() []string {
+	if u, err := url.Parse(e.url); err == nil && u.Scheme != "unix" && u.Hostname() != "" {
+		return []string{u.Hostname()}
+	}
+	hosts := []string{"127.0.0.1"}
+	if gateway := defaultGateway(); gateway != "" {
+		hosts = append(hosts, gateway)
+	}
+	return hosts
+}
+
+// Host is the likeliest host on which published ports are reached, where the engine's networks are not this machine's own.
+func (e *Engine) Host() string { return e.hosts[len(e.hosts)-1] }
+
+// Public says that ports must be published on every address of the engine's host: this process may not reach its loopback.
+func (e *Engine) Public() bool { return len(e.hosts) > 1 || e.hosts[0] != "127.0.0.1" }
+
+// Close closes the connections to the engine. Containers stay.
+func (e *Engine) Close() error { return errors.Join(e.Client.Close(), e.Provider.Close()) }
+
+// OnThisMachine says whether address belongs to an interface of this machine: then this process can listen on it.
+func OnThisMachine(address netip.Addr) bool {
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range own {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr() == address {
+			return true
+		}
+	}
+	return false
+}
+
+// silent drops what testcontainers-go says: the target tells its own progress.
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}

@@ -1,0 +1,164 @@
+package containers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"wringer/faults/container"
+	"wringer/faults/process"
+	"wringer/scenarios"
+)
+
+// startLimit bounds the start of a target of containers, images included.
+const startLimit = 20 * time.Minute
+
+// prepared is the run's network, before any container is in it.
+type prepared struct {
+	engine  *container.Engine
+	run     string
+	network string       // its name
+	gateway netip.Addr   // of the network
+	local   bool         // the gateway is an address of this machine
+	done    func() error // notes in the journal that nothing is left
+	closed  bool
+	keep    bool            // everything stays up at the end
+	config  string          // its hash
+	stands  bool            // the target started
+	adopted map[string]kept // what an earlier run kept, by part; nil: nothing
+
+	linked  map[string]string // the links' addresses, by name
+	aliases []alias
+	held    map[string][]uint16 // ports that links listen on, by the address of this machine
+}
+
+// prepare connects to the engine and makes the run's network, or finds the one that an earlier run of the same configuration
+// kept. With an error, nothing is left.
+func prepare(ctx context.Context, env scenarios.TargetEnv, config any) (*prepared, error) {
+	engine, err := container.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &prepared{engine: engine, run: env.Run, network: "wringer-" + env.Run, keep: env.Keep}
+	if p.config, err = hash(env.Files, config); err != nil {
+		return nil, errors.Join(err, engine.Close())
+	}
+	if env.Reuse {
+		if err := p.adopt(ctx); err != nil {
+			return nil, errors.Join(err, engine.Close())
+		}
+	}
+	what := fmt.Sprintf("containers, networks and volumes of run %s", p.run)
+	p.done, err = env.Journal.Due(container.UndoKind, what, container.Leftover{Run: p.run, Endpoint: engine.Endpoint})
+	if err != nil {
+		return nil, errors.Join(err, engine.Close())
+	}
+	if p.adopted != nil {
+		return p, nil
+	}
+	if err := p.makeNetwork(ctx); err != nil {
+		return nil, errors.Join(err, p.Close(context.WithoutCancel(ctx)))
+	}
+	return p, nil
+}
+
+func (p *prepared) makeNetwork(ctx context.Context) (err error) {
+	p.gateway, err = p.addNetwork(ctx, p.network, map[string]string{container.LabelConfig: p.config})
+	p.local = p.gateway.IsValid() && container.OnThisMachine(p.gateway)
+	return err
+}
+
+// LinkAddress implements scenarios.Prepared: the network's gateway, and there alone; empty where this machine does not have it.
+// The containers of an earlier run know the address that the link had then.
+func (p *prepared) LinkAddress(link string) string {
+	for _, k := range p.adopted {
+		if address := k.links[link]; address != "" {
+			return address
+		}
+	}
+	if !p.local {
+		return ""
+	}
+	return net.JoinHostPort(p.gateway.String(), "0")
+}
+
+// host is the host on which published ports are reached.
+func (p *prepared) host() string {
+	if p.local {
+		return "127.0.0.1"
+	}
+	return p.engine.Host()
+}
+
+// publishOn is the address of the engine's machine on which ports are published; the zero value is every address.
+func (p *prepared) publishOn() netip.Addr {
+	if p.local || !p.engine.Public() {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.Addr{}
+}
+
+// Close removes the run's containers, networks and volumes, unless they are kept. It is idempotent.
+func (p *prepared) Close(ctx context.Context) error {
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	if p.keep && p.stands || p.adopted != nil {
+		return p.engine.Close() // the journal's entry stays due: cleanup removes what was kept
+	}
+	err := p.engine.RemoveRun(ctx, p.run)
+	if err == nil && p.done != nil {
+		err = p.done()
+	}
+	return errors.Join(err, p.engine.Close())
+}
+
+// view is how addresses of parts are seen from one side.
+type view func(owner string, port uint16) string
+
+// inside is how containers reach each other.
+func inside(owner string, port uint16) string { return net.JoinHostPort(owner, portText(port)) }
+
+// published are the ports of the engine's machine, by part and port.
+type published map[string]map[uint16]uint16
+
+// publish chooses a port of the engine's machine for every port of the services. The numbers stay when a container is started
+// again.
+func (p *prepared) publish(services []Service) (published, error) {
+	if p.adopted != nil {
+		return p.standing(services)
+	}
+	total := 0
+	for i := range services {
+		total += len(services[i].Ports)
+	}
+	out := make(published, len(services))
+	if total == 0 {
+		return out, nil
+	}
+	next, err := process.Ports(total)
+	if err != nil {
+		return nil, err
+	}
+	for i := range services {
+		s := &services[i]
+		out[s.Name] = make(map[uint16]uint16, len(s.Ports))
+		for _, port := range s.Ports {
+			out[s.Name][port] = uint16(next)
+			next++
+		}
+	}
+	return out, nil
+}
+
+// outside is how this process reaches the parts.
+func (p *prepared) outside(ports published) view {
+	return func(owner string, port uint16) string {
+		return net.JoinHostPort(p.host(), strconv.Itoa(int(ports[owner][port])))
+	}
+}

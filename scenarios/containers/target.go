@@ -1,0 +1,358 @@
+package containers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/client"
+
+	"wringer/faults"
+	"wringer/faults/container"
+	"wringer/scenarios"
+	"wringer/scenarios/ready"
+)
+
+// target is the running containers.
+type target struct {
+	*prepared
+	env   scenarios.TargetEnv
+	ports published
+	vars  map[string]string
+
+	mu      sync.Mutex
+	parts   map[string]*container.Container
+	mayEnd  map[string]bool
+	started []string
+	outputs []io.Closer
+
+	stop    context.CancelFunc // of the events
+	watched sync.WaitGroup
+}
+
+// Prepare implements scenarios.Hosting.
+func (c *Config) Prepare(ctx context.Context, env scenarios.TargetEnv) (scenarios.Prepared, error) {
+	p, err := prepare(ctx, env, c)
+	if err != nil {
+		return nil, err
+	}
+	return &preparedConfig{p, c}, nil
+}
+
+// preparedConfig is a configuration whose network stands.
+type preparedConfig struct {
+	*prepared
+	config *Config
+}
+
+// Start implements scenarios.Prepared.
+func (p *preparedConfig) Start(ctx context.Context, env scenarios.TargetEnv) (scenarios.Target, error) {
+	services := p.config.services()
+	ports, err := p.publish(services)
+	if err != nil {
+		return nil, err
+	}
+	outside := p.outside(ports)
+	vars := p.config.vars(outside)
+	env.Tell(vars)
+	// The containers see each other from inside, and the links where they listen.
+	seen := p.config.vars(inside)
+	maps.Copy(seen, env.Vars)
+	for _, n := range p.config.names() {
+		e := (*p.config)[n]
+		for i := range services {
+			if s := &services[i]; slices.Contains(e.parts(n), s.Name) {
+				if err := e.fill(s, env.Files, seen, outside); err != nil {
+					return nil, fmt.Errorf("container %s: %w", s.Name, err)
+				}
+				e.settle(n, s, env.Files, outside)
+				s.Hosts = append(s.Hosts, p.hosts(n)...)
+			}
+		}
+	}
+	return start(ctx, p.prepared, services, ports, vars, env)
+}
+
+// start brings the services up, each as soon as those that it needs are ready. With an error, the caller closes p.
+func start(ctx context.Context, p *prepared, services []Service, ports published, vars map[string]string, env scenarios.TargetEnv) (*target, error) {
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	t := &target{
+		prepared: p, env: env, ports: ports, vars: vars, stop: stop,
+		parts: make(map[string]*container.Container), mayEnd: make(map[string]bool),
+	}
+	p.linked = linked(env.Vars)
+	t.watch(watching)
+	var err error
+	if p.adopted == nil {
+		err = p.images(ctx, services, env)
+	}
+	if err == nil {
+		err = t.bringUp(ctx, services)
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.closeParts(context.WithoutCancel(ctx)))
+	}
+	p.stands = true
+	return t, nil
+}
+
+// linked are the addresses of the links among variables, by the link's name.
+func linked(vars map[string]string) map[string]string {
+	out := make(map[string]string)
+	for name, address := range vars {
+		if link, ok := strings.CutPrefix(name, "links."); ok {
+			out[link] = address
+		}
+	}
+	return out
+}
+
+// bringUp creates and starts the services side by side. The first error ends the others.
+func (t *target) bringUp(ctx context.Context, services []Service) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	up := make(map[string]*progress, len(services))
+	for i := range services {
+		up[services[i].Name] = &progress{started: make(chan struct{}), ready: make(chan struct{})}
+	}
+	var all sync.WaitGroup
+	for i := range services {
+		s := &services[i]
+		all.Go(func() {
+			if err := t.startOne(ctx, s, up); err != nil {
+				fail(err)
+			}
+		})
+	}
+	all.Wait()
+	return context.Cause(ctx)
+}
+
+// progress tells those that need a service how far it is.
+type progress struct{ started, ready chan struct{} }
+
+func (t *target) startOne(ctx context.Context, s *Service, up map[string]*progress) error {
+	for _, need := range s.Needs {
+		reached := up[need.Name].ready // one that ends is ready when it has ended
+		if need.Started {
+			reached = up[need.Name].started
+		}
+		select {
+		case <-reached:
+		case <-ctx.Done():
+			return nil // the first error counts
+		}
+	}
+	part, err := t.make(ctx, s)
+	if err != nil {
+		return err
+	}
+	close(up[s.Name].started)
+	if err := t.env.Timed("start", s.Name, func() error { return part.Start(ctx) }); err != nil {
+		return err
+	}
+	close(up[s.Name].ready)
+	return nil
+}
+
+// make creates the container and its part.
+func (t *target) make(ctx context.Context, s *Service) (*container.Container, error) {
+	if err := t.env.Within(ctx, s.Ready.Addresses()...); err != nil {
+		return nil, fmt.Errorf("container %s: ready: %w", s.Name, err)
+	}
+	spec := container.Spec{
+		Engine: t.engine, Name: s.Name, Within: s.Within, Grace: s.Grace, Refused: t.env.Refused, Once: s.Once,
+	}
+	for _, port := range t.ports[s.Name] {
+		spec.Ports = append(spec.Ports, portText(port))
+	}
+	if t.env.Output != nil {
+		out, err := t.env.Output(s.Name)
+		if err != nil {
+			return nil, fmt.Errorf("container %s: keep its output: %w", s.Name, err)
+		}
+		t.mu.Lock()
+		t.outputs = append(t.outputs, out)
+		t.mu.Unlock()
+		spec.Output = out
+	}
+	part, err := t.takeOrCreate(ctx, s, spec)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.parts[s.Name], t.mayEnd[s.Name] = part, s.MayEnd || s.Once
+	t.started = append(t.started, s.Name)
+	t.vars[s.Name+".id"] = part.ID()
+	return part, nil
+}
+
+func (t *target) takeOrCreate(ctx context.Context, s *Service, spec container.Spec) (*container.Container, error) {
+	if t.adopted != nil {
+		return t.take(ctx, s, spec)
+	}
+	id, health, err := t.create(ctx, s, t.ports[s.Name], t.idOf(s.Join))
+	if err != nil {
+		return nil, fmt.Errorf("create container %s: %w", s.Name, err)
+	}
+	spec.ID = id
+	if err := t.probe(s, &spec, health); err != nil {
+		return nil, fmt.Errorf("container %s: %w", s.Name, err)
+	}
+	return container.New(spec), nil
+}
+
+// idOf is the engine's identity of a service that has started; empty for an empty name.
+func (t *target) idOf(name string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if part := t.parts[name]; part != nil {
+		return part.ID()
+	}
+	return ""
+}
+
+// probe chooses how to see that the container works.
+func (t *target) probe(s *Service, spec *container.Spec, health bool) error {
+	if s.Once {
+		return nil
+	}
+	if s.Health || s.Ready == nil && health {
+		spec.Ready = func(ctx context.Context) error { return t.engine.Healthy(ctx, spec.ID) }
+		return nil
+	}
+	first := ""
+	if len(s.Ports) > 0 {
+		first = t.outside(t.ports)(s.Name, s.Ports[0])
+	}
+	probe, err := s.Ready.Probe(first)
+	if err != nil || probe == nil {
+		return err
+	}
+	if s.Ready == nil {
+		// The engine's own proxy takes connections before the container does: it must also keep them.
+		probe = ready.Open(first)
+	}
+	spec.Ready, spec.Begin = probe.Ready, probe.Begin
+	spec.Output = probe.Output(spec.Output)
+	return nil
+}
+
+// watch hears from the engine which containers ended and started.
+func (t *target) watch(ctx context.Context) {
+	heard := t.engine.Events(ctx, client.EventsListOptions{
+		Filters: make(client.Filters).Add("label", container.LabelRun+"="+t.run).Add("type", "container"),
+	})
+	t.watched.Go(func() {
+		starved := make(map[string]bool) // of memory, by container
+		for {
+			select {
+			case m := <-heard.Messages:
+				t.hear(m, starved)
+			case <-heard.Err:
+				return
+			}
+		}
+	})
+}
+
+func (t *target) hear(m events.Message, starved map[string]bool) {
+	t.mu.Lock()
+	part := t.parts[m.Actor.Attributes[container.LabelPart]]
+	t.mu.Unlock()
+	if part == nil {
+		return
+	}
+	switch m.Action {
+	case events.ActionOOM:
+		starved[m.Actor.ID] = true
+	case events.ActionDie:
+		part.Died(time.Unix(0, m.TimeNano), m.Actor.Attributes["exitCode"], starved[m.Actor.ID])
+		delete(starved, m.Actor.ID)
+	case events.ActionStart:
+		part.Started()
+	}
+}
+
+// Vars implements scenarios.Target.
+func (t *target) Vars() map[string]string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.vars)
+}
+
+// Parts implements scenarios.Target.
+func (t *target) Parts() map[string]faults.Part {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	parts := make(map[string]faults.Part, len(t.parts))
+	for n, p := range t.parts {
+		parts[n] = p
+	}
+	return parts
+}
+
+// Events implements scenarios.Witness: it reports containers that ended by themselves.
+func (t *target) Events() []string {
+	var all []string
+	for _, d := range t.deaths(false) {
+		all = append(all, d.Text)
+	}
+	return all
+}
+
+// Deaths implements scenarios.Mortal: a container that may end is left out.
+func (t *target) Deaths() []scenarios.Death { return t.deaths(true) }
+
+func (t *target) deaths(unwanted bool) []scenarios.Death {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var all []scenarios.Death
+	for _, n := range t.started {
+		for _, d := range t.parts[n].Deaths() {
+			if !unwanted || !t.mayEnd[n] {
+				all = append(all, scenarios.Death{Part: n, Text: d.Text, At: d.At})
+			}
+		}
+	}
+	return all
+}
+
+// Close implements scenarios.Target. Containers are removed side by side, then the network and the volumes.
+func (t *target) Close(ctx context.Context) error {
+	return errors.Join(t.closeParts(ctx), t.prepared.Close(ctx))
+}
+
+// closeParts removes the containers, or lets go of those that are kept.
+func (t *target) closeParts(ctx context.Context) error {
+	t.mu.Lock()
+	parts, outputs := slices.Collect(maps.Values(t.parts)), t.outputs
+	t.outputs = nil
+	t.mu.Unlock()
+	failed := make([]error, len(parts))
+	var all sync.WaitGroup
+	for i, p := range parts {
+		all.Go(func() {
+			if t.adopted != nil || t.keep && t.stands {
+				failed[i] = p.Detach(ctx)
+			} else {
+				failed[i] = p.Close(ctx)
+			}
+		})
+	}
+	all.Wait()
+	t.stop()
+	t.watched.Wait()
+	for _, out := range outputs {
+		failed = append(failed, out.Close())
+	}
+	return errors.Join(failed...)
+}
