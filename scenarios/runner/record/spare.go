@@ -47,4 +47,6 @@ func (s *spare) free(keep int) {
 }
 
 // exhausted says that the process or the machine has no descriptor left.
-func exhausted(err error) bool { return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) }
+func exhausted(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
