@@ -290,8 +290,8 @@ func TestStepThatAPhaseHides(t *testing.T) {
 		sc := scenario(t, scenarios.Timing{Duration: 6 * time.Second}, []scenarios.Stream{a}, "a.errors < 1% during early", "a.errors < 1% during late")
 		sc.Phases = []scenarios.Phase{{Name: "peak", At: 2 * time.Second, For: time.Second}}
 		run := mustRun(t, t.Context(), sc, Options{})
-		if cut, whole := run.Gates[0].Why, run.Gates[1].Why; cut != "held during early (without its time in peak)" || whole != "held during late" {
-			t.Errorf("%q and %q", cut, whole)
+		if cut, uncut := run.Gates[0].Why, run.Gates[1].Why; cut != "held during early (without its time in peak)" || uncut != "held during late" {
+			t.Errorf("%q and %q", cut, uncut)
 		}
 	})
 }
