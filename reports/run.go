@@ -171,7 +171,8 @@ type Fault struct {
 	Bit          bool     `json:"bit"`
 	Connections  *int64   `json:"connections"`
 	Bytes        *int64   `json:"bytes"`
-	ToTarget     *Passage `json:"to_target,omitempty"` // the same, by direction
+	Unmeasured   string   `json:"unmeasured,omitempty"` // why it cannot be told whether the fault touched the traffic that there was
+	ToTarget     *Passage `json:"to_target,omitempty"`  // the same, by direction
 	FromTarget   *Passage `json:"from_target,omitempty"`
 	Healed       bool     `json:"healed"`
 	NotInjected  bool     `json:"not_injected,omitempty"` // the run ended before the fault's time, or injecting failed

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"wringer/drivers"
+	"wringer/drivers/payload"
 )
 
 const (
@@ -209,7 +210,7 @@ func (r *reflector) link(name string) (protoreflect.ServiceDescriptor, *dynamicp
 	if !ok {
 		return nil, nil, fmt.Errorf("%w: %s is no service", drivers.ErrConfig, name)
 	}
-	return service, dynamicpb.NewTypes(files), nil
+	return service, payload.TypesIn(files), nil
 }
 
 // pick returns the method of a service.

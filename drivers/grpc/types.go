@@ -145,7 +145,7 @@ func readDescriptors(path string) (func(protoreflect.FullName) protoreflect.Desc
 			return nil
 		}
 		return d
-	}, dynamicpb.NewTypes(files), nil
+	}, payload.TypesIn(files), nil
 }
 
 // complete adds the files that the set needs and that are known here.

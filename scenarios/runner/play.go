@@ -35,7 +35,8 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 	// admit ends new operations, ctx the attempts under way. An interrupt ends both; a failure of the harness ends admit.
 	admit, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	defer context.AfterFunc(admit, func() { s.noteStop(admit, ctx) })()
+	note := sync.OnceFunc(func() { s.noteStop(admit, ctx) })
+	defer context.AfterFunc(admit, note)()
 	finish := s.collect(stop)
 	s.bounds.stop.Store(&stop)
 	if err := s.bounds.err(); err != nil { // a client library may dial before it sends
@@ -60,6 +61,9 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 	errors.As(context.Cause(admit), &stopped)
 	unobserved := s.drain(ctx)
 	drained := s.clock()
+	if admit.Err() != nil {
+		note() // on a busy machine the call of AfterFunc may come after the last look at the run
+	}
 	finish(ended)
 
 	if err := s.bounds.err(); err != nil {

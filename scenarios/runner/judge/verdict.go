@@ -173,7 +173,7 @@ func (f *Facts) unfaulted(run *reports.Run) []string {
 			why = append(why, err.Error())
 		}
 		if !r.Bit {
-			why = append(why, fmt.Sprintf("fault %s touched no traffic: no byte, connection or request met it", r.Title()))
+			why = append(why, fmt.Sprintf("fault %s %s", r.Title(), r.NotTouched()))
 		}
 	}
 	return why
