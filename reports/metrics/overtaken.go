@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"wringer/reports"
 )
 
@@ -45,8 +47,8 @@ func (c *Cuts) overtake(planned, done time.Duration) bool {
 // mostOvertaken bounds the operations that a Recorder keeps. They are at most what was in flight at each injection.
 const mostOvertaken = 1 << 16
 
-// keepOvertaken keeps an operation that was due before an injection and was not over at it, with a copy of its attempts.
-func (c *Cell) keepOvertaken(e *reports.Ended) {
+// kept is a copy of an operation with its attempts.
+func kept(e *reports.Ended) *reports.Ended {
 	kept := *e
 	kept.Trail = slices.Clone(e.Trail)
 	for i := range kept.Trail {
@@ -58,7 +60,7 @@ func (c *Cell) keepOvertaken(e *reports.Ended) {
 			at.Messages = &m
 		}
 	}
-	c.Overtaken = append(c.Overtaken, &kept)
+	return &kept
 }
 
 // Without returns a copy of the cell that leaves out operations which ended in it. Codes, details and steps stay.
@@ -68,27 +70,20 @@ func (c *Cell) Without(gone []*reports.Ended) *Cell {
 	for _, e := range gone {
 		less.End(e, time.Hour)
 	}
-	out.Counts.Subtract(less.Counts)
-	out.Tries -= less.Tries
-	out.Response.subtract(&less.Response)
-	out.Acked.subtract(&less.Acked)
-	out.Service.subtract(&less.Service)
-	if less.Messages != nil && out.Messages != nil {
-		out.Messages.subtract(less.Messages)
-	}
+	out.subtract(&less)
 	return &out
 }
 
-// subtract takes away all of o, which was merged before.
+// subtract takes away all of o, which was merged before. Every Hist has the same buckets. The library records no negative counts.
 func (h *Hist) subtract(o *Hist) {
 	if h.h == nil || o.h == nil {
 		return
 	}
-	for _, bar := range o.h.Distribution() {
-		if bar.Count > 0 {
-			h.RecordMany(time.Duration(bar.To), -bar.Count)
-		}
+	less := h.h.Export()
+	for i, n := range o.h.Export().Counts {
+		less.Counts[i] -= n
 	}
+	h.h = hdrhistogram.Import(less)
 }
 
 // subtract takes away all of o but its evidence, which was merged before.

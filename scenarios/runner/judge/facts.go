@@ -3,10 +3,12 @@
 package judge
 
 import (
+	"slices"
 	"time"
 
 	"wringer/faults"
 	"wringer/reports"
+	"wringer/reports/metric"
 	"wringer/scenarios"
 )
 
@@ -19,6 +21,12 @@ type Facts struct {
 	Saturated func(second int) bool
 	// Limited counts, by stream, the seconds in which the load generator was saturated.
 	Limited map[string]int
+	// Machine is what the machine did in a second of the run, zero where that is not known.
+	Machine func(second int) Load
+	// MachineSum sums the seconds up for the record; nil: the machine was not read.
+	MachineSum *reports.Machine
+	// Unowned are addresses on this machine that the run dialled, and whose program was not found.
+	Unowned []string
 	CPU     *float64
 	GCPause *int64 // the 99th percentile, in nanoseconds
 	// LinkCosts holds the costs of the links that measured them, in nanoseconds.
@@ -31,6 +39,17 @@ type Facts struct {
 	// Deaths are parts that ended by themselves and may not, with the times of the run's clock.
 	Deaths []Death
 }
+
+// Load is what held the machine in a second, and neither the run nor its target. The zero value is nothing.
+type Load struct {
+	Others, Steal, Throttled bool
+	// OthersCores and StealCores are the CPU that they took, of Cores. Quota is that of the load generator's control group.
+	OthersCores, StealCores, Quota float64
+	Cores                          int
+}
+
+// busy says whether something held the machine.
+func (l Load) busy() bool { return l.Others || l.Steal || l.Throttled }
 
 // Death is the end of a part of the target without a request.
 type Death struct {
@@ -87,12 +106,38 @@ type Stream struct {
 	Tally  *Tally
 	// Findings are those of its checks.
 	Findings []reports.Findings
+	// Broken lists its checks that broke. It is asked last, because a check may break when it tells its findings.
+	Broken func() []Broken
 	// Place is the place of its operations or records, in words.
 	Place string
 	// Shortage says what to do about operations that never left because the generator ran out of something; empty: all left.
 	Shortage string
 	// GroupFailed is the reason why its group of consumers could not read; empty when it could, or when there is none.
 	GroupFailed string
+}
+
+// Broken is a check that panicked or did not return. None of its metrics is known.
+type Broken struct {
+	Metrics []metric.Metric
+	Why     string
+}
+
+// broke lists the checks of the stream that broke.
+func (s *Stream) broke() []Broken {
+	if s.Broken == nil {
+		return nil
+	}
+	return s.Broken()
+}
+
+// broken is the reason why the check of a metric broke; empty when it did not.
+func (s *Stream) broken(full string) string {
+	for _, b := range s.broke() {
+		if slices.ContainsFunc(b.Metrics, func(m metric.Metric) bool { return m.Full() == full }) {
+			return b.Why
+		}
+	}
+	return ""
 }
 
 // unknown is the reason why a count of the stream is not fully known; empty when it is.
