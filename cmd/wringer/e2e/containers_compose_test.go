@@ -138,3 +138,27 @@ func TestContainersStartedInOrder(t *testing.T) {
 	}
 	b.clean()
 }
+
+// A restart policy starts a container again that ended by itself. The end still fails the run, and the output of both lives is
+// kept.
+func TestContainersStartedAgainByPolicy(t *testing.T) {
+	b := onEngine(t)
+	b.write("compose.yaml", `services:
+  WEB: {image: IMAGE, ports: ["8080"], restart: always}
+  db: {image: IMAGE, ports: ["8080"]}
+`)
+	file := b.write("s.yaml", `name: policy
+seed: 1
+run: {duration: 15s, drain: 200ms}
+target: {compose: {file: compose.yaml}}
+traffic:
+  web: {rest: {request: "GET http://${db.8080}/healthz"}, rate: 10/s}
+  end: {rest: {request: "GET http://${WEB.8080}/exit?code=7"}, rate: 1/15s, timeout: 1s}
+expect: [web.errors < 90%]
+`)
+	b.ends(reports.ExitFail, b.run(file), b.name+" ended by itself: exit code 7")
+	if text := readFile(t, filepath.Join(b.record("record"), "output", b.name+".log")); strings.Count(text, "tool ready") != 2 {
+		t.Errorf("the output of two lives: %s", text)
+	}
+	b.clean()
+}
