@@ -153,7 +153,7 @@ run: {duration: 15s, drain: 200ms}
 target: {compose: {file: compose.yaml}}
 traffic:
   web: {rest: {request: "GET http://${db.8080}/healthz"}, rate: 10/s}
-  end: {rest: {request: "GET http://${WEB.8080}/exit?code=7"}, rate: 1/15s, timeout: 1s}
+  end: {rest: {request: "GET http://${WEB.8080}/exit?code=7"}, rate: 0.1/s, timeout: 1s}
 expect: [web.errors < 90%]
 `)
 	b.ends(reports.ExitFail, b.run(file), b.name+" ended by itself: exit code 7")

@@ -202,9 +202,6 @@ func TestContainersThatDoNotStart(t *testing.T) {
 			[]string{"start container WEB", "/nothing"}, true},
 		"missing image": {`{image: "127.0.0.1:1/absent:1", ports: [8080]}`,
 			[]string{"image 127.0.0.1:1/absent:1 of container WEB", "cannot be pulled", "build or load it, or log in to its registry"}, false},
-		"missing file": {`{image: IMAGE, ports: [8080], files: {/etc/x: absent.conf}}`,
-			[]string{"WEB", "absent.conf"}, false},
-		"missing folder": {`{build: ./absent, ports: [8080]}`, []string{"WEB", "absent"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := onEngine(t)
