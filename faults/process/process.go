@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"wringer/faults"
+	"wringer/faults/procfs"
 )
 
 // Spec is a program to run.
@@ -56,7 +57,7 @@ type Process struct {
 	deaths      []Death // of earlier lives
 	frozen      bool
 	down        bool // killed or ended by a fault
-	limit       *limit
+	limit       *procfs.FileLimit
 	met         int64 // by faults that have ended
 	refused     map[string]int64
 	socketsRead time.Time // when a frozen process's sockets were last read
@@ -346,7 +347,7 @@ func (p *Process) Met() int64 {
 		met += int64(c.sockets().waiting)
 	}
 	if limited != nil {
-		met += limited.waitingForFiles(c)
+		met += waitingForFiles(limited, c)
 	}
 	return met
 }
