@@ -34,6 +34,8 @@ type Bite struct {
 	ToTarget, FromTarget *Met
 	// Peer is the peer that the fault broke, of several behind its link. It is empty for a whole link.
 	Peer string
+	// Words describe what met a fault that counts neither connections nor bytes: "41 packets from orders to stock". May be empty.
+	Words string
 }
 
 // Met is what met a fault in one direction.
@@ -183,6 +185,36 @@ type FileLimiter interface {
 	// counts connections that waited because no file could be opened. Both are idempotent.
 	LimitFiles(ctx context.Context, most uint64) error
 	RestoreFiles(ctx context.Context) error
+}
+
+// Signaller is a Part that can be ended by any signal. Start starts it again.
+type Signaller interface {
+	// Signal sends the signal, TERM or KILL, and waits until the part has ended. A part that goes on is an error. It is idempotent.
+	Signal(ctx context.Context, signal string) error
+}
+
+// CPULimiter is a Part whose processor time can be limited by the system that runs it.
+type CPULimiter interface {
+	// LimitCPU leaves the part a share of the processors that it may use. RestoreCPU undoes it. Met counts the times that the part
+	// was held back. Both are idempotent.
+	LimitCPU(ctx context.Context, share float64) error
+	RestoreCPU(ctx context.Context) error
+}
+
+// Command is a command to run in a part: a program with its arguments, environment variables (NAME=VALUE) and the folder.
+type Command struct {
+	Words []string `json:"words"`
+	Env   []string `json:"env,omitempty"`
+	Dir   string   `json:"dir,omitempty"`
+}
+
+// Inside is a Part in which commands can be run. It is safe for concurrent use.
+type Inside interface {
+	// Run runs the command to its end and writes its output to out. An exit status other than 0 is an error. When ctx ends, the
+	// command is killed where it can be.
+	Run(ctx context.Context, c Command, out io.Writer) error
+	// Leftover is the entry in a journal by which another process runs the command, if the part is still there.
+	Leftover(c Command) (kind string, data any)
 }
 
 // ErrUnsupported is returned by a Part that cannot be paused or killed.

@@ -16,6 +16,7 @@ type Fault struct {
 	config *Config
 	env    faults.Env
 	base   command
+	inside faults.Inside // the part in which the commands run; nil: beside this process
 	turn   chan struct{} // holds one element while Inject or Heal is in progress
 
 	// Guarded by turn.
@@ -59,8 +60,8 @@ func (f *Fault) Inject(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	undo := f.command(f.config.Undo)
-	done, err := f.env.Journal.Due(UndoKind, f.config.words(), undo)
+	kind, undo := f.leftover()
+	done, err := f.env.Journal.Due(kind, f.config.words(), undo)
 	if err != nil {
 		return err
 	}
@@ -74,6 +75,10 @@ func (f *Fault) Inject(ctx context.Context) error {
 
 func (f *Fault) command(words []string) command {
 	c := f.base
+	if f.inside != nil {
+		c.Words = words
+		return c
+	}
 	c.Words = append([]string{faults.Program(f.env.Files, words[0])}, words[1:]...)
 	return c
 }
@@ -81,7 +86,11 @@ func (f *Fault) command(words []string) command {
 // run runs one command and keeps its output.
 func (f *Fault) run(ctx context.Context, words []string) error {
 	c := f.command(words)
-	output, err := c.run(ctx)
+	run := c.run
+	if f.inside != nil {
+		run = func(ctx context.Context) ([]byte, error) { return c.runInside(ctx, f.inside) }
+	}
+	output, err := run(ctx)
 	f.writeOutput(c, output, err)
 	return err
 }
