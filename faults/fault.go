@@ -72,6 +72,8 @@ type Env struct {
 	Peers func(link string) (Peers, error)
 	// Part returns the target's part of that name.
 	Part func(name string) (Part, error)
+	// Parts are the names of all parts of the target. May be nil.
+	Parts []string
 	// Dial connects to addresses that the fault needs outside the links, within the run's bounds. May be nil: unbounded.
 	Dial DialFunc
 	// Seed feeds every random choice of the fault.
@@ -101,6 +103,25 @@ type Exclusive interface {
 	Config
 	// Excludes says whether the fault excludes the other. It is symmetric.
 	Excludes(other Config) bool
+}
+
+// Seizing is a Config whose fault has a part of the target to itself: two such faults on one part exclude each other.
+type Seizing interface {
+	Config
+	Seizes() (part string)
+}
+
+// SeizeTheSame says whether both faults have one part to themselves.
+func SeizeTheSame(a Seizing, b Config) bool {
+	other, ok := b.(Seizing)
+	return ok && a.Seizes() == other.Seizes()
+}
+
+// Reaching is a Config that names more parts than the one of On: all of them must exist, and a part that ends while the fault is in
+// force may have ended because of it.
+type Reaching interface {
+	Config
+	Reaches() (parts []string)
 }
 
 // Slow is an optional extra of a Fault or a Part whose calls may exceed the timeline's bound. A fault on a slow Part is

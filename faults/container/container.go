@@ -59,6 +59,7 @@ type Container struct {
 	begun    bool // it was ready once
 	deaths   []Death
 	restarts int
+	starved  int // how often the kernel ended it for want of memory
 	count    count
 	files    *procfs.FileLimit // nil: none is in force
 	limits   *Limits           // before a limit of its processors; nil: none is in force

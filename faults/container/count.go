@@ -178,3 +178,14 @@ func unaccepted(id string, pid int) (n int64) {
 	}
 	return n
 }
+
+// Connections counts the connections that are open in the container, whose first process is pid.
+func (c *Container) Connections(pid int) int { return open(c.spec.ID, pid) }
+
+// Refusals counts the known dials to the container's ports that have failed so far. Safe for concurrent use.
+func (c *Container) Refusals() (n int64) {
+	for _, port := range c.spec.Ports {
+		n += c.count.refusedAt(port)
+	}
+	return n
+}

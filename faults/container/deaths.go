@@ -18,6 +18,9 @@ type Death struct {
 // ended it for want of memory.
 func (c *Container) Died(at time.Time, code string, outOfMemory bool) {
 	c.mu.Lock()
+	if outOfMemory {
+		c.starved++
+	}
 	asked := c.expected || !c.begun || c.spec.Once && code == "0"
 	c.mu.Unlock()
 	if asked {
@@ -70,4 +73,11 @@ func end(s *container.State) string {
 		text += ": " + s.Error
 	}
 	return text
+}
+
+// OutOfMemory counts how often the kernel has ended the container for want of memory. Safe for concurrent use.
+func (c *Container) OutOfMemory() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.starved
 }

@@ -37,7 +37,7 @@ type Life struct {
 }
 
 // Over says that the life has ended.
-func (l Life) Over() bool { return procfs.Start(l.PID) != l.start }
+func (l Life) Over() bool { return l.start == 0 || procfs.Start(l.PID) != l.start }
 
 // Life returns the present life of a container. An error says that the container does not run, or not on this machine.
 func (e *Engine) Life(ctx context.Context, id, name string) (Life, error) {

@@ -104,12 +104,12 @@ func (c *Config) Kind() string { return c.target().kind }
 // On implements faults.Config.
 func (c *Config) On() faults.Place { return faults.Place{Part: c.target().part} }
 
+// Seizes implements faults.Seizing.
+func (c *Config) Seizes() string { return c.target().part }
+
 // Excludes implements faults.Exclusive: only one fault at a time may break a part. A part counts what it met, and is ready,
 // as a whole.
-func (c *Config) Excludes(other faults.Config) bool {
-	o, ok := other.(*Config)
-	return ok && o.target().part == c.target().part
-}
+func (c *Config) Excludes(other faults.Config) bool { return faults.SeizeTheSame(c, other) }
 
 // Describe implements faults.Config.
 func (c *Config) Describe() faults.Description { return faults.Description{Words: c.words()} }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -102,4 +103,29 @@ func (s *Socket) Waits() bool {
 		return s.Unread > 1
 	}
 	return false
+}
+
+// NoRoute counts the packets that could not leave the network namespace of a process for want of a route, since it was made; 0 if
+// it cannot be read.
+func NoRoute(pid int) int64 {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/snmp", pid))
+	if err != nil {
+		return 0
+	}
+	// Each protocol has a line of names and a line of values.
+	var names []string
+	for line := range strings.Lines(string(raw)) {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) == 0 || fields[0] != "Ip:":
+		case names == nil:
+			names = fields
+		default:
+			if at := slices.Index(names, "OutNoRoutes"); at >= 0 && at < len(fields) {
+				n, _ := strconv.ParseInt(fields[at], 10, 64)
+				return n
+			}
+		}
+	}
+	return 0
 }
