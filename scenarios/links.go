@@ -21,6 +21,10 @@ type Link struct {
 	Listen   string `yaml:"listen" jsonschema_description:"The address to listen on. Default 127.0.0.1:0, a free port."`
 	Upstream string `yaml:"upstream" jsonschema_description:"The service behind the link: host:port, or a URL. Several, separated by commas, are tried in turn. May hold the target's variables."`
 
+	// Ports are ports of the callee that the link takes over, between two parts of the target: the caller connects to
+	// callee:PORT as ever, and meets the link.
+	Ports []uint16 `yaml:"ports" jsonschema_description:"Between two containers, in place of upstream: ports of the callee. The caller connects to CALLEE:PORT as ever and meets the link; other callers do not."`
+
 	// ProtocolName is the key under which the file has Protocol: kafka. Empty: the link passes bytes.
 	ProtocolName string          `yaml:"-"`
 	Protocol     faults.Protocol `yaml:"-"`
@@ -37,6 +41,20 @@ func (l *Link) ListenAddress() string { return cmp.Or(l.listen, "127.0.0.1:0") }
 // Listens says that the scenario chose the address on which the link listens.
 func (l *Link) Listens() bool { return l.listen != "" }
 
+// Ends returns the caller and the callee of a link caller->callee; callee is empty for a link of one name.
+func (l *Link) Ends() (caller, callee string) {
+	caller, callee, _ = strings.Cut(l.Name, "->")
+	return caller, callee
+}
+
+// Behind is the link with the upstream of one of its Ports.
+func (l *Link) Behind(port uint16) *Link {
+	_, callee := l.Ends()
+	out := *l
+	out.upstream = fmt.Sprintf("${%s.%d}", callee, port)
+	return &out
+}
+
 // Upstreams returns host:port of the services behind the link. It returns an error while a variable in them is not known.
 func (l *Link) Upstreams(vars map[string]string) ([]string, error) {
 	text, err := fill(l.upstream, vars)
@@ -52,6 +70,10 @@ func (l *Link) Upstreams(vars map[string]string) ([]string, error) {
 
 // String describes the link in words, for `wringer check`.
 func (l *Link) String() string {
+	if len(l.Ports) > 0 {
+		caller, callee := l.Ends()
+		return fmt.Sprintf("tcp between %s and port %s of %s", caller, strings.Trim(fmt.Sprint(l.Ports), "[]"), callee)
+	}
 	return cmp.Or(l.ProtocolName, "tcp") + " " + l.ListenAddress() + " to " + l.upstream
 }
 
@@ -119,12 +141,12 @@ func (r *reader) links(n *node, s *Scenario) {
 		if !linkName.MatchString(f.key.text) {
 			r.problem(f.key, "%s is no name of a link: write caller->callee, or one name, in small letters, digits, - and _", quote(f.key.text))
 		}
-		s.Links = append(s.Links, r.link(f))
+		s.Links = append(s.Links, r.link(f, s))
 	}
 }
 
 // link reads one link: addresses, or one protocol with its own.
-func (r *reader) link(f field) Link {
+func (r *reader) link(f field, s *Scenario) Link {
 	l := Link{Name: f.key.text}
 	before := len(r.problems)
 	r.lateTexts(func() {
@@ -146,12 +168,34 @@ func (r *reader) link(f field) Link {
 			return l
 		}
 		l.listen, l.upstream = l.Protocol.Ends()
+	} else if len(l.Ports) > 0 {
+		r.checkPorts(f, &l, s)
+		return l
 	} else if l.Upstream == "" {
 		r.problem(f.value, "%s: the key upstream is missing: the service behind the link; or give one of %s", l.Name, strings.Join(sortedKeys(r.lang.Links), ", "))
 		return l
 	}
 	r.checkEnds(at, &l)
 	return l
+}
+
+// checkPorts checks a link that takes over ports of the callee. The target is already known.
+func (r *reader) checkPorts(f field, l *Link, s *Scenario) {
+	at := f.value.get("ports")
+	caller, callee := l.Ends()
+	aliasing, ok := s.Target.(Aliasing)
+	switch {
+	case l.Listen != "" || l.Upstream != "":
+		r.problem(at, "%s: ports say where the link stands; remove listen and upstream", l.Name)
+	case callee == "":
+		r.problem(f.key, "%s: a link with ports is named caller->callee, by two parts of the target", l.Name)
+	case !ok:
+		r.problem(at, "%s: ports go with a target of containers; give upstream", l.Name)
+	default:
+		if err := aliasing.CheckAlias(caller, callee, l.Ports); err != nil {
+			r.problem(at, "%s: %v", l.Name, err)
+		}
+	}
 }
 
 // checkEnds checks the addresses as far as they are known.

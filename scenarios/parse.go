@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -162,6 +163,9 @@ func (d *decoder) config(n *node, name string, c checker) (ok bool) {
 
 // check lets a configuration check itself, and places its problems.
 func (d *decoder) check(n *node, name string, c checker) {
+	if located, ok := c.(Located); ok {
+		located.Locate(filepath.Dir(d.file))
+	}
 	c.Check(func(path, message string) {
 		if path != "" {
 			message = path + ": " + message

@@ -36,6 +36,13 @@ type Unprefixed interface {
 	Unprefixed()
 }
 
+// Located is a TargetConfig that reads files beside the scenario before it is checked.
+type Located interface {
+	TargetConfig
+	// Locate gives the scenario's folder. It is called once, before Check.
+	Locate(folder string)
+}
+
 // Patient is a TargetConfig whose start may take longer than other targets'.
 type Patient interface {
 	TargetConfig
@@ -56,6 +63,22 @@ type Prepared interface {
 	// Start starts the target and returns when it is ready. Its Close ends the network too. After an error Close is called.
 	Start(ctx context.Context, env TargetEnv) (Target, error)
 	Close(ctx context.Context) error
+}
+
+// Aliasing is a Hosting target in which a link can take the place of one part for another part alone, by the part's name. Its
+// Prepared is an Aliased.
+type Aliasing interface {
+	Hosting
+	// CheckAlias returns why a link cannot stand between the two at these ports of the callee; nil: it can.
+	CheckAlias(caller, callee string, ports []uint16) error
+}
+
+// Aliased is a Prepared target in which links take the place of parts.
+type Aliased interface {
+	Prepared
+	// Alias leads the caller's connections to the callee's name to the returned host, where the link listens on the ports. It is
+	// called before Start.
+	Alias(ctx context.Context, caller, callee string, ports []uint16) (host string, err error)
 }
 
 // VariablePrefix is what the names of a target's variables begin with.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -53,7 +54,7 @@ func TestDocsYAML(t *testing.T) {
 			seen++
 			src, err := b.scenario()
 			if err == nil && src != nil {
-				_, err = scenarios.Parse(fmt.Sprintf("%s:%d", d.path, b.line), src, language, scenarios.Options{Set: map[string]string{"url": "http://127.0.0.1:8080"}, Env: noSecrets})
+				_, err = scenarios.Parse(fmt.Sprintf("testdata/docs/%s:%d", filepath.Base(d.path), b.line), src, language, scenarios.Options{Set: map[string]string{"url": "http://127.0.0.1:8080"}, Env: noSecrets})
 			}
 			if err != nil {
 				t.Errorf("%s:%d: %v\n%s", d.path, b.line, err, src)

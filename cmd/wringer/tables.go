@@ -56,6 +56,7 @@ var language = scenarios.Language{
 		"shop":       func() scenarios.TargetConfig { return new(shop.Config) },
 		"processes":  func() scenarios.TargetConfig { return new(processes.Config) },
 		"containers": func() scenarios.TargetConfig { return new(containers.Config) },
+		"compose":    func() scenarios.TargetConfig { return new(containers.Compose) },
 	},
 	Links: map[string]func() faults.Protocol{
 		"kafka": func() faults.Protocol { return new(kafkalink.Config) },

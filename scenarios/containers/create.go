@@ -2,6 +2,9 @@ package containers
 
 import (
 	"context"
+	"maps"
+	"net"
+	"slices"
 
 	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
@@ -11,15 +14,18 @@ import (
 	"wringer/faults/container"
 )
 
-// create makes the container without starting it. health says that its image or configuration has a health check.
-func (p *prepared) create(ctx context.Context, s *Service, ports map[uint16]uint16) (id string, health bool, err error) {
+// create makes the container without starting it. join is the container whose network it shares; empty: it has its own. health says that its image or configuration has a health check.
+func (p *prepared) create(ctx context.Context, s *Service, ports map[uint16]uint16, join string) (id string, health bool, err error) {
 	request := testcontainers.ContainerRequest{
 		Image: s.Image, Entrypoint: s.Entrypoint, Cmd: s.Command, Env: s.Env,
 		Name:           p.network + "-" + s.Name,
 		Labels:         map[string]string{container.LabelRun: p.run, container.LabelPart: s.Name},
-		Networks:       []string{p.network},
-		NetworkAliases: map[string][]string{p.network: append([]string{s.Name}, s.Aliases...)},
+		NetworkAliases: s.Networks,
 	}
+	if s.Networks == nil {
+		request.NetworkAliases = map[string][]string{p.network: append([]string{s.Name}, s.Aliases...)}
+	}
+	request.Networks = slices.Sorted(maps.Keys(request.NetworkAliases))
 	for _, f := range s.Files {
 		request.Files = append(request.Files, testcontainers.ContainerFile{
 			HostFilePath: f.Source, Reader: f.Text, ContainerFilePath: f.Path, FileMode: f.Mode,
@@ -33,6 +39,9 @@ func (p *prepared) create(ctx context.Context, s *Service, ports map[uint16]uint
 	request.LifecycleHooks = []testcontainers.ContainerLifecycleHooks{{
 		PreCreates: []testcontainers.ContainerRequestHook{func(context.Context, testcontainers.ContainerRequest) error {
 			p.settle(s, ports, config, host)
+			if join != "" {
+				host.NetworkMode = moby.NetworkMode("container:" + join)
+			}
 			return nil
 		}},
 	}}
@@ -57,7 +66,11 @@ func (p *prepared) settle(s *Service, ports map[uint16]uint16, config *moby.Conf
 		host.PortBindings[s.bound(port)] = []network.PortBinding{{HostIP: p.publishOn(), HostPort: portText(outer)}}
 	}
 	for _, h := range s.Hosts {
-		host.ExtraHosts = append(host.ExtraHosts, h.Name+":"+h.Address)
+		address := h.Address
+		if only, _, err := net.SplitHostPort(address); err == nil {
+			address = only // of ${links.NAME}: a hosts file has no ports
+		}
+		host.ExtraHosts = append(host.ExtraHosts, h.Name+":"+address)
 	}
 	if s.Change != nil {
 		s.Change(config, host)

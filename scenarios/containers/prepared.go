@@ -9,9 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/moby/moby/api/types/network"
-	"github.com/moby/moby/client"
-
 	"wringer/faults/container"
 	"wringer/faults/process"
 	"wringer/scenarios"
@@ -29,6 +26,9 @@ type prepared struct {
 	local   bool         // the gateway is an address of this machine
 	done    func() error // notes in the journal that nothing is left
 	closed  bool
+
+	aliases []alias
+	held    map[string][]uint16 // ports that links listen on, by the address of this machine
 }
 
 // prepare connects to the engine and makes the run's network. With an error, nothing is left.
@@ -49,54 +49,10 @@ func prepare(ctx context.Context, env scenarios.TargetEnv) (*prepared, error) {
 	return p, nil
 }
 
-// makeNetwork makes the run's network. Its subnet is one that the engine chose, and then asked for by name: in such a network alone a
-// container that was taken out can have its address again.
-func (p *prepared) makeNetwork(ctx context.Context) error {
-	const tries = 5 // another run may take the subnet in between
-	var failed error
-	for range tries {
-		chosen, err := p.createNetwork(ctx, nil)
-		if err != nil {
-			return fmt.Errorf("make the run's network: %w", err)
-		}
-		if _, err := p.engine.NetworkRemove(ctx, chosen.ID, client.NetworkRemoveOptions{}); err != nil {
-			return fmt.Errorf("make the run's network: %w", err)
-		}
-		made, err := p.createNetwork(ctx, subnets(chosen.IPAM.Config))
-		if err != nil {
-			failed = err
-			continue
-		}
-		for _, c := range made.IPAM.Config {
-			if c.Gateway.Is4() {
-				p.gateway = c.Gateway
-			}
-		}
-		p.local = p.gateway.IsValid() && container.OnThisMachine(p.gateway)
-		return nil
-	}
-	return fmt.Errorf("make the run's network: %w", failed)
-}
-
-// subnets are the subnets and gateways that an engine chose.
-func subnets(chosen []network.IPAMConfig) *network.IPAM {
-	ipam := &network.IPAM{Driver: "default"}
-	for _, c := range chosen {
-		ipam.Config = append(ipam.Config, network.IPAMConfig{Subnet: c.Subnet, Gateway: c.Gateway})
-	}
-	return ipam
-}
-
-// createNetwork makes the network, with the subnets given. nil: the engine chooses.
-func (p *prepared) createNetwork(ctx context.Context, ipam *network.IPAM) (*network.Inspect, error) {
-	made, err := p.engine.NetworkCreate(ctx, p.network, client.NetworkCreateOptions{
-		Driver: "bridge", Labels: map[string]string{container.LabelRun: p.run}, IPAM: ipam,
-	})
-	if err != nil {
-		return nil, err
-	}
-	seen, err := p.engine.NetworkInspect(ctx, made.ID, client.NetworkInspectOptions{})
-	return &seen.Network, err
+func (p *prepared) makeNetwork(ctx context.Context) (err error) {
+	p.gateway, err = p.addNetwork(ctx, p.network)
+	p.local = p.gateway.IsValid() && container.OnThisMachine(p.gateway)
+	return err
 }
 
 // LinkHost implements scenarios.Prepared: the network's gateway, and there alone; empty where this machine does not have it.

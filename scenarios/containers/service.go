@@ -24,8 +24,12 @@ type Service struct {
 	Ports []uint16
 	// Through is the port of the container that takes a port's connections from outside, where it is another one.
 	Through map[uint16]uint16
-	// Aliases are its names in the run's network, beside Name.
+	// Aliases are its names in the run's network, beside Name. With Networks they stand there.
 	Aliases []string
+	// Networks are the engine's networks that it is in, with its names there; nil: the run's network.
+	Networks map[string][]string
+	// Join is the service whose network it shares; empty: it has its own.
+	Join string
 	// Hosts are names that lead to an address for this container alone.
 	Hosts []Host
 	Files []File

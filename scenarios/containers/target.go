@@ -72,6 +72,7 @@ func (p *preparedConfig) Start(ctx context.Context, env scenarios.TargetEnv) (sc
 					return nil, fmt.Errorf("container %s: %w", s.Name, err)
 				}
 				e.settle(s, env.Files, outside)
+				s.Hosts = append(s.Hosts, p.hosts(n)...)
 			}
 		}
 	}
@@ -165,7 +166,7 @@ func (t *target) make(ctx context.Context, s *Service) (*container.Container, er
 		t.mu.Unlock()
 		spec.Output = out
 	}
-	id, health, err := t.create(ctx, s, t.ports[s.Name])
+	id, health, err := t.create(ctx, s, t.ports[s.Name], t.idOf(s.Join))
 	if err != nil {
 		return nil, fmt.Errorf("create container %s: %w", s.Name, err)
 	}
@@ -180,6 +181,16 @@ func (t *target) make(ctx context.Context, s *Service) (*container.Container, er
 	t.started = append(t.started, s.Name)
 	t.vars[s.Name+".id"] = id
 	return part, nil
+}
+
+// idOf is the engine's identity of a service that has started; empty for an empty name.
+func (t *target) idOf(name string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if part := t.parts[name]; part != nil {
+		return part.ID()
+	}
+	return ""
 }
 
 // probe chooses how to see that the container works.

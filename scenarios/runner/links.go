@@ -1,11 +1,13 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -63,10 +65,10 @@ func (a *addresses) upstream(ctx context.Context, l *scenarios.Link) ([]string, 
 }
 
 // openLinks makes every link of the scenario listen and adds their addresses to the variables.
-func (e *Experiment) openLinks() error {
+func (e *Experiment) openLinks(ctx context.Context) error {
 	for i := range e.scenario.Links {
 		spec := &e.scenario.Links[i]
-		address, err := e.listen(spec)
+		address, err := e.listen(ctx, spec)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrScenario, err)
 		}
@@ -75,7 +77,7 @@ func (e *Experiment) openLinks() error {
 	return nil
 }
 
-func (e *Experiment) listen(spec *scenarios.Link) (string, error) {
+func (e *Experiment) listen(ctx context.Context, spec *scenarios.Link) (string, error) {
 	link, err := e.link(spec.Name, e.scenario.Faults)
 	if err != nil {
 		return "", err
@@ -89,10 +91,37 @@ func (e *Experiment) listen(spec *scenarios.Link) (string, error) {
 			return "", err
 		}
 	}
+	if len(spec.Ports) > 0 {
+		return e.alias(ctx, spec, stack)
+	}
 	return stack.Listen(faults.Inlet{
 		Address:  e.listenAddress(spec),
 		Upstream: e.leadsTo(spec),
 	})
+}
+
+// alias makes the link listen in the callee's place, and returns the first of its addresses.
+func (e *Experiment) alias(ctx context.Context, spec *scenarios.Link, link faults.ListeningLink) (first string, err error) {
+	aliased, ok := e.prepared.(scenarios.Aliased)
+	if !ok {
+		return "", fmt.Errorf("link %s: ports go with a target of containers", spec.Name)
+	}
+	caller, callee := spec.Ends()
+	host, err := aliased.Alias(ctx, caller, callee, spec.Ports)
+	if err != nil {
+		return "", fmt.Errorf("link %s: %w", spec.Name, err)
+	}
+	for _, port := range spec.Ports {
+		at, err := link.Listen(faults.Inlet{
+			Address:  net.JoinHostPort(host, strconv.Itoa(int(port))),
+			Upstream: e.leadsTo(spec.Behind(port)),
+		})
+		if err != nil {
+			return "", err
+		}
+		first = cmp.Or(first, at)
+	}
+	return first, nil
 }
 
 // listenAddress is where a link listens: where the scenario says, else where the target's parts reach it.
@@ -174,6 +203,9 @@ func (s *step) aim(ctx context.Context, link string) error {
 func (e *Experiment) reachable() error {
 	vars := e.addresses.known()
 	for i := range e.scenario.Links {
+		if spec := &e.scenario.Links[i]; len(spec.Ports) > 0 {
+			continue // the target has checked them
+		}
 		if _, err := e.scenario.Links[i].Upstreams(vars); err != nil {
 			return fmt.Errorf("%w: %w", ErrScenario, err)
 		}

@@ -158,7 +158,7 @@ func (e *Experiment) start(ctx context.Context) error {
 	if err := e.prepareTarget(ctx); err != nil {
 		return err
 	}
-	if err := e.openLinks(); err != nil {
+	if err := e.openLinks(ctx); err != nil {
 		return err
 	}
 	if err := e.startTarget(ctx); err != nil {
