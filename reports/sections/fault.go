@@ -68,6 +68,9 @@ const touchedNothing = "no traffic"
 
 // touched describes how much traffic the fault met.
 func touched(f *reports.Fault) string {
+	if f.Touched != "" {
+		return f.Touched
+	}
 	var met []string
 	if f.Connections != nil {
 		what := "connection"

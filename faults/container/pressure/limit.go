@@ -115,6 +115,7 @@ type limit struct {
 // met is what a limit has held back.
 type met struct {
 	throttled       time.Duration
+	periods         uint64 // in which it used up its processors
 	hits, reclaimed uint64
 	killed          bool // for want of memory
 }
@@ -161,7 +162,7 @@ func (l *limit) Look(ctx context.Context) {
 		return
 	}
 	last := l.last
-	if now.Throttled < last.Throttled || now.LimitHits < last.LimitHits || now.Reclaimed < last.Reclaimed {
+	if now.Throttled < last.Throttled || now.ThrottledPeriods < last.ThrottledPeriods || now.LimitHits < last.LimitHits || now.Reclaimed < last.Reclaimed {
 		last = container.Usage{}
 	}
 	l.last = now
@@ -170,6 +171,7 @@ func (l *limit) Look(ctx context.Context) {
 	defer l.mu.Unlock()
 	if l.left.CPUs {
 		l.met.throttled += now.Throttled - last.Throttled
+		l.met.periods += now.ThrottledPeriods - last.ThrottledPeriods
 	}
 	if l.left.Memory {
 		l.met.hits += now.LimitHits - last.LimitHits
@@ -207,8 +209,8 @@ func (l *limit) Bite() faults.Bite {
 	m := l.met
 	l.mu.Unlock()
 	var words []string
-	if m.throttled > 0 {
-		words = append(words, fmt.Sprintf("held back for %v", m.throttled.Round(time.Millisecond)))
+	if m.throttled > 0 || m.periods > 0 {
+		words = append(words, fmt.Sprintf("held back %d times, for %v in all", m.periods, m.throttled.Round(time.Millisecond)))
 	}
 	if m.hits > 0 {
 		words = append(words, fmt.Sprintf("met its memory's limit %d times", m.hits))
