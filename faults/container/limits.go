@@ -41,8 +41,15 @@ func (e *Engine) Limits(ctx context.Context, id string) (Limits, error) {
 		return Limits{}, err
 	}
 	r := inspected.Container.HostConfig.Resources
-	return Limits{r.NanoCPUs, r.CPUPeriod, r.CPUQuota, r.Memory, r.MemorySwap}, nil
+	l := Limits{r.NanoCPUs, r.CPUPeriod, max(r.CPUQuota, 0), r.Memory, r.MemorySwap}
+	if l.Memory >= unlimited {
+		l.Memory, l.MemorySwap = 0, 0
+	}
+	return l, nil
 }
+
+// unlimited is what an engine takes for no limit of memory: it lets none be taken away.
+const unlimited = 1 << 62
 
 // Limit lowers the limits of a container that has the limits l. 0 leaves one as it is.
 func (e *Engine) Limit(ctx context.Context, id string, l Limits, cpus float64, memory int64) error {
@@ -59,7 +66,7 @@ func (e *Engine) Limit(ctx context.Context, id string, l Limits, cpus float64, m
 	return e.update(ctx, id, r)
 }
 
-// Restore gives a container the limits l again. The engine takes 0 for no change, and -1 for no limit.
+// Restore gives a container the limits l again. The engine takes 0 for no change, and -1 for no limit of processors.
 func (e *Engine) Restore(ctx context.Context, id string, l Limits, cpus, memory bool) error {
 	var r container.Resources
 	switch {
@@ -70,7 +77,7 @@ func (e *Engine) Restore(ctx context.Context, id string, l Limits, cpus, memory 
 		r.CPUPeriod, r.CPUQuota = cmp.Or(l.CPUPeriod, cpuPeriod), cmp.Or(l.CPUQuota, -1)
 	}
 	if memory {
-		r.Memory, r.MemorySwap = cmp.Or(l.Memory, -1), cmp.Or(l.MemorySwap, -1)
+		r.Memory, r.MemorySwap = cmp.Or(l.Memory, unlimited), cmp.Or(max(l.MemorySwap, 0), unlimited)
 	}
 	return e.update(ctx, id, r)
 }

@@ -31,6 +31,12 @@ func (e *Engine) Usage(ctx context.Context, id string) (Usage, error) {
 	}, nil
 }
 
+// Starved says whether the kernel ended the container's last life for want of memory.
+func (e *Engine) Starved(ctx context.Context, id string) bool {
+	inspected, err := e.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	return err == nil && inspected.Container.State.OOMKilled
+}
+
 func (e *Engine) stats(ctx context.Context, id string) (*container.StatsResponse, error) {
 	answer, err := e.ContainerStats(ctx, id, client.ContainerStatsOptions{})
 	if err != nil {

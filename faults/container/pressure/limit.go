@@ -166,7 +166,7 @@ func (l *limit) Look(ctx context.Context) {
 		last = container.Usage{}
 	}
 	l.last = now
-	killed := l.left.Memory && c.OutOfMemory() > l.ended
+	killed := l.left.Memory && (c.OutOfMemory() > l.ended || c.Engine().Starved(ctx, c.ID()))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.left.CPUs {
@@ -197,7 +197,7 @@ func (l *limit) Whole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if now.CPUs() != l.left.Before.CPUs() || max(now.Memory, 0) != l.left.Before.Memory {
+	if now.CPUs() != l.left.Before.CPUs() || now.Memory != l.left.Before.Memory {
 		return fmt.Errorf("container %s has %v processors and %d bytes of memory, and had %v and %d", c.Name(), now.CPUs(), now.Memory, l.left.Before.CPUs(), l.left.Before.Memory)
 	}
 	return c.Ready(ctx)
