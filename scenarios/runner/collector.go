@@ -20,8 +20,8 @@ type collector struct {
 	mu      sync.Mutex // guards all below and the tallies
 	watcher *watcher   // nil: nobody watches
 	cores   map[int]float64
-	state   map[string]string // of each fault
-	limited map[string]int    // seconds by stream in which the load generator was saturated
+	state   map[string]string        // of each fault
+	limited map[string]int           // seconds by stream in which the load generator was saturated
 	parts   map[string]*reports.Part // of the target, as it measures them
 	failure error
 	aborts  *judge.Aborts

@@ -47,7 +47,7 @@ type watcher struct {
 	c       *collector
 	changed chan struct{} // holds a signal when there is something new; closed at the end
 	done    chan struct{}
-	sent    []sent        // by stream
+	sent    []sent // by stream
 	parts   map[string]sent
 	until   time.Duration // seconds from here on are not passed on
 }

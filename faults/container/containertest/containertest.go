@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -21,7 +22,6 @@ import (
 
 	"wringer/faults"
 	"wringer/faults/container"
-	"wringer/faults/process"
 )
 
 // patience bounds the waits of a test; it is no expectation.
@@ -96,10 +96,7 @@ type Box struct {
 // Start starts a container of an image that serves HTTP on port 8080, and waits until it answers at /healthz. change may be nil.
 func (l *Lab) Start(t testing.TB, image, name string, change func(*moby.Config, *moby.HostConfig)) *Box {
 	t.Helper()
-	outer, err := process.Ports(1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	outer := freePort(t)
 	inner := network.MustParsePort("8080/tcp")
 	config := &moby.Config{
 		Image: image, Hostname: name, Labels: map[string]string{container.LabelRun: l.run, container.LabelPart: name},
@@ -138,6 +135,19 @@ func (l *Lab) Start(t testing.TB, image, name string, change func(*moby.Config, 
 		t.Fatal(err)
 	}
 	return b
+}
+
+// freePort finds a port outside the kernel's range of outgoing ones: one of those may be a connection's own while the container is
+// down.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for {
+		port := 10_000 + rand.IntN(20_000)
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			l.Close()
+			return port
+		}
+	}
 }
 
 // Get asks the container for a path over a connection of its own. Dials that fail are counted as those of a run.

@@ -18,7 +18,7 @@ func (f *Facts) findings(run *reports.Run) []reports.Finding {
 			gated[g.Stream] = true
 		}
 	}
-	out, unexplained, told := []reports.Finding{}, f.unexplained(), make(map[Death]bool)
+	out, unexplained, placed := []reports.Finding{}, f.unexplained(), make(map[Death]bool)
 	for _, name := range run.StreamNames() {
 		s := run.Streams[name]
 		for _, m := range f.Scenario.Metrics.List() {
@@ -36,9 +36,9 @@ func (f *Facts) findings(run *reports.Run) []reports.Finding {
 			kind = reports.PartEnded
 		}
 		found := reports.Finding{Kind: kind, Text: text}
-		if i := slices.IndexFunc(f.Deaths, func(d Death) bool { return d.Text == text && !told[d] }); i >= 0 {
+		if i := slices.IndexFunc(f.Deaths, func(d Death) bool { return d.Text == text && !placed[d] }); i >= 0 {
 			d := f.Deaths[i]
-			told[d] = true
+			placed[d] = true
 			found.Part, found.AtNS = d.Part, new(int64(d.At))
 		}
 		out = append(out, found)
