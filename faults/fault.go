@@ -27,6 +27,9 @@ type Fault interface {
 type Bite struct {
 	// Bit says that at least one byte, connection or request met the fault while it was in force.
 	Bit bool
+	// Unmeasured says why the mechanism cannot tell whether the fault touched the traffic that there was. Bit is false then. Empty:
+	// it can tell.
+	Unmeasured string
 	// Connections and Bytes count what met the fault; negative if the mechanism cannot count them.
 	Connections, Bytes int64
 	// ToTarget and FromTarget count the directions apart; nil if the mechanism does not. A connection that met the fault in
@@ -131,7 +134,7 @@ type Slow interface {
 	Patience() time.Duration
 }
 
-// Watched is an optional extra of a Fault that others can undo while it is in force.
+// Watched is an optional extra of a Fault, or of its Part, that others can undo while it is in force.
 type Watched interface {
 	// Lapse is called after Heal. It says for how long the fault was not in force between Inject and Heal, and why, as the rest
 	// of a sentence that begins with the fault: "was not in force for 3s of its time: ...". nil: it was in force throughout.
@@ -160,12 +163,36 @@ type Calibrated interface {
 	Cost() time.Duration
 }
 
-// Tapped is a Link that can count the traffic on it.
+// Tapped is a Link that can look at the traffic on it.
 type Tapped interface {
-	// Tap returns a Fault that changes nothing. While injected it counts, as its Bite, the traffic on connections dialled
-	// to a matching address.
-	Tap(match func(address string) bool) Fault
+	// Tap returns a Fault that changes nothing. While injected it shows counts what passes on connections dialled to a
+	// matching address, and counts, as its Bite, that for which counts returns true. counts must be safe for concurrent use,
+	// and must not block.
+	Tap(match func(address string) bool, counts func(Passing) bool) Fault
 }
+
+// Passing is something that passes on a tapped connection.
+type Passing struct {
+	Kind       PassingKind
+	FromTarget bool
+	// Bytes are those of the piece. Total are those of its direction, on this connection since the tap was injected, the piece
+	// included; Asked are those to the target. Run are those of its direction since the other one last spoke.
+	Bytes, Total, Asked, Run int64
+	// Since is the time since the tap was injected, or since the connection was made if that was later.
+	Since time.Duration
+}
+
+// PassingKind is the kind of what passes.
+type PassingKind uint8
+
+const (
+	// PassedPiece is a piece of bytes.
+	PassedPiece PassingKind = iota
+	// PassedEnd is the end of a direction, which its sender ended before anything else ended the connection.
+	PassedEnd
+	// PassedRefusal is a dial that the target refused.
+	PassedRefusal
+)
 
 // ErrLeaked says that a probe still saw a healed fault: the path does not work as before.
 var ErrLeaked = errors.New("leaked fault")

@@ -59,7 +59,11 @@ type Run struct {
 	// Parts are the parts of the target whose use of resources was measured, by name.
 	Parts map[string]*Part `json:"parts,omitempty"`
 	Host       Host               `json:"host"`
-	Settings   map[string]string  `json:"settings,omitempty"` // --set name=value, as given
+	// Kept are the addresses of the target that was left up, by variable.
+	Kept     map[string]string `json:"kept,omitempty"`
+	Settings map[string]string `json:"settings,omitempty"` // --set name=value, as given
+	// Machine holds the seconds of the load generator's machine. Absent where it cannot be read: off Linux.
+	Machine []MachineSecond `json:"machine,omitempty"`
 	// Checks describes the counts of the checks without fields of their own in the record: Measures.Checks holds the counts.
 	Checks []Described `json:"checks,omitempty"`
 }
@@ -341,6 +345,9 @@ type Second struct {
 	EffectP99NS *int64 `json:"effect_p99_ns,omitempty"`
 	// Limited: the load generator was saturated in this second.
 	Limited bool `json:"limited,omitempty"`
+	// Busy: in this second or in one beside it, other programs, the hypervisor or a quota took the CPU that the run and its
+	// target needed.
+	Busy bool `json:"busy,omitempty"`
 }
 
 // Fault holds the facts about one fault.
@@ -357,7 +364,8 @@ type Fault struct {
 	Bit          bool     `json:"bit"`
 	Connections  *int64   `json:"connections"`
 	Bytes        *int64   `json:"bytes"`
-	ToTarget     *Passage `json:"to_target,omitempty"` // the same, by direction
+	Unmeasured   string   `json:"unmeasured,omitempty"` // why it cannot be told whether the fault touched the traffic that there was
+	ToTarget     *Passage `json:"to_target,omitempty"`  // the same, by direction
 	FromTarget   *Passage `json:"from_target,omitempty"`
 	Touched      string   `json:"touched,omitempty"` // what it touched, in words, if it counts other things: "41 packets from orders to stock"
 	Healed       bool     `json:"healed"`
@@ -409,6 +417,8 @@ type Validity struct {
 	GCPauseP99NS *int64   `json:"gc_pause_p99_ns"`
 	// LinkCostNS is, by link, the extra time of a round trip over it, measured when the link was opened.
 	LinkCostNS map[string]int64 `json:"link_cost_ns,omitempty"`
+	// Machine sums up what the machine of the load generator did. Absent where it cannot be read: off Linux.
+	Machine *Machine `json:"machine,omitempty"`
 }
 
 // Finding is an observation without a gate, shown in the report: a duplicate, a fault that touched no traffic, a stream with no

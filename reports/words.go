@@ -26,6 +26,14 @@ func (r *Run) Others() []string {
 // Title tells the fault apart from others of its name.
 func (f *Fault) Title() string { return faults.Label(f.Name, f.Round) }
 
+// NotTouched is the rest of a sentence that begins with the fault, of one that is not seen to have touched traffic.
+func (f *Fault) NotTouched() string {
+	if f.Unmeasured != "" {
+		return "touched nothing that can be shown: " + f.Unmeasured
+	}
+	return "touched no traffic: no byte, connection or request met it"
+}
+
 // Place names the broken thing: link orders, part fulfilment; empty when the record does not have it.
 func (f *Fault) Place() string {
 	switch {

@@ -58,8 +58,8 @@ type Hosting interface {
 
 // Prepared is a target whose network stands. Either Start returns a target, or Close is called.
 type Prepared interface {
-	// LinkHost is the host on which links listen for the target's parts. Empty: loopback.
-	LinkHost() string
+	// LinkAddress is the address on which a link listens for the target's parts. Empty: loopback.
+	LinkAddress(link string) string
 	// Start starts the target and returns when it is ready. Its Close ends the network too. After an error Close is called.
 	Start(ctx context.Context, env TargetEnv) (Target, error)
 	Close(ctx context.Context) error
@@ -110,8 +110,42 @@ type TargetEnv struct {
 	Refused func(port string) int64
 	// Network is where the target listens and dials inside this process; the zero value is the system's.
 	Network faults.Network
+	// Keep leaves everything up at the end, and Reuse takes over what an earlier run of the same configuration kept, if there is
+	// anything. For a Hosting target.
+	Keep, Reuse bool
+	// Doing takes what the start is busy with, from several goroutines. May be nil.
+	Doing func(StartStep)
 	// Bounds returns the reason why an address must not be dialled. nil: every address may be dialled.
 	Bounds func(ctx context.Context, network, address string) error
+}
+
+// StartStep is one thing that the start of a target waits for: an image that is pulled, a container that becomes ready.
+type StartStep struct {
+	What string // apache/kafka:4.1.0, orders
+	Verb string // pull, build, start
+	// Done and Total are bytes, where they are known.
+	Done, Total int64
+	// Ended says that it is over, after Took.
+	Ended bool
+	Took  time.Duration
+}
+
+// Report calls Doing, if Doing is set.
+func (e TargetEnv) Report(s StartStep) {
+	if e.Doing != nil {
+		e.Doing(s)
+	}
+}
+
+// Timed reports the begin and the end of a step around do.
+func (e TargetEnv) Timed(verb, what string, do func() error) error {
+	e.Report(StartStep{What: what, Verb: verb})
+	begun := time.Now()
+	err := do()
+	if err == nil {
+		e.Report(StartStep{What: what, Verb: verb, Ended: true, Took: time.Since(begun)})
+	}
+	return err
 }
 
 // Within returns nil when all addresses may be dialled. A target calls Within before it first calls an address of its
@@ -162,6 +196,14 @@ type Death struct {
 	Part string
 	Text string // how, with the last lines of its output
 	At   time.Time
+}
+
+// Grouped is a Target whose processes run in control groups of their own, such as containers.
+type Grouped interface {
+	Target
+	// ControlGroups are texts that stand in the paths of those groups and in no others: the IDs of containers. It is called
+	// while the target runs.
+	ControlGroups() []string
 }
 
 // Target is a running target.

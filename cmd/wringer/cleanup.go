@@ -12,17 +12,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"wringer/faults"
+	"wringer/faults/container"
 )
 
 func cleanupCommand(std streams) *cobra.Command {
-	trust := false
+	trust, images := false, false
 	cmd := &cobra.Command{
 		Use:   "cleanup [DIR]",
 		Short: "Undo what a run that was killed left behind",
-		Long: `Undo what a run that was killed left behind outside its own process: programs that it started, what it changed on a Toxiproxy server, and the undo commands of its exec faults.
+		Long: `Undo what a run that was killed left behind outside its own process: programs and containers that it started, what it changed on a Toxiproxy server, and the undo commands of its exec faults.
 
 DIR is a record's folder, or one of records; default: runs. A run heals by itself however it ends, except by kill -9 or a
-crash; it keeps a journal for this. Only what the journal names is touched, and only where it is still the run's own.
+crash, and with --keep; it keeps a journal for this. Only what the journal names is touched, and only where it is still the run's own.
 
 A journal is bound to the machine, the user and the folder in which it was written. One that was moved, changed or written
 elsewhere is listed and not carried out: whoever wrote it chose the commands. --trust carries it out.`,
@@ -36,11 +37,38 @@ elsewhere is listed and not carried out: whoever wrote it chose the commands. --
 			if trust && len(args) == 0 {
 				return usage("cleanup: --trust needs the folder: wringer cleanup --trust DIR")
 			}
+			if images {
+				if len(args) > 0 {
+					return usage("cleanup: --images stands alone: it names no folder")
+				}
+				return cleanupImages(cmd.Context(), std)
+			}
 			return cleanup(cmd.Context(), append(args, "runs")[0], trust, std)
 		},
 	}
 	cmd.Flags().BoolVar(&trust, "trust", false, "carry out journals too that were moved, changed, or written by others or elsewhere: read them first")
+	cmd.Flags().BoolVar(&images, "images", false, "remove the images that runs built; nothing else")
 	return cmd
+}
+
+// cleanupImages removes the images that runs built, which stay in the engine as a cache.
+func cleanupImages(ctx context.Context, std streams) error {
+	engine, err := container.Open(ctx)
+	if err != nil {
+		return harness("cleanup: %w", err)
+	}
+	defer engine.Close()
+	removed, err := engine.RemoveImages(ctx)
+	for _, name := range removed {
+		fmt.Fprintf(std.out, "removed: image %s\n", name)
+	}
+	if err != nil {
+		return harness("cleanup: %w", err)
+	}
+	if len(removed) == 0 {
+		fmt.Fprintln(std.out, "no run's image is left")
+	}
+	return nil
 }
 
 // cleanup replays every journal in dir and in the folders right below it.

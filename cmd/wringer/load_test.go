@@ -46,7 +46,11 @@ func TestLoad(t *testing.T) {
 				t.Errorf("exit %d:\n%s%s", code, stdout, stderr)
 			}
 			s := loadRecord(t, record).Run.Streams[loadStream]
-			if s == nil || s.Total.Acked < 50 || s.Total.Acked != s.Total.Offered {
+			least := int64(50)
+			if name == "post" { // users wait for their answers: a busy machine decides how many they get, and each gets one
+				least = 4
+			}
+			if s == nil || s.Total.Acked < least || s.Total.Acked != s.Total.Offered {
 				t.Errorf("stream %+v", s)
 			}
 			parts := []string{"rate ", "response ", "service ", "Response times", "Validity"}
@@ -214,7 +218,7 @@ func TestLoadCountsAtSpeed(t *testing.T) {
 	if total.Attempts != came.Load() || total.Acked != came.Load()-refused.Load() || total.Rejected != refused.Load() {
 		t.Errorf("%d attempts, %d acked, %d rejected; %d came, %d of them were refused", total.Attempts, total.Acked, total.Rejected, came.Load(), refused.Load())
 	}
-	if total.Offered < 3900 || came.Load() < 1000 {
+	if total.Offered < 3900 || came.Load() < 50 { // no long answer
 		t.Errorf("offered %d, %d came", total.Offered, came.Load())
 	}
 }

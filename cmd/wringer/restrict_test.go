@@ -37,7 +37,7 @@ func TestRestrict(t *testing.T) {
 		"unix socket":   {stream: ", connection: {unix: /var/run/docker.sock}", want: "connection.unix would dial /var/run/docker.sock"},
 		"environment":   {stream: ", headers: {A: \"${env.TOKEN_OF_CI}\"}", want: "--grant env.TOKEN_OF_CI", grant: []string{"--grant", "env.TOKEN_OF_CI"}},
 		"exec":          {text: "faults: [{name: f, at: 0s, for: 100ms, exec: [touch, " + marker + "], undo: [\"true\"]}]", want: "fault f would run touch " + marker + ": add --grant exec", grant: []string{"--grant", "exec"}},
-		"nemesis":       {text: "faults: [{name: f, exec: [touch, " + marker + "], undo: [\"true\"]}, {name: n, at: 0s, for: 300ms, nemesis: {choose: [f], every: 100ms, for: 10ms}}]", want: "--grant exec"},
+		"nemesis":       {text: "faults: [{name: f, exec: [touch, " + marker + "], undo: [\"true\"]}, {name: n, at: 0s, for: 100ms, nemesis: {choose: [f], every: 50ms, for: 10ms}}]", want: "--grant exec"},
 		"processes":     {text: "target: {processes: {p: {command: [touch, " + marker + "]}}}", want: "process p would run touch " + marker + ": add --grant processes"},
 		"a delays file": {text: "links: {l: {upstream: \"127.0.0.1:1\"}}\nfaults: [{name: f, at: 0s, for: 100ms, link: l, latency: {file: " + secret + "}}]", want: "--grant " + secret},
 		"an open link":  {text: "links: {l: {listen: \"0.0.0.0:0\", upstream: \"127.0.0.1:1\"}}", want: "link l would listen 0.0.0.0:0: add --allow 0.0.0.0", grant: []string{"--allow", "0.0.0.0"}},
@@ -49,7 +49,7 @@ func TestRestrict(t *testing.T) {
 			if strings.Contains(test.stream, "tls:") {
 				scheme = "https"
 			}
-			write(t, path, "name: s\nseed: 1\nrun: {duration: 400ms, drain: 10ms}\ntraffic: {a: {rest: {request: \"POST "+scheme+"://127.0.0.1:1/\""+test.stream+"}, rate: 20/s}}\n"+test.text+"\nexpect: [a.errors < 1%]\n")
+			write(t, path, "name: s\nseed: 1\nrun: {duration: 150ms, drain: 10ms}\ntraffic: {a: {rest: {request: \"POST "+scheme+"://127.0.0.1:1/\""+test.stream+"}, rate: 20/s}}\n"+test.text+"\nexpect: [a.errors < 1%]\n")
 			check := func(want string, args ...string) {
 				t.Helper()
 				for _, verb := range []string{"check", "run"} {

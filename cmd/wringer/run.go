@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +32,8 @@ type runFlags struct {
 	quiet   bool
 	verbose bool
 	vegeta  string
+	keep    bool
+	reuse   bool
 	*outputs
 	summary summary
 	restriction
@@ -52,6 +56,8 @@ The record goes to runs/NAME-TIME/ or to --out DIR (with several scenarios: to D
 		},
 	}
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "define ${name} in the scenario, `name=value`; may be repeated")
+	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the target up at the end, and print how to reach them")
+	cmd.Flags().BoolVar(&f.reuse, "reuse", false, "run on the containers that an earlier run of the same target kept, and keep them; start them if there are none")
 	f.common(cmd, std)
 	f.restriction.flags(cmd, &f.allow)
 	return cmd
@@ -103,9 +109,14 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 		return err
 	}
 	var all []*scenarios.Scenario
+	var failed error
 	from := make(map[string]string)
 	for _, path := range paths {
 		sc, err := f.read(path, std)
+		if isTold(err) {
+			failed = err
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -114,6 +125,9 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 		}
 		from[sc.Name] = path
 		all = append(all, sc)
+	}
+	if failed != nil {
+		return failed
 	}
 	dirs := make([]string, len(all))
 	for i, sc := range all {
@@ -183,8 +197,7 @@ func parse(path string, src []byte, set []string, restrict *restriction, std str
 		return nil, refused
 	}
 	if err != nil {
-		fmt.Fprintln(std.err, strings.TrimRight(err.Error(), "\n"))
-		return nil, exit{code: reports.ExitUsage, told: err}
+		return nil, misread(err, std)
 	}
 	for _, w := range sc.Warnings() {
 		fmt.Fprintln(std.err, "warning: "+w.String())
@@ -221,7 +234,33 @@ func (f *runFlags) read(path string, std streams) (*scenarios.Scenario, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.readsTexts(filepath.Dir(path), src))
 	}
-	return sc, errors.Join(f.readsFiles(sc), f.admit(sc))
+	if err := errors.Join(f.readsFiles(sc), f.admit(sc)); err != nil {
+		return nil, err
+	}
+	_, err = checkFiles(sc, std)
+	return sc, err
+}
+
+// checkFiles opens what a scenario names, and looks at what the machine has for it. Problems and warnings go to stderr.
+func checkFiles(sc *scenarios.Scenario, std streams) ([]scenarios.Later, error) {
+	later, err := sc.CheckFiles()
+	if err != nil {
+		return nil, misread(err, std)
+	}
+	warnOfNeeds(std.err, sc, thisMachine())
+	return later, nil
+}
+
+// isTold says whether an error was printed already, so that the next scenario can be read.
+func isTold(err error) bool {
+	var e exit
+	return errors.As(err, &e) && e.err == nil
+}
+
+// misread prints the problems of a scenario.
+func misread(err error, std streams) error {
+	fmt.Fprintln(std.err, strings.TrimRight(err.Error(), "\n"))
+	return exit{code: reports.ExitUsage, told: err}
 }
 
 // readsFiles refuses outputs that are among the files which a scenario names.
@@ -263,10 +302,23 @@ func (f *runFlags) runScenario(ctx context.Context, sc *scenarios.Scenario, dir 
 	if err := f.render(dir, std); err != nil {
 		return 0, err
 	}
+	f.tellKept(run, dir, std)
 	if unwritten != nil {
 		return 0, harness("the verdict stands in the record, but %s is not whole: %w", f.vegeta, unwritten)
 	}
 	return run.Exit, nil
+}
+
+// tellKept prints how to reach what was left up, and how to remove it.
+func (f *runFlags) tellKept(run *reports.Run, dir string, std streams) {
+	if !f.keep && !f.reuse || len(run.Kept) == 0 {
+		return
+	}
+	fmt.Fprintln(std.err, "kept:")
+	for _, name := range slices.Sorted(maps.Keys(run.Kept)) {
+		fmt.Fprintf(std.err, "  %s  %s\n", name, run.Kept[name])
+	}
+	fmt.Fprintf(std.err, "remove with: wringer cleanup %s\n", dir)
 }
 
 // reseed gives a scenario the seed of the flags, or one of the clock where it has none.
@@ -295,7 +347,7 @@ func (f *runFlags) openResources(dir string, std streams) (*resources, error) {
 	}
 	r := &resources{view: newView(std.err, f.quiet), results: results, release: raiseHeapFloor()}
 	r.options = runner.Options{
-		Dir: dir, Version: version(), Log: f.logger(std.err), Allow: f.allow, LoopbackOnly: f.restriction.on,
+		Dir: dir, Keep: f.keep, Reuse: f.reuse, Version: version(), Machine: machine(), Log: f.logger(std.err), Allow: f.allow, LoopbackOnly: f.restriction.on,
 		Mesh: func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error) {
 			return toxi.NewMesh(network, dial)
 		},
@@ -305,6 +357,7 @@ func (f *runFlags) openResources(dir string, std streams) (*resources, error) {
 	}
 	if !f.quiet {
 		r.options.Watch = r.view.show
+		r.options.Starting = newStarting(std.err).show
 	}
 	return r, nil
 }

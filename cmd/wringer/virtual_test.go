@@ -16,6 +16,7 @@ import (
 
 	"github.com/rcrowley/go-metrics"
 
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/memnet"
 	"wringer/faults/toxi"
@@ -211,11 +212,12 @@ var defectScenarios = map[string]defect{
 }
 
 // TestDefectScenarios runs every scenario of scenarios/defects twice. As shipped it fails, for its own reason; without its
-// defect it passes.
+// defect it passes. With -short the honest shop runs in TestInnerScenarios alone.
 func TestDefectScenarios(t *testing.T) {
 	shipped(t, "defects", defectScenarios, func(t *testing.T, path string, src []byte, want defect) {
 		t.Run("on", func(t *testing.T) { showsDefect(t, virtually(t, path, src), want) })
 		t.Run("off", func(t *testing.T) {
+			tier.Slow(t, "the scenario once more, without its defect")
 			name := strings.TrimSuffix(filepath.Base(path), ".yaml")
 			run := virtually(t, path, swapped(t, src, "{shop: {defects: ["+name+"]}}", "{shop: {}}")).Run
 			if run.Exit != reports.ExitPass {

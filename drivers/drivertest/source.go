@@ -35,7 +35,8 @@ type SourceSubject struct {
 }
 
 // RunSource is the conformance suite of sources. A source begins where it was started, and delivers everything in order. It
-// causes no redelivery, knows when it has caught up, and takes nothing away from the system.
+// causes no redelivery, knows when it has caught up, and takes nothing away from the system. Each test has a place of its own,
+// and the tests run in parallel.
 func RunSource(t *testing.T, s SourceSubject) {
 	for _, test := range []struct {
 		name string
@@ -50,6 +51,7 @@ func RunSource(t *testing.T, s SourceSubject) {
 		{"takes nothing away", takesNothing},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			place := s.Start(t)
 			defer place.Close()
 			r := &sourceRig{place: place, queue: s.Queue, identity: drivers.Identity{Run: "r1", Stream: "conformance"}}

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"wringer/drivers"
+	"wringer/drivers/payload"
 )
 
 const (
@@ -52,6 +53,9 @@ func findMethod(ctx context.Context, conn *grpc.ClientConn, name string, wanted 
 		}
 		if err == nil {
 			found, err := pick(d, method)
+			if err != nil {
+				err = fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+			}
 			return found, types, err
 		}
 		if status.Code(err) != codes.Unimplemented {
@@ -209,7 +213,7 @@ func (r *reflector) link(name string) (protoreflect.ServiceDescriptor, *dynamicp
 	if !ok {
 		return nil, nil, fmt.Errorf("%w: %s is no service", drivers.ErrConfig, name)
 	}
-	return service, dynamicpb.NewTypes(files), nil
+	return service, payload.TypesIn(files), nil
 }
 
 // pick returns the method of a service.
@@ -221,7 +225,7 @@ func pick(service protoreflect.ServiceDescriptor, name string) (protoreflect.Met
 			names = append(names, string(service.Methods().Get(i).Name()))
 		}
 		slices.Sort(names)
-		return nil, fmt.Errorf("%w: no method %s in %s; it has %s", drivers.ErrConfig, name, service.FullName(), strings.Join(names, ", "))
+		return nil, fmt.Errorf("no method %s in %s; it has %s", name, service.FullName(), strings.Join(names, ", "))
 	}
 	return method, nil
 }

@@ -52,6 +52,7 @@ func certificate(t *testing.T, env *drivers.Env) tls.Certificate {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	env := newEnv()
 	c := newCluster(t, 1, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{certificate(t, &env)}}))
 	roundTrip(t, c, Config{TLS: &tlsconfig.Config{CA: "ca.pem"}}, env)
@@ -69,6 +70,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestSASL(t *testing.T) {
+	t.Parallel()
 	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
 		t.Run(mechanism, func(t *testing.T) {
 			c := newCluster(t, 1, kfake.EnableSASL(), kfake.Superuser(mechanism, "ann", "secret"))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/IBM/sarama"
@@ -57,6 +58,7 @@ func deleteTopic(t testing.TB, cl *kgo.Client, name string) {
 // A topic is deleted, made anew and loaded with more records than it had. The source takes back what it delivered, and
 // delivers what the new topic holds. It does so whether it looks while the topic is gone, or only afterwards.
 func TestTopicMadeAnew(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	cl := client(t, c)
 	s := openSource(t, c, Effect{ID: "$.id"})
@@ -100,6 +102,7 @@ func TestTopicMadeAnewWithOtherPartitions(t *testing.T) {
 
 // Brokers before 2.8 give topics no ids.
 func TestBrokersWithoutTopicIDs(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 2, kfake.MaxVersions(kversion.V2_6_0()))
 	d := openDriver(t, c, Config{Version: "2.6.0", Idempotent: true}, newEnv())
 	s, err := d.Source()
@@ -121,13 +124,58 @@ func TestBrokersWithoutTopicIDs(t *testing.T) {
 	}
 }
 
+// Between two looks a topic without an id is deleted, made anew and loaded, with more records than it had, or with fewer. What
+// was delivered is taken back, and all that the new topic holds is delivered.
+func TestTopicWithoutIDMadeAnew(t *testing.T) {
+	for name, restored := range map[string]int{"with more": 50, "with fewer": 1} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, 1, kfake.MaxVersions(kversion.V2_6_0()))
+			cl := client(t, c)
+			produce(t, cl, `{"id":"before"}`, `{"id":"the"}`, `{"id":"run"}`)
+			s := openSource(t, c, Effect{ID: "$.id"})
+			all, end := receive(t, s)
+			produce(t, cl, `{"id":"a"}`, `{"id":"b"}`, `{"id":"c"}`)
+			catchUp(t, s)
+			// The source sees nothing while it waits for an answer.
+			var hidden atomic.Bool
+			hold := make(chan struct{})
+			c.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				if hidden.Load() {
+					c.SleepControl(func() { <-hold })
+				}
+				return nil, nil, false
+			})
+			hidden.Store(true)
+			recreate(t, cl, topic, 1, restored)
+			produce(t, client(t, c), `{"id":"d"}`, `{"id":"b"}`)
+			hidden.Store(false)
+			close(hold)
+			catchUp(t, s)
+			if err := end(); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, d := range all.all {
+				if d.ID != nil {
+					got = append(got, fmt.Sprintf("%s@%d", d.ID, d.Position.At))
+				}
+			}
+			want := fmt.Sprintf("d@%d b@%d", restored, restored+1)
+			if all.anew == 0 || strings.Join(got, " ") != want || len(all.all) != restored+2 {
+				t.Errorf("taken back %d times, then %v of %d", all.anew, got, len(all.all))
+			}
+		})
+	}
+}
+
 // fetched makes a position that has read to next: epochs from offsets on.
 func fetched(start, next int64, epochs ...epochStart) *position {
 	return &position{start: start, next: next, delivered: next, epochs: epochs}
 }
 
 func TestDiverged(t *testing.T) {
-	s := &Source{moved: make(chan struct{})}
+	s := &Source{moved: make(chan struct{}), id: [16]byte{1}}
 	for _, c := range []struct {
 		p          *position
 		epoch      int32

@@ -84,6 +84,7 @@ func (d *Driver) enqueue(r *pendingRecord) {
 		r.producer.batcher.put(r)
 		return
 	}
+	r.size = r.message.ByteSize(2)
 	for {
 		earlyEnds := *d.pending.earlyEnds.Load() // read before endedEarly: an attempt that ends in between has closed this channel
 		if r.endedEarly.Load() {
@@ -134,6 +135,9 @@ func (d *Driver) connectionLost(r *pendingRecord, err error) {
 // returned ends the attempt of a record that sarama gave back. Within a transaction, the end of the transaction does so.
 func (d *Driver) returned(m *sarama.ProducerMessage, err error) {
 	r := m.Metadata.(*pendingRecord)
+	if err != nil && tooLarge(err) {
+		r.producer.limit.refused(r)
+	}
 	if t := r.transaction; t != nil {
 		if err != nil {
 			t.failed.Store(true)

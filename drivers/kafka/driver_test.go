@@ -18,6 +18,7 @@ import (
 )
 
 func TestAckedAndSeen(t *testing.T) {
+	t.Parallel()
 	for _, config := range []Config{
 		{}, {Idempotent: true}, {Acks: "leader"}, {Compression: "gzip"}, {Compression: "snappy"}, {Compression: "lz4"}, {Compression: "zstd"},
 		{Headers: map[string]string{"a": "{{seq}}", "b": "x"}, Size: 300, Version: "3.7.0"}, {Version: "1.0.0"},

@@ -64,6 +64,9 @@ func (s *Source) diverged(p *position, epoch int32, end int64) error {
 // cutAt goes back to an offset at which the log was cut. It returns errCut if records that were delivered are gone.
 func (s *Source) cutAt(p *position, at int64) error {
 	p.start = min(p.start, at)
+	if s.unnamed() {
+		p.start = 0 // it may be the log of a topic made anew
+	}
 	if at < p.delivered {
 		return fmt.Errorf("%w: partition %d was cut at offset %d, and was read to %d, as by an unclean election", errCut, p.partition, at, p.next)
 	}

@@ -59,7 +59,7 @@ func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) e
 			return err
 		case errors.Is(err, errCut):
 			s.env.Log.Warn("the log was cut back: all of it is read again", "source", s.name, "why", err)
-			s.readAgain(deliver)
+			s.readAgain(errors.Is(err, errAnew), deliver)
 			continue
 		case err != nil:
 			s.mu.Lock()
@@ -73,10 +73,15 @@ func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) e
 	return nil
 }
 
-// readAgain takes back everything that was delivered, and goes back to where each partition began.
-func (s *Source) readAgain(deliver func(*drivers.Delivery)) {
+// readAgain takes back everything that was delivered, and goes back to where each partition began. In a topic made anew all of
+// each partition belongs to the run.
+func (s *Source) readAgain(anew bool, deliver func(*drivers.Delivery)) {
 	s.mu.Lock()
 	for _, p := range s.positions {
+		if anew {
+			p.start, p.epochs = 0, nil
+		}
+		p.last, p.mark = nil, nil
 		p.next, p.end, p.confirmed, p.delivered = p.start, -1, 0, 0
 		p.epochs = p.epochs[:min(1, len(p.epochs))]
 	}
@@ -155,8 +160,15 @@ func (s *Source) follow(ctx context.Context, l *leader, deliver func(*drivers.De
 	if err := s.compareEpochs(ctx, l); err != nil {
 		return err
 	}
+	compared, looked := int64(-1), time.Time{} // the CatchUp, and the time, at which the logs were compared
 	for ctx.Err() == nil {
 		wanted := s.wanted.Load()
+		if s.unnamed() && (compared < wanted || time.Since(looked) >= lookEvery) {
+			if err := s.sameLogs(ctx, l); err != nil {
+				return err
+			}
+			compared, looked = wanted, time.Now()
+		}
 		blocks, err := s.fetch(ctx, l, wanted)
 		if err != nil {
 			return err
@@ -207,6 +219,9 @@ func (s *Source) deliverBlock(ctx context.Context, l *leader, p *position, block
 		end = block.LastStableOffset
 	}
 	p.noteEpochs(next, block)
+	if s.unnamed() {
+		p.noteLast(next, block)
+	}
 	p.grow(next, block)
 	s.advance(p, next, end)
 	return err

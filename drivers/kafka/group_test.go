@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-	"wringer/drivers/drivertest/tier"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
@@ -64,22 +63,22 @@ type testGroup struct {
 	source  *Source
 }
 
-func openTestGroup(t *testing.T, c *kfake.Cluster, config Group) *testGroup {
+func openTestGroup(t *testing.T, c *kfake.Cluster, env drivers.Env, config Group) *testGroup {
 	t.Helper()
 	config.Session = testSession
 	consume := Consume{Brokers: brokers(c), Topic: topic, Group: &config}
 	consume.Check(func(field, message string) { t.Fatalf("%s: %s", field, message) })
-	return startTestGroup(t, &consume)
+	return startTestGroup(t, &consume, env)
 }
 
-func startTestGroup(t *testing.T, consume *Consume) *testGroup {
+func startTestGroup(t *testing.T, consume *Consume, env drivers.Env) *testGroup {
 	t.Helper()
-	source, err := consume.Open(t.Context(), newEnv())
+	source, err := consume.Open(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, _ = receive(t, source)
-	group, err := consume.OpenGroup(newEnv())
+	group, err := consume.OpenGroup(env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,10 +110,6 @@ func (b *testGroup) awaitProcessed(t *testing.T, n int) {
 	})
 }
 
-func groupCluster(t *testing.T, partitions int32) *kfake.Cluster {
-	return newCluster(t, partitions, kfake.GroupMinSessionTimeout(testSession))
-}
-
 func numbered(n int) []string {
 	var values []string
 	for i := range n {
@@ -125,17 +120,15 @@ func numbered(n int) []string {
 
 // The group ignores records from before its start. It processes each later record once while no member is struck.
 func TestGroupProcessesEverythingOnce(t *testing.T) {
-	t.Parallel()
 	for _, commit := range []string{"before", "after", "periodic"} {
-		t.Run(commit, func(t *testing.T) {
-			c := groupCluster(t, 1)
-			cl := client(t, c)
+		t.Run(commit, virtual(func(t *testing.T, c *virtualCluster) {
+			cl := c.client(t)
 			produce(t, cl, "before the run")
 			config := Group{Members: 3, Commit: commit, Batch: 7}
 			if commit == "periodic" {
 				config.Every = 10 * time.Millisecond
 			}
-			b := openTestGroup(t, c, config)
+			b := openTestGroup(t, c.Cluster, c.env(), config)
 			ctx, cancel := context.WithCancel(t.Context())
 			over := make(chan error, 1)
 			go func() { over <- b.Run(ctx, 0, b.eventLog.add) }()
@@ -155,26 +148,33 @@ func TestGroupProcessesEverythingOnce(t *testing.T) {
 			if n := b.count(drivers.Assigned); n == 0 {
 				t.Error("no event has a generation")
 			}
-		})
+		}))
 	}
 }
 
-// step lets a member process one record at a time. It freezes the member after each record, until more says how to go on.
+// step lets a member process one record at a time. It freezes the member after each record, until more says how to go on. No
+// time passes here while the member is frozen.
 func (b *testGroup) step(t *testing.T, n int, more func(processed int) bool) *consumer {
 	t.Helper()
 	var frozen atomic.Pointer[consumer]
+	processed := make(chan struct{}, 1)
 	b.consumers.emit = func(e drivers.GroupEvent) {
+		b.eventLog.add(e)
 		if c := frozen.Load(); c != nil && e.Kind == drivers.Processed && e.Member == n {
 			c.freezer.freeze()
+			processed <- struct{}{}
 		}
-		b.eventLog.add(e)
 	}
 	c := b.members[n-1].prepare()
 	frozen.Store(c)
 	c.start()
 	t.Cleanup(c.leave)
 	for i := 1; ; i++ {
-		eventually(t, "one more record", func() bool { _, times := b.processed(n); return times == i })
+		select {
+		case <-processed:
+		case <-time.After(testPatience):
+			t.Fatal("waited in vain for one more record")
+		}
 		if !more(i) {
 			frozen.Store(nil)
 			return c
@@ -186,13 +186,11 @@ func (b *testGroup) step(t *testing.T, n int, more func(processed int) bool) *co
 // A member dies with records in hand. With commit: before, these records are lost; with commit: after, they are processed
 // again.
 func TestDeathWithRecordsInHand(t *testing.T) {
-	t.Parallel()
 	for _, commit := range []string{"before", "after"} {
-		t.Run(commit, func(t *testing.T) {
-			c := groupCluster(t, 1)
-			cl := client(t, c)
-			deathInHand(t, openTestGroup(t, c, Group{Members: 2, Commit: commit}), func(n int) { produce(t, cl, numbered(n)...) })
-		})
+		t.Run(commit, virtual(func(t *testing.T, c *virtualCluster) {
+			cl := c.client(t)
+			deathInHand(t, openTestGroup(t, c.Cluster, c.env(), Group{Members: 2, Commit: commit}), func(n int) { produce(t, cl, numbered(n)...) })
+		}))
 	}
 }
 
@@ -205,7 +203,7 @@ func deathInHand(t *testing.T, b *testGroup, produce func(n int)) {
 		return processed < 30 && (commit == "before" && ahead <= 0 || commit == "after" && ahead >= 0)
 	})
 	go first.die()
-	eventually(t, "its death", first.isDead)
+	<-first.death
 	first.freezer.thaw()
 	<-first.ended
 	b.join(t, 2)
@@ -234,12 +232,13 @@ func (b *testGroup) committedBy(t *testing.T) int64 {
 }
 
 // A member frozen for longer than its session is given up, and its records go to another member. Once thawed, the member
-// finishes its records in hand before it learns of that. Records are processed twice, and none is lost.
+// finishes its records in hand before it learns of that. Records are processed twice, and none is lost. Virtual time would
+// stand still: a frozen write holds sarama's mutex, for which the heartbeat waits.
 func TestFreezeRedelivers(t *testing.T) {
 	t.Parallel()
-	c := groupCluster(t, 1)
+	c := newCluster(t, 1, kfake.GroupMinSessionTimeout(testSession))
 	cl := client(t, c)
-	freezeRedelivers(t, openTestGroup(t, c, Group{Members: 2}), func(n int) { produce(t, cl, numbered(n)...) })
+	freezeRedelivers(t, openTestGroup(t, c, newEnv(), Group{Members: 2}), func(n int) { produce(t, cl, numbered(n)...) })
 }
 
 func freezeRedelivers(t *testing.T, b *testGroup, produce func(n int)) {
@@ -260,13 +259,10 @@ func freezeRedelivers(t *testing.T, b *testGroup, produce func(n int)) {
 
 // A graceful leave finishes and commits the records in hand: none is lost, and none comes again.
 func TestLeaveLosesNothing(t *testing.T) {
-	tier.Slow(t, "members leave a real group, one round after another")
-	t.Parallel()
 	for _, commit := range []string{"before", "after", "periodic"} {
-		t.Run(commit, func(t *testing.T) {
-			c := groupCluster(t, 1)
-			cl := client(t, c)
-			b := openTestGroup(t, c, Group{Members: 2, Commit: commit, Batch: 5, Work: 2 * time.Millisecond})
+		t.Run(commit, virtual(func(t *testing.T, c *virtualCluster) {
+			cl := c.client(t)
+			b := openTestGroup(t, c.Cluster, c.env(), Group{Members: 2, Commit: commit, Batch: 5, Work: 2 * time.Millisecond})
 			produce(t, cl, numbered(40)...)
 			first := b.join(t, 1)
 			eventually(t, "the first record", func() bool { _, times := b.processed(1); return times > 0 })
@@ -276,23 +272,24 @@ func TestLeaveLosesNothing(t *testing.T) {
 			if _, times := b.processed(0); times != 40 {
 				t.Errorf("processed %d times, want 40", times)
 			}
-		})
+		}))
 	}
 }
 
 // A group that cannot read says why.
 func TestGroupThatCannotJoin(t *testing.T) {
-	c := groupCluster(t, 1)
-	b := openTestGroup(t, c, Group{Members: 1})
-	b.brokers = []string{"127.0.0.1:1"}
-	ctx, cancel := context.WithCancel(t.Context())
-	over := make(chan error, 1)
-	go func() { over <- b.Run(ctx, 0, b.eventLog.add) }()
-	eventually(t, "trouble", func() bool { return b.consumers.hasFailed() })
-	cancel()
-	if err := <-over; err == nil || !strings.Contains(err.Error(), "no member of group wringer-s-r1 was given anything to read") {
-		t.Errorf("error %v", err)
-	}
+	virtual(func(t *testing.T, c *virtualCluster) {
+		b := openTestGroup(t, c.Cluster, c.env(), Group{Members: 1})
+		b.brokers = []string{"127.0.0.1:1"}
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error, 1)
+		go func() { over <- b.Run(ctx, 0, b.eventLog.add) }()
+		eventually(t, "trouble", func() bool { return b.consumers.hasFailed() })
+		cancel()
+		if err := <-over; err == nil || !strings.Contains(err.Error(), "no member of group wringer-s-r1 was given anything to read") {
+			t.Errorf("error %v", err)
+		}
+	})(t)
 }
 
 // The schedule is a pure function of the seed. No member is struck twice at once, one member always stays, and all are back
@@ -363,16 +360,18 @@ func (g *consumers) hasFailed() bool {
 
 // Faults can break the members' connections to one broker.
 func TestGroupKnowsItsBrokers(t *testing.T) {
-	b := openTestGroup(t, groupCluster(t, 1), Group{Members: 1})
-	peers, err := b.Peers(t.Context())
-	if err != nil || len(peers) != 3 || peers["broker-0"] == "" {
-		t.Errorf("%v, %v", peers, err)
-	}
-	leader, err := b.Resolve(t.Context(), "leader("+topic+",0)")
-	if err != nil || peers[leader] == "" {
-		t.Errorf("leader %q, %v", leader, err)
-	}
-	if none, err := b.Resolve(t.Context(), "leader(nowhere,0)"); !errors.Is(err, drivers.ErrNoPeer) {
-		t.Errorf("leader %q, %v", none, err)
-	}
+	virtual(func(t *testing.T, c *virtualCluster) {
+		b := openTestGroup(t, c.Cluster, c.env(), Group{Members: 1})
+		peers, err := b.Peers(t.Context())
+		if err != nil || len(peers) != 3 || peers["broker-0"] == "" {
+			t.Errorf("%v, %v", peers, err)
+		}
+		leader, err := b.Resolve(t.Context(), "leader("+topic+",0)")
+		if err != nil || peers[leader] == "" {
+			t.Errorf("leader %q, %v", leader, err)
+		}
+		if none, err := b.Resolve(t.Context(), "leader(nowhere,0)"); !errors.Is(err, drivers.ErrNoPeer) {
+			t.Errorf("leader %q, %v", none, err)
+		}
+	})(t)
 }

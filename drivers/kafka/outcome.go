@@ -153,7 +153,7 @@ func codeOf(err error) string {
 	var network net.Error
 	switch {
 	case errors.As(err, &config) && strings.Contains(err.Error(), "MaxMessageBytes"):
-		return answerCode(kerr.MessageTooLarge.Code) // the topic's limit; see limitBatches
+		return answerCode(kerr.MessageTooLarge.Code) // the topic's limit; see batchLimit
 	case errors.As(err, &kafka):
 		return answerCode(int16(kafka))
 	case errors.As(err, &config), errors.As(err, &encoding):

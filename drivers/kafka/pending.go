@@ -27,7 +27,8 @@ type pendingRecord struct {
 
 	producer   *producer       // the producer that sends the record
 	begun      time.Duration   // on the run's clock
-	size       int             // the largest size in a batch, in bytes; set by a batcher
+	size       int             // the largest size in a batch, in bytes, without compression
+	limit      int64           // the limit of batches when sarama last looked for room for the record
 	ctx        context.Context // ends this attempt and others
 	deadline   time.Duration   // of the attempt, on the run's clock; valid if timed
 	prev, next *pendingRecord  // in pendingRecords.deadlines, guarded by pendingRecords.mu, as queued is
@@ -79,8 +80,11 @@ func (v *valueEncoder) Encode() ([]byte, error) {
 	return nil, errCancelled{}
 }
 
-// Length implements sarama.Encoder.
-func (v *valueEncoder) Length() int { return len(v.value) }
+// Length implements sarama.Encoder. sarama asks for it alone to find room for the record.
+func (v *valueEncoder) Length() int {
+	r := (*pendingRecord)(v)
+	return len(v.value) + r.producer.limit.stretch(r)
+}
 
 // bytesEncoder is a sarama.Encoder used by pointer: converting a pointer to an interface allocates nothing.
 type bytesEncoder []byte

@@ -3,7 +3,6 @@ package kafka
 import (
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/IBM/sarama"
 
@@ -17,6 +16,7 @@ type producer struct {
 	async      sarama.AsyncProducer           // nil with a batcher, or with a transactor, which owns it
 	transactor *transactor                    // nil without transactions
 	input      chan<- *sarama.ProducerMessage // of sarama's producer or of the transactor
+	limit      *batchLimit                    // of sarama's batches; nil with a batcher
 }
 
 // openProducer makes a producer. It calls first with the new client; first makes sure that the topic exists.
@@ -42,7 +42,7 @@ func (d *Driver) openProducer(brokers []string, config *sarama.Config, number in
 	if d.config.Transactions != nil {
 		p.client = &coordinated{Client: p.client, driver: d}
 	}
-	d.limitBatches(p.client)
+	p.limit = d.limitBatches(p.client)
 	producer, err := sarama.NewAsyncProducerFromClient(p.client)
 	for notYet(err) && d.wait() {
 		producer, err = sarama.NewAsyncProducerFromClient(p.client)
@@ -62,34 +62,6 @@ func (d *Driver) openProducer(brokers []string, config *sarama.Config, number in
 	}
 	p.async, p.input = producer, producer.Input()
 	return p, nil
-}
-
-// limitBatches keeps the batches of sarama's producer below the topic's max.message.bytes: sarama does not split a batch that
-// is too large. A batch takes no more room than the records' sizes as sarama counts them, so that a record is refused here
-// only if it is too large by itself. How small compression makes records is not known before: their batches stay as they are.
-// Where the limit is not told, too.
-func (d *Driver) limitBatches(client sarama.Client) {
-	config := client.Config()
-	if config.Producer.Compression != sarama.CompressionNone {
-		return
-	}
-	const key = "max.message.bytes"
-	broker := client.LeastLoadedBroker()
-	if broker == nil {
-		return
-	}
-	answer, err := broker.DescribeConfigs(&sarama.DescribeConfigsRequest{Version: 1, Resources: []*sarama.ConfigResource{
-		{Type: sarama.TopicResource, Name: d.config.Topic, ConfigNames: []string{key}}}})
-	if err != nil {
-		return
-	}
-	for _, topic := range answer.Resources {
-		for _, entry := range topic.Configs {
-			if n, err := strconv.Atoi(entry.Value); entry.Name == key && err == nil && n > 0 {
-				config.Producer.MaxMessageBytes = min(config.Producer.MaxMessageBytes, n)
-			}
-		}
-	}
 }
 
 // receiveReturns receives the records that sarama gives back, until sarama has shut down.

@@ -9,6 +9,7 @@ import (
 // Several producers keep the order of each key's records. Records without a key keep the order of their producer. The same
 // holds in transactions.
 func TestProducers(t *testing.T) {
+	t.Parallel()
 	const producers, n = 3, 600
 	for name, test := range map[string]struct {
 		config Config

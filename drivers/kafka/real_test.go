@@ -257,6 +257,7 @@ func TestRealBrokers(t *testing.T) {
 	safe := c.open(t, Config{}, "safe")
 	steady := c.open(t, Config{Idempotent: true}, "steady")
 	t.Run("groups", func(t *testing.T) { c.groups(t) })
+	t.Run("too large", func(t *testing.T) { c.tooLarge(t) })
 	for _, a := range []*account{risky, safe, steady} {
 		for _, at := range a.send(t, 500) {
 			if at.Outcome != drivers.Acked {
@@ -306,6 +307,33 @@ func TestRealBrokers(t *testing.T) {
 	}
 	if b := got["steady"]; b.duplicates > 0 || b.acked < 600 {
 		t.Errorf("steady: %+v", b)
+	}
+}
+
+// tooLarge sends noise to a topic of a low limit, as the tests with embedded brokers do, and expects the same.
+func (c *realCluster) tooLarge(t *testing.T) {
+	for name, config := range map[string]Config{
+		"own-lz4": {Compression: "lz4"}, "linger-gzip": {Compression: "gzip", Linger: time.Millisecond},
+		"idempotent-snappy": {Compression: "snappy", Idempotent: true}, "idempotent-zstd": {Compression: "zstd", Idempotent: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.create(t, name, "2", "false", 1, 2, 3)
+			limit := "20000"
+			c.eventually(t, "the limit of "+name, func(admin sarama.ClusterAdmin) error {
+				return admin.IncrementalAlterConfig(sarama.TopicResource, name,
+					map[string]sarama.IncrementalAlterConfigsEntry{"max.message.bytes": {Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &limit}}, false)
+			})
+			c.leader(t, name, 1)
+			config.Brokers, config.Topic, config.Partitions, config.Value = c.bootstrap, name, 1, noise()
+			env := newEnv()
+			env.Timeout = realPatience
+			d, err := config.Open(t.Context(), env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			sendNoise(t, d.(*Driver), 200)
+		})
 	}
 }
 
@@ -361,7 +389,7 @@ func (c *realCluster) groups(t *testing.T) {
 			c.create(t, "group-"+name, "2", "false", 1, 2, 3)
 			c.leader(t, "group-"+name, 1)
 			config.Members, config.Session = 2, testSession
-			b := startTestGroup(t, &Consume{Brokers: c.bootstrap, Topic: "group-" + name, Group: &config})
+			b := startTestGroup(t, &Consume{Brokers: c.bootstrap, Topic: "group-" + name, Group: &config}, newEnv())
 			cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(c.bootstrap, ",")...), kgo.DefaultProduceTopic("group-"+name))
 			if err != nil {
 				t.Fatal(err)

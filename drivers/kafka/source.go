@@ -63,6 +63,8 @@ type position struct {
 	size      int32 // bytes to fetch, at most
 	delivered int64 // above every offset with a record that was delivered; 0: none
 	epochs    []epochStart
+	last      *landmark // the last batch of a topic without an id; nil: nothing was read
+	mark      *landmark // the last one at the last look; before a look the first one
 }
 
 var (

@@ -16,6 +16,7 @@ func TestSourceConformance(t *testing.T) {
 		"consume": func(b string) drivers.SourceConfig { return &Consume{Brokers: b, Topic: topic} },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			drivertest.RunSource(t, drivertest.SourceSubject{Start: func(t testing.TB) drivertest.Place {
 				c := newCluster(t, 3)
 				cl, n := client(t, c), int32(0)

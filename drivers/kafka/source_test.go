@@ -79,6 +79,7 @@ func TestEffect(t *testing.T) {
 
 // Catching up compares positions: the log ends with records that are never delivered.
 func TestTransactions(t *testing.T) {
+	t.Parallel()
 	for _, committed := range []bool{true, false} {
 		c := newCluster(t, 1)
 		s := openSource(t, c, Effect{ID: "$.id", ReadCommitted: &committed})
@@ -182,22 +183,27 @@ func TestCompactionOvertakes(t *testing.T) {
 }
 
 func TestCatchUpEnds(t *testing.T) {
-	c := newCluster(t, 1)
-	cl := client(t, c)
-	s := openSource(t, c, Effect{})
-	if err := s.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if err := s.CatchUp(t.Context()); err != nil {
-		t.Errorf("nothing to read: %v", err)
-	}
-	produce(t, cl, "x")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	if err := s.CatchUp(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "offset 0 of 1") {
-		t.Errorf("nobody reads: %v", err)
-	}
+	virtual(func(t *testing.T, c *virtualCluster) {
+		cl := c.client(t)
+		effect := Effect{Brokers: brokers(c.Cluster), Topic: topic}
+		s, err := effect.Open(t.Context(), c.env())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.CatchUp(t.Context()); err != nil {
+			t.Errorf("nothing to read: %v", err)
+		}
+		produce(t, cl, "x")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.CatchUp(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "offset 0 of 1") {
+			t.Errorf("nobody reads: %v", err)
+		}
+	})(t)
 }
 
 func TestStart(t *testing.T) {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +22,7 @@ import (
 // A topic takes 20,000 bytes a batch. Records of 3 KiB fit, and are all acked in their order; only records that are too large
 // by themselves are refused.
 func TestBatchesAboveTheTopicsLimit(t *testing.T) {
+	t.Parallel()
 	const limit = 20_000
 	for name, config := range map[string]Config{
 		"own batches":      {},
@@ -83,6 +87,106 @@ func TestBatchesAboveTheTopicsLimit(t *testing.T) {
 	}
 }
 
+// noise is a template of values that no codec makes much smaller: most of 3 KB, and some of 40 KB. Some are as long, and of one letter.
+func noise() string {
+	random, words := rand.New(rand.NewPCG(7, 1)), []string{strings.Repeat("z", 40_000), strings.Repeat("y", 40_000)}
+	for n := range 24 {
+		word := make([]byte, 3000)
+		if n < 3 {
+			word = make([]byte, 40_000)
+		}
+		for i := range word {
+			word[i] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[random.IntN(62)]
+		}
+		words = append(words, string(word))
+	}
+	return "{{choice " + strings.Join(words, " ") + "}}"
+}
+
+// tooMuchNoise says whether an operation's value is too large by itself.
+func tooMuchNoise(d *Driver, seq uint64) bool {
+	r, _ := d.template.record(&drivers.Op{Seq: seq}, &drivers.Attempt{Number: 1}, nil)
+	return len(r.value) > 20_000 && r.value[0] != r.value[1]
+}
+
+// sendNoise sends noise, and looks at what came of it: only what is too large by itself was refused, and all else came once and in
+// its order.
+func sendNoise(t *testing.T, d *Driver, n uint64) {
+	t.Helper()
+	s, err := d.Source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, end := receive(t, s)
+	want := []uint64{}
+	for seq, at := range send(t, d, 0, n, testPatience, 0) {
+		large := tooMuchNoise(d, uint64(seq))
+		if large && (at.Outcome != drivers.Rejected || at.Code != "kafka_message_too_large") || !large && (at.Outcome != drivers.Acked || at.Hidden > 0 && !d.config.batchesItself()) {
+			t.Fatalf("operation %d: %+v", seq, at)
+		}
+		if !large {
+			want = append(want, uint64(seq))
+		}
+	}
+	catchUp(t, s)
+	if err := end(); err != nil {
+		t.Fatal(err)
+	}
+	got := []uint64{}
+	for _, seen := range all.all {
+		seq, _ := d.env.Identity.Parse(seen.ID)
+		got = append(got, seq)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("came %v", got)
+	}
+}
+
+// With each codec, batches of sarama's producer stay below what the topic takes, and records that no codec makes small enough
+// are refused alone.
+func TestCompressedBatchesAboveTheTopicsLimit(t *testing.T) {
+	for _, codec := range []string{"gzip", "snappy", "lz4", "zstd"} {
+		for name, config := range map[string]Config{"linger": {Linger: time.Millisecond}, "idempotent": {Idempotent: true}, "retries": {Retries: new(3)}} {
+			t.Run(codec+", "+name, func(t *testing.T) {
+				t.Parallel()
+				c, err := kfake.NewCluster(kfake.NumBrokers(1))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(c.Close)
+				if err := c.CreateTopic(topic, 1, map[string]string{"max.message.bytes": "20000"}); err != nil {
+					t.Fatal(err)
+				}
+				config.Compression, config.Value = codec, noise()
+				sendNoise(t, openDriver(t, c, config, newEnv()), 200)
+			})
+		}
+	}
+}
+
+// Where the limit is not told, a refused batch halves the next ones, until all fit.
+func TestLimitThatIsNotTold(t *testing.T) {
+	c := newCluster(t, 1)
+	watch(c, func(p *kmsg.ProduceRequest) (kmsg.Response, error, bool) {
+		if len(p.Topics[0].Partitions[0].Records) <= 20_000 {
+			return nil, nil, false
+		}
+		return refuse(p, kerr.MessageTooLarge.Code), nil, true
+	})
+	d := openDriver(t, c, Config{Idempotent: true, Sizes: map[string]uint32{"3KiB": 1}}, newEnv())
+	for seq := uint64(0); seq < 3000; seq += 300 {
+		_ = send(t, d, seq, 300, testPatience, 0)
+	}
+	for seq, at := range send(t, d, 3000, 300, testPatience, 0) {
+		if at.Outcome != drivers.Acked {
+			t.Fatalf("operation %d: %+v", seq, at)
+		}
+	}
+	if limit := d.producers[0].limit.now.Load(); limit < 10_000 || limit > 20_000 {
+		t.Errorf("the limit is %d", limit)
+	}
+}
+
 // refuse answers with an error for every partition.
 func refuse(p *kmsg.ProduceRequest, code int16) kmsg.Response {
 	answer := p.ResponseKind().(*kmsg.ProduceResponse)
@@ -101,6 +205,7 @@ func refuse(p *kmsg.ProduceRequest, code int16) kmsg.Response {
 
 // The brokers close connections that are idle. The next record is written on a new one.
 func TestBrokersCloseIdleConnections(t *testing.T) {
+	t.Parallel()
 	for name, config := range map[string]Config{"own batches": {}, "linger": {Linger: time.Millisecond}, "with a login": {SASL: &SASL{User: "u", Password: "p"}}} {
 		t.Run(name, func(t *testing.T) {
 			opts := []kfake.Opt(nil)

@@ -142,6 +142,7 @@ func TestTransactionThatFailedTakesNoMore(t *testing.T) {
 
 // A fresh cluster has no coordinator of transactions yet: opening waits for it, and ends with its context.
 func TestTransactionsOnFreshBrokers(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	var asked atomic.Int64
 	var ready atomic.Bool
@@ -182,6 +183,7 @@ func TestTransactionsOnFreshBrokers(t *testing.T) {
 
 // The coordinator is lost while a commit waits for it. The driver closes all the same.
 func TestCloseWhileNoCoordinatorIsFound(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	d := openDriver(t, c, Config{Transactions: &Transactions{Records: 10}}, newEnv())
 	var asked atomic.Int64

@@ -43,7 +43,17 @@ func (c *Compiler) types(desc protoreflect.MessageDescriptor) *dynamicpb.Types {
 	return c.Types
 }
 
-// AnyTypes lists the types that the values of a scenario name in "@type".
+// TypesIn are TypesOf all files of a registry.
+func TypesIn(files *protoregistry.Files) *dynamicpb.Types {
+	var all []protoreflect.FileDescriptor
+	files.RangeFiles(func(f protoreflect.FileDescriptor) bool {
+		all = append(all, f)
+		return true
+	})
+	return TypesOf(all...)
+}
+
+// AnyTypes lists the types that the values of a scenario name in "@type", and the extensions that they name.
 func AnyTypes(v any) (names []string) {
 	switch v := v.(type) {
 	case []any:
@@ -56,6 +66,9 @@ func AnyTypes(v any) (names []string) {
 			if url, ok := e.(string); ok && name == "@type" {
 				names = append(names, url[strings.LastIndex(url, "/")+1:])
 				continue
+			}
+			if extension, ok := strings.CutPrefix(name, "["); ok {
+				names = append(names, strings.TrimSuffix(extension, "]"))
 			}
 			names = append(names, AnyTypes(e)...)
 		}

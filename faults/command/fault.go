@@ -20,19 +20,16 @@ type Fault struct {
 	turn   chan struct{} // holds one element while Inject or Heal is in progress
 
 	// Guarded by turn.
-	due     bool // there is something to undo
-	done    func() error
-	watched sync.WaitGroup
-	stop    context.CancelFunc // ends the watch
-	out     io.WriteCloser     // from the first command until Heal ends
-	opened  bool
+	due    bool // there is something to undo
+	done   func() error
+	watch  *watch         // nil without a check, and while not in force
+	out    io.WriteCloser // from the first command until Heal ends
+	opened bool
 
-	mu  sync.Mutex
-	bit bool
+	mu    sync.Mutex
+	bit   bool
+	lapse error // why the fault was not in force for a part of its time
 }
-
-// checkEvery is the interval between two checks whether the fault touched traffic.
-const checkEvery = 500 * time.Millisecond
 
 // Patience implements faults.Slow. Heal may run two commands, and wait for one of Inject or of the watch.
 func (f *Fault) Patience() time.Duration { return 3*f.base.Timeout + 2*time.Second }
@@ -69,7 +66,12 @@ func (f *Fault) Inject(ctx context.Context) error {
 	if err := f.run(ctx, f.config.Exec); err != nil {
 		return err // it is unknown whether the command did anything: Heal undoes it
 	}
-	f.watch()
+	f.setLapse(nil)
+	if f.config.Bites == nil {
+		f.setBit()
+		return nil
+	}
+	f.watch = f.startWatch()
 	return nil
 }
 
@@ -118,45 +120,6 @@ func (f *Fault) writeOutput(c command, output []byte, err error) {
 	fmt.Fprintf(f.out, "$ %s\n%s\n# %s\n", c, output, result)
 }
 
-// watch checks repeatedly whether the fault touched traffic, until it did.
-func (f *Fault) watch() {
-	if f.config.Bites == nil {
-		f.setBit()
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	f.stop = cancel
-	f.watched.Go(func() {
-		tick := time.NewTicker(checkEvery)
-		defer tick.Stop()
-		for !f.checkBites(ctx) {
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-}
-
-// checkBites checks once whether the fault touched traffic. It returns true when no further check is needed.
-func (f *Fault) checkBites(ctx context.Context) bool {
-	if f.Bite().Bit {
-		return true
-	}
-	if f.run(ctx, f.config.Bites) != nil {
-		return false
-	}
-	f.setBit()
-	return true
-}
-
-func (f *Fault) setBit() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.bit = true
-}
-
 // Heal implements faults.Fault. If undo fails it stays due, in the journal too.
 func (f *Fault) Heal(ctx context.Context) error {
 	if err := f.lock(ctx); err != nil {
@@ -166,11 +129,9 @@ func (f *Fault) Heal(ctx context.Context) error {
 	if !f.due {
 		return nil
 	}
-	if f.stop != nil {
-		f.stop()
-		f.watched.Wait() // the watch's command is killed
-		f.stop = nil
-		f.checkBites(ctx)
+	if f.watch != nil {
+		f.setLapse(f.watch.end(ctx))
+		f.watch = nil
 	}
 	if err := f.run(ctx, f.config.Undo); err != nil {
 		return fmt.Errorf("undo: %w", err)
@@ -216,6 +177,25 @@ func (f *Fault) Probe(ctx context.Context) error {
 		err = fmt.Errorf("leaked fault: probe: %w", err)
 	}
 	return errors.Join(err, f.closeOutput())
+}
+
+func (f *Fault) setBit() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.bit = true
+}
+
+func (f *Fault) setLapse(why error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lapse = why
+}
+
+// Lapse implements faults.Watched.
+func (f *Fault) Lapse() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lapse
 }
 
 // Bite implements faults.Fault. Traffic that met a command's work cannot be counted.

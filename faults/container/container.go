@@ -109,6 +109,7 @@ func (c *Container) Start(ctx context.Context) error {
 			return err
 		}
 	}
+	c.meter.follow() // also of one that an earlier run kept
 	if err := c.untilReady(ctx); err != nil {
 		return err
 	}
@@ -130,7 +131,6 @@ func (c *Container) launch(ctx context.Context) error {
 		return fmt.Errorf("start container %s: %w", c.spec.Name, err)
 	}
 	c.logs.follow()
-	c.meter.follow()
 	return nil
 }
 
@@ -243,12 +243,30 @@ func (c *Container) Close(ctx context.Context) error {
 	c.count.stop()
 	c.meter.close()
 	_, err := c.spec.Engine.ContainerRemove(ctx, c.spec.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-	if err := c.logs.close(ctx); err != nil {
+	if err := c.logs.close(ctx, false); err != nil {
 		return fmt.Errorf("keep the output of container %s: %w", c.spec.Name, err)
 	}
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("remove container %s: %w", c.spec.Name, err)
 	}
+	return nil
+}
+
+// Detach ends the reading of the container's output and of what it uses. The container stays.
+func (c *Container) Detach(ctx context.Context) error {
+	c.count.stop()
+	c.meter.close()
+	return c.logs.close(ctx, true)
+}
+
+// Adopt takes over a container that an earlier run kept: its output counts from now on. A paused container is resumed. It is
+// called before Start.
+func (c *Container) Adopt(ctx context.Context) error {
+	c.logs.since = time.Now()
+	if err := c.Resume(ctx); err != nil {
+		return err
+	}
+	c.logs.follow()
 	return nil
 }
 

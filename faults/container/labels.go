@@ -15,6 +15,10 @@ const (
 	LabelRun   = "wringer.run"   // the run's mark
 	LabelPart  = "wringer.part"  // the part's name
 	LabelImage = "wringer.image" // on images that a run built; they stay as a cache
+	// LabelConfig is on a run's own network: the hash of the configuration, by which a later run finds what was kept.
+	LabelConfig = "wringer.config"
+	// LabelLink with a link's name is on containers: the address on which the link listens.
+	LabelLink = "wringer.link."
 )
 
 // UndoKind is the kind of this package's entries in a journal.

@@ -22,6 +22,7 @@ type logs struct {
 	done   chan struct{} // closed when the reader of the last life ended; nil before the first
 	since  time.Time     // the end of the last reader
 	closed bool
+	stop   context.CancelFunc // of the last reader
 }
 
 // mostWords bounds the end of the output that is kept for errors.
@@ -46,16 +47,18 @@ func (l *logs) follow() {
 	if !l.since.IsZero() {
 		since = l.since.Format(time.RFC3339Nano)
 	}
-	l.done = done
+	ctx, stop := context.WithCancel(context.Background())
+	l.done, l.stop = done, stop
 	go func() {
 		defer close(done)
-		l.read(since)
+		defer stop()
+		l.read(ctx, since)
 	}()
 }
 
-func (l *logs) read(since string) {
+func (l *logs) read(ctx context.Context, since string) {
 	// The engine ends the stream when the container ends or is removed.
-	out, err := l.engine.ContainerLogs(context.Background(), l.id, client.ContainerLogsOptions{
+	out, err := l.engine.ContainerLogs(ctx, l.id, client.ContainerLogsOptions{
 		ShowStdout: true, ShowStderr: true, Follow: true, Since: since,
 	})
 	if err == nil {
@@ -110,11 +113,14 @@ func (l *logs) await(ctx context.Context, most time.Duration) {
 	}
 }
 
-// close waits for the reader, whose container was removed.
-func (l *logs) close(ctx context.Context) error {
+// close waits for the reader, whose container was removed. detached ends the reader of a container that stays.
+func (l *logs) close(ctx context.Context, detached bool) error {
 	l.mu.Lock()
 	done := l.done
 	l.closed = true
+	if detached && l.stop != nil {
+		l.stop()
+	}
 	l.mu.Unlock()
 	if done == nil {
 		return nil

@@ -130,7 +130,12 @@ func healsWhenInjectFailed(t *testing.T, r Rig) {
 }
 
 func healsBesideInject(t *testing.T, r Rig) {
-	for range 20 {
+	rounds := 20
+	if testing.Short() {
+		rounds = 5
+		t.Log("slow, left out by -short: 15 of 20 rounds")
+	}
+	for range rounds {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		var both sync.WaitGroup
 		both.Go(func() { _ = r.Fault.Inject(ctx) })

@@ -252,9 +252,9 @@ func (c *conn) answer(r *bufio.Reader, head []byte, answer *http.Response, e *pe
 	if e.fault != nil && e.fault.InForce() && final(answer) {
 		act = &e.fault.act
 	}
-	if act.Headers > 0 {
+	if due := arrived.Add(act.Headers); act.Headers > 0 && e.fault.Delays(c.Ends, due) {
 		c.changes(e)
-		e.fault.Wait(c.Ends, arrived.Add(act.Headers))
+		e.fault.Wait(c.Ends, due)
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -283,7 +283,7 @@ func final(answer *http.Response) bool {
 // delayBody makes a body wait until due, or until the fault or the connection ends. A body that begins later than due is
 // not delayed.
 func (c *conn) delayBody(r *bufio.Reader, e *pendingRequest, due time.Time) {
-	if _, err := r.Peek(1); err != nil || !time.Now().Before(due) || !e.fault.InForce() {
+	if _, err := r.Peek(1); err != nil || !e.fault.Delays(c.Ends, due) {
 		return
 	}
 	c.changes(e)

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"wringer/faults/faulttest"
 )
 
 // A client that has ended its writing side gets its answer through the layer, over a dial and an inlet; other protocols too.
@@ -52,6 +54,28 @@ func TestHalfCloseThroughTheLayer(t *testing.T) {
 			c.Close()
 		}
 	}
+}
+
+func TestHalfCloseOverTLS(t *testing.T) {
+	t.Run("dial", func(t *testing.T) {
+		r := newRig(t, "127.0.0.1:1")
+		faulttest.HalfCloseOverTLS(t, func(t *testing.T, address string) net.Conn {
+			c, err := r.link.Dial(t.Context(), "tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		})
+	})
+	t.Run("inlet", func(t *testing.T) {
+		faulttest.HalfCloseOverTLS(t, func(t *testing.T, address string) net.Conn {
+			c, err := net.Dial("tcp", newRig(t, address).address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		})
+	})
 }
 
 // A client of this process that closes its connection ends the target's too, also when the target would not end.

@@ -100,25 +100,26 @@ func (c *conn) request(r *bufio.Reader, h head) error {
 		if done, err := c.refuse(r, e, act, answered); done || err != nil {
 			return err
 		}
-	} else if act != nil {
-		c.meets(act, h.size)
-		if act.act.Drop == dropRequests {
-			e.lost = act
-			if answered {
-				act.Silences(c.Ends)
-				c.addExpected(e)
-			}
-			return copyBytes(io.Discard, r, h.size)
-		}
+	} else if act != nil && act.act.Drop == dropRequests {
+		return c.discard(r, e, act, answered)
+	} else {
 		e.drop = act
-	}
-	for _, f := range e.delays {
-		c.meets(f, h.size)
 	}
 	if answered {
 		c.addExpected(e)
 	}
 	return copyBytes(c.Target, r, h.size)
+}
+
+// discard drops a request.
+func (c *conn) discard(r *bufio.Reader, e *expected, f *Fault, answered bool) error {
+	c.meets(f, e.size)
+	if answered {
+		e.lost = f
+		f.Silences(c.Ends)
+		c.addExpected(e)
+	}
+	return copyBytes(io.Discard, r, e.size)
 }
 
 // findFaults finds the faults that act on the request. All delays apply; of the other faults only the first acts.
@@ -143,7 +144,7 @@ func (c *conn) awaitsAnswers() bool {
 	return len(c.queue) > 0
 }
 
-// meets counts a request of this connection for a fault.
+// meets counts a request of this connection for a fault that changed what became of it.
 func (c *conn) meets(f *Fault, size int) {
 	c.mu.Lock()
 	_, again := c.met[f]
@@ -221,15 +222,15 @@ func (c *conn) answers() error {
 // answer carries one answer, or what a fault makes of it.
 func (c *conn) answer(r *bufio.Reader, size int, correlation int32) error {
 	arrived := time.Now()
-	e, silenced := c.matchAnswer(correlation)
-	if silenced {
+	e, by := c.matchAnswer(correlation)
+	if by != nil {
+		if e != nil && e.drop == by {
+			c.meets(by, e.size)
+		}
 		return copyBytes(io.Discard, r, size)
 	}
 	if e != nil {
-		for _, f := range e.delays {
-			arrived = arrived.Add(f.act.Delay)
-			f.Wait(c.Ends, arrived)
-		}
+		c.delay(e, arrived)
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -238,6 +239,17 @@ func (c *conn) answer(r *bufio.Reader, size int, correlation int32) error {
 	}
 	c.removeAnswer(e)
 	return c.writeOurAnswers()
+}
+
+// delay makes an answer wait for the faults that delay it.
+func (c *conn) delay(e *expected, due time.Time) {
+	for _, f := range e.delays {
+		due = due.Add(f.act.Delay)
+		if f.Delays(c.Ends, due) {
+			c.meets(f, e.size)
+			f.Wait(c.Ends, due)
+		}
+	}
 }
 
 // removeAnswer removes a delivered answer from the queue. Until then our answers behind it wait.
@@ -249,32 +261,29 @@ func (c *conn) removeAnswer(e *expected) {
 	}
 }
 
-// matchAnswer finds the request of an answer. silenced says to drop the answer: a fault drops it, or drops an earlier
-// answer or request.
-func (c *conn) matchAnswer(correlation int32) (e *expected, silenced bool) {
+// matchAnswer finds the request of an answer. by is the fault that drops the answer, or an earlier answer or request; nil:
+// none does.
+func (c *conn) matchAnswer(correlation int32) (e *expected, by *Fault) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.silencedBy != nil {
-		return nil, true
-	}
+	before := c.queue
 	at := slices.IndexFunc(c.queue, func(e *expected) bool {
 		return e.correlation == correlation && e.lost == nil && e.ours == nil
 	})
-	if at < 0 {
-		return nil, slices.ContainsFunc(c.queue, func(e *expected) bool { return e.lost != nil })
+	if at >= 0 {
+		e, before = c.queue[at], c.queue[:at]
 	}
-	e = c.queue[at]
-	if slices.ContainsFunc(c.queue[:at], func(e *expected) bool { return e.lost != nil }) {
-		return e, true
+	if c.silencedBy != nil {
+		return e, c.silencedBy
 	}
-	if e.drop == nil {
-		return e, false
+	if lost := slices.IndexFunc(before, func(e *expected) bool { return e.lost != nil }); lost >= 0 {
+		return e, before[lost].lost
 	}
-	if e.drop.InForce() {
+	if e != nil && e.drop != nil && e.drop.InForce() {
 		c.silencedBy = e.drop
 		e.drop.Silences(c.Ends)
 	}
-	return e, c.silencedBy != nil
+	return e, c.silencedBy
 }
 
 // deliver writes an answer to the client, with the brokers' addresses replaced. c.writing is held.

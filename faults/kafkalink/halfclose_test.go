@@ -5,6 +5,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"wringer/faults/faulttest"
 )
 
 // A client that has ended its writing side gets what the target says after that: plain Kafka and bytes that are not.
@@ -44,4 +46,8 @@ func TestHalfCloseThroughTheLayer(t *testing.T) {
 		}
 		c.Close()
 	}
+}
+
+func TestHalfCloseOverTLS(t *testing.T) {
+	faulttest.HalfCloseOverTLS(t, func(t *testing.T, address string) net.Conn { return newRig(t, address).dial(t) })
 }

@@ -408,8 +408,8 @@ func TestOursWaitsForTheAnswerUnderWay(t *testing.T) {
 	defer client.Close()
 	c.addExpected(&expected{head: head{correlation: 1}})
 	c.addExpected(&expected{head: head{correlation: 2}, ours: []byte("ours")})
-	first, silenced := c.matchAnswer(1)
-	if first == nil || silenced {
+	first, by := c.matchAnswer(1)
+	if first == nil || by != nil {
 		t.Fatal("the first answer is not known")
 	}
 	if err := c.writeOurAnswers(); err != nil || len(c.queue) != 2 {

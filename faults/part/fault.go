@@ -229,6 +229,14 @@ func (f *Fault) Patience() time.Duration {
 	return 0
 }
 
+// Lapse implements faults.Watched: as the part has it.
+func (f *Fault) Lapse() error {
+	if w, ok := f.part.(faults.Watched); ok {
+		return w.Lapse()
+	}
+	return nil
+}
+
 // Bite implements faults.Fault. A part counts what it met as a whole, not by connections and bytes.
 func (f *Fault) Bite() faults.Bite {
 	f.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -173,6 +174,17 @@ func (c *child) end() string {
 	return c.err.Error()
 }
 
+// endedFirst says whether the child ended in another way than by SIGKILL: before it was killed. A daemon's end is not known.
+// Valid once the child has ended.
+func (c *child) endedFirst() bool {
+	var exit *exec.ExitError
+	if !errors.As(c.err, &exit) {
+		return c.err == nil
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signal() != syscall.SIGKILL
+}
+
 // kill kills the whole group, and descendants that left the group.
 func (c *child) kill() {
 	c.ending.Store(true)
@@ -229,6 +241,11 @@ func (c *child) stopAll() bool {
 		}
 	}
 	return still
+}
+
+// ranOn says whether something else let a frozen member go on.
+func (c *child) ranOn() bool {
+	return slices.ContainsFunc(c.family.members(), func(pid int) bool { return !stopped(pid) })
 }
 
 func (c *child) thaw() {

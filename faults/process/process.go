@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -56,6 +55,7 @@ type Process struct {
 	child       *child  // the last one started
 	deaths      []Death // of earlier lives
 	frozen      bool
+	ranOn       bool // something else let the frozen process go on, since the last Lapse
 	down        bool // killed or ended by a fault
 	limit       *procfs.FileLimit
 	met         int64 // by faults that have ended
@@ -243,6 +243,9 @@ func (p *Process) end(ctx context.Context, atOnce bool) error {
 	case <-ctx.Done():
 		return fmt.Errorf("process %s does not end: %w", p.spec.Name, ctx.Err())
 	}
+	if atOnce && c.endedFirst() {
+		return fmt.Errorf("process %s ended by itself before it was killed: %s", p.spec.Name, c.end())
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.down, p.frozen, p.limit = true, false, nil
@@ -320,13 +323,14 @@ func (p *Process) Resume(ctx context.Context) error {
 		_, err := p.alive()
 		return err
 	}
-	waiting := 0
+	waiting, ranOn := 0, c.ranOn()
 	if due {
 		waiting = c.sockets().waiting
 	}
 	c.thaw()
 	p.mu.Lock()
 	p.frozen = false
+	p.ranOn = p.ranOn || ranOn
 	p.met += int64(waiting)
 	if due {
 		p.socketsRead = time.Now()
@@ -334,6 +338,18 @@ func (p *Process) Resume(ctx context.Context) error {
 	p.mu.Unlock()
 	_, err := p.alive()
 	return err
+}
+
+// Lapse implements faults.Watched. It forgets what it tells.
+func (p *Process) Lapse() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ranOn := p.ranOn
+	p.ranOn = false
+	if !ranOn {
+		return nil
+	}
+	return fmt.Errorf("was not in force to its end: something else let process %s go on (SIGCONT); let nothing else do so during a run", p.spec.Name)
 }
 
 // Met implements faults.Part. It counts connections: cut by a kill, refused since, with unread bytes during a pause, or
@@ -360,42 +376,6 @@ func (p *Process) Vars() map[string]string {
 		return nil
 	}
 	return map[string]string{"pid": fmt.Sprint(p.child.pid())}
-}
-
-// Ended says how the process ended by itself; empty otherwise.
-func (p *Process) Ended() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.endedByItself() {
-		return ""
-	}
-	return p.death().Text
-}
-
-// endedByItself says so of the last life, under mu.
-func (p *Process) endedByItself() bool { return p.child != nil && !p.down && p.child.hasEnded() }
-
-// Death is an end that nothing asked for.
-type Death struct {
-	Text string // "process web ended by itself: exit status 3; its last words: ..."
-	At   time.Time
-}
-
-// death is the end of the last life, under mu.
-func (p *Process) death() Death {
-	c := p.child
-	return Death{fmt.Sprintf("process %s ended by itself: %s%s", p.spec.Name, c.end(), c.quoteTail()), c.ended}
-}
-
-// Deaths are the ends that nothing asked for, of all lives so far.
-func (p *Process) Deaths() []Death {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := slices.Clone(p.deaths)
-	if p.endedByItself() {
-		all = append(all, p.death())
-	}
-	return all
 }
 
 // Close ends the process gracefully. If ctx or its grace ends first, the process and its descendants are killed.

@@ -152,6 +152,17 @@ func (f *Force) InForce() bool {
 	return f.over != nil
 }
 
+// Delays reports whether something that comes on a connection now waits for the fault until due: the fault is in force, the
+// connection has not ended, and due is to come.
+func (f *Force) Delays(e *Ends, due time.Time) bool {
+	select {
+	case <-e.ended:
+		return false
+	default:
+		return f.InForce() && time.Now().Before(due)
+	}
+}
+
 // Wait blocks until a time, until the fault is out of force, or until the connection has ended.
 func (f *Force) Wait(e *Ends, due time.Time) {
 	f.mu.Lock()

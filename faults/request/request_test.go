@@ -120,6 +120,24 @@ func TestWait(t *testing.T) {
 	})
 }
 
+func TestDelays(t *testing.T) {
+	f, e := &Force{}, ends(t)
+	later := time.Now().Add(time.Hour)
+	delays := func(what string, due time.Time, want bool) {
+		t.Helper()
+		if got := f.Delays(e, due); got != want {
+			t.Errorf("%s: %t", what, got)
+		}
+	}
+	delays("out of force", later, false)
+	_ = f.Begin(joined)
+	delays("in force", later, true)
+	delays("due already", time.Now(), false)
+	e.End(nil)
+	delays("on an ended connection", later, false)
+	f.End(func() {})
+}
+
 func TestBite(t *testing.T) {
 	f := &Force{}
 	if f.Bite().Bit {

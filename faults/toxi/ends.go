@@ -119,7 +119,7 @@ func (s sink) Write(p []byte) (int, error) {
 	s.lane.bypass.left.Add(int64(n))
 	if err != nil {
 		// The reader of the bytes has closed. Its kernel would answer with a reset, so the link resets too.
-		s.lane.flow.abort()
+		s.lane.flow.readerEnded(s.lane.direction)
 	}
 	return n, err
 }

@@ -22,7 +22,7 @@ type Fault struct {
 	seed   uint64
 	lasts  time.Duration
 	spread *spread
-	tap    func(address string) bool // nil: the fault is not a tap
+	tap    *tap // nil: the fault is not a tap
 	aim    *faults.Aim
 
 	mu       sync.Mutex // held during Inject and Heal

@@ -32,8 +32,9 @@ type flow struct {
 	ending sync.Once
 	ended  chan struct{} // closed once both ends are; bytes still in the lanes are lost
 
-	mu  sync.Mutex
-	met map[*Fault]directions
+	mu   sync.Mutex
+	met  map[*Fault]directions
+	seen map[*activeFault]*seen // what taps saw
 }
 
 // directions are the directions in which a fault acted on a connection, one bit for each.

@@ -12,6 +12,7 @@ import (
 	"wringer/drivers"
 	"wringer/drivers/witness"
 	"wringer/faults"
+	"wringer/faults/faulttest"
 )
 
 // answerAtTheEnd is a target that answers once its client has ended its writing side.
@@ -83,6 +84,27 @@ func TestHalfCloseByTheClient(t *testing.T) {
 			}
 		})
 	}
+	l.empty(t.Context())
+}
+
+// The same over TLS, also with a fault in force.
+func TestHalfCloseOverTLS(t *testing.T) {
+	l := newLink(t)
+	ways := map[string]func(t *testing.T, address string) net.Conn{
+		"dial":  func(t *testing.T, address string) net.Conn { return dial(t, l, address) },
+		"inlet": func(t *testing.T, address string) net.Conn { return knock(t, listen(t, l, address)) },
+	}
+	for name, open := range ways {
+		t.Run(name, func(t *testing.T) { faulttest.HalfCloseOverTLS(t, open) })
+	}
+	f := inject(t, l, Config{SlowClose: 20 * ms, Direction: Both})
+	for name, open := range ways {
+		t.Run(name+", slow_close", func(t *testing.T) { faulttest.HalfCloseOverTLS(t, open) })
+	}
+	if b := f.Bite(); b.FromTarget.Connections != 4 {
+		t.Errorf("bite %+v", b)
+	}
+	heal(t, f)
 	l.empty(t.Context())
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/Shopify/toxiproxy/v2/stream"
 	"github.com/Shopify/toxiproxy/v2/toxics"
+
+	"wringer/faults"
 )
 
 const toxicType = "wringer"
@@ -215,6 +217,7 @@ func (l *lane) take(c *stream.StreamChunk, r *laneRules) {
 		l.flow.abort()
 		return
 	}
+	l.flow.shows(r.taps, l.direction, faults.PassedPiece, len(c.Data))
 	l.flow.charge(r.meets, l.direction, len(c.Data))
 	late, delayed := l.delay(r, c.Timestamp)
 	l.flow.charge(delayed, l.direction, len(c.Data))
@@ -231,6 +234,7 @@ func (l *lane) finished(r *laneRules) {
 	if l.flow.over() {
 		return
 	}
+	l.flow.shows(r.taps, l.direction, faults.PassedEnd, 0)
 	l.flow.charge(r.cutBy, l.direction, 0)
 }
 

@@ -24,9 +24,9 @@ type laneRules struct {
 
 	connectDelay time.Duration
 
-	// Which faults count traffic: meets counts every byte read; cutBy also the bytes already queued; the others, and delays
+	// Which faults count traffic: taps look at all of it; meets counts every byte read; cutBy also the bytes already queued; the others, and delays
 	// that may be 0, only the bytes they affected.
-	meets, cutBy, pacedBy, lossBy, closeDelayBy, resetBy, connectBy []*activeFault
+	taps, meets, cutBy, pacedBy, lossBy, closeDelayBy, resetBy, connectBy []*activeFault
 }
 
 // rule is one kind of an active fault, such as its latency or its loss.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2/stream"
+
+	"wringer/drivers/drivertest/tier"
 )
 
 // bench runs one lane between two channels, in virtual time and without a network.
@@ -236,7 +238,7 @@ func TestLaneBandwidthIsShared(t *testing.T) {
 // TestLaneNeverDeliversPastAHole switches at random. The output is always a prefix of the input, and all of it if
 // nothing was dropped.
 func TestLaneNeverDeliversPastAHole(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(tier.Rounds(t, 300, 40)) {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
 			l := bareLink()

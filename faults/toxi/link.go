@@ -98,7 +98,6 @@ func (l *Link) connect(ctx context.Context, network, address string, dial faults
 	if err := l.admit(ctx, f); err != nil {
 		return nil, refused(err)
 	}
-	f.charge(l.active.Load().taps(f), toTarget, 0) // a connection that the target refuses counts too
 	far, err := l.reach(ctx, f, func(ctx context.Context) (net.Conn, error) { return dial(ctx, network, address) })
 	if err != nil {
 		return nil, err
@@ -116,7 +115,11 @@ func (l *Link) reach(ctx context.Context, f *flow, dial func(context.Context) (n
 		void, _ := net.Pipe()
 		return void, nil
 	}
-	return dial(ctx)
+	far, err := dial(ctx)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		f.shows(l.active.Load().taps(f), toTarget, faults.PassedRefusal, 0)
+	}
+	return far, err
 }
 
 // joinClient makes a client connection and joins it to far. It closes far on an error.

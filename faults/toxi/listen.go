@@ -114,7 +114,6 @@ func (l *Link) adopt(ctx context.Context, c net.Conn, address string, free func(
 	if err := l.admit(ctx, f); err != nil {
 		return err
 	}
-	f.charge(l.active.Load().taps(f), toTarget, 0)
 	far, err := l.reach(ctx, f, func(ctx context.Context) (net.Conn, error) {
 		return l.mesh.dial(ctx, "tcp", address)
 	})

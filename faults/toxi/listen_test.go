@@ -300,38 +300,6 @@ func TestLayerLiesOverDialsAndInlets(t *testing.T) {
 	l.empty(t.Context())
 }
 
-// A tap counts the traffic of an inlet and the connections that the target refused, for the address that it looks
-// for.
-func TestTapOnAnInlet(t *testing.T) {
-	u, l := serve(t, echo), newLink(t)
-	gone := serve(t, echo)
-	gone.Close()
-	tap := func(address string) faults.Fault {
-		f := l.Tap(func(a string) bool { return a == address })
-		if err := f.Inject(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		return f
-	}
-	right, wrong, refused := tap(u.address()), tap("127.0.0.1:1"), tap(gone.address())
-	if err := say(knock(t, listen(t, l, u.address())), "hello"); err != nil {
-		t.Fatal(err)
-	}
-	if c, err := net.Dial("tcp", listen(t, l, gone.address())); err == nil {
-		_, _ = c.Read(make([]byte, 1))
-		c.Close()
-	}
-	if b := right.Bite(); b.Connections != 1 || b.ToTarget.Bytes != 5 || b.FromTarget.Bytes != 5 {
-		t.Errorf("the right address: %+v", b)
-	}
-	if b := wrong.Bite(); b.Bit {
-		t.Errorf("another address: %+v", b)
-	}
-	if b := refused.Bite(); b.Connections != 1 || b.Bytes != 0 {
-		t.Errorf("one that refuses: %+v", b)
-	}
-}
-
 // The mesh's own dial makes every connection to a target, within the bounds of a run.
 func TestMeshDials(t *testing.T) {
 	u := serve(t, echo)

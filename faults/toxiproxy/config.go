@@ -19,7 +19,7 @@ import (
 type Config struct {
 	Server     string         `yaml:"toxiproxy" jsonschema:"required" jsonschema_description:"The API of the running server: http://host:8474."`
 	Proxy      string         `yaml:"proxy" jsonschema:"required" jsonschema_description:"The name of a proxy that is defined there."`
-	Through    string         `yaml:"through" jsonschema:"required" jsonschema_description:"The stream whose connections go to the proxy. The traffic on its connections to the proxy's port shows whether the fault had an effect."`
+	Through    string         `yaml:"through" jsonschema:"required" jsonschema_description:"The stream whose connections go to the proxy. What passes on its connections to the proxy's port shows what the fault changed."`
 	Toxic      string         `yaml:"toxic" jsonschema_description:"The type of a toxic of the server: latency, bandwidth, slow_close, timeout, reset_peer, slicer, limit_data."`
 	Attributes map[string]any `yaml:"attributes" jsonschema_description:"The toxic's attributes: {latency: 80, jitter: 20}, in the server's units."`
 	Stream     string         `yaml:"stream" jsonschema:"enum=upstream,enum=downstream" jsonschema_description:"Where the toxic applies: to the target (upstream) or from it. Default downstream."`
@@ -110,5 +110,7 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	if c.Down && !p.Enabled {
 		return nil, fmt.Errorf("proxy %s of %s is down already: start it, or remove the fault", c.Proxy, c.Server)
 	}
-	return &Fault{config: *c, server: s, toxic: toxicName(), tap: tapped.Tap(p.listens), journal: env.Journal}, nil
+	f := &Fault{config: *c, server: s, toxic: toxicName(), journal: env.Journal}
+	f.tap = tapped.Tap(p.listens, f.evidence.counts)
+	return f, nil
 }

@@ -20,6 +20,8 @@ type Fault struct {
 	tap     faults.Fault
 	journal *faults.Journal
 
+	evidence evidence
+
 	mu    sync.Mutex
 	made  bool         // the server was asked for a change, and the change is not known to be undone
 	noted func() error // records in the journal that the change was undone
@@ -94,14 +96,23 @@ func (f *Fault) Inject(ctx context.Context) error {
 		return err
 	}
 	f.made, f.noted = true, noted
-	if err := f.tap.Inject(ctx); err != nil {
-		return err
+	if f.config.Down { // the proxy ends its connections at once
+		f.evidence.rule.Store(down)
+		if err := f.tap.Inject(ctx); err != nil {
+			return err
+		}
 	}
 	if err := f.apply(ctx); err != nil {
 		return err
 	}
-	f.watch, err = f.startWatch(ctx)
-	return err
+	if f.watch, err = f.startWatch(ctx); err != nil {
+		return err
+	}
+	if !f.config.Down {
+		f.evidence.rule.Store(f.watch.mine(f.watch.want).rule())
+	}
+	f.watch.begin(ctx)
+	return f.tap.Inject(ctx)
 }
 
 func (f *Fault) apply(ctx context.Context) error {
@@ -158,6 +169,6 @@ func (f *Fault) Probe(ctx context.Context) error {
 	return f.tap.Probe(ctx)
 }
 
-// Bite implements faults.Fault. It counts the bytes on the stream's connections to the proxy's port while the fault
-// was in force, and the attempts to connect.
-func (f *Fault) Bite() faults.Bite { return f.tap.Bite() }
+// Bite implements faults.Fault. It counts, on the stream's connections to the proxy's port, what the fault changed while it was
+// in force.
+func (f *Fault) Bite() faults.Bite { return f.evidence.bite(f.tap.Bite()) }

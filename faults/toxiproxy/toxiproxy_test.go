@@ -212,12 +212,6 @@ func TestEveryToxicOfTheServer(t *testing.T) {
 		if err != nil || len(p.Toxics) != 1 || p.Toxics[0].Type != kind || p.Toxics[0].Stream != "downstream" {
 			t.Errorf("%s: the server has %+v, %v", kind, p, err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		_ = r.meet(ctx) // some toxics break the request
-		cancel()
-		if !f.Bite().Bit {
-			t.Errorf("%s: nothing met it", kind)
-		}
 		if err := errors.Join(f.Heal(t.Context()), f.Probe(t.Context()), r.meet(t.Context())); err != nil {
 			t.Errorf("%s: %v", kind, err)
 		}

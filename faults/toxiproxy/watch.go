@@ -41,9 +41,13 @@ func (f *Fault) startWatch(ctx context.Context) (*watch, error) {
 	if err := w.inForce(p); err != nil {
 		return nil, err
 	}
+	return w, nil
+}
+
+// begin looks again and again, from now on.
+func (w *watch) begin(ctx context.Context) {
 	ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
 	w.ended.Go(func() { w.run(ctx) })
-	return w, nil
 }
 
 func (w *watch) run(ctx context.Context) {
@@ -97,17 +101,25 @@ func (w *watch) inForce(p *proxy) error {
 		}
 		return nil
 	}
-	mine := func(t toxic) bool { return t.Name == f.toxic }
-	at, before := slices.IndexFunc(p.Toxics, mine), slices.IndexFunc(w.want.Toxics, mine)
+	now, before := w.mine(p), w.mine(w.want)
 	switch {
-	case at < 0 || before < 0:
+	case now == nil || before == nil:
 		return fmt.Errorf("proxy %s of %s has no toxic %s", p.Name, f.server, f.toxic)
 	case p.Listen != w.want.Listen:
 		return fmt.Errorf("proxy %s of %s listens on %s, not on %s", p.Name, f.server, p.Listen, w.want.Listen)
-	case !reflect.DeepEqual(p.Toxics[at], w.want.Toxics[before]):
+	case !reflect.DeepEqual(now, before):
 		return fmt.Errorf("toxic %s of proxy %s of %s was changed", f.toxic, p.Name, f.server)
 	}
 	return nil
+}
+
+// mine is the fault's own toxic of a proxy; nil: it has none.
+func (w *watch) mine(p *proxy) *toxic {
+	at := slices.IndexFunc(p.Toxics, func(t toxic) bool { return t.Name == w.fault.toxic })
+	if at < 0 {
+		return nil
+	}
+	return &p.Toxics[at]
 }
 
 // end looks once more, and ends the watch. It returns for how long the fault was not in force, nil: never.

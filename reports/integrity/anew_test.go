@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest/tier"
 	"wringer/reports"
 )
 
 // A log is cut back or made anew, and the source reads again what it holds. The account is that of a ledger which only saw
 // what the log holds at last; of acks that named places used twice nothing is known.
 func TestAnew(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(tier.Rounds(t, 200, 20)) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		config := Config{Stream: "orders", Identity: us, Windows: windows, WindowAt: windowAt, Order: Sequential, Mode: Log,
 			KeyOf: func(seq uint64) uint64 { return seq % 5 }}

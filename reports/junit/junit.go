@@ -155,7 +155,7 @@ func (s *suite) fault(f *reports.Fault) {
 		why = append(why, "it was not injected")
 	}
 	if !f.Bit && !f.NotInjected {
-		why = append(why, "it touched no traffic: no byte, connection or request met it")
+		why = append(why, "it "+f.NotTouched())
 	}
 	if !f.Healed && (!f.NotInjected || f.Error != "") {
 		why = append(why, "it was not seen healed")

@@ -41,7 +41,7 @@ func faultRow(f *reports.Fault) Row {
 	if !f.Bit || !f.Healed || f.Error != "" {
 		r.Verdict = reports.Inconclusive
 	}
-	touched, healed := did(f.Bit, touched(f), touchedNothing), did(f.Healed, "healed", "not healed")
+	touched, healed := did(f.Bit, touched(f), untouched(f)), did(f.Healed, "healed", "not healed")
 	if f.NotInjected {
 		touched, healed = Cell{Text: "not injected", State: Doubt}, Cell{Text: "nothing to heal"}
 		if f.Error != "" {
@@ -64,7 +64,13 @@ func did(yes bool, done, not string) Cell {
 	return Cell{Text: not, State: Doubt}
 }
 
-const touchedNothing = "no traffic"
+// untouched is the cell of a fault that touched no traffic, or of which that is not known.
+func untouched(f *reports.Fault) string {
+	if f.Unmeasured != "" {
+		return reports.NotMeasured
+	}
+	return "no traffic"
+}
 
 // touched describes how much traffic the fault met.
 func touched(f *reports.Fault) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ func (p *prepared) addressFor(ctx context.Context, ports []uint16) (string, erro
 			return host, nil
 		}
 	}
-	gateway, err := p.addNetwork(ctx, fmt.Sprintf("%s-%d", p.network, len(p.held)))
+	gateway, err := p.addNetwork(ctx, fmt.Sprintf("%s-%d", p.network, len(p.held)), nil)
 	if err != nil {
 		return "", err
 	}
@@ -51,15 +52,23 @@ func (p *prepared) addressFor(ctx context.Context, ports []uint16) (string, erro
 	return gateway.String(), nil
 }
 
-// addNetwork makes a network of the run, and returns its gateway.
-func (p *prepared) addNetwork(ctx context.Context, name string) (gateway netip.Addr, err error) {
-	made, err := p.createNetwork(ctx, name, client.NetworkCreateOptions{
-		Driver: "bridge", Labels: map[string]string{container.LabelRun: p.run},
-	})
-	if err != nil {
-		return gateway, fmt.Errorf("make the network %s: %w", name, err)
+// addNetwork makes a network of the run, or finds the one that an earlier run kept, and returns its gateway.
+func (p *prepared) addNetwork(ctx context.Context, name string, labels map[string]string) (gateway netip.Addr, err error) {
+	if p.adopted == nil {
+		all := maps.Clone(labels)
+		if all == nil {
+			all = make(map[string]string)
+		}
+		all[container.LabelRun] = p.run
+		if _, err := p.createNetwork(ctx, name, client.NetworkCreateOptions{Driver: "bridge", Labels: all}); err != nil {
+			return gateway, fmt.Errorf("make the network %s: %w", name, err)
+		}
 	}
-	for _, c := range made.IPAM.Config {
+	seen, err := p.engine.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
+	if err != nil {
+		return gateway, fmt.Errorf("find the network %s: %w", name, err)
+	}
+	for _, c := range seen.Network.IPAM.Config {
 		if c.Gateway.Is4() {
 			gateway = c.Gateway
 		}

@@ -36,6 +36,9 @@ func (p *prepared) networks(ctx context.Context, project *types.Project) (map[st
 			continue
 		}
 		names[n] = p.network + "-" + n
+		if p.adopted != nil {
+			continue
+		}
 		options := client.NetworkCreateOptions{
 			Driver: cmp.Or(config.Driver, "bridge"), Options: config.DriverOpts, Internal: config.Internal, EnableIPv6: config.EnableIPv6,
 			Labels: map[string]string{container.LabelRun: p.run},

@@ -26,6 +26,9 @@ func (p *prepared) create(ctx context.Context, s *Service, ports map[uint16]uint
 		request.NetworkAliases = map[string][]string{p.network: append([]string{s.Name}, s.Aliases...)}
 	}
 	request.Networks = slices.Sorted(maps.Keys(request.NetworkAliases))
+	for link, address := range p.linked {
+		request.Labels[container.LabelLink+link] = address
+	}
 	for _, f := range s.Files {
 		request.Files = append(request.Files, testcontainers.ContainerFile{
 			HostFilePath: f.Source, Reader: f.Text, ContainerFilePath: f.Path, FileMode: f.Mode,
@@ -53,8 +56,12 @@ func (p *prepared) create(ctx context.Context, s *Service, ports map[uint16]uint
 	if err != nil {
 		return "", false, err
 	}
-	check := inspected.Container.Config.Healthcheck
-	return made.GetContainerID(), check != nil && len(check.Test) > 0 && check.Test[0] != "NONE", nil
+	return made.GetContainerID(), checked(inspected.Container.Config.Healthcheck), nil
+}
+
+// checked says that there is a health check.
+func checked(check *moby.HealthConfig) bool {
+	return check != nil && len(check.Test) > 0 && check.Test[0] != "NONE"
 }
 
 // settle sets what the library has no words for.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -28,11 +27,13 @@ func (p *prepared) images(ctx context.Context, services []Service, env scenarios
 		s := &services[i]
 		switch {
 		case s.Build != nil:
-			jobs.Go(func() error { return p.build(ctx, s) })
+			jobs.Go(func() error {
+				return env.Timed("build", s.Name, func() error { return p.build(ctx, s) })
+			})
 		case !pulled[s.Image]:
 			pulled[s.Image] = true
 			jobs.Go(func() error {
-				if err := p.pull(ctx, s.Image); err != nil {
+				if err := p.pull(ctx, s.Image, env); err != nil {
 					return fmt.Errorf("image %s of container %s: %w", s.Image, s.Name, err)
 				}
 				return nil
@@ -43,7 +44,7 @@ func (p *prepared) images(ctx context.Context, services []Service, env scenarios
 }
 
 // pull pulls an image that the engine does not have.
-func (p *prepared) pull(ctx context.Context, image string) error {
+func (p *prepared) pull(ctx context.Context, image string, env scenarios.TargetEnv) error {
 	_, err := p.engine.ImageInspect(ctx, image)
 	if err == nil || !errdefs.IsNotFound(err) {
 		return err
@@ -55,13 +56,42 @@ func (p *prepared) pull(ctx context.Context, image string) error {
 			return err
 		}
 	}
-	pulling, err := p.engine.ImagePull(ctx, image, options)
-	if err == nil {
-		err = pulling.Wait(ctx)
-		err = errors.Join(err, pulling.Close())
-	}
+	err = env.Timed("pull", image, func() error {
+		pulling, err := p.engine.ImagePull(ctx, image, options)
+		if err != nil {
+			return err
+		}
+		return watchPull(ctx, image, pulling, env)
+	})
 	if err != nil {
 		return fmt.Errorf("the engine does not have it, and it cannot be pulled: %w; build or load it, or log in to its registry", err)
+	}
+	return nil
+}
+
+// watchPull reports the bytes of all layers, and returns the error that the engine tells.
+func watchPull(ctx context.Context, image string, pulling client.ImagePullResponse, env scenarios.TargetEnv) error {
+	defer pulling.Close()
+	type layer struct{ done, total int64 }
+	layers := make(map[string]layer)
+	for m, err := range pulling.JSONMessages(ctx) {
+		switch {
+		case err != nil:
+			return err
+		case m.Error != nil:
+			return m.Error
+		case m.Status == "Downloading" && m.Progress != nil:
+			layers[m.ID] = layer{m.Progress.Current, m.Progress.Total}
+		case m.Status == "Download complete":
+			layers[m.ID] = layer{layers[m.ID].total, layers[m.ID].total}
+		default:
+			continue
+		}
+		step := scenarios.StartStep{What: image, Verb: "pull"}
+		for _, l := range layers {
+			step.Done, step.Total = step.Done+l.done, step.Total+l.total
+		}
+		env.Report(step)
 	}
 	return nil
 }
@@ -81,8 +111,24 @@ func (p *prepared) build(ctx context.Context, s *Service) error {
 	if err != nil {
 		return fmt.Errorf("build container %s from %s: %w%s", s.Name, s.Build.Context, err, lastLines(said.String()))
 	}
-	s.Image = image
-	return nil
+	s.Image, err = p.retag(ctx, "wringer-built/"+s.Name, image)
+	return err
+}
+
+// retag names an image by what it holds in place of the run that built it: the same image has one name, however many runs build
+// it.
+func (p *prepared) retag(ctx context.Context, repository, image string) (string, error) {
+	inspected, err := p.engine.ImageInspect(ctx, image)
+	if err != nil {
+		return "", err
+	}
+	_, digest, _ := strings.Cut(inspected.ID, ":")
+	name := repository + ":" + digest[:min(12, len(digest))]
+	if _, err := p.engine.ImageTag(ctx, client.ImageTagOptions{Source: inspected.ID, Target: name}); err != nil {
+		return "", err
+	}
+	_, err = p.engine.ImageRemove(ctx, image, client.ImageRemoveOptions{})
+	return name, err
 }
 
 // lastLines are the last lines of a build's output, for an error.

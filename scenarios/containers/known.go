@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // The ports of the systems that the package knows.
@@ -28,7 +29,7 @@ type Postgres struct {
 	Database string   `yaml:"database" jsonschema_description:"The database that is made. Default test."`
 	User     string   `yaml:"user" jsonschema_description:"Its owner. Default test."`
 	Password string   `yaml:"password" jsonschema_description:"The owner's password. Default test."`
-	Init     []string `yaml:"init" jsonschema_description:"Files .sql and .sh that the first start runs in this order, relative to the scenario."`
+	Init     []string `yaml:"init" path:"file" jsonschema_description:"Files .sql and .sh that the first start runs in this order, relative to the scenario."`
 }
 
 // RabbitMQ is a cluster of RabbitMQ nodes, configured by the variables of the image rabbitmq.
@@ -38,6 +39,9 @@ type RabbitMQ struct {
 	User     string `yaml:"user" jsonschema_description:"Default test."`
 	Password string `yaml:"password" jsonschema_description:"Default test."`
 }
+
+// slowStart is the time that brokers and databases get to become ready, on a busy machine too.
+const slowStart = 3 * time.Minute
 
 const (
 	maxNodes = 9
@@ -89,17 +93,17 @@ const (
 func (e *Entry) know(n string, i int, s *Service) {
 	switch {
 	case e.Kafka != nil:
-		s.Image = cmp.Or(e.Kafka.Image, "apache/kafka:4.1.0")
+		s.Image, s.Within = cmp.Or(e.Kafka.Image, "apache/kafka:4.1.0"), cmp.Or(s.Within, slowStart)
 		s.Env, s.Through = e.kafkaEnv(n, i), map[uint16]uint16{kafkaPort: kafkaHostPort}
 	case e.Postgres != nil:
 		p := e.Postgres
-		s.Image = cmp.Or(p.Image, "postgres:17")
+		s.Image, s.Within = cmp.Or(p.Image, "postgres:17"), cmp.Or(s.Within, slowStart)
 		s.Env = map[string]string{
 			"POSTGRES_DB": p.database(), "POSTGRES_USER": cmp.Or(p.User, known), "POSTGRES_PASSWORD": cmp.Or(p.Password, known),
 		}
 	case e.RabbitMQ != nil:
 		r := e.RabbitMQ
-		s.Image = cmp.Or(r.Image, "rabbitmq:4-management")
+		s.Image, s.Within = cmp.Or(r.Image, "rabbitmq:4-management"), cmp.Or(s.Within, slowStart)
 		s.Env = map[string]string{"RABBITMQ_DEFAULT_USER": cmp.Or(r.User, known), "RABBITMQ_DEFAULT_PASS": cmp.Or(r.Password, known)}
 	}
 }
@@ -163,7 +167,7 @@ func (e *Entry) knownVars(n string, at view) map[string]string {
 }
 
 // settle sets what depends on the addresses: what the brokers tell their clients, and the files of a first start.
-func (e *Entry) settle(s *Service, files string, outside view) {
+func (e *Entry) settle(n string, s *Service, files string, outside view) {
 	switch {
 	case e.Kafka != nil:
 		s.Env["KAFKA_ADVERTISED_LISTENERS"] = fmt.Sprintf("INSIDE://%s,OUTSIDE://%s", inside(s.Name, kafkaPort), outside(s.Name, kafkaPort))
@@ -172,5 +176,24 @@ func (e *Entry) settle(s *Service, files string, outside view) {
 			path := fmt.Sprintf("/docker-entrypoint-initdb.d/%03d-%s", i, filepath.Base(file))
 			s.Files = append(s.Files, File{Path: path, Mode: 0o755, Source: within(files, file)})
 		}
+	case e.RabbitMQ != nil:
+		s.Files = append(s.Files, e.rabbitFiles(n)...)
+	}
+}
+
+// rabbitFiles make the nodes of an entry one cluster: a secret that they share, and a list of them. A single node needs none.
+func (e *Entry) rabbitFiles(n string) []File {
+	parts := e.parts(n)
+	if len(parts) == 1 {
+		return nil
+	}
+	var config strings.Builder
+	config.WriteString("cluster_formation.peer_discovery_backend = classic_config\n")
+	for i, part := range parts {
+		fmt.Fprintf(&config, "cluster_formation.classic_config.nodes.%d = rabbit@%s\n", i+1, part)
+	}
+	return []File{
+		{Path: "/var/lib/rabbitmq/.erlang.cookie", Mode: 0o400, Text: strings.NewReader("wringer-test-cluster")},
+		{Path: "/etc/rabbitmq/conf.d/50-cluster.conf", Mode: 0o644, Text: strings.NewReader(config.String())},
 	}
 }

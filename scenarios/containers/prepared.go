@@ -26,22 +26,39 @@ type prepared struct {
 	local   bool         // the gateway is an address of this machine
 	done    func() error // notes in the journal that nothing is left
 	closed  bool
+	keep    bool            // everything stays up at the end
+	config  string          // its hash
+	stands  bool            // the target started
+	adopted map[string]kept // what an earlier run kept, by part; nil: nothing
 
+	linked  map[string]string // the links' addresses, by name
 	aliases []alias
 	held    map[string][]uint16 // ports that links listen on, by the address of this machine
 }
 
-// prepare connects to the engine and makes the run's network. With an error, nothing is left.
-func prepare(ctx context.Context, env scenarios.TargetEnv) (*prepared, error) {
+// prepare connects to the engine and makes the run's network, or finds the one that an earlier run of the same configuration
+// kept. With an error, nothing is left.
+func prepare(ctx context.Context, env scenarios.TargetEnv, config any) (*prepared, error) {
 	engine, err := container.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{engine: engine, run: env.Run, network: "wringer-" + env.Run}
-	what := fmt.Sprintf("containers, networks and volumes of run %s", env.Run)
-	p.done, err = env.Journal.Due(container.UndoKind, what, container.Leftover{Run: env.Run, Endpoint: engine.Endpoint})
+	p := &prepared{engine: engine, run: env.Run, network: "wringer-" + env.Run, keep: env.Keep}
+	if p.config, err = hash(env.Files, config); err != nil {
+		return nil, errors.Join(err, engine.Close())
+	}
+	if env.Reuse {
+		if err := p.adopt(ctx); err != nil {
+			return nil, errors.Join(err, engine.Close())
+		}
+	}
+	what := fmt.Sprintf("containers, networks and volumes of run %s", p.run)
+	p.done, err = env.Journal.Due(container.UndoKind, what, container.Leftover{Run: p.run, Endpoint: engine.Endpoint})
 	if err != nil {
 		return nil, errors.Join(err, engine.Close())
+	}
+	if p.adopted != nil {
+		return p, nil
 	}
 	if err := p.makeNetwork(ctx); err != nil {
 		return nil, errors.Join(err, p.Close(context.WithoutCancel(ctx)))
@@ -50,17 +67,23 @@ func prepare(ctx context.Context, env scenarios.TargetEnv) (*prepared, error) {
 }
 
 func (p *prepared) makeNetwork(ctx context.Context) (err error) {
-	p.gateway, err = p.addNetwork(ctx, p.network)
+	p.gateway, err = p.addNetwork(ctx, p.network, map[string]string{container.LabelConfig: p.config})
 	p.local = p.gateway.IsValid() && container.OnThisMachine(p.gateway)
 	return err
 }
 
-// LinkHost implements scenarios.Prepared: the network's gateway, and there alone; empty where this machine does not have it.
-func (p *prepared) LinkHost() string {
+// LinkAddress implements scenarios.Prepared: the network's gateway, and there alone; empty where this machine does not have it.
+// The containers of an earlier run know the address that the link had then.
+func (p *prepared) LinkAddress(link string) string {
+	for _, k := range p.adopted {
+		if address := k.links[link]; address != "" {
+			return address
+		}
+	}
 	if !p.local {
 		return ""
 	}
-	return p.gateway.String()
+	return net.JoinHostPort(p.gateway.String(), "0")
 }
 
 // host is the host on which published ports are reached.
@@ -79,12 +102,15 @@ func (p *prepared) publishOn() netip.Addr {
 	return netip.Addr{}
 }
 
-// Close removes the run's containers, networks and volumes. It is idempotent.
+// Close removes the run's containers, networks and volumes, unless they are kept. It is idempotent.
 func (p *prepared) Close(ctx context.Context) error {
 	if p.closed {
 		return nil
 	}
 	p.closed = true
+	if p.keep && p.stands || p.adopted != nil {
+		return p.engine.Close() // the journal's entry stays due: cleanup removes what was kept
+	}
 	err := p.engine.RemoveRun(ctx, p.run)
 	if err == nil && p.done != nil {
 		err = p.done()
@@ -103,7 +129,10 @@ type published map[string]map[uint16]uint16
 
 // publish chooses a port of the engine's machine for every port of the services. The numbers stay when a container is started
 // again.
-func publish(services []Service) (published, error) {
+func (p *prepared) publish(services []Service) (published, error) {
+	if p.adopted != nil {
+		return p.standing(services)
+	}
 	total := 0
 	for i := range services {
 		total += len(services[i].Ports)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ type target struct {
 
 // Prepare implements scenarios.Hosting.
 func (c *Config) Prepare(ctx context.Context, env scenarios.TargetEnv) (scenarios.Prepared, error) {
-	p, err := prepare(ctx, env)
+	p, err := prepare(ctx, env, c)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +55,7 @@ type preparedConfig struct {
 // Start implements scenarios.Prepared.
 func (p *preparedConfig) Start(ctx context.Context, env scenarios.TargetEnv) (scenarios.Target, error) {
 	services := p.config.services()
-	ports, err := publish(services)
+	ports, err := p.publish(services)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +72,7 @@ func (p *preparedConfig) Start(ctx context.Context, env scenarios.TargetEnv) (sc
 				if err := e.fill(s, env.Files, seen, outside); err != nil {
 					return nil, fmt.Errorf("container %s: %w", s.Name, err)
 				}
-				e.settle(s, env.Files, outside)
+				e.settle(n, s, env.Files, outside)
 				s.Hosts = append(s.Hosts, p.hosts(n)...)
 			}
 		}
@@ -86,15 +87,31 @@ func start(ctx context.Context, p *prepared, services []Service, ports published
 		prepared: p, env: env, ports: ports, vars: vars, stop: stop,
 		parts: make(map[string]*container.Container), mayEnd: make(map[string]bool),
 	}
+	p.linked = linked(env.Vars)
 	t.watch(watching)
-	err := p.images(ctx, services, env)
+	var err error
+	if p.adopted == nil {
+		err = p.images(ctx, services, env)
+	}
 	if err == nil {
 		err = t.bringUp(ctx, services)
 	}
 	if err != nil {
 		return nil, errors.Join(err, t.closeParts(context.WithoutCancel(ctx)))
 	}
+	p.stands = true
 	return t, nil
+}
+
+// linked are the addresses of the links among variables, by the link's name.
+func linked(vars map[string]string) map[string]string {
+	out := make(map[string]string)
+	for name, address := range vars {
+		if link, ok := strings.CutPrefix(name, "links."); ok {
+			out[link] = address
+		}
+	}
+	return out
 }
 
 // bringUp creates and starts the services side by side. The first error ends the others.
@@ -138,7 +155,7 @@ func (t *target) startOne(ctx context.Context, s *Service, up map[string]*progre
 		return err
 	}
 	close(up[s.Name].started)
-	if err := part.Start(ctx); err != nil {
+	if err := t.env.Timed("start", s.Name, func() error { return part.Start(ctx) }); err != nil {
 		return err
 	}
 	close(up[s.Name].ready)
@@ -166,6 +183,22 @@ func (t *target) make(ctx context.Context, s *Service) (*container.Container, er
 		t.mu.Unlock()
 		spec.Output = out
 	}
+	part, err := t.takeOrCreate(ctx, s, spec)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.parts[s.Name], t.mayEnd[s.Name] = part, s.MayEnd || s.Once
+	t.started = append(t.started, s.Name)
+	t.vars[s.Name+".id"] = part.ID()
+	return part, nil
+}
+
+func (t *target) takeOrCreate(ctx context.Context, s *Service, spec container.Spec) (*container.Container, error) {
+	if t.adopted != nil {
+		return t.take(ctx, s, spec)
+	}
 	id, health, err := t.create(ctx, s, t.ports[s.Name], t.idOf(s.Join))
 	if err != nil {
 		return nil, fmt.Errorf("create container %s: %w", s.Name, err)
@@ -174,13 +207,7 @@ func (t *target) make(ctx context.Context, s *Service) (*container.Container, er
 	if err := t.probe(s, &spec, health); err != nil {
 		return nil, fmt.Errorf("container %s: %w", s.Name, err)
 	}
-	part := container.New(spec)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.parts[s.Name], t.mayEnd[s.Name] = part, s.MayEnd || s.Once
-	t.started = append(t.started, s.Name)
-	t.vars[s.Name+".id"] = id
-	return part, nil
+	return container.New(spec), nil
 }
 
 // idOf is the engine's identity of a service that has started; empty for an empty name.
@@ -273,6 +300,17 @@ func (t *target) Parts() map[string]faults.Part {
 	return parts
 }
 
+// ControlGroups implements scenarios.Grouped: engines name a container's control group after its ID.
+func (t *target) ControlGroups() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var ids []string
+	for _, n := range t.started {
+		ids = append(ids, t.parts[n].ID())
+	}
+	return ids
+}
+
 // Events implements scenarios.Witness: it reports containers that ended by themselves.
 func (t *target) Events() []string {
 	var all []string
@@ -318,7 +356,7 @@ func (t *target) Close(ctx context.Context) error {
 	return errors.Join(t.closeParts(ctx), t.prepared.Close(ctx))
 }
 
-// closeParts removes the containers.
+// closeParts removes the containers, or lets go of those that are kept.
 func (t *target) closeParts(ctx context.Context) error {
 	t.mu.Lock()
 	parts, outputs := slices.Collect(maps.Values(t.parts)), t.outputs
@@ -327,7 +365,13 @@ func (t *target) closeParts(ctx context.Context) error {
 	failed := make([]error, len(parts))
 	var all sync.WaitGroup
 	for i, p := range parts {
-		all.Go(func() { failed[i] = p.Close(ctx) })
+		all.Go(func() {
+			if t.adopted != nil || t.keep && t.stands {
+				failed[i] = p.Detach(ctx)
+			} else {
+				failed[i] = p.Close(ctx)
+			}
+		})
 	}
 	all.Wait()
 	t.stop()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"wringer/reports"
@@ -18,6 +19,9 @@ func (s *step) conclude(drained time.Duration, ending judge.Ending) (*reports.Ru
 	run := s.record(ending.Ended, drained)
 	run.Complete = ending.Failure == nil
 	facts := s.facts(ending)
+	if s.meter != nil {
+		run.Machine = s.meter.rows(ending.Ended)
+	}
 	var violations []reports.Violation
 	for i, m := range s.streams {
 		why, incomplete := ending.Unobserved[m.spec.Name]
@@ -47,6 +51,9 @@ func (s *step) facts(ending judge.Ending) *judge.Facts {
 		Scenario: s.sc, Limited: c.limited, CPU: s.machine.mean(), GCPause: s.machine.pauseP99(),
 		LinkCosts: s.linkCosts, Unrecorded: c.failure, Ending: ending,
 		Saturated: func(second int) bool { return saturated(c.cores[second]) },
+	}
+	if s.meter != nil {
+		f.Machine, f.Unowned, f.MachineSum = s.meter.load, s.meter.lost(), s.meter.sum(ending.Ended)
 	}
 	for _, m := range s.streams {
 		one := judge.Stream{Spec: m.spec, Closed: m.closed(), Tally: m.tally}
@@ -90,7 +97,7 @@ func (s *step) record(ended, drained time.Duration) *reports.Run {
 		Gates: []reports.Gate{}, Faults: []reports.Fault{}, Findings: []reports.Finding{},
 		Windows: s.windows(ended, drained), Streams: make(map[string]*reports.Stream),
 		Host:     reports.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()},
-		Settings: s.sc.Settings, Checks: described(s.sc.Checks),
+		Settings: s.sc.Settings, Checks: described(s.sc.Checks), Kept: s.kept(),
 		Validity: reports.Validity{Verdict: reports.Inconclusive, Why: []string{"the run did not end"}},
 	}
 	for _, m := range s.streams {
@@ -111,6 +118,20 @@ func (s *step) record(ended, drained time.Duration) *reports.Run {
 		run.Parts[name] = &reports.Part{Gauges: gauges}
 	}
 	return run
+}
+
+// kept are the addresses of a target that stays up.
+func (s *step) kept() map[string]string {
+	if s.prepared == nil || s.target == nil || !s.opt.Keep && !s.opt.Reuse {
+		return nil
+	}
+	out := make(map[string]string)
+	for name, value := range s.target.Vars() {
+		if !strings.HasSuffix(name, ".port") && !strings.HasSuffix(name, ".id") {
+			out[name] = value
+		}
+	}
+	return out
 }
 
 // described puts the descriptions of the checks' counts into the record.

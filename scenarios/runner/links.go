@@ -126,8 +126,10 @@ func (e *Experiment) alias(ctx context.Context, spec *scenarios.Link, link fault
 
 // listenAddress is where a link listens: where the scenario says, else where the target's parts reach it.
 func (e *Experiment) listenAddress(spec *scenarios.Link) string {
-	if e.prepared != nil && e.prepared.LinkHost() != "" && !spec.Listens() {
-		return net.JoinHostPort(e.prepared.LinkHost(), "0")
+	if e.prepared != nil && !spec.Listens() {
+		if address := e.prepared.LinkAddress(spec.Name); address != "" {
+			return address
+		}
 	}
 	return spec.ListenAddress()
 }

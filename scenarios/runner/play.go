@@ -25,6 +25,7 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 		return nil, fmt.Errorf("write record: %w", err)
 	}
 	s.machine = newMachine(s.opt.Network.Virtual)
+	s.measureMachine()
 	for _, m := range s.streams {
 		if m.observer != nil {
 			m.observer.Watch(ctx)
@@ -37,7 +38,8 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 	// admit ends new operations, ctx the attempts under way. An interrupt ends both; a failure of the harness ends admit.
 	admit, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	defer context.AfterFunc(admit, func() { s.noteStop(admit, ctx) })()
+	note := sync.OnceFunc(func() { s.noteStop(admit, ctx) })
+	defer context.AfterFunc(admit, note)()
 	finish := s.collect(stop)
 	s.bounds.stop.Store(&stop)
 	if err := s.bounds.err(); err != nil { // a client library may dial before it sends
@@ -62,6 +64,9 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 	errors.As(context.Cause(admit), &stopped)
 	unobserved := s.drain(ctx)
 	drained := s.clock()
+	if admit.Err() != nil {
+		note() // on a busy machine the call of AfterFunc may come after the last look at the run
+	}
 	finish(ended)
 
 	if err := s.bounds.err(); err != nil {
@@ -75,6 +80,16 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 		Ended: ended, Unobserved: unobserved, Stopped: stopped,
 		Interrupted: ctx.Err() != nil, Failure: stuck, Injections: injections,
 	})
+}
+
+// measureMachine begins to read what the machine does beside the run.
+func (s *step) measureMachine() {
+	if s.meter = newMeter(s.opt.Machine, s.target, &s.reached, s.clock()); s.meter == nil {
+		return
+	}
+	for _, m := range s.streams {
+		m.tally.Follow()
+	}
 }
 
 // admit lets the faults begin. If the target is not healthy, admit ends the run instead.

@@ -126,6 +126,30 @@ type nowhere struct{ recordingFault }
 func (m *nowhere) Open(faults.Env) (faults.Fault, error) { return m, nil }
 func (m *nowhere) Bite() faults.Bite                     { return faults.Bite{Connections: -1, Bytes: -1} }
 
+// A fault whose mechanism cannot tell what it touched decides nothing, and says why it cannot.
+func TestWhatCannotBeMeasuredDecidesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sc := scenario(t, scenarios.Timing{Duration: 20 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors == 0 during cut")
+		sc.Faults = []scenarios.Fault{{Name: "cut", At: 5 * time.Second, For: 5 * time.Second, Config: &unmeasured{}}}
+		run := mustRun(t, t.Context(), sc, Options{})
+		want := "fault cut touched nothing that can be shown: the server draws"
+		if run.Verdict != reports.Inconclusive || !slices.Contains(run.Why, want) || run.Faults[0].Unmeasured != "the server draws" {
+			t.Errorf("verdict %s: %q, %+v", run.Verdict, run.Why, run.Faults[0])
+		}
+		if g := run.Gates[0]; g.Verdict != reports.Inconclusive || g.Why != "the fault was not in force: it touched nothing that can be shown" {
+			t.Errorf("gate %+v", g)
+		}
+	})
+}
+
+// unmeasured is a fault that cannot tell what it touched.
+type unmeasured struct{ recordingFault }
+
+func (m *unmeasured) Open(faults.Env) (faults.Fault, error) { return m, nil }
+func (m *unmeasured) Bite() faults.Bite {
+	return faults.Bite{Unmeasured: "the server draws", Connections: -1, Bytes: -1}
+}
+
 // slowToHeal is a fault that heals slowly and excludes every other.
 type slowToHeal struct{ breaker }
 

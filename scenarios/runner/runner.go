@@ -15,6 +15,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/host"
 	"wringer/scenarios/runner/record"
 	"wringer/scenarios/runner/traffic"
 )
@@ -39,8 +40,14 @@ type Options struct {
 	// LoopbackOnly keeps private networks out too: only this machine's loopback addresses and Allow may be dialled. Names other than
 	// localhost and those of Allow are not even looked up.
 	LoopbackOnly bool
+	// Keep leaves the target up at the end, and Reuse takes over one that an earlier run kept, where the target can.
+	Keep, Reuse bool
+	// Starting takes what the start of the target is busy with, from several goroutines. Nil: nobody watches.
+	Starting func(scenarios.StartStep)
 	// Results takes every finished operation of the measured part. Its Begin is called anew in each step. Nil: none.
 	Results traffic.Results
+	// Machine reads what other programs do to the machine; nil: it is not read, and excuses nothing.
+	Machine *host.Reader
 	Version string
 	Log     *slog.Logger
 }
@@ -84,6 +91,7 @@ type Experiment struct {
 	// journal records how to undo the run's effects outside this process if it dies.
 	journal *faults.Journal
 	dials   dials
+	reached reached
 	bounds  *bounds
 
 	addresses *addresses
@@ -116,7 +124,7 @@ func Open(ctx context.Context, sc *scenarios.Scenario, opt Options) (*Experiment
 func newExperiment(sc *scenarios.Scenario, opt Options) (*Experiment, error) {
 	e := &Experiment{
 		scenario: sc, opt: opt, mark: runID(), addresses: newAddresses(),
-		bounds: newBounds(opt.Allow, opt.LoopbackOnly), linkCosts: make(map[string]int64),
+		reached: reached{own: ownAddresses()}, bounds: newBounds(opt.Allow, opt.LoopbackOnly), linkCosts: make(map[string]int64),
 	}
 	if e.opt.Log == nil {
 		e.opt.Log = slog.New(slog.DiscardHandler)
@@ -189,6 +197,7 @@ func (e *Experiment) targetEnv() scenarios.TargetEnv {
 		Seed: uint64(e.scenario.Seed), Log: e.opt.Log, Name: e.scenario.TargetName, Run: e.mark, Files: filepath.Dir(e.scenario.Path),
 		Vars: e.addresses.known(), Known: func(vars map[string]string) { e.addresses.add(prefix, vars) },
 		Output: e.root.Output, Journal: e.journal, Refused: e.dials.refused, Bounds: e.bounds.check, Network: e.opt.Network,
+		Keep: e.opt.Keep || e.opt.Reuse, Reuse: e.opt.Reuse, Doing: e.opt.Starting,
 	}
 }
 
@@ -217,7 +226,11 @@ func (e *Experiment) startTarget(ctx context.Context) error {
 
 // direct dials without a link.
 func (e *Experiment) direct(ctx context.Context, network, address string) (net.Conn, error) {
-	return e.opt.Network.Dial(ctx, network, address)
+	conn, err := e.opt.Network.Dial(ctx, network, address)
+	if err == nil {
+		e.reached.add(conn)
+	}
+	return conn, err
 }
 
 // link returns a link of the mesh, ready for the planned faults. The mesh is opened at the first call.

@@ -21,11 +21,18 @@ func (f *impossible) Open(faults.Env) (faults.Fault, error) { return f, nil }
 func (f *impossible) Inject(context.Context) error          { return errors.New("exit status 1") }
 func (f *impossible) Bite() faults.Bite                     { return faults.Bite{Bit: true, Connections: -1, Bytes: -1} }
 
+// lapsed is a fault that something else undid.
+type lapsed struct{ recordingFault }
+
+func (f *lapsed) Open(faults.Env) (faults.Fault, error) { return f, nil }
+func (f *lapsed) Lapse() error                          { return errors.New("was not in force for 1s of its time") }
+func (f *lapsed) Bite() faults.Bite                     { return faults.Bite{Bit: true, Connections: -1, Bytes: -1} }
+
 // A fault that never happened decides nothing, whichever way a gate on its windows points. Integrity stands all the same.
 func TestFaultThatWasNotInForceDecidesNothing(t *testing.T) {
 	gates := []string{"a.errors > 50% during dead", "a.errors < 1% during dead", "a.p99 < 1s during dead", "a.errors < 1% after dead",
 		"a.recovery < 5s after dead", "a.rate > 1/s in every second during dead"}
-	for name, config := range map[string]faults.Config{"inject failed": &impossible{}, "touched nothing": &nowhere{}, "came too late": &slowToBreak{breaker{inForce: new(atomic.Int64)}}} {
+	for name, config := range map[string]faults.Config{"inject failed": &impossible{}, "touched nothing": &nowhere{}, "lapsed": &lapsed{}, "came too late": &slowToBreak{breaker{inForce: new(atomic.Int64)}}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				log := newLog()
@@ -42,7 +49,7 @@ func TestFaultThatWasNotInForceDecidesNothing(t *testing.T) {
 					t.Errorf("%s: %s (%s)", g.Expr, g.Verdict, g.Why)
 				}
 				for _, g := range run.Gates[1:] {
-					late := name == "came too late" && strings.Contains(g.Expr, "after dead")
+					late := (name == "came too late" || name == "lapsed") && strings.Contains(g.Expr, "after dead")
 					if !late && (g.Verdict != reports.Inconclusive || !strings.Contains(g.Why, "the fault was not in force")) {
 						t.Errorf("%s: %s (%s)", g.Expr, g.Verdict, g.Why)
 					}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
@@ -143,7 +144,7 @@ func (n *tallied) add(e ending) {
 // Phases, named steps and faults of any place divide each stream as the rule says: windows add up, and a gate counts what its
 // window covers. An interrupted end changes nothing of that.
 func TestRandomWindowsAddUp(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(tier.Rounds(t, 12, 4)) { // every fourth is interrupted
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			bubble(t, func(t *testing.T) { checkRandomWindows(t, seed) })
 		})

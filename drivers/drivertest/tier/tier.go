@@ -17,6 +17,16 @@ func Slow(t testing.TB, why string) {
 	}
 }
 
+// Rounds is how many rounds of the same kind a test makes: all, or few under -short, which the test's log says.
+func Rounds(t testing.TB, all, few int) int {
+	t.Helper()
+	if !testing.Short() {
+		return all
+	}
+	t.Logf("slow, left out by -short: %d of %d rounds", all-few, all)
+	return few
+}
+
 // Waiting is how many tests run at once in a package whose parallel tests wait for deadlines more than they work. Under the
 // race detector they work several times as much.
 var Waiting = func() int {

@@ -16,6 +16,16 @@ func TestSlow(t *testing.T) {
 	}
 }
 
+func TestRounds(t *testing.T) {
+	want := 20
+	if testing.Short() {
+		want = 3
+	}
+	if got := Rounds(t, 20, 3); got != want {
+		t.Errorf("%d rounds under -short=%t, want %d", got, testing.Short(), want)
+	}
+}
+
 func TestAtOnce(t *testing.T) {
 	parallel := flag.Lookup("test.parallel").Value
 	was := parallel.String()

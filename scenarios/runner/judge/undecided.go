@@ -56,7 +56,9 @@ func (f *Facts) notInForce(g *scenarios.Gate, run *reports.Run) string {
 		case in.InjectErr != nil:
 			return notForced(r, "it could not be injected")
 		case !r.Bit && in.Step == faults.Ended:
-			return notForced(r, "it touched no traffic")
+			return notForced(r, notTouched(r))
+		case during && in.LapseErr != nil:
+			return notForced(r, "something else undid it, for a part of its time")
 		case during && tooLate(&f.Scenario.Faults[i], in) != "":
 			return notForced(r, "it "+tooLate(&f.Scenario.Faults[i], in))
 		}
@@ -65,6 +67,14 @@ func (f *Facts) notInForce(g *scenarios.Gate, run *reports.Run) string {
 		return ""
 	}
 	return "the fault was not in force: it was not injected"
+}
+
+// notTouched says it in short: the reasons of the verdict say the rest.
+func notTouched(r *reports.Fault) string {
+	if r.Unmeasured != "" {
+		return "it touched nothing that can be shown"
+	}
+	return "it touched no traffic"
 }
 
 func notForced(r *reports.Fault, why string) string {

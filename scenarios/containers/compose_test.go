@@ -1,0 +1,161 @@
+package containers
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	moby "github.com/moby/moby/api/types/container"
+)
+
+// composed reads a Compose file.
+func composed(t *testing.T, text string, c Compose) *Compose {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c.File = "compose.yaml"
+	c.Locate(dir)
+	return &c
+}
+
+const shopFile = `
+services:
+  orders:
+    image: orders:1
+    ports: ["8080:80", "9000-9001:9000-9001"]
+    environment: {STOCK: "http://stock:50051", LEVEL: "${WRINGER_TEST_LEVEL:-info}"}
+    depends_on:
+      stock: {condition: service_healthy}
+      cache: {condition: service_started}
+      seed: {condition: service_completed_successfully}
+    stop_grace_period: 3s
+    deploy: {replicas: 2, resources: {limits: {cpus: "0.5", memory: 64M}}}
+  stock:
+    image: stock:1
+    container_name: shop-stock
+    expose: ["50051", "53/udp"]
+    healthcheck: {test: ["CMD", "/probe"], interval: 2s, retries: 4}
+    networks: {back: {aliases: [inventory]}, default: {}}
+    restart: "on-failure:3"
+    volumes: ["data:/data", "./conf:/conf:ro"]
+    ulimits: {nofile: {soft: 100, hard: 200}}
+  cache: {image: cache:1, network_mode: "service:stock"}
+  seed: {image: seed:1}
+  debug: {image: debug:1, profiles: [debug]}
+networks: {back: {internal: true}}
+volumes: {data: {}}
+secrets: {}
+`
+
+func TestComposeServices(t *testing.T) {
+	c := composed(t, shopFile, Compose{})
+	if all := problems(c); len(all) > 0 {
+		t.Fatalf("%q", all)
+	}
+	p := &prepared{network: "run", run: "r"}
+	all, err := c.services(p, map[string]string{"default": "run", "back": "run-back"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := make(map[string]*Service)
+	for i := range all {
+		byName[all[i].Name] = &all[i]
+	}
+	orders := byName["orders-2"]
+	if orders == nil || byName["debug"] != nil {
+		t.Fatalf("parts %q", c.PartNames())
+	}
+	if orders.Env["LEVEL"] != "info" || !slices.Equal(orders.Ports, []uint16{80, 9000, 9001}) || orders.Grace.Seconds() != 3 {
+		t.Errorf("%+v", orders)
+	}
+	if got := orders.Networks["run"]; !slices.Contains(got, "orders") {
+		t.Errorf("names %q", got)
+	}
+	for _, need := range []Need{{Name: "stock"}, {Name: "cache", Started: true}, {Name: "seed"}} {
+		if !slices.Contains(orders.Needs, need) {
+			t.Errorf("needs %v, want %v among them", orders.Needs, need)
+		}
+	}
+	stock := byName["stock"]
+	if !stock.Health || !slices.Equal(stock.Ports, []uint16{50051}) || !slices.Contains(stock.Networks["run-back"], "inventory") || !slices.Contains(stock.Networks["run"], "shop-stock") {
+		t.Errorf("%+v", stock)
+	}
+	if !byName["seed"].Once || byName["cache"].Join != "stock" || len(byName["cache"].Networks) > 0 {
+		t.Errorf("%+v, %+v", byName["seed"], byName["cache"])
+	}
+	config, host := &moby.Config{Labels: map[string]string{}}, new(moby.HostConfig)
+	stock.Change(config, host)
+	if config.Healthcheck.Retries != 4 || host.RestartPolicy.MaximumRetryCount != 3 || host.Ulimits[0].Hard != 200 {
+		t.Errorf("%+v %+v", config, host)
+	}
+	if len(host.Mounts) != 2 || host.Mounts[0].Source != "run-data" || !host.Mounts[1].ReadOnly || !filepath.IsAbs(host.Mounts[1].Source) {
+		t.Errorf("%+v", host.Mounts)
+	}
+	orders.Change(config, host)
+	if host.NanoCPUs != 5e8 || host.Memory != 64<<20 {
+		t.Errorf("cpus %d, memory %d", host.NanoCPUs, host.Memory)
+	}
+}
+
+// What is not done is told, by service.
+func TestComposeTellsWhatItDoesNot(t *testing.T) {
+	for text, want := range map[string]string{
+		"network_mode: host":                                 "network_mode: host shares the machine's network",
+		`ports: ["53:53/udp"]`:                               "only TCP is",
+		"devices: [/dev/fuse]":                               "devices and gpus",
+		"build: {context: ., additional_contexts: {a: ./b}}": "additional_contexts needs BuildKit",
+		`build: {context: "https://example.org/a.git"}`:      "a context that is a URL needs BuildKit",
+		`networks: {default: {ipv4_address: 172.30.0.2}}`:    "fixed addresses",
+		`post_start: [{command: ["true"]}]`:                  "lifecycle hooks",
+	} {
+		c := composed(t, "services:\n  a:\n    image: a:1\n    "+text+"\n", Compose{})
+		all := problems(c)
+		if !slices.ContainsFunc(all, func(s string) bool { return strings.Contains(s, "service a: ") && strings.Contains(s, want) }) {
+			t.Errorf("%s: %q; want %q", text, all, want)
+		}
+	}
+}
+
+func TestComposeProblems(t *testing.T) {
+	missing := &Compose{File: "none.yaml"}
+	missing.Locate(t.TempDir())
+	for name, test := range map[string]struct {
+		c    *Compose
+		want string
+	}{
+		"no file":  {missing, "none.yaml"},
+		"no YAML":  {composed(t, "services: [", Compose{}), "file: "},
+		"profiles": {composed(t, "services: {a: {image: a, profiles: [x]}}", Compose{}), "no service to start"},
+		"ready":    {composed(t, "services: {a: {image: a}}", Compose{Ready: map[string]*Ready{"b": {Health: true}}}), `there is no service "b"; there are a`},
+		"may_end":  {composed(t, "services: {a: {image: a}}", Compose{MayEnd: []string{"b"}}), `there is no service "b"`},
+	} {
+		if all := problems(test.c); len(all) != 1 || !strings.Contains(all[0], test.want) {
+			t.Errorf("%s: %q; want one with %q", name, all, test.want)
+		}
+	}
+}
+
+// A link takes a service's place only where names are the caller's own.
+func TestAliasesOfServices(t *testing.T) {
+	c := composed(t, shopFile, Compose{})
+	for _, test := range []struct {
+		caller, callee string
+		port           uint16
+		want           string
+	}{
+		{"orders", "stock", 50051, ""},
+		{"orders", "stock", 1, "port 1 is neither in ports nor in expose of stock"},
+		{"cache", "orders", 80, "network_mode service:stock"},
+		{"orders", "nobody", 80, `there is no service "nobody"`},
+		{"stock", "stock", 50051, "the same service"},
+	} {
+		err := c.CheckAlias(test.caller, test.callee, []uint16{test.port})
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s->%s: %v; want %q", test.caller, test.callee, err, test.want)
+		}
+	}
+}
