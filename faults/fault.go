@@ -127,6 +127,12 @@ type Reaching interface {
 	Reaches() (parts []string)
 }
 
+// Distant is a Config whose programs and files may lie elsewhere than on this machine.
+type Distant interface {
+	Config
+	Distant() bool
+}
+
 // Slow is an optional extra of a Fault or a Part whose calls may exceed the timeline's bound. A fault on a slow Part is
 // slow too.
 type Slow interface {

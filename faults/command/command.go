@@ -59,6 +59,9 @@ func (*Config) Kind() string { return "exec" }
 // On implements faults.Config: what a command breaks is not known, unless it runs in a container.
 func (c *Config) On() faults.Place { return faults.Place{Part: c.Container} }
 
+// Distant implements faults.Distant: in a container the programs are the container's.
+func (c *Config) Distant() bool { return c.Container != "" }
+
 // Describe implements faults.Config: the commands may name the target's ports and processes.
 func (c *Config) Describe() faults.Description {
 	return faults.Description{Words: c.words(), Templated: true}
