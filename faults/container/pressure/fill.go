@@ -220,7 +220,7 @@ func (f *fill) Bite() faults.Bite {
 	defer f.mu.Unlock()
 	b := faults.Bite{Bit: f.full && f.most > 0, Connections: -1, Bytes: f.most}
 	if b.Bit {
-		b.Words = fmt.Sprintf("%s written until %s was full", faults.Bytes(f.most), f.disk.Dir)
+		b.Words = fmt.Sprintf("%s of %s, until it was full", faults.Bytes(f.most), f.disk.Dir)
 	}
 	return b
 }

@@ -210,16 +210,16 @@ func (l *limit) Bite() faults.Bite {
 	l.mu.Unlock()
 	var words []string
 	if m.throttled > 0 || m.periods > 0 {
-		words = append(words, fmt.Sprintf("held back %d times, for %v in all", m.periods, m.throttled.Round(time.Millisecond)))
+		words = append(words, fmt.Sprintf("%d waits for processors, %v in all", m.periods, m.throttled.Round(time.Millisecond)))
 	}
 	if m.hits > 0 {
-		words = append(words, fmt.Sprintf("met its memory's limit %d times", m.hits))
+		words = append(words, fmt.Sprintf("%d hits of the limit of memory", m.hits))
 	}
 	if m.reclaimed > 0 {
 		words = append(words, fmt.Sprintf("%d pages looked at to make room", m.reclaimed))
 	}
 	if m.killed {
-		words = append(words, "ended for want of memory")
+		words = append(words, "an end for want of memory")
 	}
 	return faults.Bite{Bit: len(words) > 0, Connections: -1, Bytes: -1, Words: strings.Join(words, ", ")}
 }
