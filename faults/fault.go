@@ -262,10 +262,15 @@ type Command struct {
 	Dir   string   `json:"dir,omitempty"`
 }
 
+// ExitStatus is the error of a command in a part that ended with a status other than 0.
+type ExitStatus int
+
+func (s ExitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
 // Inside is a Part in which commands can be run. It is safe for concurrent use.
 type Inside interface {
-	// Run runs the command to its end and writes its output to out. An exit status other than 0 is an error. When ctx ends, the
-	// command is killed where it can be.
+	// Run runs the command to its end and writes its output to out. An exit status other than 0 is an ExitStatus. When ctx
+	// ends, the command is killed where it can be.
 	Run(ctx context.Context, c Command, out io.Writer) error
 	// Leftover is the entry in a journal by which another process runs the command, if the part is still there.
 	Leftover(c Command) (kind string, data any)

@@ -88,13 +88,17 @@ func (f *Fault) command(words []string) command {
 // run runs one command and keeps its output.
 func (f *Fault) run(ctx context.Context, words []string) error {
 	c := f.command(words)
-	run := c.run
-	if f.inside != nil {
-		run = func(ctx context.Context) ([]byte, error) { return c.runInside(ctx, f.inside) }
-	}
-	output, err := run(ctx)
+	output, err := f.carryOut(ctx, c)
 	f.writeOutput(c, output, err)
 	return err
+}
+
+// carryOut runs a command to its end, where the fault's commands run.
+func (f *Fault) carryOut(ctx context.Context, c command) ([]byte, error) {
+	if f.inside != nil {
+		return c.runInside(ctx, f.inside)
+	}
+	return c.run(ctx)
 }
 
 // writeOutput writes down what a command did. A failure to write must not stop a fault from healing.

@@ -65,7 +65,7 @@ func (e *Engine) status(ctx context.Context, exec string) error {
 		case err != nil:
 			return err
 		case !ended.Running && ended.ExitCode != 0:
-			return fmt.Errorf("exit status %d", ended.ExitCode)
+			return faults.ExitStatus(ended.ExitCode)
 		case !ended.Running:
 			return nil
 		}

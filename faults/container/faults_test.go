@@ -2,6 +2,7 @@ package container_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func TestExec(t *testing.T) {
 	}
 	out.Reset()
 	err := box.Run(t.Context(), faults.Command{Words: []string{"/tool", "exit", "3", "too bad"}}, &out)
-	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(out.String(), "too bad") {
+	if !errors.Is(err, faults.ExitStatus(3)) || !strings.Contains(out.String(), "too bad") {
 		t.Errorf("%v: %q", err, out.String())
 	}
 	if err := box.Run(t.Context(), faults.Command{Words: []string{"/missing"}}, &out); err == nil {
@@ -71,6 +72,20 @@ func TestExec(t *testing.T) {
 		if err := call(t.Context()); err != nil {
 			t.Error(err)
 		}
+	}
+	// A check that fails inside is a check that failed: had it run here, it would have shown nothing at all.
+	failing := &command.Config{Container: "stock", Exec: config.Exec, Undo: config.Undo, Bites: []string{"/tool", "exit", "1"}}
+	idle, err := failing.Open(containertest.Env("idle", box))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, call := range []func(context.Context) error{idle.Inject, idle.Heal} {
+		if err := call(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if idle.Bite().Bit {
+		t.Error("its check failed, and it is seen to have touched something")
 	}
 	if !fault.Bite().Bit {
 		t.Error("its check succeeded, and it is not seen to have touched anything")

@@ -29,7 +29,7 @@ type ServiceConfig struct {
 
 // The defaults of a service. The group's session is one that the brokers of a default configuration accept.
 const (
-	DefaultWithin  = time.Minute
+	DefaultWithin  = 3 * time.Minute
 	DefaultSession = 10 * time.Second
 	partOrders     = "orders"
 	maxReplicas    = 100

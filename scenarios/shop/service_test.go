@@ -47,6 +47,9 @@ func closeService(t *testing.T, s *Service) {
 // ordersBench is a client of the order service, which stands before kafka and an inventory of its own.
 func ordersBench(t *testing.T, kafka string, c Config) (b *bench, orders, inventory *Service) {
 	t.Helper()
+	if on(c.Timeouts) {
+		c.CallTimeout = patience // a busy machine is no slow inventory
+	}
 	inventory = service(t, ServiceConfig{Name: partInventory, Kafka: kafka})
 	orders = service(t, ServiceConfig{Name: partOrders, Kafka: kafka, Inventory: inventory.Address(), Config: c})
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
