@@ -55,7 +55,7 @@ func (p *prepared) addressFor(ctx context.Context, ports []uint16) (string, erro
 func (p *prepared) addNetwork(ctx context.Context, name string) (gateway netip.Addr, err error) {
 	if p.adopted == nil {
 		options := client.NetworkCreateOptions{Driver: "bridge", Labels: map[string]string{container.LabelRun: p.run}}
-		if _, err := p.engine.NetworkCreate(ctx, name, options); err != nil {
+		if _, err := p.createNetwork(ctx, name, options); err != nil {
 			return gateway, fmt.Errorf("make the network %s: %w", name, err)
 		}
 	}
