@@ -149,7 +149,7 @@ func TestContainersStartedAgainByPolicy(t *testing.T) {
 `)
 	file := b.write("s.yaml", `name: policy
 seed: 1
-run: {duration: 15s, drain: 200ms}
+run: {duration: 8s, drain: 200ms}
 target: {compose: {file: compose.yaml}}
 traffic:
   web: {rest: {request: "GET http://${db.8080}/healthz"}, rate: 10/s}
