@@ -192,8 +192,8 @@ func parse(path string, src []byte, set []string, restrict *restriction, std str
 		}
 		settings[name] = value
 	}
-	sc, err := scenarios.Parse(path, src, language, scenarios.Options{Set: settings, Env: restrict.env})
-	if refused := restrict.refusedEnv(); refused != nil {
+	sc, err := scenarios.Parse(path, src, language, scenarios.Options{Set: settings, Env: restrict.env, Locate: restrict.locate})
+	if refused := restrict.refusedReads(); refused != nil {
 		return nil, refused
 	}
 	if err != nil {

@@ -18,7 +18,7 @@ func composed(t *testing.T, text string, c Compose) *Compose {
 		t.Fatal(err)
 	}
 	c.File = "compose.yaml"
-	c.Locate(dir)
+	c.Locate(dir, os.Environ())
 	return &c
 }
 
@@ -122,7 +122,7 @@ func TestComposeTellsWhatItDoesNot(t *testing.T) {
 
 func TestComposeProblems(t *testing.T) {
 	missing := &Compose{File: "none.yaml"}
-	missing.Locate(t.TempDir())
+	missing.Locate(t.TempDir(), nil)
 	for name, test := range map[string]struct {
 		c    *Compose
 		want string
