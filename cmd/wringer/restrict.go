@@ -62,6 +62,18 @@ func (r *restriction) env(name string) (string, bool) {
 	return os.LookupEnv(name)
 }
 
+// link refuses a scenario that is a link to another file, which messages would quote.
+func (r *restriction) link(path string) error {
+	if at, err := os.Lstat(path); !r.on || err != nil || at.Mode()&os.ModeSymlink == 0 {
+		return nil
+	}
+	leads, err := resolved(path)
+	if err != nil || r.granted(ability{verb: "read", grant: "--grant " + leads}) {
+		return nil // reading tells what is wrong
+	}
+	return refused([]error{fmt.Errorf("scenario %s is a link to %s: add --grant %s if it may be read", path, leads, leads)})
+}
+
 // locate refuses a target that reads its files while the scenario is parsed, unless it is granted: messages about such files
 // quote them. The files see those environment variables that the flags allow.
 func (r *restriction) locate(kind string) (environ []string, err error) {

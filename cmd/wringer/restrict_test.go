@@ -114,6 +114,25 @@ func TestRestrictReadsNoComposeFile(t *testing.T) {
 	}
 }
 
+// The scenario itself may be a link to any file, whose first line a message would tell.
+func TestRestrictReadsNoLinkedScenario(t *testing.T) {
+	dir := t.TempDir()
+	secret, path := filepath.Join(dir, "secret"), filepath.Join(dir, "s.yaml")
+	write(t, secret, "hunter2hunter2\n")
+	if err := os.Symlink("secret", path); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"check", "run"} {
+		code, stdout, stderr := wringer(t, verb, path, "--restrict")
+		if code != reports.ExitUsage || !strings.Contains(stderr, "is a link to "+secret+": add --grant") || strings.Contains(stdout+stderr, "hunter2") {
+			t.Errorf("%s: exit %d, %s%s", verb, code, stdout, stderr)
+		}
+		if _, _, stderr := wringer(t, verb, path, "--restrict", "--grant", secret); !strings.Contains(stderr, "hunter2") {
+			t.Errorf("%s: the granted link is not read: %s", verb, stderr)
+		}
+	}
+}
+
 // Private networks are out of reach, and names are not looked up.
 func TestRestrictReachesLoopbackAlone(t *testing.T) {
 	for _, host := range []string{"10.1.2.3", "192.168.1.1", "metadata.google.internal", "169.254.169.254"} {
