@@ -33,18 +33,18 @@ type Compose struct {
 }
 
 // Locate implements scenarios.Located: it reads the file.
-func (c *Compose) Locate(folder string) {
+func (c *Compose) Locate(folder string, environ []string) {
 	if c.File == "" {
 		return
 	}
-	c.project, c.err = c.load(within(folder, c.File))
+	c.project, c.err = c.load(within(folder, c.File), environ)
 }
 
 // load reads and checks the Compose file.
-func (c *Compose) load(path string) (*types.Project, error) {
+func (c *Compose) load(path string, environ []string) (*types.Project, error) {
 	logrus.SetOutput(io.Discard) // the library tells warnings there
 	options, err := cli.NewProjectOptions([]string{path},
-		cli.WithWorkingDirectory(filepath.Dir(path)), cli.WithOsEnv, cli.WithEnvFiles(), cli.WithDotEnv, cli.WithProfiles(c.Profiles), cli.WithName("wringer"))
+		cli.WithWorkingDirectory(filepath.Dir(path)), cli.WithEnv(environ), cli.WithEnvFiles(), cli.WithDotEnv, cli.WithProfiles(c.Profiles), cli.WithName("wringer"))
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func composed(t *testing.T, text string, c Compose) *Compose {
 		t.Fatal(err)
 	}
 	c.File = "compose.yaml"
-	c.Locate(dir)
+	c.Locate(dir, os.Environ())
 	return &c
 }
 
@@ -124,7 +124,7 @@ func TestComposeTellsWhatItDoesNot(t *testing.T) {
 
 func TestComposeProblems(t *testing.T) {
 	missing := &Compose{File: "none.yaml"}
-	missing.Locate(t.TempDir())
+	missing.Locate(t.TempDir(), nil)
 	for name, test := range map[string]struct {
 		c    *Compose
 		want string
@@ -175,7 +175,7 @@ func TestComposeReadsDotEnv(t *testing.T) {
 		}
 	}
 	c := &Compose{File: "compose.yaml"}
-	c.Locate(dir)
+	c.Locate(dir, os.Environ())
 	if c.err != nil || c.project.Services["a"].Image != "a:file-environment" {
 		t.Errorf("%v: %+v", c.err, c.project)
 	}
