@@ -21,6 +21,8 @@ type Description struct {
 	Peers bool
 	// LocalAddrs lists the local addresses that connections use in turn; nil: the system chooses. Env.Dial binds them.
 	LocalAddrs []netip.Addr
+	// Connections says how many connections the stream needs, for wringer check.
+	Connections ConnectionTelling
 	// StatusPrefix is the part of the driver's codes before a numeric status: http_ in http_503. It is empty if the codes
 	// have no number. A scenario may then write the number alone.
 	StatusPrefix string
@@ -39,6 +41,25 @@ type Description struct {
 // MessageTelling says what a driver can report about the messages of a stream. Streams: operations carry messages. Counted:
 // the expected number is known. Tracked: messages are told apart.
 type MessageTelling struct{ Streams, Counted, Tracked bool }
+
+// ConnectionTelling says how many connections a stream opens. With the zero value each operation in flight has one of its own.
+type ConnectionTelling struct {
+	// Shared is the number of connections that all operations share.
+	Shared int
+	// Streams is the number of operations that one connection carries at once. 0 counts as 1; without meaning beside Shared.
+	Streams int
+	// Fresh says that each attempt makes a connection. The system keeps the source port of a closed one for a while.
+	Fresh bool
+}
+
+// Of is the number of connections that so many operations in flight need.
+func (c ConnectionTelling) Of(inFlight int) int {
+	if c.Shared > 0 {
+		return c.Shared
+	}
+	each := max(c.Streams, 1)
+	return (inFlight + each - 1) / each
+}
 
 // SourceDescription is what a SourceConfig says of itself before anything is opened. The zero value promises nothing.
 type SourceDescription struct {

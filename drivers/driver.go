@@ -80,6 +80,20 @@ type Config interface {
 	Open(ctx context.Context, env Env) (Driver, error)
 }
 
+// ErrLater marks the answer of ready for a path that cannot be read before the run; see FileChecker.
+var ErrLater = errors.New("not to be read yet")
+
+// FileChecker is an optional extra of a Config, a SourceConfig, a fault's or a target's configuration whose files say what is
+// allowed: types, names, columns. A field that names a file has the tag path:"file"; the scenario then sees to it that the file is
+// there. See also the other values of the tag, in scenarios/files.go.
+type FileChecker interface {
+	// CheckFiles reports every problem that shows in the files, and in what must fit them. It is called after a Check without
+	// problems, before anything starts. It reads files, and does nothing else. folder is where relative paths start. ready returns
+	// nil for a path of the configuration that can be read now. Of any other path nothing is to be told: the scenario tells what is
+	// wrong with it, or it is ErrLater, because the target makes the file. Texts may still hold ${...}; then the value is not known.
+	CheckFiles(folder string, ready func(path string) error, problem func(field, message string))
+}
+
 // Driver sends the operations of one stream.
 type Driver interface {
 	// Session opens one sequence of attempts. It must not wait for the target: the first attempt makes the connection.

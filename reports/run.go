@@ -60,6 +60,8 @@ type Run struct {
 	// Kept are the addresses of the target that was left up, by variable.
 	Kept     map[string]string `json:"kept,omitempty"`
 	Settings map[string]string `json:"settings,omitempty"` // --set name=value, as given
+	// Machine holds the seconds of the load generator's machine. Absent where it cannot be read: off Linux.
+	Machine []MachineSecond `json:"machine,omitempty"`
 	// Checks describes the counts of the checks without fields of their own in the record: Measures.Checks holds the counts.
 	Checks []Described `json:"checks,omitempty"`
 }
@@ -334,6 +336,9 @@ type Second struct {
 	EffectP99NS *int64 `json:"effect_p99_ns,omitempty"`
 	// Limited: the load generator was saturated in this second.
 	Limited bool `json:"limited,omitempty"`
+	// Busy: in this second or in one beside it, other programs, the hypervisor or a quota took the CPU that the run and its
+	// target needed.
+	Busy bool `json:"busy,omitempty"`
 }
 
 // Fault holds the facts about one fault.
@@ -402,6 +407,8 @@ type Validity struct {
 	GCPauseP99NS *int64   `json:"gc_pause_p99_ns"`
 	// LinkCostNS is, by link, the extra time of a round trip over it, measured when the link was opened.
 	LinkCostNS map[string]int64 `json:"link_cost_ns,omitempty"`
+	// Machine sums up what the machine of the load generator did. Absent where it cannot be read: off Linux.
+	Machine *Machine `json:"machine,omitempty"`
 }
 
 // Finding is an observation without a gate, shown in the report: a duplicate, a fault that touched no traffic, a stream with no

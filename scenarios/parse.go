@@ -104,6 +104,7 @@ func (r *reader) scenario(root *node, s *Scenario) {
 	if n := root.get("faults"); n != nil {
 		r.plan(n, s)
 	}
+	r.checkLocalAddrs(s)
 	if n := root.get("phases"); n != nil {
 		r.phases(n, s)
 	}

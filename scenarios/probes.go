@@ -65,3 +65,16 @@ func notOffered(able []string, driver string) string {
 	}
 	return "works with " + strings.Join(able, " and ") + ", not with " + driver + "; remove it"
 }
+
+// checkLocalAddrs: connections that leave from addresses of their own cannot go through a link, which makes its own. The faults are
+// planned.
+func (r *reader) checkLocalAddrs(s *Scenario) {
+	for i := range s.Traffic {
+		t := &s.Traffic[i]
+		if t.Driver == nil || len(t.Describe().LocalAddrs) == 0 || !t.Witness && !s.Linked(t.Name) {
+			continue
+		}
+		r.problem(t.driverAt.find("connection.source"), "%s: its connections leave from addresses of their own, and a link or a witness makes its own "+
+			"connections; remove one of the two", t.Name)
+	}
+}

@@ -190,6 +190,14 @@ type Death struct {
 	At   time.Time
 }
 
+// Grouped is a Target whose processes run in control groups of their own, such as containers.
+type Grouped interface {
+	Target
+	// ControlGroups are texts that stand in the paths of those groups and in no others: the IDs of containers. It is called
+	// while the target runs.
+	ControlGroups() []string
+}
+
 // Target is a running target.
 type Target interface {
 	// Vars defines ${...} for the scenario, without the target's own prefix: rest, grpc, kafka.

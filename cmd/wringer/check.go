@@ -23,26 +23,22 @@ func checkCommand(std streams) *cobra.Command {
 		Use:   "check SCENARIO...",
 		Short: "Validate scenarios; print their targets and timeline, and send nothing",
 		Args:  atLeastOne("SCENARIO"),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			if err := restrict.check(); err != nil {
 				return err
 			}
+			var failed error
 			for _, path := range args {
 				restrict.asked = nil
-				sc, err := loadWithin(path, set, restrict, std)
+				err := check(path, set, seed, restrict, std)
+				if err != nil && !isTold(err) {
+					return err
+				}
 				if err != nil {
-					return err
+					failed = err
 				}
-				if err := restrict.admit(sc); err != nil {
-					return err
-				}
-				if seed != 0 {
-					sc.Reseed(seed)
-				}
-				describe(std.out, sc)
-				restrict.tellAbilities(std.out, sc)
 			}
-			return nil
+			return failed
 		},
 	}
 	cmd.Flags().StringArrayVar(&set, "set", nil, "define ${name} in the scenario, `name=value`; may be repeated")
@@ -50,6 +46,29 @@ func checkCommand(std streams) *cobra.Command {
 	restrict.flags(cmd, &allow)
 	cmd.Flags().StringArrayVar(&allow, "allow", nil, "with --restrict: a `HOST` on which links may listen; may be repeated")
 	return cmd
+}
+
+// check validates one scenario, and prints what its run would do.
+func check(path string, set []string, seed int64, restrict *restriction, std streams) error {
+	sc, err := loadWithin(path, set, restrict, std)
+	if err != nil {
+		return err
+	}
+	if err := restrict.admit(sc); err != nil {
+		return err
+	}
+	later, err := checkFiles(sc, std)
+	if err != nil {
+		return err
+	}
+	if seed != 0 {
+		sc.Reseed(seed)
+	}
+	describe(std.out, sc)
+	tellNeeds(std.out, sc, thisMachine())
+	tellLater(std.out, later)
+	restrict.tellAbilities(std.out, sc)
+	return nil
 }
 
 // describe prints what a run of the scenario would do.
@@ -81,6 +100,17 @@ func describe(w io.Writer, sc *scenarios.Scenario) {
 	fmt.Fprintf(w, "\nexpect: %d gates\n", len(sc.Expect))
 	for _, g := range sc.Expect {
 		fmt.Fprintf(w, "  %s\n", g.Expr)
+	}
+}
+
+// tellLater prints the files that are not looked at before the run.
+func tellLater(w io.Writer, later []scenarios.Later) {
+	if len(later) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nnot checked before the run")
+	for _, l := range later {
+		fmt.Fprintf(w, "  %v\n", l.Problem)
 	}
 }
 

@@ -36,7 +36,7 @@ func TestOutputsNeverStandForAnotherRun(t *testing.T) {
 	broken := filepath.Join(dir, "broken.yaml")
 	never := filepath.Join(dir, "never.yaml")
 	write(t, broken, "name: [")
-	write(t, never, "name: never\nrun: {duration: 1s}\ntarget: {processes: {a: {command: [/nonexistent/program]}}}\ntraffic: {a: {rest: {request: \"GET "+server.URL+"/\"}, rate: 5/s}}\nexpect: [a.errors < 1%]\n")
+	write(t, never, "name: never\nrun: {duration: 1s}\ntarget: {processes: {a: {command: [\"false\"], ports: [http]}}}\ntraffic: {a: {rest: {request: \"GET "+server.URL+"/\"}, rate: 5/s}}\nexpect: [a.errors < 1%]\n")
 	for name, test := range map[string]struct {
 		args []string
 		code int
@@ -50,7 +50,7 @@ func TestOutputsNeverStandForAnotherRun(t *testing.T) {
 		"a bad URL":           {[]string{"load", "nowhere"}, reports.ExitUsage, "nowhere"},
 		"two URLs":            {[]string{"load", server.URL, server.URL}, reports.ExitUsage, "name one URL"},
 		"a host out of reach": {[]string{"load", "-q", "--out", filepath.Join(dir, "r1"), "http://8.8.8.8/"}, reports.ExitUsage, "--allow"},
-		"a harness failure":   {[]string{"run", "-q", "--out", filepath.Join(dir, "r2"), never}, reports.ExitHarness, "/nonexistent/program"},
+		"a harness failure":   {[]string{"run", "-q", "--out", filepath.Join(dir, "r2"), never}, reports.ExitHarness, "process a"},
 		"several scenarios":   {[]string{"run", never, broken}, reports.ExitUsage, "one scenario"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -109,9 +109,14 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 		return err
 	}
 	var all []*scenarios.Scenario
+	var failed error
 	from := make(map[string]string)
 	for _, path := range paths {
 		sc, err := f.read(path, std)
+		if isTold(err) {
+			failed = err
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -120,6 +125,9 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 		}
 		from[sc.Name] = path
 		all = append(all, sc)
+	}
+	if failed != nil {
+		return failed
 	}
 	dirs := make([]string, len(all))
 	for i, sc := range all {
@@ -189,8 +197,7 @@ func parse(path string, src []byte, set []string, restrict *restriction, std str
 		return nil, refused
 	}
 	if err != nil {
-		fmt.Fprintln(std.err, strings.TrimRight(err.Error(), "\n"))
-		return nil, exit{code: reports.ExitUsage, told: err}
+		return nil, misread(err, std)
 	}
 	for _, w := range sc.Warnings() {
 		fmt.Fprintln(std.err, "warning: "+w.String())
@@ -227,7 +234,33 @@ func (f *runFlags) read(path string, std streams) (*scenarios.Scenario, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.readsTexts(filepath.Dir(path), src))
 	}
-	return sc, errors.Join(f.readsFiles(sc), f.admit(sc))
+	if err := errors.Join(f.readsFiles(sc), f.admit(sc)); err != nil {
+		return nil, err
+	}
+	_, err = checkFiles(sc, std)
+	return sc, err
+}
+
+// checkFiles opens what a scenario names, and looks at what the machine has for it. Problems and warnings go to stderr.
+func checkFiles(sc *scenarios.Scenario, std streams) ([]scenarios.Later, error) {
+	later, err := sc.CheckFiles()
+	if err != nil {
+		return nil, misread(err, std)
+	}
+	warnOfNeeds(std.err, sc, thisMachine())
+	return later, nil
+}
+
+// isTold says whether an error was printed already, so that the next scenario can be read.
+func isTold(err error) bool {
+	var e exit
+	return errors.As(err, &e) && e.err == nil
+}
+
+// misread prints the problems of a scenario.
+func misread(err error, std streams) error {
+	fmt.Fprintln(std.err, strings.TrimRight(err.Error(), "\n"))
+	return exit{code: reports.ExitUsage, told: err}
 }
 
 // readsFiles refuses outputs that are among the files which a scenario names.
@@ -314,7 +347,7 @@ func (f *runFlags) openResources(dir string, std streams) (*resources, error) {
 	}
 	r := &resources{view: newView(std.err, f.quiet), results: results, release: raiseHeapFloor()}
 	r.options = runner.Options{
-		Dir: dir, Keep: f.keep, Reuse: f.reuse, Version: version(), Log: f.logger(std.err), Allow: f.allow, LoopbackOnly: f.restriction.on,
+		Dir: dir, Keep: f.keep, Reuse: f.reuse, Version: version(), Machine: machine(), Log: f.logger(std.err), Allow: f.allow, LoopbackOnly: f.restriction.on,
 		Mesh: func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error) {
 			return toxi.NewMesh(network, dial)
 		},

@@ -16,6 +16,7 @@ import (
 
 // TestMain makes `wringer` a command of the scripts: the same function as main's, signals included.
 func TestMain(m *testing.M) {
+	alone = "yes"
 	testscript.Main(leakless{m}, map[string]func(){
 		"wringer": func() {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

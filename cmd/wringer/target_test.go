@@ -75,7 +75,7 @@ func TestProgramsOfTheScenario(t *testing.T) {
 			t.Errorf("exit %d, %v:\n%s", code, err, text)
 		}
 	}
-	if code, text := run("nowhere"); code != reports.ExitHarness || !strings.Contains(text, "process job: dir: ") || !strings.Contains(text, "nowhere") {
+	if code, text := run("nowhere"); code != reports.ExitUsage || !strings.Contains(text, "s.yaml:4:61: processes: job.dir: there is no folder ") {
 		t.Errorf("exit %d: %s", code, text)
 	}
 }

@@ -31,7 +31,7 @@ type Config struct {
 	Compression   string            `yaml:"compression" jsonschema:"enum=none,enum=gzip" jsonschema_description:"Of the messages sent; gzip is also understood in answers. Default none."`
 	ServiceConfig any               `yaml:"service_config" jsonschema_description:"gRPC's service config, as in its JSON form; its retryPolicy makes the client library retry beneath the stream's own policy, counted as hidden. Default: no retries by the library."`
 	Health        *Health           `yaml:"health" jsonschema_description:"Ask the target by grpc.health.v1 before traffic begins. Absent: it is not asked."`
-	Protos        []string          `yaml:"protos" path:"file" jsonschema_description:"Files that define the method, by their names within import_paths. Default: the target is asked by server reflection."`
+	Protos        []string          `yaml:"protos" path:"import" jsonschema_description:"Files that define the method, by their names within import_paths. Default: the target is asked by server reflection."`
 	ImportPaths   []string          `yaml:"import_paths" path:"folder" jsonschema_description:"Folders in which protos and their imports are looked for, relative to the scenario. Default: the scenario's own."`
 	Descriptors   string            `yaml:"descriptors" path:"file" jsonschema_description:"A descriptor set (protoc --descriptor_set_out --include_imports) that defines the method, instead of protos."`
 	MaxHeaders    drivers.Bytes     `yaml:"max_headers" jsonschema_description:"Bound on the headers, or trailers, of an answer; more has the code too_large, and much more, which ends the connection, malformed. Default 1MiB."`

@@ -6,6 +6,6 @@ import "wringer/drivers"
 func (c *Config) Describe() drivers.Description {
 	return drivers.Description{
 		Place: c.Target + " " + c.Method, Gauges: []string{"connections", "connections_opened"}, Messages: c.messageTelling(),
-		Witness: true, NoWitness: c.noWitness(),
+		Connections: drivers.ConnectionTelling{Shared: max(c.Connections, 1) * len(c.targets())}, Witness: true, NoWitness: c.noWitness(),
 	}
 }

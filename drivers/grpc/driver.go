@@ -216,16 +216,16 @@ func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error 
 func (c *Config) messages(method protoreflect.MethodDescriptor) ([]any, error) {
 	streams := method.IsStreamingClient() || method.IsStreamingServer()
 	if !streams && c.Stream != nil {
-		return nil, fmt.Errorf("stream: %s does not stream; take it away", method.FullName())
+		return nil, &payload.FieldError{Path: "stream", Err: fmt.Errorf("%s does not stream; take it away", method.FullName())}
 	}
 	list, ok := c.Message.([]any)
 	switch {
 	case !ok:
 		return []any{c.Message}, nil
 	case !method.IsStreamingClient():
-		return nil, fmt.Errorf("message: is a list, and %s takes one message", method.FullName())
+		return nil, &payload.FieldError{Path: "message", Err: fmt.Errorf("is a list, and %s takes one message", method.FullName())}
 	case len(list) == 0:
-		return nil, errors.New("message: is an empty list; leave it out for the empty message")
+		return nil, &payload.FieldError{Path: "message", Err: errors.New("is an empty list; leave it out for the empty message")}
 	}
 	return list, nil
 }
@@ -238,6 +238,9 @@ func compileMessages(c *payload.Compiler, desc protoreflect.MessageDescriptor, l
 			path = fmt.Sprintf("message[%d]", i)
 		}
 		m, err := c.Protobuf(desc, list[i], path)
+		if err != nil && c.Problem != nil {
+			err = payload.Tell(err, c.Problem)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -255,13 +258,18 @@ func (d *driver) rehearse(messages []any, method protoreflect.MethodDescriptor) 
 	if err != nil {
 		return err
 	}
-	for i := range samples {
-		b, err := samples[i].Append(nil, new(drivers.Op))
+	return decodable(samples, method)
+}
+
+// decodable renders each message, and reads it as the target would.
+func decodable(messages []payload.Message, method protoreflect.MethodDescriptor) error {
+	for i := range messages {
+		b, err := messages[i].Append(nil, new(drivers.Op))
 		if err != nil {
 			return err
 		}
 		if err := payload.Decodes(b, method.Input()); err != nil {
-			return fmt.Errorf("message: %w", err)
+			return &payload.FieldError{Path: "message", Err: err}
 		}
 	}
 	return nil

@@ -100,8 +100,8 @@ func FuzzDescriptors(f *testing.F) {
 		if err := os.WriteFile(path, raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if find, _, err := readDescriptors(path); err == nil {
-			find("test.v1.Inventory")
+		if files, err := readDescriptors(path); err == nil {
+			files.find("test.v1.Inventory")
 		}
 	})
 }

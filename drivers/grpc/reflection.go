@@ -53,6 +53,9 @@ func findMethod(ctx context.Context, conn *grpc.ClientConn, name string, wanted 
 		}
 		if err == nil {
 			found, err := pick(d, method)
+			if err != nil {
+				err = fmt.Errorf("%w: %w", drivers.ErrConfig, err)
+			}
 			return found, types, err
 		}
 		if status.Code(err) != codes.Unimplemented {
@@ -222,7 +225,7 @@ func pick(service protoreflect.ServiceDescriptor, name string) (protoreflect.Met
 			names = append(names, string(service.Methods().Get(i).Name()))
 		}
 		slices.Sort(names)
-		return nil, fmt.Errorf("%w: no method %s in %s; it has %s", drivers.ErrConfig, name, service.FullName(), strings.Join(names, ", "))
+		return nil, fmt.Errorf("no method %s in %s; it has %s", name, service.FullName(), strings.Join(names, ", "))
 	}
 	return method, nil
 }

@@ -87,7 +87,7 @@ func (c *Stream) fits(method protoreflect.MethodDescriptor) error {
 		if !is {
 			return nil
 		}
-		return fmt.Errorf("stream.%s: %s %s; take it away", field, method.FullName(), why)
+		return &payload.FieldError{Path: "stream." + field, Err: fmt.Errorf("%s %s; take it away", method.FullName(), why)}
 	}
 	const one, single = "sends one message", "receives one message"
 	return errors.Join(
@@ -133,18 +133,18 @@ func newFlow(c *Stream, listed int, method protoreflect.MethodDescriptor) (*flow
 		f.most = max(defaultMaxReplies, f.expected)
 	}
 	if f.expected > f.most {
-		return nil, fmt.Errorf("stream.max_replies: is %d, and %d messages are sent", f.most, f.messages)
+		return nil, &payload.FieldError{Path: "stream.max_replies", Err: fmt.Errorf("is %d, and %d messages are sent", f.most, f.messages)}
 	}
 	var err error
 	if c.ID != "" {
 		if f.id, err = newReference(method.Output(), c.ID); err != nil {
-			return nil, fmt.Errorf("stream.id: %w", err)
+			return nil, &payload.FieldError{Path: "stream.id", Err: err}
 		}
 	}
 	for _, path := range c.Count {
 		r, err := newReference(method.Output(), path)
 		if err != nil || r.text {
-			return nil, fmt.Errorf("stream.count: %s: %w", path, errors.Join(err, onlyNumbers(r)))
+			return nil, &payload.FieldError{Path: "stream.count", Err: fmt.Errorf("%s: %w", path, errors.Join(err, onlyNumbers(r)))}
 		}
 		f.count = append(f.count, r)
 	}

@@ -29,12 +29,12 @@ func TestAbsoluteProtos(t *testing.T) {
 		"outside":         {Protos: []string{filepath.Join(inner, "near.proto")}, ImportPaths: []string{t.TempDir()}},
 		"relative":        {Protos: []string{"near.proto"}, ImportPaths: []string{"api"}},
 	} {
-		find, _, err := compileProtos(t.Context(), c, folder)
+		files, err := c.readTypes(t.Context(), folder)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if _, ok := find("k.S").(protoreflect.ServiceDescriptor); !ok {
+		if _, ok := files.find("k.S").(protoreflect.ServiceDescriptor); !ok {
 			t.Errorf("%s: the service was not found", name)
 		}
 	}

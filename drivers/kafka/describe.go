@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"fmt"
+	"strings"
 
 	"wringer/drivers"
 )
@@ -11,7 +12,8 @@ import (
 func (c *Config) Describe() drivers.Description {
 	d := drivers.Description{
 		Place: c.Brokers + " " + c.Topic, Gauges: []string{"in_flight", "transmissions", "retransmissions"},
-		Verifies: c.verify(), Peers: true,
+		Connections: drivers.ConnectionTelling{Shared: max(c.Producers, 1) * (1 + strings.Count(c.Brokers, ","))},
+		Verifies:    c.verify(), Peers: true,
 	}
 	if d.Verifies {
 		d.Gauges = []string{"in_flight", "lag", "transmissions", "retransmissions"}

@@ -123,6 +123,9 @@ func (c *Config) framed(ctx context.Context, env drivers.Env) (payload.Message, 
 	return m.Behind(frame), nil
 }
 
+// file is the path of the schema's file; empty: the registry has it.
+func (s *Schema) file() string { return s.Avro + s.Protobuf }
+
 // foundSchema is a schema, its id in the registry, and the schemas that it refers to: by name, each after the schemas it
 // needs.
 type foundSchema struct {
@@ -163,7 +166,7 @@ func (s *Schema) find(ctx context.Context, env drivers.Env, subject string) (*fo
 
 // read reads the file, if one is given.
 func (s *Schema) read(folder string, f *foundSchema) error {
-	path := s.Avro + s.Protobuf
+	path := s.file()
 	if path == "" {
 		return nil
 	}

@@ -64,6 +64,9 @@ func (a *avroCompiler) learn(n *avro.SchemaNode, namespace string) {
 
 // value compiles a value of a type.
 func (a *avroCompiler) value(n *avro.SchemaNode, v any, path string) (Message, error) {
+	if a.unknown(v) {
+		return nil, nil
+	}
 	if definition := a.named[n.Type]; definition != nil {
 		n = definition
 	}
@@ -78,7 +81,7 @@ func (a *avroCompiler) value(n *avro.SchemaNode, v any, path string) (Message, e
 		return a.array(n, v, path)
 	case "null":
 		if v != nil {
-			return nil, fmt.Errorf("%s: must be null", path)
+			return nil, badField(path, "must be null")
 		}
 		return nil, nil
 	}
@@ -89,7 +92,7 @@ func (a *avroCompiler) value(n *avro.SchemaNode, v any, path string) (Message, e
 func (a *avroCompiler) record(n *avro.SchemaNode, v any, path string) (Message, error) {
 	given, err := Map(v)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: it is a %s", path, err, fullName(n))
+		return nil, badField(path, "%w: it is a %s", err, fullName(n))
 	}
 	var names []string
 	var out Message
@@ -102,15 +105,17 @@ func (a *avroCompiler) record(n *avro.SchemaNode, v any, path string) (Message, 
 		} else {
 			parts, err = a.absent(f, path)
 		}
-		if err != nil {
+		if err := a.told(err); err != nil {
 			return nil, err
 		}
 		out = out.join(parts)
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !slices.Contains(names, name) {
-			slices.Sort(names)
-			return nil, fmt.Errorf("%s: %s has no such field; it has %s", within(path, name), fullName(n), strings.Join(names, ", "))
+			err := badField(within(path, name), "%s has no such field; it has %s", fullName(n), strings.Join(slices.Sorted(slices.Values(names)), ", "))
+			if err := a.told(err); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return out, nil
@@ -126,18 +131,18 @@ func (a *avroCompiler) absent(f *avro.SchemaField, path string) (Message, error)
 	if f.Type.Type == "union" && slices.ContainsFunc(f.Type.Branches, func(b avro.SchemaNode) bool { return b.Type == "null" }) {
 		return a.union(&f.Type, nil, within(path, f.Name))
 	}
-	return nil, fmt.Errorf("%s: the field %s is missing, and has no default", path, f.Name)
+	return nil, badField(path, "the field %s is missing, and has no default", f.Name)
 }
 
 // encoded is a fixed value that the schema's own code encodes.
 func encoded(n *avro.SchemaNode, v any, path string) (Message, error) {
 	schema, err := n.Schema()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, atField(path, err)
 	}
 	b, err := schema.Encode(v)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, atField(path, err)
 	}
 	return Message{{fixed: b}}, nil
 }
@@ -151,12 +156,12 @@ func whole(dst []byte, n int64) []byte {
 func (a *avroCompiler) entries(n *avro.SchemaNode, v any, path string) (Message, error) {
 	given, err := Map(v)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: it is a map", path, err)
+		return nil, badField(path, "%w: it is a map", err)
 	}
 	var out Message
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		value, err := a.value(n.Values, given[key], fmt.Sprintf("%s[%q]", path, key))
-		if err != nil {
+		if err := a.told(err); err != nil {
 			return nil, err
 		}
 		out = out.join(Message{{fixed: append(whole(nil, int64(len(key))), key...)}}).join(value)
@@ -167,12 +172,12 @@ func (a *avroCompiler) entries(n *avro.SchemaNode, v any, path string) (Message,
 func (a *avroCompiler) array(n *avro.SchemaNode, v any, path string) (Message, error) {
 	list, ok := v.([]any)
 	if !ok {
-		return nil, fmt.Errorf("%s: is a list; write [...]", path)
+		return nil, badField(path, "is a list; write [...]")
 	}
 	var out Message
 	for i := range list {
 		item, err := a.value(n.Items, list[i], fmt.Sprintf("%s[%d]", path, i))
-		if err != nil {
+		if err := a.told(err); err != nil {
 			return nil, err
 		}
 		out = out.join(item)
@@ -203,7 +208,7 @@ func (a *avroCompiler) union(n *avro.SchemaNode, v any, path string) (Message, e
 	}
 	if v == nil {
 		if null < 0 {
-			return nil, fmt.Errorf("%s: cannot be null; it is one of %s", path, strings.Join(names, ", "))
+			return nil, badField(path, "cannot be null; it is one of %s", strings.Join(names, ", "))
 		}
 		return a.branch(n, null, nil, path)
 	}
@@ -216,11 +221,11 @@ func (a *avroCompiler) union(n *avro.SchemaNode, v any, path string) (Message, e
 	}
 	switch others {
 	case 0:
-		return nil, fmt.Errorf("%s: must be null", path)
+		return nil, badField(path, "must be null")
 	case 1:
 		return a.branch(n, other, v, path)
 	}
-	return nil, fmt.Errorf("%s: may be one of %s; say which: {%s: ...}", path, strings.Join(names, ", "), names[other])
+	return nil, badField(path, "may be one of %s; say which: {%s: ...}", strings.Join(names, ", "), names[other])
 }
 
 // branch compiles a value of a union's type i.
@@ -244,14 +249,14 @@ func (a *avroCompiler) scalar(n *avro.SchemaNode, v any, path string) (Message, 
 	}
 	text, err := plain(v)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, atField(path, err)
 	}
 	if _, quoted := v.(string); !quoted && n.Type == "string" {
-		return nil, fmt.Errorf("%s: %s is no string; put it in quotes", path, text)
+		return nil, badField(path, "%s is no string; put it in quotes", text)
 	}
 	value, err := scalarOf(n, text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, atField(path, err)
 	}
 	return encoded(n, value, path)
 }
@@ -260,7 +265,7 @@ func (a *avroCompiler) scalar(n *avro.SchemaNode, v any, path string) (Message, 
 func (a *avroCompiler) avroPlace(n *avro.SchemaNode, s, path string) (Message, error) {
 	t, err := a.appender(s)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, atField(path, err)
 	}
 	if n.Type == "string" && n.LogicalType == "" {
 		return Message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
@@ -271,23 +276,23 @@ func (a *avroCompiler) avroPlace(n *avro.SchemaNode, s, path string) (Message, e
 	}
 	schema, err := n.Schema()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, atField(path, err)
 	}
-	return Message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
+	return a.tried(Message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
 		text := string(t(nil, op))
 		if i, err := strconv.ParseInt(text, 10, 32); err == nil && (n.Type == "int" || n.Type == "long") {
 			return whole(dst, i), nil
 		}
 		value, err := scalarOf(n, text)
 		if err != nil {
-			return dst, fmt.Errorf("%s: %w", path, err)
+			return dst, atField(path, err)
 		}
 		out, err := schema.AppendEncode(dst, value)
 		if err != nil {
-			return dst, fmt.Errorf("%s: %w", path, err)
+			return dst, atField(path, err)
 		}
 		return out, nil
-	}}}, nil
+	}}})
 }
 
 // insertWhole puts a number before dst[start:].

@@ -70,23 +70,30 @@ type Compiler struct {
 	Env *drivers.Env
 	// Types are those that an Any and extensions may name. nil: those of the file of the first message that is compiled, and
 	// of its imports.
-	Types  *dynamicpb.Types
-	places uint64 // templates so far; each has a seed of its own, so that two {{uuid}} differ
+	Types *dynamicpb.Types
+	// Problem takes the errors of fields. Compiling then goes on with the next field, tries each place with {{...}} once, and
+	// leaves out texts that still hold ${...}. nil: the first error ends it.
+	Problem func(path, message string)
+	late    bool   // a text was left out
+	places  uint64 // templates so far; each has a seed of its own, so that two {{uuid}} differ
 }
 
 // Protobuf compiles a message; path is its name in errors. Strings may hold {{...}}, also for fields that are not
 // strings.
 func (c *Compiler) Protobuf(desc protoreflect.MessageDescriptor, v any, path string) (Message, error) {
-	if v == nil {
+	if v == nil || c.unknown(v) {
 		return nil, nil
 	}
 	types := c.types(desc)
 	if isSpecial(desc) {
+		if c.holdsUnknown(v) {
+			return nil, nil
+		}
 		return c.special(desc, v, path)
 	}
 	fields, err := Map(v)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: it is a %s", path, err, desc.FullName())
+		return nil, badField(path, "%w: it is a %s", err, desc.FullName())
 	}
 	var out Message
 	chosen := make(map[protoreflect.Name]string)
@@ -94,22 +101,8 @@ func (c *Compiler) Protobuf(desc protoreflect.MessageDescriptor, v any, path str
 		if fields[name] == nil {
 			continue
 		}
-		at := strings.TrimPrefix(path+"."+name, ".")
-		field := FindField(desc, name)
-		if inner, ok := strings.CutPrefix(name, "["); ok {
-			field = extension(types, desc, strings.TrimSuffix(inner, "]"))
-		}
-		if field == nil {
-			return nil, fmt.Errorf("%s: %s has no such field; it has %s", at, desc.FullName(), FieldNames(desc))
-		}
-		if one := field.ContainingOneof(); one != nil {
-			if other := chosen[one.Name()]; other != "" {
-				return nil, fmt.Errorf("%s: stands beside %s; only one of %s can be set", at, other, one.Name())
-			}
-			chosen[one.Name()] = name
-		}
-		parts, err := c.field(field, fields[name], at)
-		if err != nil {
+		parts, err := c.named(desc, types, chosen, name, fields[name], strings.TrimPrefix(path+"."+name, "."))
+		if err := c.told(err); err != nil {
 			return nil, err
 		}
 		out = out.join(parts)
@@ -117,19 +110,40 @@ func (c *Compiler) Protobuf(desc protoreflect.MessageDescriptor, v any, path str
 	return out, nil
 }
 
+// named compiles the field of that name. chosen are the fields so far, by their oneof.
+func (c *Compiler) named(desc protoreflect.MessageDescriptor, types *dynamicpb.Types, chosen map[protoreflect.Name]string, name string, v any, at string) (Message, error) {
+	field := FindField(desc, name)
+	if inner, ok := strings.CutPrefix(name, "["); ok {
+		field = extension(types, desc, strings.TrimSuffix(inner, "]"))
+	}
+	if field == nil {
+		return nil, badField(at, "%s has no such field; it has %s", desc.FullName(), FieldNames(desc))
+	}
+	if one := field.ContainingOneof(); one != nil {
+		if other := chosen[one.Name()]; other != "" {
+			return nil, badField(at, "stands beside %s; only one of %s can be set", other, one.Name())
+		}
+		chosen[one.Name()] = name
+	}
+	return c.field(field, v, at)
+}
+
 func (c *Compiler) field(field protoreflect.FieldDescriptor, v any, path string) (Message, error) {
+	if c.unknown(v) {
+		return nil, nil
+	}
 	switch {
 	case field.IsMap():
 		return c.entries(field, v, path)
 	case field.IsList():
 		list, ok := v.([]any)
 		if !ok {
-			return nil, fmt.Errorf("%s: is a list; write [...]", path)
+			return nil, badField(path, "is a list; write [...]")
 		}
 		var out Message
 		for i, e := range list {
 			parts, err := c.element(field, e, fmt.Sprintf("%s[%d]", path, i))
-			if err != nil {
+			if err := c.told(err); err != nil {
 				return nil, err
 			}
 			out = out.join(parts)
@@ -143,17 +157,17 @@ func (c *Compiler) field(field protoreflect.FieldDescriptor, v any, path string)
 func (c *Compiler) entries(field protoreflect.FieldDescriptor, v any, path string) (Message, error) {
 	entries, err := Map(v)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: it is a map", path, err)
+		return nil, badField(path, "%w: it is a map", err)
 	}
 	var out Message
 	for _, key := range slices.Sorted(maps.Keys(entries)) {
 		at := fmt.Sprintf("%s[%q]", path, key)
 		k, err := c.element(field.MapKey(), mapKey(field.MapKey(), key), at)
-		if err != nil {
+		if err := c.told(err); err != nil {
 			return nil, err
 		}
 		v, err := c.element(field.MapValue(), entries[key], at)
-		if err != nil {
+		if err := c.told(err); err != nil {
 			return nil, err
 		}
 		out = out.join(nested(field, k.join(v)))
@@ -176,6 +190,9 @@ func mapKey(field protoreflect.FieldDescriptor, key string) any {
 
 // element compiles one value: a plain field, an element of a list, or a value of a map.
 func (c *Compiler) element(field protoreflect.FieldDescriptor, v any, path string) (Message, error) {
+	if c.unknown(v) {
+		return nil, nil
+	}
 	switch field.Kind() {
 	case protoreflect.MessageKind, protoreflect.GroupKind:
 		inner, err := c.Protobuf(field.Message(), v, path)
@@ -239,7 +256,7 @@ func insertLength(dst []byte, start int) []byte {
 func (c *Compiler) place(field protoreflect.FieldDescriptor, s, path string) (Message, error) {
 	t, err := c.appender(s)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, atField(path, err)
 	}
 	if field.Kind() == protoreflect.StringKind {
 		tag := protowire.AppendTag(nil, field.Number(), protowire.BytesType)
@@ -249,13 +266,13 @@ func (c *Compiler) place(field protoreflect.FieldDescriptor, s, path string) (Me
 			return insertLength(t(dst, op), start), nil
 		}}}, nil
 	}
-	return Message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
+	return c.tried(Message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
 		out, err := appendScalar(dst, field, string(t(nil, op)))
 		if err != nil {
-			return dst, fmt.Errorf("%s: %w", path, err)
+			return dst, atField(path, err)
 		}
 		return out, nil
-	}}}, nil
+	}}})
 }
 
 // Text compiles a template whose text is needed as a string.
@@ -281,15 +298,15 @@ const textPlace = 1 << 61
 // fixedScalar encodes a value without {{...}} by protobuf's JSON mapping.
 func (c *Compiler) fixedScalar(field protoreflect.FieldDescriptor, v any, path string) (Message, error) {
 	if v == nil {
-		return nil, fmt.Errorf("%s: is null; only a whole field can be", path)
+		return nil, badField(path, "is null; only a whole field can be")
 	}
 	text, err := json.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, atField(path, err)
 	}
 	b, err := scalarOfJSON(field, c.types(field.ContainingMessage()), text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s is no %s", path, text, kindName(field))
+		return nil, badField(path, "%s is no %s", text, kindName(field))
 	}
 	return Message{{fixed: b}}, nil
 }
@@ -298,7 +315,7 @@ func (c *Compiler) fixedScalar(field protoreflect.FieldDescriptor, v any, path s
 func (c *Compiler) special(desc protoreflect.MessageDescriptor, v any, path string) (Message, error) {
 	render, dynamic, err := c.value(v)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, atField(path, err)
 	}
 	options := protojson.UnmarshalOptions{Resolver: c.types(desc)}
 	encode := func(op *drivers.Op) ([]byte, error) {
@@ -308,15 +325,15 @@ func (c *Compiler) special(desc protoreflect.MessageDescriptor, v any, path stri
 		}
 		m := dynamicpb.NewMessage(desc)
 		if err := options.Unmarshal(text, m); err != nil {
-			return nil, fmt.Errorf("%s: %s is no %s: %w", path, text, desc.FullName(), err)
+			return nil, badField(path, "%s is no %s: %w", text, desc.FullName(), err)
 		}
 		return proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	}
 	if dynamic {
-		return Message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
+		return c.tried(Message{{render: func(dst []byte, op *drivers.Op) ([]byte, error) {
 			b, err := encode(op)
 			return append(dst, b...), err
-		}}}, nil
+		}}})
 	}
 	b, err := encode(new(drivers.Op))
 	return Message{{fixed: b}}, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // malformed is the error of an answer that broke the protocol.
@@ -33,6 +34,9 @@ type reader struct {
 	maxBody   int64
 	noBody    bool // the request's method is HEAD
 
+	clock   func() time.Duration // the run's; nil: reading does not block
+	refused bool                 // the head came, and its status is no success
+
 	left int // bytes of maxHead not yet used
 	framing
 }
@@ -48,7 +52,7 @@ type framing struct {
 
 // read reads one whole answer. After any error the connection cannot be used again.
 func (r *reader) read(ctx context.Context) error {
-	r.left = maxHead
+	r.left, r.refused = maxHead, false
 	for {
 		r.framing = framing{length: -1}
 		r.a.reset(r.evaluator)
@@ -63,7 +67,12 @@ func (r *reader) read(ctx context.Context) error {
 		}
 	}
 	r.a.last = r.close || r.old && !r.keep
-	err := r.readBody(ctx)
+	r.refused = !r.evaluator.ok[r.a.status]
+	read := r.readBody
+	if r.refused && r.clock != nil && (r.encoding || r.length < 0 || r.length > int64(r.c.w-r.c.r)) {
+		read = r.readRefusal
+	}
+	err := read(ctx)
 	if err == io.EOF {
 		return errCut
 	}

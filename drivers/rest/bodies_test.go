@@ -120,12 +120,13 @@ func TestLongBodies(t *testing.T) {
 		change func(c *Config)
 		code   string
 	}{
-		"nobody needs it":          {func(*Config) {}, ""},
-		"only its size":            {func(c *Config) { c.Checks = []Check{{Size: "> 2MiB"}} }, ""},
-		"only a header":            {func(c *Config) { c.Checks = []Check{{Header: map[string]string{"X-N": "7"}}} }, ""},
-		"a check":                  {func(c *Config) { c.Checks = []Check{{Body: "x"}} }, drivers.CodeTooLarge},
-		"a check with room":        {func(c *Config) { c.MaxBody, c.Checks = 4<<20, []Check{{Body: "x"}} }, ""},
-		"the scenario's own bound": {func(c *Config) { c.MaxBody = 2 << 20 }, drivers.CodeTooLarge},
+		"nobody needs it":              {func(*Config) {}, ""},
+		"only its size":                {func(c *Config) { c.Checks = []Check{{Size: "> 2MiB"}} }, ""},
+		"only a header":                {func(c *Config) { c.Checks = []Check{{Header: map[string]string{"X-N": "7"}}} }, ""},
+		"a check":                      {func(c *Config) { c.Checks = []Check{{Body: "x"}} }, drivers.CodeTooLarge},
+		"a check with room":            {func(c *Config) { c.MaxBody, c.Checks = 4<<20, []Check{{Body: "x"}} }, ""},
+		"a bound, and nobody needs it": {func(c *Config) { c.MaxBody = 2 << 20 }, ""},
+		"a bound, and a check":         {func(c *Config) { c.MaxBody, c.Checks = 2<<20, []Check{{Body: "x"}} }, drivers.CodeTooLarge},
 		"a capture": {func(c *Config) {
 			c.Steps = []Step{{Name: "a", Request: c.Request, Capture: map[string]string{"x": "body x"}}}
 			c.Request = ""

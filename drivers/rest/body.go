@@ -48,7 +48,7 @@ func (cp *compiler) body(r *request, s *Step) texts {
 	case "body":
 		return texts{{text: cp.text("body", s.Body, bodyPlace, syntax.Body(cp.contentType(s), s.Body))}}
 	case "body_file":
-		if cp.env == nil {
+		if !cp.readable(s.BodyFile) {
 			return nil
 		}
 		content := cp.file("body_file", s.BodyFile)
@@ -190,7 +190,7 @@ func (cp *compiler) multipart(parts []Part) (boundary string, out texts) {
 		case p.File == "":
 			contents[i] = cp.text(field+".value", p.Value, partPlace+uint64(i), syntax.Body(p.Type, p.Value))
 			sum.Write([]byte(p.Value))
-		case cp.env != nil:
+		case cp.readable(p.File):
 			content := cp.file(field+".file", p.File)
 			contents[i] = text{template: drivers.Literal(content)}
 			sum.Write([]byte(content))

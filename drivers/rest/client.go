@@ -109,12 +109,12 @@ func (cl *client) driver(r *request, ev *evaluator) (*driver, error) {
 // bound is the bound on bodies. A body that nobody needs is counted and not kept, so it needs none.
 func (cl *client) bound(ev *evaluator) int64 {
 	switch {
+	case !ev.keep:
+		return math.MaxInt64
 	case cl.maxBody > 0:
 		return cl.maxBody
-	case ev.keep:
-		return defaultMaxBody
 	}
-	return math.MaxInt64
+	return defaultMaxBody
 }
 
 // life is the age and use of a connection.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"wringer/drivers"
 	"wringer/drivers/syntax"
@@ -24,12 +25,20 @@ type compiledRequest struct {
 // compile compiles the requests and reports every problem. Without env, ${...} is not resolved yet; then compile does
 // not check values that depend on ${...} or on files.
 func (c *Config) compile(env *drivers.Env, problem func(field, message string)) []compiledRequest {
-	cp := &compiler{config: c, env: env, problem: problem}
-	if c.Data != nil && env != nil {
-		feed, err := c.Data.Open(env.Files, env.Seed)
+	return c.compileBy(&compiler{config: c, env: env, problem: problem})
+}
+
+// CheckFiles implements drivers.FileChecker.
+func (c *Config) CheckFiles(folder string, ready func(path string) error, problem func(field, message string)) {
+	c.compileBy(&compiler{config: c, env: &drivers.Env{Files: folder, Epoch: time.Now}, ready: ready, problem: problem})
+	c.TLS.CheckFiles(folder, ready, problem)
+}
+
+func (c *Config) compileBy(cp *compiler) []compiledRequest {
+	if c.Data != nil && cp.readable(c.Data.File) {
+		feed, err := c.Data.Open(cp.env.Files, cp.env.Seed)
 		if err != nil {
-			problem("data", err.Error())
-			return nil
+			cp.problem("data.file", err.Error())
 		}
 		cp.feed = feed
 	}
@@ -47,14 +56,26 @@ func (c *Config) compile(env *drivers.Env, problem func(field, message string)) 
 
 // compiler compiles the texts of a stream's requests.
 type compiler struct {
-	config   *Config
-	env      *drivers.Env // nil: ${...} is not resolved yet
+	config *Config
+	env    *drivers.Env // nil: ${...} is not resolved yet, and no file is read
+	// ready says which files can be read; nil: all, and ${...} is resolved.
+	ready    func(path string) error
 	feed     *drivers.Feed
 	captured []string      // the values that the steps so far captured, by number
 	base     uint64        // offset of the step's places
 	prefix   string        // prefix of the step's fields, as in steps[0].
 	guarded  []guardedText // of the request that is being compiled
 	problem  func(field, message string)
+}
+
+// readable says whether a file can be read now.
+func (cp *compiler) readable(path string) bool {
+	return cp.env != nil && (cp.ready == nil || cp.ready(path) == nil)
+}
+
+// known says whether nothing is left to fill in.
+func (cp *compiler) known(text string) bool {
+	return cp.env != nil && cp.ready == nil || !strings.Contains(text, "${")
 }
 
 func (cp *compiler) problemAt(field, message string) { cp.problem(cp.prefix+field, message) }
@@ -92,8 +113,8 @@ func (cp *compiler) lookUp(name string) drivers.Place {
 	if cp.feed != nil {
 		return cp.feed.Place(name)
 	}
-	if cp.config.Data != nil && cp.env == nil && strings.HasPrefix(name, "data.") {
-		// The columns are known once the file is read.
+	if cp.config.Data != nil && strings.HasPrefix(name, "data.") {
+		// The columns are known once the file is read. A file that cannot be read is a problem of its own.
 		return func(dst []byte, _ *drivers.Env, _ *drivers.Op, _ uint64) []byte { return dst }
 	}
 	return nil
@@ -136,7 +157,7 @@ func (cp *compiler) request(s *Step) *request {
 		cp.problemAt("request", err.Error())
 	}
 	r.line = line
-	if err == nil && (cp.env != nil || !strings.Contains(s.Request, "${")) {
+	if err == nil && cp.known(s.Request) {
 		if err := line.checkURL(); err != nil {
 			cp.problemAt("request", err.Error())
 		}

@@ -36,7 +36,7 @@ type Config struct {
 	Keepalive  *bool            `yaml:"keepalive" jsonschema_description:"Reuse connections. Default true; false makes a connection for each attempt. HTTP/1.1 only."`
 	Connection Connection       `yaml:"connection" jsonschema_description:"How connections are made, and how long they live."`
 	Redirects  int              `yaml:"redirects" jsonschema_description:"Redirects that an attempt follows at most. Default 0: a redirect is an answer like any other."`
-	MaxBody    drivers.Bytes    `yaml:"max_body" jsonschema_description:"Bound on the body of an answer, decoded; a larger one has the code too_large. Default 1MiB where a check, a capture or a replay needs the body; else none: the body is counted and not kept."`
+	MaxBody    drivers.Bytes    `yaml:"max_body" jsonschema_description:"Bound on the body of an answer, decoded, that a check, a capture or a replay needs; a larger one has the code too_large. Default 1MiB. Other bodies are counted and not kept, however long."`
 }
 
 // Auth is the credential that a request carries.

@@ -83,6 +83,20 @@ func (c *conn) watch(ctx context.Context) error {
 	return nil
 }
 
+// bound ends reading with bounded, a child of the attempt's ctx.
+func (c *conn) bound(ctx, bounded context.Context) error {
+	if c.stop == nil {
+		if err := c.watch(ctx); err != nil {
+			return err
+		}
+	}
+	deadline, _ := bounded.Deadline()
+	if err := c.SetReadDeadline(deadline); err != nil {
+		return err
+	}
+	return ctx.Err() // its end may have been overwritten
+}
+
 var longAgo = time.Unix(1, 0)
 
 // end ends the watch. It reports whether the connection can be used again. It cannot if the interruption may still

@@ -17,9 +17,20 @@ func (c *Config) Describe() drivers.Description {
 	steps := c.stepNames()
 	return drivers.Description{
 		Place: c.place(steps), Steps: steps, Gauges: c.gauges(), LocalAddrs: c.localAddrs(), StatusPrefix: statusPrefix,
-		Checks: c.checks(), Witness: true, NoWitness: words(c.witnessable()),
+		Connections: c.connections(), Checks: c.checks(), Witness: true, NoWitness: words(c.witnessable()),
 		Replay: true, NoReplay: words(c.replayable()),
 	}
+}
+
+// usualStreams is how many requests at once servers usually take on one HTTP/2 connection.
+const usualStreams = 100
+
+func (c *Config) connections() drivers.ConnectionTelling {
+	out := drivers.ConnectionTelling{Fresh: !c.reuse()}
+	if c.HTTP2 {
+		out.Streams = usualStreams
+	}
+	return out
 }
 
 // checks reports whether an answer can fail a check or a capture.

@@ -22,7 +22,8 @@ type socket struct {
 	o     *origin
 	once  sync.Once
 	raw   syscall.RawConn // nil if the socket cannot be looked at
-	sent  atomic.Int64    // bytes written so far
+	sent  atomic.Int64    // bytes written so far, or being written: see Write
+	shut  atomic.Bool     // Close began: nothing more is written
 	ended atomic.Bool     // Read found the end of the peer's bytes
 	reset atomic.Bool     // a read or write told of an RST that no FIN preceded
 
@@ -35,6 +36,7 @@ func (s *socket) Close() error {
 	err := net.ErrClosed
 	s.once.Do(func() {
 		s.o.client.open.Add(-1)
+		s.shut.Store(true)
 		if s.o.pool != nil {
 			s.keepEnd()
 		}
@@ -59,10 +61,18 @@ func (s *socket) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write counts the bytes.
+// Write counts the bytes before it writes them. Whoever closes the connection at the same time then either has them in
+// sent, and waits for what becomes of them, or keeps them from being written.
 func (s *socket) Write(p []byte) (int, error) {
+	s.sent.Add(int64(len(p)))
+	if s.shut.Load() {
+		s.sent.Add(int64(-len(p)))
+		return 0, net.ErrClosed
+	}
 	n, err := s.Conn.Write(p)
-	s.sent.Add(int64(n))
+	if n < len(p) {
+		s.sent.Add(int64(n - len(p)))
+	}
 	if err != nil {
 		s.note(err)
 	}

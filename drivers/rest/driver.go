@@ -50,6 +50,7 @@ func (d *driver) openSession() originSession {
 func (s *session) use(d *driver) {
 	s.d = d
 	s.reader.evaluator, s.reader.maxBody, s.reader.noBody = d.evaluator, d.maxBody, d.request.line.method == "HEAD"
+	s.reader.clock = d.env.Clock
 }
 
 func (s *session) last() *answer { return &s.answer }

@@ -1,10 +1,13 @@
 package rest
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,6 +33,10 @@ func TestAnswersDuringAnUpload(t *testing.T) {
 	}{
 		"refused, and held on": {func(c *drivertest.RawConn, _ int64, _ *atomic.Int64) {
 			c.Say(refusal)
+			<-c.Done
+		}, drivers.Rejected, "http_413", false},
+		"refused, with a body that never ends": {func(c *drivertest.RawConn, _ int64, _ *atomic.Int64) {
+			c.Say("HTTP/1.1 413 Content Too Large\r\nContent-Length: 20\r\n\r\nno")
 			<-c.Done
 		}, drivers.Rejected, "http_413", false},
 		"refused after a part": {func(c *drivertest.RawConn, length int64, read *atomic.Int64) {
@@ -101,25 +108,60 @@ func TestAnswersDuringAnUpload(t *testing.T) {
 	}
 }
 
-// The time of an early answer is that at which it came, and not that at which the rest of the request had left.
+// The time of an early answer is that at which it came, and not that at which the rest of the request had left. The target
+// reads the rest once the answer's time was noted.
 func TestTimeOfAnEarlyAnswer(t *testing.T) {
 	const size = 12 << 20
-	began := make(chan time.Time, 1) // when the target began to read
+	noted := make(chan struct{})
 	server := drivertest.ServeRaw(t, func(c *drivertest.RawConn) {
 		if r, err := http.ReadRequest(c.In); err == nil {
 			c.Say(okAnswer)
-			time.Sleep(time.Second)
-			began <- time.Now()
+			select {
+			case <-noted:
+			case <-c.Done:
+			}
 			io.CopyN(io.Discard, c.In, r.ContentLength)
 			<-c.Done
 		}
 	})
-	d := open(t, &Config{Request: "POST http://" + server.Address(), Body: strings.Repeat("x", size)}).(*driver)
+	env := drivertest.NewEnv(t, time.Now())
+	var came atomic.Bool
+	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		return &tellsRead{c, &came}, err
+	}
+	clock, once, done := env.Clock, sync.Once{}, time.Duration(0)
+	env.Clock = func() time.Duration {
+		now := clock()
+		if came.Load() {
+			once.Do(func() { done = now; close(noted) })
+		}
+		return now
+	}
+	d, err := (&Config{Request: "POST http://" + server.Address(), Body: strings.Repeat("x", size)}).Open(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
 	s, _ := d.Session()
 	defer s.Close()
 	at := do(t, s, 1)
 	expect(t, at, drivers.Acked, "")
-	if came := d.env.Epoch().Add(at.Done); !came.Before(<-began) {
-		t.Errorf("answered at %v", at.Done)
+	if at.Done != done {
+		t.Errorf("answered at %v; it came by %v", at.Done, done)
 	}
+}
+
+// tellsRead notes that something was read.
+type tellsRead struct {
+	net.Conn
+	came *atomic.Bool
+}
+
+func (c *tellsRead) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.came.Store(true)
+	}
+	return n, err
 }

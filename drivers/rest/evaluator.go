@@ -82,7 +82,8 @@ type answer struct {
 	unmatched  []string // by headerCheck: the value that did not match
 	values     []keptValue
 	retryAfter time.Duration
-	last       bool // the connection cannot be used again
+	last       bool          // the connection cannot be used again
+	came       time.Duration // when the head came, on the run's clock, of an answer that is told without the end of its body; else 0
 }
 
 // reset makes the answer ready for the next response.
@@ -183,8 +184,15 @@ func (ev *evaluator) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
 	if a.status >= 300 && a.status < 500 {
 		outcome = drivers.Rejected
 	}
-	at.Fail(outcome, statusCode(a.status), a.said())
+	said := a.said()
+	if a.came > 0 {
+		said += unendedBody
+	}
+	at.Fail(outcome, statusCode(a.status), said)
 }
+
+// unendedBody ends the detail of an answer whose status was enough.
+const unendedBody = " (the body that follows was not awaited to its end)"
 
 // operation names an operation, as the end of a sentence.
 func (j *evaluator) operation(op *drivers.Op) string {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 // used to send: it would resend requests that the server refused or a closing connection lost.
 type pool struct {
 	o         *origin
-	dialed    *socket // of the connection that is being made, by the holder of the token
+	dialed    *framed // the connection that is being made, by the holder of the token
 	transport *http.Transport
 	dialing   chan struct{} // holds a token while a connection is being made, so that concurrent sessions make one together
 
@@ -32,39 +33,40 @@ type pool struct {
 // pooledConn is one connection that sessions share.
 type pooledConn struct {
 	*http.ClientConn
-	socket *socket
-	life   life
+	conn  *framed
+	life  life
+	users atomic.Int32 // requests under way
+	since atomic.Int64 // when the last request ended, on the run's clock; in ns
 }
 
 // reserved is a stream that was reserved for one request.
 type reserved struct {
-	*http.ClientConn
-	socket *socket
-	reused bool  // the connection carried requests before
-	base   int64 // bytes that were written before
+	*pooledConn
+	reused bool          // the connection carried requests before
+	idle   time.Duration // the connection had no request since then, on the run's clock; 0: it had one
+	base   *atomic.Int64 // bytes that were written before the request; -1 while none of it was
 }
 
 func newPool(o *origin) *pool {
 	p := &pool{o: o, dialing: make(chan struct{}, 1)}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		c, _, err := o.dial(ctx)
-		if err == nil {
-			p.dialed = socketOf(c)
+		if err != nil {
+			return nil, err
 		}
-		return c, err
+		p.dialed = &framed{Conn: c, socket: socketOf(c)}
+		return p.dialed, nil
 	}
 	// Pings detect a connection that went silent. Without them each of its streams would time out in turn.
 	silence := max(o.env.Timeout, time.Second)
 	p.transport = &http.Transport{
 		DialContext:            dial,
-		DialTLSContext:         dial,
 		Protocols:              new(http.Protocols),
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence},
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHead,
 	}
-	p.transport.Protocols.SetHTTP2(o.secure != nil)
-	p.transport.Protocols.SetUnencryptedHTTP2(o.secure == nil)
+	p.transport.Protocols.SetUnencryptedHTTP2(true) // dial makes TLS, below the frames
 	return p
 }
 
@@ -95,13 +97,13 @@ func (p *pool) add(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	cc, err := p.transport.NewClientConn(ctx, p.o.scheme, p.o.host)
+	cc, err := p.transport.NewClientConn(ctx, "http", p.o.host)
 	if err != nil {
 		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.conns = append(p.conns, &pooledConn{ClientConn: cc, socket: p.dialed, life: life{born: time.Now()}})
+	p.conns = append(p.conns, &pooledConn{ClientConn: cc, conn: p.dialed, life: life{born: time.Now()}})
 	return nil
 }
 
@@ -120,7 +122,11 @@ func (p *pool) reserve() (r reserved, ok bool) {
 	for _, c := range p.conns {
 		if !p.o.client.over(&c.life) && c.Reserve() == nil {
 			c.life.used++
-			return reserved{c.ClientConn, c.socket, c.life.used > 1, c.socket.sent.Load()}, true
+			r := reserved{pooledConn: c, reused: c.life.used > 1}
+			if c.users.Add(1) == 1 && r.reused {
+				r.idle = time.Duration(c.since.Load())
+			}
+			return r, true
 		}
 	}
 	return reserved{}, false
@@ -175,27 +181,30 @@ func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) 
 	request := s.d.request.http2(op).WithContext(ctx)
 	at.Sent = s.d.env.Clock()
 	at.Wire, at.Out = true, max(request.ContentLength, 0)
-	err = s.exchange(stream, request)
+	err = s.exchange(&stream, request)
 	for sent := 1; err != nil; sent++ {
 		failed := s.d.env.Clock()
 		if !s.turnedAway(ctx, stream, err, sent) {
 			at.Done = failed
-			unanswered(ctx, at, s.described(stream, err))
+			unanswered(ctx, at, s.described(stream, err, failed))
 			return
 		}
 		again, unmade := s.d.pool.take(ctx)
 		if unmade != nil { // report the first error
 			at.Done = failed
-			unanswered(ctx, at, s.described(stream, err))
+			unanswered(ctx, at, s.described(stream, err, failed))
 			return
 		}
-		if err.Error() != connUnusable {
+		if err.Error() != connUnusable && stream.base.Load() >= 0 {
 			at.Hidden, at.Transparent = at.Hidden+1, at.Transparent+1
 		}
 		stream = again
-		err = s.exchange(stream, s.d.request.http2(op).WithContext(ctx))
+		err = s.exchange(&stream, s.d.request.http2(op).WithContext(ctx))
 	}
 	at.Done = s.d.env.Clock()
+	if s.answer.came > 0 {
+		at.Done = s.answer.came
+	}
 	s.d.evaluator.decide(&s.answer, op, at)
 }
 
@@ -203,7 +212,7 @@ func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) 
 func (s *session2) turnedAway(ctx context.Context, stream reserved, err error, sent int) bool {
 	text := err.Error()
 	switch {
-	case text == connUnusable:
+	case text == connUnusable, stream.reused && isCut(ctx, err) && stream.base.Load() < 0:
 		return sent <= maxResends
 	case !s.d.client.resends:
 		return false
@@ -214,7 +223,7 @@ func (s *session2) turnedAway(ctx context.Context, stream reserved, err error, s
 	case strings.HasPrefix(text, "stream error:"):
 		return sent <= maxRefused && strings.Contains(text, "REFUSED_STREAM") && strings.HasSuffix(text, fromPeer)
 	}
-	return sent <= maxResends && stream.reused && isCut(ctx, err) && stream.socket.unread(ctx, stream.base)
+	return sent <= maxResends && stream.reused && isCut(ctx, err) && stream.conn.socket.unread(ctx, stream.base.Load())
 }
 
 // isCut reports whether an error is the end of a connection.
@@ -223,13 +232,16 @@ func isCut(ctx context.Context, err error) bool {
 	return code == drivers.CodeReset || code == drivers.CodeClosed
 }
 
-// described is an error with what its connection was.
-func (s *session2) described(stream reserved, err error) error {
+// described is an error, known at failed, with what its connection was.
+func (s *session2) described(stream reserved, err error, failed time.Duration) error {
 	mapped := http2Error(err)
-	if stream.reused && isCut(context.Background(), err) && !strings.HasPrefix(err.Error(), "stream error:") {
-		return fmt.Errorf("%w, on a reused connection", mapped)
+	switch {
+	case !stream.reused || !isCut(context.Background(), err) || strings.HasPrefix(err.Error(), "stream error:"):
+		return mapped
+	case stream.idle == 0:
+		return fmt.Errorf("%w, on a reused connection that had other requests", mapped)
 	}
-	return mapped
+	return &reusedError{mapped, failed - stream.idle}
 }
 
 // The texts of errors that net/http's HTTP/2 does not export.
@@ -263,8 +275,14 @@ func (r *request) http2(op *drivers.Op) *http.Request {
 	return req
 }
 
-func (s *session2) exchange(cc reserved, request *http.Request) error {
-	response, err := cc.RoundTrip(request)
+// exchange sends a request and takes its answer.
+func (s *session2) exchange(stream *reserved, request *http.Request) error {
+	stream.base = stream.conn.watch(&request)
+	defer func() {
+		stream.since.Store(int64(s.d.env.Clock()))
+		stream.users.Add(-1)
+	}()
+	response, err := stream.RoundTrip(request)
 	if err != nil {
 		return err
 	}
@@ -280,17 +298,32 @@ func (s *session2) exchange(cc reserved, request *http.Request) error {
 			a.header(ev, []byte(name), []byte(v))
 		}
 	}
-	if response.ContentLength > s.d.maxBody && request.Method != "HEAD" {
-		return errTooLarge
+	if !ev.ok[a.status] {
+		return s.readRefusal(request.Context(), response)
 	}
-	return s.readBody(response.Body)
+	return s.readBody(response)
 }
 
-func (s *session2) readBody(body io.Reader) error {
+// readRefusal is reader.readRefusal over HTTP/2.
+func (s *session2) readRefusal(ctx context.Context, response *http.Response) error {
+	came := s.d.env.Clock()
+	timer := time.AfterFunc(refusalWait, func() { response.Body.Close() }) // ends the read
+	err := s.readBody(response)
+	if late := !timer.Stop(); err != nil && (late && ctx.Err() == nil || isUnended(ctx, err)) {
+		s.answer.came = max(came, 1)
+		return nil
+	}
+	return err
+}
+
+func (s *session2) readBody(response *http.Response) error {
+	if response.ContentLength > s.d.maxBody && response.Request.Method != "HEAD" {
+		return errTooLarge
+	}
 	a, buf := &s.answer, blocks.Get().(*[blockSize]byte)
 	defer blocks.Put(buf)
 	for {
-		n, err := body.Read(buf[:])
+		n, err := response.Body.Read(buf[:])
 		if a.size += int64(n); a.size > s.d.maxBody {
 			return errTooLarge
 		}

@@ -197,7 +197,7 @@ func TestBadInputOverHTTP2(t *testing.T) {
 			if test.name == "HTTP/1.1" {
 				p.frames = []byte(strings.Repeat("HTTP/1.1 400 Bad Request\r\n\r\n", 10))
 			}
-			at := p.attempt(t, Config{MaxBody: 1 << 20}, 20*time.Second)
+			at := p.attempt(t, Config{MaxBody: 1 << 20, Checks: []Check{{Body: "^"}}}, 20*time.Second)
 			if at.Outcome != test.outcome || !(test.codes == "" && at.Code == "" || strings.Contains(" "+test.codes+" ", " "+at.Code+" ")) {
 				t.Errorf("%v, code %q (%q); want %v, %q", at.Outcome, at.Code, at.Detail, test.outcome, test.codes)
 			}
@@ -269,7 +269,7 @@ func FuzzHTTP2(f *testing.F) {
 		if len(raw) > 1<<16 {
 			return
 		}
-		at := (&scriptedHTTP2{frames: raw}).attempt(t, Config{MaxBody: 1 << 10}, 20*time.Second)
+		at := (&scriptedHTTP2{frames: raw}).attempt(t, Config{MaxBody: 1 << 10, Checks: []Check{{Body: "^"}}}, 20*time.Second)
 		if at.Outcome == drivers.Unknown || at.Code == drivers.CodeTimeout || (at.Outcome == drivers.Acked) != (at.Code == "") {
 			t.Fatalf("%+v", at)
 		}

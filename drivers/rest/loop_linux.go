@@ -326,7 +326,7 @@ func (l *loop) receive(ctx context.Context, p *polled) (f pendingRequest, over b
 	l.reader.c = &p.conn
 	err := p.parse(ctx, &l.reader)
 	if err == errMore {
-		if !p.room() {
+		if l.reader.refused || !p.room() { // the status may be enough, if the body does not end
 			l.passToSession(ctx, p, l.borrow(false), nil, nil)
 		}
 		return f, false

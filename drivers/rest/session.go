@@ -95,6 +95,9 @@ func (s *session) settle(ctx context.Context, op *drivers.Op, at *drivers.Attemp
 		unanswered(ctx, at, err)
 		return
 	}
+	if s.answer.came > 0 {
+		at.Done = s.answer.came
+	}
 	if s.conn != nil {
 		s.conn.reused, s.conn.since = true, at.Done
 	}

@@ -1,10 +1,8 @@
 package rest
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -22,6 +20,9 @@ type Targets struct {
 // maxTargets bounds the requests held in memory, as maxBodyFile bounds the file.
 const maxTargets = 100_000
 
+// maxTargetProblems bounds the problems of one file that are told.
+const maxTargetProblems = 20
+
 // targets compiles the requests of the file.
 func (cp *compiler) targets() []compiledRequest {
 	t := cp.config.Targets
@@ -29,61 +30,76 @@ func (cp *compiler) targets() []compiledRequest {
 	if t.File == "" {
 		cp.problemAt("targets.file", "is missing")
 	}
-	if cp.env == nil || t.File == "" {
+	if t.File == "" || !cp.readable(t.File) {
 		cp.headers(&request{}, cp.config.Headers, func(string) bool { return false })
 		cp.auth(&request{}, &Step{})
 		return nil
 	}
-	all, err := t.read(cp.env.Files)
-	if err != nil {
-		cp.problemAt("targets", err.Error())
-	}
+	all, lines, failed := t.read(cp.env.Files, cp.ready != nil)
 	requests := make([]compiledRequest, 0, len(all))
 	for i := range all {
 		r, err := cp.target(&all[i])
 		if err != nil {
-			cp.problemAt("targets", fmt.Sprintf("target %d of %s: %v", i+1, t.File, err))
-			return nil
+			failed = append(failed, fmt.Errorf("%s: %w", t.place(lines, i), err))
+			continue
 		}
 		requests = append(requests, compiledRequest{request: r, evaluator: ev})
+	}
+	for i, err := range failed {
+		if i == maxTargetProblems {
+			cp.problemAt("targets.file", fmt.Sprintf("%s has %d more problems", t.File, len(failed)-i))
+			break
+		}
+		cp.problemAt("targets.file", err.Error())
 	}
 	return requests
 }
 
-// read parses the file with vegeta's own parser.
-func (t *Targets) read(folder string) ([]vegeta.Target, error) {
-	path := drivers.ResolvePath(folder, t.File)
-	info, err := os.Stat(path)
+// place names a target of the file in a message.
+func (t *Targets) place(lines []int, target int) string {
+	if target < len(lines) {
+		return fmt.Sprintf("target %d of %s, line %d", target+1, t.File, lines[target])
+	}
+	return fmt.Sprintf("target %d of %s", target+1, t.File)
+}
+
+// read parses the file with vegeta's own parser. lines are those in which the targets begin. It returns the targets before an error.
+// again says that the file is read once more later: pipes are left alone then.
+func (t *Targets) read(folder string, again bool) (all []vegeta.Target, lines []int, failed []error) {
+	text, err := readBounded(drivers.ResolvePath(folder, t.File), maxBodyFile)
 	if err != nil {
-		return nil, err
+		return nil, nil, []error{err}
 	}
-	if info.Size() > maxBodyFile {
-		return nil, fmt.Errorf("%s has %d bytes, more than the most, %d", t.File, info.Size(), maxBodyFile)
+	text = strings.TrimPrefix(text, byteOrderMark)
+	lines, bodies := outline(text, t.json())
+	for _, b := range bodies {
+		pipe, err := b.check()
+		if pipe && again {
+			return nil, lines, nil
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("line %d of %s: %w", b.line, t.File, err))
+		}
 	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
+	if len(failed) > 0 {
+		return nil, lines, failed
 	}
-	defer file.Close()
-	text := bufio.NewReader(file)
-	if mark, _ := text.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
-		_, _ = text.Discard(len(byteOrderMark))
-	}
-	next := vegeta.NewHTTPTargeter(text, nil, nil)
+	next := vegeta.NewHTTPTargeter(strings.NewReader(text), nil, nil)
 	if t.json() {
-		next = vegeta.NewJSONTargeter(text, nil, nil)
+		next = vegeta.NewJSONTargeter(strings.NewReader(text), nil, nil)
 	}
-	var all []vegeta.Target
 	for {
 		var one vegeta.Target
 		err := next(&one)
 		switch {
 		case errors.Is(err, vegeta.ErrNoTargets) && len(all) > 0:
-			return all, nil
+			return all, lines, nil
+		case errors.Is(err, vegeta.ErrNoTargets):
+			return nil, nil, []error{fmt.Errorf("%s: %w", t.File, err)}
 		case err != nil:
-			return nil, fmt.Errorf("target %d of %s: %w", len(all)+1, t.File, err)
+			return all, lines, []error{fmt.Errorf("%s: %w", t.place(lines, len(all)), err)}
 		case len(all) == maxTargets:
-			return nil, fmt.Errorf("%s has more than %d targets", t.File, maxTargets)
+			return nil, nil, []error{fmt.Errorf("%s has more than %d targets", t.File, maxTargets)}
 		}
 		all = append(all, one)
 	}

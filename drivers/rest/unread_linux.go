@@ -8,16 +8,16 @@ import (
 )
 
 // unread reports whether the peer surely read nothing of what was written after the first base bytes of the connection:
-// the peer's FIN came, it acknowledged none of these bytes, and the peer answered them with an RST. A FIN acknowledges
-// all that its sender had received, so the peer had closed before. An RST alone proves nothing: it acknowledges nothing,
-// and may follow bytes that were read.
+// none were written; or the peer's FIN came, it acknowledged none of these bytes, and the peer answered them with an RST. A
+// FIN acknowledges all that its sender had received, so the peer had closed before. An RST alone proves nothing: it
+// acknowledges nothing, and may follow bytes that were read. The caller writes nothing more.
 func (s *socket) unread(ctx context.Context, base int64) bool {
 	acked, turnedAway, open := s.awaitRST(ctx, base)
 	if !open { // its other user closed the connection, and kept what it saw
 		_ = s.Close()
 		acked, turnedAway = s.ackedAtEnd, s.turnedAway
 	}
-	return turnedAway && acked <= base+1 // the count may hold the SYN
+	return s.sent.Load() <= base || turnedAway && acked <= base+1 // the count may hold the SYN
 }
 
 // awaitRST waits until the peer answered what it did not read with an RST, which takes one round trip. It returns the
@@ -43,6 +43,12 @@ func (s *socket) keepEnd() {
 	if state, _, open := s.acknowledged(); open && (state == tcpClose || state == tcpCloseWait) {
 		s.ackedAtEnd, s.turnedAway, _ = s.awaitRST(context.Background(), s.sent.Load()-2)
 	}
+}
+
+// wasReset reports whether an RST ended the connection: what came before it can be read, and then the end.
+func (s *socket) wasReset() bool {
+	state, _, open := s.acknowledged()
+	return open && state == tcpClose
 }
 
 const unreadWait = 500 * time.Millisecond

@@ -8,3 +8,5 @@ import "context"
 func (s *socket) unread(context.Context, int64) bool { return false }
 
 func (s *socket) keepEnd() {}
+
+func (s *socket) wasReset() bool { return false }

@@ -33,27 +33,56 @@ func (c *Config) Check(problem func(field, message string)) {
 	}
 }
 
+// CheckFiles is the part of drivers.FileChecker for these settings.
+func (c *Config) CheckFiles(folder string, ready func(path string) error, problem func(field, message string)) {
+	if c == nil {
+		return
+	}
+	if c.CA != "" && ready(c.CA) == nil {
+		if _, err := c.authorities(folder); err != nil {
+			problem("tls.ca", err.Error())
+		}
+	}
+	if c.Cert != "" && ready(c.Cert) == nil && ready(c.Key) == nil {
+		if _, err := c.certificate(folder); err != nil {
+			problem("tls.cert", err.Error())
+		}
+	}
+}
+
 // Load reads the files, which are relative to folder. TLS 1.2 is the least version. The result has no ServerName where the
 // scenario names none: the caller sets its protocol's default, and the protocols to agree on (ALPN). An error names the field
 // at fault.
 func (c *Config) Load(folder string) (*tls.Config, error) {
 	out := &tls.Config{ServerName: c.ServerName, InsecureSkipVerify: c.Insecure, MinVersion: tls.VersionTLS12}
+	var err error
 	if c.CA != "" {
-		pem, err := os.ReadFile(drivers.ResolvePath(folder, c.CA))
-		if err != nil {
+		if out.RootCAs, err = c.authorities(folder); err != nil {
 			return nil, fmt.Errorf("tls.ca: %w", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("tls.ca: no certificate in " + c.CA)
 		}
 	}
 	if c.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(drivers.ResolvePath(folder, c.Cert), drivers.ResolvePath(folder, c.Key))
+		pair, err := c.certificate(folder)
 		if err != nil {
 			return nil, fmt.Errorf("tls.cert: %w", err)
 		}
 		out.Certificates = []tls.Certificate{pair}
 	}
 	return out, nil
+}
+
+func (c *Config) authorities(folder string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(drivers.ResolvePath(folder, c.CA))
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("no certificate in " + c.CA)
+	}
+	return pool, nil
+}
+
+func (c *Config) certificate(folder string) (tls.Certificate, error) {
+	return tls.LoadX509KeyPair(drivers.ResolvePath(folder, c.Cert), drivers.ResolvePath(folder, c.Key))
 }

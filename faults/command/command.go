@@ -16,12 +16,12 @@ import (
 
 // Config is a fault by commands. Each is a program with its arguments; no shell is involved.
 type Config struct {
-	Exec    []string          `yaml:"exec" jsonschema:"required" jsonschema_description:"The command that breaks: a program and its arguments; a path with a slash lies in the scenario's folder. Its exit status 0 says that the fault is in force."`
-	Undo    []string          `yaml:"undo" jsonschema:"required" jsonschema_description:"The command that heals. It must do no harm when there is nothing to undo; wringer cleanup runs it when the run was killed."`
-	Bites   []string          `yaml:"check" jsonschema_description:"Exits with status 0 when the fault is seen to touch traffic, and from then on while it is in force: asked every half second, and once more before undo. Absent: the exit status of exec is taken for it."`
-	Gone    []string          `yaml:"probe" jsonschema_description:"Exits with status 0 when all is as before, asked after undo. Absent: the exit status of undo is taken for it."`
+	Exec    []string          `yaml:"exec" path:"program" jsonschema:"required" jsonschema_description:"The command that breaks: a program and its arguments; a path with a slash lies in the scenario's folder. Its exit status 0 says that the fault is in force."`
+	Undo    []string          `yaml:"undo" path:"program" jsonschema:"required" jsonschema_description:"The command that heals. It must do no harm when there is nothing to undo; wringer cleanup runs it when the run was killed."`
+	Bites   []string          `yaml:"check" path:"program" jsonschema_description:"Exits with status 0 when the fault is seen to touch traffic, and from then on while it is in force: asked every half second, and once more before undo. Absent: the exit status of exec is taken for it."`
+	Gone    []string          `yaml:"probe" path:"program" jsonschema_description:"Exits with status 0 when all is as before, asked after undo. Absent: the exit status of undo is taken for it."`
 	Env     map[string]string `yaml:"env" jsonschema_description:"Environment variables, beside the harness's own."`
-	Dir     string            `yaml:"dir" jsonschema_description:"The working directory, relative to the scenario. Default: the harness's own."`
+	Dir     string            `yaml:"dir" path:"workdir" jsonschema_description:"The working directory, relative to the scenario. Default: the harness's own."`
 	Timeout time.Duration     `yaml:"timeout" jsonschema_description:"Of each command; then it and what it started are killed. Default 10s."`
 }
 

@@ -2,7 +2,6 @@ package toxi
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -151,11 +150,7 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	}
 	switch {
 	case c.Latency.File != "":
-		path := c.Latency.File
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(env.Files, path)
-		}
-		if f.spread, err = recorded(path); err != nil {
+		if f.spread, err = c.Latency.recorded(env.Files); err != nil {
 			return nil, err
 		}
 	case c.Jitter > 0 && c.Distribution == "":

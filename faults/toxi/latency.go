@@ -2,6 +2,7 @@ package toxi
 
 import (
 	"fmt"
+	"path/filepath"
 	"time"
 )
 
@@ -164,4 +165,23 @@ func (l *lane) walk(f *Fault) *jitterWalk {
 		l.walks[f] = newJitterWalk(f.seed, l.flow.id, l.direction)
 	}
 	return l.walks[f]
+}
+
+// CheckFiles reads the recorded delays; see drivers.FileChecker.
+func (c *Config) CheckFiles(folder string, ready func(path string) error, problem func(field, message string)) {
+	if c.Latency.File == "" || ready(c.Latency.File) != nil {
+		return
+	}
+	if _, err := c.Latency.recorded(folder); err != nil {
+		problem("latency.file", err.Error())
+	}
+}
+
+// recorded reads the recorded delays. A relative path lies in folder.
+func (l Latency) recorded(folder string) (*spread, error) {
+	path := l.File
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(folder, path)
+	}
+	return recorded(path)
 }

@@ -157,6 +157,8 @@ type Cell struct {
 	reports.Counts
 	Errors   map[string]int64
 	Failures reports.Failures
+	// StoodRejected and StoodIndeterminate of the operations failed in a way that no want of CPU explains.
+	StoodRejected, StoodIndeterminate int64
 	// Response holds the answered operations, and Acked the acknowledged ones, both from the planned start. Service holds the
 	// answered attempts, from their send. Lag holds the delays that the load generator caused: start minus planned start.
 	Response, Acked, Service, Lag Hist
@@ -241,8 +243,14 @@ func (c *Cell) End(e *reports.Ended, timeout time.Duration) {
 		c.Acked.Record(response)
 	case drivers.Rejected:
 		c.Rejected++
+		if stands(e) {
+			c.StoodRejected++
+		}
 	default:
 		c.Indeterminate++
+		if stands(e) {
+			c.StoodIndeterminate++
+		}
 	}
 	if n := len(e.Trail); n > 0 && e.Trail[n-1].Answered {
 		c.Response.Record(response)
@@ -253,6 +261,8 @@ func (c *Cell) End(e *reports.Ended, timeout time.Duration) {
 func (c *Cell) Merge(o *Cell) {
 	c.Counts.Add(o.Counts)
 	c.Tries += o.Tries
+	c.StoodRejected += o.StoodRejected
+	c.StoodIndeterminate += o.StoodIndeterminate
 	for code, n := range o.Errors {
 		if c.Errors == nil {
 			c.Errors = make(map[string]int64)

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"wringer/reports"
 )
 
@@ -68,27 +70,20 @@ func (c *Cell) Without(gone []*reports.Ended) *Cell {
 	for _, e := range gone {
 		less.End(e, time.Hour)
 	}
-	out.Counts.Subtract(less.Counts)
-	out.Tries -= less.Tries
-	out.Response.subtract(&less.Response)
-	out.Acked.subtract(&less.Acked)
-	out.Service.subtract(&less.Service)
-	if less.Messages != nil && out.Messages != nil {
-		out.Messages.subtract(less.Messages)
-	}
+	out.subtract(&less)
 	return &out
 }
 
-// subtract takes away all of o, which was merged before.
+// subtract takes away all of o, which was merged before. Every Hist has the same buckets. The library records no negative counts.
 func (h *Hist) subtract(o *Hist) {
 	if h.h == nil || o.h == nil {
 		return
 	}
-	for _, bar := range o.h.Distribution() {
-		if bar.Count > 0 {
-			h.RecordMany(time.Duration(bar.To), -bar.Count)
-		}
+	less := h.h.Export()
+	for i, n := range o.h.Export().Counts {
+		less.Counts[i] -= n
 	}
+	h.h = hdrhistogram.Import(less)
 }
 
 // subtract takes away all of o but its evidence, which was merged before.

@@ -81,10 +81,39 @@ func Validity(run *reports.Run) Section {
 	}
 	add("CPU", cpu)
 	add("GC pause p99", duration(float(v.GCPauseP99NS)))
+	if v.Machine != nil {
+		machine(v.Machine, add)
+	}
 	for _, link := range slices.Sorted(maps.Keys(v.LinkCostNS)) {
 		add("cost of link "+link, duration(new(float64(v.LinkCostNS[link]))))
 	}
 	return s
+}
+
+// machine shows what the machine of the load generator did beside the run.
+func machine(m *reports.Machine, add func(name string, c Cell)) {
+	cores := func(v float64) Cell {
+		c := factor(&v)
+		c.Text += fmt.Sprintf(" of %d cores", m.Cores)
+		return c
+	}
+	others := cores(m.Others)
+	others.Text += ", at most " + factor(&m.OthersMax).Text
+	add("CPU of the target's processes", cores(m.Target))
+	add("CPU of other programs", others)
+	add("CPU taken by the hypervisor", cores(m.Steal))
+	if m.ThrottledNS != nil && (m.Quota != nil || *m.ThrottledNS > 0) {
+		held := duration(new(float64(*m.ThrottledNS)))
+		held.Text += ", in " + reports.Count(*m.Throttled) + " periods"
+		if m.Quota != nil {
+			held.Text += fmt.Sprintf(", quota %s cores", factor(m.Quota).Text)
+		}
+		add("held back by the CPU quota", held)
+	}
+	add("seconds with a busy machine", count(m.BusySeconds))
+	if len(m.Unowned) > 0 {
+		add("programs not found", Cell{Text: strings.Join(m.Unowned, ", ") + ": counted as other programs"})
+	}
 }
 
 // pairs is the head of a section whose rows are a name and its value.

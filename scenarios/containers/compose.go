@@ -21,7 +21,7 @@ import (
 // Compose is `target: {compose: {...}}`: the services of a Compose file, started by this package. Fixed ports of the host and names
 // of containers are replaced, so that two runs stand side by side.
 type Compose struct {
-	File     string                       `yaml:"file" jsonschema:"required" jsonschema_description:"The Compose file, relative to the scenario. A .env file beside it is read."`
+	File     string                       `yaml:"file" path:"file" jsonschema:"required" jsonschema_description:"The Compose file, relative to the scenario. A .env file beside it is read."`
 	Services []string                     `yaml:"services" jsonschema_description:"The services to start, with those they depend on. Default: all whose profiles are chosen."`
 	Profiles []string                     `yaml:"profiles" jsonschema_description:"The profiles to choose."`
 	Ready    map[string]*Ready            `yaml:"ready" jsonschema_description:"How to see that a service works, by its name. Default: its health check; else its first port takes connections; else it runs."`

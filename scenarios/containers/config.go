@@ -21,10 +21,10 @@ type Config map[string]*Entry
 // Entry is one entry of the target: a container, several alike, or one of the systems that the package knows.
 type Entry struct {
 	Image string `yaml:"image" jsonschema_description:"The image. One that the engine does not have is pulled."`
-	Build string `yaml:"build" jsonschema_description:"The folder of a Dockerfile to build the image from, relative to the scenario."`
+	Build string `yaml:"build" path:"folder" jsonschema_description:"The folder of a Dockerfile to build the image from, relative to the scenario."`
 	Stage string `yaml:"stage" jsonschema_description:"With build: the stage of the Dockerfile. Default: the last."`
 	// Dockerfile lies in the folder of Build.
-	Dockerfile string            `yaml:"dockerfile" jsonschema_description:"With build: the Dockerfile's name in the folder. Default Dockerfile."`
+	Dockerfile string            `yaml:"dockerfile" path:"within" jsonschema_description:"With build: the Dockerfile's name in the folder. Default Dockerfile."`
 	BuildArgs  map[string]string `yaml:"build_args" jsonschema_description:"With build: arguments of the Dockerfile."`
 
 	Kafka    *Kafka    `yaml:"kafka" jsonschema_description:"Apache Kafka brokers in KRaft mode. ${NAME.brokers} are their addresses."`
@@ -34,9 +34,9 @@ type Entry struct {
 	Command    []string          `yaml:"command" jsonschema_description:"The command and its arguments, in place of the image's own."`
 	Entrypoint []string          `yaml:"entrypoint" jsonschema_description:"The entrypoint, in place of the image's own."`
 	Env        map[string]string `yaml:"env" jsonschema_description:"Environment variables. ${OTHER.PORT} is another container's address as this one reaches it."`
-	EnvFile    string            `yaml:"env_file" jsonschema_description:"A file of lines NAME=VALUE, relative to the scenario. Env has precedence."`
+	EnvFile    string            `yaml:"env_file" path:"file" jsonschema_description:"A file of lines NAME=VALUE, relative to the scenario. Env has precedence."`
 	Ports      []uint16          `yaml:"ports" jsonschema_description:"TCP ports of the container that wringer reaches: ${NAME.PORT} is the address, ${NAME.PORT.port} its number."`
-	Files      map[string]string `yaml:"files" jsonschema_description:"Files that are copied into the container before it starts: its path: the file's path, relative to the scenario."`
+	Files      map[string]string `yaml:"files" path:"any" jsonschema_description:"Files that are copied into the container before it starts: its path: the file's path, relative to the scenario."`
 	Hosts      map[string]string `yaml:"hosts" jsonschema_description:"Names that lead elsewhere for this container alone: an address, or ${links.LINK}: it connects to the name's port, and meets the link."`
 	User       string            `yaml:"user" jsonschema_description:"The user (and :group) of the container's processes."`
 	Dir        string            `yaml:"dir" jsonschema_description:"The working directory in the container."`

@@ -29,7 +29,7 @@ type Postgres struct {
 	Database string   `yaml:"database" jsonschema_description:"The database that is made. Default test."`
 	User     string   `yaml:"user" jsonschema_description:"Its owner. Default test."`
 	Password string   `yaml:"password" jsonschema_description:"The owner's password. Default test."`
-	Init     []string `yaml:"init" jsonschema_description:"Files .sql and .sh that the first start runs in this order, relative to the scenario."`
+	Init     []string `yaml:"init" path:"file" jsonschema_description:"Files .sql and .sh that the first start runs in this order, relative to the scenario."`
 }
 
 // RabbitMQ is a cluster of RabbitMQ nodes, configured by the variables of the image rabbitmq.

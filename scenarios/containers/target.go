@@ -300,6 +300,17 @@ func (t *target) Parts() map[string]faults.Part {
 	return parts
 }
 
+// ControlGroups implements scenarios.Grouped: engines name a container's control group after its ID.
+func (t *target) ControlGroups() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var ids []string
+	for _, n := range t.started {
+		ids = append(ids, t.parts[n].ID())
+	}
+	return ids
+}
+
 // Events implements scenarios.Witness: it reports containers that ended by themselves.
 func (t *target) Events() []string {
 	var all []string

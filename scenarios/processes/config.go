@@ -20,12 +20,13 @@ type Config map[string]*Program
 
 // Program is one local program.
 type Program struct {
-	Command []string          `yaml:"command" jsonschema:"required" jsonschema_description:"The program and its arguments; no shell interprets them. A path with a slash starts at the scenario's folder."`
+	Command []string          `yaml:"command" path:"program" jsonschema:"required" jsonschema_description:"The program and its arguments; no shell interprets them. A path with a slash starts at the scenario's folder."`
 	Env     map[string]string `yaml:"env" jsonschema_description:"Environment variables, beside the harness's own."`
-	Dir     string            `yaml:"dir" jsonschema_description:"The working directory, relative to the scenario. Default: the harness's own."`
+	Dir     string            `yaml:"dir" path:"workdir" jsonschema_description:"The working directory, relative to the scenario. Default: the harness's own."`
 	Ports   []string          `yaml:"ports" jsonschema_description:"Names of free loopback ports, which follow each other: ${processes.PROCESS.NAME} is the address, ${processes.PROCESS.NAME.port} the number."`
 	Ready   *ready.Config     `yaml:"ready" jsonschema_description:"How to see that the program works. Default: its first port takes connections; without ports: the program runs."`
 	Needs   []string          `yaml:"needs" jsonschema_description:"Processes that must be ready before this one starts."`
+	Makes   []string          `yaml:"makes" jsonschema_description:"Files, and folders of files, that the program writes before it is ready and that the scenario names elsewhere, relative to the scenario. They are not looked for before the run."`
 	MayEnd  bool              `yaml:"may_end" jsonschema_description:"The program may end by itself. Otherwise such an end fails the run, unless a fault on the program, or an exec fault, was in force."`
 	Grace   time.Duration     `yaml:"grace" jsonschema_description:"The time between the request to end and the kill. Default 5s."`
 }
@@ -84,6 +85,11 @@ func (p *Program) check(problem func(field, message string)) {
 			problem("env", fmt.Sprintf("%q is no name of a variable", key))
 		}
 	}
+	for i, path := range p.Makes {
+		if path == "" || strings.Contains(path, "${") {
+			problem(fmt.Sprintf("makes[%d]", i), "must be a path that is known before the run")
+		}
+	}
 	if p.Grace > maxGrace {
 		problem("grace", fmt.Sprintf("%v is more than the maximum of %v", p.Grace, maxGrace))
 	}
@@ -124,6 +130,15 @@ func (c *Config) Reserved() []string {
 		for _, port := range (*c)[n].Ports {
 			all = append(all, n+"."+port, n+"."+port+".port")
 		}
+	}
+	return all
+}
+
+// Makes implements scenarios.Maker.
+func (c *Config) Makes() []string {
+	var all []string
+	for _, n := range c.names() {
+		all = append(all, (*c)[n].Makes...)
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package runner
 import (
 	"cmp"
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -53,9 +54,11 @@ func (s *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Dur
 	return func(ended time.Duration) {
 		close(stop)
 		<-done
+		s.meter.read(ended, true)
 		c.mu.Lock()
 		for _, m := range s.streams {
 			c.gather(m, true)
+			c.sort(m, true)
 		}
 		c.mu.Unlock()
 		c.watcher.close(ended)
@@ -76,9 +79,10 @@ func (s *step) untilSecond() time.Duration {
 
 // tick folds the second that just ended.
 func (c *collector) tick(fail context.CancelCauseFunc) {
+	s := c.step
+	s.meter.read(s.clock(), false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.step
 	now := s.clock()
 	c.cores[int(now/time.Second)-1] = s.machine.cores()
 	for _, m := range s.streams {
@@ -89,6 +93,7 @@ func (c *collector) tick(fail context.CancelCauseFunc) {
 			}
 		}
 		c.gather(m, false)
+		c.sort(m, false)
 		c.gauges(m, now)
 	}
 	if err := s.folder.Checkpoint(func() *reports.Run { return s.partial(now) }); err != nil {
@@ -117,6 +122,18 @@ func (c *collector) gather(m *member, rest bool) {
 			c.failure = cmp.Or(c.failure, err)
 		}
 	})
+}
+
+// sort tells the busy seconds of a stream apart, once the second after each was read. rest: all remaining seconds. The caller
+// holds mu.
+func (c *collector) sort(m *member, rest bool) {
+	switch meter := c.step.meter; {
+	case meter == nil:
+	case rest:
+		m.tally.Sort(math.MaxInt, meter.busy)
+	default:
+		m.tally.Sort(meter.until-1, meter.busy)
+	}
 }
 
 // saturatedLag is the lag from which a load generator that has used up its CPU counts as saturated.

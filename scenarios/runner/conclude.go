@@ -17,6 +17,9 @@ func (s *step) conclude(drained time.Duration, ending judge.Ending) (*reports.Ru
 	run := s.record(ending.Ended, drained)
 	run.Complete = ending.Failure == nil
 	facts := s.facts(ending)
+	if s.meter != nil {
+		run.Machine = s.meter.rows(ending.Ended)
+	}
 	var violations []reports.Violation
 	for i, m := range s.streams {
 		why, incomplete := ending.Unobserved[m.spec.Name]
@@ -46,6 +49,9 @@ func (s *step) facts(ending judge.Ending) *judge.Facts {
 		Scenario: s.sc, Limited: c.limited, CPU: s.machine.mean(), GCPause: s.machine.pauseP99(),
 		LinkCosts: s.linkCosts, Unrecorded: c.failure, Ending: ending,
 		Saturated: func(second int) bool { return saturated(c.cores[second]) },
+	}
+	if s.meter != nil {
+		f.Machine, f.Unowned, f.MachineSum = s.meter.load, s.meter.lost(), s.meter.sum(ending.Ended)
 	}
 	for _, m := range s.streams {
 		one := judge.Stream{Spec: m.spec, Closed: m.closed(), Tally: m.tally}

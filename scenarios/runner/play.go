@@ -23,6 +23,7 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 		return nil, fmt.Errorf("write record: %w", err)
 	}
 	s.machine = newMachine(s.opt.Network.Virtual)
+	s.measureMachine()
 	for _, m := range s.streams {
 		if m.observer != nil {
 			m.observer.Watch(ctx)
@@ -77,6 +78,16 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 		Ended: ended, Unobserved: unobserved, Stopped: stopped,
 		Interrupted: ctx.Err() != nil, Failure: stuck, Injections: injections,
 	})
+}
+
+// measureMachine begins to read what the machine does beside the run.
+func (s *step) measureMachine() {
+	if s.meter = newMeter(s.opt.Machine, s.target, &s.reached, s.clock()); s.meter == nil {
+		return
+	}
+	for _, m := range s.streams {
+		m.tally.Follow()
+	}
 }
 
 // admit lets the faults begin. If the target is not healthy, admit ends the run instead.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"sync/atomic"
 
 	"wringer/drivers"
@@ -20,7 +19,7 @@ import (
 // that link. It returns the witness's account, nil without a witness. A witness always stands behind a link. The link gives
 // the driver real sockets, so a driver that uses raw system calls still works and cannot bypass the witness.
 func (s *step) route(spec *scenarios.Stream, env *drivers.Env, plan *judge.Plan) (*arrivals.Account, error) {
-	if !spec.Witness && !linked(s.sc, spec.Name) {
+	if !spec.Witness && !s.sc.Linked(spec.Name) {
 		return nil, nil
 	}
 	link, err := s.link(spec.Name, s.sc.Faults)
@@ -51,7 +50,7 @@ func (s *step) bindLocalAddrs(spec *scenarios.Stream, env *drivers.Env) error {
 	if len(sources) == 0 {
 		return nil
 	}
-	if spec.Witness || linked(s.sc, spec.Name) {
+	if spec.Witness || s.sc.Linked(spec.Name) {
 		return fmt.Errorf("%w: stream %s: its connections leave from addresses of their own, and a link or a witness makes its own connections; remove one of the two", ErrScenario, spec.Name)
 	}
 	env.Dial = s.dials.counted(s.bounds.checked(dialFrom(sources)))
@@ -66,12 +65,4 @@ func dialFrom(sources []netip.Addr) drivers.DialFunc {
 		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))}
 		return d.DialContext(ctx, network, address)
 	}
-}
-
-// linked reports whether some fault breaks the stream's own connections.
-func linked(sc *scenarios.Scenario, stream string) bool {
-	return slices.ContainsFunc(sc.Faults, func(f scenarios.Fault) bool {
-		link, _ := faults.CutBranch(f.Config.On().Link)
-		return link == stream
-	})
 }

@@ -15,6 +15,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
+	"wringer/scenarios/runner/host"
 	"wringer/scenarios/runner/record"
 	"wringer/scenarios/runner/traffic"
 )
@@ -45,6 +46,8 @@ type Options struct {
 	Starting func(scenarios.StartStep)
 	// Results takes every finished operation of the measured part. Its Begin is called anew in each step. Nil: none.
 	Results traffic.Results
+	// Machine reads what other programs do to the machine; nil: it is not read, and excuses nothing.
+	Machine *host.Reader
 	Version string
 	Log     *slog.Logger
 }
@@ -88,6 +91,7 @@ type Experiment struct {
 	// journal records how to undo the run's effects outside this process if it dies.
 	journal *faults.Journal
 	dials   dials
+	reached reached
 	bounds  *bounds
 
 	addresses *addresses
@@ -120,7 +124,7 @@ func Open(ctx context.Context, sc *scenarios.Scenario, opt Options) (*Experiment
 func newExperiment(sc *scenarios.Scenario, opt Options) (*Experiment, error) {
 	e := &Experiment{
 		scenario: sc, opt: opt, mark: runID(), addresses: newAddresses(),
-		bounds: newBounds(opt.Allow, opt.LoopbackOnly), linkCosts: make(map[string]int64),
+		reached: reached{own: ownAddresses()}, bounds: newBounds(opt.Allow, opt.LoopbackOnly), linkCosts: make(map[string]int64),
 	}
 	if e.opt.Log == nil {
 		e.opt.Log = slog.New(slog.DiscardHandler)
@@ -222,7 +226,11 @@ func (e *Experiment) startTarget(ctx context.Context) error {
 
 // direct dials without a link.
 func (e *Experiment) direct(ctx context.Context, network, address string) (net.Conn, error) {
-	return e.opt.Network.Dial(ctx, network, address)
+	conn, err := e.opt.Network.Dial(ctx, network, address)
+	if err == nil {
+		e.reached.add(conn)
+	}
+	return conn, err
 }
 
 // link returns a link of the mesh, ready for the planned faults. The mesh is opened at the first call.

@@ -54,6 +54,7 @@ type step struct {
 	streams   []*member
 	zero      atomic.Pointer[time.Time] // of the run's clock: the end of the warm-up
 	machine   *machine
+	meter     *meter // nil: the machine cannot be read
 	timeline  *timeline
 	cuts      metrics.Cuts // the faults that were injected
 	collector *collector

@@ -94,6 +94,9 @@ func (c *Config) Variables() []string { return []string{"rest", "grpc", "kafka"}
 // PartNames implements scenarios.TargetConfig.
 func (c *Config) PartNames() []string { return []string{partFulfilment, partInventory, partKafka} }
 
+// Embedded implements scenarios.Embedding.
+func (c *Config) Embedded() {}
+
 // Start implements scenarios.TargetConfig.
 func (c *Config) Start(ctx context.Context, env scenarios.TargetEnv) (scenarios.Target, error) {
 	s, err := Open(ctx, *c, env)

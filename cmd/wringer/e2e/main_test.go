@@ -58,15 +58,21 @@ type binary string
 // builds is the folder of the built commands.
 var builds string
 
-// plain is the command as users have it. Under the race detector the embedded shop takes five times the CPU.
-var plain = sync.OnceValues(func() (binary, error) { return build("wringer") })
+// alone takes the tests' other programs out of the judgement: verdicts must not depend on what else the machine does.
+const alone = "-ldflags=-X main.alone=yes"
+
+// plain is the command without the race detector, under which the embedded shop takes five times the CPU.
+var plain = sync.OnceValues(func() (binary, error) { return build("wringer", alone) })
+
+// beside is the command as users have it: it judges what other programs do.
+var beside = sync.OnceValues(func() (binary, error) { return build("wringer-beside") })
 
 // checked is the command with the race detector, if these tests have it.
 var checked = sync.OnceValues(func() (binary, error) {
 	if !tier.Raced() {
 		return plain()
 	}
-	return build("wringer-race", "-race")
+	return build("wringer-race", "-race", alone)
 })
 
 func build(name string, flags ...string) (binary, error) {

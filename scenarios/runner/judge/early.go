@@ -100,7 +100,7 @@ func (s *SoFar) judge(g *scenarios.Gate, now time.Duration) reports.Gate {
 		}
 		r.Reading = metric.Missing("no second is over")
 	case g.Metric.Class == metric.Gauge:
-		r.Reading = s.Tally.gauge(g)
+		r.Reading = s.Tally.gauge(g, nil)
 	case !g.Metric.BySecond || g.Metric.Unit == metric.Count:
 		r.Reading = metric.Missing("not known yet")
 	default:

@@ -19,6 +19,12 @@ type Facts struct {
 	Saturated func(second int) bool
 	// Limited counts, by stream, the seconds in which the load generator was saturated.
 	Limited map[string]int
+	// Machine is what the machine did in a second of the run, zero where that is not known.
+	Machine func(second int) Load
+	// MachineSum sums the seconds up for the record; nil: the machine was not read.
+	MachineSum *reports.Machine
+	// Unowned are addresses on this machine that the run dialled, and whose program was not found.
+	Unowned []string
 	CPU     *float64
 	GCPause *int64 // the 99th percentile, in nanoseconds
 	// LinkCosts holds the costs of the links that measured them, in nanoseconds.
@@ -31,6 +37,17 @@ type Facts struct {
 	// Deaths are parts that ended by themselves and may not, with the times of the run's clock.
 	Deaths []Death
 }
+
+// Load is what held the machine in a second, and neither the run nor its target. The zero value is nothing.
+type Load struct {
+	Others, Steal, Throttled bool
+	// OthersCores and StealCores are the CPU that they took, of Cores. Quota is that of the load generator's control group.
+	OthersCores, StealCores, Quota float64
+	Cores                          int
+}
+
+// busy says whether something held the machine.
+func (l Load) busy() bool { return l.Others || l.Steal || l.Throttled }
 
 // Death is the end of a part of the target without a request.
 type Death struct {

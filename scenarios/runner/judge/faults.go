@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"time"
 
 	"wringer/faults"
@@ -82,9 +83,24 @@ func (f *Facts) recoveries(r *reports.Fault, run *reports.Run, planned *scenario
 		if !ok {
 			continue
 		}
-		r.PerStream[s.Spec.Name] = n.Measure(rows, planned.At, planned.End(), until)
+		measured := n.Measure(undecidedRows(rows), planned.At, planned.End(), until)
+		asSeen := n.Measure(rows, planned.At, planned.End(), until)
+		measured.DetectionNS, measured.BadBefore = asSeen.DetectionNS, asSeen.BadBefore
+		r.PerStream[s.Spec.Name] = measured
 	}
 	recovery.Summarize(r, func(stream string) bool { return f.touched(planned, stream) })
+}
+
+// undecidedRows are rows in which busy seconds decide as little as those in which the load generator was saturated.
+func undecidedRows(rows []reports.Second) []reports.Second {
+	if !slices.ContainsFunc(rows, func(s reports.Second) bool { return s.Busy }) {
+		return rows
+	}
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].Limited = rows[i].Limited || rows[i].Busy
+	}
+	return rows
 }
 
 // touched says whether a fault can have touched a stream, by its own counters. Those on the link of one stream count that stream

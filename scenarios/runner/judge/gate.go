@@ -128,6 +128,8 @@ type worst struct {
 	// cut are the seconds with overtaken operations; undisturbed is the worst of the others.
 	cut         []cutSecond
 	undisturbed *worst
+	// calm is the same without busy seconds; nil: they are not told apart.
+	calm *worst
 }
 
 // cutSecond is a second that a fault cut into: as it was, and without the overtaken operations.

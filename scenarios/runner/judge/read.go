@@ -27,7 +27,7 @@ func (f *Facts) gates(run *reports.Run) []reports.Gate {
 		if gate.Verdict == reports.Fail && g.Metric.Class == metric.Integrity && g.Scope.Window == "" {
 			gate.Why += where(run, g)
 		}
-		out = append(out, f.undecided(g, run, f.spare(g, run, gate)))
+		out = append(out, f.undecided(g, run, f.excuse(g, run, f.spare(g, run, gate))))
 	}
 	return out
 }
@@ -66,7 +66,7 @@ func (f *Facts) readOver(g *scenarios.Gate, run *reports.Run, over overWindows) 
 	}
 	switch {
 	case g.Metric.Class == metric.Gauge:
-		r.Reading = s.Tally.gauge(g)
+		r.Reading = s.Tally.gauge(g, nil)
 		return r
 	case over.cell == nil && g.Metric.BySecond:
 		r.Reading = f.windowMissing()
@@ -112,14 +112,18 @@ func scope(window string) string {
 	return " during " + window
 }
 
-// gauge is the sample within the gate's scope that is furthest on the wrong side of the limit: every sample must hold.
-func (t *Tally) gauge(g *scenarios.Gate) metric.Reading {
+// gauge is the sample within the gate's scope that is furthest on the wrong side of the limit: every sample must hold. Those at
+// the times that skip names are left out; nil: none.
+func (t *Tally) gauge(g *scenarios.Gate, skip func(at time.Duration) bool) metric.Reading {
 	over := t.plan.Over(g.Scope.Window)
 	samples := t.Gauges[g.Metric.Name]
 	var worst *float64
 	for i := range samples {
 		at := t.plan.WindowAt(time.Duration(samples[i].AtNS))
 		if g.Scope.Window != "" && !slices.Contains(over, at) {
+			continue
+		}
+		if skip != nil && skip(time.Duration(samples[i].AtNS)) {
 			continue
 		}
 		if worst == nil || further(g, samples[i].Value, *worst) {
@@ -142,10 +146,8 @@ func limitedIn(g *scenarios.Gate, run *reports.Run) bool {
 		if g.Scope.Window == "" {
 			return true
 		}
-		for _, w := range windows {
-			if w.Covers(g.Scope.Window) && w.StartNS < s.StartNS+int64(time.Second) && w.EndNS > s.StartNS {
-				return true
-			}
+		if touches(windows, g.Scope.Window, s.StartNS) {
+			return true
 		}
 	}
 	return false

@@ -17,6 +17,7 @@ type Tally struct {
 	next    int // the first second that is not complete
 	Gauges  map[string][]reports.Sample
 	worst   []*worst // one per gate `in every second` of this stream
+	sorting *sorting // nil: busy seconds are not told apart
 }
 
 // Second is one second of a stream. Its histograms are kept until it is complete.
@@ -48,6 +49,9 @@ func (t *Tally) Add(taken map[int]*metrics.Cell) {
 			t.rows[at.Second] = s
 		}
 		s.Cell.Merge(cell)
+		if t.sorting != nil {
+			t.sorting.slots = append(t.sorting.slots, heldSlot{at, cell})
+		}
 	}
 }
 
@@ -141,10 +145,19 @@ func (t *Tally) Snapshot(open map[int]*metrics.Cell, sec int) (total reports.Cou
 // seconds that lie in it as a whole.
 func (t *Tally) Judge(start, length time.Duration, s *Second) {
 	for _, w := range t.worst {
-		if window := w.gate.Scope.Window; window == "" || t.plan.within(window, start, start+length) {
+		if t.meets(w, start, length) {
 			w.add(start, length, &s.Cell, s.Row.Limited)
 		}
 	}
+	if t.sorting != nil {
+		t.sorting.seconds = append(t.sorting.seconds, heldSecond{int(start / time.Second), start, length, s, s.Cell})
+	}
+}
+
+// meets says whether a second lies in the scope of a gate.
+func (t *Tally) meets(w *worst, start, length time.Duration) bool {
+	window := w.gate.Scope.Window
+	return window == "" || t.plan.within(window, start, start+length)
 }
 
 // worstOf is the account of a gate that every second must meet, nil when g is none.

@@ -58,7 +58,7 @@ func allHeld(gates int) string {
 
 // validity reports whether the load generator and the faults followed the plan, and whether everything was observed.
 func (f *Facts) validity(run *reports.Run) reports.Validity {
-	v := reports.Validity{Verdict: reports.Valid, Why: []string{}, CPU: f.CPU, GCPauseP99NS: f.GCPause, LinkCostNS: f.LinkCosts}
+	v := reports.Validity{Verdict: reports.Valid, Why: []string{}, CPU: f.CPU, GCPauseP99NS: f.GCPause, LinkCostNS: f.LinkCosts, Machine: f.MachineSum}
 	f.lag(&v)
 	c := &f.Ending
 	if c.Failure != nil {

@@ -1,0 +1,68 @@
+package metrics
+
+import (
+	"testing"
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+)
+
+func ended(outcome drivers.Outcome, code string, took time.Duration) *reports.Ended {
+	at := drivers.Attempt{Outcome: outcome, Code: code, Wire: true, Done: took, Answered: code != drivers.CodeTimeout}
+	return &reports.Ended{Outcome: outcome, Done: took, Trail: []drivers.Attempt{at}}
+}
+
+func TestExcusedKeepsWhatStands(t *testing.T) {
+	var c Cell
+	for range 5 {
+		c.End(ended(drivers.Acked, "", 700*time.Millisecond), time.Second)
+	}
+	c.End(ended(drivers.Indeterminate, drivers.CodeTimeout, time.Second), time.Second)
+	c.End(ended(drivers.Indeterminate, "http_503", time.Second), time.Second)
+	c.End(ended(drivers.Indeterminate, drivers.CodeCheck, time.Second), time.Second)
+	c.End(ended(drivers.Rejected, "http_404", time.Second), time.Second)
+	c.Drop(false)
+	c.Drop(true)
+	got := c.Excused()
+	want := reports.Counts{Offered: 11, Sent: 10, Acked: 8, Rejected: 1, Indeterminate: 1, Dropped: 1, DroppedByUs: 1, Attempts: 10}
+	if got.Counts != want {
+		t.Errorf("counts %+v, want %+v", got.Counts, want)
+	}
+	if got.Response.Count() != 10 || got.Response.Max() > time.Millisecond || got.Acked.Count() != 8 {
+		t.Errorf("%d answers up to %s, %d acked", got.Response.Count(), got.Response.Max(), got.Acked.Count())
+	}
+}
+
+func TestLessTakesAwayWhatWasMerged(t *testing.T) {
+	cell := func(acked, timeouts int, took time.Duration) *Cell {
+		c := &Cell{}
+		for range acked {
+			c.End(ended(drivers.Acked, "", took), time.Second)
+		}
+		for range timeouts {
+			c.End(ended(drivers.Indeterminate, drivers.CodeTimeout, time.Second), time.Second)
+		}
+		c.Lag.RecordMany(took/2, int64(acked+timeouts))
+		return c
+	}
+	calm, busy := cell(50, 1, 3*time.Millisecond), cell(20, 7, 900*time.Millisecond)
+	calm.Overtaken = []*reports.Ended{{}}
+	busy.Overtaken = []*reports.Ended{{}}
+	var all Cell
+	all.Merge(calm)
+	all.Merge(busy)
+	got := all.Less(busy)
+	if got.Counts != calm.Counts || got.Tries != calm.Tries {
+		t.Errorf("%+v, want %+v", got.Counts, calm.Counts)
+	}
+	if got.Response.Max() > 4*time.Millisecond || got.Response.Count() != 50 || got.Acked.Count() != 50 || got.Lag.Max() > 2*time.Millisecond {
+		t.Errorf("max %s of %d, lag %s", got.Response.Max(), got.Response.Count(), got.Lag.Max())
+	}
+	if len(got.Overtaken) != 1 || got.Overtaken[0] != calm.Overtaken[0] {
+		t.Errorf("overtaken %v", got.Overtaken)
+	}
+	if all.Counts.Acked != 70 {
+		t.Error("the cell itself was changed")
+	}
+}

@@ -1,0 +1,90 @@
+package runner
+
+import (
+	"context"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"wringer/drivers"
+	"wringer/reports"
+	"wringer/scenarios"
+	"wringer/scenarios/runner/host"
+)
+
+// loaded is a machine of two cores. From a time on, another program and this process take some of them.
+type loaded struct {
+	from         time.Time
+	others, this int // in hundredths of a core
+}
+
+// Open shows the counters as they stand now.
+func (l loaded) Open(name string) (fs.File, error) {
+	m := fakeMachine{}
+	hundredths := max(int(time.Since(l.from)/(10*time.Millisecond)), 0)
+	m.at(hundredths*(l.others+l.this)/100, 0)
+	m.set("proc/100/stat", strings.Replace(string(m["proc/100/stat"].Data), "0 0 0 0 20", strconv.Itoa(hundredths*l.this/100)+" 0 0 0 20", 1))
+	return fstest.MapFS(m).Open(name)
+}
+
+// Whole runs beside other programs, in virtual time. What they do is inconclusive, what the run and its target take is not.
+func TestRunsBesideOtherPrograms(t *testing.T) {
+	for name, c := range map[string]struct {
+		others, this int
+		from         time.Duration // of the load
+		slowAt       func(time.Duration) bool
+		want         reports.Verdict
+		busy         []int
+	}{
+		"others from second 4 on":       {170, 20, 4 * time.Second, func(at time.Duration) bool { return at >= 4*time.Second }, reports.Inconclusive, []int{3, 4, 5, 6, 7}},
+		"slow before they came":         {170, 20, 4 * time.Second, func(at time.Duration) bool { return at < 2*time.Second }, reports.Fail, []int{3, 4, 5, 6, 7}},
+		"an embedded target's own load": {5, 190, 0, func(time.Duration) bool { return true }, reports.Fail, nil},
+		"nothing is slow":               {170, 20, 0, func(time.Duration) bool { return false }, reports.Pass, []int{0, 1, 2, 3, 4, 5, 6, 7}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				begun := time.Now()
+				target := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+					lasts := time.Millisecond
+					if c.slowAt(time.Since(begun)) {
+						lasts = 300 * time.Millisecond
+					}
+					ack(ctx, at, lasts)
+				}}
+				sc := scenario(t, scenarios.Timing{Duration: 8 * time.Second}, []scenarios.Stream{openStream("a", 50, target)}, "a.max < 100ms")
+				run := mustRun(t, t.Context(), sc, Options{Machine: &host.Reader{
+					Root: loaded{begun.Add(c.from), c.others, c.this}, PID: 100, Now: time.Now,
+				}})
+				if run.Verdict != c.want {
+					t.Errorf("verdict %s, want %s: %q", run.Verdict, c.want, run.Why)
+				}
+				var busy []int
+				for i, s := range run.Streams["a"].Seconds {
+					if s.Busy {
+						busy = append(busy, i)
+					}
+				}
+				if !slices.Equal(busy, c.busy) || len(run.Machine) != 8 || run.Validity.Machine == nil {
+					t.Errorf("busy seconds %v, want %v; %d seconds of the machine", busy, c.busy, len(run.Machine))
+				}
+				if c.want == reports.Inconclusive && !strings.Contains(run.Why[0], "other programs took 1.7 of 2 cores") {
+					t.Errorf("why %q", run.Why)
+				}
+			})
+		})
+	}
+}
+
+// Without a reader nothing is told of the machine.
+func TestRunsWithoutAMachine(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sc := scenario(t, scenarios.Timing{Duration: 2 * time.Second}, []scenarios.Stream{openStream("a", 50, prompt())}, "a.max < 100ms")
+		if run := mustRun(t, t.Context(), sc, Options{}); run.Machine != nil || run.Validity.Machine != nil {
+			t.Errorf("%+v, %+v", run.Machine, run.Validity.Machine)
+		}
+	})
+}
