@@ -17,6 +17,8 @@ const (
 	LabelImage = "wringer.image" // on images that a run built; they stay as a cache
 	// LabelConfig is on a run's own network: the hash of the configuration, by which a later run finds what was kept.
 	LabelConfig = "wringer.config"
+	// LabelRelay is on containers in which this program itself takes connections for links: their number.
+	LabelRelay = "wringer.relay"
 	// LabelLink with a link's name is on containers: the address on which the link listens.
 	LabelLink = "wringer.link."
 )

@@ -199,8 +199,11 @@ func (c *Compose) CheckAlias(caller, callee string, ports []uint16) error {
 	if caller == callee {
 		return errors.New("the caller and the callee are the same service")
 	}
-	if mode := c.project.Services[caller].NetworkMode; mode != "" && mode != "bridge" {
-		return fmt.Errorf("service %s has network_mode %s: its names are not its own, so that no link can take the place of %s", caller, mode, callee)
+	if err := c.checkOwnNames(caller, callee); err != nil {
+		return err
+	}
+	if n := len(c.parts(callee)); n > 1 {
+		return severalParts(callee, n)
 	}
 	for _, port := range ports {
 		if !slices.Contains(c.ports(callee), port) {
@@ -208,6 +211,44 @@ func (c *Compose) CheckAlias(caller, callee string, ports []uint16) error {
 		}
 	}
 	return nil
+}
+
+// checkOwnNames checks that names can lead the caller, and nobody else, to a link.
+func (c *Compose) checkOwnNames(caller, callee string) error {
+	s := c.project.Services[caller]
+	if mode := s.NetworkMode; mode != "" && mode != "bridge" {
+		return fmt.Errorf("service %s has network_mode %s: its names are not its own, so that no link can take the place of %s", caller, mode, callee)
+	}
+	if s.Uts == "host" {
+		return fmt.Errorf("service %s has uts: host: its names are the machine's, so that no link can take the place of %s", caller, callee)
+	}
+	for _, n := range c.names() {
+		if c.project.Services[n].NetworkMode == types.NetworkModeServicePrefix+caller {
+			return fmt.Errorf("service %s shares the network of %s, and would meet the link too; name the link after another caller", n, caller)
+		}
+	}
+	for _, name := range c.callNames(callee) {
+		if c.Hosts[caller][name] != "" || len(s.ExtraHosts[name]) > 0 {
+			return fmt.Errorf("hosts or extra_hosts of %s leads %s elsewhere; remove one of the two", caller, name)
+		}
+	}
+	return nil
+}
+
+// callNames are the names by which others call a service.
+func (c *Compose) callNames(n string) []string {
+	s := c.project.Services[n]
+	all := []string{n}
+	if s.ContainerName != "" {
+		all = append(all, s.ContainerName)
+	}
+	for _, network := range slices.Sorted(maps.Keys(s.Networks)) {
+		if config := s.Networks[network]; config != nil {
+			all = append(all, config.Aliases...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Prepare implements scenarios.Hosting.
@@ -280,10 +321,15 @@ func (c *Compose) fill(services []Service, p *prepared, env scenarios.TargetEnv,
 			if !slices.Contains(c.parts(n), s.Name) {
 				continue
 			}
-			s.Hosts = append(s.Hosts, p.hosts(n)...)
+			for _, h := range p.hosts(n) {
+				for _, name := range c.callNames(h.Name) {
+					s.Hosts = append(s.Hosts, Host{Name: name, Address: h.Address})
+				}
+			}
 			for host, address := range c.Hosts[n] {
 				s.Hosts = append(s.Hosts, Host{Name: host, Address: text(address)})
 			}
+			p.reachRelays(s)
 			r := c.Ready[n]
 			if r == nil {
 				continue

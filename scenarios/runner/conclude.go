@@ -66,6 +66,9 @@ func (s *step) facts(ending judge.Ending) *judge.Facts {
 	if w, ok := s.target.(scenarios.Witness); ok {
 		f.Events = w.Events()
 	}
+	if r, ok := s.prepared.(scenarios.Relaying); ok {
+		f.Relay = r.RelayBroken()
+	}
 	if m, ok := s.target.(scenarios.Mortal); ok {
 		for _, d := range m.Deaths() {
 			f.Deaths = append(f.Deaths, judge.Death{Part: d.Part, Text: d.Text, At: d.At.Sub(s.epoch())})

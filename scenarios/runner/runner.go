@@ -99,9 +99,11 @@ type Experiment struct {
 	target    scenarios.Target
 	mesh      faults.Mesh
 	linkCosts map[string]int64 // by link, in nanoseconds, where the link measured its cost
-	steps     int              // begun so far
-	rootUsed  bool             // root holds the record of a step
-	closers   closers
+	// relayCosts are the parts of linkCosts that links cost which listen in the target's network.
+	relayCosts map[string]time.Duration
+	steps      int  // begun so far
+	rootUsed   bool // root holds the record of a step
+	closers    closers
 }
 
 // Open starts the scenario's target and opens its links. The caller plays steps and then calls Close. ctx bounds Open alone. An
@@ -124,7 +126,7 @@ func Open(ctx context.Context, sc *scenarios.Scenario, opt Options) (*Experiment
 func newExperiment(sc *scenarios.Scenario, opt Options) (*Experiment, error) {
 	e := &Experiment{
 		scenario: sc, opt: opt, mark: runID(), addresses: newAddresses(),
-		reached: reached{own: ownAddresses()}, bounds: newBounds(opt.Allow, opt.LoopbackOnly), linkCosts: make(map[string]int64),
+		reached: reached{own: ownAddresses()}, bounds: newBounds(opt.Allow, opt.LoopbackOnly), linkCosts: make(map[string]int64), relayCosts: make(map[string]time.Duration),
 	}
 	if e.opt.Log == nil {
 		e.opt.Log = slog.New(slog.DiscardHandler)
@@ -236,7 +238,7 @@ func (e *Experiment) direct(ctx context.Context, network, address string) (net.C
 // link returns a link of the mesh, ready for the planned faults. The mesh is opened at the first call.
 func (e *Experiment) link(name string, planned []scenarios.Fault) (faults.Link, error) {
 	if e.mesh == nil {
-		mesh, err := e.opt.Mesh(e.opt.Network, e.bounds.checked(e.direct))
+		mesh, err := e.opt.Mesh(e.network(), e.bounds.checked(e.direct))
 		if err != nil {
 			return nil, err
 		}
@@ -248,7 +250,7 @@ func (e *Experiment) link(name string, planned []scenarios.Fault) (faults.Link, 
 		return nil, err
 	}
 	if c, ok := link.(faults.Calibrated); ok {
-		e.linkCosts[name] = int64(c.Cost())
+		e.linkCosts[name] = int64(c.Cost() + e.relayCosts[name])
 	}
 	return link, prepareLink(link, planned)
 }

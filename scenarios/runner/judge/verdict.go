@@ -67,6 +67,9 @@ func (f *Facts) validity(run *reports.Run) reports.Validity {
 	if err := f.Unrecorded; err != nil {
 		v.Why = append(v.Why, "the record is not whole: "+err.Error())
 	}
+	if err := f.Relay; err != nil {
+		v.Why = append(v.Why, "links of the target failed: "+err.Error())
+	}
 	if c.Interrupted {
 		v.Why = append(v.Why, fmt.Sprintf("interrupted after %s of %s", reports.Duration(float64(run.DurationNS)), reports.Duration(float64(run.PlannedNS))))
 	}
