@@ -13,7 +13,7 @@ var shortages = []struct {
 }{
 	{syscall.EADDRNOTAVAIL, "no local port or address is free: give more source addresses, or widen the port range (net.ipv4.ip_local_port_range)"},
 	{syscall.ENFILE, "the machine has no file descriptor left: raise fs.file-max"},
-	{syscall.EMFILE, "the process has no file descriptor left: raise ulimit -n"},
+	{syscall.EMFILE, "the process has no file descriptor left: raise ulimit -n, or lower the rate or max_in_flight"},
 	{syscall.ENOBUFS, "the kernel has no buffer left: lower the rate, or give it more memory"},
 	{syscall.ENOMEM, "the machine has no memory left: lower the rate, or give it more memory"},
 }

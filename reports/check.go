@@ -78,8 +78,8 @@ type Findings struct {
 	// Write puts the counts into the record of the stream. The record's windows are those that the run reached; nil: there are
 	// none.
 	Write func(*Stream)
-	// Measure puts the counts of some windows together into m, for a gate on the baseline or on the time after a fault in which
-	// phases or steps lie. The windows are indices into CheckConfig.Windows. nil: such a gate finds no counts.
+	// Measure puts the counts of some windows together into m. A gate on the baseline, or on the time after a fault, asks for it
+	// where phases or steps lie inside. The windows are indices into CheckConfig.Windows. nil: such a gate finds no counts.
 	Measure func(m *Measures, windows []int)
 	// Violations is the evidence.
 	Violations []Violation

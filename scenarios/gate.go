@@ -139,13 +139,46 @@ func (p *gateParser) metric(g *Gate, text string) error {
 	return p.unknown(text, gauges)
 }
 
-// unknown lists the allowed words in place of a word that is no metric.
+// unknown names the metrics that are near a word that is none; when none is near, some of each class.
 func (p *gateParser) unknown(text string, gauges []string) error {
-	allowed := choices(text, append(p.catalogue.Names(""), gauges...))
-	for _, of := range p.catalogue.Prefixes() {
-		allowed += ", " + of + ".p99"
+	all := slices.Clone(gauges)
+	for _, m := range p.catalogue.List() {
+		all = append(all, m.Full())
 	}
-	return fmt.Errorf("unknown metric %s; %s", quote(text), allowed)
+	name, _, _ := strings.Cut(text, "(")
+	help := p.examples(gauges)
+	if near := nearestFew(name, all); len(near) > 0 {
+		help = "did you mean " + quote(near[0])
+		if len(near) > 1 {
+			help += ", or " + strings.Join(near[1:], ", ")
+		}
+		help += "?"
+	}
+	return fmt.Errorf("unknown metric %s; %s docs/gates.md lists every metric", quote(text), help)
+}
+
+// examples are some metrics of each class, and the gauges of the stream.
+func (p *gateParser) examples(gauges []string) string {
+	const most = 4
+	byClass := make(map[metric.Class][]string)
+	for _, name := range p.catalogue.Names("") {
+		if m := p.catalogue.Lookup(name); len(byClass[m.Class]) < most {
+			byClass[m.Class] = append(byClass[m.Class], name)
+		}
+	}
+	text := "write one such as"
+	for _, class := range []struct {
+		of   metric.Class
+		name string
+	}{{metric.TimeOrRate, "times and rates"}, {metric.Outcome, "outcomes"}, {metric.Integrity, "integrity"}, {metric.Recovery, "recovery"}} {
+		if names := byClass[class.of]; len(names) > 0 {
+			text += fmt.Sprintf(" %s (%s),", strings.Join(names, ", "), class.name)
+		}
+	}
+	if len(gauges) > 0 {
+		return text + " or " + strings.Join(gauges, ", ") + " (gauges of the stream);"
+	}
+	return strings.TrimSuffix(text, ",") + ";"
 }
 
 // parseArgument reads the time of within(250ms).

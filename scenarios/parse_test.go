@@ -219,6 +219,24 @@ expect:
 	}
 }
 
+// A step of which a phase takes a part is judged on the rest, and its gates say so.
+func TestWarningOfAStepThatAPhaseHides(t *testing.T) {
+	for phase, hides := range map[string]bool{"{at: 2s, for: 2s}": true, "{at: 5s, for: 1s}": false, "{at: 3s, for: 1s}": false} {
+		s := mustParse(t, head+`traffic:
+  a: {rest: {request: GET http://x/}, rate: {steps: [{rate: 1/s, for: 3s, name: early}, {rate: 1/s}]}}
+phases: {peak: `+phase+`}
+expect:
+  - a.errors < 1%
+  - a.errors < 1% during early
+  - a.errors < 1% during peak
+`)
+		got := Problems(s.Warnings()).Error()
+		if warned := strings.Contains(got, "t.yaml:8:1: a.errors < 1% during early: a part of the step early belongs to the phase peak"); warned != hides || strings.Count(got, "alone") > 1 {
+			t.Errorf("%s: warned: %v, want %v\n%s", phase, warned, hides, got)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"testdata/ok/*.yaml", "testdata/err/*.yaml"} {
 		paths, _ := filepath.Glob(pattern)

@@ -105,8 +105,13 @@ func (r *reader) checkPhase(n *node, p *Phase, s *Scenario) {
 	if n.kind != table {
 		return
 	}
+	for _, key := range []string{"at", "for"} {
+		if at := n.get(key); at != nil && r.reportedAt(at) {
+			return // what the phase overlaps is not known
+		}
+	}
 	r.moreThanNone(n.get("for"), "for", p.For == 0)
-	if end := p.End(); s.Run.Duration > 0 && (end > s.Run.Duration || end < 0) && !r.reportedAt(n) {
+	if end := p.End(); s.Run.Duration > 0 && end > s.Run.Duration && !r.reportedAt(n) {
 		r.problem(n, "%s: ends at %s, after the run's %s; make the run longer or the phase shorter", p.Name, end, s.Run.Duration)
 	}
 	for i := range s.Phases {
@@ -194,6 +199,19 @@ func (s *Scenario) windowsOf(stream string) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// PhasesOver lists the phases that take a part of a named step of a stream; the rest of the step has the step's window. It is
+// nil for windows that are no step.
+func (s *Scenario) PhasesOver(stream, window string) (phases []string) {
+	for _, step := range s.steps(stream) {
+		for i := range s.Phases {
+			if p := &s.Phases[i]; step.Name == window && p.At < step.End && step.Start < p.End() {
+				phases = append(phases, p.Name)
+			}
+		}
+	}
+	return phases
 }
 
 // takenBy says which faults and phases hold the time of a phase or a step, as in ": its time belongs to peak"; "" if none does.

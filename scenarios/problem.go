@@ -75,6 +75,24 @@ func choices(word string, allowed []string) string {
 	return text
 }
 
+// nearestFew are the allowed words near word, the nearest first.
+func nearestFew(word string, allowed []string) []string {
+	const most = 4
+	near := func(a string) int { return distance(strings.ToLower(word), a) }
+	var few []string
+	if best := nearest(word, slices.Sorted(slices.Values(allowed))); best != "" {
+		few = append(few, best)
+		for _, a := range allowed {
+			if a != best && near(a) <= near(best)+1 {
+				few = append(few, a)
+			}
+		}
+	}
+	slices.SortStableFunc(few, func(a, b string) int { return near(a) - near(b) })
+	few = slices.Compact(few)
+	return few[:min(len(few), most)]
+}
+
 // nearest is the allowed word nearest to word, or "" when none is near.
 func nearest(word string, allowed []string) string {
 	const longest = 64 // a longer word is no typing error

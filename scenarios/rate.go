@@ -130,6 +130,11 @@ func (r *Rate) checkSteps(d *decoder, n *node) {
 	if n.kind != list || len(r.Steps) != len(n.items) {
 		return
 	}
+	if len(r.Steps) > MaxSteps {
+		d.problem(n, "steps: %d steps; the maximum is %d", len(r.Steps), MaxSteps)
+		r.Steps = r.Steps[:MaxSteps]
+		return
+	}
 	var highest PerSecond
 	for i, step := range r.Steps {
 		highest = max(highest, step.Rate)

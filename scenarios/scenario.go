@@ -123,6 +123,7 @@ const (
 	MaxStreams           = 64
 	MaxFaults            = 256
 	MaxRounds            = 1000 // injections of all faults
+	MaxSteps             = 1000 // of a rate
 	MaxUsers             = 100_000
 	MaxKeys              = 10_000_000
 	MaxAttempts          = 100

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"wringer/faults"
 	"wringer/reports/metric"
@@ -57,6 +58,11 @@ func (r *reader) warnOfGate(g *Gate, s *Scenario, warn func(line, col int, forma
 	if closed && g.Metric.Class == metric.TimeOrRate && (g.Metric.Unit == metric.NS || g.Metric.Argument) {
 		warn(g.Line, 1, "%s: users wait for answers, so a stall of the target delays the operations that would show the stall "+
 			"(coordinated omission); gate a stream with a rate instead", g.Expr)
+	}
+	if phases := s.PhasesOver(g.Stream, g.Scope.Window); len(phases) > 0 {
+		names := strings.Join(phases, " and ")
+		warn(g.Line, 1, "%s: a part of the step %s belongs to the phase %s, and this gate is judged on the rest alone: move the phase, or add a gate during %s",
+			g.Expr, g.Scope.Window, names, phases[0])
 	}
 	if g.Scope.Window == faults.Drain && g.Metric.Class != metric.Integrity && g.Metric.Class != metric.Gauge {
 		warn(g.Line, 1, "%s: no operation is due in the drain, so the gate is inconclusive", g.Expr)

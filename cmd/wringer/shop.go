@@ -16,8 +16,9 @@ func shopCommand(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shop",
 		Short: "Serve the embedded target alone, until interrupted",
-		Long:  "Serve the embedded target alone: a small order system with REST, gRPC and Kafka faces.\n\n" + defectManual(),
-		Args:  cobra.NoArgs,
+		Long: "Serve the embedded target alone: a small order system with REST, gRPC and Kafka faces. With the name of a service, serve\n" +
+			"that one alone, before a Kafka that runs elsewhere.\n\n" + defectManual(""),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), config, std)
 		},
@@ -27,14 +28,20 @@ func shopCommand(std streams) *cobra.Command {
 	flags.StringVar(&config.GRPC, "grpc", "127.0.0.1:9090", "`ADDRESS` of the gRPC face")
 	flags.StringVar(&config.Kafka, "kafka", "127.0.0.1:9092", "`ADDRESS` of the first broker; the others take the next ports")
 	flags.StringSliceVar(&config.Defects, "defects", nil, "`DEFECTS` to switch on")
+	for _, name := range shop.ServiceNames() {
+		cmd.AddCommand(serviceCommand(name, std))
+	}
 	return cmd
 }
 
-// defectManual lists the defects that the shop can have.
-func defectManual() string {
+// defectManual lists the defects that the shop can have, or one of its services.
+func defectManual(service string) string {
 	var b strings.Builder
 	b.WriteString("Defects:\n")
 	for _, d := range shop.Defects() {
+		if service != "" && !shop.HasDefect(service, d.Name) {
+			continue
+		}
 		fmt.Fprintf(&b, "  %-20s %s\n", d.Name, d.About)
 	}
 	return b.String()

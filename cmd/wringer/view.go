@@ -120,8 +120,8 @@ func windowName(p runner.Progress) string {
 // stoppedText says that the run sends no more.
 func stoppedText(p runner.Progress) string { return "stopped: " + p.Stopped + "; draining" }
 
-// ruler draws the timeline: a dot for time to come, a line for time gone by, a block for each fault, a dashed line for one that was
-// not injected, and a mark for now.
+// ruler draws the timeline: a dot for time to come, a line for time gone by, and a mark for now. A phase is a double line, dotted
+// while it is to come. A fault is a block, or a dashed line when it was not injected; it takes time from a phase.
 func ruler(p runner.Progress, length time.Duration, width int) string {
 	if length <= 0 || width < 10 {
 		return ""
@@ -130,6 +130,13 @@ func ruler(p runner.Progress, length time.Duration, width int) string {
 	at := func(d time.Duration) int { return min(max(int(int64(d)*int64(width)/int64(length)), 0), width-1) }
 	for i := 0; i < at(p.At); i++ {
 		cells[i] = '─'
+	}
+	for _, phase := range p.Phases {
+		for i := at(phase.Start); i <= at(phase.End-1); i++ {
+			if cells[i] = '∷'; i < at(p.At) {
+				cells[i] = '═'
+			}
+		}
 	}
 	for _, f := range p.Faults {
 		for i := at(f.Start); i <= at(f.End-1); i++ {

@@ -134,3 +134,15 @@ func TestLastLinesOfARun(t *testing.T) {
 		t.Errorf("it ends with\n%s", end)
 	}
 }
+
+// The ruler marks phases, gone by and to come, and a fault takes time from a phase.
+func TestRulerMarksPhases(t *testing.T) {
+	p := runner.Progress{
+		At:     5 * time.Second,
+		Phases: []runner.PhaseProgress{{Name: "early", Start: time.Second, End: 4 * time.Second}, {Name: "late", Start: 6 * time.Second, End: 9 * time.Second}},
+		Faults: []runner.FaultProgress{{Name: "cut", Start: 2 * time.Second, End: 3 * time.Second, State: "healed"}, {Name: "next", Start: 7 * time.Second, End: 8 * time.Second, State: "waiting"}},
+	}
+	if got := ruler(p, 10*time.Second, 10); got != " ─═█═─┃∷▒∷·" {
+		t.Errorf("the ruler is %q", got)
+	}
+}

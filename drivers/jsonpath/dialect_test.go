@@ -27,7 +27,7 @@ func TestOneDialect(t *testing.T) {
 	}
 	for _, path := range []string{
 		"$", "$.a", "$.a.b[0]", "$[0][1]", `$["order id"]`, `$["a"].b[2]["c"]`, "$.order id", "$.café", "$.a[01]",
-		"$.", "$..a", "$a", "$.a[", "$.a[x]", "$[-1]", `$["a"`, "$['a']",
+		"$.", "$..a", "$a", "$.a[", "$.a[x]", "$[-1]", `$["a"`, "$['a']", "$.*", "$.a ", "$[*]",
 	} {
 		_, err := jsonpath.Parse(path)
 		for name, place := range places {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Path is a compiled path. It is read only, and safe for concurrent use.
@@ -17,8 +19,12 @@ type step struct {
 	index int // of an element; -1: a member has the name
 }
 
-// Parse compiles a path: $ is the whole document, .name a member, [0] an element counted from 0, ["any name"] a member whose
-// name holds . or [ (the name is quoted as a Go string). Other names need no quotes.
+// reserved are the characters that a name without quotes does not hold. Other dialects give them a meaning.
+const reserved = `.[]*?()"',\`
+
+// Parse compiles a path: $ is the whole document, .name a member, [0] an element counted from 0, ["any name"] a member of any
+// name (quoted as a Go string). A name without quotes holds none of .[]*?()"',\ and no control character, and has no blank at
+// its ends.
 func Parse(text string) (*Path, error) {
 	rest, found := strings.CutPrefix(text, "$")
 	if !found {
@@ -27,12 +33,22 @@ func Parse(text string) (*Path, error) {
 	p := &Path{}
 	for rest != "" {
 		next, tail, ok := cutStep(rest)
+		at := utf8.RuneCountInString(text[:len(text)-len(rest)]) + 1
 		if !ok {
-			return nil, fmt.Errorf("path %q: %q is no step: write .name, [0] or [\"name\"]", text, rest)
+			return nil, fmt.Errorf("path %q: %q is no step (character %d): write .name, [0] or [\"name\"]", text, rest, at)
+		}
+		if next.index < 0 && rest[0] == '.' && !plain(next.name) {
+			return nil, fmt.Errorf("path %q: the name %q (character %d) needs quotes: write [%q] for a member of that name; there are no wildcards and filters",
+				text, next.name, at+1, next.name)
 		}
 		p.steps, rest = append(p.steps, next), tail
 	}
 	return p, nil
+}
+
+// plain says whether a name needs no quotes.
+func plain(name string) bool {
+	return name == strings.TrimSpace(name) && utf8.ValidString(name) && !strings.ContainsAny(name, reserved) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // cutStep cuts one step off the front of s, which is not empty.

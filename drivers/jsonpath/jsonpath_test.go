@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -64,7 +65,10 @@ func TestParseRefuses(t *testing.T) {
 		"": "begin with $", "a": "begin with $", ".a": "begin with $", "$a": `"a" is no step`, "$.": `"." is no step`, "$.a.": `"." is no step`,
 		"$..a": `"..a" is no step`, "$.a[": `"[" is no step`, "$.a[x]": `"[x]" is no step`, "$[-1]": `"[-1]" is no step`, "$[]": `"[]" is no step`,
 		"$[4294967296]": "is no step", "$[1": `"[1" is no step`, `$["a]`: `is no step`, `$["a"`: `is no step`, `$["a" ]`: `is no step`, "$['a']": `is no step`,
-		`$["a"]b`: `"b" is no step`,
+		`$["a"]b`: `"b" is no step (character 7)`, "$.*": `the name "*" (character 3) needs quotes: write ["*"]`, "$.a.b*": `the name "b*" (character 5) needs quotes`,
+		"$.a ": `the name "a " (character 3) needs quotes: write ["a "]`, "$. a": "needs quotes", "$.a\n": "needs quotes", "$.a]": "needs quotes",
+		"$.é.?(x)": `the name "?(x)" (character 5) needs quotes`, "$.length()": "needs quotes", "$.'a'": "needs quotes", "$.a,b": "needs quotes", "$.a\x00b": "needs quotes",
+		"$.\xff": "needs quotes",
 	} {
 		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), fmt.Sprintf("path %q: ", text)) {
 			t.Errorf("%q: %v, want %q", text, err, want)
@@ -110,7 +114,7 @@ func scalar(v any) (string, bool) {
 }
 
 // plainName is a name that needs no quotes, and is sometimes written without.
-var plainName = regexp.MustCompile(`^[^.\[]+$`)
+var plainName = regexp.MustCompile(`^[\pL\pN$<>@_-]([\pL\pN$<>@_ -]*[\pL\pN$<>@_-])?$`)
 
 // TestRandomDocuments finds in random documents, written in random ways, what the reference finds.
 func TestRandomDocuments(t *testing.T) {
@@ -237,4 +241,35 @@ func repeats(d *json.Decoder) bool {
 		_, _ = d.Token()
 	}
 	return false
+}
+
+// FuzzParse: a path that is taken is one of the dialect, and means the same when each of its names is quoted.
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{"$", "$.a.b[0]", `$["order id"].x`, "$.*", "$.a ", "$.order id", "$..a", "$[*]", "$[?(@.a)]", "$.\xff", `$["\xff"]`, "$.a\u00a0"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := Parse(text)
+		if err != nil {
+			if !strings.Contains(err.Error(), ": ") {
+				t.Errorf("%q: %v has no remedy", text, err)
+			}
+			return
+		}
+		canonical := "$"
+		for _, s := range p.steps {
+			if s.index >= 0 {
+				canonical += fmt.Sprintf("[%d]", s.index)
+				continue
+			}
+			canonical += "[" + strconv.Quote(s.name) + "]"
+		}
+		again, err := Parse(canonical)
+		if err != nil || !slices.Equal(again.steps, p.steps) {
+			t.Errorf("%q is %v, and %q is %v (%v)", text, p.steps, canonical, again, err)
+		}
+		if strings.ContainsAny(text, "*?") && !strings.Contains(text, `"`) {
+			t.Errorf("%q holds a wildcard and was taken", text)
+		}
+	})
 }

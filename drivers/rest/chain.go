@@ -86,7 +86,7 @@ func (ev *evaluator) capture(spec string) (func(*answer) ([]byte, bool), error) 
 	rest = strings.TrimSpace(rest)
 	switch {
 	case strings.HasPrefix(spec, "$"):
-		path, err := jsonpath.Parse(strings.TrimSpace(spec))
+		path, err := jsonpath.Parse(spec)
 		ev.keep = true
 		return func(a *answer) ([]byte, bool) { return jsonText(a.body, path) }, err
 	case kind == "body" && rest != "":

@@ -2,12 +2,14 @@ package html
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -259,6 +261,54 @@ func TestLinesAreHiddenAndShownByTheirButtons(t *testing.T) {
 	}
 	if n := press(); n < 200 {
 		t.Errorf("a line that is shown again has %d pixels", n)
+	}
+	b.quiet()
+}
+
+// A table is sorted by the head of a column, by click and by keyboard: up, down, and as it was. The total stays last.
+func TestTablesAreSorted(t *testing.T) {
+	b := openTab(t)
+	b.show(recordtest.Fail(), 1280, "light")
+	type state struct {
+		Order  string
+		Values []float64
+		Labels []string
+	}
+	const table = `const table = [...document.querySelectorAll("table")].find((t) => t.caption.textContent.includes("operations and response time"));
+		const head = [...table.tHead.rows[0].cells].find((h) => h.textContent === "p99"), column = head.cellIndex;`
+	read := func() state {
+		return evaluate[state](b, `(() => { `+table+`
+			const rows = [...table.tBodies[0].rows];
+			return { Order: head.getAttribute("aria-sort") ?? "", Labels: rows.map((r) => r.cells[0].textContent),
+				Values: rows.filter((r) => !r.classList.contains("total") && r.cells[column].dataset.value).map((r) => Number(r.cells[column].dataset.value)) };
+		})()`)
+	}
+	first := read()
+	if len(first.Values) < 2 || first.Order != "" {
+		t.Fatalf("at first %+v", first)
+	}
+	last := first.Labels[len(first.Labels)-1]
+	press := map[bool]func(){
+		false: func() {
+			evaluate[bool](b, `(() => { `+table+` head.querySelector("button").click(); return true; })()`)
+		},
+		true: func() {
+			evaluate[bool](b, `(() => { `+table+` head.querySelector("button").focus(); return true; })()`)
+			if err := chromedp.Do(b, chromedp.KeyEvent(kb.Enter)); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+	for _, keyboard := range []bool{false, true} {
+		for _, order := range []string{"ascending", "descending", ""} {
+			press[keyboard]()
+			got := read()
+			up, down := slices.IsSorted(got.Values), slices.IsSortedFunc(got.Values, func(a, b float64) int { return cmp.Compare(b, a) })
+			if got.Order != order || order == "ascending" && !up || order == "descending" && !down || order == "" && !slices.Equal(got.Labels, first.Labels) ||
+				got.Labels[len(got.Labels)-1] != last {
+				t.Errorf("keyboard %v, %q: %+v", keyboard, order, got)
+			}
+		}
 	}
 	b.quiet()
 }

@@ -1,6 +1,7 @@
 package html
 
 import (
+	"strconv"
 	"strings"
 
 	"wringer/reports"
@@ -108,6 +109,14 @@ var soft = strings.NewReplacer("unexpected", "unex\u00adpected", "recovered", "r
 	"violations", "viola\u00adtions", "regressions", "regres\u00adsions", "duplicates", "dupli\u00adcates", "collisions", "colli\u00adsions",
 	"acknowledgement", "acknow\u00adledge\u00adment", "indeterminate", "indeter\u00adminate", "amplification", "ampli\u00adfication", "unanswered", "un\u00adanswered",
 	"processed", "pro\u00adcessed", "rebalances", "re\u00adbalances", "duplicated", "dupli\u00adcated", "reordered", "re\u00adordered", "operations", "opera\u00adtions")
+
+// Figure is the cell's value, by which its column is sorted; empty without one.
+func (c cell) Figure() string {
+	if c.Value == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*c.Value, 'g', -1, 64)
+}
 
 // Mark is the symbol before a cell's text: colour alone must not carry the meaning.
 func (c cell) Mark() string {

@@ -172,6 +172,8 @@ type Cell struct {
 	Steps []StepCell
 	// Overtaken are the operations that were due before a fault's injection and not over at it. They are counted above too.
 	Overtaken []*reports.Ended
+	// Interrupted are the operations that an interrupt of the run ended before they were acked. They are counted above too.
+	Interrupted []*reports.Ended
 }
 
 // Drop counts a planned operation that was not sent. ours: the load generator was the cause.
@@ -279,6 +281,7 @@ func (c *Cell) Merge(o *Cell) {
 	c.mergeMessages(o)
 	c.mergeSteps(o.Steps)
 	c.Overtaken = append(c.Overtaken, o.Overtaken...)
+	c.Interrupted = append(c.Interrupted, o.Interrupted...)
 }
 
 // Measures sums the cell up; length is the time it covers, for the rate.

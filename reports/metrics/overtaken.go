@@ -47,8 +47,8 @@ func (c *Cuts) overtake(planned, done time.Duration) bool {
 // mostOvertaken bounds the operations that a Recorder keeps. They are at most what was in flight at each injection.
 const mostOvertaken = 1 << 16
 
-// keepOvertaken keeps an operation that was due before an injection and was not over at it, with a copy of its attempts.
-func (c *Cell) keepOvertaken(e *reports.Ended) {
+// kept is a copy of an operation with its attempts.
+func kept(e *reports.Ended) *reports.Ended {
 	kept := *e
 	kept.Trail = slices.Clone(e.Trail)
 	for i := range kept.Trail {
@@ -60,7 +60,7 @@ func (c *Cell) keepOvertaken(e *reports.Ended) {
 			at.Messages = &m
 		}
 	}
-	c.Overtaken = append(c.Overtaken, &kept)
+	return &kept
 }
 
 // Without returns a copy of the cell that leaves out operations which ended in it. Codes, details and steps stay.

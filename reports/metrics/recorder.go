@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"wringer/drivers"
 	"wringer/reports"
 )
 
@@ -16,6 +17,8 @@ type Recorder struct {
 	// Cuts are the injections that overtake operations; nil: there are none. It is set before the first operation.
 	Cuts      *Cuts
 	overtaken atomic.Int64
+	// Interrupted says whether the run was interrupted; nil: it cannot be. It is set before the first operation.
+	Interrupted func() bool
 }
 
 type shard struct {
@@ -103,7 +106,10 @@ func (r *Recorder) End(shard uint64, slot int, e *reports.Ended, timeout time.Du
 	c.open--
 	c.Cell.End(e, timeout)
 	if r.Cuts.overtake(e.Op.Planned, e.Done) && r.overtaken.Add(1) <= mostOvertaken {
-		c.keepOvertaken(e)
+		c.Overtaken = append(c.Overtaken, kept(e))
+	}
+	if e.Outcome != drivers.Acked && r.Interrupted != nil && r.Interrupted() {
+		c.Interrupted = append(c.Interrupted, kept(e)) // at most what was in flight
 	}
 	s.mu.Unlock()
 }

@@ -2,6 +2,7 @@ package sections
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -24,16 +25,30 @@ func (b *builder) operations() Section {
 		{Name: "max", Kind: Time, Rank: Full},
 		{Name: "unanswered", Kind: Count, Rank: Full},
 	}}
+	overtaken := b.stream.Total.Overtaken > 0
+	if overtaken {
+		s.Head = append(s.Head, Column{Name: "overtaken", Kind: Count, Rank: Full})
+		s.Notes = append(s.Notes, fmt.Sprintf("%s operations were overtaken (due before a fault's injection and not over at it), %s had waited long",
+			reports.Count(b.stream.Total.Overtaken), reports.Count(b.stream.Total.OvertakenLong)))
+	}
 	return b.byWindow(s, func(m *reports.Measures) []Cell {
 		dropped := unwanted(m.Dropped)
 		if m.DroppedByUs > 0 {
 			dropped.Notes = []string{reports.Count(m.DroppedByUs) + " by the load generator"}
 		}
-		return []Cell{
+		cells := []Cell{
 			count(m.Offered), count(m.Acked), count(m.Rejected), count(m.Indeterminate), dropped, rate(m.Rate),
 			percentile(m.Response, p50), percentile(m.Response, p99), percentile(m.Response, p999), percentile(m.Response, most),
 			unanswered(m.Response),
 		}
+		if !overtaken {
+			return cells
+		}
+		cell := count(m.Overtaken)
+		if m.OvertakenLong > 0 {
+			cell.Notes = []string{reports.Count(m.OvertakenLong) + " had waited long"}
+		}
+		return append(cells, cell)
 	})
 }
 

@@ -29,11 +29,16 @@ type bounds struct {
 
 // beyond is the error of a dial that was refused.
 type beyond struct {
-	host   string
-	strict bool
+	host    string
+	strict  bool
+	unknown error // of the lookup: the host has no address; nil: it has
 }
 
 func (b beyond) Error() string {
+	if b.unknown != nil {
+		return fmt.Sprintf("%s does not resolve (%v), so nothing shows that it is on this machine or in a private network: correct the name, or add --allow %s if it may be loaded",
+			b.host, b.unknown, b.host)
+	}
 	if b.strict {
 		return fmt.Sprintf("%s is no loopback address: add --allow %s if it may be loaded", b.host, b.host)
 	}
@@ -59,7 +64,8 @@ func (b *bounds) checked(dial faults.DialFunc) faults.DialFunc {
 	}
 }
 
-// check returns an error when an address may not be dialled. A name is looked up once.
+// check returns an error when an address may not be dialled. A name is looked up once. A name that does not resolve may not be
+// dialled either, unless the target named it: its owner is not known.
 func (b *bounds) check(ctx context.Context, network, address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil || strings.HasPrefix(network, "unix") {
@@ -73,13 +79,15 @@ func (b *bounds) check(ctx context.Context, network, address string) error {
 	}
 	local, err := b.local(ctx, host)
 	switch {
+	case err != nil && (ctx.Err() != nil || drivers.IsNamedByTarget(ctx)):
+		return nil // the dial reports the error
 	case err != nil:
-		return nil // an unknown name cannot be dialled either
+		return b.forbid(ctx, beyond{host: host, unknown: err})
 	case local:
 		b.known.Store(host, nil)
 		return nil
 	}
-	outside := beyond{host, b.strict}
+	outside := beyond{host: host, strict: b.strict}
 	b.known.Store(host, outside)
 	return b.forbid(ctx, outside)
 }

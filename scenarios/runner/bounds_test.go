@@ -29,7 +29,7 @@ func TestBounds(t *testing.T) {
 	for address, allowed := range map[string]bool{
 		"127.0.0.1:80": true, "[::1]:80": true, "192.168.1.1:80": true, "172.17.0.2:80": true, "[fd00::1]:80": true, "[::ffff:127.0.0.1]:80": true,
 		"1.1.1.1:80": false, "[2606:4700::1]:80": false, "[::ffff:1.1.1.1]:80": false, "8.8.8.8:80": true, "allowed.test:80": true,
-		"inner.test:80": true, "outer.test:80": false, "both.test:80": false, "unknown.test:80": true, "nonsense": true,
+		"inner.test:80": true, "outer.test:80": false, "both.test:80": false, "unknown.test:80": false, "nonsense": true,
 	} {
 		for range 2 { // the second time from memory
 			if err := b.check(t.Context(), "tcp", address); (err == nil) != allowed {
@@ -41,6 +41,30 @@ func TestBounds(t *testing.T) {
 		t.Error(err)
 	}
 	if err := b.err(); !errors.Is(err, ErrScenario) || !strings.Contains(err.Error(), "--allow") {
+		t.Errorf("told %v", err)
+	}
+}
+
+// A name that does not resolve ends the run with the remedy. A name that the target tells fails its own dial alone, and so does a
+// lookup that was cut short.
+func TestNameThatDoesNotResolve(t *testing.T) {
+	b := newBounds([]string{"allowed.test"}, false)
+	b.resolve = func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("no such host") }
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, ctx := range map[string]context.Context{"named by the target": drivers.NamedByTarget(t.Context()), "cut short": cancelled} {
+		if err := b.check(ctx, "tcp", "unknown.test:80"); err != nil || b.err() != nil {
+			t.Errorf("%s: %v, the run's error %v", name, err, b.err())
+		}
+	}
+	if err := b.check(t.Context(), "tcp", "allowed.test:80"); err != nil {
+		t.Error(err)
+	}
+	if err := b.check(t.Context(), "tcp", "unknown.test:80"); err == nil {
+		t.Error("a name that does not resolve may be dialled")
+	}
+	err := b.err()
+	if !errors.Is(err, ErrScenario) || !strings.Contains(err.Error(), "unknown.test does not resolve (no such host)") || !strings.Contains(err.Error(), "--allow unknown.test") {
 		t.Errorf("told %v", err)
 	}
 }

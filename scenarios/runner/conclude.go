@@ -54,7 +54,7 @@ func (s *step) facts(ending judge.Ending) *judge.Facts {
 		f.Machine, f.Unowned, f.MachineSum = s.meter.load, s.meter.lost(), s.meter.sum(ending.Ended)
 	}
 	for _, m := range s.streams {
-		one := judge.Stream{Spec: m.spec, Closed: m.closed(), Tally: m.tally}
+		one := judge.Stream{Spec: m.spec, Closed: m.closed(), Tally: m.tally, Broken: m.broken}
 		if m.observer != nil {
 			one.Place = m.observer.Place
 		}

@@ -23,6 +23,7 @@ type member struct {
 	traffic  *traffic.Stream // nil: the same
 	observer *watch.Observer // nil: nothing is observed
 	checks   []reports.Check
+	guards   []*guard // those of checks that are guarded
 	plan     *judge.Plan
 	tally    *judge.Tally
 	// summed holds, by name, the measures of the windows that did not change since their last sum. A partial record is made
@@ -97,8 +98,8 @@ func (m *member) measures(name string, ended time.Duration) reports.Measures {
 // live returns the counts of the first check that has some while the run goes on; false when none has.
 func (m *member) live() (reports.Live, bool) {
 	for _, c := range m.checks {
-		if w, ok := c.(reports.Watched); ok {
-			return w.Live(), true
+		if _, ok := inner(c).(reports.Watched); ok {
+			return c.(reports.Watched).Live(), true
 		}
 	}
 	return reports.Live{}, false
@@ -108,13 +109,31 @@ func (m *member) live() (reports.Live, bool) {
 // they end.
 func (m *member) subscribe(operations *traffic.Stream) {
 	for _, c := range m.checks {
-		if f, ok := c.(reports.FollowsDeliveries); ok && m.observer != nil {
-			m.observer.Checks = append(m.observer.Checks, f)
+		if _, ok := inner(c).(reports.FollowsDeliveries); ok && m.observer != nil {
+			m.observer.Checks = append(m.observer.Checks, c.(reports.FollowsDeliveries))
 		}
-		if f, ok := c.(reports.FollowsEnds); ok && operations != nil {
-			operations.Follow(f)
+		if _, ok := inner(c).(reports.FollowsEnds); ok && operations != nil {
+			operations.Follow(c.(reports.FollowsEnds))
 		}
 	}
+}
+
+// inner is the check behind a guard, whose optional methods say what it follows.
+func inner(c reports.Check) reports.Check {
+	if g, ok := c.(*guard); ok {
+		return g.check
+	}
+	return c
+}
+
+// broken lists the checks that broke.
+func (m *member) broken() (all []judge.Broken) {
+	for _, g := range m.guards {
+		if why := g.why(); why != "" {
+			all = append(all, judge.Broken{Metrics: g.metrics, Why: why})
+		}
+	}
+	return all
 }
 
 // openChecks opens the checks of the language that can measure something of the stream.
@@ -122,7 +141,9 @@ func (s *step) openChecks(m *member) {
 	for _, kind := range s.sc.Checks {
 		measures := func(row metric.Metric) bool { return m.spec.Measures(&row, s.sc) }
 		if slices.ContainsFunc(kind.Metrics, measures) {
-			m.checks = append(m.checks, kind.Open(checkConfig(m)))
+			g := openGuarded(&kind, checkConfig(m), s.folder.Output)
+			s.opened.add(g.close)
+			m.checks, m.guards = append(m.checks, g), append(m.guards, g)
 		}
 	}
 }

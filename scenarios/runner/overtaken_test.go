@@ -1,7 +1,9 @@
 package runner
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -9,6 +11,9 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/html"
+	"wringer/reports/markdown"
+	"wringer/reports/text"
 	"wringer/scenarios"
 )
 
@@ -144,6 +149,32 @@ func TestTwoFaultsBackToBack(t *testing.T) {
 		}
 		if m := run.Streams["orders"].Windows["hang"]; m.Overtaken < 19 || m.OvertakenLong < 17 {
 			t.Errorf("%d overtaken, %d had waited long", m.Overtaken, m.OvertakenLong)
+		}
+	})
+}
+
+// Every report tells how many operations were overtaken, and how many had waited long.
+func TestReportsTellOvertakenOperations(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		run := overtakenRun(t, half, 4*time.Second, "orders.errors < 100%")
+		total := &run.Streams["orders"].Total
+		if total.Overtaken == 0 || total.OvertakenLong == 0 {
+			t.Fatalf("%d overtaken, %d long", total.Overtaken, total.OvertakenLong)
+		}
+		rec := &reports.Record{Run: run}
+		for name, render := range map[string]func(io.Writer, *reports.Record) error{
+			"text":     func(w io.Writer, rec *reports.Record) error { return text.Render(w, rec, text.Options{}) },
+			"markdown": markdown.Render,
+			"html":     html.Render,
+		} {
+			var out bytes.Buffer
+			if err := render(&out, rec); err != nil {
+				t.Fatal(err)
+			}
+			said := strings.Join(strings.Fields(out.String()), " ")
+			if !strings.Contains(said, "overtaken") || !strings.Contains(said, reports.Count(total.OvertakenLong)+" had waited long") {
+				t.Errorf("%s does not tell %d overtaken operations", name, total.Overtaken)
+			}
 		}
 	})
 }

@@ -281,3 +281,17 @@ func TestReplacedRateHasNoSteps(t *testing.T) {
 		}
 	})
 }
+
+// A gate on a step says which phase took a part of it.
+func TestStepThatAPhaseHides(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a := openStream("a", 1, prompt())
+		a.Rate = &scenarios.Rate{Steps: []scenarios.Step{{Rate: 10, For: 3 * time.Second, Name: "early"}, {Rate: 20, Name: "late"}}}
+		sc := scenario(t, scenarios.Timing{Duration: 6 * time.Second}, []scenarios.Stream{a}, "a.errors < 1% during early", "a.errors < 1% during late")
+		sc.Phases = []scenarios.Phase{{Name: "peak", At: 2 * time.Second, For: time.Second}}
+		run := mustRun(t, t.Context(), sc, Options{})
+		if cut, uncut := run.Gates[0].Why, run.Gates[1].Why; cut != "held during early (without its time in peak)" || uncut != "held during late" {
+			t.Errorf("%q and %q", cut, uncut)
+		}
+	})
+}

@@ -16,6 +16,7 @@ type Progress struct {
 	// Empty: it goes on.
 	Stopped string
 	Faults  []FaultProgress
+	Phases  []PhaseProgress
 	Streams []StreamProgress // in the order of the scenario
 }
 
@@ -24,6 +25,12 @@ type FaultProgress struct {
 	Name       string
 	Start, End time.Duration // as planned
 	State      string        // waiting, injecting, in force, healed, failed
+}
+
+// PhaseProgress is a phase of the run, as planned.
+type PhaseProgress struct {
+	Name       string
+	Start, End time.Duration
 }
 
 // StreamProgress is the state of one stream.
@@ -147,6 +154,10 @@ func (c *collector) progress(now time.Duration) Progress {
 	for i := range s.sc.Faults {
 		f := &s.sc.Faults[i]
 		p.Faults = append(p.Faults, FaultProgress{Name: f.Label(), Start: f.At, End: f.End(), State: cmp.Or(c.state[f.Label()], "waiting")})
+	}
+	for i := range s.sc.Phases {
+		phase := &s.sc.Phases[i]
+		p.Phases = append(p.Phases, PhaseProgress{Name: phase.Name, Start: phase.At, End: phase.End()})
 	}
 	for _, m := range s.streams {
 		p.Streams = append(p.Streams, m.progress(now))

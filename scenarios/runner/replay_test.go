@@ -82,6 +82,23 @@ func TestReplaysAreApart(t *testing.T) {
 	}
 }
 
+// A replay is sent a second after its operation's answer, and no sooner.
+func TestReplaysWait(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := &replayed{memory: memory{do: keep}}
+		r.probe = func(_ context.Context, env *drivers.Env, op *drivers.Op, _ drivers.Answer, _ drivers.ReplayKind) drivers.Replay {
+			if waited := env.Clock() - op.Planned; waited < time.Second || waited > 2500*time.Millisecond {
+				return drivers.Replay{Judgement: drivers.ReplayViolation, Why: "sent after " + waited.String()}
+			}
+			return drivers.Replay{Judgement: drivers.ReplayHonoured}
+		}
+		sc := scenario(t, scenarios.Timing{Duration: 5 * time.Second}, []scenarios.Stream{replayStream(1, r)}, "a.replay_violations == 0", "a.replays > 450")
+		if run := mustRun(t, t.Context(), sc, Options{}); run.Verdict != reports.Pass {
+			t.Errorf("%s: %q", run.Verdict, run.Why)
+		}
+	})
+}
+
 func TestReplayViolationsFail(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &replayed{memory: memory{do: keep}}

@@ -162,6 +162,55 @@ func TestInterruptKeepsWhatWasMeasured(t *testing.T) {
 	})
 }
 
+// What the interrupt itself ended is no evidence against the target. What is violated without it stays violated.
+func TestInterruptLeavesGatesOpen(t *testing.T) {
+	slow := func(_ context.Context, env *drivers.Env, op *drivers.Op) time.Duration { return time.Second }
+	for name, c := range map[string]struct {
+		late func(op *drivers.Op) bool // ends with an error of its own
+		want string
+		run  reports.Verdict
+	}{
+		"healthy": {func(*drivers.Op) bool { return false }, "errors inconclusive, indeterminate inconclusive, p99 inconclusive, errors inconclusive, " +
+			"acked inconclusive, rate inconclusive, within inconclusive, lost inconclusive, errors inconclusive", reports.Inconclusive},
+		"bad": {func(op *drivers.Op) bool { return op.Seq%2 == 0 }, "errors fail, indeterminate inconclusive, p99 inconclusive, errors fail, " +
+			"acked inconclusive, rate inconclusive, within fail, lost inconclusive, errors fail", reports.Fail},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				log := newLog()
+				m := &memory{}
+				m.do = func(ctx context.Context, env *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
+					at.Wire = true
+					if !sleep(ctx, slow(ctx, env, op)) {
+						lapse(ctx, at)
+						return
+					}
+					if c.late(op) {
+						at.Answered = true
+						at.Fail(drivers.Rejected, "http_500", "")
+						return
+					}
+					log.append(env.Identity.Append(nil, op.Seq))
+					at.Outcome, at.Answered = drivers.Acked, true
+				}
+				time.AfterFunc(5500*time.Millisecond, cancel)
+				streams := []scenarios.Stream{effective(openStream("a", 10, m), log)}
+				sc := scenario(t, scenarios.Timing{Duration: 20 * time.Second, Drain: 3 * time.Second}, streams, "a.errors < 1%", "a.indeterminate == 0",
+					"a.p99 < 1500ms", "a.errors == 0 during baseline", "a.acked > 150", "a.rate > 9.9/s", "a.within(2s) > 99%", "a.lost == 0",
+					"a.errors < 1% in every second")
+				run := mustRun(t, ctx, sc, Options{})
+				if got := gateVerdicts(run); got != c.want || run.Exit != reports.ExitInterrupted || run.Verdict != c.run {
+					t.Errorf("%s, exit %d:\n%s, want\n%s; %q", run.Verdict, run.Exit, got, c.want, run.Why)
+				}
+				if total := run.Streams["a"].Total; total.Indeterminate < 9 || total.Integrity.Lost != nil && *total.Integrity.Lost > 0 {
+					t.Errorf("%d indeterminate, lost %v: what the interrupt ended is indeterminate and never lost", total.Indeterminate, total.Integrity.Lost)
+				}
+			})
+		})
+	}
+}
+
 func TestClosedModel(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var most, now atomic.Int64

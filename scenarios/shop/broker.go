@@ -38,7 +38,7 @@ func openBrokers(network faults.Network, first string, partitions int) (*brokers
 	b.cluster, err = kfake.NewCluster(
 		kfake.NumBrokers(brokerCount),
 		kfake.GroupMinSessionTimeout(leastSession),
-		kfake.SeedTopics(int32(partitions), topicPayments, topicOrderEvents, topicShipments, topicInventoryCalls),
+		kfake.SeedTopics(int32(partitions), shopTopics...),
 		kfake.ListenFn(func(string, string) (net.Listener, error) {
 			l, err := listen(network, "kafka", addresses[next])
 			next++
@@ -67,7 +67,7 @@ func openBrokers(network faults.Network, first string, partitions int) (*brokers
 // goroutine waits for a mutex.
 func (b *brokers) spread(partitions int) error {
 	coordinator := b.cluster.CoordinatorFor(fulfilmentName)
-	for _, topic := range []string{topicPayments, topicOrderEvents, topicShipments, topicInventoryCalls} {
+	for _, topic := range shopTopics {
 		var leaders []int32
 		for node := range int32(brokerCount) {
 			if topic != topicOrderEvents || node != coordinator {

@@ -48,6 +48,8 @@ const (
 	topicInventoryCalls = "inventory-calls"
 )
 
+var shopTopics = []string{topicPayments, topicOrderEvents, topicShipments, topicInventoryCalls}
+
 // Check implements scenarios.TargetConfig.
 func (c *Config) Check(problem func(field, message string)) {
 	for _, f := range []struct{ name, address string }{{"rest", c.Rest}, {"grpc", c.GRPC}, {"kafka", c.Kafka}} {

@@ -21,6 +21,7 @@ import (
 type fulfilment struct {
 	network   faults.Network
 	brokers   []string
+	timeout   time.Duration // of the group's session: so long after a kill -9 its partitions go to another member
 	shipments *publisher
 	ledger    *ledger
 	defects   defects
@@ -28,6 +29,8 @@ type fulfilment struct {
 	// shipped is the database of shipped orders. It survives a kill.
 	shipped    *boundedMap[string, bool]
 	pausePoint pausePoint
+	// leaving says that marked offsets are committed when the session ends. A killed process could not do that.
+	leaving atomic.Bool
 
 	mu      sync.Mutex
 	member  *member // nil once killed and ended
@@ -54,6 +57,9 @@ const (
 	maxStep        = 64           // events per step
 	commitEvery    = 100 * time.Millisecond
 	rejoinPause    = 50 * time.Millisecond
+	// brokersSession is the session's time-out at the embedded brokers. It outlasts any pause of them: the group's clock runs on
+	// while they are frozen.
+	brokersSession = time.Minute
 
 	// commit-first: committed events wait in a queue for the next round of work.
 	prefetchQueue = 64
@@ -68,29 +74,23 @@ type shipment struct {
 	Origin     string `json:"origin"` // the event's partition/offset
 }
 
-// openFulfilment starts fulfilment and returns once it has its partitions.
-func openFulfilment(ctx context.Context, network faults.Network, addresses []string, shipments *publisher, l *ledger, d defects) (*fulfilment, error) {
-	f := &fulfilment{
-		network: network, brokers: addresses, shipments: shipments, ledger: l, defects: d,
-		shipped: newBoundedMap[string, bool](memoryLimit),
-		inForce: make(map[string]bool),
-	}
+// open starts fulfilment and returns once it has its partitions.
+func (f *fulfilment) open(ctx context.Context) error {
 	if err := errors.Join(f.Start(ctx), f.Ready(ctx)); err != nil {
 		f.close()
-		return nil, fmt.Errorf("shop: start fulfilment: %w", err)
+		return fmt.Errorf("shop: start fulfilment: %w", err)
 	}
-	return f, nil
+	return nil
 }
 
-func groupConfig(network faults.Network) *sarama.Config {
+func groupConfig(network faults.Network, timeout time.Duration) *sarama.Config {
 	c := clientConfig(network)
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
 	c.Consumer.Offsets.AutoCommit.Enable = false // automatic commits would also happen on leaving; a killed process cannot commit
 	c.Consumer.Retry.Backoff = rejoinPause
 	c.Consumer.Group.Rebalance.Retry.Backoff = rejoinPause
-	// The session must outlast any pause of the brokers: the group's clock runs on while they are frozen.
-	c.Consumer.Group.Session.Timeout = time.Minute
-	c.Consumer.Group.Heartbeat.Interval = 3 * time.Second
+	c.Consumer.Group.Session.Timeout = timeout
+	c.Consumer.Group.Heartbeat.Interval = min(3*time.Second, timeout/3)
 	if network.Virtual {
 		// A heartbeat that frozen brokers do not answer holds the mutex that commits need, see brokers.spread. The first
 		// heartbeat therefore comes after the longest session that the brokers allow, which is after the end of a scenario.
@@ -138,7 +138,7 @@ func (f *fulfilment) run(ctx context.Context, m *member) {
 
 // consume takes part in the group, one session after another, until ctx ends or the brokers are lost.
 func (f *fulfilment) consume(ctx context.Context, m *member) error {
-	group, err := sarama.NewConsumerGroup(f.brokers, fulfilmentName, groupConfig(f.network))
+	group, err := sarama.NewConsumerGroup(f.brokers, fulfilmentName, groupConfig(f.network, f.timeout))
 	if err != nil {
 		return err
 	}
@@ -181,6 +181,12 @@ func (f *fulfilment) awaitEnd(ctx context.Context, m *member) error {
 		f.member = nil
 	}
 	return nil
+}
+
+// drain ends fulfilment in good order, at most until ctx ends: what it did is committed.
+func (f *fulfilment) drain(ctx context.Context) {
+	f.leaving.Store(true)
+	_ = f.Kill(ctx) // close waits on
 }
 
 // close ends fulfilment, without a bound of its own. Steps end by themselves while the brokers answer.

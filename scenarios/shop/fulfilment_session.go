@@ -32,8 +32,11 @@ func (s *session) Setup(group sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-func (s *session) Cleanup(sarama.ConsumerGroupSession) error {
+func (s *session) Cleanup(group sarama.ConsumerGroupSession) error {
 	s.helpers.Wait()
+	if s.fulfilment.leaving.Load() {
+		group.Commit()
+	}
 	return nil
 }
 

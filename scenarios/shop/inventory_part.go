@@ -70,6 +70,15 @@ func (p *inventoryPart) stop() {
 	p.server = nil
 }
 
+// drain accepts no further connection, and waits until the calls in progress are answered, at most until ctx ends.
+func (p *inventoryPart) drain(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.server != nil {
+		_ = within(ctx, func() error { p.server.GracefulStop(); return nil }) // stop ends the rest
+	}
+}
+
 // Start implements faults.Part, on the same port as before. Another program may have taken the port meanwhile. Linux makes
 // that unlikely: while ports last, it assigns outgoing ports apart from those of listeners.
 func (p *inventoryPart) Start(context.Context) error {

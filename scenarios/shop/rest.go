@@ -7,19 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
-	"sync"
-	"time"
 )
 
 // restServer is the shop's REST server.
 type restServer struct {
+	*httpServer
 	orders *orders
 	ledger *ledger
-	server *http.Server
-	served sync.WaitGroup // the server and its connections
 }
 
 const (
@@ -34,35 +30,12 @@ func openRest(shopCtx context.Context, l net.Listener, o *orders, ledger *ledger
 	routes := http.NewServeMux()
 	routes.HandleFunc("POST /orders", func(w http.ResponseWriter, r *http.Request) { s.postOrder(shopCtx, w, r) })
 	routes.HandleFunc("GET /orders/{id}", s.getOrder)
-	routes.HandleFunc("GET /audit", s.getAudit)
+	routes.HandleFunc("GET /audit", ledger.answer)
 	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, answer{http.StatusOK, []byte(`{"status":"ok"}`)})
 	})
-	s.server = &http.Server{
-		Handler:           routes,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          log.New(io.Discard, "", 0), // errors of a client's connection concern the client alone
-		ConnState:         s.follow,
-	}
-	s.served.Go(func() { _ = s.server.Serve(l) }) // ends by Close, without another error
+	s.httpServer = serveHTTP(l, routes)
 	return s
-}
-
-// follow counts the connections. StateNew comes from the accept loop, StateClosed once the handler has returned.
-func (s *restServer) follow(_ net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		s.served.Add(1)
-	case http.StateClosed:
-		s.served.Done()
-	}
-}
-
-// close cuts every connection and waits for the handlers, which end after shopCtx.
-func (s *restServer) close() {
-	_ = s.server.Close()
-	s.served.Wait()
 }
 
 func (s *restServer) postOrder(shopCtx context.Context, w http.ResponseWriter, r *http.Request) {
@@ -106,11 +79,6 @@ func awaitClientGone(shopCtx, client context.Context) {
 
 func (s *restServer) getOrder(w http.ResponseWriter, r *http.Request) {
 	write(w, s.orders.lookup(r.PathValue("id")))
-}
-
-func (s *restServer) getAudit(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(s.ledger.audit()) // fails if the client has gone
 }
 
 func readRequest(key string, body []byte) (r request, err error) {

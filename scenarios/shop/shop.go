@@ -64,10 +64,10 @@ func (s *Shop) open(ctx context.Context, c *Config, env scenarios.TargetEnv) err
 		"rest": "http://" + rest.Addr().String(), "grpc": grpc.Addr().String(), "kafka": brokerList(addresses),
 	}
 	env.Tell(s.vars) // before any call goes over a link
-	if err := s.openInventory(grpc, addresses); err != nil {
+	if _, err := s.openInventory(grpc, addresses); err != nil {
 		return err
 	}
-	if err := s.openFulfilment(ctx, addresses, c); err != nil {
+	if _, err := s.openFulfilment(ctx, addresses, c, brokersSession); err != nil {
 		return err
 	}
 	stock := cmp.Or(c.Stock, grpc.Addr().String())
@@ -77,7 +77,8 @@ func (s *Shop) open(ctx context.Context, c *Config, env scenarios.TargetEnv) err
 	if err := env.Within(ctx, append(slices.Clone(addresses), stock)...); err != nil {
 		return err
 	}
-	return s.openOrders(rest, stock, addresses, c, env.Seed)
+	_, err = s.openOrders(rest, stock, addresses, c, env.Seed)
+	return err
 }
 
 // listen opens a listener that closes with the shop, whether or not a server took it over.
@@ -97,45 +98,49 @@ func (s *Shop) publisher(addresses []string, linger time.Duration) (*publisher, 
 	return p, err
 }
 
-func (s *Shop) openInventory(l net.Listener, addresses []string) error {
+func (s *Shop) openInventory(l net.Listener, addresses []string) (*inventoryPart, error) {
 	calls, err := s.publisher(addresses, callLinger)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	log := openCallLog(calls)
 	s.closers = append(s.closers, log.close)
 	service, err := newInventoryServer(newInventory(s.ledger), log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	part := openInventoryPart(s.network, l, service)
 	s.closers = append(s.closers, part.stop)
 	s.parts[partInventory] = part
-	return nil
+	return part, nil
 }
 
-func (s *Shop) openFulfilment(ctx context.Context, addresses []string, c *Config) error {
+func (s *Shop) openFulfilment(ctx context.Context, addresses []string, c *Config, timeout time.Duration) (*fulfilment, error) {
 	shipments, err := s.publisher(addresses, shipmentLinger)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	f, err := openFulfilment(ctx, s.network, addresses, shipments, s.ledger, defectSet(c.Defects))
-	if err != nil {
-		return err
+	f := &fulfilment{
+		network: s.network, brokers: addresses, timeout: timeout, shipments: shipments, ledger: s.ledger, defects: defectSet(c.Defects),
+		shipped: newBoundedMap[string, bool](memoryLimit),
+		inForce: make(map[string]bool),
+	}
+	if err := f.open(ctx); err != nil {
+		return nil, err
 	}
 	s.closers = append(s.closers, f.close)
 	s.parts[partFulfilment] = f
-	return nil
+	return f, nil
 }
 
-func (s *Shop) openOrders(l net.Listener, inventory string, addresses []string, c *Config, seed uint64) error {
+func (s *Shop) openOrders(l net.Listener, inventory string, addresses []string, c *Config, seed uint64) (*restServer, error) {
 	events, err := s.publisher(addresses, eventLinger)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	client, err := openInventoryClient(s.network, inventory, c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	shopCtx, end := context.WithCancel(context.Background())
 	o := newOrders(shopCtx, c, seed, client, events, s.ledger)
@@ -145,7 +150,7 @@ func (s *Shop) openOrders(l net.Listener, inventory string, addresses []string, 
 		server.close()
 		o.close()
 	})
-	return nil
+	return server, nil
 }
 
 // Vars implements scenarios.Target.

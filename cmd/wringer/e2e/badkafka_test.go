@@ -98,7 +98,7 @@ func TestKafkaThatCannotBeUsed(t *testing.T) {
 		"no creating":     {addresses(guarded), "unmade", login("looker", "secret") + ", partitions: 3", reports.ExitUsage, "the login is not allowed to create the topic (Create)"},
 		"no idempotence":  {addresses(guarded), "payments", login("looker", "secret") + ", idempotent: true", reports.ExitUsage, "the login is not allowed to be an idempotent producer"},
 		"no transactions": {addresses(guarded), "payments", login("looker", "secret") + ", transactions: {records: 5}", reports.ExitUsage, "the login is not allowed to send in transactions"},
-		"no such host":    {"nowhere.invalid:9092", "payments", "", reports.ExitInconclusive, "no broker was found; look at brokers"},
+		"no such host":    {"nowhere.invalid:9092", "payments", "", reports.ExitUsage, "nowhere.invalid does not resolve"},
 		"no broker":       {"", "payments", "", reports.ExitUsage, "brokers: \"\" is no broker"},
 		"nobody there":    {"127.0.0.1:1", "payments", "", reports.ExitInconclusive, "127.0.0.1:1: connect: connection refused"},
 	} {

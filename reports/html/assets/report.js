@@ -247,6 +247,42 @@
 	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 	matchMedia("print").addEventListener("change", again);
 
+	// A click on a column's head, or Enter on it, sorts the rows: up, down, and as they were. Figures are sorted by value, and before
+	// texts. The total stays last.
+	function sorted(rows, column, down) {
+		const key = (row) => {
+			const cell = row.cells[column];
+			return cell.dataset.value === undefined ? cell.textContent.trim() : Number(cell.dataset.value);
+		};
+		const compare = (a, b) => {
+			if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+			const order = typeof a === "number" ? a - b : a.localeCompare(b, undefined, { numeric: true });
+			return down ? -order : order;
+		};
+		return rows.map((row) => [key(row), row]).sort(([a], [b]) => compare(a, b)).map(([, row]) => row);
+	}
+	function sortable(table) {
+		const body = table.tBodies[0], total = [...body.rows].filter((r) => r.classList.contains("total")), rows = [...body.rows].filter((r) => !total.includes(r));
+		const heads = [...table.tHead.rows[0].cells];
+		if (rows.length < 2) return;
+		heads.forEach((head, column) => {
+			if (head.textContent.trim() === "") return;
+			const button = document.createElement("button");
+			button.type = "button";
+			button.className = "sort";
+			button.append(...head.childNodes);
+			head.append(button);
+			button.addEventListener("click", () => {
+				const next = { ascending: "descending", descending: null }[head.getAttribute("aria-sort")];
+				heads.forEach((h) => h.removeAttribute("aria-sort"));
+				const order = next === null ? null : next ?? "ascending";
+				if (order) head.setAttribute("aria-sort", order);
+				body.append(...(order ? sorted(rows, column, order === "descending") : rows), ...total);
+			});
+		});
+	}
+	document.querySelectorAll("table").forEach((table) => table.tHead && sortable(table));
+
 	// On paper nothing can be opened.
 	let opened = [];
 	addEventListener("beforeprint", () => {

@@ -3,10 +3,12 @@
 package judge
 
 import (
+	"slices"
 	"time"
 
 	"wringer/faults"
 	"wringer/reports"
+	"wringer/reports/metric"
 	"wringer/scenarios"
 )
 
@@ -106,12 +108,38 @@ type Stream struct {
 	Tally  *Tally
 	// Findings are those of its checks.
 	Findings []reports.Findings
+	// Broken lists its checks that broke. It is asked last, because a check may break when it tells its findings.
+	Broken func() []Broken
 	// Place is the place of its operations or records, in words.
 	Place string
 	// Shortage says what to do about operations that never left because the generator ran out of something; empty: all left.
 	Shortage string
 	// GroupFailed is the reason why its group of consumers could not read; empty when it could, or when there is none.
 	GroupFailed string
+}
+
+// Broken is a check that panicked or did not return. None of its metrics is known.
+type Broken struct {
+	Metrics []metric.Metric
+	Why     string
+}
+
+// broke lists the checks of the stream that broke.
+func (s *Stream) broke() []Broken {
+	if s.Broken == nil {
+		return nil
+	}
+	return s.Broken()
+}
+
+// broken is the reason why the check of a metric broke; empty when it did not.
+func (s *Stream) broken(full string) string {
+	for _, b := range s.broke() {
+		if slices.ContainsFunc(b.Metrics, func(m metric.Metric) bool { return m.Full() == full }) {
+			return b.Why
+		}
+	}
+	return ""
 }
 
 // unknown is the reason why a count of the stream is not fully known; empty when it is.

@@ -30,6 +30,11 @@ func (f *Facts) findings(run *reports.Run) []reports.Finding {
 			out = append(out, reports.Finding{Kind: "ungated", Stream: name, Text: fmt.Sprintf("stream %s has no gate on errors or within", name)})
 		}
 	}
+	for i := range f.Streams {
+		for _, b := range f.Streams[i].broke() {
+			out = append(out, reports.Finding{Kind: "check", Stream: f.Streams[i].Spec.Name, Text: b.Why})
+		}
+	}
 	for _, text := range f.Events {
 		kind := "target"
 		if slices.Contains(unexplained, text) {
@@ -40,8 +45,13 @@ func (f *Facts) findings(run *reports.Run) []reports.Finding {
 	return out
 }
 
-// finding describes a count above 0; empty when there is nothing to report.
-func finding(m *metric.Metric, stream string, measures *reports.Measures, gated bool) string {
+// finding describes a count above 0; empty when there is nothing to report. A metric that panics is a finding.
+func finding(m *metric.Metric, stream string, measures *reports.Measures, gated bool) (text string) {
+	defer func() {
+		if p := recover(); p != nil {
+			text = fmt.Sprintf("stream %s: metric %s broke: it panicked: %v", stream, m.Full(), p)
+		}
+	}()
 	tells := m.Remark != nil || m.Anomaly && !gated
 	if !tells || m.Count == nil {
 		return ""
@@ -53,7 +63,7 @@ func finding(m *metric.Metric, stream string, measures *reports.Measures, gated 
 	case m.Remark != nil:
 		return m.Remark(stream, *n)
 	}
-	text := fmt.Sprintf("stream %s: %s is %d, and no gate looks at it", stream, m.Full(), *n)
+	text = fmt.Sprintf("stream %s: %s is %d, and no gate looks at it", stream, m.Full(), *n)
 	if m.Quote != nil {
 		text += because(m.Quote(measures))
 	}

@@ -130,6 +130,9 @@ type worst struct {
 	undisturbed *worst
 	// calm is the same without busy seconds; nil: they are not told apart.
 	calm *worst
+	// uninterrupted is the worst second without the operations that the interrupt ended, overtaken ones included; nil: the
+	// interrupt ended none.
+	uninterrupted *worst
 }
 
 // cutSecond is a second that a fault cut into: as it was, and without the overtaken operations.
@@ -156,6 +159,12 @@ func (w *worst) add(start, length time.Duration, c *metrics.Cell, limited bool) 
 		return reading{Reading: readCell(w.gate, c, length), limited: limited, where: where}
 	}
 	r := read(c)
+	if len(c.Interrupted) > 0 && w.uninterrupted == nil {
+		w.uninterrupted = &worst{gate: w.gate, found: w.found, reading: w.reading}
+	}
+	if w.uninterrupted != nil {
+		w.uninterrupted.take(read(c.Without(c.Interrupted)))
+	}
 	w.take(r)
 	if len(c.Overtaken) > 0 {
 		w.cut = append(w.cut, cutSecond{c.Overtaken, r, read(c.Without(c.Overtaken))})

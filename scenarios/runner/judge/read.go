@@ -27,13 +27,22 @@ func (f *Facts) gates(run *reports.Run) []reports.Gate {
 		if gate.Verdict == reports.Fail && g.Metric.Class == metric.Integrity && g.Scope.Window == "" {
 			gate.Why += where(run, g)
 		}
-		out = append(out, f.undecided(g, run, f.excuse(g, run, f.spare(g, run, gate))))
+		gate = f.undecided(g, run, f.excuse(g, run, f.interrupted(g, run, f.spare(g, run, gate))))
+		if why := f.stream(g.Stream).broken(g.Metric.Full()); why != "" {
+			gate = decide(g, missing("%s", why))
+		}
+		out = append(out, gate)
 	}
 	return out
 }
 
 // where lists the windows in which a count was found.
-func where(run *reports.Run, g *scenarios.Gate) string {
+func where(run *reports.Run, g *scenarios.Gate) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = "" // a metric that broke tells no windows
+		}
+	}()
 	var parts []string
 	for _, name := range run.WindowNames() {
 		m := run.Streams[g.Stream].Windows[name]
@@ -75,7 +84,7 @@ func (f *Facts) readOver(g *scenarios.Gate, run *reports.Run, over overWindows) 
 	if over.cell != nil {
 		facts.Kept = append(facts.Kept, over.cell)
 	}
-	r.Reading = g.Metric.Read(&facts)
+	r.Reading = readMetric(&facts)
 	if r.Awaited > 0 {
 		r.limited = r.limited || f.limitedUntil(g, run, r.Awaited)
 	}
@@ -100,7 +109,17 @@ func attempts(s *scenarios.Stream) int64 {
 
 // readCell reads a gate's metric from the operations of some time alone.
 func readCell(g *scenarios.Gate, c *metrics.Cell, length time.Duration) metric.Reading {
-	return g.Metric.Read(&metric.Facts{Metric: g.Metric, Argument: g.Argument, Kept: []any{c}, Length: length})
+	return readMetric(&metric.Facts{Metric: g.Metric, Argument: g.Argument, Kept: []any{c}, Length: length})
+}
+
+// readMetric reads a metric. A metric that panics has no value.
+func readMetric(facts *metric.Facts) (r metric.Reading) {
+	defer func() {
+		if p := recover(); p != nil {
+			r = metric.Missing("metric %s broke: it panicked: %v", facts.Metric.Full(), p)
+		}
+	}()
+	return facts.Metric.Read(facts)
 }
 
 // scope puts a window in words.

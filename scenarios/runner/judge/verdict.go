@@ -98,6 +98,9 @@ func (f *Facts) validity(run *reports.Run) reports.Validity {
 				v.Why = append(v.Why, found.Open)
 			}
 		}
+		for _, b := range f.Streams[i].broke() {
+			v.Why = append(v.Why, b.Why)
+		}
 	}
 	if len(v.Why) > 0 {
 		v.Verdict = reports.Inconclusive

@@ -13,19 +13,24 @@ import (
 )
 
 // Plan is what the scenario's times come to for one stream: the windows, and the slots that counts are kept in. Counts are
-// kept for each window of a name and a base, because a gate on the baseline counts what a phase holds before the first fault,
-// and not what the same phase holds after it. A window has an index; windows of one name are one window of the record.
+// kept for each window of a name and a base. A gate on the baseline counts what a phase holds before the first fault, and not
+// what the same phase holds after it. A window has an index; windows of one name are one window of the record.
 type Plan struct {
 	Pieces  []faults.Window
 	Names   []string // of the windows, by index, in order of appearance
 	Slots   *metrics.Slots
 	windows []faults.Window // by index: the first piece of each
 	at      []int           // of each piece, the index of its window
+	// phasesOver lists the phases that take a part of a step, by the step's name.
+	phasesOver func(step string) []string
 }
 
 // NewPlan makes the plan of a stream. An empty name stands for what all streams have in common.
 func NewPlan(sc *scenarios.Scenario, stream string) *Plan {
-	p := &Plan{Pieces: faults.Windows(sc.Spans(stream), sc.Run.Duration)}
+	p := &Plan{
+		Pieces:     faults.Windows(sc.Spans(stream), sc.Run.Duration),
+		phasesOver: func(step string) []string { return sc.PhasesOver(stream, step) },
+	}
 	cuts := make([]metrics.Span, 0, len(p.Pieces))
 	for _, w := range p.Pieces {
 		i := slices.IndexFunc(p.windows, func(o faults.Window) bool { return o.Name == w.Name && o.Base == w.Base })
@@ -113,6 +118,9 @@ func (p *Plan) scope(window string) string {
 	}
 	if len(inside) > 0 {
 		text += fmt.Sprintf(" (with %s inside it)", strings.Join(inside, ", "))
+	}
+	if phases := p.phasesOver(window); len(phases) > 0 {
+		text += fmt.Sprintf(" (without its time in %s)", strings.Join(phases, ", "))
 	}
 	return text
 }

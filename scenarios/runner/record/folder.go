@@ -22,6 +22,7 @@ type Folder struct {
 	log    *os.File // nil: not open
 	hlog   *hdrhistogram.HistogramLogWriter
 	next   time.Time // of the next checkpoint
+	spare  spare     // from Begin to Finish
 
 	mu      sync.Mutex // guards outputs
 	outputs []*output
@@ -62,6 +63,7 @@ func (f *Folder) OpenLog() error {
 
 // Begin writes the interval log's head. epoch is the zero of the run's clock; the format keeps its base time in whole seconds.
 func (f *Folder) Begin(epoch time.Time) error {
+	f.spare.fill()
 	ms := epoch.Truncate(time.Second).UnixMilli()
 	f.hlog.SetBaseTime(ms)
 	return errors.Join(
@@ -88,7 +90,8 @@ func (f *Folder) Interval(stream string, start time.Time, h *hdrhistogram.Histog
 // written less often.
 const checkpointShare = 50
 
-// Checkpoint saves the incomplete record that run returns, unless the last checkpoint was too recent for its cost.
+// Checkpoint saves the incomplete record that run returns, unless the last checkpoint was too recent for its cost. Without a free
+// file descriptor the checkpoint before stays.
 func (f *Folder) Checkpoint(run func() *reports.Run) error {
 	now := time.Now()
 	if now.Before(f.next) {
@@ -96,7 +99,9 @@ func (f *Folder) Checkpoint(run func() *reports.Run) error {
 	}
 	partial := run()
 	f.Redact(partial, nil)
-	if err := reports.Save(f.dir, partial); err != nil {
+	err := f.spare.write(atTheEnd, func() error { return reports.Save(f.dir, partial) })
+	f.spare.fill()
+	if err != nil && !exhausted(err) {
 		return err
 	}
 	f.next = time.Now().Add(checkpointShare * time.Since(now))
@@ -106,6 +111,7 @@ func (f *Folder) Checkpoint(run func() *reports.Run) error {
 // Finish redacts the record and the evidence, in place, and saves them.
 func (f *Folder) Finish(run *reports.Run, violations []reports.Violation) error {
 	f.Redact(run, violations)
+	f.spare.free(0)
 	return errors.Join(reports.SaveViolations(f.dir, violations), f.closeLog(), reports.Save(f.dir, run))
 }
 
@@ -121,6 +127,7 @@ func (f *Folder) CloseOutputs() error {
 }
 
 func (f *Folder) closeLog() error {
+	f.spare.free(0)
 	if f.log == nil {
 		return nil
 	}

@@ -17,8 +17,8 @@ type ReplayAccount interface {
 	ReplaySkipped(window int)
 }
 
-// replays sends a share of the acknowledged operations again, beside the stream and apart from its counts. It receives
-// operations from the outboxes, up to a second after their end. Each is replayed once, in one way. Which operations and which
+// replays sends a share of the acknowledged operations again, beside the stream and apart from its counts. Each is sent
+// replayDelay after its answer, or later when the workers are busy: a target that forgets a key at once shows it. Each is replayed once, in one way. Which operations and which
 // way depends on the seed. Operations of the warm-up are not replayed. A nil *replays does nothing.
 type replays struct {
 	s        *Stream
@@ -35,12 +35,15 @@ type replayJob struct {
 	window int
 	first  drivers.Answer
 	kind   drivers.ReplayKind
+	due    time.Duration // on the run's clock
 }
 
 const (
 	replayWorkers = 8
 	// replayQueue bounds the operations that wait. Beyond it an operation is skipped and counted as skipped.
-	replayQueue = 1024
+	replayQueue = 8192
+	// replayDelay is the least time between an answer and the replay of its operation.
+	replayDelay = time.Second
 	// replayGrace is how long replays go on after the stream's last operation.
 	replayGrace = 5 * time.Second
 	// The places of the draws that choose operations, and the kind of each.
@@ -72,7 +75,7 @@ func (r *replays) Ended(batch []reports.Ended) {
 			continue
 		}
 		kind := r.kinds[drivers.DrawBelow(drivers.Draw(r.s.env.Seed, e.Op.Seq, replayKindPlace), uint64(len(r.kinds)))]
-		job := replayJob{e.Op, e.Window, firstAnswer(e.Trail), kind}
+		job := replayJob{e.Op, e.Window, firstAnswer(e.Trail), kind, e.Done + replayDelay}
 		select {
 		case r.jobs <- job:
 		default:
@@ -100,7 +103,7 @@ func (r *replays) start(ctx context.Context) {
 	for range replayWorkers {
 		r.workers.Go(func() {
 			for job := range r.jobs {
-				if ctx.Err() != nil {
+				if !sleep(ctx, job.due-r.s.env.Clock()) {
 					r.account.ReplaySkipped(job.window)
 					continue
 				}

@@ -198,6 +198,7 @@ func (s *Stream) Shortage() string {
 // ends the attempts under way.
 func (s *Stream) Run(admit, ctx context.Context) {
 	defer s.frontier.Store(math.MaxInt64)
+	s.recorder.Interrupted = func() bool { return ctx.Err() != nil }
 	s.replays.start(ctx)
 	loop := s.openLoop()
 	e := s.executor(ctx, loop)
