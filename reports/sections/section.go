@@ -32,6 +32,7 @@ const (
 	NameIntegrity   = "integrity"
 	NameEvidence    = "evidence"
 	NameFindings    = "findings"
+	NameStartup     = "startup"
 	NameRun         = "run"
 	NameOperations  = "operations"
 	NameAttempts    = "attempts"

@@ -219,8 +219,8 @@ func (c *Compose) checkOwnNames(caller, callee string) error {
 	if mode := s.NetworkMode; mode != "" && mode != "bridge" {
 		return fmt.Errorf("service %s has network_mode %s: its names are not its own, so that no link can take the place of %s", caller, mode, callee)
 	}
-	if s.Uts == "host" {
-		return fmt.Errorf("service %s has uts: host: its names are the machine's, so that no link can take the place of %s", caller, callee)
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(s.Networks)), func(n string) bool { _, in := c.project.Services[callee].Networks[n]; return in }) {
+		return fmt.Errorf("services %s and %s share no network, so that %s does not reach %s by name: no link can take its place", caller, callee, caller, callee)
 	}
 	for _, n := range c.names() {
 		if c.project.Services[n].NetworkMode == types.NetworkModeServicePrefix+caller {

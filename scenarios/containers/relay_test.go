@@ -26,13 +26,12 @@ import (
 	"wringer/scenarios/containers/imagetest"
 )
 
+// builds is a folder for programs.
+var builds string
+
 // relayProgramOf builds this program as relays need it.
 var relayProgramOf = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "wringer-relay-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "wringer")
+	path := filepath.Join(builds, "wringer")
 	build := exec.Command("go", "build", "-o", path, "wringer/cmd/wringer")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -42,10 +41,14 @@ var relayProgramOf = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := relayProgramOf(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	dir, err := os.MkdirTemp("", "wringer-relay-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
+	builds = dir
+	code := m.Run()
+	os.RemoveAll(dir)
 	os.Exit(code)
 }
 

@@ -98,7 +98,7 @@ func (s *step) record(ended, drained time.Duration) *reports.Run {
 		Gates: []reports.Gate{}, Faults: []reports.Fault{}, Findings: []reports.Finding{},
 		Windows: s.windows(ended, drained), Streams: make(map[string]*reports.Stream),
 		Host:     reports.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()},
-		Settings: s.sc.Settings, Checks: described(s.sc.Checks), Kept: s.kept(),
+		Settings: s.sc.Settings, Checks: described(s.sc.Checks), Kept: s.kept(), Startup: s.startup.record(),
 		Validity: reports.Validity{Verdict: reports.Inconclusive, Why: []string{"the run did not end"}},
 	}
 	for _, m := range s.streams {

@@ -101,6 +101,7 @@ type Experiment struct {
 	linkCosts map[string]int64 // by link, in nanoseconds, where the link measured its cost
 	// relayCosts are the parts of linkCosts that links cost which listen in the target's network.
 	relayCosts map[string]time.Duration
+	startup    startup
 	steps      int  // begun so far
 	rootUsed   bool // root holds the record of a step
 	closers    closers
@@ -132,6 +133,7 @@ func newExperiment(sc *scenarios.Scenario, opt Options) (*Experiment, error) {
 		e.opt.Log = slog.New(slog.DiscardHandler)
 	}
 	e.closers.log = e.opt.Log
+	e.startup.show = e.opt.Starting
 	root, err := record.Create(opt.Dir, sc.Source, sc.Redact)
 	if err != nil {
 		return nil, err
@@ -199,7 +201,7 @@ func (e *Experiment) targetEnv() scenarios.TargetEnv {
 		Seed: uint64(e.scenario.Seed), Log: e.opt.Log, Name: e.scenario.TargetName, Run: e.mark, Files: filepath.Dir(e.scenario.Path),
 		Vars: e.addresses.known(), Known: func(vars map[string]string) { e.addresses.add(prefix, vars) },
 		Output: e.root.Output, Journal: e.journal, Refused: e.dials.refused, Bounds: e.bounds.check, Network: e.opt.Network,
-		Keep: e.opt.Keep || e.opt.Reuse, Reuse: e.opt.Reuse, Doing: e.opt.Starting,
+		Keep: e.opt.Keep || e.opt.Reuse, Reuse: e.opt.Reuse, Doing: e.startup.take,
 	}
 }
 

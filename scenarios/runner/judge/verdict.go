@@ -33,6 +33,9 @@ func (f *Facts) verdict(run *reports.Run) {
 		open = append(open, "nothing was expected: the scenario has no gates")
 	}
 	undecided := append(run.Validity.Why[:len(run.Validity.Why):len(run.Validity.Why)], open...)
+	if f.Relay != nil { // what failed may have failed for this
+		undecided, failed = append(undecided, failed...), nil
+	}
 	switch {
 	case len(failed) > 0:
 		run.Verdict, run.Exit, run.Why = reports.Fail, reports.ExitFail, append(failed, undecided...)
