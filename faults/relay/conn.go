@@ -136,36 +136,48 @@ func (c *conn) Close() error {
 	}
 	c.session.forget(c)
 	reset := c.linger.Load() && !c.broken.Load()
+	var known <-chan struct{}
 	if reset {
-		c.tellReset()
+		known = c.tellReset()
 	}
 	c.wake()
-	if !reset { // after a reset an end must not overtake it: it comes after the other side's
+	if !reset {
 		_ = c.Stream.Close()
 	}
-	c.session.background(func() { c.drain(reset) })
+	c.session.background(func() { c.drain(known) })
 	return nil
 }
 
-// tellReset tells the other side of a reset. Without a session there is no other side.
-func (c *conn) tellReset() { _ = c.session.control.send(message{Reset: c.StreamID()}) }
+// tellReset tells the other side of a reset. The stream must not end before known is closed: its end would overtake the reset, and
+// look like an end in order. Without a session there is no other side.
+func (c *conn) tellReset() (known <-chan struct{}) {
+	known = c.session.awaitKnown(c.StreamID())
+	_ = c.session.control.send(message{Reset: c.StreamID()})
+	return known
+}
 
 // orphaned is how long a closed connection waits for the other side's end. Then it is reset, as a kernel does.
 const orphaned = time.Minute
 
-// drain takes what the other side still sends until it ends the stream.
-func (c *conn) drain(reset bool) {
+// drain takes what the other side still sends until it ends the stream. known: this side told a reset.
+func (c *conn) drain(known <-chan struct{}) {
 	c.awaitRead()
-	if !reset && !c.broken.Load() {
+	if known == nil && !c.broken.Load() {
 		_ = c.Stream.SetReadDeadline(time.Now().Add(orphaned))
 		n, err := c.Stream.Read(make([]byte, 1))
-		if reset = n > 0 || errors.Is(err, yamux.ErrTimeout); reset {
-			c.tellReset()
+		if n > 0 || errors.Is(err, yamux.ErrTimeout) {
+			known = c.tellReset()
 		}
+	}
+	if known != nil {
+		select {
+		case <-known:
+		case <-c.session.mux.CloseChan():
+		}
+		_ = c.Stream.Close()
 	}
 	_ = c.Stream.SetReadDeadline(time.Time{})
 	_, _ = io.Copy(io.Discard, c.Stream)
-	_ = c.Stream.Close()
 }
 
 // awaitRead waits for the end of the last Read. Later ones see that the connection is closed.

@@ -89,8 +89,12 @@ func (r *Relay) hear() {
 		if err != nil {
 			return
 		}
-		if m.Reset != 0 {
+		switch {
+		case m.Reset != 0:
 			r.reset(m.Reset)
+			continue
+		case m.Known != 0:
+			r.known(m.Known)
 			continue
 		}
 		r.mu.Lock()

@@ -153,9 +153,17 @@ func TestAResetIsAReset(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
-			for range 20 {
+			for n := range 100 {
 				o, i := r.pair(t)
 				a, b := first(o, i)
+				if n%2 == 1 { // the end of the other half has passed
+					if err := b.CloseWrite(); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := io.ReadAll(a); err != nil {
+						t.Fatal(err)
+					}
+				}
 				if err := a.SetLinger(0); err != nil {
 					t.Fatal(err)
 				}
@@ -165,7 +173,7 @@ func TestAResetIsAReset(t *testing.T) {
 				if got, err := io.ReadAll(b); len(got) > 0 || !errors.Is(err, syscall.ECONNRESET) {
 					t.Fatalf("read %q, %v; want a reset", got, err)
 				}
-				if _, err := b.Write([]byte("x")); err == nil {
+				if _, err := b.Write([]byte("x")); n%2 == 0 && err == nil {
 					t.Fatal("a write succeeds after the reset")
 				}
 			}

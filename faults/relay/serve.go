@@ -128,6 +128,8 @@ func (h *host) obey() {
 			delete(h.listeners, m.Close)
 		case m.Reset != 0:
 			h.reset(m.Reset)
+		case m.Known != 0:
+			h.known(m.Known)
 		}
 	}
 	for _, l := range h.listeners {

@@ -19,10 +19,12 @@ type session struct {
 	over   bool
 	// early are streams that were reset before they were registered: messages and new streams come by different ways.
 	early map[uint32]bool
+	// told are the streams whose reset this side told, until the other side knows.
+	told map[uint32]chan struct{}
 }
 
 func newSession(mux *yamux.Session, c *control) *session {
-	return &session{mux: mux, control: c, conns: make(map[uint32]*conn), early: make(map[uint32]bool)}
+	return &session{mux: mux, control: c, conns: make(map[uint32]*conn), early: make(map[uint32]bool), told: make(map[uint32]chan struct{})}
 }
 
 // register makes the connection of a stream known, before any of its bytes are read or written.
@@ -64,6 +66,27 @@ func (s *session) reset(id uint32) {
 	s.mu.Unlock()
 	if c != nil {
 		c.breaks()
+	}
+	s.background(func() { _ = s.control.send(message{Known: id}) })
+}
+
+// awaitKnown returns a channel that is closed when the other side knows of the reset of a stream.
+func (s *session) awaitKnown(id uint32) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.told[id] == nil {
+		s.told[id] = make(chan struct{})
+	}
+	return s.told[id]
+}
+
+// known is called when the other side knows of the reset of a stream.
+func (s *session) known(id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if waits := s.told[id]; waits != nil {
+		close(waits)
+		delete(s.told, id)
 	}
 }
 

@@ -34,6 +34,8 @@ type message struct {
 	Close uint32 `json:"close,omitempty"`
 	// Reset is the stream of a connection that was reset. Either side tells it.
 	Reset uint32 `json:"reset,omitempty"`
+	// Known answers Reset: the stream may end now.
+	Known uint32 `json:"known,omitempty"`
 }
 
 // control is the first stream of a session. Its method send is safe for concurrent use.

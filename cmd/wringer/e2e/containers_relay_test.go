@@ -24,8 +24,8 @@ var static = sync.OnceValues(func() (binary, error) {
 	return binary(program), nil
 })
 
-// throughRelays runs a scenario whose links listen in relays, and returns its record.
-func throughRelays(t *testing.T, text string) *reports.Run {
+// throughRelays runs a scenario whose links listen in relays, and returns its record and what it said.
+func throughRelays(t *testing.T, text string) (*reports.Run, string) {
 	t.Helper()
 	dir := t.TempDir()
 	file, out := filepath.Join(dir, "scenario.yaml"), filepath.Join(dir, "record")
@@ -41,11 +41,11 @@ func throughRelays(t *testing.T, text string) *reports.Run {
 	if strings.Contains(string(said), "WARNING: DATA RACE") {
 		t.Errorf("%s", said)
 	}
-	t.Logf("%v", command.ProcessState)
+	t.Logf("%v, %s", command.ProcessState, said)
 	run := loadRecord(t, out).Run
 	for _, f := range run.Faults {
 		if !f.Bit || f.Error != "" {
-			t.Errorf("fault %s: touched traffic: %v, %s", f.Name, f.Bit, f.Error)
+			t.Errorf("fault %s touched traffic: %v, %s%s", f.Name, f.Bit, f.Unmeasured, f.Error)
 		}
 	}
 	for _, why := range run.Validity.Why {
@@ -53,7 +53,7 @@ func throughRelays(t *testing.T, text string) *reports.Run {
 			t.Error(why)
 		}
 	}
-	return run
+	return run, string(said)
 }
 
 // errorsIn are the operations of a stream in a window, and those of them that failed.
@@ -76,7 +76,7 @@ func TestFaultsInRelays(t *testing.T) {
 	imagetest.Engine(t)
 	image := imagetest.Tool(t)
 	scenario(t, light)
-	run := throughRelays(t, strings.ReplaceAll(`
+	run, said := throughRelays(t, strings.ReplaceAll(`
 name: relays
 seed: 1
 target:
@@ -86,7 +86,7 @@ target:
     stock: {image: "IMAGE", ports: [8080, 8081], ready: {http: /healthz, within: 4m}}
 links:
   orders->stock: {ports: [8080, 8081]}
-run: {duration: 9s, drain: 10s}
+run: {duration: 14s, drain: 10s}
 traffic:
   orders:
     rest: {request: "GET http://${orders.8080}/dial?to=stock:8081&say=hello", checks: [{body: '"answer":"hello"'}]}
@@ -97,13 +97,16 @@ traffic:
     rate: 10/s
     timeout: 10s
 faults:
-  - {name: slow, at: 1s, for: 1s, link: orders->stock, latency: 100ms}
-  - {name: reset, at: 3s, for: 1s, link: orders->stock, reset: true}
-  - {name: cut, at: 5s, for: 1s, link: orders->stock, partition: both, mode: drop}
+  - {name: slow, at: 2s, for: 3s, link: orders->stock, latency: 100ms}
+  - {name: reset, at: 6s, for: 2s, link: orders->stock, reset: true}
+  - {name: cut, at: 9s, for: 2s, link: orders->stock, partition: both, mode: drop}
 expect: [billing.errors < 1%]
 `, "IMAGE", image))
 	if _, failed := errorsIn(t, run, "orders", "reset"); failed == 0 {
 		t.Error("no operation failed while connections were reset")
+	}
+	if !strings.Contains(said, "connection reset by peer") {
+		t.Error("the caller saw no reset, although it had ended its half")
 	}
 	// Connections that were silenced wait until the tool gives up: their operations belong to the cut.
 	for _, window := range []string{"baseline", "slow"} {
@@ -112,7 +115,7 @@ expect: [billing.errors < 1%]
 		}
 	}
 	billing := run.Streams["billing"].Total
-	if billing.Acked != billing.Offered || billing.Offered != 90 {
+	if billing.Acked != billing.Offered || billing.Offered != 140 {
 		t.Errorf("of the caller without a link %d of %d operations succeeded", billing.Acked, billing.Offered)
 	}
 	if cost := run.Validity.LinkCostNS["orders->stock"]; cost <= 0 {
@@ -125,7 +128,7 @@ func TestKafkaLinkInARelay(t *testing.T) {
 	imagetest.Engine(t)
 	kafka, shop := imagetest.Kafka(t), imagetest.Shop(t)
 	scenario(t, light)
-	run := throughRelays(t, strings.NewReplacer("KAFKA", kafka, "SHOP", shop).Replace(`
+	run, _ := throughRelays(t, strings.NewReplacer("KAFKA", kafka, "SHOP", shop).Replace(`
 name: kafka-relay
 seed: 1
 target:
