@@ -37,6 +37,8 @@ type Bite struct {
 	ToTarget, FromTarget *Met
 	// Peer is the peer that the fault broke, of several behind its link. It is empty for a whole link.
 	Peer string
+	// Words describe what met a fault that counts neither connections nor bytes: "41 packets from orders to stock". May be empty.
+	Words string
 }
 
 // Met is what met a fault in one direction.
@@ -73,6 +75,8 @@ type Env struct {
 	Peers func(link string) (Peers, error)
 	// Part returns the target's part of that name.
 	Part func(name string) (Part, error)
+	// Parts are the names of all parts of the target. May be nil.
+	Parts []string
 	// Dial connects to addresses that the fault needs outside the links, within the run's bounds. May be nil: unbounded.
 	Dial DialFunc
 	// Seed feeds every random choice of the fault.
@@ -102,6 +106,31 @@ type Exclusive interface {
 	Config
 	// Excludes says whether the fault excludes the other. It is symmetric.
 	Excludes(other Config) bool
+}
+
+// Seizing is a Config whose fault has a part of the target to itself: two such faults on one part exclude each other.
+type Seizing interface {
+	Config
+	Seizes() (part string)
+}
+
+// SeizeTheSame says whether both faults have one part to themselves.
+func SeizeTheSame(a Seizing, b Config) bool {
+	other, ok := b.(Seizing)
+	return ok && a.Seizes() == other.Seizes()
+}
+
+// Reaching is a Config that names more parts than the one of On: all of them must exist, and a part that ends while the fault is in
+// force may have ended because of it.
+type Reaching interface {
+	Config
+	Reaches() (parts []string)
+}
+
+// Distant is a Config whose programs and files may lie elsewhere than on this machine.
+type Distant interface {
+	Config
+	Distant() bool
 }
 
 // Slow is an optional extra of a Fault or a Part whose calls may exceed the timeline's bound. A fault on a slow Part is
@@ -210,6 +239,41 @@ type FileLimiter interface {
 	// counts connections that waited because no file could be opened. Both are idempotent.
 	LimitFiles(ctx context.Context, most uint64) error
 	RestoreFiles(ctx context.Context) error
+}
+
+// Signaller is a Part that can be ended by any signal. Start starts it again.
+type Signaller interface {
+	// Signal sends the signal, TERM or KILL, and waits until the part has ended. A part that goes on is an error. It is idempotent.
+	Signal(ctx context.Context, signal string) error
+}
+
+// CPULimiter is a Part whose processor time can be limited by the system that runs it.
+type CPULimiter interface {
+	// LimitCPU leaves the part a share of the processors that it may use. RestoreCPU undoes it. Met counts the times that the part
+	// was held back. Both are idempotent.
+	LimitCPU(ctx context.Context, share float64) error
+	RestoreCPU(ctx context.Context) error
+}
+
+// Command is a command to run in a part: a program with its arguments, environment variables (NAME=VALUE) and the folder.
+type Command struct {
+	Words []string `json:"words"`
+	Env   []string `json:"env,omitempty"`
+	Dir   string   `json:"dir,omitempty"`
+}
+
+// ExitStatus is the error of a command in a part that ended with a status other than 0.
+type ExitStatus int
+
+func (s ExitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// Inside is a Part in which commands can be run. It is safe for concurrent use.
+type Inside interface {
+	// Run runs the command to its end and writes its output to out. An exit status other than 0 is an ExitStatus. When ctx
+	// ends, the command is killed where it can be.
+	Run(ctx context.Context, c Command, out io.Writer) error
+	// Leftover is the entry in a journal by which another process runs the command, if the part is still there.
+	Leftover(c Command) (kind string, data any)
 }
 
 // ErrUnsupported is returned by a Part that cannot be paused or killed.

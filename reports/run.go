@@ -56,7 +56,9 @@ type Run struct {
 	Faults     []Fault            `json:"faults"`
 	Validity   Validity           `json:"validity"`
 	Findings   []Finding          `json:"findings"`
-	Host       Host               `json:"host"`
+	// Parts are the parts of the target whose use of resources was measured, by name.
+	Parts map[string]*Part `json:"parts,omitempty"`
+	Host  Host             `json:"host"`
 	// Kept are the addresses of the target that was left up, by variable.
 	Kept map[string]string `json:"kept,omitempty"`
 	// Startup lists what the start of the target waited for, in the order in which it ended. The run's times hold none of it.
@@ -74,6 +76,13 @@ type Startup struct {
 	Verb   string `json:"verb"` // pull, build, start
 	What   string `json:"what"` // the image, or the part
 	TookNS int64  `json:"took_ns"`
+}
+
+// Part is a part of the target.
+type Part struct {
+	// Gauges hold about one reading a second: cpu_cores, cpu_throttled (seconds a second for which it had to wait for processors),
+	// memory_bytes, received_bytes_per_second, sent_bytes_per_second, restarts (so far). A second without a reading is left out.
+	Gauges map[string][]Sample `json:"gauges"`
 }
 
 // Host is the machine of the load generator.
@@ -186,6 +195,7 @@ type Fault struct {
 	Unmeasured   string   `json:"unmeasured,omitempty"` // why it cannot be told whether the fault touched the traffic that there was
 	ToTarget     *Passage `json:"to_target,omitempty"`  // the same, by direction
 	FromTarget   *Passage `json:"from_target,omitempty"`
+	Touched      string   `json:"touched,omitempty"` // what it touched, in words, if it counts other things: "41 packets from orders to stock"
 	Healed       bool     `json:"healed"`
 	NotInjected  bool     `json:"not_injected,omitempty"` // the run ended before the fault's time, or injecting failed
 	Error        string   `json:"error,omitempty"`        // the error of injecting, healing or probing
@@ -245,7 +255,10 @@ type Finding struct {
 	Kind   string `json:"kind"`
 	Stream string `json:"stream,omitempty"`
 	Window string `json:"window,omitempty"`
-	Text   string `json:"text"`
+	// Part and AtNS are, of a part that ended by itself, the part and the time.
+	Part string `json:"part,omitempty"`
+	AtNS *int64 `json:"at_ns,omitempty"`
+	Text string `json:"text"`
 }
 
 // Violation is the evidence of one anomaly, a line of violations.jsonl. Times count from the end of the warm-up. A time is null

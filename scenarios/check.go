@@ -227,13 +227,29 @@ func placeOf(n *node, name string) *node {
 		if f.key.text == "name" {
 			continue
 		}
-		for _, v := range append(f.value.items, f.value) {
-			if v.kind == scalar && v.text == name {
-				return v
-			}
+		if v := f.value.holding(name); v != nil {
+			return v
 		}
 	}
 	return n
+}
+
+// holding is the text in n, itself or in its lists and tables; nil if it is not there.
+func (n *node) holding(text string) *node {
+	if n.kind == scalar && n.text == text {
+		return n
+	}
+	for _, item := range n.items {
+		if v := item.holding(text); v != nil {
+			return v
+		}
+	}
+	for _, f := range n.fields {
+		if v := f.value.holding(text); v != nil {
+			return v
+		}
+	}
+	return nil
 }
 
 // checkGate checks a gate against the rest of the scenario: its stream, metric and window must exist.

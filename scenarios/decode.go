@@ -153,6 +153,10 @@ func (d *decoder) value(n *node, name string, v reflect.Value) {
 		d.table(n, name, v, nil)
 		return
 	}
+	if text && n.kind == list && v.Kind() == reflect.Slice {
+		d.list(n, name, v)
+		return
+	}
 	if text || v.Type() == durationType {
 		d.scalar(n, name, v)
 		return

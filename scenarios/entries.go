@@ -173,6 +173,11 @@ func (r *reader) checkEntry(i int, s *Scenario) {
 	}
 	for _, c := range e.configs {
 		r.checkPlace(e.Name, c.On(), n, s)
+		if many, ok := c.(faults.Reaching); ok {
+			for _, part := range many.Reaches() {
+				r.checkPlace(e.Name, faults.Place{Part: part}, n, s)
+			}
+		}
 	}
 }
 

@@ -79,10 +79,13 @@ func (s *Scenario) placed() []placed {
 	return all
 }
 
-// paths lists every field with the tag path.
+// paths lists every field with the tag path whose files lie on this machine.
 func (s *Scenario) paths() []File {
 	w := pathWalker{folder: filepath.Dir(s.Path)}
 	for _, p := range s.placed() {
+		if d, ok := p.config.(faults.Distant); ok && d.Distant() {
+			continue
+		}
 		w.part = &p
 		w.walk(p.at, "", reflect.ValueOf(p.config), "")
 	}

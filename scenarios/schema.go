@@ -162,6 +162,9 @@ func schemaOf(t reflect.Type) *jsonschema.Schema {
 		if tabular(t) {
 			return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{word, (&schemaWriter{}).reflect(t)}}
 		}
+		if t.Kind() == reflect.Slice {
+			return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{word, {Type: "array", Items: word}}}
+		}
 		return word
 	}
 	return nil

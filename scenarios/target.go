@@ -195,6 +195,14 @@ type Mortal interface {
 	Deaths() []Death
 }
 
+// Measured is a Target that measures what its parts use.
+type Measured interface {
+	Target
+	// Gauges emits the readings since the last call, each once, with the time of each. It is called once a second, from one
+	// goroutine. A value that is not known is not emitted.
+	Gauges(emit func(part, gauge string, at time.Time, value float64))
+}
+
 // Death is the end of a part that nothing asked for.
 type Death struct {
 	Part string

@@ -80,7 +80,7 @@ func forbidden(from, to string) string {
 			}
 		}
 	}
-	if siblings(from, to, "wringer/drivers/", "drivertest", "payload", "tlsconfig", "jsonpath", "syntax", "http2") || siblings(from, to, "wringer/faults/", "faulttest", "request") {
+	if siblings(from, to, "wringer/drivers/", "drivertest", "payload", "tlsconfig", "jsonpath", "syntax", "http2") || siblings(from, to, "wringer/faults/", "faulttest", "request", "procfs") {
 		return "one protocol or mechanism never sees another"
 	}
 	if strings.HasPrefix(from, "wringer/scenarios/runner/") && strings.HasPrefix(to, "wringer/scenarios/runner/") {

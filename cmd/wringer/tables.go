@@ -12,6 +12,8 @@ import (
 	"wringer/faults"
 	"wringer/faults/command"
 	"wringer/faults/container"
+	"wringer/faults/container/netcut"
+	"wringer/faults/container/pressure"
 	"wringer/faults/httplink"
 	"wringer/faults/kafkalink"
 	"wringer/faults/part"
@@ -60,16 +62,20 @@ var language = scenarios.Language{
 		"kafka": func() faults.Protocol { return new(kafkalink.Config) },
 	},
 	Faults: map[string]func() faults.Config{
-		"link":      func() faults.Config { return new(toxi.Config) },
-		"toxiproxy": func() faults.Config { return new(toxiproxy.Config) },
-		"kafka":     func() faults.Config { return new(kafkalink.FaultConfig) },
-		"http":      func() faults.Config { return new(httplink.Config) },
-		"pause":     func() faults.Config { return new(part.Config) },
-		"kill":      func() faults.Config { return new(part.Config) },
-		"restart":   func() faults.Config { return new(part.Config) },
-		"cpu":       func() faults.Config { return new(part.Config) },
-		"files":     func() faults.Config { return new(part.Config) },
-		"exec":      func() faults.Config { return new(command.Config) },
+		"link":       func() faults.Config { return new(toxi.Config) },
+		"toxiproxy":  func() faults.Config { return new(toxiproxy.Config) },
+		"kafka":      func() faults.Config { return new(kafkalink.FaultConfig) },
+		"http":       func() faults.Config { return new(httplink.Config) },
+		"pause":      func() faults.Config { return new(part.Config) },
+		"kill":       func() faults.Config { return new(part.Config) },
+		"restart":    func() faults.Config { return new(part.Config) },
+		"cpu":        func() faults.Config { return new(part.Config) },
+		"files":      func() faults.Config { return new(part.Config) },
+		"exec":       func() faults.Config { return new(command.Config) },
+		"partition":  func() faults.Config { return new(netcut.Partition) },
+		"disconnect": func() faults.Config { return new(netcut.Disconnect) },
+		"limit":      func() faults.Config { return new(pressure.Limit) },
+		"fill":       func() faults.Config { return new(pressure.Fill) },
 	},
 	Metrics: [][]metric.Metric{
 		metrics.Metrics,
@@ -93,10 +99,15 @@ var schemes = []scheme{
 
 // undoers undo the entries in the journal of a killed run, by the kind of the entry.
 var undoers = map[string]func(context.Context, json.RawMessage) error{
-	command.UndoKind:   command.Undo,
-	process.UndoKind:   process.Undo,
-	container.UndoKind: container.Undo,
-	toxiproxy.UndoKind: toxiproxy.Undo,
+	command.UndoKind:          command.Undo,
+	process.UndoKind:          process.Undo,
+	container.UndoKind:        container.Undo,
+	toxiproxy.UndoKind:        toxiproxy.Undo,
+	container.ExecUndoKind:    container.UndoExec,
+	netcut.PartitionUndoKind:  netcut.UndoPartition,
+	netcut.DisconnectUndoKind: netcut.UndoDisconnect,
+	pressure.LimitUndoKind:    pressure.UndoLimit,
+	pressure.FillUndoKind:     pressure.UndoFill,
 }
 
 // format is one rendering of a record.

@@ -16,6 +16,7 @@ type Fault struct {
 	config *Config
 	env    faults.Env
 	base   command
+	inside faults.Inside // the part in which the commands run; nil: beside this process
 	turn   chan struct{} // holds one element while Inject or Heal is in progress
 
 	// Guarded by turn.
@@ -56,8 +57,8 @@ func (f *Fault) Inject(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	undo := f.command(f.config.Undo)
-	done, err := f.env.Journal.Due(UndoKind, f.config.words(), undo)
+	kind, undo := f.leftover()
+	done, err := f.env.Journal.Due(kind, f.config.words(), undo)
 	if err != nil {
 		return err
 	}
@@ -76,6 +77,10 @@ func (f *Fault) Inject(ctx context.Context) error {
 
 func (f *Fault) command(words []string) command {
 	c := f.base
+	if f.inside != nil {
+		c.Words = words
+		return c
+	}
 	c.Words = append([]string{faults.Program(f.env.Files, words[0])}, words[1:]...)
 	return c
 }
@@ -83,9 +88,17 @@ func (f *Fault) command(words []string) command {
 // run runs one command and keeps its output.
 func (f *Fault) run(ctx context.Context, words []string) error {
 	c := f.command(words)
-	output, err := c.run(ctx)
+	output, err := f.carryOut(ctx, c)
 	f.writeOutput(c, output, err)
 	return err
+}
+
+// carryOut runs a command to its end, where the fault's commands run.
+func (f *Fault) carryOut(ctx context.Context, c command) ([]byte, error) {
+	if f.inside != nil {
+		return c.runInside(ctx, f.inside)
+	}
+	return c.run(ctx)
 }
 
 // writeOutput writes down what a command did. A failure to write must not stop a fault from healing.

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"sync"
 	"time"
+
+	"wringer/faults"
 )
 
 // checkEvery is the interval between two checks.
@@ -53,12 +55,11 @@ func (w *watch) run(ctx context.Context) {
 func (w *watch) check(ctx context.Context) {
 	begun := time.Now()
 	c := w.fault.command(w.fault.config.Bites)
-	output, err := c.run(ctx)
+	output, err := w.fault.carryOut(ctx, c)
 	if ctx.Err() == nil {
 		w.writeChange(c, output, err)
 	}
-	var exit *exec.ExitError
-	if err != nil && !(errors.As(err, &exit) && exit.Exited()) {
+	if err != nil && !exited(err) {
 		return // it was killed, or has not run: it shows nothing
 	}
 	if err == nil {
@@ -95,4 +96,11 @@ func (w *watch) end(ctx context.Context) error {
 	}
 	return fmt.Errorf("was not in force for %v of its time: its check held, and then failed: %w; let nothing else undo it, and let check hold for as long as the fault is in force",
 		w.gone.Round(10*time.Millisecond), w.first)
+}
+
+// exited says that a command ended by itself, with a status other than 0.
+func exited(err error) bool {
+	var exit *exec.ExitError
+	var status faults.ExitStatus
+	return errors.As(err, &exit) && exit.Exited() || errors.As(err, &status)
 }

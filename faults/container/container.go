@@ -15,6 +15,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"wringer/faults"
+	"wringer/faults/procfs"
 )
 
 // Spec is a container that was created in an engine.
@@ -45,7 +46,7 @@ const (
 	defaultGrace  = 10 * time.Second
 )
 
-// Container is a part of a target. It implements faults.Part and faults.Stopper.
+// Container is a part of a target. It implements faults.Part and what parts may offer beyond it.
 type Container struct {
 	spec Spec
 	turn chan struct{} // holds one element while a call is in progress
@@ -58,14 +59,12 @@ type Container struct {
 	begun    bool // it was ready once
 	deaths   []Death
 	restarts int
-	met      int64
-	refused  map[string]int64 // by port, when it was taken down
-}
+	starved  int // how often the kernel ended it for want of memory
+	count    count
+	files    *procfs.FileLimit // nil: none is in force
+	limits   *Limits           // before a limit of its processors; nil: none is in force
 
-// Death is an end of a container that nothing asked for.
-type Death struct {
-	Text string
-	At   time.Time
+	meter *meter
 }
 
 // New prepares a container that was created. Start starts it.
@@ -73,6 +72,8 @@ func New(spec Spec) *Container {
 	spec.Within, spec.Grace = cmp.Or(spec.Within, defaultWithin), cmp.Or(spec.Grace, defaultGrace)
 	c := &Container{spec: spec, turn: make(chan struct{}, 1)}
 	c.logs = &logs{engine: spec.Engine, id: spec.ID, next: spec.Output}
+	c.count.ports, c.count.refusals = spec.Ports, spec.Refused
+	c.meter = newMeter(spec.Engine, spec.ID)
 	return c
 }
 
@@ -108,10 +109,14 @@ func (c *Container) Start(ctx context.Context) error {
 			return err
 		}
 	}
+	c.meter.follow() // also of one that an earlier run kept
 	if err := c.untilReady(ctx); err != nil {
 		return err
 	}
-	c.stopCounting()
+	c.mu.Lock()
+	c.down = false
+	c.mu.Unlock()
+	c.count.stop()
 	return nil
 }
 
@@ -216,10 +221,15 @@ func (e *Engine) Healthy(ctx context.Context, id string) error {
 // Ready implements faults.Part.
 func (c *Container) Ready(ctx context.Context) error {
 	c.mu.Lock()
-	paused := c.paused
+	paused, files, limits := c.paused, c.files != nil, c.limits != nil
 	c.mu.Unlock()
-	if paused {
+	switch {
+	case paused:
 		return fmt.Errorf("container %s is paused", c.spec.Name)
+	case files:
+		return fmt.Errorf("the files of container %s are limited", c.spec.Name)
+	case limits:
+		return fmt.Errorf("the processors of container %s are limited", c.spec.Name)
 	}
 	if _, err := c.checkReady(ctx); err != nil {
 		return fmt.Errorf("container %s is not ready: %w", c.spec.Name, err)
@@ -227,126 +237,11 @@ func (c *Container) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Kill implements faults.Part: the container's processes get SIGKILL.
-func (c *Container) Kill(ctx context.Context) error {
-	return c.end(ctx, func(ctx context.Context) error {
-		_, err := c.spec.Engine.ContainerKill(ctx, c.spec.ID, client.ContainerKillOptions{Signal: "KILL"})
-		return err
-	})
-}
-
-// Stop implements faults.Stopper: the container gets its stop signal, and SIGKILL after its grace.
-func (c *Container) Stop(ctx context.Context) error {
-	return c.end(ctx, func(ctx context.Context) error {
-		grace := int(c.spec.Grace.Round(time.Second) / time.Second)
-		_, err := c.spec.Engine.ContainerStop(ctx, c.spec.ID, client.ContainerStopOptions{Timeout: &grace})
-		return err
-	})
-}
-
-// end takes the container down and waits until it has ended.
-func (c *Container) end(ctx context.Context, down func(context.Context) error) error {
-	if err := c.lock(ctx); err != nil {
-		return err
-	}
-	defer c.unlock()
-	c.mu.Lock()
-	if c.down {
-		c.mu.Unlock()
-		return nil
-	}
-	c.mu.Unlock()
-	state, err := c.state(ctx)
-	if err != nil {
-		return err
-	}
-	if !state.Running {
-		// A container that ended by itself cannot be killed: the fault would be credited with the target's own failure.
-		return fmt.Errorf("container %s does not run: %s", c.spec.Name, end(state))
-	}
-	c.startCounting(int64(established(c.spec.ID, state.Pid)))
-	c.expect(true)
-	if err := down(ctx); err != nil {
-		c.expect(false)
-		return fmt.Errorf("container %s: %w", c.spec.Name, err)
-	}
-	if err := c.awaitEnd(ctx); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.down, c.paused = true, false
-	return nil
-}
-
-func (c *Container) expect(end bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.expected = end
-}
-
-func (c *Container) awaitEnd(ctx context.Context) error {
-	ended := c.spec.Engine.ContainerWait(ctx, c.spec.ID, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
-	select {
-	case <-ended.Result:
-		return nil
-	case err := <-ended.Error:
-		return fmt.Errorf("container %s does not end: %w", c.spec.Name, err)
-	case <-ctx.Done():
-		return fmt.Errorf("container %s does not end: %w", c.spec.Name, ctx.Err())
-	}
-}
-
-// Pause implements faults.Part: the engine freezes the container's processes. It is idempotent.
-func (c *Container) Pause(ctx context.Context) error {
-	if err := c.lock(ctx); err != nil {
-		return err
-	}
-	defer c.unlock()
-	state, err := c.state(ctx)
-	switch {
-	case err != nil:
-		return err
-	case state.Paused:
-		return nil
-	case !state.Running:
-		return fmt.Errorf("container %s does not run: %s", c.spec.Name, end(state))
-	}
-	c.startCounting(int64(established(c.spec.ID, state.Pid)))
-	if _, err := c.spec.Engine.ContainerPause(ctx, c.spec.ID, client.ContainerPauseOptions{}); err != nil {
-		return fmt.Errorf("pause container %s: %w", c.spec.Name, err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.paused = true
-	return nil
-}
-
-// Resume implements faults.Part. It is idempotent.
-func (c *Container) Resume(ctx context.Context) error {
-	if err := c.lock(ctx); err != nil {
-		return err
-	}
-	defer c.unlock()
-	state, err := c.state(ctx)
-	if err != nil {
-		return err
-	}
-	if state.Paused {
-		if _, err := c.spec.Engine.ContainerUnpause(ctx, c.spec.ID, client.ContainerUnpauseOptions{}); err != nil {
-			return fmt.Errorf("resume container %s: %w", c.spec.Name, err)
-		}
-	}
-	c.stopCounting()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.paused = false
-	return nil
-}
-
 // Close ends the container and removes it with its anonymous volumes.
 func (c *Container) Close(ctx context.Context) error {
 	c.expect(true)
+	c.count.stop()
+	c.meter.close()
 	_, err := c.spec.Engine.ContainerRemove(ctx, c.spec.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	if err := c.logs.close(ctx, false); err != nil {
 		return fmt.Errorf("keep the output of container %s: %w", c.spec.Name, err)
@@ -357,8 +252,12 @@ func (c *Container) Close(ctx context.Context) error {
 	return nil
 }
 
-// Detach ends the reading of the container's output. The container stays.
-func (c *Container) Detach(ctx context.Context) error { return c.logs.close(ctx, true) }
+// Detach ends the reading of the container's output and of what it uses. The container stays.
+func (c *Container) Detach(ctx context.Context) error {
+	c.count.stop()
+	c.meter.close()
+	return c.logs.close(ctx, true)
+}
 
 // Adopt takes over a container that an earlier run kept: its output counts from now on. A paused container is resumed. It is
 // called before Start.
@@ -371,105 +270,13 @@ func (c *Container) Adopt(ctx context.Context) error {
 	return nil
 }
 
-// Died is called for each end of the container that the engine reports, with the container's exit code, and whether the kernel
-// ended it for want of memory.
-func (c *Container) Died(at time.Time, code string, outOfMemory bool) {
-	c.mu.Lock()
-	asked := c.expected || !c.begun || c.spec.Once && code == "0"
-	c.mu.Unlock()
-	if asked {
-		return
-	}
-	text := fmt.Sprintf("container %s ended by itself: exit code %s", c.spec.Name, code)
-	if outOfMemory {
-		text += ", out of memory"
-	}
-	text += c.logs.quote(context.Background())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.deaths = append(c.deaths, Death{Text: text, At: at})
-}
-
-// Started is called for each start of the container that the engine reports.
-func (c *Container) Started() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.begun {
-		c.restarts++
-	}
-	c.logs.follow()
-}
-
-// Deaths returns the ends that nothing asked for. Safe for concurrent use.
-func (c *Container) Deaths() []Death {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return append([]Death(nil), c.deaths...)
-}
-
-// Restarts counts the starts after the container was ready. Safe for concurrent use.
-func (c *Container) Restarts() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.restarts
-}
-
-// Met implements faults.Part: connections that were open when the container was taken down, and dials refused since.
-func (c *Container) Met() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.met + c.refusedSince()
-}
-
-func (c *Container) startCounting(met int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.met += met
-	c.refused = make(map[string]int64)
-	for _, port := range c.spec.Ports {
-		c.refused[port] = c.refusals(port)
-	}
-}
-
-func (c *Container) stopCounting() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.met += c.refusedSince()
-	c.refused, c.down = nil, false
-}
-
-// refusedSince counts the dials that failed since startCounting. c.mu is held.
-func (c *Container) refusedSince() (n int64) {
-	for port, base := range c.refused {
-		n += c.refusals(port) - base
-	}
-	return n
-}
-
-func (c *Container) refusals(port string) int64 {
-	if c.spec.Refused == nil {
-		return 0
-	}
-	return c.spec.Refused(port)
-}
-
-// end says how a container ended.
-func end(s *container.State) string {
-	text := fmt.Sprintf("exit code %d", s.ExitCode)
-	switch {
-	case s.OOMKilled:
-		text += ", out of memory"
-	case s.ExitCode > 128 && s.ExitCode < 128+65:
-		text += fmt.Sprintf(", signal %d", s.ExitCode-128)
-	}
-	if s.Error != "" {
-		text += ": " + s.Error
-	}
-	return text
-}
-
 var (
 	_ faults.Part    = (*Container)(nil)
 	_ faults.Stopper = (*Container)(nil)
 	_ faults.Slow    = (*Container)(nil)
+
+	_ faults.Signaller   = (*Container)(nil)
+	_ faults.CPULimiter  = (*Container)(nil)
+	_ faults.FileLimiter = (*Container)(nil)
+	_ faults.Inside      = (*Container)(nil)
 )

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"wringer/faults"
@@ -16,8 +17,9 @@ type Config struct {
 	Pause   string        `yaml:"pause" jsonschema_description:"The part of the target to freeze: it keeps its connections and its state, and answers nothing."`
 	Kill    string        `yaml:"kill" jsonschema_description:"The part of the target to kill: what it had only in memory is gone. It is started again at the end."`
 	Restart string        `yaml:"restart" jsonschema_description:"The part of the target to end in good order (SIGTERM). It is started again at the end, or with every at once."`
-	CPU     string        `yaml:"cpu" jsonschema_description:"The part of the target that gets a share of the time only: it is frozen for the rest of every tenth of a second."`
+	CPU     string        `yaml:"cpu" jsonschema_description:"The part of the target that gets a share of the time only: it is frozen for the rest of every tenth of a second. Of a container the limit of processors is lowered to the share."`
 	Files   string        `yaml:"files" jsonschema_description:"The part of the target that may open no file or connection beyond limit; those that are open stay."`
+	Signal  string        `yaml:"signal" jsonschema_description:"With kill: the signal, as in TERM. The part must end by it. Default KILL."`
 	Every   time.Duration `yaml:"every" jsonschema_description:"Kill and restart: the part is taken down and brought back at once, and again each time this has passed. Absent: it stays down until the end."`
 	Share   faults.Share  `yaml:"share" jsonschema_description:"With cpu: the share of the time that is left, as in 20%."`
 	Limit   uint64        `yaml:"limit" jsonschema_description:"With files: how many it may have open. Default 0: none beyond those that are open."`
@@ -77,8 +79,22 @@ func (c *Config) Check(problem func(field, message string)) {
 	case kind != "cpu" && c.Share != 0:
 		problem("share", "goes with cpu")
 	}
+	c.checkSignal(kind, problem)
 	if kind != "files" && c.Limit != 0 {
 		problem("limit", "goes with files")
+	}
+}
+
+// signals are those that end a process that does not handle them.
+var signals = []string{"KILL", "TERM", "INT", "QUIT", "HUP", "ABRT", "USR1", "USR2", "ALRM", "PIPE", "ILL", "TRAP", "BUS", "FPE", "SEGV", "SYS", "XCPU", "XFSZ", "VTALRM", "PROF", "IO", "PWR"}
+
+func (c *Config) checkSignal(kind string, problem func(field, message string)) {
+	switch {
+	case c.Signal == "":
+	case kind != "kill":
+		problem("signal", "goes with kill")
+	case !slices.Contains(signals, c.Signal):
+		problem("signal", fmt.Sprintf("%q is no signal that ends a part: write one of %s; to freeze the part, use pause", c.Signal, strings.Join(signals, ", ")))
 	}
 }
 
@@ -88,12 +104,12 @@ func (c *Config) Kind() string { return c.target().kind }
 // On implements faults.Config.
 func (c *Config) On() faults.Place { return faults.Place{Part: c.target().part} }
 
+// Seizes implements faults.Seizing.
+func (c *Config) Seizes() string { return c.target().part }
+
 // Excludes implements faults.Exclusive: only one fault at a time may break a part. A part counts what it met, and is ready,
 // as a whole.
-func (c *Config) Excludes(other faults.Config) bool {
-	o, ok := other.(*Config)
-	return ok && o.target().part == c.target().part
-}
+func (c *Config) Excludes(other faults.Config) bool { return faults.SeizeTheSame(c, other) }
 
 // Describe implements faults.Config.
 func (c *Config) Describe() faults.Description { return faults.Description{Words: c.words()} }
@@ -102,6 +118,9 @@ func (c *Config) Describe() faults.Description { return faults.Description{Words
 func (c *Config) words() string {
 	t := c.target()
 	s := t.kind + " " + t.part
+	if c.Signal != "" {
+		s += " by " + c.Signal
+	}
 	switch {
 	case c.Every > 0:
 		s += fmt.Sprint(", every ", c.Every)
@@ -124,6 +143,13 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	switch t.kind {
 	case "kill":
 		f.takeDown, f.bringBack = p.Kill, p.Start
+		if c.Signal != "" {
+			signaller, ok := p.(faults.Signaller)
+			if !ok {
+				return nil, faults.ErrUnsupported{Part: t.part, Verb: "signal: kill it without, or restart it"}
+			}
+			f.takeDown = func(ctx context.Context) error { return signaller.Signal(ctx, c.Signal) }
+		}
 	case "restart":
 		stopper, ok := p.(faults.Stopper)
 		if !ok {
@@ -131,6 +157,11 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 		}
 		f.takeDown, f.bringBack = stopper.Stop, p.Start
 	case "cpu":
+		if limiter, ok := p.(faults.CPULimiter); ok {
+			f.takeDown = func(ctx context.Context) error { return limiter.LimitCPU(ctx, float64(c.Share)) }
+			f.bringBack = limiter.RestoreCPU
+			break
+		}
 		f.every, f.downFor = period, time.Duration((1-float64(c.Share))*float64(period))
 	case "files":
 		limiter, ok := p.(faults.FileLimiter)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"wringer/faults"
+	"wringer/faults/procfs"
 )
 
 // family is a process with all that it started, also what left its group and its session: a daemon. Where the kernel lets us, the
@@ -124,7 +125,7 @@ func (f *family) members() []int {
 
 // gone says whether a process is over, also when nobody has asked for its end yet.
 func gone(pid int) bool {
-	state := statField(pid, statState)
+	state := procfs.Stat(pid, procfs.State)
 	return state == "" || state == "Z" || state == "X"
 }
 
@@ -135,10 +136,10 @@ func (f *family) scan() {
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		if pid, err := strconv.Atoi(e.Name()); err == nil {
-			fields := stat(pid)
-			if len(fields) > statStart && fields[statState] != "Z" {
-				parents[pid], _ = strconv.Atoi(fields[statParent])
-				groups[pid], _ = strconv.Atoi(fields[statGroup])
+			fields := procfs.Stats(pid)
+			if len(fields) > int(procfs.StartTime) && fields[procfs.State] != "Z" {
+				parents[pid], _ = strconv.Atoi(fields[procfs.Parent])
+				groups[pid], _ = strconv.Atoi(fields[procfs.Group])
 			}
 		}
 	}
@@ -181,7 +182,7 @@ func (f *family) adopt() {
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == f.leader || statField(pid, statParent) != self || startOf(pid) < f.born || gone(pid) {
+		if err != nil || pid == f.leader || procfs.Stat(pid, procfs.Parent) != self || startOf(pid) < f.born || gone(pid) {
 			continue
 		}
 		raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
@@ -204,7 +205,7 @@ func (f *family) main() int {
 	}
 	oldest := 0
 	for _, pid := range all {
-		parent, _ := strconv.Atoi(statField(pid, statParent))
+		parent, _ := strconv.Atoi(procfs.Stat(pid, procfs.Parent))
 		if !slices.Contains(all, parent) && (oldest == 0 || startOf(pid) < startOf(oldest)) {
 			oldest = pid
 		}
@@ -214,7 +215,7 @@ func (f *family) main() int {
 
 // outside says whether a member has left the leader's group, as a daemon does.
 func (f *family) outside() bool {
-	return slices.ContainsFunc(f.members(), func(pid int) bool { return statField(pid, statGroup) != strconv.Itoa(f.leader) })
+	return slices.ContainsFunc(f.members(), func(pid int) bool { return procfs.Stat(pid, procfs.Group) != strconv.Itoa(f.leader) })
 }
 
 // kill kills every member, and those that are started meanwhile.

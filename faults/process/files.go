@@ -3,6 +3,8 @@ package process
 import (
 	"context"
 	"fmt"
+
+	"wringer/faults/procfs"
 )
 
 // LimitFiles implements faults.FileLimiter.
@@ -20,7 +22,7 @@ func (p *Process) LimitFiles(ctx context.Context, most uint64) error {
 	if p.limit != nil {
 		return nil
 	}
-	p.limit, err = limitFiles(c.members(), most)
+	p.limit, err = procfs.LimitFiles(c.members(), most)
 	if err != nil {
 		return fmt.Errorf("limit the files of process %s: %w", p.spec.Name, err)
 	}
@@ -37,8 +39,8 @@ func (p *Process) RestoreFiles(ctx context.Context) error {
 	l, c := p.limit, p.child
 	p.mu.Unlock()
 	if l != nil {
-		met := l.waitingForFiles(c)
-		if err := l.restore(); err != nil {
+		met := waitingForFiles(l, c)
+		if err := l.Restore(); err != nil {
 			return fmt.Errorf("restore the files of process %s: %w", p.spec.Name, err)
 		}
 		p.mu.Lock()
@@ -48,4 +50,12 @@ func (p *Process) RestoreFiles(ctx context.Context) error {
 	}
 	_, err := p.alive()
 	return err
+}
+
+// waitingForFiles counts the connections that wait to be accepted by a process at its file limit.
+func waitingForFiles(l *procfs.FileLimit, c *child) int64 {
+	if !l.Reached() {
+		return 0
+	}
+	return int64(c.sockets().queued)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"wringer/faults"
+	"wringer/faults/procfs"
 )
 
 // Spec is a program to run.
@@ -56,7 +57,7 @@ type Process struct {
 	frozen      bool
 	ranOn       bool // something else let the frozen process go on, since the last Lapse
 	down        bool // killed or ended by a fault
-	limit       *limit
+	limit       *procfs.FileLimit
 	met         int64 // by faults that have ended
 	refused     map[string]int64
 	socketsRead time.Time // when a frozen process's sockets were last read
@@ -362,7 +363,7 @@ func (p *Process) Met() int64 {
 		met += int64(c.sockets().waiting)
 	}
 	if limited != nil {
-		met += limited.waitingForFiles(c)
+		met += waitingForFiles(limited, c)
 	}
 	return met
 }

@@ -2,12 +2,7 @@
 
 package process
 
-import (
-	"fmt"
-	"syscall"
-
-	"wringer/faults"
-)
+import "syscall"
 
 // On systems other than Linux a process can be started, frozen, killed and stopped. Its sockets are unknown, so no fault on
 // it is seen to touch traffic. Its files cannot be limited, and cleanup cannot find it. Descendants that leave the
@@ -52,12 +47,3 @@ type sockets struct {
 }
 
 func (c *child) sockets() sockets { return sockets{} }
-
-type limit struct{}
-
-func limitFiles([]int, uint64) (*limit, error) {
-	return nil, fmt.Errorf("on this system: %w", faults.ErrUnsupported{Part: "process", Verb: "a limit of files"})
-}
-
-func (*limit) restore() error               { return nil }
-func (*limit) waitingForFiles(*child) int64 { return 0 }

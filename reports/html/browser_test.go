@@ -345,7 +345,7 @@ func TestACountOpensItsEvidence(t *testing.T) {
 
 func TestThePageIsNoWiderThanTheScreen(t *testing.T) {
 	b := openTab(t)
-	records := map[string]*reports.Record{"fail": recordtest.Fail(), "probed": recordtest.Probed(), "consuming": recordtest.Consuming()}
+	records := map[string]*reports.Record{"fail": recordtest.Fail(), "probed": recordtest.Probed(), "consuming": recordtest.Consuming(), "parts": recordtest.Parts()}
 	records["hostile"] = recordtest.Hostile()
 	for name, rec := range records {
 		for _, width := range []int64{1280, 390} {

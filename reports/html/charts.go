@@ -12,6 +12,9 @@ type charts struct {
 	Length  float64       `json:"length"`
 	Faults  []chartBand   `json:"faults"`
 	Streams []chartStream `json:"streams"`
+	// Ended are the parts that ended by themselves, at their times.
+	Ended  []chartBand  `json:"ended"`
+	Gauges []gaugeChart `json:"gauges"`
 }
 
 // chartBand is a fault, a phase or a step as it is drawn.
@@ -43,7 +46,7 @@ type chartStream struct {
 }
 
 func newCharts(run *reports.Run) charts {
-	c := charts{Length: seconds(run.DurationNS), Faults: []chartBand{}, Streams: []chartStream{}}
+	c := charts{Length: seconds(run.DurationNS), Faults: []chartBand{}, Streams: []chartStream{}, Ended: ended(run), Gauges: gaugeCharts(run)}
 	for i := range run.Faults {
 		if f := &run.Faults[i]; !f.NotInjected {
 			c.Faults = append(c.Faults, chartBand{f.Name, seconds(f.StartNS), seconds(f.EndNS)})

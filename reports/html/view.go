@@ -22,6 +22,8 @@ type view struct {
 	Startup   part
 	Faults    part
 	Windows   part
+	Parts     part
+	Gauges    []gaugeChart
 	Streams   []stream
 	Integrity part
 	Evidence  []evidence
@@ -72,6 +74,8 @@ func newView(rec *reports.Record) *view {
 	add(&v.Faults, sections.Faults(run))
 	v.Faults.Table.Caption = "what became of each fault"
 	add(&v.Windows, sections.Windows(run))
+	add(&v.Parts, sections.Parts(run))
+	v.Gauges = v.Chart.Gauges
 	add(&v.Integrity, sections.Integrity(run))
 	v.Integrity.Table.Caption = "anomalies that were found"
 	add(&v.Findings, sections.Findings(run))

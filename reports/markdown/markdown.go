@@ -20,6 +20,7 @@ func Render(w io.Writer, rec *reports.Record) error {
 	p.part(sections.Validity(run))
 	p.part(sections.Faults(run))
 	p.part(sections.Windows(run))
+	p.part(sections.Parts(run))
 	for _, name := range run.StreamNames() {
 		p.line("### Stream %s\n", code(name))
 		p.line("%s\n", text(sections.Summary(run.Streams[name])))

@@ -74,6 +74,9 @@ func untouched(f *reports.Fault) string {
 
 // touched describes how much traffic the fault met.
 func touched(f *reports.Fault) string {
+	if f.Touched != "" {
+		return f.Touched
+	}
 	var met []string
 	if f.Connections != nil {
 		what := "connection"

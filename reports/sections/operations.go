@@ -28,7 +28,7 @@ func (b *builder) operations() Section {
 	overtaken := b.stream.Total.Overtaken > 0
 	if overtaken {
 		s.Head = append(s.Head, Column{Name: "overtaken", Kind: Count, Rank: Full})
-		s.Notes = append(s.Notes, fmt.Sprintf("%s operations were overtaken (due before a fault's injection and not over at it), %s had waited long",
+		s.Notes = append(s.Notes, fmt.Sprintf("overtaken operations, due before a fault's injection and not over at it: %s; %s of them had waited long",
 			reports.Count(b.stream.Total.Overtaken), reports.Count(b.stream.Total.OvertakenLong)))
 	}
 	return b.byWindow(s, func(m *reports.Measures) []Cell {

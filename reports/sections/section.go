@@ -29,6 +29,7 @@ const (
 	NameValidity    = "validity"
 	NameFaults      = "faults"
 	NameWindows     = "windows"
+	NameParts       = "parts"
 	NameIntegrity   = "integrity"
 	NameEvidence    = "evidence"
 	NameFindings    = "findings"

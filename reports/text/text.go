@@ -36,6 +36,7 @@ func Render(w io.Writer, rec *reports.Record, opt Options) error {
 	s.evidence(sections.Evidence(rec))
 	s.part(sections.Faults(run))
 	s.part(sections.Windows(run))
+	s.part(sections.Parts(run))
 	return s.end(w, run)
 }
 

@@ -98,7 +98,7 @@ func (p *prepared) addNetwork(ctx context.Context, name string, labels map[strin
 			all = make(map[string]string)
 		}
 		all[container.LabelRun] = p.run
-		if _, err := p.engine.NetworkCreate(ctx, name, client.NetworkCreateOptions{Driver: "bridge", Labels: all}); err != nil {
+		if _, err := p.createNetwork(ctx, name, client.NetworkCreateOptions{Driver: "bridge", Labels: all}); err != nil {
 			return gateway, fmt.Errorf("make the network %s: %w", name, err)
 		}
 	}

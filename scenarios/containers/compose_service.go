@@ -50,7 +50,7 @@ func (p *prepared) networks(ctx context.Context, project *types.Project) (map[st
 			}
 			options.IPAM = ipam
 		}
-		if _, err := p.engine.NetworkCreate(ctx, names[n], options); err != nil {
+		if _, err := p.createNetwork(ctx, names[n], options); err != nil {
 			return nil, fmt.Errorf("make network %s: %w", n, err)
 		}
 	}

@@ -340,6 +340,20 @@ func (t *target) deaths(unwanted bool) []scenarios.Death {
 	return all
 }
 
+// Gauges implements scenarios.Measured.
+func (t *target) Gauges(emit func(part, gauge string, at time.Time, value float64)) {
+	t.mu.Lock()
+	parts := maps.Clone(t.parts)
+	t.mu.Unlock()
+	for _, n := range slices.Sorted(maps.Keys(parts)) {
+		for _, r := range parts[n].Readings() {
+			for gauge, value := range r.Gauges {
+				emit(n, gauge, r.At, value)
+			}
+		}
+	}
+}
+
 // Close implements scenarios.Target. Containers are removed side by side, then the network and the volumes.
 func (t *target) Close(ctx context.Context) error {
 	return errors.Join(t.closeParts(ctx), t.prepared.Close(ctx))

@@ -11,6 +11,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/metrics"
+	"wringer/scenarios"
 	"wringer/scenarios/runner/judge"
 )
 
@@ -20,8 +21,9 @@ type collector struct {
 	mu      sync.Mutex // guards all below and the tallies
 	watcher *watcher   // nil: nobody watches
 	cores   map[int]float64
-	state   map[string]string // of each fault
-	limited map[string]int    // seconds by stream in which the load generator was saturated
+	state   map[string]string        // of each fault
+	limited map[string]int           // seconds by stream in which the load generator was saturated
+	parts   map[string]*reports.Part // of the target, as it measures them
 	failure error
 	aborts  *judge.Aborts
 	abort   context.CancelCauseFunc // ends the run
@@ -31,7 +33,7 @@ type collector struct {
 // function collects the rest and returns it. Call it when every stream has ended and observation is over; ended is the end of
 // the measured part.
 func (s *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Duration)) {
-	c := &collector{step: s, cores: make(map[int]float64), state: make(map[string]string), limited: make(map[string]int)}
+	c := &collector{step: s, cores: make(map[int]float64), state: make(map[string]string), limited: make(map[string]int), parts: make(map[string]*reports.Part)}
 	c.aborts, c.abort = judge.NewAborts(s.sc.Abort), fail
 	c.watcher = startWatcher(c)
 	s.collector = c
@@ -60,6 +62,7 @@ func (s *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Dur
 			c.gather(m, true)
 			c.sort(m, true)
 		}
+		c.measure()
 		c.mu.Unlock()
 		c.watcher.close(ended)
 	}
@@ -96,6 +99,7 @@ func (c *collector) tick(fail context.CancelCauseFunc) {
 		c.sort(m, false)
 		c.gauges(m, now)
 	}
+	c.measure()
 	if err := s.folder.Checkpoint(func() *reports.Run { return s.partial(now) }); err != nil {
 		c.failure = cmp.Or(c.failure, err)
 		fail(err)
@@ -179,6 +183,26 @@ func (c *collector) gauges(m *member, now time.Duration) {
 	if m.observer != nil {
 		m.observer.Gauges(now, emit)
 	}
+}
+
+// measure takes what the target has measured of its parts since the last time. Readings from before the measured part are left out.
+func (c *collector) measure() {
+	target, ok := c.step.target.(scenarios.Measured)
+	if !ok {
+		return
+	}
+	target.Gauges(func(part, gauge string, at time.Time, value float64) {
+		since := at.Sub(c.step.epoch())
+		if since < 0 {
+			return
+		}
+		p := c.parts[part]
+		if p == nil {
+			p = &reports.Part{Gauges: make(map[string][]reports.Sample)}
+			c.parts[part] = p
+		}
+		p.Gauges[gauge] = append(p.Gauges[gauge], reports.Sample{AtNS: int64(since), Value: value})
+	})
 }
 
 // baselineHealthy reports whether the target meets the gates on the baseline, and if not, why.

@@ -1,8 +1,10 @@
 package runner
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,6 +105,20 @@ func (s *step) record(ended, drained time.Duration) *reports.Run {
 	}
 	for _, m := range s.streams {
 		run.Streams[m.spec.Name] = streamRecord(m, ended)
+	}
+	for name, p := range s.collector.parts {
+		if run.Parts == nil {
+			run.Parts = make(map[string]*reports.Part)
+		}
+		gauges := make(map[string][]reports.Sample, len(p.Gauges))
+		for gauge, samples := range p.Gauges {
+			// Readings of the drain are no part of the measured time.
+			n, _ := slices.BinarySearchFunc(samples, int64(ended), func(s reports.Sample, end int64) int { return cmp.Compare(s.AtNS, end+1) })
+			if n > 0 {
+				gauges[gauge] = samples[:n:n]
+			}
+		}
+		run.Parts[name] = &reports.Part{Gauges: gauges}
 	}
 	return run
 }

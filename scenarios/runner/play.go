@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -211,7 +213,7 @@ func (s *step) openFaults(ctx context.Context) (*timeline, error) {
 		}
 		fault, err := f.Config.Open(faults.Env{
 			Name: fileName(f),
-			Link: s.wholeLink, Peers: s.peers, Part: s.part, Dial: s.bounds.checked(s.direct), Log: s.opt.Log, Journal: s.journal, Output: s.faultOutput,
+			Link: s.wholeLink, Peers: s.peers, Part: s.part, Parts: s.partNames(), Dial: s.bounds.checked(s.direct), Log: s.opt.Log, Journal: s.journal, Output: s.faultOutput,
 			Seed: traffic.Seed(s.sc.Seed, "fault "+f.Label()), For: f.For, Files: filepath.Dir(s.sc.Path),
 		})
 		if err != nil {
@@ -248,6 +250,14 @@ func fileName(f *scenarios.Fault) string {
 // faultOutput opens an output file of a fault.
 func (s *step) faultOutput(name string) (io.WriteCloser, error) {
 	return s.folder.Output(filepath.Join("faults", name))
+}
+
+// partNames lists the parts of the target in order.
+func (s *step) partNames() []string {
+	if s.target == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(s.target.Parts()))
 }
 
 func (s *step) part(name string) (faults.Part, error) {

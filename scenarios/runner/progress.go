@@ -54,7 +54,8 @@ type watcher struct {
 	c       *collector
 	changed chan struct{} // holds a signal when there is something new; closed at the end
 	done    chan struct{}
-	sent    []sent        // by stream
+	sent    []sent // by stream
+	parts   map[string]sent
 	until   time.Duration // seconds from here on are not passed on
 }
 
@@ -64,6 +65,19 @@ type sent struct {
 	samples map[string]int // by gauge
 }
 
+// fresh are the samples that were not passed on before.
+func (s *sent) fresh(gauges map[string][]reports.Sample) map[string][]reports.Sample {
+	if s.samples == nil {
+		s.samples = make(map[string]int)
+	}
+	out := make(map[string][]reports.Sample)
+	for name, samples := range gauges {
+		out[name] = samples[s.samples[name]:]
+		s.samples[name] = len(samples)
+	}
+	return out
+}
+
 // startWatcher starts the watcher; nil without a Watch.
 func startWatcher(c *collector) *watcher {
 	if c.step.opt.Watch == nil {
@@ -71,7 +85,7 @@ func startWatcher(c *collector) *watcher {
 	}
 	w := &watcher{
 		c: c, changed: make(chan struct{}, 1), done: make(chan struct{}),
-		sent: make([]sent, len(c.step.streams)), until: c.step.sc.Run.Duration,
+		sent: make([]sent, len(c.step.streams)), parts: make(map[string]sent), until: c.step.sc.Run.Duration,
 	}
 	go w.run()
 	return w
@@ -125,18 +139,14 @@ func (w *watcher) partial() (*reports.Run, Progress) {
 		out, done := run.Streams[m.spec.Name], &w.sent[i]
 		out.Seconds = m.tally.CompleteRows(done.seconds, w.until)
 		done.seconds += len(out.Seconds)
-		if out.Gauges == nil {
-			continue
+		if out.Gauges != nil {
+			out.Gauges = done.fresh(out.Gauges)
 		}
-		if done.samples == nil {
-			done.samples = make(map[string]int)
-		}
-		fresh := make(map[string][]reports.Sample)
-		for name, samples := range out.Gauges {
-			fresh[name] = samples[done.samples[name]:]
-			done.samples[name] = len(samples)
-		}
-		out.Gauges = fresh
+	}
+	for name, p := range run.Parts {
+		done := w.parts[name]
+		p.Gauges = done.fresh(p.Gauges)
+		w.parts[name] = done
 	}
 	return run, c.progress(now)
 }

@@ -28,7 +28,7 @@ func (s *step) route(spec *scenarios.Stream, env *drivers.Env, plan *judge.Plan)
 	}
 	env.Linked = true
 	if !spec.Witness {
-		env.Dial = s.dials.counted(link.Dial)
+		env.Dial = link.Dial // which counts the dials that fail behind it
 		return nil, nil
 	}
 	through, ok := link.(faults.DialsVia)

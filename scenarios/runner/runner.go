@@ -240,7 +240,7 @@ func (e *Experiment) direct(ctx context.Context, network, address string) (net.C
 // link returns a link of the mesh, ready for the planned faults. The mesh is opened at the first call.
 func (e *Experiment) link(name string, planned []scenarios.Fault) (faults.Link, error) {
 	if e.mesh == nil {
-		mesh, err := e.opt.Mesh(e.network(), e.bounds.checked(e.direct))
+		mesh, err := e.opt.Mesh(e.network(), e.dials.counted(e.bounds.checked(e.direct)))
 		if err != nil {
 			return nil, err
 		}

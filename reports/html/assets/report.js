@@ -2,7 +2,7 @@
 // Draws the charts from the JSON in #data. Nothing is fetched. Without this script the tables still tell all.
 (() => {
 	const data = JSON.parse(document.getElementById("data").textContent);
-	const streams = new Map(data.streams.map((s) => [s.id, s]));
+	const streams = new Map([...data.streams, ...data.gauges].map((s) => [s.id, s]));
 	const laneHeight = 18, mostLanes = 6, plotHeight = 190, left = 66, right = data.length < 600 ? 16 : 26, font = "600 11px system-ui, sans-serif", pad = 5;
 	const kinds = {
 		times: {
@@ -20,6 +20,14 @@
 			text: (v) => amount(v) + "/s",
 			scale: { range: (u, low, high) => [0, (high || 1) * 1.08] },
 			marks: (u, s, paint) => limited(u, s, paint),
+			absent: () => "–",
+		},
+		gauge: {
+			lines: (s) => s.lines.map((l) => [l.name, l.colour]),
+			values: (s) => s.lines.map((l) => l.values),
+			text: (v, s) => amount(v) + (s.unit === "bytes" ? "B" : ""),
+			scale: { range: (u, low, high) => [0, (high || 1) * 1.08] },
+			marks: () => {},
 			absent: () => "–",
 		},
 	};
@@ -58,9 +66,15 @@
 		return [time, ...out];
 	}
 
-	// The faults, the phases of the run and the steps of a stream, which no other stream's charts show.
+	// The faults, the parts that ended by themselves, the phases of the run and the steps of a stream, which no other stream's charts
+	// show.
 	function bandsOf(stream) {
-		return [...data.faults.map((f) => ({ ...f, kind: "fault" })), ...stream.phases.map((p) => ({ ...p, kind: "phase" }))];
+		// The end of a part is a moment: its bar is as narrow as can be seen.
+		const moment = (data.length || 1) / 400;
+		return [
+			...data.faults.map((f) => ({ ...f, kind: "fault" })), ...stream.phases.map((p) => ({ ...p, kind: "phase" })),
+			...data.ended.map((e) => ({ ...e, end: e.start + moment, kind: "ended" })),
+		];
 	}
 
 	// Each band has a bar above the curves, with its name in it or beside it; those that would overlap stand in lanes of
@@ -175,7 +189,7 @@
 			scales: { x: { time: false, range: (u, low, high) => (low === null || low === high ? [0, data.length || 1] : [low, high]) }, y: kind.scale },
 			axes: [
 				{ ...axis, values: (u, at) => at.map(moment), incrs: [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400], space: 62, size: 34 },
-				{ ...axis, values: (u, at) => at.map(kind.text), splits: kind.splits, size: left },
+				{ ...axis, values: (u, at) => at.map((v) => kind.text(v, stream)), splits: kind.splits, size: left },
 			],
 			series: [{}, ...kind.lines(stream).map(([label, name], i) => ({
 				label, stroke: colour(name), width: name === "max" || name === "offered" ? 1 : 2, dash: name === "offered" ? [5, 4] : undefined,
@@ -210,7 +224,7 @@
 			at.textContent = i < 0 ? "" : "at " + moment(stream.time[i]) + during(stream, stream.time[i]);
 			buttons.forEach((b, s) => {
 				const v = i < 0 ? undefined : u.data[s + 1][2 * i];
-				b.querySelector("b").textContent = v === undefined ? "" : v === null ? kind.absent(stream, i, s) : kind.text(v);
+				b.querySelector("b").textContent = v === undefined ? "" : v === null ? kind.absent(stream, i, s) : kind.text(v, stream);
 			});
 		}
 		function draw() {

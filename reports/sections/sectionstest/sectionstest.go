@@ -14,13 +14,14 @@ import (
 func Records() map[string]*reports.Record {
 	all := recordtest.Samples()
 	all["chain"], all["streaming"], all["probed"], all["consuming"] = recordtest.Chain(), recordtest.Streaming(), recordtest.Probed(), recordtest.Consuming()
+	all["parts"] = recordtest.Parts()
 	return all
 }
 
 // Of returns every section of a record.
 func Of(rec *reports.Record) []sections.Section {
 	run := rec.Run
-	all := []sections.Section{sections.Gates(run), sections.Validity(run), sections.Faults(run), sections.Windows(run)}
+	all := []sections.Section{sections.Gates(run), sections.Validity(run), sections.Faults(run), sections.Windows(run), sections.Parts(run)}
 	for _, name := range run.StreamNames() {
 		all = append(all, sections.For(run, name)...)
 	}

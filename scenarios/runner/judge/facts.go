@@ -79,7 +79,11 @@ func (f *Facts) explained(d Death) bool {
 		if in.Step == faults.Waiting || d.At < in.InjectAt || d.At > over {
 			continue
 		}
-		if config := f.Scenario.Faults[in.Index].Config; config.On().Part == d.Part || config.Kind() == commandKind {
+		config := f.Scenario.Faults[in.Index].Config
+		if r, ok := config.(faults.Reaching); ok && slices.Contains(r.Reaches(), d.Part) {
+			return true
+		}
+		if config.On().Part == d.Part || config.Kind() == commandKind {
 			return true
 		}
 	}

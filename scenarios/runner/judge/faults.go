@@ -43,7 +43,7 @@ func (f *Facts) faults(run *reports.Run) []reports.Fault {
 
 // fromInjection fills in the timeline's facts about a fault.
 func fromInjection(r *reports.Fault, in *faults.Injection) {
-	r.Bit, r.Healed, r.Peer, r.Unmeasured = in.Bite.Bit, in.Healed, in.Bite.Peer, in.Bite.Unmeasured
+	r.Bit, r.Healed, r.Peer, r.Unmeasured, r.Touched = in.Bite.Bit, in.Healed, in.Bite.Peer, in.Bite.Unmeasured, in.Bite.Words
 	if in.Bite.Connections >= 0 {
 		r.Connections = new(in.Bite.Connections)
 	}

@@ -18,7 +18,7 @@ func (f *Facts) findings(run *reports.Run) []reports.Finding {
 			gated[g.Stream] = true
 		}
 	}
-	out, unexplained := []reports.Finding{}, f.unexplained()
+	out, unexplained, placed := []reports.Finding{}, f.unexplained(), make(map[Death]bool)
 	for _, name := range run.StreamNames() {
 		s := run.Streams[name]
 		for _, m := range f.Scenario.Metrics.List() {
@@ -40,7 +40,13 @@ func (f *Facts) findings(run *reports.Run) []reports.Finding {
 		if slices.Contains(unexplained, text) {
 			kind = reports.PartEnded
 		}
-		out = append(out, reports.Finding{Kind: kind, Text: text})
+		found := reports.Finding{Kind: kind, Text: text}
+		if i := slices.IndexFunc(f.Deaths, func(d Death) bool { return d.Text == text && !placed[d] }); i >= 0 {
+			d := f.Deaths[i]
+			placed[d] = true
+			found.Part, found.AtNS = d.Part, new(int64(d.At))
+		}
+		out = append(out, found)
 	}
 	return out
 }
