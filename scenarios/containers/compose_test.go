@@ -203,9 +203,8 @@ func TestComposePartsOfOneName(t *testing.T) {
 
 const enclosedFile = `
 services:
-  caller: {image: a, ports: ["80:80"], extra_hosts: ["shop-other:10.0.0.1"]}
-  stock: {image: b, expose: ["50051"], container_name: shop-stock, networks: {default: {aliases: [inventory]}}}
-  other: {image: b, expose: ["50051"], container_name: shop-other}
+  caller: {image: a, ports: ["80:80"]}
+  stock: {image: b, expose: ["50051"]}
   db: {image: c, expose: ["5432"], networks: [back]}
 networks: {back: {internal: true}}
 `
@@ -224,33 +223,6 @@ func TestComposeInternalNetworks(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "all networks of service db are internal") {
 			t.Errorf("a link to and from an internal network: %v", err)
 		}
-	}
-}
-
-// A link stands in place of every name of the callee.
-func TestComposeAliasOfAllNames(t *testing.T) {
-	c := composed(t, enclosedFile, Compose{})
-	if err := c.CheckAlias("caller", "stock", []uint16{50051}); err != nil {
-		t.Fatal(err)
-	}
-	if names := c.namesOf("stock"); !slices.Equal(names, []string{"inventory", "shop-stock", "stock"}) {
-		t.Errorf("names %q", names)
-	}
-	if err := c.CheckAlias("caller", "other", []uint16{50051}); err == nil || !strings.Contains(err.Error(), "leads shop-other elsewhere") {
-		t.Errorf("a name that leads elsewhere: %v", err)
-	}
-	p := &prepared{network: "run", run: "r", aliases: []alias{{"caller", "stock", "172.18.0.1"}}}
-	all, err := c.services(p, map[string]string{"default": "run", "back": "run-back"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.fill(all, p, scenarios.TargetEnv{}, inside); err != nil {
-		t.Fatal(err)
-	}
-	i := slices.IndexFunc(all, func(s Service) bool { return s.Name == "caller" })
-	want := []Host{{"inventory", "172.18.0.1"}, {"shop-stock", "172.18.0.1"}, {"stock", "172.18.0.1"}}
-	if !slices.Equal(all[i].Hosts, want) {
-		t.Errorf("hosts %v", all[i].Hosts)
 	}
 }
 
@@ -285,5 +257,52 @@ func TestHashOfContents(t *testing.T) {
 	write("app/out/y", "2")
 	if sum, err := hash(dir, config); err != nil || sum != last {
 		t.Errorf("what is kept out of the build counts: %v", err)
+	}
+}
+
+// Where a link would miss connections, or meet those of others, it is refused with the reason.
+func TestLinksThatWouldNotStandBetweenServices(t *testing.T) {
+	const stock = "  stock: {image: a:1, expose: [80]}\n"
+	for text, want := range map[string]string{
+		"  orders: {image: a:1, network_mode: none}\n" + stock:                                                                  "network_mode none",
+		"  orders: {image: a:1, networks: [other]}\n" + stock + "networks: {other: {}}\n":                                       "share no network",
+		"  orders: {image: a:1}\n  cache: {image: a:1, network_mode: 'service:orders'}\n" + stock:                               "service cache shares the network of orders",
+		"  orders: {image: a:1, extra_hosts: ['stock:10.0.0.1']}\n" + stock:                                                     "extra_hosts of orders leads stock elsewhere",
+		"  orders: {image: a:1, extra_hosts: ['depot:10.0.0.1']}\n  stock: {image: a:1, expose: [80], container_name: depot}\n": "extra_hosts of orders leads depot elsewhere",
+		"  orders: {image: a:1}\n  stock: {image: a:1, expose: [80], scale: 2}\n":                                               "stock is 2 containers",
+	} {
+		c := composed(t, "services:\n"+text, Compose{})
+		if err := c.CheckAlias("orders", "stock", []uint16{80}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q", text, err, want)
+		}
+	}
+}
+
+// The caller meets the link by each name that the callee has.
+func TestALinkTakesEveryName(t *testing.T) {
+	c := composed(t, "services:\n  orders: {image: a:1}\n  stock: {image: a:1, expose: [80], container_name: depot, networks: {default: {aliases: [store]}}}\n", Compose{})
+	if err := c.CheckAlias("orders", "stock", []uint16{80}); err != nil {
+		t.Fatal(err)
+	}
+	p := &prepared{network: "run", byRelay: true, aliases: []alias{{"orders", "stock", "10.0.0.9"}}}
+	services, err := c.services(p, map[string]string{"default": "other"})
+	if err == nil {
+		err = c.fill(services, p, scenarios.TargetEnv{}, inside)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range services {
+		var want []Host
+		if s.Name == "orders" {
+			want = []Host{{"depot", "10.0.0.9"}, {"stock", "10.0.0.9"}, {"store", "10.0.0.9"}}
+		}
+		if !slices.Equal(s.Hosts, want) {
+			t.Errorf("%s: hosts %v", s.Name, s.Hosts)
+		}
+		// The relay is in the run's network alone.
+		if _, in := s.Networks["run"]; in != (s.Name == "orders") {
+			t.Errorf("%s is in the networks %v", s.Name, s.Networks)
+		}
 	}
 }
