@@ -19,6 +19,8 @@ type decoder struct {
 	vars     *variables
 	// late permits the target's variables in texts.
 	late bool
+	// locate is that of the Options.
+	locate func(kind string) (environ []string, err error)
 }
 
 // nodeDecoder is a type with its own form in the file.

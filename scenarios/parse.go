@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -19,6 +20,9 @@ type Options struct {
 	Set map[string]string
 	// Env looks ${env.NAME} up; nil knows none. Its values are secrets: see Scenario.Redact.
 	Env func(string) (string, bool)
+	// Locate is asked before a Located target of a kind reads its files: an error refuses it. It returns the environment that the
+	// files may use, as NAME=value. Nil lets any target read, with the whole environment.
+	Locate func(kind string) (environ []string, err error)
 }
 
 // Parse reads a scenario strictly. Every error is a Problems that holds all problems of the file. path names the file in
@@ -63,7 +67,11 @@ type reader struct {
 
 func newReader(path string, lang Language, opts Options) *reader {
 	vars := &variables{set: opts.Set, env: opts.Env, used: make(map[string]bool), secrets: make(map[string]string)}
-	return &reader{decoder: decoder{file: path, vars: vars}, lang: lang}
+	locate := opts.Locate
+	if locate == nil {
+		locate = func(string) ([]string, error) { return os.Environ(), nil }
+	}
+	return &reader{decoder: decoder{file: path, vars: vars, locate: locate}, lang: lang}
 }
 
 // redacted keeps secrets out of messages that quote the scenario.
@@ -165,7 +173,12 @@ func (d *decoder) config(n *node, name string, c checker) (ok bool) {
 // check lets a configuration check itself, and places its problems.
 func (d *decoder) check(n *node, name string, c checker) {
 	if located, ok := c.(Located); ok {
-		located.Locate(filepath.Dir(d.file))
+		environ, err := d.locate(name)
+		if err != nil {
+			d.problem(n, "%s: %v", name, err)
+			return
+		}
+		located.Locate(filepath.Dir(d.file), environ)
 	}
 	c.Check(func(path, message string) {
 		if path != "" {

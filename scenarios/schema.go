@@ -255,7 +255,7 @@ func (w *schemaWriter) consume(sources *jsonschema.Schema) *jsonschema.Schema {
 func (w *schemaWriter) link(protocols *jsonschema.Schema) *jsonschema.Schema {
 	s := w.reflect(reflect.TypeFor[Link]())
 	s.Description = "A path between the target and a service that it calls."
-	s.OneOf = append(eachRequired(protocols), &jsonschema.Schema{Required: []string{"upstream"}})
+	s.OneOf = append(eachRequired(protocols), &jsonschema.Schema{Required: []string{"upstream"}}, &jsonschema.Schema{Required: []string{"ports"}})
 	for p := protocols.Properties.Oldest(); p != nil; p = p.Next() {
 		s.Properties.Set(p.Key, p.Value)
 	}

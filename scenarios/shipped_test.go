@@ -22,6 +22,7 @@ import (
 	"wringer/faults/toxi"
 	"wringer/reports/recordtest"
 	"wringer/scenarios"
+	"wringer/scenarios/containers"
 	"wringer/scenarios/processes"
 	"wringer/scenarios/shop"
 )
@@ -38,8 +39,9 @@ func shippedLanguage() scenarios.Language {
 		Effects: map[string]func() drivers.SourceConfig{"kafka": func() drivers.SourceConfig { return new(kafka.Effect) }},
 		Consume: map[string]func() drivers.SourceConfig{"kafka": func() drivers.SourceConfig { return new(kafka.Consume) }},
 		Targets: map[string]func() scenarios.TargetConfig{
-			"shop":      func() scenarios.TargetConfig { return new(shop.Config) },
-			"processes": func() scenarios.TargetConfig { return new(processes.Config) },
+			"shop":       func() scenarios.TargetConfig { return new(shop.Config) },
+			"processes":  func() scenarios.TargetConfig { return new(processes.Config) },
+			"containers": func() scenarios.TargetConfig { return new(containers.Config) },
 		},
 		Links: map[string]func() faults.Protocol{"kafka": func() faults.Protocol { return new(kafkalink.Config) }},
 		Faults: map[string]func() faults.Config{

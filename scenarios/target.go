@@ -40,8 +40,8 @@ type Unprefixed interface {
 // Located is a TargetConfig that reads files beside the scenario before it is checked.
 type Located interface {
 	TargetConfig
-	// Locate gives the scenario's folder. It is called once, before Check.
-	Locate(folder string)
+	// Locate gives the scenario's folder, and the environment that the files may use, as NAME=value. It is called once, before Check.
+	Locate(folder string, environ []string)
 }
 
 // Patient is a TargetConfig whose start may take longer than other targets'.

@@ -145,12 +145,20 @@ func checkName(flag, path string) error {
 	return nil
 }
 
-// noJSON refuses a name that is meant as a body: curl's --json takes one.
+// noJSON refuses a name that is meant as a body: curl's --json takes one, or @FILE.
 func noJSON(flag, path string) error {
-	if strings.HasPrefix(strings.TrimSpace(path), "{") || strings.HasPrefix(strings.TrimSpace(path), "[") {
-		return usage("--%s %s: the flag names a file to write, and this looks like JSON: a body goes with -d '%s', a file of that name is ./%s", flag, path, path, path)
+	looks := ""
+	switch text := strings.TrimSpace(path); {
+	case text == "":
+		return nil
+	case strings.Contains(`{["`, text[:1]):
+		looks = "like JSON"
+	case text[0] == '@':
+		looks = "like a file to send"
+	default:
+		return nil
 	}
-	return nil
+	return usage("--%s %s: the flag names a file to write, and this looks %s: a body goes with -d '%s', a file of that name is ./%s", flag, path, looks, path, path)
 }
 
 // reads refuses outputs that are among the files which the command reads, and leaves those as they are.

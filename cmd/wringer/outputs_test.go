@@ -177,6 +177,8 @@ func TestOutputNames(t *testing.T) {
 	}{
 		"curl's --json": {[]string{"--json", `{"a":1}`}, `-d '{"a":1}'`},
 		"a list":        {[]string{"--json", `[1]`}, "looks like JSON"},
+		"a text":        {[]string{"--json", `"a"`}, "looks like JSON"},
+		"curl's file":   {[]string{"--json", "@body.json"}, "looks like a file to send: a body goes with -d '@body.json'"},
 		"--out":         {[]string{"--out", `{"a":1}`}, "looks like JSON"},
 		"--vegeta":      {[]string{"--vegeta", ` {"a":1}`}, "looks like JSON"},
 		"a folder":      {[]string{"--junit", dir}, "is a folder"},

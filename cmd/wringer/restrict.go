@@ -33,6 +33,8 @@ type restriction struct {
 	allow *[]string // hosts
 	// asked are the names of the environment that scenarios asked for.
 	asked []string
+	// unread are the kinds of targets whose files were not read.
+	unread []string
 }
 
 func (r *restriction) flags(cmd *cobra.Command, allow *[]string) {
@@ -60,13 +62,46 @@ func (r *restriction) env(name string) (string, bool) {
 	return os.LookupEnv(name)
 }
 
-// refusedEnv names what a scenario asked of the environment and did not get.
-func (r *restriction) refusedEnv() error {
+// link refuses a scenario that is a link to another file, which messages would quote.
+func (r *restriction) link(path string) error {
+	if at, err := os.Lstat(path); !r.on || err != nil || at.Mode()&os.ModeSymlink == 0 {
+		return nil
+	}
+	leads, err := resolved(path)
+	if err != nil || r.granted(ability{verb: "read", grant: "--grant " + leads}) {
+		return nil // reading tells what is wrong
+	}
+	return refused([]error{fmt.Errorf("scenario %s is a link to %s: add --grant %s if it may be read", path, leads, leads)})
+}
+
+// locate refuses a target that reads its files while the scenario is parsed, unless it is granted: messages about such files
+// quote them. The files see those environment variables that the flags allow.
+func (r *restriction) locate(kind string) (environ []string, err error) {
+	if !r.on {
+		return os.Environ(), nil
+	}
+	if !slices.Contains(r.grant, kind) && !slices.Contains(harmlessTargets, kind) {
+		r.unread = append(r.unread, kind)
+		return nil, fmt.Errorf("was not read: add --grant %s if it may", kind)
+	}
+	for _, pair := range os.Environ() {
+		if name, _, _ := strings.Cut(pair, "="); slices.Contains(r.grant, "env."+name) {
+			environ = append(environ, pair)
+		}
+	}
+	return environ, nil
+}
+
+// refusedReads names what a scenario asked for while it was parsed, and did not get.
+func (r *restriction) refusedReads() error {
 	var failed []error
 	for _, name := range r.asked {
 		if r.on && !slices.Contains(r.grant, "env."+name) {
 			failed = append(failed, fmt.Errorf("the scenario reads the environment variable %s: add --grant env.%s if it may", name, name))
 		}
+	}
+	for _, kind := range r.unread {
+		failed = append(failed, fmt.Errorf("target would use %s: add --grant %s if it may", kind, kind))
 	}
 	return refused(failed)
 }

@@ -82,6 +82,57 @@ func TestRestrict(t *testing.T) {
 	}
 }
 
+// A Compose file is read while the scenario is parsed, and messages about it quote it, the files that it names and its environment.
+func TestRestrictReadsNoComposeFile(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TOKEN_OF_CI", "hunter2hunter2")
+	write(t, filepath.Join(dir, "secret"), "hunter2hunter2 = a\n")
+	path := filepath.Join(dir, "s.yaml")
+	write(t, path, "name: s\nrun: {duration: 150ms}\ntarget: {compose: {file: compose.yaml}}\ntraffic: {a: {rest: {request: \"GET http://127.0.0.1:1/\"}, rate: 20/s}}\nexpect: [a.errors < 1%]\n")
+	for name, service := range map[string]string{
+		"environment": `ports: ["${TOKEN_OF_CI}"]`,
+		"env_file":    "env_file: secret",
+		"extends":     "extends: {file: secret, service: a}",
+	} {
+		write(t, filepath.Join(dir, "compose.yaml"), "services: {a: {image: x, "+service+"}}\n")
+		for _, verb := range []string{"check", "run"} {
+			code, stdout, stderr := wringer(t, verb, path, "--restrict")
+			if code != reports.ExitUsage || !strings.Contains(stderr, "--restrict: target would use compose: add --grant compose") {
+				t.Errorf("%s, %s: exit %d, %s", name, verb, code, stderr)
+			}
+			if strings.Contains(stdout+stderr, "hunter2") || strings.Contains(stderr, "secret") {
+				t.Errorf("%s, %s: it was read: %s", name, verb, stderr)
+			}
+		}
+	}
+	write(t, filepath.Join(dir, "compose.yaml"), "services: {a: {image: x, ports: [\"${TOKEN_OF_CI}\"]}}\n")
+	if _, _, stderr := wringer(t, "check", path, "--restrict", "--grant", "compose"); strings.Contains(stderr, "hunter2") {
+		t.Errorf("a granted Compose file sees the whole environment: %s", stderr)
+	}
+	if _, _, stderr := wringer(t, "check", path, "--restrict", "--grant", "compose", "--grant", "env.TOKEN_OF_CI"); !strings.Contains(stderr, "hunter2") {
+		t.Errorf("the granted variable is not there: %s", stderr)
+	}
+}
+
+// The scenario itself may be a link to any file, whose first line a message would tell.
+func TestRestrictReadsNoLinkedScenario(t *testing.T) {
+	dir := t.TempDir()
+	secret, path := filepath.Join(dir, "secret"), filepath.Join(dir, "s.yaml")
+	write(t, secret, "hunter2hunter2\n")
+	if err := os.Symlink("secret", path); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"check", "run"} {
+		code, stdout, stderr := wringer(t, verb, path, "--restrict")
+		if code != reports.ExitUsage || !strings.Contains(stderr, "is a link to "+secret+": add --grant") || strings.Contains(stdout+stderr, "hunter2") {
+			t.Errorf("%s: exit %d, %s%s", verb, code, stdout, stderr)
+		}
+		if _, _, stderr := wringer(t, verb, path, "--restrict", "--grant", secret); !strings.Contains(stderr, "hunter2") {
+			t.Errorf("%s: the granted link is not read: %s", verb, stderr)
+		}
+	}
+}
+
 // Private networks are out of reach, and names are not looked up.
 func TestRestrictReachesLoopbackAlone(t *testing.T) {
 	for _, host := range []string{"10.1.2.3", "192.168.1.1", "metadata.google.internal", "169.254.169.254"} {

@@ -172,9 +172,9 @@ func load(path string, set []string, std streams) (*scenarios.Scenario, error) {
 
 // loadWithin is load for a scenario that may not do everything.
 func loadWithin(path string, set []string, restrict *restriction, std streams) (*scenarios.Scenario, error) {
-	src, err := readScenario(path, std.in)
+	src, err := readScenario(path, restrict, std.in)
 	if err != nil {
-		return nil, usage("read scenario: %w", err)
+		return nil, err
 	}
 	return parse(path, src, set, restrict, std)
 }
@@ -192,8 +192,8 @@ func parse(path string, src []byte, set []string, restrict *restriction, std str
 		}
 		settings[name] = value
 	}
-	sc, err := scenarios.Parse(path, src, language, scenarios.Options{Set: settings, Env: restrict.env})
-	if refused := restrict.refusedEnv(); refused != nil {
+	sc, err := scenarios.Parse(path, src, language, scenarios.Options{Set: settings, Env: restrict.env, Locate: restrict.locate})
+	if refused := restrict.refusedReads(); refused != nil {
 		return nil, refused
 	}
 	if err != nil {
@@ -205,11 +205,19 @@ func parse(path string, src []byte, set []string, restrict *restriction, std str
 	return sc, nil
 }
 
-func readScenario(path string, stdin io.Reader) ([]byte, error) {
-	if path != "-" {
-		return os.ReadFile(path)
+func readScenario(path string, restrict *restriction, stdin io.Reader) ([]byte, error) {
+	if err := restrict.link(path); err != nil {
+		return nil, err
 	}
-	return io.ReadAll(io.LimitReader(stdin, scenarios.MaxScenarioFileBytes+1))
+	read := func() ([]byte, error) { return os.ReadFile(path) }
+	if path == "-" {
+		read = func() ([]byte, error) { return io.ReadAll(io.LimitReader(stdin, scenarios.MaxScenarioFileBytes+1)) }
+	}
+	src, err := read()
+	if err != nil {
+		return nil, usage("read scenario: %w", err)
+	}
+	return src, nil
 }
 
 // dir is the record's folder.
@@ -225,9 +233,9 @@ func (f *runFlags) dir(sc *scenarios.Scenario, several bool) string {
 
 // read reads a scenario, and refuses outputs that would overwrite what it names.
 func (f *runFlags) read(path string, std streams) (*scenarios.Scenario, error) {
-	src, err := readScenario(path, std.in)
+	src, err := readScenario(path, &f.restriction, std.in)
 	if err != nil {
-		return nil, usage("read scenario: %w", err)
+		return nil, err
 	}
 	f.outputs.name = filepath.Base(path)
 	sc, err := parse(path, src, f.set, &f.restriction, std)

@@ -134,17 +134,18 @@ func (c *Container) launch(ctx context.Context) error {
 	return nil
 }
 
-// The interval between two checks of readiness, and the bound of one check.
+// The interval between two checks of readiness, which grows from the first to the last so that many waiting containers do not keep a
+// busy engine from starting them; and the bound of one check.
 const (
-	readyEvery = 50 * time.Millisecond
+	readyFirst = 50 * time.Millisecond
+	readyLast  = 500 * time.Millisecond
 	readyBound = 2 * time.Second
 )
 
 func (c *Container) untilReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.spec.Within)
 	defer cancel()
-	tick := time.NewTicker(readyEvery)
-	defer tick.Stop()
+	every := readyFirst
 	var last error // that was not for want of time
 	for {
 		ended, err := c.checkReady(ctx)
@@ -163,7 +164,8 @@ func (c *Container) untilReady(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("container %s is not ready after %v: %w%s", c.spec.Name, c.spec.Within, last, c.logs.quote(context.WithoutCancel(ctx)))
-		case <-tick.C:
+		case <-time.After(every):
+			every = min(every*5/4, readyLast)
 		}
 	}
 }

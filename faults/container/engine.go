@@ -27,16 +27,21 @@ type Engine struct {
 	hosts []string
 }
 
-// openLimit bounds the search for an engine: a user who has none learns so within a second.
-const openLimit = 900 * time.Millisecond
+const (
+	// connectLimit bounds the search for an engine: a user who has none learns so within a second.
+	connectLimit = 900 * time.Millisecond
+	// answerLimit bounds the answer of one that takes connections: on a busy machine an engine takes seconds.
+	answerLimit = 15 * time.Second
+)
 
 // ErrNoEngine says that no container engine answers.
 var ErrNoEngine = errors.New("no container engine answers")
 
 // Open connects to the engine that DOCKER_HOST, DOCKER_CONTEXT, the Docker command's current context or a usual socket names.
-// An engine that DOCKER_HOST or a context names is the only one tried. ctx bounds the search, and so does a second.
+// An engine that DOCKER_HOST or a context names is the only one tried. ctx bounds the search; without a listener it ends within a
+// second, and with one that does not answer after answerLimit.
 func Open(ctx context.Context) (*Engine, error) {
-	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
 	var tried []string
 	candidates, err := endpoints()
@@ -56,9 +61,33 @@ func Open(ctx context.Context) (*Engine, error) {
 	return nil, fmt.Errorf("%w: %s; start Docker or Podman, or name the engine in DOCKER_HOST", ErrNoEngine, strings.Join(tried, "; "))
 }
 
+// connect says whether anything listens at the endpoint.
+func (e endpoint) connect(ctx context.Context) error {
+	u, err := url.Parse(e.url)
+	if err != nil {
+		return err
+	}
+	network, address := u.Scheme, u.Path
+	switch network {
+	case "unix":
+	case "tcp", "http", "https":
+		network, address = "tcp", u.Host
+	default:
+		return nil // the client knows it, or says why not
+	}
+	c, err := (&net.Dialer{Timeout: connectLimit}).DialContext(ctx, network, address)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
 // ping asks the endpoint for its API version.
 func (e endpoint) ping(ctx context.Context) error {
-	c, err := client.New(append(e.options(), client.WithTimeout(openLimit))...)
+	if err := e.connect(ctx); err != nil {
+		return err
+	}
+	c, err := client.New(e.options()...)
 	if err != nil {
 		return err
 	}

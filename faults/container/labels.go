@@ -15,8 +15,9 @@ const (
 	LabelRun   = "wringer.run"   // the run's mark
 	LabelPart  = "wringer.part"  // the part's name
 	LabelImage = "wringer.image" // on images that a run built; they stay as a cache
-	// LabelConfig is on a run's own network: the hash of the configuration, by which a later run finds what was kept.
-	LabelConfig = "wringer.config"
+	// LabelKept is on a volume that marks what a run kept and no run uses: the hash of the configuration, by which a later run finds
+	// it.
+	LabelKept = "wringer.kept"
 	// LabelRelay is on containers in which this program itself takes connections for links: their number.
 	LabelRelay = "wringer.relay"
 	// LabelLink with a link's name is on containers: the address on which the link listens.

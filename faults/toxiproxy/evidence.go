@@ -55,8 +55,8 @@ func (e *evidence) bite(counted faults.Bite) faults.Bite {
 	if r.toxicity == 1 {
 		draws, what = e.pieces.Load(), "pieces of bytes"
 	}
-	if enough := int64(math.Ceil(math.Log(doubt) / math.Log1p(-share))); draws < enough {
-		return unmeasured(fmt.Sprintf("the server draws what the toxic acts on and does not tell it; %d %s are too few to be sure that it acted on one of them: %d are enough", draws, what, enough))
+	if enough := math.Ceil(math.Log(doubt) / math.Log1p(-share)); float64(draws) < enough { // infinite for a share that the server rounded to 0
+		return unmeasured(fmt.Sprintf("the server draws what the toxic acts on and does not tell it; %d %s are too few to be sure that it acted on one of them: %.0f are enough", draws, what, enough))
 	}
 	return faults.Bite{Bit: true, Connections: -1, Bytes: -1}
 }

@@ -80,6 +80,8 @@ func TestDraws(t *testing.T) {
 		{toxic{Type: "latency", Toxicity: 0.5, Attributes: latency}, 0, 0, false, ""},
 		{toxic{Type: "latency", Toxicity: 0.5, Attributes: latency}, 19, 1000, false, "19 connections are too few"},
 		{toxic{Type: "latency", Toxicity: 0.5, Attributes: latency}, 20, 1000, true, ""},
+		{toxic{Type: "latency", Toxicity: 0, Attributes: latency}, 1000, 1000, false, "1000 connections are too few"},
+		{toxic{Type: "latency", Toxicity: 1e-30, Attributes: latency}, 1000, 1000, false, "1000 connections are too few"},
 		{toxic{Type: "latency", Toxicity: 1, Attributes: map[string]any{"latency": 20.0, "jitter": 20.0}}, 1, 19, false, "19 pieces of bytes are too few"},
 		{toxic{Type: "latency", Toxicity: 1, Attributes: map[string]any{"latency": 20.0, "jitter": 20.0}}, 1, 20, true, ""},
 		{toxic{Type: "molasses", Toxicity: 1}, 5, 50, false, "molasses is not known"},

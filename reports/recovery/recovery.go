@@ -22,9 +22,13 @@ type Normal struct {
 	// Figures of the worst second: no second of the baseline counts as bad.
 	worstErrors, worstAcked float64
 	worstP99                time.Duration
+	// calm is the picture of the seconds in which the machine was not busy; nil: there is one picture. blind: no baseline shows
+	// how such a second is.
+	calm  *Normal
+	blind bool
 }
 
-// Of reads the baseline window and its whole seconds. It returns false if the baseline measured nothing or was itself not
+// Of reads the baseline window and its whole seconds, which are rows. It returns false if the baseline measured nothing or was itself not
 // answered.
 func Of(m *reports.Measures, rows []reports.Second, length time.Duration, closed bool) (Normal, bool) {
 	if m == nil || m.Offered == 0 || length <= 0 || m.Response == nil || m.Response.P99 == nil || m.Sent == 0 {
@@ -41,9 +45,6 @@ func Of(m *reports.Measures, rows []reports.Second, length time.Duration, closed
 	n.worstAcked = n.acked
 	for i := range rows {
 		s := &rows[i]
-		if time.Duration(s.StartNS)+time.Second > length {
-			break
-		}
 		n.worstAcked = min(n.worstAcked, float64(s.Acked))
 		if s.Offered > 0 {
 			n.worstErrors = max(n.worstErrors, 1-float64(s.Acked)/float64(s.Offered))
@@ -53,6 +54,15 @@ func Of(m *reports.Measures, rows []reports.Second, length time.Duration, closed
 		}
 	}
 	return n, true
+}
+
+// Apart returns the picture of a baseline with busy seconds. calm is that without them; known: there is one. What other programs
+// did to the baseline lets no second pass for good in which they did nothing.
+func (n Normal) Apart(calm Normal, known bool) Normal {
+	if n.calm = &calm; !known {
+		n.calm, n.blind = nil, true
+	}
+	return n
 }
 
 // The tolerances of a good second against the baseline. Errors may be a hundredth higher. The 99th percentile may double, or
@@ -66,6 +76,9 @@ const (
 
 // good reports whether a second is like the baseline. A second in which nothing was due is neither good nor bad.
 func (n Normal) good(s *reports.Second) bool {
+	if n.calm != nil && !s.Busy {
+		return n.calm.good(s)
+	}
 	if n.closed && float64(s.Acked) < min(closedSlack*n.acked, n.worstAcked) {
 		return false
 	}
@@ -80,6 +93,9 @@ func (n Normal) good(s *reports.Second) bool {
 
 // failing says whether a second is bad by its errors, or by what was not answered: one such second is no noise.
 func (n Normal) failing(s *reports.Second) bool {
+	if n.calm != nil && !s.Busy {
+		return n.calm.failing(s)
+	}
 	if s.Offered == 0 {
 		return false
 	}
@@ -125,9 +141,10 @@ func (n Normal) Measure(rows []reports.Second, start, end, until time.Duration) 
 			continue
 		}
 		after++
-		unsure = unsure || rows[i].Limited
+		open := n.blind && !rows[i].Busy // it is good by a busy baseline alone
+		unsure = unsure || rows[i].Limited || open
 		good := n.good(&rows[i])
-		all.add(at, good)
+		all.add(at, good && !open)
 		if good || !rows[i].Limited {
 			sure.add(at, good)
 		}

@@ -43,8 +43,15 @@ func gateRow(g *reports.Gate) Row {
 	kind := kindOf(g.Unit)
 	seen := figure(kind, observed, g.Observed, g.Unit)
 	seen.State = Plain // the row's verdict says whether the figure is good
+	why := g.Why
+	if g.Verdict == reports.Pass {
+		held, leftOut, told := strings.Cut(why, "; ")
+		if why = held; told { // the figure is not that of the window: a row that passed tells it too
+			seen.Notes = append(seen.Notes, leftOut)
+		}
+	}
 	return Row{Label: g.Expr, Code: true, Verdict: g.Verdict, Cells: []Cell{
-		seen, {Text: limit, Kind: kind, Value: g.Limit, Unit: g.Unit}, words(where), {Text: g.Why},
+		seen, {Text: limit, Kind: kind, Value: g.Limit, Unit: g.Unit}, words(where), {Text: why},
 	}}
 }
 

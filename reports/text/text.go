@@ -3,6 +3,7 @@ package text
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"wringer/reports"
@@ -125,8 +126,9 @@ func (s *sheet) marked(p sections.Section) {
 		r := rows.Rows[i]
 		s.mark(r.Verdict, s.spread(sections.OneLine(r.Label), r.Cells[0].Text, 4))
 		rest := *rows
+		first := r.Cells[0]
 		rest.Head, r.Cells = rest.Head[1:], r.Cells[1:]
-		if clauses := rest.Clauses(&r); len(clauses) > 0 {
+		if clauses := slices.Concat(first.Notes, rest.Clauses(&r)); len(clauses) > 0 {
 			s.wrap("    ", strings.Join(clauses, "; "))
 		}
 	}

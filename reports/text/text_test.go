@@ -143,3 +143,12 @@ func TestAFailureOfAnInconclusiveRun(t *testing.T) {
 		t.Errorf("the verdict says it already:\n%s", head)
 	}
 }
+
+// What a gate that held leaves out is told beside it: the window's figure is another one.
+func TestAGateThatHeldTellsWhatItLeftOut(t *testing.T) {
+	rec := recordtest.Pass()
+	rec.Run.Gates[1].Why = "held after lost-answers; 6 operations overtaken by cut left out"
+	if out := rendered(t, rec, Options{}); !strings.Contains(out, "\n    6 operations overtaken by cut left out\n") {
+		t.Error(out)
+	}
+}

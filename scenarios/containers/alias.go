@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -80,7 +79,7 @@ func (p *prepared) addressFor(ctx context.Context, ports []uint16) (string, erro
 
 // addGateway makes one more network, and returns its gateway.
 func (p *prepared) addGateway(ctx context.Context) (string, error) {
-	gateway, err := p.addNetwork(ctx, fmt.Sprintf("%s-%d", p.network, len(p.held)), nil)
+	gateway, err := p.addNetwork(ctx, fmt.Sprintf("%s-%d", p.network, len(p.held)))
 	if err != nil {
 		return "", err
 	}
@@ -91,14 +90,10 @@ func (p *prepared) addGateway(ctx context.Context) (string, error) {
 }
 
 // addNetwork makes a network of the run, or finds the one that an earlier run kept, and returns its gateway.
-func (p *prepared) addNetwork(ctx context.Context, name string, labels map[string]string) (gateway netip.Addr, err error) {
+func (p *prepared) addNetwork(ctx context.Context, name string) (gateway netip.Addr, err error) {
 	if p.adopted == nil {
-		all := maps.Clone(labels)
-		if all == nil {
-			all = make(map[string]string)
-		}
-		all[container.LabelRun] = p.run
-		if _, err := p.createNetwork(ctx, name, client.NetworkCreateOptions{Driver: "bridge", Labels: all}); err != nil {
+		options := client.NetworkCreateOptions{Driver: "bridge", Labels: map[string]string{container.LabelRun: p.run}}
+		if _, err := p.createNetwork(ctx, name, options); err != nil {
 			return gateway, fmt.Errorf("make the network %s: %w", name, err)
 		}
 	}

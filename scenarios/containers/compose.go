@@ -33,18 +33,18 @@ type Compose struct {
 }
 
 // Locate implements scenarios.Located: it reads the file.
-func (c *Compose) Locate(folder string) {
+func (c *Compose) Locate(folder string, environ []string) {
 	if c.File == "" {
 		return
 	}
-	c.project, c.err = c.load(within(folder, c.File))
+	c.project, c.err = c.load(within(folder, c.File), environ)
 }
 
 // load reads and checks the Compose file.
-func (c *Compose) load(path string) (*types.Project, error) {
+func (c *Compose) load(path string, environ []string) (*types.Project, error) {
 	logrus.SetOutput(io.Discard) // the library tells warnings there
 	options, err := cli.NewProjectOptions([]string{path},
-		cli.WithWorkingDirectory(filepath.Dir(path)), cli.WithOsEnv, cli.WithDotEnv, cli.WithProfiles(c.Profiles), cli.WithName("wringer"))
+		cli.WithWorkingDirectory(filepath.Dir(path)), cli.WithEnv(environ), cli.WithEnvFiles(), cli.WithDotEnv, cli.WithProfiles(c.Profiles), cli.WithName("wringer"))
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,14 @@ func (c *Compose) load(path string) (*types.Project, error) {
 		return nil, err
 	}
 	if len(c.Services) > 0 {
-		return project.WithSelectedServices(c.Services)
+		if project, err = project.WithSelectedServices(c.Services); err != nil {
+			return nil, err
+		}
+	}
+	for n, s := range project.Services {
+		if s.GetScale() == 0 {
+			delete(project.Services, n) // it is to have no container
+		}
 	}
 	return project, nil
 }
@@ -72,8 +79,20 @@ func (c *Compose) Check(problem func(field, message string)) {
 	case len(c.project.Services) == 0:
 		problem("file", "has no service to start; choose profiles")
 	}
+	of := make(map[string]string)
 	for _, n := range c.names() {
 		s := c.project.Services[n]
+		for _, part := range c.parts(n) {
+			if other, twice := of[part]; twice {
+				problem("file", fmt.Sprintf("service %s: its container %s has the name of one of %s; rename one", n, part, other))
+			}
+			of[part] = n
+		}
+		for _, need := range slices.Sorted(maps.Keys(s.DependsOn)) {
+			if _, ok := c.project.Services[need]; !ok && s.DependsOn[need].Required {
+				problem("file", fmt.Sprintf("service %s: depends on %s, which is not started; choose its profile, or give it replicas", n, need))
+			}
+		}
 		for _, what := range unsupported(&s) {
 			problem("file", fmt.Sprintf("service %s: %s", n, what))
 		}
@@ -111,8 +130,13 @@ func (c *Compose) parts(n string) []string {
 	return (&Entry{Replicas: s.GetScale()}).parts(n)
 }
 
-// ports are the TCP ports of a service that this process reaches.
+// ports are the TCP ports of a service that this process reaches. The engine publishes none of a container that is in internal
+// networks alone.
 func (c *Compose) ports(n string) []uint16 {
+	mode := c.project.Services[n].NetworkMode
+	if c.enclosed(n) || mode == "none" || strings.HasPrefix(mode, types.NetworkModeServicePrefix) {
+		return nil
+	}
 	var all []uint16
 	for _, p := range c.project.Services[n].Ports {
 		if port := uint16(p.Target); (p.Protocol == "" || p.Protocol == "tcp") && !slices.Contains(all, port) {
@@ -126,6 +150,33 @@ func (c *Compose) ports(n string) []uint16 {
 		}
 	}
 	return all
+}
+
+// enclosed says that all networks of a service are internal: nothing outside reaches it, and it reaches nothing outside.
+func (c *Compose) enclosed(n string) bool {
+	networks := c.project.Services[n].Networks
+	for network := range networks {
+		if !c.project.Networks[network].Internal {
+			return false
+		}
+	}
+	return len(networks) > 0
+}
+
+// names of a service by which others reach it.
+func (c *Compose) namesOf(n string) []string {
+	s := c.project.Services[n]
+	all := []string{n}
+	if s.ContainerName != "" {
+		all = append(all, s.ContainerName)
+	}
+	for _, network := range slices.Sorted(maps.Keys(s.Networks)) {
+		if config := s.Networks[network]; config != nil {
+			all = append(all, config.Aliases...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // exposed reads an entry of expose; 0: it is no TCP port.
@@ -199,11 +250,21 @@ func (c *Compose) CheckAlias(caller, callee string, ports []uint16) error {
 	if caller == callee {
 		return errors.New("the caller and the callee are the same service")
 	}
+	for _, end := range []string{caller, callee} {
+		if c.enclosed(end) {
+			return fmt.Errorf("all networks of service %s are internal: no link outside reaches it, or is reached from it", end)
+		}
+	}
 	if err := c.checkOwnNames(caller, callee); err != nil {
 		return err
 	}
 	if n := len(c.parts(callee)); n > 1 {
 		return severalParts(callee, n)
+	}
+	for _, known := range c.namesOf(callee) {
+		if _, taken := c.project.Services[caller].ExtraHosts[known]; taken || c.Hosts[caller][known] != "" {
+			return fmt.Errorf("hosts or extra_hosts of %s leads %s elsewhere; remove one of the two", caller, known)
+		}
 	}
 	for _, port := range ports {
 		if !slices.Contains(c.ports(callee), port) {
@@ -227,28 +288,7 @@ func (c *Compose) checkOwnNames(caller, callee string) error {
 			return fmt.Errorf("service %s shares the network of %s, and would meet the link too; name the link after another caller", n, caller)
 		}
 	}
-	for _, name := range c.callNames(callee) {
-		if c.Hosts[caller][name] != "" || len(s.ExtraHosts[name]) > 0 {
-			return fmt.Errorf("hosts or extra_hosts of %s leads %s elsewhere; remove one of the two", caller, name)
-		}
-	}
 	return nil
-}
-
-// callNames are the names by which others call a service.
-func (c *Compose) callNames(n string) []string {
-	s := c.project.Services[n]
-	all := []string{n}
-	if s.ContainerName != "" {
-		all = append(all, s.ContainerName)
-	}
-	for _, network := range slices.Sorted(maps.Keys(s.Networks)) {
-		if config := s.Networks[network]; config != nil {
-			all = append(all, config.Aliases...)
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
 }
 
 // Prepare implements scenarios.Hosting.
@@ -256,7 +296,7 @@ func (c *Compose) Prepare(ctx context.Context, env scenarios.TargetEnv) (scenari
 	if c.project == nil {
 		return nil, fmt.Errorf("compose file %s: %w", c.File, c.err)
 	}
-	p, err := prepare(ctx, env, c.project)
+	p, err := prepare(ctx, env, composeSources{c})
 	if err != nil {
 		return nil, err
 	}
@@ -322,8 +362,8 @@ func (c *Compose) fill(services []Service, p *prepared, env scenarios.TargetEnv,
 				continue
 			}
 			for _, h := range p.hosts(n) {
-				for _, name := range c.callNames(h.Name) {
-					s.Hosts = append(s.Hosts, Host{Name: name, Address: h.Address})
+				for _, known := range c.namesOf(h.Name) {
+					s.Hosts = append(s.Hosts, Host{Name: known, Address: h.Address})
 				}
 			}
 			for host, address := range c.Hosts[n] {

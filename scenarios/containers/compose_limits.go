@@ -36,6 +36,15 @@ func unsupported(s *types.ServiceConfig) []string {
 	refuse(len(s.PreStart) > 0 || len(s.PostStart) > 0 || len(s.PreStop) > 0, "lifecycle hooks are not supported")
 	refuse(s.Platform != "", "platform is not supported")
 	refuse(s.BlkioConfig != nil || len(s.StorageOpt) > 0, "blkio_config and storage_opt are not supported")
+	refuse(s.PullPolicy != "" && !slices.Contains([]string{types.PullPolicyMissing, types.PullPolicyIfNotPresent, types.PullPolicyBuild}, s.PullPolicy),
+		"pull_policy: "+s.PullPolicy+" is not supported: an image is pulled when the engine does not have it")
+	refuse(s.CPURTPeriod != 0 || s.CPURTRuntime != 0 || s.CPUCount != 0 || s.CPUPercent != 0, "cpu_rt_period, cpu_rt_runtime, cpu_count and cpu_percent are not supported")
+	refuse(s.MacAddress != "", "mac_address is not supported")
+	for _, v := range s.Volumes {
+		known := slices.Contains([]string{types.VolumeTypeVolume, types.VolumeTypeBind, types.VolumeTypeTmpfs}, v.Type)
+		refuse(!known, "a volume of type "+v.Type+" is not supported")
+		refuse(v.Bind != nil && v.Bind.SELinux != "", "SELinux labels of a bind mount are not supported")
+	}
 	refuse(s.Entrypoint != nil && len(s.Entrypoint) == 0 || s.Command != nil && len(s.Command) == 0, "an empty command or entrypoint is not supported")
 	return append(all, unsupportedBuild(s.Build)...)
 }
@@ -46,15 +55,22 @@ func unsupportedBuild(b *types.BuildConfig) []string {
 		return nil
 	}
 	var all []string
-	for what, set := range map[string]bool{
+	refuse := func(why string, keys map[string]bool) {
+		for what, set := range keys {
+			if set {
+				all = append(all, "build: "+what+" "+why+"; build the image first and name it in image")
+			}
+		}
+	}
+	refuse("needs BuildKit", map[string]bool{
 		"dockerfile_inline": b.DockerfileInline != "", "additional_contexts": len(b.AdditionalContexts) > 0, "ssh": len(b.SSH) > 0,
 		"secrets": len(b.Secrets) > 0, "entitlements": len(b.Entitlements) > 0, "platforms": len(b.Platforms) > 0,
 		"cache_to": len(b.CacheTo) > 0, "a context that is a URL": strings.Contains(b.Context, "://"),
-	} {
-		if set {
-			all = append(all, "build: "+what+" needs BuildKit; build the image first and name it in image")
-		}
-	}
+	})
+	refuse("is not supported", map[string]bool{
+		"isolation": b.Isolation != "", "network": b.Network != "", "extra_hosts": len(b.ExtraHosts) > 0, "privileged": b.Privileged,
+		"shm_size": b.ShmSize != 0, "ulimits": len(b.Ulimits) > 0, "no_cache": b.NoCache, "pull": b.Pull,
+	})
 	slices.Sort(all)
 	return all
 }

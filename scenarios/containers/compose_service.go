@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -99,7 +100,7 @@ func (c *Compose) service(s *types.ServiceConfig, part string, networks map[stri
 	out := Service{
 		Name: part, Image: s.Image, Entrypoint: s.Entrypoint, Command: s.Command, Env: make(map[string]string),
 		Ports: c.ports(s.Name), MayEnd: slices.Contains(c.MayEnd, s.Name), Networks: make(map[string][]string),
-		Health: s.HealthCheck != nil && !s.HealthCheck.Disable,
+		Health: s.HealthCheck != nil && !s.HealthCheck.Disable && checked(&moby.HealthConfig{Test: s.HealthCheck.Test}),
 	}
 	for key, value := range s.Environment {
 		if value != nil {
@@ -271,6 +272,13 @@ func changeHost(s *types.ServiceConfig, host *moby.HostConfig) {
 func changeLimits(s *types.ServiceConfig, r *moby.Resources) {
 	r.NanoCPUs, r.CPUShares, r.CpusetCpus = int64(float64(s.CPUS)*1e9), s.CPUShares, s.CPUSet
 	r.CPUPeriod, r.CPUQuota = s.CPUPeriod, s.CPUQuota
+	if s.OomKillDisable {
+		r.OomKillDisable = &s.OomKillDisable
+	}
+	if s.MemSwappiness != 0 {
+		swappiness := int64(s.MemSwappiness)
+		r.MemorySwappiness = &swappiness
+	}
 	r.Memory, r.MemoryReservation, r.MemorySwap = int64(s.MemLimit), int64(s.MemReservation), int64(s.MemSwapLimit)
 	if s.PidsLimit != 0 {
 		r.PidsLimit = &s.PidsLimit
@@ -278,6 +286,9 @@ func changeLimits(s *types.ServiceConfig, r *moby.Resources) {
 	if s.Deploy != nil && s.Deploy.Resources.Limits != nil {
 		limits := s.Deploy.Resources.Limits
 		r.NanoCPUs, r.Memory = cmp.Or(int64(float64(limits.NanoCPUs)*1e9), r.NanoCPUs), cmp.Or(int64(limits.MemoryBytes), r.Memory)
+		if limits.Pids != 0 {
+			r.PidsLimit = &limits.Pids
+		}
 	}
 	for _, n := range slices.Sorted(maps.Keys(s.Ulimits)) {
 		u := s.Ulimits[n]
@@ -316,15 +327,17 @@ func (p *prepared) mount(project *types.Project, v types.ServiceVolumeConfig) mo
 		if config.Driver != "" {
 			m.VolumeOptions.DriverConfig = &mount.Driver{Name: config.Driver, Options: config.DriverOpts}
 		}
-		m.VolumeOptions.NoCopy = v.Volume != nil && v.Volume.NoCopy
+		if v.Volume != nil {
+			m.VolumeOptions.NoCopy, m.VolumeOptions.Subpath = v.Volume.NoCopy, v.Volume.Subpath
+		}
 	case types.VolumeTypeBind:
-		m.BindOptions = &mount.BindOptions{CreateMountpoint: true}
+		m.BindOptions = &mount.BindOptions{CreateMountpoint: v.Bind == nil || bool(v.Bind.CreateHostPath)}
 		if v.Bind != nil && v.Bind.Propagation != "" {
 			m.BindOptions.Propagation = mount.Propagation(v.Bind.Propagation)
 		}
 	case types.VolumeTypeTmpfs:
 		if v.Tmpfs != nil {
-			m.TmpfsOptions = &mount.TmpfsOptions{SizeBytes: int64(v.Tmpfs.Size)}
+			m.TmpfsOptions = &mount.TmpfsOptions{SizeBytes: int64(v.Tmpfs.Size), Mode: os.FileMode(v.Tmpfs.Mode)}
 		}
 	}
 	return m

@@ -20,7 +20,7 @@ func composed(t *testing.T, text string, c Compose) *Compose {
 		t.Fatal(err)
 	}
 	c.File = "compose.yaml"
-	c.Locate(dir)
+	c.Locate(dir, os.Environ())
 	return &c
 }
 
@@ -124,7 +124,7 @@ func TestComposeTellsWhatItDoesNot(t *testing.T) {
 
 func TestComposeProblems(t *testing.T) {
 	missing := &Compose{File: "none.yaml"}
-	missing.Locate(t.TempDir())
+	missing.Locate(t.TempDir(), nil)
 	for name, test := range map[string]struct {
 		c    *Compose
 		want string
@@ -159,6 +159,132 @@ func TestAliasesOfServices(t *testing.T) {
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s->%s: %v; want %q", test.caller, test.callee, err, test.want)
 		}
+	}
+}
+
+// A .env file beside the Compose file is read; the environment has precedence.
+func TestComposeReadsDotEnv(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("WRINGER_TEST_BOTH", "environment")
+	for name, text := range map[string]string{
+		".env":         "WRINGER_TEST_FILE=file\nWRINGER_TEST_BOTH=file\n",
+		"compose.yaml": "services: {a: {image: \"a:${WRINGER_TEST_FILE}-${WRINGER_TEST_BOTH}\"}}",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := &Compose{File: "compose.yaml"}
+	c.Locate(dir, os.Environ())
+	if c.err != nil || c.project.Services["a"].Image != "a:file-environment" {
+		t.Errorf("%v: %+v", c.err, c.project)
+	}
+}
+
+// A service without replicas is not started, and what depends on it says so.
+func TestComposeWithoutReplicas(t *testing.T) {
+	c := composed(t, "services: {a: {image: a}, b: {image: b, deploy: {replicas: 0}}}", Compose{})
+	if names := c.PartNames(); !slices.Equal(names, []string{"a"}) {
+		t.Errorf("parts %q", names)
+	}
+	c = composed(t, "services: {a: {image: a, depends_on: [b]}, b: {image: b, scale: 0}}", Compose{})
+	if all := problems(c); len(all) != 1 || !strings.Contains(all[0], "depends on b, which is not started") {
+		t.Errorf("problems %q", all)
+	}
+}
+
+// A replica and a service of the same name are two containers of one name.
+func TestComposePartsOfOneName(t *testing.T) {
+	c := composed(t, "services: {web: {image: a, scale: 2}, web-1: {image: b}}", Compose{})
+	if all := problems(c); len(all) != 1 || !strings.Contains(all[0], "web-1") {
+		t.Errorf("problems %q", all)
+	}
+}
+
+const enclosedFile = `
+services:
+  caller: {image: a, ports: ["80:80"], extra_hosts: ["shop-other:10.0.0.1"]}
+  stock: {image: b, expose: ["50051"], container_name: shop-stock, networks: {default: {aliases: [inventory]}}}
+  other: {image: b, expose: ["50051"], container_name: shop-other}
+  db: {image: c, expose: ["5432"], networks: [back]}
+networks: {back: {internal: true}}
+`
+
+// The engine publishes no port of a service that is in internal networks alone: no default check waits for one, and no link leads
+// there.
+func TestComposeInternalNetworks(t *testing.T) {
+	c := composed(t, enclosedFile, Compose{})
+	if all := problems(c); len(all) > 0 {
+		t.Fatalf("%q", all)
+	}
+	if ports := c.ports("db"); len(ports) > 0 {
+		t.Errorf("ports %v", ports)
+	}
+	for _, err := range []error{c.CheckAlias("caller", "db", []uint16{5432}), c.CheckAlias("db", "stock", []uint16{50051})} {
+		if err == nil || !strings.Contains(err.Error(), "all networks of service db are internal") {
+			t.Errorf("a link to and from an internal network: %v", err)
+		}
+	}
+}
+
+// A link stands in place of every name of the callee.
+func TestComposeAliasOfAllNames(t *testing.T) {
+	c := composed(t, enclosedFile, Compose{})
+	if err := c.CheckAlias("caller", "stock", []uint16{50051}); err != nil {
+		t.Fatal(err)
+	}
+	if names := c.namesOf("stock"); !slices.Equal(names, []string{"inventory", "shop-stock", "stock"}) {
+		t.Errorf("names %q", names)
+	}
+	if err := c.CheckAlias("caller", "other", []uint16{50051}); err == nil || !strings.Contains(err.Error(), "leads shop-other elsewhere") {
+		t.Errorf("a name that leads elsewhere: %v", err)
+	}
+	p := &prepared{network: "run", run: "r", aliases: []alias{{"caller", "stock", "172.18.0.1"}}}
+	all, err := c.services(p, map[string]string{"default": "run", "back": "run-back"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.fill(all, p, scenarios.TargetEnv{}, inside); err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(all, func(s Service) bool { return s.Name == "caller" })
+	want := []Host{{"inventory", "172.18.0.1"}, {"shop-stock", "172.18.0.1"}, {"stock", "172.18.0.1"}}
+	if !slices.Equal(all[i].Hosts, want) {
+		t.Errorf("hosts %v", all[i].Hosts)
+	}
+}
+
+// What an earlier run kept is told apart by all that goes into its containers.
+func TestHashOfContents(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range map[string]string{"app/Dockerfile": "FROM a", "app/.dockerignore": "out\n", "app/out/x": "1", "e.env": "A=1", "f": "1"} {
+		write(name, text)
+	}
+	config := &Config{"web": {Build: "app", EnvFile: "e.env", Files: map[string]string{"/f": "f"}}}
+	last := ""
+	for i, change := range []struct{ name, text string }{{"", ""}, {"app/Dockerfile", "FROM b"}, {"e.env", "A=2"}, {"f", "2"}, {"app/new", ""}} {
+		if change.name != "" {
+			write(change.name, change.text)
+		}
+		sum, err := hash(dir, config)
+		if err != nil || sum == last {
+			t.Errorf("change %d of %s is not seen: %v", i, change.name, err)
+		}
+		last = sum
+	}
+	write("app/out/x", "2")
+	write("app/out/y", "2")
+	if sum, err := hash(dir, config); err != nil || sum != last {
+		t.Errorf("what is kept out of the build counts: %v", err)
 	}
 }
 

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/containerd/errdefs"
+	"github.com/cpuguy83/dockercfg"
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
@@ -49,12 +51,9 @@ func (p *prepared) pull(ctx context.Context, image string, env scenarios.TargetE
 	if err == nil || !errdefs.IsNotFound(err) {
 		return err
 	}
-	var options client.ImagePullOptions
-	if registry, auth, err := testcontainers.DockerImageAuth(ctx, image); err == nil {
-		auth.ServerAddress = cmp.Or(auth.ServerAddress, registry)
-		if options.RegistryAuth, err = authconfig.Encode(auth); err != nil {
-			return err
-		}
+	options, login, err := credentials(ctx, image)
+	if err != nil {
+		return err
 	}
 	err = env.Timed("pull", image, func() error {
 		pulling, err := p.engine.ImagePull(ctx, image, options)
@@ -64,9 +63,29 @@ func (p *prepared) pull(ctx context.Context, image string, env scenarios.TargetE
 		return watchPull(ctx, image, pulling, env)
 	})
 	if err != nil {
-		return fmt.Errorf("the engine does not have it, and it cannot be pulled: %w; build or load it, or log in to its registry", err)
+		return fmt.Errorf("the engine does not have it, and it cannot be pulled%s: %w; build or load it, or log in to its registry", login, err)
 	}
 	return nil
+}
+
+// credentials are the user's own for the image's registry, from the Docker command's configuration. login says which they are.
+func credentials(ctx context.Context, image string) (options client.ImagePullOptions, login string, err error) {
+	registry, auth, err := testcontainers.DockerImageAuth(ctx, image)
+	switch {
+	case errors.Is(err, dockercfg.ErrCredentialsNotFound):
+		return options, " without a login", nil
+	case err != nil:
+		return options, fmt.Sprintf(" without a login (the Docker command's configuration: %v)", err), nil
+	}
+	auth.ServerAddress = cmp.Or(auth.ServerAddress, registry)
+	options.RegistryAuth, err = authconfig.Encode(auth)
+	switch {
+	case auth.Username != "":
+		login = " as " + auth.Username
+	case auth.IdentityToken == "" && auth.RegistryToken == "":
+		login = " without a login"
+	}
+	return options, login, err
 }
 
 // watchPull reports the bytes of all layers, and returns the error that the engine tells.

@@ -14,6 +14,9 @@ import (
 	"wringer/scenarios"
 )
 
+// tellAfter is how long an engine may take to answer before the wait for it is told.
+const tellAfter = 900 * time.Millisecond
+
 // startLimit bounds the start of a target of containers, images included.
 const startLimit = 20 * time.Minute
 
@@ -43,13 +46,15 @@ type prepared struct {
 
 // prepare connects to the engine and makes the run's network, or finds the one that an earlier run of the same configuration
 // kept. With an error, nothing is left.
-func prepare(ctx context.Context, env scenarios.TargetEnv, config any) (*prepared, error) {
+func prepare(ctx context.Context, env scenarios.TargetEnv, config sources) (*prepared, error) {
+	slow := time.AfterFunc(tellAfter, func() { env.Report(scenarios.StartStep{Verb: "wait for", What: "the container engine"}) })
 	engine, err := container.Open(ctx)
+	slow.Stop()
 	if err != nil {
 		return nil, err
 	}
 	p := &prepared{
-		engine: engine, run: env.Run, network: "wringer-" + env.Run, keep: env.Keep, within: env.Within, timed: env.Timed,
+		engine: engine, run: env.Run, network: networkOf(env.Run), keep: env.Keep, within: env.Within, timed: env.Timed,
 	}
 	if p.config, err = hash(env.Files, config); err != nil {
 		return nil, errors.Join(err, engine.Close())
@@ -76,8 +81,11 @@ func prepare(ctx context.Context, env scenarios.TargetEnv, config any) (*prepare
 	return p, nil
 }
 
+// networkOf names the network of a run, and begins the names of what the run makes.
+func networkOf(run string) string { return "wringer-" + run }
+
 func (p *prepared) makeNetwork(ctx context.Context) (err error) {
-	p.gateway, err = p.addNetwork(ctx, p.network, map[string]string{container.LabelConfig: p.config})
+	p.gateway, err = p.addNetwork(ctx, p.network)
 	p.local = p.gateway.IsValid() && container.OnThisMachine(p.gateway)
 	return err
 }
@@ -121,7 +129,8 @@ func (p *prepared) Close(ctx context.Context) error {
 	p.closed = true
 	gone := p.closeRelays(ctx, p.keep && p.stands || p.adopted != nil)
 	if p.keep && p.stands || p.adopted != nil {
-		return errors.Join(gone, p.engine.Close()) // the journal's entry stays due: cleanup removes what was kept
+		// The journal's entry stays due: cleanup removes what was kept.
+		return errors.Join(gone, p.leave(ctx), p.engine.Close())
 	}
 	err := p.engine.RemoveRun(ctx, p.run)
 	if err == nil && p.done != nil {

@@ -2,14 +2,12 @@ package containers
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
 	"wringer/faults/container"
@@ -21,32 +19,49 @@ type kept struct {
 	ports map[uint16]uint16 // of the engine's machine, by the container's port
 	links map[string]string // addresses that it knows, by link
 	hosts map[string]string // addresses that its hosts file has, by name
+	stale bool              // its image is not what the image's name means now
 }
 
-// hash identifies a configuration and the folder in which its paths lie.
-func hash(folder string, config any) (string, error) {
-	raw, err := json.Marshal(config)
-	if err != nil {
-		return "", fmt.Errorf("hash the target: %w", err)
-	}
-	sum := sha256.Sum256(append([]byte(folder+"\n"), raw...))
-	return hex.EncodeToString(sum[:16]), nil
-}
-
-// adopt looks for what an earlier run of the same configuration kept. Where there is nothing, p.adopted stays nil.
+// adopt looks for what an earlier run of the same configuration kept and no other run uses. Where there is nothing, p.adopted
+// stays nil.
 func (p *prepared) adopt(ctx context.Context) error {
-	networks, err := p.engine.NetworkList(ctx, client.NetworkListOptions{
-		Filters: make(client.Filters).Add("label", container.LabelConfig+"="+p.config),
-	})
-	if err != nil || len(networks.Items) == 0 {
-		return err
-	}
-	p.run, p.network = networks.Items[0].Labels[container.LabelRun], networks.Items[0].Name
-	all, err := p.engine.ContainerList(ctx, client.ContainerListOptions{
-		All: true, Filters: make(client.Filters).Add("label", container.LabelRun+"="+p.run),
+	marks, err := p.engine.VolumeList(ctx, client.VolumeListOptions{
+		Filters: make(client.Filters).Add("label", container.LabelKept+"="+p.config),
 	})
 	if err != nil {
 		return err
+	}
+	for _, mark := range marks.Items {
+		run := mark.Labels[container.LabelRun]
+		found, err := p.standingOf(ctx, run)
+		if err != nil {
+			return err
+		}
+		if found == nil {
+			continue
+		}
+		// Of two runs that find the same, the one that removes the mark has it.
+		if _, err := p.engine.VolumeRemove(ctx, mark.Name, client.VolumeRemoveOptions{}); err != nil {
+			if errdefs.IsNotFound(err) {
+				continue
+			}
+			return fmt.Errorf("take over the kept run %s: %w", run, err)
+		}
+		p.run, p.network, p.adopted = run, networkOf(run), found
+		p.gateway, err = p.addNetwork(ctx, p.network)
+		p.local = p.gateway.IsValid() && container.OnThisMachine(p.gateway)
+		return err
+	}
+	return nil
+}
+
+// standingOf are the containers of a kept run; nil: one of their images has changed since.
+func (p *prepared) standingOf(ctx context.Context, run string) (map[string]kept, error) {
+	all, err := p.engine.ContainerList(ctx, client.ContainerListOptions{
+		All: true, Filters: make(client.Filters).Add("label", container.LabelRun+"="+run),
+	})
+	if err != nil {
+		return nil, err
 	}
 	found := make(map[string]kept)
 	for _, c := range all.Items {
@@ -54,15 +69,23 @@ func (p *prepared) adopt(ctx context.Context) error {
 			continue
 		}
 		k, err := p.inspect(ctx, c.ID)
-		if err != nil {
-			return err
+		if err != nil || k.stale {
+			return nil, err
 		}
 		found[c.Labels[container.LabelPart]] = k
 	}
-	p.adopted = found
-	p.gateway, err = p.addNetwork(ctx, p.network, nil)
-	p.local = p.gateway.IsValid() && container.OnThisMachine(p.gateway)
-	return err
+	return found, nil
+}
+
+// leave marks what stays up, so that a later run finds it.
+func (p *prepared) leave(ctx context.Context) error {
+	_, err := p.engine.VolumeCreate(ctx, client.VolumeCreateOptions{
+		Name: p.network + "-kept", Labels: map[string]string{container.LabelRun: p.run, container.LabelKept: p.config},
+	})
+	if err != nil {
+		return fmt.Errorf("mark the kept run %s for the next: %w", p.run, err)
+	}
+	return nil
 }
 
 func (p *prepared) inspect(ctx context.Context, id string) (kept, error) {
@@ -71,6 +94,11 @@ func (p *prepared) inspect(ctx context.Context, id string) (kept, error) {
 	if err != nil {
 		return k, err
 	}
+	image, err := p.engine.ImageInspect(ctx, inspected.Container.Config.Image)
+	if err != nil && !errdefs.IsNotFound(err) {
+		return k, err
+	}
+	k.stale = err == nil && image.ID != inspected.Container.Image
 	for port, bindings := range inspected.Container.HostConfig.PortBindings {
 		for _, b := range bindings {
 			if n, err := strconv.ParseUint(b.HostPort, 10, 16); err == nil {

@@ -11,9 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/moby/moby/api/types/events"
-	"github.com/moby/moby/client"
-
 	"wringer/faults"
 	"wringer/faults/container"
 	"wringer/scenarios"
@@ -30,8 +27,11 @@ type target struct {
 	mu      sync.Mutex
 	parts   map[string]*container.Container
 	mayEnd  map[string]bool
+	up      map[string]*progress
 	started []string
 	outputs []io.Closer
+
+	heard heard
 
 	stop    context.CancelFunc // of the events
 	watched sync.WaitGroup
@@ -122,6 +122,9 @@ func (t *target) bringUp(ctx context.Context, services []Service) error {
 	for i := range services {
 		up[services[i].Name] = &progress{started: make(chan struct{}), ready: make(chan struct{})}
 	}
+	t.mu.Lock()
+	t.up = up
+	t.mu.Unlock()
 	var all sync.WaitGroup
 	for i := range services {
 		s := &services[i]
@@ -136,7 +139,13 @@ func (t *target) bringUp(ctx context.Context, services []Service) error {
 }
 
 // progress tells those that need a service how far it is.
-type progress struct{ started, ready chan struct{} }
+type progress struct {
+	started, ready chan struct{}
+	once           sync.Once
+}
+
+// begin says that the container runs. It is idempotent, and safe for concurrent use.
+func (p *progress) begin() { p.once.Do(func() { close(p.started) }) }
 
 func (t *target) startOne(ctx context.Context, s *Service, up map[string]*progress) error {
 	for _, need := range s.Needs {
@@ -154,10 +163,11 @@ func (t *target) startOne(ctx context.Context, s *Service, up map[string]*progre
 	if err != nil {
 		return err
 	}
-	close(up[s.Name].started)
+	// The engine's event tells the start of the container, long before it is ready.
 	if err := t.env.Timed("start", s.Name, func() error { return part.Start(ctx) }); err != nil {
 		return err
 	}
+	up[s.Name].begin()
 	close(up[s.Name].ready)
 	return nil
 }
@@ -237,49 +247,19 @@ func (t *target) probe(s *Service, spec *container.Spec, health bool) error {
 	if err != nil || probe == nil {
 		return err
 	}
-	if s.Ready == nil {
-		// The engine's own proxy takes connections before the container does: it must also keep them.
-		probe = ready.Open(first)
-	}
 	spec.Ready, spec.Begin = probe.Ready, probe.Begin
+	if port, ok := t.portOfReady(s); ok {
+		// The engine's own proxy takes connections before the container does: it must also keep them.
+		through := ready.Open(t.outside(t.ports)(s.Name, port))
+		spec.Ready = func(ctx context.Context) error {
+			if err := t.listens(ctx, spec.ID, s.bound(port).Port()); err != nil {
+				return err
+			}
+			return through.Ready(ctx)
+		}
+	}
 	spec.Output = probe.Output(spec.Output)
 	return nil
-}
-
-// watch hears from the engine which containers ended and started.
-func (t *target) watch(ctx context.Context) {
-	heard := t.engine.Events(ctx, client.EventsListOptions{
-		Filters: make(client.Filters).Add("label", container.LabelRun+"="+t.run).Add("type", "container"),
-	})
-	t.watched.Go(func() {
-		starved := make(map[string]bool) // of memory, by container
-		for {
-			select {
-			case m := <-heard.Messages:
-				t.hear(m, starved)
-			case <-heard.Err:
-				return
-			}
-		}
-	})
-}
-
-func (t *target) hear(m events.Message, starved map[string]bool) {
-	t.mu.Lock()
-	part := t.parts[m.Actor.Attributes[container.LabelPart]]
-	t.mu.Unlock()
-	if part == nil {
-		return
-	}
-	switch m.Action {
-	case events.ActionOOM:
-		starved[m.Actor.ID] = true
-	case events.ActionDie:
-		part.Died(time.Unix(0, m.TimeNano), m.Actor.Attributes["exitCode"], starved[m.Actor.ID])
-		delete(starved, m.Actor.ID)
-	case events.ActionStart:
-		part.Started()
-	}
 }
 
 // Vars implements scenarios.Target.
@@ -327,9 +307,12 @@ func (t *target) Events() []string {
 func (t *target) Deaths() []scenarios.Death { return t.deaths(true) }
 
 func (t *target) deaths(unwanted bool) []scenarios.Death {
+	var all []scenarios.Death
+	if err := t.hearRest(); err != nil {
+		all = append(all, scenarios.Death{Text: err.Error(), At: time.Now()})
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var all []scenarios.Death
 	for _, n := range t.started {
 		for _, d := range t.parts[n].Deaths() {
 			if !unwanted || !t.mayEnd[n] {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -19,13 +20,18 @@ import (
 // loaded is a machine of two cores. From a time on, another program and this process take some of them.
 type loaded struct {
 	from         time.Time
-	others, this int // in hundredths of a core
+	others, this int           // in hundredths of a core
+	lasts        time.Duration // 0: without end
 }
 
 // Open shows the counters as they stand now.
 func (l loaded) Open(name string) (fs.File, error) {
 	m := fakeMachine{}
-	hundredths := max(int(time.Since(l.from)/(10*time.Millisecond)), 0)
+	since := max(time.Since(l.from), 0)
+	if l.lasts > 0 {
+		since = min(since, l.lasts)
+	}
+	hundredths := int(since / (10 * time.Millisecond))
 	m.at(hundredths*(l.others+l.this)/100, 0)
 	m.set("proc/100/stat", strings.Replace(string(m["proc/100/stat"].Data), "0 0 0 0 20", strconv.Itoa(hundredths*l.this/100)+" 0 0 0 20", 1))
 	return fstest.MapFS(m).Open(name)
@@ -57,7 +63,7 @@ func TestRunsBesideOtherPrograms(t *testing.T) {
 				}}
 				sc := scenario(t, scenarios.Timing{Duration: 8 * time.Second}, []scenarios.Stream{openStream("a", 50, target)}, "a.max < 100ms")
 				run := mustRun(t, t.Context(), sc, Options{Machine: &host.Reader{
-					Root: loaded{begun.Add(c.from), c.others, c.this}, PID: 100, Now: time.Now,
+					Root: loaded{from: begun.Add(c.from), others: c.others, this: c.this}, PID: 100, Now: time.Now,
 				}})
 				if run.Verdict != c.want {
 					t.Errorf("verdict %s, want %s: %q", run.Verdict, c.want, run.Why)
@@ -73,6 +79,42 @@ func TestRunsBesideOtherPrograms(t *testing.T) {
 				}
 				if c.want == reports.Inconclusive && !strings.Contains(run.Why[0], "other programs took 1.7 of 2 cores") {
 					t.Errorf("why %q", run.Why)
+				}
+			})
+		})
+	}
+}
+
+// What other programs did to the baseline is no measure of what comes after a fault: a target that stays slow has not recovered.
+func TestABusyBaselineExcusesNoRecovery(t *testing.T) {
+	for name, c := range map[string]struct {
+		busy time.Duration // from the start
+		slow func(time.Duration) bool
+		want reports.Verdict
+	}{
+		"slow for good after the fault":    {2 * time.Second, func(at time.Duration) bool { return at < 2*time.Second || at >= 6*time.Second }, reports.Fail},
+		"slow by the others alone":         {2 * time.Second, func(at time.Duration) bool { return at < 2*time.Second || at >= 6*time.Second && at < 7*time.Second }, reports.Pass},
+		"no calm second before the fault":  {6 * time.Second, func(time.Duration) bool { return true }, reports.Inconclusive},
+		"busy all the time, equally slow":  {20 * time.Second, func(time.Duration) bool { return true }, reports.Pass},
+		"no other program, slow from then": {time.Millisecond, func(at time.Duration) bool { return at >= 6*time.Second }, reports.Fail},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				begun := time.Now()
+				target := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+					lasts := time.Millisecond
+					if c.slow(time.Since(begun)) {
+						lasts = 300 * time.Millisecond
+					}
+					ack(ctx, at, lasts)
+				}}
+				sc := scenario(t, scenarios.Timing{Duration: 16 * time.Second}, []scenarios.Stream{openStream("a", 50, target)}, "a.recovery < 3s after cut")
+				sc.Faults = []scenarios.Fault{{Name: "cut", At: 6 * time.Second, For: time.Second, Config: &breaker{recordingFault{}, new(atomic.Int64)}}}
+				run := mustRun(t, t.Context(), sc, Options{Machine: &host.Reader{
+					Root: loaded{from: begun, others: 170, this: 20, lasts: c.busy}, PID: 100, Now: time.Now,
+				}})
+				if g := run.Gates[0]; g.Verdict != c.want {
+					t.Errorf("%s, want %s: %s", g.Verdict, c.want, g.Why)
 				}
 			})
 		})

@@ -79,7 +79,7 @@ func (f *Facts) recoveries(r *reports.Fault, run *reports.Run, planned *scenario
 		length := s.Tally.plan.Length(baseline.windows, until)
 		all := f.overtakings()
 		rows := s.rowsBefore(out.Seconds, all, planned.At)
-		n, ok := recovery.Of(s.baseline(&baseline, all), rows, length, s.Closed)
+		n, ok := s.normal(&baseline, all, rows, length)
 		if !ok {
 			continue
 		}
@@ -108,6 +108,20 @@ func undecidedRows(rows []reports.Second) []reports.Second {
 func (f *Facts) touched(planned *scenarios.Fault, stream string) bool {
 	link, _ := faults.CutBranch(planned.Config.On().Link)
 	return link == "" || f.Scenario.Stream(link) == nil || link == stream
+}
+
+// normal is the picture of the baseline, which lasts for length from the start, for recovery.
+func (s *Stream) normal(over *overWindows, all overtakings, rows []reports.Second, length time.Duration) (recovery.Normal, bool) {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r reports.Second) bool { return time.Duration(r.StartNS)+time.Second > length })
+	n, ok := recovery.Of(s.baseline(over, all), rows, length, s.Closed)
+	busy := func(r reports.Second) bool { return r.Busy }
+	if !ok || !slices.ContainsFunc(rows, busy) {
+		return n, ok
+	}
+	length -= s.Tally.busyLength(over.windows, length)
+	calm := overWindows{windows: over.windows, cell: over.cell.Less(s.Tally.busyOver(over.windows)), length: length}
+	calm.measures = new(calm.cell.Measures(length))
+	return n.Apart(recovery.Of(s.baseline(&calm, all), slices.DeleteFunc(rows, busy), length, s.Closed)), true
 }
 
 // baseline returns the measures of the baseline, without operations that a fault overtook before they had waited long.
