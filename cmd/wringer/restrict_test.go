@@ -28,6 +28,7 @@ func TestRestrict(t *testing.T) {
 		want   string // in the refusal; empty: it runs
 	}{
 		"nothing":       {},
+		"phases":        {text: "phases: {peak: {at: 10ms, for: 50ms}}"},
 		"own data":      {stream: ", data: {file: rows.csv}"},
 		"other data":    {stream: ", data: {file: " + secret + "}", want: "--grant " + secret, grant: []string{"--grant", secret}},
 		"a folder":      {stream: ", data: {file: " + secret + "}", want: "--grant " + secret, grant: []string{"--grant", outside}},
