@@ -50,6 +50,6 @@ type Protocol interface {
 	// Ends returns the address to listen on, and the addresses behind the link, separated by commas. The latter may hold
 	// variables of the target in the form ${name}.
 	Ends() (listen, upstream string)
-	// Prepare lays the protocol on the link, before the link listens.
-	Prepare(link Link, log *slog.Logger) error
+	// Prepare lays the protocol on the link, before the link listens on address.
+	Prepare(link Link, address string, log *slog.Logger) error
 }

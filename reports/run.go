@@ -60,12 +60,22 @@ type Run struct {
 	Parts map[string]*Part `json:"parts,omitempty"`
 	Host  Host             `json:"host"`
 	// Kept are the addresses of the target that was left up, by variable.
-	Kept     map[string]string `json:"kept,omitempty"`
+	Kept map[string]string `json:"kept,omitempty"`
+	// Startup lists what the start of the target waited for, in the order in which it ended. The run's times hold none of it.
+	Startup  []Startup         `json:"startup,omitempty"`
 	Settings map[string]string `json:"settings,omitempty"` // --set name=value, as given
 	// Machine holds the seconds of the load generator's machine. Absent where it cannot be read: off Linux.
 	Machine []MachineSecond `json:"machine,omitempty"`
 	// Checks describes the counts of the checks without fields of their own in the record: Measures.Checks holds the counts.
 	Checks []Described `json:"checks,omitempty"`
+}
+
+// Startup is one thing that the start of the target waited for: an image that was pulled or built, a container that became ready.
+// Several may have taken place at once.
+type Startup struct {
+	Verb   string `json:"verb"` // pull, build, start
+	What   string `json:"what"` // the image, or the part
+	TookNS int64  `json:"took_ns"`
 }
 
 // Part is a part of the target.

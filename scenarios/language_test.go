@@ -167,10 +167,10 @@ type logLink struct {
 	Bootstrap string `yaml:"bootstrap" jsonschema:"required"`
 }
 
-func (*logLink) Check(func(field, message string))       {}
-func (l *logLink) Ends() (listen, upstream string)       { return l.Listen, l.Bootstrap }
-func (*logLink) Prepare(faults.Link, *slog.Logger) error { return errStandIn }
-func (*logLink) CheckBranch(text string) error           { return checkLogBranch(text) }
+func (*logLink) Check(func(field, message string))               {}
+func (l *logLink) Ends() (listen, upstream string)               { return l.Listen, l.Bootstrap }
+func (*logLink) Prepare(faults.Link, string, *slog.Logger) error { return errStandIn }
+func (*logLink) CheckBranch(text string) error                   { return checkLogBranch(text) }
 func (*logLink) Peers(faults.Link, func(context.Context) ([]string, error), faults.DialFunc) (faults.Peers, error) {
 	return nil, errStandIn
 }

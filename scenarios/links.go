@@ -167,6 +167,10 @@ func (r *reader) link(f field, s *Scenario) Link {
 			r.problem(f.value, "%s: %s has its own listen and upstream; remove these", l.Name, l.ProtocolName)
 			return l
 		}
+		if len(l.Ports) > 0 {
+			r.problem(f.value.get("ports"), "%s: %s goes with an address of its own, ${%s}; remove ports", l.Name, l.ProtocolName, l.Variable())
+			return l
+		}
 		l.listen, l.upstream = l.Protocol.Ends()
 	} else if len(l.Ports) > 0 {
 		r.checkPorts(f, &l, s)

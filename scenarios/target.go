@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -59,7 +60,7 @@ type Hosting interface {
 // Prepared is a target whose network stands. Either Start returns a target, or Close is called.
 type Prepared interface {
 	// LinkAddress is the address on which a link listens for the target's parts. Empty: loopback.
-	LinkAddress(link string) string
+	LinkAddress(ctx context.Context, link string) (string, error)
 	// Start starts the target and returns when it is ready. Its Close ends the network too. After an error Close is called.
 	Start(ctx context.Context, env TargetEnv) (Target, error)
 	Close(ctx context.Context) error
@@ -79,6 +80,17 @@ type Aliased interface {
 	// Alias leads the caller's connections to the callee's name to the returned host, where the link listens on the ports. It is
 	// called before Start.
 	Alias(ctx context.Context, caller, callee string, ports []uint16) (host string, err error)
+}
+
+// Relaying is a Prepared target whose parts may not reach this process: then something in their network listens for it.
+type Relaying interface {
+	Prepared
+	// Listen listens on an address that LinkAddress or Alias told. ok is false for an address of this machine.
+	Listen(address string) (l net.Listener, ok bool, err error)
+	// RelayCost is what the way from there to this process adds to a usual round trip; 0 for an address of this machine.
+	RelayCost(address string) (time.Duration, error)
+	// RelayBroken says why links take no connections there any more; nil: they do.
+	RelayBroken() error
 }
 
 // VariablePrefix is what the names of a target's variables begin with.

@@ -125,6 +125,9 @@ func links(w io.Writer, sc *scenarios.Scenario) {
 		fmt.Fprintf(table, "  ${%s}\t%v\n", sc.Links[i].Variable(), &sc.Links[i])
 	}
 	table.Flush()
+	if slices.ContainsFunc(sc.Links, func(l scenarios.Link) bool { return len(l.Ports) > 0 }) {
+		fmt.Fprintln(w, "  Links with ports need a container engine on this machine. Elsewhere they need a relay, which is a static Linux binary of\n  wringer: see WRINGER_RELAY in docs/containers.md.")
+	}
 }
 
 // timeline prints the injections, the phases and the named steps in the order of their times, then the windows that they make.

@@ -87,7 +87,7 @@ Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 usage or scenario error, 4 harness
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(std), loadCommand(std), checkCommand(std), reportCommand(std), schemaCommand(std), cleanupCommand(std), shopCommand(std))
+	root.AddCommand(runCommand(std), loadCommand(std), checkCommand(std), reportCommand(std), schemaCommand(std), cleanupCommand(std), shopCommand(std), relayCommand())
 	return root
 }
 

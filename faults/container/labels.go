@@ -18,6 +18,8 @@ const (
 	// LabelKept is on a volume that marks what a run kept and no run uses: the hash of the configuration, by which a later run finds
 	// it.
 	LabelKept = "wringer.kept"
+	// LabelRelay is on containers in which this program itself takes connections for links: their number.
+	LabelRelay = "wringer.relay"
 	// LabelLink with a link's name is on containers: the address on which the link listens.
 	LabelLink = "wringer.link."
 )

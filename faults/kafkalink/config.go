@@ -16,7 +16,7 @@ const protocol = "kafka"
 type Config struct {
 	Listen    string `yaml:"listen" jsonschema_description:"The address to listen on for the bootstrap. Each broker gets a port of its own: with a port given, that port + 1 + the broker's id, where it is free. Default 127.0.0.1:0, free ports."`
 	Bootstrap string `yaml:"bootstrap" jsonschema:"required" jsonschema_description:"The brokers behind the link: host:port, several separated by commas. It may hold the target's variables."`
-	Advertise string `yaml:"advertise" jsonschema_description:"The host under which the target reaches this machine. Default: the host of listen."`
+	Advertise string `yaml:"advertise" jsonschema_description:"The host under which the target reaches this machine. Default: the host on which the link listens."`
 }
 
 // Check implements faults.Protocol.
@@ -37,12 +37,12 @@ func (c *Config) Check(problem func(field, message string)) {
 func (c *Config) Ends() (listen, upstream string) { return c.Listen, c.Bootstrap }
 
 // Prepare implements faults.Protocol.
-func (c *Config) Prepare(link faults.Link, log *slog.Logger) error {
+func (c *Config) Prepare(link faults.Link, address string, log *slog.Logger) error {
 	l, err := layerOn(link)
 	if err != nil {
 		return err
 	}
-	l.mapping = newMapping(c, link.(faults.ListeningLink))
+	l.mapping = newMapping(c, address, link.(faults.ListeningLink))
 	l.log = log
 	return nil
 }

@@ -31,9 +31,10 @@ type broker struct {
 	port     int32
 }
 
-func newMapping(c *Config, link faults.ListeningLink) *mapping {
+// newMapping makes the mapping of a link that listens on address.
+func newMapping(c *Config, address string, link faults.ListeningLink) *mapping {
 	m := &mapping{host: "127.0.0.1", link: link, brokers: make(map[int32]*broker)}
-	if host, port, err := net.SplitHostPort(c.Listen); err == nil {
+	if host, port, err := net.SplitHostPort(address); err == nil {
 		m.host = host
 		m.port, _ = strconv.Atoi(port) // 0 if it is no number: the listener reports it
 	}

@@ -54,7 +54,7 @@ func newRig(t testing.TB, upstream ...string) *rig {
 		t.Fatal(err)
 	}
 	c := &Config{Listen: "127.0.0.1:0", Bootstrap: upstream[0]}
-	if err := c.Prepare(link, slog.New(slog.DiscardHandler)); err != nil {
+	if err := c.Prepare(link, c.Listen, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	address, err := link.(faults.ListeningLink).Listen(faults.Inlet{Address: c.Listen, Upstream: func(context.Context) ([]string, error) { return upstream, nil }})

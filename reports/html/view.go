@@ -19,6 +19,7 @@ type view struct {
 	Licence   string
 	Gates     part
 	Validity  part
+	Startup   part
 	Faults    part
 	Windows   part
 	Parts     part
@@ -78,6 +79,7 @@ func newView(rec *reports.Record) *view {
 	add(&v.Integrity, sections.Integrity(run))
 	v.Integrity.Table.Caption = "anomalies that were found"
 	add(&v.Findings, sections.Findings(run))
+	add(&v.Startup, sections.Startup(run))
 	add(&v.About, sections.About(run))
 	for i, name := range run.StreamNames() {
 		v.Streams = append(v.Streams, newStream(run, name, i, ids))

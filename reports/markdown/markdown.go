@@ -29,6 +29,7 @@ func Render(w io.Writer, rec *reports.Record) error {
 	p.part(sections.Integrity(run))
 	p.evidence(sections.Evidence(rec))
 	p.part(sections.Findings(run))
+	p.part(sections.Startup(run))
 	p.part(sections.About(run))
 	_, err := io.WriteString(w, strings.TrimSuffix(p.String(), "\n"))
 	return err

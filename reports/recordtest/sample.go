@@ -53,6 +53,9 @@ func blank() *reports.Run {
 		Validity: validity(0),
 		Host:     reports.Host{OS: "linux", Arch: "amd64", CPUs: 8, Go: "go1.26.8"},
 		Settings: map[string]string{"region": "eu-north"},
+		Startup: []reports.Startup{
+			{Verb: "pull", What: "apache/kafka:4.1.0", TookNS: 14 * sec}, {Verb: "start", What: "kafka", TookNS: 5 * sec},
+		},
 		Windows: []reports.Window{
 			window("baseline", 0, 10, ""), window("slow-broker", 10, 18, "slow-broker"), window("after slow-broker", 18, 25, ""),
 			window("lost-answers", 25, 29, "lost-answers"), window("after lost-answers", 29, 40, ""), window("drain", 40, 42, ""),

@@ -191,6 +191,17 @@ func Findings(run *reports.Run) Section {
 	return s
 }
 
+// Startup shows how long the images and the parts of the target took before the run. It is empty if nothing was awaited.
+func Startup(run *reports.Run) Section {
+	s := Section{
+		Name: NameStartup, Title: "Start of the target", Aside: "before the run, partly at once", Rank: Vital, Pairs: true, Head: pairs("step"),
+	}
+	for _, step := range run.Startup {
+		s.Rows = append(s.Rows, Row{Label: step.Verb + " " + step.What, Cells: []Cell{duration(new(float64(step.TookNS)))}})
+	}
+	return s
+}
+
 // About identifies the run: identity, seed, version, times and machine.
 func About(run *reports.Run) Section {
 	s := Section{Name: NameRun, Title: "Run", Rank: Vital, Pairs: true, Head: pairs("fact")}

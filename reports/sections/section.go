@@ -33,6 +33,7 @@ const (
 	NameIntegrity   = "integrity"
 	NameEvidence    = "evidence"
 	NameFindings    = "findings"
+	NameStartup     = "startup"
 	NameRun         = "run"
 	NameOperations  = "operations"
 	NameAttempts    = "attempts"

@@ -83,6 +83,7 @@ func (s *sheet) headline(run *reports.Run) {
 // end writes the findings, the run's identity and the validity, and hands the sheet over.
 func (s *sheet) end(w io.Writer, run *reports.Run) error {
 	s.part(sections.Findings(run))
+	s.part(sections.Startup(run))
 	s.part(sections.About(run))
 	s.part(sections.Validity(run))
 	_, err := io.WriteString(w, s.String())

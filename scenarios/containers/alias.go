@@ -1,6 +1,7 @@
 package containers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,31 +17,68 @@ import (
 // alias leads a caller's connections to another name to a link.
 type alias struct{ caller, callee, address string }
 
-// Alias implements scenarios.Aliased. Links that take the same port listen on the gateways of networks of their own: each is an
-// address of this machine that containers reach.
+// holder is an address where links listen, on these ports.
+type holder struct {
+	host  string
+	ports []uint16
+}
+
+// Alias implements scenarios.Aliased. Links that take the same port listen at different addresses.
 func (p *prepared) Alias(ctx context.Context, caller, callee string, ports []uint16) (string, error) {
-	if !p.local {
-		return "", errors.New("the container engine runs on another machine or in a virtual one, whose containers cannot reach this process by name; point the caller at ${links.NAME} instead")
-	}
-	host, err := p.addressFor(ctx, ports)
+	host, err := p.aliasAddress(ctx, caller, callee, ports)
 	if err != nil {
 		return "", err
 	}
-	p.held[host] = append(p.held[host], ports...)
+	for i := range p.held {
+		if p.held[i].host == host {
+			p.held[i].ports = append(p.held[i].ports, ports...)
+		}
+	}
 	p.aliases = append(p.aliases, alias{caller, callee, host})
 	return host, nil
 }
 
-// addressFor is an address of this machine on which no other link holds one of the ports.
-func (p *prepared) addressFor(ctx context.Context, ports []uint16) (string, error) {
-	if p.held == nil {
-		p.held = map[string][]uint16{p.gateway.String(): nil}
+// aliasAddress is where a link listens in the place of the callee. A caller that an earlier run kept knows the address already.
+func (p *prepared) aliasAddress(ctx context.Context, caller, callee string, ports []uint16) (string, error) {
+	if p.adopted == nil {
+		return p.addressFor(ctx, ports)
 	}
-	for host, held := range p.held {
-		if !slices.ContainsFunc(ports, func(port uint16) bool { return slices.Contains(held, port) }) {
-			return host, nil
+	host := ""
+	for part, k := range p.adopted {
+		if part == caller || strings.HasPrefix(part, caller+"-") && host == "" {
+			host = cmp.Or(k.hosts[callee], host)
 		}
 	}
+	if host == "" {
+		return "", fmt.Errorf("the kept container %s was made without this link, so that it would not meet it: end it with wringer cleanup, or run without --reuse", caller)
+	}
+	return host, nil
+}
+
+// addressFor is an address that the containers reach, and on which no other link holds one of the ports: the gateway of a network,
+// which is an address of this machine, or a relay.
+func (p *prepared) addressFor(ctx context.Context, ports []uint16) (string, error) {
+	if p.held == nil && !p.byRelay {
+		p.held = []holder{{host: p.gateway.String()}}
+	}
+	for _, h := range p.held {
+		if !slices.ContainsFunc(ports, func(port uint16) bool { return slices.Contains(h.ports, port) }) {
+			return h.host, nil
+		}
+	}
+	add := p.addGateway
+	if p.byRelay {
+		add = p.addRelay
+	}
+	host, err := add(ctx)
+	if err == nil {
+		p.held = append(p.held, holder{host: host})
+	}
+	return host, err
+}
+
+// addGateway makes one more network, and returns its gateway.
+func (p *prepared) addGateway(ctx context.Context) (string, error) {
 	gateway, err := p.addNetwork(ctx, fmt.Sprintf("%s-%d", p.network, len(p.held)))
 	if err != nil {
 		return "", err
@@ -87,10 +125,19 @@ func (c *Config) CheckAlias(caller, callee string, ports []uint16) error {
 			return fmt.Errorf("port %d is not in ports of %s: wringer must reach it there", port, callee)
 		}
 	}
+	if n := len(of.parts(callee)); n > 1 {
+		return severalParts(callee, n)
+	}
 	if (*c)[caller].Hosts[callee] != "" {
 		return fmt.Errorf("hosts of %s leads %s elsewhere; remove one of the two", caller, callee)
 	}
 	return nil
+}
+
+// severalParts says why a link takes the place of one container alone.
+func severalParts(callee string, n int) error {
+	return fmt.Errorf("%s is %d containers, with a name each: a link in the place of one would miss the others; let %s be one container, or point the caller at a link with upstream",
+		callee, n, callee)
 }
 
 // hosts are the entries that lead a caller to the links that stand in place of others.

@@ -250,13 +250,16 @@ func (c *Compose) CheckAlias(caller, callee string, ports []uint16) error {
 	if caller == callee {
 		return errors.New("the caller and the callee are the same service")
 	}
-	if mode := c.project.Services[caller].NetworkMode; mode != "" && mode != "bridge" {
-		return fmt.Errorf("service %s has network_mode %s: its names are not its own, so that no link can take the place of %s", caller, mode, callee)
-	}
 	for _, end := range []string{caller, callee} {
 		if c.enclosed(end) {
 			return fmt.Errorf("all networks of service %s are internal: no link outside reaches it, or is reached from it", end)
 		}
+	}
+	if err := c.checkOwnNames(caller, callee); err != nil {
+		return err
+	}
+	if n := len(c.parts(callee)); n > 1 {
+		return severalParts(callee, n)
 	}
 	for _, known := range c.namesOf(callee) {
 		if _, taken := c.project.Services[caller].ExtraHosts[known]; taken || c.Hosts[caller][known] != "" {
@@ -266,6 +269,23 @@ func (c *Compose) CheckAlias(caller, callee string, ports []uint16) error {
 	for _, port := range ports {
 		if !slices.Contains(c.ports(callee), port) {
 			return fmt.Errorf("port %d is neither in ports nor in expose of %s: wringer must reach it there", port, callee)
+		}
+	}
+	return nil
+}
+
+// checkOwnNames checks that names can lead the caller, and nobody else, to a link.
+func (c *Compose) checkOwnNames(caller, callee string) error {
+	s := c.project.Services[caller]
+	if mode := s.NetworkMode; mode != "" && mode != "bridge" {
+		return fmt.Errorf("service %s has network_mode %s: its names are not its own, so that no link can take the place of %s", caller, mode, callee)
+	}
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(s.Networks)), func(n string) bool { _, in := c.project.Services[callee].Networks[n]; return in }) {
+		return fmt.Errorf("services %s and %s share no network, so that %s does not reach %s by name: no link can take its place", caller, callee, caller, callee)
+	}
+	for _, n := range c.names() {
+		if c.project.Services[n].NetworkMode == types.NetworkModeServicePrefix+caller {
+			return fmt.Errorf("service %s shares the network of %s, and would meet the link too; name the link after another caller", n, caller)
 		}
 	}
 	return nil
@@ -349,6 +369,7 @@ func (c *Compose) fill(services []Service, p *prepared, env scenarios.TargetEnv,
 			for host, address := range c.Hosts[n] {
 				s.Hosts = append(s.Hosts, Host{Name: host, Address: text(address)})
 			}
+			p.reachRelays(s)
 			r := c.Ready[n]
 			if r == nil {
 				continue

@@ -287,3 +287,50 @@ func TestHashOfContents(t *testing.T) {
 		t.Errorf("what is kept out of the build counts: %v", err)
 	}
 }
+
+// Where a link would miss connections, or meet those of others, it is refused with the reason.
+func TestLinksThatWouldNotStandBetweenServices(t *testing.T) {
+	const stock = "  stock: {image: a:1, expose: [80]}\n"
+	for text, want := range map[string]string{
+		"  orders: {image: a:1, network_mode: none}\n" + stock:                                                                  "network_mode none",
+		"  orders: {image: a:1, networks: [other]}\n" + stock + "networks: {other: {}}\n":                                       "share no network",
+		"  orders: {image: a:1}\n  cache: {image: a:1, network_mode: 'service:orders'}\n" + stock:                               "service cache shares the network of orders",
+		"  orders: {image: a:1, extra_hosts: ['stock:10.0.0.1']}\n" + stock:                                                     "extra_hosts of orders leads stock elsewhere",
+		"  orders: {image: a:1, extra_hosts: ['depot:10.0.0.1']}\n  stock: {image: a:1, expose: [80], container_name: depot}\n": "extra_hosts of orders leads depot elsewhere",
+		"  orders: {image: a:1}\n  stock: {image: a:1, expose: [80], scale: 2}\n":                                               "stock is 2 containers",
+	} {
+		c := composed(t, "services:\n"+text, Compose{})
+		if err := c.CheckAlias("orders", "stock", []uint16{80}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q", text, err, want)
+		}
+	}
+}
+
+// The caller meets the link by each name that the callee has.
+func TestALinkTakesEveryName(t *testing.T) {
+	c := composed(t, "services:\n  orders: {image: a:1}\n  stock: {image: a:1, expose: [80], container_name: depot, networks: {default: {aliases: [store]}}}\n", Compose{})
+	if err := c.CheckAlias("orders", "stock", []uint16{80}); err != nil {
+		t.Fatal(err)
+	}
+	p := &prepared{network: "run", byRelay: true, aliases: []alias{{"orders", "stock", "10.0.0.9"}}}
+	services, err := c.services(p, map[string]string{"default": "other"})
+	if err == nil {
+		err = c.fill(services, p, scenarios.TargetEnv{}, inside)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range services {
+		var want []Host
+		if s.Name == "orders" {
+			want = []Host{{"depot", "10.0.0.9"}, {"stock", "10.0.0.9"}, {"store", "10.0.0.9"}}
+		}
+		if !slices.Equal(s.Hosts, want) {
+			t.Errorf("%s: hosts %v", s.Name, s.Hosts)
+		}
+		// The relay is in the run's network alone.
+		if _, in := s.Networks["run"]; in != (s.Name == "orders") {
+			t.Errorf("%s is in the networks %v", s.Name, s.Networks)
+		}
+	}
+}

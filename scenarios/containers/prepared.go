@@ -36,7 +36,12 @@ type prepared struct {
 
 	linked  map[string]string // the links' addresses, by name
 	aliases []alias
-	held    map[string][]uint16 // ports that links listen on, by the address of this machine
+	held    []holder
+
+	byRelay bool // links listen in relays, which take connections in the run's network
+	relays  []*relayed
+	within  func(ctx context.Context, addresses ...string) error // of the environment
+	timed   func(verb, what string, do func() error) error
 }
 
 // prepare connects to the engine and makes the run's network, or finds the one that an earlier run of the same configuration
@@ -48,7 +53,9 @@ func prepare(ctx context.Context, env scenarios.TargetEnv, config sources) (*pre
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{engine: engine, run: env.Run, network: networkOf(env.Run), keep: env.Keep}
+	p := &prepared{
+		engine: engine, run: env.Run, network: networkOf(env.Run), keep: env.Keep, within: env.Within, timed: env.Timed,
+	}
 	if p.config, err = hash(env.Files, config); err != nil {
 		return nil, errors.Join(err, engine.Close())
 	}
@@ -62,10 +69,13 @@ func prepare(ctx context.Context, env scenarios.TargetEnv, config sources) (*pre
 	if err != nil {
 		return nil, errors.Join(err, engine.Close())
 	}
-	if p.adopted != nil {
-		return p, nil
+	if p.adopted == nil {
+		err = p.makeNetwork(ctx)
 	}
-	if err := p.makeNetwork(ctx); err != nil {
+	if err == nil {
+		err = p.chooseRelay(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.Close(context.WithoutCancel(ctx)))
 	}
 	return p, nil
@@ -80,18 +90,19 @@ func (p *prepared) makeNetwork(ctx context.Context) (err error) {
 	return err
 }
 
-// LinkAddress implements scenarios.Prepared: the network's gateway, and there alone; empty where this machine does not have it.
-// The containers of an earlier run know the address that the link had then.
-func (p *prepared) LinkAddress(link string) string {
+// LinkAddress implements scenarios.Prepared: the network's gateway, and there alone; or a relay in the network. The containers of
+// an earlier run know the address that the link had then.
+func (p *prepared) LinkAddress(ctx context.Context, link string) (string, error) {
 	for _, k := range p.adopted {
 		if address := k.links[link]; address != "" {
-			return address
+			return address, nil
 		}
 	}
-	if !p.local {
-		return ""
+	host, err := p.addressFor(ctx, nil)
+	if err != nil {
+		return "", err
 	}
-	return net.JoinHostPort(p.gateway.String(), "0")
+	return net.JoinHostPort(host, "0"), nil
 }
 
 // host is the host on which published ports are reached.
@@ -116,15 +127,16 @@ func (p *prepared) Close(ctx context.Context) error {
 		return nil
 	}
 	p.closed = true
+	gone := p.closeRelays(ctx, p.keep && p.stands || p.adopted != nil)
 	if p.keep && p.stands || p.adopted != nil {
 		// The journal's entry stays due: cleanup removes what was kept.
-		return errors.Join(p.leave(ctx), p.engine.Close())
+		return errors.Join(gone, p.leave(ctx), p.engine.Close())
 	}
 	err := p.engine.RemoveRun(ctx, p.run)
 	if err == nil && p.done != nil {
 		err = p.done()
 	}
-	return errors.Join(err, p.engine.Close())
+	return errors.Join(gone, err, p.engine.Close())
 }
 
 // view is how addresses of parts are seen from one side.

@@ -18,6 +18,7 @@ type kept struct {
 	id    string
 	ports map[uint16]uint16 // of the engine's machine, by the container's port
 	links map[string]string // addresses that it knows, by link
+	hosts map[string]string // addresses that its hosts file has, by name
 	stale bool              // its image is not what the image's name means now
 }
 
@@ -64,6 +65,9 @@ func (p *prepared) standingOf(ctx context.Context, run string) (map[string]kept,
 	}
 	found := make(map[string]kept)
 	for _, c := range all.Items {
+		if c.Labels[container.LabelRelay] != "" {
+			continue
+		}
 		k, err := p.inspect(ctx, c.ID)
 		if err != nil || k.stale {
 			return nil, err
@@ -85,7 +89,7 @@ func (p *prepared) leave(ctx context.Context) error {
 }
 
 func (p *prepared) inspect(ctx context.Context, id string) (kept, error) {
-	k := kept{id: id, ports: make(map[uint16]uint16), links: make(map[string]string)}
+	k := kept{id: id, ports: make(map[uint16]uint16), links: make(map[string]string), hosts: make(map[string]string)}
 	inspected, err := p.engine.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return k, err
@@ -100,6 +104,11 @@ func (p *prepared) inspect(ctx context.Context, id string) (kept, error) {
 			if n, err := strconv.ParseUint(b.HostPort, 10, 16); err == nil {
 				k.ports[port.Num()] = uint16(n)
 			}
+		}
+	}
+	for _, entry := range inspected.Container.HostConfig.ExtraHosts {
+		if name, address, ok := strings.Cut(entry, ":"); ok {
+			k.hosts[name] = address
 		}
 	}
 	for label, address := range inspected.Container.Config.Labels {

@@ -288,6 +288,9 @@ func (t *target) ControlGroups() []string {
 	for _, n := range t.started {
 		ids = append(ids, t.parts[n].ID())
 	}
+	for _, r := range t.relays { // what a run's relays use is the run's too
+		ids = append(ids, r.part.ID())
+	}
 	return ids
 }
 

@@ -68,6 +68,9 @@ func (s *step) facts(ending judge.Ending) *judge.Facts {
 	if w, ok := s.target.(scenarios.Witness); ok {
 		f.Events = w.Events()
 	}
+	if r, ok := s.prepared.(scenarios.Relaying); ok {
+		f.Relay = r.RelayBroken()
+	}
 	if m, ok := s.target.(scenarios.Mortal); ok {
 		for _, d := range m.Deaths() {
 			f.Deaths = append(f.Deaths, judge.Death{Part: d.Part, Text: d.Text, At: d.At.Sub(s.epoch())})
@@ -97,7 +100,7 @@ func (s *step) record(ended, drained time.Duration) *reports.Run {
 		Gates: []reports.Gate{}, Faults: []reports.Fault{}, Findings: []reports.Finding{},
 		Windows: s.windows(ended, drained), Streams: make(map[string]*reports.Stream),
 		Host:     reports.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()},
-		Settings: s.sc.Settings, Checks: described(s.sc.Checks), Kept: s.kept(),
+		Settings: s.sc.Settings, Checks: described(s.sc.Checks), Kept: s.kept(), Startup: s.startup.record(),
 		Validity: reports.Validity{Verdict: reports.Inconclusive, Why: []string{"the run did not end"}},
 	}
 	for _, m := range s.streams {

@@ -86,18 +86,58 @@ func (e *Experiment) listen(ctx context.Context, spec *scenarios.Link) (string, 
 	if !ok {
 		return "", fmt.Errorf("link %s: a %T cannot listen", spec.Name, link)
 	}
-	if spec.Protocol != nil {
-		if err := spec.Protocol.Prepare(link, e.opt.Log); err != nil {
-			return "", err
-		}
-	}
 	if len(spec.Ports) > 0 {
 		return e.alias(ctx, spec, stack)
 	}
-	return stack.Listen(faults.Inlet{
-		Address:  e.listenAddress(spec),
-		Upstream: e.leadsTo(spec),
-	})
+	address, err := e.listenAddress(ctx, spec)
+	if err != nil {
+		return "", fmt.Errorf("link %s: %w", spec.Name, err)
+	}
+	if spec.Protocol != nil {
+		if err := spec.Protocol.Prepare(link, address, e.opt.Log); err != nil {
+			return "", err
+		}
+	}
+	at, err := stack.Listen(faults.Inlet{Address: address, Upstream: e.leadsTo(spec)})
+	if err != nil {
+		return "", err
+	}
+	return at, e.addRelayCost(spec.Name, at)
+}
+
+// addRelayCost adds the cost of the way to a link that listens elsewhere.
+func (e *Experiment) addRelayCost(link, address string) error {
+	relaying, ok := e.prepared.(scenarios.Relaying)
+	if !ok {
+		return nil
+	}
+	cost, err := relaying.RelayCost(address)
+	if err != nil {
+		return fmt.Errorf("link %s: %w", link, err)
+	}
+	if cost > 0 {
+		e.relayCosts[link] = cost
+		e.linkCosts[link] += int64(cost)
+	}
+	return nil
+}
+
+// network is where the links listen: also in the target's own network, where this process is not.
+func (e *Experiment) network() faults.Network {
+	own := e.opt.Network
+	relaying, ok := e.prepared.(scenarios.Relaying)
+	if !ok {
+		return own
+	}
+	with := own
+	with.ListenFunc = func(network, address string) (net.Listener, error) {
+		l, ok, err := relaying.Listen(address)
+		if ok || err != nil {
+			return l, err
+		}
+		return own.Listen(network, address)
+	}
+	return with
 }
 
 // alias makes the link listen in the callee's place, and returns the first of its addresses.
@@ -121,17 +161,16 @@ func (e *Experiment) alias(ctx context.Context, spec *scenarios.Link, link fault
 		}
 		first = cmp.Or(first, at)
 	}
-	return first, nil
+	return first, e.addRelayCost(spec.Name, first)
 }
 
 // listenAddress is where a link listens: where the scenario says, else where the target's parts reach it.
-func (e *Experiment) listenAddress(spec *scenarios.Link) string {
-	if e.prepared != nil && !spec.Listens() {
-		if address := e.prepared.LinkAddress(spec.Name); address != "" {
-			return address
-		}
+func (e *Experiment) listenAddress(ctx context.Context, spec *scenarios.Link) (string, error) {
+	if e.prepared == nil || spec.Listens() {
+		return spec.ListenAddress(), nil
 	}
-	return spec.ListenAddress()
+	address, err := e.prepared.LinkAddress(ctx, spec.Name)
+	return cmp.Or(address, spec.ListenAddress()), err
 }
 
 // leadsTo returns a function that waits until the upstream of a link is known.

@@ -99,9 +99,12 @@ type Experiment struct {
 	target    scenarios.Target
 	mesh      faults.Mesh
 	linkCosts map[string]int64 // by link, in nanoseconds, where the link measured its cost
-	steps     int              // begun so far
-	rootUsed  bool             // root holds the record of a step
-	closers   closers
+	// relayCosts are the parts of linkCosts that links cost which listen in the target's network.
+	relayCosts map[string]time.Duration
+	startup    startup
+	steps      int  // begun so far
+	rootUsed   bool // root holds the record of a step
+	closers    closers
 }
 
 // Open starts the scenario's target and opens its links. The caller plays steps and then calls Close. ctx bounds Open alone. An
@@ -124,12 +127,13 @@ func Open(ctx context.Context, sc *scenarios.Scenario, opt Options) (*Experiment
 func newExperiment(sc *scenarios.Scenario, opt Options) (*Experiment, error) {
 	e := &Experiment{
 		scenario: sc, opt: opt, mark: runID(), addresses: newAddresses(),
-		reached: reached{own: ownAddresses()}, bounds: newBounds(opt.Allow, opt.LoopbackOnly), linkCosts: make(map[string]int64),
+		reached: reached{own: ownAddresses()}, bounds: newBounds(opt.Allow, opt.LoopbackOnly), linkCosts: make(map[string]int64), relayCosts: make(map[string]time.Duration),
 	}
 	if e.opt.Log == nil {
 		e.opt.Log = slog.New(slog.DiscardHandler)
 	}
 	e.closers.log = e.opt.Log
+	e.startup.show = e.opt.Starting
 	root, err := record.Create(opt.Dir, sc.Source, sc.Redact)
 	if err != nil {
 		return nil, err
@@ -197,7 +201,7 @@ func (e *Experiment) targetEnv() scenarios.TargetEnv {
 		Seed: uint64(e.scenario.Seed), Log: e.opt.Log, Name: e.scenario.TargetName, Run: e.mark, Files: filepath.Dir(e.scenario.Path),
 		Vars: e.addresses.known(), Known: func(vars map[string]string) { e.addresses.add(prefix, vars) },
 		Output: e.root.Output, Journal: e.journal, Refused: e.dials.refused, Bounds: e.bounds.check, Network: e.opt.Network,
-		Keep: e.opt.Keep || e.opt.Reuse, Reuse: e.opt.Reuse, Doing: e.opt.Starting,
+		Keep: e.opt.Keep || e.opt.Reuse, Reuse: e.opt.Reuse, Doing: e.startup.take,
 	}
 }
 
@@ -236,7 +240,7 @@ func (e *Experiment) direct(ctx context.Context, network, address string) (net.C
 // link returns a link of the mesh, ready for the planned faults. The mesh is opened at the first call.
 func (e *Experiment) link(name string, planned []scenarios.Fault) (faults.Link, error) {
 	if e.mesh == nil {
-		mesh, err := e.opt.Mesh(e.opt.Network, e.dials.counted(e.bounds.checked(e.direct)))
+		mesh, err := e.opt.Mesh(e.network(), e.dials.counted(e.bounds.checked(e.direct)))
 		if err != nil {
 			return nil, err
 		}
@@ -248,7 +252,7 @@ func (e *Experiment) link(name string, planned []scenarios.Fault) (faults.Link, 
 		return nil, err
 	}
 	if c, ok := link.(faults.Calibrated); ok {
-		e.linkCosts[name] = int64(c.Cost())
+		e.linkCosts[name] = int64(c.Cost() + e.relayCosts[name])
 	}
 	return link, prepareLink(link, planned)
 }

@@ -25,7 +25,7 @@ func Of(rec *reports.Record) []sections.Section {
 	for _, name := range run.StreamNames() {
 		all = append(all, sections.For(run, name)...)
 	}
-	return append(all, sections.Integrity(run), sections.Findings(run), sections.About(run))
+	return append(all, sections.Integrity(run), sections.Findings(run), sections.Startup(run), sections.About(run))
 }
 
 // Shown fails the test unless a report, as plain text, shows every section of the record: its title, its notes and its rows. A

@@ -36,6 +36,8 @@ type Facts struct {
 	Ending     Ending
 	// Events are the target's reports about its own parts.
 	Events []string
+	// Relay is the reason why links did not take the target's connections until the end; nil when they did.
+	Relay error
 	// Deaths are parts that ended by themselves and may not, with the times of the run's clock.
 	Deaths []Death
 }

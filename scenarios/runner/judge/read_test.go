@@ -1,7 +1,9 @@
 package judge
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +68,16 @@ func TestLimitedSecondsMakeTheRunInconclusive(t *testing.T) {
 	run := &reports.Run{Gates: []reports.Gate{{Verdict: reports.Pass}}}
 	f.verdict(run)
 	if run.Verdict != reports.Inconclusive || run.Validity.Verdict != reports.Inconclusive {
+		t.Errorf("verdict %s, validity %+v", run.Verdict, run.Validity)
+	}
+}
+
+// What the target's parts sent over links that failed met no fault and no service: the run says nothing.
+func TestFailedLinksMakeTheRunInconclusive(t *testing.T) {
+	f := &Facts{Scenario: &scenarios.Scenario{}, Relay: errors.New("the relay is gone")}
+	run := &reports.Run{Gates: []reports.Gate{{Verdict: reports.Fail}}}
+	f.verdict(run)
+	if run.Verdict != reports.Inconclusive || !slices.ContainsFunc(run.Validity.Why, func(s string) bool { return strings.Contains(s, "the relay is gone") }) {
 		t.Errorf("verdict %s, validity %+v", run.Verdict, run.Validity)
 	}
 }

@@ -33,6 +33,9 @@ func (f *Facts) verdict(run *reports.Run) {
 		open = append(open, "nothing was expected: the scenario has no gates")
 	}
 	undecided := append(run.Validity.Why[:len(run.Validity.Why):len(run.Validity.Why)], open...)
+	if f.Relay != nil { // what failed may have failed for this
+		undecided, failed = append(undecided, failed...), nil
+	}
 	switch {
 	case len(failed) > 0:
 		run.Verdict, run.Exit, run.Why = reports.Fail, reports.ExitFail, append(failed, undecided...)
@@ -66,6 +69,9 @@ func (f *Facts) validity(run *reports.Run) reports.Validity {
 	}
 	if err := f.Unrecorded; err != nil {
 		v.Why = append(v.Why, "the record is not whole: "+err.Error())
+	}
+	if err := f.Relay; err != nil {
+		v.Why = append(v.Why, "links of the target failed: "+err.Error())
 	}
 	if c.Interrupted {
 		v.Why = append(v.Why, fmt.Sprintf("interrupted after %s of %s", reports.Duration(float64(run.DurationNS)), reports.Duration(float64(run.PlannedNS))))
