@@ -125,7 +125,7 @@ type ability struct {
 // The targets and the keys of a scenario that run, mount and read nothing themselves. Any other must be granted.
 var (
 	harmlessTargets = []string{"shop"}
-	harmlessKeys    = []string{"name", "about", "seed", "target", "run", "links", "traffic", "faults", "abort", "expect"}
+	harmlessKeys    = []string{"name", "about", "seed", "target", "run", "links", "phases", "traffic", "faults", "abort", "expect"}
 )
 
 // abilities lists what a scenario could do beyond sending to this machine.

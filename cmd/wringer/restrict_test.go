@@ -28,6 +28,7 @@ func TestRestrict(t *testing.T) {
 		want   string // in the refusal; empty: it runs
 	}{
 		"nothing":       {},
+		"phases":        {text: "phases: {peak: {at: 10ms, for: 50ms}}"},
 		"own data":      {stream: ", data: {file: rows.csv}"},
 		"other data":    {stream: ", data: {file: " + secret + "}", want: "--grant " + secret, grant: []string{"--grant", secret}},
 		"a folder":      {stream: ", data: {file: " + secret + "}", want: "--grant " + secret, grant: []string{"--grant", outside}},
@@ -157,5 +158,24 @@ func TestCheckTellsAbilities(t *testing.T) {
 	}
 	if code, _, _ := wringer(t, "check", path, "--grant", "exec"); code != reports.ExitUsage {
 		t.Errorf("--grant alone: exit %d", code)
+	}
+}
+
+// check tells what a link between two containers needs of the engine, and says nothing of it where there is none.
+func TestCheckTellsWhatLinksNeed(t *testing.T) {
+	const text = `name: s
+run: {duration: 1s}
+target: {containers: {orders: {image: "a:1", ports: [80]}, stock: {image: "a:1", ports: [80]}}}
+links: {orders->stock: LINK}
+traffic: {a: {rest: {request: "GET http://${orders.80}/"}, rate: 5/s}}
+expect: [a.errors < 1%]
+`
+	for link, needs := range map[string]bool{"{ports: [80]}": true, `{upstream: "${stock.80}"}`: false} {
+		path := filepath.Join(t.TempDir(), "s.yaml")
+		write(t, path, strings.Replace(text, "LINK", link, 1))
+		code, stdout, stderr := wringer(t, "check", path)
+		if code != 0 || strings.Contains(stdout, "need a relay") != needs {
+			t.Errorf("%s: exit %d, %s%s", link, code, stdout, stderr)
+		}
 	}
 }

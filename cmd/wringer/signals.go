@@ -12,7 +12,7 @@ import (
 // withSignals returns a context that ends at the first signal which asks the command to end, or when its output was closed. The
 // caller calls stop at the end.
 func withSignals(parent context.Context) (ctx context.Context, std streams, stop func()) {
-	ctx, stopFirst := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
+	ctx, stopFirst := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	ctx, cancel := context.WithCancel(ctx)
 	// The first signal ends the run in good order. From then on a signal has its usual effect: a second one kills.
 	context.AfterFunc(ctx, stopFirst)

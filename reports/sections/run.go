@@ -45,8 +45,8 @@ func gateRow(g *reports.Gate) Row {
 	seen.State = Plain // the row's verdict says whether the figure is good
 	why := g.Why
 	if g.Verdict == reports.Pass {
-		held, leftOut, told := strings.Cut(why, "; ")
-		if why = held; told { // the figure is not that of the window: a row that passed tells it too
+		held, leftOut, found := strings.Cut(why, "; ")
+		if why = held; found { // the figure is not that of the window: a row that passed tells it too
 			seen.Notes = append(seen.Notes, leftOut)
 		}
 	}

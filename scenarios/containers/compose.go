@@ -163,7 +163,7 @@ func (c *Compose) enclosed(n string) bool {
 	return len(networks) > 0
 }
 
-// namesOf are the names by which others call a service.
+// names of a service by which others reach it.
 func (c *Compose) namesOf(n string) []string {
 	s := c.project.Services[n]
 	all := []string{n}
@@ -261,6 +261,11 @@ func (c *Compose) CheckAlias(caller, callee string, ports []uint16) error {
 	if n := len(c.parts(callee)); n > 1 {
 		return severalParts(callee, n)
 	}
+	for _, known := range c.namesOf(callee) {
+		if _, taken := c.project.Services[caller].ExtraHosts[known]; taken || c.Hosts[caller][known] != "" {
+			return fmt.Errorf("hosts or extra_hosts of %s leads %s elsewhere; remove one of the two", caller, known)
+		}
+	}
 	for _, port := range ports {
 		if !slices.Contains(c.ports(callee), port) {
 			return fmt.Errorf("port %d is neither in ports nor in expose of %s: wringer must reach it there", port, callee)
@@ -281,11 +286,6 @@ func (c *Compose) checkOwnNames(caller, callee string) error {
 	for _, n := range c.names() {
 		if c.project.Services[n].NetworkMode == types.NetworkModeServicePrefix+caller {
 			return fmt.Errorf("service %s shares the network of %s, and would meet the link too; name the link after another caller", n, caller)
-		}
-	}
-	for _, known := range c.namesOf(callee) {
-		if _, taken := s.ExtraHosts[known]; taken || c.Hosts[caller][known] != "" {
-			return fmt.Errorf("hosts or extra_hosts of %s leads %s elsewhere; remove one of the two", caller, known)
 		}
 	}
 	return nil

@@ -203,8 +203,9 @@ func TestComposePartsOfOneName(t *testing.T) {
 
 const enclosedFile = `
 services:
-  caller: {image: a, ports: ["80:80"]}
-  stock: {image: b, expose: ["50051"]}
+  caller: {image: a, ports: ["80:80"], extra_hosts: ["shop-other:10.0.0.1"]}
+  stock: {image: b, expose: ["50051"], container_name: shop-stock, networks: {default: {aliases: [inventory]}}}
+  other: {image: b, expose: ["50051"], container_name: shop-other}
   db: {image: c, expose: ["5432"], networks: [back]}
 networks: {back: {internal: true}}
 `
@@ -223,6 +224,33 @@ func TestComposeInternalNetworks(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "all networks of service db are internal") {
 			t.Errorf("a link to and from an internal network: %v", err)
 		}
+	}
+}
+
+// A link stands in place of every name of the callee.
+func TestComposeAliasOfAllNames(t *testing.T) {
+	c := composed(t, enclosedFile, Compose{})
+	if err := c.CheckAlias("caller", "stock", []uint16{50051}); err != nil {
+		t.Fatal(err)
+	}
+	if names := c.namesOf("stock"); !slices.Equal(names, []string{"inventory", "shop-stock", "stock"}) {
+		t.Errorf("names %q", names)
+	}
+	if err := c.CheckAlias("caller", "other", []uint16{50051}); err == nil || !strings.Contains(err.Error(), "leads shop-other elsewhere") {
+		t.Errorf("a name that leads elsewhere: %v", err)
+	}
+	p := &prepared{network: "run", run: "r", aliases: []alias{{"caller", "stock", "172.18.0.1"}}}
+	all, err := c.services(p, map[string]string{"default": "run", "back": "run-back"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.fill(all, p, scenarios.TargetEnv{}, inside); err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(all, func(s Service) bool { return s.Name == "caller" })
+	want := []Host{{"inventory", "172.18.0.1"}, {"shop-stock", "172.18.0.1"}, {"stock", "172.18.0.1"}}
+	if !slices.Equal(all[i].Hosts, want) {
+		t.Errorf("hosts %v", all[i].Hosts)
 	}
 }
 

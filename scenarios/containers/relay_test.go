@@ -301,7 +301,7 @@ func TestWhatRunsInARelay(t *testing.T) {
 	for want, err := range map[string]error{
 		"it is no Linux binary": runsOn(text, "amd64"),
 		"no such file":          runsOn(text+"-gone", "amd64"),
-		"CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -o " + text: errorOf(relayBinary("linux", "arm64")),
+		"CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -o wringer-linux-arm64": errorOf(relayBinary("linux", "arm64")),
 		"containers of windows": errorOf(relayBinary("windows", "amd64")),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -93,7 +93,7 @@ func relayBinary(system, arch string) (string, error) {
 	}
 	if named := os.Getenv(binaryVariable); named != "" {
 		if err := runsOn(named, arch); err != nil {
-			return "", fmt.Errorf("%s=%s: %w; %s", binaryVariable, named, err, howToBuild(arch, named))
+			return "", fmt.Errorf("%s=%s: %w; %s", binaryVariable, named, err, howToBuild(arch, "wringer-linux-"+arch))
 		}
 		return named, nil
 	}

@@ -34,7 +34,7 @@ func TestContainersOfTheShop(t *testing.T) {
 			}
 			run := loadRecord(t, b.record("record")).Run
 			for _, f := range run.Faults {
-				if !f.Bit {
+				if !f.Bit && code != reports.ExitInconclusive {
 					t.Errorf("fault %s touched no traffic: %s", f.Name, said)
 				}
 			}
@@ -47,8 +47,10 @@ func TestContainersOfTheShop(t *testing.T) {
 			switch lost := *s.Total.Integrity.Lost; {
 			case lies && (code != reports.ExitFail || lost == 0):
 				t.Errorf("exit %d, lost %d: %s", code, lost, said)
-			case !lies && (code != reports.ExitPass || lost > 0):
+			case !lies && (code != reports.ExitPass && code != reports.ExitInconclusive || lost > 0):
 				t.Errorf("exit %d, lost %d: %s", code, lost, said)
+			case !lies && code == reports.ExitInconclusive:
+				t.Logf("the machine was too busy to decide: %s", said)
 			}
 		})
 	}

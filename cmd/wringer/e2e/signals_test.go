@@ -23,6 +23,7 @@ import (
 func TestRunWhoseCallerGoesAway(t *testing.T) {
 	for name, end := range map[string]func(cmd *exec.Cmd, output io.Closer){
 		"SIGTERM": func(cmd *exec.Cmd, _ io.Closer) { cmd.Process.Signal(syscall.SIGTERM) },
+		"SIGQUIT": func(cmd *exec.Cmd, _ io.Closer) { cmd.Process.Signal(syscall.SIGQUIT) },
 		// A terminal that is closed sends it by the kernel and by the shell.
 		"SIGHUP twice": func(cmd *exec.Cmd, _ io.Closer) {
 			cmd.Process.Signal(syscall.SIGHUP)

@@ -26,8 +26,17 @@ func (t tree) file(name, text string) tree {
 
 // process adds a process that took some CPU time, in ticks, and whose ended children took some.
 func (t tree) process(pid, parent, group, own, children int) tree {
+	return t.flagged(pid, parent, group, own, children, 0)
+}
+
+// thread adds a thread of the kernel.
+func (t tree) thread(pid, parent, own int) tree {
+	return t.flagged(pid, parent, 0, own, 0, kernelThread|0x40)
+}
+
+func (t tree) flagged(pid, parent, group, own, children, flags int) tree {
 	return t.file(fmt.Sprintf("proc/%d/stat", pid),
-		fmt.Sprintf("%d (a ) b) S %d %d 0 0 -1 0 0 0 0 0 %d 0 %d 0 20 0 1 0 77 0 0\n", pid, parent, group, own, children))
+		fmt.Sprintf("%d (a ) b) S %d %d 0 0 -1 %d 0 0 0 0 %d 0 %d 0 20 0 1 0 77 0 0\n", pid, parent, group, flags, own, children))
 }
 
 // cpu sets the times of two cores, in ticks.
@@ -50,12 +59,12 @@ func near(a, b float64) bool { return a-b < 1e-9 && b-a < 1e-9 }
 func TestOthersAreWhatIsLeftOfTheRunItsTargetAndTheKernel(t *testing.T) {
 	var r Reader
 	a := read(t, &r, tree{}.cpu(1000, 50, 10).
-		process(2, 0, 0, 10, 0).process(9, 2, 0, 40, 0). // threads of the kernel
+		thread(2, 0, 10).thread(9, 2, 40). // threads of the kernel
 		process(self, 1, 70, 300, 0).
 		process(101, self, 101, 100, 0).process(102, 101, 101, 30, 0). // started here
 		process(200, 1, 200, 500, 0), 0)                               // another program
 	b := read(t, &r, tree{}.cpu(1180, 60, 30).
-		process(2, 0, 0, 10, 0).process(9, 2, 0, 50, 0).
+		thread(2, 0, 10).thread(9, 2, 50).
 		process(self, 1, 70, 320, 0).
 		process(101, self, 101, 110, 45). // 102 ended with 45: 15 of them are new
 		process(103, 1, 101, 5, 0).       // left its parent, stayed in its group
@@ -69,6 +78,19 @@ func TestOthersAreWhatIsLeftOfTheRunItsTargetAndTheKernel(t *testing.T) {
 	}
 	if got := u.Limits(); got != ByOthers|BySteal {
 		t.Errorf("limits %b", got)
+	}
+}
+
+// In a container the numbers begin anew: process 2 and its children are programs.
+func TestProcessTwoIsNotAlwaysTheKernel(t *testing.T) {
+	world := func(ticks int) tree {
+		return tree{}.cpu(1000+ticks, 0, 0).process(1, 0, 1, 0, 0).process(self, 1, 70, 0, 0).
+			process(2, 1, 2, ticks/2, 0).process(3, 2, 2, ticks/2, 0)
+	}
+	var r Reader
+	a := read(t, &r, world(0), 0)
+	if u := read(t, &r, world(200), time.Second).Since(a); !near(u.Others, 2) || u.Limits() != ByOthers {
+		t.Errorf("%+v", u)
 	}
 }
 

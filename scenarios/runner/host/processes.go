@@ -13,6 +13,7 @@ import (
 type process struct {
 	pid, parent, group int
 	name               string
+	kernel             bool          // a thread of the kernel
 	start              uint64        // tells apart processes of one number
 	time               time.Duration // its own
 	children           time.Duration // that of children that ended and were waited for
@@ -57,6 +58,8 @@ func parseProcess(pid int, text string) (process, bool) {
 	p := process{pid: pid, name: text[open+1 : end], time: ticks(f[11]) + ticks(f[12]), children: ticks(f[13]) + ticks(f[14])}
 	p.parent, _ = strconv.Atoi(f[1])
 	p.group, _ = strconv.Atoi(f[2])
+	flags, _ := strconv.ParseUint(f[6], 10, 64)
+	p.kernel = flags&kernelThread != 0
 	p.start, _ = strconv.ParseUint(f[19], 10, 64)
 	return p, true
 }
@@ -130,15 +133,15 @@ func (b *Reading) spentSince(a *Reading) (out spent) {
 			if b.inside[pid] {
 				out.inside += own + ended
 			}
-		case pid == kernelThreads || p.parent == kernelThreads:
+		case p.kernel:
 			out.threads += own
 		}
 	}
 	return out
 }
 
-// kernelThreads is the process that all threads of the kernel descend from.
-const kernelThreads = 2
+// kernelThread is the kernel's PF_KTHREAD. Numbers tell nothing: in a container process 2 is a program.
+const kernelThread = 0x00200000
 
 // goneSince sums up, by parent, the CPU time that processes of a had taken that are no longer in b.
 func goneSince(a, b processes) map[int]time.Duration {
