@@ -3,6 +3,7 @@ package runner
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"sync/atomic"
@@ -172,7 +173,8 @@ func TestReportsTellOvertakenOperations(t *testing.T) {
 				t.Fatal(err)
 			}
 			said := strings.Join(strings.Fields(out.String()), " ")
-			if !strings.Contains(said, "overtaken") || !strings.Contains(said, reports.Count(total.OvertakenLong)+" had waited long") {
+			want := fmt.Sprintf("not over at it: %s; %s of them had waited long", reports.Count(total.Overtaken), reports.Count(total.OvertakenLong))
+			if !strings.Contains(said, want) {
 				t.Errorf("%s does not tell %d overtaken operations", name, total.Overtaken)
 			}
 		}
