@@ -72,7 +72,7 @@ var aboutFiles = regexp.MustCompile(`(?i)\b(files?|folders?|PEM|directory|socket
 var noPaths = []string{
 	"rest.multipart.filename", "rest.steps.multipart.filename", "rest.multipart.type", "rest.steps.multipart.type",
 	"rest.targets.format", "kafka.schema.type", "kafka.schema.subject", "target.processes.NAME.makes",
-	"target.containers.NAME.dir", "target.containers.NAME.tmpfs.NAME", // in the container
+	"target.containers.NAME.dir", "target.containers.NAME.tmpfs.NAME", "fault.fill.fill.dir", // in the container
 }
 
 // A new key that names a file must say so by the tag path.

@@ -141,21 +141,21 @@ func TestCountsWhatTheServerChanged(t *testing.T) {
 		bit    bool
 		why    string
 	}{
-		"slow_close, no end":       {Config{Toxic: "slow_close", Attributes: map[string]any{"delay": 5}}, keeps, false, ""},
-		"slow_close":               {Config{Toxic: "slow_close", Attributes: map[string]any{"delay": 5}}, closes, true, ""},
-		"limit_data, not reached":  {Config{Toxic: "limit_data", Attributes: map[string]any{"bytes": 100_000}}, closes, false, ""},
-		"limit_data":               {Config{Toxic: "limit_data", Attributes: map[string]any{"bytes": 3}}, closes, true, ""},
-		"limit_data of nothing":    {Config{Toxic: "limit_data", Attributes: map[string]any{"bytes": 0}}, closes, true, ""},
-		"bandwidth, wide":          {Config{Toxic: "bandwidth", Attributes: map[string]any{"rate": 100_000}}, keeps, false, ""},
-		"bandwidth":                {Config{Toxic: "bandwidth", Attributes: map[string]any{"rate": 10}}, keeps, true, ""},
-		"slicer, larger":           {Config{Toxic: "slicer", Attributes: map[string]any{"average_size": 100_000}}, keeps, false, ""},
-		"slicer":                   {Config{Toxic: "slicer", Attributes: map[string]any{"average_size": 50, "size_variation": 5}}, keeps, true, ""},
-		"timeout, nobody asks":     {Config{Toxic: "timeout", Attributes: map[string]any{"timeout": 5}}, func(t *testing.T, r *rig) { r.raw(t) }, false, ""},
-		"timeout":                  {Config{Toxic: "timeout", Attributes: map[string]any{"timeout": 5}}, asks, true, ""},
-		"reset_peer":               {Config{Toxic: "reset_peer", Attributes: map[string]any{"timeout": 5}}, closes, true, ""},
-		"latency of nothing":       {Config{Toxic: "latency", Attributes: map[string]any{"latency": 0}}, closes, false, ""},
-		"latency":                  {Config{Toxic: "latency", Attributes: map[string]any{"latency": 5}}, closes, true, ""},
-		"toxicity, one connection": {Config{Toxic: "latency", Attributes: map[string]any{"latency": 5}, Toxicity: &half}, keeps, false, "1 connections are too few"},
+		"slow_close, no end":        {Config{Toxic: "slow_close", Attributes: map[string]any{"delay": 5}}, keeps, false, ""},
+		"slow_close":                {Config{Toxic: "slow_close", Attributes: map[string]any{"delay": 5}}, closes, true, ""},
+		"limit_data, not reached":   {Config{Toxic: "limit_data", Attributes: map[string]any{"bytes": 100_000}}, closes, false, ""},
+		"limit_data":                {Config{Toxic: "limit_data", Attributes: map[string]any{"bytes": 3}}, closes, true, ""},
+		"limit_data of nothing":     {Config{Toxic: "limit_data", Attributes: map[string]any{"bytes": 0}}, closes, true, ""},
+		"bandwidth, wide":           {Config{Toxic: "bandwidth", Attributes: map[string]any{"rate": 100_000}}, keeps, false, ""},
+		"bandwidth":                 {Config{Toxic: "bandwidth", Attributes: map[string]any{"rate": 10}}, keeps, true, ""},
+		"slicer, larger":            {Config{Toxic: "slicer", Attributes: map[string]any{"average_size": 100_000}}, keeps, false, ""},
+		"slicer":                    {Config{Toxic: "slicer", Attributes: map[string]any{"average_size": 50, "size_variation": 5}}, keeps, true, ""},
+		"timeout, nobody asks":      {Config{Toxic: "timeout", Attributes: map[string]any{"timeout": 5}}, func(t *testing.T, r *rig) { r.raw(t) }, false, ""},
+		"timeout":                   {Config{Toxic: "timeout", Attributes: map[string]any{"timeout": 5}}, asks, true, ""},
+		"reset_peer":                {Config{Toxic: "reset_peer", Attributes: map[string]any{"timeout": 5}}, closes, true, ""},
+		"latency of nothing":        {Config{Toxic: "latency", Attributes: map[string]any{"latency": 0}}, closes, false, ""},
+		"latency":                   {Config{Toxic: "latency", Attributes: map[string]any{"latency": 5}}, closes, true, ""},
+		"toxicity, few connections": {Config{Toxic: "latency", Attributes: map[string]any{"latency": 5}, Toxicity: &half}, keeps, false, "connections are too few"},
 		"toxicity": {Config{Toxic: "latency", Attributes: map[string]any{"latency": 5}, Toxicity: &half}, func(t *testing.T, r *rig) {
 			for range 120 { // one that is not delayed may be too early to count
 				keeps(t, r)
@@ -172,11 +172,21 @@ func TestCountsWhatTheServerChanged(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			f := r.open(t, tt.config, nil)
-			if err := f.Inject(t.Context()); err != nil {
+			err := f.Inject(t.Context())
+			if err != nil && strings.Contains(err.Error(), "does not answer") {
+				// The server can block for good as it adds a toxic. Its library is known for that: once more, with another.
+				r = newRig(t)
+				f = r.open(t, tt.config, nil)
+				err = f.Inject(t.Context())
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 			tt.meet(t, r)
-			wait(t, tt.bit, f)
+			for n := 1; n < 10 && tt.why != "" && f.Bite().Unmeasured == ""; n++ {
+				tt.meet(t, r) // the one before may have been too early to count
+			}
+			wait(t, f, func(b faults.Bite) bool { return b.Bit == tt.bit && (b.Unmeasured == "") == (tt.why == "") })
 			if b := f.Bite(); b.Bit != tt.bit || !strings.Contains(b.Unmeasured, tt.why) || (b.Unmeasured == "") != (tt.why == "") {
 				t.Errorf("%+v", b)
 			}
@@ -188,12 +198,12 @@ func TestCountsWhatTheServerChanged(t *testing.T) {
 }
 
 // wait waits until the fault has counted, if it will.
-func wait(t *testing.T, will bool, f *Fault) {
+func wait(t *testing.T, f *Fault, done func(faults.Bite) bool) {
 	t.Helper()
 	tick, bound := time.NewTicker(time.Millisecond), time.NewTimer(30*time.Second)
 	defer tick.Stop()
 	defer bound.Stop()
-	for will && !f.Bite().Bit {
+	for !done(f.Bite()) {
 		select {
 		case <-tick.C:
 		case <-bound.C:
