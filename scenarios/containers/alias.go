@@ -1,12 +1,12 @@
 package containers
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moby/moby/client"
@@ -45,14 +45,27 @@ func (p *prepared) aliasAddress(ctx context.Context, caller, callee string, port
 	}
 	host := ""
 	for part, k := range p.adopted {
-		if part == caller || strings.HasPrefix(part, caller+"-") && host == "" {
-			host = cmp.Or(k.hosts[callee], host)
+		if !p.keptPartOf(part, caller) {
+			continue
+		}
+		if host = k.hosts[callee]; host == "" {
+			return "", fmt.Errorf("the kept container %s was made without this link, so that it would not meet it: end it with wringer cleanup, or run without --reuse", part)
 		}
 	}
 	if host == "" {
-		return "", fmt.Errorf("the kept container %s was made without this link, so that it would not meet it: end it with wringer cleanup, or run without --reuse", caller)
+		return "", fmt.Errorf("no kept container of %s is left: end the rest with wringer cleanup, or run without --reuse", caller)
 	}
 	return host, nil
+}
+
+// keptPartOf says that a kept container is one of the caller's: it has the caller's name, or is one of several alike.
+func (p *prepared) keptPartOf(part, caller string) bool {
+	if _, alone := p.adopted[caller]; alone {
+		return part == caller
+	}
+	number, several := strings.CutPrefix(part, caller+"-")
+	_, err := strconv.Atoi(number)
+	return several && err == nil
 }
 
 // addressFor is an address that the containers reach, and on which no other link holds one of the ports: the gateway of a network,

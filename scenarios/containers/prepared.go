@@ -61,13 +61,13 @@ func prepare(ctx context.Context, env scenarios.TargetEnv, config sources) (*pre
 	}
 	if env.Reuse {
 		if err := p.adopt(ctx); err != nil {
-			return nil, errors.Join(err, engine.Close())
+			return nil, errors.Join(err, p.unadopt(ctx), engine.Close())
 		}
 	}
 	what := fmt.Sprintf("containers, networks and volumes of run %s", p.run)
 	p.done, err = env.Journal.Due(container.UndoKind, what, container.Leftover{Run: p.run, Endpoint: engine.Endpoint})
 	if err != nil {
-		return nil, errors.Join(err, engine.Close())
+		return nil, errors.Join(err, p.unadopt(ctx), engine.Close())
 	}
 	if p.adopted == nil {
 		err = p.makeNetwork(ctx)

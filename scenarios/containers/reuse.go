@@ -77,6 +77,14 @@ func (p *prepared) standingOf(ctx context.Context, run string) (map[string]kept,
 	return found, nil
 }
 
+// unadopt lets a later run find what was taken over in vain.
+func (p *prepared) unadopt(ctx context.Context) error {
+	if p.adopted == nil {
+		return nil
+	}
+	return p.leave(context.WithoutCancel(ctx))
+}
+
 // leave marks what stays up, so that a later run finds it.
 func (p *prepared) leave(ctx context.Context) error {
 	_, err := p.engine.VolumeCreate(ctx, client.VolumeCreateOptions{
