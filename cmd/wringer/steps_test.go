@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"testing/cryptotest"
 	"testing/synctest"
 	"time"
 
@@ -56,7 +55,6 @@ func TestStepsOnOneShop(t *testing.T) {
 	}
 	// The goroutine that go-metrics starts at its first meter, and never ends, belongs to no bubble.
 	metrics.NewMeter().Stop()
-	cryptotest.SetGlobalRandom(t, 1)
 	dir := filepath.Join(t.TempDir(), "steps")
 	synctest.Test(t, func(t *testing.T) {
 		playSteps(t, sc, dir)

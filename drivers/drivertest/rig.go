@@ -12,7 +12,7 @@ import (
 
 const (
 	// short is the deadline of an attempt that only its deadline ends.
-	short = 400 * time.Millisecond
+	short = time.Second
 	// timeout is the stream's timeout: client libraries use it to connect, and to wait for an answer.
 	timeout = 4 * time.Second
 	// patience is the deadline of every other attempt, and how long the suite waits before it reports a hang. Nothing is
