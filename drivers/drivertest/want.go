@@ -40,14 +40,13 @@ var (
 // wants is the outcome table of the design. A behaviour that ends the connection may be seen as a close or as a reset: the
 // kernel reports one or the other, depending on unread bytes.
 var wants = map[Behaviour]Want{
-	Answer: {acked, []string{""}, Yes, Yes},
-	Reject: {rejected, nil, Yes, Yes},
-	Fail:   {indeterminate, nil, Yes, Yes},
-	Hang:   {indeterminate, []string{drivers.CodeTimeout}, No, Yes},
-	Close:  {indeterminate, []string{drivers.CodeClosed, drivers.CodeReset}, No, Yes},
-	Cut:    {indeterminate, []string{drivers.CodeClosed, drivers.CodeReset}, No, Yes},
-	// The kernel tells a reset once: where a write of another goroutine met it first, the reader finds a plain end.
-	Reset:   {indeterminate, []string{drivers.CodeReset, drivers.CodeClosed}, No, Yes},
+	Answer:  {acked, []string{""}, Yes, Yes},
+	Reject:  {rejected, nil, Yes, Yes},
+	Fail:    {indeterminate, nil, Yes, Yes},
+	Hang:    {indeterminate, []string{drivers.CodeTimeout}, No, Yes},
+	Close:   {indeterminate, []string{drivers.CodeClosed, drivers.CodeReset}, No, Yes},
+	Cut:     {indeterminate, []string{drivers.CodeClosed, drivers.CodeReset}, No, Yes},
+	Reset:   {indeterminate, []string{drivers.CodeReset}, No, Yes},
 	Garbage: {indeterminate, []string{drivers.CodeMalformed}, No, Yes},
 	Endless: {indeterminate, []string{drivers.CodeTooLarge, drivers.CodeTimeout}, No, Yes},
 	Nobody:  {rejected, []string{drivers.CodeRefused}, No, No},
