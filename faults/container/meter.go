@@ -31,10 +31,27 @@ func (e *Engine) Usage(ctx context.Context, id string) (Usage, error) {
 	}, nil
 }
 
-// Starved says whether the kernel ended the container's last life for want of memory.
+// flagged is how long the engine may take to flag the end of a container as one for want of memory.
+const flagged = time.Second
+
+// Starved says whether the kernel ended the container's last life for want of memory. The engine may flag that a moment after the
+// end: Starved waits for it, at most for a second.
 func (e *Engine) Starved(ctx context.Context, id string) bool {
-	inspected, err := e.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
-	return err == nil && inspected.Container.State.OOMKilled
+	ctx, cancel := context.WithTimeout(ctx, flagged)
+	defer cancel()
+	tick := time.NewTicker(flagged / 10)
+	defer tick.Stop()
+	for {
+		inspected, err := e.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		if err != nil || inspected.Container.State.Running || inspected.Container.State.OOMKilled {
+			return err == nil && inspected.Container.State.OOMKilled
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 func (e *Engine) stats(ctx context.Context, id string) (*container.StatsResponse, error) {

@@ -157,6 +157,10 @@ func (l *limit) Break(ctx context.Context) error {
 // again.
 func (l *limit) Look(ctx context.Context) {
 	c := l.container
+	killed := l.left.Memory && (c.OutOfMemory() > l.ended || c.Engine().Starved(ctx, c.ID()))
+	l.mu.Lock()
+	l.met.killed = l.met.killed || killed
+	l.mu.Unlock()
 	now, err := c.Engine().Usage(ctx, c.ID())
 	if err != nil {
 		return
@@ -166,7 +170,6 @@ func (l *limit) Look(ctx context.Context) {
 		last = container.Usage{}
 	}
 	l.last = now
-	killed := l.left.Memory && (c.OutOfMemory() > l.ended || c.Engine().Starved(ctx, c.ID()))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.left.CPUs {
@@ -176,7 +179,6 @@ func (l *limit) Look(ctx context.Context) {
 	if l.left.Memory {
 		l.met.hits += now.LimitHits - last.LimitHits
 		l.met.reclaimed += now.Reclaimed - last.Reclaimed
-		l.met.killed = l.met.killed || killed
 	}
 }
 
