@@ -2,7 +2,6 @@ package imagetest
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -14,10 +13,7 @@ import (
 )
 
 // The release has PostgreSQL 17 and RabbitMQ 4.0.
-const (
-	debianRelease = "trixie"
-	debianMirror  = "http://deb.debian.org/debian" // WRINGER_DEBIAN_MIRROR names another
-)
+const debianRelease = "trixie"
 
 //go:embed postgres.sh
 var postgresEntry string
@@ -77,10 +73,13 @@ func debian(name, entry string, changes []string, packages ...string) *image {
 	}
 }
 
-// bootstrap installs packages in a folder. It ends with what it started when ctx ends.
+// bootstrap installs packages in a folder, from the mirror that WRINGER_DEBIAN_MIRROR names, else from debootstrap's own. It ends with what it started when ctx ends.
 func bootstrap(ctx context.Context, root, arch string, packages []string) error {
-	c := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--arch="+arch, "--include="+strings.Join(packages, ","),
-		debianRelease, root, cmp.Or(os.Getenv("WRINGER_DEBIAN_MIRROR"), debianMirror))
+	args := []string{"--variant=minbase", "--arch=" + arch, "--include=" + strings.Join(packages, ","), debianRelease, root}
+	if mirror := os.Getenv("WRINGER_DEBIAN_MIRROR"); mirror != "" {
+		args = append(args, mirror)
+	}
+	c := exec.CommandContext(ctx, "debootstrap", args...)
 	var said bytes.Buffer
 	c.Stdout, c.Stderr = &said, &said
 	endsAll(c)
