@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	moby "github.com/moby/moby/api/types/container"
 
@@ -84,6 +85,12 @@ func TestMemory(t *testing.T) {
 	}
 	if box.Get(t.Context(), "/memory?mb=256") == nil {
 		t.Error("it has 256 MiB, and may have 32")
+	}
+	for range 50 { // the engine tells the end some time after it
+		if box.Engine().Starved(t.Context(), box.ID()) {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 	if err := fault.Heal(t.Context()); err != nil {
 		t.Fatal(err)
