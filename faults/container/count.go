@@ -7,8 +7,8 @@ import (
 	"wringer/faults/procfs"
 )
 
-// Met implements faults.Part: connections that were open when the container was taken down, dials refused since, connections that
-// waited while it was frozen or could open no file, and the times that its processors were held back.
+// Met implements faults.Part. It counts connections that were open when the container was taken down, and dials refused since. It
+// also counts connections that waited while it was frozen or could open no file, and the times that its processors were held back.
 func (c *Container) Met() int64 { return c.count.met() }
 
 // count counts what met a container while a fault was on it. It is safe for concurrent use.
