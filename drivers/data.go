@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"math/bits"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,18 +17,17 @@ import (
 // Data is a file whose rows feed the templates of a stream. An operation's row is a pure function of the seed and the
 // operation's number. So retries carry the same values, and a run can be repeated.
 type Data struct {
-	File  string `yaml:"file" path:"file" jsonschema:"required" jsonschema_description:"CSV with a header, or JSON lines (.jsonl, .ndjson); relative to the scenario. Its columns are {{data.NAME}}."`
-	Order string `yaml:"order" jsonschema:"enum=sequential,enum=shuffled,enum=random" jsonschema_description:"sequential: row after row, over and over; shuffled: each pass in an order of its own; random: any row each time. Default sequential."`
+	File  string            `yaml:"file" path:"file" jsonschema:"required" jsonschema_description:"CSV with a header, or JSON lines (.jsonl, .ndjson); relative to the scenario. Its columns are {{data.NAME}}."`
+	Types map[string]string `yaml:"types" jsonschema_description:"Types of CSV columns by name: text, number, boolean or json. In the json body of a request {{data.NAME}} alone is then sent as that. Default: text. JSON lines have types of their own."`
+	Order string            `yaml:"order" jsonschema:"enum=sequential,enum=shuffled,enum=random" jsonschema_description:"sequential: row after row, over and over; shuffled: each pass in an order of its own; random: any row each time. Default sequential."`
 }
-
-// MaxDataFile bounds the file, which is held in memory.
-const MaxDataFile = 64 << 20
 
 // Feed is a data file that was read. It is read-only, and safe for concurrent use.
 type Feed struct {
 	columns []string
 	text    []byte
 	ends    []uint32 // the end of each cell in text, row by row
+	bare    []bool   // cells that are JSON values by themselves, and no texts; those beyond its end are texts
 	rows    uint64
 	seed    uint64
 	order   string
@@ -38,24 +36,19 @@ type Feed struct {
 // Open reads the file, relative to folder. Errors name the faulty line.
 func (d Data) Open(folder string, seed uint64) (*Feed, error) {
 	path := ResolvePath(folder, d.File)
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > MaxDataFile {
-		return nil, fmt.Errorf("%s has %d bytes; the maximum is %d", d.File, info.Size(), MaxDataFile)
-	}
-	raw, err := os.ReadFile(path)
+	raw, err := ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	f := &Feed{seed: Draw(seed, 0, dataPlace), order: d.Order}
-	read := f.readCSV
+	read := func(raw []byte) error { return f.readCSV(raw, d.Types) }
 	switch filepath.Ext(path) {
 	case ".jsonl", ".ndjson":
-		read = f.readJSON
+		if read = f.readJSON; d.Types != nil {
+			return nil, fmt.Errorf("%s: types are those of CSV columns, and JSON lines have their own: take types away", d.File)
+		}
 	}
-	if err := read(bytes.TrimPrefix(raw, []byte("\ufeff"))); err != nil {
+	if err := read([]byte(strings.TrimPrefix(raw, "\ufeff"))); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.File, err)
 	}
 	if f.rows == 0 {
@@ -67,7 +60,7 @@ func (d Data) Open(folder string, seed uint64) (*Feed, error) {
 // dataPlace keeps the draws of rows apart from all others.
 const dataPlace = 1 << 60
 
-func (f *Feed) readCSV(raw []byte) error {
+func (f *Feed) readCSV(raw []byte, types map[string]string) error {
 	r := csv.NewReader(bytes.NewReader(raw))
 	r.ReuseRecord = true
 	head, err := r.Read()
@@ -80,6 +73,10 @@ func (f *Feed) readCSV(raw []byte) error {
 	if err := f.head(slices.Clone(head)); err != nil {
 		return err
 	}
+	kinds, err := f.kinds(types)
+	if err != nil {
+		return err
+	}
 	for {
 		row, err := r.Read()
 		if err == io.EOF {
@@ -88,8 +85,14 @@ func (f *Feed) readCSV(raw []byte) error {
 		if err != nil {
 			return err // the error names the line, also for a row of another length
 		}
-		for _, cell := range row {
-			f.add(cell)
+		for i, cell := range row {
+			if why := wrongCell(kinds[i], cell); why != "" {
+				line, _ := r.FieldPos(i)
+				return fmt.Errorf("line %d: column %s: %q is %s", line, f.columns[i], clip(cell), why)
+			}
+			if f.add(cell); kinds[i] != "" {
+				f.mark()
+			}
 		}
 		f.rows++
 	}
@@ -115,7 +118,9 @@ func (f *Feed) readJSON(raw []byte) error {
 			if !ok {
 				return fmt.Errorf("line %d has no %q, which the first line has", n+1, name)
 			}
-			f.add(plainText(value))
+			if f.add(plainText(value)); value[0] != '"' {
+				f.mark()
+			}
 		}
 		f.rows++
 	}
@@ -208,4 +213,46 @@ func permute(seed, i, n uint64) uint64 {
 			return i
 		}
 	}
+}
+
+// Dialect is the dialect of templates that a stream's data feeds. Without d it has no names of its own. Without f, a file that is not
+// read yet, every column is taken for one that exists, and renders nothing.
+func (d *Data) Dialect(f *Feed) Dialect {
+	switch {
+	case d == nil:
+		return Dialect{}
+	case f != nil:
+		return Dialect{Lookup: f.Place, Names: f.Places()}
+	}
+	return Dialect{Names: []string{"data.NAME"}, Lookup: func(name string) Place {
+		if !strings.HasPrefix(name, "data.") {
+			return nil
+		}
+		return func(dst []byte, _ *Env, _ *Op, _ uint64) []byte { return dst }
+	}}
+}
+
+// Feed opens the file of d, nil without one.
+func (d *Data) Feed(folder string, seed uint64) (*Feed, error) {
+	if d == nil {
+		return nil, nil
+	}
+	return d.Open(folder, seed)
+}
+
+// Check reads the file of d for CheckFiles, so that its columns are known, and tells its problem. It returns false when the file
+// cannot be read now. Without d it returns true.
+func (d *Data) Check(folder string, ready func(path string) error, problem func(field, message string)) (in Dialect, whole bool) {
+	if d == nil {
+		return Dialect{}, true
+	}
+	if ready(d.File) != nil {
+		return Dialect{}, false
+	}
+	feed, err := d.Open(folder, 0)
+	if err != nil {
+		problem("data.file", err.Error())
+		return Dialect{}, false
+	}
+	return d.Dialect(feed), true
 }

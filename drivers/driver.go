@@ -56,14 +56,32 @@ type Env struct {
 	Timeout time.Duration
 	// Mark is the template of the header MarkHeader in each request; empty: none.
 	Mark string
+	// Trace says what each request carries of its operation's trace.
+	Trace Trace
 	// Replay says whether an operation may be replayed once it is acknowledged. The driver then keeps its Attempt.Answer.
 	// It is a pure function of the operation; nil: no operation.
 	Replay func(seq uint64) bool
+	// Output returns the lines that a part of the target writes from now on; see Lines. nil: the target keeps no output.
+	Output func(part string) (Lines, error)
+	// Keys is the size of the stream's key space; 0: it has no keys.
+	Keys uint64
+	// Sent computes again what the stream's driver sent; nil: it cannot, for the reason in NotSent. For sources of effects alone.
+	Sent    SentBody
+	NotSent error
+	// Data is the data file of the stream's driver; nil: it has none.
+	Data *Feed
+	// Listener is what the configuration of a Listening source opened before the target started; nil for all others.
+	Listener Listener
 	// Sessions is an upper bound of the sessions that are open at once.
 	Sessions int
 	// Files is the folder of the scenario file. Relative paths start there.
 	Files string
-	Log   *slog.Logger
+	// Due notes what a driver is about to make outside this process, so that `wringer cleanup` removes it if the run is killed.
+	// It returns once the note is on the disk. kind names the package that can undo it, and what says it in words. data is for
+	// the undo. It is kept as JSON, with the names of environment variables in place of their values. done notes the removal. nil:
+	// nothing is kept.
+	Due func(kind, what string, data any) (done func() error, err error)
+	Log *slog.Logger
 }
 
 // Config is one protocol's part of a stream. The struct's yaml tags decode it. Every string may hold ${...}, which is
@@ -93,6 +111,33 @@ type FileChecker interface {
 	// wrong with it, or it is ErrLater, because the target makes the file. Texts may still hold ${...}; then the value is not known.
 	CheckFiles(folder string, ready func(path string) error, problem func(field, message string))
 }
+
+// Importer is an optional extra of a configuration whose files name further files.
+type Importer interface {
+	// Imports lists all files that would be read, as paths. folder is where relative paths start.
+	Imports(folder string) (files []string)
+}
+
+// Warner is an optional extra of a Config or a SourceConfig that is valid, and does something that few want.
+type Warner interface {
+	// Warnings says what it does, and how to avoid it. It is called after a Check without problems, and does no I/O.
+	Warnings() []string
+}
+
+// Nullable is an optional extra of a Config whose stream can be led to a null target: a peer that speaks the protocol, acknowledges
+// everything and does nothing else. The load generator is measured with it.
+type Nullable interface {
+	// Null returns the configuration that sends the same to a null target. authority is the PEM file of who signed its certificate;
+	// it has every name. It asks for no login. HTTP is answered with NullAnswer, and requests over messages by
+	// replies. It does no I/O. Texts may still hold ${...}. It returns nil if operations need what the real target alone answers.
+	Null(authority string) Config
+}
+
+// NullAnswer is the JSON body of each answer of a null target of HTTP. Its one member is NullMember, with some text.
+const (
+	NullAnswer = `{"` + NullMember + `":"1"}`
+	NullMember = "value"
+)
 
 // Driver sends the operations of one stream.
 type Driver interface {
@@ -185,6 +230,44 @@ type SourceConfig interface {
 	Describe() SourceDescription
 	// Open prepares a source. Sources do not dial through links: faults must not hide records from the checks.
 	Open(ctx context.Context, env Env) (Source, error)
+}
+
+// Fed is an optional extra of a Config whose templates may be fed by a data file. Feed reads that file as the driver does, nil
+// without one.
+type Fed interface {
+	Feed(folder string, seed uint64) (*Feed, error)
+}
+
+// Patient is an optional extra of a Source. CatchUpLimit is the longest that its CatchUp may take.
+type Patient interface{ CatchUpLimit() time.Duration }
+
+// Secretive is an optional extra of a configuration with texts that no record may hold. Each is hidden wherever it occurs.
+type Secretive interface{ Secrets() []string }
+
+// Lines are the lines that a part of the target writes, in the order of its writing.
+type Lines interface {
+	// Next blocks until there is a line, without its end, or ctx ends. An error that is not ctx's means that lines are missing.
+	Next(ctx context.Context) (line []byte, err error)
+	// Drained says that every line written before the call was returned by Next.
+	Drained() bool
+	Close()
+}
+
+// Listener is the address that the target calls.
+type Listener interface {
+	// URL is what the target is told, as ${effects.NAME}.
+	URL() string
+	Close() error
+}
+
+// Listening is a SourceConfig that the target calls. Its listener is open as long as the target runs, and each step's source attaches
+// to it: Env.Listener.
+type Listening interface {
+	SourceConfig
+	// ListenAddress is where the scenario says to listen; empty: where the target reaches this process.
+	ListenAddress() string
+	// Listen opens the listener by listen, which knows the target's network.
+	Listen(listen func(address string) (net.Listener, error)) (Listener, error)
 }
 
 // Source observes where operations show up. It reads beside the system under test, and takes nothing away from it.

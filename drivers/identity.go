@@ -123,9 +123,9 @@ func leadingDigits(text []byte) (word uint64) {
 	return word<<(8*(8-n)) | zeros>>(8*n)
 }
 
-// eightDigits reads eight digits at once; the first is the lowest byte of the word. Neighbours are summed up to numbers of
-// two digits, these to numbers of four, and these to one of eight (Lemire, "Quickly parsing eight digits", 2018). ok is
-// false unless all bytes are digits.
+// eightDigits reads eight digits at once; the first is the lowest byte of the word. Neighbours are summed up to numbers of two
+// digits, these to numbers of four, and these to one of eight. See Lemire, "Quickly parsing eight digits", 2018. ok is false
+// unless all bytes are digits.
 func eightDigits(word uint64) (n uint64, ok bool) {
 	const high = 0xf0f0f0f0f0f0f0f0
 	// The high half of a digit is 3, even after adding 6. No other byte has this property.

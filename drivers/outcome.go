@@ -47,7 +47,14 @@ const (
 	CodeMalformed = "malformed" // the answer broke the protocol
 	CodeTooLarge  = "too_large" // the answer exceeded the driver's limit
 	CodeCheck     = "check"     // the answer came, and a response check failed
+	CodeMessage   = "message"   // a value cannot be sent where it would stand, so nothing was sent
 )
+
+// CommonCodes lists the codes with which an attempt of any driver may end. A value that cannot be sent is the scenario's own fault, and
+// is none of them.
+func CommonCodes() []string {
+	return []string{CodeTimeout, CodeCancelled, CodeRefused, CodeDNS, CodeTLS, CodeReset, CodeClosed, CodeMalformed, CodeTooLarge, CodeCheck}
+}
 
 // IsTimeout says whether an error is the timeout of a dial, a handshake, a read or a write.
 func IsTimeout(err error) bool {
@@ -66,6 +73,8 @@ type Op struct {
 	Keyed  bool
 	// Planned is the planned start on the run's clock (see Env.Clock). It is negative during the warm-up.
 	Planned time.Duration
+	// Attempt is the number of the attempt under way, as in Attempt.Number. Replays count on.
+	Attempt int
 	// Message numbers the messages of an operation with several, from 0.
 	Message uint64
 	// Values are known to the driver alone and shown by its templates: captured from earlier answers. nil outside of a
@@ -112,6 +121,8 @@ type Attempt struct {
 	Wire bool
 	// Answered says that a complete answer came, whatever its content. The attempt's time then counts as a response time.
 	Answered bool
+	// Partial says that an answer began, with its status, and did not come whole: it was cut, broken or too large.
+	Partial bool
 	// Hidden counts the transmissions after the first that the client library made by itself during this attempt.
 	Hidden int
 	// Transparent counts those of Hidden that were safe: the target had certainly not looked at the transmission before.
@@ -130,6 +141,8 @@ type Attempt struct {
 	In, Out int64
 	// Steps are filled by drivers with several steps per operation; nil otherwise.
 	Steps *Steps
+	// Checked has a bit for each of Description.CheckNames that was applied to an answer, and Failed for each that did not hold.
+	Checked, Failed uint64
 }
 
 // Fail sets the outcome of an attempt that was not acknowledged.
@@ -179,6 +192,11 @@ type Delivery struct {
 	// gathers records, a polling interval, the wait for a commit. Records read together have one time, that of their
 	// arrival.
 	At time.Duration
+	// Wrong says how the fields of the effect differ from what was sent; empty: they do not, or nothing compares them.
+	Wrong string
+	// Provisional says that the place is read whole, and that this reading was not the last. The delivery only dates the effect.
+	// The last reading delivers again everything that counts.
+	Provisional bool
 	// Anew says that this is no record: what the source delivered before is gone from its log, some or all of it. All earlier
 	// deliveries are taken back. The source goes on with what the log holds now, from the start of the run.
 	Anew bool

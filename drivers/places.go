@@ -31,10 +31,19 @@ func (d Dialect) place(words []string) (Place, error) {
 			return p, noArguments(name, args)
 		}
 	}
-	if p, ok := plainPlaces[name]; ok {
-		return p, noArguments(name, args)
+	if counters[name] != nil && len(args) > 0 {
+		return compileArithmetic(name, args)
+	}
+	for _, places := range []map[string]Place{plainPlaces, tracePlaces} {
+		if p, ok := places[name]; ok {
+			return p, noArguments(name, args)
+		}
 	}
 	switch name {
+	case "base64", "base64url", "hex", "sha256", "text", "upper":
+		return d.compileEncoder(name, args)
+	case "now":
+		return compileNow(args)
 	case "int":
 		return compileInt(args)
 	case "string":
@@ -54,7 +63,7 @@ func noArguments(name string, args []string) error {
 
 // names lists the names allowed in a place.
 func (d Dialect) names() string {
-	all := slices.Concat(placeNames, d.Names)
+	all := slices.Concat(placeNames, d.Names, []string{"text"})
 	slices.Sort(all)
 	return strings.Join(all, ", ")
 }
@@ -62,7 +71,10 @@ func (d Dialect) names() string {
 // Reserved says whether every template has a place with this name.
 func Reserved(name string) bool { return slices.Contains(placeNames, name) }
 
-var placeNames = []string{"choice", "id", "int", "key", "keyseq", "message", "message_id", "raw", "seq", "string", "timestamp", "unix_ms", "uuid"}
+var placeNames = []string{
+	"b3", "base64", "base64url", "choice", "hex", "id", "int", "key", "keyseq", "message", "message_id", "now", "raw", "seq", "sha256", "string", "timestamp",
+	"traceparent", "unix_ms", "upper", "uuid", "xray",
+}
 
 var plainPlaces = map[string]Place{
 	"id": func(dst []byte, env *Env, op *Op, _ uint64) []byte { return env.Identity.Append(dst, op.Seq) },

@@ -3,6 +3,7 @@ package drivers
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // standing are codes of failures that no want of CPU explains: the answer was wrong, or the operation itself was refused.
@@ -16,14 +17,38 @@ var standing = []string{
 	"kafka_unsupported_version", "kafka_unsupported_for_message_format", "kafka_unsupported_compression_type",
 }
 
-// slow are the HTTP statuses below 500 with which a server says that it was too slow or too busy.
-var slow = []string{"http_408", "http_425", "http_429"}
+// timed are the codes of answers that time makes: time ran out, something behind the target was away, or too much came at once. A
+// circuit breaker that opened for want of CPU gives such answers at once. A limit on the rate is passed where requests that waited for a
+// CPU arrive together.
+var timed = []string{
+	"http_408", "http_429", "http_502", "http_503", "http_504", "grpc_unavailable", "grpc_deadline_exceeded", "grpc_cancelled",
+	"grpc_resource_exhausted", "kafka_throttling_quota_exceeded",
+}
 
-// Stands reports whether a failure of that code stands, however little CPU the target got: a wrong answer, a broken one, or a
-// refusal of the operation itself. A server that is starved times out, hangs up, and answers 5xx.
-func Stands(code string) bool {
-	if status, ok := strings.CutPrefix(code, "http_"); ok {
-		return !strings.HasPrefix(status, "5") && !slices.Contains(slow, code)
+// atOnce bounds how long an answer takes that no want of CPU can have made: what is starved answers late.
+const atOnce = 100 * time.Millisecond
+
+// Stands reports whether the failure of an attempt stands, however little CPU the target got: a wrong answer, a broken one, a
+// refusal of the operation itself, or any other answer that came at once. A server that is starved times out, hangs up, or says
+// that it or something behind it was too slow or away, or that too much came at once. Of Kafka only what refuses the records stands: brokers lead
+// and follow by time.
+func (a *Attempt) Stands() bool {
+	switch status, isHTTP := strings.CutPrefix(a.Code, "http_"); {
+	case a.Outcome == Acked || slices.Contains(timed, a.Code):
+		return false
+	case slices.Contains(standing, a.Code):
+		return true
+	case isHTTP && !strings.HasPrefix(status, "5"):
+		return true
 	}
-	return slices.Contains(standing, code)
+	return a.Answered && !strings.HasPrefix(a.Code, "kafka_") && a.took() < atOnce
+}
+
+// took is the time of the attempt's last request.
+func (a *Attempt) took() time.Duration {
+	if a.Steps != nil && len(*a.Steps) > 0 {
+		last := (*a.Steps)[len(*a.Steps)-1]
+		return last.Done - last.Sent
+	}
+	return a.Done - max(a.Sent, a.Begun)
 }

@@ -56,11 +56,16 @@ func KindOf(words []string) Kind {
 		return Words
 	case slices.Contains(numbers, words[0]):
 		return Number
+	case slices.Contains(reworded, words[0]):
+		return Open
 	case Reserved(words[0]):
 		return Plain
 	}
 	return Open
 }
+
+// reworded are the places that render any text.
+var reworded = []string{"base64", "base64url", "now", "text", "upper"}
 
 // numbers are the places that render a number.
 var numbers = []string{"int", "keyseq", "message", "seq", "unix_ms"}

@@ -13,9 +13,14 @@ import (
 //
 // Places: {{id}} the operation's identity; {{seq}}, {{key}} ("k17"), {{keyseq}}; {{uuid}}; {{int 1 100}} (both ends
 // included); {{string 12}} (letters and digits); {{choice a b c}}, {{choice a:3 b:1}} with weights; {{timestamp}} the
-// planned start as RFC 3339 in UTC; {{unix_ms}} the same in milliseconds; {{message}} the number of a message within its
-// operation, and {{message_id}} its identity, where an operation sends more than one; {{"text"}} or {{`text`}}, Go's string
+// planned start as RFC 3339 in UTC; {{now %Y-%m-%d}} the same by strftime's letters; {{unix_ms}} the same in milliseconds; {{message}} the number of a message within its
+// operation, and {{message_id}} its identity, where an operation sends more than one; {{traceparent}}, {{b3}} and {{xray}} the values
+// of the headers of a trace, whose span alone differs in each attempt; {{"text"}} or {{`text`}}, Go's string
 // literals, for text as it is: {{"{{"}} renders {{.
+//
+// {{base64 NAME}}, {{base64url NAME}}, {{hex NAME}}, {{sha256 NAME}} (in hex) and {{upper NAME}} change what another place renders.
+// {{text NAME}} renders it as a text, where a number would else be sent as one. {{seq + 1000}} computes with whole numbers, from left to
+// right; seq, keyseq, message and unix_ms may stand before + - * / %.
 //
 // A value is escaped for where it stands, as the dialect's Syntax says. {{raw NAME}} is not.
 type Template struct {

@@ -127,6 +127,20 @@ type Reaching interface {
 	Reaches() (parts []string)
 }
 
+// Choosy is a Config whose fault does not act on every stream's link.
+type Choosy interface {
+	Config
+	// Refuses says why the fault does not act on the clients of the link, with the remedy. Empty: it acts on them.
+	Refuses(c Clients) string
+}
+
+// Clients is what a scenario tells of the clients on a stream's own link.
+type Clients struct {
+	TLS bool // what they send cannot be read
+	// Recognised says why the target recognises what they send again. Empty: it does not.
+	Recognised string
+}
+
 // Distant is a Config whose programs and files may lie elsewhere than on this machine.
 type Distant interface {
 	Config
@@ -142,8 +156,9 @@ type Slow interface {
 
 // Watched is an optional extra of a Fault, or of its Part, that others can undo while it is in force.
 type Watched interface {
-	// Lapse is called after Heal. It says for how long the fault was not in force between Inject and Heal, and why, as the rest
-	// of a sentence that begins with the fault: "was not in force for 3s of its time: ...". nil: it was in force throughout.
+	// Lapse is called after Heal. It says for how long the fault was not in force between Inject and Heal, and why. The text is
+	// the rest of a sentence that begins with the fault: "was not in force for 3s of its time: ...". nil: it was in force
+	// throughout.
 	Lapse() error
 }
 
@@ -233,12 +248,25 @@ type Stopper interface {
 	Stop(ctx context.Context) error
 }
 
+// Publisher is a Part whose ports are reached at ports of the machine that runs it.
+type Publisher interface {
+	// Published returns the part's own port that is reached at a port of the machine; false: none of the part's is.
+	Published(port string) (own string, ok bool)
+}
+
 // FileLimiter is a Part whose open files can be limited.
 type FileLimiter interface {
 	// LimitFiles lets the part open at most this many files and sockets; open ones stay open. RestoreFiles undoes it. Met
 	// counts connections that waited because no file could be opened. Both are idempotent.
 	LimitFiles(ctx context.Context, most uint64) error
 	RestoreFiles(ctx context.Context) error
+}
+
+// Counting is a Part that may have to get ready before it can count what faults on it meet.
+type Counting interface {
+	// PrepareToCount is called before the run. It may take as long as the start of a container. An error says what will not be
+	// counted, and why; faults work without.
+	PrepareToCount(ctx context.Context) error
 }
 
 // Signaller is a Part that can be ended by any signal. Start starts it again.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 )
 
 // JournalFile is the journal's name in a record's folder.
@@ -132,11 +131,7 @@ func (j *Journal) Close() error {
 	file := j.file
 	j.file = nil
 	if j.pending == 0 {
-		err := os.Remove(j.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil // the whole record goes, if the run never began
-		}
-		return errors.Join(err, file.Close())
+		return removeOpen(file, j.path) // the whole record is gone, if the run never began
 	}
 	return file.Close()
 }
@@ -144,12 +139,12 @@ func (j *Journal) Close() error {
 // ErrAlive says that the journal's run is still going on: it heals by itself.
 var ErrAlive = errors.New("the run is still in progress: interrupt it, and it heals its faults by itself")
 
-func lock(file *os.File) error {
-	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return ErrAlive
+// remove removes the journal's file, which may be gone with its record.
+func remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return err
+	return nil
 }
 
 // Replay carries out the undos left in a journal, the last first, and notes each. It returns ErrAlive, and does nothing, if
@@ -161,7 +156,12 @@ func Replay(path string, trusted bool, undo func(Undo) error) (done []Undo, err 
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
+	open := true
+	defer func() {
+		if open {
+			err = errors.Join(err, file.Close())
+		}
+	}()
 	if err := lock(file); err != nil {
 		return nil, err
 	}
@@ -191,10 +191,8 @@ func Replay(path string, trusted bool, undo func(Undo) error) (done []Undo, err 
 	if err := errors.Join(failed...); err != nil {
 		return done, err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return done, err
-	}
-	return done, nil
+	open = false
+	return done, removeOpen(file, path)
 }
 
 // restored carries out an undo with its values from the environment put back.
@@ -277,5 +275,18 @@ func openJournal(path string) (*os.File, error) {
 	if !at.Mode().IsRegular() {
 		return nil, fmt.Errorf("journal %s is no file", path)
 	}
-	return os.OpenFile(path, os.O_RDWR|os.O_APPEND|syscall.O_NOFOLLOW, 0)
+	return os.OpenFile(path, os.O_RDWR|os.O_APPEND|noFollow, 0)
+}
+
+// Hold takes a file that is there for as long as the process lives, or until release. It returns ErrAlive where somebody else holds it,
+// and does not wait.
+func Hold(path string) (release func() error, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file.Close, nil
 }

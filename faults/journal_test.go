@@ -112,8 +112,8 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// A journal that was moved, changed, cut in the middle or written by another user is not carried out and not changed, unless it is
-// trusted.
+// A journal may have been moved, changed, cut in the middle or written by another user. It is neither carried out nor changed,
+// unless it is trusted.
 func TestJournalOfOthers(t *testing.T) {
 	state := t.TempDir()
 	for name, change := range map[string]func(t *testing.T, text []byte) []byte{

@@ -18,6 +18,13 @@ type ListeningLink interface {
 	Lay(protocol string, layer func() Layer) (Layer, error)
 }
 
+// Overlooked is an optional extra of a ListeningLink whose connections to the target can be looked at.
+type Overlooked interface {
+	// Overlook lets with make the dial function of the connections that inlets have to the target, from the present one. It is
+	// called before the first Listen.
+	Overlook(with func(DialFunc) DialFunc)
+}
+
 // Inlet is an address that the target connects to in place of a service.
 type Inlet struct {
 	// Address is the address to listen on: 127.0.0.1:0 for any port.

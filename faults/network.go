@@ -11,7 +11,7 @@ type Network struct {
 	ListenFunc func(network, address string) (net.Listener, error)
 	DialFunc   DialFunc
 	// Virtual says that connections are no sockets, and that time may be virtual too: nothing may wait for the kernel then,
-	// neither for a socket nor for a timer, and the process's CPU time says nothing about the run's seconds.
+	// neither for a socket nor for a timer. The process's CPU time says nothing about the run's seconds.
 	Virtual bool
 }
 

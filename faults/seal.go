@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 )
 
 // ErrForeign says that a journal was not written on this machine, by this user and in its present folder, or was changed since.
@@ -116,7 +115,7 @@ func makeKey(dir, path string) error {
 
 // readKey refuses a key that somebody else can read or has made.
 func readKey(path string) ([]byte, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	file, err := os.OpenFile(path, os.O_RDONLY|noFollow, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -125,8 +124,7 @@ func readKey(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	owner, ok := at.Sys().(*syscall.Stat_t)
-	if !at.Mode().IsRegular() || at.Mode().Perm()&0o077 != 0 || ok && int(owner.Uid) != os.Getuid() {
+	if !at.Mode().IsRegular() || foreign(at) {
 		return nil, fmt.Errorf("%s must be a file of this user that nobody else can read (chmod 600)", path)
 	}
 	key := make([]byte, keyBytes+1)

@@ -99,10 +99,10 @@ func (in *Injection) Err() error {
 	return errors.Join(in.InjectErr, in.HealErr, in.ProbeErr, in.LapseErr)
 }
 
-// Run carries out the plan, and returns what became of each fault, in the order of the plan. When ctx ends, faults in force
-// are healed at once, and the remaining faults are left out. Every fault on which Inject was called is healed before Run
-// returns, on a context of its own, even if Inject failed, panicked or is wedged. Run does not wait for a wedged call. An
-// Inject that returns after it was given up is healed once more.
+// Run carries out the plan, and returns what became of each fault, in the order of the plan. When ctx ends, faults in force are
+// healed at once, and the remaining faults are left out. Every fault on which Inject was called is healed before Run returns, on
+// a context of its own. So is one whose Inject failed, panicked or is wedged. Run does not wait for a wedged call. An Inject that
+// returns after it was given up is healed once more.
 func (t Timeline) Run(ctx context.Context) []Injection {
 	r := &run{Timeline: t, injections: make([]Injection, len(t.Plan)), ended: make([]chan struct{}, len(t.Plan))}
 	for i := range r.ended {

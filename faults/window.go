@@ -59,8 +59,8 @@ func After(fault string) string { return "after " + fault }
 // belongs to its base: "after" the fault that ended last, or the baseline before the first fault. The drain comes last: it
 // begins at duration, and its End is unknown here (it equals its Start). The other windows partition [0, duration).
 //
-// Where spans of one kind overlap, a time belongs to the span that started last (of two that started together, to the later
-// one in the plan). A window that another splits appears once for each piece, under one name. So does a phase or a step that
+// Where spans of one kind overlap, a time belongs to the span that started last. Of two that started together, it belongs to the
+// later one in the plan. A window that another splits appears once for each piece, under one name. So does a phase or a step that
 // lies in two bases.
 func Windows(plan []Span, duration time.Duration) []Window {
 	duration = max(duration, 0)

@@ -108,7 +108,7 @@ func TestOperationsUnderWayDoNotAddUpYet(t *testing.T) {
 func TestEveryIntegrityCountIsReadByItsName(t *testing.T) {
 	i := recordtest.Fail().Run.Streams["orders"].Total.Integrity
 	for _, name := range reports.IntegrityNames() {
-		if known := i.Count(name) != nil; known == (name == "log_duplicates" || name == "gaps" || name == "ack_collisions") {
+		if known := i.Count(name) != nil; known == (name == "log_duplicates" || name == "gaps" || name == "ack_collisions" || name == "corrupt") {
 			t.Errorf("%s: known is %v", name, known)
 		}
 	}

@@ -28,6 +28,7 @@ var described = []Described{
 	{Name: "log_duplicates", Anomaly: true, Evidence: "log_duplicate"},
 	{Name: "redelivered", Evidence: "redelivered"},
 	{Name: "effect_duplicates", Anomaly: true, Evidence: "effect_duplicate"},
+	{Name: "corrupt", Anomaly: true, Evidence: "corrupt"},
 	{Name: "order_violations", Anomaly: true, Evidence: "order_violation"},
 	{Name: "regressions", Evidence: "regression"},
 	{Name: "gaps", Anomaly: true, Evidence: "gap"},
@@ -35,6 +36,7 @@ var described = []Described{
 	{Name: "arrived_twice", Evidence: "arrived_twice"},
 	{Name: "hidden_arrivals", Anomaly: true},
 	{Name: "replay_violations", Anomaly: true, Evidence: "replay_violation"},
+	{Name: "saga_violations", Anomaly: true, Evidence: "saga_violation"},
 	{Name: "group_lost", Anomaly: true, Evidence: "group_lost"},
 }
 

@@ -99,6 +99,17 @@ func Bytes(n int64) string {
 	return number + " " + prefix + "B"
 }
 
+// Magnitude writes a number whose unit is not known: 12.4, 1.07 G.
+func Magnitude(v float64) string { return magnitude(v, usualDigits) }
+
+func magnitude(v float64, digits int) string {
+	number, prefix := prefixed(v, digits)
+	if prefix == "" {
+		return number
+	}
+	return number + " " + prefix
+}
+
 func prefixed(v float64, digits int) (number, prefix string) {
 	v = round(v, digits)
 	for _, p := range []struct {
@@ -148,6 +159,9 @@ func value(v float64, unit string, digits int) string {
 		if v == math.Trunc(v) && math.Abs(v) < 1e15 {
 			return Count(int64(v))
 		}
+	}
+	if math.Abs(v) >= 1e6 { // bytes of a target, mostly
+		return magnitude(v, digits)
 	}
 	return significant(v, digits)
 }

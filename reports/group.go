@@ -37,6 +37,15 @@ const (
 	StrikeDie    = "die"
 )
 
+// blocked checks the order and the times of a stream's blocks.
+func (c *audit) blocked(name string, s *Stream) {
+	for i, b := range s.Blocks {
+		c.that(b.Connection > 0 && b.Why != "", "%s: block %d has no connection or no reason", name, i+1)
+		c.that(b.EndNS == nil || *b.EndNS >= b.AtNS, "%s: block %d ends before it begins", name, i+1)
+		c.that(i == 0 || s.Blocks[i-1].AtNS <= b.AtNS, "%s: block %d begins before the one before it", name, i+1)
+	}
+}
+
 // groupCounts names the counts of Group as the record does, in the order in which reports show them.
 var groupCounts = []struct {
 	name string

@@ -5,8 +5,8 @@ type Machine struct {
 	Cores int     `json:"cores"`
 	Used  float64 `json:"used"` // by all programs and the kernel
 	Run   float64 `json:"run"`  // by the load generator, with an embedded target
-	// Target is the CPU of the processes that the run started, and of those that listen on the addresses that it dialled on this
-	// machine, with their descendants.
+	// Target is the CPU of the target's processes, with their descendants: those that the run started, and those that listen on
+	// addresses of this machine that it dialled.
 	Target float64 `json:"target"`
 	Others float64 `json:"others"` // by all other programs
 	// OthersMax is the most that others took in one second.
@@ -28,13 +28,15 @@ type Machine struct {
 
 // MachineSecond is one second of the machine of the load generator. CPU is a mean in cores.
 type MachineSecond struct {
-	StartNS     int64    `json:"start_ns"`
-	Used        float64  `json:"used"`
-	Run         float64  `json:"run"`
-	Target      float64  `json:"target"`
-	Others      float64  `json:"others"`
-	Steal       float64  `json:"steal"`
-	Pressure    *float64 `json:"pressure,omitempty"`
+	StartNS  int64    `json:"start_ns"`
+	Used     float64  `json:"used"`
+	Run      float64  `json:"run"`
+	Target   float64  `json:"target"`
+	Others   float64  `json:"others"`
+	Steal    float64  `json:"steal"`
+	Pressure *float64 `json:"pressure,omitempty"`
+	// Wait is how many threads of the run and of its target waited for a CPU, as a mean. Absent: not known.
+	Wait        *float64 `json:"wait,omitempty"`
 	ThrottledNS *int64   `json:"throttled_ns,omitempty"`
 	// Busy: the machine was the limit, and neither the run nor its target.
 	Busy bool `json:"busy,omitempty"`

@@ -60,9 +60,16 @@ type Measures struct {
 	Amplification *float64         `json:"amplification"`
 	Rate          *float64         `json:"rate"` // acked a second
 	Errors        map[string]int64 `json:"errors"`
-	Response      *Latency         `json:"response_ns"`
-	Service       *Latency         `json:"service_ns"`
-	AckedResponse *Latency         `json:"acked_ns"`
+	// Statuses counts the acked attempts by the status of their answer (200), where the protocol has one.
+	Statuses map[string]int64 `json:"statuses,omitempty"`
+	// Bytes is absent where the driver does not know the bytes of its attempts.
+	Bytes         *Traffic `json:"bytes,omitempty"`
+	Response      *Latency `json:"response_ns"`
+	Service       *Latency `json:"service_ns"`
+	AckedResponse *Latency `json:"acked_ns"`
+	// Spread has further percentiles of the response time, ascending, as far as operations were answered. Absent in records of older
+	// versions.
+	Spread []Quantile `json:"spread,omitempty"`
 	// Effect is the time from the planned start to the first sighting of the effect. Absent if no effects are observed, or none
 	// was due.
 	Effect *EffectTimes `json:"effect_ns,omitempty"`
@@ -75,6 +82,8 @@ type Measures struct {
 	// Witness and Replays are absent if the scenario did not ask for them.
 	Witness *Witness `json:"witness,omitempty"`
 	Replays *Replays `json:"replays,omitempty"`
+	// Saga is absent if the scenario has none.
+	Saga *Saga `json:"saga,omitempty"`
 	// Group is absent if no group of consumers reads.
 	Group *Group `json:"group,omitempty"`
 	// Checks holds, by name, the counts that Run.Checks describes; null: not known.
@@ -86,7 +95,7 @@ func (m *Measures) Count(name string) *int64 {
 	if m == nil {
 		return nil
 	}
-	for _, counted := range []interface{ Count(string) *int64 }{m.Integrity, m.Witness, m.Replays, m.Group} {
+	for _, counted := range []interface{ Count(string) *int64 }{m.Integrity, m.Witness, m.Replays, m.Group, m.Saga} {
 		if n := counted.Count(name); n != nil {
 			return n
 		}
@@ -100,6 +109,12 @@ func (m *Measures) SetCheck(name string, n *int64) {
 		m.Checks = make(map[string]*int64)
 	}
 	m.Checks[name] = n
+}
+
+// Traffic are the bytes of all attempts: payloads that came from the target (In) and went to it (Out).
+type Traffic struct {
+	In  int64 `json:"in"`
+	Out int64 `json:"out"`
 }
 
 // Failures classes failed attempts: within their deadline, at it, or beyond it.
@@ -122,6 +137,12 @@ type Latency struct {
 	P999       *float64 `json:"p999"`
 	Max        *float64 `json:"max"`
 	Unanswered *float64 `json:"unanswered"`
+}
+
+// Quantile is a percentile of a distribution: Percent of all operations took at most NS.
+type Quantile struct {
+	Percent float64 `json:"percent"`
+	NS      float64 `json:"ns"`
 }
 
 // EffectTimes is the distribution of the time from an operation's planned start to the first sighting of its effect, including
@@ -157,6 +178,8 @@ type Integrity struct {
 	EffectDuplicates *int64 `json:"effect_duplicates"`
 	ExtraCopies      *int64 `json:"extra_copies"`
 	MaxCopies        *int64 `json:"max_copies"` // of one operation
+	// Corrupt operations have an effect that differs from what was sent.
+	Corrupt *int64 `json:"corrupt,omitempty"`
 	// OrderViolations were first seen after a later operation of their key or partition. Regressions are decreases of any kind,
 	// repeats included.
 	OrderViolations *int64 `json:"order_violations"`
@@ -172,6 +195,9 @@ type Second struct {
 	P50NS *int64 `json:"p50_ns"`
 	P99NS *int64 `json:"p99_ns"`
 	MaxNS *int64 `json:"max_ns"`
+	// BestP99NS is the least that P99NS can have been without the load generator's own part: its lag, and what it did not send. nil: about
+	// the same. It is no part of the record.
+	BestP99NS *int64 `json:"-"`
 	// EffectP50NS and EffectP99NS are percentiles of EffectTimes. Absent if they are not known, or if the effect was not seen.
 	EffectP50NS *int64 `json:"effect_p50_ns,omitempty"`
 	EffectP99NS *int64 `json:"effect_p99_ns,omitempty"`

@@ -39,6 +39,7 @@ type Run struct {
 	Schema     string             `json:"schema"`
 	Name       string             `json:"name"`
 	About      string             `json:"about,omitempty"`
+	File       string             `json:"file,omitempty"` // the scenario's path, as it was given
 	Seed       int64              `json:"seed"`
 	ID         string             `json:"id"` // the run's part of every identity
 	Version    string             `json:"version"`
@@ -56,9 +57,13 @@ type Run struct {
 	Faults     []Fault            `json:"faults"`
 	Validity   Validity           `json:"validity"`
 	Findings   []Finding          `json:"findings"`
+	// Links are the links between services whose requests a witness counted, by name.
+	Links map[string]*Link `json:"links,omitempty"`
 	// Parts are the parts of the target whose use of resources was measured, by name.
 	Parts map[string]*Part `json:"parts,omitempty"`
-	Host  Host             `json:"host"`
+	// Observed is what the target says of itself, by the entry of `observe`.
+	Observed map[string]*Observed `json:"observed,omitempty"`
+	Host     Host                 `json:"host"`
 	// Kept are the addresses of the target that was left up, by variable.
 	Kept map[string]string `json:"kept,omitempty"`
 	// Startup lists what the start of the target waited for, in the order in which it ended. The run's times hold none of it.
@@ -66,6 +71,10 @@ type Run struct {
 	Settings map[string]string `json:"settings,omitempty"` // --set name=value, as given
 	// Machine holds the seconds of the load generator's machine. Absent where it cannot be read: off Linux.
 	Machine []MachineSecond `json:"machine,omitempty"`
+	// Samples tells of the rows of attempts that the run wrote beside the record: --samples. Absent: none were asked for.
+	Samples *Samples `json:"samples,omitempty"`
+	// TraceURL is where traces are shown, with {trace_id} for the id. Absent: the scenario does not say.
+	TraceURL string `json:"trace_url,omitempty"`
 	// Checks describes the counts of the checks without fields of their own in the record: Measures.Checks holds the counts.
 	Checks []Described `json:"checks,omitempty"`
 }
@@ -106,8 +115,22 @@ type Gate struct {
 	// Beyond is the meaning of a time beyond every measured one, which is not observed: not recovered, not seen. Absent: no
 	// answer.
 	Beyond string `json:"beyond,omitempty"`
-	Why    string `json:"why"`
+	// Saved is, of a gate whose limit comes from a saved run, where that value comes from. Without a value Limit is null.
+	Saved *SavedLimit `json:"saved,omitempty"`
+	Why   string      `json:"why"`
 }
+
+// SavedLimit is the saved run's part of a gate's limit.
+type SavedLimit struct {
+	From  string   `json:"from,omitempty"` // the file that was read; empty: none was given
+	Run   string   `json:"run,omitempty"`  // the id of its run
+	Value *float64 `json:"value"`          // in the gate's unit; null: there is none, or it decides nothing
+	// Unmet is set where only the saved value left the gate open: what this run measured is sound.
+	Unmet bool `json:"unmet,omitempty"`
+}
+
+// Open says that the gate lacks nothing but a saved value.
+func (s *SavedLimit) Open() bool { return s != nil && s.Unmet }
 
 // Window is an interval of the run. A window that is cut in two stands here once for each piece, under the same name. Those
 // without a Stream follow each other without a gap; the named steps of a stream's rate lie over them.
@@ -126,22 +149,55 @@ type Window struct {
 
 // Stream holds the results of one stream.
 type Stream struct {
-	Driver  string               `json:"driver"`
-	Model   string               `json:"model"` // "open", "closed", or "consume"
-	Plan    string               `json:"plan"`  // the rate or the users, as written; for a consuming stream, the expectation
-	Keys    uint64               `json:"keys,omitempty"`
-	Effects string               `json:"effects,omitempty"` // the place where effects were observed; empty: none
-	Of      string               `json:"of,omitempty"`      // for a consuming stream: the stream whose operations must show up
+	Driver  string `json:"driver"`
+	Model   string `json:"model"` // "open", "closed", or "consume"
+	Plan    string `json:"plan"`  // the rate or the users, as written; for a consuming stream, the expectation
+	Keys    uint64 `json:"keys,omitempty"`
+	Effects string `json:"effects,omitempty"` // the place where effects were observed; empty: none
+	// Places are the places of the effects that have names, in order. Counts of the whole stream are of the operations of which it
+	// is so in at least one place.
+	Places  []Place              `json:"places,omitempty"`
+	Of      string               `json:"of,omitempty"` // for a consuming stream: the stream whose operations must show up
 	Total   Measures             `json:"total"`
 	Windows map[string]*Measures `json:"windows"`
 	Seconds []Second             `json:"seconds"`
-	Gauges  map[string][]Sample  `json:"gauges,omitempty"`
+	// ResolutionNS is what one row of Seconds covers. Absent: one second. See Coarsen.
+	ResolutionNS int64               `json:"resolution_ns,omitempty"`
+	Gauges       map[string][]Sample `json:"gauges,omitempty"`
+	// Blocks are the times in which the target took nothing from a connection of the stream and said so, in order: RabbitMQ's
+	// connection.blocked. The first 1000 of each connection are kept.
+	Blocks []Block `json:"blocks,omitempty"`
 	// Strikes are the absences that the churn of a group caused, in order.
 	Strikes []Strike `json:"strikes,omitempty"`
 	// Steps are the steps of a chain, in order. Absent for streams whose operations are a single exchange.
 	Steps []Step `json:"steps,omitempty"`
+	// TracesSampled is the share of the operations whose requests said that they are sampled. Absent: requests carried no trace.
+	TracesSampled *float64 `json:"traces_sampled,omitempty"`
+	// Slowest are the slowest of the answered operations that were sent sampled, a few of each window, the slowest first.
+	Slowest []Slow `json:"slowest,omitempty"`
 	// Histogram counts the response times of the answered operations of Total. An unanswered operation is in no bucket.
 	Histogram []Bucket `json:"histogram,omitempty"`
+	// Heat counts the same by time too, in at most 240 columns. Absent: nothing was answered, or an older version wrote the record.
+	Heat *Heat `json:"heat,omitempty"`
+}
+
+// Place is one of several places in which the effects of a stream must show up.
+type Place struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"` // kafka, sql, file, ...
+	At   string `json:"at"`   // in words
+	// Unmeasured says, by the name of a count or of effect_ns, why this place cannot tell it.
+	Unmeasured map[string]string `json:"unmeasured,omitempty"`
+	// Unread is the reason why the place was not read to its end. Then what was not seen there is not known. Absent: it was.
+	Unread  string                    `json:"unread,omitempty"`
+	Total   PlaceMeasures             `json:"total"`
+	Windows map[string]*PlaceMeasures `json:"windows"`
+}
+
+// PlaceMeasures are what one place shows of the operations of a window.
+type PlaceMeasures struct {
+	Integrity *Integrity   `json:"integrity"`
+	Effect    *EffectTimes `json:"effect_ns,omitempty"`
 }
 
 // ModelConsume is the model of a stream that sends nothing, and verifies the records of others.
@@ -172,6 +228,14 @@ type StepMeasures struct {
 	Service  *Latency         `json:"service_ns"`
 }
 
+// Block is a time in which the target took nothing from one connection of a stream.
+type Block struct {
+	Connection int    `json:"connection"` // from 1
+	AtNS       int64  `json:"at_ns"`
+	EndNS      *int64 `json:"end_ns"` // null: not before the end
+	Why        string `json:"why"`    // the target's words
+}
+
 // Sample is one reading of a gauge.
 type Sample struct {
 	AtNS  int64   `json:"at_ns"`
@@ -180,33 +244,37 @@ type Sample struct {
 
 // Fault holds the facts about one fault.
 type Fault struct {
-	Name         string   `json:"name"`
-	Round        int      `json:"round,omitempty"` // number among several injections of this name, from 1
-	Link         *string  `json:"link"`
-	Part         *string  `json:"part,omitempty"`
-	Peer         string   `json:"peer,omitempty"` // the broken one of several targets behind the link: broker-2
-	Kind         string   `json:"kind"`
-	Spec         string   `json:"spec"` // its effect, in words: "latency 80ms, jitter 20ms"
-	StartNS      int64    `json:"start_ns"`
-	EndNS        int64    `json:"end_ns"`
-	Bit          bool     `json:"bit"`
-	Connections  *int64   `json:"connections"`
-	Bytes        *int64   `json:"bytes"`
-	Unmeasured   string   `json:"unmeasured,omitempty"` // why it cannot be told whether the fault touched the traffic that there was
-	ToTarget     *Passage `json:"to_target,omitempty"`  // the same, by direction
-	FromTarget   *Passage `json:"from_target,omitempty"`
-	Touched      string   `json:"touched,omitempty"` // what it touched, in words, if it counts other things: "41 packets from orders to stock"
-	Healed       bool     `json:"healed"`
-	NotInjected  bool     `json:"not_injected,omitempty"` // the run ended before the fault's time, or injecting failed
-	Error        string   `json:"error,omitempty"`        // the error of injecting, healing or probing
-	DetectionNS  *int64   `json:"detection_ns"`
-	RecoveryNS   *int64   `json:"recovery_ns"`
-	Recovered    *bool    `json:"recovered"`
-	Metastable   *bool    `json:"metastable"`
-	DetectedBy   string   `json:"detected_by,omitempty"` // the stream that showed it first
-	Unrecovered  []string `json:"unrecovered,omitempty"` // the streams that did not recover
-	SlowestBack  string   `json:"slowest_back,omitempty"`
-	RecoveryGoal string   `json:"recovery_goal,omitempty"` // the definition of recovered, in words
+	Name        string  `json:"name"`
+	Round       int     `json:"round,omitempty"` // number among several injections of this name, from 1
+	Link        *string `json:"link"`
+	Part        *string `json:"part,omitempty"`
+	Peer        string  `json:"peer,omitempty"` // the broken one of several targets behind the link: broker-2
+	Kind        string  `json:"kind"`
+	Spec        string  `json:"spec"` // its effect, in words: "latency 80ms, jitter 20ms"
+	StartNS     int64   `json:"start_ns"`
+	EndNS       int64   `json:"end_ns"`
+	Bit         bool    `json:"bit"`
+	Connections *int64  `json:"connections"`
+	Bytes       *int64  `json:"bytes"`
+	// Requests are those that arrived at the callee, or awaited their answer, while the fault was in force. Absent: no witness stands
+	// on its link. RequestsAtLeast: a connection could not be read.
+	Requests        *int64   `json:"requests,omitempty"`
+	RequestsAtLeast bool     `json:"requests_at_least,omitempty"`
+	Unmeasured      string   `json:"unmeasured,omitempty"` // why it cannot be told whether the fault touched the traffic that there was
+	ToTarget        *Passage `json:"to_target,omitempty"`  // the same, by direction
+	FromTarget      *Passage `json:"from_target,omitempty"`
+	Touched         string   `json:"touched,omitempty"` // what it touched, in words, if it counts other things: "41 packets from orders to stock"
+	Healed          bool     `json:"healed"`
+	NotInjected     bool     `json:"not_injected,omitempty"` // the run ended before the fault's time, or injecting failed
+	Error           string   `json:"error,omitempty"`        // the error of injecting, healing or probing
+	DetectionNS     *int64   `json:"detection_ns"`
+	RecoveryNS      *int64   `json:"recovery_ns"`
+	Recovered       *bool    `json:"recovered"`
+	Metastable      *bool    `json:"metastable"`
+	DetectedBy      string   `json:"detected_by,omitempty"` // the stream that showed it first
+	Unrecovered     []string `json:"unrecovered,omitempty"` // the streams that did not recover
+	SlowestBack     string   `json:"slowest_back,omitempty"`
+	RecoveryGoal    string   `json:"recovery_goal,omitempty"` // the definition of recovered, in words
 	// Untouched are the streams that the fault's own counters did not meet: the figures above are not theirs. AlsoChanged of
 	// them had a bad second all the same, or did not recover.
 	Untouched   []string `json:"untouched,omitempty"`
@@ -227,7 +295,8 @@ type StreamRecovery struct {
 	// BadBefore is set when the last second before the fault was bad already: later bad seconds say nothing about the fault.
 	BadBefore  bool   `json:"bad_before,omitempty"`
 	RecoveryNS *int64 `json:"recovery_ns"`
-	// RecoveryFromNS is set when the load generator may have caused some bad seconds. It is the recovery without them.
+	// RecoveryFromNS is the earliest that the recovery can have been. It is set when the load generator may have caused some bad
+	// seconds, and when nothing was due in seconds before the first good one.
 	RecoveryFromNS *int64 `json:"recovery_from_ns,omitempty"`
 	Recovered      *bool  `json:"recovered"`
 	Metastable     *bool  `json:"metastable"`
@@ -266,6 +335,8 @@ type Finding struct {
 type Violation struct {
 	Kind      string     `json:"kind"` // lost, phantom, effect_duplicate, ...
 	Stream    string     `json:"stream"`
+	Link      string     `json:"link,omitempty"`  // the link on which a witness saw it
+	Place     string     `json:"place,omitempty"` // of the effects, where it has a name
 	Window    string     `json:"window"`
 	ID        string     `json:"id"`
 	Seq       uint64     `json:"seq"`
@@ -276,7 +347,10 @@ type Violation struct {
 	DoneNS    *int64     `json:"done_ns"`
 	Attempts  []Try      `json:"attempts"`
 	Seen      []Sighting `json:"seen"`
-	Why       string     `json:"why"`
+	// Arrived are the arrivals of its requests at the target, as far as a witness kept them. Absent: none was kept.
+	Arrived []Sighting `json:"arrived,omitempty"`
+	Why     string     `json:"why"`
+	TraceRef
 }
 
 // Try is one attempt in the evidence.
@@ -290,10 +364,23 @@ type Try struct {
 
 // Sighting is one place and time at which an operation was seen. A source over a queue has no partition and no offset.
 type Sighting struct {
+	Place     string `json:"place,omitempty"` // of the effects, where a violation is about several
 	Partition *int32 `json:"partition,omitempty"`
 	Offset    *int64 `json:"offset,omitempty"`
 	AtNS      int64  `json:"at_ns"`
 	Origin    string `json:"origin,omitempty"`
+}
+
+// Slow is an operation with a long response time.
+type Slow struct {
+	Window     string `json:"window"`
+	ID         string `json:"id"`
+	Seq        uint64 `json:"seq"`
+	PlannedNS  int64  `json:"planned_ns"`
+	ResponseNS int64  `json:"response_ns"`
+	Outcome    string `json:"outcome"`
+	Attempts   int    `json:"attempts"`
+	TraceRef
 }
 
 // SightingAt is a sighting at a position, or without one if the position is not known.

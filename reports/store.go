@@ -130,14 +130,10 @@ func Load(dir string) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load record: %w", err)
 	}
-	rec := &Record{Run: &Run{}}
-	if err := json.Unmarshal(data, rec.Run); err != nil {
+	rec := &Record{}
+	if rec.Run, err = Decode(data); err != nil {
 		return nil, fmt.Errorf("load record: %s: %w", path, err)
 	}
-	if rec.Run.Schema != Schema {
-		return nil, fmt.Errorf("load record: %s: schema is %q, this version reads %q", path, rec.Run.Schema, Schema)
-	}
-	rec.Run = filled(rec.Run)
 	if rec.Scenario, err = readOptional(filepath.Join(dir, ScenarioFile)); err != nil {
 		return nil, err
 	}
@@ -149,6 +145,18 @@ func Load(dir string) (*Record, error) {
 		return nil, fmt.Errorf("load record: %s: %w", filepath.Join(dir, ViolationsFile), err)
 	}
 	return rec, nil
+}
+
+// Decode reads the bytes of run.json. Lists and maps of the result are never nil.
+func Decode(data []byte) (*Run, error) {
+	run := &Run{}
+	if err := json.Unmarshal(data, run); err != nil {
+		return nil, err
+	}
+	if run.Schema != Schema {
+		return nil, fmt.Errorf("schema is %q, this version reads %q", run.Schema, Schema)
+	}
+	return filled(run), nil
 }
 
 func readOptional(path string) ([]byte, error) {

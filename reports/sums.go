@@ -14,6 +14,7 @@ func Sums(run *Run) []string {
 	for _, name := range run.StreamNames() {
 		c.stream(name, run.Streams[name])
 	}
+	c.links()
 	c.faults()
 	c.verdict()
 	return c.broken
@@ -60,12 +61,16 @@ func (c *audit) stream(name string, s *Stream) {
 	c.steps(name, s)
 	c.unanswered(name, s)
 	c.histogram(name, s)
+	c.heated(name, s)
 	c.integrity(name, s)
 	c.messages(name, s)
 	c.effects(name, s)
 	c.witnessed(name, s)
 	c.replayed(name, s)
 	c.grouped(name, s)
+	c.blocked(name, s)
+	c.sagas(name, s)
+	c.places(name, s)
 }
 
 // steps checks the steps of a chain. Each step's windows add up to it. Its failures are the attempts that were not acked. A
@@ -126,6 +131,9 @@ func (c *audit) measures(where string, m *Measures) {
 		c.that(c.describes(name), "%s: %s is a count that no check of the record describes", where, name)
 	}
 	c.latency(where+": response", m.Response, m.Offered)
+	for i := 1; i < len(m.Spread); i++ {
+		c.that(m.Spread[i-1].Percent < m.Spread[i].Percent && m.Spread[i-1].NS <= m.Spread[i].NS, "%s: the percentiles %g and %g of the spread are not in order", where, m.Spread[i-1].Percent, m.Spread[i].Percent)
+	}
 	c.latency(where+": acked response", m.AckedResponse, m.Acked)
 	c.latency(where+": service", m.Service, -1)
 }

@@ -18,6 +18,7 @@ var integrityCounts = []struct {
 	{"effect_duplicates", func(i *Integrity) **int64 { return &i.EffectDuplicates }},
 	{"extra_copies", func(i *Integrity) **int64 { return &i.ExtraCopies }},
 	{"max_copies", func(i *Integrity) **int64 { return &i.MaxCopies }},
+	{"corrupt", func(i *Integrity) **int64 { return &i.Corrupt }},
 	{"order_violations", func(i *Integrity) **int64 { return &i.OrderViolations }},
 	{"regressions", func(i *Integrity) **int64 { return &i.Regressions }},
 	{"gaps", func(i *Integrity) **int64 { return &i.Gaps }},

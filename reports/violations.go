@@ -10,11 +10,11 @@ import (
 	"sync"
 )
 
-// EvidenceLimit is the number of violations of one kind, stream and window that are kept.
+// EvidenceLimit is the number of violations of one kind, stream, place, link and window that are kept.
 const EvidenceLimit = 100
 
 // ViolationWriter appends evidence to violations.jsonl, one JSON object per line. Of each kind it keeps the first EvidenceLimit
-// per stream and window, so that one flood does not hide the others. The run holds the full numbers. It is safe for concurrent
+// per stream, place, link and window, so that one flood does not hide the others. The run holds the full numbers. It is safe for concurrent
 // use.
 type ViolationWriter struct {
 	mu   sync.Mutex
@@ -23,7 +23,7 @@ type ViolationWriter struct {
 	err  error
 }
 
-type evidenceKey struct{ kind, stream, window string }
+type evidenceKey struct{ kind, stream, place, link, window string }
 
 // NewViolationWriter creates violations.jsonl in the folder, empty. The caller closes the writer.
 func NewViolationWriter(dir string) (*ViolationWriter, error) {
@@ -40,7 +40,7 @@ func NewViolationWriter(dir string) (*ViolationWriter, error) {
 func (w *ViolationWriter) Write(v *Violation) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	key := evidenceKey{v.Kind, v.Stream, v.Window}
+	key := evidenceKey{v.Kind, v.Stream, v.Place, v.Link, v.Window}
 	if w.err != nil || w.kept[key] >= EvidenceLimit {
 		return w.err
 	}

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Covers reports whether a gate on the window of that name is judged on this one too. Either this window has the name, or it is
-// a phase or a step inside the baseline or the time after a fault of that name.
+// Covers reports whether a gate on the window of that name is judged on this one too. Either this window has the name, or it lies
+// inside the one that has: a phase or a step of the baseline or of the time after a fault.
 func (w *Window) Covers(name string) bool { return w.Name == name || w.Base == name && name != "" }
 
 // Phase says whether the window is a phase of the scenario, and no fault's, no step's and none that every run has.

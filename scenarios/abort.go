@@ -46,8 +46,24 @@ func (r *reader) abort(n *node, s *Scenario) {
 			r.problem(item, "abort %s: %s sends nothing; choose a stream that sends", quote(text), a.Gate.Stream)
 			continue
 		}
+		if err := r.abortable(&a, s); err != nil {
+			r.problem(item, "abort %s: %v", quote(text), err)
+			continue
+		}
 		s.Abort = append(s.Abort, a)
 	}
+}
+
+// abortable refuses a condition that its stream cannot measure, of those on a part of a stream.
+func (r *reader) abortable(a *Abort, s *Scenario) error {
+	if a.Gate.Subject.Kind == "" {
+		return nil
+	}
+	stream := s.Stream(a.Gate.Stream)
+	if why := stream.unmeasured(a.Gate.Metric, s); why != "" {
+		return fmt.Errorf("%s cannot be measured: %s", a.Gate.Metric.Full(), why)
+	}
+	return a.Gate.checkPart(&r.lang, stream)
 }
 
 func parseAbort(text string, catalogue *metric.Catalogue) (Abort, error) {
@@ -67,6 +83,9 @@ func parseAbort(text string, catalogue *metric.Catalogue) (Abort, error) {
 	p := gateParser{catalogue: catalogue, gauges: noGauges}
 	if err := p.read(&g); err != nil {
 		return a, fmt.Errorf("gate %s: %w", quote(g.Expr), err)
+	}
+	if g.Saved != nil {
+		return a, fmt.Errorf("is no gate: a condition takes a limit of its own, not that of a saved run; %s", abortForm)
 	}
 	if g.Scope != (Scope{}) {
 		return a, fmt.Errorf("takes no scope; %s", abortForm)

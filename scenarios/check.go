@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +22,7 @@ func (d *decoder) moreThanNone(n *node, name string, zero bool) {
 
 // reportedAt returns true if a problem was reported at the place of n.
 func (d *decoder) reportedAt(n *node) bool {
-	return slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Line == n.line && p.Col == n.col })
+	return slices.ContainsFunc(d.problems, func(p Problem) bool { return p == n.problem(d.file, p.Message) })
 }
 
 // atMost reports a value beyond its bound.
@@ -87,6 +86,9 @@ func (r *reader) checkStream(key, n *node, s *Stream) {
 	atMost(&r.decoder, users, "users", s.Users, MaxUsers)
 	r.moreThanNone(n.get("keys"), "keys", s.Keys == 0)
 	atMost(&r.decoder, n.get("keys"), "keys", s.Keys, MaxKeys)
+	if at := n.get("operations"); at != nil && s.Operations < 1 && !r.reportedAt(at) {
+		r.problem(at, "operations: must be 1 or more")
+	}
 	r.moreThanNone(n.get("timeout"), "timeout", s.Timeout == 0)
 	r.moreThanNone(n.get("deadline"), "deadline", s.Deadline == 0)
 	for _, key := range []string{"timeout", "deadline", "think"} {
@@ -95,6 +97,7 @@ func (r *reader) checkStream(key, n *node, s *Stream) {
 	r.checkInFlight(n.get("max_in_flight"), s)
 	setDefault(&s.Timeout, DefaultTimeout)
 	r.checkProbes(n, s)
+	r.checkSaga(n.get("saga"), s)
 	if s.Retry != nil {
 		r.checkRetry(n.get("retry"), s)
 	}
@@ -170,29 +173,6 @@ func (r *reader) checkOutcomes(n *node, s *Stream) {
 	}
 }
 
-// commonCodes are the codes that every driver uses for the same failure.
-var commonCodes = []string{drivers.CodeTimeout, drivers.CodeCancelled, drivers.CodeRefused, drivers.CodeDNS, drivers.CodeTLS,
-	drivers.CodeReset, drivers.CodeClosed, drivers.CodeMalformed, drivers.CodeTooLarge, drivers.CodeCheck}
-
-var statusCode = regexp.MustCompile(`^[1-5][0-9][0-9]$`)
-
-// code normalizes an outcome's code to the form in which drivers report it: 503 gets the driver's prefix of a status, and all
-// letters are small.
-func (r *reader) code(n *node, s *Stream, name, text string) string {
-	code := strings.ToLower(text)
-	for _, prefix := range r.lang.statusPrefixes(s) {
-		if status := strings.TrimPrefix(code, prefix); statusCode.MatchString(status) {
-			return prefix + status
-		}
-	}
-	protocol, _, own := strings.Cut(code, "_")
-	_, known := r.lang.Drivers[protocol]
-	if !slices.Contains(commonCodes, code) && !(own && known) && !r.reportedAt(n) {
-		r.problem(n, "%s: unknown code %s; %s, a status such as 503, or a protocol's own such as grpc_unavailable", name, quote(text), choices(code, commonCodes))
-	}
-	return code
-}
-
 // reserved are the words for windows that no fault may take as its name.
 var reserved = []string{faults.Baseline, faults.Drain, "warmup", "after"}
 
@@ -218,6 +198,26 @@ func (r *reader) checkPlace(name string, place faults.Place, n *node, s *Scenari
 		r.problem(placeOf(n, place.Part), "%s: there is no part %s, because the scenario has no target", name, quote(place.Part))
 	} else if parts := s.Target.PartNames(); !slices.Contains(parts, place.Part) {
 		r.problem(placeOf(n, place.Part), "%s: the target has no part %s; %s", name, quote(place.Part), choices(place.Part, parts))
+	}
+}
+
+// checkClients: a fault must be able to act on the clients of a stream's own link, as far as the scenario tells them.
+func (r *reader) checkClients(name string, c faults.Config, n *node, s *Scenario) {
+	choosy, ok := c.(faults.Choosy)
+	if !ok || r.reportedAt(n) {
+		return
+	}
+	link, _ := faults.CutBranch(c.On().Link)
+	var clients faults.Clients
+	switch behind := s.behind(link).(type) {
+	case drivers.Config:
+		d := behind.Describe()
+		clients = faults.Clients{TLS: d.TLS, Recognised: d.Recognised}
+	case drivers.SourceConfig:
+		clients = faults.Clients{TLS: behind.Describe().TLS}
+	}
+	if why := choosy.Refuses(clients); why != "" {
+		r.problem(placeOf(n, c.On().Link), "%s: %s", name, why)
 	}
 }
 
@@ -254,24 +254,48 @@ func (n *node) holding(text string) *node {
 
 // checkGate checks a gate against the rest of the scenario: its stream, metric and window must exist.
 func (r *reader) checkGate(n *node, g *Gate, s *Scenario) {
+	switch g.Subject.Kind {
+	case LinkSubject:
+		r.checkLinkGate(n, g, s)
+		return
+	case ObserveSubject:
+		r.checkObserveGate(n, g, s)
+		return
+	}
 	i := slices.IndexFunc(s.Traffic, func(t Stream) bool { return t.Name == g.Stream })
 	if i < 0 {
-		var names []string
-		for i := range s.Traffic {
-			names = append(names, s.Traffic[i].Name)
-		}
-		r.problem(n, "gate %s: there is no stream %s; %s", quote(g.Expr), quote(g.Stream), choices(g.Stream, names))
+		r.noStream(n, g, s)
 		return
 	}
 	if why := s.Traffic[i].unmeasured(g.Metric, s); why != "" {
 		r.problem(n, "gate %s: %s cannot be measured: %s", quote(g.Expr), g.Metric.Full(), why)
 		return
 	}
+	if err := g.checkPart(&r.lang, &s.Traffic[i]); err != nil {
+		r.problem(n, "gate %s: %v", quote(g.Expr), err)
+		return
+	}
+	if g.ofPlace() && !r.checkPlaceGate(n, g, &s.Traffic[i]) {
+		return
+	}
 	if g.Metric.Class == metric.Recovery && !g.nameFault(s) {
 		r.problem(n, "gate %s: %s is read from one fault: end the gate with after FAULT", quote(g.Expr), g.Metric.Name)
 		return
 	}
+	if g.Scope.EverySecond && g.Metric.Unit == metric.PerSecond && s.Traffic[i].Operations > 0 {
+		r.problem(n, "gate %s: the last second of %s is cut short by its operations, and a rate in it says nothing: take `in every second` away", quote(g.Expr), g.Stream)
+		return
+	}
 	r.checkScope(n, g, s)
+}
+
+// noStream tells that a gate names a stream that is none.
+func (r *reader) noStream(n *node, g *Gate, s *Scenario) {
+	var names []string
+	for i := range s.Traffic {
+		names = append(names, s.Traffic[i].Name)
+	}
+	r.problem(n, "gate %s: there is no stream %s; %s", quote(g.Expr), quote(g.Stream), choices(g.Stream, names))
 }
 
 // nameFault gives a gate on recovery without a scope the scenario's only fault.
@@ -313,22 +337,31 @@ func (r *reader) checkScope(n *node, g *Gate, s *Scenario) {
 }
 
 // gaugesOf lists the gauges that a stream's driver and effects declare; false when the stream is not known.
-func gaugesOf(s *Scenario, stream string) (names []string, ok bool) {
-	for i := range s.Traffic {
-		if s.Traffic[i].Name != stream {
-			continue
+func gaugesOf(s *Scenario, stream string) (of gauges, known bool) {
+	t := s.Stream(stream)
+	switch {
+	case t == nil:
+		return of, false
+	case t.Consume != nil:
+		d := t.Consume.Describe()
+		of.add(d.Gauges, d.Counters)
+		if d.Grouped {
+			of.add(reports.GroupGauges(), nil)
 		}
-		if c := s.Traffic[i].Consume; c != nil {
-			d := c.Describe()
-			if names = slices.Clone(d.Gauges); d.Grouped {
-				names = append(names, reports.GroupGauges()...)
-			}
-			return names, c.Source != nil
-		}
-		names = slices.Concat(s.Traffic[i].Describe().Gauges, DescribeSource(s.Traffic[i].Effects).Gauges)
-		return names, s.Traffic[i].Driver != nil
+		return of, t.Consume.Source != nil
 	}
-	return nil, false
+	d := t.Describe()
+	of.add(d.Gauges, d.Counters)
+	of.anomalies = d.Anomalies
+	for _, p := range t.Places {
+		d := p.Describe()
+		of.add(d.Gauges, d.Counters)
+	}
+	return of, t.Driver != nil
+}
+
+func (g *gauges) add(names, counters []string) {
+	g.names, g.counters = append(g.names, names...), append(g.counters, counters...)
 }
 
 // Plan describes in words how much the stream sends.

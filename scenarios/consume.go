@@ -162,7 +162,7 @@ func (r *reader) expectations(at *node, s *Stream, sc *Scenario) {
 				r.problem(at.items[i], "expect: %s: %s", expected, why)
 				break
 			}
-			g := Gate{Expr: s.Name + "." + name + " == 0", Stream: s.Name, Metric: m, Comparison: "==", Line: at.items[i].line}
+			g := Gate{Expr: s.Name + "." + name + " == 0", Stream: s.Name, Metric: m, Comparison: "==", at: at.items[i].place}
 			if !slices.ContainsFunc(sc.Expect, func(e Gate) bool { return e.Expr == g.Expr }) {
 				sc.Expect = append(sc.Expect, g)
 			}

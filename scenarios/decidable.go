@@ -38,6 +38,8 @@ func (g *Gate) spared(comparison string) bool {
 // decidable refuses a gate that can never fail, and one that can never hold.
 func (g *Gate) decidable() error {
 	switch {
+	case g.Saved != nil: // the limit is known once a saved run is read
+		return nil
 	case g.always():
 		return fmt.Errorf("it can never fail: %s; %s", g.bounds(), g.remedy())
 	case g.never():
@@ -51,17 +53,17 @@ func (g *Gate) bounds() string {
 	lowest, highest := g.Metric.Bounds()
 	switch {
 	case math.IsInf(highest, 1):
-		return fmt.Sprintf("%s is never below %s", g.Metric.Full(), g.amount(lowest))
+		return fmt.Sprintf("%s is never below %s", g.MetricName(), g.amount(lowest))
 	case math.IsInf(lowest, -1):
-		return fmt.Sprintf("%s is never above %s", g.Metric.Full(), g.amount(highest))
+		return fmt.Sprintf("%s is never above %s", g.MetricName(), g.amount(highest))
 	}
-	return fmt.Sprintf("%s lies between %s and %s", g.Metric.Full(), g.amount(lowest), g.amount(highest))
+	return fmt.Sprintf("%s lies between %s and %s", g.MetricName(), g.amount(lowest), g.amount(highest))
 }
 
 // remedy is a gate on the same metric that can decide something.
 func (g *Gate) remedy() string {
 	if g.Metric.Unit == metric.Count {
-		return fmt.Sprintf("write %s == 0, or > 0", g.Metric.Full())
+		return fmt.Sprintf("write %s == 0, or > 0", g.MetricName())
 	}
 	example := map[string]string{metric.Ratio: "1%", metric.NS: "250ms", metric.PerSecond: "100/s"}[g.Metric.Unit]
 	if g.Metric.Better == metric.Higher && g.Metric.Unit == metric.Ratio {
@@ -74,7 +76,7 @@ func (g *Gate) remedy() string {
 	if g.Metric.Better == metric.Higher {
 		comparison = ">"
 	}
-	name := g.Metric.Full()
+	name := g.MetricName()
 	if g.Metric.Argument {
 		name += "(" + g.Argument.String() + ")"
 	}

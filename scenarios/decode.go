@@ -21,6 +21,8 @@ type decoder struct {
 	late bool
 	// locate is that of the Options.
 	locate func(kind string) (environ []string, err error)
+	// unsound are the configurations that have problems.
+	unsound []placed
 }
 
 // nodeDecoder is a type with its own form in the file.
@@ -29,11 +31,11 @@ type nodeDecoder interface {
 }
 
 func (d *decoder) problem(n *node, format string, args ...any) {
-	d.at(n.line, n.col, fmt.Sprintf(format, args...))
+	d.at(n.place, fmt.Sprintf(format, args...))
 }
 
-func (d *decoder) at(line, col int, message string) {
-	d.problems = append(d.problems, Problem{File: d.file, Line: line, Col: col, Message: message})
+func (d *decoder) at(at place, message string) {
+	d.problems = append(d.problems, at.problem(d.file, message))
 }
 
 // open are the keys of a table that its struct does not decode itself.

@@ -34,7 +34,7 @@ expect: [open.errors < 1%]
 	files := spareFiles
 	for _, d := range s.Demands(testMachine) {
 		w := want[d.Stream]
-		w.Stream = d.Stream
+		w.Stream, w.Bytes = d.Stream, int64(w.InFlight)*bytesInFlight
 		if d != w {
 			t.Errorf("got %+v, want %+v", d, w)
 		}
@@ -48,13 +48,17 @@ expect: [open.errors < 1%]
 	}
 	m := testMachine
 	m.Files, m.Ports = files-1, 250
+	m.Bytes = s.Memory(m) - 1
+	if want := int64(spareBytes + 681*bytesInFlight); m.Bytes != want-1 {
+		t.Errorf("%d bytes, want %d", m.Bytes+1, want)
+	}
 	got := Problems(s.Shortages(m)).Error()
 	for _, part := range []string{"t.yaml:5:19: bounded: may need 300 source ports to one address, and there are 250: ", "may need 825 open files, and this process may open 824: raise the hard limit"} {
-		if !strings.Contains(got, part) {
+		if !strings.Contains(got, part) || !strings.Contains(got, " of memory, and ") {
 			t.Errorf("%q is missing in\n%s", part, got)
 		}
 	}
-	if n := strings.Count(got, "\n"); n != 1 {
+	if n := strings.Count(got, "\n"); n != 2 {
 		t.Errorf("%d more lines than the first:\n%s", n, got)
 	}
 	if got := s.Shortages(Machine{}); len(got) > 0 {

@@ -18,13 +18,19 @@ import (
 // node is a value of the YAML file with its place. The tree is plain: anchors, aliases and merge keys are resolved. A scalar is
 // a text, and its type depends on the field that it is decoded into.
 type node struct {
-	kind      kind
-	line, col int
-	text      string // of a scalar
-	quoted    bool   // quoted or a block: always a text
-	items     []*node
-	fields    []field
-	size      int // values in it, aliases written out
+	place
+	kind   kind
+	text   string // of a scalar
+	quoted bool   // quoted or a block: always a text
+	items  []*node
+	fields []field
+	size   int // values in it, aliases written out
+}
+
+// place is where a node stands.
+type place struct {
+	file      string // empty: the scenario itself
+	line, col int    // from 1
 }
 
 type kind uint8
@@ -86,14 +92,17 @@ const (
 
 // document reads YAML into nodes.
 type document struct {
+	file    string // in the places of nodes
 	anchors map[string]*node
 	values  int
 	problem func(line, col int, message string)
 }
 
-// readDocument reads src. It returns nil after problems that leave nothing to decode, and an empty table for an empty file.
-func readDocument(src []byte, problem func(line, col int, message string)) (root *node) {
-	d := &document{anchors: make(map[string]*node), problem: problem}
+// readDocument reads src, a file of that name; empty: the scenario itself. It returns nil after problems that leave nothing to decode,
+// and an empty table for an empty file.
+func readDocument(file string, src []byte, report func(at place, message string)) (root *node) {
+	problem := func(line, col int, message string) { report(place{file, line, col}, message) }
+	d := &document{file: file, anchors: make(map[string]*node), problem: problem}
 	// The YAML library is not ours and the file may be anything: each of the library's panics is a problem of the file.
 	defer func() {
 		if r := recover(); r != nil {
@@ -110,12 +119,12 @@ func readDocument(src []byte, problem func(line, col int, message string)) (root
 		return nil
 	}
 	// Duplicate keys are reported by this package, together with the other problems.
-	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	parsed, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		d.syntax(err, src)
 		return nil
 	}
-	return d.body(file)
+	return d.body(parsed)
 }
 
 // plain checks size and encoding, and removes a byte order mark and carriage returns.
@@ -215,7 +224,7 @@ func (d *document) body(file *ast.File) *node {
 			d.problem(at.Line, at.Column, "YAML directives are not supported: remove the line")
 			return nil
 		}
-		body := d.node(doc.Body, &node{line: 1, col: 1})
+		body := d.node(doc.Body, &node{place: place{d.file, 1, 1}})
 		if root != nil {
 			d.problem(body.line, body.col, "a second YAML document begins here: one file holds one scenario")
 			return root
@@ -223,7 +232,7 @@ func (d *document) body(file *ast.File) *node {
 		root = body
 	}
 	if root == nil {
-		root = &node{kind: table, line: 1, col: 1}
+		root = &node{kind: table, place: place{d.file, 1, 1}}
 	}
 	if root.size > maxValues {
 		d.problem(root.line, root.col, fmt.Sprintf("with its aliases written out the file holds more than %d values", maxValues))
@@ -234,7 +243,7 @@ func (d *document) body(file *ast.File) *node {
 
 // node reads one value; near is the place to name when the value has no place of its own.
 func (d *document) node(n ast.Node, near *node) *node {
-	out := &node{line: near.line, col: near.col, size: 1}
+	out := &node{place: near.place, size: 1}
 	if n == nil {
 		return out
 	}
@@ -361,6 +370,9 @@ func (d *document) key(k ast.MapKeyNode, near *node) (*node, bool) {
 	}
 	if strings.Contains(out.text, "${") {
 		d.problem(out.line, out.col, "${...} is in a key: only values may hold it")
+	}
+	if strings.Contains(out.text, "{{") {
+		d.problem(out.line, out.col, "{{...}} is in a key: only values are rendered")
 	}
 	return out, true
 }

@@ -86,8 +86,8 @@ func (r *reader) several(n *node, e *Entry) bool {
 		return false
 	}
 	for _, item := range at.items {
-		each := &node{kind: table, line: n.line, col: n.col, fields: slices.Clone(n.fields)}
-		each.fields = append(each.fields, field{key: &node{text: "link", line: item.line, col: item.col}, value: item})
+		each := &node{kind: table, place: n.place, fields: slices.Clone(n.fields)}
+		each.fields = append(each.fields, field{key: &node{text: "link", place: item.place}, value: item})
 		if !r.kind(each, e) {
 			return false
 		}
@@ -115,6 +115,9 @@ func (r *reader) kind(n *node, e *Entry) bool {
 	if len(r.problems) == before {
 		r.check(n, e.Name, config)
 	}
+	if len(r.problems) > before {
+		r.unsound = append(r.unsound, placed{name: e.Name, node: n, config: config})
+	}
 	e.configs = append(e.configs, config)
 	return true
 }
@@ -137,7 +140,7 @@ func (r *reader) lead(found []string) (lead string, ok bool) {
 // entryTable decodes the keys of every entry and those of its kind, which are keys of one table.
 func (r *reader) entryTable(n *node, e *Entry, config faults.Config) {
 	kindOf := reflect.ValueOf(config).Elem()
-	own := &node{kind: table, line: n.line, col: n.col}
+	own := &node{kind: table, place: n.place}
 	elsewhere := open{}
 	for _, key := range keysOf(kindOf.Type()) {
 		if key == "every" && n.get("times") != nil {
@@ -173,6 +176,7 @@ func (r *reader) checkEntry(i int, s *Scenario) {
 	}
 	for _, c := range e.configs {
 		r.checkPlace(e.Name, c.On(), n, s)
+		r.checkClients(e.Name, c, n, s)
 		if many, ok := c.(faults.Reaching); ok {
 			for _, part := range many.Reaches() {
 				r.checkPlace(e.Name, faults.Place{Part: part}, n, s)

@@ -31,6 +31,7 @@ const (
 	pathSocket  = "socket"  // to connect to
 	pathImport  = "import"  // a file within folders that another field names
 	pathWithin  = "within"  // a file within a folder that is listed itself
+	pathLater   = "later"   // a file that may appear while the run goes on: its configuration looks at it
 	pathProgram = "program" // to run; without a slash it is looked for in PATH
 	pathWorkDir = "workdir" // the working directory of a program
 )
@@ -38,7 +39,18 @@ const (
 // Files lists the paths to read that the scenario's streams, effects, faults and target name, in the order of the scenario. A path
 // that holds a variable of the target appears as it is written.
 func (s *Scenario) Files() []File {
-	return slices.DeleteFunc(s.paths(), func(f File) bool { return slices.Contains([]string{pathProgram, pathWorkDir, pathWithin}, f.tag) })
+	all := s.placed()
+	files := append(slices.Clone(s.included), s.pathsOf(all)...)
+	for _, p := range all {
+		if i, ok := p.config.(drivers.Importer); ok {
+			for _, path := range i.Imports(filepath.Dir(s.Path)) {
+				if !slices.ContainsFunc(files, func(f File) bool { return f.Path == path }) {
+					files = append(files, File{At: p.at + ", an import", Path: path, Kind: pathFile, tag: pathFile})
+				}
+			}
+		}
+	}
+	return slices.DeleteFunc(files, func(f File) bool { return slices.Contains([]string{pathProgram, pathWorkDir, pathWithin}, f.tag) })
 }
 
 // placed is a configuration of the open language, and its place in the scenario.
@@ -61,13 +73,19 @@ func (s *Scenario) placed() []placed {
 		if t.Driver != nil {
 			all = append(all, placed{at + t.DriverName, t.DriverName, t.driverAt, t.Driver})
 		}
-		if t.Effects != nil {
-			name := "effects." + t.EffectName
-			all = append(all, placed{at + name, name, t.effectsAt, t.Effects})
+		for i := range t.Places {
+			if p := &t.Places[i]; p.Source != nil {
+				all = append(all, placed{at + p.Title(), p.Title(), p.at, p.Source})
+			}
 		}
 		if t.Consume != nil && t.Consume.Source != nil {
 			name := "consume." + t.Consume.SourceName
 			all = append(all, placed{at + name, name, t.Consume.at, t.Consume.Source})
+		}
+	}
+	for _, o := range s.Observe {
+		if o.Config != nil {
+			all = append(all, placed{"observe " + o.Name, "observe." + o.Name, o.at, o.Config})
 		}
 	}
 	for i := range s.entries {
@@ -79,10 +97,10 @@ func (s *Scenario) placed() []placed {
 	return all
 }
 
-// paths lists every field with the tag path whose files lie on this machine.
-func (s *Scenario) paths() []File {
+// pathsOf lists every field with the tag path whose files lie on this machine.
+func (s *Scenario) pathsOf(configs []placed) []File {
 	w := pathWalker{folder: filepath.Dir(s.Path)}
-	for _, p := range s.placed() {
+	for _, p := range configs {
 		if d, ok := p.config.(faults.Distant); ok && d.Distant() {
 			continue
 		}
@@ -134,7 +152,7 @@ func (w *pathWalker) walk(at, field string, v reflect.Value, tag string) {
 func (w *pathWalker) add(at, field, text, tag string) {
 	f := File{At: at, Path: drivers.ResolvePath(w.folder, text), Kind: tag, part: w.part, field: field, text: text, tag: tag}
 	switch tag {
-	case pathImport, pathAny:
+	case pathImport, pathAny, pathLater:
 		f.Kind = pathFile
 	case pathProgram:
 		f.Path = faults.Program(w.folder, text)

@@ -18,15 +18,20 @@ import (
 type Gate struct {
 	Expr   string // as written
 	Stream string
+	// Subject is the part of the stream that Metric is of; the zero value is the whole stream.
+	Subject Subject
+	// Index is the number of the step or the check that Subject names, among those of the stream.
+	Index  int
 	Metric *metric.Metric
 	// Argument of the metric, as in within(250ms); 0 if the metric takes none.
 	Argument time.Duration
 	// Comparison is one of < <= > >= == !=.
 	Comparison string
-	// Limit in Metric.Unit.
+	// Limit in Metric.Unit. Saved: a saved run gives it.
 	Limit float64
+	Saved *SavedLimit
 	Scope Scope
-	Line  int // in the scenario file, from 1; 0 when it came from elsewhere
+	at    place // line 0: it came from elsewhere
 }
 
 // Scope is the part of the run over which a gate is judged.
@@ -50,15 +55,23 @@ func ParseGate(expr string, catalogue *metric.Catalogue) (Gate, error) {
 // gateParser reads gates. gauges lists the gauges of a stream, if they are known.
 type gateParser struct {
 	catalogue *metric.Catalogue
-	gauges    func(stream string) (names []string, known bool)
+	gauges    func(stream string) (of gauges, known bool)
 }
 
+// gauges are the names of a stream's gauges, and of those among them that only rise.
+type gauges struct{ names, counters, anomalies []string }
+
 // noGauges knows no stream.
-func noGauges(string) (names []string, known bool) { return nil, false }
+func noGauges(string) (of gauges, known bool) { return gauges{}, false }
 
 func (p *gateParser) parse(expr string) (Gate, error) {
-	g := Gate{Expr: strings.TrimSpace(expr)}
-	err := p.read(&g)
+	written := strings.TrimSpace(expr)
+	g := Gate{}
+	var err error
+	if g.Expr, err = respelled(written); err == nil {
+		err = p.read(&g)
+	}
+	g.Expr = written
 	if err == nil {
 		err = g.decidable()
 	}
@@ -71,7 +84,7 @@ func (p *gateParser) parse(expr string) (Gate, error) {
 const gateForm = "write STREAM.METRIC COMPARISON VALUE [SCOPE], as in orders.p99 < 250ms during baseline"
 
 func (p *gateParser) read(g *Gate) error {
-	from := strings.IndexAny(g.Expr, "<>=!")
+	from := metric.ComparisonAt(g.Expr)
 	if from < 0 {
 		return errors.New("there is no comparison; " + gateForm)
 	}
@@ -80,8 +93,8 @@ func (p *gateParser) read(g *Gate) error {
 	if !slices.Contains(comparisons, g.Comparison) {
 		return fmt.Errorf("%s is no comparison; allowed: %s", clip(g.Comparison), strings.Join(comparisons, " "))
 	}
-	stream, name, ok := strings.Cut(strings.TrimSpace(g.Expr[:from]), ".")
-	if !ok || !streamName.MatchString(stream) {
+	stream, name, ok := cutStream(strings.TrimSpace(g.Expr[:from]))
+	if !ok || stream != "" && !streamName.MatchString(stream) {
 		return fmt.Errorf("%s names no metric of a stream; %s", quote(g.Expr[:from]), gateForm)
 	}
 	g.Stream = stream
@@ -92,11 +105,30 @@ func (p *gateParser) read(g *Gate) error {
 	if err := p.metric(g, name); err != nil {
 		return err
 	}
+	if instead := g.Metric.Instead; instead != "" {
+		return fmt.Errorf("%s is known only while the run goes on, and 0 once the run is over; write %s in its place", g.MetricName(), instead)
+	}
+	if rest, saved, err := g.savedLimit(after); saved {
+		if err != nil {
+			return err
+		}
+		return g.parseScope(rest)
+	}
 	value, rest := cutValue(words)
 	if err := g.parseLimit(value); err != nil {
 		return err
 	}
 	return g.parseScope(rest)
+}
+
+// cutStream cuts the stream off the front of a metric. A link needs none, and a series of the target has none:
+// link(orders->stock).requests, observe(jvm.heap).max.
+func cutStream(text string) (stream, metric string, ok bool) {
+	if s, _, is := cutSubject(text); is && (s.Kind == LinkSubject || s.Kind == ObserveSubject) {
+		return "", text, true
+	}
+	stream, metric, ok = strings.Cut(text, ".")
+	return stream, metric, ok && stream != ""
 }
 
 // cutValue takes the value from the front of the words. Its unit may stand apart, as reports print it: 250 ms, 1 %.
@@ -114,6 +146,12 @@ var gaugeName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // metric reads p99, service.p99, within(250ms), lost.
 func (p *gateParser) metric(g *Gate, text string) error {
+	if subject, rest, ok := cutSubject(text); ok {
+		return p.narrow(g, subject, rest)
+	}
+	if subject, ok := p.wholeSubject(text); ok {
+		return p.narrow(g, subject, "")
+	}
 	name, argument, called := strings.Cut(text, "(")
 	if of, _, ok := strings.Cut(name, "."); ok && !called && slices.Contains(p.catalogue.Prefixes(), of) {
 		if g.Metric = p.catalogue.Lookup(name); g.Metric == nil {
@@ -130,13 +168,45 @@ func (p *gateParser) metric(g *Gate, text string) error {
 		}
 		return nil
 	}
-	gauges, known := p.gauges(g.Stream)
-	if !called && gaugeName.MatchString(name) && (!known || slices.Contains(gauges, name)) {
+	of, known := p.gauges(g.Stream)
+	if !called && gaugeName.MatchString(name) && (!known || slices.Contains(of.names, name)) {
 		// A driver's gauges are never below 0. What no driver is known to have may be anything.
-		g.Metric = &metric.Metric{Name: name, Class: metric.Gauge, Bounded: known}
+		g.Metric = &metric.Metric{Name: name, Class: metric.Gauge, Bounded: known, Cumulative: slices.Contains(of.counters, name), Anomaly: slices.Contains(of.anomalies, name)}
 		return nil
 	}
-	return p.unknown(text, gauges)
+	return p.unknown(text, of.names)
+}
+
+// narrow reads the metric of a subject. Without a name it is that of the subject itself, as in code(timeout).
+func (p *gateParser) narrow(g *Gate, subject Subject, name string) error {
+	subjects := p.catalogue.Subjects()
+	if !slices.Contains(subjects, subject.Kind) {
+		return fmt.Errorf("there is nothing that %s(...) names; %s", clip(subject.Kind), choices(subject.Kind, subjects))
+	}
+	var names []string
+	for _, m := range p.catalogue.Of(subject.Kind) {
+		if m.Name == name {
+			g.Subject, g.Metric = subject, m
+			return nil
+		}
+		names = append(names, m.Name)
+	}
+	written := subject.Kind + "(" + clip(subject.Name) + ")"
+	switch {
+	case names[0] == "":
+		return fmt.Errorf("%s is a number by itself: write %s == 0, without %s", written, written, quote("."+name))
+	case name == "":
+		return fmt.Errorf("%s names no metric: write %s.%s; %s", written, written, names[0], choices(name, names))
+	}
+	return fmt.Errorf("unknown metric %s of %s; %s", quote(name), written, choices(name, names))
+}
+
+// MetricName is the full name of the gate's metric, with the name of its subject.
+func (g *Gate) MetricName() string {
+	if g.Subject.Kind == "" {
+		return g.Metric.Full()
+	}
+	return strings.TrimSuffix(g.Subject.Kind+"("+g.Subject.Name+")."+g.Metric.Name, ".")
 }
 
 // unknown names the metrics that are near a word that is none; when none is near, some of each class.
@@ -221,13 +291,20 @@ func (g *Gate) parseLimit(text string) error {
 	case metric.Count:
 		n, err := strconv.ParseUint(text, 10, 53) // a float64 holds such a number exactly
 		if err != nil {
-			return fmt.Errorf("%s counts operations: %s is no whole number such as 0 or 100", g.Metric.Name, quote(text))
+			return fmt.Errorf("%s is a count: %s is no whole number such as 0 or 100", g.MetricName(), quote(text))
 		}
 		g.Limit = float64(n)
 		return nil
 	}
-	limit, err := strconv.ParseFloat(text, 64)
-	if err != nil || !anyValue.MatchString(text) || math.IsInf(limit, 0) {
+	if g.Subject.Kind == ObserveSubject {
+		limit, ok := parseAmount(text)
+		if g.Limit = limit; !ok {
+			return fmt.Errorf("%s is no value of a series: write a number such as 0 or 1.5e6, an amount such as 1GiB, a time such as 250ms, or a share such as 80%%", quote(text))
+		}
+		return nil
+	}
+	limit, ok := plainNumber(text)
+	if !ok {
 		if g.Metric.Class == metric.Gauge {
 			return fmt.Errorf("%s is none of the common metrics, and a driver's gauge takes a plain number, not %s", g.Metric.Name, quote(text))
 		}
@@ -235,6 +312,12 @@ func (g *Gate) parseLimit(text string) error {
 	}
 	g.Limit = limit
 	return nil
+}
+
+// plainNumber reads a number without a unit.
+func plainNumber(text string) (v float64, ok bool) {
+	v, err := strconv.ParseFloat(text, 64)
+	return v, err == nil && anyValue.MatchString(text) && !math.IsInf(v, 0)
 }
 
 // parseShare reads 1% or 0.01. The percent sign becomes an exponent, so that 0.7% is the same number as 0.007: dividing by 100

@@ -51,6 +51,14 @@ func TestParseGate(t *testing.T) {
 		{"o.acked != 5", "acked", metric.Count, metric.TimeOrRate, 0, "!=", 5, Scope{}},
 		{"o.amplification < 1.2", "amplification", "", metric.Outcome, 0, "<", 1.2, Scope{}},
 		{"o.recovery < 5s after f", "recovery", metric.NS, metric.Recovery, 0, "<", 5e9, Scope{Window: "after f"}},
+		{"link(orders->stock).requests > 0 during slow", "link(NAME).requests", metric.Count, metric.Integrity, 0, ">", 0, Scope{Window: "slow"}},
+		{"link(a).calls_per_operation.p99 < 3", "link(NAME).calls_per_operation.p99", "", metric.Outcome, 0, "<", 3, Scope{}},
+		{"o.link(orders->stock).amplification <= 1.5", "link(NAME).amplification", "", metric.Outcome, 0, "<=", 1.5, Scope{}},
+		{"o.code(check) == 0", "code(NAME)", metric.Count, metric.Outcome, 0, "==", 0, Scope{}},
+		{"o.code( http_503 ) < 10 in every second", "code(NAME)", metric.Count, metric.Outcome, 0, "<", 10, Scope{EverySecond: true}},
+		{"o.step(read).p99 < 200ms during a", "step(NAME).p99", metric.NS, metric.TimeOrRate, 0, "<", 200e6, Scope{Window: "a"}},
+		{"o.step(read).errors < 1%", "step(NAME).errors", metric.Ratio, metric.Outcome, 0, "<", 0.01, Scope{}},
+		{"o.check(paid) == 0", "check(NAME)", metric.Count, metric.Outcome, 0, "==", 0, Scope{}},
 		{"o.lag < -1e3", "lag", "", metric.Gauge, 0, "<", -1000, Scope{}},
 	} {
 		g, err := ParseGate(test.expr, catalogue)
@@ -100,7 +108,17 @@ func TestGatesThatDecideNothing(t *testing.T) {
 		if m.Argument {
 			name += "(1s)"
 		}
-		for _, vain := range []string{">=", "<"} {
+		if m.Instead != "" {
+			if _, err := ParseGate(name+" == 0", catalogue); err == nil || !strings.Contains(err.Error(), "write "+m.Instead) {
+				t.Errorf("%s, which is 0 in the end: %v", name, err)
+			}
+			continue
+		}
+		vain := []string{">=", "<"}
+		if lowest, _ := m.Bounds(); math.IsInf(lowest, -1) { // a series of the target may be below 0
+			vain = nil
+		}
+		for _, vain := range vain {
 			expr := name + " " + vain + " " + units[m.Unit][0]
 			if _, err := ParseGate(expr, catalogue); err == nil || !strings.Contains(err.Error(), "can never") || !strings.Contains(err.Error(), "write") {
 				t.Errorf("%s: %v", expr, err)
@@ -165,4 +183,22 @@ func FuzzParseGate(f *testing.F) {
 			t.Errorf("%q reads differently the second time: %+v, %+v, %v", expr, g, again, err)
 		}
 	})
+}
+
+// A gate on a part of a stream knows the number of the step or check, and the code as the driver reports it.
+func TestGatesOnParts(t *testing.T) {
+	s := mustParse(t, `name: parts
+run: {duration: 10s}
+traffic:
+  calls: {grpc: {target: "x:1", steps: [create, read], checks: [paid, shipped]}, rate: 1/s}
+expect: [calls.step(read).p99 < 1s, calls.check(shipped) == 0, calls.code(503) == 0, calls.code(Check) == 0]
+`)
+	for i, want := range []struct {
+		part  string
+		index int
+	}{{"read", 1}, {"shipped", 1}, {"http_503", 0}, {"check", 0}} {
+		if g := s.Expect[i]; g.Subject.Name != want.part || g.Index != want.index || !g.OfPart() || g.ofPlace() {
+			t.Errorf("%s: %+v", g.Expr, g)
+		}
+	}
 }

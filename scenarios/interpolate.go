@@ -14,7 +14,9 @@ import (
 // known only once it runs: they stay in the text until Resolve.
 type variables struct {
 	set map[string]string
-	env func(string) (string, bool)
+	// given are those of set that do not come from the file.
+	given map[string]string
+	env   func(string) (string, bool)
 	// late are the target's names, with the target's key in front. anyLate: the target itself could not be read, so any name
 	// may be one of them.
 	late    []string
@@ -22,6 +24,7 @@ type variables struct {
 
 	used    map[string]bool   // --set names that occurred
 	secrets map[string]string // ${env.NAME} by name
+	hidden  []string          // texts of configurations that no record may hold
 }
 
 // piece is literal text, or a variable that is known later.
@@ -187,8 +190,8 @@ func (s *Scenario) Redact(text string) string {
 }
 
 // newRedactor replaces the longest secrets first. So a secret inside another does not leave the rest of the longer one
-// readable.
-func newRedactor(secrets map[string]string) *strings.Replacer {
+// readable. Literal secrets have no name, and give way to a word.
+func newRedactor(secrets map[string]string, literals []string) *strings.Replacer {
 	type pair struct{ value, name string }
 	var pairs []pair
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
@@ -200,6 +203,9 @@ func newRedactor(secrets map[string]string) *strings.Replacer {
 			pairs = append(pairs, pair{form, "${env." + name + "}"})
 		}
 	}
+	for _, text := range literals {
+		pairs = append(pairs, pair{text, concealed(text)}, pair{inner(text), concealed(text)})
+	}
 	if len(pairs) == 0 {
 		return nil
 	}
@@ -209,6 +215,18 @@ func newRedactor(secrets map[string]string) *strings.Replacer {
 		words = append(words, p.value, p.name)
 	}
 	return strings.NewReplacer(words...)
+}
+
+// concealed stands in records for a secret that the scenario holds in its text. What stands around it in a URL stays.
+func concealed(text string) string {
+	word := "hidden"
+	if strings.HasPrefix(text, ":") {
+		word = ":" + word
+	}
+	if strings.HasSuffix(text, "@") {
+		word += "@"
+	}
+	return word
 }
 
 // inner is value in its form inside a JSON string.

@@ -18,6 +18,10 @@ type Language struct {
 	Targets map[string]func() TargetConfig
 	// Links: the protocols of a link between the target's own services.
 	Links map[string]func() faults.Protocol
+	// Observe makes the configuration of an entry of `observe`; nil: there is no such key.
+	Observe func() drivers.SeriesConfig
+	// RequestID returns what is wrong with the text of a place where a request on a link carries its identity; nil: it is not looked at.
+	RequestID func(text string) error
 	// Faults: each key belongs to one kind alone and identifies it: link, pause, kill.
 	Faults map[string]func() faults.Config
 	// Metrics are the tables of the metrics that gates can name, one for each measurement that every run makes.
@@ -46,10 +50,16 @@ func (l *Language) driversWith(has func(drivers.Description) bool) []string {
 	return names
 }
 
-// statusPrefixes are the possible prefixes of a status in a code: first that of the stream's own driver, then all others.
+// statusPrefixes are the possible prefixes of a status in a code of a stream: those of all drivers where the stream's own lists no codes.
 func (l *Language) statusPrefixes(s *Stream) []string {
 	var all []string
-	for _, name := range append([]string{s.DriverName}, sortedKeys(l.Drivers)...) {
+	switch d := s.Describe(); {
+	case d.StatusPrefix != "":
+		return []string{d.StatusPrefix}
+	case d.Codes != nil:
+		return nil
+	}
+	for _, name := range sortedKeys(l.Drivers) {
 		if open := l.Drivers[name]; open != nil {
 			if p := open().Describe().StatusPrefix; p != "" && !slices.Contains(all, p) {
 				all = append(all, p)

@@ -14,6 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"wringer/drivers"
+	"wringer/drivers/scrape"
+	"wringer/drivers/witness"
 	"wringer/faults"
 	"wringer/reports/recordtest"
 )
@@ -73,13 +75,16 @@ func (c *webConfig) Check(problem func(field, message string)) {
 func (*webConfig) Open(context.Context, drivers.Env) (drivers.Driver, error) { return nil, errStandIn }
 
 type callConfig struct {
-	Target  string `yaml:"target" jsonschema:"required"`
-	Message any    `yaml:"message"`
-	Replies int    `yaml:"replies"`
+	Target  string   `yaml:"target" jsonschema:"required"`
+	Message any      `yaml:"message"`
+	Replies int      `yaml:"replies"`
+	Steps   []string `yaml:"steps"`
+	Checks  []string `yaml:"checks"`
 }
 
 func (c *callConfig) Describe() drivers.Description {
-	return drivers.Description{Messages: drivers.MessageTelling{Streams: c.Replies > 0, Counted: c.Replies > 0}}
+	return drivers.Description{Messages: drivers.MessageTelling{Streams: c.Replies > 0, Counted: c.Replies > 0}, Steps: c.Steps, CheckNames: c.Checks,
+		StatusPrefix: "http_", Codes: []string{"grpc_unavailable"}, Acks: []drivers.Statuses{{Low: 200, High: 200}}}
 }
 
 func (*callConfig) Check(func(field, message string))                         {}
@@ -200,6 +205,9 @@ func testLanguage() Language {
 		Consume: map[string]func() drivers.SourceConfig{"kafka": func() drivers.SourceConfig { return new(logConsume) }},
 		Targets: map[string]func() TargetConfig{"mall": func() TargetConfig { return new(mallConfig) }},
 		Links:   map[string]func() faults.Protocol{"kafka": func() faults.Protocol { return new(logLink) }},
+
+		Observe:   func() drivers.SeriesConfig { return new(scrape.Config) },
+		RequestID: witness.CheckPlace,
 		Faults: map[string]func() faults.Config{
 			"link":  func() faults.Config { return new(linkFault) },
 			"pause": func() faults.Config { return new(partFault) },

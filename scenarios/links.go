@@ -25,6 +25,8 @@ type Link struct {
 	// callee:PORT as ever, and meets the link.
 	Ports []uint16 `yaml:"ports" jsonschema_description:"Between two containers, in place of upstream: ports of the callee. The caller connects to CALLEE:PORT as ever and meets the link; other callers do not."`
 
+	Witness LinkWitness `yaml:"witness" jsonschema_description:"Count the requests that reach the callee, behind the link: HTTP/1.x, HTTP/2, gRPC, Kafka, AMQP, without TLS. true, or {id: ...} to tell repeated requests."`
+
 	// ProtocolName is the key under which the file has Protocol: kafka. Empty: the link passes bytes.
 	ProtocolName string          `yaml:"-"`
 	Protocol     faults.Protocol `yaml:"-"`
@@ -70,11 +72,18 @@ func (l *Link) Upstreams(vars map[string]string) ([]string, error) {
 
 // String describes the link in words, for `wringer check`.
 func (l *Link) String() string {
+	text := cmp.Or(l.ProtocolName, "tcp") + " " + l.ListenAddress() + " to " + l.upstream
 	if len(l.Ports) > 0 {
 		caller, callee := l.Ends()
-		return fmt.Sprintf("tcp between %s and port %s of %s", caller, strings.Trim(fmt.Sprint(l.Ports), "[]"), callee)
+		text = fmt.Sprintf("tcp between %s and port %s of %s", caller, strings.Trim(fmt.Sprint(l.Ports), "[]"), callee)
 	}
-	return cmp.Or(l.ProtocolName, "tcp") + " " + l.ListenAddress() + " to " + l.upstream
+	switch {
+	case l.Witness.ID != "":
+		text += ", with a witness that tells requests apart by " + l.Witness.ID
+	case l.Witness.On:
+		text += ", with a witness"
+	}
+	return text
 }
 
 const linkPrefix = "links."
@@ -174,12 +183,14 @@ func (r *reader) link(f field, s *Scenario) Link {
 		l.listen, l.upstream = l.Protocol.Ends()
 	} else if len(l.Ports) > 0 {
 		r.checkPorts(f, &l, s)
+		r.checkWitness(f.value, &l)
 		return l
 	} else if l.Upstream == "" {
 		r.problem(f.value, "%s: the key upstream is missing: the service behind the link; or give one of %s", l.Name, strings.Join(sortedKeys(r.lang.Links), ", "))
 		return l
 	}
 	r.checkEnds(at, &l)
+	r.checkWitness(f.value, &l)
 	return l
 }
 

@@ -23,12 +23,20 @@ var needs = map[metric.Need]need{
 		"the stream has no witness: give it witness: true"},
 	metric.Replay: {sending(func(s *Stream) bool { return s.Replay != nil }),
 		"the stream replays nothing: give it a share, as in replay: 1%"},
+	metric.Saga: {sending(func(s *Stream) bool { return len(s.Saga) > 0 }),
+		"the stream has no saga: give it one, as in saga: {ledger: refund}"},
+	metric.SagaTimes: {sending((*Stream).sagaDated),
+		"the stream has no saga whose places all tell when records came"},
 	metric.Messages: {sending(func(s *Stream) bool { return s.messages().Streams }),
 		"the operations of the stream are not streams of messages"},
 	metric.Counted: {sending(func(s *Stream) bool { return s.messages().Counted }),
 		"the number of expected messages is not known"},
 	metric.Tracked: {sending(func(s *Stream) bool { return s.messages().Tracked }),
 		"the messages of the stream cannot be told apart"},
+	metric.Chain: {sending(func(s *Stream) bool { return len(s.Describe().Steps) > 0 }),
+		"the operations of the stream have no steps; give it steps, each with a name"},
+	metric.Checked: {sending(func(s *Stream) bool { return len(s.Describe().CheckNames) > 0 }),
+		"no check of the stream has a name: give it one, as in checks: [{name: paid, json: {$.paid: true}}]"},
 	metric.Group: {consuming(func(s *Stream, _ *Scenario) bool { return s.Consume.Describe().Grouped }),
 		"no group of consumers reads; it needs a stream with consume: and a group, as in group: {members: 4}"},
 	metric.Origin: {consuming(func(s *Stream, _ *Scenario) bool { return s.Consume.Of != "" }),
@@ -67,13 +75,19 @@ func (s *Stream) unmeasured(m *metric.Metric, sc *Scenario) string {
 		lacking = m.Needs.Consuming
 	}
 	if n := needs[lacking]; !n.met(s, sc) {
+		if lacking == metric.Observed && s.Describe().NoVerify != "" {
+			return "the stream has no effects, and its own messages are not read back: " + s.Describe().NoVerify
+		}
 		return n.why
+	}
+	if m.Subject == "" && m.Needs.Place != metric.Any {
+		return s.unshown(m.Needs.Place)
 	}
 	return ""
 }
 
 // effective reports whether the stream has effects, even with an error in them.
-func (s *Stream) effective() bool { return s.Effects != nil || s.EffectName != "" }
+func (s *Stream) effective() bool { return len(s.Places) > 0 }
 
 // observed reports whether the fate of the stream's operations is read back.
 func (s *Stream) observed() bool {

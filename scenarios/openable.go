@@ -33,25 +33,40 @@ type Later struct {
 // see drivers.FileChecker. It dials and starts nothing. An error is a Problems that holds all problems. Files that the target
 // makes, or whose paths hold its variables, are not looked at: later lists them.
 func (s *Scenario) CheckFiles() (later []Later, err error) {
+	later, problems := s.checkFiles(nil)
+	if len(problems) > 0 {
+		return later, problems.tidy(s.Path)
+	}
+	return later, nil
+}
+
+// checkFiles does what CheckFiles does where some configurations have problems: those are not checked against their files.
+func (s *Scenario) checkFiles(unsound []placed) ([]Later, Problems) {
+	among := func(all []placed, p placed) bool {
+		return slices.ContainsFunc(all, func(o placed) bool { return o.config == p.config })
+	}
+	configs := s.placed()
+	for _, p := range unsound {
+		if !among(configs, p) {
+			configs = append(configs, p)
+		}
+	}
 	o := opener{decoder: decoder{file: s.Path}, folder: filepath.Dir(s.Path)}
 	if m, ok := s.Target.(Maker); ok {
 		o.maker, o.makes = true, m.Makes()
 	}
-	for _, f := range s.paths() {
+	for _, f := range s.pathsOf(configs) {
 		o.open(f)
 	}
-	for _, p := range s.placed() {
-		if c, ok := p.config.(drivers.FileChecker); ok {
+	for _, p := range configs {
+		if c, ok := p.config.(drivers.FileChecker); ok && !among(unsound, p) {
 			o.content(&p, c)
 		}
 	}
 	for i := range o.problems {
 		o.problems[i].Message = s.Redact(o.problems[i].Message)
 	}
-	if len(o.problems) > 0 {
-		return o.later, o.problems.tidy(s.Path)
-	}
-	return o.later, nil
+	return o.later, o.problems
 }
 
 // opener looks at the paths of a scenario.
@@ -67,7 +82,7 @@ type opener struct {
 func (o *opener) open(f File) {
 	var err error
 	switch f.tag {
-	case pathImport, pathWithin:
+	case pathImport, pathWithin, pathLater:
 		return // the configuration knows where it lies
 	case pathSocket:
 		err = o.socket(f)
@@ -90,7 +105,7 @@ func (o *opener) open(f File) {
 	switch {
 	case err == nil:
 	case errors.Is(err, drivers.ErrLater):
-		o.later = append(o.later, Later{Problem{o.file, at.line, at.col, message + err.Error()}, f.Path})
+		o.later = append(o.later, Later{at.problem(o.file, message+err.Error()), f.Path})
 	default:
 		o.problem(at, "%s%v", message, err)
 	}

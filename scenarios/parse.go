@@ -10,7 +10,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
+	"wringer/drivers"
 	"wringer/reports/metric"
 )
 
@@ -18,11 +20,19 @@ import (
 type Options struct {
 	// Set gives ${name} its value: the command's --set.
 	Set map[string]string
+	// Environment is the name of the one of environments whose values replace those of vars; empty: none.
+	Environment string
 	// Env looks ${env.NAME} up; nil knows none. Its values are secrets: see Scenario.Redact.
 	Env func(string) (string, bool)
 	// Locate is asked before a Located target of a kind reads its files: an error refuses it. It returns the environment that the
 	// files may use, as NAME=value. Nil lets any target read, with the whole environment.
 	Locate func(kind string) (environ []string, err error)
+	// Include reads a file that the scenario includes; nil: as the system does. An error refuses it.
+	Include func(path string) ([]byte, error)
+	// Change gives one key of a fault another value than the file has; nil: none.
+	Change *Change
+	// Files has Parse open what a scenario with problems names, as CheckFiles does, to tell those problems too.
+	Files bool
 }
 
 // Parse reads a scenario strictly. Every error is a Problems that holds all problems of the file. path names the file in
@@ -35,19 +45,28 @@ func Parse(path string, src []byte, lang Language, opts Options) (*Scenario, err
 	r := newReader(path, lang, opts)
 	r.catalogue = catalogue
 	s := &Scenario{Path: path, Source: bytes.Clone(src), Settings: maps.Clone(opts.Set), Metrics: catalogue, Checks: lang.Checks}
-	if root := readDocument(src, r.at); root != nil {
+	if root := readDocument("", src, r.at); root != nil {
+		r.include(root, s, opts.Include)
+		r.change(root, opts.Change)
+		r.fileVariables(root, opts.Environment)
 		r.scenario(root, s)
 	}
-	s.redactor = newRedactor(r.vars.secrets)
-	r.problems = r.redacted(s, r.problems)
+	s.redactor = newRedactor(r.vars.secrets, r.vars.hidden)
+	for _, text := range r.vars.hidden {
+		s.Source = bytes.ReplaceAll(s.Source, []byte(text), []byte(concealed(text)))
+	}
 	if len(r.problems) > 0 {
-		return nil, r.problems
+		if opts.Files {
+			_, found := s.checkFiles(r.unsound)
+			r.problems = append(r.problems, found...)
+		}
+		return nil, r.redacted(s, r.problems)
 	}
 	s.warnings = r.redacted(s, r.warnings(s))
-	if s.Target != nil || len(s.Links) > 0 {
+	if s.Target != nil || len(s.Links) > 0 || s.called() {
 		return s, nil
 	}
-	// Without a target and links no variable is left to wait for.
+	// Without a target, links and places that the target calls no variable is left to wait for.
 	return s.Resolve(nil)
 }
 
@@ -61,12 +80,14 @@ type reader struct {
 	root    *node
 	streams []*node
 	names   []*node
+	// longer is by how much a change makes the run longer than the file says.
+	longer time.Duration
 	// blurred: the plan has problems, so that its windows are unknown.
 	blurred bool
 }
 
 func newReader(path string, lang Language, opts Options) *reader {
-	vars := &variables{set: opts.Set, env: opts.Env, used: make(map[string]bool), secrets: make(map[string]string)}
+	vars := &variables{set: opts.Set, given: opts.Set, env: opts.Env, used: make(map[string]bool), secrets: make(map[string]string)}
 	locate := opts.Locate
 	if locate == nil {
 		locate = func(string) ([]string, error) { return os.Environ(), nil }
@@ -87,10 +108,11 @@ func (r *reader) redacted(s *Scenario, ps Problems) Problems {
 func (r *reader) scenario(root *node, s *Scenario) {
 	r.root = root
 	elsewhere := open{}
-	for _, key := range []string{"target", "links", "traffic", "faults", "phases", "abort", "expect"} {
+	for _, key := range []string{"target", "links", "traffic", "observe", "faults", "phases", "abort", "expect"} {
 		elsewhere[key] = func(field) {}
 	}
 	r.linkNames(root.get("links"))
+	r.listenerNames(root.get("traffic"))
 	if n := root.get("target"); n != nil {
 		r.target(n, s)
 	}
@@ -98,6 +120,7 @@ func (r *reader) scenario(root *node, s *Scenario) {
 	if root.kind != table {
 		return
 	}
+	s.Run.Duration += r.longer
 	r.checkTiming(s)
 	links := root.get("links")
 	if links != nil {
@@ -109,10 +132,14 @@ func (r *reader) scenario(root *node, s *Scenario) {
 	if links != nil {
 		r.checkLinkNames(links, s)
 	}
+	if n := root.get("observe"); n != nil {
+		r.observe(n, s)
+	}
 	if n := root.get("faults"); n != nil {
 		r.plan(n, s)
 	}
 	r.checkLocalAddrs(s)
+	r.checkTraceURL(s)
 	if n := root.get("phases"); n != nil {
 		r.phases(n, s)
 	}
@@ -159,6 +186,7 @@ type checker interface {
 // checks itself.
 func (d *decoder) config(n *node, name string, c checker) (ok bool) {
 	before := len(d.problems)
+	defer d.hide(c)
 	if v := reflect.ValueOf(c).Elem(); v.Kind() == reflect.Map {
 		d.mapping(n, name, v)
 	} else {
@@ -167,7 +195,18 @@ func (d *decoder) config(n *node, name string, c checker) (ok bool) {
 	if len(d.problems) == before {
 		d.check(n, name, c)
 	}
-	return len(d.problems) == before
+	if len(d.problems) == before {
+		return true
+	}
+	d.unsound = append(d.unsound, placed{name: name, node: n, config: c})
+	return false
+}
+
+// hide keeps texts of a configuration that no record may hold.
+func (d *decoder) hide(c checker) {
+	if s, ok := c.(drivers.Secretive); ok && d.vars != nil {
+		d.vars.hidden = append(d.vars.hidden, s.Secrets()...)
+	}
 }
 
 // check lets a configuration check itself, and places its problems.
@@ -312,18 +351,14 @@ func (r *reader) driver(f field, s *Stream) {
 	})
 }
 
-func (r *reader) effects(n *node, s *Stream) {
-	f, ok := r.one(n, "effects", sortedKeys(r.lang.Effects))
-	if !ok {
-		return
+// gateText is the text of a gate. A threshold of k6 without quotes is a table of one key: {orders.http_req_failed: rate<0.01}.
+func (r *reader) gateText(n *node) (text string, ok bool) {
+	if n.kind == table && len(n.fields) == 1 && n.fields[0].value.kind == scalar {
+		rest, _, ok := r.text(n.fields[0].value, "expect", "k6's threshold such as rate<0.01")
+		return n.fields[0].key.text + ": " + rest, ok
 	}
-	config := r.lang.Effects[f.key.text]()
-	s.EffectName, s.effectsAt = f.key.text, f.value
-	r.lateTexts(func() {
-		if r.config(f.value, "effects."+f.key.text, config) {
-			s.Effects = config
-		}
-	})
+	text, _, ok = r.text(n, "expect", "a gate such as orders.errors < 1%")
+	return text, ok
 }
 
 // expect reads the gates.
@@ -332,10 +367,13 @@ func (r *reader) expect(n *node, s *Scenario) {
 		r.problem(n, "expect: expects a list of gates such as orders.errors < 1%%, found %s", n.words())
 		return
 	}
-	parser := gateParser{catalogue: r.catalogue, gauges: func(stream string) ([]string, bool) { return gaugesOf(s, stream) }}
+	parser := gateParser{catalogue: r.catalogue, gauges: func(stream string) (gauges, bool) { return gaugesOf(s, stream) }}
 	for _, item := range n.items {
-		text, _, ok := r.text(item, "expect", "a gate such as orders.errors < 1%")
+		text, ok := r.gateText(item)
 		if !ok {
+			continue
+		}
+		if r.capacityGate(item, text, s) {
 			continue
 		}
 		g, err := parser.parse(text)
@@ -343,7 +381,7 @@ func (r *reader) expect(n *node, s *Scenario) {
 			r.problem(item, "%v", err)
 			continue
 		}
-		g.Line = item.line
+		g.at = item.place
 		r.checkGate(item, &g, s)
 		s.Expect = append(s.Expect, g)
 	}

@@ -104,7 +104,11 @@ func TestWholeScenario(t *testing.T) {
 	}
 	var names []string
 	for _, stream := range s.Traffic {
-		names = append(names, stream.Name+" "+stream.DriverName+" "+stream.EffectName+" "+stream.Plan())
+		kind := ""
+		for _, p := range stream.Places {
+			kind += p.Kind
+		}
+		names = append(names, stream.Name+" "+stream.DriverName+" "+kind+" "+stream.Plan())
 	}
 	if want := []string{"orders rest kafka 400/s", "stock grpc  400/s", "payments kafka  400/s"}; !reflect.DeepEqual(names, want) {
 		t.Errorf("streams are %q, want %q", names, want)
@@ -127,8 +131,8 @@ func TestWholeScenario(t *testing.T) {
 		{Name: "frozen", Start: 35 * time.Second, End: 36 * time.Second}}; !reflect.DeepEqual(s.Spans(""), want) {
 		t.Errorf("faults are %+v", s.Spans(""))
 	}
-	if s.TargetName != "mall" || s.Target.(*mallConfig).Port != 8080 || s.Seed != 7 || len(s.Expect) != 15 || s.Expect[0].Line != 45 {
-		t.Errorf("target %s, seed %d, %d gates, first in line %d", s.TargetName, s.Seed, len(s.Expect), s.Expect[0].Line)
+	if s.TargetName != "mall" || s.Target.(*mallConfig).Port != 8080 || s.Seed != 7 || len(s.Expect) != 15 || s.Expect[0].at.line != 45 {
+		t.Errorf("target %s, seed %d, %d gates, first in line %d", s.TargetName, s.Seed, len(s.Expect), s.Expect[0].at.line)
 	}
 }
 
@@ -205,7 +209,7 @@ expect:
   - b.p99 < 1s during drain
 `)
 	got := Problems(s.Warnings()).Error()
-	for _, want := range []string{"t.yaml:5:3: a: no gate on errors or within", "t.yaml:8:1: a.p99 < 1s: users wait", "t.yaml:10:1: b.p99 < 1s during drain: no operation is due",
+	for _, want := range []string{"t.yaml:5:3: a: no gate on errors or within", "t.yaml:8:5: a.p99 < 1s: users wait", "t.yaml:10:5: b.p99 < 1s during drain: no operation is due",
 		"t.yaml: --set rate has no effect", "t.yaml: ${env.PIN} is shorter than 4"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)
@@ -231,7 +235,7 @@ expect:
   - a.errors < 1% during peak
 `)
 		got := Problems(s.Warnings()).Error()
-		if warned := strings.Contains(got, "t.yaml:8:1: a.errors < 1% during early: a part of the step early belongs to the phase peak"); warned != hides || strings.Count(got, "alone") > 1 {
+		if warned := strings.Contains(got, "t.yaml:8:5: a.errors < 1% during early: a part of the step early belongs to the phase peak"); warned != hides || strings.Count(got, "alone") > 1 {
 			t.Errorf("%s: warned: %v, want %v\n%s", phase, warned, hides, got)
 		}
 	}

@@ -13,6 +13,11 @@ func (r *reader) checkProbes(n *node, s *Stream) {
 			r.problem(at, "witness: %s", why)
 		}
 	}
+	if at := n.get("trace"); at != nil && s.Trace.Asked() && s.Driver != nil && !r.reportedAt(at) {
+		if why := s.untraced(r.lang.driversWith(func(d drivers.Description) bool { return d.Traces })); why != "" {
+			r.problem(at, "trace: %s", why)
+		}
+	}
 	at := n.get("replay")
 	if at == nil || s.Replay == nil || r.reportedAt(at) {
 		return
@@ -34,6 +39,11 @@ func (r *resolver) probes(s *Stream) {
 	}
 	if why := s.unwitnessed(nil); s.Witness && why != "" {
 		r.problem(at, "%s: witness: %s", s.Name, why)
+	}
+	if s.Trace.Asked() {
+		if why := s.untraced(nil); why != "" {
+			r.problem(at, "%s: trace: %s", s.Name, why)
+		}
 	}
 	if why := s.unreplayed(nil); s.Replay != nil && why != "" {
 		r.problem(at, "%s: replay: %s", s.Name, why)

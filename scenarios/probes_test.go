@@ -8,14 +8,32 @@ import (
 )
 
 func (c *webConfig) Describe() drivers.Description {
-	d := drivers.Description{Gauges: []string{"connections"}, StatusPrefix: "http_", Witness: true, Replay: true}
+	d := drivers.Description{Gauges: []string{"connections"}, StatusPrefix: "http_", Witness: true, Replay: true, Traces: true, OwnTrace: drivers.TraceHeadersIn(c.Headers)}
 	if strings.Contains(c.Request, "https://") {
 		d.NoWitness = "sees nothing of TLS"
 	}
 	if c.Headers["Idempotency-Key"] == "" {
 		d.NoReplay = "needs a key"
 	}
+	if strings.Contains(c.Request, "/anomalies") {
+		d.Gauges, d.Counters, d.Anomalies = append(d.Gauges, "wrong"), []string{"wrong"}, []string{"wrong"}
+	}
 	return d
+}
+
+// A gate on what a driver calls an anomaly knows that it stands by its own evidence. One on another gauge does not.
+func TestGatesOnAnomalies(t *testing.T) {
+	sc := mustParse(t, `name: anomalies
+run: {duration: 10s}
+target: {mall: {}}
+traffic: {orders: {rest: {request: "POST ${mall.web}/anomalies"}, rate: 1/s}}
+expect: [orders.wrong == 0, orders.connections < 9]
+`)
+	for i, want := range []bool{true, false} {
+		if m := sc.Expect[i].Metric; m.Anomaly != want || m.Cumulative != want {
+			t.Errorf("%s: anomaly %v, cumulative %v, want %v", sc.Expect[i].Expr, m.Anomaly, m.Cumulative, want)
+		}
+	}
 }
 
 const probed = `name: probed

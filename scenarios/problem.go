@@ -24,6 +24,11 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Col, p.Message)
 }
 
+// problem is a problem at that place of a scenario, or of a file that it includes.
+func (p place) problem(scenario, message string) Problem {
+	return Problem{File: cmp.Or(p.file, scenario), Line: p.line, Col: p.col, Message: message}
+}
+
 // Problems are all errors of a scenario, in the order of their places.
 type Problems []Problem
 
@@ -42,7 +47,13 @@ const maxProblems = 100
 // tidy sorts the problems, and drops repetitions and those beyond the bound.
 func (ps Problems) tidy(file string) Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+		switch { // the scenario's own come first
+		case a.File != b.File && a.File == file:
+			return -1
+		case a.File != b.File && b.File == file:
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})
 	ps = slices.Compact(ps)
 	if more := len(ps) - maxProblems; more > 0 {

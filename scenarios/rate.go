@@ -24,23 +24,23 @@ type Rate struct {
 
 // Ramp grows (or falls) linearly and then stays constant.
 type Ramp struct {
-	From PerSecond     `yaml:"from"`
-	To   PerSecond     `yaml:"to" jsonschema:"required"`
+	From PerSecond     `yaml:"from" jsonschema_description:"The rate at the beginning. Default 0/s."`
+	To   PerSecond     `yaml:"to" jsonschema:"required" jsonschema_description:"The rate at the end, which then stays."`
 	Over time.Duration `yaml:"over" jsonschema_description:"Default: the run's duration."`
 }
 
 // Step is one constant rate. The last one stays.
 type Step struct {
-	Rate PerSecond     `yaml:"rate" jsonschema:"required"`
-	For  time.Duration `yaml:"for"`
+	Rate PerSecond     `yaml:"rate" jsonschema:"required" jsonschema_description:"The step's rate; 0/s sends nothing."`
+	For  time.Duration `yaml:"for" jsonschema_description:"How long the step lasts. The last step may leave it out."`
 	Name string        `yaml:"name" jsonschema_description:"Names the step's window, for gates of this stream: orders.p99 < 1s during NAME."`
 }
 
 // Sine oscillates around a mean.
 type Sine struct {
-	Mean      PerSecond     `yaml:"mean" jsonschema:"required"`
-	Amplitude PerSecond     `yaml:"amplitude" jsonschema:"required"`
-	Period    time.Duration `yaml:"period" jsonschema:"required"`
+	Mean      PerSecond     `yaml:"mean" jsonschema:"required" jsonschema_description:"The rate around which it oscillates."`
+	Amplitude PerSecond     `yaml:"amplitude" jsonschema:"required" jsonschema_description:"How far the rate goes from the mean, at most as far as the mean."`
+	Period    time.Duration `yaml:"period" jsonschema:"required" jsonschema_description:"The time from one peak to the next."`
 }
 
 // PerSecond is a rate, written 400/s, 24000/m or 1.5/s.

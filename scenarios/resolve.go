@@ -9,7 +9,7 @@ import (
 )
 
 // Resolve returns a copy of the scenario with the values of the target's variables, named as in ${shop.rest}. It fills them
-// into every text of drivers, effects and those faults that take them; each then checks itself once more. The original stays
+// into every text of drivers, effects, what is observed, and those faults that take them; each then checks itself once more. The original stays
 // unchanged. The error is a Problems. A scenario without a target is resolved from the start.
 func (s *Scenario) Resolve(vars map[string]string) (*Scenario, error) {
 	out := *s
@@ -27,8 +27,17 @@ func (s *Scenario) Resolve(vars map[string]string) (*Scenario, error) {
 			c.Source = r.config(c.at, t.Name+": consume."+c.SourceName, c.Source).(drivers.SourceConfig)
 			t.Consume = &c
 		}
-		if t.Effects != nil {
-			t.Effects = r.config(t.effectsAt, t.Name+": effects."+t.EffectName, t.Effects).(drivers.SourceConfig)
+		t.Places = slices.Clone(t.Places)
+		for j := range t.Places {
+			if p := &t.Places[j]; p.Source != nil {
+				p.Source = r.config(p.at, t.Name+": "+p.Title(), p.Source).(drivers.SourceConfig)
+			}
+		}
+	}
+	out.Observe = slices.Clone(s.Observe)
+	for i := range out.Observe {
+		if o := &out.Observe[i]; o.Config != nil {
+			o.Config = r.config(o.at, "observe."+o.Name, o.Config).(drivers.SeriesConfig)
 		}
 	}
 	out.Faults = slices.Clone(s.Faults)

@@ -47,8 +47,8 @@ func TestResolve(t *testing.T) {
 		"body":    {web.Body, "cost $5 ${x} {h:3}"},
 		"list":    {web.Checks[0].JSON["a"].([]any)[0].(string), "http://h:1"},
 		"inner":   {web.Checks[0].JSON["a"].([]any)[1].(map[string]any)["b"].(string), "h:3"},
-		"brokers": {r.Traffic[0].Effects.(*logEffect).Brokers, "h:3"},
-		"id":      {r.Traffic[0].Effects.(*logEffect).ID, "$.orderId"},
+		"brokers": {r.Traffic[0].Places[0].Source.(*logEffect).Brokers, "h:3"},
+		"id":      {r.Traffic[0].Places[0].Source.(*logEffect).ID, "$.orderId"},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is %q, want %q", what, pair[0], pair[1])

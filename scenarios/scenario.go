@@ -10,21 +10,28 @@ import (
 
 // Scenario is one file. Times in Run, Faults and windows count from the end of the warm-up.
 type Scenario struct {
-	Name  string `yaml:"name" jsonschema:"required" jsonschema_description:"The scenario's name: letters, digits, - and _."`
-	About string `yaml:"about" jsonschema_description:"What the scenario shows, in a sentence."`
-	Seed  int64  `yaml:"seed" jsonschema_description:"Feeds every random choice. 0 or absent: chosen at the start and printed."`
+	Name         string                       `yaml:"name" jsonschema:"required" jsonschema_description:"The scenario's name: letters, digits, - and _."`
+	About        string                       `yaml:"about" jsonschema_description:"What the scenario shows, in a sentence."`
+	Seed         int64                        `yaml:"seed" jsonschema_description:"Feeds every random choice. 0 or absent: chosen at the start and printed."`
+	Include      []string                     `yaml:"include" path:"file" jsonschema_description:"Files with parts of the scenario, such as streams or links that several scenarios share. Paths in them are relative to the scenario, but for those of their own include. Tables are joined key by key, and what stands in the scenario, or in a later file, counts; faults, abort and expect are joined, those of the files first."`
+	Vars         map[string]string            `yaml:"vars" jsonschema_description:"Default values of ${name}, by name. An environment and --set replace them."`
+	Environments map[string]map[string]string `yaml:"environments" jsonschema_description:"Values of vars for other places, by the name of the place: --env NAME chooses one."`
 	// TargetName is the key under which the file has Target.
 	TargetName string       `yaml:"-"`
 	Target     TargetConfig `yaml:"target" jsonschema_description:"The target to start before the run. Absent: the system already runs."`
 	Run        Timing       `yaml:"run" jsonschema:"required" jsonschema_description:"How long the run is. Times count from the end of the warm-up."`
 	Links      []Link       `yaml:"links" jsonschema_description:"Paths between the target and the services that it calls, by name: orders->stock. Give the target ${links.orders->stock} as the service's address."`
 	Traffic    []Stream     `yaml:"traffic" jsonschema:"required" jsonschema_description:"The streams, by name."`
+	Observe    []Observed   `yaml:"observe" jsonschema_description:"What the target says of itself, by names of your own: metrics of a Prometheus endpoint or server, for the report and for gates such as observe(jvm.heap).max < 1GiB."`
 	Faults     []Fault      `yaml:"faults" jsonschema_description:"The faults, with their times."`
 	Phases     []Phase      `yaml:"phases" jsonschema_description:"Spans of the run that gates can name, by name: peak: {at: 20s, for: 10s} for gates during peak. They do not overlap."`
 	Abort      []Abort      `yaml:"abort" jsonschema_description:"Conditions that end the run early and heal it: STREAM.METRIC COMPARISON VALUE [for TIME]. An aborted run never passes."`
-	Expect     []Gate       `yaml:"expect" jsonschema_description:"The gates: STREAM.METRIC COMPARISON VALUE [SCOPE]."`
+	TraceURL   string       `yaml:"trace_url" jsonschema_description:"The page that shows a trace, with {trace_id} for its id: https://jaeger.example/trace/{trace_id}. The report links the slowest operations and the evidence to it, where requests were sent sampled; see trace of a stream."`
+	Expect     []Gate       `yaml:"expect" jsonschema_description:"The gates: STREAM.METRIC COMPARISON VALUE [SCOPE]. The value may come from a saved run: 1.2 x saved, saved + 20ms. capacity.STREAM > RATE is judged by wringer capacity alone."`
+	// Capacity are the gates of Expect on what wringer capacity finds.
+	Capacity []CapacityGate `yaml:"-"`
 
-	// Path is the file that was read, Source its text, Settings the --set values that were applied.
+	// Path is the file that was read, Source its text without what no record may hold, Settings the --set values that were applied.
 	Path     string            `yaml:"-"`
 	Source   []byte            `yaml:"-"`
 	Settings map[string]string `yaml:"-"`
@@ -38,6 +45,7 @@ type Scenario struct {
 	resolved bool
 	redactor *strings.Replacer
 	targetAt *node // the place of Target in the file
+	included []File
 	warnings []Problem
 }
 
@@ -60,6 +68,7 @@ type Stream struct {
 	Users       int           `yaml:"users" jsonschema_description:"Closed model: the number of users. Each waits for its answer before the next operation."`
 	Think       time.Duration `yaml:"think" jsonschema_description:"Closed model: the pause of a user after each operation."`
 	Keys        uint64        `yaml:"keys" jsonschema_description:"Size of the key space; each operation draws one key. Absent: no keys."`
+	Operations  int64         `yaml:"operations" jsonschema_description:"The most operations that are sent in the measured part. A run without faults, phases and consumers ends once each of its streams has ended in this way. Absent: no bound."`
 	Timeout     time.Duration `yaml:"timeout" jsonschema_description:"Timeout of one attempt. Default 5s."`
 	Deadline    time.Duration `yaml:"deadline" jsonschema_description:"Deadline of the whole operation from its first attempt, retries and waits included. Default: only attempts and timeouts bound it."`
 	Retry       *Retry        `yaml:"retry" jsonschema_description:"The stream's own retries. Absent: none."`
@@ -70,15 +79,17 @@ type Stream struct {
 	Witness bool           `yaml:"witness" jsonschema_description:"Count the requests that arrive at the target, behind the stream's link. Works with rest and grpc, without TLS. Each request then carries its operation's identity in the header Wringer-Op."`
 	Replay  *drivers.Ratio `yaml:"replay" jsonschema_description:"The share of the acknowledged operations that is sent again with the same Idempotency-Key, to judge the answers. Each is sent again unchanged, twice at once, or with a changed body. rest only. Absent: none."`
 
-	// EffectName is the key under which the file has Effects.
-	EffectName string               `yaml:"-"`
-	Effects    drivers.SourceConfig `yaml:"-"`
+	Trace *Trace `yaml:"trace" jsonschema_description:"true: each request carries its operation's trace id in the headers traceparent and b3 (in gRPC: metadata), so that services record spans under it, and a witness on a link can tie requests to operations. false: none does, not even where OTEL_ variables name a collector."`
+
+	// Places are where the operations must show up; none: nothing observes them.
+	Places []Place           `yaml:"-"`
+	Saga   map[string]string `yaml:"saga" jsonschema_description:"The places of effects that are compensated, each with the place of its compensation: {ledger: refund, stock: release}. When the drain ends, an operation has every effect and no compensation, or exactly one compensation for each effect that it has; one that was not acked may have none of either."`
 
 	// Consume replaces the driver and the load: the stream sends nothing.
 	Consume *Consume `yaml:"-"`
 
-	// The places of Driver and Effects in the file, for problems that show only once the target runs.
-	driverAt, effectsAt *node
+	// The place of Driver in the file, for problems that show only once the target runs.
+	driverAt *node
 }
 
 // Describe is the driver's description; the zero value while there is no driver.

@@ -18,7 +18,7 @@ type Entry struct {
 	At      *time.Duration `yaml:"at" jsonschema_description:"Time of the injection, from the end of the warm-up."`
 	After   string         `yaml:"after" jsonschema_description:"Instead of at: the fault is injected when the fault of this name has ended, for the last time if that one is repeated."`
 	Delay   time.Duration  `yaml:"delay" jsonschema_description:"With after: the delay."`
-	For     time.Duration  `yaml:"for" jsonschema_description:"How long the fault lasts, each time. For a nemesis: how long the nemesis lasts."`
+	For     time.Duration  `yaml:"for" worse:"more" jsonschema_description:"How long the fault lasts, each time. For a nemesis: how long the nemesis lasts."`
 	Every   time.Duration  `yaml:"every" jsonschema_description:"The time from one beginning to the next, if the whole fault is repeated. If the fault's kind has its own every, times must be given too."`
 	Times   int            `yaml:"times" jsonschema_description:"With every: the number of times in all. Absent: as often as it fits into the run."`
 	Links   []string       `yaml:"links" jsonschema_description:"Instead of link: several links, from which grudge chooses."`

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"encoding"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 
@@ -17,10 +18,11 @@ import (
 func Schema(lang Language) ([]byte, error) {
 	w := &schemaWriter{defs: values()}
 	w.defs["target"] = w.choice("The target to start before the run.", tableOf(w, "target", lang.Targets))
-	w.defs["effects"] = w.choice("The place where each operation must show up.", tableOf(w, "effects", lang.Effects))
+	w.defs["effects"] = w.places(lang)
 	w.defs["consume"] = w.consume(tableOf(w, "consume", lang.Consume))
 	w.defs["stream"] = w.stream(tableOf(w, "driver", lang.Drivers))
 	w.defs["link"] = w.link(tableOf(w, "link", lang.Links))
+	w.defs["observe"] = w.observe(lang)
 	w.defs["fault"] = w.fault(lang)
 	w.defs["phase"] = w.reflect(reflect.TypeFor[Phase]())
 	w.defs["phase"].Description = "A span of the run that gates can name."
@@ -71,18 +73,29 @@ func values() jsonschema.Definitions {
 			text("An amount of bytes: 512, 10KiB, 1MiB, 1MB.", `^\s*`+numberPattern+`\s*([KMG]iB|[kKMG]B|B)?\s*$`, "10KiB", "1MiB"),
 			{Type: "number", Minimum: "0"},
 		}},
-		"gate": text("STREAM.METRIC COMPARISON VALUE [SCOPE]", `^\s*[a-z][a-z0-9_-]*\.[a-z0-9_.]+(\([^)]*\))?\s*(<|<=|>|>=|==|!=)\s*[-+0-9.][^ ]*(\s+(during|after|in) .*)?$`,
-			"orders.p99 < 250ms during baseline", "orders.errors < 1%", "orders.lost == 0"),
+		"gate": gateSchema(`^\s*[a-z][a-z0-9_-]*(\([^)]*\))?(\.[a-z0-9_]+(\([^)]*\))?)+(\s*:\s*[a-z0-9_]+(\([^)]*\))?)?\s*(<|<=|>|>=|==|!=)\s*` +
+			`([-+0-9.][^ ]*(\s*[x×*]\s+saved)?|saved)(\s*[-+]\s*[0-9.][^ ]*)?(\s+(%|[nuµμm]?s|[mh]|/[smh]))?(\s+(during|after|in) .*)?$`),
 		"abort": text("STREAM.METRIC COMPARISON VALUE [for TIME]", `^\s*[a-z][a-z0-9_-]*\.[a-z0-9_.]+(\([^)]*\))?\s*(<|<=|>|>=|==|!=)\s*[-+0-9.][^ ]*(\s+for .*)?$`,
 			"orders.errors > 50% for 5s"),
 		"rate": rateSchema(perSecond),
 	}
 }
 
+// gateSchema describes a gate: a text, or a threshold of k6, which YAML reads as a table of one key where it has no quotes.
+func gateSchema(pattern string) *jsonschema.Schema {
+	one := uint64(1)
+	const about = "STREAM.METRIC COMPARISON VALUE [SCOPE]"
+	return &jsonschema.Schema{Description: about, AnyOf: []*jsonschema.Schema{
+		text(about, pattern, "orders.p99 < 250ms during baseline", "orders.errors < 1%", "orders.lost == 0"),
+		{Type: "object", Description: "A threshold of k6 without quotes.", MinProperties: &one, MaxProperties: &one, AdditionalProperties: &jsonschema.Schema{Type: "string"}},
+	}}
+}
+
 func rateSchema(perSecond string) *jsonschema.Schema {
 	w := &schemaWriter{}
-	shape := func(name string, of *jsonschema.Schema) *jsonschema.Schema {
+	shape := func(name, about string, of *jsonschema.Schema) *jsonschema.Schema {
 		s := object()
+		of.Description = about
 		s.Properties.Set(name, of)
 		s.Required = []string{name}
 		return s
@@ -91,10 +104,10 @@ func rateSchema(perSecond string) *jsonschema.Schema {
 		Description: "Arrivals a second: 400/s, max, or a shape.",
 		AnyOf: []*jsonschema.Schema{
 			text("A constant rate, or max: as fast as the target answers.", `^max$|`+perSecond, "400/s", "max"),
-			shape("ramp", w.reflect(reflect.TypeFor[Ramp]())),
-			shape("steps", &jsonschema.Schema{Type: "array", Items: w.reflect(reflect.TypeFor[Step]())}),
-			shape("sine", w.reflect(reflect.TypeFor[Sine]())),
-			shape("poisson", ref("per_second")),
+			shape("ramp", "A rate that grows or falls linearly, and then stays.", w.reflect(reflect.TypeFor[Ramp]())),
+			shape("steps", "Rates one after the other. The last one stays.", &jsonschema.Schema{Type: "array", Items: w.reflect(reflect.TypeFor[Step]())}),
+			shape("sine", "A rate that oscillates around a mean.", w.reflect(reflect.TypeFor[Sine]())),
+			shape("poisson", "Arrivals at random times, with this mean.", ref("per_second")),
 		},
 	}
 }
@@ -141,12 +154,19 @@ func schemaOf(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{ref("abort"), {Type: "array", Items: ref("abort")}}}
 	case reflect.TypeFor[Fault]():
 		return ref("fault")
+	case reflect.TypeFor[Trace]():
+		w := &schemaWriter{}
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "boolean"}, w.reflect(t)}}
+	case reflect.TypeFor[LinkWitness]():
+		return linkWitnessSchema()
 	case reflect.TypeFor[TargetConfig]():
 		return ref("target")
 	case reflect.TypeFor[[]Link]():
 		one, most := uint64(1), uint64(MaxLinks)
 		names := &jsonschema.Schema{Pattern: linkName.String()}
 		return &jsonschema.Schema{Type: "object", PropertyNames: names, AdditionalProperties: ref("link"), MinProperties: &one, MaxProperties: &most}
+	case reflect.TypeFor[[]Observed]():
+		return observedSchema()
 	case reflect.TypeFor[[]Phase]():
 		one, most := uint64(1), uint64(MaxPhases)
 		names := &jsonschema.Schema{Pattern: faultName.String()}
@@ -205,8 +225,24 @@ func tableOf[C any](w *schemaWriter, kind string, makers map[string]func() C) *j
 	for _, key := range sortedKeys(makers) {
 		name := kind + "_" + key
 		w.defs[name] = w.reflect(reflect.TypeOf(makers[key]()).Elem())
-		s.Properties.Set(key, ref(name))
+		property := ref(name)
+		property.Description = fmt.Sprintf(abouts[kind], key)
+		s.Properties.Set(key, property)
 	}
+	return s
+}
+
+// abouts say of a key of a table what it is, by the table's kind.
+var abouts = map[string]string{
+	"target": "The target %s, which starts with the run.", "driver": "The stream's operations, sent by %s.",
+	"effects": "The place in %s where each operation must show up.", "consume": "The records of %s that the stream reads.",
+	"link": "What the link speaks: %s.",
+}
+
+// described is a reference with a description of its own.
+func described(name, about string) *jsonschema.Schema {
+	s := ref(name)
+	s.Description = about
 	return s
 }
 
@@ -225,6 +261,23 @@ func eachRequired(s *jsonschema.Schema) []*jsonschema.Schema {
 	return each
 }
 
+// places describes one place of effects, or a list of places with names.
+func (w *schemaWriter) places(lang Language) *jsonschema.Schema {
+	one := w.choice("The place where each operation must show up.", tableOf(w, "effects", lang.Effects))
+	named := object()
+	named.Description = "A place with a name, which gates call effect(NAME)."
+	named.Properties.Set("name", &jsonschema.Schema{Type: "string", Description: "What gates call the place: effect(NAME).", Pattern: streamName.String()})
+	for p := one.Properties.Oldest(); p != nil; p = p.Next() {
+		named.Properties.Set(p.Key, p.Value)
+	}
+	named.Required, named.OneOf = []string{"name"}, one.OneOf
+	least, most := uint64(1), uint64(MaxPlaces)
+	return &jsonschema.Schema{
+		Description: "The place where each operation must show up, or a list of places.",
+		AnyOf:       []*jsonschema.Schema{one, {Type: "array", Items: named, MinItems: &least, MaxItems: &most}},
+	}
+}
+
 // stream describes the keys of a stream, one driver and effects.
 func (w *schemaWriter) stream(drivers *jsonschema.Schema) *jsonschema.Schema {
 	s := w.reflect(reflect.TypeFor[Stream]())
@@ -236,7 +289,7 @@ func (w *schemaWriter) stream(drivers *jsonschema.Schema) *jsonschema.Schema {
 	for p := drivers.Properties.Oldest(); p != nil; p = p.Next() {
 		s.Properties.Set(p.Key, p.Value)
 	}
-	s.Properties.Set("effects", ref("effects"))
+	s.Properties.Set("effects", described("effects", "Where each operation must show up, exactly once."))
 	return s
 }
 
@@ -259,6 +312,16 @@ func (w *schemaWriter) link(protocols *jsonschema.Schema) *jsonschema.Schema {
 	for p := protocols.Properties.Oldest(); p != nil; p = p.Next() {
 		s.Properties.Set(p.Key, p.Value)
 	}
+	return s
+}
+
+// observe describes an entry of `observe`.
+func (w *schemaWriter) observe(lang Language) *jsonschema.Schema {
+	s := object()
+	if lang.Observe != nil {
+		s = w.reflect(reflect.TypeOf(lang.Observe()).Elem())
+	}
+	s.Description = "A place where the target says how it is: the URL of its own metrics, or of a Prometheus server."
 	return s
 }
 

@@ -7,8 +7,8 @@ import (
 	"wringer/faults/kafkalink"
 )
 
-// A scenario names a broker behind a stream's own link and one behind a link between services in the same way, although one
-// protocol's packages know nothing of each other.
+// A scenario names a broker behind a stream's own link and one behind a link between services in the same way. Yet the packages
+// of one protocol know nothing of each other.
 func TestBranchesOfKafkaAreReadAlike(t *testing.T) {
 	for text, good := range map[string]bool{
 		"broker-0": true, "broker-2147483647": true, "leader(orders,0)": true, "leader( a.b_c-d , 7)": true,

@@ -20,11 +20,15 @@ func checkCommand(std streams) *cobra.Command {
 	var allow []string
 	restrict := &restriction{}
 	cmd := &cobra.Command{
-		Use:   "check SCENARIO...",
+		Use:   "check SCENARIO|FOLDER...",
 		Short: "Validate scenarios; print their targets and timeline, and send nothing",
 		Args:  atLeastOne("SCENARIO"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, named []string) error {
 			if err := restrict.check(); err != nil {
+				return err
+			}
+			args, err := scenariosOf(named)
+			if err != nil {
 				return err
 			}
 			var failed error
@@ -90,15 +94,26 @@ func describe(w io.Writer, sc *scenarios.Scenario) {
 			continue
 		}
 		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", s.Name, s.DriverName, s.Plan(), s.Describe().Place)
-		if s.Effects != nil {
-			fmt.Fprintf(table, "  \teffects\t%s\t%s\n", s.EffectName, s.Effects.Describe().Place)
+		for _, p := range s.Places {
+			kind := p.Kind
+			if p.Name != "" {
+				kind = p.Name + ": " + kind
+			}
+			fmt.Fprintf(table, "  \teffects\t%s\t%s\n", kind, p.Describe().Place)
 		}
 	}
 	table.Flush()
+	observed(w, sc)
 	fmt.Fprintf(w, "\ntimeline: %s warm-up, %s measured, then up to %s drain\n", sc.Run.Warmup, sc.Run.Duration, sc.Run.Drain)
-	timeline(w, sc)
+	tellTimeline(w, sc)
 	fmt.Fprintf(w, "\nexpect: %d gates\n", len(sc.Expect))
 	for _, g := range sc.Expect {
+		fmt.Fprintf(w, "  %s\n", g.Expr)
+	}
+	if len(sc.Capacity) > 0 {
+		fmt.Fprintf(w, "\nexpect of wringer capacity: %d gates\n", len(sc.Capacity))
+	}
+	for _, g := range sc.Capacity {
 		fmt.Fprintf(w, "  %s\n", g.Expr)
 	}
 }
@@ -112,6 +127,19 @@ func tellLater(w io.Writer, later []scenarios.Later) {
 	for _, l := range later {
 		fmt.Fprintf(w, "  %v\n", l.Problem)
 	}
+}
+
+// observed prints where the target says how it is.
+func observed(w io.Writer, sc *scenarios.Scenario) {
+	if len(sc.Observe) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nobserve")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for i := range sc.Observe {
+		fmt.Fprintf(table, "  %s\t%v\n", sc.Observe[i].Name, &sc.Observe[i])
+	}
+	table.Flush()
 }
 
 // links prints what the target is pointed at.
@@ -130,8 +158,8 @@ func links(w io.Writer, sc *scenarios.Scenario) {
 	}
 }
 
-// timeline prints the injections, the phases and the named steps in the order of their times, then the windows that they make.
-func timeline(w io.Writer, sc *scenarios.Scenario) {
+// tellTimeline prints the injections, the phases and the named steps in the order of their times, then the windows that they make.
+func tellTimeline(w io.Writer, sc *scenarios.Scenario) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, e := range planned(sc) {
 		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", seconds(e.start), seconds(e.end), e.name, e.what)

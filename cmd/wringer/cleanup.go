@@ -20,7 +20,7 @@ func cleanupCommand(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cleanup [DIR]",
 		Short: "Undo what a run that was killed left behind",
-		Long: `Undo what a run that was killed left behind outside its own process: programs and containers that it started, what it changed on a Toxiproxy server, and the undo commands of its exec faults.
+		Long: `Undo what a run that was killed left behind outside its own process: programs and containers that it started, queues and exchanges that it declared, what it changed on a Toxiproxy server, and the undo commands of its exec faults.
 
 DIR is a record's folder, or one of records; default: runs. A run heals by itself however it ends, except by kill -9 or a
 crash, and with --keep; it keeps a journal for this. Only what the journal names is touched, and only where it is still the run's own.

@@ -41,6 +41,13 @@ func metricRows(t *testing.T) (rows []metricRow) {
 			rows = append(rows, metricRow{"`" + strings.Join(times, "` `") + "`", classWords[first.Class], unitWords[first.Unit], first.Better, strings.Replace(first.About, "The median of", "Of", 1) + "."})
 		}
 	}
+	for _, subject := range all.Subjects() {
+		for _, m := range all.Of(subject) {
+			if m.Base == "" { // that of a whole stream has a row of its own
+				rows = append(rows, metricRow{"`" + m.Full() + "`", classWords[m.Class], unitWords[m.Unit], cmp.Or(m.Better, "-"), m.About})
+			}
+		}
+	}
 	return rows
 }
 

@@ -46,8 +46,8 @@ Every key of the language. This page is made from the schema that ` + "`wringer 
 A scenario is YAML, at most 4 MiB. It is read strictly: an unknown key is an error that names the allowed ones. Any value may be a
 variable, ` + "`${name}`" + `: of the target, of ` + "`--set name=value`" + `, or of the environment as ` + "`${env.NAME}`" + `. ` + "`$${`" + ` is the sign itself.
 
-The keys are written as paths: ` + "`retry.attempts`" + ` is the key ` + "`attempts`" + ` inside ` + "`retry`" + `, ` + "`steps[].name`" + ` is ` + "`name`" + ` in each item of the list
-` + "`steps`" + `, and ` + "`NAME.ports`" + ` is ` + "`ports`" + ` below a name of your own. A key in bold is required.
+The keys are written as paths: ` + "`retry.attempts`" + ` is the key ` + "`attempts`" + ` inside ` + "`retry`" + `. ` + "`steps[].name`" + ` is ` + "`name`" + ` in each item of the list
+` + "`steps`" + `. ` + "`NAME.ports`" + ` is ` + "`ports`" + ` below a name of your own. A key in bold is required.
 `
 
 // section is one heading of the reference: a definition of the schema, without some of its keys.
@@ -87,6 +87,7 @@ func (w *referenceWriter) sections() (all []section) {
 	add("consume.%s", "consume_", "")
 	all = append(all, section{"links.NAME", "link", ""})
 	add("links.NAME.%s", "link_", "")
+	all = append(all, section{"observe.NAME", "observe", ""})
 	all = append(all, section{"faults: every entry", "fault_link", "kind"}, section{"faults: nemesis", "fault_nemesis", "common"})
 	for _, key := range prefixed(w.defs, "fault_") {
 		if key != "nemesis" {

@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/goccy/go-yaml"
 
 	"wringer/reports"
 	"wringer/scenarios"
@@ -29,10 +33,11 @@ func TestDocsShell(t *testing.T) {
 	seen := 0
 	for _, d := range all {
 		for _, b := range d.blocks() {
-			if b.lang != "sh" && b.lang != "console" {
-				continue
+			lines, err := b.lines()
+			if err != nil {
+				t.Errorf("%s:%d: %v", d.path, b.line, err)
 			}
-			for _, line := range b.commands() {
+			for _, line := range lines {
 				seen++
 				if err := understood(t, line, here); err != nil {
 					t.Errorf("%s:%d: %s: %v", d.path, b.line, line, err)
@@ -43,6 +48,104 @@ func TestDocsShell(t *testing.T) {
 	if seen < 20 {
 		t.Errorf("only %d command lines were found", seen)
 	}
+}
+
+// TestPipelineFiles reads the files that users copy, and the action: each is YAML, and each line that calls wringer is one that wringer
+// understands.
+func TestPipelineFiles(t *testing.T) {
+	here, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(here, "docs/ci/*"))
+	if err != nil || len(files) < 4 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	sandbox(t, documents(t), here)
+	for _, side := range []string{"base", "new"} {
+		if err := os.Symlink(here, side); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range append(files, filepath.Join(here, "action.yml")) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		if filepath.Ext(path) == ".yml" {
+			if lines, err = (block{lang: "yaml", part: "pipeline", text: string(text)}).lines(); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+		} else {
+			for _, m := range regexp.MustCompile(`'(\./wringer [^']*)'`).FindAllStringSubmatch(string(text), -1) {
+				lines = append(lines, m[1])
+			}
+		}
+		calls := 0
+		for _, line := range lines {
+			line = strings.TrimPrefix(strings.ReplaceAll(line, `"$RUNNER_TEMP/wringer" run "${args[@]}"`, "wringer run"), "./")
+			if !strings.HasPrefix(line, "wringer ") {
+				continue
+			}
+			calls++
+			line = strings.ReplaceAll(line, `-- "$SCENARIO"`, "scenarios/checkout.yaml")
+			if err := understood(t, line, here); err != nil {
+				t.Errorf("%s: %s: %v", path, line, err)
+			}
+		}
+		if calls == 0 {
+			t.Errorf("%s calls wringer nowhere", path)
+		}
+	}
+}
+
+// lines are the command lines of a shell block, or of the jobs of a CI system's file.
+func (b block) lines() ([]string, error) {
+	switch {
+	case b.lang == "sh" || b.lang == "console":
+		return b.commands(), nil
+	case b.part != "pipeline":
+		return nil, nil
+	}
+	var file any
+	if err := yaml.Unmarshal([]byte(b.text), &file); err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, script := range scripts(file) {
+		all = append(all, block{lang: "sh", text: script}.commands()...)
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no job runs anything")
+	}
+	return all, nil
+}
+
+// scripts are the texts that the jobs of a file run: of GitHub's key run, and GitLab's lists.
+func scripts(file any) (all []string) {
+	switch v := file.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			text, isText := v[key].(string)
+			lines, isList := v[key].([]any)
+			switch {
+			case key == "run" && isText:
+				all = append(all, text)
+			case slices.Contains([]string{"before_script", "script", "after_script"}, key) && isList:
+				for _, line := range lines {
+					all = append(all, fmt.Sprint(line))
+				}
+			default:
+				all = append(all, scripts(v[key])...)
+			}
+		}
+	case []any:
+		for _, item := range v {
+			all = append(all, scripts(item)...)
+		}
+	}
+	return all
 }
 
 // sandbox changes to a folder that holds the files named in the documents.
@@ -97,6 +200,9 @@ func (b block) commands() (all []string) {
 func understood(t *testing.T, line, here string) error {
 	line = strings.Replace(line, "go run ./cmd/wringer", "wringer", 1)
 	words := split(line)
+	for strings.Contains(words[0], "=") && len(words) > 1 {
+		words = words[1:] // a variable of the environment
+	}
 	if end := slices.IndexFunc(words, func(w string) bool { return slices.Contains([]string{"|", ">", "&", "&&", "||", ";"}, w) }); end >= 0 {
 		words = words[:end]
 	}
@@ -132,6 +238,13 @@ func wringerLine(t *testing.T, args []string) error {
 	}
 	if slices.Contains(rest, "--help") || slices.Contains(rest, "--version") {
 		return runs(t, args)
+	}
+	if cmd.Name() == "load" {
+		read := readLoad(top, args)
+		if read.answer != nil {
+			return nil // the document shows the answer
+		}
+		rest = read.args[1:]
 	}
 	if err := cmd.ParseFlags(rest); err != nil {
 		return err

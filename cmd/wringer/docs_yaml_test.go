@@ -124,7 +124,7 @@ func stream(keys yaml.MapSlice) yaml.MapSlice {
 	if has("consume") {
 		return keys
 	}
-	if !has("rest", "grpc", "kafka") {
+	if !has("rest", "grpc", "kafka", "amqp") {
 		keys = append(keys, yaml.MapItem{Key: "rest", Value: yaml.MapSlice{{Key: "request", Value: "GET http://127.0.0.1:8080/"}}})
 	}
 	if !has("rate", "users") {

@@ -11,7 +11,7 @@ import (
 // .gitignore.
 var topLevel = []string{
 	"cmd", "docs", "drivers", "faults", "reports", "scenarios", "go.mod", "go.sum",
-	"README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "runs", "wringer",
+	"action.yml", "README.md", "Dockerfile", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "runs", "wringer",
 }
 
 // TestTopLevel: the repository has these folders and no others.

@@ -1,16 +1,20 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
+	"wringer/drivers"
+	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/text"
 	"wringer/scenarios"
@@ -20,8 +24,12 @@ import (
 type loadFlags struct {
 	runFlags
 	protocols   []*protocol
+	groups      []flagGroup
 	rate        string
+	ramp        string
+	steps       string
 	users       int
+	requests    int64
 	length      time.Duration
 	warmup      time.Duration
 	timeout     time.Duration
@@ -30,6 +38,8 @@ type loadFlags struct {
 	maxInFlight int
 	expect      []string
 	print       bool
+	feed        string
+	serverName  string
 }
 
 // loadStream is the name of the one stream.
@@ -40,39 +50,36 @@ func loadCommand(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "load URL",
 		Short: "Load one target without a scenario file",
-		Long:  f.manual(),
 		Args:  func(_ *cobra.Command, args []string) error { return f.checkArgs(args) },
 		RunE:  func(cmd *cobra.Command, args []string) error { return f.load(cmd, strings.Join(args, ""), std) },
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&f.rate, "rate", "50/s", "arrivals, as in 500/s, 6000/m or max")
-	flags.IntVar(&f.users, "users", 0, "closed model: so many users, instead of a rate")
-	flags.DurationVar(&f.length, "for", 10*time.Second, "how long")
-	flags.DurationVar(&f.warmup, "warmup", 0, "traffic before the measured part")
-	flags.DurationVar(&f.timeout, "timeout", scenarios.DefaultTimeout, "of one attempt")
-	flags.IntVar(&f.maxInFlight, "max-in-flight", 0, "bound on operations in flight")
-	flags.StringVarP(&f.data, "data", "d", "", "body, message or value; @FILE reads a file, @- stdin")
-	flags.StringArrayVarP(&f.headers, "header", "H", nil, "`'Name: value'`; gRPC: metadata")
-	flags.StringArrayVar(&f.expect, "expect", []string{"errors < 1%"}, "a gate, as in `'p99 < 200ms'`; may be repeated")
-	flags.BoolVar(&f.print, "print-scenario", false, "print the equivalent scenario, and send nothing")
+	load := f.group("Load")
+	load.StringVar(&f.rate, "rate", "50/s", "arrivals: 500 or 500/s (a second), 6000/m or max")
+	load.IntVar(&f.users, "users", 0, "closed model: so many users, instead of a rate; -c reads the same")
+	load.StringVar(&f.ramp, "ramp", "", "a rate that grows, `FROM..TO:LENGTH`, as in 10/s..400/s:20s")
+	load.StringVar(&f.steps, "steps", "", "rates one after the other, `RATE:LENGTH,...`, as in 100/s:10s,200/s:10s")
+	load.Int64VarP(&f.requests, "requests", "n", 0, "stop after `N` operations; without --for the load lasts as long as they take, at most 1h")
+	load.DurationVar(&f.length, "for", 10*time.Second, "how long; -z reads the same")
+	load.DurationVar(&f.warmup, "warmup", 0, "traffic before the measured part")
+	load.DurationVar(&f.timeout, "timeout", scenarios.DefaultTimeout, "of one attempt")
+	load.IntVar(&f.maxInFlight, "max-in-flight", 0, "bound on operations in flight")
+	request := f.group("Request")
+	request.StringVarP(&f.data, "data", "d", "", "body, message or value; @FILE reads a file, @- stdin")
+	request.StringArrayVarP(&f.headers, "header", "H", nil, "`'Name: value'`; gRPC: metadata")
+	request.StringVar(&f.feed, "feed", "", "a CSV or JSON lines `FILE` whose columns are {{data.NAME}}; not for RabbitMQ")
+	request.StringVar(&f.serverName, "server-name", "", "TLS: the `NAME` to ask for and to verify; default: the host of the URL")
+	judge := f.group("Verdict")
+	judge.StringArrayVar(&f.expect, "expect", []string{"errors < 1%"}, "a gate, as in `'p99 < 200ms'` or k6's 'p(99)<200'; may be repeated")
+	judge.BoolVar(&f.print, "print-scenario", false, "print the equivalent scenario, and send nothing")
 	for _, p := range f.protocols {
-		flags.AddFlagSet(p.set)
+		f.groups = append(f.groups, flagGroup{urls(p), p.set})
+	}
+	for _, g := range f.groups {
+		cmd.Flags().AddFlagSet(g.flags)
 	}
 	f.common(cmd, std)
+	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) { f.help(cmd) })
 	return cmd
-}
-
-// manual is the command's help.
-func (f *loadFlags) manual() string {
-	var b strings.Builder
-	b.WriteString("Load one target without a scenario file: the same run, the same record, its one stream named load.\n\n")
-	for _, p := range f.protocols {
-		for _, example := range p.examples() {
-			b.WriteString("  wringer load " + example + "\n")
-		}
-	}
-	b.WriteString("\nData and headers may hold {{id}}, {{seq}}, {{uuid}} and the other places of a scenario.")
-	return b.String()
 }
 
 // checkArgs requires one URL, or a flag in its place.
@@ -105,11 +112,15 @@ func (f *loadFlags) load(cmd *cobra.Command, target string, std streams) error {
 		_, err := std.out.Write(src)
 		return err
 	}
-	sc, err := parse("load", src, nil, &f.restriction, std)
+	sc, err := f.parse(src, std)
 	if err != nil {
 		return err
 	}
-	dir := f.dir(sc, false)
+	dir, done, err := f.place(sc)
+	if err != nil {
+		return err
+	}
+	defer done(std)
 	if err := f.checkOutputs(dir); err != nil {
 		return err
 	}
@@ -119,6 +130,16 @@ func (f *loadFlags) load(cmd *cobra.Command, target string, std streams) error {
 	if err := f.begin(sc.Name); err != nil {
 		return err
 	}
+	closeLive, err := f.openLive(cmd.Context(), std)
+	if err != nil {
+		return err
+	}
+	defer closeLive()
+	closed, err := f.telemetry.open(cmd.Context(), &f.runFlags, std)
+	if err != nil {
+		return err
+	}
+	defer closed()
 	code, err := f.runScenario(cmd.Context(), sc, dir, std)
 	if err == nil && code != reports.ExitPass {
 		err = exit{code: code}
@@ -126,24 +147,68 @@ func (f *loadFlags) load(cmd *cobra.Command, target string, std streams) error {
 	return err
 }
 
+// parse reads the written scenario. Its problems and warnings are told by the flags.
+func (f *loadFlags) parse(src []byte, std streams) (*scenarios.Scenario, error) {
+	sc, err := scenarios.Parse(loadStream, src, language, scenarios.Options{Env: f.restriction.env})
+	var problems scenarios.Problems
+	if errors.As(err, &problems) {
+		return nil, usage("load: %s", flagged(src, problems))
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range warn(src, sc.Warnings()) {
+		fmt.Fprintln(std.err, line)
+	}
+	return sc, nil
+}
+
+// place is the record's folder: that of --out, or one that done removes at the end. It stays where the run left something to undo.
+func (f *loadFlags) place(sc *scenarios.Scenario) (dir string, done func(streams), err error) {
+	if f.out != "" {
+		return f.dir(sc, false), func(streams) {}, nil
+	}
+	f.unkept = true
+	dir, err = os.MkdirTemp("", "wringer-load-")
+	if err != nil {
+		return "", nil, harness("make the record's folder: %w; name another place with --out", err)
+	}
+	return dir, func(std streams) {
+		if left, err := faults.Left(filepath.Join(dir, faults.JournalFile)); err == nil && len(left) > 0 {
+			fmt.Fprintf(std.err, "something is left to undo: wringer cleanup %s\n", dir)
+			return
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			fmt.Fprintf(std.err, "warning: remove %s: %v\n", dir, err)
+		}
+	}, nil
+}
+
 // scenario writes the scenario file.
 func (f *loadFlags) scenario(cmd *cobra.Command, target string, stdin io.Reader) ([]byte, error) {
 	changed := cmd.Flags().Changed
-	if changed("rate") && f.users > 0 {
-		return nil, fmt.Errorf("--rate and --users exclude each other")
+	if err := positive(changed, []string{"users", "max-in-flight", "requests"}, f.users, f.maxInFlight, int(f.requests)); err != nil {
+		return nil, err
 	}
-	if err := positive(changed, []string{"users", "max-in-flight"}, f.users, f.maxInFlight); err != nil {
+	for _, flag := range []struct {
+		name string
+		long time.Duration
+	}{{"for", f.length}, {"timeout", f.timeout}} {
+		if flag.long <= 0 {
+			return nil, fmt.Errorf("--%s %s: must be more than 0", flag.name, flag.long)
+		}
+	}
+	pace, err := f.pace(changed)
+	if err != nil {
 		return nil, err
 	}
 	driver, err := f.driver(target, changed, stdin)
 	if err != nil {
 		return nil, err
 	}
-	stream := yaml.MapSlice{driver}
-	if f.users > 0 {
-		stream = append(stream, yaml.MapItem{Key: "users", Value: f.users})
-	} else {
-		stream = append(stream, yaml.MapItem{Key: "rate", Value: f.rate})
+	stream := yaml.MapSlice{driver, pace.item}
+	if f.requests > 0 {
+		stream = append(stream, yaml.MapItem{Key: "operations", Value: f.requests})
 	}
 	stream = append(stream, yaml.MapItem{Key: "timeout", Value: f.timeout.String()})
 	if f.maxInFlight > 0 {
@@ -159,7 +224,7 @@ func (f *loadFlags) scenario(cmd *cobra.Command, target string, stdin io.Reader)
 	}
 	return yaml.Marshal(append(head, yaml.MapSlice{
 		{Key: "run", Value: yaml.MapSlice{
-			{Key: "warmup", Value: f.warmup.String()}, {Key: "duration", Value: f.length.String()}, {Key: "drain", Value: "2s"},
+			{Key: "warmup", Value: f.warmup.String()}, {Key: "duration", Value: f.lasts(pace, changed).String()}, {Key: "drain", Value: "2s"},
 		}},
 		{Key: "traffic", Value: yaml.MapSlice{{Key: loadStream, Value: stream}}},
 		{Key: "expect", Value: gates},
@@ -178,9 +243,23 @@ func (f *loadFlags) driver(target string, changed func(flag string) bool, stdin 
 	if err := p.check(u, changed); err != nil {
 		return yaml.MapItem{}, err
 	}
-	to := loadTarget{text: target, url: u}
+	to := loadTarget{text: target, url: u, hide: f.hide, serverName: f.serverName}
+	if f.feed != "" {
+		to.feed = yaml.MapSlice{{Key: "file", Value: absolute(f.feed)}}
+	}
+	if f.serverName != "" && (u.Scheme == "http" || u.Scheme == "grpc") {
+		return yaml.MapItem{}, fmt.Errorf("--server-name goes with TLS: write %ss://", u.Scheme)
+	}
 	if to.data, err = f.body(stdin); err != nil {
 		return yaml.MapItem{}, err
+	}
+	if path, isFile := strings.CutPrefix(f.data, "@"); isFile && path != "-" {
+		to.path = absolute(path)
+	}
+	if len(to.data) > maxInline || !utf8.ValidString(to.data) {
+		if to.file = to.path; to.file == "" {
+			return yaml.MapItem{}, fmt.Errorf("--data: more than %d bytes, or no UTF-8: write -d @FILE", maxInline)
+		}
 	}
 	if to.headers, err = f.headerMap(); err != nil {
 		return yaml.MapItem{}, err
@@ -189,19 +268,28 @@ func (f *loadFlags) driver(target string, changed func(flag string) bool, stdin 
 	return yaml.MapItem{Key: p.key, Value: part}, err
 }
 
+// hide keeps a secret out of the scenario, which is recorded. It returns the text that stands for the secret there.
+func (f *loadFlags) hide(name, secret string) string {
+	if f.given == nil {
+		f.given = make(map[string]string)
+	}
+	f.given[name] = secret
+	return "${env." + name + "}"
+}
+
+// maxInline bounds data that becomes a part of the scenario's text.
+const maxInline = scenarios.MaxScenarioFileBytes / 4
+
 // body reads -d.
 func (f *loadFlags) body(stdin io.Reader) (string, error) {
 	path, isFile := strings.CutPrefix(f.data, "@")
 	if !isFile {
 		return f.data, nil
 	}
-	var raw []byte
-	var err error
-	if path == "-" {
-		raw, err = io.ReadAll(io.LimitReader(stdin, scenarios.MaxScenarioFileBytes))
-	} else {
-		raw, err = os.ReadFile(filepath.Clean(path))
+	if path != "-" {
+		return drivers.ReadFile(filepath.Clean(path))
 	}
+	raw, err := io.ReadAll(io.LimitReader(stdin, scenarios.MaxScenarioFileBytes))
 	return string(raw), err
 }
 

@@ -1,16 +1,16 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/pflag"
+
+	"wringer/drivers/payload"
 )
 
 // grpcFlags are the flags of `wringer load` that only grpc:// and grpcs:// have.
@@ -73,13 +73,17 @@ func (g *grpcFlags) part(to loadTarget) (yaml.MapSlice, error) {
 			part = append(part, yaml.MapItem{Key: key, Value: value})
 		}
 	}
-	if to.data != "" {
-		message, err := jsonMessage(to.data)
-		if err != nil {
+	if to.file == "" && to.data != "" {
+		switch message, err := payload.ParseJSON(to.data); {
+		case err == nil:
+			put(true, "message", message)
+		case to.path == "":
 			return nil, fmt.Errorf("-d is no JSON message: %w", err)
+		default:
+			to.file = to.path // it may hold Protobuf's wire format, in bytes that are text by chance
 		}
-		put(true, "message", message)
 	}
+	put(to.file != "", "message_file", to.file)
 	stream := g.stream()
 	put(len(stream) > 0, "stream", stream)
 	put(len(to.headers) > 0, "metadata", to.headers)
@@ -87,7 +91,8 @@ func (g *grpcFlags) part(to loadTarget) (yaml.MapSlice, error) {
 	put(g.balance != "", "balance", g.balance)
 	put(g.gzip, "compression", "gzip")
 	put(g.authority != "", "authority", g.authority)
-	return append(part, g.files(to.url.Scheme)...), nil
+	put(len(to.feed) > 0, "data", to.feed)
+	return append(part, g.files(to)...), nil
 }
 
 // stream writes the schedule of the messages of a streaming call.
@@ -108,46 +113,9 @@ func (g *grpcFlags) stream() yaml.MapSlice {
 	return part
 }
 
-// jsonMessage reads JSON and keeps whole numbers exact: a float64 would lose digits of an int64.
-func jsonMessage(data string) (any, error) {
-	if !json.Valid([]byte(data)) {
-		var nothing any
-		return nil, json.Unmarshal([]byte(data), &nothing)
-	}
-	decoder := json.NewDecoder(strings.NewReader(data))
-	decoder.UseNumber()
-	var message any
-	err := decoder.Decode(&message)
-	return exact(message), err
-}
-
-// exact replaces the texts of numbers by the numbers.
-func exact(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for key := range v {
-			v[key] = exact(v[key])
-		}
-	case []any:
-		for i := range v {
-			v[i] = exact(v[i])
-		}
-	case json.Number:
-		if n, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
-			return n
-		}
-		if n, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
-			return n
-		}
-		f, _ := v.Float64()
-		return f
-	}
-	return v
-}
-
 // files writes the names of files. A scenario looks for files beside itself, and this scenario has no place. So the paths
 // become absolute, except a --proto within an --import-path.
-func (g *grpcFlags) files(scheme string) yaml.MapSlice {
+func (g *grpcFlags) files(to loadTarget) yaml.MapSlice {
 	var part yaml.MapSlice
 	protos, folders := g.protos, g.importPaths
 	if len(protos) > 0 && len(folders) == 0 {
@@ -170,7 +138,7 @@ func (g *grpcFlags) files(scheme string) yaml.MapSlice {
 	if g.descriptors != "" {
 		part = append(part, yaml.MapItem{Key: "descriptors", Value: absolute(g.descriptors)})
 	}
-	if scheme != "grpcs" {
+	if to.url.Scheme != "grpcs" {
 		return part
 	}
 	tls := yaml.MapSlice{}
@@ -178,6 +146,9 @@ func (g *grpcFlags) files(scheme string) yaml.MapSlice {
 		if f.path != "" {
 			tls = append(tls, yaml.MapItem{Key: f.key, Value: absolute(f.path)})
 		}
+	}
+	if to.serverName != "" {
+		tls = append(tls, yaml.MapItem{Key: "server_name", Value: to.serverName})
 	}
 	if g.insecure {
 		tls = append(tls, yaml.MapItem{Key: "insecure", Value: true})

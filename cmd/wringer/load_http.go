@@ -22,7 +22,9 @@ type httpFlags struct {
 	redirects  int
 	form       []string
 	targets    string
-	feed       string
+	ok         []string
+	maxBody    string
+	serverName string
 	parameters []string
 }
 
@@ -40,7 +42,8 @@ func (f *httpFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&f.form, "form", "F", nil, "HTTP: a field of a form, `'name=value'`, or a file to upload, 'name=@FILE'; may be repeated")
 	flags.StringArrayVar(&f.parameters, "query", nil, "HTTP: a parameter of the URL, `'name=value'`, escaped; may be repeated")
 	flags.StringVar(&f.targets, "targets", "", "HTTP: send the requests of a vegeta targets `FILE` instead of a URL")
-	flags.StringVar(&f.feed, "feed", "", "HTTP: a CSV or JSON lines `FILE` whose columns are {{data.NAME}}")
+	flags.StringSliceVar(&f.ok, "ok", nil, "HTTP: the statuses and classes that are a success, `2xx,409`; default 2xx")
+	flags.StringVar(&f.maxBody, "max-body", "", "HTTP: bound on the part of an answer that a check reads, as in 1MiB; other bodies are counted, however long")
 }
 
 func (f *httpFlags) examples() []string {
@@ -58,6 +61,7 @@ func (f *httpFlags) check(*url.URL, func(flag string) bool) error {
 }
 
 func (f *httpFlags) part(to loadTarget) (yaml.MapSlice, error) {
+	f.serverName = to.serverName
 	method := f.method
 	if method == "" {
 		method = "GET"
@@ -72,8 +76,14 @@ func (f *httpFlags) part(to loadTarget) (yaml.MapSlice, error) {
 	if len(to.headers) > 0 {
 		part = append(part, yaml.MapItem{Key: "headers", Value: to.headers})
 	}
-	if to.data != "" {
+	switch {
+	case to.file != "":
+		part = append(part, yaml.MapItem{Key: "body_file", Value: to.file})
+	case to.data != "":
 		part = append(part, yaml.MapItem{Key: "body", Value: to.data})
+	}
+	if len(to.feed) > 0 {
+		part = append(part, yaml.MapItem{Key: "data", Value: to.feed})
 	}
 	return f.apply(part)
 }
@@ -106,7 +116,8 @@ func (f *httpFlags) apply(part yaml.MapSlice) (yaml.MapSlice, error) {
 	put("connection", yaml.MapSlice{{Key: "unix", Value: f.unix}}, f.unix != "")
 	put("redirects", f.redirects, f.redirects != 0)
 	put("targets", yaml.MapSlice{{Key: "file", Value: absolute(f.targets)}}, f.targets != "")
-	put("data", yaml.MapSlice{{Key: "file", Value: absolute(f.feed)}}, f.feed != "")
+	put("ok", f.ok, len(f.ok) > 0)
+	put("max_body", f.maxBody, f.maxBody != "")
 	return part, nil
 }
 
@@ -116,6 +127,9 @@ func (f *httpFlags) tls() yaml.MapSlice {
 		if item.value != "" {
 			out = append(out, yaml.MapItem{Key: item.key, Value: absolute(item.value)})
 		}
+	}
+	if f.serverName != "" {
+		out = append(out, yaml.MapItem{Key: "server_name", Value: f.serverName})
 	}
 	if f.insecure {
 		out = append(out, yaml.MapItem{Key: "insecure", Value: true})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -118,6 +119,7 @@ func TestLoadProblems(t *testing.T) {
 		{"grpc://x:1/a.B/C --message-interval 0s", reports.ExitUsage, "more than 0"},
 		{"kafka://x/a -X POST", reports.ExitUsage, "--request goes with http://"},
 		{"grpc://x:1/a.B/C -d {}x", reports.ExitUsage, "no JSON message"},
+		{`grpc://x:1/a.B/C -d {"a":18446744073709551616}`, reports.ExitUsage, "18446744073709551616 does not fit in 64 bits: quote it"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			t.Parallel()
@@ -220,5 +222,32 @@ func TestLoadCountsAtSpeed(t *testing.T) {
 	}
 	if total.Offered < 3900 || came.Load() < 50 { // no long answer
 		t.Errorf("offered %d, %d came", total.Offered, came.Load())
+	}
+}
+
+// What a scenario's text cannot hold, because it is long or no text, is sent from its file.
+func TestLoadSendsAnyFile(t *testing.T) {
+	var got atomic.Value
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got.Store(string(body))
+	}))
+	defer server.Close()
+	for name, data := range map[string]string{"long": strings.Repeat("a", maxInline+1), "bytes": "\xff\x00\x01", "text": "hello"} {
+		file := filepath.Join(t.TempDir(), "data")
+		write(t, file, data)
+		args := []string{"-d", "@" + file, "--rate", "5/s", "--for", "300ms", "-q", "--out", filepath.Join(t.TempDir(), "record")}
+		if code, _, stderr := wringer(t, append([]string{"load", server.URL}, args...)...); code != reports.ExitPass || got.Load() != data {
+			t.Errorf("%s: exit %d, %.20q arrived, %s", name, code, got.Load(), stderr)
+		}
+		if name == "text" {
+			continue
+		}
+		for target, key := range map[string]string{"kafka://127.0.0.1:1/t": "value_file", "grpc://127.0.0.1:1/a.B/C": "message_file", "amqp://127.0.0.1/ --queue q": "body_file"} {
+			args := append([]string{"load"}, append(strings.Fields(target), "-d", "@"+file, "--print-scenario")...)
+			if code, stdout, stderr := wringer(t, args...); code != reports.ExitPass || !strings.Contains(stdout, key+": "+file) {
+				t.Errorf("%s %s: exit %d, %s%s", target, name, code, stdout, stderr)
+			}
+		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -14,10 +13,14 @@ import (
 )
 
 func main() {
+	os.Exit(withTerminal())
+}
+
+// withTerminal runs the command. Its terminal is as it was before, also when the command panics.
+func withTerminal() int {
 	ctx, std, stop := withSignals(context.Background())
-	code := run(ctx, os.Args[1:], std)
-	stop()
-	os.Exit(code)
+	defer stop()
+	return run(ctx, os.Args[1:], std)
 }
 
 // streams are a command's standard streams.
@@ -52,11 +55,15 @@ func harness(format string, a ...any) error {
 // run is the whole command: it returns the exit code.
 func run(ctx context.Context, args []string, std streams) int {
 	root := rootCommand(std)
-	root.SetArgs(args)
+	read := bridged{args: args}
+	if len(args) > 0 && args[0] == "load" {
+		read = readLoad(root, args)
+	}
+	root.SetArgs(read.args)
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
-	err := root.ExecuteContext(context.WithValue(ctx, lineKey{}, args))
+	err := root.ExecuteContext(context.WithValue(ctx, lineKey{}, read))
 	if err == nil {
 		return reports.ExitPass
 	}
@@ -77,6 +84,9 @@ func rootCommand(std streams) *cobra.Command {
 		Short: "Load and chaos testing for services: traffic, faults and integrity verdicts per fault window",
 		Long: `Wringer sends traffic, breaks things meanwhile, and judges what still held.
 
+Begin with wringer init, which writes a first scenario, or with wringer load URL, which needs none. Completion for a shell:
+source <(wringer completion bash), also zsh, fish and powershell. Manual pages: wringer man DIR.
+
 Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 usage or scenario error, 4 harness failure, 130 interrupted.`,
 		Version:       version(),
 		SilenceErrors: true,
@@ -86,24 +96,6 @@ Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 usage or scenario error, 4 harness
 			return cmd.Help()
 		},
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(std), loadCommand(std), checkCommand(std), reportCommand(std), schemaCommand(std), cleanupCommand(std), shopCommand(std), relayCommand())
+	root.AddCommand(runCommand(std), loadCommand(std), initCommand(std), capacityCommand(std), envelopeCommand(std), checkCommand(std), compareCommand(std), saveCommand(std), reportCommand(std), schemaCommand(std), cleanupCommand(std), versionCommand(std), manCommand(), shopCommand(std), relayCommand(), sidecarCommand())
 	return root
-}
-
-// version is the module's version, or the revision that was built.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return "devel-" + s.Value[:min(len(s.Value), 12)]
-		}
-	}
-	return "devel"
 }

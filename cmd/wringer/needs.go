@@ -3,13 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
+	"wringer/reports"
 	"wringer/scenarios"
 )
 
@@ -26,16 +27,14 @@ const timeWait = time.Minute
 // thisMachine reads the limits. Go has raised the soft limit of files to the hard one.
 func thisMachine() scenarios.Machine {
 	m := scenarios.Machine{PortRest: timeWait, LoopbackRest: time.Second}
-	var files syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil {
-		m.Files = int(min(uint64(files.Max), 1<<31-1))
-	}
+	m.Files = mostFiles()
 	var low, high int
 	if raw, err := os.ReadFile(portRange); err == nil {
 		if n, _ := fmt.Sscan(string(raw), &low, &high); n == 2 && high >= low {
 			m.Ports = high - low + 1
 		}
 	}
+	m.Bytes = freeMemory(os.DirFS("/"))
 	raw, _ := os.ReadFile(portReuse) // what cannot be read stays as the kernel has it by default
 	switch strings.TrimSpace(string(raw)) {
 	case "0":
@@ -44,6 +43,24 @@ func thisMachine() scenarios.Machine {
 		m.PortRest = time.Second
 	}
 	return m
+}
+
+// freeMemory is what the system has left, or the limit of the control group around this process where that is less; 0: not known.
+func freeMemory(root fs.FS) (free int64) {
+	text, _ := fs.ReadFile(root, "proc/meminfo")
+	for line := range strings.Lines(string(text)) {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); n == 1 {
+			free = kib << 10
+		}
+	}
+	for _, path := range []string{"sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"} {
+		text, _ := fs.ReadFile(root, path)
+		if limit, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && limit > 0 && free > 0 { // or "max"
+			free = min(free, limit)
+		}
+	}
+	return free
 }
 
 // tellNeeds prints what a scenario needs of the machine at most.
@@ -59,6 +76,11 @@ func tellNeeds(w io.Writer, sc *scenarios.Scenario, m scenarios.Machine) {
 	}
 	table.Flush()
 	fmt.Fprintf(w, "  %d open files%s\n", sc.OpenFiles(m), of(m.Files))
+	free := ""
+	if m.Bytes > 0 {
+		free = " of " + reports.Bytes(m.Bytes)
+	}
+	fmt.Fprintf(w, "  %s of memory%s, an embedded target left out\n", reports.Bytes(sc.Memory(m)), free)
 }
 
 func of(limit int) string {

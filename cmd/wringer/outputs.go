@@ -15,40 +15,69 @@ import (
 	"github.com/spf13/cobra"
 
 	"wringer/reports"
+	"wringer/reports/samples"
 )
 
 // outputs are the files that a command's flags name. Each is replaced before anything starts, so that a file of an earlier run
 // never stands for this one; a command that ends without a record writes why into each.
 type outputs struct {
-	std   streams
-	name  string // of what the command works on
-	files map[string]*string
-	extra map[string]*string // flags of files that are no rendering of the record: a command that ends without one empties them
-	keep  map[string]bool    // flags whose file must not be touched
-	words []string           // of the command line, apart from the outputs: any may name a file that the command reads
+	std    streams
+	name   string // of what the command works on
+	files  map[string]*string
+	stdout bool               // - is stdout for the flags of extra too
+	extra  map[string]*string // flags of files that are no rendering of the record: a command that ends without one empties them
+	keep   map[string]bool    // flags whose file must not be touched
+	// unanswered is what the file of an extra flag holds when the command ends without an answer; nil: nothing.
+	unanswered func(flag string, run *reports.Run) ([]byte, error)
+	words      []string // of the command line, apart from the outputs: any may name a file that the command reads
 	// record is what was rendered; nil: nothing was.
 	record *reports.Record
+	// several holds the records so far of a command that makes more than one, which share each output; nil: it makes one.
+	several *several
 }
 
 // newOutputs gives a command one flag a report format. extra holds its other flags that name files to write. Whatever way the
 // command ends, its outputs say so: call it once the command has its Args and RunE.
 func newOutputs(cmd *cobra.Command, std streams, extra map[string]*string) *outputs {
-	o := &outputs{std: std, files: formatFlags(cmd), extra: extra, keep: make(map[string]bool)}
+	return outputsOf(cmd, std, formatFlags(cmd), extra)
+}
+
+// newAnswer is newOutputs for a command whose only outputs are no renderings of a record.
+func newAnswer(cmd *cobra.Command, std streams, extra map[string]*string) *outputs {
+	files := make(map[string]*string)
+	for _, format := range formats {
+		files[format.name] = new("")
+	}
+	o := outputsOf(cmd, std, files, extra)
+	o.stdout = true
+	return o
+}
+
+func outputsOf(cmd *cobra.Command, std streams, files, extra map[string]*string) *outputs {
+	o := &outputs{std: std, files: files, extra: extra, keep: make(map[string]bool)}
 	check, run := cmd.Args, cmd.RunE
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		o.name = cmd.Name()
-		o.words, _ = o.split(commandLine(cmd.Context()))
+		line := commandLine(cmd.Context())
+		o.words, _ = o.split(line.args)
+		if line.answer != nil {
+			return o.told(line.answer)
+		}
 		return o.told(check(cmd, args))
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return o.told(run(cmd, args)) }
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		o.name = cmd.Name()
-		words, named := o.split(commandLine(cmd.Context()))
+		line := commandLine(cmd.Context())
+		words, named := o.split(line.args)
 		o.words = words
 		for name, path := range named {
 			*o.all()[name] = path
 		}
 		_ = o.check() // marks what must not be touched
+		if line.answer != nil {
+			return o.told(line.answer)
+		}
 		return o.told(usage("%w; see wringer %s --help", err, cmd.Name()))
 	})
 	return o
@@ -57,11 +86,11 @@ func newOutputs(cmd *cobra.Command, std streams, extra map[string]*string) *outp
 // lineKey is the key of the command line in a context.
 type lineKey struct{}
 
-func commandLine(ctx context.Context) []string {
+func commandLine(ctx context.Context) bridged {
 	if ctx == nil {
-		return nil
+		return bridged{}
 	}
-	line, _ := ctx.Value(lineKey{}).([]string)
+	line, _ := ctx.Value(lineKey{}).(bridged)
 	return line
 }
 
@@ -100,7 +129,7 @@ func (o *outputs) all() map[string]*string {
 func (o *outputs) named() []string {
 	var names []string
 	for name, path := range o.all() {
-		if *path != "" && (*path != "-" || o.extra[name] != nil) {
+		if *path != "" && (*path != "-" || o.extra[name] != nil && !o.stdout) {
 			names = append(names, name)
 		}
 	}
@@ -134,6 +163,11 @@ func (o *outputs) check() error {
 func checkName(flag, path string) error {
 	if err := noJSON(flag, path); err != nil {
 		return err
+	}
+	if flag == "samples" {
+		if err := samples.CheckName(path); err != nil {
+			return usage("--samples %s: %w", path, err)
+		}
 	}
 	folder := filepath.Dir(path)
 	if at, err := os.Stat(folder); err != nil || !at.IsDir() {
@@ -225,15 +259,30 @@ func (o *outputs) begin(name string) error {
 // replace writes a record into the file of a flag.
 func (o *outputs) replace(flag string, rec *reports.Record) error {
 	for _, format := range formats {
-		if format.name == flag {
-			return writeOutput(*o.files[flag], rec, format.render)
+		if format.name == flag && o.extra[flag] == nil {
+			return writeOutput(*o.files[flag], rec, o.several.render(&format))
 		}
 	}
 	path := *o.extra[flag]
-	if special(path) {
+	var text []byte
+	if o.unanswered != nil {
+		var err error
+		if text, err = o.unanswered(flag, rec.Run); err != nil {
+			return err
+		}
+	}
+	if special(path) && len(text) == 0 {
 		return nil
 	}
-	return reports.WriteFile(path, nil)
+	return writeBytes(path, text)
+}
+
+// writeBytes writes a file that appears whole or not at all; what is no file is written to.
+func writeBytes(path string, b []byte) error {
+	if special(path) {
+		return os.WriteFile(path, b, 0o644)
+	}
+	return reports.WriteFile(path, b)
 }
 
 // told writes the reason of a command that ended without a verdict into its outputs.
@@ -260,9 +309,16 @@ func (o *outputs) told(err error) error {
 			fmt.Fprintf(o.std.err, "wringer: write %s: %v\n", flag, failed)
 		}
 	}
+	if o.unanswered != nil {
+		for flag, path := range o.extra {
+			if text, failed := o.unanswered(flag, rec.Run); *path == "-" && failed == nil {
+				_, _ = o.std.out.Write(text) // the exit code says it too
+			}
+		}
+	}
 	for _, format := range formats {
 		if *o.files[format.name] == "-" && o.record == nil {
-			_ = format.render(o.std.out, rec) // the exit code says it too
+			_ = o.several.render(&format)(o.std.out, rec) // the exit code says it too
 		}
 	}
 	return err

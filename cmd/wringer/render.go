@@ -25,7 +25,24 @@ func (f *runFlags) render(dir string, std streams) error {
 	if err := writeReport(report, rec); err != nil {
 		return harness("write report: %w", err)
 	}
-	return writeReports(rec, f.files, f.summary, std, report)
+	if f.unkept {
+		report = ""
+	}
+	if err := f.annotate(rec, std); err != nil {
+		return harness("write annotations: %w", err)
+	}
+	render := f.summary
+	if f.verbose {
+		render = all(render)
+	}
+	if f.several != nil {
+		f.several.records = append(f.several.records, rec)
+		if f.stdoutTaken() {
+			return nil
+		}
+		return summarize(rec, render, std, report)
+	}
+	return writeReports(rec, f.files, render, std, report)
 }
 
 // writeReport writes a record's own report. What stands in its place and leads elsewhere, a link of a record that others made, is
@@ -67,6 +84,14 @@ func writeReports(rec *reports.Record, files map[string]*string, render summary,
 		return exit{code: reports.ExitHarness, err: errors.Join(unwritten...)}
 	}
 	return nil
+}
+
+// all is a summary that leaves out nothing of a wide run.
+func all(render summary) summary {
+	return func(w io.Writer, rec *reports.Record, opt text.Options) error {
+		opt.All = true
+		return render(w, rec, opt)
+	}
 }
 
 // summarize writes the summary to stdout.

@@ -16,6 +16,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"wringer/drivers"
+	"wringer/faults/amqplink"
 	"wringer/faults/command"
 	"wringer/faults/httplink"
 	"wringer/faults/kafkalink"
@@ -31,14 +33,22 @@ type restriction struct {
 	on    bool
 	grant []string
 	allow *[]string // hosts
+	// given are values of the environment that the command line itself gives: secrets out of a URL.
+	given map[string]string
+	// environment is the scenario's one that --env names; empty: none.
+	environment string
 	// asked are the names of the environment that scenarios asked for.
 	asked []string
 	// unread are the kinds of targets whose files were not read.
 	unread []string
+	// folder is the scenario's own, outside are included files that lie elsewhere.
+	folder  string
+	outside []string
 }
 
 func (r *restriction) flags(cmd *cobra.Command, allow *[]string) {
 	r.allow = allow
+	cmd.Flags().StringVar(&r.environment, "env", "", "the scenario's environment of that `NAME`, which gives its vars other values")
 	cmd.Flags().BoolVar(&r.on, "restrict", false, "refuse whatever a scenario could do beyond sending to this machine: for scenarios that others wrote")
 	cmd.Flags().StringArrayVar(&r.grant, "grant", nil, "with --restrict: let the scenario use `WHAT`: a kind that runs something (exec, processes), env.NAME, or the path of a file or folder; may be repeated")
 }
@@ -53,6 +63,9 @@ func (r *restriction) check() error {
 
 // env looks an environment variable up, where the flags allow it.
 func (r *restriction) env(name string) (string, bool) {
+	if value, ok := r.given[name]; ok {
+		return value, true
+	}
 	if !slices.Contains(r.asked, name) {
 		r.asked = append(r.asked, name)
 	}
@@ -92,6 +105,16 @@ func (r *restriction) locate(kind string) (environ []string, err error) {
 	return environ, nil
 }
 
+// include reads a file that the scenario includes, where the flags allow it: problems quote such files.
+func (r *restriction) include(path string) ([]byte, error) {
+	if r.on && !inFolder(r.folder, path) && !r.granted(ability{verb: "read", grant: "--grant " + path}) {
+		r.outside = append(r.outside, path)
+		return nil, fmt.Errorf("%s lies outside of the scenario's folder", path)
+	}
+	text, err := drivers.ReadFile(path)
+	return []byte(text), err
+}
+
 // refusedReads names what a scenario asked for while it was parsed, and did not get.
 func (r *restriction) refusedReads() error {
 	var failed []error
@@ -99,6 +122,9 @@ func (r *restriction) refusedReads() error {
 		if r.on && !slices.Contains(r.grant, "env."+name) {
 			failed = append(failed, fmt.Errorf("the scenario reads the environment variable %s: add --grant env.%s if it may", name, name))
 		}
+	}
+	for _, path := range r.outside {
+		failed = append(failed, fmt.Errorf("the scenario includes %s: add --grant %s if it may", path, path))
 	}
 	for _, kind := range r.unread {
 		failed = append(failed, fmt.Errorf("target would use %s: add --grant %s if it may", kind, kind))
@@ -125,7 +151,7 @@ type ability struct {
 // The targets and the keys of a scenario that run, mount and read nothing themselves. Any other must be granted.
 var (
 	harmlessTargets = []string{"shop"}
-	harmlessKeys    = []string{"name", "about", "seed", "target", "run", "links", "phases", "traffic", "faults", "abort", "expect"}
+	harmlessKeys    = []string{"name", "about", "seed", "include", "vars", "environments", "target", "run", "links", "phases", "traffic", "observe", "faults", "abort", "expect"}
 )
 
 // abilities lists what a scenario could do beyond sending to this machine.
@@ -136,6 +162,17 @@ func abilities(sc *scenarios.Scenario) []ability {
 		host, _, err := net.SplitHostPort(l.ListenAddress())
 		if err != nil || !loopback(host) {
 			all = append(all, ability{verb: "listen", what: l.ListenAddress(), where: "link " + l.Name, grant: "--allow " + host})
+		}
+	}
+	for i := range sc.Traffic {
+		for _, p := range sc.Traffic[i].Places {
+			c, ok := p.Source.(drivers.Listening)
+			if !ok || c.ListenAddress() == "" {
+				continue
+			}
+			if host, _, err := net.SplitHostPort(c.ListenAddress()); err != nil || !loopback(host) {
+				all = append(all, ability{verb: "listen", what: c.ListenAddress(), where: "stream " + sc.Traffic[i].Name + ": " + p.Title(), grant: "--allow " + host})
+			}
 		}
 	}
 	return all
@@ -159,7 +196,7 @@ func targetAbilities(sc *scenarios.Scenario) (all []ability) {
 func faultAbilities(sc *scenarios.Scenario) (all []ability) {
 	for _, f := range sc.Breaks() {
 		switch f.Config.(type) {
-		case *toxi.Config, *toxiproxy.Config, *kafkalink.FaultConfig, *httplink.Config, *part.Config:
+		case *toxi.Config, *toxiproxy.Config, *kafkalink.FaultConfig, *amqplink.Config, *httplink.Config, *part.Config:
 			continue // of links, servers and parts that the scenario may use anyway
 		}
 		kind := f.Config.Kind()

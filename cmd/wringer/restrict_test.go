@@ -22,15 +22,19 @@ func TestRestrict(t *testing.T) {
 	}
 	t.Setenv("TOKEN_OF_CI", "hunter2hunter2")
 	for name, test := range map[string]struct {
-		text   string // beside a stream
-		stream string // of the stream's rest part
-		grant  []string
-		want   string // in the refusal; empty: it runs
+		text    string // beside a stream
+		stream  string // of the stream's rest part
+		effects string // of the stream
+		grant   []string
+		want    string // in the refusal; empty: it runs
 	}{
 		"nothing":       {},
 		"phases":        {text: "phases: {peak: {at: 10ms, for: 50ms}}"},
 		"own data":      {stream: ", data: {file: rows.csv}"},
 		"other data":    {stream: ", data: {file: " + secret + "}", want: "--grant " + secret, grant: []string{"--grant", secret}},
+		"a log":         {effects: "file: {path: " + secret + ", id: $.id}", want: "--grant " + secret},
+		"a database":    {effects: "sql: {file: " + secret + ", query: SELECT a FROM b, id: a}", want: "--grant " + secret},
+		"an open hook":  {effects: "webhook: {listen: \"0.0.0.0:0\", id: $.id}", want: "stream a: effects.webhook would listen 0.0.0.0:0: add --allow 0.0.0.0", grant: []string{"--allow", "0.0.0.0"}},
 		"a folder":      {stream: ", data: {file: " + secret + "}", want: "--grant " + secret, grant: []string{"--grant", outside}},
 		"a link":        {stream: ", data: {file: link.csv}", want: "link.csv", grant: []string{"--grant", outside}},
 		"body file":     {stream: ", body_file: ../../etc/passwd", want: "rest.body_file would read"},
@@ -41,6 +45,8 @@ func TestRestrict(t *testing.T) {
 		"nemesis":       {text: "faults: [{name: f, exec: [touch, " + marker + "], undo: [\"true\"]}, {name: n, at: 0s, for: 100ms, nemesis: {choose: [f], every: 50ms, for: 10ms}}]", want: "--grant exec"},
 		"processes":     {text: "target: {processes: {p: {command: [touch, " + marker + "]}}}", want: "process p would run touch " + marker + ": add --grant processes"},
 		"a delays file": {text: "links: {l: {upstream: \"127.0.0.1:1\"}}\nfaults: [{name: f, at: 0s, for: 100ms, link: l, latency: {file: " + secret + "}}]", want: "--grant " + secret},
+		"observing":     {text: "observe: {x: {prometheus: \"http://127.0.0.1:1/\", series: {a: b}}}"},
+		"its trust":     {text: "observe: {x: {prometheus: \"https://127.0.0.1:1/\", series: {a: b}, tls: {ca: /etc/ssl/cert.pem}}}", want: "observe x.tls.ca would read /etc/ssl/cert.pem"},
 		"an open link":  {text: "links: {l: {listen: \"0.0.0.0:0\", upstream: \"127.0.0.1:1\"}}", want: "link l would listen 0.0.0.0:0: add --allow 0.0.0.0", grant: []string{"--allow", "0.0.0.0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -50,7 +56,10 @@ func TestRestrict(t *testing.T) {
 			if strings.Contains(test.stream, "tls:") {
 				scheme = "https"
 			}
-			write(t, path, "name: s\nseed: 1\nrun: {duration: 150ms, drain: 10ms}\ntraffic: {a: {rest: {request: \"POST "+scheme+"://127.0.0.1:1/\""+test.stream+"}, rate: 20/s}}\n"+test.text+"\nexpect: [a.errors < 1%]\n")
+			if test.effects != "" {
+				test.effects = ", effects: {" + test.effects + "}"
+			}
+			write(t, path, "name: s\nseed: 1\nrun: {duration: 150ms, drain: 10ms}\ntraffic: {a: {rest: {request: \"POST "+scheme+"://127.0.0.1:1/\""+test.stream+"}, rate: 20/s"+test.effects+"}}\n"+test.text+"\nexpect: [a.errors < 1%]\n")
 			check := func(want string, args ...string) {
 				t.Helper()
 				for _, verb := range []string{"check", "run"} {
@@ -130,6 +139,70 @@ func TestRestrictReadsNoLinkedScenario(t *testing.T) {
 		}
 		if _, _, stderr := wringer(t, verb, path, "--restrict", "--grant", secret); !strings.Contains(stderr, "hunter2") {
 			t.Errorf("%s: the granted link is not read: %s", verb, stderr)
+		}
+	}
+}
+
+// A scenario includes files of its own folder alone.
+func TestRestrictIncludes(t *testing.T) {
+	outside := t.TempDir()
+	dir := filepath.Join(outside, "pr")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	secret, path := filepath.Join(outside, "secret"), filepath.Join(dir, "s.yaml")
+	write(t, secret, "hunter2hunter2\n")
+	write(t, filepath.Join(dir, "own.yaml"), "expect: [a.errors < 1%]\n")
+	if err := os.Symlink(secret, filepath.Join(dir, "linked.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{
+		"../secret": "the scenario includes " + secret, "linked.yaml": "the scenario includes " + filepath.Join(dir, "linked.yaml"), "/dev/zero": "the scenario includes /dev/zero", "own.yaml": "",
+	} {
+		write(t, path, "name: s\ninclude: ["+file+"]\nrun: {duration: 150ms, drain: 10ms}\ntraffic: {a: {rest: {request: \"GET http://127.0.0.1:1/\"}, rate: 20/s}}\n")
+		code, stdout, stderr := wringer(t, "check", path, "--restrict")
+		if !strings.Contains(stderr, want) || (code == 0) != (want == "") || strings.Contains(stdout+stderr, "hunter2") {
+			t.Errorf("%s: exit %d, %s%s", file, code, stdout, stderr)
+		}
+	}
+}
+
+// A .proto file imports others: those outside of the folder are refused, by a path or by a link. What comes with protobuf is not.
+func TestRestrictReadsNoImports(t *testing.T) {
+	outside := t.TempDir()
+	dir := filepath.Join(outside, "pr")
+	if err := os.MkdirAll(filepath.Join(dir, "sub"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	secret := filepath.Join(outside, "secret.proto")
+	write(t, secret, "hunter2hunter2")
+	for _, name := range []string{"sub/hidden.proto", "pipe.proto"} {
+		to := secret
+		if name == "pipe.proto" {
+			to = "/dev/zero"
+		}
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	proto := func(name, imports string) {
+		write(t, filepath.Join(dir, name), "syntax = \"proto3\";\npackage a;\nimport \""+imports+"\";\nmessage M {}\nservice A { rpc G(M) returns (M); }\n")
+	}
+	proto("above.proto", "../secret.proto")
+	proto("linked.proto", "hidden.proto")
+	proto("chained.proto", "linked.proto")
+	proto("own.proto", "google/protobuf/any.proto")
+	proto("endless.proto", "pipe.proto")
+	for name, want := range map[string]string{
+		"above.proto": "would read " + secret, "linked.proto": "would read " + filepath.Join(dir, "sub/hidden.proto"),
+		"chained.proto": "would read " + filepath.Join(dir, "sub/hidden.proto"), "hidden.proto": "would read " + filepath.Join(dir, "sub/hidden.proto"),
+		"own.proto": "", "endless.proto": "pipe.proto is no regular file",
+	} {
+		path := filepath.Join(dir, "s.yaml")
+		write(t, path, "name: s\nrun: {duration: 150ms, drain: 10ms}\ntraffic: {a: {grpc: {method: a.A/G, target: \"127.0.0.1:1\", protos: ["+name+"], import_paths: [., sub]}, rate: 20/s}}\nexpect: [a.errors < 1%]\n")
+		code, stdout, stderr := wringer(t, "check", path, "--restrict")
+		if !strings.Contains(stderr, want) || (code == 0) != (want == "") || strings.Contains(stdout+stderr, "hunter2") {
+			t.Errorf("%s: exit %d, %s%s", name, code, stdout, stderr)
 		}
 	}
 }

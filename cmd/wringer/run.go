@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +17,7 @@ import (
 	"wringer/faults"
 	"wringer/faults/toxi"
 	"wringer/reports"
+	"wringer/reports/live"
 	"wringer/reports/text"
 	"wringer/scenarios"
 	"wringer/scenarios/runner"
@@ -25,15 +25,23 @@ import (
 
 // runFlags are the flags of `wringer run`.
 type runFlags struct {
-	out     string
-	seed    int64
-	set     []string
-	allow   []string
-	quiet   bool
-	verbose bool
-	vegeta  string
-	keep    bool
-	reuse   bool
+	out       string
+	seed      int64
+	set       []string
+	allow     []string
+	quiet     bool
+	verbose   bool
+	vegeta    string
+	samples   string
+	keep      bool
+	reuse     bool
+	force     bool
+	repeat    int
+	unkept    bool // the record's folder goes at the end
+	saved     string
+	telemetry telemetry
+	live      string
+	page      *live.Server // of --live; nil: none
 	*outputs
 	summary summary
 	restriction
@@ -45,11 +53,13 @@ type summary func(io.Writer, *reports.Record, text.Options) error
 func runCommand(std streams) *cobra.Command {
 	f := &runFlags{summary: text.Render}
 	cmd := &cobra.Command{
-		Use:   "run SCENARIO...",
+		Use:   "run SCENARIO|FOLDER...",
 		Short: "Run scenarios, judge their gates, write the record and the report",
 		Long: `Run scenarios one after the other: send the traffic, break what the plan says, heal it, judge the gates.
 
-The record goes to runs/NAME-TIME/ or to --out DIR (with several scenarios: to DIR/NAME). The exit code is the worst of the scenarios'.`,
+The record goes to runs/NAME-TIME/ or to --out DIR (with several scenarios: to DIR/NAME). A folder stands for the scenarios in it, and
+patterns such as 'scenarios/*.yaml' are understood. --junit, --summary and --json write one file over all. The exit code is the worst of
+the scenarios'.`,
 		Args: atLeastOne("SCENARIO"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd.Context(), args, std)
@@ -57,7 +67,10 @@ The record goes to runs/NAME-TIME/ or to --out DIR (with several scenarios: to D
 	}
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "define ${name} in the scenario, `name=value`; may be repeated")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the target up at the end, and print how to reach them")
+	cmd.Flags().StringVar(&f.saved, "saved", "", "the run against which gates such as orders.p99 < 1.2 x saved are judged: a file of wringer save, a record's folder, or a folder with NAME.json for each scenario, `FILE`")
 	cmd.Flags().BoolVar(&f.reuse, "reuse", false, "run on the containers that an earlier run of the same target kept, and keep them; start them if there are none")
+	cmd.Flags().BoolVar(&f.force, "force", false, "replace the record in --out, if there is one")
+	cmd.Flags().IntVar(&f.repeat, "repeat", 1, "run each scenario `N` times: any fail is a fail, else any inconclusive run is inconclusive")
 	f.common(cmd, std)
 	f.restriction.flags(cmd, &f.allow)
 	return cmd
@@ -70,9 +83,13 @@ func (f *runFlags) common(cmd *cobra.Command, std streams) {
 	flags.Int64Var(&f.seed, "seed", 0, "the seed of every random choice; default: the scenario's, or one that is printed")
 	flags.StringArrayVar(&f.allow, "allow", nil, "a `HOST` that may be loaded although it is neither on this machine nor in a private network; may be repeated")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what the harness does")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what the harness does, and write the whole summary of a wide run")
+	flags.StringVar(&f.live, "live", "", "serve the report while the run goes on, at `HOST:PORT`; port 0 is a free one. Where other machines can reach it, its URL holds a token")
+	f.telemetry.flags(flags)
 	flags.StringVar(&f.vegeta, "vegeta", "", "write each attempt of the measured part to `FILE` in vegeta's encoding")
-	f.outputs = newOutputs(cmd, std, map[string]*string{"vegeta": &f.vegeta})
+	flags.StringVar(&f.samples, "samples", "", "write each attempt of the measured part as a row to `FILE`, whose name ends in .parquet, .csv or .jsonl.zst")
+	f.outputs = newOutputs(cmd, std, map[string]*string{"vegeta": &f.vegeta, "samples": &f.samples})
+	f.outputs.unanswered = f.emptyAttempts
 }
 
 // formatFlags gives a command one flag a report format.
@@ -94,54 +111,63 @@ func atLeastOne(what string) cobra.PositionalArgs {
 }
 
 // run runs every scenario, after all of them were found to be in order.
-func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
-	if len(paths) > 1 {
-		if f.vegeta != "" {
-			return usage("--vegeta takes one scenario")
-		}
-		for name, file := range f.files {
-			if *file != "" {
-				return usage("--%s takes one scenario: with several, find the reports in each record's folder", name)
-			}
+func (f *runFlags) run(ctx context.Context, named []string, std streams) error {
+	if f.repeat < 1 {
+		return usage("--repeat %d: must be at least 1", f.repeat)
+	}
+	paths, err := scenariosOf(named)
+	if err != nil {
+		return err
+	}
+	if len(paths)*f.repeat > 1 {
+		f.outputs.several = &several{}
+		if err := f.shareable(); err != nil {
+			return err
 		}
 	}
 	if err := errors.Join(f.outputs.check(), f.restriction.check()); err != nil {
 		return err
 	}
-	var all []*scenarios.Scenario
-	var failed error
-	from := make(map[string]string)
-	for _, path := range paths {
-		sc, err := f.read(path, std)
-		if isTold(err) {
-			failed = err
-			continue
-		}
-		if err != nil {
+	all, err := f.readAll(paths, std)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return usage("run: no scenario is left")
+	}
+	for _, sc := range all {
+		f.reseed(sc)
+		if err := resolveSaved(sc, f.saved); err != nil {
 			return err
 		}
-		if first, taken := from[sc.Name]; taken && f.out != "" {
-			return usage("%s and %s are both named %s: their records would share a folder", first, path, sc.Name)
-		}
-		from[sc.Name] = path
-		all = append(all, sc)
 	}
-	if failed != nil {
-		return failed
-	}
-	dirs := make([]string, len(all))
-	for i, sc := range all {
-		dirs[i] = f.dir(sc, len(all) > 1)
-		if err := f.checkOutputs(dirs[i]); err != nil {
+	plays := f.plays(all)
+	for i := range plays {
+		if err := f.checkOutputs(plays[i].dir); err != nil {
 			return err
 		}
 	}
 	if err := f.begin(all[0].Name); err != nil {
 		return err
 	}
+	for i := range plays { // all of them: a run that does not come about leaves no older record in its place
+		if err := f.clear(plays[i].dir); err != nil {
+			return err
+		}
+	}
+	closeLive, err := f.openLive(ctx, std)
+	if err != nil {
+		return err
+	}
+	defer closeLive()
+	done, err := f.telemetry.open(ctx, f, std)
+	if err != nil {
+		return err
+	}
+	defer done()
 	worst := reports.ExitPass
-	for i, sc := range all {
-		code, err := f.runScenario(ctx, sc, dirs[i], std)
+	for i := range plays {
+		code, err := f.runScenario(ctx, plays[i].scenario, plays[i].dir, std)
 		if err != nil {
 			return err
 		}
@@ -150,8 +176,28 @@ func (f *runFlags) run(ctx context.Context, paths []string, std streams) error {
 			break
 		}
 	}
+	if f.several != nil {
+		if err := f.conclude(len(plays), std); err != nil {
+			return err
+		}
+	}
 	if worst != reports.ExitPass {
 		return exit{code: worst}
+	}
+	return nil
+}
+
+// shareable refuses outputs that take one record alone.
+func (f *runFlags) shareable() error {
+	for _, flag := range slices.Sorted(maps.Keys(f.extra)) {
+		if *f.extra[flag] != "" {
+			return usage("--%s takes one scenario", flag)
+		}
+	}
+	for _, format := range formats {
+		if *f.files[format.name] != "" && format.all == nil {
+			return usage("--%s takes one scenario: with several, find the reports in each record's folder", format.name)
+		}
 	}
 	return nil
 }
@@ -165,61 +211,6 @@ func worstExit(a, b int) int {
 	return a
 }
 
-// load reads a scenario; - is stdin. Its warnings go to stderr.
-func load(path string, set []string, std streams) (*scenarios.Scenario, error) {
-	return loadWithin(path, set, &restriction{}, std)
-}
-
-// loadWithin is load for a scenario that may not do everything.
-func loadWithin(path string, set []string, restrict *restriction, std streams) (*scenarios.Scenario, error) {
-	src, err := readScenario(path, restrict, std.in)
-	if err != nil {
-		return nil, err
-	}
-	return parse(path, src, set, restrict, std)
-}
-
-// parse reads a scenario's text. Problems and warnings go to stderr.
-func parse(path string, src []byte, set []string, restrict *restriction, std streams) (*scenarios.Scenario, error) {
-	if path == "-" {
-		path = "stdin"
-	}
-	settings := make(map[string]string)
-	for _, s := range set {
-		name, value, ok := strings.Cut(s, "=")
-		if !ok || name == "" {
-			return nil, usage("--set %s: write name=value", s)
-		}
-		settings[name] = value
-	}
-	sc, err := scenarios.Parse(path, src, language, scenarios.Options{Set: settings, Env: restrict.env, Locate: restrict.locate})
-	if refused := restrict.refusedReads(); refused != nil {
-		return nil, refused
-	}
-	if err != nil {
-		return nil, misread(err, std)
-	}
-	for _, w := range sc.Warnings() {
-		fmt.Fprintln(std.err, "warning: "+w.String())
-	}
-	return sc, nil
-}
-
-func readScenario(path string, restrict *restriction, stdin io.Reader) ([]byte, error) {
-	if err := restrict.link(path); err != nil {
-		return nil, err
-	}
-	read := func() ([]byte, error) { return os.ReadFile(path) }
-	if path == "-" {
-		read = func() ([]byte, error) { return io.ReadAll(io.LimitReader(stdin, scenarios.MaxScenarioFileBytes+1)) }
-	}
-	src, err := read()
-	if err != nil {
-		return nil, usage("read scenario: %w", err)
-	}
-	return src, nil
-}
-
 // dir is the record's folder.
 func (f *runFlags) dir(sc *scenarios.Scenario, several bool) string {
 	switch {
@@ -231,59 +222,15 @@ func (f *runFlags) dir(sc *scenarios.Scenario, several bool) string {
 	return filepath.Join("runs", sc.Name+"-"+time.Now().UTC().Format("20060102T150405.000Z"))
 }
 
-// read reads a scenario, and refuses outputs that would overwrite what it names.
-func (f *runFlags) read(path string, std streams) (*scenarios.Scenario, error) {
-	src, err := readScenario(path, &f.restriction, std.in)
-	if err != nil {
-		return nil, err
-	}
-	f.outputs.name = filepath.Base(path)
-	sc, err := parse(path, src, f.set, &f.restriction, std)
-	if err != nil {
-		return nil, errors.Join(err, f.readsTexts(filepath.Dir(path), src))
-	}
-	if err := errors.Join(f.readsFiles(sc), f.admit(sc)); err != nil {
-		return nil, err
-	}
-	_, err = checkFiles(sc, std)
-	return sc, err
-}
-
-// checkFiles opens what a scenario names, and looks at what the machine has for it. Problems and warnings go to stderr.
-func checkFiles(sc *scenarios.Scenario, std streams) ([]scenarios.Later, error) {
-	later, err := sc.CheckFiles()
-	if err != nil {
-		return nil, misread(err, std)
-	}
-	warnOfNeeds(std.err, sc, thisMachine())
-	return later, nil
-}
-
-// isTold says whether an error was printed already, so that the next scenario can be read.
-func isTold(err error) bool {
-	var e exit
-	return errors.As(err, &e) && e.err == nil
-}
-
-// misread prints the problems of a scenario.
-func misread(err error, std streams) error {
-	fmt.Fprintln(std.err, strings.TrimRight(err.Error(), "\n"))
-	return exit{code: reports.ExitUsage, told: err}
-}
-
-// readsFiles refuses outputs that are among the files which a scenario names.
-func (f *runFlags) readsFiles(sc *scenarios.Scenario) error {
-	var paths []string
-	for _, file := range sc.Files() {
-		paths = append(paths, file.Path)
-	}
-	return f.reads(paths...)
-}
-
 // checkOutputs wants the record's folder to be free, and no output in it.
 func (f *runFlags) checkOutputs(dir string) error {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return usage("record folder %s is not empty: name another with --out, or remove it", dir)
+		if !f.force {
+			return usage("record folder %s is not empty: name another with --out, remove it, or replace a record in it with --force", dir)
+		}
+		if err := replaceable(dir); err != nil {
+			return err
+		}
 	}
 	all := f.all()
 	for _, name := range f.named() {
@@ -301,18 +248,27 @@ func (f *runFlags) runScenario(ctx context.Context, sc *scenarios.Scenario, dir 
 	if err != nil {
 		return 0, err
 	}
-	res.view.start(sc, dir)
+	f.telemetry.begin()
+	if f.page != nil {
+		f.page.Begin(sc.Name, dir)
+	}
+	res.options.Starting, res.options.Log = res.view.starting(res.options.Starting), f.logger(res.view.beside(std.err))
+	res.view.start(ctx, sc, dir)
 	run, err := runner.Run(ctx, sc, res.options)
-	unwritten := res.close()
+	unwritten := res.close(err == nil)
 	if err != nil {
 		return 0, explain(ctx, sc, err)
 	}
+	f.telemetry.final(run)
 	if err := f.render(dir, std); err != nil {
 		return 0, err
 	}
+	if f.page != nil {
+		f.page.Final(f.record)
+	}
 	f.tellKept(run, dir, std)
 	if unwritten != nil {
-		return 0, harness("the verdict stands in the record, but %s is not whole: %w", f.vegeta, unwritten)
+		return 0, harness("the verdict stands in the record, but %w", unwritten)
 	}
 	return run.Exit, nil
 }
@@ -343,45 +299,49 @@ func (f *runFlags) reseed(sc *scenarios.Scenario) {
 type resources struct {
 	options runner.Options
 	view    view
-	results *results // nil: none are asked for
-	release func()   // of the heap's floor
+	results results
+	release func() // of the heap's floor
 }
 
 // openResources opens what the flags ask for; dir is the record's folder. The caller closes the result.
 func (f *runFlags) openResources(dir string, std streams) (*resources, error) {
-	results, err := openResults(f.vegeta)
+	results, err := f.openResults()
 	if err != nil {
-		return nil, harness("write results: %w", err)
+		return nil, harness("%w", err)
 	}
-	r := &resources{view: newView(std.err, f.quiet), results: results, release: raiseHeapFloor()}
+	r := &resources{view: newView(std, f.quiet), results: results, release: raiseHeapFloor()}
 	r.options = runner.Options{
 		Dir: dir, Keep: f.keep, Reuse: f.reuse, Version: version(), Machine: machine(), Log: f.logger(std.err), Allow: f.allow, LoopbackOnly: f.restriction.on,
+		Trace: f.telemetry.otlp.trace(),
 		Mesh: func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error) {
 			return toxi.NewMesh(network, dial)
 		},
 	}
-	if results != nil {
-		r.options.Results = results
+	if all := f.takers(results); len(all) > 0 {
+		r.options.Results = all
 	}
+	r.options.Watch = f.watch(r.view, dir)
 	if !f.quiet {
-		r.options.Watch = r.view.show
 		r.options.Starting = newStarting(std.err).show
 	}
 	return r, nil
 }
 
-// close ends the view, and returns why the results are not whole.
-func (r *resources) close() error {
+// close ends the view, and returns why files of attempts are not whole. Unless keep is set, these files are removed.
+func (r *resources) close(keep bool) error {
 	r.view.stop()
 	defer r.release()
-	return r.results.close()
+	return r.results.close(keep)
 }
 
 // explain gives a run that did not come about its exit code.
 func explain(ctx context.Context, sc *scenarios.Scenario, err error) error {
+	var own exit // an error that says its code itself
 	switch {
 	case ctx.Err() != nil:
 		return exit{code: reports.ExitInterrupted, err: fmt.Errorf("interrupted before the run began")}
+	case errors.As(err, &own):
+		return own
 	case errors.Is(err, runner.ErrScenario):
 		return exit{code: reports.ExitUsage, err: fmt.Errorf("%s: %w", sc.Path, err)}
 	}

@@ -35,8 +35,14 @@ type schemeFlags interface {
 type loadTarget struct {
 	text    string // the URL as given
 	url     *url.URL
-	data    string
+	data    string // of -d
+	file    string // that data was read from, where a scenario cannot hold its text
+	path    string // of the file that data was read from, always; empty: none
 	headers yaml.MapSlice
+	feed    yaml.MapSlice // the data key; empty: none
+	// serverName is the name of TLS; empty: the host.
+	serverName string
+	hide       func(name, secret string) string // returns what stands for a secret in the scenario
 }
 
 // protocol is a scheme with the flags of one command.

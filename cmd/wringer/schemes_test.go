@@ -32,9 +32,9 @@ func TestSchemeIsOneLine(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"--help", "wringer load post://office/box --stamp 1"},
 		{"post://office/box --stamp 2 --print-scenario", "post:\n      office: office\n      stamp: \"2\"\n"},
-		{"ftp://x", "grpcs://, kafka:// or post://"},
-		{"office", `"office" has no scheme: write http://office, https://, grpc://, grpcs://, kafka:// or post://`},
-		{"", "name one URL: http://, https://, grpc://, grpcs://, kafka:// or post://, or --targets"},
+		{"ftp://x", "grpcs://, kafka://, amqp://, amqps:// or post://"},
+		{"office", `"office" has no scheme: write http://office, https://, grpc://, grpcs://, kafka://, amqp://, amqps:// or post://`},
+		{"", "name one URL: http://, https://, grpc://, grpcs://, kafka://, amqp://, amqps:// or post://, or --targets"},
 		{"http://x --stamp 1", "--stamp goes with post://, and not with http://"},
 		{"post://x -X GET", "--request goes with http:// or https://, and not with post://"},
 		{"--targets f --stamp 1", "--stamp goes with post://, and not with --targets"},

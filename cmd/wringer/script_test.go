@@ -54,6 +54,13 @@ func TestScripts(t *testing.T) {
 			}
 			// An address on which something listens for the length of the script.
 			env.Setenv("BUSY", l.Addr().String())
+			free, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			// An address on which nothing listens yet.
+			env.Setenv("FREE", free.Addr().String())
+			free.Close()
 			env.Defer(func() { l.Close() })
 			return nil
 		},

@@ -13,6 +13,7 @@ import (
 
 func shopCommand(std streams) *cobra.Command {
 	config := &shop.Config{}
+	var rabbit string
 	cmd := &cobra.Command{
 		Use:   "shop",
 		Short: "Serve the embedded target alone, until interrupted",
@@ -20,6 +21,9 @@ func shopCommand(std streams) *cobra.Command {
 			"that one alone, before a Kafka that runs elsewhere.\n\n" + defectManual(""),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if rabbit != "" {
+				config.AMQP = &shop.AMQP{URL: rabbit}
+			}
 			return serve(cmd.Context(), config, std)
 		},
 	}
@@ -27,6 +31,7 @@ func shopCommand(std streams) *cobra.Command {
 	flags.StringVar(&config.Rest, "rest", "127.0.0.1:8080", "`ADDRESS` of the REST face")
 	flags.StringVar(&config.GRPC, "grpc", "127.0.0.1:9090", "`ADDRESS` of the gRPC face")
 	flags.StringVar(&config.Kafka, "kafka", "127.0.0.1:9092", "`ADDRESS` of the first broker; the others take the next ports")
+	flags.StringVar(&rabbit, "amqp", "", "`URL` of a RabbitMQ, for the leg over queues; default: none")
 	flags.StringSliceVar(&config.Defects, "defects", nil, "`DEFECTS` to switch on")
 	for _, name := range shop.ServiceNames() {
 		cmd.AddCommand(serviceCommand(name, std))

@@ -14,17 +14,22 @@ import (
 func withSignals(parent context.Context) (ctx context.Context, std streams, stop func()) {
 	ctx, stopFirst := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	ctx, cancel := context.WithCancel(ctx)
-	// The first signal ends the run in good order. From then on a signal has its usual effect: a second one kills.
-	context.AfterFunc(ctx, stopFirst)
+	terminal, over := &console{end: cancel}, make(chan struct{})
+	// The first signal ends the run in good order. A second one kills, once the terminal is as it was.
+	context.AfterFunc(ctx, func() {
+		terminal.dieRestored(over, stopFirst, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
+	})
 	stopHangUp := onHangUp(ctx, cancel)
 	// A write to a closed pipe is an error and not the command's end. The signal also comes from sockets that a peer closed: nobody
 	// asks for it.
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE)
 	std = streams{os.Stdin, outputOf(os.Stdout, cancel), outputOf(os.Stderr, cancel)}
-	return ctx, std, func() {
+	return context.WithValue(ctx, consoleKey{}, terminal), std, func() {
+		close(over)
 		stopHangUp()
 		cancel()
+		terminal.restore()
 	}
 }
 

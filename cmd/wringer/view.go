@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"wringer/faults"
@@ -14,47 +16,68 @@ import (
 
 // view shows a run while it goes on.
 type view interface {
-	start(sc *scenarios.Scenario, dir string)
+	// start begins with a run. When ctx ends, the view says at once that the run is stopping.
+	start(ctx context.Context, sc *scenarios.Scenario, dir string)
 	// show takes a partial record and what is known beside it.
 	show(run *reports.Run, p runner.Progress)
 	stop()
+	// starting tells what the start of the target waits for: as other does, where the view has no place for it.
+	starting(other func(scenarios.StartStep)) func(scenarios.StartStep)
+	// beside is where log lines go that would go to w.
+	beside(w io.Writer) io.Writer
 }
 
-// newView chooses by what w is: a terminal that can be drawn on gets a live view, a pipe or a plain terminal lines.
-func newView(w io.Writer, quiet bool) view {
+// newView chooses by what stderr is: a terminal that can be drawn on gets a live view, a pipe or a plain terminal lines.
+func newView(std streams, quiet bool) view {
 	if quiet {
 		return silent{}
 	}
-	if width, _ := terminal(w); width > 0 && drawable() {
-		return &screen{w: w}
+	if width, _ := terminal(std.err); width > 0 && drawable() {
+		return &screen{w: std.err, in: std.in}
 	}
-	return &lines{w: w}
+	return &lines{w: std.err}
 }
 
 type silent struct{}
 
-func (silent) start(*scenarios.Scenario, string)  {}
-func (silent) show(*reports.Run, runner.Progress) {}
-func (silent) stop()                              {}
+func (silent) start(context.Context, *scenarios.Scenario, string) {}
+func (silent) show(*reports.Run, runner.Progress)                 {}
+func (silent) stop()                                              {}
+
+func (silent) starting(other func(scenarios.StartStep)) func(scenarios.StartStep) { return other }
+func (silent) beside(w io.Writer) io.Writer                                       { return w }
 
 // lines tells of a run in plain lines: one every few seconds, and one at every change of a fault.
 type lines struct {
 	w      io.Writer
+	mu     sync.Mutex // guards all below, and the order of lines
+	unhook func() bool
 	last   time.Duration
 	states map[string]string
 	drain  bool
 	over   bool // the run was stopped, and that was told
+	told   chan struct{}
 }
 
 // linesEvery is the time between two progress lines.
 const linesEvery = 5 * time.Second
 
-func (v *lines) start(sc *scenarios.Scenario, dir string) {
-	v.states, v.last = make(map[string]string), -time.Hour
+func (v *lines) start(ctx context.Context, sc *scenarios.Scenario, dir string) {
+	v.states, v.last, v.told = make(map[string]string), -time.Hour, make(chan struct{})
+	v.unhook = context.AfterFunc(ctx, func() {
+		defer close(v.told)
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		fmt.Fprintln(v.w, stopping+": faults are healed, and what is open ends")
+	})
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	fmt.Fprintf(v.w, "run %s: seed %d, %s warm-up, %s measured, record in %s\n", sc.Name, sc.Seed, sc.Run.Warmup, sc.Run.Duration, dir)
 }
 
 func (v *lines) show(run *reports.Run, p runner.Progress) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	for _, f := range p.Faults {
 		if before, known := v.states[f.Name]; known && before != f.State {
 			fmt.Fprintf(v.w, "%s fault %s: %s\n", stamp(p.At), f.Name, f.State)
@@ -85,7 +108,17 @@ func (v *lines) show(run *reports.Run, p runner.Progress) {
 	fmt.Fprintln(v.w, b.String())
 }
 
-func (*lines) stop() {}
+func (v *lines) stop() {
+	if v.unhook != nil && !v.unhook() {
+		<-v.told // the last line before whatever follows
+	}
+}
+
+func (*lines) starting(other func(scenarios.StartStep)) func(scenarios.StartStep) { return other }
+func (*lines) beside(w io.Writer) io.Writer                                       { return w }
+
+// stopping acknowledges that the end was asked for.
+const stopping = "stopping in good order"
 
 // stamp is a time of the run, in seconds.
 func stamp(at time.Duration) string { return fmt.Sprintf("%6.1fs", at.Seconds()) }
@@ -119,45 +152,6 @@ func windowName(p runner.Progress) string {
 
 // stoppedText says that the run sends no more.
 func stoppedText(p runner.Progress) string { return "stopped: " + p.Stopped + "; draining" }
-
-// ruler draws the timeline: a dot for time to come, a line for time gone by, and a mark for now. A phase is a double line, dotted
-// while it is to come. A fault is a block, or a dashed line when it was not injected; it takes time from a phase.
-func ruler(p runner.Progress, length time.Duration, width int) string {
-	if length <= 0 || width < 10 {
-		return ""
-	}
-	cells := []rune(strings.Repeat("·", width))
-	at := func(d time.Duration) int { return min(max(int(int64(d)*int64(width)/int64(length)), 0), width-1) }
-	for i := 0; i < at(p.At); i++ {
-		cells[i] = '─'
-	}
-	for _, phase := range p.Phases {
-		for i := at(phase.Start); i <= at(phase.End-1); i++ {
-			if cells[i] = '∷'; i < at(p.At) {
-				cells[i] = '═'
-			}
-		}
-	}
-	for _, f := range p.Faults {
-		for i := at(f.Start); i <= at(f.End-1); i++ {
-			switch {
-			case missed(p, &f):
-				cells[i] = '╌'
-			case i < at(p.At):
-				cells[i] = '█'
-			default:
-				cells[i] = '▒'
-			}
-		}
-	}
-	cells[at(p.At)] = '┃'
-	return " " + string(cells)
-}
-
-// missed says whether a fault was not injected, and will not be.
-func missed(p runner.Progress, f *runner.FaultProgress) bool {
-	return f.State == "waiting" && (p.Stopped != "" || p.At >= f.End)
-}
 
 // clip is at most n characters of a text, on one line.
 func clip(s string, n int) string {

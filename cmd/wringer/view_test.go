@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"wringer/reports"
 	"wringer/scenarios"
@@ -23,14 +22,14 @@ func shown(at time.Duration, state string, last reports.Second) (*reports.Run, r
 	}}
 	return run, runner.Progress{
 		At: at, Window: "cut", Faults: []runner.FaultProgress{{Name: "cut", Start: 4 * time.Second, End: 6 * time.Second, State: state}},
-		Streams: []runner.StreamProgress{{Name: "orders", Last: last, InFlight: 7, Observed: true, Unseen: 3}, {Name: "shipments", Observed: true, Seen: 42}},
+		Streams: []runner.StreamProgress{{Name: "orders", Last: last, InFlight: 7, Observed: true, Live: reports.Live{Unseen: 3}}, {Name: "shipments", Observed: true, Live: reports.Live{Seen: 42}}},
 	}
 }
 
 func TestLinesOfProgress(t *testing.T) {
 	var b bytes.Buffer
 	v := &lines{w: &b}
-	v.start(&scenarios.Scenario{Name: "demo"}, "runs/demo")
+	v.start(t.Context(), &scenarios.Scenario{Name: "demo"}, "runs/demo")
 	well := reports.Second{Counts: reports.Counts{Offered: 100, Acked: 100}, P99NS: integer(2e6)}
 	v.show(shown(1*time.Second, "waiting", well))
 	v.show(shown(2*time.Second, "waiting", well)) // too soon for another line
@@ -52,8 +51,8 @@ func TestLinesOfProgress(t *testing.T) {
 
 func TestScreenShowsThePartialRecord(t *testing.T) {
 	run, progress := shown(5*time.Second, "in force", reports.Second{Counts: reports.Counts{Offered: 100, Acked: 75, Retries: 9}, P99NS: integer(2e6)})
-	text := moment{run, progress}.picture(80, "runs/demo", false)
-	for _, want := range []string{"demo  5.0s of 10s  fault cut", "┃", "orders              75/s       2 ms     25 %        9         7         3", "shipments      42 seen", "record in runs/demo"} {
+	text := pictured(sceneOf(run, progress), 80, 24)
+	for _, want := range []string{"demo  5.0s of 10s  fault cut", "┃", "cut", "orders              75/s      █       2 ms      █     25 %         3         7", "shipments      42 seen", "record in runs/demo"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -64,13 +63,13 @@ func TestScreenShowsThePartialRecord(t *testing.T) {
 func TestViewAfterTheStop(t *testing.T) {
 	run, progress := shown(7*time.Second, "waiting", reports.Second{Counts: reports.Counts{Offered: 100}})
 	progress.Stopped = "not healthy"
-	text := moment{run, progress}.picture(80, "runs/demo", false)
+	text := pictured(sceneOf(run, progress), 80, 20)
 	if !strings.Contains(text, "stopped: not healthy; draining") || !strings.Contains(text, "╌") || strings.ContainsAny(text, "█▒") {
 		t.Errorf("the screen shows\n%s", text)
 	}
 	var b bytes.Buffer
 	v := &lines{w: &b}
-	v.start(&scenarios.Scenario{Name: "demo"}, "runs/demo")
+	v.start(t.Context(), &scenarios.Scenario{Name: "demo"}, "runs/demo")
 	v.show(run, progress)
 	v.show(run, progress)
 	if got := b.String(); strings.Count(got, "7.0s stopped: not healthy; draining\n") != 1 || strings.Contains(got, "7.0s cut") {
@@ -83,22 +82,25 @@ func TestScreenFitsTheTerminal(t *testing.T) {
 	run, progress := shown(7*time.Second, "in force", reports.Second{Counts: reports.Counts{Offered: 100}})
 	run.Name = strings.Repeat("long", 50)
 	progress.Stopped = strings.Repeat("reason\n", 50)
-	for _, width := range []int{20, 40, 80, 200} {
-		for line := range strings.Lines(moment{run, progress}.picture(width, strings.Repeat("dir/", 50), false)) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
-				t.Errorf("%d columns in a terminal of %d: %s", n, width, line)
-			}
-		}
-	}
 	for i := range 50 {
 		progress.Streams = append(progress.Streams, runner.StreamProgress{Name: fmt.Sprint("s", i)})
 		run.Streams[fmt.Sprint("s", i)] = &reports.Stream{Model: "open"}
 	}
-	var b bytes.Buffer
-	v := &screen{w: &b, shown: moment{run, progress}}
-	v.draw()
-	if n := strings.Count(b.String(), "\n"); n > 23 {
-		t.Errorf("%d lines in a terminal of 24", n)
+	s := sceneOf(run, progress)
+	s.dir = strings.Repeat("dir/", 50)
+	for _, at := range [][2]int{{20, 10}, {40, 5}, {60, 20}, {80, 24}, {200, 60}} {
+		for _, help := range []bool{false, true} {
+			s.help = help
+			lines := s.picture(at[0], at[1], true)
+			if len(lines) >= at[1] {
+				t.Errorf("%d lines in a terminal of %d", len(lines), at[1])
+			}
+			for _, line := range lines {
+				if n := columnsOf(line); n > at[0] {
+					t.Errorf("%d columns in a terminal of %d: %s", n, at[0], line)
+				}
+			}
+		}
 	}
 }
 
@@ -132,6 +134,21 @@ func TestLastLinesOfARun(t *testing.T) {
 	end := strings.Join(lines[len(lines)-4:], "\n")
 	if !strings.Contains(end, "INCONCLUSIVE  load") || !strings.Contains(end, "never healthy") || !strings.HasPrefix(lines[len(lines)-1], "report: ") {
 		t.Errorf("it ends with\n%s", end)
+	}
+}
+
+// The ruler marks the beginning of each named step, gone by and to come. A fault takes time from a step.
+func TestRulerMarksSteps(t *testing.T) {
+	p := runner.Progress{
+		At: 5 * time.Second,
+		Steps: []runner.StepProgress{
+			{Stream: "orders", Name: "low", Start: 0, End: 3 * time.Second}, {Stream: "orders", Name: "high", Start: 3 * time.Second, End: 7 * time.Second},
+			{Stream: "orders", Name: "peak", Start: 7 * time.Second, End: 8 * time.Second}, {Stream: "lookups", Name: "late", Start: 8 * time.Second, End: 10 * time.Second},
+		},
+		Faults: []runner.FaultProgress{{Name: "cut", Start: 8 * time.Second, End: 9 * time.Second, State: "waiting"}},
+	}
+	if got := ruler(p, 10*time.Second, 10); got != " ┴──┴─┃·┴▒·" {
+		t.Errorf("the ruler is %q", got)
 	}
 }
 

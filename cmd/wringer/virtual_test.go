@@ -3,181 +3,20 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"testing/cryptotest"
-	"testing/synctest"
-	"time"
-
-	"github.com/rcrowley/go-metrics"
 
 	"wringer/drivers/drivertest/tier"
-	"wringer/faults"
-	"wringer/faults/memnet"
-	"wringer/faults/toxi"
 	"wringer/reports"
 	"wringer/reports/recordtest"
-	"wringer/scenarios"
-	"wringer/scenarios/runner"
 )
 
-// aftermath bounds the virtual time in which the leftovers of a run end by themselves: sarama's consumers and circuit breakers
-// sleep up to ten seconds.
-const aftermath = time.Minute
-
-// virtually runs a scenario in virtual time, with its target and its links on a network in memory, and returns its record. The
-// machine's load does not matter. The run's own identity, from which every other identity and draw is made, is the same each
-// time: the test cannot be parallel.
-//
-// Virtual time stands still while a goroutine waits for a mutex. A test that hangs here has a goroutine "[sync.Mutex.Lock]" in
-// the bubble's dump. Its usual place is a broker of sarama's, which holds its mutex from a request to its answer.
-func virtually(t *testing.T, path string, src []byte) *reports.Record {
-	t.Helper()
-	sc, err := scenarios.Parse(path, src, language, scenarios.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The goroutine that go-metrics starts at its first meter, and never ends, belongs to no bubble.
-	metrics.NewMeter().Stop()
-	cryptotest.SetGlobalRandom(t, 1)
-	dir := filepath.Join(t.TempDir(), "record")
-	synctest.Test(t, func(t *testing.T) {
-		var network memnet.Network
-		_, err = runner.Run(t.Context(), sc, runner.Options{
-			Dir:     dir,
-			Network: faults.Network{ListenFunc: network.Listen, DialFunc: network.Dial, Virtual: true},
-			Mesh: func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error) {
-				return toxi.NewMesh(network, dial)
-			},
-		})
-		time.Sleep(aftermath)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rec, err := reports.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	recordtest.Valid(t, rec.Run)
-	punctual(t, sc, rec.Run)
-	return rec
-}
-
-// plannedBy is how many operations a rate plans without a warm-up, which adds none to the measured part.
-func plannedBy(rate *scenarios.Rate, duration time.Duration) (n int64) {
-	pacer := rate.Pacer(0, duration, 0)
-	for {
-		if _, ok := pacer.At(uint64(n)); !ok {
-			return n
-		}
-		n++
-	}
-}
-
-// punctual: in virtual time every planned operation was sent exactly at its planned start, within the precision of lags.
-func punctual(t *testing.T, sc *scenarios.Scenario, run *reports.Run) {
-	t.Helper()
-	if len(run.Validity.Why) > 0 {
-		t.Errorf("validity %q", run.Validity.Why)
-	}
-	if lag := run.Validity.LagMaxNS; lag != nil && *lag >= int64(time.Microsecond) { // nil: no pacing
-		t.Errorf("a lag of %d ns", *lag)
-	}
-	for i := range sc.Traffic {
-		spec := &sc.Traffic[i]
-		if spec.Rate == nil {
-			continue
-		}
-		planned := plannedBy(spec.Rate, sc.Run.Duration)
-		if total := run.Streams[spec.Name].Total; total.Offered != planned || total.Sent != planned {
-			t.Errorf("%s: offered %d, sent %d of %d planned", spec.Name, total.Offered, total.Sent, planned)
-		}
-	}
-}
-
-// between is a count of a stream over the whole run. Its bounds differ where the order of simultaneous events is not decided:
-// an operation due when a fault begins or ends, or when a place becomes free.
-type between struct {
-	stream, count string
-	least, most   int64
-}
-
-// exactly holds a record to the counts that follow from its scenario.
-func exactly(t *testing.T, run *reports.Run, counts []between) {
-	t.Helper()
-	for _, c := range counts {
-		total := run.Streams[c.stream].Total
-		var got int64
-		switch c.count {
-		case "acked":
-			got = total.Acked
-		case "rejected":
-			got = total.Rejected
-		case "indeterminate":
-			got = total.Indeterminate
-		default:
-			if code, ok := strings.CutPrefix(c.count, "errors."); ok {
-				got = total.Errors[code]
-			} else if n := total.Count(c.count); n != nil {
-				got = *n
-			} else {
-				t.Errorf("%s.%s was not measured", c.stream, c.count)
-				continue
-			}
-		}
-		if got < c.least || got > c.most {
-			t.Errorf("%s.%s is %d, want %d to %d", c.stream, c.count, got, c.least, c.most)
-		}
-	}
-}
-
-// gateOf returns a gate of a run.
-func gateOf(t *testing.T, run *reports.Run, expr string) *reports.Gate {
-	t.Helper()
-	i := slices.IndexFunc(run.Gates, func(g reports.Gate) bool { return g.Expr == expr })
-	if i < 0 {
-		t.Fatalf("no gate %s", expr)
-	}
-	return &run.Gates[i]
-}
-
-// swapped replaces a part of a scenario, which must have the part.
-func swapped(t *testing.T, src []byte, from, to string) []byte {
-	t.Helper()
-	if !strings.Contains(string(src), from) {
-		t.Fatalf("the scenario does not hold %q", from)
-	}
-	return []byte(strings.Replace(string(src), from, to, 1))
-}
-
-// shipped calls test for each scenario of a folder, whose names must be those of the table.
-func shipped[E any](t *testing.T, folder string, table map[string]E, test func(t *testing.T, path string, src []byte, want E)) {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join("../../scenarios", folder, "*.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, file := range files {
-		names = append(names, strings.TrimSuffix(filepath.Base(file), ".yaml"))
-	}
-	if want := slices.Sorted(maps.Keys(table)); !slices.Equal(names, want) {
-		t.Fatalf("scenarios %q, expectations for %q", names, want)
-	}
-	for i, file := range files {
-		src, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Run(names[i], func(t *testing.T) { test(t, file, src, table[names[i]]) })
-	}
-}
+// quickScenarios is how many scenarios of a folder run under -short.
+const quickScenarios = 2
 
 // defect describes the result of a scenario of scenarios/defects: the failing gate, the window with most of the defect, and the
 // integrity count above 0 there. Without a count the defect is a timeout.
@@ -237,7 +76,7 @@ func showsDefect(t *testing.T, rec *reports.Record, want defect) {
 	}
 	exactly(t, rec.Run, want.counts)
 	if want.count != "" {
-		mostIn(t, rec, want.window, want.count)
+		recordtest.MostIn(t, rec, "orders", want.window, want.count)
 		return
 	}
 	// Each of an order's three attempts gets no answer.
@@ -245,33 +84,6 @@ func showsDefect(t *testing.T, rec *reports.Record, want defect) {
 	if m.Indeterminate == 0 || m.Errors["timeout"] != 3*m.Indeterminate {
 		t.Errorf("%d orders without an answer, and %d timeouts", m.Indeterminate, m.Errors["timeout"])
 	}
-}
-
-// mostIn: a count is above 0 in its window, is highest there, and comes with evidence.
-func mostIn(t *testing.T, rec *reports.Record, window, count string) {
-	t.Helper()
-	in := func(window string) int64 {
-		if n := rec.Run.Streams["orders"].Windows[window].Integrity.Count(count); n != nil {
-			return *n
-		}
-		return 0
-	}
-	most := in(window)
-	if most == 0 {
-		t.Errorf("%s is 0 in %s", count, window)
-	}
-	for _, other := range rec.Run.WindowNames() {
-		if n := in(other); n > most {
-			t.Errorf("%s is %d in %s and %d in %s, where it belongs", count, n, other, most, window)
-		}
-	}
-	kind := strings.TrimSuffix(strings.Replace(count, "extra_copies", "effect_duplicates", 1), "s")
-	for _, v := range rec.Violations {
-		if v.Window == window && v.Kind == kind && v.ID != "" && v.Why != "" {
-			return
-		}
-	}
-	t.Errorf("no evidence of kind %s in %s among %d violations", kind, window, len(rec.Violations))
 }
 
 // weakness describes the result of a scenario of scenarios/inner.
@@ -309,6 +121,18 @@ var innerScenarios = map[string]weakness{
 	"lost-acks": {
 		link: "orders->kafka", suffered: []string{"orders"},
 		counts: []between{{"orders", "effect_duplicates", 0, 0}, {"orders", "lost", 0, 0}},
+	},
+	"call-twice": {
+		fails: "link(orders->stock).arrived_twice == 0", link: "orders->stock", sound: [][2]string{{", defects: [call-twice]", ""}},
+		counts: []between{{"orders", "acked", 300, 300}},
+	},
+	"chatty": {
+		fails: "orders.link(orders->stock).calls_per_operation < 6", link: "orders->stock", sound: [][2]string{{", defects: [chatty]", ""}},
+		counts: []between{{"orders", "acked", 120, 120}, {"lookups", "acked", 120, 120}},
+	},
+	"repeated": {
+		fails: "orders.effect_duplicates == 0", link: "orders", sound: [][2]string{{"{defects: [redeliver]}", "{}"}},
+		counts: []between{{"orders", "acked", 400, 400}, {"orders", "effect_duplicates", 5, 30}, {"orders", "lost", 0, 0}},
 	},
 	"long-timeout": {
 		fails: "orders.recovered < 20", link: "orders->stock", suffered: []string{"orders"},
@@ -384,8 +208,8 @@ func tellsWhatBroke(t *testing.T, run *reports.Run, want weakness) {
 	}
 }
 
-// TestShippedScenariosInVirtualTime runs scenarios that pass, each for its own features: chains, times of effects, links in
-// front of every protocol, phases and steps, a consumed topic, the witness, and a Kafka stream over a slow link.
+// TestShippedScenariosInVirtualTime runs scenarios that pass, each for its own features: chains, times of effects,
+// links in front of every protocol, what the target says of itself. Others have phases, steps, a consumed topic, the witness, a slow Kafka link.
 func TestShippedScenariosInVirtualTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("scenarios that fail run in virtual time with -short, scenarios that pass without it")
@@ -394,7 +218,7 @@ func TestShippedScenariosInVirtualTime(t *testing.T) {
 		name  string
 		swaps [][2]string
 	}{
-		{"chain", nil}, {"effects", nil}, {"links", nil}, {"phases", nil}, {"published", nil}, {"witness", nil},
+		{"chain", nil}, {"effects", nil}, {"links", nil}, {"observe", nil}, {"phases", nil}, {"published", nil}, {"witness", nil},
 		// Virtual time is not free in runs with much traffic.
 		{"checkout", [][2]string{{"rate: 100/s", "rate: 40/s"}, {"rate: 50/s", "rate: 20/s"}, {"rate: 200/s", "rate: 100/s"}}},
 	} {

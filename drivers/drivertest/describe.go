@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"wringer/drivers"
@@ -66,7 +67,10 @@ func checkOffers(t *testing.T, d drivers.Description, driver drivers.Driver) {
 	if peers && !d.Peers {
 		t.Errorf("a %T has Peers, and the description does not say so: no fault can name a peer", driver)
 	}
-	if !d.Witness && d.NoWitness != "" || !d.Replay && d.NoReplay != "" {
+	if d.Verifies && d.NoVerify != "" {
+		t.Error("the description says that the driver reads back, and why it does not")
+	}
+	if !d.Witness && d.NoWitness != "" || !d.Replay && d.NoReplay != "" || !d.Traces && d.OwnTrace != nil {
 		t.Error("the description names an obstacle to something that it does not offer")
 	}
 }
@@ -85,11 +89,17 @@ func gaugesAreNamed(t *testing.T, names []string, from any) {
 	})
 }
 
-// statusCode checks that a code with a status has the form that the description says.
-func statusCode(t *testing.T, d drivers.Description, at *drivers.Attempt) {
+// codeIsTold checks that a code with a status has the form that the description says, and that it lists any other.
+func codeIsTold(t *testing.T, d drivers.Description, at *drivers.Attempt) {
 	t.Helper()
 	status := strconv.Itoa(at.Status)
 	if d.StatusPrefix != "" && at.Status != 0 && at.Code != "" && at.Code != drivers.CodeCheck && at.Answered && at.Code != d.StatusPrefix+status {
 		t.Errorf("an answer with the status %s has the code %s; the description says %s", status, at.Code, d.StatusPrefix+status)
+	}
+	number, prefixed := strings.CutPrefix(at.Code, d.StatusPrefix)
+	_, err := strconv.Atoi(number)
+	ofStatus := d.StatusPrefix != "" && prefixed && err == nil
+	if d.Codes != nil && at.Code != "" && !ofStatus && !slices.Contains(d.Codes, at.Code) && !slices.Contains(drivers.CommonCodes(), at.Code) {
+		t.Errorf("the code %s is not listed by the description: gates and retries could not name it", at.Code)
 	}
 }

@@ -30,7 +30,7 @@ func (r *rig) behaviour(t *testing.T, b Behaviour, want Want) {
 	before := r.count()
 	at := r.attemptConnected(t, s, deadline)
 	want.check(t, &at)
-	statusCode(t, r.target.Config.Describe(), &at)
+	codeIsTold(t, r.target.Config.Describe(), &at)
 	r.received(t, before, at)
 	// A shared connection may be found to have ended between the two: an attempt that never left is then rejected.
 	again := r.attemptConnected(t, s, deadline)

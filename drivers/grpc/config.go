@@ -19,10 +19,14 @@ import (
 // Config is the `grpc:` part of a stream.
 type Config struct {
 	Target        string            `yaml:"target" jsonschema:"required" jsonschema_description:"host:port; several separated by commas."`
-	Method        string            `yaml:"method" jsonschema:"required" jsonschema_description:"The method, of any kind: package.Service/Method."`
+	Method        string            `yaml:"method" jsonschema_description:"The method, of any kind: package.Service/Method. Required, but for a chain."`
 	Message       any               `yaml:"message" jsonschema_description:"The request, by field name. Strings may hold {{...}}, also where the field is a number. Absent: the empty message. A list where the method takes a stream: its messages, sent in turn."`
+	MessageFile   string            `yaml:"message_file" path:"file" jsonschema_description:"Instead of message: a file that holds it, relative to the scenario; read once. JSON, whose strings may hold {{...}}, or the message in Protobuf's wire format."`
+	Data          *drivers.Data     `yaml:"data" jsonschema_description:"A file whose rows feed the templates."`
 	Stream        *Stream           `yaml:"stream" jsonschema_description:"How the messages of a streaming call go. Default: one is sent, and all that come are read."`
 	Metadata      map[string]string `yaml:"metadata" jsonschema_description:"Metadata by key. Values may hold {{...}}. The value of a key that ends in -bin is base64, with or without padding."`
+	Checks        []Check           `yaml:"checks" jsonschema_description:"What must hold of the answer of a unary method that is OK. One that fails has the code check, and is indeterminate unless outcomes says otherwise."`
+	Steps         []Step            `yaml:"steps" jsonschema_description:"A chain instead of one call: each operation makes these unary calls, one after the other, up to the first that is not acked."`
 	TLS           *tlsconfig.Config `yaml:"tls" jsonschema_description:"Present: TLS; {} trusts the system's authorities. Absent: no TLS."`
 	Connections   int               `yaml:"connections" jsonschema_description:"Connections that the calls are shared among. Default 1."`
 	Authority     string            `yaml:"authority" jsonschema_description:"The :authority to ask for. Default: the target."`
@@ -50,16 +54,12 @@ func (c *Config) Check(problem func(field, message string)) {
 			problem("target", err.Error())
 		}
 	}
-	if _, _, err := cutMethod(c.Method); err != nil && !strings.Contains(c.Method, "${") {
-		problem("method", err.Error())
+	c.checkSteps(problem)
+	for _, p := range c.parts() {
+		p.check(p.below(problem))
 	}
-	if err := payload.CheckTemplates(c.Message); err != nil {
-		problem("message", err.Error())
-	}
-	for _, key := range slices.Sorted(maps.Keys(c.Metadata)) {
-		if err := checkMetadata(key, c.Metadata[key]); err != nil {
-			problem("metadata."+key, err.Error())
-		}
+	if c.Steps != nil {
+		checkAllMetadata(c.Metadata, c.Data.Dialect(nil), problem)
 	}
 	c.checkTypes(problem)
 	c.checkChannel(problem)
@@ -72,6 +72,30 @@ func (c *Config) Check(problem func(field, message string)) {
 	c.TLS.Check(problem)
 	if c.TLS != nil && c.Authority != "" && c.TLS.ServerName != "" && c.Authority != c.TLS.ServerName {
 		problem("authority", "differs from tls.server_name; gRPC has one name for both, keep one of the two")
+	}
+}
+
+// check checks what a call has of its own.
+func (p *part) check(problem func(field, message string)) {
+	dialect := p.Data.Dialect(nil).Capturing(p.step.captured)
+	if _, _, err := cutMethod(p.Method); err != nil && !strings.Contains(p.Method, "${") {
+		problem("method", err.Error())
+	}
+	if err := payload.CheckTemplates(p.Message, dialect); err != nil {
+		problem("message", err.Error())
+	}
+	if p.Message != nil && p.MessageFile != "" {
+		problem("message_file", "stands beside message; keep one of the two")
+	}
+	checkAllMetadata(p.own, dialect, problem)
+	p.checkChecks(dialect, problem)
+}
+
+func checkAllMetadata(metadata map[string]string, in drivers.Dialect, problem func(field, message string)) {
+	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+		if err := checkMetadata(key, metadata[key], in); err != nil {
+			problem("metadata."+key, err.Error())
+		}
 	}
 }
 
@@ -99,9 +123,17 @@ func checkTarget(s string) error {
 	return nil
 }
 
-// cutMethod splits package.Service/Method.
+// Feed implements drivers.Fed.
+func (c *Config) Feed(folder string, seed uint64) (*drivers.Feed, error) {
+	return c.Data.Feed(folder, seed)
+}
+
+// cutMethod splits package.Service/Method, and package.Service.Method as grpcurl and ghz write it too.
 func cutMethod(s string) (service, method string, err error) {
 	service, method, found := strings.Cut(strings.TrimPrefix(s, "/"), "/")
+	if last := strings.LastIndexByte(s, '.'); !found && last > 0 {
+		service, method, found = s[:last], s[last+1:], strings.Contains(s[:last], ".")
+	}
 	switch {
 	case s == "":
 		err = errors.New("is missing: write package.Service/Method")
@@ -111,7 +143,7 @@ func cutMethod(s string) (service, method string, err error) {
 	return service, method, err
 }
 
-func checkMetadata(key, value string) error {
+func checkMetadata(key, value string, in drivers.Dialect) error {
 	switch lower := strings.ToLower(key); {
 	case key == "" || strings.Trim(lower, "0123456789abcdefghijklmnopqrstuvwxyz-_.") != "":
 		return fmt.Errorf("%q is no metadata key: letters, digits, - _ and . alone", key)
@@ -124,7 +156,7 @@ func checkMetadata(key, value string) error {
 			return fmt.Errorf("%q is no base64, which a key with the suffix -bin needs", value)
 		}
 	}
-	_, err := drivers.CompileTemplate(value)
+	_, err := in.Compile(value)
 	return err
 }
 
@@ -141,13 +173,19 @@ func printable(s string) bool {
 func (c *Config) Open(ctx context.Context, env drivers.Env) (drivers.Driver, error) {
 	var problems []error
 	c.Check(func(field, message string) { problems = append(problems, fmt.Errorf("%s: %s", field, message)) })
-	if strings.Contains(c.Target+c.Method, "${") {
+	if slices.ContainsFunc(c.parts(), func(p part) bool { return strings.Contains(p.Target+p.Method, "${") }) {
 		problems = append(problems, errors.New("target or method holds ${...} that nothing defines"))
 	}
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("%w: grpc: %w", drivers.ErrConfig, errors.Join(problems...))
 	}
-	d, err := openDriver(ctx, c, env)
+	open := c.openSteps
+	if c.Steps == nil {
+		open = func(ctx context.Context, env drivers.Env) (drivers.Driver, error) {
+			return openDriver(ctx, c.parts()[0], env)
+		}
+	}
+	d, err := open(ctx, env)
 	if err != nil {
 		return nil, fmt.Errorf("grpc %s: %w", c.Target, err)
 	}

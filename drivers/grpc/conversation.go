@@ -51,7 +51,7 @@ func (s *session) converse(ctx context.Context, op *drivers.Op, at *drivers.Atte
 	seen := new(call)
 	carrying, err := s.carrying(context.WithValue(ctx, callKey{}, seen), op)
 	if err != nil {
-		at.Fail(drivers.Rejected, codeMessage, err.Error())
+		at.Fail(drivers.Rejected, drivers.CodeMessage, err.Error())
 		return
 	}
 	callCtx, cancel := context.WithCancel(carrying)
@@ -198,7 +198,7 @@ func (c *conversation) conclude(ctx context.Context, seen *call, err error) {
 	early := c.sent < c.flow.messages && !errors.Is(err, errEnough)
 	switch {
 	case c.failed != nil:
-		c.at.Fail(drivers.Indeterminate, codeMessage, c.failed.Error())
+		c.at.Fail(drivers.Indeterminate, drivers.CodeMessage, c.failed.Error())
 	case errors.Is(err, errEnough):
 		c.at.Outcome, c.at.Answered, err = drivers.Acked, true, nil
 	case errors.Is(err, errTooMany):

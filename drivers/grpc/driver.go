@@ -16,30 +16,35 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"wringer/drivers"
+	"wringer/drivers/chain"
 	"wringer/drivers/grpc/unary"
 	"wringer/drivers/payload"
 )
 
 // driver makes the calls of one stream.
 type driver struct {
-	env      drivers.Env
-	method   string            // /package.Service/Method
-	inputs   []payload.Message // sent in turn; a single one if the method does not stream
-	output   *shape
-	types    *dynamicpb.Types // that messages may name
-	flow     *flow            // nil if the method does not stream
-	metadata []pair
-	options  []grpc.CallOption
-	dialling []grpc.DialOption
-	channels []*unary.Channel   // for the plain path
-	conns    []*grpc.ClientConn // for the library, if there are no channels
-	next     atomic.Uint64      // round robin of sessions over channels or conns
-	gauge    gauge
-	dialled  atomic.Pointer[dialResult] // the last attempt to connect
-	secure   bool                       // connections have TLS
+	env        drivers.Env
+	dialect    drivers.Dialect
+	method     string            // /package.Service/Method
+	inputs     []payload.Message // sent in turn; a single one if the method does not stream
+	output     *shape
+	answers    *answers         // what is looked at in answers; nil: nothing
+	effectless bool             // the method asks for no effect
+	types      *dynamicpb.Types // that messages may name
+	flow       *flow            // nil if the method does not stream
+	metadata   []pair
+	options    []grpc.CallOption
+	dialling   []grpc.DialOption
+	channels   []*unary.Channel   // for the plain path
+	conns      []*grpc.ClientConn // for the library, if there are no channels
+	next       atomic.Uint64      // round robin of sessions over channels or conns
+	gauge      gauge
+	dialled    atomic.Pointer[dialResult] // the last attempt to connect
+	secure     bool                       // connections have TLS
 }
 
 // pair is a key of the metadata and the text of its value.
@@ -68,8 +73,23 @@ func (p *pair) value(op *drivers.Op) (string, error) {
 // dialResult is the result of the last attempt to connect. gRPC reports such errors only as text.
 type dialResult struct{ err error }
 
-func openDriver(ctx context.Context, c *Config, env drivers.Env) (*driver, error) {
-	d := &driver{env: env, method: "/" + strings.TrimPrefix(c.Method, "/"), secure: c.TLS != nil}
+func openDriver(ctx context.Context, p part, env drivers.Env) (*driver, error) {
+	c, err := p.filled(env.Files)
+	if err != nil {
+		return nil, fmt.Errorf("%w: message_file: %w", drivers.ErrConfig, err)
+	}
+	p.Config = c
+	d := &driver{env: env, secure: c.TLS != nil}
+	feed, err := c.Feed(env.Files, env.Seed)
+	if err != nil {
+		return nil, fmt.Errorf("%w: data.file: %w", drivers.ErrConfig, err)
+	}
+	d.dialect = c.Data.Dialect(feed).Capturing(p.step.captured)
+	service, name, err := cutMethod(c.Method)
+	if err != nil {
+		return nil, fmt.Errorf("%w: method: %w", drivers.ErrConfig, err)
+	}
+	d.method = "/" + service + "/" + name
 	options, err := d.dialOptions(c)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
@@ -83,7 +103,7 @@ func openDriver(ctx context.Context, c *Config, env drivers.Env) (*driver, error
 	if err != nil {
 		return nil, err
 	}
-	if err := d.compile(c, method); err != nil {
+	if err := d.compile(&p, method); err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
 	if c.plain() && d.flow == nil {
@@ -176,7 +196,9 @@ func (d *driver) dial(ctx context.Context, address string) (net.Conn, error) {
 }
 
 // compile prepares the messages. It renders one of each to check that the target's type accepts it.
-func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error {
+func (d *driver) compile(c *part, method protoreflect.MethodDescriptor) error {
+	options, _ := method.Options().(*descriptorpb.MethodOptions)
+	d.effectless = options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 	messages, err := c.messages(method)
 	if err != nil {
 		return err
@@ -190,11 +212,15 @@ func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error 
 			return err
 		}
 	}
-	compiler := &payload.Compiler{Env: &d.env, Types: d.types}
+	compiler := &payload.Compiler{Env: &d.env, Dialect: d.dialect, Types: d.types}
 	if d.inputs, err = compileMessages(compiler, method.Input(), messages); err != nil {
 		return err
 	}
 	d.output = newShape(method.Output())
+	anyFile := func(string) bool { return true }
+	if d.answers, err = c.answers(method, d.types, compiler, d.env.Files, anyFile); err != nil {
+		return err
+	}
 	for _, key := range slices.Sorted(maps.Keys(c.Metadata)) {
 		value, err := compiler.Text(c.Metadata[key])
 		if err != nil {
@@ -209,7 +235,14 @@ func (d *driver) compile(c *Config, method protoreflect.MethodDescriptor) error 
 		}
 		d.metadata = append(d.metadata, pair{strings.ToLower(drivers.MarkHeader), value})
 	}
-	return d.rehearse(messages, method)
+	for _, h := range d.env.Trace.Headers {
+		value, err := compiler.Text(h.Template)
+		if err != nil {
+			return fmt.Errorf("trace: %w", err)
+		}
+		d.metadata = append(d.metadata, pair{strings.ToLower(h.Name), value})
+	}
+	return d.rehearse(c.step.captured, messages, method)
 }
 
 // messages are the messages of a call, as the scenario writes them.
@@ -249,13 +282,19 @@ func compileMessages(c *payload.Compiler, desc protoreflect.MessageDescriptor, l
 	return out, nil
 }
 
-// rehearse renders each message. Traffic has not begun, so the clock has no zero yet; any time will do.
-func (d *driver) rehearse(messages []any, method protoreflect.MethodDescriptor) error {
+// rehearse renders each message, as far as it needs no captured value. Traffic has not begun, so the clock has no zero yet; any time will
+// do.
+func (d *driver) rehearse(captured chain.Captured, messages []any, method protoreflect.MethodDescriptor) error {
 	env := d.env
 	now := time.Now()
 	env.Epoch = func() time.Time { return now }
-	samples, err := compileMessages(&payload.Compiler{Env: &env, Types: d.types}, method.Input(), messages)
-	if err != nil {
+	var problems []error
+	compiler := &payload.Compiler{Env: &env, Dialect: d.dialect, Types: d.types, Later: captured.In}
+	compiler.Problem = func(path, message string) {
+		problems = append(problems, &payload.FieldError{Path: path, Err: errors.New(message)})
+	}
+	samples, err := compileMessages(compiler, method.Input(), messages)
+	if err = errors.Join(append(problems, err)...); err != nil || compiler.Late() {
 		return err
 	}
 	return decodable(samples, method)
@@ -276,12 +315,14 @@ func decodable(messages []payload.Message, method protoreflect.MethodDescriptor)
 }
 
 // Session implements drivers.Driver.
-func (d *driver) Session() (drivers.Session, error) {
+func (d *driver) Session() (drivers.Session, error) { return d.session(), nil }
+
+func (d *driver) session() answering {
 	n := d.next.Add(1)
 	if len(d.channels) > 0 {
-		return &plainSession{d: d, caller: d.channels[n%uint64(len(d.channels))].NewCaller()}, nil
+		return &plainSession{d: d, caller: d.channels[n%uint64(len(d.channels))].NewCaller()}
 	}
-	return newSession(d, d.conns[n%uint64(len(d.conns))]), nil
+	return newSession(d, d.conns[n%uint64(len(d.conns))])
 }
 
 // Close implements drivers.Driver.

@@ -19,16 +19,55 @@ import (
 // CheckFiles implements drivers.FileChecker. Without files the types are known once the target is asked.
 func (c *Config) CheckFiles(folder string, ready func(path string) error, problem func(field, message string)) {
 	c.TLS.CheckFiles(folder, ready, problem)
+	dialect, whole := c.Data.Check(folder, ready, problem)
 	files := c.checkTypeFiles(folder, ready, problem)
-	if files == nil || strings.Contains(c.Method, "${") {
+	for _, p := range c.parts() {
+		p.checkFiles(folder, ready, files, dialect, whole, p.below(problem))
+	}
+}
+
+// checkFiles checks what a call has of its own. files are the types, nil if they are not known; whole says that the dialect is.
+func (p *part) checkFiles(folder string, ready func(path string) error, files *typeFiles, dialect drivers.Dialect, whole bool, problem func(field, message string)) {
+	readable := func(path string) bool { return ready(path) == nil }
+	p.checkSchemas(folder, readable, problem)
+	if p.MessageFile != "" {
+		if !readable(p.MessageFile) {
+			return
+		}
+		filled, err := p.filled(folder)
+		if err != nil {
+			problem("message_file", err.Error())
+			return
+		}
+		if p.Config = filled; p.Stream != nil {
+			p.Stream.check(p.listed(), problem)
+		}
+	}
+	if files == nil || !whole || strings.Contains(p.Method, "${") {
 		return
 	}
-	method, err := files.method(c.Method)
+	method, err := files.method(p.Method)
 	if err != nil {
 		problem("method", err.Error())
 		return
 	}
-	c.checkAgainst(method, files, problem)
+	p.checkAgainst(method, files, dialect.Capturing(p.step.captured), problem)
+}
+
+// filled is the configuration with the message that its file holds.
+func (c *part) filled(folder string) (*Config, error) {
+	if c.MessageFile == "" {
+		return c.Config, nil
+	}
+	text, err := drivers.ReadFile(drivers.ResolvePath(folder, c.MessageFile))
+	if err != nil {
+		return nil, err
+	}
+	out := *c.Config
+	if out.Message, err = payload.ParseFile(text); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.MessageFile, err)
+	}
+	return &out, payload.CheckTemplates(out.Message, c.Data.Dialect(nil).Capturing(c.step.captured))
 }
 
 // checkTypeFiles reads the files of the types. It returns nil when there are none to read yet, or after a problem.
@@ -99,7 +138,7 @@ func within(folder, path string) string {
 }
 
 // checkAgainst checks what must fit the method: stream, message and metadata.
-func (c *Config) checkAgainst(method protoreflect.MethodDescriptor, files *typeFiles, problem func(field, message string)) {
+func (c *part) checkAgainst(method protoreflect.MethodDescriptor, files *typeFiles, dialect drivers.Dialect, problem func(field, message string)) {
 	tell := func(err error) {
 		if err = payload.Tell(err, problem); err != nil {
 			problem("message", err.Error())
@@ -120,10 +159,13 @@ func (c *Config) checkAgainst(method protoreflect.MethodDescriptor, files *typeF
 		}
 	}
 	sound := true
-	compiler := &payload.Compiler{Env: &drivers.Env{Epoch: time.Now}, Types: files.types}
+	compiler := &payload.Compiler{Env: &drivers.Env{Epoch: time.Now}, Dialect: dialect, Types: files.types, Later: c.step.captured.In}
 	compiler.Problem = func(path, message string) {
 		sound = false
 		problem(path, message)
+	}
+	if _, err := c.answers(method, files.types, compiler, "", func(string) bool { return false }); err != nil {
+		tell(err)
 	}
 	compiled, err := compileMessages(compiler, method.Input(), messages)
 	if err != nil {

@@ -38,6 +38,7 @@ func TestConformance(t *testing.T) {
 		"plain":          {nil, func(*Config) {}},
 		"shared":         {nil, func(c *Config) { c.Connections = 3 }},
 		"by the library": {nil, byLibrary},
+		"a step":         {nil, inSteps},
 		"TLS by the library": {[]grpc.ServerOption{grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: certificates}))},
 			func(c *Config) { byLibrary(c); c.TLS = &tlsconfig.Config{Insecure: true} }},
 		"TLS": {[]grpc.ServerOption{grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: certificates}))},
@@ -236,7 +237,7 @@ func TestCheck(t *testing.T) {
 		{"port", Config{Target: "host:0", Method: "a.B/C"}, "target: port"},
 		{"no target", Config{Method: "a.B/C"}, "target: is missing"},
 		{"no method", Config{Target: "host:1"}, "method: is missing"},
-		{"method", Config{Target: "host:1", Method: "a.B.C"}, "write package.Service/Method"},
+		{"method", Config{Target: "host:1", Method: "a.B"}, "write package.Service/Method"},
 		{"message", Config{Target: "host:1", Method: "a.B/C", Message: map[string]any{"a": []any{"{{what}}"}}}, "message: template"},
 		{"metadata", Config{Target: "host:1", Method: "a.B/C", Metadata: map[string]string{"grpc-timeout": "1"}}, "metadata.grpc-timeout"},
 		{"metadata value", Config{Target: "host:1", Method: "a.B/C", Metadata: map[string]string{"a": "x\n"}}, "-bin"},
@@ -313,6 +314,44 @@ func testMetadata(t *testing.T, change func(*Config)) {
 	for key, want := range map[string]string{"idempotency-key": "r1.conformance.9", "raw-bin": "\x00\x01\x02\xff", "bare-bin": "\x00\x01\x02\xff", ":authority": "shop.example"} {
 		if got := md.Get(key); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+}
+
+// A call carries its operation's trace in its metadata, on either path, and so does a streaming call.
+func TestTraceInMetadata(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, change func(*Config)) {
+		g := start(t, "v1")
+		c := reserve(g)
+		change(c)
+		carriesTrace(t, g, c)
+	})
+	for _, config := range []func(*target) *Config{watching, uploading, talking} {
+		g := start(t, "v1")
+		carriesTrace(t, g, config(g))
+	}
+}
+
+func carriesTrace(t *testing.T, g *target, c *Config) {
+	t.Helper()
+	env := drivertest.NewEnv(t, time.Now())
+	env.Trace = drivers.NewTrace(1, drivers.TraceHeaderNames()...)
+	d, err := c.Open(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if at := do(t, d, drivers.Op{Seq: 9}); at.Outcome != drivers.Acked {
+		t.Fatalf("%s: %+v", c.Method, at)
+	}
+	md := *g.header.Load()
+	for name, parse := range map[string]func([]byte) (drivers.TraceID, bool){
+		drivers.HeaderTraceparent: drivers.ParseTraceparent, drivers.HeaderB3: drivers.ParseB3, drivers.HeaderAmazon: drivers.ParseAmazon,
+	} {
+		if got := md.Get(name); len(got) != 1 {
+			t.Errorf("%s: %s is %q", c.Method, name, got)
+		} else if id, ok := parse([]byte(got[0])); !ok || id != env.Identity.Trace(9) {
+			t.Errorf("%s: %s is %q", c.Method, name, got)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -143,6 +144,16 @@ var meanings = map[codes.Code]struct {
 	codes.Canceled:           {"grpc_cancelled", drivers.Indeterminate},
 	codes.DeadlineExceeded:   {"grpc_deadline_exceeded", drivers.Indeterminate},
 	codes.DataLoss:           {"grpc_data_loss", drivers.Indeterminate},
+}
+
+// ownCodes lists the codes of gRPC.
+func ownCodes() []string {
+	all := []string{codeEarly, codeLost}
+	for _, m := range meanings {
+		all = append(all, m.code)
+	}
+	slices.Sort(all)
+	return all
 }
 
 // failUnsent ends an attempt that had no connection.

@@ -99,6 +99,7 @@ type plainSession struct {
 	caller  *unary.Caller
 	message []byte
 	fields  []hpack.HeaderField
+	last    []byte // the message of the last answer
 }
 
 // Do implements drivers.Session.
@@ -108,7 +109,7 @@ func (s *plainSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attem
 		err = s.render(op)
 	}
 	if err != nil {
-		at.Fail(drivers.Rejected, codeMessage, err.Error())
+		at.Fail(drivers.Rejected, drivers.CodeMessage, err.Error())
 		return
 	}
 	at.Sent = s.d.env.Clock()
@@ -118,7 +119,11 @@ func (s *plainSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attem
 		at.Wire, at.Hidden, at.Transparent = true, r.Sent-1, r.Sent-1
 	}
 	s.d.decidePlain(ctx, r, at)
+	s.last = r.Message
+	s.d.judge(r.Message, op, at)
 }
+
+func (s *plainSession) answer() []byte { return s.last }
 
 // render renders the metadata.
 func (s *plainSession) render(op *drivers.Op) error {
@@ -147,6 +152,7 @@ func (d *driver) decidePlain(ctx context.Context, r *unary.Result, at *drivers.A
 	case r.Fault != "":
 		at.Answered = r.Answered
 		at.Fail(drivers.Indeterminate, faultOf(ctx, r.Fault), r.Text)
+		at.Partial = r.Headed && !r.Answered && at.Code != drivers.CodeTimeout && at.Code != drivers.CodeCancelled
 	case r.Status != codes.OK || r.Details != "" && statusOf(r).Code() != codes.OK:
 		decideByStatus(ctx, statusOf(r), at)
 	default:

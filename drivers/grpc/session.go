@@ -21,7 +21,7 @@ type session struct {
 }
 
 func newSession(d *driver, conn *grpc.ClientConn) *session {
-	s := &session{d: d, conn: conn, reply: &reply{shape: d.output, keep: d.flow != nil}}
+	s := &session{d: d, conn: conn, reply: &reply{shape: d.output, keep: d.flow != nil || d.answers != nil}}
 	if d.flow != nil {
 		s.tracker = newTracker(d.flow, d.env.Identity)
 	}
@@ -37,7 +37,7 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	// Each request has a buffer of its own: gRPC may still use the buffer after a cancelled call.
 	message, err := s.d.inputs[0].Append(make([]byte, 0, s.size), op)
 	if err != nil {
-		at.Fail(drivers.Rejected, codeMessage, err.Error())
+		at.Fail(drivers.Rejected, drivers.CodeMessage, err.Error())
 		return
 	}
 	s.size = len(message)
@@ -45,7 +45,7 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	c := new(call)
 	callCtx, err := s.carrying(context.WithValue(ctx, callKey{}, c), op)
 	if err != nil {
-		at.Fail(drivers.Rejected, codeMessage, err.Error())
+		at.Fail(drivers.Rejected, drivers.CodeMessage, err.Error())
 		return
 	}
 	at.Sent = s.d.env.Clock()
@@ -53,7 +53,10 @@ func (s *session) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	at.Done = s.d.env.Clock()
 	c.count(at)
 	s.d.decide(ctx, c, s.reply, err, at)
+	s.d.judge(s.reply.bytes, op, at)
 }
+
+func (s *session) answer() []byte { return s.reply.bytes }
 
 // carrying adds the metadata of an operation to a call's context.
 func (s *session) carrying(ctx context.Context, op *drivers.Op) (context.Context, error) {
@@ -71,9 +74,6 @@ func (s *session) carrying(ctx context.Context, op *drivers.Op) (context.Context
 	}
 	return metadata.NewOutgoingContext(ctx, md), nil
 }
-
-// codeMessage is the code of an operation whose message could not be rendered; nothing was sent.
-const codeMessage = "message"
 
 // Close implements drivers.Session.
 func (s *session) Close() error { return nil }

@@ -74,8 +74,9 @@ type target struct {
 	header   atomic.Pointer[metadata.MD]
 	hurried  atomic.Bool // the last call had a deadline
 	released chan struct{}
-	register func(*grpc.Server)    // further services; nil: none
-	answers  func() *status.Status // instead of status; nil: none
+	register func(*grpc.Server)                          // further services; nil: none
+	answers  func() *status.Status                       // instead of status; nil: none
+	says     func(in *dynamicpb.Message) ([]byte, error) // the answer of Reserve; nil: ok
 
 	mu     sync.Mutex
 	conns  map[string]net.Conn // by remote address
@@ -127,9 +128,9 @@ func (g *target) listen(t testing.TB) {
 		// On the wire a unary call is a stream that a correct target answers with one message.
 		Streams: []grpc.StreamDesc{
 			{StreamName: "Reserve", ServerStreams: true, Handler: g.reserve},
-			{StreamName: "Watch", ServerStreams: true, Handler: g.watch},
-			{StreamName: "Upload", ClientStreams: true, Handler: g.upload},
-			{StreamName: "Talk", ClientStreams: true, ServerStreams: true, Handler: g.talk},
+			{StreamName: "Watch", ServerStreams: true, Handler: g.noting(g.watch)},
+			{StreamName: "Upload", ClientStreams: true, Handler: g.noting(g.upload)},
+			{StreamName: "Talk", ClientStreams: true, ServerStreams: true, Handler: g.noting(g.talk)},
 		},
 	}, struct{}{})
 	if g.register != nil {
@@ -182,6 +183,15 @@ func (g *target) conn(ctx context.Context) *drivertest.RawConn {
 	return drivertest.NewRawConn(g.conns[p.Addr.String()])
 }
 
+// noting keeps the metadata of each call.
+func (g *target) noting(handle grpc.StreamHandler) grpc.StreamHandler {
+	return func(server any, stream grpc.ServerStream) error {
+		md, _ := metadata.FromIncomingContext(stream.Context())
+		g.header.Store(&md)
+		return handle(server, stream)
+	}
+}
+
 func (g *target) reserve(_ any, stream grpc.ServerStream) error {
 	in := dynamicpb.NewMessage(g.service.Methods().ByName("Reserve").Input())
 	if err := stream.RecvMsg(in); err != nil {
@@ -196,6 +206,13 @@ func (g *target) reserve(_ any, stream grpc.ServerStream) error {
 	g.received.Add(1)
 	if over, err := g.over(stream); over {
 		return err
+	}
+	if g.says != nil {
+		out, err := g.says(in)
+		if err != nil {
+			return err
+		}
+		return stream.SendMsg(out)
 	}
 	switch mode := g.behaviour(); mode {
 	case wordsOf:

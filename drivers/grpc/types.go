@@ -111,7 +111,7 @@ func (c *Config) sources(folder string) (names, paths []string) {
 // compileProtos compiles .proto files, by their names within the import paths. report takes every error with its place; nil: the
 // first one ends it.
 func compileProtos(ctx context.Context, names, paths []string, report reporter.ErrorReporter) (*typeFiles, error) {
-	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: paths})}
+	compiler := protocompile.Compiler{Resolver: protoResolver(paths, openProto)}
 	if report != nil {
 		compiler.Reporter = reporter.NewReporter(report, nil)
 	}
@@ -172,12 +172,12 @@ func readDescriptors(path string) (*typeFiles, error) {
 	if info.Size() > maxDescriptors {
 		return nil, fmt.Errorf("descriptors: %s is larger than %s", path, drivers.Bytes(maxDescriptors))
 	}
-	raw, err := os.ReadFile(path)
+	raw, err := drivers.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("descriptors: %w", err)
 	}
 	set := new(descriptorpb.FileDescriptorSet)
-	if err := proto.Unmarshal(raw, set); err != nil {
+	if err := proto.Unmarshal([]byte(raw), set); err != nil {
 		return nil, fmt.Errorf("descriptors: %s is no descriptor set: %w", path, err)
 	}
 	if err := complete(set); err != nil {

@@ -3,9 +3,7 @@ package kafka
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"net"
 
 	"wringer/drivers/tlsconfig"
 
@@ -138,20 +136,3 @@ func (c *scramClient) Step(challenge string) (string, error) {
 
 // Done implements sarama.SCRAMClient.
 func (c *scramClient) Done() bool { return c.done }
-
-// errTLS marks a connection that failed because the TLS handshake failed.
-var errTLS = errors.New("tls handshake")
-
-// handshakeTLS makes conn a TLS connection to address. The tap must see plain bytes, so sarama's own TLS is not used.
-func handshakeTLS(ctx context.Context, conn net.Conn, address string, config *tls.Config) (net.Conn, error) {
-	if config.ServerName == "" {
-		config = config.Clone()
-		config.ServerName, _, _ = net.SplitHostPort(address)
-	}
-	secured := tls.Client(conn, config)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("%w: %w", errTLS, err)
-	}
-	return secured, nil
-}

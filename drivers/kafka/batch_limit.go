@@ -11,8 +11,8 @@ import (
 // is too large. It must not split one afterwards either: the records behind it may have been sent.
 //
 // sarama closes a batch that the next record would lift to the bound of batches, and refuses a record above this bound. One bound
-// would refuse large records that fit once they are compressed. So the bound of the configuration stays where it is, and
-// records are told to be longer than they are while sarama looks for room for them: see valueEncoder.
+// would refuse large records that fit once they are compressed. So the bound of the configuration stays where it is. While sarama
+// looks for room for records, they are told to be longer than they are: see valueEncoder.
 type batchLimit struct {
 	most int          // sarama's bound
 	now  atomic.Int64 // bytes of a batch, uncompressed; at most most

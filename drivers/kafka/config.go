@@ -11,6 +11,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"wringer/drivers"
+	"wringer/drivers/syntax"
 	"wringer/drivers/tlsconfig"
 )
 
@@ -23,7 +24,9 @@ type Config struct {
 	Retries      *int              `yaml:"retries" jsonschema_description:"Resends by the client library itself, beneath the stream's retry policy; counted as hidden. Default 0; 3 when idempotent."`
 	Key          string            `yaml:"key" jsonschema_description:"The record's key. May hold {{...}}. Default: {{key}} when the stream has keys, else none."`
 	Value        string            `yaml:"value" jsonschema_description:"The record's value. May hold {{...}}. Default: {\"id\":\"{{id}}\"}."`
+	ValueFile    string            `yaml:"value_file" path:"file" jsonschema_description:"Instead of value: a file that holds it, relative to the scenario; read once. May hold {{...}} where it is UTF-8; other bytes go out as they stand."`
 	Message      any               `yaml:"message" jsonschema_description:"Instead of value: the value's fields, encoded by schema. Strings may hold {{...}}, also where the field is a number; bytes are in base64; of an Avro union that may be of several types, {TYPE: value}."`
+	Data         *drivers.Data     `yaml:"data" jsonschema_description:"A file whose rows feed the templates."`
 	Schema       *Schema           `yaml:"schema" jsonschema_description:"The Avro or Protobuf schema of message. Values are framed as readers with a Schema Registry expect them."`
 	Size         drivers.Bytes     `yaml:"size" jsonschema_description:"Values that are shorter are padded to this size with spaces, which JSON allows."`
 	Sizes        map[string]uint32 `yaml:"sizes" jsonschema_description:"Sizes of values and their weights, drawn for each record: {100: 90, 1KiB-4KiB: 9, 1MiB: 1}. Instead of size."`
@@ -40,6 +43,7 @@ type Config struct {
 	Replication  int16             `yaml:"replication" jsonschema_description:"Replicas of a topic that is created. Default: the brokers' own."`
 	MinInsync    int16             `yaml:"min_insync" jsonschema_description:"min.insync.replicas of a topic that is created: how many replicas must have a record before acks: all acknowledges it. Default: the brokers' own."`
 	Transactions *Transactions     `yaml:"transactions" jsonschema_description:"Send the records in transactions. Implies idempotent."`
+	Reply        *Reply            `yaml:"reply" jsonschema_description:"Each record is a request; its operation is acked when the reply came. Default: none; acked by the brokers."`
 	TLS          *tlsconfig.Config `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
 	SASL         *SASL             `yaml:"sasl" jsonschema_description:"Log in to the brokers."`
 	Version      string            `yaml:"version" jsonschema_description:"Newest protocol version to speak, as in 2.8.0; at least 0.11.0. Default 2.8.0. Older brokers are met on their own."`
@@ -60,7 +64,6 @@ const (
 	maxRequests              = 1000
 	maxProducers             = 256
 	maxBackoff               = time.Minute
-	maxSize                  = 64 << 20
 	maxPartitions            = 10_000
 	// maxLinger bounds how long Close takes: sarama v1.61.1 does not shut down while a batch lingers.
 	maxLinger = 10 * time.Second
@@ -95,6 +98,7 @@ func (c *Config) Check(problem func(field, message string)) {
 	c.checkAmounts(problem)
 	c.checkTexts(problem)
 	c.checkMessage(problem)
+	c.checkReply(problem)
 }
 
 func (c *Config) checkReliability(problem func(field, message string)) {
@@ -129,10 +133,10 @@ func (c *Config) checkReliability(problem func(field, message string)) {
 }
 
 func (c *Config) checkAmounts(problem func(field, message string)) {
-	if c.Size < 0 || c.Size > maxSize {
-		problem("size", fmt.Sprintf("must be at most %s", drivers.Bytes(maxSize)))
+	if c.Size < 0 || c.Size > drivers.MaxSize {
+		problem("size", fmt.Sprintf("must be at most %s", drivers.Bytes(drivers.MaxSize)))
 	}
-	if _, err := compileSizes(c.Sizes); err != nil {
+	if _, err := drivers.CompileSizes(c.Sizes); err != nil {
 		problem("sizes", err.Error())
 	}
 	if c.Size > 0 && len(c.Sizes) > 0 {
@@ -141,8 +145,8 @@ func (c *Config) checkAmounts(problem func(field, message string)) {
 	if c.Linger < 0 || c.Linger > maxLinger {
 		problem("linger", fmt.Sprintf("must be at most %v", maxLinger))
 	}
-	if c.Batch < 0 || c.Batch > maxSize {
-		problem("batch", fmt.Sprintf("must be at most %s", drivers.Bytes(maxSize)))
+	if c.Batch < 0 || c.Batch > drivers.MaxSize {
+		problem("batch", fmt.Sprintf("must be at most %s", drivers.Bytes(drivers.MaxSize)))
 	}
 	if c.Batch > 0 && c.Linger == 0 {
 		problem("batch", "needs linger: without it no batch waits to be filled")
@@ -172,12 +176,15 @@ func (c *Config) checkTexts(problem func(field, message string)) {
 			problem("headers."+name, "is the driver's own header; choose another name")
 		}
 	}
+	if c.Value != "" && c.ValueFile != "" {
+		problem("value_file", "stands beside value; keep one of the two")
+	}
 	for _, field := range slices.Sorted(maps.Keys(texts)) {
-		compile := drivers.CompileTemplate
+		in := c.Data.Dialect(nil)
 		if field == "value" {
-			compile = compileValue
+			in.Syntax = syntax.Body("", texts[field])
 		}
-		if _, err := compile(texts[field]); err != nil {
+		if _, err := in.Compile(texts[field]); err != nil {
 			problem(field, err.Error())
 		}
 	}
@@ -188,8 +195,11 @@ func checkPlace(brokers, topic string, problem func(field, message string)) {
 	if _, err := splitBrokers(brokers); err != nil && !strings.Contains(brokers, "${") {
 		problem("brokers", err.Error())
 	}
-	if topic == "" {
+	switch {
+	case topic == "":
 		problem("topic", "names no topic")
+	case strings.Contains(topic, "{{"):
+		problem("topic", "a stream has one topic: {{...}} is not rendered in its name")
 	}
 }
 
@@ -229,6 +239,11 @@ func (c *Config) retries() int {
 		return defaultIdempotentRetries
 	}
 	return 0
+}
+
+// Feed implements drivers.Fed.
+func (c *Config) Feed(folder string, seed uint64) (*drivers.Feed, error) {
+	return c.Data.Feed(folder, seed)
 }
 
 func (c *Config) access() access { return access{c.TLS, c.SASL} }

@@ -67,7 +67,7 @@ func TestEffectCheck(t *testing.T) {
 func TestRecordTemplate(t *testing.T) {
 	env := newEnv()
 	c := Config{Topic: topic, Key: "{{int 1 1000000}}", Value: "{{int 1 1000000}}", Size: 20, Headers: map[string]string{"h": "{{seq}}"}}
-	template, err := c.recordTemplate(env, nil)
+	template, err := c.recordTemplate(env, drivers.Dialect{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,5 +91,29 @@ func TestRecordTemplate(t *testing.T) {
 	}
 	if got := headers(second); !slices.Equal(got, []string{"wringer-id=r1.s.3", "h=3", "wringer-attempt=2"}) {
 		t.Errorf("%q", got)
+	}
+}
+
+// A record carries its operation's trace in headers beside the scenario's own.
+func TestRecordCarriesItsTrace(t *testing.T) {
+	env := newEnv()
+	env.Trace = drivers.NewTrace(1, drivers.TraceHeaderNames()...)
+	template, err := (&Config{Topic: "t", Headers: map[string]string{"own": "{{id}}"}}).recordTemplate(env, drivers.Dialect{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := template.record(&drivers.Op{Seq: 7}, &drivers.Attempt{Number: 1}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers := make(map[string]string)
+	for _, h := range record.message.Headers {
+		headers[string(h.Key)] = string(h.Value)
+	}
+	parent, _ := drivers.ParseTraceparent([]byte(headers[drivers.HeaderTraceparent]))
+	single, _ := drivers.ParseB3([]byte(headers[drivers.HeaderB3]))
+	amazon, _ := drivers.ParseAmazon([]byte(headers[drivers.HeaderAmazon]))
+	if want := env.Identity.Trace(7); parent != want || single != want || amazon != want || headers["own"] != env.Identity.Text(7) {
+		t.Errorf("headers %q", headers)
 	}
 }

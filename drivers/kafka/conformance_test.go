@@ -23,8 +23,13 @@ func TestConformance(t *testing.T) {
 
 // startTarget starts a cluster of one broker. Its connections misbehave on demand, below the broker.
 func startTarget(t testing.TB) drivertest.Target {
+	target, _, _ := startBrokers(t)
+	return target
+}
+
+func startBrokers(t testing.TB) (drivertest.Target, *kfake.Cluster, *testBrokers) {
 	field := &testBrokers{}
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic), kfake.ListenFn(field.listen))
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic, replies), kfake.ListenFn(field.listen))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +39,11 @@ func startTarget(t testing.TB) drivertest.Target {
 		c.KeepControl()
 		mu.Lock()
 		defer mu.Unlock()
-		for _, p := range r.(*kmsg.ProduceRequest).Topics[0].Partitions {
+		written := r.(*kmsg.ProduceRequest).Topics[0]
+		if written.Topic != topic {
+			return nil, nil, false
+		}
+		for _, p := range written.Partitions {
 			var b kmsg.RecordBatch
 			if err := b.ReadFrom(p.Records); err != nil {
 				panic(err)
@@ -63,7 +72,7 @@ func startTarget(t testing.TB) drivertest.Target {
 			field.behave(t, b)
 		},
 		Close: c.Close,
-	}
+	}, c, field
 }
 
 // testBrokers is the network below a broker. It is the broker's listener; the real listener comes and goes beneath it.

@@ -18,7 +18,7 @@ var errIdleClosed = errors.New("the broker had closed the idle connection")
 // Brokers close connections that are idle (connections.max.idle.ms). sarama would write the next request and get no answer:
 // it reads only what it waits for. So a Write on an idle connection first looks whether the broker has closed it, and dials
 // again. Not one byte of the request was written before. An idle connection is one without unanswered requests; a request
-// that gets no answer (acks: none) ends these looks.
+// that gets no answer (acks: none) is none of those.
 type trackedConn struct {
 	network          *network
 	dialled, address string
@@ -57,18 +57,29 @@ func (c *trackedConn) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	c.unanswered.Add(1)
+	if !c.network.silent || !isProduce(p) {
+		c.unanswered.Add(1)
+	}
 	return conn.Write(p)
+}
+
+// isProduce says whether a request is one for Produce. Its length stands before the API's key.
+func isProduce(request []byte) bool {
+	const produce = 0
+	return len(request) >= 6 && binary.BigEndian.Uint16(request[4:]) == produce
 }
 
 // redial replaces an idle connection.
 func (c *trackedConn) redial() (net.Conn, error) {
-	if c.network.logins {
-		return nil, errIdleClosed
-	}
 	conn, err := c.network.connect(c.dialled, c.address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errIdleClosed, err)
+	}
+	if c.network.logins != nil {
+		if err := c.network.login(conn, c.address); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("%w: %w", errIdleClosed, err)
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/IBM/sarama"
+
+	"wringer/drivers"
 )
 
 // coordinated is a sarama client that looks for the coordinator of its transactions by itself. sarama's own search sleeps
@@ -74,7 +76,7 @@ func (c *coordinated) ask(id string) (*sarama.Broker, error) {
 
 // wait waits before the next try. It returns false once the network is closed.
 func (d *Driver) wait() bool {
-	return !d.network.isClosed() && pause(d.network.open, backoff)
+	return !d.network.isClosed() && drivers.Pause(d.network.open, backoff)
 }
 
 // notYet says whether brokers that have just started answer so.

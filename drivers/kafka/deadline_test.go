@@ -8,47 +8,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"pgregory.net/rapid"
 
 	"wringer/drivers"
 )
-
-// For any order of inserts and removals, due returns the records that are due, the earliest first.
-func TestQueue(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		p := newPendingRecords()
-		in := make(map[*pendingRecord]bool)
-		for seq := range rapid.Uint64Range(1, 200).Draw(t, "steps") {
-			r := &pendingRecord{ref: ref{seq, 1}, timed: true, deadline: time.Duration(rapid.IntRange(-50, 50).Draw(t, "deadline"))}
-			p.add(r)
-			in[r] = true
-			if rapid.Bool().Draw(t, "leave") {
-				for r := range in {
-					p.remove(r)
-					delete(in, r)
-					break
-				}
-			}
-		}
-		now := time.Duration(rapid.IntRange(-60, 60).Draw(t, "now"))
-		due, wait, more := p.due(now)
-		last := time.Duration(-100)
-		for _, r := range due {
-			if r.deadline < last || r.deadline > now || !in[r] {
-				t.Fatalf("deadline %d after %d at %d, in the queue: %t", r.deadline, last, now, in[r])
-			}
-			last = r.deadline
-			delete(in, r)
-		}
-		next := time.Duration(1000)
-		for r := range in {
-			next = min(next, r.deadline)
-		}
-		if more != (len(in) > 0) || more && now+wait != next {
-			t.Fatalf("more is %t with %d left, wait is %d, next at %d", more, len(in), wait, next)
-		}
-	})
-}
 
 // Records whose numbers share a slot are all found, as are two attempts of one operation.
 func TestTable(t *testing.T) {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 
 	"github.com/IBM/sarama"
 
 	"wringer/drivers"
+	"wringer/drivers/expiry"
 )
 
 // Driver sends the operations of one stream by one producer or several. A producer is a batcher, or sarama's own where the
@@ -31,9 +31,7 @@ type Driver struct {
 	closing   sync.Once
 	shutting  chan struct{}
 
-	watching sync.Mutex
-	watched  map[context.Context]func() bool // the functions that stop watching
-	latest   atomic.Pointer[context.Context] // one of watched, or nil; written while watching is held
+	contexts *expiry.Contexts
 }
 
 var (
@@ -46,7 +44,7 @@ var (
 
 // Send implements drivers.Pipeline.
 func (d *Driver) Send(ctx context.Context, op *drivers.Op, at *drivers.Attempt, done func()) {
-	d.watch(ctx)
+	d.contexts.Watch(ctx)
 	if r := d.begin(ctx, op, at, done); r != nil {
 		d.send(r)
 	}
@@ -58,7 +56,7 @@ func (d *Driver) begin(ctx context.Context, op *drivers.Op, at *drivers.Attempt,
 	r.ctx, r.producer = ctx, d.producerOf(op)
 	d.pending.inFlight.Add(1)
 	if err != nil {
-		d.finish(r, func() { at.Fail(drivers.Rejected, codeMessage, err.Error()) })
+		d.finish(r, func() { at.Fail(drivers.Rejected, drivers.CodeMessage, err.Error()) })
 		return nil
 	}
 	return r
@@ -192,9 +190,20 @@ func (d *Driver) finish(r *pendingRecord, setOutcome func()) {
 
 // receiveReturns receives the records that sarama gives back until it has shut down, and ends attempts at their deadlines.
 func (d *Driver) receiveReturns() {
-	d.drained.Go(d.runDeadlines)
+	d.drained.Go(func() {
+		d.pending.deadlines.Run(d.shutting, d.env.Clock, func(r *pendingRecord) { d.expire(context.DeadlineExceeded, r) })
+	})
 	for _, p := range d.producers {
 		p.receiveReturns(d)
+	}
+}
+
+// end ends the attempts that were sent with a context that has ended.
+func (d *Driver) end(ctx context.Context) {
+	for _, r := range d.pending.remaining() {
+		if r.ctx == ctx {
+			d.expire(ctx.Err(), r)
+		}
 	}
 }
 
@@ -256,7 +265,7 @@ func (d *Driver) isShut() bool {
 
 func (d *Driver) shut() error {
 	close(d.shutting)
-	d.unwatch()
+	d.contexts.Close()
 	d.network.close()
 	for _, producer := range d.producers {
 		producer.end()

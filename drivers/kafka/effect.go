@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/effect"
 	"wringer/drivers/jsonpath"
 	"wringer/drivers/tlsconfig"
 )
@@ -16,8 +17,9 @@ type Effect struct {
 	Brokers       string            `yaml:"brokers" jsonschema:"required" jsonschema_description:"Brokers to begin with: host:port, separated by commas."`
 	Topic         string            `yaml:"topic" jsonschema:"required" jsonschema_description:"The topic to read."`
 	ID            string            `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the value, as in $.orderId, or header NAME. Default: header wringer-id."`
-	Key           string            `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the value. Default: the record's key."`
+	Key           string            `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the value. It is compared with {{key}}, as a field of match is. Default: the record's key, which is not compared."`
 	Origin        string            `yaml:"origin" jsonschema_description:"JSON path to what identifies the message that this effect came from, which tells a redelivery upstream from a second effect."`
+	Match         map[string]string `yaml:"match" jsonschema_description:"Fields of the value that must hold what was sent: {JSON PATH: TEMPLATE}. A template may hold {{id}}, {{seq}}, {{key}} and {{data.NAME}}. An effect that differs is corrupt."`
 	ReadCommitted *bool             `yaml:"read_committed" jsonschema_description:"Do not see what transactions aborted or have not committed. Default true."`
 	Schema        *Translation      `yaml:"schema" jsonschema_description:"Values are encoded by schemas of a Schema Registry."`
 	TLS           *tlsconfig.Config `yaml:"tls" jsonschema_description:"Speak TLS with the brokers."`
@@ -29,6 +31,7 @@ func (e *Effect) Check(problem func(field, message string)) {
 	checkPlace(e.Brokers, e.Topic, problem)
 	e.access().check(problem)
 	e.fields().check(problem)
+	(&effect.Fields{Match: e.Match}).Check(effect.CheckPath, problem)
 	e.Schema.check(problem)
 }
 
@@ -45,8 +48,12 @@ func (e *Effect) Open(_ context.Context, env drivers.Env) (drivers.Source, error
 		return nil, err
 	}
 	s.autoCreate = true
-	return s, nil
+	s.differs, err = e.matched().Comparer(env)
+	return s, err
 }
+
+// matched are the fields that are compared with what was sent.
+func (e *Effect) matched() *effect.Fields { return &effect.Fields{Key: e.Key, Match: e.Match} }
 
 func (e *Effect) source(env drivers.Env) (*Source, error) {
 	return newSource(env, e.Brokers, e.Topic, e.access(), e.fields(), e.Schema, e.ReadCommitted == nil || *e.ReadCommitted)

@@ -66,7 +66,7 @@ func (s *Source) Receive(ctx context.Context, deliver func(*drivers.Delivery)) e
 			s.lastError = err
 			s.mu.Unlock()
 		}
-		if !pause(ctx, backoff) {
+		if !drivers.Pause(ctx, backoff) {
 			break
 		}
 	}
@@ -156,7 +156,7 @@ func (s *Source) followLeaders(ctx context.Context, deliver func(*drivers.Delive
 
 // follow fetches from one leader until ctx ends or a request fails.
 func (s *Source) follow(ctx context.Context, l *leader, deliver func(*drivers.Delivery)) error {
-	decoder := &decoder{env: &s.env, fields: s.fields, committed: s.committed, translator: s.translator}
+	decoder := &decoder{env: &s.env, fields: s.fields, committed: s.committed, translator: s.translator, differs: s.differs}
 	if err := s.compareEpochs(ctx, l); err != nil {
 		return err
 	}
@@ -263,8 +263,10 @@ type decoder struct {
 	committed bool
 	// translator shows values as JSON; nil: the values are JSON.
 	translator *translator
-	delivery   drivers.Delivery
-	scratch    [4][]byte
+	// differs says how a record differs from what was sent; nil: nothing is compared.
+	differs  func(id, value []byte) string
+	delivery drivers.Delivery
+	scratch  [4][]byte
 }
 
 // decode delivers the records of block from offset next on. It returns the offset after the last record that it dealt with.
@@ -327,6 +329,9 @@ func (d *decoder) records(batch *sarama.RecordBatch, next int64, deliver func(*d
 		}
 		if d.fields.sequence != nil {
 			d.delivery.Sequence = d.fields.sequence.Find(value, &d.scratch[3])
+		}
+		if d.differs != nil {
+			d.delivery.Wrong = d.differs(d.delivery.ID, value)
 		}
 		deliver(&d.delivery)
 	}

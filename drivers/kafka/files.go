@@ -2,6 +2,8 @@ package kafka
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +14,11 @@ import (
 // CheckFiles implements drivers.FileChecker. A schema that only the registry has is known once it is asked.
 func (c *Config) CheckFiles(folder string, ready func(path string) error, problem func(field, message string)) {
 	c.TLS.CheckFiles(folder, ready, problem)
+	in, whole := c.Data.Check(folder, ready, problem)
+	if !whole {
+		return
+	}
+	c.checkColumns(folder, ready, in, problem)
 	if c.Schema == nil || c.Schema.file() == "" || ready(c.Schema.file()) != nil {
 		return
 	}
@@ -37,7 +44,32 @@ func (c *Config) CheckFiles(folder string, ready func(path string) error, proble
 	if value == nil {
 		value = map[string]any{}
 	}
-	kind.check(value, problem)
+	kind.check(value, in, problem)
+}
+
+// checkColumns compiles the texts once the columns of data are known. Without data Check has compiled all but the file.
+func (c *Config) checkColumns(folder string, ready func(path string) error, in drivers.Dialect, problem func(field, message string)) {
+	if c.ValueFile == "" || ready(c.ValueFile) == nil {
+		if _, err := c.valueTemplate(folder, in); err != nil {
+			field := "value"
+			if c.ValueFile != "" {
+				field = "value_file"
+			}
+			problem(field, err.Error())
+		}
+	}
+	if c.Data == nil {
+		return
+	}
+	texts := map[string]string{"key": c.Key}
+	for name, text := range c.Headers {
+		texts["headers."+name] = text
+	}
+	for _, field := range slices.Sorted(maps.Keys(texts)) {
+		if _, err := in.Compile(texts[field]); err != nil {
+			problem(field, err.Error())
+		}
+	}
 }
 
 // CheckFiles implements drivers.FileChecker.
@@ -51,9 +83,9 @@ func (c *Consume) CheckFiles(folder string, ready func(path string) error, probl
 }
 
 // check tells every problem of a message.
-func (e *encoding) check(v any, problem func(field, message string)) {
+func (e *encoding) check(v any, in drivers.Dialect, problem func(field, message string)) {
 	sound := true
-	compiler := &payload.Compiler{Env: &drivers.Env{Epoch: time.Now}}
+	compiler := &payload.Compiler{Env: &drivers.Env{Epoch: time.Now}, Dialect: in}
 	compiler.Problem = func(path, message string) {
 		sound = false
 		problem(path, message)

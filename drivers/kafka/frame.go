@@ -264,8 +264,8 @@ func readAnswer(version int16, body []byte) ([]partitionAnswer, error) {
 	var all []partitionAnswer
 	for _, topic := range response.Topics {
 		for _, p := range topic.Partitions {
-			// An error that names an offset came after the append. A leader deposed while it waited for its followers
-			// answers NOT_LEADER_OR_FOLLOWER, as a broker that never led does, but with the offset of the append (Kafka's
+			// An error that names an offset came after the append. A leader deposed while it waited for its followers answers
+			// NOT_LEADER_OR_FOLLOWER, as a broker that never led does. It gives the offset of the append (Kafka's
 			// DelayedProduce). Before the append both fields are -1; kfake leaves the offset 0.
 			placed := p.BaseOffset > 0 || p.BaseOffset == 0 && p.LogStartOffset >= 0
 			all = append(all, partitionAnswer{partition: p.Partition, code: p.ErrorCode, refused: refusals[p.ErrorCode] && !placed, offset: p.BaseOffset})

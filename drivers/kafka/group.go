@@ -13,6 +13,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"wringer/drivers"
+	"wringer/drivers/churn"
 )
 
 // Group is a group of consumers under test.
@@ -25,7 +26,7 @@ type Group struct {
 	Work     time.Duration `yaml:"work" jsonschema_description:"How long a member works on a record. Default: not at all."`
 	Session  time.Duration `yaml:"session" jsonschema_description:"Without a heartbeat for so long, a member is taken for dead (session.timeout.ms). Default 6s, the least that brokers allow by default."`
 	Strategy string        `yaml:"strategy" jsonschema:"enum=range,enum=round_robin,enum=sticky" jsonschema_description:"How partitions are shared out. Default range."`
-	Churn    *Churn        `yaml:"churn" jsonschema_description:"Members leave, freeze and die, and come back. Default: none does."`
+	Churn    *churn.Config `yaml:"churn" jsonschema_description:"Members leave, freeze and die, and come back. Default: none does."`
 }
 
 // The commit policies.
@@ -74,7 +75,7 @@ func (g *Group) check(problem func(field, message string)) {
 		problem("group.strategy", fmt.Sprintf("%q is not one of range, round_robin, sticky", g.Strategy))
 	}
 	if g.Churn != nil {
-		g.Churn.check(problem)
+		g.Churn.Check(problem)
 	}
 }
 
@@ -133,7 +134,7 @@ func (g *consumers) Start(ctx context.Context, source drivers.Source) error {
 		g.begin[p.partition] = p.next
 		offsets[p.partition] = sarama.OffsetAndMetadata{Offset: p.next, LeaderEpoch: -1}
 	}
-	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	ctx, cancel := context.WithTimeout(ctx, coordinatorLimit)
 	defer cancel()
 	for {
 		err := g.commitStart(offsets)
@@ -143,7 +144,7 @@ func (g *consumers) Start(ctx context.Context, source drivers.Source) error {
 		if errors.Is(err, sarama.ErrGroupAuthorizationFailed) {
 			return fmt.Errorf("group %s: %w: %w", g.id, drivers.ErrConfig, err)
 		}
-		if !pause(ctx, backoff) { // a coordinator takes a while to appear in a new cluster
+		if !drivers.Pause(ctx, backoff) { // a coordinator takes a while to appear in a new cluster
 			return fmt.Errorf("group %s: %w: commit its starting offsets: %w", g.id, drivers.ErrUnreachable, err)
 		}
 	}
@@ -165,18 +166,9 @@ func (g *consumers) commitStart(offsets map[int32]sarama.OffsetAndMetadata) erro
 // Run implements drivers.Group.
 func (g *consumers) Run(ctx context.Context, length time.Duration, emit func(drivers.GroupEvent)) error {
 	g.emit = emit
-	strikes := g.config.Churn.plan(g.config.Members, length, g.env.Seed)
-	var members sync.WaitGroup
-	for n := range g.config.Members {
-		m := &member{group: g, number: n + 1}
-		for _, s := range strikes {
-			if s.member == n {
-				m.strikes = append(m.strikes, s)
-			}
-		}
-		members.Go(func() { m.run(ctx) })
-	}
-	members.Wait()
+	members := churn.Members{Count: g.config.Members, Strikes: g.config.Churn.Plan(g.config.Members, length, g.env.Seed),
+		Clock: g.env.Clock, Emit: emit, Join: g.join}
+	members.Run(ctx)
 	if g.assigned.Load() {
 		return nil
 	}
@@ -196,7 +188,7 @@ func (g *consumers) Settled(ctx context.Context) (map[int32]int64, error) {
 		if err == nil {
 			return offsets, nil
 		}
-		if !pause(ctx, backoff) {
+		if !drivers.Pause(ctx, backoff) {
 			return nil, fmt.Errorf("ask what group %s has committed: %w", g.id, err)
 		}
 	}
@@ -243,7 +235,9 @@ func (g *consumers) noteFailure(err error) {
 // client returns sarama's configuration for a member's client on a network.
 func (g *consumers) client(n *network) *sarama.Config {
 	config := clientConfig(g.env, n)
-	g.access.setLogin(config)
+	if g.access.setLogin(config); g.access.sasl != nil {
+		n.logins = config
+	}
 	session := g.config.session()
 	c := &config.Consumer
 	c.Group.Session.Timeout, c.Group.Heartbeat.Interval = session, session/heartbeatsPerSession

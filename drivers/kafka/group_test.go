@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"wringer/drivers"
+	"wringer/drivers/churn"
 )
 
 // eventLog keeps the events of a group.
@@ -59,8 +60,7 @@ const testSession = time.Second
 type testGroup struct {
 	*consumers
 	*eventLog
-	members []*member
-	source  *Source
+	source *Source
 }
 
 func openTestGroup(t *testing.T, c *kfake.Cluster, env drivers.Env, config Group) *testGroup {
@@ -88,16 +88,13 @@ func startTestGroup(t *testing.T, consume *Consume, env drivers.Env) *testGroup 
 	t.Cleanup(func() { group.Close() })
 	b := &testGroup{consumers: group.(*consumers), eventLog: &eventLog{}, source: source.(*Source)}
 	b.consumers.emit = b.eventLog.add
-	for n := range consume.Group.Members {
-		b.members = append(b.members, &member{group: b.consumers, number: n + 1})
-	}
 	return b
 }
 
 // join lets a member join. The member leaves when the test ends.
 func (b *testGroup) join(t *testing.T, n int) *consumer {
-	c := b.members[n-1].join()
-	t.Cleanup(c.leave)
+	c := b.consumers.join(n).(*consumer)
+	t.Cleanup(c.Leave)
 	return c
 }
 
@@ -161,14 +158,14 @@ func (b *testGroup) step(t *testing.T, n int, more func(processed int) bool) *co
 	b.consumers.emit = func(e drivers.GroupEvent) {
 		b.eventLog.add(e)
 		if c := frozen.Load(); c != nil && e.Kind == drivers.Processed && e.Member == n {
-			c.freezer.freeze()
+			c.freezer.Freeze()
 			processed <- struct{}{}
 		}
 	}
-	c := b.members[n-1].prepare()
+	c := b.prepare(n)
 	frozen.Store(c)
 	c.start()
-	t.Cleanup(c.leave)
+	t.Cleanup(c.Leave)
 	for i := 1; ; i++ {
 		select {
 		case <-processed:
@@ -179,7 +176,7 @@ func (b *testGroup) step(t *testing.T, n int, more func(processed int) bool) *co
 			frozen.Store(nil)
 			return c
 		}
-		c.freezer.thaw()
+		c.freezer.Thaw()
 	}
 }
 
@@ -202,9 +199,9 @@ func deathInHand(t *testing.T, b *testGroup, produce func(n int)) {
 		ahead = b.committedBy(t) - int64(processed)
 		return processed < 30 && (commit == "before" && ahead <= 0 || commit == "after" && ahead >= 0)
 	})
-	go first.die()
+	go first.Die()
 	<-first.death
-	first.freezer.thaw()
+	first.freezer.Thaw()
 	<-first.ended
 	b.join(t, 2)
 	produce(5)
@@ -248,8 +245,8 @@ func freezeRedelivers(t *testing.T, b *testGroup, produce func(n int)) {
 	})
 	b.join(t, 2)
 	eventually(t, "the other member to get what was not committed", func() bool { records, _ := b.processed(2); return records["0/19"] > 0 })
-	first.freezer.thaw()
-	first.leave()
+	first.freezer.Thaw()
+	first.Leave()
 	all, times := b.processed(0)
 	if len(all) != 20 || times <= 20 {
 		t.Errorf("%d of 20 records processed %d times: want all, and some again", len(all), times)
@@ -266,7 +263,7 @@ func TestLeaveLosesNothing(t *testing.T) {
 			produce(t, cl, numbered(40)...)
 			first := b.join(t, 1)
 			eventually(t, "the first record", func() bool { _, times := b.processed(1); return times > 0 })
-			first.leave()
+			first.Leave()
 			b.join(t, 2)
 			b.awaitProcessed(t, 40)
 			if _, times := b.processed(0); times != 40 {
@@ -292,61 +289,15 @@ func TestGroupThatCannotJoin(t *testing.T) {
 	})(t)
 }
 
-// The schedule is a pure function of the seed. No member is struck twice at once, one member always stays, and all are back
-// in time.
-func TestChurnPlan(t *testing.T) {
-	churn := &Churn{Choose: []string{"leave", "freeze", "die"}}
-	for field, text := range map[*Span]string{&churn.Every: "100ms..1s", &churn.For: "1s..3s"} {
-		if err := field.UnmarshalText([]byte(text)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const length = time.Minute
-	kinds := make(map[string]int)
-	for seed := range uint64(20) {
-		plan := churn.plan(3, length, seed)
-		if again := churn.plan(3, length, seed); fmt.Sprint(plan) != fmt.Sprint(again) {
-			t.Fatal("the same seed draws two schedules")
-		}
-		if other := churn.plan(3, length, seed+1); fmt.Sprint(plan) == fmt.Sprint(other) {
-			t.Error("two seeds draw one schedule")
-		}
-		for i, s := range plan {
-			kinds[s.kind]++
-			if s.end > length || s.at <= 0 || s.end <= s.at {
-				t.Errorf("%+v", s)
-			}
-			away := 1
-			for _, b := range plan[:i] {
-				if b.end > s.at {
-					away++
-					if b.member == s.member {
-						t.Errorf("%+v while %+v", s, b)
-					}
-				}
-			}
-			if away > 2 {
-				t.Errorf("%d of 3 are away at %v", away, s.at)
-			}
-		}
-	}
-	if len(kinds) != 3 {
-		t.Errorf("drawn: %v", kinds)
-	}
-	if plan := churn.plan(1, length, 1); len(plan) == 0 {
-		t.Error("a single member is never struck")
-	}
-}
-
 func TestGroupProblems(t *testing.T) {
-	bad := Group{Members: 0, Commit: "never", Every: 1, Batch: 20_000, Work: time.Second, Session: 1, Strategy: "x", Churn: &Churn{Choose: []string{"explode"}}}
+	bad := Group{Members: 0, Commit: "never", Every: 1, Batch: 20_000, Work: time.Second, Session: 1, Strategy: "x", Churn: &churn.Config{Choose: []string{"explode"}}}
 	var fields []string
 	(&Consume{Brokers: "a:1", Topic: "t", Group: &bad}).Check(func(field, _ string) { fields = append(fields, strings.TrimPrefix(field, "group.")) })
 	if got, want := strings.Join(fields, " "), "members commit every batch session work strategy churn churn.choose"; got != want {
 		t.Errorf("problems of %s, want %s", got, want)
 	}
-	for _, text := range []string{"", "x", "1s..", "2s..1s", "9ms", "0s", "-1s"} {
-		if err := new(Span).UnmarshalText([]byte(text)); err == nil {
+	for _, text := range []string{"", "x", "1s..", "2s..1s", "9ms", "0s", "-1s", "1001h", "1s..1001h"} {
+		if err := new(churn.Span).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is taken for a time", text)
 		}
 	}

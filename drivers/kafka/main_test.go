@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 const (
 	topic = "orders"
 	// patience is how long a test waits before it reports a hang. Nothing is measured by it.
-	testPatience = 20 * time.Second
+	testPatience = 60 * time.Second
 )
 
 // newCluster starts a cluster that ends with the test.

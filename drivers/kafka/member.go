@@ -9,70 +9,19 @@ import (
 	"github.com/IBM/sarama"
 
 	"wringer/drivers"
+	"wringer/drivers/churn"
 )
-
-// member is one place in a group. One consumer after another takes it.
-type member struct {
-	group   *consumers
-	number  int
-	strikes []strike // in order
-}
 
 // leaveLimit is how long beyond its session a consumer may take to leave gracefully. Then its connections are cut.
 const leaveLimit = 5 * time.Second
 
-// run takes part in the group until ctx ends, except during the member's strikes.
-func (m *member) run(ctx context.Context) {
-	c := m.join()
-	defer func() { c.leave() }()
-	for _, s := range m.strikes {
-		if !m.waitUntil(ctx, s.at) {
-			return
-		}
-		switch s.kind {
-		case strikeFreeze:
-			c.freezer.freeze()
-			m.emit(drivers.Froze)
-			m.waitUntil(ctx, s.end)
-			m.emit(drivers.Thawed)
-			c.freezer.thaw()
-			continue
-		case strikeDie:
-			c.die()
-			m.emit(drivers.Died)
-		default:
-			c.leave()
-			m.emit(drivers.Left)
-		}
-		if !m.waitUntil(ctx, s.end) {
-			return
-		}
-		c = m.join()
-	}
-	<-ctx.Done()
-}
-
-// waitUntil waits for a time of the run's clock. It returns false if ctx ends first.
-func (m *member) waitUntil(ctx context.Context, at time.Duration) bool {
-	for wait := at - m.group.env.Clock(); wait > 0; wait = at - m.group.env.Clock() {
-		if !pause(ctx, wait) {
-			return false
-		}
-	}
-	return ctx.Err() == nil
-}
-
-func (m *member) emit(kind drivers.GroupKind) {
-	m.group.emit(drivers.GroupEvent{Kind: kind, Member: m.number, At: m.group.env.Clock()})
-}
-
 // consumer is a member from its join to its leave or death: a client with connections of its own. It is sarama's handler of
 // the group's sessions.
 type consumer struct {
-	member  *member
 	group   *consumers
+	number  int // of its place in the group, from 1
 	network *network
-	freezer *freezer
+	freezer *churn.Freezer
 	stop    context.CancelFunc // ends the consumer's part in the group
 	ended   chan struct{}      // closed when everything of the consumer has ended
 	death   chan struct{}      // closed when the consumer is dead
@@ -82,21 +31,21 @@ type consumer struct {
 	dead bool
 }
 
-// join starts a consumer.
-func (m *member) join() *consumer {
-	c := m.prepare()
+// join starts a consumer in a member's place.
+func (g *consumers) join(number int) churn.Consumer {
+	c := g.prepare(number)
 	c.start()
 	return c
 }
 
-func (m *member) prepare() *consumer {
-	c := &consumer{member: m, group: m.group, freezer: newFreezer(), ended: make(chan struct{}), death: make(chan struct{})}
+func (g *consumers) prepare(number int) *consumer {
+	c := &consumer{group: g, number: number, freezer: churn.NewFreezer(), ended: make(chan struct{}), death: make(chan struct{})}
 	c.network = newNetwork(func(ctx context.Context, network, address string) (net.Conn, error) {
-		c.freezer.wait()
-		return m.group.env.Dial(ctx, network, address)
-	}, patience(m.group.env.Timeout), m.group.brokers)
-	c.network.tlsConfig = m.group.tlsConfig
-	c.network.wrap = func(conn net.Conn, _ string) net.Conn { return &frozenConn{conn, c.freezer} }
+		c.freezer.Wait()
+		return g.env.Dial(ctx, network, address)
+	}, patience(g.env.Timeout), g.brokers)
+	c.network.tlsConfig = g.tlsConfig
+	c.network.wrap = func(conn net.Conn, _ string) net.Conn { return c.freezer.Conn(conn) }
 	return c
 }
 
@@ -104,7 +53,6 @@ func (m *member) prepare() *consumer {
 func (c *consumer) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
-	c.member.emit(drivers.Joined)
 	go c.run(ctx)
 }
 
@@ -124,7 +72,7 @@ func (c *consumer) run(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			c.group.noteFailure(err)
-			pause(ctx, backoff)
+			drivers.Pause(ctx, backoff)
 		}
 	}
 	if sessions != nil {
@@ -132,8 +80,11 @@ func (c *consumer) run(ctx context.Context) {
 	}
 }
 
-// leave finishes the records in hand, commits them as the policy says, leaves the group and returns. Idempotent.
-func (c *consumer) leave() {
+// Freezer implements churn.Consumer.
+func (c *consumer) Freezer() *churn.Freezer { return c.freezer }
+
+// Leave implements churn.Consumer. It finishes the records in hand, commits them as the policy says, leaves the group and returns. Idempotent.
+func (c *consumer) Leave() {
 	c.stop()
 	limit := time.NewTimer(c.group.config.session() + leaveLimit)
 	defer limit.Stop()
@@ -145,9 +96,9 @@ func (c *consumer) leave() {
 	<-c.ended
 }
 
-// die ends everything at once, as the death of a process does. From here on the consumer processes, commits and reports
+// Die implements churn.Consumer. It ends everything at once, as the death of a process does. From here on the consumer processes, commits and reports
 // nothing.
-func (c *consumer) die() {
+func (c *consumer) Die() {
 	c.mu.Lock()
 	c.dead = true
 	c.mu.Unlock()
@@ -191,8 +142,8 @@ func (c *consumer) commitPeriodically(s sarama.ConsumerGroupSession) {
 	if every == 0 {
 		every = defaultCommitEvery
 	}
-	for pause(s.Context(), every) {
-		if c.freezer.wait(); s.Context().Err() == nil && !c.isDead() {
+	for drivers.Pause(s.Context(), every) {
+		if c.freezer.Wait(); s.Context().Err() == nil && !c.isDead() {
 			s.Commit()
 		}
 	}
@@ -202,7 +153,7 @@ func (c *consumer) emit(kind drivers.GroupKind, generation int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.dead {
-		c.group.emit(drivers.GroupEvent{Kind: kind, Member: c.member.number, Round: generation, At: c.group.env.Clock()})
+		c.group.emit(drivers.GroupEvent{Kind: kind, Member: c.number, Round: generation, At: c.group.env.Clock()})
 	}
 }
 
@@ -236,7 +187,7 @@ func (c *consumer) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Cons
 
 // take waits for a record, and adds the records that are ready, up to a batch. It returns nothing when the claim has ended.
 func (c *consumer) take(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) []*sarama.ConsumerMessage {
-	c.freezer.wait()
+	c.freezer.Wait()
 	if s.Context().Err() != nil {
 		return nil
 	}
@@ -266,7 +217,7 @@ func (c *consumer) take(s sarama.ConsumerGroupSession, claim sarama.ConsumerGrou
 
 // process works on a record. It returns false if the member died meanwhile.
 func (c *consumer) process(s sarama.ConsumerGroupSession, record *sarama.ConsumerMessage) bool {
-	c.freezer.wait()
+	c.freezer.Wait()
 	if work := c.group.config.Work; work > 0 {
 		timer := time.NewTimer(work)
 		defer timer.Stop()
@@ -274,14 +225,14 @@ func (c *consumer) process(s sarama.ConsumerGroupSession, record *sarama.Consume
 		case <-timer.C:
 		case <-c.death:
 		}
-		c.freezer.wait() // the consumer may have been frozen during the work
+		c.freezer.Wait() // the consumer may have been frozen during the work
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead {
 		return false
 	}
-	c.group.emit(drivers.GroupEvent{Kind: drivers.Processed, Member: c.member.number, Round: s.GenerationID(),
+	c.group.emit(drivers.GroupEvent{Kind: drivers.Processed, Member: c.number, Round: s.GenerationID(),
 		Position: drivers.PositionIn(record.Partition, record.Offset), At: c.group.env.Clock()})
 	return true
 }

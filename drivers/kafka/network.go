@@ -3,13 +3,17 @@ package kafka
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/IBM/sarama"
+
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
 // network makes the connections of one sarama client, and keeps track of them. sarama's calls take no context: closing the
@@ -27,8 +31,10 @@ type network struct {
 	live    map[*trackedConn]struct{}
 	failure error // of the last dial; nil if it succeeded
 
-	// logins: a new connection needs a login, which the network cannot make.
-	logins bool
+	// logins is the configuration by which a new connection logs in; nil: there is no login.
+	logins *sarama.Config
+	// silent: requests for Produce get no answer (acks: none).
+	silent bool
 
 	down atomic.Bool // written while mu is held; read for each record
 }
@@ -48,7 +54,7 @@ func newNetwork(dial drivers.DialFunc, timeout time.Duration, brokers []string) 
 		if err != nil || n.tlsConfig == nil {
 			return conn, err
 		}
-		return handshakeTLS(ctx, conn, address, n.tlsConfig)
+		return tlsconfig.Client(ctx, conn, address, n.tlsConfig) // the tap must see plain bytes, so sarama's own TLS is not used
 	}
 	return n
 }
@@ -74,6 +80,29 @@ func (n *network) Dial(network, address string) (net.Conn, error) {
 	}
 	return c, nil
 }
+
+// login logs in on a new connection, as sarama does on its own: by a client that uses the connection, and leaves it open. It blocks for
+// the brokers' answers, within the timeouts of the configuration.
+func (n *network) login(conn net.Conn, address string) error {
+	config := *n.logins
+	config.Net.Proxy.Dialer = handed{conn}
+	broker := sarama.NewBroker(address)
+	if err := broker.Open(&config); err != nil {
+		return err
+	}
+	_, err := broker.Connected()
+	_ = broker.Close()
+	return errors.Join(err, conn.SetDeadline(time.Time{}))
+}
+
+// handed dials by handing over one connection, which its user cannot close.
+type handed struct{ net.Conn }
+
+// Dial implements proxy.Dialer.
+func (h handed) Dial(string, string) (net.Conn, error) { return h, nil }
+
+// Close implements net.Conn.
+func (handed) Close() error { return nil }
 
 // close ends every connection and refuses new ones. Idempotent.
 func (n *network) close() {

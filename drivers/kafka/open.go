@@ -13,13 +13,15 @@ import (
 	"github.com/IBM/sarama"
 
 	"wringer/drivers"
+	"wringer/drivers/expiry"
+	"wringer/drivers/tlsconfig"
 )
 
 const (
 	// openLimit bounds how long Open and Start look for a broker that answers.
 	openLimit = 5 * time.Second
-	// openTransactionsLimit is openLimit where there are transactions. A fresh cluster first makes a topic for them.
-	openTransactionsLimit = 30 * time.Second
+	// coordinatorLimit is openLimit where a coordinator is needed, of transactions or of a group. A fresh cluster first makes a topic for it.
+	coordinatorLimit = time.Minute
 	// leastPatience is the shortest time that a broker gets to answer the client. A shorter timeout ends attempts, not the
 	// connection: closing it would turn a late answer into a lost one.
 	leastPatience = time.Second
@@ -41,6 +43,9 @@ func (c *Config) Open(ctx context.Context, env drivers.Env) (drivers.Driver, err
 	if err != nil {
 		return nil, fmt.Errorf("open kafka %s, topic %s: %w", c.Brokers, c.Topic, err)
 	}
+	if c.Reply != nil {
+		return c.replying(ctx, d, env)
+	}
 	return d, nil
 }
 
@@ -51,25 +56,31 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	}
 	limit := openLimit
 	if c.Transactions != nil {
-		limit = openTransactionsLimit
+		limit = coordinatorLimit
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	message, err := c.framed(ctx, env)
+	feed, err := c.Feed(env.Files, env.Seed)
+	if err != nil {
+		return nil, fmt.Errorf("%w: data.file: %w", drivers.ErrConfig, err)
+	}
+	in := c.Data.Dialect(feed)
+	message, err := c.framed(ctx, env, in)
 	if err != nil {
 		return nil, err
 	}
-	template, err := c.recordTemplate(env, message)
+	template, err := c.recordTemplate(env, in, message)
 	if err != nil {
 		return nil, err
 	}
 	d := &Driver{config: c, env: env, template: template, noAcks: c.Acks == "none", pending: newPendingRecords(),
-		shutting: make(chan struct{}), watched: make(map[context.Context]func() bool)}
+		shutting: make(chan struct{})}
+	d.contexts = expiry.NewContexts(d.end)
 	d.network = newNetwork(env.Dial, patience(env.Timeout), brokers)
 	if d.network.tlsConfig, err = c.access().loadTLS(env.Files); err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
-	d.network.logins = c.SASL != nil
+	d.network.silent = d.noAcks
 	d.network.wrap = func(conn net.Conn, address string) net.Conn {
 		t := newTap(conn, d.counters.of(address), d.pending, env.Clock, newReader(env.Identity))
 		t.acked = d.acked
@@ -186,7 +197,9 @@ func retryMetadata(config *sarama.Config, n *network, metadataFailed func()) (op
 func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, func(), error) {
 	n := d.network
 	config := clientConfig(env, n)
-	c.access().setLogin(config)
+	if c.access().setLogin(config); c.SASL != nil {
+		n.logins = config
+	}
 	opened := retryMetadata(config, n, d.metadataFailed)
 	version, err := c.version()
 	if err != nil {
@@ -223,7 +236,7 @@ func (c *Config) producerConfig(env drivers.Env, d *Driver) (*sarama.Config, fun
 	d.pending.wired = !p.Return.Successes
 	p.Partitioner = c.partitioner(env.Seed)
 	p.Flush.Frequency, p.Flush.Bytes = c.Linger, int(c.Batch)
-	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, d.template.room+roomForRecord, d.template.sizes.largest()+roomForRecord, int(c.Batch))
+	p.MaxMessageBytes = max(p.MaxMessageBytes, int(c.Size)+roomForRecord, d.template.room+roomForRecord, d.template.sizes.Largest()+roomForRecord, int(c.Batch))
 	if err := config.Validate(); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
 	}
@@ -256,7 +269,7 @@ func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *
 			return fmt.Errorf("%w: the brokers refuse the login; look at sasl: %w", drivers.ErrConfig, err)
 		case client.Config().Net.SASL.Enable && errors.Is(err, io.EOF):
 			return fmt.Errorf("%w: the connection was closed during the login, perhaps because the brokers refuse it; look at sasl: %w", drivers.ErrUnreachable, err)
-		case errors.Is(err, errTLS):
+		case errors.Is(err, tlsconfig.ErrHandshake):
 			return fmt.Errorf("%w: look at tls: %w", drivers.ErrUnreachable, err)
 		case errors.Is(err, sarama.ErrInvalidTopic):
 			return fmt.Errorf("%w: %w", drivers.ErrConfig, err)
@@ -269,7 +282,7 @@ func findTopic(ctx context.Context, client sarama.Client, topic string, wanted *
 		default:
 			return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
 		}
-		if !pause(ctx, backoff) {
+		if !drivers.Pause(ctx, backoff) {
 			return fmt.Errorf("%w: %w", drivers.ErrUnreachable, err)
 		}
 	}
@@ -313,16 +326,4 @@ func createTopic(client sarama.Client, topic string, detail *sarama.TopicDetail)
 		return fmt.Errorf("%w: create the topic: %w", drivers.ErrConfig, err)
 	}
 	return fmt.Errorf("%w: create the topic: %w", drivers.ErrUnreachable, err)
-}
-
-// pause waits. It returns false if ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -14,13 +15,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"wringer/drivers"
+	"wringer/drivers/tlsconfig"
 )
 
 // codeClient is the code of a record that the client library refuses to send: the record exceeds the library's limits.
 const codeClient = "kafka_client"
-
-// codeMessage is the code of a record whose value could not be rendered. Such a record is not sent.
-const codeMessage = "message"
 
 // refusals are the error codes that prove that the broker did not append. Codes that can also follow a (partial) append are
 // not listed: REQUEST_TIMED_OUT, NOT_ENOUGH_REPLICAS_AFTER_APPEND, KAFKA_STORAGE_ERROR, UNKNOWN_SERVER_ERROR.
@@ -143,6 +142,21 @@ func answerCode(code int16) string {
 	return "kafka_" + strings.TrimPrefix(strings.ToLower(e.Message), "kafka_")
 }
 
+// ownCodes lists the codes of brokers' answers, and those of the client's own.
+func ownCodes() []string {
+	all := []string{codeClient, codeAborted}
+	for code := int16(-1); code < pastCodes; code++ {
+		if code != 0 && (code == kerr.UnknownServerError.Code || kerr.TypedErrorForCode(code) != nil) {
+			all = append(all, answerCode(code))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// pastCodes is above every error code of the protocol.
+const pastCodes = 1000
+
 // codeOf is the short code for an error of sarama's.
 func codeOf(err error) string {
 	var kafka sarama.KError
@@ -160,7 +174,7 @@ func codeOf(err error) string {
 		return codeClient
 	case errors.As(err, &decoding), errors.Is(err, sarama.ErrIncompleteResponse), errors.Is(err, sarama.ErrInsufficientData):
 		return drivers.CodeMalformed
-	case errors.Is(err, errTLS) && !drivers.IsTimeout(err):
+	case errors.Is(err, tlsconfig.ErrHandshake) && !drivers.IsTimeout(err):
 		return drivers.CodeTLS
 	case errors.As(err, &dns):
 		return drivers.CodeDNS

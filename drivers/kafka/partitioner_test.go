@@ -14,7 +14,7 @@ func TestPartitioners(t *testing.T) {
 	known := map[string][]int32{"murmur2": {5, 5, 3, 4, 4}, "crc32": {3, 1, 3, 5, 2}}
 	for name := range partitionerByName {
 		config := Config{Brokers: "a:1", Topic: topic, Partitioner: name}
-		template, err := config.recordTemplate(newEnv(), nil)
+		template, err := config.recordTemplate(newEnv(), drivers.Dialect{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"wringer/drivers"
+	"wringer/drivers/expiry"
 )
 
 // pendingRecord is one attempt whose record has not been given back.
@@ -25,16 +26,15 @@ type pendingRecord struct {
 	done  func()
 	ended atomic.Bool
 
-	producer   *producer       // the producer that sends the record
-	begun      time.Duration   // on the run's clock
-	size       int             // the largest size in a batch, in bytes, without compression
-	limit      int64           // the limit of batches when sarama last looked for room for the record
-	ctx        context.Context // ends this attempt and others
-	deadline   time.Duration   // of the attempt, on the run's clock; valid if timed
-	prev, next *pendingRecord  // in pendingRecords.deadlines, guarded by pendingRecords.mu, as queued is
-	queued     bool
-	timed      bool        // the attempt has a deadline
-	endedEarly atomic.Bool // the attempt ended before sarama gave the record back
+	producer   *producer                    // the producer that sends the record
+	begun      time.Duration                // on the run's clock
+	size       int                          // the largest size in a batch, in bytes, without compression
+	limit      int64                        // the limit of batches when sarama last looked for room for the record
+	ctx        context.Context              // ends this attempt and others
+	deadline   time.Duration                // of the attempt, on the run's clock; valid if timed
+	expiry     expiry.Entry[*pendingRecord] // in pendingRecords.deadlines
+	timed      bool                         // the attempt has a deadline
+	endedEarly atomic.Bool                  // the attempt ended before sarama gave the record back
 
 	history wireHistory // guarded by pendingRecords.mu; its blind is not used
 
@@ -100,10 +100,7 @@ func (b *bytesEncoder) Length() int { return len(*b) }
 type pendingRecords struct {
 	mu        sync.Mutex
 	open      *table
-	deadlines deadlineQueue
-	// wakeAt is when due will be called next; 0: not planned. sooner signals that a deadline before wakeAt was added.
-	wakeAt time.Duration
-	sooner chan struct{}
+	deadlines *expiry.Queue[*pendingRecord]
 
 	// earlyEnds is closed and replaced when an attempt ends before sarama gave its record back.
 	earlyEnds atomic.Pointer[chan struct{}]
@@ -119,7 +116,8 @@ type pendingRecords struct {
 }
 
 func newPendingRecords() *pendingRecords {
-	p := &pendingRecords{open: newTable(), sooner: make(chan struct{}, 1)}
+	p := &pendingRecords{open: newTable()}
+	p.deadlines = expiry.New[*pendingRecord](&p.mu)
 	earlyEnds := make(chan struct{})
 	p.earlyEnds.Store(&earlyEnds)
 	return p
@@ -128,20 +126,10 @@ func newPendingRecords() *pendingRecords {
 // add adds a record before it is handed to sarama.
 func (p *pendingRecords) add(r *pendingRecord) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.open.put(r)
-	sooner := false
 	if r.timed && !r.endedEarly.Load() {
-		p.deadlines.insert(r)
-		if sooner = p.wakeAt == 0 || r.deadline < p.wakeAt; sooner {
-			p.wakeAt = r.deadline
-		}
-	}
-	p.mu.Unlock()
-	if sooner {
-		select {
-		case p.sooner <- struct{}{}:
-		default: // a signal is pending already
-		}
+		p.deadlines.Insert(&r.expiry, r, r.deadline)
 	}
 }
 
@@ -149,7 +137,7 @@ func (p *pendingRecords) add(r *pendingRecord) {
 func (pending *pendingRecords) remove(r *pendingRecord) wireHistory {
 	pending.mu.Lock()
 	pending.open.drop(r)
-	pending.deadlines.remove(r)
+	pending.deadlines.Remove(&r.expiry)
 	h := r.history
 	pending.mu.Unlock()
 	h.blind = pending.blind.Load()
@@ -159,7 +147,7 @@ func (pending *pendingRecords) remove(r *pendingRecord) wireHistory {
 // endEarly notes that an attempt ended before sarama gave its record back.
 func (p *pendingRecords) endEarly(r *pendingRecord) {
 	p.mu.Lock()
-	p.deadlines.remove(r)
+	p.deadlines.Remove(&r.expiry)
 	r.endedEarly.Store(true)
 	p.mu.Unlock()
 	next := make(chan struct{})
@@ -302,5 +290,5 @@ func (p *pendingRecords) markAcked(r *pendingRecord, a partitionAnswer, i int64)
 		r.offset = a.offset + i
 	}
 	p.open.drop(r)
-	p.deadlines.remove(r)
+	p.deadlines.Remove(&r.expiry)
 }

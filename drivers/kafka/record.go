@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,7 +23,7 @@ type recordTemplate struct {
 	value    *text
 	message  payload.Message // used in place of value; nil: none
 	size     int
-	sizes    sizes
+	sizes    drivers.Sizes
 	sizeSeed uint64
 	headers  []namedText
 	room     int // the bytes that a record's texts usually need
@@ -82,14 +81,25 @@ func (t *text) append(dst []byte, op *drivers.Op) []byte { return t.Template.App
 // drawPlace separates the seeds of templates, and of the partitioner, from other draws of the stream.
 const drawPlace = 1 << 61
 
-func compileText(source string, env drivers.Env, place uint64) (*text, error) {
-	t, err := drivers.CompileTemplate(source)
+func compileText(source string, in drivers.Dialect, env drivers.Env, place uint64) (*text, error) {
+	t, err := in.Compile(source)
 	return seeded(t, env, place), err
 }
 
-// compileValue compiles a record's value. A value that is JSON has its texts escaped.
-func compileValue(source string) (*drivers.Template, error) {
-	return drivers.Dialect{Syntax: syntax.Body("", source)}.Compile(source)
+// valueTemplate compiles the stream's value, or the file that holds it, which lies in folder. A value that is JSON has its texts
+// escaped.
+func (c *Config) valueTemplate(folder string, in drivers.Dialect) (*drivers.Template, error) {
+	if c.ValueFile == "" {
+		value := orDefault(c.Value, defaultValue)
+		in.Syntax = syntax.Body("", value)
+		return in.Compile(value)
+	}
+	content, err := drivers.ReadFile(drivers.ResolvePath(folder, c.ValueFile))
+	if err != nil {
+		return nil, err
+	}
+	in.Syntax = syntax.Body("", content)
+	return in.CompileContent(content)
 }
 
 // seeded gives a template draws of its own.
@@ -100,33 +110,52 @@ func seeded(t *drivers.Template, env drivers.Env, place uint64) *text {
 
 // recordTemplate compiles the texts of c, which has passed Check. message is the value encoded by a schema; nil without a
 // schema.
-func (c *Config) recordTemplate(env drivers.Env, message payload.Message) (*recordTemplate, error) {
+func (c *Config) recordTemplate(env drivers.Env, in drivers.Dialect, message payload.Message) (*recordTemplate, error) {
 	template := &recordTemplate{topic: c.Topic, identity: env.Identity, keyed: c.Key != "", message: message, size: int(c.Size), sizeSeed: drivers.Draw(env.Seed, 0, drawPlace+3)}
 	var err error
-	if template.sizes, err = compileSizes(c.Sizes); err != nil {
+	if template.sizes, err = drivers.CompileSizes(c.Sizes); err != nil {
 		return nil, fmt.Errorf("%w: sizes: %w", drivers.ErrConfig, err)
 	}
-	value, err := compileValue(orDefault(c.Value, defaultValue))
+	value, err := c.valueTemplate(env.Files, in)
 	if err != nil {
-		return nil, fmt.Errorf("%w: value: %w", drivers.ErrConfig, err)
+		field := "value"
+		if c.ValueFile != "" {
+			field = "value_file"
+		}
+		return nil, fmt.Errorf("%w: %s: %w", drivers.ErrConfig, field, err)
 	}
 	template.value = seeded(value, env, 0)
-	if template.key, err = compileText(orDefault(c.Key, defaultKey), env, 1); err != nil {
+	if template.key, err = compileText(orDefault(c.Key, defaultKey), in, env, 1); err != nil {
 		return nil, fmt.Errorf("%w: key: %w", drivers.ErrConfig, err)
 	}
 	for i, name := range slices.Sorted(maps.Keys(c.Headers)) {
-		t, err := compileText(c.Headers[name], env, uint64(2+i))
+		t, err := compileText(c.Headers[name], in, env, uint64(2+i))
 		if err != nil {
 			return nil, fmt.Errorf("%w: headers.%s: %w", drivers.ErrConfig, name, err)
 		}
 		template.headers = append(template.headers, namedText{[]byte(name), t})
 	}
+	for i, h := range env.Trace.Headers {
+		t, err := compileText(h.Template, in, env, uint64(2+len(c.Headers)+i))
+		if err != nil {
+			return nil, fmt.Errorf("trace: %w", err)
+		}
+		template.headers = append(template.headers, namedText{[]byte(h.Name), t})
+	}
+	replying, err := c.replyHeaders(env)
+	if err != nil {
+		return nil, fmt.Errorf("reply: %w", err)
+	}
+	template.headers = append(template.headers, replying...)
 	template.room = max(template.size, 2*len(template.value.String()), roomOf(message)) + 2*len(template.key.String()) + 96
 	for _, h := range template.headers {
-		template.room += 2 * len(h.text.String())
+		template.room += max(2*len(h.text.String()), traceRoom)
 	}
 	return template, nil
 }
+
+// traceRoom is the length of the longest header with a trace.
+const traceRoom = 74
 
 // roomOf estimates the size of a message by encoding its first operation.
 func roomOf(message payload.Message) int {
@@ -160,7 +189,7 @@ func (t *recordTemplate) record(op *drivers.Op, at *drivers.Attempt, done func()
 		b, err = t.message.Append(b, op)
 	} else {
 		b = t.value.append(b, op)
-		b = pad(b, max(t.size, t.sizes.of(t.sizeSeed, op.Seq)))
+		b = drivers.Pad(b, max(t.size, t.sizes.Of(t.sizeSeed, op.Seq)))
 	}
 	record.value, b = cut(b, 0)
 	record.message = sarama.ProducerMessage{Topic: t.topic, Value: (*valueEncoder)(record), Metadata: record, Offset: -1, Headers: record.headers[:0]}
@@ -187,17 +216,6 @@ func (t *recordTemplate) record(op *drivers.Op, at *drivers.Attempt, done func()
 	a.used(b)
 	t.arenas.Put(a)
 	return record, err
-}
-
-// blanks is the padding of values.
-var blanks = bytes.Repeat([]byte{' '}, 4096)
-
-// pad appends blanks until b has size bytes.
-func pad(b []byte, size int) []byte {
-	for len(b) < size {
-		b = append(b, blanks[:min(size-len(b), len(blanks))]...)
-	}
-	return b
 }
 
 // cut returns the bytes of b after from, and b to append to.

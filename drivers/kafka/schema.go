@@ -81,11 +81,14 @@ func (c *Config) checkMessage(problem func(field, message string)) {
 		return
 	}
 	c.Schema.check(problem)
-	if err := payload.CheckTemplates(c.Message); err != nil {
+	if err := payload.CheckTemplates(c.Message, c.Data.Dialect(nil)); err != nil {
 		problem("message", err.Error())
 	}
 	if c.Value != "" {
 		problem("value", "stands beside schema; write message instead")
+	}
+	if c.ValueFile != "" {
+		problem("value_file", "stands beside schema; write message instead")
 	}
 	if c.Size > 0 || len(c.Sizes) > 0 {
 		problem("schema", "an encoded value cannot be padded; take size and sizes away")
@@ -93,7 +96,7 @@ func (c *Config) checkMessage(problem func(field, message string)) {
 }
 
 // framed compiles the stream's message with its frame. It returns nil without a schema.
-func (c *Config) framed(ctx context.Context, env drivers.Env) (payload.Message, error) {
+func (c *Config) framed(ctx context.Context, env drivers.Env, in drivers.Dialect) (payload.Message, error) {
 	if c.Schema == nil {
 		return nil, nil
 	}
@@ -113,9 +116,9 @@ func (c *Config) framed(ctx context.Context, env drivers.Env) (payload.Message, 
 	if value == nil {
 		value = map[string]any{} // default settings only
 	}
-	m, err := kind.message(&payload.Compiler{Env: &env}, value)
+	m, err := kind.message(&payload.Compiler{Env: &env, Dialect: in}, value)
 	if err == nil {
-		err = kind.rehearse(env, value)
+		err = kind.rehearse(env, in, value)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrConfig, err)
@@ -178,8 +181,8 @@ func (s *Schema) read(folder string, f *foundSchema) error {
 	if info.Size() > maxSchema {
 		return fmt.Errorf("%s is larger than %s", path, drivers.Bytes(maxSchema))
 	}
-	text, err := os.ReadFile(path)
-	f.Schema.Schema = strings.TrimPrefix(string(text), "\ufeff")
+	text, err := drivers.ReadFile(path)
+	f.Schema.Schema = strings.TrimPrefix(text, "\ufeff")
 	if s.Protobuf != "" {
 		f.Type = sr.TypeProtobuf
 	}
@@ -342,10 +345,10 @@ func indexOf(m protoreflect.MessageDescriptor) []int {
 }
 
 // rehearse renders a message and decodes the result. The clock's zero is not known before traffic, so it uses any time.
-func (e *encoding) rehearse(env drivers.Env, v any) error {
+func (e *encoding) rehearse(env drivers.Env, in drivers.Dialect, v any) error {
 	now := time.Now()
 	env.Epoch = func() time.Time { return now }
-	m, err := e.message(&payload.Compiler{Env: &env}, v)
+	m, err := e.message(&payload.Compiler{Env: &env, Dialect: in}, v)
 	if err != nil {
 		return err
 	}

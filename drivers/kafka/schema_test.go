@@ -189,7 +189,7 @@ func TestMessageThatDoesNotFit(t *testing.T) {
 	if at := sendOne(t, d, 1, testPatience); at.Outcome != drivers.Acked {
 		t.Errorf("%+v", at)
 	}
-	if at := sendOne(t, d, 1000, testPatience); at.Outcome != drivers.Rejected || at.Code != codeMessage || at.Wire || !strings.Contains(at.Detail, "10000000000") {
+	if at := sendOne(t, d, 1000, testPatience); at.Outcome != drivers.Rejected || at.Code != drivers.CodeMessage || at.Wire || !strings.Contains(at.Detail, "10000000000") {
 		t.Errorf("%+v", at)
 	}
 }
@@ -235,7 +235,7 @@ func TestSchemaProblems(t *testing.T) {
 		{Schema{Protobuf: "payment.proto", Type: "shop.Pay", ID: 1}, nil, drivers.ErrConfig, "there is no message shop.Pay; there are shop.Other, shop.Payment, shop.Payment.Note"},
 		{Schema{Protobuf: "payment.proto", ID: 1}, map[string]any{"nme": "x"}, drivers.ErrConfig, "shop.Other has no such field"},
 	} {
-		m, err := (&Config{Topic: topic, Schema: &tt.schema, Message: tt.message}).framed(t.Context(), env)
+		m, err := (&Config{Topic: topic, Schema: &tt.schema, Message: tt.message}).framed(t.Context(), env, drivers.Dialect{})
 		if tt.kind == nil && (err != nil || m == nil) || tt.kind != nil && (!errors.Is(err, tt.kind) || !strings.Contains(err.Error(), tt.says)) {
 			t.Errorf("%+v: %v, want %s", tt.schema, err, tt.says)
 		}

@@ -30,6 +30,7 @@ type Source struct {
 	committed  bool
 	autoCreate bool // the brokers may create a topic that is absent at Start
 	fields     fieldPaths
+	differs    func(id, value []byte) string // see decoder
 	translator *translator
 	access     access
 	tlsConfig  *tls.Config
@@ -104,11 +105,13 @@ func (s *Source) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
 	s.network = newNetwork(s.env.Direct, patience(s.env.Timeout), s.brokers)
-	s.network.tlsConfig, s.network.logins = s.tlsConfig, s.access.sasl != nil
+	s.network.tlsConfig = s.tlsConfig
 	guard := context.AfterFunc(ctx, s.network.close)
 	defer guard()
 	config := clientConfig(s.env, s.network)
-	s.access.setLogin(config)
+	if s.access.setLogin(config); s.access.sasl != nil {
+		s.network.logins = config
+	}
 	config.Metadata.AllowAutoTopicCreation = s.autoCreate
 	var err error
 	if s.client, err = sarama.NewClient(s.brokers, config); err != nil {
@@ -174,7 +177,7 @@ func (s *Source) ends(ctx context.Context, partitions []int32, level sarama.Isol
 		if isDenied(err) {
 			return nil, err
 		}
-		if !pause(ctx, backoff) {
+		if !drivers.Pause(ctx, backoff) {
 			return nil, fmt.Errorf("ask for the end of the topic: %w", err)
 		}
 		_ = s.client.RefreshMetadata(s.topic) // an error that matters shows in the next request
@@ -297,7 +300,7 @@ func (s *Source) samePartitions(ctx context.Context) ([]int32, error) {
 			_ = s.client.RefreshMetadata(s.topic) // an error that matters shows in the next request
 			return all, nil
 		}
-		if !pause(ctx, backoff) {
+		if !drivers.Pause(ctx, backoff) {
 			return nil, errors.Join(err, ctx.Err())
 		}
 	}

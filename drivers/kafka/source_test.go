@@ -70,6 +70,9 @@ func TestEffect(t *testing.T) {
 	if string(first.ID) != "r1.s.7" || string(first.Key) != "k1" || string(first.Origin) != "12" || first.Position.At != 1 || first.At <= 0 {
 		t.Errorf("%+v", first)
 	}
+	if !strings.Contains(first.Wrong, `$.keys[1] is "k1", and `) { // the stream has no such key
+		t.Errorf("wrong: %q", first.Wrong)
+	}
 	for _, d := range all.all[1:] {
 		if d.ID != nil || d.Key != nil || d.Origin != nil {
 			t.Errorf("%+v", d)

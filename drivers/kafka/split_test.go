@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest/tier"
 )
 
 // A topic takes 20,000 bytes a batch. Records of 3 KiB fit, and are all acked in their order; only records that are too large
@@ -60,7 +61,7 @@ func TestBatchesAboveTheTopicsLimit(t *testing.T) {
 			all, end := receive(t, s)
 			rejected := 0
 			for i, at := range send(t, d, 0, 300, testPatience, 0) {
-				large := d.template.sizes.of(d.template.sizeSeed, uint64(i)) > limit && config.Compression == ""
+				large := d.template.sizes.Of(d.template.sizeSeed, uint64(i)) > limit && config.Compression == ""
 				switch {
 				case large && (at.Outcome != drivers.Rejected || at.Code != "kafka_message_too_large"), !large && at.Outcome != drivers.Acked:
 					t.Fatalf("operation %d, large %v: %+v", i, large, at)
@@ -148,6 +149,9 @@ func TestCompressedBatchesAboveTheTopicsLimit(t *testing.T) {
 	for _, codec := range []string{"gzip", "snappy", "lz4", "zstd"} {
 		for name, config := range map[string]Config{"linger": {Linger: time.Millisecond}, "idempotent": {Idempotent: true}, "retries": {Retries: new(3)}} {
 			t.Run(codec+", "+name, func(t *testing.T) {
+				if codec != "lz4" {
+					tier.Slow(t, "the test once more, with another codec")
+				}
 				t.Parallel()
 				c, err := kfake.NewCluster(kfake.NumBrokers(1))
 				if err != nil {
@@ -206,7 +210,8 @@ func refuse(p *kmsg.ProduceRequest, code int16) kmsg.Response {
 // The brokers close connections that are idle. The next record is written on a new one.
 func TestBrokersCloseIdleConnections(t *testing.T) {
 	t.Parallel()
-	for name, config := range map[string]Config{"own batches": {}, "linger": {Linger: time.Millisecond}, "with a login": {SASL: &SASL{User: "u", Password: "p"}}} {
+	for name, config := range map[string]Config{"own batches": {}, "linger": {Linger: time.Millisecond}, "without acks": {Acks: "none"}, "with a login": {SASL: &SASL{User: "u", Password: "p"}},
+		"linger, with a login": {Linger: time.Millisecond, SASL: &SASL{User: "u", Password: "p"}}, "without acks, with a login": {Acks: "none", SASL: &SASL{User: "u", Password: "p"}}} {
 		t.Run(name, func(t *testing.T) {
 			opts := []kfake.Opt(nil)
 			if config.SASL != nil {

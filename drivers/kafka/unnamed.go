@@ -12,8 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Brokers before 2.8 give topics no ids. A topic that was made anew between two fetches, and holds as much as was read of the
-// one before, answers the next fetch as if nothing had happened. So a batch that was read is read again, every second, whenever a
+// Brokers before 2.8 give topics no ids. A topic may be made anew between two fetches, and hold as much as was read of the one
+// before. It answers the next fetch as if nothing had happened. So a batch that was read is read again, every second, whenever a
 // leader is followed anew, and at each CatchUp: another batch in its place is the log of another topic. What was read since the
 // last look may be of either topic, so the batch must be older. (A log that was cut back shows by its epochs.)
 

@@ -55,7 +55,7 @@ func (c *Compiler) Late() bool { return c.late }
 // unknown says whether a value is a text that is left out.
 func (c *Compiler) unknown(v any) bool {
 	s, ok := v.(string)
-	if !ok || c.Problem == nil || !strings.Contains(s, "${") {
+	if !ok || c.Problem == nil || !strings.Contains(s, "${") && (c.Later == nil || !c.Later(s)) {
 		return false
 	}
 	c.late = true

@@ -65,14 +65,19 @@ func (m Message) isFixed() bool {
 // allowed ones. One goroutine uses it.
 type Compiler struct {
 	Env *drivers.Env
+	// Dialect has the names of templates beside the built-in ones.
+	Dialect drivers.Dialect
 	// Types are those that an Any and extensions may name. nil: those of the file of the first message that is compiled, and
 	// of its imports.
 	Types *dynamicpb.Types
 	// Problem takes the errors of fields. Compiling then goes on with the next field, tries each place with {{...}} once, and
 	// leaves out texts that still hold ${...}. nil: the first error ends it.
 	Problem func(path, message string)
-	late    bool   // a text was left out
-	places  uint64 // templates so far; each has a seed of its own, so that two {{uuid}} differ
+	// Later says that a text cannot be rendered before an operation took earlier steps: with Problem it is left out too. nil: every
+	// text can.
+	Later  func(text string) bool
+	late   bool   // a text was left out
+	places uint64 // templates so far; each has a seed of its own, so that two {{uuid}} differ
 }
 
 // Protobuf compiles a message; path is its name in errors. Strings may hold {{...}}, also for fields that are not
@@ -80,6 +85,9 @@ type Compiler struct {
 func (c *Compiler) Protobuf(desc protoreflect.MessageDescriptor, v any, path string) (Message, error) {
 	if v == nil || c.unknown(v) {
 		return nil, nil
+	}
+	if binary, ok := v.(Binary); ok {
+		return binary.message(desc, path)
 	}
 	types := c.types(desc)
 	if isSpecial(desc) {

@@ -145,3 +145,26 @@ func FuzzScalar(f *testing.F) {
 		}
 	})
 }
+
+// Base64 is taken as protobuf's JSON mapping takes it, so that drawn letters fit a field of bytes.
+func TestBase64OfBytes(t *testing.T) {
+	for text, want := range map[string]string{"-_-_": "\xfb\xff\xbf", "+/+/": "\xfb\xff\xbf", "YQ": "a", "YQ==": "a", "": ""} {
+		if got, err := decodeBase64(text); err != nil || string(got) != want {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"Y", "Y===", "Y Q=", "é"} {
+		if got, err := decodeBase64(text); err == nil {
+			t.Errorf("%q is taken for %q", text, got)
+		}
+	}
+	draw, err := drivers.CompileTemplate("{{string 12}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := range uint64(200) {
+		if _, err := decodeBase64(draw.Render(&drivers.Env{}, &drivers.Op{Seq: seq})); err != nil {
+			t.Fatalf("operation %d: %v", seq, err)
+		}
+	}
+}

@@ -47,14 +47,19 @@ func (c *Compiler) Text(s string) (func(op *drivers.Op) string, error) {
 
 // appender renders a template and appends the text to dst.
 func (c *Compiler) appender(s string) (func(dst []byte, op *drivers.Op) []byte, error) {
-	t, err := drivers.CompileTemplate(s)
+	t, err := c.Dialect.Compile(s)
 	if err != nil {
 		return nil, err
 	}
+	return c.Render(t), nil
+}
+
+// Render gives a template a seed of its own. The result appends the text of an operation to dst.
+func (c *Compiler) Render(t *drivers.Template) func(dst []byte, op *drivers.Op) []byte {
 	own := *c.Env
 	own.Seed = drivers.Draw(c.Env.Seed, c.places, textPlace)
 	c.places++
-	return func(dst []byte, op *drivers.Op) []byte { return t.Append(dst, &own, op) }, nil
+	return func(dst []byte, op *drivers.Op) []byte { return t.Append(dst, &own, op) }
 }
 
 const textPlace = 1 << 61
@@ -101,6 +106,12 @@ func (c *Compiler) special(desc protoreflect.MessageDescriptor, v any, path stri
 	}
 	b, err := encode(new(drivers.Op))
 	return Message{{fixed: b}}, err
+}
+
+// Value compiles a tree whose strings may hold {{...}}, for comparison with what came.
+func (c *Compiler) Value(v any) (render func(op *drivers.Op) any, err error) {
+	render, _, err = c.value(v)
+	return render, err
 }
 
 // value compiles a tree whose strings may hold {{...}}.

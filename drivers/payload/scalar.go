@@ -53,7 +53,7 @@ func parseScalar(field pref.FieldDescriptor, s string) (pref.Value, error) {
 	case pref.StringKind:
 		return pref.ValueOfString(s), nil
 	case pref.BytesKind:
-		b, err := base64.StdEncoding.DecodeString(s)
+		b, err := decodeBase64(s)
 		return pref.ValueOfBytes(b), err
 	case pref.BoolKind:
 		if s != "true" && s != "false" {
@@ -86,6 +86,18 @@ func parseScalar(field pref.FieldDescriptor, s string) (pref.Value, error) {
 		return pref.ValueOfUint64(n), err
 	}
 	return pref.Value{}, strconv.ErrSyntax
+}
+
+// anyAlphabet writes base64 in the standard alphabet.
+var anyAlphabet = strings.NewReplacer("-", "+", "_", "/")
+
+// decodeBase64 decodes base64 as protobuf's JSON mapping takes it: in the standard or the URL alphabet, with or without padding. So
+// {{string 12}} fits a field of bytes.
+func decodeBase64(s string) ([]byte, error) {
+	if s = anyAlphabet.Replace(s); strings.HasSuffix(s, "=") {
+		return base64.StdEncoding.DecodeString(s)
+	}
+	return base64.RawStdEncoding.DecodeString(s)
 }
 
 // appendValue encodes a scalar with its tag. List elements are written one by one. Parsers must accept this form as

@@ -35,6 +35,7 @@ type reader struct {
 	noBody    bool // the request's method is HEAD
 
 	clock   func() time.Duration // the run's; nil: reading does not block
+	headed  bool                 // the head came, with a status
 	refused bool                 // the head came, and its status is no success
 
 	left int // bytes of maxHead not yet used
@@ -52,7 +53,7 @@ type framing struct {
 
 // read reads one whole answer. After any error the connection cannot be used again.
 func (r *reader) read(ctx context.Context) error {
-	r.left, r.refused = maxHead, false
+	r.left, r.headed, r.refused = maxHead, false, false
 	for {
 		r.framing = framing{length: -1}
 		r.a.reset(r.evaluator)
@@ -66,7 +67,7 @@ func (r *reader) read(ctx context.Context) error {
 			return malformed("unrequested 101 Switching Protocols")
 		}
 	}
-	r.a.last = r.close || r.old && !r.keep
+	r.headed, r.a.last = true, r.close || r.old && !r.keep
 	r.refused = !r.evaluator.ok[r.a.status]
 	read := r.readBody
 	if r.refused && r.clock != nil && (r.encoding || r.length < 0 || r.length > int64(r.c.w-r.c.r)) {
@@ -75,6 +76,14 @@ func (r *reader) read(ctx context.Context) error {
 	err := read(ctx)
 	if err == io.EOF {
 		return errCut
+	}
+	return err
+}
+
+// judge marks an error of read that came behind the head.
+func (r *reader) judge(err error) error {
+	if err != nil && r.headed {
+		return afterHead{err}
 	}
 	return err
 }

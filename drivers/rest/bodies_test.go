@@ -1,20 +1,24 @@
 package rest
 
 import (
+	"bufio"
 	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
 
 	"wringer/drivers"
+	"wringer/drivers/checks"
 )
 
 // encoders are the content codings.
@@ -62,7 +66,7 @@ func TestEncodedAnswers(t *testing.T) {
 			onBothVersions(t, func(t *testing.T, http2 bool) {
 				w := answering(t, 200, strings.TrimSuffix(name, ", bare"), body)
 				c := &Config{HTTP2: http2, Steps: []Step{
-					{Name: "a", Request: w.URL, Checks: []Check{{JSON: map[string]any{"$.state": "done"}, Body: `^\{"state"`}}, Capture: map[string]string{"s": "$.state"}},
+					{Name: "a", Request: w.URL, Checks: []Check{{Document: checks.Document{JSON: map[string]any{"$.state": "done"}}, Body: `^\{"state"`}}, Capture: map[string]string{"s": "$.state"}},
 					{Name: "b", Request: w.URL + "/{{s}}"},
 				}}
 				for seq := range uint64(2) {
@@ -105,7 +109,7 @@ func TestAnswersThatDoNotDecode(t *testing.T) {
 			w := answering(t, 200, test.coding, test.body)
 			at := do(t, session1(t, &Config{Request: w.URL, Checks: []Check{{Body: "done|0"}}}), 1)
 			expect(t, at, drivers.Indeterminate, test.code)
-			if at.Answered || at.In != int64(len(test.body)) {
+			if at.Answered || !at.Partial || at.In != int64(len(test.body)) {
 				t.Errorf("%+v", at)
 			}
 			expect(t, do(t, session1(t, &Config{Request: w.URL}), 1), drivers.Acked, "")
@@ -168,10 +172,10 @@ func TestWhatFailuresSay(t *testing.T) {
 		step   Step
 		want   string
 	}{
-		"json":     {200, `{"count":3}`, Step{Checks: []Check{{JSON: map[string]any{"$.count": 4}}}}, `step read: json $.count is 3, not 4 (operation r1.conformance.9)`},
-		"text":     {200, `{"a":"b"}`, Step{Checks: []Check{{JSON: map[string]any{"$.a": "{{id}}"}}}}, `step read: json $.a is "b", not "r1.conformance.9" (operation r1.conformance.9)`},
-		"absent":   {200, `{"a":1}`, Step{Checks: []Check{{JSON: map[string]any{"$.b": 1}}}}, `step read: json $.b is absent: {"a":1} (operation r1.conformance.9)`},
-		"no JSON":  {200, "<html>\r\n\x1b[31m", Step{Checks: []Check{{JSON: map[string]any{"$.b": 1}}}}, `step read: the body is no JSON document: <html> [31m (operation r1.conformance.9)`},
+		"json":     {200, `{"count":3}`, Step{Checks: []Check{{Document: checks.Document{JSON: map[string]any{"$.count": 4}}}}}, `step read: json $.count is 3, not 4 (operation r1.conformance.9)`},
+		"text":     {200, `{"a":"b"}`, Step{Checks: []Check{{Document: checks.Document{JSON: map[string]any{"$.a": "{{id}}"}}}}}, `step read: json $.a is "b", not "r1.conformance.9" (operation r1.conformance.9)`},
+		"absent":   {200, `{"a":1}`, Step{Checks: []Check{{Document: checks.Document{JSON: map[string]any{"$.b": 1}}}}}, `step read: json $.b is absent: {"a":1} (operation r1.conformance.9)`},
+		"no JSON":  {200, "<html>\r\n\x1b[31m", Step{Checks: []Check{{Document: checks.Document{JSON: map[string]any{"$.b": 1}}}}}, `step read: the body is no JSON document: <html> [31m (operation r1.conformance.9)`},
 		"body":     {200, "nothing", Step{Checks: []Check{{Body: "done"}}}, `step read: the body does not match done: nothing (operation r1.conformance.9)`},
 		"header":   {200, "", Step{Checks: []Check{{Header: map[string]string{"x-n": "^8$"}}}}, `step read: header x-n is "7", which does not match ^8$ (operation r1.conformance.9)`},
 		"capture":  {200, `{"a":1}`, Step{Capture: map[string]string{"b": "$.b"}}, `step read: capture b: $.b is absent: {"a":1} (operation r1.conformance.9)`},
@@ -190,5 +194,58 @@ func TestWhatFailuresSay(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// An answer that breaks off behind its status came from a live target. Nothing, and what has no status, shows no such thing.
+func TestPartialAnswers(t *testing.T) {
+	const begun = "HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n"
+	for text, want := range map[string]bool{
+		begun: true, begun + "half": true, begun + strings.Repeat("x", 9000): true, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz": true,
+		"": false, "HTTP/1.1 200 OK\r\nContent-Le": false, "hello\r\n\r\n": false, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok": false,
+	} {
+		address := serve(t, func(_ int, c net.Conn, in *bufio.Reader) {
+			if _, _, err := readRequest(in); err == nil {
+				io.WriteString(c, text)
+			}
+		})
+		config := &Config{Request: "GET http://" + address, MaxBody: 1 << 10, Checks: []Check{{Body: "."}}}
+		if at := do(t, session1(t, config), 1); at.Partial != want || at.Partial && at.Answered {
+			t.Errorf("%.60q: partial %t, want %t: %+v", text, at.Partial, want, at)
+		}
+	}
+}
+
+// The start of a refusal's body is told, encoded or not. What is no text is not.
+func TestEncodedRefusals(t *testing.T) {
+	long := `{"error":"the élan is gone` + strings.Repeat("é", 5000) + `"}`
+	for name, test := range map[string]struct {
+		coding string
+		body   []byte
+		want   string
+	}{
+		"plain": {"", []byte(long), "the élan"}, "gzip": {"gzip", encoded("gzip", long), "the élan"}, "short": {"gzip", encoded("gzip", "no"), ": no"},
+		"zstd": {"zstd", encoded("zstd", long), "the élan"}, "br": {"br", encoded("br", long), "the élan"},
+		"twice":   {"deflate, gzip", encoded("gzip", string(encoded("deflate", "no"))), ": no"},
+		"unknown": {"compress", []byte("\x1f\x9d\x90"), "400 Bad Request"}, "broken": {"gzip", []byte("\x1f\x8b\xff\xfe"), "400 Bad Request"},
+	} {
+		w := answering(t, 400, test.coding, test.body)
+		for _, checks := range [][]Check{nil, {{Body: "x"}}} {
+			at := do(t, session1(t, &Config{Request: w.URL, Checks: checks}), 1)
+			if expect(t, at, drivers.Rejected, "http_400"); !strings.Contains(at.Detail, test.want) || !utf8.ValidString(at.Detail) {
+				t.Errorf("%s, %d checks: %q", name, len(checks), at.Detail)
+			}
+		}
+	}
+}
+
+// What a check needs of an answer is held for each operation in flight; nothing is without one.
+func TestKeptOfAnswers(t *testing.T) {
+	checks := []Check{{Body: "x"}}
+	for want, c := range map[int64]Config{0: {MaxBody: 2 << 20}, 1 << 20: {Checks: checks}, 2 << 20: {Checks: checks, MaxBody: 2 << 20}} {
+		c.Request = "GET http://127.0.0.1/"
+		if got := c.Describe().Kept; got != want {
+			t.Errorf("%+v keeps %d, want %d", c, got, want)
+		}
 	}
 }

@@ -52,7 +52,7 @@ func (cp *compiler) body(r *request, s *Step) texts {
 			return nil
 		}
 		content := cp.file("body_file", s.BodyFile)
-		return texts{{text: cp.text("body_file", content, bodyPlace, syntax.Body(cp.contentType(s), content))}}
+		return texts{{text: cp.content("body_file", content, bodyPlace, syntax.Body(cp.contentType(s), content))}}
 	case "json":
 		kind("application/json")
 		j := jsonBody{w: cp}
@@ -86,7 +86,7 @@ func (cp *compiler) contentType(s *Step) string {
 
 // file reads a file of the scenario.
 func (cp *compiler) file(field, path string) string {
-	content, err := readBounded(drivers.ResolvePath(cp.env.Files, path), maxBodyFile)
+	content, err := drivers.ReadFile(drivers.ResolvePath(cp.env.Files, path))
 	if err != nil {
 		cp.problemAt(field, err.Error())
 	}
@@ -145,16 +145,30 @@ func (j *jsonBody) text(s string) {
 		j.plain(s)
 		return
 	}
-	quote := `"`
-	if inside, ok := strings.CutPrefix(s, "{{"); ok && strings.Index(inside, "}}") == len(inside)-2 {
-		if words := strings.Fields(inside[:len(inside)-2]); len(words) > 0 && slices.Contains(numbers, words[0]) {
-			quote = ""
+	quote, words := `"`, lonePlace(s)
+	switch {
+	case len(words) > 0 && slices.Contains(numbers, words[0]):
+		quote = ""
+	case len(words) == 1 && j.w.feed != nil:
+		if p := j.w.feed.JSON(words[0], syntax.JSONString); p != nil {
+			j.out = append(j.out, piece{j.literal.String(), j.w.placed("json", p)})
+			j.literal.Reset()
+			return
 		}
 	}
 	j.literal.WriteString(quote)
 	j.out = append(j.out, piece{j.literal.String(), j.w.text("json", s, partPlace+uint64(len(j.out)), drivers.Uniform(syntax.JSONString))})
 	j.literal.Reset()
 	j.literal.WriteString(quote)
+}
+
+// lonePlace are the words of a text that is one place and nothing else; nil for any other.
+func lonePlace(s string) []string {
+	inside, ok := strings.CutPrefix(s, "{{")
+	if !ok || strings.Index(inside, "}}") != len(inside)-2 {
+		return nil
+	}
+	return strings.Fields(inside[:len(inside)-2])
 }
 
 func (j *jsonBody) end() texts { return append(j.out, piece{literal: j.literal.String()}) }
@@ -207,6 +221,8 @@ func (cp *compiler) checkPart(p *Part, field string) {
 	switch {
 	case p.Name == "":
 		cp.problemAt(field, "has no name")
+	case strings.Contains(p.Name+p.Filename, "{{"):
+		cp.problemAt(field, "name and filename are sent as they are written: {{...}} is rendered in a value alone")
 	case p.File != "" && p.Value != "":
 		cp.problemAt(field, "has a value and a file; keep one of the two")
 	case p.Filename != "" && p.File == "":

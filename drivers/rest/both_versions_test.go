@@ -83,7 +83,14 @@ func answerOK(http.ResponseWriter, *http.Request) {}
 // sessionIn opens a driver with files in the scenario's folder.
 func sessionIn(t *testing.T, c *Config, files map[string]string) drivers.Session {
 	t.Helper()
+	return sessionOver(t, new(net.Dialer).DialContext, c, files)
+}
+
+// sessionOver is sessionIn over connections that dial makes.
+func sessionOver(t *testing.T, dial drivers.DialFunc, c *Config, files map[string]string) drivers.Session {
+	t.Helper()
 	env := drivertest.NewEnv(t, time.Now())
+	env.Dial = dial
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(env.Files, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -198,7 +205,7 @@ func TestNoValueAddsAHeader(t *testing.T) {
 				w := newRecordingServer(t, nil, answerOK)
 				c := Config{Request: w.URL, Headers: map[string]string{"X-Token": header}, Data: &drivers.Data{File: "u.csv"}, HTTP2: http2}
 				at := do(t, sessionIn(t, &c, map[string]string{"u.csv": "token\n\"t\r\nEvil: 1\"\n"}), 0)
-				expect(t, at, drivers.Rejected, codeMessage)
+				expect(t, at, drivers.Rejected, drivers.CodeMessage)
 				if want := "headers.X-Token: {{data.token}} holds a line end, and no header can"; at.Detail != want || at.Wire || len(w.requests()) != 0 {
 					t.Errorf("%+v", at)
 				}

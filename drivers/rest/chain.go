@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"wringer/drivers"
+	"wringer/drivers/chain"
+	"wringer/drivers/checks"
 	"wringer/drivers/jsonpath"
 )
 
@@ -21,7 +23,7 @@ type Step struct {
 	Headers   map[string]string `yaml:"headers" jsonschema_description:"Headers by name, in addition to the stream's."`
 	Auth      Auth              `yaml:"auth" jsonschema_description:"The Authorization header. Default: the stream's."`
 	Body      string            `yaml:"body" jsonschema_description:"The body."`
-	BodyFile  string            `yaml:"body_file" path:"file" jsonschema_description:"A file that holds the body."`
+	BodyFile  string            `yaml:"body_file" path:"file" jsonschema_description:"A file that holds the body. May hold {{...}} where it is UTF-8."`
 	JSON      any               `yaml:"json" jsonschema_description:"The body, written as YAML and sent as JSON."`
 	Form      map[string]string `yaml:"form" jsonschema_description:"The body, as a form's fields."`
 	Multipart []Part            `yaml:"multipart" jsonschema_description:"The body, as a form with files."`
@@ -39,15 +41,10 @@ type capture struct {
 // steps compiles a chain.
 func (cp *compiler) steps() []compiledRequest {
 	var requests []compiledRequest
+	chain.CheckNames(cp.config.stepNames(), func(i int, message string) { cp.problem(fmt.Sprintf("steps[%d].name", i), message) })
 	for i := range cp.config.Steps {
 		s := &cp.config.Steps[i]
 		cp.prefix, cp.base = fmt.Sprintf("steps[%d].", i), uint64(i)*stepPlaces
-		switch {
-		case s.Name == "" || !isToken(s.Name):
-			cp.problemAt("name", fmt.Sprintf("%q is no name: write letters, digits, - and _", s.Name))
-		case slices.ContainsFunc(cp.config.Steps[:i], func(o Step) bool { return o.Name == s.Name }):
-			cp.problemAt("name", "two steps are named "+s.Name)
-		}
 		l := cp.compile(s)
 		l.step = s.Name
 		// Only the steps after this one may use what it captures.
@@ -59,20 +56,12 @@ func (cp *compiler) steps() []compiledRequest {
 	return requests
 }
 
-var captureName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
-
 // capture compiles one entry of `capture`.
 func (cp *compiler) capture(ev *evaluator, name, spec string) capture {
 	field := "capture." + name
-	switch {
-	case !captureName.MatchString(name):
-		cp.problemAt(field, "is no name: write letters, digits, - and _")
-	case drivers.Reserved(name):
-		cp.problemAt(field, "{{"+name+"}} is a built-in name; choose another")
-	case slices.Contains(cp.captured, name):
-		cp.problemAt(field, "is captured already; choose another name")
+	if err := cp.captured.Add(name); err != nil {
+		cp.problemAt(field, err.Error())
 	}
-	cp.captured = append(cp.captured, name)
 	of, err := ev.capture(spec)
 	if err != nil {
 		cp.problemAt(field, err.Error())
@@ -109,87 +98,69 @@ func (ev *evaluator) capture(spec string) (func(*answer) ([]byte, bool), error) 
 	return nil, fmt.Errorf("%q: write a path ($.order.id), header NAME [REGEXP], or body REGEXP", spec)
 }
 
-// chain is the driver of a stream whose operations take several steps.
-type chain struct {
+// pattern compiles the regular expression of a capture. It is the same for every operation: {{...}} in it would be matched literally.
+func pattern(s string) (*regexp.Regexp, error) {
+	if strings.Contains(s, "{{") {
+		return nil, fmt.Errorf("%q: the regular expression of a capture renders no {{...}}; that of a check does", s)
+	}
+	return regexp.Compile(s)
+}
+
+// jsonText is the value at a path of a JSON body, as a capture keeps it.
+func jsonText(body []byte, path *jsonpath.Path) ([]byte, bool) {
+	doc, err := checks.Decode(body)
+	if err != nil {
+		return nil, false
+	}
+	return checks.CaptureText(path.In(doc))
+}
+
+// stepped is the driver of a stream whose operations take several steps.
+type stepped struct {
 	*client
 	requests []compiledRequest
 	drivers  []*driver
 }
 
-// Session implements drivers.Driver.
-func (c *chain) Session() (drivers.Session, error) {
-	return &chainSession{chain: c, requester: newRequester(c.client)}, nil
+// Session implements drivers.Driver. The steps of a session share its connections.
+func (c *stepped) Session() (drivers.Session, error) {
+	shared := newRequester(c.client)
+	steps := make([]chain.Step, len(c.requests))
+	for i := range steps {
+		r := &c.requests[i]
+		steps[i] = chain.Step{Name: r.step, Exchange: &exchange{requester: shared, driver: c.drivers[i], compiled: r}, Effectless: r.request.line.safe()}
+	}
+	return chain.New(c.env.Clock, steps), nil
 }
 
-// chainSession is a session of a chain.
-type chainSession struct {
-	chain *chain
+// exchange makes the requests of one step.
+type exchange struct {
 	*requester
-	op     drivers.Op
-	values drivers.Values
+	driver   *driver
+	compiled *compiledRequest
+	last     *answer
 }
 
-// Do implements drivers.Session. The attempt is acked when every step was. A chain that stops at a step has that
-// step's code. It is rejected only when the step was rejected and no earlier step could have had an effect (all were
-// GET, HEAD or OPTIONS). Otherwise it is indeterminate: a part of it was done.
-func (w *chainSession) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
-	w.op, w.values = *op, w.values[:0]
-	w.op.Values = &w.values
-	steps := make(drivers.Steps, 0, len(w.chain.requests))
-	whole := drivers.Attempt{Number: at.Number, Begun: at.Begun}
-	safe := true
-	for i := range w.chain.requests {
-		at.Reset(at.Number, w.chain.env.Clock())
-		a := w.attempt(ctx, w.chain.drivers[i], &w.op, at)
-		if at.Outcome == drivers.Acked {
-			w.take(&w.chain.requests[i], a, at)
-		}
-		if at.Outcome != drivers.Acked {
-			at.Fail(at.Outcome, at.Code, "step "+w.chain.requests[i].step+": "+at.Detail)
-		}
-		steps = append(steps, drivers.Step{Sent: max(at.Sent, at.Begun), Done: at.Done, Outcome: at.Outcome, Code: at.Code, Answered: at.Answered})
-		join(&whole, at, i == 0)
-		if at.Outcome != drivers.Acked {
-			break
-		}
-		safe = safe && w.chain.requests[i].request.line.safe()
-	}
-	if whole.Outcome == drivers.Rejected && !safe {
-		whole.Outcome = drivers.Indeterminate
-	}
-	whole.Steps = &steps
-	*at = whole
+// Do implements drivers.Session.
+func (e *exchange) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
+	e.last = e.attempt(ctx, e.driver, op, at)
 }
 
-// join adds a step to the attempt that it is part of. The last step decides how the attempt ended.
-func join(whole, step *drivers.Attempt, first bool) {
-	if first {
-		whole.Sent = step.Sent
-	}
-	whole.Outcome, whole.Code, whole.Detail = step.Outcome, step.Code, step.Detail
-	whole.Done, whole.Answered, whole.Status, whole.RetryAfter = step.Done, step.Answered, step.Status, step.RetryAfter
-	whole.Wire = whole.Wire || step.Wire
-	whole.Hidden += step.Hidden
-	whole.Transparent += step.Transparent
-	whole.In += step.In
-	whole.Out += step.Out
-}
-
-// take captures what later steps need.
-func (w *chainSession) take(step *compiledRequest, a *answer, at *drivers.Attempt) {
-	captures, evaluator := step.captures, step.evaluator
-	for i := range captures {
-		value, found := captures[i].of(a)
+// Take implements chain.Exchange.
+func (e *exchange) Take(op *drivers.Op, values drivers.Values) (_ drivers.Values, why string) {
+	for i := range e.compiled.captures {
+		c := &e.compiled.captures[i]
+		value, found := c.of(e.last)
 		if !found {
-			at.Fail(drivers.Indeterminate, drivers.CodeCheck, "capture "+captures[i].what+" is absent: "+clip(a.body, shownBody)+evaluator.operation(&w.op))
-			return
+			return values, "capture " + c.what + " is absent: " + clip(e.last.body, shownBody) + e.compiled.evaluator.operation(op)
 		}
-		w.values = append(w.values, bytes.Clone(value))
+		values = append(values, bytes.Clone(value))
 	}
+	return values, ""
 }
 
 // Close implements drivers.Session.
-func (w *chainSession) Close() error { return w.requester.close() }
+func (e *exchange) Close() error { return e.close() }
 
 // safe reports whether the method asks for no effect (RFC 9110, 9.2.1).
 func (l requestLine) safe() bool {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"wringer/drivers"
+	"wringer/drivers/checks"
 )
 
 // shopSteps is a chain that creates an order, reads it back and cancels it.
@@ -16,7 +17,7 @@ func shopSteps(url string) []Step {
 	return []Step{
 		{Name: "create", Request: "POST " + url + "/orders", JSON: map[string]any{"ref": "{{id}}"},
 			Capture: map[string]string{"order": "$.order.id", "etag": `header ETag "(.*)"`, "word": `body "note":"(\w+)`}},
-		{Name: "read", Request: "GET " + url + "/orders/{{order}}", Query: map[string]string{"w": "{{word}}"}, Checks: []Check{{JSON: map[string]any{"$.order.id": "{{order}}"}}}},
+		{Name: "read", Request: "GET " + url + "/orders/{{order}}", Query: map[string]string{"w": "{{word}}"}, Checks: []Check{{Document: checks.Document{JSON: map[string]any{"$.order.id": "{{order}}"}}}}},
 		{Name: "cancel", Request: "DELETE " + url + "/orders/{{order}}", Headers: map[string]string{"If-Match": "{{etag}}"}},
 	}
 }

@@ -53,6 +53,9 @@ func newClient(env drivers.Env, c *Config) *client {
 		maxAge: c.Connection.MaxAge, maxUses: c.Connection.MaxRequests,
 		resends: c.Connection.resend(), origins: make(map[string]*origin),
 	}
+	if c.authority != "" {
+		cl.tls = *c.TLS.Trusting(c.authority)
+	}
 	if c.Connection.Unix != "" {
 		cl.unix = drivers.ResolvePath(env.Files, c.Connection.Unix)
 	}

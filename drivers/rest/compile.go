@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/drivers/chain"
+	"wringer/drivers/checks"
 	"wringer/drivers/syntax"
 	"wringer/drivers/tlsconfig"
 )
@@ -61,10 +63,11 @@ type compiler struct {
 	// ready says which files can be read; nil: all, and ${...} is resolved.
 	ready    func(path string) error
 	feed     *drivers.Feed
-	captured []string      // the values that the steps so far captured, by number
-	base     uint64        // offset of the step's places
-	prefix   string        // prefix of the step's fields, as in steps[0].
-	guarded  []guardedText // of the request that is being compiled
+	named    checks.Names   // the checks that have a name
+	captured chain.Captured // the values that the steps so far captured, by number
+	base     uint64         // offset of the step's places
+	prefix   string         // prefix of the step's fields, as in steps[0].
+	guarded  []guardedText  // of the request that is being compiled
 	problem  func(field, message string)
 }
 
@@ -82,8 +85,16 @@ func (cp *compiler) problemAt(field, message string) { cp.problem(cp.prefix+fiel
 
 // text compiles a template. place distinguishes the texts of a request. where is the syntax of the text; nil: none.
 func (cp *compiler) text(field, s string, place uint64, where drivers.Syntax) text {
-	d := drivers.Dialect{Lookup: cp.lookUp, Names: cp.names(), Syntax: where}
-	t, err := d.Compile(s)
+	return cp.compiled(field, s, place, where, drivers.Dialect.Compile)
+}
+
+// content compiles the content of a file.
+func (cp *compiler) content(field, s string, place uint64, where drivers.Syntax) text {
+	return cp.compiled(field, s, place, where, drivers.Dialect.CompileContent)
+}
+
+func (cp *compiler) compiled(field, s string, place uint64, where drivers.Syntax, compile func(drivers.Dialect, string) (*drivers.Template, error)) text {
+	t, err := compile(drivers.Dialect{Lookup: cp.lookUp, Names: cp.names(), Syntax: where}, s)
 	if err != nil {
 		cp.problemAt(field, err.Error())
 		return text{}
@@ -103,12 +114,7 @@ func (cp *compiler) text(field, s string, place uint64, where drivers.Syntax) te
 // lookUp finds the template names of this stream beside the built-in ones: columns of its data, and captured values.
 func (cp *compiler) lookUp(name string) drivers.Place {
 	if i := slices.Index(cp.captured, name); i >= 0 {
-		return func(dst []byte, _ *drivers.Env, op *drivers.Op, _ uint64) []byte {
-			if op.Values == nil || i >= len(*op.Values) {
-				return dst
-			}
-			return append(dst, (*op.Values)[i]...)
-		}
+		return drivers.Captured(i)
 	}
 	if cp.feed != nil {
 		return cp.feed.Place(name)
@@ -121,7 +127,7 @@ func (cp *compiler) lookUp(name string) drivers.Place {
 }
 
 func (cp *compiler) names() []string {
-	names := slices.Clone(cp.captured)
+	names := slices.Clone([]string(cp.captured))
 	switch {
 	case cp.feed != nil:
 		names = append(names, cp.feed.Places()...)
@@ -140,6 +146,7 @@ const (
 	partPlace  = 1 << 13
 	wantPlace  = 1 << 14
 	markPlace  = 1 << 15 // of the mark that a witness reads
+	tracePlace = markPlace + 1
 	stepPlaces = 1 << 20 // the places of one step
 )
 
@@ -175,6 +182,11 @@ func (cp *compiler) request(s *Step) *request {
 	cp.auth(r, s)
 	if cp.env != nil && cp.env.Mark != "" {
 		r.add(drivers.MarkHeader, cp.text("witness", cp.env.Mark, markPlace, nil))
+	}
+	if cp.env != nil {
+		for i, h := range cp.env.Trace.Headers {
+			r.add(h.Name, cp.text("trace", h.Template, tracePlace+uint64(i), nil))
+		}
 	}
 	r.guarded, cp.guarded = cp.guarded, nil
 	return r
@@ -266,8 +278,17 @@ func (cp *compiler) basic(b *Basic) text {
 	return text{template: t, env: cp.env}
 }
 
+// placed is a text with a single place.
+func (cp *compiler) placed(field string, p drivers.Place) text {
+	t, err := drivers.Dialect{Lookup: func(string) drivers.Place { return p }}.Compile("{{value}}")
+	if err != nil {
+		cp.problemAt(field, err.Error())
+	}
+	return text{template: t, env: cp.env}
+}
+
 // evaluator compiles `ok` and `checks`.
-func (cp *compiler) evaluator(ok []string, checks []Check) *evaluator {
+func (cp *compiler) evaluator(ok []string, all []Check) *evaluator {
 	ev := &evaluator{maxBody: int64(cp.config.MaxBody)}
 	if ev.maxBody == 0 {
 		ev.maxBody = defaultMaxBody
@@ -291,11 +312,16 @@ func (cp *compiler) evaluator(ok []string, checks []Check) *evaluator {
 	if cp.env != nil && cp.env.Replay != nil {
 		ev.chosen, ev.keep = cp.env.Replay, true
 	}
-	for i := range checks {
-		ev.add(&checks[i], fmt.Sprintf("checks[%d]", i), cp)
+	for i := range all {
+		ev.add(&all[i], fmt.Sprintf("checks[%d]", i), cp)
 	}
 	if cp.config.Redirects > 0 {
 		ev.keepHeader("Location", nil)
 	}
 	return ev
+}
+
+// Feed implements drivers.Fed.
+func (c *Config) Feed(folder string, seed uint64) (*drivers.Feed, error) {
+	return c.Data.Feed(folder, seed)
 }

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 	"time"
 
 	"wringer/drivers"
+	"wringer/drivers/chain"
 	"wringer/drivers/tlsconfig"
 )
 
@@ -20,7 +20,7 @@ type Config struct {
 	Headers   map[string]string `yaml:"headers" jsonschema_description:"Headers by name. Values may hold {{...}}. With steps: of each step that does not name them itself."`
 	Auth      Auth              `yaml:"auth" jsonschema_description:"The Authorization header."`
 	Body      string            `yaml:"body" jsonschema_description:"The body. May hold {{...}}."`
-	BodyFile  string            `yaml:"body_file" path:"file" jsonschema_description:"A file that holds the body, relative to the scenario; read once. May hold {{...}}."`
+	BodyFile  string            `yaml:"body_file" path:"file" jsonschema_description:"A file that holds the body, relative to the scenario; read once. May hold {{...}} where it is UTF-8; other bytes go out as they stand."`
 	JSON      any               `yaml:"json" jsonschema_description:"The body, written as YAML and sent as JSON. Strings may hold {{...}}; a string of only one {{int}}, {{seq}}, {{keyseq}} or {{unix_ms}} becomes a number."`
 	Form      map[string]string `yaml:"form" jsonschema_description:"The body, as a form's fields (application/x-www-form-urlencoded). Values may hold {{...}}."`
 	Multipart []Part            `yaml:"multipart" jsonschema_description:"The body, as a form with files (multipart/form-data)."`
@@ -32,11 +32,13 @@ type Config struct {
 	Data    *drivers.Data `yaml:"data" jsonschema_description:"A file whose rows feed the templates."`
 
 	HTTP2      bool             `yaml:"http2" jsonschema_description:"HTTP/2: over TLS for https, with prior knowledge (h2c) for http."`
-	TLS        tlsconfig.Config `yaml:"tls"`
+	TLS        tlsconfig.Config `yaml:"tls" jsonschema_description:"How the target is trusted, and how the driver proves itself."`
 	Keepalive  *bool            `yaml:"keepalive" jsonschema_description:"Reuse connections. Default true; false makes a connection for each attempt. HTTP/1.1 only."`
 	Connection Connection       `yaml:"connection" jsonschema_description:"How connections are made, and how long they live."`
 	Redirects  int              `yaml:"redirects" jsonschema_description:"Redirects that an attempt follows at most. Default 0: a redirect is an answer like any other."`
 	MaxBody    drivers.Bytes    `yaml:"max_body" jsonschema_description:"Bound on the body of an answer, decoded, that a check, a capture or a replay needs; a larger one has the code too_large. Default 1MiB. Other bodies are counted and not kept, however long."`
+
+	authority string // PEM file of who signed the null target's certificate; empty: the target is the real one
 }
 
 // Auth is the credential that a request carries.
@@ -63,11 +65,8 @@ type Connection struct {
 
 const (
 	defaultMaxBody = 1 << 20
-	// maxBodyFile bounds a file that is held in memory and copied for each attempt. In bytes.
-	maxBodyFile = 64 << 20
-	// maxRedirects and maxSteps bound one attempt.
+	// maxRedirects bounds one attempt.
 	maxRedirects = 20
-	maxSteps     = 50
 )
 
 // Check implements drivers.Config.
@@ -109,7 +108,7 @@ func (c *Config) assemble(env drivers.Env, requests []compiledRequest) (drivers.
 	}
 	switch {
 	case len(c.Steps) > 0:
-		return &chain{client: cl, requests: requests, drivers: all}, nil
+		return &stepped{client: cl, requests: requests, drivers: all}, nil
 	case !c.plain():
 		return &rotation{client: cl, drivers: all}, nil
 	}
@@ -148,10 +147,8 @@ func (c *Config) checkKind(problem func(field, message string)) {
 	switch {
 	case len(c.Steps) > 0 && c.Targets != nil:
 		problem("targets", "stands beside steps; keep one of the two")
-	case len(c.Steps) > maxSteps:
-		problem("steps", fmt.Sprintf("are %d; a chain has at most %d", len(c.Steps), maxSteps))
-	case c.Steps != nil && len(c.Steps) == 0:
-		problem("steps", "is empty; write a step, or request in its place")
+	case c.Steps != nil && chain.CheckLength(len(c.Steps)) != nil:
+		problem("steps", chain.CheckLength(len(c.Steps)).Error())
 	case len(c.Steps) > 0:
 		kind = "steps"
 	case c.Targets != nil:
@@ -193,15 +190,3 @@ var (
 func (c *Connection) resend() bool { return c.Resend == nil || *c.Resend }
 
 func (c *Config) reuse() bool { return c.Keepalive == nil || *c.Keepalive }
-
-func readBounded(path string, bound int64) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	if info.Size() > bound {
-		return "", fmt.Errorf("%s has %d bytes; at most %d are sent", path, info.Size(), bound)
-	}
-	b, err := os.ReadFile(path)
-	return string(b), err
-}

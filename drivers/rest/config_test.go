@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/drivers/checks"
 	"wringer/drivers/drivertest"
 	"wringer/drivers/tlsconfig"
 )
@@ -27,7 +28,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"plain", Config{Request: "http://host/path?q=1"}, ""},
 		{"all", Config{Request: "POST https://host:8443/{{int 1 9}}", Body: "{{id}}", OK: []string{"2xx", "409"},
-			Checks: []Check{{Header: map[string]string{"X": "^a"}, JSON: map[string]any{`$.a[0]["b c"]`: 1}, Body: "x+", Size: "<= 1MiB"}}}, ""},
+			Checks: []Check{{Header: map[string]string{"X": "^a"}, Document: checks.Document{JSON: map[string]any{`$.a[0]["b c"]`: 1}}, Body: "x+", Size: "<= 1MiB"}}}, ""},
 		{"unresolved", Config{Request: "POST ${shop.rest}/orders"}, ""},
 		{"unresolved host", Config{Request: "http://${host}:80/"}, ""},
 		{"missing", Config{}, "request: is missing"},
@@ -51,9 +52,13 @@ func TestCheck(t *testing.T) {
 		{"interim status", Config{Request: "http://host/", OK: []string{"100"}}, `ok[0]`},
 		{"empty check", Config{Request: "http://host/", Checks: []Check{{}}}, "checks[0]: checks nothing"},
 		{"regexp", Config{Request: "http://host/", Checks: []Check{{Body: "("}}}, "checks[0].body"},
-		{"place in a regexp", Config{Request: "http://host/", Checks: []Check{{Header: map[string]string{"X": "{{id}}"}}}}, "renders no {{...}}"},
-		{"path", Config{Request: "http://host/", Checks: []Check{{JSON: map[string]any{"a.b": 1}}}}, "begin with $"},
-		{"step", Config{Request: "http://host/", Checks: []Check{{JSON: map[string]any{"$.a[x]": 1}}}}, "is no step"},
+		{"unknown place in a regexp", Config{Request: "http://host/", Checks: []Check{{Header: map[string]string{"X": "{{order}}"}}}}, "checks[0].header.X: template"},
+		{"broken regexp with a place", Config{Request: "http://host/", Checks: []Check{{NotBody: "({{id}}"}}}, "checks[0].not_body: error parsing"},
+		{"name of a check", Config{Request: "http://host/", Checks: []Check{{Document: checks.Document{Name: "a b"}, Body: "x"}}}, "checks[0].name: \"a b\" is no name"},
+		{"two names", Config{Request: "http://host/", Checks: []Check{{Document: checks.Document{Name: "a"}, Body: "x"}, {Document: checks.Document{Name: "a"}, Body: "y"}}},
+			"checks[1].name: two checks are named a"},
+		{"path", Config{Request: "http://host/", Checks: []Check{{Document: checks.Document{JSON: map[string]any{"a.b": 1}}}}}, "begin with $"},
+		{"step", Config{Request: "http://host/", Checks: []Check{{Document: checks.Document{JSON: map[string]any{"$.a[x]": 1}}}}}, "is no step"},
 		{"size", Config{Request: "http://host/", Checks: []Check{{Size: "10KiB"}}}, "checks[0].size"},
 		{"TLS pair", Config{Request: "https://host/", TLS: tlsconfig.Config{Cert: "x"}}, "tls: cert and key go together"},
 		{"TLS without https", Config{Request: "http://host/", TLS: tlsconfig.Config{Insecure: true}}, "tls: works only with https"},
@@ -98,8 +103,8 @@ func TestBodyFile(t *testing.T) {
 }
 
 func TestChecks(t *testing.T) {
-	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Odd: a\r\nX-Odd: b\r\n"
-	body := `{"status":"PLACED","id":"r1.conformance.1","n":1.50,"big":9007199254740993,"items":[{"id":null}],"a b":true}`
+	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Odd: a\r\nX-Odd: b\r\nX-Id: /orders/r1.conformance.1\r\n"
+	body := `{"status":"PLACED","id":"r1.conformance.1","n":1.50,"big":9007199254740993,"items":[{"id":null}],"a b":true,"seq":1,"deep":[{"id":"r1.conformance.1","seq":1.0}]}`
 	for _, test := range []struct {
 		name  string
 		check Check
@@ -110,24 +115,39 @@ func TestChecks(t *testing.T) {
 		{"any value of a header", Check{Header: map[string]string{"X-Odd": "^b$"}}, body, true},
 		{"other header", Check{Header: map[string]string{"X-Odd": "c"}}, body, false},
 		{"absent header", Check{Header: map[string]string{"X-None": ""}}, body, false},
-		{"string", Check{JSON: map[string]any{"$.status": "PLACED"}}, body, true},
-		{"template", Check{JSON: map[string]any{"$.id": "{{id}}"}}, body, true},
-		{"other string", Check{JSON: map[string]any{"$.status": "FAILED"}}, body, false},
-		{"number", Check{JSON: map[string]any{"$.n": 1.5}}, body, true},
-		{"string is no number", Check{JSON: map[string]any{"$.n": "1.5"}}, body, false},
-		{"big number", Check{JSON: map[string]any{"$.big": 9007199254740993}}, body, true},
-		{"near number", Check{JSON: map[string]any{"$.big": 9007199254740992}}, body, false},
-		{"null", Check{JSON: map[string]any{"$.items[0].id": nil}}, body, true},
-		{"absent is not null", Check{JSON: map[string]any{"$.items[0].name": nil}}, body, false},
-		{"beyond the list", Check{JSON: map[string]any{"$.items[1]": nil}}, body, false},
-		{"whole list", Check{JSON: map[string]any{"$.items": []any{map[string]any{"id": nil}}}}, body, true},
-		{"quoted", Check{JSON: map[string]any{`$["a b"]`: true}}, body, true},
-		{"no JSON", Check{JSON: map[string]any{"$": 1}}, "1 2", false},
-		{"garbage JSON", Check{JSON: map[string]any{"$.status": "PLACED"}}, body[:40], false},
+		{"string", Check{Document: checks.Document{JSON: map[string]any{"$.status": "PLACED"}}}, body, true},
+		{"template", Check{Document: checks.Document{JSON: map[string]any{"$.id": "{{id}}"}}}, body, true},
+		{"template of a number", Check{Document: checks.Document{JSON: map[string]any{"$.seq": "{{seq}}"}}}, body, true},
+		{"template of another number", Check{Document: checks.Document{JSON: map[string]any{"$.n": "{{seq}}"}}}, body, false},
+		{"template that is no number", Check{Document: checks.Document{JSON: map[string]any{"$.seq": "0{{seq}}"}}}, body, false},
+		{"templates within", Check{Document: checks.Document{JSON: map[string]any{"$.deep": []any{map[string]any{"id": "{{id}}", "seq": "{{seq}}"}}}}}, body, true},
+		{"another template within", Check{Document: checks.Document{JSON: map[string]any{"$.deep": []any{map[string]any{"id": "{{id}}", "seq": "{{id}}"}}}}}, body, false},
+		{"other string", Check{Document: checks.Document{JSON: map[string]any{"$.status": "FAILED"}}}, body, false},
+		{"number", Check{Document: checks.Document{JSON: map[string]any{"$.n": 1.5}}}, body, true},
+		{"string is no number", Check{Document: checks.Document{JSON: map[string]any{"$.n": "1.5"}}}, body, false},
+		{"big number", Check{Document: checks.Document{JSON: map[string]any{"$.big": 9007199254740993}}}, body, true},
+		{"near number", Check{Document: checks.Document{JSON: map[string]any{"$.big": 9007199254740992}}}, body, false},
+		{"null", Check{Document: checks.Document{JSON: map[string]any{"$.items[0].id": nil}}}, body, true},
+		{"absent is not null", Check{Document: checks.Document{JSON: map[string]any{"$.items[0].name": nil}}}, body, false},
+		{"beyond the list", Check{Document: checks.Document{JSON: map[string]any{"$.items[1]": nil}}}, body, false},
+		{"whole list", Check{Document: checks.Document{JSON: map[string]any{"$.items": []any{map[string]any{"id": nil}}}}}, body, true},
+		{"quoted", Check{Document: checks.Document{JSON: map[string]any{`$["a b"]`: true}}}, body, true},
+		{"no JSON", Check{Document: checks.Document{JSON: map[string]any{"$": 1}}}, "1 2", false},
+		{"garbage JSON", Check{Document: checks.Document{JSON: map[string]any{"$.status": "PLACED"}}}, body[:40], false},
 		{"body", Check{Body: `"PLACED"`}, body, true},
 		{"other body", Check{Body: "^$"}, body, false},
 		{"size", Check{Size: "< 1KiB"}, body, true},
 		{"too big", Check{Size: "<= 10"}, body, false},
+		{"header with a value", Check{Header: map[string]string{"X-Id": "^/orders/{{id}}$"}}, body, true},
+		{"header with another value", Check{Header: map[string]string{"X-Id": "^/{{id}}$"}}, body, false},
+		{"a value is no expression", Check{Header: map[string]string{"X-Odd": `^{{"["}}`}}, body, false},
+		{"no value of a header", Check{NotHeader: map[string]string{"X-Odd": "c"}}, body, true},
+		{"some value of a header", Check{NotHeader: map[string]string{"X-Odd": "^b$"}}, body, false},
+		{"no header", Check{NotHeader: map[string]string{"X-None": "{{id}}"}}, body, true},
+		{"not this header", Check{NotHeader: map[string]string{"X-Id": "{{id}}$"}}, body, false},
+		{"not this body", Check{NotBody: "{{id}}"}, body, false},
+		{"another body", Check{NotBody: "FAILED"}, body, true},
+		{"absent", Check{Document: checks.Document{Absent: []string{"$.items[0].id"}}}, body, false},
 		{"both must hold", Check{Size: "> 1", Body: "absent"}, body, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

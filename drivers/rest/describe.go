@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,10 +17,32 @@ const statusPrefix = "http_"
 func (c *Config) Describe() drivers.Description {
 	steps := c.stepNames()
 	return drivers.Description{
-		Place: c.place(steps), Steps: steps, Gauges: c.gauges(), LocalAddrs: c.localAddrs(), StatusPrefix: statusPrefix,
-		Connections: c.connections(), Checks: c.checks(), Witness: true, NoWitness: words(c.witnessable()),
-		Replay: true, NoReplay: words(c.replayable()),
+		Place: c.place(steps), Steps: steps, Gauges: c.gauges(), Counters: c.gauges()[1:], LocalAddrs: c.localAddrs(), StatusPrefix: statusPrefix,
+		Connections: c.connections(), Kept: c.keeps(), Checks: c.checks(), CheckNames: c.checkNames(), Witness: true, NoWitness: words(c.witnessable()),
+		Replay: true, NoReplay: words(c.replayable()), Acks: c.acks(), Codes: []string{codeOutside},
+		Traces: true, OwnTrace: c.ownTrace(), TLS: c.encrypted(),
 	}
+}
+
+// encrypted says whether a request goes over TLS. Those of a targets file are not looked at.
+func (c *Config) encrypted() bool {
+	requests := []string{c.Request}
+	for i := range c.Steps {
+		requests = append(requests, c.Steps[i].Request)
+	}
+	return slices.ContainsFunc(requests, func(request string) bool {
+		line, err := parseRequestLine(request)
+		return err == nil && line.scheme == "https"
+	})
+}
+
+// ownTrace are the headers of a trace that the configuration sets itself.
+func (c *Config) ownTrace() []string {
+	all := []map[string]string{c.Headers}
+	for i := range c.Steps {
+		all = append(all, c.Steps[i].Headers)
+	}
+	return drivers.TraceHeadersIn(all...)
 }
 
 // usualStreams is how many requests at once servers usually take on one HTTP/2 connection.
@@ -33,9 +56,64 @@ func (c *Config) connections() drivers.ConnectionTelling {
 	return out
 }
 
+// keeps is the most that is kept of a body.
+func (c *Config) keeps() int64 {
+	if !c.checks() {
+		return 0
+	}
+	return cmp.Or(int64(c.MaxBody), defaultMaxBody)
+}
+
 // checks reports whether an answer can fail a check or a capture.
 func (c *Config) checks() bool {
 	return len(c.Checks) > 0 || slices.ContainsFunc(c.Steps, func(s Step) bool { return len(s.Checks) > 0 || len(s.Capture) > 0 })
+}
+
+// acks lists the statuses that every request of the stream takes for acked.
+func (c *Config) acks() (out []drivers.Statuses) {
+	all := [][]string{c.OK}
+	if len(c.Steps) > 0 {
+		all = nil
+	}
+	for i := range c.Steps {
+		all = append(all, c.Steps[i].OK)
+	}
+	for status := 200; status < 600; status++ {
+		if slices.ContainsFunc(all, func(ok []string) bool { return !takes(ok, status) }) {
+			continue
+		}
+		if n := len(out); n > 0 && out[n-1].High == status-1 {
+			out[n-1].High = status
+		} else {
+			out = append(out, drivers.Statuses{Low: status, High: status})
+		}
+	}
+	return out
+}
+
+// takes says whether a list of statuses and classes holds a status. An empty list is 2xx.
+func takes(ok []string, status int) bool {
+	if len(ok) == 0 {
+		return status >= 200 && status < 300
+	}
+	return slices.ContainsFunc(ok, func(entry string) bool {
+		low, high, err := parseStatus(entry)
+		return err == nil && status >= low && status <= high
+	})
+}
+
+// checkNames lists the names of the checks, in the order of the steps.
+func (c *Config) checkNames() (names []string) {
+	all := c.Checks
+	for i := range c.Steps {
+		all = append(all[:len(all):len(all)], c.Steps[i].Checks...)
+	}
+	for i := range all {
+		if all[i].Name != "" {
+			names = append(names, all[i].Name)
+		}
+	}
+	return names
 }
 
 // words returns the text of an error, or "" without one.

@@ -61,8 +61,8 @@ func (s *socket) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write counts the bytes before it writes them. Whoever closes the connection at the same time then either has them in
-// sent, and waits for what becomes of them, or keeps them from being written.
+// Write counts the bytes before it writes them. A close at the same time then either has them in sent, and waits for what becomes
+// of them. Or it keeps them from being written.
 func (s *socket) Write(p []byte) (int, error) {
 	s.sent.Add(int64(len(p)))
 	if s.shut.Load() {
@@ -159,13 +159,10 @@ func unsent(ctx context.Context, at *drivers.Attempt, err error) {
 // codeOutside is the code of an attempt whose connection the run's bounds forbid.
 const codeOutside = "outside"
 
-// codeMessage is the code of an attempt whose request could not be rendered.
-const codeMessage = "message"
-
 // unrendered ends an attempt whose request could not be rendered: nothing was sent.
 func unrendered(env drivers.Env, at *drivers.Attempt, err error) {
 	at.Done = env.Clock()
-	at.Fail(drivers.Rejected, codeMessage, err.Error())
+	at.Fail(drivers.Rejected, drivers.CodeMessage, err.Error())
 }
 
 // reusedError is the failure of a request on a connection that had been idle. The peer may have closed the connection
@@ -188,8 +185,15 @@ func (e *unreadError) Unwrap() error { return e.error }
 
 // unanswered ends an attempt that was sent and got no whole answer. It may have taken effect.
 func unanswered(ctx context.Context, at *drivers.Attempt, err error) {
-	at.Fail(drivers.Indeterminate, unansweredCode(ctx, err), err.Error())
+	code := unansweredCode(ctx, err)
+	at.Partial = errors.As(err, new(afterHead)) && code != drivers.CodeTimeout && code != drivers.CodeCancelled
+	at.Fail(drivers.Indeterminate, code, err.Error())
 }
+
+// afterHead is what broke an answer whose status came.
+type afterHead struct{ error }
+
+func (e afterHead) Unwrap() error { return e.error }
 
 func unansweredCode(ctx context.Context, err error) string {
 	var broken malformed

@@ -19,7 +19,7 @@ import (
 
 // An answer to an upload is taken when it comes, whatever becomes of the rest of the request.
 func TestAnswersDuringAnUpload(t *testing.T) {
-	const size = 12 << 20 // more than the socket buffers hold
+	const size = moreThanTight
 	const refusal = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno"
 	drain := func(c *drivertest.RawConn, length int64) int64 {
 		n, _ := io.CopyN(io.Discard, c.In, length)
@@ -61,8 +61,13 @@ func TestAnswersDuringAnUpload(t *testing.T) {
 		}, drivers.Indeterminate, "reset closed", false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for _, secure := range []bool{false, true} {
 				for _, second := range []bool{false, true} { // on a new connection, and on a reused one
+					if testing.Short() && secure != second {
+						t.Logf("slow, left out by -short: TLS %v, reused %v", secure, second)
+						continue
+					}
 					var read atomic.Int64
 					var config *tls.Config
 					scheme := "http"
@@ -70,6 +75,7 @@ func TestAnswersDuringAnUpload(t *testing.T) {
 						config, scheme = secureRaw(t), "https"
 					}
 					server := drivertest.ServeRawTLS(t, config, func(c *drivertest.RawConn) {
+						tighten(c)
 						for {
 							r, err := http.ReadRequest(c.In)
 							if err != nil {
@@ -88,7 +94,7 @@ func TestAnswersDuringAnUpload(t *testing.T) {
 					if !secure {
 						c.TLS = tlsconfig.Config{}
 					}
-					s := sessionIn(t, c, map[string]string{"b.csv": "body\nshort\n" + strings.Repeat("x", size) + "\n"})
+					s := sessionOver(t, dialTight, c, map[string]string{"b.csv": "body\nshort\n" + strings.Repeat("x", size) + "\n"})
 					if second {
 						expect(t, do(t, s, 0), drivers.Acked, "")
 					}
@@ -111,9 +117,10 @@ func TestAnswersDuringAnUpload(t *testing.T) {
 // The time of an early answer is that at which it came, and not that at which the rest of the request had left. The target
 // reads the rest once the answer's time was noted.
 func TestTimeOfAnEarlyAnswer(t *testing.T) {
-	const size = 12 << 20
+	const size = moreThanTight
 	noted := make(chan struct{})
 	server := drivertest.ServeRaw(t, func(c *drivertest.RawConn) {
+		tighten(c)
 		if r, err := http.ReadRequest(c.In); err == nil {
 			c.Say(okAnswer)
 			select {
@@ -127,7 +134,7 @@ func TestTimeOfAnEarlyAnswer(t *testing.T) {
 	env := drivertest.NewEnv(t, time.Now())
 	var came atomic.Bool
 	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		c, err := dialTight(ctx, network, address)
 		return &tellsRead{c, &came}, err
 	}
 	clock, once, done := env.Clock, sync.Once{}, time.Duration(0)

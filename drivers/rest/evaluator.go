@@ -12,17 +12,19 @@ import (
 	"unicode/utf8"
 
 	"wringer/drivers"
+	"wringer/drivers/checks"
 )
 
 // evaluator decides what an answer means. It is read only once compiled.
 type evaluator struct {
-	ok      [1000]bool // by status
-	checks  []check
-	headers []headerCheck           // the header conditions, in the order of answer.matched
-	kept    []keptHeader            // headers whose values are kept, in the order of answer.values
-	keep    bool                    // bodies are kept: a check reads them, or a replay compares them
-	maxBody int64                   // bound on a kept body, decoded
-	name    func(seq uint64) string // names an operation in the text of a failure; nil: none is named
+	ok       [1000]bool // by status
+	checks   checks.Set[*answer]
+	headers  []headerCheck           // the header conditions, in the order of answer.matched
+	gathered []string                // headers of which every value is kept, in the order of answer.lines
+	kept     []keptHeader            // headers whose values are kept, in the order of answer.values
+	keep     bool                    // bodies are kept: a check reads them, or a replay compares them
+	maxBody  int64                   // bound on a kept body, decoded
+	name     func(seq uint64) string // names an operation in the text of a failure; nil: none is named
 	// chosen selects the operations whose answer is kept; nil: none.
 	chosen func(seq uint64) bool
 }
@@ -81,6 +83,7 @@ type answer struct {
 	matched    []bool   // by headerCheck
 	unmatched  []string // by headerCheck: the value that did not match
 	values     []keptValue
+	lines      [][][]byte // the values of the gathered headers
 	retryAfter time.Duration
 	last       bool          // the connection cannot be used again
 	came       time.Duration // when the head came, on the run's clock, of an answer that is told without the end of its body; else 0
@@ -95,10 +98,15 @@ func (a *answer) reset(ev *evaluator) {
 	if len(values) != len(ev.kept) {
 		values = make([]keptValue, len(ev.kept))
 	}
+	lines := a.lines
+	if len(lines) != len(ev.gathered) {
+		lines = make([][][]byte, len(ev.gathered))
+	}
+	clear(lines)
 	clear(matched)
 	clear(unmatched)
 	clear(values)
-	*a = answer{body: a.body[:0], spare: a.spare, matched: matched, unmatched: unmatched, values: values}
+	*a = answer{body: a.body[:0], spare: a.spare, matched: matched, unmatched: unmatched, values: values, lines: lines}
 }
 
 // header records one header line.
@@ -116,6 +124,11 @@ func (a *answer) header(ev *evaluator, name, value []byte) {
 		}
 		if a.matched[i] = h.value.Match(value); !a.matched[i] {
 			a.unmatched[i] = clip(value, shownValue)
+		}
+	}
+	for i, gathered := range ev.gathered {
+		if equalFold(name, gathered) {
+			a.lines[i] = append(a.lines[i], bytes.Clone(value))
 		}
 	}
 	for i := range ev.kept {
@@ -160,7 +173,7 @@ func (ev *evaluator) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
 	at.In = a.size
 	if ev.keep {
 		if err := a.decode(ev.maxBody); err != nil && ev.ok[a.status] {
-			unanswered(context.Background(), at, err)
+			unanswered(context.Background(), at, afterHead{err})
 			return
 		} else if err != nil { // the status says enough
 			a.body = a.body[:0]
@@ -173,7 +186,7 @@ func (ev *evaluator) decide(a *answer, op *drivers.Op, at *drivers.Attempt) {
 		at.Answer = a.kept()
 	}
 	if ev.ok[a.status] {
-		if why := ev.failing(a, op); why != "" {
+		if why := ev.checks.Judge(a, op, at); why != "" {
 			at.Fail(drivers.Indeterminate, drivers.CodeCheck, why+ev.operation(op))
 			return
 		}
@@ -204,27 +217,34 @@ func (j *evaluator) operation(op *drivers.Op) string {
 
 // What a failure shows of an answer, in bytes.
 const (
-	shownBody  = 200
-	shownValue = 60
+	shownBody  = checks.ShownBody
+	shownValue = checks.ShownValue
 )
 
 // said is the status of an answer, with the start of its body.
 func (a *answer) said() string {
 	text := statusText(a.status)
+	if a.codings != "" {
+		_ = a.decode(shownBody) // as far as it goes: the body may be a part, or longer
+		a.body = wholeRunes(a.body)
+	}
 	if len(a.body) == 0 || a.codings != "" && !utf8.Valid(a.body) {
 		return text
 	}
 	return text + ": " + clip(a.body, shownBody)
 }
 
-// failing returns the condition that does not hold, or "".
-func (ev *evaluator) failing(a *answer, op *drivers.Op) string {
-	for i := range ev.checks {
-		if why := ev.checks[i](a, op); why != "" {
-			return why
+// wholeRunes leaves out a rune that is cut at the end.
+func wholeRunes(text []byte) []byte {
+	for i := len(text) - 1; i >= max(len(text)-utf8.UTFMax, 0); i-- {
+		if utf8.RuneStart(text[i]) {
+			if !utf8.FullRune(text[i:]) {
+				return text[:i]
+			}
+			break
 		}
 	}
-	return ""
+	return text
 }
 
 func statusCode(status int) string {

@@ -299,9 +299,14 @@ func (s *session2) exchange(stream *reserved, request *http.Request) error {
 		}
 	}
 	if !ev.ok[a.status] {
-		return s.readRefusal(request.Context(), response)
+		err = s.readRefusal(request.Context(), response)
+	} else {
+		err = s.readBody(response)
 	}
-	return s.readBody(response)
+	if err != nil {
+		return afterHead{err}
+	}
+	return nil
 }
 
 // readRefusal is reader.readRefusal over HTTP/2.

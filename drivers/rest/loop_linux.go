@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"sync"
@@ -198,95 +199,6 @@ func (l *loop) removePending(p *polled) {
 	l.pending = l.pending[:last]
 }
 
-// Await implements drivers.Poller.
-func (l *loop) Await(ctx context.Context, d time.Duration) {
-	now := l.wait(d)
-	for n := len(l.events); n == len(l.events) && !l.receiveFew(ctx, now); {
-		n = l.epoll.poll(&l.events)
-		for i := range l.events[:n] {
-			l.ready(ctx, l.events[i].Fd)
-		}
-		if n < len(l.events) {
-			l.mu.Lock()
-			l.looked = now
-			l.mu.Unlock()
-		}
-	}
-	l.expire(ctx, now)
-}
-
-const (
-	// fewPending is the number of pending requests up to which each connection is read directly. One poll of all
-	// connections costs more than two reads that find nothing.
-	fewPending = 2
-	// sweepInterval is how often all connections are polled even so.
-	sweepInterval = time.Millisecond
-)
-
-// receiveFew reads the connections of the pending requests if these are few. It returns false if all connections have
-// to be polled.
-func (l *loop) receiveFew(ctx context.Context, now time.Duration) bool {
-	l.mu.Lock()
-	if len(l.pending) > fewPending || now-l.looked >= sweepInterval {
-		l.mu.Unlock()
-		return false
-	}
-	var over [fewPending]pendingRequest
-	n := 0
-	for i := len(l.pending) - 1; i >= 0; i-- { // backwards, because an ended request is replaced by the last one
-		p := l.pending[i]
-		if f, ended := l.receive(ctx, p); ended {
-			over[n] = f
-			n++
-		}
-		p.looked = now
-	}
-	l.mu.Unlock()
-	for _, f := range over[:n] {
-		f.done()
-	}
-	return true
-}
-
-// busyDelay is the wake-up delay above which we assume that the CPUs are busy. A goroutine that returns from a
-// blocking system call queues behind all runnable goroutines. One that a runtime timer wakes up does not. So on a
-// busy machine the loop switches to runtime timers, although they are coarse.
-const busyDelay = 10 * time.Millisecond
-
-// wait waits for d, or until the earliest deadline. It also ends with an answer if the answers have no timestamps or
-// d is long. It returns the time afterwards.
-func (l *loop) wait(d time.Duration) time.Duration {
-	l.mu.Lock()
-	soonest, stamped := l.soonest, l.stamped
-	l.mu.Unlock()
-	now := l.d.env.Clock()
-	d = min(d, maxUnwatched, soonest-now)
-	switch {
-	case d <= 0:
-		return l.noteTime(now, math.MaxInt64)
-	case now < l.busyUntil:
-		time.Sleep(min(d, time.Millisecond))
-		return l.noteTime(l.d.env.Clock(), math.MaxInt64)
-	case d <= stampedWait && stamped:
-		l.epoll.sleep(d)
-	default:
-		l.epoll.wait(d)
-	}
-	return l.noteTime(l.d.env.Clock(), now+d)
-}
-
-// noteTime records the time. If a wait in the kernel ended more than busyDelay after due, the loop switches to
-// runtime timers.
-func (l *loop) noteTime(now, due time.Duration) time.Duration {
-	if now-busyDelay > due {
-		l.busyUntil = now + time.Second
-	}
-	l.mu.Lock()
-	l.now = now
-	l.mu.Unlock()
-	return now
-}
-
 // ready handles the bytes that arrived on a connection.
 func (l *loop) ready(ctx context.Context, fd int32) {
 	l.mu.Lock()
@@ -324,6 +236,7 @@ func (l *loop) receive(ctx context.Context, p *polled) (f pendingRequest, over b
 	}
 	l.stamped = p.stamped
 	l.reader.c = &p.conn
+	some := p.conn.w > 0
 	err := p.parse(ctx, &l.reader)
 	if err == errMore {
 		if l.reader.refused || !p.room() { // the status may be enough, if the body does not end
@@ -331,14 +244,19 @@ func (l *loop) receive(ctx context.Context, p *polled) (f pendingRequest, over b
 		}
 		return f, false
 	}
-	if err != nil && p.conn.w == 0 { // perhaps the peer closed the connection before it got the request
+	if err != nil && !some { // perhaps the peer closed the connection before it got the request
 		l.passToSession(ctx, p, l.borrow(false), nil, err)
+		return f, false
+	}
+	if err == nil && l.answer.status == http.StatusRequestTimeout && l.answer.last { // perhaps it was meant for no request
+		p.conn.r = 0
+		l.passToSession(ctx, p, l.borrow(false), nil, nil)
 		return f, false
 	}
 	f = p.pendingRequest
 	// The answer arrived after the last look, which did not find it.
 	f.at.Done = max(f.at.Sent, l.looked, p.looked, now-age)
-	l.settle(ctx, f, err)
+	l.settle(ctx, f, l.reader.judge(err))
 	if err != nil || l.answer.last || p.conn.r != p.conn.w {
 		l.drop(p)
 		return f, true

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"wringer/drivers"
 )
 
 // bodyLine is a line of a targets file that names the file of a body.
@@ -24,8 +26,8 @@ func (b bodyLine) check() (pipe bool, err error) {
 		return false, err
 	case at.IsDir():
 		return false, fmt.Errorf("%s is a folder; name a file", b.path)
-	case at.Size() > maxBodyFile:
-		return false, fmt.Errorf("%s has %d bytes; at most %d are sent", b.path, at.Size(), maxBodyFile)
+	case at.Size() > drivers.MaxFile:
+		return false, fmt.Errorf("%s has %d bytes; at most %d are read", b.path, at.Size(), drivers.MaxFile)
 	}
 	return !at.Mode().IsRegular(), nil
 }

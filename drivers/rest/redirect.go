@@ -9,11 +9,10 @@ import (
 	"wringer/drivers"
 )
 
-// follow follows redirects (RFC 9110, 15.4) as part of one attempt, whose service time spans every hop. The last
-// answer decides the outcome, with one exception: after a 301, 302 or 303 whose next hop became a GET, the first
-// request may have taken effect ("see other"). An outcome that would be rejected is then indeterminate. follow does
-// not follow an answer that is ok, that exceeds the bound, or whose location cannot be requested or lies outside of the
-// run's bounds. Such an answer stands.
+// follow follows redirects (RFC 9110, 15.4) as part of one attempt, whose service time spans every hop. The last answer decides
+// the outcome, with one exception: after a 301, 302 or 303 whose next hop became a GET, the first request may have taken effect
+// ("see other"). An outcome that would be rejected is then indeterminate. follow does not follow an answer that is ok or exceeds
+// the bound. Nor does it where the location cannot be requested or lies outside of the run's bounds. Such an answer stands.
 func (rq *requester) follow(ctx context.Context, d *driver, op *drivers.Op, at *drivers.Attempt, a *answer) *answer {
 	sent, out, became := at.Sent, at.Out, false
 	for range rq.client.redirects {

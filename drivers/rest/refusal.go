@@ -10,8 +10,8 @@ import (
 // refusalWait bounds how long the body of an answer is awaited whose status is no success.
 const refusalWait = time.Second
 
-// readRefusal reads the body of an answer whose status is no success. Where the body does not end in time, or is longer than
-// it may be, the answer stands by its status, as of when its head came.
+// readRefusal reads the body of an answer whose status is no success. Where the body does not end in time, or is longer than it
+// may be, the answer stands by its status. Its time is that of its head.
 func (r *reader) readRefusal(ctx context.Context) error {
 	came := r.clock()
 	bounded, cancel := context.WithTimeout(ctx, refusalWait)

@@ -10,6 +10,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
+	"wringer/drivers/drivertest/tier"
 	"wringer/drivers/tlsconfig"
 )
 
@@ -35,8 +36,8 @@ func TestBodyThatNeverEnds(t *testing.T) {
 		for _, version := range []string{"http/1.1", "TLS", "loop"} {
 			t.Run(name+", "+version, func(t *testing.T) {
 				t.Parallel()
-				if testing.Short() && name != "chunked" {
-					t.Skip("slow: waits for bodies")
+				if name != "chunked" || version != "loop" {
+					tier.Slow(t, "it waits for bodies")
 				}
 				var secure *tls.Config
 				c := &Config{Request: "POST http://", Body: "x"}

@@ -92,6 +92,7 @@ func (a *replayDriver) send(ctx context.Context, op *drivers.Op) (at drivers.Att
 		at.Fail(drivers.Rejected, drivers.CodeRefused, err.Error())
 		return at
 	}
+	op.Attempt++ // a span of its own
 	session.Do(ctx, op, &at)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -103,6 +104,7 @@ func (a *replayDriver) send(ctx context.Context, op *drivers.Op) (at drivers.Att
 func (a *replayDriver) twice(ctx context.Context, op *drivers.Op) (both [2]drivers.Attempt) {
 	var other sync.WaitGroup
 	one := *op
+	one.Attempt++
 	other.Go(func() { both[1] = a.send(ctx, &one) })
 	both[0] = a.send(ctx, op)
 	other.Wait()

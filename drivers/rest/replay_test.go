@@ -262,3 +262,30 @@ func TestMarksOnConnectionsThatEnd(t *testing.T) {
 		}
 	})
 }
+
+// Each attempt carries its operation's trace.
+func TestTraces(t *testing.T) {
+	onBothVersions(t, func(t *testing.T, http2 bool) {
+		w := newRecordingServer(t, nil, answerOK)
+		env := drivertest.NewEnv(t, time.Now())
+		env.Trace = drivers.NewTrace(1, drivers.TraceHeaderNames()...)
+		d, err := (&Config{Request: w.URL, HTTP2: http2}).Open(t.Context(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		s, _ := d.Session()
+		defer s.Close()
+		for i, seq := range []uint64{5, 6} {
+			expect(t, do(t, s, seq), drivers.Acked, "")
+			h := w.requests()[i].Header
+			parent, single, amazon := h.Get(drivers.HeaderTraceparent), h.Get(drivers.HeaderB3), h.Get(drivers.HeaderAmazon)
+			a, _ := drivers.ParseTraceparent([]byte(parent))
+			b, _ := drivers.ParseB3([]byte(single))
+			c, _ := drivers.ParseAmazon([]byte(amazon))
+			if want := env.Identity.Trace(seq); a != want || b != want || c != want {
+				t.Errorf("operation %d: %q, %q, %q", seq, parent, single, amazon)
+			}
+		}
+	})
+}

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"time"
 
@@ -125,8 +126,8 @@ func (s *session) connect(ctx context.Context) error {
 	return nil
 }
 
-// examine says more of the failure of a request that got no byte of an answer on a reused connection. It returns errStale
-// if nothing of the request was sent, an unreadError if the peer surely read nothing of it, and otherwise err with the
+// examine says more of the failure of a request that got no byte of an answer on a reused connection. It returns errStale if
+// nothing of the request was sent, and an unreadError if the peer surely read nothing of it. Otherwise it returns err with the
 // circumstances. The connection was perhaps closed because it had been idle.
 func (s *session) examine(ctx context.Context, err error) error {
 	c := s.conn
@@ -145,6 +146,17 @@ func (s *session) examine(ctx context.Context, err error) error {
 		return &unreadError{err}
 	}
 	return err
+}
+
+// errUnasked is an answer to no request.
+var errUnasked = errors.New("the idle connection was closed with an unrequested 408")
+
+// saidUnasked reports whether an answer was meant for no request: a server that gives an idle connection up may say 408 (RFC 9110,
+// 15.5.9), and surely read nothing of the request that met it.
+func (s *session) saidUnasked(ctx context.Context) bool {
+	c := s.conn
+	return s.answer.status == http.StatusRequestTimeout && s.answer.last && c.reused && c.socket != nil &&
+		s.d.client.resends && !s.d.env.Linked && c.socket.unread(ctx, c.base)
 }
 
 // requestBuffer is a rendered request. It is reused.
@@ -169,7 +181,7 @@ func (p *requestBuffer) render(d *driver, op *drivers.Op) error {
 // attempt sends the request by send and reads the answer. It keeps the connection if that can be used again. It
 // returns errStale if nothing was sent.
 func (s *session) attempt(ctx context.Context, now time.Duration, send func(*conn, context.Context, []byte) error) error {
-	s.known = 0
+	s.known, s.reader.headed = 0, false
 	err := s.conn.begin(ctx, s.d.env.Epoch().Add(now))
 	var early error
 	if err == nil {
@@ -190,8 +202,11 @@ func (s *session) attempt(ctx context.Context, now time.Duration, send func(*con
 		err = early
 	}
 	again := s.conn.end()
-	if err != nil {
-		err = s.examine(ctx, err)
+	switch {
+	case err != nil:
+		err = s.reader.judge(s.examine(ctx, err))
+	case s.saidUnasked(ctx):
+		err = &unreadError{errUnasked}
 	}
 	if err != nil || early != nil || !again || s.answer.last || !s.d.reuse {
 		s.drop()

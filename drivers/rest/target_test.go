@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
+	"wringer/drivers/drivertest/tier"
 	"wringer/drivers/tlsconfig"
 )
 
@@ -190,6 +192,9 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if !slices.Contains([]string{"http1", "http1 TLS", "h2c", "h2"}, name) {
+				tier.Slow(t, "the suite once more, with connections of another kind")
+			}
 			conformance(t, test.secure, test.http2, test.configure)
 		})
 	}

@@ -1,8 +1,10 @@
 package rest
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -17,7 +19,7 @@ type Targets struct {
 	Format string `yaml:"format" jsonschema:"enum=http,enum=json" jsonschema_description:"vegeta's http or json. Default: json when the file's name ends in .json or .jsonl, else http."`
 }
 
-// maxTargets bounds the requests held in memory, as maxBodyFile bounds the file.
+// maxTargets bounds the requests held in memory, as drivers.MaxFile bounds the file.
 const maxTargets = 100_000
 
 // maxTargetProblems bounds the problems of one file that are told.
@@ -66,7 +68,7 @@ func (t *Targets) place(lines []int, target int) string {
 // read parses the file with vegeta's own parser. lines are those in which the targets begin. It returns the targets before an error.
 // again says that the file is read once more later: pipes are left alone then.
 func (t *Targets) read(folder string, again bool) (all []vegeta.Target, lines []int, failed []error) {
-	text, err := readBounded(drivers.ResolvePath(folder, t.File), maxBodyFile)
+	text, err := drivers.ReadFile(drivers.ResolvePath(folder, t.File))
 	if err != nil {
 		return nil, nil, []error{err}
 	}
@@ -128,17 +130,43 @@ func (t *Targets) json() bool {
 	return strings.HasSuffix(t.File, ".json") || strings.HasSuffix(t.File, ".jsonl")
 }
 
+// checkLiteral refuses a path of a target that cannot go out as it stands. What stands in {{...}} is escaped like the rest.
+func checkLiteral(path string) error {
+	blank := func(s string) bool {
+		return strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	}
+	if !blank(path) {
+		return nil
+	}
+	for rest := path; ; {
+		_, after, open := strings.Cut(rest, "{{")
+		inside, next, closed := strings.Cut(after, "}}")
+		if !open || !closed {
+			return errors.New("a blank or control character in the URL: write %20")
+		}
+		if blank(inside) {
+			return fmt.Errorf("{{%s}} in the URL: targets are sent as they stand, without templates; write request or steps in place of targets, "+
+				"or %%20 for a blank", clip(inside, 40))
+		}
+		rest = next
+	}
+}
+
 // target compiles the request of one target. {{...}} in it has no meaning.
 func (cp *compiler) target(t *vegeta.Target) (*request, error) {
 	l, err := parseRequestLine(t.Method + " " + t.URL)
 	if err != nil {
 		return nil, err
 	}
-	// What stands in {{...}} is escaped like the rest.
-	if strings.ContainsFunc(l.path, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return nil, errors.New("a blank or control character in the URL: write %20")
+	if err := checkLiteral(l.path); err != nil {
+		return nil, err
 	}
 	l.path = escapeBytes(l.path)
+	credentials := ""
+	l.host, credentials, err = cutCredentials(l.host)
+	if err != nil {
+		return nil, err
+	}
 	if err := l.checkURL(); err != nil {
 		return nil, err
 	}
@@ -156,6 +184,11 @@ func (cp *compiler) target(t *vegeta.Target) (*request, error) {
 			continue // the driver sets the same header itself
 		}
 		for _, value := range t.Header[name] {
+			if handled, err := cp.ofConnection(r, name, value); err != nil {
+				return nil, err
+			} else if handled {
+				continue
+			}
 			if err := checkHeader(name, value); err != nil {
 				return nil, fmt.Errorf("header %s: %w", name, err)
 			}
@@ -163,8 +196,43 @@ func (cp *compiler) target(t *vegeta.Target) (*request, error) {
 		}
 	}
 	cp.headers(r, cp.config.Headers, func(name string) bool { return r.names(name) })
+	if !r.names("Authorization") && credentials != "" {
+		r.add("Authorization", text{template: drivers.Literal("Basic " + credentials)})
+	}
 	if !r.names("Authorization") {
 		cp.auth(r, &Step{})
 	}
 	return r, nil
+}
+
+// cutCredentials takes user and password off the front of a target's host. credentials is their text in a header (RFC 7617).
+func cutCredentials(host string) (bare, credentials string, err error) {
+	at := strings.LastIndexByte(host, '@')
+	if at < 0 {
+		return host, "", nil
+	}
+	user, password, _ := strings.Cut(host[:at], ":")
+	for _, part := range []*string{&user, &password} {
+		if *part, err = url.PathUnescape(*part); err != nil {
+			return "", "", fmt.Errorf("user and password in the URL: %w", err)
+		}
+	}
+	return host[at+1:], base64.StdEncoding.EncodeToString([]byte(user + ":" + password)), nil
+}
+
+// ofConnection reads the headers of a target that are about its connection. Connection: close ends the connection after the answer.
+// Expect: 100-continue goes out as it stands; the body follows at once, as vegeta sends it.
+func (cp *compiler) ofConnection(r *request, name, value string) (handled bool, err error) {
+	switch lower := strings.ToLower(strings.TrimSpace(value)); {
+	case strings.EqualFold(name, "Connection") && lower == "close":
+		r.close = true
+	case strings.EqualFold(name, "Connection") && lower == "keep-alive":
+	case strings.EqualFold(name, "Connection"):
+		return false, fmt.Errorf("header Connection: %s: write close or keep-alive", clip(value, 40))
+	case strings.EqualFold(name, "Expect") && lower == "100-continue":
+		r.add(name, text{template: drivers.Literal("100-continue")})
+	default:
+		return false, nil
+	}
+	return true, nil
 }

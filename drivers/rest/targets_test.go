@@ -58,10 +58,13 @@ func TestTargetsAtFault(t *testing.T) {
 		"garbage":   {"what is this", "target 1"},
 		"second":    {"GET http://h/\n\nGET nothing\n", "target 2"},
 		"host":      {"GET http:///x\n", "target 1"},
-		"framing":   {"GET http://h/\nConnection: close\n", "set by the driver"},
+		"framing":   {"GET http://h/\nTransfer-Encoding: chunked\n", "set by the driver"},
+		"upgrade":   {"GET http://h/\nConnection: upgrade\n", "write close or keep-alive"},
 		"version":   {"GET http://h/ HTTP/1.1\n", "leave the version away"},
 		"host only": {"GET http://h HTTP/1.1\n", "target 1"},
-		"in braces": {"GET http://h/{{a b}}\n", "write %20"},
+		"in braces": {"GET http://h/{{a b}}\n", "{{a b}} in the URL: targets are sent as they stand, without templates"},
+		"raw":       {"GET http://h/{{id}}/{{raw data.x}}\n", "{{raw data.x}} in the URL: targets are sent as they stand"},
+		"blank":     {"GET http://h/{{id}}/a b\n", "write %20"},
 		"tab":       {"GET http://h/{{a\tb}}\n", "target 1"},
 		"body file": {"POST http://h/\n@absent\n", "absent"},
 	} {
@@ -72,5 +75,29 @@ func TestTargetsAtFault(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// What vegeta's users write: lines of the connection, and credentials in the URL.
+func TestTargetsOfVegeta(t *testing.T) {
+	w := newRecordingServer(t, nil, answerOK)
+	file := strings.ReplaceAll("\ufeffPOST http://ann:s%40crt@HOST/a\nConnection: close\nExpect: 100-continue\n@BODY\n\n"+
+		"GET http://HOST/b\nConnection: keep-alive\n\nGET http://ann:x@HOST/c\nAuthorization: Bearer own\n", "HOST", strings.TrimPrefix(w.URL, "http://"))
+	body := t.TempDir() + "/body"
+	writeFile(t, body, "text")
+	s := sessionIn(t, &Config{Targets: &Targets{File: "t"}}, map[string]string{"t": strings.ReplaceAll(file, "BODY", body)})
+	for seq := range uint64(3) {
+		expect(t, do(t, s, seq), drivers.Acked, "")
+	}
+	var came []string
+	for i, r := range w.requests() {
+		user, password, _ := r.BasicAuth()
+		came = append(came, strings.Join([]string{r.RequestURI, user, password, r.Header.Get("Authorization")[:min(6, len(r.Header.Get("Authorization")))], r.Header.Get("Expect"), w.bodies()[i]}, " "))
+		if closes := r.Close; closes != (i == 0) {
+			t.Errorf("request %d: close is %v", i, closes)
+		}
+	}
+	if got, want := strings.Join(came, "|"), "/a ann s@crt Basic  100-continue text|/b     |/c   Bearer  "; strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(want), " ") {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

@@ -35,6 +35,8 @@ func TestValuesArriveAsTheyAre(t *testing.T) {
 		{"JSON as a body by its type", Config{Request: "POST /", Headers: jsonType, Body: files["b.json"]}, func(_ *http.Request, body string) string { return body }, wantJSON},
 		{"JSON of a file", Config{Request: "POST /", BodyFile: "b.json"}, func(_ *http.Request, body string) string { return body }, wantJSON},
 		{"json", Config{Request: "POST /", JSON: map[string]any{"t": "{{data.name}}"}}, func(_ *http.Request, body string) string { return body }, `{"t":"A&B \"c\"<d>\\ +%23#"}`},
+		{"json of numbers", Config{Request: "POST /", JSON: map[string]any{"a": "{{seq + 41}}", "b": "{{text seq}}", "c": "n {{data.n}}", "d": "{{text data.n}}", "n": "{{data.n}}", "t": "{{data.name}}"}},
+			func(_ *http.Request, body string) string { return body }, `{"a":41,"b":"0","c":"n -1.5","d":"-1.5","n":-1.5,"t":"A&B \"c\"<d>\\ +%23#"}`},
 		{"XML as a body", Config{Request: "POST /", Headers: map[string]string{"Content-Type": "text/xml"}, Body: "<a>{{data.name}}</a>"}, func(_ *http.Request, body string) string { return body }, `<a>A&amp;B "c"&lt;d&gt;\ +%23#</a>`},
 		{"text", Config{Request: "POST /", Body: "{{data.name}}"}, func(_ *http.Request, body string) string { return body }, name},
 		{"header", Config{Request: "/", Headers: map[string]string{"X": "{{data.name}}"}}, func(r *http.Request, _ string) string { return r.Header.Get("X") }, name},
@@ -49,7 +51,7 @@ func TestValuesArriveAsTheyAre(t *testing.T) {
 					if steps {
 						c = Config{Steps: []Step{{Name: "a", Request: c.Request, Query: c.Query, Headers: c.Headers, Body: c.Body, BodyFile: c.BodyFile, JSON: c.JSON, Form: c.Form}}}
 					}
-					c.Data, c.HTTP2 = &drivers.Data{File: "u.csv"}, http2
+					c.Data, c.HTTP2 = &drivers.Data{File: "u.csv", Types: map[string]string{"n": "number"}}, http2
 					expect(t, do(t, sessionIn(t, &c, files), 0), drivers.Acked, "")
 					last := len(w.requests()) - 1
 					if got := test.got(w.requests()[last], w.bodies()[last]); got != test.want {
@@ -76,7 +78,7 @@ func TestValueThatDoesNotFit(t *testing.T) {
 				c.Request = strings.Replace(c.Request, "/", w.URL+"/", 1)
 				c.Data, c.HTTP2 = &drivers.Data{File: "u.csv"}, http2
 				s := sessionIn(t, &c, map[string]string{"u.csv": "n\n" + good + "\n\"a: b\"\n" + good + "\n"})
-				for seq, want := range []string{"", codeMessage, ""} {
+				for seq, want := range []string{"", drivers.CodeMessage, ""} {
 					at := do(t, s, uint64(seq))
 					if at.Code != want || at.Wire != (want == "") || want != "" && (at.Outcome != drivers.Rejected || !strings.Contains(at.Detail, "{{data.n}}")) {
 						t.Errorf("operation %d: %+v", seq, at)

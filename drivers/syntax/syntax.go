@@ -9,20 +9,38 @@ import (
 
 // Path is the syntax of a URL's path and query. Literals keep their delimiters. A value is one segment or one parameter; a raw
 // value keeps its delimiters.
-func Path() drivers.Syntax { return path{} }
+func Path() drivers.Syntax { return new(path) }
 
-type path struct{}
+// path is a URL's path and query, read so far.
+type path struct {
+	query bool
+	begun bool // the segment has a literal text already
+}
 
-func (path) Literal(text string) string { return string(Line([]byte(text), 0)) }
+func (p *path) Literal(text string) string {
+	p.query = p.query || strings.Contains(text, "?")
+	p.begun = !strings.HasSuffix(text, "/")
+	return string(Line([]byte(text), 0))
+}
 
-func (path) Value(kind drivers.Kind, raw bool) drivers.Fit {
+func (p *path) Value(kind drivers.Kind, raw bool) drivers.Fit {
 	switch {
 	case kind == drivers.Number || kind == drivers.Plain:
 		return drivers.Fit{}
 	case raw:
 		return drivers.Fit{Escape: Line}
+	case p.query || p.begun:
+		return drivers.Fit{Escape: Query}
 	}
-	return drivers.Fit{Escape: Query}
+	return drivers.Fit{Escape: Query, Check: step}
+}
+
+// step finds the segments that lead to another path. Escaped they mean the same (RFC 3986, 6.2.2.3).
+func step(value []byte) string {
+	if s := string(value); s == "." || s == ".." {
+		return "renders " + s + ", a step to another path, which no escape prevents; write {{raw ...}} if it is wanted"
+	}
+	return ""
 }
 
 // Header is the syntax of a header's value. No value can add a line, raw or not.

@@ -90,6 +90,10 @@ func TestPathsAndHeaders(t *testing.T) {
 		{"raw", Path(), "/a{{raw v}}", "/b?c=d&e=%20 #", "/a/b?c=d&e=%20%20%23"},
 		{"own functions", Path(), "/{{id}}/{{timestamp}}", "", "/r.s.0/1970-01-01T00:00:00Z"},
 		{"words", Path(), "/{{choice a/b}}/{{raw choice a/b}}", "", "/a%2Fb/a/b"},
+		{"dots in a query", Path(), "/a?b=/{{v}}", "..", "/a?b=/.."},
+		{"dots within a segment", Path(), "/a{{v}}", "..", "/a.."},
+		{"three dots", Path(), "/{{v}}", "...", "/..."},
+		{"raw dots", Path(), "/a/{{raw v}}/b", "..", "/a/../b"},
 		{"header", Header(), "x {{v}}", "a\tb é:\"", "x a\tb é:\""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -104,6 +108,17 @@ func TestPathsAndHeaders(t *testing.T) {
 		}
 		if _, unfit := rendered(t, where, "{{raw v}}", value); unfit == nil {
 			t.Errorf("%q fits raw", value)
+		}
+	}
+}
+
+// A segment of one or two dots leads elsewhere, escaped or not.
+func TestValuesThatLeadElsewhere(t *testing.T) {
+	for _, template := range []string{"/a/{{v}}/b", "/{{v}}", "/a/{{v}}?c=d"} {
+		for _, value := range []string{".", ".."} {
+			if text, unfit := rendered(t, Path(), template, value); unfit == nil {
+				t.Errorf("%s with %s: %s is sent", template, value, text)
+			}
 		}
 	}
 }

@@ -23,7 +23,8 @@ type http1Reader struct {
 type arrivedRequest struct {
 	mark   drivers.Mark
 	marked bool
-	head   bool // its method is HEAD
+	head   bool      // its method is HEAD
+	link   *exchange // nil: the witness is a stream's
 }
 
 // pipelineBound is far more requests than any client has pending on one connection.
@@ -33,6 +34,9 @@ func newHTTP1(c *conn) *http1Reader {
 	h := &http1Reader{conn: c}
 	h.request = message{begin: h.beginRequest, header: h.requestHeader, framed: h.arrived, whole: h.requestWhole}
 	h.response = message{begin: h.beginResponse, header: h.responseHeader, framed: h.answering, whole: h.responseWhole}
+	if l := c.w.link; l != nil {
+		h.request.piece = func(b []byte) { l.piece(h.current.link, b) }
+	}
 	return h
 }
 
@@ -63,10 +67,18 @@ func (h *http1Reader) beginRequest(line []byte) error {
 	}
 	h.mark = marker{}
 	h.current = arrivedRequest{head: string(method) == "HEAD"}
+	if l := h.conn.w.link; l != nil {
+		h.current.link = l.begin(h.conn.id)
+		h.current.link.Kind = requestKind(method, rest[:at])
+	}
 	return nil
 }
 
 func (h *http1Reader) requestHeader(name, value []byte) error {
+	if x := h.current.link; x != nil {
+		h.conn.w.link.header(x, name, value)
+		return nil
+	}
 	if equalFold(name, drivers.MarkHeader) {
 		return h.mark.read(h.conn.w.identity, value)
 	}
@@ -84,6 +96,9 @@ func (h *http1Reader) arrived() (framing, error) {
 	}
 	h.current.mark, h.current.marked = h.mark.Mark, h.mark.ours()
 	h.waiting = append(h.waiting, h.current)
+	if h.current.link != nil {
+		h.conn.w.link.arrived(h.current.link)
+	}
 	if h.current.marked {
 		h.conn.w.sink.Arrived(h.current.mark, h.conn.id, h.conn.w.clock())
 	}
@@ -91,6 +106,10 @@ func (h *http1Reader) arrived() (framing, error) {
 }
 
 func (h *http1Reader) requestWhole() error {
+	if x := h.current.link; x != nil {
+		h.current.link = nil
+		h.conn.w.link.whole(x)
+	}
 	if h.current.marked {
 		h.conn.w.sink.Whole(h.current.mark)
 	}
@@ -141,10 +160,34 @@ func (h *http1Reader) responseWhole() error {
 	}
 	first := h.waiting[0]
 	h.waiting = h.waiting[:copy(h.waiting, h.waiting[1:])]
+	if x := first.link; x != nil {
+		x.Status = httpStatus(h.status)
+		if h.conn.w.link.answered(x, h.conn.left) && h.current.link == x {
+			h.current.link = nil
+		}
+	}
 	if first.marked {
 		h.conn.tellAnswered(first.mark)
 	}
 	return nil
+}
+
+// abandon implements protocolReader. A request whose answer came first may still be arriving.
+func (h *http1Reader) abandon() {
+	l := h.conn.w.link
+	if l == nil {
+		return
+	}
+	for _, r := range h.waiting {
+		if r.link == h.current.link {
+			h.current.link = nil
+		}
+		l.over(r.link)
+	}
+	if x := h.current.link; x != nil && x.Answered {
+		l.over(x)
+	}
+	h.waiting, h.current.link = nil, nil
 }
 
 // marker collects the mark of one request.

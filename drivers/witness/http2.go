@@ -1,7 +1,6 @@
 package witness
 
 import (
-	"encoding/binary"
 	"errors"
 	"strings"
 
@@ -21,6 +20,12 @@ type http2Reader struct {
 	mark    marker
 	broken  error // the error of the current header block
 	streams map[uint32]*stream2
+
+	// Of a link between services alone: the request whose headers arrive, and the statuses of the answer whose headers do.
+	head           *exchange
+	method, path   []byte
+	answerDecoder  *hpack.Decoder
+	status, detail string
 }
 
 // stream2 is a request that arrived, until the request and its answer have ended.
@@ -28,6 +33,7 @@ type stream2 struct {
 	mark            drivers.Mark
 	marked          bool
 	ended, answered bool
+	link            *exchange // nil: the witness is a stream's
 }
 
 // The bounds are far above the limits of clients and servers.
@@ -45,6 +51,17 @@ func newHTTP2(c *conn) *http2Reader {
 	h.decoder = hpack.NewDecoder(4096, h.field)
 	h.decoder.SetAllowedMaxDynamicTableSize(tableBound)
 	h.decoder.SetMaxStringLength(literalBound)
+	if l := c.w.link; l != nil {
+		h.request.data = func(b []byte) {
+			if s := h.streams[h.request.stream]; s != nil {
+				l.piece(s.link, b)
+			}
+		}
+		h.answers.block = h.decodeAnswer
+		h.answerDecoder = hpack.NewDecoder(4096, h.answerField)
+		h.answerDecoder.SetAllowedMaxDynamicTableSize(tableBound)
+		h.answerDecoder.SetMaxStringLength(literalBound)
+	}
 	return h
 }
 
@@ -56,7 +73,10 @@ func (h *http2Reader) ended() error { return nil }
 
 func (h *http2Reader) requestFrame(f *frame) error {
 	if f.kind == http2.FrameHeaders {
-		h.mark, h.broken = marker{}, nil
+		h.mark, h.broken, h.head = marker{}, nil, nil
+		if l := h.conn.w.link; l != nil && h.streams[f.stream] == nil {
+			h.head, h.method, h.path = l.begin(h.conn.id), h.method[:0], h.path[:0]
+		}
 	}
 	return nil
 }
@@ -68,6 +88,18 @@ func (h *http2Reader) decode(b []byte) error {
 }
 
 func (h *http2Reader) field(f hpack.HeaderField) {
+	if l := h.conn.w.link; l != nil {
+		switch {
+		case h.head == nil: // a trailer
+		case f.Name == ":method":
+			h.method = append(h.method, f.Value...)
+		case f.Name == ":path":
+			h.path = append(h.path, f.Value...)
+		default:
+			l.header(h.head, []byte(f.Name), []byte(f.Value))
+		}
+		return
+	}
 	if strings.EqualFold(f.Name, drivers.MarkHeader) && h.broken == nil {
 		h.broken = h.mark.read(h.conn.w.identity, []byte(f.Value))
 	}
@@ -77,7 +109,7 @@ func (h *http2Reader) field(f hpack.HeaderField) {
 func (h *http2Reader) requestEnd(f *frame) error {
 	switch {
 	case f.kind == http2.FrameRSTStream:
-		delete(h.streams, f.stream)
+		h.forget(f.stream)
 		return nil
 	case f.block && f.last:
 		if err := errors.Join(h.decoder.Close(), h.broken); err != nil {
@@ -90,6 +122,9 @@ func (h *http2Reader) requestEnd(f *frame) error {
 	if s := h.streams[f.stream]; s != nil && f.endsStream() && !s.ended {
 		s.ended = true
 		h.settle(f.stream, s)
+		if s.link != nil {
+			h.conn.w.link.whole(s.link)
+		}
 		if s.marked {
 			h.conn.w.sink.Whole(s.mark)
 		}
@@ -104,6 +139,23 @@ func (h *http2Reader) settle(stream uint32, s *stream2) {
 	}
 }
 
+// forget ends a request that either side has given up.
+func (h *http2Reader) forget(stream uint32) {
+	s := h.streams[stream]
+	delete(h.streams, stream)
+	if s != nil && s.link != nil {
+		h.conn.w.link.over(s.link)
+	}
+}
+
+// abandon implements protocolReader.
+func (h *http2Reader) abandon() {
+	for stream := range h.streams {
+		h.forget(stream)
+	}
+	h.head = nil
+}
+
 // headersEnd handles the end of a client's header block: the head or the trailer of a request.
 func (h *http2Reader) headersEnd(stream uint32) error {
 	if h.streams[stream] != nil {
@@ -114,164 +166,88 @@ func (h *http2Reader) headersEnd(stream uint32) error {
 	}
 	s := &stream2{mark: h.mark.Mark, marked: h.mark.ours()}
 	h.streams[stream] = s
+	if l := h.conn.w.link; l != nil {
+		s.link, h.head = h.head, nil
+		s.link.Kind = s.link.kind(h.method, h.path)
+		l.arrived(s.link)
+	}
 	if s.marked {
 		h.conn.w.sink.Arrived(s.mark, h.conn.id, h.conn.w.clock())
 	}
 	return nil
 }
 
-func (h *http2Reader) answerFrame(*frame) error { return nil }
+func (h *http2Reader) answerFrame(f *frame) error {
+	if f.kind == http2.FrameHeaders {
+		h.status, h.detail = "", ""
+	}
+	return nil
+}
+
+// decodeAnswer decodes a piece of an answer's header block.
+func (h *http2Reader) decodeAnswer(b []byte) error {
+	_, err := h.answerDecoder.Write(b)
+	return err
+}
+
+func (h *http2Reader) answerField(f hpack.HeaderField) {
+	switch f.Name {
+	case ":status":
+		h.status = f.Value
+	case "grpc-status":
+		h.detail = grpcStatus(f.Value)
+	}
+}
+
+// answerHead handles the end of an answer's header block. The status of gRPC stands in the trailer, and counts more.
+func (h *http2Reader) answerHead(s *stream2) error {
+	if err := h.answerDecoder.Close(); err != nil || s == nil || s.link == nil {
+		return err
+	}
+	switch n := parseStatus(h.status); {
+	case h.detail != "":
+		s.link.Status = h.detail
+	case n >= 200:
+		s.link.Status = httpStatus(n)
+	}
+	return nil
+}
+
+// parseStatus reads three digits; 0 when the text is anything else.
+func parseStatus(text string) (n int) {
+	if len(text) != 3 {
+		return 0
+	}
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return 0
+		}
+		n = n*10 + int(text[i]-'0')
+	}
+	return n
+}
 
 // answerEnd handles the end of a target's frame.
 func (h *http2Reader) answerEnd(f *frame) error {
 	s := h.streams[f.stream]
+	if h.answerDecoder != nil && f.block && f.last {
+		if err := h.answerHead(s); err != nil {
+			return err
+		}
+	}
 	switch {
 	case s == nil:
 	case f.kind == http2.FrameRSTStream:
-		delete(h.streams, f.stream)
+		h.forget(f.stream)
 	case f.endsStream() && !s.answered:
 		s.answered = true
 		h.settle(f.stream, s)
+		if s.link != nil && h.conn.w.link.answered(s.link, h.conn.left) {
+			delete(h.streams, f.stream)
+		}
 		if s.marked {
 			h.conn.tellAnswered(s.mark)
 		}
 	}
 	return nil
-}
-
-// frames reads the frames of one direction, from pieces of any size. It keeps at most nine bytes.
-type frames struct {
-	frame
-	header [9]byte
-	n      int // bytes of header
-	left   int // of the payload
-	begun  bool
-
-	// begin gets a frame's header, block a piece of a header block, end the end of a frame.
-	begin func(f *frame) error
-	block func(b []byte) error
-	end   func(f *frame) error
-}
-
-// frame is the header of one frame, and its place in a header block.
-type frame struct {
-	kind   http2.FrameType
-	flags  http2.Flags
-	stream uint32
-	// block: the frame carries a header block, and ends it if last is set. open: a header block has begun and not
-	// ended. closing: that block ends the stream.
-	block, last   bool
-	open, closing bool
-	size          int // of the block so far
-
-	skip, pad int  // bytes of a HEADERS frame before and after the block
-	padded    bool // pad is not read yet
-}
-
-// endsStream reports whether the frame is the last one of its message.
-func (f *frame) endsStream() bool {
-	switch f.kind {
-	case http2.FrameData:
-		return f.flags.Has(http2.FlagDataEndStream)
-	case http2.FrameHeaders, http2.FrameContinuation:
-		return f.last && f.closing
-	}
-	return false
-}
-
-func (r *frames) feed(b []byte) error {
-	for len(b) > 0 || r.begun && r.left == 0 {
-		if !r.begun {
-			n := copy(r.header[r.n:], b)
-			b = b[n:]
-			if r.n += n; r.n < len(r.header) {
-				return nil
-			}
-			if err := r.start(); err != nil {
-				return err
-			}
-			continue
-		}
-		n := min(r.left, len(b))
-		if err := r.payload(b[:n]); err != nil {
-			return err
-		}
-		b = b[n:]
-		if r.left -= n; r.left > 0 {
-			return nil
-		}
-		if err := r.finish(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// start reads a frame's header.
-func (r *frames) start() error {
-	r.n, r.begun = 0, true
-	r.left = int(r.header[0])<<16 | int(r.header[1])<<8 | int(r.header[2])
-	f := &r.frame
-	f.kind, f.flags = http2.FrameType(r.header[3]), http2.Flags(r.header[4])
-	f.stream = binary.BigEndian.Uint32(r.header[5:]) &^ (1 << 31)
-	f.block, f.last, f.skip, f.pad, f.padded = false, false, 0, 0, false
-	if f.open != (f.kind == http2.FrameContinuation) {
-		return errors.New("a frame between a header block and its continuation, or a continuation of none")
-	}
-	switch f.kind {
-	case http2.FrameHeaders:
-		f.block, f.open, f.size = true, true, 0
-		f.closing = f.flags.Has(http2.FlagHeadersEndStream)
-		f.last = f.flags.Has(http2.FlagHeadersEndHeaders)
-		f.padded = f.flags.Has(http2.FlagHeadersPadded)
-		if f.flags.Has(http2.FlagHeadersPriority) {
-			f.skip = 5
-		}
-		if f.padded {
-			f.skip++
-		}
-		if f.skip > r.left {
-			return errors.New("a HEADERS frame that is too short")
-		}
-	case http2.FrameContinuation:
-		f.block, f.last = true, f.flags.Has(http2.FlagContinuationEndHeaders)
-	case http2.FramePushPromise:
-		// It could be continued like a header block. No client of ours wants pushes.
-		return errors.New("a PUSH_PROMISE")
-	}
-	return r.begin(f)
-}
-
-// payload reads a piece of a frame's payload. It looks only into header blocks.
-func (r *frames) payload(b []byte) error {
-	f := &r.frame
-	if !f.block || r.block == nil || len(b) == 0 {
-		return nil
-	}
-	left := r.left // bytes of the frame from b on
-	if f.padded {
-		f.pad, f.padded = int(b[0]), false
-		if f.pad > left-f.skip {
-			return errors.New("a HEADERS frame with more padding than it has room for")
-		}
-	}
-	n := min(f.skip, len(b))
-	f.skip -= n
-	b, left = b[n:], left-n
-	b = b[:max(min(len(b), left-f.pad), 0)]
-	if f.size += len(b); f.size > blockBound {
-		return errors.New("a header block of more than 1 MiB")
-	}
-	if len(b) == 0 {
-		return nil
-	}
-	return r.block(b)
-}
-
-func (r *frames) finish() error {
-	r.begun = false
-	if r.frame.block && r.last {
-		r.open = false
-	}
-	return r.end(&r.frame)
 }

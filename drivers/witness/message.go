@@ -20,6 +20,8 @@ type message struct {
 	begin  func(line []byte) error
 	header func(name, value []byte) error
 	framed func() (framing, error)
+	// piece gets each piece of a body; nil: nobody looks into it.
+	piece func(b []byte)
 	// whole is called after the last byte of a message.
 	whole func() error
 }
@@ -66,6 +68,9 @@ func (m *message) feed(b []byte) error {
 			return nil
 		case body, chunkBody:
 			n := min(m.left, int64(len(b)))
+			if m.piece != nil {
+				m.piece(b[:n])
+			}
 			b = b[n:]
 			if m.left -= n; m.left > 0 {
 				return nil

@@ -1,9 +1,10 @@
-// Package witness stands between a stream's link and its target, and counts the requests and answers there. The order
-// is driver, link, witness, target. It changes nothing. It is not a proxy: each connection to the target is the
+// Package witness stands between a link and its target, and counts the requests and answers there. The order is driver, link,
+// witness, target; on a link between services, caller, link, witness, callee. It changes nothing. It is not a proxy: each connection to the target is the
 // dialled socket itself, and the witness reads a copy of the bytes. So the case and order of headers, trailers,
 // interim and early answers, half-closes, resets and refused connections stay as they are.
 //
-// The witness reads HTTP/1.x, HTTP/2 with prior knowledge, and gRPC, all without TLS. It reports a connection that it
+// The witness reads HTTP/1.x, HTTP/2 with prior knowledge, and gRPC, all without TLS; on a link between services Kafka and AMQP
+// 0-9-1 too. It reports a connection that it
 // cannot read as blind, and counts no more on that connection. The counts are then lower bounds, never wrong.
 package witness
 
@@ -31,8 +32,9 @@ type Sink interface {
 	Blind(why string)
 }
 
-// Witness watches the connections of one stream. It is safe for concurrent use.
+// Witness watches the connections of one stream, or of one link between services. It is safe for concurrent use.
 type Witness struct {
+	link     *link // nil: it is a stream's
 	identity drivers.Identity
 	clock    func() time.Duration
 	sink     Sink
@@ -68,6 +70,8 @@ type protocolReader interface {
 	answered(b []byte) error
 	// ended: the target closed its side in order.
 	ended() error
+	// abandon: nothing more is read. It ends the requests on a link that are not over.
+	abandon()
 }
 
 // conn is a connection to the target. Bytes count as sent once the system took them, and as answered once a read
@@ -173,9 +177,38 @@ func (c *conn) check(err error) {
 	if err == nil || c.reader == nil {
 		return
 	}
+	c.reader.abandon()
 	c.reader, c.early = nil, nil
-	c.w.sink.Blind(err.Error())
+	c.w.blind(err.Error())
 }
+
+// blind tells of a connection that cannot be read any further.
+func (w *Witness) blind(why string) {
+	if w.link == nil {
+		w.sink.Blind(why)
+	} else if to := w.link.to(); to != nil {
+		to.Blind(why)
+	}
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	if c.reader != nil && c.w.link != nil {
+		c.reader.abandon()
+		c.reader = silent{}
+	}
+	c.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// silent reads a connection that is closed.
+type silent struct{}
+
+func (silent) asked([]byte) error    { return nil }
+func (silent) answered([]byte) error { return nil }
+func (silent) ended() error          { return nil }
+func (silent) abandon()              {}
 
 // The next methods are those that a link needs of a socket. conn offers no others of *net.TCPConn: the bytes of
 // ReadFrom, WriteTo or SyscallConn would not be copied.
@@ -219,7 +252,12 @@ func (o *opening) asked(b []byte) error {
 		b = o.buf
 	}
 	same := min(len(b), len(preface))
-	switch {
+	switch other, more := o.conn.w.link.protocol(o.conn, b); {
+	case other != nil:
+		return o.become(other, b)
+	case more && len(o.buf) == 0:
+		o.buf = append(o.buf, b...)
+	case more:
 	case string(b[:same]) != preface[:same]:
 		return o.become(newHTTP1(o.conn), b)
 	case same == len(preface):
@@ -247,3 +285,4 @@ func (o *opening) answered(b []byte) error {
 }
 
 func (o *opening) ended() error { return nil }
+func (o *opening) abandon()     {}

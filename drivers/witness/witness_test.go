@@ -342,6 +342,8 @@ func (s *scripted) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+func (s *scripted) Close() error { return nil }
+
 // A failed dial fails as without a witness.
 func TestRefused(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

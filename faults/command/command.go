@@ -78,7 +78,7 @@ func (c *Config) words() string {
 
 // Open implements faults.Config.
 func (c *Config) Open(env faults.Env) (faults.Fault, error) {
-	f := &Fault{config: c, env: env, turn: make(chan struct{}, 1)}
+	f := &Fault{config: c, env: env, turn: faults.NewTurn()}
 	if c.Container != "" {
 		return f, f.openInside()
 	}

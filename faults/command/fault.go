@@ -17,7 +17,7 @@ type Fault struct {
 	env    faults.Env
 	base   command
 	inside faults.Inside // the part in which the commands run; nil: beside this process
-	turn   chan struct{} // holds one element while Inject or Heal is in progress
+	turn   faults.Turn   // held while Inject or Heal is in progress
 
 	// Guarded by turn.
 	due    bool // there is something to undo
@@ -34,23 +34,12 @@ type Fault struct {
 // Patience implements faults.Slow. Heal may run two commands, and wait for one of Inject or of the watch.
 func (f *Fault) Patience() time.Duration { return 3*f.base.Timeout + 2*time.Second }
 
-func (f *Fault) lock(ctx context.Context) error {
-	select {
-	case f.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (f *Fault) unlock() { <-f.turn }
-
 // Inject implements faults.Fault. The journal holds the undo before the command runs.
 func (f *Fault) Inject(ctx context.Context) error {
-	if err := f.lock(ctx); err != nil {
+	if err := f.turn.Lock(ctx); err != nil {
 		return err
 	}
-	defer f.unlock()
+	defer f.turn.Unlock()
 	if f.due {
 		return nil
 	}
@@ -126,10 +115,10 @@ func (f *Fault) writeOutput(c command, output []byte, err error) {
 
 // Heal implements faults.Fault. If undo fails it stays due, in the journal too.
 func (f *Fault) Heal(ctx context.Context) error {
-	if err := f.lock(ctx); err != nil {
+	if err := f.turn.Lock(ctx); err != nil {
 		return err
 	}
-	defer f.unlock()
+	defer f.turn.Unlock()
 	if !f.due {
 		return nil
 	}
@@ -166,10 +155,10 @@ func (f *Fault) closeOutput() error {
 
 // Probe implements faults.Fault.
 func (f *Fault) Probe(ctx context.Context) error {
-	if err := f.lock(ctx); err != nil {
+	if err := f.turn.Lock(ctx); err != nil {
 		return err
 	}
-	defer f.unlock()
+	defer f.turn.Unlock()
 	if f.due {
 		return errors.New("it was not undone")
 	}

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"wringer/faults"
@@ -39,7 +38,7 @@ func (c command) run(ctx context.Context) ([]byte, error) {
 	cmd.Dir, cmd.Env = c.Dir, append(append(os.Environ(), faults.CommandMark+"=1"), c.Env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = ownGroup()
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel = func() error { return killAll(cmd) }
 	cmd.WaitDelay = time.Second // a descendant outside its group may hold the output open
 	// The kernel kills the command with the thread that started it, so also when this process is killed. Otherwise the
 	// command could break something after its undo.

@@ -6,16 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"wringer/faults"
-	"wringer/faults/procfs"
 )
 
 // Spec is a container that was created in an engine.
@@ -26,8 +27,8 @@ type Spec struct {
 	Name string
 	// Output receives the container's standard output and error. nil: only the last lines are kept.
 	Output io.Writer
-	// Ready returns nil when the container works. It is called repeatedly after each start until then. nil: a running container
-	// is ready.
+	// Ready returns nil when the container works. It is called repeatedly after each start until then. Its connections have ended
+	// at the container when it returns: a fault would count them as traffic. nil: a running container is ready.
 	Ready func(ctx context.Context) error
 	// Begin, when set, is called before each start.
 	Begin func()
@@ -35,8 +36,12 @@ type Spec struct {
 	Within, Grace time.Duration
 	// Refused returns how many known dials to a port of this machine have failed so far. nil: no dials are known.
 	Refused func(port string) int64
-	// Ports are the ports of this machine that lead to the container.
-	Ports []string
+	// Ports are the ports of this machine that lead to the container, with its own port of each.
+	Ports map[string]string
+	// Names are those by which other containers of the target reach this one alone.
+	Names []string
+	// Callers returns the other containers of the target. nil: there are none.
+	Callers func() []*Container
 	// Once says that the container does its work and ends: it is ready when it ended with 0.
 	Once bool
 }
@@ -49,7 +54,7 @@ const (
 // Container is a part of a target. It implements faults.Part and what parts may offer beyond it.
 type Container struct {
 	spec Spec
-	turn chan struct{} // holds one element while a call is in progress
+	turn faults.Turn // held while a call is in progress
 	logs *logs
 
 	mu       sync.Mutex
@@ -58,38 +63,45 @@ type Container struct {
 	expected bool // the next end is asked for
 	begun    bool // it was ready once
 	deaths   []Death
-	restarts int
+	launched int // starts that were asked for
+	started  int // starts that the engine told, some time after each
 	starved  int // how often the kernel ended it for want of memory
 	count    count
-	files    *procfs.FileLimit // nil: none is in force
-	limits   *Limits           // before a limit of its processors; nil: none is in force
+	files    *Life   // in which its files are limited; nil: they are not
+	limits   *Limits // before a limit of its processors; nil: none is in force
 
 	meter *meter
+
+	beside sync.Mutex             // held while a sidecar starts or ends
+	side   atomic.Pointer[beside] // nil: there is none
+	last   atomic.Pointer[Life]   // that was within reach
 }
 
 // New prepares a container that was created. Start starts it.
 func New(spec Spec) *Container {
 	spec.Within, spec.Grace = cmp.Or(spec.Within, defaultWithin), cmp.Or(spec.Grace, defaultGrace)
-	c := &Container{spec: spec, turn: make(chan struct{}, 1)}
+	c := &Container{spec: spec, turn: faults.NewTurn()}
 	c.logs = &logs{engine: spec.Engine, id: spec.ID, next: spec.Output}
-	c.count.ports, c.count.refusals = spec.Ports, spec.Refused
+	c.count.ports, c.count.refusals = slices.Sorted(maps.Keys(spec.Ports)), spec.Refused
 	c.meter = newMeter(spec.Engine, spec.ID)
 	return c
+}
+
+// Published implements faults.Publisher.
+func (c *Container) Published(port string) (own string, ok bool) {
+	own, ok = c.spec.Ports[port]
+	return own, ok
 }
 
 // ID is the engine's identity of the container.
 func (c *Container) ID() string { return c.spec.ID }
 
 func (c *Container) lock(ctx context.Context) error {
-	select {
-	case c.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("container %s: %w", c.spec.Name, ctx.Err())
+	if err := c.turn.Lock(ctx); err != nil {
+		return fmt.Errorf("container %s: %w", c.spec.Name, err)
 	}
+	return nil
 }
-
-func (c *Container) unlock() { <-c.turn }
 
 // Patience implements faults.Slow.
 func (c *Container) Patience() time.Duration { return c.spec.Within + c.spec.Grace + 5*time.Second }
@@ -99,7 +111,7 @@ func (c *Container) Start(ctx context.Context) error {
 	if err := c.lock(ctx); err != nil {
 		return err
 	}
-	defer c.unlock()
+	defer c.turn.Unlock()
 	state, err := c.state(ctx)
 	if err != nil {
 		return err
@@ -109,10 +121,10 @@ func (c *Container) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	c.meter.follow() // also of one that an earlier run kept
 	if err := c.untilReady(ctx); err != nil {
 		return err
 	}
+	c.meter.follow() // also of one that an earlier run kept; before, it would only keep the engine from starting others
 	c.mu.Lock()
 	c.down = false
 	c.mu.Unlock()
@@ -120,24 +132,37 @@ func (c *Container) Start(ctx context.Context) error {
 	return nil
 }
 
+// ErrPortTaken says that something else holds a port that a container publishes.
+var ErrPortTaken = errors.New("a port that it publishes is taken")
+
+// portWords are the engines' words for it.
+var portWords = []string{"port is already allocated", "address already in use"}
+
 func (c *Container) launch(ctx context.Context) error {
 	if c.spec.Begin != nil {
 		c.spec.Begin()
 	}
 	c.mu.Lock()
 	c.expected, c.begun, c.paused = false, false, false
+	c.launched++
 	c.mu.Unlock()
+	c.count.back() // what reaches it from now on is served
 	if _, err := c.spec.Engine.ContainerStart(ctx, c.spec.ID, client.ContainerStartOptions{}); err != nil {
+		for _, words := range portWords {
+			if strings.Contains(err.Error(), words) {
+				err = fmt.Errorf("%w: %w", ErrPortTaken, err)
+			}
+		}
 		return fmt.Errorf("start container %s: %w", c.spec.Name, err)
 	}
 	c.logs.follow()
 	return nil
 }
 
-// The interval between two checks of readiness, which grows from the first to the last so that many waiting containers do not keep a
-// busy engine from starting them; and the bound of one check.
+// The interval between two checks of readiness, and the bound of one check. The interval grows from the first to the last, so
+// that many waiting containers do not keep a busy engine from starting them.
 const (
-	readyFirst = 50 * time.Millisecond
+	readyFirst = 10 * time.Millisecond
 	readyLast  = 500 * time.Millisecond
 	readyBound = 2 * time.Second
 )
@@ -165,7 +190,7 @@ func (c *Container) untilReady(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("container %s is not ready after %v: %w%s", c.spec.Name, c.spec.Within, last, c.logs.quote(context.WithoutCancel(ctx)))
 		case <-time.After(every):
-			every = min(every*5/4, readyLast)
+			every = min(every*3/2, readyLast)
 		}
 	}
 }
@@ -194,11 +219,19 @@ func (c *Container) checkReady(ctx context.Context) (ended bool, err error) {
 }
 
 func (c *Container) state(ctx context.Context) (*container.State, error) {
+	inspected, err := c.inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return inspected.State, nil
+}
+
+func (c *Container) inspect(ctx context.Context) (*container.InspectResponse, error) {
 	inspected, err := c.spec.Engine.ContainerInspect(ctx, c.spec.ID, client.ContainerInspectOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("container %s: %w", c.spec.Name, err)
 	}
-	return inspected.Container.State, nil
+	return &inspected.Container, nil
 }
 
 // Healthy returns nil when the engine's health check of a container succeeds.
@@ -213,7 +246,9 @@ func (e *Engine) Healthy(ctx context.Context, id string) error {
 		return errors.New("it has no health check")
 	case health.Status == container.Healthy:
 		return nil
-	case len(health.Log) > 0:
+	}
+	e.checkPodman(ctx, id)
+	if len(health.Log) > 0 {
 		last := health.Log[len(health.Log)-1]
 		return fmt.Errorf("its health check is %s: exit code %d: %s", health.Status, last.ExitCode, strings.TrimSpace(last.Output))
 	}
@@ -244,21 +279,23 @@ func (c *Container) Close(ctx context.Context) error {
 	c.expect(true)
 	c.count.stop()
 	c.meter.close()
-	_, err := c.spec.Engine.ContainerRemove(ctx, c.spec.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-	if err := c.logs.close(ctx, false); err != nil {
-		return fmt.Errorf("keep the output of container %s: %w", c.spec.Name, err)
+	side := c.closeSide()
+	err := c.spec.Engine.Remove(ctx, c.spec.ID)
+	if err != nil {
+		err = fmt.Errorf("remove container %s: %w", c.spec.Name, err)
 	}
-	if err != nil && !errdefs.IsNotFound(err) {
-		return fmt.Errorf("remove container %s: %w", c.spec.Name, err)
+	output := c.logs.close(ctx, err != nil) // the output of one that stays does not end
+	if output != nil {
+		output = fmt.Errorf("keep the output of container %s: %w", c.spec.Name, output)
 	}
-	return nil
+	return errors.Join(side, err, output)
 }
 
 // Detach ends the reading of the container's output and of what it uses. The container stays.
 func (c *Container) Detach(ctx context.Context) error {
 	c.count.stop()
 	c.meter.close()
-	return c.logs.close(ctx, true)
+	return errors.Join(c.closeSide(), c.logs.close(ctx, true))
 }
 
 // Adopt takes over a container that an earlier run kept: its output counts from now on. A paused container is resumed. It is
@@ -281,4 +318,5 @@ var (
 	_ faults.CPULimiter  = (*Container)(nil)
 	_ faults.FileLimiter = (*Container)(nil)
 	_ faults.Inside      = (*Container)(nil)
+	_ faults.Publisher   = (*Container)(nil)
 )

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -8,7 +9,7 @@ import (
 )
 
 // Met implements faults.Part. It counts connections that were open when the container was taken down, and dials refused since. It
-// also counts connections that waited while it was frozen or could open no file, and the times that its processors were held back.
+// counts what other containers sent to it while it was down. It also counts connections that waited while it was frozen or could open no file, and the times that its processors were held back.
 func (c *Container) Met() int64 { return c.count.met() }
 
 // count counts what met a container while a fault was on it. It is safe for concurrent use.
@@ -22,6 +23,8 @@ type count struct {
 	seen    int64            // what the last look gave
 	refused map[string]int64 // by port, when this one began; nil: there is none
 	looks   func() int64
+	calls   *Calls        // of other containers while this one is down; nil: none are counted
+	called  int64         // what the last look at them gave
 	ends    chan struct{} // closed when nothing is looked at any more
 	looked  chan struct{} // closed when the last look is over
 }
@@ -62,22 +65,51 @@ func (n *count) add(met int) {
 	n.here += int64(met)
 }
 
+// watch also counts the calls of other containers, until the container is started again or the count ends.
+func (n *count) watch(calls *Calls) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.calls = calls
+}
+
+// back ends the count of calls: the container is about to start.
+func (n *count) back() {
+	n.mu.Lock()
+	calls := n.calls
+	n.calls = nil
+	n.mu.Unlock()
+	if calls == nil {
+		return
+	}
+	called := calls.Close(context.Background())
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.here, n.called = n.here+called, 0
+}
+
 // look looks once more.
 func (n *count) look() {
 	n.mu.Lock()
-	look := n.looks
+	look, calls := n.looks, n.calls
 	n.mu.Unlock()
 	if look == nil {
 		return
 	}
-	seen := look()
+	seen, called := look(), int64(0)
+	if calls != nil {
+		called = calls.Count(context.Background())
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.seen = max(n.seen, seen)
+	if n.calls == calls { // else they are counted already
+		n.called = called
+	}
 }
 
 // stop ends the count of a fault. It is idempotent.
 func (n *count) stop() {
+	n.back()
 	n.mu.Lock()
 	ends, looked := n.ends, n.looked
 	n.ends = nil
@@ -96,7 +128,7 @@ func (n *count) stop() {
 
 // inForce counts what met the fault that is in force. n.mu is held.
 func (n *count) inForce() int64 {
-	met := n.here + n.seen
+	met := n.here + n.seen + n.called
 	for port, base := range n.refused {
 		met += n.refusedAt(port) - base
 	}
@@ -116,12 +148,8 @@ func (n *count) refusedAt(port string) int64 {
 	return n.refusals(port)
 }
 
-// outward are the TCP sockets of a container that lead out of it, by its first process's network namespace. There are none where
-// the container runs on another machine: there the pid is not ours.
-func outward(id string, pid int) (all []procfs.Socket) {
-	if !runsHere(id, pid) {
-		return nil
-	}
+// outward are the TCP sockets of a process's network namespace that lead out of it.
+func outward(pid int) (all []procfs.Socket) {
 	for _, s := range procfs.Sockets(pid) {
 		if s.State == procfs.Listen || !s.Remote.Addr().IsLoopback() {
 			all = append(all, s)
@@ -130,26 +158,15 @@ func outward(id string, pid int) (all []procfs.Socket) {
 	return all
 }
 
-// open counts the connections that are open in a container.
-func open(id string, pid int) (n int) {
-	for _, s := range outward(id, pid) {
-		if s.State == procfs.Established {
-			n++
-		}
-	}
-	return n
-}
-
 // waiting are the connections on which something waited while a container was frozen.
 type waiting struct {
-	id   string
-	pid  int
+	life Life
 	mu   sync.Mutex
 	seen map[procfs.Socket]bool
 }
 
-func newWaiting(id string, pid int) *waiting {
-	return &waiting{id: id, pid: pid, seen: make(map[procfs.Socket]bool)}
+func newWaiting(life Life) *waiting {
+	return &waiting{life: life, seen: make(map[procfs.Socket]bool)}
 }
 
 // mostWaiting bounds the connections that are told apart.
@@ -157,7 +174,7 @@ const mostWaiting = 1 << 16
 
 // look counts the connections with unread bytes so far, and those that nobody accepted.
 func (w *waiting) look() int64 {
-	now := outward(w.id, w.pid)
+	now := w.life.sockets(context.Background())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, s := range now {
@@ -170,8 +187,8 @@ func (w *waiting) look() int64 {
 }
 
 // unaccepted counts the connections that no process of the container has accepted.
-func unaccepted(id string, pid int) (n int64) {
-	for _, s := range outward(id, pid) {
+func (l Life) unaccepted(ctx context.Context) (n int64) {
+	for _, s := range l.sockets(ctx) {
 		if s.State == procfs.Listen {
 			n += int64(s.Unread)
 		}
@@ -179,12 +196,9 @@ func unaccepted(id string, pid int) (n int64) {
 	return n
 }
 
-// Connections counts the connections that are open in the container, whose first process is pid.
-func (c *Container) Connections(pid int) int { return open(c.spec.ID, pid) }
-
 // Refusals counts the known dials to the container's ports that have failed so far. Safe for concurrent use.
 func (c *Container) Refusals() (n int64) {
-	for _, port := range c.spec.Ports {
+	for port := range c.spec.Ports {
 		n += c.count.refusedAt(port)
 	}
 	return n

@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -14,8 +15,8 @@ type Death struct {
 	At   time.Time
 }
 
-// Died is called for each end of the container that the engine reports, with the container's exit code, and whether the kernel
-// ended it for want of memory.
+// Died is called for each end of the container that the engine reports. It gets the exit code, and whether the kernel ended the
+// container for want of memory.
 func (c *Container) Died(at time.Time, code string, outOfMemory bool) {
 	c.mu.Lock()
 	if outOfMemory {
@@ -27,8 +28,11 @@ func (c *Container) Died(at time.Time, code string, outOfMemory bool) {
 		return
 	}
 	text := fmt.Sprintf("container %s ended by itself: exit code %s", c.spec.Name, code)
-	if outOfMemory {
+	switch n, err := strconv.Atoi(code); {
+	case outOfMemory:
 		text += ", out of memory"
+	case err == nil && bySignal(n):
+		text += fmt.Sprintf(", signal %d", n-128)
 	}
 	text += c.logs.quote(context.Background())
 	c.mu.Lock()
@@ -40,9 +44,7 @@ func (c *Container) Died(at time.Time, code string, outOfMemory bool) {
 func (c *Container) Started() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.begun {
-		c.restarts++
-	}
+	c.started++
 	c.logs.follow()
 }
 
@@ -53,11 +55,11 @@ func (c *Container) Deaths() []Death {
 	return append([]Death(nil), c.deaths...)
 }
 
-// Restarts counts the starts after the container was ready. Safe for concurrent use.
+// Restarts counts the starts that nothing here asked for. Safe for concurrent use.
 func (c *Container) Restarts() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.restarts
+	return max(0, c.started-c.launched)
 }
 
 // end says how a container ended.
@@ -66,7 +68,7 @@ func end(s *container.State) string {
 	switch {
 	case s.OOMKilled:
 		text += ", out of memory"
-	case s.ExitCode > 128 && s.ExitCode < 128+65:
+	case bySignal(s.ExitCode):
 		text += fmt.Sprintf(", signal %d", s.ExitCode-128)
 	}
 	if s.Error != "" {
@@ -74,6 +76,9 @@ func end(s *container.State) string {
 	}
 	return text
 }
+
+// bySignal says that an exit code means an end by a signal.
+func bySignal(code int) bool { return code > 128 && code <= 128+64 }
 
 // OutOfMemory counts how often the kernel has ended the container for want of memory. Safe for concurrent use.
 func (c *Container) OutOfMemory() int {

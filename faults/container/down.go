@@ -46,23 +46,26 @@ func (c *Container) end(ctx context.Context, down func(context.Context) error) e
 	if err := c.lock(ctx); err != nil {
 		return err
 	}
-	defer c.unlock()
+	defer c.turn.Unlock()
 	c.mu.Lock()
 	if c.down {
 		c.mu.Unlock()
 		return nil
 	}
 	c.mu.Unlock()
-	state, err := c.state(ctx)
+	seen, err := c.inspect(ctx)
 	if err != nil {
 		return err
 	}
+	state := seen.State
 	if !state.Running {
 		// A container that ended by itself cannot be killed: the fault would be credited with the target's own failure.
 		return fmt.Errorf("container %s does not run: %s", c.spec.Name, end(state))
 	}
+	calls := c.WatchCalls(ctx, seen.NetworkSettings)
 	c.count.start(func() int64 { return 0 })
-	c.count.add(open(c.spec.ID, state.Pid))
+	c.count.watch(calls)
+	c.count.add(c.near(state.Pid).Connections(ctx))
 	c.expect(true)
 	if err := down(ctx); err != nil {
 		c.count.stop()
@@ -101,7 +104,7 @@ func (c *Container) Pause(ctx context.Context) error {
 	if err := c.lock(ctx); err != nil {
 		return err
 	}
-	defer c.unlock()
+	defer c.turn.Unlock()
 	state, err := c.state(ctx)
 	switch {
 	case err != nil:
@@ -111,7 +114,7 @@ func (c *Container) Pause(ctx context.Context) error {
 	case !state.Running:
 		return fmt.Errorf("container %s does not run: %s", c.spec.Name, end(state))
 	}
-	waiting := newWaiting(c.spec.ID, state.Pid)
+	waiting := newWaiting(c.near(state.Pid))
 	c.count.start(waiting.look)
 	if _, err := c.spec.Engine.ContainerPause(ctx, c.spec.ID, client.ContainerPauseOptions{}); err != nil {
 		c.count.stop()
@@ -128,7 +131,7 @@ func (c *Container) Resume(ctx context.Context) error {
 	if err := c.lock(ctx); err != nil {
 		return err
 	}
-	defer c.unlock()
+	defer c.turn.Unlock()
 	state, err := c.state(ctx)
 	if err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -23,6 +25,10 @@ type Engine struct {
 	Provider *testcontainers.DockerProvider
 	// Endpoint is the URL of the engine's API.
 	Endpoint string
+	// Elsewhere says that the engine counts as one on another machine, although it may be on this one.
+	Elsewhere bool
+	// noPodman says that the engine does not know Podman's own requests.
+	noPodman atomic.Bool
 	// hosts are the hosts on which published ports may be reached, the likeliest first.
 	hosts []string
 }
@@ -30,8 +36,10 @@ type Engine struct {
 const (
 	// connectLimit bounds the search for an engine: a user who has none learns so within a second.
 	connectLimit = 900 * time.Millisecond
-	// answerLimit bounds the answer of one that takes connections: on a busy machine an engine takes seconds.
-	answerLimit = 15 * time.Second
+	// answerLimit bounds the answer of one that takes connections: on a busy machine an engine takes seconds. Behind a port may be
+	// anything: there answerAwayLimit bounds the first answer.
+	answerLimit     = 15 * time.Second
+	answerAwayLimit = 2 * time.Second
 )
 
 // ErrNoEngine says that no container engine answers.
@@ -39,7 +47,7 @@ var ErrNoEngine = errors.New("no container engine answers")
 
 // Open connects to the engine that DOCKER_HOST, DOCKER_CONTEXT, the Docker command's current context or a usual socket names.
 // An engine that DOCKER_HOST or a context names is the only one tried. ctx bounds the search; without a listener it ends within a
-// second, and with one that does not answer after answerLimit.
+// second, with a port that does not answer after answerAwayLimit, and with such a socket after answerLimit.
 func Open(ctx context.Context) (*Engine, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
@@ -92,7 +100,15 @@ func (e endpoint) ping(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
-	_, err = c.Ping(ctx, client.PingOptions{})
+	limit := answerLimit
+	if !strings.HasPrefix(e.url, "unix:") {
+		limit = answerAwayLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if _, err = c.Ping(ctx, client.PingOptions{}); errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("it takes connections and does not answer within %v", limit)
+	}
 	return err
 }
 
@@ -111,20 +127,28 @@ func (e endpoint) open(ctx context.Context) (*Engine, error) {
 			return nil, fmt.Errorf("use the engine at %s: %w", e.url, err)
 		}
 	}
-	log.SetDefault(silent{})
-	provider, err := testcontainers.NewDockerProvider(testcontainers.Generic2DockerOptions(testcontainers.WithLogger(silent{}))...)
+	c, err := client.New(e.options()...)
 	if err != nil {
 		return nil, fmt.Errorf("use the engine at %s: %w", e.url, err)
 	}
-	c, err := client.New(e.options()...)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("use the engine at %s: %w", e.url, err), provider.Close())
-	}
 	if _, err := c.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
-		return nil, errors.Join(fmt.Errorf("use the engine at %s: %w", e.url, err), provider.Close(), c.Close())
+		return nil, errors.Join(fmt.Errorf("use the engine at %s: %w", e.url, err), c.Close())
 	}
-	return &Engine{Client: c, Provider: provider, Endpoint: e.url, hosts: e.hosts()}, nil
+	// The library asks the engine what it is, several times, and Podman takes seconds for an answer: no limit of ours is on that.
+	silence()
+	provider, err := testcontainers.NewDockerProvider(testcontainers.Generic2DockerOptions(testcontainers.WithLogger(silent{}))...)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("use the engine at %s: %w", e.url, err), c.Close())
+	}
+	away, err := elsewhere()
+	if err != nil {
+		return nil, errors.Join(err, c.Close(), provider.Close())
+	}
+	return &Engine{Client: c, Provider: provider, Endpoint: e.url, Elsewhere: away, hosts: e.hosts()}, nil
 }
+
+// silence keeps the library from writing to the terminal. Its logger is one variable of the process: engines may be opened side by side.
+var silence = sync.OnceFunc(func() { log.SetDefault(silent{}) })
 
 // environment is what testcontainers-go reads. Its reaper is an image of its own: labels and the journal do the reaper's work,
 // so the reaper is used only where its user turned it on.
@@ -140,13 +164,14 @@ func (e endpoint) environment() map[string]string {
 }
 
 // hosts are the hosts on which the engine's published ports may be reached: the engine's own host; or this machine, and, where
-// this process runs in a container itself, the gateway to the machine that runs it.
+// this process runs in a container and the engine outside of it, the gateway to the machine that runs both.
 func (e endpoint) hosts() []string {
-	if u, err := url.Parse(e.url); err == nil && u.Scheme != "unix" && u.Hostname() != "" {
+	u, err := url.Parse(e.url)
+	if err == nil && u.Scheme != "unix" && u.Hostname() != "" {
 		return []string{u.Hostname()}
 	}
 	hosts := []string{"127.0.0.1"}
-	if gateway := defaultGateway(); gateway != "" {
+	if gateway := defaultGateway(); gateway != "" && (err != nil || !servedHere(u.Path)) {
 		hosts = append(hosts, gateway)
 	}
 	return hosts

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -83,7 +83,9 @@ func (e *Engine) killExec(ctx context.Context, id, exec string) {
 	defer cancel()
 	running, err := e.ExecInspect(ctx, exec, client.ExecInspectOptions{})
 	if err == nil && running.Running && runsHere(id, running.PID) {
-		_ = syscall.Kill(running.PID, syscall.SIGKILL)
+		if p, err := os.FindProcess(running.PID); err == nil {
+			_ = p.Kill()
+		}
 	}
 }
 

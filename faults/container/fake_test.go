@@ -1,9 +1,11 @@
 package container_test
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	moby "github.com/moby/moby/api/types/container"
 
@@ -51,6 +53,57 @@ func TestRequestsOfLimits(t *testing.T) {
 	}
 }
 
+// Podman 4 changes limits by its own API alone, which takes processors as a quota.
+func TestLimitsOfPodman(t *testing.T) {
+	f := containertest.NewFake(t, map[string]string{"POST /containers/x/update": containertest.Missing})
+	for _, c := range []struct {
+		has  container.Limits
+		want string
+	}{
+		{container.Limits{}, `{"cpu":{"quota":50000,"period":100000},"memory":{"limit":64,"swap":64}}`},
+		{container.Limits{NanoCPUs: 2e9}, `{"cpu":{"quota":50000,"period":100000},"memory":{"limit":64,"swap":64}}`},
+	} {
+		if err := f.Engine.Limit(t.Context(), "x", c.has, 0.5, 64); err != nil {
+			t.Error(err)
+		}
+		if got := f.Asked()[len(f.Asked())-1]; got != "POST /libpod/containers/x/update "+c.want {
+			t.Errorf("asked %s", got)
+		}
+	}
+	f.Set("POST /libpod/containers/x/update", "!no cgroup")
+	if err := f.Engine.Limit(t.Context(), "x", container.Limits{}, 0.5, 0); err == nil || !strings.Contains(err.Error(), "cannot change the limits") || !strings.Contains(err.Error(), "no cgroup") {
+		t.Errorf("%v", err)
+	}
+	f.Set("GET /containers/x/json", containertest.Missing)
+	if err := f.Engine.Limit(t.Context(), "x", container.Limits{}, 0.5, 0); err == nil || strings.Contains(err.Error(), "cannot change the limits") {
+		t.Errorf("of a container that is gone: %v", err)
+	}
+}
+
+// Podman makes health checks by timers of systemd. Without them wringer asks for each; another engine is asked once whether it is
+// Podman.
+func TestHealthOfPodman(t *testing.T) {
+	const path, starting = "GET /containers/x/json", `{"State": {"Health": {"Status": "starting"}}}`
+	for name, c := range map[string]struct {
+		answer string
+		asked  int
+	}{"podman": {"{}", 2}, "docker": {containertest.Missing, 1}} {
+		f := containertest.NewFake(t, map[string]string{path: starting, "GET /libpod/containers/x/healthcheck": c.answer})
+		for range 2 {
+			if err := f.Engine.Healthy(t.Context(), "x"); err == nil {
+				t.Errorf("%s: one that starts is healthy", name)
+			}
+		}
+		f.Set(path, `{"State": {"Health": {"Status": "healthy"}}}`)
+		if err := f.Engine.Healthy(t.Context(), "x"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := f.Times("GET /libpod/containers/x/healthcheck"); n != c.asked {
+			t.Errorf("%s: asked for %d checks, want %d", name, n, c.asked)
+		}
+	}
+}
+
 // What the engine refuses is an error, and not counted as in force.
 func TestLimitThatIsRefused(t *testing.T) {
 	f := containertest.NewFake(t, map[string]string{
@@ -75,5 +128,55 @@ func TestLimitThatIsRefused(t *testing.T) {
 	}
 	if asked := strings.Join(f.Asked(), "\n"); !strings.Contains(asked, `"CpuQuota":200000`) || !strings.Contains(asked, `"CpuQuota":-1`) {
 		t.Errorf("half of 4 processors, and back: %s", asked)
+	}
+}
+
+// The engine tells a start some time after it. A start that was asked for is no restart, however late it is told.
+func TestRestartsAreNotStartsThatWereAskedFor(t *testing.T) {
+	f := containertest.NewFake(t, map[string]string{"GET /containers/x/json": `{"State": {"Status": "created"}, "Config": {}}`})
+	box := container.New(container.Spec{Engine: f.Engine, ID: "x", Name: "stock"})
+	t.Cleanup(func() {
+		if err := box.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := box.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		box.Started()
+		if n := box.Restarts(); n != i {
+			t.Errorf("%d starts told, %d restarts", i+1, n)
+		}
+	}
+	box.Died(time.Now(), "139", false)
+	if d := box.Deaths(); len(d) != 1 || !strings.Contains(d[0].Text, "exit code 139, signal 11") {
+		t.Errorf("%v", d)
+	}
+}
+
+// What an engine refuses to remove is tried again: Podman removes no container before those that share its namespaces. What is
+// refused for good is told, and its output is not awaited.
+func TestRemovalThatIsRefused(t *testing.T) {
+	f := containertest.NewFake(t, map[string]string{
+		"GET /containers/json": `[{"Id": "orders"}, {"Id": "beside"}]`, "GET /networks": "[]", "GET /volumes": "{}",
+		"DELETE /containers/x": "!it is in use", "GET /containers/x/json": `{"State": {"Running": true}, "Config": {}}`,
+	})
+	f.First("DELETE /containers/orders", "!container orders has dependent containers which must be removed before it")
+	f.First("DELETE /containers/beside", "!container state improper: stopped")
+	if err := f.Engine.RemoveRun(t.Context(), "run"); err != nil {
+		t.Error(err)
+	}
+	if asked := strings.Join(f.Asked(), "\n"); strings.Count(asked, "/containers/orders") != 2 || strings.Count(asked, "/containers/beside") != 2 {
+		t.Errorf("%s", asked)
+	}
+	box := container.New(container.Spec{Engine: f.Engine, ID: "x", Name: "stock"})
+	if err := box.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if err := box.Close(ctx); err == nil || !strings.Contains(err.Error(), "remove container stock: ") || !strings.Contains(err.Error(), "it is in use") {
+		t.Errorf("%v", err)
 	}
 }

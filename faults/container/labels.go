@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -20,6 +21,8 @@ const (
 	LabelKept = "wringer.kept"
 	// LabelRelay is on containers in which this program itself takes connections for links: their number.
 	LabelRelay = "wringer.relay"
+	// LabelSidecar is on containers in which this program itself reaches into another: that one's part.
+	LabelSidecar = "wringer.sidecar"
 	// LabelLink with a link's name is on containers: the address on which the link listens.
 	LabelLink = "wringer.link."
 )
@@ -59,10 +62,11 @@ func (e *Engine) RemoveRun(ctx context.Context, run string) error {
 	var failed []error
 	containers, err := e.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: mine})
 	failed = append(failed, err)
+	var ids []string
 	for _, c := range containers.Items {
-		_, err := e.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		failed = append(failed, gone(err))
+		ids = append(ids, c.ID)
 	}
+	failed = append(failed, e.Remove(ctx, ids...))
 	networks, err := e.NetworkList(ctx, client.NetworkListOptions{Filters: mine})
 	failed = append(failed, err)
 	for _, n := range networks.Items {
@@ -76,6 +80,35 @@ func (e *Engine) RemoveRun(ctx context.Context, run string) error {
 		failed = append(failed, gone(err))
 	}
 	return errors.Join(failed...)
+}
+
+const (
+	// removeTries bounds how often the removal of containers is tried without any of them going.
+	removeTries = 10
+	removeAgain = 300 * time.Millisecond
+)
+
+// Remove ends containers and removes them with their anonymous volumes. It is idempotent. What an engine refuses is tried again, for
+// some seconds: Podman refuses while others share a container's namespaces, and Docker while somebody else removes it.
+func (e *Engine) Remove(ctx context.Context, ids ...string) error {
+	for try := 1; len(ids) > 0; {
+		var left []string
+		var failed []error
+		for _, id := range ids {
+			_, err := e.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+			if err := gone(err); err != nil {
+				left, failed = append(left, id), append(failed, err)
+			}
+		}
+		if len(left) == len(ids) {
+			pause(ctx, removeAgain)
+			if try++; try > removeTries || ctx.Err() != nil {
+				return errors.Join(failed...)
+			}
+		}
+		ids = left
+	}
+	return nil
 }
 
 // RemoveImages removes the images that runs built, and returns their names.

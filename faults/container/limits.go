@@ -5,10 +5,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
-
-	"wringer/faults/procfs"
 )
 
 // Limits are a container's limits as its engine keeps them. 0: none.
@@ -84,7 +83,13 @@ func (e *Engine) Restore(ctx context.Context, id string, l Limits, cpus, memory 
 
 func (e *Engine) update(ctx context.Context, id string, r container.Resources) error {
 	_, err := e.ContainerUpdate(ctx, id, client.ContainerUpdateOptions{Resources: &r})
-	return err
+	if !errdefs.IsNotFound(err) {
+		return err
+	}
+	if _, gone := e.ContainerInspect(ctx, id, client.ContainerInspectOptions{}); gone != nil {
+		return err
+	}
+	return e.updatePodman(ctx, id, r)
 }
 
 // LimitCPU implements faults.CPULimiter by the engine's limit of processors.
@@ -92,7 +97,7 @@ func (c *Container) LimitCPU(ctx context.Context, share float64) error {
 	if err := c.lock(ctx); err != nil {
 		return err
 	}
-	defer c.unlock()
+	defer c.turn.Unlock()
 	c.mu.Lock()
 	already := c.limits != nil
 	c.mu.Unlock()
@@ -131,7 +136,7 @@ func (c *Container) RestoreCPU(ctx context.Context) error {
 	if err := c.lock(ctx); err != nil {
 		return err
 	}
-	defer c.unlock()
+	defer c.turn.Unlock()
 	c.mu.Lock()
 	before := c.limits
 	c.mu.Unlock()
@@ -171,49 +176,54 @@ func (h *heldBack) look() int64 {
 	return int64(u.ThrottledPeriods - h.base)
 }
 
-// LimitFiles implements faults.FileLimiter. Only an engine on this machine lets its containers' processes be reached.
+// LimitFiles implements faults.FileLimiter.
 func (c *Container) LimitFiles(ctx context.Context, most uint64) error {
 	if err := c.lock(ctx); err != nil {
 		return err
 	}
-	defer c.unlock()
-	life, err := c.spec.Engine.Life(ctx, c.spec.ID, c.spec.Name)
+	defer c.turn.Unlock()
+	life, err := c.Life(ctx)
 	if err != nil {
 		return fmt.Errorf("limit files: %w", err)
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.files != nil {
+	already := c.files != nil
+	c.mu.Unlock()
+	if already {
 		return nil
 	}
-	limit, err := procfs.LimitFiles(members(c.spec.ID), most)
-	if err != nil {
+	if err := life.Do(ctx, callLimit, most, nil); err != nil {
 		return fmt.Errorf("limit the files of container %s: %w", c.spec.Name, err)
 	}
-	c.files = limit
 	c.count.start(func() int64 {
-		if !limit.Reached() {
+		ctx, cancel := context.WithTimeout(context.Background(), readyBound)
+		defer cancel()
+		var reached bool
+		if life.Do(ctx, callReached, struct{}{}, &reached) != nil || !reached {
 			return 0
 		}
-		return unaccepted(c.spec.ID, life.PID)
+		return life.unaccepted(ctx)
 	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.files = &life
 	return nil
 }
 
-// RestoreFiles implements faults.FileLimiter.
+// RestoreFiles implements faults.FileLimiter. The limits of a life that is over ended with it.
 func (c *Container) RestoreFiles(ctx context.Context) error {
 	if err := c.lock(ctx); err != nil {
 		return err
 	}
-	defer c.unlock()
+	defer c.turn.Unlock()
 	c.mu.Lock()
-	limit := c.files
+	life := c.files
 	c.mu.Unlock()
-	if limit == nil {
+	if life == nil {
 		return nil
 	}
 	c.count.look()
-	if err := limit.Restore(); err != nil {
+	if err := life.Do(ctx, callRestore, struct{}{}, nil); err != nil && !life.Over() {
 		return fmt.Errorf("restore the files of container %s: %w", c.spec.Name, err)
 	}
 	c.count.stop()

@@ -25,6 +25,7 @@ type logs struct {
 	done   chan struct{} // closed when the reader ended; nil before the first
 	again  bool          // the container was started while the reader may still read its former life
 	since  time.Time     // when the last line was written, by the engine's clock
+	told   time.Time     // since, when the last reading began: Podman tells the lines of that second again
 	closed bool
 	failed error              // of next, the first
 	stop   context.CancelFunc // of the last reader
@@ -102,6 +103,7 @@ func (l *logs) read(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	since := ""
+	l.told = l.since
 	if !l.since.IsZero() {
 		since = l.since.Add(1).Format(time.RFC3339Nano)
 	}
@@ -128,6 +130,9 @@ func (l *logs) Write(p []byte) (int, error) {
 	text := p
 	if stamp, rest, found := bytes.Cut(p, []byte(" ")); found {
 		if at, err := time.Parse(time.RFC3339Nano, string(stamp)); err == nil {
+			if !at.After(l.told) {
+				return len(p), nil
+			}
 			l.since, text = at, rest
 		}
 	}

@@ -161,3 +161,16 @@ func TestLogsDetached(t *testing.T) {
 	}
 	l.follow()
 }
+
+// An engine that takes whole seconds alone tells lines again: they are kept once.
+func TestLogsOfAnEngineThatRepeats(t *testing.T) {
+	hold := make(chan struct{})
+	l, out := openLogs(t, &logEngine{lives: []life{{[]string{"05 one", "06 two"}, hold}, {[]string{"06 two", "07 three"}, nil}}})
+	l.follow()
+	l.follow()
+	close(hold)
+	l.await(t.Context(), time.Minute)
+	if got := out.text(); got != "one\ntwo\nthree\n" {
+		t.Errorf("kept %q", got)
+	}
+}

@@ -24,27 +24,36 @@ func (e *Engine) Usage(ctx context.Context, id string) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
-	return Usage{
+	u := Usage{
 		Throttled:        time.Duration(s.CPUStats.ThrottlingData.ThrottledTime),
 		ThrottledPeriods: s.CPUStats.ThrottlingData.ThrottledPeriods,
 		LimitHits:        s.MemoryStats.Failcnt, Reclaimed: s.MemoryStats.Stats["pgscan"],
-	}, nil
+	}
+	if u == (Usage{}) {
+		u = e.usageHere(ctx, id, u)
+	}
+	return u, nil
 }
 
 // flagged is how long the engine may take to flag the end of a container as one for want of memory.
 const flagged = time.Second
 
-// Starved says whether the kernel ended the container's last life for want of memory. The engine may flag that a moment after the
-// end: Starved waits for it, at most for a second.
-func (e *Engine) Starved(ctx context.Context, id string) bool {
+// Starved says whether the kernel ended the container's last life for want of memory. The engine may learn of the end, and flag it,
+// a moment after it: Starved waits for both, at most for a second. life is the one that was seen last; the zero value is unknown.
+func (e *Engine) Starved(ctx context.Context, id string, life Life) bool {
 	ctx, cancel := context.WithTimeout(ctx, flagged)
 	defer cancel()
 	tick := time.NewTicker(flagged / 10)
 	defer tick.Stop()
 	for {
 		inspected, err := e.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
-		if err != nil || inspected.Container.State.Running || inspected.Container.State.OOMKilled {
-			return err == nil && inspected.Container.State.OOMKilled
+		if err != nil {
+			return false
+		}
+		state := inspected.Container.State
+		goesOn := state.Running && (life.pid == 0 || state.Pid != life.pid || !life.Over())
+		if state.OOMKilled || goesOn {
+			return state.OOMKilled
 		}
 		select {
 		case <-tick.C:

@@ -3,6 +3,7 @@
 package faulttest
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"sync"
@@ -21,6 +22,8 @@ type Rig struct {
 	// Meet sends traffic that meets the fault while it is in force, and returns nil if it was served. While the fault is in
 	// force, Meet may fail, or block until ctx ends; otherwise it must be served. It may be called at any time.
 	Meet func(ctx context.Context) error
+	// Rounds is how often Heal runs beside Inject. 0: 20 times. A fault whose calls take seconds needs fewer.
+	Rounds int
 }
 
 // patience bounds the waits of a test; it is no expectation.
@@ -130,10 +133,10 @@ func healsWhenInjectFailed(t *testing.T, r Rig) {
 }
 
 func healsBesideInject(t *testing.T, r Rig) {
-	rounds := 20
-	if testing.Short() {
-		rounds = 5
-		t.Log("slow, left out by -short: 15 of 20 rounds")
+	rounds := cmp.Or(r.Rounds, 20)
+	if few := 5; testing.Short() && rounds > few {
+		t.Logf("slow, left out by -short: %d of %d rounds", rounds-few, rounds)
+		rounds = few
 	}
 	for range rounds {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)

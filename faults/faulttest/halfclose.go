@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// HalfCloseOverTLS checks that a link carries TLS connections of which the client ends its writing side, by close_notify alone
-// or with the end of its bytes. The target answers only then, and ends with close_notify. open connects to an address over the
-// link.
+// HalfCloseOverTLS checks that a link carries TLS connections of which the client ends its writing side. The client does so by
+// close_notify alone, or with the end of its bytes. The target answers only then, and ends with close_notify. open connects to an
+// address over the link.
 func HalfCloseOverTLS(t *testing.T, open func(t *testing.T, address string) net.Conn) {
 	t.Helper()
 	address, roots := answersAtTheEnd(t)
@@ -36,6 +36,10 @@ func HalfCloseOverTLS(t *testing.T, open func(t *testing.T, address string) net.
 			}
 			if got, err := io.ReadAll(c); string(got) != "got 100000" || err != nil {
 				t.Errorf("got %q, %v", got, err)
+			}
+			// The target's close_notify came first, and its end follows.
+			if n, err := below.Read(make([]byte, 1)); n > 0 || err != io.EOF {
+				t.Errorf("behind close_notify: %d bytes, %v", n, err)
 			}
 		})
 	}

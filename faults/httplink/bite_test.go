@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wringer/faults/faulttest"
 )
 
 // answerOnce is a target that reads the headers of one request on each connection, answers with text and closes.
@@ -89,7 +91,7 @@ func TestCountsOnlyWhatItChanges(t *testing.T) {
 				begun := time.Now()
 				got := exchange(t, r.address, tt.request)
 				took := time.Since(begun)
-				heal(t, f)
+				faulttest.Heal(t, f)
 				want := int64(0)
 				if changed {
 					want = 1
@@ -150,7 +152,7 @@ func TestCountsOnlyWhatItChangesOverHTTP2(t *testing.T) {
 			_, _ = io.Copy(io.Discard, answer.Body)
 			answer.Body.Close()
 		}
-		heal(t, f)
+		faulttest.Heal(t, f)
 		if f.Bite().Bit != changed {
 			t.Errorf("%s %s, %s: counts %d", method, path, f.name, f.Matched())
 		}
@@ -201,7 +203,7 @@ func TestHealedBeforeTheAnswer(t *testing.T) {
 			if b := f.Bite(); b.Bit {
 				t.Errorf("%s counts a request before its answer: %+v", f.name, b)
 			}
-			heal(t, f)
+			faulttest.Heal(t, f)
 			answer <- struct{}{}
 			if body := <-got; body != page {
 				t.Errorf("%s: %q", f.name, body)

@@ -31,15 +31,15 @@ type Act struct {
 	Status     int           `yaml:"status" jsonschema_description:"The status of an answer that replaces the target's: 503, 429. The target does not get the request."`
 	RetryAfter time.Duration `yaml:"retry_after" jsonschema_description:"The Retry-After of that answer, in whole seconds."`
 	GRPC       string        `yaml:"grpc" jsonschema_description:"The gRPC code of an answer that replaces the target's: UNAVAILABLE, RESOURCE_EXHAUSTED."`
-	Headers    time.Duration `yaml:"delay_headers" jsonschema_description:"The delay of the answer."`
-	Body       time.Duration `yaml:"delay_body" jsonschema_description:"The delay of the answer's body; its headers come at once."`
-	Truncate   *int          `yaml:"truncate" jsonschema_description:"The number of bytes of the body after which the answer ends, although more were announced."`
+	Headers    time.Duration `yaml:"delay_headers" worse:"more" jsonschema_description:"The delay of the answer."`
+	Body       time.Duration `yaml:"delay_body" worse:"more" jsonschema_description:"The delay of the answer's body; its headers come at once."`
+	Truncate   *int          `yaml:"truncate" worse:"less" jsonschema_description:"The number of bytes of the body after which the answer ends, although more were announced."`
 	Corrupt    bool          `yaml:"corrupt" jsonschema_description:"Changes bytes of the answer's body, but not its length."`
-	Cut        int           `yaml:"cut" jsonschema_description:"The connection is reset at its request of this number, which the target does not get."`
+	Cut        int           `yaml:"cut" worse:"less" jsonschema_description:"The connection is reset at its request of this number, which the target does not get."`
 	Discard    bool          `yaml:"discard" jsonschema_description:"The request does not reach the target, and no answer comes."`
 
-	First int          `yaml:"first" jsonschema_description:"The number of requests to act on, from the first. Default: all."`
-	Share faults.Share `yaml:"share" jsonschema_description:"Only this share of the requests, drawn from the seed. Default: all."`
+	First int          `yaml:"first" worse:"more" jsonschema_description:"The number of requests to act on, from the first. Default: all."`
+	Share faults.Share `yaml:"share" worse:"more" jsonschema_description:"Only this share of the requests, drawn from the seed. Default: all."`
 	Match Match        `yaml:"match" jsonschema_description:"Which requests. Default: all."`
 }
 

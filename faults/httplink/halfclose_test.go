@@ -14,29 +14,12 @@ import (
 // A client that has ended its writing side gets its answer through the layer, over a dial and an inlet; other protocols too.
 // The target answers only after the end.
 func TestHalfCloseThroughTheLayer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
 	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_, _ = io.Copy(io.Discard, c)
-				_, _ = io.WriteString(c, answer)
-			}()
-		}
-	}()
-	r := newRig(t, l.Addr().String())
+	address := faulttest.AnswerAtTheEnd(t, answer)
+	r := newRig(t, address)
 	for _, request := range []string{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\x00\x01 no HTTP", ""} {
 		for name, open := range map[string]func() (net.Conn, error){
-			"dial":  func() (net.Conn, error) { return r.link.Dial(t.Context(), "tcp", l.Addr().String()) },
+			"dial":  func() (net.Conn, error) { return r.link.Dial(t.Context(), "tcp", address) },
 			"inlet": func() (net.Conn, error) { return net.Dial("tcp", r.address) },
 		} {
 			c, err := open()

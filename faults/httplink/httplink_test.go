@@ -83,7 +83,7 @@ func TestStatus(t *testing.T) {
 		if b := f.Bite(); !b.Bit || f.Matched() != 2 {
 			t.Errorf("bite %+v of %d", b, f.Matched())
 		}
-		heal(t, f)
+		faulttest.Heal(t, f)
 		if status, _ := post("/orders/7", "big"); status != 200 {
 			t.Errorf("after healing: %d", status)
 		}
@@ -99,12 +99,12 @@ func TestTruncateCorruptAndCut(t *testing.T) {
 		if status, body, _, err := get(t.Context(), c, url); status != 200 || body != page[:10] || err == nil {
 			t.Errorf("truncated: %d %q, %v", status, body, err)
 		}
-		heal(t, f)
+		faulttest.Heal(t, f)
 		f = r.inject(t, Act{Corrupt: true})
 		if status, body, _, err := get(t.Context(), c, url); status != 200 || len(body) != len(page) || body == page || err != nil {
 			t.Errorf("corrupted: %d %q, %v", status, body, err)
 		}
-		heal(t, f)
+		faulttest.Heal(t, f)
 		f = r.inject(t, Act{Cut: 3})
 		before := s.n.Load()
 		for i := range 3 {
@@ -120,7 +120,7 @@ func TestTruncateCorruptAndCut(t *testing.T) {
 		if n := s.n.Load() - before; n != 2 {
 			t.Errorf("the target got %d requests, not 2", n)
 		}
-		heal(t, f)
+		faulttest.Heal(t, f)
 	})
 }
 
@@ -149,7 +149,7 @@ func TestDiscardTheFirst(t *testing.T) {
 		if status, body, _, err := get(t.Context(), client(t, http2Spoken), "http://"+r.address+"/"); status != 200 || body != page {
 			t.Errorf("the second: %d %q, %v", status, body, err)
 		}
-		heal(t, f)
+		faulttest.Heal(t, f)
 	})
 }
 
@@ -227,7 +227,7 @@ func TestPipelinedAnswersKeepTheirOrder(t *testing.T) {
 			t.Errorf("answer %d: %d, %v", i, a.StatusCode, err)
 		}
 	}
-	heal(t, f)
+	faulttest.Heal(t, f)
 }
 
 func TestManyStreamsAtOnce(t *testing.T) {
@@ -258,7 +258,7 @@ func TestManyStreamsAtOnce(t *testing.T) {
 	if n := f.Matched(); n < 20 || n > 80 {
 		t.Errorf("%d of 100 were slow", n)
 	}
-	heal(t, f)
+	faulttest.Heal(t, f)
 }
 
 func TestCutIsAReset(t *testing.T) {
@@ -274,7 +274,7 @@ func TestCutIsAReset(t *testing.T) {
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the client saw %v", err)
 	}
-	heal(t, f)
+	faulttest.Heal(t, f)
 }
 
 func TestConfig(t *testing.T) {

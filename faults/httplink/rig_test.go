@@ -2,7 +2,6 @@ package httplink
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +13,7 @@ import (
 
 	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
+	"wringer/faults/faulttest"
 	"wringer/faults/toxi"
 )
 
@@ -36,56 +36,20 @@ func newRig(t testing.TB, upstream string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := m.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	link, err := m.Link("orders->stock")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := (&Config{}).Prepare(link); err != nil {
-		t.Fatal(err)
-	}
-	address, err := link.(faults.ListeningLink).Listen(faults.Inlet{Address: "127.0.0.1:0", Upstream: func(context.Context) ([]string, error) {
-		return []string{upstream}, nil
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	link, address := faulttest.OpenLink(t, m, "orders->stock", (&Config{}).Prepare, upstream)
 	return &rig{link, address}
 }
 
 func (r *rig) open(t testing.TB, a Act) *Fault {
 	t.Helper()
-	c := Config{Link: r.link.Name(), Act: a}
-	c.Check(func(field, message string) { t.Errorf("%s: %s", field, message) })
-	f, err := c.Open(faults.Env{Seed: 7, Link: func(string) (faults.Link, error) { return r.link, nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f.(*Fault)
+	return faulttest.Open(t, &Config{Link: r.link.Name(), Act: a}, faulttest.OnLink(r.link)).(*Fault)
 }
 
 func (r *rig) inject(t testing.TB, a Act) *Fault {
 	t.Helper()
 	f := r.open(t, a)
-	if err := f.Inject(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	faulttest.Inject(t, f)
 	return f
-}
-
-func heal(t testing.TB, f *Fault) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := errors.Join(f.Heal(ctx), f.Probe(ctx)); err != nil {
-		t.Fatal(err)
-	}
 }
 
 const page = "a page that is long enough to be cut in two, or to be changed"

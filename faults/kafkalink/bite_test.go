@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"wringer/faults/faulttest"
 )
 
 // gate is a broker that holds its answers to Produce until they are released. A nil answer closes the connection. As a broker
@@ -64,7 +66,7 @@ func TestCountsTheAnswersThatItChanges(t *testing.T) {
 				wantsMatched(t, f, 0) // the answer may never come
 				g.release <- echo(request)
 				f.awaitMatched(t, 1)
-				heal(t, f)
+				faulttest.Heal(t, f)
 				wantsMatched(t, f, 1)
 			})
 			t.Run("healed before the answer", func(t *testing.T) {
@@ -73,7 +75,7 @@ func TestCountsTheAnswersThatItChanges(t *testing.T) {
 				f, c := r.inject(t, a), r.dial(t)
 				send(t, c, request)
 				<-g.got
-				heal(t, f)
+				faulttest.Heal(t, f)
 				g.release <- echo(request)
 				wants(t, c, "answer", echo(request))
 				wantsMatched(t, f, 0)
@@ -88,7 +90,7 @@ func TestCountsTheAnswersThatItChanges(t *testing.T) {
 				if n, err := c.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) {
 					t.Errorf("%d bytes, %v, want the end", n, err)
 				}
-				heal(t, f)
+				faulttest.Heal(t, f)
 				wantsMatched(t, f, 0)
 			})
 			t.Run("acks=0", func(t *testing.T) {
@@ -101,7 +103,7 @@ func TestCountsTheAnswersThatItChanges(t *testing.T) {
 				f, c := r.inject(t, a), r.dial(t)
 				send(t, c, produce(1, 0), next)
 				wants(t, c, "the next answer", echo(next))
-				heal(t, f)
+				faulttest.Heal(t, f)
 				wantsMatched(t, f, 0)
 			})
 			t.Run("behind a dropped answer", func(t *testing.T) {
@@ -113,11 +115,11 @@ func TestCountsTheAnswersThatItChanges(t *testing.T) {
 				<-g.got
 				g.release <- echo(request)
 				silencer.awaitSilence(t)
-				heal(t, silencer)
+				faulttest.Heal(t, silencer)
 				if n, err := c.Read(make([]byte, 1)); n > 0 || err == nil {
 					t.Errorf("%d bytes, %v, want the end", n, err)
 				}
-				heal(t, f)
+				faulttest.Heal(t, f)
 				wantsMatched(t, f, 0)
 				wantsMatched(t, silencer, 1)
 			})

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"wringer/faults"
+	"wringer/faults/faulttest"
 )
 
 // dialRecorder records the addresses that a client dialled.
@@ -213,7 +214,7 @@ func TestClientsOutliveFaults(t *testing.T) {
 			if b := f.Bite(); b == (faults.Bite{}) {
 				t.Error("it touched no traffic")
 			}
-			heal(t, f)
+			faulttest.Heal(t, f)
 			var stored int64
 			for p := range int32(6) {
 				stored += cl.PartitionInfo("orders", p).HighWatermark

@@ -32,7 +32,8 @@ type conn struct {
 	mu         sync.Mutex
 	queue      []*expected // the expected answers, in the order of their requests
 	met        map[*Fault]struct{}
-	silencedBy *Fault // set once an answer was dropped: later answers are dropped too
+	groups     map[string]struct{} // the consumer groups that the connection spoke of
+	silencedBy *Fault              // set once an answer was dropped: later answers are dropped too
 }
 
 // expected is an answer that is expected.
@@ -42,13 +43,20 @@ type expected struct {
 	drop   *Fault // the answer is dropped
 	lost   *Fault // the request is dropped: no answer comes
 	ours   []byte // the answer given in place of the broker's
+	again  bool   // the request was sent again: the client gets no second answer
+
+	fetch *fetch        // of a consumer's Fetch
+	group *groupRequest // of a request about a consumer group
 }
 
 // maxQueue bounds the expected answers. Beyond it the oldest is forgotten, and passes unchanged.
 const maxQueue = 1 << 16
 
 func newConn(l *layer, client, target net.Conn, address string) *conn {
-	return &conn{Ends: request.NewEnds(client, target), layer: l, address: address, met: make(map[*Fault]struct{})}
+	return &conn{
+		Ends: request.NewEnds(client, target), layer: l, address: address,
+		met: make(map[*Fault]struct{}), groups: make(map[string]struct{}),
+	}
 }
 
 // releaseFaults removes the ended connection from the faults that hold it.
@@ -79,6 +87,7 @@ func (c *conn) requests() error {
 
 // copyRaw passes on bytes that are not Kafka, until the connection ends.
 func (c *conn) copyRaw(w io.Writer, r *bufio.Reader) error {
+	c.layer.raw.Store(true)
 	if c.layer.mapping != nil {
 		c.layer.logLeak("a connection that is not plain Kafka (TLS?)", errRaw)
 	}
@@ -90,12 +99,21 @@ func (c *conn) copyRaw(w io.Writer, r *bufio.Reader) error {
 func (c *conn) request(r *bufio.Reader, h head) error {
 	e := &expected{head: h}
 	act := c.findFaults(e)
-	if act == nil && len(e.delays) == 0 && (c.layer.mapping == nil || !namesBrokers(h.key, h.version)) && !c.awaitsAnswers() {
+	if act == nil && len(e.delays) == 0 && !c.layer.reads(h) && !c.awaitsAnswers() {
 		return copyBytes(c.Target, r, h.size) // the answer needs no treatment
 	}
 	// One buffer is enough to see whether the client wants an answer.
 	prefix, _ := r.Peek(min(h.size, bufferSize))
 	answered := !h.unanswered(prefix)
+	e.fetch = c.layer.consumersFetch(h, prefix)
+	if c.layer.aboutGroup(h) {
+		if done, err := c.groupRequest(r, e, act); done || err != nil {
+			return err
+		}
+	}
+	if act != nil && act.act.Duplicate > 0 {
+		return c.repeat(r, e, act, answered)
+	}
 	if act != nil && act.act.Error != "" {
 		if done, err := c.refuse(r, e, act, answered); done || err != nil {
 			return err
@@ -125,7 +143,7 @@ func (c *conn) discard(r *bufio.Reader, e *expected, f *Fault, answered bool) er
 // findFaults finds the faults that act on the request. All delays apply; of the other faults only the first acts.
 func (c *conn) findFaults(e *expected) (act *Fault) {
 	for _, f := range c.layer.faults.All() {
-		if f.key != e.key || act != nil && f.act.Delay == 0 || !f.aim.Covers(c.address, "") || !f.Takes() {
+		if f.key != e.key || f.onAnswers || act != nil && f.act.Delay == 0 || !f.aim.Covers(c.address, "") || !f.Takes() {
 			continue
 		}
 		if f.act.Delay > 0 {
@@ -232,9 +250,13 @@ func (c *conn) answer(r *bufio.Reader, size int, correlation int32) error {
 	if e != nil {
 		c.delay(e, arrived)
 	}
+	frame, err := c.changedAnswer(r, e, size, arrived)
+	if err != nil {
+		return err
+	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if err := c.deliver(r, e, size); err != nil {
+	if err := c.deliver(r, e, frame, size); err != nil {
 		return err
 	}
 	c.removeAnswer(e)
@@ -286,29 +308,50 @@ func (c *conn) matchAnswer(correlation int32) (e *expected, by *Fault) {
 	return e, c.silencedBy
 }
 
-// deliver writes an answer to the client, with the brokers' addresses replaced. c.writing is held.
-func (c *conn) deliver(r *bufio.Reader, e *expected, size int) error {
-	if e == nil || c.layer.mapping == nil {
-		return copyBytes(c.Client, r, size)
+// deliver writes an answer to the client: the changed frame, or if there is none the next size bytes. c.writing is held.
+func (c *conn) deliver(r *bufio.Reader, e *expected, frame []byte, size int) error {
+	if e != nil && e.again {
+		return copyBytes(io.Discard, r, size)
 	}
-	switch {
-	case !namesBrokers(e.key, e.version):
+	if frame == nil {
 		return copyBytes(c.Client, r, size)
-	case size > maxRead:
-		c.layer.logLeak(fmt.Sprintf("%s of %d bytes", kmsg.NameForKey(e.key), size), errors.New("longer than is read"))
-		return copyBytes(c.Client, r, size)
-	}
-	frame := make([]byte, size)
-	if _, err := io.ReadFull(r, frame); err != nil {
-		return err
-	}
-	if body, err := c.layer.mapping.rewritten(e.key, e.version, frame[8:]); err == nil {
-		frame = withLength(append(frame[:8:8], body...))
-	} else if !unsupported(e.key, frame[8:]) {
-		c.layer.logLeak(fmt.Sprintf("%s v%d", kmsg.NameForKey(e.key), e.version), err)
 	}
 	_, err := c.Client.Write(frame)
 	return err
+}
+
+// changedAnswer reads an answer that must be read, and changes it. It returns nil, and reads nothing, if the answer passes as
+// it is.
+func (c *conn) changedAnswer(r *bufio.Reader, e *expected, size int, arrived time.Time) ([]byte, error) {
+	if e == nil || e.again {
+		return nil, nil
+	}
+	rewrites, records, group := c.layer.rewrites(e.key, e.version), c.changesRecords(e), e.group != nil
+	most := maxRead
+	if records {
+		most = maxFetch
+	}
+	switch {
+	case !rewrites && !records && !group:
+		return nil, nil
+	case size > most:
+		c.layer.logUnread(rewrites, fmt.Sprintf("%s of %d bytes", kmsg.NameForKey(e.key), size), errors.New("longer than is read"))
+		return nil, nil
+	}
+	frame := make([]byte, size)
+	if _, err := io.ReadFull(r, frame); err != nil {
+		return nil, err
+	}
+	if group {
+		frame = c.groupAnswer(e, frame)
+	}
+	if records {
+		frame = c.changedFetch(e, frame, arrived)
+	}
+	if rewrites {
+		frame = c.layer.rewriteFrame(e, frame)
+	}
+	return frame, nil
 }
 
 // unsupported recognises the answer to an unknown version of ApiVersions: version 0, with this error.

@@ -1,13 +1,13 @@
 package kafkalink
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
-	"strings"
-	"time"
+	"sync/atomic"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"wringer/faults"
@@ -20,123 +20,40 @@ type FaultConfig struct {
 	Act  Act    `yaml:"kafka" jsonschema:"required" jsonschema_description:"What goes wrong with the requests of one API."`
 }
 
-// Act is what goes wrong. Exactly one of Drop, Error and Delay is set.
-type Act struct {
-	API   string        `yaml:"api" jsonschema:"required" jsonschema_description:"The API: produce, fetch, metadata, find_coordinator, offset_commit, ..."`
-	Drop  string        `yaml:"drop" jsonschema:"enum=answers,enum=requests" jsonschema_description:"answers: the broker acts, and what it says is lost. requests: it never gets them. The connection is silent from then on, and reset at healing."`
-	Error string        `yaml:"error" jsonschema_description:"Answered in the broker's place, which gets nothing: NOT_LEADER_OR_FOLLOWER or another error of the protocol. For produce."`
-	Delay time.Duration `yaml:"delay" jsonschema_description:"The answers come this much later."`
-	First int           `yaml:"first" jsonschema_description:"Only the first so many requests. Default: all."`
-	Share faults.Share  `yaml:"share" jsonschema_description:"Only this share of the requests, drawn from the seed. Default: all."`
-}
-
-const (
-	dropAnswers  = "answers"
-	dropRequests = "requests"
-)
-
-// Check implements faults.Config.
-func (c *FaultConfig) Check(problem func(field, message string)) {
-	a := &c.Act
-	key, ok := keyOf(a.API)
-	if !ok {
-		problem("kafka.api", fmt.Sprintf("%q is not a Kafka API: write produce, fetch, metadata, find_coordinator or another by its name in the protocol", a.API))
-	}
-	ways := 0
-	for _, set := range []bool{a.Drop != "", a.Error != "", a.Delay != 0} {
-		if set {
-			ways++
-		}
-	}
-	if ways != 1 {
-		problem("kafka", "does one thing: give one of drop, error and delay")
-	}
-	if a.Error != "" {
-		if _, known := codeOf(a.Error); !known {
-			problem("kafka.error", fmt.Sprintf("%q is not a Kafka error: write NOT_LEADER_OR_FOLLOWER, NOT_ENOUGH_REPLICAS or another by its name in the protocol", a.Error))
-		}
-		if ok && kmsg.Key(key) != kmsg.Produce {
-			problem("kafka.error", "is answered to produce alone: use drop or delay for another API")
-		}
-	}
-	switch {
-	case a.Delay < 0:
-		problem("kafka.delay", "is negative")
-	case a.First < 0:
-		problem("kafka.first", "is negative")
-	case a.First > 0 && a.Share > 0:
-		problem("kafka.first", "stands beside share: give one of the two")
-	}
-}
-
-// keyOf returns the key of an API by its name: find_coordinator is FindCoordinator.
-func keyOf(name string) (int16, bool) {
-	plain := strings.ReplaceAll(strings.ToLower(name), "_", "")
-	for key := int16(0); key <= kmsg.MaxKey; key++ {
-		if strings.ToLower(kmsg.NameForKey(key)) == plain && kmsg.RequestForKey(key) != nil {
-			return key, true
-		}
-	}
-	return 0, false
-}
-
-// maxCode is above every error code of the protocol.
-const maxCode = 512
-
-func codeOf(name string) (int16, bool) {
-	if name == "NOT_LEADER_OR_FOLLOWER" { // the name since Kafka 2.6; the library has the older one
-		return kerr.NotLeaderForPartition.Code, true
-	}
-	for code := int16(1); code < maxCode; code++ {
-		if e := kerr.TypedErrorForCode(code); e != nil && e.Code == code && e.Message == name {
-			return code, true
-		}
-	}
-	return 0, false
-}
-
-// Kind implements faults.Config.
-func (c *FaultConfig) Kind() string {
-	switch {
-	case c.Act.Drop != "":
-		return "kafka-drop"
-	case c.Act.Error != "":
-		return "kafka-error"
-	}
-	return "kafka-delay"
-}
-
 // On implements faults.Config.
 func (c *FaultConfig) On() faults.Place { return faults.Place{Link: c.Link} }
 
 // Describe implements faults.Config.
 func (c *FaultConfig) Describe() faults.Description { return faults.Description{Words: c.words()} }
 
-// words describes the fault: "produce: drop answers, 30% of them".
-func (c *FaultConfig) words() string {
-	a := &c.Act
-	what := strings.ToLower(a.API) + ": "
-	switch {
-	case a.Drop != "":
-		what += "drop " + a.Drop
-	case a.Error != "":
-		what += "answer " + a.Error
-	default:
-		what += fmt.Sprint("delay answers by ", a.Delay)
+// Refuses implements faults.Choosy.
+func (c *FaultConfig) Refuses(clients faults.Clients) string {
+	all := c.Act.actions()
+	if len(all) != 1 {
+		return "" // Check tells it
 	}
-	if a.First > 0 {
-		what += fmt.Sprintf(", of the first %d", a.First)
+	switch one := all[0]; {
+	case clients.TLS && one.on != apiOfTheAct:
+		return one.field + " must read what passes, and TLS hides it: use plain connections, or another fault"
+	case clients.Recognised != "" && c.Act.Duplicate > 0:
+		return "brokers recognise a request of " + c.Link + " that is sent again, because " + clients.Recognised + ": remove that, or the fault"
 	}
-	if a.Share > 0 {
-		what += fmt.Sprintf(", of %v", a.Share)
-	}
-	return what
+	return ""
 }
 
 // Prepare implements faults.NeedsLayer.
 func (c *FaultConfig) Prepare(link faults.Link) error {
-	_, err := layerOn(link)
-	return err
+	l, err := layerOn(link)
+	if err != nil {
+		return err
+	}
+	switch c.Act.action().on {
+	case kmsg.Fetch:
+		l.readsFetches.Store(true)
+	case kmsg.OffsetFetch:
+		l.readsGroups.Store(true)
+	}
+	return nil
 }
 
 // Open implements faults.Config.
@@ -149,12 +66,15 @@ func (c *FaultConfig) Open(env faults.Env) (faults.Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, _ := keyOf(c.Act.API)
 	code, _ := codeOf(c.Act.Error)
-	return &Fault{
-		Force: request.Force{First: c.Act.First, Share: c.Act.Share, Seed: env.Seed},
-		act:   c.Act, name: c.words(), key: key, code: code, layer: l, aim: aim,
-	}, nil
+	f := &Fault{
+		Force: request.Force{First: c.Act.First, Share: c.Act.share(), Seed: env.Seed},
+		act:   c.Act, name: c.words(), key: c.Act.key(), code: code, layer: l, aim: aim,
+		onAnswers: c.Act.action().on == kmsg.Fetch || c.Act.Rewind > 0,
+		log:       cmp.Or(env.Log, slog.New(slog.DiscardHandler)),
+	}
+	f.touched.noun = c.Act.noun()
+	return f, nil
 }
 
 // Fault acts on the requests of one API. It affects requests that arrive between Inject and Heal.
@@ -166,6 +86,14 @@ type Fault struct {
 	code  int16
 	layer *layer
 	aim   *faults.Aim
+	log   *slog.Logger
+
+	// onAnswers: the fault acts on answers that arrive while it is in force, whenever they were asked for.
+	onAnswers bool
+	touched   touched
+	refused   atomic.Int64 // requests that it may not send again
+	expelled  atomic.Int64 // requests by which members learned that they have to join anew
+	rewound   rewound
 }
 
 // Inject implements faults.Fault. It is idempotent.
@@ -177,7 +105,11 @@ func (f *Fault) Inject(ctx context.Context) error {
 		if err := f.aim.Take(ctx); err != nil {
 			return err
 		}
+		f.rewound.begin()
 		f.layer.faults.Add(f)
+		if f.act.Rewind > 0 {
+			f.layer.endGroups(f)
+		}
 		return nil
 	})
 }
@@ -188,10 +120,21 @@ func (f *Fault) Heal(context.Context) error {
 	return nil
 }
 
-// Bite implements faults.Fault. It counts the connections and bytes of requests that the fault acted on.
+// Bite implements faults.Fault. It counts the connections and bytes of requests or records that the fault acted on.
 func (f *Fault) Bite() faults.Bite {
 	b := f.Force.Bite()
 	b.Peer = f.aim.Peer().Name
+	b.Words = f.touched.words()
+	if b.Bit && f.act.Duplicate > 0 {
+		b.Words = plural(f.Matched(), "request") + " on " + plural(b.Connections, "connection")
+	}
+	if n := f.refused.Load(); !b.Bit && n > 0 {
+		b.Unmeasured = fmt.Sprintf("%d requests came from idempotent or transactional producers, and brokers recognise what these send again", n)
+	} else if n := f.expelled.Load(); !b.Bit && n > 0 {
+		b.Unmeasured = fmt.Sprintf("%d requests of members were refused, so that they join anew, and none asked for offsets then: give the fault more time, longer than a heartbeat", n)
+	} else if !b.Bit && f.act.action().on != apiOfTheAct && f.layer.raw.Load() {
+		b.Unmeasured = "a connection was not plain Kafka: TLS hides what the fault would change"
+	}
 	return b
 }
 

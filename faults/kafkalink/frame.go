@@ -170,11 +170,16 @@ func refusal(h head, frame []byte, code int16) ([]byte, error) {
 		}
 		answer.Topics = append(answer.Topics, t)
 	}
+	return h.answer(answer), nil
+}
+
+// answer is the frame of an answer to the request.
+func (h head) answer(answer kmsg.Response) []byte {
 	out := binary.BigEndian.AppendUint32(make([]byte, 4), uint32(h.correlation))
 	if answer.IsFlexible() {
 		out = append(out, 0) // no tagged fields
 	}
-	return withLength(answer.AppendTo(out)), nil
+	return withLength(answer.AppendTo(out))
 }
 
 // withLength sets a frame's length.

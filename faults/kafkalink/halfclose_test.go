@@ -11,26 +11,9 @@ import (
 
 // A client that has ended its writing side gets what the target says after that: plain Kafka and bytes that are not.
 func TestHalfCloseThroughTheLayer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
 	const answer = "\x00\x00\x00\x04\x00\x00\x00\x07"
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_, _ = io.Copy(io.Discard, c)
-				_, _ = io.WriteString(c, answer)
-			}()
-		}
-	}()
-	r := newRig(t, l.Addr().String())
+	address := faulttest.AnswerAtTheEnd(t, answer)
+	r := newRig(t, address)
 	for _, request := range []string{"\x00\x00\x00\x0a\x00\x03\x00\x09\x00\x00\x00\x07\xff\xff", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc a TLS hello", ""} {
 		c, err := net.Dial("tcp", r.address)
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -16,7 +15,6 @@ import (
 
 	"wringer/faults"
 	"wringer/faults/faulttest"
-	"wringer/faults/toxi"
 )
 
 // produce is a Produce request of version 3 with these acks. It has one partition of one topic, and no records.
@@ -149,8 +147,8 @@ func TestErrorIsAnsweredInItsTurn(t *testing.T) {
 	if b := f.Bite(); !b.Bit || b.Connections != 1 || b.Bytes == 0 {
 		t.Errorf("bite %+v", b)
 	}
-	heal(t, slow)
-	heal(t, f)
+	faulttest.Heal(t, slow)
+	faulttest.Heal(t, f)
 }
 
 // A request that is never answered silences the answers behind it. Healing resets the connection.
@@ -177,7 +175,7 @@ func TestDropSilencesItsConnection(t *testing.T) {
 			send(t, other, before)
 			wants(t, other, "another connection", echo(before))
 			f.awaitSilence(t) // an answer that comes after healing is not dropped
-			heal(t, f)
+			faulttest.Heal(t, f)
 			if n, err := c.Read(make([]byte, 1)); n > 0 || !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("after healing: %d bytes, %v, not a reset", n, err)
 			}
@@ -208,7 +206,7 @@ func TestFirstAndShare(t *testing.T) {
 		if n := f.Matched(); n < tt.least || n > tt.most {
 			t.Errorf("%s: %d of 1000", f.name, n)
 		}
-		heal(t, f)
+		faulttest.Heal(t, f)
 	}
 }
 
@@ -231,7 +229,7 @@ func TestOffersWhatItReads(t *testing.T) {
 		offered.ApiKeys = append(offered.ApiKeys, k)
 	}
 	offered.SetVersion(3)
-	m := &mapping{}
+	m := &layer{mapping: &mapping{}}
 	got, err := m.rewritten(int16(kmsg.ApiVersions), 3, offered.AppendTo(nil))
 	if err != nil {
 		t.Fatal(err)
@@ -297,8 +295,8 @@ func answers() []kmsg.Response {
 // In every version of every answer the address is replaced, and nothing else. Putting the address back gives the same
 // bytes.
 func TestRewritesAddressesAlone(t *testing.T) {
-	m := &mapping{advertise: "10.0.0.7", brokers: map[int32]*broker{1: {port: 19094}}}
-	back := &mapping{advertise: "broker-1.internal", brokers: map[int32]*broker{1: {port: 9092}}}
+	m := &layer{mapping: &mapping{advertise: "10.0.0.7", brokers: map[int32]*broker{1: {port: 19094}}}}
+	back := &layer{mapping: &mapping{advertise: "broker-1.internal", brokers: map[int32]*broker{1: {port: 9092}}}}
 	for _, answer := range answers() {
 		for version := int16(0); version <= answer.MaxVersion(); version++ {
 			if !namesBrokers(answer.Key(), version) {
@@ -335,7 +333,8 @@ func FuzzRewritten(f *testing.F) {
 		f.Add(answer.Key(), answer.MaxVersion(), answer.AppendTo(body))
 	}
 	f.Fuzz(func(t *testing.T, key, version int16, body []byte) {
-		m := &mapping{advertise: "127.0.0.1", link: noListening{}, brokers: map[int32]*broker{1: {port: 19094}}}
+		m := newLayer("orders->kafka")
+		m.mapping = &mapping{advertise: "127.0.0.1", link: noListening{}, brokers: map[int32]*broker{1: {port: 19094}}}
 		before := bytes.Clone(body)
 		_, _ = m.rewritten(key, version, body)
 		if !bytes.Equal(before, body) {
@@ -353,51 +352,6 @@ func FuzzRewritten(f *testing.F) {
 type noListening struct{ faults.ListeningLink }
 
 func (noListening) Listen(faults.Inlet) (string, error) { return "", errors.New("no port is free") }
-
-func TestConfigs(t *testing.T) {
-	for _, tt := range []struct {
-		act     Act
-		problem string
-		words   string
-	}{
-		{Act{API: "find_coordinator", Drop: "answers", Share: 0.25}, "", "find_coordinator: drop answers, of 25%"},
-		{Act{API: "Produce", Error: "NOT_ENOUGH_REPLICAS", First: 2}, "", "produce: answer NOT_ENOUGH_REPLICAS, of the first 2"},
-		{Act{API: "prodduce", Drop: "answers"}, "kafka.api", "prodduce: drop answers"},
-		{Act{API: "produce"}, "kafka", "produce: delay answers by 0s"},
-		{Act{API: "produce", Error: "NOT_A_LEADER"}, "kafka.error", "produce: answer NOT_A_LEADER"},
-		{Act{API: "fetch", Error: "NOT_LEADER_OR_FOLLOWER"}, "kafka.error", "fetch: answer NOT_LEADER_OR_FOLLOWER"},
-		{Act{API: "fetch", Delay: time.Second, First: 1, Share: 0.5}, "kafka.first", "fetch: delay answers by 1s, of the first 1, of 50%"},
-	} {
-		c := FaultConfig{Link: "l", Act: tt.act}
-		var fields []string
-		c.Check(func(field, message string) { fields = append(fields, field) })
-		if got := strings.Join(fields, " "); got != tt.problem {
-			t.Errorf("%+v: problems %q, want %q", tt.act, got, tt.problem)
-		}
-		if got := c.words(); got != tt.words {
-			t.Errorf("%+v: %q, want %q", tt.act, got, tt.words)
-		}
-	}
-	for listen, problem := range map[string]string{"127.0.0.1:0": "", "": "", "0.0.0.0:9092": "listen", ":9092": "listen"} {
-		var fields []string
-		(&Config{Listen: listen, Bootstrap: "h:1"}).Check(func(field, message string) { fields = append(fields, field) })
-		if got := strings.Join(fields, " "); got != problem {
-			t.Errorf("listen %q: problems %q, want %q", listen, got, problem)
-		}
-	}
-	m, err := toxi.NewMesh(faults.Network{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close(t.Context())
-	link, _ := m.Link("l")
-	if _, err := link.(faults.ListeningLink).Lay("http", func() faults.Layer { return newLayer("l") }); err != nil {
-		t.Fatal(err)
-	}
-	if err := (&FaultConfig{Link: "l"}).Prepare(link); err == nil {
-		t.Error("a link that speaks http is broken as kafka")
-	}
-}
 
 // A delayed answer that has arrived still comes before our own.
 func TestOursWaitsForTheAnswerUnderWay(t *testing.T) {

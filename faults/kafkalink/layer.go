@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"wringer/faults/request"
 )
@@ -20,12 +23,51 @@ type layer struct {
 	// before the first connection.
 	mapping *mapping
 
+	// readsFetches and readsGroups say that a planned fault changes what consumers get, and what groups have committed. They are
+	// set before the first connection.
+	readsFetches, readsGroups atomic.Bool
+	raw                       atomic.Bool // a connection was not plain Kafka
+
 	faults *request.List[*Fault]
+	conns  sync.Map // the *conn that are open, while readsGroups
 	warned sync.Map // the kinds of leaks that were logged
 }
 
 func newLayer(link string) *layer {
 	return &layer{link: link, log: slog.New(slog.DiscardHandler), faults: new(request.List[*Fault])}
+}
+
+// reads says whether a request or its answer must be read.
+func (l *layer) reads(h head) bool {
+	return l.rewrites(h.key, h.version) || l.aboutGroup(h) || l.readsFetches.Load() && kmsg.Key(h.key) == kmsg.Fetch
+}
+
+// rewrites says whether answers of this API and version are rewritten whatever the faults.
+func (l *layer) rewrites(key, version int16) bool {
+	return l.mapping != nil && namesBrokers(key, version) || l.readsFetches.Load() && kmsg.Key(key) == kmsg.ApiVersions
+}
+
+// rewriteFrame rewrites an answer.
+func (l *layer) rewriteFrame(e *expected, frame []byte) []byte {
+	body, err := l.rewritten(e.key, e.version, frame[8:])
+	if err == nil {
+		return withLength(append(frame[:8:8], body...))
+	}
+	if !unsupported(e.key, frame[8:]) {
+		l.logUnread(true, fmt.Sprintf("%s v%d", kmsg.NameForKey(e.key), e.version), err)
+	}
+	return frame
+}
+
+// logUnread logs, once per kind, that something passes unread. leaks: it may name brokers.
+func (l *layer) logUnread(leaks bool, what string, err error) {
+	if leaks && l.mapping != nil {
+		l.logLeak(what, err)
+		return
+	}
+	if _, logged := l.warned.LoadOrStore(what, true); !logged {
+		l.log.Warn("passes unread, and no fault changes it", "link", l.link, "what", what, "why", err)
+	}
 }
 
 // logLeak logs, once per kind, that a client may learn a broker's own address and bypass the link.
@@ -38,6 +80,10 @@ func (l *layer) logLeak(what string, err error) {
 // Carry implements faults.Layer.
 func (l *layer) Carry(client, target net.Conn, address string) {
 	c := newConn(l, client, target, address)
+	if l.readsGroups.Load() {
+		l.conns.Store(c, nil)
+		defer l.conns.Delete(c)
+	}
 	var both sync.WaitGroup
 	both.Go(func() { c.Finish(target, c.requests()) })
 	both.Go(func() { c.Finish(client, c.answers()) })

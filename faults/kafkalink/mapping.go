@@ -100,7 +100,7 @@ func (m *mapping) open(id int32, upstream string) (*broker, error) {
 	return b, err
 }
 
-// rewrite replaces every broker's address in an answer. In an answer to ApiVersions it lowers the versions.
+// rewrite replaces every broker's address in an answer.
 func (m *mapping) rewrite(answer kmsg.Response) (err error) {
 	each := func(id int32, host *string, port *int32) {
 		if err == nil {
@@ -108,8 +108,6 @@ func (m *mapping) rewrite(answer kmsg.Response) (err error) {
 		}
 	}
 	switch a := answer.(type) {
-	case *kmsg.ApiVersionsResponse:
-		limitVersions(a)
 	case *kmsg.MetadataResponse:
 		for i := range a.Brokers {
 			each(a.Brokers[i].NodeID, &a.Brokers[i].Host, &a.Brokers[i].Port)
@@ -160,17 +158,23 @@ func namesBrokers(key, version int16) bool {
 	return false
 }
 
-// limitVersions lowers the versions that a broker offers to those whose addresses can be replaced. In newer versions a
-// client would learn addresses unseen; of Fetch, each answer would have to be parsed.
-func limitVersions(a *kmsg.ApiVersionsResponse) {
+// lastNamedFetch is the last version of Fetch that names topics. Later versions give their ids.
+const lastNamedFetch = 12
+
+// limitVersions lowers the versions that a broker offers to those whose answers are read. In newer versions a client would learn
+// addresses unseen; of Fetch, each answer would have to be parsed, or its topics were not known.
+func (l *layer) limitVersions(a *kmsg.ApiVersionsResponse) {
 	for i := range a.ApiKeys {
 		k := &a.ApiKeys[i]
 		most := k.MaxVersion
-		if known := kmsg.ResponseForKey(k.ApiKey); known != nil && namesBrokers(k.ApiKey, k.MaxVersion) {
+		if known := kmsg.ResponseForKey(k.ApiKey); known != nil && l.mapping != nil && namesBrokers(k.ApiKey, k.MaxVersion) {
 			most = known.MaxVersion()
 		}
-		if kmsg.Key(k.ApiKey) == kmsg.Fetch {
+		if kmsg.Key(k.ApiKey) == kmsg.Fetch && l.mapping != nil {
 			most = lastPlainFetch
+		}
+		if kmsg.Key(k.ApiKey) == kmsg.Fetch && l.readsFetches.Load() {
+			most = lastNamedFetch
 		}
 		k.MaxVersion = max(k.MinVersion, min(k.MaxVersion, most))
 	}
@@ -186,9 +190,20 @@ func readable(key, version int16) kmsg.Response {
 	return answer
 }
 
-// rewritten returns body, the part after the correlation id, with the brokers' addresses replaced. A body without addresses
-// is returned unchanged.
-func (m *mapping) rewritten(key, version int16, body []byte) ([]byte, error) {
+// rewritten returns body, the part after the correlation id, with the brokers' addresses replaced, or with lower versions. A
+// body without any is returned unchanged.
+func (l *layer) rewritten(key, version int16, body []byte) ([]byte, error) {
+	return withAnswer(key, version, body, func(answer kmsg.Response) error {
+		if versions, ok := answer.(*kmsg.ApiVersionsResponse); ok {
+			l.limitVersions(versions)
+			return nil
+		}
+		return l.mapping.rewrite(answer)
+	})
+}
+
+// withAnswer returns body, the part after the correlation id, as change makes the answer in it.
+func withAnswer(key, version int16, body []byte, change func(kmsg.Response) error) ([]byte, error) {
 	answer := readable(key, version)
 	if answer == nil {
 		return nil, errUnread
@@ -200,7 +215,7 @@ func (m *mapping) rewritten(key, version int16, body []byte) ([]byte, error) {
 	if err := answer.ReadFrom(rest); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnread, err)
 	}
-	if err := m.rewrite(answer); err != nil {
+	if err := change(answer); err != nil {
 		return nil, err
 	}
 	out := append([]byte(nil), body[:len(body)-len(rest)]...)

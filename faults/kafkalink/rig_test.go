@@ -3,7 +3,6 @@ package kafkalink
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -17,6 +16,7 @@ import (
 
 	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
+	"wringer/faults/faulttest"
 	"wringer/faults/toxi"
 )
 
@@ -42,25 +42,10 @@ func newRig(t testing.TB, upstream ...string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := m.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	link, err := m.Link("orders->kafka")
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := &Config{Listen: "127.0.0.1:0", Bootstrap: upstream[0]}
-	if err := c.Prepare(link, c.Listen, slog.New(slog.DiscardHandler)); err != nil {
-		t.Fatal(err)
-	}
-	address, err := link.(faults.ListeningLink).Listen(faults.Inlet{Address: c.Listen, Upstream: func(context.Context) ([]string, error) { return upstream, nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	link, address := faulttest.OpenLink(t, m, "orders->kafka", func(link faults.Link) error {
+		return c.Prepare(link, c.Listen, slog.New(slog.DiscardHandler))
+	}, upstream...)
 	peers, err := c.Peers(link, func(context.Context) ([]string, error) { return upstream, nil }, new(net.Dialer).DialContext)
 	if err != nil {
 		t.Fatal(err)
@@ -69,10 +54,9 @@ func newRig(t testing.TB, upstream ...string) *rig {
 }
 
 func (r *rig) env() faults.Env {
-	return faults.Env{
-		Seed: 7, Link: func(string) (faults.Link, error) { return r.link, nil },
-		Peers: func(string) (faults.Peers, error) { return r.peers, nil },
-	}
+	env := faulttest.OnLink(r.link)
+	env.Peers = func(string) (faults.Peers, error) { return r.peers, nil }
+	return env
 }
 
 func (r *rig) open(t testing.TB, a Act) *Fault { return r.openOn(t, r.link.Name(), a) }
@@ -80,24 +64,17 @@ func (r *rig) open(t testing.TB, a Act) *Fault { return r.openOn(t, r.link.Name(
 // openOn opens a fault on the link or on a branch of it.
 func (r *rig) openOn(t testing.TB, link string, a Act) *Fault {
 	t.Helper()
-	c := FaultConfig{Link: link, Act: a}
-	c.Check(func(field, message string) { t.Errorf("%s: %s", field, message) })
+	c := &FaultConfig{Link: link, Act: a}
 	if err := c.Prepare(r.link); err != nil {
 		t.Fatal(err)
 	}
-	f, err := c.Open(r.env())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f.(*Fault)
+	return faulttest.Open(t, c, r.env()).(*Fault)
 }
 
 func (r *rig) inject(t testing.TB, a Act) *Fault {
 	t.Helper()
 	f := r.open(t, a)
-	if err := f.Inject(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	faulttest.Inject(t, f)
 	return f
 }
 
@@ -113,15 +90,6 @@ func (f *Fault) awaitSilence(t testing.TB) {
 		case <-bound.C:
 			t.Fatal("no connection fell silent")
 		}
-	}
-}
-
-func heal(t testing.TB, f *Fault) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := errors.Join(f.Heal(ctx), f.Probe(ctx)); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package memnet is a TCP network inside the process: listeners, dials and connections without sockets.
 //
 // Inside a bubble of testing/synctest everything here blocks durably: a goroutine that waits for a connection, for bytes or for
-// room waits on a condition of the bubble, and deadlines run on the bubble's clock. The network itself takes no time: a client that
+// room waits on a condition of the bubble. Deadlines run on the bubble's clock. The network itself takes no time: a client that
 // asks again as soon as it is answered, without end, never lets the bubble's clock advance.
 //
 // Connections behave as Linux's do over loopback: an end in order lets the peer read what was sent; a reset does too, and then

@@ -17,8 +17,9 @@ type Fault struct {
 	takeDown, bringBack func(context.Context) error
 	every               time.Duration
 	downFor             time.Duration // how long each strike of `every` keeps the part down
+	uncounted           string        // why the part cannot count all that it meets; empty: it can
 
-	turn chan struct{} // holds one element while a call into the part is in progress
+	turn faults.Turn // held while a call into the part is in progress
 
 	mu          sync.Mutex
 	wanted      bool               // between Inject and Heal
@@ -42,10 +43,10 @@ func (f *Fault) Inject(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f.begin(cancel)
-	if err := f.lock(ctx); err != nil {
+	if err := f.turn.Lock(ctx); err != nil {
 		return err
 	}
-	defer f.unlock()
+	defer f.turn.Unlock()
 	if !f.startCounting() {
 		return errHealed
 	}
@@ -139,10 +140,10 @@ func (f *Fault) keepStriking(ctx context.Context) {
 
 // strikeOnce takes the part down and brings it back.
 func (f *Fault) strikeOnce(ctx context.Context) {
-	if f.lock(ctx) != nil {
+	if f.turn.Lock(ctx) != nil {
 		return
 	}
-	defer f.unlock()
+	defer f.turn.Unlock()
 	err := f.takeDown(ctx)
 	if err == nil {
 		f.keepDown(ctx)
@@ -171,10 +172,10 @@ func (f *Fault) Heal(ctx context.Context) error {
 			return fmt.Errorf("heal %s: %w", f.name, ctx.Err())
 		}
 	}
-	if err := f.lock(ctx); err != nil {
+	if err := f.turn.Lock(ctx); err != nil {
 		return fmt.Errorf("heal %s: %w", f.name, err)
 	}
-	defer f.unlock()
+	defer f.turn.Unlock()
 	if err := f.bringBack(ctx); err != nil {
 		return fmt.Errorf("heal %s: %w", f.name, err)
 	}
@@ -245,17 +246,9 @@ func (f *Fault) Bite() faults.Bite {
 	if f.counting {
 		met += f.part.Met() - f.metAtStart
 	}
-	return faults.Bite{Bit: met > 0, Connections: -1, Bytes: -1}
-}
-
-// lock waits until no other call into the part is in progress.
-func (f *Fault) lock(ctx context.Context) error {
-	select {
-	case f.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	b := faults.Bite{Bit: met > 0, Connections: -1, Bytes: -1}
+	if !b.Bit {
+		b.Unmeasured = f.uncounted
 	}
+	return b
 }
-
-func (f *Fault) unlock() { <-f.turn }

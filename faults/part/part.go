@@ -20,9 +20,9 @@ type Config struct {
 	CPU     string        `yaml:"cpu" jsonschema_description:"The part of the target that gets a share of the time only: it is frozen for the rest of every tenth of a second. Of a container the limit of processors is lowered to the share."`
 	Files   string        `yaml:"files" jsonschema_description:"The part of the target that may open no file or connection beyond limit; those that are open stay."`
 	Signal  string        `yaml:"signal" jsonschema_description:"With kill: the signal, as in TERM. The part must end by it. Default KILL."`
-	Every   time.Duration `yaml:"every" jsonschema_description:"Kill and restart: the part is taken down and brought back at once, and again each time this has passed. Absent: it stays down until the end."`
-	Share   faults.Share  `yaml:"share" jsonschema_description:"With cpu: the share of the time that is left, as in 20%."`
-	Limit   uint64        `yaml:"limit" jsonschema_description:"With files: how many it may have open. Default 0: none beyond those that are open."`
+	Every   time.Duration `yaml:"every" worse:"less" jsonschema_description:"Kill and restart: the part is taken down and brought back at once, and again each time this has passed. Absent: it stays down until the end."`
+	Share   faults.Share  `yaml:"share" worse:"less" jsonschema_description:"With cpu: the share of the time that is left, as in 20%."`
+	Limit   uint64        `yaml:"limit" worse:"less" jsonschema_description:"With files: how many it may have open. Default 0: none beyond those that are open."`
 }
 
 // leastEvery is the shortest period. A shorter one would spend all time on switching.
@@ -139,7 +139,7 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fault{name: c.words(), part: p, takeDown: p.Pause, bringBack: p.Resume, every: c.Every, turn: make(chan struct{}, 1)}
+	f := &Fault{name: c.words(), part: p, takeDown: p.Pause, bringBack: p.Resume, every: c.Every, turn: faults.NewTurn()}
 	switch t.kind {
 	case "kill":
 		f.takeDown, f.bringBack = p.Kill, p.Start
@@ -170,6 +170,11 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 		}
 		f.takeDown = func(ctx context.Context) error { return limiter.LimitFiles(ctx, c.Limit) }
 		f.bringBack = limiter.RestoreFiles
+	}
+	if counting, ok := p.(faults.Counting); ok && t.kind != "cpu" {
+		if err := counting.PrepareToCount(context.Background()); err != nil {
+			f.uncounted = err.Error()
+		}
 	}
 	return f, nil
 }

@@ -34,6 +34,9 @@ type child struct {
 
 // start starts the program. It returns once the process has a pid and the journal has its entry.
 func start(spec Spec) (*child, error) {
+	if unsupported != nil {
+		return nil, unsupported
+	}
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -134,16 +137,16 @@ func (c *child) becameDaemon() bool {
 // daemonEvery is the time between two looks at whether a daemon lives.
 const daemonEvery = 20 * time.Millisecond
 
-// follow waits until the daemon is over. The journal knows it.
+// follow waits until the daemon is over. The journal knows it before anybody else does.
 func (c *child) follow(spec Spec) {
 	pid := c.family.main()
-	c.main.Store(int64(pid))
 	if c.family.folder == "" && pid > 0 {
 		done, err := spec.Journal.Due(UndoKind, fmt.Sprintf("process %s, pid %d (a daemon)", spec.Name, pid), leftover{pid, startOf(pid), spec.mark(), ""})
 		if err == nil {
 			defer done()
 		}
 	}
+	c.main.Store(int64(pid))
 	for pid > 0 {
 		time.Sleep(daemonEvery)
 		if pid = c.family.main(); pid > 0 {
@@ -188,7 +191,7 @@ func (c *child) endedFirst() bool {
 // kill kills the whole group, and descendants that left the group.
 func (c *child) kill() {
 	c.ending.Store(true)
-	_ = syscall.Kill(-c.leader, syscall.SIGKILL)
+	_ = signal(-c.leader, syscall.SIGKILL)
 	c.family.kill()
 }
 
@@ -196,7 +199,7 @@ func (c *child) kill() {
 // responsible for its own children.
 func (c *child) terminate(ctx context.Context, grace time.Duration) error {
 	c.ending.Store(true)
-	if err := syscall.Kill(c.pid(), syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := signal(c.pid(), syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return err
 	}
 	c.thaw() // a frozen process cannot react
@@ -213,7 +216,7 @@ func (c *child) terminate(ctx context.Context, grace time.Duration) error {
 // freeze stops the whole family and waits until all of it is stopped, also what it started meanwhile.
 func (c *child) freeze(ctx context.Context) error {
 	// The group at once: no worker of it serves on while the others are being stopped.
-	if err := syscall.Kill(-c.leader, syscall.SIGSTOP); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := signal(-c.leader, sigStop); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("stop pid %d: %w", c.leader, err)
 	}
 	tick := time.NewTicker(time.Millisecond)
@@ -237,7 +240,7 @@ func (c *child) stopAll() bool {
 	for _, pid := range all {
 		if !stopped(pid) {
 			still = false
-			_ = syscall.Kill(pid, syscall.SIGSTOP)
+			_ = signal(pid, sigStop)
 		}
 	}
 	return still
@@ -249,9 +252,9 @@ func (c *child) ranOn() bool {
 }
 
 func (c *child) thaw() {
-	_ = syscall.Kill(-c.leader, syscall.SIGCONT)
+	_ = signal(-c.leader, sigCont)
 	for _, pid := range c.family.members() {
-		_ = syscall.Kill(pid, syscall.SIGCONT)
+		_ = signal(pid, sigCont)
 	}
 }
 

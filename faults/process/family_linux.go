@@ -2,7 +2,6 @@ package process
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"wringer/faults"
 	"wringer/faults/procfs"
 )
 
@@ -185,9 +183,9 @@ func (f *family) adopt() {
 		if err != nil || pid == f.leader || procfs.Stat(pid, procfs.Parent) != self || startOf(pid) < f.born || gone(pid) {
 			continue
 		}
-		raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-		text := "\x00" + string(raw)
-		if marked(pid, marker+f.mark) || !strings.Contains(text, "\x00"+marker) && !strings.Contains(text, "\x00"+faults.CommandMark+"=") {
+		// One reading decides: a daemon replaces its environment as we look, and two readings would be of two programs.
+		own, others := marks(pid, f.mark)
+		if own || !others {
 			f.adopted[pid] = true
 		}
 	}
@@ -224,11 +222,18 @@ func (f *family) kill() {
 		killGroup(f.folder)
 		return
 	}
-	f.mu.Lock()
-	f.scan()
-	f.mu.Unlock()
-	for _, pid := range f.members() {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
+	for range 100 {
+		f.mu.Lock()
+		f.scan()
+		f.mu.Unlock()
+		all := f.members()
+		if len(all) == 0 {
+			return
+		}
+		for _, pid := range all {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

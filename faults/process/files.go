@@ -12,7 +12,7 @@ func (p *Process) LimitFiles(ctx context.Context, most uint64) error {
 	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.unlock()
+	defer p.turn.Unlock()
 	c, err := p.alive()
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func (p *Process) RestoreFiles(ctx context.Context) error {
 	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.unlock()
+	defer p.turn.Unlock()
 	p.mu.Lock()
 	l, c := p.limit, p.child
 	p.mu.Unlock()

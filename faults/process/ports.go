@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"syscall"
 )
 
 // Ports finds n consecutive free ports on loopback, and returns the first. They lie outside the kernel's range of outgoing
@@ -17,6 +18,7 @@ func Ports(n int) (int, error) {
 	for range tries {
 		base := lowest + rand.IntN(highest-lowest-n)
 		if free(base, n) {
+			awaitForks()
 			return base, nil
 		}
 	}
@@ -35,6 +37,13 @@ func firstOutgoing() int {
 		return usual
 	}
 	return first
+}
+
+// awaitForks waits until the programs that are being started run. Until then they hold copies of the listeners of free, and
+// nothing else can listen there.
+func awaitForks() {
+	syscall.ForkLock.Lock()
+	defer syscall.ForkLock.Unlock()
 }
 
 func free(base, n int) bool {

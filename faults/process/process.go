@@ -23,8 +23,8 @@ type Spec struct {
 	Env     []string // KEY=VALUE, in addition to this process's own environment
 	// Output receives the program's standard output and error, one write at a time. nil: discarded.
 	Output io.Writer
-	// Ready returns nil when the program works. It is called repeatedly after each start until then. nil: a running program
-	// is ready.
+	// Ready returns nil when the program works. It is called repeatedly after each start until then. Its connections have
+	// ended at the program when it returns: a fault would count them as traffic. nil: a running program is ready.
 	Ready func(ctx context.Context) error
 	// Begin, when set, is called before each start.
 	Begin func()
@@ -49,7 +49,7 @@ const (
 // Process is a part of a target. It implements faults.Part, faults.Stopper and faults.FileLimiter.
 type Process struct {
 	spec Spec
-	turn chan struct{} // holds one element while a call is in progress
+	turn faults.Turn // held while a call is in progress
 
 	mu          sync.Mutex
 	child       *child  // the last one started
@@ -66,20 +66,16 @@ type Process struct {
 // New prepares a process. Start starts it.
 func New(spec Spec) *Process {
 	spec.Within, spec.Grace = cmp.Or(spec.Within, defaultWithin), cmp.Or(spec.Grace, defaultGrace)
-	return &Process{spec: spec, turn: make(chan struct{}, 1)}
+	return &Process{spec: spec, turn: faults.NewTurn()}
 }
 
 // lock waits until no other call is in progress.
 func (p *Process) lock(ctx context.Context) error {
-	select {
-	case p.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("process %s: %w", p.spec.Name, ctx.Err())
+	if err := p.turn.Lock(ctx); err != nil {
+		return fmt.Errorf("process %s: %w", p.spec.Name, err)
 	}
+	return nil
 }
-
-func (p *Process) unlock() { <-p.turn }
 
 // alive returns the running child, or why there is none.
 func (p *Process) alive() (*child, error) {
@@ -102,7 +98,7 @@ func (p *Process) Start(ctx context.Context) error {
 	if err := p.lock(ctx); err != nil {
 		return err
 	}
-	defer p.unlock()
+	defer p.turn.Unlock()
 	c, err := p.alive()
 	if err != nil {
 		if c, err = p.launch(ctx); err != nil {
@@ -208,164 +204,6 @@ func (p *Process) Ready(ctx context.Context) error {
 		return fmt.Errorf("process %s is not ready: %w", p.spec.Name, err)
 	}
 	return nil
-}
-
-// Kill implements faults.Part: the process and its descendants get SIGKILL.
-func (p *Process) Kill(ctx context.Context) error { return p.end(ctx, true) }
-
-// Stop implements faults.Stopper: the process gets SIGTERM, and SIGKILL after its grace.
-func (p *Process) Stop(ctx context.Context) error { return p.end(ctx, false) }
-
-func (p *Process) end(ctx context.Context, atOnce bool) error {
-	if err := p.lock(ctx); err != nil {
-		return err
-	}
-	defer p.unlock()
-	p.mu.Lock()
-	if p.down {
-		p.mu.Unlock()
-		return nil
-	}
-	p.mu.Unlock()
-	// A process that ended by itself cannot be killed: the fault would be credited with the target's own failure.
-	c, err := p.alive()
-	if err != nil {
-		return err
-	}
-	open := c.sockets()
-	p.startCounting(open, int64(open.established))
-	if !atOnce {
-		err = c.terminate(ctx, p.spec.Grace)
-	}
-	c.kill()
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-		return fmt.Errorf("process %s does not end: %w", p.spec.Name, ctx.Err())
-	}
-	if atOnce && c.endedFirst() {
-		return fmt.Errorf("process %s ended by itself before it was killed: %s", p.spec.Name, c.end())
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.down, p.frozen, p.limit = true, false, nil
-	return err
-}
-
-// startCounting notes what met the process as it was taken down, and the dials refused until then.
-func (p *Process) startCounting(open sockets, met int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.met += met
-	p.refused = make(map[string]int64)
-	for port := range open.ports {
-		p.refused[port] = p.refusals(port)
-	}
-}
-
-func (p *Process) refusals(port string) int64 {
-	if p.spec.Refused == nil {
-		return 0
-	}
-	return p.spec.Refused(port)
-}
-
-// stopCounting ends the count of a fault that is over.
-func (p *Process) stopCounting() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.met += p.refusedSince()
-	p.refused, p.down = nil, false
-}
-
-// refusedSince counts the dials that failed since startCounting. p.mu is held.
-func (p *Process) refusedSince() (n int64) {
-	for port, base := range p.refused {
-		n += p.refusals(port) - base
-	}
-	return n
-}
-
-// Pause implements faults.Part by SIGSTOP.
-func (p *Process) Pause(ctx context.Context) error {
-	if err := p.lock(ctx); err != nil {
-		return err
-	}
-	defer p.unlock()
-	c, err := p.alive()
-	if err != nil {
-		return err
-	}
-	p.mu.Lock()
-	already := p.frozen
-	p.frozen = true
-	p.mu.Unlock()
-	if already {
-		return nil
-	}
-	return c.freeze(ctx)
-}
-
-// socketsEvery bounds how often a process that is frozen repeatedly has its sockets read. Reading the kernel's table takes
-// a millisecond per thousand connections.
-const socketsEvery = 200 * time.Millisecond
-
-// Resume implements faults.Part by SIGCONT.
-func (p *Process) Resume(ctx context.Context) error {
-	if err := p.lock(ctx); err != nil {
-		return err
-	}
-	defer p.unlock()
-	p.mu.Lock()
-	c, was, due := p.child, p.frozen, time.Since(p.socketsRead) >= socketsEvery
-	p.mu.Unlock()
-	if !was {
-		_, err := p.alive()
-		return err
-	}
-	waiting, ranOn := 0, c.ranOn()
-	if due {
-		waiting = c.sockets().waiting
-	}
-	c.thaw()
-	p.mu.Lock()
-	p.frozen = false
-	p.ranOn = p.ranOn || ranOn
-	p.met += int64(waiting)
-	if due {
-		p.socketsRead = time.Now()
-	}
-	p.mu.Unlock()
-	_, err := p.alive()
-	return err
-}
-
-// Lapse implements faults.Watched. It forgets what it tells.
-func (p *Process) Lapse() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	ranOn := p.ranOn
-	p.ranOn = false
-	if !ranOn {
-		return nil
-	}
-	return fmt.Errorf("was not in force to its end: something else let process %s go on (SIGCONT); let nothing else do so during a run", p.spec.Name)
-}
-
-// Met implements faults.Part. It counts connections: cut by a kill, refused since, with unread bytes during a pause, or
-// waiting because no file could be opened.
-func (p *Process) Met() int64 {
-	p.mu.Lock()
-	c, met := p.child, p.met+p.refusedSince()
-	frozen, limited := p.frozen, p.limit
-	p.mu.Unlock()
-	if frozen {
-		met += int64(c.sockets().waiting)
-	}
-	if limited != nil {
-		met += waitingForFiles(limited, c)
-	}
-	return met
 }
 
 // Vars returns the variables of a running process.

@@ -25,6 +25,7 @@ import (
 	"wringer/faults/faulttest"
 	"wringer/faults/part"
 	"wringer/faults/process"
+	"wringer/faults/visit"
 )
 
 // This test binary also serves as the process under test: it echoes on an address.
@@ -112,8 +113,7 @@ func started(t *testing.T, change func(*process.Spec)) *server {
 
 // echo sends one request on its own connection, which ends with ctx.
 func (s *server) echo(ctx context.Context) error {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", s.address)
+	c, err := visit.Dial(ctx, "tcp", s.address)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"wringer/faults"
 	"wringer/faults/procfs"
 )
 
@@ -24,9 +25,25 @@ func startOf(pid int) uint64 { return procfs.Start(pid) }
 func stopped(pid int) bool { return procfs.Stat(pid, procfs.State) == "T" }
 
 // marked says whether a process was started with this entry in its environment.
-func marked(pid int, entry string) bool {
+func marked(pid int, entry string) bool { return slices.Contains(environment(pid), entry) }
+
+// marks says whether a process's environment has the mark of a run's process. others: it has that of anything else that this
+// process started, another process or a fault's command.
+func marks(pid int, mark string) (own, others bool) {
+	for _, entry := range environment(pid) {
+		own = own || entry == marker+mark
+		others = others || entry != marker+mark && strings.HasPrefix(entry, marker) || strings.HasPrefix(entry, faults.CommandMark+"=")
+	}
+	return own, others
+}
+
+// environment lists the entries of a process's environment, as its program was started with them.
+func environment(pid int) []string {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	return err == nil && slices.Contains(strings.Split(string(raw), "\x00"), entry)
+	if err != nil {
+		return nil
+	}
+	return strings.Split(string(raw), "\x00")
 }
 
 // group lists the processes of a process group.

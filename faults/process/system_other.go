@@ -8,8 +8,6 @@ import "syscall"
 // it is seen to touch traffic. Its files cannot be limited, and cleanup cannot find it. Descendants that leave the
 // group are not found.
 
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
-
 func startOf(int) uint64 { return 0 }
 
 // stopped trusts the signal.

@@ -164,7 +164,10 @@ func (f *Force) Delays(e *Ends, due time.Time) bool {
 }
 
 // Wait blocks until a time, until the fault is out of force, or until the connection has ended.
-func (f *Force) Wait(e *Ends, due time.Time) {
+func (f *Force) Wait(e *Ends, due time.Time) { f.WaitOr(e, due, nil) }
+
+// WaitOr is Wait that also ends when early is closed.
+func (f *Force) WaitOr(e *Ends, due time.Time, early <-chan struct{}) {
 	f.mu.Lock()
 	over := f.over
 	f.mu.Unlock()
@@ -177,6 +180,7 @@ func (f *Force) Wait(e *Ends, due time.Time) {
 	case <-timer.C:
 	case <-over:
 	case <-e.ended:
+	case <-early:
 	}
 }
 

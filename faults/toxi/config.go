@@ -12,12 +12,12 @@ import (
 // add, the smallest bandwidth, slice or limit holds, drop wins over hold for partitions, and refuse wins over all.
 type Config struct {
 	Link         string         `yaml:"link" jsonschema:"required" jsonschema_description:"The link. A stream's name means the stream's own connections. For Kafka, NAME/broker-2 is the connections to one broker, and NAME/leader(TOPIC,PARTITION) those to the partition's leader at injection."`
-	Latency      Latency        `yaml:"latency" jsonschema_description:"Delays the target's bytes, so that each round trip takes this much longer; direction selects other bytes. New connections take as much longer. 80ms is fixed; {from: 0ms, to: 500ms} changes over the fault's duration; {file: delays.txt} draws from recorded delays."`
-	Jitter       time.Duration  `yaml:"jitter" jsonschema_description:"How far the latency varies around its mean, to either side. At most the latency."`
+	Latency      Latency        `yaml:"latency" worse:"more" jsonschema_description:"Delays the target's bytes, so that each round trip takes this much longer; direction selects other bytes. New connections take as much longer. 80ms is fixed; {from: 0ms, to: 500ms} changes over the fault's duration; {file: delays.txt} draws from recorded delays."`
+	Jitter       time.Duration  `yaml:"jitter" worse:"more" jsonschema_description:"How far the latency varies around its mean, to either side. At most the latency."`
 	Distribution Distribution   `yaml:"distribution" jsonschema:"enum=uniform,enum=normal,enum=pareto" jsonschema_description:"The jitter's shape; of normal and pareto (shape 3) the jitter is the standard deviation. Default uniform."`
-	ConnectDelay time.Duration  `yaml:"connect_delay" jsonschema_description:"New connections take this much longer; their traffic is not delayed."`
-	Bandwidth    BytesPerSecond `yaml:"bandwidth" jsonschema_description:"The bandwidth that all connections of the link share, in each direction: 1MiB/s."`
-	Loss         faults.Share   `yaml:"loss" jsonschema_description:"The share of segments of 1,460 bytes that are lost. A lost segment is resent as by TCP: after a round trip if three more of the same burst follow, otherwise after 200ms and a round trip. The wait doubles with each further loss. Later bytes wait. A handshake is repeated after 1s, 2s, 4s."`
+	ConnectDelay time.Duration  `yaml:"connect_delay" worse:"more" jsonschema_description:"New connections take this much longer; their traffic is not delayed."`
+	Bandwidth    BytesPerSecond `yaml:"bandwidth" worse:"less" jsonschema_description:"The bandwidth that all connections of the link share, in each direction: 1MiB/s."`
+	Loss         faults.Share   `yaml:"loss" worse:"more" jsonschema_description:"The share of segments of 1,460 bytes that are lost. A lost segment is resent as by TCP: after a round trip if three more of the same burst follow, otherwise after 200ms and a round trip. The wait doubles with each further loss. Later bytes wait. A handshake is repeated after 1s, 2s, 4s."`
 	Slice        *Slice         `yaml:"slice" jsonschema_description:"Bytes arrive in small pieces, each written separately."`
 	Direction    Ways           `yaml:"direction" jsonschema:"enum=both,enum=to-target,enum=from-target" jsonschema_description:"Where latency, bandwidth, loss, slice, slow_close and an amount of close_after apply. Default from-target."`
 	Partition    Ways           `yaml:"partition" jsonschema:"enum=both,enum=to-target,enum=from-target" jsonschema_description:"No bytes pass: in neither direction, to the target (new connections wait too), or from the target (requests arrive, answers do not)."`
@@ -25,12 +25,12 @@ type Config struct {
 	Refuse       bool           `yaml:"refuse" jsonschema_description:"New connections are refused and existing ones reset, as when nothing listens."`
 	Reset        bool           `yaml:"reset" jsonschema_description:"Existing connections are reset at once, also idle ones. New connections are reset at their first byte."`
 	HalfOpen     HalfOpen       `yaml:"half_open" jsonschema:"enum=existing,enum=accepting" jsonschema_description:"The peer has vanished without closing: sent bytes are accepted and lost, nothing comes back, and healing resets the connections. existing: only existing connections; new ones work. accepting: new connections too; they are accepted and never reach the target."`
-	CloseAfter   *Limit         `yaml:"close_after" jsonschema_description:"Connections are closed in the middle of their traffic: 2s after the fault began or they were made, or after 64KiB exactly have passed in the direction."`
+	CloseAfter   *Limit         `yaml:"close_after" worse:"less" jsonschema_description:"Connections are closed in the middle of their traffic: 2s after the fault began or they were made, or after 64KiB exactly have passed in the direction."`
 	CloseWith    CloseWith      `yaml:"close_with" jsonschema:"enum=fin,enum=reset" jsonschema_description:"How close_after closes. Default fin."`
-	SlowClose    time.Duration  `yaml:"slow_close" jsonschema_description:"The delay of the end of a connection."`
+	SlowClose    time.Duration  `yaml:"slow_close" worse:"more" jsonschema_description:"The delay of the end of a connection."`
 	Flap         *Flap          `yaml:"flap" jsonschema_description:"Switches the fault on and off repeatedly for its whole duration."`
-	Connections  faults.Share   `yaml:"connections" jsonschema_description:"The share of connections that meet the fault, drawn for each. Default 100%."`
-	Requests     faults.Share   `yaml:"requests" jsonschema_description:"The share of requests that meet the fault, drawn for each. A request begins with the first byte to the target, and with the first one after a byte from the target; the answer belongs to it. Default 100%."`
+	Connections  faults.Share   `yaml:"connections" worse:"more" jsonschema_description:"The share of connections that meet the fault, drawn for each. Default 100%."`
+	Requests     faults.Share   `yaml:"requests" worse:"more" jsonschema_description:"The share of requests that meet the fault, drawn for each. A request begins with the first byte to the target, and with the first one after a byte from the target; the answer belongs to it. Default 100%."`
 }
 
 // Ways are directions as a scenario writes them; empty: none.

@@ -112,7 +112,7 @@ func TestValueTexts(t *testing.T) {
 			t.Errorf("%q is %+v, %v", text, limit, err)
 		}
 	}
-	for _, text := range []string{"", "10", "0s", "-1s", "0B", "soon"} {
+	for _, text := range []string{"", "10", "0s", "-1s", "0B", "soon", "1001h"} {
 		if err := limit.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is taken for %+v", text, limit)
 		}
@@ -121,7 +121,7 @@ func TestValueTexts(t *testing.T) {
 	if err := latency.UnmarshalText([]byte("80ms")); err != nil || latency != steady(80*ms) {
 		t.Errorf("80ms is %+v, %v", latency, err)
 	}
-	for _, text := range []string{"", "80", "-1ms", "slow"} {
+	for _, text := range []string{"", "80", "-1ms", "slow", "1001h"} {
 		if err := latency.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is taken for %+v", text, latency)
 		}

@@ -37,6 +37,9 @@ func (l *Limit) UnmarshalText(text []byte) error {
 	if err != nil || d <= 0 {
 		return fmt.Errorf("%q is neither a time nor an amount of bytes: write 2s or 64KiB", text)
 	}
+	if d > longest {
+		return fmt.Errorf("%s is more than close_after may be (1000h)", text)
+	}
 	l.Time = d
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 // Flap switches a fault on and off. The fault is in force at the start of each period, for the duty's share of it.
 type Flap struct {
 	Every time.Duration `yaml:"every" jsonschema:"required" jsonschema_description:"The length of a period. At least 10ms."`
-	Duty  faults.Share  `yaml:"duty" jsonschema:"required" jsonschema_description:"The part of each period, from its start, in which the fault is in force: 30%."`
+	Duty  faults.Share  `yaml:"duty" worse:"more" jsonschema:"required" jsonschema_description:"The part of each period, from its start, in which the fault is in force: 30%."`
 }
 
 // leastFlap bounds the rate of switching.

@@ -41,8 +41,8 @@ func (sinkOfNothing) Whole(drivers.Mark)                          {}
 func (sinkOfNothing) Answered(drivers.Mark)                       {}
 func (sinkOfNothing) Blind(string)                                {}
 
-// A client that has ended its writing side gets the answer, over a dial and an inlet, with a witness behind the link, with
-// and without a fault.
+// A client that has ended its writing side gets the answer, over a dial and an inlet, and with a witness behind the link. So it
+// is with and without a fault.
 func TestHalfCloseByTheClient(t *testing.T) {
 	u, l := serve(t, answerAtTheEnd), newLink(t)
 	address := listen(t, l, u.address())
@@ -97,6 +97,7 @@ func TestHalfCloseOverTLS(t *testing.T) {
 	for name, open := range ways {
 		t.Run(name, func(t *testing.T) { faulttest.HalfCloseOverTLS(t, open) })
 	}
+	l.empty(t.Context()) // the end of an earlier connection would meet the fault
 	f := inject(t, l, Config{SlowClose: 20 * ms, Direction: Both})
 	for name, open := range ways {
 		t.Run(name+", slow_close", func(t *testing.T) { faulttest.HalfCloseOverTLS(t, open) })

@@ -116,27 +116,6 @@ func TestCloseAfterBytesIsExact(t *testing.T) {
 	}
 }
 
-func TestCloseAfterTimeWithTrafficFlowing(t *testing.T) {
-	chunk := make([]byte, 1000)
-	u, l := serve(t, func(c net.Conn) {
-		for err := error(nil); err == nil; {
-			_, err = c.Write(chunk)
-		}
-	}), newLink(t)
-	old := dial(t, l, u.address())
-	f := inject(t, l, Config{CloseAfter: &Limit{Time: 200 * ms}})
-	for _, c := range []net.Conn{old, dial(t, l, u.address())} {
-		if n, _ := io.Copy(io.Discard, c); n == 0 {
-			t.Error("no traffic flowed before the end")
-		}
-	}
-	until(t, "both were closed", func() bool { return l.count() == 0 })
-	if b := f.Bite(); b.Connections != 2 {
-		t.Errorf("bite %+v", b)
-	}
-	heal(t, f)
-}
-
 func TestSharesOfConnections(t *testing.T) {
 	u, l := serve(t, echo), newLink(t)
 	f := inject(t, l, Config{Refuse: true, Connections: 0.3})
@@ -222,23 +201,6 @@ func TestAFaultStopsWhatIsBeingWritten(t *testing.T) {
 	heal(t, fault)
 	if err := compare(c, body(5, size), size); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestALeakedLatencyIsFound(t *testing.T) {
-	l := newLink(t)
-	f := inject(t, l, Config{Partition: Both})
-	if err := f.Heal(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	l.baseline = -time.Hour // as if the link became an hour slower
-	ctx, stop := contextThatEnds(t)
-	defer stop()
-	if err := f.Probe(ctx); !errors.Is(err, faults.ErrLeaked) || !strings.Contains(err.Error(), "a round trip takes") {
-		t.Errorf("the probe says %v", err)
-	}
-	if l.Cost() < 0 {
-		t.Errorf("the link costs %v", l.Cost())
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 // Latency is a delay of bytes as a scenario writes it: 80ms, a ramp, or recorded delays.
 type Latency struct {
 	From time.Duration `yaml:"from" jsonschema_description:"The latency when the fault begins; it changes evenly from there. Absent: 0ms."`
-	To   time.Duration `yaml:"to" jsonschema_description:"The latency when the fault ends. Absent: 0ms."`
+	To   time.Duration `yaml:"to" worse:"more" jsonschema_description:"The latency when the fault ends. Absent: 0ms."`
 	File string        `yaml:"file" path:"file" jsonschema_description:"A file of recorded delays, one duration a line (12.5ms). Each line is equally likely. Relative to the scenario."`
 }
 
@@ -22,9 +22,15 @@ func (l *Latency) UnmarshalText(text []byte) error {
 	if err != nil || d < 0 {
 		return fmt.Errorf("%q is not a latency: write 80ms, {from: 0ms, to: 500ms} or {file: delays.txt}", text)
 	}
+	if d > longest {
+		return fmt.Errorf("%s is more than a latency may be (1000h)", text)
+	}
 	*l = steady(d)
 	return nil
 }
+
+// longest bounds a latency and the time of close_after, so that sums stay far from the end of time.Duration.
+const longest = 1000 * time.Hour
 
 // MarshalText implements encoding.TextMarshaler.
 func (l Latency) MarshalText() ([]byte, error) { return []byte(l.String()), nil }

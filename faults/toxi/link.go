@@ -39,6 +39,7 @@ type Link struct {
 	ended  []*flow // whose clients have ended, in this order; some are over
 	serial atomic.Uint64
 	layer  atomic.Pointer[placedLayer] // set before the first connection
+	far    faults.DialFunc             // makes the connections of inlets to the target; set before the first
 
 	// The duration of a round trip through the lanes, and the extra duration of a usual round trip over the link.
 	baseline, cost time.Duration
@@ -52,6 +53,7 @@ func openLink(m *Mesh, name string) (*Link, error) {
 		proxy: toxiproxy.NewProxy(m.server, name, "", ""),
 		gone:  make(chan struct{}),
 		flows: map[*flow]struct{}{},
+		far:   m.dial,
 	}
 	l.active.Store(newActiveFaults(nil))
 	for d, dir := range [2]stream.Direction{toTarget: stream.Upstream, fromTarget: stream.Downstream} {

@@ -35,7 +35,13 @@ const (
 	acceptPause = 10 * time.Millisecond
 )
 
-var _ faults.ListeningLink = (*Link)(nil)
+var (
+	_ faults.ListeningLink = (*Link)(nil)
+	_ faults.Overlooked    = (*Link)(nil)
+)
+
+// Overlook implements faults.Overlooked.
+func (l *Link) Overlook(with func(faults.DialFunc) faults.DialFunc) { l.far = with(l.far) }
 
 // Listen implements faults.ListeningLink.
 func (l *Link) Listen(in faults.Inlet) (string, error) {
@@ -99,7 +105,7 @@ func (i *inlet) carry(ctx context.Context, c net.Conn, address string, free func
 	if layer == nil {
 		return l.adopt(ctx, c, address, free)
 	}
-	far, err := l.connect(ctx, "tcp", address, l.mesh.dial)
+	far, err := l.connect(ctx, "tcp", address, l.far)
 	if err != nil {
 		return err
 	}
@@ -115,7 +121,7 @@ func (l *Link) adopt(ctx context.Context, c net.Conn, address string, free func(
 		return err
 	}
 	far, err := l.reach(ctx, f, func(ctx context.Context) (net.Conn, error) {
-		return l.mesh.dial(ctx, "tcp", address)
+		return l.far(ctx, "tcp", address)
 	})
 	if err != nil {
 		return err

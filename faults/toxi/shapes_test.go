@@ -1,18 +1,12 @@
 package toxi
 
 import (
-	"context"
 	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
-
-// contextThatEnds is a context that ends soon.
-func contextThatEnds(t *testing.T) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(t.Context(), 50*time.Millisecond)
-}
 
 // TestDistributions: each distribution has its mean and its deviation, for chunks one by one and for dense chunks on
 // many connections.

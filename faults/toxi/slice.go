@@ -8,9 +8,9 @@ import (
 
 // Slice cuts the stream into small pieces.
 type Slice struct {
-	Size Bytes         `yaml:"size" jsonschema:"required" jsonschema_description:"Bytes of a piece: 64B."`
+	Size Bytes         `yaml:"size" worse:"less" jsonschema:"required" jsonschema_description:"Bytes of a piece: 64B."`
 	Vary Bytes         `yaml:"vary" jsonschema_description:"How much smaller or larger than size a piece may be, drawn evenly. Less than size."`
-	Gap  time.Duration `yaml:"gap" jsonschema_description:"The time between two pieces. At least about 1ms is kept."`
+	Gap  time.Duration `yaml:"gap" worse:"more" jsonschema_description:"The time between two pieces. At least about 1ms is kept."`
 }
 
 func (s *Slice) String() string {

@@ -40,7 +40,7 @@ func (l *Link) tapFor(t *testing.T, address string, count func(faults.Passing) b
 	return log, f
 }
 
-// A tap is shown the traffic of an inlet and the connections that the target refused, for the address that it looks for, and
+// A tap is shown the traffic of an inlet and the connections that the target refused, for the address that it looks for. It
 // counts what it wants counted.
 func TestTapOnAnInlet(t *testing.T) {
 	u, l := serve(t, echo), newLink(t)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -189,4 +191,95 @@ func TestConformanceInMemory(t *testing.T) {
 			})
 		})
 	}
+}
+
+// tardy is a connection whose bytes leave late, as on a machine that is busy with other work.
+type tardy struct{ net.Conn }
+
+func (c tardy) Write(b []byte) (int, error) {
+	time.Sleep(50 * time.Millisecond)
+	return c.Conn.Write(b)
+}
+
+// tardyLink opens a link whose bytes leave late.
+func tardyLink(t *testing.T) *Link {
+	t.Helper()
+	var network memnet.Network
+	m, err := NewMesh(faults.Network{
+		ListenFunc: network.Listen, Virtual: true,
+		DialFunc: func(ctx context.Context, kind, address string) (net.Conn, error) {
+			c, err := network.Dial(ctx, kind, address)
+			return tardy{c}, err
+		},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close(context.Background()) })
+	l, err := m.Link("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.(*Link)
+}
+
+// A busy machine delays the opening of a link, and does not prevent it: fewer round trips are measured.
+func TestOpensOnABusyMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		tardyLink(t)
+		if took := time.Since(begun); took < calibrationTime || took > 2*calibrationTime {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+func TestALeakedLatencyIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := tardyLink(t)
+		f := inject(t, l, Config{Partition: Both})
+		if err := f.Heal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.baseline = -time.Hour // as if the link became an hour slower
+		ctx, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		if err := f.Probe(ctx); !errors.Is(err, faults.ErrLeaked) || !strings.Contains(err.Error(), "a round trip takes") {
+			t.Errorf("the probe says %v", err)
+		}
+		if l.Cost() < 0 {
+			t.Errorf("the link costs %v", l.Cost())
+		}
+	})
+}
+
+func TestCloseAfterTimeWithTrafficFlowing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _, address := virtualLink(t)
+		var writers sync.WaitGroup
+		flowing := func() net.Conn {
+			c := virtualDial(t, l, address)
+			writers.Go(func() {
+				for chunk := make([]byte, 1000); ; time.Sleep(ms) {
+					if _, err := c.Write(chunk); err != nil {
+						return
+					}
+				}
+			})
+			return c
+		}
+		old := flowing()
+		f := inject(t, l, Config{CloseAfter: &Limit{Time: 200 * ms}})
+		for _, c := range []net.Conn{old, flowing()} {
+			if n, _ := io.Copy(io.Discard, c); n < 100_000 {
+				t.Errorf("%d bytes flowed in 200 ms before the end", n)
+			}
+		}
+		until(t, "both were closed", func() bool { return l.count() == 0 })
+		writers.Wait()
+		if b := f.Bite(); b.Connections != 2 {
+			t.Errorf("bite %+v", b)
+		}
+		heal(t, f)
+	})
 }

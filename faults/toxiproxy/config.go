@@ -7,7 +7,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,20 +19,23 @@ import (
 
 // Config is a fault on a proxy of a server: one toxic, or the whole proxy down.
 type Config struct {
-	Server     string         `yaml:"toxiproxy" jsonschema:"required" jsonschema_description:"The API of the running server: http://host:8474."`
+	Server     string         `yaml:"toxiproxy" jsonschema:"required" jsonschema_description:"The API of the running server: http://host:8474, or http://${NAME.8474} of a container of the target."`
 	Proxy      string         `yaml:"proxy" jsonschema:"required" jsonschema_description:"The name of a proxy that is defined there."`
 	Through    string         `yaml:"through" jsonschema:"required" jsonschema_description:"The stream whose connections go to the proxy. What passes on its connections to the proxy's port shows what the fault changed."`
 	Toxic      string         `yaml:"toxic" jsonschema_description:"The type of a toxic of the server: latency, bandwidth, slow_close, timeout, reset_peer, slicer, limit_data."`
-	Attributes map[string]any `yaml:"attributes" jsonschema_description:"The toxic's attributes: {latency: 80, jitter: 20}, in the server's units."`
+	Attributes map[string]any `yaml:"attributes" worse:"latency=more jitter=more delay=more rate=less average_size=less bytes=less" jsonschema_description:"The toxic's attributes: {latency: 80, jitter: 20}, in the server's units."`
 	Stream     string         `yaml:"stream" jsonschema:"enum=upstream,enum=downstream" jsonschema_description:"Where the toxic applies: to the target (upstream) or from it. Default downstream."`
-	Toxicity   *float64       `yaml:"toxicity" jsonschema_description:"The share of connections that meet the toxic, 0 to 1. Default 1."`
+	Toxicity   *float64       `yaml:"toxicity" worse:"more" jsonschema_description:"The share of connections that meet the toxic, 0 to 1. Default 1."`
 	Down       bool           `yaml:"down" jsonschema_description:"The proxy is taken down: connections are closed and new ones refused."`
 }
 
+// variable is one of the target's variables, which are filled in later: ${toxiproxy.8474}.
+var variable = regexp.MustCompile(`\$\{[^}]*\}`)
+
 // Check implements faults.Config.
 func (c *Config) Check(problem func(field, message string)) {
-	if u, err := url.Parse(c.Server); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/")+u.RawQuery != "" {
-		problem("toxiproxy", fmt.Sprintf("%q is no address of a server: write http://host:8474", c.Server))
+	if u, err := url.Parse(variable.ReplaceAllString(c.Server, "host:1")); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/")+u.RawQuery != "" {
+		problem("toxiproxy", fmt.Sprintf("%q is no address of a server: write http://host:8474, or http://${NAME.8474} of a container", c.Server))
 	}
 	if c.Proxy == "" {
 		problem("proxy", "is empty: name a proxy that is defined on the server")
@@ -69,7 +74,9 @@ func (c *Config) Excludes(other faults.Config) bool {
 }
 
 // Describe implements faults.Config.
-func (c *Config) Describe() faults.Description { return faults.Description{Words: c.words()} }
+func (c *Config) Describe() faults.Description {
+	return faults.Description{Words: c.words(), Templated: true}
+}
 
 // words describe the fault: "toxiproxy latency jitter=20 latency=80, downstream of proxy orders".
 func (c *Config) words() string {
@@ -111,6 +118,38 @@ func (c *Config) Open(env faults.Env) (faults.Fault, error) {
 		return nil, fmt.Errorf("proxy %s of %s is down already: start it, or remove the fault", c.Proxy, c.Server)
 	}
 	f := &Fault{config: *c, server: s, toxic: toxicName(), journal: env.Journal}
-	f.tap = tapped.Tap(p.listens, f.evidence.counts)
+	inside, err := c.published(env)
+	if err != nil {
+		return nil, err
+	}
+	f.tap = tapped.Tap(func(address string) bool { return p.listens(inside(address)) }, f.evidence.counts)
 	return f, nil
+}
+
+// published tells which address inside of the server's container is reached at an address outside. A server that no part of the
+// target publishes listens where it is reached.
+func (c *Config) published(env faults.Env) (inside func(address string) string, err error) {
+	same := func(address string) string { return address }
+	u, err := url.Parse(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range env.Parts {
+		part, err := env.Part(name)
+		if err != nil {
+			return nil, err
+		}
+		container, ok := part.(faults.Publisher)
+		if !ok {
+			continue
+		}
+		if _, ok := container.Published(u.Port()); ok {
+			return func(address string) string {
+				_, port, _ := net.SplitHostPort(address)
+				port, _ = container.Published(port)
+				return net.JoinHostPort("", port)
+			}, nil
+		}
+	}
+	return same, nil
 }

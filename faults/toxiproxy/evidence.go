@@ -20,8 +20,8 @@ type evidence struct {
 // rule is what a toxic changes.
 type rule struct {
 	changes func(p faults.Passing) bool
-	// chance is the least share of what changes returns true for that is changed, drawn for each piece, and toxicity the share
-	// drawn for each connection.
+	// chance is the least share, of what changes returns true for, that is changed: it is drawn for each piece. toxicity is the
+	// share drawn for each connection.
 	chance, toxicity float64
 	unknown          string // the type of a toxic whose work is not known
 }

@@ -28,10 +28,11 @@ func (s server) String() string { return s.url }
 
 // proxy is a proxy as the server describes it.
 type proxy struct {
-	Name    string  `json:"name"`
-	Listen  string  `json:"listen"`
-	Enabled bool    `json:"enabled"`
-	Toxics  []toxic `json:"toxics"`
+	Name     string  `json:"name"`
+	Listen   string  `json:"listen"`
+	Upstream string  `json:"upstream"`
+	Enabled  bool    `json:"enabled"`
+	Toxics   []toxic `json:"toxics"`
 }
 
 // listens reports whether an address is the proxy's. It compares only the ports, because the server may give the host
@@ -52,6 +53,9 @@ type toxic struct {
 
 // errMissing: the server does not know the proxy or toxic.
 var errMissing = errors.New("not found")
+
+// errSilent: the server did not answer in time.
+var errSilent = fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
 
 // find returns a proxy, or an error that lists the existing proxies.
 func (s server) find(ctx context.Context, name string) (*proxy, error) {
@@ -116,7 +120,10 @@ func (s server) call(ctx context.Context, method, path string, in, out any) erro
 	// Calls are rare, so no idle connection is kept. A proxy of the environment is not used.
 	client := http.Client{Transport: &http.Transport{DialContext: s.dial, DisableKeepAlives: true}}
 	answer, err := client.Do(r)
-	if err != nil {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("toxiproxy server: %s %s%s: %w; adding or removing a toxic under load can block a proxy for good: restart the server", method, s, path, errSilent)
+	case err != nil:
 		return fmt.Errorf("toxiproxy server: %w", err)
 	}
 	defer answer.Body.Close()

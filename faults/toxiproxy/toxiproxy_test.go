@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,32 +12,31 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
 	"wringer/drivers/drivertest/tier"
 	"wringer/faults"
 	"wringer/faults/faulttest"
-	"wringer/faults/toxi"
 )
 
-// binary is the official server, built from its module.
-var binary, unbuilt = "", ""
+// served names the variable that makes this test's binary a server: the host and port on which it serves.
+const served = "TOXIPROXY_SERVED"
 
+// TestMain serves where a test asks for a server. It is the official server's own code, without its flags: nothing is built.
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "toxiproxy")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(dir, "server")
-	if out, err := exec.Command("go", "build", "-o", binary, "github.com/Shopify/toxiproxy/v2/cmd/server").CombinedOutput(); err != nil {
-		unbuilt = "the Toxiproxy server cannot be built: " + err.Error() + ": " + string(out)
+	if address := os.Getenv(served); address != "" {
+		metrics := toxiproxy.NewMetricsContainer(nil)
+		panic(toxiproxy.NewServer(metrics, zerolog.Nop()).Listen(address))
 	}
 	tier.AtOnce(tier.Waiting)
 	code := m.Run()
@@ -44,115 +44,11 @@ func TestMain(m *testing.M) {
 		println(err.Error())
 		code = 1
 	}
-	os.RemoveAll(dir)
 	os.Exit(code)
 }
 
-// rig is a running server with a proxy named orders before an echo server, and a link to dial the proxy over.
-type rig struct {
-	server server
-	listen string
-	link   *toxi.Link
-}
-
-func newRig(t *testing.T) *rig {
-	t.Helper()
-	if unbuilt != "" {
-		t.Skip(unbuilt)
-	}
-	r := &rig{server: startServer(t)}
-	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
-	t.Cleanup(echo.Close)
-	mesh, err := toxi.NewMesh(faults.Network{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = mesh.Close(context.Background()) })
-	link, err := mesh.Link("orders")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.link = link.(*toxi.Link)
-	made := map[string]any{"name": "orders", "listen": "127.0.0.1:0", "upstream": strings.TrimPrefix(echo.URL, "http://"), "enabled": true}
-	var p proxy
-	if err := r.server.call(t.Context(), http.MethodPost, "/proxies", made, &p); err != nil {
-		t.Fatal(err)
-	}
-	r.listen = p.Listen
-	return r
-}
-
-func startServer(t *testing.T) server {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	host, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
-	cmd := exec.Command(binary, "-host", host, "-port", port)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	s := server{url: "http://" + net.JoinHostPort(host, port)}
-	tick, bound := time.NewTicker(5*time.Millisecond), time.NewTimer(30*time.Second)
-	defer tick.Stop()
-	defer bound.Stop()
-	for s.call(t.Context(), http.MethodGet, "/proxies", nil, nil) != nil {
-		select {
-		case <-tick.C:
-		case <-bound.C:
-			t.Fatal("the server does not answer")
-		}
-	}
-	return s
-}
-
-func (r *rig) config(c Config) Config {
-	c.Server, c.Proxy, c.Through = r.server.url, "orders", "orders"
-	return c
-}
-
-func (r *rig) open(t *testing.T, c Config, j *faults.Journal) *Fault {
-	t.Helper()
-	c = r.config(c)
-	c.Check(func(field, message string) { t.Errorf("%s: %s", field, message) })
-	f, err := c.Open(faults.Env{Journal: j, Link: func(string) (faults.Link, error) { return r.link, nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f.(*Fault)
-}
-
-// meet sends a request through the link and the proxy.
-func (r *rig) meet(ctx context.Context) error {
-	client := &http.Client{Transport: &http.Transport{DialContext: r.link.Dial, DisableKeepAlives: true}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.listen, strings.NewReader("hello"))
-	if err != nil {
-		return err
-	}
-	answer, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if body, err := io.ReadAll(answer.Body); err != nil || string(body) != "hello" {
-		return errors.Join(err, errors.New("another answer: "+string(body)))
-	}
-	return nil
-}
-
-func (r *rig) state(t *testing.T) (state map[string]any) {
-	t.Helper()
-	if err := r.server.call(t.Context(), http.MethodGet, "/proxies", nil, &state); err != nil {
-		t.Fatal(err)
-	}
-	return state
-}
+// taken are the ports of all servers so far.
+var taken sync.Map
 
 func TestConformance(t *testing.T) {
 	half := 1.0
@@ -163,8 +59,10 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(c.Kind(), func(t *testing.T) {
 			t.Parallel()
+			server := startServer(t)
+			var rigs atomic.Int64
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
-				r := newRig(t)
+				r := rigOn(t, server, fmt.Sprint("orders-", rigs.Add(1)))
 				return faulttest.Rig{Config: &c, Fault: r.open(t, c, nil), Meet: r.meet}
 			})
 		})

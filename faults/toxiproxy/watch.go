@@ -105,6 +105,10 @@ func (w *watch) inForce(p *proxy) error {
 	switch {
 	case now == nil || before == nil:
 		return fmt.Errorf("proxy %s of %s has no toxic %s", p.Name, f.server, f.toxic)
+	case p.Enabled != w.want.Enabled:
+		return fmt.Errorf("proxy %s of %s is down", p.Name, f.server)
+	case p.Upstream != w.want.Upstream:
+		return fmt.Errorf("proxy %s of %s leads to %s, no longer to %s", p.Name, f.server, p.Upstream, w.want.Upstream)
 	case p.Listen != w.want.Listen:
 		return fmt.Errorf("proxy %s of %s listens on %s, not on %s", p.Name, f.server, p.Listen, w.want.Listen)
 	case !reflect.DeepEqual(now, before):

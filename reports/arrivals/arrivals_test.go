@@ -131,7 +131,7 @@ func TestEvidence(t *testing.T) {
 	account.Ended([]reports.Ended{end(7, 1, 2), end(8, reports.WindowWarmup, 2)})
 	v := account.result().Violations
 	want := "arrived 3 times, 2 sent: at 0 s on connection 1, at 1 s on connection 2, at 2 s on connection 3"
-	if len(v) != 1 || v[0].Kind != "arrived_twice" || v[0].Window != "fault" || v[0].Why != want || len(v[0].Attempts) != 3 || v[0].ID != "r1.s.7" {
+	if len(v) != 1 || v[0].Kind != "arrived_twice" || v[0].Window != "fault" || v[0].Why != want || len(v[0].Attempts) != 3 || len(v[0].Arrived) == 0 || v[0].ID != "r1.s.7" {
 		t.Errorf("%+v", v)
 	}
 }

@@ -206,6 +206,7 @@ func (a *Account) addEvidence(seq uint64, r *repeat, n [kinds]int64, window stri
 	var times []string
 	for _, t := range r.times {
 		times = append(times, fmt.Sprintf("at %s on connection %d", reports.Moment(int64(t.at)), t.conn))
+		v.Arrived = append(v.Arrived, reports.Sighting{AtNS: int64(t.at), Origin: fmt.Sprintf("connection %d", t.conn)})
 	}
 	v.Why = fmt.Sprintf("arrived %s times, %s sent: %s", reports.Count(n[arrived]), reports.Count(n[sent]), strings.Join(times, ", "))
 	return v

@@ -16,8 +16,8 @@
 //
 // # What is not known
 //
-// A time is unknown if a bound of memory was hit, if observation was incomplete, or if a sighting came before its operation was
-// due. An unknown time is counted as unknown, never guessed.
+// A time is unknown if a bound of memory was hit or observation was incomplete. It is too if a sighting came before its operation
+// was due. An unknown time is counted as unknown, never guessed.
 //
 // # Cost
 //
@@ -41,6 +41,9 @@ type Config struct {
 	Identity drivers.Identity
 	// Windows are the names of the windows, as in reports.CheckConfig. Ended.Window is an index into it, or WindowWarmup.
 	Windows []string
+	// Places is the number of places in which each effect must show up; 0 counts as 1. An operation's time is that of its first
+	// sighting in the place where it came last.
+	Places int
 }
 
 // limits bound the memory beyond the bits of each operation. Times beyond a bound are unknown.
@@ -127,6 +130,7 @@ const (
 	early
 	unread    // observation was not whole
 	takenBack // effects that were seen are gone
+	vanished  // effects of earlier readings are not in the last
 )
 
 // says puts a reason in words; incomplete is the reason why observation was incomplete.
@@ -140,6 +144,8 @@ func (a *Account) says(r reason, incomplete string) string {
 		return "effects were seen before their operations were due"
 	case unread:
 		return incomplete
+	case vanished:
+		return "effects that an earlier reading of the place held are gone from the last"
 	case takenBack:
 		return "effects that were seen are gone: the log was made anew or cut back"
 	}
@@ -169,7 +175,9 @@ func (a *Account) Ended(batch []reports.Ended) {
 }
 
 // Seen takes deliveries in the order of observation. It keeps nothing of the batch.
-func (a *Account) Seen(batch []drivers.Delivery) {
+func (a *Account) Seen(batch []drivers.Delivery) { a.take(0, batch) }
+
+func (a *Account) take(place int, batch []drivers.Delivery) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
@@ -181,7 +189,7 @@ func (a *Account) Seen(batch []drivers.Delivery) {
 			continue
 		}
 		if seq, b := a.identity.Parse(batch[i].ID); b == drivers.Ours {
-			a.seen(seq, batch[i].At)
+			a.seen(seq, batch[i].At, place, batch[i].Provisional)
 		}
 	}
 }
@@ -212,15 +220,28 @@ func (a *Account) ended(e *reports.Ended) {
 	}
 }
 
-func (a *Account) seen(seq uint64, at time.Duration) {
+func (a *Account) seen(seq uint64, at time.Duration, place int, provisional bool) {
 	if seq >= a.planned+a.limits.horizon {
 		a.unsureFrom = min(a.unsureFrom, seq)
 		return
 	}
 	p, i := a.pages.At(seq)
+	if a.config.Places > 1 {
+		if p.places == nil {
+			p.places = make([]sighted, a.config.Places)
+		}
+		p.places[place].mark(i, provisional)
+		all, sure := p.everywhere(i)
+		if !all {
+			return
+		}
+		provisional = !sure
+	}
 	if p.seen.Has(i) {
+		p.confirm(i, provisional && p.unconfirmed.Has(i))
 		return
 	}
+	p.confirm(i, provisional)
 	pages.Mark(&p.seen, i, &p.nSeen)
 	if !p.ended.Has(i) {
 		a.hold(half{seq: seq, at: at, sighting: true})
@@ -343,6 +364,7 @@ func (a *Account) result(incomplete string) Result {
 			a.cells[end.window].Lost++
 		}
 	})
+	a.doubt(incomplete)
 	r := Result{Windows: make(map[string]*Cell, len(a.cells)), Why: a.says(a.why, incomplete), cells: a.cells, seconds: &a.seconds}
 	for name, windows := range reports.ByName(a.config.Windows) {
 		r.Windows[name] = r.over(windows)

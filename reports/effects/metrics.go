@@ -9,9 +9,15 @@ import (
 // Metrics is the table of how long effects take. Each is read from a *Cell.
 var Metrics = metric.Times(metric.Metric{
 	Of: "effect", About: "of the time from the planned start to the first sighting of the effect",
-	Needs:  metric.Needs{Sending: metric.Effects, Consuming: metric.Operations},
+	Needs:  metric.Needs{Sending: metric.Effects, Consuming: metric.Operations, Place: metric.Dated},
 	Beyond: "effects of acked operations were never seen", Never: reports.NotSeen,
 }, read)
+
+// PlaceMetrics are the times to the effect in one place.
+var PlaceMetrics = metric.Narrow("effect", Metrics, map[string]string{
+	"effect.p50": "p50", "effect.p90": "p90", "effect.p95": "p95", "effect.p99": "p99", "effect.p999": "p999", "effect.max": "max",
+	"effect.mean": "mean",
+})
 
 // read reads a time. It is a lower bound if some time is unknown, and infinite if it falls among effects that were never seen.
 func read(f *metric.Facts, s metric.Statistic) metric.Reading {

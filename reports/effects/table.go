@@ -10,6 +10,10 @@ import (
 type page struct {
 	ended, seen   *pages.Bits
 	nEnded, nSeen int16
+	// unconfirmed effects were seen in readings that were not the last. nUnconfirmed is their number.
+	unconfirmed  *pages.Bits
+	nUnconfirmed int16
+	places       []sighted // by place; nil: there is one place
 }
 
 // half is the known half of an operation that waits for the other: its end, or its first sighting.

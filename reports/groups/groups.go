@@ -72,8 +72,8 @@ type cell struct {
 	struck                                                                  [drivers.Died + 1]int64
 }
 
-// part is a partition: the cells of its records, the progress of the reader and of the members, and the times at which the
-// records ahead of the members were found.
+// part is a partition: the cells of its records, and the progress of the reader and of the members. It keeps the times at which
+// the records ahead of the members were found.
 type part struct {
 	borders   []border
 	end, done int64 // the next offset

@@ -1,6 +1,7 @@
 package html
 
 import (
+	"strings"
 	"testing"
 
 	"wringer/reports"
@@ -51,7 +52,34 @@ func TestGaugeCharts(t *testing.T) {
 	if len(c.Ended) != 1 || c.Ended[0].Name != "stock ended" || c.Ended[0].Start != 12 {
 		t.Errorf("ended: %+v", c.Ended)
 	}
+	blocked := newCharts(recordtest.Consuming().Run)
+	for _, s := range blocked.Streams {
+		if len(s.Blocks) > 0 && (len(s.Blocks) != 2 || s.Blocks[0] != chartBand{"blocked: low on memory", 2, 6} || s.Blocks[1] != chartBand{"blocked: low on disk", 9, blocked.Length}) {
+			t.Errorf("blocks: %+v", s.Blocks)
+		}
+	}
 	if other := newCharts(recordtest.Pass().Run); len(other.Gauges) != 0 || len(other.Ended) != 0 {
 		t.Errorf("a record without parts has charts of them: %+v", other.Gauges)
+	}
+}
+
+// Each link with a witness has a chart of its requests and answers; a link that could not be read says so.
+func TestLinkCharts(t *testing.T) {
+	rec := recordtest.Links()
+	all := linkCharts(rec.Run)
+	if len(all) != 2 || len(all[0].Time) != 10 || len(all[0].Lines) != 2 || *all[0].Lines[0].Values[3] != 230 || *all[0].Lines[1].Values[3] != 200 {
+		t.Errorf("%+v", all)
+	}
+	if all[0].Note != "" || all[1].Note == "" {
+		t.Errorf("notes %q, %q", all[0].Note, all[1].Note)
+	}
+	var page strings.Builder
+	if err := Render(&page, rec); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`data-stream="link-0"`, "orders-&gt;stock: requests a second", `<section id="links"`} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page lacks %s", want)
+		}
 	}
 }

@@ -19,7 +19,8 @@ var assets embed.FS
 var (
 	style   = asset("assets/uplot/uPlot.min.css") + asset("assets/report.css")
 	library = asset("assets/uplot/uPlot.iife.min.js")
-	script  = asset("assets/report.js")
+	script  = "\"use strict\";\n{\n" + scripts("words", "bands", "charts", "timeline", "page", "tables") + "}\n"
+	follows = strings.TrimSuffix(script, "}\n") + scripts("live") + "}\n" // the script of a page that follows its run
 	licence = asset("assets/uplot/LICENSE")
 	page    = template.Must(template.New("report.gohtml").Funcs(template.FuncMap{"symbol": symbol}).ParseFS(assets, "assets/report.gohtml"))
 )
@@ -30,6 +31,15 @@ func asset(name string) string {
 		panic(err) // embedded: a missing file is a build error
 	}
 	return string(data)
+}
+
+// scripts joins the parts of the page's script.
+func scripts(names ...string) string {
+	var b strings.Builder
+	for _, name := range names {
+		b.WriteString(asset("assets/script/" + name + ".js"))
+	}
+	return b.String()
 }
 
 // Render writes the report. The same record gives the same bytes. Text that a target or a scenario put into the record stays
@@ -43,8 +53,8 @@ func Render(w io.Writer, rec *reports.Record) error {
 	return err
 }
 
-// policy is the page's Content-Security-Policy: its own scripts and styles, by their digests, and nothing else.
-func policy() string {
+// policy is a page's Content-Security-Policy: its own scripts and styles, by their digests, and nothing else.
+func policy(script string) string {
 	return fmt.Sprintf("default-src 'none'; base-uri 'none'; form-action 'none'; script-src %s %s; style-src %s",
 		digest(library), digest(script), digest(style))
 }
@@ -60,6 +70,8 @@ func symbol(v reports.Verdict) string {
 		return "✓"
 	case reports.Fail:
 		return "✗"
+	case Running:
+		return "▸"
 	}
 	return "?"
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,14 +15,14 @@ import (
 
 	"wringer/reports"
 	"wringer/reports/recordtest"
+	"wringer/reports/recordtest/browser"
 	"wringer/reports/recordtest/golden"
 	"wringer/reports/sections"
 	"wringer/reports/sections/sectionstest"
 )
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	browser.end()
+	code := browser.Shared(m).Run()
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, "goroutines left behind:", err)
 		code = 1
@@ -224,10 +225,77 @@ func TestChartsOfARunThatEndedWithinASecond(t *testing.T) {
 		{StartNS: 1_000_000_000, Counts: reports.Counts{Offered: 50}},
 	}
 	s := newChartStream(run, "x", &reports.Stream{Seconds: rows})
-	if s.Offered[1] != 100 {
-		t.Errorf("half a second with 50 operations is %v a second, want 100", s.Offered[1])
+	if *s.Offered[1] != 100 {
+		t.Errorf("half a second with 50 operations is %v a second, want 100", *s.Offered[1])
 	}
-	if s.Errors[0] != 10 || s.Hung[0] != 2 || s.P50[0] != nil || len(s.Effect) > 0 {
+	if *s.Errors[0] != 10 || s.Hung[0] != 2 || s.P50[0] != nil || len(s.Effect) > 0 {
 		t.Errorf("got %+v", s)
+	}
+}
+
+// Busy seconds are marked in the charts of a stream that had some, and their key stands below those charts alone.
+func TestBusySecondsAreMarked(t *testing.T) {
+	for _, busy := range []bool{true, false} {
+		rec := recordtest.Fail()
+		for _, stream := range rec.Run.Streams {
+			for i := range stream.Seconds {
+				stream.Seconds[i].Busy = busy && i == 3
+			}
+		}
+		marked := 0
+		for _, s := range newCharts(rec.Run).Streams {
+			for _, bit := range s.Busy {
+				marked += bit
+			}
+		}
+		keys := 0
+		elements(parse(t, rec), func(n *dom.Node) {
+			if attribute(n, "class") == "swatch busy" {
+				keys++
+			}
+		})
+		if streams := len(rec.Run.Streams); busy && (marked != streams || keys == 0) || !busy && marked+keys > 0 {
+			t.Errorf("busy %t: %d seconds of %d streams marked, %d keys", busy, marked, streams, keys)
+		}
+	}
+}
+
+// What the target says of itself has a row in the timeline, a chart and a row in the table. Its failed readings are counted.
+func TestObservedSeries(t *testing.T) {
+	rec := recordtest.Observed()
+	v := newView(rec)
+	var rows []string
+	for _, r := range v.Timeline.Rows {
+		if r.Kind == "series" {
+			rows = append(rows, r.Name)
+		}
+	}
+	want := []string{"db.pool_waiting", "jvm.errors_total", "jvm.heap"}
+	if !slices.Equal(rows, want) || len(v.Chart.Observed) != 3 || len(v.Observed.Rows) != 3 {
+		t.Fatalf("rows %q, %d charts", rows, len(v.Chart.Observed))
+	}
+	errors := v.Chart.Observed[1]
+	if errors.Unit != "rate" || errors.Note != "2 readings missing" || errors.Lines[0].Values[20] != nil || *errors.Lines[0].Values[19] != 19 {
+		t.Errorf("%+v", errors)
+	}
+	for _, card := range v.Cards {
+		if strings.HasPrefix(card.Label, "observe(") && card.Spark == nil {
+			t.Errorf("%s has no curve", card.Label)
+		}
+	}
+}
+
+// Beside many series those of gates come first, and the page says how many have no chart.
+func TestManyObservedSeries(t *testing.T) {
+	rec := recordtest.Observed()
+	for i := range mostObserved {
+		rec.Run.Observed["db"].Series[fmt.Sprintf("a%02d", i)] = &reports.ObservedSeries{Samples: []reports.Sample{}}
+	}
+	v := newView(rec)
+	if len(v.Chart.Observed) != mostObserved || v.Chart.Observed[2].Title != "jvm.heap" || !slices.Contains(v.Observed.Notes, "3 further series have no chart; the table has them") {
+		t.Errorf("%d charts, the third of %s, notes %q", len(v.Chart.Observed), v.Chart.Observed[2].Title, v.Observed.Notes)
+	}
+	if !strings.Contains(v.Timeline.Note, "35 further series") {
+		t.Errorf("the timeline notes %q", v.Timeline.Note)
 	}
 }

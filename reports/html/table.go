@@ -10,15 +10,17 @@ import (
 
 // table is a section as an HTML table, whose first column names its rows.
 type table struct {
+	ID       string // empty: nothing leads here
 	Caption  string
-	Class    string // dense: many narrow columns; stack: a card for each row on a phone
+	Class    string // dense: many narrow columns
 	Verdicts bool   // each row begins with its verdict
 	Head     []head
 	Rows     []row
 	Notes    []string
 }
 
-type head struct{ Text, Class string }
+// head is a column's name. Meaning explains it; empty: it speaks for itself.
+type head struct{ Text, Class, Meaning string }
 
 type row struct {
 	*sections.Row
@@ -47,11 +49,8 @@ func newTable(s *sections.Section, ids map[string]string) *table {
 		t.Verdicts = t.Verdicts || r.Verdict != ""
 		t.Rows = append(t.Rows, newRow(s, r, ids))
 	}
-	if t.Verdicts {
-		t.Class = "stack"
-	}
 	for _, c := range s.Head {
-		t.Head = append(t.Head, head{soft.Replace(c.Name), numeric(c.Kind)})
+		t.Head = append(t.Head, head{soft.Replace(c.Name), numeric(c.Kind), sections.Meaning(c.Name)})
 	}
 	return t
 }

@@ -15,6 +15,7 @@ func (l *Ledger) startAnew() {
 	l.evidence.clear()
 	clear(l.early)
 	clear(l.copies)
+	clear(l.wrong)
 	l.foreign, l.forgotten, l.forgottenFrom = newTimeline(l.limits.buckets), newTimeline(l.limits.buckets), 0
 	o := &l.order
 	o.scopes, o.nodes, o.free, o.queued, o.drawn = nil, nil, 0, 0, [drawnKeys]drawnKey{}
@@ -27,7 +28,7 @@ func (l *Ledger) startAnew() {
 
 // unsee forgets which operations were seen.
 func (d *directory) unsee() {
-	d.Each(func(_ uint64, p *page) { p.seen, p.copied, p.nSeen = nil, nil, 0 })
+	d.Each(func(_ uint64, p *page) { p.seen, p.copied, p.wrong, p.late, p.nSeen = nil, nil, nil, nil, 0 })
 }
 
 // unsee forgets the sightings. Of operations that are not over nothing else was known.

@@ -21,11 +21,12 @@ const (
 	kindLogDuplicate
 	kindEffectDuplicate
 	kindRedelivered
+	kindCorrupt
 	kindOrder
 	kindCollision
 )
 
-var kindNames = [...]string{"lost", "phantom", "unexpected", "log_duplicate", "effect_duplicate", "redelivered", "order_violation", "ack_collision"}
+var kindNames = [...]string{"lost", "phantom", "unexpected", "log_duplicate", "effect_duplicate", "redelivered", "corrupt", "order_violation", "ack_collision"}
 
 // evidence keeps the first anomalies of each kind and window, one entry per operation. So no flood hides another anomaly.
 type evidence struct {
@@ -81,7 +82,7 @@ func (e *evidence) sorted() []reports.Violation {
 // addEvidence adds an entry with all that is still known of the operation, and returns the entry.
 func (l *Ledger) addEvidence(k kind, cell int16, seq uint64, why string) *reports.Violation {
 	v := &reports.Violation{
-		Kind: kindNames[k], Stream: l.config.Stream, Window: l.config.Windows[cell-1],
+		Kind: kindNames[k], Stream: l.config.Stream, Place: l.config.Place, Window: l.config.Windows[cell-1],
 		ID: l.config.Identity.Text(seq), Seq: seq, Why: why,
 	}
 	s := l.pages.stateOf(seq)
@@ -188,9 +189,9 @@ func (l *Ledger) emitPhantom(seq uint64, cell int16) {
 	}
 }
 
-// emitLost reports an acked operation that was not seen.
+// emitLost reports an acked operation that was not seen where it is due.
 func (l *Ledger) emitLost(seq uint64, cell int16) {
-	if !l.evidence.wants(kindLost, cell) {
+	if l.config.Optional || !l.evidence.wants(kindLost, cell) {
 		return
 	}
 	v := l.addEvidence(kindLost, cell, seq, "acked, not seen by the end of the drain")

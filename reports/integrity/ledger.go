@@ -1,6 +1,7 @@
 package integrity
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -38,6 +39,16 @@ type Config struct {
 	// Producers is the number of producers that send the operations without a key: operation seq comes from number seq modulo
 	// Producers. Sequential order without keys is the order of each producer in each partition. 0: one.
 	Producers uint64
+	// Place is the name of the place among several; empty: it has none.
+	Place string
+	// Optional: an operation need not show up, as at the place of a compensation. Lost and unseen are not measured.
+	Optional bool
+	// Matched: the source compares fields of each record with what was sent.
+	Matched bool
+	// NoRedelivery: the source cannot tell a redelivery. Redelivered is not measured.
+	NoRedelivery bool
+	// OrderNote is what the protocol promises of order, for the evidence; empty: nothing needs to be said.
+	OrderNote string
 	// EvidencePerKind bounds the evidence of one kind in one window. 0: 100.
 	EvidencePerKind int
 }
@@ -73,6 +84,7 @@ func limitsOf(c *Config) limits {
 type cell struct {
 	acked, ackedSeen, recovered, phantom, unexpected, foreign                   int64
 	duplicates, extra, copies, redelivered, violations, regressions, collisions int64
+	corrupt                                                                     int64
 }
 
 // most is the largest number of positions of one operation; copies counts only from the second on.
@@ -98,6 +110,7 @@ func (c *cell) add(o *cell) {
 	c.violations += o.violations
 	c.regressions += o.regressions
 	c.collisions += o.collisions
+	c.corrupt += o.corrupt
 }
 
 // warmupCell is the cell of the warm-up; window w has cell w+1.
@@ -120,7 +133,10 @@ type Ledger struct {
 	// planned is above every operation that is over.
 	planned uint64
 	// early holds the repeats of operations that are not over: their window is not known yet.
-	early map[uint64]*note
+	early  map[uint64]*note
+	closed bool // a Joint reads what was known then
+	// wrong holds why effects are corrupt whose operations are not over.
+	wrong map[uint64]string
 	// copies counts the positions of operations that are at three and more.
 	copies map[uint64]int64
 	// foreign counts foreign deliveries by the time of sighting.
@@ -132,7 +148,9 @@ type Ledger struct {
 	// cutBack: the log was cut back, and acks name positions of records that are gone.
 	cutBack bool
 	// The reasons why some counts are not fully known; empty when they are.
-	repeatsUnknown, redeliveredUnknown, copiesUnknown, acksUnknown string
+	repeatsUnknown, redeliveredUnknown, copiesUnknown, acksUnknown, corruptUnknown string
+	// final are the reasons of result.
+	final map[string]string
 }
 
 // New opens the account of a stream.
@@ -156,6 +174,7 @@ func newLedger(c Config, lim limits) *Ledger {
 		order:     order{rule: rule, keyOf: c.KeyOf, producers: max(1, c.Producers), bound: lim.queued},
 		evidence:  evidence{limit: c.EvidencePerKind, entries: make(map[evidenceOf][]*reports.Violation)},
 		early:     make(map[uint64]*note),
+		wrong:     make(map[uint64]string),
 		copies:    make(map[uint64]int64),
 		foreign:   newTimeline(lim.buckets),
 		forgotten: newTimeline(lim.buckets),
@@ -166,6 +185,9 @@ func newLedger(c Config, lim limits) *Ledger {
 func (l *Ledger) Ended(batch []reports.Ended) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
 	for i := range batch {
 		l.ended(&batch[i])
 	}
@@ -178,8 +200,14 @@ func (l *Ledger) Ended(batch []reports.Ended) {
 func (l *Ledger) Seen(batch []drivers.Delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
 	for i := range batch {
 		d := &batch[i]
+		if d.Provisional {
+			continue
+		}
 		l.latest = max(l.latest, d.At)
 		if d.Anew {
 			l.startAnew()
@@ -216,6 +244,10 @@ func (l *Ledger) ended(e *reports.Ended) {
 	l.arrived(seq, s, cell)
 	if len(l.early) > 0 {
 		l.settleEarly(seq, s, cell)
+	}
+	if p.wrong.Has(i) {
+		l.corrupt(seq, s, cell, l.wrong[seq])
+		delete(l.wrong, seq)
 	}
 	if l.order.queued > 0 && l.order.keyOf != nil {
 		l.advance(seq, s)
@@ -276,6 +308,9 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 	} else if copied || again {
 		l.seenAgain(seq, s, d, copied, again)
 	}
+	if d.Wrong != "" && !p.wrong.Has(i) {
+		l.seenWrong(seq, p, i, s, d.Wrong)
+	}
 	if l.order.rule != None && (!d.Redelivered || l.inOrder(d, first)) {
 		l.observe(seq, log, first, s)
 	}
@@ -287,6 +322,9 @@ func (l *Ledger) seen(seq uint64, d *drivers.Delivery) {
 // seenTooFarAhead takes a delivery of an operation far beyond the plan so far. A target can invent any number, and must not
 // fill the memory with inventions.
 func (l *Ledger) seenTooFarAhead(seq uint64, d *drivers.Delivery, copied, again bool) {
+	if d.Wrong != "" {
+		l.corruptUnknown = fmt.Sprintf("a corrupt effect was seen more than %d ahead of what had ended", l.limits.horizon)
+	}
 	if l.history.unplannedRecord(seq) != nil {
 		l.seenAgain(seq, open, d, copied, again)
 		return
@@ -342,23 +380,3 @@ func (l *Ledger) surprise(seq uint64, s state, cell int16) {
 		l.emitUnexpected(seq, cell, "dropped and never sent, yet seen")
 	}
 }
-
-// Settled reports whether every measured operation that was acked so far was seen: nothing is left to wait for.
-func (l *Ledger) Settled() bool { return l.Live().Unseen == 0 }
-
-// Live sums up the windows. Its cost does not grow with the number of operations.
-func (l *Ledger) Live() reports.Live {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var c cell
-	for i := warmupCell + 1; i < len(l.cells); i++ {
-		c.add(&l.cells[i])
-	}
-	return reports.Live{
-		Acked: c.acked, Seen: c.seen(), Unseen: c.acked - c.ackedSeen,
-		Phantom: c.phantom, Duplicates: c.duplicates, Redelivered: c.redelivered, OrderViolations: c.violations,
-	}
-}
-
-// seen is the number of sent operations that were seen.
-func (c *cell) seen() int64 { return c.ackedSeen + c.recovered + c.phantom }

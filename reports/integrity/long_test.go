@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest/tier"
 	"wringer/reports"
 	"wringer/reports/pages"
 )
@@ -66,7 +67,7 @@ func batches[T any](list []T, n int, take func([]T)) {
 }
 
 func TestLongHistories(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(tier.Rounds(t, 6, 2)) {
 		for _, order := range []Order{Sequential, RealTime} {
 			h := long(seed, order, 3)
 			want, split := h.reference().counts(windowAt)

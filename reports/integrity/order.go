@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/reports/pages"
 )
 
 // Order is the order that a stream promises.
@@ -283,8 +284,10 @@ func (l *Ledger) overtaken(seq uint64, done time.Duration, sc *scope) {
 func (l *Ledger) outOfOrder(seq uint64, why string, args ...any) {
 	cell := l.pages.cellOf(seq)
 	l.cells[cell].violations++
+	p, i := l.pages.At(seq)
+	pages.Need(&p.late).Set(i)
 	if l.evidence.wants(kindOrder, cell) {
-		l.addEvidence(kindOrder, cell, seq, fmt.Sprintf(why, args...))
+		l.addEvidence(kindOrder, cell, seq, fmt.Sprintf(why, args...)+l.config.OrderNote)
 	}
 }
 

@@ -39,6 +39,7 @@ func stateOf(o drivers.Outcome) state {
 // or in drop. Low and seen are full when they hold for all operations, as in most finished pages.
 type page struct {
 	low, high, drop, seen, copied *pages.Bits
+	wrong, late                   *pages.Bits // corrupt; out of order
 	cells                         pages.Cells
 	nLow, nSeen                   int16
 }

@@ -60,6 +60,7 @@ func (l *Ledger) result(c reports.Completeness, windowAt func(t time.Duration) i
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.advanceAll(true)
+	l.closed = true
 	if l.forgotten.n > 0 && l.forgottenFrom < l.planned && c.Known {
 		c = reports.Completeness{Why: fmt.Sprintf("more than %d operations were seen far ahead of what had ended", l.limits.unplanned)}
 	}
@@ -68,6 +69,7 @@ func (l *Ledger) result(c reports.Completeness, windowAt func(t time.Duration) i
 		l.pages.lost(func(seq uint64, cell int16) { l.emitLost(seq, cell) })
 	}
 	unknown := l.unknown(c)
+	l.final = unknown
 	r := Result{Unknown: unknown, Violations: l.evidence.sorted()}
 	cells := slices.Clone(l.cells) // what comes later changes nothing
 	r.sum(l.config.Windows, func(windows []int) *reports.Integrity {
@@ -75,7 +77,7 @@ func (l *Ledger) result(c reports.Completeness, windowAt func(t time.Duration) i
 		for _, w := range windows {
 			sum.add(&cells[w+1])
 		}
-		return l.integrity(sum, unknown)
+		return l.shape().integrity(sum, unknown)
 	})
 	return r
 }
@@ -121,6 +123,7 @@ var (
 	repeatCounts   = []string{"log_duplicates", "effect_duplicates", "extra_copies", "max_copies", "redelivered"}
 	ackCounts      = []string{"ack_collisions"}
 	orderCounts    = []string{"order_violations", "regressions"}
+	corruptCounts  = []string{"corrupt"}
 )
 
 // unknown gathers the reasons why counts are not fully known.
@@ -134,12 +137,13 @@ func (l *Ledger) unknown(c reports.Completeness) map[string]string {
 		}
 	}
 	if !c.Known {
-		mark(c.Reason(), slices.Concat(observedCounts, repeatCounts, orderCounts)...)
+		mark(c.Reason(), slices.Concat(observedCounts, repeatCounts, orderCounts, corruptCounts)...)
 	}
 	mark(l.repeatsUnknown, repeatCounts...)
 	mark(l.redeliveredUnknown, "redelivered")
 	mark(l.copiesUnknown, "max_copies")
 	mark(l.acksUnknown, ackCounts...)
+	mark(l.corruptUnknown, corruptCounts...)
 	mark(l.order.unknown, orderCounts...)
 	if l.forgotten.n > 0 {
 		mark(fmt.Sprintf("beyond %d invented operations, deliveries were counted", l.limits.unplanned), "unexpected")
@@ -147,23 +151,45 @@ func (l *Ledger) unknown(c reports.Completeness) map[string]string {
 	if l.config.Order == RealTime && l.config.KeyOf == nil {
 		mark("order in real time is that of a key, and the stream has none", "order_violations")
 	}
-	for _, name := range l.unmeasured() {
+	for _, name := range l.shape().unmeasured() {
 		delete(why, name)
 	}
 	return why
 }
 
-// unmeasured lists the counts that this stream does not have.
-func (l *Ledger) unmeasured() []string {
+// shape says which counts a report has.
+type shape struct {
+	mode                            Mode
+	order                           Order
+	optional, matched, noRedelivery bool
+	copiesUnknown                   bool // beyond what is known of incomplete observation
+}
+
+func (l *Ledger) shape() shape {
+	c := &l.config
+	return shape{c.Mode, c.Order, c.Optional, c.Matched, c.NoRedelivery, l.copiesUnknown != ""}
+}
+
+// unmeasured lists the counts that the report does not have.
+func (sh shape) unmeasured() []string {
 	names := []string{"effect_duplicates"}
-	switch l.config.Mode {
+	if sh.optional {
+		names = append(names, "lost", "unseen")
+	}
+	if !sh.matched {
+		names = append(names, corruptCounts...)
+	}
+	if sh.noRedelivery {
+		names = append(names, "redelivered")
+	}
+	switch sh.mode {
 	case Effect:
 		names[0] = "log_duplicates"
 		names = append(names, ackCounts...)
 	case Published:
 		names = append(append(names, "redelivered"), ackCounts...)
 	}
-	switch l.config.Order {
+	switch sh.order {
 	case None:
 		return append(names, orderCounts...)
 	case RealTime:
@@ -173,7 +199,7 @@ func (l *Ledger) unmeasured() []string {
 }
 
 // integrity makes the report of a cell's counts.
-func (l *Ledger) integrity(c cell, unknown map[string]string) *reports.Integrity {
+func (sh shape) integrity(c cell, unknown map[string]string) *reports.Integrity {
 	found := func(name string, n int64) *int64 {
 		if _, ok := unknown[name]; ok && n == 0 {
 			return nil
@@ -195,10 +221,16 @@ func (l *Ledger) integrity(c cell, unknown map[string]string) *reports.Integrity
 	if _, ok := unknown["lost"]; ok {
 		i.Lost, i.Unseen = nil, &unseen
 	}
-	if _, ok := unknown["max_copies"]; ok && (c.copies < 2 || l.copiesUnknown != "") {
+	if sh.optional {
+		i.Lost, i.Unseen = nil, nil
+	}
+	if sh.matched {
+		i.Corrupt = found("corrupt", c.corrupt)
+	}
+	if _, ok := unknown["max_copies"]; ok && (c.copies < 2 || sh.copiesUnknown) {
 		i.MaxCopies = nil
 	}
-	switch l.config.Mode {
+	switch sh.mode {
 	case Log:
 		i.LogDuplicates = found("log_duplicates", c.duplicates)
 		i.AckCollisions = found("ack_collisions", c.collisions)
@@ -208,10 +240,13 @@ func (l *Ledger) integrity(c cell, unknown map[string]string) *reports.Integrity
 	default:
 		i.EffectDuplicates = found("effect_duplicates", c.duplicates)
 	}
-	if l.config.Order != None {
+	if sh.noRedelivery {
+		i.Redelivered = nil
+	}
+	if sh.order != None {
 		i.OrderViolations = found("order_violations", c.violations)
 	}
-	if l.config.Order == Sequential {
+	if sh.order == Sequential {
 		i.Regressions = found("regressions", c.regressions)
 	}
 	return i

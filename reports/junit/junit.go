@@ -21,12 +21,19 @@ type suites struct {
 }
 
 type suite struct {
+	file      string // of the scenario
 	Name      string `xml:"name,attr"`
 	ID        string `xml:"id,attr,omitempty"`
 	Timestamp string `xml:"timestamp,attr"`
 	tally
 	Properties []property `xml:"properties>property"`
 	Cases      []testcase `xml:"testcase"`
+	Out        *output    `xml:"system-out"`
+}
+
+// output is what a pipeline shows beside the cases.
+type output struct {
+	Text string `xml:",chardata"`
 }
 
 // tally sums the test cases up.
@@ -34,7 +41,8 @@ type tally struct {
 	Tests    int    `xml:"tests,attr"`
 	Failures int    `xml:"failures,attr"`
 	Errors   int    `xml:"errors,attr"`
-	Time     string `xml:"time,attr"` // in seconds
+	Skipped  int    `xml:"skipped,attr"` // always 0: nothing is left out
+	Time     string `xml:"time,attr"`    // in seconds
 }
 
 type property struct {
@@ -43,10 +51,18 @@ type property struct {
 }
 
 type testcase struct {
-	Class   string   `xml:"classname,attr"`
-	Name    string   `xml:"name,attr"`
-	Failure *outcome `xml:"failure"`
-	Error   *outcome `xml:"error"`
+	Class      string      `xml:"classname,attr"`
+	Name       string      `xml:"name,attr"`
+	File       string      `xml:"file,attr,omitempty"` // of the scenario
+	Time       string      `xml:"time,attr"`           // gates are judged at the end: 0
+	Properties *properties `xml:"properties"`
+	Failure    *outcome    `xml:"failure"`
+	Error      *outcome    `xml:"error"`
+	Out        *output     `xml:"system-out"`
+}
+
+type properties struct {
+	All []property `xml:"property"`
 }
 
 // outcome is the reason why a test case is red.
@@ -58,16 +74,45 @@ type outcome struct {
 
 // Render writes one test suite: a test case for each gate, one for the run's validity and one for each fault. A failed gate is
 // a failure, an inconclusive result an error: both turn a pipeline red. A run that does not pass is never all green.
-func Render(w io.Writer, rec *reports.Record) error {
+func Render(w io.Writer, rec *reports.Record) error { return RenderAll(w, []*reports.Record{rec}) }
+
+// RenderAll writes one test suite for each record, in their order. The sums of the whole are those of the suites.
+func RenderAll(w io.Writer, records []*reports.Record) error {
+	all := suites{Name: "wringer"}
+	seconds := 0.0
+	for _, rec := range records {
+		s := suiteOf(rec)
+		for n := 2; slices.ContainsFunc(all.Suites, func(o suite) bool { return o.Name == s.Name }); n++ {
+			s.Name = fmt.Sprintf("%s (%d)", rec.Run.Name, n) // the same scenario once more
+		}
+		all.Tests, all.Failures, all.Errors = all.Tests+s.Tests, all.Failures+s.Failures, all.Errors+s.Errors
+		seconds += length(rec.Run)
+		all.Suites = append(all.Suites, s)
+	}
+	all.Time = written(seconds)
+	return write(w, all)
+}
+
+// length is how long a run took, in seconds.
+func length(run *reports.Run) float64 { return time.Duration(run.WarmupNS + run.DurationNS).Seconds() }
+
+func written(seconds float64) string { return strconv.FormatFloat(seconds, 'f', 3, 64) }
+
+func suiteOf(rec *reports.Record) suite {
 	run := rec.Run
-	s := suite{Name: run.Name, ID: run.ID, Timestamp: run.Started.UTC().Format(time.RFC3339), Properties: properties(run)}
+	s := suite{Name: clean(run.Name), ID: clean(run.ID), Timestamp: run.Started.UTC().Format(time.RFC3339), Properties: propertiesOf(run), file: clean(run.File)}
 	for i := range run.Gates {
-		s.add(run.Gates[i].Verdict, run.Gates[i].Expr, gateText(&run.Gates[i]))
+		g := &run.Gates[i]
+		c := s.add(g.Verdict, g.Expr, gateText(g))
+		c.Properties = &properties{gateProperties(g)}
+		if g.Verdict != reports.Pass {
+			c.Out = evidence(rec, g)
+		}
 	}
 	s.validity(&run.Validity)
 	for i := range run.Findings {
 		if f := &run.Findings[i]; f.Kind == reports.PartEnded {
-			s.add(reports.Fail, "target: a part ended by itself", f.Text)
+			s.add(run.Verdict, "target: a part ended by itself", f.Text) // where this decides nothing, the verdict says so
 		}
 	}
 	for i := range run.Faults {
@@ -76,8 +121,9 @@ func Render(w io.Writer, rec *reports.Record) error {
 	if run.Verdict != reports.Pass && s.Failures+s.Errors == 0 {
 		s.add(run.Verdict, "verdict", strings.Join(run.Why, "\n"))
 	}
-	s.Time = strconv.FormatFloat(time.Duration(run.WarmupNS+run.DurationNS).Seconds(), 'f', 3, 64)
-	return write(w, suites{Name: "wringer", tally: s.tally, Suites: []suite{s}})
+	s.Out = summary(run)
+	s.Time = written(length(run))
+	return s
 }
 
 func write(w io.Writer, all suites) error {
@@ -87,15 +133,6 @@ func write(w io.Writer, all suites) error {
 	}
 	_, err = fmt.Fprintf(w, "%s%s\n", xml.Header, data)
 	return err
-}
-
-func properties(run *reports.Run) []property {
-	return []property{
-		{"verdict", string(run.Verdict)},
-		{"exit", strconv.Itoa(run.Exit)},
-		{"seed", strconv.FormatInt(run.Seed, 10)},
-		{"version", run.Version},
-	}
 }
 
 // unique is the name, with a number if another case of the suite has the name: pipelines keep one case for each name.
@@ -111,8 +148,9 @@ func (s *suite) unique(name string) string {
 }
 
 // add appends a test case; its text is used unless the verdict is pass.
-func (s *suite) add(v reports.Verdict, name, text string) {
-	c := testcase{Class: s.Name, Name: s.unique(name)}
+func (s *suite) add(v reports.Verdict, name, text string) *testcase {
+	text = cleanLines(text)
+	c := testcase{Class: s.Name, Name: s.unique(clean(name)), File: s.file, Time: "0"}
 	message, _, _ := strings.Cut(text, "\n")
 	switch v {
 	case reports.Pass, reports.Valid:
@@ -125,6 +163,7 @@ func (s *suite) add(v reports.Verdict, name, text string) {
 	}
 	s.Tests++
 	s.Cases = append(s.Cases, c)
+	return &s.Cases[len(s.Cases)-1]
 }
 
 func gateText(g *reports.Gate) string {

@@ -3,6 +3,7 @@ package junit
 import (
 	"bytes"
 	"encoding/xml"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,6 +65,17 @@ func TestTheSumsAreThoseOfTheCases(t *testing.T) {
 	}
 }
 
+// A part that ended fails a suite only where it failed the run.
+func TestAPartThatEndedDecidesNothingInAnOpenRun(t *testing.T) {
+	for verdict, failures := range map[reports.Verdict]string{reports.Fail: `failures="1"`, reports.Inconclusive: `failures="0"`} {
+		var b strings.Builder
+		err := Render(&b, &reports.Record{Run: &reports.Run{Verdict: verdict, Validity: reports.Validity{Verdict: reports.Valid}, Findings: []reports.Finding{{Kind: reports.PartEnded, Text: "stock ended"}}}})
+		if err != nil || !strings.Contains(b.String(), failures) {
+			t.Errorf("%s: %v\n%s", verdict, err, b.String())
+		}
+	}
+}
+
 func TestHostileTextStaysText(t *testing.T) {
 	all := rendered(t, recordtest.Hostile())
 	if name := all.Suites[0].Name; !strings.HasPrefix(name, "</script></style><script>") {
@@ -84,5 +96,35 @@ func TestEqualGatesHaveNamesOfTheirOwn(t *testing.T) {
 	}
 	if !seen[rec.Run.Gates[0].Expr+" (3)"] {
 		t.Errorf("cases %v", seen)
+	}
+}
+
+// A gate that failed carries its evidence, and each gate its facts. What a page shows beside the cases is bounded and holds no control
+// characters, whatever the target said.
+func TestDetails(t *testing.T) {
+	rec := recordtest.Fail()
+	s := rendered(t, rec).Suites[0]
+	i := slices.IndexFunc(s.Cases, func(c testcase) bool { return c.Name == "orders.effect_duplicates == 0" })
+	c := s.Cases[i]
+	if c.Out == nil || strings.Count(c.Out.Text, "\n") != mostEvidence+1 || !strings.Contains(c.Failure.Text, "observed 212, limit 0") || c.Time == "" {
+		t.Errorf("%+v %+v", c, c.Out)
+	}
+	if !slices.Contains(c.Properties.All, property{"observed", "212"}) || !slices.Contains(s.Properties, property{"load.orders", "rest, open model, 400/s"}) {
+		t.Errorf("%+v %+v", c.Properties, s.Properties)
+	}
+	if s.Out == nil || !strings.Contains(s.Out.Text, "finding: stream orders") {
+		t.Errorf("%+v", s.Out)
+	}
+	hostile := recordtest.Hostile()
+	hostile.Run.Gates[2].Why = strings.Repeat("long\x1b[2J\u0085 ", 100_000)
+	for range 1000 {
+		hostile.Run.Findings = append(hostile.Run.Findings, reports.Finding{Text: strings.Repeat("x\x07", 1000)})
+	}
+	var b bytes.Buffer
+	if err := Render(&b, hostile); err != nil {
+		t.Fatal(err)
+	}
+	if b.Len() > 200<<10 || strings.ContainsAny(b.String(), "\x1b\x07\u0085\ufffd") {
+		t.Errorf("%d bytes, or control characters", b.Len())
 	}
 }

@@ -2,13 +2,17 @@
 package markdown
 
 import (
+	"bytes"
+	"encoding/base64"
 	"fmt"
+	"html"
 	"io"
 	"slices"
 	"strings"
 
 	"wringer/reports"
 	"wringer/reports/sections"
+	"wringer/reports/timeline"
 )
 
 // Render writes the verdict, the gates, the validity, the faults, the windows, the streams, the integrity and the findings.
@@ -16,11 +20,15 @@ func Render(w io.Writer, rec *reports.Record) error {
 	run := rec.Run
 	p := &page{}
 	p.head(run)
+	p.timeline(rec)
 	p.part(sections.Gates(run))
 	p.part(sections.Validity(run))
+	p.part(sections.Changes(run))
 	p.part(sections.Faults(run))
 	p.part(sections.Windows(run))
 	p.part(sections.Parts(run))
+	p.part(sections.Links(run))
+	p.part(sections.ObservedByGates(run))
 	for _, name := range run.StreamNames() {
 		p.line("### Stream %s\n", code(name))
 		p.line("%s\n", text(sections.Summary(run.Streams[name])))
@@ -35,6 +43,29 @@ func Render(w io.Writer, rec *reports.Record) error {
 	return err
 }
 
+// RenderAll writes a table of several records with their verdicts, and then each of them.
+func RenderAll(w io.Writer, records []*reports.Record) error {
+	p := &page{}
+	p.line("## %s\n", text(reports.RunTally(records)))
+	p.line("| | scenario | verdict | why |\n|---|---|---|---|")
+	for _, rec := range records {
+		p.line("| %s | %s | %s | %s |", symbol(rec.Run.Verdict), text(rec.Run.Name), text(string(rec.Run.Verdict)), text(rec.Run.Headline()))
+	}
+	p.line("")
+	if _, err := io.WriteString(w, p.String()); err != nil {
+		return err
+	}
+	for _, rec := range records {
+		if err := Render(w, rec); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, "\n"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 type page struct{ strings.Builder }
 
 func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
@@ -46,6 +77,18 @@ func (p *page) head(run *reports.Run) {
 	if run.About != "" {
 		p.line("%s\n", text(run.About))
 	}
+}
+
+// mostPicture bounds the picture. GitHub takes a summary of at most 1 MiB for a step.
+const mostPicture = 64 << 10
+
+// timeline puts the timeline into the page as a picture. A page that shows no picture within its text shows the words in its place.
+func (p *page) timeline(rec *reports.Record) {
+	var b bytes.Buffer
+	if err := timeline.Render(&b, rec); err != nil || b.Len() > mostPicture || len(rec.Run.Streams) == 0 {
+		return
+	}
+	p.line("<img alt=\"%s\" src=\"data:image/svg+xml;base64,%s\">\n", html.EscapeString(timeline.Alt(rec.Run)), base64.StdEncoding.EncodeToString(b.Bytes()))
 }
 
 // list writes texts as the items of a list.

@@ -58,8 +58,30 @@ func (c *Catalogue) Prefixes() []string {
 func (c *Catalogue) Names(prefix string) []string {
 	var all []string
 	for _, m := range c.List() {
-		if m.Of == prefix {
+		if m.Of == prefix && m.Subject == "" {
 			all = append(all, m.Name)
+		}
+	}
+	return all
+}
+
+// Subjects lists the subjects of metrics, in the order of the tables, each once.
+func (c *Catalogue) Subjects() []string {
+	var all []string
+	for _, m := range c.List() {
+		if m.Subject != "" && !slices.Contains(all, m.Subject) {
+			all = append(all, m.Subject)
+		}
+	}
+	return all
+}
+
+// Of lists the metrics of a subject, in the order of the tables.
+func (c *Catalogue) Of(subject string) []*Metric {
+	var all []*Metric
+	for _, m := range c.List() {
+		if m.Subject == subject && subject != "" {
+			all = append(all, m)
 		}
 	}
 	return all

@@ -52,12 +52,24 @@ const (
 	AfterFault                // from the fault's end on
 )
 
+// The subjects of metrics that are of a part of a stream's operations.
+const (
+	CodeSubject  = "code"
+	StepSubject  = "step"
+	CheckSubject = "check"
+)
+
 // Metric describes one measurement. A row of a table is complete: all code that handles a metric reads its fields.
 type Metric struct {
-	// Name without prefix or argument: p99, within, errors, lost, ...
+	// Name without prefix or argument: p99, within, errors, lost, ... Empty: the number of the Subject itself, as in code(NAME).
 	Name string
 	// Of names the time of a statistic: service, acked, effect, ...; empty for the response time.
-	Of     string
+	Of string
+	// Subject is the kind of thing that the metric is of, where that is a part of the stream which a gate names in parentheses:
+	// effect, as in orders.effect(ledger).lost, or code, as in orders.code(timeout). Empty: the stream itself.
+	Subject string
+	// Base is the full name of the same measurement of the whole stream, of a metric with a Subject.
+	Base   string
 	Unit   string
 	Class  Class
 	Better Direction
@@ -69,10 +81,16 @@ type Metric struct {
 	BySecond bool
 	// Bounded: a metric that is a plain number is never below 0. The units tell the bounds of all others, see Bounds.
 	Bounded bool
-	Needs   Needs
-	At      Moment
+	// Cumulative: a gauge that counts since the start and never falls. It is read by how much it rose in the scope.
+	Cumulative bool
+	Needs      Needs
+	At         Moment
+	// Instead is the metric that a gate takes in its place, where the metric is known only while a run goes on; empty: the metric itself.
+	Instead string
 	// Failures: a gate on it notices operations that fail.
 	Failures bool
+	// Adds: an operation that the load generator did not send might have added to the count.
+	Adds bool
 	// Anomaly: above 0 it is a defect, which is reported even without a gate.
 	Anomaly bool
 	// Evidence is the kind of the violations that prove the count; empty when there are none.
@@ -91,12 +109,40 @@ type Metric struct {
 	Read func(*Facts) Reading
 }
 
-// Full is the name with its prefix.
+// Full is the name with its prefix, or with its subject, as in effect(NAME).lost.
 func (m *Metric) Full() string {
-	if m.Of == "" {
+	switch {
+	case m.Subject != "" && m.Name == "":
+		return m.Subject + "(NAME)"
+	case m.Subject != "":
+		return m.Subject + "(NAME)." + m.Name
+	case m.Of == "":
 		return m.Name
 	}
 	return m.Of + "." + m.Name
+}
+
+// Recorded is the name by which checks know the metric, whatever its subject.
+func (m *Metric) Recorded() string {
+	if m.Base != "" {
+		return m.Base
+	}
+	return m.Full()
+}
+
+// Narrow makes the metrics of a subject from those of a whole stream, by their full names. A new name may differ from the old.
+func Narrow(subject string, rows []Metric, names map[string]string) []Metric {
+	var out []Metric
+	for _, m := range rows {
+		name, ok := names[m.Full()]
+		if !ok {
+			continue
+		}
+		m.Base = m.Full()
+		m.Subject, m.Name, m.Of = subject, name, ""
+		out = append(out, m)
+	}
+	return out
 }
 
 // Bounds are the lowest and the highest value that the metric can have, ±Inf where there is none.
@@ -120,6 +166,9 @@ type Facts struct {
 	Metric *Metric
 	// Argument of the gate, if the metric takes one.
 	Argument time.Duration
+	// Part is the part of the stream that the gate names in parentheses, and Index its number among those of the stream.
+	Part  string
+	Index int
 	// Kept holds what the measuring packages keep of the scope beyond the record: a *metrics.Cell, an *effects.Cell. Each
 	// metric finds its own by type, see Kept.
 	Kept []any
@@ -158,6 +207,8 @@ type Reading struct {
 	Missing string
 	// AtLeast is the reason why the value is only a lower bound; empty when it is exact.
 	AtLeast string
+	// AtMost is the reason why the value is only an upper bound; empty when it is exact.
+	AtMost string
 	// Awaited is the time, on the run's clock, until which the measurement was still awaited, beyond its scope. A saturated
 	// load generator can have made it late until then. 0: within its scope.
 	Awaited time.Duration

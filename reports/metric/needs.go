@@ -16,6 +16,15 @@ const (
 	// Witness and Replay: the stream asks for them.
 	Witness
 	Replay
+	// LinkRequests: a witness stands on the link. LinkIdentity: its requests carry an identity. LinkOperations: the metric can be of
+	// one stream too. LinkTie: the same, and requests are tied to operations.
+	LinkRequests
+	LinkIdentity
+	LinkOperations
+	LinkTie
+	// Saga: the effects have compensations. SagaTimes: every place of the saga tells when records came.
+	Saga
+	SagaTimes
 	// Messages: the operations are streams of messages. Counted: the number of expected messages is known. Tracked: messages
 	// can be told apart.
 	Messages
@@ -23,6 +32,9 @@ const (
 	Tracked
 	// Group: the stream consumes, and a group of consumers reads too.
 	Group
+	// Chain: each operation takes several steps. Checked: some checks of its answers have a name.
+	Chain
+	Checked
 	// Origin: the stream consumes, and names the stream whose operations must show up.
 	Origin
 	// Sequence: the stream consumes records that carry a number within their key.
@@ -31,5 +43,24 @@ const (
 	Order
 )
 
-// Needs are the needs of a metric, for a stream that sends and for one that consumes.
-type Needs struct{ Sending, Consuming Need }
+// PlaceNeed is one thing that a place of effects must offer for a metric to be measured there.
+type PlaceNeed uint8
+
+const (
+	// Any place will do.
+	Any PlaceNeed = iota
+	// Due: every operation must show up there. At the place of a compensation none must.
+	Due
+	// Dated, Ordered, Repeating: the place tells when records came, in which order, and which were delivered before.
+	Dated
+	Ordered
+	Repeating
+	// Matched: fields of each effect are compared with what was sent.
+	Matched
+)
+
+// Needs are the needs of a metric, for a stream that sends and for one that consumes; and those of each place of its effects.
+type Needs struct {
+	Sending, Consuming Need
+	Place              PlaceNeed
+}

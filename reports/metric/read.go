@@ -53,6 +53,9 @@ func readCount(f *Facts, untested func(f *Facts, n int64) string) Reading {
 		return Missing(NotKnown)
 	}
 	r := Found(float64(*n))
+	if f.Metric.Adds {
+		r.Targets += float64(f.Measures.DroppedByUs * max(f.Attempts, 1))
+	}
 	if why := untested(f, *n); why != "" {
 		r = Missing("%s", why)
 	}

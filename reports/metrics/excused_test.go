@@ -19,17 +19,18 @@ func TestExcusedKeepsWhatStands(t *testing.T) {
 		c.End(ended(drivers.Acked, "", 700*time.Millisecond), time.Second)
 	}
 	c.End(ended(drivers.Indeterminate, drivers.CodeTimeout, time.Second), time.Second)
-	c.End(ended(drivers.Indeterminate, "http_503", time.Second), time.Second)
+	c.End(ended(drivers.Indeterminate, "http_500", time.Second), time.Second)
+	c.End(ended(drivers.Indeterminate, "http_500", time.Millisecond), time.Second)
 	c.End(ended(drivers.Indeterminate, drivers.CodeCheck, time.Second), time.Second)
 	c.End(ended(drivers.Rejected, "http_404", time.Second), time.Second)
 	c.Drop(false)
 	c.Drop(true)
 	got := c.Excused()
-	want := reports.Counts{Offered: 11, Sent: 10, Acked: 8, Rejected: 1, Indeterminate: 1, Dropped: 1, DroppedByUs: 1, Attempts: 10}
+	want := reports.Counts{Offered: 12, Sent: 11, Acked: 8, Rejected: 1, Indeterminate: 2, Dropped: 1, DroppedByUs: 1, Attempts: 11}
 	if got.Counts != want {
 		t.Errorf("counts %+v, want %+v", got.Counts, want)
 	}
-	if got.Response.Count() != 10 || got.Response.Max() > time.Millisecond || got.Acked.Count() != 8 {
+	if got.Response.Count() != 11 || got.Response.Max() > time.Millisecond || got.Acked.Count() != 8 {
 		t.Errorf("%d answers up to %s, %d acked", got.Response.Count(), got.Response.Max(), got.Acked.Count())
 	}
 }

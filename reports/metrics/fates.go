@@ -13,8 +13,8 @@ var lagQuantiles = []float64{0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0
 // that it did not send were answered at once, and its lag is taken off the rest. lag holds the delays of the operations whose
 // times h holds; it is not known which delay belongs to which time, so this is a lower bound.
 //
-// For any y: the operations whose time less their delay is above x are at least those whose time is above x + y, less those
-// whose delay is above y.
+// For any y: let a be the number of operations whose time is above x + y, and b of those whose delay is above y. Then at least
+// a - b operations have a time, less their delay, above x.
 func (h *Hist) AtBest(lag *Hist, s metric.Statistic, total, ours int64) float64 {
 	if s.Quantile == 0 {
 		return h.meanAtBest(lag, total, ours)
@@ -41,10 +41,10 @@ func (h *Hist) meanAtBest(lag *Hist, total, ours int64) float64 {
 }
 
 func (h *Hist) sum() float64 {
-	if h.h == nil {
+	if h.Export() == nil {
 		return 0
 	}
-	return h.h.Mean() * float64(h.h.TotalCount())
+	return h.Export().Mean() * float64(h.Count())
 }
 
 // shift is a delay, and how many delays may lie beyond it.
@@ -83,13 +83,13 @@ func (h *Hist) withinAtBest(lag *Hist, d time.Duration) int64 {
 
 // Beyond counts the values that are surely above d.
 func (h *Hist) Beyond(d time.Duration) int64 {
-	if h.h == nil || h.Max() <= d {
+	if h.Export() == nil || h.Max() <= d {
 		return 0
 	}
 	var n int64
-	for _, bar := range h.h.Distribution() {
-		if bar.From > int64(d) {
-			n += bar.Count
+	for from, count := range h.Export().ForEachBucket {
+		if from > int64(d) {
+			n += count
 		}
 	}
 	return n

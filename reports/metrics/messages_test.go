@@ -6,6 +6,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/metric"
 )
 
 func streamed(m drivers.Messages, answered bool) *reports.Ended {
@@ -53,5 +54,27 @@ func TestMessagesThatShowNothing(t *testing.T) {
 	cell.End(streamed(drivers.Messages{Sent: 3, Duplicated: 1, Tracked: true, Awaited: true}, false), time.Second)
 	if m := cell.Measures(time.Second).Messages; m.Duplicated == nil || *m.Duplicated != 1 {
 		t.Error("a copy stands by itself")
+	}
+}
+
+// How many messages a call would have had that the load generator did not send is not known.
+func TestMessagesOfCallsThatWereNotSent(t *testing.T) {
+	var cell Cell
+	cell.End(streamed(drivers.Messages{Sent: 3, Received: 3, Tracked: true}, true), time.Second)
+	read := func(name string) metric.Reading {
+		for i := range MessageMetrics {
+			if m := &MessageMetrics[i]; m.Name == name {
+				return m.Read(&metric.Facts{Metric: m, Kept: []any{&cell}})
+			}
+		}
+		t.Fatalf("no metric %s", name)
+		return metric.Reading{}
+	}
+	if r := read("messages_received"); r != metric.Found(3) {
+		t.Errorf("%+v", r)
+	}
+	cell.Drop(true)
+	if r := read("messages_received"); r.Value != 3 || r.Targets != metric.Infinite {
+		t.Errorf("%+v", r)
 	}
 }

@@ -115,7 +115,7 @@ func (r *Recorder) End(shard uint64, slot int, e *reports.Ended, timeout time.Du
 }
 
 // Unsend closes an operation of which nothing left, by the generator's own doing; shard must be that of its Begin.
-func (r *Recorder) Unsend(shard uint64, slot int) {
+func (r *Recorder) Unsend(shard uint64, slot int, e *reports.Ended, timeout time.Duration) {
 	if slot == Warmup {
 		return
 	}
@@ -123,7 +123,7 @@ func (r *Recorder) Unsend(shard uint64, slot int) {
 	s.mu.Lock()
 	c := s.cell(slot)
 	c.open--
-	c.Cell.Drop(true)
+	c.unsend(e, timeout)
 	s.mu.Unlock()
 }
 

@@ -12,10 +12,13 @@ type StepCell struct {
 	Attempts, Acked int64
 	Errors          map[string]int64
 	Service         Hist
+	// Stood attempts failed in a way that no want of CPU explains.
+	Stood int64
 }
 
 // steps counts the steps that one attempt took.
-func (c *Cell) steps(taken drivers.Steps) {
+func (c *Cell) steps(at *drivers.Attempt) {
+	taken := *at.Steps
 	c.grow(len(taken))
 	for i := range taken {
 		s, into := &taken[i], &c.Steps[i]
@@ -27,10 +30,10 @@ func (c *Cell) steps(taken drivers.Steps) {
 			into.Acked++
 			continue
 		}
-		if into.Errors == nil {
-			into.Errors = make(map[string]int64)
+		add(&into.Errors, s.Code, 1)
+		if at.Stands() {
+			into.Stood++
 		}
-		into.Errors[s.Code]++
 	}
 }
 
@@ -46,14 +49,32 @@ func (c *Cell) mergeSteps(o []StepCell) {
 		into := &c.Steps[i]
 		into.Attempts += o[i].Attempts
 		into.Acked += o[i].Acked
+		into.Stood += o[i].Stood
 		into.Service.Merge(&o[i].Service)
-		for code, n := range o[i].Errors {
-			if into.Errors == nil {
-				into.Errors = make(map[string]int64)
-			}
-			into.Errors[code] += n
-		}
+		addAll(&into.Errors, o[i].Errors)
 	}
+}
+
+// takeSteps takes away what was merged before.
+func (c *Cell) takeSteps(o []StepCell) {
+	for i := range o {
+		from := &c.Steps[i]
+		from.Attempts -= o[i].Attempts
+		from.Acked -= o[i].Acked
+		from.Stood -= o[i].Stood
+		from.Service.subtract(&o[i].Service)
+		takeAll(from.Errors, o[i].Errors)
+	}
+}
+
+// excused is the step as it would be had the target answered all of so many operations well and at once, but for the failures that
+// stand.
+func (s *StepCell) excused(sent int64) StepCell {
+	out := StepCell{Attempts: sent, Acked: max(sent-s.Stood, 0), Stood: s.Stood}
+	if sent > 0 {
+		out.Service.RecordMany(0, sent)
+	}
+	return out
 }
 
 // Step sums step i up. The step may never have been begun.

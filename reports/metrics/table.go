@@ -13,6 +13,7 @@ var Metrics = tables(
 	counts,
 	metric.Times(timed("service", "of the service time, from the send of an attempt to its answer"), service),
 	metric.Times(timed("acked", "of the response time of the acked operations alone"), ackedTime),
+	parts,
 )
 
 // MessageMetrics is the table of the counts and times of the messages within streaming calls.
@@ -70,8 +71,11 @@ func share(name string, failures bool, about string, of fates) metric.Metric {
 	return metric.Metric{Name: name, Unit: metric.Ratio, Class: metric.Outcome, Better: metric.Lower, BySecond: true, Needs: sends, Failures: failures,
 		About: about, Read: func(f *metric.Facts) metric.Reading {
 			c, none := offered(f)
-			if none != nil {
+			switch {
+			case none != nil:
 				return *none
+			case c.Offered == c.DroppedByUs:
+				return metric.Missing("no operation was sent")
 			}
 			return shareOf(c, of)
 		}}
@@ -139,7 +143,11 @@ func message(name string, class metric.Class, needs metric.Need, better metric.D
 				return *none
 			}
 			if n, shown := c.Messages.Shown(name); shown {
-				return metric.Found(float64(n))
+				r := metric.Found(float64(n))
+				if class == metric.TimeOrRate && c.DroppedByUs > 0 { // nobody knows how many messages a call that was not sent has
+					r.Targets = metric.Infinite
+				}
+				return r
 			}
 			return metric.Missing("no call that ended well could show it")
 		}}

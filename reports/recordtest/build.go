@@ -120,6 +120,11 @@ func (c *cell) measures(length time.Duration) *reports.Measures {
 		AckedResponse: c.latency(c.Acked, 0, 1),
 		Service:       c.latency(c.Attempts, min(c.unanswered+c.Retries, c.Attempts), 0.9),
 	}
+	for _, percent := range []float64{10, 75, 97.5, 99.5} {
+		if at := c.at(percent/100, c.Offered, c.unanswered); at != nil {
+			m.Spread = append(m.Spread, reports.Quantile{Percent: percent, NS: *at})
+		}
+	}
 	if c.Sent > 0 {
 		m.Amplification = ptr(float64(c.Attempts) / float64(c.Sent))
 	}
@@ -161,6 +166,7 @@ func (f flow) play(run *reports.Run, name string) {
 	}
 	s.Total = *total.measures(time.Duration(run.DurationNS))
 	s.Histogram = total.histogram()
+	s.Heat = f.heat(len(s.Seconds))
 	for _, w := range (&reports.Run{Windows: own}).WindowNames() {
 		c := windows[w]
 		if c == nil {

@@ -66,6 +66,7 @@ func group(s *reports.Stream, windows []string) {
 	}
 	total.FirstMessage = waited()
 	s.Total.Group = total
+	s.Blocks = []reports.Block{{Connection: 1, AtNS: 2 * sec, EndNS: ptr(5 * sec), Why: "low on memory"}, {Connection: 2, AtNS: 4 * sec, EndNS: ptr(6 * sec), Why: "low on memory"}, {Connection: 1, AtNS: 9 * sec, Why: "low on disk"}}
 	s.Gauges = make(map[string][]reports.Sample)
 	for _, gauge := range reports.GroupGauges() {
 		s.Gauges[gauge] = []reports.Sample{{AtNS: sec, Value: 12}, {AtNS: 2 * sec, Value: 3}}

@@ -22,6 +22,8 @@ func Hostile() *reports.Record {
 		}
 		f.Name, f.Kind, f.Spec, f.Error, f.DetectedBy = text, text, text, text, text
 	}
+	run.Observed = map[string]*reports.Observed{text: {Place: text, Readings: 3, Failed: 1, Failures: []reports.FailedReading{{AtNS: sec, Why: text}},
+		Series: map[string]*reports.ObservedSeries{text: {Missing: 1, Why: text, Samples: []reports.Sample{{AtNS: sec, Value: 1}}}}}}
 	orders := run.Streams["orders"]
 	orders.Plan, orders.Driver, orders.Effects = text, text, text
 	orders.Total.Errors[text] = 1

@@ -9,13 +9,16 @@ import (
 	"wringer/reports/metrics"
 	"wringer/reports/recovery"
 	"wringer/reports/replays"
+	"wringer/reports/requests"
+	"wringer/reports/saga"
+	"wringer/reports/series"
 )
 
 // Metrics are the tables of every measurement, as the command lists them, for tests that cannot import the command.
 func Metrics() [][]metric.Metric {
 	return [][]metric.Metric{
-		metrics.Metrics, integrity.Metrics, effects.Metrics, arrivals.Metrics, replays.Metrics, groups.Metrics,
-		recovery.Metrics, metrics.MessageMetrics,
+		metrics.Metrics, integrity.Metrics, effects.Metrics, integrity.PlaceMetrics, effects.PlaceMetrics, saga.Metrics, arrivals.Metrics, replays.Metrics, groups.Metrics,
+		recovery.Metrics, metrics.MessageMetrics, requests.Metrics, series.Metrics,
 	}
 }
 

@@ -2,7 +2,7 @@ package recordtest
 
 import "wringer/reports"
 
-// Probed is Fail with a witness behind the orders, and with replays of some of them.
+// Probed is Fail with a witness behind the orders, with replays of some of them, and with traces.
 func Probed() *reports.Record {
 	rec := Fail()
 	s := rec.Run.Streams["orders"]
@@ -38,6 +38,13 @@ func Probed() *reports.Record {
 		Attempts: []reports.Try{{SentNS: sec, DoneNS: sec + ms, Outcome: "acked"}},
 		Why:      "changed replay: a changed body was answered 201 with 87 bytes, and not refused with 422",
 	})
+	sampled := 1.0
+	s.TracesSampled, rec.Run.TraceURL = &sampled, "https://jaeger.example/trace/"+reports.TraceID
+	s.Slowest = []reports.Slow{
+		{Window: "baseline", ID: rec.Run.ID + ".orders.17", Seq: 17, PlannedNS: sec, ResponseNS: 90 * ms, Outcome: "acked", Attempts: 1},
+		{Window: "baseline", ID: rec.Run.ID + ".orders.40", Seq: 40, PlannedNS: 2 * sec, ResponseNS: 80 * ms, Outcome: "rejected", Attempts: 2},
+	}
+	rec.Run.LinkTraces(rec.Violations)
 	return rec
 }
 

@@ -56,3 +56,10 @@ func TestCheckFindsWhatIsNotDescribed(t *testing.T) {
 		t.Error("a field that nobody described went unnoticed")
 	}
 }
+
+// The sample with links adds up too.
+func TestLinksAddUp(t *testing.T) {
+	for _, broken := range reports.Sums(Links().Run) {
+		t.Error(broken)
+	}
+}

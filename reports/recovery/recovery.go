@@ -35,7 +35,7 @@ func Of(m *reports.Measures, rows []reports.Second, length time.Duration, closed
 		return Normal{}, false
 	}
 	n := Normal{
-		errors:        1 - float64(m.Acked)/float64(m.Offered),
+		errors:        failed(&m.Counts),
 		offered:       float64(m.Offered) / length.Seconds(),
 		acked:         float64(m.Acked) / length.Seconds(),
 		p99:           time.Duration(*m.Response.P99),
@@ -47,13 +47,19 @@ func Of(m *reports.Measures, rows []reports.Second, length time.Duration, closed
 		s := &rows[i]
 		n.worstAcked = min(n.worstAcked, float64(s.Acked))
 		if s.Offered > 0 {
-			n.worstErrors = max(n.worstErrors, 1-float64(s.Acked)/float64(s.Offered))
+			n.worstErrors = max(n.worstErrors, failed(&s.Counts))
 		}
 		if s.P99NS != nil {
 			n.worstP99 = max(n.worstP99, time.Duration(*s.P99NS))
 		}
 	}
 	return n, true
+}
+
+// failed is the share of the offered operations that the target did not ack. What the load generator did not send makes no picture of
+// the target worse.
+func failed(c *reports.Counts) float64 {
+	return 1 - float64(c.Acked+c.DroppedByUs)/float64(c.Offered)
 }
 
 // Apart returns the picture of a baseline with busy seconds. calm is that without them; known: there is one. What other programs
@@ -74,18 +80,26 @@ const (
 	closedSlack = 0.8
 )
 
-// good reports whether a second is like the baseline. A second in which nothing was due is neither good nor bad.
+// silent reports whether a second says nothing: nothing was due in it. Users of a closed stream who began nothing were busy, unless the
+// baseline has such seconds too.
+func (n Normal) silent(s *reports.Second) bool {
+	if n.calm != nil && !s.Busy {
+		return n.calm.silent(s)
+	}
+	return s.Offered == 0 && !n.fewer(s)
+}
+
+// fewer reports whether a closed stream got less done than in the baseline.
+func (n Normal) fewer(s *reports.Second) bool {
+	return n.closed && float64(s.Acked) < min(closedSlack*n.acked, n.worstAcked)
+}
+
+// good reports whether a second that is not silent is like the baseline.
 func (n Normal) good(s *reports.Second) bool {
 	if n.calm != nil && !s.Busy {
 		return n.calm.good(s)
 	}
-	if n.closed && float64(s.Acked) < min(closedSlack*n.acked, n.worstAcked) {
-		return false
-	}
-	if s.Offered == 0 {
-		return !n.closed
-	}
-	if n.failing(s) {
+	if n.fewer(s) || n.failing(s) {
 		return false
 	}
 	return time.Duration(*s.P99NS) <= max(p99Factor*n.p99, n.p99+p99Slack, n.worstP99)
@@ -103,18 +117,32 @@ func (n Normal) failing(s *reports.Second) bool {
 	return failed > max(n.errors+errorSlack, n.worstErrors) || s.P99NS == nil
 }
 
+// undecided says whether a second may be bad by the load generator's doing: it was saturated, or the second is good without its lag and
+// what it did not send.
+func (n Normal) undecided(s *reports.Second) bool {
+	if s.Limited || s.BestP99NS == nil {
+		return s.Limited
+	}
+	best := *s
+	best.Acked += s.DroppedByUs
+	best.P99NS = s.BestP99NS
+	return n.good(&best)
+}
+
 // shows says whether row i shows a fault: by its errors at once, by its times or its rate only when the next second is bad too.
 func (n Normal) shows(rows []reports.Second, i int, until time.Duration) bool {
 	switch {
-	case rows[i].Limited || n.good(&rows[i]):
+	case n.silent(&rows[i]) || n.good(&rows[i]) || n.undecided(&rows[i]):
 		return false
 	case n.failing(&rows[i]):
 		return true
 	}
-	if i+1 == len(rows) || time.Duration(rows[i+1].StartNS)+time.Second > until {
+	for i++; i < len(rows) && n.silent(&rows[i]); i++ {
+	}
+	if i == len(rows) || time.Duration(rows[i].StartNS)+time.Second > until {
 		return false
 	}
-	return !rows[i+1].Limited && !n.good(&rows[i+1])
+	return !n.good(&rows[i]) && !n.undecided(&rows[i])
 }
 
 // goal puts the tolerances in words.
@@ -131,8 +159,13 @@ func (n Normal) Measure(rows []reports.Second, start, end, until time.Duration) 
 		switch {
 		case at+time.Second > until:
 			continue
+		case n.silent(&rows[i]):
+			if at >= end {
+				sure.pass(at)
+			}
+			continue
 		case at+time.Second <= start:
-			r.BadBefore = !rows[i].Limited && !n.good(&rows[i])
+			r.BadBefore = !n.good(&rows[i]) && !n.undecided(&rows[i])
 			continue
 		case at < end:
 			if r.DetectionNS == nil && !r.BadBefore && n.shows(rows, i, until) {
@@ -142,21 +175,21 @@ func (n Normal) Measure(rows []reports.Second, start, end, until time.Duration) 
 		}
 		after++
 		open := n.blind && !rows[i].Busy // it is good by a busy baseline alone
-		unsure = unsure || rows[i].Limited || open
-		good := n.good(&rows[i])
+		good, undecided := n.good(&rows[i]), n.undecided(&rows[i])
+		unsure = unsure || undecided && !good || rows[i].Limited || open
 		all.add(at, good && !open)
-		if good || !rows[i].Limited {
+		if good || !undecided {
 			sure.add(at, good)
 		}
 	}
 	if all.found {
 		r.RecoveryNS, r.Recovered = ptr(int64(all.first-end)), ptr(true)
-		if sure.first != all.first {
-			r.RecoveryFromNS = ptr(int64(sure.first - end))
+		if earliest := sure.earliest(); earliest < all.first {
+			r.RecoveryFromNS = ptr(int64(earliest - end))
 		}
 	}
-	// Recovery stays undecided if too few good seconds stand at the end, if too few seconds remained, or if bad ones may be the
-	// load generator's doing.
+	// Recovery stays undecided if too few good seconds stand at the end, or if too few seconds remained. It is undecided too if
+	// bad ones may be the load generator's doing.
 	if r.Recovered == nil && after >= goodSeconds && all.run == 0 && !unsure {
 		r.Recovered = ptr(false)
 	}
@@ -166,17 +199,35 @@ func (n Normal) Measure(rows []reports.Second, start, end, until time.Duration) 
 	return r
 }
 
-// streak looks for the first goodSeconds good seconds in a row.
+// streak looks for the first goodSeconds good seconds in a row, among those that are added. What is not added says nothing.
 type streak struct {
-	run   int // good seconds in a row so far
-	first time.Duration
-	found bool // start of the row
+	run   int           // good seconds in a row so far
+	first time.Duration // start of the row
+	found bool
+	// quiet: seconds passed before the row that say nothing, from since on.
+	quiet bool
+	since time.Duration
+}
+
+// pass passes a second that says nothing.
+func (s *streak) pass(at time.Duration) {
+	if s.run == 0 && !s.quiet && !s.found {
+		s.quiet, s.since = true, at
+	}
+}
+
+// earliest is the earliest time at which the row may have begun.
+func (s *streak) earliest() time.Duration {
+	if s.quiet {
+		return s.since
+	}
+	return s.first
 }
 
 func (s *streak) add(at time.Duration, good bool) {
 	switch {
 	case !good:
-		s.run = 0
+		s.run, s.quiet = 0, s.quiet && s.found
 		return
 	case s.run == 0 && !s.found:
 		s.first = at

@@ -41,6 +41,12 @@ func TestRecovery(t *testing.T) {
 	ok, bad, late := row(0, 100, good), row(0, 20, 0), row(0, 100, slow)
 	limited := late
 	limited.Limited = true
+	unsent, both := row(0, 96, 0), row(0, 20, 0) // four were not sent by the generator's own doing
+	unsent.DroppedByUs, both.DroppedByUs = 4, 4
+	lagged := late // and was sent late by the generator
+	for _, s := range []*reports.Second{&unsent, &both, &lagged} {
+		s.BestP99NS = new(int64(good))
+	}
 	for name, c := range map[string]struct {
 		after     []reports.Second
 		recovered *bool
@@ -55,6 +61,10 @@ func TestRecovery(t *testing.T) {
 		"too early to tell":               {[]reports.Second{bad, bad, ok, ok}, nil, 0, 0},
 		"too few seconds":                 {[]reports.Second{bad, bad}, nil, 0, 0},
 		"perhaps the generator itself":    {[]reports.Second{limited, limited, limited, late}, nil, 0, 0},
+		"bad by the unsent alone":         {[]reports.Second{unsent, unsent, unsent, unsent}, nil, 0, 0},
+		"bad by the lag alone":            {[]reports.Second{lagged, lagged, lagged, lagged}, nil, 0, 0},
+		"bad whatever was not sent":       {[]reports.Second{both, both, both, both}, new(false), 0, 0},
+		"later, perhaps by the unsent":    {[]reports.Second{bad, unsent, ok, ok, ok}, new(true), 2 * time.Second, 0},
 		"later, perhaps by the generator": {[]reports.Second{bad, ok, limited, ok, ok, ok}, new(true), 3 * time.Second, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,6 +82,66 @@ func TestRecovery(t *testing.T) {
 				t.Errorf("recovery from %v, want %s", r.RecoveryFromNS, c.from)
 			}
 		})
+	}
+}
+
+// Seconds in which nothing was due say nothing: of a stream of one operation every five seconds, three operations decide.
+func TestRecoveryOfASlowStream(t *testing.T) {
+	const s = time.Second
+	base := Normal{offered: 0.2, acked: 0.2, p99: 20 * time.Millisecond, amplification: 1}
+	// An operation is due every five seconds from phase on. The fault is from 20 s to 30 s.
+	build := func(phase int, acked ...int64) (rows []reports.Second) {
+		for sec := range 60 {
+			one := reports.Second{StartNS: int64(sec) * int64(s)}
+			if n := sec - 30 - phase; sec < 20 && sec%5 == 0 || n >= 0 && n%5 == 0 && n/5 < len(acked) {
+				one.Counts, one.P99NS = reports.Counts{Offered: 1, Sent: 1, Attempts: 1, Acked: 1}, new(int64(20*time.Millisecond))
+				if sec >= 30 && acked[n/5] == 0 {
+					one.Acked, one.P99NS = 0, nil
+				}
+			}
+			rows = append(rows, one)
+		}
+		return rows
+	}
+	for name, c := range map[string]struct {
+		rows       []reports.Second
+		recovered  *bool
+		value, was time.Duration // the latest and the earliest recovery
+	}{
+		"never":             {build(0, 0, 0, 0, 0, 0), new(false), 0, 0},
+		"at once":           {build(0, 1, 1, 1, 1), new(true), 0, 0},
+		"before the first":  {build(4, 1, 1, 1, 1), new(true), 4 * s, 0},
+		"after one":         {build(0, 0, 1, 1, 1), new(true), 5 * s, s},
+		"nobody knows":      {build(0, 1, 1), nil, 0, 0},
+		"nothing was due":   {build(0), nil, 0, 0},
+		"good, then broken": {build(0, 1, 1, 0, 0, 0), new(false), 0, 0},
+	} {
+		r := base.Measure(c.rows, 20*s, 30*s, 60*s)
+		if (r.Recovered == nil) != (c.recovered == nil) || r.Recovered != nil && *r.Recovered != *c.recovered {
+			t.Errorf("%s: %+v", name, r)
+			continue
+		}
+		if r.Recovered == nil || !*r.Recovered {
+			continue
+		}
+		from := *r.RecoveryNS
+		if r.RecoveryFromNS != nil {
+			from = *r.RecoveryFromNS
+		}
+		if *r.RecoveryNS != int64(c.value) || from != int64(c.was) {
+			t.Errorf("%s: between %s and %s", name, time.Duration(from), time.Duration(*r.RecoveryNS))
+		}
+	}
+	// One user who thinks for five seconds is as quiet in the baseline.
+	closed := base
+	closed.closed, closed.worstAcked = true, 0
+	if r := closed.Measure(build(0, 1, 1, 1, 1), 20*s, 30*s, 60*s); r.Recovered == nil || !*r.Recovered {
+		t.Errorf("a closed stream: %+v", r)
+	}
+	// Users who had always something to do, and begin nothing, wait for the target.
+	closed.worstAcked = 1
+	if r := closed.Measure(build(0, 1, 1, 1, 1), 20*s, 30*s, 60*s); r.Recovered == nil || *r.Recovered {
+		t.Errorf("a closed stream that hangs: %+v", r)
 	}
 }
 

@@ -50,13 +50,19 @@ func read(one round) func(f *metric.Facts) metric.Reading {
 	}
 }
 
-const noBaseline = "there is no baseline to compare with"
+// unmeasured says why nothing is known of a stream over a fault.
+func unmeasured(f *reports.Fault) metric.Reading {
+	if f.Error != "" {
+		return metric.Missing("the fault failed: %s", f.Error)
+	}
+	return metric.Missing("there is no baseline to compare with")
+}
 
 func detection(f *metric.Facts, i int) (metric.Reading, bool) {
 	r, ok := f.Faults[i].PerStream[f.Name]
 	switch {
 	case !ok:
-		return metric.Missing(noBaseline), true
+		return unmeasured(&f.Faults[i]), true
 	case r.BadBefore:
 		return metric.Missing("the stream was bad already when the fault began"), true
 	case r.DetectionNS == nil:
@@ -69,7 +75,7 @@ func recovered(f *metric.Facts, i int) (metric.Reading, bool) {
 	r, ok := f.Faults[i].PerStream[f.Name]
 	switch {
 	case !ok:
-		return metric.Missing(noBaseline), true
+		return unmeasured(&f.Faults[i]), true
 	case r.Recovered == nil:
 		return metric.Missing("too few seconds to tell, or the load generator was saturated in them, or the machine was busy throughout the baseline"), !cutOff(f.Faults, i)
 	case !*r.Recovered:

@@ -8,7 +8,7 @@ import (
 
 // Metrics is the table of the outcomes of replays. reports.Replays defines each.
 var Metrics = metric.Counts([]metric.Metric{
-	{Name: "replays", Needs: replayed, Better: metric.Neither, About: "Acked operations that were sent again."},
+	{Name: "replays", Adds: true, Needs: replayed, Better: metric.Neither, About: "Acked operations that were sent again."},
 	{Name: "replay_violations", Needs: replayed, Better: metric.Lower, About: "Replays with another result, or with a second one."},
 	{Name: "replay_deviations", Needs: replayed, Better: metric.Lower, About: "Changed replays that were refused with a status other than 422."},
 	{Name: "replays_undecided", Needs: replayed, Better: metric.Lower, About: "Replays without an answer, or with an answer that decides nothing."},

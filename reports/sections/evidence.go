@@ -9,23 +9,52 @@ import (
 	"wringer/reports"
 )
 
+// proof is the evidence of one kind of violation, in a stream or on a link.
+type proof struct {
+	stream, link, kind string
+	kept               []*reports.Violation
+}
+
+// proofs sorts the evidence by what it is of, in the record's order.
+func proofs(rec *reports.Record) []*proof {
+	type group struct{ stream, link, kind string }
+	var order []*proof
+	known := make(map[group]*proof)
+	for i := range rec.Violations {
+		v := &rec.Violations[i]
+		g := group{v.Stream, "", v.Kind}
+		if v.Link != "" { // whichever stream caused it
+			g = group{"", v.Link, v.Kind}
+		}
+		p := known[g]
+		if p == nil {
+			p = &proof{stream: g.stream, link: g.link, kind: g.kind}
+			known[g], order = p, append(order, p)
+		}
+		p.kept = append(p.kept, v)
+	}
+	return order
+}
+
+// Kept returns the violations of each section of Evidence, by row.
+func Kept(rec *reports.Record) [][]*reports.Violation {
+	var all [][]*reports.Violation
+	for _, p := range proofs(rec) {
+		all = append(all, p.kept)
+	}
+	return all
+}
+
 // Evidence returns a section for each kind of violation in each stream, in the record's order. Each row is a violation that the
 // record keeps. The Aside gives the numbers of violations counted and kept.
 func Evidence(rec *reports.Record) []Section {
-	type group struct{ stream, kind string }
-	var order []group
-	kept := make(map[group][]*reports.Violation)
-	for i := range rec.Violations {
-		v := &rec.Violations[i]
-		g := group{v.Stream, v.Kind}
-		if kept[g] == nil {
-			order = append(order, g)
-		}
-		kept[g] = append(kept[g], v)
-	}
 	var all []Section
-	for _, g := range order {
-		all = append(all, evidence(rec.Run, g.stream, g.kind, kept[g]))
+	for _, p := range proofs(rec) {
+		if p.link != "" {
+			all = append(all, linkEvidence(rec.Run, p.link, p.kind, p.kept))
+			continue
+		}
+		all = append(all, evidence(rec.Run, p.stream, p.kind, p.kept))
 	}
 	return all
 }
@@ -46,6 +75,28 @@ func evidence(run *reports.Run, stream, kind string, kept []*reports.Violation) 
 	for _, v := range kept {
 		s.Rows = append(s.Rows, violation(v, st == nil || numbered(st, kind)))
 	}
+	s.withTraces(kept)
+	return s
+}
+
+// linkEvidence is the evidence of what happened on a link between services.
+func linkEvidence(run *reports.Run, link, kind string, kept []*reports.Violation) Section {
+	s := Section{Name: NameEvidence, Title: strings.ReplaceAll(kind, "_", " ") + " on " + link, Rank: Full, Head: []Column{
+		{Name: "identity", Kind: Code}, {Name: "window"}, {Name: "why"}, {Name: "seen"},
+	}}
+	counted := ""
+	if l := run.Links[link]; l != nil && l.Total.ArrivedTwice != nil {
+		counted = reports.Count(*l.Total.ArrivedTwice) + " counted, "
+	}
+	s.Aside = fmt.Sprintf("%s%d kept as evidence", counted, len(kept))
+	for _, v := range kept {
+		r, note := violation(v, false), ""
+		if v.Stream != "" {
+			note = "operation " + strconv.FormatUint(v.Seq, 10) + " of " + v.Stream
+		}
+		s.Rows = append(s.Rows, Row{Label: v.ID, Note: note, Code: true, Cells: []Cell{r.Cells[0], r.Cells[3], r.Cells[5]}})
+	}
+	s.withTraces(kept)
 	return s
 }
 
@@ -85,12 +136,23 @@ func violation(v *reports.Violation, numbered bool) Row {
 		if at.Partition != nil && at.Offset != nil {
 			text += fmt.Sprintf(": partition %d, offset %d", *at.Partition, *at.Offset)
 		}
+		if at.Place != "" {
+			text += ", in " + at.Place
+		}
 		if at.Origin != "" {
 			text += ", from " + at.Origin
 		}
 		sightings.Notes = append(sightings.Notes, text)
 	}
 	return Row{Label: v.ID, Note: strings.Join(note, ", "), Code: true, Cells: []Cell{
-		words(v.Window), moment(v.PlannedNS), words(v.Outcome), words(v.Why), tries, sightings,
+		words(v.Window), moment(v.PlannedNS), words(v.Outcome), words(whyIn(v)), tries, sightings,
 	}}
+}
+
+// whyIn is the reason, with the place of the effects where it has a name.
+func whyIn(v *reports.Violation) string {
+	if v.Place == "" {
+		return v.Why
+	}
+	return "in " + v.Place + ": " + v.Why
 }

@@ -43,7 +43,7 @@ func faultRow(f *reports.Fault) Row {
 	}
 	touched, healed := did(f.Bit, touched(f), untouched(f)), did(f.Healed, "healed", "not healed")
 	if f.NotInjected {
-		touched, healed = Cell{Text: "not injected", State: Doubt}, Cell{Text: "nothing to heal"}
+		touched, healed = Cell{Text: "nothing, not injected", State: Doubt}, Cell{Text: "nothing to heal"}
 		if f.Error != "" {
 			healed = did(f.Healed, "healed", "not healed") // part of it may have been in force
 		}
@@ -91,10 +91,25 @@ func touched(f *reports.Fault) string {
 	if f.Bytes != nil {
 		met = append(met, reports.Bytes(*f.Bytes)+directions(f))
 	}
+	if f.Requests != nil {
+		met = append(met, metRequests(f))
+	}
 	if len(met) == 0 {
 		return "traffic"
 	}
 	return strings.Join(met, ", ")
+}
+
+// metRequests counts the requests that a witness behind the fault's link saw meanwhile.
+func metRequests(f *reports.Fault) string {
+	n := reports.Count(*f.Requests) + " requests"
+	if *f.Requests == 1 {
+		n = "1 request"
+	}
+	if f.RequestsAtLeast {
+		n = "at least " + n
+	}
+	return n
 }
 
 // directions gives the bytes of each direction, if both directions were counted.

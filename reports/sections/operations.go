@@ -188,6 +188,17 @@ func (b *builder) totals() Section {
 	add("dropped", unwanted(m.Dropped))
 	add("retries", count(m.Retries))
 	add("errors", share(m.ErrorShare()))
+	if len(m.Statuses) > 0 {
+		var all []string
+		for _, status := range byFrequency(m.Statuses) {
+			all = append(all, status+" "+reports.Count(m.Statuses[status])+" times")
+		}
+		add("good statuses", words(strings.Join(all, ", ")))
+	}
+	if seconds := float64(b.run.DurationNS) / 1e9; m.Bytes != nil && seconds > 0 {
+		add("received", words(reports.Bytes(int64(float64(m.Bytes.In)/seconds))+"/s"))
+		add("sent", words(reports.Bytes(int64(float64(m.Bytes.Out)/seconds))+"/s"))
+	}
 	s.Rows = []Row{r}
 	return s
 }

@@ -132,3 +132,18 @@ func (b *builder) absences() Section {
 	}
 	return s
 }
+
+// blocks lists the times in which the target took nothing from a connection.
+func (b *builder) blocks() Section {
+	s := Section{Name: NameBlocks, Title: "connections that the target blocked", Rank: Full, Head: []Column{
+		{Name: "block"}, {Name: "connection", Kind: Factor}, {Name: "at", Kind: Moment}, {Name: "until", Kind: Moment},
+	}}
+	for _, one := range b.stream.Blocks {
+		connection, until := figure(Factor, reports.Count(int64(one.Connection)), nil, ""), moment(one.EndNS)
+		if one.EndNS == nil {
+			until = words("not before the end")
+		}
+		s.Rows = append(s.Rows, Row{Label: OneLine(one.Why), Cells: []Cell{connection, moment(&one.AtNS), until}})
+	}
+	return s
+}

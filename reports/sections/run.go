@@ -266,7 +266,7 @@ func anomalies(run *reports.Run, stream string) []Row {
 		}
 		c := unwanted(sum)
 		c.Anchor = anchor(stream, name)
-		rows = append(rows, Row{Label: stream, Code: true, Cells: []Cell{words(column(name).Name), c, words(strings.Join(where, ", "))}})
+		rows = append(rows, Row{Label: stream, Code: true, Cells: []Cell{words(column(name).Name), c, words(strings.Join(where, ", ") + inPlaces(s, name))}})
 	}
 	return rows
 }

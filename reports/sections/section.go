@@ -28,8 +28,11 @@ const (
 	NameGates       = "gates"
 	NameValidity    = "validity"
 	NameFaults      = "faults"
+	NameChanges     = "changes"
 	NameWindows     = "windows"
 	NameParts       = "parts"
+	NameLinks       = "links"
+	NameObserved    = "observed"
 	NameIntegrity   = "integrity"
 	NameEvidence    = "evidence"
 	NameFindings    = "findings"
@@ -41,6 +44,9 @@ const (
 	NameFailures    = "failures"
 	NameDetails     = "details"
 	NameEffects     = "effects"
+	NamePlaces      = "places"
+	NamePlace       = "place"
+	NameSaga        = "saga"
 	NameMessages    = "messages"
 	NameStep        = "step"
 	NameWitness     = "witness"
@@ -48,7 +54,9 @@ const (
 	NameGroup       = "group"
 	NameChecks      = "checks"
 	NameAbsences    = "absences"
+	NameBlocks      = "blocks"
 	NameGauges      = "gauges"
+	NameSlowest     = "slowest"
 	NameTimes       = "times"
 	NameHistogram   = "histogram"
 	NameTotals      = "totals"
@@ -135,6 +143,8 @@ type Cell struct {
 	Notes []string // further lines of the same cell
 	// Anchor is the anchor of the section with the figure's evidence. The record may hold no such section.
 	Anchor string
+	// Link is the address of a page on the text; empty: none.
+	Link string
 }
 
 // ByWindow reports whether the rows are the windows of the run.

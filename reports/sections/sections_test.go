@@ -35,10 +35,10 @@ func TestSectionsOfAStream(t *testing.T) {
 		{recordtest.Fail(), "stock", "operations attempts integrity"},
 		{recordtest.Streaming(), "stock", "operations attempts messages integrity"},
 		{recordtest.Streaming(), "orders", "operations attempts effects failures details integrity"},
-		{recordtest.Probed(), "orders", "operations attempts effects failures integrity witness replays"},
+		{recordtest.Probed(), "orders", "operations attempts effects failures integrity witness replays slowest"},
 		{recordtest.Chain(), "orders", "operations attempts effects failures step step integrity"},
 		{recordtest.Consuming(), "events", "integrity"},
-		{recordtest.Consuming(), "shipments", "integrity group absences gauges"},
+		{recordtest.Consuming(), "shipments", "integrity group absences blocks gauges"},
 	} {
 		if got := names(sections.For(c.rec.Run, c.stream)); got != c.want {
 			t.Errorf("%s of %s: %s, want %s", c.stream, c.rec.Run.Verdict, got, c.want)

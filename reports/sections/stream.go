@@ -19,7 +19,11 @@ func For(run *reports.Run, stream string) []Section {
 	for i := range s.Steps {
 		b.add(b.step(&s.Steps[i]))
 	}
-	b.add(b.integrity(), b.witness(), b.replays(), b.group(), b.checks(), b.absences(), b.gauges())
+	b.add(b.integrity(), b.places())
+	for i := range s.Places {
+		b.add(b.place(&s.Places[i]))
+	}
+	b.add(b.saga(), b.witness(), b.replays(), b.group(), b.checks(), b.absences(), b.blocks(), b.slowest(), b.gauges())
 	return b.sections
 }
 

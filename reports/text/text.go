@@ -16,6 +16,8 @@ type Options struct {
 	Width int
 	// Color uses ANSI colours.
 	Color bool
+	// All writes everything, however long it is.
+	All bool
 }
 
 const (
@@ -24,7 +26,7 @@ const (
 )
 
 // Render writes the verdict with its reason, the gates, the streams by window, the integrity, the faults, the windows, the
-// findings and the validity.
+// findings and the validity. Of a wide run, whose summary would be long, it writes what failed or changed, and totals, unless opt.All.
 func Render(w io.Writer, rec *reports.Record, opt Options) error {
 	run := rec.Run
 	s := newSheet(opt)
@@ -38,7 +40,14 @@ func Render(w io.Writer, rec *reports.Record, opt Options) error {
 	s.part(sections.Faults(run))
 	s.part(sections.Windows(run))
 	s.part(sections.Parts(run))
-	return s.end(w, run)
+	s.part(sections.Links(run))
+	s.part(sections.ObservedByGates(run))
+	s.end(run)
+	if !opt.All && strings.Count(s.String(), "\n") > longest {
+		s = newSheet(opt)
+		s.brief(run)
+	}
+	return s.to(w)
 }
 
 // RenderLoad writes the record of a run of one stream, for `wringer load`. The stream's times are in full instead of by window,
@@ -52,7 +61,8 @@ func RenderLoad(w io.Writer, rec *reports.Record, opt Options) error {
 		s.load(sections.Load(run, name))
 	}
 	s.evidence(sections.Evidence(rec))
-	return s.end(w, run)
+	s.end(run)
+	return s.to(w)
 }
 
 // Verdict writes the verdict with its reason once more, for the last lines: of a long summary a terminal shows the end.
@@ -60,8 +70,7 @@ func Verdict(w io.Writer, rec *reports.Record, opt Options) error {
 	s := newSheet(opt)
 	s.WriteByte('\n')
 	s.headline(rec.Run)
-	_, err := io.WriteString(w, s.String())
-	return err
+	return s.to(w)
 }
 
 // verdict writes the verdict with its reason, and the gates.
@@ -80,12 +89,16 @@ func (s *sheet) headline(run *reports.Run) {
 	}
 }
 
-// end writes the findings, the run's identity and the validity, and hands the sheet over.
-func (s *sheet) end(w io.Writer, run *reports.Run) error {
+// end writes the findings, the run's identity and the validity.
+func (s *sheet) end(run *reports.Run) {
 	s.part(sections.Findings(run))
 	s.part(sections.Startup(run))
 	s.part(sections.About(run))
 	s.part(sections.Validity(run))
+}
+
+// to hands the sheet over.
+func (s *sheet) to(w io.Writer) error {
 	_, err := io.WriteString(w, s.String())
 	return err
 }

@@ -82,15 +82,14 @@ func New(w io.Writer) *Results {
 	return r
 }
 
-// Begin names a stream before its first operation. place is the target, as in POST http://host/path. epoch is the zero of the
-// run's clock.
-func (r *Results) Begin(stream, place string, epoch time.Time) {
-	a := &attack{name: stream, url: place, epoch: epoch}
-	if method, url, ok := strings.Cut(place, " "); ok && method == strings.ToUpper(method) {
+// Begin announces a stream before its first operation.
+func (r *Results) Begin(b reports.Begun) {
+	a := &attack{name: b.Stream, url: b.Place, epoch: b.Epoch}
+	if method, url, ok := strings.Cut(b.Place, " "); ok && method == strings.ToUpper(method) {
 		a.method, a.url = method, url
 	}
 	r.mu.Lock()
-	r.attacks[stream] = a
+	r.attacks[b.Stream] = a
 	r.mu.Unlock()
 }
 
@@ -142,6 +141,9 @@ func newResult(at *drivers.Attempt) result {
 	}
 	return out
 }
+
+// Finish tells the record nothing: a result that is missing is an error of Close.
+func (*Results) Finish() *reports.Samples { return nil }
 
 // Close writes the remaining results and waits for the writer. The error names the number of results that are missing from the
 // file.

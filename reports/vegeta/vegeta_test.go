@@ -58,8 +58,8 @@ func decode(t *testing.T, file []byte) []vegeta.Result {
 func TestResultsAreVegetas(t *testing.T) {
 	var file bytes.Buffer
 	r := New(&file)
-	r.Begin("orders", "POST http://h/orders", epoch)
-	r.Begin("stock", "h:9090 shop.v1.Inventory/Reserve", epoch)
+	r.Begin(reports.Begun{Stream: "orders", Place: "POST http://h/orders", Epoch: epoch})
+	r.Begin(reports.Begun{Stream: "stock", Place: "h:9090 shop.v1.Inventory/Reserve", Epoch: epoch})
 	r.Ended("orders", ended(acked(30*time.Millisecond, 35*time.Millisecond)))
 	r.Ended("orders", ended(failed(10*time.Millisecond, 60*time.Millisecond, 503, "http_503", "503 Service Unavailable"), acked(70*time.Millisecond, 75*time.Millisecond)))
 	r.Settled("orders", 50*time.Millisecond)
@@ -119,7 +119,7 @@ func TestResultsAreVegetas(t *testing.T) {
 func TestManyWriters(t *testing.T) {
 	var file bytes.Buffer
 	r := New(&file)
-	r.Begin("s", "GET http://h/", epoch)
+	r.Begin(reports.Begun{Stream: "s", Place: "GET http://h/", Epoch: epoch})
 	var all sync.WaitGroup
 	const writers, each = 8, 500
 	for w := range writers {
@@ -158,7 +158,7 @@ func (s stuck) Write(b []byte) (int, error) { <-s.release; return len(b), nil }
 func TestWhatCannotBeWrittenIsSaid(t *testing.T) {
 	s := stuck{make(chan struct{})}
 	r := New(s)
-	r.Begin("s", "GET http://h/", epoch)
+	r.Begin(reports.Begun{Stream: "s", Place: "GET http://h/", Epoch: epoch})
 	for i := range time.Duration(queued) {
 		r.Ended("s", ended(acked(i, i+1)))
 	}
@@ -178,7 +178,7 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestFullDiskIsSaid(t *testing.T) {
 	r := New(full{})
-	r.Begin("s", "GET http://h/", epoch)
+	r.Begin(reports.Begun{Stream: "s", Place: "GET http://h/", Epoch: epoch})
 	r.Ended("s", ended(acked(1, 2)))
 	if err := r.Close(); err == nil || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("%v", err)

@@ -97,6 +97,9 @@ func (c *Compose) Check(problem func(field, message string)) {
 			problem("file", fmt.Sprintf("service %s: %s", n, what))
 		}
 	}
+	for _, what := range unsupportedOfFile(c.project) {
+		problem("file", what)
+	}
 	known := func(field, n string) bool {
 		if _, ok := c.project.Services[n]; !ok {
 			problem(field, fmt.Sprintf("there is no service %q; there are %s", n, strings.Join(c.names(), ", ")))
@@ -130,39 +133,6 @@ func (c *Compose) parts(n string) []string {
 	return (&Entry{Replicas: s.GetScale()}).parts(n)
 }
 
-// ports are the TCP ports of a service that this process reaches. The engine publishes none of a container that is in internal
-// networks alone.
-func (c *Compose) ports(n string) []uint16 {
-	mode := c.project.Services[n].NetworkMode
-	if c.enclosed(n) || mode == "none" || strings.HasPrefix(mode, types.NetworkModeServicePrefix) {
-		return nil
-	}
-	var all []uint16
-	for _, p := range c.project.Services[n].Ports {
-		if port := uint16(p.Target); (p.Protocol == "" || p.Protocol == "tcp") && !slices.Contains(all, port) {
-			all = append(all, port)
-		}
-	}
-	for _, text := range c.project.Services[n].Expose {
-		port, err := exposed(text)
-		if err == nil && port != 0 && !slices.Contains(all, port) {
-			all = append(all, port)
-		}
-	}
-	return all
-}
-
-// enclosed says that all networks of a service are internal: nothing outside reaches it, and it reaches nothing outside.
-func (c *Compose) enclosed(n string) bool {
-	networks := c.project.Services[n].Networks
-	for network := range networks {
-		if !c.project.Networks[network].Internal {
-			return false
-		}
-	}
-	return len(networks) > 0
-}
-
 // names of a service by which others reach it.
 func (c *Compose) namesOf(n string) []string {
 	s := c.project.Services[n]
@@ -177,19 +147,6 @@ func (c *Compose) namesOf(n string) []string {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
-}
-
-// exposed reads an entry of expose; 0: it is no TCP port.
-func exposed(text string) (uint16, error) {
-	number, protocol, _ := strings.Cut(text, "/")
-	var port uint16
-	if _, err := fmt.Sscan(number, &port); err != nil {
-		return 0, fmt.Errorf("expose: %q is no port", text)
-	}
-	if protocol != "" && protocol != "tcp" {
-		return 0, nil
-	}
-	return port, nil
 }
 
 // Variables implements scenarios.TargetConfig.
@@ -328,6 +285,13 @@ func (p *preparedCompose) Start(ctx context.Context, env scenarios.TargetEnv) (s
 	if err != nil {
 		return nil, err
 	}
+	if err := p.volumes(ctx, p.config); err != nil {
+		return nil, err
+	}
+	return p.withFreePorts(env, func() (*target, error) { return p.begin(ctx, env, networks) })
+}
+
+func (p *preparedCompose) begin(ctx context.Context, env scenarios.TargetEnv, networks map[string]string) (*target, error) {
 	services, err := p.config.services(p.prepared, networks)
 	if err != nil {
 		return nil, err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	moby "github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
@@ -70,6 +68,11 @@ func ipamOf(config types.IPAMConfig) (*network.IPAM, error) {
 		}
 		if pool.Gateway != "" {
 			if entry.Gateway, err = netip.ParseAddr(pool.Gateway); err != nil {
+				return nil, err
+			}
+		}
+		if pool.IPRange != "" {
+			if entry.IPRange, err = netip.ParsePrefix(pool.IPRange); err != nil {
 				return nil, err
 			}
 		}
@@ -265,6 +268,9 @@ func changeHost(s *types.ServiceConfig, host *moby.HostConfig) {
 		}
 		host.Tmpfs[folder] = options
 	}
+	if s.Logging != nil {
+		host.LogConfig = moby.LogConfig{Type: s.Logging.Driver, Config: s.Logging.Options}
+	}
 	changeLimits(s, &host.Resources)
 	host.RestartPolicy = restartOf(s)
 }
@@ -290,6 +296,9 @@ func changeLimits(s *types.ServiceConfig, r *moby.Resources) {
 			r.PidsLimit = &limits.Pids
 		}
 	}
+	if s.Deploy != nil && s.Deploy.Resources.Reservations != nil {
+		r.MemoryReservation = cmp.Or(int64(s.Deploy.Resources.Reservations.MemoryBytes), r.MemoryReservation)
+	}
 	for _, n := range slices.Sorted(maps.Keys(s.Ulimits)) {
 		u := s.Ulimits[n]
 		limit := &moby.Ulimit{Name: n, Soft: int64(cmp.Or(u.Single, u.Soft)), Hard: int64(cmp.Or(u.Single, u.Hard))}
@@ -305,40 +314,9 @@ func restartOf(s *types.ServiceConfig) moby.RestartPolicy {
 	if s.Restart == "" && s.Deploy != nil && s.Deploy.RestartPolicy != nil {
 		policy.Name = map[string]moby.RestartPolicyMode{"on-failure": moby.RestartPolicyOnFailure, "none": moby.RestartPolicyDisabled}[s.Deploy.RestartPolicy.Condition]
 		policy.Name = cmp.Or(policy.Name, moby.RestartPolicyAlways)
+		if most := s.Deploy.RestartPolicy.MaxAttempts; most != nil && policy.Name == moby.RestartPolicyOnFailure {
+			policy.MaximumRetryCount = int(*most)
+		}
 	}
 	return policy
-}
-
-// mount is a volume of a service. Named volumes are the run's own.
-func (p *prepared) mount(project *types.Project, v types.ServiceVolumeConfig) mount.Mount {
-	m := mount.Mount{Type: mount.Type(v.Type), Source: v.Source, Target: v.Target, ReadOnly: v.ReadOnly}
-	switch v.Type {
-	case types.VolumeTypeVolume:
-		m.VolumeOptions = &mount.VolumeOptions{Labels: map[string]string{container.LabelRun: p.run}}
-		if v.Source == "" {
-			break
-		}
-		config := project.Volumes[v.Source]
-		if config.External {
-			m.Source, m.VolumeOptions = config.Name, nil
-			break
-		}
-		m.Source = p.network + "-" + v.Source
-		if config.Driver != "" {
-			m.VolumeOptions.DriverConfig = &mount.Driver{Name: config.Driver, Options: config.DriverOpts}
-		}
-		if v.Volume != nil {
-			m.VolumeOptions.NoCopy, m.VolumeOptions.Subpath = v.Volume.NoCopy, v.Volume.Subpath
-		}
-	case types.VolumeTypeBind:
-		m.BindOptions = &mount.BindOptions{CreateMountpoint: v.Bind == nil || bool(v.Bind.CreateHostPath)}
-		if v.Bind != nil && v.Bind.Propagation != "" {
-			m.BindOptions.Propagation = mount.Propagation(v.Bind.Propagation)
-		}
-	case types.VolumeTypeTmpfs:
-		if v.Tmpfs != nil {
-			m.TmpfsOptions = &mount.TmpfsOptions{SizeBytes: int64(v.Tmpfs.Size), Mode: os.FileMode(v.Tmpfs.Mode)}
-		}
-	}
-	return m
 }

@@ -39,6 +39,7 @@ func TestProblemsOfContainers(t *testing.T) {
 		"stage":             {Config{"a": {Image: "x", Stage: "s"}}, "a.stage: goes with build"},
 		"brokers":           {Config{"a": {Kafka: &Kafka{Brokers: 10}}}, "10 is not between 1 and 9"},
 		"init":              {Config{"a": {Postgres: &Postgres{Init: []string{"x.txt"}}}}, "neither .sql nor .sh"},
+		"colon":             {Config{"a": {RabbitMQ: &RabbitMQ{Password: "a:b"}}}, "a.rabbitmq.password: holds a colon"},
 		"replica's name":    {Config{"a": {Image: "x", Replicas: 2}, "a-1": {Image: "x"}}, "its part a-1 has the name of a part of a"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -137,6 +138,10 @@ func TestBrokersAdvertiseBothSides(t *testing.T) {
 	env := all["kafka-2"].Env
 	if !strings.HasPrefix(env["KAFKA_ADVERTISED_LISTENERS"], "INSIDE://kafka-2:9092,OUTSIDE://127.0.0.1:") {
 		t.Error(env["KAFKA_ADVERTISED_LISTENERS"])
+	}
+	// As long as the broker gets to become ready.
+	if got := env["KAFKA_INITIAL_BROKER_REGISTRATION_TIMEOUT_MS"]; got != "180000" {
+		t.Errorf("it waits %s ms for its controllers", got)
 	}
 	if want := "1@kafka-1:9093,2@kafka-2:9093,3@kafka-3:9093"; env["KAFKA_CONTROLLER_QUORUM_VOTERS"] != want {
 		t.Errorf("%q, want %q", env["KAFKA_CONTROLLER_QUORUM_VOTERS"], want)

@@ -142,9 +142,8 @@ func TestEndThatNoEventTold(t *testing.T) {
 // An engine that has gone leaves it open whether a container ended: the run does not pass.
 func TestEngineThatHasGone(t *testing.T) {
 	one, server := watched(t, &teller{})
+	server.Listener.Close() // first: nothing connects again
 	server.CloseClientConnections()
-	server.Config.Handler = http.NotFoundHandler()
-	server.Listener.Close()
 	if deaths := one.Deaths(); len(deaths) != 1 || !strings.Contains(deaths[0].Text, "whether it ended by itself is not known") {
 		t.Errorf("deaths %+v", deaths)
 	}

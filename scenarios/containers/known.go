@@ -81,6 +81,9 @@ func (r *RabbitMQ) check(e *Entry, problem func(field, message string)) {
 	if e.Replicas > 1 {
 		problem("replicas", "goes with image and build; write rabbitmq.nodes")
 	}
+	if strings.Contains(r.Password, ":") {
+		problem("rabbitmq.password", "holds a colon: RabbitMQ takes such a value for an encrypted one, and does not start; choose another")
+	}
 }
 
 // kafkaHostPort is the listener of a broker for clients outside the run's network; kafkaController serves the controllers.
@@ -94,7 +97,7 @@ func (e *Entry) know(n string, i int, s *Service) {
 	switch {
 	case e.Kafka != nil:
 		s.Image, s.Within = cmp.Or(e.Kafka.Image, "apache/kafka:4.1.0"), cmp.Or(s.Within, slowStart)
-		s.Env, s.Through = e.kafkaEnv(n, i), map[uint16]uint16{kafkaPort: kafkaHostPort}
+		s.Env, s.Through = e.kafkaEnv(n, i, s.Within), map[uint16]uint16{kafkaPort: kafkaHostPort}
 	case e.Postgres != nil:
 		p := e.Postgres
 		s.Image, s.Within = cmp.Or(p.Image, "postgres:17"), cmp.Or(s.Within, slowStart)
@@ -110,8 +113,9 @@ func (e *Entry) know(n string, i int, s *Service) {
 
 func (p *Postgres) database() string { return cmp.Or(p.Database, known) }
 
-// kafkaEnv configures the i-th broker: one listener for the run's network and one for clients outside.
-func (e *Entry) kafkaEnv(n string, i int) map[string]string {
+// kafkaEnv configures the i-th broker: one listener for the run's network and one for clients outside. A broker that its controllers
+// do not know within the time gives up: by itself after a minute, which a busy machine takes to start three.
+func (e *Entry) kafkaEnv(n string, i int, within time.Duration) map[string]string {
 	parts := e.parts(n)
 	var voters []string
 	for j, part := range parts {
@@ -132,7 +136,8 @@ func (e *Entry) kafkaEnv(n string, i int) map[string]string {
 		"KAFKA_DEFAULT_REPLICATION_FACTOR":               copies,
 		"KAFKA_MIN_INSYNC_REPLICAS":                      fmt.Sprint(min(len(parts), 2)),
 		"KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS":         "0",
-		"CLUSTER_ID":                                     clusterID,
+		"KAFKA_INITIAL_BROKER_REGISTRATION_TIMEOUT_MS":   fmt.Sprint(within.Milliseconds()),
+		"CLUSTER_ID": clusterID,
 	}
 }
 

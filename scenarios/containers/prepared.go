@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"wringer/faults/container"
-	"wringer/faults/process"
 	"wringer/scenarios"
 )
 
@@ -86,7 +85,7 @@ func networkOf(run string) string { return "wringer-" + run }
 
 func (p *prepared) makeNetwork(ctx context.Context) (err error) {
 	p.gateway, err = p.addNetwork(ctx, p.network)
-	p.local = p.gateway.IsValid() && container.OnThisMachine(p.gateway)
+	p.local = !p.engine.Elsewhere && p.gateway.IsValid() && container.OnThisMachine(p.gateway)
 	return err
 }
 
@@ -144,38 +143,6 @@ type view func(owner string, port uint16) string
 
 // inside is how containers reach each other.
 func inside(owner string, port uint16) string { return net.JoinHostPort(owner, portText(port)) }
-
-// published are the ports of the engine's machine, by part and port.
-type published map[string]map[uint16]uint16
-
-// publish chooses a port of the engine's machine for every port of the services. The numbers stay when a container is started
-// again.
-func (p *prepared) publish(services []Service) (published, error) {
-	if p.adopted != nil {
-		return p.standing(services)
-	}
-	total := 0
-	for i := range services {
-		total += len(services[i].Ports)
-	}
-	out := make(published, len(services))
-	if total == 0 {
-		return out, nil
-	}
-	next, err := process.Ports(total)
-	if err != nil {
-		return nil, err
-	}
-	for i := range services {
-		s := &services[i]
-		out[s.Name] = make(map[uint16]uint16, len(s.Ports))
-		for _, port := range s.Ports {
-			out[s.Name][port] = uint16(next)
-			next++
-		}
-	}
-	return out, nil
-}
 
 // outside is how this process reaches the parts.
 func (p *prepared) outside(ports published) view {

@@ -72,15 +72,15 @@ func (p *prepared) chooseRelay(ctx context.Context) error {
 
 // addRelay makes one more relay, and returns its address in the run's network.
 func (p *prepared) addRelay(ctx context.Context) (host string, err error) {
-	image, err := p.relayImage(ctx)
+	image, err := p.engine.OwnImage(ctx, p.timed)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("links of containers need a relay here: %w", err)
 	}
 	number := strconv.Itoa(len(p.relays) + 1)
 	made, err := p.engine.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: p.network + "-relay-" + number,
 		Config: &moby.Config{
-			Image: image, Entrypoint: []string{relayProgram}, Cmd: []string{"relay"}, Env: []string{relay.TokenVariable + "=" + rand.Text()},
+			Image: image, Entrypoint: []string{container.OwnProgram}, Cmd: []string{"relay"}, Env: []string{relay.TokenVariable + "=" + rand.Text()},
 			Labels:       map[string]string{container.LabelRun: p.run, container.LabelRelay: number},
 			ExposedPorts: network.PortSet{relayPort: {}},
 		},

@@ -8,12 +8,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,32 +23,6 @@ import (
 	"wringer/scenarios"
 	"wringer/scenarios/containers/imagetest"
 )
-
-// builds is a folder for programs.
-var builds string
-
-// relayProgramOf builds this program as relays need it.
-var relayProgramOf = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(builds, "wringer")
-	build := exec.Command("go", "build", "-o", path, "wringer/cmd/wringer")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "wringer-relay-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	builds = dir
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
 
 // relayRig is a target of three tools on a real engine, with links in relays.
 type relayRig struct {
@@ -64,19 +36,22 @@ const toolPort, echoPort = 8080, 8081
 
 func newRelayRig(t *testing.T, env scenarios.TargetEnv) *relayRig {
 	t.Helper()
-	imagetest.Engine(t)
-	path, err := relayProgramOf()
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Setenv(relayVariable, "relay")
-	t.Setenv(binaryVariable, path)
+	return newRig(t, env)
+}
+
+// newRig is such a target whose links listen in relays if the engine needs them.
+func newRig(t *testing.T, env scenarios.TargetEnv) *relayRig {
+	t.Helper()
+	imagetest.Engine(t)
+	t.Setenv(container.OwnVariable, imagetest.Program(t))
 	image := imagetest.Tool(t)
 	config := &Config{}
 	for _, n := range []string{"orders", "billing", "stock"} {
 		(*config)[n] = &Entry{Image: image, Ports: []uint16{toolPort, echoPort}, Ready: &Ready{HTTP: "/healthz", Within: 5 * time.Minute}}
 	}
 	r := &relayRig{T: t}
+	var err error
 	if r.prepared, err = config.Prepare(t.Context(), env); err != nil {
 		t.Fatal(err)
 	}
@@ -279,6 +254,26 @@ func TestEngineKeptRelays(t *testing.T) {
 	}
 
 	env.Reuse = true
+	other := env
+	other.Run += "x"
+	own := imagetest.Program(t)
+	changed := filepath.Join(t.TempDir(), "wringer")
+	if out, err := exec.Command("sh", "-c", `cat "$0" >"$1" && echo >>"$1" && chmod +x "$1"`, own, changed).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Setenv(container.OwnVariable, changed)
+	p, err := prepare(t.Context(), other, first.prepared.(*preparedConfig).config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.adopted != nil {
+		t.Error("another version of this program took over the relays of the former one")
+	}
+	p.keep = false
+	if err := p.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	t.Setenv(container.OwnVariable, own)
 	again := newRelayRig(t, env)
 	if at := again.alias("orders"); at != host {
 		t.Errorf("the link listens at %s, want %s, which the caller knows", at, host)
@@ -291,27 +286,3 @@ func TestEngineKeptRelays(t *testing.T) {
 		t.Errorf("a link that the kept caller does not know: %v", err)
 	}
 }
-
-func TestWhatRunsInARelay(t *testing.T) {
-	text := filepath.Join(t.TempDir(), "wringer")
-	if err := os.WriteFile(text, []byte("#!/bin/sh\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv(binaryVariable, text)
-	for want, err := range map[string]error{
-		"it is no Linux binary": runsOn(text, "amd64"),
-		"no such file":          runsOn(text+"-gone", "amd64"),
-		"CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -o wringer-linux-arm64": errorOf(relayBinary("linux", "arm64")),
-		"containers of windows": errorOf(relayBinary("windows", "amd64")),
-	} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v; want %q", err, want)
-		}
-	}
-	t.Setenv(binaryVariable, "")
-	if err := errorOf(relayBinary("linux", "s390x")); err == nil || !strings.Contains(err.Error(), "wringer-linux-s390x") {
-		t.Errorf("without a binary: %v", err)
-	}
-}
-
-func errorOf(_ string, err error) error { return err }

@@ -49,13 +49,14 @@ func (p *prepared) adopt(ctx context.Context) error {
 		}
 		p.run, p.network, p.adopted = run, networkOf(run), found
 		p.gateway, err = p.addNetwork(ctx, p.network)
-		p.local = p.gateway.IsValid() && container.OnThisMachine(p.gateway)
+		p.local = !p.engine.Elsewhere && p.gateway.IsValid() && container.OnThisMachine(p.gateway)
 		return err
 	}
 	return nil
 }
 
-// standingOf are the containers of a kept run; nil: one of their images has changed since.
+// standingOf are the containers of a kept run; nil: one of their images has changed since, or this program has, of which their relays
+// are a part.
 func (p *prepared) standingOf(ctx context.Context, run string) (map[string]kept, error) {
 	all, err := p.engine.ContainerList(ctx, client.ContainerListOptions{
 		All: true, Filters: make(client.Filters).Add("label", container.LabelRun+"="+run),
@@ -65,7 +66,13 @@ func (p *prepared) standingOf(ctx context.Context, run string) (map[string]kept,
 	}
 	found := make(map[string]kept)
 	for _, c := range all.Items {
+		if c.Labels[container.LabelSidecar] != "" { // of a run that was killed
+			continue
+		}
 		if c.Labels[container.LabelRelay] != "" {
+			if image, _, err := p.engine.OwnName(ctx); err != nil || !strings.HasSuffix(c.Image, image) { // Podman puts a registry before it
+				return nil, err
+			}
 			continue
 		}
 		k, err := p.inspect(ctx, c.ID)

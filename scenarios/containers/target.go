@@ -29,6 +29,8 @@ type target struct {
 	mayEnd  map[string]bool
 	up      map[string]*progress
 	started []string
+	names   map[string][]string // by which each part alone is reached
+	joined  map[string]bool     // parts that share the network of another
 	outputs []io.Closer
 
 	heard heard
@@ -54,6 +56,10 @@ type preparedConfig struct {
 
 // Start implements scenarios.Prepared.
 func (p *preparedConfig) Start(ctx context.Context, env scenarios.TargetEnv) (scenarios.Target, error) {
+	return p.withFreePorts(env, func() (*target, error) { return p.begin(ctx, env) })
+}
+
+func (p *preparedConfig) begin(ctx context.Context, env scenarios.TargetEnv) (*target, error) {
 	services := p.config.services()
 	ports, err := p.publish(services)
 	if err != nil {
@@ -87,6 +93,10 @@ func start(ctx context.Context, p *prepared, services []Service, ports published
 		prepared: p, env: env, ports: ports, vars: vars, stop: stop,
 		parts: make(map[string]*container.Container), mayEnd: make(map[string]bool),
 	}
+	t.names, t.joined = ownNames(services), make(map[string]bool)
+	for i := range services {
+		t.joined[services[i].Name] = services[i].Join != ""
+	}
 	p.linked = linked(env.Vars)
 	t.watch(watching)
 	var err error
@@ -114,13 +124,13 @@ func linked(vars map[string]string) map[string]string {
 	return out
 }
 
-// bringUp creates and starts the services side by side. The first error ends the others.
+// bringUp creates the services side by side, and starts each as soon as those that it needs are ready. The first error ends the others.
 func (t *target) bringUp(ctx context.Context, services []Service) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	up := make(map[string]*progress, len(services))
 	for i := range services {
-		up[services[i].Name] = &progress{started: make(chan struct{}), ready: make(chan struct{})}
+		up[services[i].Name] = &progress{made: make(chan struct{}), started: make(chan struct{}), ready: make(chan struct{})}
 	}
 	t.mu.Lock()
 	t.up = up
@@ -140,28 +150,30 @@ func (t *target) bringUp(ctx context.Context, services []Service) error {
 
 // progress tells those that need a service how far it is.
 type progress struct {
-	started, ready chan struct{}
-	once           sync.Once
+	made, started, ready chan struct{}
+	once                 sync.Once
 }
 
 // begin says that the container runs. It is idempotent, and safe for concurrent use.
 func (p *progress) begin() { p.once.Do(func() { close(p.started) }) }
 
 func (t *target) startOne(ctx context.Context, s *Service, up map[string]*progress) error {
-	for _, need := range s.Needs {
-		reached := up[need.Name].ready // one that ends is ready when it has ended
-		if need.Started {
-			reached = up[need.Name].started
-		}
-		select {
-		case <-reached:
-		case <-ctx.Done():
-			return nil // the first error counts
-		}
+	if s.Join != "" && !came(ctx, up[s.Join].made) {
+		return nil // the first error counts
 	}
 	part, err := t.make(ctx, s)
 	if err != nil {
 		return err
+	}
+	close(up[s.Name].made)
+	for _, need := range s.Needs {
+		event := up[need.Name].ready // one that ends is ready when it has ended
+		if need.Started {
+			event = up[need.Name].started
+		}
+		if !came(ctx, event) {
+			return nil
+		}
 	}
 	// The engine's event tells the start of the container, long before it is ready.
 	if err := t.env.Timed("start", s.Name, func() error { return part.Start(ctx) }); err != nil {
@@ -172,6 +184,16 @@ func (t *target) startOne(ctx context.Context, s *Service, up map[string]*progre
 	return nil
 }
 
+// came waits for an event; false: ctx ended first.
+func came(ctx context.Context, event <-chan struct{}) bool {
+	select {
+	case <-event:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // make creates the container and its part.
 func (t *target) make(ctx context.Context, s *Service) (*container.Container, error) {
 	if err := t.env.Within(ctx, s.Ready.Addresses()...); err != nil {
@@ -179,9 +201,10 @@ func (t *target) make(ctx context.Context, s *Service) (*container.Container, er
 	}
 	spec := container.Spec{
 		Engine: t.engine, Name: s.Name, Within: s.Within, Grace: s.Grace, Refused: t.env.Refused, Once: s.Once,
+		Ports: make(map[string]string), Names: t.names[s.Name], Callers: func() []*container.Container { return t.others(s) },
 	}
-	for _, port := range t.ports[s.Name] {
-		spec.Ports = append(spec.Ports, portText(port))
+	for own, port := range t.ports[s.Name] {
+		spec.Ports[portText(port)] = s.bound(own).Port()
 	}
 	if t.env.Output != nil {
 		out, err := t.env.Output(s.Name)
@@ -287,6 +310,9 @@ func (t *target) ControlGroups() []string {
 	var ids []string
 	for _, n := range t.started {
 		ids = append(ids, t.parts[n].ID())
+		if side := t.parts[n].Sidecar(); side != "" {
+			ids = append(ids, side)
+		}
 	}
 	for _, r := range t.relays { // what a run's relays use is the run's too
 		ids = append(ids, r.part.ID())

@@ -18,6 +18,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"wringer/faults/visit"
 )
 
 // Config is one way to see that a part works. Its texts may hold variables until Fill.
@@ -142,8 +144,7 @@ const keeps = 100 * time.Millisecond
 // connection must stay open for a tenth of a second, or bring bytes.
 func Open(address string) *Probe {
 	return &Probe{ask: func(ctx context.Context) error {
-		var d net.Dialer
-		c, err := d.DialContext(ctx, "tcp", address)
+		c, err := visit.Dial(ctx, "tcp", address)
 		if err != nil {
 			return err
 		}
@@ -160,8 +161,7 @@ func Open(address string) *Probe {
 }
 
 func dial(ctx context.Context, address string) error {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", address)
+	c, err := visit.Dial(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
@@ -170,8 +170,9 @@ func dial(ctx context.Context, address string) error {
 
 // get asks once, over a connection of its own.
 func get(ctx context.Context, address string) error {
-	transport := &http.Transport{DisableKeepAlives: true}
-	defer transport.CloseIdleConnections()
+	var calls visit.Calls
+	defer calls.End()
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: calls.Dial}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
@@ -189,7 +190,10 @@ func get(ctx context.Context, address string) error {
 
 // serving asks the health service of gRPC.
 func serving(ctx context.Context, address string) error {
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	var calls visit.Calls
+	defer calls.End()
+	dialer := grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) { return calls.Dial(ctx, "tcp", address) })
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), dialer)
 	if err != nil {
 		return err
 	}

@@ -121,6 +121,45 @@ func TestABusyBaselineExcusesNoRecovery(t *testing.T) {
 	}
 }
 
+// What other programs do neither aborts a run by its times nor makes the target unhealthy. Errors abort it whatever the reason.
+func TestBusySecondsStopNoRun(t *testing.T) {
+	const slow = 300 * time.Millisecond
+	for name, c := range map[string]struct {
+		others int
+		expr   string
+		abort  string
+		do     func(ctx context.Context, at *drivers.Attempt)
+		want   string // a part of why the run stopped; empty: it went on
+	}{
+		"slow beside others, abort":  {170, "a.errors < 1%", "a.p99 > 100ms", func(ctx context.Context, at *drivers.Attempt) { ack(ctx, at, slow) }, ""},
+		"slow by itself, abort":      {5, "a.errors < 1%", "a.p99 > 100ms", func(ctx context.Context, at *drivers.Attempt) { ack(ctx, at, slow) }, "aborted: a.p99 > 100ms"},
+		"fails beside others, abort": {170, "a.acked > 0", "a.errors > 50%", func(_ context.Context, at *drivers.Attempt) { at.Fail(drivers.Indeterminate, "timeout", "") }, "aborted: a.errors > 50%"},
+		"slow beside others":         {170, "a.p99 < 100ms during baseline", "", func(ctx context.Context, at *drivers.Attempt) { ack(ctx, at, slow) }, ""},
+		"slow beside others, max":    {170, "a.max < 100ms during baseline in every second", "", func(ctx context.Context, at *drivers.Attempt) { ack(ctx, at, slow) }, ""},
+		"dead beside others":         {170, "a.errors < 1%", "", func(_ context.Context, at *drivers.Attempt) { at.Fail(drivers.Rejected, drivers.CodeRefused, "") }, "not healthy"},
+		"slow by itself":             {5, "a.p99 < 100ms during baseline", "", func(ctx context.Context, at *drivers.Attempt) { ack(ctx, at, slow) }, "not healthy"},
+		"slow by itself, max":        {5, "a.max < 100ms during baseline in every second", "", func(ctx context.Context, at *drivers.Attempt) { ack(ctx, at, slow) }, "not healthy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				begun := time.Now()
+				target := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) { c.do(ctx, at) }}
+				sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{openStream("a", 50, target)}, c.expr)
+				sc.Faults = []scenarios.Fault{{Name: "cut", At: 6 * time.Second, For: time.Second, Config: &breaker{recordingFault{}, new(atomic.Int64)}}}
+				if c.abort != "" {
+					sc.Abort = []scenarios.Abort{{Gate: mustGate(t, c.abort), Seconds: 2}}
+				}
+				run := mustRun(t, t.Context(), sc, Options{Machine: &host.Reader{Root: loaded{from: begun, others: c.others, this: 20}, PID: 100, Now: time.Now}})
+				why := strings.Join(run.Validity.Why, "; ")
+				stopped := strings.Contains(why, "aborted") || strings.Contains(why, "not healthy")
+				if stopped != (c.want != "") || !strings.Contains(why, c.want) {
+					t.Errorf("stopped %t, want %q: %s", stopped, c.want, why)
+				}
+			})
+		})
+	}
+}
+
 // Without a reader nothing is told of the machine.
 func TestRunsWithoutAMachine(t *testing.T) {
 	bubble(t, func(t *testing.T) {

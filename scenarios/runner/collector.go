@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
@@ -18,15 +20,26 @@ import (
 // collector folds the recordings of the streams, once a second.
 type collector struct {
 	step    *step
-	mu      sync.Mutex // guards all below and the tallies
+	mu      sync.Mutex // guards all below but the faults' states, the tallies and the step's meter
 	watcher *watcher   // nil: nobody watches
 	cores   map[int]float64
-	state   map[string]string        // of each fault
 	limited map[string]int           // seconds by stream in which the load generator was saturated
 	parts   map[string]*reports.Part // of the target, as it measures them
 	failure error
 	aborts  *judge.Aborts
 	abort   context.CancelCauseFunc // ends the run
+	ended   []interval              // seconds that are not in the interval log yet
+
+	// states has a mutex of its own: a fault that begins waits for no folding of a second.
+	states sync.Mutex
+	state  map[string]string // of each fault
+}
+
+// interval is a second of a stream for the interval log.
+type interval struct {
+	stream string
+	start  time.Time
+	times  *hdrhistogram.PackedHistogram
 }
 
 // collect starts collecting. fail ends the run: because the harness failed, or by the scenario's own rules. The returned
@@ -37,7 +50,15 @@ func (s *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Dur
 	c.aborts, c.abort = judge.NewAborts(s.sc.Abort), fail
 	c.watcher = startWatcher(c)
 	s.collector = c
-	s.timeline.Notify = c.fault
+	s.timeline.Notify = func(e faults.Event) {
+		s.tellLinks(e)
+		c.fault(e)
+	}
+	if s.sc.Run.Warmup > 0 { // a short one has no second of its own, and on a busy machine it may be over by now
+		for _, m := range s.streams {
+			c.gauges(m, min(s.clock(), -1))
+		}
+	}
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -56,14 +77,16 @@ func (s *step) collect(fail context.CancelCauseFunc) (finish func(ended time.Dur
 	return func(ended time.Duration) {
 		close(stop)
 		<-done
-		s.meter.read(ended, true)
 		c.mu.Lock()
+		s.meter.read(ended, true)
 		for _, m := range s.streams {
 			c.gather(m, true)
 			c.sort(m, true)
+			c.gauges(m, s.clock()) // what happened since the last second
 		}
 		c.measure()
 		c.mu.Unlock()
+		c.note(c.writeIntervals())
 		c.watcher.close(ended)
 	}
 }
@@ -80,13 +103,23 @@ func (s *step) untilSecond() time.Duration {
 	return next - now + settle
 }
 
-// tick folds the second that just ended.
+// tick folds the second that just ended. What takes long, writing, is done without the mutex: faults that begin ask for it.
 func (c *collector) tick(fail context.CancelCauseFunc) {
+	now := c.fold(fail)
+	c.note(c.writeIntervals())
+	if err := c.step.folder.Checkpoint(func() ([]byte, error) { return c.encode(now) }); err != nil {
+		c.note(err)
+		fail(err)
+	}
+	c.watcher.notify()
+}
+
+func (c *collector) fold(fail context.CancelCauseFunc) (now time.Duration) {
 	s := c.step
-	s.meter.read(s.clock(), false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := s.clock()
+	s.meter.read(s.clock(), false)
+	now = s.clock()
 	c.cores[int(now/time.Second)-1] = s.machine.cores()
 	for _, m := range s.streams {
 		if m.traffic != nil {
@@ -100,11 +133,38 @@ func (c *collector) tick(fail context.CancelCauseFunc) {
 		c.gauges(m, now)
 	}
 	c.measure()
-	if err := s.folder.Checkpoint(func() *reports.Run { return s.partial(now) }); err != nil {
-		c.failure = cmp.Or(c.failure, err)
-		fail(err)
+	if s.giveUp {
+		c.hopeless(fail)
 	}
-	c.watcher.notify()
+	return now
+}
+
+// encode returns the record so far.
+func (c *collector) encode(now time.Duration) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	run := c.step.partial(now)
+	run.Coarsen()
+	return c.step.folder.Encode(run)
+}
+
+// writeIntervals appends the seconds that ended to the interval log, and returns the first error. One call at a time.
+func (c *collector) writeIntervals() (failed error) {
+	c.mu.Lock()
+	ended := c.ended
+	c.ended = nil
+	c.mu.Unlock()
+	for _, i := range ended {
+		failed = cmp.Or(failed, c.step.folder.Interval(i.stream, i.start, i.times))
+	}
+	return failed
+}
+
+// note keeps the first error of the record.
+func (c *collector) note(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failure = cmp.Or(c.failure, err)
 }
 
 // gather takes the slots that can no longer change into the stream's tally. rest: all remaining slots.
@@ -119,12 +179,10 @@ func (c *collector) gather(m *member, rest bool) {
 		}
 		length := min(time.Second, s.sc.Run.Duration-start)
 		m.tally.Judge(start, length, sec)
-		if why := c.aborts.Add(m.spec.Name, start, length, &sec.Cell, sec.Row.Limited); why != "" {
+		if why := c.aborts.Add(m.spec.Name, start, length, &sec.Cell, sec.Row.Limited || s.meter.busy(secondOf(start))); why != "" {
 			c.abort(judge.Stopped{Why: why})
 		}
-		if err := s.folder.Interval(m.spec.Name, s.epoch().Add(start), sec.Cell.Response.Export()); err != nil {
-			c.failure = cmp.Or(c.failure, err)
-		}
+		c.ended = append(c.ended, interval{m.spec.Name, s.epoch().Add(start), sec.Cell.Response.Export()})
 	})
 }
 
@@ -162,7 +220,7 @@ func late(cell *metrics.Cell, maxLag time.Duration) bool {
 // sender.
 func (c *collector) limits(m *member, start time.Duration, cell *metrics.Cell) bool {
 	if m.traffic == nil { // the members of a group run in this process
-		return m.observer.Group != nil && saturated(c.cores[int(start/time.Second)])
+		return m.group() != nil && saturated(c.cores[int(start/time.Second)])
 	}
 	lag, _ := cell.Lag.Rank(0.99, cell.Lag.Count())
 	full := saturated(c.cores[int(start/time.Second)])
@@ -175,13 +233,20 @@ func (c *collector) gauges(m *member, now time.Duration) {
 	emit := func(name string, value float64) {
 		if now >= 0 {
 			m.tally.Gauges[name] = append(m.tally.Gauges[name], reports.Sample{AtNS: int64(now), Value: value})
+			return
 		}
+		before := m.tally.Before[name]
+		if before.At != now {
+			before = judge.Before{At: now}
+		}
+		before.Value += value
+		m.tally.Before[name] = before
 	}
 	if g, ok := m.driver.(drivers.Gauger); ok {
 		g.Gauges(emit)
 	}
-	if m.observer != nil {
-		m.observer.Gauges(now, emit)
+	for _, o := range m.observers {
+		o.Gauges(now, emit)
 	}
 }
 
@@ -213,13 +278,28 @@ func (c *collector) baselineHealthy() (healthy bool, why string) {
 	if len(s.plan.Over(faults.Baseline)) == 0 {
 		return true, ""
 	}
+	s.meter.read(s.clock(), false) // the tick may be late: then the machine was busy
 	var streams []judge.SoFar
 	for _, m := range s.streams {
 		streams = append(streams, judge.SoFar{
-			Spec: m.spec, Tally: m.tally, Baseline: judge.BaselineOf(m.tally, m.open()), InFlight: m.inFlight(), Limited: c.limited[m.spec.Name] > 0,
+			Spec: m.spec, Tally: m.tally, Baseline: judge.BaselineOf(m.tally, m.open(), s.meter.busy), InFlight: m.inFlight(),
+			Acked:   judge.AckedOf(m.tally, m.open()),
+			Limited: c.limited[m.spec.Name] > 0, Busy: s.meter.busy,
 		})
 	}
 	return judge.BaselineHealthy(s.sc.Expect, streams, s.clock())
+}
+
+// hopeless ends the run once a gate is certain to fail.
+func (c *collector) hopeless(fail context.CancelCauseFunc) {
+	s := c.step
+	var streams []judge.SoFar
+	for _, m := range s.streams {
+		streams = append(streams, judge.SoFar{Spec: m.spec, Tally: m.tally, All: judge.AllOf(m.tally, m.open(), s.meter.mayBeBusy), Limited: c.limited[m.spec.Name] > 0})
+	}
+	if why := judge.Hopeless(s.sc, streams); why != "" {
+		fail(judge.Stopped{Why: why})
+	}
 }
 
 // fault keeps a fault's change of state.
@@ -227,9 +307,12 @@ func (c *collector) fault(e faults.Event) {
 	if e.Step == faults.Injecting {
 		c.step.cuts.Add(e.Injection.InjectAt)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if e.Step == faults.Ended {
+		c.step.healed[e.Injection.Index](e.Injection.HealedAt)
+	}
+	c.states.Lock()
 	c.state[e.Injection.Name] = stateOf(e)
+	c.states.Unlock()
 	c.watcher.notify()
 }
 

@@ -8,10 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"wringer/drivers"
 	"wringer/reports"
 	"wringer/reports/metric"
 	"wringer/scenarios"
 	"wringer/scenarios/runner/judge"
+	"wringer/scenarios/runner/traffic"
 )
 
 // conclude closes the checks, judges the run and saves its record. drained is the end of the drain.
@@ -25,23 +27,49 @@ func (s *step) conclude(drained time.Duration, ending judge.Ending) (*reports.Ru
 	var violations []reports.Violation
 	for i, m := range s.streams {
 		why, incomplete := ending.Unobserved[m.spec.Name]
+		out := run.Streams[m.spec.Name]
+		for _, p := range m.places {
+			one, evidence := p.finish(m.plan.Reached(ending.Ended))
+			out.Places = append(out.Places, one)
+			violations = append(violations, evidence...)
+			facts.Streams[i].Places = append(facts.Streams[i].Places, p.judged())
+		}
 		for _, check := range m.checks {
 			found := check.Finish(reports.Completeness{Known: !incomplete, Why: why})
 			if found.Write != nil {
-				found.Write(run.Streams[m.spec.Name])
+				found.Write(out)
 			}
 			violations = append(violations, found.Violations...)
 			facts.Streams[i].Findings = append(facts.Streams[i].Findings, found)
 		}
-		if o := m.observer; o != nil && o.Group != nil {
-			facts.Streams[i].GroupFailed = o.Group.Account.Failed()
+		if g := m.group(); g != nil {
+			facts.Streams[i].GroupFailed = g.Account.Failed()
 		}
 	}
+	violations = append(violations, s.concludeLinks(run, facts)...)
+	facts.Observed = s.accounts()
+	s.ofTarget(facts) // last, since a part may end while places are read
 	facts.Judge(run)
+	s.finishResults(run)
+	run.LinkTraces(violations)
+	if c, ok := s.opt.Results.(traffic.Concluding); ok {
+		c.Conclude(run, violations)
+	}
+	run.Coarsen() // the judge has read every second
 	if err := s.folder.Finish(run, violations); err != nil {
 		return nil, fmt.Errorf("write record: %w", err)
 	}
 	return run, nil
+}
+
+// finishResults ends the output of attempts, and puts into the record what became of their rows.
+func (s *step) finishResults(run *reports.Run) {
+	if s.opt.Results == nil {
+		return
+	}
+	if run.Samples = s.opt.Results.Finish(); run.Samples != nil && run.Samples.Missing > 0 {
+		run.Findings = append(run.Findings, reports.Finding{Kind: reports.SamplesMissing, Text: run.Samples.Lack()})
+	}
 }
 
 // facts gathers the input of the verdict, apart from the findings of the checks.
@@ -56,15 +84,17 @@ func (s *step) facts(ending judge.Ending) *judge.Facts {
 		f.Machine, f.Unowned, f.MachineSum = s.meter.load, s.meter.lost(), s.meter.sum(ending.Ended)
 	}
 	for _, m := range s.streams {
-		one := judge.Stream{Spec: m.spec, Closed: m.closed(), Tally: m.tally, Broken: m.broken}
-		if m.observer != nil {
-			one.Place = m.observer.Place
-		}
+		one := judge.Stream{Spec: m.spec, Closed: m.closed(), Tally: m.tally, Broken: m.broken, Place: m.seenIn()}
 		if m.traffic != nil {
 			one.Shortage = m.traffic.Shortage()
 		}
 		f.Streams = append(f.Streams, one)
 	}
+	return f
+}
+
+// ofTarget adds what the target tells of itself until now.
+func (s *step) ofTarget(f *judge.Facts) {
 	if w, ok := s.target.(scenarios.Witness); ok {
 		f.Events = w.Events()
 	}
@@ -76,7 +106,6 @@ func (s *step) facts(ending judge.Ending) *judge.Facts {
 			f.Deaths = append(f.Deaths, judge.Death{Part: d.Part, Text: d.Text, At: d.At.Sub(s.epoch())})
 		}
 	}
-	return f
 }
 
 // unhealthy is the record of a run whose target did not even let the streams open.
@@ -86,21 +115,24 @@ func (s *step) unhealthy(cause error) (*reports.Run, error) {
 	// Streams that were opened before this one sent nothing.
 	s.streams = nil
 	run := s.record(0, 0)
-	s.facts(judge.Ending{}).Unhealthy(run, cause)
+	facts := s.facts(judge.Ending{})
+	s.ofTarget(facts)
+	facts.Unhealthy(run, cause)
+	s.finishResults(run)
 	return run, s.folder.Finish(run, nil)
 }
 
 // record assembles the measurements until ended; drained is the end of the drain.
 func (s *step) record(ended, drained time.Duration) *reports.Run {
 	run := &reports.Run{
-		Schema: reports.Schema, Name: s.sc.Name, About: s.sc.About, Seed: s.sc.Seed, ID: s.id, Version: s.opt.Version,
+		Schema: reports.Schema, Name: s.sc.Name, About: s.sc.About, File: s.sc.Path, Seed: s.sc.Seed, ID: s.id, Version: s.opt.Version,
 		Started: s.epoch().Add(-s.sc.Run.Warmup).UTC(), WarmupNS: int64(s.sc.Run.Warmup),
 		DurationNS: int64(ended), PlannedNS: int64(s.sc.Run.Duration),
 		Verdict: reports.Inconclusive, Exit: reports.ExitHarness, Why: []string{"the run did not end"},
 		Gates: []reports.Gate{}, Faults: []reports.Fault{}, Findings: []reports.Finding{},
 		Windows: s.windows(ended, drained), Streams: make(map[string]*reports.Stream),
 		Host:     reports.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()},
-		Settings: s.sc.Settings, Checks: described(s.sc.Checks), Kept: s.kept(), Startup: s.startup.record(),
+		Settings: s.sc.Settings, TraceURL: s.sc.TraceURL, Checks: described(s.sc.Checks), Kept: s.kept(), Startup: s.startup.record(),
 		Validity: reports.Validity{Verdict: reports.Inconclusive, Why: []string{"the run did not end"}},
 	}
 	for _, m := range s.streams {
@@ -120,6 +152,7 @@ func (s *step) record(ended, drained time.Duration) *reports.Run {
 		}
 		run.Parts[name] = &reports.Part{Gauges: gauges}
 	}
+	run.Observed = s.observed()
 	return run
 }
 
@@ -151,7 +184,9 @@ func described(checks []metric.Check) []reports.Described {
 // partial is the record of a run that is still going on.
 func (s *step) partial(now time.Duration) *reports.Run {
 	now = min(max(now, 0), s.sc.Run.Duration)
-	return s.record(now, now)
+	run := s.record(now, now)
+	run.LinkTraces(nil)
+	return run
 }
 
 func streamRecord(m *member, ended time.Duration) *reports.Stream {
@@ -159,7 +194,7 @@ func streamRecord(m *member, ended time.Duration) *reports.Stream {
 	out := &reports.Stream{
 		Driver: m.spec.DriverName, Model: "open", Keys: m.spec.Keys, Plan: m.spec.Plan(),
 		Total: tally.Total.Measures(ended), Windows: make(map[string]*reports.Measures),
-		Seconds: tally.Rows(ended), Histogram: tally.Total.Response.Buckets(),
+		Seconds: tally.Rows(ended), Histogram: tally.Total.Response.Buckets(), Heat: tally.Heat.Record(),
 	}
 	switch c := m.spec.Consume; {
 	case c != nil:
@@ -167,9 +202,10 @@ func streamRecord(m *member, ended time.Duration) *reports.Stream {
 	case m.closed():
 		out.Model = "closed"
 	}
-	if m.observer != nil {
-		out.Effects = m.observer.Place
+	if m.slowest != nil {
+		out.TracesSampled, out.Slowest = new(float64(m.env.Trace.Sampled)), m.slowest.Now()
 	}
+	out.Effects = m.seenIn()
 	reached := m.plan.Reached(ended)
 	for _, name := range reached {
 		sum := m.measures(name, ended)
@@ -179,6 +215,26 @@ func streamRecord(m *member, ended time.Duration) *reports.Stream {
 	if len(tally.Gauges) > 0 {
 		out.Gauges = tally.Gauges
 	}
+	if b, ok := m.driver.(drivers.Blockable); ok {
+		out.Blocks = blockRecords(b.Blocks(), ended)
+	}
+	return out
+}
+
+// blockRecords describes the blocks of the measured part, in order.
+func blockRecords(all []drivers.Block, ended time.Duration) (out []reports.Block) {
+	for _, b := range all {
+		if b.From >= ended || b.Over && b.To <= 0 {
+			continue
+		}
+		one := reports.Block{Connection: b.Connection, AtNS: int64(max(b.From, 0)), Why: b.Why}
+		if b.Over && b.To <= ended {
+			end := int64(b.To)
+			one.EndNS = &end
+		}
+		out = append(out, one)
+	}
+	slices.SortStableFunc(out, func(a, b reports.Block) int { return cmp.Compare(a.AtNS, b.AtNS) })
 	return out
 }
 

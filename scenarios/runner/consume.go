@@ -22,13 +22,14 @@ func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
 	if err != nil {
 		return openConsumerError(spec, err)
 	}
-	m.observer = &watch.Observer{Source: source, Place: c.SourceName + " " + c.Describe().Place}
-	s.opened.add(m.observer.Close)
+	o := &watch.Observer{Source: source, Place: c.SourceName + " " + c.Describe().Place}
+	m.observers = append(m.observers, o)
+	s.opened.add(o.Close)
 	m.checks = s.recordChecks(m)
 	if err := source.Start(ctx); err != nil {
 		return openConsumerError(spec, err)
 	}
-	if err := s.group(ctx, m); err != nil {
+	if err := s.group(ctx, m, o); err != nil {
 		return openConsumerError(spec, err)
 	}
 	s.add(m)
@@ -37,7 +38,7 @@ func (s *step) consumer(ctx context.Context, spec *scenarios.Stream) error {
 
 // group opens the group of consumers that reads beside the stream's source, if there is one. Its members are under test: if a
 // fault names the stream, its link lies between the members and the brokers.
-func (s *step) group(ctx context.Context, m *member) error {
+func (s *step) group(ctx context.Context, m *member, o *watch.Observer) error {
 	if !m.spec.Consume.Describe().Grouped {
 		return nil
 	}
@@ -49,11 +50,11 @@ func (s *step) group(ctx context.Context, m *member) error {
 	if err != nil {
 		return err
 	}
-	if err := group.Start(ctx, m.observer.Source); err != nil {
+	if err := group.Start(ctx, o.Source); err != nil {
 		return err
 	}
 	account := groups.New(groups.Config{Stream: m.spec.Name, Windows: m.plan.Names, WindowAt: m.plan.WindowAt})
-	m.observer.Group = &watch.Group{Group: group, Account: account, Length: s.sc.Run.Duration}
+	o.Group = &watch.Group{Group: group, Account: account, Length: s.sc.Run.Duration}
 	m.checks = append(m.checks, account)
 	return nil
 }

@@ -210,7 +210,7 @@ func TestGroupWithoutCPUIsTheLimit(t *testing.T) {
 	sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second}, []scenarios.Stream{openStream("a", 10, prompt())}, "a.errors == 0")
 	tr := &step{Experiment: &Experiment{}, sc: sc, plan: judge.NewPlan(sc, "")}
 	c := &collector{step: tr, cores: map[int]float64{1: float64(runtime.GOMAXPROCS(0))}}
-	group, ungrouped := &member{observer: &watch.Observer{Group: &watch.Group{}}}, &member{observer: &watch.Observer{}}
+	group, ungrouped := &member{observers: []*watch.Observer{{Group: &watch.Group{}}}}, &member{observers: []*watch.Observer{{}}}
 	for sec, want := range []bool{false, true} {
 		start := time.Duration(sec) * time.Second
 		if got := c.limits(group, start, nil); got != want {

@@ -16,7 +16,7 @@ import (
 
 // effective gives a stream a place where its effects show up.
 func effective(s scenarios.Stream, l *ledgerLog) scenarios.Stream {
-	s.EffectName, s.Effects = "memory", at(l)
+	s.Places = []scenarios.Place{{Kind: "memory", Source: at(l)}}
 	return s
 }
 

@@ -94,7 +94,7 @@ func TestCountsEqualTheTargetsOwn(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				l := &liar{log: newLog(), seed: uint64(seed), held: make(map[uint64][][]byte)}
 				s := openStream("a", 300, &memory{do: l.do})
-				s.Keys, s.Effects, s.EffectName = 10, at(l.log), "memory"
+				s.Keys, s.Places = 10, []scenarios.Place{{Kind: "memory", Source: at(l.log)}}
 				s.Retry = &scenarios.Retry{Attempts: 2, Backoff: time.Millisecond, MaxBackoff: time.Second, Jitter: scenarios.JitterNone, On: []string{"http_502"}}
 				sc := scenario(t, scenarios.Timing{Duration: 20 * time.Second, Drain: 10 * time.Second}, []scenarios.Stream{s}, "a.lost == 0")
 				sc.Seed = seed
@@ -137,7 +137,7 @@ func TestBrokenObservationIsUnknown(t *testing.T) {
 			log.append(env.Identity.Append(nil, op.Seq))
 			ack(ctx, at, time.Millisecond)
 		}})
-		s.Effects, s.EffectName = at(log), "memory"
+		s.Places = []scenarios.Place{{Kind: "memory", Source: at(log)}}
 		time.AfterFunc(2*time.Second, func() {
 			log.mu.Lock()
 			log.broken = fmt.Errorf("records were removed before they were read")

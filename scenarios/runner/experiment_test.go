@@ -53,7 +53,7 @@ func TestStepsShareATarget(t *testing.T) {
 			log.append(env.Identity.Append(nil, op.Seq))
 			ack(ctx, at, time.Millisecond)
 		}})
-		stream.Effects, stream.EffectName = at(log), "memory"
+		stream.Places = []scenarios.Place{{Kind: "memory", Source: at(log)}}
 		sc := scenario(t, scenarios.Timing{Warmup: time.Second, Duration: 4 * time.Second, Drain: time.Second},
 			[]scenarios.Stream{stream, openStream("b", 10, prompt())}, "a.errors == 0", "a.lost == 0", "a.effect_duplicates == 0", "b.errors == 0")
 		sc.Target, sc.TargetName = target, "counted"
@@ -129,6 +129,9 @@ func TestImpossibleStepsAreRefused(t *testing.T) {
 			"fault f ends at 2s": {Dir: at, Duration: time.Second},
 			"phase p ends at 4s": {Dir: at, Duration: 3 * time.Second},
 			"negative":           {Dir: at, Duration: -time.Second},
+			"no stream c":        {Dir: at, Users: map[string]int{"c": 1}},
+			"a has a rate":       {Dir: at, Users: map[string]int{"a": 1}},
+			"a: 0 users":         {Dir: at, Users: map[string]int{"a": 0}},
 		} {
 			if _, err := e.Play(t.Context(), step); !errors.Is(err, ErrScenario) || !strings.Contains(err.Error(), want) {
 				t.Errorf("error %v, want one with %q", err, want)

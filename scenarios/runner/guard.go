@@ -5,12 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
-	"runtime"
-	"runtime/debug"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"wringer/drivers"
@@ -33,17 +28,12 @@ const mostWaiting = 256
 //
 // Events are queued, because their senders hold locks.
 type guard struct {
+	breakage
 	check  reports.Check // nil: it could not be opened
-	name   string        // its first metric
-	stream string
-	// metrics are those of the check.
-	metrics []metric.Metric
-	output  func(name string) (io.WriteCloser, error)
-	broken  atomic.Pointer[string] // why; nil: it did not break
-	copies  sync.Pool              // of *copied
-	queue   chan func()
-	over    chan struct{} // closed when no event counts any more
-	end     sync.Once
+	copies sync.Pool     // of *copied
+	queue  chan func()
+	over   chan struct{} // closed when no event counts any more
+	end    sync.Once
 }
 
 // copied is what a check is handed. A call that does not return may go on reading the copy.
@@ -55,7 +45,7 @@ type copied struct {
 
 // openGuarded opens a check of the language. output opens a file of the record's folder.
 func openGuarded(kind *metric.Check, config reports.CheckConfig, output func(string) (io.WriteCloser, error)) *guard {
-	g := &guard{name: kind.Metrics[0].Full(), metrics: kind.Metrics, stream: config.Stream, output: output}
+	g := &guard{breakage: breakage{name: kind.Metrics[0].Full(), metrics: kind.Metrics, stream: config.Stream, output: output}}
 	g.copies.New = func() any { return &copied{} }
 	g.queue, g.over = make(chan func(), mostWaiting), make(chan struct{})
 	go g.work()
@@ -121,52 +111,6 @@ func (g *guard) close() error {
 	return nil
 }
 
-// call makes one call of the check in a goroutine of its own. It returns false when the check broke, now or before.
-func (g *guard) call(limit time.Duration, method string, f func()) bool {
-	if g.broken.Load() != nil {
-		return false
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if p := recover(); p != nil {
-				g.breaks(fmt.Sprintf("%s panicked: %v", method, p), debug.Stack())
-			}
-		}()
-		f()
-	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-		g.breaks(fmt.Sprintf("%s did not return within %s", method, reports.Duration(float64(limit))), stacks())
-	}
-	return g.broken.Load() == nil
-}
-
-// stacks are the stacks of all goroutines, up to a bound.
-func stacks() []byte {
-	buffer := make([]byte, 1<<20)
-	return buffer[:runtime.Stack(buffer, true)]
-}
-
-// breaks notes the first reason, and keeps the stack in the record's folder.
-func (g *guard) breaks(why string, stack []byte) {
-	name := filepath.Join("checks", g.stream+"-"+g.name)
-	text := fmt.Sprintf("check %s of stream %s broke: %s (stack: output/%s.log)", g.name, g.stream, why, name)
-	if !g.broken.CompareAndSwap(nil, &text) {
-		return
-	}
-	out, err := g.output(name)
-	if err != nil {
-		return // the record says what broke, and the stack is lost
-	}
-	out.Write(append(append([]byte(why+"\n\n"), bytes.TrimSpace(stack)...), '\n'))
-	out.Close()
-}
-
 // Ended hands a copy of the batch to the check.
 func (g *guard) Ended(batch []reports.Ended) {
 	c := g.copies.Get().(*copied)
@@ -202,56 +146,12 @@ func (g *guard) Seen(batch []drivers.Delivery) {
 }
 
 // Live returns the counts of the check; no counts when it broke.
-func (g *guard) Live() reports.Live {
-	live := make(chan reports.Live, 1)
-	if g.call(callLimit, "Live", func() { live <- g.check.(reports.Watched).Live() }) {
-		return <-live
-	}
-	return reports.Live{}
-}
+func (g *guard) Live() reports.Live { return g.live(callLimit, g.check) }
 
 // Finish closes the check. Its findings are guarded too.
 func (g *guard) Finish(c reports.Completeness) reports.Findings {
 	g.settle()
-	found := make(chan reports.Findings, 1)
-	if !g.call(finishLimit, "Finish", func() { found <- g.check.Finish(c) }) {
-		return reports.Findings{}
-	}
-	f := <-found
-	if write := f.Write; write != nil {
-		f.Write = func(out *reports.Stream) {
-			written := copyOf(out)
-			if g.call(finishLimit, "Write", func() { write(written) }) {
-				*out = *written
-			}
-		}
-	}
-	if measure := f.Measure; measure != nil {
-		f.Measure = func(m *reports.Measures, windows []int) {
-			measured := copyMeasures(m)
-			if g.call(finishLimit, "Measure", func() { measure(measured, slices.Clone(windows)) }) {
-				*m = *measured
-			}
-		}
-	}
-	if keeps := f.Kept; keeps != nil {
-		f.Kept = func(windows []int) any {
-			kept := make(chan any, 1)
-			if g.call(finishLimit, "Kept", func() { kept <- keeps(slices.Clone(windows)) }) {
-				return <-kept
-			}
-			return nil
-		}
-	}
-	return f
-}
-
-// why is the reason why the check broke; empty when it did not.
-func (g *guard) why() string {
-	if why := g.broken.Load(); why != nil {
-		return *why
-	}
-	return ""
+	return g.finish(finishLimit, g.check, c)
 }
 
 // copyOf copies what a check may write to.

@@ -86,6 +86,9 @@ func (e *Experiment) listen(ctx context.Context, spec *scenarios.Link) (string, 
 	if !ok {
 		return "", fmt.Errorf("link %s: a %T cannot listen", spec.Name, link)
 	}
+	if err := e.overlook(spec, link); err != nil {
+		return "", err
+	}
 	if len(spec.Ports) > 0 {
 		return e.alias(ctx, spec, stack)
 	}
@@ -193,8 +196,8 @@ func (s *step) peers(link string) (faults.Peers, error) {
 		if p, ok := s.streams[i].driver.(faults.Peers); ok {
 			return p, nil
 		}
-		if o := s.streams[i].observer; o != nil && o.Group != nil {
-			if p, ok := o.Group.Group.(faults.Peers); ok {
+		if g := s.streams[i].group(); g != nil {
+			if p, ok := g.Group.(faults.Peers); ok {
 				return p, nil
 			}
 		}

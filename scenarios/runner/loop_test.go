@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/drivers/drivertest/tier"
 	"wringer/scenarios/runner/traffic"
 )
 
@@ -86,6 +87,11 @@ func TestByLoop(t *testing.T) {
 		"deadline": TestDeadlineBoundsTheOperation, "outcomes": TestOutcomesOverride,
 		"late": TestLateGeneratorIsTheLimit, "counts": TestCountsEqualTheTargetsOwn,
 	} {
-		t.Run(name, test)
+		t.Run(name, func(t *testing.T) {
+			if name != "counts" && name != "frozen" {
+				tier.Slow(t, "a test of the runner once more, by the loop")
+			}
+			test(t)
+		})
 	}
 }

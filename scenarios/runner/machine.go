@@ -4,7 +4,6 @@ import (
 	"math"
 	"runtime"
 	"runtime/metrics"
-	"syscall"
 	"time"
 )
 
@@ -74,15 +73,6 @@ func readPauses() *metrics.Float64Histogram {
 	s := []metrics.Sample{{Name: gcPauses}}
 	metrics.Read(s)
 	return s[0].Value.Float64Histogram()
-}
-
-// processCPU is user and system time of this process.
-func processCPU() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // saturated reports whether the process uses nearly all processors. An embedded target is part of the process.

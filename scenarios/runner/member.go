@@ -3,12 +3,14 @@ package runner
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"wringer/drivers"
 	"wringer/reports"
 	"wringer/reports/metric"
 	"wringer/reports/metrics"
+	"wringer/reports/slowest"
 	"wringer/scenarios"
 	"wringer/scenarios/runner/judge"
 	"wringer/scenarios/runner/traffic"
@@ -17,15 +19,18 @@ import (
 
 // member is one stream of a run: its traffic, its observer, its checks, and its measurements.
 type member struct {
-	spec     *scenarios.Stream
-	env      drivers.Env
-	driver   drivers.Driver  // nil: the stream consumes and sends nothing
-	traffic  *traffic.Stream // nil: the same
-	observer *watch.Observer // nil: nothing is observed
-	checks   []reports.Check
-	guards   []*guard // those of checks that are guarded
-	plan     *judge.Plan
-	tally    *judge.Tally
+	spec    *scenarios.Stream
+	env     drivers.Env
+	driver  drivers.Driver  // nil: the stream consumes and sends nothing
+	traffic *traffic.Stream // nil: the same
+	// observers watch the places of the effects, the stream's own log, or what it consumes; none: nothing is observed.
+	observers []*watch.Observer
+	places    []*effectPlace // of effects that have names, in order
+	checks    []reports.Check
+	broke     []*breakage      // of each check, in case it breaks
+	slowest   *slowest.Slowest // nil: requests carry no trace
+	plan      *judge.Plan
+	tally     *judge.Tally
 	// summed holds, by name, the measures of the windows that did not change since their last sum. A partial record is made
 	// each second, and summing up is slow (0.2 ms per window).
 	summed map[string]summed
@@ -108,9 +113,14 @@ func (m *member) live() (reports.Live, bool) {
 // subscribe lets the stream's checks follow their events: the deliveries of the observer, and the operations of a stream as
 // they end.
 func (m *member) subscribe(operations *traffic.Stream) {
+	for _, p := range m.places {
+		p.subscribe(operations)
+	}
 	for _, c := range m.checks {
-		if _, ok := inner(c).(reports.FollowsDeliveries); ok && m.observer != nil {
-			m.observer.Checks = append(m.observer.Checks, c.(reports.FollowsDeliveries))
+		for _, o := range m.observers {
+			if f, ok := followsPlace(c, o.Name); ok {
+				o.Checks = append(o.Checks, f)
+			}
 		}
 		if _, ok := inner(c).(reports.FollowsEnds); ok && operations != nil {
 			operations.Follow(c.(reports.FollowsEnds))
@@ -118,32 +128,87 @@ func (m *member) subscribe(operations *traffic.Stream) {
 	}
 }
 
-// inner is the check behind a guard, whose optional methods say what it follows.
+// catch takes a check of the runner's own into care.
+func (s *step) catch(m *member, own reports.Check) *caught {
+	c := catch(own, m.spec.Name, s.folder.Output)
+	m.broke = append(m.broke, &c.breakage)
+	return c
+}
+
+// inner is the check behind its guard, whose optional methods say what it follows.
 func inner(c reports.Check) reports.Check {
-	if g, ok := c.(*guard); ok {
-		return g.check
+	switch c := c.(type) {
+	case *guard:
+		return c.check
+	case *caught:
+		return c.check
 	}
 	return c
 }
 
+// group is the group of consumers that reads beside a source; nil: there is none.
+func (m *member) group() *watch.Group {
+	for _, o := range m.observers {
+		if o.Group != nil {
+			return o.Group
+		}
+	}
+	return nil
+}
+
+// seenIn is the place where the stream is observed, in words; empty: nowhere.
+func (m *member) seenIn() string {
+	var all []string
+	for _, o := range m.observers {
+		text := o.Place
+		if o.Name != "" {
+			text = o.Name + " (" + o.Place + ")"
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ", ")
+}
+
+// unread is the reason why observation of the stream is not complete, once every place has settled.
+func (m *member) unread(interrupted bool) string {
+	var all []string
+	for _, o := range m.observers {
+		if o.Unread == "" && interrupted {
+			o.Unread = "the run was interrupted before everything could show up"
+		}
+		switch {
+		case o.Unread == "":
+		case o.Name == "":
+			all = append(all, o.Unread)
+		default:
+			all = append(all, o.Name+": "+o.Unread)
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
 // broken lists the checks that broke.
 func (m *member) broken() (all []judge.Broken) {
-	for _, g := range m.guards {
-		if why := g.why(); why != "" {
-			all = append(all, judge.Broken{Metrics: g.metrics, Why: why})
+	for _, b := range m.broke {
+		if why := b.why(); why != "" {
+			all = append(all, judge.Broken{Metrics: b.metrics, Why: why})
 		}
 	}
 	return all
 }
 
-// openChecks opens the checks of the language that can measure something of the stream.
+// openChecks opens the checks of the language that can measure something of the stream. A check that is open already is the
+// runner's own.
 func (s *step) openChecks(m *member) {
+	for i, own := range m.checks {
+		m.checks[i] = s.catch(m, own)
+	}
 	for _, kind := range s.sc.Checks {
 		measures := func(row metric.Metric) bool { return m.spec.Measures(&row, s.sc) }
 		if slices.ContainsFunc(kind.Metrics, measures) {
 			g := openGuarded(&kind, checkConfig(m), s.folder.Output)
 			s.opened.add(g.close)
-			m.checks, m.guards = append(m.checks, g), append(m.guards, g)
+			m.checks, m.broke = append(m.checks, g), append(m.broke, &g.breakage)
 		}
 	}
 }

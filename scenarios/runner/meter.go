@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"net/netip"
@@ -13,7 +14,7 @@ import (
 	"wringer/scenarios/runner/judge"
 )
 
-// meter reads the machine once a second. Its methods are called by one goroutine at a time.
+// meter reads the machine once a second. The collector's mutex guards it while the run goes on.
 type meter struct {
 	reader  *host.Reader
 	reached *reached
@@ -24,8 +25,9 @@ type meter struct {
 
 	owners  []int // the processes that listen on the addresses that the run dialled
 	looked  time.Time
-	asked   int                     // addresses at the last look
-	missing bool                    // of one of them no program was found then
+	pause   time.Duration           // until the next look
+	asked   int                     // addresses and paths at the last look
+	more    bool                    // there are addresses that are not known
 	unowned map[netip.AddrPort]bool // false: its program was found once
 }
 
@@ -64,6 +66,9 @@ func (m *meter) read(now time.Duration, last bool) {
 		return
 	}
 	usage := reading.Since(&m.last)
+	if len(m.lost()) > 0 { // a part of the target may have waited unseen
+		usage.Wait = nil
+	}
 	if before, ok := m.seconds[m.until-1]; ok && usage.Elapsed < least {
 		usage = before
 	} else {
@@ -74,29 +79,37 @@ func (m *meter) read(now time.Duration, last bool) {
 	}
 }
 
-// patience is the time after which a program is looked for again that was not found.
-const patience = 5 * time.Second
+// patience is the time after which programs are looked for again. It doubles with each look that finds nothing new: the target
+// connects to what stands behind it soon, and a look reads every process.
+const patience = time.Second
 
-// look looks for the programs that listen on the addresses that the run dialled.
+// look looks for the programs that listen on the addresses that the run dialled, and for those behind them.
 func (m *meter) look() {
-	addresses := m.reached.list()
+	addresses, paths, more := m.reached.list()
+	m.more = more
 	gone := func(pid int) bool { return !m.last.Runs(pid) }
-	again := m.missing && time.Since(m.looked) > patience
-	if len(addresses) == m.asked && !again && !slices.ContainsFunc(m.owners, gone) {
+	if len(addresses)+len(paths) == m.asked && time.Since(m.looked) <= m.pause && !slices.ContainsFunc(m.owners, gone) {
 		return
 	}
-	pids, unowned := m.reader.Owners(addresses)
-	m.asked, m.looked, m.missing = len(addresses), time.Now(), len(unowned) > 0
+	pids, unowned := m.reader.Owners(addresses, paths, &m.last)
+	unknown := func(pid int) bool { return !slices.Contains(m.owners, pid) }
+	if m.pause *= 2; m.pause == 0 || len(addresses)+len(paths) != m.asked || slices.ContainsFunc(pids, unknown) {
+		m.pause = patience
+	}
+	m.asked, m.looked = len(addresses)+len(paths), time.Now()
 	m.owners = slices.DeleteFunc(m.owners, gone)
 	for _, pid := range pids {
-		if !slices.Contains(m.owners, pid) {
+		if unknown(pid) {
 			m.owners = append(m.owners, pid)
 		}
 	}
 	for _, a := range addresses {
 		if !slices.Contains(unowned, a) {
 			m.unowned[a] = false
-		} else if _, known := m.unowned[a]; !known {
+		}
+	}
+	for _, a := range unowned {
+		if _, asked := m.unowned[a]; !asked {
 			m.unowned[a] = true
 		}
 	}
@@ -112,14 +125,22 @@ func (m *meter) load(second int) judge.Load {
 	}
 }
 
-// busy says whether the machine was the limit in a second or in one beside it.
+// busy says whether the machine was the limit in a second or in one beside it, as far as they were read.
 func (m *meter) busy(second int) bool {
+	if m == nil {
+		return false
+	}
 	for at := second - 1; at <= second+1; at++ {
 		if u := m.seconds[at]; u.Limits() != 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// mayBeBusy is busy for a second that was not yet read, too: it may turn out to be.
+func (m *meter) mayBeBusy(second int) bool {
+	return m != nil && (second+1 >= m.until || m.busy(second))
 }
 
 // groups are parts of the paths of the target's control groups.
@@ -143,6 +164,9 @@ func (m *meter) lost() (texts []string) {
 		}
 	}
 	slices.Sort(texts)
+	if m.more {
+		texts = append(texts, fmt.Sprintf("more than %d addresses", mostReached))
+	}
 	return texts
 }
 
@@ -160,6 +184,9 @@ func (m *meter) rows(ended time.Duration) []reports.MachineSecond {
 		}
 		if u.Pressure != nil {
 			row.Pressure = new(round(*u.Pressure))
+		}
+		if u.Wait != nil {
+			row.Wait = new(round(*u.Wait))
 		}
 		if u.Throttled != nil {
 			row.ThrottledNS = new(int64(*u.Throttled))

@@ -131,18 +131,49 @@ func TestReached(t *testing.T) {
 		a, _ := net.ResolveTCPAddr("tcp", at)
 		r.add(remote{at: a})
 	}
-	r.add(remote{at: &net.UnixAddr{Name: "x"}})
+	for range 2 {
+		r.add(remote{at: &net.UnixAddr{Name: "/absent/x"}})
+	}
 	var got []string
-	for _, a := range r.list() {
+	kept, paths, more := r.list()
+	if !slices.Equal(slices.Compact(paths), []string{"/absent/x"}) {
+		t.Errorf("paths %q", paths)
+	}
+	for _, a := range kept {
 		got = append(got, a.String())
 	}
-	if !slices.Equal(got, []string{"127.0.0.1:80", "192.168.1.5:81", "[::1]:82"}) {
-		t.Errorf("%v", got)
+	if !slices.Equal(got, []string{"127.0.0.1:80", "192.168.1.5:81", "[::1]:82"}) || more {
+		t.Errorf("%v, more %t", got, more)
 	}
 	for port := range 2 * mostReached {
 		r.add(remote{at: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1000 + port}})
 	}
-	if len(r.list()) != mostReached {
-		t.Errorf("%d kept", len(r.list()))
+	if kept, _, more := r.list(); len(kept) != mostReached || !more {
+		t.Errorf("%d kept, more %t", len(kept), more)
+	}
+	m, clock := fakeMachine{}, time.Now()
+	m.at(0, 0)
+	if lost := fakeMeter(t, m, &clock, 0, &r).lost(); !slices.Contains(lost, "more than 4096 addresses") {
+		t.Errorf("%d lost, not told that there are more", len(lost))
+	}
+}
+
+// A second may be busy until the one after it was read: nothing is certain before.
+func TestASecondThatWasNotReadMayBeBusy(t *testing.T) {
+	m, clock := fakeMachine{}, time.Now()
+	m.at(0, 0)
+	read := fakeMeter(t, m, &clock, -time.Second, &reached{})
+	for i := range 4 {
+		m.at(10*i, 0)
+		clock = clock.Add(time.Second)
+		read.read(time.Duration(i)*time.Second+5*time.Millisecond, false)
+	}
+	for second, want := range map[int]bool{0: false, 1: false, 2: true, 3: true, 9: true} {
+		if read.busy(second) || read.mayBeBusy(second) != want {
+			t.Errorf("second %d: busy %t, may be %t", second, read.busy(second), read.mayBeBusy(second))
+		}
+	}
+	if (*meter)(nil).mayBeBusy(1) {
+		t.Error("where nothing is read, nothing is busy")
 	}
 }

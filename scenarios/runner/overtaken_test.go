@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"wringer/drivers"
+	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/html"
 	"wringer/reports/markdown"
@@ -179,4 +180,55 @@ func TestReportsTellOvertakenOperations(t *testing.T) {
 			}
 		}
 	})
+}
+
+// slowHealer is a breaker that stays in force for a while longer than planned.
+type slowHealer struct {
+	breaker
+	takes time.Duration
+}
+
+func (b *slowHealer) Open(faults.Env) (faults.Fault, error) { return b, nil }
+func (b *slowHealer) Heal(ctx context.Context) error {
+	time.Sleep(b.takes)
+	return b.breaker.Heal(ctx)
+}
+
+// The window after a fault does not pay for the time that healing takes. What fails once the fault is healed counts.
+func TestTheTimeAfterAFaultDoesNotPayForIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		healing time.Duration
+		broken  time.Duration // how long the target still fails after healing
+		want    reports.Verdict
+		why     string
+	}{
+		"healed at once":         {0, 0, reports.Pass, ""},
+		"healing takes its time": {220 * time.Millisecond, 0, reports.Pass, "operations due before cut was healed left out"},
+		"the target stays down":  {220 * time.Millisecond, time.Second, reports.Fail, "violated"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				inForce, begun := new(atomic.Int64), time.Now()
+				honest := cutBy(inForce, takes(30*time.Millisecond))
+				m := &memory{do: func(ctx context.Context, env *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
+					if healed := 5*time.Second + c.healing; time.Since(begun) >= healed && time.Since(begun) < healed+c.broken {
+						at.Wire = true
+						at.Fail(drivers.Indeterminate, drivers.CodeReset, "")
+						return
+					}
+					honest.do(ctx, env, op, at)
+				}}
+				sc := scenario(t, scenarios.Timing{Duration: 10 * time.Second}, []scenarios.Stream{openStream("orders", 20, m)},
+					"orders.errors < 1% after cut", "orders.errors < 1% during baseline", "orders.acked >= 30 after cut")
+				sc.Faults = []scenarios.Fault{{Name: "cut", At: 3 * time.Second, For: 2 * time.Second, Config: &slowHealer{breaker{recordingFault{}, inForce}, c.healing}}}
+				run := mustRun(t, t.Context(), sc, Options{})
+				if g := verdictOf(t, run, "orders.errors < 1% after cut"); g.Verdict != c.want || !strings.Contains(g.Why, c.why) {
+					t.Errorf("%s, want %s: %s", g.Verdict, c.want, g.Why)
+				}
+				if run.Gates[1].Verdict != reports.Pass || run.Gates[2].Verdict != reports.Pass || run.Streams["orders"].Total.Overtaken > 1 {
+					t.Errorf("%+v, %d overtaken", run.Gates[1:], run.Streams["orders"].Total.Overtaken)
+				}
+			})
+		})
+	}
 }

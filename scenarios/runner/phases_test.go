@@ -62,7 +62,8 @@ func (u *uneven) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) {
 	}
 }
 
-// phasedRun runs a scenario of two streams, a reader and a fault from 6 s to 9 s (and 3 ms, when no operation is due), with phases and named steps or without.
+// phasedRun runs a scenario of two streams and a reader, with phases and named steps or without. A fault lasts from 6 s to 9 s
+// (and 3 ms, when no operation is due).
 func phasedRun(t *testing.T, named bool, gates []string) *reports.Run {
 	t.Helper()
 	var inForce atomic.Int64

@@ -26,12 +26,18 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 	}
 	s.machine = newMachine(s.opt.Network.Virtual)
 	s.measureMachine()
+	defer s.watchLinks()()
+	endScraping := s.scrape(ctx)
+	defer endScraping()
 	for _, m := range s.streams {
-		if m.observer != nil {
-			m.observer.Watch(ctx)
+		for _, o := range m.observers {
+			o.Watch(ctx)
 		}
 		if s.opt.Results != nil && m.driver != nil {
-			s.opt.Results.Begin(m.spec.Name, m.spec.Describe().Place, s.epoch())
+			s.opt.Results.Begin(reports.Begun{
+				Stream: m.spec.Name, Place: m.spec.Describe().Place, Epoch: s.epoch(), Identity: m.env.Identity, Trace: m.env.Trace,
+				Windows: m.plan.Names, Faults: m.plan.Faults(),
+			})
 		}
 	}
 
@@ -49,20 +55,26 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 	s.timeline.start(admit)
 	stuck := s.send(admit, ctx)
 	// The last operation may end long before the measured part.
+	rest := s.sc.Run.Duration - s.clock()
+	counted := s.counted() && stuck == nil && rest > 0
+	if counted {
+		rest = 0
+	}
 	select {
-	case <-time.After(s.sc.Run.Duration - s.clock()):
+	case <-time.After(rest):
 	case <-admit.Done():
 	}
 	injections := s.timeline.stop()
 	// An operation due at this very moment may have begun. So the end lies just after it.
 	ended := min(max(s.clock()+1, 0), s.sc.Run.Duration)
-	if ctx.Err() == nil && context.Cause(admit) == nil {
+	if ctx.Err() == nil && context.Cause(admit) == nil && !counted {
 		ended = s.sc.Run.Duration
 	}
 	// From here on, the scenario's own rules cannot end the run.
 	var stopped judge.Stopped
 	errors.As(context.Cause(admit), &stopped)
 	unobserved := s.drain(ctx)
+	endScraping()
 	drained := s.clock()
 	if admit.Err() != nil {
 		note() // on a busy machine the call of AfterFunc may come after the last look at the run
@@ -82,6 +94,16 @@ func (s *step) play(ctx context.Context) (*reports.Run, error) {
 	})
 }
 
+// counted says whether the run ends with the operations of its streams: each has a number of them, and nothing else is planned.
+func (s *step) counted() bool {
+	for i := range s.sc.Traffic {
+		if s.sc.Traffic[i].Operations == 0 {
+			return false
+		}
+	}
+	return len(s.sc.Faults) == 0 && len(s.sc.Phases) == 0
+}
+
 // measureMachine begins to read what the machine does beside the run.
 func (s *step) measureMachine() {
 	if s.meter = newMeter(s.opt.Machine, s.target, &s.reached, s.clock()); s.meter == nil {
@@ -96,7 +118,7 @@ func (s *step) measureMachine() {
 func (s *step) admit(stop context.CancelCauseFunc) bool {
 	healthy, why := s.collector.baselineHealthy()
 	if !healthy {
-		stop(judge.Stopped{Why: "the target was not healthy before anything was broken: " + why, Unhealthy: true})
+		stop(judge.Stopped{Why: judge.NotHealthy + ": " + why, Unhealthy: true})
 	}
 	return healthy
 }
@@ -173,25 +195,21 @@ func (s *step) drain(ctx context.Context) map[string]string {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(interruptedDrain, cancel) })()
 
 	unknown := make(map[string]string)
-	var mu sync.Mutex
 	var all sync.WaitGroup
 	for _, m := range s.streams {
-		if m.observer == nil {
-			continue
+		for _, o := range m.observers {
+			all.Go(func() {
+				o.Settle(drain, ctx)
+				o.Stop()
+			})
 		}
-		all.Go(func() {
-			if why := m.observer.Settle(drain); why != "" {
-				mu.Lock()
-				unknown[m.spec.Name] = why
-				mu.Unlock()
-			} else if ctx.Err() != nil {
-				mu.Lock()
-				unknown[m.spec.Name] = "the run was interrupted before everything could show up"
-				mu.Unlock()
-			}
-		})
 	}
 	all.Wait()
+	for _, m := range s.streams {
+		if why := m.unread(ctx.Err() != nil); why != "" {
+			unknown[m.spec.Name] = why
+		}
+	}
 	return unknown
 }
 
@@ -220,6 +238,7 @@ func (s *step) openFaults(ctx context.Context) (*timeline, error) {
 			return nil, fmt.Errorf("%w: fault %s: %w", ErrScenario, f.Label(), err)
 		}
 		s.cuts.Add(f.At)
+		s.healed = append(s.healed, s.cuts.Plan(f.At+f.For))
 		tl.Plan = append(tl.Plan, faults.Planned{Name: f.Label(), At: f.At, For: f.For, Fault: fault, Behind: s.mustFollow(f)})
 	}
 	return tl, nil

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"time"
 
+	"wringer/faults"
 	"wringer/reports"
+	"wringer/scenarios/runner/judge"
 )
 
 // Progress is the state of a run that its partial record does not hold.
@@ -17,12 +19,13 @@ type Progress struct {
 	Stopped string
 	Faults  []FaultProgress
 	Phases  []PhaseProgress
+	Steps   []StepProgress   // the named steps of all streams
 	Streams []StreamProgress // in the order of the scenario
 }
 
 // FaultProgress is the state of one planned fault.
 type FaultProgress struct {
-	Name       string
+	Name, Kind string
 	Start, End time.Duration // as planned
 	State      string        // waiting, injecting, in force, healed, failed
 }
@@ -33,6 +36,12 @@ type PhaseProgress struct {
 	Start, End time.Duration
 }
 
+// StepProgress is a named step of a stream's rate, as planned.
+type StepProgress struct {
+	Stream, Name string
+	Start, End   time.Duration
+}
+
 // StreamProgress is the state of one stream.
 type StreamProgress struct {
 	Name string
@@ -40,9 +49,13 @@ type StreamProgress struct {
 	// once no operation of it is open.
 	Last     reports.Second
 	InFlight int64
-	Observed bool  // Seen and Unseen are measured
-	Seen     int64 // operations whose effect was seen
-	Unseen   int64 // operations that were acked and whose effect was not seen yet
+	// Lag is the schedule lag so far at the quantiles 0.5, 0.99 and 1. Nil: there is no schedule, or no operation ended yet.
+	Lag map[float64]time.Duration
+	// Response counts the answered operations by response time, in native buckets of Prometheus's schema 3: bucket i holds those of at
+	// most 2^(i/8) seconds.
+	Response map[int]int64
+	Observed bool // the counts of Live are measured
+	reports.Live
 }
 
 // watchShare bounds the share of time spent on partial records for Watch. A large record is passed on less often.
@@ -56,7 +69,9 @@ type watcher struct {
 	done    chan struct{}
 	sent    []sent // by stream
 	parts   map[string]sent
-	until   time.Duration // seconds from here on are not passed on
+	// observed counts the samples of series that were passed on, by entry.
+	observed map[string]sent
+	until    time.Duration // seconds from here on are not passed on
 }
 
 // sent counts the parts of a stream that were passed on.
@@ -85,7 +100,7 @@ func startWatcher(c *collector) *watcher {
 	}
 	w := &watcher{
 		c: c, changed: make(chan struct{}, 1), done: make(chan struct{}),
-		sent: make([]sent, len(c.step.streams)), parts: make(map[string]sent), until: c.step.sc.Run.Duration,
+		sent: make([]sent, len(c.step.streams)), parts: make(map[string]sent), observed: make(map[string]sent), until: c.step.sc.Run.Duration,
 	}
 	go w.run()
 	return w
@@ -134,6 +149,7 @@ func (w *watcher) partial() (*reports.Run, Progress) {
 	defer c.mu.Unlock()
 	now := c.step.clock()
 	run := c.step.partial(min(now, w.until))
+	c.provisional(run)
 	c.step.folder.Redact(run, nil)
 	for i, m := range c.step.streams {
 		out, done := run.Streams[m.spec.Name], &w.sent[i]
@@ -148,7 +164,26 @@ func (w *watcher) partial() (*reports.Run, Progress) {
 		p.Gauges = done.fresh(p.Gauges)
 		w.parts[name] = done
 	}
+	for name, o := range run.Observed {
+		done, samples := w.observed[name], make(map[string][]reports.Sample)
+		for series, one := range o.Series {
+			samples[series] = one.Samples
+		}
+		for series, fresh := range done.fresh(samples) {
+			o.Series[series].Samples = fresh
+		}
+		w.observed[name] = done
+	}
 	return run, c.progress(now)
+}
+
+// provisional judges the record so far. The caller holds mu.
+func (c *collector) provisional(run *reports.Run) {
+	facts := &judge.Facts{Scenario: c.step.sc, Limited: c.limited, CPU: c.step.machine.mean(), Unrecorded: c.failure}
+	for _, m := range c.step.streams {
+		facts.Streams = append(facts.Streams, judge.Stream{Spec: m.spec, Tally: m.tally})
+	}
+	facts.Provisional(run)
 }
 
 // progress describes the run at now. The caller holds mu.
@@ -161,25 +196,38 @@ func (c *collector) progress(now time.Duration) Progress {
 	if now >= 0 {
 		p.Window = s.plan.Names[s.plan.WindowAt(now)]
 	}
+	c.states.Lock()
+	defer c.states.Unlock()
 	for i := range s.sc.Faults {
 		f := &s.sc.Faults[i]
-		p.Faults = append(p.Faults, FaultProgress{Name: f.Label(), Start: f.At, End: f.End(), State: cmp.Or(c.state[f.Label()], "waiting")})
+		p.Faults = append(p.Faults, FaultProgress{Name: f.Label(), Kind: f.Config.Kind(), Start: f.At, End: f.End(), State: cmp.Or(c.state[f.Label()], "waiting")})
 	}
 	for i := range s.sc.Phases {
 		phase := &s.sc.Phases[i]
 		p.Phases = append(p.Phases, PhaseProgress{Name: phase.Name, Start: phase.At, End: phase.End()})
 	}
 	for _, m := range s.streams {
+		for _, span := range s.sc.Spans(m.spec.Name) {
+			if span.Kind == faults.StepSpan {
+				p.Steps = append(p.Steps, StepProgress{Stream: m.spec.Name, Name: span.Name, Start: span.Start, End: span.End})
+			}
+		}
 		p.Streams = append(p.Streams, m.progress(now))
 	}
 	return p
 }
 
 func (m *member) progress(now time.Duration) StreamProgress {
-	p := StreamProgress{Name: m.spec.Name, InFlight: m.inFlight()}
+	p := StreamProgress{Name: m.spec.Name, InFlight: m.inFlight(), Response: m.tally.Total.Response.Exponential(8)}
 	_, p.Last = m.tally.Snapshot(m.open(), int(now/time.Second)-1)
-	if v, ok := m.live(); ok && m.observer != nil {
-		p.Observed, p.Seen, p.Unseen = true, v.Seen, v.Unseen
+	if v, ok := m.live(); ok && len(m.observers) > 0 {
+		p.Observed, p.Live = true, v
+	}
+	if lag := &m.tally.Total.Lag; lag.Count() > 0 {
+		p.Lag = make(map[float64]time.Duration)
+		for _, quantile := range []float64{0.5, 0.99, 1} {
+			p.Lag[quantile], _ = lag.Rank(quantile, lag.Count())
+		}
 	}
 	return p
 }

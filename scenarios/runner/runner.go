@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"wringer/drivers"
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/scenarios"
@@ -31,7 +32,8 @@ type Options struct {
 	// link is opened.
 	Mesh func(network faults.Network, dial faults.DialFunc) (faults.Mesh, error)
 	// Watch takes the run's partial record about once a second and at every change of a fault, and once more after the drain. The
-	// record's sums are those of the whole run so far. Its seconds and gauges are those since the last call alone, each once.
+	// record's sums are those of the whole run so far, and so are the verdicts of its gates: later operations may change them. Its
+	// seconds and gauges are those since the last call alone, each once.
 	// Watch is called from one goroutine, in each step anew. It may block: the next call then comes later and holds more seconds.
 	// It may keep the record and must not change it. Nil: nobody watches.
 	Watch func(run *reports.Run, progress Progress)
@@ -44,10 +46,14 @@ type Options struct {
 	Keep, Reuse bool
 	// Starting takes what the start of the target is busy with, from several goroutines. Nil: nobody watches.
 	Starting func(scenarios.StartStep)
-	// Results takes every finished operation of the measured part. Its Begin is called anew in each step. Nil: none.
+	// Results takes every finished operation of the measured part. It is finished with the step: it is for Run alone. Nil: none.
 	Results traffic.Results
+	// Trace is what the requests of streams carry of traces where the scenario says nothing. The zero value is nothing.
+	Trace drivers.Trace
 	// Machine reads what other programs do to the machine; nil: it is not read, and excuses nothing.
 	Machine *host.Reader
+	// ID returns the run's part of every identity, anew at each call; nil: at random. Equal ones make equal runs in virtual time.
+	ID      func() string
 	Version string
 	Log     *slog.Logger
 }
@@ -95,13 +101,16 @@ type Experiment struct {
 	bounds  *bounds
 
 	addresses *addresses
-	prepared  scenarios.Prepared // nil unless the target has a network of its own
+	witnesses []*linkWitness
+	listeners map[string]drivers.Listener // of the places that the target calls, by name
+	prepared  scenarios.Prepared          // nil unless the target has a network of its own
 	target    scenarios.Target
 	mesh      faults.Mesh
 	linkCosts map[string]int64 // by link, in nanoseconds, where the link measured its cost
 	// relayCosts are the parts of linkCosts that links cost which listen in the target's network.
 	relayCosts map[string]time.Duration
 	startup    startup
+	outputs    outputs
 	steps      int  // begun so far
 	rootUsed   bool // root holds the record of a step
 	closers    closers
@@ -126,7 +135,7 @@ func Open(ctx context.Context, sc *scenarios.Scenario, opt Options) (*Experiment
 
 func newExperiment(sc *scenarios.Scenario, opt Options) (*Experiment, error) {
 	e := &Experiment{
-		scenario: sc, opt: opt, mark: runID(), addresses: newAddresses(),
+		scenario: sc, opt: opt, mark: opt.newID(), addresses: newAddresses(),
 		reached: reached{own: ownAddresses()}, bounds: newBounds(opt.Allow, opt.LoopbackOnly), linkCosts: make(map[string]int64), relayCosts: make(map[string]time.Duration),
 	}
 	if e.opt.Log == nil {
@@ -149,8 +158,11 @@ func newExperiment(sc *scenarios.Scenario, opt Options) (*Experiment, error) {
 // names it. Close is idempotent.
 func (e *Experiment) Close() error { return e.closers.close() }
 
-// runID makes the run's part of every identity: 8 characters, 40 random bits.
-func runID() string {
+// newID makes the run's part of every identity: 8 characters, 40 random bits.
+func (o *Options) newID() string {
+	if o.ID != nil {
+		return o.ID()
+	}
 	var raw [5]byte
 	rand.Read(raw[:])
 	return strings.ToLower(base32.StdEncoding.EncodeToString(raw[:]))
@@ -171,6 +183,9 @@ func (e *Experiment) start(ctx context.Context) error {
 		return err
 	}
 	if err := e.openLinks(ctx); err != nil {
+		return err
+	}
+	if err := e.openListeners(ctx); err != nil {
 		return err
 	}
 	if err := e.startTarget(ctx); err != nil {
@@ -200,7 +215,7 @@ func (e *Experiment) targetEnv() scenarios.TargetEnv {
 	return scenarios.TargetEnv{
 		Seed: uint64(e.scenario.Seed), Log: e.opt.Log, Name: e.scenario.TargetName, Run: e.mark, Files: filepath.Dir(e.scenario.Path),
 		Vars: e.addresses.known(), Known: func(vars map[string]string) { e.addresses.add(prefix, vars) },
-		Output: e.root.Output, Journal: e.journal, Refused: e.dials.refused, Bounds: e.bounds.check, Network: e.opt.Network,
+		Output: e.outputs.opener(e.root.Output), Journal: e.journal, Refused: e.dials.refused, Bounds: e.bounds.check, Network: e.opt.Network,
 		Keep: e.opt.Keep || e.opt.Reuse, Reuse: e.opt.Reuse, Doing: e.startup.take,
 	}
 }

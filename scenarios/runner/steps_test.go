@@ -63,15 +63,20 @@ type memo struct {
 	epoch     time.Time
 	planned   []time.Duration // planned starts
 	settled   time.Duration
+	users     []int
 	unsettled int // operations reported after the time before which all were settled
 }
 
-func (m *memo) Begin(stream, _ string, epoch time.Time) { m.stream, m.epoch = stream, epoch }
+func (m *memo) Begin(b reports.Begun) { m.stream, m.epoch = b.Stream, b.Epoch }
+
+func (m *memo) Finish() *reports.Samples {
+	return &reports.Samples{File: "rows.csv", Rows: int64(len(m.planned)), Missing: 2}
+}
 
 func (m *memo) Ended(_ string, e *reports.Ended) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.planned = append(m.planned, e.Op.Planned)
+	m.planned, m.users = append(m.planned, e.Op.Planned), append(m.users, e.User)
 	if e.Op.Planned < m.settled {
 		m.unsettled++
 	}
@@ -94,8 +99,12 @@ func TestResultsAreToldInTime(t *testing.T) {
 		s.Timeout = 2500 * time.Millisecond
 		results := &memo{}
 		run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Warmup: time.Second, Duration: 8 * time.Second}, []scenarios.Stream{s}, "a.errors < 60%"), Options{Results: results})
-		if got, want := int64(len(results.planned)), run.Streams["a"].Total.Sent; got != want || results.unsettled > 0 || slices.Min(results.planned) < 0 {
-			t.Errorf("%d of %d operations told, %d too late, the first of %v", got, want, results.unsettled, slices.Min(results.planned))
+		if got, want := int64(len(results.planned)), run.Streams["a"].Total.Sent; got != want || results.unsettled > 0 || slices.Min(results.planned) < 0 || slices.Max(results.users) > 0 {
+			t.Errorf("%d of %d operations told, %d too late, the first of %v, users %v", got, want, results.unsettled, slices.Min(results.planned), results.users)
+		}
+		lack := func(f reports.Finding) bool { return f.Kind == reports.SamplesMissing && f.Text == run.Samples.Lack() }
+		if run.Samples == nil || run.Samples.Missing != 2 || run.Samples.Rows != int64(len(results.planned)) || !slices.ContainsFunc(run.Findings, lack) {
+			t.Errorf("the record tells %+v of rows, and finds %+v", run.Samples, run.Findings)
 		}
 		if results.settled < 8*time.Second || results.stream != "a" || !results.epoch.Equal(run.Started.Add(time.Second)) {
 			t.Errorf("settled up to %v; stream %q, epoch %v of a run started %v", results.settled, results.stream, results.epoch, run.Started)

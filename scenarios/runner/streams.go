@@ -8,9 +8,10 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports/answers"
-	"wringer/reports/effects"
 	"wringer/reports/integrity"
 	"wringer/reports/replays"
+	"wringer/reports/replies"
+	"wringer/reports/slowest"
 	"wringer/scenarios"
 	"wringer/scenarios/runner/judge"
 	"wringer/scenarios/runner/traffic"
@@ -19,7 +20,7 @@ import (
 
 // env is the environment of the stream's driver and sources.
 func (s *step) env(spec *scenarios.Stream) drivers.Env {
-	return drivers.Env{
+	env := drivers.Env{
 		Stream:   spec.Name,
 		Identity: drivers.Identity{Run: s.id, Stream: spec.Name},
 		Seed:     traffic.Seed(s.sc.Seed, spec.Name),
@@ -30,8 +31,14 @@ func (s *step) env(spec *scenarios.Stream) drivers.Env {
 		Timeout:  spec.Timeout,
 		Sessions: traffic.Sessions(spec),
 		Files:    filepath.Dir(s.sc.Path),
+		Due:      s.journal.Due,
 		Log:      s.opt.Log,
 	}
+	if elsewhere := s.null[spec.Name]; elsewhere != nil {
+		env.Dial = elsewhere.Through(env.Dial)
+		env.Direct = env.Dial
+	}
+	return env
 }
 
 // loopRates is set only by tests.
@@ -46,6 +53,7 @@ func (s *step) open(ctx context.Context, spec *scenarios.Stream) error {
 	if spec.Replay != nil {
 		env.Replay = traffic.ReplayChoice(env.Seed, float64(*spec.Replay))
 	}
+	env.Trace = spec.Tracing(s.opt.Trace)
 	if err := s.bindLocalAddrs(spec, &env); err != nil {
 		return err
 	}
@@ -73,10 +81,19 @@ func (s *step) open(ctx context.Context, spec *scenarios.Stream) error {
 	if spec.Describe().Checks {
 		m.checks = append(m.checks, answers.New(checkConfig(m)))
 	}
+	if a, ok := driver.(drivers.Astray); ok {
+		strays := replies.New(checkConfig(m))
+		a.Strays(strays.Stray)
+		m.checks = append(m.checks, strays)
+	}
 	if env.Replay != nil {
 		if account := replays.New(spec.Name, env.Identity, plan.Names); m.traffic.Replay(account) {
 			m.checks = append(m.checks, account)
 		}
+	}
+	if len(env.Trace.Headers) > 0 {
+		m.slowest = slowest.New(checkConfig(m), env.Trace)
+		m.checks = append(m.checks, m.slowest)
 	}
 	s.add(m)
 	return nil
@@ -96,33 +113,30 @@ func openError(spec *scenarios.Stream, err error) error {
 	return fmt.Errorf("stream %s: %s: %w", spec.Name, spec.DriverName, err)
 }
 
-// observe opens the source of the stream's effects, or the driver's own log, and the checks of its deliveries.
+// observe opens the places of the stream's effects, or its own log, and the checks of their deliveries.
 func (s *step) observe(ctx context.Context, m *member) error {
-	o := &watch.Observer{}
-	config := integrity.Config{
-		Stream: m.spec.Name, Identity: m.env.Identity, Windows: m.plan.Names, WindowAt: m.plan.WindowAt,
-		Mode: integrity.Effect, Order: integrity.RealTime, KeyOf: s.keyOf(m.spec),
+	if len(m.spec.Places) > 0 {
+		return s.openPlaces(ctx, m)
 	}
-	var err error
-	if m.spec.Effects != nil {
-		o.Place = m.spec.EffectName + " effects"
-		o.Source, err = m.spec.Effects.Open(ctx, m.env)
-	} else if v, ok := m.driver.(drivers.Verifier); ok {
-		config.Mode, config.Order = integrity.Log, integrity.Sequential
-		o.Place = "its own log"
-		if f, ok := m.driver.(drivers.Producers); ok {
-			config.Producers = f.Producers()
-		}
-		o.Source, err = v.Source()
+	v, ok := m.driver.(drivers.Verifier)
+	if !ok || s.null != nil {
+		return nil
 	}
-	if err != nil || o.Source == nil {
+	source, err := v.Source()
+	if err != nil || source == nil {
 		return err
 	}
-	s.opened.add(o.Close)
-	m.observer = o
-	m.checks = append(m.checks, integrity.New(config))
-	if m.spec.Effects != nil {
-		m.checks = append(m.checks, effects.New(effects.Config{Identity: m.env.Identity, Windows: m.plan.Names}))
+	config := integrity.Config{
+		Stream: m.spec.Name, Identity: m.env.Identity, Windows: m.plan.Names, WindowAt: m.plan.WindowAt,
+		Mode: integrity.Log, Order: integrity.Sequential, KeyOf: s.keyOf(m.spec),
+		OrderNote: m.spec.Describe().OrderNote,
 	}
-	return o.Source.Start(ctx)
+	if f, ok := m.driver.(drivers.Producers); ok {
+		config.Producers = f.Producers()
+	}
+	o := &watch.Observer{Source: source, Place: "its own log"}
+	s.opened.add(o.Close)
+	m.observers = append(m.observers, o)
+	m.checks = append(m.checks, integrity.New(config))
+	return source.Start(ctx)
 }

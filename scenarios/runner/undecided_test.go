@@ -40,7 +40,7 @@ func TestFaultThatWasNotInForceDecidesNothing(t *testing.T) {
 					ack(ctx, at, time.Millisecond)
 				}}
 				s := openStream("a", 20, target)
-				s.Effects, s.EffectName = place{func() *ledgerLog { return log }}, "log"
+				s.Places = []scenarios.Place{{Kind: "log", Source: place{func() *ledgerLog { return log }}}}
 				all := append([]string{"a.lost == 0 during dead"}, gates...)
 				sc := scenario(t, scenarios.Timing{Duration: 12 * time.Second, Drain: time.Second}, []scenarios.Stream{s}, all...)
 				sc.Faults = []scenarios.Fault{{Name: "dead", At: 3 * time.Second, For: 2 * time.Second, Config: config}}
@@ -55,6 +55,43 @@ func TestFaultThatWasNotInForceDecidesNothing(t *testing.T) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// unhealed is a fault that the run cannot undo.
+type unhealed struct {
+	recordingFault
+	on     faults.Place
+	broken atomic.Bool
+}
+
+func (f *unhealed) On() faults.Place                      { return f.on }
+func (f *unhealed) Open(faults.Env) (faults.Fault, error) { return f, nil }
+func (f *unhealed) Inject(context.Context) error          { f.broken.Store(true); return nil }
+func (f *unhealed) Heal(context.Context) error            { return errors.New("undo: exit status 1") }
+func (f *unhealed) Bite() faults.Bite                     { return faults.Bite{Bit: true, Connections: -1, Bytes: -1} }
+
+// What follows a fault that the run could not undo is the fault's doing. That a part of the target did not come back is the target's.
+func TestFaultThatWasNotUndoneDecidesNothing(t *testing.T) {
+	for part, want := range map[string]reports.Verdict{"": reports.Inconclusive, "x": reports.Fail} {
+		bubble(t, func(t *testing.T) {
+			f := &unhealed{on: faults.Place{Part: part}}
+			target := &memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+				if ack(ctx, at, time.Millisecond); f.broken.Load() {
+					at.Fail(drivers.Indeterminate, "http_503", "")
+				}
+			}}
+			gates := []string{"a.errors < 1% after cut", "a.recovery < 5s after cut", "a.errors < 1% during later"}
+			sc := scenario(t, scenarios.Timing{Duration: 18 * time.Second}, []scenarios.Stream{openStream("a", 20, target)}, gates...)
+			sc.Faults = []scenarios.Fault{{Name: "cut", At: 3 * time.Second, For: 2 * time.Second, Config: f}}
+			sc.Phases = []scenarios.Phase{{Name: "later", At: 14 * time.Second, For: 3 * time.Second}}
+			run := mustRun(t, t.Context(), sc, Options{})
+			for _, g := range run.Gates {
+				if g.Verdict != want && g.Metric != "recovery" {
+					t.Errorf("%q: %s: %s (%s)", part, g.Expr, g.Verdict, g.Why)
+				}
+			}
 		})
 	}
 }
@@ -93,6 +130,10 @@ func TestDeadTargetHasOneRule(t *testing.T) {
 			at.Wire = true
 			at.Fail(drivers.Indeterminate, drivers.CodeReset, "")
 		}, reports.ExitInconclusive},
+		"cut behind the status": {func(_ context.Context, at *drivers.Attempt) {
+			at.Wire, at.Partial = true, true
+			at.Fail(drivers.Indeterminate, drivers.CodeClosed, "")
+		}, reports.ExitFail},
 		"all 503": {status(drivers.Indeterminate, "http_503"), reports.ExitFail},
 		"all 404": {status(drivers.Rejected, "http_404"), reports.ExitFail},
 	} {
@@ -110,4 +151,34 @@ func TestDeadTargetHasOneRule(t *testing.T) {
 			})
 		})
 	}
+}
+
+// brittle opens a few sessions, and then none.
+type brittle struct {
+	memory
+	opened atomic.Int64
+}
+
+func (b *brittle) Open(context.Context, drivers.Env) (drivers.Driver, error) { return b, nil }
+
+func (b *brittle) Session() (drivers.Session, error) {
+	if b.opened.Add(1) > 3 {
+		return nil, errors.New("no more sessions")
+	}
+	return b.memory.Session()
+}
+
+// A run that the harness ended blames the target for nothing.
+func TestFailureOfTheHarnessDecidesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		target := &brittle{memory: memory{do: func(ctx context.Context, _ *drivers.Env, _ *drivers.Op, at *drivers.Attempt) {
+			ack(ctx, at, 100*time.Millisecond)
+		}}}
+		stream := openStream("a", 50, &target.memory)
+		stream.Driver = target
+		run := mustRun(t, t.Context(), scenario(t, scenarios.Timing{Duration: 5 * time.Second}, []scenarios.Stream{stream}, "a.acked > 200", "a.errors < 1%"), Options{})
+		if run.Exit != reports.ExitHarness || run.Verdict != reports.Inconclusive || !strings.Contains(run.Gates[0].Why, "the harness failed") {
+			t.Errorf("exit %d, %s: %q; %+v", run.Exit, run.Verdict, run.Why, run.Gates)
+		}
+	})
 }

@@ -29,7 +29,8 @@ type ending struct {
 	outcome drivers.Outcome
 }
 
-func (*endings) Begin(string, string, time.Time) {}
+func (*endings) Begin(reports.Begun)      {}
+func (*endings) Finish() *reports.Samples { return nil }
 
 func (e *endings) Ended(stream string, op *reports.Ended) {
 	e.mu.Lock()

@@ -18,6 +18,9 @@ type Counts struct {
 	Reservations    int64 `json:"reservations"`     // by any caller
 	Shipments       int64 `json:"shipments"`        // records that the broker confirmed on shipments
 	InventoryCalls  int64 `json:"inventory_calls"`  // Reserve calls of the order service that arrived
+	Charges         int64 `json:"charges"`          // of the leg over RabbitMQ, as refunds and releases are
+	Refunds         int64 `json:"refunds"`
+	Releases        int64 `json:"releases"`
 }
 
 // Effect is one applied effect.
@@ -36,6 +39,9 @@ const (
 	EventPublished EffectKind = "event_published"
 	Reserved       EffectKind = "reserved"
 	Shipped        EffectKind = "shipped"
+	Charged        EffectKind = "charged"
+	Refunded       EffectKind = "refunded"
+	Released       EffectKind = "released"
 )
 
 // maxEffects bounds the memory of an audit to about 50 MB.
@@ -78,6 +84,12 @@ func (c *Counts) of(kind EffectKind) *int64 {
 		return &c.EventsPublished
 	case Reserved:
 		return &c.Reservations
+	case Charged:
+		return &c.Charges
+	case Refunded:
+		return &c.Refunds
+	case Released:
+		return &c.Releases
 	default:
 		return &c.Shipments
 	}

@@ -39,6 +39,17 @@ func (m *boundedMap[K, V]) getOrPut(key K, create func() V) (value V, fresh bool
 	return v, true
 }
 
+// replace stores another value of a key that is there. It returns the value before, and the zero value of a key that is not.
+func (m *boundedMap[K, V]) replace(key K, value V) (before V) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before, ok := m.values[key]
+	if ok {
+		m.values[key] = value
+	}
+	return before
+}
+
 // evictOldest records the age of a new key, and evicts the oldest key of a full map. m.mu is held.
 func (m *boundedMap[K, V]) evictOldest(key K) {
 	if len(m.order) < m.limit {

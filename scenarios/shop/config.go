@@ -20,9 +20,12 @@ type Config struct {
 
 	Stock  string `yaml:"stock" jsonschema_description:"Where the order service reaches the inventory: a link, ${links.orders->stock}. Default: the gRPC face itself."`
 	Broker string `yaml:"broker" jsonschema_description:"Where the order service reaches the brokers: a Kafka link, ${links.orders->kafka}. Default: the brokers themselves."`
+	Reader string `yaml:"reader" jsonschema_description:"Where fulfilment reaches the brokers: a Kafka link, ${links.fulfilment->kafka}. Default: the brokers themselves."`
+
+	AMQP *AMQP `yaml:"amqp" jsonschema_description:"A leg over RabbitMQ: an order is charged, and reserved by a command to a worker, which replies. One that cannot be reserved is refunded. Default: none; the inventory is called."`
 
 	Partitions int      `yaml:"partitions" jsonschema_description:"Partitions of every topic. Default 6."`
-	Defects    []string `yaml:"defects" jsonschema:"enum=no-dedupe,enum=publish-twice,enum=ack-before-publish,enum=unordered,enum=commit-first,enum=redeliver,enum=hang,enum=retry-storm" jsonschema_description:"What the shop does wrong. Default: nothing."`
+	Defects    []string `yaml:"defects" jsonschema:"enum=no-dedupe,enum=publish-twice,enum=ack-before-publish,enum=unordered,enum=commit-first,enum=redeliver,enum=hang,enum=retry-storm,enum=call-twice,enum=chatty,enum=ack-before-work,enum=no-dead-letter,enum=no-compensation,enum=poison-loop,enum=unbounded-backlog,enum=not-idempotent,enum=wrong-correlation" jsonschema_description:"What the shop does wrong. Default: nothing."`
 
 	Timeouts    *bool         `yaml:"timeouts" jsonschema_description:"Whether the shop's own calls have timeouts. Default true."`
 	CallTimeout time.Duration `yaml:"call_timeout" jsonschema_description:"Of each of the order service's calls of the inventory. Default 150ms, which leaves room for a second try within a client's 500 ms."`
@@ -64,12 +67,14 @@ func (c *Config) Check(problem func(field, message string)) {
 		problem("partitions", fmt.Sprintf("%d partitions: write 1 to %d", c.Partitions, maxPartitions))
 	}
 	c.checkInner(problem)
+	c.AMQP.check(problem)
+	c.checkQueueDefects(problem)
 	checkDefects(c.Defects, func(message string) { problem("defects", message) })
 }
 
 // checkInner checks the settings of the calls between the shop's services.
 func (c *Config) checkInner(problem func(field, message string)) {
-	for _, f := range []struct{ name, addresses string }{{"stock", c.Stock}, {"broker", c.Broker}} {
+	for _, f := range []struct{ name, addresses string }{{"stock", c.Stock}, {"broker", c.Broker}, {"reader", c.Reader}} {
 		if f.addresses == "" || strings.Contains(f.addresses, "${") {
 			continue
 		}
@@ -91,10 +96,21 @@ func (c *Config) checkInner(problem func(field, message string)) {
 }
 
 // Variables implements scenarios.TargetConfig.
-func (c *Config) Variables() []string { return []string{"rest", "grpc", "kafka"} }
+func (c *Config) Variables() []string {
+	if c.AMQP == nil {
+		return []string{"rest", "grpc", "kafka"}
+	}
+	return []string{"rest", "grpc", "kafka", "amqp", "commands", "events", "letters"}
+}
 
 // PartNames implements scenarios.TargetConfig.
-func (c *Config) PartNames() []string { return []string{partFulfilment, partInventory, partKafka} }
+func (c *Config) PartNames() []string {
+	names := []string{partFulfilment, partInventory, partKafka}
+	if c.AMQP != nil {
+		names = append(names, partWorker)
+	}
+	return names
+}
 
 // Embedded implements scenarios.Embedding.
 func (c *Config) Embedded() {}

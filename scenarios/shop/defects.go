@@ -26,7 +26,21 @@ const (
 	Redeliver        = "redeliver"
 	Hang             = "hang"
 	RetryStorm       = "retry-storm"
+	CallTwice        = "call-twice"
+	Chatty           = "chatty"
+
+	// Those of the leg over RabbitMQ.
+	AckBeforeWork    = "ack-before-work"
+	NoDeadLetter     = "no-dead-letter"
+	NoCompensation   = "no-compensation"
+	PoisonLoop       = "poison-loop"
+	UnboundedBacklog = "unbounded-backlog"
+	NotIdempotent    = "not-idempotent"
+	WrongCorrelation = "wrong-correlation"
 )
+
+// queueDefects are the defects of the leg over RabbitMQ.
+var queueDefects = defectSet([]string{AckBeforeWork, NoDeadLetter, NoCompensation, PoisonLoop, UnboundedBacklog, NotIdempotent, WrongCorrelation})
 
 // Defects lists every defect.
 func Defects() []Defect {
@@ -39,11 +53,20 @@ func Defects() []Defect {
 		{Redeliver, "fulfilment forgets what it did and commits rarely: a kill ships again"},
 		{Hang, "never answers 1 order in 50"},
 		{RetryStorm, "calls the inventory with a short timeout, again and again, without backoff or breaker"},
+		{CallTwice, "sends each request to the inventory twice, as a proxy that repeats it does"},
+		{Chatty, "asks the inventory for the level of each item of the order before it reserves one: n + n x n calls"},
+		{AckBeforeWork, "the worker acks a command before it works on it: a kill loses reservations"},
+		{NoDeadLetter, "the queue of commands has no dead-letter exchange: an unreadable command is gone, and nobody learns of it"},
+		{NoCompensation, "an order whose reservation failed keeps its charge"},
+		{PoisonLoop, "the worker puts an unreadable command back, and gets it again, for ever"},
+		{UnboundedBacklog, "the queue of commands takes any number: a slow worker falls behind further and further"},
+		{NotIdempotent, "the worker reserves again when a command is delivered again"},
+		{WrongCorrelation, "1 reply in 20 goes to who asked before"},
 	}
 }
 
 // opposed lists pairs of defects that change the same place in different ways.
-var opposed = [][2]string{{AckBeforePublish, Unordered}, {CommitFirst, Redeliver}}
+var opposed = [][2]string{{AckBeforePublish, Unordered}, {CommitFirst, Redeliver}, {NoDeadLetter, PoisonLoop}, {AckBeforeWork, PoisonLoop}}
 
 // defects is the set of defects that are switched on.
 type defects map[string]bool
@@ -105,6 +128,7 @@ const (
 	placeTwice = iota
 	placeHang
 	placeDelay
+	placeCorrelation
 )
 
 // draw is a pure function of the order: all its attempts draw the same.

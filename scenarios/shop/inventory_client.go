@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
@@ -24,6 +26,7 @@ type inventoryClient struct {
 	schema  schema
 	policy  callPolicy
 	breaker *breaker // nil: none
+	defects defects
 }
 
 // callPolicy says how long and how often the inventory is called for one item.
@@ -77,8 +80,8 @@ func openInventoryClient(network faults.Network, address string, c *Config) (*in
 	if err != nil {
 		return nil, fmt.Errorf("shop: open a grpc client for %s: %w", address, err)
 	}
-	client := &inventoryClient{conn: conn, schema: schema, policy: newCallPolicy(c)}
-	if defectSet(c.Defects)[RetryStorm] {
+	client := &inventoryClient{conn: conn, schema: schema, policy: newCallPolicy(c), defects: defectSet(c.Defects)}
+	if client.defects[RetryStorm] {
 		client.policy = callPolicy{timeout: stormTimeout, budget: stormBudget, wait: true}
 	} else if on(c.Breaker) {
 		client.breaker = &breaker{}
@@ -91,9 +94,54 @@ func overTCP(network faults.Network) func(ctx context.Context, address string) (
 	return func(ctx context.Context, address string) (net.Conn, error) { return network.Dial(ctx, "tcp", address) }
 }
 
-// reserve calls the inventory for one item until the inventory answers, or the policy ends the calls.
-func (c *inventoryClient) reserve(ctx context.Context, orderID string, i item) error {
-	ctx = metadata.AppendToOutgoingContext(ctx, callerKey, callerOrders)
+// requestIDKey is the metadata key of a call's identity: that of the order and the item, in every try.
+const requestIDKey = "x-request-id"
+
+// reserve calls the inventory for item number n of an order until the inventory answers, or the policy ends the calls.
+func (c *inventoryClient) reserve(ctx context.Context, r *request, n int) error {
+	ctx = metadata.AppendToOutgoingContext(ctx, callerKey, callerOrders, requestIDKey, r.OrderID+"/"+strconv.Itoa(n))
+	if r.trace != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, traceKey, r.trace)
+	}
+	if c.defects[Chatty] {
+		for k := range r.Items {
+			if err := c.level(ctx, r.Items[k].ID); err != nil {
+				return err
+			}
+		}
+	}
+	if c.defects[CallTwice] {
+		if err := c.attempts(ctx, r.OrderID, r.Items[n]); err != nil {
+			return err
+		}
+	}
+	return c.attempts(ctx, r.OrderID, r.Items[n])
+}
+
+// level asks for the level of an item, and throws the answer away.
+func (c *inventoryClient) level(ctx context.Context, itemID string) error {
+	ctx, cancel := bounded(ctx, c.policy.timeout)
+	defer cancel()
+	stream, err := c.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, "/"+inventoryService+"/WatchStock", grpc.WaitForReady(c.policy.wait))
+	if err != nil {
+		return err
+	}
+	ask := c.schema.message("WatchStockRequest").with("item_id", itemID).with("updates", int32(1))
+	if err := errors.Join(stream.SendMsg(ask.Message), stream.CloseSend()); err != nil {
+		return err
+	}
+	for {
+		switch err := stream.RecvMsg(c.schema.message("StockLevel").Message); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// attempts calls the inventory for one item as the policy says.
+func (c *inventoryClient) attempts(ctx context.Context, orderID string, i item) error {
 	ctx, cancel := bounded(ctx, c.policy.budget)
 	defer cancel()
 	pause := c.policy.backoff

@@ -18,6 +18,7 @@ import (
 // context is not the request's, but shopCtx, which ends when the shop closes. Safe for concurrent use.
 type orders struct {
 	inventory *inventoryClient
+	queues    *queues // reserves in place of the inventory; nil: there is no such leg
 	events    *publisher
 	ledger    *ledger
 	defects   defects
@@ -48,6 +49,8 @@ type request struct {
 	OrderID    string `json:"orderId"`
 	CustomerID string `json:"customerId"`
 	Items      []item `json:"items"`
+
+	trace string // the request's traceparent, passed on to the inventory; empty: none
 }
 
 type item struct {
@@ -65,6 +68,7 @@ type order struct {
 
 	// Completed steps stay completed: the next run continues from here. Only the current run uses these fields.
 	reserved int // the number of items reserved
+	saga     saga
 	events   []*receipt
 }
 
@@ -164,9 +168,17 @@ func (o *orders) lookup(id string) answer {
 
 // process takes the order through its steps to an answer.
 func (o *orders) process(shopCtx context.Context, n *order) answer {
+	if o.queues != nil {
+		return o.bySaga(shopCtx, n)
+	}
 	if err := o.reserve(shopCtx, n); err != nil {
 		return refuse(inventoryCode(err), err)
 	}
+	return o.announce(shopCtx, n)
+}
+
+// announce publishes the event of an order that is reserved.
+func (o *orders) announce(shopCtx context.Context, n *order) answer {
 	switch {
 	case o.defects[AckBeforePublish]:
 		o.enqueue(n)
@@ -176,14 +188,14 @@ func (o *orders) process(shopCtx context.Context, n *order) answer {
 			return refuse(code, err)
 		}
 	}
-	return o.accept(n)
+	return o.accept(n, statusPlaced)
 }
 
 // reserve calls the inventory for each item that is not reserved yet. The inventory recognises an order's item, so a retry
 // after a lost answer is no second reservation.
 func (o *orders) reserve(shopCtx context.Context, n *order) error {
 	for ; n.reserved < len(n.Items); n.reserved++ {
-		if err := o.inventory.reserve(shopCtx, n.OrderID, n.Items[n.reserved]); err != nil {
+		if err := o.inventory.reserve(shopCtx, &n.request, n.reserved); err != nil {
 			return err
 		}
 	}
@@ -279,11 +291,17 @@ func (o *orders) publishLater(shopCtx context.Context, n *order) {
 	}
 }
 
-func (o *orders) accept(n *order) answer {
+// The states of an order that was taken.
+const (
+	statusPlaced    = "placed"
+	statusCancelled = "cancelled" // by the leg over RabbitMQ
+)
+
+func (o *orders) accept(n *order, status string) answer {
 	body, _ := json.Marshal(struct { // strings and numbers: cannot fail
 		request
 		Status string `json:"status"`
-	}{n.request, "placed"})
+	}{n.request, status})
 	o.placed.getOrPut(n.OrderID, func() []byte { return body })
 	o.ledger.add(OrderPlaced, n.OrderID)
 	return answer{http.StatusCreated, body}

@@ -31,6 +31,7 @@ func openRest(shopCtx context.Context, l net.Listener, o *orders, ledger *ledger
 	routes.HandleFunc("POST /orders", func(w http.ResponseWriter, r *http.Request) { s.postOrder(shopCtx, w, r) })
 	routes.HandleFunc("GET /orders/{id}", s.getOrder)
 	routes.HandleFunc("GET /audit", ledger.answer)
+	routes.HandleFunc("GET /metrics", s.getMetrics)
 	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, answer{http.StatusOK, []byte(`{"status":"ok"}`)})
 	})
@@ -50,6 +51,7 @@ func (s *restServer) postOrder(shopCtx context.Context, w http.ResponseWriter, r
 		write(w, answer{http.StatusBadRequest, problem("bad_request", err.Error())})
 		return
 	}
+	placed.trace = traceOf(r.Header)
 	if s.orders.defects.hangs(placed.OrderID) {
 		awaitClientGone(shopCtx, r.Context())
 	}
@@ -66,6 +68,17 @@ func (s *restServer) postOrder(shopCtx context.Context, w http.ResponseWriter, r
 	case <-shopCtx.Done():
 		awaitClientGone(shopCtx, r.Context())
 	}
+}
+
+// traceKey is the header of a trace (W3C Trace Context), and its metadata key.
+const traceKey = "traceparent"
+
+// traceOf is the trace that a request came with; empty when there is none, or too long a text.
+func traceOf(h http.Header) string {
+	if text := h.Get(traceKey); len(text) <= maxText {
+		return text
+	}
+	return ""
 }
 
 // awaitClientGone waits until the client has gone or the shop closes. It ends the request without an answer.

@@ -43,7 +43,7 @@ var ofFulfilment = []string{CommitFirst, Redeliver}
 
 // HasDefect reports whether the defect is one of the service.
 func HasDefect(service, defect string) bool {
-	return service == partFulfilment == slices.Contains(ofFulfilment, defect) && service != partInventory
+	return service == partFulfilment == slices.Contains(ofFulfilment, defect) && service != partInventory && !queueDefects[defect]
 }
 
 // DefaultListen is the address that a service listens on.
@@ -150,7 +150,7 @@ func (s *Service) open(ctx context.Context, c *ServiceConfig, log *slog.Logger) 
 		}
 		return err
 	}
-	server, err := s.shop.openOrders(l, c.Inventory, brokers, &c.Config, 0)
+	server, err := s.shop.openOrders(l, c.Inventory, brokers, nil, &c.Config, 0)
 	if err == nil {
 		s.drain = server.drain
 	}

@@ -3,6 +3,7 @@ package shop
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -63,11 +64,22 @@ func (s *Shop) open(ctx context.Context, c *Config, env scenarios.TargetEnv) err
 	s.vars = map[string]string{
 		"rest": "http://" + rest.Addr().String(), "grpc": grpc.Addr().String(), "kafka": brokerList(addresses),
 	}
+	names, err := s.nameQueues(c)
+	if err != nil {
+		return err
+	}
 	env.Tell(s.vars) // before any call goes over a link
 	if _, err := s.openInventory(grpc, addresses); err != nil {
 		return err
 	}
-	if _, err := s.openFulfilment(ctx, addresses, c, brokersSession); err != nil {
+	reader := addresses
+	if c.Reader != "" {
+		reader = strings.Split(c.Reader, ",")
+	}
+	if err := env.Within(ctx, reader...); err != nil {
+		return err
+	}
+	if _, err := s.openFulfilment(ctx, reader, c, brokersSession); err != nil {
 		return err
 	}
 	stock := cmp.Or(c.Stock, grpc.Addr().String())
@@ -77,8 +89,54 @@ func (s *Shop) open(ctx context.Context, c *Config, env scenarios.TargetEnv) err
 	if err := env.Within(ctx, append(slices.Clone(addresses), stock)...); err != nil {
 		return err
 	}
-	_, err = s.openOrders(rest, stock, addresses, c, env.Seed)
+	q, err := s.openQueues(ctx, c, names, env)
+	if err != nil {
+		return err
+	}
+	_, err = s.openOrders(rest, stock, addresses, q, c, env.Seed)
 	return err
+}
+
+// nameQueues tells where the leg over RabbitMQ is, and returns its names; none without that leg.
+func (s *Shop) nameQueues(c *Config) (queueNames, error) {
+	if c.AMQP == nil {
+		return queueNames{}, nil
+	}
+	uri, err := parseBroker(c.AMQP.URL)
+	if err != nil {
+		return queueNames{}, fmt.Errorf("shop: amqp.url %w", err)
+	}
+	names := newQueueNames()
+	s.vars["amqp"], s.vars["commands"], s.vars["events"], s.vars["letters"] = brokerAddress(uri), names.commands, names.events, names.letters
+	return names, nil
+}
+
+// openQueues opens the leg over RabbitMQ; nil without one.
+func (s *Shop) openQueues(ctx context.Context, c *Config, names queueNames, env scenarios.TargetEnv) (*queues, error) {
+	if c.AMQP == nil {
+		return nil, nil
+	}
+	direct := s.vars["amqp"]
+	orders, reached := cmp.Or(c.AMQP.Orders, direct), cmp.Or(c.AMQP.Worker, direct)
+	if err := env.Within(ctx, direct, orders, reached); err != nil {
+		return nil, err
+	}
+	q, err := openQueues(ctx, s.network, c, names, s.ledger)
+	if err != nil {
+		return nil, err
+	}
+	w := newWorker(q, q.client(reached, false))
+	s.closers = append(s.closers, func() {
+		q.cancel()
+		_ = w.Kill(context.Background()) // ends: its work ended with the line above
+		w.client.close()
+		q.close()
+	})
+	if err := errors.Join(w.Start(ctx), w.Ready(ctx)); err != nil {
+		return nil, fmt.Errorf("shop: start the worker: %w", err)
+	}
+	s.parts[partWorker] = w
+	return q, nil
 }
 
 // listen opens a listener that closes with the shop, whether or not a server took it over.
@@ -133,7 +191,7 @@ func (s *Shop) openFulfilment(ctx context.Context, addresses []string, c *Config
 	return f, nil
 }
 
-func (s *Shop) openOrders(l net.Listener, inventory string, addresses []string, c *Config, seed uint64) (*restServer, error) {
+func (s *Shop) openOrders(l net.Listener, inventory string, addresses []string, q *queues, c *Config, seed uint64) (*restServer, error) {
 	events, err := s.publisher(addresses, eventLinger)
 	if err != nil {
 		return nil, err
@@ -144,6 +202,7 @@ func (s *Shop) openOrders(l net.Listener, inventory string, addresses []string, 
 	}
 	shopCtx, end := context.WithCancel(context.Background())
 	o := newOrders(shopCtx, c, seed, client, events, s.ledger)
+	o.queues = q
 	server := openRest(shopCtx, l, o, s.ledger)
 	s.closers = append(s.closers, client.close, func() {
 		end()

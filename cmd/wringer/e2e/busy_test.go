@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"os"
@@ -11,7 +12,6 @@ import (
 	"syscall"
 	"testing"
 
-	"wringer/drivers/drivertest/tier"
 	"wringer/reports"
 )
 
@@ -78,8 +78,12 @@ print("ready", flush=True)
 s.serve_forever()
 `
 
+// urgent are arguments of sh that let a program and its children go before others on a shared machine, where this user may: by
+// their niceness, and by that of their session.
+var urgent = []string{"-c", "{ echo -15 > /proc/self/autogroup; renice -n -15 -p $$; } > /dev/null 2>&1; exec \"$@\"", "sh"}
+
 // TestTheTargetsOwnLoadFails holds a target that burns the CPU itself to its gates: started by the scenario, and by hand. Only
-// where programs of somebody else took a part that counts may it be inconclusive.
+// where programs of somebody else took a part that counts may it be inconclusive: as root, no other program gets so much.
 func TestTheTargetsOwnLoadFails(t *testing.T) {
 	linux(t)
 	scenario(t, 2*usual)
@@ -98,8 +102,8 @@ func TestTheTargetsOwnLoadFails(t *testing.T) {
 	t.Run("started by hand", func(t *testing.T) {
 		address := unused(t)
 		_, port, _ := strings.Cut(address, ":")
-		server := exec.Command(python, file, port)
-		server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		server := exec.Command("sh", append(urgent, python, file, port)...)
+		server.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		ready, err := server.StdoutPipe()
 		if err == nil {
 			err = server.Start()
@@ -118,13 +122,13 @@ func TestTheTargetsOwnLoadFails(t *testing.T) {
 // held runs a scenario whose target burns the CPU itself.
 func held(t *testing.T, text string) {
 	t.Helper()
-	code, run := besideOthers(t, text)
+	code, run := besideOthers(t, text, urgent...)
 	m := run.Validity.Machine
 	if m == nil || m.Target <= 0 || len(m.Unowned) > 0 {
 		t.Fatalf("the target's programs are not told: %+v", m)
 	}
 	// This machine may do other work: then the record must show it, of programs that are not the target's.
-	somebody := m.OthersMax >= 0.1*float64(m.Cores) || m.Steal > 0 || m.ThrottledNS != nil && *m.ThrottledNS > 0
+	somebody := m.OthersMax >= 0.25*float64(m.Cores) || m.Steal > 0 || m.ThrottledNS != nil && *m.ThrottledNS > 0
 	switch {
 	case code == reports.ExitFail && run.Verdict == reports.Fail:
 	case code == reports.ExitInconclusive && somebody:
@@ -134,8 +138,8 @@ func held(t *testing.T, text string) {
 	}
 }
 
-// besideOthers runs a scenario with the command that users have.
-func besideOthers(t *testing.T, text string) (code int, run *reports.Run) {
+// besideOthers runs a scenario with the command that users have, in a session of its own, by sh if there are arguments for it.
+func besideOthers(t *testing.T, text string, sh ...string) (code int, run *reports.Run) {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "scenario.yaml")
@@ -143,9 +147,20 @@ func besideOthers(t *testing.T, text string) (code int, run *reports.Run) {
 		t.Fatal(err)
 	}
 	record := filepath.Join(dir, "record")
-	code, stdout, stderr := built(t, beside).run(t, "run", "-q", "--out", record, file)
+	command := append(sh, string(built(t, beside)), "run", "-q", "--out", record, file)
+	if len(sh) > 0 {
+		command = append([]string{"sh"}, command...)
+	}
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	code = cmd.ProcessState.ExitCode()
 	if code != reports.ExitFail && code != reports.ExitInconclusive {
-		t.Fatalf("exit %d\n%s\n%s", code, stdout, stderr)
+		t.Fatalf("exit %d\n%s\n%s", code, stdout.String(), stderr.String())
 	}
 	return code, loadRecord(t, record).Run
 }
@@ -153,7 +168,7 @@ func besideOthers(t *testing.T, text string) (code int, run *reports.Run) {
 // linux leaves a test out where the machine cannot be read.
 func linux(t *testing.T) {
 	t.Helper()
-	tier.Slow(t, "runs whole scenarios in real time")
+	slow(t)
 	if runtime.GOOS != "linux" {
 		t.Skip("reads /proc of Linux")
 	}

@@ -10,9 +10,10 @@ import (
 	"wringer/scenarios/containers/imagetest"
 )
 
-// Real brokers and the shop's services in containers: a leader dies, the shop is frozen, orders are cut from stock by its name.
-// Each order is accounted for. A shop that answers before it publishes loses orders, and each of them is found.
+// Real brokers and the shop's services in containers: a leader dies, the shop is frozen, orders are cut from stock by its name, a
+// broker is parted from its peers. Each order is accounted for. A shop that answers before it publishes loses orders, and each of them is found.
 func TestContainersOfTheShop(t *testing.T) {
+	slow(t)
 	for name, lies := range map[string]bool{"honest": false, "answers before it publishes": true} {
 		t.Run(name, func(t *testing.T) {
 			imagetest.Engine(t)
@@ -33,6 +34,9 @@ func TestContainersOfTheShop(t *testing.T) {
 				t.Fatalf("exit %d: %s", code, said)
 			}
 			run := loadRecord(t, b.record("record")).Run
+			if len(run.Faults) != 4 {
+				t.Errorf("%d faults", len(run.Faults))
+			}
 			for _, f := range run.Faults {
 				if !f.Bit && code != reports.ExitInconclusive {
 					t.Errorf("fault %s touched no traffic: %s", f.Name, said)

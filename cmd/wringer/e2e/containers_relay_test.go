@@ -73,6 +73,7 @@ func errorsIn(t *testing.T, run *reports.Run, stream, window string) (all, faile
 // Links in relays break as others do: the caller of the link sees the faults, the other caller none. Each connection ends its own
 // half, and the service answers after that.
 func TestFaultsInRelays(t *testing.T) {
+	slow(t)
 	imagetest.Engine(t)
 	image := imagetest.Tool(t)
 	scenario(t, light)
@@ -125,6 +126,7 @@ expect: [billing.errors < 1%]
 
 // A Kafka link keeps a service's client on the relay, where the broker gets a port of its own. Each order is accounted for.
 func TestKafkaLinkInARelay(t *testing.T) {
+	slow(t)
 	imagetest.Engine(t)
 	kafka, shop := imagetest.Kafka(t), imagetest.Shop(t)
 	scenario(t, light)

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"wringer/reports"
+	"wringer/reports/recordtest"
 )
 
 // realDefects are the scenarios of scenarios/defects that run in real time too. There a group's heartbeats and commits meet its
@@ -48,7 +48,7 @@ func defective(t *testing.T, bin binary, name, file string) {
 			t.Errorf("%s: %s, want fail", g.Expr, g.Verdict)
 		}
 	}
-	counted(t, rec, want.window, want.count)
+	recordtest.MostIn(t, rec, "orders", want.window, want.count)
 }
 
 // brief shortens the drain of a scenario that only has to fail.
@@ -67,33 +67,6 @@ func brief(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	return short
-}
-
-// counted checks that a count is above 0 in its window, is highest there, and comes with evidence.
-func counted(t *testing.T, rec *reports.Record, window, count string) {
-	t.Helper()
-	in := func(window string) int64 {
-		if n := rec.Run.Streams["orders"].Windows[window].Integrity.Count(count); n != nil {
-			return *n
-		}
-		return 0
-	}
-	most := in(window)
-	if most == 0 {
-		t.Errorf("%s is 0 in %s", count, window)
-	}
-	for _, other := range rec.Run.WindowNames() {
-		if n := in(other); n > most {
-			t.Errorf("%s is %d in %s and %d in %s, where it belongs", count, n, other, most, window)
-		}
-	}
-	kind := strings.TrimSuffix(strings.Replace(count, "extra_copies", "effect_duplicates", 1), "s")
-	for _, v := range rec.Violations {
-		if v.Window == window && v.Kind == kind && v.ID != "" && v.Why != "" {
-			return
-		}
-	}
-	t.Errorf("no evidence of kind %s in %s among %d violations", kind, window, len(rec.Violations))
 }
 
 // honest runs the scenario without its defect.

@@ -17,6 +17,7 @@ import (
 
 // A run that uses up its file descriptors goes on to its end, writes its record and its report, and says what to do.
 func TestRunWithoutDescriptors(t *testing.T) {
+	slow(t)
 	bin := built(t, checked)
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(500 * time.Millisecond) }))
 	t.Cleanup(server.Close) // the runs are parallel

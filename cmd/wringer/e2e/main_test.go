@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"wringer/drivers/drivertest/rabbit"
 	"wringer/drivers/drivertest/tier"
 	"wringer/reports"
 	"wringer/reports/recordtest"
@@ -22,17 +24,21 @@ import (
 
 // TestMain builds the commands that the tests ask for at most once, and fails when the tests leave a goroutine behind.
 func TestMain(m *testing.M) {
-	testscript.Main(suite{m}, map[string]func(){"toxiserver": serveToxiproxy})
+	testscript.Main(suite{m}, map[string]func(){"toxiserver": serveToxiproxy, "workers": serveWorkers})
 }
 
 type suite struct{ m *testing.M }
 
 func (s suite) Run() int {
 	flag.Parse()
-	// The slots say how many scenarios run at once, not the number of processors.
-	if err := flag.Set("test.parallel", "100"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	// The slots say how many scenarios run at once, not the number of processors. -parallel says it where it is given.
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", "100"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	dir, err := os.MkdirTemp("", "wringer-e2e-")
 	if err != nil {
@@ -41,7 +47,7 @@ func (s suite) Run() int {
 	}
 	defer os.RemoveAll(dir)
 	builds = dir
-	code := s.m.Run()
+	code := rabbit.Shared(s.m).Run()
 	// When it encodes a fetch, sarama marks a meter in go-metrics' global registry. The registry starts one goroutine per
 	// process that never ends. It is no leak of a run.
 	arbiter := goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")
@@ -76,10 +82,17 @@ var checked = sync.OnceValues(func() (binary, error) {
 })
 
 func build(name string, flags ...string) (binary, error) {
+	if testing.Short() {
+		return "", errors.New("-short builds no command: the test has to begin with slow, several or scenario")
+	}
 	// A folder of its own each: scripts find the command by its name.
 	bin := filepath.Join(builds, name, "wringer")
 	args := append(append([]string{"build"}, flags...), "-o", bin, "wringer/cmd/wringer")
-	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+	command := exec.Command("go", args...)
+	if tier.Raced() && !slices.Contains(flags, "-race") {
+		command.Env = append(os.Environ(), "CGO_ENABLED=0") // as releases and images are built: their packages are compiled once
+	}
+	if out, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return binary(bin), nil
@@ -100,8 +113,15 @@ func built(t *testing.T, build func() (binary, error)) binary {
 // run runs the command to its end.
 func (b binary) run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	return b.runIn(t, nil, args...)
+}
+
+// runIn runs the command to its end, with more in its environment.
+func (b binary) runIn(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
 	var out, err bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), string(b), args...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = &out, &err
 	var ended *exec.ExitError
 	if failed := cmd.Run(); failed != nil && !errors.As(failed, &ended) {

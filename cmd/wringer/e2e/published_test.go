@@ -28,6 +28,9 @@ func TestPublished(t *testing.T) {
 			[]string{"workers.group_lost == 0"}},
 		"frozen workers get records twice": {"group.yaml", []string{"[leave, freeze, die]", "[freeze]", "[at least once]", "[exactly once]"},
 			[]string{"workers.redelivered == 0"}},
+		"consumers that know what they did": {"consumers.yaml", nil, nil},
+		"consumers that do not": {"consumers.yaml", []string{`"${links.fulfilment->kafka}"}}`, `"${links.fulfilment->kafka}", defects: [redeliver]}}`},
+			[]string{"orders.effect_duplicates == 0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scenario(t, usual)

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -21,6 +22,7 @@ import (
 
 // However its caller goes away, a run heals, writes its record, its report and its outputs, and ends as by SIGTERM.
 func TestRunWhoseCallerGoesAway(t *testing.T) {
+	slow(t)
 	for name, end := range map[string]func(cmd *exec.Cmd, output io.Closer){
 		"SIGTERM": func(cmd *exec.Cmd, _ io.Closer) { cmd.Process.Signal(syscall.SIGTERM) },
 		"SIGQUIT": func(cmd *exec.Cmd, _ io.Closer) { cmd.Process.Signal(syscall.SIGQUIT) },
@@ -85,6 +87,11 @@ expect: [web.errors < 1%%]
 	t.Cleanup(func() { read.Close() })
 	cmd = exec.CommandContext(t.Context(), string(built(t, checked)), "run", "--out", filepath.Join(dir, "record"), "--junit", filepath.Join(dir, "junit.xml"), scenario)
 	cmd.Stdout, cmd.Stderr = feed, feed
+	// A child of a process that ignores a signal, as under nohup, ignores the signal too. One that takes the signal passes
+	// nothing on.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

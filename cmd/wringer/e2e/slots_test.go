@@ -22,10 +22,16 @@ const (
 	usual = 40 // the embedded shop, or three brokers, and some hundred operations a second
 )
 
+// slow leaves a test out under -short. Every test of this package begins with slow, or with a function that calls it.
+func slow(t *testing.T) {
+	t.Helper()
+	tier.Slow(t, "runs whole scenarios in real time")
+}
+
 // several begins a test whose subtests are scenarios.
 func several(t *testing.T) {
 	t.Helper()
-	tier.Slow(t, "runs whole scenarios in real time")
+	slow(t)
 	t.Parallel()
 }
 

@@ -17,14 +17,19 @@ func Slow(t testing.TB, why string) {
 	}
 }
 
-// Rounds is how many rounds of the same kind a test makes: all, or few under -short, which the test's log says.
+// Rounds is how many rounds of the same kind a test makes: all, or few under -short, which the test's log says. Under the race
+// detector a test makes few too: a round that races does so in each, and takes several times as long.
 func Rounds(t testing.TB, all, few int) int {
 	t.Helper()
-	if !testing.Short() {
-		return all
+	switch {
+	case testing.Short():
+		t.Logf("slow, left out by -short: %d of %d rounds", all-few, all)
+		return few
+	case Raced():
+		t.Logf("slow under -race, left to a test without: %d of %d rounds", all-few, all)
+		return few
 	}
-	t.Logf("slow, left out by -short: %d of %d rounds", all-few, all)
-	return few
+	return all
 }
 
 // Waiting is how many tests run at once in a package whose parallel tests wait for deadlines more than they work. Under the

@@ -18,11 +18,11 @@ func TestSlow(t *testing.T) {
 
 func TestRounds(t *testing.T) {
 	want := 20
-	if testing.Short() {
+	if testing.Short() || Raced() {
 		want = 3
 	}
 	if got := Rounds(t, 20, 3); got != want {
-		t.Errorf("%d rounds under -short=%t, want %d", got, testing.Short(), want)
+		t.Errorf("%d rounds under -short=%t and -race=%t, want %d", got, testing.Short(), Raced(), want)
 	}
 }
 

@@ -21,7 +21,9 @@ type Result struct {
 	At time.Duration
 	// Answered: the target ended the call with a status.
 	Answered bool
-	Status   codes.Code
+	// Headed: the answer's headers arrived.
+	Headed bool
+	Status codes.Code
 	// Text is the status's message, or a description of the failure.
 	Text string
 	// Details is grpc-status-details-bin as received.
@@ -62,7 +64,6 @@ type call struct {
 	held           bool   // the call is in conn.held
 	window         int64  // bytes of the body that the target accepts on this stream
 	unacknowledged int    // bytes received and not returned to the target's window
-	headed         bool   // the answer's headers arrived
 	encoding       string
 	proxy          string // the code of an answer that is a proxy's; its body is discarded
 	proxied        int    // bytes of that body
@@ -106,7 +107,7 @@ func (x *call) begin(message []byte, fields []hpack.HeaderField) {
 // renew prepares a transmission.
 func (x *call) renew() {
 	x.done.Store(false)
-	x.rest, x.unacknowledged, x.headed, x.encoding, x.answer, x.unseen = x.body, 0, false, "", x.answer[:0], false
+	x.rest, x.unacknowledged, x.Headed, x.encoding, x.answer, x.unseen = x.body, 0, false, "", x.answer[:0], false
 	x.proxy, x.proxied = "", 0
 }
 
@@ -123,7 +124,7 @@ func (x *call) fail(fault, text string) { x.Fault, x.Text = fault, text }
 // receive takes bytes of the answer. Anything but the single message of a unary answer is a fault. most, the largest
 // message allowed, bounds the memory.
 func (x *call) receive(b []byte, most int) (fault, text string) {
-	if !x.headed {
+	if !x.Headed {
 		return drivers.CodeMalformed, "a message came before the headers"
 	}
 	for len(b) > 0 && len(x.answer) < prefix {

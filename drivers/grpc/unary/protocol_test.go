@@ -190,8 +190,7 @@ func TestReadsWhileUnread(t *testing.T) {
 	ch := newChannel(t, startTarget(t, []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}}, func(p *peer) {
 		p.WriteWindowUpdate(0, 1<<30)
 		first := p.begun()
-		for len(p.bodies[first]) < 100 {
-			p.next(func(http2.Frame) bool { return true })
+		for len(p.bodies[first]) < 100 && p.next(func(http2.Frame) bool { return true }) {
 		}
 		// From here on the target does not read. The answer comes in pieces, so that one read does not get all of it.
 		p.begin(first)
@@ -204,7 +203,8 @@ func TestReadsWhileUnread(t *testing.T) {
 		p.fields(first, true, "grpc-status", "0")
 		<-over
 	}))
-	r := ch.NewCaller().Do(within(t, unreadTimeout/2), make([]byte, big), nil)
+	// Were the answer not read, unreadTimeout would end the call with a fault.
+	r := ch.NewCaller().Do(within(t, long), make([]byte, big), nil)
 	close(over)
 	if !r.Answered || r.Fault != "" || len(r.Message) != 900_000 {
 		t.Errorf("%d bytes, %q %q", len(r.Message), r.Fault, r.Text)

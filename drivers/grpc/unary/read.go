@@ -154,9 +154,9 @@ func (c *conn) headers(f *http2.MetaHeadersFrame) {
 		if f.StreamEnded() {
 			c.failAnswer(x, x.proxy, x.Text)
 		}
-	case x.headed && f.StreamEnded():
+	case x.Headed && f.StreamEnded():
 		c.trailers(x, f)
-	case x.headed:
+	case x.Headed:
 		c.failAnswer(x, drivers.CodeMalformed, "headers came in the middle of an answer")
 	default:
 		c.begun(x, f)
@@ -171,7 +171,7 @@ func (c *conn) begun(x *call, f *http2.MetaHeadersFrame) {
 		code, _ := strconv.Atoi(h.status)
 		text := fmt.Sprintf("the answer is not gRPC's: HTTP status %s %s, content type %q", h.status, http.StatusText(code), h.kind)
 		if proxy := ProxyCode(code); proxy != "" && !f.StreamEnded() {
-			x.headed, x.proxy, x.Text = true, proxy, text // its body follows
+			x.Headed, x.proxy, x.Text = true, proxy, text // its body follows
 			return
 		}
 		c.failAnswer(x, cmp.Or(ProxyCode(code), drivers.CodeMalformed), text)
@@ -180,7 +180,7 @@ func (c *conn) begun(x *call, f *http2.MetaHeadersFrame) {
 	case f.StreamEnded():
 		c.trailers(x, f)
 	default:
-		x.headed, x.encoding = true, h.encoding
+		x.Headed, x.encoding = true, h.encoding
 	}
 }
 
@@ -231,7 +231,7 @@ func (c *conn) resetBy(f *http2.RSTStreamFrame) {
 	if x == nil {
 		return
 	}
-	x.unseen = f.ErrCode == http2.ErrCodeRefusedStream && !x.headed
+	x.unseen = f.ErrCode == http2.ErrCodeRefusedStream && !x.Headed
 	x.fail(drivers.CodeReset, "the target reset the stream: "+f.ErrCode.String())
 	c.end(x, c.in.at)
 }
@@ -247,7 +247,7 @@ func (c *conn) goAway(f *http2.GoAwayFrame) error {
 	c.drained = true // before streams become free
 	for id, x := range c.streams {
 		if id > last {
-			x.unseen = !x.headed
+			x.unseen = !x.Headed
 			x.fail(drivers.CodeClosed, fmt.Sprintf("the target went away: %s %s", f.ErrCode, f.DebugData()))
 			c.end(x, c.channel.options.Clock())
 		}

@@ -22,6 +22,7 @@ import (
 
 	"wringer/faults"
 	"wringer/faults/container"
+	"wringer/faults/visit"
 )
 
 // patience bounds the waits of a test; it is no expectation.
@@ -32,10 +33,51 @@ type Lab struct {
 	Engine  *container.Engine
 	run     string
 	network string
+	boxes   []*Box
 }
 
-// Open opens a lab. The test is skipped where no engine answers.
+// but are the containers of the lab without one.
+func (l *Lab) but(b *Box) (all []*container.Container) {
+	for _, other := range l.boxes {
+		if other != b {
+			all = append(all, other.Container)
+		}
+	}
+	return all
+}
+
+// Left counts the containers of the lab that the engine holds.
+func (l *Lab) Left(t testing.TB) int {
+	t.Helper()
+	mine := make(client.Filters).Add("label", container.LabelRun+"="+l.run)
+	all, err := l.Engine.ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: mine})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all.Items)
+}
+
+// Open opens a lab. The test is skipped where no engine answers, and under -short.
 func Open(t testing.TB) *Lab {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("slow, left out by -short: starts containers")
+	}
+	return OpenAlways(t)
+}
+
+// OpenElsewhere opens a lab whose engine is reached over TCP, and counts as one on another machine. It sets the environment of the
+// test, which cannot be parallel. program is a static binary of this module's command.
+func OpenElsewhere(t *testing.T, program string) *Lab {
+	t.Helper()
+	t.Setenv("DOCKER_HOST", "tcp://"+Proxy(t))
+	t.Setenv("WRINGER_ENGINE", "elsewhere")
+	t.Setenv(container.OwnVariable, program)
+	return Open(t)
+}
+
+// OpenAlways opens a lab also under -short: for the one test that shows that the engine works.
+func OpenAlways(t testing.TB) *Lab {
 	t.Helper()
 	e, err := container.Open(t.Context())
 	if errors.Is(err, container.ErrNoEngine) {
@@ -56,6 +98,9 @@ func Open(t testing.TB) *Lab {
 	l.makeNetwork(t)
 	return l
 }
+
+// Network is the name of the lab's network.
+func (l *Lab) Network() string { return l.network }
 
 // makeNetwork makes a network with a subnet that is asked for, as a run does.
 func (l *Lab) makeNetwork(t testing.TB) {
@@ -96,6 +141,12 @@ type Box struct {
 // Start starts a container of an image that serves HTTP on port 8080, and waits until it answers at /healthz. change may be nil.
 func (l *Lab) Start(t testing.TB, image, name string, change func(*moby.Config, *moby.HostConfig)) *Box {
 	t.Helper()
+	return l.start(t, image, name, 0, change)
+}
+
+// start is Start of a container that gets grace to end; 0: the default.
+func (l *Lab) start(t testing.TB, image, name string, grace time.Duration, change func(*moby.Config, *moby.HostConfig)) *Box {
+	t.Helper()
 	outer := freePort(t)
 	inner := network.MustParsePort("8080/tcp")
 	config := &moby.Config{
@@ -118,12 +169,14 @@ func (l *Lab) Start(t testing.TB, image, name string, change func(*moby.Config, 
 	}
 	b := &Box{Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(outer))}
 	b.Container = container.New(container.Spec{
-		Engine: l.Engine, ID: made.ID, Name: name, Within: patience,
+		Engine: l.Engine, ID: made.ID, Name: name, Within: patience, Grace: grace,
 		Ready: func(ctx context.Context) error {
-			return get(ctx, "http://"+b.Address+"/healthz", nil, (&net.Dialer{}).DialContext)
+			return get(ctx, "http://"+b.Address+"/healthz", nil, func(error) {})
 		},
-		Ports: []string{strconv.Itoa(outer)}, Refused: func(string) int64 { return b.failed.Load() },
+		Ports: map[string]string{strconv.Itoa(outer): "8080"}, Refused: func(string) int64 { return b.failed.Load() },
+		Names: []string{name}, Callers: func() []*container.Container { return l.but(b) },
 	})
+	l.boxes = append(l.boxes, b)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -155,24 +208,30 @@ func (b *Box) Get(ctx context.Context, path string) error { return b.ask(ctx, pa
 
 // ask decodes the answer into into; nil: not needed.
 func (b *Box) ask(ctx context.Context, path string, into any) error {
-	return get(ctx, "http://"+b.Address+path, into, func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	return get(ctx, "http://"+b.Address+path, into, func(err error) {
 		if err != nil {
 			b.failed.Add(1)
 		}
-		return c, err
 	})
 }
 
 // getWithin bounds one request.
 const getWithin = 2 * time.Second
 
-func get(ctx context.Context, url string, into any, dial faults.DialFunc) error {
+// get asks over a connection of its own, which has ended at the container too when get returns. dialled gets each dial's outcome.
+func get(ctx context.Context, url string, into any, dialled func(error)) error {
+	var calls visit.Calls
+	defer calls.End()
 	ctx, cancel := context.WithTimeout(ctx, getWithin)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
+	}
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := calls.Dial(ctx, network, address)
+		dialled(err)
+		return c, err
 	}
 	answer, err := (&http.Transport{DisableKeepAlives: true, DialContext: dial}).RoundTrip(r)
 	if err != nil {
@@ -204,10 +263,10 @@ func Env(name string, boxes ...*Box) faults.Env {
 	return env
 }
 
-// Deaf starts a container that does not end on SIGTERM.
+// Deaf starts a container that does not end on SIGTERM, and gets a second to do so.
 func (l *Lab) Deaf(t testing.TB, image, name string) *Box {
 	t.Helper()
-	return l.Start(t, image, name, func(c *moby.Config, _ *moby.HostConfig) { c.Env = append(c.Env, "TOOL_DEAF=1") })
+	return l.start(t, image, name, time.Second, func(c *moby.Config, _ *moby.HostConfig) { c.Env = append(c.Env, "TOOL_DEAF=1") })
 }
 
 // Couple is a container that calls another.
@@ -229,6 +288,36 @@ func (c Couple) Ask(ctx context.Context) error {
 		return errors.New(a.Error)
 	}
 	return nil
+}
+
+// Again waits, up to a minute, until ask succeeds after a container came back. Who dialled it while it was away may hear "no route to
+// host" for a second more: the kernel ends its search for the neighbour only then.
+func Again(t testing.TB, ask func(context.Context) error) {
+	t.Helper()
+	end := time.Now().Add(time.Minute)
+	for err := ask(t.Context()); err != nil; err = ask(t.Context()) {
+		if time.Now().After(end) {
+			t.Errorf("a minute after the container came back: %v", err)
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// Settle waits until no connection of either sends by itself any more. After a partition one may send again what got lost, seconds
+// after the test that made it.
+func (c Couple) Settle(t testing.TB) {
+	t.Helper()
+	for _, b := range []*Box{c.Orders, c.Stock} {
+		var a struct{ Connections int }
+		end := time.Now().Add(time.Minute)
+		for err := b.ask(t.Context(), "/unsettled", &a); err != nil || a.Connections > 0; err = b.ask(t.Context(), "/unsettled", &a) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: %d connections are not settled: %v", b.Name(), a.Connections, err)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
 }
 
 // Hold opens a connection that stays.
@@ -267,6 +356,9 @@ func Left(t testing.TB, c faults.Config, env faults.Env) []faults.Undo {
 	}
 	if err := fault.Inject(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if live, is := fault.(interface{ Abandon() }); is {
+		live.Abandon() // it would fill a folder again
 	}
 	left, err := faults.Left(path)
 	if err != nil {

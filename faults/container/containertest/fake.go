@@ -24,7 +24,11 @@ type Fake struct {
 	mu      sync.Mutex
 	asked   []string
 	answers map[string]string
+	first   map[string][]string // before those of answers
 }
+
+// Missing is the answer of an engine that does not know the request.
+const Missing = "!missing"
 
 // NewFake serves the answers, JSON by "METHOD /path" without the API's version. An answer that begins with an exclamation mark is an
 // error. Everything else is answered with an empty object.
@@ -62,8 +66,15 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.asked = append(f.asked, strings.TrimSpace(key+" "+string(body)))
 	answer, known := f.answers[key]
+	if first := f.first[key]; len(first) > 0 {
+		answer, known, f.first[key] = first[0], true, first[1:]
+	}
 	f.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
+	if answer == Missing {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
 	if text, bad := strings.CutPrefix(answer, "!"); bad {
 		w.WriteHeader(http.StatusConflict)
 		fmt.Fprintf(w, `{"message": %q}`, text)
@@ -82,6 +93,16 @@ func (f *Fake) Set(key, answer string) {
 	f.answers[key] = answer
 }
 
+// First sets what is answered before the answer that is set: one answer a request.
+func (f *Fake) First(key string, answers ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.first == nil {
+		f.first = make(map[string][]string)
+	}
+	f.first[key] = answers
+}
+
 // Asked lists the requests so far that changed something: all but GET.
 func (f *Fake) Asked() (all []string) {
 	f.mu.Lock()
@@ -92,4 +113,16 @@ func (f *Fake) Asked() (all []string) {
 		}
 	}
 	return all
+}
+
+// Times counts the requests so far of a method and a path.
+func (f *Fake) Times(key string) (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range f.asked {
+		if a == key {
+			n++
+		}
+	}
+	return n
 }

@@ -34,7 +34,7 @@ type Fault struct {
 	words, kind string
 	journal     *faults.Journal
 	mechanism   Mechanism
-	turn        chan struct{} // holds one element while a call is in progress
+	turn        faults.Turn // held while a call is in progress
 
 	// Guarded by turn.
 	due    bool // there is something to undo
@@ -48,7 +48,7 @@ type Fault struct {
 
 // New makes the fault that the words describe. kind is that of its entries in the journal.
 func New(words, kind string, journal *faults.Journal, m Mechanism) *Fault {
-	return &Fault{words: words, kind: kind, journal: journal, mechanism: m, turn: make(chan struct{}, 1)}
+	return &Fault{words: words, kind: kind, journal: journal, mechanism: m, turn: faults.NewTurn()}
 }
 
 const (
@@ -62,15 +62,11 @@ const (
 func (f *Fault) Patience() time.Duration { return patience }
 
 func (f *Fault) lock(ctx context.Context) error {
-	select {
-	case f.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%s: %w", f.words, ctx.Err())
+	if err := f.turn.Lock(ctx); err != nil {
+		return fmt.Errorf("%s: %w", f.words, err)
 	}
+	return nil
 }
-
-func (f *Fault) unlock() { <-f.turn }
 
 // Inject implements faults.Fault. The journal holds the undo before anything breaks.
 func (f *Fault) Inject(ctx context.Context) error {
@@ -82,7 +78,7 @@ func (f *Fault) Inject(ctx context.Context) error {
 	if err := f.lock(ctx); err != nil {
 		return err
 	}
-	defer f.unlock()
+	defer f.turn.Unlock()
 	if f.due {
 		return nil
 	}
@@ -129,6 +125,27 @@ func (f *Fault) keepLooking() {
 	})
 }
 
+// Abandon ends the looks and leaves everything broken, as a run does that is killed. It blocks while a look is in progress. Tests of
+// undo need it.
+func (f *Fault) Abandon() {
+	if f.lock(context.Background()) != nil {
+		return // the background never ends
+	}
+	defer f.turn.Unlock()
+	f.endLooks()
+}
+
+// endLooks reports whether there were looks to end.
+func (f *Fault) endLooks() bool {
+	if f.stop == nil {
+		return false
+	}
+	f.stop()
+	f.looked.Wait()
+	f.stop = nil
+	return true
+}
+
 // Heal implements faults.Fault.
 func (f *Fault) Heal(ctx context.Context) error {
 	f.mu.Lock()
@@ -140,14 +157,11 @@ func (f *Fault) Heal(ctx context.Context) error {
 	if err := f.lock(ctx); err != nil {
 		return err
 	}
-	defer f.unlock()
+	defer f.turn.Unlock()
 	if !f.due {
 		return nil
 	}
-	if f.stop != nil {
-		f.stop()
-		f.looked.Wait()
-		f.stop = nil
+	if f.endLooks() {
 		f.mechanism.Look(ctx)
 	}
 	return f.mend(ctx)
@@ -158,7 +172,7 @@ func (f *Fault) Probe(ctx context.Context) error {
 	if err := f.lock(ctx); err != nil {
 		return err
 	}
-	defer f.unlock()
+	defer f.turn.Unlock()
 	if f.due {
 		return fmt.Errorf("%s is in force", f.words)
 	}

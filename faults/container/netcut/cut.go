@@ -15,6 +15,7 @@ import (
 
 	"wringer/faults"
 	"wringer/faults/container"
+	"wringer/faults/container/packets"
 )
 
 // PartitionUndoKind is the kind of a partition's entries in a journal.
@@ -39,11 +40,8 @@ type member struct {
 	life      container.Life
 	addresses []netip.Addr
 	// rules of the table in its namespace, as they were last read; nil: there is none.
-	rules []tally
+	rules []packets.Tally
 }
-
-// tally is what one rule has dropped.
-type tally struct{ packets, bytes uint64 }
 
 // leftPartition is what a killed run left: tables in the namespaces of containers.
 type leftPartition struct {
@@ -70,7 +68,7 @@ func (p *partition) Prepare(ctx context.Context) (any, error) {
 // look finds the container's process and addresses. A container that is cut off from all networks keeps those that it had.
 func (m *member) look(ctx context.Context) error {
 	c := m.container
-	life, err := c.Engine().Life(ctx, c.ID(), c.Name())
+	life, err := c.Life(ctx)
 	if err != nil {
 		return err
 	}
@@ -98,9 +96,9 @@ func (m *member) look(ctx context.Context) error {
 }
 
 // Break implements force.Mechanism.
-func (p *partition) Break(context.Context) error {
+func (p *partition) Break(ctx context.Context) error {
 	for to, pairs := range p.byReceiver() {
-		if err := p.apply(p.members[to], pairs); err != nil {
+		if err := p.apply(ctx, p.members[to], pairs); err != nil {
 			return fmt.Errorf("container %s: %w", to, err)
 		}
 	}
@@ -108,11 +106,15 @@ func (p *partition) Break(context.Context) error {
 }
 
 // apply makes the table of one receiver anew.
-func (p *partition) apply(m *member, pairs []*pair) error {
-	if err := install(m.life.PID, p.table, p.sources(pairs)); err != nil {
+func (p *partition) apply(ctx context.Context, m *member, pairs []*pair) error {
+	table := packets.Table{Name: p.table}
+	for _, s := range p.sources(pairs) {
+		table.Rules = append(table.Rules, packets.Rule{From: s.address, Drop: true})
+	}
+	if err := m.life.Do(ctx, packets.CallInstall, table, nil); err != nil {
 		return err
 	}
-	m.rules = make([]tally, len(p.sources(pairs)))
+	m.rules = make([]packets.Tally, len(table.Rules))
 	return nil
 }
 
@@ -137,12 +139,14 @@ type source struct {
 func (p *partition) Look(ctx context.Context) {
 	receivers := p.byReceiver()
 	for to, pairs := range receivers {
-		p.read(p.members[to], pairs)
+		p.read(ctx, p.members[to], pairs)
 	}
 	var again []string
 	for _, name := range slices.Sorted(maps.Keys(p.members)) {
-		// One that is down passes no packet. It is looked at again.
-		if m := p.members[name]; m.life.Over() && m.look(ctx) == nil {
+		m := p.members[name]
+		began := m.life.Began
+		// One that is down passes no packet. It is looked at again. One whose sidecar alone ended still drops them.
+		if m.life.Over() && m.look(ctx) == nil && !m.life.Began.Equal(began) {
 			again = append(again, name)
 		}
 	}
@@ -154,7 +158,7 @@ func (p *partition) Look(ctx context.Context) {
 		if m.life.Over() {
 			continue
 		}
-		if err := p.apply(m, pairs); err != nil {
+		if err := p.apply(ctx, m, pairs); err != nil {
 			p.lapse(0, fmt.Sprintf("container %s: %v", to, err))
 		}
 	}
@@ -194,11 +198,12 @@ func (p *partition) Lapse() error {
 }
 
 // read adds what a receiver has dropped since the last time. A namespace that is gone has counted its last.
-func (p *partition) read(m *member, pairs []*pair) {
+func (p *partition) read(ctx context.Context, m *member, pairs []*pair) {
 	if m.rules == nil || m.life.Over() {
 		return
 	}
-	now, err := counters(m.life.PID, p.table)
+	var now []packets.Tally
+	err := m.life.Do(ctx, packets.CallCounters, packets.Table{Name: p.table}, &now)
 	sources := p.sources(pairs)
 	if err != nil || len(now) != len(sources) || len(now) != len(m.rules) {
 		return
@@ -206,22 +211,22 @@ func (p *partition) read(m *member, pairs []*pair) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, s := range sources {
-		s.of.packets += now[i].packets - m.rules[i].packets
-		s.of.bytes += now[i].bytes - m.rules[i].bytes
+		s.of.packets += now[i].Packets - m.rules[i].Packets
+		s.of.bytes += now[i].Bytes - m.rules[i].Bytes
 	}
 	m.rules = now
 }
 
 // Mend implements force.Mechanism.
-func (p *partition) Mend(context.Context) error {
+func (p *partition) Mend(ctx context.Context) error {
 	var failed []error
 	for to := range p.byReceiver() {
 		m := p.members[to]
-		if m.life.Over() {
-			m.rules = nil
-			continue
+		gone, err := m.gone(ctx)
+		if err == nil && !gone {
+			err = m.life.Do(ctx, packets.CallRemove, packets.Table{Name: p.table}, nil)
 		}
-		if err := remove(m.life.PID, p.table); err != nil {
+		if err != nil {
 			failed = append(failed, fmt.Errorf("container %s: %w", to, err))
 			continue
 		}
@@ -230,15 +235,38 @@ func (p *partition) Mend(context.Context) error {
 	return errors.Join(failed...)
 }
 
+// gone says that the container does not run: its namespace is gone with it. Otherwise the member has its present life.
+func (m *member) gone(ctx context.Context) (bool, error) {
+	if !m.life.Over() {
+		return false, nil
+	}
+	life, err := m.container.Life(ctx)
+	if errors.Is(err, container.ErrDown) {
+		return true, nil
+	}
+	if err == nil {
+		m.life = life
+	}
+	return false, err
+}
+
 // Whole implements force.Mechanism.
 func (p *partition) Whole(ctx context.Context) error {
 	for to := range p.byReceiver() {
 		m := p.members[to]
-		if m.life.Over() {
+		gone, err := m.gone(ctx)
+		if gone {
 			continue
 		}
-		if found, err := exists(m.life.PID, p.table); err != nil || found {
-			return errors.Join(err, fmt.Errorf("container %s still drops packets", to))
+		var found bool
+		if err == nil {
+			err = m.life.Do(ctx, packets.CallExists, packets.Table{Name: p.table}, &found)
+		}
+		if err != nil {
+			return fmt.Errorf("container %s: %w", to, err)
+		}
+		if found {
+			return fmt.Errorf("container %s still drops packets", to)
 		}
 	}
 	return nil
@@ -248,8 +276,8 @@ func (p *partition) Whole(ctx context.Context) error {
 func (p *partition) Bite() faults.Bite {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	packets, bytes, words := p.counted()
-	return faults.Bite{Bit: packets > 0, Connections: -1, Bytes: int64(bytes), Words: words}
+	dropped, bytes, words := p.counted()
+	return faults.Bite{Bit: dropped > 0, Connections: -1, Bytes: int64(bytes), Words: words}
 }
 
 // UndoPartition removes the tables of a run that was killed.
@@ -265,10 +293,13 @@ func UndoPartition(ctx context.Context, data json.RawMessage) error {
 	for _, place := range l.Places {
 		failed = append(failed, place.Undo(ctx, func(e *container.Engine) error {
 			life, err := e.Life(ctx, place.ID, place.Name)
-			if err != nil {
+			if errors.Is(err, container.ErrDown) {
 				return nil // its namespace is gone with it
 			}
-			return remove(life.PID, l.Table)
+			if err != nil {
+				return err
+			}
+			return errors.Join(life.Do(ctx, packets.CallRemove, packets.Table{Name: l.Table}, nil), life.Close())
 		}))
 	}
 	return errors.Join(failed...)

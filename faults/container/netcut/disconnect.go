@@ -17,7 +17,6 @@ import (
 	"wringer/faults"
 	"wringer/faults/container"
 	"wringer/faults/container/force"
-	"wringer/faults/procfs"
 )
 
 // Disconnect is the fault `disconnect: NAME`: a container is taken out of all its networks.
@@ -60,6 +59,9 @@ func (c *Disconnect) Open(env faults.Env) (faults.Fault, error) {
 		return nil, faults.ErrUnsupported{Part: c.Disconnect, Verb: "disconnect: it is no container; break its links"}
 	}
 	d := &disconnect{container: box}
+	if err := box.PrepareToCount(context.Background()); err != nil {
+		d.uncounted = err.Error()
+	}
 	return force.New(c.Describe().Words, DisconnectUndoKind, env.Journal, d), nil
 }
 
@@ -71,10 +73,13 @@ type disconnect struct {
 	container *container.Container
 	left      leftDisconnect
 	published network.PortMap // before
-	life      container.Life  // zero on another machine
+	life      container.Life  // the zero value: it is out of reach
+	calls     *container.Calls
+	uncounted string // why not all that it meets is counted; empty: it is
 
 	mu                   sync.Mutex
 	open, refused, lost  int64 // in force: connections that were cut, dials that failed, packets without a way
+	called               int64 // in force: what other containers sent to it
 	dialBase, packetBase int64
 	before               int64 // by earlier injections
 }
@@ -116,11 +121,13 @@ func (d *disconnect) Prepare(ctx context.Context) (any, error) {
 		return nil, fmt.Errorf("container %s is in no network", c.Name())
 	}
 	d.published = inspected.Container.NetworkSettings.Ports
-	d.life, _ = c.Engine().Life(ctx, c.ID(), c.Name()) // elsewhere its sockets are unknown
+	d.life, _ = c.Life(ctx) // of one that is out of reach the sockets are unknown
+	d.calls = c.WatchCalls(ctx, inspected.Container.NetworkSettings)
+	open, lost := int64(d.life.Connections(ctx)), d.life.NoRoute(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.open, d.refused, d.lost = int64(c.Connections(d.life.PID)), 0, 0
-	d.dialBase, d.packetBase = c.Refusals(), procfs.NoRoute(d.life.PID)
+	d.open, d.refused, d.lost, d.called = open, 0, 0, 0
+	d.dialBase, d.packetBase = c.Refusals(), lost
 	return d.left, nil
 }
 
@@ -144,11 +151,11 @@ func (d *disconnect) Break(ctx context.Context) error {
 }
 
 // Look implements force.Mechanism.
-func (d *disconnect) Look(context.Context) {
-	dials, packets := d.container.Refusals(), procfs.NoRoute(d.life.PID)
+func (d *disconnect) Look(ctx context.Context) {
+	dials, packets, called := d.container.Refusals(), d.life.NoRoute(ctx), d.calls.Count(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.refused = dials - d.dialBase
+	d.refused, d.called = dials-d.dialBase, called
 	if !d.life.Over() {
 		d.lost = max(d.lost, packets-d.packetBase)
 	}
@@ -156,13 +163,14 @@ func (d *disconnect) Look(context.Context) {
 
 // Mend implements force.Mechanism.
 func (d *disconnect) Mend(ctx context.Context) error {
+	called := d.calls.Close(ctx)
 	if err := d.left.reconnect(ctx, d.container.Engine()); err != nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.before += d.open + d.refused + d.lost
-	d.open, d.refused, d.lost = 0, 0, 0
+	d.before += d.open + d.refused + d.lost + called
+	d.open, d.refused, d.lost, d.called = 0, 0, 0, 0
 	return nil
 }
 
@@ -233,8 +241,12 @@ func (d *disconnect) Whole(ctx context.Context) error {
 func (d *disconnect) Bite() faults.Bite {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	met := d.before + d.open + d.refused + d.lost
-	return faults.Bite{Bit: met > 0, Connections: -1, Bytes: -1}
+	met := d.before + d.open + d.refused + d.lost + d.called
+	b := faults.Bite{Bit: met > 0, Connections: -1, Bytes: -1}
+	if !b.Bit {
+		b.Unmeasured = d.uncounted
+	}
+	return b
 }
 
 // UndoDisconnect puts the container of a run that was killed back into its networks.

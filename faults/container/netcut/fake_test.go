@@ -51,7 +51,7 @@ func TestPartitionElsewhere(t *testing.T) {
 	box := container.New(container.Spec{Engine: f.Engine, ID: "abcdefabcdef00", Name: "stock"})
 	config := &Partition{Between{From: Names{"orders"}, To: Names{"stock"}}}
 	_, err := config.Open(faults.Env{Name: "cut", Part: func(string) (faults.Part, error) { return box, nil }})
-	if err == nil || !strings.Contains(err.Error(), "does not run on this machine") || !strings.Contains(err.Error(), "put a link") {
+	if err == nil || !strings.Contains(err.Error(), "is not within reach") || !strings.Contains(err.Error(), "put a link") {
 		t.Errorf("%v", err)
 	}
 }

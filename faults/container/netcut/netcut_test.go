@@ -3,6 +3,7 @@ package netcut_test
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -14,9 +15,15 @@ import (
 	"wringer/scenarios/containers/imagetest"
 )
 
+func TestMain(m *testing.M) {
+	tier.AtOnce(containertest.AtOnce)
+	os.Exit(m.Run())
+}
+
 func TestConformance(t *testing.T) {
 	tier.Slow(t, "starts containers")
 	image := imagetest.Tool(t)
+	pool := containertest.NewPool(t, func() containertest.Couple { return containertest.Open(t).Pair(t, image) })
 	for name, config := range map[string]faults.Config{
 		"one way":    &netcut.Partition{Partition: netcut.Between{From: netcut.Names{"orders"}, To: netcut.Names{"stock"}}},
 		"both":       &netcut.Partition{Partition: netcut.Between{From: netcut.Names{"stock"}, To: netcut.Names{"others"}, Both: true}},
@@ -25,7 +32,8 @@ func TestConformance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			faulttest.Run(t, func(t *testing.T) faulttest.Rig {
-				rig := containertest.Open(t).Pair(t, image)
+				rig := pool.Take(t)
+				rig.Settle(t)
 				fault, err := config.Open(containertest.Env("cut", rig.Orders, rig.Stock))
 				if err != nil {
 					t.Fatal(err)
@@ -42,6 +50,7 @@ func TestConformance(t *testing.T) {
 
 // Each direction has a count of its own, and those of one that was not cut stay 0.
 func TestDirections(t *testing.T) {
+	t.Parallel()
 	lab := containertest.Open(t)
 	rig := lab.Pair(t, imagetest.Tool(t))
 	config := &netcut.Partition{Partition: netcut.Between{From: netcut.Names{"stock"}, To: netcut.Names{"orders"}}}
@@ -67,6 +76,7 @@ func TestDirections(t *testing.T) {
 
 // A container that starts again has a new namespace: the packets are dropped there too, and the gap is told.
 func TestStartedAgain(t *testing.T) {
+	t.Parallel()
 	lab := containertest.Open(t)
 	rig := lab.Pair(t, imagetest.Tool(t))
 	config := &netcut.Partition{Partition: netcut.Between{From: netcut.Names{"orders"}, To: netcut.Names{"stock"}}}
@@ -98,13 +108,12 @@ func TestStartedAgain(t *testing.T) {
 	if err := fault.Heal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := rig.Ask(t.Context()); err != nil {
-		t.Errorf("after heal: %v", err)
-	}
+	containertest.Again(t, rig.Ask)
 }
 
 // A connection that stands is cut too.
 func TestExistingConnections(t *testing.T) {
+	t.Parallel()
 	lab := containertest.Open(t)
 	rig := lab.Pair(t, imagetest.Tool(t))
 	config := &netcut.Disconnect{Disconnect: "stock"}
@@ -133,6 +142,7 @@ func TestExistingConnections(t *testing.T) {
 
 // What a killed run leaves is undone by its journal, also when the container is gone.
 func TestUndo(t *testing.T) {
+	t.Parallel()
 	lab := containertest.Open(t)
 	rig := lab.Pair(t, imagetest.Tool(t))
 	env := containertest.Env("left", rig.Orders, rig.Stock)
@@ -155,8 +165,6 @@ func TestUndo(t *testing.T) {
 				t.Errorf("%s: %v", kind, err)
 			}
 		}
-		if err := rig.Ask(t.Context()); err != nil {
-			t.Errorf("%s: after undo: %v", kind, err)
-		}
+		containertest.Again(t, rig.Ask)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"wringer/faults"
 	"wringer/faults/container"
 	"wringer/faults/container/force"
+	"wringer/faults/container/packets"
 )
 
 // Partition is the fault `partition: {from: a, to: b}`: packets from some containers to others are dropped.
@@ -129,8 +130,8 @@ func (c *Partition) Open(env faults.Env) (faults.Fault, error) {
 	return force.New(p.words, PartitionUndoKind, env.Journal, p), nil
 }
 
-// openBound bounds the look at the containers before the run.
-const openBound = 10 * time.Second
+// openBound bounds the look at the containers before the run, and the start of sidecars.
+const openBound = 2 * time.Minute
 
 // tablePrefix begins the names of the tables.
 const tablePrefix = "wringer-"
@@ -145,9 +146,9 @@ func newMember(ctx context.Context, env faults.Env, name string) (*member, error
 	if !ok {
 		return nil, faults.ErrUnsupported{Part: name, Verb: "a partition of packets: it is no container; break a link"}
 	}
-	life, err := c.Engine().Life(ctx, c.ID(), name)
+	life, err := c.Life(ctx)
 	if err == nil {
-		err = reachable(life.PID)
+		err = life.Do(ctx, packets.CallReachable, packets.Table{}, nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("partition: packets of container %s cannot be dropped here: %w; put a link between the two and break that", name, err)

@@ -14,6 +14,7 @@ import (
 
 	"wringer/faults"
 	"wringer/faults/container"
+	"wringer/faults/container/disk"
 	"wringer/faults/container/force"
 )
 
@@ -26,7 +27,7 @@ type Fill struct {
 type Disk struct {
 	Container string `yaml:"container" jsonschema_description:"The container."`
 	Dir       string `yaml:"dir" jsonschema_description:"The folder: one that the container has in tmpfs, with a size."`
-	Leave     Room   `yaml:"leave" jsonschema_description:"The room that stays, as in 64KiB. Default 0: none."`
+	Leave     Room   `yaml:"leave" worse:"less" jsonschema_description:"The room that stays, as in 64KiB. Default 0: none."`
 }
 
 // Room is an amount of bytes that may be 0.
@@ -39,6 +40,13 @@ func (r *Room) UnmarshalText(text []byte) error {
 		return nil
 	}
 	return (*faults.Bytes)(r).UnmarshalText(text)
+}
+
+func (r Room) String() string {
+	if r == 0 {
+		return "0"
+	}
+	return faults.Bytes(r).String()
 }
 
 // Check implements faults.Config.
@@ -72,8 +80,8 @@ func (c *Fill) Describe() faults.Description {
 	return faults.Description{Words: words}
 }
 
-// openBound bounds the look at the container before the run.
-const openBound = 10 * time.Second
+// openBound bounds the look at the container before the run, and the start of a sidecar.
+const openBound = 2 * time.Minute
 
 // Open implements faults.Config. It fails where the folder has no limited size, or cannot be reached.
 func (c *Fill) Open(env faults.Env) (faults.Fault, error) {
@@ -130,12 +138,10 @@ func (f *fill) folder(ctx context.Context) (leftFill, error) {
 		return leftFill{}, fmt.Errorf("it is no folder in memory of limited size: give the container tmpfs: {%s: 64m}", f.disk.Dir)
 	}
 	left := leftFill{Place: c.Place(), Dir: f.disk.Dir, File: f.file}
-	f.life, err = c.Engine().Life(ctx, c.ID(), c.Name())
-	if err != nil {
+	if f.life, err = c.Life(ctx); err != nil {
 		return left, err
 	}
-	_, err = room(f.life.PID, f.disk.Dir)
-	return left, err
+	return left, f.life.Do(ctx, disk.CallRoom, disk.File{Dir: f.disk.Dir}, nil)
 }
 
 // Prepare implements force.Mechanism.
@@ -152,33 +158,38 @@ func (f *fill) Prepare(ctx context.Context) (any, error) {
 }
 
 // Break implements force.Mechanism.
-func (f *fill) Break(context.Context) error { return f.grow() }
+func (f *fill) Break(ctx context.Context) error { return f.grow(ctx) }
 
 // grow makes the file so large that only the room that is to be left stays.
-func (f *fill) grow() error {
-	size, free, err := grow(f.life.PID, f.disk.Dir, f.file, int64(f.disk.Leave))
-	if err != nil {
+func (f *fill) grow(ctx context.Context) error {
+	var now disk.Grown
+	if err := f.life.Do(ctx, disk.CallGrow, f.at(), &now); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.most, f.full = max(f.most, size), f.full || free <= int64(f.disk.Leave)
+	f.most, f.full = max(f.most, now.Size), f.full || now.Free <= int64(f.disk.Leave)
 	return nil
 }
 
 // Look implements force.Mechanism: room that the container made is filled again. A container that starts again has an empty folder.
 func (f *fill) Look(ctx context.Context) {
 	if !f.life.Over() {
-		_ = f.grow()
+		_ = f.grow(ctx)
 		return
 	}
-	life, err := f.container.Engine().Life(ctx, f.container.ID(), f.container.Name())
+	life, err := f.container.Life(ctx)
 	if err != nil {
 		return // it is down
 	}
+	same := life.Began.Equal(f.life.Began)
 	f.life = life
+	if same { // its sidecar alone ended
+		_ = f.grow(ctx)
+		return
+	}
 	why := "the container started again, and its folder was empty"
-	if err := f.grow(); err != nil {
+	if err := f.grow(ctx); err != nil {
 		why += fmt.Sprintf(": %v", err)
 	}
 	f.mu.Lock()
@@ -197,17 +208,43 @@ func (f *fill) Lapse() error {
 }
 
 // Mend implements force.Mechanism.
-func (f *fill) Mend(context.Context) error {
-	if f.life.Over() {
-		return nil // the folder is gone with it
+func (f *fill) Mend(ctx context.Context) error {
+	gone, err := f.gone(ctx)
+	if gone || err != nil {
+		return err
 	}
-	return remove(f.life.PID, f.left.Dir, f.left.File)
+	return f.life.Do(ctx, disk.CallRemove, f.at(), nil)
+}
+
+// at is the file that fills the folder.
+func (f *fill) at() disk.File {
+	return disk.File{Dir: f.disk.Dir, Name: f.file, Leave: int64(f.disk.Leave)}
+}
+
+// gone says that the container does not run: the folder is gone with it. Otherwise f has its present life.
+func (f *fill) gone(ctx context.Context) (bool, error) {
+	if !f.life.Over() {
+		return false, nil
+	}
+	life, err := f.container.Life(ctx)
+	if errors.Is(err, container.ErrDown) {
+		return true, nil
+	}
+	if err == nil {
+		f.life = life
+	}
+	return false, err
 }
 
 // Whole implements force.Mechanism.
 func (f *fill) Whole(ctx context.Context) error {
-	if !f.life.Over() {
-		if there, err := exists(f.life.PID, f.left.Dir, f.left.File); there || err != nil {
+	gone, err := f.gone(ctx)
+	if err != nil {
+		return err
+	}
+	if !gone {
+		var there bool
+		if err := f.life.Do(ctx, disk.CallExists, f.at(), &there); there || err != nil {
 			return errors.Join(err, fmt.Errorf("%s still holds %s", f.left.Dir, f.left.File))
 		}
 	}
@@ -236,9 +273,12 @@ func UndoFill(ctx context.Context, data json.RawMessage) error {
 	}
 	return l.Place.Undo(ctx, func(e *container.Engine) error {
 		life, err := e.Life(ctx, l.Place.ID, l.Place.Name)
-		if err != nil {
+		if errors.Is(err, container.ErrDown) {
 			return nil // the folder is gone with it
 		}
-		return remove(life.PID, l.Dir, l.File)
+		if err != nil {
+			return err
+		}
+		return errors.Join(life.Do(ctx, disk.CallRemove, disk.File{Dir: l.Dir, Name: l.File}, nil), life.Close())
 	})
 }

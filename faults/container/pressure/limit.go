@@ -21,8 +21,8 @@ type Limit struct {
 // Limits are the limits that a fault sets.
 type Limits struct {
 	Container string       `yaml:"container" jsonschema_description:"The container."`
-	CPUs      float64      `yaml:"cpus" jsonschema_description:"The processors that it may use, as in 0.2."`
-	Memory    faults.Bytes `yaml:"memory" jsonschema_description:"The memory that it may use, without swap, as in 64MiB. What it uses beyond that is reclaimed, or ends it."`
+	CPUs      float64      `yaml:"cpus" worse:"less" jsonschema_description:"The processors that it may use, as in 0.2."`
+	Memory    faults.Bytes `yaml:"memory" worse:"less" jsonschema_description:"The memory that it may use, without swap, as in 64MiB. What it uses beyond that is reclaimed, or ends it."`
 }
 
 // UnmarshalText refuses the limit of a fault on files.
@@ -107,6 +107,7 @@ type limit struct {
 	left      leftLimit
 	last      container.Usage // the counters as they were last read
 	ended     int             // how often it had ended for want of memory before
+	life      container.Life  // zero on another machine
 
 	mu  sync.Mutex
 	met met
@@ -143,6 +144,7 @@ func (l *limit) Prepare(ctx context.Context) (any, error) {
 	}
 	l.left = leftLimit{Place: c.Place(), Before: before, CPUs: l.to.CPUs > 0, Memory: l.to.Memory > 0}
 	l.ended = c.OutOfMemory()
+	l.life, _ = c.LifeHere(ctx) // elsewhere its processes are unknown
 	l.last, err = c.Engine().Usage(ctx, c.ID())
 	return l.left, err
 }
@@ -157,7 +159,7 @@ func (l *limit) Break(ctx context.Context) error {
 // again.
 func (l *limit) Look(ctx context.Context) {
 	c := l.container
-	killed := l.left.Memory && (c.OutOfMemory() > l.ended || c.Engine().Starved(ctx, c.ID()))
+	killed := l.left.Memory && (c.OutOfMemory() > l.ended || c.Engine().Starved(ctx, c.ID(), l.life))
 	l.mu.Lock()
 	l.met.killed = l.met.killed || killed
 	l.mu.Unlock()

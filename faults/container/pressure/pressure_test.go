@@ -3,6 +3,7 @@ package pressure_test
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,28 +11,36 @@ import (
 	moby "github.com/moby/moby/api/types/container"
 
 	"wringer/drivers/drivertest/tier"
+	"wringer/faults/container"
 	"wringer/faults/container/containertest"
 	"wringer/faults/container/pressure"
 	"wringer/faults/faulttest"
 	"wringer/scenarios/containers/imagetest"
 )
 
+func TestMain(m *testing.M) {
+	tier.AtOnce(containertest.AtOnce)
+	os.Exit(m.Run())
+}
+
 func TestConformance(t *testing.T) {
 	tier.Slow(t, "starts containers")
 	image := imagetest.Tool(t)
+	pool := containertest.NewPool(t, func() *containertest.Box { return containertest.Open(t).Start(t, image, "stock", nil) })
 	config := &pressure.Limit{Limit: pressure.Limits{Container: "stock", CPUs: 0.05}}
 	faulttest.Run(t, func(t *testing.T) faulttest.Rig {
-		box := containertest.Open(t).Start(t, image, "stock", nil)
+		box := pool.Take(t)
 		fault, err := config.Open(containertest.Env("slow", box))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return faulttest.Rig{Config: config, Fault: fault, Meet: func(ctx context.Context) error { return box.Get(ctx, "/cpu?cores=1&for=300ms") }}
+		return faulttest.Rig{Config: config, Fault: fault, Rounds: 5, Meet: func(ctx context.Context) error { return box.Get(ctx, "/cpu?cores=1&for=300ms") }}
 	})
 }
 
 // Limits of the container's own come back exactly, and those that it did not have are gone.
 func TestLimitsComeBack(t *testing.T) {
+	t.Parallel()
 	lab := containertest.Open(t)
 	image := imagetest.Tool(t)
 	for name, change := range map[string]func(*moby.Config, *moby.HostConfig){
@@ -70,6 +79,7 @@ func TestLimitsComeBack(t *testing.T) {
 
 // A container that needs more memory than it may have is seen to meet the limit, also when that ends it.
 func TestMemory(t *testing.T) {
+	t.Parallel()
 	lab := containertest.Open(t)
 	box := lab.Start(t, imagetest.Tool(t), "stock", nil)
 	config := &pressure.Limit{Limit: pressure.Limits{Container: "stock", Memory: 32 << 20}}
@@ -87,7 +97,7 @@ func TestMemory(t *testing.T) {
 		t.Error("it has 256 MiB, and may have 32")
 	}
 	for range 50 { // the engine tells the end some time after it
-		if box.Engine().Starved(t.Context(), box.ID()) {
+		if box.Engine().Starved(t.Context(), box.ID(), container.Life{}) {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -96,7 +106,7 @@ func TestMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := fault.Bite()
-	switch told := box.Engine().Starved(t.Context(), box.ID()); {
+	switch told := box.Engine().Starved(t.Context(), box.ID(), container.Life{}); {
 	case b.Bit && !strings.Contains(b.Words, "memory"):
 		t.Errorf("%+v", b)
 	case !b.Bit && told:
@@ -110,6 +120,7 @@ func withDisk(_ *moby.Config, h *moby.HostConfig) { h.Tmpfs = map[string]string{
 
 // A full disk takes nothing more, stays full, and is empty again afterwards.
 func TestFill(t *testing.T) {
+	t.Parallel()
 	lab := containertest.Open(t)
 	box := lab.Start(t, imagetest.Tool(t), "stock", withDisk)
 	config := &pressure.Fill{Fill: pressure.Disk{Container: "stock", Dir: "/data"}}
@@ -146,6 +157,7 @@ func TestFill(t *testing.T) {
 
 // Only a folder in memory of limited size is filled: anything else would fill the machine's disk.
 func TestFillRefuses(t *testing.T) {
+	t.Parallel()
 	lab := containertest.Open(t)
 	box := lab.Start(t, imagetest.Tool(t), "stock", func(_ *moby.Config, h *moby.HostConfig) { h.Tmpfs = map[string]string{"/open": ""} })
 	for _, dir := range []string{"/", "/tmp", "/open"} {
@@ -158,6 +170,7 @@ func TestFillRefuses(t *testing.T) {
 
 // What a killed run leaves is undone by its journal.
 func TestUndo(t *testing.T) {
+	t.Parallel()
 	lab := containertest.Open(t)
 	box := lab.Start(t, imagetest.Tool(t), "stock", withDisk)
 	env := containertest.Env("left", box)

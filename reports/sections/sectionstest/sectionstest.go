@@ -14,14 +14,15 @@ import (
 func Records() map[string]*reports.Record {
 	all := recordtest.Samples()
 	all["chain"], all["streaming"], all["probed"], all["consuming"] = recordtest.Chain(), recordtest.Streaming(), recordtest.Probed(), recordtest.Consuming()
-	all["parts"] = recordtest.Parts()
+	all["parts"], all["links"] = recordtest.Parts(), recordtest.Links()
+	all["observed"] = recordtest.Observed()
 	return all
 }
 
 // Of returns every section of a record.
 func Of(rec *reports.Record) []sections.Section {
 	run := rec.Run
-	all := []sections.Section{sections.Gates(run), sections.Validity(run), sections.Faults(run), sections.Windows(run), sections.Parts(run)}
+	all := []sections.Section{sections.Gates(run), sections.Validity(run), sections.Faults(run), sections.Windows(run), sections.Parts(run), sections.Links(run), sections.ObservedByGates(run)}
 	for _, name := range run.StreamNames() {
 		all = append(all, sections.For(run, name)...)
 	}
@@ -29,7 +30,7 @@ func Of(rec *reports.Record) []sections.Section {
 }
 
 // Shown fails the test unless a report, as plain text, shows every section of the record: its title, its notes and its rows. A
-// report with little room shows the columns up to a rank, only the totals of rows with a higher one, and marks in place of
+// report with little room shows the columns up to a rank, and only the totals of rows with a higher one. It has marks in place of
 // words.
 func Shown(t *testing.T, rec *reports.Record, report string, most sections.Rank) {
 	t.Helper()
@@ -76,7 +77,7 @@ func Shown(t *testing.T, rec *reports.Record, report string, most sections.Rank)
 // title is empty where a report puts the rows' own name in place of the section's.
 func title(s *sections.Section) string {
 	switch s.Name {
-	case sections.NameDetails, sections.NameGauges, sections.NameAbsences:
+	case sections.NameDetails, sections.NameGauges, sections.NameAbsences, sections.NameBlocks, sections.NameSlowest:
 		return ""
 	}
 	return s.Title

@@ -111,7 +111,8 @@ func (e *engine) holds(ctx context.Context, ref string) (bool, error) {
 
 // load makes an image of a root file system, given as a tar archive, and changes in the form of a Dockerfile's lines.
 func (e *engine) load(ctx context.Context, repository, tag string, changes []string, rootfs io.Reader) error {
-	query := url.Values{"fromSrc": {"-"}, "repo": {repository}, "tag": {tag}, "changes": changes}
+	// Podman takes no tag apart.
+	query := url.Values{"fromSrc": {"-"}, "repo": {repository + ":" + tag}, "changes": changes}
 	answer, err := e.do(ctx, http.MethodPost, "/images/create", query, rootfs)
 	if err != nil {
 		return err

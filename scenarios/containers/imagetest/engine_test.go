@@ -57,7 +57,7 @@ func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, `{"error": %q}`, f.broken)
 			return
 		}
-		f.images[r.FormValue("repo")+":"+r.FormValue("tag")] = time.Now()
+		f.images[r.FormValue("repo")] = time.Now()
 	case strings.HasSuffix(path, "/tag"):
 		f.images[r.FormValue("repo")+":"+r.FormValue("tag")] = time.Now()
 	case path == "/images/json":

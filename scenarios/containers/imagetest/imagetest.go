@@ -40,6 +40,9 @@ func Shop(t testing.TB) string { t.Helper(); return get(t, shopImage) }
 // Tool is an image of the target of tests of faults, on nothing: see the package tool.
 func Tool(t testing.TB) string { t.Helper(); return get(t, toolImage) }
 
+// Toxiproxy is an image of Toxiproxy's server. Its API is at 8474, and it takes the arguments of the official image.
+func Toxiproxy(t testing.TB) string { t.Helper(); return get(t, toxiproxyImage) }
+
 // Kafka is an image of Apache Kafka, configured as apache/kafka is, where WRINGER_KAFKA_HOME names a folder with its jars and
 // its script `image`.
 func Kafka(t testing.TB) string { t.Helper(); return get(t, kafkaImage) }
@@ -50,9 +53,12 @@ func Postgres(t testing.TB) string { t.Helper(); return get(t, postgresImage) }
 // RabbitMQ is an image of Debian's RabbitMQ that takes the variables of the official one, its management plugin enabled.
 func RabbitMQ(t testing.TB) string { t.Helper(); return get(t, rabbitImage) }
 
-// Engine skips the test where no container engine answers.
+// Engine skips the test where no container engine answers, and under -short.
 func Engine(t testing.TB) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("slow, left out by -short: starts containers")
+	}
 	if _, _, why := answering(t.Context()); why != "" {
 		t.Skip(why)
 	}

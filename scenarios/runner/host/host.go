@@ -1,5 +1,5 @@
-// Package host reads what the machine of the load generator does: the CPU that the run, its target and other programs take, the
-// time that the hypervisor takes, and how long the run's control group was held back by its quota. It reads /proc and /sys of
+// Package host reads what the machine of the load generator does. It reads the CPU that the run, its target, other programs and
+// the hypervisor take. It reads how long the quota held the run's control group back. It reads /proc and /sys of
 // Linux. Elsewhere there is no reading.
 package host
 
@@ -20,6 +20,8 @@ type Reader struct {
 	PID int
 	// Now is the clock.
 	Now func() time.Time
+	// peers tells the other ends of Unix sockets, by inode; nil: they are not known.
+	peers func() map[string]string
 	// levels are the control groups of this process, the innermost first; found at the first reading.
 	levels []string
 	found  bool
@@ -28,7 +30,9 @@ type Reader struct {
 }
 
 // New returns a Reader of this process.
-func New() *Reader { return &Reader{Root: os.DirFS("/"), PID: os.Getpid(), Now: time.Now} }
+func New() *Reader {
+	return &Reader{Root: os.DirFS("/"), PID: os.Getpid(), Now: time.Now, peers: unixPeers}
+}
 
 // Reading is one look at counters that only grow. Two of them make a Usage.
 type Reading struct {
@@ -45,11 +49,12 @@ type Reading struct {
 	quota    float64        // in cores; 0: none
 	table    processes
 	family   map[int]bool
-	inside   map[int]bool // those of the family, apart from this process, that share its control group
+	waits    map[thread]time.Duration // of the family's threads; nil: not told
+	inside   map[int]bool             // those of the family, apart from this process, that share its control group
 }
 
-// Read reads the counters. The target's processes that this process did not start are the owners, and those whose control group
-// has one of groups in its path, such as the ID of a container. ok is false where the machine cannot be read.
+// Read reads the counters. The target's processes that this process did not start are the owners. Those whose control group has
+// one of groups in its path, such as the ID of a container, are the target's too. ok is false where the machine cannot be read.
 func (r *Reader) Read(owners []int, groups []string) (out Reading, ok bool) {
 	out.self, out.at = r.PID, r.Now()
 	if !r.cpu(&out) {
@@ -63,6 +68,7 @@ func (r *Reader) Read(owners []int, groups []string) (out Reading, ok bool) {
 	grouped := r.grouped(out.table, groups)
 	out.Grouped = len(grouped) > 0
 	out.family = out.table.family(own, slices.Concat(owners, grouped))
+	out.waits = r.waits(out.family)
 	out.pressure = r.pressure()
 	r.throttling(&out)
 	if out.quota > 0 {

@@ -2,7 +2,6 @@ package host
 
 import (
 	"fmt"
-	"io/fs"
 	"maps"
 	"net"
 	"net/netip"
@@ -149,20 +148,26 @@ func TestLimits(t *testing.T) {
 		u    Usage
 		want Limit
 	}{
-		"idle":                      {Usage{Cores: 2, Used: 0.3, Others: 0.1, Elapsed: time.Second}, 0},
-		"others, a core is free":    {Usage{Cores: 2, Used: 1.4, Others: 1, Elapsed: time.Second}, 0},
-		"others, no core is free":   {Usage{Cores: 2, Used: 1.9, Others: 1, Elapsed: time.Second}, ByOthers},
-		"others, programs wait":     {Usage{Cores: 2, Used: 1.4, Others: 1, Pressure: new(0.6), Elapsed: time.Second}, ByOthers},
-		"the target's own load":     {Usage{Cores: 2, Used: 2, Target: 1.9, Others: 0.1, Pressure: new(1.0), Elapsed: time.Second}, 0},
-		"the run's own load":        {Usage{Cores: 2, Used: 2, Run: 1.9, Others: 0.1, Elapsed: time.Second}, 0},
-		"steal":                     {Usage{Cores: 4, Used: 1, Steal: 0.5, Elapsed: time.Second}, BySteal},
-		"a little steal":            {Usage{Cores: 4, Used: 3.9, Steal: 0.1, Elapsed: time.Second}, 0},
-		"quota":                     {Usage{Cores: 4, Used: 0.2, Run: 0.1, Throttled: ms(500), Elapsed: time.Second}, ByQuota},
-		"a little quota":            {Usage{Cores: 4, Used: 0.2, Throttled: ms(50), Elapsed: time.Second}, 0},
-		"quota, not held back":      {Usage{Cores: 4, Used: 0.2, Throttled: ms(0), Elapsed: time.Second}, 0},
-		"the target used the quota": {Usage{Cores: 4, Run: 0.1, Target: 0.4, Inside: 0.4, Throttled: ms(500), Elapsed: time.Second}, 0},
-		"the target has its own":    {Usage{Cores: 4, Run: 0.1, Target: 0.4, Throttled: ms(500), Elapsed: time.Second}, ByQuota},
-		"nothing was read":          {Usage{}, 0},
+		"idle":                       {Usage{Cores: 2, Used: 0.3, Others: 0.1, Elapsed: time.Second}, 0},
+		"others, a core is free":     {Usage{Cores: 2, Used: 1.4, Others: 1, Elapsed: time.Second}, 0},
+		"others, no core is free":    {Usage{Cores: 2, Used: 1.9, Others: 1, Elapsed: time.Second}, ByOthers},
+		"others, some program waits": {Usage{Cores: 2, Used: 1.4, Others: 1, Pressure: new(0.6), Elapsed: time.Second}, 0},
+		"the target waits":           {Usage{Cores: 2, Used: 1.9, Target: 0.9, Others: 1, Wait: new(0.1), Elapsed: time.Second}, ByOthers},
+		"nobody of it waits":         {Usage{Cores: 2, Used: 2, Target: 0.2, Others: 1.8, Wait: new(0.002), Elapsed: time.Second}, 0},
+		"it waits, a core is free":   {Usage{Cores: 4, Used: 2.4, Target: 0.4, Others: 2, Wait: new(0.02), Elapsed: time.Second}, 0},
+		"bursts of others":           {Usage{Cores: 4, Used: 2.4, Target: 0.02, Others: 2, Wait: new(0.05), Elapsed: time.Second}, ByOthers},
+		"it burns beside a little":   {Usage{Cores: 2, Used: 2, Target: 1.6, Others: 0.4, Wait: new(3.0), Elapsed: time.Second}, 0},
+		"it burns beside as much":    {Usage{Cores: 2, Used: 2, Target: 1, Others: 1, Wait: new(3.0), Elapsed: time.Second}, ByOthers},
+		"the target's own load":      {Usage{Cores: 2, Used: 2, Target: 1.9, Others: 0.1, Pressure: new(1.0), Elapsed: time.Second}, 0},
+		"the run's own load":         {Usage{Cores: 2, Used: 2, Run: 1.9, Others: 0.1, Elapsed: time.Second}, 0},
+		"steal":                      {Usage{Cores: 4, Used: 1, Steal: 0.5, Elapsed: time.Second}, BySteal},
+		"a little steal":             {Usage{Cores: 4, Used: 3.9, Steal: 0.1, Elapsed: time.Second}, 0},
+		"quota":                      {Usage{Cores: 4, Used: 0.2, Run: 0.1, Throttled: ms(500), Elapsed: time.Second}, ByQuota},
+		"a little quota":             {Usage{Cores: 4, Used: 0.2, Throttled: ms(50), Elapsed: time.Second}, 0},
+		"quota, not held back":       {Usage{Cores: 4, Used: 0.2, Throttled: ms(0), Elapsed: time.Second}, 0},
+		"the target used the quota":  {Usage{Cores: 4, Run: 0.1, Target: 0.4, Inside: 0.4, Throttled: ms(500), Elapsed: time.Second}, 0},
+		"the target has its own":     {Usage{Cores: 4, Run: 0.1, Target: 0.4, Throttled: ms(500), Elapsed: time.Second}, ByQuota},
+		"nothing was read":           {Usage{}, 0},
 	} {
 		if got := c.u.Limits(); got != c.want {
 			t.Errorf("%s: %b, want %b", name, got, c.want)
@@ -261,39 +266,35 @@ func TestPressure(t *testing.T) {
 	}
 }
 
-func TestOwners(t *testing.T) {
-	const head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-	line := func(at, state, inode string) string {
-		return "   0: " + at + " 00000000:0000 " + state + " 00000000:00000000 00:00000000 00000000  1000        0 " + inode + " 1 0000 100 0 0 10 0\n"
+// The wait is that of the threads of the run and its target. What others waited, and what a process waited before it was known
+// to be the target's, does not count.
+func TestWaits(t *testing.T) {
+	wait := func(files tree, pid, id, ms int) tree {
+		return files.file(fmt.Sprintf("proc/%d/task/%d/schedstat", pid, id), fmt.Sprintf("5 %d 9\n", ms*1_000_000))
 	}
-	files := tree{}.file("proc/100/net/tcp", head+line("0100007F:1F90", "0A", "11")+line("0100007F:1F91", "01", "12")+line("00000000:1F92", "0A", "13")+line("0100007F:1F94", "0A", "15")).
-		file("proc/100/net/tcp6", head+line("00000000000000000000000001000000:1F93", "0A", "14")+line("00000000000000000000000000000000:1F95", "0A", "16"))
-	hold := func(pid int, name, inode string) {
-		files.file(fmt.Sprintf("proc/%d/comm", pid), name+"\n")
-		files[fmt.Sprintf("proc/%d/fd/7", pid)] = &fstest.MapFile{Mode: fs.ModeSymlink, Data: []byte("socket:[" + inode + "]")}
-	}
-	hold(60, "nginx", "11")
-	hold(61, "nginx", "11")
-	hold(62, "app", "13")
-	hold(63, "six", "14")
-	hold(64, "docker-proxy", "15")
-	hold(65, "both", "16")
-	r := Reader{Root: fstest.MapFS(files), PID: self}
-	for at, want := range map[string][]int{
-		"127.0.0.1:8080":          {60, 61}, // two that share it
-		"127.0.0.1:8081":          nil,      // a connection, no listener
-		"127.0.0.1:8082":          {62},     // every address
-		"[::ffff:127.0.0.1]:8082": {62},
-		"[::1]:8083":              {63},
-		"127.0.0.1:8083":          nil,  // the other family
-		"127.0.0.1:8084":          nil,  // a container's
-		"127.0.0.1:8085":          {65}, // both families
-		"127.0.0.1:9":             nil,
-	} {
-		pids, unowned := r.Owners([]netip.AddrPort{netip.MustParseAddrPort(at)})
-		if !slices.Equal(pids, want) || (len(unowned) == 1) != (want == nil) {
-			t.Errorf("%s: %v, unowned %v, want %v", at, pids, unowned, want)
+	world := func(n int) tree {
+		files := tree{}.cpu(100*n, 0, 0).process(self, 1, 70, 10*n, 0).process(60, 1, 60, 10*n, 0).process(61, 1, 61, 10*n, 0).process(90, 1, 90, 70*n, 0)
+		wait(wait(files, self, self, 100+10*n), 60, 60, 500+20*n)
+		wait(wait(files, 61, 61, 900+40*n), 90, 90, 1000*n)
+		if n > 0 {
+			wait(files, 60, 62, 30) // a new thread
 		}
+		return files
+	}
+	var r Reader
+	a := read(t, &r, world(0), 0, 60)
+	if u := read(t, &r, world(1), time.Second, 60, 61).Since(a); u.Wait == nil || !near(*u.Wait, 0.06) {
+		t.Errorf("wait %v", u.Wait)
+	}
+	ended := world(1)
+	ended.process(60, 1, 60, 20, 40) // most was done by children that ended
+	if u := read(t, &r, ended, time.Second, 60).Since(a); u.Wait != nil {
+		t.Errorf("wait %g of processes that ended", *u.Wait)
+	}
+	delete(ended, fmt.Sprintf("proc/%d/task/%d/schedstat", self, self))
+	b := read(t, &r, ended, 2*time.Second, 60)
+	if u := read(t, &r, ended, 3*time.Second, 60).Since(b); u.Wait != nil {
+		t.Errorf("wait %g of a kernel that does not tell", *u.Wait)
 	}
 }
 
@@ -320,7 +321,7 @@ func TestThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if pids, unowned := r.Owners([]netip.AddrPort{netip.MustParseAddrPort(l.Addr().String())}); !slices.Equal(pids, []int{os.Getpid()}) || unowned != nil {
+	if pids, unowned := r.Owners([]netip.AddrPort{netip.MustParseAddrPort(l.Addr().String())}, nil, &a); !slices.Equal(pids, []int{os.Getpid()}) || unowned != nil {
 		t.Errorf("owners %v, unowned %v", pids, unowned)
 	}
 	b, _ := r.Read([]int{os.Getppid()}, nil)

@@ -110,8 +110,8 @@ func (t processes) ancestors(p process) map[int]bool {
 }
 
 // spent is CPU time: of this process, of the target, of what of the target shares this process's control group, and of threads
-// of the kernel.
-type spent struct{ run, target, inside, threads time.Duration }
+// of the kernel. ended is the part of processes that have ended.
+type spent struct{ run, target, inside, threads, ended time.Duration }
 
 // spentSince is the CPU time that was spent since a.
 func (b *Reading) spentSince(a *Reading) (out spent) {
@@ -128,8 +128,10 @@ func (b *Reading) spentSince(a *Reading) (out spent) {
 		case pid == b.self:
 			out.run += own
 			out.target += ended
+			out.ended += ended
 		case b.family[pid]:
 			out.target += own + ended
+			out.ended += ended
 			if b.inside[pid] {
 				out.inside += own + ended
 			}

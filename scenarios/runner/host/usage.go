@@ -14,6 +14,8 @@ type Usage struct {
 	Steal float64
 	// Pressure is the share of the time in which some program waited for a CPU; nil: not told.
 	Pressure *float64
+	// Wait is how many threads of the run and of its target waited for a CPU, as a mean; nil: not told.
+	Wait *float64
 	// Throttled is how long, in all, the CPUs held the control group back by its quota, and Throttles how often. nil: not told.
 	Throttled *time.Duration
 	Throttles int64
@@ -40,6 +42,9 @@ func (b *Reading) Since(a *Reading) Usage {
 	if a.pressure != nil && b.pressure != nil {
 		u.Pressure = new(cores(*b.pressure - *a.pressure))
 	}
+	if waited, known := b.waitedSince(a, spent); known {
+		u.Wait = new(cores(waited))
+	}
 	u.throttle(a.throttle, b.throttle)
 	return u
 }
@@ -61,7 +66,7 @@ func (u *Usage) throttle(a, b []throttle) {
 type Limit uint8
 
 const (
-	// ByOthers: other programs took their part of a machine without a free core.
+	// ByOthers: other programs took their part of the CPU, and the run or its target waited for a CPU meanwhile.
 	ByOthers Limit = 1 << iota
 	// BySteal: the hypervisor gave the CPU to other machines.
 	BySteal
@@ -70,11 +75,14 @@ const (
 )
 
 const (
-	// full is the share of all cores from which no core is free, and pressed the share of a time in which some program waited.
-	full    = 0.9
-	pressed = 0.5
+	// full is the share of all cores from which no core is free.
+	full = 0.9
 	// material is the share of the cores, and of a time, from which a part counts.
 	material = 0.1
+	// large is the share that others must take where the run and its target want every core by themselves.
+	large = 0.25
+	// slight is a wait that is none, in threads: in a second, no operation lost more than 5 ms.
+	slight = 0.005
 )
 
 // Limits says why the machine was the limit; 0: it was not. What the run and its target take themselves is no reason.
@@ -84,8 +92,7 @@ func (u *Usage) Limits() Limit {
 		return 0
 	}
 	cores := float64(u.Cores)
-	waited := u.Pressure != nil && *u.Pressure >= pressed
-	if u.Others >= material*cores && (u.Used+u.Steal >= full*cores || waited) {
+	if u.byOthers(cores) {
 		why |= ByOthers
 	}
 	if u.Steal >= material*cores {
@@ -95,4 +102,22 @@ func (u *Usage) Limits() Limit {
 		why |= ByQuota
 	}
 	return why
+}
+
+// byOthers says whether other programs kept the run or its target waiting. On a full machine each wait counts. Where a core was
+// free on the average, a wait counts that is as long as the work: others came in bursts.
+func (u *Usage) byOthers(cores float64) bool {
+	isFull := u.Used+u.Steal >= full*cores
+	switch own := u.Run + u.Target; {
+	case u.Others < material*cores:
+		return false
+	case u.Wait == nil:
+		return isFull
+	case *u.Wait < slight:
+		return false
+	case own+*u.Wait >= cores && u.Others < large*cores:
+		return false // alone, they would have filled the machine as well
+	default:
+		return isFull || *u.Wait >= own
+	}
 }

@@ -48,9 +48,9 @@ func (f *Facts) excuse(g *scenarios.Gate, run *reports.Run, gate reports.Gate) r
 	return gate
 }
 
-// excusable says whether want of CPU can change a metric. Counted wrong answers and integrity stand by their own evidence.
+// excusable says whether want of CPU can change a metric. Counted wrong answers, anomalies that a driver counts, and integrity stand by their own evidence.
 func excusable(m *metric.Metric) bool {
-	return m.Class != metric.Integrity && !(m.Class == metric.Outcome && m.Anomaly)
+	return m.Class != metric.Integrity && !(m.Anomaly && (m.Class == metric.Outcome || m.Class == metric.Gauge))
 }
 
 // wantsWorse says whether a slower target meets a gate more easily. A fault is detected by what gets worse.

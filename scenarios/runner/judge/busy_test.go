@@ -264,5 +264,9 @@ func TestGaugesOnABusyMachine(t *testing.T) {
 		if got := f.excuse(g, run, decide(g, reading{Reading: tally.gauge(g, nil)})); got.Verdict != c.want {
 			t.Errorf("%s: %s (%s), want %s", name, got.Verdict, got.Why, c.want)
 		}
+		g.Metric.Anomaly = true // what no busy machine causes stands
+		if got := f.excuse(g, run, decide(g, reading{Reading: tally.gauge(g, nil)})); (got.Verdict == reports.Pass) != (c.want == reports.Pass) || got.Verdict == reports.Inconclusive {
+			t.Errorf("%s, of an anomaly: %s (%s)", name, got.Verdict, got.Why)
+		}
 	}
 }

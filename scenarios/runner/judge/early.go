@@ -13,6 +13,15 @@ import (
 	"wringer/scenarios"
 )
 
+// NotHealthy begins the headline of a run that was stopped because its target was not healthy before the first fault.
+const NotHealthy = "the target was not healthy before anything was broken"
+
+// NeverHealthy begins the reason of a run in which a stream had no answer, or could not be opened.
+const NeverHealthy = "the target was never healthy"
+
+// EndedEarly begins the reason of a run that ended because a gate was certain to fail.
+const EndedEarly = "ended early"
+
 // Stopped is the reason why the scenario's own rules ended a run early. It is no failure of the harness.
 type Stopped struct {
 	Why string
@@ -31,7 +40,7 @@ func (s Stopped) leaveOpen(gates []reports.Gate, expect []scenarios.Gate) {
 		case s.Why == "" || gates[i].Verdict != reports.Fail || m.Class == metric.Integrity:
 		case s.Unhealthy:
 			gates[i].Verdict = reports.Inconclusive
-			gates[i].Why += "; the target was not healthy before anything was broken"
+			gates[i].Why += "; " + NotHealthy
 		case m.Class == metric.TimeOrRate && (m.Unit == metric.PerSecond || m.Unit == metric.Count):
 			gates[i].Verdict = reports.Inconclusive
 			gates[i].Why += "; the run was aborted"
@@ -46,20 +55,62 @@ type SoFar struct {
 	// Baseline holds the ended part of the stream's baseline, without the InFlight operations.
 	Baseline *metrics.Cell
 	InFlight int64
+	// Acked counts the operations of the baseline that were acked, those of busy seconds too.
+	Acked int64
+	// All is the same of the whole run, for Hopeless.
+	All *metrics.Cell
 	// Limited: the load generator was saturated in some second so far.
 	Limited bool
+	// Busy says whether the machine was the limit in a second.
+	Busy func(second int) bool
 }
 
 // BaselineOf is the ended part of a stream's baseline, with the phases and the steps inside it: its slots that were taken, and
-// the ended operations of the open ones.
-func BaselineOf(t *Tally, open map[int]*metrics.Cell) *metrics.Cell {
+// the ended operations of the open ones. Of busy seconds it holds what stands by itself.
+func BaselineOf(t *Tally, open map[int]*metrics.Cell, busy func(second int) bool) *metrics.Cell {
+	return endedOver(t, t.plan.Over(faults.Baseline), open, busy)
+}
+
+// AckedOf is how many operations of a stream's baseline were acked so far, in whatever second.
+func AckedOf(t *Tally, open map[int]*metrics.Cell) int64 {
 	windows := t.plan.Over(faults.Baseline)
-	cell := &metrics.Cell{}
-	cell.Merge(t.Over(windows))
+	acked := t.Over(windows).Counts.Acked
 	for slot, c := range open {
 		if slices.Contains(windows, t.plan.Slots.Slot(slot).Window) {
-			cell.Merge(c)
+			acked += c.Counts.Acked
 		}
+	}
+	return acked
+}
+
+// AllOf is BaselineOf for the whole run.
+func AllOf(t *Tally, open map[int]*metrics.Cell, busy func(second int) bool) *metrics.Cell {
+	return endedOver(t, t.plan.all(), open, busy)
+}
+
+func endedOver(t *Tally, windows []int, open map[int]*metrics.Cell, busy func(second int) bool) *metrics.Cell {
+	cell := &metrics.Cell{}
+	cell.Merge(t.Over(windows))
+	sorted := t.busyOver(windows)
+	cell = cell.Less(sorted)
+	cell.Merge(sorted.Excused())
+	if t.sorting != nil {
+		for _, h := range t.sorting.slots {
+			if busy(h.at.Second) && slices.Contains(windows, h.at.Window) {
+				cell = cell.Less(h.cell)
+				cell.Merge(h.cell.Excused())
+			}
+		}
+	}
+	for slot, c := range open {
+		at := t.plan.Slots.Slot(slot)
+		if !slices.Contains(windows, at.Window) {
+			continue
+		}
+		if busy(at.Second) {
+			c = c.Excused()
+		}
+		cell.Merge(c)
 	}
 	return cell
 }
@@ -70,7 +121,7 @@ func BaselineHealthy(expect []scenarios.Gate, streams []SoFar, now time.Duration
 	var ill []string
 	for i := range streams {
 		s := &streams[i]
-		if s.Baseline.Counts.Acked == 0 && s.Baseline.Offered+s.InFlight > 0 {
+		if s.Acked == 0 && s.Baseline.Offered-s.Baseline.DroppedByUs+s.InFlight > 0 {
 			ill = append(ill, "no operation of stream "+s.Spec.Name+" was acked")
 			continue
 		}
@@ -95,12 +146,18 @@ func (s *SoFar) judge(g *scenarios.Gate, now time.Duration) reports.Gate {
 	r := reading{limited: s.Limited}
 	switch {
 	case g.Scope.EverySecond:
-		if w := s.Tally.worstOf(g); w != nil {
+		w := s.Tally.worstOf(g)
+		if w != nil && s.Tally.sorting != nil {
+			w = w.calm // a second late
+		}
+		if w != nil {
 			return w.decide()
 		}
 		r.Reading = metric.Missing("no second is over")
+	case g.Metric.Cumulative:
+		r.Reading = metric.Missing("not known yet")
 	case g.Metric.Class == metric.Gauge:
-		r.Reading = s.Tally.gauge(g, nil)
+		r.Reading = s.Tally.gauge(g, func(at time.Duration) bool { return s.Busy(int(at / time.Second)) })
 	case !g.Metric.BySecond || g.Metric.Unit == metric.Count:
 		r.Reading = metric.Missing("not known yet")
 	default:
@@ -127,16 +184,17 @@ func NewAborts(conditions []scenarios.Abort) *Aborts {
 	return &Aborts{conditions: conditions, streaks: make([]int, len(conditions))}
 }
 
-// Add checks one more second of a stream. It returns the reason to abort the run; empty without one. A second without data, or
-// in which the load generator was saturated, ends a streak.
-func (a *Aborts) Add(stream string, start, length time.Duration, cell *metrics.Cell, limited bool) string {
+// Add checks one more second of a stream. It returns the reason to abort the run; empty without one. A second without data ends
+// a streak. For times and rates so does an excused one, in which the load generator was saturated or the machine was the limit.
+// Errors count in it too: an abort spares the target, and decides no gate.
+func (a *Aborts) Add(stream string, start, length time.Duration, cell *metrics.Cell, excused bool) string {
 	for i := range a.conditions {
 		c := &a.conditions[i]
 		if c.Gate.Stream != stream {
 			continue
 		}
 		o := readCell(&c.Gate, cell, length)
-		met := o.Missing == "" && surely(&c.Gate, o, true) && !(limited && c.Gate.Metric.Class == metric.TimeOrRate)
+		met := o.Missing == "" && surely(&c.Gate, o, true) && !(excused && c.Gate.Metric.Class == metric.TimeOrRate)
 		if !met {
 			a.streaks[i] = 0
 			continue

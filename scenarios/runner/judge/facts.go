@@ -9,6 +9,7 @@ import (
 	"wringer/faults"
 	"wringer/reports"
 	"wringer/reports/metric"
+	"wringer/reports/series"
 	"wringer/scenarios"
 )
 
@@ -17,6 +18,13 @@ type Facts struct {
 	Scenario *scenarios.Scenario
 	// Streams are those of the run, in the order in which they were opened.
 	Streams []Stream
+	// Links are those with a witness. Plan is the plan of the run, which they follow. Met is the number of requests that met a fault
+	// on one of them; nil: none has a witness.
+	Links []Link
+	// Observed are the accounts of what the target says of itself, by the entry of `observe`.
+	Observed map[string]*series.Account
+	Plan     *Plan
+	Met      func(fault int) (n int64, atLeast, known bool)
 	// Saturated reports whether the load generator used up the machine in a second of the run.
 	Saturated func(second int) bool
 	// Limited counts, by stream, the seconds in which the load generator was saturated.
@@ -112,14 +120,23 @@ type Stream struct {
 	Tally  *Tally
 	// Findings are those of its checks.
 	Findings []reports.Findings
+	// Places are the named places of its effects.
+	Places []Place
 	// Broken lists its checks that broke. It is asked last, because a check may break when it tells its findings.
 	Broken func() []Broken
 	// Place is the place of its operations or records, in words.
 	Place string
 	// Shortage says what to do about operations that never left because the generator ran out of something; empty: all left.
 	Shortage string
+	place    string // that it was narrowed to; empty: it is the whole stream
 	// GroupFailed is the reason why its group of consumers could not read; empty when it could, or when there is none.
 	GroupFailed string
+}
+
+// Place holds the facts about one named place of a stream's effects.
+type Place struct {
+	Name     string
+	Findings []reports.Findings // of its own checks
 }
 
 // Broken is a check that panicked or did not return. None of its metrics is known.

@@ -29,6 +29,11 @@ func (f *Facts) faults(run *reports.Run) []reports.Fault {
 		if i < len(ending.Injections) {
 			fromInjection(&r, &ending.Injections[i])
 		}
+		if f.Met != nil && !r.NotInjected {
+			if n, atLeast, known := f.Met(i); known {
+				r.Requests, r.RequestsAtLeast = &n, atLeast
+			}
+		}
 		if planned.At < ending.Ended && r.Error == "" {
 			f.recoveries(&r, run, planned)
 		}

@@ -13,7 +13,7 @@ func (f *Facts) findings(run *reports.Run) []reports.Finding {
 	gated := make(map[string]bool)
 	for i := range f.Scenario.Expect {
 		g := &f.Scenario.Expect[i]
-		gated[g.Stream+"."+g.Metric.Full()] = true
+		gated[g.Stream+"."+g.MetricName()] = true
 		if g.Metric.Failures {
 			gated[g.Stream] = true
 		}
@@ -22,7 +22,11 @@ func (f *Facts) findings(run *reports.Run) []reports.Finding {
 	for _, name := range run.StreamNames() {
 		s := run.Streams[name]
 		for _, m := range f.Scenario.Metrics.List() {
-			if text := finding(m, name, &s.Total, gated[name+"."+m.Full()]); text != "" {
+			if m.Subject != "" {
+				continue
+			}
+			if text := finding(m, name, &s.Total, gated[name+"."+m.Full()] || f.placesGated(m, name, s)); text != "" {
+				text += inPlaces(s, m)
 				out = append(out, reports.Finding{Kind: m.Full(), Stream: name, Text: text})
 			}
 		}

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -43,17 +44,24 @@ type reading struct {
 func missing(format string, a ...any) reading { return reading{Reading: metric.Missing(format, a...)} }
 
 // decide decides one gate. A missing value is inconclusive, never passed. A time or a rate over seconds in which the load
-// generator was saturated is inconclusive in both directions, unless the target's own unanswered operations decide it.
+// generator was saturated is inconclusive in both directions. Only the target's own unanswered operations can decide it.
 func decide(g *scenarios.Gate, r reading) reports.Gate {
 	out := reports.Gate{
-		Expr: g.Expr, Stream: g.Stream, Metric: g.Metric.Full(), Unit: g.Metric.Unit,
-		Limit: new(g.Limit), Verdict: reports.Inconclusive,
+		Expr: g.Expr, Stream: g.Stream, Metric: g.MetricName(), Unit: g.Metric.Unit,
+		Limit: new(g.Limit), Saved: g.Saved.Record(), Verdict: reports.Inconclusive,
+	}
+	unmet := g.Saved != nil && g.Saved.Unmet != ""
+	if unmet {
+		out.Limit, out.Why = nil, g.Saved.Unmet
 	}
 	if g.Scope.Window != "" {
 		out.Window = &g.Scope.Window
 	}
 	if r.Missing != "" {
 		out.Why = r.Missing + r.where
+		if unmet {
+			out.Why += "; " + g.Saved.Unmet
+		}
 		return out
 	}
 	if math.IsInf(r.Value, 0) {
@@ -61,12 +69,18 @@ func decide(g *scenarios.Gate, r reading) reports.Gate {
 	} else {
 		out.Observed = &r.Value
 	}
+	if unmet {
+		out.Saved.Unmet = sound(g, r)
+		return out
+	}
 	ok := holds(g.Comparison, r.Value, g.Limit)
 	switch {
 	case r.AtLeast != "" && (ok || !upperBound(g, r.Value)):
 		out.Why = "at least so " + amount(g.Metric) + ", the rest is not known: " + r.AtLeast
+	case r.AtMost != "" && (ok || !lowerBound(g, r.Value)):
+		out.Why = "at most so much, the rest is not known: " + r.AtMost
 	case g.Metric.Class == metric.Recovery && !surely(g, r.Reading, ok):
-		out.Why = "decided only by seconds in which the load generator was saturated" + r.where
+		out.Why = "decided only by seconds in which nothing was due, or in which the load generator was saturated" + r.where
 	case !ok && standsByItself(g, r):
 		out.Verdict, out.Why = reports.Fail, "violated"+r.where
 		if math.IsInf(r.Value, 1) && g.Metric.Beyond != "" {
@@ -74,12 +88,23 @@ func decide(g *scenarios.Gate, r reading) reports.Gate {
 		}
 	case g.Metric.Class == metric.TimeOrRate && r.limited:
 		out.Why = "the load generator was saturated" + r.where
+	case g.Subject.Kind == scenarios.ObserveSubject && !surely(g, r.Reading, ok):
+		out.Why = "it rose between two readings, and only a part of the time between them lies" + cmp.Or(r.where, " in the run")
+	case g.Metric.Cumulative && !surely(g, r.Reading, ok):
+		out.Why = "it is read once a second, and rose in a second that lies only in part" + r.where
 	case !surely(g, r.Reading, ok):
 		out.Why = "decided only by operations that the load generator itself did not send, or sent late" + r.where
 	default:
 		out.Verdict, out.Why = reports.Pass, "held"+r.where
 	}
 	return out
+}
+
+// sound says that the value is the target's own and fully known, whatever its limit. Both ends of a time differ by the load generator's
+// lag in every run; where one is beyond every answer, operations were not sent.
+func sound(g *scenarios.Gate, r reading) bool {
+	same := r.Value == r.Targets || g.Metric.Unit == metric.NS && math.IsInf(r.Value, 0) == math.IsInf(r.Targets, 0)
+	return r.AtLeast == "" && r.AtMost == "" && same && !(g.Metric.Class == metric.TimeOrRate && r.limited)
 }
 
 // surely says that a gate holds, or is violated, whatever the value was between both ends of a reading.
@@ -94,8 +119,11 @@ func surely(g *scenarios.Gate, r metric.Reading, held bool) bool {
 
 // amount is the word for a value of the metric.
 func amount(m *metric.Metric) string {
-	if m.Unit == metric.NS {
+	switch {
+	case m.Unit == metric.NS:
 		return "long"
+	case m.Class == metric.Gauge:
+		return "much"
 	}
 	return "many"
 }
@@ -107,6 +135,17 @@ func upperBound(g *scenarios.Gate, value float64) bool {
 		return true
 	case "==":
 		return value > g.Limit
+	}
+	return false
+}
+
+// lowerBound reports whether a value that is already too low can only be lower.
+func lowerBound(g *scenarios.Gate, value float64) bool {
+	switch g.Comparison {
+	case ">", ">=":
+		return true
+	case "==":
+		return value < g.Limit
 	}
 	return false
 }
@@ -202,11 +241,12 @@ func (w *worst) decideWithout(o *overtaken) (gate reports.Gate, gone []*reports.
 	return again.decide(), gone
 }
 
-// worse ranks a violation that stands by itself above one that does not, then by the distance to the limit.
+// worse ranks a violation that stands by itself above a second that is not decided, and this above one that holds for sure; then by
+// the distance to the limit.
 func (w *worst) worse(r reading) bool {
 	class := func(r reading) int {
 		switch {
-		case holds(w.gate.Comparison, r.Value, w.gate.Limit) && !r.limited:
+		case surely(w.gate, r.Reading, true) && !r.limited:
 			return 0
 		case standsByItself(w.gate, r):
 			return 2

@@ -270,6 +270,29 @@ func TestSaturatedSecondThatHeldLeavesTheGateOpen(t *testing.T) {
 	}
 }
 
+// A second that holds only by what the generator did not send leaves the gate open. Another one is nearer to the limit, and holds.
+func TestSecondThatHoldsByTheUnsentLeavesTheGateOpen(t *testing.T) {
+	for _, c := range []struct {
+		expr       string
+		open, held *metrics.Cell
+	}{
+		{"a.max > 20ms in every second", cellOf(10, 0, 1), cellOf(30, 0, 0)},
+		{"a.rate <= 100/s in every second", cellOf(99, 0, 4), cellOf(100, 0, 0)},
+		{"a.retries <= 2 in every second", cellOf(99, 0, 4), cellOf(100, 0, 0)},
+	} {
+		for _, cells := range [][]*metrics.Cell{{c.open, c.held}, {c.held, c.open}} {
+			w := &worst{gate: gateOf(t, c.expr)}
+			for i, cell := range cells {
+				w.add(time.Duration(i)*time.Second, time.Second, cell, false)
+			}
+			want := decide(w.gate, reading{Reading: readCell(w.gate, c.open, time.Second)}).Verdict
+			if got := w.decide(); got.Verdict != want {
+				t.Errorf("%s: %s (%s), want %s", c.expr, got.Verdict, got.Why, want)
+			}
+		}
+	}
+}
+
 // Both ends of a reading differ from the limit, and a value between them does not: the gate is undecided.
 func TestLimitBetweenBothEnds(t *testing.T) {
 	for expr, want := range map[string]reports.Verdict{
@@ -283,6 +306,27 @@ func TestLimitBetweenBothEnds(t *testing.T) {
 		got := decide(gateOf(t, expr), reading{Reading: metric.Reading{Value: 990, Targets: 1010}})
 		if got.Verdict != want {
 			t.Errorf("%s: %s (%s), want %s", expr, got.Verdict, got.Why, want)
+		}
+	}
+}
+
+// The cell of a gate on a part is read with the part's name and number.
+func TestGatesOnParts(t *testing.T) {
+	cell := &metrics.Cell{}
+	steps := drivers.Steps{{Outcome: drivers.Acked, Answered: true, Done: 1e6}, {Outcome: drivers.Indeterminate, Code: drivers.CodeCheck, Answered: true, Sent: 1e6, Done: 5e6}}
+	at := drivers.Attempt{Outcome: drivers.Indeterminate, Code: drivers.CodeCheck, Wire: true, Answered: true, Done: 5e6, Steps: &steps, Checked: 3, Failed: 2}
+	cell.End(&reports.Ended{Outcome: at.Outcome, Done: 5e6, Trail: []drivers.Attempt{at}}, time.Second)
+	for expr, want := range map[string]reports.Verdict{
+		"a.code(check) == 0":       reports.Fail,
+		"a.code(timeout) == 0":     reports.Pass,
+		"a.step(read).p99 < 3ms":   reports.Fail,
+		"a.step(read).errors < 1%": reports.Fail,
+		"a.check(paid) == 0":       reports.Fail,
+	} {
+		g := gateOf(t, expr)
+		g.Index = 1
+		if got := decide(g, reading{Reading: readCell(g, cell, time.Second)}); got.Verdict != want {
+			t.Errorf("%s: %+v", expr, got)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (f *Facts) cutShort(g *scenarios.Gate, gate reports.Gate) bool {
 	switch m := g.Metric; {
 	case m.Class == metric.Recovery:
 		return gate.Observed == nil || math.IsInf(*gate.Observed, 1)
-	case m.Unit == metric.Count:
+	case m.Unit == metric.Count, m.Cumulative:
 		return g.Comparison != "<" && g.Comparison != "<="
 	case m.Unit == metric.PerSecond:
 		return !g.Scope.EverySecond

@@ -17,6 +17,8 @@ type overtakings []overtaking
 type overtaking struct {
 	at    time.Duration
 	fault string
+	// end and healed are the fault's planned end, and when it was healed: operations that are due between meet it too.
+	end, healed time.Duration
 }
 
 // overtakings lists the faults that were in force.
@@ -24,11 +26,22 @@ func (f *Facts) overtakings() overtakings {
 	var all overtakings
 	for i := range f.Ending.Injections {
 		if in := &f.Ending.Injections[i]; i < len(f.Scenario.Faults) && injected(in) {
-			all = append(all, overtaking{in.InjectAt, f.Scenario.Faults[i].Name})
+			planned := &f.Scenario.Faults[i]
+			all = append(all, overtaking{in.InjectAt, planned.Name, planned.At + planned.For, in.HealedAt})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b overtaking) int { return int(a.at - b.at) })
 	return all
+}
+
+// late is the injection in whose rest an operation was due; nil: none.
+func (o overtakings) late(e *reports.Ended) *overtaking {
+	for i := range o {
+		if e.Op.Planned >= o[i].end && e.Op.Planned <= o[i].healed {
+			return &o[i]
+		}
+	}
+	return nil
 }
 
 // of is the injection that overtook an operation: the first one after its planned start; nil when it was over by then.
@@ -60,7 +73,7 @@ func (o overtakings) overtaken(cell *metrics.Cell) overtaken {
 		return found
 	}
 	for _, e := range cell.Overtaken {
-		if o.of(e) != nil {
+		if o.of(e) != nil || o.late(e) != nil {
 			found.ended = append(found.ended, e)
 		}
 	}
@@ -76,6 +89,9 @@ func (o overtakings) overtaken(cell *metrics.Cell) overtaken {
 
 // short says whether an operation was overtaken before it had waited long.
 func (o *overtaken) short(e *reports.Ended) bool {
+	if o.all.late(e) != nil {
+		return true
+	}
 	by := o.all.of(e)
 	return by != nil && o.long > 0 && by.at-e.Op.Planned <= o.long
 }
@@ -95,7 +111,12 @@ func (o overtakings) leftOut(ended []*reports.Ended) string {
 	counts := make(map[string]int64)
 	var names, parts []string
 	for _, e := range ended {
-		name := o.of(e).fault
+		name := ""
+		if by := o.late(e); by != nil {
+			name = "due before " + by.fault + " was healed"
+		} else {
+			name = "overtaken by " + o.of(e).fault
+		}
 		if counts[name] == 0 {
 			names = append(names, name)
 		}
@@ -109,7 +130,7 @@ func (o overtakings) leftOut(ended []*reports.Ended) string {
 		case counts[name] == 1:
 			operations = "operation "
 		}
-		parts = append(parts, fmt.Sprintf("%s %sovertaken by %s", reports.Count(counts[name]), operations, name))
+		parts = append(parts, fmt.Sprintf("%s %s%s", reports.Count(counts[name]), operations, name))
 	}
 	return strings.Join(parts, ", ") + " left out"
 }
@@ -122,8 +143,15 @@ func (s *Stream) overtakes(run *reports.Run, all overtakings) {
 	}
 	for name, m := range out.Windows {
 		found := all.overtaken(s.Tally.Over(s.Tally.plan.Named(name)))
-		m.Overtaken = int64(len(found.ended))
-		m.OvertakenLong = m.Overtaken - int64(len(found.spared()))
+		for _, e := range found.ended {
+			if all.of(e) == nil {
+				continue // due in the rest of a fault
+			}
+			m.Overtaken++
+			if !found.short(e) {
+				m.OvertakenLong++
+			}
+		}
 		out.Total.Overtaken += m.Overtaken
 		out.Total.OvertakenLong += m.OvertakenLong
 	}
@@ -198,5 +226,5 @@ func (t *Tally) leaveOut(row *reports.Second, second int, gone []*reports.Ended)
 	if kept == nil || len(gone) < kept.Overtaken {
 		return // what had waited long stands
 	}
-	row.P50NS, row.P99NS, row.MaxNS = kept.Without.P50NS, kept.Without.P99NS, kept.Without.MaxNS
+	row.P50NS, row.P99NS, row.MaxNS, row.BestP99NS = kept.Without.P50NS, kept.Without.P99NS, kept.Without.MaxNS, kept.Without.BestP99NS
 }

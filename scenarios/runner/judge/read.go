@@ -18,6 +18,14 @@ func (f *Facts) gates(run *reports.Run) []reports.Gate {
 	out := []reports.Gate{}
 	for i := range f.Scenario.Expect {
 		g := &f.Scenario.Expect[i]
+		switch g.Subject.Kind {
+		case scenarios.LinkSubject:
+			out = append(out, f.linkGate(g, run))
+			continue
+		case scenarios.ObserveSubject:
+			out = append(out, f.observeGate(g, run))
+			continue
+		}
 		var gate reports.Gate
 		if w := f.stream(g.Stream).Tally.worstOf(g); w != nil {
 			gate = w.decide()
@@ -45,7 +53,7 @@ func where(run *reports.Run, g *scenarios.Gate) (text string) {
 	}()
 	var parts []string
 	for _, name := range run.WindowNames() {
-		m := run.Streams[g.Stream].Windows[name]
+		m := measuresOf(run.Streams[g.Stream], g.Subject.Name, name)
 		if m == nil {
 			continue
 		}
@@ -56,21 +64,22 @@ func where(run *reports.Run, g *scenarios.Gate) (text string) {
 	if len(parts) == 0 {
 		return ""
 	}
-	return ": " + strings.Join(parts, ", ")
+	return ": " + strings.Join(parts, ", ") + inPlaces(run.Streams[g.Stream], g.Metric)
 }
 
 // read reads a gate's metric over its scope.
 func (f *Facts) read(g *scenarios.Gate, run *reports.Run) reading {
-	return f.readOver(g, run, f.stream(g.Stream).over(run, g.Scope.Window))
+	s := f.subject(g)
+	return f.readOver(g, run, s.over(s.recordOf(run), g.Scope.Window))
 }
 
 // readOver reads a gate's metric from what is known of its stream over its scope.
 func (f *Facts) readOver(g *scenarios.Gate, run *reports.Run, over overWindows) reading {
-	s := f.stream(g.Stream)
+	s := f.subject(g)
 	r := reading{limited: limitedIn(g, run), where: s.Tally.plan.scope(g.Scope.Window)}
 	facts := metric.Facts{
-		Metric: g.Metric, Argument: g.Argument, Kept: s.kept(over.windows), Length: over.length, Attempts: attempts(s.Spec),
-		Stream: run.Streams[g.Stream], Measures: over.measures, Unknown: s.unknown(g.Metric.Full()),
+		Metric: g.Metric, Argument: g.Argument, Part: g.Subject.Name, Index: g.Index, Kept: s.kept(over.windows), Length: over.length, Attempts: attempts(s.Spec),
+		Stream: run.Streams[g.Stream], Measures: over.measures, Unknown: s.unknown(g.Metric.Recorded()),
 		Name: g.Stream, Fault: strings.TrimPrefix(g.Scope.Window, faults.After("")), Faults: run.Faults,
 	}
 	switch {
@@ -85,6 +94,9 @@ func (f *Facts) readOver(g *scenarios.Gate, run *reports.Run, over overWindows) 
 		facts.Kept = append(facts.Kept, over.cell)
 	}
 	r.Reading = readMetric(&facts)
+	if r.Missing != "" {
+		r.Reading = s.inOnePlace(g, run, r.Reading)
+	}
 	if r.Awaited > 0 {
 		r.limited = r.limited || f.limitedUntil(g, run, r.Awaited)
 	}
@@ -109,7 +121,7 @@ func attempts(s *scenarios.Stream) int64 {
 
 // readCell reads a gate's metric from the operations of some time alone.
 func readCell(g *scenarios.Gate, c *metrics.Cell, length time.Duration) metric.Reading {
-	return readMetric(&metric.Facts{Metric: g.Metric, Argument: g.Argument, Kept: []any{c}, Length: length})
+	return readMetric(&metric.Facts{Metric: g.Metric, Argument: g.Argument, Part: g.Subject.Name, Index: g.Index, Kept: []any{c}, Length: length})
 }
 
 // readMetric reads a metric. A metric that panics has no value.
@@ -131,9 +143,12 @@ func scope(window string) string {
 	return " during " + window
 }
 
-// gauge is the sample within the gate's scope that is furthest on the wrong side of the limit: every sample must hold. Those at
-// the times that skip names are left out; nil: none.
+// gauge is the sample within the gate's scope that is furthest on the wrong side of the limit: every sample must hold. Of a
+// counter it is by how much it rose. Samples at the times that skip names are left out; nil: none.
 func (t *Tally) gauge(g *scenarios.Gate, skip func(at time.Duration) bool) metric.Reading {
+	if g.Metric.Cumulative {
+		return t.rise(g, skip)
+	}
 	over := t.plan.Over(g.Scope.Window)
 	samples := t.Gauges[g.Metric.Name]
 	var worst *float64
@@ -153,6 +168,44 @@ func (t *Tally) gauge(g *scenarios.Gate, skip func(at time.Duration) bool) metri
 		return metric.Missing("no reading")
 	}
 	return metric.Found(*worst)
+}
+
+// firstReading is the latest time of a reading that shows what a counter was as the warm-up ended.
+const firstReading = 50 * time.Millisecond
+
+// rise is by how much a counter rose within the gate's scope, over all that have its name. A counter is read once a second: what it
+// rose by in a second of which only a part lies within the scope may belong to it or not. What it rose by in the warm-up is left out.
+func (t *Tally) rise(g *scenarios.Gate, skip func(at time.Duration) bool) metric.Reading {
+	samples := t.Gauges[g.Metric.Name]
+	warmup := t.Before[g.Metric.Name]
+	var least, most float64
+	before, from, found := warmup.Value, warmup.At, false
+	for i := 0; i < len(samples); {
+		at, now := time.Duration(samples[i].AtNS), 0.0
+		for ; i < len(samples) && time.Duration(samples[i].AtNS) == at; i++ {
+			now += samples[i].Value
+		}
+		if from < 0 && at <= firstReading {
+			before, from = now, 0
+			continue
+		}
+		wholly, partly := t.plan.share(g.Scope.Window, from, at)
+		wholly = wholly && from >= 0
+		found = found || partly
+		if rose := now - before; skip == nil || !skip(at) {
+			if wholly {
+				least += rose
+			}
+			if partly {
+				most += rose
+			}
+		}
+		before, from = now, at
+	}
+	if !found {
+		return metric.Missing("no reading")
+	}
+	return metric.Reading{Value: most, Targets: least}
 }
 
 // limitedIn reports whether the load generator was saturated in some second that the gate's scope touches.

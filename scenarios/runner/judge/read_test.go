@@ -80,6 +80,9 @@ func TestFailedLinksMakeTheRunInconclusive(t *testing.T) {
 	if run.Verdict != reports.Inconclusive || !slices.ContainsFunc(run.Validity.Why, func(s string) bool { return strings.Contains(s, "the relay is gone") }) {
 		t.Errorf("verdict %s, validity %+v", run.Verdict, run.Validity)
 	}
+	if g := run.Gates[0]; g.Verdict != reports.Inconclusive || !strings.Contains(g.Why, "links of the target failed") {
+		t.Errorf("the gate says %s, %s, and the run %s", g.Verdict, g.Why, run.Verdict)
+	}
 }
 
 // Seconds in which the load generator was saturated leave a gate open, from the window's begin to its last effect. Effects that
@@ -164,5 +167,51 @@ func TestSaturatedSecondsOfPhasesAndSteps(t *testing.T) {
 			}
 		}
 		run.Streams[c.stream].Seconds = nil
+	}
+}
+
+// What a counter rose by in the warm-up is left out. Where no reading shows the end of the warm-up, what rose about it decides nothing.
+func TestCountersLeaveOutTheWarmup(t *testing.T) {
+	const s = time.Second
+	sc := &scenarios.Scenario{Run: scenarios.Timing{Warmup: s, Duration: 3 * s}, Traffic: []scenarios.Stream{{Name: "a"}}}
+	for first, want := range map[time.Duration]map[string]reports.Verdict{
+		5 * time.Millisecond:   {"a.tries == 0": reports.Pass, "a.tries > 0": reports.Fail, "a.tries < 1 during baseline": reports.Pass},
+		700 * time.Millisecond: {"a.tries == 0": reports.Inconclusive, "a.tries > 0": reports.Inconclusive, "a.tries < 4": reports.Pass},
+	} {
+		tally := &Tally{plan: NewPlan(sc, "a"), Gauges: map[string][]reports.Sample{}, Before: map[string]Before{"tries": {At: -s, Value: 1}}}
+		for _, at := range []time.Duration{first, s, 2 * s, 3 * s} {
+			tally.Gauges["tries"] = append(tally.Gauges["tries"], reports.Sample{AtNS: int64(at), Value: 4})
+		}
+		for expr, want := range want {
+			g := gateOf(t, expr)
+			g.Metric.Cumulative = true
+			if got := decide(g, reading{Reading: tally.gauge(g, nil)}); got.Verdict != want {
+				t.Errorf("%s, first read at %s: %s, %s", expr, first, got.Verdict, got.Why)
+			}
+		}
+	}
+}
+
+// A counter is read by how much it rose in the scope. What it rose by at the edge of a window decides nothing.
+func TestCountersAreReadByTheirRise(t *testing.T) {
+	const s = time.Second
+	sc := &scenarios.Scenario{Run: scenarios.Timing{Duration: 6 * s}, Traffic: []scenarios.Stream{{Name: "a"}}, Faults: []scenarios.Fault{
+		{Name: "cut", At: 2500 * time.Millisecond, For: 2 * s},
+	}}
+	tally := &Tally{plan: NewPlan(sc, "a"), Gauges: map[string][]reports.Sample{}}
+	for i, v := range []float64{0, 0, 1, 4, 4, 4, 5} { // at 1 s, 2 s, ..., and in the drain
+		tally.Gauges["tries"] = append(tally.Gauges["tries"], reports.Sample{AtNS: int64(i+1) * int64(s), Value: v / 2}, reports.Sample{AtNS: int64(i+1) * int64(s), Value: v / 2})
+	}
+	for expr, want := range map[string]reports.Verdict{
+		"a.tries > 0": reports.Pass, "a.tries == 5": reports.Pass, "a.tries < 5": reports.Fail, "a.tries >= 6": reports.Fail,
+		"a.tries > 2 during cut": reports.Pass, "a.tries > 3 during cut": reports.Inconclusive, "a.tries > 4 during cut": reports.Fail,
+		"a.tries == 0 during baseline": reports.Inconclusive, "a.tries < 2 during baseline": reports.Pass, "a.tries == 0 after cut": reports.Pass,
+		"a.tries == 1 during drain": reports.Pass,
+	} {
+		g := gateOf(t, expr)
+		g.Metric.Cumulative = true
+		if got := decide(g, reading{Reading: tally.gauge(g, nil)}); got.Verdict != want {
+			t.Errorf("%s: %s, %s", expr, got.Verdict, got.Why)
+		}
 	}
 }

@@ -13,11 +13,13 @@ type Tally struct {
 	plan    *Plan
 	Windows []metrics.Cell // by window index
 	Total   metrics.Cell
+	Heat    metrics.Heat // of the seconds that are complete
 	rows    map[int]*Second
 	next    int // the first second that is not complete
 	Gauges  map[string][]reports.Sample
-	worst   []*worst // one per gate `in every second` of this stream
-	sorting *sorting // nil: busy seconds are not told apart
+	Before  map[string]Before // of each gauge, by name: its last reading in the warm-up
+	worst   []*worst          // one per gate `in every second` of this stream
+	sorting *sorting          // nil: busy seconds are not told apart
 }
 
 // Second is one second of a stream. Its histograms are kept until it is complete.
@@ -29,11 +31,17 @@ type Second struct {
 	Without   reports.Second
 }
 
+// Before is what a gauge was in the warm-up. Those of one name are summed up.
+type Before struct {
+	At    time.Duration // negative
+	Value float64
+}
+
 // NewTally makes the tally of a stream, which also follows those gates that every second must meet.
 func NewTally(plan *Plan, gates []scenarios.Gate, stream string) *Tally {
 	return &Tally{
 		plan: plan, Windows: make([]metrics.Cell, len(plan.Names)), rows: make(map[int]*Second),
-		Gauges: make(map[string][]reports.Sample), worst: newWorst(gates, stream),
+		Gauges: make(map[string][]reports.Sample), Before: make(map[string]Before), worst: newWorst(gates, stream),
 	}
 }
 
@@ -73,6 +81,7 @@ func (t *Tally) Complete(until time.Duration, visit func(start time.Duration, s 
 			s.Without = s.Cell.Without(s.Cell.Overtaken).Second(start)
 		}
 		visit(start, s)
+		t.Heat.Add(t.next, &s.Cell.Heat)
 		s.Cell = metrics.Cell{}
 	}
 }

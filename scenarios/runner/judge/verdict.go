@@ -17,6 +17,12 @@ import (
 // undecided makes it inconclusive. Only then it is a pass.
 func (f *Facts) verdict(run *reports.Run) {
 	run.Validity = f.validity(run)
+	if f.Relay != nil { // what failed may have failed for this
+		f.leaveOpen(run.Gates, "links of the target failed", nil)
+	}
+	if f.Ending.Failure != nil { // so may what the run did not come to
+		f.leaveOpen(run.Gates, "the harness failed", func(c metric.Class) bool { return c != metric.Integrity })
+	}
 	var failed, open []string
 	for i := range run.Gates {
 		g := &run.Gates[i]
@@ -33,7 +39,7 @@ func (f *Facts) verdict(run *reports.Run) {
 		open = append(open, "nothing was expected: the scenario has no gates")
 	}
 	undecided := append(run.Validity.Why[:len(run.Validity.Why):len(run.Validity.Why)], open...)
-	if f.Relay != nil { // what failed may have failed for this
+	if f.Relay != nil { // and so may a part that ended
 		undecided, failed = append(undecided, failed...), nil
 	}
 	switch {
@@ -49,6 +55,16 @@ func (f *Facts) verdict(run *reports.Run) {
 		run.Exit = reports.ExitHarness
 	case f.Ending.Interrupted:
 		run.Exit = reports.ExitInterrupted
+	}
+}
+
+// leaveOpen takes the verdict of fail from gates of some classes, nil: of all, for a reason that may have caused it.
+func (f *Facts) leaveOpen(gates []reports.Gate, why string, of func(metric.Class) bool) {
+	for i := range gates {
+		if g := &gates[i]; g.Verdict == reports.Fail && (of == nil || of(f.Scenario.Expect[i].Metric.Class)) {
+			g.Verdict = reports.Inconclusive
+			g.Why += "; " + why
+		}
 	}
 }
 
@@ -68,7 +84,7 @@ func (f *Facts) validity(run *reports.Run) reports.Validity {
 		v.Why = append(v.Why, "the harness failed: "+c.Failure.Error())
 	}
 	if err := f.Unrecorded; err != nil {
-		v.Why = append(v.Why, "the record is not whole: "+err.Error())
+		v.Why = append(v.Why, notWhole(err))
 	}
 	if err := f.Relay; err != nil {
 		v.Why = append(v.Why, "links of the target failed: "+err.Error())
@@ -83,15 +99,12 @@ func (f *Facts) validity(run *reports.Run) reports.Validity {
 		v.Why = append(append(v.Why, f.unhealthyStreams(run)...), f.silentTopics(run)...)
 	}
 	v.Why = append(v.Why, f.unfaulted(run)...)
-	for _, name := range sortedKeys(f.Limited) {
-		v.Why = append(v.Why, fmt.Sprintf("the load generator was saturated in %s of stream %s (operations later than run.max_lag, %s, or not sent, or CPU)",
-			seconds(f.Limited[name]), name, reports.Duration(float64(f.Scenario.Run.MaxLag))))
-	}
 	for i := range f.Streams {
 		if remedy := f.Streams[i].Shortage; remedy != "" {
 			v.Why = append(v.Why, fmt.Sprintf("operations of stream %s never left the load generator: %s", f.Streams[i].Spec.Name, remedy))
 		}
 	}
+	v.Why = append(v.Why, f.saturations()...)
 	for _, name := range sortedKeys(c.Unobserved) {
 		v.Why = append(v.Why, fmt.Sprintf("integrity of stream %s is not fully known: %s", name, c.Unobserved[name]))
 	}
@@ -109,6 +122,18 @@ func (f *Facts) validity(run *reports.Run) reports.Validity {
 		v.Verdict = reports.Inconclusive
 	}
 	return v
+}
+
+func notWhole(err error) string { return "the record is not whole: " + err.Error() }
+
+// saturations tell, by stream, in how many seconds the load generator was saturated.
+func (f *Facts) saturations() []string {
+	why := []string{}
+	for _, name := range sortedKeys(f.Limited) {
+		why = append(why, fmt.Sprintf("the load generator was saturated in %s of stream %s (operations later than run.max_lag, %s, or not sent, or CPU)",
+			seconds(f.Limited[name]), name, reports.Duration(float64(f.Scenario.Run.MaxLag))))
+	}
+	return why
 }
 
 func seconds(n int) string {
@@ -144,7 +169,7 @@ func (f *Facts) unhealthyStreams(run *reports.Run) []string {
 		if m == nil {
 			m = &run.Streams[name].Total
 		}
-		if m.Offered > 0 && m.Acked == 0 {
+		if m.Offered > m.DroppedByUs && m.Acked == 0 {
 			dead = append(dead, name)
 		}
 	}
@@ -152,9 +177,9 @@ func (f *Facts) unhealthyStreams(run *reports.Run) []string {
 	case 0:
 		return nil
 	case 1:
-		return []string{"the target was never healthy: no operation of stream " + dead[0] + " was acked"}
+		return []string{NeverHealthy + ": no operation of stream " + dead[0] + " was acked"}
 	}
-	return []string{"the target was never healthy: no operation of the streams " + strings.Join(dead, ", ") + " was acked"}
+	return []string{NeverHealthy + ": no operation of the streams " + strings.Join(dead, ", ") + " was acked"}
 }
 
 // unfaulted names the faults that were not injected, touched no traffic, or were not healed.
@@ -235,10 +260,10 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 func (f *Facts) Unhealthy(run *reports.Run, cause error) {
 	run.Windows = []reports.Window{}
 	for i := range f.Scenario.Expect {
-		run.Gates = append(run.Gates, decide(&f.Scenario.Expect[i], missing("the target was never healthy")))
+		run.Gates = append(run.Gates, decide(&f.Scenario.Expect[i], missing(NeverHealthy)))
 	}
 	f.verdict(run)
-	reason := "the target was never healthy: " + cause.Error()
+	reason := NeverHealthy + ": " + cause.Error()
 	run.Validity.Verdict, run.Validity.Why = reports.Inconclusive, []string{reason}
 	run.Verdict, run.Exit, run.Why = reports.Inconclusive, reports.ExitInconclusive, []string{reason}
 	run.Complete = true

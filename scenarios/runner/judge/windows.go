@@ -45,6 +45,15 @@ func NewPlan(sc *scenarios.Scenario, stream string) *Plan {
 	return p
 }
 
+// Faults lists the fault in force in each window, by index; empty: none is.
+func (p *Plan) Faults() []string {
+	all := make([]string, 0, len(p.windows))
+	for i := range p.windows {
+		all = append(all, p.windows[i].Fault)
+	}
+	return all
+}
+
 // WindowAt is the index of the window that holds t, WindowWarmup before the measured part.
 func (p *Plan) WindowAt(t time.Duration) int {
 	i := faults.WindowAt(p.Pieces, t)
@@ -65,6 +74,25 @@ func (p *Plan) Over(name string) []int {
 	return p.those(func(w *faults.Window) bool { return w.Covers(name) })
 }
 
+// share says whether the time between two moments lies in the windows of that name: all of it, or a part. An empty name is the whole
+// run. The last window has no end.
+func (p *Plan) share(name string, from, to time.Duration) (wholly, partly bool) {
+	if name == "" {
+		return true, true
+	}
+	wholly = true
+	for i := range p.Pieces {
+		w := &p.Pieces[i]
+		last := i == len(p.Pieces)-1
+		if w.Start >= to || w.End <= from && !last {
+			continue
+		}
+		covers := w.Covers(name)
+		wholly, partly = wholly && covers, partly || covers
+	}
+	return wholly && partly, partly
+}
+
 func (p *Plan) those(is func(*faults.Window) bool) (indices []int) {
 	for i := range p.windows {
 		if is(&p.windows[i]) {
@@ -76,6 +104,11 @@ func (p *Plan) those(is func(*faults.Window) bool) (indices []int) {
 
 // all are the windows of the plan.
 func (p *Plan) all() []int { return p.those(func(*faults.Window) bool { return true }) }
+
+// measured are the windows of the plan before the drain.
+func (p *Plan) measured() []int {
+	return p.those(func(w *faults.Window) bool { return w.Name != faults.Drain })
+}
 
 // Reached are the names of the windows that begin before ended, and the drain, in order of appearance.
 func (p *Plan) Reached(ended time.Duration) (names []string) {

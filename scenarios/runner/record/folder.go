@@ -76,30 +76,38 @@ func (f *Folder) Begin(epoch time.Time) error {
 }
 
 // Interval appends the second from start of one stream to the interval log. h is used during the call only; nil is no interval.
-func (f *Folder) Interval(stream string, start time.Time, h *hdrhistogram.Histogram) error {
+func (f *Folder) Interval(stream string, start time.Time, h *hdrhistogram.PackedHistogram) error {
 	if h == nil {
 		return nil
 	}
 	h.SetTag(stream)
 	h.SetStartTimeMs(start.UnixMilli())
 	h.SetEndTimeMs(start.Add(time.Second).UnixMilli())
-	return f.hlog.OutputIntervalHistogram(h)
+	return f.hlog.OutputIntervalPackedHistogram(h)
 }
 
 // checkpointShare bounds the time spent on checkpoints to one in so many. The record of a long run is large, and is then
 // written less often.
 const checkpointShare = 50
 
-// Checkpoint saves the incomplete record that run returns, unless the last checkpoint was too recent for its cost. Without a free
-// file descriptor the checkpoint before stays.
-func (f *Folder) Checkpoint(run func() *reports.Run) error {
+// Encode redacts the record, in place, and returns the bytes of run.json.
+func (f *Folder) Encode(run *reports.Run) ([]byte, error) {
+	f.Redact(run, nil)
+	return reports.Encode(run)
+}
+
+// Checkpoint saves the incomplete record whose bytes encode returns, of Encode, unless the last checkpoint was too recent for its
+// cost. Without a free file descriptor the checkpoint before stays.
+func (f *Folder) Checkpoint(encode func() ([]byte, error)) error {
 	now := time.Now()
 	if now.Before(f.next) {
 		return nil
 	}
-	partial := run()
-	f.Redact(partial, nil)
-	err := f.spare.write(atTheEnd, func() error { return reports.Save(f.dir, partial) })
+	data, err := encode()
+	if err != nil {
+		return err
+	}
+	err = f.spare.write(atTheEnd, func() error { return reports.WriteFile(filepath.Join(f.dir, reports.RunFile), data) })
 	f.spare.fill()
 	if err != nil && !exhausted(err) {
 		return err

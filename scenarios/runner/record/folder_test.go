@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"wringer/reports"
@@ -53,7 +54,7 @@ func TestNothingIsWrittenUnredacted(t *testing.T) {
 	}
 	out.Write([]byte("password hun"))
 	out.Write([]byte("ter2\nand hunter2 without an end"))
-	if err := f.Checkpoint(quoting); err != nil {
+	if err := f.Checkpoint(func() ([]byte, error) { return f.Encode(quoting()) }); err != nil {
 		t.Fatal(err)
 	}
 	clean(t, dir, 3)
@@ -94,11 +95,13 @@ func TestCheckpointsAreBounded(t *testing.T) {
 	f := create(t, t.TempDir())
 	defer f.Discard()
 	calls := 0
-	for range 3 {
-		if err := f.Checkpoint(func() *reports.Run { calls++; time.Sleep(20 * time.Millisecond); return quoting() }); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		for range 3 {
+			if err := f.Checkpoint(func() ([]byte, error) { calls++; time.Sleep(20 * time.Millisecond); return f.Encode(quoting()) }); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
+	})
 	if calls != 1 {
 		t.Errorf("%d checkpoints, want 1", calls)
 	}

@@ -6,6 +6,7 @@ import "wringer/reports"
 func (f *Folder) Redact(run *reports.Run, violations []reports.Violation) {
 	f.redactAll(run.Why)
 	f.redactAll(run.Validity.Why)
+	run.TraceURL = f.redact(run.TraceURL)
 	for i := range run.Gates {
 		run.Gates[i].Why = f.redact(run.Gates[i].Why)
 		run.Gates[i].Expr = f.redact(run.Gates[i].Expr)
@@ -16,13 +17,29 @@ func (f *Folder) Redact(run *reports.Run, violations []reports.Violation) {
 	for i := range run.Findings {
 		run.Findings[i].Text = f.redact(run.Findings[i].Text)
 	}
+	for _, o := range run.Observed {
+		o.Place = f.redact(o.Place)
+		for i := range o.Failures {
+			o.Failures[i].Why = f.redact(o.Failures[i].Why)
+		}
+		for _, s := range o.Series {
+			s.Why = f.redact(s.Why)
+		}
+	}
 	for _, s := range run.Streams {
 		f.redactDetails(&s.Total)
+		for i := range s.Slowest {
+			s.Slowest[i].TraceURL = f.redact(s.Slowest[i].TraceURL)
+		}
+		for i := range s.Blocks {
+			s.Blocks[i].Why = f.redact(s.Blocks[i].Why)
+		}
 		for _, m := range s.Windows {
 			f.redactDetails(m)
 		}
 	}
 	for i := range violations {
+		violations[i].TraceURL = f.redact(violations[i].TraceURL)
 		for j := range violations[i].Attempts {
 			at := &violations[i].Attempts[j]
 			at.Detail = f.redact(at.Detail)

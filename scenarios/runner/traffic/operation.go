@@ -30,6 +30,7 @@ func (o *operation) reset(due time.Duration) {
 // beginAttempt resets o.at for the next attempt.
 func (o *operation) beginAttempt(now time.Duration) {
 	o.at.Reset(len(o.trail)+1, now)
+	o.op.Attempt = o.at.Number
 	if len(o.trail) == 0 {
 		o.begun = now
 	}
@@ -77,14 +78,13 @@ func (o *operation) outcome() drivers.Outcome {
 	return all
 }
 
-// neverLeft says what to do about an operation of which no attempt left because this machine ran out of something; empty for
-// all others.
+// neverLeft says why no attempt of an operation left by the run's own doing, and what to do about it; empty for all others.
 func (o *operation) neverLeft() (remedy string) {
 	for i := range o.trail {
 		if o.trail[i].Outcome == drivers.Acked {
 			return "" // most operations
 		}
-		if remedy = o.trail[i].Shortage(); remedy == "" {
+		if remedy = o.trail[i].NeverLeft(); remedy == "" {
 			return ""
 		}
 	}

@@ -10,6 +10,9 @@ import (
 // Follower takes finished operations in batches. It must not block, nor keep the batch.
 type Follower interface{ Ended(batch []reports.Ended) }
 
+// Keeper is a Follower that may go on reading a batch after a call, because it could not wait for the call's end.
+type Keeper interface{ Keeps() bool }
+
 // Follow adds a follower. It must be called before Run.
 func (s *Stream) Follow(f Follower) { s.followers = append(s.followers, f) }
 
@@ -45,8 +48,15 @@ func (o *outbox) deliver(to []Follower) {
 	if len(o.batch) == 0 {
 		return
 	}
+	kept := false
 	for _, f := range to {
 		f.Ended(o.batch)
+		k, may := f.(Keeper)
+		kept = kept || may && k.Keeps()
+	}
+	if kept {
+		o.batch, o.trail = nil, nil
+		return
 	}
 	o.batch, o.trail = o.batch[:0], o.trail[:0]
 }

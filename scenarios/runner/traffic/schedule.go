@@ -36,10 +36,14 @@ const catchUp = time.Second
 func (s *Stream) runArrivals(admit context.Context, e executor, w waiter) {
 	complete := func() { s.inFlight.Add(-1) }
 	defer w.close()
+	measured := int64(0)
 	for n := uint64(0); ; n++ {
 		due, ok := s.pacer.At(n)
-		if !ok {
+		if !ok || due >= 0 && s.enough(measured) {
 			return
+		}
+		if due >= 0 {
+			measured++
 		}
 		s.frontier.Store(int64(due))
 		now, ok := s.waitUntil(admit, w, due)
@@ -88,7 +92,7 @@ func (s *Stream) runUsers(admit context.Context, e executor) {
 			defer done()
 			for admit.Err() == nil {
 				now := s.env.Clock()
-				if now >= s.end {
+				if now >= s.end || now >= 0 && s.spec.Operations > 0 && s.enough(s.taken.Add(1)-1) {
 					return
 				}
 				s.policy.offered()
@@ -103,6 +107,9 @@ func (s *Stream) runUsers(admit context.Context, e executor) {
 	}
 	users.Wait()
 }
+
+// enough says whether that many operations of the measured part are all that the stream sends.
+func (s *Stream) enough(n int64) bool { return s.spec.Operations > 0 && n >= s.spec.Operations }
 
 // users is the number of users of the closed model.
 func (s *Stream) users() int {

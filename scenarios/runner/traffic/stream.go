@@ -38,13 +38,22 @@ type Config struct {
 	Cuts *metrics.Cuts
 }
 
-// Results takes operations as they end, from many goroutines. Its methods must not block, nor keep the event.
+// Results takes operations as they end, from many goroutines. Begin, Ended and Settled must not block, nor keep the event.
 type Results interface {
-	// Begin names a stream before its first operation. place is the stream's target address, epoch the zero of the run's clock.
-	Begin(stream, place string, epoch time.Time)
+	// Begin announces a stream before its first operation.
+	Begin(begun reports.Begun)
 	Ended(stream string, e *reports.Ended)
 	// Settled says that every measured operation of the stream planned before until has ended and was passed to Ended.
 	Settled(stream string, until time.Duration)
+	// Finish is called once, when the traffic is over. It may block until everything is written. It returns what the record tells of
+	// the rows of attempts; nil: nothing.
+	Finish() *reports.Samples
+}
+
+// Concluding is an optional extra of Results that takes the record of the run and its evidence, after Finish. It must not block, nor
+// keep them.
+type Concluding interface {
+	Conclude(run *reports.Run, evidence []reports.Violation)
 }
 
 // LoopRates are the arrivals a second between which a driver's Loop sends a stream.
@@ -74,7 +83,9 @@ type Stream struct {
 	loopRates LoopRates
 	virtual   bool
 
-	seq      atomic.Uint64
+	seq atomic.Uint64
+	// taken counts the operations of the measured part in the closed model.
+	taken    atomic.Int64
 	keyOf    func(seq uint64) uint64
 	keySeqs  []atomic.Uint32
 	inFlight atomic.Int64
@@ -284,7 +295,11 @@ func (s *Stream) begin(shard uint64, due time.Duration, slot int, lag time.Durat
 }
 
 // number gives op its number. Numbers are given once each, from 0, without a gap.
-func (s *Stream) number(op *operation, seq uint64) { op.op = s.numbered(seq, op.op.Planned) }
+func (s *Stream) number(op *operation, seq uint64) {
+	attempt := op.op.Attempt
+	op.op = s.numbered(seq, op.op.Planned)
+	op.op.Attempt = attempt
+}
 
 // numberNext gives op the next number of the closed model.
 func (s *Stream) numberNext(op *operation) { s.number(op, s.seq.Add(1)-1) }
@@ -316,9 +331,12 @@ func (s *Stream) prepare(op *operation, now time.Duration) bool {
 // finish closes an operation whose last attempt has ended, and reuses its memory.
 func (s *Stream) finish(op *operation) {
 	e := op.ended()
+	if s.Closed() {
+		e.User = int(op.shard) + 1
+	}
 	if remedy := op.neverLeft(); remedy != "" {
 		s.shortage.CompareAndSwap(nil, &remedy)
-		s.recorder.Unsend(op.shard, op.slot)
+		s.recorder.Unsend(op.shard, op.slot, &e, s.spec.Timeout)
 		s.notify(op.shard, reports.Ended{Op: op.op, Window: op.window})
 		s.operations.Put(op)
 		return

@@ -110,6 +110,29 @@ func TestFullMaxInFlightDrops(t *testing.T) {
 	}
 }
 
+// A stream with a number of operations ends with them. Those of the warm-up do not count.
+func TestOperationsEndTheStream(t *testing.T) {
+	quick := answers(func(ctx context.Context, _ *drivers.Op, at *drivers.Attempt) {
+		time.Sleep(10 * time.Millisecond)
+		at.Outcome, at.Answered = drivers.Acked, true
+	})
+	for name, spec := range map[string]scenarios.Stream{
+		"open":   {Rate: &scenarios.Rate{Constant: 100}, MaxInFlight: 100, Operations: 50},
+		"closed": {Users: 3, Operations: 50},
+	} {
+		counts, all, elapsed := run(t, spec, quick)
+		measured := 0
+		for i := range all {
+			if all[i].Op.Planned >= 0 {
+				measured++
+			}
+		}
+		if measured != 50 || len(all) <= 50 || counts.Dropped > 0 || elapsed >= time.Second {
+			t.Errorf("%s: %d measured of %d, %d dropped, after %s", name, measured, len(all), counts.Dropped, elapsed)
+		}
+	}
+}
+
 // The closed model begins an operation when the one before has ended, and none after the end.
 func TestUsersWaitForAnswers(t *testing.T) {
 	counts, all, elapsed := run(t, scenarios.Stream{Users: 4}, after(100*time.Millisecond))

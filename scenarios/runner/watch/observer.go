@@ -15,10 +15,13 @@ import (
 // Observer watches the place where a stream's operations or records must show up. The source was started before.
 type Observer struct {
 	Source drivers.Source
+	Name   string // of the place among several; empty: it has none
 	Place  string // in words, for the record
 	// Checks take every delivery, in this order.
 	Checks []reports.FollowsDeliveries
 	Group  *Group // nil: no group of consumers reads
+	// Unread is the reason why observation is not complete, once Settle returned; empty: it is complete.
+	Unread string
 
 	stop context.CancelFunc
 	// over is closed when receiving ended; err is the reason if it ended by itself.
@@ -56,16 +59,26 @@ func (o *Observer) Gauges(now time.Duration, emit func(name string, value float6
 }
 
 // Settle continues watching until drain ends, and then makes sure that the source was read to its end. The whole drain is
-// watched even when all acked operations have been seen: a copy may follow late. The returned reason is empty when observation
-// is complete.
-func (o *Observer) Settle(drain context.Context) (why string) {
+// watched even when all acked operations have been seen: a copy may follow late. Once interrupted ends, the source has a few seconds
+// left. The returned reason is empty when observation is complete.
+func (o *Observer) Settle(drain, interrupted context.Context) (why string) {
+	o.Unread = o.settle(drain, interrupted)
+	return o.Unread
+}
+
+func (o *Observer) settle(drain, interrupted context.Context) (why string) {
 	select {
 	case <-drain.Done():
 	case <-o.over:
 	}
 	// The end of the source is looked for beyond the drain: the wait for the target is over, the wait for our reader is not.
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(drain), catchUpLimit)
+	limit := catchUpLimit
+	if p, ok := o.Source.(drivers.Patient); ok {
+		limit = max(limit, p.CatchUpLimit())
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(drain), limit)
 	defer cancel()
+	defer context.AfterFunc(interrupted, func() { time.AfterFunc(interruptedCatchUp, cancel) })()
 	caught := make(chan error, 1)
 	go func() { caught <- o.Source.CatchUp(bounded) }()
 	var err error
@@ -93,15 +106,23 @@ func (o *Observer) Settle(drain context.Context) (why string) {
 // catchUpLimit bounds the reading of records that a source already holds.
 const catchUpLimit = 10 * time.Second
 
+// interruptedCatchUp bounds the same once a run is interrupted: whoever interrupts a run does not wait long for its record.
+const interruptedCatchUp = 3 * time.Second
+
+// Stop ends receiving: the checks get no more deliveries. Each of them then concludes from the same.
+func (o *Observer) Stop() {
+	if o.stop != nil {
+		o.stop()
+		<-o.over
+	}
+}
+
 // Close ends receiving and frees the source.
 func (o *Observer) Close() error {
 	var failed error
 	if o.Group != nil {
 		failed = o.Group.close()
 	}
-	if o.stop != nil {
-		o.stop()
-		<-o.over
-	}
+	o.Stop()
 	return errors.Join(failed, o.Source.Close())
 }

@@ -11,6 +11,7 @@
 //	/fill?dir=DIR&mb=N           writes a file of N MiB; says how much the disk took
 //	/print?line=TEXT&times=N     prints lines; with to=stderr there
 //	/env, /hosts                 its environment, its /etc/hosts
+//	/unsettled                   how many TCP connections may send by themselves
 //	/echo                        the request, as JSON
 //	/exit?code=N                 ends with the code
 //

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"wringer/faults/visit"
 )
 
 // reached is the answer of /dial and /get.
@@ -47,9 +49,18 @@ func routes(ready time.Time, exit func(int)) http.Handler {
 	mux.HandleFunc("/cpu", number("cores", keepBusy))
 	mux.HandleFunc("/fill", number("mb", func(w http.ResponseWriter, r *http.Request, mb int) { tell(w, fill(r.FormValue("dir"), mb)) }))
 	mux.HandleFunc("/print", number("times", printLines))
+	mux.HandleFunc("/charge", charge)
 	mux.HandleFunc("/exit", number("code", func(_ http.ResponseWriter, _ *http.Request, code int) { exit(code) }))
 	mux.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, strings.Join(os.Environ(), "\n")) })
 	mux.HandleFunc("/hosts", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "/etc/hosts") })
+	mux.HandleFunc("/unsettled", func(w http.ResponseWriter, _ *http.Request) {
+		n, err := unsettled()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		tell(w, map[string]int{"connections": n})
+	})
 	mux.HandleFunc("/echo", echoRequest)
 	return mux
 }
@@ -103,12 +114,14 @@ func dial(ctx context.Context, to, say string) (a reached) {
 	return a
 }
 
-// get asks over a connection of its own.
+// get asks over a connection of its own, which has ended at both sides when get returns.
 func get(ctx context.Context, url string) (a reached) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	var calls visit.Calls
+	defer calls.End()
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		c, err := calls.Dial(ctx, network, address)
 		if err == nil {
 			a.Peer = c.RemoteAddr().String()
 		}
@@ -201,6 +214,30 @@ func printLines(_ http.ResponseWriter, r *http.Request, times int) {
 	for range times {
 		fmt.Fprintln(to, r.FormValue("line"))
 	}
+}
+
+// charge writes a line about an order, and tells of it at a URL.
+func charge(w http.ResponseWriter, r *http.Request) {
+	fmt.Fprintln(os.Stdout, "charged", r.FormValue("id"))
+	body, err := json.Marshal(map[string]string{"id": r.FormValue("id")})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	call, err := http.NewRequestWithContext(ctx, http.MethodPost, r.FormValue("notify"), bytes.NewReader(body))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(call)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	answer.Body.Close()
+	w.WriteHeader(answer.StatusCode)
 }
 
 // echoed is the answer of /echo.

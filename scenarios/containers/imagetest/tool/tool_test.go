@@ -75,7 +75,7 @@ func TestActs(t *testing.T) {
 	if asked(t, base, "/fill?dir="+dir+"/missing", &f); f.Error == "" {
 		t.Errorf("fill of no folder: %+v", f)
 	}
-	for _, path := range []string{"/healthz", "/memory?mb=3", "/memory?mb=0", "/cpu?for=1ms&cores=2", "/print?line=x&times=2", "/env", "/hosts"} {
+	for _, path := range []string{"/healthz", "/memory?mb=3", "/memory?mb=0", "/cpu?for=1ms&cores=2", "/print?line=x&times=2", "/env", "/hosts", "/unsettled"} {
 		if code := asked(t, base, path, nil); code != http.StatusOK {
 			t.Errorf("%s: %d", path, code)
 		}

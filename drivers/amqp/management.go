@@ -1,0 +1,143 @@
+package amqp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"wringer/drivers"
+)
+
+// management asks the management API of a broker for the messages of one queue. Safe for concurrent use.
+type management struct {
+	public         string // the API's URL, without what is secret
+	queue, vhost   string
+	user, password string
+	client         *http.Client
+	patience       time.Duration // bounds one answer
+}
+
+// maxManagement bounds an answer: that of a queue has some kilobytes.
+const maxManagement = 1 << 20
+
+// checkManagement tells what is wrong with the URL of the management API.
+func (c *Config) checkManagement(problem func(field, message string)) {
+	if c.Management == "" {
+		return
+	}
+	if c.Queue == "" {
+		problem("management", "goes with queue: it tells the depth of that queue")
+	}
+	if holdsVariable(c.Management) {
+		return
+	}
+	if _, err := parseManagement(c.Management); err != nil {
+		problem("management", err.Error())
+	}
+}
+
+// parseManagement reads a URL. No error quotes the URL: it may hold a password.
+func parseManagement(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, errors.New("is no URL of a management API: write http://USER:PASSWORD@HOST:15672/, or https://")
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("has a query or a fragment: the API's place is a host, a port and a path")
+	}
+	return u, nil
+}
+
+// newManagement prepares the questions. A URL without a user has the login of AMQP.
+func (c *Config) newManagement(d *dialer, env drivers.Env) (*management, error) {
+	u, err := parseManagement(c.Management)
+	if err != nil {
+		return nil, fmt.Errorf("%w: management %w", drivers.ErrConfig, err)
+	}
+	m := &management{queue: c.Queue, vhost: d.vhost, user: d.user, password: d.password, patience: max(patience(env.Timeout), controlPatience)}
+	if u.User != nil {
+		m.user = u.User.Username()
+		m.password, _ = u.User.Password()
+	}
+	u.User = nil
+	m.public = strings.TrimSuffix(u.String(), "/")
+	m.client = &http.Client{
+		Transport:     &http.Transport{DialContext: env.Direct, TLSClientConfig: d.tlsConfig},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return m, nil
+}
+
+// ask returns the messages of the queue. known is false while the broker has no counts of it: of a new queue it has none for some
+// seconds, and none ever where its statistics are turned off.
+func (m *management) ask(ctx context.Context) (n held, known bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, m.patience)
+	defer cancel()
+	at := m.public + "/api/queues/" + url.PathEscape(m.vhost) + "/" + url.PathEscape(m.queue)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	if err != nil {
+		return n, false, err
+	}
+	request.SetBasicAuth(m.user, m.password)
+	answer, err := m.client.Do(request)
+	if err != nil {
+		return n, false, fmt.Errorf("%w: the management API: %w", drivers.ErrUnreachable, err)
+	}
+	defer answer.Body.Close()
+	if err := m.refusal(answer.StatusCode); err != nil {
+		return n, false, err
+	}
+	var told struct {
+		Ready   *int `json:"messages_ready"`
+		Unacked *int `json:"messages_unacknowledged"`
+	}
+	if err := json.NewDecoder(io.LimitReader(answer.Body, maxManagement)).Decode(&told); err != nil {
+		return n, false, fmt.Errorf("%w: %s is no management API of RabbitMQ: %w", drivers.ErrConfig, m.public, err)
+	}
+	if told.Ready == nil || told.Unacked == nil {
+		return n, false, nil
+	}
+	return held{ready: *told.Ready, unacked: *told.Unacked, both: true}, true, nil
+}
+
+// refusal is why the API does not answer the question; nil: it does.
+func (m *management) refusal(status int) error {
+	switch status {
+	case http.StatusOK:
+		return nil
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%w: the management API at %s refuses user %s (status %d); name a user with the tag management or monitoring in the URL", drivers.ErrConfig, m.public, m.user, status)
+	case http.StatusNotFound:
+		return fmt.Errorf("%w: the management API at %s knows no queue %s in vhost %s", drivers.ErrConfig, m.public, m.queue, m.vhost)
+	}
+	return fmt.Errorf("%w: the management API at %s answers with status %d", drivers.ErrUnreachable, m.public, status)
+}
+
+// first is what the queue holds before the traffic, within ctx. A queue of this run's own is empty, whatever the statistics say.
+func (m *management) first(ctx context.Context, own bool) (held, error) {
+	why := fmt.Errorf("%w: the management API at %s has no counts of queue %s; turn the broker's statistics on, or leave management out", drivers.ErrConfig, m.public, m.queue)
+	for {
+		n, known, err := m.ask(ctx)
+		switch {
+		case refusedConfig(err):
+			return held{}, err
+		case err == nil && own:
+			return held{both: true}, nil
+		case known:
+			return n, nil
+		case err != nil && ctx.Err() == nil:
+			why = err
+		}
+		if !drivers.Pause(ctx, backoff) {
+			return held{}, why
+		}
+	}
+}
+
+func (m *management) close() { m.client.CloseIdleConnections() }
