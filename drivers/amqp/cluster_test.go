@@ -64,7 +64,6 @@ func TestRealTapOfACluster(t *testing.T) {
 	if _, err := other.declare(&Topology{Exchanges: map[string]Exchange{"events": {Type: "fanout"}}}); err != nil {
 		t.Fatal(err)
 	}
-	other.must(t, func(ch *library.Channel) error { return ch.Confirm(false) })
 	env := testEnv(t)
 	open := func(hosts []string, env drivers.Env) *Source {
 		s, err := (&Effect{URL: clusterURL(hosts), Exchange: "events"}).Open(t.Context(), env)
@@ -86,13 +85,18 @@ func TestRealTapOfACluster(t *testing.T) {
 	_, endOne := receive(t, one)
 	put := func(from, to uint64) {
 		for seq := from; seq < to; seq++ {
-			for acked := false; !acked; { // the broker nacks what the queue that dies has in hand
-				other.must(t, func(ch *library.Channel) error {
+			// The broker nacks what the queue that dies has in hand, and a node that loses the others may end the connection.
+			within(t, 2*realPatience, "a confirm", func() (acked bool) {
+				_ = other.do(func(ch *library.Channel) error {
+					if err := ch.Confirm(false); err != nil { // the channel may be a fresh one
+						return err
+					}
 					confirm, err := ch.PublishWithDeferredConfirm("events", "", false, false, library.Publishing{DeliveryMode: library.Persistent, Headers: library.Table{HeaderID: env.Identity.Text(seq)}})
 					acked = err == nil && confirm.Wait()
 					return err
 				})
-			}
+				return acked
+			})
 		}
 	}
 	put(0, 50)
