@@ -164,7 +164,10 @@ func (f *capacityFlags) answerFolder(sc *scenarios.Scenario, command, name strin
 // asked reads the flags.
 func (f *capacityFlags) asked(sc *scenarios.Scenario) (capacity.Asked, error) {
 	a := capacity.Asked{Width: f.width, Trial: f.trial, Within: f.within, Explain: f.explain, Fixed: len(sc.Faults) > 0 || len(sc.Phases) > 0}
-	var err error
+	err := f.checkWithin()
+	if err != nil {
+		return a, err
+	}
 	if a.Axis, err = capacity.NewAxis(sc, f.streams, f.users); err != nil {
 		return a, err
 	}
@@ -198,8 +201,19 @@ func (f *capacityFlags) asked(sc *scenarios.Scenario) (capacity.Asked, error) {
 	if a.Most, err = f.load("max", f.to, "100000/s", "10000"); err != nil {
 		return a, err
 	}
+	if a.Most < a.From {
+		return a, fmt.Errorf("--max %s is below --from %s: give a higher --max, or a lower --from", a.Axis.Text(a.Most), a.Axis.Text(a.From))
+	}
 	goal := a.Goal()
 	return a, goal.Check()
+}
+
+// checkWithin refuses a time that is over before it begins. 0 is no limit.
+func (f *capacityFlags) checkWithin() error {
+	if f.within < 0 {
+		return fmt.Errorf("--within %s: write a time above 0, such as 10m", f.within)
+	}
+	return nil
 }
 
 // load reads a load of the axis.

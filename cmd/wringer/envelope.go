@@ -144,6 +144,9 @@ func (f *envelopeFlags) reader(sc *scenarios.Scenario, src []byte) (envelope.Rea
 // asked reads the flags.
 func (f *envelopeFlags) asked(sc *scenarios.Scenario, read envelope.Read) (a envelope.Asked, err error) {
 	a.Within = f.within
+	if err := f.checkWithin(); err != nil {
+		return a, err
+	}
 	if len(sc.Expect) == 0 {
 		return a, errors.New("the scenario has no gate: expect says what must hold while the fault is in force")
 	}

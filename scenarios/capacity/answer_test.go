@@ -232,9 +232,12 @@ func TestInterrupted(t *testing.T) {
 			cancel()
 		}
 		return reports.Pass
-	}}, nil)
+	}}, func(asked *Asked) { asked.Trial = Shortest })
 	if a.Exit != reports.ExitInterrupted || a.Answer != Inconclusive || a.Lower == nil {
 		t.Errorf("exit %d: %s", a.Exit, a.Why)
+	}
+	if strings.Contains(a.Why, "confirmed") {
+		t.Errorf("one trial confirms nothing: %s", a.Why)
 	}
 }
 

@@ -24,7 +24,7 @@ func (c *finder) sentence(end ending) string {
 	if a.Limit != nil {
 		parts = append(parts, "limit reached: "+a.Limit.Text)
 	}
-	if text := a.Confirmed.text(); text != "" {
+	if text := a.Confirmed.text(); text != "" && a.Lower.Certain {
 		parts = append(parts, text+" confirmed")
 	}
 	if a.Blind {
