@@ -125,7 +125,7 @@ func TestStepThatCannotBeSent(t *testing.T) {
 	c := twoSteps(g)
 	c.Steps[0].Capture = map[string]string{"ticket": "$.number", "count": "$.text"} // the text is empty
 	at := do(t, open(t, c), drivers.Op{})
-	if at.Outcome != drivers.Indeterminate || at.Code != drivers.CodeMessage || g.received.Load() != 1 || len(*at.Steps) != 2 {
+	if at.Outcome != drivers.Indeterminate || at.Code != drivers.CodeMessage || g.received.Load() != 1 || len(*at.Steps) != 2 || at.Unsent() == "" {
 		t.Errorf("%+v", at)
 	}
 }
