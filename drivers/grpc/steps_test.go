@@ -130,6 +130,21 @@ func TestStepThatCannotBeSent(t *testing.T) {
 	}
 }
 
+// A later message of a stream that its field cannot hold ends the call by the run's own doing, though earlier messages were sent.
+func TestStreamWhoseMessageCannotBeSent(t *testing.T) {
+	g := start(t, "v1")
+	for name, c := range map[string]*Config{"client": uploading(g), "both ways": talking(g)} {
+		t.Run(name, func(t *testing.T) {
+			c.Message = []any{map[string]any{"quantity": 1}, map[string]any{"quantity": "{{seq}}"}}
+			c.Stream.ID = ""
+			at := do(t, open(t, c), drivers.Op{Seq: 1 << 63})
+			if at.Outcome == drivers.Acked || at.Code != drivers.CodeMessage || !at.Wire || at.Unsent() == "" {
+				t.Errorf("%q: %+v", at.Unsent(), at)
+			}
+		})
+	}
+}
+
 func TestCheckOfSteps(t *testing.T) {
 	step := func(change func(*Config)) *Config {
 		c := &Config{Target: "h:1", Steps: []Step{{Name: "a", Method: "a.B/C"}, {Name: "b", Method: "a.B/C"}}}
