@@ -119,6 +119,9 @@ type Attempt struct {
 	Detail string
 	// Wire says that at least one byte may have been sent. It is false only if no connection was made.
 	Wire bool
+	// Cut says that the last transmission of the attempt never reached the wire, although earlier ones did: that of a later step, message
+	// or hop of a redirect.
+	Cut bool
 	// Answered says that a complete answer came, whatever its content. The attempt's time then counts as a response time.
 	Answered bool
 	// Partial says that an answer began, with its status, and did not come whole: it was cut, broken or too large.

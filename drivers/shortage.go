@@ -7,7 +7,7 @@ import (
 
 const noPort = "no local port or address is free: give more source addresses, or widen the port range (net.ipv4.ip_local_port_range)"
 
-// shortages are the errors by which an attempt never left because this machine ran out of something, and the remedy of each. The
+// shortages are the errors by which an attempt, or a part of it, never left because this machine ran out of something, and the remedy of each. The
 // text of ENFILE holds that of EMFILE, and comes first.
 var shortages = []struct {
 	err    syscall.Errno
@@ -21,14 +21,17 @@ var shortages = []struct {
 	{syscall.ENOMEM, "the machine has no memory left: lower the rate, or give it more memory"},
 }
 
-// NeverLeft says why an attempt never left by the run's own doing, and what to do about it; empty for all others. This machine ran out
-// of something, or the scenario's value cannot be sent. The target had no part in such an attempt.
-func (a *Attempt) NeverLeft() (remedy string) {
-	if a.Wire || a.Answered || a.Outcome == Acked || a.Detail == "" {
+// Unsent says why an attempt was not sent, or not to its end, by the run's own doing, and what to do about it; empty for all others. This
+// machine ran out of something, or the scenario's value cannot be sent. The target had no part in what was not sent. Wire says whether a
+// part was sent.
+func (a *Attempt) Unsent() (remedy string) {
+	switch {
+	case a.Outcome == Acked || a.Detail == "":
 		return ""
-	}
-	if a.Code == CodeMessage {
+	case a.Code == CodeMessage:
 		return "a value cannot be sent: " + a.Detail
+	case a.Wire && !a.Cut || a.Answered:
+		return ""
 	}
 	for i := range shortages {
 		if strings.Contains(a.Detail, shortages[i].err.Error()) {

@@ -24,12 +24,15 @@ type Ended struct {
 	Op drivers.Op
 	// Window is the index of the window in which the operation was due (WindowWarmup for the warm-up).
 	Window int
-	// Outcome is Unknown for a dropped operation.
+	// Outcome is Unknown for a dropped operation, but for one that is Partly sent.
 	Outcome drivers.Outcome
 	// Sent is the begin of the first attempt, Done the end of the last, on the run's clock.
 	Sent, Done time.Duration
 	// User is the number of the user in the closed model, from 1. 0: the open model has no users.
 	User int
+	// Partly says that a part was sent, and the rest was not by the run's own doing. Such an operation counts as dropped by the load
+	// generator. It may have taken effect: its outcome is Indeterminate.
+	Partly bool
 	// Trail holds every attempt, oldest first.
 	Trail []drivers.Attempt
 }

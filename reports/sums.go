@@ -253,7 +253,7 @@ func (c *audit) known(where string, m *Measures, of *Counts) {
 	}
 	within("lost", of.Acked)
 	within("unseen", of.Acked)
-	within("recovered", of.Indeterminate)
+	within("recovered", of.Indeterminate+of.DroppedByUs) // a part of an operation may have been sent
 	within("phantom", of.Rejected)
 	if i.ExtraCopies != nil {
 		within("log_duplicates", *i.ExtraCopies)

@@ -149,6 +149,7 @@ func (s *Source) watchQueue(ctx context.Context) {
 	for drivers.Pause(ctx, askDepthEvery) {
 		s.trace.probeAll(ctx, s.queue)
 		_ = s.checkDropped() // what counts fails the source; the end of the reading needs the broker's answer
+		_ = s.checkExchange()
 		linger := s.mayLinger()
 		q, err := s.control.inspect(s.queue)
 		s.depth.set(held{ready: q.Messages}, err == nil)

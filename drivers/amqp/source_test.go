@@ -228,3 +228,23 @@ func TestRealExpiredCopies(t *testing.T) {
 		t.Errorf("received: %v", err)
 	}
 }
+
+// An exchange that is deleted takes the binding of the tap with it. What is published from then on is unknown, and not lost.
+func TestRealTapWhoseExchangeIsDeleted(t *testing.T) {
+	url := rabbit.URL(t)
+	other := realControl(t, url)
+	if _, err := other.declare(&Topology{Exchanges: map[string]Exchange{"short-lived": {Type: "fanout"}}}); err != nil {
+		t.Fatal(err)
+	}
+	source, err := (&Effect{URL: url, Exchange: "short-lived"}).Open(t.Context(), testEnv(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := source.(*Source)
+	_, end := receive(t, s)
+	other.must(t, func(ch *library.Channel) error { return ch.ExchangeDelete("short-lived", false, false) })
+	within(t, realPatience, "a look at the exchange that is gone", func() bool { return s.failure() != nil })
+	if err := end(); err == nil || !strings.Contains(err.Error(), "exchange short-lived was deleted") {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,6 +1,7 @@
 package amqp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -83,6 +84,19 @@ func (s *Source) checkDropped() error {
 		return fmt.Errorf("look into queue %s: %w", droppedFrom(s.queue), err)
 	}
 	return s.failure()
+}
+
+// checkExchange ends the observation if the tap's exchange is gone: its bindings went with it, and one that is declared anew has none of
+// them. One that is gone and back between two looks is not seen, because AMQP has no question for a binding.
+func (s *Source) checkExchange() error {
+	if s.tap == nil || s.tap.bound.Exchange == "" {
+		return nil
+	}
+	there, err := s.control.exchangeExists(s.tap.bound.Exchange)
+	if err == nil && !there {
+		s.fail(fmt.Errorf("the exchange %s was deleted, and with it the binding of the reader's own queue: what is published to it from then on is not seen", s.tap.bound.Exchange))
+	}
+	return cmp.Or(err, s.failure())
 }
 
 // binding is what binds the tap to its exchange, so that it gets a copy of each message that is wanted.

@@ -86,6 +86,7 @@ func join(whole, step *drivers.Attempt, first bool) {
 	whole.Done, whole.Status, whole.RetryAfter = step.Done, step.Status, step.RetryAfter
 	whole.Answered, whole.Partial = step.Answered, step.Partial
 	whole.Wire = whole.Wire || step.Wire
+	whole.Cut = whole.Wire && (step.Cut || !step.Wire)
 	whole.Hidden += step.Hidden
 	whole.Transparent += step.Transparent
 	whole.In += step.In

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -88,6 +89,40 @@ func TestDo(t *testing.T) {
 			}
 			if err := s.Close(); err == nil || !first.closed || !second.closed {
 				t.Errorf("closed %t and %t: %v", first.closed, second.closed, err)
+			}
+		})
+	}
+}
+
+// unsendable is a step that is not sent.
+type unsendable struct {
+	scripted
+	detail string
+}
+
+func (u *unsendable) Do(_ context.Context, _ *drivers.Op, at *drivers.Attempt) {
+	at.Fail(drivers.Rejected, u.code, u.detail)
+}
+
+// TestUnsentStep: a later step that is not sent by the run's own doing is told apart from one whose target is away.
+func TestUnsentStep(t *testing.T) {
+	for name, test := range map[string]struct {
+		code, detail string
+		want         string
+	}{
+		"a value that does not fit": {drivers.CodeMessage, "field count: \"x\" is no number", "is no number"},
+		"no file descriptor":        {drivers.CodeRefused, "dial tcp 127.0.0.1:1: " + syscall.EMFILE.Error(), "ulimit -n"},
+		"a target that is away":     {drivers.CodeRefused, "dial tcp 127.0.0.1:1: " + syscall.ECONNREFUSED.Error(), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := New(func() time.Duration { return 5 }, []Step{
+				{"a", &scripted{outcome: drivers.Acked}, false}, {"b", &unsendable{scripted{code: test.code}, test.detail}, false},
+			})
+			at := drivers.Attempt{Number: 1}
+			s.Do(t.Context(), &drivers.Op{}, &at)
+			got := at.Unsent()
+			if !at.Wire || at.Outcome != drivers.Indeterminate || (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+				t.Errorf("%q: %+v", got, at)
 			}
 		})
 	}

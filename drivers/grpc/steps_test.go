@@ -125,8 +125,23 @@ func TestStepThatCannotBeSent(t *testing.T) {
 	c := twoSteps(g)
 	c.Steps[0].Capture = map[string]string{"ticket": "$.number", "count": "$.text"} // the text is empty
 	at := do(t, open(t, c), drivers.Op{})
-	if at.Outcome != drivers.Indeterminate || at.Code != drivers.CodeMessage || g.received.Load() != 1 || len(*at.Steps) != 2 {
+	if at.Outcome != drivers.Indeterminate || at.Code != drivers.CodeMessage || g.received.Load() != 1 || len(*at.Steps) != 2 || at.Unsent() == "" {
 		t.Errorf("%+v", at)
+	}
+}
+
+// A later message of a stream that its field cannot hold ends the call by the run's own doing, though earlier messages were sent.
+func TestStreamWhoseMessageCannotBeSent(t *testing.T) {
+	g := start(t, "v1")
+	for name, c := range map[string]*Config{"client": uploading(g), "both ways": talking(g)} {
+		t.Run(name, func(t *testing.T) {
+			c.Message = []any{map[string]any{"quantity": 1}, map[string]any{"quantity": "{{seq}}"}}
+			c.Stream.ID = ""
+			at := do(t, open(t, c), drivers.Op{Seq: 1 << 63})
+			if at.Outcome == drivers.Acked || at.Code != drivers.CodeMessage || !at.Wire || at.Unsent() == "" {
+				t.Errorf("%q: %+v", at.Unsent(), at)
+			}
+		})
 	}
 }
 

@@ -190,8 +190,13 @@ func (s *session2) Do(ctx context.Context, op *drivers.Op, at *drivers.Attempt) 
 			return
 		}
 		again, unmade := s.d.pool.take(ctx)
-		if unmade != nil { // report the first error
-			at.Done = failed
+		if unmade != nil {
+			at.Done, at.Wire, at.Out = s.d.env.Clock(), false, 0
+			if unsent(ctx, at, unmade); at.Unsent() != "" {
+				return
+			}
+			// Report the first error.
+			at.Done, at.Wire, at.Out = failed, true, max(request.ContentLength, 0)
 			unanswered(ctx, at, s.described(stream, err, failed))
 			return
 		}

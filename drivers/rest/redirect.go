@@ -35,7 +35,7 @@ func (rq *requester) follow(ctx context.Context, d *driver, op *drivers.Op, at *
 		}
 		became = became || get
 		rq.client.followed.Add(1)
-		at.Sent, at.Wire = sent, true
+		at.Sent, at.Wire, at.Cut = sent, true, !at.Wire
 		at.Hidden, at.Transparent = at.Hidden+hidden, at.Transparent+transparent
 		out += at.Out
 		at.Out = out

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"wringer/drivers/drivertest"
@@ -117,6 +119,33 @@ func TestRedirectToUnreachableTarget(t *testing.T) {
 			t.Errorf("%+v", at)
 		}
 	}
+}
+
+// A hop for which this machine has nothing left is the run's own doing, although the request before it was sent.
+func TestRedirectThatWasNotSent(t *testing.T) {
+	onBothVersions(t, func(t *testing.T, http2 bool) {
+		w := newRecordingServer(t, nil, func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("Location", "http://127.0.0.1:1/")
+			rw.WriteHeader(http.StatusSeeOther)
+		})
+		env := drivertest.NewEnv(t, time.Now())
+		env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if address == "127.0.0.1:1" {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("socket", syscall.EMFILE)}
+			}
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}
+		d, err := (&Config{Request: "POST " + w.URL, Redirects: 2, HTTP2: http2}).Open(t.Context(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		s, _ := d.Session()
+		defer s.Close()
+		if at := do(t, s, 0); !at.Wire || !strings.Contains(at.Unsent(), "ulimit -n") {
+			t.Errorf("%q: %+v", at.Unsent(), at)
+		}
+	})
 }
 
 // A redirect beyond the run's bounds is not followed: the redirect stands, and nothing else ends.

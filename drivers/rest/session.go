@@ -67,11 +67,12 @@ func (s *session) finish(ctx context.Context, op *drivers.Op, at *drivers.Attemp
 func (s *session) resend(ctx context.Context, at *drivers.Attempt, err error) (last error, sent bool) {
 	var unread *unreadError
 	for err == errStale || errors.As(err, &unread) {
-		if failed := s.connect(ctx); failed != nil && unread != nil {
-			break // report the first error
-		} else if failed != nil {
+		if failed := s.connect(ctx); failed != nil {
 			at.Done, at.Wire, at.Out = s.d.env.Clock(), false, 0
 			unsent(ctx, at, failed)
+			if unread != nil && at.Unsent() == "" {
+				break // report the first error
+			}
 			return failed, false
 		}
 		s.conn.mark()

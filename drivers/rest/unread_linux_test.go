@@ -166,6 +166,37 @@ func startClosesIdle(t *testing.T, secure *tls.Config, n int, reads bool, when .
 	return s
 }
 
+// A request that was surely not read, and is not sent again for want of a file descriptor, was not sent by the run's own doing.
+func TestUnreadRequestThatIsNotSentAgain(t *testing.T) {
+	server := startClosesIdle(t, nil, 3, false)
+	env := drivertest.NewEnv(t, time.Now())
+	var first syscall.RawConn
+	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if first != nil {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.EMFILE}
+		}
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err == nil {
+			first, err = c.(syscall.Conn).SyscallConn()
+		}
+		return blind{c}, err
+	}
+	d, err := (&Config{Request: "POST http://" + server.Address(), Body: "{{id}}"}).Open(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	s, _ := d.Session()
+	defer s.Close()
+	for seq := range uint64(2) {
+		expect(t, do(t, s, seq), drivers.Acked, "")
+	}
+	awaitState(t, &socket{raw: first}, tcpCloseWait)
+	if at := do(t, s, 2); at.Wire || !strings.Contains(at.Unsent(), "ulimit -n") || server.read.Load() != 2 {
+		t.Errorf("%+v, %d read", at, server.read.Load())
+	}
+}
+
 // A request that meets an idle connection as the server closes it is sent again, once, and counted.
 func TestRequestThatCrossedTheEnd(t *testing.T) {
 	for name, test := range map[string]struct {

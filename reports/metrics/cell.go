@@ -98,7 +98,8 @@ func (c *Cell) fail(at *drivers.Attempt, timeout time.Duration) {
 	c.classify(at.Done-at.Begun, timeout)
 }
 
-// unsend counts an operation of which nothing left, by the generator's own doing. A value that could not be sent is told by its code,
+// unsend counts an operation that was not sent, or not to its end, by the generator's own doing. What was sent of it is not counted:
+// nobody knows what would have become of it. A value that could not be sent is told by its code,
 // and a shortage of this machine is not: its codes are those of a target that is away.
 func (c *Cell) unsend(e *reports.Ended, timeout time.Duration) {
 	c.Drop(true)

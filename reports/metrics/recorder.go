@@ -114,7 +114,7 @@ func (r *Recorder) End(shard uint64, slot int, e *reports.Ended, timeout time.Du
 	s.mu.Unlock()
 }
 
-// Unsend closes an operation of which nothing left, by the generator's own doing; shard must be that of its Begin.
+// Unsend closes an operation that was not sent, or not to its end, by the generator's own doing; shard must be that of its Begin.
 func (r *Recorder) Unsend(shard uint64, slot int, e *reports.Ended, timeout time.Duration) {
 	if slot == Warmup {
 		return

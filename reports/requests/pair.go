@@ -62,14 +62,15 @@ func (p *Pair) add(seq uint64) {
 	}
 }
 
-// Ended implements reports.FollowsEnds. An operation that was dropped was not sent, and causes nothing.
+// Ended implements reports.FollowsEnds. An operation that was dropped was not sent, and causes nothing. What one of which
+// a part was sent should cause is not known.
 func (p *Pair) Ended(batch []reports.Ended) {
 	p.account.mu.Lock()
 	defer p.account.mu.Unlock()
 	for i := range batch {
 		e := &batch[i]
 		p.ended = max(p.ended, e.Op.Seq+1)
-		if e.Outcome == drivers.Unknown {
+		if e.Outcome == drivers.Unknown || e.Partly {
 			continue
 		}
 		at, n := p.pages.At(e.Op.Seq)

@@ -85,3 +85,49 @@ func TestShortagesAreNotRetried(t *testing.T) {
 		}
 	})
 }
+
+// An operation of which a part was sent is nobody's failure where the generator could not send the rest: a later step or message whose
+// value does not fit, a retry for which nothing was left. Its effect may show up.
+func TestPartlySentOperationsAreUnknown(t *testing.T) {
+	for name, unsent := range map[string]func(*drivers.Attempt) bool{
+		"a later step": func(at *drivers.Attempt) bool {
+			at.Wire = true
+			at.Fail(drivers.Indeterminate, drivers.CodeMessage, "step pay: {{id}} is no number")
+			return true
+		},
+		"no connection for a later step": func(at *drivers.Attempt) bool {
+			at.Wire, at.Cut = true, true
+			at.Fail(drivers.Indeterminate, drivers.CodeRefused, "step pay: dial tcp 127.0.0.1:1: "+syscall.EMFILE.Error())
+			return true
+		},
+		"a retry": func(at *drivers.Attempt) bool {
+			if at.Number == 1 {
+				at.Wire, at.Answered = true, true
+				at.Fail(drivers.Indeterminate, "http_503", "busy")
+				return true
+			}
+			at.Fail(drivers.Rejected, drivers.CodeRefused, "dial tcp 127.0.0.1:1: "+syscall.EMFILE.Error())
+			return true
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				m := &memory{do: func(ctx context.Context, _ *drivers.Env, op *drivers.Op, at *drivers.Attempt) {
+					if op.Seq%3 != 0 || !unsent(at) {
+						ack(ctx, at, time.Millisecond)
+					}
+				}}
+				stream := openStream("a", 30, m)
+				stream.Retry = &scenarios.Retry{Attempts: 3, Backoff: 10 * time.Millisecond}
+				sc := scenario(t, scenarios.Timing{Duration: 3 * time.Second}, []scenarios.Stream{stream}, "a.errors < 1%", "a.p99 < 1s", "a.within(1s) > 99%")
+				run := mustRun(t, t.Context(), sc, Options{})
+				if total := run.Streams["a"].Total; total.DroppedByUs != 30 || total.Indeterminate != 0 || total.Sent != 60 {
+					t.Errorf("%+v", total.Counts)
+				}
+				if run.Exit != reports.ExitInconclusive {
+					t.Errorf("exit %d: %q", run.Exit, run.Why)
+				}
+			})
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"slices"
 	"time"
 
 	"wringer/drivers"
@@ -78,17 +79,18 @@ func (o *operation) outcome() drivers.Outcome {
 	return all
 }
 
-// neverLeft says why no attempt of an operation left by the run's own doing, and what to do about it; empty for all others.
-func (o *operation) neverLeft() (remedy string) {
-	for i := range o.trail {
-		if o.trail[i].Outcome == drivers.Acked {
-			return "" // most operations
-		}
-		if remedy = o.trail[i].NeverLeft(); remedy == "" {
-			return ""
-		}
+// unsent says why the last attempt of an operation was not sent, or not to its end, by the run's own doing, and what to do about it; empty
+// for all others. What would have become of the operation is not known.
+func (o *operation) unsent() (remedy string) {
+	if len(o.trail) == 0 {
+		return ""
 	}
-	return remedy
+	return o.trail[len(o.trail)-1].Unsent()
+}
+
+// partly says that a part of an operation was sent: an attempt, or a step or message of one.
+func (o *operation) partly() bool {
+	return slices.ContainsFunc(o.trail, func(at drivers.Attempt) bool { return at.Wire })
 }
 
 // ended describes the operation after its last attempt. The trail still belongs to o.

@@ -39,7 +39,7 @@ func (p *policy) next(op *operation, now time.Duration) (wait time.Duration, aga
 	if p.retry == nil || len(op.trail) >= p.retry.Attempts || last.Code == drivers.CodeCancelled || !p.retriable(last) {
 		return 0, false
 	}
-	if op.neverLeft() != "" { // a later attempt would charge the target with the wait
+	if op.unsent() != "" { // a later attempt would charge the target with the wait
 		return 0, false
 	}
 	wait = p.retry.Wait(p.seed, op.op.Seq, len(op.trail))

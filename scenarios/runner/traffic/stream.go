@@ -197,7 +197,7 @@ func (s *Stream) Failed() error {
 	return nil
 }
 
-// Shortage says what to do about operations that never left because this machine ran out of something; empty when all left.
+// Shortage says what to do about operations that were not sent, or not to their end, by the run's own doing; empty when all were.
 func (s *Stream) Shortage() string {
 	if remedy := s.shortage.Load(); remedy != nil {
 		return *remedy
@@ -334,17 +334,25 @@ func (s *Stream) finish(op *operation) {
 	if s.Closed() {
 		e.User = int(op.shard) + 1
 	}
-	if remedy := op.neverLeft(); remedy != "" {
+	remedy := op.unsent()
+	if remedy != "" {
 		s.shortage.CompareAndSwap(nil, &remedy)
-		s.recorder.Unsend(op.shard, op.slot, &e, s.spec.Timeout)
-		s.notify(op.shard, reports.Ended{Op: op.op, Window: op.window})
-		s.operations.Put(op)
-		return
+		if e.Partly = op.partly(); e.Partly {
+			e.Outcome = drivers.Indeterminate
+		}
 	}
-	if s.results != nil && op.slot != metrics.Warmup {
+	if s.results != nil && op.slot != metrics.Warmup && remedy == "" {
 		s.results.Ended(s.spec.Name, &e) // before the slot can be taken, see Take
 	}
-	s.recorder.End(op.shard, op.slot, &e, s.spec.Timeout)
+	switch {
+	case remedy == "":
+		s.recorder.End(op.shard, op.slot, &e, s.spec.Timeout)
+	default:
+		s.recorder.Unsend(op.shard, op.slot, &e, s.spec.Timeout)
+		if !e.Partly {
+			e = reports.Ended{Op: op.op, Window: op.window}
+		}
+	}
 	s.notify(op.shard, e)
 	s.operations.Put(op)
 }
