@@ -21,7 +21,7 @@ import (
 )
 
 // realPatience bounds each step with the real brokers.
-const realPatience = 120 * time.Second
+const realPatience = 5 * time.Minute
 
 // realCluster is three nodes of Apache Kafka, each a broker and a controller.
 type realCluster struct {

@@ -82,7 +82,7 @@ func (s *scripted) Play(ctx context.Context, _ int, st runner.Step) (*reports.Ru
 		run.Streams["a"].Seconds = append(run.Streams["a"].Seconds, row)
 	}
 	if run.Verdict == reports.Fail {
-		run.Gates = []reports.Gate{{Expr: "a.errors < 1%", Verdict: reports.Fail, Observed: new(0.5), Limit: new(0.01), Unit: "ratio"}}
+		run.Gates = []reports.Gate{{Expr: "a.errors < 1%", Verdict: reports.Fail, Observed: new(0.5), Limit: new(0.01), Unit: "ratio", Metric: "errors"}}
 	}
 	if s.change != nil {
 		s.change(run, st)
@@ -128,6 +128,32 @@ func upTo(truth float64) func(float64, int) reports.Verdict {
 			return reports.Pass
 		}
 		return reports.Fail
+	}
+}
+
+// A load at which operations failed only while other programs held the machine is tried again. Elsewhere such a failure decides.
+func TestFailuresOfABusyMachine(t *testing.T) {
+	for name, c := range map[string]struct {
+		busy    bool
+		metric  string
+		decides bool
+	}{
+		"busy": {true, "errors", false}, "calm": {false, "errors", true}, "a time": {true, "p99", true},
+	} {
+		a := find(t, t.Context(), &scripted{
+			verdict: upTo(150),
+			change: func(run *reports.Run, st runner.Step) {
+				if run.Verdict != reports.Fail || st.Rates["a"].Constant > 200 {
+					return
+				}
+				run.Gates[0].Metric = c.metric
+				row := &run.Streams["a"].Seconds[3]
+				row.Acked, row.Rejected, row.Busy = row.Acked/2, row.Acked/2, c.busy
+			},
+		}, nil)
+		if decides := a.Upper != nil && a.Upper.At <= 200; decides != c.decides {
+			t.Errorf("%s: %s", name, a.Why)
+		}
 	}
 }
 

@@ -96,6 +96,15 @@ func trial(a *Axis, at float64, run *reports.Run) *Trial {
 	case run.Verdict == reports.Inconclusive && t.acked > 0 && strings.HasPrefix(t.Why, judge.NotHealthy):
 		t.fail("healthy", nil, nil, t.Why) // it was alive: a baseline that fails under a load is the load's doing
 		return t
+	case run.Verdict == reports.Fail && failedWhileBusy(run):
+		t.Verdict, t.Limit = string(reports.Inconclusive), nil
+		t.Why = "operations failed only in seconds in which other programs held the machine, or the load generator was late"
+		for i := range t.Gates {
+			if v := &t.Gates[i]; v.Verdict == string(reports.Fail) {
+				v.Verdict, v.Why = t.Verdict, t.Why
+			}
+		}
+		return t
 	case run.Verdict != reports.Pass:
 		return t
 	}
@@ -198,6 +207,30 @@ func slower(a, b *float64) *float64 {
 func (t *Trial) fail(gate string, observed, limit *float64, why string) {
 	t.Verdict, t.Why = string(reports.Fail), why
 	t.Limit = &Limit{Gate: gate, Observed: observed, Limit: limit, Text: why}
+}
+
+// failedWhileBusy says whether the violated gates of a run count failed operations alone, and whether all of these fell in seconds that say
+// little of the target. One that gets too little CPU, or late requests in a bunch, refuses some at once. For a run such answers stand. A
+// trial is made again, and a capacity that a busy machine made would be a wrong bound.
+func failedWhileBusy(run *reports.Run) bool {
+	for i := range run.Gates {
+		g := &run.Gates[i]
+		if g.Verdict == reports.Fail && !slices.Contains([]string{"errors", "rejected", "indeterminate"}, g.Metric) {
+			return false
+		}
+	}
+	var busy, calm int64
+	for _, s := range run.Streams {
+		for i := range s.Seconds {
+			row := &s.Seconds[i]
+			if failed := row.Offered - row.Acked; row.Busy || row.Limited {
+				busy += failed
+			} else {
+				calm += failed
+			}
+		}
+	}
+	return busy > 0 && calm == 0
 }
 
 func firstViolated(run *reports.Run) *Limit {

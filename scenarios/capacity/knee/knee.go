@@ -89,7 +89,11 @@ func newView(a *capacity.Answer) *view {
 		})
 	}
 	for _, g := range a.GivesWay {
-		v.Gates = append(v.Gates, way{g.Gate, known(a, g.Holds, "never seen to hold"), known(a, g.Fails, "not seen to give way")})
+		never := "never seen to hold"
+		if g.Fails != nil { // it may have held above: a lower load that fails is believed
+			never = "at no load below that"
+		}
+		v.Gates = append(v.Gates, way{g.Gate, known(a, g.Holds, never), known(a, g.Fails, "not seen to give way")})
 	}
 	v.USL = newUSL(a)
 	return v
