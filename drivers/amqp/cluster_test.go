@@ -57,6 +57,7 @@ func TestRealCluster(t *testing.T) {
 // The reader's own queue outlives the node on which it was made: what is published over other nodes meanwhile is seen. Where one node alone
 // holds it, as that of a reader that knows no other, what was published while it was away may be missing, and nothing is claimed.
 func TestRealTapOfACluster(t *testing.T) {
+	t.Parallel()
 	tier.Slow(t, "starts three nodes of RabbitMQ")
 	nodes := rabbit.Start(t, 3)
 	hosts := hostsOf(nodes)

@@ -140,6 +140,7 @@ func runGroup(t *testing.T, url string, group Group, n int, do func(*groupRun)) 
 // A node dies for good, and the queue counts its consumers for ever. Of messages that the group gave up it is known all the same that
 // none of them is left.
 func TestRealGroupOfADeadNode(t *testing.T) {
+	t.Parallel()
 	tier.Slow(t, "starts three nodes of RabbitMQ")
 	nodes := rabbit.Start(t, 3)
 	const n = 400
