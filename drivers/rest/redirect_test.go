@@ -128,20 +128,13 @@ func TestRedirectThatWasNotSent(t *testing.T) {
 			rw.Header().Set("Location", "http://127.0.0.1:1/")
 			rw.WriteHeader(http.StatusSeeOther)
 		})
-		env := drivertest.NewEnv(t, time.Now())
-		env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 			if address == "127.0.0.1:1" {
 				return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("socket", syscall.EMFILE)}
 			}
 			return new(net.Dialer).DialContext(ctx, network, address)
 		}
-		d, err := (&Config{Request: "POST " + w.URL, Redirects: 2, HTTP2: http2}).Open(t.Context(), env)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		s, _ := d.Session()
-		defer s.Close()
+		s := sessionOver(t, dial, &Config{Request: "POST " + w.URL, Redirects: 2, HTTP2: http2}, nil)
 		if at := do(t, s, 0); !at.Wire || !strings.Contains(at.Unsent(), "ulimit -n") {
 			t.Errorf("%q: %+v", at.Unsent(), at)
 		}

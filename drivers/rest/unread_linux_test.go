@@ -169,9 +169,8 @@ func startClosesIdle(t *testing.T, secure *tls.Config, n int, reads bool, when .
 // A request that was surely not read, and is not sent again for want of a file descriptor, was not sent by the run's own doing.
 func TestUnreadRequestThatIsNotSentAgain(t *testing.T) {
 	server := startClosesIdle(t, nil, 3, false)
-	env := drivertest.NewEnv(t, time.Now())
 	var first syscall.RawConn
-	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		if first != nil {
 			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.EMFILE}
 		}
@@ -181,13 +180,7 @@ func TestUnreadRequestThatIsNotSentAgain(t *testing.T) {
 		}
 		return blind{c}, err
 	}
-	d, err := (&Config{Request: "POST http://" + server.Address(), Body: "{{id}}"}).Open(t.Context(), env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	s, _ := d.Session()
-	defer s.Close()
+	s := sessionOver(t, dial, &Config{Request: "POST http://" + server.Address(), Body: "{{id}}"}, nil)
 	for seq := range uint64(2) {
 		expect(t, do(t, s, seq), drivers.Acked, "")
 	}
