@@ -168,7 +168,7 @@ func startClosesIdle(t *testing.T, secure *tls.Config, n int, reads bool, when .
 
 // A request that was surely not read, and is not sent again for want of a file descriptor, was not sent by the run's own doing.
 func TestUnreadRequestThatIsNotSentAgain(t *testing.T) {
-	server := startClosesIdle(t, nil, 3, false)
+	server := startClosesIdle(t, secureRaw(t), 3, false)
 	var first syscall.RawConn
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		if first != nil {
@@ -180,7 +180,7 @@ func TestUnreadRequestThatIsNotSentAgain(t *testing.T) {
 		}
 		return blind{c}, err
 	}
-	s := sessionOver(t, dial, &Config{Request: "POST http://" + server.Address(), Body: "{{id}}"}, nil)
+	s := sessionOver(t, dial, &Config{Request: "POST https://" + server.Address(), Body: "{{id}}", TLS: tlsconfig.Config{Insecure: true}}, nil)
 	for seq := range uint64(2) {
 		expect(t, do(t, s, seq), drivers.Acked, "")
 	}
