@@ -130,7 +130,7 @@ func TestFailures(t *testing.T) {
 		}
 	})
 	t.Run("timeout", func(t *testing.T) {
-		f := open(t, &Config{Exec: sh("sleep 600 & wait"), Undo: sh("true"), Timeout: 100 * time.Millisecond}, faults.Env{})
+		f := open(t, &Config{Exec: sh("sleep 600 & wait"), Undo: sh("true"), Timeout: 3 * time.Second}, faults.Env{})
 		if err := f.Inject(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("inject: %v", err)
 		}

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
 }
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // rig is a link with an inlet, and the brokers behind it.
 type rig struct {
