@@ -2,6 +2,7 @@ package container
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -22,6 +23,9 @@ type endpoint struct {
 	from  string // what named it
 	certs string // the folder of ca.pem, cert.pem and key.pem; empty without TLS
 }
+
+// String tells where it is, and what named it.
+func (e endpoint) String() string { return e.url + " (" + e.from + ")" }
 
 func (e endpoint) file(name string) string { return filepath.Join(e.certs, name) }
 
@@ -46,9 +50,9 @@ func endpoints() ([]endpoint, error) {
 		return []endpoint{*named}, err
 	}
 	var all []endpoint
-	for _, socket := range sockets() {
-		if info, err := os.Stat(socket); err == nil && info.Mode().Type() == fs.ModeSocket {
-			all = append(all, endpoint{url: "unix://" + socket, from: "a usual socket"})
+	for _, s := range sockets() {
+		if info, err := os.Stat(s.path); err == nil && info.Mode().Type() == fs.ModeSocket {
+			all = append(all, endpoint{url: "unix://" + s.path, from: "the usual socket of " + s.of})
 		}
 	}
 	return all, nil
@@ -62,17 +66,25 @@ func (e endpoint) supported() error {
 	return nil
 }
 
+// socket is where an engine listens by default.
+type socket struct{ of, path string }
+
 // sockets lists where Docker, Docker Desktop, Podman and Colima listen by default.
-func sockets() []string {
-	all := []string{defaultSocket}
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
-		all = append(all, filepath.Join(dir, "docker.sock"), filepath.Join(dir, "podman/podman.sock"))
-	}
+func sockets() []socket {
+	all := []socket{{"Docker", defaultSocket}}
+	// A shell that no login began does not know XDG_RUNTIME_DIR.
+	dir := cmp.Or(os.Getenv("XDG_RUNTIME_DIR"), fmt.Sprintf("/run/user/%d", os.Getuid()))
+	all = append(all, socket{"rootless Docker", filepath.Join(dir, "docker.sock")}, socket{"rootless Podman", filepath.Join(dir, "podman/podman.sock")})
 	if home, err := os.UserHomeDir(); err == nil {
-		all = append(all, filepath.Join(home, ".docker/run/docker.sock"), filepath.Join(home, ".docker/desktop/docker.sock"),
-			filepath.Join(home, ".colima/default/docker.sock"), filepath.Join(home, ".local/share/containers/podman/machine/podman.sock"))
+		for _, s := range []socket{
+			{"Docker Desktop", ".docker/run/docker.sock"}, {"Docker Desktop", ".docker/desktop/docker.sock"},
+			{"Colima", ".colima/default/docker.sock"}, {"Colima", ".config/colima/default/docker.sock"},
+			{"Podman", ".local/share/containers/podman/machine/podman.sock"},
+		} {
+			all = append(all, socket{s.of, filepath.Join(home, s.path)})
+		}
 	}
-	return append(all, "/run/podman/podman.sock")
+	return append(all, socket{"Podman", "/run/podman/podman.sock"})
 }
 
 // dockerFolder is the folder of the Docker command's configuration.

@@ -78,3 +78,20 @@ func TestUsageOfControlGroups(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Processes that ended for want of memory are counted by control groups of both versions, and those of other containers are not.
+func TestStarvedOfControlGroups(t *testing.T) {
+	for name, c := range map[string]struct{ groups, file, text string }{
+		"one":   {"4:memory:/docker/abc\n1:cpu:/docker/abc\n", "memory/docker/abc/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"},
+		"two":   {"0::/machine.slice/libpod-abc.scope/container\n", "machine.slice/libpod-abc.scope/memory.events", "max 5\noom 3\noom_kill 3\n"},
+		"other": {"0::/machine.slice/libpod-abd.scope\n", "machine.slice/libpod-abd.scope/memory.events", "oom_kill 3\n"},
+	} {
+		want := 3
+		if name == "other" {
+			want = 0
+		}
+		if n := starved(fstest.MapFS{c.file: {Data: []byte(c.text)}}, c.groups, "abc"); n != want {
+			t.Errorf("%s: %d, want %d", name, n, want)
+		}
+	}
+}
