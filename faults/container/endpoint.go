@@ -43,7 +43,7 @@ func endpoints() ([]endpoint, error) {
 				e.certs = dockerFolder()
 			}
 		}
-		return []endpoint{e}, e.supported()
+		return []endpoint{e}, errors.Join(e.supported(), e.whole())
 	}
 	named, err := chosenContext()
 	if named != nil || err != nil {
@@ -127,11 +127,17 @@ func readContext(name, from string) (*endpoint, error) {
 	hash := sha256.Sum256([]byte(name))
 	id := hex.EncodeToString(hash[:])
 	raw, err := os.ReadFile(filepath.Join(dockerFolder(), "contexts/meta", id, "meta.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &endpoint{}, fmt.Errorf("%s: there is no such context in %s: choose one of docker context ls", from, dockerFolder())
+	}
 	if err != nil {
 		return &endpoint{}, fmt.Errorf("%s: %w", from, err)
 	}
 	var meta struct {
-		Endpoints map[string]struct{ Host string }
+		Endpoints map[string]struct {
+			Host          string
+			SkipTLSVerify bool
+		}
 	}
 	if err := json.Unmarshal(raw, &meta); err != nil {
 		return &endpoint{}, fmt.Errorf("%s: %w", from, err)
@@ -140,11 +146,27 @@ func readContext(name, from string) (*endpoint, error) {
 	if e.url == "" {
 		return e, fmt.Errorf("%s names no Docker endpoint", from)
 	}
+	if meta.Endpoints["docker"].SkipTLSVerify {
+		return e, fmt.Errorf("%v: skip-tls-verify is not supported: give the context the ca of the engine's certificate", e)
+	}
 	certs := filepath.Join(dockerFolder(), "contexts/tls", id, "docker")
-	if _, err := os.Stat(filepath.Join(certs, "ca.pem")); err == nil {
+	if _, err := os.Stat(certs); err == nil {
 		e.certs = certs
 	}
-	return e, e.supported()
+	return e, errors.Join(e.supported(), e.whole())
+}
+
+// whole says which of the three files of TLS is missing.
+func (e endpoint) whole() error {
+	if e.certs == "" {
+		return nil
+	}
+	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
+		if _, err := os.Stat(e.file(name)); err != nil {
+			return fmt.Errorf("%v: TLS needs a ca, a certificate and its key: %w", e, err)
+		}
+	}
+	return nil
 }
 
 // defaultGateway is the gateway to the machine that runs this process's container; empty outside of a container.

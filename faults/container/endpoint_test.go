@@ -1,6 +1,9 @@
 package container
 
 import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -53,6 +56,59 @@ func TestUsualSockets(t *testing.T) {
 	}
 	if !slices.Equal(told, want) {
 		t.Errorf("%q, want %q", told, want)
+	}
+}
+
+// contextOf makes a context as the Docker command stores it, with files of TLS.
+func contextOf(t *testing.T, folder, name, endpoint string, files ...string) {
+	t.Helper()
+	id := fmt.Sprintf("%x", sha256.Sum256([]byte(name)))
+	all := map[string]string{"contexts/meta/" + id + "/meta.json": `{"Name": "` + name + `", "Endpoints": {"docker": ` + endpoint + `}}`}
+	for _, file := range files {
+		all["contexts/tls/"+id+"/docker/"+file] = ""
+	}
+	for path, text := range all {
+		path = filepath.Join(folder, path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A context names the engine, with TLS or without. What cannot be done with one is told before anything is dialled.
+func TestContexts(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("DOCKER_HOST", "")
+	t.Setenv("DOCKER_CONFIG", folder)
+	const far = `{"Host": "tcp://127.0.0.1:1"}`
+	contextOf(t, folder, "plain", far)
+	contextOf(t, folder, "tls", far, "ca.pem", "cert.pem", "key.pem")
+	contextOf(t, folder, "ca", far, "ca.pem")
+	contextOf(t, folder, "skip", `{"Host": "tcp://127.0.0.1:1", "SkipTLSVerify": true}`)
+	contextOf(t, folder, "none", `{}`)
+	contextOf(t, folder, "ssh", `{"Host": "ssh://far"}`)
+	for name, want := range map[string]string{
+		"plain": "", "tls": "", "ca": "TLS needs a ca, a certificate and its key", "skip": "skip-tls-verify is not supported",
+		"none": "names no Docker endpoint", "ssh": "ssh is not supported", "absent": "there is no such context in " + folder,
+	} {
+		t.Setenv("DOCKER_CONTEXT", name)
+		candidates, err := endpoints()
+		if want != "" {
+			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "DOCKER_CONTEXT "+name) {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil || len(candidates) != 1 || candidates[0].url != "tcp://127.0.0.1:1" || (candidates[0].certs != "") != (name == "tls") {
+			t.Errorf("%s: %+v %v", name, candidates, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(folder, "config.json"), []byte(`{"currentContext": "tls"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DOCKER_CONTEXT", "")
+	if candidates, err := endpoints(); err != nil || len(candidates) != 1 || candidates[0].from != "the current context tls" {
+		t.Errorf("%+v %v", candidates, err)
 	}
 }
 
