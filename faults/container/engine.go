@@ -29,6 +29,8 @@ type Engine struct {
 	Name string
 	// Elsewhere says that the engine counts as one on another machine, although it may be on this one.
 	Elsewhere bool
+	// platform is what the engine's containers run on, once it was asked: Podman takes seconds to tell it.
+	platform atomic.Pointer[platform]
 	// noPodman says that the engine does not know Podman's own requests.
 	noPodman atomic.Bool
 	// hosts are the hosts on which published ports may be reached, the likeliest first.
@@ -163,7 +165,7 @@ func (e endpoint) open(ctx context.Context) (*Engine, error) {
 	if _, err := c.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
 		return nil, errors.Join(fmt.Errorf("use the engine at %s: %w", e.url, err), c.Close())
 	}
-	version, err := c.ServerVersion(ctx, client.ServerVersionOptions{})
+	server, err := serverOf(ctx, c)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("use the engine at %s: %w", e.url, err), c.Close())
 	}
@@ -177,18 +179,7 @@ func (e endpoint) open(ctx context.Context) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.Close(), provider.Close())
 	}
-	return &Engine{Client: c, Provider: provider, Endpoint: e.url, Name: e.named(version), Elsewhere: away, hosts: e.hosts()}, nil
-}
-
-// named tells an engine with its version and its endpoint.
-func (e endpoint) named(version client.ServerVersionResult) string {
-	kind := "Docker"
-	for _, part := range version.Components {
-		if strings.HasPrefix(part.Name, "Podman") {
-			kind = "Podman"
-		}
-	}
-	return fmt.Sprintf("%s %s at %v", kind, version.Version, e)
+	return &Engine{Client: c, Provider: provider, Endpoint: e.url, Name: fmt.Sprintf("%s at %v", server, e), Elsewhere: away, hosts: e.hosts()}, nil
 }
 
 // silence keeps the library from writing to the terminal. Its logger is one variable of the process: engines may be opened side by side.

@@ -143,10 +143,10 @@ func TestContainersThatEnd(t *testing.T) {
 			b := onEngine(t)
 			file := b.write("s.yaml", fmt.Sprintf(`name: ends
 seed: 1
-run: {duration: 2s, drain: 200ms}
+run: {duration: 2s, drain: 200ms, max_lag: 10s}
 traffic:
   web: {rest: {request: "GET http://${db.8080}/healthz"}, rate: 10/s}
-  end: {rest: {request: "%s"}, rate: 2/s, timeout: 1s}
+  end: {rest: {request: "%s"}, rate: 2/s, timeout: 60s} # a busy kernel takes seconds to end a process
 target:
   containers:
     WEB: %s
