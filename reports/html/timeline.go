@@ -163,11 +163,11 @@ func newPins(rec *reports.Record, all []evidence) pins {
 	p.faults(run)
 	for i := range run.Findings {
 		if f := &run.Findings[i]; f.AtNS != nil && f.Part != "" {
-			what := " ended by itself at "
+			text := " ended by itself at " + reports.Moment(*f.AtNS)
 			if f.Kind == reports.PartStarved {
-				what = " was short of memory, and processes in it ended from "
+				text = " was short of memory, and processes in it ended from " + reports.Moment(*f.AtNS) + " on"
 			}
-			p.add("part "+f.Part, pin{at: *f.AtNS, Text: f.Part + what + reports.Moment(*f.AtNS), Href: "#findings", Kind: "ended", Sign: "E"})
+			p.add("part "+f.Part, pin{at: *f.AtNS, Text: f.Part + text, Href: "#findings", Kind: "ended", Sign: "E"})
 		}
 	}
 	for _, name := range timelineParts(run) {
