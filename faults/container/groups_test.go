@@ -95,3 +95,16 @@ func TestStarvedOfControlGroups(t *testing.T) {
 		}
 	}
 }
+
+// A container without a control group, as Podman runs it for a user, has no figures: the engine tells those of the machine.
+func TestGaugesWithoutAControlGroup(t *testing.T) {
+	now := &container.StatsResponse{Read: time.Unix(2, 0)}
+	now.MemoryStats.Usage = 3 << 30
+	if g := gauges(nil, now); len(g) > 0 {
+		t.Errorf("%v", g)
+	}
+	now.CPUStats.CPUUsage.TotalUsage = 1
+	if g := gauges(nil, now); g[GaugeMemory] != 3<<30 {
+		t.Errorf("%v", g)
+	}
+}

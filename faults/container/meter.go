@@ -200,7 +200,8 @@ func (c *Container) Readings() []Reading {
 // gauges are the gauges of a reading. What it used since the last reading is unknown without one, and after a start.
 func gauges(last, now *container.StatsResponse) map[string]float64 {
 	all := make(map[string]float64)
-	if used, known := memory(&now.MemoryStats); known {
+	// Podman tells the memory of the machine for a container without a control group: that one has used no processor either.
+	if used, known := memory(&now.MemoryStats); known && now.CPUStats.CPUUsage.TotalUsage > 0 {
 		all[GaugeMemory] = used
 	}
 	if last == nil {
