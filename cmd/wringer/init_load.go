@@ -60,6 +60,10 @@ func fromLoad(words []string, from string, stdin io.Reader) (*draft.Scenario, er
 		}
 	case "grpc":
 		st.Name = "calls"
+	case "rest":
+		rest, _ := body[0].Value.(yaml.MapSlice)
+		made.Secrets = draft.Credentials(rest)
+		st.GiveKeys()
 	}
 	made.Streams = []draft.Stream{st}
 	return made, nil
