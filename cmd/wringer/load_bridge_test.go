@@ -187,7 +187,7 @@ func TestLoadLeavesNoFolder(t *testing.T) {
 		if code != reports.ExitPass && code != reports.ExitInconclusive {
 			t.Fatalf("exit %d:\n%s%s", code, stdout, stderr)
 		}
-		for _, want := range []string{"good statuses 200 5 times", "received", "acked 5"} {
+		for _, want := range []string{"acked by status 200: 5", "received", "acked 5"} {
 			if !strings.Contains(strings.Join(strings.Fields(stdout), " "), want) {
 				t.Errorf("%q is missing in\n%s", want, stdout)
 			}
