@@ -85,9 +85,9 @@ func choices(word string, allowed []string) string {
 	if len(allowed) == 0 {
 		return "nothing is allowed here"
 	}
-	list := slices.Sorted(slices.Values(allowed))
-	text := "allowed: " + strings.Join(slices.Compact(list), ", ")
-	if other := otherWords[strings.ToLower(word)]; slices.Contains(list, other) {
+	list := slices.Compact(slices.Sorted(slices.Values(allowed)))
+	text := "allowed: " + strings.Join(list, ", ")
+	if other, known := otherWords[strings.ToLower(word)]; known && slices.Contains(list, other) {
 		return "write " + quote(other) + "; " + text
 	}
 	if near := nearest(word, list); near != "" {
