@@ -63,6 +63,7 @@ func TestInitWithCredentials(t *testing.T) {
 		never        string
 	}{
 		{[]string{"--from", "amqp://ann:s3cret@127.0.0.1/orders"}, "amqp://ann:${env.WRINGER_AMQP_PASSWORD}@", "first: export WRINGER_AMQP_PASSWORD=", "s3cret"},
+		{[]string{"--from", "amqp://127.0.0.1/prod"}, "amqp://HOST/VHOST/QUEUE", "1 stream from", "vhost: prod"},
 		{[]string{"--curl", "curl -H 'Authorization: Bearer t' http://127.0.0.1/"}, "Authorization: Bearer t", "holds the value of Authorization", "replay"},
 		{[]string{"--curl", "curl -u ann:s3cret http://127.0.0.1/"}, "user: ann", "holds the password of auth", "replay"},
 		{[]string{"--curl", "curl -X POST -H 'Idempotency-Key: abc' -d {} http://127.0.0.1/"}, "Idempotency-Key: \"{{id}}\"", "1 stream from", "abc"},

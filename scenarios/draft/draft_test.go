@@ -135,3 +135,15 @@ func TestOneKeyForEachOperation(t *testing.T) {
 		}
 	}
 }
+
+// The recorded key of a session would make all operations one.
+func TestKeysOfARecordedSession(t *testing.T) {
+	made, err := HAR([]byte(`{"log":{"entries":[{"request":{"method":"POST","url":"http://h/orders","headers":[{"name":"Idempotency-Key","value":"abc"}]},"response":{"status":201}}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := made.YAML()
+	if err != nil || !strings.Contains(string(text), `Idempotency-Key: "{{id}}-1"`) || strings.Contains(string(text), "abc") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
