@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"fmt"
 	"time"
 
 	"wringer/drivers"
@@ -372,6 +373,14 @@ type Sighting struct {
 	Offset    *int64 `json:"offset,omitempty"`
 	AtNS      int64  `json:"at_ns"`
 	Origin    string `json:"origin,omitempty"`
+}
+
+// ByteOf is a place in the lines of a file. file counts the files that followed each other under one name.
+func ByteOf(file int32, offset int64) string {
+	if file == 0 {
+		return "byte " + Count(offset)
+	}
+	return fmt.Sprintf("byte %s of file %d", Count(offset), file+1)
 }
 
 // Slow is an operation with a long response time.
