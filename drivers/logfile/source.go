@@ -2,7 +2,6 @@ package logfile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
