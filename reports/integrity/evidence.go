@@ -196,7 +196,7 @@ func (l *Ledger) emitLost(seq uint64, cell int16) {
 	}
 	v := l.addEvidence(kindLost, cell, seq, "acked, not seen by the end of the drain"+l.config.LossNote)
 	if r := l.history.find(seq); r != nil {
-		v.Why = fmt.Sprintf("acked at %s, not seen by the end of the drain", moment(r.done))
+		v.Why = fmt.Sprintf("acked at %s, not seen by the end of the drain", moment(r.done)) + l.config.LossNote
 	}
 }
 
