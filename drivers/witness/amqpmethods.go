@@ -29,6 +29,19 @@ var amqpCalls = map[amqpMethod]string{
 	{85, 10}: "confirm.select", {90, 10}: "tx.select", {90, 20}: "tx.commit", {90, 30}: "tx.rollback",
 }
 
+// IsAMQP says whether a request of that kind belongs to a connection of AMQP 0-9-1.
+func IsAMQP(kind string) bool { return amqpKinds[kind] }
+
+var amqpKinds = func() map[string]bool {
+	all := map[string]bool{kindPublish: true, kindDeliver: true}
+	for _, kind := range amqpCalls {
+		all[kind] = true
+	}
+	return all
+}()
+
+const kindPublish, kindDeliver = "publish", "deliver"
+
 // amqpAnswers are the answers to amqpCalls. That of exchange.unbind, 40.40, is 40.51, and neither is read.
 var amqpAnswers = func() map[amqpMethod]bool {
 	all := map[amqpMethod]bool{basicGetEmpty: true}
@@ -203,7 +216,7 @@ func (a *amqpReader) broker(n uint16, c *amqpChannel, m amqpMethod, args []byte)
 // delivered takes a delivery to a consumer. It counts as a request of the link, although it goes the other way.
 func (a *amqpReader) delivered(c *amqpChannel, tag uint64, noAck bool) error {
 	silent := noAck || c.deliveries[tag] != nil
-	x, err := a.message("deliver")
+	x, err := a.message(kindDeliver)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (a *amqpReader) publishes(c *amqpChannel, args []byte) error {
 	if err != nil || len(rest) == 0 {
 		return errAMQP
 	}
-	x, err := a.message("publish")
+	x, err := a.message(kindPublish)
 	if err != nil {
 		return err
 	}

@@ -220,7 +220,7 @@ func (s *overheard) CatchUp(ctx context.Context) error {
 		case open == 0 && !waiting && failure != nil:
 			return fmt.Errorf("%s: %w", s.place, failure)
 		case open == 0 && !waiting && !s.env.Passed():
-			return fmt.Errorf("%s: nothing passed the link: let the service reach its broker at %s", s.place, "${links."+strings.TrimSpace(s.config.Link)+"}")
+			return fmt.Errorf("%s: no request of AMQP passed the link: let the service reach its broker at %s", s.place, "${links."+strings.TrimSpace(s.config.Link)+"}")
 		case open == 0 && !waiting:
 			return nil
 		}

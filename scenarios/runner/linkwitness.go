@@ -22,7 +22,7 @@ import (
 type linkWitness struct {
 	spec   *scenarios.Link
 	to     atomic.Pointer[audience]
-	passed atomic.Bool // any request
+	passed atomic.Bool // any request of AMQP
 
 	mu    sync.Mutex
 	blind string // why a connection could not be read, in any step
@@ -71,7 +71,7 @@ func (a *audience) Blind(why string) {
 
 // Arrived implements drivers.Requests. The audience of the present step takes the request, to its end.
 func (w *linkWitness) Arrived(r *drivers.Request) {
-	if !w.passed.Load() {
+	if !w.passed.Load() && witness.IsAMQP(r.Kind) {
 		w.passed.Store(true)
 	}
 	if a := w.to.Load(); a != nil {

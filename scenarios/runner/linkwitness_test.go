@@ -81,8 +81,9 @@ func TestLinkIsOverheard(t *testing.T) {
 		w.Arrived(r)
 		return r
 	}
+	w.Arrived(&drivers.Request{Kind: "GET /", Conn: 1})
 	if w.passed.Load() {
-		t.Error("something passed before anything did")
+		t.Error("a link of HTTP passes for one of AMQP")
 	}
 	if r := arrive(); r.To != nil || !w.passed.Load() {
 		t.Errorf("before the first step: %+v, passed %v", r, w.passed.Load())
