@@ -197,9 +197,9 @@ func (l *Ledger) emitLost(seq uint64, cell int16) {
 	if l.config.Optional || !l.evidence.wants(kindLost, cell) {
 		return
 	}
-	v := l.addEvidence(kindLost, cell, seq, "acked, not seen by the end of the drain")
+	v := l.addEvidence(kindLost, cell, seq, "acked, not seen by the end of the drain"+l.config.LossNote)
 	if r := l.history.find(seq); r != nil {
-		v.Why = fmt.Sprintf("acked at %s, not seen by the end of the drain", moment(r.done))
+		v.Why = fmt.Sprintf("acked at %s, not seen by the end of the drain", moment(r.done)) + l.config.LossNote
 	}
 }
 

@@ -51,6 +51,8 @@ type Config struct {
 	NoRedelivery bool
 	// OrderNote is what the protocol promises of order, for the evidence; empty: nothing needs to be said.
 	OrderNote string
+	// LossNote is what takes records away by rule, for the evidence; empty: nothing is known to do so.
+	LossNote string
 	// EvidencePerKind bounds the evidence of one kind in one window. 0: 100.
 	EvidencePerKind int
 }

@@ -54,11 +54,12 @@ func (s *step) openPlace(ctx context.Context, m *member, spec *scenarios.Place) 
 	if d, ok := m.driver.(drivers.Recalling); ok {
 		env.Sent, env.NotSent = d.SentBody()
 	}
-	env.Listener = s.listeners[m.spec.ListenerOf(spec)]
+	env.Listener, env.Passed = s.listeners[m.spec.ListenerOf(spec)], s.passed(spec.Source)
 	source, err := spec.Source.Open(ctx, env)
 	if err != nil {
 		return placeError(spec, err)
 	}
+	s.overhear(spec.Source, source)
 	o := &watch.Observer{Source: source, Name: spec.Name, Place: spec.Kind + " effects"}
 	s.opened.add(o.Close)
 	m.observers = append(m.observers, o)
