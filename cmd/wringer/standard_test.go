@@ -6,11 +6,15 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"wringer/reports"
 )
 
 // A reader that takes nothing holds up no line of progress, and no end of the command that a signal asked for.
@@ -85,6 +89,19 @@ func TestReaderGone(t *testing.T) {
 	} {
 		if got := readerGone(test.out, test.err); got != test.gone {
 			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// What a file of the scenario holds does not reach the terminal as a command.
+func TestProblemsCommandNoTerminal(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "targets"), "GET http://127.0.0.1:1/ \x1b[2J\ax\n")
+	path := filepath.Join(dir, "s.yaml")
+	write(t, path, "name: s\nrun: {duration: 1s}\ntraffic: {a: {rest: {targets: {file: targets}}, rate: 2/s}}\nexpect: [a.errors < 1%]\n")
+	for _, args := range [][]string{{"check", path}, {"run", path}, {"check", filepath.Join(dir, "absent\x1b[2J")}} {
+		if code, _, stderr := wringer(t, args...); code != reports.ExitUsage || strings.Contains(stderr, "\x1b") || !strings.Contains(stderr, `\x1b[2J`) {
+			t.Errorf("%v: exit %d, %q", args, code, stderr)
 		}
 	}
 }
