@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wringer/reports"
+	"wringer/reports/sections"
 )
 
 func main() {
@@ -74,7 +75,7 @@ func run(ctx context.Context, args []string, std streams) int {
 		e = exit{code: reports.ExitUsage, err: fmt.Errorf("%w; %s", err, unknownHelp(root, args))}
 	}
 	if text := e.Error(); text != "" {
-		fmt.Fprintln(std.err, "wringer: "+text)
+		fmt.Fprintln(std.err, "wringer: "+sections.Lines(text))
 	}
 	return e.code
 }
