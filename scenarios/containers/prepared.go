@@ -79,6 +79,11 @@ func prepare(ctx context.Context, env scenarios.TargetEnv, config sources) (*pre
 	return p, nil
 }
 
+var (
+	_ scenarios.SlowToClose = (*prepared)(nil)
+	_ scenarios.SlowToClose = (*target)(nil)
+)
+
 // networkOf names the network of a run, and begins the names of what the run makes.
 func networkOf(run string) string { return "wringer-" + run }
 
@@ -119,7 +124,10 @@ func (p *prepared) publishOn() netip.Addr {
 	return netip.Addr{}
 }
 
-// CloseWithin implements scenarios.SlowToClose.
+// closeWithin bounds the removal of what a run made: Podman takes seconds for a container, and an engine that is busy too.
+const closeWithin = time.Minute
+
+// CloseWithin implements scenarios.SlowToClose, of the target too.
 func (p *prepared) CloseWithin() time.Duration { return closeWithin }
 
 // Close removes the run's containers, networks and volumes, unless they are kept. It is idempotent.

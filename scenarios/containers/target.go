@@ -364,12 +364,6 @@ func (t *target) Gauges(emit func(part, gauge string, at time.Time, value float6
 	}
 }
 
-// closeWithin bounds the removal of what a run made: Podman takes seconds for a container, and an engine that is busy too.
-const closeWithin = time.Minute
-
-// CloseWithin implements scenarios.SlowToClose.
-func (t *target) CloseWithin() time.Duration { return closeWithin }
-
 // Close implements scenarios.Target. Containers are removed side by side, then the network and the volumes.
 func (t *target) Close(ctx context.Context) error {
 	return errors.Join(t.closeParts(ctx), t.prepared.Close(ctx))
