@@ -97,9 +97,11 @@ func (k sourceKind) own() bool    { return k == ownQueue || k == ownStream }
 func (k sourceKind) stream() bool { return k == ownStream || k == foreignStream }
 
 // Start implements drivers.Source.
-func (s *Source) Start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, openLimit)
+func (s *Source) Start(whole context.Context) error {
+	ctx, cancel := context.WithTimeout(whole, openLimit)
 	defer cancel()
+	defer s.control.within(whole)()
+	defer s.trace.within(whole)()
 	if err := s.start(ctx); err != nil {
 		return fmt.Errorf("read %s: %w", s.name, err)
 	}

@@ -81,6 +81,22 @@ func (t *trace) bindings() (bind []Binding) {
 	return bind
 }
 
+// within makes questions to the nodes end with ctx, until leave. A nil trace does nothing.
+func (t *trace) within(ctx context.Context) (leave func()) {
+	if t == nil {
+		return func() {}
+	}
+	var leaves []func()
+	for _, node := range t.nodes {
+		leaves = append(leaves, node.control.within(ctx))
+	}
+	return func() {
+		for _, leave := range leaves {
+			leave()
+		}
+	}
+}
+
 // begin asks for the queues' messages, and makes sure that each node traces. The tap's queue has no consumer yet: what is in it
 // came before the traffic, and is dropped.
 func (t *trace) begin(ctx context.Context, tap string) error {

@@ -98,6 +98,7 @@ func (s *step) ledgerOf(m *member, spec *scenarios.Place) integrity.Config {
 		Stream: m.spec.Name, Identity: m.env.Identity, Windows: m.plan.Names, WindowAt: m.plan.WindowAt,
 		Mode: integrity.Effect, Order: integrity.RealTime, KeyOf: s.keyOf(m.spec),
 		Place:        spec.Name,
+		Bytes:        spec.Kind == "file",
 		Optional:     m.spec.Lacks(spec, metric.Due) != "",
 		Matched:      m.spec.Lacks(spec, metric.Matched) == "",
 		NoRedelivery: m.spec.Lacks(spec, metric.Repeating) != "",
