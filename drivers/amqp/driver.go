@@ -81,7 +81,7 @@ func (c *Config) open(whole context.Context, env drivers.Env) (*Driver, error) {
 	d.control.notes = newNotes(env, c.access())
 	leave := d.control.within(whole)
 	if c.Management != "" {
-		if d.management, err = c.newManagement(dialer, env); err != nil {
+		if d.management, err = newManagement(c.Management, c.Queue, dialer, env); err != nil {
 			return nil, err
 		}
 	}
@@ -345,9 +345,7 @@ func (d *Driver) Close() (err error) {
 			err = fmt.Errorf("close %s: %w; wringer cleanup removes what was made, once the broker answers", d.config.place(), err)
 		}
 		d.control.close()
-		if d.management != nil {
-			d.management.close()
-		}
+		d.management.close()
 	})
 	return err
 }

@@ -6,11 +6,13 @@ import (
 	"sync"
 
 	"wringer/drivers"
+	"wringer/drivers/http1"
 )
 
 // link is the side of a witness that stands on a link between services.
 type link struct {
 	place Place
+	keep  bool // bodies are kept, for those who compare them
 	to    func() drivers.Requests
 	pool  sync.Pool
 }
@@ -20,6 +22,10 @@ type link struct {
 func OnLink(place Place, to func() drivers.Requests) *Witness {
 	return &Witness{link: &link{place: place, to: to, pool: sync.Pool{New: func() any { return new(exchange) }}}}
 }
+
+// KeepBodies makes the witness of a link keep the bodies of published messages until they are over; see drivers.Published. It is called
+// before the link's first connection.
+func (w *Witness) KeepBodies() { w.link.keep = true }
 
 // exchange is one request on a link, until it is over.
 type exchange struct {
@@ -31,6 +37,9 @@ type exchange struct {
 	framed     bool // the body is gRPC's: a message has five bytes before it
 	identified bool
 	ended      bool // its body arrived whole
+	published  drivers.Published
+	address    []byte // the memory of published
+	mandatory  bool   // the broker returns the message if no queue gets it
 }
 
 const (
@@ -44,31 +53,31 @@ const (
 
 func (l *link) begin(conn uint64) *exchange {
 	x := l.pool.Get().(*exchange)
-	*x = exchange{Request: drivers.Request{Conn: conn}, id: x.id[:0], body: x.body[:0], scratch: x.scratch}
+	*x = exchange{Request: drivers.Request{Conn: conn}, id: x.id[:0], body: x.body[:0], scratch: x.scratch, address: x.address}
 	return x
 }
 
 // header takes a header of the request.
 func (l *link) header(x *exchange, name, value []byte) {
 	switch {
-	case l.place.header != "" && equalFold(name, l.place.header):
+	case l.place.header != "" && http1.Is(name, l.place.header):
 		x.identify(value)
-	case equalFold(name, drivers.HeaderTraceparent):
+	case http1.Is(name, drivers.HeaderTraceparent):
 		if t, ok := drivers.ParseTraceparent(value); ok {
 			x.Trace = t
 		}
-	case equalFold(name, drivers.HeaderB3), equalFold(name, drivers.HeaderB3TraceID):
+	case http1.Is(name, drivers.HeaderB3), http1.Is(name, drivers.HeaderB3TraceID):
 		if t, ok := drivers.ParseB3(value); ok && x.Trace == (drivers.TraceID{}) {
 			x.Trace = t
 		}
-	case equalFold(name, drivers.HeaderAmazon):
+	case http1.Is(name, drivers.HeaderAmazon):
 		if t, ok := drivers.ParseAmazon(value); ok && x.Trace == (drivers.TraceID{}) {
 			x.Trace = t
 		}
-	case equalFold(name, "content-encoding"), equalFold(name, "grpc-encoding"):
-		x.encoded = !equalFold(value, "identity")
-	case equalFold(name, "content-type"):
-		x.framed = len(value) >= len(grpcType) && equalFold(value[:len(grpcType)], grpcType)
+	case http1.Is(name, "content-encoding"), http1.Is(name, "grpc-encoding"):
+		x.encoded = !http1.Is(value, "identity")
+	case http1.Is(name, "content-type"):
+		x.framed = len(value) >= len(grpcType) && http1.Is(value[:len(grpcType)], grpcType)
 	}
 }
 
@@ -99,7 +108,7 @@ func (l *link) began(x *exchange) {
 
 // piece takes a piece of the body.
 func (l *link) piece(x *exchange, b []byte) {
-	if x == nil || !l.place.inBody() || x.encoded || x.identified {
+	if x == nil || !l.place.inBody() && (!l.keep || x.Published == nil) || x.encoded || x.identified {
 		return
 	}
 	if _, whole := x.message(); x.framed && whole { // of a call's messages the first identifies it
@@ -170,6 +179,7 @@ func (l *link) answered(x *exchange, left bool) (over bool) {
 // over ends a request that was answered or given up. Nothing may be done with it any more.
 func (l *link) over(x *exchange) {
 	l.identified(x)
+	l.concludePublished(x)
 	if x.To != nil {
 		x.To.Over(&x.Request)
 	}
