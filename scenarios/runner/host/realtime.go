@@ -2,7 +2,6 @@ package host
 
 import (
 	"io/fs"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -11,33 +10,41 @@ import (
 // SCHED_DEADLINE, as /proc/PID/stat tells them.
 var realtimePolicies = []string{"1", "2", "6"}
 
-// realtime says whether every thread of a family is of a real-time class. chrt -p changes one thread alone, so each is read, but only
-// where the first thread of every process is of such a class.
-func (r *Reader) realtime(table processes, family map[int]bool) bool {
-	for pid := range family {
-		if !table[pid].realtime {
-			return false
-		}
+// usual are the threads of a family that are of no real-time class; nil: this process is of none. Each thread is read, for chrt -p changes
+// one alone.
+func (r *Reader) usual(table processes, family map[int]bool) map[thread]bool {
+	if !table[r.PID].realtime {
+		return nil
 	}
+	usual := make(map[thread]bool)
 	for pid := range family {
 		folder := "proc/" + strconv.Itoa(pid) + "/task"
 		tasks, _ := fs.ReadDir(r.Root, folder)
-		isUsual := func(task fs.DirEntry) bool {
-			text, err := fs.ReadFile(r.Root, folder+"/"+task.Name()+"/stat")
-			p, ok := parseProcess(pid, string(text))
-			return err == nil && !(ok && p.realtime) // a thread that has ended tells nothing
-		}
-		if len(tasks) == 0 || slices.ContainsFunc(tasks, isUsual) {
-			return false
+		for _, task := range tasks {
+			id, err := strconv.Atoi(task.Name())
+			if err != nil {
+				continue
+			}
+			text, _ := fs.ReadFile(r.Root, folder+"/"+task.Name()+"/stat")
+			if p, ok := parseProcess(pid, string(text)); !ok || !p.realtime { // one that cannot be read may be of any class
+				usual[thread{pid, id}] = true
+			}
 		}
 	}
-	return true
+	return usual
 }
 
-// yieldedSince is the CPU time that other programs of the usual class took since a. A family of a real-time class takes it from them
-// whenever it needs it. 0 for any other family.
+// yieldedSince is the CPU time that other programs of the usual class took since a. A run and a target of a real-time class take it from
+// them whenever they need it. 0 where a thread of theirs is of another class and waited, and where that is not known.
 func (b *Reading) yieldedSince(a *Reading) (sum time.Duration) {
-	if !a.realtime || !b.realtime {
+	if a.usual == nil || b.usual == nil || a.waits == nil || b.waits == nil {
+		return 0
+	}
+	var waited time.Duration
+	for t := range b.usual {
+		waited += max(b.waits[t]-a.waits[t], 0)
+	}
+	if waited >= time.Duration(slight*float64(b.at.Sub(a.at))) {
 		return 0
 	}
 	for pid, p := range b.table {
