@@ -49,6 +49,11 @@ func (t *Trial) excuse(run *reports.Run, quick *float64) {
 		t.Why = "more operations failed than were held up, in each second; other programs held the machine, or the load generator was late"
 		return
 	}
+	t.undecided()
+}
+
+// undecided takes the verdict from a trial and its gates.
+func (t *Trial) undecided() {
 	t.Verdict, t.Limit, t.Why = string(reports.Inconclusive), nil, whileBusy
 	for i := range t.Gates {
 		if v := &t.Gates[i]; v.Verdict == string(reports.Fail) {
@@ -112,6 +117,22 @@ func (c *finder) quickest(below float64) (best *float64) {
 		}
 	}
 	return best
+}
+
+// believed says whether a trial at a load is the last of as many in a row, with failures that outlast a busy machine, as decide it; a further
+// one counts at once. Until then it is made again: the machine may be free.
+func (c *finder) believed(at float64) bool {
+	row := 1
+	for i := len(c.answer.Trials) - 1; i >= 0; i-- {
+		switch t := c.answer.Trials[i]; {
+		case t.At != at || !t.Busy:
+			return row >= patience
+		case t.Verdict == string(reports.Fail):
+			return true
+		}
+		row++
+	}
+	return row >= patience
 }
 
 // busyAt says whether a load failed by less than two trials but for those that a busy machine takes the certainty from.

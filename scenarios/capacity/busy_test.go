@@ -124,3 +124,20 @@ func TestABucketOnABusyMachine(t *testing.T) {
 		}
 	}
 }
+
+// A machine that is free between whiles makes the bound certain: a trial that it took the certainty from is made again.
+func TestABusyTrialIsMadeAgain(t *testing.T) {
+	m := &busyMachine{rng: rand.New(rand.NewPCG(1, 14)), rate: 200, depth: 10}
+	steps := 0
+	a := find(t, t.Context(), &scripted{verdict: upTo(math.Inf(1)), change: func(run *reports.Run, st runner.Step) {
+		m.play(run, st)
+		if steps++; steps%2 == 0 {
+			for i := range run.Streams["a"].Seconds {
+				run.Streams["a"].Seconds[i].Busy = false
+			}
+		}
+	}}, nil)
+	if a.Upper == nil || !a.Upper.Certain || a.Upper.Busy || a.Upper.At < 200 || a.Upper.At/a.Lower.At > 1.06 || strings.Contains(a.Why, "not certain") {
+		t.Error(a.Why)
+	}
+}

@@ -35,7 +35,7 @@ type Trial struct {
 	CPU      *float64  `json:"cpu,omitempty"`
 	Probe    bool      `json:"probe,omitempty"` // made for --explain alone
 	Blind    bool      `json:"blind,omitempty"` // too short, or with too few operations, to show that a backlog grows
-	Busy     bool      `json:"busy,omitempty"`  // it failed in seconds alone in which the machine was busy: no bound is certain by it
+	Busy     bool      `json:"busy,omitempty"`  // operations failed only while the machine was busy, more than it held up: no bound is certain by it
 	Record   string    `json:"record,omitempty"`
 
 	Backlog float64 `json:"backlog,omitempty"` // of a group of consumers, or of a queue, at the end
