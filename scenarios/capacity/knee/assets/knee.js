@@ -75,7 +75,7 @@
 	}
 	function draw(figure) {
 		const kind = kinds[figure.dataset.kind], plot = figure.querySelector(".plot");
-		const labelled = loads(data.load[0] / 1.1, data.load[data.load.length - 1] * 1.1, Math.max(2, Math.floor((plot.clientWidth - 90) / 64)));
+		const labelled = loads(data.load[0] / 1.1, data.load[data.load.length - 1] * 1.1, Math.max(2, Math.floor((plot.clientWidth - 90) / 44)));
 		plot.dataset.loads = labelled.map((v) => exact(v).replace(" ", "")).join(" ");
 		const axis = { stroke: colour("soft"), grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("grid"), width: 1 }, font: "12px system-ui, sans-serif" };
 		new uPlot({
