@@ -27,6 +27,9 @@ type Description struct {
 	// OrderNote is what the protocol promises of the order of messages, where that is less than it seems. It follows the evidence
 	// of an order violation, and begins with "; ". Empty: nothing needs to be said.
 	OrderNote string
+	// LossNote names what takes records away by rule (a limit, a time to live), so that such a loss is not taken for the broker's. It follows
+	// the evidence of a loss, and begins with "; ". Empty: nothing is known to do so.
+	LossNote string
 	// Peers says that the target is several peers, each with its own address. The configuration is then Branched, its
 	// driver implements Peers, and a fault can break the path to a single peer.
 	Peers bool

@@ -72,6 +72,8 @@ type Env struct {
 	Data *Feed
 	// Listener is what the configuration of a Listening source opened before the target started; nil for all others.
 	Listener Listener
+	// Passed says whether any request has passed the link of an Overhearing source, also before the step; nil for all others.
+	Passed func() bool
 	// Sessions is an upper bound of the sessions that are open at once.
 	Sessions int
 	// Files is the folder of the scenario file. Relative paths start there.

@@ -23,6 +23,9 @@ type Request struct {
 	Whole, Answered bool
 	Status          string
 
+	// Published is the message that it brings to a broker of AMQP; nil: it brings none.
+	Published *Published
+
 	// At is the time of its arrival, on the run's clock, and To the account that took it. Both are set by that account.
 	At time.Duration
 	To Requests
@@ -38,4 +41,36 @@ type Requests interface {
 	Over(r *Request)
 	// Blind: something on a connection could not be read. Later requests of that connection are not seen.
 	Blind(why string)
+}
+
+// Published is a message that a client publishes to a broker of AMQP 0-9-1 over a link. Its slices are valid until Over returns.
+type Published struct {
+	Exchange, RoutingKey []byte
+	// Body is the message's body, where the witness was asked to keep bodies. Unread: what identifies the message, or the body that
+	// was asked for, could not be read.
+	Body   []byte
+	Unread bool
+	// Fate is final once the request is over.
+	Fate Fate
+}
+
+// Fate says whether a broker took a published message.
+type Fate uint8
+
+const (
+	// Unsettled: nothing shows whether the broker took the message. It refused a confirm, the channel or the connection ended before
+	// one, or none was asked for.
+	Unsettled Fate = iota
+	// Taken: the broker confirmed the message, and did not return it.
+	Taken
+	// Refused: the broker returned the message, or never got it whole.
+	Refused
+)
+
+// Overhearing is a SourceConfig whose source reads what the witness of a link sees. The source implements Requests: it gets each
+// request of the link in its step, and sets neither At nor To.
+type Overhearing interface {
+	SourceConfig
+	// Overhears is the name of the link.
+	Overhears() string
 }

@@ -102,20 +102,45 @@ func (j *Journal) write(e entry) error {
 		// Without a seal the journal is still worth having: cleanup lists it, and runs it where it is trusted.
 		j.seal, _ = newSeal(filepath.Dir(j.path))
 	}
-	if j.seal != nil {
-		var err error
-		if e.MAC, err = j.seal.mac(e); err != nil {
-			return err
-		}
+	before := j.seal.last()
+	line, err := j.line(e)
+	if err == nil {
+		err = appendWhole(j.file, line)
 	}
-	line, err := json.Marshal(e)
 	if err != nil {
-		return err
-	}
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		j.seal.back(before) // the next line follows the one before
 		return err
 	}
 	return j.file.Sync()
+}
+
+// line is an entry as it stands in the file.
+func (j *Journal) line(e entry) (line []byte, err error) {
+	if j.seal != nil {
+		if e.MAC, err = j.seal.mac(e); err != nil {
+			return nil, err
+		}
+	}
+	if line, err = json.Marshal(e); err == nil && len(line) >= maxEntry {
+		err = fmt.Errorf("an entry has %d bytes, and at most %d can be read again: shorten its command", len(line), maxEntry-1)
+	}
+	return append(line, '\n'), err
+}
+
+// appendWhole appends a line to a file, or leaves the file as it was: a full disk may take a part of it.
+func appendWhole(file interface {
+	io.Writer
+	Stat() (fs.FileInfo, error)
+	Truncate(size int64) error
+}, line []byte) error {
+	at, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if _, err := file.Write(line); err != nil {
+		return errors.Join(err, file.Truncate(at.Size()))
+	}
+	return nil
 }
 
 // Close releases the journal. The file is removed if nothing is left to undo.

@@ -58,6 +58,20 @@ func (s *seal) mac(e entry) (string, error) {
 	return hex.EncodeToString(s.before), nil
 }
 
+// last is the mac of the line before; back goes back to one. A nil seal has none.
+func (s *seal) last() []byte {
+	if s == nil {
+		return nil
+	}
+	return s.before
+}
+
+func (s *seal) back(to []byte) {
+	if s != nil {
+		s.before = to
+	}
+}
+
 // holds says whether the next line of a journal, which holds e, is sealed.
 func (s *seal) holds(e entry) bool {
 	want, err := s.mac(e)

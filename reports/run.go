@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"fmt"
 	"time"
 
 	"wringer/drivers"
@@ -22,6 +23,9 @@ const (
 
 // PartEnded is the kind of a finding about a part of the target that ended by itself and may not: it fails the run.
 const PartEnded = "ended"
+
+// PartStarved is the kind of a finding about processes of a part that the kernel ended for want of memory, while the part went on.
+const PartStarved = "starved"
 
 // Exit codes of the commands that judge a run.
 const (
@@ -82,8 +86,8 @@ type Run struct {
 // Startup is one thing that the start of the target waited for: an image that was pulled or built, a container that became ready.
 // Several may have taken place at once.
 type Startup struct {
-	Verb   string `json:"verb"` // pull, build, start
-	What   string `json:"what"` // the image, or the part
+	Verb   string `json:"verb"` // connect to, pull, build, start
+	What   string `json:"what"` // the container engine, the image, or the part
 	TookNS int64  `json:"took_ns"`
 }
 
@@ -369,6 +373,14 @@ type Sighting struct {
 	Offset    *int64 `json:"offset,omitempty"`
 	AtNS      int64  `json:"at_ns"`
 	Origin    string `json:"origin,omitempty"`
+}
+
+// ByteOf is a place in the lines of a file. file counts the files that followed each other under one name.
+func ByteOf(file int32, offset int64) string {
+	if file == 0 {
+		return "byte " + Count(offset)
+	}
+	return fmt.Sprintf("byte %s of file %d", Count(offset), file+1)
 }
 
 // Slow is an operation with a long response time.

@@ -17,7 +17,7 @@ var needs = map[metric.Need]need{
 	metric.Nothing: {func(*Stream, *Scenario) bool { return true }, ""},
 	metric.Operations: {func(s *Stream, _ *Scenario) bool { return s.Consume == nil },
 		"the stream sends nothing; it has lost, log_duplicates, order_violations and the like"},
-	metric.Observed: {sending((*Stream).observed), "the stream has no effects, and its driver does not read its own records back"},
+	metric.Observed: {sending((*Stream).observed), "the stream has no effects, and its driver does not read its own records back; give it effects, the place where its operations must show up"},
 	metric.Effects:  {sending((*Stream).effective), "the stream has no effects; give it effects, the place where its operations must show up"},
 	metric.Witness: {sending(func(s *Stream) bool { return s.Witness }),
 		"the stream has no witness: give it witness: true"},

@@ -132,6 +132,7 @@ func (r *reader) scenario(root *node, s *Scenario) {
 	if links != nil {
 		r.checkLinkNames(links, s)
 	}
+	r.checkOverheard(s)
 	if n := root.get("observe"); n != nil {
 		r.observe(n, s)
 	}

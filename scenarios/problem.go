@@ -73,13 +73,23 @@ func quote(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
+// otherWords are words of other tools and of daily use, with those that stand for them here.
+var otherWords = map[string]string{
+	"rabbitmq": "amqp", "rabbit": "amqp", "http": "rest", "https": "rest", "url": "request", "method": "request", "uri": "request",
+	"rps": "rate", "qps": "rate", "vus": "users", "thresholds": "expect", "gates": "expect", "assertions": "expect", "streams": "traffic",
+	"chaos": "faults", "delay": "latency", "stress": "cpu", "warm_up": "warmup", "retries": "retry",
+}
+
 // choices lists the words allowed in place of word, the nearest spelling first.
 func choices(word string, allowed []string) string {
 	if len(allowed) == 0 {
 		return "nothing is allowed here"
 	}
-	list := slices.Sorted(slices.Values(allowed))
-	text := "allowed: " + strings.Join(slices.Compact(list), ", ")
+	list := slices.Compact(slices.Sorted(slices.Values(allowed)))
+	text := "allowed: " + strings.Join(list, ", ")
+	if other, known := otherWords[strings.ToLower(word)]; known && slices.Contains(list, other) {
+		return "write " + quote(other) + "; " + text
+	}
 	if near := nearest(word, list); near != "" {
 		return "did you mean " + quote(near) + "? " + text
 	}

@@ -134,7 +134,7 @@ type TargetEnv struct {
 // StartStep is one thing that the start of a target waits for: an image that is pulled, a container that becomes ready.
 type StartStep struct {
 	What string // apache/kafka:4.1.0, orders
-	Verb string // pull, build, start
+	Verb string // connect to, pull, build, start
 	// Done and Total are bytes, where they are known.
 	Done, Total int64
 	// Ended says that it is over, after Took.
@@ -188,6 +188,12 @@ type Witness interface {
 	Events() []string
 }
 
+// SlowToClose is a Target, or a Prepared, whose Close may take longer than others.
+type SlowToClose interface {
+	// CloseWithin bounds Close.
+	CloseWithin() time.Duration
+}
+
 // Mortal is a Witness whose parts are not to end by themselves: an end that no fault explains fails the run.
 type Mortal interface {
 	Witness
@@ -203,11 +209,13 @@ type Measured interface {
 	Gauges(emit func(part, gauge string, at time.Time, value float64))
 }
 
-// Death is the end of a part that nothing asked for.
+// Death is the end of a part that nothing asked for, or of processes in a part that went on.
 type Death struct {
 	Part string
 	Text string // how, with the last lines of its output
 	At   time.Time
+	// WentOn says that the part went on: only processes in it ended. That fails no run.
+	WentOn bool
 }
 
 // Grouped is a Target whose processes run in control groups of their own, such as containers.

@@ -42,7 +42,7 @@ sample: make at least 6 runs a side, and let the sides take turns. With one run 
 
 Runs whose load, duration, faults or scenario differ are refused. --anyway shows their values without a verdict.
 
-Exit codes: 0 nothing is worse, 1 something is worse, 2 no judged metric could be told or a defect is new in some of the runs, 3 not
+Exit codes: 0 no judged metric is known to be worse, 1 something is worse, 2 no judged metric could be told or a defect is new in some of the runs, 3 not
 comparable or usage error, 4 the answer could not be written.`,
 		Example: `  wringer compare runs/before -- runs/after
   wringer compare runs/v1-* -- runs/v2-* --html compare.html

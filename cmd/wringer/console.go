@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"time"
 )
 
 // console is what the command changes of its terminal, and how a key ends the command. A nil console has neither. Its methods are safe for
@@ -55,6 +56,9 @@ func (c *console) restore() {
 	}
 }
 
+// usualEffect is how long a signal that ends a process may take to do so.
+const usualEffect = time.Second
+
 // dieRestored waits for a signal that ends the command at once, gives the terminal back, and lets the signal have its usual effect. It
 // calls ready once it listens, and returns when over is closed.
 func (c *console) dieRestored(over <-chan struct{}, ready func(), asked ...os.Signal) {
@@ -67,8 +71,13 @@ func (c *console) dieRestored(over <-chan struct{}, ready func(), asked ...os.Si
 	case s := <-second:
 		c.restore()
 		signal.Reset(s)
-		if self, err := os.FindProcess(os.Getpid()); err == nil && self.Signal(s) != nil {
-			_ = self.Kill() // a system without that signal
+		self, err := os.FindProcess(os.Getpid())
+		if err != nil {
+			return
 		}
+		if self.Signal(s) == nil {
+			time.Sleep(usualEffect)
+		}
+		_ = self.Kill() // a system without that signal, or a shell that had us ignore it, as for commands in the background of a script
 	}
 }

@@ -92,7 +92,17 @@ func (f *initFlags) run(ctx context.Context, file string, std streams) error {
 		return harness("init: %w", err)
 	}
 	folder, name := filepath.Split(f.out)
-	sc, err := scenarios.Parse(filepath.Join(folder, orStdout(name)), text, language, scenarios.Options{Files: true})
+	var secrets []string // variables of the environment that the scenario reads
+	env := func(name string) (string, bool) {
+		if value, set := os.LookupEnv(name); set {
+			return value, true
+		}
+		if !slices.Contains(secrets, name) {
+			secrets = append(secrets, name)
+		}
+		return "unset", true
+	}
+	sc, err := scenarios.Parse(filepath.Join(folder, orStdout(name)), text, language, scenarios.Options{Files: true, Env: env})
 	if err == nil {
 		_, err = sc.CheckFiles()
 	}
@@ -106,7 +116,14 @@ func (f *initFlags) run(ctx context.Context, file string, std streams) error {
 	if err := reports.WriteFile(f.out, text); err != nil {
 		return usage("init: %w", err)
 	}
-	fmt.Fprintf(std.out, "%s: %d streams from %s\nnext: wringer check %s && wringer run %s\n", f.out, len(made.Streams), made.From, f.out, f.out)
+	fmt.Fprintf(std.out, "%s: %s from %s\n", f.out, numbered(len(made.Streams), "stream"), made.From)
+	for _, place := range made.Secrets {
+		fmt.Fprintf(std.out, "%s holds %s: write ${env.NAME} in its place before others read the file\n", f.out, place)
+	}
+	for _, name := range secrets {
+		fmt.Fprintf(std.out, "first: export %s=...   # the file reads it from the environment\n", name)
+	}
+	fmt.Fprintf(std.out, "next: wringer check %s && wringer run %s\n", f.out, f.out)
 	return nil
 }
 
@@ -121,6 +138,14 @@ func orStdout(name string) string {
 		return "scenario.yaml"
 	}
 	return name
+}
+
+// numbered writes a number with its noun: 1 stream, 2 streams.
+func numbered(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // free wants the file to be absent, unless it may be replaced.
@@ -299,5 +324,11 @@ func fromURL(target string, stdin io.Reader) (*draft.Scenario, error) {
 		}
 		words = []string{at.String(), "--queue", queue, "-d", `{"id":"{{id}}"}`}
 	}
-	return fromLoad(words, target, stdin)
+	shown := target
+	if at, err := url.Parse(target); err == nil {
+		if _, secret := at.User.Password(); secret {
+			shown = at.Redacted()
+		}
+	}
+	return fromLoad(words, shown, stdin)
 }

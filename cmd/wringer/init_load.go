@@ -57,9 +57,14 @@ func fromLoad(words []string, from string, stdin io.Reader) (*draft.Scenario, er
 		st.About = "each message is accounted for: wringer reads them back"
 		if body[0].Key == "amqp" {
 			st.Gates, st.About = st.Gates[:2], "a message counts once the broker confirmed it"
+			st.Notes = []string{"The last part of the address is the queue. A virtual host stands before it: amqp://HOST/VHOST/QUEUE."}
 		}
 	case "grpc":
 		st.Name = "calls"
+	case "rest":
+		rest, _ := body[0].Value.(yaml.MapSlice)
+		made.Secrets = draft.Credentials(rest)
+		st.GiveKeys()
 	}
 	made.Streams = []draft.Stream{st}
 	return made, nil

@@ -53,6 +53,29 @@ func TestInitFromServers(t *testing.T) {
 	}
 }
 
+// A password of the address is in no line of the file, and the answer says where it must stand. A curl line's credentials are told of, and
+// its Idempotency-Key is no constant.
+func TestInitWithCredentials(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, c := range []struct {
+		args         []string
+		file, answer string
+		never        string
+	}{
+		{[]string{"--from", "amqp://ann:s3cret@127.0.0.1/orders"}, "amqp://ann:${env.WRINGER_AMQP_PASSWORD}@", "first: export WRINGER_AMQP_PASSWORD=", "s3cret"},
+		{[]string{"--from", "amqp://127.0.0.1/prod"}, "amqp://HOST/VHOST/QUEUE", "1 stream from", "vhost: prod"},
+		{[]string{"--curl", "curl -H 'Authorization: Bearer t' http://127.0.0.1/"}, "Authorization: Bearer t", "holds the value of Authorization", "replay"},
+		{[]string{"--curl", "curl -u ann:s3cret http://127.0.0.1/"}, "user: ann", "holds the password of auth", "replay"},
+		{[]string{"--curl", "curl -X POST -H 'Idempotency-Key: abc' -d {} http://127.0.0.1/"}, "Idempotency-Key: \"{{id}}\"", "1 stream from", "abc"},
+	} {
+		code, stdout, stderr := wringer(t, append([]string{"init", "--force"}, c.args...)...)
+		text, err := os.ReadFile("scenario.yaml")
+		if code != 0 || err != nil || !strings.Contains(string(text), c.file) || !strings.Contains(stdout, c.answer) || strings.Contains(string(text)+stdout, c.never) {
+			t.Errorf("%q: exit %d, %v\n%s%s%s", c.args, code, err, stdout, stderr, text)
+		}
+	}
+}
+
 func TestShellWords(t *testing.T) {
 	for line, want := range map[string]string{
 		`curl 'a b' "c\"d" e\ f`:             `curl|a b|c"d|e f`,

@@ -93,8 +93,11 @@ func (f *loadFlags) checkArgs(args []string) error {
 			given++
 		}
 	}
-	if len(args)+given != 1 {
-		return usage("load: name one URL: %s%s", urls(f.protocols...), instead)
+	switch {
+	case len(args)+given == 0:
+		return usage("load: name one URL: %s%s. No targets are read from standard input: write them into a file", urls(f.protocols...), instead)
+	case len(args)+given > 1:
+		return usage("load: name one URL: %s%s; there are %d: %s", urls(f.protocols...), instead, len(args)+given, strings.Join(args, " "))
 	}
 	return nil
 }

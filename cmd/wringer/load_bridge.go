@@ -9,16 +9,17 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// bridge reads a command line of `wringer load` that was pasted from curl, hey, vegeta, ghz, fortio or k6. Words that mean one thing
+// bridge reads a command line of `wringer load` that was pasted from curl, hey, vegeta, ghz, fortio, k6, wrk or ab. Words that mean one thing
 // become the flags that mean the same here. Every other one is answered: why it does not stand as it is, and the whole line to write.
 type bridge struct {
 	own   *pflag.FlagSet // the command's own flags
 	out   []string       // what the words mean here
 	wrong []string       // what does not stand as it is, with the reason
 	seen  map[string]string
-	call  bool // a line of ghz
-	grpc  bool // a line of gRPC
-	curl  bool // a whole line of curl, its name included
+	call  bool                 // a line of ghz
+	grpc  bool                 // a line of gRPC
+	curl  bool                 // a whole line of curl, its name included
+	tool  map[string]foreigner // flags of the tool that the line is known to be of
 }
 
 // bridged is a command line as the command reads it, or the answer to what it cannot read.
@@ -28,7 +29,7 @@ type bridged struct {
 }
 
 // verbs are words that other tools want before their flags.
-var verbs = []string{"attack", "load", "run", "curl", "hey", "vegeta", "ghz", "fortio", "k6"}
+var verbs = []string{"attack", "load", "run", "curl", "hey", "vegeta", "ghz", "fortio", "k6", "wrk", "wrk2", "ab"}
 
 // readForeign reads the arguments behind `wringer load`.
 func readForeign(own *pflag.FlagSet, args []string) bridged {
@@ -36,7 +37,7 @@ func readForeign(own *pflag.FlagSet, args []string) bridged {
 		return strings.HasPrefix(strings.TrimLeft(s, "-"), "call") && strings.HasPrefix(s, "-")
 	})}
 	b.grpc = b.call || slices.ContainsFunc(args, func(s string) bool { return strings.HasPrefix(s, "grpc") })
-	first := true
+	args = b.leading(args)
 	for len(args) > 0 {
 		word := args[0]
 		switch {
@@ -45,14 +46,10 @@ func readForeign(own *pflag.FlagSet, args []string) bridged {
 			continue
 		case !strings.HasPrefix(word, "-") || word == "-":
 			args = args[1:]
-			b.curl = b.curl || first && word == "curl"
-			if !first || !slices.Contains(verbs, word) {
-				b.positional(word)
-			}
+			b.positional(word)
 		default:
 			args = b.flag(args)
 		}
-		first = false
 	}
 	b.together()
 	if len(b.wrong) == 0 {
@@ -77,7 +74,7 @@ func (b *bridge) flag(args []string) []string {
 	if !joined && len(rest) > 0 {
 		peek = rest[0]
 	}
-	if m, ok := foreigners[name]; ok && !(m.unless != nil && m.unless(peek)) && !(m.single && strings.HasPrefix(args[0], "--")) {
+	if m, ok := b.foreign(name); ok && !(m.unless != nil && m.unless(peek)) && !(m.single && strings.HasPrefix(args[0], "--")) {
 		if m.takes == nil || m.takes(b, peek) {
 			next()
 		} else if joined && !strings.HasPrefix(args[0], "--") && len(name) == 1 && value != "" {
@@ -93,6 +90,15 @@ func (b *bridge) flag(args []string) []string {
 		return rest
 	}
 	return b.ownFlag(args, name)
+}
+
+// foreign is another tool's flag: of the tool that the line is of, or of any.
+func (b *bridge) foreign(name string) (foreigner, bool) {
+	if m, ok := b.tool[name]; ok {
+		return m, true
+	}
+	m, ok := foreigners[name]
+	return m, ok
 }
 
 // ownFlag hands over a flag of the command's own as it stands, its value too.
@@ -134,7 +140,7 @@ func (b *bridge) split(word string) (name, value string, joined bool) {
 	if double || len(name) == 1 {
 		return name, value, joined
 	}
-	if _, ok := foreigners[name]; ok || b.own.Lookup(name) != nil {
+	if _, ok := b.foreign(name); ok || b.own.Lookup(name) != nil {
 		return name, value, joined
 	}
 	return bare[:1], bare[1:], true

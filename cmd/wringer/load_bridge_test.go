@@ -43,7 +43,7 @@ var pasted = map[string][]struct {
 		{`-o csv -x proxy:3128 http://127.0.0.1:8080/`, "no proxy", true},
 	},
 	"vegeta": {
-		{`attack -rate=500 -duration=30s -targets=targets.txt`, "rate: 500/s", false},
+		{`vegeta attack -rate=500 -duration=30s -targets=targets.txt`, "rate: 500/s", false},
 		{`-rate 50/1m -duration 10s -targets targets.txt`, "rate: 0.8333333333333334/s", false},
 		{`attack -rate=0 -max-workers=10 -duration=5s -targets=targets.txt`, "rate: max", false},
 		{`-duration=5s -timeout=1s -keepalive=false -targets=targets.txt`, "keepalive: false", false},
@@ -66,8 +66,32 @@ var pasted = map[string][]struct {
 		{`--insecure --call a.B/C --load-schedule=line --load-start=5 --load-step=5 --load-max-duration=10s 127.0.0.1:50051`, "--ramp", true},
 		{`--insecure --call a.B/C -O html -o report.html --skipFirst 10 127.0.0.1:50051`, "--json", true},
 	},
+	"wrk": {
+		{`wrk -t2 -c10 -d30s http://127.0.0.1:8080/`, "users: 10", false},
+		{`-t2 -c10 -d30s http://127.0.0.1:8080/`, "duration: 30s", false},
+		{`-t 2 -c 10 -d 30s http://127.0.0.1:8080/`, "users: 10", false},
+		{`wrk -t12 -c400 -d30s --latency http://127.0.0.1:8080/`, "users: 400", false},
+		{`wrk --threads 2 --connections 10 --duration 1m --timeout 2s http://127.0.0.1:8080/`, "timeout: 2s", false},
+		{`wrk2 -t2 -c100 -d30s -R2000 http://127.0.0.1:8080/`, "--max-in-flight 100 --for 30s --rate 2000 http://", true},
+		{`wrk -d 10 -c 5 -H 'A: b' http://127.0.0.1:8080/`, "duration: 10s", false},
+		{`wrk -c5 -d5s -s post.lua http://127.0.0.1:8080/`, "runs no Lua", true},
+		{`wrk2 -c5 -d5s -L http://127.0.0.1:8080/`, "users: 5", false},
+		{`wrk2 --rate 100 -d5s -U http://127.0.0.1:8080/`, "rate: 100/s", false},
+	},
+	"ab": {
+		{`ab -n 100 -c 10 http://127.0.0.1:8080/`, "keepalive: false", false},
+		{`ab -n 100 -c 10 -k https://127.0.0.1:8080/`, "operations: 100", false},
+		{`ab -t 30 -c 10 http://127.0.0.1:8080/`, "duration: 30s", false},
+		{`ab -k -n 10 -p body.bin -T application/json http://127.0.0.1:8080/orders`, "request: POST", false},
+		{`ab -n 10 -u body.bin http://127.0.0.1:8080/orders`, "request: PUT", false},
+		{`ab -n 10 -A ann:secret http://127.0.0.1:8080/`, "user: ann", false},
+		{`ab -n 10 -C session=1 http://127.0.0.1:8080/`, "Cookie: session=1", false},
+		{`ab -n 10 -i -s 5 http://127.0.0.1:8080/`, "timeout: 5s", false},
+		{`ab -n 10 -v 2 -r -l -q http://127.0.0.1:8080/`, "operations: 10", false},
+		{`ab -n 10 -g plot.tsv http://127.0.0.1:8080/`, "--json FILE", true},
+	},
 	"k6": {
-		{`run --vus 10 --duration 30s script.js`, "runs no JavaScript", true},
+		{`k6 run --vus 10 --duration 30s script.js`, "write: wringer load --users 10 --for 30s http://", true},
 		{`--vus 10 --duration 30s http://127.0.0.1:8080/`, "users: 10", false},
 		{`-u 10 -d 30s http://127.0.0.1:8080/`, "--users 10 --for 30s", true},
 		{`--vus 5 -i 100 http://127.0.0.1:8080/`, "operations: 100", false},
@@ -163,7 +187,7 @@ func TestLoadLeavesNoFolder(t *testing.T) {
 		if code != reports.ExitPass && code != reports.ExitInconclusive {
 			t.Fatalf("exit %d:\n%s%s", code, stdout, stderr)
 		}
-		for _, want := range []string{"good statuses 200 5 times", "received", "acked 5"} {
+		for _, want := range []string{"acked by status 200: 5", "received", "acked 5"} {
 			if !strings.Contains(strings.Join(strings.Fields(stdout), " "), want) {
 				t.Errorf("%q is missing in\n%s", want, stdout)
 			}

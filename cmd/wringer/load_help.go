@@ -33,8 +33,8 @@ func (f *loadFlags) help(cmd *cobra.Command) {
 		}
 	}
 	b.WriteString("  wringer load --targets targets.txt --ramp 10/s..400/s:20s --expect 'p(95)<500' --expect 'http_req_failed: rate<0.01'\n")
-	b.WriteString("\nData and headers may hold {{id}}, {{seq}}, {{uuid}} and the other places of a scenario. Flags of curl, hey, vegeta, ghz, fortio and k6\n" +
-		"are understood where they mean one thing; every other is answered by the line to write.\n")
+	b.WriteString("\nData and headers may hold {{id}}, {{seq}}, {{uuid}} and the other places of a scenario. Flags of curl, hey, vegeta, ghz, fortio, k6, wrk\n" +
+		"and ab are understood where they mean one thing; every other is answered by the line to write.\n")
 	grouped := make(map[string]bool)
 	for _, g := range f.groups {
 		fmt.Fprintf(&b, "\n%s\n%s", g.title, g.flags.FlagUsages())

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"wringer/reports"
+	"wringer/reports/sections"
 )
 
 func main() {
@@ -70,12 +72,31 @@ func run(ctx context.Context, args []string, std streams) int {
 	var e exit
 	if !errors.As(err, &e) {
 		// cobra's own: an unknown command or flag.
-		e = exit{code: reports.ExitUsage, err: fmt.Errorf("%w; see wringer --help", err)}
+		e = exit{code: reports.ExitUsage, err: fmt.Errorf("%w; %s", err, unknownHelp(root, args))}
 	}
 	if text := e.Error(); text != "" {
-		fmt.Fprintln(std.err, "wringer: "+text)
+		fmt.Fprintln(std.err, "wringer: "+sections.Lines(text))
 	}
 	return e.code
+}
+
+// unknownHelp says what to write in place of an unknown first word: a scenario's file needs a command, and a command may be misspelled.
+func unknownHelp(root *cobra.Command, args []string) string {
+	const help = "see wringer --help"
+	if len(args) == 0 {
+		return help
+	}
+	if cmd, _, err := root.Find(args[:1]); err == nil && cmd != root {
+		return help
+	}
+	if ext := filepath.Ext(args[0]); ext == ".yaml" || ext == ".yml" {
+		return "write wringer run " + args[0]
+	}
+	root.SuggestionsMinimumDistance = 2
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		return "did you mean wringer " + near[0] + "?"
+	}
+	return help
 }
 
 func rootCommand(std streams) *cobra.Command {

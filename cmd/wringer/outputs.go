@@ -280,7 +280,7 @@ func (o *outputs) replace(flag string, rec *reports.Record) error {
 // writeBytes writes a file that appears whole or not at all; what is no file is written to.
 func writeBytes(path string, b []byte) error {
 	if special(path) {
-		return os.WriteFile(path, b, 0o644)
+		return writeSpecial(path, b)
 	}
 	return reports.WriteFile(path, b)
 }
@@ -302,7 +302,8 @@ func (o *outputs) told(err error) error {
 		rec = withFailure(o.record, e.code, why)
 	}
 	for _, flag := range o.named() {
-		if o.keep[flag] || checkName(flag, *o.all()[flag]) != nil || o.extra[flag] != nil && o.record != nil {
+		told := strings.Contains(why, unwrittenTo(flag))
+		if told || o.keep[flag] || checkName(flag, *o.all()[flag]) != nil || o.extra[flag] != nil && o.record != nil {
 			continue
 		}
 		if failed := o.replace(flag, rec); failed != nil {
@@ -323,6 +324,9 @@ func (o *outputs) told(err error) error {
 	}
 	return err
 }
+
+// unwrittenTo begins the reason of a command that could not write to the file of a flag.
+func unwrittenTo(flag string) string { return "write " + flag + ": " }
 
 // unended is the record of a run that came to no end.
 func unended(name string, code int, why string) *reports.Record {
@@ -356,10 +360,5 @@ func writeOutput(path string, rec *reports.Record, render func(io.Writer, *repor
 	if err := render(&b, rec); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b.Bytes())
-	return errors.Join(err, f.Close())
+	return writeSpecial(path, b.Bytes())
 }

@@ -9,6 +9,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/reports"
+	"wringer/reports/sections"
 	"wringer/scenarios"
 )
 
@@ -70,7 +71,7 @@ func parse(path string, src []byte, set []string, restrict *restriction, std str
 		return nil, misread(err, std)
 	}
 	for _, w := range sc.Warnings() {
-		fmt.Fprintln(std.err, "warning: "+w.String())
+		fmt.Fprintln(std.err, "warning: "+sections.Lines(w.String()))
 	}
 	return sc, nil
 }
@@ -142,7 +143,7 @@ func isTold(err error) bool {
 
 // misread prints the problems of a scenario.
 func misread(err error, std streams) error {
-	fmt.Fprintln(std.err, strings.TrimRight(err.Error(), "\n"))
+	fmt.Fprintln(std.err, sections.Lines(strings.TrimRight(err.Error(), "\n")))
 	return exit{code: reports.ExitUsage, told: err}
 }
 

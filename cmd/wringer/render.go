@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"wringer/reports"
 	"wringer/reports/html"
@@ -71,7 +70,7 @@ func writeReports(rec *reports.Record, files map[string]*string, render summary,
 			}
 		default:
 			if err := writeOutput(path, rec, format.render); err != nil {
-				unwritten = append(unwritten, fmt.Errorf("write %s: %w", format.name, err))
+				unwritten = append(unwritten, fmt.Errorf("%s%w", unwrittenTo(format.name), err))
 			}
 		}
 	}
@@ -102,8 +101,8 @@ func summarize(rec *reports.Record, render summary, std streams, report string) 
 	if err == nil {
 		err = text.Verdict(std.out, rec, options)
 	}
-	if errors.Is(err, syscall.EPIPE) {
-		return nil // whoever closed the pipe wants no more, and the record holds all of it
+	if readerGone(std.out, err) {
+		return nil // whoever closed the pipe or the terminal wants no more, and the record holds all of it
 	}
 	if err != nil {
 		return fmt.Errorf("write summary: %w", err)

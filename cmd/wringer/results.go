@@ -22,7 +22,7 @@ type attemptsFile struct {
 	attemptsWriter
 	path  string
 	place string // of the finished file; empty: file is a pipe or a device
-	file  *os.File
+	file  outputFile
 }
 
 // attemptsWriter writes attempts in one format. Close writes the rest; its error says why the file is not whole.
@@ -57,7 +57,7 @@ func openAttempts(path string, open func(io.Writer) (attemptsWriter, error)) (*a
 	f := &attemptsFile{path: path}
 	var err error
 	if special(path) {
-		f.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		f.file, err = openSpecial(path)
 	} else {
 		f.place = path
 		if resolved, err := filepath.EvalSymlinks(path); err == nil {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -24,8 +22,10 @@ func withSignals(parent context.Context) (ctx context.Context, std streams, stop
 	// asks for it.
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE)
-	std = streams{os.Stdin, outputOf(os.Stdout, cancel), outputOf(os.Stderr, cancel)}
+	outputs := newStandardOutputs(ctx, cancel)
+	std = streams{os.Stdin, outputs.of(os.Stdout, false), outputs.of(os.Stderr, true)}
 	return context.WithValue(ctx, consoleKey{}, terminal), std, func() {
+		outputs.flush()
 		close(over)
 		stopHangUp()
 		cancel()
@@ -49,26 +49,4 @@ func onHangUp(ctx context.Context, end func()) (stop func()) {
 		}
 	}()
 	return func() { signal.Stop(hangUps) }
-}
-
-// outputOf is a standard stream; end is called when its reader is gone. A terminal has no reader that could go.
-func outputOf(file *os.File, end func()) io.Writer {
-	if width, _ := terminal(file); width > 0 {
-		return file
-	}
-	return &readerWatch{file, end}
-}
-
-// readerWatch is a file that tells when nobody reads it any more.
-type readerWatch struct {
-	file *os.File
-	end  func()
-}
-
-func (w *readerWatch) Write(p []byte) (int, error) {
-	n, err := w.file.Write(p)
-	if errors.Is(err, syscall.EPIPE) {
-		w.end()
-	}
-	return n, err
 }

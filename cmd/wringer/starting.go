@@ -80,7 +80,7 @@ func (s *starting) draw() {
 }
 
 // past are the verbs of steps that are over.
-var past = map[string]string{"pull": "pulled", "build": "built", "start": "started"}
+var past = map[string]string{"pull": "pulled", "build": "built", "start": "started", "connect to": "connected to"}
 
 func stepText(s scenarios.StartStep) string {
 	if s.Ended {

@@ -69,6 +69,7 @@ var language = scenarios.Language{
 		"grpc":    func() drivers.SourceConfig { return new(grpc.Effect) },
 		"file":    func() drivers.SourceConfig { return new(logfile.Config) },
 		"amqp":    func() drivers.SourceConfig { return new(amqp.Effect) },
+		"witness": func() drivers.SourceConfig { return new(witness.Effect) },
 	},
 	Consume: map[string]func() drivers.SourceConfig{
 		"kafka": func() drivers.SourceConfig { return new(kafka.Consume) },

@@ -93,7 +93,7 @@ func (c *Config) Secrets() []string {
 }
 
 // Secrets implements drivers.Secretive.
-func (e *Effect) Secrets() []string { return e.access().secrets() }
+func (e *Effect) Secrets() []string { return append(e.access().secrets(), urlSecret(e.Management)...) }
 
 // Secrets implements drivers.Secretive.
 func (c *Consume) Secrets() []string { return c.access().secrets() }

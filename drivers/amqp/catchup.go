@@ -82,10 +82,12 @@ func (s *Source) CatchUp(ctx context.Context) error {
 	switch s.kind {
 	case ownQueue, ownStream:
 		if err = s.awaitMark(ctx); err == nil {
-			err = cmp.Or(s.awaitTraced(ctx), s.checkDropped(), s.checkExchange())
+			err = cmp.Or(s.awaitTraced(ctx), s.checkDropped(), s.checkExchange(), s.checkOthers(ctx))
 		}
 	case foreignQueue:
-		err = s.awaitEmpty(ctx)
+		if err = s.awaitEmpty(ctx); err == nil {
+			err = s.checkOthers(ctx)
+		}
 	case foreignStream:
 		err = s.awaitOffset(ctx)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -45,12 +46,30 @@ type control struct {
 	raw    net.Conn
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
+	phase  atomic.Pointer[context.Context] // what calls end with besides; nil: nothing
 }
 
 func newControl(d *dialer, dial drivers.DialFunc, timeout time.Duration) *control {
 	c := &control{dialer: d, dial: dial, patience: max(patience(timeout), controlPatience)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
+}
+
+// within makes calls end with ctx too, until leave.
+func (c *control) within(ctx context.Context) (leave func()) {
+	c.phase.Store(&ctx)
+	return func() { c.phase.Store(nil) }
+}
+
+// until is the context of one call. It ends with close, and with what within says.
+func (c *control) until() (ctx context.Context, cancel func()) {
+	ctx, end := context.WithCancel(c.ctx)
+	phase := c.phase.Load()
+	if phase == nil {
+		return ctx, end
+	}
+	stop := context.AfterFunc(*phase, end)
+	return ctx, func() { stop(); end() }
 }
 
 // open connects within openLimit, and retries while nobody answers. A refusal ends it.
@@ -70,15 +89,19 @@ func (c *control) open(ctx context.Context) error {
 func (c *control) do(call func(*library.Channel) error) (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	ctx, cancel := c.until()
+	defer cancel()
 	if c.conn == nil || c.conn.IsClosed() {
-		if err := c.connect(); err != nil {
+		if err := c.connect(ctx); err != nil {
 			return err
 		}
 	}
 	_ = c.raw.SetWriteDeadline(time.Now().Add(c.patience))
 	raw := c.raw
 	guard := time.AfterFunc(c.patience, func() { raw.Close() }) // the library's calls take no context
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer func() {
+		stop()
 		if !guard.Stop() && err != nil {
 			err = fmt.Errorf("%w: no answer in %v: %w", drivers.ErrUnreachable, c.patience, err)
 		}
@@ -94,17 +117,17 @@ func (c *control) do(call func(*library.Channel) error) (err error) {
 }
 
 // connect connects to the first node that answers. mu is held.
-func (c *control) connect() error {
+func (c *control) connect(ctx context.Context) error {
 	c.farewell()
 	var failed []error
 	for _, node := range c.dialer.nodes {
-		raw, conn, err := c.dialer.handshake(c.ctx, c.dial, node, c.patience, controlHeartbeat, nil)
+		raw, conn, err := c.dialer.handshake(ctx, c.dial, node, c.patience, controlHeartbeat, nil)
 		if err == nil {
 			c.raw, c.conn = raw, conn
 			return nil
 		}
 		failed = append(failed, err)
-		if errors.Is(err, drivers.ErrConfig) {
+		if errors.Is(err, drivers.ErrConfig) || ctx.Err() != nil {
 			break
 		}
 	}

@@ -25,7 +25,7 @@ func (c *Config) Describe() drivers.Description {
 		Gauges:      []string{"blocked", "in_flight", "nacked", "reconnections", "returned", "unconfirmed"},
 		Counters:    []string{"nacked", "reconnections", "returned"},
 		Connections: drivers.ConnectionTelling{Shared: c.connections()},
-		Verifies:    c.verifies(), Peers: true, OrderNote: orderNote,
+		Verifies:    c.verifies(), Peers: true, OrderNote: orderNote, LossNote: c.lossNote(),
 		TLS:      c.TLS != nil || strings.HasPrefix(c.URL, "amqps://"),
 		NoVerify: c.notVerified(), Codes: ownCodes(),
 		Traces: true, OwnTrace: drivers.TraceHeadersIn(c.Headers),

@@ -63,8 +63,8 @@ func (c *Config) Open(ctx context.Context, env drivers.Env) (drivers.Driver, err
 	return d, nil
 }
 
-func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
-	ctx, cancel := context.WithTimeout(ctx, openLimit)
+func (c *Config) open(whole context.Context, env drivers.Env) (*Driver, error) {
+	ctx, cancel := context.WithTimeout(whole, openLimit)
 	defer cancel()
 	template, err := c.template(env)
 	if err != nil {
@@ -79,8 +79,9 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.control = newControl(dialer, env.Direct, env.Timeout)
 	d.control.notes = newNotes(env, c.access())
+	leave := d.control.within(whole)
 	if c.Management != "" {
-		if d.management, err = c.newManagement(dialer, env); err != nil {
+		if d.management, err = newManagement(c.Management, c.Queue, dialer, env); err != nil {
 			return nil, err
 		}
 	}
@@ -90,6 +91,7 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 		d.start()
 		err = d.ready(ctx)
 	}
+	leave() // what was declared is removed by Close, though whole is over
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -343,9 +345,7 @@ func (d *Driver) Close() (err error) {
 			err = fmt.Errorf("close %s: %w; wringer cleanup removes what was made, once the broker answers", d.config.place(), err)
 		}
 		d.control.close()
-		if d.management != nil {
-			d.management.close()
-		}
+		d.management.close()
 	})
 	return err
 }

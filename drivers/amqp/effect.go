@@ -20,6 +20,7 @@ type Effect struct {
 	Queue      string            `yaml:"queue" jsonschema_description:"A queue that is there already. Its messages are taken away from the system, unless it is a stream."`
 	Stream     bool              `yaml:"stream" jsonschema_description:"The queue is a stream: several may read it, and nothing is taken away."`
 	Trace      []string          `yaml:"trace" jsonschema_description:"Queues into which messages are published, by whichever exchange, as the broker's tracing shows it (rabbitmqctl trace_on). Nothing is taken away. Instead of exchange and queue; url must name every node."`
+	Management string            `yaml:"management" jsonschema_description:"With trace: the management API, which names the nodes of the cluster: http://USER:PASSWORD@HOST:15672/, or https://. Without a user, that of url. Without it the cluster may have nodes that are not traced, and what was not seen is unknown."`
 	ID         string            `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the body, as in $.orderId, message_id, or header NAME. Default: header wringer-id."`
 	Key        string            `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the body. It is compared with {{key}}, as a field of match is. Default: no key."`
 	Match      map[string]string `yaml:"match" jsonschema_description:"Fields of the body that must hold what was sent: {JSON PATH: TEMPLATE}. A template may hold {{id}}, {{seq}}, {{key}} and {{data.NAME}}; or it is {{sent $.PATH}} alone, a field of the JSON body that was sent. An effect that differs is corrupt."`
@@ -33,6 +34,10 @@ func (e *Effect) Check(problem func(field, message string)) {
 	e.access().check(problem)
 	e.reading().check(problem)
 	e.fields().check(problem)
+	if e.Management != "" && e.Trace == nil {
+		problem("management", "goes with trace: it names the nodes that must trace")
+	}
+	checkManagementURL(e.Management, problem)
 	(&effect.Fields{Match: e.Match}).Check(effect.CheckPath, problem)
 }
 
@@ -53,6 +58,12 @@ func (e *Effect) Open(_ context.Context, env drivers.Env) (drivers.Source, error
 	s, err := e.reading().source(env, e.access(), e.fields())
 	if err != nil {
 		return nil, err
+	}
+	if e.Management != "" {
+		if s.management, err = newManagement(e.Management, "", s.dialer, env); err != nil {
+			return nil, fmt.Errorf("read %s: %w", s.name, err)
+		}
+		s.trace.members = s.management.nodes
 	}
 	if s.differs, err = e.matched().Comparer(env); err != nil {
 		return nil, err
@@ -184,6 +195,11 @@ func (d *Driver) Source() (drivers.Source, error) {
 		return nil, err
 	}
 	s.seen = &seenAttempts{}
+	if d.config.Management != "" {
+		if s.management, err = newManagement(d.config.Management, d.config.Queue, d.dialer, d.env); err != nil {
+			return nil, err
+		}
+	}
 	return s, nil
 }
 

@@ -23,6 +23,7 @@ type fakeBroker struct {
 	mu        sync.Mutex
 	onPublish func(*fakeConn, published)
 	refuse    map[uint32]refusal // methods that end the channel
+	unheard   map[uint32]func()  // methods that get no answer, and what is called then
 	queues    map[string]uint32  // messages that are ready, by queue
 	logins    []string           // mechanisms and what the clients said
 	consumers map[string]fakeConsumer
@@ -78,6 +79,13 @@ func (b *fakeBroker) refuses(method uint32, r refusal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refuse[method] = r
+}
+
+// silent leaves a method without an answer, and calls heard.
+func (b *fakeBroker) silent(method uint32, heard func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unheard = map[uint32]func(){method: heard}
 }
 
 func (b *fakeBroker) accepts(method uint32) {
@@ -139,7 +147,12 @@ func (c *fakeConn) handle(kind byte, channel uint16, payload []byte) bool {
 	method := uint32(r.uint16())<<16 | uint32(r.uint16())
 	c.broker.mu.Lock()
 	refused, is := c.broker.refuse[method]
+	unheard := c.broker.unheard[method]
 	c.broker.mu.Unlock()
+	if unheard != nil {
+		unheard()
+		return true
+	}
 	if is {
 		return c.closeChannel(channel, refused, method)
 	}

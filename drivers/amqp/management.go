@@ -14,10 +14,10 @@ import (
 	"wringer/drivers"
 )
 
-// management asks the management API of a broker for the messages of one queue. Safe for concurrent use.
+// management asks the management API of a broker. Safe for concurrent use.
 type management struct {
 	public         string // the API's URL, without what is secret
-	queue, vhost   string
+	queue, vhost   string // queue is the one that is asked for; empty: none
 	user, password string
 	client         *http.Client
 	patience       time.Duration // bounds one answer
@@ -28,16 +28,17 @@ const maxManagement = 1 << 20
 
 // checkManagement tells what is wrong with the URL of the management API.
 func (c *Config) checkManagement(problem func(field, message string)) {
-	if c.Management == "" {
-		return
-	}
-	if c.Queue == "" {
+	if c.Management != "" && c.Queue == "" {
 		problem("management", "goes with queue: it tells the depth of that queue")
 	}
-	if holdsVariable(c.Management) {
+	checkManagementURL(c.Management, problem)
+}
+
+func checkManagementURL(text string, problem func(field, message string)) {
+	if text == "" || holdsVariable(text) {
 		return
 	}
-	if _, err := parseManagement(c.Management); err != nil {
+	if _, err := parseManagement(text); err != nil {
 		problem("management", err.Error())
 	}
 }
@@ -55,12 +56,12 @@ func parseManagement(text string) (*url.URL, error) {
 }
 
 // newManagement prepares the questions. A URL without a user has the login of AMQP.
-func (c *Config) newManagement(d *dialer, env drivers.Env) (*management, error) {
-	u, err := parseManagement(c.Management)
+func newManagement(text, queue string, d *dialer, env drivers.Env) (*management, error) {
+	u, err := parseManagement(text)
 	if err != nil {
 		return nil, fmt.Errorf("%w: management %w", drivers.ErrConfig, err)
 	}
-	m := &management{queue: c.Queue, vhost: d.vhost, user: d.user, password: d.password, patience: max(patience(env.Timeout), controlPatience)}
+	m := &management{queue: queue, vhost: d.vhost, user: d.user, password: d.password, patience: max(patience(env.Timeout), controlPatience)}
 	if u.User != nil {
 		m.user = u.User.Username()
 		m.password, _ = u.User.Password()
@@ -77,33 +78,61 @@ func (c *Config) newManagement(d *dialer, env drivers.Env) (*management, error) 
 // ask returns the messages of the queue. known is false while the broker has no counts of it: of a new queue it has none for some
 // seconds, and none ever where its statistics are turned off.
 func (m *management) ask(ctx context.Context) (n held, known bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, m.patience)
-	defer cancel()
-	at := m.public + "/api/queues/" + url.PathEscape(m.vhost) + "/" + url.PathEscape(m.queue)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
-	if err != nil {
-		return n, false, err
-	}
-	request.SetBasicAuth(m.user, m.password)
-	answer, err := m.client.Do(request)
-	if err != nil {
-		return n, false, fmt.Errorf("%w: the management API: %w", drivers.ErrUnreachable, err)
-	}
-	defer answer.Body.Close()
-	if err := m.refusal(answer.StatusCode); err != nil {
-		return n, false, err
-	}
 	var told struct {
 		Ready   *int `json:"messages_ready"`
 		Unacked *int `json:"messages_unacknowledged"`
 	}
-	if err := json.NewDecoder(io.LimitReader(answer.Body, maxManagement)).Decode(&told); err != nil {
-		return n, false, fmt.Errorf("%w: %s is no management API of RabbitMQ: %w", drivers.ErrConfig, m.public, err)
+	if err := m.get(ctx, m.queuePath(), &told); err != nil {
+		return n, false, err
 	}
 	if told.Ready == nil || told.Unacked == nil {
 		return n, false, nil
 	}
 	return held{ready: *told.Ready, unacked: *told.Unacked, both: true}, true, nil
+}
+
+func (m *management) queuePath() string {
+	return "/api/queues/" + url.PathEscape(m.vhost) + "/" + url.PathEscape(m.queue)
+}
+
+// nodes returns the names of all members of the cluster, also of those that are down.
+func (m *management) nodes(ctx context.Context) (names []string, err error) {
+	var told []struct {
+		Name string `json:"name"`
+	}
+	if err := m.get(ctx, "/api/nodes?columns=name", &told); err != nil {
+		return nil, err
+	}
+	for _, node := range told {
+		names = append(names, node.Name)
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%w: the management API at %s names no node", drivers.ErrConfig, m.public)
+	}
+	return names, nil
+}
+
+// get reads the answer to one question.
+func (m *management) get(ctx context.Context, path string, told any) error {
+	ctx, cancel := context.WithTimeout(ctx, m.patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.public+path, nil)
+	if err != nil {
+		return err
+	}
+	request.SetBasicAuth(m.user, m.password)
+	answer, err := m.client.Do(request)
+	if err != nil {
+		return fmt.Errorf("%w: the management API: %w", drivers.ErrUnreachable, err)
+	}
+	defer answer.Body.Close()
+	if err := m.refusal(answer.StatusCode); err != nil {
+		return err
+	}
+	if err := json.NewDecoder(io.LimitReader(answer.Body, maxManagement)).Decode(told); err != nil {
+		return fmt.Errorf("%w: %s is no management API of RabbitMQ: %w", drivers.ErrConfig, m.public, err)
+	}
+	return nil
 }
 
 // refusal is why the API does not answer the question; nil: it does.
@@ -114,6 +143,9 @@ func (m *management) refusal(status int) error {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("%w: the management API at %s refuses user %s (status %d); name a user with the tag management or monitoring in the URL", drivers.ErrConfig, m.public, m.user, status)
 	case http.StatusNotFound:
+		if m.queue == "" {
+			return fmt.Errorf("%w: %s is no management API of RabbitMQ: it knows no /api/nodes", drivers.ErrConfig, m.public)
+		}
 		return fmt.Errorf("%w: the management API at %s knows no queue %s in vhost %s", drivers.ErrConfig, m.public, m.queue, m.vhost)
 	}
 	return fmt.Errorf("%w: the management API at %s answers with status %d", drivers.ErrUnreachable, m.public, status)
@@ -140,4 +172,9 @@ func (m *management) first(ctx context.Context, own bool) (held, error) {
 	}
 }
 
-func (m *management) close() { m.client.CloseIdleConnections() }
+// close closes the connections. A nil management does nothing.
+func (m *management) close() {
+	if m != nil {
+		m.client.CloseIdleConnections()
+	}
+}

@@ -100,7 +100,7 @@ func TestManagementRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err := c.newManagement(dialer, testEnv(t))
+			m, err := newManagement(c.Management, c.Queue, dialer, testEnv(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -121,11 +121,9 @@ func TestManagementRefused(t *testing.T) {
 // A real broker tells what is ready and what a consumer has in hand.
 func TestRealManagement(t *testing.T) {
 	tier.Slow(t, "starts a broker with its management API")
-	node := rabbit.StartWith(t, 1, rabbit.Settings{Plugins: []string{"rabbitmq_management"}, Config: func(port int) string {
-		return fmt.Sprintf("management.tcp.port = %d\nmanagement.tcp.ip = 127.0.0.1\ncollect_statistics_interval = 500\n", port)
-	}})[0]
+	node := rabbit.StartWith(t, 1, rabbit.Settings{Plugins: []string{"rabbitmq_management"}, Config: managementAt})[0]
 	c := realControl(t, node.URL())
-	d := openDriver(t, Config{URL: node.URL(), Queue: testQueue, Management: fmt.Sprintf("http://127.0.0.1:%d", node.Extra),
+	d := openDriver(t, Config{URL: node.URL(), Queue: testQueue, Management: apiOf(node),
 		Declare: &Topology{Queues: map[string]Queue{testQueue: {}}}}, testEnv(t))
 	c.must(t, func(ch *library.Channel) error {
 		if err := ch.Qos(3, 0, false); err != nil {
@@ -140,4 +138,66 @@ func TestRealManagement(t *testing.T) {
 		g = gaugesOf(d)
 		return g["depth"] == 7 && g["unacked"] == 3 && g["depth_growth"] == 7 && g["unacked_growth"] == 3
 	})
+}
+
+// managementAt are the settings of a node's management API.
+func managementAt(port int) string {
+	return fmt.Sprintf("management.tcp.port = %d\nmanagement.tcp.ip = 127.0.0.1\ncollect_statistics_interval = 500\n", port)
+}
+
+func apiOf(n *rabbit.Node) string { return fmt.Sprintf("http://127.0.0.1:%d", n.Extra) }
+
+// What others fetch for a moment is in no count of consumers. The broker's counts give it away: it was taken, and is not lost.
+func TestRealOthersTook(t *testing.T) {
+	tier.Slow(t, "starts a broker with its management API")
+	node := rabbit.StartWith(t, 1, rabbit.Settings{Plugins: []string{"rabbitmq_management"}, Config: managementAt})[0]
+	c := realControl(t, node.URL())
+	for _, test := range []struct {
+		name    string
+		foreign func(t *testing.T, ch *library.Channel) error
+		want    string
+	}{
+		{"nobody", func(*testing.T, *library.Channel) error { return nil }, ""},
+		{"got and gone", func(t *testing.T, ch *library.Channel) error {
+			m, ok, err := ch.Get(testQueue, false)
+			if err != nil || !ok {
+				return errors.Join(err, errors.New("no message"))
+			}
+			return errors.Join(m.Ack(false), ch.Close())
+		}, "others took 1 messages"},
+		{"given back", func(t *testing.T, ch *library.Channel) error {
+			m, ok, err := ch.Get(testQueue, false)
+			if err != nil || !ok {
+				return errors.Join(err, errors.New("no message"))
+			}
+			return errors.Join(m.Reject(true), ch.Close())
+		}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := openDriver(t, Config{URL: node.URL(), Queue: testQueue, Management: apiOf(node), Declare: &Topology{Queues: map[string]Queue{testQueue: {}}}}, testEnv(t))
+			source, err := d.Source()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := source.(*Source)
+			if err := s.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			outcomes(t, send(t, d, 0, 10, time.Minute))
+			c.must(t, func(ch *library.Channel) error { return test.foreign(t, ch) })
+			ctx, cancel := context.WithTimeout(t.Context(), realPatience)
+			defer cancel()
+			received := make(chan error, 1)
+			go func() { received <- s.Receive(ctx, func(*drivers.Delivery) {}) }()
+			err = s.CatchUp(ctx)
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v, want %q", err, test.want)
+			}
+			cancel()
+			<-received
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }

@@ -31,9 +31,12 @@ type Source struct {
 
 	dialer  *dialer
 	control *control
-	doubt   *doubtful
-	marks   marks
-	offset  int64 // of a stream: the last that was delivered; -1: none. Receive owns it
+	// management is asked for what AMQP does not tell; nil: there is none.
+	management *management
+	tally      tally
+	doubt      *doubtful
+	marks      marks
+	offset     int64 // of a stream: the last that was delivered; -1: none. Receive owns it
 	// reachedOffset is offset for others.
 	reachedOffset atomic.Int64
 	scratch       [4][]byte
@@ -71,8 +74,9 @@ const (
 )
 
 var (
-	_ drivers.Source = (*Source)(nil)
-	_ drivers.Gauger = (*Source)(nil)
+	_ drivers.Source  = (*Source)(nil)
+	_ drivers.Gauger  = (*Source)(nil)
+	_ drivers.Patient = (*Source)(nil)
 )
 
 // newSource prepares a source. It dials nothing.
@@ -93,9 +97,11 @@ func (k sourceKind) own() bool    { return k == ownQueue || k == ownStream }
 func (k sourceKind) stream() bool { return k == ownStream || k == foreignStream }
 
 // Start implements drivers.Source.
-func (s *Source) Start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, openLimit)
+func (s *Source) Start(whole context.Context) error {
+	ctx, cancel := context.WithTimeout(whole, openLimit)
 	defer cancel()
+	defer s.control.within(whole)()
+	defer s.trace.within(whole)()
 	if err := s.start(ctx); err != nil {
 		return fmt.Errorf("read %s: %w", s.name, err)
 	}
@@ -136,6 +142,9 @@ func (s *Source) start(ctx context.Context) error {
 		}
 		s.reachedOffset.Store(s.offset)
 	}
+	if err := s.beginTally(ctx); err != nil {
+		return err
+	}
 	s.depth.begin(held{ready: q.Messages})
 	asking, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -150,6 +159,7 @@ func (s *Source) watchQueue(ctx context.Context) {
 		s.trace.probeAll(ctx, s.queue)
 		_ = s.checkDropped() // what counts fails the source; the end of the reading needs the broker's answer
 		_ = s.checkExchange()
+		s.checkMembers(ctx)
 		linger := s.mayLinger()
 		q, err := s.control.inspect(s.queue)
 		s.depth.set(held{ready: q.Messages}, err == nil)
@@ -236,6 +246,9 @@ func (s *Source) take(m *library.Delivery, deliver func(*drivers.Delivery)) {
 	if !s.kind.stream() {
 		repeated = s.doubt.repeats(m)
 		s.doubt.delivered(m) // its ack too may get lost
+	}
+	if !repeated {
+		s.tally.got.Add(1)
 	}
 	if n, is := s.marks.read(m); is {
 		s.marks.came(n)
@@ -342,6 +355,7 @@ func (s *Source) Close() (err error) {
 		err = s.control.remove(made{queues: []thing{{name: s.queue}, {name: droppedFrom(s.queue)}}})
 	}
 	s.trace.close()
+	s.management.close()
 	s.control.close()
 	return err
 }

@@ -1,7 +1,9 @@
 package amqp
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -22,8 +24,12 @@ import (
 //
 // Dead letters are published by no channel, and are not traced. A queue that held, or handed out, more than was traced gives
 // them away.
+//
+// A node that url does not name may trace or not. So each member of the cluster must be one of those that a probe was published over:
+// the copies say which these are, and the management API says which there are.
 type trace struct {
 	queues  []string
+	members func(ctx context.Context) (names []string, err error) // of the cluster
 	control *control
 	vhost   string
 	nodes   []*tracedNode
@@ -38,6 +44,7 @@ type tracedNode struct {
 	control *control
 
 	// Guarded by trace.mu.
+	name                 string // as the cluster calls it; empty: no probe has come back by the tracing
 	sent, traced, direct uint64 // the numbers of the last probe that was sent, and that came back by either way
 }
 
@@ -74,6 +81,22 @@ func (t *trace) bindings() (bind []Binding) {
 	return bind
 }
 
+// within makes questions to the nodes end with ctx, until leave. A nil trace does nothing.
+func (t *trace) within(ctx context.Context) (leave func()) {
+	if t == nil {
+		return func() {}
+	}
+	var leaves []func()
+	for _, node := range t.nodes {
+		leaves = append(leaves, node.control.within(ctx))
+	}
+	return func() {
+		for _, leave := range leaves {
+			leave()
+		}
+	}
+}
+
 // begin asks for the queues' messages, and makes sure that each node traces. The tap's queue has no consumer yet: what is in it
 // came before the traffic, and is dropped.
 func (t *trace) begin(ctx context.Context, tap string) error {
@@ -108,7 +131,10 @@ func (t *trace) begin(ctx context.Context, tap string) error {
 			}
 		}
 	}
-	return nil
+	if t.members == nil {
+		return nil // the end of the reading says so
+	}
+	return t.complete(ctx)
 }
 
 // probe publishes a probe over a node.
@@ -121,6 +147,25 @@ func (t *trace) probe(ctx context.Context, i int, tap string) error {
 	return node.control.do(func(ch *library.Channel) error {
 		return ch.PublishWithContext(ctx, "", tap, false, false, library.Publishing{Headers: library.Table{headerProbe: text}})
 	})
+}
+
+// complete is an error unless each member of the cluster is one that a probe was published over.
+func (t *trace) complete(ctx context.Context) error {
+	if t.members == nil {
+		return errors.New("nothing tells whether the cluster has other nodes than those in url, over which messages are published unseen: give management, the API that names them")
+	}
+	names, err := t.members(ctx)
+	if err != nil {
+		return fmt.Errorf("ask for the nodes of the cluster: %w", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, name := range names {
+		if !slices.ContainsFunc(t.nodes, func(n *tracedNode) bool { return n.name == name }) {
+			return fmt.Errorf("%w: the cluster has the node %s, which url does not name: what is published over it is not seen", drivers.ErrConfig, name)
+		}
+	}
+	return nil
 }
 
 // probeAll publishes a probe over each node that answers. A nil trace does nothing.
@@ -152,10 +197,17 @@ func (t *trace) read(m *library.Delivery) (of *library.Delivery, copies int, err
 	case strings.HasPrefix(m.RoutingKey, tracePublish):
 		of = tracedMessage(m)
 		if text, is := of.Headers[headerProbe].(string); is {
-			if node, n := t.node(text); node != nil {
-				node.traced = max(node.traced, n)
+			node, n := t.node(text)
+			if node == nil {
+				return nil, 0, nil
 			}
-			return nil, 0, nil
+			node.traced = max(node.traced, n)
+			name, _ := m.Headers["node"].(string)
+			if node.name != "" && node.name != name { // as behind a load balancer
+				err = fmt.Errorf("%s is now the node %s, and was %s before: what other nodes publish there is not seen; name each node itself in url", node.address, name, node.name)
+			}
+			node.name = name
+			return nil, 0, err
 		}
 		routed, _ := m.Headers["routed_queues"].([]any)
 		for _, name := range routed {
@@ -226,6 +278,16 @@ func (t *trace) untraced() error {
 	return nil
 }
 
+// checkMembers ends the observation if the cluster has a member that is not traced.
+func (s *Source) checkMembers(ctx context.Context) {
+	if s.trace == nil || s.trace.members == nil {
+		return
+	}
+	if err := s.trace.complete(ctx); refusedConfig(err) { // the end of the reading needs an answer
+		s.fail(err)
+	}
+}
+
 // close closes the connections. A nil trace does nothing.
 func (t *trace) close() {
 	if t == nil {
@@ -266,5 +328,5 @@ func (s *Source) awaitTraced(ctx context.Context) error {
 		}
 		return fmt.Errorf("the nodes did not show that they trace: %w", ctx.Err())
 	}
-	return s.trace.untraced()
+	return cmp.Or(s.trace.complete(ctx), s.trace.untraced())
 }

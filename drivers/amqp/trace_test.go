@@ -61,7 +61,7 @@ func TestTraceReads(t *testing.T) {
 // and a consistent-hash exchange, neither of which can be tapped, are read so. Where the tracing ends, or does not see all, nothing is claimed.
 func TestRealTrace(t *testing.T) {
 	tier.Slow(t, "starts a broker that traces")
-	node := rabbit.StartWith(t, 1, rabbit.Settings{Plugins: []string{"rabbitmq_consistent_hash_exchange"}})[0]
+	node := rabbit.StartWith(t, 1, rabbit.Settings{Plugins: []string{"rabbitmq_consistent_hash_exchange", "rabbitmq_management"}, Config: managementAt})[0]
 	url := node.URL()
 	c := realControl(t, url)
 	_, err := c.declare(&Topology{
@@ -75,7 +75,7 @@ func TestRealTrace(t *testing.T) {
 	c.must(t, func(ch *library.Channel) error { return ch.Confirm(false) })
 	env := testEnv(t)
 	open := func(t *testing.T, queues ...string) *Source {
-		s, err := (&Effect{URL: url, Trace: queues}).Open(t.Context(), env)
+		s, err := (&Effect{URL: url, Trace: queues, Management: apiOf(node)}).Open(t.Context(), env)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,10 +213,11 @@ func TestEffectMatches(t *testing.T) {
 	}
 }
 
-// Each node of a cluster traces its own channels: one that does not is named before anything is sent.
+// Each node of a cluster traces its own channels: one that does not is named before anything is sent. So is one that url does not name,
+// where the management API tells it; where nothing does, nothing is claimed.
 func TestRealTraceOfNodes(t *testing.T) {
 	tier.Slow(t, "starts a cluster")
-	nodes := rabbit.Start(t, 2)
+	nodes := rabbit.StartWith(t, 2, rabbit.Settings{Plugins: []string{"rabbitmq_management"}, Config: managementAt})
 	nodes[0].Do(t, "trace_on")
 	hosts := hostsOf(nodes)
 	both := clusterURL(hosts)
@@ -224,12 +225,51 @@ func TestRealTraceOfNodes(t *testing.T) {
 	if _, err := c.declare(&Topology{Queues: map[string]Queue{"work": {}}}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := (&Effect{URL: both, Trace: []string{"work"}}).Open(t.Context(), testEnv(t))
-	if err != nil {
-		t.Fatal(err)
+	for _, test := range []struct {
+		name  string
+		place Effect
+		want  string
+	}{
+		{"one does not trace", Effect{URL: both}, hosts[1] + " does not trace"},
+		{"one is not named", Effect{URL: nodes[0].URL(), Management: apiOf(nodes[0])}, "which url does not name"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.place.Trace = []string{"work"}
+			s, err := test.place.Open(t.Context(), testEnv(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if err := s.Start(t.Context()); !errors.Is(err, drivers.ErrConfig) || !strings.Contains(err.Error(), test.want) {
+				t.Error(err)
+			}
+		})
 	}
-	defer s.Close()
-	if err := s.Start(t.Context()); !errors.Is(err, drivers.ErrConfig) || !strings.Contains(err.Error(), hosts[1]+" does not trace") {
-		t.Error(err)
-	}
+	t.Run("nothing tells the nodes", func(t *testing.T) {
+		s, err := (&Effect{URL: nodes[0].URL(), Trace: []string{"work"}}).Open(t.Context(), testEnv(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, end := receive(t, s.(*Source))
+		if err := s.CatchUp(t.Context()); err == nil || !strings.Contains(err.Error(), "give management") {
+			t.Error(err)
+		}
+		_ = end()
+	})
+	t.Run("all trace", func(t *testing.T) {
+		nodes[1].Do(t, "trace_on")
+		env := testEnv(t)
+		s, err := (&Effect{URL: both, Trace: []string{"work"}, Management: apiOf(nodes[1])}).Open(t.Context(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, end := receive(t, s.(*Source))
+		over := realControl(t, nodes[1].URL())
+		over.must(t, func(ch *library.Channel) error { return ch.Confirm(false) })
+		putMessage(t, over, "", "work", env.Identity.Append(nil, 3))
+		catchUp(t, s.(*Source))
+		if err := end(); err != nil || all.operations(env)[3] != 1 {
+			t.Errorf("%v, %v", all.operations(env), err)
+		}
+	})
 }

@@ -191,7 +191,7 @@ func (s *Snapshot) last(ctx context.Context, deliver func(*drivers.Delivery)) er
 		if err == nil {
 			err = s.steady(ctx, shown)
 		}
-		if err == nil || s.counted && !errors.Is(err, errMoved) || errors.Is(err, drivers.ErrConfig) {
+		if err == nil || s.counted && !errors.Is(err, errMoved) && !errors.Is(err, ErrAgain) || errors.Is(err, drivers.ErrConfig) {
 			return err
 		}
 		const pause = 200 * time.Millisecond
@@ -202,6 +202,9 @@ func (s *Snapshot) last(ctx context.Context, deliver func(*drivers.Delivery)) er
 		}
 	}
 }
+
+// ErrAgain marks the error of a reading that another reading may not meet, although this one delivered something.
+var ErrAgain = errors.New("not read whole")
 
 var errMoved = errors.New("it changed while it was read in pages, so items may have been missed or read twice; let the drain be longer, or let pages be cut at an item in place of a number")
 

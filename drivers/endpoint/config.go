@@ -111,7 +111,7 @@ func (c *Config) Open(_ context.Context, env drivers.Env) (drivers.Source, error
 	if err != nil {
 		return nil, err
 	}
-	p := &pages{config: *c}
+	p := &pages{config: *c, identity: env.Identity.Reader()}
 	first, err1 := address(c.URL)
 	items, err2 := path(c.Items)
 	next, err3 := path(c.Next)

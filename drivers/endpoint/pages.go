@@ -31,8 +31,15 @@ type pages struct {
 	first       *url.URL
 	items, next *jsonpath.Path
 	documents   effect.Documents
+	identity    drivers.IdentityReader
 	read        int // pages of the last reading
+	// last and present are the items of this run on the page before and on the present one; repeated says that some are on both.
+	last, present map[string]bool
+	repeated      bool
 }
+
+// errRepeated is retried: the place may have changed between the pages.
+var errRepeated = fmt.Errorf("%w: an item is there on two pages, one after the other, with every byte the same: either the cursor includes the item that it names, or the effect is there twice; let the cursor be exclusive, or give each item a number of its own", effect.ErrAgain)
 
 var (
 	_ effect.Whole     = (*pages)(nil)
@@ -45,6 +52,7 @@ func (p *pages) Pieces() int { return p.read }
 // Read implements effect.Whole. Pages that lead back to one that was read, or go on and on, are no whole place.
 func (p *pages) Read(ctx context.Context, item func(effect.Field) error) error {
 	seen := make(map[string]bool)
+	p.last, p.present, p.repeated = nil, nil, false
 	for at := p.first; at != nil; {
 		if seen[at.String()] {
 			return fmt.Errorf("page %d leads back to a page that was read before: the pages make a loop", len(seen))
@@ -58,8 +66,25 @@ func (p *pages) Read(ctx context.Context, item func(effect.Field) error) error {
 			return fmt.Errorf("page %d: %w", len(seen), err)
 		}
 		at = next
+		p.last, p.present = p.present, nil
+	}
+	if p.repeated {
+		return errRepeated
 	}
 	return nil
+}
+
+// isRepeated says whether an item of this run stood on the page before as it is.
+func (p *pages) isRepeated(doc []byte, field effect.Field) bool {
+	id, _ := field(p.config.ID)
+	if _, whose := p.identity.Parse(id); whose != drivers.Ours {
+		return false
+	}
+	if p.present == nil {
+		p.present = make(map[string]bool)
+	}
+	p.present[string(doc)] = true
+	return p.last[string(doc)]
 }
 
 // get asks for a page.
@@ -109,6 +134,10 @@ func (p *pages) page(ctx context.Context, at *url.URL, item func(effect.Field) e
 		field, err := p.documents.Fields(one)
 		if err != nil {
 			return nil, err
+		}
+		if p.isRepeated(one, field) { // it is not counted twice, nor as one
+			p.repeated = true
+			continue
 		}
 		if err := item(field); err != nil {
 			return nil, err

@@ -2,7 +2,6 @@ package logfile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -105,7 +104,7 @@ func (s *source) CatchUp(ctx context.Context) error {
 	case err := <-answer:
 		return err
 	case <-ctx.Done():
-		return errors.Join(s.from.unread(), ctx.Err())
+		return fmt.Errorf("%w: %w", s.from.unread(), ctx.Err())
 	}
 }
 

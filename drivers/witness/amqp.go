@@ -128,7 +128,7 @@ func (a *amqpReader) frame(b []byte, size int, up bool) error {
 	}
 	payload, cut := b[7:min(len(b), size-1)], len(b) < size-1
 	if kind != kindMethod {
-		return a.content(content, kind, payload, size-8, cut)
+		return a.content(c, content, kind, payload, size-8, cut)
 	}
 	return take(n, c, amqpMethod{binary.BigEndian.Uint16(b[7:]), binary.BigEndian.Uint16(b[9:])}, b[11:min(len(b), size-1)])
 }
@@ -155,18 +155,14 @@ func (a *amqpReader) message(kind string) (*exchange, error) {
 	return x, nil
 }
 
-// carries begins a request whose message follows. silent: no answer comes.
-func (a *amqpReader) carries(kind string, content *amqpContent, silent bool) (*exchange, error) {
+// carries lets a message follow its request. silent: no answer comes.
+func (a *amqpReader) carries(x *exchange, content *amqpContent, silent bool) error {
 	if content.of != nil {
-		return nil, errAMQP
+		return errAMQP
 	}
-	x, err := a.message(kind)
-	if err == nil {
-		x.Delivery = kind == "deliver"
-		a.conn.w.link.began(x)
-		*content = amqpContent{of: x, silent: silent}
-	}
-	return x, err
+	a.conn.w.link.began(x)
+	*content = amqpContent{of: x, silent: silent}
+	return nil
 }
 
 // settle ends one request of a channel, with its answer's status. A publish may be refused before its message has come.

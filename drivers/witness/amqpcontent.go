@@ -8,12 +8,14 @@ type amqpContent struct {
 	headed bool // its header has come
 	left   uint64
 	silent bool // no answer comes: the request is over with the message
+	// returned: the broker gives a message back. It is no request.
+	returned bool
 }
 
 // content takes a frame of a message, of one direction of a channel. cut: only the beginning of its size bytes was kept.
-func (a *amqpReader) content(c *amqpContent, kind byte, payload []byte, size int, cut bool) error {
+func (a *amqpReader) content(ch *amqpChannel, c *amqpContent, kind byte, payload []byte, size int, cut bool) error {
 	if c.of == nil {
-		return nil // of a message that nobody looks into: a returned one, or the answer to basic.get
+		return nil // of a message that nobody looks into: the answer to basic.get
 	}
 	l := a.conn.w.link
 	switch {
@@ -38,15 +40,20 @@ func (a *amqpReader) content(c *amqpContent, kind byte, payload []byte, size int
 		return errAMQP
 	}
 	if c.left == 0 {
-		a.contained(c)
+		a.contained(ch, c)
 	}
 	return nil
 }
 
 // contained ends a message that has come whole.
-func (a *amqpReader) contained(c *amqpContent) {
-	x, silent := c.of, c.silent
+func (a *amqpReader) contained(ch *amqpChannel, c *amqpContent) {
+	x, silent, returned := c.of, c.silent, c.returned
 	*c = amqpContent{}
+	if returned {
+		x.ended = true
+		a.returned(ch, x)
+		return
+	}
 	a.conn.w.link.whole(x)
 	if silent {
 		a.end(x)

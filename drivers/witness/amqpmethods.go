@@ -12,6 +12,7 @@ var (
 	basicConsume      = amqpMethod{60, 20}
 	basicConsumeOk    = amqpMethod{60, 21}
 	basicPublish      = amqpMethod{60, 40}
+	basicReturn       = amqpMethod{60, 50}
 	basicDeliver      = amqpMethod{60, 60}
 	basicGetEmpty     = amqpMethod{60, 72}
 	basicAck          = amqpMethod{60, 80}
@@ -28,6 +29,19 @@ var amqpCalls = map[amqpMethod]string{
 	{85, 10}: "confirm.select", {90, 10}: "tx.select", {90, 20}: "tx.commit", {90, 30}: "tx.rollback",
 }
 
+// IsAMQP says whether a request of that kind belongs to a connection of AMQP 0-9-1.
+func IsAMQP(kind string) bool { return amqpKinds[kind] }
+
+var amqpKinds = func() map[string]bool {
+	all := map[string]bool{kindPublish: true, kindDeliver: true}
+	for _, kind := range amqpCalls {
+		all[kind] = true
+	}
+	return all
+}()
+
+const kindPublish, kindDeliver = "publish", "deliver"
+
 // amqpAnswers are the answers to amqpCalls. That of exchange.unbind, 40.40, is 40.51, and neither is read.
 var amqpAnswers = func() map[amqpMethod]bool {
 	all := map[amqpMethod]bool{basicGetEmpty: true}
@@ -37,17 +51,14 @@ var amqpAnswers = func() map[amqpMethod]bool {
 	return all
 }()
 
+// confirmed is the status of a publish that the broker confirmed.
+const confirmed = "confirmed"
+
 // client takes a method of the client.
 func (a *amqpReader) client(n uint16, c *amqpChannel, m amqpMethod, args []byte) error {
 	switch m {
 	case basicPublish:
-		x, err := a.carries("publish", &c.up, !c.confirms)
-		if err != nil || !c.confirms {
-			return err
-		}
-		c.published++
-		c.publishes[c.published] = x
-		return nil
+		return a.publishes(c, args)
 	case basicAck, basicNack, basicReject:
 		tag, bits, err := tagged(args)
 		status := "ack"
@@ -164,13 +175,15 @@ func (a *amqpReader) broker(n uint16, c *amqpChannel, m amqpMethod, args []byte)
 			return err
 		}
 		return a.delivered(c, number, c.noAck[string(tag)])
+	case basicReturn:
+		return a.returns(c, args)
 	case basicConsumeOk:
 		if err := c.consumed(args); err != nil {
 			return err
 		}
 	case basicAck, basicNack:
 		tag, bits, err := tagged(args)
-		status := "confirmed"
+		status := confirmed
 		if m == basicNack {
 			status = "nack"
 		}
@@ -203,8 +216,12 @@ func (a *amqpReader) broker(n uint16, c *amqpChannel, m amqpMethod, args []byte)
 // delivered takes a delivery to a consumer. It counts as a request of the link, although it goes the other way.
 func (a *amqpReader) delivered(c *amqpChannel, tag uint64, noAck bool) error {
 	silent := noAck || c.deliveries[tag] != nil
-	x, err := a.carries("deliver", &c.down, silent)
-	if err == nil && !silent {
+	x, err := a.message(kindDeliver)
+	if err != nil {
+		return err
+	}
+	x.Delivery = true
+	if err = a.carries(x, &c.down, silent); err == nil && !silent {
 		c.deliveries[tag] = x
 	}
 	return err

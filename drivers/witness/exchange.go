@@ -12,6 +12,7 @@ import (
 // link is the side of a witness that stands on a link between services.
 type link struct {
 	place Place
+	keep  bool // bodies are kept, for those who compare them
 	to    func() drivers.Requests
 	pool  sync.Pool
 }
@@ -21,6 +22,10 @@ type link struct {
 func OnLink(place Place, to func() drivers.Requests) *Witness {
 	return &Witness{link: &link{place: place, to: to, pool: sync.Pool{New: func() any { return new(exchange) }}}}
 }
+
+// KeepBodies makes the witness of a link keep the bodies of published messages until they are over; see drivers.Published. It is called
+// before the link's first connection.
+func (w *Witness) KeepBodies() { w.link.keep = true }
 
 // exchange is one request on a link, until it is over.
 type exchange struct {
@@ -32,6 +37,9 @@ type exchange struct {
 	framed     bool // the body is gRPC's: a message has five bytes before it
 	identified bool
 	ended      bool // its body arrived whole
+	published  drivers.Published
+	address    []byte // the memory of published
+	mandatory  bool   // the broker returns the message if no queue gets it
 }
 
 const (
@@ -45,7 +53,7 @@ const (
 
 func (l *link) begin(conn uint64) *exchange {
 	x := l.pool.Get().(*exchange)
-	*x = exchange{Request: drivers.Request{Conn: conn}, id: x.id[:0], body: x.body[:0], scratch: x.scratch}
+	*x = exchange{Request: drivers.Request{Conn: conn}, id: x.id[:0], body: x.body[:0], scratch: x.scratch, address: x.address}
 	return x
 }
 
@@ -100,7 +108,7 @@ func (l *link) began(x *exchange) {
 
 // piece takes a piece of the body.
 func (l *link) piece(x *exchange, b []byte) {
-	if x == nil || !l.place.inBody() || x.encoded || x.identified {
+	if x == nil || !l.place.inBody() && (!l.keep || x.Published == nil) || x.encoded || x.identified {
 		return
 	}
 	if _, whole := x.message(); x.framed && whole { // of a call's messages the first identifies it
@@ -171,6 +179,7 @@ func (l *link) answered(x *exchange, left bool) (over bool) {
 // over ends a request that was answered or given up. Nothing may be done with it any more.
 func (l *link) over(x *exchange) {
 	l.identified(x)
+	l.concludePublished(x)
 	if x.To != nil {
 		x.To.Over(&x.Request)
 	}

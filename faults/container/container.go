@@ -65,7 +65,7 @@ type Container struct {
 	deaths   []Death
 	launched int // starts that were asked for
 	started  int // starts that the engine told, some time after each
-	starved  int // how often the kernel ended it for want of memory
+	kills    kills
 	count    count
 	files    *Life   // in which its files are limited; nil: they are not
 	limits   *Limits // before a limit of its processors; nil: none is in force
@@ -75,6 +75,9 @@ type Container struct {
 	beside sync.Mutex             // held while a sidecar starts or ends
 	side   atomic.Pointer[beside] // nil: there is none
 	last   atomic.Pointer[Life]   // that was within reach
+
+	counted   atomic.Pointer[Life] // in which processes that ended for want of memory are counted
+	uncounted atomic.Bool          // they cannot be: it runs on another machine
 }
 
 // New prepares a container that was created. Start starts it.
@@ -84,6 +87,7 @@ func New(spec Spec) *Container {
 	c.logs = &logs{engine: spec.Engine, id: spec.ID, next: spec.Output}
 	c.count.ports, c.count.refusals = slices.Sorted(maps.Keys(spec.Ports)), spec.Refused
 	c.meter = newMeter(spec.Engine, spec.ID)
+	c.meter.each = c.CountKills
 	return c
 }
 

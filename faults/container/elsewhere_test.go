@@ -72,6 +72,18 @@ func TestElsewhere(t *testing.T) {
 			}
 		}
 		containertest.Again(t, pair.Ask)
+		left = containertest.Left(t, fill, containertest.Env("left", store))
+		if full(t.Context()) == nil {
+			t.Error("the folder is not full")
+		}
+		for range 2 { // the container has no shell: a sidecar removes the file
+			if err := pressure.UndoFill(t.Context(), left[0].Data); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := full(t.Context()); err != nil {
+			t.Error(err)
+		}
 	})
 	for _, box := range []*containertest.Box{pair.Orders, pair.Stock, store} {
 		if box.Sidecar() == "" {

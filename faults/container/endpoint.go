@@ -2,6 +2,7 @@ package container
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -23,6 +24,9 @@ type endpoint struct {
 	certs string // the folder of ca.pem, cert.pem and key.pem; empty without TLS
 }
 
+// String tells where it is, and what named it.
+func (e endpoint) String() string { return e.url + " (" + e.from + ")" }
+
 func (e endpoint) file(name string) string { return filepath.Join(e.certs, name) }
 
 // defaultSocket is Docker's own.
@@ -39,16 +43,16 @@ func endpoints() ([]endpoint, error) {
 				e.certs = dockerFolder()
 			}
 		}
-		return []endpoint{e}, e.supported()
+		return []endpoint{e}, errors.Join(e.supported(), e.whole())
 	}
 	named, err := chosenContext()
 	if named != nil || err != nil {
 		return []endpoint{*named}, err
 	}
 	var all []endpoint
-	for _, socket := range sockets() {
-		if info, err := os.Stat(socket); err == nil && info.Mode().Type() == fs.ModeSocket {
-			all = append(all, endpoint{url: "unix://" + socket, from: "a usual socket"})
+	for _, s := range sockets() {
+		if info, err := os.Stat(s.path); err == nil && info.Mode().Type() == fs.ModeSocket {
+			all = append(all, endpoint{url: "unix://" + s.path, from: "the usual socket of " + s.of})
 		}
 	}
 	return all, nil
@@ -62,17 +66,25 @@ func (e endpoint) supported() error {
 	return nil
 }
 
+// socket is where an engine listens by default.
+type socket struct{ of, path string }
+
 // sockets lists where Docker, Docker Desktop, Podman and Colima listen by default.
-func sockets() []string {
-	all := []string{defaultSocket}
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
-		all = append(all, filepath.Join(dir, "docker.sock"), filepath.Join(dir, "podman/podman.sock"))
-	}
+func sockets() []socket {
+	all := []socket{{"Docker", defaultSocket}}
+	// A shell that no login began does not know XDG_RUNTIME_DIR.
+	dir := cmp.Or(os.Getenv("XDG_RUNTIME_DIR"), fmt.Sprintf("/run/user/%d", os.Getuid()))
+	all = append(all, socket{"rootless Docker", filepath.Join(dir, "docker.sock")}, socket{"rootless Podman", filepath.Join(dir, "podman/podman.sock")})
 	if home, err := os.UserHomeDir(); err == nil {
-		all = append(all, filepath.Join(home, ".docker/run/docker.sock"), filepath.Join(home, ".docker/desktop/docker.sock"),
-			filepath.Join(home, ".colima/default/docker.sock"), filepath.Join(home, ".local/share/containers/podman/machine/podman.sock"))
+		for _, s := range []socket{
+			{"Docker Desktop", ".docker/run/docker.sock"}, {"Docker Desktop", ".docker/desktop/docker.sock"},
+			{"Colima", ".colima/default/docker.sock"}, {"Colima", ".config/colima/default/docker.sock"},
+			{"Podman", ".local/share/containers/podman/machine/podman.sock"},
+		} {
+			all = append(all, socket{s.of, filepath.Join(home, s.path)})
+		}
 	}
-	return append(all, "/run/podman/podman.sock")
+	return append(all, socket{"Podman", "/run/podman/podman.sock"})
 }
 
 // dockerFolder is the folder of the Docker command's configuration.
@@ -115,11 +127,17 @@ func readContext(name, from string) (*endpoint, error) {
 	hash := sha256.Sum256([]byte(name))
 	id := hex.EncodeToString(hash[:])
 	raw, err := os.ReadFile(filepath.Join(dockerFolder(), "contexts/meta", id, "meta.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &endpoint{}, fmt.Errorf("%s: there is no such context in %s: choose one of docker context ls", from, dockerFolder())
+	}
 	if err != nil {
 		return &endpoint{}, fmt.Errorf("%s: %w", from, err)
 	}
 	var meta struct {
-		Endpoints map[string]struct{ Host string }
+		Endpoints map[string]struct {
+			Host          string
+			SkipTLSVerify bool
+		}
 	}
 	if err := json.Unmarshal(raw, &meta); err != nil {
 		return &endpoint{}, fmt.Errorf("%s: %w", from, err)
@@ -128,11 +146,27 @@ func readContext(name, from string) (*endpoint, error) {
 	if e.url == "" {
 		return e, fmt.Errorf("%s names no Docker endpoint", from)
 	}
+	if meta.Endpoints["docker"].SkipTLSVerify {
+		return e, fmt.Errorf("%v: skip-tls-verify is not supported: give the context the ca of the engine's certificate", e)
+	}
 	certs := filepath.Join(dockerFolder(), "contexts/tls", id, "docker")
-	if _, err := os.Stat(filepath.Join(certs, "ca.pem")); err == nil {
+	if _, err := os.Stat(certs); err == nil {
 		e.certs = certs
 	}
-	return e, e.supported()
+	return e, errors.Join(e.supported(), e.whole())
+}
+
+// whole says which of the three files of TLS is missing.
+func (e endpoint) whole() error {
+	if e.certs == "" {
+		return nil
+	}
+	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
+		if _, err := os.Stat(e.file(name)); err != nil {
+			return fmt.Errorf("%v: TLS needs a ca, a certificate and its key: %w", e, err)
+		}
+	}
+	return nil
 }
 
 // defaultGateway is the gateway to the machine that runs this process's container; empty outside of a container.

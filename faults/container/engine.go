@@ -25,8 +25,12 @@ type Engine struct {
 	Provider *testcontainers.DockerProvider
 	// Endpoint is the URL of the engine's API.
 	Endpoint string
+	// Name tells the engine, its version, its endpoint, and what named that.
+	Name string
 	// Elsewhere says that the engine counts as one on another machine, although it may be on this one.
 	Elsewhere bool
+	// platform is what the engine's containers run on, once it was asked: Podman takes seconds to tell it.
+	platform atomic.Pointer[platform]
 	// noPodman says that the engine does not know Podman's own requests.
 	noPodman atomic.Bool
 	// hosts are the hosts on which published ports may be reached, the likeliest first.
@@ -40,6 +44,8 @@ const (
 	// anything: there answerAwayLimit bounds the first answer.
 	answerLimit     = 15 * time.Second
 	answerAwayLimit = 2 * time.Second
+	// tellAfter is how long an engine may take to answer before the wait for it is told.
+	tellAfter = 500 * time.Millisecond
 )
 
 // ErrNoEngine says that no container engine answers.
@@ -48,25 +54,50 @@ var ErrNoEngine = errors.New("no container engine answers")
 // Open connects to the engine that DOCKER_HOST, DOCKER_CONTEXT, the Docker command's current context or a usual socket names.
 // An engine that DOCKER_HOST or a context names is the only one tried. ctx bounds the search; without a listener it ends within a
 // second, with a port that does not answer after answerAwayLimit, and with such a socket after answerLimit.
-func Open(ctx context.Context) (*Engine, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerLimit)
-	defer cancel()
-	var tried []string
+func Open(ctx context.Context) (*Engine, error) { return Search{}.Open(ctx) }
+
+// Search is a search for an engine.
+type Search struct {
+	// Slow is called, from another goroutine, with an endpoint that has not answered for half a second. May be nil.
+	Slow func(where string)
+}
+
+// Open is the function Open.
+func (s Search) Open(ctx context.Context) (*Engine, error) {
 	candidates, err := endpoints()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoEngine, err)
 	}
+	return s.first(ctx, candidates)
+}
+
+// first connects to the first of the endpoints at which an engine answers.
+func (s Search) first(ctx context.Context, candidates []endpoint) (*Engine, error) {
+	var tried []string
 	for _, e := range candidates {
-		if err := e.ping(ctx); err != nil {
-			tried = append(tried, fmt.Sprintf("%s (%s): %v", e.url, e.from, err))
-			continue
+		found, absent, err := s.try(ctx, e)
+		if absent == nil {
+			return found, err
 		}
-		return e.open(ctx)
+		tried = append(tried, fmt.Sprintf("%v: %v", e, absent))
 	}
 	if len(tried) == 0 {
 		tried = []string{"DOCKER_HOST is not set, and there is no socket of Docker, Podman or Colima"}
 	}
 	return nil, fmt.Errorf("%w: %s; start Docker or Podman, or name the engine in DOCKER_HOST", ErrNoEngine, strings.Join(tried, "; "))
+}
+
+// try connects to an endpoint. absent says why no engine answers there.
+func (s Search) try(ctx context.Context, e endpoint) (_ *Engine, absent, err error) {
+	if s.Slow != nil {
+		slow := time.AfterFunc(tellAfter, func() { s.Slow(e.String()) })
+		defer slow.Stop()
+	}
+	if absent := e.ping(ctx); absent != nil {
+		return nil, absent, nil
+	}
+	found, err := e.open(ctx)
+	return found, nil, err
 }
 
 // connect says whether anything listens at the endpoint.
@@ -134,6 +165,10 @@ func (e endpoint) open(ctx context.Context) (*Engine, error) {
 	if _, err := c.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
 		return nil, errors.Join(fmt.Errorf("use the engine at %s: %w", e.url, err), c.Close())
 	}
+	server, err := serverOf(ctx, c)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("use the engine at %s: %w", e.url, err), c.Close())
+	}
 	// The library asks the engine what it is, several times, and Podman takes seconds for an answer: no limit of ours is on that.
 	silence()
 	provider, err := testcontainers.NewDockerProvider(testcontainers.Generic2DockerOptions(testcontainers.WithLogger(silent{}))...)
@@ -144,7 +179,7 @@ func (e endpoint) open(ctx context.Context) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.Close(), provider.Close())
 	}
-	return &Engine{Client: c, Provider: provider, Endpoint: e.url, Elsewhere: away, hosts: e.hosts()}, nil
+	return &Engine{Client: c, Provider: provider, Endpoint: e.url, Name: fmt.Sprintf("%s at %v", server, e), Elsewhere: away, hosts: e.hosts()}, nil
 }
 
 // silence keeps the library from writing to the terminal. Its logger is one variable of the process: engines may be opened side by side.

@@ -78,3 +78,33 @@ func TestUsageOfControlGroups(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Processes that ended for want of memory are counted by control groups of both versions, and those of other containers are not.
+func TestStarvedOfControlGroups(t *testing.T) {
+	for name, c := range map[string]struct{ groups, file, text string }{
+		"one":   {"4:memory:/docker/abc\n1:cpu:/docker/abc\n", "memory/docker/abc/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"},
+		"two":   {"0::/machine.slice/libpod-abc.scope/container\n", "machine.slice/libpod-abc.scope/memory.events", "max 5\noom 3\noom_kill 3\n"},
+		"other": {"0::/machine.slice/libpod-abd.scope\n", "machine.slice/libpod-abd.scope/memory.events", "oom_kill 3\n"},
+	} {
+		want := 3
+		if name == "other" {
+			want = 0
+		}
+		if n := starved(fstest.MapFS{c.file: {Data: []byte(c.text)}}, c.groups, "abc"); n != want {
+			t.Errorf("%s: %d, want %d", name, n, want)
+		}
+	}
+}
+
+// A container without a control group, as Podman runs it for a user, has no figures: the engine tells those of the machine.
+func TestGaugesWithoutAControlGroup(t *testing.T) {
+	now := &container.StatsResponse{Read: time.Unix(2, 0)}
+	now.MemoryStats.Usage = 3 << 30
+	if g := gauges(nil, now); len(g) > 0 {
+		t.Errorf("%v", g)
+	}
+	now.CPUStats.CPUUsage.TotalUsage = 1
+	if g := gauges(nil, now); g[GaugeMemory] != 3<<30 {
+		t.Errorf("%v", g)
+	}
+}

@@ -35,6 +35,15 @@ func (e *Engine) Usage(ctx context.Context, id string) (Usage, error) {
 	return u, nil
 }
 
+// Flagged says whether the engine flags the container's present life as one of which the kernel ended a process for want of memory.
+func (e *Engine) Flagged(ctx context.Context, id string) (bool, error) {
+	inspected, err := e.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return false, err
+	}
+	return inspected.Container.State.OOMKilled, nil
+}
+
 // flagged is how long the engine may take to flag the end of a container as one for want of memory.
 const flagged = time.Second
 
@@ -96,6 +105,7 @@ const mostReadings = 64
 type meter struct {
 	engine *Engine
 	id     string
+	each   func(context.Context) // called for each reading, if it is set
 
 	once   sync.Once
 	stop   context.CancelFunc
@@ -149,6 +159,9 @@ func (m *meter) read() {
 		}
 		m.keep(Reading{At: time.Now(), Gauges: gauges(last, now)})
 		last = now
+		if m.each != nil {
+			m.each(m.ctx)
+		}
 	}
 }
 
@@ -187,7 +200,8 @@ func (c *Container) Readings() []Reading {
 // gauges are the gauges of a reading. What it used since the last reading is unknown without one, and after a start.
 func gauges(last, now *container.StatsResponse) map[string]float64 {
 	all := make(map[string]float64)
-	if used, known := memory(&now.MemoryStats); known {
+	// Podman tells the memory of the machine for a container without a control group: that one has used no processor either.
+	if used, known := memory(&now.MemoryStats); known && now.CPUStats.CPUUsage.TotalUsage > 0 {
 		all[GaugeMemory] = used
 	}
 	if last == nil {

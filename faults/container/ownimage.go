@@ -25,13 +25,21 @@ const (
 	ownRepository = "wringer-relay"
 )
 
+// platform is the system and the architecture of containers, in Go's words.
+type platform struct{ system, arch string }
+
 // OwnName names the image of this program by the binary that it holds, and returns the binary's path.
 func (e *Engine) OwnName(ctx context.Context) (image, path string, err error) {
-	version, err := e.ServerVersion(ctx, client.ServerVersionOptions{})
-	if err != nil {
-		return "", "", err
+	on := e.platform.Load()
+	if on == nil {
+		version, err := e.ServerVersion(ctx, client.ServerVersionOptions{})
+		if err != nil {
+			return "", "", err
+		}
+		on = &platform{version.Os, version.Arch}
+		e.platform.Store(on)
 	}
-	path, err = ownBinary(version.Os, version.Arch)
+	path, err = ownBinary(on.system, on.arch)
 	if err != nil {
 		return "", "", err
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
 )
 
 // podmanLimits are limits as Podman's own API takes them, in the form of the OCI runtime specification. 0 leaves one as it is.
@@ -62,18 +63,41 @@ func (e *Engine) checkPodman(ctx context.Context, id string) {
 
 // podman makes a request of Podman's own API. said is the begin of the answer.
 func (e *Engine) podman(ctx context.Context, method, path string, body []byte) (status int, said string, err error) {
-	dial := e.Dialer()
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
-	asked, err := http.NewRequestWithContext(ctx, method, "http://podman/v4.0.0/libpod"+path, bytes.NewReader(body))
-	if err != nil {
-		return 0, "", err
-	}
-	asked.Header.Set("Content-Type", "application/json")
-	answer, err := transport.RoundTrip(asked)
+	answer, err := raw(ctx, e.Client, method, "/v4.0.0/libpod"+path, body)
 	if err != nil {
 		return 0, "", err
 	}
 	defer answer.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(answer.Body, mostSaid)) // the status tells enough
 	return answer.StatusCode, strings.TrimSpace(string(text)), nil
+}
+
+// raw makes a request that the client has no words for, over a connection of its own.
+func raw(ctx context.Context, c *client.Client, method, path string, body []byte) (*http.Response, error) {
+	dial := c.Dialer()
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
+	asked, err := http.NewRequestWithContext(ctx, method, "http://engine"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	asked.Header.Set("Content-Type", "application/json")
+	return transport.RoundTrip(asked)
+}
+
+// servers are the engines by what they call themselves as servers.
+var servers = map[string]string{"Docker": "Docker", "Libpod": "Podman"}
+
+// serverOf names the engine with its version, as it calls itself in an answer: asked for its version, Podman takes seconds.
+func serverOf(ctx context.Context, c *client.Client) (string, error) {
+	answer, err := raw(ctx, c, http.MethodGet, "/_ping", nil)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	said, _, _ := strings.Cut(answer.Header.Get("Server"), " ")
+	kind, version, _ := strings.Cut(said, "/")
+	if known := servers[kind]; known != "" {
+		return known + " " + version, nil
+	}
+	return strings.TrimSpace("a container engine " + said), nil
 }

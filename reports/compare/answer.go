@@ -20,9 +20,15 @@ const (
 	CannotTell = "cannot tell"
 )
 
+// What an answer says where no judged metric is worse. NothingTold: some could not be told, or one that is not judged got worse.
+const (
+	NothingWorse = "nothing is worse"
+	NothingTold  = "no judged metric is known to be worse"
+)
+
 // The exit codes of an answer.
 const (
-	ExitFine          = reports.ExitPass         // nothing is worse
+	ExitFine          = reports.ExitPass         // no judged metric is known to be worse
 	ExitWorse         = reports.ExitFail         // something is worse
 	ExitUntold        = reports.ExitInconclusive // no judged metric could be told, or a defect is new in some of the runs
 	ExitNotComparable = reports.ExitUsage        // the runs are not comparable, or usage

@@ -29,6 +29,7 @@ type comparison struct {
 	directions map[key]metric.Direction
 	anomalies  map[string]bool
 	appeared   []string // defects that are new in some runs
+	apartNames []string // metrics without a verdict that got worse in every new run
 	answer     *Answer
 }
 
@@ -190,10 +191,16 @@ func (c *comparison) conclude() {
 	case len(by[CannotTell]) == len(a.Changes):
 		a.Exit, a.Why = ExitUntold, "nothing can be told: "+a.Changes[0].Name()+": "+a.Changes[0].Why
 	default:
-		a.Exit, a.Why = ExitFine, "nothing is worse"
+		a.Exit, a.Why = ExitFine, NothingWorse
+		if len(by[CannotTell]) > 0 || len(c.apartNames) > 0 {
+			a.Why = NothingTold
+		}
 	}
 	if text != "" {
 		a.Why += " (" + text + ")"
+	}
+	if more := c.unjudged(); more != "" {
+		a.Why += "; " + more
 	}
 }
 
@@ -240,6 +247,9 @@ func (c *comparison) show(done map[key]bool, beyond ...key) {
 		zero := v.Base != nil && v.New != nil && *v.Base == 0 && *v.New == 0 && !j.any()
 		if !empty && !zero {
 			c.answer.Shown = append(c.answer.Shown, v)
+			if c.apart(j, &v) {
+				c.apartNames = append(c.apartNames, v.Name()+" ("+v.change()+")")
+			}
 		}
 	}
 }

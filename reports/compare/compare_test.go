@@ -104,6 +104,36 @@ func TestOneRun(t *testing.T) {
 	}
 }
 
+// Nothing is worse only where every judged metric was told. One that no gate judges is named if every new run is worse than all before.
+func TestWhatIsNotTold(t *testing.T) {
+	judgedBy := func(p50, observed float64) *Run {
+		return oneRun(p50*ms, 10*ms, gated("orders.lag < 1s", "lag", observed), gated("orders.errors < 1%", "errors", 0))
+	}
+	sides := func(slower float64, observed ...float64) (base, fresh []*Run) {
+		for i, v := range observed {
+			base = append(base, judgedBy(3+float64(i)/100, observed[len(observed)-1-i]))
+			fresh = append(fresh, judgedBy(3*slower+float64(i)/100, v))
+		}
+		return base, fresh
+	}
+	base, fresh := sides(1, 10, 10, 10, 10, 10, 10)
+	a := compared(t, base, fresh)
+	if a.Title() != "nothing is worse" || a.Exit != ExitFine {
+		t.Errorf("%s: %s", a.Title(), a.Why)
+	}
+	base, fresh = sides(1, 5, 50, 6, 40, 90, 7)
+	if a = compared(t, base, fresh); a.Title() != "no judged metric is known to be worse" || a.Exit != ExitFine || strings.Contains(a.Why, "p50") {
+		t.Errorf("%s: %s", a.Title(), a.Why)
+	}
+	base, fresh = sides(10, 10, 10, 10, 10, 10, 10)
+	if a = compared(t, base, fresh); a.Title() != "no judged metric is known to be worse" || !strings.Contains(a.Why, "no gate judges orders.p50 (+892") || a.Exit != ExitFine {
+		t.Errorf("%s: %s", a.Title(), a.Why)
+	}
+	if a = compared(t, fresh, base); a.Title() != "nothing is worse" {
+		t.Errorf("what got faster is told of as worse: %s", a.Why)
+	}
+}
+
 // Runs that say nothing are named and left out; of a side without any other run nothing can be told.
 func TestUnusableRuns(t *testing.T) {
 	for want, spoil := range map[string]func(*reports.Run){

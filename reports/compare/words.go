@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"wringer/reports"
 	"wringer/reports/sections"
@@ -19,7 +20,10 @@ func (a *Answer) Title() string {
 	case a.Exit == ExitUntold:
 		return CannotTell
 	}
-	return "nothing is worse"
+	if strings.HasPrefix(a.Why, NothingTold) {
+		return NothingTold
+	}
+	return NothingWorse
 }
 
 // Verdict is the answer as the reports mark it.

@@ -233,7 +233,11 @@ func ended(run *reports.Run) []chartBand {
 	for i := range run.Findings {
 		if f := &run.Findings[i]; f.AtNS != nil && *f.AtNS >= 0 && *f.AtNS <= run.DurationNS {
 			at := seconds(*f.AtNS)
-			all = append(all, chartBand{f.Part + " ended", at, at})
+			what := " ended"
+			if f.Kind == reports.PartStarved {
+				what = " was short of memory"
+			}
+			all = append(all, chartBand{f.Part + what, at, at})
 		}
 	}
 	return all

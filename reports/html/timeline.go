@@ -163,7 +163,11 @@ func newPins(rec *reports.Record, all []evidence) pins {
 	p.faults(run)
 	for i := range run.Findings {
 		if f := &run.Findings[i]; f.AtNS != nil && f.Part != "" {
-			p.add("part "+f.Part, pin{at: *f.AtNS, Text: f.Part + " ended by itself at " + reports.Moment(*f.AtNS), Href: "#findings", Kind: "ended", Sign: "E"})
+			text := " ended by itself at " + reports.Moment(*f.AtNS)
+			if f.Kind == reports.PartStarved {
+				text = " was short of memory, and processes in it ended from " + reports.Moment(*f.AtNS) + " on"
+			}
+			p.add("part "+f.Part, pin{at: *f.AtNS, Text: f.Part + text, Href: "#findings", Kind: "ended", Sign: "E"})
 		}
 	}
 	for _, name := range timelineParts(run) {

@@ -22,6 +22,8 @@ func pinned(rec *reports.Record, row string) string {
 }
 
 func TestFindingsAreMarkedOnTheTimeline(t *testing.T) {
+	starved, at := recordtest.Parts(), int64(13e9)
+	starved.Run.Findings = append(starved.Run.Findings, reports.Finding{Kind: reports.PartStarved, Part: "stock", AtNS: &at, Text: "two processes"})
 	for name, c := range map[string]struct {
 		rec  *reports.Record
 		row  string
@@ -30,6 +32,7 @@ func TestFindingsAreMarkedOnTheTimeline(t *testing.T) {
 		"kept evidence":           {recordtest.Fail(), "orders", []string{"L lost at 26.031 s #evidence-0", "O order violation at 26.25 s #evidence-1", "times effect duplicate from 25 s on #evidence-2"}},
 		"requests on a link":      {recordtest.Links(), "orders->stock", []string{"D arrived twice at 12.1 s #evidence-3"}},
 		"a part":                  {recordtest.Parts(), "stock", []string{"E stock ended by itself at 12 s #findings", "R stock restarted before"}},
+		"processes of a part":     {starved, "stock", []string{"E stock was short of memory, and processes in it ended from 13 s on #findings"}},
 		"members and blocks":      {recordtest.Consuming(), "shipments", []string{"M member 1: leave at 0 s", "M 1 rebalances in baseline", "B connection 1 blocked at 2 s: low on memory"}},
 		"a fault without effect":  {recordtest.Inconclusive(), "payments", []string{"! slow-broker touched no traffic", "#faults"}},
 		"a fault that stays":      {recordtest.Inconclusive(), "orders", []string{"! lost-answers was not healed"}},

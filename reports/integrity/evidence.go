@@ -140,7 +140,7 @@ func (l *Ledger) emitRepeat(seq uint64, cell int16, r *repeat) {
 			why = "in the queue more than once, the last time at "
 		}
 		if v := l.entry(kind, cell, seq); v != nil {
-			r.describe(v, why+r.where())
+			r.describe(v, why+l.where(&r.sighting))
 		}
 	}
 	if !r.redelivered {
@@ -154,14 +154,17 @@ func (l *Ledger) emitRepeat(seq uint64, cell int16, r *repeat) {
 	case r.offset == noOffset:
 		r.describe(v, fmt.Sprintf("delivered again at %s, as the queue says", moment(r.at)))
 	default:
-		r.describe(v, fmt.Sprintf("%s was delivered again at %s", r.where(), moment(r.at)))
+		r.describe(v, fmt.Sprintf("%s was delivered again at %s", l.where(&r.sighting), moment(r.at)))
 	}
 }
 
 // where names the place of a sighting, or its time if the source has no places.
-func (s *sighting) where() string {
-	if s.offset == noOffset {
+func (l *Ledger) where(s *sighting) string {
+	switch {
+	case s.offset == noOffset:
 		return moment(s.at)
+	case l.config.Bytes:
+		return reports.ByteOf(s.partition, s.offset)
 	}
 	return placeText(s.partition, s.offset)
 }
@@ -194,9 +197,9 @@ func (l *Ledger) emitLost(seq uint64, cell int16) {
 	if l.config.Optional || !l.evidence.wants(kindLost, cell) {
 		return
 	}
-	v := l.addEvidence(kindLost, cell, seq, "acked, not seen by the end of the drain")
+	v := l.addEvidence(kindLost, cell, seq, "acked, not seen by the end of the drain"+l.config.LossNote)
 	if r := l.history.find(seq); r != nil {
-		v.Why = fmt.Sprintf("acked at %s, not seen by the end of the drain", moment(r.done))
+		v.Why = fmt.Sprintf("acked at %s, not seen by the end of the drain", moment(r.done)) + l.config.LossNote
 	}
 }
 

@@ -41,6 +41,8 @@ type Config struct {
 	Producers uint64
 	// Place is the name of the place among several; empty: it has none.
 	Place string
+	// Bytes: the source is a file. Its positions are bytes, and its logs are the files that followed each other.
+	Bytes bool
 	// Optional: an operation need not show up, as at the place of a compensation. Lost and unseen are not measured.
 	Optional bool
 	// Matched: the source compares fields of each record with what was sent.
@@ -49,6 +51,8 @@ type Config struct {
 	NoRedelivery bool
 	// OrderNote is what the protocol promises of order, for the evidence; empty: nothing needs to be said.
 	OrderNote string
+	// LossNote is what takes records away by rule, for the evidence; empty: nothing is known to do so.
+	LossNote string
 	// EvidencePerKind bounds the evidence of one kind in one window. 0: 100.
 	EvidencePerKind int
 }

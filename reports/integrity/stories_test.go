@@ -179,3 +179,12 @@ func addUp(t tester, r Result) {
 		}
 	}
 }
+
+// A place in a file is told as one: it has no partitions.
+func TestWhereInAFile(t *testing.T) {
+	for want, s := range map[string]sighting{"byte 95,721": {offset: 95721}, "byte 7 of file 2": {partition: 1, offset: 7}} {
+		if got := (&Ledger{config: Config{Bytes: true}}).where(&s); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -77,7 +77,7 @@ func recovered(f *metric.Facts, i int) (metric.Reading, bool) {
 	case !ok:
 		return unmeasured(&f.Faults[i]), true
 	case r.Recovered == nil:
-		return metric.Missing("too few seconds to tell, or the load generator was saturated in them, or the machine was busy throughout the baseline"), !cutOff(f.Faults, i)
+		return metric.Missing("too few seconds to tell: let the run go on longer after the fault; or the load generator was saturated in them, or the machine was busy throughout the baseline"), !cutOff(f.Faults, i)
 	case !*r.Recovered:
 		return metric.Found(metric.Infinite), true
 	}

@@ -73,7 +73,7 @@ func evidence(run *reports.Run, stream, kind string, kept []*reports.Violation) 
 	}
 	s.Aside = fmt.Sprintf("%s%d kept as evidence", counted, len(kept))
 	for _, v := range kept {
-		s.Rows = append(s.Rows, violation(v, st == nil || numbered(st, kind)))
+		s.Rows = append(s.Rows, violation(v, st == nil || numbered(st, kind), st != nil && st.Effects == fileEffects))
 	}
 	s.withTraces(kept)
 	return s
@@ -90,7 +90,7 @@ func linkEvidence(run *reports.Run, link, kind string, kept []*reports.Violation
 	}
 	s.Aside = fmt.Sprintf("%s%d kept as evidence", counted, len(kept))
 	for _, v := range kept {
-		r, note := violation(v, false), ""
+		r, note := violation(v, false, false), ""
 		if v.Stream != "" {
 			note = "operation " + strconv.FormatUint(v.Seq, 10) + " of " + v.Stream
 		}
@@ -113,7 +113,10 @@ func numbered(s *reports.Stream, kind string) bool {
 	return !s.Consumes() || s.Of != "" && !slices.Contains([]string{"group_lost", "redelivered", "gap"}, kind)
 }
 
-func violation(v *reports.Violation, numbered bool) Row {
+// fileEffects is the kind of effects that are lines of a file: the place of a sighting is a byte there.
+const fileEffects = "file"
+
+func violation(v *reports.Violation, numbered, inFile bool) Row {
 	var note []string
 	if numbered {
 		note = append(note, "number "+strconv.FormatUint(v.Seq, 10))
@@ -133,7 +136,11 @@ func violation(v *reports.Violation, numbered bool) Row {
 	}
 	for _, at := range v.Seen {
 		text := reports.Moment(at.AtNS)
-		if at.Partition != nil && at.Offset != nil {
+		switch {
+		case at.Partition == nil || at.Offset == nil:
+		case inFile:
+			text += ": " + reports.ByteOf(*at.Partition, *at.Offset)
+		default:
 			text += fmt.Sprintf(": partition %d, offset %d", *at.Partition, *at.Offset)
 		}
 		if at.Place != "" {

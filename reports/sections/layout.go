@@ -3,6 +3,7 @@ package sections
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -124,6 +125,21 @@ func (c Cell) Sentence() string {
 		return notes
 	}
 	return c.Text + " (" + notes + ")"
+}
+
+// Lines replaces characters that cannot be printed by what they are, as \x1b, and keeps the ends of lines. So a text of a file or of a
+// target cannot command a terminal.
+func Lines(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteRune(r)
+		b.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return b.String()
 }
 
 // OneLine replaces characters that cannot be printed by spaces. So a text of a record cannot break a line, and cannot

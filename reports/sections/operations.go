@@ -191,9 +191,9 @@ func (b *builder) totals() Section {
 	if len(m.Statuses) > 0 {
 		var all []string
 		for _, status := range byFrequency(m.Statuses) {
-			all = append(all, status+" "+reports.Count(m.Statuses[status])+" times")
+			all = append(all, status+": "+reports.Count(m.Statuses[status]))
 		}
-		add("good statuses", words(strings.Join(all, ", ")))
+		add("acked by status", words(strings.Join(all, ", ")))
 	}
 	if seconds := float64(b.run.DurationNS) / 1e9; m.Bytes != nil && seconds > 0 {
 		add("received", words(reports.Bytes(int64(float64(m.Bytes.In)/seconds))+"/s"))

@@ -47,7 +47,7 @@ func Render(w io.Writer, rec *reports.Record) error {
 
 // Alt is the picture in words, for those who do not see it.
 func Alt(run *reports.Run) string {
-	text := fmt.Sprintf("Timeline of %s: %d streams over %s", run.Name, len(run.Streams), reports.Duration(float64(run.DurationNS)))
+	text := fmt.Sprintf("Timeline of %s: %s over %s", run.Name, streamsOf(len(run.Streams)), reports.Duration(float64(run.DurationNS)))
 	for i := range run.Faults {
 		if f := &run.Faults[i]; !f.NotInjected && i < mostLanes {
 			text += fmt.Sprintf("; %s %s", f.Title(), reports.Span(f.StartNS, f.EndNS))
@@ -257,4 +257,11 @@ func clip(text string, most int) string {
 		return string(r[:most-1]) + "…"
 	}
 	return text
+}
+
+func streamsOf(n int) string {
+	if n == 1 {
+		return "1 stream"
+	}
+	return fmt.Sprintf("%d streams", n)
 }

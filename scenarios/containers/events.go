@@ -15,11 +15,11 @@ import (
 
 // heard is what the engine told of the run's containers. Its zero value is useful. Safe for concurrent use.
 type heard struct {
-	mu      sync.Mutex
-	last    int64 // the time of the last event, in nanoseconds of the engine's clock
-	seen    map[event]bool
-	starved map[string]bool // of memory, by container
-	ended   map[string]bool // by container
+	mu    sync.Mutex
+	last  int64 // the time of the last event, in nanoseconds of the engine's clock
+	seen  map[event]bool
+	ended map[string]bool // by container
+	ends  map[string]int  // that were told, by container
 }
 
 // event identifies an event: a stream that broke off is asked for from the last event on, which tells some twice.
@@ -52,11 +52,14 @@ func (t *target) watch(ctx context.Context) {
 	})
 }
 
+// podmanDie is Podman's own word for the end of a container: it chooses events by this one, and tells them by Docker's.
+const podmanDie = "died"
+
 // listen asks for the events after the last one, until a time of the engine's clock. The zero time is no end.
 func (t *target) listen(ctx context.Context, until time.Time) client.EventsResult {
 	options := client.EventsListOptions{
 		Filters: make(client.Filters).Add("label", container.LabelRun+"="+t.run).Add("type", "container").
-			Add("event", string(events.ActionStart), string(events.ActionOOM), string(events.ActionDie)),
+			Add("event", string(events.ActionStart), string(events.ActionOOM), string(events.ActionDie), podmanDie),
 	}
 	t.heard.mu.Lock()
 	if t.heard.last > 0 {
@@ -90,42 +93,40 @@ func (t *target) hear(m events.Message) {
 	name := m.Actor.Attributes[container.LabelPart]
 	part, up := t.parts[name], t.up[name]
 	t.mu.Unlock()
-	starved, fresh := t.heard.note(m)
-	if part == nil || !fresh {
+	if !t.heard.note(m) || part == nil {
 		return
 	}
-	switch m.Action {
+	switch at := time.Unix(0, m.TimeNano); m.Action {
+	case events.ActionOOM:
+		part.Starved(at, t.heard.isEnded(part.ID()))
 	case events.ActionDie:
-		part.Died(time.Unix(0, m.TimeNano), m.Actor.Attributes["exitCode"], starved)
+		part.Died(at, m.Actor.Attributes["exitCode"], false)
 	case events.ActionStart:
 		part.Started()
 		up.begin()
 	}
 }
 
-// note remembers an event. fresh says that it was not told before, and starved that the kernel ended the container for want of
-// memory.
-func (h *heard) note(m events.Message) (starved, fresh bool) {
+// note remembers an event. fresh says that it was not told before.
+func (h *heard) note(m events.Message) (fresh bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.seen == nil {
-		h.seen, h.starved, h.ended = make(map[event]bool), make(map[string]bool), make(map[string]bool)
+		h.seen, h.ended, h.ends = make(map[event]bool), make(map[string]bool), make(map[string]int)
 	}
 	one := event{m.TimeNano, m.Actor.ID, m.Action}
 	if h.seen[one] {
-		return false, false
+		return false
 	}
 	h.seen[one], h.last = true, max(h.last, m.TimeNano)
 	switch m.Action {
-	case events.ActionOOM:
-		h.starved[m.Actor.ID] = true
 	case events.ActionDie:
-		starved, h.ended[m.Actor.ID] = h.starved[m.Actor.ID], true
-		delete(h.starved, m.Actor.ID)
+		h.ended[m.Actor.ID] = true
+		h.ends[m.Actor.ID]++
 	case events.ActionStart:
 		h.ended[m.Actor.ID] = false
 	}
-	return starved, true
+	return true
 }
 
 // isEnded says that an end of the container was told, and no start since.
@@ -133,6 +134,13 @@ func (h *heard) isEnded(id string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.ended[id]
+}
+
+// count returns how many ends of the container were told.
+func (h *heard) count(id string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ends[id]
 }
 
 // hearRest hears what the engine has told up to now, and looks at each container: an end may not have been told. An error says
@@ -155,7 +163,7 @@ func (t *target) hearRest() error {
 // look notices an end that the engine did not tell.
 func (t *target) look(ctx context.Context, name string) error {
 	t.mu.Lock()
-	part := t.parts[name]
+	part, kept := t.parts[name], t.restarts[name]
 	t.mu.Unlock()
 	inspected, err := t.engine.ContainerInspect(ctx, part.ID(), client.ContainerInspectOptions{})
 	if t.heard.isEnded(part.ID()) {
@@ -165,7 +173,15 @@ func (t *target) look(ctx context.Context, name string) error {
 		return err
 	}
 	state := inspected.Container.State
+	// Each start by a restart policy is one after an end.
+	for n := inspected.Container.RestartCount - kept - t.heard.count(part.ID()); n > 0; n-- {
+		at := time.Now()
+		t.heard.note(events.Message{Action: events.ActionDie, Actor: events.Actor{ID: part.ID()}, TimeNano: at.UnixNano()})
+		t.heard.note(events.Message{Action: events.ActionStart, Actor: events.Actor{ID: part.ID()}, TimeNano: at.UnixNano()})
+		part.Died(at, "not told", false)
+	}
 	if state.Running || state.Restarting {
+		part.CountKills(ctx)
 		return nil
 	}
 	at, err := time.Parse(time.RFC3339Nano, state.FinishedAt)

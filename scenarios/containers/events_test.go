@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 	"go.uber.org/goleak"
 
@@ -23,6 +24,8 @@ import (
 type teller struct {
 	mu      sync.Mutex
 	running bool
+	again   int        // starts by a restart policy
+	filters string     // of events, as asked
 	address string     // the container's own
 	streams [][]string // of events, one answer each; the last one stays open
 	since   []string   // as asked
@@ -33,7 +36,7 @@ func (e *teller) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer e.mu.Unlock()
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/events"):
-		e.since = append(e.since, r.FormValue("since"))
+		e.since, e.filters = append(e.since, r.FormValue("since")), r.FormValue("filters")
 		if len(e.streams) == 0 {
 			if r.FormValue("until") == "" {
 				w.(http.Flusher).Flush()
@@ -49,7 +52,7 @@ func (e *teller) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.streams = e.streams[1:]
 	case strings.HasSuffix(r.URL.Path, "/logs"):
 	default:
-		_ = json.NewEncoder(w).Encode(map[string]any{"Id": "c", "Config": map[string]any{}, "NetworkSettings": map[string]any{
+		_ = json.NewEncoder(w).Encode(map[string]any{"Id": "c", "RestartCount": e.again, "Config": map[string]any{}, "NetworkSettings": map[string]any{
 			"Networks": map[string]any{"run": map[string]any{"IPAddress": e.address}}}, "State": map[string]any{
 			"Running": e.running, "Status": map[bool]string{true: "running", false: "exited"}[e.running], "ExitCode": 7,
 			"FinishedAt": "2026-01-02T03:04:05.000000006Z",
@@ -186,5 +189,64 @@ func TestReadyIsTheContainersOwnPort(t *testing.T) {
 				t.Errorf("a container that does not listen: %v", err)
 			}
 		})
+	}
+}
+
+// Processes that the kernel ended for want of memory are told, and are not taken for the end of the container.
+func TestProcessesShortOfMemory(t *testing.T) {
+	const alone, two = "the kernel ended a process in it for want of memory, and the container went on", "the kernel ended 2 processes in it"
+	for name, c := range map[string]struct {
+		told []string // an action, or the exit code of an end
+		want []string // texts; one that ends in "went on" is no end of the container
+	}{
+		"one":           {[]string{"oom"}, []string{alone}},
+		"two":           {[]string{"oom", "oom"}, []string{two}},
+		"the container": {[]string{"oom", "137"}, []string{"ended by itself: exit code 137, out of memory"}},
+		"told late":     {[]string{"137", "oom"}, []string{"ended by itself: exit code 137, out of memory"}},
+		"both":          {[]string{"oom", "oom", "137"}, []string{alone, "ended by itself: exit code 137, out of memory"}},
+		"then another":  {[]string{"oom", "7"}, []string{"ended by itself: exit code 7, after the kernel ended a process in it for want of memory"}},
+		"next life":     {[]string{"oom", "137", "start", "137"}, []string{"exit code 137, out of memory", "exit code 137, signal 9"}},
+		"none":          {[]string{"137"}, []string{"exit code 137, signal 9"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			one, _ := watched(t, &teller{})
+			for i, what := range c.told {
+				line := told(what, int64(i+1))
+				if what[0] <= '9' {
+					line = strings.Replace(told("die", int64(i+1)), `"exitCode": "7"`, `"exitCode": "`+what+`"`, 1)
+				}
+				var m events.Message
+				if err := json.Unmarshal([]byte(line), &m); err != nil {
+					t.Fatal(err)
+				}
+				one.hear(m)
+			}
+			deaths := one.parts["web"].Deaths()
+			if len(deaths) != len(c.want) {
+				t.Fatalf("%+v", deaths)
+			}
+			for i, want := range c.want {
+				if d := deaths[i]; !strings.Contains(d.Text, want) || d.WentOn == strings.Contains(want, "exit code") {
+					t.Errorf("%+v, want %q", d, want)
+				}
+			}
+		})
+	}
+}
+
+// A restart policy hides an end that no event told. The engine's count of its starts shows that there was one.
+func TestEndsThatAPolicyHid(t *testing.T) {
+	e := &teller{again: 2}
+	one, _ := watched(t, e)
+	for range 2 {
+		if err := one.hearRest(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if deaths := one.parts["web"].Deaths(); len(deaths) != 2 || !strings.Contains(deaths[0].Text, "ended by itself: exit code not told") {
+		t.Errorf("%+v", deaths)
+	}
+	if !strings.Contains(e.filters, `"died"`) {
+		t.Errorf("Podman chooses no ends by %s", e.filters)
 	}
 }

@@ -13,9 +13,6 @@ import (
 	"wringer/scenarios"
 )
 
-// tellAfter is how long an engine may take to answer before the wait for it is told.
-const tellAfter = 900 * time.Millisecond
-
 // startLimit bounds the start of a target of containers, images included.
 const startLimit = 20 * time.Minute
 
@@ -46,12 +43,14 @@ type prepared struct {
 // prepare connects to the engine and makes the run's network, or finds the one that an earlier run of the same configuration
 // kept. With an error, nothing is left.
 func prepare(ctx context.Context, env scenarios.TargetEnv, config sources) (*prepared, error) {
-	slow := time.AfterFunc(tellAfter, func() { env.Report(scenarios.StartStep{Verb: "wait for", What: "the container engine"}) })
-	engine, err := container.Open(ctx)
-	slow.Stop()
+	begun := time.Now()
+	engine, err := container.Search{Slow: func(where string) {
+		env.Report(scenarios.StartStep{Verb: "wait for", What: "the container engine at " + where})
+	}}.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
+	env.Report(scenarios.StartStep{Verb: "connect to", What: engine.Name, Ended: true, Took: time.Since(begun)})
 	p := &prepared{
 		engine: engine, run: env.Run, network: networkOf(env.Run), keep: env.Keep, within: env.Within, timed: env.Timed,
 	}
@@ -119,6 +118,9 @@ func (p *prepared) publishOn() netip.Addr {
 	}
 	return netip.Addr{}
 }
+
+// CloseWithin implements scenarios.SlowToClose.
+func (p *prepared) CloseWithin() time.Duration { return closeWithin }
 
 // Close removes the run's containers, networks and volumes, unless they are kept. It is idempotent.
 func (p *prepared) Close(ctx context.Context) error {

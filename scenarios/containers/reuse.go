@@ -169,6 +169,9 @@ func (t *target) take(ctx context.Context, s *Service, spec container.Spec) (*co
 	if err := t.probe(s, &spec, checked(inspected.Container.Config.Healthcheck)); err != nil {
 		return nil, fmt.Errorf("container %s: %w", s.Name, err)
 	}
+	t.mu.Lock()
+	t.restarts[s.Name] = inspected.Container.RestartCount
+	t.mu.Unlock()
 	part := container.New(spec)
 	if err := part.Adopt(ctx); err != nil {
 		return nil, fmt.Errorf("%w %s: %w", errKept, s.Name, err)

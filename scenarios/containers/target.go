@@ -24,14 +24,15 @@ type target struct {
 	ports published
 	vars  map[string]string
 
-	mu      sync.Mutex
-	parts   map[string]*container.Container
-	mayEnd  map[string]bool
-	up      map[string]*progress
-	started []string
-	names   map[string][]string // by which each part alone is reached
-	joined  map[string]bool     // parts that share the network of another
-	outputs []io.Closer
+	mu       sync.Mutex
+	parts    map[string]*container.Container
+	mayEnd   map[string]bool
+	up       map[string]*progress
+	started  []string
+	names    map[string][]string // by which each part alone is reached
+	joined   map[string]bool     // parts that share the network of another
+	restarts map[string]int      // by restart policies before this run, of parts that an earlier run kept
+	outputs  []io.Closer
 
 	heard heard
 
@@ -93,7 +94,7 @@ func start(ctx context.Context, p *prepared, services []Service, ports published
 		prepared: p, env: env, ports: ports, vars: vars, stop: stop,
 		parts: make(map[string]*container.Container), mayEnd: make(map[string]bool),
 	}
-	t.names, t.joined = ownNames(services), make(map[string]bool)
+	t.names, t.joined, t.restarts = ownNames(services), make(map[string]bool), make(map[string]int)
 	for i := range services {
 		t.joined[services[i].Name] = services[i].Join != ""
 	}
@@ -342,7 +343,7 @@ func (t *target) deaths(unwanted bool) []scenarios.Death {
 	for _, n := range t.started {
 		for _, d := range t.parts[n].Deaths() {
 			if !unwanted || !t.mayEnd[n] {
-				all = append(all, scenarios.Death{Part: n, Text: d.Text, At: d.At})
+				all = append(all, scenarios.Death{Part: n, Text: d.Text, At: d.At, WentOn: d.WentOn})
 			}
 		}
 	}
@@ -362,6 +363,12 @@ func (t *target) Gauges(emit func(part, gauge string, at time.Time, value float6
 		}
 	}
 }
+
+// closeWithin bounds the removal of what a run made: Podman takes seconds for a container, and an engine that is busy too.
+const closeWithin = time.Minute
+
+// CloseWithin implements scenarios.SlowToClose.
+func (t *target) CloseWithin() time.Duration { return closeWithin }
 
 // Close implements scenarios.Target. Containers are removed side by side, then the network and the volumes.
 func (t *target) Close(ctx context.Context) error {

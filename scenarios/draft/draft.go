@@ -18,6 +18,8 @@ type Scenario struct {
 	From string
 	// Notes are told above the scenario: what was left out, and what to fill in.
 	Notes []string
+	// Secrets name the credentials that the scenario holds as they are.
+	Secrets []string
 	// Vars are the values of the scenario's variables beside duration, by name.
 	Vars    yaml.MapSlice
 	Streams []Stream

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"go.uber.org/goleak"
 )
 
@@ -115,4 +116,34 @@ func FuzzDocuments(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The key of an example would make all operations one: each gets its own, and a request that changes something is sent again.
+func TestOneKeyForEachOperation(t *testing.T) {
+	for request, replayed := range map[string]bool{"POST http://h/orders": true, "GET http://h/orders": false} {
+		st := Stream{Name: "requests", Gates: usualGates, Body: yaml.MapSlice{item("rest", yaml.MapSlice{
+			item("request", request), item("headers", yaml.MapSlice{item("idempotency-key", "abc"), item("Authorization", "Bearer t")})})}}
+		st.GiveKeys()
+		text, err := (&Scenario{Name: "first", Streams: []Stream{st}}).YAML()
+		if err != nil || !strings.Contains(string(text), `idempotency-key: "{{id}}"`) || strings.Contains(string(text), "replay: 50%") != replayed ||
+			strings.Contains(string(text), "- requests.replay_violations == 0") != replayed {
+			t.Errorf("%s: %v\n%s", request, err, text)
+		}
+		rest, _ := st.Body[0].Value.(yaml.MapSlice)
+		if found := Credentials(rest); len(found) != 1 || found[0] != "the value of Authorization" {
+			t.Errorf("%q", found)
+		}
+	}
+}
+
+// The recorded key of a session would make all operations one.
+func TestKeysOfARecordedSession(t *testing.T) {
+	made, err := HAR([]byte(`{"log":{"entries":[{"request":{"method":"POST","url":"http://h/orders","headers":[{"name":"Idempotency-Key","value":"abc"}]},"response":{"status":201}}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := made.YAML()
+	if err != nil || !strings.Contains(string(text), `Idempotency-Key: "{{id}}-1"`) || strings.Contains(string(text), "abc") {
+		t.Errorf("%v\n%s", err, text)
+	}
 }

@@ -48,7 +48,7 @@ type pair struct {
 var decoration = []string{"text/css", "javascript", "image/", "font", "video/", "audio/"}
 
 // kept are the headers of a recorded request that a service may need. Browsers set all others by themselves.
-var kept = []string{"accept", "content-type", "idempotency-key", "if-match", "if-none-match"}
+var kept = []string{"accept", "content-type", idempotencyKey, "if-match", "if-none-match"}
 
 // secrets are headers whose values no file should hold.
 var secrets = []string{"authorization", "cookie", "proxy-authorization", "x-api-key"}
@@ -120,7 +120,10 @@ func (e *entry) step(number int, at *url.URL) (step yaml.MapSlice, secret bool) 
 	for _, h := range e.Request.Headers {
 		name := strings.ToLower(h.Name)
 		secret = secret || slices.Contains(secrets, name)
-		if slices.Contains(kept, name) {
+		switch {
+		case name == idempotencyKey:
+			headers = append(headers, item(h.Name, fmt.Sprintf("{{id}}-%d", number))) // one recorded key would make all operations one
+		case slices.Contains(kept, name):
 			headers = append(headers, item(h.Name, literal(h.Value)))
 		}
 	}

@@ -169,9 +169,7 @@ func (o *openAPI) stream(path, method string, at *openapi3.PathItem, op *openapi
 	st.Notes = notes
 	st.Body = paced(yaml.MapSlice{item("rest", rest)})
 	if replayed {
-		st.Body = append(st.Body, item("replay", "50%"))
-		st.Notes = append(st.Notes, "replay sends some acknowledged requests again with the same Idempotency-Key: they must change nothing.")
-		st.Gates = append(slices.Clone(usualGates), "replay_violations == 0")
+		st.replay()
 	}
 	o.out.add(st)
 }

@@ -59,6 +59,9 @@ func TestSteadyStateFirst(t *testing.T) {
 				if run.Verdict != reports.Inconclusive || run.Exit != reports.ExitInconclusive || !strings.Contains(run.Why[0], "the target was not healthy before anything was broken: ") {
 					t.Errorf("verdict %s, exit %d: %q", run.Verdict, run.Exit, run.Why)
 				}
+				if name == "hung, nobody asked" && !strings.Contains(run.Why[0], "attempts ended with timeout") {
+					t.Errorf("the cause is not told: %q", run.Why)
+				}
 				// an operation under way may take its timeout
 				if run.DurationNS > int64(4*time.Second+scenarios.DefaultTimeout)+1 {
 					t.Errorf("it went on for %v", time.Duration(run.DurationNS))

@@ -103,7 +103,7 @@ func (s *step) ofTarget(f *judge.Facts) {
 	}
 	if m, ok := s.target.(scenarios.Mortal); ok {
 		for _, d := range m.Deaths() {
-			f.Deaths = append(f.Deaths, judge.Death{Part: d.Part, Text: d.Text, At: d.At.Sub(s.epoch())})
+			f.Deaths = append(f.Deaths, judge.Death{Part: d.Part, Text: d.Text, At: d.At.Sub(s.epoch()), WentOn: d.WentOn})
 		}
 	}
 }

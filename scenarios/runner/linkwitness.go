@@ -20,8 +20,9 @@ import (
 // linkWitness is the witness of a link between services. The link outlives the steps of an experiment, and each step has an account
 // of its own. Requests between the steps are in none. It is safe for concurrent use.
 type linkWitness struct {
-	spec    *scenarios.Link
-	account atomic.Pointer[requests.Account]
+	spec   *scenarios.Link
+	to     atomic.Pointer[audience]
+	passed atomic.Bool // any request of AMQP
 
 	mu    sync.Mutex
 	blind string // why a connection could not be read, in any step
@@ -33,9 +34,47 @@ type linkAccount struct {
 	witness *linkWitness
 }
 
-// Arrived implements drivers.Requests. The account of the present step takes the request, to its end.
+// audience is who hears of a link's requests in one step: its account, and the sources of places that overhear it. It implements
+// drivers.Requests.
+type audience struct {
+	*requests.Account
+	sources []drivers.Requests
+}
+
+// Arrived implements drivers.Requests.
+func (a *audience) Arrived(r *drivers.Request) {
+	a.Account.Arrived(r)
+	if len(a.sources) == 0 || r.To == nil {
+		return
+	}
+	r.To = a
+	for _, s := range a.sources {
+		s.Arrived(r)
+	}
+}
+
+// Over implements drivers.Requests.
+func (a *audience) Over(r *drivers.Request) {
+	for _, s := range a.sources {
+		s.Over(r)
+	}
+	a.Account.Over(r)
+}
+
+// Blind implements drivers.Requests.
+func (a *audience) Blind(why string) {
+	a.Account.Blind(why)
+	for _, s := range a.sources {
+		s.Blind(why)
+	}
+}
+
+// Arrived implements drivers.Requests. The audience of the present step takes the request, to its end.
 func (w *linkWitness) Arrived(r *drivers.Request) {
-	if a := w.account.Load(); a != nil {
+	if !w.passed.Load() && witness.IsAMQP(r.Kind) {
+		w.passed.Store(true)
+	}
+	if a := w.to.Load(); a != nil {
 		a.Arrived(r)
 	}
 }
@@ -49,19 +88,19 @@ func (w *linkWitness) Blind(why string) {
 	w.mu.Lock()
 	w.blind = cmp.Or(w.blind, why)
 	w.mu.Unlock()
-	if a := w.account.Load(); a != nil {
+	if a := w.to.Load(); a != nil {
 		a.Blind(why)
 	}
 }
 
-// begin makes a the account of the present step.
-func (w *linkWitness) begin(a *requests.Account) {
+// begin makes a the audience of the present step.
+func (w *linkWitness) begin(a *audience) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.blind != "" {
 		a.Blind(w.blind)
 	}
-	w.account.Store(a)
+	w.to.Store(a)
 }
 
 // overlook puts a witness behind a link, if the scenario asks for one.
@@ -80,6 +119,9 @@ func (e *Experiment) overlook(spec *scenarios.Link, link faults.Link) error {
 	w := &linkWitness{spec: spec}
 	e.witnesses = append(e.witnesses, w)
 	reader := witness.OnLink(place, func() drivers.Requests { return w })
+	if e.scenario.ComparesOn(spec.Name) {
+		reader.KeepBodies()
+	}
 	overlooked.Overlook(func(dial faults.DialFunc) faults.DialFunc {
 		return faults.DialFunc(reader.Watch(drivers.DialFunc(dial)))
 	})
@@ -107,13 +149,42 @@ func (s *step) openAccounts() {
 
 // watchLinks begins the accounts, once the run's clock has begun. The returned function ends them.
 func (s *step) watchLinks() (end func()) {
+	var ends []func()
 	for _, l := range s.links {
-		l.witness.begin(l.Account)
+		a := &audience{l.Account, s.overhearing[l.witness.spec.Name]}
+		l.witness.begin(a)
+		ends = append(ends, func() { l.witness.to.CompareAndSwap(a, nil) })
 	}
 	return func() {
-		for _, l := range s.links {
-			l.witness.account.CompareAndSwap(l.Account, nil)
+		for _, end := range ends {
+			end()
 		}
+	}
+}
+
+// passed is how a source learns whether anything has passed the link that it overhears; nil: it overhears none.
+func (s *step) passed(c drivers.SourceConfig) func() bool {
+	o, ok := c.(drivers.Overhearing)
+	if !ok {
+		return nil
+	}
+	for _, w := range s.witnesses {
+		if w.spec.Name == o.Overhears() {
+			return w.passed.Load
+		}
+	}
+	return nil
+}
+
+// overhear lets a source hear of the requests of its link.
+func (s *step) overhear(c drivers.SourceConfig, source drivers.Source) {
+	o, ok := c.(drivers.Overhearing)
+	to, hears := source.(drivers.Requests)
+	if ok && hears {
+		if s.overhearing == nil {
+			s.overhearing = make(map[string][]drivers.Requests)
+		}
+		s.overhearing[o.Overhears()] = append(s.overhearing[o.Overhears()], to)
 	}
 }
 

@@ -33,14 +33,14 @@ func TestLinkWitnessOverSteps(t *testing.T) {
 		t.Error("a request before the first step is counted")
 	}
 	first, second, third := account(), account(), account()
-	w.begin(first)
+	w.begin(&audience{Account: first})
 	r := arrive()
-	w.begin(second)
+	w.begin(&audience{Account: second})
 	end(r)
 	end(arrive())
 	end(arrive())
 	w.Blind("TLS")
-	w.begin(third)
+	w.begin(&audience{Account: third})
 	all := []requests.Span{{Start: 0, End: time.Hour}}
 	for _, c := range []struct {
 		name              string
@@ -55,5 +55,57 @@ func TestLinkWitnessOverSteps(t *testing.T) {
 		if strings.Contains(c.of.Unknown(), "TLS") != c.blind {
 			t.Errorf("%s: unknown %q", c.name, c.of.Unknown())
 		}
+	}
+}
+
+// listener counts what it hears.
+type listener struct {
+	arrived, over int
+	blind         string
+}
+
+func (l *listener) Arrived(*drivers.Request)    { l.arrived++ }
+func (l *listener) Identified(*drivers.Request) {}
+func (l *listener) Over(*drivers.Request)       { l.over++ }
+func (l *listener) Blind(why string)            { l.blind = why }
+
+// A source that overhears a link hears of each request in its step, from its arrival to its end, and of a connection that could not be
+// read before.
+func TestLinkIsOverheard(t *testing.T) {
+	w := &linkWitness{spec: &scenarios.Link{Name: "a->b"}}
+	account := func() *requests.Account {
+		return requests.New(requests.Config{Link: "a->b", Clock: func() time.Duration { return time.Second }, Duration: 10 * time.Second})
+	}
+	arrive := func() *drivers.Request {
+		r := &drivers.Request{Kind: "publish", Conn: 1}
+		w.Arrived(r)
+		return r
+	}
+	w.Arrived(&drivers.Request{Kind: "GET /", Conn: 1})
+	if w.passed.Load() {
+		t.Error("a link of HTTP passes for one of AMQP")
+	}
+	if r := arrive(); r.To != nil || !w.passed.Load() {
+		t.Errorf("before the first step: %+v, passed %v", r, w.passed.Load())
+	}
+	first, second := new(listener), new(listener)
+	counted := account()
+	w.begin(&audience{counted, []drivers.Requests{first}})
+	old := arrive()
+	w.Blind("TLS")
+	w.begin(&audience{account(), []drivers.Requests{second}})
+	fresh := arrive()
+	for _, r := range []*drivers.Request{old, fresh} {
+		r.To.Identified(r)
+		r.Whole, r.Answered, r.Status = true, true, "confirmed"
+		r.To.Over(r)
+	}
+	for i, l := range []*listener{first, second} {
+		if *l != (listener{1, 1, "TLS"}) {
+			t.Errorf("source %d heard %+v", i, *l)
+		}
+	}
+	if m := counted.Between([]requests.Span{{Start: 0, End: time.Hour}}); *m.Requests != 1 || *m.Answered != 1 {
+		t.Errorf("the account beside it: %+v", m)
 	}
 }

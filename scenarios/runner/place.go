@@ -54,11 +54,12 @@ func (s *step) openPlace(ctx context.Context, m *member, spec *scenarios.Place) 
 	if d, ok := m.driver.(drivers.Recalling); ok {
 		env.Sent, env.NotSent = d.SentBody()
 	}
-	env.Listener = s.listeners[m.spec.ListenerOf(spec)]
+	env.Listener, env.Passed = s.listeners[m.spec.ListenerOf(spec)], s.passed(spec.Source)
 	source, err := spec.Source.Open(ctx, env)
 	if err != nil {
 		return placeError(spec, err)
 	}
+	s.overhear(spec.Source, source)
 	o := &watch.Observer{Source: source, Name: spec.Name, Place: spec.Kind + " effects"}
 	s.opened.add(o.Close)
 	m.observers = append(m.observers, o)
@@ -97,6 +98,7 @@ func (s *step) ledgerOf(m *member, spec *scenarios.Place) integrity.Config {
 		Stream: m.spec.Name, Identity: m.env.Identity, Windows: m.plan.Names, WindowAt: m.plan.WindowAt,
 		Mode: integrity.Effect, Order: integrity.RealTime, KeyOf: s.keyOf(m.spec),
 		Place:        spec.Name,
+		Bytes:        spec.Kind == "file",
 		Optional:     m.spec.Lacks(spec, metric.Due) != "",
 		Matched:      m.spec.Lacks(spec, metric.Matched) == "",
 		NoRedelivery: m.spec.Lacks(spec, metric.Repeating) != "",

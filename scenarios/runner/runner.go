@@ -205,7 +205,7 @@ func (e *Experiment) prepareTarget(ctx context.Context) error {
 		return fmt.Errorf("prepare target %s: %w", e.scenario.TargetName, err)
 	}
 	e.prepared = prepared
-	e.closers.add(limited(prepared.Close))
+	e.closers.limited(prepared)
 	return nil
 }
 
@@ -238,7 +238,7 @@ func (e *Experiment) startTarget(ctx context.Context) error {
 		return fmt.Errorf("start target %s: %w", e.scenario.TargetName, err)
 	}
 	e.target = target
-	e.closers.add(limited(target.Close))
+	e.closers.limited(target)
 	env.Tell(target.Vars())
 	return nil
 }
@@ -260,7 +260,7 @@ func (e *Experiment) link(name string, planned []scenarios.Fault) (faults.Link, 
 			return nil, err
 		}
 		e.mesh = mesh
-		e.closers.add(limited(mesh.Close))
+		e.closers.limited(mesh)
 	}
 	link, err := e.mesh.Link(name)
 	if err != nil {

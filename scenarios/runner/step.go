@@ -83,9 +83,11 @@ type step struct {
 	healed    []func(time.Duration) // by fault, to call when it is over
 	collector *collector
 	links     []*linkAccount
-	scrapers  []*scraper
-	opened    closers
-	stopped   atomic.Pointer[string] // why the run ended before its time; nil: it did not
+	// overhearing are the sources that hear of a link's requests, by its name.
+	overhearing map[string][]drivers.Requests
+	scrapers    []*scraper
+	opened      closers
+	stopped     atomic.Pointer[string] // why the run ended before its time; nil: it did not
 }
 
 func (e *Experiment) newStep(st Step) (*step, error) {

@@ -129,7 +129,7 @@ func (s *step) observe(ctx context.Context, m *member) error {
 	config := integrity.Config{
 		Stream: m.spec.Name, Identity: m.env.Identity, Windows: m.plan.Names, WindowAt: m.plan.WindowAt,
 		Mode: integrity.Log, Order: integrity.Sequential, KeyOf: s.keyOf(m.spec),
-		OrderNote: m.spec.Describe().OrderNote,
+		OrderNote: m.spec.Describe().OrderNote, LossNote: m.spec.Describe().LossNote,
 	}
 	if f, ok := m.driver.(drivers.Producers); ok {
 		config.Producers = f.Producers()

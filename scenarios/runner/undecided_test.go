@@ -123,7 +123,9 @@ func TestDeadTargetHasOneRule(t *testing.T) {
 		answer func(context.Context, *drivers.Attempt)
 		exit   int
 	}{
-		"refused":      {func(_ context.Context, at *drivers.Attempt) { at.Fail(drivers.Rejected, drivers.CodeRefused, "") }, reports.ExitInconclusive},
+		"refused": {func(_ context.Context, at *drivers.Attempt) {
+			at.Fail(drivers.Rejected, drivers.CodeRefused, "dial tcp: refused")
+		}, reports.ExitInconclusive},
 		"unresolvable": {func(_ context.Context, at *drivers.Attempt) { at.Fail(drivers.Rejected, drivers.CodeDNS, "") }, reports.ExitInconclusive},
 		"hangs":        {hang, reports.ExitInconclusive},
 		"reset": {func(_ context.Context, at *drivers.Attempt) {
@@ -147,6 +149,9 @@ func TestDeadTargetHasOneRule(t *testing.T) {
 				run := mustRun(t, t.Context(), sc, Options{})
 				if run.Exit != c.exit || run.Gates[2].Verdict != reports.Pass {
 					t.Errorf("exit %d, want %d: %q", run.Exit, c.exit, run.Why)
+				}
+				if want := "60 of 60 attempts ended with refused (dial tcp: refused): start the target"; name == "refused" && !strings.Contains(run.Why[0], want) {
+					t.Errorf("the cause is not told: %q", run.Why)
 				}
 			})
 		})

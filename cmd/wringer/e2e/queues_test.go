@@ -19,7 +19,7 @@ var queueGates = map[string]string{
 	"no-dead-letter":    "commands.lost == 0",
 	"not-idempotent":    "commands.effect_duplicates == 0",
 	"poison-loop":       "commands.max_copies <= 5",
-	"unbounded-backlog": "commands.depth <= 150",
+	"unbounded-backlog": "commands.code(amqp_nack) > 0",
 	"wrong-correlation": "commands.replies_misdirected == 0",
 }
 

@@ -106,7 +106,8 @@ type limit struct {
 	container *container.Container
 	left      leftLimit
 	last      container.Usage // the counters as they were last read
-	ended     int             // how often it had ended for want of memory before
+	ended     int             // processes that had ended for want of memory before
+	flagged   bool            // the engine had flagged its life for that before
 	life      container.Life  // zero on another machine
 
 	mu  sync.Mutex
@@ -118,7 +119,7 @@ type met struct {
 	throttled       time.Duration
 	periods         uint64 // in which it used up its processors
 	hits, reclaimed uint64
-	killed          bool // for want of memory
+	killed          int // processes, for want of memory
 }
 
 // leftLimit is what a killed run left: a container with lower limits.
@@ -143,8 +144,12 @@ func (l *limit) Prepare(ctx context.Context) (any, error) {
 		return nil, fmt.Errorf("container %s has %v of memory already: write less", c.Name(), faults.Bytes(before.Memory))
 	}
 	l.left = leftLimit{Place: c.Place(), Before: before, CPUs: l.to.CPUs > 0, Memory: l.to.Memory > 0}
+	c.CountKills(ctx)
 	l.ended = c.OutOfMemory()
 	l.life, _ = c.LifeHere(ctx) // elsewhere its processes are unknown
+	if l.flagged, err = c.Engine().Flagged(ctx, c.ID()); err != nil {
+		return nil, err
+	}
 	l.last, err = c.Engine().Usage(ctx, c.ID())
 	return l.left, err
 }
@@ -159,10 +164,16 @@ func (l *limit) Break(ctx context.Context) error {
 // again.
 func (l *limit) Look(ctx context.Context) {
 	c := l.container
-	killed := l.left.Memory && (c.OutOfMemory() > l.ended || c.Engine().Starved(ctx, c.ID(), l.life))
-	l.mu.Lock()
-	l.met.killed = l.met.killed || killed
-	l.mu.Unlock()
+	if l.left.Memory {
+		c.CountKills(ctx)
+		killed := c.OutOfMemory() - l.ended
+		if killed == 0 && l.ended == 0 && !l.flagged && c.Engine().Starved(ctx, c.ID(), l.life) {
+			killed = 1
+		}
+		l.mu.Lock()
+		l.met.killed = max(l.met.killed, killed)
+		l.mu.Unlock()
+	}
 	now, err := c.Engine().Usage(ctx, c.ID())
 	if err != nil {
 		return
@@ -222,8 +233,11 @@ func (l *limit) Bite() faults.Bite {
 	if m.reclaimed > 0 {
 		words = append(words, fmt.Sprintf("%d pages looked at to make room", m.reclaimed))
 	}
-	if m.killed {
-		words = append(words, "an end for want of memory")
+	switch {
+	case m.killed == 1:
+		words = append(words, "a process ended for want of memory")
+	case m.killed > 1:
+		words = append(words, fmt.Sprintf("%d processes ended for want of memory", m.killed))
 	}
 	return faults.Bite{Bit: len(words) > 0, Connections: -1, Bytes: -1, Words: strings.Join(words, ", ")}
 }

@@ -116,6 +116,36 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// A process in the container that needs more memory than the container may have is seen to meet the limit. The container goes on.
+func TestMemoryOfAChild(t *testing.T) {
+	t.Parallel()
+	lab := containertest.Open(t)
+	box := lab.Start(t, imagetest.Tool(t), "stock", nil)
+	config := &pressure.Limit{Limit: pressure.Limits{Container: "stock", Memory: 48 << 20}}
+	fault, err := config.Open(containertest.Env("small", box))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fault.Inject(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := box.Get(t.Context(), "/child?mb=256"); err != nil {
+		t.Error(err)
+	}
+	if err := fault.Heal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if b := fault.Bite(); !strings.Contains(b.Words, "a process ended for want of memory") {
+		t.Errorf("%+v", b)
+	}
+	if err := fault.Probe(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if d := box.Deaths(); len(d) != 1 || !d[0].WentOn {
+		t.Errorf("%+v", d)
+	}
+}
+
 func withDisk(_ *moby.Config, h *moby.HostConfig) { h.Tmpfs = map[string]string{"/data": "size=8m"} }
 
 // A full disk takes nothing more, stays full, and is empty again afterwards.

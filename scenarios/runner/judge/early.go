@@ -122,7 +122,7 @@ func BaselineHealthy(expect []scenarios.Gate, streams []SoFar, now time.Duration
 	for i := range streams {
 		s := &streams[i]
 		if s.Acked == 0 && s.Baseline.Offered-s.Baseline.DroppedByUs+s.InFlight > 0 {
-			ill = append(ill, "no operation of stream "+s.Spec.Name+" was acked")
+			ill = append(ill, noneAcked(s.Spec.Name))
 			continue
 		}
 		for j := range expect {

@@ -61,16 +61,17 @@ type Load struct {
 // busy says whether something held the machine.
 func (l Load) busy() bool { return l.Others || l.Steal || l.Throttled }
 
-// Death is the end of a part of the target without a request.
+// Death is the end of a part of the target without a request. WentOn says that only processes in the part ended.
 type Death struct {
 	Part, Text string
 	At         time.Duration
+	WentOn     bool
 }
 
 // unexplained lists the deaths that no fault explains: neither a fault on that part nor an exec fault was in force.
 func (f *Facts) unexplained() (texts []string) {
 	for _, d := range f.Deaths {
-		if !f.explained(d) {
+		if !d.WentOn && !f.explained(d) {
 			texts = append(texts, d.Text)
 		}
 	}

@@ -49,6 +49,9 @@ func (f *Facts) findings(run *reports.Run) []reports.Finding {
 			d := f.Deaths[i]
 			placed[d] = true
 			found.Part, found.AtNS = d.Part, new(int64(d.At))
+			if d.WentOn {
+				found.Kind = reports.PartStarved
+			}
 		}
 		out = append(out, found)
 	}

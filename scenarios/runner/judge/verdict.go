@@ -93,7 +93,7 @@ func (f *Facts) validity(run *reports.Run) reports.Validity {
 		v.Why = append(v.Why, fmt.Sprintf("interrupted after %s of %s", reports.Duration(float64(run.DurationNS)), reports.Duration(float64(run.PlannedNS))))
 	}
 	if c.Stopped.Why != "" {
-		v.Why = append(v.Why, c.Stopped.Why)
+		v.Why = append(v.Why, f.stoppedText(run))
 	}
 	if !c.Stopped.Unhealthy {
 		v.Why = append(append(v.Why, f.unhealthyStreams(run)...), f.silentTopics(run)...)
@@ -162,7 +162,14 @@ func (f *Facts) lag(v *reports.Validity) {
 
 // unhealthyStreams names the streams that had no good answers before the first fault: then no fault explains later errors.
 func (f *Facts) unhealthyStreams(run *reports.Run) []string {
-	var dead []string
+	if dead := f.dead(run); len(dead) > 0 {
+		return []string{NeverHealthy + ": " + strings.Join(dead, "; ")}
+	}
+	return nil
+}
+
+// dead tells of the streams that had nothing acked before the first fault.
+func (f *Facts) dead(run *reports.Run) (dead []string) {
 	for i := range f.Streams {
 		name := f.Streams[i].Spec.Name
 		m := f.Streams[i].over(run, faults.Baseline).measures
@@ -170,16 +177,10 @@ func (f *Facts) unhealthyStreams(run *reports.Run) []string {
 			m = &run.Streams[name].Total
 		}
 		if m.Offered > m.DroppedByUs && m.Acked == 0 {
-			dead = append(dead, name)
+			dead = append(dead, deadText(name, m))
 		}
 	}
-	switch len(dead) {
-	case 0:
-		return nil
-	case 1:
-		return []string{NeverHealthy + ": no operation of stream " + dead[0] + " was acked"}
-	}
-	return []string{NeverHealthy + ": no operation of the streams " + strings.Join(dead, ", ") + " was acked"}
+	return dead
 }
 
 // unfaulted names the faults that were not injected, touched no traffic, or were not healed.

@@ -94,6 +94,14 @@ func once(args []string, out, errs io.Writer) int {
 		}
 		fmt.Fprintln(errs, a.Error)
 		return 1
+	case args[0] == "hold" && len(args) == 2:
+		mb, err := strconv.Atoi(args[1])
+		if err != nil || mb < 0 {
+			fmt.Fprintln(errs, "tool: hold: write a whole number of MiB")
+			return 2
+		}
+		(&memory{}).hold(mb)
+		return 0
 	case args[0] == "exit" && len(args) >= 2:
 		code, err := strconv.Atoi(args[1])
 		if err != nil {
@@ -103,6 +111,6 @@ func once(args []string, out, errs io.Writer) int {
 		fmt.Fprintln(out, strings.Join(args[2:], " "))
 		return code
 	}
-	fmt.Fprintln(errs, "usage: tool [get URL | dial HOST:PORT | exit CODE [TEXT...]]")
+	fmt.Fprintln(errs, "usage: tool [get URL | dial HOST:PORT | hold MIB | exit CODE [TEXT...]]")
 	return 2
 }

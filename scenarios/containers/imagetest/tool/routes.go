@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,6 +47,7 @@ func routes(ready time.Time, exit func(int)) http.Handler {
 	})
 	mux.HandleFunc("/get", func(w http.ResponseWriter, r *http.Request) { tell(w, get(r.Context(), r.FormValue("url"))) })
 	mux.HandleFunc("/memory", number("mb", func(w http.ResponseWriter, _ *http.Request, mb int) { held.hold(mb) }))
+	mux.HandleFunc("/child", number("mb", func(w http.ResponseWriter, r *http.Request, mb int) { tell(w, child(r.Context(), mb)) }))
 	mux.HandleFunc("/cpu", number("cores", keepBusy))
 	mux.HandleFunc("/fill", number("mb", func(w http.ResponseWriter, r *http.Request, mb int) { tell(w, fill(r.FormValue("dir"), mb)) }))
 	mux.HandleFunc("/print", number("times", printLines))
@@ -156,6 +158,23 @@ func (m *memory) hold(mb int) {
 	defer m.mu.Unlock()
 	m.held = nil
 	m.held = bytes.Repeat([]byte{1}, mb*mib)
+}
+
+// ended is the answer of /child.
+type ended struct {
+	Error string `json:"error,omitempty"`
+}
+
+// child lets another process of the tool hold memory for a moment, and tells how that process ended.
+func child(ctx context.Context, mb int) (e ended) {
+	own, err := os.Executable()
+	if err == nil {
+		err = exec.CommandContext(ctx, own, "hold", strconv.Itoa(mb)).Run()
+	}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	return e
 }
 
 // keepBusy uses cores for a time, at most until the client goes away.

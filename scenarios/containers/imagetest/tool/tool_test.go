@@ -102,7 +102,7 @@ func TestOnce(t *testing.T) {
 	address := strings.TrimPrefix(base, "http://")
 	for line, want := range map[string]int{
 		"get " + base + "/healthz": 0, "get " + base + "/nothing": 1, "get http://127.0.0.1:1/": 1,
-		"dial " + address: 0, "dial 127.0.0.1:1": 1, "exit 5 last words": 5, "exit x": 2, "sing": 2,
+		"dial " + address: 0, "dial 127.0.0.1:1": 1, "exit 5 last words": 5, "exit x": 2, "hold 1": 0, "hold much": 2, "sing": 2,
 	} {
 		var out, errs bytes.Buffer
 		if code := once(strings.Fields(line), &out, &errs); code != want {
