@@ -76,7 +76,9 @@ func TestCeiling(t *testing.T) {
 		"chain": `{rest: {steps: [{name: first, request: "POST https://127.0.0.1:1/", ok: ["201"], checks: [{json: {$.state: new}}], ` +
 			`capture: {order: $.id, place: "header Location /(.*)", word: "body (a+)"}}, {name: second, request: "HEAD https://127.0.0.1:1/{{order}}/{{place}}/{{word}}", capture: {tag: header ETag}}, ` +
 			`{name: third, request: "GET https://127.0.0.1:1/", headers: {If-Match: "{{tag}}"}}]}, users: 2}`,
-		"grpc":                   `{grpc: {target: "` + health + `", method: grpc.health.v1.Health/Check, tls: {ca: ca.pem}}, users: 2}`,
+		"grpc": `{grpc: {target: "` + health + `", method: grpc.health.v1.Health/Check, tls: {ca: ca.pem}}, users: 2}`,
+		"grpc chain": `{grpc: {target: "` + health + `", tls: {ca: ca.pem}, steps: [{name: first, method: grpc.health.v1.Health/Check, capture: {state: $.status}, checks: [{json: {$.status: NONE}}]}, ` +
+			`{name: second, method: grpc.health.v1.Health/Check, message: {service: "{{state}}"}, metadata: {x-state: "{{state}}"}}]}, users: 2}`,
 		"kafka":                  `{kafka: {brokers: "127.0.0.1:1", topic: orders, tls: {}, sasl: {user: u, password: p}}, users: 2}`,
 		"amqp":                   `{amqp: {url: "amqp://127.0.0.1:1", queue: orders, declare: {queues: {orders: {}}}}, users: 2}`,
 		"amqps":                  `{amqp: {url: "amqps://broker.invalid", exchange: orders, routing_key: a, tls: {}}, users: 2}`,

@@ -70,6 +70,7 @@ type answers struct {
 	options  protojson.MarshalOptions
 	checks   checks.Set[any]
 	captures []capture
+	standsIn bool
 }
 
 // answers compiles the checks and captures of a call for its method; nil without any. folder is where the files of schemas start, of
@@ -81,7 +82,7 @@ func (p *part) answers(method protoreflect.MethodDescriptor, types *dynamicpb.Ty
 	if method.IsStreamingClient() || method.IsStreamingServer() {
 		return nil, &payload.FieldError{Path: "checks", Err: fmt.Errorf("%s streams, and checks and captures look at the answer of a unary method; take them away", method.FullName())}
 	}
-	a := &answers{message: method.Output(), options: protojson.MarshalOptions{EmitUnpopulated: true}}
+	a := &answers{message: method.Output(), options: protojson.MarshalOptions{EmitUnpopulated: true}, standsIn: p.step.standsIn}
 	if types != nil {
 		a.options.Resolver = types
 	}

@@ -23,7 +23,12 @@ type Step struct {
 	Metadata    map[string]string `yaml:"metadata" jsonschema_description:"Metadata by key, in addition to the stream's. Values may hold {{...}}."`
 	Checks      []Check           `yaml:"checks" jsonschema_description:"What must hold of an answer that is OK."`
 	Capture     map[string]string `yaml:"capture" jsonschema_description:"Values for the templates of later steps, as {{NAME}}: a path into the answer's JSON form ($.order.id). One that is absent or null fails the step with the code check."`
+
+	standsIn bool // standIn is captured in place of no text: the answers are a null target's
 }
+
+// standIn is captured of a null target's answer: a text that is a number, too.
+const standIn = "1"
 
 // part is one call of an operation, as the configuration of a stream that makes only this call.
 type part struct {
@@ -38,7 +43,8 @@ type step struct {
 	name     string
 	captured chain.Captured    // what earlier steps captured
 	capture  map[string]string // what this one captures
-	names    *checks.Names     // of the checks of the whole chain
+	standsIn bool
+	names    *checks.Names // of the checks of the whole chain
 }
 
 // parts are the calls of an operation, in order.
@@ -64,7 +70,7 @@ func (c *Config) parts() []part {
 		if i > 0 {
 			sub.Health = nil // the first step has asked
 		}
-		all = append(all, part{&sub, step{s.Name, slices.Clone(captured), s.Capture, names}, fmt.Sprintf("steps[%d].", i), s.Metadata})
+		all = append(all, part{&sub, step{s.Name, slices.Clone(captured), s.Capture, s.standsIn, names}, fmt.Sprintf("steps[%d].", i), s.Metadata})
 		for _, name := range slices.Sorted(maps.Keys(s.Capture)) {
 			_ = captured.Add(name) // Check tells what is wrong with it
 		}
@@ -151,6 +157,9 @@ func (a *answers) take(answer []byte, values drivers.Values) (_ drivers.Values, 
 	}
 	for i := range a.captures {
 		value, found := checks.CaptureText(a.captures[i].path.In(doc))
+		if a.standsIn && len(value) == 0 {
+			value, found = []byte(standIn), true
+		}
 		if !found {
 			return values, "capture " + a.captures[i].what + " is absent: " + checks.Shown(doc)
 		}

@@ -241,3 +241,23 @@ func TestStepsAreUnary(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A chain goes on to its end against a null target, whose answers are empty: what no answer has is a text that is a number, too. Against
+// any other target it fails.
+func TestStepsWithoutTheirAnswers(t *testing.T) {
+	g := start(t, "v1")
+	g.says = func(*dynamicpb.Message) ([]byte, error) { return nil, nil }
+	c := twoSteps(g)
+	c.Steps[0].Capture = map[string]string{"ticket": "$.text", "count": "$.number", "first": "$.text"}
+	c.Steps[1].Message = map[string]any{"orderId": "{{ticket}}{{first}}", "quantity": "{{count}}"}
+	null := c.Null("").(*Config)
+	if at := do(t, open(t, null), drivers.Op{Seq: 3}); at.Outcome != drivers.Acked || len(*at.Steps) != 2 {
+		t.Fatalf("%+v", at)
+	}
+	if id, quantity := orderOf(g.last.Load()); id != standIn+standIn || quantity != 0 {
+		t.Errorf("the second step asked for %q, %d", id, quantity)
+	}
+	if at := do(t, open(t, c), drivers.Op{Seq: 4}); at.Outcome == drivers.Acked {
+		t.Errorf("the checks of the chain itself were left out: %+v", at)
+	}
+}

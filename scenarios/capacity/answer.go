@@ -61,8 +61,9 @@ type Bound struct {
 	At       float64            `json:"at"`
 	Achieved *float64           `json:"achieved"`
 	Trials   int                `json:"trials"`
-	Certain  bool               `json:"certain"` // false: the best bound that is known, by fewer or shorter trials than a certain one
-	Streams  map[string]float64 `json:"streams"` // the part of each
+	Certain  bool               `json:"certain"`        // false: the best bound that is known, by fewer or shorter trials than a certain one
+	Busy     bool               `json:"busy,omitempty"` // not certain, for the machine was busy whenever operations failed there
+	Streams  map[string]float64 `json:"streams"`        // the part of each
 }
 
 // Generator is what the load generator had left.
@@ -118,6 +119,9 @@ func (c *finder) settle(end ending) {
 		high.Certain = answered >= enough
 	}
 	a.Lower, a.Upper = c.bound(low, search.Passed), c.bound(high, search.Failed)
+	if a.Upper != nil && c.busyAt(a.Upper.At) {
+		a.Upper.Busy, a.Upper.Certain = true, false
+	}
 	if a.Blind = a.Lower != nil && c.blind(a.Lower.At); a.Blind {
 		a.Lower.Certain = false
 	}

@@ -235,7 +235,7 @@ func TestNotHealthyUnderALoad(t *testing.T) {
 	for acked, want := range map[int64]reports.Verdict{0: reports.Inconclusive, 7: reports.Fail} {
 		run := &reports.Run{Verdict: reports.Inconclusive, DurationNS: 1e9, Why: []string{judge.NotHealthy + ": a.p99"}, Streams: map[string]*reports.Stream{"a": {}}}
 		run.Streams["a"].Total.Counts = reports.Counts{Offered: 10, Sent: 10, Acked: acked}
-		if got := trial(axis, 1, run); got.Verdict != string(want) {
+		if got := trial(axis, 1, run, nil); got.Verdict != string(want) {
 			t.Errorf("%d acked: %s", acked, got.Verdict)
 		}
 	}
@@ -244,7 +244,7 @@ func TestNotHealthyUnderALoad(t *testing.T) {
 // What kept a trial from deciding anything is told, not that it ended early.
 func TestWhyATrialDecidedNothing(t *testing.T) {
 	run := &reports.Run{Verdict: reports.Inconclusive, DurationNS: 1e9, Why: []string{judge.EndedEarly + ": a.p99 < 1s could not hold any more", "the load generator was saturated"}}
-	if got := trial(&Axis{Streams: []string{"a"}}, 1, run); got.Why != "the load generator was saturated" {
+	if got := trial(&Axis{Streams: []string{"a"}}, 1, run, nil); got.Why != "the load generator was saturated" {
 		t.Error(got.Why)
 	}
 }

@@ -93,7 +93,7 @@ func (c *finder) look(ctx context.Context, at float64) (*Trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := trial(c.axis, at, run)
+	t := trial(c.axis, at, run, nil)
 	if len(run.Gates) == 0 && run.Validity.Verdict == reports.Valid { // no gate holds without the faults: operations must be acked
 		t.Verdict = string(reports.Pass)
 		if t.Errors != nil && *t.Errors > 1-least {

@@ -73,7 +73,7 @@ func (c *finder) warmUp(ctx context.Context) (dead *Trial, end ending, err error
 	if end, err := interrupted(ctx, err); end.early() || err != nil {
 		return nil, end, err
 	}
-	t := trial(c.axis, c.asked.From, run)
+	t := trial(c.axis, c.asked.From, run, nil)
 	if c.alive = t.acked > 0; !c.alive && t.result() != search.Passed {
 		t.Record = record
 		return t, c.dead(t), nil

@@ -193,8 +193,11 @@ func (c *finder) play(ctx context.Context, at float64, d time.Duration) (*Trial,
 	if err := cmp.Or(err, ctx.Err()); err != nil { // an interrupted trial shows nothing
 		return nil, err
 	}
-	t := trial(c.axis, at, run)
+	t := trial(c.axis, at, run, c.quickest(at))
 	t.Record, t.Planned = record, d.Seconds()
+	if t.Busy && !c.believed(at) {
+		t.undecided()
+	}
 	if lower := c.highest(); t.silent && 0 < lower && lower < at { // whether it has died is looked at next
 		t.fail("acked", nil, nil, t.Why+"; at "+c.axis.Text(lower)+" it was healthy")
 	}

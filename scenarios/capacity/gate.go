@@ -16,6 +16,9 @@ func (c *finder) judged() (all []Verdict) {
 			v.Verdict, v.Why = string(reports.Fail), "it fails at "+c.axis.Text(high.Streams[g.Stream])
 		case high != nil && high.Streams[g.Stream] <= g.Limit:
 			v.Why = fmt.Sprintf("it failed at %s, and too few trials confirm it", c.axis.Text(high.Streams[g.Stream]))
+			if high.Busy {
+				v.Why = fmt.Sprintf("it failed at %s, on a busy machine alone", c.axis.Text(high.Streams[g.Stream]))
+			}
 		case low != nil && above(low.Streams[g.Stream]) && low.Certain:
 			v.Verdict, v.Why = string(reports.Pass), c.axis.Text(low.Streams[g.Stream])+" sustained"
 		case low != nil && above(low.Streams[g.Stream]):

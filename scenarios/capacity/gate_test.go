@@ -164,9 +164,12 @@ func TestScalabilityLaw(t *testing.T) {
 func TestViolation(t *testing.T) {
 	window := "baseline"
 	for want, g := range map[string]reports.Gate{
-		"orders.p99 (212 ms > 200 ms)":                    {Expr: "orders.p99 < 200ms", Observed: new(212e6), Limit: new(200e6), Unit: "ns"},
-		"orders.within(1s) (90 % < 99 %) during baseline": {Expr: "orders.within(1s) > 99% during baseline", Observed: new(0.9), Limit: new(0.99), Unit: "ratio", Window: &window},
-		"orders.p99 (no answer, limit 200 ms)":            {Expr: "orders.p99 < 200ms", Verdict: reports.Fail, Limit: new(200e6), Unit: "ns"},
+		"orders.p99 (212 ms > 200 ms)":                      {Expr: "orders.p99 < 200ms", Observed: new(212e6), Limit: new(200e6), Unit: "ns"},
+		"orders.within(1s) (90 % < 99 %) during baseline":   {Expr: "orders.within(1s) > 99% during baseline", Observed: new(0.9), Limit: new(0.99), Unit: "ratio", Window: &window},
+		"orders.errors (1 %, at the limit)":                 {Expr: "orders.errors < 1%", Observed: new(0.01), Limit: new(0.01), Unit: "ratio"},
+		"orders.errors (1.004 % > 1 %)":                     {Expr: "orders.errors < 1%", Observed: new(0.01004), Limit: new(0.01), Unit: "ratio"},
+		"orders.errors (1 %, at the limit) during baseline": {Expr: "orders.errors < 1%", Observed: new(0.01 + 1e-17), Limit: new(0.01), Unit: "ratio", Window: &window},
+		"orders.p99 (no answer, limit 200 ms)":              {Expr: "orders.p99 < 200ms", Verdict: reports.Fail, Limit: new(200e6), Unit: "ns"},
 	} {
 		if got := violation(&g); got != want {
 			t.Errorf("%s, want %s", got, want)
@@ -193,7 +196,7 @@ func TestEffectsThatComeEverLater(t *testing.T) {
 			stream.Seconds = append(stream.Seconds, row)
 			stream.Gauges["lag"] = append(stream.Gauges["lag"], reports.Sample{AtNS: row.StartNS, Value: c.lag * float64(i)})
 		}
-		if got := trial(&Axis{Streams: []string{"a"}}, 1, run); got.Verdict != string(c.want) {
+		if got := trial(&Axis{Streams: []string{"a"}}, 1, run, nil); got.Verdict != string(c.want) {
 			t.Errorf("%s: %s %s", name, got.Verdict, got.Why)
 		}
 	}
@@ -217,7 +220,7 @@ func TestBacklogBesideFaults(t *testing.T) {
 		for i := range 20 {
 			run.Streams["a"].Seconds = append(run.Streams["a"].Seconds, reports.Second{StartNS: int64(i) * 1e9, Counts: reports.Counts{Offered: 1}, P50NS: new(c.median(i) * 1e6)})
 		}
-		if got := trial(&Axis{Streams: []string{"a"}}, 1, run); (got.Verdict == string(reports.Fail)) != c.fails {
+		if got := trial(&Axis{Streams: []string{"a"}}, 1, run, nil); (got.Verdict == string(reports.Fail)) != c.fails {
 			t.Errorf("%s: %s %s", name, got.Verdict, got.Why)
 		}
 	}

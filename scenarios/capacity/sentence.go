@@ -24,6 +24,9 @@ func (c *finder) sentence(end ending) string {
 	if a.Limit != nil {
 		parts = append(parts, "limit reached: "+a.Limit.Text)
 	}
+	if a.Upper != nil && a.Upper.Busy {
+		parts = append(parts, "not certain: operations failed at "+c.axis.Text(a.Upper.At)+" only while other programs held the machine, or the load generator was late")
+	}
 	if text := a.Confirmed.text(); text != "" && a.Lower.Certain {
 		parts = append(parts, text+" confirmed")
 	}

@@ -35,6 +35,7 @@ type Trial struct {
 	CPU      *float64  `json:"cpu,omitempty"`
 	Probe    bool      `json:"probe,omitempty"` // made for --explain alone
 	Blind    bool      `json:"blind,omitempty"` // too short, or with too few operations, to show that a backlog grows
+	Busy     bool      `json:"busy,omitempty"`  // operations failed only while the machine was busy, more than it held up: no bound is certain by it
 	Record   string    `json:"record,omitempty"`
 
 	Backlog float64 `json:"backlog,omitempty"` // of a group of consumers, or of a queue, at the end
@@ -76,8 +77,9 @@ func (t *Trial) result() search.Result {
 // early says whether a trial ended before its time.
 func (t *Trial) early() bool { return t.Seconds < t.Planned*0.999 }
 
-// trial reads what a run showed. A run that passed its gates fails the trial if operations were left undone, or if a backlog grew.
-func trial(a *Axis, at float64, run *reports.Run) *Trial {
+// trial reads what a run showed. A run that passed its gates fails the trial if operations were left undone, or if a backlog grew. quick is
+// the median response time of the target at a lower load; nil: not known.
+func trial(a *Axis, at float64, run *reports.Run, quick *float64) *Trial {
 	t := &Trial{At: at, Seconds: time.Duration(run.DurationNS).Seconds(), Planned: time.Duration(run.PlannedNS).Seconds(), Verdict: string(run.Verdict), CPU: run.Validity.CPU}
 	if len(run.Why) > 0 {
 		t.Why = run.Why[0]
@@ -97,13 +99,7 @@ func trial(a *Axis, at float64, run *reports.Run) *Trial {
 		t.fail("healthy", nil, nil, t.Why) // it was alive: a baseline that fails under a load is the load's doing
 		return t
 	case run.Verdict == reports.Fail && failedWhileBusy(run):
-		t.Verdict, t.Limit = string(reports.Inconclusive), nil
-		t.Why = "operations failed only in seconds in which other programs held the machine, or the load generator was late"
-		for i := range t.Gates {
-			if v := &t.Gates[i]; v.Verdict == string(reports.Fail) {
-				v.Verdict, v.Why = t.Verdict, t.Why
-			}
-		}
+		t.excuse(run, quick)
 		return t
 	case run.Verdict != reports.Pass:
 		return t
@@ -209,30 +205,6 @@ func (t *Trial) fail(gate string, observed, limit *float64, why string) {
 	t.Limit = &Limit{Gate: gate, Observed: observed, Limit: limit, Text: why}
 }
 
-// failedWhileBusy says whether the violated gates of a run count failed operations alone, and whether all of these fell in seconds that say
-// little of the target. One that gets too little CPU, or late requests in a bunch, refuses some at once. For a run such answers stand. A
-// trial is made again, and a capacity that a busy machine made would be a wrong bound.
-func failedWhileBusy(run *reports.Run) bool {
-	for i := range run.Gates {
-		g := &run.Gates[i]
-		if g.Verdict == reports.Fail && !slices.Contains([]string{"errors", "rejected", "indeterminate"}, g.Metric) {
-			return false
-		}
-	}
-	var busy, calm int64
-	for _, s := range run.Streams {
-		for i := range s.Seconds {
-			row := &s.Seconds[i]
-			if failed := row.Offered - row.Acked; row.Busy || row.Limited {
-				busy += failed
-			} else {
-				calm += failed
-			}
-		}
-	}
-	return busy > 0 && calm == 0
-}
-
 func firstViolated(run *reports.Run) *Limit {
 	i := slices.IndexFunc(run.Gates, func(g reports.Gate) bool { return g.Verdict == reports.Fail })
 	if i < 0 {
@@ -258,12 +230,12 @@ func violation(g *reports.Gate) string {
 	if g.Observed == nil || g.Limit == nil {
 		return fmt.Sprintf("%s (%s, limit %s)%s", name, observed, limit, scope)
 	}
-	sign := "="
-	switch {
-	case *g.Observed > *g.Limit:
+	if observed == limit { // their difference, if any, is that of rounding
+		return fmt.Sprintf("%s (%s, at the limit)%s", name, observed, scope)
+	}
+	sign := "<"
+	if *g.Observed > *g.Limit {
 		sign = ">"
-	case *g.Observed < *g.Limit:
-		sign = "<"
 	}
 	return fmt.Sprintf("%s (%s %s %s)%s", name, observed, sign, limit, scope)
 }

@@ -177,6 +177,9 @@ func load(a *capacity.Answer, at float64) string {
 	if a.Unit == "per_second" {
 		return reports.Rate(at)
 	}
+	if at == 1 {
+		return "1 user"
+	}
 	return fmt.Sprintf("%.0f users", at)
 }
 

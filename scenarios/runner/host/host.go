@@ -51,6 +51,7 @@ type Reading struct {
 	family   map[int]bool
 	waits    map[thread]time.Duration // of the family's threads; nil: not told
 	inside   map[int]bool             // those of the family, apart from this process, that share its control group
+	usual    map[thread]bool          // the family's threads of no real-time class; nil: this process is of none
 }
 
 // Read reads the counters. The target's processes that this process did not start are the owners. Those whose control group has
@@ -69,6 +70,7 @@ func (r *Reader) Read(owners []int, groups []string) (out Reading, ok bool) {
 	out.Grouped = len(grouped) > 0
 	out.family = out.table.family(own, slices.Concat(owners, grouped))
 	out.waits = r.waits(out.family)
+	out.usual = r.usual(out.table, out.family)
 	out.pressure = r.pressure()
 	r.throttling(&out)
 	if out.quota > 0 {

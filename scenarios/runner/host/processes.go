@@ -14,6 +14,7 @@ type process struct {
 	pid, parent, group int
 	name               string
 	kernel             bool          // a thread of the kernel
+	realtime           bool          // its first thread is of a real-time class
 	start              uint64        // tells apart processes of one number
 	time               time.Duration // its own
 	children           time.Duration // that of children that ended and were waited for
@@ -61,6 +62,7 @@ func parseProcess(pid int, text string) (process, bool) {
 	flags, _ := strconv.ParseUint(f[6], 10, 64)
 	p.kernel = flags&kernelThread != 0
 	p.start, _ = strconv.ParseUint(f[19], 10, 64)
+	p.realtime = len(f) > 38 && slices.Contains(realtimePolicies, f[38])
 	return p, true
 }
 

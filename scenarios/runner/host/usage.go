@@ -10,6 +10,8 @@ type Usage struct {
 	// Run is the part of this process, Target that of the processes that it started and of the owners, with their descendants.
 	// Others is that of all other programs.
 	Run, Target, Others float64
+	// Yields is the part of Others that the run and its target take at once when they need it: they are of a real-time class.
+	Yields float64
 	// Steal is the CPU that the hypervisor gave to other machines.
 	Steal float64
 	// Pressure is the share of the time in which some program waited for a CPU; nil: not told.
@@ -39,6 +41,7 @@ func (b *Reading) Since(a *Reading) Usage {
 	u.Steal = cores(b.steal - a.steal)
 	u.Run, u.Target, u.Inside = cores(spent.run), cores(spent.target), cores(spent.inside)
 	u.Others = cores(programs - spent.run - spent.target - spent.threads)
+	u.Yields = min(cores(b.yieldedSince(a)), max(u.Others, 0))
 	if a.pressure != nil && b.pressure != nil {
 		u.Pressure = new(cores(*b.pressure - *a.pressure))
 	}
@@ -105,9 +108,9 @@ func (u *Usage) Limits() Limit {
 }
 
 // byOthers says whether other programs kept the run or its target waiting. On a full machine each wait counts. Where a core was
-// free on the average, a wait counts that is as long as the work: others came in bursts.
+// free on the average, a wait counts that is as long as the work: others came in bursts. A core is free, too, that others yield.
 func (u *Usage) byOthers(cores float64) bool {
-	isFull := u.Used+u.Steal >= full*cores
+	isFull := u.Used-u.Yields+u.Steal >= full*cores
 	switch own := u.Run + u.Target; {
 	case u.Others < material*cores:
 		return false

@@ -12,6 +12,23 @@
 		for (let e = Math.ceil(Math.log10(low) - 1e-9); e <= Math.log10(high) + 1e-9; e++) all.push(10 ** e);
 		return all;
 	};
+	// The loads that have a label: as many as there is room for. Where a range is narrow they are equal steps, elsewhere 1, 2, 5 and so on.
+	const loads = (low, high, most) => {
+		const between = (v) => v >= low && v <= high;
+		for (const each of low * 4 > high ? [] : [[1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 5], [1]]) {
+			const all = [];
+			for (let e = Math.floor(Math.log10(low)); 10 ** e <= high; e++) all.push(...each.map((n) => Number((n * 10 ** e).toPrecision(6))));
+			const within = all.filter(between), thin = each.length > 1 ? 1 : Math.ceil(within.length / most);
+			if (within.length > 1 && within.length <= most * thin) return within.filter((v, i) => i % thin === 0);
+		}
+		for (let e = Math.floor(Math.log10((high - low) / most)); ; e++) {
+			for (const n of [1, 2, 5]) {
+				const step = n * 10 ** e, first = Math.ceil(low / step), last = Math.floor(high / step);
+				if (last - first < most) return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(6)));
+			}
+		}
+	};
+	const exact = (v) => (v >= 1e4 && v % 100 === 0 ? v / 1e3 + " k" : String(v));
 	const kinds = {
 		times: {
 			lines: [["p50", "p50", data.p50], ["p99", "p99", data.p99]], text: times, splits: decades,
@@ -58,20 +75,25 @@
 	}
 	function draw(figure) {
 		const kind = kinds[figure.dataset.kind], plot = figure.querySelector(".plot");
-		plot.replaceChildren();
+		const labelled = loads(data.load[0] / 1.1, data.load[data.load.length - 1] * 1.1, Math.max(2, Math.floor((plot.clientWidth - 90) / 44)));
+		plot.dataset.loads = labelled.map((v) => exact(v).replace(" ", "")).join(" ");
 		const axis = { stroke: colour("soft"), grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("grid"), width: 1 }, font: "12px system-ui, sans-serif" };
 		new uPlot({
 			width: plot.clientWidth, height: 260, padding: [8, 20, 0, 0], legend: { show: false }, cursor: { show: false },
 			scales: { x: { time: false, distr: 3, range: (u, low, high) => (low === null ? [1, 10] : [low / 1.1, high * 1.1]) }, y: kind.scale },
 			axes: [
-				{ ...axis, values: (u, at) => at.map((v) => (v === null ? "" : amount(v) + (data.rates ? "/s" : ""))), space: 60, size: 34, filter: (u, at) => at.map((v) => ([1, 2, 5].includes(Number(v.toExponential()[0])) ? v : null)) },
+				{ ...axis, values: (u, at) => at.map((v) => exact(v) + (data.rates ? "/s" : "")), splits: () => labelled, filter: (u, at) => at, size: 34 },
 				{ ...axis, values: (u, at) => at.map((v) => (v === null ? "" : kind.text(v))), splits: kind.splits, size: 66 },
 			],
 			series: [{}, ...kind.lines.map(([label, name]) => ({ label, stroke: colour(name), width: label === "offered" ? 1 : 2, dash: label === "offered" || label === "fitted" ? [5, 4] : undefined, spanGaps: label === "fitted", points: { show: false } }))],
 			hooks: { drawClear: [bounds], draw: [(u) => points(u, kind.lines)] },
 		}, [data.load, ...kind.lines.map((l) => l[2])], plot);
 	}
-	const all = () => document.querySelectorAll("figure[data-kind]").forEach(draw);
+	const all = () => {
+		const figures = [...document.querySelectorAll("figure[data-kind]")];
+		figures.forEach((f) => f.querySelector(".plot").replaceChildren()); // no old chart holds the place wide
+		figures.forEach(draw);
+	};
 	if (data.load.length > 0) {
 		all();
 		matchMedia("(prefers-color-scheme: dark)").addEventListener("change", all);
