@@ -80,9 +80,10 @@ func (c *Config) open(ctx context.Context, env drivers.Env) (*Driver, error) {
 	d.control = newControl(dialer, env.Direct, env.Timeout)
 	d.control.notes = newNotes(env, c.access())
 	if c.Management != "" {
-		if d.management, err = c.newManagement(dialer, env); err != nil {
+		if d.management, err = newManagement(c.Management, dialer, env); err != nil {
 			return nil, err
 		}
+		d.management.queue = c.Queue
 	}
 	d.connect()
 	err = d.prepare(ctx)

@@ -14,7 +14,7 @@ import (
 	"wringer/drivers"
 )
 
-// management asks the management API of a broker for the messages of one queue. Safe for concurrent use.
+// management asks the management API of a broker for the messages, or for the bindings, of one queue. Safe for concurrent use.
 type management struct {
 	public         string // the API's URL, without what is secret
 	queue, vhost   string
@@ -34,10 +34,15 @@ func (c *Config) checkManagement(problem func(field, message string)) {
 	if c.Queue == "" {
 		problem("management", "goes with queue: it tells the depth of that queue")
 	}
-	if holdsVariable(c.Management) {
+	checkManagement(c.Management, problem)
+}
+
+// checkManagement tells what is wrong with a URL, unless there is none.
+func checkManagement(text string, problem func(field, message string)) {
+	if text == "" || holdsVariable(text) {
 		return
 	}
-	if _, err := parseManagement(c.Management); err != nil {
+	if _, err := parseManagement(text); err != nil {
 		problem("management", err.Error())
 	}
 }
@@ -55,12 +60,12 @@ func parseManagement(text string) (*url.URL, error) {
 }
 
 // newManagement prepares the questions. A URL without a user has the login of AMQP.
-func (c *Config) newManagement(d *dialer, env drivers.Env) (*management, error) {
-	u, err := parseManagement(c.Management)
+func newManagement(text string, d *dialer, env drivers.Env) (*management, error) {
+	u, err := parseManagement(text)
 	if err != nil {
 		return nil, fmt.Errorf("%w: management %w", drivers.ErrConfig, err)
 	}
-	m := &management{queue: c.Queue, vhost: d.vhost, user: d.user, password: d.password, patience: max(patience(env.Timeout), controlPatience)}
+	m := &management{vhost: d.vhost, user: d.user, password: d.password, patience: max(patience(env.Timeout), controlPatience)}
 	if u.User != nil {
 		m.user = u.User.Username()
 		m.password, _ = u.User.Password()
@@ -77,33 +82,59 @@ func (c *Config) newManagement(d *dialer, env drivers.Env) (*management, error) 
 // ask returns the messages of the queue. known is false while the broker has no counts of it: of a new queue it has none for some
 // seconds, and none ever where its statistics are turned off.
 func (m *management) ask(ctx context.Context) (n held, known bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, m.patience)
-	defer cancel()
-	at := m.public + "/api/queues/" + url.PathEscape(m.vhost) + "/" + url.PathEscape(m.queue)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
-	if err != nil {
-		return n, false, err
-	}
-	request.SetBasicAuth(m.user, m.password)
-	answer, err := m.client.Do(request)
-	if err != nil {
-		return n, false, fmt.Errorf("%w: the management API: %w", drivers.ErrUnreachable, err)
-	}
-	defer answer.Body.Close()
-	if err := m.refusal(answer.StatusCode); err != nil {
-		return n, false, err
-	}
 	var told struct {
 		Ready   *int `json:"messages_ready"`
 		Unacked *int `json:"messages_unacknowledged"`
 	}
-	if err := json.NewDecoder(io.LimitReader(answer.Body, maxManagement)).Decode(&told); err != nil {
-		return n, false, fmt.Errorf("%w: %s is no management API of RabbitMQ: %w", drivers.ErrConfig, m.public, err)
+	if err := m.get(ctx, "queues/"+url.PathEscape(m.vhost)+"/"+url.PathEscape(m.queue), &told); err != nil {
+		return n, false, err
 	}
 	if told.Ready == nil || told.Unacked == nil {
 		return n, false, nil
 	}
 	return held{ready: *told.Ready, unacked: *told.Unacked, both: true}, true, nil
+}
+
+// errAbsent is the API's answer to a question about what is not there.
+var errAbsent = errors.New("no queue")
+
+// bound says whether the queue is bound to an exchange.
+func (m *management) bound(ctx context.Context, exchange, queue string) (bool, error) {
+	var bindings []struct {
+		Source *string `json:"source"`
+	}
+	at := "bindings/" + url.PathEscape(m.vhost) + "/e/" + url.PathEscape(exchange) + "/q/" + url.PathEscape(queue)
+	err := m.get(ctx, at, &bindings)
+	if errors.Is(err, errAbsent) {
+		return false, nil
+	}
+	if err == nil && len(bindings) > 0 && bindings[0].Source == nil {
+		err = fmt.Errorf("%w: %s is no management API of RabbitMQ", drivers.ErrConfig, m.public)
+	}
+	return err == nil && len(bindings) > 0, err
+}
+
+// get asks a question, and decodes its answer.
+func (m *management) get(ctx context.Context, question string, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, m.patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.public+"/api/"+question, nil)
+	if err != nil {
+		return err
+	}
+	request.SetBasicAuth(m.user, m.password)
+	got, err := m.client.Do(request)
+	if err != nil {
+		return fmt.Errorf("%w: the management API: %w", drivers.ErrUnreachable, err)
+	}
+	defer got.Body.Close()
+	if err := m.refusal(got.StatusCode); err != nil {
+		return err
+	}
+	if err := json.NewDecoder(io.LimitReader(got.Body, maxManagement)).Decode(answer); err != nil {
+		return fmt.Errorf("%w: %s is no management API of RabbitMQ: %w", drivers.ErrConfig, m.public, err)
+	}
+	return nil
 }
 
 // refusal is why the API does not answer the question; nil: it does.
@@ -114,7 +145,7 @@ func (m *management) refusal(status int) error {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("%w: the management API at %s refuses user %s (status %d); name a user with the tag management or monitoring in the URL", drivers.ErrConfig, m.public, m.user, status)
 	case http.StatusNotFound:
-		return fmt.Errorf("%w: the management API at %s knows no queue %s in vhost %s", drivers.ErrConfig, m.public, m.queue, m.vhost)
+		return fmt.Errorf("%w: the management API at %s knows %w %s in vhost %s", drivers.ErrConfig, m.public, errAbsent, m.queue, m.vhost)
 	}
 	return fmt.Errorf("%w: the management API at %s answers with status %d", drivers.ErrUnreachable, m.public, status)
 }
@@ -140,4 +171,8 @@ func (m *management) first(ctx context.Context, own bool) (held, error) {
 	}
 }
 
-func (m *management) close() { m.client.CloseIdleConnections() }
+func (m *management) close() {
+	if m != nil {
+		m.client.CloseIdleConnections()
+	}
+}
