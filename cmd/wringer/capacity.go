@@ -55,20 +55,27 @@ the way, or the bounds do not decide a gate or the comparison), 3 usage or scena
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.streams, "streams", nil, "the `STREAMS` to scale together, separated by commas; default: all that have a rate")
-	flags.BoolVar(&f.users, "users", false, "scale numbers of users in place of rates")
 	flags.StringVar(&f.from, "from", "", "the lowest `LOAD`: a rate such as 10/s, or a number of users; default 10/s, or a user of each stream")
 	flags.StringVar(&f.to, "max", "", "the highest `LOAD`; default 100000/s, or 10000")
 	flags.Float64Var(&f.width, "width", 0.05, "how narrow the bracket must be: the upper bound over the lower one, less 1")
 	flags.DurationVar(&f.trial, "trial", 0, "the length of a trial that counts whole; default: the scenario's duration, from 5s to 30s")
 	flags.DurationVar(&f.within, "within", 0, "answer with the best bracket reached by then; default: no limit")
 	flags.StringVar(&f.reset, "reset", "", "how to bring back a target that stays bad after a trial that failed: a shell `COMMAND`, or restart")
-	flags.StringVar(&f.resume, "resume", "", "go on with the search whose answer is in folder `DIR`, with the same flags")
 	flags.BoolVar(&f.explain, "explain", false, "find the load at which each gate gives way, too; no trial ends early then")
 	flags.StringVar(&f.baseline, "baseline", "", "compare with the answer in `PATH`: the folder of an earlier search, or its capacity.json")
 	flags.Float64Var(&f.tolerance, "tolerance", 0.1, "with --baseline: the share of its capacity that may be missing")
 	flags.StringVar(&f.json, "json", "", "write the answer as JSON to `FILE`; - is stdout")
 	flags.StringVar(&f.html, "html", "", "write the answer as a page with the knee chart to `FILE`")
+	f.common(cmd, std)
+	return cmd
+}
+
+// common gives cmd the flags that every search has, `wringer envelope` too.
+func (f *capacityFlags) common(cmd *cobra.Command, std streams) {
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.streams, "streams", nil, "the `STREAMS` to scale together, separated by commas; default: all that have a rate")
+	flags.BoolVar(&f.users, "users", false, "scale numbers of users in place of rates")
+	flags.StringVar(&f.resume, "resume", "", "go on with the search whose answer is in folder `DIR`, with the same flags")
 	flags.StringArrayVar(&f.set, "set", nil, "define ${name} in the scenario, `name=value`; may be repeated")
 	flags.StringVar(&f.out, "out", "", "the folder of the answer and of the trials' records, `DIR`")
 	flags.Int64Var(&f.seed, "seed", 0, "the seed of every random choice; default: the scenario's, or one that is printed")
@@ -78,7 +85,6 @@ the way, or the bounds do not decide a gate or the comparison), 3 usage or scena
 	f.outputs = newAnswer(cmd, std, map[string]*string{"json": &f.json, "html": &f.html})
 	f.outputs.unanswered = unansweredCapacity
 	f.restriction.flags(cmd, &f.allow)
-	return cmd
 }
 
 // find searches and prints the answer.

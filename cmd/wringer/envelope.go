@@ -59,24 +59,13 @@ the bounds do not decide the comparison), 3 usage or scenario error, 4 harness f
 	flags.StringVar(&f.loadFrom, "load-from", "", "in place of --loads: the lowest `LOAD`")
 	flags.StringVar(&f.loadMax, "load-max", "", "the highest `LOAD`")
 	flags.IntVar(&f.loadSteps, "load-steps", 5, "with --load-from and --load-max: the number of loads, each higher than the last by the same factor")
-	flags.StringSliceVar(&f.streams, "streams", nil, "the `STREAMS` to scale together, separated by commas; default: all that have a rate")
-	flags.BoolVar(&f.users, "users", false, "scale numbers of users in place of rates")
 	flags.DurationVar(&f.within, "within", 0, "answer with the bounds reached by then; default: no limit")
 	flags.StringVar(&f.reset, "reset", "", "how to bring back a target that stays bad after a trial: a shell `COMMAND`, or restart")
-	flags.StringVar(&f.resume, "resume", "", "go on with the search whose answer is in folder `DIR`, with the same flags")
 	flags.StringVar(&f.baseline, "baseline", "", "compare with the answer in `PATH`: the folder of an earlier search, or its envelope.json")
 	flags.Float64Var(&f.tolerance, "tolerance", 0.2, "with --baseline: the share of the tolerated intensity that may be missing at each load")
 	flags.StringVar(&f.json, "json", "", "write the answer as JSON to `FILE`; - is stdout")
 	flags.StringVar(&f.html, "html", "", "write the answer as a page with the map to `FILE`")
-	flags.StringArrayVar(&f.set, "set", nil, "define ${name} in the scenario, `name=value`; may be repeated")
-	flags.StringVar(&f.out, "out", "", "the folder of the answer and of the trials' records, `DIR`")
-	flags.Int64Var(&f.seed, "seed", 0, "the seed of every random choice; default: the scenario's, or one that is printed")
-	flags.StringArrayVar(&f.allow, "allow", nil, "a `HOST` that may be loaded although it is neither on this machine nor in a private network; may be repeated")
-	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what the harness does")
-	f.outputs = newAnswer(cmd, std, map[string]*string{"json": &f.json, "html": &f.html})
-	f.outputs.unanswered = unansweredCapacity
-	f.restriction.flags(cmd, &f.allow)
+	f.common(cmd, std)
 	return cmd
 }
 

@@ -80,7 +80,7 @@ func forbidden(from, to string) string {
 			}
 		}
 	}
-	if siblings(from, to, "wringer/drivers/", "drivertest", "payload", "tlsconfig", "churn", "expiry", "jsonpath", "syntax", "http2", "effect", "reply", "coding", "chain", "checks") || siblings(from, to, "wringer/faults/", "faulttest", "request", "procfs", "visit") {
+	if siblings(from, to, "wringer/drivers/", "drivertest", "payload", "tlsconfig", "churn", "expiry", "jsonpath", "syntax", "http1", "http2", "effect", "reply", "coding", "chain", "checks") || siblings(from, to, "wringer/faults/", "faulttest", "request", "procfs", "visit") {
 		return "one protocol or mechanism never sees another"
 	}
 	if strings.HasPrefix(from, "wringer/scenarios/runner/") && strings.HasPrefix(to, "wringer/scenarios/runner/") {

@@ -6,8 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
+
+	"wringer/drivers/http1"
 )
 
 // malformed is the error of an answer that broke the protocol.
@@ -205,40 +206,25 @@ func validValue(b []byte) bool {
 // header records what a header says about the framing.
 func (f *framing) header(name, value []byte) error {
 	switch {
-	case equalFold(name, "Content-Length"):
-		n, ok := parseLength(value)
+	case http1.Is(name, "Content-Length"):
+		n, ok := http1.Length(value)
 		if !ok || f.length >= 0 && f.length != n {
 			return malformed("invalid or contradictory content length")
 		}
 		f.length = n
-	case equalFold(name, "Transfer-Encoding"):
-		if !equalFold(value, "chunked") || f.encoding {
+	case http1.Is(name, "Transfer-Encoding"):
+		if !http1.Is(value, "chunked") || f.encoding {
 			return malformed("transfer encoding other than chunked")
 		}
 		f.encoding = true
-	case equalFold(name, "Connection"):
+	case http1.Is(name, "Connection"):
 		for option := range bytes.SplitSeq(value, []byte(",")) {
 			option = trim(option)
-			f.close = f.close || equalFold(option, "close")
-			f.keep = f.keep || equalFold(option, "keep-alive")
+			f.close = f.close || http1.Is(option, "close")
+			f.keep = f.keep || http1.Is(option, "keep-alive")
 		}
 	}
 	return nil
-}
-
-// parseLength reads 1*DIGIT, at most 18 digits so that the number cannot overflow.
-func parseLength(b []byte) (int64, bool) {
-	if len(b) == 0 || len(b) > 18 {
-		return 0, false
-	}
-	n := int64(0)
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, true
 }
 
 func (r *reader) readBody(ctx context.Context) error {
@@ -346,18 +332,10 @@ func parseChunk(line []byte) (int64, bool) {
 	}
 	size, extension, _ := bytes.Cut(line, []byte(";"))
 	size = bytes.TrimRight(size, " \t")
-	if len(size) == 0 || len(size) > 15 || !validValue(extension) {
+	if !validValue(extension) {
 		return 0, false
 	}
-	n := int64(0)
-	for _, c := range size {
-		digit := strings.IndexByte("0123456789abcdef", lower(c))
-		if digit < 0 {
-			return 0, false
-		}
-		n = n<<4 | int64(digit)
-	}
-	return n, true
+	return http1.ChunkSize(size)
 }
 
 // readTrailer reads the lines after the last chunk. Their content is ignored, but they must be there.

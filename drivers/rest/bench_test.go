@@ -9,6 +9,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
+	"wringer/drivers/http1"
 )
 
 // BenchmarkDo is a whole attempt over loopback, against a server that costs almost nothing.
@@ -88,7 +89,7 @@ func cutLength(line []byte) (int, bool) {
 	if len(line) < len(name)+3 || string(line[:len(name)]) != name {
 		return 0, false
 	}
-	n, ok := parseLength(line[len(name) : len(line)-2])
+	n, ok := http1.Length(line[len(name) : len(line)-2])
 	return int(n), ok
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"wringer/drivers"
 	"wringer/drivers/checks"
+	"wringer/drivers/http1"
 )
 
 // evaluator decides what an answer means. It is read only once compiled.
@@ -111,15 +112,15 @@ func (a *answer) reset(ev *evaluator) {
 
 // header records one header line.
 func (a *answer) header(ev *evaluator, name, value []byte) {
-	if equalFold(name, "Retry-After") {
+	if http1.Is(name, "Retry-After") {
 		a.retryAfter = retryAfter(string(value), time.Now())
 	}
-	if equalFold(name, "Content-Encoding") {
+	if http1.Is(name, "Content-Encoding") {
 		a.codings += "," + string(value)
 	}
 	for i := range ev.headers {
 		h := &ev.headers[i]
-		if a.matched[i] || !equalFold(name, h.name) {
+		if a.matched[i] || !http1.Is(name, h.name) {
 			continue
 		}
 		if a.matched[i] = h.value.Match(value); !a.matched[i] {
@@ -127,12 +128,12 @@ func (a *answer) header(ev *evaluator, name, value []byte) {
 		}
 	}
 	for i, gathered := range ev.gathered {
-		if equalFold(name, gathered) {
+		if http1.Is(name, gathered) {
 			a.lines[i] = append(a.lines[i], bytes.Clone(value))
 		}
 	}
 	for i := range ev.kept {
-		if h := &ev.kept[i]; !a.values[i].found && equalFold(name, h.name) {
+		if h := &ev.kept[i]; !a.values[i].found && http1.Is(name, h.name) {
 			if value, ok := h.of(value); ok {
 				a.values[i] = keptValue{true, bytes.Clone(value)}
 			}
@@ -270,23 +271,3 @@ var statusCodes, statusTexts = func() (codes, texts [1000]string) {
 	}
 	return codes, texts
 }()
-
-// equalFold compares ASCII letters without case.
-func equalFold(a []byte, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
-	}
-	return c
-}

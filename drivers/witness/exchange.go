@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"wringer/drivers"
+	"wringer/drivers/http1"
 )
 
 // link is the side of a witness that stands on a link between services.
@@ -51,24 +52,24 @@ func (l *link) begin(conn uint64) *exchange {
 // header takes a header of the request.
 func (l *link) header(x *exchange, name, value []byte) {
 	switch {
-	case l.place.header != "" && equalFold(name, l.place.header):
+	case l.place.header != "" && http1.Is(name, l.place.header):
 		x.identify(value)
-	case equalFold(name, drivers.HeaderTraceparent):
+	case http1.Is(name, drivers.HeaderTraceparent):
 		if t, ok := drivers.ParseTraceparent(value); ok {
 			x.Trace = t
 		}
-	case equalFold(name, drivers.HeaderB3), equalFold(name, drivers.HeaderB3TraceID):
+	case http1.Is(name, drivers.HeaderB3), http1.Is(name, drivers.HeaderB3TraceID):
 		if t, ok := drivers.ParseB3(value); ok && x.Trace == (drivers.TraceID{}) {
 			x.Trace = t
 		}
-	case equalFold(name, drivers.HeaderAmazon):
+	case http1.Is(name, drivers.HeaderAmazon):
 		if t, ok := drivers.ParseAmazon(value); ok && x.Trace == (drivers.TraceID{}) {
 			x.Trace = t
 		}
-	case equalFold(name, "content-encoding"), equalFold(name, "grpc-encoding"):
-		x.encoded = !equalFold(value, "identity")
-	case equalFold(name, "content-type"):
-		x.framed = len(value) >= len(grpcType) && equalFold(value[:len(grpcType)], grpcType)
+	case http1.Is(name, "content-encoding"), http1.Is(name, "grpc-encoding"):
+		x.encoded = !http1.Is(value, "identity")
+	case http1.Is(name, "content-type"):
+		x.framed = len(value) >= len(grpcType) && http1.Is(value[:len(grpcType)], grpcType)
 	}
 }
 

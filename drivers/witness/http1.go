@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"wringer/drivers"
+	"wringer/drivers/http1"
 )
 
 // http1Reader reads an HTTP/1.x connection. Requests may be pipelined: the answers have the order of the requests.
@@ -79,7 +80,7 @@ func (h *http1Reader) requestHeader(name, value []byte) error {
 		h.conn.w.link.header(x, name, value)
 		return nil
 	}
-	if equalFold(name, drivers.MarkHeader) {
+	if http1.Is(name, drivers.MarkHeader) {
 		return h.mark.read(h.conn.w.identity, value)
 	}
 	return nil

@@ -3,7 +3,8 @@ package witness
 import (
 	"bytes"
 	"errors"
-	"strings"
+
+	"wringer/drivers/http1"
 )
 
 // message reads the messages of one direction of an HTTP/1.x connection, from pieces of any size (RFC 9112). It keeps
@@ -154,19 +155,19 @@ func (m *message) field(line []byte) error {
 	}
 	name, value := line[:i], bytes.Trim(line[i+1:], " \t")
 	switch {
-	case equalFold(name, "Content-Length"):
-		n, ok := parseLength(value)
+	case http1.Is(name, "Content-Length"):
+		n, ok := http1.Length(value)
 		if !ok || m.head.length >= 0 && m.head.length != n {
 			return errors.New("an invalid or contradictory content length")
 		}
 		m.head.length = n
-	case equalFold(name, "Transfer-Encoding"):
+	case http1.Is(name, "Transfer-Encoding"):
 		m.head.encoding = true
 		last := value
 		if i := bytes.LastIndexByte(value, ','); i >= 0 {
 			last = bytes.Trim(value[i+1:], " \t")
 		}
-		m.head.chunked = equalFold(last, "chunked")
+		m.head.chunked = http1.Is(last, "chunked")
 	}
 	return m.header(name, value)
 }
@@ -206,16 +207,9 @@ func (m *message) filled() error {
 func (m *message) chunk(line []byte) error {
 	size, _, _ := bytes.Cut(line, []byte(";"))
 	size = bytes.TrimRight(size, " \t")
-	if len(size) == 0 || len(size) > 15 {
+	n, ok := http1.ChunkSize(size)
+	if !ok {
 		return errors.New("a chunk without a size")
-	}
-	n := int64(0)
-	for _, c := range size {
-		digit := strings.IndexByte("0123456789abcdef", c|0x20)
-		if digit < 0 || c < '0' {
-			return errors.New("a chunk without a size")
-		}
-		n = n<<4 | int64(digit)
 	}
 	m.size = 0
 	if m.part, m.left = chunkBody, n; n == 0 {
@@ -229,21 +223,6 @@ func (m *message) end() error {
 	return m.whole()
 }
 
-// parseLength reads 1*DIGIT, at most 18 digits so that the number cannot overflow.
-func parseLength(b []byte) (int64, bool) {
-	if len(b) == 0 || len(b) > 18 {
-		return 0, false
-	}
-	n := int64(0)
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, true
-}
-
 // isVisible reports whether b consists of visible characters, as a method does.
 func isVisible(b []byte) bool {
 	for _, c := range b {
@@ -252,18 +231,4 @@ func isVisible(b []byte) bool {
 		}
 	}
 	return len(b) > 0
-}
-
-// equalFold compares ASCII letters without case.
-func equalFold(a []byte, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		x, y := a[i], b[i]
-		if x != y && (x|0x20 != y|0x20 || x|0x20 < 'a' || x|0x20 > 'z') {
-			return false
-		}
-	}
-	return true
 }

@@ -22,7 +22,32 @@ func ownGroup() *syscall.SysProcAttr {
 func startOf(pid int) uint64 { return procfs.Start(pid) }
 
 // stopped says whether a signal has stopped the process.
-func stopped(pid int) bool { return procfs.Stat(pid, procfs.State) == "T" }
+// stopped says whether a process runs none of its code until it is let go on. One that waits in the kernel stops before it returns: for
+// a child that it starts by vfork, it waits as long as that child is stopped.
+func stopped(pid int) bool {
+	switch procfs.Stat(pid, procfs.State) {
+	case "T":
+		return true
+	case "D":
+		return stops(pid)
+	}
+	return false
+}
+
+// stops says whether a signal to stop awaits a process.
+func stops(pid int) bool {
+	raw, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	for line := range strings.Lines(string(raw)) {
+		for _, pending := range []string{"SigPnd:", "ShdPnd:"} {
+			if mask, is := strings.CutPrefix(line, pending); is {
+				if set, err := strconv.ParseUint(strings.TrimSpace(mask), 16, 64); err == nil && set&(1<<(uint(syscall.SIGSTOP)-1)) != 0 {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
 
 // marked says whether a process was started with this entry in its environment.
 func marked(pid int, entry string) bool { return slices.Contains(environment(pid), entry) }

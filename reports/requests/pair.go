@@ -114,6 +114,25 @@ func (c Calls) Add(o Calls) {
 	}
 }
 
+// Less leaves out n operations: those with the most calls, or those with the fewest.
+func (c Calls) Less(n int64, most bool) Calls {
+	if c == nil {
+		return nil
+	}
+	out, order := maps.Clone(c), slices.Sorted(maps.Keys(c))
+	if most {
+		slices.Reverse(order)
+	}
+	for _, calls := range order {
+		gone := min(n, out[calls])
+		n -= gone
+		if out[calls] -= gone; out[calls] == 0 {
+			delete(out, calls)
+		}
+	}
+	return out
+}
+
 // Measures sums the calls up for the record.
 func (c Calls) Measures() *reports.LinkCalls {
 	out := &reports.LinkCalls{}

@@ -2,6 +2,7 @@ package requests
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -314,4 +315,27 @@ func TestRecords(t *testing.T) {
 	is(t, "max_arrivals", m.MaxArrivals, 2)
 	sends(drivers.Request{Kind: "Produce", Partly: true}, "e")
 	is(t, "unidentified", r.Between(all).Unidentified, 1)
+}
+
+func TestCallsWithoutSomeOperations(t *testing.T) {
+	calls := Calls{1: 90, 3: 8, 50: 2}
+	for _, c := range []struct {
+		n    int64
+		most bool
+		want Calls
+	}{
+		{0, true, calls},
+		{2, true, Calls{1: 90, 3: 8}},
+		{5, true, Calls{1: 90, 3: 5}},
+		{5, false, Calls{1: 85, 3: 8, 50: 2}},
+		{95, false, Calls{3: 3, 50: 2}},
+		{200, true, Calls{}},
+	} {
+		if got := calls.Less(c.n, c.most); !maps.Equal(got, c.want) {
+			t.Errorf("without %d: %v, want %v", c.n, got, c.want)
+		}
+	}
+	if got := Calls(nil).Less(3, true); got != nil {
+		t.Errorf("of none: %v", got)
+	}
 }

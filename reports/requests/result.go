@@ -45,6 +45,18 @@ func (a *Account) Between(spans []Span) reports.LinkMeasures {
 	return a.measures(&sum)
 }
 
+// In counts the requests that came in some seconds of the run.
+func (a *Account) In(seconds []int) (n int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, second := range seconds {
+		if second < len(a.seconds) {
+			n += a.seconds[second].Requests
+		}
+	}
+	return n
+}
+
 func (c *cell) add(o *cell) {
 	c.requests += o.requests
 	c.cut += o.cut

@@ -31,6 +31,11 @@ type View struct {
 
 // Over is what is known of a series over spans, which are in order. It panics for a name that is not among those of New.
 func (a *Account) Over(name string, spans []Span) *View {
+	return a.Those(name, spans, func(time.Duration) bool { return true })
+}
+
+// Those is Over for the values at those times that keep names.
+func (a *Account) Those(name string, spans []Span, keep func(at time.Duration) bool) *View {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.series[name]
@@ -45,7 +50,7 @@ func (a *Account) Over(name string, spans []Span) *View {
 		if s.counter {
 			v.rise(r, spans)
 		}
-		if !within(spans, r.at) {
+		if !within(spans, r.at) || !keep(r.at) {
 			continue
 		}
 		if v.N++; v.N == 1 {
@@ -59,6 +64,25 @@ func (a *Account) Over(name string, spans []Span) *View {
 	}
 	v.Unknown = cmp.Or(s.gapIn(spans), a.stalled(spans))
 	return v
+}
+
+// Values are all values of a series, each at the end of its reading, of a counter its rates.
+func (a *Account) Values(name string) []reports.Sample {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	values := a.series[name].values
+	out := make([]reports.Sample, len(values))
+	for i := range values {
+		out[i] = reports.Sample{AtNS: int64(values[i].at), Value: values[i].value}
+	}
+	return out
+}
+
+// End is the time after which nothing was read; 0 while the account is open.
+func (a *Account) End() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.end
 }
 
 // clipped are the spans up to the end of the readings. The last window of a run has no end of its own.

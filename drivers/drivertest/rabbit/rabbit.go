@@ -133,18 +133,21 @@ func start(t testing.TB, n int, settings Settings, home string, cleanup func(fun
 			node.Host = fmt.Sprintf("127.0.0.%d", 11+i)
 		}
 		node.name = fmt.Sprintf("wringer%d-%d@%s", ports[0], i+1, node.Host)
-		node.configure(t, settings, home, ports[0], ports[2+3*i], n)
+		node.configure(t, settings, home, ports[0], ports[2+3*i], all, n)
 		all = append(all, node)
 		cleanup(node.Kill)
+	}
+	// The others join the first one as they start.
+	all[0].Start(t)
+	all[0].Await(t)
+	for _, node := range all[1:] {
 		node.Start(t)
 	}
-	for _, node := range all {
+	for _, node := range all[1:] {
 		node.Await(t)
 	}
-	for _, node := range all[1:] {
-		node.Do(t, "stop_app")
-		node.Do(t, "join_cluster", all[0].name)
-		node.Do(t, "start_app")
+	if n > 1 {
+		all[0].Do(t, "await_online_nodes", strconv.Itoa(n))
 	}
 	return all
 }
@@ -162,7 +165,8 @@ func prepare(t testing.TB, home string, mapper int, cleanup func(func())) {
 	}
 }
 
-func (n *Node) configure(t testing.TB, s Settings, home string, mapper, distribution, nodes int) {
+// configure writes the files of a node that joins the first of those before it. nodes is how many there will be.
+func (n *Node) configure(t testing.TB, s Settings, home string, mapper, distribution int, before []*Node, nodes int) {
 	for _, dir := range []string{"data", "log"} {
 		if err := os.MkdirAll(filepath.Join(n.dir, dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -176,6 +180,9 @@ func (n *Node) configure(t testing.TB, s Settings, home string, mapper, distribu
 		for i := range nodes {
 			mappers = append(mappers, fmt.Sprintf("127.0.0.%d", 11+i))
 		}
+	}
+	if len(before) > 0 {
+		settings += "cluster_formation.peer_discovery_backend = classic_config\ncluster_formation.classic_config.nodes.1 = " + before[0].name + "\n"
 	}
 	if s.Config != nil {
 		settings += s.Config(n.Extra)

@@ -54,6 +54,14 @@ var others = Load{Others: true, OthersCores: 1.4, Cores: 2}
 // judged plays seconds and returns the run. The machine is busy as busy says; nil: it is not known.
 func judged(t *testing.T, expr string, seconds []second, busy map[int]Load) *reports.Run {
 	t.Helper()
+	f, run := played(t, expr, seconds, busy)
+	f.Judge(run)
+	return run
+}
+
+// played plays seconds for one gate, and returns what is to be judged.
+func played(t *testing.T, expr string, seconds []second, busy map[int]Load) (*Facts, *reports.Run) {
+	t.Helper()
 	sc := &scenarios.Scenario{Expect: []scenarios.Gate{*gateOf(t, expr)}, Traffic: []scenarios.Stream{{Name: "a"}}}
 	sc.Run.Duration = time.Duration(len(seconds)) * time.Second
 	plan := NewPlan(sc, "a")
@@ -86,14 +94,13 @@ func judged(t *testing.T, expr string, seconds []second, busy map[int]Load) *rep
 	over := tally.Over(plan.all()).Measures(sc.Run.Duration)
 	run.Streams["a"].Windows[faults.Baseline] = &over
 	f := &Facts{
-		Scenario: sc, Saturated: func(int) bool { return false }, Ending: Ending{Ended: sc.Run.Duration},
+		Scenario: sc, Saturated: func(int) bool { return false }, Ending: Ending{Ended: sc.Run.Duration}, Plan: NewPlan(sc, ""),
 		Streams: []Stream{{Spec: &sc.Traffic[0], Tally: tally}},
 	}
 	if busy != nil {
 		f.Machine = func(at int) Load { return busy[at] }
 	}
-	f.Judge(run)
-	return run
+	return f, run
 }
 
 func repeat(s second, n int) []second { return slices.Repeat([]second{s}, n) }

@@ -32,7 +32,12 @@ func (f *Facts) linkGate(g *scenarios.Gate, run *reports.Run) reports.Gate {
 	if out.Verdict == reports.Fail && g.Metric.Class == metric.Integrity && g.Scope.Window == "" {
 		out.Why += f.linkWindows(g, &f.Links[i], run)
 	}
-	switch why := f.notInForce(g, run); {
+	out = f.excuseLink(g, &f.Links[i], run, out)
+	why := f.notInForce(g, run)
+	if why == "" && out.Verdict == reports.Fail {
+		why = f.stillBroken(g, run)
+	}
+	switch {
 	case why != "" && g.Metric.Class != metric.Integrity:
 		out.Verdict, out.Why = reports.Inconclusive, why
 	case f.Ending.Interrupted && out.Verdict == reports.Fail && f.cutShort(g, out):

@@ -23,6 +23,7 @@ func (f *Facts) observeGate(g *scenarios.Gate, run *reports.Run) reports.Gate {
 	out := decide(g, reading{
 		Reading: readMetric(&metric.Facts{Metric: g.Metric, Kept: []any{view}}), where: f.Plan.scope(g.Scope.Window),
 	})
+	out = f.excuseSeries(g, account, name, run, out)
 	why := f.notInForce(g, run)
 	if why == "" && out.Verdict == reports.Fail {
 		why = f.stillBroken(g, run)
