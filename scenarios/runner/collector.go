@@ -216,7 +216,7 @@ func late(cell *metrics.Cell, maxLag time.Duration) bool {
 // limits reports whether the load generator was saturated in a second of a stream: it was late, it dropped operations, or it
 // had used up the CPU. The CPU counts because a closed model cannot show its own lag, and a client library may block the
 // sender. Where lateness made it saturated, it counts the late operations.
-func (c *collector) limits(m *member, start time.Duration, cell *metrics.Cell) (limited bool, behind int64) {
+func (c *collector) limits(m *member, start time.Duration, cell *metrics.Cell) (limited bool, overdue int64) {
 	full := saturated(c.cores[int(start/time.Second)])
 	if m.traffic == nil { // the members of a group run in this process
 		return m.group() != nil && full, 0

@@ -283,11 +283,11 @@ func TestLateGeneratorIsTheLimit(t *testing.T) {
 		for sec := range 10 {
 			cell := taken[sec]
 			ours += cell.DroppedByUs
-			is, behind := c.limits(s, time.Duration(sec)*time.Second, cell)
+			is, overdue := c.limits(s, time.Duration(sec)*time.Second, cell)
 			if is {
 				limited = append(limited, sec)
 			}
-			all += behind
+			all += overdue
 		}
 		if all < 280 || all > 300 { // those of 3 s, but for the last 100ms
 			t.Errorf("%d late operations, want about 290", all)

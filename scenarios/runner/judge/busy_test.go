@@ -18,9 +18,9 @@ import (
 type second struct {
 	acked, timeouts, wrong, rejected int
 	lasted                           time.Duration // of the acked ones
-	// refused by 500 at once; behind of all operations were sent late.
+	// refused by 500 at once; overdue of all operations were sent late.
 	refused int
-	behind  int64
+	overdue int64
 }
 
 func (s second) cell(start time.Duration) *metrics.Cell {
@@ -79,7 +79,7 @@ func played(t *testing.T, expr string, seconds []second, busy map[int]Load) (*Fa
 		start := time.Duration(i) * time.Second
 		tally.Add(map[int]*metrics.Cell{plan.Slots.At(start): s.cell(start)})
 		tally.Complete(start+time.Second, func(at time.Duration, of *Second) {
-			of.Late, of.Row.Limited = s.behind, s.behind > 0
+			of.Late, of.Row.Limited = s.overdue, s.overdue > 0
 			tally.Judge(at, time.Second, of)
 		})
 		tally.Sort(i, false, beside)
@@ -286,7 +286,7 @@ func TestGaugesOnABusyMachine(t *testing.T) {
 // A bunch of late operations may make a target refuse some of them. That is the load generator's doing as much as the target's.
 func TestBunchedSeconds(t *testing.T) {
 	once := func(s ...second) []second { return slices.Concat(repeat(good, 4), s, repeat(good, 5)) }
-	bunch := func(s second) second { s.behind = 37; return s }
+	bunch := func(s second) second { s.overdue = 37; return s }
 	refused := second{acked: 80, refused: 20, lasted: time.Millisecond}
 	dead := second{refused: 100}
 	const fail, open, pass = reports.Fail, reports.Inconclusive, reports.Pass
@@ -325,9 +325,9 @@ func TestBunchedSeconds(t *testing.T) {
 			if gate.Verdict != c.want {
 				t.Errorf("gate %s (%s), want %s", gate.Verdict, gate.Why, c.want)
 			}
-			const told = "the load generator was late with 37 operations, which came in a bunch"
-			if c.want == open && !strings.Contains(gate.Why, told) {
-				t.Errorf("the reason %q does not say %q", gate.Why, told)
+			const reason = "the load generator was late with 37 operations, which came in a bunch"
+			if c.want == open && !strings.Contains(gate.Why, reason) {
+				t.Errorf("the reason %q does not say %q", gate.Why, reason)
 			}
 		})
 	}
