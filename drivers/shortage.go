@@ -33,8 +33,13 @@ func (a *Attempt) Unsent() (remedy string) {
 	case a.Wire && !a.Cut || a.Answered:
 		return ""
 	}
+	return Shortage(a.Detail)
+}
+
+// Shortage says what to do about an error by which this machine ran out of something; empty for all others.
+func Shortage(detail string) (remedy string) {
 	for i := range shortages {
-		if strings.Contains(a.Detail, shortages[i].err.Error()) {
+		if strings.Contains(detail, shortages[i].err.Error()) {
 			return shortages[i].remedy
 		}
 	}

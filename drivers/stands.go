@@ -44,6 +44,17 @@ func (a *Attempt) Stands() bool {
 	return a.Answered && !strings.HasPrefix(a.Code, "kafka_") && a.took() < atOnce
 }
 
+// StandsBunched reports whether the failure of an attempt stands although the load generator sent operations late, and so in a bunch. A target
+// may refuse a bunch at once, in whatever words for its own failure: a limit on the rate, a full queue, a pool without a connection. Wrong
+// answers and refusals of the operation itself stand.
+func (a *Attempt) StandsBunched() bool { return a.Outcome != Acked && StandsBunched(a.Code) }
+
+// StandsBunched reports whether a failure of that code stands although operations were sent in a bunch.
+func StandsBunched(code string) bool {
+	status, isHTTP := strings.CutPrefix(code, "http_")
+	return slices.Contains(standing, code) || isHTTP && !strings.HasPrefix(status, "5") && !slices.Contains(timed, code)
+}
+
 // took is the time of the attempt's last request.
 func (a *Attempt) took() time.Duration {
 	if a.Steps != nil && len(*a.Steps) > 0 {

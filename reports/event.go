@@ -31,7 +31,7 @@ type Ended struct {
 	// User is the number of the user in the closed model, from 1. 0: the open model has no users.
 	User int
 	// Partly says that a part was sent, and the rest was not by the run's own doing. Such an operation counts as dropped by the load
-	// generator. It may have taken effect: its outcome is Indeterminate.
+	// generator. It may have taken effect, unless its outcome is Rejected: what was sent surely took none.
 	Partly bool
 	// Trail holds every attempt, oldest first.
 	Trail []drivers.Attempt

@@ -93,10 +93,14 @@ func (c *Config) Secrets() []string {
 }
 
 // Secrets implements drivers.Secretive.
-func (e *Effect) Secrets() []string { return append(e.access().secrets(), urlSecret(e.Management)...) }
+func (e *Effect) Secrets() []string {
+	return append(e.access().secrets(), urlSecret(e.Management)...)
+}
 
 // Secrets implements drivers.Secretive.
-func (c *Consume) Secrets() []string { return c.access().secrets() }
+func (c *Consume) Secrets() []string {
+	return append(c.access().secrets(), urlSecret(c.Management)...)
+}
 
 // dialer opens connections to one broker or cluster. Safe for concurrent use.
 type dialer struct {

@@ -82,7 +82,7 @@ func (s *Source) CatchUp(ctx context.Context) error {
 	switch s.kind {
 	case ownQueue, ownStream:
 		if err = s.awaitMark(ctx); err == nil {
-			err = cmp.Or(s.awaitTraced(ctx), s.checkDropped(), s.checkExchange(), s.checkOthers(ctx))
+			err = cmp.Or(s.awaitTraced(ctx), s.checkDropped(), s.checkExchange(ctx), s.checkOthers(ctx))
 		}
 	case foreignQueue:
 		if err = s.awaitEmpty(ctx); err == nil {

@@ -16,6 +16,7 @@ type Consume struct {
 	Arguments  map[string]any    `yaml:"arguments" jsonschema_description:"Which messages of a headers exchange: {x-match: all, region: eu}. Default: all."`
 	Queue      string            `yaml:"queue" jsonschema_description:"A queue that is there already. Its messages are taken away from the system, unless it is a stream."`
 	Stream     bool              `yaml:"stream" jsonschema_description:"The queue is a stream: several may read it, and nothing is taken away."`
+	Management string            `yaml:"management" jsonschema_description:"The management API, which is asked for the binding of our own queue: http://USER:PASSWORD@HOST:15672/, or https://. So an exchange that was deleted and declared anew is noticed. Without a user, that of url. Goes with exchange. Default: the exchange alone is looked for."`
 	ID         string            `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the body, as in $.orderId, message_id, or header NAME. Default: header wringer-id."`
 	Key        string            `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the body. Default: no key."`
 	Sequence   string            `yaml:"sequence" jsonschema_description:"JSON path to a whole number that rises within the key: it tells the order that was meant, and gaps where it counts up by one."`
@@ -78,5 +79,5 @@ func (c *Consume) fields() fieldConfig {
 }
 
 func (c *Consume) reading() reading {
-	return reading{c.URL, c.Exchange, c.RoutingKey, c.Arguments, c.Queue, c.Stream, nil}
+	return reading{c.URL, c.Exchange, c.RoutingKey, c.Arguments, c.Queue, c.Stream, nil, c.Management}
 }

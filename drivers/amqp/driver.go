@@ -84,6 +84,7 @@ func (c *Config) open(whole context.Context, env drivers.Env) (*Driver, error) {
 		if d.management, err = newManagement(c.Management, c.Queue, dialer, env); err != nil {
 			return nil, err
 		}
+		d.management.queue = c.Queue
 	}
 	d.connect()
 	err = d.prepare(ctx)

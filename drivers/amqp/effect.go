@@ -20,7 +20,7 @@ type Effect struct {
 	Queue      string            `yaml:"queue" jsonschema_description:"A queue that is there already. Its messages are taken away from the system, unless it is a stream."`
 	Stream     bool              `yaml:"stream" jsonschema_description:"The queue is a stream: several may read it, and nothing is taken away."`
 	Trace      []string          `yaml:"trace" jsonschema_description:"Queues into which messages are published, by whichever exchange, as the broker's tracing shows it (rabbitmqctl trace_on). Nothing is taken away. Instead of exchange and queue; url must name every node."`
-	Management string            `yaml:"management" jsonschema_description:"With trace: the management API, which names the nodes of the cluster: http://USER:PASSWORD@HOST:15672/, or https://. Without a user, that of url. Without it the cluster may have nodes that are not traced, and what was not seen is unknown."`
+	Management string            `yaml:"management" jsonschema_description:"The management API: http://USER:PASSWORD@HOST:15672/, or https://. Without a user, that of url. With exchange it is asked for the binding of our own queue, so that an exchange that was deleted and declared anew is noticed. With trace it names the nodes of the cluster; without it the cluster may have nodes that are not traced, and what was not seen is unknown."`
 	ID         string            `yaml:"id" jsonschema_description:"Where the identity stands: a JSON path into the body, as in $.orderId, message_id, or header NAME. Default: header wringer-id."`
 	Key        string            `yaml:"key" jsonschema_description:"Where the key stands: a JSON path into the body. It is compared with {{key}}, as a field of match is. Default: no key."`
 	Match      map[string]string `yaml:"match" jsonschema_description:"Fields of the body that must hold what was sent: {JSON PATH: TEMPLATE}. A template may hold {{id}}, {{seq}}, {{key}} and {{data.NAME}}; or it is {{sent $.PATH}} alone, a field of the JSON body that was sent. An effect that differs is corrupt."`
@@ -34,10 +34,6 @@ func (e *Effect) Check(problem func(field, message string)) {
 	e.access().check(problem)
 	e.reading().check(problem)
 	e.fields().check(problem)
-	if e.Management != "" && e.Trace == nil {
-		problem("management", "goes with trace: it names the nodes that must trace")
-	}
-	checkManagementURL(e.Management, problem)
 	(&effect.Fields{Match: e.Match}).Check(effect.CheckPath, problem)
 }
 
@@ -59,12 +55,6 @@ func (e *Effect) Open(_ context.Context, env drivers.Env) (drivers.Source, error
 	if err != nil {
 		return nil, err
 	}
-	if e.Management != "" {
-		if s.management, err = newManagement(e.Management, "", s.dialer, env); err != nil {
-			return nil, fmt.Errorf("read %s: %w", s.name, err)
-		}
-		s.trace.members = s.management.nodes
-	}
 	if s.differs, err = e.matched().Comparer(env); err != nil {
 		return nil, err
 	}
@@ -79,7 +69,7 @@ func (e *Effect) access() access { return access{e.URL, e.TLS, e.SASL} }
 func (e *Effect) fields() fieldConfig { return fieldConfig{id: e.ID, key: e.Key, origin: e.Origin} }
 
 func (e *Effect) reading() reading {
-	return reading{e.URL, e.Exchange, e.RoutingKey, e.Arguments, e.Queue, e.Stream, e.Trace}
+	return reading{e.URL, e.Exchange, e.RoutingKey, e.Arguments, e.Queue, e.Stream, e.Trace, e.Management}
 }
 
 // reading is what a source reads: an exchange by a tap, a queue, or what is published into queues by the broker's tracing.
@@ -91,6 +81,7 @@ type reading struct {
 	queue      string
 	stream     bool
 	trace      []string
+	management string
 }
 
 func (r reading) check(problem func(field, message string)) {
@@ -107,6 +98,10 @@ func (r reading) check(problem func(field, message string)) {
 	if r.stream && r.queue == "" {
 		problem("stream", "goes with queue")
 	}
+	if r.management != "" && r.exchange == "" && r.trace == nil {
+		problem("management", "goes with exchange, whose binding it tells, or with trace, whose nodes it names")
+	}
+	checkManagement(r.management, problem)
 	checkName("exchange", r.exchange, problem)
 	checkName("queue", r.queue, problem)
 	checkName("routing_key", r.routingKey, problem)
@@ -163,6 +158,14 @@ func (r reading) source(env drivers.Env, a access, fields fieldConfig) (*Source,
 	if r.trace != nil {
 		s.trace = newTrace(s.control, s.dialer, env, r.trace)
 		s.tap.trace = s.trace
+	}
+	if r.management != "" {
+		if s.tap.management, err = newManagement(r.management, "", s.dialer, env); err != nil {
+			return nil, fmt.Errorf("read %s: %w", s.name, err)
+		}
+		if s.trace != nil {
+			s.trace.members = s.tap.management.nodes
+		}
 	}
 	return s, nil
 }

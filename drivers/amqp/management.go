@@ -31,10 +31,11 @@ func (c *Config) checkManagement(problem func(field, message string)) {
 	if c.Management != "" && c.Queue == "" {
 		problem("management", "goes with queue: it tells the depth of that queue")
 	}
-	checkManagementURL(c.Management, problem)
+	checkManagement(c.Management, problem)
 }
 
-func checkManagementURL(text string, problem func(field, message string)) {
+// checkManagement tells what is wrong with a URL, unless there is none.
+func checkManagement(text string, problem func(field, message string)) {
 	if text == "" || holdsVariable(text) {
 		return
 	}
@@ -100,7 +101,10 @@ func (m *management) nodes(ctx context.Context) (names []string, err error) {
 	var told []struct {
 		Name string `json:"name"`
 	}
-	if err := m.get(ctx, "/api/nodes?columns=name", &told); err != nil {
+	switch err := m.get(ctx, "/api/nodes?columns=name", &told); {
+	case errors.Is(err, errAbsent):
+		return nil, fmt.Errorf("%w: %s is no management API of RabbitMQ: it knows no /api/nodes", drivers.ErrConfig, m.public)
+	case err != nil:
 		return nil, err
 	}
 	for _, node := range told {
@@ -110,6 +114,25 @@ func (m *management) nodes(ctx context.Context) (names []string, err error) {
 		return nil, fmt.Errorf("%w: the management API at %s names no node", drivers.ErrConfig, m.public)
 	}
 	return names, nil
+}
+
+// errAbsent is the API's answer to a question about what is not there.
+var errAbsent = errors.New("no queue")
+
+// bound says whether a queue is bound to an exchange.
+func (m *management) bound(ctx context.Context, exchange, queue string) (bool, error) {
+	var bindings []struct {
+		Source *string `json:"source"`
+	}
+	at := "/api/bindings/" + url.PathEscape(m.vhost) + "/e/" + url.PathEscape(exchange) + "/q/" + url.PathEscape(queue)
+	err := m.get(ctx, at, &bindings)
+	if errors.Is(err, errAbsent) {
+		return false, nil
+	}
+	if err == nil && len(bindings) > 0 && bindings[0].Source == nil {
+		err = fmt.Errorf("%w: %s is no management API of RabbitMQ", drivers.ErrConfig, m.public)
+	}
+	return err == nil && len(bindings) > 0, err
 }
 
 // get reads the answer to one question.
@@ -143,10 +166,7 @@ func (m *management) refusal(status int) error {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("%w: the management API at %s refuses user %s (status %d); name a user with the tag management or monitoring in the URL", drivers.ErrConfig, m.public, m.user, status)
 	case http.StatusNotFound:
-		if m.queue == "" {
-			return fmt.Errorf("%w: %s is no management API of RabbitMQ: it knows no /api/nodes", drivers.ErrConfig, m.public)
-		}
-		return fmt.Errorf("%w: the management API at %s knows no queue %s in vhost %s", drivers.ErrConfig, m.public, m.queue, m.vhost)
+		return fmt.Errorf("%w: the management API at %s knows %w %s in vhost %s", drivers.ErrConfig, m.public, errAbsent, m.queue, m.vhost)
 	}
 	return fmt.Errorf("%w: the management API at %s answers with status %d", drivers.ErrUnreachable, m.public, status)
 }

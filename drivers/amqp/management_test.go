@@ -118,10 +118,49 @@ func TestManagementRefused(t *testing.T) {
 	}
 }
 
+// startManaged starts a real broker with its management API.
+func startManaged(t *testing.T) *rabbit.Node {
+	return rabbit.StartWith(t, 1, rabbit.Settings{Plugins: []string{"rabbitmq_management"}, Config: managementAt})[0]
+}
+
+// The management API knows what is bound. One of another broker knows nothing, and is refused before the traffic.
+func TestBindings(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status int
+		body   string
+		bound  bool
+		want   string
+	}{
+		"bound":     {200, `[{"source":"orders","vhost":"/","destination":"tap"}]`, true, ""},
+		"not bound": {200, `[]`, false, ""},
+		"gone":      {404, `{}`, false, ""},
+		"refused":   {401, `{}`, false, "refuses user guest"},
+		"another":   {200, `[{}]`, false, "no management API"},
+		"a page":    {200, `<html>`, false, "no management API"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := startManagement(t, test.status, test.body)
+			m, err := newManagement(api.URL, "", &dialer{address: address{vhost: "/", user: "guest", password: "secret-word"}}, testEnv(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.close()
+			bound, err := m.bound(t.Context(), "or/ders", "tap")
+			if bound != test.bound || (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%t, %v", bound, err)
+			}
+			if api.path != "/api/bindings/%2F/e/or%2Fders/q/tap" {
+				t.Errorf("asked %s", api.path)
+			}
+		})
+	}
+}
+
 // A real broker tells what is ready and what a consumer has in hand.
 func TestRealManagement(t *testing.T) {
 	tier.Slow(t, "starts a broker with its management API")
-	node := rabbit.StartWith(t, 1, rabbit.Settings{Plugins: []string{"rabbitmq_management"}, Config: managementAt})[0]
+	node := startManaged(t)
 	c := realControl(t, node.URL())
 	d := openDriver(t, Config{URL: node.URL(), Queue: testQueue, Management: apiOf(node),
 		Declare: &Topology{Queues: map[string]Queue{testQueue: {}}}}, testEnv(t))
@@ -150,7 +189,7 @@ func apiOf(n *rabbit.Node) string { return fmt.Sprintf("http://127.0.0.1:%d", n.
 // What others fetch for a moment is in no count of consumers. The broker's counts give it away: it was taken, and is not lost.
 func TestRealOthersTook(t *testing.T) {
 	tier.Slow(t, "starts a broker with its management API")
-	node := rabbit.StartWith(t, 1, rabbit.Settings{Plugins: []string{"rabbitmq_management"}, Config: managementAt})[0]
+	node := startManaged(t)
 	c := realControl(t, node.URL())
 	for _, test := range []struct {
 		name    string

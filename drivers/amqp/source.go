@@ -118,6 +118,11 @@ func (s *Source) start(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.tap != nil {
+		if err := s.tap.awaitBound(ctx, s.queue); err != nil {
+			return err
+		}
+	}
 	if s.trace != nil {
 		if err := s.trace.begin(ctx, s.queue); err != nil {
 			return err
@@ -158,7 +163,7 @@ func (s *Source) watchQueue(ctx context.Context) {
 	for drivers.Pause(ctx, askDepthEvery) {
 		s.trace.probeAll(ctx, s.queue)
 		_ = s.checkDropped() // what counts fails the source; the end of the reading needs the broker's answer
-		_ = s.checkExchange()
+		_ = s.checkExchange(ctx)
 		s.checkMembers(ctx)
 		linger := s.mayLinger()
 		q, err := s.control.inspect(s.queue)
@@ -353,6 +358,9 @@ func (s *Source) Close() (err error) {
 	}
 	if s.tap != nil && s.queue != "" {
 		err = s.control.remove(made{queues: []thing{{name: s.queue}, {name: droppedFrom(s.queue)}}})
+	}
+	if s.tap != nil {
+		s.tap.management.close()
 	}
 	s.trace.close()
 	s.management.close()

@@ -15,6 +15,7 @@ import (
 	"wringer/drivers"
 	"wringer/drivers/drivertest"
 	"wringer/drivers/drivertest/rabbit"
+	"wringer/drivers/drivertest/tier"
 )
 
 // realPatience bounds each step with a real broker.
@@ -245,6 +246,36 @@ func TestRealTapWhoseExchangeIsDeleted(t *testing.T) {
 	other.must(t, func(ch *library.Channel) error { return ch.ExchangeDelete("short-lived", false, false) })
 	within(t, realPatience, "a look at the exchange that is gone", func() bool { return s.failure() != nil })
 	if err := end(); err == nil || !strings.Contains(err.Error(), "exchange short-lived was deleted") {
+		t.Errorf("%v", err)
+	}
+}
+
+// AMQP has no question for a binding. The management API tells that one is gone although its exchange is there again.
+func TestRealTapWhoseExchangeIsMadeAnew(t *testing.T) {
+	tier.Slow(t, "starts a broker with its management API")
+	node := startManaged(t)
+	other := realControl(t, node.URL())
+	topology := &Topology{Exchanges: map[string]Exchange{"made-anew": {Type: "fanout"}}}
+	if _, err := other.declare(topology); err != nil {
+		t.Fatal(err)
+	}
+	source, err := (&Effect{URL: node.URL(), Exchange: "made-anew", Management: apiOf(node)}).Open(t.Context(), testEnv(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := source.(*Source)
+	_, end := receive(t, s)
+	if err := s.checkExchange(t.Context()); err != nil {
+		t.Fatal("while it is bound:", err)
+	}
+	other.must(t, func(ch *library.Channel) error {
+		if err := ch.ExchangeDelete("made-anew", false, false); err != nil {
+			return err
+		}
+		return ch.ExchangeDeclare("made-anew", "fanout", true, false, false, false, nil)
+	})
+	within(t, realPatience, "a look at the binding that is gone", func() bool { return s.failure() != nil })
+	if err := end(); err == nil || !strings.Contains(err.Error(), "bound to the exchange made-anew no more") {
 		t.Errorf("%v", err)
 	}
 }

@@ -2,6 +2,7 @@ package amqp
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -24,6 +25,7 @@ type tap struct {
 	bound     Binding // once the tap is made
 	// replicated: the tap's queue is a quorum queue, which outlives a node.
 	replicated bool
+	management *management // tells whether the queue is still bound; nil: the exchange alone is looked for
 }
 
 // tapExpires is how long a tap without a reader stays. It removes the taps of runs that were killed.
@@ -87,16 +89,45 @@ func (s *Source) checkDropped() error {
 }
 
 // checkExchange ends the observation if the tap's exchange is gone: its bindings went with it, and one that is declared anew has none of
-// them. One that is gone and back between two looks is not seen, because AMQP has no question for a binding.
-func (s *Source) checkExchange() error {
+// them. AMQP has no question for a binding. So one that is gone and back between two looks is seen by the management API alone.
+func (s *Source) checkExchange(ctx context.Context) error {
 	if s.tap == nil || s.tap.bound.Exchange == "" {
 		return nil
 	}
-	there, err := s.control.exchangeExists(s.tap.bound.Exchange)
+	exchange := s.tap.bound.Exchange
+	there, err := s.control.exchangeExists(exchange)
 	if err == nil && !there {
-		s.fail(fmt.Errorf("the exchange %s was deleted, and with it the binding of the reader's own queue: what is published to it from then on is not seen", s.tap.bound.Exchange))
+		s.fail(fmt.Errorf("the exchange %s was deleted, and with it the binding of the reader's own queue: what is published to it from then on is not seen", exchange))
 	}
-	return cmp.Or(err, s.failure())
+	return cmp.Or(err, s.checkBinding(ctx), s.failure())
+}
+
+// awaitBound waits until the management API tells the binding of the tap's new queue. Another broker's never does.
+func (t *tap) awaitBound(ctx context.Context, queue string) error {
+	if t.management == nil || t.bound.Exchange == "" {
+		return nil
+	}
+	for {
+		bound, err := t.management.bound(ctx, t.bound.Exchange, queue)
+		switch {
+		case bound || err != nil:
+			return err
+		case !drivers.Pause(ctx, backoff):
+			return fmt.Errorf("%w: the management API at %s does not know the binding of the reader's own queue to the exchange %s; name the API of the same broker", drivers.ErrConfig, t.management.public, t.bound.Exchange)
+		}
+	}
+}
+
+// checkBinding ends the observation if the tap's queue is bound to its exchange no more.
+func (s *Source) checkBinding(ctx context.Context) error {
+	if s.tap.management == nil {
+		return nil
+	}
+	bound, err := s.tap.management.bound(ctx, s.tap.bound.Exchange, s.queue)
+	if err == nil && !bound {
+		s.fail(fmt.Errorf("the reader's own queue is bound to the exchange %s no more: the exchange was deleted and declared anew, or the binding removed, and what was published since is not seen", s.tap.bound.Exchange))
+	}
+	return err
 }
 
 // binding is what binds the tap to its exchange, so that it gets a copy of each message that is wanted.

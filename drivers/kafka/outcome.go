@@ -80,11 +80,12 @@ func (h wireHistory) failed(at *drivers.Attempt, err error, closing bool) {
 		}
 		at.Fail(drivers.Rejected, code, "the record never left the client: "+err.Error())
 	case h.sent > 0 && h.refused == h.sent && !h.blind:
-		at.Answered = true
+		at.Cut = isShortage(err)
+		at.Answered = !at.Cut
 		at.Fail(drivers.Rejected, answerCode(h.code), err.Error())
 	default:
-		at.Wire = true
-		if h.sent > 0 && h.answered == h.sent && h.code != 0 {
+		at.Wire, at.Cut = true, isShortage(err)
+		if h.sent > 0 && h.answered == h.sent && h.code != 0 && !at.Cut {
 			at.Answered, code = true, answerCode(h.code)
 		}
 		at.Fail(drivers.Indeterminate, code, err.Error())
@@ -114,8 +115,15 @@ func (h wireHistory) expired(at *drivers.Attempt, cause, dial error, held bool) 
 	if h.sent == 0 {
 		detail += "; the record waits in the client's buffer"
 	}
+	if h.answered == h.sent && isShortage(dial) {
+		at.Cut = true
+		detail += ": " + dial.Error()
+	}
 	at.Fail(drivers.Indeterminate, code, detail)
 }
+
+// isShortage says that a transmission was not made because this machine ran out of something.
+func isShortage(err error) bool { return err != nil && drivers.Shortage(err.Error()) != "" }
 
 // neverLeft sets the outcome of an attempt whose record was in no batch, and never will be, for lack of a connection. dial
 // is the error of the last dial, nil if it succeeded.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -101,6 +103,59 @@ func TestCodes(t *testing.T) {
 		if got := codeOf(test.err); got != test.code {
 			t.Errorf("%v: %s, want %s", test.err, got, test.code)
 		}
+	}
+}
+
+// A record whose transmission, or a later one, met no file descriptor was not sent by the run's own doing. What a broker keeps unanswered is not.
+func TestShortages(t *testing.T) {
+	full := &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+	none := fmt.Errorf("%w: %w", sarama.ErrOutOfBrokers, full)
+	failed := func(h wireHistory, err error) (at drivers.Attempt) { h.failed(&at, err, false); return at }
+	expired := func(h wireHistory, dial error) (at drivers.Attempt) {
+		h.expired(&at, context.DeadlineExceeded, dial, true)
+		return at
+	}
+	for name, test := range map[string]struct {
+		at     drivers.Attempt
+		unsent bool
+	}{
+		"never left":                         {failed(wireHistory{}, none), true},
+		"refused, then not sent again":       {failed(wireHistory{sent: 1, answered: 1, refused: 1, code: 6}, none), true},
+		"connection lost, then not sent":     {failed(wireHistory{sent: 1}, full), true},
+		"refused":                            {failed(wireHistory{sent: 1, answered: 1, refused: 1, code: 6}, sarama.ErrNotLeaderForPartition), false},
+		"in a batch that waits":              {expired(wireHistory{}, full), true},
+		"refused, and waits to be sent":      {expired(wireHistory{sent: 1, answered: 1, refused: 1}, full), true},
+		"unanswered":                         {expired(wireHistory{sent: 1}, full), false},
+		"in a batch, the broker was refused": {expired(wireHistory{}, syscall.ECONNREFUSED), false},
+	} {
+		if got := strings.Contains(test.at.Unsent(), "ulimit -n"); got != test.unsent {
+			t.Errorf("%s: unsent %t, %+v", name, got, test.at)
+		}
+	}
+}
+
+// A record that its old leader refused, and that is not sent to the new one for want of a file descriptor, is no failure of the target.
+func TestRetransmissionWithoutADescriptor(t *testing.T) {
+	c := newCluster(t, 1)
+	env := newEnv()
+	var full atomic.Bool
+	env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if full.Load() {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("socket", syscall.EMFILE)}
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	retries := 2
+	d := openDriver(t, c, Config{Retries: &retries, Backoff: time.Millisecond}, env)
+	if at := sendOne(t, d, 0, testPatience); at.Outcome != drivers.Acked {
+		t.Fatalf("%+v", at)
+	}
+	full.Store(true)
+	if err := c.MoveTopicPartition(topic, 0, (c.LeaderFor(topic, 0)+1)%3); err != nil {
+		t.Fatal(err)
+	}
+	if at := sendOne(t, d, 1, testPatience); at.Outcome != drivers.Rejected || !at.Wire || !strings.Contains(at.Unsent(), "ulimit -n") {
+		t.Errorf("%q: %+v", at.Unsent(), at)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,6 +77,30 @@ func TestRefusedStream(t *testing.T) {
 				t.Errorf("%+v", at)
 			}
 		})
+	}
+}
+
+// A request that the server did not process, and that is not sent again for want of a file descriptor, was not sent by the run's own doing.
+func TestHTTP2RequestThatIsNotSentAgain(t *testing.T) {
+	server := serveHTTP2(t, func(_ *drivertest.RawConn, fr *http2.Framer, stream uint32, n int) bool {
+		if n < 2 {
+			okHTTP2(fr, stream)
+			return true
+		}
+		fr.WriteGoAway(stream-2, http2.ErrCodeNo, nil)
+		return false
+	})
+	dials := 0
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dials++; dials > 1 {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.EMFILE}
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	s := sessionOver(t, dial, &Config{Request: "POST http://" + server.Address(), Body: "x", HTTP2: true}, nil)
+	expect(t, do(t, s, 1), drivers.Acked, "")
+	if at := do(t, s, 2); at.Wire || !strings.Contains(at.Unsent(), "ulimit -n") {
+		t.Errorf("%q: %+v", at.Unsent(), at)
 	}
 }
 

@@ -21,6 +21,8 @@ type Cell struct {
 	In, Out  int64
 	// StoodRejected and StoodIndeterminate of the operations failed in a way that no want of CPU explains.
 	StoodRejected, StoodIndeterminate int64
+	// BunchedRejected and BunchedIndeterminate failed in a way that late operations, sent in a bunch, do not explain.
+	BunchedRejected, BunchedIndeterminate int64
 	// Partial attempts got an answer that began, with its status, and did not come whole.
 	Partial int64
 	// Response holds the answered operations, and Acked the acknowledged ones, both from the planned start. Service holds the
@@ -145,10 +147,16 @@ func (c *Cell) End(e *reports.Ended, timeout time.Duration) {
 		if stands(e) {
 			c.StoodRejected++
 		}
+		if standsBunched(e) {
+			c.BunchedRejected++
+		}
 	default:
 		c.Indeterminate++
 		if stands(e) {
 			c.StoodIndeterminate++
+		}
+		if standsBunched(e) {
+			c.BunchedIndeterminate++
 		}
 	}
 	if n := len(e.Trail); n > 0 && e.Trail[n-1].Answered {
@@ -163,6 +171,8 @@ func (c *Cell) Merge(o *Cell) {
 	c.Tries += o.Tries
 	c.StoodRejected += o.StoodRejected
 	c.StoodIndeterminate += o.StoodIndeterminate
+	c.BunchedRejected += o.BunchedRejected
+	c.BunchedIndeterminate += o.BunchedIndeterminate
 	c.Partial += o.Partial
 	addAll(&c.Errors, o.Errors)
 	addAll(&c.Stood, o.Stood)

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"maps"
 	"slices"
 
 	"wringer/drivers"
@@ -12,13 +13,41 @@ func stands(e *reports.Ended) bool {
 	return slices.ContainsFunc(e.Trail, func(at drivers.Attempt) bool { return at.Stands() })
 }
 
+// standsBunched says whether an attempt of an operation failed in a way that late operations, sent in a bunch, do not explain.
+func standsBunched(e *reports.Ended) bool {
+	return slices.ContainsFunc(e.Trail, func(at drivers.Attempt) bool { return at.StandsBunched() })
+}
+
 // Excused returns the cell as it would be had the target answered every operation well and at once, but for those whose failure
 // stands. It holds no messages, statuses and lag.
 func (c *Cell) Excused() *Cell {
-	out := &Cell{StoodRejected: c.StoodRejected, StoodIndeterminate: c.StoodIndeterminate}
+	out := c.excused(c.StoodRejected, c.StoodIndeterminate, c.Stood)
+	for i := range c.Steps {
+		out.Steps = append(out.Steps, c.Steps[i].excused(out.Sent, c.Steps[i].Stood))
+	}
+	return out
+}
+
+// Unbunched is Excused for operations that the load generator sent late, or beside late ones: a target may refuse a bunch at once.
+func (c *Cell) Unbunched() *Cell {
+	codes := maps.Clone(c.Errors)
+	maps.DeleteFunc(codes, func(code string, _ int64) bool { return !drivers.StandsBunched(code) })
+	out := c.excused(c.BunchedRejected, c.BunchedIndeterminate, codes)
+	for i := range c.Steps {
+		out.Steps = append(out.Steps, c.Steps[i].excused(out.Sent, c.Steps[i].Bunched))
+	}
+	return out
+}
+
+// excused leaves so many operations failed, by those codes, and lets the others be acked at once. It holds no steps.
+func (c *Cell) excused(rejected, indeterminate int64, codes map[string]int64) *Cell {
+	out := &Cell{
+		StoodRejected: rejected, StoodIndeterminate: indeterminate,
+		BunchedRejected: min(c.BunchedRejected, rejected), BunchedIndeterminate: min(c.BunchedIndeterminate, indeterminate),
+	}
 	out.Offered, out.DroppedByUs, out.Dropped = c.Offered, c.DroppedByUs, c.DroppedByUs
 	out.Sent = c.Offered - c.DroppedByUs
-	out.Rejected, out.Indeterminate = c.StoodRejected, c.StoodIndeterminate
+	out.Rejected, out.Indeterminate = rejected, indeterminate
 	out.Counts.Acked = max(out.Sent-out.Rejected-out.Indeterminate, 0)
 	out.Attempts, out.Tries = out.Sent, out.Sent
 	if out.Sent > 0 {
@@ -28,12 +57,9 @@ func (c *Cell) Excused() *Cell {
 	if out.Counts.Acked > 0 {
 		out.Acked.RecordMany(0, out.Counts.Acked)
 	}
-	addAll(&out.Errors, c.Stood)
-	addAll(&out.Stood, c.Stood)
+	addAll(&out.Errors, codes)
+	addAll(&out.Stood, codes)
 	out.mergeChecks(c.Checks)
-	for i := range c.Steps {
-		out.Steps = append(out.Steps, c.Steps[i].excused(out.Sent))
-	}
 	return out
 }
 
@@ -53,6 +79,8 @@ func (c *Cell) subtract(o *Cell) {
 	c.Tries -= o.Tries
 	c.StoodRejected -= o.StoodRejected
 	c.StoodIndeterminate -= o.StoodIndeterminate
+	c.BunchedRejected -= o.BunchedRejected
+	c.BunchedIndeterminate -= o.BunchedIndeterminate
 	c.Partial -= o.Partial
 	takeAll(c.Errors, o.Errors)
 	takeAll(c.Stood, o.Stood)

@@ -35,6 +35,25 @@ func TestExcusedKeepsWhatStands(t *testing.T) {
 	}
 }
 
+// A bunch excuses whatever the target says of itself, at once too. Wrong answers and refusals of the operation stand.
+func TestUnbunchedKeepsWhatStands(t *testing.T) {
+	var c Cell
+	c.End(ended(drivers.Acked, "", time.Millisecond), time.Second)
+	for _, code := range []string{drivers.CodeTimeout, "http_500", "http_429", drivers.CodeReset, "grpc_unknown", "amqp_nack", "kafka_not_leader_or_follower"} {
+		c.End(ended(drivers.Indeterminate, code, time.Millisecond), time.Second)
+	}
+	c.End(ended(drivers.Indeterminate, drivers.CodeCheck, time.Millisecond), time.Second)
+	c.End(ended(drivers.Rejected, "http_404", time.Millisecond), time.Second)
+	got := c.Unbunched()
+	want := reports.Counts{Offered: 10, Sent: 10, Acked: 8, Rejected: 1, Indeterminate: 1, Attempts: 10}
+	if got.Counts != want {
+		t.Errorf("counts %+v, want %+v", got.Counts, want)
+	}
+	if len(got.Errors) != 2 || got.Errors[drivers.CodeCheck] != 1 || got.Errors["http_404"] != 1 {
+		t.Errorf("errors %v", got.Errors)
+	}
+}
+
 func TestLessTakesAwayWhatWasMerged(t *testing.T) {
 	cell := func(acked, timeouts int, took time.Duration) *Cell {
 		c := &Cell{}

@@ -14,6 +14,8 @@ type StepCell struct {
 	Service         Hist
 	// Stood attempts failed in a way that no want of CPU explains.
 	Stood int64
+	// Bunched attempts failed in a way that late operations, sent in a bunch, do not explain.
+	Bunched int64
 }
 
 // steps counts the steps that one attempt took.
@@ -34,6 +36,9 @@ func (c *Cell) steps(at *drivers.Attempt) {
 		if at.Stands() {
 			into.Stood++
 		}
+		if at.StandsBunched() {
+			into.Bunched++
+		}
 	}
 }
 
@@ -50,6 +55,7 @@ func (c *Cell) mergeSteps(o []StepCell) {
 		into.Attempts += o[i].Attempts
 		into.Acked += o[i].Acked
 		into.Stood += o[i].Stood
+		into.Bunched += o[i].Bunched
 		into.Service.Merge(&o[i].Service)
 		addAll(&into.Errors, o[i].Errors)
 	}
@@ -62,15 +68,15 @@ func (c *Cell) takeSteps(o []StepCell) {
 		from.Attempts -= o[i].Attempts
 		from.Acked -= o[i].Acked
 		from.Stood -= o[i].Stood
+		from.Bunched -= o[i].Bunched
 		from.Service.subtract(&o[i].Service)
 		takeAll(from.Errors, o[i].Errors)
 	}
 }
 
-// excused is the step as it would be had the target answered all of so many operations well and at once, but for the failures that
-// stand.
-func (s *StepCell) excused(sent int64) StepCell {
-	out := StepCell{Attempts: sent, Acked: max(sent-s.Stood, 0), Stood: s.Stood}
+// excused is the step as it would be had the target answered all of so many operations well and at once, but for so many failures.
+func (s *StepCell) excused(sent, failed int64) StepCell {
+	out := StepCell{Attempts: sent, Acked: max(sent-failed, 0), Stood: failed, Bunched: s.Bunched}
 	if sent > 0 {
 		out.Service.RecordMany(0, sent)
 	}

@@ -173,7 +173,7 @@ func (c *collector) gather(m *member, rest bool) {
 	taken, until := m.take(rest)
 	m.add(taken)
 	m.tally.Complete(until, func(start time.Duration, sec *judge.Second) {
-		sec.Row.Limited = c.limits(m, start, &sec.Cell)
+		sec.Row.Limited, sec.Late = c.limits(m, start, &sec.Cell)
 		if sec.Row.Limited {
 			c.limited[m.spec.Name]++
 		}
@@ -186,16 +186,14 @@ func (c *collector) gather(m *member, rest bool) {
 	})
 }
 
-// sort tells the busy seconds of a stream apart, once the second after each was read. rest: all remaining seconds. The caller
+// sort tells the seconds of a stream apart that say little of the target, once the second after each was read. rest: all remaining seconds. The caller
 // holds mu.
 func (c *collector) sort(m *member, rest bool) {
-	switch meter := c.step.meter; {
-	case meter == nil:
-	case rest:
-		m.tally.Sort(math.MaxInt, meter.busy)
-	default:
-		m.tally.Sort(meter.until-1, meter.busy)
+	until, meter := math.MaxInt, c.step.meter
+	if meter != nil && !rest {
+		until = meter.until - 1
 	}
+	m.tally.Sort(until, rest, meter.busy)
 }
 
 // saturatedLag is the lag from which a load generator that has used up its CPU counts as saturated.
@@ -217,15 +215,21 @@ func late(cell *metrics.Cell, maxLag time.Duration) bool {
 
 // limits reports whether the load generator was saturated in a second of a stream: it was late, it dropped operations, or it
 // had used up the CPU. The CPU counts because a closed model cannot show its own lag, and a client library may block the
-// sender.
-func (c *collector) limits(m *member, start time.Duration, cell *metrics.Cell) bool {
+// sender. Where lateness made it saturated, it counts the late operations.
+func (c *collector) limits(m *member, start time.Duration, cell *metrics.Cell) (limited bool, overdue int64) {
+	full := saturated(c.cores[int(start/time.Second)])
 	if m.traffic == nil { // the members of a group run in this process
-		return m.group() != nil && saturated(c.cores[int(start/time.Second)])
+		return m.group() != nil && full, 0
 	}
 	lag, _ := cell.Lag.Rank(0.99, cell.Lag.Count())
-	full := saturated(c.cores[int(start/time.Second)])
 	hidden := m.traffic.Closed() || m.traffic.Pipelined() // the lag may not show
-	return late(cell, c.step.sc.Run.MaxLag) || full && (hidden || lag > saturatedLag)
+	switch {
+	case full && lag > saturatedLag:
+		return true, cell.Lag.Beyond(saturatedLag)
+	case late(cell, c.step.sc.Run.MaxLag):
+		return true, cell.Lag.Beyond(c.step.sc.Run.MaxLag)
+	}
+	return full && hidden, 0
 }
 
 // gauges reads the gauges of a stream's driver, source and group.
@@ -284,7 +288,7 @@ func (c *collector) baselineHealthy() (healthy bool, why string) {
 		streams = append(streams, judge.SoFar{
 			Spec: m.spec, Tally: m.tally, Baseline: judge.BaselineOf(m.tally, m.open(), s.meter.busy), InFlight: m.inFlight(),
 			Acked:   judge.AckedOf(m.tally, m.open()),
-			Limited: c.limited[m.spec.Name] > 0, Busy: s.meter.busy,
+			Limited: c.limited[m.spec.Name] > 0, Busy: s.meter.busy, MayBeBusy: s.meter.mayBeBusy,
 		})
 	}
 	return judge.BaselineHealthy(s.sc.Expect, streams, s.clock())
@@ -295,7 +299,10 @@ func (c *collector) hopeless(fail context.CancelCauseFunc) {
 	s := c.step
 	var streams []judge.SoFar
 	for _, m := range s.streams {
-		streams = append(streams, judge.SoFar{Spec: m.spec, Tally: m.tally, All: judge.AllOf(m.tally, m.open(), s.meter.mayBeBusy), Limited: c.limited[m.spec.Name] > 0})
+		streams = append(streams, judge.SoFar{
+			Spec: m.spec, Tally: m.tally, All: judge.AllOf(m.tally, m.open(), s.meter.mayBeBusy), Limited: c.limited[m.spec.Name] > 0,
+			MayBeBusy: s.meter.mayBeBusy,
+		})
 	}
 	if why := judge.Hopeless(s.sc, streams); why != "" {
 		fail(judge.Stopped{Why: why})

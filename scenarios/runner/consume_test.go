@@ -213,10 +213,10 @@ func TestGroupWithoutCPUIsTheLimit(t *testing.T) {
 	group, ungrouped := &member{observers: []*watch.Observer{{Group: &watch.Group{}}}}, &member{observers: []*watch.Observer{{}}}
 	for sec, want := range []bool{false, true} {
 		start := time.Duration(sec) * time.Second
-		if got := c.limits(group, start, nil); got != want {
+		if got, _ := c.limits(group, start, nil); got != want {
 			t.Errorf("second %d: limited %t, want %t", sec, got, want)
 		}
-		if c.limits(ungrouped, start, nil) {
+		if limited, _ := c.limits(ungrouped, start, nil); limited {
 			t.Errorf("second %d: a reader is limited", sec)
 		}
 	}

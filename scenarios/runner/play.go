@@ -106,9 +106,7 @@ func (s *step) counted() bool {
 
 // measureMachine begins to read what the machine does beside the run.
 func (s *step) measureMachine() {
-	if s.meter = newMeter(s.opt.Machine, s.target, &s.reached, s.clock()); s.meter == nil {
-		return
-	}
+	s.meter = newMeter(s.opt.Machine, s.target, &s.reached, s.clock())
 	for _, m := range s.streams {
 		m.tally.Follow()
 	}

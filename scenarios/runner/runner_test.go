@@ -279,13 +279,18 @@ func TestLateGeneratorIsTheLimit(t *testing.T) {
 		taken, _ := s.traffic.TakeRest()
 		c := &collector{step: tr, cores: map[int]float64{}}
 		var limited []int
-		var ours int64
+		var ours, all int64
 		for sec := range 10 {
 			cell := taken[sec]
 			ours += cell.DroppedByUs
-			if c.limits(s, time.Duration(sec)*time.Second, cell) {
+			is, overdue := c.limits(s, time.Duration(sec)*time.Second, cell)
+			if is {
 				limited = append(limited, sec)
 			}
+			all += overdue
+		}
+		if all < 280 || all > 300 { // those of 3 s, but for the last 100ms
+			t.Errorf("%d late operations, want about 290", all)
 		}
 		if ours < 190 || ours > 210 || !slices.Equal(limited, []int{2, 3, 4}) {
 			t.Errorf("%d drops of our own, limited in the seconds %v: want about 200, in 2, 3 and 4", ours, limited)

@@ -15,13 +15,16 @@ import (
 // waited in one is done in the next. What is violated by such seconds alone is not decided. They never make a pass: a gate that
 // is held only with them is not decided either.
 
-// excuse takes the verdict from a gate that busy seconds alone decide.
+// A bunched second is one in which the load generator sent operations late. They arrive together, and a target may refuse a part of
+// them, or answer too late. What is violated by these seconds alone is not decided either.
+
+// excuse takes the verdict from a gate that such seconds alone decide.
 func (f *Facts) excuse(g *scenarios.Gate, run *reports.Run, gate reports.Gate) reports.Gate {
-	if f.Machine == nil || !excusable(g.Metric) {
+	if !excusable(g.Metric) {
 		return gate
 	}
-	seconds := f.busyIn(g, run)
-	if len(seconds) == 0 {
+	held := f.heldIn(g, run)
+	if held == "" {
 		return gate
 	}
 	switch gate.Verdict {
@@ -29,7 +32,7 @@ func (f *Facts) excuse(g *scenarios.Gate, run *reports.Run, gate reports.Gate) r
 		again, decided := f.without(g, run, reports.Fail)
 		switch {
 		case !decided:
-			gate.Verdict, gate.Why = reports.Inconclusive, "violated only by seconds in which "+f.held(seconds)
+			gate.Verdict, gate.Why = reports.Inconclusive, "violated only by seconds in which "+held
 		case g.Scope.EverySecond: // the second that it names is not a busy one
 			return again
 		}
@@ -38,11 +41,11 @@ func (f *Facts) excuse(g *scenarios.Gate, run *reports.Run, gate reports.Gate) r
 			return gate
 		}
 		if _, decided := f.without(g, run, reports.Pass); !decided {
-			gate.Verdict, gate.Why = reports.Inconclusive, "held only by seconds in which "+f.held(seconds)
+			gate.Verdict, gate.Why = reports.Inconclusive, "held only by seconds in which "+held
 		}
 	case reports.Inconclusive:
 		if g.Metric.Class == metric.Recovery {
-			gate.Why += "; " + f.held(seconds)
+			gate.Why += "; " + held
 		}
 	}
 	return gate
@@ -69,7 +72,49 @@ func wantsWorse(g *scenarios.Gate) bool {
 	return g.Metric.Better == metric.Lower && g.Limit != 0
 }
 
-// without judges a gate once more without busy seconds, and says whether it comes to the verdict want there. A violation is
+// heldIn puts in words what held the machine in the busy seconds of a gate's scope, and how many operations were late in its bunched
+// ones; empty: it has none.
+func (f *Facts) heldIn(g *scenarios.Gate, run *reports.Run) string {
+	var parts []string
+	if seconds := f.busyIn(g, run); len(seconds) > 0 {
+		parts = append(parts, f.held(seconds))
+	}
+	if late := f.lateIn(g, run); late > 0 {
+		parts = append(parts, fmt.Sprintf("the load generator was late with %s, which came in a bunch", operations(late)))
+	}
+	return strings.Join(parts, ", and ")
+}
+
+func operations(n int64) string {
+	if n == 1 {
+		return "1 operation"
+	}
+	return reports.Count(n) + " operations"
+}
+
+// lateIn counts the late operations in the bunched seconds that a gate's scope touches, and in those beside it.
+func (f *Facts) lateIn(g *scenarios.Gate, run *reports.Run) (late int64) {
+	if !g.Metric.BySecond {
+		return 0
+	}
+	t := f.stream(g.Stream).Tally
+	windows := run.WindowsOf(g.Stream)
+	counted := make(map[int]bool)
+	for _, s := range run.Streams[g.Stream].Seconds {
+		if g.Scope.Window != "" && !touches(windows, g.Scope.Window, s.StartNS) {
+			continue
+		}
+		second := int(s.StartNS / int64(time.Second))
+		for at := second - 1; at <= second+1; at++ {
+			if !counted[at] {
+				counted[at], late = true, late+t.lateIn(at)
+			}
+		}
+	}
+	return late
+}
+
+// without judges a gate once more without busy and bunched seconds, and says whether it comes to the verdict want there. A violation is
 // decided by the other seconds, or by what stands in the busy ones. A gate that holds must hold in both ways.
 func (f *Facts) without(g *scenarios.Gate, run *reports.Run, want reports.Verdict) (reports.Gate, bool) {
 	s := f.stream(g.Stream)
@@ -96,24 +141,24 @@ func (f *Facts) without(g *scenarios.Gate, run *reports.Run, want reports.Verdic
 	return f.withoutCells(g, run, want)
 }
 
-// withoutCells judges a gate over windows without busy seconds.
+// withoutCells judges a gate over windows without busy and bunched seconds.
 func (f *Facts) withoutCells(g *scenarios.Gate, run *reports.Run, want reports.Verdict) (reports.Gate, bool) {
 	s := f.stream(g.Stream)
 	calm := s.over(run, g.Scope.Window)
 	if calm.cell == nil {
 		return reports.Gate{}, false
 	}
-	busy := s.Tally.busyOver(calm.windows)
-	calm.cell = calm.cell.Less(busy)
+	apart, atBest := s.Tally.apart(calm.windows)
+	calm.cell = calm.cell.Less(apart)
 	found := f.overtakings().overtaken(calm.cell)
 	calm.cell = calm.cell.Without(found.spared())
 
 	best := calm
 	best.cell = calm.cell.Without(nil)
-	best.cell.Merge(busy.Excused())
+	best.cell.Merge(atBest)
 	ofBest := decide(g, f.readOver(g, run, best))
 
-	calm.length -= s.Tally.busyLength(calm.windows, time.Duration(run.DurationNS))
+	calm.length -= s.Tally.apartLength(calm.windows, time.Duration(run.DurationNS))
 	ofCalm := decide(g, f.readOver(g, run, calm))
 	switch {
 	case g.Metric.Needs.Sending != metric.Nothing: // messages: the best case knows none
@@ -128,6 +173,9 @@ func (f *Facts) withoutCells(g *scenarios.Gate, run *reports.Run, want reports.V
 
 // busyIn lists the busy seconds that a gate's scope touches, and those later ones in which its effects were still awaited.
 func (f *Facts) busyIn(g *scenarios.Gate, run *reports.Run) (seconds []int) {
+	if f.Machine == nil {
+		return nil
+	}
 	if g.Metric.Class == metric.Gauge {
 		return f.sampledIn(g, f.stream(g.Stream))
 	}

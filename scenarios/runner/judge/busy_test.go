@@ -18,6 +18,9 @@ import (
 type second struct {
 	acked, timeouts, wrong, rejected int
 	lasted                           time.Duration // of the acked ones
+	// refused by 500 at once; overdue of all operations were sent late.
+	refused int
+	overdue int64
 }
 
 func (s second) cell(start time.Duration) *metrics.Cell {
@@ -32,6 +35,7 @@ func (s second) cell(start time.Duration) *metrics.Cell {
 	end(s.timeouts, drivers.Indeterminate, drivers.CodeTimeout, time.Second)
 	end(s.wrong, drivers.Indeterminate, drivers.CodeCheck, time.Millisecond)
 	end(s.rejected, drivers.Rejected, "http_404", time.Millisecond)
+	end(s.refused, drivers.Indeterminate, "http_500", time.Millisecond)
 	return c
 }
 
@@ -62,9 +66,7 @@ func played(t *testing.T, expr string, seconds []second, busy map[int]Load) (*Fa
 	sc.Run.Duration = time.Duration(len(seconds)) * time.Second
 	plan := NewPlan(sc, "a")
 	tally := NewTally(plan, sc.Expect, "a")
-	if busy != nil {
-		tally.Follow()
-	}
+	tally.Follow()
 	beside := func(at int) bool {
 		for _, i := range []int{at - 1, at, at + 1} {
 			if busy[i].busy() {
@@ -76,10 +78,13 @@ func played(t *testing.T, expr string, seconds []second, busy map[int]Load) (*Fa
 	for i, s := range seconds {
 		start := time.Duration(i) * time.Second
 		tally.Add(map[int]*metrics.Cell{plan.Slots.At(start): s.cell(start)})
-		tally.Complete(start+time.Second, func(at time.Duration, of *Second) { tally.Judge(at, time.Second, of) })
-		tally.Sort(i, beside)
+		tally.Complete(start+time.Second, func(at time.Duration, of *Second) {
+			of.Late, of.Row.Limited = s.overdue, s.overdue > 0
+			tally.Judge(at, time.Second, of)
+		})
+		tally.Sort(i, false, beside)
 	}
-	tally.Sort(len(seconds), beside)
+	tally.Sort(len(seconds), true, beside)
 	run := &reports.Run{DurationNS: int64(sc.Run.Duration), Streams: map[string]*reports.Stream{"a": {
 		Total: tally.Total.Measures(sc.Run.Duration), Windows: map[string]*reports.Measures{}, Seconds: tally.Rows(sc.Run.Duration),
 	}}}
@@ -275,5 +280,55 @@ func TestGaugesOnABusyMachine(t *testing.T) {
 		if got := f.excuse(g, run, decide(g, reading{Reading: tally.gauge(g, nil)})); (got.Verdict == reports.Pass) != (c.want == reports.Pass) || got.Verdict == reports.Inconclusive {
 			t.Errorf("%s, of an anomaly: %s (%s)", name, got.Verdict, got.Why)
 		}
+	}
+}
+
+// A bunch of late operations may make a target refuse some of them. That is the load generator's doing as much as the target's.
+func TestBunchedSeconds(t *testing.T) {
+	once := func(s ...second) []second { return slices.Concat(repeat(good, 4), s, repeat(good, 5)) }
+	bunch := func(s second) second { s.overdue = 37; return s }
+	refused := second{acked: 80, refused: 20, lasted: time.Millisecond}
+	dead := second{refused: 100}
+	const fail, open, pass = reports.Fail, reports.Inconclusive, reports.Pass
+	for name, c := range map[string]struct {
+		expr    string
+		seconds []second
+		busy    map[int]Load
+		want    reports.Verdict
+	}{
+		"refused in a bunch":             {"a.errors < 1%", once(bunch(refused)), nil, open},
+		"refused without one":            {"a.errors < 1%", once(refused), nil, fail},
+		"refused behind a bunch":         {"a.errors < 1%", once(bunch(good), refused), nil, open},
+		"refused far from it":            {"a.errors < 1%", once(bunch(good), good, refused), nil, fail},
+		"refused in calm seconds too":    {"a.errors < 1%", append(once(bunch(refused)), refused), nil, fail},
+		"over a window":                  {"a.errors < 1% during baseline", once(bunch(refused)), nil, open},
+		"a count":                        {"a.indeterminate == 0", once(bunch(refused)), nil, open},
+		"by its code":                    {"a.code(http_500) == 0", once(bunch(refused)), nil, open},
+		"in every second":                {"a.errors < 1% in every second", once(bunch(refused)), nil, open},
+		"in every second, a calm one":    {"a.errors < 1% in every second", append(once(bunch(refused)), refused), nil, fail},
+		"no answer in a bunch":           {"a.errors < 1%", once(bunch(late)), nil, open},
+		"no answer, by time":             {"a.p99 < 20ms", once(bunch(late)), nil, open},
+		"wrong answers stand":            {"a.errors < 1%", once(bunch(wrong)), nil, fail},
+		"refusals of the operation":      {"a.rejected == 0", once(bunch(gone)), nil, fail},
+		"nothing was acked at all":       {"a.errors < 1%", repeat(bunch(dead), 10), nil, fail},
+		"it held all the same":           {"a.errors < 10%", once(bunch(refused)), nil, pass},
+		"breaking is asked for":          {"a.errors > 1%", once(bunch(refused)), nil, open},
+		"breaking, in calm seconds too":  {"a.errors > 1%", append(once(bunch(refused)), refused), nil, pass},
+		"a busy machine alone":           {"a.errors < 1%", once(refused), map[int]Load{4: others}, fail},
+		"a busy machine, and a bunch":    {"a.errors < 1%", once(bunch(refused)), map[int]Load{4: others}, open},
+		"a busy machine that acks none":  {"a.errors < 1%", repeat(bunch(dead), 10), map[int]Load{4: others}, fail},
+		"each second by another of both": {"a.errors < 1%", once(late, good, good, bunch(refused)), map[int]Load{4: others}, open},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := judged(t, c.expr, c.seconds, c.busy)
+			gate := run.Gates[0]
+			if gate.Verdict != c.want {
+				t.Errorf("gate %s (%s), want %s", gate.Verdict, gate.Why, c.want)
+			}
+			const reason = "the load generator was late with 37 operations, which came in a bunch"
+			if c.want == open && !strings.Contains(gate.Why, reason) {
+				t.Errorf("the reason %q does not say %q", gate.Why, reason)
+			}
+		})
 	}
 }

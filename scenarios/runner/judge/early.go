@@ -63,6 +63,8 @@ type SoFar struct {
 	Limited bool
 	// Busy says whether the machine was the limit in a second.
 	Busy func(second int) bool
+	// MayBeBusy is Busy for seconds that were not read yet, too.
+	MayBeBusy func(second int) bool
 }
 
 // BaselineOf is the ended part of a stream's baseline, with the phases and the steps inside it: its slots that were taken, and
@@ -88,17 +90,17 @@ func AllOf(t *Tally, open map[int]*metrics.Cell, busy func(second int) bool) *me
 	return endedOver(t, t.plan.all(), open, busy)
 }
 
-func endedOver(t *Tally, windows []int, open map[int]*metrics.Cell, busy func(second int) bool) *metrics.Cell {
+func endedOver(t *Tally, windows []int, open map[int]*metrics.Cell, isBusy func(second int) bool) *metrics.Cell {
 	cell := &metrics.Cell{}
 	cell.Merge(t.Over(windows))
-	sorted := t.busyOver(windows)
-	cell = cell.Less(sorted)
-	cell.Merge(sorted.Excused())
+	all, best := t.apart(windows)
+	cell = cell.Less(all)
+	cell.Merge(best)
 	if t.sorting != nil {
 		for _, h := range t.sorting.slots {
-			if busy(h.at.Second) && slices.Contains(windows, h.at.Window) {
+			if k := t.kindOf(h.at.Second, isBusy); k != 0 && slices.Contains(windows, h.at.Window) {
 				cell = cell.Less(h.cell)
-				cell.Merge(h.cell.Excused())
+				cell.Merge(k.excused(h.cell))
 			}
 		}
 	}
@@ -107,7 +109,7 @@ func endedOver(t *Tally, windows []int, open map[int]*metrics.Cell, busy func(se
 		if !slices.Contains(windows, at.Window) {
 			continue
 		}
-		if busy(at.Second) {
+		if isBusy(at.Second) {
 			c = c.Excused()
 		}
 		cell.Merge(c)
@@ -146,11 +148,7 @@ func (s *SoFar) judge(g *scenarios.Gate, now time.Duration) reports.Gate {
 	r := reading{limited: s.Limited}
 	switch {
 	case g.Scope.EverySecond:
-		w := s.Tally.worstOf(g)
-		if w != nil && s.Tally.sorting != nil {
-			w = w.calm // a second late
-		}
-		if w != nil {
+		if w := s.Tally.calmSoFar(g, s.MayBeBusy); w != nil {
 			return w.decide()
 		}
 		r.Reading = metric.Missing("no second is over")

@@ -41,10 +41,7 @@ func Hopeless(sc *scenarios.Scenario, streams []SoFar) string {
 // lost says whether a gate fails over the best that can become of the run.
 func (s *SoFar) lost(g *scenarios.Gate, best *metrics.Cell) bool {
 	if g.Scope.EverySecond {
-		w := s.Tally.worstOf(g)
-		if w != nil && s.Tally.sorting != nil {
-			w = w.calm
-		}
+		w := s.Tally.calmSoFar(g, s.MayBeBusy)
 		return w != nil && w.decide().Verdict == reports.Fail
 	}
 	return decide(g, reading{Reading: readCell(g, best, time.Second)}).Verdict == reports.Fail

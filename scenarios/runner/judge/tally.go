@@ -19,13 +19,15 @@ type Tally struct {
 	Gauges  map[string][]reports.Sample
 	Before  map[string]Before // of each gauge, by name: its last reading in the warm-up
 	worst   []*worst          // one per gate `in every second` of this stream
-	sorting *sorting          // nil: busy seconds are not told apart
+	sorting *sorting          // nil: no seconds are told apart
 }
 
 // Second is one second of a stream. Its histograms are kept until it is complete.
 type Second struct {
 	Cell metrics.Cell
 	Row  reports.Second
+	// Late operations, where they made the load generator saturated.
+	Late int64
 	// Overtaken operations are among them; Without is the row without those.
 	Overtaken int
 	Without   reports.Second

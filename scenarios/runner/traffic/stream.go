@@ -337,9 +337,7 @@ func (s *Stream) finish(op *operation) {
 	remedy := op.unsent()
 	if remedy != "" {
 		s.shortage.CompareAndSwap(nil, &remedy)
-		if e.Partly = op.partly(); e.Partly {
-			e.Outcome = drivers.Indeterminate
-		}
+		e.Partly = op.partly()
 	}
 	if s.results != nil && op.slot != metrics.Warmup && remedy == "" {
 		s.results.Ended(s.spec.Name, &e) // before the slot can be taken, see Take

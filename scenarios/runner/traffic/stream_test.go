@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,6 +163,37 @@ func TestRetriesOfAnOperation(t *testing.T) {
 	for _, e := range all {
 		if len(e.Trail) != 3 || e.Outcome != drivers.Acked || e.Done != e.Op.Planned+120*time.Millisecond {
 			t.Fatalf("operation %d: %d attempts, %s, done %s after its plan", e.Op.Seq, len(e.Trail), e.Outcome, e.Done-e.Op.Planned)
+		}
+	}
+}
+
+// An operation of which only refused attempts were sent surely took no effect, although its retry could not be sent. One that was left
+// without an answer may have.
+func TestOutcomesOfPartlySentOperations(t *testing.T) {
+	driver := answers(func(_ context.Context, op *drivers.Op, at *drivers.Attempt) {
+		switch {
+		case at.Number > 1:
+			at.Fail(drivers.Rejected, drivers.CodeRefused, "dial tcp 127.0.0.1:1: "+syscall.EMFILE.Error())
+		case op.Seq%2 == 0:
+			at.Wire, at.Answered = true, true
+			at.Fail(drivers.Rejected, "http_429", "too many")
+		default:
+			at.Wire = true
+			at.Fail(drivers.Indeterminate, "http_503", "busy")
+		}
+	})
+	spec := scenarios.Stream{
+		Rate: &scenarios.Rate{Constant: 10}, MaxInFlight: 50,
+		Retry: &scenarios.Retry{Attempts: 2, Backoff: 10 * time.Millisecond, Jitter: scenarios.JitterNone, On: []string{"http_429", "http_503"}},
+	}
+	counts, all, _ := run(t, spec, driver)
+	if counts.DroppedByUs != 20 || counts.Sent != 0 {
+		t.Errorf("%+v", counts)
+	}
+	want := []drivers.Outcome{drivers.Rejected, drivers.Indeterminate}
+	for _, e := range all {
+		if !e.Partly || e.Outcome != want[e.Op.Seq%2] {
+			t.Errorf("operation %d: partly %t, %s", e.Op.Seq, e.Partly, e.Outcome)
 		}
 	}
 }
