@@ -2,9 +2,11 @@ package capacity
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"wringer/reports"
+	"wringer/scenarios/runner/judge"
 )
 
 // whileBusy is why a trial decides nothing whose operations failed only in seconds that say little of the target.
@@ -15,7 +17,7 @@ const whileBusy = "operations failed only in seconds in which other programs hel
 // trial is made again, and a capacity that a busy machine made would be a wrong bound.
 func failedWhileBusy(run *reports.Run) bool {
 	for i := range run.Gates {
-		if g := &run.Gates[i]; g.Verdict == reports.Fail && !countsFailed(g) {
+		if g := &run.Gates[i]; violated(g) && !countsFailed(g) {
 			return false
 		}
 	}
@@ -33,6 +35,11 @@ func failedWhileBusy(run *reports.Run) bool {
 	return busy > 0 && calm == 0
 }
 
+// violated says whether a gate is violated, by whatever seconds: a run leaves one open that busy or late seconds alone violate.
+func violated(g *reports.Gate) bool {
+	return g.Verdict == reports.Fail || g.Verdict == reports.Inconclusive && strings.HasPrefix(g.Why, judge.ViolatedApart)
+}
+
 // countsFailed says whether a gate counts failed operations.
 func countsFailed(g *reports.Gate) bool {
 	return slices.Contains([]string{"errors", "rejected", "indeterminate"}, g.Metric)
@@ -46,7 +53,14 @@ func countsFailed(g *reports.Gate) bool {
 // What they say is no certain bound all the same: a target that is short of CPU refuses so as well.
 func (t *Trial) excuse(run *reports.Run, quick *float64) {
 	if t.Busy = quick != nil && outlasts(run, *quick); t.Busy {
+		t.Verdict = string(reports.Fail)
 		t.Why = "more operations failed than were held up, in each second; other programs held the machine, or the load generator was late"
+		t.Limit = firstOf(run, violated)
+		for i := range t.Gates {
+			if violated(&run.Gates[i]) {
+				t.Gates[i].Verdict = t.Verdict
+			}
+		}
 		return
 	}
 	t.undecided()
@@ -67,7 +81,7 @@ func (t *Trial) undecided() {
 func outlasts(run *reports.Run, quick float64) bool {
 	return slices.ContainsFunc(run.Gates, func(g reports.Gate) bool {
 		s := run.Streams[g.Stream]
-		if g.Verdict != reports.Fail || !countsFailed(&g) || g.Window != nil || g.Observed == nil || g.Limit == nil || s == nil || s.Total.Offered == 0 {
+		if !violated(&g) || !countsFailed(&g) || g.Window != nil || g.Observed == nil || g.Limit == nil || s == nil || s.Total.Offered == 0 {
 			return false
 		}
 		held := heldUp(&s.Total, quick)

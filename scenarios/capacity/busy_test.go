@@ -10,6 +10,7 @@ import (
 
 	"wringer/reports"
 	"wringer/scenarios/runner"
+	"wringer/scenarios/runner/judge"
 )
 
 // busyMachine is a token bucket on a machine that other programs hold in every second. Each operation is late by chance, and several times a
@@ -19,6 +20,7 @@ type busyMachine struct {
 	rate, depth float64
 	stall       float64 // of the longest, in seconds; a second has two in the mean
 	slow        float64 // what an answer takes beside it, in seconds, from half the rate on: one that is starved
+	late        bool    // the load generator is late too, and the run leaves the gate open
 }
 
 // arrivals are the times of arrival, in order of the plan.
@@ -80,6 +82,9 @@ func (m *busyMachine) play(run *reports.Run, st runner.Step) {
 	run.Verdict, run.Gates = reports.Pass, []reports.Gate{{Expr: "a.errors < 1%", Stream: "a", Verdict: reports.Pass, Observed: &errors, Limit: new(0.01), Unit: "ratio", Metric: "errors"}}
 	if errors >= 0.01 {
 		run.Verdict, run.Gates[0].Verdict = reports.Fail, reports.Fail
+		if m.late {
+			run.Verdict, run.Gates[0].Verdict, run.Gates[0].Why = reports.Inconclusive, reports.Inconclusive, judge.ViolatedApart+"the load generator was late"
+		}
 	}
 }
 
@@ -98,13 +103,15 @@ func TestABucketOnABusyMachine(t *testing.T) {
 	const truth, seeds = 200, 5
 	for name, c := range map[string]struct {
 		stall, slow float64
+		late        bool
 		bounds      int
 	}{
-		"late by little": {0, 0, seeds}, "short stalls": {0.03, 0, seeds}, "long stalls": {0.12, 0, 0}, "starved": {0.03, 0.1, 0},
+		"late by little": {0, 0, false, seeds}, "short stalls": {0.03, 0, false, seeds}, "long stalls": {0.12, 0, false, 0}, "starved": {0.03, 0.1, false, 0},
+		"short stalls, left open": {0.03, 0, true, seeds}, "long stalls, left open": {0.12, 0, true, 0}, "starved, left open": {0.03, 0.1, true, 0},
 	} {
 		found := 0
 		for seed := range uint64(seeds) {
-			m := &busyMachine{rng: rand.New(rand.NewPCG(seed, 14)), rate: truth, depth: 10, stall: c.stall, slow: c.slow}
+			m := &busyMachine{rng: rand.New(rand.NewPCG(seed, 14)), rate: truth, depth: 10, stall: c.stall, slow: c.slow, late: c.late}
 			a := find(t, t.Context(), &scripted{verdict: upTo(math.Inf(1)), change: m.play}, nil)
 			if a.Lower == nil || a.Lower.At > truth*1.015 || a.Upper != nil && (a.Upper.At < 0.97*truth || a.Upper.Certain) {
 				t.Errorf("%s, seed %d: %s", name, seed, a.Why)

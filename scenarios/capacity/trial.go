@@ -98,7 +98,7 @@ func trial(a *Axis, at float64, run *reports.Run, quick *float64) *Trial {
 	case run.Verdict == reports.Inconclusive && t.acked > 0 && strings.HasPrefix(t.Why, judge.NotHealthy):
 		t.fail("healthy", nil, nil, t.Why) // it was alive: a baseline that fails under a load is the load's doing
 		return t
-	case run.Verdict == reports.Fail && failedWhileBusy(run):
+	case run.Verdict != reports.Pass && slices.ContainsFunc(run.Gates, func(g reports.Gate) bool { return violated(&g) }) && failedWhileBusy(run):
 		t.excuse(run, quick)
 		return t
 	case run.Verdict != reports.Pass:
@@ -206,7 +206,12 @@ func (t *Trial) fail(gate string, observed, limit *float64, why string) {
 }
 
 func firstViolated(run *reports.Run) *Limit {
-	i := slices.IndexFunc(run.Gates, func(g reports.Gate) bool { return g.Verdict == reports.Fail })
+	return firstOf(run, func(g *reports.Gate) bool { return g.Verdict == reports.Fail })
+}
+
+// firstOf is the limit of the first gate that is so; nil without one.
+func firstOf(run *reports.Run, is func(*reports.Gate) bool) *Limit {
+	i := slices.IndexFunc(run.Gates, func(g reports.Gate) bool { return is(&g) })
 	if i < 0 {
 		return nil
 	}

@@ -18,6 +18,9 @@ import (
 // A bunched second is one in which the load generator sent operations late. They arrive together, and a target may refuse a part of
 // them, or answer too late. What is violated by these seconds alone is not decided either.
 
+// ViolatedApart begins the reason of a gate that is violated only by busy seconds, or by bunched ones.
+const ViolatedApart = "violated only by seconds in which "
+
 // excuse takes the verdict from a gate that such seconds alone decide.
 func (f *Facts) excuse(g *scenarios.Gate, run *reports.Run, gate reports.Gate) reports.Gate {
 	if !excusable(g.Metric) {
@@ -32,7 +35,7 @@ func (f *Facts) excuse(g *scenarios.Gate, run *reports.Run, gate reports.Gate) r
 		again, decided := f.without(g, run, reports.Fail)
 		switch {
 		case !decided:
-			gate.Verdict, gate.Why = reports.Inconclusive, "violated only by seconds in which "+held
+			gate.Verdict, gate.Why = reports.Inconclusive, ViolatedApart+held
 		case g.Scope.EverySecond: // the second that it names is not a busy one
 			return again
 		}

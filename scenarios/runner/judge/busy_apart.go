@@ -86,7 +86,7 @@ func (f *Facts) unless(again reports.Gate, g *scenarios.Gate, gate reports.Gate,
 	switch {
 	case again.Verdict == gate.Verdict:
 	case gate.Verdict == reports.Fail:
-		gate.Verdict, gate.Why = reports.Inconclusive, "violated only by seconds in which "+f.held(seconds)
+		gate.Verdict, gate.Why = reports.Inconclusive, ViolatedApart+f.held(seconds)
 	case gate.Verdict == reports.Pass && wantsWorse(g):
 		gate.Verdict, gate.Why = reports.Inconclusive, "held only by seconds in which "+f.held(seconds)
 	}
