@@ -65,6 +65,14 @@ func Moment(ns int64) string {
 // Span writes an interval of the run: 10 s – 18 s.
 func Span(startNS, endNS int64) string { return Moment(startNS) + " – " + Moment(endNS) }
 
+// Counted writes a number with its noun: 1 request, 12,345 requests.
+func Counted(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return Count(n) + " " + noun + "s"
+}
+
 // Count writes a whole number exactly: 12,345.
 func Count(n int64) string {
 	digits := strconv.FormatInt(n, 10)

@@ -116,3 +116,11 @@ func TestPlace(t *testing.T) {
 		}
 	}
 }
+
+func TestCounted(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 requests", 1: "1 request", 2: "2 requests", 12345: "12,345 requests"} {
+		if got := reports.Counted(n, "request"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wringer/faults"
+	"wringer/reports"
 	"wringer/scenarios"
 )
 
@@ -106,12 +107,12 @@ func describe(w io.Writer, sc *scenarios.Scenario) {
 	observed(w, sc)
 	fmt.Fprintf(w, "\ntimeline: %s warm-up, %s measured, then up to %s drain\n", sc.Run.Warmup, sc.Run.Duration, sc.Run.Drain)
 	tellTimeline(w, sc)
-	fmt.Fprintf(w, "\nexpect: %s\n", numbered(len(sc.Expect), "gate"))
+	fmt.Fprintf(w, "\nexpect: %s\n", reports.Counted(int64(len(sc.Expect)), "gate"))
 	for _, g := range sc.Expect {
 		fmt.Fprintf(w, "  %s\n", g.Expr)
 	}
 	if len(sc.Capacity) > 0 {
-		fmt.Fprintf(w, "\nexpect of wringer capacity: %s\n", numbered(len(sc.Capacity), "gate"))
+		fmt.Fprintf(w, "\nexpect of wringer capacity: %s\n", reports.Counted(int64(len(sc.Capacity)), "gate"))
 	}
 	for _, g := range sc.Capacity {
 		fmt.Fprintf(w, "  %s\n", g.Expr)

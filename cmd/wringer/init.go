@@ -116,7 +116,7 @@ func (f *initFlags) run(ctx context.Context, file string, std streams) error {
 	if err := reports.WriteFile(f.out, text); err != nil {
 		return usage("init: %w", err)
 	}
-	fmt.Fprintf(std.out, "%s: %s from %s\n", f.out, numbered(len(made.Streams), "stream"), made.From)
+	fmt.Fprintf(std.out, "%s: %s from %s\n", f.out, reports.Counted(int64(len(made.Streams)), "stream"), made.From)
 	for _, place := range made.Secrets {
 		fmt.Fprintf(std.out, "%s holds %s: write ${env.NAME} in its place before others read the file\n", f.out, place)
 	}
@@ -138,14 +138,6 @@ func orStdout(name string) string {
 		return "scenario.yaml"
 	}
 	return name
-}
-
-// numbered writes a number with its noun: 1 stream, 2 streams.
-func numbered(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // free wants the file to be absent, unless it may be replaced.

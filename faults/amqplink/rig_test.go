@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(rabbit.Shared(m))
 }
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // rig is a link with an inlet to one broker.
 type rig struct {

@@ -45,7 +45,7 @@ func observedCharts(run *reports.Run) []gaugeChart {
 			c.Unit, c.Title = "rate", name+", a second"
 		}
 		if missed := entry.Failed + one.Missing; missed > 0 {
-			c.Note = reports.Count(missed) + " readings missing"
+			c.Note = reports.Counted(missed, "reading") + " missing"
 		}
 		all = append(all, c)
 	}

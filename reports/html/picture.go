@@ -174,7 +174,7 @@ func traffic(t *system.Traffic, reads bool) string {
 	case t == nil:
 		return "not counted"
 	}
-	text := reports.Count(t.Requests) + " requests"
+	text := reports.Counted(t.Requests, "request")
 	if t.AtLeast {
 		text = "at least " + text
 	}

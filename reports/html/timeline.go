@@ -260,7 +260,7 @@ func (p pins) stream(run *reports.Run, name, id string) {
 	s, row := run.Streams[name], "stream "+name
 	for _, w := range run.WindowNames() {
 		if n := s.Windows[w].Count("rebalances"); n != nil && *n > 0 {
-			p.add(row, pin{at: begin(run, name, w), Text: reports.Count(*n) + " rebalances in " + w, Href: "#" + id + "-group", Kind: "ended", Sign: "M"})
+			p.add(row, pin{at: begin(run, name, w), Text: reports.Counted(*n, "rebalance") + " in " + w, Href: "#" + id + "-group", Kind: "ended", Sign: "M"})
 		}
 	}
 	for _, a := range s.Strikes {

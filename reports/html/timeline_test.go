@@ -33,7 +33,7 @@ func TestFindingsAreMarkedOnTheTimeline(t *testing.T) {
 		"requests on a link":      {recordtest.Links(), "orders->stock", []string{"D arrived twice at 12.1 s #evidence-3"}},
 		"a part":                  {recordtest.Parts(), "stock", []string{"E stock ended by itself at 12 s #findings", "R stock restarted before"}},
 		"processes of a part":     {starved, "stock", []string{"E stock was short of memory, and processes in it ended from 13 s on #findings"}},
-		"members and blocks":      {recordtest.Consuming(), "shipments", []string{"M member 1: leave at 0 s", "M 1 rebalances in baseline", "B connection 1 blocked at 2 s: low on memory"}},
+		"members and blocks":      {recordtest.Consuming(), "shipments", []string{"M member 1: leave at 0 s", "M 1 rebalance in baseline", "B connection 1 blocked at 2 s: low on memory"}},
 		"a fault without effect":  {recordtest.Inconclusive(), "payments", []string{"! slow-broker touched no traffic", "#faults"}},
 		"a fault that stays":      {recordtest.Inconclusive(), "orders", []string{"! lost-answers was not healed"}},
 		"counts without evidence": {recordtest.Consuming(), "events", []string{"D", "log duplicates in lost-answers #stream-0"}},

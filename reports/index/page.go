@@ -84,21 +84,14 @@ func newView(title string, entries []Entry, left int) *view {
 	if len(names) == 0 {
 		v.Tone = reports.Inconclusive
 	}
-	v.Summary = fmt.Sprintf("%s of %s", several(len(entries)-len(v.Broken), "run"), several(len(names), "scenario"))
+	v.Summary = fmt.Sprintf("%s of %s", reports.Counted(int64(len(entries)-len(v.Broken)), "run"), reports.Counted(int64(len(names)), "scenario"))
 	if len(v.Broken) > 0 {
-		v.Summary += fmt.Sprintf("; %s cannot be read", several(len(v.Broken), "record"))
+		v.Summary += fmt.Sprintf("; %s cannot be read", reports.Counted(int64(len(v.Broken)), "record"))
 	}
 	if left > 0 {
-		v.Summary += fmt.Sprintf("; %s are not shown", several(left, "older record"))
+		v.Summary += fmt.Sprintf("; %s are not shown", reports.Counted(int64(left), "older record"))
 	}
 	return v
-}
-
-func several(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return reports.Count(int64(n)) + " " + what + "s"
 }
 
 // worse is the worse of two verdicts.

@@ -102,10 +102,7 @@ func touched(f *reports.Fault) string {
 
 // metRequests counts the requests that a witness behind the fault's link saw meanwhile.
 func metRequests(f *reports.Fault) string {
-	n := reports.Count(*f.Requests) + " requests"
-	if *f.Requests == 1 {
-		n = "1 request"
-	}
+	n := reports.Counted(*f.Requests, "request")
 	if f.RequestsAtLeast {
 		n = "at least " + n
 	}

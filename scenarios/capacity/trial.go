@@ -138,7 +138,7 @@ func Failures(streams []string, run *reports.Run) string {
 	if most == 0 {
 		return ""
 	}
-	text := reports.Count(most) + " operations ended with " + code
+	text := reports.Counted(most, "operation") + " ended with " + code
 	if detail != "" {
 		text += " (" + detail + ")"
 	}

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait of a test. It is no expectation: a passing test never waits so long.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 var (
 	_ scenarios.TargetConfig = (*Config)(nil)

@@ -83,16 +83,9 @@ func (f *Facts) heldIn(g *scenarios.Gate, run *reports.Run) string {
 		parts = append(parts, f.held(seconds))
 	}
 	if late := f.lateIn(g, run); late > 0 {
-		parts = append(parts, fmt.Sprintf("the load generator was late with %s, which came in a bunch", operations(late)))
+		parts = append(parts, fmt.Sprintf("the load generator was late with %s, which came in a bunch", reports.Counted(late, "operation")))
 	}
 	return strings.Join(parts, ", and ")
-}
-
-func operations(n int64) string {
-	if n == 1 {
-		return "1 operation"
-	}
-	return reports.Count(n) + " operations"
 }
 
 // lateIn counts the late operations in the bunched seconds that a gate's scope touches, and in those beside it.
